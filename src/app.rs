@@ -55,15 +55,24 @@ use trunkline_signaling::sip::user_agent::{RegistrationEvent, UserAgentConfig as
 /// Inbound calls that wait for a task of their own; more are answered 503.
 const WAITING_CALLS_MAX: usize = 1_024;
 
+/// Why the server cannot start, or cannot open its database.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
+    /// A socket, file or thread that the system refuses.
     #[error("{what}: {source}")]
-    Io { what: String, source: std::io::Error },
+    Io {
+        /// Setting and value, path or part that failed, such as `sip.listen 0.0.0.0:5060`
+        what: String,
+        /// Error of the operating system
+        source: std::io::Error,
+    },
+    /// The database cannot be opened, migrated, read or written.
     #[error("database: {0}")]
     Store(#[from] StoreError),
     /// Without their keys, calls of these organizations would run on the server's keys.
     #[error("{}", unreadable_text(.0))]
     UnreadableSecrets(Vec<UnreadableSecret>),
+    /// Any other failure at startup; the text names the setting or the client that failed.
     #[error("{0}")]
     Other(String),
 }
@@ -134,7 +143,9 @@ const SIP_DEADLINE: Duration = Duration::from_secs(2);
 /// A running server.
 #[derive(Debug)]
 pub struct App {
+    /// Services that calls and API handlers share.
     pub context: Arc<CallServices>,
+    /// Address the API is bound to, with the real port where `api.listen` has port 0.
     pub api_addr: SocketAddr,
     /// Where the metrics have a listener of their own.
     pub metrics_addr: Option<SocketAddr>,
@@ -305,6 +316,7 @@ fn start_listening(
     });
 }
 
+/// Opens the database, creates a SQLite file's folder, and applies migrations. Fails if one of these does.
 pub async fn open_store(url: &str) -> Result<Store, AppError> {
     if let Some(path) = url.strip_prefix("sqlite:") {
         let path = path.trim_start_matches("//");

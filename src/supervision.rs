@@ -26,7 +26,9 @@ const WINDOW: Duration = Duration::from_secs(600);
 /// A part that does not work any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartFailedError {
+    /// Name of the part, as in logs and health: `sip`, `media`, `api_listener`.
     pub part: &'static str,
+    /// What happened, such as `it panicked again and again`.
     pub why: String,
 }
 
@@ -68,6 +70,7 @@ impl Supervisor {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
+    /// Returns whether the process drains: it takes no new calls, and readiness fails.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }

@@ -12,6 +12,7 @@ pub const PACKET_OUT_SAMPLES_MAX: usize = 480;
 pub const JITTER_PACKETS_MAX: usize = 64;
 /// Shortest and longest wait for a missing packet.
 pub const JITTER_WAIT_MIN: Duration = Duration::from_millis(20);
+/// Longest wait for a missing packet, whatever the jitter.
 pub const JITTER_WAIT_MAX: Duration = Duration::from_millis(200);
 /// A larger jump of the RTP timestamp is a new timeline, not a pause.
 pub const TIMESTAMP_JUMP_SAMPLES_MAX: i64 = 16_000;

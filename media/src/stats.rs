@@ -6,31 +6,45 @@ use std::time::{Duration, Instant};
 /// One leg, from its first to its last packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct LegStats {
+    /// Accepted RTP packets of the peer, including DTMF events and comfort noise.
     pub packets_received: u64,
+    /// Packets that had not come when their wait was over. One that comes after it counts as late too.
     pub packets_lost: u64,
+    /// Packets that came too late to be played.
     pub packets_late: u64,
+    /// Copies of a packet that still waited in the jitter buffer.
     pub packets_duplicate: u64,
+    /// Packets that came ahead of a missing one and opened a gap, whether or not it was filled later.
     pub packets_reordered: u64,
     /// Not RTP, another source, another codec.
     pub packets_ignored: u64,
     /// SRTP packets that failed authentication, were replayed or not encrypted.
     pub packets_unauthentic: u64,
+    /// RTP packets sent, including DTMF events; without RTCP.
     pub packets_sent: u64,
+    /// Smoothed interarrival jitter in ms (RFC 3550 section 6.4.1).
     pub jitter_ms: f32,
+    /// Last round trip in ms from the peer's RTCP reports; `None` if none allowed to compute it.
     pub round_trip_ms: Option<f32>,
     /// What the peer reported about our stream.
     pub remote_loss: f32,
     /// Mean opinion scores, estimated: what we heard, and what the peer did where it reports.
     pub mos: Option<f32>,
+    /// MOS of our audio at the peer, from its VoIP metrics or its reported loss; `None` if it never reported.
     pub mos_remote: Option<f32>,
+    /// Lost audio in ms that was concealed. Announced pauses do not count.
     pub concealed_ms: u64,
     /// Underruns in the middle of a segment.
     pub underruns: u64,
+    /// Speech in ms that was dropped because 60 s were queued already.
     pub playout_overflow_ms: u64,
+    /// Events dropped because 256 waited for the worker.
     pub events_dropped: u64,
     /// Echo path, and total duration of echo.
     pub echo: Option<crate::detect::echo::EchoPath>,
+    /// Audible received audio in ms that was classified as echo of our voice.
     pub echo_ms: u64,
+    /// Always zero for a leg: dropped blocks are counted for all recordings together.
     pub recording_blocks_dropped: u64,
 }
 
@@ -41,8 +55,11 @@ pub const LATENESS_BOUNDS_US: [u64; 8] = [100, 250, 500, 1_000, 2_000, 5_000, 10
 #[derive(Debug, Default)]
 pub struct WorkerStats {
     lateness: [AtomicU64; LATENESS_BOUNDS_US.len() + 1],
+    /// Legs that run on all workers now.
     pub legs: AtomicU64,
+    /// Commands refused since the start because a worker's queue was full.
     pub commands_refused: AtomicU64,
+    /// Recording blocks dropped since the start: the recorder's queue or a WAV file was full.
     pub recording_blocks_dropped: AtomicU64,
 }
 
@@ -99,12 +116,14 @@ impl Liveness {
 }
 
 impl WorkerStats {
+    /// Counts one leg's turn in the histogram by how long after its due time it ran.
     pub fn record_lateness(&self, lateness: Duration) {
         let us = lateness.as_micros() as u64;
         let bucket = LATENESS_BOUNDS_US.iter().position(|bound| us <= *bound).unwrap_or(LATENESS_BOUNDS_US.len());
         self.lateness[bucket].fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts of turns since the start, not cumulative: one per upper bound, then one for all later turns.
     pub fn lateness(&self) -> [u64; LATENESS_BOUNDS_US.len() + 1] {
         std::array::from_fn(|bucket| self.lateness[bucket].load(Ordering::Relaxed))
     }

@@ -130,7 +130,8 @@ mod tests {
 
     #[test]
     fn arrays_are_no_objects_and_objects_no_names() {
-        let agent = |voice_settings: Value| faults("AgentFields", json!({"name": "A", "voice_settings": voice_settings}));
+        let agent =
+            |voice_settings: Value| faults("AgentFields", json!({"name": "A", "voice_settings": voice_settings}));
         assert_eq!(agent(json!({"stability": 0.5, "speed": null})), []);
         assert_eq!(agent(json!([null, null])), [fault("voice_settings", "must be an object")]);
         let transport = faults("TrunkFields", json!({"name": "T", "transport": {"udp": null}}));

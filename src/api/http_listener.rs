@@ -73,10 +73,15 @@ impl ConnectionPlace {
 /// The port and what is served on it.
 #[derive(Debug)]
 pub struct HttpListener {
+    /// Bound TCP socket that accepts the connections.
     pub listener: TcpListener,
+    /// Routes served on this port: the whole API, or `/metrics` alone.
     pub router: Router,
+    /// Deadlines of each connection, and the proxies that are not counted by address.
     pub limits: HttpLimits,
+    /// Caps on open connections. At a cap the oldest idle one is closed; if none is idle, a new one gets 503.
     pub connections: Arc<ConnectionPool>,
+    /// Counts accepted, open and closed connections for the metrics.
     pub report: Arc<ConnectionCounters>,
 }
 

@@ -87,44 +87,64 @@ pub struct ApiState {
 /// The API's settings.
 #[derive(Clone, Debug)]
 pub struct ApiSettings {
+    /// Largest request body in bytes; larger ones get 413. Requests without a key have a lower limit.
     pub body_bytes_max: usize,
+    /// Start of generated links, such as those to recordings; empty: the host that the request names.
     pub public_url: String,
+    /// Requests of one API key in any sixty seconds; more get 429.
     pub rate_limit_per_minute: u32,
+    /// Requests without a key of one IPv4 address or IPv6 /64 in any sixty seconds; more get 429.
     pub public_rate_limit_per_minute: u32,
     /// Proxies whose X-Forwarded-For is believed.
     pub proxies: Arc<NetworkList>,
     /// Everybody's is.
     pub behind_proxy: bool,
+    /// Decides who may read `/metrics`: holders of the token, or without one programs on this machine.
     pub metrics: metrics::MetricsAuth,
+    /// Origins of web pages that may begin calls, besides our own; `*` allows all.
     pub allowed_origins: Vec<String>,
+    /// STUN and TURN servers that browsers are told; empty: none.
     pub ice_servers: Vec<IceServerSettings>,
+    /// Seconds for which the token of a web call is valid.
     pub token_valid_s: u64,
+    /// Ping interval and send timeout of live transcript sockets.
     pub live: LiveSocketLimits,
+    /// What the console shows in the demo; `None` outside of it.
     pub demo: Option<DemoSettings>,
 }
 
 /// A STUN or TURN server that browsers are told of.
 #[derive(Clone, Debug)]
 pub struct IceServerSettings {
+    /// `stun:`, `stuns:`, `turn:` or `turns:` URL (RFC 7064, RFC 7065).
     pub url: String,
+    /// User name at the server; always set for TURN, and `None` for a STUN server without authentication.
     pub username: Option<String>,
+    /// Password at the server, which browsers see; always set for TURN.
     pub credential: Option<String>,
 }
 
 /// What the demo shows to whoever opens its console: it runs on loopback, with made-up providers.
 #[derive(Clone, Debug)]
 pub struct DemoSettings {
+    /// Login of the demo's user; the console signs visitors in with it.
     pub email: String,
+    /// Password of the demo's user, sent to the browser in clear text.
     pub password: String,
+    /// Organization that owns the demo's agent and its calls.
     pub scope: OrgScope,
+    /// Agent that answers the demo's web calls.
     pub agent: AgentId,
+    /// Phrases that the console offers as buttons.
     pub phrases: Vec<DemoPhrase>,
 }
 
 /// A sentence that the demo's caller can say without a microphone.
 #[derive(Clone, Debug)]
 pub struct DemoPhrase {
+    /// Identifier of the phrase in the sound's URL, such as `order_number`.
     pub name: String,
+    /// Words of the recording, shown in the console.
     pub text: String,
     /// A WAV file.
     pub sound: Vec<u8>,
@@ -142,6 +162,7 @@ struct WebCallSettings {
 }
 
 impl ApiState {
+    /// Builds the state that all handlers share, with empty caches and new rate limiters.
     pub fn new(context: Arc<CallServices>, metrics: PrometheusHandle, settings: ApiSettings) -> Self {
         let ApiSettings { body_bytes_max, public_url, proxies, behind_proxy, .. } = settings;
         let rates = OrganizationRates::new(context.store.quotas());

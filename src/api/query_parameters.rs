@@ -6,7 +6,6 @@ use crate::domain::FieldError;
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -45,7 +44,9 @@ fn faults(known: &[String], query: &str) -> Vec<FieldError> {
         [] => "is not a query parameter: this operation has none".to_owned(),
         _ => format!("is not a query parameter of this operation; it knows {}", known.join(", ")),
     };
-    unknown.map(|name| FieldError::new(name.chars().take(NAME_CHARS_MAX).collect::<String>(), message.clone())).collect()
+    unknown
+        .map(|name| FieldError::new(name.chars().take(NAME_CHARS_MAX).collect::<String>(), message.clone()))
+        .collect()
 }
 
 /// Passes a request on if the operation knows all of its query parameters.

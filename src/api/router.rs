@@ -3,8 +3,8 @@
 use super::error::ApiError;
 use super::{
     ApiState, agent_versions, agents, api_keys, audit_log, calls, console, envelope, events, health, live_transcript,
-    metrics, openapi, organizations, phone_numbers, providers, query_parameters, recordings, reports, secrets, sessions, tasks, trunks,
-    usage, users, web_calls, webhook_deliveries, whip,
+    metrics, openapi, organizations, phone_numbers, providers, query_parameters, recordings, reports, secrets,
+    sessions, tasks, trunks, usage, users, web_calls, webhook_deliveries, whip,
 };
 use axum::Router;
 use axum::http::StatusCode;

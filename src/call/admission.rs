@@ -20,7 +20,9 @@ const WINDOWS_MAX: usize = 10_000;
 /// A call that wants to begin, or a second line of one.
 #[derive(Clone, Copy, Debug)]
 pub struct AdmissionRequest<'a> {
+    /// The organization that the line counts for, with all organizations above it.
     pub lineage: &'a Lineage,
+    /// The trunk of the line and its own limits; `None` for a call without a trunk, such as a web call.
     pub trunk: Option<(TrunkId, &'a OrganizationLimits)>,
     /// What each organization of the lineage with a daily limit has used of it.
     pub spent: &'a [(OrganizationId, DailyUsage)],
@@ -30,9 +32,17 @@ pub struct AdmissionRequest<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitExceededError {
     /// `max_concurrent_calls`; with a trunk only that one is full.
-    Concurrent { trunk: Option<TrunkId> },
+    Concurrent {
+        /// The trunk that is full; `None` when an organization's limit is reached.
+        trunk: Option<TrunkId>,
+    },
     /// `calls_per_second`.
-    Rate { trunk: Option<TrunkId>, retry_after: Duration },
+    Rate {
+        /// The trunk whose rate is reached; `None` for an organization's rate.
+        trunk: Option<TrunkId>,
+        /// Time until the rate allows another call.
+        retry_after: Duration,
+    },
     /// `max_minutes_per_day` or `max_spend_per_day`.
     DailyLimit,
     /// The server is nearly full, and the remaining lines are reserved for others.
@@ -108,6 +118,7 @@ pub struct LineLedger {
 }
 
 impl LineLedger {
+    /// Returns an empty ledger for a process that may hold `lines_max` lines.
     pub fn new(lines_max: usize) -> Self {
         Self { lines_max, ..Self::default() }
     }

@@ -20,6 +20,7 @@ const FAX_DRIFT_HZ: u32 = 25;
 /// A beep is at least this long and at most that.
 const BEEP_MS: std::ops::RangeInclusive<u32> = 120..=2_500;
 
+/// Answering machine detection for one outbound call. It ends 25 s after the answer, or with any result but a person.
 #[derive(Clone, Debug)]
 pub struct AmdDetector {
     since: Instant,
@@ -54,6 +55,7 @@ impl AmdDetector {
         }
     }
 
+    /// Returns the latest result, which may still change from a person to a machine; `None` while undecided.
     pub fn verdict(&self) -> Option<AmdResult> {
         self.verdict
     }
@@ -64,6 +66,7 @@ impl AmdDetector {
             || self.verdict.is_some_and(|verdict| verdict != AmdResult::Human)
     }
 
+    /// Records that voice activity began at this instant. A pause of up to 700 ms continues the same run of speech.
     pub fn handle_speech_started(&mut self, at: Instant) {
         self.speaking = Some(at);
         let paused = self.last_sound.is_none_or(|last| at.saturating_duration_since(last) > PAUSE);
@@ -72,6 +75,7 @@ impl AmdDetector {
         }
     }
 
+    /// Records that voice activity ended; `last_sound` is the instant of its last sound.
     pub fn handle_speech_ended(&mut self, last_sound: Instant) {
         self.speaking = None;
         self.last_sound = Some(last_sound);
@@ -94,6 +98,7 @@ impl AmdDetector {
         None
     }
 
+    /// Checks a tone for a fax signal or a voicemail beep; returns the result if the tone changes it.
     pub fn handle_tone(&mut self, now: Instant, tone: &Tone) -> Option<AmdResult> {
         if self.is_over(now) {
             return None;
@@ -124,6 +129,7 @@ impl AmdDetector {
         }
     }
 
+    /// Returns when the machine must be called for a timeout; `None` when no result depends on time.
     pub fn poll_timeout(&self) -> Option<Instant> {
         if self.verdict.is_some() {
             return None;

@@ -22,6 +22,7 @@ pub type AddressCheck<'a> = &'a dyn Fn(&NamedAddress<'_>) -> Result<(), FieldErr
 pub struct ResolvedAssistant {
     /// The saved agent it is based on.
     pub agent: Option<AgentId>,
+    /// The agent configuration that the call runs with.
     pub fields: AgentFields,
     /// Fields we do not know, echoed in every later event.
     pub added: Map<String, Value>,
@@ -30,6 +31,7 @@ pub struct ResolvedAssistant {
 }
 
 impl ResolvedAssistant {
+    /// Returns the configuration of a saved agent, without changes.
     pub fn saved(agent: &Agent) -> Self {
         Self { agent: Some(agent.id), fields: agent.fields.clone(), added: Map::new(), faults: Vec::new() }
     }
@@ -44,11 +46,16 @@ pub enum AssistantDecision {
     Transient(Map<String, Value>),
     /// A saved agent with some blocks replaced.
     Hybrid {
+        /// The saved agent that the call uses.
         agent: AgentId,
+        /// The fields that replace those of the agent for this call; empty if nothing changes.
         changes: Map<String, Value>,
     },
+    /// The call is refused.
     Reject {
+        /// The customer's reason; empty if the answer gives none.
         reason: String,
+        /// Status of the SIP response, from 400 to 699; 603 if the answer gives none in this range.
         sip_status: u16,
     },
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 const DIGITS_MAX: usize = 64;
 const DEFAULT_TIMEOUT: Duration = Duration::from_millis(2_000);
 
+/// Collects the digits of one caller into sequences; at most 64 digits.
 #[derive(Debug, Default)]
 pub struct DtmfCollector {
     rules: Option<DtmfRules>,
@@ -18,15 +19,20 @@ pub struct DtmfCollector {
 /// The result of a finished digit sequence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DtmfInput {
+    /// The digits match this rule exactly.
     Rule(DtmfRule),
+    /// Digits that match no rule, without the terminator.
     Digits(String),
 }
 
 impl DtmfCollector {
+    /// Returns an empty collector; `None` for an agent without DTMF rules: every sequence goes to the LLM.
     pub fn new(rules: Option<DtmfRules>) -> Self {
         Self { rules, ..Self::default() }
     }
 
+    /// Adds a digit; returns the result if it ends the sequence, by the terminator (default `#`) or by a match that no
+    /// rule extends.
     pub fn handle_digit(&mut self, now: Instant, digit: char) -> Option<DtmfInput> {
         let terminator = self.rules.as_ref().and_then(|r| r.terminator.as_deref()).unwrap_or("#");
         if !self.pressed.is_empty() && terminator.starts_with(digit) && !self.may_grow(digit) {
@@ -55,10 +61,12 @@ impl DtmfCollector {
         self.rules.iter().flat_map(|r| &r.rules).find(|rule| rule.digits == self.pressed)
     }
 
+    /// Returns when the wait for the next digit ends; `None` while no digit is collected.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.deadline
     }
 
+    /// Ends the sequence if the wait for the next digit is over (default 2 s), and returns its result.
     pub fn handle_timeout(&mut self, now: Instant) -> Option<DtmfInput> {
         if self.deadline.is_some_and(|at| now >= at) { self.finish() } else { None }
     }

@@ -45,15 +45,20 @@ struct NegotiatedMedia {
 /// Why an offer is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NegotiationError {
+    /// Status of the SIP response that refuses the offer, such as 488.
     pub sip_status: u16,
+    /// What is wrong with the offer, in words.
     pub reason: &'static str,
 }
 
 /// An answered WebRTC offer.
 #[derive(Debug)]
 pub struct WebRtcAnswer {
+    /// ICE-lite and DTLS state for the leg.
     pub peer: Box<WebRtcPeer>,
+    /// Codec and parameters of the audio stream.
     pub stream: StreamConfig,
+    /// The SDP answer.
     pub sdp: Vec<u8>,
 }
 
@@ -123,6 +128,7 @@ impl Negotiation {
         self.signalling = Some(addr);
     }
 
+    /// Returns whether a WebRTC offer was answered.
     pub fn is_webrtc(&self) -> bool {
         self.is_webrtc
     }

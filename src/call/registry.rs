@@ -14,6 +14,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 /// Commands queued for one call; it reads them at once, so more means a caller in a loop.
 const COMMANDS_MAX: usize = 16;
 
+/// What the API or the process wants of a live call.
 #[derive(Debug)]
 pub enum CallCommand {
     /// Ends the call with this reason.
@@ -22,6 +23,7 @@ pub enum CallCommand {
     Connect(Box<WebOffer>),
     /// Candidates that a browser found later.
     Candidates(Vec<String>),
+    /// A browser restarts ICE; the call answers with new credentials of ours.
     RestartIce(Box<IceRestart>),
 }
 
@@ -60,6 +62,7 @@ impl LiveFeed {
         let _ = self.updates.send(update); // no listener is fine
     }
 
+    /// Returns the turns so far and a receiver of all later updates, with none missing between.
     pub fn listen(&self) -> LiveSubscription {
         let turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         (turns.clone(), self.updates.subscribe())
@@ -80,8 +83,11 @@ pub struct CallRegistry {
 /// A call of this installation has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallChange {
+    /// Scope of the organization that owns the call.
     pub scope: OrgScope,
+    /// Id of the call.
     pub call: CallId,
+    /// Status after the change.
     pub status: CallStatus,
     /// It is held by this process.
     pub here: bool,
@@ -103,7 +109,9 @@ pub struct RegistryGuard {
 #[derive(Debug)]
 pub struct CallSlot {
     place: Arc<RegistryGuard>,
+    /// Commands for the call, at most 16 waiting; more are refused to their sender.
     pub commands: mpsc::Receiver<CallCommand>,
+    /// Turns and updates of the call, for its listeners.
     pub live: LiveFeed,
     /// None once the call has ended for its peer and only the wrap-up is left.
     permit: Option<AdmissionPermit>,
@@ -157,6 +165,7 @@ impl CallRegistry {
         live.map(|live| live.listen())
     }
 
+    /// Returns whether this process holds a call of this organization with this id.
     pub fn is_live(&self, scope: OrgScope, id: CallId) -> bool {
         self.lock().get(&id).is_some_and(|entry| entry.scope == scope)
     }
@@ -173,6 +182,7 @@ impl CallRegistry {
         all.entry(scope).or_insert_with(|| broadcast::Sender::new(CHANGES_OF_ONE_MAX)).subscribe()
     }
 
+    /// Sends a change to the listeners of the call's organization and to those of all calls; never waits.
     pub fn announce(&self, change: CallChange) {
         let own = self.of_one.lock().unwrap_or_else(PoisonError::into_inner).get(&change.scope).cloned();
         if let Some(own) = own {
@@ -188,6 +198,7 @@ impl CallRegistry {
         entry.is_some_and(|entry| entry.commands.try_send(command).is_ok())
     }
 
+    /// Tells every live call of this process to end for this reason.
     pub fn end_all(&self, reason: EndReason) {
         for entry in self.lock().values() {
             let _ = entry.commands.try_send(CallCommand::End(reason));
@@ -209,6 +220,7 @@ impl CallRegistry {
         self.lock().get(&id).is_some_and(|entry| entry.commands.try_send(command).is_ok())
     }
 
+    /// Returns the number of calls in this process.
     pub fn count(&self) -> usize {
         self.lock().len()
     }
@@ -225,6 +237,7 @@ impl CallRegistry {
 }
 
 impl CallSlot {
+    /// Returns a guard that keeps the call in the registry until all its copies are dropped.
     pub fn place(&self) -> Arc<RegistryGuard> {
         self.place.clone()
     }
@@ -236,6 +249,7 @@ impl CallSlot {
 }
 
 impl RegistryGuard {
+    /// Returns the registry that holds the call.
     pub fn registry(&self) -> &CallRegistry {
         &self.registry
     }

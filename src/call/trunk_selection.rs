@@ -32,7 +32,9 @@ pub struct CalledParty {
 /// A candidate trunk's interpretation of the called number.
 #[derive(Clone, Debug)]
 pub struct NumberReading {
+    /// The candidate trunk.
     pub trunk: Arc<Trunk>,
+    /// The called number in E.164, by the rules of this trunk.
     pub number: PhoneNumber,
     evidence: TrunkEvidence,
     /// The number was written in full with its plus, so no rules were needed.
@@ -46,7 +48,9 @@ pub struct NumberReading {
 /// A call's trunk, and the number it is for.
 #[derive(Clone, Debug)]
 pub struct SelectedTrunk {
+    /// The trunk that takes the call.
     pub trunk: Arc<Trunk>,
+    /// The organization that has the called number, and how it uses the number.
     pub owner: Arc<NumberOwner>,
     /// Only the source address identifies the caller, and the number was interpreted by rules or taken from To: a trunk
     /// with credentials may have the better claim.
@@ -64,6 +68,7 @@ pub struct CredentialTrunks(Vec<TrunksByOwner>);
 type TrunksByOwner = HashMap<OrganizationId, Vec<Arc<Trunk>>>;
 
 impl CredentialTrunks {
+    /// Groups the trunks that have an `inbound_username`; others are left out.
     pub fn new<'a>(trunks: impl Iterator<Item = &'a Arc<Trunk>>) -> Self {
         let mut groups: HashMap<[Option<String>; 4], TrunksByOwner> = HashMap::new();
         for trunk in trunks.filter(|trunk| trunk.fields.inbound_username.is_some()) {
@@ -80,6 +85,7 @@ impl CredentialTrunks {
         self.0.iter().filter_map(move |group| Some((read(group)?, group)))
     }
 
+    /// Returns the called number of the Request-URI as each group reads it; groups that cannot read it are left out.
     pub fn numbers(&self, called: &CalledParty) -> Vec<PhoneNumber> {
         let text = called.request.as_deref().unwrap_or("");
         self.readings(text).map(|(number, _)| number).collect()

@@ -8,11 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
+/// How many calls a load test makes, and how fast.
 #[derive(Clone, Debug)]
 pub struct LoadProfile {
+    /// Calls in all.
     pub calls: usize,
+    /// Calls that start in one second, on average; at least 0.01.
     pub per_second: f64,
+    /// Calls that run at the same time; 0 counts as 1.
     pub at_once: usize,
+    /// Folder for one WAV file per call, `caller-0.wav` and on; `None` records nothing.
     pub recordings: Option<PathBuf>,
 }
 

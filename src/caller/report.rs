@@ -17,12 +17,17 @@ pub struct CallReport {
     /// Time between packets while the agent speaks.
     #[serde(skip)]
     pub gaps_ms: Vec<f32>,
+    /// RTP packets that the caller received.
     pub packets_received: u64,
+    /// RTP packets that were missing by their sequence numbers.
     pub packets_lost: u64,
     /// Seconds of sound from the agent and their level.
     pub heard_seconds: f64,
+    /// Mean level of the frames with sound, in dBFS; 0 if there were none.
     pub level_dbfs: f32,
+    /// The other side ended the call, or its network was lost, before the script was over.
     pub ended_by_agent: bool,
+    /// Why the call failed, in words; `None` if the script ran to its end.
     pub failure: Option<String>,
 }
 

@@ -9,27 +9,36 @@ use trunkline_media::codec::Companding;
 /// Telephone samples with where their sound begins and ends.
 #[derive(Clone, Debug)]
 pub struct SpeechClip {
+    /// Name of the phrase, path of the WAV file, or the tones as the script writes them.
     pub name: String,
+    /// Mono audio at 8 kHz.
     pub samples: Arc<Vec<i16>>,
     /// First and last 20 ms frame with sound.
     pub first_frame: u32,
+    /// Last 20 ms frame with sound, counted from 0.
     pub last_frame: u32,
 }
 
+/// One step of a script.
 #[derive(Clone, Debug)]
 pub enum ScriptStep {
     /// Until the agent has spoken and fallen silent.
     Listen,
+    /// Speaks the clip.
     Say(SpeechClip),
     /// Once the agent has been speaking for a while, over its words.
     Interrupt(SpeechClip),
+    /// Sends digits as DTMF events (RFC 4733).
     Digits(String),
+    /// Waits for this time, whatever the agent does.
     Pause(Duration),
     /// A call that came in is answered now; what came before was early media (183).
     Answer,
+    /// Ends the call; later steps are not run.
     HangUp,
 }
 
+/// The steps of a caller in order.
 #[derive(Clone, Debug)]
 pub struct CallScript(pub Vec<ScriptStep>);
 

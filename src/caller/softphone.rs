@@ -42,10 +42,15 @@ const LEG_EVENTS_MAX: usize = 1_024;
 /// How to reach the other side.
 #[derive(Clone, Debug)]
 pub struct DialParams {
+    /// Request-URI and To header of the INVITE.
     pub to: Uri,
+    /// From header of the INVITE.
     pub from: Uri,
+    /// Transport of the SIP requests.
     pub transport: Transport,
+    /// Answers a digest challenge of the callee's host; `None` gives up at a challenge.
     pub credentials: Option<DigestCredentials>,
+    /// Codecs in order of preference, by their SDP names; empty offers PCMU and PCMA.
     pub codecs: Vec<String>,
 }
 
@@ -54,6 +59,7 @@ impl DialParams {
         TrunkMedia { codecs: self.codecs.clone(), ..TrunkMedia::default() }
     }
 
+    /// Returns the INVITE with this SDP offer.
     pub fn invite(&self, offer: Vec<u8>) -> InviteRequest {
         let name = |uri: &Uri| NameAddr { display: None, uri: uri.clone(), params: String::new() };
         InviteRequest {
@@ -74,6 +80,7 @@ impl DialParams {
 /// The phone's line: one SIP endpoint, many calls.
 #[derive(Debug)]
 pub struct Softphone {
+    /// Handle to the SIP user agent, which all calls share.
     pub sip: SipHandle,
     workers: MediaWorkers,
     ports: PortPool,

@@ -9,10 +9,13 @@ use trunkline_connections::{ConnectionCaps, NetworkList};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApiConnections {
+    /// Open connections of the API in all, 8 to 1,000,000. Default 4096.
     pub connections_max: usize,
     /// Of `connections_max`, kept free for proxies.
     pub proxy_connections_reserved: usize,
+    /// Connections of one IPv4 address or IPv6 /64, proxies excepted. Default 512.
     pub connections_per_address: usize,
+    /// Connections of one organization's keys and sessions, with live transcripts. Default 1024.
     pub connections_per_organization: usize,
     /// Addresses and networks of proxies. They are not counted by address, and X-Forwarded-For is believed from them.
     pub trusted_proxies: Vec<String>,
@@ -47,6 +50,7 @@ impl Default for ApiConnections {
 }
 
 impl ApiConnections {
+    /// Returns the caps for the API's connection table. An organization is its tenant.
     pub fn caps(&self) -> ConnectionCaps {
         ConnectionCaps {
             total: self.connections_max,
@@ -57,14 +61,17 @@ impl ApiConnections {
         }
     }
 
+    /// Returns `header_timeout_ms` as a duration.
     pub fn header_timeout(&self) -> Duration {
         Duration::from_millis(self.header_timeout_ms)
     }
 
+    /// Returns `idle_timeout_ms` as a duration.
     pub fn idle_timeout(&self) -> Duration {
         Duration::from_millis(self.idle_timeout_ms)
     }
 
+    /// Returns `transfer_timeout_ms` as a duration.
     pub fn transfer_timeout(&self) -> Duration {
         Duration::from_millis(self.transfer_timeout_ms)
     }
@@ -83,6 +90,7 @@ pub struct SipConnections {
     pub connections_max: usize,
     /// Of `connections_max`, kept free for addresses on trunks' lists.
     pub trunk_connections_reserved: usize,
+    /// Connections of one IPv4 address or IPv6 /64 that is on no trunk's list. Default 64.
     pub connections_per_address: usize,
     /// Of one address on a trunk's list.
     pub connections_per_trunk_address: usize,
@@ -121,6 +129,7 @@ impl Default for SipConnections {
 }
 
 impl SipConnections {
+    /// Returns the caps for the SIP connection table. A trunk is its tenant.
     pub fn caps(&self) -> ConnectionCaps {
         ConnectionCaps {
             total: self.connections_max,
@@ -136,9 +145,11 @@ impl SipConnections {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WebrtcConnections {
+    /// TCP connections of browsers in all, 8 to 1,000,000. Default 1024.
     pub connections_max: usize,
     /// Of one address: many browsers may come from a company's, or a TURN server's.
     pub connections_per_address: usize,
+    /// Connections of one call, 1 to 64: a browser opens one per network interface. Default 8.
     pub connections_per_call: usize,
     /// Until a connection has said whom it is for.
     pub first_packet_timeout_ms: u64,
@@ -165,6 +176,7 @@ impl Default for WebrtcConnections {
 }
 
 impl WebrtcConnections {
+    /// Returns the caps for the browsers' connection table. A call is its tenant; nothing is reserved.
     pub fn caps(&self) -> ConnectionCaps {
         ConnectionCaps {
             total: self.connections_max,

@@ -10,6 +10,7 @@ use toml::{Table, Value};
 pub struct ConfigError {
     /// `sip.listen`, or the file's name.
     pub path: String,
+    /// What is wrong there, as `trunkline check-config` prints it after the path.
     pub message: String,
 }
 

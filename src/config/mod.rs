@@ -21,24 +21,41 @@ use std::net::{IpAddr, SocketAddr};
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// REST API and console: address, limits, links.
     pub api: ApiConfig,
+    /// Database that holds everything but the recordings.
     pub database: DatabaseConfig,
+    /// SIP listeners, our address and identity, session timer, and trunks' networks.
     pub sip: SipConfig,
+    /// Private networks and name server for addresses that others name.
     pub egress: EgressConfig,
+    /// RTP ports, media threads, latching, and the timeout for silent networks.
     pub media: MediaConfig,
+    /// Calls from browsers (WHIP, ICE).
     pub webrtc: WebrtcConfig,
+    /// Limits and deadlines of calls, for this process.
     pub calls: CallsConfig,
     /// What one organization may hold and use.
     pub quotas: Quotas,
+    /// Where recordings are stored.
     pub recordings: RecordingsConfig,
+    /// Format and level of the log on standard error.
     pub log: LogConfig,
+    /// Collector that gets the spans of each call.
     pub telemetry: TelemetryConfig,
+    /// Access to `GET /metrics`.
     pub metrics: MetricsConfig,
+    /// Accounts and deadlines of STT, LLM, TTS and realtime providers.
     pub providers: ProvidersConfig,
+    /// Where webhooks may be delivered.
     pub webhooks: WebhooksConfig,
+    /// Server that sends mail after calls; off by default.
     pub smtp: SmtpConfig,
+    /// Key that encrypts what the database holds of provider keys.
     pub secrets: SecretsConfig,
+    /// This process among those that share a database.
     pub node: NodeConfig,
+    /// Prices that the bill of each call is computed from; those not listed count nothing.
     pub prices: PriceTable,
 }
 
@@ -64,6 +81,7 @@ impl EgressConfig {
     }
 }
 
+/// Where webhooks may be delivered; by default to public addresses over https only.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WebhooksConfig {
@@ -75,10 +93,15 @@ pub struct WebhooksConfig {
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SmtpConfig {
+    /// Host name or address of the server; empty: no mail is sent.
     pub host: String,
+    /// TCP port. Default 587.
     pub port: u16,
+    /// Login at the server; `None`: no authentication. Set with `password` or not at all.
     pub username: Option<String>,
+    /// Password of `username`; set both or neither.
     pub password: Option<String>,
+    /// Sender address of all mail. Default `trunkline@localhost`.
     pub from: String,
     /// STARTTLS; without it only to loopback.
     pub tls: bool,
@@ -90,6 +113,7 @@ impl std::fmt::Debug for SmtpConfig {
     }
 }
 
+/// Secrets of the installation, from `[secrets]`.
 #[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SecretsConfig {
@@ -103,6 +127,7 @@ impl std::fmt::Debug for SecretsConfig {
     }
 }
 
+/// Identity and heartbeat of this process, from `[node]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NodeConfig {
@@ -120,12 +145,17 @@ impl Default for NodeConfig {
     }
 }
 
+/// Settings of the REST API and console, from `[api]`.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApiConfig {
+    /// Address of API, console, health and metrics. Default `127.0.0.1:3008`.
     pub listen: SocketAddr,
+    /// Largest request body in bytes, 1 KiB to 100 MiB; larger ones get 413. Default 1 MiB.
     pub body_bytes_max: usize,
+    /// Start of generated links, such as `https://voice.example.com`; empty: the host of the request.
     pub public_url: String,
+    /// Requests of one API key in any sixty seconds, at least 1; more get 429. Default 1000.
     pub rate_limit_per_minute: u32,
     /// Requests of one address in any sixty seconds at what needs no key.
     pub public_rate_limit_per_minute: u32,
@@ -133,6 +163,7 @@ pub struct ApiConfig {
     pub behind_proxy: bool,
     /// Signs session tokens of live transcripts.
     pub token_secret: String,
+    /// Caps and timeouts of the API's connections.
     pub connections: ApiConnections,
 }
 
@@ -151,22 +182,30 @@ impl std::fmt::Debug for ApiConfig {
     }
 }
 
+/// Database of the installation, from `[database]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DatabaseConfig {
+    /// `sqlite://path` (created on first use) or `postgres://user:password@host/name`. Default
+    /// `sqlite://data/trunkline.db`.
     pub url: String,
 }
 
+/// Settings of the SIP listeners and of our user agent, from `[sip]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SipConfig {
+    /// Address of the UDP and TCP listeners. Default `0.0.0.0:5060`.
     pub listen: SocketAddr,
+    /// Our address as carriers see it, behind NAT. `None`: found by STUN, or that of the default route.
     pub advertised_address: Option<IpAddr>,
     /// `host:port` of a STUN server that tells our public address, where none is set.
     pub stun_server: String,
     /// The same for peers of the other family: an IPv6 address beside an IPv4 one, or the reverse.
     pub advertised_address_other: Option<IpAddr>,
+    /// Realm of our digest challenges (RFC 7616). Default `trunkline`.
     pub realm: String,
+    /// Value of the Server and User-Agent headers. Default `trunkline/` and the version.
     pub user_agent: String,
     /// Carriers' names are looked up here instead of at the system's servers.
     pub dns_server: Option<SocketAddr>,
@@ -180,9 +219,13 @@ pub struct SipConfig {
     /// Networks that trunks may list although they are wide: a list of addresses holds a /16 of IPv4 and a /32 of IPv6
     /// at most, beside what is inside of these.
     pub wide_networks_allowed: Vec<String>,
+    /// SIP over TLS.
     pub tls: SipTlsConfig,
+    /// SIP over WebSocket.
     pub websocket: SipWebSocketConfig,
+    /// Verification of Identity headers (STIR/SHAKEN).
     pub stir: StirConfig,
+    /// Caps and timeouts of TCP, TLS and WebSocket connections together.
     pub connections: SipConnections,
 }
 
@@ -211,23 +254,29 @@ impl Default for StirConfig {
     }
 }
 
+/// SIP over TLS, from `[sip.tls]`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SipTlsConfig {
+    /// Address of the TLS listener, such as `0.0.0.0:5061`. `None`: no TLS listener.
     pub listen: Option<SocketAddr>,
     /// PEM files; ours is read again when it changes.
     pub certificate: String,
+    /// Path of the PEM file with the key of `certificate`; read again when it changes.
     pub private_key: String,
     /// Roots of clients' certificates; empty: none is asked for.
     pub client_roots: String,
+    /// Rejects clients without a certificate; only effective with `client_roots`. Default false.
     pub client_certificate_required: bool,
     /// Roots of servers' certificates beside the public ones.
     pub roots: String,
 }
 
+/// SIP over WebSocket (RFC 7118), from `[sip.websocket]`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SipWebSocketConfig {
+    /// Address of the WebSocket listener. `None`: no WebSocket listener.
     pub listen: Option<SocketAddr>,
     /// Over TLS, with the certificate of `[sip.tls]`.
     pub secure: bool,
@@ -235,15 +284,21 @@ pub struct SipWebSocketConfig {
     pub allowed_origins: Vec<String>,
 }
 
+/// RTP ports, media threads and latching, from `[media]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MediaConfig {
+    /// Address of the RTP sockets. `None`: that of `sip.listen`.
     pub bind_address: Option<IpAddr>,
+    /// First UDP port for RTP, 1024 or higher; each call takes an even port and the next one. Default 40000.
     pub port_first: u16,
+    /// Last port of the range, which must hold a pair for each of `calls.calls_max`. Default 44999.
     pub port_last: u16,
     /// 0: one less than there are cores, at least one.
     pub workers: usize,
+    /// Milliseconds without a packet from the peer, after which a call ends as lost: 1,000 to 600,000. Default 30,000.
     pub network_timeout_ms: u64,
+    /// Which sources of RTP are followed besides the address in the SDP. Default `signalling_address`.
     pub latching: LatchingMode,
 }
 
@@ -251,32 +306,46 @@ pub struct MediaConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LatchingMode {
+    /// No source but the one in the SDP.
     Off,
+    /// Other ports of the address in the SDP.
     SameAddress,
+    /// Also any port of the address that the peer's SIP came from: phones behind NAT. The default.
     #[default]
     SignallingAddress,
+    /// The first sender, whoever it is: only for networks without strangers.
     Any,
 }
 
+/// Limits and deadlines of calls, from `[calls]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CallsConfig {
+    /// Simultaneous calls of this process, 1 to 20,000; a further INVITE gets 503. Default 1000.
     pub calls_max: usize,
+    /// Seconds in the Retry-After of that 503. Default 10.
     pub overload_retry_after_s: u32,
+    /// Milliseconds after which an unanswered outbound call ends, 1,000 to 600,000. Default 60,000.
     pub ring_timeout_ms: u64,
+    /// Milliseconds to wait for calls to end on SIGTERM, 0 to 3,600,000. Default 30,000.
     pub drain_timeout_ms: u64,
 }
 
+/// Storage of recordings, from `[recordings]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RecordingsConfig {
+    /// Folder with one folder for each organization and one WAV file for each call. Default `data/recordings`.
     pub folder: String,
 }
 
+/// Settings of the log on standard error, from `[log]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
+    /// Readable text or JSON lines. Default `pretty`.
     pub format: LogFormat,
+    /// `tracing` filter, such as `info,trunkline::call=debug`. Default `info`.
     pub filter: String,
 }
 
@@ -304,10 +373,13 @@ impl std::fmt::Debug for MetricsConfig {
     }
 }
 
+/// How a log line is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
+    /// Readable text, one line an event.
     Pretty,
+    /// One JSON object per line, with the event's fields at the top level.
     Json,
 }
 
@@ -315,13 +387,18 @@ macro_rules! accounts {
     ($( $account:ident $field:ident $name:literal at $url:literal env $env:literal version $version:literal probe $probe:literal $auth:literal {
         $($stages:tt)*
     } )*) => {
+        /// Provider accounts of the installation and their deadlines, from `[providers]`.
         #[derive(Clone, Debug, Deserialize)]
         #[serde(deny_unknown_fields, default)]
         pub struct ProvidersConfig {
             /// Customers' own servers (`base_url` of an agent) may be on private addresses, and speak http.
             pub allow_private: bool,
+            /// Deadlines of each kind of request.
             pub timeouts: ProviderTimeoutsConfig,
-            $( pub $field: ProviderConfig, )*
+            $(
+                #[doc = concat!("Address, key and limits of `", $name, "`.")]
+                pub $field: ProviderConfig,
+            )*
         }
 
         impl Default for ProvidersConfig {
@@ -340,10 +417,12 @@ macro_rules! accounts {
         }
 
         impl ProvidersConfig {
+            /// Returns the settings of an account.
             pub fn account(&self, account: ProviderAccount) -> &ProviderConfig {
                 match account { $( ProviderAccount::$account => &self.$field, )* }
             }
 
+            /// Returns the settings of an account for change, such as adding a key from the environment.
             pub fn account_mut(&mut self, account: ProviderAccount) -> &mut ProviderConfig {
                 match account { $( ProviderAccount::$account => &mut self.$field, )* }
             }
@@ -356,13 +435,18 @@ provider_table!(accounts);
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProviderTimeoutsConfig {
+    /// Deadlines of STT streams. Default 3000, 4000 and 4000 ms.
     pub stt: StageTimeoutsConfig,
+    /// Deadlines of LLM requests. Default 3000, 8000 and 5000 ms.
     pub llm: StageTimeoutsConfig,
+    /// Deadlines of TTS requests. Default 3000, 5000 and 4000 ms.
     pub tts: StageTimeoutsConfig,
+    /// Deadlines of realtime models, set as `engine`. Default 3000, 6000 and 4000 ms.
     #[serde(rename = "engine")]
     pub realtime: StageTimeoutsConfig,
 }
 
+/// Deadlines of one kind of request in milliseconds, each 100 to 120,000.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StageTimeoutsConfig {
@@ -385,10 +469,13 @@ impl Default for ProviderTimeoutsConfig {
     }
 }
 
+/// One account at a provider, from `[providers.<name>]`.
 #[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProviderConfig {
+    /// Start of the provider's URLs, without a trailing slash; http and ws only to loopback. Empty: the vendor's.
     pub base_url: String,
+    /// Key of the account; `None`: the vendor's environment variable, such as `DEEPGRAM_API_KEY`, or no key at all.
     pub api_key: Option<String>,
     /// File the key is read from instead.
     pub api_key_file: Option<String>,
@@ -398,6 +485,7 @@ pub struct ProviderConfig {
     pub concurrency_max: usize,
     /// Of the local voices: espeak-ng.
     pub program: String,
+    /// Program of the second local TTS, used for voices such as `flite:slt`. Default `flite`.
     pub flite_program: String,
 }
 
@@ -512,6 +600,7 @@ impl Config {
         })
     }
 
+    /// Returns the address the RTP sockets bind to: `media.bind_address`, or the address of `sip.listen`.
     pub fn media_bind(&self) -> IpAddr {
         self.media.bind_address.unwrap_or(self.sip.listen.ip())
     }

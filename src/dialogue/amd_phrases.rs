@@ -3,16 +3,20 @@
 /// AMD result: what answered an outbound call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AmdResult {
+    /// A person.
     Human,
+    /// An answering machine or a mailbox.
     Voicemail,
     /// A call screening assistant that asks who is calling before it rings.
     CallScreening,
     /// An IVR menu.
     Ivr,
+    /// A fax machine, known by its tones.
     Fax,
 }
 
 impl AmdResult {
+    /// Returns the name in the call's metrics: `human`, `voicemail`, `screening`, `ivr` or `fax`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Human => "human",

@@ -10,6 +10,7 @@ const MESSAGES_MAX: usize = 400;
 const INTERRUPTION_NOTE: &str =
     "The caller interrupted you here: what you were going to say after these words was not heard.";
 
+/// System messages and up to 400 messages of the conversation.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     system: Vec<ChatMessage>,
@@ -17,10 +18,12 @@ pub struct History {
 }
 
 impl History {
+    /// Returns a history without conversation; `system` always comes first.
     pub fn new(system: Vec<ChatMessage>) -> Self {
         Self { system, messages: Vec::new() }
     }
 
+    /// Adds the words of a finished turn of the caller.
     pub fn push_user(&mut self, text: &str) {
         self.push(ChatMessage::User(text.to_owned()));
     }
@@ -32,6 +35,7 @@ impl History {
         }
     }
 
+    /// Adds the result of a tool call; `call_id` is the id that the LLM gave the call.
     pub fn push_tool_result(&mut self, call_id: &str, content: &str) {
         self.push(ChatMessage::Tool { call_id: call_id.to_owned(), content: content.to_owned() });
     }
@@ -90,6 +94,7 @@ impl History {
         ChatMessage::System(INTERRUPTION_NOTE.to_owned())
     }
 
+    /// Returns all messages for an LLM request, the oldest first.
     pub fn messages(&self) -> Vec<ChatMessage> {
         self.system.iter().chain(&self.messages).cloned().collect()
     }

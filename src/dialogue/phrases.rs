@@ -1,5 +1,6 @@
 //! Scripted phrases for when no LLM can be asked.
 
+/// The phrases of one language.
 #[derive(Debug)]
 pub struct ScriptedPhrases {
     /// First LLM failure: asks the caller to repeat.
@@ -8,6 +9,7 @@ pub struct ScriptedPhrases {
     pub give_up: &'static str,
     /// Maximum duration reached.
     pub time_is_up: &'static str,
+    /// Said before the agent ends the call by a DTMF rule.
     pub goodbye: &'static str,
     /// Before a transfer.
     pub connecting: &'static str,

@@ -9,6 +9,8 @@ const PHONE_PROMPT: &str = "You are speaking on the telephone. Answer in one to 
 without lists, markup or emojis. Say numbers the way people say them. Text in square brackets such as [DTMF 12] \
 reports keys the caller pressed.";
 
+/// Returns the messages before the conversation: the agent's prompt, its own messages, the task and the rules for the
+/// phone.
 pub fn system_messages(agent: &AgentFields, task: Option<&TaskFields>) -> Vec<ChatMessage> {
     let mut messages = Vec::new();
     let own: Vec<_> = agent.llm_config.iter().flat_map(|config| &config.messages).collect();

@@ -18,7 +18,9 @@ const FAULTS_MAX: usize = 10;
 /// The prompt and the schema of its answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnalysisPrompt {
+    /// Instructions and transcript.
     pub messages: Vec<ChatMessage>,
+    /// JSON Schema of the answer.
     pub schema: Value,
 }
 
@@ -56,8 +58,11 @@ fn properties() -> Value {
 /// What a model said about a call.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Analysis {
+    /// The call in two or three sentences.
     pub summary: String,
+    /// The fields that every analysis has, as one JSON object.
     pub report: Value,
+    /// Data by the customer's schema; `None` if the agent has no schema.
     pub structured_data: Option<Value>,
 }
 

@@ -12,7 +12,9 @@ const RATE_HZ: u64 = 8_000;
 /// What happens after the response was heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterResponse {
+    /// The caller's next turn is awaited.
     AwaitCaller,
+    /// The call ends for this reason.
     HangUp(EndReason),
     /// The caller is put through.
     Transfer,
@@ -41,14 +43,18 @@ enum SegmentPlayback {
     Failed,
 }
 
+/// One response of the agent: its segments, how far each was played, and what follows.
 #[derive(Debug)]
 pub struct AgentResponse {
+    /// Number of the response within the call, from 1.
     pub response_id: u32,
+    /// What follows once the response was heard.
     pub after: AfterResponse,
     segments: Vec<Segment>,
     splitter: SentenceSplitter,
     style: SpeechStyle,
     llm_done: bool,
+    /// Tool calls of the LLM; they run when the text before them was heard.
     pub tool_calls: Vec<ToolCall>,
     /// When its first sound left, in milliseconds of the call.
     pub started_at_ms: Option<u64>,
@@ -155,6 +161,7 @@ impl AgentResponse {
         self.segments.len() as u32 - 1
     }
 
+    /// Records the length of a segment that TTS has finished, in samples at 8 kHz.
     pub fn record_tts_done(&mut self, index: u32, samples: u64) {
         if let Some(segment) = self.segments.get_mut(index as usize) {
             segment.samples = Some(samples);
@@ -168,6 +175,7 @@ impl AgentResponse {
         }
     }
 
+    /// Records that TTS failed for a segment; ignored once its playback has begun.
     pub fn record_tts_failed(&mut self, index: u32) {
         if let Some(segment) = self.segments.get_mut(index as usize)
             && segment.heard == SegmentPlayback::Waiting
@@ -176,22 +184,26 @@ impl AgentResponse {
         }
     }
 
+    /// Records that the playback of a segment has begun.
     pub fn mark_playing(&mut self, index: u32) {
         if let Some(segment) = self.segments.get_mut(index as usize) {
             segment.heard = SegmentPlayback::Playing;
         }
     }
 
+    /// Records that a segment was played to its end.
     pub fn mark_played(&mut self, index: u32) {
         if let Some(segment) = self.segments.get_mut(index as usize) {
             segment.heard = SegmentPlayback::Played;
         }
     }
 
+    /// Returns whether there is a segment besides the fillers.
     pub fn has_words(&self) -> bool {
         self.segments.len() > self.fillers
     }
 
+    /// Returns whether the LLM has finished the text.
     pub fn is_model_done(&self) -> bool {
         self.llm_done
     }

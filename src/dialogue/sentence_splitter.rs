@@ -10,6 +10,7 @@ const ABBREVIATIONS: &[&str] = &[
     "mevr", "mw", "bijv", "bv", "o.a", "t.a.v", "d.w.z", "z.b", "bzw", "ca", "inc", "ltd", "jr", "sr",
 ];
 
+/// Collects streamed text and splits it at sentence ends, or at 240 bytes; the first segment may end at a comma.
 #[derive(Clone, Debug, Default)]
 pub struct SentenceSplitter {
     pending: String,

@@ -37,6 +37,7 @@ pub struct NormalizedText {
 }
 
 impl SpeechStyle {
+    /// Returns the style of a language code such as `nl` or `nl-BE`; `tags` keeps audio tags for the TTS model.
     pub fn new(language: &str, tags: bool) -> Self {
         let language = match language.split(['-', '_']).next().unwrap_or("") {
             "en" => NormalizationLanguage::English,

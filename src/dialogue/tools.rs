@@ -17,9 +17,11 @@ const ARGUMENTS: DocumentLimits =
 /// The tools that a call offers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ToolSet<'a> {
+    /// The agent's own tools, which the customer's server runs.
     pub custom: &'a [Tool],
     /// Of servers, as they describe them.
     pub remote: &'a [ToolOffer],
+    /// Where the call may be transferred; empty if it may not.
     pub destinations: &'a [TransferDestination],
     /// A mailbox may have answered.
     pub voicemail: bool,
@@ -30,18 +32,24 @@ pub struct ToolSet<'a> {
 pub enum ToolAction {
     /// Hang up after speaking; `farewell` is said if the response had no words.
     EndCall {
+        /// Last words of the agent; `None` if the LLM gave none.
         farewell: Option<String>,
     },
     /// Transfer to a destination, by index.
     Transfer {
+        /// Index into the destinations of the tool set, from 0.
         destination: usize,
         /// What the other party is told first.
         briefing: Option<String>,
     },
+    /// Send DTMF to the peer.
     SendDigits {
+        /// The digits, at most 32: `0` to `9`, `*`, `#` or `A` to `D`.
         digits: String,
     },
+    /// Leave a message after the beep, then hang up.
     LeaveVoicemail {
+        /// What to say; `None` takes the agent's own message.
         message: Option<String>,
     },
     /// A tool of the agent's: the customer's server runs it.

@@ -29,65 +29,92 @@ const TEXT_BYTES_MAX: usize = 100_000;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgentFields {
+    /// What people call the agent: 1 to 200 characters. The default prompt uses it if there is no `business_name`.
     #[schema(min_length = 1, max_length = 200)]
     pub name: String,
+    /// Whether it answers calls and makes calls for tasks; true by default.
     #[serde(default = "yes")]
     pub is_active: bool,
+    /// Notes for people; the LLM does not see them. At most 100,000 bytes.
     #[serde(default)]
     pub description: Option<String>,
+    /// Company the agent speaks for; named in the default prompt if there is no `system_prompt`.
     #[serde(default)]
     pub business_name: Option<String>,
+    /// Address that gets a mail after each call; needs `[smtp]` in the settings of the server. None: no mail.
     #[serde(default)]
     #[schema(format = "email")]
     pub notification_email: Option<String>,
+    /// What the LLM is told about its task, at most 100,000 bytes. None: a short default prompt names the business.
     #[serde(default)]
     pub system_prompt: Option<String>,
+    /// First words of a call, at most 100,000 bytes. None: the LLM writes the greeting.
     #[serde(default)]
     pub first_message: Option<String>,
+    /// Voice settings for ElevenLabs, and for Cartesia its `speed`; fields of `tts_config` come first.
     #[serde(default)]
     pub voice_settings: Option<VoiceSettings>,
+    /// What happens when the caller presses keys. None: the digits go to the LLM as `[DTMF 1234]`.
     #[serde(default)]
     pub dtmf_rules: Option<DtmfRules>,
+    /// Whom the LLM may transfer callers to. None: nobody.
     #[serde(default)]
     pub transfer_config: Option<TransferConfig>,
+    /// Sound behind the agent's voice. None: silence.
     #[serde(default)]
     pub background: Option<AmbienceConfig>,
     /// What callers hear before the answer, on telephone lines.
     #[serde(default)]
     pub ringing: Option<RingingConfig>,
+    /// Whether outbound calls look for an answering machine; false by default.
     #[serde(default)]
     pub voicemail_detection: Option<bool>,
+    /// What is said after the beep of voicemail, at most 100,000 bytes. None: the call ends when voicemail answers.
     #[serde(default)]
     pub voicemail_message: Option<String>,
+    /// Seconds after which the call ends: 10 to 14,400; 1,800 by default.
     #[serde(default)]
     #[schema(minimum = 10, maximum = 14_400)]
     pub max_duration_seconds: Option<u32>,
+    /// Whether the agent asks if a silent caller is still there, as `silence_config` says; true by default.
     #[serde(default)]
     pub autonomous_silence_handling: Option<bool>,
+    /// What the agent says, and after how long, when the caller is silent. None: the defaults of every field.
     #[serde(default)]
     pub silence_config: Option<SilenceConfig>,
+    /// When a turn ends and what interrupts the agent. None: the defaults of every field.
     #[serde(default)]
     pub turn_config: Option<TurnConfig>,
+    /// Whether calls are recorded: stereo WAV, the caller left, the agent right. True by default.
     #[serde(default)]
     pub recording_enabled: Option<bool>,
     #[serde(default)]
     /// http or https.
     #[schema(format = "uri")]
     pub webhook_url: Option<String>,
+    /// Key that signs the agent's webhooks, printable ASCII. None: they are not signed.
     #[serde(default)]
     pub webhook_secret: Option<String>,
+    /// Events that go to `webhook_url`: `assistant-request`, `tool-calls`, `status-update`, `end-of-call-report`. None:
+    /// all.
     #[serde(default)]
     pub webhook_events: Option<Vec<String>>,
+    /// Speech to text. None: Deepgram `nova-3-general`. Realtime models do not use it.
     #[serde(default)]
     pub stt_config: Option<SttConfig>,
+    /// The language model with its tools. None: OpenAI `gpt-4o-mini`.
     #[serde(default)]
     pub llm_config: Option<LlmConfig>,
+    /// The voice. None: the first voice of `fallbacks`, or else the local one. Realtime models do not use it.
     #[serde(default)]
     pub tts_config: Option<TtsConfig>,
+    /// What to find out about a call when it is over. None: only summary and report.
     #[serde(default)]
     pub analysis_plan: Option<AnalysisPlan>,
+    /// Providers that take over when the first of a stage fails. None: each request is repeated once.
     #[serde(default)]
     pub fallbacks: Option<Fallbacks>,
+    /// Any JSON object of yours; it is copied into each call of the agent, except where a task has its own.
     #[serde(default)]
     pub metadata: Option<Map<String, Value>>,
 }
@@ -96,14 +123,20 @@ fn yes() -> bool {
     true
 }
 
+/// A stored agent: the customer's document and what the server keeps beside it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Agent {
+    /// Chosen by the server when the agent is created; never changes.
     pub id: AgentId,
+    /// The organization that owns the agent.
     pub organization: OrganizationId,
+    /// The customer's document, as it was last saved.
     pub fields: AgentFields,
     /// Counts the changes; the `ETag` of the document.
     pub version: i64,
+    /// When the agent was created.
     pub created_at: UnixMs,
+    /// When the agent was last changed; equals `created_at` until then.
     pub updated_at: UnixMs,
 }
 
@@ -120,7 +153,9 @@ pub fn check_webhook_secret(secret: Option<&str>) -> Result<(), FieldError> {
 /// An address that a configuration names, and the field that does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedAddress<'a> {
+    /// Path of the field that holds the address, such as `fallbacks.llm[0].base_url`.
     pub field: String,
+    /// The address as it was written; not checked yet.
     pub url: &'a str,
     /// A provider's: paths are put together below it.
     pub is_base: bool,
@@ -276,10 +311,12 @@ impl AgentFields {
         Ok(())
     }
 
+    /// Returns the transfer settings, or the defaults (no destinations, mode `auto`) where the agent has none.
     pub fn transfers(&self) -> TransferConfig {
         self.transfer_config.clone().unwrap_or_default()
     }
 
+    /// Returns the settings of turn taking, or the defaults where the agent has none.
     pub fn turn(&self) -> TurnConfig {
         self.turn_config.clone().unwrap_or_default()
     }

@@ -4,6 +4,7 @@ use super::FieldError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+/// The sounds that can play behind the agent's voice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = BackgroundSound)]
@@ -19,6 +20,7 @@ pub enum AmbienceSound {
 #[serde(deny_unknown_fields)]
 #[schema(as = Background)]
 pub struct AmbienceConfig {
+    /// Which sound plays.
     pub sound: AmbienceSound,
     /// Louder or softer than it was made (a room at -50, an office at -42 dBFS).
     #[serde(default)]
@@ -27,6 +29,7 @@ pub struct AmbienceConfig {
 }
 
 impl AmbienceConfig {
+    /// Checks that `level_db` is between -30 and 12; the error names `background.level_db`.
     pub fn validate(&self) -> Result<(), FieldError> {
         if (-30.0..=12.0).contains(&self.level_db) {
             return Ok(());

@@ -6,16 +6,20 @@ use super::time::UnixMs;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+/// Who began a call, and over what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub enum Direction {
+    /// Somebody called one of the organization's numbers over a trunk.
     Inbound,
+    /// The server called somebody over a trunk, for a task.
     Outbound,
     /// From a browser.
     Web,
 }
 
 impl Direction {
+    /// Returns the name in JSON and in the database: `inbound`, `outbound` or `web`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Inbound => "inbound",
@@ -32,23 +36,31 @@ impl Direction {
         }
     }
 
+    /// Reads the name that JSON and the database use; `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Inbound, Self::Outbound, Self::Web].into_iter().find(|direction| direction.name() == text)
     }
 }
 
+/// How far a call has come. `Completed` and `Failed` are final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub enum CallStatus {
+    /// Begun and not answered yet, or waiting for its time.
     Initiated,
+    /// Answered and going on.
     InProgress,
+    /// Over, with an end reason that is no failure.
     Completed,
+    /// Over, with an end reason that is a failure, such as `busy` or `no_answer`.
     Failed,
 }
 
 impl CallStatus {
+    /// Every status, in the order of a call's life.
     pub const ALL: &[Self] = &[Self::Initiated, Self::InProgress, Self::Completed, Self::Failed];
 
+    /// Returns the name in JSON and in the database, such as `in_progress`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Initiated => "initiated",
@@ -58,34 +70,53 @@ impl CallStatus {
         }
     }
 
+    /// Reads the name that JSON and the database use; `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|status| status.name() == text)
     }
 
+    /// Returns true for `Completed` and `Failed`, after which nothing changes.
     pub fn is_over(self) -> bool {
         matches!(self, Self::Completed | Self::Failed)
     }
 }
 
+/// A call as its row in the database describes it, live or over.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
+    /// Chosen when the call begins; never changes.
     pub id: CallId,
+    /// The organization whose call it is; limits and usage count it there.
     pub organization: OrganizationId,
+    /// The agent that speaks. `None` until one is chosen, or where a webhook described one that is not stored.
     pub agent: Option<AgentId>,
+    /// The task that the call was made for. `None` for inbound and web calls.
     pub task: Option<TaskId>,
+    /// Who began the call, and over what.
     pub direction: Direction,
+    /// The caller's number in E.164 where that is known, otherwise as the trunk sent it; empty until it is known.
     pub from_number: String,
+    /// The number or SIP URI that was called; empty until it is known.
     pub to_number: String,
+    /// How far the call has come.
     pub status: CallStatus,
+    /// Why the call ended. `None` while it goes on.
     pub end_reason: Option<EndReason>,
+    /// When the call began: the first request, not the answer.
     pub started_at: UnixMs,
+    /// When the call was answered. `None` if it was not, or not yet.
     pub answered_at: Option<UnixMs>,
+    /// When the call ended. `None` while it goes on.
     pub ended_at: Option<UnixMs>,
+    /// Call-ID of the SIP dialog (RFC 3261 section 20.8). `None` for web calls and before the INVITE.
     pub sip_call_id: Option<String>,
     /// Path of the recording relative to the recordings folder, once it is complete.
     pub recording: Option<String>,
+    /// Latency of every turn, packets, tokens and errors as JSON. `None` until the call has measured something.
     pub metrics: Option<Value>,
+    /// The customer's JSON, copied from the task or the agent. `None` if neither has any.
     pub metadata: Option<Value>,
+    /// The trunk that carries the call. `None` for web calls, and before a trunk is chosen.
     pub trunk: Option<TrunkId>,
     /// Lines it holds: two while the caller is put through, or the peer hands its side on.
     pub legs: u32,
@@ -95,15 +126,20 @@ pub struct Call {
     pub assistant: Option<Value>,
     /// What the signalling said: `headers`, `identity`, causes of the end.
     pub signalling: Option<Value>,
+    /// What was found out after the call; empty before that.
     pub outcome: CallOutcome,
 }
 
 /// What is known of a call once it was thought about.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CallOutcome {
+    /// What happened, in a few sentences. `None` until the call is analysed, or if that failed.
     pub summary: Option<String>,
+    /// The analysis as JSON; its `analysed` says whether an LLM did it. `None` before the analysis.
     pub report: Option<Value>,
+    /// Values that fit the agent's `structured_data_plan`. `None` without such a plan or without a result.
     pub extracted_data: Option<Value>,
+    /// The bill as JSON: currency, total and items. `None` until the call is billed.
     pub cost: Option<Value>,
 }
 
@@ -112,9 +148,13 @@ pub struct CallOutcome {
 pub struct CallUsage {
     /// `2026-03-27`, of its end in UTC.
     pub day: String,
+    /// Whole seconds between answer and end; 0 for a call without an answer.
     pub seconds: i64,
+    /// Tokens sent to LLMs, those of the analysis included.
     pub prompt_tokens: i64,
+    /// Tokens written by LLMs, those of the analysis included.
     pub completion_tokens: i64,
+    /// Characters that were spoken by TTS.
     pub characters: i64,
     /// Millionths of the price table's currency.
     pub micros: i64,

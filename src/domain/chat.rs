@@ -6,19 +6,37 @@ use serde_json::Value;
 pub const CONTINUE_PROMPT: &str =
     "Your last answer was cut off by a technical fault. Go on from where it stopped, without repeating it.";
 
+/// One message of the conversation, in the roles of the chat APIs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ChatMessage {
+    /// An instruction for the LLM, such as the agent's prompt or a note about the call.
     System(String),
+    /// What the caller said, or the digits that the caller pressed.
     User(String),
-    Assistant { content: String, tool_calls: Vec<ToolCall> },
-    Tool { call_id: String, content: String },
+    /// What the LLM said, up to where the caller heard it, and the tools it called.
+    Assistant {
+        /// Text of the answer; empty if the LLM only called tools.
+        content: String,
+        /// Calls in the order in which the LLM made them; empty for plain speech.
+        tool_calls: Vec<ToolCall>,
+    },
+    /// The result of a tool call.
+    Tool {
+        /// Id of the tool call that this answers.
+        call_id: String,
+        /// Result as text, mostly JSON; an error is described in words.
+        content: String,
+    },
 }
 
 /// A tool the model wants called; the arguments are JSON text, possibly invalid.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ToolCall {
+    /// The provider's id of the call, at most 256 bytes; the result refers to it.
     pub id: String,
+    /// Name of the function, at most 256 bytes. The LLM may invent one that was not offered.
     pub name: String,
+    /// Arguments as JSON text, at most 64 KiB; longer ones are cut and count as too large.
     pub arguments: String,
     /// How the arguments do not fit the tool's schema, in words for the model. The call's driver finds out.
     pub misfit: Option<String>,
@@ -58,8 +76,11 @@ fn bounded(mut text: String) -> String {
 /// A tool offered to the model: name, description and JSON schema of its arguments.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ToolOffer {
+    /// Name of the function: 1 to 64 letters, digits, `_` and `-`.
     pub name: String,
+    /// What the tool does, in words for the LLM; may be empty.
     pub description: String,
+    /// JSON schema of the arguments; its type is `object`.
     pub parameters: Value,
     /// The provider is to keep to the schema, where it can.
     pub strict: bool,

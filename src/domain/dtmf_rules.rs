@@ -4,23 +4,30 @@ use super::FieldError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+/// What happens when the caller presses keys; the longest rule that matches wins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DtmfRules {
+    /// Rules with different digits; empty if there are none.
     pub rules: Vec<DtmfRule>,
+    /// Milliseconds to wait for another digit before an entry counts as complete: 100 to 30,000; 2,000 by default.
     #[serde(default = "default_timeout")]
     #[schema(minimum = 100, maximum = 30_000)]
     pub inter_digit_timeout_ms: u64,
+    /// The key that completes an entry: one of 0-9, `*`, `#` and A-D; `#` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terminator: Option<String>,
 }
 
+/// What happens when the caller enters certain digits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = DtmfRule)]
 pub struct DtmfRule {
+    /// The digits to enter: 1 to 32 of 0-9, `*`, `#` and A-D. Each rule has different ones.
     #[schema(pattern = "^[0-9*#A-D]{1,32}$")]
     pub digits: String,
+    /// What happens then.
     pub action: DtmfAction,
     /// Of `transfer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,14 +40,20 @@ pub struct DtmfRule {
     pub text: Option<String>,
 }
 
+/// What a rule for digits does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = DtmfAction)]
 pub enum DtmfAction {
+    /// Transfers the caller to `target`.
     Transfer,
+    /// Says `text`.
     Say,
+    /// Ends the call.
     EndCall,
+    /// Tells the LLM which digits were entered.
     SendToLlm,
+    /// Calls the tool that is named in `tool`, without arguments.
     Tool,
 }
 
@@ -49,6 +62,7 @@ fn default_timeout() -> u64 {
 }
 
 impl DtmfRules {
+    /// Checks digits, terminator, timeout and what each action needs; the error names the first wrong field.
     pub fn validate(&self) -> Result<(), FieldError> {
         let is_digits =
             |text: &str| !text.is_empty() && text.len() <= 32 && text.chars().all(|c| "0123456789*#ABCD".contains(c));

@@ -6,12 +6,15 @@ use utoipa::{PartialSchema, ToSchema};
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $variant:ident $name:literal $failed:literal),* $(,)?) => {
+        /// Why a call ended: a closed list, in JSON `end_reason`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum EndReason { $($(#[$doc])* $variant),* }
 
         impl EndReason {
+            /// Every reason, in the order of declaration.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
+            /// Returns the name in JSON and in the database, such as `no_answer`.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name),* }
             }
@@ -33,34 +36,48 @@ macro_rules! reasons {
 }
 
 reasons! {
+    /// The other party hung up after the answer.
     CustomerHungUp "customer_hung_up" false,
+    /// The agent hung up, mostly with the tool `end_call`.
     AgentHungUp "agent_hung_up" false,
     /// Ended by `POST /calls/:id/end`.
     EndedByApi "ended_by_api" false,
+    /// The agent's `max_duration_seconds` were over.
     MaxDuration "max_duration" false,
+    /// The caller stayed silent through all prompts of `silence_config`.
     Silence "silence" false,
+    /// Voicemail answered; the message was left if there was one.
     Voicemail "voicemail" false,
+    /// The caller was connected to somebody else.
     Transferred "transferred" false,
     /// A fax machine answered.
     Fax "fax" true,
+    /// The number is busy (486, 600).
     Busy "busy" true,
+    /// Nobody answered in time (408, 480, 487).
     NoAnswer "no_answer" true,
+    /// Refused by the other end (401, 403, 407, 603), or by the customer's server.
     Rejected "rejected" true,
     /// The number does not exist (404, 410, 484, 604).
     InvalidNumber "invalid_number" true,
     /// `POST /calls/:id/cancel`, a task's reset, or the caller gave up before the answer.
     Canceled "canceled" true,
+    /// A provider failed and no fallback was left.
     ProviderError "provider_error" true,
+    /// No packets arrived any more, or the connection broke.
     NetworkLost "network_lost" true,
     /// The carrier failed: 5xx, no common codec, unreachable.
     TrunkError "trunk_error" true,
+    /// The server stopped before the call was over.
     ServerShutdown "server_shutdown" true,
     /// The process died in mid-call and came back.
     ServerCrash "server_crash" true,
+    /// The server had no capacity for the call, or could not keep its audio going.
     Overload "overload" true,
 }
 
 impl EndReason {
+    /// Reads the name that JSON and the database use; `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|reason| reason.name() == text)
     }

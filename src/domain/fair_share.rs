@@ -6,16 +6,20 @@ use std::collections::HashMap;
 /// How many there may be.
 #[derive(Clone, Copy, Debug)]
 pub struct ShareLimits {
+    /// Units that one organization may take.
     pub of_one: usize,
     /// Of a root with everything below it.
     pub of_family: usize,
+    /// Units that all organizations together may take.
     pub in_all: usize,
 }
 
 /// Whose part is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShareExceededError {
+    /// The organization or its family has all that it may take; others may still take some.
     Organization,
+    /// All units are taken.
     Server,
 }
 
@@ -29,6 +33,7 @@ pub struct FairShares {
 }
 
 impl FairShares {
+    /// Creates the counters for these limits, with nothing taken.
     pub fn new(max: ShareLimits) -> Self {
         Self { max, organizations: HashMap::new(), families: HashMap::new(), all: 0 }
     }
@@ -50,6 +55,7 @@ impl FairShares {
         (of(&self.families, root), of(&self.organizations, organization))
     }
 
+    /// Takes one unit. Fails with `Organization` if its or its family's share is used up, with `Server` if all are.
     pub fn take(&mut self, organization: OrganizationId, root: OrganizationId) -> Result<(), ShareExceededError> {
         let own = of(&self.organizations, organization) >= self.max.of_one;
         if own || of(&self.families, root) >= self.max.of_family {
@@ -64,6 +70,7 @@ impl FairShares {
         Ok(())
     }
 
+    /// Returns one unit that was taken for the same organization and root.
     pub fn give_back(&mut self, organization: OrganizationId, root: OrganizationId) {
         count_down(&mut self.organizations, organization);
         count_down(&mut self.families, root);

@@ -14,12 +14,15 @@ const HEDGE_AFTER_MS: u64 = 1_500;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fallbacks {
+    /// Speech to text that takes over, in this order; at most three.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 3)]
     pub stt: Vec<SttConfig>,
+    /// Language models that take over, in this order; at most three.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 3)]
     pub llm: Vec<LlmFallback>,
+    /// Voices that take over, in this order; at most three. The local voice always follows them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 3)]
     pub tts: Vec<TtsConfig>,
@@ -34,21 +37,27 @@ pub struct Fallbacks {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LlmFallback {
+    /// Whose model it is; realtime models are refused.
     pub provider: LlmProvider,
+    /// The provider's name of the model.
     pub model: String,
+    /// Randomness of the answers, 0 to 2. None: 0.7 where the model accepts it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 2)]
     pub temperature: Option<f64>,
+    /// Address of a server of yours that speaks the provider's protocol. None: the provider's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(format = "uri")]
     pub base_url: Option<String>,
 }
 
 impl Fallbacks {
+    /// Returns the milliseconds before the next provider is asked: 1,500 if not set; 0 means only after a failure.
     pub fn hedge_after_ms(&self) -> u64 {
         self.hedge_after_ms.unwrap_or(HEDGE_AFTER_MS)
     }
 
+    /// Checks the lengths, `hedge_after_ms` and every entry; the error names the first wrong field.
     pub fn validate(&self) -> Result<(), FieldError> {
         let at = |list: &str, index: usize| format!("fallbacks.{list}[{index}]");
         for (list, count) in [("stt", self.stt.len()), ("llm", self.llm.len()), ("tts", self.tts.len())] {

@@ -15,6 +15,7 @@ macro_rules! ids {
                 Self(Uuid::now_v7())
             }
 
+            /// Reads a UUID in any of its usual spellings and of any version; `None` for any other text.
             pub fn parse(text: &str) -> Option<Self> {
                 Uuid::try_parse(text).ok().map(Self)
             }
@@ -35,6 +36,28 @@ macro_rules! ids {
 }
 
 ids! {
-    OrganizationId, UserId, ApiKeyId, AgentId, TaskId, CallId, PhoneNumberId, TrunkId, InvitationId, SecretId,
-    DeliveryId, AuditId,
+    /// Identifies an organization, which is a tenant.
+    OrganizationId,
+    /// Identifies a user: one person in one organization.
+    UserId,
+    /// Identifies an API key; it is not the secret itself.
+    ApiKeyId,
+    /// Identifies an agent.
+    AgentId,
+    /// Identifies a task.
+    TaskId,
+    /// Identifies a call; unlike the Call-ID of SIP, it is ours.
+    CallId,
+    /// Identifies the row of a phone number.
+    PhoneNumberId,
+    /// Identifies a trunk.
+    TrunkId,
+    /// Identifies an invitation.
+    InvitationId,
+    /// Identifies a stored provider key.
+    SecretId,
+    /// Identifies a webhook or mail; also its `webhook-id`.
+    DeliveryId,
+    /// Identifies an entry of the audit log.
+    AuditId,
 }

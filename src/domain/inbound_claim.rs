@@ -27,6 +27,7 @@ pub fn number_rules(fields: &TrunkFields) -> [&Option<String>; 4] {
 }
 
 impl InboundClaim {
+    /// Creates the claim of a new trunk: everything in it counts from `at`.
     pub fn new(fields: &TrunkFields, at: UnixMs) -> Self {
         let nets = fields.allowed_addresses.iter().filter_map(|text| allowed_networks::parse(text));
         Self {

@@ -36,11 +36,14 @@ pub mod turn_config;
 /// A value of a customer that was refused, with the path of the field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
+    /// Path of the field, such as `llm_config.tools[0].function.name`.
     pub field: String,
+    /// What is wrong, in words that follow the name of the field: `must be between 0 and 2`.
     pub message: String,
 }
 
 impl FieldError {
+    /// Creates an error from the path of the field and the words that follow it.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { field: field.into(), message: message.into() }
     }

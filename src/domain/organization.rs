@@ -9,6 +9,7 @@ use std::sync::Arc;
 /// Characters of a name that people read.
 const NAME_MAX: usize = 200;
 
+/// What an organization or a trunk may use at once and in a day. `None` in a field: no limit of its own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OrganizationLimits {
@@ -26,12 +27,14 @@ pub struct OrganizationLimits {
 /// What an organization has used of a UTC day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DailyUsage {
+    /// Seconds of answered calls, those in progress included.
     pub seconds: i64,
     /// Millionths.
     pub micros: i64,
 }
 
 impl OrganizationLimits {
+    /// Checks that each limit that is set is within its range; the error names the first one that is not.
     pub fn validate(&self) -> Result<(), FieldError> {
         if self.max_concurrent_calls.is_some_and(|max| !(1..=100_000).contains(&max)) {
             return Err(FieldError::new("max_concurrent_calls", "must be between 1 and 100000"));
@@ -96,7 +99,9 @@ impl OrganizationLimits {
 /// One of those whose limits hold for a call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ancestor {
+    /// The organization whose limits these are.
     pub id: OrganizationId,
+    /// Its own limits, which count everything below it too.
     pub limits: OrganizationLimits,
 }
 
@@ -113,6 +118,7 @@ impl Lineage {
         (!own_first.is_empty()).then(|| Self(own_first.into()))
     }
 
+    /// Returns the organization and its ancestors, itself first; never empty.
     pub fn all(&self) -> &[Ancestor] {
         &self.0
     }
@@ -138,17 +144,24 @@ impl Lineage {
     }
 }
 
+/// A stored organization: a tenant with a name and limits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Organization {
+    /// Chosen by the server when the organization is created; never changes.
     pub id: OrganizationId,
+    /// The organization directly above. `None` for a root.
     pub parent: Option<OrganizationId>,
     /// Itself, or the root of its parents.
     pub billed_to: OrganizationId,
+    /// What people call it: 1 to 200 characters.
     pub name: String,
+    /// Its own limits; those of its ancestors hold too.
     pub limits: OrganizationLimits,
     /// Counts the changes; the `ETag` of the document.
     pub version: i64,
+    /// When the organization was created.
     pub created_at: UnixMs,
+    /// When name or limits were last changed.
     pub updated_at: UnixMs,
 }
 

@@ -19,6 +19,7 @@ const SALT_BYTES: usize = 16;
 /// Characters of a hash after its recipe: a dollar sign and 32 bytes in base 64.
 pub const OUTPUT_CHARS: usize = 44;
 
+/// Checks that a password has 10 to 256 characters; the error names `password`.
 pub fn validate(password: &str) -> Result<(), FieldError> {
     if !(LENGTH_MIN..=LENGTH_MAX).contains(&password.chars().count()) {
         return Err(FieldError::new("password", format!("must have {LENGTH_MIN} to {LENGTH_MAX} characters")));

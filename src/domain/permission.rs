@@ -10,7 +10,13 @@ macro_rules! named {
     ($(#[$doc:meta])* $name:ident as $schema:literal { $($variant:ident $text:literal),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        pub enum $name { $(#[serde(rename = $text)] $variant),* }
+        pub enum $name {
+            $(
+                #[doc = concat!("`", $text, "` in JSON and in the database.")]
+                #[serde(rename = $text)]
+                $variant
+            ),*
+        }
 
         impl PartialSchema for $name {
             fn schema() -> RefOr<Schema> {
@@ -25,12 +31,15 @@ macro_rules! named {
         }
 
         impl $name {
+            /// Every value, in the order of the list.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
+            /// Returns the text in JSON and in the database, such as `agents:read` or `owner`.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $text),* }
             }
 
+            /// Reads the text that JSON and the database use; `None` for any other text.
             pub fn parse(text: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|one| one.name() == text)
             }

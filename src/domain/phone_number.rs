@@ -8,12 +8,14 @@ use std::fmt;
 pub struct PhoneNumber(String);
 
 impl PhoneNumber {
+    /// Reads E.164 with its plus and without separators; `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix('+')?;
         let fits = (7..=15).contains(&digits.len()) && !digits.starts_with('0');
         (fits && digits.bytes().all(|b| b.is_ascii_digit())).then(|| Self(text.to_owned()))
     }
 
+    /// Returns the number with its plus: `+31201234567`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -33,12 +35,14 @@ impl fmt::Display for PhoneNumber {
 /// Whom a task calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
+    /// A number in E.164, dialled as the trunk's `dial_string` says.
     Number(PhoneNumber),
     /// `sip:user@host`, where the trunk allows it.
     SipUri(String),
 }
 
 impl Destination {
+    /// Reads a number in E.164, or `sip:user@host` of at most 256 bytes; `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(rest) = text.strip_prefix("sip:") {
             let (user, host) = rest.split_once('@')?;
@@ -49,6 +53,7 @@ impl Destination {
         PhoneNumber::parse(text).map(Self::Number)
     }
 
+    /// Returns the number with its plus, or the URI as it was written.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Number(number) => number.as_str(),

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelPrice {
+    /// Price of a million tokens sent to the model.
     pub prompt_per_million: f64,
+    /// Price of a million tokens written by the model.
     pub completion_per_million: f64,
 }
 
@@ -16,11 +18,15 @@ pub struct ModelPrice {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PriceTable {
+    /// Currency of all prices, as the bill shows it; `USD` by default.
     pub currency: String,
     /// A minute of a call, whatever it says.
     pub telephony_per_minute: f64,
+    /// Price of a minute of a call, by `provider/model` of STT.
     pub stt_per_minute: BTreeMap<String, f64>,
+    /// Price of a million spoken characters, by `provider/model` of TTS.
     pub tts_per_million_characters: BTreeMap<String, f64>,
+    /// Prices of tokens, by `provider/model`.
     pub llm: BTreeMap<String, ModelPrice>,
 }
 
@@ -39,6 +45,7 @@ impl Default for PriceTable {
 /// What a call used of each provider.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BillableUsage {
+    /// Whole seconds between answer and end.
     pub seconds: i64,
     /// `provider/model`.
     pub stt: String,
@@ -48,7 +55,9 @@ pub struct BillableUsage {
     pub llm: Vec<(String, i64, i64)>,
     /// The model that looked at the call afterwards, with its tokens.
     pub analysis: String,
+    /// Tokens sent to the model of the analysis.
     pub analysis_prompt_tokens: i64,
+    /// Tokens written by the model of the analysis.
     pub analysis_completion_tokens: i64,
 }
 

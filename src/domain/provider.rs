@@ -55,29 +55,31 @@ macro_rules! names {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
         #[serde(rename_all = "snake_case")]
         #[schema(as = Account)]
-        pub enum ProviderAccount { $($account),* }
+        pub enum ProviderAccount { $( #[doc = concat!("The account of `", $name, "`.")] $account ),* }
 
         /// STT services.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
         #[serde(rename_all = "snake_case")]
-        pub enum SttProvider { $( $( $stt, )? )* }
+        pub enum SttProvider { $( $( #[doc = concat!("STT of `", $name, "`.")] $stt, )? )* }
 
         /// Text models, and realtime models that hear and speak by themselves.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
         #[serde(rename_all = "snake_case")]
         pub enum LlmProvider {
-            $( $( $llm, )? )*
-            $( $( $realtime, )? )*
+            $( $( #[doc = concat!("LLM of `", $name, "`.")] $llm, )? )*
+            $( $( #[doc = concat!("Realtime model of `", $name, "`.")] $realtime, )? )*
         }
 
         /// Voices.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
         #[serde(rename_all = "snake_case")]
-        pub enum TtsProvider { $( $( $tts, )? )* }
+        pub enum TtsProvider { $( $( #[doc = concat!("TTS of `", $name, "`.")] $tts, )? )* }
 
         impl ProviderAccount {
+            /// Every account, in the order of the provider table.
             pub const ALL: &[Self] = &[$(Self::$account),*];
 
+            /// Returns the name in JSON, settings and paths of the API, such as `openai`.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$account => $name),* }
             }
@@ -107,12 +109,14 @@ macro_rules! names {
         }
 
         impl SttProvider {
+            /// Returns the account whose key and address this STT uses.
             pub fn account(self) -> ProviderAccount {
                 match self { $( $( Self::$stt => ProviderAccount::$account, )? )* }
             }
         }
 
         impl LlmProvider {
+            /// Returns the account whose key and address this model uses.
             pub fn account(self) -> ProviderAccount {
                 match self {
                     $( $( Self::$llm => ProviderAccount::$account, )? )*
@@ -128,6 +132,7 @@ macro_rules! names {
                 }
             }
 
+            /// Returns the name in JSON: that of the account, or a name of its own for a realtime model.
             pub fn name(self) -> &'static str {
                 match self {
                     $( $( Self::$llm => $name, )? )*
@@ -137,6 +142,7 @@ macro_rules! names {
         }
 
         impl TtsProvider {
+            /// Returns the account whose key and address this TTS uses.
             pub fn account(self) -> ProviderAccount {
                 match self { $( $( Self::$tts => ProviderAccount::$account, )? )* }
             }
@@ -146,6 +152,7 @@ macro_rules! names {
 provider_table!(names);
 
 impl ProviderAccount {
+    /// Reads the name that JSON, settings and paths use; `None` for any other text.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|account| account.name() == name)
     }
@@ -157,12 +164,14 @@ impl ProviderAccount {
 }
 
 impl SttProvider {
+    /// Returns the name in JSON, which is that of its account.
     pub fn name(self) -> &'static str {
         self.account().name()
     }
 }
 
 impl TtsProvider {
+    /// Returns the name in JSON, which is that of its account.
     pub fn name(self) -> &'static str {
         self.account().name()
     }
@@ -171,14 +180,18 @@ impl TtsProvider {
 /// What a provider does in a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PipelineStage {
+    /// Speech to text.
     Stt,
+    /// The language model that writes the answers.
     Llm,
+    /// Text to speech.
     Tts,
     /// Speech to speech.
     Realtime,
 }
 
 impl PipelineStage {
+    /// Returns the name in the API and in metrics: `stt`, `llm`, `tts`, and `engine` for a realtime model.
     pub fn name(self) -> &'static str {
         match self {
             Self::Stt => "stt",

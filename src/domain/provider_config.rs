@@ -9,12 +9,17 @@ use utoipa::ToSchema;
 /// Tools of an agent. Vendors take 128 functions; each costs a comparison with all before it.
 pub const TOOLS_MAX: usize = 128;
 
+/// Which speech to text an agent uses; `stt_config` of an agent, and an entry of `fallbacks.stt`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SttConfig {
+    /// The provider of speech to text.
     pub provider: SttProvider,
+    /// The provider's name of the model, such as `nova-3-general`; must not be empty.
     pub model: String,
+    /// Language of the caller as the provider writes it, such as `en` or `multi`; must not be empty.
     pub language: String,
+    /// Words that the caller is likely to say, such as names and products; at most 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keyterms: Vec<String>,
     /// A server of the customer's that speaks the provider's protocol.
@@ -23,16 +28,22 @@ pub struct SttConfig {
     pub base_url: Option<String>,
 }
 
+/// Which language model an agent uses and with what; `llm_config` of an agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LlmConfig {
+    /// The provider of the model; a realtime model hears and speaks by itself.
     pub provider: LlmProvider,
+    /// The provider's name of the model, such as `gpt-4o-mini`; must not be empty.
     pub model: String,
+    /// Randomness of the answers, 0 to 2. None: 0.7 where the model accepts it. Anthropic takes 1 at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 2)]
     pub temperature: Option<f64>,
+    /// Messages after `system_prompt` and before the conversation, such as examples.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub messages: Vec<PromptMessage>,
+    /// Functions of yours and tool servers that the model may use; at most 128.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<Tool>,
     /// A server of the customer's that speaks the provider's protocol.
@@ -44,10 +55,13 @@ pub struct LlmConfig {
     pub voice: Option<String>,
 }
 
+/// A message that the model gets before the conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PromptMessage {
+    /// Who speaks: `system`, `user` or `assistant`.
     pub role: String,
+    /// What is said.
     pub content: String,
 }
 
@@ -72,25 +86,34 @@ pub struct Tool {
     /// Of `mcp`: which of its tools the model may use; all without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_tools: Option<Vec<String>>,
+    /// For `function`: where calls of this tool are posted. None: `tool-calls` below the agent's `webhook_url`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// Whether the conversation goes on without the result; false by default.
     #[serde(rename = "async", default, skip_serializing_if = "Option::is_none")]
     pub is_async: Option<bool>,
+    /// Milliseconds to wait for the result, 1 to 10,000; 10,000 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// Said to the caller while the tool works. None: only the general `fillers` of `silence_config`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filler: Option<String>,
 }
 
+/// Name, purpose and arguments of a function, in OpenAI's shape.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ToolFunction {
+    /// What the model calls it: 1 to 64 letters, digits, `_` and `-`. Each name may occur once.
     pub name: String,
+    /// What the function does and when to use it, for the model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// JSON schema of the arguments; its type must be `object`. None: any arguments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub parameters: Option<Value>,
+    /// Whether the provider keeps the arguments to the schema (OpenAI, Anthropic); false by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,
 }
@@ -102,6 +125,7 @@ impl ToolFunction {
 }
 
 impl Tool {
+    /// Returns true for a function of the customer's, false for a tool server (MCP).
     pub fn is_function(&self) -> bool {
         self.kind == "function"
     }
@@ -163,23 +187,33 @@ fn function_type() -> String {
     "function".to_owned()
 }
 
+/// Which voice an agent speaks with; `tts_config` of an agent, and an entry of `fallbacks.tts`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TtsConfig {
+    /// The provider of the voice; `local` is a program on the server and needs no key.
     pub provider: TtsProvider,
+    /// The provider's name or id of the voice; must not be empty.
     pub voice_id: String,
+    /// Language of the speech, such as `en`; must not be empty.
     pub language: String,
+    /// The provider's name of the model. None: `eleven_flash_v2_5`, `sonic-3.5` or `gpt-4o-mini-tts`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Speed of the speech, 0.5 to 2; 1 is normal. ElevenLabs takes 0.7 to 1.2, Cartesia 0.6 to 1.5; other values are
+    /// cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0.5, maximum = 2)]
     pub speed: Option<f64>,
+    /// ElevenLabs: how even the voice is, 0 to 1. None: as `voice_settings` says, or the voice's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 1)]
     pub stability: Option<f64>,
+    /// ElevenLabs: how close to the original voice, 0 to 1. None: as `voice_settings` says, or the voice's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 1)]
     pub similarity_boost: Option<f64>,
+    /// ElevenLabs: whether likeness is raised, which takes longer. None: as `voice_settings` says, or the voice's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub use_speaker_boost: Option<bool>,
     /// A server of the customer's that speaks the provider's protocol.
@@ -192,17 +226,23 @@ pub struct TtsConfig {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VoiceSettings {
+    /// How even the voice is, 0 (lively) to 1 (monotonous). None: the voice's own value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 1)]
     pub stability: Option<f64>,
+    /// How close the speech is to the original voice, 0 to 1. None: the voice's own value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 1)]
     pub similarity_boost: Option<f64>,
+    /// How much the speaker's style is exaggerated, 0 to 1. None: the voice's own value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 1)]
     pub style: Option<f64>,
+    /// Whether likeness to the original voice is raised, which takes longer. None: the voice's own value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub use_speaker_boost: Option<bool>,
+    /// Speed of the speech, 0.5 to 2; 1 is normal. ElevenLabs takes 0.7 to 1.2, Cartesia 0.6 to 1.5; other values are
+    /// cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0.5, maximum = 2)]
     pub speed: Option<f64>,
@@ -236,6 +276,7 @@ fn address(field: &str, url: Option<&str>) -> Result<(), FieldError> {
 }
 
 impl SttConfig {
+    /// Checks that model and language are there, `keyterms` and `base_url`; the error names the first wrong field.
     pub fn validate(&self) -> Result<(), FieldError> {
         filled("stt_config.model", &self.model)?;
         filled("stt_config.language", &self.language)?;
@@ -247,6 +288,7 @@ impl SttConfig {
 }
 
 impl LlmConfig {
+    /// Checks everything but the schemas of the tools; the error names the first wrong field.
     pub fn validate(&self) -> Result<(), FieldError> {
         filled("llm_config.model", &self.model)?;
         unit("llm_config.temperature", self.temperature, 0.0, 2.0)?;
@@ -276,6 +318,7 @@ impl LlmConfig {
 }
 
 impl TtsConfig {
+    /// Checks that voice and language are there, `base_url` and the ranges; the error names the first wrong field.
     pub fn validate(&self) -> Result<(), FieldError> {
         filled("tts_config.voice_id", &self.voice_id)?;
         filled("tts_config.language", &self.language)?;
@@ -287,6 +330,7 @@ impl TtsConfig {
 }
 
 impl VoiceSettings {
+    /// Checks the ranges; the error names the first field that is out of its range.
     pub fn validate(&self) -> Result<(), FieldError> {
         unit("voice_settings.stability", self.stability, 0.0, 1.0)?;
         unit("voice_settings.similarity_boost", self.similarity_boost, 0.0, 1.0)?;

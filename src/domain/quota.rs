@@ -86,17 +86,26 @@ quotas! {
 /// What is counted in the database when one more is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QuotaResource {
+    /// Agents; 1,000 by default.
     Agents,
+    /// Tasks that are pending or in progress; 10,000 by default.
     Tasks,
+    /// SIP trunks; 100 by default.
     Trunks,
+    /// Phone numbers; 2,000 by default.
     PhoneNumbers,
+    /// API keys; 100 by default.
     ApiKeys,
+    /// Users; 500 by default.
     Users,
+    /// Invitations that are neither accepted nor expired; 500 by default.
     Invitations,
+    /// Organizations of a family, the root counted; 1,000 by default.
     Organizations,
 }
 
 impl QuotaResource {
+    /// Every resource that is counted.
     pub const ALL: &[Self] = &[
         Self::Agents,
         Self::Tasks,

@@ -24,6 +24,8 @@ pub struct RingingConfig {
 }
 
 impl RingingConfig {
+    /// Checks that `ring_ms` is at most 30,000 and the announcement has 1 to 1,000 characters; the error names the
+    /// field.
     pub fn validate(&self) -> Result<(), FieldError> {
         if self.ring_ms > RING_MS_MAX {
             return Err(FieldError::new("ringing.ring_ms", format!("must be between 0 and {RING_MS_MAX}")));

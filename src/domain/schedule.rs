@@ -21,6 +21,7 @@ pub struct RetryPolicy {
     /// Calls in all, the first one included.
     #[schema(minimum = 1, maximum = 20)]
     pub max_attempts: u32,
+    /// Seconds between the end of a call and the next attempt: 1 to 604,800 (a week).
     #[schema(minimum = 1, maximum = 604_800)]
     pub delay_seconds: u64,
     /// End reasons that are worth another call; without any busy and no_answer.
@@ -38,6 +39,7 @@ pub struct CallingWindow {
     /// mon, tue, wed, thu, fri, sat, sun; without any all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub days: Vec<String>,
+    /// When the window opens, `HH:MM` with 24 hours, in `time_zone`.
     #[schema(example = "09:00", pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$")]
     pub start: String,
     /// At or before `start`: on the next day.
@@ -46,6 +48,7 @@ pub struct CallingWindow {
 }
 
 impl RetryPolicy {
+    /// Checks the ranges, and that every reason in `on` may be tried again; the error names the first wrong field.
     pub fn validate(&self) -> Result<(), FieldError> {
         if !(1..=ATTEMPTS_MAX).contains(&self.max_attempts) {
             return Err(FieldError::new("retry_policy.max_attempts", format!("must be between 1 and {ATTEMPTS_MAX}")));
@@ -112,6 +115,7 @@ impl CallingWindow {
     }
 }
 
+/// Checks at most 20 windows: zone, times and days; the error names the first wrong field.
 pub fn validate_windows(windows: &[CallingWindow]) -> Result<(), FieldError> {
     if windows.len() > WINDOWS_MAX {
         return Err(FieldError::new("calling_windows", format!("at most {WINDOWS_MAX}")));

@@ -10,18 +10,25 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
+/// How far a task has come. A failed or completed task becomes pending again when it is reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub enum TaskStatus {
+    /// Waits for its time, for `execute`, or for another attempt.
     Pending,
+    /// Its call is being made or goes on.
     InProgress,
+    /// Its last call ended without a failure, and no attempt is left to make.
     Completed,
+    /// Its last call failed, and no attempt is left to make.
     Failed,
 }
 
 impl TaskStatus {
+    /// Every status, in the order of a task's life.
     pub const ALL: &[Self] = &[Self::Pending, Self::InProgress, Self::Completed, Self::Failed];
 
+    /// Returns the name in JSON and in the database, such as `in_progress`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -31,6 +38,7 @@ impl TaskStatus {
         }
     }
 
+    /// Reads the name that JSON and the database use; `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|status| status.name() == text)
     }
@@ -40,6 +48,7 @@ impl TaskStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TaskFields {
+    /// What people call the task; not told to the LLM.
     #[serde(default)]
     pub name: Option<String>,
     /// E.164, or a SIP URI where a trunk allows it.
@@ -48,14 +57,19 @@ pub struct TaskFields {
     /// The number shown to the callee, one of the organization's.
     #[serde(default)]
     pub from_number: Option<String>,
+    /// Purpose of the call; the LLM is told.
     #[serde(default)]
     pub description: Option<String>,
+    /// First words of the call, instead of the agent's `first_message`.
     #[serde(default)]
     pub starting_message: Option<String>,
+    /// What is known about the callee, any JSON object; the LLM is told.
     #[serde(default)]
     pub context_data: Option<Map<String, Value>>,
+    /// Order among tasks that limits make wait, higher first: -1,000,000 to 1,000,000; 0 by default.
     #[serde(default)]
     pub priority: i64,
+    /// When to call (RFC 3339), at most a second later. None: the call is made by `execute` only.
     #[serde(default)]
     #[schema(format = "date-time")]
     pub scheduled_at: Option<String>,
@@ -66,11 +80,13 @@ pub struct TaskFields {
     #[serde(default)]
     /// call_started, call_completed, call_failed; none set means all.
     pub webhook_events: Option<Vec<String>>,
+    /// Any JSON object of yours; it is copied into the calls of the task, instead of the agent's.
     #[serde(default)]
     pub metadata: Option<Map<String, Value>>,
     /// Headers of the INVITE: `X-…` and `User-to-User`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sip_headers: BTreeMap<String, String>,
+    /// When to call again after a call that failed. None: one call only.
     #[serde(default)]
     pub retry_policy: Option<RetryPolicy>,
     /// When the callee may be called; without any at all times.
@@ -78,16 +94,24 @@ pub struct TaskFields {
     pub calling_windows: Vec<CallingWindow>,
 }
 
+/// A stored task: the customer's document and what the server keeps beside it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Task {
+    /// Chosen by the server when the task is created; never changes.
     pub id: TaskId,
+    /// The organization that owns the task.
     pub organization: OrganizationId,
+    /// The agent that will speak.
     pub agent: AgentId,
+    /// How far the task has come.
     pub status: TaskStatus,
+    /// The customer's document, as it was last saved.
     pub fields: TaskFields,
     /// Counts the changes; the `ETag` of the document.
     pub version: i64,
+    /// When the task was created.
     pub created_at: UnixMs,
+    /// When document or status last changed.
     pub updated_at: UnixMs,
 }
 
@@ -110,6 +134,8 @@ impl TaskFields {
         Some(next_allowed(&self.calling_windows, UnixMs::parse(self.scheduled_at.as_deref()?)?))
     }
 
+    /// Checks numbers, times, headers, webhook, priority, retry policy and windows; the error names the first wrong
+    /// field.
     pub fn validate(&self) -> Result<(), FieldError> {
         if Destination::parse(&self.to_number).is_none() {
             return Err(FieldError::new("to_number", "must be an E.164 number such as +31201234567, or a SIP URI"));

@@ -17,6 +17,7 @@ impl UnixMs {
         self.rfc3339()[..10].to_owned()
     }
 
+    /// Reads RFC 3339 with any offset, to the millisecond; `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         text.parse::<jiff::Timestamp>().ok().map(|at| Self(at.as_millisecond()))
     }

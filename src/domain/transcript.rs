@@ -3,24 +3,33 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+/// Who a turn of the transcript belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = TurnRole)]
 pub enum TurnRole {
+    /// The caller, or whoever was called.
     User,
+    /// The agent.
     Assistant,
+    /// A tool call: name and result.
     Tool,
+    /// A note of the server.
     System,
 }
 
 /// One turn. Times are milliseconds since the call was answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Turn {
+    /// Who spoke.
     pub role: TurnRole,
     /// Of an interrupted assistant turn only what the caller heard.
     pub content: String,
+    /// When the turn began to be heard.
     pub started_at_ms: u64,
+    /// When the turn ended; equals `started_at_ms` for tool calls.
     pub ended_at_ms: u64,
+    /// Whether the caller interrupted the agent in this turn; always false for other roles.
     pub interrupted: bool,
     /// Between 0 and 1, to four places.
     #[serde(serialize_with = "four_places")]

@@ -23,6 +23,7 @@ pub enum TransferMode {
     Attended,
 }
 
+/// Somebody the LLM may transfer the caller to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TransferDestination {
@@ -34,6 +35,7 @@ pub struct TransferDestination {
     /// When the model should choose it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// How to transfer to this destination. None: the `mode` of `transfer_config`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<TransferMode>,
 }
@@ -42,8 +44,10 @@ pub struct TransferDestination {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TransferConfig {
+    /// Whom the LLM can choose from, each with a different name; at most 50.
     #[schema(max_items = 50)]
     pub destinations: Vec<TransferDestination>,
+    /// How to transfer to destinations without a `mode` of their own; `auto` by default.
     pub mode: TransferMode,
     /// How long the destination may ring before the caller is back with the agent.
     #[schema(minimum = 5000, maximum = 120_000)]
@@ -63,6 +67,7 @@ impl Default for TransferConfig {
 pub struct TransferTarget(String);
 
 impl TransferTarget {
+    /// Reads E.164, a `tel:` URI with a global number (RFC 3966), or `sip:user@host`; `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         let fits = match text.strip_prefix("tel:") {
             // RFC 3966: a global number, perhaps with parameters.
@@ -77,6 +82,7 @@ impl TransferTarget {
         fits.then(|| Self(text.to_owned()))
     }
 
+    /// Returns the target as it was written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -94,6 +100,7 @@ impl TransferTarget {
 }
 
 impl TransferConfig {
+    /// Checks the number of destinations, `ring_timeout_ms`, names and targets; the error names the first wrong field.
     pub fn validate(&self) -> Result<(), FieldError> {
         if self.destinations.len() > DESTINATIONS_MAX {
             let message = format!("at most {DESTINATIONS_MAX}");

@@ -14,16 +14,20 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
+/// A SIP trunk: where calls go, where they may come from, and how its carrier writes numbers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrunkFields {
+    /// What people call the trunk: 1 to 200 characters.
     #[schema(min_length = 1)]
     pub name: String,
     /// Where our calls go: host name or address. A trunk without one, and without `targets`, only receives.
     #[serde(default)]
     pub host: Option<String>,
+    /// Port of `host`. None: by DNS (RFC 3263), or else 5060, and 5061 for TLS.
     #[serde(default)]
     pub port: Option<u16>,
+    /// Transport to `host`, and to targets that name none; `udp` by default.
     #[serde(default)]
     pub transport: TrunkTransport,
     /// Further hosts: the lowest priority is tried first, weights share the calls among equals. `host` counts as
@@ -37,6 +41,7 @@ pub struct TrunkFields {
     /// Credentials of our calls.
     #[serde(default)]
     pub username: Option<String>,
+    /// Password of our calls and registration; set together with `username`, never shown again.
     #[serde(default)]
     pub password: Option<String>,
     /// Registers with `registrar`, or `host`, as `username`: for providers that deliver calls to a registration.
@@ -105,6 +110,7 @@ pub struct TrunkFields {
     /// Credentials we ask for from callers of other addresses.
     #[serde(default)]
     pub inbound_username: Option<String>,
+    /// Password that callers of other addresses must prove; set together with `inbound_username`, never shown again.
     #[serde(default)]
     pub inbound_password: Option<String>,
     #[serde(default = "default_codecs")]
@@ -115,11 +121,13 @@ pub struct TrunkFields {
     #[serde(default)]
     #[schema(minimum = 10, maximum = 60)]
     pub ptime_ms: Option<u16>,
+    /// Whether audio is encrypted (RFC 3711); `off` by default.
     #[serde(default)]
     pub srtp: SrtpPolicy,
     /// Where the keys of calls we make come from. Of calls that come in both are taken.
     #[serde(default)]
     pub srtp_keying: SrtpKeying,
+    /// Whether tasks and transfers may call `sip:` addresses over this trunk; false by default.
     #[serde(default)]
     pub allow_sip_uri: bool,
     /// The peer may transfer calls with REFER, to destinations that tasks may call.
@@ -146,35 +154,48 @@ pub struct TrunkFields {
 #[serde(deny_unknown_fields)]
 #[schema(as = TrunkTarget)]
 pub struct TrunkTarget {
+    /// Host name or IP address, without a port.
     pub host: String,
+    /// Port of this host. None: by DNS (RFC 3263), or else 5060, and 5061 for TLS.
     #[serde(default)]
     pub port: Option<u16>,
     /// That of the trunk without one.
     #[serde(default)]
     pub transport: Option<TrunkTransport>,
+    /// Hosts with the lowest number are tried first; 0 by default.
     #[serde(default)]
     pub priority: u16,
+    /// Share of the calls among hosts of equal priority; 100 by default.
     #[serde(default = "default_weight")]
     pub weight: u16,
 }
 
+/// How SIP messages travel to a trunk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = TrunkTransport)]
 pub enum TrunkTransport {
+    /// One datagram for each message; over TCP if a message is too large (RFC 3261 section 18.1.1).
     #[default]
     Udp,
+    /// A connection that is kept and used again.
     Tcp,
+    /// TCP with TLS; the certificate of the host is checked (RFC 5922).
     Tls,
 }
 
+/// The header of outbound calls that carries our number beside From.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IdentityHeader {
+    /// No header beside From; with `hide_number` it is `P-Asserted-Identity`.
     #[default]
     None,
+    /// `P-Asserted-Identity` (RFC 3325): the usual one for carriers.
     PAssertedIdentity,
+    /// `P-Preferred-Identity` (RFC 3325): the carrier asserts the number itself.
     PPreferredIdentity,
+    /// `Remote-Party-ID`, the older header that some systems still want.
     RemotePartyId,
 }
 
@@ -226,20 +247,27 @@ fn default_codecs() -> Vec<String> {
     vec!["PCMU".to_owned(), "PCMA".to_owned()]
 }
 
+/// A stored trunk: the customer's settings and what the server keeps beside them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trunk {
+    /// Chosen by the server when the trunk is created; never changes.
     pub id: TrunkId,
+    /// The organization that owns the trunk, and so the calls that come in over it.
     pub organization: OrganizationId,
+    /// The customer's settings, as they were last saved.
     pub fields: TrunkFields,
     /// Since when it takes calls as it does.
     pub inbound_claim: InboundClaim,
     /// Counts the changes; the `ETag` of the document.
     pub version: i64,
+    /// When the trunk was created.
     pub created_at: UnixMs,
+    /// When the settings were last changed.
     pub updated_at: UnixMs,
 }
 
 impl Trunk {
+    /// Creates a trunk in version 1 with a new id; its claims to inbound calls count from `at`.
     pub fn new(organization: OrganizationId, fields: TrunkFields, at: UnixMs) -> Self {
         let inbound_claim = InboundClaim::new(&fields, at);
         Self { id: TrunkId::new(), organization, fields, inbound_claim, version: 1, created_at: at, updated_at: at }
@@ -274,6 +302,7 @@ fn is_prefix(text: &str) -> bool {
 }
 
 impl TrunkFields {
+    /// Checks every setting; the error names the first wrong field.
     pub fn validate(&self) -> Result<(), FieldError> {
         check_name(&self.name)?;
         self.validate_texts()?;
@@ -441,6 +470,7 @@ impl TrunkFields {
         forgets
     }
 
+    /// Returns the settings that decide what is offered and accepted in session descriptions.
     pub fn media(&self) -> TrunkMedia {
         TrunkMedia {
             codecs: self.codecs.clone(),
@@ -450,6 +480,7 @@ impl TrunkFields {
         }
     }
 
+    /// Returns the limits of the trunk: calls at once and per second; those of a day are never set.
     pub fn limits(&self) -> OrganizationLimits {
         OrganizationLimits {
             max_concurrent_calls: self.max_concurrent_calls,
@@ -541,16 +572,22 @@ impl TrunkFields {
 pub struct TrunkMedia {
     /// Names of codecs, the preferred first; empty for G.711.
     pub codecs: Vec<String>,
+    /// Milliseconds of audio in a packet: 10 to 60 in steps of 10. `None`: 20, or what the peer asks for.
     pub ptime_ms: Option<u16>,
+    /// Whether SRTP is offered, required or refused.
     pub srtp: SrtpPolicy,
+    /// Where the keys of outbound calls come from; inbound calls may use either.
     pub srtp_keying: SrtpKeying,
 }
 
 /// Where every request of a trunk goes through.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboundProxy {
+    /// Host name, or IP address without brackets.
     pub host: String,
+    /// Port. `None`: by DNS (RFC 3263), or else the transport's default.
     pub port: Option<u16>,
+    /// Transport of the proxy. `None`: that of the trunk.
     pub transport: Option<TrunkTransport>,
 }
 

@@ -36,6 +36,7 @@ pub struct TurnConfig {
     /// The model starts on a likely end of the turn and is cancelled when the caller goes on: faster, for more
     /// tokens.
     pub eager: bool,
+    /// Whether the caller can interrupt the agent; true by default.
     pub barge_in: bool,
     /// Voiced sound of the caller that is an interruption without any word; the agent is held back at once and
     /// goes on when it was shorter.
@@ -88,6 +89,7 @@ pub struct SilenceConfig {
     pub prompts: Vec<String>,
     /// The model words the question, from what was said before.
     pub generate_prompts: bool,
+    /// Said before the call ends because the caller stayed silent; must not be empty.
     pub goodbye: String,
     /// Said when a tool or the model takes longer; never the same twice in a row. None: nothing is said.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -134,6 +136,7 @@ fn texts(field: &str, texts: &[String]) -> Result<(), FieldError> {
 }
 
 impl TurnConfig {
+    /// Checks the ranges and the list of backchannels; the error names the first wrong field.
     pub fn validate(&self) -> Result<(), FieldError> {
         range("turn_config.endpointing_ms", self.endpointing_ms, 10, 5_000)?;
         range("turn_config.min_silence_ms", self.min_silence_ms, 0, 5_000)?;
@@ -147,6 +150,7 @@ impl TurnConfig {
 }
 
 impl SilenceConfig {
+    /// Checks the ranges and the texts; the error names the first wrong field.
     pub fn validate(&self) -> Result<(), FieldError> {
         range("silence_config.prompt_after_ms", self.prompt_after_ms, 1_000, 120_000)?;
         range("silence_config.max_prompts", u64::from(self.max_prompts), 0, 10)?;

@@ -7,8 +7,10 @@ use tokio::net::TcpStream;
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
+    /// The guard refuses every address of the host, or its name does not resolve.
     #[error(transparent)]
     Egress(#[from] EgressError),
+    /// No connection to the last address that was tried.
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }

@@ -12,6 +12,7 @@ use url::{Host, Url};
 /// Redirects that are followed: those that keep method and body (307, 308).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RedirectPolicy {
+    /// None: a 3xx is returned as the answer.
     None,
     /// So many, to wherever the guard lets them; credentials of the request stay behind when the origin changes.
     AnyOrigin(usize),
@@ -98,6 +99,7 @@ impl GuardedHttp {
         Ok(Self { guard: guard.clone(), clients })
     }
 
+    /// Returns the guard that judges the URLs of these clients.
     pub fn guard(&self) -> &EgressGuard {
         &self.guard
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// How an emulated provider misbehaves for one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InjectedFault {
@@ -30,6 +31,7 @@ pub enum InjectedFault {
 }
 
 impl InjectedFault {
+    /// Every fault, for tests that try them all.
     pub const ALL: [Self; 10] = [
         Self::Refuse,
         Self::Unauthorized,
@@ -44,6 +46,7 @@ impl InjectedFault {
     ];
 }
 
+/// The faults that are due, by stage (`llm`) or stage and provider (`llm.groq`). Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct FaultInjection(Arc<Mutex<HashMap<String, (InjectedFault, u32)>>>);
 

@@ -64,9 +64,12 @@ impl Default for Delays {
     }
 }
 
+/// How an emulator behaves from the start.
 #[derive(Clone, Debug, Default)]
 pub struct EmulatorSettings {
+    /// How long the emulated providers take.
     pub delays: Delays,
+    /// What the emulated LLM answers.
     pub script: ReplyScript,
     /// Program that speaks; without it the voice is a buzz of the right length.
     pub espeak: Option<String>,
@@ -87,19 +90,24 @@ pub(crate) struct Emulator {
 /// What came to the emulator.
 #[derive(Debug, Default)]
 pub struct RequestCounts {
+    /// TCP connections that were accepted.
     pub connections: AtomicU64,
     /// Requests that became sockets, and all others.
     pub upgrades: AtomicU64,
+    /// Requests that did not become WebSockets.
     pub requests: AtomicU64,
 }
 
 /// A running emulator.
 #[expect(missing_debug_implementations, reason = "nothing to see")]
 pub struct EmulatorHandle {
+    /// Address it listens on; with the port that the system chose where 0 was asked for.
     pub addr: SocketAddr,
+    /// Faults of the next requests; can be set while it runs.
     pub faults: FaultInjection,
     /// What realtime sessions hear next.
     pub utterances: ScriptedUtterances,
+    /// What came in since the start.
     pub counts: Arc<RequestCounts>,
     /// What STT said, and when: for measuring.
     pub results: broadcast::Sender<(Instant, String)>,
@@ -114,6 +122,7 @@ impl Drop for EmulatorHandle {
 }
 
 impl EmulatorHandle {
+    /// Returns the URL without a path: `http://127.0.0.1:8090`.
     pub fn base_url(&self) -> String {
         format!("http://{}", self.addr)
     }

@@ -22,10 +22,14 @@ pub(super) const UNKNOWN: &str = "unrecognised speech";
 
 type Spectrum = [f32; BANDS];
 
+/// A recorded phrase with its text.
 #[derive(Clone, Debug)]
 pub struct FixturePhrase {
+    /// Name of its file in `fixtures/audio`, without `.wav`.
     pub name: String,
+    /// What is said, as the emulated STT returns it.
     pub text: String,
+    /// The audio: 16-bit mono at 8 kHz.
     pub samples: Vec<i16>,
 }
 
@@ -34,6 +38,7 @@ struct KnownPhrase {
     frames: Vec<Spectrum>,
 }
 
+/// Recognizes known phrases by their spectra; one value serves any number of streams.
 pub struct PhraseRecognizer {
     known: Vec<KnownPhrase>,
     bands: [f32; BANDS],
@@ -80,6 +85,7 @@ fn level_dbfs(samples: &[i16]) -> f32 {
 }
 
 impl PhraseRecognizer {
+    /// Creates a recognizer and computes the spectra of the phrases, which are 8 kHz audio.
     pub fn new(phrases: Vec<FixturePhrase>) -> Self {
         // Evenly on the mel scale from 200 to 3,600 Hz.
         let mel = |hz: f32| 2_595.0 * (1.0 + hz / 700.0).log10();

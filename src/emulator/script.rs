@@ -3,12 +3,14 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// What the emulated LLM does when the caller's words match.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReplyRule {
     /// Any of these, without regard to case; none matches everything.
     #[serde(default)]
     pub words: Vec<String>,
+    /// What the LLM says; empty to say nothing.
     #[serde(default)]
     pub reply: String,
     /// A tool called after the reply, if it was offered.
@@ -22,13 +24,17 @@ pub struct ReplyRule {
     pub after_tool: Option<String>,
 }
 
+/// A tool call that the emulated LLM makes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScriptedTool {
+    /// Name of the tool; it is called only if it was offered.
     pub name: String,
+    /// The arguments, sent as JSON text.
     pub arguments: Value,
 }
 
+/// Rules of the emulated LLM; the first one that matches answers. The default is a talk about an order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ReplyScript(pub Vec<ReplyRule>);

@@ -27,8 +27,11 @@ const POLL: Duration = Duration::from_millis(500);
 /// Everything a delivery needs.
 #[derive(Clone, Debug)]
 pub struct Outbox {
+    /// Where deliveries wait and are recorded.
     pub store: Store,
+    /// Sends the webhooks.
     pub sender: WebhookSender,
+    /// Sends the mails. `None`: no SMTP server is configured, and every mail fails.
     pub mailer: Option<Mailer>,
 }
 

@@ -12,17 +12,24 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// What a mail says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailMessage {
+    /// The Subject header, in one line.
     pub subject: String,
+    /// The body, plain text.
     pub text: String,
 }
 
 /// Where mail goes out.
 #[derive(Clone)]
 pub struct SmtpSettings {
+    /// Host name of the SMTP server.
     pub host: String,
+    /// Port of the SMTP server, mostly 587.
     pub port: u16,
+    /// User name for the server. `None`, or without a password: no authentication.
     pub username: Option<String>,
+    /// Password for the server, used only together with `username`.
     pub password: Option<String>,
+    /// Sender address, with or without a name: `Trunkline <calls@example.com>`.
     pub from: String,
     /// STARTTLS is required; only loopback may do without.
     pub tls: bool,
@@ -34,6 +41,7 @@ impl std::fmt::Debug for SmtpSettings {
     }
 }
 
+/// Sends mails over SMTP; clones share the connections.
 #[derive(Clone, Debug)]
 pub struct Mailer {
     transport: AsyncSmtpTransport<Tokio1Executor>,
@@ -41,6 +49,7 @@ pub struct Mailer {
 }
 
 impl Mailer {
+    /// Creates the client without connecting. Fails if `from` is no mailbox or the TLS settings cannot be used.
     pub fn new(settings: &SmtpSettings) -> Result<Self, String> {
         let from = settings.from.parse().map_err(|_| format!("{} is not an e-mail address", settings.from))?;
         let builder = if settings.tls {

@@ -22,11 +22,24 @@ const CIRCUITS_MAX: usize = 10_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CircuitBreaker {
     /// Requests go through.
-    Closed { failures: u32 },
+    Closed {
+        /// Failures in a row, from 0 to 4; the fifth opens the circuit.
+        failures: u32,
+    },
     /// None does until then.
-    Open { until: Instant, wait: Duration },
+    Open {
+        /// When one request may find out whether the provider works again.
+        until: Instant,
+        /// Length of this open time, from 5 s to 60 s; doubled if the request after it fails.
+        wait: Duration,
+    },
     /// One is on its way to find out.
-    HalfOpen { since: Instant, wait: Duration },
+    HalfOpen {
+        /// When that request began; after 15 s without result another one may go through.
+        since: Instant,
+        /// Length of the open time before; doubled if the request fails.
+        wait: Duration,
+    },
 }
 
 impl CircuitBreaker {
@@ -43,6 +56,7 @@ impl CircuitBreaker {
         }
     }
 
+    /// Records a success: the circuit is closed and the count of failures is 0.
     pub fn succeeded(&mut self) {
         *self = Self::Closed { failures: 0 };
     }
@@ -118,6 +132,7 @@ pub struct ProviderPermit {
 /// Why no permit is given now.
 #[derive(Clone, Debug)]
 pub enum PermitError {
+    /// The provider failed too often; no request goes through for the open time.
     CircuitOpen,
     /// Until then, by the provider's order.
     RetryAfter(Duration),
@@ -126,6 +141,7 @@ pub enum PermitError {
 }
 
 impl PermitError {
+    /// Returns the error that the call records for a provider that was not asked.
     pub fn failure(&self) -> ProviderError {
         ProviderError::CircuitOpen(match self {
             Self::CircuitOpen => "it failed too often",
@@ -139,7 +155,10 @@ impl PermitError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CircuitState {
     /// Requests go through; that many failed in a row.
-    Available { failures: u32 },
+    Available {
+        /// Failures in a row, from 0 to 4.
+        failures: u32,
+    },
     /// None goes through for so long.
     Unavailable(Duration),
     /// One is on its way to find out.
@@ -149,6 +168,7 @@ pub enum CircuitState {
 }
 
 impl CircuitState {
+    /// Returns the name in the API: `open` (requests go through), `closed`, `trying` or `waiting`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Available { .. } => "open",
@@ -158,6 +178,7 @@ impl CircuitState {
         }
     }
 
+    /// Returns the failures in a row; 0 unless requests go through.
     pub fn failures(self) -> u32 {
         if let Self::Available { failures } = self { failures } else { 0 }
     }
@@ -272,6 +293,7 @@ impl ProviderCircuits {
 }
 
 impl ProviderPermit {
+    /// Records that the request succeeded: closes the circuit and ends an ordered wait.
     pub fn succeeded(&self) {
         self.change(|circuit| {
             circuit.breaker.succeeded();

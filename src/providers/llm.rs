@@ -31,33 +31,43 @@ const TEXT_BYTES_MAX: usize = 64 * 1024;
 pub struct LlmHttpRequest {
     /// Below the endpoint's address.
     pub path: &'static str,
+    /// Headers with the key and, where the vendor wants it, the API version.
     pub headers: Vec<(&'static str, String)>,
+    /// JSON body.
     pub body: Value,
 }
 
 /// A request for one answer in the shape of a schema.
 #[derive(Clone, Copy, Debug)]
 pub struct StructuredRequest<'a> {
+    /// The vendor's name of the model.
     pub model: &'a str,
+    /// Instructions and question, the oldest first.
     pub messages: &'a [ChatMessage],
+    /// JSON Schema that the answer must fit.
     pub schema: &'a Value,
 }
 
 /// A whole answer, and what it took.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Completion {
+    /// The answer as the model wrote it: JSON, if the model followed the schema.
     pub text: String,
+    /// Tokens of the messages, those from the provider's cache included.
     pub prompt_tokens: u64,
+    /// Tokens of the answer.
     pub completion_tokens: u64,
 }
 
 /// The protocol of an LLM vendor, without sockets.
 pub trait LlmVendor: Sync {
+    /// Returns the request for a streamed answer; fails without a usable key.
     fn request(&self, endpoint: &ProviderAccess, request: &LlmRequest) -> Result<LlmHttpRequest, ProviderError>;
 
     /// Reads the stream of one answer.
     fn reader(&self) -> Box<dyn LlmStreamReader>;
 
+    /// Returns the request for one whole answer that fits a JSON Schema; fails without a usable key.
     fn structured(
         &self, endpoint: &ProviderAccess, request: &StructuredRequest<'_>,
     ) -> Result<LlmHttpRequest, ProviderError>;
@@ -81,11 +91,15 @@ pub trait LlmStreamReader: Send {
 /// A model that may be asked.
 #[derive(Clone)]
 pub struct LlmCandidate {
+    /// The vendor's protocol.
     pub model: &'static dyn LlmVendor,
+    /// Address, key and limits of the account.
     pub endpoint: ProviderAccess,
     /// `provider/model`, for the record.
     pub name: String,
+    /// The vendor's name of the model.
     pub id: String,
+    /// Temperature from the agent; `None` leaves it to the vendor.
     pub temperature: Option<f64>,
 }
 
@@ -98,6 +112,7 @@ impl std::fmt::Debug for LlmCandidate {
 /// An agent's LLMs in order.
 #[derive(Clone, Debug)]
 pub struct LlmPlan {
+    /// The models in the order in which they are asked; empty if no LLM is configured.
     pub candidates: Vec<LlmCandidate>,
     /// After this time without output the next model is asked as well.
     pub hedge_after: Option<Duration>,

@@ -13,6 +13,7 @@ const DEADLINE: Duration = Duration::from_secs(8);
 /// How a trial went.
 #[derive(Clone, Debug)]
 pub struct ProviderCheck {
+    /// Time from the request to the answer or the failure; at most 8 s.
     pub latency: Duration,
     /// What is wrong, if anything is.
     pub failure: Option<ProviderError>,

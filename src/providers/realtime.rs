@@ -24,23 +24,31 @@ const RESPONSE_SILENCE: Duration = Duration::from_millis(800);
 /// Configuration of a realtime session.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RealtimeSessionConfig {
+    /// The vendor's name of the model; for ElevenLabs the id of the agent.
     pub model: String,
+    /// The vendor's name of the voice; `None` takes the vendor's default.
     pub voice: Option<String>,
+    /// The system messages of the call as one text.
     pub instructions: String,
     /// Said first by models that greet by themselves.
     pub first_message: Option<String>,
+    /// Language of the conversation, such as `nl` or `nl-BE`.
     pub language: String,
+    /// The tools that the model may call; empty if there are none.
     pub tools: Vec<ToolOffer>,
     /// `mulaw` or `alaw`: the line's own codec, both ways.
     pub encoding: &'static str,
+    /// Silence in milliseconds after which the model may take the turn as over.
     pub silence_ms: u64,
 }
 
 impl RealtimeSessionConfig {
+    /// Returns the media type of the encoding: `audio/pcma` or `audio/pcmu`.
     pub fn format(&self) -> &'static str {
         if self.encoding == "alaw" { "audio/pcma" } else { "audio/pcmu" }
     }
 
+    /// Returns the language without its region: `nl` of `nl-BE`.
     pub fn language_code(&self) -> &str {
         self.language.split(['-', '_']).next().unwrap_or(&self.language)
     }
@@ -57,12 +65,16 @@ pub enum RealtimeInput {
     RequestResponse(Option<String>),
     /// DTMF or text of the caller.
     UserMessage(String),
+    /// The result of a tool call.
     ToolResult {
+        /// Id that the model gave the tool call.
         id: String,
+        /// The result as text.
         result: String,
     },
     /// Barge-in: so many milliseconds of this item were heard.
     Interrupted {
+        /// Number of the item and the milliseconds of it that were heard; `None` if nothing was playing.
         item: Option<(u32, u64)>,
     },
 }
@@ -74,39 +86,55 @@ pub enum RealtimeEvent {
     Ready,
     /// An identifier under which the vendor keeps the conversation.
     Conversation(String),
+    /// The model's voice activity detection heard the caller begin.
     SpeechStarted,
+    /// The model's voice activity detection heard the caller stop.
     SpeechStopped,
+    /// The caller's words so far in this turn, which may still change.
     UserInterim(String),
+    /// All words of the caller's turn; they may come after the answer has begun.
     UserFinal(String),
     /// An answer begins; what comes belongs to it until it is done.
     ResponseStarted,
     /// A part of the answer, by its number within the session.
     Audio {
+        /// Number of the item within the session.
         item: u32,
+        /// Audio of the item: G.711 codes at 8 kHz.
         codes: Bytes,
     },
+    /// A further part of an item's text.
     Text {
+        /// Number of the item within the session.
         item: u32,
+        /// The text that is added.
         text: String,
     },
     /// The whole text of an item, in place of what came before.
     FinalText {
+        /// Number of the item within the session.
         item: u32,
+        /// All text of the item.
         text: String,
     },
+    /// All audio of an item was sent.
     ItemDone {
+        /// Number of the item within the session.
         item: u32,
     },
     /// Complete tool calls of the answer.
     ToolCalls(Vec<ToolCall>),
     /// The model considers itself interrupted.
     Interrupted,
+    /// The answer is complete; the name of the model in the usage is filled in by the call.
     ResponseDone(TokenUsage),
+    /// The session has failed; the last event.
     Failed(ProviderError),
 }
 
 /// A vendor's realtime model.
 pub trait RealtimeVendor: Sync {
+    /// Returns the protocol of one session, without a socket.
     fn open(&self, setup: RealtimeSessionConfig) -> Box<dyn RealtimeProtocol>;
     /// It can be made to say a given text.
     fn can_say(&self) -> bool;
@@ -120,9 +148,11 @@ pub trait RealtimeVendor: Sync {
 
 /// The wire of one session, without its socket.
 pub trait RealtimeProtocol: Send {
+    /// Returns the request that opens the socket; fails without a usable key.
     fn upgrade(&self, endpoint: &ProviderAccess) -> Result<WebSocketRequest, ProviderError>;
     /// Sent as soon as the socket is open.
     fn initial_messages(&mut self) -> Vec<Message>;
+    /// Returns the messages to send for an input; empty if the vendor needs none.
     fn input(&mut self, input: RealtimeInput) -> Vec<Message>;
     /// Reads a text frame: what it means, and what is to be answered at once.
     fn read(&mut self, text: &str) -> Result<(Vec<RealtimeEvent>, Vec<Message>), ProviderError>;
@@ -135,7 +165,9 @@ pub trait RealtimeProtocol: Send {
 /// The realtime model of one call.
 #[derive(Debug)]
 pub struct RealtimeSession {
+    /// Sender of inputs, at most 500 waiting; dropping it ends the session.
     pub input: mpsc::Sender<RealtimeInput>,
+    /// Events of the session; dropping it closes the socket.
     pub stream: EventStream<RealtimeEvent>,
 }
 

@@ -23,6 +23,7 @@ macro_rules! clients {
         $(stt $stt:ident $stt_client:path;)? $(llm $llm:ident $llm_client:path;)? $(tts $tts:ident $tts_client:path;)?
         $(realtime $realtime:ident $realtime_name:literal $realtime_client:path;)?
     } )*) => {
+        /// Returns the STT client of a provider.
         pub fn stt_vendor(provider: SttProvider) -> &'static dyn SttVendor {
             match provider { $( $( SttProvider::$stt => &$stt_client, )? )* }
         }
@@ -43,6 +44,7 @@ macro_rules! clients {
             }
         }
 
+        /// Returns the TTS client of a provider.
         pub fn tts_vendor(provider: TtsProvider) -> &'static dyn TtsVendor {
             match provider { $( $( TtsProvider::$tts => &$tts_client, )? )* }
         }
@@ -53,25 +55,33 @@ provider_table!(clients);
 /// Deadlines of each stage.
 #[derive(Clone, Copy, Debug)]
 pub struct StageDeadlines {
+    /// Deadlines of STT sockets.
     pub stt: Deadlines,
+    /// Deadlines of LLM requests.
     pub llm: Deadlines,
+    /// Deadlines of TTS requests and sockets.
     pub tts: Deadlines,
+    /// Deadlines of realtime sockets.
     pub realtime: Deadlines,
 }
 
 /// Programs of the local voices.
 #[derive(Clone, Debug)]
 pub struct LocalTtsPrograms {
+    /// Path or name of the espeak-ng program.
     pub espeak: String,
+    /// Path or name of the flite program.
     pub flite: String,
 }
 
 /// Everything that is set for the process.
 #[derive(Clone, Debug)]
 pub struct ProviderSettings {
+    /// Deadlines of each stage, from the settings.
     pub timeouts: StageDeadlines,
     /// One for each account, in the order of [`ProviderAccount::ALL`].
     pub endpoints: Vec<ProviderAccess>,
+    /// Programs of the local voices, from the settings.
     pub programs: LocalTtsPrograms,
     /// Where customers' own servers may be.
     pub guard: EgressGuard,
@@ -80,6 +90,7 @@ pub struct ProviderSettings {
 /// A key that an organization has stored.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OrganizationKey {
+    /// The account that the key is for.
     pub account: ProviderAccount,
     /// The one address it goes to; none for the provider's own.
     pub base_url: Option<String>,
@@ -96,6 +107,7 @@ impl std::fmt::Debug for OrganizationKey {
 /// The keys of an organization.
 #[derive(Clone, Debug)]
 pub enum OrganizationKeys {
+    /// The keys that the organization has stored; empty if it has none.
     Known(Vec<OrganizationKey>),
     /// They could not be read: it may have some, so nobody else's are used.
     Unknown,
@@ -104,6 +116,7 @@ pub enum OrganizationKeys {
 /// Everything a call needs to reach its providers. Clones share connections, gates and what was learnt.
 #[derive(Clone, Debug)]
 pub struct ProviderRegistry {
+    /// Deadlines of each stage, from the settings.
     pub timeouts: StageDeadlines,
     /// One for each account, at its place: the settings are made from [`Account::ALL`].
     endpoints: Arc<Vec<ProviderAccess>>,
@@ -120,6 +133,7 @@ pub struct ProviderRegistry {
 }
 
 impl ProviderRegistry {
+    /// Returns a registry without keys of organizations; fails if the HTTP clients cannot be set up.
     pub fn new(settings: ProviderSettings) -> Result<Self, reqwest::Error> {
         let ProviderSettings { timeouts, endpoints, programs, guard } = settings;
         Ok(Self {
@@ -203,10 +217,12 @@ impl ProviderRegistry {
         self.own_key(account, None, &own_address) != Ok(None)
     }
 
+    /// Returns the HTTP client of a stage: one for LLMs, one for everything else.
     pub fn http(&self, stage: PipelineStage) -> &ProviderHttp {
         if stage == PipelineStage::Llm { &self.http_llm } else { &self.http_tts }
     }
 
+    /// Returns the programs of the local voices.
     pub fn programs(&self) -> &LocalTtsPrograms {
         &self.programs
     }
@@ -268,6 +284,7 @@ impl ProviderRegistry {
         .collect()
     }
 
+    /// Returns a candidate for LLM requests; `None` for a realtime model. `base_url` is the customer's own server.
     pub fn chat_candidate(
         &self, provider: LlmProvider, model: &str, temperature: Option<f64>, base_url: Option<&str>,
     ) -> Option<llm::LlmCandidate> {
@@ -280,6 +297,7 @@ impl ProviderRegistry {
         })
     }
 
+    /// Returns a candidate for STT; `base_url` is the customer's own server.
     pub fn stt_candidate(
         &self, provider: SttProvider, base_url: Option<&str>, setup: stt::SttSessionConfig,
     ) -> stt::SttCandidate {
@@ -291,6 +309,7 @@ impl ProviderRegistry {
         }
     }
 
+    /// Opens a voice for one call, at the address that `config` names or at the provider's own.
     pub fn tts_session(
         &self, config: &crate::domain::provider_config::TtsConfig,
         settings: &crate::domain::provider_config::VoiceSettings,

@@ -4,6 +4,7 @@
 /// Longest event taken; a model's chunk is a few hundred bytes.
 const EVENT_BYTES_MAX: usize = 1 << 20;
 
+/// Parses a stream of server-sent events, whatever its reads are split at; one event has at most 1 MiB.
 #[derive(Debug, Default)]
 pub struct SseParser {
     buffer: Vec<u8>,

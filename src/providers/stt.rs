@@ -29,11 +29,15 @@ const REPLAY_LEAD_MS: usize = 1_000;
 /// What an STT service is to listen for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SttSessionConfig {
+    /// The vendor's name of the model.
     pub model: String,
+    /// Language of the caller, such as `nl` or `nl-BE`; `multi` for several.
     pub language: String,
+    /// Words to listen for, such as names; at most 100.
     pub keyterms: Vec<String>,
     /// `mulaw` or `alaw`: the line's own codec, passed through.
     pub encoding: &'static str,
+    /// Silence in milliseconds after which the vendor takes the utterance as over.
     pub endpointing_ms: u64,
     /// Tell of likely ends of a turn before it is certain.
     pub eager: bool,
@@ -68,11 +72,13 @@ pub enum SttInput {
 
 /// A vendor's STT.
 pub trait SttVendor: Sync {
+    /// Returns the protocol of one connection, without a socket.
     fn open(&self, setup: &SttSessionConfig) -> Box<dyn SttProtocol>;
 }
 
 /// The STT protocol of one connection, without its socket.
 pub trait SttProtocol: Send {
+    /// Returns the request that opens the socket; fails without a usable key.
     fn upgrade(&self, endpoint: &ProviderAccess) -> Result<WebSocketRequest, ProviderError>;
     /// Sent before any audio.
     fn initial_messages(&self) -> Vec<Message>;
@@ -80,8 +86,11 @@ pub trait SttProtocol: Send {
     fn audio(&mut self, codes: &[u8]) -> Option<Message>;
     /// How long without audio until a keep-alive is sent, and the keep-alive.
     fn keep_alive(&mut self) -> (Duration, Message);
+    /// Returns the message for the end of speech; `None` where the vendor detects it.
     fn speech_ended_message(&mut self) -> Option<Message>;
+    /// Returns the message that asks for the final words now; `None` if the vendor has none.
     fn finalize(&mut self) -> Option<Message>;
+    /// Returns the message before the socket is closed; `None` if the vendor needs none.
     fn close(&mut self) -> Option<Message>;
     /// Reads a text frame.
     fn read(&mut self, text: &str) -> Result<SttUpdate, ProviderError>;
@@ -90,12 +99,14 @@ pub trait SttProtocol: Send {
 /// What a frame of a provider meant.
 #[derive(Debug, Default, PartialEq)]
 pub struct SttUpdate {
+    /// What the call is told, in order; empty if the frame says nothing new.
     pub events: Vec<SttEvent>,
     /// Text is final up to here, in milliseconds of the connection's audio.
     pub settled_ms: Option<u64>,
 }
 
 impl SttUpdate {
+    /// Returns an update with one event and no settled audio.
     pub fn one(event: SttEvent) -> Self {
         Self { events: vec![event], settled_ms: None }
     }
@@ -104,8 +115,11 @@ impl SttUpdate {
 /// An STT service that may be asked.
 #[derive(Clone)]
 pub struct SttCandidate {
+    /// The vendor's protocol.
     pub vendor: &'static dyn SttVendor,
+    /// Address, key and limits of the account.
     pub endpoint: ProviderAccess,
+    /// Model, language and encoding for this candidate.
     pub setup: SttSessionConfig,
     /// `provider/model`, for the record.
     pub name: String,
@@ -120,7 +134,9 @@ impl std::fmt::Debug for SttCandidate {
 /// An STT service of one call.
 #[derive(Debug)]
 pub struct SttSession {
+    /// Sender of audio and commands, at most 500 waiting; dropping it ends the session.
     pub input: mpsc::Sender<SttInput>,
+    /// Words and failures; dropping it closes the socket.
     pub stream: EventStream<SttEvent>,
 }
 

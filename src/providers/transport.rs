@@ -23,6 +23,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_with_confi
 use trunkline_json::document::DocumentLimits;
 use url::Url;
 
+/// A WebSocket to a provider, with or without TLS.
 pub type ProviderSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Longest message of a provider: a second of base64 audio is 64 kB, a transcript less.
@@ -46,6 +47,7 @@ pub struct ProviderHttp {
 const WARM_TTL: Duration = Duration::from_secs(30);
 
 impl ProviderHttp {
+    /// Returns the clients of one stage; fails if TLS cannot be set up. Only the connect deadline applies here.
     pub fn new(deadlines: &Deadlines, guard: &EgressGuard) -> Result<Self, reqwest::Error> {
         let builder = || {
             reqwest::Client::builder()
@@ -148,7 +150,9 @@ pub fn error_text(body: &str) -> Option<String> {
 /// A WebSocket to be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebSocketRequest {
+    /// URL with the scheme `ws` or `wss`.
     pub url: String,
+    /// Headers beside those of the WebSocket handshake.
     pub headers: Vec<(&'static str, String)>,
 }
 
@@ -163,6 +167,7 @@ impl WebSocketRequest {
         Self { url: format!("{base}{path}{mark}{text}"), headers: Vec::new() }
     }
 
+    /// Adds a header, such as the one with the key.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: String) -> Self {
         self.headers.push((name, value));
@@ -359,6 +364,7 @@ pub struct KeepAlive {
 }
 
 impl KeepAlive {
+    /// Returns a keep-alive that pings every 2 s; a peer that is silent for `limit` after a ping is dead.
     pub fn new(limit: Duration) -> Self {
         Self { limit, asked: None, next: tokio::time::Instant::now() + PING_INTERVAL }
     }
@@ -368,6 +374,7 @@ impl KeepAlive {
         self.asked = None;
     }
 
+    /// Waits until `poll_ping` is to be called.
     pub async fn due(&self) {
         tokio::time::sleep_until(self.next).await;
     }

@@ -23,14 +23,18 @@ const COMMANDS_MAX: usize = 16;
 
 /// A vendor's voices.
 pub trait TtsVendor: Sync {
+    /// Opens a voice for one call; socket vendors connect at once.
     fn open(&self, setup: TtsSetup) -> Box<dyn TtsSession>;
 }
 
 /// What a voice is opened with.
 #[derive(Clone, Debug)]
 pub struct TtsSetup {
+    /// Connections, circuit breakers and deadlines.
     pub providers: ProviderRegistry,
+    /// Address, key and limits of the account.
     pub endpoint: ProviderAccess,
+    /// The agent's `tts_config`: voice, model, language and speed.
     pub config: TtsConfig,
     /// The agent's `voice_settings`; `config` wins field by field.
     pub settings: VoiceSettings,
@@ -146,12 +150,15 @@ async fn audio_body(
 
 /// The wire of a voice with a socket, without the socket.
 pub trait TtsSocketProtocol: Send + Sync {
+    /// Returns the request that opens the socket; fails without a usable key.
     fn upgrade(&self, endpoint: &ProviderAccess) -> Result<WebSocketRequest, ProviderError>;
     /// A whole text in a context of its own, spoken at once.
     fn speak(&mut self, context: &str, text: &str) -> Vec<Message>;
+    /// Returns the messages that stop a context; empty if the vendor has none.
     fn cancel(&mut self, context: &str) -> Vec<Message>;
     /// Reads a text frame: what it means for which context.
     fn read(&mut self, text: &str) -> Result<Vec<(String, TtsEvent)>, ProviderError>;
+    /// Returns the format of all audio on this socket.
     fn format(&self) -> AudioFormat;
     /// Contexts of one socket that may be open together.
     fn contexts_max(&self) -> usize;
@@ -183,6 +190,7 @@ impl std::fmt::Debug for TtsSocketSession {
 }
 
 impl TtsSocketSession {
+    /// Starts the task of the socket and returns at once; the socket opens in the background.
     pub fn open(setup: TtsSetup, wire: Box<dyn TtsSocketProtocol>) -> Self {
         let (commands, queue) = mpsc::channel(COMMANDS_MAX);
         let format = wire.format();

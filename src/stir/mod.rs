@@ -25,10 +25,12 @@ const CACHE_TTL_MS: i64 = 3_600_000;
 const NEGATIVE_CACHE_TTL_MS: i64 = 60_000;
 const CACHE_MAX: usize = 1_000;
 
+/// How Identity headers are verified, from `sip.stir` of the settings.
 #[derive(Clone, Debug)]
 pub struct StirSettings {
     /// PEM of the roots; without any, headers are shown and not believed.
     pub roots: Option<Vec<u8>>,
+    /// Seconds that `iat` of a PASSporT may be away from now; 60 by default.
     pub max_age_s: i64,
     /// Where certificates may be.
     pub guard: EgressGuard,
@@ -37,6 +39,7 @@ pub struct StirSettings {
 /// What became of an Identity header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityResult {
+    /// What the header claims, verified or not. `None` if it cannot be read.
     pub attestation: Option<Attestation>,
     origid: Option<String>,
     /// `None` where there was nothing to check it with.
@@ -75,6 +78,7 @@ pub struct IdentityVerifier {
 }
 
 impl IdentityVerifier {
+    /// Creates a verifier. Fails if the PEM holds no usable root, or if the HTTP client cannot be built.
     pub fn new(settings: &StirSettings) -> Result<Self, String> {
         let pem = settings.roots.as_deref().unwrap_or_default();
         let roots = CertificateDer::pem_slice_iter(pem)

@@ -17,7 +17,9 @@ const CHAIN_MAX: usize = 6;
 /// Why an Identity header is not believed, with the status that says so (RFC 8224 section 6.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdentityError {
+    /// Response code to refuse the call with: 403, 436, 437 or 438.
     pub sip_status: u16,
+    /// Why, in words for logs and the `problem` of a call.
     pub reason: &'static str,
 }
 
@@ -59,6 +61,7 @@ struct PassportClaims {
 /// An Identity header that could be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Passport {
+    /// `attest`: how far the provider vouches for the number; trusted only after verification.
     pub attestation: Attestation,
     /// Names the part of the first provider's network.
     pub origid: String,

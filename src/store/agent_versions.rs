@@ -13,11 +13,14 @@ const VERSIONS_MAX: i64 = 200;
 /// Bytes of them: of an agent with a long prompt fewer are kept, at least the present one and the one before.
 const VERSIONS_BYTES_MAX: usize = 4 << 20;
 
+/// A state that an agent was saved in; 200 at most are kept of an agent.
 #[derive(Clone, Debug)]
 pub struct AgentVersion {
     /// From 1, the newest is the present state.
     pub version: i64,
+    /// The customer's document, as it was saved then.
     pub fields: AgentFields,
+    /// When this version was saved.
     pub created_at: UnixMs,
 }
 
@@ -63,6 +66,7 @@ impl Store {
         self.list("*", from, "version DESC", &binds, page, version).await
     }
 
+    /// Returns a version by its number; `None` if the agent or version does not exist or is no longer kept.
     pub async fn agent_version(
         &self, scope: OrgScope, agent: AgentId, number: i64,
     ) -> Result<Option<AgentVersion>, StoreError> {

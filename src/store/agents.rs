@@ -23,6 +23,7 @@ fn agent(scope: OrgScope, row: &AnyRow) -> Result<Agent, StoreError> {
 }
 
 impl Store {
+    /// Creates an agent with version 1. Fails with `QuotaExceeded` if the organization or its family has too many.
     pub async fn create_agent(&self, scope: OrgScope, fields: AgentFields) -> Result<Agent, StoreError> {
         let at = now();
         let agent = Agent {
@@ -49,6 +50,7 @@ impl Store {
         Ok(agent)
     }
 
+    /// Returns a copy of an agent, from the cache for up to a second; `None` if the organization has no such agent.
     pub async fn agent(&self, scope: OrgScope, id: AgentId) -> Result<Option<Agent>, StoreError> {
         Ok(self.shared_agent(scope, id).await?.map(|agent| Agent::clone(&agent)))
     }
@@ -75,6 +77,7 @@ impl Store {
         row.as_ref().map(|row| agent(scope, row)).transpose()
     }
 
+    /// Returns a page, newest first, and the number of all that match. `active` filters by `is_active`; `None`: all.
     pub async fn agents(
         &self, scope: OrgScope, active: Option<bool>, page: PageRequest,
     ) -> Result<(Vec<Agent>, i64), StoreError> {

@@ -17,7 +17,9 @@ const USE_RESOLUTION_MS: i64 = 60_000;
 /// A key just made; its text is not stored anywhere.
 #[derive(Clone)]
 pub struct CreatedApiKey {
+    /// What is stored of the key.
     pub row: ApiKeyRow,
+    /// The key itself: `va_` and 64 hexadecimal digits.
     pub text: String,
 }
 
@@ -30,27 +32,36 @@ impl std::fmt::Debug for CreatedApiKey {
 /// A key as its owner may see it again.
 #[derive(Clone, Debug)]
 pub struct ApiKeyRow {
+    /// Chosen when the key is created; stays when the key is regenerated.
     pub id: ApiKeyId,
+    /// What people call the key.
     pub name: String,
     /// What a person recognises it by.
     pub prefix: String,
     /// `None`: everything.
     pub scopes: Option<Vec<KeyScope>>,
+    /// When the key stops working. `None`: never.
     pub expires_at: Option<UnixMs>,
+    /// When the key was last used, to the minute. `None`: not since it was created or regenerated.
     pub last_used_at: Option<UnixMs>,
+    /// When the key was created.
     pub created_at: UnixMs,
 }
 
 /// Whose key a request came with.
 #[derive(Clone, Debug)]
 pub struct AuthenticatedKey {
+    /// The key that the request came with.
     pub id: ApiKeyId,
+    /// The organization that the key acts for.
     pub scope: OrgScope,
+    /// What the key may do. `None`: everything.
     pub scopes: Option<Vec<KeyScope>>,
     expires_at: Option<UnixMs>,
 }
 
 impl AuthenticatedKey {
+    /// Returns whether the key has this scope, or all of them.
     pub fn may(&self, what: KeyScope) -> bool {
         self.scopes.as_ref().is_none_or(|scopes| scopes.contains(&what))
     }
@@ -91,6 +102,7 @@ fn key(row: &AnyRow) -> Result<ApiKeyRow, StoreError> {
 }
 
 impl Store {
+    /// Creates a key. Fails with `QuotaExceeded` if the organization or its family has too many.
     pub async fn create_key(
         &self, scope: OrgScope, name: &str, scopes: Option<Vec<KeyScope>>, expires_at: Option<UnixMs>,
     ) -> Result<CreatedApiKey, StoreError> {
@@ -124,6 +136,7 @@ impl Store {
         Ok(CreatedApiKey { row, text: key })
     }
 
+    /// Returns a page of keys, newest first, and the number of all.
     pub async fn keys(&self, scope: OrgScope, page: PageRequest) -> Result<(Vec<ApiKeyRow>, i64), StoreError> {
         let binds = [BindValue::Text(scope.organization().to_string())];
         self.list("*", "FROM api_keys WHERE organization_id = $1", "created_at DESC, id DESC", &binds, page, key).await

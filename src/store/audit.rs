@@ -6,18 +6,23 @@ use crate::domain::ids::AuditId;
 use crate::domain::time::UnixMs;
 use sqlx::Row as _;
 
+/// A change that a person made.
 #[derive(Clone, Debug)]
 pub struct AuditEntry {
+    /// UUID of the entry.
     pub id: String,
     /// E-mail address of the person.
     pub actor: String,
     /// `api_key.create`, `user.invite`, …
     pub action: String,
+    /// Id of what was changed. `None` if the action has no object.
     pub target: Option<String>,
+    /// When it was done.
     pub at: UnixMs,
 }
 
 impl Store {
+    /// Appends an entry with the present time; entries beyond the quota are deleted later.
     pub async fn record_audit_entry(
         &self, scope: OrgScope, actor: &str, action: &str, target: Option<String>,
     ) -> Result<(), StoreError> {
@@ -56,6 +61,7 @@ impl Store {
         Ok(())
     }
 
+    /// Returns a page of the log, newest first, and the number of all entries.
     pub async fn audit_log(&self, scope: OrgScope, page: PageRequest) -> Result<(Vec<AuditEntry>, i64), StoreError> {
         let binds = [BindValue::Text(scope.organization().to_string())];
         self.list("*", "FROM audit_log WHERE organization_id = $1", "at DESC, id DESC", &binds, page, |row| {

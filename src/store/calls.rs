@@ -16,12 +16,19 @@ use std::collections::BTreeMap;
 /// Filters of a list of calls.
 #[derive(Clone, Debug, Default)]
 pub struct CallFilter {
+    /// Only calls of this task. `None`: any, or no task.
     pub task: Option<TaskId>,
+    /// Only calls of this agent. `None`: any agent.
     pub agent: Option<AgentId>,
+    /// Only calls in this status. `None`: any status.
     pub status: Option<CallStatus>,
+    /// Only calls of this direction. `None`: any direction.
     pub direction: Option<Direction>,
+    /// Only calls that ended for this reason. `None`: any, also those that go on.
     pub end_reason: Option<EndReason>,
+    /// Only calls that began at this time or later. `None`: no lower bound.
     pub started_after: Option<UnixMs>,
+    /// Only calls that began before this time. `None`: no upper bound.
     pub started_before: Option<UnixMs>,
     /// Part of a number, of the summary or of what was said; or the call's identifier. Looked for in the newest 10,000
     /// calls: every turn of each is read.
@@ -70,6 +77,7 @@ fn call(scope: OrgScope, row: &AnyRow) -> Result<Call, StoreError> {
 }
 
 impl Store {
+    /// Returns a call; `None` if the organization has no such call, or the journal has not written it yet.
     pub async fn call(&self, scope: OrgScope, id: CallId) -> Result<Option<Call>, StoreError> {
         let row = sqlx::query("SELECT * FROM calls WHERE id = $1 AND organization_id = $2")
             .bind(id.to_string())
@@ -79,6 +87,7 @@ impl Store {
         row.as_ref().map(|row| call(scope, row)).transpose()
     }
 
+    /// Returns a page of calls, newest first, and the number of all that match.
     pub async fn calls(
         &self, scope: OrgScope, filter: CallFilter, page: PageRequest,
     ) -> Result<(Vec<Call>, i64), StoreError> {

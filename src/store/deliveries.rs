@@ -20,18 +20,24 @@ const DELIVERIES: WorkQuery =
 /// Which deliveries a list shows.
 #[derive(Clone, Debug, Default)]
 pub struct DeliveryFilter {
+    /// Only deliveries about this call. `None`: about any, or no call.
     pub call: Option<CallId>,
+    /// Only deliveries about this task. `None`: about any, or no task.
     pub task: Option<TaskId>,
+    /// Only deliveries in this status. `None`: any status.
     pub status: Option<DeliveryStatus>,
+    /// Only deliveries of this event, such as `status-update`. `None`: any event.
     pub event_type: Option<String>,
 }
 
 /// A delivery this process has claimed, and the scope it acts in.
 #[derive(Clone, Debug)]
 pub struct ClaimedDelivery {
+    /// The organization whose delivery it is.
     pub scope: OrgScope,
     /// Of the organization's family.
     pub root: OrganizationId,
+    /// What is to be sent, and where to.
     pub delivery: Delivery,
     /// Attempts before this one.
     pub attempts: i64,
@@ -248,6 +254,7 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
+    /// Returns a webhook with its progress; `None` for mail and if the organization has no such delivery.
     pub async fn delivery(
         &self, scope: OrgScope, id: DeliveryId,
     ) -> Result<Option<(Delivery, DeliveryProgress)>, StoreError> {

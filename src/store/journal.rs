@@ -74,6 +74,7 @@ pub struct JournalHealth {
     pub wrote_at: Option<UnixMs>,
 }
 
+/// Queue in front of the database: calls hand over their rows and go on. Clones share one queue.
 #[derive(Clone, Debug)]
 pub struct Journal {
     entries: mpsc::Sender<QueuedEntry>,
@@ -106,6 +107,7 @@ impl Journal {
         self.overtaken.subscribe()
     }
 
+    /// Returns the length and age of the queue, and when it was last written.
     pub fn health(&self) -> JournalHealth {
         let queued = self.entries.max_capacity() - self.entries.capacity();
         let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
@@ -120,6 +122,8 @@ impl Journal {
         self.put(JournalEntry::Call(Box::new(call), event.map(Box::new))).await;
     }
 
+    /// Writes or replaces the turn at a position of the transcript. A full queue drops it after a while and counts
+    /// that.
     pub async fn record_turn(&self, call: CallId, position: u32, turn: Turn) {
         self.put(JournalEntry::Turn { call, position, turn }).await;
     }

@@ -21,7 +21,9 @@ const SOURCE_RETENTION_MS: i64 = 90 * 86_400_000;
 /// An account that a password opens.
 #[derive(Clone, Debug)]
 pub struct LoginAccount {
+    /// The account, which belongs to one organization.
     pub user: User,
+    /// Name of that organization, for the person to choose by.
     pub organization_name: String,
 }
 

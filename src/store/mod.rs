@@ -67,23 +67,35 @@ const LIST_CONNECTIONS: u32 = 4;
 const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; \
     PRAGMA busy_timeout = 5000; PRAGMA cache_size = -512";
 
+/// Why the store cannot do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// The database refused a statement or did not answer, see `is_unreachable` and `is_unstorable`.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
+    /// The schema cannot be brought to this version of the program.
     #[error("migration: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
     /// A row that was written by another version or by hand.
     #[error("row cannot be read: {0}")]
     Corrupt(String),
+    /// A unique value is taken; the text names what, such as `this number`.
     #[error("{0} exists already")]
     Duplicate(&'static str),
     /// The organization, or its family, holds as many as it may.
     #[error("quota {limit} of {max} is used up")]
-    QuotaExceeded { limit: &'static str, max: i64 },
+    QuotaExceeded {
+        /// Name of the quota in the settings, such as `agents`.
+        limit: &'static str,
+        /// How many the organization or its family may hold.
+        max: i64,
+    },
     /// The organization has as many of its questions asked as may be at once.
     #[error("quota {limit} is used up for the moment")]
-    Busy { limit: &'static str },
+    Busy {
+        /// Name of the limit, such as `lists_at_once`.
+        limit: &'static str,
+    },
 }
 
 impl StoreError {
@@ -119,7 +131,9 @@ impl StoreError {
 /// A page of a list.
 #[derive(Clone, Copy, Debug)]
 pub struct PageRequest {
+    /// Rows on the page at most.
     pub limit: i64,
+    /// Rows to skip before the first one of the page.
     pub offset: i64,
 }
 
@@ -132,6 +146,7 @@ pub enum DatabaseBackend {
     Postgres,
 }
 
+/// The connections to the database, with caches and quotas. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Store {
     read: AnyPool,
@@ -215,6 +230,7 @@ impl Store {
         if is_file { Self::open(&format!("{url}?mode=rw")).await } else { Self::open(url).await }
     }
 
+    /// Returns the notifiers that wake outbox, post-call work and scheduler when there are new rows.
     pub fn wakes(&self) -> &notifiers::Notifiers {
         &self.wakes
     }
@@ -224,10 +240,12 @@ impl Store {
         &self.url
     }
 
+    /// Returns which kind of database the store was opened with.
     pub fn backend(&self) -> DatabaseBackend {
         self.backend
     }
 
+    /// Brings the schema to this version. Fails with `Migration` if the database is newer or was changed by hand.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         sqlx::migrate!("./migrations").run(&self.write).await?;
         Ok(())
@@ -239,6 +257,7 @@ impl Store {
         Ok(())
     }
 
+    /// Closes all connections, after the statements that are running.
     pub async fn close(&self) {
         self.lists.close().await;
         self.read.close().await;

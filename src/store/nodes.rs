@@ -16,6 +16,7 @@ pub(super) const DEAD_AFTER_MS: i64 = 12_000;
 /// A sign of life, by the database's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NodeHeartbeat {
+    /// The time of this heartbeat.
     pub last_heartbeat_at: UnixMs,
     /// Since when this process has been here without a gap. Another value than before: it was away, and others may have
     /// taken it for dead.

@@ -16,23 +16,35 @@ use sqlx::{Executor, Row as _};
 /// What `trunkline bootstrap` made.
 #[derive(Clone, Debug)]
 pub struct Bootstrapped {
+    /// Scope of the new root organization.
     pub scope: OrgScope,
+    /// Its first user, an owner.
     pub user: UserId,
+    /// Its first API key, for everything.
     pub key: CreatedApiKey,
 }
 
 /// Why an organization is not made or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OrganizationError {
+    /// The parent, or the organization to be changed, does not exist.
     #[error("The organization is not one of yours")]
     Unknown,
     /// The field that its own people wanted to lift.
     #[error("{0}: is set by the organization above and can only be lowered here")]
     Lifted(&'static str),
+    /// A limit is higher than that of an ancestor.
     #[error("{field}: must be at most {max}, as of the organization above")]
-    Over { field: &'static str, max: f64 },
+    Over {
+        /// Name of the limit, such as `max_concurrent_calls`.
+        field: &'static str,
+        /// The lowest value that an ancestor has for it.
+        max: f64,
+    },
+    /// The parent is on the lowest level that a family may have.
     #[error("parent_org_id: has {LEVELS_MAX} levels already")]
     TooDeep,
+    /// The database failed, or a quota is used up.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -148,6 +160,7 @@ impl Store {
         row.as_ref().map(organization).transpose()
     }
 
+    /// Returns a page of the organization and everything below it, oldest first, and the number of all.
     pub async fn organizations(
         &self, scope: OrgScope, page: PageRequest,
     ) -> Result<(Vec<Organization>, i64), StoreError> {

@@ -18,12 +18,17 @@ const NUMBERS_PER_QUERY: usize = 100;
 /// What a customer says about a number.
 #[derive(Clone, PartialEq)]
 pub struct PhoneNumberFields {
+    /// The number; set once, and unique among all organizations.
     pub number: PhoneNumber,
+    /// The agent that answers. `None`: the webhook says who does.
     pub agent: Option<AgentId>,
+    /// The one trunk that inbound calls may come over, and the first choice for outbound ones. `None`: any trunk.
     pub trunk: Option<TrunkId>,
+    /// What people call the number. `None`: it has no name.
     pub name: Option<String>,
     /// Asked who answers where no agent is set.
     pub webhook_url: Option<String>,
+    /// Key that signs requests to `webhook_url`. `None`: they are not signed.
     pub webhook_secret: Option<String>,
 }
 
@@ -33,30 +38,42 @@ impl std::fmt::Debug for PhoneNumberFields {
     }
 }
 
+/// A stored number: the customer's settings and what the server keeps beside them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PhoneNumberRow {
+    /// Chosen by the server when the number is created; never changes.
     pub id: PhoneNumberId,
+    /// The customer's settings, as they were last saved.
     pub fields: PhoneNumberFields,
     /// Counts the changes; the `ETag` of the document.
     pub version: i64,
+    /// When the number was created.
     pub created_at: UnixMs,
+    /// When the settings were last changed.
     pub updated_at: UnixMs,
 }
 
 /// Who answers a call that came in: an agent, or whomever the number's webhook names.
 #[derive(Clone, Debug)]
 pub struct InboundRoute {
+    /// The organization that the number belongs to, and so the call.
     pub scope: OrgScope,
+    /// The active agent of the number. `None`: the number's webhook names one.
     pub agent: Option<Agent>,
+    /// Settings of the number that was called.
     pub number: PhoneNumberFields,
+    /// The trunk that the call came over.
     pub trunk: TrunkId,
 }
 
 /// Whose a number is. No two organizations have the same one.
 #[derive(Clone, Debug)]
 pub struct NumberOwner {
+    /// The organization that has the number.
     pub organization: OrganizationId,
+    /// Settings of the number.
     pub fields: PhoneNumberFields,
+    /// When the organization got the number.
     pub created_at: UnixMs,
 }
 
@@ -92,6 +109,7 @@ fn number(row: &AnyRow) -> Result<PhoneNumberRow, StoreError> {
 }
 
 impl Store {
+    /// Creates a number. Fails with `Duplicate` if any organization has it, with `QuotaExceeded` if there are too many.
     pub async fn create_phone_number(
         &self, scope: OrgScope, fields: PhoneNumberFields,
     ) -> Result<PhoneNumberRow, StoreError> {
@@ -121,6 +139,7 @@ impl Store {
         Ok(row)
     }
 
+    /// Returns a number by its id; `None` if the organization has no such number.
     pub async fn phone_number(&self, scope: OrgScope, id: PhoneNumberId) -> Result<Option<PhoneNumberRow>, StoreError> {
         let row = sqlx::query("SELECT * FROM phone_numbers WHERE id = $1 AND organization_id = $2")
             .bind(id.to_string())
@@ -130,6 +149,7 @@ impl Store {
         row.as_ref().map(number).transpose()
     }
 
+    /// Returns a page of numbers, newest first, and the number of all.
     pub async fn phone_numbers(
         &self, scope: OrgScope, page: PageRequest,
     ) -> Result<(Vec<PhoneNumberRow>, i64), StoreError> {
@@ -160,6 +180,7 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
+    /// Deletes a number; does nothing if the organization has no such number.
     pub async fn delete_phone_number(&self, scope: OrgScope, id: PhoneNumberId) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM phone_numbers WHERE id = $1 AND organization_id = $2")
             .bind(id.to_string())

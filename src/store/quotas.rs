@@ -95,6 +95,7 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
+    /// Returns what the operator allows an organization; `None` if there is no such organization.
     pub async fn quota_overrides(&self, organization: OrganizationId) -> Result<Option<QuotaOverrides>, StoreError> {
         let row: Option<String> = sqlx::query_scalar("SELECT quotas FROM organizations WHERE id = $1")
             .bind(organization.to_string())

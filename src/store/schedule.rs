@@ -23,7 +23,9 @@ const DAY_MS: i64 = 86_400_000;
 /// A task that may be called now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DueTask {
+    /// The organization whose task it is.
     pub scope: OrgScope,
+    /// The task, which another node may still claim first.
     pub task: TaskId,
 }
 
@@ -37,7 +39,10 @@ pub enum TaskClaim {
     /// This process has claimed the call.
     Claimed(CallId),
     /// The organization makes as many calls as it may, or, with `trunk`, only the trunk does.
-    Busy { trunk: bool },
+    Busy {
+        /// Only the trunk is busy: tasks over other trunks may still be called.
+        trunk: bool,
+    },
     /// The organization has used up what it may in a day.
     Spent,
     /// Another process has it, or it is no longer pending.

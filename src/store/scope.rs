@@ -12,6 +12,7 @@ impl OrgScope {
         Self(organization)
     }
 
+    /// Returns the id of the organization, as queries bind it.
     pub fn organization(self) -> OrganizationId {
         self.0
     }

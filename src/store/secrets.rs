@@ -61,19 +61,26 @@ impl MasterKey {
 /// A key without its text.
 #[derive(Clone, Debug)]
 pub struct SecretRow {
+    /// Chosen when the key is first stored; stays when the key is replaced.
     pub id: SecretId,
+    /// What people call the key.
     pub name: String,
+    /// The account that the key is for, such as `openai`.
     pub provider: String,
     /// The one address it goes to; none for the provider's own.
     pub base_url: Option<String>,
+    /// When the key was first stored.
     pub created_at: UnixMs,
+    /// When the key was last replaced.
     pub updated_at: UnixMs,
 }
 
 /// A key for a call.
 #[derive(Clone)]
 pub struct StoredKey {
+    /// The account that the key is for, such as `openai`.
     pub provider: String,
+    /// The one address that the key goes to. `None`: the provider's own.
     pub base_url: Option<String>,
     /// None where it cannot be opened: with another master key, or none.
     pub key: Option<String>,
@@ -88,11 +95,17 @@ impl std::fmt::Debug for StoredKey {
 /// A key that the master key does not open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnreadableSecret {
+    /// Row of the key, to delete it by.
     pub id: SecretId,
+    /// The organization that stored it.
     pub organization: OrganizationId,
+    /// Name of that organization, for the operator.
     pub organization_name: String,
+    /// The account that the key is for, such as `openai`.
     pub provider: String,
+    /// The one address that the key goes to. `None`: the provider's own.
     pub base_url: Option<String>,
+    /// What the organization calls the key.
     pub name: String,
 }
 
@@ -177,6 +190,7 @@ impl Store {
         secret(&row).map(Some)
     }
 
+    /// Returns a page of keys without their text, oldest first, and the number of all.
     pub async fn secrets(&self, scope: OrgScope, page: PageRequest) -> Result<(Vec<SecretRow>, i64), StoreError> {
         let binds = [BindValue::Text(scope.organization().to_string())];
         self.list("*", "FROM secrets WHERE organization_id = $1", "created_at, id", &binds, page, secret).await

@@ -79,6 +79,7 @@ impl TokenSigner {
         URL_SAFE_NO_PAD.encode([&tag[..], payload.as_bytes()].concat())
     }
 
+    /// Reads the token of a web call; `None` if it is not ours. Its age is for `may_begin` to judge.
     pub fn verify_web(&self, token: &str) -> Option<WebCallGrant> {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
         let (tag, payload) = bytes.split_at_checked(32)?;
@@ -110,8 +111,11 @@ impl TokenSigner {
 /// What a token of a web call allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WebCallGrant {
+    /// The organization that the call will belong to.
     pub scope: OrgScope,
+    /// The call that the token is for; one call only.
     pub call: CallId,
+    /// The agent that answers.
     pub agent: AgentId,
     until_s: u64,
 }

@@ -23,6 +23,7 @@ fn task(scope: OrgScope, row: &AnyRow) -> Result<Task, StoreError> {
 }
 
 impl Store {
+    /// Creates a pending task. Fails with `QuotaExceeded` if the organization or its family has too many.
     pub async fn create_task(&self, scope: OrgScope, agent: AgentId, fields: TaskFields) -> Result<Task, StoreError> {
         let at = now();
         let task = Task {
@@ -52,6 +53,7 @@ impl Store {
         Ok(task)
     }
 
+    /// Returns a task; `None` if the organization has no such task.
     pub async fn task(&self, scope: OrgScope, id: TaskId) -> Result<Option<Task>, StoreError> {
         let row = sqlx::query("SELECT * FROM tasks WHERE id = $1 AND organization_id = $2")
             .bind(id.to_string())
@@ -61,6 +63,7 @@ impl Store {
         row.as_ref().map(|row| task(scope, row)).transpose()
     }
 
+    /// Returns a page, newest first, and the number of all that match. `None` as a filter: any agent, any status.
     pub async fn tasks(
         &self, scope: OrgScope, agent: Option<AgentId>, status: Option<TaskStatus>, page: PageRequest,
     ) -> Result<(Vec<Task>, i64), StoreError> {

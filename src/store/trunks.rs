@@ -29,6 +29,7 @@ fn trunk(row: &AnyRow) -> Result<Trunk, StoreError> {
 }
 
 impl Store {
+    /// Creates a trunk. Fails with `QuotaExceeded` if the organization or its family has too many.
     pub async fn create_trunk(&self, scope: OrgScope, fields: TrunkFields) -> Result<Trunk, StoreError> {
         let at = now();
         let trunk = Trunk::new(scope.organization(), fields, at);
@@ -51,6 +52,7 @@ impl Store {
         Ok(trunk)
     }
 
+    /// Returns a trunk; `None` if the organization has no such trunk.
     pub async fn trunk(&self, scope: OrgScope, id: TrunkId) -> Result<Option<Trunk>, StoreError> {
         let row = sqlx::query("SELECT * FROM trunks WHERE id = $1 AND organization_id = $2")
             .bind(id.to_string())
@@ -60,6 +62,7 @@ impl Store {
         row.as_ref().map(trunk).transpose()
     }
 
+    /// Returns a page of trunks, newest first, and the number of all.
     pub async fn trunks(&self, scope: OrgScope, page: PageRequest) -> Result<(Vec<Trunk>, i64), StoreError> {
         let binds = [BindValue::Text(scope.organization().to_string())];
         self.list("*", "FROM trunks WHERE organization_id = $1", "created_at DESC, id DESC", &binds, page, trunk).await
@@ -83,6 +86,7 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
+    /// Deletes a trunk; does nothing if the organization has no such trunk.
     pub async fn delete_trunk(&self, scope: OrgScope, id: TrunkId) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM trunks WHERE id = $1 AND organization_id = $2")
             .bind(id.to_string())

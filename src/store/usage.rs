@@ -46,21 +46,30 @@ pub(super) async fn spent_today<'e>(
 /// Lines that other processes hold.
 #[derive(Clone, Debug, Default)]
 pub struct OtherNodesLines {
+    /// Lines by organization, everything below it included; no entry for none.
     pub organizations: HashMap<OrganizationId, u32>,
+    /// Lines by trunk; no entry for none.
     pub trunks: HashMap<TrunkId, u32>,
 }
 
 /// One organization's day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageDay {
+    /// The organization whose calls they were.
     pub organization: OrganizationId,
     /// `2026-03-27`, in UTC, by the end of the call.
     pub day: String,
+    /// Calls that ended that day and were billed.
     pub calls: i64,
+    /// Seconds between answer and end, of all calls.
     pub seconds: i64,
+    /// Tokens sent to LLMs, those of analyses included.
     pub prompt_tokens: i64,
+    /// Tokens written by LLMs, those of analyses included.
     pub completion_tokens: i64,
+    /// Characters spoken by TTS.
     pub characters: i64,
+    /// Cost in millionths of the price table's currency.
     pub micros: i64,
 }
 

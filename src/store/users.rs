@@ -13,22 +13,33 @@ use crate::domain::time::UnixMs;
 use sqlx::any::{Any, AnyRow};
 use sqlx::{Row as _, Transaction};
 
+/// One person in one organization; the same address may be a user of several.
 #[derive(Clone, Debug)]
 pub struct User {
+    /// Chosen when the user is created; never changes.
     pub id: UserId,
+    /// The organization that the user belongs to.
     pub organization: OrganizationId,
+    /// The address to log in with, in its canonical form.
     pub email: String,
+    /// What the person is called. `None` if nobody said.
     pub name: Option<String>,
+    /// What the person may do in the organization.
     pub role: UserRole,
+    /// When the user was created.
     pub created_at: UnixMs,
 }
 
 /// A user to be created; the password comes hashed.
 #[derive(Clone, Copy)]
 pub struct NewUser<'a> {
+    /// The address to log in with; stored in its canonical form.
     pub email: &'a str,
+    /// What the person is called. `None` if nobody said.
     pub name: Option<&'a str>,
+    /// What the person may do in the organization.
     pub role: UserRole,
+    /// Argon2id hash in the PHC format.
     pub password_hash: &'a str,
 }
 
@@ -38,19 +49,27 @@ impl std::fmt::Debug for NewUser<'_> {
     }
 }
 
+/// An invitation that was sent and not accepted yet; its token is stored as a hash.
 #[derive(Clone, Debug)]
 pub struct Invitation {
+    /// Chosen when the invitation is made; never changes.
     pub id: InvitationId,
+    /// The address that was invited, in its canonical form.
     pub email: String,
+    /// The role that the user will have.
     pub role: UserRole,
+    /// When the invitation was made.
     pub created_at: UnixMs,
+    /// When the token stops working.
     pub expires_at: UnixMs,
 }
 
 /// Whose session a request came with.
 #[derive(Clone, Debug)]
 pub struct UserSession {
+    /// The organization of the user.
     pub scope: OrgScope,
+    /// The user who logged in.
     pub user: User,
 }
 
@@ -67,6 +86,7 @@ pub(super) fn user(row: &AnyRow) -> Result<User, StoreError> {
 }
 
 impl Store {
+    /// Creates a user. Fails with `Duplicate` if the organization has the address, with `QuotaExceeded` if it is full.
     pub async fn create_user(&self, scope: OrgScope, new: NewUser<'_>) -> Result<User, StoreError> {
         let mut transaction = self.write.begin().await?;
         let made = self.create_user_in(&mut transaction, scope, new).await?;
@@ -101,6 +121,7 @@ impl Store {
         Ok(made)
     }
 
+    /// Returns a user; `None` if the organization has no such user.
     pub async fn user(&self, scope: OrgScope, id: UserId) -> Result<Option<User>, StoreError> {
         let row = sqlx::query("SELECT * FROM users WHERE id = $1 AND organization_id = $2")
             .bind(id.to_string())
@@ -110,6 +131,7 @@ impl Store {
         row.as_ref().map(user).transpose()
     }
 
+    /// Returns a page of users, oldest first, and the number of all.
     pub async fn users(&self, scope: OrgScope, page: PageRequest) -> Result<(Vec<User>, i64), StoreError> {
         let binds = [BindValue::Text(scope.organization().to_string())];
         self.list("*", "FROM users WHERE organization_id = $1", "created_at, id", &binds, page, user).await
@@ -184,6 +206,7 @@ impl Store {
         Ok(token)
     }
 
+    /// Returns the session of a token; `None` if it is unknown, ended or expired.
     pub async fn session(&self, token: &str) -> Result<Option<UserSession>, StoreError> {
         let row = sqlx::query(
             "SELECT u.* FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.hash = $1 AND s.expires_at > $2",
@@ -215,6 +238,7 @@ impl Store {
         Ok(())
     }
 
+    /// Ends the session of a token; does nothing if there is none.
     pub async fn end_session(&self, token: &str) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM sessions WHERE hash = $1").bind(hash(token)).execute(&self.write).await?;
         Ok(())

@@ -16,9 +16,11 @@ const WRAP_UPS: WorkQuery =
 /// A call whose end is to be reported.
 #[derive(Clone, Copy, Debug)]
 pub struct WrapUpJob {
+    /// The organization whose call it was.
     pub scope: OrgScope,
     /// Of the organization's family.
     pub root: OrganizationId,
+    /// The call, which is over.
     pub call: CallId,
     /// Attempts before this one.
     pub attempts: i64,

@@ -5,30 +5,43 @@
 /// A time span in milliseconds of the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
+    /// `call`, `turn`, or a stage of a turn such as `decision` or `playout`.
     pub name: &'static str,
+    /// Start, in milliseconds since the Unix epoch.
     pub from_ms: i64,
+    /// End, in milliseconds since the Unix epoch.
     pub to_ms: i64,
 }
 
+/// One turn of a call: what the caller waited for before the agent spoke.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TurnTrace {
     /// From the caller's last sound to our first packet.
     pub whole: Span,
+    /// Stages of the turn in order, each beginning where the one before ends.
     pub stages: Vec<Span>,
     /// `provider/model` of each.
     pub model: Option<String>,
+    /// `provider/model` of the TTS that spoke; `None` if none did.
     pub voice: Option<String>,
 }
 
 /// A call that is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallTrace {
+    /// UUID of the call.
     pub id: String,
+    /// UUID of the call's organization.
     pub organization: String,
+    /// UUID of the agent; `None` if the call had none.
     pub agent: Option<String>,
+    /// `inbound`, `outbound` or `web`.
     pub direction: &'static str,
+    /// Why the call ended, as customers read it; `None` while that is unknown.
     pub end_reason: Option<&'static str>,
+    /// From the answer to the end of the call.
     pub whole: Span,
+    /// Turns in order; empty if the agent never answered what the caller said.
     pub turns: Vec<TurnTrace>,
 }
 
@@ -86,6 +99,7 @@ mod otlp {
             Ok(Self(Some(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())))
         }
 
+        /// Queues the spans of an ended call for the collector; does nothing without an endpoint.
         pub fn export(&self, call: CallTrace) {
             let Some(provider) = &self.0 else { return };
             let tracer = provider.tracer("trunkline");

@@ -9,9 +9,13 @@ use crate::domain::transcript::Turn;
 use serde_json::{Map, Value, json};
 use trunkline_json::document::{DocumentError, DocumentLimits};
 
+/// Asks before an inbound call is answered who is to answer it; the answer is waited for.
 pub const ASSISTANT_REQUEST: &str = "assistant-request";
+/// Asks for the results of tool calls; the answer is waited for.
 pub const TOOL_CALLS: &str = "tool-calls";
+/// Tells that a call is in progress or over.
 pub const STATUS_UPDATE: &str = "status-update";
+/// Tells everything about a call that is over.
 pub const END_OF_CALL_REPORT: &str = "end-of-call-report";
 
 /// Characters of an excerpt in a task's event.
@@ -73,10 +77,12 @@ fn message(id: DeliveryId, event: &str, call: &Call, now: UnixMs) -> Value {
     })
 }
 
+/// Returns the JSON of `assistant-request`; `id` becomes its `message_id`.
 pub fn assistant_request(id: DeliveryId, call: &Call, now: UnixMs) -> Value {
     message(id, ASSISTANT_REQUEST, call, now)
 }
 
+/// Returns the JSON of `tool-calls`. Arguments that are no JSON are sent as a string.
 pub fn tool_calls(id: DeliveryId, call: &Call, calls: &[&ToolCall], now: UnixMs) -> Value {
     let mut json = message(id, TOOL_CALLS, call, now);
     json["tool_calls"] = calls
@@ -101,6 +107,7 @@ pub fn status_update(id: DeliveryId, call: &Call, now: UnixMs) -> Value {
     json
 }
 
+/// Returns the JSON of `end-of-call-report`. Without a recording URL, `recording_url` is null.
 pub fn end_of_call_report(
     id: DeliveryId, call: &Call, turns: &[Turn], recording_url: Option<String>, now: UnixMs,
 ) -> Value {

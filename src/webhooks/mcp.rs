@@ -30,6 +30,7 @@ const ANSWER_CHARS_MAX: usize = 64_000;
 /// A server that was reached; ends with its last handle.
 pub struct McpServer {
     service: RunningService<RoleClient, ()>,
+    /// Tools that the agent allows and every model can name; at most 64.
     pub tools: Vec<ToolOffer>,
 }
 

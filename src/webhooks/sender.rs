@@ -20,10 +20,13 @@ const REDIRECTS_MAX: usize = 3;
 pub enum WebhookError {
     /// The address guard stopped it: trying again will not help.
     Refused(EgressError),
+    /// No complete answer before the deadline.
     Deadline,
+    /// No connection, or it broke; the text is the innermost cause, without the URL.
     Unreachable(String),
     /// The answer is larger than what is read.
     TooLarge,
+    /// The server answered with another status than 2xx.
     Status(u16),
 }
 
@@ -42,9 +45,13 @@ impl std::fmt::Display for WebhookError {
 /// What is sent.
 #[derive(Clone, Copy, Debug)]
 pub struct WebhookMessage<'a> {
+    /// `webhook-id`: the same for every attempt at one delivery.
     pub id: &'a str,
+    /// Where to post; the guard checks it at each attempt.
     pub url: &'a str,
+    /// The JSON to post, exactly as it is signed.
     pub body: &'a str,
+    /// Key of the signature. `None`: the request is not signed.
     pub secret: Option<&'a str>,
     /// Unix time in seconds.
     pub at_s: i64,
@@ -59,6 +66,7 @@ pub struct WebhookSender {
 }
 
 impl WebhookSender {
+    /// Creates the HTTP clients, one set for webhooks and one for tool servers. Fails if TLS cannot be set up.
     pub fn new(guard: &EgressGuard) -> Result<Self, reqwest::Error> {
         let builder = || {
             reqwest::Client::builder()

@@ -23,6 +23,7 @@ pub struct ConnectionCaps {
 /// What is known of a peer when it connects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeerClass {
+    /// A peer that is on no list. It is evicted first and may not use the reserved places.
     Stranger,
     /// On a list: it may use the reserved places, and nobody else's connection takes its own away as long as there are
     /// strangers'.
@@ -57,6 +58,7 @@ impl From<ConnectionRefusedError> for Closed {
 /// A place was found.
 #[derive(Debug, PartialEq, Eq)]
 pub struct OpenedConnection<H> {
+    /// Identifies the connection in later calls to the table. Never reused.
     pub id: ConnectionId,
     /// Whom it was taken from: to be closed.
     pub evicted: Option<H>,
@@ -96,6 +98,7 @@ pub struct EvictionTable<H> {
 }
 
 impl<H> EvictionTable<H> {
+    /// Creates an empty table; `caps` hold for its lifetime.
     pub fn new(caps: ConnectionCaps) -> Self {
         Self {
             caps,
@@ -113,6 +116,7 @@ impl<H> EvictionTable<H> {
         self.entries.len()
     }
 
+    /// Returns true while no connection is open, of any class.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -9,6 +9,7 @@ macro_rules! reasons {
         pub enum Closed { $(#[doc = $doc] $variant,)* }
 
         impl Closed {
+            /// All reasons in the order of declaration.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
             /// As a label of a metric.
@@ -43,6 +44,7 @@ pub struct ConnectionCounters {
 }
 
 impl ConnectionCounters {
+    /// Counts an accepted connection, which is open from now on.
     pub fn record_opened(&self) {
         self.accepted.fetch_add(1, Ordering::Relaxed);
         self.open.fetch_add(1, Ordering::Relaxed);
@@ -53,12 +55,14 @@ impl ConnectionCounters {
         self.open.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Counts why a connection was refused or closed. Does not change the number of open ones.
     pub fn record_close_reason(&self, why: Closed) {
         if let Some(counter) = self.closed.get(why as usize) {
             counter.fetch_add(1, Ordering::Relaxed);
         }
     }
 
+    /// Connections accepted since the start, closed ones included.
     pub fn accepted(&self) -> u64 {
         self.accepted.load(Ordering::Relaxed)
     }
@@ -68,10 +72,12 @@ impl ConnectionCounters {
         self.open.load(Ordering::Relaxed)
     }
 
+    /// Refused and closed connections since the start, one count for each reason, zeros included.
     pub fn closed(&self) -> impl Iterator<Item = (Closed, u64)> {
         Closed::ALL.iter().zip(&self.closed).map(|(why, count)| (*why, count.load(Ordering::Relaxed)))
     }
 
+    /// Connections refused or closed for one reason since the start.
     pub fn closed_for(&self, why: Closed) -> u64 {
         self.closed.get(why as usize).map_or(0, |counter| counter.load(Ordering::Relaxed))
     }

@@ -23,6 +23,7 @@ impl NetworkList {
         self.0.iter().any(|net| net.contains(&ip))
     }
 
+    /// Returns true if the list names nothing, so that no address is contained.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -39,6 +39,7 @@ impl Eviction {
 }
 
 impl ConnectionPool {
+    /// Creates a pool without connections. Listeners that hold the same pool share its caps.
     pub fn new(caps: ConnectionCaps) -> Arc<Self> {
         Arc::new(Self { table: Mutex::new(EvictionTable::new(caps)) })
     }
@@ -104,6 +105,7 @@ impl ConnectionGuard {
         self.standing != PeerClass::Stranger || self.is_vouched.load(Ordering::Relaxed)
     }
 
+    /// Counts why this connection was refused or closed. Does not close it.
     pub fn count(&self, why: Closed) {
         self.report.record_close_reason(why);
     }

@@ -15,6 +15,7 @@ pub struct SourceNetwork(u64);
 const IPV4: u64 = 0xFFFF_FFFF << 32;
 
 impl SourceAddress {
+    /// Maps an address to its source; IPv4 inside of IPv6 becomes IPv4.
     pub fn of(ip: IpAddr) -> Self {
         match ip.to_canonical() {
             IpAddr::V4(ip) => Self(IPV4 | u64::from(u32::from(ip))),
@@ -22,6 +23,7 @@ impl SourceAddress {
         }
     }
 
+    /// The /24 (IPv4) or /48 (IPv6) network that contains the source.
     pub fn site(self) -> SourceNetwork {
         SourceNetwork(if self.0 & IPV4 == IPV4 { self.0 & !0xFF } else { self.0 & !0xFFFF })
     }

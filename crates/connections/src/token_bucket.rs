@@ -8,6 +8,7 @@ use std::time::Instant;
 /// How much of something is allowed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TokenRate {
+    /// Tokens that come back each second.
     pub per_s: f32,
     /// At once, after a pause.
     pub burst: f32,
@@ -21,6 +22,7 @@ pub struct TokenBucket {
 }
 
 impl TokenBucket {
+    /// Creates a bucket that holds the whole burst of `rate`.
     pub fn full(now: Instant, rate: TokenRate) -> Self {
         Self { level: rate.burst, at: now }
     }
@@ -76,6 +78,7 @@ impl<K: Copy + Eq + Hash> KeyedTokenBuckets<K> {
         self.0.len()
     }
 
+    /// Returns true if no key is remembered: nothing was taken yet.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -19,10 +19,13 @@ pub struct DocumentLimits {
 /// Why a document is not read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
+    /// The text, or the names and texts of the value, exceed this many bytes (`bytes_max`).
     #[error("is larger than {0} bytes")]
     TooLarge(usize),
+    /// Objects and arrays are nested deeper than this many levels (`depth_max`).
     #[error("is nested more than {0} levels deep")]
     TooDeep(usize),
+    /// The document has more than this many values (`values_max`).
     #[error("has more than {0} values")]
     TooManyValues(usize),
     /// Not JSON, and where.

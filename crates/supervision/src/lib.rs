@@ -30,6 +30,7 @@ thread_local! {
 /// A part ended by a panic. What it held was dropped; whoever started it ends its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PanicError {
+    /// Name of the part, as the metrics and the log show it.
     pub part: &'static str,
 }
 

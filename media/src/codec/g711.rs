@@ -4,9 +4,12 @@
 //! A-law values shifted to the top of 16 bits.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
+/// G.711 variant: how an octet encodes a 16-bit sample at 8 kHz.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Companding {
+    /// PCMU, static RTP payload type 0: 14-bit values, used in North America and Japan.
     MuLaw,
+    /// PCMA, static RTP payload type 8: 13-bit values, used elsewhere.
     ALaw,
 }
 
@@ -52,6 +55,7 @@ impl Companding {
         }
     }
 
+    /// Decodes one octet to a 16-bit sample.
     #[expect(clippy::indexing_slicing, reason = "the tables have 256 entries, one per octet")]
     pub fn decode(self, code: u8) -> i16 {
         match self {
@@ -60,6 +64,7 @@ impl Companding {
         }
     }
 
+    /// Encodes one 16-bit sample to an octet.
     pub fn encode(self, sample: i16) -> u8 {
         match self {
             Self::MuLaw => encode_mu_law(sample),
@@ -80,6 +85,7 @@ impl Companding {
         }
     }
 
+    /// Encodes sample by sample and stops at the shorter slice. `codes` should be as long as `samples`.
     pub fn encode_into(self, samples: &[i16], codes: &mut [u8]) {
         for (code, sample) in codes.iter_mut().zip(samples) {
             *code = self.encode(*sample);

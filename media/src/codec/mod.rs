@@ -10,8 +10,11 @@ pub use g711::Companding;
 /// Codec of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
+    /// PCMU or PCMA at 8 kHz, one octet a sample.
     G711(Companding),
+    /// Wideband codec, of which we use the lower band. Its RTP clock runs at 8 kHz (RFC 3551 section 4.5.2).
     G722,
+    /// Mono at 8 kHz in our pipeline; its RTP clock runs at 48 kHz (RFC 7587).
     Opus,
 }
 

@@ -84,6 +84,7 @@ impl Opus {
         self.missing = self.missing.saturating_add(samples);
     }
 
+    /// Returns true if the last decoded packet announced DTX: the peer sends nothing until it speaks again.
     pub fn is_peer_silent(&self) -> bool {
         self.peer_silent
     }

@@ -65,11 +65,14 @@ impl Resampler {
 /// A resampler for 16-bit samples; equal rates pass through.
 #[derive(Debug)]
 pub enum PcmResampler {
+    /// Both rates are equal: samples are copied without delay.
     Passthrough,
+    /// The rates differ: blocks of 20 ms, 2.5 ms of delay.
     Convert(Box<Resampler>),
 }
 
 impl PcmResampler {
+    /// Creates a resampler. `None` if the rates differ and one is zero or not a multiple of 50 Hz.
     pub fn new(from_hz: u32, to_hz: u32) -> Option<Self> {
         if from_hz == to_hz {
             return Some(Self::Passthrough);
@@ -77,6 +80,7 @@ impl PcmResampler {
         Resampler::new(from_hz, to_hz).map(|resampler| Self::Convert(Box::new(resampler)))
     }
 
+    /// Appends all complete 20 ms blocks to `out`; the rest waits for the next call. Equal rates append at once.
     pub fn push(&mut self, samples: impl Iterator<Item = i16>, out: &mut Vec<i16>) {
         match self {
             Self::Passthrough => out.extend(samples),
@@ -88,6 +92,7 @@ impl PcmResampler {
         }
     }
 
+    /// Pads what waits with silence to a 20 ms block and appends it to `out`; nothing if none waits.
     pub fn finish(&mut self, out: &mut Vec<i16>) {
         if let Self::Convert(resampler) = self {
             resampler.finish(|block| out.extend(block.iter().map(|s| to_pcm(*s))));

@@ -29,6 +29,7 @@ const RIVAL_MIN: f32 = 6.0;
 const NORMAL_TWIST_MAX: f32 = 10.0;
 const REVERSE_TWIST_MAX: f32 = 6.3;
 
+/// In-band DTMF detector of one stream. Takes frames of 20 ms at 8 kHz without gaps.
 #[derive(Clone, Debug)]
 pub struct DtmfDetector {
     /// 2 cos(w) of the eight tones.

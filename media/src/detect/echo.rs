@@ -104,6 +104,7 @@ struct LagSums {
 /// An echo that was found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EchoPath {
+    /// Time from a sent frame to its echo: 0 to 780 ms in steps of 20 ms.
     pub delay_ms: u32,
     /// Level relative to what was sent, over all bands.
     pub level_db: f32,
@@ -131,6 +132,7 @@ pub enum EchoJudgement {
     Echo,
 }
 
+/// Echo detector of one leg. Takes each sent and each received frame in the order of their time.
 pub struct EchoDetector {
     out: [BandFilter; BANDS],
     incoming: [BandFilter; BANDS],
@@ -222,6 +224,7 @@ impl EchoDetector {
         self.smeared[self.head] = self.smeared[this];
     }
 
+    /// The echo path, once about half a second of audible frames has shown one. `None` before, and after it was lost.
     pub fn path(&self) -> Option<EchoPath> {
         self.known.map(|known| EchoPath {
             delay_ms: known.lag as u32 * 20,

@@ -22,18 +22,22 @@ const LONG_FRAMES: u32 = 50;
 /// A tone that is over, or has lasted a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tone {
+    /// Frequency in Hz, 350 to 2,600, accurate to a few Hz.
     pub frequency_hz: u32,
+    /// Duration in ms, a multiple of 20 and at least 120; for a lasting tone the 1,000 ms so far.
     pub duration_ms: u32,
     /// The tone is still ongoing.
     pub lasting: bool,
 }
 
+/// Detector of single tones in one stream. Takes frames of 20 ms at 8 kHz without gaps.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ToneDetector {
     current: Option<(f32, u32)>,
 }
 
 impl ToneDetector {
+    /// Analyses the next frame. Returns a tone that ended before it, or one that has lasted a second with it.
     pub fn handle_frame(&mut self, frame: &Frame) -> Option<Tone> {
         let found = frequency(frame);
         match (self.current, found) {

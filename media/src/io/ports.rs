@@ -16,8 +16,11 @@ pub struct PortPool {
 /// A bound port pair and its lease.
 #[derive(Debug)]
 pub struct PortPair {
+    /// Non-blocking socket at the even port.
     pub rtp: UdpSocket,
+    /// Non-blocking socket at the odd port above it. Unused by peers that multiplex RTCP (RFC 5761).
     pub rtcp: UdpSocket,
+    /// Returns both ports to the pool when dropped. Drop the sockets first.
     pub lease: PortLease,
 }
 
@@ -36,6 +39,7 @@ impl PortPool {
         Self { bind, free: Arc::new(Mutex::new(free)) }
     }
 
+    /// Port pairs that no call holds. Other processes may still use some of them.
     pub fn available(&self) -> usize {
         self.lock().len()
     }
@@ -68,6 +72,7 @@ impl PortPool {
 }
 
 impl PortPair {
+    /// The even RTP port; RTCP has the next one.
     pub fn port(&self) -> u16 {
         self.lease.port
     }

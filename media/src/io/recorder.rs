@@ -66,6 +66,7 @@ impl Recorder {
         &self.heartbeat
     }
 
+    /// Creates a leg's stereo WAV file (16 bits, 8 kHz) with its folders. A failure is told by `close`.
     pub fn open(&self, leg: u64, path: PathBuf) {
         self.send(RecorderCommand::Open { leg, path });
     }
@@ -75,6 +76,7 @@ impl Recorder {
         self.send(RecorderCommand::Block { leg, block });
     }
 
+    /// Completes a leg's file. `done` gets the stereo samples written, or the first error of the recording.
     pub fn close(&self, leg: u64, done: RecordingDone) {
         if let Err(
             TrySendError::Full(RecorderCommand::Close { done, .. })

@@ -50,6 +50,7 @@ pub enum TransportSetup {
 /// The port that all browsers share.
 #[derive(Debug)]
 pub struct WebRtcPortConfig {
+    /// Bound socket that carries ICE, DTLS and SRTP of all browsers.
     pub udp: UdpSocket,
     /// For browsers whose network blocks UDP.
     pub tcp: Option<TcpListener>,
@@ -197,6 +198,7 @@ impl std::fmt::Debug for MediaWorkers {
 pub struct OverloadedError;
 
 impl MediaWorkers {
+    /// Starts `count` workers, at least one, and the recorder. Fails if a thread or an event poll cannot be created.
     pub fn start(count: usize, arrival: ReceiveTimestamping) -> io::Result<Self> {
         let stats = Arc::new(WorkerStats::default());
         let recorder = Recorder::start("recorder", stats.clone())?;
@@ -241,6 +243,7 @@ impl MediaWorkers {
         self.identity.as_ref().map(|identity| identity.fingerprint())
     }
 
+    /// Counters of all workers together, live while the process runs.
     pub fn stats(&self) -> &Arc<WorkerStats> {
         &self.stats
     }
@@ -290,18 +293,22 @@ impl std::fmt::Debug for LegHandle {
 }
 
 impl LegHandle {
+    /// Queues samples (8 kHz) of a segment; `ended` with its last ones. Fails when the worker's queue is full.
     pub fn play(&self, segment: SegmentId, samples: Vec<i16>, ended: bool) -> Result<(), OverloadedError> {
         self.send(WorkerCommand::Play { leg: self.leg, segment, samples, ended })
     }
 
+    /// Drops the audio of this and older responses, also what comes later. Fails when the worker's queue is full.
     pub fn flush(&self, response_id: u32, barge_in: bool) -> Result<(), OverloadedError> {
         self.send(WorkerCommand::Flush { leg: self.leg, response_id, barge_in })
     }
 
+    /// Continues paused playout without loss. Fails when the worker's queue is full.
     pub fn resume(&self) -> Result<(), OverloadedError> {
         self.send(WorkerCommand::Resume { leg: self.leg })
     }
 
+    /// Replaces the background sound; `None` turns it off. Fails when the worker's queue is full.
     pub fn set_ambience(&self, ambience: Option<AmbienceMixer>) -> Result<(), OverloadedError> {
         self.send(WorkerCommand::SetAmbience { leg: self.leg, ambience: ambience.map(Box::new) })
     }
@@ -316,18 +323,22 @@ impl LegHandle {
         self.send(WorkerCommand::StartCall { leg: self.leg, record })
     }
 
+    /// Makes a response uninterruptible, and resumes it if it is paused. Fails when the worker's queue is full.
     pub fn set_uninterruptible(&self, response_id: u32) -> Result<(), OverloadedError> {
         self.send(WorkerCommand::SetUninterruptible { leg: self.leg, response_id })
     }
 
+    /// Replaces the barge-in settings and resumes paused playout. Fails when the worker's queue is full.
     pub fn set_barge_in(&self, config: barge_in::BargeInConfig) -> Result<(), OverloadedError> {
         self.send(WorkerCommand::SetBargeIn { leg: self.leg, config })
     }
 
+    /// Queues DTMF digits (0-9, *, #, A-D; 64 at most, others are skipped). Fails when the worker's queue is full.
     pub fn send_dtmf(&self, digits: String) -> Result<(), OverloadedError> {
         self.send(WorkerCommand::SendDtmf { leg: self.leg, digits })
     }
 
+    /// Applies a renegotiated description to the running leg. Fails when the worker's queue is full.
     pub fn renegotiate(&self, stream: StreamConfig) -> Result<(), OverloadedError> {
         self.send(WorkerCommand::Renegotiate { leg: self.leg, stream })
     }

@@ -33,17 +33,26 @@ pub enum JitterOutput<'a> {
     Silence(usize),
 }
 
+/// Packet counts of one buffer since its creation; restarts do not reset them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JitterCounters {
+    /// Packets that arrived, including late ones, duplicates, DTMF events and comfort noise.
     pub received: u64,
+    /// Packets that came after their turn, or after the clock had filled their time, and were dropped.
     pub late: u64,
+    /// Copies of a packet that still waits in the buffer. A copy of a released packet counts as late.
     pub duplicate: u64,
+    /// Packets that had not come when their wait was over. One that comes after it counts as late too.
     pub lost: u64,
+    /// Packets that came ahead of a missing one while none waited. A gap that ends as loss counts too.
     pub reordered: u64,
+    /// Times a new timeline began: another SSRC, or a jump of sequence number or timestamp.
     pub restarts: u64,
+    /// Always zero: the buffer never refuses a packet for lack of room.
     pub overflow: u64,
 }
 
+/// Jitter buffer of one received stream: at most 64 packets, released in order.
 #[derive(Debug)]
 pub struct JitterBuffer {
     slots: Vec<Option<Box<BufferedPacket>>>,
@@ -65,6 +74,7 @@ pub struct JitterBuffer {
     filled: i64,
     /// What was filled was a pause that the sender had announced.
     paused: bool,
+    /// Packet counts so far, for statistics and RTCP.
     pub counters: JitterCounters,
 }
 

@@ -11,6 +11,7 @@ const LAG_MAX: usize = 120;
 /// After this much loss the output is silence.
 const FADE_SAMPLES: usize = 480;
 
+/// Fills lost samples of one stream (8 kHz) from the last 40 ms received; silent after 60 ms of loss.
 #[derive(Clone, Debug)]
 pub struct PacketLossConcealer {
     history: [i16; HISTORY],

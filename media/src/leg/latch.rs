@@ -44,6 +44,7 @@ pub enum Latching {
 }
 
 impl Latching {
+    /// All rules, strictest first.
     pub const ALL: [Self; 4] = [Self::Off, Self::SameAddress, Self::SignallingAddress, Self::Any];
 
     /// As the settings name it.
@@ -56,6 +57,7 @@ impl Latching {
         }
     }
 
+    /// Reads a rule by its name in the settings. `None` for any other text; case matters.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|rule| rule.name() == text)
     }

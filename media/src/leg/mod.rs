@@ -41,6 +41,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+/// Media of one call leg, from RTP packets to events and back. Its owner calls `tick` whenever it is due.
 pub struct Leg {
     stream: StreamConfig,
     /// Companding of the audio delivered to STT. It is fixed when the leg starts and does not change on renegotiation.
@@ -101,6 +102,7 @@ impl std::fmt::Debug for Leg {
 }
 
 impl Leg {
+    /// Creates a leg whose 20 ms grid and network timeout start at `now`. Sends nothing before its first tick.
     pub fn new(now: Instant, config: LegConfig) -> Self {
         let stream = config.stream.normalized();
         let mut packetizer = Packetizer::new(config.ssrc, config.first_sequence, config.first_timestamp);
@@ -166,6 +168,7 @@ impl Leg {
         }
     }
 
+    /// Takes the oldest waiting event; `None` when there is none. At most 256 wait, later ones are dropped.
     pub fn poll_event(&mut self) -> Option<LegEvent> {
         self.events.pop_front()
     }
@@ -240,6 +243,7 @@ impl Leg {
         }
     }
 
+    /// Replaces the barge-in settings, forgets the voice measured so far and resumes paused playout.
     pub fn set_barge_in(&mut self, config: barge_in::BargeInConfig) {
         self.analysis.set_barge_in(config);
         self.queue.resume();
@@ -292,6 +296,7 @@ impl Leg {
         self.events.push_back(LegEvent::Closed { stats });
     }
 
+    /// Statistics from the first packet until now.
     pub fn stats(&self) -> LegStats {
         let counters = self.buffer.counters;
         LegStats {

@@ -30,6 +30,7 @@ impl Leg {
         self.latch.source_rank(source)
     }
 
+    /// The parameters in force: the last negotiated ones, with the G.711 variant that the peer really sends.
     pub fn stream(&self) -> StreamConfig {
         self.stream
     }
@@ -66,6 +67,7 @@ impl Leg {
         self.push_event(LegEvent::PeerClosed);
     }
 
+    /// Reports a lost path as a lost network. Reports nothing if one was reported since the call started.
     pub fn handle_disconnected(&mut self) {
         if !std::mem::replace(&mut self.network_lost, true) {
             self.push_event(LegEvent::NetworkLost);

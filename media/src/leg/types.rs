@@ -20,12 +20,15 @@ use std::time::{Duration, Instant};
 /// Negotiated parameters of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamConfig {
+    /// Codec of both directions. A peer that sends the other G.711 variant changes it.
     pub codec: Codec,
     /// Payload type of the audio we send.
     pub payload_type: u8,
     /// Payload type of the audio we are sent; mostly the same.
     pub payload_type_in: u8,
+    /// Payload type of the DTMF events we send (RFC 4733); `None` sends DTMF as in-band tones.
     pub telephone_event: Option<u8>,
+    /// Payload type of the DTMF events we are sent; `None` if the peer did not offer them.
     pub telephone_event_in: Option<u8>,
     /// Payload type of comfort noise (RFC 3389). The sender may use DTX.
     pub comfort_noise: Option<u8>,
@@ -33,6 +36,7 @@ pub struct StreamConfig {
     pub ptime_ms: u16,
     /// Where the description says that the peer's media is.
     pub remote: SocketAddr,
+    /// Where our RTCP reports go when RTCP is not multiplexed.
     pub remote_rtcp: SocketAddr,
     /// Where the peer's signalling comes from, when that is known: behind a NAT its media comes from there too.
     pub signalling: Option<IpAddr>,
@@ -93,20 +97,30 @@ impl StreamConfig {
     }
 }
 
+/// Settings of a new leg. Stream, barge-in, ambience and recording can change later.
 #[derive(Clone, Debug)]
 pub struct LegConfig {
+    /// Negotiated parameters at the start.
     pub stream: StreamConfig,
     /// Latching rule.
     pub latching: Latching,
+    /// SSRC of the stream we send; random (RFC 3550 section 8).
     pub ssrc: u32,
+    /// Sequence number of the first packet we send; random. Encrypted streams start in the lower half.
     pub first_sequence: u16,
+    /// RTP timestamp of the first frame in samples at 8 kHz; random.
     pub first_timestamp: u32,
+    /// Relates instants to NTP time for RTCP sender reports.
     pub clock: NtpClock,
+    /// Canonical name in our RTCP (RFC 3550 section 6.5.1), such as the call's id; cut after 64 bytes.
     pub cname: String,
+    /// Onset and hangover of voice detection.
     pub vad: vad::VadConfig,
+    /// When the caller's voice pauses and stops playout.
     pub barge_in: barge_in::BargeInConfig,
     /// No packet for this long while one is expected: the network is lost.
     pub network_timeout: Duration,
+    /// Record from the start. A leg with early media starts without, and records from the answer.
     pub record: bool,
     /// Hand every received frame on.
     pub deliver_audio: bool,
@@ -149,71 +163,100 @@ impl LegConfig {
 /// Which of the two sockets of a leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PortKind {
+    /// Even port: RTP, and RTCP too when it is multiplexed.
     Rtp,
+    /// Odd port: RTCP that is not multiplexed.
     Rtcp,
 }
 
+/// What a leg reports to its call, in order of time.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LegEvent {
     /// 20 ms of the caller in the companding of the codec that the leg began with; `at` is the arrival of the packet that filled it.
     Audio {
+        /// Companded samples, one octet each; silence while echo or DTMF is heard.
         codes: [u8; FRAME_SAMPLES],
+        /// Arrival of the packet that completed the frame, or the tick that filled it.
         at: Instant,
     },
+    /// The caller began to speak.
     SpeechStarted {
+        /// Start of the voiced sound; the event comes later by the onset.
         at: Instant,
     },
     /// `last_sound` lies before the event by the hangover.
     SpeechEnded {
+        /// End of the last voiced sound.
         last_sound: Instant,
     },
+    /// The first samples of a segment were sent.
     SegmentStarted {
+        /// The segment that started.
         segment: SegmentId,
+        /// When the frame with its first samples was sent.
         at: Instant,
     },
+    /// A segment was sent to its last sample.
     SegmentFinished {
+        /// The segment and how much of it was sent, always complete.
         heard: SegmentPlayed,
+        /// When the frame with its last samples was sent.
         at: Instant,
     },
     /// The caller made a sound while the agent spoke. Playout is paused until resumed or flushed.
     PlayoutPaused {
+        /// Response whose playout is paused.
         response_id: u32,
+        /// When playout was paused. Speech that was playing fades out in the next frame.
         at: Instant,
     },
     /// An echo path was found.
     EchoPathFound {
+        /// Delay and level of the echo.
         path: echo::EchoPath,
     },
     /// A single steady tone.
     Tone {
+        /// Frequency and duration of the tone.
         tone: tone::Tone,
+        /// Arrival of the frame in which it ended, or had lasted a second.
         at: Instant,
     },
     /// The playout queue was emptied; `barge_in` if the caller interrupted. One entry per segment. `generation` is the
     /// newest that was silenced.
     PlayoutFlushed {
+        /// True if the caller's voice or words interrupted; false if the call itself cleared the queue.
         barge_in: bool,
+        /// Newest response that was silenced; older ones are silenced too.
         response_id: u32,
+        /// How much of each segment was sent, oldest first; empty if nothing was queued.
         heard: Vec<SegmentPlayed>,
+        /// When the queue was emptied. Speech that was playing fades out in the next frame.
         at: Instant,
     },
+    /// The caller pressed a key: a telephone event, or in-band tones from a peer that sends no events.
     DtmfReceived {
+        /// One of 0-9, *, #, A-D.
         digit: char,
     },
     /// The last digit asked for was sent.
     DtmfSent,
     /// The peer marked the first packet of a talk spurt (RFC 3551 section 4.1).
     TalkSpurtStarted {
+        /// Arrival of the marked packet.
         at: Instant,
     },
     /// The path is open. Not emitted for plain RTP.
     Connected {
+        /// When the path opened.
         at: Instant,
     },
     /// First packet of the peer.
     MediaStarted {
+        /// Arrival of the packet.
         at: Instant,
     },
+    /// No packet for the network timeout while one was expected, or the path was lost. Not repeated.
     NetworkLost,
     /// Internal error: the leg's cycle panicked. The leg has ended and its ports are free; [`LegEvent::Closed`] follows
     /// where its figures could still be read.
@@ -222,10 +265,12 @@ pub enum LegEvent {
     PeerClosed,
     /// Half a second of stereo recording.
     RecordingBlock {
+        /// Interleaved 16-bit pairs at 8 kHz, caller left, agent right; 4,000 pairs, the last block may differ.
         block: Vec<i16>,
     },
     /// The last event of a leg.
     Closed {
+        /// Statistics of the whole leg.
         stats: LegStats,
     },
 }

@@ -4,6 +4,7 @@
 use crate::frame::FRAME_DURATION;
 use std::time::Instant;
 
+/// Send times of one leg: a 20 ms grid in silence, 20 ms from frame to frame in a talk spurt.
 #[derive(Clone, Copy, Debug)]
 pub struct Pacer {
     origin: Instant,
@@ -13,6 +14,7 @@ pub struct Pacer {
 }
 
 impl Pacer {
+    /// Creates a pacer whose first frame is due at `origin`.
     pub fn new(origin: Instant) -> Self {
         Self { origin, frames: 0, spurt: None }
     }

@@ -7,22 +7,29 @@ use std::collections::VecDeque;
 /// Identifies a segment; segments of one response share the response id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SegmentId {
+    /// Response that the segment belongs to. Later responses have larger ids.
     pub response_id: u32,
+    /// Position of the segment in its response.
     pub index: u32,
 }
 
 /// How much of a segment was played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentPlayed {
+    /// The segment that was played, whole or in part.
     pub segment: SegmentId,
+    /// Samples of it that were sent, at 8 kHz. Divide by 8 for ms.
     pub sent_samples: u64,
     /// The segment had ended and its last sample was sent.
     pub complete: bool,
 }
 
+/// Progress of a segment in the frame that is being filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SegmentChange {
+    /// Its first samples are in this frame.
     Started(SegmentId),
+    /// Its last sample is in this frame or was in an earlier one.
     Finished(SegmentPlayed),
 }
 
@@ -36,6 +43,7 @@ struct QueuedSegment {
     ended: bool,
 }
 
+/// Playout queue of one leg: mono samples at 8 kHz, at most 60 s.
 #[derive(Debug, Default)]
 pub struct PlayoutQueue {
     segments: VecDeque<QueuedSegment>,
@@ -47,6 +55,7 @@ pub struct PlayoutQueue {
     /// Playout is paused; `rising` if the next frame must be faded in.
     is_paused: bool,
     fade_in_next: bool,
+    /// Samples dropped because the queue was full, since its creation.
     pub overflow_samples: u64,
 }
 
@@ -89,6 +98,7 @@ impl PlayoutQueue {
         self.segments.front().map(|segment| (segment.id.response_id, segment.sent_samples > 0))
     }
 
+    /// Returns true from a pause until playout is resumed or flushed.
     pub fn is_paused(&self) -> bool {
         self.is_paused
     }
@@ -116,6 +126,7 @@ impl PlayoutQueue {
         self.segments.iter().any(|segment| segment.sent_samples > 0 || !segment.chunks.is_empty())
     }
 
+    /// Samples at 8 kHz that wait, paused ones included. Divide by 8 for ms.
     pub fn queued_samples(&self) -> usize {
         self.queued_samples
     }

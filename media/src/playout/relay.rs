@@ -8,14 +8,17 @@ const READY_SAMPLES: usize = 2 * FRAME_SAMPLES;
 /// Maximum samples buffered; the oldest are dropped so that the conversation does not lag.
 const HELD_SAMPLES_MAX: usize = 10 * FRAME_SAMPLES;
 
+/// Relay buffer of one leg: starts with 40 ms of audio, holds at most 200 ms.
 #[derive(Debug, Default)]
 pub struct RelayBuffer {
     samples: VecDeque<i16>,
     flowing: bool,
+    /// Oldest samples dropped because more than 200 ms waited.
     pub dropped_samples: u64,
 }
 
 impl RelayBuffer {
+    /// Appends a frame of the other party. Over 200 ms the oldest samples are dropped.
     pub fn push(&mut self, frame: &Frame) {
         self.samples.extend(frame);
         let excess = self.samples.len().saturating_sub(HELD_SAMPLES_MAX);

@@ -8,6 +8,7 @@ use crate::limits;
 /// Delay of the agent channel in frames, so that the caller's frames can arrive: 60 ms.
 const HELD_BACK: usize = 3;
 
+/// Joins caller and agent of one leg into interleaved stereo blocks of half a second at 8 kHz.
 #[derive(Debug)]
 pub struct RecordingAligner {
     caller: Vec<i16>,
@@ -27,6 +28,7 @@ impl Default for RecordingAligner {
 }
 
 impl RecordingAligner {
+    /// Appends the caller's next frame. When 120 ms wait, the oldest frame is dropped first.
     pub fn push_caller(&mut self, frame: &Frame) {
         if self.caller.len() + FRAME_SAMPLES > limits::RECORD_SKEW_SAMPLES_MAX {
             // The caller's clock runs faster than ours: drop one frame.

@@ -39,6 +39,7 @@ impl DtmfSender {
         self.waiting.extend(digits.chars().filter_map(telephone_event::event_code).take(room));
     }
 
+    /// Returns true while digits wait or one is being sent, its pause included.
     pub fn is_sending(&self) -> bool {
         self.current.is_some() || !self.waiting.is_empty()
     }

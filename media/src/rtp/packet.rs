@@ -4,14 +4,21 @@
 /// A parsed packet; the payload borrows the datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RtpPacket<'a> {
+    /// Payload type, 0 to 127: names the codec, static or as negotiated.
     pub payload_type: u8,
+    /// Marker bit: first packet of a talk spurt (RFC 3551 section 4.1) or of a DTMF event.
     pub marker: bool,
+    /// Sequence number; grows by one per packet and wraps.
     pub sequence: u16,
+    /// Time of the first sample in ticks of the codec's RTP clock; wraps.
     pub timestamp: u32,
+    /// Synchronization source: identifies the sender's stream.
     pub ssrc: u32,
+    /// Encoded audio or event, without header extension and padding.
     pub payload: &'a [u8],
 }
 
+/// Length of the fixed header in bytes, without contributing sources and extension.
 pub const HEADER_BYTES: usize = 12;
 
 impl<'a> RtpPacket<'a> {

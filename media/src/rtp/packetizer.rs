@@ -6,12 +6,16 @@ use super::packet::RtpPacket;
 /// Mask for sequence numbers in the lower half of the range.
 const LOWER_HALF: u16 = 0x7fff;
 
+/// Header state of one outgoing stream. Its own clock counts samples at 8 kHz.
 #[derive(Clone, Debug)]
 pub struct Packetizer {
+    /// SSRC in use; changed only by `renew_ssrc`.
     pub ssrc: u32,
     sequence: u16,
     timestamp: u32,
+    /// Packets written under this SSRC, for the RTCP sender report; wraps.
     pub packets: u32,
+    /// Payload bytes written under this SSRC, for the RTCP sender report; wraps.
     pub octets: u32,
 }
 

@@ -11,9 +11,11 @@ pub const INTERVAL: Duration = Duration::from_secs(5);
 pub struct ReceivedRtcp {
     /// Middle 32 bits of the sender's NTP time, for the LSR field of our next report.
     pub sender_report: Option<u32>,
+    /// The peer's last report block about our stream; `None` if there is none.
     pub report: Option<ReportBlock>,
     /// VoIP metrics of our stream (RFC 3611 section 4.7).
     pub voip: Option<VoipMetrics>,
+    /// The peer ends its stream (BYE, RFC 3550 section 6.6).
     pub bye: bool,
 }
 
@@ -22,24 +24,33 @@ pub struct ReceivedRtcp {
 pub struct VoipMetrics {
     /// Lost packets and packets discarded as late, in 1/256.
     pub loss_rate: u8,
+    /// Packets that came too late for the jitter buffer, in 1/256 of those expected.
     pub discard_rate: u8,
+    /// Last measured round trip in ms; 0 if unknown.
     pub round_trip_ms: u16,
     /// Delay of jitter buffer and playout.
     pub end_system_ms: u16,
     /// Rating factor and mean opinion score of listening; none where the sender did not know.
     pub r_factor: Option<u8>,
+    /// Listening quality (MOS-LQ), 1.0 to 5.0 in tenths; `None` if unknown.
     pub mos: Option<f32>,
 }
 
 /// Value of a field that is not known (section 4.7.5).
 const UNKNOWN: u8 = 127;
 
+/// What the peer says about reception of our stream (RFC 3550 section 6.4.1).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ReportBlock {
+    /// SSRC of the stream it is about: ours.
     pub ssrc: u32,
+    /// Loss since the previous report, in 1/256.
     pub fraction_lost: u8,
+    /// Interarrival jitter in ticks of the RTP clock.
     pub jitter: u32,
+    /// Middle 32 bits of the NTP time of our last sender report; 0 if none has arrived.
     pub last_sr: u32,
+    /// Time from that sender report to this block in 1/65,536 s.
     pub delay_since_last_sr: u32,
 }
 
@@ -121,27 +132,42 @@ fn report_block(block: &[u8; 24]) -> ReportBlock {
 /// What goes into our report.
 #[derive(Clone, Copy, Debug)]
 pub struct OutgoingRtcp<'a> {
+    /// SSRC of the stream we send.
     pub ssrc: u32,
+    /// NTP time of the report: seconds since 1900 in the upper half, fraction in the lower.
     pub ntp: u64,
+    /// RTP timestamp of the same instant as the NTP time.
     pub rtp_timestamp: u32,
+    /// Packets sent under this SSRC.
     pub packets: u32,
+    /// Payload bytes sent under this SSRC.
     pub octets: u32,
+    /// Our canonical name (RFC 3550 section 6.5.1); cut after 64 bytes.
     pub cname: &'a str,
+    /// What we received of the peer; `None` before its first packet.
     pub reception: Option<ReceptionReport>,
     /// Goes with the reception, of the same stream.
     pub voip: Option<VoipMetrics>,
+    /// Append BYE: the last report of a leg.
     pub bye: bool,
 }
 
 /// Reception statistics of the peer's stream.
 #[derive(Clone, Copy, Debug)]
 pub struct ReceptionReport {
+    /// SSRC of the peer's stream.
     pub ssrc: u32,
+    /// Loss since our previous report, in 1/256.
     pub fraction_lost: u8,
+    /// Packets lost since the start; the field has 24 bits, 0x7fffff is the most written.
     pub cumulative_lost: u32,
+    /// Sequence number of the packet received last.
     pub highest_sequence: u32,
+    /// Interarrival jitter in timestamp units (RFC 3550 section 6.4.1).
     pub jitter: u32,
+    /// Middle 32 bits of the NTP time of the peer's last sender report; 0 before the first.
     pub last_sr: u32,
+    /// Time since that sender report arrived in 1/65,536 s; 0 before the first.
     pub delay_since_last_sr: u32,
 }
 
@@ -206,18 +232,21 @@ pub fn write(out: &OutgoingRtcp<'_>, buffer: &mut [u8]) -> Option<usize> {
 /// Relates the monotonic clock to NTP time; taken once per leg.
 #[derive(Clone, Copy, Debug)]
 pub struct NtpClock {
+    /// Instant that stands for `ntp_origin`.
     pub origin: Instant,
     /// NTP time of `origin`: seconds since 1900 in the upper half, fraction in the lower.
     pub ntp_origin: u64,
 }
 
 impl NtpClock {
+    /// NTP time in 64 bits: seconds since 1900 in the upper half, fraction in the lower.
     pub fn ntp(&self, now: Instant) -> u64 {
         let passed = now.saturating_duration_since(self.origin);
         let fraction = (u64::from(passed.subsec_nanos()) << 32) / 1_000_000_000;
         self.ntp_origin.wrapping_add((passed.as_secs() << 32) + fraction)
     }
 
+    /// NTP time as report blocks carry it: 16 bits of seconds, 16 bits of fraction (RFC 3550 section 4).
     pub fn middle_32_bits(&self, now: Instant) -> u32 {
         (self.ntp(now) >> 16) as u32
     }

@@ -10,6 +10,7 @@ pub struct Extender<const BITS: u32> {
 impl<const BITS: u32> Extender<BITS> {
     const SPAN: i64 = 1 << BITS;
 
+    /// Unwraps a received value: returns the count nearest to the highest so far. The first is returned as it is.
     pub fn extend(&mut self, value: u32) -> i64 {
         let value = i64::from(value);
         let extended = match self.last {
@@ -23,6 +24,7 @@ impl<const BITS: u32> Extender<BITS> {
         extended
     }
 
+    /// Starts over: the next value is returned as it is.
     pub fn reset(&mut self) {
         self.last = None;
     }

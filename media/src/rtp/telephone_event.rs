@@ -72,16 +72,22 @@ pub struct TelephoneEventSender {
 /// What a frame of a digit sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TelephoneEventPacket {
+    /// Start of the digit in samples at 8 kHz; the same in all packets of the digit.
     pub timestamp: u32,
+    /// Set in the first packet of a digit.
     pub marker: bool,
+    /// Event code, end bit with volume, and duration so far in samples (RFC 4733 section 2.3).
     pub payload: [u8; 4],
 }
 
 /// One frame of a digit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TelephoneEventStep {
+    /// Send this packet instead of audio.
     Packet(TelephoneEventPacket),
+    /// Send a frame of silence: the digit is over and the next one may not start yet.
     Pause,
+    /// Send a frame of silence: the next digit may start with the frame after it.
     Done,
 }
 
@@ -91,6 +97,7 @@ impl TelephoneEventSender {
         Self { event, phase: TelephoneEventPhase::Tone { sent_samples: 0 }, timestamp }
     }
 
+    /// Advances by one frame of 20 ms: 100 ms of digit, two repeated end packets, then the pause.
     pub fn step(&mut self) -> TelephoneEventStep {
         match &mut self.phase {
             TelephoneEventPhase::Tone { sent_samples } => {

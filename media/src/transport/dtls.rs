@@ -66,6 +66,7 @@ impl DtlsIdentity {
         Some(Self { provider, certificate, fingerprint })
     }
 
+    /// SHA-256 of our certificate, for `a=fingerprint` in SDP.
     pub fn fingerprint(&self) -> DtlsFingerprint {
         self.fingerprint
     }
@@ -99,7 +100,9 @@ impl DtlsIdentity {
 /// How a handshake stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HandshakeProgress {
+    /// Not complete. It may stay so: the handshake has no deadline of its own.
     Waiting,
+    /// Complete, with the SRTP keys of both directions.
     Done(SrtpKeys),
     /// Failed for good: wrong certificate, or no common profile.
     Failed,
@@ -107,6 +110,7 @@ pub enum HandshakeProgress {
 
 /// One side of a handshake.
 pub struct DtlsHandshake {
+    /// The negotiated parameters it was started with.
     pub terms: DtlsParams,
     endpoint: Endpoint,
     /// The peer showed another certificate.
@@ -138,6 +142,7 @@ impl DtlsHandshake {
         datagram.first().is_some_and(|first| (20..64).contains(first))
     }
 
+    /// How it stands after the last datagram or timeout.
     pub fn progress(&self) -> HandshakeProgress {
         self.progress
     }
@@ -147,6 +152,7 @@ impl DtlsHandshake {
         self.endpoint.poll_timeout(&PEER)
     }
 
+    /// Takes a datagram of the peer and sends what follows from it. Ignores what cannot be parsed.
     pub fn handle(&mut self, now: Instant, datagram: &[u8], send: &mut dyn FnMut(&[u8])) {
         match self.endpoint.read(now, PEER, None, datagram.into()) {
             Ok(events) => {
@@ -165,6 +171,7 @@ impl DtlsHandshake {
         self.flush_output(send);
     }
 
+    /// Sends the last flight again if that is due, first after 250 ms. Does nothing earlier.
     pub fn handle_timeout(&mut self, now: Instant, send: &mut dyn FnMut(&[u8])) {
         if self.due().is_some_and(|due| due <= now) && self.endpoint.handle_timeout(PEER, now).is_err() {
             self.fail();

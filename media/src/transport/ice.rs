@@ -12,7 +12,9 @@ const ANSWER_BYTES: usize = 128;
 /// Our ufrag and password, as in SDP.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct IceLiteAgent {
+    /// Our user name fragment (`a=ice-ufrag`): the first part of a check's user name.
     pub ufrag: [u8; 8],
+    /// Our password (`a=ice-pwd`): key of the message integrity of checks and answers.
     pub password: [u8; 32],
 }
 

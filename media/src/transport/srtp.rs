@@ -17,15 +17,21 @@ pub const KEY_BYTES_MAX: usize = 46;
 /// made for one peer.
 const RETIRED_KEYS_MAX: usize = 4;
 
+/// SRTP protection profile: cipher, key length and authentication tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SrtpProfile {
+    /// AES-128 in counter mode, 80-bit tag: the one that RFC 3711 makes mandatory.
     AesCm128HmacSha1_80,
+    /// AES-128 in counter mode, 32-bit tag on RTP; SRTCP keeps 80 bits (RFC 4568 section 6.2.2).
     AesCm128HmacSha1_32,
+    /// AES-128-GCM, 128-bit tag (RFC 7714).
     AeadAes128Gcm,
+    /// AES-256-GCM, 128-bit tag (RFC 7714).
     AeadAes256Gcm,
 }
 
 impl SrtpProfile {
+    /// All supported profiles, in no order of preference.
     pub const ALL: [Self; 4] =
         [Self::AesCm128HmacSha1_80, Self::AesCm128HmacSha1_32, Self::AeadAes128Gcm, Self::AeadAes256Gcm];
 
@@ -42,8 +48,11 @@ impl SrtpProfile {
 /// Master keys of both directions, each with its salt behind it. Not shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SrtpKeys {
+    /// Protection profile of both directions.
     pub suite: SrtpProfile,
+    /// Master key and salt for what we send, zero-padded. The profile says how many bytes count.
     pub send: [u8; KEY_BYTES_MAX],
+    /// Master key and salt for what the peer sends, zero-padded.
     pub receive: [u8; KEY_BYTES_MAX],
 }
 
@@ -67,6 +76,7 @@ impl std::fmt::Debug for SrtpKeys {
 
 /// Both directions at work.
 pub struct SrtpSession {
+    /// Keys in force; changed only by `rekey`.
     pub keys: SrtpKeys,
     send: SrtpEncryptor,
     receive: SrtpDecryptor,

@@ -24,7 +24,9 @@ pub const DISCONNECTED_MAX: Duration = Duration::from_secs(12);
 /// Transport protocol of a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum IceTransport {
+    /// UDP: the usual path.
     Udp,
+    /// ICE-TCP (RFC 6544) with RFC 4571 framing, for networks that block UDP.
     Tcp,
 }
 
@@ -40,26 +42,37 @@ impl IceTransport {
 /// Our ICE host candidates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostCandidates {
+    /// UDP addresses at which browsers reach us.
     pub udp: Vec<SocketAddr>,
+    /// ICE-TCP addresses at which browsers connect to us (passive); empty if TCP is off.
     pub tcp: Vec<SocketAddr>,
 }
 
 /// Output of a peer.
 #[derive(Debug)]
 pub enum PeerOutput<'a> {
+    /// A datagram to be sent now.
     Send {
+        /// UDP, or the TCP connection to that address.
         transport: IceTransport,
+        /// Address of the peer.
         to: SocketAddr,
+        /// Encrypted packet, DTLS record or STUN message, without RFC 4571 framing.
         bytes: &'a [u8],
     },
+    /// A decrypted RTP packet of the peer.
     Packet(RtpPacket<'a>),
+    /// ICE and DTLS are complete: audio may be sent. Comes once.
     Connected,
     /// The other side said goodbye.
     Closed,
     /// The path is lost for good.
     Lost,
+    /// What the peer's RTCP says about our stream, about every 2 s.
     PathStats {
+        /// Share of our packets that were lost, 0 to 1; `None` without a report.
         loss: Option<f32>,
+        /// Round trip of the path; `None` before it was measured.
         round_trip: Option<Duration>,
     },
 }
@@ -71,10 +84,13 @@ pub struct WebRtcError(pub String);
 /// Credentials of one ICE session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IceCredentials {
+    /// User name fragment (`a=ice-ufrag`).
     pub ufrag: String,
+    /// Password (`a=ice-pwd`).
     pub password: String,
 }
 
+/// WebRTC session with one browser and one audio stream.
 #[derive(Debug)]
 pub struct WebRtcPeer {
     rtc: Rtc,
@@ -93,8 +109,11 @@ pub struct WebRtcPeer {
 /// An answered offer.
 #[derive(Debug)]
 pub struct AnsweredOffer {
+    /// Session to be driven with the peer's datagrams.
     pub peer: WebRtcPeer,
+    /// Our answer as SDP.
     pub sdp: String,
+    /// Agreed codec, payload types and directions. Its addresses are placeholders, as ICE finds the real ones.
     pub stream: StreamConfig,
 }
 
@@ -104,6 +123,7 @@ pub struct PendingOffer {
     rtc: Rtc,
     pending: SdpPendingOffer,
     mid: Mid,
+    /// Our offer as SDP, to be sent to the other side.
     pub sdp: String,
 }
 
@@ -233,6 +253,7 @@ impl WebRtcPeer {
         self.rtc.handle_input(Input::Receive(now, receive)).is_ok()
     }
 
+    /// Tells the session the time. Call it at the instant that `poll` returned; then poll again.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.rtc.handle_input(Input::Timeout(now)).is_err() {
             self.gone = true;

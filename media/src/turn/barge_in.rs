@@ -8,8 +8,10 @@ const HOLD_AFTER: Duration = Duration::from_millis(48);
 /// Pause after which the voiced duration restarts at zero.
 const GAP_MAX: Duration = Duration::from_millis(300);
 
+/// When the caller's voice interrupts the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BargeInConfig {
+    /// False: no voice pauses or stops playout. Default true.
     pub enabled: bool,
     /// Voiced sound of the caller that is an interruption without a word being recognised; "mhm" and a cough are
     /// shorter.
@@ -31,6 +33,7 @@ pub enum BargeInDecision {
     Stop,
 }
 
+/// Barge-in detector of one leg, asked once a frame.
 #[derive(Clone, Copy, Debug)]
 pub struct BargeInDetector {
     config: BargeInConfig,
@@ -41,6 +44,7 @@ pub struct BargeInDetector {
 }
 
 impl BargeInDetector {
+    /// Creates a detector that has heard nothing and is not paused.
     pub fn new(config: BargeInConfig) -> Self {
         Self { config, over: Duration::ZERO, gap: Duration::ZERO, held: false }
     }
@@ -73,6 +77,7 @@ impl BargeInDetector {
         holds
     }
 
+    /// Returns true from a pause until playout resumes, stops or has nothing left to say.
     pub fn is_paused(&self) -> bool {
         self.held
     }

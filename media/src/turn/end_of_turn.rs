@@ -14,6 +14,7 @@ const MORE_FINALS_WAIT: Duration = Duration::from_millis(80);
 /// Shorter gaps are pauses between words.
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 
+/// How long the caller must be silent before a turn ends, depending on its words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndOfTurnConfig {
     /// Minimum silence before a turn ends, whatever STT reports.
@@ -46,9 +47,13 @@ impl Default for EndOfTurnConfig {
 /// A turn of the caller that is complete.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CallerTurn {
+    /// Words of the turn, final ones first. Never empty.
     pub text: String,
+    /// Mean confidence of STT's final words, 0 to 1; `None` if STT gave none.
     pub confidence: Option<f32>,
+    /// Start of the caller's speech, or of the first words if the VAD heard none.
     pub started: Instant,
+    /// End of the caller's last sound, or when the turn was taken if the caller still spoke. Not before `started`.
     pub ended: Instant,
     /// When STT's last final words came.
     pub final_at: Option<Instant>,
@@ -86,6 +91,7 @@ pub struct EndOfTurnDetector {
 }
 
 impl EndOfTurnDetector {
+    /// Creates a detector at the start of a call: no words and no known pauses.
     pub fn new(config: EndOfTurnConfig) -> Self {
         Self {
             config,
@@ -105,6 +111,7 @@ impl EndOfTurnDetector {
         }
     }
 
+    /// Returns true between the VAD's start and end of speech.
     pub fn is_speaking(&self) -> bool {
         matches!(self.speech, Some(SpeechState::Speaking { .. }))
     }
@@ -182,6 +189,7 @@ impl EndOfTurnDetector {
         pauses.get(usual).map_or(Duration::ZERO, |pause| *pause + PAUSE_MARGIN)
     }
 
+    /// Records speech from `at` on. If the turn has words already, the silence before was one of the caller's pauses.
     pub fn handle_speech_started(&mut self, at: Instant) {
         if let Some(SpeechState::Silent { since }) = self.speech
             && !self.words().is_empty()
@@ -198,6 +206,7 @@ impl EndOfTurnDetector {
         self.speech = Some(SpeechState::Silent { since: last_sound });
     }
 
+    /// Replaces the interim words of the turn. Words of a turn that was already taken are left out.
     pub fn handle_interim(&mut self, now: Instant, text: &str) {
         let text = without_taken(&self.taken, text);
         // A replacement STT session that hears the replay buffer repeats them word by word.
@@ -238,6 +247,7 @@ impl EndOfTurnDetector {
         self.stt_is_final |= done;
     }
 
+    /// Records that STT holds the utterance for finished, which shortens the silence needed.
     pub fn handle_utterance_end(&mut self) {
         self.stt_is_final = true;
     }

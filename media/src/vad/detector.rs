@@ -12,6 +12,7 @@ const MODEL_FRAME: Duration = Duration::from_millis(16);
 /// Below this a frame is silence whatever the model says.
 const SILENCE_DBFS: f32 = -55.0;
 
+/// How long voice must last, and be gone, before it counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct VadConfig {
     /// Speech that starts must last this long before it counts.
@@ -37,6 +38,7 @@ pub enum SpeechChange {
     Ended(Instant),
 }
 
+/// Voice activity detector of one stream, with the earshot model.
 pub struct VoiceActivityDetector {
     config: VadConfig,
     model: Box<earshot::Detector>,
@@ -60,6 +62,7 @@ impl std::fmt::Debug for VoiceActivityDetector {
 }
 
 impl VoiceActivityDetector {
+    /// Creates a detector that has heard nothing: not speaking.
     pub fn new(config: VadConfig) -> Self {
         Self {
             config,
@@ -75,6 +78,7 @@ impl VoiceActivityDetector {
         }
     }
 
+    /// Returns true from the onset of speech until its hangover has passed.
     pub fn is_speaking(&self) -> bool {
         self.speaking
     }

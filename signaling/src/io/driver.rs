@@ -28,17 +28,24 @@ use trunkline_supervision::spawn;
 /// An incoming call and its event queue.
 #[derive(Debug)]
 pub struct IncomingCall {
+    /// The admitted INVITE with its trunk candidates, not answered yet.
     pub incoming: IncomingInvite,
+    /// Events of this call, at most 64 waiting; the call is ended when its owner does not read them.
     pub events: mpsc::Receiver<SipEvent>,
 }
 
 /// Statistics of the running user agent.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SipSnapshot {
+    /// Messages counted since the start.
     pub counters: SipCounters,
+    /// Calls whose end has not been reported to their owner, ringing ones included.
     pub calls: usize,
+    /// Sessions held: calls, ended calls with an open transaction, registrations and OPTIONS probes.
     pub sessions: usize,
+    /// Server transactions held, for requests received (at most 320,000).
     pub server_transactions: usize,
+    /// Client transactions held, for requests sent.
     pub client_transactions: usize,
 }
 
@@ -47,6 +54,7 @@ pub struct SipSnapshot {
 pub struct ListenConfig {
     /// UDP and TCP; with an unspecified IPv6 address both families.
     pub sip: SocketAddr,
+    /// Where to listen for TLS; `None` for no TLS. Without a certificate the start fails.
     pub tls: Option<SocketAddr>,
     /// WebSockets (RFC 7118).
     pub ws: Option<SocketAddr>,
@@ -54,6 +62,7 @@ pub struct ListenConfig {
     pub ws_is_secure: bool,
     /// Origins that may open a WebSocket; all when empty.
     pub ws_origins: Vec<String>,
+    /// Our certificate for inbound TLS, and the roots that verify the peers' certificates.
     pub certificates: TlsCertificates,
     /// DNS server to use instead of the system's servers.
     pub dns_server: Option<SocketAddr>,
@@ -81,7 +90,9 @@ impl ListenConfig {
 /// A running SIP service.
 #[derive(Debug)]
 pub struct SipService {
+    /// Sends commands to the SIP task; clones share its queue.
     pub handle: SipHandle,
+    /// Inbound calls in order of arrival; when the queue is full, further calls are answered 503.
     pub incoming: mpsc::Receiver<IncomingCall>,
     /// Registration events, by trunk.
     pub registrations: mpsc::Receiver<(Arc<str>, RegistrationEvent)>,

@@ -140,13 +140,18 @@ pub struct SipHandle {
 /// Where the endpoint listens.
 #[derive(Clone, Copy, Debug)]
 pub struct ListenAddresses {
+    /// Bound address of the UDP socket; the port is the real one where 0 was configured.
     pub udp: SocketAddr,
+    /// Bound address of the TCP listener, with the same port as UDP.
     pub tcp: SocketAddr,
+    /// Bound address of the TLS listener; `None` without one.
     pub tls: Option<SocketAddr>,
+    /// Bound address of the WebSocket listener, WS or WSS; `None` without one.
     pub ws: Option<SocketAddr>,
 }
 
 impl SipHandle {
+    /// Returns the bound addresses of all transports.
     pub fn local(&self) -> ListenAddresses {
         self.local
     }
@@ -156,14 +161,18 @@ impl SipHandle {
         &self.reports
     }
 
+    /// Returns the bound address of the UDP socket.
     pub fn local_udp(&self) -> SocketAddr {
         self.local.udp
     }
 
+    /// Returns the bound address of the TCP listener.
     pub fn local_tcp(&self) -> SocketAddr {
         self.local.tcp
     }
 
+    /// Starts an outgoing call and returns its id and its events. Fails with `Overloaded` at the call limit, when the
+    /// command queue is full, or when the SIP task has ended.
     pub async fn send_invite(
         &self, invite: InviteRequest,
     ) -> Result<(CallId, mpsc::Receiver<SipEvent>), SipCommandError> {
@@ -191,26 +200,34 @@ impl SipHandle {
         self.send(SipCommand::MarkAttended { call }).await;
     }
 
+    /// Sends a provisional response (180 or 183) to an inbound INVITE. `sdp` is an early answer and is dropped if the
+    /// INVITE had no offer.
     pub async fn send_provisional(&self, call: CallId, status: u16, sdp: Option<Vec<u8>>) {
         self.send(SipCommand::SendProvisional { call, status, sdp }).await;
     }
 
+    /// Answers an inbound call with 200. `sdp` is our answer, or our offer if the INVITE had none.
     pub async fn answer(&self, call: CallId, sdp: Vec<u8>) {
         self.send(SipCommand::Answer { call, sdp }).await;
     }
 
+    /// Rejects an inbound call with a final status (300 or above); `retry_after_s` becomes Retry-After, in seconds.
     pub async fn reject(&self, call: CallId, status: u16, retry_after_s: Option<u32>) {
         self.send(SipCommand::Reject { call, status, retry_after_s }).await;
     }
 
+    /// Ends a call in any state: rejects it with 480, cancels it, or sends BYE. `Ended` follows at once.
     pub async fn hang_up(&self, call: CallId) {
         self.send(SipCommand::HangUp { call }).await;
     }
 
+    /// Answers the peer's re-INVITE or UPDATE with 200 and this description; `None` rejects it with 488 and keeps the
+    /// media.
     pub async fn answer_reoffer(&self, call: CallId, sdp: Option<Vec<u8>>) {
         self.send(SipCommand::AnswerReoffer { call, sdp }).await;
     }
 
+    /// Sends INFO in an answered call; `application/dtmf-relay` carries DTMF. The response is not reported.
     pub async fn send_info(&self, call: CallId, content_type: &'static str, body: Vec<u8>) {
         self.send(SipCommand::SendInfo { call, content_type, body }).await;
     }
@@ -278,6 +295,7 @@ impl SipHandle {
         let _ = applied.await;
     }
 
+    /// Returns counters and table sizes at the moment; `None` when the SIP task has ended.
     pub async fn snapshot(&self) -> Option<SipSnapshot> {
         let (reply, answer) = oneshot::channel();
         self.send(SipCommand::Snapshot { reply }).await;

@@ -74,8 +74,11 @@ impl Default for SipConnectionLimits {
 /// What the listeners count.
 #[derive(Clone, Debug, Default)]
 pub struct SipConnectionReports {
+    /// Inbound connections of the plain TCP listener.
     pub tcp: Arc<ConnectionCounters>,
+    /// Inbound connections of the TLS listener.
     pub tls: Arc<ConnectionCounters>,
+    /// Inbound connections of the WebSocket listener, WS and WSS.
     pub websocket: Arc<ConnectionCounters>,
     /// Connections that we opened.
     pub outbound: Arc<ConnectionCounters>,

@@ -19,7 +19,9 @@ const RELOAD_INTERVAL: Duration = Duration::from_secs(10);
 /// Files of TLS, all PEM.
 #[derive(Clone, Debug, Default)]
 pub struct CertificateFiles {
+    /// Our certificate chain, our own certificate first; read again when the file changes. `None`: no inbound TLS.
     pub certificate: Option<PathBuf>,
+    /// Private key of our certificate; without it the certificate is not used.
     pub private_key: Option<PathBuf>,
     /// Roots of the clients' certificates; without them none is asked for.
     pub client_roots: Option<PathBuf>,

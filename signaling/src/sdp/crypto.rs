@@ -16,11 +16,16 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// Longest key and salt: AES-256 with 14 bytes.
 pub const KEY_BYTES_MAX: usize = 46;
 
+/// SRTP crypto suite of an `a=crypto` line (RFC 4568 section 6.2, RFC 7714 section 14.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CryptoSuite {
+    /// AES-128 in counter mode with an 80-bit HMAC-SHA1 tag; every implementation must have it.
     AesCm128HmacSha1_80,
+    /// AES-128 in counter mode with a 32-bit HMAC-SHA1 tag on RTP packets.
     AesCm128HmacSha1_32,
+    /// AES-128 in Galois/Counter Mode with a 128-bit tag.
     AeadAes128Gcm,
+    /// AES-256 in Galois/Counter Mode with a 128-bit tag.
     AeadAes256Gcm,
 }
 
@@ -29,6 +34,7 @@ impl CryptoSuite {
     pub const ALL: [Self; 4] =
         [Self::AesCm128HmacSha1_80, Self::AesCm128HmacSha1_32, Self::AeadAes256Gcm, Self::AeadAes128Gcm];
 
+    /// Returns the registered name of the suite, as written in `a=crypto`.
     pub fn name(self) -> &'static str {
         match self {
             Self::AesCm128HmacSha1_80 => "AES_CM_128_HMAC_SHA1_80",
@@ -93,8 +99,11 @@ impl SdesKey {
 /// An `a=crypto` line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CryptoLine {
+    /// Number of the line, unique in its media description; the answer repeats the tag of the line it accepts.
     pub tag: u32,
+    /// Crypto suite, which sets the length of the key.
     pub suite: CryptoSuite,
+    /// Master key and salt that the writer of the line encrypts with.
     pub key: SdesKey,
 }
 
@@ -119,6 +128,7 @@ impl CryptoLine {
         Some(Self { tag, suite, key: SdesKey::read(suite, &bytes)? })
     }
 
+    /// Appends the line to a session description, from `a=crypto:` to CRLF, without lifetime and MKI.
     pub fn print(&self, text: &mut String) {
         let _ = write!(
             text,

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 /// Dynamic payload types of our offers; the peer may choose others for what it is sent.
 pub const TELEPHONE_EVENT_OFFERED: u8 = 101;
+/// Payload type of `telephone-event/48000`, which we offer beside Opus.
 pub const TELEPHONE_EVENT_OPUS_OFFERED: u8 = 110;
 const OPUS_OFFERED: u8 = 111;
 /// Packet time we send and ask for (RFC 3551 section 4.5); accepted by every carrier.
@@ -14,21 +15,29 @@ pub const PTIME_MS: u16 = 20;
 /// Range of packet times we send.
 const PTIMES_MS: std::ops::RangeInclusive<u16> = 10..=60;
 
+/// Audio codec that we can negotiate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SdpCodec {
+    /// G.711 mu-law at 8 kHz, static payload type 0.
     Pcmu,
+    /// G.711 A-law at 8 kHz, static payload type 8.
     Pcma,
+    /// G.722, static payload type 9. Its RTP clock is 8 kHz, its sampling rate 16 kHz.
     G722,
+    /// Opus with an RTP clock of 48 kHz, dynamic payload type; 20 ms packets only (RFC 7587).
     Opus,
 }
 
 impl SdpCodec {
+    /// Every codec that can be configured; the order of preference is that of the configuration.
     pub const ALL: [Self; 4] = [Self::Pcmu, Self::Pcma, Self::G722, Self::Opus];
 
+    /// Parses an encoding name in any letter case, such as `PCMU`; `None` for a codec that we lack.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(text))
     }
 
+    /// Returns the encoding name as written in `a=rtpmap`: `PCMU`, `PCMA`, `G722` or `opus`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pcmu => "PCMU",
@@ -49,6 +58,7 @@ impl SdpCodec {
         }
     }
 
+    /// Returns the RTP clock in Hz: 48,000 for Opus, 8,000 for the others.
     pub fn clock_hz(self) -> u32 {
         if self == Self::Opus { 48_000 } else { 8_000 }
     }
@@ -71,10 +81,12 @@ impl SdpCodec {
 /// SRTP policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SrtpMode {
+    /// Plain RTP only: an offer with encrypted streams alone is refused with 488.
     #[default]
     Off,
     /// Offered beside the plain stream (RFC 8643), taken where offered.
     Preferred,
+    /// SRTP only: a plain offer is refused with 488, a plain answer ends the negotiation.
     Mandatory,
 }
 
@@ -91,13 +103,17 @@ pub enum KeyExchange {
 /// Our side of the stream.
 #[derive(Clone, Debug)]
 pub struct LocalMedia {
+    /// Address of the `c=` line, where the peer sends its media.
     pub addr: IpAddr,
+    /// RTP port of the `m=` line. RTCP uses the next port, or this one with rtcp-mux.
     pub port: u16,
     /// In order of preference.
     pub codecs: Vec<SdpCodec>,
     /// What we ask for, and send when the peer does not ask.
     pub ptime_ms: u16,
+    /// Whether we offer and accept SRTP.
     pub srtp: SrtpMode,
+    /// How our own offers exchange keys. Answers follow the offer.
     pub keying: KeyExchange,
     /// Fingerprint of our DTLS certificate; `None` disables DTLS-SRTP.
     pub fingerprint: Option<CertificateFingerprint>,
@@ -105,6 +121,7 @@ pub struct LocalMedia {
     pub ice: Option<IceLiteCredentials>,
     /// Random bytes, for each suite we offer: what we send is encrypted with a part of them.
     pub keys: [[u8; KEY_BYTES_MAX]; 2],
+    /// Session id of the `o=` line; constant during the call (RFC 8866 section 5.2).
     pub session_id: u64,
     /// Rises with every description of ours (RFC 8866 section 5.2).
     pub session_version: u64,
@@ -155,10 +172,13 @@ impl LocalMedia {
 /// The keys of both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SdesKeys {
+    /// Crypto suite of both directions.
     pub suite: CryptoSuite,
     /// Of the `a=crypto` line that was chosen.
     pub tag: u32,
+    /// Key and salt of the packets we send.
     pub ours: SdesKey,
+    /// Key and salt of the packets we receive.
     pub theirs: SdesKey,
 }
 
@@ -167,6 +187,7 @@ pub struct SdesKeys {
 pub struct DtlsNegotiated {
     /// Of the certificate the peer has to show.
     pub theirs: CertificateFingerprint,
+    /// SHA-256 of the certificate that we show.
     pub ours: CertificateFingerprint,
     /// We begin.
     pub active: bool,
@@ -175,19 +196,24 @@ pub struct DtlsNegotiated {
 /// Our ICE-lite ufrag and password, in ICE characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IceLiteCredentials {
+    /// User name fragment, eight ICE characters (RFC 8839 section 5.4).
     pub ufrag: [u8; 8],
+    /// Password that authenticates the peer's connectivity checks, 32 ICE characters.
     pub password: [u8; 32],
 }
 
 /// Negotiated media, from our point of view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NegotiatedSdp {
+    /// Codec of both directions.
     pub codec: SdpCodec,
     /// Payload type of the audio we send.
     pub payload_type: u8,
     /// Payload type of the audio we are sent: ours where we made the offer (RFC 3264 section 5.1).
     pub payload_type_in: u8,
+    /// Payload type of the DTMF events we send (RFC 4733); `None` if the peer takes none.
     pub telephone_event: Option<u8>,
+    /// Payload type of the DTMF events we receive: 101, or 110 with Opus, if we made the offer, else the peer's.
     pub telephone_event_in: Option<u8>,
     /// Payload type of comfort noise, where the peer may send it (RFC 3389).
     pub comfort_noise: Option<u8>,
@@ -195,13 +221,19 @@ pub struct NegotiatedSdp {
     pub ptime_ms: u16,
     /// Our direction.
     pub direction: MediaDirection,
+    /// Address and port the peer asks us to send RTP to; packets may come from another one behind NAT.
     pub remote: SocketAddr,
     /// Where RTCP goes.
     pub remote_rtcp: SocketAddr,
+    /// RTP and RTCP share one port (RFC 5761).
     pub rtcp_mux: bool,
+    /// SRTP keys from the descriptions; `None` without SDES.
     pub keys: Option<SdesKeys>,
+    /// Certificates and role of the DTLS handshake; `None` without DTLS-SRTP.
     pub dtls: Option<DtlsNegotiated>,
+    /// Our ICE credentials; `None` unless the peer's offer has ICE. Always `None` for offers of ours.
     pub ice: Option<IceLiteCredentials>,
+    /// Index of the negotiated `m=` line in the peer's description, from 0.
     pub media_index: usize,
     /// Profile of the media line.
     pub protocol: String,
@@ -214,6 +246,7 @@ impl NegotiatedSdp {
     }
 }
 
+/// Why an offer or an answer cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OfferAnswerError {
     /// Answered 400.

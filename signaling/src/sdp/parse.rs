@@ -20,6 +20,8 @@ impl std::fmt::Display for SdpError {
 
 impl std::error::Error for SdpError {}
 
+/// Parses a session description. Fails without `v=`, with a bad `m=` line, or over the limits of 1,024 lines, 16 media
+/// lines and 256 attributes each.
 pub fn session_description(bytes: &[u8]) -> Result<SessionDescription, SdpError> {
     let text = String::from_utf8_lossy(bytes);
     let mut addr = None;

@@ -3,15 +3,20 @@
 use super::message::{HeaderName, Headers, Method, NameAddr, Request, Response, Scheme, Uri};
 use crate::limits;
 
+/// A dialog: Call-ID, tags, remote target, route set and CSeq numbers of both sides (RFC 3261 section 12).
 #[derive(Clone, Debug)]
 pub struct Dialog {
+    /// Value of the Call-ID header, the same in all requests of the dialog.
     pub call_id: String,
+    /// Our tag: in From of our requests, in To of the peer's.
     pub local_tag: String,
+    /// The peer's tag; empty for a peer that sends none (RFC 2543).
     pub remote_tag: String,
     /// From value of our requests, tag included.
     local: String,
     /// To value of our requests, tag included.
     remote: String,
+    /// URI of the peer from its latest Contact: the Request-URI of our requests.
     pub remote_target: Uri,
     route_set: Vec<String>,
     local_cseq: u32,
@@ -21,7 +26,9 @@ pub struct Dialog {
 /// A request sent inside a dialog: the message without Via, and the URI of the next hop.
 #[derive(Debug)]
 pub struct DialogRequest {
+    /// The request without Via and without body; the caller adds both.
     pub request: Request,
+    /// URI to send the request to: the first route, else the remote target.
     pub next_hop: Uri,
 }
 
@@ -86,6 +93,7 @@ impl Dialog {
         self.request_with_cseq(method, cseq)
     }
 
+    /// Builds a request with this CSeq number, the route set and Max-Forwards 70; the stored number stays as it is.
     pub fn request_with_cseq(&self, method: Method, cseq: u32) -> DialogRequest {
         let mut headers = Headers::with_capacity(12);
         headers.push(HeaderName::From, self.local.as_str());

@@ -10,9 +10,12 @@ use std::time::Duration;
 /// How long a nonce of ours is accepted.
 pub const NONCE_LIFETIME: Duration = Duration::from_secs(300);
 
+/// User name and password of a digest account; the password is left out of debug output.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DigestCredentials {
+    /// User name, compared with regard to letter case.
     pub username: String,
+    /// Password in the clear, as digest needs it.
     pub password: String,
 }
 
@@ -22,11 +25,16 @@ impl std::fmt::Debug for DigestCredentials {
     }
 }
 
+/// Hash algorithm of a digest, the weaker before the stronger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DigestAlgorithm {
+    /// MD5 (RFC 2617); assumed when a challenge names none.
     Md5,
+    /// MD5 with a session key that includes nonce and client nonce.
     Md5Sess,
+    /// SHA-256 (RFC 7616).
     Sha256,
+    /// SHA-256 with a session key that includes nonce and client nonce.
     Sha256Sess,
 }
 
@@ -61,12 +69,17 @@ impl DigestAlgorithm {
 /// A challenge from `WWW-Authenticate` or `Proxy-Authenticate`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DigestChallenge {
+    /// Realm that the credentials are asked for, without quotes.
     pub realm: String,
+    /// Nonce of the server, to be sent back unchanged.
     pub nonce: String,
+    /// Value to be sent back unchanged; `None` if the challenge has none.
     pub opaque: Option<String>,
+    /// Hash algorithm to use; MD5 if the challenge names none.
     pub algorithm: DigestAlgorithm,
     /// The challenge offers `qop=auth`; without any qop the RFC 2069 form is used.
     pub qop_auth: bool,
+    /// The last nonce expired and the password was right: try again with this one.
     pub stale: bool,
 }
 
@@ -105,10 +118,12 @@ pub struct DigestClientSession {
 }
 
 impl DigestClientSession {
+    /// Starts at nonce count 0. `cnonce` is the client nonce of every request in this session.
     pub fn new(challenge: DigestChallenge, cnonce: String) -> Self {
         Self { challenge, cnonce, count: 0 }
     }
 
+    /// Returns the challenge that this session answers.
     pub fn challenge(&self) -> &DigestChallenge {
         &self.challenge
     }
@@ -155,6 +170,7 @@ pub enum DigestCheck {
     Verified(NonceUse),
     /// Valid password with an expired nonce; challenge again with `stale=true`.
     Stale,
+    /// Wrong user, password, realm or algorithm, a nonce that is not ours, or an unreadable header.
     Invalid,
 }
 
@@ -202,7 +218,9 @@ pub fn was_sent_to(nonce: &str, peer: &[u8], second: u64, keyed: impl Fn(&[u8]) 
 /// Identifies one use of a nonce, for replay protection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NonceUse {
+    /// The nonce as received, made by us.
     pub nonce: String,
+    /// When we made the nonce, in seconds since the user agent started.
     pub made_s: u64,
     /// None without qop.
     pub count: Option<u32>,
@@ -211,7 +229,9 @@ pub struct NonceUse {
 /// Unverified user name and nonce of an Authorization header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DigestClaim {
+    /// User name as claimed, without quotes.
     pub username: String,
+    /// Nonce as claimed; empty if the header has none.
     pub nonce: String,
 }
 

@@ -8,13 +8,33 @@ pub enum EndCause {
     /// We hung up, cancelled or refused.
     LocalHangUp,
     /// The peer sent BYE.
-    RemoteBye { why: Option<Reason> },
+    RemoteBye {
+        /// Reason header of the BYE (RFC 3326); `None` without a readable one.
+        why: Option<Reason>,
+    },
     /// The peer cancelled its INVITE before our final answer.
-    RemoteCancel { why: Option<Reason> },
+    RemoteCancel {
+        /// Reason header of the CANCEL (RFC 3326); `None` without a readable one.
+        why: Option<Reason>,
+    },
     /// The peer refused our INVITE.
-    Rejected { status: u16, reason: String, retry_after_s: Option<u32>, why: Option<Reason> },
+    Rejected {
+        /// SIP status, 400 to 699.
+        status: u16,
+        /// Reason phrase of the response, as received.
+        reason: String,
+        /// Retry-After in seconds, at most 86,400; `None` without that header.
+        retry_after_s: Option<u32>,
+        /// Reason header of the response (RFC 3326); `None` without a readable one.
+        why: Option<Reason>,
+    },
     /// The peer asks to be called somewhere else (3xx): URIs, the preferred first.
-    Redirected { status: u16, contacts: Vec<String> },
+    Redirected {
+        /// SIP status, 300 to 399.
+        status: u16,
+        /// URIs to call instead, the preferred first, at most 8.
+        contacts: Vec<String>,
+    },
     /// No answer from the network to our INVITE (timer B).
     NoResponse,
     /// Our 200 was never acknowledged (RFC 3261 section 13.3.1.4), or a reliable provisional response (RFC 3262).

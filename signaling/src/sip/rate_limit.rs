@@ -124,6 +124,7 @@ pub struct RateLimiter {
 }
 
 impl RateLimiter {
+    /// Creates a limiter that knows no source; all budgets are full. Each table holds 65,536 sources.
     pub fn new(now: Instant) -> Self {
         Self {
             listed: KeyedTokenBuckets::new(limits::SOURCES_MAX),

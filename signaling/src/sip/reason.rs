@@ -14,6 +14,7 @@ pub struct Reason {
     pub sip: Option<u16>,
     /// Cause of `Q.850;cause=…` (ITU-T Q.850 table 1).
     pub q850: Option<u8>,
+    /// Text for people, at most 120 characters; `None` if it is missing or empty.
     pub text: Option<String>,
 }
 

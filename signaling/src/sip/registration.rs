@@ -26,6 +26,7 @@ enum RegistrationPhase {
     Ended,
 }
 
+/// State of one registration: due, sent, granted or ended.
 #[derive(Clone, Debug)]
 pub struct Registration {
     phase: RegistrationPhase,
@@ -37,10 +38,12 @@ pub struct Registration {
 }
 
 impl Registration {
+    /// Creates a registration that is due at once and asks for `expires_s` seconds.
     pub fn new(now: Instant, expires_s: u32) -> Self {
         Self { phase: RegistrationPhase::Due(now), expires_s, failures: 0, raised: 0 }
     }
 
+    /// Returns when the next REGISTER is due; `None` while a response is awaited and after the end.
     pub fn next_timeout(&self) -> Option<Instant> {
         match self.phase {
             RegistrationPhase::Due(at) | RegistrationPhase::Registered(at) => Some(at),
@@ -57,6 +60,8 @@ impl Registration {
         due
     }
 
+    /// Records a grant of `expires_s` seconds, at most a day. The refresh is due 32 s before its end or at half of a
+    /// short one, after 10 s at the earliest.
     pub fn handle_granted(&mut self, now: Instant, expires_s: u32) {
         (self.failures, self.raised) = (0, 0);
         let lifetime = Duration::from_secs(expires_s.min(limits::INTERVAL_S_MAX).into());

@@ -11,14 +11,17 @@ pub const MIN_SE_S: u32 = 90;
 /// (section 10).
 const EXPIRY_MARGIN: Duration = Duration::from_secs(32);
 
+/// Which side refreshes the session, relative to one request (RFC 4028 section 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refresher {
     /// Who sent the request that carried it.
     Uac,
+    /// Who answered that request.
     Uas,
 }
 
 impl Refresher {
+    /// Returns the value of the `refresher` parameter: `uac` or `uas`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Uac => "uac",
@@ -30,11 +33,14 @@ impl Refresher {
 /// A Session-Expires header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionExpires {
+    /// Session interval in seconds, at most 86,400 (larger values are clamped).
     pub interval_s: u32,
+    /// Side that refreshes; `None` if the header leaves it open.
     pub refresher: Option<Refresher>,
 }
 
 impl SessionExpires {
+    /// Parses Session-Expires; `None` if it is missing or does not begin with a number.
     pub fn from_headers(headers: &Headers) -> Option<Self> {
         let value = headers.get(&HeaderName::SessionExpires)?;
         let interval_s = headers.number(&HeaderName::SessionExpires)?.min(limits::INTERVAL_S_MAX);
@@ -51,6 +57,7 @@ impl SessionExpires {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionTimer {
     interval: Duration,
+    /// We refresh the session; otherwise we end it when the peer does not.
     pub we_refresh: bool,
     /// When we refresh, or when we give the session up.
     pub at: Instant,
@@ -60,11 +67,15 @@ pub struct SessionTimer {
 /// Action when the timer fires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionTimerAction {
+    /// A refresh by UPDATE or re-INVITE is due.
     Refresh,
+    /// Nobody refreshed the session in time: send BYE.
     Expired,
 }
 
 impl SessionTimer {
+    /// Starts an interval, clamped to 90 to 86,400 seconds. Fires at half of it if we refresh, else up to 32 s before
+    /// its end.
     pub fn start(now: Instant, interval_s: u32, we_refresh: bool) -> Self {
         let interval = Duration::from_secs(interval_s.clamp(MIN_SE_S, limits::INTERVAL_S_MAX).into());
         let half = interval.checked_div(2).unwrap_or(interval);
@@ -74,6 +85,7 @@ impl SessionTimer {
         Self { interval, we_refresh, at, ends }
     }
 
+    /// Returns the agreed interval in seconds.
     pub fn interval_s(&self) -> u32 {
         u32::try_from(self.interval.as_secs()).unwrap_or(limits::INTERVAL_S_MAX)
     }

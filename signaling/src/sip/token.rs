@@ -16,6 +16,7 @@ impl std::fmt::Debug for TokenSource {
 }
 
 impl TokenSource {
+    /// Creates a source from a secret seed. The same seed gives the same tokens.
     pub fn new(seed: [u8; 32]) -> Self {
         Self { seed, counter: 0 }
     }

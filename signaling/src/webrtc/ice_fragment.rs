@@ -5,15 +5,20 @@ use crate::limits;
 /// What a fragment says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IceFragment {
+    /// The browser's new user name fragment in an ICE restart; `None` for trickled candidates without credentials.
     pub ufrag: Option<String>,
+    /// The browser's new ICE password; present exactly when the user name fragment is.
     pub password: Option<String>,
     /// As in `a=candidate:`, from `candidate:` on.
     pub candidates: Vec<String>,
 }
 
+/// Why a fragment is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FragmentError {
+    /// No UTF-8, nothing of ICE in it, or only one of user name fragment and password.
     NotAFragment,
+    /// More than 64 candidates.
     TooManyCandidates,
 }
 
@@ -28,6 +33,8 @@ impl std::fmt::Display for FragmentError {
     }
 }
 
+/// Parses an ICE fragment. Fails with `NotAFragment` without credentials, candidates or their end, and with
+/// `TooManyCandidates` over 64.
 pub fn parse(text: &[u8]) -> Result<IceFragment, FragmentError> {
     let text = std::str::from_utf8(text).map_err(|_| FragmentError::NotAFragment)?;
     let mut fragment = IceFragment::default();

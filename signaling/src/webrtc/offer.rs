@@ -5,11 +5,17 @@ use crate::limits;
 /// Why an offer is refused, in words for whoever made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OfferError {
+    /// Larger than 65,536 bytes.
     TooLarge,
+    /// No UTF-8, or it does not begin with `v=0`.
     NotSdp,
+    /// No audio stream, or only one with port 0.
     NoAudio,
+    /// A video stream and no audio stream.
     OnlyVideo,
+    /// More than 64 candidates in all streams together.
     TooManyCandidates,
+    /// More than 8 `m=` lines.
     TooManyStreams,
     /// A required attribute is missing.
     Missing(&'static str),

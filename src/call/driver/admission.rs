@@ -15,8 +15,10 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 /// Why a call does not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum AdmissionError {
+    /// A limit of the organization, its trunk or the server is reached.
     #[error("the limit {} is reached", .0.limit())]
     Denied(LimitExceededError),
+    /// The database cannot be read, so the limits are unknown.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -33,6 +35,7 @@ pub struct AdmissionPermit {
 }
 
 impl AdmissionControl {
+    /// Returns admission control for a process that may hold `lines_max` lines (`calls.calls_max`).
     pub fn new(lines_max: usize) -> Self {
         Self(Arc::new(Mutex::new(LineLedger::new(lines_max))))
     }

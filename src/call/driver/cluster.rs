@@ -101,6 +101,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// Connects to the bus of the nodes and starts its tasks; without a bus nothing starts.
     pub fn start(store: &Store, registry: &CallRegistry, supervisor: &Supervisor) -> Self {
         let remote = Self {
             bus: NodeBus::start(store, supervisor),

@@ -16,7 +16,9 @@ const FAMILY_SHARE: usize = 4;
 pub struct ConcurrencyLimit {
     /// Name of the quota, as in settings and refusals.
     pub limit: &'static str,
+    /// How many one organization may hold.
     pub of_one: usize,
+    /// How many the whole server may hold.
     pub in_all: usize,
 }
 
@@ -26,6 +28,7 @@ pub enum ConcurrencyLimitError {
     /// The organization's, or its family's.
     #[error("The organization has reached its limit of {0}")]
     Organization(&'static str),
+    /// The limit of the whole server; holds the name of the quota.
     #[error("The server has reached its limit of {0}")]
     Server(&'static str),
 }
@@ -39,6 +42,7 @@ impl ConcurrencyLimitError {
     }
 }
 
+/// Counts what one quota limits, per organization, per family and in all. Clones share the count.
 #[derive(Clone, Debug)]
 pub struct ConcurrencyLimiter {
     limit: &'static str,
@@ -60,11 +64,14 @@ pub struct ConcurrencyLimiters {
     pub live: ConcurrencyLimiter,
     /// Calls that wait for their browsers.
     pub web_waiting: ConcurrencyLimiter,
+    /// Reports that are written anew on request; 32 in all.
     pub reports: ConcurrencyLimiter,
+    /// Tests of provider keys; 16 in all.
     pub provider_tests: ConcurrencyLimiter,
 }
 
 impl ConcurrencyLimiters {
+    /// Returns a limiter for each kind; the quotas are those of one organization.
     pub fn new(quotas: &Quotas) -> Self {
         let slots = |limit, of_one: u32, in_all| {
             ConcurrencyLimiter::new(ConcurrencyLimit { limit, of_one: of_one as usize, in_all })
@@ -91,11 +98,13 @@ fn lock(held: &Mutex<FairShares>) -> MutexGuard<'_, FairShares> {
 }
 
 impl ConcurrencyLimiter {
+    /// Returns a limiter with nothing held. A family may hold a quarter of the total, or `of_one` if that is more.
     pub fn new(ConcurrencyLimit { limit, of_one, in_all }: ConcurrencyLimit) -> Self {
         let max = ShareLimits { of_one, of_family: (in_all / FAMILY_SHARE).max(of_one), in_all };
         Self { limit, held: Arc::new(Mutex::new(FairShares::new(max))) }
     }
 
+    /// Takes a place for the organization; fails at once when the limit of organization, family or server is reached.
     pub fn take(&self, lineage: &Lineage) -> Result<ConcurrencyPermit, ConcurrencyLimitError> {
         let (organization, root) = (lineage.own().id, lineage.root());
         lock(&self.held).take(organization, root).map_err(|taken| match taken {

@@ -94,51 +94,74 @@ const LEG_EVENTS_MAX: usize = 128;
 /// Seconds between the NTP epoch (1900) and 1970.
 const NTP_OFFSET: u64 = 2_208_988_800;
 
+/// Limits and deadlines of calls, from the settings.
 #[derive(Clone, Copy, Debug)]
 pub struct CallLimits {
+    /// How long an outbound call may ring (`calls.ring_timeout_ms`, default 60 s).
     pub ring_timeout: Duration,
+    /// A call without a packet from its peer for this long has lost its network (`media.network_timeout_ms`, default 30
+    /// s).
     pub network_timeout: Duration,
     /// Whose RTP is the peer's, beside the address that its description names.
     pub latching: leg::Latching,
+    /// Calls that this process may hold at once (`calls.calls_max`, default 1,000).
     pub calls_max: usize,
+    /// Limits of calls from browsers.
     pub web: WebCallLimits,
 }
 
 /// Services that every call needs; built once by `app`.
 #[derive(Clone, Debug)]
 pub struct CallServices {
+    /// Handle to the SIP user agent of the process.
     pub sip: SipHandle,
+    /// Threads that carry the audio of all calls.
     pub workers: MediaWorkers,
+    /// UDP port pairs for RTP and RTCP.
     pub ports: PortPool,
+    /// Clients of the STT, LLM, TTS and realtime providers.
     pub providers: ProviderRegistry,
     /// Verifies Identity headers.
     pub stir: IdentityVerifier,
+    /// The database.
     pub store: Store,
+    /// Runs the background tasks and starts them again after a panic.
     pub supervisor: Supervisor,
+    /// Writes the rows of calls in the background, in batches.
     pub journal: Journal,
+    /// The live calls of this process.
     pub registry: CallRegistry,
     /// Admission control.
     pub admission: AdmissionControl,
+    /// Counts of web calls per address and per token, and their ICE sessions.
     pub web_calls: WebCalls,
     /// States of the trunks' targets.
     pub trunks: TrunkStates,
+    /// Concurrency limits of the OPTIONS probes.
     pub probes: TrunkProbes,
     /// Concurrency limits of organizations besides calls.
     pub concurrency: ConcurrencyLimiters,
     /// Whether this process registers trunks with their providers.
     pub registers: bool,
+    /// Messages to and from the other nodes that share the database.
     pub cluster: Cluster,
+    /// The advertised address that session descriptions name for RTP.
     pub media_addr: IpAddr,
     /// The same for peers of the other family.
     pub media_addr_other: Option<IpAddr>,
+    /// Folder of the recordings, with one folder for each organization.
     pub recordings: PathBuf,
     /// Which organizations are within their recording quota.
     pub recording_space: RecordingQuota,
+    /// Limits and deadlines of calls.
     pub limits: CallLimits,
+    /// Sends webhooks to customers' servers.
     pub webhooks: WebhookSender,
     /// Where SIP requests may go.
     pub sip_guard: EgressGuard,
+    /// Prices of providers and telephony, for the cost of a call.
     pub prices: PriceTable,
+    /// Public links to calls and recordings.
     pub links: Links,
     /// This process among those that share the database.
     pub node: String,
@@ -403,4 +426,5 @@ fn ntp_clock() -> NtpClock {
     NtpClock { origin: Instant::now(), ntp_origin: (wall.as_secs() + NTP_OFFSET) << 32 | fraction }
 }
 
+/// The services of a call, shared by all tasks that work for it.
 pub type SharedServices = Arc<CallServices>;

@@ -46,10 +46,15 @@ const ROW_DEADLINE: Duration = Duration::from_secs(2);
 /// A claimed task with everything its call needs.
 #[derive(Debug)]
 pub struct OutboundCallParams {
+    /// Scope of the organization that owns the task.
     pub scope: OrgScope,
+    /// Id of the call for which the task was claimed.
     pub call: CallId,
+    /// The task, which names the number to be called.
     pub task: Task,
+    /// The agent that talks, as it was when the task was claimed.
     pub agent: Agent,
+    /// The trunk that the call goes over.
     pub trunk: Trunk,
     /// The number shown to the callee.
     pub from_number: Option<String>,

@@ -19,6 +19,7 @@ const GIB: u64 = 1 << 30;
 pub struct RecordingQuota(Arc<RwLock<HashSet<OrganizationId>>>);
 
 impl RecordingQuota {
+    /// Returns whether another call of the organization may be recorded; measured every five minutes.
     pub fn has_room(&self, organization: OrganizationId) -> bool {
         !self.0.read().unwrap_or_else(PoisonError::into_inner).contains(&organization)
     }

@@ -64,6 +64,7 @@ fn turn(all: &FairSemaphores, id: OrganizationId, at_once: usize) -> Arc<Semapho
 }
 
 impl SchemaWorkers {
+    /// Returns workers without a job. Without a store each organization counts as a family of its own.
     pub fn new(store: Option<Store>) -> Self {
         let (organizations, families) = Default::default();
         Self { jobs: Arc::new(Semaphore::new(JOBS_MAX)), organizations, families, store }

@@ -22,34 +22,46 @@ const ROW_DEADLINE: Duration = Duration::from_secs(2);
 /// Why a task cannot be called.
 #[derive(Debug, thiserror::Error)]
 pub enum PlaceCallError {
+    /// The organization has no task with this id.
     #[error("Task not found")]
     NotFound,
+    /// The task is in progress, completed or failed, or another node has just claimed it.
     #[error("Only a pending task can be executed")]
     NotPending,
+    /// The agent that the task names was deleted.
     #[error("The task's agent is gone")]
     AgentGone,
+    /// The agent has `is_active` set to false.
     #[error("The task's agent is not active")]
     AgentInactive,
+    /// The agent uses a provider that has no API key; holds the name of the provider.
     #[error("The provider {0} is not configured")]
     ProviderMissing(&'static str),
+    /// The organization has no trunk that makes outbound calls, or none that takes SIP URIs if one is called.
     #[error("No trunk of this organization can call out")]
     TrunkMissing,
+    /// The organization has trunks for outbound calls, but none may call this number.
     #[error("No trunk of this organization may call this destination")]
     DestinationDenied,
+    /// The `from_number` of the task does not belong to the organization.
     #[error("from_number is not a number of this organization")]
     ForeignNumber,
+    /// The task's `calling_windows` exclude the present time.
     #[error("The calling windows of the task do not allow a call now")]
     OutsideWindow,
     /// With a trunk, only that trunk is full; another may have room.
     #[error("The organization or the trunk has reached its limit of concurrent calls")]
     Busy(Option<TrunkId>),
+    /// The organization, or one above it, has used its minutes or its spend of the day.
     #[error("The organization has reached its daily limit")]
     Spent,
+    /// The server is full or shutting down, or keeps its last lines for other organizations.
     #[error("This server has reached its call limit")]
     Overloaded,
     /// An internal error.
     #[error("The call could not be set up")]
     Internal,
+    /// The database cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

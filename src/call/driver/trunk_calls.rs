@@ -109,6 +109,8 @@ struct TrunkReloads {
 }
 
 impl TrunkStates {
+    /// Returns an empty set. `wide_networks` are the networks wider than the limit that the operator allows trunks to
+    /// list.
     pub fn new(wide_networks: &[IpNet]) -> Self {
         Self { wide_networks: wide_networks.into(), ..Self::default() }
     }
@@ -123,6 +125,7 @@ impl TrunkStates {
         Err(FieldError::new("allowed_addresses", message))
     }
 
+    /// Returns what this process knows of a trunk's registration and targets; an empty state for an unknown trunk.
     pub fn state(&self, id: TrunkId) -> TrunkState {
         self.lock().get(&id).map(|watched| watched.state.clone()).unwrap_or_default()
     }

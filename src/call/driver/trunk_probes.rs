@@ -30,6 +30,7 @@ pub struct TrunkProbes {
 }
 
 impl TrunkProbes {
+    /// Returns limits with no probe under way; `probes_at_once` of the quotas is the limit of one organization.
     pub fn new(quotas: &Quotas) -> Self {
         let of_one = quotas.probes_at_once as usize;
         let slots = |in_all| ConcurrencyLimiter::new(ConcurrencyLimit { limit: "probes_at_once", of_one, in_all });
@@ -40,10 +41,13 @@ impl TrunkProbes {
 /// Why no probe was sent.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
+    /// The trunk has no target, so there is nothing to ask.
     #[error("The trunk has no host: it only receives calls")]
     NoHost,
+    /// Too many probes are under way for the organization or the server.
     #[error(transparent)]
     Full(#[from] ConcurrencyLimitError),
+    /// The database cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -42,7 +42,9 @@ pub struct WebCallLimits {
     pub token_valid: Duration,
     /// From the answer to the first packet: ICE and DTLS.
     pub connect: Duration,
+    /// Calls that one token may start (`webrtc.calls_per_token`, default 1).
     pub calls_per_token: usize,
+    /// Calls that one IP address may hold at once (`webrtc.calls_per_address`, default 10).
     pub calls_per_address: usize,
 }
 
@@ -51,37 +53,51 @@ pub struct WebCallLimits {
 pub struct WebCallParams {
     /// Who calls, as the call shows it.
     pub caller: Option<String>,
+    /// Metadata of the call; `None` keeps the agent's.
     pub metadata: Option<Map<String, Value>>,
     /// What the agent should know.
     pub context_data: Option<Map<String, Value>>,
+    /// What the agent says first; `None` keeps the agent's first message.
     pub first_message: Option<String>,
 }
 
+/// Why a call from a browser is not created or not connected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WebCallError {
+    /// WebRTC is switched off in the settings.
     #[error("Calls from browsers are switched off on this server")]
     Disabled,
+    /// The agent has `is_active` set to false.
     #[error("The agent is not active")]
     AgentInactive,
+    /// The agent uses a provider that has no API key; holds the name of the provider.
     #[error("Provider {0} is not configured: no API key")]
     ProviderMissing(&'static str),
+    /// The server has reached its call limit or is shutting down.
     #[error("This server has reached its call limit")]
     Overloaded,
+    /// The organization has as many calls waiting for their browsers as it may have.
     #[error("The organization has reached its limit of waiting web calls")]
     TooManyWaiting,
+    /// A limit of the organization or the server is reached.
     #[error("The organization has reached its call limit")]
     Denied(LimitExceededError),
+    /// The database cannot be read, so the limits are unknown.
     #[error("The organization's limits cannot be read")]
     StoreUnavailable,
+    /// The token has started as many calls as it may.
     #[error("The token has started its maximum number of calls")]
     TokenUsed,
+    /// The IP address of the browser holds as many calls as it may.
     #[error("This address has reached its call limit")]
     AddressFull,
+    /// The call has ended, is held by another node, or has not answered the offer within 5 s.
     #[error("The call is over, or runs on another server")]
     CallEnded,
     /// A defect of ours.
     #[error("The call could not be set up")]
     Internal,
+    /// The offer cannot be used; holds the reason, in words for the client.
     #[error("{0}")]
     Offer(String),
 }
@@ -97,7 +113,9 @@ pub struct WebOffer {
 /// What the browser is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebAnswer {
+    /// Id of the call that took the offer.
     pub call: CallId,
+    /// The SDP answer.
     pub sdp: String,
     /// Names the ICE session.
     pub ice_session: String,

@@ -39,9 +39,13 @@ const RECORDING_DEADLINE: Duration = Duration::from_secs(5);
 /// What was found out, and the tokens it took.
 #[derive(Debug, Default)]
 pub struct CallAnalysis {
+    /// Summary, report and structured data, as the call's row stores them.
     pub outcome: CallOutcome,
+    /// Prompt tokens of all requests for the analysis.
     pub prompt_tokens: i64,
+    /// Completion tokens of all requests for the analysis.
     pub completion_tokens: i64,
+    /// `provider/model` that wrote the analysis; empty if no LLM answered.
     pub model: String,
 }
 

@@ -10,6 +10,7 @@ const TURNS_MAX: usize = 2_000;
 /// One turn of the agent, in milliseconds of the call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TurnMetrics {
+    /// Number of the response within the call, from 1.
     pub response_id: u32,
     /// End of the caller's speech.
     pub speech_ended_ms: u64,
@@ -17,14 +18,17 @@ pub struct TurnMetrics {
     pub final_ms: Option<u64>,
     /// The end of turn was decided.
     pub decided_ms: u64,
+    /// When the first token of the LLM arrived; `None` if none did.
     pub first_token_ms: Option<u64>,
     /// The first sentence was complete.
     pub first_segment_ms: Option<u64>,
+    /// When the first audio of TTS arrived; `None` if none did.
     pub first_audio_ms: Option<u64>,
     /// The first RTP packet was sent.
     pub first_packet_ms: Option<u64>,
     /// `provider/model` of who wrote and who spoke it.
     pub llm: Option<String>,
+    /// `provider/model` of the voice; `None` until text was sent to TTS.
     pub tts: Option<String>,
 }
 
@@ -55,13 +59,18 @@ impl TurnMetrics {
     }
 }
 
+/// Figures of one call, collected while it goes on.
 #[derive(Clone, Debug, Default)]
 pub struct CallMetrics {
+    /// The agent's turns in order, at most 2,000.
     pub turns: Vec<TurnMetrics>,
+    /// How often the caller interrupted the agent.
     pub barge_ins: u32,
     /// Playback pauses, resumes after a pause, and backchannels.
     pub pauses: u32,
+    /// How often paused playback went on because the caller did not mean to interrupt.
     pub resumes: u32,
+    /// How often the caller's words during playback were a backchannel.
     pub backchannels: u32,
     /// When the caller was put through to somebody.
     pub transferred: Option<u64>,
@@ -71,10 +80,15 @@ pub struct CallMetrics {
     pub premature_ends_of_turn: u32,
     /// Preemptive generations: used and discarded.
     pub preemptive_used: u32,
+    /// Preemptive generations that were discarded unused, mostly because the caller went on.
     pub preemptive_discarded: u32,
+    /// Prompt tokens of all responses, those from the cache included.
     pub prompt_tokens: u64,
+    /// Completion tokens of all responses.
     pub completion_tokens: u64,
+    /// Prompt tokens that providers read from their caches.
     pub cached_tokens: u64,
+    /// Characters sent to TTS, whether or not they were played.
     pub characters_spoken: u64,
     errors: Vec<(String, u32)>,
     /// Tokens by `provider/model`: prompt and completion.

@@ -60,7 +60,9 @@ const FAILURES_MAX: u32 = 2;
 /// What the call is about: agent, task and kind of peer.
 #[derive(Clone, Debug)]
 pub struct CallSpec {
+    /// The agent's configuration as it holds for this call.
     pub agent: AgentFields,
+    /// The task of an outbound call, or the parameters of a web call; `None` for an inbound call.
     pub task: Option<TaskFields>,
     /// The other side is a browser, so a person has just clicked.
     pub is_web: bool,
@@ -113,6 +115,7 @@ enum CallPhase {
     Over,
 }
 
+/// Decides what happens in one answered call: events go in, outputs and a deadline come out.
 pub struct CallMachine {
     spec: CallSpec,
     phrases: &'static ScriptedPhrases,
@@ -254,18 +257,22 @@ impl CallMachine {
         }
     }
 
+    /// Returns the next thing for the driver to do; `None` when all are done.
     pub fn poll_output(&mut self) -> Option<CallOutput> {
         self.outputs.pop_front()
     }
 
+    /// Returns the figures collected so far.
     pub fn metrics(&self) -> &CallMetrics {
         &self.metrics
     }
 
+    /// Returns the instant from which the milliseconds of the call are counted.
     pub fn answered_at(&self) -> Instant {
         self.answered
     }
 
+    /// Returns whether the call has ended; no output follows then.
     pub fn is_over(&self) -> bool {
         self.phase == CallPhase::Over
     }
@@ -284,6 +291,7 @@ impl CallMachine {
         }
     }
 
+    /// Records that voice activity of the caller began at this instant.
     pub fn handle_speech_started(&mut self, at: Instant) {
         self.end_of_turn.handle_speech_started(at);
         if let Some(detection) = &mut self.amd {
@@ -299,6 +307,8 @@ impl CallMachine {
         self.timers.clear(CallTimer::SttLate);
     }
 
+    /// Records that the caller's voice activity ended; `last_sound` is the instant of the last sound, earlier than
+    /// `now`.
     pub fn handle_speech_ended(&mut self, now: Instant, last_sound: Instant) {
         self.end_of_turn.handle_speech_ended(last_sound);
         if let Some(detection) = &mut self.amd {
@@ -324,6 +334,7 @@ impl CallMachine {
         self.check_turn(now);
     }
 
+    /// Handles an event of STT: words, ends of turns, failovers and failures.
     pub fn handle_stt(&mut self, now: Instant, event: SttEvent) {
         match self.remove_echo(event) {
             SttEvent::Ready => {}
@@ -409,6 +420,7 @@ impl CallMachine {
         }
     }
 
+    /// Handles a DTMF digit of the caller: `0` to `9`, `*`, `#` or `A` to `D`.
     pub fn handle_digit(&mut self, now: Instant, digit: char) {
         self.timers.clear(CallTimer::Silence);
         if let Some(pressed) = self.dtmf.handle_digit(now, digit) {
@@ -459,6 +471,7 @@ impl CallMachine {
         );
     }
 
+    /// Records that the first packet of a segment was sent at this instant.
     pub fn handle_segment_started(&mut self, segment: SegmentId, at: Instant) {
         self.timers.clear(CallTimer::Silence);
         let at_ms = self.ms(at);
@@ -476,6 +489,7 @@ impl CallMachine {
         self.record_response(at_ms, false, None);
     }
 
+    /// Records that a segment was played to its end; other responses than the current one are ignored.
     pub fn handle_segment_finished(&mut self, heard: SegmentPlayed, at: Instant) {
         let Some(response) =
             self.response.as_mut().filter(|response| response.response_id == heard.segment.response_id)
@@ -535,6 +549,7 @@ impl CallMachine {
         self.begin_hang_up(now, reason, if pending { FINAL_TRANSCRIPT_TIMEOUT } else { Duration::from_millis(60) });
     }
 
+    /// Ends the call because no packet of the peer has come for the network timeout.
     pub fn handle_network_lost(&mut self, now: Instant) {
         self.begin_hang_up(now, EndReason::NetworkLost, Duration::from_millis(100));
     }

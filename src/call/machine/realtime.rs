@@ -77,6 +77,7 @@ impl RealtimeState {
 }
 
 impl CallMachine {
+    /// Handles an event of the realtime model; ignored once STT, LLM and TTS have taken over.
     pub fn handle_realtime_event(&mut self, now: Instant, event: RealtimeEvent) {
         if self.realtime.is_none() {
             return;

@@ -157,6 +157,7 @@ impl CallMachine {
         self.output(CallOutput::RequestLlm { response_id, messages, tools: self.available_tools() });
     }
 
+    /// Handles an event of an LLM request; events of earlier responses are ignored.
     pub fn handle_llm_event(&mut self, now: Instant, response_id: u32, event: LlmEvent) {
         let at_ms = self.ms(now);
         if self.handle_preemptive_llm_event(now, response_id, &event) {
@@ -226,6 +227,7 @@ impl CallMachine {
         self.say(now, text, AfterResponse::AwaitCaller);
     }
 
+    /// Records that the first audio of a segment has arrived, for the figures of the turn.
     pub fn handle_tts_audio(&mut self, now: Instant, segment: SegmentId) {
         let at_ms = self.ms(now);
         self.metrics.record_first_audio(segment.response_id, at_ms);

@@ -93,6 +93,7 @@ impl CallTimers {
 }
 
 impl CallMachine {
+    /// Returns when `handle_timeout` must be called; `None` when nothing waits for time or the call is over.
     pub fn poll_timeout(&self) -> Option<Instant> {
         if self.is_over() {
             return None;
@@ -103,6 +104,7 @@ impl CallMachine {
         [self.timers.next(), turn, who, self.dtmf.poll_timeout().filter(|_| talking)].into_iter().flatten().min()
     }
 
+    /// Runs every timer that is due, then AMD, the DTMF collector and the end-of-turn detection.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(timer) = self.timers.due(now) {
             tracing::trace!(?timer, "call wakes");

@@ -15,15 +15,28 @@ const REFER_EXTRA: Duration = Duration::from_secs(5);
 /// News of a REFER.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReferProgress {
+    /// The trunk accepted the REFER; NOTIFY requests follow.
     Accepted,
-    Refused { status: u16 },
-    Progress { status: u16, last: bool },
+    /// The trunk refused the REFER.
+    Refused {
+        /// Status of the SIP response, from 300 to 699; 501 for a web call, which has no trunk.
+        status: u16,
+    },
+    /// A NOTIFY reports how the call of the trunk goes (RFC 3515 section 2.4.5).
+    Progress {
+        /// SIP status of that call, from 100 to 699.
+        status: u16,
+        /// The subscription ends with this NOTIFY.
+        last: bool,
+    },
 }
 
 /// Event of the consultation call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConsultationEvent {
+    /// The destination sent a provisional response (1xx).
     Ringing,
+    /// The destination has answered.
     Answered,
     /// The briefing was heard.
     Briefed,
@@ -115,6 +128,7 @@ impl CallMachine {
         self.output(CallOutput::StartConsultation { target });
     }
 
+    /// Handles news of the REFER: completes the transfer, gives it up, or calls the destination instead in `auto` mode.
     pub fn handle_refer_progress(&mut self, now: Instant, news: ReferProgress) {
         let Some(transfer) = &mut self.transfer else { return };
         let TransferStage::Referring { accepted } = &mut transfer.stage else { return };
@@ -139,6 +153,7 @@ impl CallMachine {
         }
     }
 
+    /// Handles an event of the consultation call: starts the briefing, bridges the calls, or gives the transfer up.
     pub fn handle_consultation(&mut self, now: Instant, news: ConsultationEvent) {
         let Some(transfer) = &mut self.transfer else { return };
         match (news, transfer.stage) {

@@ -15,6 +15,7 @@ const VERSION_WITH_TEMPERATURE: &str = "2023-06-01";
 /// Most content blocks of one answer that are taken.
 const BLOCKS_MAX: usize = 32;
 
+/// Client of the Messages API, with streamed and structured answers.
 #[derive(Debug)]
 pub struct AnthropicMessages;
 

@@ -2,4 +2,5 @@
 
 pub mod messages;
 
+/// The LLM client that the registry hands out.
 pub static LLM: messages::AnthropicMessages = messages::AnthropicMessages;

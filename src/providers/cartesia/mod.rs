@@ -4,8 +4,10 @@ pub mod websocket;
 
 use super::tts::{TtsSession, TtsSetup, TtsSocketSession, TtsVendor};
 
+/// The TTS client that the registry hands out.
 pub static TTS: CartesiaTts = CartesiaTts;
 
+/// Opens Cartesia voices: one WebSocket for a call.
 #[derive(Debug)]
 pub struct CartesiaTts;
 

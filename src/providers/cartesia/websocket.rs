@@ -16,6 +16,7 @@ const DEFAULT_MODEL: &str = "sonic-3.5";
 /// One socket carries dozens.
 const CONTEXTS_MAX: usize = 24;
 
+/// State of one Cartesia socket: voice, speed and the word timestamps of each context.
 #[derive(Debug)]
 pub struct CartesiaProtocol {
     voice: String,
@@ -34,6 +35,7 @@ struct AlignmentProgress {
 }
 
 impl CartesiaProtocol {
+    /// Returns the protocol of one call; the speed is limited to 0.6 to 1.5, and the model defaults to `sonic-3.5`.
     pub fn new(config: &TtsConfig, settings: &VoiceSettings) -> Self {
         Self {
             voice: config.voice_id.clone(),

@@ -22,6 +22,7 @@ pub struct FluxProtocol {
 }
 
 impl FluxProtocol {
+    /// Returns the protocol of one connection, without audio yet.
     pub fn new(setup: SttSessionConfig) -> Self {
         Self { setup, chunk: Vec::with_capacity(CHUNK) }
     }

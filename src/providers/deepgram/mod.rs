@@ -6,8 +6,10 @@ pub mod nova;
 
 use super::stt::{SttProtocol, SttSessionConfig, SttVendor};
 
+/// The STT client that the registry hands out.
 pub static STT: DeepgramStt = DeepgramStt;
 
+/// Opens Flux for models whose names begin with `flux`, and Nova for all others.
 #[derive(Debug)]
 pub struct DeepgramStt;
 

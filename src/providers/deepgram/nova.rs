@@ -18,6 +18,7 @@ pub struct NovaProtocol {
 }
 
 impl NovaProtocol {
+    /// Returns the protocol of one connection.
     pub fn new(setup: SttSessionConfig) -> Self {
         Self { setup }
     }

@@ -15,8 +15,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
+/// The realtime client that the registry hands out.
 pub static REALTIME: ElevenlabsRealtime = ElevenlabsRealtime;
 
+/// Opens conversations with an agent that the customer made at ElevenLabs. It hears and speaks mu-law only.
 #[derive(Debug)]
 pub struct ElevenlabsRealtime;
 

@@ -6,6 +6,7 @@ use crate::providers::tts::{TtsSession, TtsSetup, language_code, speak_over_http
 use crate::providers::{AudioFormat, ProviderError, TtsStream};
 use serde_json::{Value, json};
 
+/// A voice that speaks each text with one HTTP request; for models whose names end with `_v1`.
 #[derive(Debug)]
 pub struct ElevenlabsHttpSession(pub TtsSetup);
 

@@ -14,9 +14,11 @@ use serde_json::{Map, Value, json};
 /// Vendor's fastest model, the default of the reference.
 const DEFAULT_MODEL: &str = "eleven_flash_v2_5";
 
+/// The TTS client that the registry hands out.
 pub static TTS: ElevenlabsTts = ElevenlabsTts;
 pub use conversational_agent::REALTIME;
 
+/// Opens ElevenLabs voices, over the transport that the model accepts.
 #[derive(Debug)]
 pub struct ElevenlabsTts;
 

@@ -53,6 +53,8 @@ pub struct MultiStreamProtocol {
 }
 
 impl MultiStreamProtocol {
+    /// Returns the protocol of one call; `config` wins over `settings` field by field, and the speed is limited to 0.7
+    /// to 1.2.
     pub fn new(config: &TtsConfig, settings: &VoiceSettings) -> Self {
         let name = model(config);
         let mut query = vec![

@@ -12,6 +12,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 const CONTEXTS_MAX: usize = 5;
 
+/// State of one Text-to-Dialogue socket: voice, model, and how far each context has come.
 #[derive(Debug)]
 pub struct TextToDialogueProtocol {
     voice: String,
@@ -23,6 +24,7 @@ pub struct TextToDialogueProtocol {
 }
 
 impl TextToDialogueProtocol {
+    /// Returns the protocol of one call; of the voice settings only `stability` is used.
     pub fn new(config: &TtsConfig, settings: &VoiceSettings) -> Self {
         Self {
             voice: config.voice_id.clone(),

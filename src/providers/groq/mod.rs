@@ -2,6 +2,7 @@
 
 use super::openai::chat_completions::{ChatCompletions, as_they_are};
 
+/// The LLM client that the registry hands out.
 pub static LLM: ChatCompletions =
     ChatCompletions { has_stream_options: true, has_cache_key: false, effort, arrange: as_they_are };
 

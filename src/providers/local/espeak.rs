@@ -21,6 +21,7 @@ const HEADER_BYTES: usize = 44;
 /// Children at once: synthesis is a thousand times faster than speech, so a few serve every call.
 static CHILD_PROCESSES: Semaphore = Semaphore::const_new(8);
 
+/// Opens local voices: flite for voice ids that begin with `flite`, espeak-ng for all others.
 #[derive(Debug)]
 pub struct LocalTts;
 

@@ -3,4 +3,5 @@
 
 pub mod espeak;
 
+/// The TTS client that the registry hands out.
 pub static TTS: espeak::LocalTts = espeak::LocalTts;

@@ -5,6 +5,7 @@ use super::openai::chat_completions::ChatCompletions;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+/// The LLM client that the registry hands out.
 pub static LLM: ChatCompletions =
     ChatCompletions { has_stream_options: false, has_cache_key: true, effort: |_| None, arrange };
 

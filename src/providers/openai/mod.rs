@@ -8,10 +8,14 @@ pub mod tts;
 
 use chat_completions::{ChatCompletions, as_they_are};
 
+/// The LLM client that the registry hands out.
 pub static LLM: ChatCompletions =
     ChatCompletions { has_stream_options: true, has_cache_key: true, effort, arrange: as_they_are };
+/// The TTS client that the registry hands out.
 pub static TTS: tts::OpenaiTts = tts::OpenaiTts;
+/// The STT client that the registry hands out.
 pub static STT: transcription::OpenaiStt = transcription::OpenaiStt;
+/// The realtime client that the registry hands out.
 pub static REALTIME: realtime::OpenaiRealtime = realtime::OPENAI;
 
 /// Callers wait for the first word: models that think are asked to think as little as they can. A value

@@ -29,14 +29,17 @@ const TOOL_CALLS_MAX: usize = 16;
 /// Who speaks it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RealtimeDialect {
+    /// The Realtime API as OpenAI documents it.
     Openai,
     /// Voice and turn detection at the top, cumulative transcripts, texts that are said as they are.
     Xai,
 }
 
+/// Client of the Realtime API, for one dialect.
 #[derive(Debug)]
 pub struct OpenaiRealtime(pub RealtimeDialect);
 
+/// The client for OpenAI's own dialect.
 pub const OPENAI: OpenaiRealtime = OpenaiRealtime(RealtimeDialect::Openai);
 
 impl RealtimeVendor for OpenaiRealtime {

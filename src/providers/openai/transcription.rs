@@ -16,6 +16,7 @@ const CHUNK: usize = 480;
 /// A gap of the line is silence to the server's detector.
 const GAP: Duration = Duration::from_millis(200);
 
+/// Opens transcription sessions of the Realtime API.
 #[derive(Debug)]
 pub struct OpenaiStt;
 

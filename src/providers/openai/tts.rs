@@ -7,6 +7,7 @@ use serde_json::json;
 /// Model where the agent names none.
 const DEFAULT_MODEL: &str = "gpt-4o-mini-tts";
 
+/// Opens voices of `POST /audio/speech`, with one request for each text and PCM at 24 kHz.
 #[derive(Debug)]
 pub struct OpenaiTts;
 

@@ -7,4 +7,5 @@ use super::openai::realtime::{OpenaiRealtime, RealtimeDialect};
 /// Reasoning is part of the model's name: `reasoning_effort` is refused by most.
 pub static LLM: ChatCompletions =
     ChatCompletions { has_stream_options: true, has_cache_key: false, effort: |_| None, arrange: as_they_are };
+/// The realtime client that the registry hands out.
 pub static REALTIME: OpenaiRealtime = OpenaiRealtime(RealtimeDialect::Xai);

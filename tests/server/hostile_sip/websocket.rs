@@ -224,7 +224,10 @@ async fn upgrades_that_are_none_end() {
             for way in [0, 2] {
                 let mut stream = opener.open(LISTED).await;
                 let head = upgraded(&what, &mut stream, &chunks(&bytes, way)).await;
-                assert!(head.is_empty() || head.starts_with("HTTP/1.1 4"), "{what}: {head}");
+                // Byte by byte, the request is complete before anything follows it.
+                let is_upgrade = way == 2 && what == "something behind the request";
+                let is_accepted = head.is_empty() || head.starts_with("HTTP/1.1 4");
+                assert!(is_accepted || is_upgrade && head.starts_with("HTTP/1.1 101"), "{what}: {head}");
                 assert_ends(&what, &mut stream, &[]).await;
             }
         })

@@ -30,6 +30,7 @@ use serde_json::Value;
 pub struct SchemaError {
     /// JSON pointer; empty for the schema itself.
     pub place: String,
+    /// What is wrong, and which limit is exceeded if it is one. Does not repeat the place.
     pub message: String,
 }
 
@@ -110,7 +111,9 @@ pub enum ValueError {
 /// A fault of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemaViolation {
+    /// JSON pointer to the value at fault; empty for the whole value.
     pub place: String,
+    /// What is wrong with that value, in words for its sender; shortened when long.
     pub message: String,
 }
 

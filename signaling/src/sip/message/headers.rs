@@ -8,14 +8,20 @@ macro_rules! header_names {
     ($($variant:ident $name:literal $($compact:literal)?),* $(,)?) => {
         /// A header's name; compact forms and letter case are gone after parsing.
         #[derive(Clone, Debug, PartialEq, Eq)]
-        pub enum HeaderName { $($variant,)* Other(CompactString) }
+        pub enum HeaderName {
+            $(#[doc = concat!("The `", $name, "` header.")] $variant,)*
+            /// A header that is not in the list, its name spelled as received.
+            Other(CompactString),
+        }
 
         impl HeaderName {
+            /// Parses a full or compact name in any letter case; a name that is not in the list becomes `Other`.
             pub fn parse(text: &str) -> Self {
                 $(if text.eq_ignore_ascii_case($name) $(|| text.eq_ignore_ascii_case($compact))? { return Self::$variant; })*
                 Self::Other(text.into())
             }
 
+            /// Returns the full name in its usual spelling, such as `Call-ID`; of `Other` as received.
             pub fn as_str(&self) -> &str {
                 match self { $(Self::$variant => $name,)* Self::Other(name) => name }
             }
@@ -38,8 +44,10 @@ header_names! {
     Identity "Identity" "y", AcceptEncoding "Accept-Encoding", AcceptLanguage "Accept-Language", ProxyRequire "Proxy-Require",
 }
 
+/// One header line: name and value, folding undone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
+    /// Name of the header, compact forms expanded.
     pub name: HeaderName,
     /// Most values are short and live in the header itself.
     pub value: CompactString,
@@ -56,18 +64,22 @@ impl From<Vec<Header>> for Headers {
 }
 
 impl Headers {
+    /// Creates an empty list with room for `count` headers.
     pub fn with_capacity(count: usize) -> Self {
         Self(Vec::with_capacity(count))
     }
 
+    /// Appends a header at the end, even if one of that name is there.
     pub fn push(&mut self, name: HeaderName, value: impl Into<CompactString>) {
         self.0.push(Header { name, value: value.into() });
     }
 
+    /// Appends all headers of another list, in their order.
     pub fn extend(&mut self, others: Headers) {
         self.0.extend(others.0);
     }
 
+    /// Inserts a header before all others, as a Via needs it.
     pub fn push_front(&mut self, name: HeaderName, value: impl Into<CompactString>) {
         self.0.insert(0, Header { name, value: value.into() });
     }
@@ -103,6 +115,7 @@ impl Headers {
         }
     }
 
+    /// Removes every header of that name; does nothing without one.
     pub fn remove(&mut self, name: &HeaderName) {
         self.0.retain(|h| h.name != *name);
     }
@@ -112,22 +125,27 @@ impl Headers {
         self.0.iter().find(|h| h.name == *name).map(|h| h.value.as_str())
     }
 
+    /// Returns the values of all headers of that name, in order; comma separated lists are not split.
     pub fn all<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a str> + 'a {
         self.0.iter().filter(move |h| h.name == *name).map(|h| h.value.as_str())
     }
 
+    /// Returns how many header lines have that name; a comma separated list counts once.
     pub fn count(&self, name: &HeaderName) -> usize {
         self.0.iter().filter(|h| h.name == *name).count()
     }
 
+    /// Returns all headers in the order of the wire.
     pub fn iter(&self) -> impl Iterator<Item = &Header> {
         self.0.iter()
     }
 
+    /// Returns the number of header lines.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
+    /// Returns whether there is no header at all.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -137,6 +155,7 @@ impl Headers {
         self.all(name).flat_map(scan::elements)
     }
 
+    /// Returns the topmost Via; `None` if it is missing or unreadable.
     pub fn top_via(&self) -> Option<Via> {
         self.list(&HeaderName::Via).next().and_then(Via::parse)
     }
@@ -156,10 +175,12 @@ impl Headers {
         self.list(&HeaderName::Via).next().and_then(ViaParts::split).and_then(|via| branch_of(via.params))
     }
 
+    /// Parses the From header: `None` without one, an error if it is not a valid name-addr.
     pub fn from(&self) -> Option<Result<NameAddr, UriError>> {
         self.get(&HeaderName::From).map(NameAddr::parse)
     }
 
+    /// Parses the To header: `None` without one, an error if it is not a valid name-addr.
     pub fn to(&self) -> Option<Result<NameAddr, UriError>> {
         self.get(&HeaderName::To).map(NameAddr::parse)
     }
@@ -169,18 +190,22 @@ impl Headers {
         self.get(&HeaderName::From).and_then(tag_of)
     }
 
+    /// Returns the tag of the To header; `None` outside of a dialog.
     pub fn to_tag(&self) -> Option<&str> {
         self.get(&HeaderName::To).and_then(tag_of)
     }
 
+    /// Returns the value of Call-ID; empty if it is missing.
     pub fn call_id(&self) -> &str {
         self.get(&HeaderName::CallId).unwrap_or("")
     }
 
+    /// Returns the CSeq; `None` if it is missing or malformed.
     pub fn cseq(&self) -> Option<CSeq<'_>> {
         self.get(&HeaderName::CSeq).and_then(CSeq::parse)
     }
 
+    /// Parses the first Contact: `None` without one, an error if it is not a valid name-addr, such as `*`.
     pub fn contact(&self) -> Option<Result<NameAddr, UriError>> {
         self.list(&HeaderName::Contact).next().map(NameAddr::parse)
     }
@@ -200,13 +225,18 @@ pub fn tag_of(value: &str) -> Option<&str> {
 /// A Via element (RFC 3261 section 20.42).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Via {
+    /// Transport in upper case, such as `UDP`; also names that we do not know.
     pub transport: String,
+    /// Host of the sender as it names itself, IPv6 without brackets; may be a private address.
     pub host: String,
+    /// Port of the sender, 1 to 65535; `None` for the default port of the transport.
     pub port: Option<u16>,
+    /// Parameters with the leading semicolon, such as `;branch=z9hG4bK1;rport`, or empty.
     pub params: String,
 }
 
 impl Via {
+    /// Parses one Via element; `None` if it is not `SIP/2.0`, has a bad host or port, or more than 64 parameters.
     pub fn parse(text: &str) -> Option<Self> {
         let parts = ViaParts::split(text)?;
         Some(Self {
@@ -217,6 +247,7 @@ impl Via {
         })
     }
 
+    /// Returns the branch, which identifies the transaction; `None` if it is missing or empty.
     pub fn branch(&self) -> Option<&str> {
         branch_of(&self.params)
     }
@@ -254,13 +285,17 @@ impl<'a> ViaParts<'a> {
     }
 }
 
+/// A CSeq header: number and method of a request (RFC 3261 section 20.16).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CSeq<'a> {
+    /// Sequence number, below 2^31.
     pub number: u32,
+    /// Method as written; a response repeats that of its request.
     pub method: &'a str,
 }
 
 impl<'a> CSeq<'a> {
+    /// Parses `314159 INVITE`; `None` for a number of 2^31 or above, or a method that is no token.
     pub fn parse(text: &'a str) -> Option<Self> {
         let (number, method) = text.trim().split_once([' ', '\t'])?;
         let method = method.trim();
@@ -273,11 +308,14 @@ impl<'a> CSeq<'a> {
 /// A RAck header (RFC 3262 section 7.2): which response to which request a PRACK is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RAck<'a> {
+    /// RSeq number of the provisional response that is acknowledged.
     pub rseq: u32,
+    /// CSeq of the request which that response answers.
     pub cseq: CSeq<'a>,
 }
 
 impl<'a> RAck<'a> {
+    /// Parses `776656 1 INVITE`; `None` if a part is missing or out of range.
     pub fn parse(text: &'a str) -> Option<Self> {
         let (rseq, cseq) = text.trim().split_once([' ', '\t'])?;
         Some(Self { rseq: scan::digits(rseq)?, cseq: CSeq::parse(cseq)? })

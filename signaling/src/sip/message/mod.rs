@@ -16,19 +16,33 @@ pub use uri::{NameAddr, Scheme, Uri};
 /// Methods an endpoint tells apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
+    /// Begins a call, or changes it as a re-INVITE (RFC 3261 section 13).
     Invite,
+    /// Acknowledges the final response to an INVITE (RFC 3261 section 13.2.2.4).
     Ack,
+    /// Ends a call (RFC 3261 section 15).
     Bye,
+    /// Cancels an INVITE that has no final response yet (RFC 3261 section 9).
     Cancel,
+    /// Asks what the peer can do, or whether it is there (RFC 3261 section 11).
     Options,
+    /// Carries application data in a dialog, mostly DTMF (RFC 6086).
     Info,
+    /// Changes media or refreshes the session, also before the answer (RFC 3311).
     Update,
+    /// Registers a contact address (RFC 3261 section 10). We send it; a received one is answered 405.
     Register,
+    /// Acknowledges a reliable provisional response (RFC 3262).
     Prack,
+    /// Asks the peer to call somebody else (RFC 3515).
     Refer,
+    /// Reports an event; here the progress of a REFER (RFC 6665, RFC 3515).
     Notify,
+    /// Asks for event reports (RFC 6665); a received one is answered 405.
     Subscribe,
+    /// Carries a text message (RFC 3428); a received one is answered 405.
     Message,
+    /// Publishes event state (RFC 3903); a received one is answered 405.
     Publish,
     /// A method no RFC names: answered 501.
     Unknown(Box<str>),
@@ -56,6 +70,7 @@ impl Method {
         }
     }
 
+    /// Returns the method name as on the wire, in upper case; of an unknown method as received.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Invite => "INVITE",
@@ -77,19 +92,29 @@ impl Method {
     }
 }
 
+/// A SIP request (RFC 3261 section 7.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
+    /// Method of the request line.
     pub method: Method,
+    /// Request-URI: whom the request is for.
     pub uri: Uri,
+    /// Headers in order; Content-Length is written from the body.
     pub headers: Headers,
+    /// Body bytes, empty without one; Content-Type names their format.
     pub body: Vec<u8>,
 }
 
+/// A SIP response (RFC 3261 section 7.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
+    /// Status code, 100 to 699.
     pub status: u16,
+    /// Reason phrase for people, as received; may be empty.
     pub reason: String,
+    /// Headers in order; Content-Length is written from the body.
     pub headers: Headers,
+    /// Body bytes, empty without one; Content-Type names their format.
     pub body: Vec<u8>,
 }
 
@@ -115,8 +140,11 @@ impl Response {
     }
 }
 
+/// A complete SIP message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SipMessage {
+    /// A message that starts with a request line.
     Request(Request),
+    /// A message that starts with a status line.
     Response(Response),
 }

@@ -13,16 +13,22 @@ use std::borrow::Cow;
 /// What a datagram or one framed stream message turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ParsedMessage {
+    /// A readable request or response whose required headers are valid.
     Message(SipMessage),
     /// A request that must be refused: its headers as far as they could be read, and the status.
     Invalid {
+        /// Method of the request; never ACK, which has no response.
         method: Method,
+        /// Headers that could be read, Via among them; the response copies from them.
         headers: Headers,
+        /// Status to answer with: 400, 416, 505 or what header validation says.
         status: u16,
+        /// Reason phrase that tells the sender what is wrong.
         reason: Cow<'static, str>,
     },
     /// CRLF keep-alive (RFC 5626 section 3.5.1); `ping` is the double CRLF that wants an answer.
     KeepAlive {
+        /// True for four bytes or more (CRLF CRLF); a connection answers it with CRLF.
         ping: bool,
     },
     /// Cannot be answered: counted and dropped.

@@ -10,8 +10,11 @@ pub struct HeaderPeek<'a> {
     pub method: Option<&'a str>,
     /// Value of the first Via.
     pub via: &'a str,
+    /// Value of the first Call-ID; empty if it is missing or not UTF-8.
     pub call_id: &'a str,
+    /// Value of the first To; empty if it is missing or not UTF-8.
     pub to: &'a str,
+    /// Value of the first CSeq; empty if it is missing or not UTF-8.
     pub cseq: &'a str,
     /// Value of the first Authorization.
     pub authorization: Option<&'a str>,

@@ -4,12 +4,14 @@ use super::wire_text::encode_wire;
 use super::{HeaderName, Headers, Request, Response};
 use std::fmt::Write as _;
 
+/// Writes a request as bytes for the wire; line breaks in header values become spaces.
 pub fn request(request: &Request) -> Vec<u8> {
     let mut text = String::with_capacity(request.body.len().saturating_add(512));
     let _ = write!(text, "{} {} SIP/2.0\r\n", request.method.as_str(), request.uri);
     finish(text, &request.headers, &request.body)
 }
 
+/// Writes a response as bytes for the wire; line breaks in header values become spaces.
 pub fn response(response: &Response) -> Vec<u8> {
     let mut text = String::with_capacity(response.body.len().saturating_add(512));
     let _ = write!(text, "SIP/2.0 {} {}\r\n", response.status, response.reason);

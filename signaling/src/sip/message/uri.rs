@@ -3,21 +3,27 @@
 use super::scan::{self, param, split_before, split_unquoted};
 use std::fmt;
 
+/// Scheme of a URI; others are answered 416.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
+    /// `sip:`, any transport (RFC 3261 section 19.1).
     Sip,
+    /// `sips:`, over TLS (RFC 3261 section 19.1).
     Sips,
+    /// `tel:`, a phone number without a host (RFC 3966).
     Tel,
 }
 
 /// A URI as far as an endpoint needs it. Parameters and headers stay text; they are looked up rarely.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Uri {
+    /// Scheme, which decides the form of the rest.
     pub scheme: Scheme,
     /// User part as written (escapes kept). The whole number for `tel:`.
     pub user: Option<String>,
     /// Host without brackets for IPv6; empty for `tel:`.
     pub host: String,
+    /// Port, 1 to 65535; `None` for the default port of the transport, and always for `tel:`.
     pub port: Option<u16>,
     /// `;a=b;lr` with the leading semicolon, or empty.
     pub params: String,
@@ -25,10 +31,12 @@ pub struct Uri {
     pub headers: String,
 }
 
+/// Why a URI or name-addr cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UriError {
     /// A scheme this endpoint does not know: answered 416.
     UnknownScheme,
+    /// The text breaks the syntax: bad host, port, number or character, unclosed quote or bracket.
     Malformed,
 }
 
@@ -45,6 +53,8 @@ impl Uri {
         }
     }
 
+    /// Parses a `sip:`, `sips:` or `tel:` URI without angle brackets. Fails with `UnknownScheme` for other schemes,
+    /// else with `Malformed`.
     pub fn parse(text: &str) -> Result<Self, UriError> {
         let parts = UriParts::split(text)?;
         Ok(Self {
@@ -229,13 +239,17 @@ impl fmt::Display for Uri {
 /// `"Name" <uri>;params` or `uri;params` (RFC 3261 section 20.10).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameAddr {
+    /// Display name without the quotes around it, escapes kept; `None` if it is empty.
     pub display: Option<String>,
+    /// The address, for example of the caller in From.
     pub uri: Uri,
     /// Header parameters, `;tag=…`, or empty.
     pub params: String,
 }
 
 impl NameAddr {
+    /// Parses a name-addr or a bare URI, whose parameters then belong to the header. Fails if the URI or the brackets
+    /// are malformed.
     pub fn parse(text: &str) -> Result<Self, UriError> {
         let parts = NameAddrParts::split(text)?;
         Ok(Self {
@@ -250,6 +264,7 @@ impl NameAddr {
         NameAddrParts::split(text).and_then(|parts| UriParts::split(parts.uri).map(|_| ()))
     }
 
+    /// Returns the tag, which identifies a side of the dialog; `None` if it is missing or empty.
     pub fn tag(&self) -> Option<&str> {
         param(&self.params, "tag").filter(|tag| !tag.is_empty())
     }

@@ -31,6 +31,7 @@ enum State {
     Terminated,
 }
 
+/// State machine of an INVITE that we send; the branch of its Via identifies it.
 #[derive(Debug)]
 pub struct InviteClient {
     state: State,
@@ -45,6 +46,8 @@ impl InviteClient {
         Self { state: State::Calling { request, retransmit, give_up: now + timeout }, reliable }
     }
 
+    /// Takes a response and says what to do with it. A 2xx keeps the transaction for 32 s, because other forks may
+    /// answer too.
     pub fn handle_response(&mut self, now: Instant, status: u16) -> ResponseAction {
         match (&self.state, status) {
             (State::Calling { .. }, 100..200) => {
@@ -89,18 +92,22 @@ impl InviteClient {
         self.state = State::Proceeding { give_up: now + TIMEOUT, canceled: true };
     }
 
+    /// Returns whether a final response is still awaited.
     pub fn is_pending(&self) -> bool {
         matches!(self.state, State::Calling { .. } | State::Proceeding { .. })
     }
 
+    /// Returns whether the transaction is over and can be removed.
     pub fn is_terminated(&self) -> bool {
         matches!(self.state, State::Terminated)
     }
 
+    /// Ends the transaction at once, without lingering for retransmissions.
     pub fn terminate(&mut self) {
         self.state = State::Terminated;
     }
 
+    /// Returns the next timer and when it fires; `None` after the end.
     pub fn next_timeout(&self) -> Option<(Instant, Timer)> {
         match &self.state {
             State::Calling { retransmit: Some(a), give_up, .. } if a.at < *give_up => Some((a.at, Timer::A)),
@@ -112,6 +119,8 @@ impl InviteClient {
         }
     }
 
+    /// Runs the timers that are due. `send` holds the INVITE to retransmit; `timed_out` means that no final response
+    /// came.
     pub fn handle_timeout(&mut self, now: Instant) -> TimeoutResult {
         match &mut self.state {
             State::Calling { give_up, .. } | State::Proceeding { give_up, .. } if now >= *give_up => {

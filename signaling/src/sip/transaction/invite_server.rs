@@ -33,6 +33,7 @@ enum State {
     Terminated,
 }
 
+/// State machine of an INVITE that we receive.
 #[derive(Debug)]
 pub struct InviteServer {
     state: State,
@@ -73,6 +74,7 @@ impl InviteServer {
         true
     }
 
+    /// Records the ACK: stops the retransmission of the final response. Ignored before a final response.
     pub fn handle_ack(&mut self, now: Instant) {
         match &mut self.state {
             State::Completed { .. } => {
@@ -88,6 +90,7 @@ impl InviteServer {
         }
     }
 
+    /// Returns whether no final response was sent yet.
     pub fn is_proceeding(&self) -> bool {
         matches!(self.state, State::Proceeding { .. })
     }
@@ -97,10 +100,12 @@ impl InviteServer {
         matches!(self.state, State::Accepted { .. })
     }
 
+    /// Returns whether the transaction is over and can be removed.
     pub fn is_terminated(&self) -> bool {
         matches!(self.state, State::Terminated)
     }
 
+    /// Returns the next timer and when it fires; `None` after the end.
     pub fn next_timeout(&self) -> Option<(Instant, Timer)> {
         match &self.state {
             State::Completed { retransmit: Some(g), give_up, .. } if g.at < *give_up => Some((g.at, Timer::G)),

@@ -30,5 +30,6 @@ pub enum ResponseAction {
     Deliver,
     /// A retransmission of the final response: the ACK goes out again.
     ResendAck,
+    /// A retransmission or a response out of place: nothing to do.
     Absorb,
 }

@@ -18,6 +18,7 @@ enum State {
     Terminated,
 }
 
+/// State machine of a request that we send, other than INVITE and ACK.
 #[derive(Debug)]
 pub struct NonInviteClient {
     state: State,
@@ -31,6 +32,7 @@ impl NonInviteClient {
         Self { state: State::Waiting { request, retransmit, give_up: now + timeout }, reliable }
     }
 
+    /// Takes a response: everything up to the first final one is delivered, the rest absorbed.
     pub fn handle_response(&mut self, now: Instant, status: u16) -> ResponseAction {
         match (&self.state, status) {
             (State::Waiting { .. }, 100..200) => ResponseAction::Deliver,
@@ -43,14 +45,17 @@ impl NonInviteClient {
         }
     }
 
+    /// Returns whether the transaction is over and can be removed.
     pub fn is_terminated(&self) -> bool {
         matches!(self.state, State::Terminated)
     }
 
+    /// Ends the transaction at once, without lingering for retransmissions.
     pub fn terminate(&mut self) {
         self.state = State::Terminated;
     }
 
+    /// Returns the next timer and when it fires; `None` after the end.
     pub fn next_timeout(&self) -> Option<(Instant, Timer)> {
         match &self.state {
             State::Waiting { retransmit: Some(e), give_up, .. } if e.at < *give_up => Some((e.at, Timer::E)),
@@ -60,6 +65,8 @@ impl NonInviteClient {
         }
     }
 
+    /// Runs the timers that are due. `send` holds the request to retransmit; `timed_out` means that no final response
+    /// came.
     pub fn handle_timeout(&mut self, now: Instant) -> TimeoutResult {
         match &mut self.state {
             State::Waiting { give_up, .. } if now >= *give_up => {

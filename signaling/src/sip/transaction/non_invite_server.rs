@@ -17,6 +17,7 @@ enum State {
     Terminated,
 }
 
+/// State machine of a request that we receive, other than INVITE and ACK.
 #[derive(Debug)]
 pub struct NonInviteServer {
     state: State,
@@ -47,14 +48,17 @@ impl NonInviteServer {
         true
     }
 
+    /// Returns whether no final response was sent yet.
     pub fn is_open(&self) -> bool {
         matches!(self.state, State::Open { .. })
     }
 
+    /// Returns whether the transaction is over and can be removed.
     pub fn is_terminated(&self) -> bool {
         matches!(self.state, State::Terminated)
     }
 
+    /// Returns the next timer and when it fires; `None` after the end.
     pub fn next_timeout(&self) -> Option<(Instant, Timer)> {
         match &self.state {
             State::Open { give_up } => Some((*give_up, Timer::OwnerTimeout)),

@@ -53,16 +53,19 @@ pub enum Timer {
 /// A retransmission that doubles up to a bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetransmitTimer {
+    /// When the message is sent again.
     pub at: std::time::Instant,
     interval: Duration,
     max: Duration,
 }
 
 impl RetransmitTimer {
+    /// Schedules the first retransmission 500 ms (T1) from now; `max` bounds the interval.
     pub fn start(now: std::time::Instant, max: Duration) -> Self {
         Self { at: now + T1, interval: T1, max }
     }
 
+    /// Doubles the interval up to its bound and schedules the next retransmission.
     pub fn advance(&mut self, now: std::time::Instant) {
         self.interval = self.interval.saturating_mul(2).min(self.max);
         self.at = now + self.interval;

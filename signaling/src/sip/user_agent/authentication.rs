@@ -16,7 +16,10 @@ use std::time::Instant;
 /// Credentials, and the hosts that they were given for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostCredentials {
+    /// User name and password for these hosts.
     pub credentials: DigestCredentials,
+    /// Hosts whose challenges are answered, compared by host and port. Next hops and the Request-URI must be among
+    /// them.
     pub hosts: Vec<NextHop>,
 }
 

@@ -21,12 +21,16 @@ const UNREACHABLE_FOR: Duration = Duration::from_secs(60);
 /// A next hop by name or address. Without a port its name is looked up by SRV, without a transport by NAPTR.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NextHop {
+    /// Host name or IP address; IPv6 without brackets where it comes from a URI.
     pub host: String,
+    /// Port; `None` for SRV lookup of a name, or the default port of the transport.
     pub port: Option<u16>,
+    /// Transport; `None` for NAPTR lookup of a name, or the transport of the request.
     pub transport: Option<Transport>,
 }
 
 impl NextHop {
+    /// Reads the next hop from a URI: `maddr` or host, port, and transport (`transport` parameter, TLS for `sips:`).
     pub fn of(uri: &Uri) -> Self {
         let transport = match uri.param("transport").and_then(Transport::parse) {
             Some(transport) => Some(transport),
@@ -45,9 +49,12 @@ impl NextHop {
     }
 }
 
+/// Transport and IP address of a next hop after its lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TransportAddress {
+    /// Transport to send with.
     pub transport: Transport,
+    /// IP address and port to send to.
     pub addr: SocketAddr,
 }
 
@@ -58,7 +65,9 @@ pub(super) type TrunkAddress = (Option<TrunkKey>, TransportAddress);
 /// A hop to be looked up: all its addresses, the preferred first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsQuery {
+    /// Number of the lookup; its result names it.
     pub id: u64,
+    /// Next hop to look up, by name.
     pub next_hop: NextHop,
     /// When neither hop nor DNS name one.
     pub transport: Transport,

@@ -18,9 +18,11 @@ pub type TrunkKey = Arc<str>;
 /// The inbound side of a trunk.
 #[derive(Clone, Debug)]
 pub struct InboundTrunk {
+    /// Key of the trunk, unique in the list.
     pub id: TrunkKey,
     /// Networks calls may come from, IPv4 as IPv4 (never as `::ffff:…`).
     pub allow: Vec<IpNet>,
+    /// Digest account for callers from other networks; `None` if the trunk admits by network or registration only.
     pub credentials: Option<DigestCredentials>,
     /// Whoever calls over it may hand the call on (REFER).
     pub accept_refer: bool,
@@ -171,10 +173,12 @@ impl TrunkCandidates {
         contact.chain(digest).chain(registrar).chain(address)
     }
 
+    /// Returns whether the trunk is among the candidates, by any evidence.
     pub fn contains(&self, id: &str) -> bool {
         self.iter().any(|(candidate, _)| &**candidate == id)
     }
 
+    /// Returns whether no trunk matches the caller.
     pub fn is_empty(&self) -> bool {
         self.iter().next().is_none()
     }

@@ -5,6 +5,7 @@ use crate::sip::end_cause::EndCause;
 use std::time::Instant;
 
 impl UserAgent {
+    /// Returns whether a session with this id exists; an ended call keeps one until its last transaction is over.
     pub fn has_call(&self, call: CallId) -> bool {
         self.sessions.contains_key(&call)
     }

@@ -61,20 +61,27 @@ const LINGER: Duration = Duration::from_secs(100);
 /// Extensions it knows (RFC 3262, RFC 4028, RFC 3891), as its `Supported` header.
 pub const SUPPORTED: &str = "100rel, timer, replaces";
 
+/// Identifies a call in this process. Counts up from 1 and is never reused; not the Call-ID header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(pub u64);
 
+/// SIP transport (RFC 3261 section 18, RFC 7118).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
+    /// UDP, port 5060 by default. Requests above 1,300 bytes go over TCP.
     Udp,
+    /// TCP, port 5060 by default.
     Tcp,
+    /// TLS over TCP, port 5061 by default.
     Tls,
     /// WebSocket (RFC 7118); inbound connections only.
     Ws,
+    /// WebSocket over TLS (RFC 7118); inbound connections only.
     Wss,
 }
 
 impl Transport {
+    /// Every transport, for parsing its name.
     pub const ALL: [Self; 5] = [Self::Udp, Self::Tcp, Self::Tls, Self::Ws, Self::Wss];
 
     /// As in a Via header.
@@ -93,10 +100,12 @@ impl Transport {
         Self::ALL.into_iter().find(|transport| transport.name().eq_ignore_ascii_case(text))
     }
 
+    /// Returns whether the transport delivers by itself, so that transactions need no retransmission.
     pub fn is_reliable(self) -> bool {
         self != Self::Udp
     }
 
+    /// Returns the default port: 5060 for UDP and TCP, 5061 for TLS, 80 for WS, 443 for WSS.
     pub fn default_port(self) -> u16 {
         match self {
             Self::Udp | Self::Tcp => 5_060,
@@ -120,14 +129,25 @@ impl Transport {
 /// Where a message goes: an address, or (the ACK of a 2xx) a name the driver resolves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TransmitTarget {
+    /// IP address and port to send to.
     Addr(SocketAddr),
-    Name { host: String, port: Option<u16> },
+    /// Host name that needs a next-hop lookup (RFC 3263).
+    Name {
+        /// Host name or IP address.
+        host: String,
+        /// Port; `None` for SRV lookup, or the default port of the transport.
+        port: Option<u16>,
+    },
 }
 
+/// A message to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transmit {
+    /// Transport to send with.
     pub transport: Transport,
+    /// Address or name of the receiver.
     pub target: TransmitTarget,
+    /// The whole message as on the wire.
     pub bytes: MessageBytes,
     /// Client transaction to be told through [`UserAgent::handle_unreachable`] when this cannot be sent.
     pub transaction: Option<Arc<str>>,
@@ -136,18 +156,22 @@ pub struct Transmit {
     pub server_name: Option<Arc<str>>,
 }
 
+/// Settings of the user agent.
 #[derive(Clone, Debug)]
 pub struct UserAgentConfig {
     /// Address in Via, Contact and SDP: the one the peers can reach.
     pub advertised: IpAddr,
     /// The same for peers of the other family, where there is one.
     pub advertised_other: Option<IpAddr>,
+    /// UDP port in Via and Contact; the driver sets it to the bound port.
     pub udp_port: u16,
+    /// TCP port in Via and Contact; the driver sets it to the bound port.
     pub tcp_port: u16,
     /// Port of TLS, where it is listened for.
     pub tls_port: Option<u16>,
     /// Port of WebSockets, in the clear or over TLS.
     pub ws_port: Option<u16>,
+    /// Value of User-Agent in our requests and of Server in our responses.
     pub user_agent: String,
     /// Realm of our own challenges.
     pub realm: String,
@@ -166,8 +190,11 @@ pub struct UserAgentConfig {
 /// An outbound call.
 #[derive(Clone, Debug)]
 pub struct InviteRequest {
+    /// Request-URI: the number or address to call.
     pub request_uri: Uri,
+    /// Caller for the From header, without a tag; the user agent adds it.
     pub from: NameAddr,
+    /// Called party for the To header, without a tag.
     pub to: NameAddr,
     /// Where it goes, in the order to be tried; empty for the host of the Request-URI.
     pub hops: Vec<NextHop>,
@@ -188,28 +215,40 @@ pub struct InviteRequest {
 /// An admitted INVITE. Its owner assigns the trunk with [`UserAgent::assign_trunk`] or [`UserAgent::reject_unknown_number`].
 #[derive(Clone, Debug)]
 pub struct IncomingInvite {
+    /// Id of the new call, for all commands and events about it.
     pub call: CallId,
     /// The trunks it may have come over.
     pub candidates: TrunkCandidates,
+    /// Request-URI of the INVITE: the number or address that was called.
     pub request_uri: Uri,
+    /// From header: the caller as it names itself, not verified.
     pub from: NameAddr,
+    /// To header: the called party as the caller wrote it; may differ from the Request-URI.
     pub to: NameAddr,
+    /// Value of the Call-ID header, for matching with the carrier's records.
     pub sip_call_id: String,
     /// `None`: the offer is wanted from us (RFC 3261 section 13.2.1).
     pub sdp: Option<Vec<u8>>,
+    /// Address and port the INVITE came from; a proxy's if there is one.
     pub source: SocketAddr,
+    /// Transport the INVITE came over.
     pub transport: Transport,
     /// Other headers: identities, diversions, `X-…`.
     pub headers: Headers,
 }
 
+/// Something that happened to a call or a registration, for its owner.
 #[derive(Clone, Debug)]
 pub enum SipEvent {
+    /// An inbound call was admitted; its owner must answer or reject it within 300 s.
     Incoming(Box<IncomingInvite>),
     /// Provisional response to our INVITE, with early media if it carries SDP.
     ProvisionalResponse {
+        /// The outgoing call.
         call: CallId,
+        /// Status of the response, 101 to 199; 100 is not reported.
         status: u16,
+        /// Body of the response: an early answer to our offer; `None` without a body.
         sdp: Option<Vec<u8>>,
         /// Where the INVITE went.
         peer: SocketAddr,
@@ -217,63 +256,92 @@ pub enum SipEvent {
     /// Our INVITE was accepted; the ACK is already queued, unless the INVITE had no offer: then this is the
     /// peer's, and [`UserAgent::acknowledge`] takes the answer.
     Answered {
+        /// The outgoing call.
         call: CallId,
+        /// Body of the 200: the peer's answer, or its offer if our INVITE had none; `None` without a body.
         sdp: Option<Vec<u8>>,
+        /// Value of the Call-ID header, for matching with the carrier's records.
         sip_call_id: String,
         /// Where the INVITE went.
         peer: SocketAddr,
     },
     /// Our 200 was acknowledged; carries the answer to an offer of ours.
     Acknowledged {
+        /// The call that we answered, or whose re-INVITE we answered.
         call: CallId,
+        /// Body of the ACK: the answer to our offer; `None` if the offer came from the peer.
         sdp: Option<Vec<u8>>,
     },
     /// re-INVITE or UPDATE: answer with [`UserAgent::answer_reoffer`]. `None`: the peer wants our offer.
     ReofferReceived {
+        /// The answered call, or one in early dialog (UPDATE).
         call: CallId,
+        /// The peer's new offer; `None` if it wants one from us.
         sdp: Option<Vec<u8>>,
     },
     /// Our re-INVITE was accepted, a refresh of the session too.
     ReofferAccepted {
+        /// The answered call.
         call: CallId,
+        /// The peer's answer; `None` after a refresh by UPDATE without a description.
         sdp: Option<Vec<u8>>,
     },
     /// Our re-INVITE was refused: everything is as it was (RFC 3261 section 14.1).
     ReofferRejected {
+        /// The answered call, which goes on.
         call: CallId,
+        /// Status of the rejection, 300 to 699.
         status: u16,
     },
     /// The peer requests a transfer (REFER); answer with [`UserAgent::answer_refer`].
     ReferReceived {
+        /// The answered call to transfer.
         call: CallId,
+        /// Where the peer wants to be transferred to.
         referred: Box<ReferRequest>,
     },
     /// Another call replaces this one (RFC 3891): answer it and hang up this one.
     ReplacesReceived {
+        /// The call to be replaced.
         call: CallId,
+        /// The new INVITE; it uses the trunk of the replaced call.
         by: Box<IncomingInvite>,
     },
+    /// The peer sent INFO with a body, answered 200 already; mostly DTMF.
     InfoReceived {
+        /// The call it belongs to.
         call: CallId,
+        /// Value of Content-Type, such as `application/dtmf-relay`; empty if it is missing.
         content_type: String,
+        /// Body bytes, never empty.
         body: Vec<u8>,
     },
     /// Progress of a transfer requested with [`UserAgent::send_refer`].
     ReferProgress {
+        /// The call that we transfer.
         call: CallId,
+        /// Progress of the transfer so far.
         referral: ReferStatus,
     },
     /// The answer to [`UserAgent::send_options`]; none when nobody answered.
     OptionsAnswered {
+        /// Id of the probe, which is over with this event.
         call: CallId,
+        /// Status of the response, any of which means that the peer is there; `None` without a response in 4 s.
         status: Option<u16>,
     },
+    /// The call is over. Comes exactly once per call, also for a call that was never answered.
     Ended {
+        /// The call that ended.
         call: CallId,
+        /// Why it ended.
         cause: EndCause,
     },
+    /// The state of a registration changed.
     Registration {
+        /// Key of the registration: the trunk it belongs to.
         id: Arc<str>,
+        /// New state of the registration.
         news: RegistrationEvent,
     },
 }
@@ -281,19 +349,28 @@ pub enum SipEvent {
 /// A command that does not fit the state of its call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SipCommandError {
+    /// There is no call with this id, or it is over.
     UnknownCall,
+    /// The call's state does not allow the command, or an argument cannot be sent.
     WrongState,
+    /// The call limit, the probe limit (512) or the command queue is full; try again later.
     Overloaded,
 }
 
 /// Counters for the metrics page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SipCounters {
+    /// Messages that passed the rate limiter, since the start.
     pub received: u64,
+    /// Messages that are no SIP or cannot be answered, and responses without a transaction.
     pub unparseable: u64,
+    /// Requests answered without a transaction and with an error, challenges (401) included.
     pub refused: u64,
+    /// Requests and responses that we sent again.
     pub retransmitted: u64,
+    /// INVITEs that match no trunk and cannot authenticate, answered 403.
     pub forbidden: u64,
+    /// Requests answered 503: call limit, slow owners, or too many transactions.
     pub overload: u64,
     /// Dropped by the rate limit, unread.
     pub rate_limited: u64,
@@ -434,6 +511,7 @@ enum SipSessionState {
     OptionsPending(Option<Arc<str>>),
 }
 
+/// The SIP user agent: all sessions, transactions, registrations and timers. It has no sockets and no clock.
 pub struct UserAgent {
     config: UserAgentConfig,
     started: Instant,
@@ -531,6 +609,7 @@ impl UserAgent {
         self.trunks = trunks;
     }
 
+    /// Returns the counters since the start.
     pub fn counters(&self) -> SipCounters {
         self.counters
     }
@@ -545,6 +624,7 @@ impl UserAgent {
         (self.sessions.len(), self.servers.len(), self.clients.len())
     }
 
+    /// Takes the next message to send, in order; `None` when all are taken.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.transmits.pop_front()
     }
@@ -562,6 +642,7 @@ impl UserAgent {
         u64::from_str_radix(&digest, 16).ok()
     }
 
+    /// Takes the next event, in order; `None` when all are taken.
     pub fn poll_event(&mut self) -> Option<SipEvent> {
         self.events.pop_front()
     }

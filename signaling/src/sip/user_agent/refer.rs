@@ -14,9 +14,17 @@ pub enum ReferStatus {
     /// The peer will try (202).
     Accepted,
     /// The peer rejected the transfer: status of the response, 408 without one.
-    Rejected { status: u16 },
+    Rejected {
+        /// Status of the response, 300 to 699; 408 without a response.
+        status: u16,
+    },
     /// Status of the new call as notified: 180 ringing, 200 answered, 486 busy.
-    Notified { status: u16, last: bool },
+    Notified {
+        /// Status of that call: 180 ringing, 200 answered, 486 busy.
+        status: u16,
+        /// No further report follows.
+        last: bool,
+    },
 }
 
 /// A transfer the peer asks for.

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 /// Configuration of one registration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistrationConfig {
+    /// Key of the registration, unique in the list: the trunk it belongs to.
     pub id: Arc<str>,
     /// Address of record: `sip:account@provider`.
     pub aor: Uri,
@@ -24,10 +25,13 @@ pub struct RegistrationConfig {
     pub registrar: Uri,
     /// Outbound proxies, if not the registrar's domain.
     pub hops: Vec<NextHop>,
+    /// Transport to the registrar if the next hop names none; also that of the Contact.
     pub transport: Transport,
     /// User part of the Contact. It identifies the trunk of incoming calls, so it must not be guessable.
     pub contact_user: String,
+    /// Account for the registrar's challenges; `None` makes a challenge a failure.
     pub credentials: Option<DigestCredentials>,
+    /// Lifetime to ask for, in seconds; the registrar may grant another one.
     pub expires_s: u32,
 }
 
@@ -38,17 +42,24 @@ impl RegistrationConfig {
     }
 }
 
+/// What became of a registration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RegistrationEvent {
+    /// The registrar granted or refreshed it.
     Registered {
+        /// Lifetime that was granted, in seconds, at least 1.
         expires_s: u32,
     },
     /// `status` of the refusal, none without an answer.
     Failed {
+        /// Status of the rejection; `None` if no response came.
         status: Option<u16>,
+        /// What went wrong, for people: status and reason phrase, or the transport error.
         why: String,
+        /// Time until the next attempt: Retry-After, else 15 s to 30 min, doubling with each failure.
         retry_in: Duration,
     },
+    /// The registration left the configuration or changed; it is unregistered if the registrar had answered.
     Removed,
 }
 
