@@ -89,8 +89,8 @@ bench: deps-demo
 	cargo build --release --quiet
 	./target/release/trunkline bench $(BENCH_FLAGS)
 	@command -v chromium >/dev/null && .ci/measure-browser || echo "no Chromium: the browser is not measured"
-	cargo test --quiet -p trunkline-media --test human_conversation -- --nocapture --test-threads 1
-	cargo test --quiet -p trunkline --test answerers -- --nocapture
+	cargo test --quiet -p trunkline-media --test recorded_conversation -- --nocapture --test-threads 1
+	cargo test --quiet -p trunkline --test amd -- --nocapture
 
 # Single paths.
 criterion: deps-build
