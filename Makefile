@@ -2,7 +2,7 @@
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: demo test unit lint format doc deny bench criterion fmt deps deps-build deps-demo
+.PHONY: check demo test unit lint format doc deny bench criterion fmt deps deps-build deps-demo
 
 # What a build needs beside Rust: libopus is compiled with cmake, the console with npm. Nothing is installed when it is
 # there.
@@ -62,6 +62,23 @@ test: deps
 	else \
 		cargo test --workspace --features otlp && .ci/with-postgres cargo test --features otlp --test server -- $(ON_POSTGRES); \
 	fi
+
+# What to run before each commit: format, types, lints and the tests in virtual time. It installs nothing, needs no root
+# and no network; warm it takes less than two minutes.
+VIRTUAL_TIME := --lib $(addprefix --test ,architecture amd allocations corpus \
+	call_capacity dialogs digest_client failover final_responses lossy_network malformed_messages rate_limits torture trunk_isolation \
+	leg_lossy_network malformed_packets recorded_conversation vad_recorded_speech webrtc_peers)
+# Unit tests that bind sockets on loopback.
+REAL_SOCKETS := (package(trunkline-media) + package(trunkline-signaling)) & test(/^io::/) \
+	+ package(trunkline) & test(/^(egress::http|webhooks::sender|providers::registry|providers::transport|api::passwords)::/)
+check:
+	cargo fmt --all --check
+	@if [ -d console/node_modules ]; then cd console && npm run --silent check; \
+	else echo "The console's types are not checked: run npm ci in console/ first."; fi
+	cargo clippy --quiet --workspace --all-targets --features otlp -- -D warnings
+	@if command -v cargo-nextest >/dev/null; then \
+		cargo nextest run --workspace --features otlp $(VIRTUAL_TIME) --status-level fail -E 'all() - ($(REAL_SOCKETS))'; \
+	else cargo test --quiet --workspace --features otlp $(VIRTUAL_TIME); fi
 
 unit: deps-build
 	cargo test --workspace --lib

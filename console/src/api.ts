@@ -1,8 +1,14 @@
 // The REST API as the console uses it: requests are authenticated by the session cookie.
 
+/** A field that is wrong, and why. */
+export interface FieldFault {
+  field: string;
+  message: string;
+}
+
 export interface ApiErrorBody {
   error: string;
-  details?: { code?: string; field?: string; organizations?: OrganizationChoice[] };
+  details?: { code?: string; field?: string; faults?: FieldFault[]; organizations?: OrganizationChoice[] };
 }
 
 /** One of the organizations that an address and its password open. */
@@ -20,6 +26,7 @@ export class ApiError extends Error {
     message: string,
     readonly field?: string,
     readonly organizations: OrganizationChoice[] = [],
+    readonly faults: FieldFault[] = [],
   ) {
     super(message);
   }
@@ -48,7 +55,7 @@ export async function request<T>(method: string, path: string, body?: unknown): 
   if (!response.ok) {
     const { error, details } = answer as ApiErrorBody;
     if (response.status === 401 && !path.startsWith("/auth/")) onLoggedOut();
-    throw new ApiError(response.status, details?.code ?? "refused", error ?? response.statusText, details?.field, details?.organizations);
+    throw new ApiError(response.status, details?.code ?? "refused", error ?? response.statusText, details?.field, details?.organizations, details?.faults);
   }
   return answer as T;
 }

@@ -1,5 +1,6 @@
 // Shared UI components.
 
+import { ApiError } from "./api";
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { locale, t } from "./i18n";
@@ -59,9 +60,24 @@ export function Badge({ value, tone, children }: Children & { value: string; ton
   return <span class={`badge ${tone ?? TONES[value] ?? ""}`}>{children ?? t(value.replaceAll("_", " "))}</span>;
 }
 
+/** What an error says in the user's language: by its code where there is a translation, else in the server's words. */
+function errorText(error: Error): string {
+  if (!(error instanceof ApiError)) return t(error.message);
+  const key = `error: ${error.code}`;
+  const byCode = t(key);
+  if (byCode === key) return t(error.message);
+  return error.faults.length === 1 && error.field ? `${byCode} ${error.field}: ${t(error.faults[0]?.message ?? "")}` : byCode;
+}
+
 export function ErrorMessage({ error }: { error: Error | null }) {
   if (!error) return null;
-  return <p class="problem" role="alert">{t(error.message)}</p>;
+  const faults = error instanceof ApiError ? error.faults : [];
+  return (
+    <div class="problem" role="alert">
+      <p>{errorText(error)}</p>
+      {faults.length > 1 && <ul>{faults.map((fault) => <li key={fault.field}><code>{fault.field}</code> {t(fault.message)}</li>)}</ul>}
+    </div>
+  );
 }
 
 /** Empty state with a hint. */

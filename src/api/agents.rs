@@ -167,7 +167,7 @@ async fn fields(api: &ApiState, scope: OrgScope, object: Map<String, Value>) -> 
 
 fn fields_but_schemas(api: &ApiState, object: Map<String, Value>) -> Result<AgentFields, ApiError> {
     let fields: AgentFields = typed(object)?;
-    fields.validate()?;
+    ApiError::unless_empty(fields.faults())?;
     api.context.check_addresses(&fields)?;
     Ok(fields)
 }

@@ -24,6 +24,11 @@ impl ApiError {
         Self::fields(vec![FieldError::new(field, message)])
     }
 
+    /// An error if there are faults.
+    pub fn unless_empty(faults: Vec<FieldError>) -> Result<(), Self> {
+        if faults.is_empty() { Ok(()) } else { Err(Self::fields(faults)) }
+    }
+
     /// Fields of the body or the query that are wrong: the first is named in `details.field`, all are in
     /// `details.faults`.
     pub fn fields(faults: Vec<FieldError>) -> Self {

@@ -124,7 +124,7 @@ async fn check(
         None => return Err(ApiError::field("agent_id", "is required")),
     };
     let fields: TaskFields = typed(object)?;
-    fields.validate()?;
+    ApiError::unless_empty(fields.faults())?;
     if let Some(url) = &fields.webhook_url {
         check_webhook_url(api, "webhook_url", url)?;
     }

@@ -146,7 +146,7 @@ pub(super) struct TrunkPage {
 }
 
 fn check(api: &ApiState, fields: &TrunkFields) -> Result<(), ApiError> {
-    fields.validate()?;
+    ApiError::unless_empty(fields.faults())?;
     for (field, host, port) in fields.hosts() {
         api.context.sip_guard.check_host(&host, port).map_err(|why| ApiError::field(&field, why.to_string()))?;
     }

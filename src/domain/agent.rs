@@ -244,10 +244,11 @@ impl AgentFields {
         }
     }
 
-    /// Whether the values can be used. Schemas are not compiled here, see [`Self::check_schemas`].
-    pub fn validate(&self) -> Result<(), FieldError> {
-        check_name(&self.name)?;
-        check_webhook_secret(self.webhook_secret.as_deref())?;
+    /// The fields that cannot be used. Schemas are not compiled here, see [`Self::check_schemas`].
+    pub fn faults(&self) -> Vec<FieldError> {
+        let mut faults = Vec::new();
+        faults.extend(check_name(&self.name).err());
+        faults.extend(check_webhook_secret(self.webhook_secret.as_deref()).err());
         for (field, text) in [
             ("system_prompt", &self.system_prompt),
             ("first_message", &self.first_message),
@@ -255,29 +256,28 @@ impl AgentFields {
             ("voicemail_message", &self.voicemail_message),
         ] {
             if text.as_ref().is_some_and(|text| text.len() > TEXT_BYTES_MAX) {
-                return Err(FieldError::new(field, format!("must not be longer than {TEXT_BYTES_MAX} bytes")));
+                faults.push(FieldError::new(field, format!("must have at most {TEXT_BYTES_MAX} bytes")));
             }
         }
         if self.max_duration_seconds.is_some_and(|s| !(10..=MAX_DURATION_SECONDS).contains(&s)) {
-            return Err(FieldError::new(
+            faults.push(FieldError::new(
                 "max_duration_seconds",
                 format!("must be between 10 and {MAX_DURATION_SECONDS}"),
             ));
         }
         if self.notification_email.as_deref().is_some_and(|email| !is_email(email)) {
-            return Err(FieldError::new("notification_email", "is not an e-mail address"));
+            faults.push(FieldError::new("notification_email", "is not an e-mail address"));
         }
         if let Some(url) = &self.webhook_url
             && !url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
         {
-            return Err(FieldError::new("webhook_url", "is not an http or https URL"));
+            faults.push(FieldError::new("webhook_url", "is not an http or https URL"));
         }
         if let Some(bad) = self.webhook_events.iter().flatten().find(|event| !WEBHOOK_EVENTS.contains(&event.as_str()))
         {
             let message = format!("{bad} is not an event; allowed are {}", WEBHOOK_EVENTS.join(", "));
-            return Err(FieldError::new("webhook_events", message));
+            faults.push(FieldError::new("webhook_events", message));
         }
-        let mut all = Ok(());
         for result in [
             self.dtmf_rules.as_ref().map(DtmfRules::validate),
             self.transfer_config.as_ref().map(TransferConfig::validate),
@@ -292,9 +292,15 @@ impl AgentFields {
             self.analysis_plan.as_ref().map(AnalysisPlan::validate),
             self.fallbacks.as_ref().map(Fallbacks::validate),
         ] {
-            all = all.and(result.unwrap_or(Ok(())));
+            faults.extend(result.and_then(Result::err));
         }
-        all.and(self.rules_fit_tools())
+        faults.extend(self.rules_fit_tools().err());
+        faults
+    }
+
+    /// Checks every field; the error is the first of [`Self::faults`].
+    pub fn validate(&self) -> Result<(), FieldError> {
+        self.faults().into_iter().next().map_or(Ok(()), Err)
     }
 
     /// A key that calls a tool needs one.

@@ -62,7 +62,10 @@ impl Fallbacks {
         let at = |list: &str, index: usize| format!("fallbacks.{list}[{index}]");
         for (list, count) in [("stt", self.stt.len()), ("llm", self.llm.len()), ("tts", self.tts.len())] {
             if count > FALLBACKS_MAX {
-                return Err(FieldError::new(format!("fallbacks.{list}"), format!("at most {FALLBACKS_MAX}")));
+                return Err(FieldError::new(
+                    format!("fallbacks.{list}"),
+                    format!("must have at most {FALLBACKS_MAX} entries"),
+                ));
             }
         }
         if self.hedge_after_ms.is_some_and(|ms| ms > 30_000) {
@@ -88,7 +91,7 @@ impl Fallbacks {
 impl LlmFallback {
     fn validate(&self) -> Result<(), FieldError> {
         if self.provider.is_realtime() {
-            return Err(FieldError::new("llm.provider", "a realtime model cannot stand in for a model"));
+            return Err(FieldError::new("llm.provider", "must not be a realtime model"));
         }
         self.as_config().validate()
     }

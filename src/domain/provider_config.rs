@@ -155,7 +155,10 @@ impl Tool {
                     return Err(FieldError::new(field("authorization"), "must be the value of a header"));
                 }
                 if !self.function.is_none() || self.url.is_some() {
-                    return Err(FieldError::new(field("function"), "a server describes its functions itself"));
+                    return Err(FieldError::new(
+                        field("function"),
+                        "must not be set: a server describes its functions itself",
+                    ));
                 }
                 Ok(())
             }
@@ -168,11 +171,11 @@ impl Tool {
         let ok =
             (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
         if !ok {
-            let message = "a function tool has a name of 1 to 64 letters, digits, _ and -";
+            let message = "must have 1 to 64 letters, digits, _ or -";
             return Err(FieldError::new(field("function.name"), message));
         }
         if self.server_url.is_some() || self.authorization.is_some() || self.allowed_tools.is_some() {
-            return Err(FieldError::new(field("server_url"), "belongs to tools of type mcp"));
+            return Err(FieldError::new(field("server_url"), "is only for tools of type mcp"));
         }
         if let Some(schema) = &self.function.parameters
             && (schema.get("type").is_some_and(|kind| kind != "object") || !schema.is_object())
@@ -281,7 +284,7 @@ impl SttConfig {
         filled("stt_config.model", &self.model)?;
         filled("stt_config.language", &self.language)?;
         if self.keyterms.len() > 100 {
-            return Err(FieldError::new("stt_config.keyterms", "at most 100"));
+            return Err(FieldError::new("stt_config.keyterms", "must have at most 100 entries"));
         }
         address("stt_config.base_url", self.base_url.as_deref())
     }
@@ -294,7 +297,7 @@ impl LlmConfig {
         unit("llm_config.temperature", self.temperature, 0.0, 2.0)?;
         address("llm_config.base_url", self.base_url.as_deref())?;
         if self.voice.is_some() && !self.provider.is_realtime() {
-            return Err(FieldError::new("llm_config.voice", "only a realtime model has a voice of its own"));
+            return Err(FieldError::new("llm_config.voice", "is only for realtime models"));
         }
         for (index, message) in self.messages.iter().enumerate() {
             if !matches!(message.role.as_str(), "system" | "user" | "assistant") {
@@ -303,14 +306,14 @@ impl LlmConfig {
             }
         }
         if self.tools.len() > TOOLS_MAX {
-            return Err(FieldError::new("llm_config.tools", format!("must not be more than {TOOLS_MAX}")));
+            return Err(FieldError::new("llm_config.tools", format!("must have at most {TOOLS_MAX} entries")));
         }
         for (index, tool) in self.tools.iter().enumerate() {
             let field = |name: &str| format!("llm_config.tools[{index}].{name}");
             tool.validate(&field)?;
             let twice = |earlier: &Tool| earlier.is_function() && earlier.function.name == tool.function.name;
             if tool.is_function() && self.tools[..index].iter().any(twice) {
-                return Err(FieldError::new(field("function.name"), "is there twice"));
+                return Err(FieldError::new(field("function.name"), "must not be used twice"));
             }
         }
         Ok(())

@@ -134,34 +134,35 @@ impl TaskFields {
         Some(next_allowed(&self.calling_windows, UnixMs::parse(self.scheduled_at.as_deref()?)?))
     }
 
-    /// Checks numbers, times, headers, webhook, priority, retry policy and windows; the error names the first wrong
-    /// field.
-    pub fn validate(&self) -> Result<(), FieldError> {
+    /// Checks numbers, times, headers, webhook, priority, retry policy and windows; empty if all can be used.
+    pub fn faults(&self) -> Vec<FieldError> {
+        let mut faults = Vec::new();
         if Destination::parse(&self.to_number).is_none() {
-            return Err(FieldError::new("to_number", "must be an E.164 number such as +31201234567, or a SIP URI"));
+            faults.push(FieldError::new("to_number", "must be an E.164 number such as +31201234567, or a SIP URI"));
         }
         if self.from_number.as_deref().is_some_and(|n| super::phone_number::PhoneNumber::parse(n).is_none()) {
-            return Err(FieldError::new("from_number", "must be an E.164 number such as +31201234567"));
+            faults.push(FieldError::new("from_number", "must be an E.164 number such as +31201234567"));
         }
         if self.scheduled_at.as_deref().is_some_and(|at| UnixMs::parse(at).is_none()) {
-            return Err(FieldError::new("scheduled_at", "must be an RFC 3339 time such as 2026-03-27T12:00:00Z"));
+            faults.push(FieldError::new("scheduled_at", "must be an RFC 3339 time such as 2026-03-27T12:00:00Z"));
         }
-        super::sip_headers::check("sip_headers", self.sip_headers.iter(), true)?;
+        faults.extend(super::sip_headers::check("sip_headers", self.sip_headers.iter(), true).err());
         if let Some(url) = &self.webhook_url
             && !url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "https" | "http"))
         {
-            return Err(FieldError::new("webhook_url", "must be an HTTPS URL"));
+            faults.push(FieldError::new("webhook_url", "must be an HTTPS URL"));
         }
         if let Some(bad) = self.webhook_events.iter().flatten().find(|e| !WEBHOOK_EVENTS.contains(&e.as_str())) {
             let message = format!("{bad} is not an event; allowed are {}", WEBHOOK_EVENTS.join(", "));
-            return Err(FieldError::new("webhook_events", message));
+            faults.push(FieldError::new("webhook_events", message));
         }
         if !(-PRIORITY_MAX..=PRIORITY_MAX).contains(&self.priority) {
-            return Err(FieldError::new("priority", format!("must be between -{PRIORITY_MAX} and {PRIORITY_MAX}")));
+            faults.push(FieldError::new("priority", format!("must be between -{PRIORITY_MAX} and {PRIORITY_MAX}")));
         }
         if let Some(policy) = &self.retry_policy {
-            policy.validate()?;
+            faults.extend(policy.validate().err());
         }
-        validate_windows(&self.calling_windows)
+        faults.extend(validate_windows(&self.calling_windows).err());
+        faults
     }
 }

@@ -302,44 +302,54 @@ fn is_prefix(text: &str) -> bool {
 }
 
 impl TrunkFields {
-    /// Checks every setting; the error names the first wrong field.
-    pub fn validate(&self) -> Result<(), FieldError> {
-        check_name(&self.name)?;
-        self.validate_texts()?;
-        self.validate_targets()?;
+    /// Checks every setting; empty if all can be used.
+    pub fn faults(&self) -> Vec<FieldError> {
+        let mut faults = Vec::new();
+        faults.extend(check_name(&self.name).err());
+        self.validate_texts(&mut faults);
+        self.validate_targets(&mut faults);
         if self.allowed_addresses.len() > ALLOWED_ADDRESSES_MAX {
-            return Err(FieldError::new("allowed_addresses", format!("at most {ALLOWED_ADDRESSES_MAX}")));
+            faults.push(FieldError::new(
+                "allowed_addresses",
+                format!("must have at most {ALLOWED_ADDRESSES_MAX} entries"),
+            ));
         }
         if let Some(bad) = self.allowed_addresses.iter().find(|text| allowed_networks::parse(text).is_none()) {
             let message = format!("{bad} is not an IP address or network such as 203.0.113.0/24");
-            return Err(FieldError::new("allowed_addresses", message));
+            faults.push(FieldError::new("allowed_addresses", message));
         }
         let unknown = self.codecs.iter().any(|codec| !CODECS.contains(&codec.as_str()));
         if self.codecs.is_empty() || unknown || self.codecs.len() > CODECS.len() {
-            return Err(FieldError::new("codecs", "one or more of PCMU, PCMA, G722, OPUS"));
+            faults.push(FieldError::new("codecs", "must be one or more of PCMU, PCMA, G722, OPUS"));
         }
         if self.ptime_ms.is_some_and(|ms| !(10..=60).contains(&ms) || ms % 10 != 0) {
-            return Err(FieldError::new("ptime_ms", "must be 10, 20, 30, 40, 50 or 60"));
+            faults.push(FieldError::new("ptime_ms", "must be 10, 20, 30, 40, 50 or 60"));
         }
         if self.username.is_some() != self.password.is_some() {
-            return Err(FieldError::new("password", "username and password come together"));
+            faults.push(FieldError::new("password", "must be set together with username"));
         }
         if self.inbound_username.is_some() != self.inbound_password.is_some() {
-            return Err(FieldError::new("inbound_password", "inbound_username and inbound_password come together"));
+            faults.push(FieldError::new("inbound_password", "must be set together with inbound_username"));
         }
-        self.validate_numbers()?;
-        sip_headers::check("headers", self.headers.iter(), false)?;
-        self.limits().validate()
+        self.validate_numbers(&mut faults);
+        faults.extend(sip_headers::check("headers", self.headers.iter(), false).err());
+        faults.extend(self.limits().validate().err());
+        faults
     }
 
-    fn validate_texts(&self) -> Result<(), FieldError> {
+    /// Checks every field; the error is the first of [`Self::faults`].
+    pub fn validate(&self) -> Result<(), FieldError> {
+        self.faults().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    fn validate_texts(&self, faults: &mut Vec<FieldError>) {
         if self.from_user.as_deref().is_some_and(|user| !is_clean(user)) {
-            return Err(FieldError::new("from_user", "must be visible ASCII without <, >, @, ;, \\ or quotes"));
+            faults.push(FieldError::new("from_user", "must be visible ASCII without <, >, @, ;, \\ or quotes"));
         }
         let hosts = [("host", &self.host), ("from_domain", &self.from_domain), ("registrar", &self.registrar)];
         for (field, value) in hosts {
             if value.as_deref().is_some_and(|value| !is_host(value)) {
-                return Err(FieldError::new(field, "must be a host name or an address, without a port"));
+                faults.push(FieldError::new(field, "must be a host name or an address, without a port"));
             }
         }
         // They become parts of header values, quoted or escaped; a line's end is nothing that could be.
@@ -351,10 +361,9 @@ impl TrunkFields {
         ];
         for (field, value) in secrets {
             if value.as_deref().is_some_and(|value| value.is_empty() || value.chars().any(char::is_control)) {
-                return Err(FieldError::new(field, "must not be empty or hold control characters"));
+                faults.push(FieldError::new(field, "must not be empty or hold control characters"));
             }
         }
-        Ok(())
     }
 
     /// The networks calls may come from: all that the operator's consent covers, and the first that it does not.
@@ -365,40 +374,39 @@ impl TrunkFields {
         )
     }
 
-    fn validate_targets(&self) -> Result<(), FieldError> {
+    fn validate_targets(&self, faults: &mut Vec<FieldError>) {
         if self.targets.len() > TARGETS_MAX {
-            return Err(FieldError::new("targets", format!("at most {TARGETS_MAX}")));
+            faults.push(FieldError::new("targets", format!("must have at most {TARGETS_MAX} entries")));
         }
         if let Some(bad) = self.targets.iter().find(|target| !is_host(&target.host)) {
-            let message = format!("{:?} is no host name or address", bad.host);
-            return Err(FieldError::new("targets", message));
+            let message = format!("{:?} is not a host name or address", bad.host);
+            faults.push(FieldError::new("targets", message));
         }
         if self.outbound_proxy.as_deref().is_some_and(|proxy| OutboundProxy::parse(proxy).is_none()) {
             let message = "must be host, host:port or host:port;transport=udp, tcp or tls";
-            return Err(FieldError::new("outbound_proxy", message));
+            faults.push(FieldError::new("outbound_proxy", message));
         }
         if self.register && (self.username.is_none() || self.host.is_none() && self.registrar.is_none()) {
-            return Err(FieldError::new("register", "needs username, password and host or registrar"));
+            faults.push(FieldError::new("register", "needs username, password and host or registrar"));
         }
         if self.register_expires_s.is_some_and(|s| !(60..=86_400).contains(&s)) {
-            return Err(FieldError::new("register_expires_s", "must be between 60 and 86400"));
+            faults.push(FieldError::new("register_expires_s", "must be between 60 and 86400"));
         }
         if self.options_interval_s.is_some_and(|s| !(10..=3_600).contains(&s)) {
-            return Err(FieldError::new("options_interval_s", "must be between 10 and 3600"));
+            faults.push(FieldError::new("options_interval_s", "must be between 10 and 3600"));
         }
-        Ok(())
     }
 
-    fn validate_numbers(&self) -> Result<(), FieldError> {
+    fn validate_numbers(&self, faults: &mut Vec<FieldError>) {
         if !["{e164}", "{number}", "{national}"].iter().any(|place| self.dial_string.contains(place)) {
-            return Err(FieldError::new("dial_string", "must contain {e164}, {number} or {national}"));
+            faults.push(FieldError::new("dial_string", "must contain {e164}, {number} or {national}"));
         }
         let clean = |b: u8| b.is_ascii_graphic() && !b"<>\"@\\".contains(&b);
         if self.dial_string.len() > 128 || !self.dial_string.bytes().all(clean) {
-            return Err(FieldError::new("dial_string", "must be visible ASCII without <, >, @, \\ or quotes"));
+            faults.push(FieldError::new("dial_string", "must be visible ASCII without <, >, @, \\ or quotes"));
         }
         if self.dial_string.contains("{national}") && self.country_code.is_none() {
-            return Err(FieldError::new("country_code", "{national} in dial_string needs it"));
+            faults.push(FieldError::new("country_code", "is required, because dial_string contains {national}"));
         }
         let codes = [
             ("country_code", &self.country_code, 3),
@@ -407,7 +415,7 @@ impl TrunkFields {
         ];
         for (field, value, max) in codes {
             if value.as_deref().is_some_and(|value| !is_digits(value, max)) {
-                return Err(FieldError::new(field, format!("must be 1 to {max} digits")));
+                faults.push(FieldError::new(field, format!("must be 1 to {max} digits")));
             }
         }
         let clean = |value: &str| {
@@ -415,20 +423,19 @@ impl TrunkFields {
         };
         for (field, value) in [("strip_prefix", &self.strip_prefix), ("diversion", &self.diversion)] {
             if value.as_deref().is_some_and(|value| !clean(value)) {
-                return Err(FieldError::new(field, "must have 1 to 32 letters, digits, +, # or *"));
+                faults.push(FieldError::new(field, "must have 1 to 32 letters, digits, +, # or *"));
             }
         }
         let lists =
             [("allowed_destinations", &self.allowed_destinations), ("denied_destinations", &self.denied_destinations)];
         for (field, list) in lists {
             if list.len() > DESTINATIONS_MAX {
-                return Err(FieldError::new(field, format!("at most {DESTINATIONS_MAX} prefixes")));
+                faults.push(FieldError::new(field, format!("must have at most {DESTINATIONS_MAX} prefixes")));
             }
             if let Some(bad) = list.iter().find(|prefix| !is_prefix(prefix)) {
-                return Err(FieldError::new(field, format!("{bad:?} is no prefix of an E.164 number, such as +31")));
+                faults.push(FieldError::new(field, format!("{bad:?} is not a prefix of an E.164 number, such as +31")));
             }
         }
-        Ok(())
     }
 
     /// Every host that requests of ours are sent to because this trunk names it, with its port and the field that does.

@@ -134,7 +134,7 @@ test("tasks: one by hand, many from a list with a column map", async () => {
   await shot(at, "import");
   await dialog().getByRole("button", { name: "Import 3" }).click();
   await dialog().getByText("2 of 3 imported").waitFor();
-  await dialog().getByText(/Line 4: to_number/).waitFor();
+  await dialog().getByText(/Line 4: `to_number`/).waitFor();
   await dialog().getByRole("button", { name: "Close" }).click();
   await at.getByRole("cell", { name: "+15550125", exact: true }).waitFor();
   await looked("tasks");
