@@ -10,7 +10,7 @@ fuzz_target!(|bytes: &[u8]| {
     while let Some((first, after)) = rest.split_first() {
         let (payload, next) = after.split_at(after.len().min(usize::from(*first)));
         if first % 7 == 0 {
-            opus.lost(160);
+            opus.note_lost(160);
         }
         let mut heard = 0;
         opus.decode(payload, &mut |samples| heard += samples.len());

@@ -3,14 +3,14 @@
 //! and audio is never processed faster than the sample budget permits.
 #![no_main]
 
-#[path = "../../media/tests/mutate/mod.rs"]
-mod mutate;
+#[path = "../../media/tests/packet_mutator/mod.rs"]
+mod packet_mutator;
 
 use libfuzzer_sys::fuzz_target;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use trunkline_media::codec::Codec;
-use trunkline_media::leg::{LegConfig, Leg, LegEvent, StreamConfig};
+use trunkline_media::leg::{Leg, LegConfig, LegEvent, StreamConfig};
 use trunkline_media::turn::barge_in;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -20,18 +20,18 @@ fuzz_target!(|bytes: &[u8]| {
     let (remote, stranger) = (at(4_000), SocketAddr::from(([127, 0, 0, 66], 4_000)));
     let stream = match kind % 3 {
         0 => StreamConfig::pcmu(remote),
-        1 => StreamConfig { codec: Codec::Opus, payload_type: 111, payload_type_in: 111, ..Stream::pcmu(remote) },
-        _ => StreamConfig { codec: Codec::G722, payload_type: 9, payload_type_in: 0, ..Stream::pcmu(remote) },
+        1 => StreamConfig { codec: Codec::Opus, payload_type: 111, payload_type_in: 111, ..StreamConfig::pcmu(remote) },
+        _ => StreamConfig { codec: Codec::G722, payload_type: 9, payload_type_in: 0, ..StreamConfig::pcmu(remote) },
     };
     let config = LegConfig {
         // Both counters wrap early.
         first_sequence: 65_530,
         first_timestamp: u32::MAX - 1_000,
-        barge_in: barge_in::LegConfig::default(),
-        ..Config::plain(start, stream)
+        barge_in: barge_in::BargeInConfig::default(),
+        ..LegConfig::basic(start, stream)
     };
     let mut leg = Leg::new(start, config);
-    let (bases, reports) = (mutate::rtp(), mutate::rtcp());
+    let (bases, reports) = (packet_mutator::rtp(), packet_mutator::rtcp());
     let (mut sent, mut frames) = (0, 0);
     // The first byte of each piece says what it is, the second how much time passes before it.
     let (mut rest, mut now) = (bytes, start);
@@ -51,11 +51,21 @@ fuzz_target!(|bytes: &[u8]| {
                 leg.handle_rtcp(now, remote, datagram);
                 rest = next;
             }
-            1 | 2 => leg.handle_rtp(now, remote, &mutate::variant(base, word % mutate::count(base.len()))),
-            3 => leg.handle_rtcp(now, remote, &mutate::variant(report, word % mutate::count(report.len()))),
+            1 | 2 => {
+                leg.handle_rtp(now, remote, &packet_mutator::variant(base, word % packet_mutator::count(base.len())))
+            }
+            3 => leg.handle_rtcp(
+                now,
+                remote,
+                &packet_mutator::variant(report, word % packet_mutator::count(report.len())),
+            ),
             4 => leg.handle_rtp(now, stranger, base),
             5 => leg.handle_rtp(now, at(4_001), base),
-            6 => leg.handle_authentic(now, remote, &mutate::variant(base, word % mutate::count(base.len()))),
+            6 => leg.handle_authentic(
+                now,
+                remote,
+                &packet_mutator::variant(base, word % packet_mutator::count(base.len())),
+            ),
             _ => leg.renegotiate(now, StreamConfig { ptime_ms: word as u16, telephone_event: Some(*wait), ..stream }),
         }
         while leg.due(now) <= now {

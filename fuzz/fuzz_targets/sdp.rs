@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use trunkline_signaling::sdp::negotiate::{self, SdpCodec, LocalMedia, SrtpMode};
+use trunkline_signaling::sdp::negotiate::{self, LocalMedia, SdpCodec, SrtpMode};
 
 fuzz_target!(|bytes: &[u8]| {
     let local = LocalMedia {
@@ -11,11 +11,11 @@ fuzz_target!(|bytes: &[u8]| {
         codecs: SdpCodec::ALL.to_vec(),
         ptime_ms: 20,
         srtp: SrtpMode::Preferred,
-        keying: negotiate::Keying::Sdes,
+        keying: negotiate::KeyExchange::Sdes,
         fingerprint: Some([2; 32]),
-        ice: Some(negotiate::IceLite { ufrag: *b"01234567", password: [b'p'; 32] }),
+        ice: Some(negotiate::IceLiteCredentials { ufrag: *b"01234567", password: [b'p'; 32] }),
         keys: [[1; 46]; 2],
-        standing: None,
+        security: None,
         session_id: 1,
         session_version: 1,
     };

@@ -3,8 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use trunkline_signaling::sip::message::framing::{Framed, Framer};
-use trunkline_signaling::sip::message::peek::HeaderPeek;
 use trunkline_signaling::sip::message::parse::{self, ParsedMessage};
+use trunkline_signaling::sip::message::peek::HeaderPeek;
 use trunkline_signaling::sip::message::{SipMessage, print};
 
 fuzz_target!(|bytes: &[u8]| {
@@ -16,8 +16,8 @@ fuzz_target!(|bytes: &[u8]| {
         }
     }
     let _ = HeaderPeek::of_datagram(bytes);
-    if let ParsedMessage::SipMessage(SipMessage::Request(request)) = parse::datagram(bytes) {
+    if let ParsedMessage::Message(SipMessage::Request(request)) = parse::datagram(bytes) {
         let again = parse::datagram(&print::request(&request));
-        assert!(matches!(again, ParsedMessage::SipMessage(_)), "{again:?}");
+        assert!(matches!(again, ParsedMessage::Message(_)), "{again:?}");
     }
 });

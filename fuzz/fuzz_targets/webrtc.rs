@@ -2,8 +2,8 @@
 //! and datagrams into a peer with its leg. Never a panic.
 #![no_main]
 
-#[path = "../../media/tests/mutate/mod.rs"]
-mod mutate;
+#[path = "../../media/tests/packet_mutator/mod.rs"]
+mod packet_mutator;
 
 use libfuzzer_sys::fuzz_target;
 use std::net::SocketAddr;
@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use trunkline_media::codec::{Codec, Companding};
 use trunkline_media::transport::dtls::{DtlsHandshake, DtlsIdentity, DtlsParams};
 use trunkline_media::transport::tcp_framing::TcpDeframer;
-use trunkline_media::transport::webrtc::{WebRtcPeer, HostCandidates, IceTransport, ufrag_of_check};
+use trunkline_media::transport::webrtc::{HostCandidates, IceTransport, WebRtcPeer, ufrag_of_check};
 use trunkline_signaling::webrtc::{ice_fragment, offer};
 
-const CODECS: &[Codec] = &[Codec::Opus, Codec::G711(Companding::Mu)];
+const CODECS: &[Codec] = &[Codec::Opus, Codec::G711(Companding::MuLaw)];
 
 fuzz_target!(|bytes: &[u8]| {
     let now = Instant::now();
@@ -27,7 +27,7 @@ fuzz_target!(|bytes: &[u8]| {
         let _ = ufrag_of_check(packet);
     });
     handshakes(now, bytes);
-    if let Ok(offer) = offer::check(bytes)
+    if let Ok(offer) = offer::validate(bytes)
         && let Ok(mut answered) = WebRtcPeer::answer(now, &offer, &reach, CODECS)
     {
         let mut later = now;
@@ -45,17 +45,17 @@ fn handshakes(now: Instant, bytes: &[u8]) {
     let Some(identity) = IDENTITY.get_or_init(DtlsIdentity::new) else { return };
     let [high, low, rest @ ..] = bytes else { return };
     for active in [false, true] {
-        let terms = DtlsParams { theirs: identity.fingerprint(), active, association: 0 };
+        let terms = DtlsParams { peer_fingerprint: identity.fingerprint(), is_dtls_client: active, association: 0 };
         let Some(mut handshake) = DtlsHandshake::new(now, identity, terms) else { return };
         let mut said = vec![];
         handshake.handle_timeout(now, &mut |bytes| said.push(bytes.to_vec()));
         for (step, datagram) in rest.chunks(61).enumerate() {
             handshake.handle(now + Duration::from_millis(step as u64), datagram, &mut |_| {});
         }
-        let server = DtlsParams { active: false, ..terms };
+        let server = DtlsParams { is_dtls_client: false, ..terms };
         if let (Some(hello), Some(mut handshake)) = (said.first(), DtlsHandshake::new(now, identity, server)) {
-            let number = usize::from(u16::from_be_bytes([*high, *low])) % mutate::count(hello.len());
-            handshake.handle(now, &mutate::variant(hello, number), &mut |_| {});
+            let number = usize::from(u16::from_be_bytes([*high, *low])) % packet_mutator::count(hello.len());
+            handshake.handle(now, &packet_mutator::variant(hello, number), &mut |_| {});
         }
     }
 }
