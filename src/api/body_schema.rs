@@ -9,7 +9,9 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use trunkline_json::schema::TrustedSchema;
 
 /// Faults that one answer lists.
-const FAULTS_MAX: usize = 50;
+pub(super) const FAULTS_MAX: usize = 50;
+/// Characters of a field's path that an answer repeats: names of unknown fields are as long as the client likes.
+const FIELD_CHARS_MAX: usize = 200;
 
 /// The types of the document.
 static SCHEMAS: LazyLock<Value> = LazyLock::new(|| {
@@ -64,9 +66,10 @@ fn simplify(schema: &mut Value) {
             // A property may have such a name; its value is an object then.
             fields.retain(|name, value| value.is_object() || !matches!(name.as_str(), "pattern" | "format"));
             for choice in ["oneOf", "anyOf"] {
-                if let Some(Value::Array(forms)) = fields.get_mut(choice) {
-                    forms.retain(|form| form["type"] != "null");
-                }
+                let Some(Value::Array(mut forms)) = fields.remove(choice) else { continue };
+                forms.retain(|form| form["type"] != "null");
+                // One form is no choice: its faults are listed as they are, without a copy of the value for each.
+                fields.insert(if forms.len() == 1 { "allOf" } else { choice }.to_owned(), Value::Array(forms));
             }
             if let Some(Value::Array(types)) = fields.get_mut("type") {
                 types.retain(|kind| kind != "null");
@@ -97,15 +100,20 @@ fn without_null(value: &Value) -> Value {
 /// A JSON pointer as customers write a path: `llm_config.tools[0].name`.
 fn field_path(pointer: &str) -> String {
     let mut field = String::new();
-    for part in pointer.split('/').filter(|part| !part.is_empty()) {
+    for part in pointer.split('/').skip(1) {
         let part = part.replace("~1", "/").replace("~0", "~");
         match part.parse::<usize>() {
             Ok(index) => field.push_str(&format!("[{index}]")),
+            Err(_) if part.is_empty() => field.push_str("\"\""),
             Err(_) if field.is_empty() => field.push_str(&part),
             Err(_) => field.push_str(&format!(".{part}")),
         }
     }
-    if field.is_empty() { "body".to_owned() } else { field }
+    match field.char_indices().nth(FIELD_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", field.get(..end).unwrap_or_default()),
+        None if field.is_empty() => "body".to_owned(),
+        None => field,
+    }
 }
 
 /// Says how an object violates its schema: every fault, [`FAULTS_MAX`] at most.
@@ -136,6 +144,19 @@ mod tests {
         assert_eq!(agent(json!([null, null])), [fault("voice_settings", "must be an object")]);
         let transport = faults("TrunkFields", json!({"name": "T", "transport": {"udp": null}}));
         assert!(transport.iter().any(|(field, _)| field == "transport"), "{transport:?}");
+    }
+
+    #[test]
+    fn names_from_outside_are_shown_and_bounded() {
+        let long = "é".repeat(100_000);
+        let found = faults("AgentFields", json!({"name": "A", "": 1, "a/b~c": 1, long.as_str(): 1}));
+        let fields: Vec<&str> = found.iter().map(|(field, _)| field.as_str()).collect();
+        assert!(fields.contains(&"\"\"") && fields.contains(&"a/b~c"), "{fields:?}");
+        assert!(fields.iter().all(|field| field.chars().count() <= FIELD_CHARS_MAX + 1));
+        let many: Map<String, Value> = (0..1_000).map(|n| (format!("x{n}"), Value::Null)).collect();
+        assert_eq!(faults("AgentFields", Value::Object(many)), [fault("name", "is required")], "null is not set");
+        let many: Map<String, Value> = (0..1_000).map(|n| (format!("x{n}"), json!(1))).collect();
+        assert_eq!(faults("AgentFields", Value::Object(many)).len(), FAULTS_MAX);
     }
 
     #[test]

@@ -16,10 +16,12 @@ pub struct ApiError {
 }
 
 impl ApiError {
+    /// An error with a status, a code for programs (`details.code`) and a sentence for people.
     pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
         Self { status, message: message.into(), details: json!({"code": code}) }
     }
 
+    /// One field of the body or the query that is wrong.
     pub fn field(field: &str, message: impl Into<String>) -> Self {
         Self::fields(vec![FieldError::new(field, message)])
     }
@@ -56,18 +58,22 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("{what} not found"))
     }
 
+    /// 400: the resource is in a state that does not allow the operation.
     pub fn state(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_state", message)
     }
 
+    /// 401: no key or session, or one that is not valid.
     pub fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Missing or invalid API key")
     }
 
+    /// 403: the key or the user may not do this.
     pub fn forbidden(code: &str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, code, message)
     }
 
+    /// 401: the login failed; the answer does not say which half was wrong.
     pub fn wrong_password() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "wrong_credentials", "Wrong e-mail address or password")
     }
@@ -81,6 +87,7 @@ impl ApiError {
         error
     }
 
+    /// 429: too many wrong passwords; `wait_s` seconds until the next attempt.
     pub fn login_throttled(wait_s: u64) -> Self {
         let mut error =
             Self::new(StatusCode::TOO_MANY_REQUESTS, "login_throttled", "Too many wrong passwords; try again later");
@@ -88,10 +95,12 @@ impl ApiError {
         error
     }
 
+    /// 500: a fault of the server; the log has the details.
     pub fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal server error")
     }
 
+    /// 429: the rate limit of the key or the address is reached.
     pub fn too_many_requests() -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests; Retry-After says when to go on")
     }
@@ -115,12 +124,14 @@ impl ApiError {
         error
     }
 
+    /// 429: the organization holds as many connections as it may.
     pub fn too_many_connections() -> Self {
         let message =
             "Your organization has as many connections as it may (api.connections.connections_per_organization)";
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_connections", message)
     }
 
+    /// 503: something that the server depends on cannot be used now.
     pub fn unavailable(code: &str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
     }

@@ -132,7 +132,7 @@ pub(super) fn typed<T: DeserializeOwned + ToSchema>(object: Map<String, Value>) 
     let check = || {
         let mut faults = super::body_schema::check(&name, &object);
         for fault in super::text_limits::check(&object) {
-            if faults.iter().all(|known| known.field != fault.field) {
+            if faults.len() < super::body_schema::FAULTS_MAX && faults.iter().all(|known| known.field != fault.field) {
                 faults.push(fault);
             }
         }

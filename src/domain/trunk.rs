@@ -853,6 +853,18 @@ mod tests {
     }
 
     #[test]
+    fn every_fault_is_listed() {
+        let faulty = fields(|f| {
+            f.name = String::new();
+            f.ptime_ms = Some(15);
+            f.register_expires_s = Some(1);
+            f.country_code = Some("x".into());
+        });
+        let found: Vec<String> = faulty.faults().into_iter().map(|fault| fault.field).collect();
+        assert_eq!(found, ["name", "register_expires_s", "ptime_ms", "country_code"]);
+    }
+
+    #[test]
     fn proxies() {
         let parse = |text| OutboundProxy::parse(text).map(|p| (p.host, p.port, p.transport));
         assert_eq!(parse("p.example"), Some(("p.example".into(), None, None)));

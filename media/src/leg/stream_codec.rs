@@ -112,7 +112,7 @@ impl StreamCodec {
         }
     }
 
-    /// Nothing more to decode for now: conceals pending samples.
+    /// Nothing is left to decode: conceals pending samples.
     pub(super) fn conceal_pending(&mut self, out: &mut dyn FnMut(&[i16])) {
         if let CodecState::Opus(opus) = &mut self.inner {
             opus.conceal(out);
