@@ -25,21 +25,7 @@ fn main() {
         let page = include_str!("console/without.html");
         let _ = fs::write(built.join("index.html"), page);
     }
-    let mut entries = Vec::new();
-    collect(&built, &built, &mut entries);
-    entries.sort();
-    let mut text = String::from("static ASSETS: &[ConsoleAsset] = &[\n");
-    for (path, file, zipped) in entries {
-        let gzip = zipped.map_or_else(|| "&[]".to_owned(), |zipped| format!("include_bytes!({zipped:?})"));
-        text += &format!(
-            "    ConsoleAsset {{ path: {path:?}, kind: {:?}, plain: include_bytes!({file:?}), gzip: {gzip} }},\n",
-            kind(&path)
-        );
-    }
-    text += "];\n";
-    if let Err(error) = fs::write(out.join("console_assets.rs"), text) {
-        panic!("console_assets.rs: {error}");
-    }
+    zip_files(&built);
 }
 
 /// Runs Vite; false when there is no npm. A build that fails fails ours.
@@ -72,41 +58,18 @@ fn run(result: std::io::Result<std::process::Output>, what: &str) {
     }
 }
 
-type Entry = (String, String, Option<String>);
-
-fn collect(root: &Path, folder: &Path, entries: &mut Vec<Entry>) {
+/// Compresses every file into one beside it (`.gz`), where that is smaller.
+fn zip_files(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.is_dir() {
-            collect(root, &path, entries);
-        } else if path.extension().is_none_or(|extension| extension != "gz") {
-            let name = format!("/{}", path.strip_prefix(root).unwrap_or(&path).display());
-            entries.push((name, path.display().to_string(), zip(&path)));
+            zip_files(&path);
+        } else if let Ok(plain) = fs::read(&path) {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+            let zipped = encoder.write_all(&plain).and_then(|()| encoder.finish()).unwrap_or_default();
+            if !zipped.is_empty() && zipped.len() < plain.len() {
+                let _ = fs::write(format!("{}.gz", path.display()), zipped);
+            }
         }
-    }
-}
-
-/// The file compressed beside it; none when that makes it no smaller.
-fn zip(path: &Path) -> Option<String> {
-    let plain = fs::read(path).ok()?;
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    encoder.write_all(&plain).ok()?;
-    let zipped = encoder.finish().ok()?;
-    if zipped.len() >= plain.len() {
-        return None;
-    }
-    let target = PathBuf::from(format!("{}.gz", path.display()));
-    fs::write(&target, zipped).ok()?;
-    Some(target.display().to_string())
-}
-
-fn kind(path: &str) -> &'static str {
-    match path.rsplit('.').next() {
-        Some("html") => "text/html; charset=utf-8",
-        Some("js") => "text/javascript; charset=utf-8",
-        Some("css") => "text/css; charset=utf-8",
-        Some("svg") => "image/svg+xml",
-        Some("json" | "map") => "application/json",
-        _ => "application/octet-stream",
     }
 }

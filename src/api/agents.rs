@@ -21,8 +21,7 @@ use crate::supervision::in_place;
 use axum::extract::{Path, State};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use utoipa::ToSchema;
 
 /// An agent as clients see it: both names of the fields that have two, secrets only as "is set".
@@ -123,29 +122,29 @@ pub(super) struct AgentBody {
 }
 
 /// Serialized agents, kept while the store caches the same value: most requests ask for a recently requested agent.
-#[derive(Clone, Debug, Default)]
-pub(super) struct AgentJsonCache(Arc<Mutex<JsonTexts>>);
+#[derive(Clone, Debug)]
+pub(super) struct AgentJsonCache(moka::sync::Cache<AgentId, (Weak<Agent>, JsonText)>);
 
 /// JSON text.
 type JsonText = Arc<str>;
-type JsonTexts = HashMap<AgentId, (Weak<Agent>, JsonText)>;
 
-/// When the table is full, it is cleared.
-const WRITTEN_MAX: usize = 2_000;
+const WRITTEN_MAX: u64 = 2_000;
+
+impl Default for AgentJsonCache {
+    fn default() -> Self {
+        Self(moka::sync::Cache::new(WRITTEN_MAX))
+    }
+}
 
 impl AgentJsonCache {
     fn agent(&self, agent: &Arc<Agent>) -> JsonText {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, text)) = all.get(&agent.id)
+        if let Some((of, text)) = self.0.get(&agent.id)
             && std::ptr::eq(of.as_ptr(), Arc::as_ptr(agent))
         {
-            return text.clone();
+            return text;
         }
         let text = to_json(AgentBody { agent: (&**agent).into() });
-        if all.len() >= WRITTEN_MAX {
-            all.clear();
-        }
-        all.insert(agent.id, (Arc::downgrade(agent), text.clone()));
+        self.0.insert(agent.id, (Arc::downgrade(agent), text.clone()));
         text
     }
 }

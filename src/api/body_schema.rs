@@ -3,9 +3,9 @@
 
 use super::{router, text_limits};
 use crate::domain::FieldError;
+use dashmap::DashMap;
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock};
 use trunkline_json::schema::TrustedSchema;
 
 /// Faults that one answer lists.
@@ -22,18 +22,17 @@ static SCHEMAS: LazyLock<Value> = LazyLock::new(|| {
 });
 
 /// Compiled on first use; there are about a dozen.
-static SHAPES: LazyLock<Mutex<HashMap<String, Arc<TrustedSchema>>>> = LazyLock::new(Mutex::default);
+static SHAPES: LazyLock<DashMap<String, Arc<TrustedSchema>>> = LazyLock::new(DashMap::new);
 
 fn body_schema(name: &str) -> Option<Arc<TrustedSchema>> {
-    let mut shapes = SHAPES.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = shapes.get(name) {
+    if let Some(known) = SHAPES.get(name) {
         return Some(known.clone());
     }
     let mut used = Map::new();
     collect(name, &mut used);
     let schema = json!({"$ref": format!("#/components/schemas/{name}"), "components": {"schemas": used}});
     let built = Arc::new(TrustedSchema::compile(&schema)?);
-    shapes.insert(name.to_owned(), built.clone());
+    SHAPES.insert(name.to_owned(), built.clone());
     Some(built)
 }
 

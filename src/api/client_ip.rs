@@ -1,6 +1,5 @@
 //! Unauthenticated clients: known and rate limited by address.
 
-use super::auth::unix_s;
 use super::error::ApiError;
 use super::{ApiState, RemoteAddr};
 use axum::extract::FromRequestParts;
@@ -44,12 +43,10 @@ impl ClientIp {
 
     /// One more request; 429 when there were too many.
     pub(super) fn count(self, api: &ApiState) -> Result<(), ApiError> {
-        let quota = api.visitors.take(self.address(), unix_s());
-        if quota.retry_after_s == 0 {
-            return Ok(());
-        }
-        let mut error = ApiError::too_many_requests();
-        error.details["retry_after_seconds"] = quota.retry_after_s.into();
-        Err(error)
+        api.unauthenticated.take(self.address()).map_err(|wait_s| {
+            let mut error = ApiError::too_many_requests();
+            error.details["retry_after_seconds"] = wait_s.into();
+            error
+        })
     }
 }

@@ -10,21 +10,17 @@ use crate::call::driver::{WebCallParams, place_web};
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use axum::routing::{get, post};
+use rust_embed::Embed;
 use serde_json::json;
 use std::sync::Arc;
+use tower_http::set_header::SetResponseHeaderLayer;
 
-/// A file of the console.
-struct ConsoleAsset {
-    /// From the root, with its hash in the name where it has one.
-    path: &'static str,
-    kind: &'static str,
-    plain: &'static [u8],
-    gzip: &'static [u8],
-}
-
-include!(concat!(env!("OUT_DIR"), "/console_assets.rs"));
+/// What Vite has built, each file with a compressed one (`.gz`) beside it where that is smaller.
+#[derive(Embed)]
+#[folder = "$OUT_DIR/console"]
+struct ConsoleAssets;
 
 const CLIENT: &str = include_str!("../../console/client/trunkline.js");
 const CLIENT_TYPES: &str = include_str!("../../console/client/trunkline.d.ts");
@@ -36,18 +32,33 @@ const EXAMPLE_SCRIPT: &str = include_str!("../../console/client/example.js");
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
 connect-src 'self'; media-src 'self' blob:; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
+/// Headers of every page and file of the console.
+const PAGE_HEADERS: [(&str, &str); 6] = [
+    ("content-security-policy", POLICY),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("x-frame-options", "DENY"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("permissions-policy", "microphone=(self), camera=(), geolocation=()"),
+];
+
 pub(super) fn routes(api: &ApiState) -> Router<ApiState> {
-    let router = Router::new()
+    let pages = Router::new()
         .route("/", get(index))
         .route("/assets/{name}", get(asset))
-        .route("/favicon.svg", get(|headers: HeaderMap| async move { file("/favicon.svg", &headers) }))
-        .route("/trunkline.js", get(|| script(CLIENT, "text/javascript; charset=utf-8")))
-        .route("/trunkline.d.ts", get(|| script(CLIENT_TYPES, "text/plain; charset=utf-8")))
+        .route("/favicon.svg", get(|headers: HeaderMap| async move { file("favicon.svg", &headers) }))
         .route("/examples/call.html", get(|| page(EXAMPLE, "text/html; charset=utf-8")))
         .route("/examples/call.js", get(|| page(EXAMPLE_SCRIPT, "text/javascript; charset=utf-8")))
         .route("/docs", get(|| page(openapi::PAGE, "text/html; charset=utf-8")))
         .route("/docs.css", get(|| page(openapi::PAGE_STYLE, "text/css; charset=utf-8")))
-        .route("/docs.js", get(|| page(openapi::PAGE_SCRIPT, "text/javascript; charset=utf-8")))
+        .route("/docs.js", get(|| page(openapi::PAGE_SCRIPT, "text/javascript; charset=utf-8")));
+    let secured = PAGE_HEADERS.into_iter().fold(pages, |pages, (name, value)| {
+        let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
+        pages.layer(SetResponseHeaderLayer::overriding(name, value))
+    });
+    let router = secured
+        .route("/trunkline.js", get(|| script(CLIENT, "text/javascript; charset=utf-8")))
+        .route("/trunkline.d.ts", get(|| script(CLIENT_TYPES, "text/plain; charset=utf-8")))
         .route("/demo", get(demo));
     if api.demo.is_none() {
         return router;
@@ -55,46 +66,32 @@ pub(super) fn routes(api: &ApiState) -> Router<ApiState> {
     router.route("/demo/call", post(demo_call)).route("/demo/phrases/{name}", get(demo_phrase))
 }
 
-fn secured(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    for (name, value) in [
-        ("content-security-policy", POLICY),
-        ("x-content-type-options", "nosniff"),
-        ("referrer-policy", "no-referrer"),
-        ("x-frame-options", "DENY"),
-        ("cross-origin-opener-policy", "same-origin"),
-        ("permissions-policy", "microphone=(self), camera=(), geolocation=()"),
-    ] {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-    }
-    response
-}
-
 async fn index(headers: HeaderMap) -> Response {
-    file("/index.html", &headers)
+    file("index.html", &headers)
 }
 
 async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
-    file(&format!("/assets/{name}"), &headers)
+    file(&format!("assets/{name}"), &headers)
 }
 
 fn file(path: &str, headers: &HeaderMap) -> Response {
-    let Some(asset) = ASSETS.iter().find(|asset| asset.path == path) else {
+    let Some(asset) = ConsoleAssets::get(path) else {
         return ApiError::not_found("Page").into_response();
     };
     let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let gzip = !asset.gzip.is_empty() && accepted.split(',').any(|one| one.trim().starts_with("gzip"));
-    let body = if gzip { asset.gzip } else { asset.plain };
-    let mut response = ([(header::CONTENT_TYPE, asset.kind)], body).into_response();
-    let out = response.headers_mut();
+    let takes_gzip = accepted.split(',').any(|one| one.trim().starts_with("gzip"));
+    let gzip = takes_gzip.then(|| ConsoleAssets::get(&format!("{path}.gz"))).flatten();
+    let kind = asset.metadata.mimetype();
+    let charset = if kind.starts_with("text/") { "; charset=utf-8" } else { "" };
     // File names with a hash are immutable; the page that refers to them may change.
-    let cache = if path.starts_with("/assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
-    out.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
-    out.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    if gzip {
-        out.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    }
-    secured(response)
+    let cache = if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let encoding = gzip.is_some().then_some([(header::CONTENT_ENCODING, "gzip")]);
+    let headers = [
+        (header::CONTENT_TYPE, format!("{kind}{charset}")),
+        (header::CACHE_CONTROL, cache.to_owned()),
+        (header::VARY, "Accept-Encoding".to_owned()),
+    ];
+    (headers, encoding.map(AppendHeaders), gzip.unwrap_or(asset).data).into_response()
 }
 
 /// For pages of any site.
@@ -111,7 +108,7 @@ async fn script(text: &'static str, kind: &'static str) -> Response {
 }
 
 async fn page(text: &'static str, kind: &'static str) -> Response {
-    secured(([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], text).into_response())
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], text).into_response()
 }
 
 fn demo_of(api: &ApiState) -> Result<Arc<DemoSettings>, ApiError> {
@@ -153,14 +150,15 @@ mod tests {
 
     #[test]
     fn the_console_is_small_and_names_only_files_that_are_there() {
-        let of = |path: &str| ASSETS.iter().find(|asset| asset.path == path);
-        let index = of("/index.html").expect("built by build.rs");
-        let html = std::str::from_utf8(index.plain).unwrap();
+        let index = ConsoleAssets::get("index.html").expect("built by build.rs");
+        let html = std::str::from_utf8(&index.data).unwrap();
         for part in html.split(['"', '\'']).filter(|part| part.starts_with("/assets/")) {
-            assert!(of(part).is_some(), "{part} is missing");
+            assert!(ConsoleAssets::get(part.trim_start_matches('/')).is_some(), "{part} is missing");
         }
         assert!(!html.contains("<script>") && !html.contains(" style=") && !html.contains("onload="), "nothing inline");
-        let loaded: usize = ASSETS.iter().map(|asset| asset.gzip.len().max(1)).sum();
+        let zipped =
+            ConsoleAssets::iter().filter(|path| path.ends_with(".gz")).filter_map(|path| ConsoleAssets::get(&path));
+        let loaded: usize = zipped.map(|asset| asset.data.len()).sum();
         assert!(loaded <= 250 * 1_024, "{loaded} bytes compressed");
     }
 }

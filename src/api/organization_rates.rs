@@ -1,9 +1,8 @@
 //! Rate limits of an organization beside those of its keys: for requests that cost others something, or money.
 
 use super::ApiState;
-use super::auth::unix_s;
 use super::error::ApiError;
-use super::rate_limit::{RateLimitStatus, RequestRateLimiter};
+use super::rate_limit::RequestRateLimiter;
 use crate::call::driver::ConcurrencyLimitError;
 use crate::domain::ids::OrganizationId;
 use crate::domain::organization::Lineage;
@@ -38,10 +37,10 @@ impl RateKind {
 
 /// The minutes of all organizations, and of roots with everything below them.
 #[derive(Clone, Debug)]
-pub(super) struct OrganizationRates(Arc<HashMap<RateKind, RateWindows>>);
+pub(super) struct OrganizationRates(Arc<HashMap<RateKind, RateLimiters>>);
 
 #[derive(Debug)]
-struct RateWindows {
+struct RateLimiters {
     organizations: RequestRateLimiter<OrganizationId>,
     families: RequestRateLimiter<OrganizationId>,
 }
@@ -56,20 +55,18 @@ impl OrganizationRates {
             (RateKind::Reports, quotas.reports_per_minute),
         ];
         let factor = u32::try_from(FAMILY_FACTOR).unwrap_or(1);
-        let windows = |limit: u32| RateWindows {
+        let limiters = |limit: u32| RateLimiters {
             organizations: RequestRateLimiter::new(limit),
             families: RequestRateLimiter::new(limit.saturating_mul(factor)),
         };
-        Self(Arc::new(numbers.map(|(rate, limit)| (rate, windows(limit))).into()))
+        Self(Arc::new(numbers.map(|(rate, limit)| (rate, limiters(limit))).into()))
     }
 
-    fn take(&self, lineage: &Lineage, rate: RateKind, second: u64) -> Result<(), RateLimitStatus> {
-        let Some(windows) = self.0.get(&rate) else { return Ok(()) };
-        for (limit, id) in [(&windows.organizations, lineage.own().id), (&windows.families, lineage.root())] {
-            let quota = limit.take(id, second);
-            if quota.retry_after_s > 0 {
-                return Err(quota);
-            }
+    /// Counts a request, or returns the limit that is reached and the seconds until another one is allowed.
+    fn take(&self, lineage: &Lineage, rate: RateKind) -> Result<(), (u32, u64)> {
+        let Some(limiters) = self.0.get(&rate) else { return Ok(()) };
+        for (limiter, id) in [(&limiters.organizations, lineage.own().id), (&limiters.families, lineage.root())] {
+            limiter.take(id).map_err(|wait_s| (limiter.limit(), wait_s))?;
         }
         Ok(())
     }
@@ -79,10 +76,10 @@ impl ApiState {
     /// Counts one request; 429 when the organization or its family has reached the rate.
     pub(super) async fn count(&self, scope: OrgScope, rate: RateKind) -> Result<(), ApiError> {
         let lineage = self.context.store.lineage(scope).await?;
-        self.rates.take(&lineage, rate, unix_s()).map_err(|quota| {
+        self.rates.take(&lineage, rate).map_err(|(limit, wait_s)| {
             let message =
-                format!("The organization may do so {} times in a minute; Retry-After says when to go on", quota.limit);
-            let wait_s = u32::try_from(quota.retry_after_s).unwrap_or(u32::MAX);
+                format!("The organization may do so {limit} times in a minute; Retry-After says when to go on");
+            let wait_s = u32::try_from(wait_s).unwrap_or(u32::MAX);
             ApiError::too_much(rate.limit(), message, Some(wait_s))
         })
     }
@@ -115,7 +112,7 @@ mod tests {
         let root = one();
         let child = || Lineage::new(vec![one(), root.clone()]).unwrap();
         let own = child();
-        let taken = |lineage: &Lineage| rates.take(lineage, RateKind::TrunkTests, 1_000).is_ok();
+        let taken = |lineage: &Lineage| rates.take(lineage, RateKind::TrunkTests).is_ok();
         assert_eq!([(); 3].map(|()| taken(&own)), [true, true, false]);
         assert_eq!((0..30).filter(|_| taken(&child())).count(), 18, "twenty of the family in all");
         assert!(taken(&Lineage::new(vec![one()]).unwrap()), "and nothing of anybody else's");

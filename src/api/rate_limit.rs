@@ -1,13 +1,29 @@
-//! Requests a minute for each key or address, over a sliding window in steps of a second.
+//! Requests a minute: of each key over a sliding window, which is what the API promises them, and of everything else
+//! by a generic cell rate algorithm, which lets a client go on sooner.
 
-use std::collections::HashMap;
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
 use std::hash::Hash;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 const WINDOW_S: u64 = 60;
-/// Keys remembered at once, 264 bytes each. When full, keys idle for a window are forgotten, otherwise any key, so that
-/// floods of addresses do not fill the memory.
-const KEYS_MAX: usize = 50_000;
+/// Keys remembered at once. When full, the one that was not seen for the longest time is forgotten, so that floods of
+/// addresses do not fill the memory.
+const KEYS_MAX: u64 = 50_000;
+
+/// A limiter's state for each key, while it is in use.
+fn states<K, V>() -> Cache<K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    let idle = Duration::from_secs(WINDOW_S + 1);
+    Cache::builder().max_capacity(KEYS_MAX).eviction_policy(EvictionPolicy::lru()).time_to_idle(idle).build()
+}
 
 /// State of a key's rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,46 +77,53 @@ impl RequestWindow {
     }
 }
 
-/// Shared by all requests of this process.
+/// Requests in any sixty seconds for each key. Clones share the counts.
 #[derive(Clone, Debug)]
-pub(super) struct RequestRateLimiter<K> {
+pub(super) struct SlidingWindowLimiter<K: Hash + Eq + Send + Sync + 'static> {
     limit: u32,
-    windows: Arc<Mutex<RequestWindows<K>>>,
+    windows: Cache<K, Arc<Mutex<RequestWindow>>>,
 }
 
-#[derive(Debug)]
-struct RequestWindows<K> {
-    of: HashMap<K, RequestWindow>,
-    /// When idle keys were last removed: at most once a second, because all are scanned.
-    cleared: u64,
-}
-
-impl<K: Copy + Eq + Hash> RequestWindows<K> {
-    fn make_room(&mut self, second: u64) {
-        if self.cleared != second {
-            self.cleared = second;
-            self.of.retain(|_, window| window.newest + WINDOW_S > second);
-        }
-        if self.of.len() >= KEYS_MAX
-            && let Some(any) = self.of.keys().next().copied()
-        {
-            self.of.remove(&any);
-        }
-    }
-}
-
-impl<K: Copy + Eq + Hash> RequestRateLimiter<K> {
+impl<K: Hash + Eq + Send + Sync + 'static> SlidingWindowLimiter<K> {
     pub(super) fn new(limit: u32) -> Self {
-        Self { limit, windows: Arc::new(Mutex::new(RequestWindows { of: HashMap::new(), cleared: 0 })) }
+        Self { limit, windows: states() }
     }
 
     /// Counts a request of a key at a Unix time in seconds.
     pub(super) fn take(&self, key: K, second: u64) -> RateLimitStatus {
-        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        if windows.of.len() >= KEYS_MAX && !windows.of.contains_key(&key) {
-            windows.make_room(second);
-        }
-        windows.of.entry(key).or_insert_with(|| RequestWindow::new(second)).take(second, self.limit)
+        let window = self.windows.get_with(key, || Arc::new(Mutex::new(RequestWindow::new(second))));
+        window.lock().unwrap_or_else(PoisonError::into_inner).take(second, self.limit)
+    }
+}
+
+/// So many requests a minute for each key: all of them at once after a pause, then one after the other at an even
+/// rate. Clones share the counts.
+#[derive(Clone, Debug)]
+pub(super) struct RequestRateLimiter<K: Hash + Eq + Send + Sync + 'static> {
+    limit: NonZeroU32,
+    limiters: Cache<K, Arc<DefaultDirectRateLimiter>>,
+    clock: DefaultClock,
+}
+
+impl<K: Hash + Eq + Send + Sync + 'static> RequestRateLimiter<K> {
+    /// A limit of zero counts as one: a quota of nothing is refused when settings are read.
+    pub(super) fn new(per_minute: u32) -> Self {
+        let limit = NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN);
+        Self { limit, limiters: states(), clock: DefaultClock::default() }
+    }
+
+    /// Requests a minute.
+    pub(super) fn limit(&self) -> u32 {
+        self.limit.get()
+    }
+
+    /// Counts a request of a key, or returns the seconds until another one is allowed, one at least.
+    pub(super) fn take(&self, key: K) -> Result<(), u64> {
+        let limiter = self.limiters.get_with(key, || Arc::new(RateLimiter::direct(Quota::per_minute(self.limit))));
+        limiter.check().map_err(|not_until| {
+            let wait = not_until.wait_time_from(self.clock.now());
+            wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+        })
     }
 }
 
@@ -139,16 +162,25 @@ mod tests {
     fn addresses_that_flood_us_do_not_fill_the_memory() {
         let limit = RequestRateLimiter::new(1);
         for n in 0..2 * KEYS_MAX {
-            limit.take(n, 50_000);
+            assert_eq!(limit.take(n), Ok(()), "one that was never seen is not refused");
         }
-        assert_eq!(limit.windows.lock().unwrap().of.len(), KEYS_MAX);
-        limit.take(usize::MAX, 50_000 + WINDOW_S);
-        assert_eq!(limit.windows.lock().unwrap().of.len(), 1, "quiet ones go first");
+        limit.limiters.run_pending_tasks();
+        assert_eq!(limit.limiters.entry_count(), KEYS_MAX);
+        assert!(limit.take(2 * KEYS_MAX - 1).is_err(), "the newest are remembered");
+        assert_eq!(limit.take(0), Ok(()), "the oldest are forgotten");
+    }
+
+    #[test]
+    fn after_its_minute_a_key_goes_on_at_an_even_rate() {
+        let limit = RequestRateLimiter::new(6);
+        assert_eq!((0..6).filter(|_| limit.take("a").is_ok()).count(), 6);
+        assert_eq!(limit.take("a"), Err(10), "six a minute are one in ten seconds");
+        assert_eq!(limit.take("b"), Ok(()));
     }
 
     #[test]
     fn keys_do_not_share() {
-        let limit = RequestRateLimiter::new(1);
+        let limit = SlidingWindowLimiter::new(1);
         let (one, other) = (ApiKeyId::new(), ApiKeyId::new());
         assert_eq!(limit.take(one, 50_000).retry_after_s, 0);
         assert_ne!(limit.take(one, 50_000).retry_after_s, 0);

@@ -10,19 +10,14 @@ use crate::domain::call::Call;
 use crate::domain::ids::CallId;
 use crate::store::OrgScope;
 use crate::store::signed_tokens::TokenPurpose;
-use axum::body::{Body, Bytes};
-use axum::extract::{FromRequestParts, OriginalUri, Path, State};
+use axum::extract::{FromRequestParts, OriginalUri, Path, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use http_range_header::parse_range_header;
 use serde::Serialize;
-use std::io::SeekFrom;
-use tokio::fs::File;
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+use tower_http::services::ServeFile;
 use utoipa::ToSchema;
-
-/// Bytes read from disk at a time.
-const CHUNK: usize = 64 * 1024;
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct RecordingBody {
@@ -74,78 +69,25 @@ pub(super) async fn locate(
 /// The recording: stereo WAV, caller left, agent right; takes byte ranges.
 #[utoipa::path(get, path = "/calls/{id}/recording/stream", tag = "calls", params(IdPath, ("token" = Option<String>, Query, description = "Of a report's link, in place of a key.")), responses((status = 200, content_type = "audio/wav", body = Vec<u8>), (status = 206, content_type = "audio/wav", body = Vec<u8>), (status = 416, description = "The range lies outside of the recording.")))]
 pub(super) async fn stream(
-    State(api): State<ApiState>, RecordingAuth(scope): RecordingAuth, Path(id): Path<String>, headers: HeaderMap,
+    State(api): State<ApiState>, RecordingAuth(scope): RecordingAuth, Path(id): Path<String>, mut request: Request,
 ) -> Result<Response, ApiError> {
     let call = find(&api, scope, &id).await?;
     let path = api.context.recordings.join(available(&call)?);
-    let gone = |error: std::io::Error| {
-        tracing::error!(%error, "recording cannot be read");
-        ApiError::not_found("Recording")
-    };
-    let mut file = File::open(&path).await.map_err(gone)?;
-    let size = file.metadata().await.map_err(gone)?.len();
-    let wanted = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
-    let (status, start, end) = match wanted.map(|range| byte_range(range, size)) {
-        None | Some(ByteRange::Ignored) => (StatusCode::OK, 0, size),
-        Some(ByteRange::Bytes(start, end)) => (StatusCode::PARTIAL_CONTENT, start, end),
-        Some(ByteRange::Unsatisfiable) => {
-            let response = (StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, format!("bytes */{size}"))]);
-            return Ok(response.into_response());
-        }
-    };
-    file.seek(SeekFrom::Start(start)).await.map_err(gone)?;
-    let body = Body::from_stream(futures_util::stream::unfold((file, end - start), |(mut file, left)| async move {
-        if left == 0 {
-            return None;
-        }
-        let mut buffer = vec![0; CHUNK.min(left as usize)];
-        match file.read(&mut buffer).await {
-            Ok(0) => None,
-            Ok(count) => {
-                buffer.truncate(count);
-                Some((Ok(Bytes::from(buffer)), (file, left - count as u64)))
-            }
-            Err(error) => Some((Err(error), (file, 0))),
-        }
-    }));
-    let mut response = (status, body).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("audio/wav"));
-    headers.insert(header::ACCEPT_RANGES, header::HeaderValue::from_static("bytes"));
-    headers.insert(header::CONTENT_LENGTH, header::HeaderValue::from(end - start));
-    if status == StatusCode::PARTIAL_CONTENT
-        && let Ok(value) = header::HeaderValue::from_str(&format!("bytes {start}-{}/{size}", end.saturating_sub(1)))
-    {
-        headers.insert(header::CONTENT_RANGE, value);
+    if !request.headers().get(header::RANGE).is_some_and(is_one_range) {
+        request.headers_mut().remove(header::RANGE);
     }
-    Ok(response)
+    match ServeFile::new(path).try_call(request).await {
+        Ok(response) if response.status() != StatusCode::NOT_FOUND => Ok(response.into_response()),
+        read => {
+            tracing::error!(call = %call.id, error = ?read.err(), "cannot read the recording");
+            Err(ApiError::not_found("Recording"))
+        }
+    }
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum ByteRange {
-    /// First byte and the one after the last.
-    Bytes(u64, u64),
-    Unsatisfiable,
-    /// Several ranges or another unit: the whole file is a correct answer.
-    Ignored,
-}
-
-fn byte_range(text: &str, size: u64) -> ByteRange {
-    let Some((first, last)) =
-        text.strip_prefix("bytes=").filter(|rest| !rest.contains(',')).and_then(|rest| rest.split_once('-'))
-    else {
-        return ByteRange::Ignored;
-    };
-    match (first.trim().parse::<u64>(), last.trim().parse::<u64>()) {
-        (Ok(first), Ok(last)) if first <= last && first < size => ByteRange::Bytes(first, (last + 1).min(size)),
-        (Ok(first), Err(_)) if last.trim().is_empty() && first < size => ByteRange::Bytes(first, size),
-        (Err(_), Ok(count)) if first.trim().is_empty() && count > 0 && size > 0 => {
-            ByteRange::Bytes(size.saturating_sub(count), size)
-        }
-        (Ok(first), Ok(last)) if first > last => ByteRange::Ignored,
-        (Ok(_), Ok(_)) | (Ok(_), Err(_)) | (Err(_), Ok(_)) => ByteRange::Unsatisfiable,
-        _ => ByteRange::Ignored,
-    }
+/// One range of bytes. Several, another unit or nonsense: the whole file is a correct answer (RFC 9110 section 14.2).
+fn is_one_range(value: &HeaderValue) -> bool {
+    value.to_str().is_ok_and(|text| parse_range_header(text).is_ok_and(|parsed| parsed.ranges.len() == 1))
 }
 
 #[cfg(test)]
@@ -153,19 +95,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_of_a_thousand_bytes() {
-        for (text, wanted) in [
-            ("bytes=0-99", ByteRange::Bytes(0, 100)),
-            ("bytes=900-", ByteRange::Bytes(900, 1_000)),
-            ("bytes=-100", ByteRange::Bytes(900, 1_000)),
-            ("bytes=0-5000", ByteRange::Bytes(0, 1_000)),
-            ("bytes=1000-", ByteRange::Unsatisfiable),
-            ("bytes=-0", ByteRange::Unsatisfiable),
-            ("bytes=5-1", ByteRange::Ignored),
-            ("bytes=0-1,3-4", ByteRange::Ignored),
-            ("items=0-1", ByteRange::Ignored),
+    fn one_range_is_taken_and_everything_else_ignored() {
+        for (text, is_taken) in [
+            ("bytes=0-99", true),
+            ("bytes=900-", true),
+            ("bytes=-100", true),
+            ("bytes=1000-", true),
+            ("bytes=5-1", false),
+            ("bytes=0-1,3-4", false),
+            ("items=0-1", false),
+            ("bytes=", false),
+            ("bytes=a-b", false),
         ] {
-            assert_eq!(byte_range(text, 1_000), wanted, "{text}");
+            assert_eq!(is_one_range(&HeaderValue::from_static(text)), is_taken, "{text}");
         }
     }
 }

@@ -7,8 +7,9 @@ use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{CallId, TaskId};
 use crate::domain::transcript::Turn;
 use crate::store::OrgScope;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use dashmap::DashMap;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{broadcast, mpsc, watch};
 
 /// Commands queued for one call; it reads them at once, so more means a caller in a loop.
@@ -72,12 +73,12 @@ impl LiveFeed {
 /// Handed to the API; calls register themselves.
 #[derive(Clone, Debug)]
 pub struct CallRegistry {
-    calls: Arc<Mutex<HashMap<CallId, RegistryEntry>>>,
+    calls: Arc<DashMap<CallId, RegistryEntry>>,
     count: Arc<watch::Sender<usize>>,
     /// Of all organizations, for the other processes.
     changes: broadcast::Sender<CallChange>,
     /// Per organization, while somebody listens, so that a change wakes no other organization's listeners.
-    of_one: Arc<Mutex<HashMap<OrgScope, broadcast::Sender<CallChange>>>>,
+    of_one: Arc<DashMap<OrgScope, broadcast::Sender<CallChange>>>,
 }
 
 /// A call of this installation has changed.
@@ -145,29 +146,26 @@ impl CallRegistry {
     ) -> (Arc<RegistryGuard>, mpsc::Receiver<CallCommand>, LiveFeed) {
         let (sender, commands) = mpsc::channel(COMMANDS_MAX);
         let live = LiveFeed::default();
-        let mut calls = self.lock();
-        calls.insert(id, RegistryEntry { scope, task, commands: sender, live: live.clone() });
-        self.count.send_replace(calls.len());
-        drop(calls);
+        self.count.send_modify(|count| *count += 1);
+        self.calls.insert(id, RegistryEntry { scope, task, commands: sender, live: live.clone() });
         (Arc::new(RegistryGuard { id, registry: self.clone() }), commands, live)
     }
 
     /// False when no such call of this organization is live here.
     pub fn command(&self, scope: OrgScope, id: CallId, command: CallCommand) -> bool {
-        let calls = self.lock();
-        let entry = calls.get(&id).filter(|entry| entry.scope == scope);
+        let entry = self.calls.get(&id).filter(|entry| entry.scope == scope);
         entry.is_some_and(|entry| entry.commands.try_send(command).is_ok())
     }
 
     /// A live call of this organization, so far and from now on; `None` when there is no such call here.
     pub fn listen(&self, scope: OrgScope, id: CallId) -> Option<LiveSubscription> {
-        let live = self.lock().get(&id).filter(|entry| entry.scope == scope).map(|entry| entry.live.clone());
+        let live = self.calls.get(&id).filter(|entry| entry.scope == scope).map(|entry| entry.live.clone());
         live.map(|live| live.listen())
     }
 
     /// Returns whether this process holds a call of this organization with this id.
     pub fn is_live(&self, scope: OrgScope, id: CallId) -> bool {
-        self.lock().get(&id).is_some_and(|entry| entry.scope == scope)
+        self.calls.get(&id).is_some_and(|entry| entry.scope == scope)
     }
 
     /// Changes of all calls from now on.
@@ -177,14 +175,13 @@ impl CallRegistry {
 
     /// Changes of an organization's calls from now on.
     pub fn changes_of(&self, scope: OrgScope) -> broadcast::Receiver<CallChange> {
-        let mut all = self.of_one.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|_, changes| changes.receiver_count() > 0);
-        all.entry(scope).or_insert_with(|| broadcast::Sender::new(CHANGES_OF_ONE_MAX)).subscribe()
+        self.of_one.retain(|_, changes| changes.receiver_count() > 0);
+        self.of_one.entry(scope).or_insert_with(|| broadcast::Sender::new(CHANGES_OF_ONE_MAX)).subscribe()
     }
 
     /// Sends a change to the listeners of the call's organization and to those of all calls; never waits.
     pub fn announce(&self, change: CallChange) {
-        let own = self.of_one.lock().unwrap_or_else(PoisonError::into_inner).get(&change.scope).cloned();
+        let own = self.of_one.get(&change.scope).map(|own| own.clone());
         if let Some(own) = own {
             let _ = own.send(change.clone()); // the last listener may just have left
         }
@@ -193,46 +190,41 @@ impl CallRegistry {
 
     /// Ends the live call of a task, if there is one.
     pub fn command_task(&self, scope: OrgScope, task: TaskId, command: CallCommand) -> bool {
-        let calls = self.lock();
-        let entry = calls.values().find(|entry| entry.scope == scope && entry.task == Some(task));
+        let entry = self.calls.iter().find(|entry| entry.scope == scope && entry.task == Some(task));
         entry.is_some_and(|entry| entry.commands.try_send(command).is_ok())
     }
 
     /// Tells every live call of this process to end for this reason.
     pub fn end_all(&self, reason: EndReason) {
-        for entry in self.lock().values() {
+        for entry in self.calls.iter() {
             let _ = entry.commands.try_send(CallCommand::End(reason));
         }
     }
 
     /// Every call of this process.
     pub fn calls(&self) -> Vec<CallId> {
-        self.lock().keys().copied().collect()
+        self.calls.iter().map(|entry| *entry.key()).collect()
     }
 
     /// Whether this process holds a call.
     pub fn holds(&self, id: CallId) -> bool {
-        self.lock().contains_key(&id)
+        self.calls.contains_key(&id)
     }
 
     /// Sends a command for the process's own reasons, whichever organization owns the call.
     pub fn command_any(&self, id: CallId, command: CallCommand) -> bool {
-        self.lock().get(&id).is_some_and(|entry| entry.commands.try_send(command).is_ok())
+        self.calls.get(&id).is_some_and(|entry| entry.commands.try_send(command).is_ok())
     }
 
     /// Returns the number of calls in this process.
     pub fn count(&self) -> usize {
-        self.lock().len()
+        *self.count.borrow()
     }
 
     /// Returns when no call is left.
     pub async fn drained(&self) {
         let mut count = self.count.subscribe();
         let _ = count.wait_for(|count| *count == 0).await;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<CallId, RegistryEntry>> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -257,8 +249,7 @@ impl RegistryGuard {
 
 impl Drop for RegistryGuard {
     fn drop(&mut self) {
-        let mut calls = self.registry.lock();
-        calls.remove(&self.id);
-        self.registry.count.send_replace(calls.len());
+        self.registry.calls.remove(&self.id);
+        self.registry.count.send_modify(|count| *count -= 1);
     }
 }

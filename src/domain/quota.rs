@@ -71,15 +71,15 @@ quotas! {
     reports_at_once = 4,
     /// Provider tests at once: each is a request to a vendor.
     provider_tests_at_once = 2,
-    /// Requests in any sixty seconds, of all keys and people of the organization together.
+    /// Requests in a minute, of all keys and people of the organization together.
     requests_per_minute = 5_000,
-    /// `POST /trunks/{id}/test` in any sixty seconds.
+    /// `POST /trunks/{id}/test` in a minute.
     trunk_tests_per_minute = 60,
-    /// Changes of trunks in any sixty seconds: the rules of all trunks are read again after each.
+    /// Changes of trunks in a minute: the rules of all trunks are read again after each.
     trunk_changes_per_minute = 120,
-    /// `POST /providers/{name}/test` in any sixty seconds.
+    /// `POST /providers/{name}/test` in a minute.
     provider_tests_per_minute = 30,
-    /// Reports and transcripts that are processed anew in any sixty seconds.
+    /// Reports and transcripts that are processed anew in a minute.
     reports_per_minute = 60,
 }
 

@@ -2,18 +2,16 @@
 //! kept once spoken, because scripted replies repeat.
 
 use bytes::Bytes;
-use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
 use trunkline_media::codec::Companding;
 use trunkline_media::codec::resample::PcmResampler;
 
 /// Spoken texts kept; a scripted emulator has a few dozen.
-const KEPT_MAX: usize = 500;
+const KEPT_MAX: u64 = 500;
 const ESPEAK_RATE_HZ: u32 = 22_050;
 
-type SpeechCache = Arc<Mutex<HashMap<(String, u32), Bytes>>>;
+type SpeechCache = moka::sync::Cache<(String, u32), Bytes>;
 
 #[derive(Clone)]
 pub(super) struct EmulatedVoice {
@@ -23,18 +21,18 @@ pub(super) struct EmulatedVoice {
 
 impl EmulatedVoice {
     pub(super) fn new(espeak: Option<String>) -> Self {
-        Self { espeak, kept: SpeechCache::default() }
+        Self { espeak, kept: SpeechCache::new(KEPT_MAX) }
     }
 
     /// Little-endian 16-bit samples.
     pub(super) async fn pcm(&self, text: &str, rate_hz: u32) -> Bytes {
         let key = (text.to_owned(), rate_hz);
-        if let Some(bytes) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return bytes.clone();
+        if let Some(bytes) = self.kept.get(&key) {
+            return bytes;
         }
         let (espeak, text) = (self.espeak.clone(), text.to_owned());
         let samples = tokio::task::spawn_blocking(move || {
-            let spoken = espeak.and_then(|program| speak(&program, &text)).unwrap_or_else(|| buzz(&text));
+            let spoken = espeak.and_then(|program| speak(&program, &text)).unwrap_or_else(|| vowel_pulses(&text));
             let mut out = Vec::new();
             if let Some(mut resampler) = PcmResampler::new(ESPEAK_RATE_HZ, rate_hz) {
                 resampler.push(spoken.into_iter(), &mut out);
@@ -45,11 +43,7 @@ impl EmulatedVoice {
         .await
         .unwrap_or_default();
         let bytes: Bytes = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT_MAX {
-            kept.clear();
-        }
-        kept.insert(key, bytes.clone());
+        self.kept.insert(key, bytes.clone());
         bytes
     }
 
@@ -80,7 +74,7 @@ fn speak(program: &str, text: &str) -> Option<Vec<i16>> {
 }
 
 /// A pulse train at 120 Hz with the rhythm of syllables: sound where there would be speech.
-fn buzz(text: &str) -> Vec<i16> {
+fn vowel_pulses(text: &str) -> Vec<i16> {
     let count = text.chars().count().max(3) * ESPEAK_RATE_HZ as usize / 15;
     (0..count)
         .map(|n| {

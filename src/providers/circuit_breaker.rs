@@ -3,8 +3,8 @@
 
 use super::ProviderError;
 use crate::domain::provider::{PipelineStage, ProviderAccount};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use dashmap::DashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -117,9 +117,9 @@ impl ProviderCircuit {
     }
 }
 
-/// All gates of the process.
+/// All circuits of the process.
 #[derive(Clone, Debug, Default)]
-pub struct ProviderCircuits(Arc<Mutex<HashMap<CircuitKey, ProviderCircuit>>>);
+pub struct ProviderCircuits(Arc<DashMap<CircuitKey, ProviderCircuit>>);
 
 /// Permission for one stream; released on drop.
 #[derive(Debug)]
@@ -197,8 +197,7 @@ impl ProviderCircuits {
     pub fn state(
         &self, tenant: &Arc<str>, endpoint: &super::ProviderAccess, stage: PipelineStage, now: Instant,
     ) -> Option<CircuitState> {
-        let circuits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let circuit = circuits.get(&key(tenant, endpoint, stage))?;
+        let circuit = self.0.get(&key(tenant, endpoint, stage))?;
         let ordered =
             circuit.not_before.and_then(|until| until.checked_duration_since(now)).filter(|left| !left.is_zero());
         if let Some(left) = ordered {
@@ -224,14 +223,13 @@ impl ProviderCircuits {
         stream: Option<OwnedSemaphorePermit>,
     ) -> Result<ProviderPermit, PermitError> {
         let key = key(tenant, endpoint, stage);
-        let mut circuits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if circuits.len() >= CIRCUITS_MAX && !circuits.contains_key(&key) {
-            circuits.retain(|_, circuit| {
+        if self.0.len() >= CIRCUITS_MAX && !self.0.contains_key(&key) {
+            self.0.retain(|_, circuit| {
                 !matches!(circuit.breaker, CircuitBreaker::Closed { .. }) || circuit.not_before.is_some()
             });
         }
         let limit = endpoint.concurrency_max;
-        let circuit = circuits.entry(key.clone()).or_insert_with(|| ProviderCircuit {
+        let mut circuit = self.0.entry(key.clone()).or_insert_with(|| ProviderCircuit {
             breaker: CircuitBreaker::Closed { failures: 0 },
             not_before: None,
             streams: (limit > 0).then(|| Arc::new(Semaphore::new(limit))),
@@ -252,14 +250,12 @@ impl ProviderCircuits {
         Ok(ProviderPermit { circuits: self.clone(), key, _stream: stream })
     }
 
-    /// Counts a provider that was so slow that another one was asked.
+    /// Records a failure; a refused request (4xx) that is not the provider's fault does not count.
     pub fn failed(
         &self, tenant: &Arc<str>, endpoint: &super::ProviderAccess, stage: PipelineStage, now: Instant,
         failure: &ProviderError,
     ) {
-        if let Some(circuit) =
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&key(tenant, endpoint, stage))
-        {
+        if let Some(mut circuit) = self.0.get_mut(&key(tenant, endpoint, stage)) {
             circuit.failed(now, failure);
         }
     }
@@ -307,9 +303,8 @@ impl ProviderPermit {
     }
 
     fn change(&self, change: impl FnOnce(&mut ProviderCircuit)) {
-        let mut circuits = self.circuits.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(circuit) = circuits.get_mut(&self.key) {
-            change(circuit);
+        if let Some(mut circuit) = self.circuits.0.get_mut(&self.key) {
+            change(&mut circuit);
         }
     }
 }
@@ -334,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_that_fails_often_is_left_alone_and_then_tried_by_one() {
+    fn circuit_opens_after_failures_and_one_request_probes() {
         let t = Instant::now();
         let mut breaker = CircuitBreaker::Closed { failures: 0 };
         for _ in 0..4 {
@@ -368,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn organizations_do_not_share_a_gate_and_calls_of_one_do() {
+    fn circuits_are_shared_within_one_organization_only() {
         let (circuits, t) = (ProviderCircuits::default(), Instant::now());
         let (one, other): (Arc<str>, Arc<str>) = ("one".into(), "other".into());
         let refused = ProviderError::refused(401, "bad key");

@@ -1,8 +1,13 @@
-//! Server-sent events as model providers send them: CRLF, comments, several data lines, no space after
-//! the colon, characters split over reads.
+//! Server-sent events as model providers send them: CRLF or CR at the end of lines, a byte order mark, comments, fields
+//! of their own, several data lines, no space after the colon, characters split over reads.
+//!
+//! Written here because a call must survive all of these: of the crates that read such streams, one panics on a byte
+//! order mark and scans an unfinished line anew with each read (eventsource-stream 0.2.3), and one ends the stream at a
+//! field it does not know (sse-stream 0.2.6). The standard has a reader ignore such fields.
 
 /// Longest event taken; a model's chunk is a few hundred bytes.
 const EVENT_BYTES_MAX: usize = 1 << 20;
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Parses a stream of server-sent events, whatever its reads are split at; one event has at most 1 MiB.
 #[derive(Debug, Default)]
@@ -10,19 +15,34 @@ pub struct SseParser {
     buffer: Vec<u8>,
     /// Bytes of `buffer` in which no line ends: they are not looked at again with each read.
     seen: usize,
+    /// A line has ended with the last byte of a read, CR: LF after it ends no other one.
+    after_cr: bool,
+    /// The first line was read; a byte order mark may stand before it.
+    is_begun: bool,
     data: String,
 }
 
 impl SseParser {
     /// Adds bytes and hands every complete event's data on. False when an event is too large.
     pub fn push(&mut self, bytes: &[u8], mut event: impl FnMut(&str)) -> bool {
+        let Some(first) = bytes.first() else { return true };
+        let bytes = if std::mem::take(&mut self.after_cr) && *first == b'\n' { &bytes[1..] } else { bytes };
         self.buffer.extend_from_slice(bytes);
         let (mut start, mut from) = (0, self.seen.min(self.buffer.len()));
-        while let Some(length) = self.buffer.iter().skip(from).position(|b| *b == b'\n') {
+        while let Some(length) = self.buffer.iter().skip(from).position(|byte| matches!(byte, b'\n' | b'\r')) {
             let end = from + length;
-            let line = self.buffer.get(start..end).unwrap_or_default();
-            let line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line));
-            (start, from) = (end + 1, end + 1);
+            let mut line = self.buffer.get(start..end).unwrap_or_default();
+            if !std::mem::replace(&mut self.is_begun, true) {
+                line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
+            }
+            let line = String::from_utf8_lossy(line);
+            (start, from) = match (self.buffer.get(end), self.buffer.get(end + 1)) {
+                (Some(b'\r'), Some(b'\n')) => (end + 2, end + 2),
+                (last, next) => {
+                    self.after_cr = last == Some(&b'\r') && next.is_none();
+                    (end + 1, end + 1)
+                }
+            };
             if line.is_empty() {
                 if !self.data.is_empty() {
                     event(&self.data);
@@ -58,6 +78,26 @@ mod tests {
                 assert!(parser.push(bytes, |data| seen.push(data.to_owned())));
             }
             assert_eq!(seen, ["{\"a\":\"é\"}", "one\ntwo", "[DONE]"], "{chunk}");
+        }
+    }
+
+    #[test]
+    fn the_standards_line_ends_marks_and_unknown_fields_are_read() {
+        let standard = [
+            "data: one\n\ndata: two\n\n",
+            "data: one\r\rdata: two\r\r",
+            "data: one\r\n\r\ndata: two\r\n\r\n",
+            "\u{feff}data: one\n\n\u{feff}data: lost\ndata: two\n\n",
+            "vendor-field: 1\nretry: soon\nid\nevent: a\nevent: b\ndata: one\n\nnonsense\ndata: two\n\n",
+        ];
+        for wire in standard {
+            for chunk in 1..wire.len() {
+                let (mut parser, mut seen) = (SseParser::default(), vec![]);
+                for bytes in wire.as_bytes().chunks(chunk) {
+                    assert!(parser.push(bytes, |data| seen.push(data.to_owned())));
+                }
+                assert_eq!(seen, ["one", "two"], "{wire:?} in reads of {chunk}");
+            }
         }
     }
 

@@ -39,12 +39,13 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(120);
 pub struct ProviderHttp {
     server_client: reqwest::Client,
     guarded_client: GuardedHttp,
-    /// Time of the last connection per address, so that concurrent calls do not all warm it up.
-    last_connected: Arc<Mutex<HashMap<String, Instant>>>,
+    /// Addresses connected to lately, so that concurrent calls do not all warm one up.
+    warm: moka::sync::Cache<String, ()>,
 }
 
 /// A connection used in this time is still open: servers keep idle ones for a minute and more.
 const WARM_TTL: Duration = Duration::from_secs(30);
+const WARM_ADDRESSES_MAX: u64 = 10_000;
 
 impl ProviderHttp {
     /// Returns the clients of one stage; fails if TLS cannot be set up. Only the connect deadline applies here.
@@ -59,7 +60,8 @@ impl ProviderHttp {
                 .redirect(reqwest::redirect::Policy::none())
         };
         let customers = GuardedHttp::new(guard, RedirectPolicy::None, builder)?;
-        Ok(Self { server_client: builder().build()?, guarded_client: customers, last_connected: Arc::default() })
+        let warm = moka::sync::Cache::builder().max_capacity(WARM_ADDRESSES_MAX).time_to_live(WARM_TTL).build();
+        Ok(Self { server_client: builder().build()?, guarded_client: customers, warm })
     }
 
     /// A request to a URL below an endpoint's address.
@@ -74,14 +76,8 @@ impl ProviderHttp {
     }
 
     /// True when this caller should open the connection.
-    pub fn needs_warm_up(&self, endpoint: &ProviderAccess, now: Instant) -> bool {
-        let mut last = self.last_connected.lock().unwrap_or_else(PoisonError::into_inner);
-        let cold = last.get(&endpoint.base_url).is_none_or(|at| now.saturating_duration_since(*at) > WARM_TTL);
-        if cold {
-            last.retain(|_, at| now.saturating_duration_since(*at) <= WARM_TTL);
-            last.insert(endpoint.base_url.clone(), now);
-        }
-        cold
+    pub fn needs_warm_up(&self, endpoint: &ProviderAccess) -> bool {
+        self.warm.entry_by_ref(&endpoint.base_url).or_insert(()).is_fresh()
     }
 }
 

@@ -1,9 +1,9 @@
 //! Parameters that a model rejects. Model ids are passed through, so support is learnt from rejections: a rejected
 //! parameter is left out afterwards.
 
+use moka::sync::Cache;
 use serde_json::Value;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Parameters that are worth having and that an answer can do without.
 const DISPENSABLE: [&str; 8] = [
@@ -16,17 +16,23 @@ const DISPENSABLE: [&str; 8] = [
     "cache_control",
     "thinking",
 ];
-/// Models remembered; a full table is emptied.
-const MODELS_MAX: usize = 1_000;
+/// Models remembered.
+const MODELS_MAX: u64 = 1_000;
 
 /// Shared by all calls; by address and model.
-#[derive(Clone, Debug, Default)]
-pub struct UnsupportedParameters(Arc<Mutex<HashMap<String, Vec<&'static str>>>>);
+#[derive(Clone, Debug)]
+pub struct UnsupportedParameters(Cache<String, Arc<[&'static str]>>);
+
+impl Default for UnsupportedParameters {
+    fn default() -> Self {
+        Self(Cache::new(MODELS_MAX))
+    }
+}
 
 impl UnsupportedParameters {
     /// What a model has refused so far.
-    pub fn for_model(&self, model: &str) -> Vec<&'static str> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(model).cloned().unwrap_or_default()
+    pub fn for_model(&self, model: &str) -> Arc<[&'static str]> {
+        self.0.get(model).unwrap_or_default()
     }
 
     /// Reads a refusal; true when it names something that can be left out next time.
@@ -39,12 +45,11 @@ impl UnsupportedParameters {
             message.contains(&name.replace('_', "")) && mentions(sent, name) && !self.for_model(model).contains(name)
         });
         let Some(named) = named else { return false };
-        tracing::info!(model, parameter = named, "a model does not take a parameter; it is left out from now on");
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= MODELS_MAX {
-            all.clear();
-        }
-        all.entry(model.to_owned()).or_default().push(named);
+        tracing::info!(model, parameter = named, "a model does not accept a parameter; it is omitted from now on");
+        self.0.entry_by_ref(model).and_upsert_with(|known| {
+            let known = known.map(moka::Entry::into_value).unwrap_or_default();
+            known.iter().copied().chain([named]).collect()
+        });
         true
     }
 }

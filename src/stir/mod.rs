@@ -10,8 +10,7 @@ use crate::egress::http::{GuardedHttp, RedirectPolicy};
 use passport::{IdentityError, Passport};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, TrustAnchor};
@@ -23,7 +22,7 @@ const CHAIN_BYTES_MAX: usize = 64 * 1_024;
 /// How long certificates are kept, and how long it is remembered that there were none.
 const CACHE_TTL_MS: i64 = 3_600_000;
 const NEGATIVE_CACHE_TTL_MS: i64 = 60_000;
-const CACHE_MAX: usize = 1_000;
+const CACHE_MAX: u64 = 1_000;
 
 /// How Identity headers are verified, from `sip.stir` of the settings.
 #[derive(Clone, Debug)]
@@ -65,7 +64,8 @@ impl IdentityResult {
     }
 }
 
-type CertificateCache = HashMap<String, (i64, Option<Arc<[u8]>>)>;
+/// Chains by address, each with the Unix time in milliseconds until which it counts.
+type CertificateCache = moka::sync::Cache<String, (i64, Option<Arc<[u8]>>)>;
 
 /// Checks Identity headers.
 #[derive(Clone, Debug)]
@@ -74,7 +74,7 @@ pub struct IdentityVerifier {
     max_age_s: i64,
     /// None where nothing is checked.
     http: Option<GuardedHttp>,
-    certificates: Arc<Mutex<CertificateCache>>,
+    certificates: CertificateCache,
 }
 
 impl IdentityVerifier {
@@ -101,7 +101,7 @@ impl IdentityVerifier {
             roots: roots.into(),
             max_age_s: settings.max_age_s,
             http: http.transpose().map_err(|error| error.to_string())?,
-            certificates: Arc::default(),
+            certificates: CertificateCache::new(CACHE_MAX),
         })
     }
 
@@ -134,19 +134,14 @@ impl IdentityVerifier {
     }
 
     async fn certificates(&self, url: &str, at: UnixMs) -> Option<Arc<[u8]>> {
-        let known = self.certificates.lock().unwrap_or_else(PoisonError::into_inner).get(url).cloned();
-        if let Some((until, chain)) = known
+        if let Some((until, chain)) = self.certificates.get(url)
             && at.0 < until
         {
             return chain;
         }
         let chain = self.fetch(url).await;
         let kept = if chain.is_some() { CACHE_TTL_MS } else { NEGATIVE_CACHE_TTL_MS };
-        let mut cached = self.certificates.lock().unwrap_or_else(PoisonError::into_inner);
-        if cached.len() >= CACHE_MAX {
-            cached.clear();
-        }
-        cached.insert(url.to_owned(), (at.0 + kept, chain.clone()));
+        self.certificates.insert(url.to_owned(), (at.0 + kept, chain.clone()));
         chain
     }
 
@@ -155,7 +150,7 @@ impl IdentityVerifier {
         let request = match http.guard().check(url).and_then(|url| http.request(Method::GET, url)) {
             Ok(request) => request,
             Err(why) => {
-                tracing::warn!(%why, "certificates of an Identity header are not fetched");
+                tracing::warn!(error = %why, "certificates of an Identity header are not fetched");
                 return None;
             }
         };

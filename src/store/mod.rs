@@ -41,7 +41,7 @@ pub use phone_numbers::{InboundRoute, NumberOwner, PhoneNumberFields, PhoneNumbe
 pub use schedule::{DueTask, TaskClaim};
 pub use scope::OrgScope;
 pub use secrets::SecretRow;
-pub use usage::{OtherNodesLines, UsageDay};
+pub use usage::{RemoteLineCounts, UsageDay};
 pub use users::{Invitation, NewUser, User, UserSession};
 pub use wrap_up::WrapUpJob;
 
@@ -96,6 +96,9 @@ pub enum StoreError {
         /// Name of the limit, such as `lists_at_once`.
         limit: &'static str,
     },
+    /// Several asked for the same thing at once, and the one read for all of them failed.
+    #[error(transparent)]
+    Shared(Arc<StoreError>),
 }
 
 impl StoreError {
@@ -103,6 +106,7 @@ impl StoreError {
     pub fn is_unstorable(&self) -> bool {
         match self {
             Self::Database(sqlx::Error::Database(error)) => matches!(error.code().as_deref(), Some("22021" | "22P05")),
+            Self::Shared(error) => error.is_unstorable(),
             _ => false,
         }
     }
@@ -123,6 +127,7 @@ impl StoreError {
                     None => code.parse::<u32>().is_ok_and(|code| matches!(code & 0xFF, 5 | 6 | 8 | 10 | 13 | 14)),
                 }
             }
+            Self::Shared(error) => error.is_unreachable(),
             _ => false,
         }
     }
@@ -161,7 +166,7 @@ pub struct Store {
     dead_after_ms: i64,
     cache: cache::StoreCache,
     quotas: Quotas,
-    wakes: notifiers::Notifiers,
+    notifiers: notifiers::Notifiers,
     login_secret: Arc<OnceCell<String>>,
 }
 
@@ -185,7 +190,7 @@ impl Store {
                 dead_after_ms: nodes::DEAD_AFTER_MS,
                 cache: cache::StoreCache::default(),
                 quotas: Quotas::default(),
-                wakes: notifiers::Notifiers::default(),
+                notifiers: notifiers::Notifiers::default(),
                 login_secret: Arc::default(),
             });
         }
@@ -213,7 +218,7 @@ impl Store {
             dead_after_ms: nodes::DEAD_AFTER_MS,
             cache: cache::StoreCache::default(),
             quotas: Quotas::default(),
-            wakes: notifiers::Notifiers::default(),
+            notifiers: notifiers::Notifiers::default(),
             login_secret: Arc::default(),
         })
     }
@@ -231,8 +236,8 @@ impl Store {
     }
 
     /// Returns the notifiers that wake outbox, post-call work and scheduler when there are new rows.
-    pub fn wakes(&self) -> &notifiers::Notifiers {
-        &self.wakes
+    pub fn notifiers(&self) -> &notifiers::Notifiers {
+        &self.notifiers
     }
 
     /// Where the database is, as it was opened.
