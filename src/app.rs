@@ -10,7 +10,7 @@ use crate::call::driver::{
     AdmissionControl, CallLimits, CallServices, Cluster, ConcurrencyLimiters, LastHeartbeat, RecordingQuota,
     SchemaWorkers, TrunkProbes, TrunkStates, WebCallLimits, WebCalls, inbound, watch_trunks,
 };
-use crate::call::public_links::Links;
+use crate::call::public_links::PublicLinks;
 use crate::call::registry::CallRegistry;
 use crate::config::{self, Config, IceServerConfig, SipConnections, WebrtcConnections};
 use crate::domain::end_reason::EndReason;
@@ -284,7 +284,7 @@ impl App {
         }
         // An unavailable database must not keep the process alive.
         if !self.context.journal.flush(FLUSH_DEADLINE).await {
-            tracing::error!("the database does not take the last entries");
+            tracing::error!("the database did not accept the last journal entries");
         }
         // Work in progress is finished; work not yet started is in the database.
         self.stop_workers.send_replace(true);
@@ -474,7 +474,7 @@ fn web_port(config: &Config) -> std::io::Result<WebRtcPortConfig> {
 }
 
 /// Base URL and signing key of links: the same after a restart and on every node.
-async fn links(config: &Config, store: &Store, api_addr: SocketAddr) -> Result<Links, AppError> {
+async fn links(config: &Config, store: &Store, api_addr: SocketAddr) -> Result<PublicLinks, AppError> {
     let base_url = match config.api.public_url.trim_end_matches('/') {
         "" => format!("http://{api_addr}"),
         url => url.to_owned(),
@@ -484,7 +484,7 @@ async fn links(config: &Config, store: &Store, api_addr: SocketAddr) -> Result<L
         "" => store.get_or_create_setting("token_secret", &made).await?,
         secret => secret.to_owned(),
     };
-    Ok(Links { base_url, secret: TokenSigner::new(&secret) })
+    Ok(PublicLinks { base_url, secret: TokenSigner::new(&secret) })
 }
 
 fn mailer(config: &Config) -> Result<Option<Mailer>, AppError> {

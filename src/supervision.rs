@@ -95,7 +95,7 @@ impl Supervisor {
 
     /// A part cannot go on, whatever is tried.
     pub fn give_up(&self, part: &'static str, why: &str) {
-        tracing::error!(part, why, "a component failed permanently; the process ends");
+        tracing::error!(part, reason = why, "a component failed permanently; the process ends");
         self.given_up.send_if_modified(|given_up| {
             let first = given_up.is_none();
             given_up.get_or_insert_with(|| PartFailedError { part, why: why.to_owned() });

@@ -187,7 +187,7 @@ fn imports_point_one_way() {
 }
 
 #[test]
-fn signalling_and_media_meet_in_one_file() {
+fn only_negotiate_uses_both_sdp_and_media() {
     let both = |text: &str| text.contains("trunkline_signaling::sdp") && text.contains("trunkline_media::");
     let meeting: Vec<String> =
         sources("src").into_iter().filter(|(_, text)| both(text)).map(|(name, _)| name).collect();
@@ -230,7 +230,7 @@ fn foreign_schemas_are_compiled_in_one_crate() {
 }
 
 #[test]
-fn machines_do_not_touch_the_world() {
+fn machines_do_no_io() {
     let mut faults = vec![];
     for folder in MACHINES {
         for (name, text) in sources(folder) {

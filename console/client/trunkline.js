@@ -84,8 +84,8 @@ class Call extends EventTarget {
 
   /** Presses keys. */
   dtmf(digits) {
-    if (!DIGITS.test(digits)) throw new TrunklineError("bad_digits", `${digits}: only 0-9, *, # and A-D are keys`);
-    if (!this.#sender?.dtmf) throw new TrunklineError("no_dtmf", "This browser cannot press keys");
+    if (!DIGITS.test(digits)) throw new TrunklineError("bad_digits", `${digits}: only 0-9, *, # and A-D are DTMF`);
+    if (!this.#sender?.dtmf) throw new TrunklineError("no_dtmf", "This browser cannot send DTMF");
     this.#sender.dtmf.insertDTMF(digits.toUpperCase(), 120, 70);
   }
 
@@ -135,7 +135,7 @@ class Call extends EventTarget {
     if (microphone instanceof MediaStream) return microphone;
     if (!microphone) return null;
     if (!navigator.mediaDevices) {
-      throw new TrunklineError("insecure_page", "Browsers give a microphone to https pages and localhost only");
+      throw new TrunklineError("insecure_page", "Browsers allow the microphone only on https pages and localhost");
     }
     try {
       const audio = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };

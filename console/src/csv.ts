@@ -47,7 +47,7 @@ export function parse(text: string): string[][] {
     else if (letter === separator) push();
     else if (letter === "\n") next();
     else cell += letter;
-    if (cell.length > CELL_MAX) throw new ListError(quoted ? "A quote in the list is never closed." : "A cell of the list has more than 10,000 letters.");
+    if (cell.length > CELL_MAX) throw new ListError(quoted ? "A quote in the list is never closed." : "A cell of the list has more than 10,000 characters.");
   }
   if (quoted) throw new ListError("A quote in the list is never closed.");
   if (cell || row.length) next();

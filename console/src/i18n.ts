@@ -11,8 +11,8 @@ const DICTIONARIES: Record<Language, Record<string, string>> = { en: {}, nl };
 /** Keys that are not English text. */
 const NAMES: Record<string, string> = {
   "key: own": "your own", "key: server": "the server's", "key: none": "none", "key: not_needed": "not needed",
-  "stage: stt": "recognition", "stage: llm": "model", "stage: tts": "voice", "stage: engine": "speech to speech",
-  "breaker: open": "works", "breaker: closed": "stopped", "breaker: trying": "being tried", "breaker: waiting": "told to wait",
+  "stage: stt": "STT", "stage: llm": "LLM", "stage: tts": "TTS", "stage: engine": "realtime model",
+  "breaker: open": "works", "breaker: closed": "stopped", "breaker: trying": "being tested", "breaker: waiting": "asked to wait",
 };
 
 function initialLanguage(): Language {

@@ -71,7 +71,7 @@ function Shell({ me, changed, leave }: { me: Me; changed: () => void; leave: () 
   const manages = me.user.role !== "member";
   return (
     <div class="shell">
-      <a class="skip" href="#main" onClick={(event) => { event.preventDefault(); main.current?.focus(); }}>{t("To the content")}</a>
+      <a class="skip" href="#main" onClick={(event) => { event.preventDefault(); main.current?.focus(); }}>{t("Skip to content")}</a>
       <nav class={open ? "side open" : "side"} aria-label={t("Pages")}>
         <div class="brand">
           <img src="/favicon.svg" alt="" width="28" height="28" />
@@ -89,7 +89,7 @@ function Shell({ me, changed, leave }: { me: Me; changed: () => void; leave: () 
         </ul>
       </nav>
       <main ref={main} id="main" tabIndex={-1}>
-        <p class="connection" role="status">{connected ? "" : t("Not connected: what you see may be old.")}</p>
+        <p class="connection" role="status">{connected ? "" : t("Not connected: the data may be out of date.")}</p>
         <Content route={route} me={me} changed={changed} />
       </main>
     </div>

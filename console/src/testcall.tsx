@@ -146,7 +146,7 @@ export function TestCall({ agent }: { agent: string }) {
         {setUp !== null && <p class="soft">{t("Click to first sound")}: <output class="setup">{Math.round(setUp)}</output> ms</p>}
         {figures?.metrics?.turns && (
           <>
-            <h3>{t("Where the time of each answer went")}</h3>
+            <h3>{t("Time breakdown of each answer")}</h3>
             <Waterfall turns={figures.metrics.turns} />
             <p><Link to={`calls/${figures.id}`}>{t("The whole call")}</Link></p>
           </>

@@ -85,7 +85,7 @@ impl Heartbeat {
     }
 
     /// Records a heartbeat.
-    pub fn beat(&self, now: Instant) {
+    pub fn record_heartbeat(&self, now: Instant) {
         let passed = now.saturating_duration_since(self.origin).as_micros();
         self.last_cycle_us.store(u64::try_from(passed).unwrap_or(u64::MAX), Ordering::Relaxed);
     }

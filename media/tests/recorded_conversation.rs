@@ -234,13 +234,13 @@ fn percentile(values: &mut [f64], share: f64) -> f64 {
 }
 
 /// Words of a sentence by what of it has been said.
-struct SttStandIn {
+struct SimulatedStt {
     words: Vec<&'static str>,
     /// For each frame, whether it sounds.
     voiced: Vec<bool>,
 }
 
-impl SttStandIn {
+impl SimulatedStt {
     fn words_until(&self, frame: usize) -> usize {
         let total = self.voiced.iter().filter(|v| **v).count();
         let heard = self.voiced.iter().take(frame).filter(|v| **v).count();
@@ -254,7 +254,7 @@ fn end_of_turn(name: &str, text: &'static str, noise_dbfs: f64) -> f64 {
     let frames: Vec<&[f64]> = speech.chunks(FRAME_SAMPLES).collect();
     let floor = 32_768.0 * 10f64.powf((SPEECH_DBFS - 25.0) / 20.0);
     let stand =
-        SttStandIn { words: text.split(' ').collect(), voiced: frames.iter().map(|f| rms(f) > floor).collect() };
+        SimulatedStt { words: text.split(' ').collect(), voiced: frames.iter().map(|f| rms(f) > floor).collect() };
     let last = stand.voiced.iter().rposition(|v| *v).unwrap() + 1;
     let mut link = TestCall::new();
     link.noise_dbfs = noise_dbfs;

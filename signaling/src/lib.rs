@@ -1,4 +1,4 @@
-//! Signalling: the SIP endpoint and SDP negotiation.
+//! Signalling: the SIP user agent and SDP negotiation.
 //!
 //! Everything outside [`io`] is a state machine without I/O: bytes, commands and instants go in; bytes, events and the
 //! next deadline come out. It knows nothing of sockets, clocks, tasks, RTP, agents and organizations.

@@ -75,7 +75,7 @@ pub const CONTACTS_MAX: usize = 8;
 /// Sources of messages that are remembered, in each table of the rate limiter: 64 bytes each. When full, the least
 /// recently used source is dropped.
 pub const SOURCES_MAX: usize = 65_536;
-/// Commands waiting for the endpoint driver. A full queue refuses the command to its caller.
+/// Commands waiting for the user agent driver. A full queue refuses the command to its caller.
 pub const COMMANDS_MAX: usize = 4_096;
 /// Events of one call waiting for its owner. A call that does not read them is ended.
 pub const CALL_EVENTS_MAX: usize = 64;

@@ -94,7 +94,7 @@ fn browsers_offers_and_fragments_never_panic() {
 }
 
 #[test]
-fn random_events_leave_an_endpoint_as_it_was() {
+fn random_events_leave_a_user_agent_as_it_was() {
     for entry in corpus("sip/random_events") {
         random_events::run(&entry);
     }

@@ -45,7 +45,7 @@ fn sent(user_agent: &mut UserAgent) -> Vec<String> {
 }
 
 #[test]
-fn a_long_call_is_refreshed_and_lives_on_whoever_asks_for_it() {
+fn long_call_is_refreshed_by_either_side() {
     for (expires_s, weather) in
         [([1_800, 0], PERFECT), ([0, 1_800], PERFECT), ([600, 1_800], PERFECT), ([1_800, 1_800], LOSSY)]
     {
@@ -130,7 +130,7 @@ fn early_media_is_sent_reliably_and_the_answer_waits_for_its_prack() {
         let early = network.events[0]
             .iter()
             .filter(|e| matches!(e, SipEvent::ProvisionalResponse { status: 183, sdp: Some(_), .. }));
-        assert!(early.count() <= 1, "a retransmission is no news");
+        assert!(early.count() <= 1, "a retransmission is no event");
         answered += network.answered();
         if seed == 0 {
             assert_eq!([network.count("183"), network.count("PRACK"), network.count("200")], [1, 1, 2]);
@@ -264,7 +264,7 @@ fn inbound_refer_is_accepted_and_notified() {
         network.sides[1].send_refer_notify(network.now, theirs, status).unwrap();
     }
     network.pass_ms(50);
-    let news: Vec<ReferStatus> = network.events[0]
+    let event: Vec<ReferStatus> = network.events[0]
         .iter()
         .filter_map(|event| match event {
             SipEvent::ReferProgress { referral, .. } => Some(*referral),
@@ -272,7 +272,7 @@ fn inbound_refer_is_accepted_and_notified() {
         })
         .collect();
     let progress = |status, last| ReferStatus::Notified { status, last };
-    assert_eq!(news, [ReferStatus::Accepted, progress(100, false), progress(180, false), progress(200, true)]);
+    assert_eq!(event, [ReferStatus::Accepted, progress(100, false), progress(180, false), progress(200, true)]);
     assert!(network.ends(0).is_empty(), "the call stays until somebody hangs up");
     network.sides[0].hang_up(network.now, call).unwrap();
     network.assert_nothing_is_held();
@@ -397,7 +397,9 @@ fn why_a_call_was_refused_or_ended_is_read_from_its_reason() {
     let answer = by_hand(&mut network);
     hear(&mut network, &answer("480 Temporarily Unavailable", "Reason: Q.850;cause=1;text=\"Unallocated\"\r\n"));
     let ends = network.ends(0);
-    let Some(EndCause::Rejected { status: 480, why: Some(why), .. }) = ends.first() else { panic!("{ends:?}") };
+    let Some(EndCause::Rejected { status: 480, reason_header: Some(why), .. }) = ends.first() else {
+        panic!("{ends:?}")
+    };
     assert_eq!((why.q850, why.text.as_deref()), (Some(1), Some("Unallocated")));
 }
 

@@ -410,7 +410,7 @@ fn inbound_caller_gets_no_credentials() {
 }
 
 #[test]
-fn forks_are_acknowledged_to_whoever_began_them() {
+fn fork_challenges_are_answered_for_trunk_hosts_only() {
     for (uri, wanted) in [("sip:1@192.0.2.7", true), ("sip:1@192.0.2.66", false)] {
         let mut bench = UserAgentTest::new();
         bench.dial(uri, |_| {});

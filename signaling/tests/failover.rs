@@ -162,9 +162,9 @@ fn answer(network: &mut TestNetwork, status: &str, more: &str) -> String {
     request
 }
 
-fn news(network: &TestNetwork) -> Option<RegistrationEvent> {
+fn event(network: &TestNetwork) -> Option<RegistrationEvent> {
     network.events[0].iter().rev().find_map(|event| match event {
-        SipEvent::Registration { news, .. } => Some(news.clone()),
+        SipEvent::Registration { event, .. } => Some(event.clone()),
         _ => None,
     })
 }
@@ -183,7 +183,7 @@ fn a_registration_is_made_kept_and_given_back() {
     let contact = "Contact: <sip:other@h>;expires=9, <sip:secret-contact@127.0.0.1:5060>;expires=120\r\n";
     let second = answer(&mut network, "200 OK", contact);
     assert!(header(&second, "Authorization").contains("nc=00000001"));
-    assert_eq!(news(&network), Some(RegistrationEvent::Registered { expires_s: 120 }));
+    assert_eq!(event(&network), Some(RegistrationEvent::Registered { expires_s: 120 }));
     network.pass(Duration::from_secs(87));
     assert_eq!(network.lost.len(), 0);
     network.pass(Duration::from_secs(2));
@@ -194,7 +194,7 @@ fn a_registration_is_made_kept_and_given_back() {
     network.sides[0].set_registrations(network.now, vec![]);
     network.carry();
     let last = answer(&mut network, "200 OK", "");
-    assert_eq!((header(&last, "Expires").as_str(), news(&network)), ("0", Some(RegistrationEvent::Removed)));
+    assert_eq!((header(&last, "Expires").as_str(), event(&network)), ("0", Some(RegistrationEvent::Removed)));
     network.assert_nothing_is_held();
 }
 
@@ -208,11 +208,13 @@ fn a_registrar_that_fails_is_asked_again_ever_later() {
     assert_eq!(header(&short, "Expires"), "300");
     network.pass_ms(1);
     assert_eq!(header(&answer(&mut network, "500 Oops", ""), "Expires"), "3600");
-    let Some(RegistrationEvent::Failed { status: Some(500), retry_in, .. }) = news(&network) else { panic!("no news") };
+    let Some(RegistrationEvent::Failed { status: Some(500), retry_in, .. }) = event(&network) else {
+        panic!("no event")
+    };
     assert!((15..=30).contains(&retry_in.as_secs()), "{retry_in:?}");
     network.pass(retry_in + Duration::from_secs(33));
     assert!(network.lost.len() > 5, "it is sent again until it times out");
-    let Some(RegistrationEvent::Failed { status: None, retry_in, .. }) = news(&network) else { panic!("no news") };
+    let Some(RegistrationEvent::Failed { status: None, retry_in, .. }) = event(&network) else { panic!("no event") };
     assert!((30..=60).contains(&retry_in.as_secs()), "{retry_in:?}");
 }
 

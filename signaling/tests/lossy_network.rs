@@ -28,7 +28,7 @@ fn caller_is_answered_and_hangs_up() {
         network.pass_ms(50);
         assert_eq!(
             (network.ends(0), network.ends(1)),
-            (vec![EndCause::LocalHangUp], vec![EndCause::RemoteBye { why: normal() }])
+            (vec![EndCause::LocalHangUp], vec![EndCause::RemoteBye { reason_header: normal() }])
         );
         assert_eq!(
             [network.count("INVITE"), network.count("200"), network.count("ACK"), network.count("BYE")],
@@ -52,11 +52,11 @@ fn a_transfer_is_refused_by_a_peer_that_knows_none_and_the_call_goes_on() {
     );
     network.sides[0].send_refer(network.now, call, "tel:+15550100").unwrap();
     network.pass_ms(50);
-    let news = network.events[0].iter().find_map(|event| match event {
+    let event = network.events[0].iter().find_map(|event| match event {
         SipEvent::ReferProgress { referral, .. } => Some(*referral),
         _ => None,
     });
-    assert_eq!(news, Some(ReferStatus::Rejected { status: 603 }));
+    assert_eq!(event, Some(ReferStatus::Rejected { status: 603 }));
     assert!(network.ends(0).is_empty());
     network.sides[0].hang_up(network.now, call).unwrap();
     network.assert_nothing_is_held();
@@ -99,7 +99,7 @@ fn caller_gives_up_before_any_answer() {
         network.pass_ms(100);
         assert_eq!(
             (network.ends(0), network.ends(1)),
-            (vec![EndCause::LocalHangUp], vec![EndCause::RemoteCancel { why: None }]),
+            (vec![EndCause::LocalHangUp], vec![EndCause::RemoteCancel { reason_header: None }]),
             "{note}"
         );
         assert_eq!((network.count("CANCEL"), network.count("487"), network.count("BYE")), (1, 1, 0), "{note}");
@@ -203,7 +203,7 @@ fn answer_crosses_the_cancel() {
     network.pass_ms(200);
     assert_eq!(
         (network.ends(0), network.ends(1)),
-        (vec![EndCause::LocalHangUp], vec![EndCause::RemoteBye { why: normal() }])
+        (vec![EndCause::LocalHangUp], vec![EndCause::RemoteBye { reason_header: normal() }])
     );
     assert_eq!((network.answered(), network.count("BYE")), (0, 1));
     network.assert_nothing_is_held();
@@ -221,7 +221,7 @@ fn callee_hangs_up_before_the_ack_and_waits_for_it() {
     network.pass_ms(100);
     assert_eq!(
         (network.ends(0), network.ends(1)),
-        (vec![EndCause::RemoteBye { why: normal() }], vec![EndCause::LocalHangUp])
+        (vec![EndCause::RemoteBye { reason_header: normal() }], vec![EndCause::LocalHangUp])
     );
     network.assert_nothing_is_held();
 }
@@ -291,8 +291,12 @@ fn busy_is_acknowledged_and_reported() {
     network.sides[1].reject(network.now, theirs, 486, Some(30)).unwrap();
     network.pass_ms(2_000);
     let why = Reason { q850: Some(17), ..Reason::default() };
-    let wanted =
-        EndCause::Rejected { status: 486, reason: "Busy Here".into(), retry_after_s: Some(30), why: Some(why) };
+    let wanted = EndCause::Rejected {
+        status: 486,
+        reason: "Busy Here".into(),
+        retry_after_s: Some(30),
+        reason_header: Some(why),
+    };
     assert_eq!((network.ends(0), network.count("486"), network.count("ACK")), (vec![wanted], 1, 1));
     network.assert_nothing_is_held();
 }
@@ -394,5 +398,5 @@ fn random_damage_does_not_harm_other_calls() {
     }
     network.sides[0].hang_up(network.now, call).unwrap();
     network.pass_ms(100);
-    assert_eq!(network.ends(1), [EndCause::RemoteBye { why: normal() }]);
+    assert_eq!(network.ends(1), [EndCause::RemoteBye { reason_header: normal() }]);
 }

@@ -178,7 +178,7 @@ impl From<StoreError> for ApiError {
                 Self::new(StatusCode::BAD_REQUEST, "invalid_text", "A text holds the character U+0000")
             }
             other => {
-                tracing::error!(error = %other, "store failed");
+                tracing::error!(error = %other, "store error");
                 Self::internal()
             }
         }

@@ -132,7 +132,7 @@ struct HealthResult {
 
 impl std::fmt::Debug for HealthResult {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Checked").field("all_well", &self.all_well).finish_non_exhaustive()
+        f.debug_struct("HealthResult").field("all_well", &self.all_well).finish_non_exhaustive()
     }
 }
 

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_waits_for_too_long_is_refused_and_leaves_nothing() {
+    async fn waiting_request_times_out_without_a_trace() {
         let turns = turns(1);
         let (one, other) = (OrganizationId::new(), OrganizationId::new());
         let working = turns.take(one).await.unwrap();

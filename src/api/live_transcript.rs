@@ -133,7 +133,7 @@ async fn authorize(api: &ApiState, id: &str, query: &QueryParams) -> Result<(Org
         },
         (None, Some(token)) => match api.context.links.secret.verify(TokenPurpose::Live, token, unix_s()) {
             Some((scope, call)) if Some(call) == wanted => scope,
-            _ => web_guest(api, token, wanted).ok_or(refused)?,
+            _ => web_call_scope(api, token, wanted).ok_or(refused)?,
         },
         (None, None) => return Err(refused),
     };
@@ -144,7 +144,7 @@ async fn authorize(api: &ApiState, id: &str, query: &QueryParams) -> Result<(Org
 }
 
 /// The page of a web call may listen while its call lasts.
-fn web_guest(api: &ApiState, token: &str, wanted: Option<CallId>) -> Option<OrgScope> {
+fn web_call_scope(api: &ApiState, token: &str, wanted: Option<CallId>) -> Option<OrgScope> {
     let grant = api.context.links.secret.verify_web(token)?;
     let call = wanted.filter(|call| api.context.web_calls.owns(grant.call, *call))?;
     let goes_on = grant.may_begin(unix_s()) || api.context.registry.is_live(grant.scope, call);

@@ -56,7 +56,7 @@ use live_socket::LiveSocketLimits;
 use metrics_exporter_prometheus::PrometheusHandle;
 use organization_rates::OrganizationRates;
 use passwords::PasswordService;
-use rate_limit::RequestRateLimiter;
+use rate_limit::{RequestRateLimiter, SlidingWindowLimiter};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use trunkline_connections::{ConnectionCounters, NetworkList};
@@ -69,9 +69,9 @@ pub struct ApiState {
     metrics_access: metrics::MetricsAuth,
     body_bytes_max: usize,
     public_url: String,
-    rate_limit: RequestRateLimiter<ApiKeyId>,
+    rate_limit: SlidingWindowLimiter<ApiKeyId>,
     rates: OrganizationRates,
-    visitors: RequestRateLimiter<IpAddr>,
+    unauthenticated: RequestRateLimiter<IpAddr>,
     proxies: Arc<NetworkList>,
     behind_proxy: bool,
     connections: Arc<ConnectionCounters>,
@@ -93,7 +93,7 @@ pub struct ApiSettings {
     pub public_url: String,
     /// Requests of one API key in any sixty seconds; more get 429.
     pub rate_limit_per_minute: u32,
-    /// Requests without a key of one IPv4 address or IPv6 /64 in any sixty seconds; more get 429.
+    /// Requests a minute without a key of one IPv4 address or IPv6 /64; more get 429.
     pub public_rate_limit_per_minute: u32,
     /// Proxies whose X-Forwarded-For is believed.
     pub proxies: Arc<NetworkList>,
@@ -166,8 +166,8 @@ impl ApiState {
     pub fn new(context: Arc<CallServices>, metrics: PrometheusHandle, settings: ApiSettings) -> Self {
         let ApiSettings { body_bytes_max, public_url, proxies, behind_proxy, .. } = settings;
         let rates = OrganizationRates::new(context.store.quotas());
-        let rate_limit = RequestRateLimiter::new(settings.rate_limit_per_minute);
-        let visitors = RequestRateLimiter::new(settings.public_rate_limit_per_minute);
+        let rate_limit = SlidingWindowLimiter::new(settings.rate_limit_per_minute);
+        let unauthenticated = RequestRateLimiter::new(settings.public_rate_limit_per_minute);
         let ApiSettings { allowed_origins, ice_servers, token_valid_s, demo, live, metrics: metrics_access, .. } =
             settings;
         Self {
@@ -178,7 +178,7 @@ impl ApiState {
             public_url,
             rate_limit,
             rates,
-            visitors,
+            unauthenticated,
             proxies,
             behind_proxy,
             connections: Arc::default(),

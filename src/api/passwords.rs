@@ -32,14 +32,14 @@ struct HashQueue {
 
 /// A place in the queue; at most [`PLACES_MAX`] sources, so the table is bounded.
 struct HashQueuePlace<'a> {
-    lane: &'a HashQueue,
+    queue: &'a HashQueue,
     source: IpAddr,
     _place: tokio::sync::SemaphorePermit<'a>,
 }
 
 impl Drop for HashQueuePlace<'_> {
     fn drop(&mut self) {
-        let mut sources = self.lane.by_source.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sources = self.queue.by_source.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = sources.get_mut(&self.source) {
             *count = count.saturating_sub(1);
             if *count == 0 {
@@ -73,7 +73,7 @@ impl HashQueue {
             return None;
         }
         *count += 1;
-        Some(HashQueuePlace { lane: self, source, _place: place })
+        Some(HashQueuePlace { queue: self, source, _place: place })
     }
 
     async fn run_hash<T: Send + 'static>(
@@ -120,7 +120,7 @@ impl Default for PasswordService {
 }
 
 fn is_unreadable(error: &str) -> ApiError {
-    tracing::error!(%error, "a password cannot be hashed");
+    tracing::error!(%error, "cannot hash a password");
     ApiError::internal()
 }
 
@@ -165,9 +165,9 @@ impl PasswordService {
             return Err(ApiError::login_throttled(wait_s));
         }
         let recipes = store.password_recipes(&address).await?;
-        let lane = if familiar.is_empty() { &self.strangers } else { &self.familiar };
+        let queue = if familiar.is_empty() { &self.strangers } else { &self.familiar };
         let hash = move || recipes.iter().map(|recipe| recipe.hash(&password)).collect::<Result<Vec<_>, _>>();
-        let hashes = lane.run_hash(source, hash).await?.map_err(|error| is_unreadable(&error))?;
+        let hashes = queue.run_hash(source, hash).await?.map_err(|error| is_unreadable(&error))?;
         let mut accounts = store.accounts(&address, &hashes, organization).await?;
         if familiar_or_wait_s.is_some() {
             accounts.retain(|account| familiar.contains(&account.user.id));
@@ -213,18 +213,18 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn few_passwords_are_hashed_at_once_also_when_those_who_asked_go_away() {
-        let lane = Arc::new(HashQueue::new(2));
+        let queue = Arc::new(HashQueue::new(2));
         let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let mut asked = Vec::new();
         for n in 0..32 {
-            let (lane, now, most) = (lane.clone(), now.clone(), most.clone());
+            let (queue, now, most) = (queue.clone(), now.clone(), most.clone());
             asked.push(tokio::spawn(async move {
                 let work = move || {
                     most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     std::thread::sleep(std::time::Duration::from_millis(5));
                     now.fetch_sub(1, Ordering::SeqCst);
                 };
-                lane.run_hash(source(n), work).await
+                queue.run_hash(source(n), work).await
             }));
         }
         for (n, asked) in asked.into_iter().enumerate() {
@@ -234,18 +234,18 @@ mod tests {
             let _ = asked.await;
         }
         assert_eq!(most.load(Ordering::SeqCst), 2);
-        assert!(lane.by_source.lock().unwrap().is_empty());
-        assert_eq!(lane.places.available_permits(), PLACES_MAX);
+        assert!(queue.by_source.lock().unwrap().is_empty());
+        assert_eq!(queue.places.available_permits(), PLACES_MAX);
     }
 
     #[test]
     fn one_source_does_not_fill_the_queue_and_the_queue_is_bounded() {
-        let lane = HashQueue::new(2);
-        let mut held: Vec<_> = (0..100).filter_map(|_| lane.reserve_place(source(1))).collect();
+        let queue = HashQueue::new(2);
+        let mut held: Vec<_> = (0..100).filter_map(|_| queue.reserve_place(source(1))).collect();
         assert_eq!(held.len(), PLACES_PER_SOURCE_MAX as usize);
-        held.extend((0..100).filter_map(|n| lane.reserve_place(source(2 + n))));
+        held.extend((0..100).filter_map(|n| queue.reserve_place(source(2 + n))));
         assert_eq!(held.len(), PLACES_MAX);
         drop(held);
-        assert!(lane.reserve_place(source(1)).is_some() && lane.by_source.lock().unwrap().is_empty());
+        assert!(queue.reserve_place(source(1)).is_some() && queue.by_source.lock().unwrap().is_empty());
     }
 }

@@ -85,7 +85,7 @@ pub(super) async fn report(
 }
 
 /// The id of ElevenLabs' conversation, if the call ran on their agent.
-fn elsewhere(call: &Call) -> Option<&str> {
+fn elevenlabs_conversation_id(call: &Call) -> Option<&str> {
     let named = [&call.metrics, &call.metadata].into_iter().flatten();
     named.filter_map(|json| json["elevenlabs_conversation_id"].as_str()).next()
 }
@@ -97,7 +97,7 @@ async fn fetched(api: &ApiState, scope: OrgScope, call: &Call, conversation: &st
     }
     let context = crate::call::driver::CallServices::of_organization(&api.context, scope).await;
     let turns = context.elevenlabs_transcript(conversation).await.map_err(|failure| {
-        tracing::warn!(%failure, "conversation cannot be fetched");
+        tracing::warn!(error = %failure, "cannot fetch the conversation from ElevenLabs");
         let code = if failure.kind() == "not_configured" { "provider_not_configured" } else { "provider_failed" };
         ApiError::unavailable(code, "ElevenLabs did not give the conversation")
     })?;
@@ -112,7 +112,7 @@ pub(super) async fn process_transcript(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
 ) -> Result<ApiResponse, ApiError> {
     let call = find(&api, scope, &id).await?;
-    let transcript = match elsewhere(&call) {
+    let transcript = match elevenlabs_conversation_id(&call) {
         Some(conversation) => fetched(&api, scope, &call, conversation).await?,
         None => api.context.store.turns(scope, call.id).await?,
     };

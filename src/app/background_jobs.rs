@@ -57,7 +57,7 @@ async fn follow_trunks(context: Arc<CallServices>, mut stopped: watch::Receiver<
             _ = stopped.changed() => return,
         }
         if let Err(error) = context.reload_trunks().await {
-            tracing::error!(%error, "trunks cannot be read again");
+            tracing::error!(%error, "cannot reload the trunks");
         }
     }
 }

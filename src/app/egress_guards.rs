@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_led_to_our_own_listeners() {
+    fn own_listeners_are_refused() {
         let mut config = Config::default();
         config.api.listen = SocketAddr::from(([0, 0, 0, 0], 3_008));
         config.metrics.listen = Some(SocketAddr::from(([127, 0, 0, 1], 9_464)));

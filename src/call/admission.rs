@@ -102,7 +102,7 @@ enum LineOwner {
 
 /// The lines of this process and what is known of others.
 #[derive(Debug, Default)]
-pub struct LineLedger {
+pub struct LineCounts {
     /// Lines this process may hold.
     lines_max: usize,
     held: usize,
@@ -117,7 +117,7 @@ pub struct LineLedger {
     begun: HashMap<LineOwner, VecDeque<Instant>>,
 }
 
-impl LineLedger {
+impl LineCounts {
     /// Returns an empty ledger for a process that may hold `lines_max` lines.
     pub fn new(lines_max: usize) -> Self {
         Self { lines_max, ..Self::default() }
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn children_and_grandchildren_count_for_everybody_above() {
-        let (now, mut ledger) = (Instant::now(), LineLedger::new(100));
+        let (now, mut ledger) = (Instant::now(), LineCounts::new(100));
         let (root, child) = (ancestor(calls(3)), ancestor(calls(2)));
         let grandchild =
             Lineage::new(vec![ancestor(OrganizationLimits::default()), child.clone(), root.clone()]).unwrap();
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_refused_line_is_counted_nowhere() {
-        let (now, mut ledger) = (Instant::now(), LineLedger::new(100));
+        let (now, mut ledger) = (Instant::now(), LineCounts::new(100));
         let organization = Lineage::new(vec![ancestor(OrganizationLimits::default())]).unwrap();
         let (full, free) = (TrunkId::new(), TrunkId::new());
         let (one, none) = (calls(1), OrganizationLimits::default());
@@ -292,7 +292,7 @@ mod tests {
 
     #[test]
     fn lines_of_other_processes_count_until_they_are_gone() {
-        let (now, mut ledger) = (Instant::now(), LineLedger::new(100));
+        let (now, mut ledger) = (Instant::now(), LineCounts::new(100));
         let (own, trunk) = (ancestor(calls(5)), TrunkId::new());
         let (id, two) = (own.id, calls(2));
         let lineage = Lineage::new(vec![own]).unwrap();
@@ -307,8 +307,8 @@ mod tests {
     }
 
     #[test]
-    fn a_day_that_is_spent_admits_nothing_whoever_of_the_family_spent_it() {
-        let (now, mut ledger) = (Instant::now(), LineLedger::new(100));
+    fn used_up_daily_limit_refuses_the_whole_family() {
+        let (now, mut ledger) = (Instant::now(), LineCounts::new(100));
         let capped = ancestor(OrganizationLimits { max_minutes_per_day: Some(1), ..OrganizationLimits::default() });
         let root = capped.id;
         let child = Lineage::new(vec![ancestor(OrganizationLimits::default()), capped]).unwrap();
@@ -321,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_rate_holds_for_every_window_and_says_when_to_come_back() {
-        let (start, mut ledger) = (Instant::now(), LineLedger::new(1_000));
+        let (start, mut ledger) = (Instant::now(), LineCounts::new(1_000));
         let limits = OrganizationLimits { calls_per_second: Some(2.0), ..OrganizationLimits::default() };
         let lineage = Lineage::new(vec![ancestor(limits)]).unwrap();
         let at = |ms| start + Duration::from_millis(ms);
@@ -337,8 +337,8 @@ mod tests {
     }
 
     #[test]
-    fn the_last_lines_of_a_server_are_for_whoever_holds_few() {
-        let (now, mut ledger) = (Instant::now(), LineLedger::new(100));
+    fn last_lines_are_reserved_for_tenants_below_their_share() {
+        let (now, mut ledger) = (Instant::now(), LineCounts::new(100));
         let [greedy, second, third] =
             [(); 3].map(|()| Lineage::new(vec![ancestor(OrganizationLimits::default())]).unwrap());
         ledger.update_other_nodes(HashMap::new(), HashMap::new(), 3);
@@ -349,7 +349,7 @@ mod tests {
             assert!(ledger.admit(now, &ask(lineage)).is_ok());
         }
         // One that is alone on its server has all of it.
-        let mut ledger = LineLedger::new(100);
+        let mut ledger = LineCounts::new(100);
         ledger.update_other_nodes(HashMap::new(), HashMap::new(), 1);
         assert_eq!((0..150).filter(|_| ledger.admit(now, &ask(&greedy)).is_ok()).count(), 150);
     }
@@ -367,7 +367,7 @@ mod tests {
 
     #[test]
     fn children_share_their_roots_part_of_the_server() {
-        let (now, mut ledger) = (Instant::now(), LineLedger::new(100));
+        let (now, mut ledger) = (Instant::now(), LineCounts::new(100));
         let root = ancestor(OrganizationLimits::default());
         ledger.update_other_nodes(HashMap::new(), HashMap::new(), 2);
         let mut admitted = 0;

@@ -13,7 +13,7 @@ const MONOLOGUE_MIN: Duration = Duration::from_millis(6_000);
 const PAUSE: Duration = Duration::from_millis(700);
 /// A short utterance followed by a pause is a person.
 const SHORT_UTTERANCE_MAX: Duration = Duration::from_millis(3_500);
-/// Fax tones: CED 2100 Hz and CNG 1100 Hz, within 15 Hz.
+/// Fax tones: CED 2100 Hz and CNG 1100 Hz, within 25 Hz.
 const CED_HZ: u32 = 2_100;
 const CNG_HZ: u32 = 1_100;
 const FAX_DRIFT_HZ: u32 = 25;
@@ -29,7 +29,7 @@ pub struct AmdDetector {
     /// Start of the current run of speech, including short pauses.
     run: Option<Instant>,
     words: String,
-    verdict: Option<AmdResult>,
+    result: Option<AmdResult>,
     /// When it was reached.
     pub decided_at: Option<Instant>,
 }
@@ -43,27 +43,27 @@ impl AmdDetector {
             last_sound: None,
             run: None,
             words: String::new(),
-            verdict: None,
+            result: None,
             decided_at: None,
         }
     }
 
     /// The call is answered: earlier sound was on the way there, unless it was a machine.
     pub fn handle_answered(&mut self, now: Instant) {
-        if self.verdict.is_none() {
+        if self.result.is_none() {
             *self = Self::new(now);
         }
     }
 
     /// Returns the latest result, which may still change from a person to a machine; `None` while undecided.
-    pub fn verdict(&self) -> Option<AmdResult> {
-        self.verdict
+    pub fn result(&self) -> Option<AmdResult> {
+        self.result
     }
 
     /// The detection has ended.
     pub fn is_over(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.since) > AMD_TIMEOUT
-            || self.verdict.is_some_and(|verdict| verdict != AmdResult::Human)
+            || self.result.is_some_and(|result| result != AmdResult::Human)
     }
 
     /// Records that voice activity began at this instant. A pause of up to 700 ms continues the same run of speech.
@@ -114,7 +114,7 @@ impl AmdDetector {
 
     /// Timeout: a person waits for a reply, a machine continues.
     pub fn handle_timeout(&mut self, now: Instant) -> Option<AmdResult> {
-        if self.verdict.is_some() {
+        if self.result.is_some() {
             return None;
         }
         match (self.speaking, self.run, self.last_sound) {
@@ -131,7 +131,7 @@ impl AmdDetector {
 
     /// Returns when the machine must be called for a timeout; `None` when no result depends on time.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if self.verdict.is_some() {
+        if self.result.is_some() {
             return None;
         }
         match (self.speaking, self.run, self.last_sound) {
@@ -144,10 +144,10 @@ impl AmdDetector {
     }
 
     fn decide(&mut self, now: Instant, amd: AmdResult) -> Option<AmdResult> {
-        if self.verdict == Some(amd) {
+        if self.result == Some(amd) {
             return None;
         }
-        self.verdict = Some(amd);
+        self.result = Some(amd);
         self.decided_at = Some(now);
         Some(amd)
     }
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mailbox_that_begins_like_a_person() {
+    fn voicemail_greeting_that_begins_like_a_person() {
         let (t, mut d) = answered();
         d.handle_speech_started(t + 300 * MS);
         d.handle_speech_ended(t + 1_500 * MS);
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mailbox_in_a_language_nobody_understands() {
+    fn voicemail_greeting_in_an_unknown_language() {
         let (t, mut d) = answered();
         d.handle_speech_started(t + 300 * MS);
         assert_eq!(d.handle_timeout(t + 6_300 * MS), Some(AmdResult::Voicemail));
@@ -219,11 +219,11 @@ mod tests {
     }
 
     #[test]
-    fn a_mailbox_in_early_media_is_still_one_when_it_answers() {
+    fn voicemail_in_early_media_is_still_voicemail_when_answered() {
         let (t, mut d) = answered();
         assert_eq!(d.handle_words(t + 2_000 * MS, "niet bereikbaar", false), Some(AmdResult::Voicemail));
         d.handle_answered(t + 4_000 * MS);
-        assert_eq!(d.verdict(), Some(AmdResult::Voicemail));
+        assert_eq!(d.result(), Some(AmdResult::Voicemail));
         let (t, mut d) = answered();
         d.handle_speech_started(t);
         d.handle_answered(t + 4_000 * MS);

@@ -112,15 +112,15 @@ pub fn transient(fields: Map<String, Value>, saved: Option<&Agent>, check: Addre
         base.webhook_secret.clone_from(&saved.webhook_secret);
         base.webhook_events.clone_from(&saved.webhook_events);
     }
-    overlay(saved.map(|agent| agent.id), base, fallback.as_ref(), fields, check)
+    replace_blocks(saved.map(|agent| agent.id), base, fallback.as_ref(), fields, check)
 }
 
 /// The saved configuration with the given blocks in place of its own.
 pub fn hybrid(agent: &Agent, changes: Map<String, Value>, check: AddressCheck<'_>) -> ResolvedAssistant {
-    overlay(Some(agent.id), agent.fields.clone(), Some(&agent.fields), changes, check)
+    replace_blocks(Some(agent.id), agent.fields.clone(), Some(&agent.fields), changes, check)
 }
 
-fn overlay(
+fn replace_blocks(
     agent: Option<AgentId>, base: AgentFields, fallback: Option<&AgentFields>, changes: Map<String, Value>,
     check: AddressCheck<'_>,
 ) -> ResolvedAssistant {

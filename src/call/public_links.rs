@@ -7,14 +7,14 @@ use crate::store::signed_tokens::{TokenPurpose, TokenSigner};
 
 /// Makes the links that webhooks and the API hand out.
 #[derive(Clone, Debug)]
-pub struct Links {
+pub struct PublicLinks {
     /// `https://voice.example.com`, without a slash at the end.
     pub base_url: String,
     /// Signs the tokens of recording links.
     pub secret: TokenSigner,
 }
 
-impl Links {
+impl PublicLinks {
     /// Returns the URL of the call in the API; it needs an API key.
     pub fn call(&self, call: CallId) -> String {
         format!("{}/api/v1/calls/{call}", self.base_url)

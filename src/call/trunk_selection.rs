@@ -300,7 +300,7 @@ mod tests {
     /// A caller that only an address speaks for, while the credentials of another organization's trunk would make the
     /// number that one's.
     #[test]
-    fn whoever_has_the_older_claim_by_credentials_is_asked_for_them_first() {
+    fn older_credential_claim_is_challenged_first() {
         let (a, b) = (OrganizationId::new(), OrganizationId::new());
         let by_digest = |at, code: &'static str| {
             trunk(a, at, |fields| {

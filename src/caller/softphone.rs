@@ -1,4 +1,4 @@
-//! A telephone without a person: dials or answers, follows its script, measures what it hears.
+//! A phone without a person: dials or answers, follows its script, measures what it hears.
 
 use super::report::CallReport;
 use super::script::{CallScript, SOUND_DBFS, ScriptStep, SpeechClip};

@@ -36,32 +36,32 @@ const TICKS: f64 = 100.0;
 
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
-    /// Calls at once for turns and barge-in.
+    /// Concurrent calls for turns and barge-in.
     #[arg(long, default_value_t = 100)]
     calls: usize,
-    /// Calls at once for packet gaps, CPU and memory.
+    /// Concurrent calls for packet gaps, CPU and memory.
     #[arg(long, default_value_t = 300)]
     many: usize,
-    /// Set-ups a second for the set-up time.
+    /// Call set-ups per second for the set-up time.
     #[arg(long, default_value_t = 100.0)]
     setup_rate: f64,
-    /// Set-ups a second for the flood.
+    /// Call set-ups per second for the flood.
     #[arg(long, default_value_t = 1000.0)]
     flood_rate: f64,
-    /// Calls at once from browsers.
+    /// Concurrent calls from browsers.
     #[arg(long, default_value_t = 50)]
     web: usize,
-    /// Only these: api, setup, turns, live, barge-in, many, web, flood, failover, faults, memory; by name alone also
-    /// sipp (needs sip-tester), soak, defence and hostile.
+    /// Only these: api, setup, turns, live, barge-in, many, web, flood, failover, faults, memory. Only when named:
+    /// sipp (needs sip-tester), soak, defence, hostile.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Serve a bare "hello" for comparison, and nothing else.
     #[arg(long, hide = true)]
     hello: bool,
-    /// Set-ups a second that sipp tries.
+    /// Call set-ups per second that sipp tries.
     #[arg(long, value_delimiter = ',', default_values_t = [1000.0, 3000.0, 4000.0])]
     sipp_rates: Vec<f64>,
-    /// The endpoint alone, for sipp.
+    /// Run only the SIP user agent, for sipp.
     #[arg(long, hide = true)]
     answer: Option<SocketAddr>,
 }
@@ -76,7 +76,7 @@ pub(super) struct Bench {
     second_key: String,
     emulator: emulator::EmulatorHandle,
     http: reqwest::Client,
-    /// Calls the server makes to our telephone, until somebody takes them.
+    /// Calls the server makes to our phone, until somebody takes them.
     incoming: tokio::sync::Mutex<Option<tokio::sync::mpsc::Receiver<IncomingCall>>>,
 }
 
@@ -158,7 +158,7 @@ pub(super) async fn run(args: BenchArgs) -> Result<(), String> {
         results.insert("soak".into(), bench_sip::soak(&bench).await?);
     }
     if named("defence") {
-        results.insert("defence".into(), bench_sip::defence(&bench).await?);
+        results.insert("defence".into(), bench_sip::run_floods(&bench).await?);
     }
     if named("hostile") {
         results.insert("hostile".into(), bench_hostile::hostile(&bench).await?);
@@ -227,7 +227,7 @@ impl Bench {
         self.server.usage().resident_mb
     }
 
-    /// Has the trunk call out to our telephone, which answers and hangs up.
+    /// Has the trunk call out to our phone, which answers and hangs up.
     pub(super) async fn calls_out_to_us(self: &Arc<Self>) -> Result<(), String> {
         let trunk = self.ask("GET", "/trunks?limit=1", None).await?["trunks"][0]["id"].clone();
         let local = self.phone.sip.local_udp();
@@ -341,7 +341,7 @@ impl Bench {
         let calling = self.call(TALKER, "interrupt wait_stop; listen; hangup", calls, calls as f64 / 4.0, calls);
         let requests = async {
             tokio::time::sleep(Duration::from_secs(4)).await; // all of them talk
-            bench_api::beside(API, &self.key, &agent).await
+            bench_api::latency_under_load(API, &self.key, &agent).await
         };
         let (reports, requests) = tokio::join!(calling, requests);
         let reports = reports?;
@@ -362,7 +362,7 @@ impl Bench {
         let agent = self.agent().await?;
         let requests = async {
             tokio::time::sleep(ramp).await;
-            bench_api::beside(API, &self.key, &agent).await
+            bench_api::latency_under_load(API, &self.key, &agent).await
         };
         let calling = self.call(TALKER, &script, calls, 50.0, calls);
         let (reports, (from, to), requests) = tokio::join!(calling, measure, requests);
@@ -402,7 +402,7 @@ impl Bench {
     }
 
     /// What the server holds now.
-    pub(super) async fn holdings(&self) -> Result<ProcessResources, String> {
+    pub(super) async fn resource_usage(&self) -> Result<ProcessResources, String> {
         let text = reqwest::get(format!("http://{API}/metrics")).await.map_err(|e| e.to_string())?.text().await;
         let text = text.map_err(|error| error.to_string())?;
         let tasks = text.lines().find_map(|line| line.strip_prefix("trunkline_tasks ")?.parse().ok());

@@ -144,6 +144,6 @@ pub(super) async fn throughput(api: SocketAddr, key: &str, agent: &str) -> Resul
 }
 
 /// A few clients that ask in peace, while something else goes on.
-pub(super) async fn beside(api: SocketAddr, key: &str, agent: &str) -> Result<Value, String> {
+pub(super) async fn latency_under_load(api: SocketAddr, key: &str, agent: &str) -> Result<Value, String> {
     load(api, request("GET", &format!("/api/v1/agents/{agent}"), key, None), 200, 4, Duration::from_millis(20)).await
 }

@@ -293,7 +293,7 @@ fn report_progress(name: &str, run: &Value) {
 async fn listen(bench: &Arc<Bench>, meanwhile: impl FnOnce(&AtomicBool) + Send + 'static) -> Result<Value, String> {
     let stop = Arc::new(AtomicBool::new(false));
     let health = Arc::new(HealthProbe::default());
-    let before = bench.holdings().await?;
+    let before = bench.resource_usage().await?;
     let flooding = std::thread::spawn({
         let stop = stop.clone();
         move || meanwhile(&stop)

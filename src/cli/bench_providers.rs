@@ -17,7 +17,7 @@ const WARM_UP: usize = 300;
 const AT_ONCE: usize = 50;
 const STAGES: [(&str, &str); 3] = [("stt", "deepgram"), ("llm", "openai"), ("tts", "elevenlabs")];
 
-fn spread(mut values: Vec<f64>) -> Value {
+fn percentile_summary(mut values: Vec<f64>) -> Value {
     let count = values.len();
     let mut at = |share| percentile(&mut values, share);
     json!({"count": count, "p50": at(0.5), "p99": at(0.99)})
@@ -28,8 +28,7 @@ fn spread(mut values: Vec<f64>) -> Value {
 pub(super) async fn failover(bench: &Bench) -> Result<Value, String> {
     let script = "listen; say hello; listen; say where_is_my_order; listen; hangup";
     let healthy = bench.call(DOUBLED, script, CALLS, 5.0, CALLS).await?;
-    let mut result =
-        json!({"healthy_response_ms": spread(healthy.iter().flat_map(|r| r.responses_ms.clone()).collect())});
+    let mut result = json!({"healthy_response_ms": percentile_summary(healthy.iter().flat_map(|r| r.responses_ms.clone()).collect())});
     for (stage, provider) in STAGES {
         for fault in [InjectedFault::Refuse, InjectedFault::Drop, InjectedFault::Stall] {
             let target = format!("{stage}.{provider}");
@@ -44,8 +43,9 @@ pub(super) async fn failover(bench: &Bench) -> Result<Value, String> {
                     causes.entry(cause).or_default().push(one["added_ms"].as_f64().unwrap_or(0.0));
                 }
             }
-            let added: BTreeMap<String, Value> = causes.into_iter().map(|(why, ms)| (why, spread(ms))).collect();
-            let responses = spread(reports.iter().flat_map(|report| report.responses_ms.clone()).collect());
+            let added: BTreeMap<String, Value> =
+                causes.into_iter().map(|(why, ms)| (why, percentile_summary(ms))).collect();
+            let responses = percentile_summary(reports.iter().flat_map(|report| report.responses_ms.clone()).collect());
             let failed = reports.iter().filter(|report| report.failure.is_some()).count();
             result[format!("{stage} {fault:?}").to_lowercase()] =
                 json!({"added_ms": added, "response_ms": responses, "calls_failed": failed});
@@ -77,12 +77,12 @@ async fn reuse(bench: &Bench) -> Result<Value, String> {
 /// Calls in which one stage after another fails in one way after another: what is left of them afterwards.
 pub(super) async fn faults(bench: &Bench) -> Result<Value, String> {
     // The first load fills caches that stay; what the second one leaves behind would be a leak.
-    troubled(bench, WARM_UP).await?;
+    run_with_faults(bench, WARM_UP).await?;
     tokio::time::sleep(LINGER).await;
-    let before = bench.holdings().await?;
-    let reports = troubled(bench, FAULTY).await?;
+    let before = bench.resource_usage().await?;
+    let reports = run_with_faults(bench, FAULTY).await?;
     tokio::time::sleep(LINGER).await;
-    let after = bench.holdings().await?;
+    let after = bench.resource_usage().await?;
     let mute = reports.iter().filter(|report| report.heard_seconds < 0.3).count();
     let failed: Vec<&str> = reports.iter().filter_map(|report| report.failure.as_deref()).collect();
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
@@ -96,7 +96,7 @@ pub(super) async fn faults(bench: &Bench) -> Result<Value, String> {
 }
 
 /// Half of the calls have somebody to stand in at every stage, half have nobody.
-async fn troubled(bench: &Bench, count: usize) -> Result<Vec<CallReport>, String> {
+async fn run_with_faults(bench: &Bench, count: usize) -> Result<Vec<CallReport>, String> {
     let trouble = async {
         for round in 0usize.. {
             let (stage, provider) = STAGES[round % STAGES.len()];

@@ -183,12 +183,12 @@ pub(super) async fn soak(bench: &Arc<Bench>) -> Result<Value, String> {
     let shown = |held: ProcessResources| json!({"resident_mb": held.resident_mb, "descriptors": held.descriptors, "tasks": held.tasks});
     mixed(bench, WARM_UP).await?;
     tokio::time::sleep(LINGER).await;
-    let before = bench.holdings().await?;
+    let before = bench.resource_usage().await?;
     let started = Instant::now();
     let outcomes = mixed(bench, SOAK).await?;
     let took_s = started.elapsed().as_secs_f64();
     tokio::time::sleep(LINGER).await;
-    let after = bench.holdings().await?;
+    let after = bench.resource_usage().await?;
     let growth = (after.resident_mb / before.resident_mb - 1.0) * 100.0;
     Ok(
         json!({"calls": SOAK, "took_s": took_s.round(), "outcomes": outcomes, "before": shown(before), "after": shown(after), "memory_percent": growth}),
@@ -331,7 +331,7 @@ fn flood(flood: &SipFlood, stop: &AtomicBool) -> u64 {
 }
 
 /// What calls that go on hear while others flood: gaps between their packets.
-pub(super) async fn defence(bench: &Bench) -> Result<Value, String> {
+pub(super) async fn run_floods(bench: &Bench) -> Result<Value, String> {
     let mut results = serde_json::Map::new();
     let quiet = listen(bench, None).await?;
     results.insert("nobody floods".to_owned(), quiet);
@@ -347,10 +347,10 @@ async fn listen(bench: &Bench, one: Option<&'static SipFlood>) -> Result<Value, 
         let stop = stop.clone();
         std::thread::spawn(move || flood(one, &stop))
     });
-    let before = bench.holdings().await?;
+    let before = bench.resource_usage().await?;
     let script = format!("pause {}; hangup", MEASURED.as_millis());
     let reports = bench.call(TALKER, &script, LISTENERS, LISTENERS as f64, LISTENERS).await?;
-    let held = bench.holdings().await?;
+    let held = bench.resource_usage().await?;
     stop.store(true, Ordering::Relaxed);
     let sent = flooding.and_then(|thread| thread.join().ok());
     let figures = summarize(&reports);

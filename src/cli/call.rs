@@ -14,16 +14,16 @@ use trunkline_signaling::sip::user_agent::Transport;
 
 #[derive(Debug, Args)]
 pub(super) struct CallArgs {
-    /// Whom to call, e.g. sip:+31201234567@127.0.0.1:5060. Without it, wait for calls (--listen).
+    /// SIP URI to call, e.g. sip:+31201234567@127.0.0.1:5060. Without it, wait for calls (--listen).
     to: Option<String>,
     /// What to do: listen; say NAME; interrupt NAME; dtmf DIGITS; pause MS; hangup. NAME is a built-in
-    /// phrase (hello, where_is_my_order, order_number, …) or a WAV file of 8 kHz, mono, 16 bit.
+    /// phrase (hello, where_is_my_order, order_number, …) or a WAV file (8 kHz, mono, 16 bit).
     #[arg(long, default_value = "listen; say hello; listen; hangup")]
     script: String,
-    /// Address of our own SIP and RTP.
+    /// Local address for SIP and RTP.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// RTP ports, FIRST-LAST.
+    /// Range of RTP ports: FIRST-LAST.
     #[arg(long, default_value = "50000-53999")]
     rtp_ports: String,
     #[arg(long, default_value = "+15550100")]
@@ -37,16 +37,16 @@ pub(super) struct CallArgs {
     /// PCMU, PCMA or both, in the order offered.
     #[arg(long, value_delimiter = ',', default_value = "PCMU,PCMA")]
     codecs: Vec<String>,
-    /// How many calls in all.
+    /// Total number of calls.
     #[arg(long, default_value_t = 1)]
     calls: usize,
-    /// New calls a second.
+    /// New calls per second.
     #[arg(long, default_value_t = 10.0)]
     rate: f64,
-    /// Calls at once.
+    /// Concurrent calls at most.
     #[arg(long, default_value_t = 100)]
     at_once: usize,
-    /// Folder for a stereo recording of each call (left what was heard, right what was said).
+    /// Folder for a stereo recording of each call (left: what was heard, right: what was said).
     #[arg(long)]
     record: Option<PathBuf>,
 }

@@ -28,7 +28,7 @@ const OUTBOUND: &str = "listen; say yes_correct; listen; say goodbye; listen";
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
-    /// End after the calls instead of serving on.
+    /// Exit after the calls instead of keeping the server running.
     #[arg(long)]
     exit: bool,
     /// Use the real providers whose keys are in the environment (DEEPGRAM_API_KEY, OPENAI_API_KEY and,
@@ -42,7 +42,7 @@ pub(super) struct DemoArgs {
     api: SocketAddr,
     #[arg(long, default_value = "127.0.0.1:5060")]
     sip: SocketAddr,
-    /// Media of browsers.
+    /// Address for browsers' media (WebRTC).
     #[arg(long, default_value = "127.0.0.1:8189")]
     web: SocketAddr,
 }
@@ -109,7 +109,7 @@ pub(super) async fn run(args: DemoArgs) -> Result<(), String> {
         "\nconsole: open http://{}/ and press \"Look around\"; one click calls the agent from the browser",
         demo.app.api_addr
     );
-    println!("still serving; press Ctrl-C to end");
+    println!("still running; press Ctrl-C to end");
     stop_signal().await;
     demo.app.drain().await;
     Ok(())
@@ -119,7 +119,7 @@ pub(super) async fn run(args: DemoArgs) -> Result<(), String> {
 fn free(wanted: SocketAddr, what: &str) -> SocketAddr {
     let taken = std::net::TcpListener::bind(wanted).is_err() || std::net::UdpSocket::bind(wanted).is_err();
     if taken {
-        println!("{wanted} is in use: choosing another port for the {what}");
+        println!("{wanted} is in use: using another port for the {what}");
         return SocketAddr::new(wanted.ip(), 0);
     }
     wanted
@@ -317,7 +317,7 @@ impl Demo {
 
     async fn show_end(&self, args: &DemoArgs) -> Result<(), String> {
         let calls = self.get("/calls?limit=2").await?;
-        println!("\n── what is kept ──");
+        println!("\n── what is stored ──");
         for call in calls["calls"].as_array().into_iter().flatten() {
             let id = call["id"].as_str().unwrap_or("");
             let path = args
@@ -334,7 +334,7 @@ impl Demo {
             );
         }
         let id = calls["calls"][0]["id"].as_str().unwrap_or("");
-        println!("\n── go on with ──");
+        println!("\n── next steps ──");
         println!("curl -H 'Authorization: Bearer {}' {}/agents", self.key, self.base);
         println!("curl -H 'Authorization: Bearer {}' {}/calls/{id}", self.key, self.base);
         println!("curl -H 'Authorization: Bearer {}' {}/calls/{id}/recording/stream -o call.wav", self.key, self.base);

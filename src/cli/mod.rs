@@ -34,7 +34,7 @@ use tokio::signal::unix::{SignalKind, signal};
 #[derive(Debug, Parser)]
 #[command(name = "trunkline", version, propagate_version = true)]
 pub struct Cli {
-    /// Settings file; without it ./config.toml is read if it is there.
+    /// Settings file. Default: ./config.toml, if it exists.
     #[arg(long, global = true, env = "TRUNKLINE_CONFIG")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -47,23 +47,23 @@ enum CliCommand {
     Serve,
     /// Run a server with emulated providers and make real calls through it.
     Demo(demo::DemoArgs),
-    /// Create an organization with its owner and a first API key; all are printed once.
+    /// Create an organization with its owner and a first API key, and print them once.
     Bootstrap(BootstrapArgs),
     /// Show or change the quotas of one organization.
     Quota(QuotaArgs),
-    /// Bring the database to this version's schema.
+    /// Migrate the database to this version's schema.
     Migrate,
-    /// Print the description of the REST API (OpenAPI 3.1).
+    /// Print the OpenAPI 3.1 description of the REST API.
     Openapi,
-    /// Check the settings and report every error with its path; if the database exists, also check that its provider
+    /// Check the settings and report every error with its path. If the database exists, also check that its provider
     /// keys can be decrypted.
     CheckConfig,
-    /// Provider keys that the master key cannot decrypt.
+    /// List, delete or re-encrypt provider keys that the master key cannot decrypt.
     #[command(subcommand)]
     Secrets(secrets::SecretsCommand),
-    /// Emulate Deepgram, OpenAI and ElevenLabs on loopback, for tests without accounts.
+    /// Emulate the STT, LLM, TTS and realtime providers on loopback, for tests without accounts.
     Emulate(EmulateArgs),
-    /// Call any SIP agent by script, once or many times, and report latency, gaps and levels.
+    /// Call any SIP agent with a script, once or many times, and report latency, packet gaps and levels.
     Call(call::CallArgs),
     /// Measure whole calls against emulated providers (what `make bench` runs).
     Bench(bench::BenchArgs),
@@ -76,7 +76,7 @@ struct BootstrapArgs {
     /// E-mail address of the owner.
     #[arg(long)]
     email: String,
-    /// File with the owner's password; a password is made and printed without it.
+    /// File with the owner's password. Without it, a password is generated and printed.
     #[arg(long)]
     password_file: Option<PathBuf>,
 }
@@ -86,7 +86,7 @@ struct QuotaArgs {
     /// Identifier of the organization.
     #[arg(long)]
     organization: String,
-    /// NAME=NUMBER, e.g. agents=5000; `NAME=` restores the default. Names as in `[quotas]`, of stored objects.
+    /// NAME=NUMBER, e.g. agents=5000; `NAME=` restores the default. Names are those of stored objects in `[quotas]`.
     changes: Vec<String>,
 }
 
@@ -97,7 +97,7 @@ struct EmulateArgs {
     /// JSON file with rules: [{"words":["order"],"reply":"…","tool":{"name":"end_call","arguments":{}}}]
     #[arg(long)]
     script: Option<PathBuf>,
-    /// Silence to final result, besides the endpointing.
+    /// Delay of STT's final result, in addition to endpointing.
     #[arg(long, default_value_t = emulator::Delays::default().stt_final_ms)]
     stt_final_ms: u64,
     #[arg(long, default_value_t = emulator::Delays::default().llm_first_token_ms)]
@@ -106,10 +106,10 @@ struct EmulateArgs {
     llm_token_ms: u64,
     #[arg(long, default_value_t = emulator::Delays::default().tts_first_byte_ms)]
     tts_first_byte_ms: u64,
-    /// Program of the emulated voices.
+    /// TTS program for the emulated voices.
     #[arg(long, default_value = "espeak-ng")]
     espeak: String,
-    /// Fail from the start: STAGE=FAULT, e.g. llm=stall; stages stt, llm, tts. Also POST /emulator/faults.
+    /// Fail from the start: STAGE=FAULT, e.g. llm=stall; stages stt, llm, tts, engine (realtime models). Also POST /emulator/faults.
     #[arg(long)]
     fault: Vec<String>,
 }
@@ -190,7 +190,7 @@ fn load_config(path: Option<&std::path::Path>) -> Result<Config, String> {
     let default = PathBuf::from("config.toml");
     config::load(Some(path.unwrap_or(&default)), path.is_some(), std::env::vars()).map_err(|faults| {
         let lines: Vec<String> = faults.iter().map(|fault| format!("  {fault}")).collect();
-        format!("the settings have {} fault(s)\n{}", lines.len(), lines.join("\n"))
+        format!("the settings have {} error(s)\n{}", lines.len(), lines.join("\n"))
     })
 }
 
@@ -207,7 +207,7 @@ async fn serve(config: &Config) -> Result<(), CommandError> {
     match given_up {
         None => app.drain().await,
         // A hanging component may block others: the process ends anyway.
-        Some(_) => drop(tokio::time::timeout(LAST_WORDS, app.drain()).await),
+        Some(_) => drop(tokio::time::timeout(SHUTDOWN_TIMEOUT, app.drain()).await),
     }
     match given_up {
         None => Ok(()),
@@ -218,7 +218,7 @@ async fn serve(config: &Config) -> Result<(), CommandError> {
 }
 
 /// How long a process with a failed component may take for its last entries and deliveries.
-const LAST_WORDS: Duration = Duration::from_secs(30);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// SIGTERM or Ctrl-C.
 async fn stop_signal() {
@@ -253,7 +253,7 @@ async fn bootstrap(config: &Config, args: BootstrapArgs) -> Result<(), String> {
 }
 
 async fn quota(config: &Config, args: QuotaArgs) -> Result<(), String> {
-    let none = || format!("{} is no organization", args.organization);
+    let none = || format!("{} is not the id of an organization", args.organization);
     let organization = OrganizationId::parse(&args.organization).ok_or_else(none)?;
     let store = open_store(&config.database.url).await.map_err(|error| error.to_string())?;
     let mut allowance =
@@ -302,7 +302,7 @@ async fn emulate(args: EmulateArgs) -> Result<(), String> {
         let name = account.name();
         println!("  TRUNKLINE_PROVIDERS__{}__BASE_URL={}", name.to_uppercase(), running.address_of(name));
     }
-    println!("with any API key but \"invalid\"");
+    println!("any API key works except \"invalid\"");
     stop_signal().await;
     Ok(())
 }

@@ -109,7 +109,11 @@ pub struct SmtpConfig {
 
 impl std::fmt::Debug for SmtpConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Smtp").field("host", &self.host).field("port", &self.port).field("tls", &self.tls).finish()
+        f.debug_struct("SmtpConfig")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("tls", &self.tls)
+            .finish()
     }
 }
 
@@ -123,7 +127,7 @@ pub struct SecretsConfig {
 
 impl std::fmt::Debug for SecretsConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Secrets").field("configured", &!self.master_key.is_empty()).finish()
+        f.debug_struct("SecretsConfig").field("configured", &!self.master_key.is_empty()).finish()
     }
 }
 
@@ -157,7 +161,7 @@ pub struct ApiConfig {
     pub public_url: String,
     /// Requests of one API key in any sixty seconds, at least 1; more get 429. Default 1000.
     pub rate_limit_per_minute: u32,
-    /// Requests of one address in any sixty seconds at what needs no key.
+    /// Requests of one address in a minute at what needs no key.
     pub public_rate_limit_per_minute: u32,
     /// A proxy in front of us names the client in X-Forwarded-For.
     pub behind_proxy: bool,
@@ -169,7 +173,7 @@ pub struct ApiConfig {
 
 impl std::fmt::Debug for ApiConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Api")
+        f.debug_struct("ApiConfig")
             .field("listen", &self.listen)
             .field("body_bytes_max", &self.body_bytes_max)
             .field("public_url", &self.public_url)
@@ -369,7 +373,7 @@ pub struct MetricsConfig {
 
 impl std::fmt::Debug for MetricsConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Metrics").field("token", &!self.token.is_empty()).field("listen", &self.listen).finish()
+        f.debug_struct("MetricsConfig").field("token", &!self.token.is_empty()).field("listen", &self.listen).finish()
     }
 }
 
@@ -491,7 +495,7 @@ pub struct ProviderConfig {
 
 impl std::fmt::Debug for ProviderConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Provider")
+        f.debug_struct("ProviderConfig")
             .field("base_url", &self.base_url)
             .field("key", &self.api_key.is_some())
             .field("api_version", &self.api_version)

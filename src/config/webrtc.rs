@@ -48,7 +48,7 @@ pub struct IceServerConfig {
 
 impl std::fmt::Debug for IceServerConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("IceServer").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("IceServerConfig").field("url", &self.url).finish_non_exhaustive()
     }
 }
 

@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_of_the_voice_say_what_was_heard() {
+    fn tts_word_timestamps_say_what_was_heard() {
         let text = "Slowly now. It will arrive on Monday.";
         // The first two words take almost all of the time.
         let marks = [(8_000, 7), (14_000, 11), (14_500, 14), (15_000, 19), (15_400, 26), (15_600, 29), (16_000, 37)];

@@ -1,7 +1,7 @@
 //! Splits a streamed LLM response into segments that can be spoken while the rest is generated.
 
 /// A segment without a sentence end is split at a space after this many bytes.
-const PIECE_BYTES_MAX: usize = 240;
+const SEGMENT_BYTES_MAX: usize = 240;
 /// The first segment may end at a comma once it is this long, for lower latency.
 const FIRST_CLAUSE_BYTES: usize = 24;
 /// Ends with a dot without being a sentence.
@@ -62,10 +62,10 @@ impl SentenceSplitter {
                 return Some(end);
             }
         }
-        if text.len() <= PIECE_BYTES_MAX {
+        if text.len() <= SEGMENT_BYTES_MAX {
             return None;
         }
-        let limit = text.floor_char_boundary(PIECE_BYTES_MAX);
+        let limit = text.floor_char_boundary(SEGMENT_BYTES_MAX);
         text[..limit].rfind(' ').map(|at| at + 1).or(Some(limit))
     }
 }
@@ -122,6 +122,6 @@ mod tests {
         let mut cutter = SentenceSplitter::default();
         let mut segments = vec![];
         cutter.push(&"word ".repeat(100), |segment| segments.push(segment));
-        assert!(segments.len() == 2 && segments.iter().all(|p| p.len() <= PIECE_BYTES_MAX));
+        assert!(segments.len() == 2 && segments.iter().all(|p| p.len() <= SEGMENT_BYTES_MAX));
     }
 }

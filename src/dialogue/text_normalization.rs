@@ -514,7 +514,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_go_to_voices_that_act_on_them_and_nowhere_else() {
+    fn stage_directions_go_only_to_tts_that_support_them() {
         let text = "[laughs] That is [whispers] funny, [DTMF 12] see.";
         let said = SpeechStyle::new("en", false).normalize(text);
         assert_eq!(

@@ -164,7 +164,7 @@ impl ToolSet<'_> {
         if self.offers().iter().all(|offer| offer.name != call.name) {
             return ToolAction::Invalid(format!("there is no tool named {}", call.name));
         }
-        if let Some(fault) = &call.misfit {
+        if let Some(fault) = &call.schema_error {
             return ToolAction::Invalid(fault.clone());
         }
         if let Some(tool) = self.functions().find(|tool| tool.function.name == call.name) {
@@ -223,8 +223,8 @@ mod tests {
             CompiledSchema::compile(&schema, &mut SchemaBudget::default(), PatternPolicy::None)
                 .unwrap_or_else(|error| panic!("{error}"))
         });
-        let misfit = schema.and_then(|schema| argument_error(&schema, arguments));
-        let call = ToolCall { id: "1".into(), name: name.into(), arguments: arguments.into(), misfit };
+        let schema_error = schema.and_then(|schema| argument_error(&schema, arguments));
+        let call = ToolCall { id: "1".into(), name: name.into(), arguments: arguments.into(), schema_error };
         assert_eq!(abilities.action(&call), *wanted);
     }
 

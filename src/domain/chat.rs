@@ -39,7 +39,7 @@ pub struct ToolCall {
     /// Arguments as JSON text, at most 64 KiB; longer ones are cut and count as too large.
     pub arguments: String,
     /// How the arguments do not fit the tool's schema, in words for the model. The call's driver finds out.
-    pub misfit: Option<String>,
+    pub schema_error: Option<String>,
 }
 
 impl ToolCall {

@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn however_a_mailbox_is_written_it_is_one_address() {
+    fn spellings_of_an_email_address_are_one_address() {
         for (one, other) in [
             ("Owner@Example.COM", "owner@example.com"),
             (" owner@example.com ", "owner@example.com"),

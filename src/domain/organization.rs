@@ -73,7 +73,7 @@ impl OrganizationLimits {
     }
 
     /// The first limit that differs from `before` and allows more than it: a limit that is gone allows everything.
-    pub fn lifted(&self, before: &Self) -> Option<&'static str> {
+    pub fn first_raised_limit(&self, before: &Self) -> Option<&'static str> {
         let allowed = |limit: Option<f64>| limit.unwrap_or(f64::INFINITY);
         let pairs = self.numbers().into_iter().zip(before.numbers());
         pairs.into_iter().find(|((_, now), (_, was))| allowed(*now) > allowed(*was)).map(|((name, _), _)| name)
@@ -208,7 +208,7 @@ mod tests {
         let lifted = |change: fn(&mut OrganizationLimits)| {
             let mut now = before.clone();
             change(&mut now);
-            now.lifted(&before)
+            now.first_raised_limit(&before)
         };
         assert_eq!(lifted(|_| {}), None);
         assert_eq!(lifted(|now| now.max_concurrent_calls = Some(4)), None);

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_one_recipe_which_costs_what_any_hash_costs() {
+    fn every_address_has_one_set_of_hash_parameters() {
         let (one, other) = (LoginAddress::new("a@example.com"), LoginAddress::new("b@example.com"));
         let recipe = HashParams::of_address("secret", &one);
         assert_eq!(recipe, HashParams::of_address("secret", &LoginAddress::new("A@Example.com")));

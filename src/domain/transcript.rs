@@ -32,10 +32,10 @@ pub struct Turn {
     /// Whether the caller interrupted the agent in this turn; always false for other roles.
     pub interrupted: bool,
     /// Between 0 and 1, to four places.
-    #[serde(serialize_with = "four_places")]
+    #[serde(serialize_with = "round_to_four_decimals")]
     pub confidence: Option<f32>,
 }
 
-fn four_places<S: serde::Serializer>(value: &Option<f32>, serializer: S) -> Result<S::Ok, S::Error> {
+fn round_to_four_decimals<S: serde::Serializer>(value: &Option<f32>, serializer: S) -> Result<S::Ok, S::Error> {
     value.map(|value| (f64::from(value) * 10_000.0).round() / 10_000.0).serialize(serializer)
 }

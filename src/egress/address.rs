@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn nobodys_hosts() {
+    fn special_use_addresses_are_refused() {
         check(
             AddressKind::Special,
             &[

@@ -46,7 +46,7 @@ pub struct PhraseRecognizer {
 
 impl std::fmt::Debug for PhraseRecognizer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Recogniser").field("phrases", &self.known.len()).finish_non_exhaustive()
+        f.debug_struct("PhraseRecognizer").field("phrases", &self.known.len()).finish_non_exhaustive()
     }
 }
 
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn every_phrase_is_recognised_and_through_the_telephone_too() {
+    fn every_phrase_is_recognized_also_in_the_telephone_band() {
         use trunkline_media::codec::Companding;
         for phrase in fixture_phrases() {
             let telephone: Vec<i16> =

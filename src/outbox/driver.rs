@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 /// Deliveries on their way at once: a receiver that takes ten seconds for each answer keeps its own organization waiting
 /// and nobody else.
-const AT_ONCE: ShareLimits = ShareLimits { of_one: 16, of_family: 32, in_all: 128 };
+const DELIVERY_SHARES: ShareLimits = ShareLimits { of_one: 16, of_family: 32, in_all: 128 };
 /// How often it is looked which organizations have too many that wait.
 const COUNT_EVERY: Duration = Duration::from_secs(5);
 /// How long a claim holds; longer than any attempt takes.
@@ -38,7 +38,7 @@ pub struct Outbox {
 /// Runs until it is stopped; what is on its way then is finished.
 pub async fn run(outbox: Outbox, mut stopped: watch::Receiver<bool>) {
     let mut sending = JoinSet::new();
-    let mut shares = FairShares::new(AT_ONCE);
+    let mut shares = FairShares::new(DELIVERY_SHARES);
     // Whose delivery each task is: one that breaks gives its place back too.
     let mut whose = HashMap::new();
     let mut counted = tokio::time::Instant::now();
@@ -46,13 +46,13 @@ pub async fn run(outbox: Outbox, mut stopped: watch::Receiver<bool>) {
         if counted.elapsed() >= COUNT_EVERY {
             counted = tokio::time::Instant::now();
             if let Err(error) = outbox.store.count_waiting().await {
-                tracing::error!(%error, "waiting deliveries cannot be counted");
+                tracing::error!(%error, "cannot count waiting deliveries");
             }
         }
         let claimed = match outbox.store.claim_deliveries(&mut shares, LEASE_MS).await {
             Ok(claimed) => claimed,
             Err(error) => {
-                tracing::error!(%error, "deliveries cannot be read");
+                tracing::error!(%error, "cannot read deliveries");
                 Vec::new()
             }
         };
@@ -66,7 +66,7 @@ pub async fn run(outbox: Outbox, mut stopped: watch::Receiver<bool>) {
         let done = tokio::select! {
             // One more of the same call may be due as soon as the one before it is done.
             Some(done) = sending.join_next_with_id() => Some(done),
-            () = outbox.store.wakes().outbox.notified() => None,
+            () = outbox.store.notifiers().outbox.notified() => None,
             () = tokio::time::sleep(POLL) => None,
             _ = stopped.changed() => break,
         };
@@ -102,7 +102,7 @@ impl Outbox {
         }
         if let Err(error) = self.store.record_delivery_attempt(scope, delivery.id, &progress).await {
             // The lease ends and it is sent again: at least once.
-            tracing::error!(%error, "an attempt cannot be written down");
+            tracing::error!(%error, "cannot record a delivery attempt");
         }
     }
 
@@ -150,7 +150,7 @@ impl DeliveryError {
     }
 }
 
-fn progress(attempts: i64, result: Result<Option<u16>, DeliveryError>, now: UnixMs, dice: f64) -> DeliveryProgress {
+fn progress(attempts: i64, result: Result<Option<u16>, DeliveryError>, now: UnixMs, random: f64) -> DeliveryProgress {
     match result {
         Ok(status) => DeliveryProgress {
             status: DeliveryStatus::Delivered,
@@ -161,7 +161,7 @@ fn progress(attempts: i64, result: Result<Option<u16>, DeliveryError>, now: Unix
             delivered_at: Some(now),
         },
         Err(fault) => {
-            let next = (!fault.is_final).then(|| retry_delay_ms(attempts, dice)).flatten();
+            let next = (!fault.is_final).then(|| retry_delay_ms(attempts, random)).flatten();
             DeliveryProgress {
                 status: if next.is_some() { DeliveryStatus::Pending } else { DeliveryStatus::Failed },
                 attempts,

@@ -5,11 +5,11 @@ const DELAYS_S: [i64; 11] = [5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 14_40
 /// Share of a delay that is left to chance, so that a receiver that comes back is not run over.
 const JITTER: f64 = 0.1;
 
-/// Milliseconds until the next attempt after this many; `None` when it is given up. `dice` is in 0..1.
-pub fn retry_delay_ms(attempts: i64, dice: f64) -> Option<i64> {
+/// Milliseconds until the next attempt after this many; `None` when it is given up. `random` is in 0..1.
+pub fn retry_delay_ms(attempts: i64, random: f64) -> Option<i64> {
     let index = usize::try_from(attempts).ok()?.checked_sub(1)?;
     let delay = *DELAYS_S.get(index)? as f64 * 1_000.0;
-    Some((delay * (1.0 + JITTER * dice)) as i64)
+    Some((delay * (1.0 + JITTER * random)) as i64)
 }
 
 #[cfg(test)]

@@ -105,7 +105,7 @@ pub struct LlmCandidate {
 
 impl std::fmt::Debug for LlmCandidate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Candidate").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("LlmCandidate").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

@@ -69,7 +69,10 @@ pub enum BlockReason {
 
 impl std::fmt::Debug for ProviderAccess {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Endpoint").field("base_url", &self.base_url).field("key", &self.api_key.is_some()).finish()
+        f.debug_struct("ProviderAccess")
+            .field("base_url", &self.base_url)
+            .field("key", &self.api_key.is_some())
+            .finish()
     }
 }
 

@@ -100,7 +100,7 @@ pub struct OrganizationKey {
 
 impl std::fmt::Debug for OrganizationKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OwnKey").field("account", &self.account).field("base_url", &self.base_url).finish()
+        f.debug_struct("OrganizationKey").field("account", &self.account).field("base_url", &self.base_url).finish()
     }
 }
 
@@ -268,16 +268,16 @@ impl ProviderRegistry {
     pub fn open_connections(
         &self, endpoints: &[(ProviderAccess, PipelineStage)],
     ) -> Vec<supervision::ContainedTask<()>> {
-        let cold = endpoints.iter().filter(|(endpoint, stage)| {
-            endpoint.is_usable() && self.http(*stage).needs_warm_up(endpoint, Instant::now())
-        });
+        let cold = endpoints
+            .iter()
+            .filter(|(endpoint, stage)| endpoint.is_usable() && self.http(*stage).needs_warm_up(endpoint));
         cold.filter_map(|(endpoint, stage)| {
             let deadlines = if *stage == PipelineStage::Llm { self.timeouts.llm } else { self.timeouts.tts };
             let knock = self.http(*stage).request(Method::HEAD, endpoint, endpoint.url("").ok()?).ok()?;
             let knock = knock.timeout(deadlines.connect);
             Some(supervision::spawn("provider_connection", async move {
                 if let Err(error) = knock.send().await {
-                    tracing::debug!(why = %super::unreachable(&error), "connection not opened ahead");
+                    tracing::debug!(error = %super::unreachable(&error), "connection not opened ahead");
                 }
             }))
         })
@@ -490,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_cannot_be_read_is_nobody_elses_bill() {
+    fn unreadable_key_is_not_replaced_by_the_servers() {
         let ours = providers("https://api.example.com/v1");
         let keys = vec![
             own(ProviderAccount::Openai, None, None),

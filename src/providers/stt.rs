@@ -127,7 +127,7 @@ pub struct SttCandidate {
 
 impl std::fmt::Debug for SttCandidate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Candidate").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("SttCandidate").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -460,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tape_keeps_what_no_words_have_come_of() {
+    fn replay_buffer_keeps_audio_without_final_words() {
         let mut replay_buffer = ReplayBuffer::default();
         for _ in 0..5 {
             second(&mut replay_buffer);

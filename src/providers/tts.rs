@@ -185,7 +185,7 @@ pub struct TtsSocketSession {
 
 impl std::fmt::Debug for TtsSocketSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SocketVoice").field("format", &self.format).finish_non_exhaustive()
+        f.debug_struct("TtsSocketSession").field("format", &self.format).finish_non_exhaustive()
     }
 }
 

@@ -35,7 +35,7 @@ pub async fn run(context: SharedServices, mut stopped: watch::Receiver<bool>) {
         }
         match call_due_tasks(&context, after).await {
             Ok(last) => after = last,
-            Err(error) => tracing::error!(%error, "due tasks cannot be read"),
+            Err(error) => tracing::error!(%error, "cannot read due tasks"),
         }
     }
 }
@@ -63,7 +63,7 @@ async fn call_due_tasks(
         let full = before.map_or(&[][..], |before| &before.full);
         match place(context, scope, task, false, full).await {
             Ok(PlacedCall::Dialing(call) | PlacedCall::Queued(call)) => {
-                tracing::info!(%task, %call, "scheduled call is made");
+                tracing::info!(%task, %call, "scheduled call started");
             }
             Err(PlaceCallError::Busy(trunk)) => {
                 let refused = refused.entry(scope).or_default();
@@ -72,19 +72,19 @@ async fn call_due_tasks(
             }
             Err(PlaceCallError::NotPending | PlaceCallError::NotFound | PlaceCallError::Internal) => {}
             Err(PlaceCallError::Spent) => {
-                tracing::warn!(%task, "the organization's day is used up, the task waits for the next one");
+                tracing::warn!(%task, "the daily limit is reached; the task waits for the next day");
                 context.store.postpone_to_tomorrow(scope, task).await?;
             }
             Err(PlaceCallError::OutsideWindow) => context.store.postpone_to_window(scope, task).await?,
             Err(
                 fault @ (PlaceCallError::AgentGone | PlaceCallError::AgentInactive | PlaceCallError::ForeignNumber),
             ) => {
-                tracing::warn!(%task, %fault, "scheduled task cannot be called");
+                tracing::warn!(%task, error = %fault, "scheduled task cannot be called");
                 context.store.move_task(scope, task, TaskStatus::Pending, TaskStatus::Failed).await?;
             }
             Err(PlaceCallError::Store(error)) => return Err(error),
             Err(fault) => {
-                tracing::warn!(%task, %fault, "scheduled task waits");
+                tracing::warn!(%task, error = %fault, "scheduled task waits");
                 context.store.postpone(scope, task, UnixMs(now().0 + RETRY_AFTER_MS)).await?;
             }
         }
@@ -110,12 +110,12 @@ pub async fn run_housekeeping(context: SharedServices, mut stopped: watch::Recei
             _ = stopped.changed() => return,
         }
         if let Err(error) = house.run_round(&context).await {
-            tracing::error!(%error, "dead calls cannot be looked for");
+            tracing::error!(%error, "cannot look for calls of dead processes");
         }
         if beats.is_multiple_of(HEARTBEATS_PER_CLEANUP)
             && let Err(error) = context.store.delete_expired(UnixMs(now().0 - RETENTION_MS)).await
         {
-            tracing::error!(%error, "what is old cannot be forgotten");
+            tracing::error!(%error, "cannot delete expired rows");
         }
         beats = beats.wrapping_add(1);
     }
@@ -135,7 +135,7 @@ impl Housekeeping {
         let beat = context.store.record_heartbeat(&context.node).await?;
         context.heartbeat.record_heartbeat();
         if self.joined_at.is_some_and(|before| before != beat.joined_at) {
-            tracing::warn!("this process was away from the database; waiting before it checks for dead nodes");
+            tracing::warn!("this process had lost the database; waiting before it checks for dead nodes");
             let lost = context.store.over_among(&context.registry.calls()).await?;
             context.end_overtaken(&lost);
         }

@@ -25,7 +25,7 @@ pub struct CreatedApiKey {
 
 impl std::fmt::Debug for CreatedApiKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NewKey").field("id", &self.row.id).finish_non_exhaustive()
+        f.debug_struct("CreatedApiKey").field("id", &self.row.id).finish_non_exhaustive()
     }
 }
 

@@ -250,7 +250,7 @@ impl Store {
         .bind(scope.organization().to_string())
         .execute(&self.write)
         .await?;
-        self.wakes.outbox.notify_one();
+        self.notifiers.outbox.notify_one();
         Ok(done.rows_affected() == 1)
     }
 

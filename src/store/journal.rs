@@ -186,7 +186,7 @@ impl JournalWriter {
             // One entry that the database refuses, or that cannot be written without a panic, must not take the others
             // with it.
             if !self.write(&self.batch).await {
-                tracing::error!(entries = self.batch.len(), "calls cannot be written together");
+                tracing::error!(entries = self.batch.len(), "batch failed; writing its entries one by one");
                 for waiting in &self.batch {
                     self.write_single(waiting).await;
                 }
@@ -218,7 +218,7 @@ impl JournalWriter {
                 true
             }
             Ok(Err(error)) => {
-                tracing::error!(%error, "an entry is refused");
+                tracing::error!(%error, "the database refused a journal entry");
                 false
             }
             Err(_) => false,
@@ -234,11 +234,11 @@ impl JournalWriter {
         if let (at, JournalEntry::Call(call, event)) = waiting {
             let bare = Call { metadata: None, assistant: None, signalling: None, metrics: None, ..(**call).clone() };
             if self.write(&[(*at, JournalEntry::Call(Box::new(bare), event.clone()))]).await {
-                tracing::error!(call = %call.id, "the call is written without its documents");
+                tracing::error!(call = %call.id, "the call is written without its JSON documents");
                 return;
             }
         }
-        tracing::error!("an entry of a call is lost");
+        tracing::error!("a journal entry is lost");
         metrics::counter!("trunkline_journal_entries_lost_total").increment(1);
     }
 }
@@ -248,7 +248,7 @@ async fn write_with_retry(store: &Store, node: &str, batch: &[QueuedEntry]) -> R
     loop {
         match write(store, node, batch).await {
             Err(error) if error.is_unreachable() => {
-                tracing::error!(%error, entries = batch.len(), "calls cannot be written yet");
+                tracing::error!(%error, entries = batch.len(), "cannot write journal entries yet; retrying");
                 #[expect(clippy::disallowed_methods, reason = "an outage is waited out, off every call's way")]
                 tokio::time::sleep(RETRY_AFTER).await;
             }
@@ -271,7 +271,7 @@ async fn write(store: &Store, node: &str, batch: &[QueuedEntry]) -> Result<Vec<C
                     if !call.status.is_over() {
                         overtaken.push(call.id);
                     }
-                    tracing::warn!(call = %call.id, "the call is over already, its row stays as it is");
+                    tracing::warn!(call = %call.id, "the call has already ended; its row is unchanged");
                 } else if let Some(event) = event {
                     enqueue(&mut transaction, event, None).await?;
                 }
@@ -295,13 +295,13 @@ async fn write(store: &Store, node: &str, batch: &[QueuedEntry]) -> Result<Vec<C
     transaction.commit().await?;
     for (_, entry) in batch {
         match entry {
-            JournalEntry::Delivery(..) => store.wakes().outbox.notify_one(),
+            JournalEntry::Delivery(..) => store.notifiers().outbox.notify_one(),
             JournalEntry::Call(call, event) => {
                 if event.is_some() {
-                    store.wakes().outbox.notify_one();
+                    store.notifiers().outbox.notify_one();
                 }
                 if call.status.is_over() {
-                    store.wakes().wrap_up.notify_one();
+                    store.notifiers().wrap_up.notify_one();
                 }
             }
             _ => {}

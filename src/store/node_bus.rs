@@ -61,7 +61,7 @@ async fn listen(url: String, heard: broadcast::Sender<String>) {
                 }
                 tracing::warn!("the connection that listens to other processes was lost");
             }
-            Err(error) => tracing::warn!(%error, "other processes cannot be listened to"),
+            Err(error) => tracing::warn!(%error, "cannot listen to other processes"),
         }
         tokio::time::sleep(RECONNECT_AFTER).await;
     }

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_was_away_waits_before_it_judges() {
+    async fn process_that_lost_the_database_waits_before_it_declares_others_dead() {
         let store = store().await;
         store.record_heartbeat("first").await.unwrap();
         store.record_heartbeat("second").await.unwrap();
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_clock_that_is_set_back_kills_nobody_and_hides_nobody() {
+    async fn clock_set_back_declares_no_node_dead() {
         let store = store().await;
         store.record_heartbeat("first").await.unwrap();
         store.record_heartbeat("second").await.unwrap();

@@ -197,7 +197,8 @@ impl Store {
         // Judged by what was there: nothing is written when it fails.
         let before = &lineage.own().limits;
         let is_own = changed.id == scope.organization();
-        if let Some(field) = changed.limits.lifted(before).filter(|_| is_own && !lineage.above().is_empty()) {
+        if let Some(field) = changed.limits.first_raised_limit(before).filter(|_| is_own && !lineage.above().is_empty())
+        {
             return Err(OrganizationError::Lifted(field));
         }
         if let Some((field, max)) = changed.limits.over(before, lineage.above()) {

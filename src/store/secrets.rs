@@ -225,7 +225,7 @@ impl Store {
             let key = master.and_then(|master| master.open(&bound, &ciphertext).ok());
             if key.is_none() {
                 let id: String = row.try_get("id")?;
-                tracing::error!(%organization, provider, secret = id, "a provider key cannot be opened");
+                tracing::error!(%organization, provider, secret = id, "cannot decrypt a provider key");
             }
             Ok::<_, StoreError>(StoredKey { provider, base_url, key })
         };

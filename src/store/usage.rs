@@ -45,7 +45,7 @@ pub(super) async fn spent_today<'e>(
 
 /// Lines that other processes hold.
 #[derive(Clone, Debug, Default)]
-pub struct OtherNodesLines {
+pub struct RemoteLineCounts {
     /// Lines by organization, everything below it included; no entry for none.
     pub organizations: HashMap<OrganizationId, u32>,
     /// Lines by trunk; no entry for none.
@@ -81,9 +81,9 @@ impl Store {
 
     /// The lines that other processes hold, for every organization with those below it, and for every trunk. A file
     /// has one process.
-    pub async fn lines_on_other_nodes(&self, node: &str) -> Result<OtherNodesLines, StoreError> {
+    pub async fn lines_on_other_nodes(&self, node: &str) -> Result<RemoteLineCounts, StoreError> {
         if self.backend == DatabaseBackend::Sqlite {
-            return Ok(OtherNodesLines::default());
+            return Ok(RemoteLineCounts::default());
         }
         let held = "status IN ('initiated', 'in_progress') AND node IS NOT NULL AND node <> $1";
         let sql = format!(
@@ -108,7 +108,7 @@ impl Store {
             let id = parsed(TrunkId::parse(row.try_get("id")?), "calls.trunk_id")?;
             Ok::<_, StoreError>((id, row.try_get::<i64, _>("lines")?.try_into().unwrap_or(0)))
         };
-        Ok(OtherNodesLines { organizations, trunks: rows.iter().map(of).collect::<Result<_, _>>()? })
+        Ok(RemoteLineCounts { organizations, trunks: rows.iter().map(of).collect::<Result<_, _>>()? })
     }
 
     /// Organizations without a parent: whom the operator knows.

@@ -102,7 +102,7 @@ impl Store {
             }
         }
         transaction.commit().await?;
-        self.wakes.outbox.notify_one();
+        self.notifiers.outbox.notify_one();
         Ok(())
     }
 

@@ -36,7 +36,7 @@ pub struct McpServer {
 
 impl std::fmt::Debug for McpServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ToolServer").field("tools", &self.tools.len()).finish_non_exhaustive()
+        f.debug_struct("McpServer").field("tools", &self.tools.len()).finish_non_exhaustive()
     }
 }
 

@@ -54,7 +54,7 @@ test("agents: made in the form, changed as JSON, taken back", async () => {
   await at.getByText("Saved").waitFor();
   await looked("agent");
   await at.getByRole("tab", { name: "JSON" }).click();
-  const document = at.getByLabel("The agent as a document");
+  const document = at.getByLabel("The agent as JSON");
   const agent = JSON.parse(await document.inputValue());
   assert.equal(agent.first_message, "Good evening, reception.");
   await document.fill("{ not json");
@@ -98,7 +98,7 @@ test("phone numbers and trunks: made, checked, a test call rings", async () => {
   await at.getByRole("button", { name: "Test call: Loopback" }).click();
   await dialog().getByLabel("Number").fill("+15550199");
   await dialog().getByRole("button", { name: "Call now" }).click();
-  await dialog().getByText("It rings.").waitFor();
+  await dialog().getByText("Ringing.").waitFor();
   await dialog().getByRole("link", { name: "Follow the call" }).click();
   await at.getByRole("button", { name: "End the call" }).click();
   await at.getByRole("button", { name: "End the call" }).waitFor({ state: "detached" });
@@ -126,7 +126,7 @@ test("tasks: one by hand, many from a list with a column map", async () => {
   await refused("a,b\n\"x", "A quote in the list is never closed.");
   await refused("a\n" + "x\n".repeat(10_001), "The list has more than 10,000 lines.");
   await refused(",".repeat(200), "The list has more than 100 columns.");
-  await refused("x".repeat(20_000), "A cell of the list has more than 10,000 letters.");
+  await refused("x".repeat(20_000), "A cell of the list has more than 10,000 characters.");
   const list = "Telefoon;Naam;Bestelling;Intern\n+1 (555) 0124;Jan;A-17;x\n00155501 25;\"Kim; Co\";B-4;y\nnonsense;Bad;C-1;z\n";
   await dialog().getByLabel("File").setInputFiles({ name: "list.csv", mimeType: "text/csv", buffer: Buffer.from(list) });
   await dialog().getByLabel("Becomes: Intern").selectOption("skip");
@@ -147,7 +147,7 @@ test("calls: found by words, opened", async () => {
   const { calls } = await api("GET", "/calls?limit=1");
   await open(at, "#/calls", "Calls");
   await at.getByLabel("Search").fill("nothing like it");
-  await at.getByText("No call fits").waitFor();
+  await at.getByText("No matching calls").waitFor();
   await looked("calls-none");
   await at.getByLabel("Search").fill(calls[0].id);
   await until("the call", async () => (await at.getByRole("row").count()) === 2);
@@ -199,7 +199,7 @@ test("keys: made, shown once, deleted", async () => {
   await open(at, "#/keys", "API keys");
   await at.getByRole("button", { name: "New key" }).click();
   await dialog().getByLabel("Name").fill("CRM");
-  await dialog().getByLabel("May do everything").uncheck();
+  await dialog().getByLabel("Full access").uncheck();
   await dialog().getByLabel("calls:read").check();
   await dialog().getByRole("button", { name: "Create" }).click();
   await at.getByText(/^va_/).first().waitFor();
@@ -220,7 +220,7 @@ test("people: invited, and the invitation is taken up", async () => {
   await other.page.goto(link);
   await other.page.getByLabel("Name").fill("Colleague");
   await other.page.getByLabel("New password").fill("a long enough password");
-  await other.page.getByRole("button", { name: "Begin" }).click();
+  await other.page.getByRole("button", { name: "Get started" }).click();
   await other.page.getByRole("heading", { name: "Overview" }).waitFor();
   assert.equal(await other.page.getByRole("link", { name: "API keys" }).count(), 0, "members manage no keys");
   await other.context.close();
@@ -279,22 +279,22 @@ test("usage: by day", async () => {
 
 test("settings: limits, password, Dutch and dark", async () => {
   await open(at, "#/settings", "Settings");
-  await at.getByLabel("Calls at once").fill("20");
+  await at.getByLabel("Concurrent calls").fill("20");
   await at.getByRole("button", { name: "Save" }).click();
   await at.getByText("Saved").waitFor();
-  await at.getByLabel("Present password").fill("wrong password");
+  await at.getByLabel("Current password").fill("wrong password");
   await at.getByLabel("New password").fill("another long password");
   await at.getByRole("button", { name: "Change" }).click();
   await at.getByText(/current_password/).waitFor();
-  await at.getByLabel("Present password").fill(PASSWORD);
+  await at.getByLabel("Current password").fill(PASSWORD);
   await at.getByRole("button", { name: "Change" }).click();
   await at.getByText("Other sessions have ended.").waitFor();
-  await at.getByLabel("Present password").fill("another long password");
+  await at.getByLabel("Current password").fill("another long password");
   await at.getByLabel("New password").fill(PASSWORD);
   await at.getByRole("button", { name: "Change" }).click();
   await at.waitForFunction(() => !document.querySelector("input[type=password]").value);
   await looked("settings");
-  await at.getByLabel("Colours").selectOption("dark");
+  await at.getByLabel("Theme").selectOption("dark");
   await at.getByLabel("Language").selectOption("nl");
   await at.getByRole("heading", { name: "Instellingen" }).waitFor();
   await looked("settings-dark-dutch");
@@ -304,7 +304,7 @@ test("settings: limits, password, Dutch and dark", async () => {
   }
   await open(at, "#/settings", "Instellingen");
   await at.getByLabel("Taal").selectOption("en");
-  await at.getByLabel("Colours").selectOption("");
+  await at.getByLabel("Theme").selectOption("");
 });
 
 test("a telephone's width: nothing sticks out, the menu opens", async () => {
@@ -328,7 +328,7 @@ test("the keyboard alone: to the content, through the menu, out of a dialog", as
   await at.goto(`${BASE}/`);
   await at.getByRole("heading", { name: "Overview" }).waitFor();
   await at.keyboard.press("Tab");
-  assert.equal(await at.evaluate(() => document.activeElement.textContent), "To the content");
+  assert.equal(await at.evaluate(() => document.activeElement.textContent), "Skip to content");
   await at.keyboard.press("Enter");
   assert.equal(await at.evaluate(() => document.activeElement.id), "main");
   await open(at, "#/tasks", "Tasks");

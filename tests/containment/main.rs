@@ -219,7 +219,7 @@ async fn a_report_that_panics_is_made_without_the_analysis() {
         .await;
         // The model is gone when the report is made.
         server.emulator.faults.set("llm", Some(trunkline::emulator::InjectedFault::Refuse), u32::MAX);
-        arm("call cannot be analysed", 1);
+        arm("the analysis of the call failed", 1);
     };
     let (report, ()) = tokio::join!(call, fail);
     assert!(report.failure.is_none(), "{report:?}");
@@ -240,7 +240,7 @@ async fn a_request_that_panics_is_answered_and_the_next_one_too() {
     use sqlx::{Connection as _, Executor as _};
     let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
     database.execute("ALTER TABLE audit_log RENAME TO elsewhere").await.unwrap();
-    arm("store failed", 1);
+    arm("store error", 1);
     let (status, body) = owner.send("GET", "/audit-log", None).await;
     assert_eq!((status, &body["details"]["code"]), (500, &json!("internal")), "{body}");
     assert!(body["meta"]["request_id"].is_string(), "{body}");
@@ -249,7 +249,7 @@ async fn a_request_that_panics_is_answered_and_the_next_one_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_message_that_panics_costs_the_endpoint_nothing_else() {
+async fn panicking_message_does_not_harm_the_user_agent() {
     let (_turn, server) = server().await;
     let before = counted("sip_message");
     let call = server.call("listen; say hello; listen; say goodbye; listen");
@@ -271,7 +271,7 @@ async fn a_message_that_panics_costs_the_endpoint_nothing_else() {
 async fn a_part_that_panics_is_started_again() {
     let (_turn, mut server) = server().await;
     let before = counted("scheduler");
-    arm("scheduled call is made", 2);
+    arm("scheduled call started", 2);
     for number in 0..3 {
         let now = trunkline::store::now().rfc3339();
         let task = json!({"agent_id": server.agent, "to_number": format!("+1555012{number}"), "scheduled_at": now});
@@ -289,7 +289,7 @@ async fn a_part_that_panics_is_started_again() {
 #[test]
 fn as_a_process() {
     let Ok(config) = std::env::var("CONTAINMENT_CONFIG") else { return };
-    arm("due tasks cannot be read", u32::MAX);
+    arm("cannot read due tasks", u32::MAX);
     use clap::Parser as _;
     let cli = trunkline::cli::Cli::parse_from(["trunkline", "--config", &config, "serve"]);
     std::process::exit(trunkline::cli::run_to_code(cli).into());

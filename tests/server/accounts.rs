@@ -364,7 +364,7 @@ async fn an_ipv6_network_is_one_source() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_has_a_session_does_not_guess_its_password() {
+async fn password_change_limits_guesses_within_a_session() {
     let server = Arc::new(Server::start().await);
     let owner = Arc::new(LoggedInUser::owner(&server).await);
     let guesses = (0..30).map(|n| {

@@ -46,7 +46,7 @@ async fn calls_from_a_page_are_heard_interrupted_and_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sip_telephone_in_a_page_calls_over_a_websocket() {
+async fn jssip_calls_over_a_websocket() {
     let server = Server::start_with(|config| {
         config.sip.websocket.listen = Some(([127, 0, 0, 1], 0).into());
     })

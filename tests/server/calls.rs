@@ -133,7 +133,7 @@ async fn digits_reach_the_model_and_a_hang_up_keeps_the_last_words() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_voice_speaks_and_a_language_of_its_own_is_used() {
+async fn every_tts_provider_speaks() {
     let server = Server::start().await;
     for (provider, voice) in [("openai", "alloy"), ("local", "en-us"), ("elevenlabs", "v")] {
         let mut changed = agent();
@@ -146,7 +146,7 @@ async fn every_voice_speaks_and_a_language_of_its_own_is_used() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_voice_that_cannot_speak_is_replaced_and_on_record() {
+async fn unusable_tts_is_replaced_and_recorded() {
     let server = Server::start_with(|config| config.providers.cartesia.api_key = None).await;
     let voice = json!({"tts_config": {"provider": "cartesia", "voice_id": "v", "language": "en"}});
     server.send("PATCH", &format!("/agents/{}", server.agent), Some(voice)).await;

@@ -284,12 +284,12 @@ async fn a_callee_makes_the_offer_where_the_trunk_wants_that() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_second_telephone_that_answers_is_hung_up() {
+async fn second_fork_that_answers_is_hung_up() {
     called("uas_forked", json!({})).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn session_intervals_are_made_longer_for_whoever_wants_that() {
+async fn min_se_raises_the_session_interval() {
     called("uas_422", json!({})).await;
     let server = Server::start().await;
     let file = scenario("uac_422");

@@ -88,7 +88,7 @@ async fn a_cough_holds_the_agent_who_then_says_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mailbox_gets_the_message_after_the_beep_and_a_person_the_greeting() {
+async fn voicemail_gets_the_message_after_the_beep_and_a_person_the_greeting() {
     let mut server = Server::start().await;
     let message = "This is Acme. We will call you again tomorrow.";
     server.change_agent(json!({"voicemail_detection": true, "voicemail_message": message})).await;
@@ -113,7 +113,7 @@ async fn a_mailbox_gets_the_message_after_the_beep_and_a_person_the_greeting() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mailbox_that_speaks_in_early_media_is_known_when_it_answers() {
+async fn voicemail_in_early_media_is_detected_before_the_answer() {
     let mut server = Server::start().await;
     let message = "This is Acme. We will call you again tomorrow.";
     server.change_agent(json!({"voicemail_detection": true, "voicemail_message": message})).await;
@@ -155,7 +155,7 @@ async fn a_screening_service_is_answered_and_a_fax_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn keys_arrive_as_events_and_as_tones() {
+async fn dtmf_arrives_as_events_and_as_tones() {
     let server = Server::start().await;
     server
         .change_agent(json!({"dtmf_rules": {"rules": [{"digits": "7", "action": "say", "text": "Seven it is."}]}}))
@@ -323,7 +323,7 @@ async fn a_transfer_needs_a_second_line() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobodys_telephone_rings_on_after_the_caller_hung_up() {
+async fn destination_stops_ringing_when_the_caller_hangs_up() {
     let mut server = Server::start_scripted(wants_desk(), |_| {}).await;
     server.change_agent(json!({"transfer_config": desk("bridge")})).await;
     let script = CallScript::parse("listen; say speak_to_human; pause 4000; hangup").unwrap();

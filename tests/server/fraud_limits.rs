@@ -14,7 +14,7 @@ async fn execute(server: &Server) -> (u16, Value) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_spends_more_than_a_day_allows() {
+async fn daily_limits_are_enforced() {
     // A minute costs sixty: a second costs one.
     let mut server = Server::start_with(|config| config.prices.telephony_per_minute = 60.0).await;
     let owner = LoggedInUser::owner(&server).await;

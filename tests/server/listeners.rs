@@ -100,7 +100,7 @@ fn counted(report: &ConnectionCounters, why: Closed) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_api_ends_whoever_does_not_finish_a_request() {
+async fn api_closes_connections_with_unfinished_requests() {
     let server = Server::start_with(brisk).await;
     let head = "POST /api/v1/agents HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
     let with_key = format!("{head}Authorization: Bearer {}\r\n", server.key);
@@ -298,7 +298,7 @@ const SIP: &[(&str, &[u8], u8)] = &[
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sip_over_tcp_ends_whoever_does_not_finish_a_message() {
+async fn sip_over_tcp_closes_connections_with_unfinished_messages() {
     let server = Server::start_with(brisk).await;
     let to = server.app.context.sip.local_tcp();
     all_end(to, SIP).await;

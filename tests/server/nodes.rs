@@ -464,7 +464,7 @@ fn wrong_clock(folder: &std::path::Path) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clocks_that_differ_kill_nobody_and_call_nobody_twice() {
+async fn different_clocks_declare_no_node_dead_and_repeat_no_call() {
     let folder = tempfile::tempdir().unwrap();
     let library = wrong_clock(folder.path());
     let mut cluster = cluster(3, |node, settings| {
@@ -543,7 +543,7 @@ async fn set_limit(node: &Installation, max: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_that_nobody_holds_is_ended() {
+async fn orphaned_call_is_ended() {
     use trunkline::domain::call::{Call, CallStatus, Direction};
     let server = Server::start_with(|config| {
         config.node.beat_ms = 100;

@@ -109,7 +109,7 @@ async fn check_alone(stage: &str, failing: FaultyStages) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_recogniser_fails_in_every_way() {
+async fn stt_fails_in_every_way() {
     in_every_way(|failing| check_alone("stt", failing)).await;
 }
 
@@ -119,7 +119,7 @@ async fn the_model_fails_in_every_way() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_voice_fails_in_every_way() {
+async fn tts_fails_in_every_way() {
     in_every_way(|failing| check_alone("tts", failing)).await;
 }
 
@@ -155,7 +155,7 @@ async fn check_replaced(stage: &str, failing: FaultyStages) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_recogniser_hears_what_the_first_one_did_not() {
+async fn fallback_stt_hears_what_the_first_one_did_not() {
     in_every_way(|failing| check_replaced("stt", failing)).await;
 }
 
@@ -165,7 +165,7 @@ async fn another_model_answers_in_the_same_turn() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_voice_says_the_rest_of_the_sentence() {
+async fn fallback_tts_speaks_the_rest_of_the_sentence() {
     in_every_way(|failing| check_replaced("tts", failing)).await;
 }
 

@@ -86,7 +86,7 @@ fn conversation() -> LlmRequest {
         id: id.into(),
         name: name.into(),
         arguments: "{\"a\":1}".into(),
-        misfit: None,
+        schema_error: None,
     };
     LlmRequest {
         messages: vec![
@@ -249,7 +249,7 @@ fn messages_of_the_vendors_mean_what_they_say() {
         }
         text + &format!("<html>502 Bad Gateway</html>\n  {}\n", read("<html>502 Bad Gateway</html>"))
     };
-    for (name, provider, model, messages) in recogniser_messages() {
+    for (name, provider, model, messages) in stt_messages() {
         let setup = stt::SttSessionConfig {
             model: model.into(),
             language: "nl".into(),
@@ -278,7 +278,7 @@ fn messages_of_the_vendors_mean_what_they_say() {
         }
         golden.compare(name, &format!("{text}at the end\n  {:?}\n", reader.finish()));
     }
-    for (name, provider, model, messages) in voice_messages() {
+    for (name, provider, model, messages) in tts_messages() {
         let config = json!({"provider": provider, "voice_id": "v", "language": "nl", "model": model});
         let config: TtsConfig = serde_json::from_value(config).unwrap();
         let settings = VoiceSettings::default();
@@ -294,7 +294,7 @@ fn messages_of_the_vendors_mean_what_they_say() {
         wire.speak("s1", "Ja hoor.");
         golden.compare(name, &say(&messages, Box::new(move |text| format!("{:?}", wire.read(text)))));
     }
-    for (name, provider, messages) in engine_messages() {
+    for (name, provider, messages) in realtime_messages() {
         let setup = realtime::RealtimeSessionConfig {
             model: "m".into(),
             voice: None,
@@ -313,7 +313,7 @@ fn messages_of_the_vendors_mean_what_they_say() {
 
 type Messages = Vec<Value>;
 
-fn recogniser_messages() -> Vec<(&'static str, SttProvider, &'static str, Messages)> {
+fn stt_messages() -> Vec<(&'static str, SttProvider, &'static str, Messages)> {
     let results = |is_final: bool, transcript: &str| {
         json!({"type": "Results", "channel_index": [0, 1], "duration": 1.02, "start": 4.98, "is_final": is_final, "speech_final": is_final,
             "channel": {"alternatives": [{"transcript": transcript, "confidence": 0.97, "words": []}]}, "from_finalize": false})
@@ -467,7 +467,7 @@ fn model_messages() -> Vec<(&'static str, LlmProvider, Messages)> {
     ]
 }
 
-fn voice_messages() -> Vec<(&'static str, &'static str, &'static str, Messages)> {
+fn tts_messages() -> Vec<(&'static str, &'static str, &'static str, Messages)> {
     let alignment = |names: [&str; 2]| json!({"chars": ["J", "a", " "], names[0]: [0, 40, 90], names[1]: [40, 50, 10]});
     let camel = alignment(["charStartTimesMs", "charDurationsMs"]);
     let snake = alignment(["char_start_times_ms", "char_durations_ms"]);
@@ -516,7 +516,7 @@ fn voice_messages() -> Vec<(&'static str, &'static str, &'static str, Messages)>
     ]
 }
 
-fn engine_messages() -> Vec<(&'static str, LlmProvider, Messages)> {
+fn realtime_messages() -> Vec<(&'static str, LlmProvider, Messages)> {
     let of = |kind: &str, rest: Value| {
         let mut event = json!({"type": kind, "event_id": "e", "response_id": "r", "item_id": "i", "output_index": 0, "content_index": 0});
         event.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());

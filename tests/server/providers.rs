@@ -57,7 +57,7 @@ async fn check(changes: Value) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_runs_on_every_recogniser_model_and_voice() {
+async fn a_call_runs_on_every_stt_llm_and_tts() {
     let nova = || json!({"provider": "deepgram", "model": "nova-3-general"});
     let flux = || json!({"provider": "deepgram", "model": "flux-general-en"});
     let whisper = || json!({"provider": "openai", "model": "gpt-4o-transcribe"});
@@ -161,7 +161,7 @@ async fn a_customers_own_server_is_asked_without_our_key() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_recogniser_and_a_voice_of_ones_own_are_asked_at_their_address() {
+async fn custom_stt_and_tts_servers_are_used_at_their_base_url() {
     // Nothing of the vendors is there: only the customer's own servers can be what is heard.
     let server = Server::start_with(|config| {
         config.providers.openai.base_url = "http://127.0.0.1:9".to_owned();
@@ -288,7 +288,7 @@ async fn word_timestamps_say_what_was_heard() {
 
 /// Slow first tokens are no failure as long as they come in time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_is_replaced_without_need() {
+async fn no_failover_without_a_failure() {
     let slow = Delays { stt_final_ms: 300, llm_first_token_ms: 700, llm_token_ms: 20, tts_first_byte_ms: 500 };
     let server = Server::start_slow(slow).await;
     change(

@@ -35,7 +35,7 @@ async fn ring_from(server: &Server, phone: &Softphone, number: &str) -> PlacedTe
     let (status, retry_after_s, why) = loop {
         match events.recv().await.expect("an answer") {
             SipEvent::Answered { .. } => break (200, None, None),
-            SipEvent::Ended { cause: EndCause::Rejected { status, retry_after_s, why, .. }, .. } => {
+            SipEvent::Ended { cause: EndCause::Rejected { status, retry_after_s, reason_header: why, .. }, .. } => {
                 break (status, retry_after_s, why);
             }
             SipEvent::Ended { cause, .. } => panic!("{cause:?}"),

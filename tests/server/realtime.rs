@@ -14,7 +14,7 @@ fn agent(provider: &str, model: &str) -> Value {
         "turn_config": {"endpointing_ms": 300}})
 }
 
-async fn on_engine(server: &Server, provider: &str, model: &str, more: Value) {
+async fn use_realtime_model(server: &Server, provider: &str, model: &str, more: Value) {
     let mut changes = agent(provider, model);
     for (name, value) in more.as_object().unwrap() {
         changes[name] = value.clone();
@@ -25,7 +25,7 @@ async fn on_engine(server: &Server, provider: &str, model: &str, more: Value) {
 
 async fn check_conversation(provider: &str, model: &str) {
     let server = Server::start().await;
-    on_engine(&server, provider, model, json!({})).await;
+    use_realtime_model(&server, provider, model, json!({})).await;
     let report = server.call("listen; say where_is_my_order; listen; say opening_hours; listen; hangup").await;
     let call = server.last_call().await;
     assert!(report.failure.is_none(), "{report:?}");
@@ -51,14 +51,14 @@ async fn check_conversation(provider: &str, model: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_engine_holds_a_conversation() {
+async fn every_realtime_model_holds_a_conversation() {
     let calls = ENGINES.map(|(provider, model)| check_conversation(provider, model));
     futures_util::future::join_all(calls).await;
 }
 
 async fn check_interruption(provider: &str, model: &str) {
     let server = Server::start().await;
-    on_engine(&server, provider, model, json!({})).await;
+    use_realtime_model(&server, provider, model, json!({})).await;
     let report = server.call("listen; say order_number; pause 100; interrupt wait_stop; listen; hangup").await;
     let call = server.last_call().await;
     assert!(report.failure.is_none(), "{report:?}");
@@ -75,7 +75,7 @@ async fn check_interruption(provider: &str, model: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_caller_interrupts_an_engine_and_what_was_heard_is_kept() {
+async fn caller_interrupts_realtime_model_and_what_was_heard_is_kept() {
     let calls = ENGINES.map(|(provider, model)| check_interruption(provider, model));
     futures_util::future::join_all(calls).await;
 }
@@ -99,8 +99,13 @@ async fn check_tools(provider: &str, model: &str) {
     let server = Server::start_scripted(with_tool(), |_| {}).await;
     let receiver = CustomerServer::start(|_| at_once(&json!({"result": "on its way"}))).await;
     let tools = json!([{"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}, "url": receiver.url}]);
-    on_engine(&server, provider, model, json!({"llm_config": {"provider": provider, "model": model, "tools": tools}}))
-        .await;
+    use_realtime_model(
+        &server,
+        provider,
+        model,
+        json!({"llm_config": {"provider": provider, "model": model, "tools": tools}}),
+    )
+    .await;
     let report = server.call("listen; say where_is_my_order; listen; say goodbye; listen").await;
     let call = server.last_call().await;
     assert!(report.failure.is_none(), "{report:?}");
@@ -113,7 +118,7 @@ async fn check_tools(provider: &str, model: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn engines_use_the_tools_of_the_agent() {
+async fn realtime_models_use_the_agents_tools() {
     let calls = ENGINES.map(|(provider, model)| check_tools(provider, model));
     futures_util::future::join_all(calls).await;
 }
@@ -131,7 +136,7 @@ async fn check_fault(provider: &str, model: &str, fault: Option<InjectedFault>, 
     server.emulator.faults.set(&format!("engine.{account}"), fault, u32::MAX);
     let fallbacks = json!({"llm": [{"provider": "groq", "model": "openai/gpt-oss-20b"}]});
     let more = if stand_in { json!({"fallbacks": fallbacks}) } else { json!({}) };
-    on_engine(&server, provider, model, more).await;
+    use_realtime_model(&server, provider, model, more).await;
     let call = server.call("listen; say where_is_my_order; pause 9000; say goodbye; listen; hangup");
     let report = tokio::time::timeout(Duration::from_secs(60), call).await.unwrap();
     let call = server.last_call().await;
@@ -161,12 +166,12 @@ async fn in_every_way(stand_in: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_engine_that_fails_is_replaced_by_the_model_that_stands_in() {
+async fn failed_realtime_model_is_replaced_by_the_fallback_llm() {
     in_every_way(true).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_engine_that_fails_with_nobody_to_stand_in_ends_the_call_with_words() {
+async fn failed_realtime_model_without_fallback_ends_the_call_with_an_apology() {
     in_every_way(false).await;
     let others = [ENGINES[0], ENGINES[2]];
     let calls = others.map(|(provider, model)| check_fault(provider, model, Some(InjectedFault::Drop), false));

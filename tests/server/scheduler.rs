@@ -105,7 +105,7 @@ async fn a_busy_callee_is_called_again_as_often_as_the_policy_says() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_is_called_outside_the_calling_windows() {
+async fn no_task_is_called_outside_its_calling_windows() {
     let server = Server::start().await;
     // One hour that is twelve hours away.
     let later = UnixMs(now().0 + 12 * 3_600_000).rfc3339();

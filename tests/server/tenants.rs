@@ -488,7 +488,7 @@ async fn two_registrations_at_one_provider_are_told_apart() {
 
 /// A call's place is taken by callers of its own trunk only.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_takes_over_another_tenants_call() {
+async fn replaces_cannot_take_over_another_tenants_call() {
     let server = Server::start().await;
     let (a, b) = (TestTenant::new(&server, "first").await, TestTenant::new(&server, "second").await);
     let trunk = a
@@ -539,7 +539,7 @@ async fn nobody_takes_over_another_tenants_call() {
 
 /// Answers tell nobody which numbers there are: not strangers, and not another tenant's callers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_learns_which_numbers_another_tenant_has() {
+async fn responses_do_not_reveal_other_tenants_numbers() {
     let server = Server::start().await;
     let (a, b) = (TestTenant::new(&server, "first").await, TestTenant::new(&server, "second").await);
     let by_digest = a.trunk(json!({"inbound_username": "alice7", "inbound_password": "s3cret"})).await;

@@ -92,7 +92,7 @@ impl Whip<'_> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_browser_talks_with_the_agent_as_a_telephone_does() {
+async fn browser_talks_with_the_agent_as_a_phone_does() {
     let server = Server::start().await;
     for (codecs, pauses) in [(CODECS, true), (&CODECS[1..], false)] {
         let whip = Whip::place(&server).await;
@@ -121,7 +121,7 @@ async fn a_browser_talks_with_the_agent_as_a_telephone_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_browser_interrupts_and_presses_keys() {
+async fn browser_interrupts_and_sends_dtmf() {
     let server = Server::start().await;
     let rules = json!({"dtmf_rules": {"rules": [{"digits": "0", "action": "end_call"}]}});
     server.send("PATCH", &format!("/agents/{}", server.agent), Some(rules)).await;

@@ -34,7 +34,7 @@ export function Webhooks() {
             ]} />
             <Pager total={total} limit={LIMIT} offset={offset} go={setOffset} />
           </Card>
-        ) : <EmptyState title={status ? t("No delivery fits") : t("Nothing was sent yet")}>{t("Set a webhook on an agent or task to receive the events of its calls.")} <Link to="agents">{t("Agents")}</Link></EmptyState>}
+        ) : <EmptyState title={status ? t("No matching deliveries") : t("Nothing has been sent yet")}>{t("Set a webhook on an agent or task to receive the events of its calls.")} <Link to="agents">{t("Agents")}</Link></EmptyState>}
       </LoadedView>
       {open && <Payload id={open} close={() => setOpen(null)} />}
     </Page>
@@ -89,7 +89,7 @@ export function Usage() {
           const all = fillMissingDays(usage);
           return (
             <>
-              {!usage.total.calls && <EmptyState title={t("Nothing was used in this time")}>{t("Calls appear here a moment after they end.")}</EmptyState>}
+              {!usage.total.calls && <EmptyState title={t("No usage in this period")}>{t("Calls appear here shortly after they end.")}</EmptyState>}
               <div class="columns">
                 <Card><Bars days={all} label={t("Calls")} value={(day) => day.calls} unit={(value) => formatNumber(value)} /></Card>
                 <Card><Bars days={all} label={t("Minutes")} value={(day) => day.seconds / 60} unit={(value) => formatNumber(value, 1)} /></Card>
@@ -121,7 +121,7 @@ export function Settings({ me, changed }: { me: Me; changed: () => void }) {
       <div class="columns">
         <Card title={t("This console")}>
           <Select label={t("Language")} value={language()} set={(value) => setLanguage(value as Language)} options={LANGUAGES} />
-          <Select label={t("Colours")} value={theme()} set={setTheme} options={[["", t("As the system")], ["light", t("Light")], ["dark", t("Dark")]]} />
+          <Select label={t("Theme")} value={theme()} set={setTheme} options={[["", t("System default")], ["light", t("Light")], ["dark", t("Dark")]]} />
         </Card>
         <Card title={t("Organization")}>
           <Form label={t("Save")} submit={async () => {
@@ -138,10 +138,10 @@ export function Settings({ me, changed }: { me: Me; changed: () => void }) {
             changed();
           }}>
             <Input label={t("Name")} required value={name} set={setName} />
-            <Input label={t("Calls at once")} type="number" min={1} hint={t("More tasks wait. Empty: no limit.")} value={calls} set={setCalls} />
-            <Input label={t("Calls a second")} type="number" min={0.01} step={0.01} value={rate} set={setRate} />
-            <Input label={t("Minutes a day")} type="number" min={1} hint={t("No calls are made above these limits. Empty: no limit.")} value={minutes} set={setMinutes} />
-            <Input label={t("Money a day")} type="number" min={0.01} step={0.01} value={spend} set={setSpend} />
+            <Input label={t("Concurrent calls")} type="number" min={1} hint={t("Further tasks wait. Empty: no limit.")} value={calls} set={setCalls} />
+            <Input label={t("Calls per second")} type="number" min={0.01} step={0.01} value={rate} set={setRate} />
+            <Input label={t("Minutes per day")} type="number" min={1} hint={t("No calls are made above these limits. Empty: no limit.")} value={minutes} set={setMinutes} />
+            <Input label={t("Spending per day")} type="number" min={0.01} step={0.01} value={spend} set={setSpend} />
             {user.role !== "owner" && <p class="soft">{t("Only an owner can change this.")}</p>}
             {saved && <p class="good" role="status">{t("Saved")}</p>}
           </Form>
@@ -153,15 +153,15 @@ export function Settings({ me, changed }: { me: Me; changed: () => void }) {
             setPasswords({ current: "", next: "" });
             setDone(true);
           }}>
-            <Input label={t("Present password")} type="password" required autocomplete="current-password" value={passwords.current} set={(current) => setPasswords({ ...passwords, current })} />
+            <Input label={t("Current password")} type="password" required autocomplete="current-password" value={passwords.current} set={(current) => setPasswords({ ...passwords, current })} />
             <Input label={t("New password")} type="password" required minLength={10} autocomplete="new-password" hint={t("At least ten characters.")} value={passwords.next} set={(next) => setPasswords({ ...passwords, next })} />
             {done && <p class="good" role="status">{t("Changed. Other sessions have ended.")}</p>}
           </Form>
         </Card>
         <Card title={t("More")}>
           <ul>
-            <li><a href="/docs">{t("The API's documentation")}</a></li>
-            <li><a href="/examples/call.html">{t("Example of a page that calls")}</a></li>
+            <li><a href="/docs">{t("API documentation")}</a></li>
+            <li><a href="/examples/call.html">{t("Example page that makes a call")}</a></li>
             <li><a href="/trunkline.d.ts">{t("Types of trunkline.js")}</a></li>
           </ul>
           {user.role !== "member" && <AuditLog />}
@@ -175,10 +175,10 @@ function AuditLog() {
   const state = useLoad(() => get<{ entries: { id: string; actor: string; action: string; at: string }[] }>("/audit-log?limit=10"), []);
   return (
     <>
-      <h3>{t("Who did what")}</h3>
+      <h3>{t("Audit log")}</h3>
       <LoadedView of={state}>
         {({ entries }) => entries.length ? (
-          <Table caption={t("Who did what")} rows={entries} columns={[
+          <Table caption={t("Audit log")} rows={entries} columns={[
             { name: t("Time"), cell: (entry) => formatDateTime(entry.at) },
             { name: t("Who"), cell: (entry) => entry.actor },
             { name: t("What"), cell: (entry) => entry.action },

@@ -22,7 +22,7 @@ export function Agents() {
             ]} />
           </Card>
         ) : (
-          <EmptyState title={t("There is no agent yet")}>{t("An agent says how calls are answered: what it is for, how it greets, which voice and model it has.")} <Link to="agents/new">{t("Make the first one")}</Link></EmptyState>
+          <EmptyState title={t("No agents yet")}>{t("An agent defines how calls are answered: its purpose, greeting, voice and model.")} <Link to="agents/new">{t("Create the first one")}</Link></EmptyState>
         )}
       </LoadedView>
     </Page>
@@ -144,11 +144,11 @@ function AgentForm({ agent, change, save, isNew }: { agent: Partial<Agent>; chan
       )}
       <div class="grid">
         <Input label={t("Webhook")} type="url" placeholder="https://" value={text("webhook_url")} set={put("webhook_url")} />
-        <Input label={t("Longest call in seconds")} type="number" min={10} max={14400} value={text("max_duration_seconds")} set={(value) => change({ max_duration_seconds: value ? Number(value) : null })} />
+        <Input label={t("Maximum call length (seconds)")} type="number" min={10} max={14400} value={text("max_duration_seconds")} set={(value) => change({ max_duration_seconds: value ? Number(value) : null })} />
       </div>
       <Checkbox label={t("Answers calls")} checked={agent.is_active !== false} set={(is_active) => change({ is_active })} />
       <Checkbox label={t("Records calls")} checked={agent.recording_enabled !== false} set={(recording_enabled) => change({ recording_enabled })} />
-      <Checkbox label={t("Recognises voicemail")} checked={agent.voicemail_detection === true} set={(voicemail_detection) => change({ voicemail_detection })} />
+      <Checkbox label={t("Detects voicemail")} checked={agent.voicemail_detection === true} set={(voicemail_detection) => change({ voicemail_detection })} />
     </Form>
   );
 }
@@ -168,7 +168,7 @@ function AgentJson({ agent, save }: { agent: Partial<Agent>; save: (fields: Part
       const gone = Object.keys(document).filter((name) => !(name in fields)).map((name) => [name, null]);
       await save({ ...Object.fromEntries(gone), ...fields });
     }}>
-      <TextArea label={t("The agent as a document")} hint={t("All fields of the API, including tools and rules.")} code rows={26} value={text} set={setText} />
+      <TextArea label={t("The agent as JSON")} hint={t("All fields of the API, including tools and rules.")} code rows={26} value={text} set={setText} />
     </Form>
   );
 }

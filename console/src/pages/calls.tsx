@@ -39,7 +39,7 @@ export function Calls({ route }: { route: Route }) {
           <Card>
             <Table caption={t("Calls")} rows={calls} columns={[
               { name: t("Started"), cell: (call) => <Link to={`calls/${call.id}`}>{formatDateTime(call.started_at)}</Link> },
-              { name: t("Party"), cell: (call) => (call.direction === "outbound" ? call.to_number : call.from_number) },
+              { name: t("Other party"), cell: (call) => (call.direction === "outbound" ? call.to_number : call.from_number) },
               { name: t("Agent"), extra: true, cell: (call) => named(call.agent_id) },
               { name: t("Direction"), extra: true, cell: (call) => t(call.direction) },
               { name: t("Status"), cell: (call) => <Badge value={call.status} /> },
@@ -50,9 +50,9 @@ export function Calls({ route }: { route: Route }) {
             <Pager total={total} limit={LIMIT} offset={offset} go={setOffset} />
           </Card>
         ) : filtered ? (
-          <EmptyState title={t("No call fits")}>{t("Try fewer words or another filter.")}</EmptyState>
+          <EmptyState title={t("No matching calls")}>{t("Try fewer words or another filter.")}</EmptyState>
         ) : (
-          <EmptyState title={t("No calls yet")}>{t("Call an agent from its page, let a number lead to it, or make a task that calls out.")} <Link to="agents">{t("Agents")}</Link> · <Link to="numbers">{t("Phone numbers and trunks")}</Link> · <Link to="tasks">{t("Tasks")}</Link></EmptyState>
+          <EmptyState title={t("No calls yet")}>{t("Call an agent from its page, assign a number to it, or create a task that calls out.")} <Link to="agents">{t("Agents")}</Link> · <Link to="numbers">{t("Phone numbers and trunks")}</Link> · <Link to="tasks">{t("Tasks")}</Link></EmptyState>
         )}
       </LoadedView>
     </Page>
@@ -91,15 +91,15 @@ export function CallPage({ id }: { id: string }) {
             </dl>
             {call.summary && <Card title={t("Summary")} wide><p>{call.summary}</p></Card>}
             <Conversation call={call} turns={going && live.length ? live : (call.transcript ?? [])} />
-            <Card title={t("Where the time of each answer went")} wide><Waterfall turns={call.metrics?.turns ?? []} /></Card>
+            <Card title={t("Time breakdown of each answer")} wide><Waterfall turns={call.metrics?.turns ?? []} /></Card>
             <div class="columns">
               <Card title={t("Cost")}><Costs call={call} /></Card>
               <Card title={t("Line")}><ConnectionQuality call={call} /></Card>
             </div>
             {call.extracted_data !== null && <Card title={t("Extracted data")} wide><pre tabIndex={0}>{JSON.stringify(call.extracted_data, null, 2)}</pre></Card>}
-            <Card title={t("Webhooks sent")} wide>
+            <Card title={t("Sent webhooks")} wide>
               {hooks.data?.webhook_deliveries.length ? (
-                <Table caption={t("Webhooks sent")} rows={hooks.data.webhook_deliveries} columns={[
+                <Table caption={t("Sent webhooks")} rows={hooks.data.webhook_deliveries} columns={[
                   { name: t("Event"), cell: (one) => one.event_type },
                   { name: t("Address"), extra: true, cell: (one) => <span class="clip">{one.url}</span> },
                   { name: t("Status"), cell: (one) => <Badge value={one.status} /> },

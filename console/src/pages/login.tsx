@@ -49,7 +49,7 @@ export function Login({ entered }: { entered: (me: Me) => void }) {
           ))}
         </ul>
         <ErrorMessage error={error} />
-        <button type="button" class="link" onClick={() => { setAsked(null); setPassword(""); }}>{t("Log in as somebody else")}</button>
+        <button type="button" class="link" onClick={() => { setAsked(null); setPassword(""); }}>{t("Log in as someone else")}</button>
       </LoginCard>
     );
   }
@@ -57,7 +57,7 @@ export function Login({ entered }: { entered: (me: Me) => void }) {
     <LoginCard title={t("Log in")}>
       {demo && (
         <section class="demo">
-          <p>{t("This is the demo: everything runs on this machine, with made-up providers.")}</p>
+          <p>{t("This is the demo: everything runs on this machine, with emulated providers.")}</p>
           <Button kind="main" busy={busy} onClick={() => run(() => login(demo.email, demo.password))}>{t("Look around")}</Button>
           <ErrorMessage error={error} />
         </section>
@@ -66,7 +66,7 @@ export function Login({ entered }: { entered: (me: Me) => void }) {
         <Input label={t("E-mail")} type="email" required autocomplete="username" value={email} set={setEmail} />
         <Input label={t("Password")} type="password" required autocomplete="current-password" value={password} set={setPassword} />
       </Form>
-      {!demo && <p class="soft">{t("The first owner is made with")} <code>trunkline bootstrap</code>.</p>}
+      {!demo && <p class="soft">{t("Create the first owner with")} <code>trunkline bootstrap</code>.</p>}
     </LoginCard>
   );
 }
@@ -76,13 +76,13 @@ export function Invitation({ token, entered }: { token: string; entered: (me: Me
   const [password, setPassword] = useState("");
   return (
     <LoginCard title={t("Welcome to Trunkline")}>
-      <Form label={t("Begin")} submit={async () => {
+      <Form label={t("Get started")} submit={async () => {
         const me = await post<Me>("/invitations/accept", { token, password, ...(name ? { name } : {}) });
         navigate("");
         entered(me);
       }}>
         <Input label={t("Name")} autocomplete="name" value={name} set={setName} />
-        <Input label={t("New password")} type="password" required minLength={10} autocomplete="new-password" hint={t("At least ten characters. It is for this organization; others of yours keep their own.")} value={password} set={setPassword} />
+        <Input label={t("New password")} type="password" required minLength={10} autocomplete="new-password" hint={t("At least ten characters. It applies to this organization; your other organizations keep their own.")} value={password} set={setPassword} />
       </Form>
     </LoginCard>
   );

@@ -49,22 +49,22 @@ export function Numbers() {
                   { name: "", right: true, cell: (trunk) => (
                     <span class="actions">
                       {trunk.host && <Button kind="quiet" aria-label={`${t("Test call")}: ${trunk.name}`} onClick={() => setOpen({ what: "call", trunk })}>{t("Test call")}</Button>}
-                      <Confirm label={t("Delete")} name={trunk.name} question={t("Delete this trunk? Its numbers lose it.")} act={async () => { await remove(`/trunks/${trunk.id}`); state.reload(); }} />
+                      <Confirm label={t("Delete")} name={trunk.name} question={t("Delete this trunk? Its numbers will have no trunk.")} act={async () => { await remove(`/trunks/${trunk.id}`); state.reload(); }} />
                     </span>
                   ) },
                 ]} />
-              ) : <EmptyState title={t("No trunk yet")}>{t("A trunk is the line to your carrier: its address, and where calls may come from.")}</EmptyState>}
+              ) : <EmptyState title={t("No trunks yet")}>{t("A trunk is the connection to your carrier: its address, and where calls may come from.")}</EmptyState>}
             </Card>
             <Card title={t("Numbers")} wide>
               {numbers.length ? (
                 <Table caption={t("Numbers")} rows={numbers} columns={[
                   { name: t("Number"), cell: (number) => <button type="button" class="link" onClick={() => setOpen({ what: "number", number })}>{number.number}</button> },
                   { name: t("Name"), extra: true, cell: (number) => number.name ?? "–" },
-                  { name: t("Answered by"), cell: (number) => (number.agent_id ? <Link to={`agents/${number.agent_id}`}>{agents.find((agent) => agent.id === number.agent_id)?.name ?? "–"}</Link> : t("nobody")) },
+                  { name: t("Answered by"), cell: (number) => (number.agent_id ? <Link to={`agents/${number.agent_id}`}>{agents.find((agent) => agent.id === number.agent_id)?.name ?? "–"}</Link> : t("no agent")) },
                   { name: t("Trunk"), extra: true, cell: (number) => trunks.find((trunk) => trunk.id === number.trunk_id)?.name ?? "–" },
                   { name: "", right: true, cell: (number) => <Confirm label={t("Delete")} name={number.number} question={t("Delete this number?")} act={async () => { await remove(`/phone-numbers/${number.id}`); state.reload(); }} /> },
                 ]} />
-              ) : <EmptyState title={t("No number yet")}>{t("A number connects callers to an agent. It must arrive over one of your trunks.")}</EmptyState>}
+              ) : <EmptyState title={t("No numbers yet")}>{t("A number connects callers to an agent. Its calls must arrive over one of your trunks.")}</EmptyState>}
             </Card>
             {open?.what === "trunk" && <TrunkForm trunk={open.trunk} close={close} />}
             {open?.what === "number" && <NumberForm number={open.number} {...{ agents, trunks, close }} />}
@@ -127,29 +127,29 @@ function TrunkForm({ trunk, close }: { trunk?: Trunk; close: () => void }) {
       }}>
         <Input label={t("Name")} required value={fields.name} set={put("name")} />
         <div class="grid">
-          <Input label={t("Host")} hint={t("Where our calls go; empty: it only receives.")} placeholder="sip.carrier.example" value={fields.host} set={put("host")} />
+          <Input label={t("Host")} hint={t("Where our calls go. Empty: incoming calls only.")} placeholder="sip.carrier.example" value={fields.host} set={put("host")} />
           <Input label={t("Port")} type="number" min={1} max={65535} value={fields.port} set={put("port")} />
           <Select label={t("Transport")} value={fields.transport} set={put("transport")} options={[["udp", "UDP"], ["tcp", "TCP"], ["tls", "TLS"]]} />
         </div>
         <div class="grid">
           <Input label={t("User name")} autocomplete="off" value={fields.username} set={put("username")} />
-          <Input label={t("Password")} type="password" autocomplete="new-password" hint={trunk?.password_set ? t("Set; leave empty to keep it. Another host, port or proxy needs it again.") : undefined} value={fields.password} set={put("password")} />
-          <Input label={t("From user")} hint={t("Some carriers want the account here.")} value={fields.from_user} set={put("from_user")} />
+          <Input label={t("Password")} type="password" autocomplete="new-password" hint={trunk?.password_set ? t("Set. Leave empty to keep it. Enter it again if you change the host, port or proxy.") : undefined} value={fields.password} set={put("password")} />
+          <Input label={t("From user")} hint={t("Some carriers expect the account name here.")} value={fields.from_user} set={put("from_user")} />
         </div>
         <Input label={t("Calls come from")} hint={t("Addresses and networks, such as 203.0.113.0/24.")} value={fields.allowed} set={put("allowed")} />
         <div class="grid">
           <Input label={t("Dial string")} hint="{e164}, {number}, {national}" value={fields.dial_string} set={put("dial_string")} />
           <Input label={t("Codecs")} value={fields.codecs} set={put("codecs")} />
-          <Input label={t("Calls at once")} type="number" min={1} value={fields.max} set={put("max")} />
+          <Input label={t("Concurrent calls")} type="number" min={1} value={fields.max} set={put("max")} />
         </div>
         <div class="grid">
           <Input label={t("Outbound proxy")} placeholder="proxy.carrier.example:5060" value={fields.outbound_proxy} set={put("outbound_proxy")} />
           <Input label={t("Country code")} placeholder="31" value={fields.country_code} set={put("country_code")} />
-          <Select label={t("Encrypted sound")} value={fields.srtp} set={put("srtp")} options={[["off", t("off")], ["preferred", t("where possible")], ["mandatory", t("always")]]} />
-          <Input label={t("Check every")} hint={t("Seconds; empty: never.")} type="number" min={10} max={3600} value={fields.options} set={put("options")} />
+          <Select label={t("Media encryption (SRTP)")} value={fields.srtp} set={put("srtp")} options={[["off", t("off")], ["preferred", t("where possible")], ["mandatory", t("always")]]} />
+          <Input label={t("Probe interval")} hint={t("Seconds; empty: never.")} type="number" min={10} max={3600} value={fields.options} set={put("options")} />
         </div>
         <Checkbox label={t("Register with this trunk")} checked={register} set={setRegister} />
-        <Checkbox label={t("SIP addresses may be called")} checked={uris} set={setUris} />
+        <Checkbox label={t("Allow calls to SIP addresses")} checked={uris} set={setUris} />
       </Form>
     </Dialog>
   );
@@ -169,7 +169,7 @@ function NumberForm({ number, agents, trunks, close }: { number?: PhoneNumber; a
       }}>
         {!number && <Input label={t("Number")} type="tel" required placeholder="+31201234567" value={fields.number} set={put("number")} />}
         <Input label={t("Name")} value={fields.name} set={put("name")} />
-        <Select label={t("Answered by")} value={fields.agent_id} set={put("agent_id")} options={[["", t("nobody")], ...agents.map((agent): [string, string] => [agent.id, agent.name])]} />
+        <Select label={t("Answered by")} value={fields.agent_id} set={put("agent_id")} options={[["", t("no agent")], ...agents.map((agent): [string, string] => [agent.id, agent.name])]} />
         <Select label={t("Trunk")} value={fields.trunk_id} set={put("trunk_id")} options={[["", "–"], ...trunks.map((trunk): [string, string] => [trunk.id, trunk.name])]} />
       </Form>
     </Dialog>
@@ -182,7 +182,7 @@ function CallOut({ agents, numbers, trunk, close }: { agents: Agent[]; numbers: 
   const [agent, setAgent] = useState(agents[0]?.id ?? "");
   const [to, setTo] = useState("");
   const [call, setCall] = useState<string | null>(null);
-  if (!agents.length) return <Dialog title={t("Test call")} close={close}><p>{t("A call needs an agent.")} <Link to="agents/new">{t("Make the first one")}</Link></p></Dialog>;
+  if (!agents.length) return <Dialog title={t("Test call")} close={close}><p>{t("A call needs an agent.")} <Link to="agents/new">{t("Create the first one")}</Link></p></Dialog>;
   return (
     <Dialog title={`${t("Test call")}: ${trunk.name}`} close={close}>
       <Form label={t("Call now")} submit={async () => {
@@ -190,10 +190,10 @@ function CallOut({ agents, numbers, trunk, close }: { agents: Agent[]; numbers: 
         const { call_id } = await post<{ call_id: string }>(`/tasks/${task.id}/execute`);
         setCall(call_id);
       }}>
-        {!from && <p class="soft">{t("No number belongs to this trunk: the first trunk that can call out is used.")}</p>}
+        {!from && <p class="soft">{t("This trunk has no number: the first trunk that can call out is used.")}</p>}
         <Input label={t("Number")} type="tel" required placeholder="+31201234567" value={to} set={setTo} />
         <Select label={t("Agent")} value={agent} set={setAgent} options={agents.map((one): [string, string] => [one.id, one.name])} />
-        {call && <p role="status">{t("It rings.")} <Link to={`calls/${call}`}>{t("Follow the call")}</Link></p>}
+        {call && <p role="status">{t("Ringing.")} <Link to={`calls/${call}`}>{t("Follow the call")}</Link></p>}
       </Form>
     </Dialog>
   );

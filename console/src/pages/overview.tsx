@@ -52,8 +52,8 @@ export function Overview() {
             </dl>
             {demo && <TestCall agent={demo} />}
             {!agents.total && (
-              <EmptyState title={t("There is no agent yet")}>
-                {t("An agent says how calls are answered.")} <Link to="agents/new">{t("Make the first one")}</Link>
+              <EmptyState title={t("No agents yet")}>
+                {t("An agent defines how calls are answered.")} <Link to="agents/new">{t("Create the first one")}</Link>
               </EmptyState>
             )}
             {agents.total > 0 && !numbers.total && !demo && (
@@ -68,10 +68,10 @@ export function Overview() {
               {failed.calls.length ? (
                 <Table caption={t("Failed today")} rows={failed.calls} columns={[
                   { name: t("Started"), cell: (call) => <Link to={`calls/${call.id}`}>{formatTime(call.started_at)}</Link> },
-                  { name: t("Party"), cell: (call) => (call.direction === "outbound" ? call.to_number : call.from_number) },
+                  { name: t("Other party"), cell: (call) => (call.direction === "outbound" ? call.to_number : call.from_number) },
                   { name: t("Reason"), cell: (call) => <Badge value="failed">{t((call.end_reason ?? "").replaceAll("_", " "))}</Badge> },
                 ]} />
-              ) : <p class="soft">{t("No call has failed today.")}</p>}
+              ) : <p class="soft">{t("No calls have failed today.")}</p>}
             </Card>
           </>
         )}
@@ -86,7 +86,7 @@ function Live({ calls, agents, reload }: { calls: Call[]; agents: Agent[]; reloa
   const named = (id: string | null) => agents.find((agent) => agent.id === id)?.name ?? "–";
   return (
     <Table caption={t("Live calls")} rows={calls} columns={[
-      { name: t("Party"), cell: (call) => <Link to={`calls/${call.id}`}>{call.direction === "outbound" ? call.to_number : call.from_number}</Link> },
+      { name: t("Other party"), cell: (call) => <Link to={`calls/${call.id}`}>{call.direction === "outbound" ? call.to_number : call.from_number}</Link> },
       { name: t("Agent"), cell: (call) => named(call.agent_id) },
       { name: t("Direction"), extra: true, cell: (call) => t(call.direction) },
       { name: t("Status"), cell: (call) => <Badge value={call.status} /> },

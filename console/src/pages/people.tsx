@@ -30,7 +30,7 @@ export function Keys() {
               ) },
             ]} />
           </Card>
-        ) : <EmptyState title={t("No key yet")}>{t("Programs use the API with a key. Give each one its own, with what it needs.")}</EmptyState>}
+        ) : <EmptyState title={t("No keys yet")}>{t("Programs use the API with a key. Give each program its own key, with only the scopes that it needs.")}</EmptyState>}
       </LoadedView>
       {open && <NewKey close={(key) => { setOpen(false); if (key) setMade(key); state.reload(); }} />}
     </Page>
@@ -48,8 +48,8 @@ function NewKey({ close }: { close: (key?: string) => void }) {
         const body = { name, ...(all ? {} : { scopes }), ...(expires ? { expires_at: new Date(expires).toISOString() } : {}) };
         close((await post<{ api_key: { key: string } }>("/api-keys", body)).api_key.key);
       }}>
-        <Input label={t("Name")} required hint={t("The program that uses it.")} value={name} set={setName} />
-        <Checkbox label={t("May do everything")} checked={all} set={setAll} />
+        <Input label={t("Name")} required hint={t("The program that uses this key.")} value={name} set={setName} />
+        <Checkbox label={t("Full access")} checked={all} set={setAll} />
         {!all && <fieldset class="scopes"><legend>{t("May")}</legend>{SCOPES.map((scope) => <Checkbox key={scope} label={scope} checked={scopes.includes(scope)} set={(on) => setScopes(on ? [...scopes, scope] : scopes.filter((one) => one !== scope))} />)}</fieldset>}
         <Input label={t("Expires")} type="datetime-local" value={expires} set={setExpires} />
       </Form>
@@ -67,7 +67,7 @@ export function Users({ me }: { me: User }) {
   const manages = me.role !== "member";
   return (
     <Page title={t("People")} actions={manages && <Button kind="main" onClick={() => setOpen(true)}>{t("Invite")}</Button>}>
-      {invited && <ShownOnce label={t("Send this link to the person; it is good for a week.")} text={invited} />}
+      {invited && <ShownOnce label={t("Send this link to the person. It is valid for a week.")} text={invited} />}
       <ErrorMessage error={error} />
       <LoadedView of={state}>
         {({ users }) => (
@@ -121,8 +121,8 @@ export function Organizations({ me }: { me: Me }) {
           <Card wide>
             <Table caption={t("Organizations")} rows={organizations} columns={[
               { name: t("Name"), cell: (one) => <>{one.name} {one.id === me.organization.id && <Badge value="yours" tone="good">{t("yours")}</Badge>}</> },
-              { name: t("Calls at once"), right: true, cell: (one) => one.max_concurrent_calls ?? t("no limit") },
-              { name: t("Calls a second"), right: true, extra: true, cell: (one) => one.calls_per_second ?? t("no limit") },
+              { name: t("Concurrent calls"), right: true, cell: (one) => one.max_concurrent_calls ?? t("no limit") },
+              { name: t("Calls per second"), right: true, extra: true, cell: (one) => one.calls_per_second ?? t("no limit") },
               { name: t("Since"), extra: true, cell: (one) => formatDateTime(one.created_at) },
             ]} />
           </Card>

@@ -75,7 +75,7 @@ function SetKey({ provider, close }: { provider: string; close: () => void }) {
     <Dialog title={`${t("Provider key")}: ${provider}`} close={close}>
       <Form label={t("Save")} submit={async () => { await post("/secrets", { name: provider, provider, value, ...(base_url ? { base_url } : {}) }); close(); }}>
         <Input label={t("Provider key")} type="password" required autocomplete="off" hint={t("Stored encrypted; it is never shown again.")} value={value} set={set} />
-        <Input label={t("Only for this address")} type="url" hint={t("Empty: for the provider itself. Else the base_url of agents that the key goes to, and no other.")} value={base_url} set={setAddress} />
+        <Input label={t("Address (base_url)")} type="url" hint={t("Empty: the provider's own address. Otherwise the only base_url that this key is sent to.")} value={base_url} set={setAddress} />
       </Form>
     </Dialog>
   );

@@ -60,7 +60,7 @@ export function Tasks() {
             <Pager total={total} limit={LIMIT} offset={offset} go={setOffset} />
           </Card>
         ) : (
-          <EmptyState title={status ? t("No task fits") : t("No tasks yet")}>{t("A task is a call that an agent makes: at once, at a time, or in the hours you allow. Import a list to call many.")}</EmptyState>
+          <EmptyState title={status ? t("No matching tasks") : t("No tasks yet")}>{t("A task is a call that an agent makes: now, at a set time, or within hours that you allow. Import a list to call many people.")}</EmptyState>
         )}
       </LoadedView>
       {open === "new" && <NewTask agents={agents.data?.agents ?? []} close={close} />}
@@ -72,7 +72,7 @@ export function Tasks() {
 const choices = (agents: Agent[]): [string, string][] => agents.map((agent) => [agent.id, agent.name]);
 
 function NoAgent() {
-  return <p>{t("A task needs an agent.")} <Link to="agents/new">{t("Make the first one")}</Link></p>;
+  return <p>{t("A task needs an agent.")} <Link to="agents/new">{t("Create the first one")}</Link></p>;
 }
 
 function NewTask({ agents, close }: { agents: Agent[]; close: () => void }) {
@@ -94,7 +94,7 @@ function NewTask({ agents, close }: { agents: Agent[]; close: () => void }) {
           <Input label={t("Name")} value={fields.name} set={put("name")} />
           <TextArea label={t("What the call is for")} value={fields.description} set={put("description")} />
           <Checkbox label={t("Call now")} checked={now} set={setNow} />
-          {!now && <Input label={t("At")} hint={t("Without a time the task waits until you start it.")} type="datetime-local" value={fields.at} set={put("at")} />}
+          {!now && <Input label={t("At")} hint={t("Without a time, the task waits until you start it.")} type="datetime-local" value={fields.at} set={put("at")} />}
         </Form>
       ) : <NoAgent />}
     </Dialog>
@@ -183,7 +183,7 @@ function Import({ agents, close }: { agents: Agent[]; close: () => void }) {
             </table>
           </div>
         )}
-        {header && !map.includes("to_number") && <p class="problem" role="alert">{t("No column holds the number to call.")}</p>}
+        {header && !map.includes("to_number") && <p class="problem" role="alert">{t("No column contains the number to call.")}</p>}
         {done > 0 && <p role="status">{done - faults.length} {t("of")} {body.length} {t("imported")}</p>}
         {faults.length > 0 && <ul class="faults">{faults.slice(0, 50).map((fault) => <li key={fault}>{fault}</li>)}</ul>}
       </Form>

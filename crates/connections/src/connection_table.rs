@@ -125,8 +125,8 @@ impl<H> EvictionTable<H> {
     pub fn open(
         &mut self, source: SourceAddress, standing: PeerClass, handle: H,
     ) -> Result<OpenedConnection<H>, ConnectionRefusedError> {
-        let victim = self.victim(source, standing)?;
-        let evicted = victim.and_then(|id| self.close(id));
+        let eviction_candidate = self.eviction_candidate(source, standing)?;
+        let evicted = eviction_candidate.and_then(|id| self.close(id));
         let id = ConnectionId(self.next_order());
         self.entries.insert(id, ConnectionEntry { source, standing, tenant: None, served: false, order: None, handle });
         if standing != PeerClass::Exempt {
@@ -137,7 +137,7 @@ impl<H> EvictionTable<H> {
         Ok(OpenedConnection { id, evicted })
     }
 
-    fn victim(
+    fn eviction_candidate(
         &self, source: SourceAddress, standing: PeerClass,
     ) -> Result<Option<ConnectionId>, ConnectionRefusedError> {
         let per_source = match standing {
@@ -184,7 +184,7 @@ impl<H> EvictionTable<H> {
     }
 
     /// Assigns the connection to a tenant: strangers are evicted first. False when the tenant is at its cap.
-    pub fn vouch(&mut self, id: ConnectionId, tenant: u64) -> bool {
+    pub fn assign_tenant(&mut self, id: ConnectionId, tenant: u64) -> bool {
         let Some(entry) = self.entries.get_mut(&id) else { return false };
         if entry.tenant.is_some() {
             return true;
@@ -344,9 +344,9 @@ mod tests {
             per_tenant: 3,
         });
         let ids: Vec<_> = (0..8).map(|n| table.open(from(1), Stranger, n).unwrap().id).collect();
-        let vouched: Vec<bool> = ids.iter().take(5).map(|id| table.vouch(*id, 77)).collect();
+        let vouched: Vec<bool> = ids.iter().take(5).map(|id| table.assign_tenant(*id, 77)).collect();
         assert_eq!(vouched, [true, true, true, false, false]);
-        assert!(table.vouch(ids[0], 77), "once is enough");
+        assert!(table.assign_tenant(ids[0], 77), "once is enough");
         let gone: Vec<_> = (10..15).map(|n| open(&mut table, n, Stranger, 100).unwrap()).collect();
         assert_eq!(gone, [Some(3), Some(4), Some(5), Some(6), Some(7)]);
         table.close(ids[1]);
@@ -369,7 +369,7 @@ mod tests {
                     table.close(id);
                 }
                 (3, Some(id)) => {
-                    table.vouch(id, random >> 60);
+                    table.assign_tenant(id, random >> 60);
                 }
                 _ => ids.extend(table.open(from(random >> 61), standing, n as u32).map(|opened| opened.id)),
             }

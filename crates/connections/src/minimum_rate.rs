@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn time_in_which_nobody_waits_is_nobodys_fault() {
+    fn idle_time_does_not_count_as_slow() {
         assert_eq!(ends_after(1, 1, 5_000), None, "small answers with long pauses between them");
         let mut pace = MinimumRate::new(WINDOW, 100);
         let now = Instant::now();

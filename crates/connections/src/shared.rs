@@ -86,7 +86,7 @@ impl ConnectionGuard {
     /// See [`EvictionTable::assign_tenant`]. Further calls cost nothing.
     pub fn assign_tenant(&self, tenant: u64) -> bool {
         if !self.is_vouched.load(Ordering::Relaxed) {
-            let vouched = self.connections.table().vouch(self.id, tenant);
+            let vouched = self.connections.table().assign_tenant(self.id, tenant);
             self.is_vouched.store(vouched, Ordering::Relaxed);
             if !vouched {
                 self.report.record_close_reason(Closed::RefusedTenant);

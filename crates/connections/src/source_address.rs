@@ -24,7 +24,7 @@ impl SourceAddress {
     }
 
     /// The /24 (IPv4) or /48 (IPv6) network that contains the source.
-    pub fn site(self) -> SourceNetwork {
+    pub fn network(self) -> SourceNetwork {
         SourceNetwork(if self.0 & IPV4 == IPV4 { self.0 & !0xFF } else { self.0 & !0xFFFF })
     }
 
@@ -58,9 +58,9 @@ mod tests {
 
     #[test]
     fn a_site_is_what_somebody_is_given() {
-        assert_eq!(source("2001:db8:1:2::1").site(), source("2001:db8:1:ffff::1").site());
-        assert_ne!(source("2001:db8:1:2::1").site(), source("2001:db8:2:2::1").site());
-        assert_eq!(source("192.0.2.1").site(), source("192.0.2.255").site());
-        assert_ne!(source("192.0.2.1").site(), source("192.0.3.1").site());
+        assert_eq!(source("2001:db8:1:2::1").network(), source("2001:db8:1:ffff::1").network());
+        assert_ne!(source("2001:db8:1:2::1").network(), source("2001:db8:2:2::1").network());
+        assert_eq!(source("192.0.2.1").network(), source("192.0.2.255").network());
+        assert_ne!(source("192.0.2.1").network(), source("192.0.3.1").network());
     }
 }

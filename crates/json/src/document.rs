@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_recurses_on_a_text_of_brackets() {
+    fn nested_brackets_do_not_recurse() {
         let wide = DocumentLimits { bytes_max: 10_000_000, depth_max: 100, values_max: 1_000_000 };
         for bracket in ["[", "{\"a\":", "[{\"\":"] {
             let text = bracket.repeat(500_000);

@@ -8,7 +8,7 @@ use crate::frame::{FRAME_SAMPLES, Frame, SAMPLE_RATE_HZ, level_dbfs};
 use std::f32::consts::PI;
 
 const BANDS: usize = 4;
-/// Middle of each band: where speech has its energy on a telephone.
+/// Middle of each band: where speech has its energy on a phone.
 const CENTRES_HZ: [f32; BANDS] = [350.0, 800.0, 1_500.0, 2_600.0];
 /// Delays searched, in frames: 800 ms. A satellite round trip takes 550 ms.
 const LAGS: usize = 40;
@@ -164,7 +164,7 @@ pub struct EchoDetector {
 
 impl std::fmt::Debug for EchoDetector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EchoGuard")
+        f.debug_struct("EchoDetector")
             .field("known", &self.known)
             .field("bound_db", &self.bound_db)
             .finish_non_exhaustive()

@@ -137,7 +137,7 @@ impl Worker {
             // Sending comes first. A leg is due by the nominal time of the cycle, so a late wake-up does not move it to
             // the next cycle.
             let mut now = Instant::now();
-            self.heartbeat.beat(now);
+            self.heartbeat.record_heartbeat(now);
             self.tick(now, cycle_at);
             let mut ready = std::mem::take(&mut self.pending_sockets);
             ready.extend(events.iter().map(mio::event::Event::token).filter(|token| *token != WAKE));

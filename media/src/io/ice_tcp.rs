@@ -188,7 +188,7 @@ impl IceTcpConnections {
         if stream.is_assigned {
             return;
         }
-        if self.table.vouch(stream.id, slot as u64) {
+        if self.table.assign_tenant(stream.id, slot as u64) {
             self.table.make_busy(stream.id);
             stream.is_assigned = true;
         } else {

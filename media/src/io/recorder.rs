@@ -100,7 +100,7 @@ type OpenRecordings = HashMap<u64, Result<WavFileWriter, String>>;
 /// Runs until every handle is dropped.
 fn run(queue: &Receiver<RecorderCommand>, files: &mut OpenRecordings, alive: &Heartbeat, stats: &WorkerStats) {
     loop {
-        alive.beat(Instant::now());
+        alive.record_heartbeat(Instant::now());
         match queue.recv_timeout(limits::IDLE_CYCLE_MAX) {
             Ok(order) => execute(order, files, stats),
             Err(RecvTimeoutError::Timeout) => {}
@@ -127,7 +127,7 @@ fn execute(order: RecorderCommand, files: &mut OpenRecordings, stats: &WorkerSta
             match contain_sync(PART_RECORDER, || write(writer, &block)) {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
-                    tracing::error!(%error, "recording cannot be written");
+                    tracing::error!(%error, "cannot write the recording");
                     *file = Err(error.to_string());
                 }
                 Err(error) => *file = broken(error),

@@ -189,7 +189,7 @@ struct WorkerHandle {
 
 impl std::fmt::Debug for MediaWorkers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Workers").field("workers", &self.workers.len()).finish_non_exhaustive()
+        f.debug_struct("MediaWorkers").field("workers", &self.workers.len()).finish_non_exhaustive()
     }
 }
 
@@ -393,7 +393,7 @@ pub struct RelaySender {
 
 impl std::fmt::Debug for RelaySender {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Relay").field("leg", &self.leg).finish_non_exhaustive()
+        f.debug_struct("RelaySender").field("leg", &self.leg).finish_non_exhaustive()
     }
 }
 

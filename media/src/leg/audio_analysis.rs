@@ -58,10 +58,10 @@ pub(super) struct FrameAnalysis {
     /// Echo or DTMF: STT gets silence instead.
     pub is_muted: bool,
     /// An echo path was found in this frame.
-    pub path_found: bool,
-    pub voice: Option<SpeechChange>,
-    pub verdict: Option<BargeInDecision>,
-    pub key: Option<char>,
+    pub echo_path_found: bool,
+    pub speech_change: Option<SpeechChange>,
+    pub barge_in: Option<BargeInDecision>,
+    pub digit: Option<char>,
     pub tone: Option<tone::Tone>,
 }
 
@@ -98,19 +98,19 @@ impl AudioAnalysis {
         let Some(detector) = &mut self.detector else { return heard };
         let judgement = self.echo.classify(frame);
         if !self.echo_known && self.echo.path().is_some() {
-            (self.echo_known, heard.path_found) = (true, true);
+            (self.echo_known, heard.echo_path_found) = (true, true);
         }
-        heard.key = self.dtmf.handle_frame(frame);
+        heard.digit = self.dtmf.handle_frame(frame);
         heard.tone = self.tones.as_mut().and_then(|tones| tones.handle_frame(frame));
         let silent = judgement == EchoJudgement::Echo || self.dtmf.is_key_down();
         heard.is_muted = silent;
         let before = detector.voiced();
-        heard.voice = detector.handle_frame(now, if silent { &[0; FRAME_SAMPLES] } else { frame });
+        heard.speech_change = detector.handle_frame(now, if silent { &[0; FRAME_SAMPLES] } else { frame });
         let (after, speaking) = (detector.voiced(), detector.is_speaking());
-        let new = after.saturating_sub(if heard.voice.is_some() { Duration::ZERO } else { before });
+        let new = after.saturating_sub(if heard.speech_change.is_some() { Duration::ZERO } else { before });
         let stands_out = self.ambient.update_and_compare(level_dbfs(frame), playing && !self.barge_in.is_paused());
         let counts = speaking && stands_out && !silent && judgement == EchoJudgement::NotEcho;
-        heard.verdict = self.barge_in.handle_frame(if counts { new } else { Duration::ZERO }, speaking, playing);
+        heard.barge_in = self.barge_in.handle_frame(if counts { new } else { Duration::ZERO }, speaking, playing);
         heard
     }
 }

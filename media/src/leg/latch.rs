@@ -36,7 +36,7 @@ pub enum Latching {
     Off,
     /// Other ports of the described address.
     SameAddress,
-    /// Those, and any port of the address that the peer's signalling came from: telephones behind a NAT.
+    /// Those, and any port of the address that the peer's signalling came from: phones behind a NAT.
     #[default]
     SignallingAddress,
     /// Any address, until a higher-ranked source sends. Only for trusted networks.

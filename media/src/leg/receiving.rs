@@ -97,7 +97,7 @@ impl Leg {
                 self.stream.codec = Codec::G711(companding);
                 self.stream.payload_type = packet.payload_type;
                 self.stream.payload_type_in = packet.payload_type;
-                self.codec.iter_mut().for_each(|coder| coder.set_law(companding));
+                self.codec.iter_mut().for_each(|coder| coder.set_companding(companding));
             }
         }
         let samples = self.codec.as_ref().and_then(|coder| coder.samples(packet.payload)).filter(|_| is_audio);
@@ -234,21 +234,21 @@ impl Leg {
             }
             self.push_event(LegEvent::Audio { codes, at: now });
         }
-        if let Some(path) = heard.path_found.then(|| self.analysis.echo.path()).flatten() {
+        if let Some(path) = heard.echo_path_found.then(|| self.analysis.echo.path()).flatten() {
             self.push_event(LegEvent::EchoPathFound { path });
         }
-        if let Some(digit) = heard.key.filter(|_| !self.has_telephone_events) {
+        if let Some(digit) = heard.digit.filter(|_| !self.has_telephone_events) {
             self.push_event(LegEvent::DtmfReceived { digit });
         }
         if let Some(tone) = heard.tone {
             self.push_event(LegEvent::Tone { tone, at: now });
         }
-        match heard.voice {
+        match heard.speech_change {
             Some(SpeechChange::Started(at)) => self.push_event(LegEvent::SpeechStarted { at }),
             Some(SpeechChange::Ended(last_sound)) => self.push_event(LegEvent::SpeechEnded { last_sound }),
             None => {}
         }
-        match heard.verdict {
+        match heard.barge_in {
             Some(BargeInDecision::Pause) => self.pause_playout(now),
             Some(BargeInDecision::Stop) => {
                 let mut all = Vec::new();

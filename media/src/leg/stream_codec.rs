@@ -36,7 +36,7 @@ impl StreamCodec {
     }
 
     /// Switches between mu-law and A-law; the concealer keeps its history.
-    pub(super) fn set_law(&mut self, now: Companding) {
+    pub(super) fn set_companding(&mut self, now: Companding) {
         if let CodecState::G711 { companding, .. } = &mut self.inner {
             *companding = now;
         }

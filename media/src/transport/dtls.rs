@@ -1,5 +1,5 @@
 //! DTLS-SRTP on a stream of its own (RFC 5763, RFC 5764): the handshake that provides the SRTP keys. No sockets here.
-//! The library is not the one str0m uses for browsers, because telephones and gateways show certificates with RSA keys.
+//! The library is not the one str0m uses for browsers, because phones and gateways show certificates with RSA keys.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use super::srtp::{KEY_BYTES_MAX, SrtpKeys, SrtpProfile};
@@ -49,7 +49,7 @@ pub struct DtlsIdentity {
 
 impl std::fmt::Debug for DtlsIdentity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Identity").finish_non_exhaustive()
+        f.debug_struct("DtlsIdentity").finish_non_exhaustive()
     }
 }
 
@@ -120,7 +120,7 @@ pub struct DtlsHandshake {
 
 impl std::fmt::Debug for DtlsHandshake {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Handshake").field("terms", &self.terms).finish_non_exhaustive()
+        f.debug_struct("DtlsHandshake").field("terms", &self.terms).finish_non_exhaustive()
     }
 }
 

@@ -20,7 +20,7 @@ pub struct IceLiteAgent {
 
 impl std::fmt::Debug for IceLiteAgent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lite").finish_non_exhaustive()
+        f.debug_struct("IceLiteAgent").finish_non_exhaustive()
     }
 }
 

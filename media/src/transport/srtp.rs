@@ -70,7 +70,7 @@ impl SrtpKeys {
 
 impl std::fmt::Debug for SrtpKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keys").field("suite", &self.suite).finish_non_exhaustive()
+        f.debug_struct("SrtpKeys").field("suite", &self.suite).finish_non_exhaustive()
     }
 }
 
@@ -89,7 +89,7 @@ pub struct SrtpSession {
 
 impl std::fmt::Debug for SrtpSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Srtp").field("keys", &self.keys).finish_non_exhaustive()
+        f.debug_struct("SrtpSession").field("keys", &self.keys).finish_non_exhaustive()
     }
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 /// Voiced duration that pauses playout.
-const HOLD_AFTER: Duration = Duration::from_millis(48);
+const PAUSE_AFTER: Duration = Duration::from_millis(48);
 /// Pause after which the voiced duration restarts at zero.
 const GAP_MAX: Duration = Duration::from_millis(300);
 
@@ -40,13 +40,13 @@ pub struct BargeInDetector {
     /// Voiced sound of the caller over the agent.
     over: Duration,
     gap: Duration,
-    held: bool,
+    paused: bool,
 }
 
 impl BargeInDetector {
     /// Creates a detector that has heard nothing and is not paused.
     pub fn new(config: BargeInConfig) -> Self {
-        Self { config, over: Duration::ZERO, gap: Duration::ZERO, held: false }
+        Self { config, over: Duration::ZERO, gap: Duration::ZERO, paused: false }
     }
 
     /// One frame: `voiced` is the caller's voiced sound in it, as far as it is loud enough and not our echo;
@@ -65,21 +65,21 @@ impl BargeInDetector {
             self.resume();
             return Some(BargeInDecision::Stop);
         }
-        let holds = !self.held && self.over >= HOLD_AFTER;
-        self.held |= holds;
+        let holds = !self.paused && self.over >= PAUSE_AFTER;
+        self.paused |= holds;
         holds.then_some(BargeInDecision::Pause)
     }
 
     /// Pauses before playout starts; false if barge-in is disabled or already paused.
     pub fn pause(&mut self) -> bool {
-        let holds = self.config.enabled && !self.held;
-        self.held |= holds;
+        let holds = self.config.enabled && !self.paused;
+        self.paused |= holds;
         holds
     }
 
     /// Returns true from a pause until playout resumes, stops or has nothing left to say.
     pub fn is_paused(&self) -> bool {
-        self.held
+        self.paused
     }
 
     /// The agent goes on, or has nothing to say any more.
@@ -95,15 +95,15 @@ mod tests {
     /// Frames of voiced milliseconds; the frame of each verdict.
     fn check(config: BargeInConfig, voiced_ms: &[u64], playing: bool) -> (Option<usize>, Option<usize>) {
         let mut barge_in = BargeInDetector::new(config);
-        let (mut held, mut stopped) = (None, None);
+        let (mut paused, mut stopped) = (None, None);
         for (frame, ms) in voiced_ms.iter().enumerate() {
             match barge_in.handle_frame(Duration::from_millis(*ms), *ms > 0, playing) {
-                Some(BargeInDecision::Pause) => held = held.or(Some(frame)),
+                Some(BargeInDecision::Pause) => paused = paused.or(Some(frame)),
                 Some(BargeInDecision::Stop) => stopped = stopped.or(Some(frame)),
                 None => {}
             }
         }
-        (held, stopped)
+        (paused, stopped)
     }
 
     #[test]
@@ -122,7 +122,7 @@ mod tests {
         let cough = Duration::from_millis(60);
         assert_eq!(barge_in.handle_frame(cough, true, true), Some(BargeInDecision::Pause));
         assert_eq!(barge_in.handle_frame(Duration::ZERO, false, true), None);
-        assert_eq!(barge_in.handle_frame(cough, true, true), None, "held already");
+        assert_eq!(barge_in.handle_frame(cough, true, true), None, "paused already");
         barge_in.resume();
         assert_eq!(barge_in.handle_frame(cough, true, true), Some(BargeInDecision::Pause));
     }

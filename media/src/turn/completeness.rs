@@ -20,12 +20,12 @@ struct LanguageLexicon {
     /// Words that never end a sentence.
     unfinished: &'static [&'static str],
     /// Words that can end a sentence if STT added a full stop, but usually continue.
-    hanging: &'static [&'static str],
+    usually_continued: &'static [&'static str],
     /// Whole answers.
     complete: &'static [&'static str],
     digits: &'static [&'static str],
     /// "At", "dot" and the like between the parts of an address.
-    joints: &'static [&'static str],
+    address_words: &'static [&'static str],
 }
 
 const ENGLISH: LanguageLexicon = LanguageLexicon {
@@ -58,7 +58,7 @@ const ENGLISH: LanguageLexicon = LanguageLexicon {
         "one second",
         "wait a minute",
     ],
-    hanging: &[
+    usually_continued: &[
         "so", "is", "are", "was", "were", "am", "be", "to", "of", "with", "for", "from", "in", "on", "by", "if",
         "when", "while", "that", "which", "who", "i", "i'm", "it's", "that's", "like", "about", "well", "maybe",
         "then", "into", "than", "would", "could", "should", "will", "can", "have", "has", "not", "also",
@@ -128,7 +128,7 @@ const ENGLISH: LanguageLexicon = LanguageLexicon {
         "double",
         "triple",
     ],
-    joints: &["at", "dot", "dash", "hyphen", "underscore", "slash", "point", "plus"],
+    address_words: &["at", "dot", "dash", "hyphen", "underscore", "slash", "point", "plus"],
 };
 
 const DUTCH: LanguageLexicon = LanguageLexicon {
@@ -159,7 +159,7 @@ const DUTCH: LanguageLexicon = LanguageLexicon {
         "even denken",
         "momentje",
     ],
-    hanging: &[
+    usually_continued: &[
         "zijn", "haar", "ons", "is", "was", "ben", "om", "van", "met", "voor", "naar", "in", "op", "bij", "dat", "die",
         "ook", "nou", "te",
     ],
@@ -222,7 +222,7 @@ const DUTCH: LanguageLexicon = LanguageLexicon {
         "honderd",
         "dubbel",
     ],
-    joints: &["apenstaartje", "at", "punt", "streepje", "koppelteken", "plus"],
+    address_words: &["apenstaartje", "at", "punt", "streepje", "koppelteken", "plus"],
 };
 
 const GERMAN: LanguageLexicon = LanguageLexicon {
@@ -256,7 +256,7 @@ const GERMAN: LanguageLexicon = LanguageLexicon {
         "im",
         "am",
     ],
-    hanging: &[
+    usually_continued: &[
         "also", "das", "ein", "ihr", "ist", "war", "bin", "zu", "von", "mit", "für", "aus", "in", "auf", "bei", "auch",
     ],
     complete: &[
@@ -315,7 +315,7 @@ const GERMAN: LanguageLexicon = LanguageLexicon {
         "hundert",
         "doppel",
     ],
-    joints: &["at", "punkt", "minus", "bindestrich", "unterstrich", "plus"],
+    address_words: &["at", "punkt", "minus", "bindestrich", "unterstrich", "plus"],
 };
 
 const FRENCH: LanguageLexicon = LanguageLexicon {
@@ -349,7 +349,7 @@ const FRENCH: LanguageLexicon = LanguageLexicon {
         "attendez",
         "voyons",
     ],
-    hanging: &[
+    usually_continued: &[
         "votre", "notre", "est", "sont", "était", "à", "de", "avec", "pour", "dans", "sur", "chez", "aussi", "alors",
     ],
     complete: &[
@@ -398,7 +398,7 @@ const FRENCH: LanguageLexicon = LanguageLexicon {
         "cent",
         "double",
     ],
-    joints: &["arobase", "point", "tiret", "plus"],
+    address_words: &["arobase", "point", "tiret", "plus"],
 };
 
 /// Sentences of more words than these may end on a hanging word.
@@ -441,7 +441,7 @@ pub fn completeness(text: &str, code: &str) -> Completeness {
     };
     let ends = !open && text.ends_with(['.', '?', '!', '。', '？']);
     // "Where my order is." has its dot; "my number is." has too few words for one.
-    let hangs = ends_with(language.hanging) && !(ends && words.len() > HANGING_SENTENCE_WORDS_MIN);
+    let hangs = ends_with(language.usually_continued) && !(ends && words.len() > HANGING_SENTENCE_WORDS_MIN);
     if open || ends_with(language.unfinished) || hangs {
         return Completeness::Unfinished;
     }
@@ -457,7 +457,7 @@ fn ends_in_dictation(language: &LanguageLexicon, words: &[&str]) -> bool {
     let is_digits = |word: &str| word.len() >= 3 && word.chars().all(|c| c.is_ascii_digit() || c == '-');
     let is_piece = |word: &&&str| {
         language.digits.contains(*word)
-            || language.joints.contains(*word)
+            || language.address_words.contains(*word)
             || word.chars().count() == 1 && **word != "i"
             || word.chars().all(|c| c.is_ascii_digit())
     };
@@ -468,7 +468,7 @@ fn ends_in_dictation(language: &LanguageLexicon, words: &[&str]) -> bool {
         return last.rsplit_once('.').is_none_or(|(_, end)| end.len() < 2);
     }
     // A year or a price ends a sentence too; a number of three and more digits is more often the start of one.
-    pieces >= 2 || is_digits(last) || language.joints.contains(last)
+    pieces >= 2 || is_digits(last) || language.address_words.contains(last)
 }
 
 #[cfg(test)]

@@ -57,7 +57,10 @@ pub struct VoiceActivityDetector {
 
 impl std::fmt::Debug for VoiceActivityDetector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Detector").field("speaking", &self.speaking).field("floor", &self.floor).finish_non_exhaustive()
+        f.debug_struct("VoiceActivityDetector")
+            .field("speaking", &self.speaking)
+            .field("floor", &self.floor)
+            .finish_non_exhaustive()
     }
 }
 

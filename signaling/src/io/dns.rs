@@ -202,7 +202,7 @@ struct SrvRecord {
     port: u16,
 }
 
-/// Sorted by priority; among equals drawn by weight, with `dice` as the only random input.
+/// Sorted by priority; among equals drawn by weight, with `random` as the only random input.
 fn order_by_weight(mut records: Vec<SrvRecord>, mut random: u64) -> Vec<(String, u16)> {
     records.sort_by_key(|record| record.priority);
     let mut ordered = Vec::with_capacity(records.len());

@@ -116,7 +116,7 @@ pub(super) struct SipDriver {
     pub(super) self_checks: SelfChecks,
 }
 
-/// Starts the endpoint. The ports in `config` are replaced by those bound. `calls_waiting_max` bounds the calls that
+/// Starts the user agent. The ports in `config` are replaced by those bound. `calls_waiting_max` bounds the calls that
 /// wait for their owner; more are answered 503.
 pub async fn start(
     listen: ListenConfig, mut config: UserAgentConfig, seed: [u8; 32], calls_waiting_max: usize,
@@ -152,7 +152,7 @@ pub async fn start(
     let (commands, command_queue) = mpsc::channel(limits::COMMANDS_MAX);
     let (incoming, incoming_queue) = mpsc::channel(calls_waiting_max);
     let (resolved, resolved_queue) = mpsc::channel(limits::COMMANDS_MAX);
-    let (registrations, news) = mpsc::channel(limits::COMMANDS_MAX);
+    let (registrations, registration_events) = mpsc::channel(limits::COMMANDS_MAX);
     let driver = SipDriver {
         user_agent: UserAgent::new(Instant::now(), config, seed),
         udp: Arc::new(udp),
@@ -170,7 +170,7 @@ pub async fn start(
     };
     spawn("sip", driver.run(command_queue, stream_queue, resolved_queue));
     let handle = SipHandle { commands, local, reports };
-    Ok(SipService { handle, incoming: incoming_queue, registrations: news })
+    Ok(SipService { handle, incoming: incoming_queue, registrations: registration_events })
 }
 
 /// One port for both transports, so that one URI works for both. With port 0, tries until a port is free for both UDP
@@ -243,7 +243,7 @@ impl SipDriver {
             }
             self.run_internal(InternalWork::Output, Self::flush);
             if self.self_checks.must_stop() {
-                tracing::error!("SIP stops: internal work panics repeatedly");
+                tracing::error!("SIP stops: its internal work panicked repeatedly");
                 return;
             }
         }
@@ -512,9 +512,9 @@ impl SipDriver {
     fn deliver_event(&mut self, event: SipEvent) {
         let call = match event {
             SipEvent::Incoming(incoming) => return self.deliver_incoming(*incoming),
-            SipEvent::Registration { id, news } => {
+            SipEvent::Registration { id, event } => {
                 // A lost event is superseded by the next one.
-                let _ = self.registrations.try_send((id, news));
+                let _ = self.registrations.try_send((id, event));
                 return;
             }
             SipEvent::ProvisionalResponse { call, .. }

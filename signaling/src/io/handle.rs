@@ -128,7 +128,7 @@ impl SipCommand {
     }
 }
 
-/// Sends commands to the endpoint. Commands that do not fit the state of their call are dropped; the owner follows the
+/// Sends commands to the user agent. Commands that do not fit the state of their call are dropped; the owner follows the
 /// state by events.
 #[derive(Clone, Debug)]
 pub struct SipHandle {
@@ -137,7 +137,7 @@ pub struct SipHandle {
     pub(super) reports: SipConnectionReports,
 }
 
-/// Where the endpoint listens.
+/// Where the user agent listens.
 #[derive(Clone, Copy, Debug)]
 pub struct ListenAddresses {
     /// Bound address of the UDP socket; the port is the real one where 0 was configured.
@@ -183,7 +183,7 @@ impl SipHandle {
     }
 
     /// Sends OPTIONS and returns the status of the answer; `None` without an answer after
-    /// [`PROBE_TIMEOUT`](crate::sip::endpoint::PROBE_TIMEOUT). Fails if too many probes are pending.
+    /// [`PROBE_TIMEOUT`](crate::sip::user_agent::PROBE_TIMEOUT). Fails if too many probes are pending.
     pub async fn send_options(&self, probe: InviteRequest) -> Result<Option<u16>, SipCommandError> {
         let (reply, events) = oneshot::channel();
         let command = SipCommand::SendOptions { probe: Box::new(probe), reply };
@@ -310,7 +310,7 @@ impl SipHandle {
         answer.await.ok()
     }
 
-    /// The endpoint has ended.
+    /// The user agent has ended.
     pub fn is_closed(&self) -> bool {
         self.commands.is_closed()
     }

@@ -96,7 +96,7 @@ impl SipConnectionReports {
     }
 }
 
-/// The trunks' rules, as the endpoint has them at the moment.
+/// The trunks' rules, as the user agent has them at the moment.
 #[derive(Clone, Default)]
 pub(super) struct TrunkAllowLists(Arc<RwLock<Arc<InboundTrunks>>>);
 
@@ -144,9 +144,9 @@ pub(super) struct ListenerContext {
     pub events: mpsc::Sender<ConnectionEvent>,
 }
 
-/// Accepts until the endpoint is gone.
-pub(super) async fn listen(listener: TcpListener, door: ListenerKind, admission: ListenerContext) {
-    restart_on_panic(|| accept_loop(&listener, &door, &admission)).await;
+/// Accepts until the user agent is gone.
+pub(super) async fn listen(listener: TcpListener, kind: ListenerKind, admission: ListenerContext) {
+    restart_on_panic(|| accept_loop(&listener, &kind, &admission)).await;
 }
 
 /// A panic ends one connection, not the listener.
@@ -156,8 +156,8 @@ async fn restart_on_panic<F: Future<Output = ()>>(mut work: impl FnMut() -> F) {
     }
 }
 
-async fn accept_loop(listener: &TcpListener, door: &ListenerKind, admission: &ListenerContext) {
-    let report = match door {
+async fn accept_loop(listener: &TcpListener, kind: &ListenerKind, admission: &ListenerContext) {
+    let report = match kind {
         ListenerKind::Tcp => &admission.reports.tcp,
         ListenerKind::Tls(_) => &admission.reports.tls,
         ListenerKind::Ws { .. } => &admission.reports.websocket,
@@ -172,13 +172,13 @@ async fn accept_loop(listener: &TcpListener, door: &ListenerKind, admission: &Li
         };
         let addr = SocketAddr::new(addr.ip().to_canonical(), addr.port());
         let standing = admission.lists.standing(addr.ip());
-        if door.has_tls() && standing == PeerClass::Stranger && !handshakes.take(addr.ip()) {
+        if kind.has_tls() && standing == PeerClass::Stranger && !handshakes.take(addr.ip()) {
             report.record_close_reason(Closed::RefusedRate);
             continue;
         }
         let Ok((place, eviction)) = admission.connections.open(addr.ip(), standing, &report) else { continue };
-        let address = TransportAddress { transport: door.transport(), addr };
-        spawn("sip_connection", serve(stream, address, door.clone(), place, eviction, admission.clone()));
+        let address = TransportAddress { transport: kind.transport(), addr };
+        spawn("sip_connection", serve(stream, address, kind.clone(), place, eviction, admission.clone()));
     }
 }
 
@@ -201,13 +201,13 @@ impl HandshakeLimiter {
 }
 
 async fn serve(
-    stream: TcpStream, address: TransportAddress, door: ListenerKind, place: ConnectionGuard, eviction: Eviction,
+    stream: TcpStream, address: TransportAddress, kind: ListenerKind, place: ConnectionGuard, eviction: Eviction,
     admission: ListenerContext,
 ) {
     let place = Arc::new(place);
     let serving = async {
         let deadline = Instant::now() + admission.limits.handshake;
-        let opened = match timeout_at(deadline, open(stream, &door)).await {
+        let opened = match timeout_at(deadline, open(stream, &kind)).await {
             Ok(Some(opened)) => opened,
             Ok(None) => return place.count(Closed::HandshakeFailed),
             Err(_) => return place.count(Closed::HandshakeTimeout),
@@ -245,9 +245,9 @@ enum AcceptedConnection {
     Wss(Box<WebSocketStream<tokio_rustls::server::TlsStream<TcpStream>>>),
 }
 
-async fn open(stream: TcpStream, door: &ListenerKind) -> Option<AcceptedConnection> {
+async fn open(stream: TcpStream, kind: &ListenerKind) -> Option<AcceptedConnection> {
     let _ = stream.set_nodelay(true);
-    Some(match door {
+    Some(match kind {
         ListenerKind::Tcp => AcceptedConnection::Plain(stream),
         ListenerKind::Tls(acceptor) => AcceptedConnection::Tls(Box::new(acceptor.accept(stream).await.ok()?)),
         ListenerKind::Ws { acceptor: None, origins } => {

@@ -40,7 +40,7 @@ pub(super) struct SelfChecks {
     /// Calls whose owner is gone, and how many commands are read before they are ended.
     ownerless: HashMap<CallId, u64>,
     /// Something panicked since the last sweep: calls may be lost.
-    suspect: bool,
+    sweep_needed: bool,
     recovered: Option<Instant>,
     /// Something panicked and was not put right yet.
     broken: bool,
@@ -141,7 +141,7 @@ impl SipDriver {
     /// Repairs the interrupted state at once, or in the next sweep.
     fn recover(&mut self) {
         let now = Instant::now();
-        self.self_checks.suspect = true;
+        self.self_checks.sweep_needed = true;
         self.self_checks.broken = self.self_checks.recovered.is_some_and(|at| now < at + RECOVERY_INTERVAL);
         if !self.self_checks.broken {
             self.self_checks.recovered = Some(now);
@@ -191,7 +191,7 @@ impl SipDriver {
             self.self_checks.broken = false;
             return; // deliver the ends of these calls first
         }
-        if std::mem::take(&mut self.self_checks.suspect) {
+        if std::mem::take(&mut self.self_checks.sweep_needed) {
             // A panic may have lost a session; its owner sees its queue closed.
             let user_agent = &self.user_agent;
             self.calls.retain(|call, _| user_agent.has_call(*call));

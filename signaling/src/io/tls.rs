@@ -40,7 +40,7 @@ pub struct TlsCertificates {
 
 impl std::fmt::Debug for TlsCertificates {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Certificates").field("server", &self.acceptor.is_some()).finish_non_exhaustive()
+        f.debug_struct("TlsCertificates").field("server", &self.acceptor.is_some()).finish_non_exhaustive()
     }
 }
 

@@ -21,7 +21,7 @@ pub struct DigestCredentials {
 
 impl std::fmt::Debug for DigestCredentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
+        f.debug_struct("DigestCredentials").field("username", &self.username).finish_non_exhaustive()
     }
 }
 

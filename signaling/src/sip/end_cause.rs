@@ -10,12 +10,12 @@ pub enum EndCause {
     /// The peer sent BYE.
     RemoteBye {
         /// Reason header of the BYE (RFC 3326); `None` without a readable one.
-        why: Option<Reason>,
+        reason_header: Option<Reason>,
     },
     /// The peer cancelled its INVITE before our final answer.
     RemoteCancel {
         /// Reason header of the CANCEL (RFC 3326); `None` without a readable one.
-        why: Option<Reason>,
+        reason_header: Option<Reason>,
     },
     /// The peer refused our INVITE.
     Rejected {
@@ -26,7 +26,7 @@ pub enum EndCause {
         /// Retry-After in seconds, at most 86,400; `None` without that header.
         retry_after_s: Option<u32>,
         /// Reason header of the response (RFC 3326); `None` without a readable one.
-        why: Option<Reason>,
+        reason_header: Option<Reason>,
     },
     /// The peer asks to be called somewhere else (3xx): URIs, the preferred first.
     Redirected {

@@ -1,4 +1,4 @@
-//! SIP (RFC 3261) cut by its own layers: message, transaction, dialog, endpoint.
+//! SIP (RFC 3261) cut by its own layers: message, transaction, dialog, user agent.
 #![cfg_attr(not(test), deny(clippy::string_slice, clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 pub mod dialog;

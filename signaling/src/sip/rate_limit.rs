@@ -167,7 +167,7 @@ impl RateLimiter {
         };
         kind != MessageKind::NotSip
             && self.unknown_sources.take_token(now, (source, path, kind), UNKNOWN_SOURCE_RATE)
-            && self.unknown_networks.take_token(now, (source.site(), path), UNKNOWN_NETWORK_RATE)
+            && self.unknown_networks.take_token(now, (source.network(), path), UNKNOWN_NETWORK_RATE)
             && all.take_token(now, UNKNOWN_TOTAL_RATE)
     }
 

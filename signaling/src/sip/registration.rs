@@ -81,7 +81,7 @@ impl Registration {
         true
     }
 
-    /// The time until the next attempt. `dice` below 1,000 spreads many registrations over half of the wait.
+    /// The time until the next attempt. `random` below 1,000 spreads many registrations over half of the wait.
     pub fn handle_failure(&mut self, now: Instant, retry_after_s: Option<u32>, random: u32) -> Duration {
         let doubled = RETRY_MIN.saturating_mul(1 << self.failures.min(6)).min(RETRY_MAX);
         let half = doubled.checked_div(2).unwrap_or(doubled);

@@ -1,7 +1,7 @@
 //! Supplies the admission rules with numbers and turns their answer into a permit that each line holds while it lasts.
 
 use super::{CallServices, SharedServices};
-use crate::call::admission::{AdmissionRequest, AdmittedLine, LimitExceededError, LineLedger};
+use crate::call::admission::{AdmissionRequest, AdmittedLine, LimitExceededError, LineCounts};
 use crate::domain::organization::Lineage;
 use crate::domain::trunk::Trunk;
 use crate::store::{OrgScope, StoreError};
@@ -25,19 +25,19 @@ pub enum AdmissionError {
 
 /// The lines of this process.
 #[derive(Clone, Debug)]
-pub struct AdmissionControl(Arc<Mutex<LineLedger>>);
+pub struct AdmissionControl(Arc<Mutex<LineCounts>>);
 
 /// An admitted line; released on drop.
 #[derive(Debug)]
 pub struct AdmissionPermit {
-    ledger: AdmissionControl,
+    line_counts: AdmissionControl,
     line: AdmittedLine,
 }
 
 impl AdmissionControl {
     /// Returns admission control for a process that may hold `lines_max` lines (`calls.calls_max`).
     pub fn new(lines_max: usize) -> Self {
-        Self(Arc::new(Mutex::new(LineLedger::new(lines_max))))
+        Self(Arc::new(Mutex::new(LineCounts::new(lines_max))))
     }
 
     /// Lines that are held.
@@ -45,14 +45,14 @@ impl AdmissionControl {
         self.lock().held()
     }
 
-    fn lock(&self) -> MutexGuard<'_, LineLedger> {
+    fn lock(&self) -> MutexGuard<'_, LineCounts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for AdmissionPermit {
     fn drop(&mut self) {
-        self.ledger.lock().release(&self.line);
+        self.line_counts.lock().release(&self.line);
     }
 }
 
@@ -67,7 +67,7 @@ impl CallServices {
         let request = AdmissionRequest { lineage: &lineage, trunk, spent: &spent };
         let admitted = self.admission.lock().admit(Instant::now(), &request);
         match admitted {
-            Ok(line) => Ok(AdmissionPermit { ledger: self.admission.clone(), line }),
+            Ok(line) => Ok(AdmissionPermit { line_counts: self.admission.clone(), line }),
             Err(denied) => {
                 metrics::counter!("trunkline_calls_denied_total", "limit" => denied.limit()).increment(1);
                 Err(AdmissionError::Denied(denied))
@@ -111,7 +111,7 @@ pub async fn watch_other_nodes(context: SharedServices, mut stopped: watch::Rece
             _ = stopped.changed() => return,
         }
         if let Err(error) = context.refresh_other_nodes().await {
-            tracing::error!(%error, "cannot read the lines of other processes");
+            tracing::error!(%error, "cannot read the call counts of other processes");
         }
     }
 }

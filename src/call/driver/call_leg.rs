@@ -58,7 +58,7 @@ impl CallLeg {
                 line.is_open = !matches!(event, Some(SipEvent::Ended { .. }) | None);
                 SignalingEvent::Sip(event)
             }
-            news = inbound_refer => SignalingEvent::InboundRefer(news),
+            update = inbound_refer => SignalingEvent::InboundRefer(update),
             else => std::future::pending().await,
         }
     }

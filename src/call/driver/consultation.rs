@@ -1,11 +1,11 @@
 //! The consultation call to a transfer target: rings, speaks the briefing, and bridges both legs. A task of its own
 //! that ends with its handle, so that no phone keeps ringing after the caller left.
 
-use super::call_metrics::end_reason_of_unanswered;
 use super::early_media::reject_early_request;
+use super::sip_causes::end_reason_of_unanswered;
 use super::trunk_calls::{self, InviteParams};
 use super::tts::{TtsPipeline, TtsPipelineEvent};
-use super::{AdmissionError, AdmissionPermit, CallServices, LEG_EVENTS_MAX, SharedServices, ntp_clock};
+use super::{AdmissionError, AdmissionPermit, CALL_LEG_EVENTS_MAX, CallServices, SharedServices, ntp_clock};
 use crate::call::admission::LimitExceededError;
 use crate::call::machine::{CallSpec, ConsultationEvent};
 use crate::call::negotiate::Negotiation;
@@ -54,30 +54,30 @@ pub(super) struct ConsultationParams {
 
 /// The caller's handle to the consultation call.
 pub(super) struct ConsultationHandle {
-    asks: mpsc::Sender<ConsultationCommand>,
-    pub news: mpsc::Receiver<(ConsultationEvent, Option<RelaySender>)>,
+    commands: mpsc::Sender<ConsultationCommand>,
+    pub updates: mpsc::Receiver<(ConsultationEvent, Option<RelaySender>)>,
     /// Where the caller's audio goes once both are bridged.
     pub relay: Option<RelaySender>,
 }
 
 impl ConsultationHandle {
     pub(super) fn start(context: SharedServices, party: ConsultationParams) -> Self {
-        let (asks, asked) = mpsc::channel(QUEUE_MAX);
-        let (tell, news) = mpsc::channel(QUEUE_MAX);
+        let (commands, command_queue) = mpsc::channel(QUEUE_MAX);
+        let (update_sender, updates) = mpsc::channel(QUEUE_MAX);
         let run = async move {
-            let why = call(&context, party, asked, &tell).await;
-            let _ = tell.send((ConsultationEvent::Failed(why), None)).await;
+            let why = call(&context, party, command_queue, &update_sender).await;
+            let _ = update_sender.send((ConsultationEvent::Failed(why), None)).await;
         };
         supervision::spawn("consult", run.instrument(tracing::info_span!("consult")));
-        Self { asks, news, relay: None }
+        Self { commands, updates, relay: None }
     }
 
     pub(super) fn spec(&self, text: String) {
-        let _ = self.asks.try_send(ConsultationCommand::SpeakBriefing(text));
+        let _ = self.commands.try_send(ConsultationCommand::SpeakBriefing(text));
     }
 
     pub(super) fn connect(&self, caller: RelaySender) {
-        let _ = self.asks.try_send(ConsultationCommand::Bridge(caller));
+        let _ = self.commands.try_send(ConsultationCommand::Bridge(caller));
     }
 }
 
@@ -126,8 +126,8 @@ pub(super) enum SecondLegError {
 }
 
 async fn call(
-    context: &SharedServices, party: ConsultationParams, mut asked: mpsc::Receiver<ConsultationCommand>,
-    tell: &mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>,
+    context: &SharedServices, party: ConsultationParams, mut command_queue: mpsc::Receiver<ConsultationCommand>,
+    update_sender: &mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>,
 ) -> EndReason {
     // Held until the consultation call ends.
     let (trunk, _permit) = match admit_second_leg(context, party.scope, party.trunk).await {
@@ -154,7 +154,7 @@ async fn call(
     let answer = loop {
         tokio::select! {
             event = events.recv() => match event {
-                Some(SipEvent::ProvisionalResponse { .. }) => drop(tell.try_send((ConsultationEvent::Ringing, None))),
+                Some(SipEvent::ProvisionalResponse { .. }) => drop(update_sender.try_send((ConsultationEvent::Ringing, None))),
                 Some(SipEvent::Answered { sdp: Some(sdp), peer, .. }) => {
                     negotiation.set_signalling(peer.ip());
                     break sdp;
@@ -164,13 +164,13 @@ async fn call(
                 Some(event) => reject_early_request(&context.sip, event).await,
             },
             // The caller hung up, or the wait timed out.
-            None = asked.recv() => {
+            None = command_queue.recv() => {
                 context.sip.hang_up(sip_call).await;
                 return EndReason::Canceled;
             }
         }
     };
-    let (sender, leg_events) = mpsc::channel(LEG_EVENTS_MAX);
+    let (sender, leg_events) = mpsc::channel(CALL_LEG_EVENTS_MAX);
     let stream = agreed(context, sip_call, &mut negotiation, &answer, delayed).await;
     let leg = stream.and_then(|stream| {
         let config = leg_config(context, stream, sip_call);
@@ -195,8 +195,8 @@ async fn call(
         unplayed: VecDeque::new(),
         relay_to_caller: None,
     };
-    let _ = tell.send((ConsultationEvent::Answered, Some(relay))).await;
-    party.run(asked, tell).await
+    let _ = update_sender.send((ConsultationEvent::Answered, Some(relay))).await;
+    party.run(command_queue, update_sender).await
 }
 
 /// The stream of an answer; for a delayed offer after our answer was sent.
@@ -248,8 +248,8 @@ struct ConsultationCall {
 
 impl ConsultationCall {
     async fn run(
-        mut self, mut asked: mpsc::Receiver<ConsultationCommand>,
-        tell: &mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>,
+        mut self, mut command_queue: mpsc::Receiver<ConsultationCommand>,
+        update_sender: &mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>,
     ) -> EndReason {
         loop {
             let tts = async {
@@ -259,7 +259,7 @@ impl ConsultationCall {
                 }
             };
             let over = tokio::select! {
-                ask = asked.recv() => match ask {
+                ask = command_queue.recv() => match ask {
                     Some(ask) => {
                         self.handle_command(ask);
                         None
@@ -268,11 +268,11 @@ impl ConsultationCall {
                 },
                 event = self.events.recv() => self.sip_event(event).await,
                 event = self.leg_events.recv() => match event {
-                    Some(event) => self.leg_event(event, tell),
+                    Some(event) => self.leg_event(event, update_sender),
                     None => Some(EndReason::NetworkLost),
                 },
                 event = tts => {
-                    self.handle_tts_event(event, tell);
+                    self.handle_tts_event(event, update_sender);
                     None
                 }
             };
@@ -304,12 +304,12 @@ impl ConsultationCall {
     }
 
     fn handle_tts_event(
-        &mut self, event: TtsPipelineEvent, tell: &mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>,
+        &mut self, event: TtsPipelineEvent, update_sender: &mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>,
     ) {
         match event {
             TtsPipelineEvent::Audio { segment, samples } => drop(self.leg.play(segment, samples, false)),
             TtsPipelineEvent::Done { segment, samples, .. } => drop(self.leg.play(segment, samples, true)),
-            TtsPipelineEvent::Failed { segment, .. } => self.handle_segment_played(segment, tell),
+            TtsPipelineEvent::Failed { segment, .. } => self.handle_segment_played(segment, update_sender),
             TtsPipelineEvent::WordTimestamps { .. }
             | TtsPipelineEvent::FailedOver { .. }
             | TtsPipelineEvent::Requested { .. } => {}
@@ -317,19 +317,19 @@ impl ConsultationCall {
     }
 
     fn handle_segment_played(
-        &mut self, segment: SegmentId, tell: &mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>,
+        &mut self, segment: SegmentId, update_sender: &mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>,
     ) {
         self.unplayed.retain(|one| *one != segment);
         if let Some(tts) = &mut self.tts {
             tts.handle_segment_played(segment);
         }
         if self.unplayed.is_empty() && self.relay_to_caller.is_none() {
-            let _ = tell.try_send((ConsultationEvent::Briefed, None));
+            let _ = update_sender.try_send((ConsultationEvent::Briefed, None));
         }
     }
 
     fn leg_event(
-        &mut self, event: LegEvent, tell: &mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>,
+        &mut self, event: LegEvent, update_sender: &mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>,
     ) -> Option<EndReason> {
         match event {
             LegEvent::Audio { codes, .. } => {
@@ -339,7 +339,7 @@ impl ConsultationCall {
                     caller.send(frame);
                 }
             }
-            LegEvent::SegmentFinished { heard, .. } => self.handle_segment_played(heard.segment, tell),
+            LegEvent::SegmentFinished { heard, .. } => self.handle_segment_played(heard.segment, update_sender),
             LegEvent::NetworkLost | LegEvent::InternalError => return Some(EndReason::NetworkLost),
             _ => {}
         }

@@ -103,16 +103,16 @@ struct ConversationLoop {
 
 /// Runs the conversation to its end and records the final state.
 pub(super) async fn run_conversation(
-    mut conversation: Conversation, hearing: SpeechBackend, early: Option<AmdDetector>,
+    mut conversation: Conversation, speech: SpeechBackend, early: Option<AmdDetector>,
 ) {
     conversation.record.record_answered().await;
-    let (stt, realtime) = match hearing {
+    let (stt, realtime) = match speech {
         SpeechBackend::Stt(stt) => (Some(stt), None),
         SpeechBackend::Realtime(side) => (None, Some(side)),
     };
     let (now, spec) = (Instant::now(), conversation.spec.clone());
     let mut machine = match &realtime {
-        Some(side) => CallMachine::with_realtime(now, spec, side.traits.clone()),
+        Some(side) => CallMachine::with_realtime(now, spec, side.capabilities.clone()),
         None => CallMachine::new(now, spec),
     };
     if let Some(early) = early {
@@ -190,7 +190,7 @@ impl ConversationLoop {
         };
         let consultation = async {
             match &mut self.consultation {
-                Some(consultation) => consultation.news.recv().await,
+                Some(consultation) => consultation.updates.recv().await,
                 None => std::future::pending().await,
             }
         };
@@ -212,7 +212,9 @@ impl ConversationLoop {
 
     async fn handle(&mut self, mut happened: CallEvent) {
         if let Some(calls) = happened.tool_calls() {
-            self.schemas.judge(&self.call.context.schemas, self.call.record.scope, &self.machine, calls).await;
+            self.schemas
+                .validate_arguments(&self.call.context.schemas, self.call.record.scope, &self.machine, calls)
+                .await;
         }
         let now = Instant::now();
         match happened {
@@ -257,14 +259,14 @@ impl ConversationLoop {
             CallEvent::Command(Some(command)) => web_call::handle_command(&self.call.media, command),
             CallEvent::Command(None) => self.machine.handle_command(now, EndReason::ServerShutdown),
             CallEvent::Tool(Some((id, result))) => self.machine.handle_tool_result(now, &id, &result),
-            CallEvent::Tool(None) => tracing::error!("the task of a tool panicked"),
+            CallEvent::Tool(None) => tracing::error!("a tool's task panicked"),
             CallEvent::ToolServer(Some(Ok((server, left_out)))) => {
                 self.machine.add_tools(server.tools.clone(), left_out);
                 self.servers.push(Arc::new(server));
             }
             CallEvent::ToolServer(None) => self.machine.note_tool_server_failure(),
             CallEvent::ToolServer(Some(Err(failure))) => {
-                tracing::warn!(%failure, "cannot connect to tool server");
+                tracing::warn!(error = %failure, "cannot connect to tool server");
                 self.machine.note_tool_server_failure();
             }
             CallEvent::Consultation(Some((news, relay))) => {
@@ -290,7 +292,7 @@ impl ConversationLoop {
                 }
                 let codes = Bytes::copy_from_slice(&codes);
                 if let Some(side) = &self.realtime {
-                    side.hear(codes);
+                    side.send_audio(codes);
                 } else if !self.send_to_stt(SttInput::Audio(codes)) {
                     metrics::counter!("trunkline_queue_overflows_total", "queue" => "stt_audio").increment(1);
                 }
@@ -363,7 +365,7 @@ impl ConversationLoop {
     fn leave_realtime(&mut self) {
         let Some(mut side) = self.realtime.take() else { return };
         let _ = side.end(None, &mut self.machine, &self.call.media.leg);
-        if side.traits.stand_in.is_some() {
+        if side.capabilities.fallback.is_some() {
             self.stt = Some(self.call.context.start_stt(&self.call.spec, self.call.media.companding));
         }
     }
@@ -387,13 +389,13 @@ impl ConversationLoop {
                 Ok(())
             }
             TtsPipelineEvent::FailedOver { switch, failure } => {
-                tracing::warn!(%failure, "TTS failed");
+                tracing::warn!(error = %failure, "TTS failed");
                 self.machine.record_tts_failure(&failure);
                 self.machine.record_failover(now, &switch);
                 Ok(())
             }
             TtsPipelineEvent::Failed { segment, failure } => {
-                tracing::warn!(%failure, "TTS failed");
+                tracing::warn!(error = %failure, "TTS failed");
                 self.machine.handle_tts_failed(now, segment, &failure);
                 Ok(())
             }
@@ -450,7 +452,7 @@ impl ConversationLoop {
                 CallOutput::RestartStt => drop(self.send_to_stt(SttInput::Restart)),
                 CallOutput::Realtime(input) => {
                     if let Some(side) = &self.realtime {
-                        side.tell(input);
+                        side.send_input(input);
                     }
                 }
                 CallOutput::LeaveRealtime => self.leave_realtime(),

@@ -2,10 +2,11 @@
 
 use super::CallMedia;
 use super::call_leg::{CallLeg, SignalingEvent};
-use super::call_metrics::{end_reason_of_cause, info_digit, reason_facts, refer_progress};
 use super::conversation::Conversation;
 use super::inbound::calls_other_organization;
 use super::inbound_refer::{InboundRefer, InboundReferEvent};
+use super::sip_causes::{end_reason_of_cause, reason_facts, refer_progress};
+use crate::call::dtmf::info_digit;
 use crate::call::machine::CallMachine;
 use crate::domain::call::Direction;
 use crate::domain::end_reason::EndReason;
@@ -19,11 +20,11 @@ const REANSWER_DEADLINE: Duration = Duration::from_secs(2);
 
 impl Conversation {
     pub(super) async fn handle_signaling_event(
-        &mut self, now: Instant, machine: &mut CallMachine, news: SignalingEvent,
+        &mut self, now: Instant, machine: &mut CallMachine, update: SignalingEvent,
     ) {
-        match news {
+        match update {
             SignalingEvent::Sip(event) => self.sip_event(now, machine, event).await,
-            SignalingEvent::InboundRefer(news) => self.handle_inbound_refer_event(news).await,
+            SignalingEvent::InboundRefer(update) => self.handle_inbound_refer_event(update).await,
         }
     }
 
@@ -92,10 +93,10 @@ impl Conversation {
         line.inbound_refer = Some(InboundRefer::start(context, scope, trunk, us, referred, line.negotiation.fork()));
     }
 
-    async fn handle_inbound_refer_event(&mut self, news: InboundReferEvent) {
+    async fn handle_inbound_refer_event(&mut self, update: InboundReferEvent) {
         let CallLeg::Sip(line) = &mut self.leg else { return };
         let (sip, before) = (&self.context.sip, line.call);
-        match news {
+        match update {
             InboundReferEvent::Progress(status) => sip.send_refer_notify(before, status).await,
             InboundReferEvent::Failed(status) => {
                 line.inbound_refer = None;
@@ -108,7 +109,7 @@ impl Conversation {
                 let _ = self.media.leg.renegotiate(stream);
                 sip.hang_up(before).await;
                 drop(permit); // one line again
-                tracing::info!("the peer handed its side of the call on");
+                tracing::info!("the peer transferred its side of the call");
             }
         }
     }
@@ -146,7 +147,7 @@ impl Conversation {
         let before = line.call;
         line.replace(by.call, events, negotiation);
         sip.hang_up(before).await;
-        tracing::info!("another dialog took the place of this call's");
+        tracing::info!("another dialog replaced this call's dialog");
     }
 }
 

@@ -42,11 +42,11 @@ const CONFIRM_DEADLINE: Duration = Duration::from_secs(33);
 
 /// Handles a call that passed the rate limiter of the user agent.
 pub async fn inbound(context: SharedServices, call: IncomingCall) {
-    let lifeline = CallPanicGuard::default();
-    lifeline.clone().run_contained(&context, receive(context.clone(), call, lifeline)).await;
+    let panic_guard = CallPanicGuard::default();
+    panic_guard.clone().run_contained(&context, receive(context.clone(), call, panic_guard)).await;
 }
 
-async fn receive(context: SharedServices, call: IncomingCall, lifeline: CallPanicGuard) {
+async fn receive(context: SharedServices, call: IncomingCall, panic_guard: CallPanicGuard) {
     let started = Instant::now();
     let IncomingCall { incoming, events } = call;
     let (route, trunk) = match tokio::time::timeout(ROUTE_DEADLINE, route(&context, &incoming)).await {
@@ -66,7 +66,7 @@ async fn receive(context: SharedServices, call: IncomingCall, lifeline: CallPani
     let id = CallId::new();
     let span =
         tracing::info_span!("call", call = %id, organization = %route.scope.organization(), direction = "inbound");
-    answer(RingingCall { context, route, trunk, id, incoming, events, started, identity: None, lifeline }, permit)
+    answer(RingingCall { context, route, trunk, id, incoming, events, started, identity: None, panic_guard }, permit)
         .instrument(span)
         .await;
 }
@@ -82,7 +82,7 @@ async fn admit(
             Err((denied.sip_status(), denied.retry_after_s(now())))
         }
         Ok(Err(AdmissionError::Store(error))) => {
-            tracing::error!(%error, "limits cannot be read");
+            tracing::error!(%error, "cannot read limits");
             Err((503, Some(10)))
         }
         Err(_) => Err((503, Some(10))),
@@ -148,7 +148,7 @@ struct RingingCall {
     incoming: IncomingInvite,
     events: mpsc::Receiver<SipEvent>,
     started: Instant,
-    lifeline: CallPanicGuard,
+    panic_guard: CallPanicGuard,
     /// Facts of its Identity header.
     identity: Option<Map<String, Value>>,
 }
@@ -164,13 +164,13 @@ async fn answer(mut ringing: RingingCall, permit: AdmissionPermit) {
     let (context, sip_call) = (ringing.context.clone(), ringing.incoming.call);
     let scope = ringing.route.scope;
     let Ok(ports) = context.ports.take() else {
-        tracing::error!("no RTP port is free");
+        tracing::error!("no free RTP port");
         return context.sip.reject(sip_call, 503, Some(5)).await;
     };
     let described = match answer_offer(&context, &ringing, ports) {
         Ok(described) => described,
         Err(refusal) => {
-            tracing::info!(why = refusal.reason, status = refusal.sip_status, "offer refused");
+            tracing::info!(reason = refusal.reason, status = refusal.sip_status, "offer refused");
             return context.sip.reject(sip_call, refusal.sip_status, None).await;
         }
     };
@@ -198,7 +198,7 @@ async fn answer(mut ringing: RingingCall, permit: AdmissionPermit) {
         }
         None => None,
     };
-    let hearing =
+    let speech =
         context.start_speech_backend(&spec, stream.map_or(Companding::MuLaw, |stream| stream.codec.companding()));
     context.sip.answer(sip_call, sdp).await;
     metrics::histogram!("trunkline_setup_seconds").record(ringing.started.elapsed().as_secs_f64());
@@ -227,7 +227,7 @@ async fn answer(mut ringing: RingingCall, permit: AdmissionPermit) {
     tracing::info!("call answered");
     let sip_events = ringing.events;
     let line = CallLeg::sip(sip_call, sip_events, negotiation);
-    run_conversation(Conversation { context, spec, record, slot, leg: line, media }, hearing, None).await;
+    run_conversation(Conversation { context, spec, record, slot, leg: line, media }, speech, None).await;
 }
 
 /// The negotiated media and what will carry it.
@@ -281,7 +281,7 @@ async fn verify_identity(context: &CallServices, ringing: &RingingCall) -> Resul
             Some(Ok(())) if found.attestation >= Some(required) => {}
             Some(Ok(())) => return Err(403),
             Some(Err(problem)) => {
-                tracing::info!(why = problem.reason, "Identity header not verified");
+                tracing::info!(reason = problem.reason, "Identity header not verified");
                 return Err(problem.sip_status);
             }
             None => {
@@ -296,7 +296,7 @@ async fn verify_identity(context: &CallServices, ringing: &RingingCall) -> Resul
 /// Records the end of a call that no agent answers.
 async fn record_unanswered(ringing: &RingingCall, call: Call, slot: &CallSlot, reason: EndReason) {
     let (context, hooks) = (&ringing.context, CallWebhooks::default());
-    let mut record = CallRecord::new(context, ringing.route.scope, call, hooks, slot, &ringing.lifeline).await;
+    let mut record = CallRecord::new(context, ringing.route.scope, call, hooks, slot, &ringing.panic_guard).await;
     record.record_ended(reason).await;
 }
 
@@ -352,7 +352,7 @@ async fn choose_agent(ringing: &mut RingingCall, permit: AdmissionPermit) -> Opt
     let hooks = hooks.for_call(resolved.agent, &resolved.fields);
     let left_out = ringing.context.remove_oversized_schemas(ringing.route.scope, &mut resolved.fields).await;
     let mut record =
-        CallRecord::new(&ringing.context, ringing.route.scope, call, hooks, &slot, &ringing.lifeline).await;
+        CallRecord::new(&ringing.context, ringing.route.scope, call, hooks, &slot, &ringing.panic_guard).await;
     record.set_metric("schemas", left_out);
     Some(InboundSetup { spec: CallSpec { agent: resolved.fields, task: None, is_web: false }, record, slot })
 }
@@ -399,14 +399,14 @@ async fn request_assistant(
     {
         Ok(resolved) => Some(resolved),
         Err(busy) => {
-            tracing::warn!(why = %busy, "assistant-request failed, the saved agent answers");
+            tracing::warn!(error = %busy, "assistant-request failed, the saved agent answers");
             None
         }
     };
     match decision {
         AssistantDecision::Saved(fault) => {
             if let Some(why) = fault {
-                tracing::warn!(why, "assistant-request failed, the saved agent answers");
+                tracing::warn!(reason = why, "assistant-request failed, the saved agent answers");
             }
             Ok(None)
         }
@@ -420,7 +420,7 @@ async fn request_assistant(
                 Ok(checked(Box::new(judge)).await)
             }
             _ => {
-                tracing::warn!("assistant_id is unknown in this organization; using the saved agent");
+                tracing::warn!("assistant_id is unknown in this organization; the saved agent answers");
                 Ok(None)
             }
         },

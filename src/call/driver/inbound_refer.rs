@@ -40,7 +40,7 @@ pub(super) enum InboundReferEvent {
 /// The call being made; dropping it cancels the call.
 #[derive(Debug)]
 pub(super) struct InboundRefer {
-    news: mpsc::Receiver<InboundReferEvent>,
+    updates: mpsc::Receiver<InboundReferEvent>,
     is_over: bool,
 }
 
@@ -49,23 +49,25 @@ impl InboundRefer {
         if self.is_over {
             return std::future::pending().await;
         }
-        let news = self.news.recv().await.unwrap_or(InboundReferEvent::Failed(500));
-        self.is_over = !matches!(news, InboundReferEvent::Progress(_));
-        news
+        let update = self.updates.recv().await.unwrap_or(InboundReferEvent::Failed(500));
+        self.is_over = !matches!(update, InboundReferEvent::Progress(_));
+        update
     }
 
     pub(super) fn start(
         context: SharedServices, scope: OrgScope, trunk: Option<TrunkId>, from_number: String, referred: ReferRequest,
         negotiation: Negotiation,
     ) -> Self {
-        let (tell, news) = mpsc::channel(QUEUE_MAX);
+        let (update_sender, updates) = mpsc::channel(QUEUE_MAX);
         supervision::spawn("handover", async move {
-            let last = call(&context, scope, trunk, &from_number, &referred, negotiation, &tell).await;
-            if let Err(mpsc::error::SendError(InboundReferEvent::Answered { call, .. })) = tell.send(last).await {
+            let last = call(&context, scope, trunk, &from_number, &referred, negotiation, &update_sender).await;
+            if let Err(mpsc::error::SendError(InboundReferEvent::Answered { call, .. })) =
+                update_sender.send(last).await
+            {
                 context.sip.hang_up(call).await;
             }
         });
-        Self { news, is_over: false }
+        Self { updates, is_over: false }
     }
 }
 
@@ -87,7 +89,7 @@ pub(super) fn destination(trunk: &TrunkFields, uri: &Uri) -> Option<Destination>
 
 async fn call(
     context: &CallServices, scope: OrgScope, trunk: Option<TrunkId>, from_number: &str, referred: &ReferRequest,
-    mut negotiation: Negotiation, tell: &mpsc::Sender<InboundReferEvent>,
+    mut negotiation: Negotiation, update_sender: &mpsc::Sender<InboundReferEvent>,
 ) -> InboundReferEvent {
     let (trunk, permit) = match admit_second_leg(context, scope, trunk).await {
         Ok(line) => line,
@@ -113,7 +115,7 @@ async fn call(
     loop {
         tokio::select! {
             event = events.recv() => match event {
-                Some(SipEvent::ProvisionalResponse { status, .. }) => drop(tell.try_send(InboundReferEvent::Progress(status))),
+                Some(SipEvent::ProvisionalResponse { status, .. }) => drop(update_sender.try_send(InboundReferEvent::Progress(status))),
                 Some(SipEvent::Answered { sdp: Some(sdp), peer, .. }) => {
                     negotiation.set_signalling(peer.ip());
                     match negotiation.accept(&sdp) {
@@ -127,7 +129,7 @@ async fn call(
                 Some(event) => reject_early_request(&context.sip, event).await,
             },
             // The referrer hung up, or nobody answers.
-            () = tell.closed() => break,
+            () = update_sender.closed() => break,
             () = tokio::time::sleep_until(give_up) => break,
         }
     }

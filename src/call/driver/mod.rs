@@ -19,6 +19,7 @@ mod provider_plan;
 mod realtime;
 mod recording_quota;
 mod schema_validation;
+mod sip_causes;
 mod task_call;
 mod tool_runner;
 mod trunk_calls;
@@ -50,7 +51,7 @@ pub use wrap_up::{CallAnalysis, wrap_up};
 use super::live_update::LiveUpdate;
 use super::machine::CallSpec;
 use super::negotiate::Negotiation;
-use super::public_links::Links;
+use super::public_links::PublicLinks;
 use super::registry::{CallChange, CallRegistry, CallSlot, LiveFeed, RegistryGuard};
 use crate::domain::FieldError;
 use crate::domain::agent::{AgentFields, NamedAddress};
@@ -90,7 +91,7 @@ use trunkline_media::vad;
 use trunkline_signaling::io::SipHandle;
 
 /// Events of a leg waiting for the call: two seconds of audio beside everything else.
-const LEG_EVENTS_MAX: usize = 128;
+const CALL_LEG_EVENTS_MAX: usize = 128;
 /// Seconds between the NTP epoch (1900) and 1970.
 const NTP_OFFSET: u64 = 2_208_988_800;
 
@@ -162,7 +163,7 @@ pub struct CallServices {
     /// Prices of providers and telephony, for the cost of a call.
     pub prices: PriceTable,
     /// Public links to calls and recordings.
-    pub links: Links,
+    pub links: PublicLinks,
     /// This process among those that share the database.
     pub node: String,
     /// Heartbeat interval.
@@ -232,7 +233,7 @@ pub(super) struct CallRecord {
     live: LiveFeed,
     place: Arc<RegistryGuard>,
     /// Knows the call when its task is gone.
-    lifeline: CallPanicGuard,
+    panic_guard: CallPanicGuard,
     /// What the signalling said: headers, identity, causes.
     signalling: Map<String, Value>,
 }
@@ -240,11 +241,11 @@ pub(super) struct CallRecord {
 impl CallRecord {
     async fn new(
         context: &CallServices, scope: OrgScope, mut call: Call, hooks: CallWebhooks, slot: &CallSlot,
-        lifeline: &CallPanicGuard,
+        panic_guard: &CallPanicGuard,
     ) -> Self {
         call.node = Some(context.node.clone());
         let mut record = Self::resume_existing(context, scope, call, hooks, slot.live.clone(), slot.place());
-        record.lifeline = lifeline.clone();
+        record.panic_guard = panic_guard.clone();
         record.write(None).await;
         record
     }
@@ -258,8 +259,8 @@ impl CallRecord {
             Some(Value::Object(known)) => known.clone(),
             _ => Map::new(),
         };
-        let (journal, lifeline) = (context.journal.clone(), CallPanicGuard::default());
-        Self { scope, hooks, journal, live, place, lifeline, signalling, call }
+        let (journal, panic_guard) = (context.journal.clone(), CallPanicGuard::default());
+        Self { scope, hooks, journal, live, place, panic_guard, signalling, call }
     }
 
     /// Adds facts from signalling.
@@ -271,7 +272,7 @@ impl CallRecord {
     /// Writes the row together with its event: never one without the other.
     async fn write(&self, event: Option<Delivery>) {
         self.journal.record_call(self.call.clone(), event).await;
-        self.lifeline.record_written(self);
+        self.panic_guard.record_written(self);
         let Call { status, end_reason, .. } = self.call;
         self.live.send(LiveUpdate::Status { status, end_reason });
         self.place.registry().announce(CallChange { scope: self.scope, call: self.call.id, status, here: true });
@@ -289,7 +290,7 @@ impl CallRecord {
         if self.call.legs != legs {
             self.call.legs = legs;
             self.journal.record_call(self.call.clone(), None).await;
-            self.lifeline.record_written(self);
+            self.panic_guard.record_written(self);
         }
     }
 
@@ -344,7 +345,7 @@ impl CallServices {
     fn start_leg(
         &self, spec: &CallSpec, record: &CallRecord, stream: StreamConfig, wire: TransportSetup, early: bool,
     ) -> Option<CallMedia> {
-        let (sender, events) = mpsc::channel(LEG_EVENTS_MAX);
+        let (sender, events) = mpsc::channel(CALL_LEG_EVENTS_MAX);
         let turn = spec.agent.turn();
         let wanted = spec.agent.recording_enabled.unwrap_or(true);
         let has_room = self.recording_space.has_room(record.scope.organization());

@@ -1,11 +1,11 @@
 //! Outbound calls of tasks: dials and, when answered, starts the conversation.
 
 use super::call_leg::CallLeg;
-use super::call_metrics::{end_reason_of_unanswered, reason_facts};
 use super::call_webhooks::CallWebhooks;
 use super::conversation::{Conversation, run_conversation};
 use super::early_media::reject_early_request;
 use super::panic_recovery::CallPanicGuard;
+use super::sip_causes::{end_reason_of_unanswered, reason_facts};
 use super::trunk_calls::{self, InviteParams, custom_headers};
 use super::{AdmissionPermit, CallMedia, CallRecord, SharedServices, SpeechBackend, inbound_refer};
 use crate::call::amd::AmdDetector;
@@ -77,8 +77,8 @@ pub async fn outbound(context: SharedServices, order: OutboundCallParams, permit
     let hooks = CallWebhooks::new(call.agent, &agent);
     let left_out = context.remove_oversized_schemas(order.scope, &mut agent).await;
     let spec = CallSpec { agent, task: Some(order.task.fields.clone()), is_web: false };
-    let lifeline = CallPanicGuard::default();
-    let mut record = CallRecord::new(&context, order.scope, call, hooks, &slot, &lifeline).await;
+    let panic_guard = CallPanicGuard::default();
+    let mut record = CallRecord::new(&context, order.scope, call, hooks, &slot, &panic_guard).await;
     record.set_metric("schemas", left_out);
     record.task_started(&order.task).await;
     // The row should exist when `execute` answers with the call id, but an unavailable database must not block the
@@ -86,7 +86,8 @@ pub async fn outbound(context: SharedServices, order: OutboundCallParams, permit
     context.journal.flush(ROW_DEADLINE).await;
     metrics::counter!("trunkline_calls_started_total", "direction" => "outbound").increment(1);
     let span = tracing::info_span!("call", call = %order.call, organization = %order.scope.organization(), direction = "outbound");
-    let run = async move { lifeline.run_contained(&context.clone(), dial(context, order, spec, record, slot)).await };
+    let run =
+        async move { panic_guard.run_contained(&context.clone(), dial(context, order, spec, record, slot)).await };
     supervision::spawn("call", run.instrument(span));
 }
 
@@ -94,7 +95,7 @@ async fn dial(
     context: SharedServices, order: OutboundCallParams, spec: CallSpec, mut record: CallRecord, mut slot: CallSlot,
 ) {
     let Ok(ports) = context.ports.take() else {
-        tracing::error!("no RTP port is free");
+        tracing::error!("no free RTP port");
         return record.record_ended(EndReason::Overload).await;
     };
     let negotiation = context.negotiation(ports.port(), &order.trunk);
@@ -196,7 +197,7 @@ struct DialAttempt {
 impl DialAttempt {
     /// Records the end of an unanswered call.
     async fn failed(self, record: &mut CallRecord, reason: EndReason) {
-        if let Some(who) = self.detection.as_ref().and_then(AmdDetector::verdict) {
+        if let Some(who) = self.detection.as_ref().and_then(AmdDetector::result) {
             record.call.metrics = Some(json!({"early_media": {"heard": who.name()}}));
         }
         if let Some(media) = self.media {
@@ -348,7 +349,7 @@ impl DialAttempt {
             }
             (Ok(_), None, None) => None,
             (Err(refusal), media, _) => {
-                tracing::warn!(why = refusal.reason, "answer cannot be used");
+                tracing::warn!(reason = refusal.reason, "SDP answer cannot be used");
                 if let Some(media) = media {
                     media.leg.remove(None);
                 }
@@ -359,7 +360,7 @@ impl DialAttempt {
             context.sip.hang_up(sip_call).await;
             return record.record_ended(EndReason::TrunkError).await;
         };
-        let hearing = match self.stt {
+        let speech = match self.stt {
             Some(stt) if media.companding == early_law.unwrap_or(Companding::MuLaw) => SpeechBackend::Stt(stt),
             _ => context.start_speech_backend(&spec, media.companding),
         };
@@ -367,6 +368,6 @@ impl DialAttempt {
         let negotiation = self.negotiation;
         let line = CallLeg::sip(sip_call, sip_events, negotiation);
         let conversation = Conversation { context, spec, record, slot, leg: line, media };
-        run_conversation(conversation, hearing, self.detection).await;
+        run_conversation(conversation, speech, self.detection).await;
     }
 }

@@ -66,7 +66,7 @@ impl CallPanicGuard {
             context.journal.record_recording(scope, id, path);
         }
         record.record_ended(EndReason::ServerCrash).await;
-        tracing::error!(call = %id, panicked, "a defect (panic or missing end) ended the call");
+        tracing::error!(call = %id, panicked, "a bug (panic or missing end) ended the call");
     }
 }
 
@@ -91,7 +91,7 @@ impl CallServices {
     /// they are.
     pub fn end_overtaken(&self, calls: &[CallId]) {
         for call in calls {
-            tracing::warn!(%call, "another process has ended a call of this one");
+            tracing::warn!(%call, "another process has ended a call of this process");
             self.registry.command_any(*call, CallCommand::End(EndReason::ServerCrash));
         }
     }

@@ -18,8 +18,8 @@ pub(super) struct RealtimeBridge {
     session: RealtimeSession,
     /// Of the line, and of the realtime model.
     companding: Companding,
-    engine_law: Companding,
-    pub traits: RealtimeCapabilities,
+    model_companding: Companding,
+    pub capabilities: RealtimeCapabilities,
     /// Open items: item number, segment, samples so far.
     open: Vec<(u32, SegmentId, u64)>,
     /// Conversation id at the vendor.
@@ -55,34 +55,34 @@ impl RealtimeBridge {
             silence_ms: spec.agent.turn().endpointing_ms,
         };
         let endpoint = providers.endpoint(config.provider.account(), config.base_url.as_deref());
-        let stand_in = provider_plan::llm_plan(providers, &spec.agent).candidates.first().map(|one| one.name.clone());
-        let traits = RealtimeCapabilities {
+        let fallback = provider_plan::llm_plan(providers, &spec.agent).candidates.first().map(|one| one.name.clone());
+        let capabilities = RealtimeCapabilities {
             name: format!("{}/{}", config.provider.name(), config.model),
             can_say: realtime.can_say(),
             greets: realtime.greets_first(),
-            stand_in,
+            fallback,
         };
-        let engine_law = if setup.encoding == "alaw" { Companding::ALaw } else { Companding::MuLaw };
+        let model_companding = if setup.encoding == "alaw" { Companding::ALaw } else { Companding::MuLaw };
         let session = realtime::open_realtime_session(providers, realtime, endpoint, setup);
-        Some(Self { session, companding, engine_law, traits, open: Vec::new(), conversation: None })
+        Some(Self { session, companding, model_companding, capabilities, open: Vec::new(), conversation: None })
     }
 
     pub(super) async fn next(&mut self) -> Option<RealtimeEvent> {
         self.session.stream.events.recv().await
     }
 
-    pub(super) fn hear(&self, codes: Bytes) {
-        let codes = if self.companding == self.engine_law {
+    pub(super) fn send_audio(&self, codes: Bytes) {
+        let codes = if self.companding == self.model_companding {
             codes
         } else {
-            codes.iter().map(|code| self.engine_law.encode(self.companding.decode(*code))).collect()
+            codes.iter().map(|code| self.model_companding.encode(self.companding.decode(*code))).collect()
         };
         if self.session.input.try_send(RealtimeInput::Audio(codes)).is_err() {
             metrics::counter!("trunkline_queue_overflows_total", "queue" => "engine_audio").increment(1);
         }
     }
 
-    pub(super) fn tell(&self, input: RealtimeInput) {
+    pub(super) fn send_input(&self, input: RealtimeInput) {
         if self.session.input.try_send(input).is_err() {
             metrics::counter!("trunkline_queue_overflows_total", "queue" => "engine_input").increment(1);
         }
@@ -96,7 +96,7 @@ impl RealtimeBridge {
         match event {
             RealtimeEvent::Audio { item, codes } => {
                 if let Some(segment) = machine.handle_realtime_audio(now, item) {
-                    let samples: Vec<i16> = codes.iter().map(|code| self.engine_law.decode(*code)).collect();
+                    let samples: Vec<i16> = codes.iter().map(|code| self.model_companding.decode(*code)).collect();
                     let count = samples.len() as u64;
                     match self.open.iter_mut().find(|(_, known, _)| *known == segment) {
                         Some((_, _, total)) => *total += count,

@@ -34,7 +34,7 @@ pub async fn watch_recordings(context: SharedServices, mut stopped: watch::Recei
             _ = stopped.changed() => return,
         }
         if let Err(error) = context.measure_recordings().await {
-            tracing::error!(%error, "the recordings of organizations cannot be measured");
+            tracing::error!(%error, "cannot measure the size of organizations' recordings");
         }
     }
 }
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_are_measured_and_whoever_has_no_room_is_named() {
+    fn recording_folders_are_measured_and_full_ones_reported() {
         let folder = tempfile::tempdir().unwrap();
         let (one, other, child) = (OrganizationId::new(), OrganizationId::new(), OrganizationId::new());
         for (id, bytes) in [(one, 30), (other, 29), (child, 10)] {

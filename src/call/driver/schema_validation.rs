@@ -114,7 +114,7 @@ impl SchemaWorkers {
                 job()
             });
             done.await.ok().and_then(Result::ok).ok_or_else(|| {
-                tracing::error!("a schema could not be checked");
+                tracing::error!("cannot check a schema");
                 SchemaTimeoutError
             })
         };
@@ -137,26 +137,26 @@ struct CheckedToolCall {
     source: Value,
     /// `None`: to be compiled.
     schema: Option<Arc<CompiledSchema>>,
-    misfit: Option<String>,
+    schema_error: Option<String>,
 }
 
 impl CheckedToolCall {
-    fn judge(&mut self) {
+    fn validate_arguments(&mut self) {
         if self.schema.is_none() {
             match CompiledSchema::compile(&self.source, &mut SchemaBudget::default(), PatternPolicy::SkipBacktracking) {
                 Ok(schema) => self.schema = Some(Arc::new(schema)),
-                Err(_) => self.misfit = Some("the schema of this tool is invalid".to_owned()),
+                Err(_) => self.schema_error = Some("the schema of this tool is invalid".to_owned()),
             }
         }
         if let Some(schema) = &self.schema {
-            self.misfit = argument_error(schema, &self.arguments);
+            self.schema_error = argument_error(schema, &self.arguments);
         }
     }
 }
 
 impl ToolSchemas {
     /// Records in each tool call how its arguments violate the schema.
-    pub(super) async fn judge(
+    pub(super) async fn validate_arguments(
         &mut self, workers: &SchemaWorkers, scope: OrgScope, machine: &CallMachine, calls: &mut [ToolCall],
     ) {
         let mut places = Vec::new();
@@ -166,27 +166,27 @@ impl ToolSchemas {
             let known = self.0.get(&call.name).filter(|(of, _)| *of == source).map(|(_, schema)| schema.clone());
             let (name, arguments) = (call.name.clone(), call.arguments.clone());
             places.push(place);
-            jobs.push(CheckedToolCall { name, arguments, source, schema: known, misfit: None });
+            jobs.push(CheckedToolCall { name, arguments, source, schema: known, schema_error: None });
         }
         if jobs.is_empty() {
             return;
         }
         let judged = workers
             .of_call(scope, move || {
-                jobs.iter_mut().for_each(CheckedToolCall::judge);
+                jobs.iter_mut().for_each(CheckedToolCall::validate_arguments);
                 jobs
             })
             .await;
         match judged {
             Ok(judged) => {
                 for (place, one) in places.into_iter().zip(judged) {
-                    calls[place].misfit = one.misfit;
+                    calls[place].schema_error = one.schema_error;
                     self.0.extend(one.schema.map(|schema| (one.name, (one.source, schema))));
                 }
             }
             Err(SchemaTimeoutError) => {
                 for place in places {
-                    calls[place].misfit = Some(NOT_CHECKED.to_owned());
+                    calls[place].schema_error = Some(NOT_CHECKED.to_owned());
                 }
             }
         }
@@ -203,9 +203,11 @@ impl ToolSchemas {
         let mut calls: Vec<ToolCall> = rules.filter_map(|rule| rule.tool.as_ref()).map(call).collect();
         calls.sort_by(|one, other| one.name.cmp(&other.name));
         calls.dedup();
-        self.judge(workers, scope, machine, &mut calls).await;
-        for ToolCall { name, misfit, .. } in calls {
-            misfit.into_iter().for_each(|misfit| machine.record_dtmf_tool_mismatch(name.clone(), misfit));
+        self.validate_arguments(workers, scope, machine, &mut calls).await;
+        for ToolCall { name, schema_error, .. } in calls {
+            schema_error
+                .into_iter()
+                .for_each(|schema_error| machine.record_dtmf_tool_mismatch(name.clone(), schema_error));
         }
     }
 }
@@ -254,7 +256,7 @@ pub(super) async fn usable_tools(
     let tools = context.schemas.of_request(scope, job).await.unwrap_or_default();
     let left_out = listed - tools.len();
     if left_out > 0 {
-        tracing::warn!(left_out, "removed tools of a server whose schemas exceed the limits");
+        tracing::warn!(tools_removed = left_out, "removed tools of an MCP server whose schemas exceed the limits");
     }
     (tools, left_out)
 }

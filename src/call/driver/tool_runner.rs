@@ -25,7 +25,7 @@ pub(super) async fn run_remote(server: Arc<McpServer>, wanted: ToolCall) -> Stri
     let text = match server.call(&wanted.name, arguments, DEADLINE).await {
         Ok(text) => text,
         Err(failure) => {
-            tracing::warn!(tool = wanted.name, %failure, "tool failed");
+            tracing::warn!(tool = wanted.name, error = %failure, "tool failed");
             "error: the tool did not answer".to_owned()
         }
     };
@@ -46,7 +46,7 @@ pub(super) async fn run(
     let result = match answer {
         Ok(body) => event::tool_result(&body, &wanted.id),
         Err(failure) => {
-            tracing::warn!(tool = wanted.name, %failure, "tool failed");
+            tracing::warn!(tool = wanted.name, error = %failure, "tool failed");
             // Tell the model that it failed, but not the address of the customer's server.
             Err("the tool did not answer".to_owned())
         }

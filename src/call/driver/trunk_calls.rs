@@ -200,19 +200,19 @@ impl TrunkStates {
             for state in &targets {
                 let before = watched.state.targets.iter().find(|known| known.host == state.host);
                 if before.map(|known| known.reachable) != Some(state.reachable) {
-                    tracing::info!(trunk = %id, target = %state.host, reachable = state.reachable, "trunk target");
+                    tracing::info!(trunk = %id, target = %state.host, reachable = state.reachable, "trunk probed");
                 }
             }
             watched.state.targets = targets;
         }
     }
 
-    fn record_registration(&self, id: TrunkId, news: RegistrationEvent) {
+    fn record_registration(&self, id: TrunkId, event: RegistrationEvent) {
         let mut all = self.lock();
         let Some(watched) = all.get_mut(&id) else { return };
         let at = now();
         let since = at.rfc3339();
-        watched.state.registration = match news {
+        watched.state.registration = match event {
             RegistrationEvent::Registered { expires_s } => {
                 let expires_at = Some(UnixMs(at.0 + i64::from(expires_s) * 1_000).rfc3339());
                 // Do not log a refresh.
@@ -224,7 +224,7 @@ impl TrunkStates {
                 Some(RegistrationState { registered: true, expires_at, sip_status: None, problem: None, since })
             }
             RegistrationEvent::Failed { status, why, retry_in } => {
-                tracing::warn!(trunk = %id, why, retry_in_s = retry_in.as_secs(), "registration failed");
+                tracing::warn!(trunk = %id, reason = why, retry_in_s = retry_in.as_secs(), "registration failed");
                 let problem = Some(format!("{why}; tried again in {} s", retry_in.as_secs()));
                 Some(RegistrationState { registered: false, expires_at: None, sip_status: status, problem, since })
             }
@@ -393,10 +393,10 @@ pub async fn watch_trunks(context: SharedServices, registrations: &mut mpsc::Rec
     let mut tick = tokio::time::interval(WATCH_INTERVAL);
     loop {
         tokio::select! {
-            news = registrations.recv() => match news {
-                Some((id, news)) => {
+            event = registrations.recv() => match event {
+                Some((id, event)) => {
                     if let Some(id) = TrunkId::parse(&id) {
-                        context.trunks.record_registration(id, news);
+                        context.trunks.record_registration(id, event);
                     }
                 }
                 None => return,
@@ -415,7 +415,7 @@ fn rule(trunk: &Trunk, wide_networks: &[IpNet]) -> InboundTrunk {
     let (allow, too_wide) = fields.networks(wide_networks);
     if let Some(network) = too_wide {
         // Stored before consent was required, or when it was still given.
-        tracing::warn!(trunk = %trunk.id, %network, "a network that is too wide is not taken: sip.wide_networks_allowed");
+        tracing::warn!(trunk = %trunk.id, %network, "network ignored: too wide for sip.wide_networks_allowed");
     }
     InboundTrunk {
         id: trunk.id.to_string().into(),

@@ -306,7 +306,7 @@ impl TtsPipeline {
     }
 }
 
-/// From a provider's bytes to telephone samples.
+/// From a provider's bytes to 8 kHz samples.
 struct AudioConverter {
     format: AudioFormat,
     resampler: Option<PcmResampler>,

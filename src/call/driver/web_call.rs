@@ -236,7 +236,7 @@ impl Drop for AddressPermit {
 }
 
 fn unreadable(error: StoreError) -> WebCallError {
-    tracing::error!(%error, "limits cannot be read");
+    tracing::error!(%error, "cannot read limits");
     WebCallError::StoreUnavailable
 }
 
@@ -286,13 +286,14 @@ async fn set_up(
         TaskFields { starting_message: order.first_message, context_data: order.context_data, ..TaskFields::default() };
     let left_out = context.remove_oversized_schemas(scope, &mut fields).await;
     let spec = CallSpec { agent: fields, task: Some(said), is_web: true };
-    let lifeline = CallPanicGuard::default();
-    let mut record = CallRecord::new(&context, scope, call, hooks, &slot, &lifeline).await;
+    let panic_guard = CallPanicGuard::default();
+    let mut record = CallRecord::new(&context, scope, call, hooks, &slot, &panic_guard).await;
     record.set_metric("schemas", left_out);
     context.journal.flush(ROW_DEADLINE).await;
     metrics::counter!("trunkline_calls_started_total", "direction" => "web").increment(1);
     let span = tracing::info_span!("call", call = %id, organization = %scope.organization(), direction = "web");
-    let run = async move { lifeline.run_contained(&context.clone(), wait(context, spec, record, slot, waiting)).await };
+    let run =
+        async move { panic_guard.run_contained(&context.clone(), wait(context, spec, record, slot, waiting)).await };
     supervision::spawn("call", run.instrument(span));
     Ok(id)
 }
@@ -368,7 +369,7 @@ async fn wait(
                 break (started, address_permit, media);
             }
             Err(fault) => {
-                tracing::info!(why = %fault, "offer refused");
+                tracing::info!(error = %fault, "offer refused");
                 let _ = reply.send(Err(fault));
             }
         }
@@ -376,7 +377,7 @@ async fn wait(
     drop(waiting);
     let (id, calls) = (record.call.id, context.web_calls.clone());
     context.open_connections(&spec);
-    let hearing = context.start_speech_backend(&spec, media.companding);
+    let speech = context.start_speech_backend(&spec, media.companding);
     let ready = match connected(&context, &mut media, &mut slot).await {
         Ok(()) => media.leg.start_call(media.recording.is_some()).map_err(|_| EndReason::Overload),
         Err(reason) => Err(reason),
@@ -385,7 +386,7 @@ async fn wait(
         Ok(()) => {
             metrics::histogram!("trunkline_web_setup_seconds").record(started.elapsed().as_secs_f64());
             tracing::info!("browser connected");
-            run_conversation(Conversation { context, spec, record, slot, leg: CallLeg::Web, media }, hearing, None)
+            run_conversation(Conversation { context, spec, record, slot, leg: CallLeg::Web, media }, speech, None)
                 .await;
         }
         Err(reason) => {

@@ -26,7 +26,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// Concurrent jobs: a slow LLM delays its own organization only.
-const AT_ONCE: ShareLimits = ShareLimits { of_one: 16, of_family: 24, in_all: 64 };
+const WRAP_UP_SHARES: ShareLimits = ShareLimits { of_one: 16, of_family: 24, in_all: 64 };
 /// How long a claim holds: longer than everything below together.
 const LEASE_MS: i64 = 180_000;
 /// Polling interval when no notification arrives.
@@ -52,7 +52,7 @@ pub struct CallAnalysis {
 /// Runs until it is stopped; what was begun is finished.
 pub async fn wrap_up(context: SharedServices, mut stopped: watch::Receiver<bool>) {
     let mut running = JoinSet::new();
-    let mut shares = FairShares::new(AT_ONCE);
+    let mut shares = FairShares::new(WRAP_UP_SHARES);
     // The organization of each task: a task that panics also releases its share.
     let mut whose = HashMap::new();
     loop {
@@ -65,11 +65,11 @@ pub async fn wrap_up(context: SharedServices, mut stopped: watch::Receiver<bool>
                     whose.insert(task.id(), owner);
                 }
             }
-            Err(error) => tracing::error!(%error, "calls to wrap up cannot be read"),
+            Err(error) => tracing::error!(%error, "cannot read calls with pending post-call work"),
         }
         let mut next = tokio::select! {
             Some(done) = running.join_next_with_id() => Some(done),
-            () = context.store.wakes().wrap_up.notified() => None,
+            () = context.store.notifiers().wrap_up.notified() => None,
             () = tokio::time::sleep(POLL) => None,
             _ = stopped.changed() => break,
         };
@@ -93,10 +93,10 @@ impl WrapUpJob {
         };
         match done {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(call = %self.call, %error, "a call cannot be wrapped up yet"),
+            Ok(Err(error)) => tracing::error!(call = %self.call, %error, "post-call work failed; it will be retried"),
             Err(_) => {
                 if let Err(error) = context.store.give_up_wrap_up(self.scope, self.call).await {
-                    tracing::error!(call = %self.call, %error, "a call's report cannot be given up");
+                    tracing::error!(call = %self.call, %error, "cannot give up a call's report");
                 }
             }
         }
@@ -190,7 +190,7 @@ impl CallServices {
         let (plan, shape, fault) = match self.shape(scope, plan).await {
             Ok((plan, shape, fault)) => (plan, shape, fault),
             Err(busy) => {
-                tracing::warn!(call = %call.id, %busy, "cannot analyse the call");
+                tracing::warn!(call = %call.id, error = %busy, "cannot analyse the call");
                 found.outcome.report = Some(json!({"analysed": false, "error": "schemas_busy"}));
                 return found;
             }
@@ -207,7 +207,7 @@ impl CallServices {
                 found.outcome.extracted_data = structured_data;
             }
             Err(failure) => {
-                tracing::warn!(call = %call.id, %failure, "call cannot be analysed");
+                tracing::warn!(call = %call.id, error = %failure, "the analysis of the call failed");
                 found.outcome.report = Some(json!({"analysed": false, "error": failure.kind()}));
             }
         }

@@ -171,7 +171,7 @@ pub struct CallMachine {
 
 impl std::fmt::Debug for CallMachine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Machine")
+        f.debug_struct("CallMachine")
             .field("phase", &self.phase)
             .field("generation", &self.response_id)
             .finish_non_exhaustive()
@@ -185,8 +185,8 @@ impl CallMachine {
     }
 
     /// A call on a realtime model.
-    pub fn with_realtime(now: Instant, spec: CallSpec, traits: RealtimeCapabilities) -> Self {
-        Self::with(now, spec, Some(realtime::RealtimeState::new(traits)))
+    pub fn with_realtime(now: Instant, spec: CallSpec, capabilities: RealtimeCapabilities) -> Self {
+        Self::with(now, spec, Some(realtime::RealtimeState::new(capabilities)))
     }
 
     fn with(now: Instant, spec: CallSpec, realtime: Option<realtime::RealtimeState>) -> Self {
@@ -251,7 +251,7 @@ impl CallMachine {
     pub fn handle_early_media(&mut self, now: Instant, mut early: AmdDetector) {
         if self.amd.is_some() {
             early.handle_answered(now);
-            let found = early.verdict();
+            let found = early.result();
             self.amd = Some(early);
             self.handle_amd_result(now, found);
         }
@@ -390,8 +390,8 @@ impl CallMachine {
             stage = switch.stage.name(),
             from = switch.from,
             to = switch.to,
-            why = switch.reason,
-            "provider replaced"
+            reason = switch.reason,
+            "failover to another provider"
         );
         let at_ms = self.ms(now);
         self.metrics.record_failover(at_ms, switch);

@@ -4,7 +4,7 @@ use crate::domain::chat::{ChatMessage, ToolCall, ToolOffer};
 use crate::domain::end_reason::EndReason;
 use crate::domain::transcript::Turn;
 use crate::domain::transfer::TransferTarget;
-use crate::providers::realtime as engine_wire;
+use crate::providers::realtime as realtime_wire;
 use trunkline_media::playout::queue::SegmentId;
 
 /// One thing that the driver has to do, in the order of the queue.
@@ -90,7 +90,7 @@ pub enum CallOutput {
     /// Replace the STT connection: speech brought no result within 4 s, or no final one within 1.2 s.
     RestartStt,
     /// Input for the realtime model.
-    Realtime(engine_wire::RealtimeInput),
+    Realtime(realtime_wire::RealtimeInput),
     /// The realtime model is given up: STT, LLM and TTS take over.
     LeaveRealtime,
     /// The last output.

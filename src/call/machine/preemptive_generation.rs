@@ -14,7 +14,7 @@ pub(super) struct PreemptiveGeneration {
     response: AgentResponse,
     segments: Vec<(u32, String)>,
     first_token_ms: Option<u64>,
-    first_piece_ms: Option<u64>,
+    first_segment_ms: Option<u64>,
     done: bool,
 }
 
@@ -57,7 +57,7 @@ impl CallMachine {
             response: AgentResponse::from_model(response_id, self.spec.style()),
             segments: Vec::new(),
             first_token_ms: None,
-            first_piece_ms: None,
+            first_segment_ms: None,
             done: false,
         });
         self.output(CallOutput::RequestLlm { response_id, messages, tools: self.available_tools() });
@@ -81,7 +81,7 @@ impl CallMachine {
                 ahead.first_token_ms.get_or_insert(at_ms);
                 ahead.segments.extend(ahead.response.text(text));
                 if !ahead.segments.is_empty() {
-                    ahead.first_piece_ms.get_or_insert(at_ms);
+                    ahead.first_segment_ms.get_or_insert(at_ms);
                 }
             }
             LlmEvent::ToolCalls(calls) => ahead.response.tool_calls.clone_from(calls),
@@ -110,7 +110,7 @@ impl CallMachine {
         if let Some(at_ms) = ahead.first_token_ms {
             self.metrics.record_first_token(current, at_ms.max(decided_ms));
         }
-        if let Some(at_ms) = ahead.first_piece_ms {
+        if let Some(at_ms) = ahead.first_segment_ms {
             self.metrics.record_first_segment(current, at_ms.max(decided_ms));
         }
         self.response = Some(ahead.response);

@@ -31,7 +31,7 @@ pub struct RealtimeCapabilities {
     /// It says the first message without being told.
     pub greets: bool,
     /// `provider/model` of the text model that takes over when it fails.
-    pub stand_in: Option<String>,
+    pub fallback: Option<String>,
 }
 
 /// The caller's turn whose transcript is outstanding.
@@ -45,7 +45,7 @@ struct PendingUserTurn {
 
 #[derive(Debug)]
 pub(super) struct RealtimeState {
-    traits: RealtimeCapabilities,
+    capabilities: RealtimeCapabilities,
     /// The generation of the answer that is coming in.
     response_id: Option<u32>,
     /// Items of the response by segment, and whether any audio came for them.
@@ -60,12 +60,12 @@ pub(super) struct RealtimeState {
 
 impl RealtimeState {
     pub(super) fn can_say(&self) -> bool {
-        self.traits.can_say
+        self.capabilities.can_say
     }
 
-    pub(super) fn new(traits: RealtimeCapabilities) -> Self {
+    pub(super) fn new(capabilities: RealtimeCapabilities) -> Self {
         Self {
-            traits,
+            capabilities,
             response_id: None,
             items: Vec::new(),
             after: None,
@@ -110,7 +110,7 @@ impl CallMachine {
             },
             RealtimeEvent::ResponseDone(mut usage) => {
                 if let Some(state) = &self.realtime {
-                    usage.model.clone_from(&state.traits.name);
+                    usage.model.clone_from(&state.capabilities.name);
                 }
                 let response_id = self.realtime.as_ref().and_then(|state| state.response_id).unwrap_or_default();
                 self.metrics.record_token_usage(response_id, &usage);
@@ -311,7 +311,7 @@ impl CallMachine {
 
     /// True when a realtime model says the first words.
     pub(super) fn start_realtime_greeting(&mut self, now: Instant) -> bool {
-        let greets = self.realtime.as_ref().is_some_and(|state| state.traits.greets);
+        let greets = self.realtime.as_ref().is_some_and(|state| state.capabilities.greets);
         if greets {
             self.timers.set(CallTimer::RealtimeStall, now + RESPONSE_TIMEOUT);
         }
@@ -320,7 +320,7 @@ impl CallMachine {
 
     /// Says a scripted text with the realtime voice, if it can.
     pub(super) fn say_with_realtime(&mut self, now: Instant, text: &str, then: AfterResponse) -> bool {
-        let Some(state) = self.realtime.as_mut().filter(|state| state.traits.can_say) else { return false };
+        let Some(state) = self.realtime.as_mut().filter(|state| state.capabilities.can_say) else { return false };
         state.after = Some(then);
         self.timers.clear(CallTimer::Silence);
         self.timers.set(CallTimer::RealtimeStall, now + RESPONSE_TIMEOUT);
@@ -372,7 +372,7 @@ impl CallMachine {
     pub(super) fn handle_realtime_failed(&mut self, now: Instant, failure: &ProviderError) {
         self.handle_caller_transcript_timeout();
         let Some(state) = self.realtime.take() else { return };
-        tracing::warn!(%failure, "realtime model failed");
+        tracing::warn!(error = %failure, "realtime model failed");
         self.metrics.record_provider_error("engine", failure.kind());
         self.timers.clear(CallTimer::RealtimeStall);
         self.output(CallOutput::LeaveRealtime);
@@ -386,9 +386,9 @@ impl CallMachine {
         if !sounding {
             self.response = None;
         }
-        let Some(to) = state.traits.stand_in else { return self.end_with_apology(now) };
+        let Some(to) = state.capabilities.fallback else { return self.end_with_apology(now) };
         let after = state.turn.map_or(Duration::ZERO, |(_, decided)| now.saturating_duration_since(decided));
-        let from = state.traits.name;
+        let from = state.capabilities.name;
         let switch = Failover {
             stage: crate::domain::provider::PipelineStage::Realtime,
             from,

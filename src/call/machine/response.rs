@@ -208,7 +208,7 @@ impl CallMachine {
     }
 
     fn handle_llm_failed(&mut self, now: Instant, failure: &ProviderError) {
-        tracing::warn!(%failure, "LLM failed");
+        tracing::warn!(error = %failure, "LLM failed");
         self.metrics.record_provider_error("llm", failure.kind());
         let Some(response) = &mut self.response else { return };
         response.tool_calls.clear();

@@ -41,11 +41,11 @@ impl CallHarness {
     }
 
     /// A caller who talks to a realtime model.
-    fn on_realtime(stand_in: Option<&str>) -> Self {
-        let stand_in = stand_in.map(str::to_owned);
+    fn on_realtime(fallback: Option<&str>) -> Self {
+        let fallback = fallback.map(str::to_owned);
         Self::with(
             agent(),
-            Some(RealtimeCapabilities { name: "xai_realtime/m".into(), can_say: true, greets: false, stand_in }),
+            Some(RealtimeCapabilities { name: "xai_realtime/m".into(), can_say: true, greets: false, fallback }),
         )
     }
 
@@ -57,7 +57,7 @@ impl CallHarness {
         #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
         let start = Instant::now();
         let machine = match realtime {
-            Some(traits) => CallMachine::with_realtime(start, spec, traits),
+            Some(capabilities) => CallMachine::with_realtime(start, spec, capabilities),
             None => CallMachine::new(start, spec),
         };
         let mut harness = Self { start, now: start, machine, seen: vec![], waiting: vec![], sounding: vec![] };
@@ -315,7 +315,7 @@ fn the_model_breaks_off_in_mid_sentence() {
 }
 
 #[test]
-fn every_voice_fails() {
+fn every_tts_fails() {
     let mut harness = CallHarness::new(agent());
     for _ in 0..2 {
         let (segment, _) = harness.waiting.remove(0);
@@ -393,7 +393,7 @@ fn the_goodbye_is_played_out_before_the_line_is_cut() {
     let mut harness = CallHarness::greeted();
     harness.caller_says("bye");
     let response_id = harness.machine.response_id;
-    let end = ToolCall { id: "1".into(), name: "end_call".into(), arguments: "{}".into(), misfit: None };
+    let end = ToolCall { id: "1".into(), name: "end_call".into(), arguments: "{}".into(), schema_error: None };
     harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Text("Have a nice day!".into()));
     harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::ToolCalls(vec![end]));
     harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Done(TokenUsage::default()));
@@ -405,12 +405,16 @@ fn the_goodbye_is_played_out_before_the_line_is_cut() {
 }
 
 #[test]
-fn the_model_presses_keys_and_goes_on() {
+fn llm_sends_dtmf_and_continues() {
     let mut harness = CallHarness::greeted();
     harness.caller_says("press one for sales");
     let response_id = harness.machine.response_id;
-    let call =
-        ToolCall { id: "1".into(), name: "send_dtmf".into(), arguments: "{\"digits\":\"1\"}".into(), misfit: None };
+    let call = ToolCall {
+        id: "1".into(),
+        name: "send_dtmf".into(),
+        arguments: "{\"digits\":\"1\"}".into(),
+        schema_error: None,
+    };
     harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::ToolCalls(vec![call]));
     harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Done(TokenUsage::default()));
     harness.drain();
@@ -420,7 +424,7 @@ fn the_model_presses_keys_and_goes_on() {
 }
 
 #[test]
-fn the_recogniser_says_nothing() {
+fn stt_returns_no_words() {
     let mut harness = CallHarness::greeted();
     for _ in 0..3 {
         harness.machine.handle_speech_started(harness.now);
@@ -434,7 +438,7 @@ fn the_recogniser_says_nothing() {
 }
 
 #[test]
-fn keys_without_rules_reach_the_model() {
+fn dtmf_without_rules_reaches_the_llm() {
     let mut harness = CallHarness::greeted();
     for digit in "42#".chars() {
         harness.machine.handle_digit(harness.now, digit);
@@ -541,7 +545,7 @@ impl CallHarness {
     /// The model wants the tool.
     fn wants_tool(&mut self) {
         let response_id = self.machine.response_id;
-        let call = ToolCall { id: "1".into(), name: "find".into(), arguments: "{}".into(), misfit: None };
+        let call = ToolCall { id: "1".into(), name: "find".into(), arguments: "{}".into(), schema_error: None };
         self.machine.handle_llm_event(self.now, response_id, LlmEvent::ToolCalls(vec![call]));
         let done = LlmEvent::Done(TokenUsage::default());
         self.machine.handle_llm_event(self.now, response_id, done);
@@ -608,7 +612,7 @@ fn a_result_that_comes_after_another_question_is_news() {
 }
 
 #[test]
-fn caller_cuts_in_and_the_engine_learns_what_was_heard() {
+fn interrupted_realtime_model_learns_what_was_heard() {
     let mut harness = CallHarness::on_realtime(None);
     assert_eq!(harness.sent_to_realtime(), [RealtimeInput::Say("Good morning.".into())]);
     let greeting = harness.realtime_says(0, "Good morning.", 8_000);
@@ -636,7 +640,7 @@ fn caller_cuts_in_and_the_engine_learns_what_was_heard() {
 }
 
 #[test]
-fn engine_breaks_off_and_the_model_goes_on_with_its_answer() {
+fn llm_continues_the_answer_of_a_failed_realtime_model() {
     let mut harness = CallHarness::on_realtime(Some("openai/m"));
     harness.realtime_event(RealtimeEvent::SpeechStopped);
     harness.realtime_event(RealtimeEvent::UserFinal("where is my order".into()));
@@ -659,7 +663,7 @@ fn engine_breaks_off_and_the_model_goes_on_with_its_answer() {
 }
 
 #[test]
-fn engine_breaks_off_and_its_last_sound_is_heard_before_it_is_silenced() {
+fn last_audio_of_a_failed_realtime_model_is_heard() {
     let mut harness = CallHarness::on_realtime(Some("openai/m"));
     harness.realtime_event(RealtimeEvent::SpeechStopped);
     harness.realtime_event(RealtimeEvent::UserFinal("where is my order".into()));
@@ -679,7 +683,7 @@ fn engine_breaks_off_and_its_last_sound_is_heard_before_it_is_silenced() {
 }
 
 #[test]
-fn engine_says_nothing_and_nobody_stands_in() {
+fn silent_realtime_model_without_fallback_ends_the_call_with_an_apology() {
     let mut harness = CallHarness::on_realtime(None);
     harness.pass_ms(6_000);
     assert!(harness.seen.contains(&CallOutput::LeaveRealtime));
@@ -689,11 +693,15 @@ fn engine_says_nothing_and_nobody_stands_in() {
 }
 
 #[test]
-fn engine_calls_a_tool_after_what_it_said_was_heard() {
+fn realtime_model_calls_a_tool_after_its_words_were_heard() {
     let mut harness = CallHarness::on_realtime(None);
     let segment = harness.realtime_says(0, "One moment.", 8_000);
-    let call =
-        ToolCall { id: "c".into(), name: "send_dtmf".into(), arguments: "{\"digits\":\"1\"}".into(), misfit: None };
+    let call = ToolCall {
+        id: "c".into(),
+        name: "send_dtmf".into(),
+        arguments: "{\"digits\":\"1\"}".into(),
+        schema_error: None,
+    };
     harness.realtime_event(RealtimeEvent::ToolCalls(vec![call]));
     harness.realtime_event(RealtimeEvent::ResponseDone(TokenUsage::default()));
     assert!(!harness.seen.contains(&CallOutput::SendDtmf("1".into())));
@@ -713,7 +721,7 @@ fn engine_calls_a_tool_after_what_it_said_was_heard() {
 }
 
 #[test]
-fn engine_gets_keys_as_a_message() {
+fn realtime_model_gets_dtmf_as_a_message() {
     let mut harness = CallHarness::on_realtime(None);
     harness.machine.handle_digit(harness.now, '4');
     harness.pass_ms(2_100);
@@ -721,7 +729,7 @@ fn engine_gets_keys_as_a_message() {
 }
 
 #[test]
-fn recogniser_withholds_its_last_word_and_another_one_is_asked() {
+fn stt_withholds_its_final_and_the_fallback_is_asked() {
     let stt = SttConfig {
         provider: SttProvider::Openai,
         model: "m".into(),

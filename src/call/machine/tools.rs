@@ -26,7 +26,7 @@ pub(super) struct PendingToolCalls {
     waiting: Vec<ToolCall>,
     unread: bool,
     /// Results that arrived after the conversation moved on.
-    news: Vec<String>,
+    late_results: Vec<String>,
 }
 
 impl PendingToolCalls {
@@ -46,7 +46,7 @@ impl PendingToolCalls {
     /// The LLM has been asked with all results.
     pub(super) fn mark_read(&mut self) {
         self.unread = false;
-        self.news.clear();
+        self.late_results.clear();
     }
 }
 
@@ -66,8 +66,8 @@ impl CallMachine {
     }
 
     /// Records why a tool with required arguments cannot be called by DTMF; before the first digit.
-    pub fn record_dtmf_tool_mismatch(&mut self, tool: String, misfit: String) {
-        self.dtmf_tool_errors.insert(tool, misfit);
+    pub fn record_dtmf_tool_mismatch(&mut self, tool: String, schema_error: String) {
+        self.dtmf_tool_errors.insert(tool, schema_error);
     }
 
     /// A tool server does not answer: its tools are missing.
@@ -101,8 +101,8 @@ impl CallMachine {
         self.record_user(&turn);
         self.history.push_user(&turn.text);
         self.response_id += 1;
-        let (id, misfit) = (format!("key-{}", self.response_id), self.dtmf_tool_errors.get(&name).cloned());
-        let call = ToolCall { id, name, arguments: "{}".to_owned(), misfit };
+        let (id, schema_error) = (format!("key-{}", self.response_id), self.dtmf_tool_errors.get(&name).cloned());
+        let call = ToolCall { id, name, arguments: "{}".to_owned(), schema_error };
         self.history.push_assistant("", vec![call.clone()]);
         self.tool_rounds = 0;
         self.run_tools(now, &[call], false);
@@ -235,7 +235,7 @@ impl CallMachine {
         self.record_tool(now, &call.name, result);
         if !self.history.ends_with_tool() {
             // The conversation moved on: the LLM is told at its present state.
-            self.tools.news.push(format!("The tool {} answered: {result}", call.name));
+            self.tools.late_results.push(format!("The tool {} answered: {result}", call.name));
         }
         self.tools.unread = true;
         self.request_response_to_results(now);
@@ -257,8 +257,8 @@ impl CallMachine {
     fn next_round(&mut self, now: Instant) {
         if self.tool_rounds < ROUNDS_MAX {
             self.tool_rounds += 1;
-            let news = std::mem::take(&mut self.tools.news).join("\n");
-            self.request_llm_response(now, Some(news.as_str()).filter(|news| !news.is_empty()));
+            let late_results = std::mem::take(&mut self.tools.late_results).join("\n");
+            self.request_llm_response(now, Some(late_results.as_str()).filter(|late_results| !late_results.is_empty()));
         } else {
             self.arm_silence(now);
         }

@@ -128,11 +128,11 @@ impl CallMachine {
         self.output(CallOutput::StartConsultation { target });
     }
 
-    /// Handles news of the REFER: completes the transfer, gives it up, or calls the destination instead in `auto` mode.
-    pub fn handle_refer_progress(&mut self, now: Instant, news: ReferProgress) {
+    /// Handles progress of the REFER: completes the transfer, gives it up, or calls the destination instead in `auto` mode.
+    pub fn handle_refer_progress(&mut self, now: Instant, event: ReferProgress) {
         let Some(transfer) = &mut self.transfer else { return };
         let TransferStage::Referring { accepted } = &mut transfer.stage else { return };
-        match news {
+        match event {
             ReferProgress::Accepted => {
                 *accepted = true;
                 let music = self.spec.agent.transfers().hold_music;
@@ -154,9 +154,9 @@ impl CallMachine {
     }
 
     /// Handles an event of the consultation call: starts the briefing, bridges the calls, or gives the transfer up.
-    pub fn handle_consultation(&mut self, now: Instant, news: ConsultationEvent) {
+    pub fn handle_consultation(&mut self, now: Instant, event: ConsultationEvent) {
         let Some(transfer) = &mut self.transfer else { return };
-        match (news, transfer.stage) {
+        match (event, transfer.stage) {
             (ConsultationEvent::Answered, TransferStage::Dialing) => {
                 let attended = transfer.mode == TransferMode::Attended;
                 match transfer.briefing.clone().filter(|_| attended) {

@@ -226,7 +226,7 @@ fn another_dialog_shares_no_secret_with_this_one() {
 }
 
 #[test]
-fn offers_without_an_answer_and_offers_to_whoever_have_keys_of_their_own() {
+fn every_offer_has_its_own_srtp_key() {
     let mut ours = LocalPeer::new(negotiation());
     let (first, second) = (ours.negotiation.offer(), ours.negotiation.offer());
     assert_ne!(key_of(&first), key_of(&second));

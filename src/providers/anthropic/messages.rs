@@ -349,7 +349,7 @@ mod tests {
             id: id.into(),
             name: name.into(),
             arguments: arguments.into(),
-            misfit: None,
+            schema_error: None,
         };
         let usage =
             TokenUsage { model: String::new(), prompt_tokens: 1_825, completion_tokens: 48, cached_tokens: 1_800 };
@@ -370,7 +370,8 @@ mod tests {
 
     #[test]
     fn turns_alternate_and_results_come_first() {
-        let tool_calls = vec![ToolCall { id: "t".into(), name: "book".into(), arguments: "oops".into(), misfit: None }];
+        let tool_calls =
+            vec![ToolCall { id: "t".into(), name: "book".into(), arguments: "oops".into(), schema_error: None }];
         let (system, turns) = conversation(&[
             ChatMessage::System("a".into()),
             ChatMessage::System("b".into()),

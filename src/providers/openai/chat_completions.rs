@@ -332,7 +332,7 @@ mod tests {
             id: id.into(),
             name: name.into(),
             arguments: arguments.into(),
-            misfit: None,
+            schema_error: None,
         };
         assert_eq!(
             collector.finish(),

@@ -340,7 +340,7 @@ mod tests {
             json!({"type": "response.function_call_arguments.done", "call_id": "c", "name": "book", "arguments": ""});
         assert_eq!(read(call), []);
         let done = json!({"type": "response.done", "response": {"status": "completed", "usage": {"input_tokens": 9, "output_tokens": 4}}});
-        let tool = ToolCall { id: "c".into(), name: "book".into(), arguments: "{}".into(), misfit: None };
+        let tool = ToolCall { id: "c".into(), name: "book".into(), arguments: "{}".into(), schema_error: None };
         let usage = TokenUsage { prompt_tokens: 9, completion_tokens: 4, ..TokenUsage::default() };
         assert_eq!(read(done), [RealtimeEvent::ToolCalls(vec![tool]), RealtimeEvent::ResponseDone(usage)]);
         let harmless = json!({"type": "error", "error": {"code": "response_cancel_not_active", "message": "x"}});

@@ -50,7 +50,7 @@ struct TranscriptionProtocol {
 
 impl TranscriptionProtocol {
     /// This model is told where utterances end.
-    fn is_told(&self) -> bool {
+    fn needs_commit(&self) -> bool {
         self.setup.model.contains("realtime-whisper")
     }
 
@@ -88,7 +88,7 @@ impl SttProtocol for TranscriptionProtocol {
         if !setup.keyterms.is_empty() {
             transcription["prompt"] = json!(format!("Words that may occur: {}.", setup.keyterms.join(", ")));
         }
-        let detection = if self.is_told() {
+        let detection = if self.needs_commit() {
             Value::Null
         } else {
             json!({"type": "server_vad", "silence_duration_ms": setup.endpointing_ms, "prefix_padding_ms": 300})
@@ -111,7 +111,7 @@ impl SttProtocol for TranscriptionProtocol {
     }
 
     fn speech_ended_message(&mut self) -> Option<Frame> {
-        self.is_told().then(|| Frame::text("{\"type\":\"input_audio_buffer.commit\"}"))
+        self.needs_commit().then(|| Frame::text("{\"type\":\"input_audio_buffer.commit\"}"))
     }
 
     fn finalize(&mut self) -> Option<Frame> {

@@ -1,4 +1,4 @@
-//! Header names, the ordered header list and the typed views of the headers an endpoint reads.
+//! Header names, the ordered header list and the typed views of the headers a user agent reads.
 
 use super::scan;
 use super::uri::{self, NameAddr, UriError};

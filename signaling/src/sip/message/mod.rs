@@ -13,7 +13,7 @@ mod wire_text;
 pub use headers::{CSeq, Header, HeaderName, Headers, Via};
 pub use uri::{NameAddr, Scheme, Uri};
 
-/// Methods an endpoint tells apart.
+/// Methods a user agent tells apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
     /// Begins a call, or changes it as a re-INVITE (RFC 3261 section 13).

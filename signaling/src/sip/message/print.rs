@@ -40,7 +40,7 @@ fn push_value(text: &mut String, value: &str) {
     }
 }
 
-/// Reason phrases of RFC 3261 section 21 and the extensions this endpoint uses.
+/// Reason phrases of RFC 3261 section 21 and the extensions this user agent uses.
 pub fn reason_phrase(status: u16) -> &'static str {
     match status {
         100 => "Trying",

@@ -14,7 +14,7 @@ pub enum Scheme {
     Tel,
 }
 
-/// A URI as far as an endpoint needs it. Parameters and headers stay text; they are looked up rarely.
+/// A URI as far as a user agent needs it. Parameters and headers stay text; they are looked up rarely.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Uri {
     /// Scheme, which decides the form of the rest.
@@ -34,7 +34,7 @@ pub struct Uri {
 /// Why a URI or name-addr cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UriError {
-    /// A scheme this endpoint does not know: answered 416.
+    /// A scheme this user agent does not know: answered 416.
     UnknownScheme,
     /// The text breaks the syntax: bad host, port, number or character, unclosed quote or bracket.
     Malformed,

@@ -116,7 +116,7 @@ impl UserAgent {
             self.mark_unreachable(now, call, address);
         }
         let (status, reason) = (response.status, response.reason.clone());
-        let why = EndCause::Rejected { status, reason, retry_after_s: None, why: None };
+        let why = EndCause::Rejected { status, reason, retry_after_s: None, reason_header: None };
         self.fail_over(now, key, why)
     }
 

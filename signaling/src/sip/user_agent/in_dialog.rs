@@ -139,7 +139,7 @@ impl UserAgent {
         if let Some(tx) = unacknowledged {
             self.handle_ack_received(now, &tx);
         }
-        self.record_end(now, call, EndCause::RemoteBye { why });
+        self.record_end(now, call, EndCause::RemoteBye { reason_header: why });
         self.remove_session(now, call);
     }
 

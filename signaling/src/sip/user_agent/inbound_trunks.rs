@@ -1,6 +1,6 @@
 //! Matches incoming INVITEs to trunks. Indexed, so that the cost does not depend on the number of trunks. The user
 //! agent only names candidates. Which of them a call belongs to depends on the called number too, which the owner of
-//! the numbers knows: [`super::Endpoint::choose_trunk`].
+//! the numbers knows: [`super::UserAgent::assign_trunk`].
 
 use crate::sip::digest::DigestCredentials;
 use ipnet::IpNet;
@@ -28,7 +28,7 @@ pub struct InboundTrunk {
     pub accept_refer: bool,
 }
 
-/// The rules of all trunks. Built by whoever has them, outside of the endpoint's task, which only swaps them.
+/// The rules of all trunks. Built by whoever has them, outside of the user agent's task, which only swaps them.
 #[derive(Debug, Default)]
 pub struct InboundTrunks {
     /// Whether REFER is taken.

@@ -50,7 +50,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Methods this endpoint answers, as its `Allow` header.
+/// Methods this user agent answers, as its `Allow` header.
 pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY";
 /// How long a new call may stay unattended before further calls are rejected. A caller retransmits after 500 ms (RFC
 /// 3261 timer A).
@@ -342,7 +342,7 @@ pub enum SipEvent {
         /// Key of the registration: the trunk it belongs to.
         id: Arc<str>,
         /// New state of the registration.
-        news: RegistrationEvent,
+        event: RegistrationEvent,
     },
 }
 
@@ -555,7 +555,7 @@ pub struct UserAgent {
 
 impl std::fmt::Debug for UserAgent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Endpoint")
+        f.debug_struct("UserAgent")
             .field("sessions", &self.sessions.len())
             .field("servers", &self.servers.len())
             .field("clients", &self.clients.len())

@@ -131,7 +131,7 @@ impl UserAgent {
         } else {
             self.remove_session(now, there.call);
         }
-        self.events.push_back(SipEvent::Registration { id: id.clone(), news: RegistrationEvent::Removed });
+        self.events.push_back(SipEvent::Registration { id: id.clone(), event: RegistrationEvent::Removed });
     }
 
     pub(super) fn handle_registration_timeout(&mut self, now: Instant, id: &Arc<str>) {
@@ -189,8 +189,8 @@ impl UserAgent {
                 there.machine.handle_granted(now, expires_s);
                 let before = there.granted.replace((ip, now + Duration::from_secs(expires_s.into())));
                 self.registered.set_registrar(&id, before.map(|(ip, _)| ip), Some(ip));
-                let news = RegistrationEvent::Registered { expires_s };
-                self.events.push_back(SipEvent::Registration { id: id.clone(), news });
+                let event = RegistrationEvent::Registered { expires_s };
+                self.events.push_back(SipEvent::Registration { id: id.clone(), event });
                 self.arm_registration(&id);
             }
             423 if headers
@@ -237,8 +237,8 @@ impl UserAgent {
         if let Some(session) = self.sessions.get_mut(&call) {
             session.authenticator.clear();
         }
-        let news = RegistrationEvent::Failed { status, why, retry_in };
-        self.events.push_back(SipEvent::Registration { id: id.clone(), news });
+        let event = RegistrationEvent::Failed { status, why, retry_in };
+        self.events.push_back(SipEvent::Registration { id: id.clone(), event });
         self.arm_registration(id);
     }
 }

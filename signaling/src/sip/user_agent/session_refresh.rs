@@ -29,7 +29,7 @@ pub(crate) struct LocalOffer {
     kind: LocalOfferKind,
     sdp: Vec<u8>,
     /// How often it has crossed one of the peer's.
-    crossed: u8,
+    glare_count: u8,
 }
 
 impl UserAgent {
@@ -43,7 +43,7 @@ impl UserAgent {
         }
         let retry_at = session.remote_offer.is_some().then_some(now + REMOTE_OFFER_WAIT);
         session.local_offer =
-            Some(LocalOffer { key: None, retry_at, kind: LocalOfferKind::MediaChange, sdp, crossed: 0 });
+            Some(LocalOffer { key: None, retry_at, kind: LocalOfferKind::MediaChange, sdp, glare_count: 0 });
         match retry_at {
             Some(_) => self.arm_session(call),
             None => self.send_local_offer(now, call),
@@ -137,8 +137,8 @@ impl UserAgent {
         let is_refresh = ours.kind == LocalOfferKind::Refresh;
         let repeats = self.clients.get(key).map_or(0, |tx| tx.repeats);
         match response.status {
-            491 if ours.crossed < limits::REQUEST_RETRIES_MAX => {
-                ours.crossed = ours.crossed.saturating_add(1);
+            491 if ours.glare_count < limits::REQUEST_RETRIES_MAX => {
+                ours.glare_count = ours.glare_count.saturating_add(1);
                 (ours.key, ours.retry_at) = (None, Some(now + wait));
                 return self.arm_session(call);
             }
@@ -201,7 +201,7 @@ impl UserAgent {
                         retry_at: None,
                         kind: LocalOfferKind::Refresh,
                         sdp: Vec::new(),
-                        crossed: 0,
+                        glare_count: 0,
                     });
                     return self.send_local_offer(now, call);
                 }

@@ -285,7 +285,7 @@ fn rejection_cause(response: Response) -> EndCause {
     }
     let retry_after_s = headers.number(&HeaderName::RetryAfter).map(|s| s.min(limits::INTERVAL_S_MAX));
     let why = Reason::from_headers(headers);
-    EndCause::Rejected { status: response.status, reason: response.reason, retry_after_s, why }
+    EndCause::Rejected { status: response.status, reason: response.reason, retry_after_s, reason_header: why }
 }
 
 /// Where a redirection points to, by preference (RFC 3261 section 8.1.3.4).

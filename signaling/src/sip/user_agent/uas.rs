@@ -206,7 +206,11 @@ impl UserAgent {
         let Some(call) = call else { return };
         match self.sessions.get_mut(&call).map(|session| &mut session.state) {
             Some(SipSessionState::IncomingRinging { .. }) => {
-                self.record_end(now, call, EndCause::RemoteCancel { why: Reason::from_headers(&request.headers) });
+                self.record_end(
+                    now,
+                    call,
+                    EndCause::RemoteCancel { reason_header: Reason::from_headers(&request.headers) },
+                );
                 self.remove_session(now, call);
             }
             // A cancelled re-INVITE leaves the dialog as it was.

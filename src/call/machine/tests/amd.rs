@@ -64,7 +64,7 @@ fn somebody_answers_and_is_greeted_without_waiting() {
 }
 
 #[test]
-fn a_mailbox_answers_and_hears_the_whole_message_after_the_beep() {
+fn voicemail_answers_and_gets_the_whole_message_after_the_beep() {
     let mut harness = CallHarness::dialled(Some(MESSAGE));
     harness.announcement();
     assert_eq!(harness.answered_by(), Some("voicemail"));
@@ -79,7 +79,7 @@ fn a_mailbox_answers_and_hears_the_whole_message_after_the_beep() {
 }
 
 #[test]
-fn a_mailbox_without_a_beep_is_spoken_to_when_it_has_been_silent() {
+fn voicemail_without_beep_gets_the_message_after_silence() {
     let mut harness = CallHarness::dialled(Some(MESSAGE));
     harness.announcement();
     harness.pass_ms(2_700);
@@ -117,7 +117,7 @@ fn an_announcement_that_never_ends_is_not_listened_to_for_ever() {
 }
 
 #[test]
-fn a_mailbox_is_hung_up_on_when_there_is_no_message_for_it() {
+fn voicemail_without_a_message_ends_the_call() {
     let mut harness = CallHarness::dialled(None);
     harness.announcement();
     harness.pass_ms(200);
@@ -152,7 +152,7 @@ fn a_fax_machine_is_left_alone() {
 }
 
 #[test]
-fn nobody_is_looked_for_on_calls_that_come_in() {
+fn amd_does_not_run_on_inbound_calls() {
     let mut harness = CallHarness::new(AgentFields { voicemail_detection: Some(true), ..agent() });
     harness.play_everything();
     harness.caller_says("I want to leave a message.");

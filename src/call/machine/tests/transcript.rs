@@ -76,12 +76,12 @@ fn words_that_never_come_hold_nothing_up_for_long() {
 
 #[test]
 fn an_end_with_words_outstanding_tells_what_was_said_since() {
-    for stand_in in [None, Some("openai/m")] {
-        let mut harness = CallHarness::on_realtime(stand_in);
+    for fallback in [None, Some("openai/m")] {
+        let mut harness = CallHarness::on_realtime(fallback);
         harness.realtime_event(RealtimeEvent::SpeechStarted);
         harness.realtime_event(RealtimeEvent::SpeechStopped);
         harness.realtime_says(0, "On its way.", 8_000);
-        if stand_in.is_some() {
+        if fallback.is_some() {
             // Nobody is there any more who could send them.
             harness.realtime_event(RealtimeEvent::Failed(ProviderError::Disconnected("gone".into())));
             assert_eq!(positions(&harness), [0]);
@@ -149,7 +149,7 @@ fn random_call(seed: u64) -> CallHarness {
 }
 
 #[test]
-fn whoever_comes_late_has_what_those_have_who_were_there_from_the_start() {
+fn late_listener_gets_the_whole_transcript() {
     for seed in 0..400 {
         let harness = random_call(seed);
         let told: Vec<(u32, Turn)> = harness

@@ -19,7 +19,7 @@ impl CallHarness {
         let response_id = harness.machine.response_id;
         let arguments = r#"{"destination":"desk","briefing":"Jan asks about his bill."}"#;
         let call =
-            ToolCall { id: "t1".into(), name: "transfer_call".into(), arguments: arguments.into(), misfit: None };
+            ToolCall { id: "t1".into(), name: "transfer_call".into(), arguments: arguments.into(), schema_error: None };
         harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::ToolCalls(vec![call]));
         harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Done(TokenUsage::default()));
         harness.drain();
@@ -27,13 +27,13 @@ impl CallHarness {
         harness
     }
 
-    fn referral(&mut self, news: ReferProgress) {
-        self.machine.handle_refer_progress(self.now, news);
+    fn referral(&mut self, event: ReferProgress) {
+        self.machine.handle_refer_progress(self.now, event);
         self.drain();
     }
 
-    fn consultation(&mut self, news: ConsultationEvent) {
-        self.machine.handle_consultation(self.now, news);
+    fn consultation(&mut self, event: ConsultationEvent) {
+        self.machine.handle_consultation(self.now, event);
         self.drain();
     }
 
@@ -167,7 +167,7 @@ fn what_the_caller_says_on_hold_is_kept_and_not_answered() {
 }
 
 #[test]
-fn a_key_puts_the_caller_through() {
+fn dtmf_digit_transfers_the_caller() {
     let rules =
         serde_json::json!({"rules": [{"digits": "1", "action": "transfer", "target": "sip:desk@pbx.example.com"}]});
     let mut harness =
@@ -184,7 +184,7 @@ fn a_key_puts_the_caller_through() {
 }
 
 #[test]
-fn a_key_calls_a_tool() {
+fn dtmf_digit_calls_a_tool() {
     let rules = serde_json::json!({"rules": [{"digits": "3", "action": "tool", "tool": "find"}]});
     let mut harness =
         CallHarness::new(AgentFields { dtmf_rules: Some(serde_json::from_value(rules).unwrap()), ..with_tool(None) });

@@ -181,7 +181,7 @@ fn first_message_is_heard_to_its_end_and_then_the_caller_is_answered() {
 }
 
 #[test]
-fn words_of_our_own_echo_are_nobodys() {
+fn recognized_echo_is_ignored() {
     let (mut harness, _) = CallHarness::talking();
     harness.machine.handle_echo();
     harness.stt_event(last_words("first thing to know"));
@@ -191,7 +191,7 @@ fn words_of_our_own_echo_are_nobodys() {
 }
 
 #[test]
-fn a_complete_answer_asks_the_recogniser_for_its_last_word() {
+fn complete_answer_finalizes_stt() {
     let mut harness = CallHarness::greeted();
     harness.machine.handle_speech_started(harness.now);
     harness.pass_ms(700);
