@@ -1,6 +1,6 @@
-//! What providers get to see, byte for byte: `fixtures/providers/*.txt` hold our requests as they leave.
+//! What providers get to see, byte for byte: `fixtures/providers/*.snap` hold our requests as they leave.
 
-use super::support::GoldenFiles;
+use super::support::SnapshotFolder;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -146,7 +146,7 @@ async fn requests_leave_as_the_vendors_document_them() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let providers = providers(&format!("http://{}", listener.local_addr().unwrap()));
     let mut open = Vec::new();
-    let mut golden = GoldenFiles::new("providers");
+    let mut snapshots = SnapshotFolder::new("providers");
     for (name, provider, model, temperature) in [
         ("openai_chat", LlmProvider::Openai, "gpt-4o-mini", None),
         ("openai_chat_reasoning", LlmProvider::Openai, "gpt-5.4-mini", Some(0.3)),
@@ -159,7 +159,7 @@ async fn requests_leave_as_the_vendors_document_them() {
         let candidate = providers.chat_candidate(provider, model, temperature, None).unwrap();
         let plan = LlmPlan { candidates: vec![candidate.clone()], hedge_after: None };
         let stream = llm::stream_llm_response(&providers, plan.clone(), conversation());
-        golden.compare(name, &captured(&listener, &mut open).await);
+        snapshots.compare(name, &captured(&listener, &mut open).await);
         drop(stream);
         if temperature.is_none() {
             let schema = json!({"type": "object", "properties": {"summary": {"type": "string"}}});
@@ -169,7 +169,7 @@ async fn requests_leave_as_the_vendors_document_them() {
                 text = captured(&listener, &mut open) => text,
                 _ = asked => unreachable!("nobody answers"),
             };
-            golden.compare(&format!("{name}_structured"), &text);
+            snapshots.compare(&format!("{name}_structured"), &text);
         }
     }
     let speak = |config: Value| {
@@ -181,14 +181,14 @@ async fn requests_leave_as_the_vendors_document_them() {
         (voice, speech)
     };
     let spoken = speak(json!({"provider": "openai", "voice_id": "alloy", "language": "nl", "speed": 1.2}));
-    golden.compare("openai_speech", &captured(&listener, &mut open).await);
+    snapshots.compare("openai_speech", &captured(&listener, &mut open).await);
     drop(spoken);
     let elevenlabs = |model: &str| {
         json!({"provider": "elevenlabs", "voice_id": "a voice", "language": "nl-NL", "model": model,
         "similarity_boost": 0.7, "stability": 0.6, "use_speaker_boost": true})
     };
     let spoken = speak(elevenlabs("eleven_monolingual_v1"));
-    golden.compare("elevenlabs_stream", &captured(&listener, &mut open).await);
+    snapshots.compare("elevenlabs_stream", &captured(&listener, &mut open).await);
     drop(spoken);
     for (name, config) in [
         ("elevenlabs_multi_stream_input", elevenlabs("eleven_flash_v2_5")),
@@ -201,7 +201,7 @@ async fn requests_leave_as_the_vendors_document_them() {
         let said = frames(&mut socket).await;
         drop(speech);
         let cancelled = frames(&mut socket).await;
-        golden.compare(name, &format!("{head}\n{said}\nthe caller interrupts\n\n{cancelled}"));
+        snapshots.compare(name, &format!("{head}\n{said}\nthe caller interrupts\n\n{cancelled}"));
         drop(voice);
     }
     for (name, provider, model, language) in [
@@ -232,16 +232,16 @@ async fn requests_leave_as_the_vendors_document_them() {
                 _ => continue,
             };
         }
-        golden.compare(name, &format!("{head}\n{said}"));
+        snapshots.compare(name, &format!("{head}\n{said}"));
         drop(session);
     }
-    golden.finish();
+    snapshots.finish();
 }
 
-/// What the vendors send, message by message, and what it means to us: `fixtures/provider_events/*.txt`.
+/// What the vendors send, message by message, and what it means to us: `fixtures/provider_events/*.snap`.
 #[test]
 fn messages_of_the_vendors_mean_what_they_say() {
-    let mut golden = GoldenFiles::new("provider_events");
+    let mut snapshots = SnapshotFolder::new("provider_events");
     let say = |messages: &[Value], mut read: Box<dyn FnMut(&str) -> String>| {
         let mut text = String::new();
         for message in messages {
@@ -259,7 +259,7 @@ fn messages_of_the_vendors_mean_what_they_say() {
             eager: false,
         };
         let mut wire = registry::stt_vendor(provider).open(&setup);
-        golden.compare(name, &say(&messages, Box::new(move |text| format!("{:?}", wire.read(text)))));
+        snapshots.compare(name, &say(&messages, Box::new(move |text| format!("{:?}", wire.read(text)))));
     }
     for (name, provider, messages) in model_messages() {
         let mut reader = registry::llm_vendor(provider).unwrap().reader();
@@ -276,7 +276,7 @@ fn messages_of_the_vendors_mean_what_they_say() {
         for message in &messages {
             let _ = reader.event(&message.to_string(), &mut vec![]);
         }
-        golden.compare(name, &format!("{text}at the end\n  {:?}\n", reader.finish()));
+        snapshots.compare(name, &format!("{text}at the end\n  {:?}\n", reader.finish()));
     }
     for (name, provider, model, messages) in tts_messages() {
         let config = json!({"provider": provider, "voice_id": "v", "language": "nl", "model": model});
@@ -292,7 +292,7 @@ fn messages_of_the_vendors_mean_what_they_say() {
             _ => Box::new(cartesia::websocket::CartesiaProtocol::new(&config, &settings)),
         };
         wire.speak("s1", "Ja hoor.");
-        golden.compare(name, &say(&messages, Box::new(move |text| format!("{:?}", wire.read(text)))));
+        snapshots.compare(name, &say(&messages, Box::new(move |text| format!("{:?}", wire.read(text)))));
     }
     for (name, provider, messages) in realtime_messages() {
         let setup = realtime::RealtimeSessionConfig {
@@ -306,9 +306,9 @@ fn messages_of_the_vendors_mean_what_they_say() {
             silence_ms: 300,
         };
         let mut wire = registry::realtime_vendor(provider).unwrap().open(setup);
-        golden.compare(name, &say(&messages, Box::new(move |text| format!("{:?}", wire.read(text)))));
+        snapshots.compare(name, &say(&messages, Box::new(move |text| format!("{:?}", wire.read(text)))));
     }
-    golden.finish();
+    snapshots.finish();
 }
 
 type Messages = Vec<Value>;

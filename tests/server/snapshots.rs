@@ -1,7 +1,7 @@
-//! What a customer reads, pinned as text: `fixtures/api/*.txt` hold the answer to each request on both
+//! What a customer reads, pinned as text: `fixtures/api/*.snap` hold the answer to each request on both
 //! mounts.
 
-use super::support::{GoldenFiles, LoggedInUser, NUMBER, OWNER, PASSWORD, Server, SnapshotMask, strict, until};
+use super::support::{LoggedInUser, NUMBER, OWNER, PASSWORD, Server, SnapshotFolder, SnapshotMask, strict, until};
 use serde_json::{Value, json};
 
 struct SnapshotRun<'a> {
@@ -9,7 +9,7 @@ struct SnapshotRun<'a> {
     /// People manage with a cookie, programs with a key.
     owner: Option<&'a LoggedInUser>,
     mask: SnapshotMask,
-    golden: GoldenFiles,
+    snapshots: SnapshotFolder,
 }
 
 impl SnapshotRun<'_> {
@@ -39,7 +39,7 @@ impl SnapshotRun<'_> {
                 first = answer;
             }
         }
-        self.golden.compare(name, &text);
+        self.snapshots.compare(name, &text);
         first
     }
 }
@@ -265,8 +265,12 @@ async fn management(book: &mut SnapshotRun<'_>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_answer_is_as_it_was() {
     let server = Server::start_with(strict).await;
-    let mut book =
-        SnapshotRun { server: &server, owner: None, mask: SnapshotMask::new(&server), golden: GoldenFiles::new("api") };
+    let mut book = SnapshotRun {
+        server: &server,
+        owner: None,
+        mask: SnapshotMask::new(&server),
+        snapshots: SnapshotFolder::new("api"),
+    };
     book.pin("health", "GET", "/health", None).await;
     book.pin("unknown_endpoint", "GET", "/nothing", None).await;
     book.pin("method_not_allowed", "PUT", "/agents", Some(json!({}))).await;
@@ -279,9 +283,10 @@ async fn every_answer_is_as_it_was() {
     management(&mut book).await;
     let mut stray = Server::start_with(strict).await;
     stray.key = "va_wrong".into();
-    let mut wrong = SnapshotRun { server: &stray, owner: None, mask: SnapshotMask::new(&stray), golden: book.golden };
+    let mut wrong =
+        SnapshotRun { server: &stray, owner: None, mask: SnapshotMask::new(&stray), snapshots: book.snapshots };
     wrong.pin("unauthorized", "GET", "/agents", None).await;
     let openapi = serde_json::to_string_pretty(&trunkline::api::openapi::document()).unwrap();
-    wrong.golden.compare("openapi", &openapi.replace(env!("CARGO_PKG_VERSION"), "<version>"));
-    wrong.golden.finish();
+    wrong.snapshots.compare("openapi", &openapi.replace(env!("CARGO_PKG_VERSION"), "<version>"));
+    wrong.snapshots.finish();
 }

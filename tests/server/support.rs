@@ -287,40 +287,46 @@ pub fn lines(call: &Value) -> Vec<String> {
     turns.iter().map(|t| format!("{}: {}", t["role"].as_str().unwrap(), t["content"].as_str().unwrap())).collect()
 }
 
-/// Texts pinned in `fixtures/FOLDER/*.txt`. `UPDATE_SNAPSHOTS=1` writes them anew; a file that nothing was
-/// compared with is an orphan and fails.
-pub struct GoldenFiles {
-    folder: std::path::PathBuf,
-    written: std::collections::BTreeSet<String>,
+/// The snapshots of one test: insta compares each text with `fixtures/FOLDER/NAME.snap`.
+pub struct SnapshotFolder {
+    settings: insta::Settings,
+    compared: std::collections::BTreeSet<String>,
     differing: Vec<String>,
 }
 
-impl GoldenFiles {
+impl SnapshotFolder {
+    /// Snapshots in this folder of `fixtures/`.
     pub fn new(folder: &str) -> Self {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(folder);
-        Self { folder, written: Default::default(), differing: Vec::new() }
+        let mut settings = insta::Settings::new();
+        settings.set_snapshot_path(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(folder));
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        Self { settings, compared: Default::default(), differing: Vec::new() }
     }
 
+    /// Compares one text. The test goes on after a difference, so that one run reports all of them, although insta
+    /// prints that it stopped on the first.
     pub fn compare(&mut self, name: &str, text: &str) {
-        let name = format!("{name}.txt");
-        let file = self.folder.join(&name);
-        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
-            std::fs::create_dir_all(&self.folder).unwrap();
-            std::fs::write(&file, text).unwrap();
-        } else if std::fs::read_to_string(&file).unwrap_or_default() != text {
-            self.differing.push(format!("{name} should now be\n{text}"));
+        let assertion = || self.settings.bind(|| insta::assert_snapshot!(name, text));
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(assertion)).is_err() {
+            self.differing.push(name.to_owned());
         }
-        self.written.insert(name);
+        self.compared.insert(format!("{name}.snap"));
     }
 
+    /// Fails if a text differed, or if nothing was compared with a file of the folder: insta alone does not look for
+    /// such files.
     pub fn finish(self) {
-        let there = std::fs::read_dir(&self.folder).unwrap();
-        let orphans: Vec<_> = there
+        let files = std::fs::read_dir(self.settings.snapshot_path()).unwrap();
+        let orphans: Vec<_> = files
             .map(|e| e.unwrap().file_name().into_string().unwrap())
-            .filter(|n| !self.written.contains(n))
+            .filter(|n| !self.compared.contains(n) && !n.ends_with(".snap.new"))
             .collect();
-        assert!(orphans.is_empty(), "nothing was compared with {orphans:?}");
-        assert!(self.differing.is_empty(), "{}", self.differing.join("\n---\n"));
+        let differing = self.differing;
+        assert!(
+            differing.is_empty() && orphans.is_empty(),
+            "snapshots differ: {differing:?}; nothing was compared with {orphans:?}"
+        );
     }
 }
 

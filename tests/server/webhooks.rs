@@ -1,7 +1,7 @@
 //! A customer's server beside real calls: who answers, tools, status, reports, and a receiver that is away.
 
 use super::support::{
-    CustomerRequest, CustomerServer, GoldenFiles, NUMBER, Server, SnapshotMask, agent, at_once, lines, strict, until,
+    CustomerRequest, CustomerServer, NUMBER, Server, SnapshotFolder, SnapshotMask, agent, at_once, lines, strict, until,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -81,25 +81,25 @@ async fn the_customers_server_chooses_a_hybrid_and_reads_its_metadata_in_every_e
     let order = receiver.paths();
     assert_eq!(order.last().unwrap(), "/end-of-call-report", "{order:?}");
     check_report(&server, &call, &report.body).await;
-    let mut golden = GoldenFiles::new("webhooks");
+    let mut snapshots = SnapshotFolder::new("webhooks");
     for (name, body) in [
         ("assistant_request", &request.body),
         ("status_update", &updates[1].body),
         ("end_of_call_report", &report.body),
     ] {
-        pin(&mut golden, &server, name, body);
+        pin(&mut snapshots, &server, name, body);
     }
-    golden.finish();
+    snapshots.finish();
 }
 
 /// Pins what a customer's server is sent.
-fn pin(golden: &mut GoldenFiles, server: &Server, name: &str, body: &Value) {
+fn pin(snapshots: &mut SnapshotFolder, server: &Server, name: &str, body: &Value) {
     let mut masked = SnapshotMask::new(server).value("", body.clone());
     if let Some(url) = masked.get("recording_url").and_then(Value::as_str) {
         masked["recording_url"] = json!(format!("{}?token=<token>", url.split("?token=").next().unwrap()));
     }
     masked["assistant"]["webhook_url"] = json!("<the receiver>");
-    golden.compare(name, &format!("{}\n", serde_json::to_string_pretty(&masked).unwrap()));
+    snapshots.compare(name, &format!("{}\n", serde_json::to_string_pretty(&masked).unwrap()));
 }
 
 /// The report is the call as it was.
