@@ -99,13 +99,13 @@ const UNREADABLE_SHOWN_MAX: usize = 50;
 /// The master key of the settings.
 pub fn master_key(config: &Config) -> Option<MasterKey> {
     let text = &config.secrets.master_key;
-    (!text.is_empty()).then(|| MasterKey::new(text))
+    (!text.is_empty()).then(|| MasterKey::new(text.expose()))
 }
 
 /// The same check for a database that may not exist yet: nothing is created or changed.
 pub async fn check_stored_secrets(config: &Config) -> Result<(), AppError> {
     let looking = async {
-        let store = Store::open_existing(&config.database.url).await.ok()?;
+        let store = Store::open_existing(config.database.url.expose()).await.ok()?;
         let unreadable = store.unreadable_secrets(master_key(config).as_ref()).await;
         store.close().await;
         unreadable.ok() // of an older schema: `serve` brings it up to date and looks again
@@ -171,7 +171,7 @@ impl App {
     ) -> Result<Self, AppError> {
         // One file descriptor for each socket of each call.
         let _ = rlimit::increase_nofile_limit(1 << 20);
-        let store = open_store(&config.database.url)
+        let store = open_store(config.database.url.expose())
             .await?
             .with_quotas(config.quotas)
             .with_dead_after(config.node.dead_after_ms);
@@ -480,7 +480,7 @@ async fn links(config: &Config, store: &Store, api_addr: SocketAddr) -> Result<P
         url => url.to_owned(),
     };
     let made: String = rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect();
-    let secret = match config.api.token_secret.as_str() {
+    let secret = match config.api.token_secret.expose() {
         "" => store.get_or_create_setting("token_secret", &made).await?,
         secret => secret.to_owned(),
     };
@@ -588,3 +588,6 @@ fn ice_servers(config: &Config) -> Vec<crate::api::IceServerSettings> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -186,6 +186,26 @@ fn imports_point_one_way() {
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
+/// Fields that are named like a secret and hold a path or an identifier.
+const NOT_SECRET: &[&str] = &["api_key_file", "private_key", "xai_secret_id"];
+
+#[test]
+fn a_field_that_is_named_like_a_secret_has_the_type_of_secrets() {
+    let names = ["password", "secret", "token", "authorization", "credential", "api_key", "master_key", "private_key"];
+    let mut faults = vec![];
+    for (name, text) in everything().iter().filter(|(name, _)| !is_test(name)) {
+        for line in code(text).lines() {
+            let Some((before, kind)) = line.split_once(": ") else { continue };
+            let field = before.rsplit(' ').next().unwrap();
+            let is_text = matches!(kind, "String," | "Option<String>," | "Arc<str>," | "Option<Arc<str>>,");
+            if is_text && names.iter().any(|name| field.contains(name)) && !NOT_SECRET.contains(&field) {
+                faults.push(format!("{name}: {field}"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
 #[test]
 fn only_negotiate_uses_both_sdp_and_media() {
     let both = |text: &str| text.contains("trunkline_signaling::sdp") && text.contains("trunkline_media::");

@@ -18,3 +18,30 @@ pub mod stats;
 pub mod transport;
 pub mod turn;
 pub mod vad;
+
+#[cfg(test)]
+mod tests {
+    use super::transport::ice::IceLiteAgent;
+    use super::transport::srtp::{SrtpKeys, SrtpProfile};
+    use super::transport::webrtc::IceCredentials;
+
+    /// Every type that holds a secret, with its debug output.
+    fn debug_outputs(secret: &str) -> Vec<(&'static str, String)> {
+        let bytes = |index: usize| secret.as_bytes()[index % secret.len()];
+        let (send, receive) = (std::array::from_fn(bytes), std::array::from_fn(bytes));
+        let agent = IceLiteAgent { ufrag: *b"01234567", password: std::array::from_fn(bytes) };
+        let credentials = IceCredentials { ufrag: "ufrag".into(), password: secret.into() };
+        vec![
+            ("our ICE credentials", format!("{agent:?}")),
+            ("ICE credentials of a browser", format!("{credentials:?}")),
+            ("SRTP keys", format!("{:?}", SrtpKeys { suite: SrtpProfile::AeadAes128Gcm, send, receive })),
+        ]
+    }
+
+    #[test]
+    fn debug_output_does_not_depend_on_secrets() {
+        for ((what, one), (_, other)) in debug_outputs("the first one").into_iter().zip(debug_outputs("and another")) {
+            assert_eq!(one, other, "{what}");
+        }
+    }
+}

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use secrecy::ExposeSecret as _;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use trunkline_media::codec::{Codec, Companding};
@@ -256,7 +257,9 @@ fn ice_restart_changes_ufrag() {
     let before = pair.server.peer.ufrag();
     let theirs = IceCredentials { ufrag: "abcd".into(), password: "0123456789abcdef01234567".into() };
     let ours = pair.server.peer.restart_ice(theirs, &host_candidates(1));
-    assert!(ours.ufrag != before && ours.ufrag == pair.server.peer.ufrag() && ours.password.len() >= 22);
+    assert!(
+        ours.ufrag != before && ours.ufrag == pair.server.peer.ufrag() && ours.password.expose_secret().len() >= 22
+    );
 }
 
 #[test]

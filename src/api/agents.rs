@@ -73,10 +73,7 @@ pub(super) struct AgentView {
 
 impl From<&Agent> for AgentView {
     fn from(agent: &Agent) -> Self {
-        let mut fields = agent.fields.clone();
-        if let Some(config) = &mut fields.llm_config {
-            config.tools.iter_mut().for_each(|tool| tool.authorization = None);
-        }
+        let fields = agent.fields.without_secrets();
         Self {
             id: agent.id.to_string(),
             organization_id: agent.organization.to_string(),
@@ -102,7 +99,7 @@ impl From<&Agent> for AgentView {
             turn_config: fields.turn_config,
             recording_enabled: fields.recording_enabled,
             webhook_url: fields.webhook_url,
-            webhook_secret_set: fields.webhook_secret.is_some(),
+            webhook_secret_set: agent.fields.webhook_secret.is_some(),
             webhook_events: fields.webhook_events,
             stt_config: fields.stt_config,
             llm_config: fields.llm_config,

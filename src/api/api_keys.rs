@@ -8,6 +8,7 @@ use super::input::{IdPath, JsonObject, Paging, QueryParams, id, typed};
 use crate::domain::ids::ApiKeyId;
 use crate::domain::organization::check_name;
 use crate::domain::permission::{KeyScope, UserRole};
+use crate::domain::secret::{Secret, exposed};
 use crate::domain::time::UnixMs;
 use crate::store::{ApiKeyRow, CreatedApiKey};
 use axum::extract::{Path, State};
@@ -54,7 +55,9 @@ pub(super) struct NewKeyView {
     #[serde(flatten)]
     row: ApiKeyView,
     /// `va_…`; shown once.
-    key: String,
+    #[serde(serialize_with = "exposed")]
+    #[schema(value_type = String)]
+    key: Secret,
 }
 
 impl From<CreatedApiKey> for NewKeyView {

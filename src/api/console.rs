@@ -119,8 +119,8 @@ fn demo_of(api: &ApiState) -> Result<Arc<DemoSettings>, ApiError> {
 async fn demo(State(api): State<ApiState>) -> Response {
     let Some(demo) = &api.demo else { return StatusCode::NO_CONTENT.into_response() };
     let phrases: Vec<_> = demo.phrases.iter().map(|phrase| json!({"name": phrase.name, "text": phrase.text})).collect();
-    let body =
-        json!({"email": demo.email, "password": demo.password, "agent_id": demo.agent.to_string(), "phrases": phrases});
+    let (password, agent) = (demo.password.expose(), demo.agent.to_string());
+    let body = json!({"email": demo.email, "password": password, "agent_id": agent, "phrases": phrases});
     ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], body.to_string())
         .into_response()
 }

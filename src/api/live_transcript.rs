@@ -13,6 +13,7 @@ use crate::call::live_update::LiveUpdate;
 use crate::domain::call::Call;
 use crate::domain::ids::CallId;
 use crate::domain::permission::KeyScope;
+use crate::domain::secret::{Secret, exposed};
 use crate::domain::transcript::Turn;
 use crate::store::OrgScope;
 use crate::store::signed_tokens::TokenPurpose;
@@ -42,7 +43,9 @@ pub(super) struct LiveBody {
     #[schema(format = "uuid")]
     call_id: String,
     /// Good for this call and five minutes, to connect with.
-    temp_token: String,
+    #[serde(serialize_with = "exposed")]
+    #[schema(value_type = String)]
+    temp_token: Secret,
     connection_info: ConnectionInfo,
 }
 
@@ -69,7 +72,7 @@ pub(super) async fn live(
     Ok(ApiResponse::ok(LiveBody {
         websocket_url: url.clone(),
         call_id: call.id.to_string(),
-        temp_token: api.context.links.secret.sign(TokenPurpose::Live, scope, call.id, unix_s()),
+        temp_token: api.context.links.secret.sign(TokenPurpose::Live, scope, call.id, unix_s()).into(),
         connection_info: ConnectionInfo {
             auth_method: "query_param",
             auth_param: "api_key",

@@ -6,6 +6,7 @@ use super::client_ip::ClientIp;
 use super::error::ApiError;
 use super::health::SIP_DEADLINE;
 use super::{ApiState, RemoteAddr};
+use crate::domain::secret::Secret;
 use crate::supervision::panics;
 use axum::Router;
 use axum::extract::{Extension, State};
@@ -13,7 +14,6 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use tokio::time::timeout;
 use trunkline_connections::ConnectionCounters;
@@ -34,16 +34,15 @@ const FORWARDED: [&str; 8] = [
 /// Who may read the metrics.
 #[derive(Clone, Debug, Default)]
 pub struct MetricsAuth {
-    /// SHA-256 of the token: comparing digests leaks nothing through timing.
-    token: Option<[u8; 32]>,
+    token: Option<Secret>,
     has_listener: bool,
     connections: Arc<ConnectionCounters>,
 }
 
 impl MetricsAuth {
     /// An empty token is none.
-    pub fn new(token: &str, has_listener: bool) -> Self {
-        Self { token: (!token.is_empty()).then(|| digest(token)), has_listener, connections: Arc::default() }
+    pub fn new(token: &Secret, has_listener: bool) -> Self {
+        Self { token: (!token.is_empty()).then(|| token.clone()), has_listener, connections: Arc::default() }
     }
 
     /// What its own listener counts.
@@ -52,12 +51,8 @@ impl MetricsAuth {
     }
 
     fn is_token(&self, headers: &HeaderMap) -> bool {
-        self.token.is_some_and(|token| bearer_token(headers).map(digest) == Some(token))
+        self.token.as_ref().zip(bearer_token(headers)).is_some_and(|(token, sent)| *token == *sent)
     }
-}
-
-fn digest(token: &str) -> [u8; 32] {
-    Sha256::digest(token).into()
 }
 
 fn refused() -> ApiError {
@@ -197,10 +192,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         for value in ["Bearer ", "Bearer", "Bearer a token of sixteen", "Basic YTpi"] {
             headers.insert(header::AUTHORIZATION, value.parse().unwrap());
-            assert!(!MetricsAuth::new("", false).is_token(&headers), "{value}");
+            assert!(!MetricsAuth::new(&"".into(), false).is_token(&headers), "{value}");
         }
         headers.insert(header::AUTHORIZATION, "bearer a token of sixteen".parse().unwrap());
-        assert!(MetricsAuth::new("a token of sixteen", false).is_token(&headers));
-        assert!(!MetricsAuth::new("a token of sixteen!", false).is_token(&headers));
+        assert!(MetricsAuth::new(&"a token of sixteen".into(), false).is_token(&headers));
+        assert!(!MetricsAuth::new(&"a token of sixteen!".into(), false).is_token(&headers));
     }
 }

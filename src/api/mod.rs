@@ -50,6 +50,7 @@ mod whip;
 
 use crate::call::driver::CallServices;
 use crate::domain::ids::{AgentId, ApiKeyId};
+use crate::domain::secret::Secret;
 use crate::store::OrgScope;
 use large_body_queue::LargeBodyQueue;
 use live_socket::LiveSocketLimits;
@@ -121,7 +122,7 @@ pub struct IceServerSettings {
     /// User name at the server; always set for TURN, and `None` for a STUN server without authentication.
     pub username: Option<String>,
     /// Password at the server, which browsers see; always set for TURN.
-    pub credential: Option<String>,
+    pub credential: Option<Secret>,
 }
 
 /// What the demo shows to whoever opens its console: it runs on loopback, with made-up providers.
@@ -130,7 +131,7 @@ pub struct DemoSettings {
     /// Login of the demo's user; the console signs visitors in with it.
     pub email: String,
     /// Password of the demo's user, sent to the browser in clear text.
-    pub password: String,
+    pub password: Secret,
     /// Organization that owns the demo's agent and its calls.
     pub scope: OrgScope,
     /// Agent that answers the demo's web calls.
@@ -202,3 +203,6 @@ impl ApiState {
         self.metrics_access.connections()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ use crate::domain::ids::OrganizationId;
 use crate::domain::login_address::LoginAddress;
 use crate::domain::organization::{Organization, OrganizationLimits, check_name};
 use crate::domain::permission::UserRole;
+use crate::domain::secret::{Secret, exposed};
 use crate::store::now;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
@@ -71,8 +72,9 @@ pub(super) struct OrganizationCreated {
     /// Shown once.
     api_key: NewKeyView,
     /// For `owner_email`: what `POST /invitations/accept` takes. Shown once.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    invitation_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed")]
+    #[schema(value_type = Option<String>)]
+    invitation_token: Option<Secret>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -186,7 +188,7 @@ pub(super) async fn create(
     let scope = store.scope_of_created(&made);
     let key = store.create_key(scope, "first key", None, None).await?;
     let invitation_token = match &owner {
-        Some(address) => Some(store.invite(scope, address, UserRole::Owner, INVITATION_MS).await?.1),
+        Some(address) => Some(store.invite(scope, address, UserRole::Owner, INVITATION_MS).await?.1.into()),
         None => None,
     };
     person.audit(&api, "organization.create", made.id).await?;

@@ -6,6 +6,7 @@ use super::login_throttle::{LoginAttempt, LoginThrottle, ThrottleDecision};
 use crate::domain::ids::OrganizationId;
 use crate::domain::login_address::LoginAddress;
 use crate::domain::password::{self, HashParams};
+use crate::domain::secret::Secret;
 use crate::store::{LoginAccount, Store, User};
 use crate::supervision;
 use std::collections::HashMap;
@@ -96,7 +97,7 @@ impl HashQueue {
 #[derive(Clone, Debug)]
 pub(super) struct Credentials {
     pub address: LoginAddress,
-    pub password: String,
+    pub password: Secret,
     /// The account of this one alone.
     pub organization: Option<OrganizationId>,
 }
@@ -166,7 +167,7 @@ impl PasswordService {
         }
         let recipes = store.password_recipes(&address).await?;
         let queue = if familiar.is_empty() { &self.strangers } else { &self.familiar };
-        let hash = move || recipes.iter().map(|recipe| recipe.hash(&password)).collect::<Result<Vec<_>, _>>();
+        let hash = move || recipes.iter().map(|recipe| recipe.hash(password.expose())).collect::<Result<Vec<_>, _>>();
         let hashes = queue.run_hash(source, hash).await?.map_err(|error| is_unreadable(&error))?;
         let mut accounts = store.accounts(&address, &hashes, organization).await?;
         if familiar_or_wait_s.is_some() {
@@ -177,14 +178,14 @@ impl PasswordService {
 
     /// Whether this is the password of a user who is logged in.
     pub(super) async fn is_right(
-        &self, store: &Store, user: &User, password: String, source: IpAddr,
+        &self, store: &Store, user: &User, password: Secret, source: IpAddr,
     ) -> Result<bool, ApiError> {
         let (guess, familiar_only) = self.begin(&user.id.to_string(), source)?;
         if familiar_only {
             return Err(ApiError::login_throttled(guess.wait_s));
         }
         let hash = store.password_hash(user).await?.ok_or_else(ApiError::unauthorized)?;
-        let right = self.strangers.run_hash(source, move || password::verify(&password, &hash)).await;
+        let right = self.strangers.run_hash(source, move || password::verify(password.expose(), &hash)).await;
         if !matches!(right, Ok(false)) {
             self.take_back(&guess);
         }
@@ -193,10 +194,10 @@ impl PasswordService {
 
     /// The hash of a new password.
     pub(super) async fn hash(
-        &self, store: &Store, address: &LoginAddress, password: String, source: IpAddr,
+        &self, store: &Store, address: &LoginAddress, password: Secret, source: IpAddr,
     ) -> Result<String, ApiError> {
         let recipe: HashParams = store.password_recipe(address).await?;
-        let hashed = self.strangers.run_hash(source, move || recipe.hash(&password)).await?;
+        let hashed = self.strangers.run_hash(source, move || recipe.hash(password.expose())).await?;
         hashed.map_err(|error| is_unreadable(&error))
     }
 }

@@ -9,6 +9,7 @@ use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, conte
 use crate::domain::agent::check_webhook_secret;
 use crate::domain::ids::{AgentId, PhoneNumberId, TrunkId};
 use crate::domain::phone_number::PhoneNumber;
+use crate::domain::secret::Secret;
 use crate::store::{OrgScope, PhoneNumberFields, PhoneNumberRow, now};
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
@@ -32,7 +33,8 @@ pub(super) struct PhoneNumberInput {
     #[schema(format = "uri")]
     webhook_url: Option<String>,
     #[serde(default)]
-    webhook_secret: Option<String>,
+    #[schema(value_type = Option<String>)]
+    webhook_secret: Option<Secret>,
 }
 
 /// A number as clients see it.
@@ -108,7 +110,7 @@ async fn check(api: &ApiState, scope: OrgScope, object: Map<String, Value>) -> R
     if body.name.as_deref().is_some_and(|name| name.contains('\0') || name.chars().count() > 200) {
         return Err(ApiError::field("name", "must have at most 200 characters, none of them U+0000"));
     }
-    check_webhook_secret(body.webhook_secret.as_deref())?;
+    check_webhook_secret(body.webhook_secret.as_ref())?;
     if let Some(url) = &body.webhook_url {
         check_webhook_url(api, "webhook_url", url)?;
     }
@@ -185,7 +187,7 @@ fn document(fields: &PhoneNumberFields) -> Map<String, Value> {
         ("trunk_id", fields.trunk.map(|id| id.to_string())),
         ("name", fields.name.clone()),
         ("webhook_url", fields.webhook_url.clone()),
-        ("webhook_secret", fields.webhook_secret.clone()),
+        ("webhook_secret", fields.webhook_secret.as_ref().map(|secret| secret.expose().to_owned())),
     ] {
         if let Some(value) = value {
             document.insert(name.to_owned(), json!(value));

@@ -10,6 +10,7 @@ use crate::domain::ids::SecretId;
 use crate::domain::organization::check_name;
 use crate::domain::permission::UserRole;
 use crate::domain::provider::ProviderAccount;
+use crate::domain::secret::Secret;
 use crate::store::SecretRow;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
@@ -63,7 +64,7 @@ pub(super) struct SecretPage {
     xai_secret_id: Option<String>,
 }
 
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = SecretFields)]
 pub(super) struct SecretInput {
@@ -72,8 +73,8 @@ pub(super) struct SecretInput {
     /// `xai` is also the key of `xai_realtime`.
     provider: ProviderAccount,
     /// The provider's key; never returned.
-    #[schema(min_length = 1, max_length = 4096)]
-    value: String,
+    #[schema(value_type = String, min_length = 1, max_length = 4096)]
+    value: Secret,
     /// The only `base_url` this key is sent to; without it, the provider's own address.
     #[serde(default)]
     #[schema(format = "uri", max_length = 2048)]
@@ -102,7 +103,8 @@ pub(super) async fn create(
     let input: SecretInput = typed(object)?;
     person.require(UserRole::Admin)?;
     check_name(&input.name)?;
-    if input.value.trim().is_empty() || input.value.len() > 4_096 || !input.value.is_ascii() {
+    let value = input.value.expose();
+    if value.trim().is_empty() || value.len() > 4_096 || !value.is_ascii() {
         return Err(ApiError::field("value", "must have 1 to 4096 ASCII characters"));
     }
     let Some(master) = &api.context.master_key else {
@@ -113,7 +115,7 @@ pub(super) async fn create(
     }
     let provider = input.provider.name();
     let base_url = input.base_url.as_deref().map(|url| checked_base(&api, url)).transpose()?;
-    let (store, value) = (&api.context.store, input.value.trim());
+    let (store, value) = (&api.context.store, value.trim());
     let stored = store.put_secret(person.scope(), master, &input.name, provider, base_url.as_deref(), value).await?;
     let Some(row) = stored else {
         let message = "Other processes on this database have another secrets.master_key";

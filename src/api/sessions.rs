@@ -13,6 +13,7 @@ use crate::domain::ids::OrganizationId;
 use crate::domain::login_address::LoginAddress;
 use crate::domain::password;
 use crate::domain::permission::UserRole;
+use crate::domain::secret::Secret;
 use crate::store::{LoginAccount, User, UserSession};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
@@ -26,12 +27,13 @@ const SESSION_LIFETIME_S: i64 = 7 * 86_400;
 const EMAIL_BYTES_MAX: usize = 1_024;
 const PASSWORD_BYTES_MAX: usize = 4_096;
 
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Login {
     #[schema(format = "email", example = "owner@example.com")]
     email: String,
-    password: String,
+    #[schema(value_type = String)]
+    password: Secret,
     /// Which organization's account, where the password fits several: one of those that a 409 has listed.
     #[serde(default)]
     #[schema(format = "uuid")]
@@ -120,7 +122,7 @@ pub(super) async fn login(
     let Login { email, password, organization_id } = typed(object)?;
     let unknown = || ApiError::field("organization_id", "is not an identifier");
     let organization = organization_id.map(|id| OrganizationId::parse(&id).ok_or_else(unknown)).transpose()?;
-    if email.len() > EMAIL_BYTES_MAX || password.len() > PASSWORD_BYTES_MAX {
+    if email.len() > EMAIL_BYTES_MAX || password.expose().len() > PASSWORD_BYTES_MAX {
         // Longer inputs match no account: refuse them by length.
         return Err(ApiError::wrong_password());
     }
@@ -135,9 +137,10 @@ pub(super) async fn login(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PasswordChange {
-    current_password: String,
-    #[schema(min_length = 10)]
-    new_password: String,
+    #[schema(value_type = String)]
+    current_password: Secret,
+    #[schema(value_type = String, min_length = 10)]
+    new_password: Secret,
 }
 
 /// Another password for whoever is logged in, in this organization; their other sessions end. Accounts of the same address
@@ -149,7 +152,7 @@ pub(super) async fn change_password(
 ) -> Result<ApiResponse, ApiError> {
     visitor.count(&api)?;
     let PasswordChange { current_password, new_password } = typed(object)?;
-    password::validate(&new_password).map_err(|fault| ApiError::field("new_password", fault.message))?;
+    password::validate(new_password.expose()).map_err(|fault| ApiError::field("new_password", fault.message))?;
     let (user, store, source) = (&person.0.user, &api.context.store, visitor.address());
     if !api.passwords.is_right(store, user, current_password, source).await? {
         let mut wrong = ApiError::forbidden("wrong_password", "current_password: is wrong");

@@ -12,6 +12,7 @@ use crate::domain::login_address::LoginAddress;
 use crate::domain::organization::check_name;
 use crate::domain::password;
 use crate::domain::permission::UserRole;
+use crate::domain::secret::{Secret, exposed};
 use crate::store::{Invitation, StoreError, User};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode};
@@ -83,7 +84,9 @@ pub(super) struct InvitationView {
     email: String,
     role: UserRole,
     /// What `POST /invitations/accept` takes; shown once.
-    token: String,
+    #[serde(serialize_with = "exposed")]
+    #[schema(value_type = String)]
+    token: Secret,
     #[schema(format = "date-time")]
     created_at: String,
     #[schema(format = "date-time")]
@@ -96,7 +99,7 @@ impl InvitationView {
             id: made.id.to_string(),
             email: made.email.clone(),
             role: made.role,
-            token,
+            token: token.into(),
             created_at: made.created_at.rfc3339(),
             expires_at: made.expires_at.rfc3339(),
         }
@@ -108,15 +111,16 @@ pub(super) struct InvitationBody {
     invitation: InvitationView,
 }
 
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Acceptance {
-    token: String,
+    #[schema(value_type = String)]
+    token: Secret,
     #[serde(default)]
     #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
-    #[schema(min_length = 10, max_length = 256)]
-    password: String,
+    #[schema(value_type = String, min_length = 10, max_length = 256)]
+    password: Secret,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -175,16 +179,16 @@ pub(super) async fn accept(
     check_origin(&api, &Method::POST, &headers)?;
     object.retain(|_, value| !value.is_null());
     let Acceptance { token, name, password } = typed(object)?;
-    password::validate(&password)?;
+    password::validate(password.expose())?;
     if let Some(name) = &name {
         check_name(name)?;
     }
     let store = &api.context.store;
     let void = || ApiError::no_reference("token", "is unknown, used or expired");
     // Asked before the slow hash: whoever guesses tokens makes us compute nothing.
-    let address = store.invited_address(&token).await?.ok_or_else(void)?;
+    let address = store.invited_address(token.expose()).await?.ok_or_else(void)?;
     let hash = api.passwords.hash(store, &address, password, visitor.address()).await?;
-    let user = store.accept_invitation(&token, name.as_deref(), &hash).await?.ok_or_else(void)?;
+    let user = store.accept_invitation(token.expose(), name.as_deref(), &hash).await?.ok_or_else(void)?;
     let mut response = logged_in(&api, &headers, visitor, &user).await?;
     *response.status_mut() = StatusCode::CREATED;
     Ok(response)

@@ -8,6 +8,7 @@ use super::input::{JsonObject, base_url, typed};
 use crate::call::admission::LimitExceededError;
 use crate::call::driver::{WebCallError, WebCallParams, place_web};
 use crate::domain::ids::{AgentId, CallId};
+use crate::domain::secret::{Secret, exposed};
 use crate::domain::time::UnixMs;
 use crate::store::{OrgScope, now};
 use axum::extract::{OriginalUri, State};
@@ -47,7 +48,9 @@ pub(super) struct WebCallBody {
     /// Takes the browser's offer (WHIP, RFC 9725) with `Authorization: Bearer {token}`.
     #[schema(format = "uri")]
     whip_url: String,
-    token: String,
+    #[serde(serialize_with = "exposed")]
+    #[schema(value_type = String)]
+    token: Secret,
     /// Until then the call can be begun.
     #[schema(format = "date-time")]
     expires_at: String,
@@ -62,8 +65,9 @@ pub(super) struct IceServerBody {
     urls: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    credential: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed")]
+    #[schema(value_type = Option<String>)]
+    credential: Option<Secret>,
 }
 
 pub(super) fn refusal(fault: WebCallError) -> ApiError {
@@ -127,7 +131,7 @@ impl WebCallBody {
             call_id: call.to_string(),
             agent_id: agent.to_string(),
             whip_url: format!("{base}{mount}/whip/{agent}"),
-            token: api.context.links.secret.sign_web(scope, call, agent, until_s),
+            token: api.context.links.secret.sign_web(scope, call, agent, until_s).into(),
             expires_at: UnixMs(i64::try_from(until_s).unwrap_or(i64::MAX / 1_000) * 1_000).rfc3339(),
             websocket_url: format!("{}/ws/calls/{call}", base.replacen("http", "ws", 1)),
             ice_servers: ice_servers(api),

@@ -146,6 +146,7 @@ pub(super) async fn post_offer(
     for server in &api.web.ice_servers {
         let login = match (&server.username, &server.credential) {
             (Some(username), Some(credential)) => {
+                let credential = credential.expose();
                 format!("; username=\"{username}\"; credential=\"{credential}\"; credential-type=\"password\"")
             }
             _ => String::new(),

@@ -5,6 +5,7 @@ use crate::caller::report::{CallReport, summarize};
 use crate::caller::script::CallScript;
 use crate::caller::softphone::{DialParams, Softphone};
 use clap::Args;
+use secrecy::SecretString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ pub(super) struct CallArgs {
     #[arg(long)]
     username: Option<String>,
     #[arg(long, requires = "username")]
-    password: Option<String>,
+    password: Option<SecretString>,
     /// PCMU, PCMA or both, in the order offered.
     #[arg(long, value_delimiter = ',', default_value = "PCMU,PCMA")]
     codecs: Vec<String>,

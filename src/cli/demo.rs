@@ -11,6 +11,7 @@ use crate::config::{self, Config};
 use crate::domain::agent::AgentFields;
 use crate::domain::password;
 use crate::domain::provider::ProviderAccount;
+use crate::domain::secret::Secret;
 use crate::emulator;
 use crate::telemetry;
 use clap::Args;
@@ -51,7 +52,7 @@ struct Demo {
     app: App,
     http: reqwest::Client,
     base: String,
-    key: String,
+    key: Secret,
     agent: String,
     /// The emulator lives as long as this.
     _emulator: Option<emulator::EmulatorHandle>,
@@ -133,14 +134,14 @@ async fn start(args: &DemoArgs) -> Result<Demo, String> {
     // The demo's webhooks and secrets stay on this machine.
     config.webhooks.allow_private = true;
     if config.secrets.master_key.is_empty() {
-        config.secrets.master_key = format!("{:032x}", rand::random::<u128>());
+        config.secrets.master_key = format!("{:032x}", rand::random::<u128>()).into();
     }
     config.log.filter = "warn".to_owned();
     config.api.listen = free(args.api, "API");
     config.sip.listen = free(args.sip, "SIP");
     config.webrtc.listen = free(args.web, "port of browsers");
     config.webrtc.advertised_addresses.clear();
-    config.database.url = format!("sqlite://{}/trunkline.db", args.folder.display());
+    config.database.url = format!("sqlite://{}/trunkline.db", args.folder.display()).into();
     config.recordings.folder = args.folder.join("recordings").display().to_string();
     telemetry::log::start(&config.log)?;
     let running = if args.real_providers {
@@ -156,13 +157,13 @@ async fn start(args: &DemoArgs) -> Result<Demo, String> {
         for account in ProviderAccount::ALL.iter().filter(|account| account.needs_key()) {
             let provider = config.providers.account_mut(*account);
             provider.base_url = running.address_of(account.name());
-            provider.api_key = Some("emulated".to_owned());
+            provider.api_key = Some("emulated".into());
         }
         println!("providers     emulated on {}", running.base_url());
         Some(running)
     };
     // The first organization is made before the server opens the database.
-    let store = open_store(&config.database.url).await.map_err(|error| error.to_string())?;
+    let store = open_store(config.database.url.expose()).await.map_err(|error| error.to_string())?;
     let email = format!("owner-{:08x}@example.com", rand::random::<u32>());
     let word = format!("{:016x}", rand::random::<u64>());
     let hash = password::hash(&word)?;
@@ -174,7 +175,7 @@ async fn start(args: &DemoArgs) -> Result<Demo, String> {
     store.close().await;
     let shown = ConsoleDemo {
         email: email.clone(),
-        password: word.clone(),
+        password: word.clone().into(),
         scope: made.scope,
         agent: agent.id,
         // The emulated STT recognises only these; real STT recognises them too.
@@ -186,7 +187,7 @@ async fn start(args: &DemoArgs) -> Result<Demo, String> {
     println!("SIP           {} (UDP and TCP)", app.context.sip.local_udp());
     println!("organization  {}", made.scope.organization());
     println!("owner         {email}, password {word}");
-    println!("API key       {}", made.key.text);
+    println!("API key       {}", made.key.text.expose());
     let base = format!("http://{}/api/v1", app.api_addr);
     let agent = agent.id.to_string();
     Ok(Demo { app, http: reqwest::Client::new(), base, key: made.key.text, agent, _emulator: running })
@@ -236,12 +237,13 @@ pub fn phrases() -> Result<Vec<DemoPhrase>, String> {
 
 impl Demo {
     async fn post(&self, path: &str, body: &Value) -> Result<Value, String> {
-        let response = self.http.post(format!("{}{path}", self.base)).bearer_auth(&self.key).json(body).send().await;
+        let response =
+            self.http.post(format!("{}{path}", self.base)).bearer_auth(self.key.expose()).json(body).send().await;
         Self::data(response).await
     }
 
     async fn get(&self, path: &str) -> Result<Value, String> {
-        let response = self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.key).send().await;
+        let response = self.http.get(format!("{}{path}", self.base)).bearer_auth(self.key.expose()).send().await;
         Self::data(response).await
     }
 
@@ -335,9 +337,9 @@ impl Demo {
         }
         let id = calls["calls"][0]["id"].as_str().unwrap_or("");
         println!("\n── next steps ──");
-        println!("curl -H 'Authorization: Bearer {}' {}/agents", self.key, self.base);
-        println!("curl -H 'Authorization: Bearer {}' {}/calls/{id}", self.key, self.base);
-        println!("curl -H 'Authorization: Bearer {}' {}/calls/{id}/recording/stream -o call.wav", self.key, self.base);
+        println!("curl -H 'Authorization: Bearer {}' {}/agents", self.key.expose(), self.base);
+        println!("curl -H 'Authorization: Bearer {}' {}/calls/{id}", self.key.expose(), self.base);
+        println!("curl -H 'Authorization: Bearer {}' {}/calls/{id}/recording/stream -o call.wav", self.key.expose(), self.base);
         Ok(())
     }
 }

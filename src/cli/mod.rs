@@ -165,7 +165,7 @@ async fn dispatch(cli: Cli) -> Result<(), CommandError> {
         CliCommand::Bootstrap(args) => Ok(bootstrap(&config()?, args).await?),
         CliCommand::Quota(args) => Ok(quota(&config()?, args).await?),
         CliCommand::Migrate => {
-            open_store(&config()?.database.url).await.map_err(|error| error.to_string())?.close().await;
+            open_store(config()?.database.url.expose()).await.map_err(|error| error.to_string())?.close().await;
             println!("the database is up to date");
             Ok(())
         }
@@ -238,7 +238,7 @@ async fn bootstrap(config: &Config, args: BootstrapArgs) -> Result<(), String> {
         ),
         None => (rand::random::<[u8; 12]>().iter().map(|byte| format!("{byte:02x}")).collect(), true),
     };
-    let store = open_store(&config.database.url).await.map_err(|error| error.to_string())?;
+    let store = open_store(config.database.url.expose()).await.map_err(|error| error.to_string())?;
     let recipe = store.password_recipe(&address).await.map_err(|error| error.to_string())?;
     let hash = recipe.hash(&password)?;
     let made_of = store.bootstrap(&args.organization, &args.email, &hash).await.map_err(|error| error.to_string())?;
@@ -247,7 +247,7 @@ async fn bootstrap(config: &Config, args: BootstrapArgs) -> Result<(), String> {
     if made {
         println!("password      {password}");
     }
-    println!("API key       {}", made_of.key.text);
+    println!("API key       {}", made_of.key.text.expose());
     store.close().await;
     Ok(())
 }
@@ -255,7 +255,7 @@ async fn bootstrap(config: &Config, args: BootstrapArgs) -> Result<(), String> {
 async fn quota(config: &Config, args: QuotaArgs) -> Result<(), String> {
     let none = || format!("{} is not the id of an organization", args.organization);
     let organization = OrganizationId::parse(&args.organization).ok_or_else(none)?;
-    let store = open_store(&config.database.url).await.map_err(|error| error.to_string())?;
+    let store = open_store(config.database.url.expose()).await.map_err(|error| error.to_string())?;
     let mut allowance =
         store.quota_overrides(organization).await.map_err(|error| error.to_string())?.ok_or_else(none)?;
     for change in &args.changes {

@@ -26,7 +26,7 @@ fn to_message(error: impl std::fmt::Display) -> String {
 /// Runs one of them on the database of the settings.
 pub async fn run(config: &Config, command: SecretsCommand) -> Result<(), String> {
     let master = master_key(config);
-    let store = open_store(&config.database.url).await.map_err(to_message)?;
+    let store = open_store(config.database.url.expose()).await.map_err(to_message)?;
     match command {
         SecretsCommand::ListUnreadable => {
             for secret in store.unreadable_secrets(master.as_ref()).await.map_err(to_message)? {

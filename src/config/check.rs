@@ -43,7 +43,7 @@ pub(super) fn check(config: &Config, faults: &mut Vec<ConfigError>) {
     for text in config.sip.wide_networks_allowed.iter().filter(|text| allowed_networks::parse(text).is_none()) {
         fault("sip.wide_networks_allowed", format!("{text:?} is not a network such as 10.0.0.0/8"));
     }
-    if !["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| config.database.url.starts_with(scheme)) {
+    if !["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| config.database.url.expose().starts_with(scheme)) {
         fault("database.url", "must start with sqlite: or postgres:".to_owned());
     }
     for bad in config.egress.allow_networks.iter().filter(|text| EgressConfig::network(text).is_none()) {
@@ -64,14 +64,15 @@ pub(super) fn check(config: &Config, faults: &mut Vec<ConfigError>) {
     if smtp.username.is_some() != smtp.password.is_some() {
         fault("smtp.password", "username and password come together".to_owned());
     }
-    let key = &config.secrets.master_key;
+    let key = config.secrets.master_key.expose();
     if !key.is_empty() && key.len() < 16 {
         fault("secrets.master_key", "must have at least 16 characters".to_owned());
     }
-    if !config.api.token_secret.is_empty() && config.api.token_secret.len() < 16 {
+    let secret = config.api.token_secret.expose();
+    if !secret.is_empty() && secret.len() < 16 {
         fault("api.token_secret", "must have at least 16 characters".to_owned());
     }
-    let token = &config.metrics.token;
+    let token = config.metrics.token.expose();
     if !token.is_empty() && (token.len() < 16 || !token.bytes().all(|byte| byte.is_ascii_graphic())) {
         fault("metrics.token", "must have at least 16 characters, letters, digits and punctuation".to_owned());
     }

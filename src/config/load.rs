@@ -2,6 +2,7 @@
 
 use super::{Config, ProviderConfig};
 use crate::domain::provider::ProviderAccount;
+use crate::domain::secret::Secret;
 use std::path::Path;
 use toml::{Table, Value};
 
@@ -125,7 +126,7 @@ fn finish_provider(
     provider.base_url = provider.base_url.trim_end_matches('/').to_owned();
     if let Some(file) = &provider.api_key_file {
         match std::fs::read_to_string(file) {
-            Ok(key) => provider.api_key = Some(key.trim().to_owned()),
+            Ok(key) => provider.api_key = Some(key.trim().into()),
             Err(error) => {
                 let path = format!("providers.{name}.api_key_file");
                 faults.push(ConfigError { path, message: format!("{file}: {error}") });
@@ -133,7 +134,7 @@ fn finish_provider(
         }
     }
     if provider.api_key.is_none() {
-        provider.api_key = from_vendor.map(str::to_owned);
+        provider.api_key = from_vendor.map(Secret::from);
     }
 }
 
@@ -151,6 +152,12 @@ mod tests {
         let from_file = load(Some(&file), true, std::iter::empty()).unwrap();
         let defaults = load(None, false, std::iter::empty()).unwrap();
         assert_eq!(format!("{from_file:?}"), format!("{defaults:?}"));
+        // Debug output does not show these.
+        let secrets = |config: &Config| {
+            let Config { database, api, secrets, metrics, .. } = config.clone();
+            [database.url, api.token_secret, secrets.master_key, metrics.token]
+        };
+        assert_eq!(secrets(&from_file), secrets(&defaults));
     }
 
     #[test]
@@ -170,7 +177,7 @@ mod tests {
         assert_eq!(config.sip.listen.port(), 5_070);
         assert_eq!(config.providers.openai.base_url, "http://127.0.0.1:9/v1");
         assert_eq!(config.media.workers, 3);
-        assert_eq!(config.providers.deepgram.api_key.as_deref(), Some("hidden-key"));
+        assert_eq!(config.providers.deepgram.api_key, Some("hidden-key".into()));
         assert!(!format!("{config:?}").contains("hidden"));
     }
 

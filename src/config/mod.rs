@@ -13,6 +13,7 @@ use crate::domain::allowed_networks;
 use crate::domain::price::PriceTable;
 use crate::domain::provider::{ProviderAccount, provider_table};
 use crate::domain::quota::Quotas;
+use crate::domain::secret::Secret;
 use ipnet::IpNet;
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
@@ -90,7 +91,7 @@ pub struct WebhooksConfig {
 }
 
 /// Where mail goes out; without a host none is sent.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SmtpConfig {
     /// Host name or address of the server; empty: no mail is sent.
@@ -100,35 +101,19 @@ pub struct SmtpConfig {
     /// Login at the server; `None`: no authentication. Set with `password` or not at all.
     pub username: Option<String>,
     /// Password of `username`; set both or neither.
-    pub password: Option<String>,
+    pub password: Option<Secret>,
     /// Sender address of all mail. Default `trunkline@localhost`.
     pub from: String,
     /// STARTTLS; without it only to loopback.
     pub tls: bool,
 }
 
-impl std::fmt::Debug for SmtpConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SmtpConfig")
-            .field("host", &self.host)
-            .field("port", &self.port)
-            .field("tls", &self.tls)
-            .finish()
-    }
-}
-
 /// Secrets of the installation, from `[secrets]`.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SecretsConfig {
     /// Encrypts the provider keys of organizations.
-    pub master_key: String,
-}
-
-impl std::fmt::Debug for SecretsConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SecretsConfig").field("configured", &!self.master_key.is_empty()).finish()
-    }
+    pub master_key: Secret,
 }
 
 /// Identity and heartbeat of this process, from `[node]`.
@@ -150,7 +135,7 @@ impl Default for NodeConfig {
 }
 
 /// Settings of the REST API and console, from `[api]`.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApiConfig {
     /// Address of API, console, health and metrics. Default `127.0.0.1:3008`.
@@ -166,24 +151,9 @@ pub struct ApiConfig {
     /// A proxy in front of us names the client in X-Forwarded-For.
     pub behind_proxy: bool,
     /// Signs session tokens of live transcripts.
-    pub token_secret: String,
+    pub token_secret: Secret,
     /// Caps and timeouts of the API's connections.
     pub connections: ApiConnections,
-}
-
-impl std::fmt::Debug for ApiConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ApiConfig")
-            .field("listen", &self.listen)
-            .field("body_bytes_max", &self.body_bytes_max)
-            .field("public_url", &self.public_url)
-            .field("rate_limit_per_minute", &self.rate_limit_per_minute)
-            .field("public_rate_limit_per_minute", &self.public_rate_limit_per_minute)
-            .field("behind_proxy", &self.behind_proxy)
-            .field("signs_with_own_key", &!self.token_secret.is_empty())
-            .field("connections", &self.connections)
-            .finish()
-    }
 }
 
 /// Database of the installation, from `[database]`.
@@ -191,8 +161,8 @@ impl std::fmt::Debug for ApiConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct DatabaseConfig {
     /// `sqlite://path` (created on first use) or `postgres://user:password@host/name`. Default
-    /// `sqlite://data/trunkline.db`.
-    pub url: String,
+    /// `sqlite://data/trunkline.db`. It may hold a password.
+    pub url: Secret,
 }
 
 /// Settings of the SIP listeners and of our user agent, from `[sip]`.
@@ -362,19 +332,13 @@ pub struct TelemetryConfig {
 }
 
 /// Who may read `/metrics`.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MetricsConfig {
     /// Sent as `Authorization: Bearer …`. Empty: on the API's port, programs on this machine alone.
-    pub token: String,
+    pub token: Secret,
     /// A listener for nothing else; whoever reaches it needs no token, unless one is set.
     pub listen: Option<SocketAddr>,
-}
-
-impl std::fmt::Debug for MetricsConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MetricsConfig").field("token", &!self.token.is_empty()).field("listen", &self.listen).finish()
-    }
 }
 
 /// How a log line is written.
@@ -474,13 +438,13 @@ impl Default for ProviderTimeoutsConfig {
 }
 
 /// One account at a provider, from `[providers.<name>]`.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProviderConfig {
     /// Start of the provider's URLs, without a trailing slash; http and ws only to loopback. Empty: the vendor's.
     pub base_url: String,
     /// Key of the account; `None`: the vendor's environment variable, such as `DEEPGRAM_API_KEY`, or no key at all.
-    pub api_key: Option<String>,
+    pub api_key: Option<Secret>,
     /// File the key is read from instead.
     pub api_key_file: Option<String>,
     /// Of providers whose requests name one.
@@ -493,19 +457,6 @@ pub struct ProviderConfig {
     pub flite_program: String,
 }
 
-impl std::fmt::Debug for ProviderConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ProviderConfig")
-            .field("base_url", &self.base_url)
-            .field("key", &self.api_key.is_some())
-            .field("api_version", &self.api_version)
-            .field("concurrency_max", &self.concurrency_max)
-            .field("program", &self.program)
-            .field("flite_program", &self.flite_program)
-            .finish()
-    }
-}
-
 impl Default for ApiConfig {
     fn default() -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 3_008));
@@ -516,7 +467,7 @@ impl Default for ApiConfig {
             rate_limit_per_minute: 1_000,
             public_rate_limit_per_minute: 60,
             behind_proxy: false,
-            token_secret: String::new(),
+            token_secret: Secret::default(),
             connections: ApiConnections::default(),
         }
     }
@@ -537,7 +488,7 @@ impl Default for SmtpConfig {
 
 impl Default for DatabaseConfig {
     fn default() -> Self {
-        Self { url: "sqlite://data/trunkline.db".to_owned() }
+        Self { url: "sqlite://data/trunkline.db".into() }
     }
 }
 

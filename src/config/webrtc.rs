@@ -1,6 +1,7 @@
 //! Calls from browsers.
 
 use super::{Config, ConfigError, WebrtcConnections};
+use crate::domain::secret::Secret;
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 
@@ -33,7 +34,7 @@ pub struct WebrtcConfig {
 }
 
 /// A STUN or TURN server that browsers may use.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IceServerConfig {
     /// `stun:stun.example.com:3478`, `turn:turn.example.com?transport=tcp`
@@ -43,13 +44,7 @@ pub struct IceServerConfig {
     pub username: Option<String>,
     /// Browsers get to see it: one that is good for a while, not a password.
     #[serde(default)]
-    pub credential: Option<String>,
-}
-
-impl std::fmt::Debug for IceServerConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("IceServerConfig").field("url", &self.url).finish_non_exhaustive()
-    }
+    pub credential: Option<Secret>,
 }
 
 impl Default for WebrtcConfig {

@@ -9,6 +9,7 @@ use super::ids::{AgentId, OrganizationId};
 use super::organization::check_name;
 use super::provider_config::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
 use super::ringing_config::RingingConfig;
+use super::secret::{Secret, exposed};
 use super::time::UnixMs;
 use super::transfer::TransferConfig;
 use super::turn_config::{SilenceConfig, TurnConfig};
@@ -93,8 +94,9 @@ pub struct AgentFields {
     #[schema(format = "uri")]
     pub webhook_url: Option<String>,
     /// Key that signs the agent's webhooks, printable ASCII. None: they are not signed.
-    #[serde(default)]
-    pub webhook_secret: Option<String>,
+    #[serde(default, serialize_with = "exposed")]
+    #[schema(value_type = Option<String>)]
+    pub webhook_secret: Option<Secret>,
     /// Events that go to `webhook_url`: `assistant-request`, `tool-calls`, `status-update`, `end-of-call-report`. None:
     /// all.
     #[serde(default)]
@@ -141,8 +143,8 @@ pub struct Agent {
 }
 
 /// What webhooks are signed with: something that can be copied without losing anything.
-pub fn check_webhook_secret(secret: Option<&str>) -> Result<(), FieldError> {
-    match secret {
+pub fn check_webhook_secret(secret: Option<&Secret>) -> Result<(), FieldError> {
+    match secret.map(Secret::expose) {
         Some(secret) if secret.is_empty() || !secret.bytes().all(|byte| (b' '..=b'~').contains(&byte)) => {
             Err(FieldError::new("webhook_secret", "must be printable ASCII; null for none"))
         }
@@ -244,11 +246,22 @@ impl AgentFields {
         }
     }
 
+    /// The document as it may be shown: every secret in it is left out.
+    #[must_use]
+    pub fn without_secrets(&self) -> Self {
+        let mut shown = self.clone();
+        shown.webhook_secret = None;
+        if let Some(config) = &mut shown.llm_config {
+            config.tools.iter_mut().for_each(|tool| tool.authorization = None);
+        }
+        shown
+    }
+
     /// The fields that cannot be used. Schemas are not compiled here, see [`Self::check_schemas`].
     pub fn faults(&self) -> Vec<FieldError> {
         let mut faults = Vec::new();
         faults.extend(check_name(&self.name).err());
-        faults.extend(check_webhook_secret(self.webhook_secret.as_deref()).err());
+        faults.extend(check_webhook_secret(self.webhook_secret.as_ref()).err());
         for (field, text) in [
             ("system_prompt", &self.system_prompt),
             ("first_message", &self.first_message),

@@ -25,6 +25,7 @@ pub mod provider_config;
 pub mod quota;
 pub mod ringing_config;
 pub mod schedule;
+pub mod secret;
 pub mod sip_headers;
 pub mod task;
 pub mod time;

@@ -2,6 +2,7 @@
 
 use super::FieldError;
 pub use super::provider::{LlmProvider, SttProvider, TtsProvider};
+use super::secret::{Secret, exposed};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -80,9 +81,9 @@ pub struct Tool {
     #[schema(format = "uri")]
     pub server_url: Option<String>,
     /// Of `mcp`: sent as `Authorization`; never shown again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(write_only)]
-    pub authorization: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "exposed")]
+    #[schema(write_only, value_type = Option<String>)]
+    pub authorization: Option<Secret>,
     /// Of `mcp`: which of its tools the model may use; all without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_tools: Option<Vec<String>>,
@@ -150,6 +151,7 @@ impl Tool {
                 if self
                     .authorization
                     .as_ref()
+                    .map(Secret::expose)
                     .is_some_and(|text| text.is_empty() || !text.bytes().all(|b| (0x20..0x7f).contains(&b)))
                 {
                     return Err(FieldError::new(field("authorization"), "must be the value of a header"));

@@ -7,6 +7,7 @@ use super::ids::{OrganizationId, TrunkId};
 use super::inbound_claim::InboundClaim;
 use super::organization::{OrganizationLimits, check_name};
 use super::phone_number::PhoneNumber;
+use super::secret::{Secret, exposed};
 use super::sip_headers;
 use super::time::UnixMs;
 use ipnet::IpNet;
@@ -42,8 +43,9 @@ pub struct TrunkFields {
     #[serde(default)]
     pub username: Option<String>,
     /// Password of our calls and registration; set together with `username`, never shown again.
-    #[serde(default)]
-    pub password: Option<String>,
+    #[serde(default, serialize_with = "exposed")]
+    #[schema(value_type = Option<String>)]
+    pub password: Option<Secret>,
     /// Registers with `registrar`, or `host`, as `username`: for providers that deliver calls to a registration.
     #[serde(default)]
     pub register: bool,
@@ -111,8 +113,9 @@ pub struct TrunkFields {
     #[serde(default)]
     pub inbound_username: Option<String>,
     /// Password that callers of other addresses must prove; set together with `inbound_username`, never shown again.
-    #[serde(default)]
-    pub inbound_password: Option<String>,
+    #[serde(default, serialize_with = "exposed")]
+    #[schema(value_type = Option<String>)]
+    pub inbound_password: Option<Secret>,
     #[serde(default = "default_codecs")]
     /// PCMU, PCMA, G722, OPUS.
     #[schema(min_items = 1)]
@@ -353,14 +356,14 @@ impl TrunkFields {
             }
         }
         // They become parts of header values, quoted or escaped; a line's end is nothing that could be.
-        let secrets = [
-            ("username", &self.username),
-            ("password", &self.password),
-            ("inbound_username", &self.inbound_username),
-            ("inbound_password", &self.inbound_password),
+        let credentials = [
+            ("username", self.username.as_deref()),
+            ("password", self.password.as_ref().map(Secret::expose)),
+            ("inbound_username", self.inbound_username.as_deref()),
+            ("inbound_password", self.inbound_password.as_ref().map(Secret::expose)),
         ];
-        for (field, value) in secrets {
-            if value.as_deref().is_some_and(|value| value.is_empty() || value.chars().any(char::is_control)) {
+        for (field, value) in credentials {
+            if value.is_some_and(|value| value.is_empty() || value.chars().any(char::is_control)) {
                 faults.push(FieldError::new(field, "must not be empty or hold control characters"));
             }
         }
@@ -769,9 +772,11 @@ mod tests {
             ("diversion", |f, text| f.diversion = Some(text)),
             ("strip_prefix", |f, text| f.strip_prefix = Some(text)),
             ("username", with_account),
-            ("password", |f, text| (f.username, f.password) = (Some("u".into()), Some(text))),
+            ("password", |f, text| (f.username, f.password) = (Some("u".into()), Some(text.into()))),
             ("inbound_username", |f, text| (f.inbound_username, f.inbound_password) = (Some(text), Some("p".into()))),
-            ("inbound_password", |f, text| (f.inbound_username, f.inbound_password) = (Some("u".into()), Some(text))),
+            ("inbound_password", |f, text| {
+                (f.inbound_username, f.inbound_password) = (Some("u".into()), Some(text.into()));
+            }),
             ("headers", |f, text| drop(f.headers.insert("X-A".into(), text))),
         ];
         for (field, set) in all {

@@ -114,7 +114,7 @@ impl Outbox {
             id: &id,
             url: &delivery.target,
             body: &delivery.body,
-            secret: secret.as_deref(),
+            secret: secret.as_ref(),
             at_s: now().0 / 1_000,
         };
         match self.sender.post(message, DEADLINE).await {

@@ -1,5 +1,6 @@
 //! Mail over SMTP.
 
+use crate::domain::secret::Secret;
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, MessageBuilder};
 use lettre::transport::smtp::authentication::Credentials;
@@ -19,7 +20,7 @@ pub struct MailMessage {
 }
 
 /// Where mail goes out.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct SmtpSettings {
     /// Host name of the SMTP server.
     pub host: String,
@@ -28,17 +29,11 @@ pub struct SmtpSettings {
     /// User name for the server. `None`, or without a password: no authentication.
     pub username: Option<String>,
     /// Password for the server, used only together with `username`.
-    pub password: Option<String>,
+    pub password: Option<Secret>,
     /// Sender address, with or without a name: `Trunkline <calls@example.com>`.
     pub from: String,
     /// STARTTLS is required; only loopback may do without.
     pub tls: bool,
-}
-
-impl std::fmt::Debug for SmtpSettings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SmtpSettings").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
-    }
 }
 
 /// Sends mails over SMTP; clones share the connections.
@@ -60,7 +55,7 @@ impl Mailer {
         };
         let mut builder = builder.port(settings.port).timeout(Some(DEADLINE));
         if let (Some(user), Some(password)) = (&settings.username, &settings.password) {
-            builder = builder.credentials(Credentials::new(user.clone(), password.clone()));
+            builder = builder.credentials(Credentials::new(user.clone(), password.expose().to_owned()));
         }
         Ok(Self { transport: builder.build(), from })
     }

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::domain::chat::{CONTINUE_PROMPT, ChatMessage};
 use crate::domain::provider::PipelineStage;
+use crate::domain::secret::Secret;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use reqwest::Method;
@@ -32,7 +33,7 @@ pub struct LlmHttpRequest {
     /// Below the endpoint's address.
     pub path: &'static str,
     /// Headers with the key and, where the vendor wants it, the API version.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(&'static str, Secret)>,
     /// JSON body.
     pub body: Value,
 }
@@ -448,7 +449,7 @@ async fn send(
         remove_fields(&mut body, &providers.unsupported_parameters.for_model(&model));
         let mut request = providers.http(PipelineStage::Llm).request(Method::POST, endpoint, endpoint.url(path)?)?;
         for (name, value) in &headers {
-            request = request.header(*name, value);
+            request = request.header(*name, value.expose());
         }
         let response = request.json(&body).send().await.map_err(|error| unreachable(&error))?;
         if response.status().is_success() {

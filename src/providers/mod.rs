@@ -29,6 +29,7 @@ pub use registry::{
 
 use crate::domain::chat::{ChatMessage, ToolCall, ToolOffer};
 use crate::domain::provider::{PipelineStage, ProviderAccount};
+use crate::domain::secret::Secret;
 use crate::egress::EgressError;
 use crate::supervision;
 use bytes::Bytes;
@@ -39,14 +40,14 @@ use tokio::sync::mpsc;
 pub const EVENTS_MAX: usize = 256;
 
 /// Base URL, key and limits of a provider account.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct ProviderAccess {
     /// The provider account that the key and the limits belong to.
     pub account: ProviderAccount,
     /// Without a slash at the end.
     pub base_url: String,
     /// The key; `None` where none is configured or none may be sent to this address.
-    pub api_key: Option<String>,
+    pub api_key: Option<Secret>,
     /// Version of the API, where requests name one.
     pub api_version: String,
     /// Concurrent streams that the provider allows; 0: unknown.
@@ -65,15 +66,6 @@ pub enum BlockReason {
     Address(EgressError),
     /// The organization's own key cannot be decrypted. No other key takes its place.
     Key,
-}
-
-impl std::fmt::Debug for ProviderAccess {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ProviderAccess")
-            .field("base_url", &self.base_url)
-            .field("key", &self.api_key.is_some())
-            .finish()
-    }
 }
 
 impl ProviderAccess {
@@ -98,10 +90,11 @@ impl ProviderAccess {
         url.map_err(|error| ProviderError::Unreachable(format!("address: {error}")))
     }
 
+    /// The key in the clear, for the header of a request.
     pub(crate) fn key(&self) -> Result<&str, ProviderError> {
         self.check()?;
         match &self.api_key {
-            Some(key) => Ok(key),
+            Some(key) => Ok(key.expose()),
             None if self.is_customer_server => Ok("none"),
             None => Err(ProviderError::NotConfigured),
         }

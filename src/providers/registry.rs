@@ -12,6 +12,7 @@ use super::{
     mistral, openai, xai,
 };
 use crate::domain::provider::{LlmProvider, PipelineStage, ProviderAccount, SttProvider, TtsProvider, provider_table};
+use crate::domain::secret::Secret;
 use crate::egress::{EgressError, EgressGuard};
 use crate::supervision;
 use reqwest::Method;
@@ -88,20 +89,14 @@ pub struct ProviderSettings {
 }
 
 /// A key that an organization has stored.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrganizationKey {
     /// The account that the key is for.
     pub account: ProviderAccount,
     /// The one address it goes to; none for the provider's own.
     pub base_url: Option<String>,
     /// None where it cannot be opened.
-    pub key: Option<String>,
-}
-
-impl std::fmt::Debug for OrganizationKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OrganizationKey").field("account", &self.account).field("base_url", &self.base_url).finish()
-    }
+    pub key: Option<Secret>,
 }
 
 /// The keys of an organization.
@@ -187,7 +182,7 @@ impl ProviderRegistry {
     /// The organization's key for an address; none where it has none. `named` is what an agent names.
     fn own_key(
         &self, account: ProviderAccount, named: Option<&str>, own_address: &str,
-    ) -> Result<Option<String>, BlockReason> {
+    ) -> Result<Option<Secret>, BlockReason> {
         let keys = match &*self.organization_keys {
             OrganizationKeys::Known(keys) => keys,
             // A customer's own server may do without a key.
@@ -340,7 +335,7 @@ mod tests {
         let endpoint = |account: &ProviderAccount| ProviderAccess {
             account: *account,
             base_url: base_url.to_owned(),
-            api_key: Some("ours".to_owned()),
+            api_key: Some("ours".into()),
             api_version: String::new(),
             concurrency_max: 0,
             is_customer_server: false,
@@ -429,13 +424,13 @@ mod tests {
     }
 
     fn own(account: ProviderAccount, base_url: Option<&str>, key: Option<&str>) -> OrganizationKey {
-        OrganizationKey { account, base_url: base_url.map(str::to_owned), key: key.map(str::to_owned) }
+        OrganizationKey { account, base_url: base_url.map(str::to_owned), key: key.map(Secret::from) }
     }
 
     /// Key and address of an account.
     fn asked(
         providers: &ProviderRegistry, account: ProviderAccount, base_url: Option<&str>,
-    ) -> (Option<String>, String) {
+    ) -> (Option<Secret>, String) {
         let endpoint = providers.endpoint(account, base_url);
         (endpoint.api_key, endpoint.base_url)
     }
@@ -444,16 +439,16 @@ mod tests {
     fn our_keys_stay_at_our_addresses() {
         let ours = providers("https://api.example.com/v1");
         let key = |providers: &ProviderRegistry, account, base_url| asked(providers, account, base_url).0;
-        assert_eq!(key(&ours, ProviderAccount::Openai, None).as_deref(), Some("ours"));
+        assert_eq!(key(&ours, ProviderAccount::Openai, None), Some("ours".into()));
         for named in ["https://own.example.com/v1/", "https://api.example.com/v1", "https://api.example.com/v1/"] {
             assert_eq!(key(&ours, ProviderAccount::Openai, Some(named)), None, "{named}");
         }
         let theirs = ours
             .of_organization("o", OrganizationKeys::Known(vec![own(ProviderAccount::Openai, None, Some("theirs"))]));
-        assert_eq!(key(&theirs, ProviderAccount::Openai, None).as_deref(), Some("theirs"));
-        assert_eq!(key(&theirs, ProviderAccount::Groq, None).as_deref(), Some("ours"));
+        assert_eq!(key(&theirs, ProviderAccount::Openai, None), Some("theirs".into()));
+        assert_eq!(key(&theirs, ProviderAccount::Groq, None), Some("ours".into()));
         assert_eq!(key(&theirs, ProviderAccount::Groq, Some("https://own.example.com")), None);
-        assert_eq!(key(&ours, ProviderAccount::Openai, None).as_deref(), Some("ours"));
+        assert_eq!(key(&ours, ProviderAccount::Openai, None), Some("ours".into()));
     }
 
     #[test]
@@ -480,10 +475,10 @@ mod tests {
             (Some("https://api.example.com@evil.example/v1"), None),
             (Some("https://evil.example/v1"), None),
         ] {
-            assert_eq!(asked(&theirs, ProviderAccount::Openai, named).0.as_deref(), wanted, "{named:?}");
+            assert_eq!(asked(&theirs, ProviderAccount::Openai, named).0, wanted.map(Secret::from), "{named:?}");
             assert_eq!(
-                asked(&theirs, ProviderAccount::Xai, named).0.as_deref(),
-                named.is_none().then_some("ours"),
+                asked(&theirs, ProviderAccount::Xai, named).0,
+                named.is_none().then(|| "ours".into()),
                 "{named:?}"
             );
         }
@@ -501,12 +496,12 @@ mod tests {
             [(ProviderAccount::Openai, None), (ProviderAccount::Groq, Some("https://own.example.com"))]
         {
             let endpoint = theirs.endpoint(account, named);
-            assert_eq!((endpoint.api_key.as_deref(), endpoint.blocked), (None, Some(BlockReason::Key)));
+            assert_eq!((endpoint.api_key.as_ref(), endpoint.blocked), (None, Some(BlockReason::Key)));
             assert!(!endpoint.is_usable() && endpoint.key() == Err(ProviderError::KeyUnreadable));
             assert!(endpoint.url("/x").is_err());
         }
         assert!(theirs.has_own_key(ProviderAccount::Openai) && !theirs.has_own_key(ProviderAccount::Groq));
-        assert_eq!(theirs.endpoint(ProviderAccount::Groq, None).api_key.as_deref(), Some("ours"));
+        assert_eq!(theirs.endpoint(ProviderAccount::Groq, None).api_key, Some("ours".into()));
         // Nothing is known: no key of the server's for anybody, and customers' own servers as before.
         let unknown = ours.of_organization("o", OrganizationKeys::Unknown);
         for account in ProviderAccount::ALL.iter().filter(|account| account.needs_key()) {

@@ -1,6 +1,7 @@
 //! Transport: HTTP clients, WebSockets, and warm connections opened before they are needed.
 
 use super::{Deadlines, ProviderAccess, ProviderError};
+use crate::domain::secret::Secret;
 use crate::egress::EgressGuard;
 use crate::egress::connect::ConnectError;
 use crate::egress::http::{GuardedHttp, RedirectPolicy};
@@ -148,8 +149,8 @@ pub fn error_text(body: &str) -> Option<String> {
 pub struct WebSocketRequest {
     /// URL with the scheme `ws` or `wss`.
     pub url: String,
-    /// Headers beside those of the WebSocket handshake.
-    pub headers: Vec<(&'static str, String)>,
+    /// Headers beside those of the WebSocket handshake, one of which has the key.
+    pub headers: Vec<(&'static str, Secret)>,
 }
 
 impl WebSocketRequest {
@@ -165,8 +166,8 @@ impl WebSocketRequest {
 
     /// Adds a header, such as the one with the key.
     #[must_use]
-    pub fn header(mut self, name: &'static str, value: String) -> Self {
-        self.headers.push((name, value));
+    pub fn header(mut self, name: &'static str, value: impl Into<Secret>) -> Self {
+        self.headers.push((name, value.into()));
         self
     }
 }
@@ -325,7 +326,7 @@ async fn upgrade_websocket(
     let mut request =
         upgrade.url.as_str().into_client_request().map_err(|error| ProviderError::Unreachable(error.to_string()))?;
     for (name, value) in &upgrade.headers {
-        let value = HeaderValue::from_str(value).map_err(|_| ProviderError::NotConfigured)?;
+        let value = HeaderValue::from_str(value.expose()).map_err(|_| ProviderError::NotConfigured)?;
         request.headers_mut().insert(HeaderName::from_static(name), value);
     }
     // The default buffers are 128 kB each; a call needs a few hundred bytes at a time.

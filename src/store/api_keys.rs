@@ -5,6 +5,7 @@ use super::{OrgScope, PageRequest, Store, StoreError, document, now, parsed, tex
 use crate::domain::ids::{ApiKeyId, OrganizationId};
 use crate::domain::permission::KeyScope;
 use crate::domain::quota::QuotaResource;
+use crate::domain::secret::Secret;
 use crate::domain::time::UnixMs;
 use sha2::{Digest as _, Sha256};
 use sqlx::Row as _;
@@ -15,18 +16,12 @@ use std::sync::Arc;
 const USE_RESOLUTION_MS: i64 = 60_000;
 
 /// A key just made; its text is not stored anywhere.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct CreatedApiKey {
     /// What is stored of the key.
     pub row: ApiKeyRow,
     /// The key itself: `va_` and 64 hexadecimal digits.
-    pub text: String,
-}
-
-impl std::fmt::Debug for CreatedApiKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CreatedApiKey").field("id", &self.row.id).finish_non_exhaustive()
-    }
+    pub text: Secret,
 }
 
 /// A key as its owner may see it again.
@@ -133,7 +128,7 @@ impl Store {
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
-        Ok(CreatedApiKey { row, text: key })
+        Ok(CreatedApiKey { row, text: key.into() })
     }
 
     /// Returns a page of keys, newest first, and the number of all.
@@ -175,7 +170,7 @@ impl Store {
             .bind(&organization)
             .fetch_one(&self.write)
             .await?;
-        Ok(Some(CreatedApiKey { row: key(&row)?, text }))
+        Ok(Some(CreatedApiKey { row: key(&row)?, text: text.into() }))
     }
 
     /// Whose key it is; `None` for unknown and expired keys.

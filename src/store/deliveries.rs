@@ -6,6 +6,7 @@ use super::{OrgScope, PageRequest, Store, StoreError, now, parsed, storable, sto
 use crate::domain::delivery::{Delivery, DeliveryChannel, DeliveryProgress, DeliveryStatus};
 use crate::domain::fair_share::FairShares;
 use crate::domain::ids::{AgentId, CallId, DeliveryId, OrganizationId, TaskId};
+use crate::domain::secret::Secret;
 use crate::domain::time::UnixMs;
 use sqlx::Row as _;
 use sqlx::Transaction;
@@ -285,7 +286,7 @@ impl Store {
 
     /// The secret that signs a webhook: of its agent; where that has none or there is no agent, of the
     /// number that was called, or of the number's agent, if the webhook is theirs.
-    pub async fn webhook_secret(&self, scope: OrgScope, delivery: &Delivery) -> Result<Option<String>, StoreError> {
+    pub async fn webhook_secret(&self, scope: OrgScope, delivery: &Delivery) -> Result<Option<Secret>, StoreError> {
         if let Some(agent) = delivery.agent
             && let Some(agent) = self.shared_agent(scope, agent).await?
             && agent.fields.webhook_secret.is_some()

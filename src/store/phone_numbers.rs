@@ -6,6 +6,7 @@ use crate::domain::agent::Agent;
 use crate::domain::ids::{AgentId, OrganizationId, PhoneNumberId, TrunkId};
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::quota::QuotaResource;
+use crate::domain::secret::Secret;
 use crate::domain::time::UnixMs;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 const NUMBERS_PER_QUERY: usize = 100;
 
 /// What a customer says about a number.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PhoneNumberFields {
     /// The number; set once, and unique among all organizations.
     pub number: PhoneNumber,
@@ -29,13 +30,7 @@ pub struct PhoneNumberFields {
     /// Asked who answers where no agent is set.
     pub webhook_url: Option<String>,
     /// Key that signs requests to `webhook_url`. `None`: they are not signed.
-    pub webhook_secret: Option<String>,
-}
-
-impl std::fmt::Debug for PhoneNumberFields {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PhoneNumberFields").field("agent", &self.agent).finish_non_exhaustive()
-    }
+    pub webhook_secret: Option<Secret>,
 }
 
 /// A stored number: the customer's settings and what the server keeps beside them.
@@ -94,7 +89,7 @@ fn fields(row: &AnyRow) -> Result<PhoneNumberFields, StoreError> {
         trunk: text("trunk_id")?.as_deref().and_then(TrunkId::parse),
         name: text("name")?,
         webhook_url: text("webhook_url")?,
-        webhook_secret: text("webhook_secret")?,
+        webhook_secret: text("webhook_secret")?.map(Secret::from),
     })
 }
 
@@ -128,7 +123,7 @@ impl Store {
         .bind(row.fields.trunk.map(|id| id.to_string()))
         .bind(&row.fields.name)
         .bind(&row.fields.webhook_url)
-        .bind(&row.fields.webhook_secret)
+        .bind(row.fields.webhook_secret.as_ref().map(Secret::expose))
         .bind(at.0)
         .bind(at.0)
         .execute(&mut *transaction)
@@ -169,7 +164,7 @@ impl Store {
         .bind(row.fields.trunk.map(|id| id.to_string()))
         .bind(&row.fields.name)
         .bind(&row.fields.webhook_url)
-        .bind(&row.fields.webhook_secret)
+        .bind(row.fields.webhook_secret.as_ref().map(Secret::expose))
         .bind(row.updated_at.0)
         .bind(row.id.to_string())
         .bind(scope.organization().to_string())

@@ -5,23 +5,19 @@ use super::cache::ProviderKeys;
 use super::pagination::BindValue;
 use super::{OrgScope, PageRequest, Store, StoreError, corrupt, now, parsed};
 use crate::domain::ids::{OrganizationId, SecretId};
+use crate::domain::secret::Secret;
 use crate::domain::time::UnixMs;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use secrecy::{ExposeSecret as _, SecretSlice};
 use sha2::{Digest as _, Sha256};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 /// Encrypts and decrypts provider keys.
-#[derive(Clone)]
-pub struct MasterKey([u8; 32]);
-
-impl std::fmt::Debug for MasterKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("MasterKey")
-    }
-}
+#[derive(Clone, Debug)]
+pub struct MasterKey(SecretSlice<u8>);
 
 impl MasterKey {
     /// Of any text of some length; hashed, so that every byte of it counts.
@@ -29,11 +25,11 @@ impl MasterKey {
         let mut hash = Sha256::new();
         hash.update(b"trunkline master key 1\n");
         hash.update(text.as_bytes());
-        Self(hash.finalize().into())
+        Self(hash.finalize().to_vec().into())
     }
 
     fn cipher(&self) -> Result<RandomizedNonceKey, StoreError> {
-        RandomizedNonceKey::new(&AES_256_GCM, &self.0).map_err(|_| corrupt("master key"))
+        RandomizedNonceKey::new(&AES_256_GCM, self.0.expose_secret()).map_err(|_| corrupt("master key"))
     }
 
     /// Bound to its row: a ciphertext moved to another organization does not open.
@@ -46,7 +42,7 @@ impl MasterKey {
         Ok(STANDARD.encode([&nonce.as_ref()[..], &bytes[..]].concat()))
     }
 
-    fn open(&self, bound_to: &str, ciphertext: &str) -> Result<String, StoreError> {
+    fn open(&self, bound_to: &str, ciphertext: &str) -> Result<Secret, StoreError> {
         let wrong = || corrupt("secret cannot be decrypted; is the master key another one?");
         let bytes = STANDARD.decode(ciphertext).map_err(|_| wrong())?;
         let (nonce, rest) = bytes.split_at_checked(NONCE_LEN).ok_or_else(wrong)?;
@@ -54,7 +50,7 @@ impl MasterKey {
         let mut rest = rest.to_vec();
         let opened =
             self.cipher()?.open_in_place(nonce, Aad::from(bound_to.as_bytes()), &mut rest).map_err(|_| wrong())?;
-        String::from_utf8(opened.to_vec()).map_err(|_| wrong())
+        str::from_utf8(opened).map(Secret::from).map_err(|_| wrong())
     }
 }
 
@@ -76,20 +72,14 @@ pub struct SecretRow {
 }
 
 /// A key for a call.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct StoredKey {
     /// The account that the key is for, such as `openai`.
     pub provider: String,
     /// The one address that the key goes to. `None`: the provider's own.
     pub base_url: Option<String>,
     /// None where it cannot be opened: with another master key, or none.
-    pub key: Option<String>,
-}
-
-impl std::fmt::Debug for StoredKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StoredKey").field("provider", &self.provider).field("base_url", &self.base_url).finish()
-    }
+    pub key: Option<Secret>,
 }
 
 /// A key that the master key does not open.
@@ -301,7 +291,7 @@ impl Store {
             let Ok(text) = old.open(&bound, &ciphertext) else { continue };
             // A key that was stored again meanwhile is left alone.
             let changed = sqlx::query("UPDATE secrets SET ciphertext = $1 WHERE id = $2 AND ciphertext = $3")
-                .bind(new.seal(&bound, &text)?)
+                .bind(new.seal(&bound, text.expose())?)
                 .bind(secret.id.to_string())
                 .bind(&ciphertext)
                 .execute(&self.write)
@@ -323,7 +313,7 @@ mod tests {
         let sealed = master.seal("org openai", "sk-12345").unwrap();
         assert!(!sealed.contains("sk-12345"));
         assert_ne!(sealed, master.seal("org openai", "sk-12345").unwrap());
-        assert_eq!(master.open("org openai", &sealed).unwrap(), "sk-12345");
+        assert_eq!(master.open("org openai", &sealed).unwrap(), *"sk-12345");
         assert!(master.open("org2 openai", &sealed).is_err());
         assert!(MasterKey::new("other").open("org openai", &sealed).is_err());
         assert!(master.open("org openai", "AAAA").is_err());

@@ -6,6 +6,7 @@ use crate::domain::ids::{AgentId, CallId, OrganizationId};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac as _};
+use secrecy::{ExposeSecret as _, SecretSlice};
 use sha2::Sha256;
 
 /// What a token opens.
@@ -39,24 +40,20 @@ impl TokenPurpose {
 }
 
 /// The key tokens are signed with.
-#[derive(Clone)]
-pub struct TokenSigner(Vec<u8>);
-
-impl std::fmt::Debug for TokenSigner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("TokenSecret")
-    }
-}
+#[derive(Clone, Debug)]
+pub struct TokenSigner(SecretSlice<u8>);
 
 impl TokenSigner {
     /// An empty text makes a secret of this process: its tokens are good here and until the next start.
     pub fn new(text: &str) -> Self {
-        Self(if text.is_empty() { rand::random::<[u8; 32]>().to_vec() } else { text.as_bytes().to_vec() })
+        let key = if text.is_empty() { rand::random::<[u8; 32]>().to_vec() } else { text.as_bytes().to_vec() };
+        Self(key.into())
     }
 
     fn mac(&self, purpose: TokenPurpose, payload: &str) -> Hmac<Sha256> {
         // HMAC takes keys of any length.
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).unwrap_or_else(|_| unreachable!("any length fits"));
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(self.0.expose_secret()).unwrap_or_else(|_| unreachable!("any length fits"));
         mac.update(b"trunkline token 2 ");
         mac.update(purpose.name().as_bytes());
         mac.update(b"\n");

@@ -29,13 +29,11 @@ pub fn url(webhook_url: &str, event: &str) -> String {
     }
 }
 
-/// An agent as webhooks show it: everything but its secret, both names of a field, and whatever the
+/// An agent as webhooks show it: everything but its secrets, both names of a field, and whatever the
 /// customer's server added.
 pub fn assistant(id: Option<AgentId>, fields: &AgentFields, added: &Map<String, Value>) -> Value {
-    let mut json = serde_json::to_value(fields).unwrap_or_default();
+    let mut json = serde_json::to_value(fields.without_secrets()).unwrap_or_default();
     if let Value::Object(object) = &mut json {
-        object.remove("webhook_secret");
-        hide_credentials(object.get_mut("llm_config"));
         object.retain(|_, value| !value.is_null());
         object.insert("id".to_owned(), json!(id.map(|id| id.to_string())));
         for (name, alias) in [("first_message", "starting_message"), ("is_active", "enabled")] {
@@ -48,14 +46,6 @@ pub fn assistant(id: Option<AgentId>, fields: &AgentFields, added: &Map<String, 
         }
     }
     json
-}
-
-/// What a model's tools are reached with is nobody else's business.
-fn hide_credentials(llm_config: Option<&mut Value>) {
-    let tools = llm_config.and_then(|config| config.get_mut("tools")).and_then(Value::as_array_mut);
-    for tool in tools.into_iter().flatten().filter_map(Value::as_object_mut) {
-        tool.remove("authorization");
-    }
 }
 
 /// The head of every server message.

@@ -5,7 +5,8 @@ use super::mcp_client::{BoundedMcpClient, MESSAGE};
 use super::sender::{WebhookError, WebhookSender};
 use crate::domain::chat::ToolOffer;
 use crate::domain::provider_config::Tool;
-use hyper::header::AUTHORIZATION;
+use crate::domain::secret::Secret;
+use hyper::header::{AUTHORIZATION, HeaderValue};
 use rmcp::model::{CallToolRequestParams, ContentBlock, PaginatedRequestParams};
 use rmcp::service::{RoleClient, RunningService, ServiceExt as _};
 use rmcp::transport::StreamableHttpClientTransport;
@@ -53,7 +54,9 @@ impl WebhookSender {
         let client = self.tools.client(&parsed).map_err(WebhookError::Refused)?.clone();
         let mut config = StreamableHttpClientTransportConfig::with_uri(url);
         config.max_sse_event_size = MESSAGE.bytes_max;
-        if let Some(value) = tool.authorization.as_deref().and_then(|text| text.parse().ok()) {
+        let authorization = tool.authorization.as_ref().map(Secret::expose);
+        if let Some(mut value) = authorization.and_then(|text| HeaderValue::from_str(text).ok()) {
+            value.set_sensitive(true);
             config.custom_headers.insert(AUTHORIZATION, value);
         }
         let transport = StreamableHttpClientTransport::with_client(BoundedMcpClient(client), config);

@@ -1,6 +1,7 @@
 //! Sends one webhook and waits for the answer, over connections that the guard lets through.
 
 use super::signature::sign;
+use crate::domain::secret::Secret;
 use crate::egress::http::{GuardedHttp, RedirectPolicy};
 use crate::egress::{EgressError, EgressGuard};
 use bytes::Bytes;
@@ -52,7 +53,7 @@ pub struct WebhookMessage<'a> {
     /// The JSON to post, exactly as it is signed.
     pub body: &'a str,
     /// Key of the signature. `None`: the request is not signed.
-    pub secret: Option<&'a str>,
+    pub secret: Option<&'a Secret>,
     /// Unix time in seconds.
     pub at_s: i64,
 }
@@ -98,7 +99,8 @@ impl WebhookSender {
             .header("webhook-timestamp", message.at_s)
             .body(message.body.to_owned());
         if let Some(secret) = message.secret {
-            request = request.header("webhook-signature", sign(secret, message.id, message.at_s, message.body));
+            request =
+                request.header("webhook-signature", sign(secret.expose(), message.id, message.at_s, message.body));
         }
         let exchange = async {
             let mut response = request.send().await.map_err(|error| unreachable(&error))?;
@@ -131,11 +133,13 @@ fn unreachable(error: &reqwest::Error) -> WebhookError {
 mod tests {
     use super::*;
     use crate::egress::{EgressReach, OwnListeners};
+    use std::sync::LazyLock;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
     fn message(url: &str) -> WebhookMessage<'_> {
-        WebhookMessage { id: "1", url, body: "{}", secret: Some("s"), at_s: 5 }
+        static SECRET: LazyLock<Secret> = LazyLock::new(|| "s".into());
+        WebhookMessage { id: "1", url, body: "{}", secret: Some(&SECRET), at_s: 5 }
     }
 
     /// Answers one request and returns it.

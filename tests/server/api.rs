@@ -257,7 +257,17 @@ async fn http_itself_is_kept() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tenants_never_see_each_other() {
     let server = Server::start().await;
-    let other = server.app.context.store.bootstrap("Other", "other@example.com", "x").await.unwrap().key.text;
+    let other = server
+        .app
+        .context
+        .store
+        .bootstrap("Other", "other@example.com", "x")
+        .await
+        .unwrap()
+        .key
+        .text
+        .expose()
+        .to_owned();
     let paths = [format!("/agents/{}", server.agent), format!("/trunks/{}", server.trunk)];
     for path in paths {
         for method in ["GET", "PATCH", "DELETE"] {

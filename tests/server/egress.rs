@@ -376,7 +376,7 @@ async fn a_server_with_another_master_key_does_not_start_and_says_why() {
     };
     config.sip.listen = super::support::loopback(0);
     for master in ["another master key of the tests", ""] {
-        config.secrets.master_key = master.to_owned();
+        config.secrets.master_key = master.into();
         let why = start(&config).await.expect("it must not start");
         for part in [
             "secrets.master_key",
@@ -392,10 +392,10 @@ async fn a_server_with_another_master_key_does_not_start_and_says_why() {
         assert_eq!(checked.to_string(), why);
     }
     // What it was stored with opens it.
-    config.secrets.master_key = "a master key of the tests".to_owned();
+    config.secrets.master_key = "a master key of the tests".into();
     assert!(trunkline::app::check_stored_secrets(&config).await.is_ok());
     // A database that is not there is not made by a check.
-    config.database.url = format!("sqlite://{}/none.db", server.folder.path().display());
+    config.database.url = format!("sqlite://{}/none.db", server.folder.path().display()).into();
     assert!(trunkline::app::check_stored_secrets(&config).await.is_ok());
     assert!(!server.folder.path().join("none.db").exists());
 }

@@ -219,7 +219,7 @@ async fn two_hostile_tenants_break_nothing_and_see_nothing_of_each_other() {
     let mut tenants = Vec::new();
     for name in ["First", "Second"] {
         let made = store.bootstrap(name, &format!("{name}@example.com"), &hash).await.unwrap();
-        tenants.push(HostileTenant { key: made.key.text, made: Vec::new() });
+        tenants.push(HostileTenant { key: made.key.text.expose().to_owned(), made: Vec::new() });
     }
     let seed: u64 = setting("FUZZ_SEED").unwrap_or(16);
     let until_then = setting("FUZZ_SECONDS").map(|seconds| Instant::now() + Duration::from_secs(seconds));

@@ -258,7 +258,7 @@ async fn no_route_leads_to_another_organization() {
     let ids = everything_there_is(&server, &owner).await;
     let hash = trunkline::domain::password::hash("stranger's password").unwrap();
     let stranger = server.app.context.store.bootstrap("Stranger", "s@example.com", &hash).await.unwrap();
-    let key = stranger.key.text;
+    let key = stranger.key.text.expose().to_owned();
     let person = LoggedInUser::log_in(&server, "s@example.com", "stranger's password").await;
     let pair = person.cookie.split(';').next().unwrap().to_owned();
 

@@ -172,7 +172,7 @@ async fn no_task_is_called_twice_though_a_process_is_killed_among_its_claims() {
 async fn a_call_goes_on_while_the_database_is_away() {
     let mut postgres = Postgres::start().await;
     let url = create_database(&postgres.url()).await;
-    let server = Server::start_with(|config| config.database.url = url).await;
+    let server = Server::start_with(|config| config.database.url = url.into()).await;
     let call = server.call("listen; say where_is_my_order; listen; pause 6000; say goodbye; listen");
     let outage = async {
         let id = until("the call", || async {

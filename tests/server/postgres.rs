@@ -114,7 +114,7 @@ pub async fn server() -> (String, Option<Postgres>) {
 async fn a_call_on_postgresql() {
     let (server, _own) = server().await;
     let url = create_database(&server).await;
-    let server = super::support::Server::start_with(|config| config.database.url = url).await;
+    let server = super::support::Server::start_with(|config| config.database.url = url.into()).await;
     let report = server.call("listen; say where_is_my_order; listen; say goodbye; listen").await;
     assert!(report.failure.is_none(), "{report:?}");
     let call = server.last_call().await;

@@ -330,7 +330,7 @@ async fn what_a_task_says_reaches_the_model() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_status_code_of_the_table_is_given() {
     let mut config_of = None;
-    let server = Server::start_with(|config| config_of = Some(config.database.url.clone())).await;
+    let server = Server::start_with(|config| config_of = Some(config.database.url.expose().to_owned())).await;
     let status = async |method: &str, path: &str, key: &str| {
         let request = server.http.request(method.parse().unwrap(), server.url(path)).bearer_auth(key);
         let answer = request.send().await.unwrap();

@@ -114,7 +114,7 @@ impl Server {
         config.quotas.requests_per_minute = 10_000_000;
         config.media.port_first = 20_000;
         config.media.port_last = 39_999;
-        config.database.url = database_url(folder.path()).await;
+        config.database.url = database_url(folder.path()).await.into();
         config.recordings.folder = folder.path().join("recordings").display().to_string();
         config.webhooks.allow_private = true;
         config.secrets.master_key = "a master key of the tests".into();
@@ -127,14 +127,14 @@ impl Server {
             provider.api_key = Some("test".into());
         }
         change(&mut config);
-        let store = trunkline::app::open_store(&config.database.url).await.unwrap();
+        let store = trunkline::app::open_store(config.database.url.expose()).await.unwrap();
         let hash = trunkline::domain::password::hash(PASSWORD).unwrap();
         let made = store.bootstrap("Test", OWNER, &hash).await.unwrap();
         let demo = match with_demo {
             true => {
                 let agent = store.create_agent(made.scope, serde_json::from_value(agent()).unwrap()).await.unwrap();
                 let phrases = trunkline::cli::demo::phrases().unwrap();
-                let (email, password) = (OWNER.to_owned(), PASSWORD.to_owned());
+                let (email, password) = (OWNER.to_owned(), PASSWORD.into());
                 Some(trunkline::api::DemoSettings { email, password, scope: made.scope, agent: agent.id, phrases })
             }
             false => None,
@@ -144,7 +144,7 @@ impl Server {
         let (phone, incoming) = Softphone::open(loopback(0), (40_000, 49_999)).await.unwrap();
         // A connection that has been idle may be closed by the server in the moment it is used again.
         let http = reqwest::Client::builder().pool_idle_timeout(Duration::from_secs(1)).build().unwrap();
-        let key = made.key.text;
+        let key = made.key.text.expose().to_owned();
         let mut server = Self {
             app,
             emulator,

@@ -196,7 +196,7 @@ impl<'a> TestTenant<'a> {
     async fn new(server: &'a Server, name: &str) -> Self {
         let hash = trunkline::domain::password::hash(PASSWORD).unwrap();
         let made = server.app.context.store.bootstrap(name, &format!("{name}@example.com"), &hash).await.unwrap();
-        let mut tenant = Self { server, key: made.key.text, agent: String::new() };
+        let mut tenant = Self { server, key: made.key.text.expose().to_owned(), agent: String::new() };
         tenant.agent = tenant.made("/agents", agent()).await;
         tenant
     }

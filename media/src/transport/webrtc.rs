@@ -8,6 +8,7 @@ use crate::codec::{Codec, Companding};
 use crate::leg::StreamConfig;
 use crate::limits::ICE_ADDRESSES_MAX;
 use crate::rtp::packet::RtpPacket;
+use secrecy::{ExposeSecret as _, SecretString};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
@@ -82,12 +83,12 @@ pub enum PeerOutput<'a> {
 pub struct WebRtcError(pub String);
 
 /// Credentials of one ICE session.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct IceCredentials {
     /// User name fragment (`a=ice-ufrag`).
     pub ufrag: String,
     /// Password (`a=ice-pwd`).
-    pub password: String,
+    pub password: SecretString,
 }
 
 /// WebRTC session with one browser and one audio stream.
@@ -224,9 +225,12 @@ impl WebRtcPeer {
         let ours = IceCreds::new();
         let mut api = self.rtc.direct_api();
         api.set_local_ice_credentials(ours.clone());
-        api.set_remote_ice_credentials(IceCreds { ufrag: theirs.ufrag, pass: theirs.password });
+        api.set_remote_ice_credentials(IceCreds {
+            ufrag: theirs.ufrag,
+            pass: theirs.password.expose_secret().to_owned(),
+        });
         add_host_candidates(&mut self.rtc, host_candidates);
-        IceCredentials { ufrag: ours.ufrag, password: ours.pass }
+        IceCredentials { ufrag: ours.ufrag, password: ours.pass.into() }
     }
 
     /// Whether a datagram from there belongs to this peer: its address was proven by a check.

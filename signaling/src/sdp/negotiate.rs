@@ -194,12 +194,19 @@ pub struct DtlsNegotiated {
 }
 
 /// Our ICE-lite ufrag and password, in ICE characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct IceLiteCredentials {
     /// User name fragment, eight ICE characters (RFC 8839 section 5.4).
     pub ufrag: [u8; 8],
     /// Password that authenticates the peer's connectivity checks, 32 ICE characters.
     pub password: [u8; 32],
+}
+
+/// Without the password, which is an array because it is copied into every offer and answer.
+impl std::fmt::Debug for IceLiteCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IceLiteCredentials").field("ufrag", &self.ufrag).finish_non_exhaustive()
+    }
 }
 
 /// Negotiated media, from our point of view.

@@ -4,26 +4,31 @@ use super::message::scan::split_unquoted;
 use super::token::hex;
 use crate::limits;
 use md5::Md5;
+use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use std::time::Duration;
 
 /// How long a nonce of ours is accepted.
 pub const NONCE_LIFETIME: Duration = Duration::from_secs(300);
 
-/// User name and password of a digest account; the password is left out of debug output.
-#[derive(Clone, PartialEq, Eq)]
+/// User name and password of a digest account.
+#[derive(Clone, Debug)]
 pub struct DigestCredentials {
     /// User name, compared with regard to letter case.
     pub username: String,
     /// Password in the clear, as digest needs it.
-    pub password: String,
+    pub password: SecretString,
 }
 
-impl std::fmt::Debug for DigestCredentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DigestCredentials").field("username", &self.username).finish_non_exhaustive()
+/// Tells changed settings from unchanged ones; its time shows nothing of the password.
+impl PartialEq for DigestCredentials {
+    fn eq(&self, other: &Self) -> bool {
+        let [ours, theirs] = [self, other].map(|one| one.password.expose_secret().as_bytes());
+        self.username == other.username && equal_in_constant_time(ours, theirs)
     }
 }
+
+impl Eq for DigestCredentials {}
 
 /// Hash algorithm of a digest, the weaker before the stronger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -136,7 +141,7 @@ impl DigestClientSession {
         let response = response_hash(&DigestInput {
             algorithm: c.algorithm,
             username: &credentials.username,
-            password: &credentials.password,
+            password: credentials.password.expose_secret(),
             realm: &c.realm,
             nonce: &c.nonce,
             method,
@@ -270,7 +275,7 @@ pub fn verify(
     let expected = response_hash(&DigestInput {
         algorithm,
         username: &credentials.username,
-        password: &credentials.password,
+        password: credentials.password.expose_secret(),
         realm,
         nonce: wanted("nonce"),
         method,

@@ -1,14 +1,15 @@
 //! ICE fragments (RFC 8840 section 9): trickled candidates, or an ICE restart.
 
 use crate::limits;
+use secrecy::{ExposeSecret as _, SecretString};
 
 /// What a fragment says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct IceFragment {
     /// The browser's new user name fragment in an ICE restart; `None` for trickled candidates without credentials.
     pub ufrag: Option<String>,
     /// The browser's new ICE password; present exactly when the user name fragment is.
-    pub password: Option<String>,
+    pub password: Option<SecretString>,
     /// As in `a=candidate:`, from `candidate:` on.
     pub candidates: Vec<String>,
 }
@@ -44,7 +45,7 @@ pub fn parse(text: &[u8]) -> Result<IceFragment, FragmentError> {
         if let Some(ufrag) = line.strip_prefix("a=ice-ufrag:") {
             fragment.ufrag = Some(ufrag.to_owned());
         } else if let Some(password) = line.strip_prefix("a=ice-pwd:") {
-            fragment.password = Some(password.to_owned());
+            fragment.password = Some(password.into());
         } else if let Some(candidate) = line.strip_prefix("a=").filter(|rest| rest.starts_with("candidate:")) {
             if fragment.candidates.len() >= limits::OFFER_CANDIDATES_MAX {
                 return Err(FragmentError::TooManyCandidates);
@@ -60,7 +61,8 @@ pub fn parse(text: &[u8]) -> Result<IceFragment, FragmentError> {
 }
 
 /// The answer to a restart: our new credentials.
-pub fn print(ufrag: &str, password: &str) -> String {
+pub fn print(ufrag: &str, password: &SecretString) -> String {
+    let password = password.expose_secret();
     format!("a=ice-lite\r\na=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\n")
 }
 
@@ -75,16 +77,17 @@ a=candidate:1 1 UDP 2130706431 198.51.100.1 39132 typ host\r\na=end-of-candidate
         let fragment = parse(text.as_bytes()).unwrap();
         assert_eq!(fragment.ufrag.as_deref(), Some("EsAw"));
         assert_eq!(fragment.candidates, ["candidate:1 1 UDP 2130706431 198.51.100.1 39132 typ host"]);
-        assert_eq!(parse(print("a", "b").as_bytes()).unwrap().password.as_deref(), Some("b"));
+        let restarted = parse(print("a", &"b".into()).as_bytes()).unwrap();
+        assert_eq!(restarted.password.map(|password| password.expose_secret().to_owned()).as_deref(), Some("b"));
         assert!(parse(b"a=end-of-candidates").is_ok());
     }
 
     #[test]
     fn nonsense_is_refused() {
         for text in [&b""[..], b"hello", b"\xff", b"a=ice-ufrag:only"] {
-            assert_eq!(parse(text), Err(FragmentError::NotAFragment));
+            assert_eq!(parse(text).unwrap_err(), FragmentError::NotAFragment);
         }
         let many = "a=candidate:1\r\n".repeat(1_000);
-        assert_eq!(parse(many.as_bytes()), Err(FragmentError::TooManyCandidates));
+        assert_eq!(parse(many.as_bytes()).unwrap_err(), FragmentError::TooManyCandidates);
     }
 }

@@ -5,6 +5,7 @@ use crate::domain::agent::AgentFields;
 use crate::domain::call::Call;
 use crate::domain::delivery::{Delivery, DeliveryChannel, DeliveryProgress, DeliveryStatus};
 use crate::domain::ids::{AgentId, DeliveryId};
+use crate::domain::secret::Secret;
 use crate::domain::task::Task;
 use crate::store::{PhoneNumberFields, now};
 use crate::webhooks::event;
@@ -19,7 +20,7 @@ pub(super) struct CallWebhooks {
     /// The agent whose secret signs queued deliveries.
     pub agent: Option<AgentId>,
     pub url: Option<String>,
-    secret: Option<String>,
+    secret: Option<Secret>,
     events: Option<Vec<String>>,
 }
 
@@ -108,7 +109,7 @@ impl CallServices {
             id: &text,
             url: &one.target,
             body: &one.body,
-            secret: hooks.secret.as_deref(),
+            secret: hooks.secret.as_ref(),
             at_s: now().0 / 1_000,
         };
         let answer = self.webhooks.post(message, deadline).await;

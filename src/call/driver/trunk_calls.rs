@@ -6,11 +6,13 @@ use crate::call::trunk_selection::{CalledParty, CredentialTrunks};
 use crate::domain::FieldError;
 use crate::domain::ids::TrunkId;
 use crate::domain::phone_number::Destination;
+use crate::domain::secret::Secret;
 use crate::domain::time::UnixMs;
 use crate::domain::trunk::{IdentityHeader, OutboundProxy, Trunk, TrunkFields, TrunkTarget, TrunkTransport};
 use crate::store::{StoreError, now};
 use crate::supervision;
 use ipnet::IpNet;
+use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -291,8 +293,8 @@ fn proxy_hop(fields: &TrunkFields) -> Option<(NextHop, String)> {
     Some((NextHop { host: proxy.host, port: proxy.port, transport: Some(transport) }, format!("<{uri}>")))
 }
 
-fn credentials(username: Option<String>, password: Option<String>) -> Option<DigestCredentials> {
-    username.zip(password).map(|(username, password)| DigestCredentials { username, password })
+fn credentials(username: Option<String>, password: Option<Secret>) -> Option<DigestCredentials> {
+    username.zip(password).map(|(username, password)| DigestCredentials { username, password: password.into() })
 }
 
 /// The credentials of our calls, for the hosts of the trunk's own settings alone.
@@ -449,7 +451,7 @@ fn registration(trunk: &Trunk) -> Option<RegistrationConfig> {
 /// Stable across restarts, so that a registration is renewed rather than duplicated; known to the registrar only.
 fn contact_user(trunk: &Trunk, credentials: &DigestCredentials) -> String {
     use sha2::{Digest as _, Sha256};
-    let digest = Sha256::digest(format!("contact\n{}\n{}", trunk.id, credentials.password));
+    let digest = Sha256::digest(format!("contact\n{}\n{}", trunk.id, credentials.password.expose_secret()));
     digest.iter().take(10).fold("t".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }
 

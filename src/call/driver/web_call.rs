@@ -16,6 +16,7 @@ use crate::domain::task::TaskFields;
 use crate::store::{OrgScope, StoreError, now};
 use crate::supervision;
 use crate::webhooks::event;
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -337,8 +338,8 @@ pub fn add_web_candidates(context: &SharedServices, scope: OrgScope, call: CallI
 
 /// ICE restart: our new user fragment and password.
 pub async fn restart_web(
-    context: &SharedServices, scope: OrgScope, call: CallId, ufrag: String, password: String,
-) -> Option<(String, String)> {
+    context: &SharedServices, scope: OrgScope, call: CallId, ufrag: String, password: SecretString,
+) -> Option<(String, SecretString)> {
     let (reply, ours) = oneshot::channel();
     let restart = IceRestart { theirs: IceCredentials { ufrag, password }, reply };
     if !context.registry.command(scope, call, CallCommand::RestartIce(Box::new(restart))) {

@@ -87,7 +87,7 @@ impl LlmVendor for AnthropicMessages {
 fn outgoing(endpoint: &ProviderAccess, body: Value) -> Result<LlmHttpRequest, ProviderError> {
     let version =
         if body["temperature"].is_null() { endpoint.api_version.clone() } else { VERSION_WITH_TEMPERATURE.to_owned() };
-    let headers = vec![("x-api-key", endpoint.key()?.to_owned()), ("anthropic-version", version)];
+    let headers = vec![("x-api-key", endpoint.key()?.into()), ("anthropic-version", version.into())];
     Ok(LlmHttpRequest { path: "/v1/messages", headers, body })
 }
 

@@ -80,7 +80,7 @@ pub(super) fn upgrade(
     let path = segments(&endpoint.base_url, path)?;
     let base = url::Url::parse(&endpoint.base_url).map_err(|error| ProviderError::Unreachable(error.to_string()))?;
     let path = path.path().strip_prefix(base.path().trim_end_matches('/')).unwrap_or(path.path());
-    Ok(WebSocketRequest::for_endpoint(endpoint, path, query).header("xi-api-key", endpoint.key()?.to_owned()))
+    Ok(WebSocketRequest::for_endpoint(endpoint, path, query).header("xi-api-key", endpoint.key()?))
 }
 
 impl TtsSocketProtocol for MultiStreamProtocol {

@@ -32,7 +32,7 @@ pub fn as_they_are(messages: Vec<Value>) -> Vec<Value> {
 
 impl ChatCompletions {
     fn outgoing(&self, endpoint: &ProviderAccess, body: Value) -> Result<LlmHttpRequest, ProviderError> {
-        let headers = vec![("authorization", format!("Bearer {}", endpoint.key()?))];
+        let headers = vec![("authorization", format!("Bearer {}", endpoint.key()?).into())];
         Ok(LlmHttpRequest { path: "/chat/completions", headers, body })
     }
 

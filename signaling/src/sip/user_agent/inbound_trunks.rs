@@ -239,6 +239,7 @@ impl RegisteredTrunks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use secrecy::ExposeSecret as _;
 
     fn rule(id: &str, allow: &[&str], username: Option<&str>) -> InboundTrunk {
         InboundTrunk {
@@ -276,7 +277,7 @@ mod tests {
     fn rights_and_credentials_are_each_trunks_own() {
         let rules = InboundTrunks::from(vec![rule("refers", &[], Some("u")), rule("b", &[], Some("u"))]);
         assert!(rules.accept_refer("refers") && !rules.accept_refer("b") && !rules.accept_refer("unknown"));
-        let passwords: Vec<&str> = rules.with_username("u").iter().map(|(_, c)| c.password.as_str()).collect();
+        let passwords: Vec<&str> = rules.with_username("u").iter().map(|(_, c)| c.password.expose_secret()).collect();
         assert_eq!(passwords, ["refers", "b"]);
         assert!(rules.with_username("v").is_empty() && rules.have_credentials());
         assert!(!InboundTrunks::from(vec![rule("a", &["10.0.0.1/32"], None)]).have_credentials());
