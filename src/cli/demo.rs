@@ -339,7 +339,11 @@ impl Demo {
         println!("\n── next steps ──");
         println!("curl -H 'Authorization: Bearer {}' {}/agents", self.key.expose(), self.base);
         println!("curl -H 'Authorization: Bearer {}' {}/calls/{id}", self.key.expose(), self.base);
-        println!("curl -H 'Authorization: Bearer {}' {}/calls/{id}/recording/stream -o call.wav", self.key.expose(), self.base);
+        println!(
+            "curl -H 'Authorization: Bearer {}' {}/calls/{id}/recording/stream -o call.wav",
+            self.key.expose(),
+            self.base
+        );
         Ok(())
     }
 }
