@@ -11,6 +11,7 @@ use crate::domain::ambience::AmbienceConfig;
 use crate::domain::analysis::AnalysisPlan;
 use crate::domain::dtmf_rules::DtmfRules;
 use crate::domain::fallback::Fallbacks;
+use crate::domain::faults;
 use crate::domain::ids::AgentId;
 use crate::domain::provider_config::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
 use crate::domain::ringing_config::RingingConfig;
@@ -163,7 +164,7 @@ async fn fields(api: &ApiState, scope: OrgScope, object: Map<String, Value>) -> 
 
 fn fields_but_schemas(api: &ApiState, object: Map<String, Value>) -> Result<AgentFields, ApiError> {
     let fields: AgentFields = typed(object)?;
-    ApiError::unless_empty(fields.faults())?;
+    ApiError::unless_empty(faults(&fields))?;
     api.context.check_addresses(&fields)?;
     Ok(fields)
 }

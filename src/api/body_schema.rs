@@ -2,14 +2,12 @@
 //! array and an enum from an object.
 
 use super::{router, text_limits};
-use crate::domain::FieldError;
+use crate::domain::{FAULTS_MAX, FieldError};
 use dashmap::DashMap;
 use serde_json::{Map, Value, json};
 use std::sync::{Arc, LazyLock};
 use trunkline_json::schema::TrustedSchema;
 
-/// Faults that one answer lists.
-pub(super) const FAULTS_MAX: usize = 50;
 /// Characters of a field's path that an answer repeats: names of unknown fields are as long as the client likes.
 const FIELD_CHARS_MAX: usize = 200;
 

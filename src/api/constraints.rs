@@ -274,3 +274,126 @@ pub(super) fn add(schemas: &mut Value) {
         {"not": {"required": ["is_active", "enabled"], "properties": {"is_active": {"const": false}, "enabled": {"const": true}}}},
     ]);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{openapi, text_limits};
+    use super::*;
+    use crate::domain::agent::AgentFields;
+    use crate::domain::organization::OrganizationLimits;
+    use crate::domain::task::TaskFields;
+    use crate::domain::trunk::TrunkFields;
+    use garde::Validate;
+    use serde::de::DeserializeOwned;
+
+    /// A value at the border of a field's limits: path and JSON pointer of the field, the value, whether it is inside.
+    type Border = (String, String, Value, bool);
+
+    /// The schema itself, where it is a reference or may also be null.
+    fn resolved<'a>(schemas: &'a Value, schema: &'a Value) -> &'a Value {
+        if let Some(reference) = schema["$ref"].as_str() {
+            return &schemas[reference.rsplit('/').next().unwrap()];
+        }
+        let forms = ["oneOf", "anyOf"].iter().find_map(|choice| schema[choice].as_array());
+        match forms.filter(|_| schema["type"].is_null()) {
+            Some(forms) => resolved(schemas, forms.iter().find(|form| form["type"] != "null").unwrap()),
+            None => schema,
+        }
+    }
+
+    /// The borders of a field and of all that is in it; blocks and lists are those of the document.
+    fn borders(
+        schemas: &Value, schema: &Value, value: Option<&Value>, path: &str, pointer: &str, all: &mut Vec<Border>,
+    ) {
+        let schema = resolved(schemas, schema);
+        let mut add = |value: Value, is_inside| all.push((path.to_owned(), pointer.to_owned(), value, is_inside));
+        let is = |name: &str| {
+            schema["type"] == name || schema["type"].as_array().is_some_and(|all| all.contains(&json!(name)))
+        };
+        let [low, high] = ["minimum", "maximum"].map(|limit| schema[limit].as_f64());
+        let number = |number: f64| if is("integer") { json!(number as i64) } else { json!(number) };
+        if is("integer") || is("number") {
+            let (low, high) = (low.expect(path), high.expect(path));
+            let step = if is("integer") { 1.0 } else { 0.001 };
+            [low, high].into_iter().for_each(|border| add(number(border), true));
+            [low - step, high + step].into_iter().for_each(|beyond| add(number(beyond), false));
+        }
+        if let Some(max) = schema["maxLength"].as_u64().and_then(|max| usize::try_from(max).ok()) {
+            // Other texts need more than a length.
+            if [json!(NAME), json!("\\S")].contains(&schema["pattern"]) {
+                add(json!("x".repeat(max)), true);
+            }
+            add(json!("x".repeat(max + 1)), false);
+        }
+        if let (Some(max), Some(one)) = (schema["maxItems"].as_u64(), value.and_then(|value| value.get(0))) {
+            let many = |count: u64| Value::Array((0..count).map(|_| one.clone()).collect());
+            add(many(max), true);
+            add(many(max + 1), false);
+        }
+        if let Some(one) = value.and_then(|value| value.get(0)) {
+            borders(schemas, &schema["items"], Some(one), &format!("{path}[0]"), &format!("{pointer}/0"), all);
+        }
+        for (name, property) in schema["properties"].as_object().filter(|_| value.is_some()).into_iter().flatten() {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            let value = value.and_then(|value| value.get(name));
+            borders(schemas, property, value, &path, &format!("{pointer}/{name}"), all);
+        }
+    }
+
+    /// Holds the limits of a schema in the API's description against what the server refuses.
+    fn compare<T: DeserializeOwned + Validate<Context = ()>>(name: &str, document: Value) -> usize {
+        let described = openapi::document();
+        let schemas = &described["components"]["schemas"];
+        let mut all = Vec::new();
+        borders(schemas, &schemas[name], Some(&document), "", "", &mut all);
+        for (path, pointer, value, is_inside) in &all {
+            let mut changed = document.clone();
+            let (parent, field) = pointer.rsplit_once('/').unwrap();
+            match changed.pointer_mut(parent).unwrap() {
+                Value::Array(list) => list[0] = value.clone(),
+                parent => parent[field] = value.clone(),
+            }
+            let too_long = text_limits::check(changed.as_object().unwrap());
+            let refused = match serde_json::from_value::<T>(changed).map(|read| read.validate()) {
+                Ok(Ok(())) => false,
+                Ok(Err(report)) => report.iter().any(|(refused, _)| refused.to_string() == *path),
+                Err(_) => true,
+            };
+            let is_taken = !refused && too_long.iter().all(|fault| fault.field != *path);
+            assert_eq!(is_taken, *is_inside, "{name}: {path} = {value:.60}");
+        }
+        all.len()
+    }
+
+    #[test]
+    fn the_description_states_the_limits_that_hold() {
+        let llm = json!({"provider": "groq", "model": "m"});
+        let stt = json!({"provider": "deepgram", "model": "m", "language": "en", "keyterms": ["a"]});
+        let tts = json!({"provider": "openai", "voice_id": "v", "language": "en"});
+        let tool = json!({"function": {"name": "f"}});
+        let agent = json!({
+            "name": "a", "voice_settings": {}, "background": {"sound": "room"}, "ringing": {}, "analysis_plan": {},
+            "dtmf_rules": {"rules": [{"digits": "1", "action": "end_call"}]},
+            "transfer_config": {"destinations": [{"name": "a", "target": "+31201234567"}]},
+            "silence_config": {"prompts": ["a"], "fillers": ["a"]}, "turn_config": {"backchannels": ["a"]},
+            "stt_config": stt, "tts_config": tts,
+            "llm_config": {"provider": "groq", "model": "m", "tools": [tool]},
+            "fallbacks": {"stt": [stt], "llm": [llm], "tts": [tts]},
+        });
+        let found = compare::<AgentFields>("AgentFields", agent);
+        assert!(found > 150, "{found}");
+        let trunk = json!({
+            "name": "t", "host": "a.example", "targets": [{"host": "b.example"}], "codecs": ["PCMU"],
+            "allowed_destinations": ["+31"], "denied_destinations": ["+31"], "allowed_addresses": ["192.0.2.1"],
+        });
+        let found = compare::<TrunkFields>("TrunkFields", trunk);
+        assert!(found > 40, "{found}");
+        let window = json!({"time_zone": "UTC", "start": "09:00", "end": "18:00"});
+        let task = json!({"to_number": "+31201234567", "calling_windows": [window],
+            "retry_policy": {"max_attempts": 1, "delay_seconds": 1}});
+        let found = compare::<TaskFields>("TaskFields", task);
+        assert!(found > 15, "{found}");
+        let found = compare::<OrganizationLimits>("OrganizationFields", json!({"name": "o"}));
+        assert!(found > 15, "{found}");
+    }
+}

@@ -4,6 +4,7 @@ use super::ApiState;
 use super::body::is_too_slow_error;
 use super::error::ApiError;
 use super::large_body_queue::{LARGE_BYTES, LargeBodyPermit};
+use crate::domain::FAULTS_MAX;
 use crate::store::{OrgScope, PageRequest};
 use crate::supervision::in_place;
 use axum::body::{Body, Bytes, to_bytes};
@@ -132,7 +133,7 @@ pub(super) fn typed<T: DeserializeOwned + ToSchema>(object: Map<String, Value>) 
     let check = || {
         let mut faults = super::body_schema::check(&name, &object);
         for fault in super::text_limits::check(&object) {
-            if faults.len() < super::body_schema::FAULTS_MAX && faults.iter().all(|known| known.field != fault.field) {
+            if faults.len() < FAULTS_MAX && faults.iter().all(|known| known.field != fault.field) {
                 faults.push(fault);
             }
         }

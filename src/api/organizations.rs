@@ -7,6 +7,7 @@ use super::envelope::ApiResponse;
 use super::error::ApiError;
 use super::input::{IdPath, JsonObject, Paging, QueryParams, id, typed};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
+use crate::domain::faults;
 use crate::domain::ids::OrganizationId;
 use crate::domain::login_address::LoginAddress;
 use crate::domain::organization::{Organization, OrganizationLimits, check_name};
@@ -173,7 +174,7 @@ pub(super) async fn create(
         max_minutes_per_day: input.max_minutes_per_day,
         max_spend_per_day: input.max_spend_per_day,
     };
-    limits.validate()?;
+    ApiError::unless_empty(faults(&limits))?;
     // Without a parent it would be billed to nobody the operator knows.
     let Some(parent) = &input.parent_org_id else {
         let message = "parent_org_id: is required; the operator makes organizations without one (trunkline bootstrap)";
@@ -252,5 +253,5 @@ fn change(one: &mut Organization, patch: &OrganizationPatch) -> Result<(), ApiEr
     if let Some(max) = patch.max_spend_per_day {
         one.limits.max_spend_per_day = max;
     }
-    Ok(one.limits.validate()?)
+    ApiError::unless_empty(faults(&one.limits))
 }

@@ -87,7 +87,8 @@ pub(super) async fn stream(
 
 /// One range of bytes. Several, another unit or nonsense: the whole file is a correct answer (RFC 9110 section 14.2).
 fn is_one_range(value: &HeaderValue) -> bool {
-    value.to_str().is_ok_and(|text| parse_range_header(text).is_ok_and(|parsed| parsed.ranges.len() == 1))
+    let parsed = value.to_str().ok().and_then(|text| parse_range_header(text).ok());
+    parsed.is_some_and(|parsed| parsed.ranges.len() == 1 && parsed.validate(u64::MAX).is_ok())
 }
 
 #[cfg(test)]

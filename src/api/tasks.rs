@@ -11,6 +11,7 @@ use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, conte
 use crate::call::driver::{PlaceCallError, PlacedCall, place};
 use crate::call::registry::CallCommand;
 use crate::domain::end_reason::EndReason;
+use crate::domain::faults;
 use crate::domain::ids::{AgentId, TaskId};
 use crate::domain::phone_number::Destination;
 use crate::domain::schedule::{CallingWindow, RetryPolicy};
@@ -124,7 +125,7 @@ async fn check(
         None => return Err(ApiError::field("agent_id", "is required")),
     };
     let fields: TaskFields = typed(object)?;
-    ApiError::unless_empty(fields.faults())?;
+    ApiError::unless_empty(faults(&fields))?;
     if let Some(url) = &fields.webhook_url {
         check_webhook_url(api, "webhook_url", url)?;
     }

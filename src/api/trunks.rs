@@ -9,6 +9,7 @@ use super::organization_rates::RateKind;
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use crate::call::driver::{ProbeError, TrunkState, probe_trunk};
 use crate::domain::attestation::Attestation;
+use crate::domain::faults;
 use crate::domain::ids::TrunkId;
 use crate::domain::trunk::{IdentityHeader, SrtpKeying, SrtpPolicy, Trunk, TrunkFields, TrunkTarget, TrunkTransport};
 use crate::store::{OrgScope, now};
@@ -146,7 +147,7 @@ pub(super) struct TrunkPage {
 }
 
 fn check(api: &ApiState, fields: &TrunkFields) -> Result<(), ApiError> {
-    ApiError::unless_empty(fields.faults())?;
+    ApiError::unless_empty(faults(fields))?;
     for (field, host, port) in fields.hosts() {
         api.context.sip_guard.check_host(&host, port).map_err(|why| ApiError::field(&field, why.to_string()))?;
     }

@@ -1,8 +1,8 @@
 //! Interprets the answer to `assistant-request` and computes the configuration of the call.
 
-use crate::domain::FieldError;
 use crate::domain::agent::{Agent, AgentFields, NamedAddress};
 use crate::domain::ids::AgentId;
+use crate::domain::{FieldError, faults};
 use serde_json::{Map, Value, json};
 use trunkline_json::document::{DocumentError, DocumentLimits};
 
@@ -144,33 +144,35 @@ fn replace_blocks(
 
 /// Takes a value if the whole is valid with it, else the saved one.
 fn set(resolved: &mut ResolvedAssistant, name: &str, value: Value, saved: Value, check: AddressCheck<'_>) {
+    let told = |fault: FieldError| format!("{}: {}", fault.field, fault.message);
     let of_field = |address: &NamedAddress<'_>| address.field.split(['.', '[']).next() == Some(name);
     let with = |value: Value| {
         let mut object = document(&resolved.fields);
         object.insert(name.to_owned(), value);
         object.retain(|_, value| !value.is_null());
         let fields: AgentFields =
-            serde_path_to_error::deserialize(Value::Object(object)).map_err(|error| error.to_string())?;
-        let told = |fault: FieldError| format!("{}: {}", fault.field, fault.message);
-        fields.validate().map_err(told)?;
-        fields.addresses().iter().filter(|one| of_field(one)).try_for_each(check).map_err(told)?;
-        Ok::<_, String>(fields)
+            serde_path_to_error::deserialize(Value::Object(object)).map_err(|error| vec![error.to_string()])?;
+        let mut found = faults(&fields);
+        if found.is_empty() {
+            found.extend(fields.addresses().iter().filter(|one| of_field(one)).find_map(|one| check(one).err()));
+        }
+        if found.is_empty() { Ok(fields) } else { Err(found.into_iter().map(told).collect()) }
     };
     // Only new schemas are compiled: saved ones were compiled when they were saved.
     let checked = with(value).and_then(|fields| match name {
         "llm_config" | "analysis_plan" => {
             let checked = fields.check_schemas(name);
-            checked.map(|()| fields).map_err(|fault| format!("{}: {}", fault.field, fault.message))
+            checked.map(|()| fields).map_err(|fault| vec![told(fault)])
         }
         _ => Ok(fields),
     });
     match checked {
         Ok(fields) => resolved.fields = fields,
-        Err(fault) => {
+        Err(found) => {
             if let Ok(fields) = with(saved) {
                 resolved.fields = fields;
             }
-            resolved.faults.push(fault);
+            resolved.faults.extend(found);
         }
     }
 }

@@ -6,13 +6,15 @@ use super::analysis::{self, AnalysisPlan};
 use super::dtmf_rules::DtmfRules;
 use super::fallback::Fallbacks;
 use super::ids::{AgentId, OrganizationId};
-use super::organization::check_name;
+use super::organization;
 use super::provider_config::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
 use super::ringing_config::RingingConfig;
+use super::rules::{between, events, fits, is_header_value, is_http_url, secret_fits};
 use super::secret::{Secret, exposed};
 use super::time::UnixMs;
 use super::transfer::TransferConfig;
 use super::turn_config::{SilenceConfig, TurnConfig};
+use garde::Validate;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use trunkline_json::schema::{CompiledSchema, PatternPolicy, SchemaBudget};
@@ -27,17 +29,20 @@ const TEXT_BYTES_MAX: usize = 100_000;
 
 /// What a customer writes. The names are those of the API: an agent is the customer's document, stored
 /// and returned as it was written.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Validate, ToSchema)]
+#[garde(allow_unvalidated)]
 #[serde(deny_unknown_fields)]
 pub struct AgentFields {
     /// What people call the agent: 1 to 200 characters. The default prompt uses it if there is no `business_name`.
     #[schema(min_length = 1, max_length = 200)]
+    #[garde(custom(organization::name))]
     pub name: String,
     /// Whether it answers calls and makes calls for tasks; true by default.
     #[serde(default = "yes")]
     pub is_active: bool,
     /// Notes for people; the LLM does not see them. At most 100,000 bytes.
     #[serde(default)]
+    #[garde(inner(custom(text())))]
     pub description: Option<String>,
     /// Company the agent speaks for; named in the default prompt if there is no `system_prompt`.
     #[serde(default)]
@@ -45,46 +50,58 @@ pub struct AgentFields {
     /// Address that gets a mail after each call; needs `[smtp]` in the settings of the server. None: no mail.
     #[serde(default)]
     #[schema(format = "email")]
+    #[garde(inner(custom(fits(is_email, "is not an e-mail address"))))]
     pub notification_email: Option<String>,
     /// What the LLM is told about its task, at most 100,000 bytes. None: a short default prompt names the business.
     #[serde(default)]
+    #[garde(inner(custom(text())))]
     pub system_prompt: Option<String>,
     /// First words of a call, at most 100,000 bytes. None: the LLM writes the greeting.
     #[serde(default)]
+    #[garde(inner(custom(text())))]
     pub first_message: Option<String>,
     /// Voice settings for ElevenLabs, and for Cartesia its `speed`; fields of `tts_config` come first.
     #[serde(default)]
+    #[garde(dive)]
     pub voice_settings: Option<VoiceSettings>,
     /// What happens when the caller presses keys. None: the digits go to the LLM as `[DTMF 1234]`.
     #[serde(default)]
+    #[garde(dive(self))]
     pub dtmf_rules: Option<DtmfRules>,
     /// Whom the LLM may transfer callers to. None: nobody.
     #[serde(default)]
+    #[garde(dive)]
     pub transfer_config: Option<TransferConfig>,
     /// Sound behind the agent's voice. None: silence.
     #[serde(default)]
+    #[garde(dive)]
     pub background: Option<AmbienceConfig>,
     /// What callers hear before the answer, on telephone lines.
     #[serde(default)]
+    #[garde(dive)]
     pub ringing: Option<RingingConfig>,
     /// Whether outbound calls look for an answering machine; false by default.
     #[serde(default)]
     pub voicemail_detection: Option<bool>,
     /// What is said after the beep of voicemail, at most 100,000 bytes. None: the call ends when voicemail answers.
     #[serde(default)]
+    #[garde(inner(custom(text())))]
     pub voicemail_message: Option<String>,
     /// Seconds after which the call ends: 10 to 14,400; 1,800 by default.
     #[serde(default)]
     #[schema(minimum = 10, maximum = 14_400)]
+    #[garde(inner(custom(between(10..=MAX_DURATION_SECONDS))))]
     pub max_duration_seconds: Option<u32>,
     /// Whether the agent asks if a silent caller is still there, as `silence_config` says; true by default.
     #[serde(default)]
     pub autonomous_silence_handling: Option<bool>,
     /// What the agent says, and after how long, when the caller is silent. None: the defaults of every field.
     #[serde(default)]
+    #[garde(dive)]
     pub silence_config: Option<SilenceConfig>,
     /// When a turn ends and what interrupts the agent. None: the defaults of every field.
     #[serde(default)]
+    #[garde(dive)]
     pub turn_config: Option<TurnConfig>,
     /// Whether calls are recorded: stereo WAV, the caller left, the agent right. True by default.
     #[serde(default)]
@@ -92,29 +109,37 @@ pub struct AgentFields {
     #[serde(default)]
     /// http or https.
     #[schema(format = "uri")]
+    #[garde(inner(custom(fits(is_http_url, "is not an http or https URL"))))]
     pub webhook_url: Option<String>,
     /// Key that signs the agent's webhooks, printable ASCII. None: they are not signed.
     #[serde(default, serialize_with = "exposed")]
     #[schema(value_type = Option<String>)]
+    #[garde(inner(custom(check_secret)))]
     pub webhook_secret: Option<Secret>,
     /// Events that go to `webhook_url`: `assistant-request`, `tool-calls`, `status-update`, `end-of-call-report`. None:
     /// all.
     #[serde(default)]
+    #[garde(inner(custom(events(WEBHOOK_EVENTS))))]
     pub webhook_events: Option<Vec<String>>,
     /// Speech to text. None: Deepgram `nova-3-general`. Realtime models do not use it.
     #[serde(default)]
+    #[garde(dive)]
     pub stt_config: Option<SttConfig>,
     /// The language model with its tools. None: OpenAI `gpt-4o-mini`.
     #[serde(default)]
+    #[garde(dive)]
     pub llm_config: Option<LlmConfig>,
     /// The voice. None: the first voice of `fallbacks`, or else the local one. Realtime models do not use it.
     #[serde(default)]
+    #[garde(dive)]
     pub tts_config: Option<TtsConfig>,
     /// What to find out about a call when it is over. None: only summary and report.
     #[serde(default)]
+    #[garde(dive)]
     pub analysis_plan: Option<AnalysisPlan>,
     /// Providers that take over when the first of a stage fails. None: each request is repeated once.
     #[serde(default)]
+    #[garde(dive)]
     pub fallbacks: Option<Fallbacks>,
     /// Any JSON object of yours; it is copied into each call of the agent, except where a task has its own.
     #[serde(default)]
@@ -142,14 +167,20 @@ pub struct Agent {
     pub updated_at: UnixMs,
 }
 
+fn text() -> impl FnOnce(&str, &()) -> garde::Result {
+    let words = format!("must have at most {TEXT_BYTES_MAX} bytes");
+    fits(|text: &str| text.len() <= TEXT_BYTES_MAX, words)
+}
+
 /// What webhooks are signed with: something that can be copied without losing anything.
+fn check_secret(secret: &Secret, _: &()) -> garde::Result {
+    secret_fits(is_header_value, "must be printable ASCII; null for none")(secret, &())
+}
+
+/// Checks the secret of a resource whose other fields have no rules here.
 pub fn check_webhook_secret(secret: Option<&Secret>) -> Result<(), FieldError> {
-    match secret.map(Secret::expose) {
-        Some(secret) if secret.is_empty() || !secret.bytes().all(|byte| (b' '..=b'~').contains(&byte)) => {
-            Err(FieldError::new("webhook_secret", "must be printable ASCII; null for none"))
-        }
-        _ => Ok(()),
-    }
+    let checked = secret.map_or(Ok(()), |secret| check_secret(secret, &()));
+    checked.map_err(|error| FieldError::new("webhook_secret", error.message()))
 }
 
 /// An address that a configuration names, and the field that does.
@@ -255,79 +286,6 @@ impl AgentFields {
             config.tools.iter_mut().for_each(|tool| tool.authorization = None);
         }
         shown
-    }
-
-    /// The fields that cannot be used. Schemas are not compiled here, see [`Self::check_schemas`].
-    pub fn faults(&self) -> Vec<FieldError> {
-        let mut faults = Vec::new();
-        faults.extend(check_name(&self.name).err());
-        faults.extend(check_webhook_secret(self.webhook_secret.as_ref()).err());
-        for (field, text) in [
-            ("system_prompt", &self.system_prompt),
-            ("first_message", &self.first_message),
-            ("description", &self.description),
-            ("voicemail_message", &self.voicemail_message),
-        ] {
-            if text.as_ref().is_some_and(|text| text.len() > TEXT_BYTES_MAX) {
-                faults.push(FieldError::new(field, format!("must have at most {TEXT_BYTES_MAX} bytes")));
-            }
-        }
-        if self.max_duration_seconds.is_some_and(|s| !(10..=MAX_DURATION_SECONDS).contains(&s)) {
-            faults.push(FieldError::new(
-                "max_duration_seconds",
-                format!("must be between 10 and {MAX_DURATION_SECONDS}"),
-            ));
-        }
-        if self.notification_email.as_deref().is_some_and(|email| !is_email(email)) {
-            faults.push(FieldError::new("notification_email", "is not an e-mail address"));
-        }
-        if let Some(url) = &self.webhook_url
-            && !url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
-        {
-            faults.push(FieldError::new("webhook_url", "is not an http or https URL"));
-        }
-        if let Some(bad) = self.webhook_events.iter().flatten().find(|event| !WEBHOOK_EVENTS.contains(&event.as_str()))
-        {
-            let message = format!("{bad} is not an event; allowed are {}", WEBHOOK_EVENTS.join(", "));
-            faults.push(FieldError::new("webhook_events", message));
-        }
-        for result in [
-            self.dtmf_rules.as_ref().map(DtmfRules::validate),
-            self.transfer_config.as_ref().map(TransferConfig::validate),
-            self.background.as_ref().map(AmbienceConfig::validate),
-            self.ringing.as_ref().map(RingingConfig::validate),
-            self.voice_settings.as_ref().map(VoiceSettings::validate),
-            self.turn_config.as_ref().map(TurnConfig::validate),
-            self.silence_config.as_ref().map(SilenceConfig::validate),
-            self.stt_config.as_ref().map(SttConfig::validate),
-            self.llm_config.as_ref().map(LlmConfig::validate),
-            self.tts_config.as_ref().map(TtsConfig::validate),
-            self.analysis_plan.as_ref().map(AnalysisPlan::validate),
-            self.fallbacks.as_ref().map(Fallbacks::validate),
-        ] {
-            faults.extend(result.and_then(Result::err));
-        }
-        faults.extend(self.rules_fit_tools().err());
-        faults
-    }
-
-    /// Checks every field; the error is the first of [`Self::faults`].
-    pub fn validate(&self) -> Result<(), FieldError> {
-        self.faults().into_iter().next().map_or(Ok(()), Err)
-    }
-
-    /// A key that calls a tool needs one.
-    fn rules_fit_tools(&self) -> Result<(), FieldError> {
-        let tools = self.llm_config.as_ref().map_or(&[][..], |config| &config.tools);
-        for (index, rule) in self.dtmf_rules.iter().flat_map(|rules| rules.rules.iter().enumerate()) {
-            if let Some(name) = &rule.tool
-                && !tools.iter().any(|tool| tool.function.name == *name && tool.kind == "function")
-            {
-                let message = format!("there is no tool named {name} in llm_config.tools");
-                return Err(FieldError::new(format!("dtmf_rules.rules[{index}].tool"), message));
-            }
-        }
-        Ok(())
     }
 
     /// Returns the transfer settings, or the defaults (no destinations, mode `auto`) where the agent has none.

@@ -1,6 +1,7 @@
 //! What is heard under the agent's voice: `background` of an agent.
 
-use super::FieldError;
+use super::rules::between;
+use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -16,7 +17,8 @@ pub enum AmbienceSound {
 }
 
 /// Ambience under the voice; it makes way by 8 dB while the agent speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, Validate, ToSchema)]
+#[garde(allow_unvalidated)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Background)]
 pub struct AmbienceConfig {
@@ -25,15 +27,6 @@ pub struct AmbienceConfig {
     /// Louder or softer than it was made (a room at -50, an office at -42 dBFS).
     #[serde(default)]
     #[schema(minimum = -30, maximum = 12)]
+    #[garde(custom(between(-30.0..=12.0)))]
     pub level_db: f64,
-}
-
-impl AmbienceConfig {
-    /// Checks that `level_db` is between -30 and 12; the error names `background.level_db`.
-    pub fn validate(&self) -> Result<(), FieldError> {
-        if (-30.0..=12.0).contains(&self.level_db) {
-            return Ok(());
-        }
-        Err(FieldError::new("background.level_db", "must be between -30 and 12"))
-    }
 }

@@ -2,25 +2,37 @@
 
 use super::FieldError;
 use super::ids::OrganizationId;
+use super::rules::{between, fits, is_text};
 use super::time::UnixMs;
+use garde::Validate;
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// Characters of a name that people read.
 const NAME_MAX: usize = 200;
+/// Calls that an organization or a trunk may be limited to at once.
+pub(super) const CALLS_AT_ONCE: RangeInclusive<u32> = 1..=100_000;
+/// Calls that they may be limited to start in a second.
+pub(super) const CALLS_PER_SECOND: RangeInclusive<f64> = 0.01..=1_000.0;
 
 /// What an organization or a trunk may use at once and in a day. `None` in a field: no limit of its own.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Validate)]
+#[garde(allow_unvalidated)]
 #[serde(default)]
 pub struct OrganizationLimits {
     /// Calls at once, of every direction, both legs of a transfer counted; tasks wait beyond it.
+    #[garde(inner(custom(between(CALLS_AT_ONCE))))]
     pub max_concurrent_calls: Option<u32>,
     /// Calls started in a second, of every direction; below one, a call every so many seconds.
+    #[garde(inner(custom(between(CALLS_PER_SECOND))))]
     pub calls_per_second: Option<f64>,
     /// Minutes of answered calls in a UTC day, of every direction; when reached, no further call begins, calls in
     /// progress continue.
+    #[garde(inner(custom(between(1..=10_000_000))))]
     pub max_minutes_per_day: Option<u32>,
     /// Spend in a UTC day in the price table's currency; when reached, no further call begins.
+    #[garde(inner(custom(between(0.01..=10_000_000.0))))]
     pub max_spend_per_day: Option<f64>,
 }
 
@@ -34,23 +46,6 @@ pub struct DailyUsage {
 }
 
 impl OrganizationLimits {
-    /// Checks that each limit that is set is within its range; the error names the first one that is not.
-    pub fn validate(&self) -> Result<(), FieldError> {
-        if self.max_concurrent_calls.is_some_and(|max| !(1..=100_000).contains(&max)) {
-            return Err(FieldError::new("max_concurrent_calls", "must be between 1 and 100000"));
-        }
-        if self.calls_per_second.is_some_and(|cps| !(0.01..=1_000.0).contains(&cps)) {
-            return Err(FieldError::new("calls_per_second", "must be between 0.01 and 1000"));
-        }
-        if self.max_minutes_per_day.is_some_and(|max| !(1..=10_000_000).contains(&max)) {
-            return Err(FieldError::new("max_minutes_per_day", "must be between 1 and 10000000"));
-        }
-        if self.max_spend_per_day.is_some_and(|max| !(0.01..=10_000_000.0).contains(&max)) {
-            return Err(FieldError::new("max_spend_per_day", "must be between 0.01 and 10000000"));
-        }
-        Ok(())
-    }
-
     /// The day has a limit.
     pub fn is_capped(&self) -> bool {
         self.max_minutes_per_day.is_some() || self.max_spend_per_day.is_some()
@@ -174,12 +169,15 @@ impl Organization {
     }
 }
 
-/// A name of 1 to 200 characters.
-pub fn check_name(name: &str) -> Result<(), FieldError> {
-    if name.trim().is_empty() || name.chars().count() > NAME_MAX || name.contains('\0') {
-        return Err(FieldError::new("name", "must have 1 to 200 characters, none of them U+0000"));
-    }
-    Ok(())
+/// A name of 1 to 200 characters, as the rule of a field.
+pub(super) fn name(text: &str, _: &()) -> garde::Result {
+    let is_name = |text: &str| is_text(text, NAME_MAX) && !text.contains('\0');
+    fits(is_name, "must have 1 to 200 characters, none of them U+0000")(text, &())
+}
+
+/// Checks the name of a resource whose other fields have no rules here.
+pub fn check_name(text: &str) -> Result<(), FieldError> {
+    name(text, &()).map_err(|error| FieldError::new("name", error.message()))
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! When a task may call, and when it tries again.
 
-use super::FieldError;
 use super::end_reason::EndReason;
+use super::rules::{between, fits, parses};
 use super::time::UnixMs;
+use garde::Validate;
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
@@ -11,62 +12,53 @@ use utoipa::ToSchema;
 
 const ATTEMPTS_MAX: u32 = 20;
 const DELAY_SECONDS_MAX: u64 = 7 * 86_400;
-const WINDOWS_MAX: usize = 20;
+/// Windows of a task.
+pub(super) const WINDOWS_MAX: usize = 20;
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// Another attempt after a call that failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
+#[garde(allow_unvalidated)]
 #[serde(deny_unknown_fields)]
 pub struct RetryPolicy {
     /// Calls in all, the first one included.
     #[schema(minimum = 1, maximum = 20)]
+    #[garde(custom(between(1..=ATTEMPTS_MAX)))]
     pub max_attempts: u32,
     /// Seconds between the end of a call and the next attempt: 1 to 604,800 (a week).
     #[schema(minimum = 1, maximum = 604_800)]
+    #[garde(custom(between(1..=DELAY_SECONDS_MAX)))]
     pub delay_seconds: u64,
     /// End reasons that are worth another call; without any busy and no_answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[garde(inner(custom(retryable)))]
     pub on: Vec<String>,
 }
 
 /// Hours in which a person may be called, in that person's time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
+#[garde(allow_unvalidated)]
 #[serde(deny_unknown_fields)]
 pub struct CallingWindow {
     /// Of the IANA database.
     #[schema(example = "Europe/Amsterdam")]
+    #[garde(custom(parses(zone, "is not a time zone of the IANA database such as Europe/Amsterdam")))]
     pub time_zone: String,
     /// mon, tue, wed, thu, fri, sat, sun; without any all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[garde(custom(fits(are_days, "must be of mon, tue, wed, thu, fri, sat, sun")))]
     pub days: Vec<String>,
     /// When the window opens, `HH:MM` with 24 hours, in `time_zone`.
     #[schema(example = "09:00", pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+    #[garde(custom(parses(time, "must be a time such as 09:00")))]
     pub start: String,
     /// At or before `start`: on the next day.
     #[schema(example = "18:00", pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+    #[garde(custom(parses(time, "must be a time such as 09:00")))]
     pub end: String,
 }
 
 impl RetryPolicy {
-    /// Checks the ranges, and that every reason in `on` may be tried again; the error names the first wrong field.
-    pub fn validate(&self) -> Result<(), FieldError> {
-        if !(1..=ATTEMPTS_MAX).contains(&self.max_attempts) {
-            return Err(FieldError::new("retry_policy.max_attempts", format!("must be between 1 and {ATTEMPTS_MAX}")));
-        }
-        if !(1..=DELAY_SECONDS_MAX).contains(&self.delay_seconds) {
-            let message = format!("must be between 1 and {DELAY_SECONDS_MAX}");
-            return Err(FieldError::new("retry_policy.delay_seconds", message));
-        }
-        for (index, name) in self.on.iter().enumerate() {
-            if !EndReason::parse(name).is_some_and(EndReason::is_retryable) {
-                let allowed: Vec<_> = EndReason::ALL.iter().filter(|r| r.is_retryable()).map(|r| r.name()).collect();
-                let message = format!("{name} is not one of {}", allowed.join(", "));
-                return Err(FieldError::new(format!("retry_policy.on[{index}]"), message));
-            }
-        }
-        Ok(())
-    }
-
     /// When the next call is due after one that ended so, if one is.
     pub fn next(&self, reason: EndReason, attempts: u32, now: UnixMs) -> Option<UnixMs> {
         let meant = match self.on.as_slice() {
@@ -78,12 +70,7 @@ impl RetryPolicy {
 }
 
 impl CallingWindow {
-    fn zone(&self) -> Option<TimeZone> {
-        TimeZone::get(&self.time_zone).ok()
-    }
-
     fn times(&self) -> Option<(Time, Time)> {
-        let time = |text: &str| (text.len() == 5).then(|| Time::strptime("%H:%M", text).ok()).flatten();
         Some((time(&self.start)?, time(&self.end)?))
     }
 
@@ -94,7 +81,7 @@ impl CallingWindow {
 
     /// The first instant at or after `at` that lies in the window.
     fn next(&self, at: UnixMs) -> Option<UnixMs> {
-        let (zone, (start, end)) = (self.zone()?, self.times()?);
+        let (zone, (start, end)) = (zone(&self.time_zone)?, self.times()?);
         let today = Timestamp::from_millisecond(at.0).ok()?.to_zoned(zone.clone()).date();
         // From yesterday, whose window may reach into today, to a week ahead.
         for offset in -1..=8i64 {
@@ -115,25 +102,26 @@ impl CallingWindow {
     }
 }
 
-/// Checks at most 20 windows: zone, times and days; the error names the first wrong field.
-pub fn validate_windows(windows: &[CallingWindow]) -> Result<(), FieldError> {
-    if windows.len() > WINDOWS_MAX {
-        return Err(FieldError::new("calling_windows", format!("at most {WINDOWS_MAX}")));
+/// An end reason after which a policy may call again.
+fn retryable(name: &str, _: &()) -> garde::Result {
+    if EndReason::parse(name).is_some_and(EndReason::is_retryable) {
+        return Ok(());
     }
-    for (index, window) in windows.iter().enumerate() {
-        let fault =
-            |field: &str, message: &str| Err(FieldError::new(format!("calling_windows[{index}].{field}"), message));
-        if window.zone().is_none() {
-            return fault("time_zone", "is not a time zone of the IANA database such as Europe/Amsterdam");
-        }
-        if window.times().is_none() {
-            return fault("start", "start and end must be times such as 09:00");
-        }
-        if window.days.iter().any(|day| !DAYS.contains(&day.as_str())) {
-            return fault("days", "must be of mon, tue, wed, thu, fri, sat, sun");
-        }
-    }
-    Ok(())
+    let allowed: Vec<_> = EndReason::ALL.iter().filter(|r| r.is_retryable()).map(|r| r.name()).collect();
+    Err(garde::Error::new(format_args!("{name} is not one of {}", allowed.join(", "))))
+}
+
+fn zone(name: &str) -> Option<TimeZone> {
+    TimeZone::get(name).ok()
+}
+
+fn are_days(days: &[String]) -> bool {
+    days.iter().all(|day| DAYS.contains(&day.as_str()))
+}
+
+/// `09:00`.
+fn time(text: &str) -> Option<Time> {
+    (text.len() == 5).then(|| Time::strptime("%H:%M", text).ok()).flatten()
 }
 
 /// The first instant at or after `at` that any window allows; without windows, `at` itself.
@@ -144,6 +132,7 @@ pub fn next_allowed(windows: &[CallingWindow], at: UnixMs) -> UnixMs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::faults;
 
     fn window(days: &[&str], start: &str, end: &str) -> CallingWindow {
         CallingWindow {
@@ -155,7 +144,7 @@ mod tests {
     }
 
     fn check(windows: &[CallingWindow], at: &str, wanted: &str) {
-        validate_windows(windows).unwrap();
+        assert!(windows.iter().all(|window| faults(window).is_empty()), "{windows:?}");
         assert_eq!(next_allowed(windows, UnixMs::parse(at).unwrap()).rfc3339(), wanted, "{at}");
     }
 
@@ -182,6 +171,6 @@ mod tests {
         assert_eq!(policy.next(EndReason::Busy, 3, UnixMs(0)), None);
         assert_eq!(policy.next(EndReason::Rejected, 1, UnixMs(0)), None);
         let bad = RetryPolicy { on: vec!["canceled".into()], ..policy };
-        assert_eq!(bad.validate().unwrap_err().field, "retry_policy.on[0]");
+        assert_eq!(faults(&bad)[0].field, "on[0]");
     }
 }

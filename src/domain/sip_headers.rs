@@ -1,6 +1,7 @@
 //! Headers that customers put on calls: trunks on all of theirs, tasks and tools on one.
 
-use super::FieldError;
+use garde::Error;
+use std::collections::BTreeMap;
 
 /// Headers that make a message what it is cannot be set from outside.
 const OWN_HEADERS: &[&str] = &[
@@ -38,12 +39,14 @@ const OWN_HEADERS: &[&str] = &[
 const HEADERS_MAX: usize = 20;
 const HEADER_VALUE_MAX: usize = 512;
 
-/// Checks headers of a customer: names are tokens and not ours, values one line of visible ASCII.
-pub fn check<'a>(
-    field: &'static str, headers: impl ExactSizeIterator<Item = (&'a String, &'a String)>, custom_only: bool,
-) -> Result<(), FieldError> {
+/// A rule of a field: names are tokens and not ours, values one line of visible ASCII.
+pub(super) fn rule(custom_only: bool) -> impl FnOnce(&BTreeMap<String, String>, &()) -> garde::Result {
+    move |headers, _| check(headers, custom_only).map_err(Error::new)
+}
+
+fn check(headers: &BTreeMap<String, String>, custom_only: bool) -> Result<(), String> {
     if headers.len() > HEADERS_MAX {
-        return Err(FieldError::new(field, format!("at most {HEADERS_MAX} headers")));
+        return Err(format!("at most {HEADERS_MAX} headers"));
     }
     for (name, value) in headers {
         let lower = name.to_ascii_lowercase();
@@ -53,17 +56,16 @@ pub fn check<'a>(
             && first.bytes().all(|b| b.is_ascii_alphanumeric())
             && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         if !parts || lower.len() > 64 {
-            return Err(FieldError::new(field, format!("{name:?}: a name such as X-Account is needed")));
+            return Err(format!("{name:?}: a name such as X-Account is needed"));
         }
         if OWN_HEADERS.contains(&lower.as_str()) {
-            return Err(FieldError::new(field, format!("{name} is set by the call itself")));
+            return Err(format!("{name} is set by the call itself"));
         }
         if custom_only && first != "x" && lower != "user-to-user" {
-            return Err(FieldError::new(field, format!("{name}: only X-… and User-to-User can be set")));
+            return Err(format!("{name}: only X-… and User-to-User can be set"));
         }
         if value.is_empty() || value.len() > HEADER_VALUE_MAX || !value.bytes().all(|b| (b' '..=b'~').contains(&b)) {
-            let message = format!("{name}: the value must have 1 to {HEADER_VALUE_MAX} visible ASCII characters");
-            return Err(FieldError::new(field, message));
+            return Err(format!("{name}: the value must have 1 to {HEADER_VALUE_MAX} visible ASCII characters"));
         }
     }
     Ok(())

@@ -1,10 +1,12 @@
 //! A task: one call to be made.
 
-use super::FieldError;
 use super::ids::{AgentId, OrganizationId, TaskId};
-use super::phone_number::Destination;
-use super::schedule::{CallingWindow, RetryPolicy, next_allowed, validate_windows};
+use super::phone_number::{Destination, PhoneNumber};
+use super::rules::{at_most, between, events, fits, is_http_url, parses};
+use super::schedule::{CallingWindow, RetryPolicy, WINDOWS_MAX, next_allowed};
+use super::sip_headers;
 use super::time::UnixMs;
+use garde::Validate;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -45,7 +47,8 @@ impl TaskStatus {
 }
 
 /// What a customer writes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Validate, ToSchema)]
+#[garde(allow_unvalidated)]
 #[serde(deny_unknown_fields)]
 pub struct TaskFields {
     /// What people call the task; not told to the LLM.
@@ -53,9 +56,11 @@ pub struct TaskFields {
     pub name: Option<String>,
     /// E.164, or a SIP URI where a trunk allows it.
     #[schema(example = "+31201234567")]
+    #[garde(custom(parses(Destination::parse, "must be an E.164 number such as +31201234567, or a SIP URI")))]
     pub to_number: String,
     /// The number shown to the callee, one of the organization's.
     #[serde(default)]
+    #[garde(inner(custom(parses(PhoneNumber::parse, "must be an E.164 number such as +31201234567"))))]
     pub from_number: Option<String>,
     /// Purpose of the call; the LLM is told.
     #[serde(default)]
@@ -68,29 +73,36 @@ pub struct TaskFields {
     pub context_data: Option<Map<String, Value>>,
     /// Order among tasks that limits make wait, higher first: -1,000,000 to 1,000,000; 0 by default.
     #[serde(default)]
+    #[garde(custom(between(-PRIORITY_MAX..=PRIORITY_MAX)))]
     pub priority: i64,
     /// When to call (RFC 3339), at most a second later. None: the call is made by `execute` only.
     #[serde(default)]
     #[schema(format = "date-time")]
+    #[garde(inner(custom(parses(UnixMs::parse, "must be an RFC 3339 time such as 2026-03-27T12:00:00Z"))))]
     pub scheduled_at: Option<String>,
     #[serde(default)]
     /// https only.
     #[schema(format = "uri")]
+    #[garde(inner(custom(fits(is_http_url, "must be an HTTPS URL"))))]
     pub webhook_url: Option<String>,
     #[serde(default)]
     /// call_started, call_completed, call_failed; none set means all.
+    #[garde(inner(custom(events(WEBHOOK_EVENTS))))]
     pub webhook_events: Option<Vec<String>>,
     /// Any JSON object of yours; it is copied into the calls of the task, instead of the agent's.
     #[serde(default)]
     pub metadata: Option<Map<String, Value>>,
     /// Headers of the INVITE: `X-…` and `User-to-User`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[garde(custom(sip_headers::rule(true)))]
     pub sip_headers: BTreeMap<String, String>,
     /// When to call again after a call that failed. None: one call only.
     #[serde(default)]
+    #[garde(dive)]
     pub retry_policy: Option<RetryPolicy>,
     /// When the callee may be called; without any at all times.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[garde(custom(at_most(WINDOWS_MAX)), dive)]
     pub calling_windows: Vec<CallingWindow>,
 }
 
@@ -132,37 +144,5 @@ impl TaskFields {
     /// When the scheduler is to make the call, if somebody set a time.
     pub fn due_at(&self) -> Option<UnixMs> {
         Some(next_allowed(&self.calling_windows, UnixMs::parse(self.scheduled_at.as_deref()?)?))
-    }
-
-    /// Checks numbers, times, headers, webhook, priority, retry policy and windows; empty if all can be used.
-    pub fn faults(&self) -> Vec<FieldError> {
-        let mut faults = Vec::new();
-        if Destination::parse(&self.to_number).is_none() {
-            faults.push(FieldError::new("to_number", "must be an E.164 number such as +31201234567, or a SIP URI"));
-        }
-        if self.from_number.as_deref().is_some_and(|n| super::phone_number::PhoneNumber::parse(n).is_none()) {
-            faults.push(FieldError::new("from_number", "must be an E.164 number such as +31201234567"));
-        }
-        if self.scheduled_at.as_deref().is_some_and(|at| UnixMs::parse(at).is_none()) {
-            faults.push(FieldError::new("scheduled_at", "must be an RFC 3339 time such as 2026-03-27T12:00:00Z"));
-        }
-        faults.extend(super::sip_headers::check("sip_headers", self.sip_headers.iter(), true).err());
-        if let Some(url) = &self.webhook_url
-            && !url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "https" | "http"))
-        {
-            faults.push(FieldError::new("webhook_url", "must be an HTTPS URL"));
-        }
-        if let Some(bad) = self.webhook_events.iter().flatten().find(|e| !WEBHOOK_EVENTS.contains(&e.as_str())) {
-            let message = format!("{bad} is not an event; allowed are {}", WEBHOOK_EVENTS.join(", "));
-            faults.push(FieldError::new("webhook_events", message));
-        }
-        if !(-PRIORITY_MAX..=PRIORITY_MAX).contains(&self.priority) {
-            faults.push(FieldError::new("priority", format!("must be between -{PRIORITY_MAX} and {PRIORITY_MAX}")));
-        }
-        if let Some(policy) = &self.retry_policy {
-            faults.extend(policy.validate().err());
-        }
-        faults.extend(validate_windows(&self.calling_windows).err());
-        faults
     }
 }

@@ -1,7 +1,8 @@
 //! To whom callers may be put through, and how: `transfer_config` of an agent.
 
-use super::FieldError;
 use super::phone_number::{Destination, PhoneNumber};
+use super::rules::{at_most, before, between, fits, is_text, parses};
+use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -24,13 +25,18 @@ pub enum TransferMode {
 }
 
 /// Somebody the LLM may transfer the caller to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
+#[garde(context(Vec<TransferDestination> as all))]
+#[garde(allow_unvalidated)]
 #[serde(deny_unknown_fields)]
 pub struct TransferDestination {
     /// What the model calls it: `billing`.
     #[schema(min_length = 1, max_length = 64)]
+    #[garde(custom(fits(|name: &str| is_text(name, 64), "must have 1 to 64 characters")))]
+    #[garde(custom(fits(|name: &str| before(all, self).all(|earlier| earlier.name != name), "is there twice")))]
     pub name: String,
     /// An E.164 number, `tel:` or `sip:` URI; URIs are passed on as they are written.
+    #[garde(custom(parses(TransferTarget::parse, "must be an E.164 number, a tel: URI with one, or a SIP URI")))]
     pub target: String,
     /// When the model should choose it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,16 +47,19 @@ pub struct TransferDestination {
 }
 
 /// `transfer_config` of an agent; without destinations the model cannot transfer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
+#[garde(allow_unvalidated)]
 #[serde(deny_unknown_fields, default)]
 pub struct TransferConfig {
     /// Whom the LLM can choose from, each with a different name; at most 50.
     #[schema(max_items = 50)]
+    #[garde(custom(at_most(DESTINATIONS_MAX)), dive(self.destinations))]
     pub destinations: Vec<TransferDestination>,
     /// How to transfer to destinations without a `mode` of their own; `auto` by default.
     pub mode: TransferMode,
     /// How long the destination may ring before the caller is back with the agent.
     #[schema(minimum = 5000, maximum = 120_000)]
+    #[garde(custom(between(5_000..=120_000)))]
     pub ring_timeout_ms: u64,
     /// Music for the caller meanwhile; comfort noise without it.
     pub hold_music: bool,
@@ -99,36 +108,11 @@ impl TransferTarget {
     }
 }
 
-impl TransferConfig {
-    /// Checks the number of destinations, `ring_timeout_ms`, names and targets; the error names the first wrong field.
-    pub fn validate(&self) -> Result<(), FieldError> {
-        if self.destinations.len() > DESTINATIONS_MAX {
-            let message = format!("at most {DESTINATIONS_MAX}");
-            return Err(FieldError::new("transfer_config.destinations", message));
-        }
-        if !(5_000..=120_000).contains(&self.ring_timeout_ms) {
-            return Err(FieldError::new("transfer_config.ring_timeout_ms", "must be between 5000 and 120000"));
-        }
-        for (index, one) in self.destinations.iter().enumerate() {
-            let field = |name: &str| format!("transfer_config.destinations[{index}].{name}");
-            if one.name.trim().is_empty() || one.name.chars().count() > 64 {
-                return Err(FieldError::new(field("name"), "must have 1 to 64 characters"));
-            }
-            if self.destinations[..index].iter().any(|earlier| earlier.name == one.name) {
-                return Err(FieldError::new(field("name"), "is there twice"));
-            }
-            if TransferTarget::parse(&one.target).is_none() {
-                let message = "must be an E.164 number, a tel: URI with one, or a SIP URI";
-                return Err(FieldError::new(field("target"), message));
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::agent::AgentFields;
+    use crate::domain::faults;
 
     #[test]
     fn targets_stay_as_they_are_written() {
@@ -147,8 +131,9 @@ mod tests {
     #[test]
     fn a_fault_names_its_place() {
         let check = |value: serde_json::Value| {
-            let config: TransferConfig = serde_json::from_value(value).unwrap();
-            config.validate().map_err(|fault| fault.field)
+            let agent = serde_json::json!({"name": "a", "transfer_config": value});
+            let agent: AgentFields = serde_json::from_value(agent).unwrap();
+            faults(&agent).into_iter().next().map_or(Ok(()), |fault| Err(fault.field))
         };
         let one = serde_json::json!({"name": "a", "target": "+31201234567"});
         assert_eq!(check(serde_json::json!({"destinations": [one]})), Ok(()));

@@ -1,6 +1,7 @@
 //! When a turn ends, when the caller interrupts, and what silence does. Documented defaults.
 
-use super::FieldError;
+use super::rules::{at_most, between, filled, fits, is_text};
+use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -9,29 +10,36 @@ const TEXTS_MAX: usize = 50;
 const TEXT_CHARS_MAX: usize = 500;
 
 /// `turn_config` of an agent. Every field has a default.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
+#[garde(allow_unvalidated)]
 #[serde(deny_unknown_fields, default)]
 pub struct TurnConfig {
     /// Silence STT waits for before it holds an utterance for finished.
     #[schema(minimum = 10, maximum = 5000)]
+    #[garde(custom(between(10..=5_000)))]
     pub endpointing_ms: u64,
     /// A turn never ends before this much silence.
     #[schema(minimum = 0, maximum = 5000)]
+    #[garde(custom(between(0..=5_000)))]
     pub min_silence_ms: u64,
     /// Silence that ends a complete answer ("yes, please") when STT has not said that it is finished;
     /// at most `silence_ms`.
     #[schema(minimum = 0, maximum = 5000)]
+    #[garde(custom(between(0..=5_000)))]
     pub complete_silence_ms: u64,
     /// Silence that ends a turn when STT has not said that it is finished; at least
     /// `min_silence_ms`.
     #[schema(minimum = 0, maximum = 10000)]
+    #[garde(custom(between(0..=10_000)))]
     pub silence_ms: u64,
     /// Silence that ends an unfinished clause ("my number is"), digits, letters and addresses, whatever the
     /// STT says.
     #[schema(minimum = 0, maximum = 10000)]
+    #[garde(custom(between(0..=10_000)))]
     pub unfinished_silence_ms: u64,
     /// Silence that ends a turn even with unfinished words; at least `silence_ms`.
     #[schema(minimum = 0, maximum = 20000)]
+    #[garde(custom(between(0..=20_000)))]
     pub max_silence_ms: u64,
     /// The model starts on a likely end of the turn and is cancelled when the caller goes on: faster, for more
     /// tokens.
@@ -41,10 +49,12 @@ pub struct TurnConfig {
     /// Voiced sound of the caller that is an interruption without any word; the agent is held back at once and
     /// goes on when it was shorter.
     #[schema(minimum = 48, maximum = 2000)]
+    #[garde(custom(between(48..=2_000)))]
     pub barge_in_min_speech_ms: u64,
     /// Words that interrupt nobody, beside those of the language ("mhm", "I see").
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 50)]
+    #[garde(custom(at_most(TEXTS_MAX)), inner(custom(text())))]
     pub backchannels: Vec<String>,
     /// Whether the first message can be interrupted.
     pub first_message_interruptible: bool,
@@ -72,31 +82,39 @@ impl Default for TurnConfig {
 }
 
 /// `silence_config` of an agent: what happens when the caller says nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
+#[garde(allow_unvalidated)]
 #[serde(deny_unknown_fields, default)]
 pub struct SilenceConfig {
     /// Silence after the agent finished before it asks again.
     #[schema(minimum = 1000, maximum = 120000)]
+    #[garde(custom(between(1_000..=120_000)))]
     pub prompt_after_ms: u64,
     /// How often it asks before it says goodbye.
     #[schema(maximum = 10)]
+    #[garde(custom(between(0..=10)))]
     pub max_prompts: u32,
     /// What it asks with.
+    #[garde(custom(filled()))]
     pub prompt: String,
     /// More ways to ask; one after the other is used.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 50)]
+    #[garde(custom(at_most(TEXTS_MAX)), inner(custom(text())))]
     pub prompts: Vec<String>,
     /// The model words the question, from what was said before.
     pub generate_prompts: bool,
     /// Said before the call ends because the caller stayed silent; must not be empty.
+    #[garde(custom(filled()))]
     pub goodbye: String,
     /// Said when a tool or the model takes longer; never the same twice in a row. None: nothing is said.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 50)]
+    #[garde(custom(at_most(TEXTS_MAX)), inner(custom(text())))]
     pub fillers: Vec<String>,
     /// How long a tool or the model may take before a filler is said.
     #[schema(minimum = 300, maximum = 20000)]
+    #[garde(custom(between(300..=20_000)))]
     pub filler_after_ms: u64,
 }
 
@@ -115,50 +133,7 @@ impl Default for SilenceConfig {
     }
 }
 
-fn range(field: &str, value: u64, low: u64, high: u64) -> Result<(), FieldError> {
-    if (low..=high).contains(&value) {
-        Ok(())
-    } else {
-        Err(FieldError::new(field, format!("must be between {low} and {high}")))
-    }
-}
-
-fn texts(field: &str, texts: &[String]) -> Result<(), FieldError> {
-    if texts.len() > TEXTS_MAX {
-        return Err(FieldError::new(field, format!("at most {TEXTS_MAX}")));
-    }
-    match texts.iter().position(|text| text.trim().is_empty() || text.chars().count() > TEXT_CHARS_MAX) {
-        Some(index) => {
-            Err(FieldError::new(format!("{field}[{index}]"), format!("must have 1 to {TEXT_CHARS_MAX} characters")))
-        }
-        None => Ok(()),
-    }
-}
-
-impl TurnConfig {
-    /// Checks the ranges and the list of backchannels; the error names the first wrong field.
-    pub fn validate(&self) -> Result<(), FieldError> {
-        range("turn_config.endpointing_ms", self.endpointing_ms, 10, 5_000)?;
-        range("turn_config.min_silence_ms", self.min_silence_ms, 0, 5_000)?;
-        range("turn_config.silence_ms", self.silence_ms, 0, 10_000)?;
-        range("turn_config.max_silence_ms", self.max_silence_ms, 0, 20_000)?;
-        range("turn_config.complete_silence_ms", self.complete_silence_ms, 0, 5_000)?;
-        range("turn_config.unfinished_silence_ms", self.unfinished_silence_ms, 0, 10_000)?;
-        range("turn_config.barge_in_min_speech_ms", self.barge_in_min_speech_ms, 48, 2_000)?;
-        texts("turn_config.backchannels", &self.backchannels)
-    }
-}
-
-impl SilenceConfig {
-    /// Checks the ranges and the texts; the error names the first wrong field.
-    pub fn validate(&self) -> Result<(), FieldError> {
-        range("silence_config.prompt_after_ms", self.prompt_after_ms, 1_000, 120_000)?;
-        range("silence_config.max_prompts", u64::from(self.max_prompts), 0, 10)?;
-        if self.prompt.trim().is_empty() || self.goodbye.trim().is_empty() {
-            return Err(FieldError::new("silence_config.prompt", "prompt and goodbye must not be empty"));
-        }
-        range("silence_config.filler_after_ms", self.filler_after_ms, 300, 20_000)?;
-        texts("silence_config.prompts", &self.prompts)?;
-        texts("silence_config.fillers", &self.fillers)
-    }
+fn text() -> impl FnOnce(&str, &()) -> garde::Result {
+    let words = format!("must have 1 to {TEXT_CHARS_MAX} characters");
+    fits(|text: &str| is_text(text, TEXT_CHARS_MAX), words)
 }

@@ -223,22 +223,7 @@ impl ConversationLoop {
                 self.leg_alive = false;
                 self.machine.handle_network_lost(now);
             }
-            CallEvent::Stt(Some(event)) => {
-                if matches!(event, SttEvent::Failed(_)) {
-                    self.stt = None;
-                }
-                if let SttEvent::Interim(text) = &event
-                    && !text.is_empty()
-                {
-                    self.call.slot.live.send(LiveUpdate::Interim { text: text.clone() });
-                }
-                self.machine.handle_stt(now, event);
-            }
-            CallEvent::Stt(None) => {
-                self.stt = None;
-                self.machine
-                    .handle_stt(now, SttEvent::Failed(ProviderError::Disconnected("STT session ended".to_owned())));
-            }
+            CallEvent::Stt(event) => self.handle_stt_event(now, event),
             CallEvent::Realtime(event) => {
                 let ended = || EngineEvent::Failed(ProviderError::Disconnected("realtime session ended".to_owned()));
                 self.handle_realtime_event(now, event.unwrap_or_else(ended));
@@ -254,7 +239,7 @@ impl ConversationLoop {
                 self.machine.handle_llm_event(now, response_id, event);
             }
             CallEvent::Tts(event) => self.handle_tts_event(now, event),
-            CallEvent::Signaling(news) => self.call.handle_signaling_event(now, &mut self.machine, news).await,
+            CallEvent::Signaling(event) => self.call.handle_signaling_event(now, &mut self.machine, event).await,
             CallEvent::Command(Some(CallCommand::End(reason))) => self.machine.handle_command(now, reason),
             CallEvent::Command(Some(command)) => web_call::handle_command(&self.call.media, command),
             CallEvent::Command(None) => self.machine.handle_command(now, EndReason::ServerShutdown),
@@ -269,11 +254,11 @@ impl ConversationLoop {
                 tracing::warn!(error = %failure, "cannot connect to tool server");
                 self.machine.note_tool_server_failure();
             }
-            CallEvent::Consultation(Some((news, relay))) => {
+            CallEvent::Consultation(Some((event, relay))) => {
                 if let (Some(consultation), Some(relay)) = (&mut self.consultation, relay) {
                     consultation.relay = Some(relay);
                 }
-                self.machine.handle_consultation(now, news);
+                self.machine.handle_consultation(now, event);
             }
             CallEvent::Consultation(None) => {
                 self.consultation = None;
@@ -281,6 +266,21 @@ impl ConversationLoop {
             }
             CallEvent::Timeout => self.machine.handle_timeout(now),
         }
+    }
+
+    /// `None`: the session's task has ended.
+    fn handle_stt_event(&mut self, now: Instant, event: Option<SttEvent>) {
+        let ended = || SttEvent::Failed(ProviderError::Disconnected("STT session ended".to_owned()));
+        let event = event.unwrap_or_else(ended);
+        if matches!(event, SttEvent::Failed(_)) {
+            self.stt = None;
+        }
+        if let SttEvent::Interim(text) = &event
+            && !text.is_empty()
+        {
+            self.call.slot.live.send(LiveUpdate::Interim { text: text.clone() });
+        }
+        self.machine.handle_stt(now, event);
     }
 
     fn leg_event(&mut self, now: Instant, event: LegEvent) {
