@@ -1,4 +1,4 @@
-//! Calls somebody with a new agent, follows the call to its end and prints what was said.
+//! Calls a number with a new agent, follows the call to its end and prints the transcript.
 //!
 //! Against `make demo`, whose output begins with an API key (`examples/README.md` has a phone that answers):
 //!
@@ -21,7 +21,7 @@ struct Args {
     /// An API key.
     #[arg(long)]
     key: String,
-    /// Whom to call: a number in E.164.
+    /// Number to call, in E.164.
     #[arg(long)]
     to: String,
 }

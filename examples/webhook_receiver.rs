@@ -19,7 +19,7 @@ use sha2::Sha256;
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
-/// Older messages may be recordings that somebody plays back; the specification suggests five minutes.
+/// Older messages may be replayed recordings; the specification suggests five minutes.
 const TOLERANCE_S: u64 = 300;
 
 #[derive(Debug, Parser)]
@@ -78,7 +78,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("")
 }
 
-/// Prints an event and says what the server is told.
+/// Prints an event and returns the answer to the server.
 fn answer(event: &Value) -> Value {
     let call = &event["call"];
     match text(&event["type"]) {

@@ -52,7 +52,7 @@ use trunkline_signaling::io::tls::{CertificateFiles, TlsCertificates};
 use trunkline_signaling::io::{SipConnectionLimits, public_address};
 use trunkline_signaling::sip::user_agent::{RegistrationEvent, UserAgentConfig as SipConfig};
 
-/// Inbound calls that wait for a task of their own; more are answered 503.
+/// Inbound calls that wait for their task; more are answered 503.
 const WAITING_CALLS_MAX: usize = 1_024;
 
 /// Why the server cannot start, or cannot open its database.
@@ -147,7 +147,7 @@ pub struct App {
     pub context: Arc<CallServices>,
     /// Address the API is bound to, with the real port where `api.listen` has port 0.
     pub api_addr: SocketAddr,
-    /// Where the metrics have a listener of their own.
+    /// Address of the separate metrics listener, if there is one.
     pub metrics_addr: Option<SocketAddr>,
     /// Counters of the API's connections.
     pub api_connections: Arc<ConnectionCounters>,
@@ -453,7 +453,7 @@ fn bind_web(
     }
 }
 
-/// The WebRTC port and the addresses that browsers are told.
+/// The WebRTC port and the addresses that we send to browsers.
 fn web_port(config: &Config) -> std::io::Result<WebRtcPortConfig> {
     let web = &config.webrtc;
     let (udp, tcp) = bind_web(web.listen, web.tcp)?;

@@ -103,7 +103,7 @@ impl Supervisor {
         });
     }
 
-    /// Runs a part as a task of its own until it returns. What it has to keep over a panic is its state.
+    /// Runs a part as a separate task until it returns. Its state must hold everything that it keeps after a panic.
     pub fn supervise<S: Send + 'static>(
         &self, part: &'static str, mut state: S, run: impl for<'a> Fn(&'a mut S) -> BoxFuture<'a, ()> + Send + 'static,
     ) -> JoinHandle<()> {

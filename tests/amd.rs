@@ -1,4 +1,4 @@
-//! Who answers, by recordings of people, mailboxes, menus and machines in virtual time; prints the table that
+//! AMD on recordings of people, voicemail, menus and machines in virtual time; prints the table that
 //! `make bench` shows. The voices are those of Debian's asterisk-core-sounds-en-wav and of `fixtures/audio`; words come
 //! as an STT service would tell them, 300 ms after they were said, and not at all where the table says so.
 #![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
@@ -18,7 +18,7 @@ const LAG: usize = 15;
 /// What is heard one after the other: recordings with their texts, pauses, tones.
 enum ConversationPart {
     Said(&'static str, &'static str),
-    /// Nobody understands it.
+    /// A recording that STT does not understand.
     Foreign(&'static str),
     Pause(usize),
     Tone(f64, usize),
@@ -93,7 +93,7 @@ fn listen(parts: &[ConversationPart]) -> (&'static str, u128) {
 }
 
 #[test]
-fn answerers_are_told_apart() {
+fn amd_distinguishes_people_and_machines() {
     const MAILBOX: &str = "Hi this is John and I can't come to the phone right now.";
     const INTRO: &str = "Please leave your message after the tone. When done, hang up or press the pound key.";
     let table: Vec<(&str, Vec<ConversationPart>, &str)> = vec![

@@ -33,7 +33,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut leg = Leg::new(start, config);
     let (bases, reports) = (packet_mutator::rtp(), packet_mutator::rtcp());
     let (mut sent, mut frames) = (0, 0);
-    // The first byte of each piece says what it is, the second how much time passes before it.
+    // The first byte of each chunk says what it is, the second how much time passes before it.
     let (mut rest, mut now) = (bytes, start);
     while let [what, wait, after @ ..] = rest {
         now += Duration::from_millis(u64::from(*wait % 41));

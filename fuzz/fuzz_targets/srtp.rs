@@ -13,7 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
     let [suite, base, a0, a1, b0, b1, rest @ ..] = bytes else { return };
     let suite = SrtpProfile::ALL[usize::from(*suite) % 4];
     let keys = |ours: u8, theirs: u8| SrtpKeys { suite, send: [ours; KEY_BYTES_MAX], receive: [theirs; KEY_BYTES_MAX] };
-    // SrtpKeys of their own: the fuzzer learns sealed packets from the comparisons below, and replays them here.
+    // Separate keys: the fuzzer learns sealed packets from the comparisons below, and replays them here.
     let (Some(mut any), Some(mut b)) = (SrtpSession::new(keys(4, 3)), SrtpSession::new(keys(2, 1))) else { return };
     for kind in [false, true] {
         assert!(!any.unprotect(rest, kind, |_| {}));

@@ -39,7 +39,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// The handshake of telephones: any datagrams, and a hello that is wrong in one place.
+/// The DTLS handshake of phones: any datagrams, and a hello that is wrong in one place.
 fn handshakes(now: Instant, bytes: &[u8]) {
     static IDENTITY: OnceLock<Option<DtlsIdentity>> = OnceLock::new();
     let Some(identity) = IDENTITY.get_or_init(DtlsIdentity::new) else { return };

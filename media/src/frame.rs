@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Telephone sampling rate (G.711).
+/// Narrowband sampling rate (G.711).
 pub const SAMPLE_RATE_HZ: u32 = 8_000;
 /// Samples of one frame.
 pub const FRAME_SAMPLES: usize = 160;
@@ -12,7 +12,7 @@ pub const FRAME_DURATION: Duration = Duration::from_millis(20);
 /// Signed 16-bit samples.
 pub type Frame = [i16; FRAME_SAMPLES];
 
-/// Samples as a duration at the telephone rate.
+/// Samples as a duration at 8 kHz.
 pub fn samples_to_duration(samples: u64) -> Duration {
     Duration::from_micros(samples * 125)
 }

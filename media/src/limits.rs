@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Largest RTP packet taken: 200 ms of G.711 with extensions and the tag of SRTP. Ethernet carries 1,500 in one piece.
+/// Largest RTP packet taken: 200 ms of G.711 with extensions and the tag of SRTP. Ethernet carries up to 1,500 bytes.
 pub const PACKET_BYTES_MAX: usize = 2_000;
 /// Longest packet time in samples: a receiver should accept 200 ms (RFC 3551 section 4.2).
 pub const PACKET_SAMPLES_MAX: usize = 1_600;

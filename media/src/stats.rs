@@ -51,7 +51,7 @@ pub struct LegStats {
 /// Upper bounds of the lateness histogram in microseconds; the last bucket is open.
 pub const LATENESS_BOUNDS_US: [u64; 8] = [100, 250, 500, 1_000, 2_000, 5_000, 10_000, 50_000];
 
-/// Shared by a worker and whoever reads the metrics.
+/// Shared by a worker and the readers of the metrics.
 #[derive(Debug, Default)]
 pub struct WorkerStats {
     lateness: [AtomicU64; LATENESS_BOUNDS_US.len() + 1],

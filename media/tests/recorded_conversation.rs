@@ -21,7 +21,7 @@ use trunkline_media::turn::end_of_turn::{self, EndOfTurnDetector};
 
 const FOLDER: &str = "/usr/share/asterisk/sounds/en_US_f_Allison";
 const MS: Duration = Duration::from_millis(1);
-/// Telephone level of a caller.
+/// Level of a caller on a phone call.
 const SPEECH_DBFS: f64 = -20.0;
 
 /// Whole sentences with their texts.
@@ -484,7 +484,7 @@ fn dtmf_talk_off_and_talk_down() {
     }
     println!("talk-off: {} false keys in {:.0} minutes of speech", false_keys.len(), seconds / 60.0);
     assert!(false_keys.len() as f64 <= seconds / 1_800.0, "{false_keys:?}");
-    // Talk-down: keys of 100 ms over somebody's voice.
+    // Talk-down: keys of 100 ms over a person's voice.
     let tones = |key: char, n: usize| -> f64 {
         let at = "123A456B789C*0#D".find(key).unwrap();
         let (row, column) = ([697.0, 770.0, 852.0, 941.0][at / 4], [1_209.0, 1_336.0, 1_477.0, 1_633.0][at % 4]);

@@ -1,4 +1,4 @@
-//! The detector on recorded human speech at telephone level, clean and with line noise. The recordings are prompts spoken by a person (Debian's
+//! The detector on recorded human speech at phone level, clean and with line noise. The prompts are real (Debian's
 //! asterisk-core-sounds-en-wav, which `make test` installs); they are read, never shipped.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]

@@ -208,7 +208,7 @@ fn opus_fec_recovers_lost_packets() {
     let (all, holes) =
         loud.fold((0, 0), |(all, holes), (whole, lossy)| (all + 1, holes + u32::from(*lossy < whole - 12.0)));
     assert!(holes * 50 < all, "{holes} holes in {all} frames of speech, {} lost", stats.packets_lost);
-    // The sender is told, and doubles more.
+    // RTCP reports the loss to the sender, which sends more redundancy.
     assert!(sender.remote_loss > 0.02 && sender.round_trip_ms.is_some(), "{sender:?}");
 }
 
@@ -310,7 +310,7 @@ fn chromiums_offers_are_answered_and_its_video_is_not_taken() {
 fn check_sources_are_bounded() {
     let mut pair = PeerPair::new(ALL);
     pair.run(Duration::from_secs(2));
-    // A check with the right password, as whoever holds it may send it from forged addresses.
+    // A check with the right password, as a peer that knows it may send it from forged addresses.
     let mut check = Vec::new();
     while check.is_empty() {
         pair.now += Duration::from_millis(2);
@@ -324,14 +324,14 @@ fn check_sources_are_bounded() {
     foreign[last] ^= 1;
     let from = |port: u16| SocketAddr::from(([10, 9, 9, 9], port));
     let server = &mut pair.server.peer;
-    // Without the password nobody takes a place.
+    // Without the password, a check takes no place.
     let refused =
         (1..2_000).filter(|port| server.handle(pair.now, IceTransport::Udp, from(*port), addr(1), &foreign)).count();
     assert_eq!(refused, 0);
     let taken =
         (1..2_000).filter(|port| server.handle(pair.now, IceTransport::Udp, from(*port), addr(1), &check)).count();
     assert_eq!(taken, trunkline_media::limits::ICE_ADDRESSES_MAX - 1);
-    // The browser's own address goes on.
+    // The address of the browser still works.
     assert!(server.handle(pair.now, IceTransport::Udp, addr(2), addr(1), &check));
     for port in 1..2_000 {
         server.add_candidate(&format!("candidate:1 1 udp 2122260223 10.8.8.8 {port} typ host"));

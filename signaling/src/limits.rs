@@ -45,8 +45,8 @@ pub const AUTH_ADDRESSES_MAX: usize = 32;
 /// Authorization headers of one request that are checked: one for each algorithm of our challenge, and as many more for
 /// proxies on the way that left theirs.
 pub const AUTHORIZATIONS_MAX: usize = 4;
-/// The longest interval of a session or a registration, and the longest wait we are told, in seconds: a day. Larger
-/// values are clamped.
+/// The longest interval of a session or a registration, and the longest wait that peers may ask for, in seconds: a day.
+/// Larger values are clamped.
 pub const INTERVAL_S_MAX: u32 = 86_400;
 /// How often one request is sent again because its answer asks for it (422, 423, 491): otherwise a peer that asks for a
 /// little more each time would make us retry forever.

@@ -86,7 +86,7 @@ mod tests {
             mapped_address(&v6, transaction),
             Some("[2001:db8:1234:5678:11:2233:4455:6677]:32853".parse().unwrap())
         );
-        assert_eq!(mapped_address(&v4, [0; 12]), None, "somebody else's");
+        assert_eq!(mapped_address(&v4, [0; 12]), None, "another transaction's");
         for len in 0..v4.len() {
             let _ = mapped_address(&v4[..len], transaction);
         }

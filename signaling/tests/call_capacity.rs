@@ -13,7 +13,7 @@ use trunkline_signaling::sip::user_agent::{
     CallId, InviteRequest, NextHop, PROBE_TIMEOUT, RegistrationConfig, SipCommandError, SipEvent, Transport,
 };
 
-/// An address where nobody is.
+/// An address without a listener.
 const UNREACHABLE: &str = "127.0.0.9";
 
 fn probe(host: &str) -> InviteRequest {
@@ -47,7 +47,7 @@ fn give_up(network: &mut TestNetwork, calls: &[CallId]) {
 }
 
 #[test]
-fn probes_that_nobody_answers_take_no_calls_room_and_are_over_in_four_seconds() {
+fn unanswered_probes_take_no_room_of_calls_and_end_in_four_seconds() {
     let mut network = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
     for _ in 0..limits::PROBES_MAX {
         network.sides[0].send_options(network.now, probe(UNREACHABLE)).unwrap();
@@ -55,7 +55,7 @@ fn probes_that_nobody_answers_take_no_calls_room_and_are_over_in_four_seconds() 
     assert_eq!(
         network.sides[0].send_options(network.now, probe(UNREACHABLE)),
         Err(SipCommandError::Overloaded),
-        "they have a bound of their own"
+        "probes have a separate limit"
     );
     assert_eq!(network.sides[0].calls(), 0);
     network.carry();

@@ -39,7 +39,7 @@ fn talking(network: &mut TestNetwork) -> [CallId; 2] {
     [call, network.incoming().unwrap()]
 }
 
-/// Everything that was sent to where nobody is, as text.
+/// All messages sent to addresses without a listener, as text.
 fn sent(user_agent: &mut UserAgent) -> Vec<String> {
     std::iter::from_fn(|| user_agent.poll_transmit()).map(|t| String::from_utf8_lossy(&t.bytes).into_owned()).collect()
 }
@@ -273,7 +273,7 @@ fn inbound_refer_is_accepted_and_notified() {
         .collect();
     let progress = |status, last| ReferStatus::Notified { status, last };
     assert_eq!(event, [ReferStatus::Accepted, progress(100, false), progress(180, false), progress(200, true)]);
-    assert!(network.ends(0).is_empty(), "the call stays until somebody hangs up");
+    assert!(network.ends(0).is_empty(), "the call stays until one side hangs up");
     network.sides[0].hang_up(network.now, call).unwrap();
     network.assert_nothing_is_held();
 }
@@ -318,7 +318,7 @@ fn replaces_takes_over_a_call() {
     assert_eq!(network.answered(), 2);
 }
 
-/// An INVITE to where nobody is, and what answers it.
+/// Sends an INVITE to an address without a listener. Returns a function that writes answers to it.
 fn by_hand(network: &mut TestNetwork) -> impl Fn(&str, &str) -> String + use<> {
     network.dial_with(|invite| invite.request_uri.host = "127.0.0.9".into());
     let (_, invite) = network.lost.pop().unwrap();

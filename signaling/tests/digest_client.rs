@@ -115,7 +115,7 @@ impl UserAgentTest {
         self.user_agent.send_invite(self.now, invite).unwrap()
     }
 
-    /// What was sent since the last time.
+    /// Requests sent since the last call.
     fn sent(&mut self) -> Vec<SentRequest> {
         let mut sent = vec![];
         loop {
@@ -235,7 +235,7 @@ fn only_trunk_hosts_get_credentials() {
     for (uri, change, wanted) in cases {
         for (status, realm) in [(401, "anything"), (407, "carrier.example"), (401, ""), (407, "192.0.2.7")] {
             let mut bench = UserAgentTest::new();
-            // A stranger's name may lead to the carrier's own address: what its settings say counts.
+            // A stranger's name may resolve to the carrier's address: the name in the settings counts.
             bench.names =
                 vec![("carrier.example", vec![at("192.0.2.77:5060")]), ("stranger.example", vec![at(CARRIER)])];
             bench.dial(uri, change);
@@ -437,7 +437,7 @@ fn fork_challenges_are_answered_for_trunk_hosts_only() {
 
 #[test]
 fn redirections_refusals_and_probes_get_no_answer_to_a_challenge() {
-    // The owner follows a redirection with a call of its own: its URI is a stranger's.
+    // The owner follows a redirect with a new call: its URI is a stranger's.
     let mut bench = UserAgentTest::new();
     bench.dial("sip:1@192.0.2.7", |_| {});
     let invite = bench.invite();
@@ -449,7 +449,7 @@ fn redirections_refusals_and_probes_get_no_answer_to_a_challenge() {
     let invite = bench.invite();
     bench.challenge(&invite, 401, "carrier", "");
     bench.assert_silent();
-    // OPTIONS asks whether somebody is there: a challenge says so.
+    // OPTIONS checks whether the peer is reachable: a challenge is enough of an answer.
     let uri = Uri::parse("sip:192.0.2.7").unwrap();
     let named = NameAddr { display: None, uri: uri.clone(), params: String::new() };
     let probe = InviteRequest {
@@ -568,7 +568,7 @@ fn forbidden_contact_or_route_is_not_used() {
             let request = bench.only(method);
             assert_eq!((request.to.as_str(), request.transport), (CARRIER, Transport::Udp), "{headers}");
         }
-        // A fork that nobody wants.
+        // An unwanted fork.
         let mut bench = UserAgentTest::new();
         let call = bench.dial("sip:1@192.0.2.7", |_| {});
         let invite = bench.invite();

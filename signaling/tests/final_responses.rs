@@ -36,12 +36,12 @@ fn with(draft: &MessageDraft, name: &str, value: &str) -> MessageDraft {
     draft.with(name, &vec![value.as_bytes().to_vec()])
 }
 
-/// The Via of the request that an acknowledgement is for, without its branch, or that of somebody else.
+/// The Via of the request that an ACK is for, without its branch, or that of a different peer.
 fn vias(invite: &MessageDraft, own: &MessageDraft) -> Vec<(&'static str, String)> {
     let text = |draft: &MessageDraft| String::from_utf8(draft.good("Via", "")).unwrap();
     let (invite, own) = (text(invite), text(own));
     vec![
-        ("a branch of its own", own.clone()),
+        ("a new branch", own.clone()),
         ("the branch of what it acknowledges", invite.clone()),
         ("no branch", invite.split(';').next().unwrap().to_owned()),
         ("from another port", invite.replace(":5060", ":5999")),
@@ -96,7 +96,7 @@ fn an_old_or_foreign_acknowledgement_confirms_nothing() {
     }
 }
 
-/// How a call may end. Nobody answers anything afterwards.
+/// How a call may end. No side answers anything afterwards.
 const ENDS: [&str; 7] = ["nothing", "hang up", "reject", "BYE", "CANCEL", "487 Terminated", "481 Gone"];
 
 #[test]
@@ -190,7 +190,7 @@ fn an_offer_after_a_reliable_answer_is_the_owners_and_answered_for_it_in_the_end
     world.hear(at, &second.bytes());
     assert_eq!(status(&world.take_heard(at)), ["500"], "one at a time");
     world.pass(Duration::from_secs(11));
-    assert_eq!(status(&world.take_heard(at)), ["504"], "nobody answered");
+    assert_eq!(status(&world.take_heard(at)), ["504"], "the owner did not answer");
     let (third, call) = (world.request(at, "UPDATE"), world.call(at));
     world.hear(at, &third.bytes());
     world.user_agent.answer_reoffer(world.now, call, Some(SDP.to_vec())).unwrap();
@@ -211,7 +211,7 @@ fn an_offer_of_a_callee_waits_for_its_answer_to_ours() {
     assert_eq!(status(&world.take_heard(at)), ["491"]);
     let stranger = with(&world.request(at, "UPDATE"), "From", "<sip:x@10.1.0.0>;tag=nobody");
     world.hear(at, &stranger.bytes());
-    assert_eq!(status(&world.take_heard(at)), ["481"], "a fork that nobody has heard of");
+    assert_eq!(status(&world.take_heard(at)), ["481"], "an unknown fork");
     let at = world.peer(CallStage::Calling);
     let progress = world.response(at, "183 Session Progress");
     world.hear(at, &progress.bytes());
@@ -257,7 +257,7 @@ fn unattended_call_is_rejected_by_timeout() {
     assert_eq!(status(&world.take_heard(at)).first(), Some(&"504"));
     assert!(
         matches!(world.events.last(), Some((_, SipEvent::Ended { cause: EndCause::InternalError, .. }))),
-        "whoever was to answer it"
+        "the owner that did not answer"
     );
     world.pass(Duration::from_secs(64));
     assert_eq!(world.user_agent.held_counts(), (0, 0, 0));

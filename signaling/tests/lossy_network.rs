@@ -125,7 +125,7 @@ fn new_call_after_cancel_is_separate() {
     network.assert_nothing_is_held();
 }
 
-/// livekit/sip#424, rustpbx#280: ACK and BYE of a telephone behind a NAT go where its messages come from.
+/// livekit/sip#424, rustpbx#280: ACK and BYE of a phone behind a NAT go to the source address of its messages.
 #[test]
 fn phone_behind_nat_is_answered_at_its_source() {
     let nat: SocketAddr = "198.51.100.9:41234".parse().unwrap();
@@ -179,7 +179,7 @@ fn overloaded_owner_gets_no_more_calls() {
     assert_eq!(invite(&mut user_agent, later), "SIP/2.0 100 Trying", "a burst is no overload");
     let later = start + Duration::from_millis(301);
     assert_eq!(invite(&mut user_agent, later), "SIP/2.0 503 Service Unavailable");
-    // Whoever rings is attended to, whoever is answered or refused as well, and whose owner says that it takes a while.
+    // A call is attended to if it rings, is answered or rejected, or if its owner says that it takes a while.
     for (index, call) in calls.iter().enumerate() {
         match index % 4 {
             0 => user_agent.send_provisional(later, *call, 180, None).unwrap(),
@@ -308,7 +308,7 @@ fn call_over_calls_max_is_rejected() {
         network.dial(None);
     }
     network.pass_ms(100);
-    // The caller's own limit is ten too, so a second caller is simulated by raw text.
+    // The caller's limit is ten too, so a second caller is simulated by raw text.
     let text = RAW_INVITE.replace("CALLID", "other");
     network.sides[1].handle_datagram(network.now, CALLER.parse().unwrap(), text.as_bytes());
     let answer = network.sides[1].poll_transmit().unwrap();

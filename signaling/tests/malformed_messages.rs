@@ -21,7 +21,7 @@ use trunkline_signaling::sip::message::{SipMessage, print};
 use trunkline_signaling::stun;
 use trunkline_signaling::webrtc::{ice_fragment, offer};
 
-/// Peers of one endpoint: below the number of calls that nobody attends to (limits.rs).
+/// Peers of one endpoint: fewer than the allowed number of unattended calls (limits.rs).
 const BATCH: usize = 48;
 
 /// Runs cases, many on one endpoint each time: what a case sends is made when its peer is ready.

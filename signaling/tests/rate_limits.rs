@@ -34,7 +34,7 @@ struct UserAgentTest {
     calls: usize,
 }
 
-/// A message that came out: status (0 for a request), its headers and whom it went to.
+/// An outgoing message: status (0 for a request), its headers and its target.
 type SentMessage = (u16, Headers, SocketAddr);
 
 impl UserAgentTest {
@@ -209,7 +209,7 @@ fn heard_at_once(place: &mut UserAgentTest, from: &str) -> usize {
     heard
 }
 
-/// Whoever may call could else make every source in the world a known one, and so push those out that are.
+/// Otherwise an allowed caller could make every source in the world a known one, and so evict the real ones.
 #[test]
 fn only_returned_tags_create_trust() {
     let mut place = UserAgentTest::new(&[("phones", "", Some("s3cret"))]);
@@ -337,8 +337,8 @@ fn wrong_credentials_are_limited_by_their_own_kind() {
     }
     assert!(place.user_agent.counters().credentials_limited > 100);
     place.now += Duration::from_secs(1);
-    assert_eq!(calls_at_once(&mut place, PHONE, 5), [200; 5], "whoever answers a challenge is looked at");
-    // Real ones, by somebody at the phone's address.
+    assert_eq!(calls_at_once(&mut place, PHONE, 5), [200; 5], "answers to challenges are verified");
+    // Real ones, from a client at the phone's address.
     for _ in 0..60 {
         let invite = place.request("INVITE", PHONE, "");
         let sent = place.datagram(PHONE, invite.as_bytes());

@@ -1,4 +1,4 @@
-//! The cases of RFC 4475 (SIP torture test messages), written anew from what each is about, each with the answer that
+//! The cases of RFC 4475 (SIP torture test messages), rewritten from the point of each, each with the answer that
 //! the RFC asks of an element like ours. Methods of a registrar are refused by name: their syntax has to be right for that.
 #![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -104,7 +104,7 @@ fn valid_messages_are_understood() {
         ("baddate: a time zone that is none", request(INVITE, &[("Date", "Fri, 01 Jan 2010 16:00:00 EST")], ""), 100),
         ("badbranch: the cookie alone", request(OPTIONS, &[("Via", "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK")], ""), 200),
         ("inv2543: from before RFC 3261", request(INVITE, &[("Via", "SIP/2.0/UDP iftgw.example.com"), ("Max-Forwards", "-")], ""), 100),
-        ("bcast: a response to somebody else", "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.198;branch=z9hG4bK1324923\r\n\
+        ("bcast: another client's response", "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.198;branch=z9hG4bK1324923\r\n\
             From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\nCall-ID: x\r\nCSeq: 3 INVITE\r\nContent-Length: 0\r\n\r\n".to_owned(), 0),
     ] {
         let status = answer(&text);
@@ -158,13 +158,13 @@ fn invalid_messages_get_their_refusal() {
         ("insuf: without To", request(INVITE, &[("To", "-")], ""), 400),
         ("insuf: without CSeq", request(INVITE, &[("CSeq", "-")], ""), 400),
         (
-            "unkscm: a scheme nobody knows",
+            "unkscm: an unknown scheme",
             request("OPTIONS nobodyKnowsThisScheme:totallyopaquecontent SIP/2.0", &[], ""),
             416,
         ),
         ("novelsc: a scheme of something else", request("OPTIONS soap.beep://192.0.2.103:3002 SIP/2.0", &[], ""), 416),
         (
-            "bext01: extensions nobody knows",
+            "bext01: unknown extensions",
             request(INVITE, &[("Require", "nothingSupportsThis, nothingSupportsThisEither")], ""),
             420,
         ),

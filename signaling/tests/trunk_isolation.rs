@@ -19,7 +19,7 @@ const HERE: &str = "192.0.2.7:5060";
 const ELSEWHERE: &str = "198.51.100.9:5060";
 const REGISTRAR: &str = "203.0.113.1:5060";
 
-/// One endpoint and whoever talks to it.
+/// One user agent and its peers.
 struct UserAgentTest {
     user_agent: UserAgent,
     now: Instant,
@@ -67,7 +67,7 @@ impl UserAgentTest {
         self.user_agent.handle_datagram(self.now, from.parse().unwrap(), text.as_bytes());
     }
 
-    /// What was sent since.
+    /// Messages sent since the last call.
     fn sent(&mut self) -> Vec<(SocketAddr, String)> {
         let sent = std::iter::from_fn(|| self.user_agent.poll_transmit());
         sent.filter_map(|transmit| match transmit.target {
@@ -145,7 +145,7 @@ impl UserAgentTest {
     fn refer(&mut self, from: &str, dialog: &TestDialog) -> u16 {
         let more = "Refer-To: <sip:+15550777@203.0.113.99>\r\n";
         let answer = self.request(from, "REFER", "sip:x@127.0.0.2", &dialog.headers, more);
-        // A REFER that is allowed waits for the call's owner.
+        // An allowed REFER waits for the owner of the call.
         if answer.text.is_empty() { 202 } else { answer.status }
     }
 
@@ -191,7 +191,7 @@ fn a_trunk_that_lists_the_address_hides_none_whose_credentials_the_caller_has() 
         let mut server = UserAgentTest::new(rules);
         let only_listed = server.candidates(HERE, "+31201234567", "");
         assert_eq!(ids(&only_listed), ["foreign"]);
-        // The number turns out to be nobody's there: the caller may be somebody else's.
+        // The number is unknown on that trunk: the caller may belong to another trunk.
         let asked = server.invite(HERE, "+31201234567", "");
         server.user_agent.reject_unknown_number(server.now, asked.incoming.unwrap().call).unwrap();
         let challenged = server.sent().pop().unwrap().1;
@@ -316,7 +316,7 @@ fn only_a_caller_of_the_same_trunk_takes_a_calls_place() {
             Some("guess"),
             401,
         ),
-        // Proven to be somebody else.
+        // Proven to be a different peer.
         ("foreign credentials", rule("foreign", &[], Some(("alice", "theirs"))), ELSEWHERE, Some("theirs"), 481),
         (
             "foreign credentials and address",
@@ -410,7 +410,7 @@ fn a_registration_that_is_refused_later_no_longer_brings_calls() {
     let mut server = UserAgentTest::new(vec![rule("a", &[], None)]);
     server.register(&[("a", "200 OK")]);
     let refresh = |server: &mut UserAgentTest, status: &str| {
-        // Calls that were offered and that nobody answered have timers of their own.
+        // Offered and unanswered calls have separate timers.
         let text = loop {
             server.now = server.user_agent.poll_timeout().unwrap();
             server.user_agent.handle_timeout(server.now);

@@ -17,7 +17,7 @@ pub(super) struct AuditEntryView {
     /// E-mail address of the person.
     actor: String,
     action: String,
-    /// Id of what was managed.
+    /// Id of the changed object.
     target: Option<String>,
     #[schema(format = "date-time")]
     at: String,

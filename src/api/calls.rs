@@ -167,7 +167,7 @@ pub(super) async fn get(
     Ok(ApiResponse::ok(with_transcript(&api, scope, &call).await?))
 }
 
-/// The transcript: what was said, as far as it was heard.
+/// The transcript: the words of both sides, as far as they were heard.
 #[utoipa::path(get, path = "/calls/{id}/transcript", tag = "calls", params(IdPath), responses((status = 200, body = TranscriptBody)))]
 pub(super) async fn transcript(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 const E164: &str = "^\\+[1-9][0-9]{6,14}$";
 /// A public host name; addresses are judged one by one.
 const HTTPS: &str = "^https://[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*\\.[A-Za-z]{2,10}(:[1-9][0-9]{0,3})?(/[A-Za-z0-9/_.~-]*)?$";
-/// Something besides space, and nothing a database cannot keep.
+/// At least one character other than white space, and no NUL, which databases cannot store.
 const NAME: &str = "^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$";
 const HOST: &str = "^[A-Za-z0-9.-]+$";
 

@@ -1,5 +1,5 @@
-//! `/ws/events`: tells listeners which calls of the organization changed. Details are read through the API; a listener
-//! that was too slow is told to reload everything.
+//! `/ws/events`: tells listeners which calls of the organization changed. Details are read through the API. A listener
+//! that was too slow receives a message to reload everything.
 
 use super::ApiState;
 use super::auth::{OrgAuth, check_origin};

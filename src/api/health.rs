@@ -61,7 +61,7 @@ struct DatabaseCheck {
     latency_ms: i64,
 }
 
-/// An OPTIONS of our own, answered by the endpoint.
+/// An OPTIONS request that we send to our SIP endpoint, which answers it.
 #[derive(Clone, Serialize, ToSchema)]
 struct SipCheck {
     /// `ok` or `error`.

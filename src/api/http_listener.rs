@@ -62,8 +62,8 @@ impl HttpLimits {
 pub(super) struct ConnectionPlace(Arc<ConnectionGuard>);
 
 impl ConnectionPlace {
-    /// Assigns the connection to an organization; false when that has too many. Connections of a proxy belong to
-    /// nobody.
+    /// Assigns the connection to an organization; false when that has too many. Connections of a proxy belong to no
+    /// organization.
     pub(super) fn belongs_to(&self, scope: OrgScope) -> bool {
         let tenant = BuildHasherDefault::<DefaultHasher>::default().hash_one(scope);
         self.0.standing() == PeerClass::Exempt || self.0.assign_tenant(tenant)

@@ -4,7 +4,7 @@ use super::ApiState;
 use super::body::is_too_slow_error;
 use super::error::ApiError;
 use super::large_body_queue::{LARGE_BYTES, LargeBodyPermit};
-use crate::domain::FAULTS_MAX;
+use crate::domain::{FAULTS_MAX, FieldError};
 use crate::store::{OrgScope, PageRequest};
 use crate::supervision::in_place;
 use axum::body::{Body, Bytes, to_bytes};
@@ -129,9 +129,17 @@ fn whole_numbers(value: &mut Value) {
 
 /// Reads an object into a type; the error names every field that is wrong.
 pub(super) fn typed<T: DeserializeOwned + ToSchema>(object: Map<String, Value>) -> Result<T, ApiError> {
+    typed_with(object, Vec::new())
+}
+
+/// As [`typed`], beside faults that are known already: all of them are in one answer.
+pub(super) fn typed_with<T: DeserializeOwned + ToSchema>(
+    object: Map<String, Value>, mut faults: Vec<FieldError>,
+) -> Result<T, ApiError> {
     let name = T::name();
     let check = || {
-        let mut faults = super::body_schema::check(&name, &object);
+        faults.extend(super::body_schema::check(&name, &object));
+        faults.truncate(FAULTS_MAX);
         for fault in super::text_limits::check(&object) {
             if faults.len() < FAULTS_MAX && faults.iter().all(|known| known.field != fault.field) {
                 faults.push(fault);

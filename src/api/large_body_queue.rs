@@ -1,5 +1,5 @@
 //! Queue for work on large documents. A large body, or a change of a large document, takes CPU for milliseconds. Each
-//! family does one such piece of work at a time, and all families together leave part of the CPU to calls. The work
+//! family does one such task at a time, and all families together leave part of the CPU to calls. The work
 //! itself runs outside of the async threads ([`crate::supervision::in_place`]).
 
 use super::ApiState;
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_family_works_one_after_the_other_and_keeps_nobody_else_waiting() {
+    async fn work_of_a_family_is_serial_and_does_not_delay_others() {
         let turns = turns(2);
         let (busy, other) = (OrganizationId::new(), OrganizationId::new());
         let working = turns.take(busy).await.unwrap();

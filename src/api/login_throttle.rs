@@ -1,7 +1,7 @@
 //! Throttles password guesses. Each guess is counted before it is tried, so parallel guesses cannot exceed a limit; a
 //! right password is uncounted. Pure: time is an argument.
 //!
-//! Whoever guesses is told apart by source, so that strangers lock nobody out:
+//! Guesses are counted by source, so that strangers cannot lock a user out:
 //! - one source has few guesses at an account;
 //! - while many sources guess at an account, each new one has a single guess, and above a bound none;
 //! - sources that an account was logged in from before are never shut out by others' guesses: they keep their few, for
@@ -67,7 +67,7 @@ impl<K: Copy + Eq + Hash> GuessWindows<K> {
 
     fn forget_oldest(&mut self) {
         let Some((since_s, key)) = self.order.pop_front() else { return };
-        // A key whose window has begun anew stands in the order again.
+        // A key whose window has started again has a newer entry in the order.
         if self.counts.get(&key).is_some_and(|window| window.since_s == since_s) {
             self.counts.remove(&key);
         }
@@ -123,7 +123,7 @@ pub(super) enum ThrottleDecision {
 /// The guesses of this process.
 #[derive(Debug)]
 pub(super) struct LoginThrottle {
-    /// Hashes account names with a random seed, so that nobody can choose collisions.
+    /// Hashes account names with a random seed, so that clients cannot choose collisions.
     hasher: RandomState,
     pairs: GuessWindows<(u64, IpAddr)>,
     networks: GuessWindows<(u64, Ipv6Addr)>,
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn one_sources_guesses_shut_nobody_else_out() {
+    fn guesses_of_one_source_do_not_lock_out_others() {
         let mut throttle = LoginThrottle::default();
         tried(&mut throttle, OWNER, v4(1), 60, 1_000);
         assert!(may_try(&mut throttle, OWNER, v4(2), 1_000));
@@ -251,7 +251,7 @@ mod tests {
         for _ in 0..100 {
             assert!(may_try(&mut throttle, OWNER, v4(1), 1_000));
         }
-        // Whoever has an account of the same name elsewhere logs in between guesses: the guesses stay counted.
+        // A guesser with an account of the same name elsewhere logs in between guesses: the guesses stay counted.
         let mut wrong = 0;
         for _ in 0..20 {
             wrong += tried(&mut throttle, OWNER, v4(1), 1, 1_000);
@@ -266,7 +266,7 @@ mod tests {
         let all: usize = (0..20).map(|n| tried(&mut throttle, OWNER, v4(n), 5, 1_000)).sum();
         // Four sources had five each; of the others each had one.
         assert_eq!(all, 4 * 5 + 16);
-        assert!(may_try(&mut throttle, OWNER, v4(500), 1_000), "somebody new has one guess");
+        assert!(may_try(&mut throttle, OWNER, v4(500), 1_000), "a new source has one guess");
         let all: usize = (1_000..2_000).map(|n| tried(&mut throttle, OWNER, v4(n), 5, 1_000)).sum();
         assert_eq!(all, 200 - 36);
         for n in 0..5 {

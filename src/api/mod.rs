@@ -102,9 +102,9 @@ pub struct ApiSettings {
     pub behind_proxy: bool,
     /// Decides who may read `/metrics`: holders of the token, or without one programs on this machine.
     pub metrics: metrics::MetricsAuth,
-    /// Origins of web pages that may begin calls, besides our own; `*` allows all.
+    /// Origins of web pages that may begin calls, in addition to our own; `*` allows all.
     pub allowed_origins: Vec<String>,
-    /// STUN and TURN servers that browsers are told; empty: none.
+    /// STUN and TURN servers that we send to browsers; empty: none.
     pub ice_servers: Vec<IceServerSettings>,
     /// Seconds for which the token of a web call is valid.
     pub token_valid_s: u64,
@@ -114,7 +114,7 @@ pub struct ApiSettings {
     pub demo: Option<DemoSettings>,
 }
 
-/// A STUN or TURN server that browsers are told of.
+/// A STUN or TURN server that we send to browsers.
 #[derive(Clone, Debug)]
 pub struct IceServerSettings {
     /// `stun:`, `stuns:`, `turn:` or `turns:` URL (RFC 7064, RFC 7065).
@@ -125,7 +125,7 @@ pub struct IceServerSettings {
     pub credential: Option<Secret>,
 }
 
-/// What the demo shows to whoever opens its console: it runs on loopback, with made-up providers.
+/// What the demo shows to any user of its console: it runs on loopback, with emulated providers.
 #[derive(Clone, Debug)]
 pub struct DemoSettings {
     /// Login of the demo's user; the console signs visitors in with it.
@@ -151,7 +151,7 @@ pub struct DemoPhrase {
     pub sound: Vec<u8>,
 }
 
-/// Whom a connection comes from.
+/// The client of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct RemoteAddr(pub SocketAddr);
 

@@ -51,7 +51,7 @@ pub fn document() -> Value {
     let mut schemas = described["components"]["schemas"].take();
     queried(&mut schemas);
     two_names(&mut schemas["AgentFields"]);
-    // An agent belongs to a task besides its own fields.
+    // A task has an agent in addition to its own fields.
     schemas["TaskFields"]["properties"]["agent_id"] = json!({"type": "string", "format": "uuid"});
     require(&mut schemas["TaskFields"], "agent_id");
     constraints::add(&mut schemas);
@@ -184,7 +184,7 @@ fn describe(operation: &mut Value, method: &str, path: &str, enveloped: bool) {
     }
 }
 
-/// A refusal with details of its own.
+/// An error response with additional details.
 fn refusal_envelope(refusal: Value) -> Value {
     json!({"allOf": [{"$ref": "#/components/schemas/RefusalEnvelope"}, refusal]})
 }

@@ -1,4 +1,4 @@
-//! `/organizations`: the person's own and those below it.
+//! `/organizations`: the user's organization and those below it.
 
 use super::ApiState;
 use super::api_keys::NewKeyView;
@@ -175,7 +175,7 @@ pub(super) async fn create(
         max_spend_per_day: input.max_spend_per_day,
     };
     ApiError::unless_empty(faults(&limits))?;
-    // Without a parent it would be billed to nobody the operator knows.
+    // Without a parent, the operator would not know which organization to bill.
     let Some(parent) = &input.parent_org_id else {
         let message = "parent_org_id: is required; the operator makes organizations without one (trunkline bootstrap)";
         let mut error = ApiError::forbidden("parent_required", message);

@@ -93,7 +93,7 @@ impl HashQueue {
     }
 }
 
-/// Somebody's attempt to log in.
+/// An attempt to log in.
 #[derive(Clone, Debug)]
 pub(super) struct Credentials {
     pub address: LoginAddress,

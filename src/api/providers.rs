@@ -24,7 +24,7 @@ pub(super) struct NamePath {
 pub(super) struct ProviderProblem {
     /// `not_configured`, `unauthorized`, `rate_limited`, `refused`, `unreachable`, `deadline`, `dropped`.
     kind: String,
-    /// In the provider's words where the key is the organization's own.
+    /// In the provider's words if the key belongs to the organization.
     message: String,
 }
 
@@ -52,7 +52,8 @@ pub(super) struct ProviderView {
 pub(super) struct StageView {
     /// `stt`, `llm`, `tts` or `engine`.
     stage: &'static str,
-    /// `open`; `closed` after too many failures; `trying` whether it works again; `waiting` because it said so.
+    /// `open`: requests go through; `closed`: none do, after too many failures; `trying`: one tests it; `waiting`: it asked
+    /// for a pause.
     breaker: &'static str,
     failures_in_a_row: u32,
     retry_after_ms: Option<u64>,

@@ -30,7 +30,7 @@ static KNOWN: LazyLock<HashMap<(String, String), Vec<String>>> = LazyLock::new(|
 });
 
 /// The parameters of an operation; `None` where anything is accepted. WHIP addresses are handed to browsers and
-/// players, which may add parameters of their own.
+/// players, which may add other parameters.
 fn known(method: &str, path: &str) -> Option<&'static [String]> {
     let path = path.strip_prefix("/api/v1").or(path.strip_prefix("/v1")).unwrap_or(path);
     let operation = (method.to_owned(), path.to_owned());

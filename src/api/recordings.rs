@@ -28,7 +28,7 @@ pub(super) struct RecordingBody {
     content_type: &'static str,
 }
 
-/// Somebody with a key, or with the link of a report.
+/// A client with an API key, or with the link from a report.
 pub(super) struct RecordingAuth(OrgScope);
 
 impl FromRequestParts<ApiState> for RecordingAuth {

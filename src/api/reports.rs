@@ -106,7 +106,7 @@ async fn fetched(api: &ApiState, scope: OrgScope, call: &Call, conversation: &st
 }
 
 /// Fetches the transcript from ElevenLabs where the call ran there (`elevenlabs_conversation_id` in its
-/// metadata) and processes it; processes the stored turns again for any other call. Report and extracted data are written anew and stored.
+/// metadata) and processes it; for any other call, processes the stored turns again. Overwrites the stored results.
 #[utoipa::path(post, path = "/calls/{id}/transcript", tag = "calls", params(IdPath), responses((status = 200, body = ProcessedBody)))]
 pub(super) async fn process_transcript(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,

@@ -26,7 +26,7 @@ pub(super) struct SecretView {
     id: String,
     name: String,
     provider: String,
-    /// The one address it goes to; null for the provider's own.
+    /// The only address the key is sent to; null for the provider's default address.
     #[schema(format = "uri")]
     base_url: Option<String>,
     #[schema(format = "date-time")]
@@ -75,7 +75,7 @@ pub(super) struct SecretInput {
     /// The provider's key; never returned.
     #[schema(value_type = String, min_length = 1, max_length = 4096)]
     value: Secret,
-    /// The only `base_url` this key is sent to; without it, the provider's own address.
+    /// The only `base_url` this key is sent to; without it, the provider's default address.
     #[serde(default)]
     #[schema(format = "uri", max_length = 2048)]
     base_url: Option<String>,
@@ -94,7 +94,7 @@ pub(super) async fn list(
     Ok(ApiResponse::ok(SecretPage { secrets, total, limit: page.limit, offset: page.offset, xai_secret_id }))
 }
 
-/// Stores the key of a provider, or of a server of your own at `base_url`, in place of the one before. Calls of the
+/// Stores the key of a provider, or of your own server at `base_url`, in place of the one before. Calls of the
 /// organization use it at that address instead of the server's.
 #[utoipa::path(post, path = "/secrets", tag = "secrets", security(("session" = [])), request_body = SecretInput, responses((status = 201, body = SecretBody)))]
 pub(super) async fn create(

@@ -143,7 +143,7 @@ pub(super) struct PasswordChange {
     new_password: Secret,
 }
 
-/// Another password for whoever is logged in, in this organization; their other sessions end. Accounts of the same address
+/// Changes the password of the user in this organization; their other sessions end. Accounts of the same address
 /// in other organizations keep theirs.
 #[utoipa::path(post, path = "/auth/password", tag = "auth", security(("session" = [])), request_body = PasswordChange, responses((status = 200, body = Me)))]
 pub(super) async fn change_password(

@@ -10,7 +10,7 @@ const FREE_BYTES_MAX: usize = 65_536;
 /// Entries of a list.
 const ITEMS_MAX: usize = 1_000;
 
-/// Fields whose content is the customer's own.
+/// Fields whose content the customer chooses.
 pub(super) const FREE: [&str; 4] = ["metadata", "context_data", "structured_data_plan", "parameters"];
 
 /// Characters of fields that are short by nature.

@@ -228,7 +228,7 @@ pub(super) async fn update(
 /// How a trunk is.
 #[derive(Serialize, ToSchema)]
 pub(super) struct TrunkTest {
-    /// Somebody answered; a refusal is an answer too.
+    /// The peer answered; a refusal is an answer too.
     reachable: bool,
     /// Status of the answer to OPTIONS.
     sip_status: Option<u16>,

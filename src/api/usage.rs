@@ -67,7 +67,7 @@ pub(super) struct UsageBody {
     total: UsageTotal,
 }
 
-/// What was used between two days (UTC, both included; the last 30 days without them).
+/// Usage between two days (UTC, both included; the last 30 days without them).
 #[utoipa::path(get, path = "/usage", tag = "usage", params(("from" = Option<String>, Query, format = "date"), ("to" = Option<String>, Query, format = "date")), responses((status = 200, body = UsageBody)))]
 pub(super) async fn get(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, query: QueryParams,

@@ -145,7 +145,7 @@ pub(super) async fn list(
     Ok(ApiResponse::ok(UserPage { users, total, limit: page.limit, offset: page.offset }))
 }
 
-/// Invites somebody; nobody is given a role above one's own. The answer says nothing about accounts that the address has in
+/// Invites a user; the role cannot be above your own. The answer says nothing about accounts that the address has in
 /// other organizations. An earlier invitation of the same address by this organization is void from now on.
 #[utoipa::path(post, path = "/users/invite", tag = "users", security(("session" = [])), request_body = Invite, responses((status = 201, body = InvitationBody)))]
 pub(super) async fn invite(
@@ -185,7 +185,7 @@ pub(super) async fn accept(
     }
     let store = &api.context.store;
     let void = || ApiError::no_reference("token", "is unknown, used or expired");
-    // Asked before the slow hash: whoever guesses tokens makes us compute nothing.
+    // Checked before the slow hash: a client that guesses tokens costs us no CPU time.
     let address = store.invited_address(token.expose()).await?.ok_or_else(void)?;
     let hash = api.passwords.hash(store, &address, password, visitor.address()).await?;
     let user = store.accept_invitation(token.expose(), name.as_deref(), &hash).await?.ok_or_else(void)?;

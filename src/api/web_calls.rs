@@ -27,7 +27,7 @@ pub(super) struct WebCallFields {
     #[serde(default)]
     #[schema(max_length = 64)]
     caller: Option<String>,
-    /// In place of the agent's own first words.
+    /// Replaces the agent's first message.
     #[serde(default)]
     starting_message: Option<String>,
     /// What the agent should know about the caller.

@@ -1,4 +1,4 @@
-//! `/webhook-deliveries`: what was sent, what came of it, and sending it again.
+//! `/webhook-deliveries`: the messages, the results of sending them, and sending them again.
 
 use super::ApiState;
 use super::auth::OrgAuth;
@@ -40,7 +40,7 @@ pub(super) struct DeliveryView {
     created_at: String,
     #[schema(format = "date-time")]
     delivered_at: Option<String>,
-    /// What was sent; not in lists.
+    /// The message; not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<Value>,
 }
@@ -106,7 +106,7 @@ pub(super) async fn list(
     Ok(ApiResponse::ok(DeliveryPage { webhook_deliveries, total, limit: page.limit, offset: page.offset }))
 }
 
-/// One delivery with what was sent.
+/// One delivery with its message.
 #[utoipa::path(get, path = "/webhook-deliveries/{id}", tag = "webhook-deliveries", params(IdPath), responses((status = 200, body = DeliveryBody)))]
 pub(super) async fn get(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,

@@ -1,4 +1,4 @@
-//! The egress guards of the process: where connections may go when somebody else names the address.
+//! The egress guards of the process: where connections may go when a customer or a peer names the address.
 
 use crate::config::{self, Config};
 use crate::egress::address::AddressKind;

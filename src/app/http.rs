@@ -1,4 +1,4 @@
-//! Listeners of HTTP: the API with the console, and the metrics where they have a port of their own.
+//! HTTP listeners: the API with the console, and the metrics if they have a separate port.
 
 use super::AppError;
 use crate::api::{ApiState, http_listener, metrics, router::router};

@@ -1,5 +1,5 @@
 //! Answering machine detection (AMD): who has answered an outbound call, and when voicemail is ready. A plain value fed
-//! with voice activity, words and tones. Delays nobody: a person is greeted while it runs.
+//! with voice activity, words and tones. It causes no delay: a person is greeted while it runs.
 
 use crate::dialogue::amd_phrases::{AmdResult, classify_announcement};
 use std::time::{Duration, Instant};
@@ -81,7 +81,7 @@ impl AmdDetector {
         self.last_sound = Some(last_sound);
     }
 
-    /// Words of the other side, interim ones included: `text` is what was said since the last final ones.
+    /// Words of the other side, including interim results: `text` is everything since the last final result.
     pub fn handle_words(&mut self, now: Instant, text: &str, is_final: bool) -> Option<AmdResult> {
         if self.is_over(now) || text.is_empty() {
             return None;
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_says_hello_and_waits() {
+    fn person_says_hello_and_waits() {
         let (t, mut d) = answered();
         d.handle_speech_started(t + 300 * MS);
         d.handle_speech_ended(t + 800 * MS);

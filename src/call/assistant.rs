@@ -26,7 +26,7 @@ pub struct ResolvedAssistant {
     pub fields: AgentFields,
     /// Fields we do not know, echoed in every later event.
     pub added: Map<String, Value>,
-    /// What was not taken, and why.
+    /// The rejected parts, and why.
     pub faults: Vec<String>,
 }
 
@@ -115,7 +115,7 @@ pub fn transient(fields: Map<String, Value>, saved: Option<&Agent>, check: Addre
     replace_blocks(saved.map(|agent| agent.id), base, fallback.as_ref(), fields, check)
 }
 
-/// The saved configuration with the given blocks in place of its own.
+/// The saved configuration with some of its blocks replaced.
 pub fn hybrid(agent: &Agent, changes: Map<String, Value>, check: AddressCheck<'_>) -> ResolvedAssistant {
     replace_blocks(Some(agent.id), agent.fields.clone(), Some(&agent.fields), changes, check)
 }
@@ -184,7 +184,7 @@ fn document(fields: &AgentFields) -> Map<String, Value> {
     }
 }
 
-/// A block that lacks required fields (as document B's own examples do) takes them from the saved block or the
+/// A block that lacks required fields (as the examples of document B do) takes them from the saved block or the
 /// defaults; optional fields are replaced.
 fn completed(name: &str, mut value: Value, saved: &Value) -> Value {
     let defaults = match name {
@@ -303,7 +303,7 @@ mod tests {
             ("fallbacks", json!({"fallbacks": {"llm": [llm]}}), "fallbacks.llm[0].base_url"),
             ("fallbacks", json!({"fallbacks": {"tts": [tts]}}), "fallbacks.tts[0].base_url"),
         ];
-        // The saved agent's own webhook is one that would not pass today: other blocks do not suffer for it.
+        // The saved agent has a webhook that would be rejected today: this does not affect other blocks.
         let saved = agent();
         for (block, mut answer, field) in answers {
             answer["first_message"] = json!("Taken");

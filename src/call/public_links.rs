@@ -20,7 +20,7 @@ impl PublicLinks {
         format!("{}/api/v1/calls/{call}", self.base_url)
     }
 
-    /// The recording, for whoever has the link and for a week.
+    /// The recording, for anyone with the link and for a week.
     pub fn recording(&self, scope: OrgScope, call: CallId, now: UnixMs) -> String {
         let token = self.secret.sign(TokenPurpose::Recording, scope, call, now.0.unsigned_abs() / 1_000);
         format!("{}/recording/stream?token={token}", self.call(call))

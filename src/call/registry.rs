@@ -77,7 +77,7 @@ pub struct CallRegistry {
     count: Arc<watch::Sender<usize>>,
     /// Of all organizations, for the other processes.
     changes: broadcast::Sender<CallChange>,
-    /// Per organization, while somebody listens, so that a change wakes no other organization's listeners.
+    /// Per organization, while it has listeners, so that a change wakes no other organization's listeners.
     of_one: Arc<DashMap<OrgScope, broadcast::Sender<CallChange>>>,
 }
 
@@ -106,7 +106,7 @@ pub struct RegistryGuard {
     registry: CallRegistry,
 }
 
-/// What the call's own task holds.
+/// State of the task that runs the call.
 #[derive(Debug)]
 pub struct CallSlot {
     place: Arc<RegistryGuard>,
@@ -185,7 +185,7 @@ impl CallRegistry {
         if let Some(own) = own {
             let _ = own.send(change.clone()); // the last listener may just have left
         }
-        let _ = self.changes.send(change); // nobody need listen
+        let _ = self.changes.send(change); // there may be no listeners
     }
 
     /// Ends the live call of a task, if there is one.
@@ -211,7 +211,7 @@ impl CallRegistry {
         self.calls.contains_key(&id)
     }
 
-    /// Sends a command for the process's own reasons, whichever organization owns the call.
+    /// Sends a command for reasons of this process, for a call of any organization.
     pub fn command_any(&self, id: CallId, command: CallCommand) -> bool {
         self.calls.get(&id).is_some_and(|entry| entry.commands.try_send(command).is_ok())
     }

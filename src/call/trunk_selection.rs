@@ -127,7 +127,7 @@ pub fn readings(
 }
 
 /// Interpretations of the To header by trunks registered with the caller's address. Some providers put the account into
-/// the Request-URI. Used only if nobody has the number of the Request-URI.
+/// the Request-URI. Used only if no organization has the number of the Request-URI.
 pub fn readings_of_to(
     candidates: impl IntoIterator<Item = (Arc<Trunk>, TrunkEvidence)>, called: &CalledParty, source: IpAddr,
 ) -> Vec<NumberReading> {
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn the_number_decides_among_trunks_whatever_another_organization_has() {
         let (a, b) = (OrganizationId::new(), OrganizationId::new());
-        // Whoever called a trunk's secret Contact named that trunk: there is no other candidate.
+        // A caller that used a trunk's secret Contact named that trunk: there is no other candidate.
         let evidences = [TrunkEvidence::Address, TrunkEvidence::Registrar, TrunkEvidence::Digest];
         for mine in evidences {
             for foreign in evidences {
@@ -284,7 +284,7 @@ mod tests {
                 [owner(a, "+31201234567", None, number_at), owner(b, "+49201234567", None, 1)].into();
             let candidates = [(theirs, TrunkEvidence::Address), (mine, TrunkEvidence::Address)];
             assert_eq!(chosen(&candidates, "0201234567", &owners).map(|t| t.organization), Some(wanted));
-            // Written out it is nobody else's.
+            // In international format, the number belongs only to this organization.
             assert_eq!(chosen(&candidates, "+31201234567", &owners).map(|t| t.organization), Some(a));
         }
         // Neither a plus that its rules take off, nor digits that it reads as another number, make a written out one.
@@ -337,7 +337,7 @@ mod tests {
             national("49", Some("0"))(fields);
         });
         assert_eq!(contested(&by_digest(10, "31"), &proven, TrunkEvidence::Digest, "0201234567"), Some(false));
-        // A trunk without credentials asks for none, and one's own trunks are no rivals.
+        // A trunk without credentials requires no challenge, and trunks of the same organization do not compete.
         let by_address = trunk(a, 10, national("31", Some("0")));
         assert_eq!(contested(&by_address, &younger, TrunkEvidence::Address, "0201234567"), Some(false));
         let owners: NumberOwners = [owner(a, "+31201234567", None, 1)].into();
@@ -363,7 +363,7 @@ mod tests {
         for text in ["", "+", "alice", "0201234567", "+0201234567", "+31201234567890123", "+3120\u{0}1234567"] {
             assert!(chosen(&at(&one), text, &of(owner(a, number, None, 1))).is_none(), "{text:?}");
         }
-        // Of one organization's own trunks: what was proven first, then the older one.
+        // Among trunks of one organization: the stronger evidence wins, then the older trunk.
         let both = |first, second| vec![(two.clone(), second), (one.clone(), first)];
         let unbound = of(owner(a, number, None, 1));
         let found = |candidates: Vec<_>| chosen(&candidates, number, &unbound).map(|trunk| trunk.id);

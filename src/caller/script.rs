@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use trunkline_media::codec::Companding;
 
-/// Telephone samples with where their sound begins and ends.
+/// Samples at 8 kHz with the start and the end of their sound.
 #[derive(Clone, Debug)]
 pub struct SpeechClip {
     /// Name of the phrase, path of the WAV file, or the tones as the script writes them.

@@ -1,4 +1,4 @@
-//! `trunkline bench`: whole calls through a server of its own process, with the emulated providers and
+//! `trunkline bench`: whole calls through a server in a separate process, with the emulated providers and
 //! the callers in this one. Prints what callers experience and what the server costs.
 
 use super::{bench_api, bench_hostile, bench_live, bench_providers, bench_sip};
@@ -23,11 +23,11 @@ use trunkline_signaling::sip::user_agent::Transport;
 const API: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 13_008);
 pub(super) const TURNS: &str = "+31200000001";
 pub(super) const TALKER: &str = "+31200000002";
-/// Its agent has somebody to stand in at every stage.
+/// Its agent has a fallback at every stage.
 pub(super) const DOUBLED: &str = "+31200000003";
 /// Its agent lets callers wait.
 pub(super) const RINGER: &str = "+31200000004";
-/// Silence STT waits for; part of every turn and no part of our own share.
+/// Silence STT waits for; part of every turn, but not of our share.
 const ENDPOINTING_MS: f64 = 300.0;
 /// SIP transactions linger for 32 s (timers J and L), freed memory for a second more.
 pub(super) const LINGER: Duration = Duration::from_secs(40);
@@ -76,7 +76,7 @@ pub(super) struct Bench {
     second_key: String,
     emulator: emulator::EmulatorHandle,
     http: reqwest::Client,
-    /// Calls the server makes to our phone, until somebody takes them.
+    /// Calls the server makes to our phone, until a benchmark takes the receiver.
     incoming: tokio::sync::Mutex<Option<tokio::sync::mpsc::Receiver<IncomingCall>>>,
 }
 
@@ -309,7 +309,7 @@ impl Bench {
             "callers": summarize(&reports)}))
     }
 
-    /// Where the time of a turn goes, as the server's own records have it.
+    /// The time of each part of a turn, from the server's records.
     async fn stages(&self, calls: usize) -> Result<Value, String> {
         tokio::time::sleep(Duration::from_secs(2)).await; // the last calls are being written
         let request = reqwest::Client::new().get(format!("{}/calls?limit={calls}", self.api)).bearer_auth(&self.key);

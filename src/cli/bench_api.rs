@@ -1,5 +1,5 @@
 //! The API under load: requests a second and their p99 at so many connections, beside a bare hyper server
-//! that answers "hello" from a process of its own in the same run.
+//! that answers "hello" from a separate process in the same run.
 
 use crate::caller::report::percentile;
 use hyper_util::rt::TokioIo;

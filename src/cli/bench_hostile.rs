@@ -17,7 +17,7 @@ const MEASURED: Duration = Duration::from_secs(12);
 /// Between two looks at `/health`, and how long an answer may take.
 const HEALTH_INTERVAL: Duration = Duration::from_millis(250);
 const HEALTH_DEADLINE: Duration = Duration::from_secs(2);
-/// Where the control run floods to: sockets of this process that nobody reads.
+/// Where the control run floods to: sockets of this process that are never read.
 const IDLE: u16 = 15_099;
 /// Ports of the server under test.
 const SIP: u16 = 15_060;
@@ -180,11 +180,11 @@ fn connect(from: Ipv4Addr, to: SocketAddr, bytes: &[u8]) -> Option<TcpStream> {
     Some(stream)
 }
 
-/// Floods until it is told to stop; returns how much. With `idle` everything goes to sockets that nobody reads.
+/// Floods until the stop flag is set; returns how much. With `idle` everything goes to sockets that are never read.
 fn flood(flood: &FloodKind, idle: bool, stop: &AtomicBool) -> u64 {
     let (started, mut sent) = (Instant::now(), 0u64);
     let (mut sockets, mut held) = (Vec::new(), std::collections::VecDeque::new());
-    // A new identifier for each run: what was sent before is another transaction.
+    // A new identifier for each run, so that no request matches a transaction of an earlier run.
     let base = u64::from(rand::random::<u32>() >> 1) << 32;
     while !stop.load(Ordering::Relaxed) {
         let due = (started.elapsed().as_secs_f64() * flood.per_second as f64) as u64;
@@ -219,7 +219,7 @@ struct HealthProbe {
     slowest_ms: AtomicU64,
 }
 
-/// Looks at `/health` until it is told to stop, each time over a connection of its own.
+/// Requests `/health` until the stop flag is set, each time over a new connection.
 async fn watch_health(health: &HealthProbe, stop: &AtomicBool) {
     let url = format!("http://127.0.0.1:{API}/health");
     while !stop.load(Ordering::Relaxed) {
@@ -289,7 +289,7 @@ fn report_progress(name: &str, run: &Value) {
     eprintln!("{name}: gap p99 {} ms, ratio {}, failed {}", run["gap_ms"]["p99"], run["gap_p99_ratio"], run["failed"]);
 }
 
-/// What fifty callers hear while something else goes on in a thread of its own.
+/// What fifty callers hear while something else goes on in a separate thread.
 async fn listen(bench: &Arc<Bench>, meanwhile: impl FnOnce(&AtomicBool) + Send + 'static) -> Result<Value, String> {
     let stop = Arc::new(AtomicBool::new(false));
     let health = Arc::new(HealthProbe::default());

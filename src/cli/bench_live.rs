@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 const PHRASES: [&str; 6] =
     ["hello", "where_is_my_order", "order_number", "opening_hours", "speak_to_human", "yes_correct"];
 
-/// Everything a listener is told, with its instant.
+/// Every message that a listener receives, with its instant.
 async fn listen(url: String) -> Vec<(Instant, String)> {
     let mut heard = Vec::new();
     let Ok((mut socket, _)) = tokio_tungstenite::connect_async(url).await else { return heard };

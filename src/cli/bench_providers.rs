@@ -95,7 +95,7 @@ pub(super) async fn faults(bench: &Bench) -> Result<Value, String> {
         "after": {"resident_mb": after.resident_mb, "descriptors": after.descriptors, "tasks": after.tasks}}))
 }
 
-/// Half of the calls have somebody to stand in at every stage, half have nobody.
+/// Half of the calls have a fallback at every stage, half have none.
 async fn run_with_faults(bench: &Bench, count: usize) -> Result<Vec<CallReport>, String> {
     let trouble = async {
         for round in 0usize.. {

@@ -41,7 +41,7 @@ impl Drop for KillOnDrop {
     }
 }
 
-/// The endpoint alone, in a process of its own: negotiates, answers, and forgets.
+/// The endpoint alone, in a separate process: negotiates, answers, and forgets.
 pub(super) async fn answer(addr: SocketAddr) -> Result<(), String> {
     let config = SipConfig {
         advertised: addr.ip(),
@@ -312,12 +312,12 @@ const FLOODS: [SipFlood; 5] = [
     },
 ];
 
-/// Sends until it is told to stop; returns how many.
+/// Sends until the stop flag is set; returns how many.
 fn flood(flood: &SipFlood, stop: &AtomicBool) -> u64 {
     let Ok(socket) = UdpSocket::bind((flood.from, 0)) else { return 0 };
     let _ = socket.set_nonblocking(true);
     let (started, mut sent) = (Instant::now(), 0u64);
-    // A new identifier for each run: what was sent before is another transaction.
+    // A new identifier for each run, so that no request matches a transaction of an earlier run.
     let base = u64::from(rand::random::<u32>()) << 32;
     while !stop.load(Ordering::Relaxed) {
         let due = (started.elapsed().as_secs_f64() * flood.per_second as f64) as u64;

@@ -1,5 +1,5 @@
-//! Calls from browsers, by callers of our own that speak WebRTC: set-up from click to sound, what the path adds to a
-//! telephone's, and what an Opus call costs.
+//! Calls from browsers, by our WebRTC callers: set-up from click to sound, the extra delay compared with a
+//! phone call, and the cost of an Opus call.
 
 use super::bench::{Bench, TALKER, TURNS};
 use crate::caller::report::{CallReport, percentile, summarize};
@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 /// Calls one after the other for the set-up.
 const SET_UPS: usize = 30;
-/// Calls at once for the comparison with the telephone.
+/// Concurrent calls for the comparison with phone calls.
 const TURN_CALLS: usize = 20;
 
 /// What a page does: asks for a call, offers, hangs up.
@@ -95,7 +95,7 @@ impl Bench {
         for _ in 0..SET_UPS {
             set_ups.extend(self.web_calls(&turns, "listen; hangup", 1, Duration::ZERO).await?);
         }
-        // The same conversation over the telephone and from a browser, one after the other.
+        // The same conversation over SIP and from a browser, one after the other.
         let script = "listen; say hello; listen; say where_is_my_order; listen; hangup";
         let telephone = self.call(TURNS, script, TURN_CALLS, 10.0, TURN_CALLS).await?;
         let browser = self.web_calls(&turns, script, TURN_CALLS, Duration::from_secs(2)).await?;

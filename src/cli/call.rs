@@ -47,7 +47,7 @@ pub(super) struct CallArgs {
     /// Concurrent calls at most.
     #[arg(long, default_value_t = 100)]
     at_once: usize,
-    /// Folder for a stereo recording of each call (left: what was heard, right: what was said).
+    /// Folder for a stereo recording of each call (left: received audio, right: sent audio).
     #[arg(long)]
     record: Option<PathBuf>,
 }

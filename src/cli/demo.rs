@@ -210,7 +210,7 @@ fn first_agent(real: bool, config: &Config) -> Value {
     })
 }
 
-/// Phrases that somebody who calls this agent may say.
+/// Phrases that a caller of this agent may say.
 const SAYABLE: &[&str] =
     &["hello", "where_is_my_order", "order_number", "opening_hours", "wait_stop", "no_thank_you", "goodbye"];
 

@@ -151,7 +151,7 @@ pub struct WebrtcConnections {
     pub connections_per_address: usize,
     /// Connections of one call, 1 to 64: a browser opens one per network interface. Default 8.
     pub connections_per_call: usize,
-    /// Until a connection has said whom it is for.
+    /// Until a connection has named its call.
     pub first_packet_timeout_ms: u64,
     /// From the first byte of a packet to its last.
     pub packet_timeout_ms: u64,

@@ -3,6 +3,7 @@
 use super::{Config, ProviderConfig};
 use crate::domain::provider::ProviderAccount;
 use crate::domain::secret::Secret;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use toml::{Table, Value};
 
@@ -33,15 +34,17 @@ pub fn load(
         Some(path) => read(path, required, &mut faults),
         None => Table::new(),
     };
-    let mut vendor = Table::new();
+    let (mut vendor, mut texts) = (Table::new(), HashMap::new());
     for (name, value) in environment {
         if let Some(path) = name.strip_prefix(PREFIX).filter(|path| path.contains("__")) {
-            set(&mut table, &path.to_lowercase(), &value);
+            let path = path.to_lowercase();
+            set(&mut table, &path, typed(&value));
+            texts.insert(path.replace("__", "."), value);
         } else if let Some(account) = ProviderAccount::ALL.iter().find(|account| account.environment() == name) {
             vendor.insert(account.name().to_owned(), Value::String(value));
         }
     }
-    let mut config = parse(table, &mut faults);
+    let mut config = parse(table, &texts, &mut faults);
     let defaults = super::ProvidersConfig::default();
     for account in ProviderAccount::ALL {
         let provider = config.providers.account_mut(*account);
@@ -68,12 +71,14 @@ fn read(path: &Path, required: bool, faults: &mut Vec<ConfigError>) -> Table {
 }
 
 /// Numbers and booleans in the environment are text; they are taken for what they look like.
-fn set(table: &mut Table, path: &str, text: &str) {
-    let value = text
-        .parse::<i64>()
+fn typed(text: &str) -> Value {
+    text.parse::<i64>()
         .map(Value::Integer)
         .or_else(|_| text.parse::<bool>().map(Value::Boolean))
-        .unwrap_or_else(|_| Value::String(text.to_owned()));
+        .unwrap_or_else(|_| Value::String(text.to_owned()))
+}
+
+fn set(table: &mut Table, path: &str, value: Value) {
     let mut parts = path.split("__").peekable();
     let mut here = table;
     while let Some(part) = parts.next() {
@@ -87,17 +92,26 @@ fn set(table: &mut Table, path: &str, text: &str) {
     }
 }
 
-/// Parses section by section, so that a fault in one does not hide those of the others.
-fn parse(table: Table, faults: &mut Vec<ConfigError>) -> Config {
+/// Parses section by section, so that a fault in one does not hide those of the others. `texts` are the values of the
+/// environment by their path: what looks like a number may be a password, and is then read as it was written.
+fn parse(table: Table, texts: &HashMap<String, String>, faults: &mut Vec<ConfigError>) -> Config {
     let mut good = Table::new();
     for (section, value) in table {
         let mut alone = Table::new();
-        alone.insert(section.clone(), value.clone());
-        let parsed: Result<Config, _> = serde_path_to_error::deserialize(Value::Table(alone));
-        match parsed {
-            Ok(_) => {
-                good.insert(section, value);
+        alone.insert(section.clone(), value);
+        let mut as_written = HashSet::new();
+        let parsed = loop {
+            let parsed: Result<Config, _> = serde_path_to_error::deserialize(Value::Table(alone.clone()));
+            let path = parsed.as_ref().err().map(|error| error.path().to_string());
+            match path.and_then(|path| texts.get_key_value(&path)) {
+                Some((path, text)) if as_written.insert(path) => {
+                    set(&mut alone, &path.replace('.', "__"), Value::String(text.clone()));
+                }
+                _ => break parsed,
             }
+        };
+        match parsed {
+            Ok(_) => good.extend(alone),
             Err(error) => {
                 let path = error.path().to_string();
                 let path = if path == "." { section } else { path };
@@ -179,6 +193,22 @@ mod tests {
         assert_eq!(config.media.workers, 3);
         assert_eq!(config.providers.deepgram.api_key, Some("hidden-key".into()));
         assert!(!format!("{config:?}").contains("hidden"));
+    }
+
+    #[test]
+    fn a_password_that_looks_like_a_number_is_read_as_it_was_written() {
+        let config = from_environment(&[
+            ("TRUNKLINE_SMTP__PASSWORD", "0012"),
+            ("TRUNKLINE_SMTP__USERNAME", "true"),
+            ("TRUNKLINE_SMTP__PORT", "2525"),
+            ("TRUNKLINE_SECRETS__MASTER_KEY", "12345678901234567890"),
+        ])
+        .unwrap();
+        assert_eq!(config.smtp.password.as_ref().map(Secret::expose), Some("0012"));
+        assert_eq!((config.smtp.username.as_deref(), config.smtp.port), (Some("true"), 2_525));
+        assert_eq!(config.secrets.master_key.expose(), "12345678901234567890");
+        let faults = from_environment(&[("TRUNKLINE_SMTP__PORT", "some")]).unwrap_err();
+        assert_eq!(faults[0].path, "smtp.port");
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub struct Config {
     pub prices: PriceTable,
 }
 
-/// Where connections may go whose address somebody else names.
+/// Where connections may go if a customer or a peer names the address.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EgressConfig {
@@ -272,7 +272,7 @@ pub struct MediaConfig {
     pub workers: usize,
     /// Milliseconds without a packet from the peer, after which a call ends as lost: 1,000 to 600,000. Default 30,000.
     pub network_timeout_ms: u64,
-    /// Which sources of RTP are followed besides the address in the SDP. Default `signalling_address`.
+    /// Which sources of RTP are followed in addition to the address in the SDP. Default `signalling_address`.
     pub latching: LatchingMode,
 }
 
@@ -287,7 +287,7 @@ pub enum LatchingMode {
     /// Also any port of the address that the peer's SIP came from: phones behind NAT. The default.
     #[default]
     SignallingAddress,
-    /// The first sender, whoever it is: only for networks without strangers.
+    /// The first sender from any address: only for networks without strangers.
     Any,
 }
 
@@ -337,7 +337,7 @@ pub struct TelemetryConfig {
 pub struct MetricsConfig {
     /// Sent as `Authorization: Bearer …`. Empty: on the API's port, programs on this machine alone.
     pub token: Secret,
-    /// A listener for nothing else; whoever reaches it needs no token, unless one is set.
+    /// A separate listener for metrics; clients need no token there, unless one is set.
     pub listen: Option<SocketAddr>,
 }
 

@@ -17,7 +17,7 @@ pub struct WebrtcConfig {
     pub tcp: bool,
     /// Empty: the address that carriers reach us by.
     pub advertised_addresses: Vec<IpAddr>,
-    /// STUN and TURN servers that browsers are told; empty: none.
+    /// STUN and TURN servers that we send to browsers; empty: none.
     pub ice_servers: Vec<IceServerConfig>,
     /// Origins of pages that may call, beside our own; `*` for any.
     pub allowed_origins: Vec<String>,
@@ -66,7 +66,7 @@ impl Default for WebrtcConfig {
 }
 
 impl Config {
-    /// Addresses that browsers are told.
+    /// Addresses that we send to browsers.
     pub fn web_addresses(&self) -> Vec<IpAddr> {
         let web = &self.webrtc;
         if !web.advertised_addresses.is_empty() {

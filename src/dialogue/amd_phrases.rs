@@ -5,7 +5,7 @@
 pub enum AmdResult {
     /// A person.
     Human,
-    /// An answering machine or a mailbox.
+    /// An answering machine or voicemail.
     Voicemail,
     /// A call screening assistant that asks who is calling before it rings.
     CallScreening,

@@ -97,7 +97,7 @@ pub fn may_be_backchannel(text: &str, language: &str) -> bool {
     })
 }
 
-/// Whether somebody only answered the phone.
+/// Whether the words are only a greeting on answering the phone.
 pub fn is_call_opening(text: &str, language: &str) -> bool {
     let text = plain(text);
     let mut rest = text.as_str();
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_picks_up() {
+    fn call_openings_are_recognized() {
         for text in ["Hello?", "Hello, good morning.", "Yes, hello?"] {
             assert!(is_call_opening(text, "en"), "{text}");
         }

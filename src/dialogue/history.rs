@@ -1,8 +1,8 @@
-//! The chat history for the LLM: what was said and heard, nothing more.
+//! The chat history for the LLM: only words that were spoken and heard.
 
 use crate::domain::chat::{ChatMessage, ToolCall};
 
-/// Messages kept besides the system prompt; the oldest go first. A turn is about 30 tokens, so this is
+/// Messages kept in addition to the system prompt; the oldest go first. A turn is about 30 tokens, so this is
 /// far beyond any call and still a bound.
 const MESSAGES_MAX: usize = 400;
 
@@ -69,7 +69,7 @@ impl History {
         matches!(self.messages.last(), Some(ChatMessage::Tool { .. }))
     }
 
-    /// Nobody has said anything.
+    /// Neither side has spoken.
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }
@@ -79,7 +79,7 @@ impl History {
         matches!(self.messages.last(), Some(ChatMessage::User(_)))
     }
 
-    /// A note for the LLM that nobody said.
+    /// A note for the LLM that neither side has spoken.
     pub fn push_note(&mut self, text: String) {
         self.push(ChatMessage::System(text));
     }

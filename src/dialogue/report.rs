@@ -12,7 +12,7 @@ const TRANSCRIPT_CHARS_MAX: usize = 200_000;
 
 /// What a model may answer.
 const ANSWER: DocumentLimits = DocumentLimits { bytes_max: 256 * 1024, depth_max: 64, values_max: 20_000 };
-/// Faults of an answer that a model is told of.
+/// Faults of an answer that the model receives.
 const FAULTS_MAX: usize = 10;
 
 /// The prompt and the schema of its answer.
@@ -168,7 +168,7 @@ fn described(below: &str, checked: Result<(), ValueError>) -> Vec<String> {
 }
 
 impl AnalysisPrompt {
-    /// The same question once more, with what was wrong.
+    /// The same request again, with the faults of the last answer.
     pub fn repair(&self, answer: &str, fault: &str) -> Self {
         let mut again = self.clone();
         again.messages.push(ChatMessage::Assistant { content: answer.to_owned(), tool_calls: Vec::new() });
@@ -201,7 +201,7 @@ mod tests {
                 && !has_enough_turns(&one, Some(&plan()))
                 && has_enough_turns(&two, Some(&plan()))
         );
-        assert!(!has_enough_turns(&[turn(TurnRole::Assistant, "Hello")], None), "nobody answered");
+        assert!(!has_enough_turns(&[turn(TurnRole::Assistant, "Hello")], None), "the call was not answered");
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl AgentResponse {
         }
     }
 
-    /// A reply with a given text. Returns its pieces, to be spoken.
+    /// A reply with a given text. Returns its segments, to be spoken.
     pub fn scripted(
         response_id: u32, text: &str, then: AfterResponse, style: SpeechStyle,
     ) -> (Self, Vec<(u32, String)>) {
@@ -198,7 +198,7 @@ impl AgentResponse {
         }
     }
 
-    /// Returns whether there is a segment besides the fillers.
+    /// Returns whether there is a segment other than the fillers.
     pub fn has_words(&self) -> bool {
         self.segments.len() > self.fillers
     }
@@ -232,7 +232,7 @@ impl AgentResponse {
         )
     }
 
-    /// Truncates the response: what was heard and what was not, given the samples sent per segment.
+    /// Truncates the response, given the samples sent per segment. Returns the heard text and the rest.
     pub fn truncate_at(&self, sent: &[(u32, u64)]) -> (String, String) {
         let (mut heard, mut rest) = (Vec::new(), Vec::new());
         for (index, segment) in self.segments.iter().enumerate() {
@@ -253,7 +253,7 @@ impl AgentResponse {
 }
 
 impl Segment {
-    /// What was heard of it and what was not, as it is shown.
+    /// The heard text of the segment and the rest, as displayed.
     fn split(&self, sent: u64) -> (&str, &str) {
         // Text of a realtime model is not normalized.
         if self.spoken.is_empty() {

@@ -18,7 +18,7 @@ pub struct SentenceSplitter {
 }
 
 impl SentenceSplitter {
-    /// Adds text and hands every finished piece on.
+    /// Adds text and passes on every finished segment.
     pub fn push(&mut self, text: &str, mut segment: impl FnMut(String)) {
         self.pending.push_str(text);
         while let Some(end) = self.find_end() {
@@ -31,7 +31,7 @@ impl SentenceSplitter {
         }
     }
 
-    /// The last piece at the end of the stream.
+    /// The last segment at the end of the stream.
     pub fn finish(&mut self) -> Option<String> {
         let rest = std::mem::take(&mut self.pending);
         rest.chars().any(char::is_alphanumeric).then(|| rest.trim().to_owned())

@@ -95,7 +95,7 @@ impl SpeechStyle {
             return word.to_owned();
         }
         let core = word.trim_matches(|c: char| matches!(c, '(' | ')' | '"' | '“' | '”' | ',' | ';' | ':' | '!' | '?'));
-        // A dot may be the sentence's or the word's own.
+        // A dot may belong to the sentence or to the word.
         let (bare, dot) = match core.strip_suffix('.') {
             Some(bare) => (bare, true),
             None => (core, false),
@@ -371,7 +371,7 @@ fn clock(language: NormalizationLanguage, text: &str) -> Option<String> {
     })
 }
 
-/// Telephone numbers and codes: digit by digit, in groups that can be written down.
+/// Phone numbers and codes: digit by digit, in groups that can be written down.
 fn digits(text: &str) -> Option<String> {
     let (plus, rest) = match text.strip_prefix('+') {
         Some(rest) => (true, rest),

@@ -1,4 +1,4 @@
-//! The tools of a call: built-in ones (end call, transfer, DTMF, voicemail), the agent's own, and those of tool servers
+//! The tools of a call: built-in ones (end call, transfer, DTMF, voicemail), the agent's, and those of tool servers
 //! (MCP).
 
 use crate::domain::chat::{ToolCall, ToolOffer};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use trunkline_json::document::DocumentLimits;
 use trunkline_json::schema::CompiledSchema;
 
-/// Faults of arguments that a model is told of at once.
+/// Faults of arguments that the model receives at once.
 const FAULTS_MAX: usize = 5;
 /// Arguments of a tool: a long form has a hundred values.
 const ARGUMENTS: DocumentLimits =
@@ -17,13 +17,13 @@ const ARGUMENTS: DocumentLimits =
 /// The tools that a call offers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ToolSet<'a> {
-    /// The agent's own tools, which the customer's server runs.
+    /// The tools of the agent, which the customer's server runs.
     pub custom: &'a [Tool],
     /// Of servers, as they describe them.
     pub remote: &'a [ToolOffer],
     /// Where the call may be transferred; empty if it may not.
     pub destinations: &'a [TransferDestination],
-    /// A mailbox may have answered.
+    /// Voicemail may have answered.
     pub voicemail: bool,
 }
 
@@ -39,7 +39,7 @@ pub enum ToolAction {
     Transfer {
         /// Index into the destinations of the tool set, from 0.
         destination: usize,
-        /// What the other party is told first.
+        /// The briefing for the transfer target, spoken before the calls are bridged.
         briefing: Option<String>,
     },
     /// Send DTMF to the peer.
@@ -49,7 +49,7 @@ pub enum ToolAction {
     },
     /// Leave a message after the beep, then hang up.
     LeaveVoicemail {
-        /// What to say; `None` takes the agent's own message.
+        /// The message to leave; `None`: the agent's configured message.
         message: Option<String>,
     },
     /// A tool of the agent's: the customer's server runs it.

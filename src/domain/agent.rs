@@ -52,7 +52,7 @@ pub struct AgentFields {
     #[schema(format = "email")]
     #[garde(inner(custom(fits(is_email, "is not an e-mail address"))))]
     pub notification_email: Option<String>,
-    /// What the LLM is told about its task, at most 100,000 bytes. None: a short default prompt names the business.
+    /// The system prompt for the LLM, at most 100,000 bytes. None: a short default prompt names the business.
     #[serde(default)]
     #[garde(inner(custom(text())))]
     pub system_prompt: Option<String>,
@@ -68,7 +68,7 @@ pub struct AgentFields {
     #[serde(default)]
     #[garde(dive(self))]
     pub dtmf_rules: Option<DtmfRules>,
-    /// Whom the LLM may transfer callers to. None: nobody.
+    /// The destinations to which the LLM may transfer callers. None: no transfers.
     #[serde(default)]
     #[garde(dive)]
     pub transfer_config: Option<TransferConfig>,
@@ -76,7 +76,7 @@ pub struct AgentFields {
     #[serde(default)]
     #[garde(dive)]
     pub background: Option<AmbienceConfig>,
-    /// What callers hear before the answer, on telephone lines.
+    /// What callers hear before the answer, on calls over a trunk.
     #[serde(default)]
     #[garde(dive)]
     pub ringing: Option<RingingConfig>,
@@ -239,8 +239,8 @@ impl AgentFields {
         })
     }
 
-    /// Leaves out tools and a plan whose schemas are beyond the limits: they were saved before there were any. Says
-    /// what was left out, and why.
+    /// Removes tools and a plan whose schemas are beyond the limits: they were saved before there were any. Reports
+    /// the removed parts, and why.
     pub fn leave_out_schemas_beyond_limits(&mut self) -> Vec<FieldError> {
         let mut budget = SchemaBudget::default();
         let mut check = |schema: &Value| CompiledSchema::check(schema, &mut budget, PatternPolicy::SkipBacktracking);
@@ -267,7 +267,7 @@ impl AgentFields {
         self.schemas("").next().is_none()
     }
 
-    /// Leaves out everything with a schema: nobody had time to look at it.
+    /// Removes everything with a schema: there was no time to check it.
     pub fn leave_out_all_schemas(&mut self) {
         if let Some(config) = &mut self.llm_config {
             config.tools.retain(|tool| tool.function.parameters.is_none());

@@ -10,9 +10,9 @@ use utoipa::ToSchema;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub enum Direction {
-    /// Somebody called one of the organization's numbers over a trunk.
+    /// A caller dialled one of the organization's numbers over a trunk.
     Inbound,
-    /// The server called somebody over a trunk, for a task.
+    /// The server called a number over a trunk, for a task.
     Outbound,
     /// From a browser.
     Web,
@@ -126,7 +126,7 @@ pub struct Call {
     pub assistant: Option<Value>,
     /// What the signalling said: `headers`, `identity`, causes of the end.
     pub signalling: Option<Value>,
-    /// What was found out after the call; empty before that.
+    /// Results of the analysis after the call; empty before that.
     pub outcome: CallOutcome,
 }
 

@@ -1,4 +1,4 @@
-//! Something that has to reach somebody outside: a webhook or a mail.
+//! A message that must reach a receiver outside: a webhook or a mail.
 
 use super::ids::{AgentId, CallId, DeliveryId, OrganizationId, TaskId};
 use super::time::UnixMs;

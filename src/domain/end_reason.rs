@@ -48,13 +48,13 @@ reasons! {
     Silence "silence" false,
     /// Voicemail answered; the message was left if there was one.
     Voicemail "voicemail" false,
-    /// The caller was connected to somebody else.
+    /// The caller was connected to a transfer target.
     Transferred "transferred" false,
     /// A fax machine answered.
     Fax "fax" true,
     /// The number is busy (486, 600).
     Busy "busy" true,
-    /// Nobody answered in time (408, 480, 487).
+    /// The call was not answered in time (408, 480, 487).
     NoAnswer "no_answer" true,
     /// Refused by the other end (401, 403, 407, 603), or by the customer's server.
     Rejected "rejected" true,

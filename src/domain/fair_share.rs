@@ -50,7 +50,7 @@ impl FairShares {
         own.min(family).min(self.room())
     }
 
-    /// What an organization and its family have: whoever has least goes first.
+    /// Units that an organization and its family have taken: those with the fewest go first.
     pub fn taken_by(&self, organization: OrganizationId, root: OrganizationId) -> (usize, usize) {
         (of(&self.families, root), of(&self.organizations, organization))
     }

@@ -1,4 +1,4 @@
-//! Who stands in for whom: `fallbacks` of an agent, by stage and in order.
+//! Fallback providers: `fallbacks` of an agent, by stage and in order.
 
 use super::provider_config::{LlmProvider, SttConfig, TtsConfig, address};
 use super::rules::{at_most, between, filled, fits};
@@ -55,7 +55,7 @@ pub struct LlmFallback {
     #[schema(minimum = 0, maximum = 2)]
     #[garde(inner(custom(between(0.0..=2.0))))]
     pub temperature: Option<f64>,
-    /// Address of a server of yours that speaks the provider's protocol. None: the provider's own.
+    /// Address of your own server that speaks the provider's protocol. None: the provider's default address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(format = "uri")]
     #[garde(inner(custom(address())))]
@@ -70,7 +70,7 @@ impl Fallbacks {
 }
 
 impl LlmFallback {
-    /// The same as a model of its own.
+    /// The same settings as an independent LLM configuration.
     pub fn as_config(&self) -> super::provider_config::LlmConfig {
         super::provider_config::LlmConfig {
             provider: self.provider,

@@ -14,7 +14,7 @@ pub struct LoginAddress {
 }
 
 impl LoginAddress {
-    /// `None` for what is no e-mail address, too long, or holds characters that nobody sees.
+    /// `None` if the text is not an e-mail address, is too long, or contains invisible characters.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let address =

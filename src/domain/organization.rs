@@ -16,7 +16,7 @@ pub(super) const CALLS_AT_ONCE: RangeInclusive<u32> = 1..=100_000;
 /// Calls that they may be limited to start in a second.
 pub(super) const CALLS_PER_SECOND: RangeInclusive<f64> = 0.01..=1_000.0;
 
-/// What an organization or a trunk may use at once and in a day. `None` in a field: no limit of its own.
+/// Limits of an organization or a trunk, at once and in a day. `None` in a field: no limit at this level.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Validate)]
 #[garde(allow_unvalidated)]
 #[serde(default)]
@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(with(Some(10), Some(100)).over(&before, &above), None);
         assert_eq!(with(Some(11), None).over(&before, &above), Some(("max_concurrent_calls", 10.0)));
         assert_eq!(with(None, Some(101)).over(&before, &above), Some(("max_minutes_per_day", 100.0)));
-        assert_eq!(with(None, Some(400)).over(&before, &above), None, "what was there before is not asked about");
+        assert_eq!(with(None, Some(400)).over(&before, &above), None, "earlier violations are not reported");
         assert_eq!(with(Some(100_000), None).over(&before, &[]), None);
     }
 

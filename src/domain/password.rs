@@ -37,7 +37,7 @@ impl HashParams {
         Self(text)
     }
 
-    /// Of an address that has no account yet. The salt is as good as random to whoever does not know the installation's
+    /// Of an address that has no account yet. The salt looks random to everyone who does not know the installation's
     /// secret, and the same each time: two accounts that are made at the same moment share it.
     pub fn of_address(secret: &str, address: &LoginAddress) -> Self {
         let digest = Sha256::new().chain_update(secret).chain_update([0]).chain_update(address.as_str()).finalize();
@@ -58,7 +58,7 @@ impl HashParams {
     }
 }
 
-/// With a salt of its own.
+/// Hashes with a new salt.
 pub fn hash(password: &str) -> Result<String, String> {
     let hash = Argon2::default().hash_password(password.as_bytes());
     hash.map(|hash| hash.to_string()).map_err(|error| error.to_string())

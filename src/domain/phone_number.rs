@@ -1,4 +1,4 @@
-//! Telephone numbers in E.164 form, and what may be dialled besides them.
+//! Phone numbers in E.164 form, and other destinations that can be dialled.
 
 use std::fmt;
 
@@ -32,7 +32,7 @@ impl fmt::Display for PhoneNumber {
     }
 }
 
-/// Whom a task calls.
+/// The callee of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
     /// A number in E.164, dialled as the trunk's `dial_string` says.

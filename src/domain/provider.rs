@@ -1,4 +1,4 @@
-//! The registry of providers: one row each. Whoever needs something of every provider (names, settings,
+//! The registry of providers: one row each. Code that needs something of every provider (names, settings,
 //! clients) expands the same table; `docs/providers.md` shows how one is added.
 
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 /// `Account field name at ADDRESS env VARIABLE version VERSION probe PATH AUTH { stage Name CLIENT; … }`
 ///
 /// The address and version are defaults of the settings. Clients are paths inside of `providers`; `engine`
-/// is a realtime model, which has a name of its own among the models.
+/// is a realtime model, which has a separate name among the models.
 macro_rules! provider_table {
     ($expand:ident) => {
         $expand! {
@@ -97,12 +97,12 @@ macro_rules! names {
             }
 
             /// What is asked for to see whether a key works, and how the key is sent: a scheme of
-            /// `Authorization`, or a header of its own.
+            /// `Authorization`, or a different header.
             pub fn probe(self) -> (&'static str, &'static str) {
                 match self { $(Self::$account => ($probe, $auth)),* }
             }
 
-            /// Variable of the environment that the vendor's own tools read.
+            /// Environment variable that the vendor's tools read.
             pub fn environment(self) -> &'static str {
                 match self { $(Self::$account => $env),* }
             }
@@ -132,7 +132,7 @@ macro_rules! names {
                 }
             }
 
-            /// Returns the name in JSON: that of the account, or a name of its own for a realtime model.
+            /// Returns the name in JSON: that of the account, or a separate name for a realtime model.
             pub fn name(self) -> &'static str {
                 match self {
                     $( $( Self::$llm => $name, )? )*

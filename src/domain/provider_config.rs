@@ -234,17 +234,17 @@ pub struct TtsConfig {
     #[schema(minimum = 0.5, maximum = 2)]
     #[garde(inner(custom(between(0.5..=2.0))))]
     pub speed: Option<f64>,
-    /// ElevenLabs: how even the voice is, 0 to 1. None: as `voice_settings` says, or the voice's own.
+    /// ElevenLabs: how even the voice is, 0 to 1. None: as `voice_settings` says, or the voice's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 1)]
     #[garde(inner(custom(between(0.0..=1.0))))]
     pub stability: Option<f64>,
-    /// ElevenLabs: how close to the original voice, 0 to 1. None: as `voice_settings` says, or the voice's own.
+    /// ElevenLabs: how close to the original voice, 0 to 1. None: as `voice_settings` says, or the voice's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 1)]
     #[garde(inner(custom(between(0.0..=1.0))))]
     pub similarity_boost: Option<f64>,
-    /// ElevenLabs: whether likeness is raised, which takes longer. None: as `voice_settings` says, or the voice's own.
+    /// ElevenLabs: whether to raise likeness, which is slower. None: as `voice_settings` says, or the voice's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub use_speaker_boost: Option<bool>,
     /// A server of the customer's that speaks the provider's protocol.
@@ -259,22 +259,22 @@ pub struct TtsConfig {
 #[garde(allow_unvalidated)]
 #[serde(deny_unknown_fields)]
 pub struct VoiceSettings {
-    /// How even the voice is, 0 (lively) to 1 (monotonous). None: the voice's own value.
+    /// How even the voice is, 0 (lively) to 1 (monotonous). None: the voice's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 1)]
     #[garde(inner(custom(between(0.0..=1.0))))]
     pub stability: Option<f64>,
-    /// How close the speech is to the original voice, 0 to 1. None: the voice's own value.
+    /// How close the speech is to the original voice, 0 to 1. None: the voice's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 1)]
     #[garde(inner(custom(between(0.0..=1.0))))]
     pub similarity_boost: Option<f64>,
-    /// How much the speaker's style is exaggerated, 0 to 1. None: the voice's own value.
+    /// How much the speaker's style is exaggerated, 0 to 1. None: the voice's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 1)]
     #[garde(inner(custom(between(0.0..=1.0))))]
     pub style: Option<f64>,
-    /// Whether likeness to the original voice is raised, which takes longer. None: the voice's own value.
+    /// Whether to raise likeness to the original voice, which takes longer. None: the voice's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub use_speaker_boost: Option<bool>,
     /// Speed of the speech, 0.5 to 2; 1 is normal. ElevenLabs takes 0.7 to 1.2, Cartesia 0.6 to 1.5; other values are
@@ -290,7 +290,7 @@ fn is_bare(url: &url::Url) -> bool {
     url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none()
 }
 
-/// A provider's address. http and ws are judged where the server's own settings are known.
+/// A provider's address. Code that knows the server's settings decides about http and ws.
 pub(super) fn address() -> impl FnOnce(&str, &()) -> garde::Result {
     let is_address = |text: &str| is_http_url(text) && url::Url::parse(text).is_ok_and(|url| is_bare(&url));
     fits(is_address, "must be an http or https URL without a query, a fragment or a user name")

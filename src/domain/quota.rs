@@ -2,8 +2,8 @@
 //! here, with the reason for the number. Settings override the numbers for everybody, the operator for one
 //! organization (`trunkline quota`).
 //!
-//! Calls, minutes and money are limits of the organization itself ([`Limits`](super::organization::Limits)); whom the
-//! server as a whole has room for is decided at admission.
+//! Calls, minutes and money are limits of the organization itself ([`Limits`](super::organization::Limits)). Admission
+//! decides which calls the server as a whole has room for.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -45,7 +45,7 @@ quotas! {
     trunks = 100,
     /// Phone numbers.
     phone_numbers = 2_000,
-    /// API keys. Each has a rate of its own.
+    /// API keys. Each has its own rate limit.
     api_keys = 100,
     /// People.
     users = 500,
@@ -67,7 +67,7 @@ quotas! {
     web_calls_waiting = 100,
     /// Probes of trunks (OPTIONS) at once.
     probes_at_once = 4,
-    /// Reports that are written anew at once: each is a question to a model, on the server's account perhaps.
+    /// Reports that are rewritten at once: each is a request to a model, possibly on the server's account.
     reports_at_once = 4,
     /// Provider tests at once: each is a request to a vendor.
     provider_tests_at_once = 2,
@@ -79,7 +79,7 @@ quotas! {
     trunk_changes_per_minute = 120,
     /// `POST /providers/{name}/test` in a minute.
     provider_tests_per_minute = 30,
-    /// Reports and transcripts that are processed anew in a minute.
+    /// Reports and transcripts that are processed again in a minute.
     reports_per_minute = 60,
 }
 
@@ -151,7 +151,7 @@ impl QuotaResource {
 pub struct QuotaOverrides(pub BTreeMap<String, u32>);
 
 impl QuotaOverrides {
-    /// Takes `name=number`, or `name=` for the server's own number.
+    /// Takes `name=number`, or `name=` for the server's default.
     pub fn change(&mut self, text: &str) -> Result<(), String> {
         let (name, number) = text.split_once('=').ok_or_else(|| format!("{text:?} is not NAME=NUMBER"))?;
         if !QuotaResource::ALL.iter().any(|resource| resource.name() == name) {

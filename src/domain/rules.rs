@@ -52,7 +52,7 @@ pub(super) fn events<C>(known: &'static [&'static str]) -> impl FnOnce(&[String]
     each(|event| known.contains(&event), |bad| format!("{bad} is not an event; allowed are {}", known.join(", ")))
 }
 
-/// Something besides space.
+/// At least one character other than white space.
 pub(super) fn filled<C>() -> impl FnOnce(&str, &C) -> Result {
     fits(|text: &str| !text.trim().is_empty(), "must not be empty")
 }
@@ -67,7 +67,7 @@ pub(super) fn before<'a, T>(list: &'a [T], one: &'a T) -> impl Iterator<Item = &
     list.iter().take_while(move |other| !std::ptr::eq(*other, one))
 }
 
-/// Something besides space, of so many characters at most.
+/// At least one character other than white space, and at most `chars_max` characters.
 pub(super) fn is_text(text: &str, chars_max: usize) -> bool {
     !text.trim().is_empty() && text.chars().count() <= chars_max
 }

@@ -1,13 +1,13 @@
-//! Passwords, keys and tokens as a type: no debug output shows them, and whoever reads one says so.
+//! Passwords, keys and tokens as a type: debug output never shows them, and code that reads one must do so explicitly.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A text that no log may show. It adds to [`SecretString`] what documents need: they are compared, and some of their
 /// secrets are written ([`exposed`]).
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, Default)]
 pub struct Secret(SecretString);
 
 impl Secret {
@@ -55,6 +55,47 @@ impl PartialEq for Secret {
 
 impl Eq for Secret {}
 
+/// Reads a text. Serde's default error for anything else would repeat the value.
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+
+        impl Visitor<'_> for TextVisitor {
+            type Value = Secret;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Secret, E> {
+                Ok(text.into())
+            }
+
+            fn visit_string<E: Error>(self, text: String) -> Result<Secret, E> {
+                Ok(text.into())
+            }
+
+            fn visit_bool<E: Error>(self, _: bool) -> Result<Secret, E> {
+                Err(E::custom("must be a string"))
+            }
+
+            fn visit_i64<E: Error>(self, _: i64) -> Result<Secret, E> {
+                Err(E::custom("must be a string"))
+            }
+
+            fn visit_u64<E: Error>(self, _: u64) -> Result<Secret, E> {
+                Err(E::custom("must be a string"))
+            }
+
+            fn visit_f64<E: Error>(self, _: f64) -> Result<Secret, E> {
+                Err(E::custom("must be a string"))
+            }
+        }
+        // `deserialize_string` lets formats make their own error, with the value in it.
+        deserializer.deserialize_any(TextVisitor)
+    }
+}
+
 /// Writes the text of a `Secret` or an `Option<Secret>`, for `#[serde(serialize_with)]`. `Secret` has no `Serialize`, so
 /// every field that is written in the clear names this function. There are two reasons for one: the document is stored
 /// and read back, or a customer is shown a new secret once.
@@ -86,6 +127,14 @@ mod tests {
             assert_eq!(serde_json::to_value(&document).unwrap(), json);
             let shown = format!("{document:?}");
             assert!(!shown.contains("clear") && !shown.contains("text"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn the_error_for_a_value_of_another_type_does_not_repeat_it() {
+        for value in [json!(4711), json!(-4711), json!(4711.5), json!(true), json!(["4711"]), json!({"a": "4711"})] {
+            let error = serde_json::from_value::<Secret>(value).unwrap_err().to_string();
+            assert!(error.contains("string") && !error.contains("4711") && !error.contains("true"), "{error}");
         }
     }
 

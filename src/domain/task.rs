@@ -62,13 +62,13 @@ pub struct TaskFields {
     #[serde(default)]
     #[garde(inner(custom(parses(PhoneNumber::parse, "must be an E.164 number such as +31201234567"))))]
     pub from_number: Option<String>,
-    /// Purpose of the call; the LLM is told.
+    /// Purpose of the call, for the LLM.
     #[serde(default)]
     pub description: Option<String>,
     /// First words of the call, instead of the agent's `first_message`.
     #[serde(default)]
     pub starting_message: Option<String>,
-    /// What is known about the callee, any JSON object; the LLM is told.
+    /// Facts about the callee, any JSON object, for the LLM.
     #[serde(default)]
     pub context_data: Option<Map<String, Value>>,
     /// Order among tasks that limits make wait, higher first: -1,000,000 to 1,000,000; 0 by default.
@@ -141,7 +141,7 @@ impl TaskFields {
         self.webhook_url.clone().filter(|_| wanted)
     }
 
-    /// When the scheduler is to make the call, if somebody set a time.
+    /// When the scheduler should make the call, if the task has a time.
     pub fn due_at(&self) -> Option<UnixMs> {
         Some(next_allowed(&self.calling_windows, UnixMs::parse(self.scheduled_at.as_deref()?)?))
     }

@@ -1,4 +1,4 @@
-//! What was said, as it was heard.
+//! The transcript: the words of both sides, as they were heard.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 #[serde(rename_all = "lowercase")]
 #[schema(as = TurnRole)]
 pub enum TurnRole {
-    /// The caller, or whoever was called.
+    /// The caller, or the callee of an outbound call.
     User,
     /// The agent.
     Assistant,

@@ -1,4 +1,4 @@
-//! To whom callers may be put through, and how: `transfer_config` of an agent.
+//! The transfer targets for callers, and how to transfer: `transfer_config` of an agent.
 
 use super::phone_number::{Destination, PhoneNumber};
 use super::rules::{at_most, before, between, fits, is_text, parses};
@@ -24,7 +24,7 @@ pub enum TransferMode {
     Attended,
 }
 
-/// Somebody the LLM may transfer the caller to.
+/// A destination to which the LLM may transfer the caller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
 #[garde(context(Vec<TransferDestination> as all))]
 #[garde(allow_unvalidated)]
@@ -51,11 +51,11 @@ pub struct TransferDestination {
 #[garde(allow_unvalidated)]
 #[serde(deny_unknown_fields, default)]
 pub struct TransferConfig {
-    /// Whom the LLM can choose from, each with a different name; at most 50.
+    /// The destinations that the LLM can choose from, each with a different name; at most 50.
     #[schema(max_items = 50)]
     #[garde(custom(at_most(DESTINATIONS_MAX)), dive(self.destinations))]
     pub destinations: Vec<TransferDestination>,
-    /// How to transfer to destinations without a `mode` of their own; `auto` by default.
+    /// How to transfer to destinations without a `mode`; `auto` by default.
     pub mode: TransferMode,
     /// How long the destination may ring before the caller is back with the agent.
     #[schema(minimum = 5000, maximum = 120_000)]
@@ -71,7 +71,7 @@ impl Default for TransferConfig {
     }
 }
 
-/// Whom a caller is put through to.
+/// The target of a transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransferTarget(String);
 
@@ -96,13 +96,13 @@ impl TransferTarget {
         &self.0
     }
 
-    /// Whom to call for it.
+    /// The number or URI to call for it.
     pub fn destination(&self) -> Option<Destination> {
         let number = self.0.strip_prefix("tel:").map(|rest| rest.split(';').next().unwrap_or(rest));
         Destination::parse(number.unwrap_or(&self.0))
     }
 
-    /// A URI of its own; a bare number becomes one at its trunk.
+    /// The complete URI; `None` for a bare number, which becomes a URI at its trunk.
     pub fn uri(&self) -> Option<&str> {
         (!self.0.starts_with('+')).then_some(&self.0)
     }

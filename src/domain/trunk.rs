@@ -313,7 +313,7 @@ impl Trunk {
         Self { id: TrunkId::new(), organization, fields, inbound_claim, version: 1, created_at: at, updated_at: at }
     }
 
-    /// Takes other settings; what was claimed before keeps its age.
+    /// Changes the settings; earlier claims keep their age.
     pub fn change(&mut self, fields: TrunkFields, at: UnixMs) {
         self.inbound_claim = self.inbound_claim.changed(&self.fields, &fields, at);
         (self.fields, self.updated_at) = (fields, at);
@@ -431,7 +431,7 @@ impl TrunkFields {
         self.hosts().into_iter().map(place).collect()
     }
 
-    /// Clears credentials that were meant for other hosts, unless the change brings a new password: otherwise whoever
+    /// Clears credentials that were meant for other hosts, unless the change brings a new password: otherwise users who
     /// may edit a trunk could read its password. True when some were cleared.
     pub fn forget_credentials_given_elsewhere(&mut self, before: &Self, password_is_given: bool) -> bool {
         let known = before.places();

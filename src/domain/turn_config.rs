@@ -51,7 +51,7 @@ pub struct TurnConfig {
     #[schema(minimum = 48, maximum = 2000)]
     #[garde(custom(between(48..=2_000)))]
     pub barge_in_min_speech_ms: u64,
-    /// Words that interrupt nobody, beside those of the language ("mhm", "I see").
+    /// Words that do not interrupt the agent, in addition to those of the language ("mhm", "I see").
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 50)]
     #[garde(custom(at_most(TEXTS_MAX)), inner(custom(text())))]
@@ -102,7 +102,7 @@ pub struct SilenceConfig {
     #[schema(max_items = 50)]
     #[garde(custom(at_most(TEXTS_MAX)), inner(custom(text())))]
     pub prompts: Vec<String>,
-    /// The model words the question, from what was said before.
+    /// The model words the question, from the conversation so far.
     pub generate_prompts: bool,
     /// Said before the call ends because the caller stayed silent; must not be empty.
     #[garde(custom(filled()))]

@@ -11,7 +11,7 @@ pub enum AddressKind {
     Private,
     /// This machine.
     Loopback,
-    /// Everything that is nobody's host: unspecified, link-local (cloud metadata services are there), multicast,
+    /// Addresses that belong to no host: unspecified, link-local (cloud metadata services are there), multicast,
     /// broadcast, documentation, benchmarking, reserved, and tunnels into any of them.
     Special,
 }

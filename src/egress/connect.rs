@@ -1,4 +1,4 @@
-//! Connections of our own making, for protocols that no HTTP client speaks for us (WebSockets).
+//! Connections that we open ourselves, for protocols that our HTTP client does not support (WebSockets).
 
 use super::{EgressError, EgressGuard};
 use std::net::SocketAddr;

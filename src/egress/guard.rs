@@ -90,7 +90,7 @@ impl EgressGuard {
         }))
     }
 
-    /// No address at all is refused: for tests, and for tools that are told their peer by their own user.
+    /// Allows every address: for tests, and for tools whose user chooses the peer.
     pub fn unrestricted() -> Self {
         let reach = EgressReach { everything: true, ..EgressReach::default() };
         Self::new(reach, &[], OwnListeners::default(), None)
@@ -215,7 +215,7 @@ mod tests {
         EgressGuard::new(EgressReach::default(), &networks, own, None)
     }
 
-    /// Every way to write an IPv4 address that somebody's resolver, or ours, has taken for one.
+    /// Every notation that a resolver, ours or another, has accepted as an IPv4 address.
     fn spellings(addr: std::net::Ipv4Addr) -> Vec<String> {
         let [a, b, c, d] = addr.octets();
         let (whole, low, lower) = (u32::from(addr), u32::from(addr) & 0xff_ffff, u32::from(addr) & 0xffff);

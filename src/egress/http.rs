@@ -20,8 +20,8 @@ pub enum RedirectPolicy {
     SameOrigin(usize),
 }
 
-/// Which resolved addresses a client connects to. A resolver is not told the port or the scheme of its URL, so each
-/// combination has a client of its own.
+/// Which resolved addresses a client connects to. A resolver does not get the port or the scheme of its URL, so each
+/// combination has a separate client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct AddressLimits {
     /// Only networks of the operator's list: the URL is in the clear.
@@ -234,7 +234,7 @@ mod tests {
         format!("HTTP/1.1 {status} Moved\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
     }
 
-    /// Every connection is made anew: nothing is kept open that was let through before.
+    /// Every request opens a new connection: no connection that the guard allowed earlier stays open.
     async fn post(http: &GuardedHttp, url: &str) -> Result<u16, String> {
         let url = http.guard().check(url).map_err(|error| error.to_string())?;
         let request = http.request(Method::POST, url).map_err(|error| error.to_string())?;
@@ -310,7 +310,7 @@ mod tests {
             }
         }
         assert!(inside.lock().unwrap().is_empty());
-        // A redirect that turns a message into a question is an answer of its own.
+        // A redirect that turns a POST into a GET is returned as the answer.
         for status in [301, 302, 303] {
             let (first, _) = server(LISTED, 0, moved(status, &format!("http://127.0.0.3:{port}/"))).await;
             assert_eq!(post(&any, &format!("http://127.0.0.2:{first}/")).await, Ok(status));

@@ -1,4 +1,4 @@
-//! Where this server may connect to when somebody else names the address: webhooks, tools, tool servers, an agent's own
+//! Where this server may connect if a customer or a peer names the address: webhooks, tools, tool servers, an agent's
 //! provider addresses, certificates of Identity headers, and SIP hosts.
 //!
 //! [`EgressGuard`] alone decides. [`http`] and [`connect`] ask it for every resolved address right before connecting to

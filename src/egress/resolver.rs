@@ -1,4 +1,4 @@
-//! Resolves the names that others have written. What comes of it is judged by whoever connects.
+//! Resolves host names from outside. The code that connects checks the results.
 
 use super::EgressError;
 use hickory_resolver::TokioResolver;

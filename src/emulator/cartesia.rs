@@ -59,7 +59,7 @@ pub(super) async fn websocket(
 struct CartesiaSocket {
     emulator: Emulator,
     fault: Option<InjectedFault>,
-    /// What was sent to a context that goes on.
+    /// Text sent so far to a context that continues.
     texts: HashMap<String, String>,
 }
 

@@ -1,4 +1,4 @@
-//! Deepgram `/v1/listen`: upgrade, audio in, results out, with the messages the vendor sends besides.
+//! Deepgram `/v1/listen`: upgrade, audio in, results out, with the vendor's other messages.
 
 use super::fault_injection::InjectedFault;
 use super::phrase_stt::{RecognitionEvent, RecognitionStream};
@@ -86,7 +86,7 @@ pub(super) enum Encoding {
 }
 
 impl Encoding {
-    /// Of a query, at the telephone's rate.
+    /// Of a query, at the 8 kHz rate.
     pub(super) fn parse(query: &HashMap<String, String>) -> Option<Self> {
         let text = |name: &str| query.get(name).map(String::as_str);
         let encoding = match text("encoding")? {
@@ -182,7 +182,7 @@ impl NovaSocket {
                     return;
                 }
             }
-            tracing::trace!(finals, "emulated recogniser");
+            tracing::trace!(finals, "emulated STT");
         }
     }
 

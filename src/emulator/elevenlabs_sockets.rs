@@ -180,7 +180,7 @@ impl ElevenlabsSocket {
             None => voice.pcm(text, 8_000).await,
         };
         match self.fault {
-            // Pings are answered by whoever reads; here nobody speaks.
+            // Reading the socket answers pings; a stalled session sends nothing.
             Some(InjectedFault::Stall) => {
                 self.mute = true;
                 return true;

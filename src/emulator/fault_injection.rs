@@ -24,9 +24,9 @@ pub enum InjectedFault {
     Garbage,
     /// A proper answer with nothing in it.
     Empty,
-    /// A proper answer in pieces of odd sizes: no fault of theirs.
+    /// A proper answer in chunks of odd sizes: not a fault of the vendor.
     OddChunks,
-    /// The other end is gone and nobody says so: everything is taken, nothing is answered, not even a ping.
+    /// The other end is gone without closing the connection: it takes everything and answers nothing, not even a ping.
     HalfOpen,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Written against the vendors' documentation and never against our own clients; it shares no code with
 //! `providers`, so that a mistake there is not made twice.
-#![expect(clippy::disallowed_methods, reason = "a server of its own: tasks, clocks and delays are its business")]
+#![expect(clippy::disallowed_methods, reason = "a separate server: it may use tasks, clocks and delays")]
 
 mod anthropic;
 mod cartesia;
@@ -41,7 +41,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 
-/// Results kept for whoever measures.
+/// Results kept for measurements.
 const RESULTS_MAX: usize = 16_384;
 
 /// How long the emulated providers take.

@@ -1,4 +1,4 @@
-//! OpenAI: chat completions as a stream or in one piece, and speech.
+//! OpenAI: chat completions as a stream or complete, and speech.
 
 use super::fault_injection::InjectedFault;
 use super::{Emulator, has_token, stall};
@@ -114,7 +114,7 @@ pub(super) async fn xai(emulator: State<Emulator>, headers: HeaderMap, body: Jso
     answer(emulator.0, &headers, body.0, ChatVendor::Xai).await
 }
 
-/// What the model says to a conversation, whoever's model it is: its words, and the tools it calls.
+/// The model's answer to a conversation, for every vendor: its words, and the tools it calls.
 pub(super) struct ScriptedAnswer {
     pub reply: String,
     /// Names and arguments.
@@ -127,7 +127,7 @@ impl Emulator {
         // A tool's answer is followed by the user's turn being over; otherwise the last user message counts.
         let last = messages.last();
         let words = |m: &Value| m["content"].as_str().unwrap_or("").to_owned();
-        // Notes that nobody said come as the user's where a vendor has no other place for them.
+        // Notes that neither side has spoken come as user messages if a vendor has no other place for them.
         let note = |text: &str| text.starts_with("[The tool ") || text.contains("cut off by a technical fault");
         let said = messages.iter().rev().filter(|m| m["role"] == "user").map(words).find(|text| !note(text));
         let rule = self.script.answer(said.as_deref().unwrap_or("hello"));
@@ -193,7 +193,7 @@ async fn answer(emulator: Emulator, headers: &HeaderMap, body: Value, vendor: Ch
     events(receiver, fault)
 }
 
-/// A stream of server-sent events; in pieces of odd sizes where that is wanted.
+/// A stream of server-sent events; in chunks of odd sizes if the fault asks for that.
 pub(super) fn events(
     receiver: mpsc::Receiver<Result<Bytes, std::io::Error>>, fault: Option<InjectedFault>,
 ) -> Response {
@@ -276,7 +276,7 @@ impl ChatAnswer {
         })
     }
 
-    /// The calls as they are streamed: in fragments that take turns, or each in one piece.
+    /// The tool calls as they are streamed: in alternating fragments, or each complete.
     fn tool_deltas(&self) -> Vec<Value> {
         let whole = matches!(self.vendor, ChatVendor::Mistral | ChatVendor::Xai);
         let mut deltas = Vec::new();

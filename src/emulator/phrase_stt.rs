@@ -164,7 +164,7 @@ fn similarity(heard: &[Spectrum], known: &[Spectrum], shift: isize, prefix: bool
     product / (heard_energy * known_energy).sqrt()
 }
 
-/// Frames of silence after which the words up to them are told once more, as STT services do that lag behind.
+/// Frames of silence after which the words are sent once more, as STT services with a delay do.
 const TRAILING_FRAMES: usize = 8;
 
 /// What a listener makes of the sound so far.
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn every_phrase_is_recognized_also_in_the_telephone_band() {
+    fn every_phrase_is_recognized_also_in_narrowband() {
         use trunkline_media::codec::Companding;
         for phrase in fixture_phrases() {
             let telephone: Vec<i16> =

@@ -62,7 +62,7 @@ impl PreciseTimer {
         Ok((clock.clone(), TimerStopGuard(clock)))
     }
 
-    /// Until `from` lies `ms` back. What happened since `from` is part of the wait, as a provider's own
+    /// Until `from` lies `ms` back. The time since `from` is part of the wait, as a provider's
     /// work is part of its latency.
     pub(super) async fn wait_ms(&self, from: Instant, ms: u64) {
         let deadline = from + Duration::from_millis(ms);

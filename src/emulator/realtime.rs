@@ -246,7 +246,7 @@ impl RealtimeSocket {
         let known = self.messages.iter_mut().find(|m| m["item"] == item);
         match known {
             Some(message) if ms <= message["sent_ms"].as_u64().unwrap_or(0) => {
-                // What was not heard was not said.
+                // The model treats audio that was not heard as not said.
                 let text = message["content"].as_str().unwrap_or("").to_owned();
                 let all = message["all_ms"].as_u64().unwrap_or(1).max(1);
                 let keep = text.chars().count() as u64 * ms / all;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct ScriptedUtterances(Arc<Mutex<VecDeque<String>>>);
 
 impl ScriptedUtterances {
-    /// Replaces what was ordered before.
+    /// Replaces the earlier utterances.
     pub fn set(&self, texts: impl IntoIterator<Item = String>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = texts.into_iter().collect();
     }

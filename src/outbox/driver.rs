@@ -14,14 +14,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Deliveries on their way at once: a receiver that takes ten seconds for each answer keeps its own organization waiting
-/// and nobody else.
+/// Deliveries in progress at once: a receiver that takes ten seconds for each answer delays its own organization
+/// and no other.
 const DELIVERY_SHARES: ShareLimits = ShareLimits { of_one: 16, of_family: 32, in_all: 128 };
 /// How often it is looked which organizations have too many that wait.
 const COUNT_EVERY: Duration = Duration::from_secs(5);
 /// How long a claim holds; longer than any attempt takes.
 const LEASE_MS: i64 = 90_000;
-/// How often the database is asked when nobody says that something is due.
+/// How often the database is polled when no notification says that something is due.
 const POLL: Duration = Duration::from_millis(500);
 
 /// Everything a delivery needs.

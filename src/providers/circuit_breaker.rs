@@ -83,7 +83,7 @@ struct CircuitKey {
     tenant: Arc<str>,
     account: ProviderAccount,
     stage: PipelineStage,
-    /// Of a customer's own server.
+    /// Address of a customer's server.
     base_url: String,
 }
 
@@ -151,7 +151,7 @@ impl PermitError {
     }
 }
 
-/// What a gate does at the moment.
+/// The current state of a circuit breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CircuitState {
     /// Requests go through; that many failed in a row.

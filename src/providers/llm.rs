@@ -22,7 +22,7 @@ use tokio::time::{sleep_until, timeout, timeout_at};
 
 /// Bytes of a report's answer.
 const COMPLETION_BYTES_MAX: usize = 4 << 20;
-/// Bytes of one streamed answer: some 300 for each token, and no answer on the telephone has 20,000.
+/// Bytes of one streamed answer: some 300 for each token, and no answer on a phone call has 20,000.
 const STREAM_BYTES_MAX: usize = 8 << 20;
 /// Bytes of the words of one answer: an hour of speech.
 const TEXT_BYTES_MAX: usize = 64 * 1024;
@@ -73,7 +73,7 @@ pub trait LlmVendor: Sync {
         &self, endpoint: &ProviderAccess, request: &StructuredRequest<'_>,
     ) -> Result<LlmHttpRequest, ProviderError>;
 
-    /// Reads an answer that came in one piece.
+    /// Reads an answer that was not streamed.
     fn parse_complete(&self, body: &[u8]) -> Result<Completion, ProviderError>;
 }
 
@@ -414,7 +414,7 @@ impl LlmAttempt {
         let mut events: Vec<LlmEvent> = texts.into_iter().map(LlmEvent::Text).collect();
         self.said |= !events.is_empty();
         match fault {
-            // What was said before it still counts; the failure comes with the next read.
+            // The text before the fault still counts; the next read returns the failure.
             Some(failure) if events.is_empty() => return Err(failure),
             Some(failure) => self.pending = Some(failure),
             None if !fits => return Err(ProviderError::InvalidResponse("endless event".to_owned())),

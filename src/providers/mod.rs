@@ -123,7 +123,7 @@ pub enum ProviderError {
     AddressBlocked(EgressError),
     /// The provider refused; the text is the provider's.
     Refused {
-        /// HTTP status, or the vendor's own code for an error on a socket.
+        /// HTTP status, or the vendor's code for an error on a socket.
         status: u16,
         /// What the provider says, at most 300 bytes.
         message: String,
@@ -317,7 +317,7 @@ pub enum AudioFormat {
 pub struct EventStream<E> {
     /// Receiver of the events, at most 256 waiting; it ends when the stream does.
     pub events: mpsc::Receiver<E>,
-    /// Of a stream that has a task of its own.
+    /// Handle of the task, for a stream that has one.
     task: Option<tokio::task::AbortHandle>,
 }
 
@@ -340,7 +340,7 @@ impl<E: Send + 'static> EventStream<E> {
         Self { events, task }
     }
 
-    /// Of somebody who notices that nobody listens any more.
+    /// Creates a stream without a task. The sender must notice when the receiver is gone.
     pub(crate) fn channel() -> (mpsc::Sender<E>, Self) {
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         (sender, Self { events, task: None })

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
-/// Somebody waits for the answer.
+/// The user waits for the answer.
 const DEADLINE: Duration = Duration::from_secs(8);
 
 /// How a trial went.
@@ -17,7 +17,7 @@ pub struct ProviderCheck {
     pub latency: Duration,
     /// What is wrong, if anything is.
     pub failure: Option<ProviderError>,
-    /// The key is the organization's own, so that what the provider says about it may be shown.
+    /// The key belongs to the organization, so we may show the provider's message about it.
     pub is_own_key: bool,
 }
 

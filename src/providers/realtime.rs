@@ -36,7 +36,7 @@ pub struct RealtimeSessionConfig {
     pub language: String,
     /// The tools that the model may call; empty if there are none.
     pub tools: Vec<ToolOffer>,
-    /// `mulaw` or `alaw`: the line's own codec, both ways.
+    /// `mulaw` or `alaw`: the codec of the call, both ways.
     pub encoding: &'static str,
     /// Silence in milliseconds after which the model may take the turn as over.
     pub silence_ms: u64,

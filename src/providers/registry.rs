@@ -93,7 +93,7 @@ pub struct ProviderSettings {
 pub struct OrganizationKey {
     /// The account that the key is for.
     pub account: ProviderAccount,
-    /// The one address it goes to; none for the provider's own.
+    /// The only address the key is sent to; `None`: the provider's default address.
     pub base_url: Option<String>,
     /// None where it cannot be opened.
     pub key: Option<Secret>,
@@ -104,11 +104,11 @@ pub struct OrganizationKey {
 pub enum OrganizationKeys {
     /// The keys that the organization has stored; empty if it has none.
     Known(Vec<OrganizationKey>),
-    /// They could not be read: it may have some, so nobody else's are used.
+    /// They could not be read. The organization may have some, so no other keys are used.
     Unknown,
 }
 
-/// Everything a call needs to reach its providers. Clones share connections, gates and what was learnt.
+/// Everything a call needs to reach its providers. Clones share connections, circuit breakers and cached facts.
 #[derive(Clone, Debug)]
 pub struct ProviderRegistry {
     /// Deadlines of each stage, from the settings.
@@ -116,7 +116,7 @@ pub struct ProviderRegistry {
     /// One for each account, at its place: the settings are made from [`Account::ALL`].
     endpoints: Arc<Vec<ProviderAccess>>,
     programs: Arc<LocalTtsPrograms>,
-    /// Keys of the organization's own.
+    /// Keys that belong to the organization.
     organization_keys: Arc<OrganizationKeys>,
     http_llm: ProviderHttp,
     http_tts: ProviderHttp,
@@ -146,7 +146,7 @@ impl ProviderRegistry {
         })
     }
 
-    /// For an organization, with the keys it has of its own.
+    /// For an organization, with its own keys.
     #[must_use]
     pub fn of_organization(&self, tenant: &str, keys: OrganizationKeys) -> Self {
         Self { tenant: tenant.into(), organization_keys: Arc::new(keys), ..self.clone() }
@@ -185,7 +185,7 @@ impl ProviderRegistry {
     ) -> Result<Option<Secret>, BlockReason> {
         let keys = match &*self.organization_keys {
             OrganizationKeys::Known(keys) => keys,
-            // A customer's own server may do without a key.
+            // A customer's server may need no key.
             OrganizationKeys::Unknown if !account.needs_key() || named.is_some_and(|named| named != own_address) => {
                 return Ok(None);
             }
@@ -201,12 +201,12 @@ impl ProviderRegistry {
         }
     }
 
-    /// What the gate of an account and stage does at the moment, for this organization.
+    /// The current state of the circuit breaker of an account and stage, for this organization.
     pub fn circuit_state(&self, account: ProviderAccount, stage: PipelineStage) -> Option<CircuitState> {
         self.circuits.state(&self.tenant, &self.endpoint(account, None), stage, std::time::Instant::now())
     }
 
-    /// The organization has a key of its own for the provider's own address, one that cannot be opened included.
+    /// The organization has a key for the provider's default address, even one that cannot be decrypted.
     pub fn has_own_key(&self, account: ProviderAccount) -> bool {
         let own_address = normalize_base_url(&self.endpoints[account as usize].base_url);
         self.own_key(account, None, &own_address) != Ok(None)
@@ -222,7 +222,7 @@ impl ProviderRegistry {
         &self.programs
     }
 
-    /// Whether a customer's own server may be asked, as far as its address says before it is resolved.
+    /// Whether requests to a customer's server are allowed, judging by its address before name resolution.
     pub fn check_base_url(&self, base_url: &str) -> Result<(), EgressError> {
         self.guard.check_base(base_url).map(drop)
     }
@@ -279,7 +279,7 @@ impl ProviderRegistry {
         .collect()
     }
 
-    /// Returns a candidate for LLM requests; `None` for a realtime model. `base_url` is the customer's own server.
+    /// Returns a candidate for LLM requests; `None` for a realtime model. `base_url` is the customer's server.
     pub fn chat_candidate(
         &self, provider: LlmProvider, model: &str, temperature: Option<f64>, base_url: Option<&str>,
     ) -> Option<llm::LlmCandidate> {
@@ -292,7 +292,7 @@ impl ProviderRegistry {
         })
     }
 
-    /// Returns a candidate for STT; `base_url` is the customer's own server.
+    /// Returns a candidate for STT; `base_url` is the customer's server.
     pub fn stt_candidate(
         &self, provider: SttProvider, base_url: Option<&str>, setup: stt::SttSessionConfig,
     ) -> stt::SttCandidate {
@@ -304,7 +304,7 @@ impl ProviderRegistry {
         }
     }
 
-    /// Opens a voice for one call, at the address that `config` names or at the provider's own.
+    /// Opens a TTS session for one call, at the address in `config` or at the provider's default address.
     pub fn tts_session(
         &self, config: &crate::domain::provider_config::TtsConfig,
         settings: &crate::domain::provider_config::VoiceSettings,

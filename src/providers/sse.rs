@@ -1,8 +1,8 @@
-//! Server-sent events as model providers send them: CRLF or CR at the end of lines, a byte order mark, comments, fields
-//! of their own, several data lines, no space after the colon, characters split over reads.
+//! Server-sent events as model providers send them: CRLF or CR at the end of lines, a byte order mark, comments, other
+//! fields, several data lines, no space after the colon, characters split over reads.
 //!
 //! Written here because a call must survive all of these: of the crates that read such streams, one panics on a byte
-//! order mark and scans an unfinished line anew with each read (eventsource-stream 0.2.3), and one ends the stream at a
+//! order mark and rescans an unfinished line with each read (eventsource-stream 0.2.3), and one ends the stream at a
 //! field it does not know (sse-stream 0.2.6). The standard has a reader ignore such fields.
 
 /// Longest event taken; a model's chunk is a few hundred bytes.

@@ -35,7 +35,7 @@ pub struct SttSessionConfig {
     pub language: String,
     /// Words to listen for, such as names; at most 100.
     pub keyterms: Vec<String>,
-    /// `mulaw` or `alaw`: the line's own codec, passed through.
+    /// `mulaw` or `alaw`: the codec of the call, passed through.
     pub encoding: &'static str,
     /// Silence in milliseconds after which the vendor takes the utterance as over.
     pub endpointing_ms: u64,
@@ -99,7 +99,7 @@ pub trait SttProtocol: Send {
 /// What a frame of a provider meant.
 #[derive(Debug, Default, PartialEq)]
 pub struct SttUpdate {
-    /// What the call is told, in order; empty if the frame says nothing new.
+    /// Events for the call, in order; empty if the frame says nothing new.
     pub events: Vec<SttEvent>,
     /// Text is final up to here, in milliseconds of the connection's audio.
     pub settled_ms: Option<u64>,
@@ -480,6 +480,6 @@ mod tests {
         for _ in 0..30 {
             second(&mut replay_buffer);
         }
-        assert_eq!(replay_buffer.codes, 120_000, "somebody who never ends is kept for a while only");
+        assert_eq!(replay_buffer.codes, 120_000, "speech without an end is kept only for a while");
     }
 }

@@ -85,7 +85,7 @@ pub fn speak_over_http(
     TtsStream { format, stream }
 }
 
-/// Streams the bytes of an audio answer. Where nobody can stand in, one retry is made before the first byte.
+/// Streams the bytes of an audio answer. Without a fallback, one retry is made before the first byte.
 async fn spoken(
     setup: &TtsSetup, alone: bool, request: Result<reqwest::RequestBuilder, ProviderError>,
     events: &mpsc::Sender<TtsEvent>,
@@ -152,7 +152,7 @@ async fn audio_body(
 pub trait TtsSocketProtocol: Send + Sync {
     /// Returns the request that opens the socket; fails without a usable key.
     fn upgrade(&self, endpoint: &ProviderAccess) -> Result<WebSocketRequest, ProviderError>;
-    /// A whole text in a context of its own, spoken at once.
+    /// A whole text in a separate context, spoken at once.
     fn speak(&mut self, context: &str, text: &str) -> Vec<Message>;
     /// Returns the messages that stop a context; empty if the vendor has none.
     fn cancel(&mut self, context: &str) -> Vec<Message>;
@@ -176,7 +176,7 @@ enum TtsCommand {
     Cancel(u64),
 }
 
-/// A voice on a socket of its own, opened before the first word is needed.
+/// A voice on a separate socket, opened before the first word is needed.
 pub struct TtsSocketSession {
     setup: TtsSetup,
     format: AudioFormat,
@@ -230,7 +230,7 @@ impl TtsSession for TtsSocketSession {
 }
 
 impl TtsSocketSession {
-    /// The provider is busy and nobody stands in: spoken when it has room.
+    /// The provider is busy and there is no fallback: speaks the text when the provider has room.
     fn wait(&self, text: String, events: mpsc::Sender<TtsEvent>) {
         let (setup, commands) = (self.setup.clone(), self.commands.clone());
         supervision::spawn("tts", async move {
@@ -299,7 +299,7 @@ impl TtsSocketWorker {
             };
             self.fail_open(&failure, connected).await;
             if self.open.is_empty() {
-                // Nobody waits: the next sentence opens the next socket.
+                // No sentence is waiting: the next sentence opens the next socket.
                 match self.queue.recv().await {
                     Some(TtsCommand::Speak(sentence)) => drop(self.begin(sentence)),
                     Some(TtsCommand::Cancel(_)) => {}

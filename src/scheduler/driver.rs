@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 /// A scheduled call starts at most this late, and then some for setting it up.
 const TICK: Duration = Duration::from_millis(250);
-/// Tasks looked at in one tick, and of one organization, so that a long queue keeps nobody else waiting.
+/// Tasks looked at in one tick, in all and per organization, so that a long queue does not delay other organizations.
 const TASKS_MAX: i64 = 400;
 const TASKS_PER_ORGANIZATION_MAX: i64 = 20;
 const REFUSED_MAX: u32 = 3;
@@ -19,7 +19,7 @@ const REFUSED_MAX: u32 = 3;
 const RETENTION_MS: i64 = 30 * 86_400_000;
 /// Signs of life between two looks at what is too old.
 const HEARTBEATS_PER_CLEANUP: u32 = 1_200;
-/// Wait after a fault that somebody may mend: a missing key, a full server.
+/// Wait after a fault that may be fixed: a missing key, a full server.
 const RETRY_AFTER_MS: i64 = 15_000;
 
 /// Runs until it is stopped.
@@ -126,7 +126,7 @@ pub async fn run_housekeeping(context: SharedServices, mut stopped: watch::Recei
 struct Housekeeping {
     /// Since when this process has been here without a gap.
     joined_at: Option<UnixMs>,
-    /// Calls that nobody here held at the last look.
+    /// Calls that no task of this process held at the last check.
     orphans: HashSet<CallId>,
 }
 

@@ -70,7 +70,7 @@ pub struct Passport {
     orig: String,
     dest: Vec<String>,
     issued_s: i64,
-    /// What was signed, and the signature: r and s of 32 bytes.
+    /// The signed text, and the signature: r and s of 32 bytes.
     signed: String,
     signature: Vec<u8>,
 }

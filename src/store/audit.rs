@@ -15,7 +15,7 @@ pub struct AuditEntry {
     pub actor: String,
     /// `api_key.create`, `user.invite`, …
     pub action: String,
-    /// Id of what was changed. `None` if the action has no object.
+    /// Id of the changed object. `None` if the action has no object.
     pub target: Option<String>,
     /// When it was done.
     pub at: UnixMs,

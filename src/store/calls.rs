@@ -30,7 +30,7 @@ pub struct CallFilter {
     pub started_after: Option<UnixMs>,
     /// Only calls that began before this time. `None`: no upper bound.
     pub started_before: Option<UnixMs>,
-    /// Part of a number, of the summary or of what was said; or the call's identifier. Looked for in the newest 10,000
+    /// Part of a number, of the summary or of the transcript; or the call's identifier. Searches the newest 10,000
     /// calls: every turn of each is read.
     pub text: Option<String>,
 }

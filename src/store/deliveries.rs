@@ -80,7 +80,7 @@ fn with_progress(row: &AnyRow) -> Result<(Delivery, DeliveryProgress), StoreErro
 pub(super) struct FullOutboxes(Arc<RwLock<HashSet<OrganizationId>>>);
 
 impl FullOutboxes {
-    /// What becomes of a delivery that finds its outbox full: it is kept, and nobody tries to send it.
+    /// State of a delivery whose outbox is full: it is kept, and never sent.
     pub(super) fn refuse(&self, one: &Delivery) -> Option<DeliveryProgress> {
         let full = self.0.read().unwrap_or_else(PoisonError::into_inner);
         full.contains(&one.organization).then(|| {

@@ -16,7 +16,7 @@ pub(super) struct WorkQuery {
     pub is_due: &'static str,
 }
 
-/// Somebody who has work that is due.
+/// An organization with work that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct WorkOwner {
     pub organization: OrganizationId,

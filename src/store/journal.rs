@@ -97,7 +97,7 @@ impl Journal {
             progress: progress.clone(),
             overtaken: overtaken.clone(),
         };
-        // The queue and what was taken from it outlive a panic of the task.
+        // The queue and the entries taken from it outlive a panic of the task.
         supervisor.supervise("journal", writer, |writer| Box::pin(writer.run()));
         Self { entries, progress, overtaken }
     }
@@ -213,7 +213,7 @@ impl JournalWriter {
                     self.pace().wrote = Some(now());
                 }
                 for call in overtaken {
-                    let _ = self.overtaken.send(call); // nobody need listen
+                    let _ = self.overtaken.send(call); // there may be no listeners
                 }
                 true
             }
@@ -491,7 +491,7 @@ mod tests {
         let stored = store.call(scope, id).await.unwrap().unwrap();
         let reason = Some(crate::domain::end_reason::EndReason::ServerCrash);
         assert_eq!((stored.status, stored.end_reason), (CallStatus::Failed, reason));
-        assert!(overtaken.try_recv().is_err(), "a call that ends need not be told");
+        assert!(overtaken.try_recv().is_err(), "a call that ends needs no notification");
         let max = crate::domain::fair_share::ShareLimits { of_one: 10, of_family: 10, in_all: 10 };
         let mut shares = crate::domain::fair_share::FairShares::new(max);
         assert_eq!(
@@ -517,7 +517,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_database_that_is_away_keeps_nobody_waiting() {
+    async fn unreachable_database_does_not_block_callers() {
         let (store, scope) = store().await;
         let journal = Journal::start(store.clone(), "test", &Supervisor::default());
         store.close().await;

@@ -8,7 +8,7 @@ use crate::domain::login_address::LoginAddress;
 use crate::domain::password::{HashParams, OUTPUT_CHARS};
 use std::net::IpAddr;
 
-/// Accounts of one address with the same password that are told apart when somebody logs in. Whoever has more names the
+/// Accounts with one address and password that a login can choose from. A user with more accounts must name the
 /// organization.
 const CHOICES_MAX: i64 = 100;
 /// Recipes of one address. There is one, unless two accounts were made by an operator at the same moment.
@@ -104,7 +104,7 @@ impl Store {
         ids.iter().map(|id| parsed(UserId::parse(id), "login_sources.user_id")).collect()
     }
 
-    /// Somebody has logged in to an account from this source.
+    /// Remembers that a user has logged in to an account from this source.
     pub async fn remember_source(&self, user: UserId, source: IpAddr) -> Result<(), StoreError> {
         let (user, source, at) = (user.to_string(), self.source_name(source).await?, now().0);
         sqlx::query(

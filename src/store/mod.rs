@@ -287,8 +287,8 @@ fn text<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
-/// Text from outside (headers, what was said, answers of other servers) as every database keeps it: PostgreSQL refuses
-/// U+0000, and a refused row would be a call that nobody sees and nobody pays for.
+/// Text from outside (headers, transcripts, answers of other servers) as every database stores it: PostgreSQL refuses
+/// U+0000, and a call whose row is refused would be neither visible nor billed.
 fn storable(text: &str) -> String {
     text.replace('\0', "\u{FFFD}")
 }

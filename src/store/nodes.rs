@@ -98,7 +98,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Condition on `calls.node`, with the process as `$1`: nobody holds the call any more. A process that has just
+    /// Condition on `calls.node`, with the process as `$1`: no process holds the call any more. A process that has just
     /// started holds nothing yet, whatever is there under its name; and a file has one process, so whatever another one
     /// left there is dead.
     pub(super) fn is_dead(&self, at_start: bool) -> &'static str {
@@ -180,7 +180,7 @@ mod tests {
             age(&store, node, -3_600_000).await;
         }
         let beat = store.record_heartbeat("first").await.unwrap();
-        assert_eq!(beat.joined_at, beat.last_heartbeat_at, "nobody knows how long it was away");
+        assert_eq!(beat.joined_at, beat.last_heartbeat_at, "the length of the absence is unknown");
         for _ in 0..3 {
             age(&store, "first", 5_000).await;
             store.record_heartbeat("first").await.unwrap();

@@ -1,4 +1,4 @@
-//! Who waits for rows: told when there are some, so that nobody has to ask often.
+//! Notifications for tasks that wait for rows, so that they need not poll often.
 
 use std::sync::Arc;
 use tokio::sync::Notify;

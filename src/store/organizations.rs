@@ -1,4 +1,4 @@
-//! Organizations: the caller's own and those below it.
+//! Organizations: the caller's organization and those below it.
 
 use super::pagination::BindValue;
 use super::quotas::lock_family;
@@ -139,12 +139,12 @@ impl Store {
         self.cache.lineage(id, load).await
     }
 
-    /// The same of whoever a trunk belongs to.
+    /// The same for the organization of a trunk.
     pub async fn lineage_of_trunk(&self, trunk: &Trunk) -> Result<Lineage, StoreError> {
         self.lineage(OrgScope::new(trunk.organization)).await
     }
 
-    /// The scope of an organization that was just created by somebody who may.
+    /// The scope of an organization that an authorized user has just created.
     pub fn scope_of_created(&self, made: &Organization) -> OrgScope {
         OrgScope::new(made.id)
     }
@@ -194,7 +194,7 @@ impl Store {
         if done.rows_affected() == 0 {
             return Ok(false);
         }
-        // Judged by what was there: nothing is written when it fails.
+        // Compared with the values before the change: nothing is written when it fails.
         let before = &lineage.own().limits;
         let is_own = changed.id == scope.organization();
         if let Some(field) = changed.limits.first_raised_limit(before).filter(|_| is_own && !lineage.above().is_empty())

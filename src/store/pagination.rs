@@ -1,5 +1,5 @@
 //! Pages of a table: the same two statements for every list. They look at as many rows as an organization has, so they
-//! have connections of their own, and an organization one of them at a time: calls, keys and claims never wait for a
+//! have separate connections, and an organization one of them at a time: calls, keys and claims never wait for a
 //! long list.
 
 use super::{DEADLINE, PageRequest, Store, StoreError};
@@ -16,7 +16,7 @@ pub(super) enum BindValue {
     MaybeInt(Option<i64>),
 }
 
-/// Organizations whose turns are remembered; those that nobody waits for are dropped when there are more.
+/// Organizations whose turns are remembered; those without a waiting request are dropped when there are more.
 const TURNS_MAX: usize = 1_000;
 
 /// One list at a time for each organization, by the first value of its statement.

@@ -186,7 +186,7 @@ impl Store {
         Ok(())
     }
 
-    /// The owners of those of the numbers that somebody has. One query for all that are not remembered.
+    /// The owners of those numbers that have one. One query for all that are not cached.
     pub async fn number_owners(
         &self, numbers: impl IntoIterator<Item = PhoneNumber>,
     ) -> Result<HashMap<PhoneNumber, Arc<NumberOwner>>, StoreError> {
@@ -219,7 +219,7 @@ impl Store {
         Ok(found)
     }
 
-    /// Who answers a number that a call over one of its owner's trunks is for.
+    /// The agent and settings that answer a call to this number over one of the owner's trunks.
     pub async fn route(&self, owner: &NumberOwner, trunk: TrunkId) -> Result<Option<InboundRoute>, StoreError> {
         let (scope, fields) = (OrgScope::new(owner.organization), &owner.fields);
         let agent = match fields.agent {

@@ -47,8 +47,8 @@ impl Store {
         self
     }
 
-    /// Fails with [`StoreError::QuotaExceeded`] unless the organization and its family may hold one more. Whoever adds
-    /// it does so in the same transaction.
+    /// Fails with [`StoreError::QuotaExceeded`] unless the organization and its family may hold one more. Add
+    /// it in the same transaction.
     pub(super) async fn reserve(
         &self, transaction: &mut Transaction<'_, Any>, organization: OrganizationId, resource: QuotaResource,
     ) -> Result<(), StoreError> {

@@ -51,7 +51,7 @@ pub enum TaskClaim {
 
 impl Store {
     /// Tasks that are due, so many of each organization, its most urgent ones first, and of as many organizations as
-    /// fit into `max`, beginning after `after`: whoever keeps the last one for the next time comes by all of them.
+    /// fit into `max`, beginning after `after`: a caller that passes on the last one each time visits all of them.
     pub async fn due_tasks(
         &self, of_one: i64, max: i64, after: Option<OrganizationId>,
     ) -> Result<(Vec<DueTask>, Option<OrganizationId>), StoreError> {
@@ -78,8 +78,8 @@ impl Store {
         Ok((due.into_iter().map(|(_, due)| due).collect(), last))
     }
 
-    /// Takes a pending task for this process, if the limits of the trunk, of the organization and of everybody above
-    /// it allow another call, whoever's process holds those there are.
+    /// Takes a pending task for this process, if the limits of the trunk, of the organization and of all its ancestors
+    /// allow another call. The calls of all processes count.
     /// The call still has to be begun before the lease ends.
     pub async fn claim_task(
         &self, scope: OrgScope, task: TaskId, trunk: TrunkId, trunk_limits: &OrganizationLimits, price_per_minute: f64,

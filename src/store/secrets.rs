@@ -63,7 +63,7 @@ pub struct SecretRow {
     pub name: String,
     /// The account that the key is for, such as `openai`.
     pub provider: String,
-    /// The one address it goes to; none for the provider's own.
+    /// The only address the key is sent to; `None`: the provider's default address.
     pub base_url: Option<String>,
     /// When the key was first stored.
     pub created_at: UnixMs,
@@ -76,7 +76,7 @@ pub struct SecretRow {
 pub struct StoredKey {
     /// The account that the key is for, such as `openai`.
     pub provider: String,
-    /// The one address that the key goes to. `None`: the provider's own.
+    /// The only address the key is sent to. `None`: the provider's default address.
     pub base_url: Option<String>,
     /// None where it cannot be opened: with another master key, or none.
     pub key: Option<Secret>,
@@ -93,7 +93,7 @@ pub struct UnreadableSecret {
     pub organization_name: String,
     /// The account that the key is for, such as `openai`.
     pub provider: String,
-    /// The one address that the key goes to. `None`: the provider's own.
+    /// The only address the key is sent to. `None`: the provider's default address.
     pub base_url: Option<String>,
     /// What the organization calls the key.
     pub name: String,
@@ -260,7 +260,7 @@ impl Store {
     }
 
     /// Takes the master key of this process as the installation's, once it opens everything there is: a first start, a
-    /// key that was changed while nothing was stored, or one that everything was sealed with anew.
+    /// key that was changed while nothing was stored, or one that everything was sealed with again.
     pub async fn adopt_master_key(&self, master: &MasterKey) -> Result<(), StoreError> {
         if self.is_the_master_key(master).await? {
             return Ok(());

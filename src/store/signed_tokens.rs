@@ -68,8 +68,8 @@ impl TokenSigner {
         URL_SAFE_NO_PAD.encode([&tag[..], payload.as_bytes()].concat())
     }
 
-    /// A token for one call from a browser with an agent; what it opens besides (the live transcript) must not end
-    /// before the call does, so that the limit for beginning is in the token and is checked by [`WebCallGrant::may_begin`].
+    /// A token for one call from a browser with an agent. It also opens the live transcript, which must not end
+    /// before the call does. So the time limit for starting is in the token; [`WebCallGrant::may_begin`] checks it.
     pub fn sign_web(&self, scope: OrgScope, call: CallId, agent: AgentId, until_s: u64) -> String {
         let payload = format!("{} {call} {agent} {until_s}", scope.organization());
         let tag = self.mac(TokenPurpose::Web, &payload).finalize().into_bytes();

@@ -1,4 +1,4 @@
-//! What was used: summed from the calls themselves, so that it cannot differ from them.
+//! Usage: summed from the calls themselves, so that it cannot differ from them.
 
 use super::{DatabaseBackend, OrgScope, Store, StoreError, now, parsed};
 use crate::domain::ids::{OrganizationId, TrunkId};
@@ -111,13 +111,13 @@ impl Store {
         Ok(RemoteLineCounts { organizations, trunks: rows.iter().map(of).collect::<Result<_, _>>()? })
     }
 
-    /// Organizations without a parent: whom the operator knows.
+    /// Number of organizations without a parent: the operator's direct customers.
     pub async fn roots(&self) -> Result<i64, StoreError> {
         let sql = "SELECT COUNT(*) FROM organizations WHERE parent_org_id IS NULL";
         Ok(sqlx::query_scalar(sql).fetch_one(&self.read).await?)
     }
 
-    /// Days from `first` to `last`, newest first: the organization's own, and what is billed to it.
+    /// Days from `first` to `last`, newest first: usage of the organization, and usage that is billed to it.
     pub async fn usage(&self, scope: OrgScope, first: &str, last: &str) -> Result<Vec<UsageDay>, StoreError> {
         let rows = sqlx::query(
             "SELECT organization_id, billed_day, COUNT(*) AS calls, CAST(SUM(billed_seconds) AS BIGINT) AS seconds, \

@@ -22,7 +22,7 @@ pub struct User {
     pub organization: OrganizationId,
     /// The address to log in with, in its canonical form.
     pub email: String,
-    /// What the person is called. `None` if nobody said.
+    /// Name of the person. `None` if it was never given.
     pub name: Option<String>,
     /// What the person may do in the organization.
     pub role: UserRole,
@@ -35,7 +35,7 @@ pub struct User {
 pub struct NewUser<'a> {
     /// The address to log in with; stored in its canonical form.
     pub email: &'a str,
-    /// What the person is called. `None` if nobody said.
+    /// Name of the person. `None` if it was never given.
     pub name: Option<&'a str>,
     /// What the person may do in the organization.
     pub role: UserRole,
@@ -194,7 +194,7 @@ impl Store {
         .execute(&self.write)
         .await?;
         sqlx::query("DELETE FROM sessions WHERE expires_at < $1").bind(at).execute(&self.write).await?;
-        // The newest ones stay: whoever logs in again and again keeps as many as a person has devices.
+        // Keeps the newest sessions: a user who logs in again and again keeps as many as a person has devices.
         sqlx::query(
             "DELETE FROM sessions WHERE user_id = $1 AND hash NOT IN (SELECT s.hash FROM sessions s WHERE s.user_id = $1 \
              ORDER BY s.created_at DESC, s.hash LIMIT $2)",
@@ -314,7 +314,7 @@ impl Store {
                 .await?;
         let Some(organization) = organization else { return Ok(None) };
         let organization = parsed(OrganizationId::parse(&organization), "invitations.organization_id")?;
-        // Locked in the same order by whoever invites.
+        // Invitations take these locks in the same order.
         lock_family(&mut transaction, organization).await?;
         // Of two who accept at the same time one finds the invitation taken.
         let row = sqlx::query(

@@ -81,7 +81,7 @@ mod otlp {
     use opentelemetry_sdk::trace::SdkTracerProvider;
     use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-    /// Spans wait in the exporter's own bounded queue; what finds no room there is lost.
+    /// Spans wait in the exporter's bounded queue; spans that find no room there are lost.
     #[derive(Clone, Debug, Default)]
     pub struct TraceExporter(Option<SdkTracerProvider>);
 

@@ -145,7 +145,7 @@ pub fn task_event(event: &str, task: TaskId, call: &Call, turns: &[Turn]) -> Val
 /// What is read of an answer to `tool-calls`.
 const ANSWER: DocumentLimits = DocumentLimits { bytes_max: 256 * 1024, depth_max: 64, values_max: 50_000 };
 
-/// What a server answered to `tool-calls`, for one call. `Err` is told to the model as a failure.
+/// A server's answer to `tool-calls`, for one call. `Err` goes to the model as a failure.
 pub fn tool_result(answer: &[u8], call_id: &str) -> Result<Value, String> {
     if answer.iter().all(u8::is_ascii_whitespace) {
         return Ok(json!("done"));

@@ -1,4 +1,4 @@
-//! Servers that offer tools themselves: Model Context Protocol over streamable HTTP, by the protocol's own client.
+//! Servers that offer tools themselves: Model Context Protocol over streamable HTTP, with the protocol's own client.
 //! What a server says of its tools goes to the model as it is; what a tool answers is words.
 
 use super::mcp_client::{BoundedMcpClient, MESSAGE};

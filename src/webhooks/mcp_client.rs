@@ -1,4 +1,4 @@
-//! The HTTP side of the Model Context Protocol (streamable HTTP) with bounds of ours: the protocol's own client reads
+//! The HTTP side of the Model Context Protocol (streamable HTTP) with our bounds: the protocol's official client reads
 //! answers of sixteen megabytes, which take half a gigabyte as values.
 
 use bytes::Bytes;
@@ -78,7 +78,7 @@ fn checked(events: SseEvents) -> SseEvents {
         MESSAGE.check_text(data.as_bytes()).map_err(|error| SseError::Body(Box::new(error)))?;
         Ok(event)
     };
-    // What comes behind an error is nobody's event.
+    // Events after an error are ignored.
     let mut failed = false;
     events
         .map(check)

@@ -155,7 +155,7 @@ mod tests {
     async fn names_that_lead_home_are_not_connected_to() {
         let guard = EgressGuard::new(EgressReach::default(), &[], OwnListeners::default(), None);
         let sender = WebhookSender::new(&guard).unwrap();
-        // The resolver is asked below the URL's own check, which knows this name already.
+        // This test asks the resolver directly, because the URL check already rejects this name.
         let (url, public) = ("https://localhost:1/", url::Url::parse("https://example.com/").unwrap());
         let request = sender.http.client(&public).unwrap().post(url).send().await.unwrap_err();
         assert_eq!(unreachable(&request), WebhookError::Unreachable("the name has no public address".into()));
@@ -189,7 +189,7 @@ mod tests {
         let (sent, second) = tokio::join!(sender.post(message(&url), DEADLINE), serve);
         assert_eq!(sent.unwrap(), (200, Bytes::from_static(b"hi")));
         assert!(second.starts_with("POST /second ") && second.contains("webhook-signature: v1,"));
-        // A redirect that would turn the message into a question is an answer of its own.
+        // A redirect that would turn the POST into a GET is returned as the answer.
         let found = "HTTP/1.1 302 Found\r\nlocation: /x\r\ncontent-length: 0\r\n\r\n";
         let (sent, _) = tokio::join!(sender.post(message(&url), DEADLINE), answer(&listener, found));
         assert_eq!(sent.unwrap().0, 302);

@@ -22,7 +22,7 @@ pub fn sign(secret: &str, id: &str, timestamp_s: i64, body: &str) -> String {
 mod tests {
     use super::*;
 
-    /// The example that the specification's own libraries test themselves with.
+    /// The example in the tests of the specification's libraries.
     #[test]
     fn the_vector_of_the_specification() {
         let signature = sign(

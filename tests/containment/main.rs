@@ -285,7 +285,7 @@ async fn a_part_that_panics_is_started_again() {
     assert_eq!(server.app.context.supervisor.given_up(), None);
 }
 
-/// Runs as a process of its own, where the variable is set: a server whose scheduler panics at every turn.
+/// Runs as a separate process, where the variable is set: a server whose scheduler panics at every turn.
 #[test]
 fn as_a_process() {
     let Ok(config) = std::env::var("CONTAINMENT_CONFIG") else { return };

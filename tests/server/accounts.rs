@@ -22,7 +22,7 @@ struct LoginOutcome {
     wait_s: u64,
 }
 
-/// A client with an address of its own.
+/// A client with the given source address.
 fn client(address: &str) -> reqwest::Client {
     let address: IpAddr = address.parse().unwrap();
     reqwest::Client::builder().local_address(address).pool_max_idle_per_host(0).build().unwrap()
@@ -189,14 +189,14 @@ async fn an_invitation_says_nothing_of_accounts_elsewhere_and_blocks_none() {
     let users = owner.done("GET", "/users", None).await;
     assert_eq!(users["total"], json!(1));
 
-    // The other way round: an address that somebody else has taken first can be invited and accepted all the same.
+    // The reverse: an address that another organization took first can still be invited and accepted.
     let squatted = invite(&hostile, "colleague@example.com").await;
     assert_eq!(accept(&server, &squatted, OTHER_PASSWORD).await.status, 201);
     let token = invite(&owner, "Colleague@example.com").await;
     assert_eq!(accept(&server, &token, PASSWORD).await.status, 201);
     LoggedInUser::log_in(&server, "colleague@example.com", PASSWORD).await;
 
-    // Somebody who has a password elsewhere and uses it again is asked which; with another one it says so itself.
+    // A user with the same password elsewhere must choose an organization; a different password decides by itself.
     let token = invite(&owner, "jose\u{301}@m\u{FC}nchen.example").await;
     assert_eq!(accept(&server, &token, PASSWORD).await.status, 201);
     let asked = log_in(&server, json!({"email": "Jos\u{E9}@xn--mnchen-3ya.example", "password": PASSWORD})).await;
@@ -269,14 +269,14 @@ async fn one_computation_tries_all_accounts_of_an_address() {
     organization(store, "Hostile", hostile, PASSWORD).await;
     let hostile = LoggedInUser::log_in(&server, hostile, PASSWORD).await;
     let unknown = store.password_recipes(&LoginAddress::new("nobody@example.com")).await.unwrap();
-    // Of an account that an earlier version has made with a salt of its own, and of one that is new.
+    // An account that an earlier version created with a separate salt, and a new account.
     for email in [OWNER, "new@example.com"] {
         for n in 0..3 {
             organization(store, &format!("O{n}"), email, &format!("password number {n}")).await;
         }
         assert_eq!(accept(&server, &invite(&hostile, email).await, OTHER_PASSWORD).await.status, 201);
         let recipes = store.password_recipes(&LoginAddress::new(email)).await.unwrap();
-        assert_eq!((recipes.len(), unknown.len()), (1, 1), "as many as for an address that nobody has");
+        assert_eq!((recipes.len(), unknown.len()), (1, 1), "as many as for an unknown address");
         for password in ["password number 0", "password number 2", OTHER_PASSWORD] {
             assert_eq!(log_in(&server, json!({"email": email, "password": password})).await.status, 200);
         }
@@ -306,8 +306,8 @@ async fn guesses_at_one_moment_are_counted_before_they_are_tried() {
         assert!(refused.iter().all(|one| one.code == json!("login_throttled") && (1..=300).contains(&one.wait_s)));
         counts.push((heard.iter().filter(|answer| answer.status == 401).count(), refused.len()));
     }
-    assert_eq!(counts, [(5, 55), (5, 55), (0, 60)], "an address that nobody has is no different, nor are its letters");
-    assert_eq!(log_in_from(&server, "127.0.0.50", OWNER, PASSWORD).await.status, 429, "right or wrong is not told");
+    assert_eq!(counts, [(5, 55), (5, 55), (0, 60)], "unknown addresses and letter case make no difference");
+    assert_eq!(log_in_from(&server, "127.0.0.50", OWNER, PASSWORD).await.status, 429, "right or wrong is not shown");
     for address in ["127.0.0.1", "127.0.0.52"] {
         for _ in 0..7 {
             assert_eq!(log_in_from(&server, address, OWNER, PASSWORD).await.status, 200, "{address}");
@@ -316,12 +316,12 @@ async fn guesses_at_one_moment_are_counted_before_they_are_tried() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn strangers_keep_nobody_from_where_they_logged_in_before() {
+async fn guesses_do_not_lock_out_sources_of_earlier_logins() {
     let server = Server::start().await;
     let store = &server.app.context.store;
     organization(store, "Hostile", "hostile@example.com", PASSWORD).await;
     let hostile = LoggedInUser::log_in(&server, "hostile@example.com", PASSWORD).await;
-    // An account of the owner's address in the guesser's own organization, opened where the guesses come from.
+    // An account of the owner's address in the guesser's organization, opened from the source of the guesses.
     assert_eq!(accept(&server, &invite(&hostile, OWNER).await, OTHER_PASSWORD).await.status, 201);
     assert_eq!(log_in_from(&server, "127.0.2.1", OWNER, OTHER_PASSWORD).await.status, 200);
     assert_eq!(log_in_from(&server, "127.0.0.1", OWNER, PASSWORD).await.status, 200);
@@ -341,7 +341,7 @@ async fn strangers_keep_nobody_from_where_they_logged_in_before() {
     assert_eq!(log_in_from(&server, "127.0.0.1", OWNER, PASSWORD).await.status, 200, "from where it was before");
     let new = log_in_from(&server, "127.0.3.1", OWNER, PASSWORD).await;
     assert_eq!((new.status, &new.code), (429, &json!("login_throttled")));
-    // The guesser's own account is open, and no way around: it opens no other one there.
+    // The guesser can log in to that account, but this gives no access to the owner's account.
     assert_eq!(log_in_from(&server, "127.0.2.1", OWNER, OTHER_PASSWORD).await.status, 200);
     assert_eq!(log_in_from(&server, "127.0.2.1", OWNER, PASSWORD).await.status, 401);
     // Other people notice nothing.
@@ -514,7 +514,7 @@ async fn metrics_have_a_token_or_a_listener_of_their_own() {
         last = metrics(at, &[("authorization", &format!("Bearer guess {n}"))]).await;
     }
     assert_eq!(last, 429);
-    assert_eq!(metrics(at, &[("authorization", &token)]).await, 200, "guesses stop nobody who knows it");
+    assert_eq!(metrics(at, &[("authorization", &token)]).await, 200, "guesses do not stop clients that know the token");
 
     let server = Server::start_with(|config| config.metrics.listen = Some("127.0.0.1:0".parse().unwrap())).await;
     let own = server.app.metrics_addr.unwrap();

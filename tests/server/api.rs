@@ -93,7 +93,7 @@ async fn health_tells_apart_live_and_ready() {
     assert_eq!(ask("/health").await.0, 200);
     // The database is gone: alive, degraded, and every other check says what it says.
     context.store.close().await;
-    let body = super::support::until("the check is made anew", || async {
+    let body = super::support::until("the check runs again", || async {
         let (status, body) = ask("/health").await;
         (status == 503).then_some(body)
     })
@@ -104,7 +104,7 @@ async fn health_tells_apart_live_and_ready() {
         (&json!("error"), &json!("ok"))
     );
     assert_eq!(ask("/health/live").await.0, 200);
-    // A part is given up: it has to be started anew.
+    // The supervisor gives up a part: the process must be restarted.
     context.supervisor.give_up("test", "on purpose");
     assert_eq!(ask("/health/live").await, (503, json!({"status": "failed", "part": "test"})));
     assert_eq!(server.app.failed().await.part, "test");

@@ -1,4 +1,4 @@
-//! baresip, a telephone we did not write, calls an agent and is understood: in every codec, in the clear and encrypted.
+//! baresip, a third-party phone, calls an agent and is understood: with every codec, unencrypted and encrypted.
 
 use super::support::{NUMBER, Server, lines, tls_files};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Ends the telephone with the test.
+/// Ends the phone with the test.
 struct Baresip(Child);
 
 impl Drop for Baresip {
@@ -30,12 +30,12 @@ impl Baresip {
     }
 }
 
-/// A file at 8 kHz for a telephone to play.
+/// A file at 8 kHz for a phone to play.
 pub fn silence_and_speech(folder: &Path, phrase: &str) -> String {
     speech(folder, phrase, &BaresipSetup::plain("PCMA"))
 }
 
-/// How the telephone is set up, and what the trunk allows.
+/// Configuration of the phone and of the trunk.
 struct BaresipSetup {
     codec: &'static str,
     module: &'static str,
@@ -62,7 +62,7 @@ impl BaresipSetup {
     }
 }
 
-/// Three seconds for the greeting, the phrase, and silence; at the telephone's own rate.
+/// Three seconds for the greeting, the phrase, and silence; at the phone's sampling rate.
 fn speech(folder: &Path, phrase: &str, setup: &BaresipSetup) -> String {
     let path = folder.join("speech.wav");
     let source = format!("{}/fixtures/audio/{phrase}.wav", env!("CARGO_MANIFEST_DIR"));
@@ -130,7 +130,7 @@ fn start(folder: &Path, setup: &BaresipSetup, port: u16) -> Baresip {
     Baresip(child)
 }
 
-/// Level of the loudest half second that the telephone played, in dB below the loudest there is.
+/// Level of the loudest half second that the phone played, in dB below full scale.
 fn heard_level_db(folder: &Path) -> f64 {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let decoded = files.into_iter().find(|path| path.to_string_lossy().ends_with("-dec.wav"));
@@ -146,7 +146,7 @@ pub fn level_db(bytes: &[u8]) -> f64 {
     20.0 * (loudest.sqrt() / 32_768.0).log10()
 }
 
-/// The telephone is greeted, understood and answered; what the call's row says afterwards.
+/// The agent greets, understands and answers the phone; returns the call's row afterwards.
 async fn converses(setup: BaresipSetup) -> Value {
     let name = format!("{} {:?} {}", setup.codec, setup.media_encryption, setup.transport);
     let files = tls_files();
@@ -186,7 +186,7 @@ async fn converses(setup: BaresipSetup) -> Value {
         assert!(log.contains(&format!("mnat '{nat}' connected")), "{log}");
     }
     let level = heard_level_db(&folder);
-    assert!(level > -35.0, "{name}: the telephone heard {level:.1} dB");
+    assert!(level > -35.0, "{name}: the phone heard {level:.1} dB");
     let call = server.last_call().await;
     assert_eq!(call["end_reason"], json!("customer_hung_up"), "{name}");
     call

@@ -33,7 +33,7 @@ async fn run(file: &str, server: &Server, more: &[(&str, String)]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_of_the_console_does_what_it_is_for() {
     let server = Server::start().await;
-    // Somebody called before.
+    // An earlier call.
     server.call("listen; say opening_hours; listen; hangup").await;
     server.last_call().await;
     run("console.test.mjs", &server, &[]).await;

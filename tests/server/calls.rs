@@ -94,7 +94,7 @@ async fn a_callee_is_busy_or_a_call_is_cancelled_while_it_rings() {
     server.post(&format!("/calls/{call}/cancel"), json!({})).await;
     let ended = server.last_call().await;
     assert_eq!((&ended["status"], &ended["end_reason"]), (&json!("failed"), &json!("canceled")));
-    assert!(ringing.events.recv().await.is_some(), "the telephone stops ringing");
+    assert!(ringing.events.recv().await.is_some(), "the phone stops ringing");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use trunkline::caller::report::CallReport;
 use trunkline::caller::script::CallScript;
 
-/// sipp as the trunk's other end; `colleague` is a further telephone's port.
+/// sipp as the trunk's other end; `colleague` is the port of another phone.
 async fn peer(name: &str, port: u16, colleague: u16) -> std::process::Output {
     let file = scenario(name);
     let (port, colleague) = (port.to_string(), colleague.to_string());
@@ -105,7 +105,7 @@ async fn a_trunk_registers_and_gives_its_registration_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trunk_that_cannot_register_says_why() {
     let server = Server::start().await;
-    // The telephone of the tests is no registrar.
+    // The phone of the tests is not a registrar.
     patch_trunk(&server, json!({"username": "account", "password": "secret", "register": true})).await;
     let failed = |trunk: &Value| trunk["trunk"]["state"]["registration"]["sip_status"] == json!(405);
     let trunk = until(&server, &format!("/trunks/{}", server.trunk), failed).await;

@@ -66,7 +66,7 @@ async fn changes_of_a_large_document_wait_for_each_other_and_a_flood_of_them_is_
         assert_eq!((*status, &answer["details"]["limit"]), (429, &json!("large_requests")), "{answer}");
     }
     assert!(done.len() >= 64 && !refused.is_empty(), "{} changes, {} refused", done.len(), refused.len());
-    // Each that was told to be done is there, once.
+    // Each change that was confirmed is there, once.
     let after = server.get(&format!("{path}/versions")).await["total"].as_i64().unwrap();
     assert_eq!(after, (before + done.len() as i64).min(200));
 }

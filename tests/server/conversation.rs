@@ -1,4 +1,4 @@
-//! What callers notice, over real SIP: interruptions that are taken back, mailboxes, keys, tools, transfers.
+//! What callers notice, over real SIP: interruptions that are taken back, voicemail, keys, tools, transfers.
 
 use super::support::{NUMBER, Server, lines, until};
 use serde_json::{Value, json};
@@ -21,12 +21,12 @@ impl Server {
         self.post(&format!("/tasks/{task}/execute"), json!({})).await["call_id"].as_str().unwrap().to_owned()
     }
 
-    /// Calls somebody who does this.
+    /// Calls a phone that follows this script.
     async fn call_out(&mut self, script: &str) -> Value {
         self.execute(json!({})).await;
         let incoming = self.incoming.recv().await.unwrap();
         let report = self.phone.answer(incoming, &CallScript::parse(script).unwrap(), None).await;
-        // Whoever is hung up on in mid-word has not said everything.
+        // If the agent hangs up in mid-word, the phone has not played its whole script.
         assert!(report.failure.is_none() || report.ended_by_agent, "{report:?}");
         self.last_call().await
     }
@@ -129,7 +129,7 @@ async fn voicemail_in_early_media_is_detected_before_the_answer() {
     let began = said[0]["started_at_ms"].as_f64().unwrap();
     let sound = agent.chunks(160).position(|frame| level_dbfs(frame) > -45.0).unwrap() as f64 * 20.0;
     assert!((sound - began).abs() < 200.0, "said at {began} ms, recorded at {sound} ms");
-    // Nobody answers: the call says what was heard on the way.
+    // Nobody answers: the call reports the early media it heard.
     server.execute(json!({})).await;
     let incoming = server.incoming.recv().await.unwrap();
     let script = CallScript::parse("say leave_message; pause 700; hangup; answer").unwrap();
@@ -257,7 +257,7 @@ async fn put_through(server: &mut Server, mode: &str, caller: &str, desk_does: O
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn caller_and_desk_are_connected_and_hear_each_other() {
     let mut server = Server::start_scripted(wants_desk(), |_| {}).await;
-    // Our own telephone knows no REFER: it is called instead.
+    // Our test phone does not support REFER: the server calls the target instead.
     let caller = "listen; say speak_to_human; pause 6000; say where_is_my_order; pause 2500; hangup";
     let (call, heard) =
         put_through(&mut server, "auto", caller, Some("pause 1500; say opening_hours; pause 8000")).await;
@@ -299,7 +299,7 @@ async fn a_transfer_needs_a_second_line() {
     let script = CallScript::parse("listen; say speak_to_human; listen; listen; say goodbye; listen").unwrap();
     let report = server.phone.dial(&server.dial_to(NUMBER, Transport::Udp), &script, None).await;
     assert_eq!(report.failure, None);
-    assert!(server.incoming.try_recv().is_err(), "the desk's telephone does not ring");
+    assert!(server.incoming.try_recv().is_err(), "the desk's phone does not ring");
     let said = lines(&server.last_call().await);
     assert!(said.iter().any(|line| line.contains("the transfer to desk failed")), "{said:?}");
     // With a second line it is put through, and both count while it lasts.

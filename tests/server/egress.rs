@@ -1,5 +1,5 @@
-//! Where connections may go that somebody else names, and whom credentials are for: over real sockets, with a name server
-//! that changes its mind.
+//! Where connections may go if a customer or a peer names the address, and which hosts get credentials. Uses sockets,
+//! and a name server that changes its answers.
 
 use super::support::{CustomerServer, LoggedInUser, NUMBER, Server, at_once, lines, until};
 use hickory_resolver::proto::op::Message;
@@ -37,7 +37,7 @@ async fn name_server(first: Ipv4Addr) -> (SocketAddr, ResolvedAddress) {
     (addr, leads)
 }
 
-/// Counts connections to a port of loopback, where nobody may be led.
+/// Counts connections to a port of loopback, which no request may reach.
 async fn trap(port: u16) -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.unwrap();
     let (port, count) = (listener.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
@@ -51,7 +51,7 @@ async fn trap(port: u16) -> (u16, Arc<AtomicUsize>) {
     (port, count)
 }
 
-/// Answers of assistant-request are those of `answer`, while the agent's own configuration is good.
+/// Answers assistant-request with `answer`, while the saved configuration of the agent is good.
 async fn asked(server: &Server, answer: Value) -> Value {
     let receiver = CustomerServer::start(move |told| match told.path.as_str() {
         "/w/assistant-request" => at_once(&answer),
@@ -71,7 +71,7 @@ async fn change(server: &Server, body: Value) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_of_the_customers_server_leads_nobody_inside() {
+async fn assistant_response_cannot_reach_private_addresses() {
     let server = Server::start_with(|config| config.providers.allow_private = false).await;
     let (port, touched) = trap(0).await;
     let at = |tail: &str| format!("https://127.0.0.1:{port}/{tail}");
@@ -105,7 +105,7 @@ async fn an_answer_of_the_customers_server_leads_nobody_inside() {
         assert_eq!(lines(&call).last().unwrap(), "assistant: Good morning! How can I help you?", "{url}: {call}");
         assert_eq!(touched.load(Ordering::SeqCst), 0, "{url}");
     }
-    // Realtime models, and rows that an earlier version has saved, ask nobody either.
+    // Realtime models, and rows that an earlier version has saved, reach no private address either.
     let store = &server.app.context.store;
     let scope = store.authenticate(&server.key).await.unwrap().unwrap().scope;
     let id = trunkline::domain::ids::AgentId::parse(&server.agent).unwrap();
@@ -225,7 +225,7 @@ async fn dialled(server: &Server, to: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_trunks_password_answers_its_own_hosts_and_nobody_else() {
+async fn trunk_password_answers_only_its_own_hosts() {
     let server = Server::start().await;
     for (status, header) in
         [("401 Unauthorized", "WWW-Authenticate"), ("407 Proxy Authentication Required", "Proxy-Authenticate")]
@@ -237,7 +237,7 @@ async fn a_trunks_password_answers_its_own_hosts_and_nobody_else() {
         assert_eq!(server.send("PATCH", &trunk, Some(settings)).await.0, 200);
         dialled(&server, "+15550177").await;
         assert_eq!(carrier_answered.load(Ordering::SeqCst), 1, "{status}");
-        // The trunk's own host by its URI, and another port of it.
+        // A URI with the trunk's host, and then with another port of it.
         dialled(&server, &format!("sip:x@127.0.0.1:{carrier}")).await;
         assert_eq!(carrier_answered.load(Ordering::SeqCst), 2, "{status}");
         let call = dialled(&server, &format!("sip:x@127.0.0.1:{evil}")).await;
@@ -246,7 +246,7 @@ async fn a_trunks_password_answers_its_own_hosts_and_nobody_else() {
             (&json!("rejected"), &json!(status[..3].parse::<u16>().unwrap())),
             "{call}"
         );
-        // Whoever is put in place of the carrier.
+        // Any host that replaces the carrier.
         let places = [
             json!({"port": evil}),
             json!({"host": "localhost", "port": evil}),
@@ -424,7 +424,7 @@ async fn a_key_that_cannot_be_opened_is_not_replaced_by_the_servers() {
     // A process with another master key stores nothing that the others cannot open.
     let scope = store.authenticate(&server.key).await.unwrap().unwrap().scope;
     assert!(store.put_secret(scope, &other, "n", "xai", None, "v").await.unwrap().is_none());
-    // Sealed anew with the key of the settings it is back.
+    // Sealed again with the configured key, it is available again.
     assert_eq!(store.seal_secrets_anew(&other, &ours).await.unwrap(), 1);
     assert_eq!(server.post("/providers/openai/test", json!({})).await["ok"], json!(true));
     // Or it is deleted: then calls are the server's again.

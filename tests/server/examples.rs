@@ -74,7 +74,7 @@ impl Example {
 async fn outbound_call_prints_the_transcript() {
     let mut server = Server::start().await;
     let mut example = Example::of(&server, "outbound_call", &["--to", "+15550199"]);
-    let call = tokio::time::timeout(PATIENCE, server.incoming.recv()).await.expect("nobody calls").unwrap();
+    let call = tokio::time::timeout(PATIENCE, server.incoming.recv()).await.expect("no call arrives").unwrap();
     let script = CallScript::parse("listen; say yes_correct; listen; say goodbye; listen").unwrap();
     let report = server.phone.answer(call, &script, None).await;
     assert!(report.failure.is_none(), "{report:?}");

@@ -99,7 +99,7 @@ async fn refused(server: &Server, identity: &str, status: u16) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_number_somebody_vouches_for_is_shown_and_may_be_required() {
+async fn attestation_is_shown_and_may_be_required() {
     let mut params = CertificateParams::new(vec![]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let root = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -125,7 +125,7 @@ async fn a_number_somebody_vouches_for_is_shown_and_may_be_required() {
     let origid = "123e4567-e89b-12d3-a456-426655440000";
     let believed = json!({"attestation": "A", "origid": origid, "verification": "passed"});
     assert_eq!(call(&signed(&key, &info, 0, "A")).await, believed);
-    // Nobody has to be believed: what is wrong is shown.
+    // A failed verification does not end the call: the fault is shown.
     let other = KeyPair::generate().unwrap().serialize_pem();
     let forged = call(&signed(&other, &info, 0, "A")).await;
     let wanted =

@@ -1,4 +1,4 @@
-//! Hostile SIP on real sockets, over every transport: the server goes on with whoever is honest, and nothing panics (which
+//! Hostile SIP on real sockets, over every transport: the server still serves honest clients, and nothing panics (which
 //! every test's server asserts at its end).
 
 use crate::support::{NUMBER, Server, until};
@@ -22,7 +22,7 @@ use message_mutator::{HEADERS, MessageDraft, chunks, spoiled};
 
 /// What is not there after this does not come: the machine has other things to do than this test.
 const NEVER: Duration = Duration::from_secs(20);
-/// Until a listener ends whoever does not go on.
+/// Until a listener closes a connection that does not continue.
 const PATIENCE_MS: u64 = 3_000;
 /// Of answers this much is looked at: more than an answer to OPTIONS has.
 const TAIL_BYTES: usize = 16_384;
@@ -79,7 +79,7 @@ impl HostilePeer {
         heard.await.unwrap_or_else(|_| panic!("nothing with {words:?}"))
     }
 
-    /// Somebody honest asks, and is answered.
+    /// An honest client sends a request, and gets an answer.
     async fn assert_served(&mut self) {
         let call_id = format!("honest{}", self.sent);
         let options = self.request("OPTIONS", "UDP", &call_id, "", 1);
@@ -87,7 +87,7 @@ impl HostilePeer {
         self.hear(&["SIP/2.0 200 ", &call_id]).await;
     }
 
-    /// OPTIONS for a connection: by its Call-ID the answer is told from others.
+    /// OPTIONS for a connection: the Call-ID identifies its answer.
     fn options(&mut self, transport: &str) -> (String, Vec<u8>) {
         let call_id = format!("good{}.{transport}", self.sent);
         let bytes = self.request("OPTIONS", transport, &call_id, "", 1).bytes();
@@ -116,7 +116,7 @@ trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
-/// Listeners that wait for nobody for long.
+/// Listeners with short timeouts.
 fn impatient(config: &mut Config) {
     let sip = &mut config.sip.connections;
     (sip.handshake_timeout_ms, sip.first_message_timeout_ms) = (PATIENCE_MS, PATIENCE_MS);
@@ -138,7 +138,7 @@ fn stranger() -> Ipv4Addr {
 async fn from(own: Ipv4Addr, to: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind((own, 0).into()).unwrap();
-    let stream = timeout(NEVER, socket.connect(to)).await.expect("nobody accepts").unwrap();
+    let stream = timeout(NEVER, socket.connect(to)).await.expect("no listener accepts").unwrap();
     stream.set_nodelay(true).unwrap();
     stream
 }
@@ -163,7 +163,7 @@ async fn exchange(what: &str, stream: &mut (impl Io + ?Sized), pieces: &[Vec<u8>
     let writing = async {
         for piece in pieces {
             if write.write_all(piece).await.is_err() || write.flush().await.is_err() {
-                break; // closed for what was in it: the reader sees that
+                break; // the server closed it because of the content: the reader sees that
             }
         }
         std::future::pending::<()>().await;
@@ -237,7 +237,7 @@ async fn every_header_wrong_over_tcp_in_every_framing() {
             let Ok(mut stream) = TcpStream::connect(peer.server).await else { continue };
             for chunk in chunks(&bad[..bad.len().min(2_000)], way % 3 + 2) {
                 if stream.write_all(&chunk).await.is_err() {
-                    break; // closed for what was in it
+                    break; // the server closed it because of the content
                 }
             }
             let _ = stream.shutdown().await;

@@ -54,7 +54,7 @@ fn valid(kind: &str, tenant: &HostileTenant, number: usize) -> Value {
     }
 }
 
-/// A value that somebody's parser, database or arithmetic did not expect.
+/// A value that a parser, a database or arithmetic may not expect.
 fn hostile(random: &mut StdRng) -> Value {
     let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
     match random.random_range(0..30) {

@@ -1,4 +1,4 @@
-//! linphone, a telephone we did not write, calls an agent and is called by one: real sound in both directions.
+//! linphone, a third-party phone, calls an agent and is called by one: real sound in both directions.
 
 use super::baresip::{level_db, silence_and_speech};
 use super::support::{NUMBER, Server, free_port, lines};
@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Ends the telephone with the test.
+/// Ends the phone with the test.
 struct Linphone {
     child: Child,
     input: ChildStdin,
@@ -67,7 +67,7 @@ impl Linphone {
     }
 }
 
-/// Waits for the agent's answer to what the telephone said.
+/// Waits for the agent's answer to the phone's phrase.
 async fn conversation(server: &Server, folder: &Path) -> Value {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
@@ -109,7 +109,7 @@ async fn converses(encryption: &str, trunk: Value, calls_out: bool) -> Value {
     assert!(said.contains(&"user: Hello, good morning.".to_owned()), "{encryption}: {said:?}");
     phone.quit().await;
     let level = level_db(&std::fs::read(&heard).unwrap());
-    assert!(level > -35.0, "the telephone heard {level:.1} dB");
+    assert!(level > -35.0, "the phone heard {level:.1} dB");
     let call = server.last_call().await;
     assert_eq!(call["end_reason"], json!("customer_hung_up"));
     call

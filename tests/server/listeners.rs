@@ -1,4 +1,4 @@
-//! Slow and silent clients at every listener, over real sockets: they end, and keep nobody else out.
+//! Slow and silent clients at every listener, over real sockets: they are closed, and do not lock out other clients.
 
 use super::support::{LoggedInUser, Server, TlsFiles, loopback, tls_files};
 use serde_json::json;
@@ -89,7 +89,7 @@ async fn all_end(to: SocketAddr, beginnings: &[(&str, &[u8], u8)]) {
 async fn healthy(server: &Server) -> Duration {
     let started = Instant::now();
     let url = format!("http://{}/health", server.app.api_addr);
-    // A connection of its own: one that is kept open proves nothing.
+    // A new connection: one that is kept alive proves nothing.
     let answer = reqwest::Client::new().get(url).timeout(NEVER).send().await.unwrap();
     assert_eq!(answer.status(), 200);
     started.elapsed()
@@ -201,7 +201,7 @@ async fn the_api_ends_a_client_that_does_not_read() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn silent_connections_to_the_api_keep_nobody_out() {
+async fn silent_api_connections_do_not_lock_others_out() {
     let mut server = Server::start_with(|config| {
         let api = &mut config.api.connections;
         (api.connections_max, api.connections_per_address, api.proxy_connections_reserved) = (64, 16, 8);
@@ -489,7 +489,7 @@ async fn a_message_of_no_readable_length_is_refused_and_takes_no_memory() {
 async fn browsers_connections_say_whom_they_are_for_or_end() {
     let server = Server::start_with(brisk).await;
     let to = server.app.context.workers.host_candidates().unwrap().tcp[0];
-    // A connectivity check for a call there is not: 20 bytes of header, USERNAME "nobody:x".
+    // A connectivity check for an unknown call: 20 bytes of header, USERNAME "nobody:x".
     let check = b"\x00\x20\x00\x01\x00\x0c\x21\x12\xa4\x42aaaaaaaaaaaa\x00\x06\x00\x08nobody:x";
     all_end(
         to,
@@ -500,7 +500,7 @@ async fn browsers_connections_say_whom_they_are_for_or_end() {
             ("signs of life", b"\x00\x00\x00\x00\x00\x00\x00\x00", 0),
             ("tiny packets", b"\x00\x01x\x00\x01x", b'x'),
             ("a packet that is too large", b"\xff\xff\x00\x01", 0),
-            ("nobody's check", check, 0),
+            ("check of an unknown call", check, 0),
             ("sound before a check", b"\x00\x0c\x80\x00aaaaaaaaaa", 0),
             ("HTTP", b"GET / HTTP/1.1\r\n\r\n", b'G'),
         ],

@@ -156,7 +156,7 @@ async fn a_slow_listener_is_dropped_and_the_call_does_not_wait() {
     let url = format!("ws://{}/ws/calls/{id}?api_key={}", server.app.api_addr, server.key);
     let mut slow = Client::connect(&url).await;
     assert_eq!(slow.next().await.unwrap()["type"], json!("connected"));
-    // More at once than anybody keeps up with; sending waits for nobody.
+    // More at once than any listener keeps up with; sending waits for no listener.
     let text = "word ".repeat(200);
     let began = Instant::now();
     for _ in 0..20_000 {
@@ -166,7 +166,7 @@ async fn a_slow_listener_is_dropped_and_the_call_does_not_wait() {
     let (messages, code) = slow.rest().await;
     assert_eq!((messages.last().unwrap()["type"].clone(), code), (json!("error"), 1008));
     assert!(messages.last().unwrap()["error"].as_str().unwrap().contains("too slow"));
-    // Whoever connects again goes on listening.
+    // A client that connects again continues to listen.
     let mut again = Client::connect(&url).await;
     assert_eq!(again.next().await.unwrap()["type"], json!("connected"));
     slot.live.send(LiveUpdate::Interim { text: "still there".into() });
@@ -187,7 +187,7 @@ async fn turns_without_words_leave_no_hole_and_late_listeners_get_the_same_posit
         let id = live_call(&server).await;
         let url = format!("ws://{}/ws/calls/{id}?api_key={}", server.app.api_addr, server.key);
         let early = Client::connect(&url).await;
-        // Somebody comes whenever something was told.
+        // A new listener connects after each update.
         let mut watch = Client::connect(&url).await;
         let mut late = Vec::new();
         while let Ok(message) = watch.next().await {

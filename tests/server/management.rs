@@ -363,7 +363,7 @@ async fn a_provider_is_tried_with_the_key_that_calls_would_use() {
         assert!(tried["problem"]["message"].as_str().unwrap().starts_with("refused with 401: "), "{tried}");
     }
     assert_eq!(owner.send("POST", "/providers/acme/test", None).await.0, 404);
-    // The server's own key that does not work is its own business.
+    // A test of the server's key does not reveal the provider's message.
     let broken = Server::start_with(|config| config.providers.openai.api_key = Some("invalid".into())).await;
     let (_, tried) = broken.send("POST", "/providers/openai/test", None).await;
     let message = "the provider cannot be used with the server's key (unauthorized)";

@@ -28,7 +28,7 @@ struct NodePair {
     _postgres: Option<Postgres>,
 }
 
-/// Two processes, one organization with an agent, a number and a trunk to the telephone.
+/// Two processes, one organization with an agent, a number and a trunk to the phone.
 async fn pair() -> NodePair {
     let (server, own) = postgres().await;
     let database = create_database(&server).await;
@@ -193,7 +193,7 @@ async fn a_call_goes_on_while_the_database_is_away() {
     };
     let (report, id) = tokio::join!(call, outage);
     assert!(report.failure.is_none() && report.ended_by_agent, "{report:?}");
-    let written = until("what was said is written", || async {
+    let written = until("the transcript is written", || async {
         let (_, body) = server.send("GET", &format!("/calls/{id}"), None).await;
         let call = body["data"]["call"].clone();
         (call["status"] == "completed").then_some(call)
@@ -221,7 +221,7 @@ impl DatabaseLink {
             while let Ok((mut near, _)) = listener.accept().await {
                 let (target, mut cut) = (target.clone(), watch.subscribe());
                 tokio::spawn(async move {
-                    // Whoever connects while it is cut is closed at once.
+                    // Connections that are opened while it is cut are closed at once.
                     if *cut.borrow_and_update() {
                         return;
                     }
@@ -241,7 +241,7 @@ impl DatabaseLink {
     }
 }
 
-/// Processes of one installation, each with a cable and a telephone line of its own.
+/// Processes of one installation, each with a separate database proxy and phone line.
 struct Cluster {
     nodes: Vec<Installation>,
     processes: Vec<std::sync::Mutex<Option<Process>>>,
@@ -350,7 +350,7 @@ impl Cluster {
 const LONG_CALL: &str = "listen; say hello; listen; pause 14000; say goodbye; listen";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_outage_of_the_database_fails_no_call_and_calls_nobody_twice() {
+async fn database_outage_fails_no_call_and_repeats_none() {
     let mut cluster = cluster(3, |_, _| {}).await;
     let task = json!({"agent_id": cluster.agent, "to_number": "+15550299", "retry_policy": {"max_attempts": 3, "delay_seconds": 1}});
     let task = cluster.nodes[2].call("POST", "/tasks", Some(task)).await["task"]["id"].as_str().unwrap().to_owned();
@@ -374,7 +374,7 @@ async fn an_outage_of_the_database_fails_no_call_and_calls_nobody_twice() {
         for node in 0..3 {
             cluster.is_ready(node, true).await;
         }
-        tokio::time::sleep(DEAD_AFTER * 2).await; // whoever would judge has done so
+        tokio::time::sleep(DEAD_AFTER * 2).await; // time enough for any process to declare others dead
         let failed = cluster.calls(0, "failed").await;
         assert!(failed.is_empty(), "{failed:?}");
     };
@@ -390,10 +390,10 @@ async fn an_outage_of_the_database_fails_no_call_and_calls_nobody_twice() {
     }
     let calls = cluster.until_calls(1, "completed", 4).await;
     assert!(calls.iter().all(|call| call["end_reason"] == "agent_hung_up"), "{calls:?}");
-    assert!(incoming.try_recv().is_err(), "somebody was called twice");
+    assert!(incoming.try_recv().is_err(), "a number was called twice");
     let found = cluster.nodes[1].call("GET", &format!("/tasks/{task}"), None).await;
     assert_eq!(found["task"]["status"], json!("completed"));
-    // Whoever really dies is found all the same, and asked to leave in order leaves in order.
+    // A process that really dies is still detected. One that is asked to stop shuts down in order.
     let last = async {
         cluster.until_calls(0, "in_progress", 1).await;
         drop(cluster.processes[2].lock().unwrap().take()); // SIGKILL
@@ -430,13 +430,13 @@ async fn a_process_that_was_taken_for_dead_ends_its_calls_and_joins_again() {
         cluster.cables[1].set_cut(false);
         cluster.is_ready(1, true).await;
         tokio::time::sleep(DEAD_AFTER * 2).await;
-        // It has judged nobody, and written over nothing.
+        // It has declared no process dead, and overwritten nothing.
         assert_eq!((cluster.calls(0, "in_progress").await.len(), cluster.calls(0, "failed").await.len()), (1, 1));
         failed[0]["id"].as_str().unwrap().to_owned()
     };
     let (alive, taken, id) = tokio::join!(cluster.dial(0, LONG_CALL), cluster.dial(1, LONG_CALL), partition);
     assert!(alive.failure.is_none() && alive.ended_by_agent, "{alive:?}");
-    assert!(taken.ended_by_agent, "its call was told: {taken:?}");
+    assert!(taken.ended_by_agent, "its call was ended: {taken:?}");
     let call = cluster.nodes[0].call("GET", &format!("/calls/{id}"), None).await["call"].clone();
     assert_eq!((&call["status"], &call["end_reason"]), (&json!("failed"), &json!("server_crash")));
     let again = cluster.dial(1, "listen; say goodbye; listen").await;
@@ -444,7 +444,7 @@ async fn a_process_that_was_taken_for_dead_ends_its_calls_and_joins_again() {
     cluster.until_calls(0, "completed", 2).await;
 }
 
-/// A library that sets the wall clock of whoever loads it wrong by some seconds.
+/// A library that shifts the wall clock of its process by some seconds.
 fn wrong_clock(folder: &std::path::Path) -> String {
     let (source, library) = (folder.join("clock.c"), folder.join("clock.so"));
     let text = "#define _GNU_SOURCE\n#include <dlfcn.h>\n#include <stdlib.h>\n#include <time.h>\n\

@@ -1,4 +1,4 @@
-//! PostgreSQL for tests: the server named by `TRUNKLINE_TEST_POSTGRES`, or one of our own from Debian's package.
+//! PostgreSQL for tests: the server named by `TRUNKLINE_TEST_POSTGRES`, or a new one from Debian's package.
 
 use sqlx::{Connection as _, Executor as _};
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ fn program(name: &str) -> PathBuf {
     found.pop().unwrap_or_else(|| PathBuf::from(name))
 }
 
-/// PostgreSQL does not run as root: as the package's own user then.
+/// PostgreSQL does not run as root: as the package's user then.
 fn command(name: &str) -> Command {
     let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
     if !is_root {
@@ -99,7 +99,7 @@ pub async fn create_database(server: &str) -> String {
     format!("{server}/{name}")
 }
 
-/// The given server, or one of our own that has to be kept.
+/// The given server, or a new one that the test has to keep.
 pub async fn server() -> (String, Option<Postgres>) {
     match std::env::var("TRUNKLINE_TEST_POSTGRES") {
         Ok(url) => (url, None),

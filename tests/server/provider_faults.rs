@@ -1,5 +1,5 @@
-//! Every stage fails in every way, on real calls: alone, something is said, the call ends once, and its record
-//! says why; with somebody to stand in, the caller hardly notices.
+//! Every stage fails in every way, on real calls. Without a fallback, the agent says something, the call ends once, and
+//! its record says why. With a fallback, the caller hardly notices.
 
 use super::support::{Server, lines};
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ static AT_ONCE: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(2);
 /// Servers of one test do not all start in the same moment.
 const APART: Duration = Duration::from_millis(300);
 
-/// All ways, six at a time: each has a server and an emulator of its own.
+/// All faults, six at a time: each has a separate server and emulator.
 async fn in_every_way<F: Future<Output = ()>>(check: impl Fn(FaultyStages) -> F) {
     let _permit = AT_ONCE.acquire().await.unwrap();
     let all: Vec<FaultyStages> =
@@ -89,7 +89,7 @@ async fn check_alone(stage: &str, failing: FaultyStages) {
     let report = tokio::time::timeout(Duration::from_secs(60), call).await.unwrap();
     let call = server.last_call().await;
     let what = format!("{stage} {failing:?}: heard {} s, {:?}, {call}", report.heard_seconds, report.failure);
-    assert!(report.heard_seconds > 0.5, "nobody was heard: {what}");
+    assert!(report.heard_seconds > 0.5, "no speech was heard: {what}");
     assert!(call["end_reason"].is_string(), "{what}");
     let errors = call["metrics"]["provider_errors"].as_object().unwrap();
     let turns = call["transcript"].as_array().unwrap();
@@ -123,7 +123,7 @@ async fn tts_fails_in_every_way() {
     in_every_way(|failing| check_alone("tts", failing)).await;
 }
 
-/// With somebody to stand in the conversation is the one without a fault, word for word.
+/// With a fallback, the conversation is the one without a fault, word for word.
 async fn check_replaced(stage: &str, failing: FaultyStages) {
     let server = failing_server(stage, failing).await;
     let (provider, stand_in, fallbacks) = cast(stage);

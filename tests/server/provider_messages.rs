@@ -167,7 +167,7 @@ async fn requests_leave_as_the_vendors_document_them() {
             let asked = llm::complete(&providers, &plan, &messages, &schema, Duration::from_secs(2));
             let text = tokio::select! {
                 text = captured(&listener, &mut open) => text,
-                _ = asked => unreachable!("nobody answers"),
+                _ = asked => unreachable!("no answer is sent"),
             };
             snapshots.compare(&format!("{name}_structured"), &text);
         }

@@ -162,7 +162,7 @@ async fn a_customers_own_server_is_asked_without_our_key() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn custom_stt_and_tts_servers_are_used_at_their_base_url() {
-    // Nothing of the vendors is there: only the customer's own servers can be what is heard.
+    // The vendors are unreachable: all audio and text must come from the customer's servers.
     let server = Server::start_with(|config| {
         config.providers.openai.base_url = "http://127.0.0.1:9".to_owned();
         config.providers.openai.api_key = None;

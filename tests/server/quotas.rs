@@ -1,5 +1,5 @@
 //! What one organization may hold and use, whatever it does: calls of every direction, families, what is stored, probes,
-//! and that whoever is slow keeps nobody else waiting.
+//! and that slow organizations do not delay the others.
 
 use super::support::{CustomerServer, LoggedInUser, NUMBER, Server, agent, until};
 use futures_util::future::join_all;
@@ -19,7 +19,7 @@ use trunkline_signaling::sip::user_agent::{CallId, SipEvent, Transport};
 const OFFER: &[u8] = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
     m=audio 49900 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n";
 
-/// A call that was placed, and what was answered.
+/// A call that was placed, and the answer.
 struct PlacedTestCall {
     call: CallId,
     status: u16,
@@ -214,7 +214,7 @@ async fn a_day_that_is_spent_and_a_rate_refuse_calls_that_come_in() {
     server.phone.sip.hang_up(first.call).await;
 }
 
-/// An organization below the server's own, with an owner, a key, a number and a trunk for a telephone of its own.
+/// An organization below the server's, with an owner, a key, a number and a trunk for a separate phone.
 struct ChildOrganization {
     id: String,
     key: String,
@@ -300,13 +300,13 @@ async fn a_child_lifts_nothing_that_its_parent_has_set() {
     assert_eq!(one.owner.done("GET", &own, None).await["organization"]["name"], json!("one"));
     one.owner.done("PATCH", &own, Some(json!({"max_concurrent_calls": 3, "calls_per_second": 1}))).await;
     refused(one.owner.send("PATCH", &own, Some(json!({"max_concurrent_calls": 4}))).await, "max_concurrent_calls");
-    // Nobody moves it, or names another payer.
+    // The organization cannot be moved, and cannot name another payer.
     for field in ["parent_org_id", "billing_org_id", "id", "quotas", "settings"] {
         let (status, body) = one.owner.send("PATCH", &own, Some(json!({field: null}))).await;
         assert_eq!((status, &body["details"]["field"]), (400, &json!(field)), "{body}");
     }
     assert_eq!(one.owner.send("PATCH", &format!("/organizations/{root}"), Some(json!({"name": "x"}))).await.0, 404);
-    // Its own child has at most what it has, whoever says so.
+    // Its child has at most the limits of its parent, no matter who sets them.
     let over = json!({"name": "two", "parent_org_id": one.id, "max_concurrent_calls": 9});
     refused(one.owner.send("POST", "/organizations", Some(over)).await, "max_concurrent_calls");
     let two = child(&server, &one.owner, &one.id, "two", json!({})).await;
@@ -322,7 +322,7 @@ async fn a_child_lifts_nothing_that_its_parent_has_set() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn families_have_their_depth_and_their_size_and_nobody_is_without_a_parent() {
+async fn families_have_limits_and_organizations_need_a_parent() {
     let server = Server::start_with(|config| config.quotas.organizations = 5).await;
     let owner = LoggedInUser::owner(&server).await;
     for body in [json!({"name": "free"}), json!({"name": "free", "parent_org_id": null})] {
@@ -416,7 +416,7 @@ async fn children_do_not_multiply_what_their_root_may_hold() {
     let server = Server::start_with(|config| config.quotas.trunks = 1).await;
     let owner = LoggedInUser::owner(&server).await;
     let root = own_id(&owner).await;
-    let mut made = 1; // the server's own
+    let mut made = 1; // the server's organization
     for n in 0..12 {
         let child = json!({"name": format!("c{n}"), "parent_org_id": root});
         let key = owner.done("POST", "/organizations", Some(child)).await["api_key"]["key"].clone();
@@ -434,7 +434,7 @@ async fn probes_have_a_budget_and_take_nothing_of_the_calls() {
         config.quotas.trunk_tests_per_minute = 12;
     })
     .await;
-    // Nobody answers there.
+    // A socket that never answers.
     let hole = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let trunk = json!({"name": "Hole", "host": "127.0.0.1", "port": hole.local_addr().unwrap().port()});
     let trunk = server.post("/trunks", trunk).await["trunk"]["id"].as_str().unwrap().to_owned();
@@ -532,7 +532,7 @@ fn delivery(organization: OrganizationId, n: usize, target: &str) -> Delivery {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_receiver_that_takes_its_time_keeps_nobody_elses_webhooks_waiting() {
+async fn slow_receiver_does_not_delay_other_tenants_webhooks() {
     let server = Server::start().await;
     let slow = CustomerServer::start(|_| (200, "{}".into(), Duration::from_secs(9))).await;
     let quick = CustomerServer::start(|_| (200, "{}".into(), Duration::ZERO)).await;
@@ -637,7 +637,7 @@ async fn claims_are_shared_between_organizations_and_families() {
     let mut shares = FairShares::new(ShareLimits { of_one: 8, of_family: 12, in_all: 20 });
     let claimed = store.claim_deliveries(&mut shares, 60_000).await.unwrap();
     let of = |organization| claimed.iter().filter(|one| one.scope.organization() == organization).count();
-    assert_eq!(of(modest.organization()), 3, "all of whoever has few");
+    assert_eq!(of(modest.organization()), 3, "all of the organization that has few");
     assert_eq!(claimed.iter().filter(|one| one.root == greedy.organization()).count(), 12);
     assert!(family.iter().all(|one| of(*one) <= 8));
     assert!(
@@ -674,5 +674,5 @@ async fn calls_of_one_organization_leave_room_for_anothers() {
     let rung = join_all((0..20).map(|_| ring(&server))).await;
     assert_eq!(rung.iter().filter(|rung| rung.status == 200).count(), 18);
     assert_eq!(rung.iter().filter(|rung| rung.status == 503).count(), 2);
-    assert!(context.admit(other.scope, None).await.is_ok(), "the last tenth is for whoever holds few");
+    assert!(context.admit(other.scope, None).await.is_ok(), "the last tenth is for organizations with few calls");
 }

@@ -141,7 +141,7 @@ async fn check_fault(provider: &str, model: &str, fault: Option<InjectedFault>, 
     let report = tokio::time::timeout(Duration::from_secs(60), call).await.unwrap();
     let call = server.last_call().await;
     let what = format!("{provider} {fault:?}: {} s, {call}", report.heard_seconds);
-    assert!(report.heard_seconds > 0.5, "nobody was heard: {what}");
+    assert!(report.heard_seconds > 0.5, "no speech was heard: {what}");
     if fault == Some(InjectedFault::OddChunks) {
         assert_eq!(call["metrics"]["provider_errors"], json!({}), "{what}");
         return;

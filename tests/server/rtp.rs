@@ -1,4 +1,4 @@
-//! Whose RTP is the caller's, with bare sockets: strangers, moves, descriptions that name somebody else.
+//! Which RTP is the caller's, with bare sockets: strangers, moves, descriptions that name a third party's address.
 
 use super::support::{NUMBER, Server};
 use std::net::SocketAddr;
@@ -159,7 +159,7 @@ async fn a_caller_may_move_within_its_address_and_win_its_stream_back() {
     let server = Server::start().await;
     let mut caller = RtpCaller::call(&server, "127.0.0.1").await;
     let rtp = std::mem::replace(&mut caller.rtp, socket("127.0.0.1").await);
-    // Somebody at the same address is believed while the described port is silent, and no longer.
+    // Another source at the same address is accepted while the described port is silent, and no longer.
     let neighbour = socket("127.0.0.1").await;
     assert!(caller.comes_to(&neighbour, 1).await);
     assert!(caller.comes_to(&rtp, 2).await);
@@ -191,14 +191,14 @@ async fn a_phone_with_a_private_address_is_heard_where_its_signalling_comes_from
     assert!(caller.comes_to(&rtp, 2).await);
     assert_eq!(received(&stranger, Duration::from_millis(50)).await, 0);
     drop(server);
-    // By the strictest rule nobody but the described address is.
+    // In the strictest mode, only the described address is accepted.
     let rtp = socket("127.0.0.1").await;
     let server = Server::start_with(|config| config.media.latching = trunkline::config::LatchingMode::Off).await;
     let mut caller = RtpCaller::call(&server, "10.255.255.1").await;
     caller.speak(&rtp, 1, 20).await;
     assert_eq!(received(&rtp, Duration::from_millis(200)).await, 0);
     drop(server);
-    // By the widest everybody is, until somebody better comes.
+    // In the widest mode, every source is accepted, until a better one comes.
     let server = Server::start_with(|config| config.media.latching = trunkline::config::LatchingMode::Any).await;
     let mut caller = RtpCaller::call(&server, "127.0.0.1").await;
     let described = std::mem::replace(&mut caller.rtp, socket("127.0.0.1").await);

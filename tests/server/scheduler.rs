@@ -61,7 +61,7 @@ async fn tasks_wait_for_a_free_line_and_the_urgent_ones_go_first() {
     let first = task(&server, "+15550101", json!({})).await;
     server.post(&format!("/tasks/{first}/execute"), json!({})).await;
     let ringing = server.incoming.recv().await.unwrap();
-    // The line is taken: these wait, whoever asks.
+    // The line is taken: these wait, no matter which client asks.
     task(&server, "+15550102", json!({"scheduled_at": soon(0)})).await;
     task(&server, "+15550103", json!({"scheduled_at": soon(0), "priority": 5})).await;
     let asked = task(&server, "+15550104", json!({"priority": 9})).await;
@@ -101,7 +101,7 @@ async fn a_busy_callee_is_called_again_as_often_as_the_policy_says() {
     until("the task fails", || async { (server.get(&path).await["task"]["status"] == "failed").then_some(()) }).await;
     let calls = server.get(&format!("/calls?task_id={id}")).await;
     assert_eq!(calls["total"], json!(2));
-    assert_eq!(calls["calls"][1]["id"], first, "each attempt is a call of its own");
+    assert_eq!(calls["calls"][1]["id"], first, "each attempt is a separate call");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -125,7 +125,7 @@ async fn a_hostile_schema_is_refused_by_name_wherever_it_is_saved() {
     let deep = json!({"type": "object", "properties": {"a/b": {"items": {"pattern": "["}}}});
     let (_, answer) = server.send("PATCH", &path, Some(with_parameters(&deep))).await;
     assert!(answer["error"].as_str().unwrap_or_default().contains("/properties/a~1b/items/pattern"), "{answer}");
-    // Bodies have bounds of their own.
+    // Request bodies have separate limits.
     for body in [
         format!("{{\"metadata\":{}1{}}}", "[".repeat(90), "]".repeat(90)),
         format!("{{\"metadata\":[{}1]}}", "1,".repeat(110_000)),
@@ -168,7 +168,7 @@ async fn a_hostile_schema_in_a_webhooks_answer_leaves_the_saved_block() {
     watch.end().await;
 }
 
-/// A tool server that lists what it is told to, on pages without end.
+/// A tool server that lists the given tools, on pages without end.
 async fn tool_server(tools: Vec<Value>) -> String {
     use axum::Json;
     use axum::http::StatusCode;

@@ -20,7 +20,7 @@ pub fn scenario(name: &str) -> String {
     format!("{}/fixtures/sip/{name}.xml", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Ports for sipp's own media, which it insists on: several run at once.
+/// Media ports that sipp insists on: several instances run at once.
 pub fn media_port() -> String {
     let free = |port: u16| (port..port + 4).all(|port| std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok());
     let start = 10_000 + (std::process::id() % 1_000 * 6) as u16;

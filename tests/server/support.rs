@@ -1,4 +1,4 @@
-//! A server, its emulator and a telephone for one test.
+//! A server, its emulator and a phone for one test.
 
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -62,7 +62,7 @@ pub fn metrics() -> metrics_exporter_prometheus::PrometheusHandle {
     INSTALLED.clone()
 }
 
-/// A database of its own: a file, or, where `TRUNKLINE_TEST_POSTGRES` names a server, a database there.
+/// A separate database: a file, or, where `TRUNKLINE_TEST_POSTGRES` names a server, a database there.
 pub async fn database_url(folder: &std::path::Path) -> String {
     match std::env::var("TRUNKLINE_TEST_POSTGRES") {
         Ok(server) => super::postgres::create_database(&server).await,
@@ -246,7 +246,7 @@ impl Server {
     }
 }
 
-/// A port for a process that has to be told one. Out of the range the system gives away by itself: nobody else gets it
+/// A port for a process that needs a fixed one. It is outside of the system's ephemeral range: no other process gets it
 /// between this and its use.
 pub fn free_port() -> u16 {
     let free = |port: u16| {
@@ -330,7 +330,7 @@ impl SnapshotFolder {
     }
 }
 
-/// A customer's server: keeps what it is told and answers what it is taught.
+/// A customer's server: keeps the requests and gives the configured answers.
 pub struct CustomerServer {
     pub url: String,
     told: std::sync::Arc<std::sync::Mutex<Vec<CustomerRequest>>>,
@@ -421,7 +421,7 @@ pub async fn until<F: Future<Output = Option<T>>, T>(what: &str, check: impl Fn(
     }
 }
 
-/// Somebody who is logged in with a browser of their own.
+/// A user who is logged in with a separate browser.
 pub struct LoggedInUser {
     http: reqwest::Client,
     base: String,

@@ -12,10 +12,10 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use trunkline_signaling::sip::digest::{DigestChallenge, DigestClientSession, DigestCredentials};
 
-/// What a registrar was told: contact user by account.
+/// Registrations at a registrar: contact user by account.
 type Accounts = Arc<Mutex<HashMap<String, String>>>;
 
-/// A carrier, phone or registrar at one address, which says what it is told to.
+/// A carrier, phone or registrar at one address, with scripted messages.
 struct SipPeer {
     socket: Arc<UdpSocket>,
     server: SocketAddr,
@@ -143,7 +143,7 @@ impl SipPeer {
             let answer = self.answer(&format!("{cseq} INVITE"), &call_id).await;
             let headers = format!("{from}\r\n{}\r\nCall-ID: {call_id}\r\n", line(&answer, "To: "));
             let mut dialog = TestDialog { headers, target: target.clone(), cseq, status: status(&answer) };
-            // The ACK of a refusal belongs to its transaction, that of a 2xx is one of its own.
+            // The ACK of a refusal belongs to its transaction, that of a 2xx is a separate one.
             let branch = if dialog.status < 300 { "-ack" } else { "" };
             if dialog.status < 300 {
                 dialog.target =
@@ -438,7 +438,7 @@ async fn of_two_readings_of_one_number_the_older_claim_stays() {
     let more = json!({"allowed_addresses": ["127.0.0.98", CALLER], "max_concurrent_calls": 50});
     assert_eq!(a.send("PATCH", &format!("/trunks/{mine}"), Some(more)).await.0, 200);
     assert_eq!(whose(&mut peer, "0209990001").await, "a");
-    // Whoever gives the address up and comes back is the younger one; the number itself stays.
+    // A tenant that gives up the address and claims it again is the younger one; it keeps the number.
     for addresses in [json!([]), json!([CALLER])] {
         let change = json!({"allowed_addresses": addresses});
         assert_eq!(a.send("PATCH", &format!("/trunks/{mine}"), Some(change)).await.0, 200);
@@ -475,7 +475,7 @@ async fn two_registrations_at_one_provider_are_told_apart() {
                 peer.request(&mut call, "BYE", "").await;
                 until("the call's row", || async { (tenant.calls().await > before).then_some(()) }).await;
             }
-            // The Contact is one trunk's; the other's number is none of its own.
+            // The Contact belongs to one trunk; the other's number is not one of its numbers.
             let (call, _) = peer.invite(&TestInvite { user: contact, to: Some(wrong), ..TestInvite::default() }).await;
             assert_eq!(call.status, 404);
         }
@@ -486,7 +486,7 @@ async fn two_registrations_at_one_provider_are_told_apart() {
     }
 }
 
-/// A call's place is taken by callers of its own trunk only.
+/// Only callers of the same trunk can replace a call (RFC 3891).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replaces_cannot_take_over_another_tenants_call() {
     let server = Server::start().await;
@@ -527,7 +527,7 @@ async fn replaces_cannot_take_over_another_tenants_call() {
     assert_eq!(taken.status, 200, "{answer}");
     assert_eq!(stranger.request(&mut taken, "BYE", "").await, 200);
     assert_eq!((a.calls().await, b.calls().await), (1, 0));
-    // Where somebody has to vouch for callers, a place is no way around it.
+    // If a trunk requires attestation, Replaces does not bypass it.
     let (mut call, _) = caller.invite(&TestInvite { user: NUMBER_A, ..TestInvite::default() }).await;
     let required = json!({"require_attestation": "A"});
     assert_eq!(a.send("PATCH", &format!("/trunks/{trunk}"), Some(required)).await.0, 200);
@@ -537,7 +537,7 @@ async fn replaces_cannot_take_over_another_tenants_call() {
     assert_eq!(caller.request(&mut call, "BYE", "").await, 200);
 }
 
-/// Answers tell nobody which numbers there are: not strangers, and not another tenant's callers.
+/// Answers reveal the existing numbers neither to strangers nor to another tenant's callers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn responses_do_not_reveal_other_tenants_numbers() {
     let server = Server::start().await;
@@ -611,7 +611,7 @@ async fn wide_networks_need_the_operators_consent() {
     }
 }
 
-/// A number belongs to one organization, whoever writes at the same moment; nothing of another's can be used or seen.
+/// A number belongs to one organization, even with concurrent writes; another's objects can be neither used nor seen.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn numbers_and_trunks_are_one_organizations() {
     let server = Server::start().await;

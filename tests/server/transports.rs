@@ -336,10 +336,10 @@ async fn tls_carrier(
     (port, counts)
 }
 
-/// Another trunk may give the carrier's address a name of its own: the carrier's certificate is not for that name, and
-/// only that trunk's calls fail for it, whoever connects first.
+/// Another trunk may use a different name for the carrier's address. The carrier's certificate is not for that name, so
+/// only that trunk's calls fail, no matter which trunk connects first.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_foreign_name_for_a_carriers_address_breaks_nobody_elses_connection() {
+async fn foreign_name_for_a_carriers_address_affects_only_its_trunk() {
     const FOREIGN: &str = "+15550171";
     const MINE: &str = "+15550172";
     let made = rcgen::generate_simple_self_signed(["carrier.test".to_owned()]).unwrap();

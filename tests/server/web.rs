@@ -225,7 +225,7 @@ async fn bad_offers_and_tokens_are_refused_and_leave_nothing() {
     assert_eq!(server.app.context.registry.count(), 2);
     let deadline = Instant::now() + Duration::from_secs(20);
     while server.app.context.registry.count() > 0 {
-        assert!(Instant::now() < deadline, "calls nobody came for do not end");
+        assert!(Instant::now() < deadline, "calls without a browser do not end");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(server.last_call().await["end_reason"], "no_answer");
@@ -272,7 +272,7 @@ async fn tokens_and_addresses_begin_as_many_calls_as_they_may() {
     assert_eq!(other.offer(&offer()).await.0, 201);
     let refused = full.offer(&offer()).await;
     assert_eq!((refused.0, refused.code().as_str()), (429, "too_many_calls"));
-    // Nobody checks the path: the calls are given up, and the address may call again.
+    // No checks arrive on the path: the calls are given up, and the address may call again.
     let deadline = Instant::now() + Duration::from_secs(10);
     while server.app.context.registry.count() > 1 {
         assert!(Instant::now() < deadline, "calls without a path do not end");

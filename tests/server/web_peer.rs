@@ -56,7 +56,7 @@ impl PeerConnectionEventHandler for PeerEventHandler {
     }
 }
 
-/// Calls, says where its order is once the agent is silent, and hangs up after the answer. Returns what was heard.
+/// Calls, asks for its order once the agent is silent, and hangs up after the answer. Returns the received audio.
 async fn call(server: &Server) -> Vec<i16> {
     let pcmu = RTCRtpCodec {
         mime_type: "audio/PCMU".to_owned(),

@@ -267,7 +267,7 @@ async fn a_result_that_comes_while_the_caller_speaks_is_not_lost() {
     })
     .await;
     hook(&server, &receiver, with_tools(None)).await;
-    // "One moment", the caller asks something else meanwhile, and then the result is told.
+    // "One moment", the caller asks something else meanwhile, and then the agent reports the result.
     server.call("listen; say where_is_my_order; listen; say opening_hours; listen; listen; say goodbye; listen").await;
     let all = lines(&server.last_call().await);
     assert!(all.contains(&"tool: find_order: a kite".to_owned()), "{all:?}");
@@ -291,7 +291,7 @@ async fn a_task_tells_its_webhook_and_a_receiver_that_is_away_is_tried_again() {
     let task = json!({"agent_id": server.agent, "to_number": format!("sip:100@127.0.0.1:{}", server.phone.sip.local_udp().port()),
         "webhook_url": format!("{}/task", receiver.url), "metadata": {"crm": 7}});
     let task = server.post("/tasks", task).await["task"]["id"].as_str().unwrap().to_owned();
-    // Nobody takes the call off the telephone's queue: it is cancelled while it rings.
+    // No test takes the call from the phone's queue: it is cancelled while it rings.
     let call = server.post(&format!("/tasks/{task}/execute"), json!({})).await["call_id"].as_str().unwrap().to_owned();
     server.post(&format!("/calls/{call}/cancel"), json!({})).await;
     let told = receiver.wait("/task", 3).await;

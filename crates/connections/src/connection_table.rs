@@ -1,5 +1,5 @@
 //! The connections of a listener. At a cap the oldest idle connection is evicted: first those that never sent a
-//! complete request, then the longest idle. Silent clients therefore cannot lock others out.
+//! complete request, then the longest idle. So silent clients cannot lock others out.
 
 use crate::counters::Closed;
 use crate::source_address::SourceAddress;
@@ -25,8 +25,8 @@ pub struct ConnectionCaps {
 pub enum PeerClass {
     /// A peer that is on no list. It is evicted first and may not use the reserved places.
     Stranger,
-    /// On a list: it may use the reserved places, and nobody else's connection takes its own away as long as there are
-    /// strangers'.
+    /// On a list: it may use the reserved places. No other peer takes its places as long as there are connections of
+    /// strangers.
     Listed,
     /// Many peers come from there (a proxy), or we connect ourselves: as [`PeerClass::Listed`], and its connections are
     /// not counted by source.
@@ -60,7 +60,7 @@ impl From<ConnectionRefusedError> for Closed {
 pub struct OpenedConnection<H> {
     /// Identifies the connection in later calls to the table. Never reused.
     pub id: ConnectionId,
-    /// Whom it was taken from: to be closed.
+    /// The evicted connection, which the caller must close.
     pub evicted: Option<H>,
 }
 
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_from_many_addresses_keeps_nobody_out() {
+    fn silent_connections_from_many_addresses_do_not_lock_others_out() {
         let mut table = EvictionTable::new(CAPS);
         for n in 0..1_000 {
             open(&mut table, n, Stranger, n as u32).unwrap();
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tenant_has_no_more_than_its_share_that_nobody_takes() {
+    fn a_tenant_has_only_its_share_which_is_not_evicted() {
         let mut table = EvictionTable::new(ConnectionCaps {
             total: 8,
             reserved: 0,

@@ -50,7 +50,7 @@ impl ConnectionCounters {
         self.open.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A connection that was open is gone, whoever ended it.
+    /// An open connection has ended, closed by either side.
     pub fn record_closed(&self) {
         self.open.fetch_sub(1, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! The least speed of a transfer: so many bytes in each window of waiting. Time in which nobody waits does not count,
+//! The minimum rate of a transfer: so many bytes in each window of waiting. Only time spent waiting for a peer counts,
 //! so a peer that has nothing to send, or is sent nothing, is never too slow.
 
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 pub struct MinimumRate {
     window: Duration,
     bytes_min: u64,
-    /// Since when somebody waits for the peer.
+    /// Start of the current wait for the peer.
     since: Option<Instant>,
     /// Waited for in this window, before `since`.
     waited: Duration,
@@ -29,7 +29,7 @@ impl MinimumRate {
         since + self.window.saturating_sub(self.waited)
     }
 
-    /// Bytes have moved; nobody waits any more.
+    /// Bytes have moved; the wait is over.
     pub fn record_bytes(&mut self, now: Instant, bytes: usize) {
         if let Some(since) = self.since.take() {
             self.waited += now.saturating_duration_since(since);

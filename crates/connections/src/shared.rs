@@ -73,7 +73,7 @@ impl ConnectionPool {
 }
 
 impl ConnectionGuard {
-    /// A request is complete: nobody takes the place until it is answered.
+    /// A request is complete: the connection cannot be evicted until it is answered.
     pub fn mark_busy(&self) {
         self.connections.table().make_busy(self.id);
     }
@@ -95,7 +95,7 @@ impl ConnectionGuard {
         self.is_known()
     }
 
-    /// What was known of the peer when it connected.
+    /// Class of the peer, as known when it connected.
     pub fn standing(&self) -> PeerClass {
         self.standing
     }

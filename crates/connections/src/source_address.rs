@@ -1,4 +1,4 @@
-//! What counts as one peer. Whoever has an IPv6 address has all 2^64 of its network, so the network is counted.
+//! What counts as one peer. A host with an IPv6 address has all 2^64 of its network, so the network is counted.
 
 use std::net::IpAddr;
 
@@ -28,7 +28,7 @@ impl SourceAddress {
         SourceNetwork(if self.0 & IPV4 == IPV4 { self.0 & !0xFF } else { self.0 & !0xFFFF })
     }
 
-    /// Bytes that tell sources apart, for whoever signs them.
+    /// Bytes that identify the source, for signatures.
     pub fn to_bytes(self) -> [u8; 8] {
         self.0.to_be_bytes()
     }
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_site_is_what_somebody_is_given() {
+    fn addresses_of_one_site_are_one_network() {
         assert_eq!(source("2001:db8:1:2::1").network(), source("2001:db8:1:ffff::1").network());
         assert_ne!(source("2001:db8:1:2::1").network(), source("2001:db8:2:2::1").network());
         assert_eq!(source("192.0.2.1").network(), source("192.0.2.255").network());

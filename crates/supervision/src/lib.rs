@@ -18,7 +18,7 @@ use std::task::Poll;
 /// Contained panics by part. Locked for a panic and for a look at the metrics, never on a way that matters.
 static PANICS: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
 
-/// Panics of a part that are told one by one, and from then on each of so many.
+/// Panics of a part that are logged one by one; after that, each thousandth is logged.
 const LOGGED_MAX: u64 = 50;
 const LOGGED_EACH: u64 = 1_000;
 
@@ -27,7 +27,7 @@ thread_local! {
     static PART: Cell<Option<&'static str>> = const { Cell::new(None) };
 }
 
-/// A part ended by a panic. What it held was dropped; whoever started it ends its work.
+/// A panic ended the part. Its state was dropped; the code that started it ends its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PanicError {
     /// Name of the part, as the metrics and the log show it.
@@ -87,11 +87,11 @@ pub async fn contain<F: Future>(part: &'static str, future: F) -> Result<F::Outp
     .await
 }
 
-/// A part that runs as a task of its own.
+/// A part that runs as a separate task.
 #[cfg(feature = "tokio")]
 pub type ContainedTask<T> = tokio::task::JoinHandle<Result<T, PanicError>>;
 
-/// Starts a part as a task of its own; the only way to start one.
+/// Starts a part as a separate task; the only way to start one.
 #[cfg(feature = "tokio")]
 pub fn spawn<F>(part: &'static str, future: F) -> ContainedTask<F::Output>
 where

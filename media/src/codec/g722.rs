@@ -1,4 +1,4 @@
-//! G.722 (ITU-T, 64 kbit/s) at the telephone rate: the lower sub-band carries the speech below 4 kHz, sampled at 8 kHz.
+//! G.722 (ITU-T, 64 kbit/s) at 8 kHz: the lower sub-band carries the speech below 4 kHz, sampled at 8 kHz.
 //! The received upper band is ignored and the sent upper band is silent, because the leg works at 8 kHz. One octet is
 //! one 8 kHz sample, and the RTP clock counts it as one (RFC 3551 section 4.5.2).
 

@@ -1,4 +1,4 @@
-//! Opus (RFC 6716) at the telephone rate: libopus decodes to 8 kHz and encodes from 8 kHz, whatever bandwidth the
+//! Opus (RFC 6716) at 8 kHz: libopus decodes to 8 kHz and encodes from 8 kHz, whatever bandwidth the
 //! remote side uses. On the wire its clock is always 48 kHz (RFC 7587 section 4.1).
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
@@ -13,11 +13,11 @@ const QUANTUM: usize = SAMPLE_RATE_HZ as usize / 400;
 pub const PACKET_SAMPLES_MAX: usize = SAMPLE_RATE_HZ as usize * 120 / 1_000;
 /// Enough for transparent narrow-band speech, including in-band redundancy for a lost packet.
 const BITRATE: i32 = 20_000;
-/// 3 of 10. Takes half the CPU time of 9; the difference is not audible in telephone-band speech.
+/// 3 of 10. Takes half the CPU time of 9; the difference is not audible in narrowband speech.
 const COMPLEXITY: i32 = 3;
 /// Minimum packet loss the redundancy is tuned for, because browsers on wireless networks lose packets.
 const LOSS_PERCENT_MIN: i32 = 5;
-/// Silent frames that are still sent so that the remote decoder settles. The encoder's own DTX is not used, because it
+/// Silent frames that are still sent so that the remote decoder settles. We do not use the encoder's DTX, because it
 /// mistakes a steady tone or hold music for noise. We know when the agent is silent.
 const SILENCE_FRAMES_SENT: u32 = 4;
 /// After that, one packet per this many frames keeps the remote comfort noise and the network path alive (RFC 6716
@@ -110,7 +110,7 @@ impl Opus {
         }
     }
 
-    /// Decodes a packet, and the copy of what was lost before it when it carries one.
+    /// Decodes a packet, and the copy of the lost packet before it when it carries one.
     pub fn decode(&mut self, payload: &[u8], out: &mut dyn FnMut(&[i16])) {
         let mut samples = [0; PACKET_SAMPLES_MAX];
         let length = self::packet_samples(payload).unwrap_or(0);

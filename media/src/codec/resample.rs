@@ -1,5 +1,5 @@
 //! Sample rate conversion of streams by `rubato`: 20 ms blocks, four sub-blocks, Hann window. That is
-//! 2.5 ms of delay with the whole telephone band kept; the default window cuts it.
+//! 2.5 ms of delay with the whole narrowband speech band kept; the default window cuts it.
 
 use audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Fft, FixedSync, Resampler as _, WindowFunction};
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn the_telephone_band_passes_and_aliases_do_not() {
+    fn the_narrowband_passes_and_aliases_do_not() {
         for (from, to) in [(8_000, 16_000), (16_000, 8_000), (24_000, 8_000), (22_050, 8_000), (48_000, 8_000)] {
             for tone in [300.0, 1_013.0, 3_007.0, 3_400.0] {
                 let gain = gain_db(from, to, tone);

@@ -106,7 +106,7 @@ struct LagSums {
 pub struct EchoPath {
     /// Time from a sent frame to its echo: 0 to 780 ms in steps of 20 ms.
     pub delay_ms: u32,
-    /// Level relative to what was sent, over all bands.
+    /// Level relative to the sent audio, over all bands.
     pub level_db: f32,
 }
 
@@ -128,7 +128,7 @@ pub enum EchoJudgement {
     NotEcho,
     /// May be echo; too little is known to treat it as an interruption.
     Uncertain,
-    /// Only echo of our own voice.
+    /// Only echo of the agent's voice.
     Echo,
 }
 
@@ -278,7 +278,7 @@ impl EchoDetector {
             return EchoJudgement::NotEcho;
         }
         if self.spoken >= ECHO_DELAY_FRAMES_MAX {
-            // An echo would have arrived by now, so the assumed level is lowered to what was observed.
+            // An echo would have arrived by now, so the assumed level is lowered to the measured one.
             self.bound_db = (relative + MARGIN_DB).max(self.bound_db - 0.3).min(ASSUMED_ECHO_DB);
         }
         EchoJudgement::Uncertain

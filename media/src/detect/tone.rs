@@ -1,4 +1,4 @@
-//! Steady single tones: a mailbox's beep, a fax machine's answer (ITU-T T.30: 2100 Hz), intercept tones.
+//! Steady single tones: a voicemail beep, a fax machine's answer (ITU-T T.30: 2100 Hz), intercept tones.
 //!
 //! A sinusoid obeys `x[n] = 2 cos(w) x[n-1] - x[n-2]`; the best `w` of a frame is a quotient of two sums, and
 //! the share of the energy at `w` says whether it was one.

@@ -195,7 +195,7 @@ impl Worker {
         }
     }
 
-    /// Reads a leg's own socket.
+    /// Reads the socket of a leg.
     fn receive_leg(&mut self, now: Instant, stamped: Option<&ClockPair>, token: Token) {
         let (index, is_rtp) = (token.0 / 2, token.0.is_multiple_of(2));
         let Some(Some(slot)) = self.slots.get_mut(index) else { return };
@@ -542,7 +542,7 @@ impl Worker {
 
     /// One leg's turn; when its next is due.
     fn run_slot_cycle(&mut self, now: Instant, cycle_at: Instant, slot: &mut LegSlot) -> Instant {
-        // The cycle may be due to a transport deadline; the leg's ticks follow the leg's own deadline.
+        // A transport deadline may have caused the cycle; the leg's ticks follow the deadline of the leg.
         slot.check_path_deadline(now, cycle_at);
         while slot.path_deadline.is_none() && slot.leg.due(cycle_at) <= cycle_at {
             self.tick_leg(now, cycle_at, slot);

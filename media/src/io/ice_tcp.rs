@@ -196,7 +196,7 @@ impl IceTcpConnections {
         }
     }
 
-    /// Closes a connection whose packets have not said whom it is for; true when it is closed.
+    /// Closes a connection whose packets have not named its call; true when it is closed.
     pub(super) fn close_unassigned(&mut self, remote: SocketAddr, poll: &Poll) -> bool {
         let Some(index) = self.by_remote.get(&remote).copied() else { return true };
         let Some(stream) = self.connections.get(index).and_then(Option::as_deref) else { return true };

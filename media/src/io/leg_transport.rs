@@ -188,7 +188,7 @@ impl RtpTransport {
         }
     }
 
-    /// The handshake's own deadline.
+    /// Handles the deadline of the handshake.
     pub(super) fn tick(&mut self, now: Instant, leg: &mut Leg) {
         if self.handshake.as_ref().and_then(|shaking| shaking.handshake.due()).is_some_and(|due| due <= now) {
             self.drive_handshake(leg, |handshake, send| handshake.handle_timeout(now, send));

@@ -1,4 +1,4 @@
-//! Writes recordings on a thread of its own. The WAV header is updated after every block, so that a file stays playable
+//! Writes recordings on a separate thread. The WAV header is updated after every block, so that a file stays playable
 //! if the process dies.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
@@ -66,7 +66,7 @@ impl Recorder {
         &self.heartbeat
     }
 
-    /// Creates a leg's stereo WAV file (16 bits, 8 kHz) with its folders. A failure is told by `close`.
+    /// Creates a leg's stereo WAV file (16 bits, 8 kHz) with its folders. `close` reports a failure.
     pub fn open(&self, leg: u64, path: PathBuf) {
         self.send(RecorderCommand::Open { leg, path });
     }

@@ -37,7 +37,7 @@ pub type LegEventSink = Box<dyn FnMut(LegEvent) -> bool + Send>;
 /// Transport of a new leg.
 #[derive(Debug)]
 pub enum TransportSetup {
-    /// Plain RTP on a pair of ports of its own.
+    /// Plain RTP on a separate pair of ports.
     Rtp(PortPair),
     /// WebRTC over the port that all browsers share.
     WebRtcSharedPort(Box<WebRtcPeer>),
@@ -353,7 +353,7 @@ impl LegHandle {
         self.send(WorkerCommand::AddCandidates { leg: self.leg, lines })
     }
 
-    /// The other side begins ICE anew. `done` takes our new credentials, on the worker's thread.
+    /// The peer restarts ICE. `done` takes our new credentials, on the worker's thread.
     pub fn restart_ice(&self, theirs: IceCredentials, done: IceRestartDone) -> Result<(), OverloadedError> {
         self.send(WorkerCommand::RestartIce { leg: self.leg, theirs, done })
     }

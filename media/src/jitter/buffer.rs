@@ -72,7 +72,7 @@ pub struct JitterBuffer {
     wait: Duration,
     /// Samples filled by the clock since the last packet.
     filled: i64,
-    /// What was filled was a pause that the sender had announced.
+    /// True if the filled gap was a pause that the sender had announced.
     paused: bool,
     /// Packet counts so far, for statistics and RTCP.
     pub counters: JitterCounters,
@@ -273,7 +273,7 @@ impl JitterBuffer {
         let last = self.last_release?;
         let quiet = now.saturating_duration_since(last);
         let filled = crate::frame::samples_to_duration(self.filled.max(0) as u64);
-        // One packet duration beyond the wait, plus what was already filled.
+        // One packet duration beyond the wait, plus the gap that was already filled.
         let grace = if announced { crate::frame::FRAME_DURATION } else { self.wait + Duration::from_millis(40) };
         if self.held > 0 || quiet < filled + grace {
             return None;

@@ -146,7 +146,7 @@ impl Latch {
         }
     }
 
-    /// Another description of the peer's, or the same anew. `keeps_path`: an ICE peer goes on with the path it has
+    /// Another description from the peer, or the same one again. `keeps_path`: an ICE peer keeps the path it has
     /// chosen until it chooses another.
     pub(super) fn handle_description(&mut self, now: Instant, named: SignalledMedia, keeps_path: bool) {
         let named = named.canonical();
@@ -289,7 +289,7 @@ impl Latch {
         if self.signalled.rtcp_mux {
             return self.target();
         }
-        // Behind a NAT the RTCP port is only known from the peer's own reports.
+        // Behind a NAT the RTCP port is only known from the peer's reports.
         let media = self.source.map(|source| source.addr.ip());
         let is_reachable = self.nat_address().is_none() && media.is_none_or(|media| media == self.signalled.media.ip());
         let described = is_reachable.then_some(self.signalled.rtcp);

@@ -199,7 +199,7 @@ impl Leg {
         self.stream = stream;
     }
 
-    /// Speech of a piece; `ended` with its last samples.
+    /// Speech of a segment; `ended` with its last samples.
     pub fn play(&mut self, segment: SegmentId, samples: Vec<i16>, ended: bool) {
         self.queue.push(segment, samples, ended);
     }
@@ -266,7 +266,7 @@ impl Leg {
         }
     }
 
-    /// One frame of the leg's own time, nominally at `due`.
+    /// One frame of the leg's clock, nominally at `due`.
     pub fn tick(&mut self, now: Instant, due: Instant, send: &mut impl FnMut(PortKind, SocketAddr, &[u8])) {
         self.release(now);
         let announced = self.is_peer_silent();

@@ -112,7 +112,7 @@ impl Leg {
         self.release(now);
     }
 
-    /// Static G.711 types mean the same in every stream, whatever was negotiated.
+    /// Static G.711 types mean the same in every stream, whatever the session description says.
     fn is_other_companding(&self, payload_type: u8) -> bool {
         matches!(payload_type, 0 | 8)
             && matches!(self.stream.codec, Codec::G711(_))

@@ -40,7 +40,7 @@ impl Leg {
         self.stream.dtls
     }
 
-    /// Where its packets go; `None` while nobody is known to be there.
+    /// The target of its packets; `None` while no peer address is known.
     pub fn target(&self) -> Option<SocketAddr> {
         self.latch.target()
     }

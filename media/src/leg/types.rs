@@ -222,7 +222,7 @@ pub enum LegEvent {
         /// Arrival of the frame in which it ended, or had lasted a second.
         at: Instant,
     },
-    /// The playout queue was emptied; `barge_in` if the caller interrupted. One entry per segment. `generation` is the
+    /// The playout queue was emptied; `barge_in` if the caller interrupted. One entry per segment. `response_id` is the
     /// newest that was silenced.
     PlayoutFlushed {
         /// True if the caller's voice or words interrupted; false if the call itself cleared the queue.

@@ -60,7 +60,7 @@ pub struct PlayoutQueue {
 }
 
 impl PlayoutQueue {
-    /// Adds samples to a piece, which is created by its first samples or its end.
+    /// Adds samples to a segment, which is created by its first samples or its end.
     pub fn push(&mut self, id: SegmentId, samples: Vec<i16>, ended: bool) {
         if self.flushed.is_some_and(|flushed| id.response_id <= flushed) {
             return;
@@ -131,7 +131,7 @@ impl PlayoutQueue {
         self.queued_samples
     }
 
-    /// Fills one frame; false when there was nothing to play. Pieces follow each other without a gap.
+    /// Fills one frame; false when there was nothing to play. Segments follow each other without a gap.
     pub fn next_frame(&mut self, frame: &mut Frame, mut changed: impl FnMut(SegmentChange)) -> bool {
         if let Some(tail) = self.tail.take() {
             *frame = *tail;
@@ -162,7 +162,7 @@ impl PlayoutQueue {
         filled > 0
     }
 
-    /// Empties the queue and reports what was played. The next frame is faded out.
+    /// Empties the queue and reports the played part. The next frame is faded out.
     pub fn flush(&mut self, mut heard: impl FnMut(SegmentPlayed)) {
         let was_held = std::mem::take(&mut self.is_paused);
         self.fade_in_next = false;
@@ -201,7 +201,7 @@ fn fade_out(frame: &mut Frame) {
 }
 
 impl QueuedSegment {
-    /// The next frame of the piece without taking it; false when there is nothing.
+    /// Returns the next frame of the segment without taking it; false when there is nothing.
     fn peek(&self, out: &mut Frame) -> bool {
         let coming = self.chunks.iter().flatten().skip(self.offset);
         let mut any = false;

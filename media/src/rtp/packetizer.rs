@@ -29,7 +29,7 @@ impl Packetizer {
     /// in the lower half, so that a receiver that joins late still knows the roll-over counter (RFC 3711 section
     /// 3.3.1).
     pub fn renew_ssrc(&mut self) {
-        // Any odd multiplier gives every source a successor of its own; it need not be a secret.
+        // Any odd multiplier gives every source a different successor; it need not be a secret.
         let mixed = self.ssrc.wrapping_add(u32::from(self.sequence)).wrapping_mul(0x9E37_79B1).rotate_left(11);
         self.ssrc = if mixed == self.ssrc { !mixed } else { mixed };
         self.sequence = (mixed >> 8) as u16 & LOWER_HALF;

@@ -1,4 +1,4 @@
-//! DTLS-SRTP on a stream of its own (RFC 5763, RFC 5764): the handshake that provides the SRTP keys. No sockets here.
+//! DTLS-SRTP on a separate stream (RFC 5763, RFC 5764): the handshake that provides the SRTP keys. No sockets here.
 //! The library is not the one str0m uses for browsers, because phones and gateways show certificates with RSA keys.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
@@ -100,7 +100,7 @@ impl DtlsIdentity {
 /// How a handshake stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HandshakeProgress {
-    /// Not complete. It may stay so: the handshake has no deadline of its own.
+    /// Not complete. It may stay so: the handshake itself has no deadline.
     Waiting,
     /// Complete, with the SRTP keys of both directions.
     Done(SrtpKeys),

@@ -1,4 +1,4 @@
-//! ICE-lite on a stream of its own (RFC 8445 section 2.5): we answer connectivity checks and send none. No sockets
+//! ICE-lite on a separate stream (RFC 8445 section 2.5): we answer connectivity checks and send none. No sockets
 //! here.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 

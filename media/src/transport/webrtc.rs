@@ -193,7 +193,7 @@ impl WebRtcPeer {
         self.connected
     }
 
-    /// Another offer of the same session: other directions, or ICE anew.
+    /// Answers another offer of the same session: other directions, or an ICE restart.
     pub fn answer_reoffer(&mut self, offer: &str) -> Result<(String, StreamConfig), WebRtcError> {
         let offer = SdpOffer::from_sdp_string(offer).map_err(|error| WebRtcError(format!("not SDP: {error}")))?;
         let answer = self.rtc.sdp_api().accept_offer(offer).map_err(|error| WebRtcError(error.to_string()))?;
@@ -220,7 +220,7 @@ impl WebRtcPeer {
         }
     }
 
-    /// The other side begins ICE anew; ours from now on.
+    /// The peer restarts ICE; returns our new credentials, which are valid from now on.
     pub fn restart_ice(&mut self, theirs: IceCredentials, host_candidates: &HostCandidates) -> IceCredentials {
         let ours = IceCreds::new();
         let mut api = self.rtc.direct_api();
@@ -356,7 +356,7 @@ impl PendingOffer {
     }
 }
 
-/// What was agreed on.
+/// The negotiated stream.
 fn stream(rtc: &Rtc, mid: Mid) -> Result<StreamConfig, WebRtcError> {
     let none = || WebRtcError("no common codec: supported are Opus, PCMU and PCMA".to_owned());
     let media = rtc.media(mid).ok_or_else(none)?;

@@ -10,7 +10,7 @@ pub enum Completeness {
     Undecided,
     /// A clause that lacks its end: "my number is", "and".
     Unfinished,
-    /// Digits, letters or an address, given piece by piece.
+    /// Digits, letters or an address, given part by part.
     Dictation,
 }
 

@@ -227,7 +227,7 @@ impl EndOfTurnDetector {
         // An empty final is not the final of the used words; it is still to come.
         let count = text.split_whitespace().count();
         let text = if count > 0 && count < self.taken.len() && is_prefix_of_taken(&self.taken, text) {
-            // Some STT services give their final words piece by piece: the rest still comes.
+            // Some STT services send their final words in parts: the rest still comes.
             self.taken.drain(..count);
             String::new()
         } else {
@@ -317,7 +317,7 @@ impl EndOfTurnDetector {
         (now >= due).then(|| self.take_turn(now)).flatten()
     }
 
-    /// Takes what was said so far, finished or not: a barge-in of words, or the end of the call.
+    /// Takes the words so far, finished or not: a barge-in with words, or the end of the call.
     pub fn take_turn(&mut self, now: Instant) -> Option<CallerTurn> {
         let text = self.words();
         let ended = self.quiet_since().unwrap_or(now).min(now);

@@ -3,7 +3,7 @@
 /// Level of speech at the detector's input. Its scores rise with the level of noise, and at -30 dBFS
 /// noise stays low while speech is still found.
 const TARGET_DBFS: f32 = -30.0;
-/// Assumed before any speech was heard: a normal telephone level.
+/// Assumed before any speech was heard: a normal level on a phone call.
 const FIRST_GUESS_DBFS: f32 = -20.0;
 /// Quiet callers are raised by at most this much, or line noise would be raised with them.
 const GAIN_DB_MAX: f32 = 12.0;

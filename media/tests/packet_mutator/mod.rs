@@ -40,7 +40,7 @@ pub fn variant(packet: &[u8], number: usize) -> Vec<u8> {
     out
 }
 
-/// Changes that have no place of their own: tails, swapped words, the packet twice, nothing.
+/// Changes without a fixed position: tails, swapped words, the packet twice, nothing.
 fn whole(packet: &[u8], number: usize, out: &mut Vec<u8>) {
     let tails = TAILS.len();
     match number {

@@ -361,7 +361,7 @@ mod tests {
         TransportAddress { transport: Transport::Tcp, addr: ([192, 0, 2, 9], 5_060).into() }
     }
 
-    /// A connection of somebody, served.
+    /// A connection that is being served.
     fn running(standing: PeerClass) -> ConnectionTest {
         let limits = SipConnectionLimits::default();
         let connections =

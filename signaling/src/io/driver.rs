@@ -668,7 +668,7 @@ mod tests {
         assert!(matches!(ended, Ok(SipEvent::Ended { cause: EndCause::InternalError, .. })), "{ended:?}");
         assert!(matches!(second.events.try_recv(), Err(mpsc::error::TryRecvError::Empty)));
         assert_eq!((running.driver.user_agent.calls(), running.check()), (1, Some(200)));
-        // A command of an owner, the same.
+        // The same for a command of a call's owner.
         let call = second.incoming.call;
         running.driver.run_contained(Some(call), |_| panic!("on purpose"));
         running.driver.run_internal(InternalWork::Output, SipDriver::flush);
@@ -708,7 +708,7 @@ mod tests {
         running.driver.run_internal(InternalWork::Output, SipDriver::flush);
         assert_eq!((running.driver.user_agent.calls(), running.driver.calls.len()), (1, 1));
         assert!(matches!(second.events.try_recv(), Err(mpsc::error::TryRecvError::Empty)));
-        // A session that a panic took along: whoever owns the call learns it.
+        // A panic has destroyed the session: the owner of the call is notified.
         let call = second.incoming.call;
         running.driver.run_contained(None, |driver| {
             driver.user_agent.forget_call(call);

@@ -79,7 +79,7 @@ fn roots(path: &PathBuf) -> io::Result<RootCertStore> {
 }
 
 impl TlsCertificates {
-    /// No certificate of our own; the public roots for those of others.
+    /// No certificate for us; the public roots to verify those of peers.
     pub fn none() -> Self {
         let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let client = client_builder().with_root_certificates(roots).with_no_client_auth();

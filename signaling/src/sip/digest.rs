@@ -444,7 +444,7 @@ mod tests {
         let keyed = |input: &[u8]| format!("{:x}", input.iter().fold(7u64, |a, b| a.wrapping_mul(31) + u64::from(*b)));
         let ours = nonce(1_000, "u", b"192.0.2.1", keyed);
         assert!(was_sent_to(&ours, b"192.0.2.1", 1_010, keyed));
-        assert!(!was_sent_to(&ours, b"192.0.2.2", 1_010, keyed), "somebody else's");
+        assert!(!was_sent_to(&ours, b"192.0.2.2", 1_010, keyed), "another client's");
         assert!(!was_sent_to(&ours, b"192.0.2.1", 1_301, keyed), "too old");
         assert!(!was_sent_to(&ours, b"192.0.2.1", 999, keyed), "of the future");
         let forged = [ours.replace("3e8", "3e9"), ours.replace("u-", "v-"), String::new(), ".".into(), "-.-.".into()];

@@ -43,7 +43,7 @@ pub enum EndCause {
     Unreachable(String),
     /// The peer no longer knows the dialog (481 or 408 to a request inside it).
     DialogLost,
-    /// Nobody refreshed the session in time (RFC 4028 section 10).
+    /// Neither side refreshed the session in time (RFC 4028 section 10).
     SessionExpired,
     /// Internal error.
     InternalError,

@@ -1,5 +1,5 @@
-//! Rate limits before parsing, at constant cost. The source of a datagram can be forged, so a datagram only uses the
-//! budget of its own kind. Messages of known dialogs, transactions and challenges have a separate budget, and so have
+//! Rate limits before parsing, at constant cost. The source of a datagram can be forged, so each kind of datagram uses
+//! its own budget. Messages of known dialogs, transactions and challenges have a separate budget, and so have
 //! connections, whose source is verified. No source is banned.
 
 use crate::limits;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// First wait after a failure; doubled each time up to [`RETRY_MAX`] (RFC 5626 section 4.5).
 const RETRY_MIN: Duration = Duration::from_secs(30);
 const RETRY_MAX: Duration = Duration::from_secs(1_800);
-/// A refresh goes out this long before the end of what was granted, or at half of a short grant.
+/// A refresh goes out this long before the granted registration expires, or at half of a short interval.
 const REFRESH_MARGIN: Duration = Duration::from_secs(32);
 /// How often in a row a registrar may ask for a longer one.
 const RAISED_MAX: u8 = 2;
@@ -33,7 +33,7 @@ pub struct Registration {
     /// Asked for; raised by 423.
     pub expires_s: u32,
     failures: u32,
-    /// Refusals for being too brief since the last grant.
+    /// Refusals with 423 (Interval Too Brief) since the last grant.
     raised: u8,
 }
 

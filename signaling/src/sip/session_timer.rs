@@ -69,7 +69,7 @@ pub struct SessionTimer {
 pub enum SessionTimerAction {
     /// A refresh by UPDATE or re-INVITE is due.
     Refresh,
-    /// Nobody refreshed the session in time: send BYE.
+    /// Neither side refreshed the session in time: send BYE.
     Expired,
 }
 

@@ -26,7 +26,7 @@ impl TokenSource {
         hex(&self.next())
     }
 
-    /// A number nobody can guess.
+    /// A number that cannot be guessed.
     pub fn number(&mut self) -> u32 {
         let [a, b, c, d, ..] = self.next();
         u32::from_be_bytes([a, b, c, d])

@@ -2,7 +2,7 @@
 
 use crate::limits;
 
-/// Why an offer is refused, in words for whoever made it.
+/// Why an offer is refused, as a message for the client that sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OfferError {
     /// Larger than 65,536 bytes.
@@ -38,7 +38,7 @@ impl std::fmt::Display for OfferError {
 }
 
 /// The offer as the transport gets it: without candidates. We are ICE-lite, so that nothing is sent before
-/// the browser's own checks have told where it is; names instead of addresses (mDNS) do not matter either.
+/// the browser's checks have shown its address; names instead of addresses (mDNS) do not matter either.
 pub fn validate(offer: &[u8]) -> Result<String, OfferError> {
     if offer.len() > limits::OFFER_BYTES_MAX {
         return Err(OfferError::TooLarge);

@@ -146,7 +146,7 @@ impl Mutations {
     }
 
     fn visit(&mut self, good: &[u8]) {
-        // What was made long already is not made wrong in every place.
+        // A value that was already lengthened is not mutated in every place.
         let good = good.get(..400).unwrap_or(good);
         let with = |before: &str, after: &str| vec![[before.as_bytes(), good, after.as_bytes()].concat()];
         self.named("as it should be", || vec![good.to_vec()]);

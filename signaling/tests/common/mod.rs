@@ -77,7 +77,7 @@ pub struct TestNetwork {
     seen: HashMap<String, u32>,
     /// What names lead to.
     pub names: HashMap<String, Vec<TransportAddress>>,
-    /// What was sent to addresses where nobody is.
+    /// Messages sent to addresses without a listener.
     pub lost: Vec<(TransportAddress, String)>,
     /// The last request that carried credentials.
     pub last_authorized: Option<String>,

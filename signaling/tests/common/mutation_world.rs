@@ -453,7 +453,7 @@ impl TestWorld {
         self.hear(at, bytes);
     }
 
-    /// Carries what the endpoint says to whom it is for.
+    /// Delivers the endpoint's messages to their peers.
     fn pump(&mut self) {
         loop {
             let mut idle = true;
@@ -551,7 +551,7 @@ impl TestWorld {
         assert!(answer.starts_with("SIP/2.0 200 "), "{answer:?}");
     }
 
-    /// All calls are hung up and nobody says anything any more: after a while nothing is held, every call has ended
+    /// All calls are hung up and no peer sends any more: after a while nothing is held, every call has ended
     /// once, and every request that could be read has its one final answer.
     pub fn assert_comes_to_rest(&mut self, label: &dyn Fn(usize) -> String) {
         self.assert_serves();

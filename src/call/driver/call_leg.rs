@@ -18,7 +18,7 @@ pub(super) struct SipLeg {
     pub negotiation: Negotiation,
     /// The dialog is open. Needed because a closed channel would be ready forever.
     pub is_open: bool,
-    /// The call to somebody else that the peer asked for with REFER.
+    /// The call to a third party that the peer asked for with REFER.
     pub inbound_refer: Option<InboundRefer>,
 }
 

@@ -93,9 +93,9 @@ pub struct Cluster {
     bus: Option<NodeBus>,
     registry: CallRegistry,
     store: Store,
-    /// Calls held elsewhere that somebody here listens to.
+    /// Calls held by other processes that have listeners here.
     listeners: Arc<Mutex<HashMap<CallId, RemoteListeners>>>,
-    /// Calls held here that somebody elsewhere listens to.
+    /// Calls held here that have listeners in other processes.
     sending: Arc<Mutex<HashMap<CallId, UpdateForwarding>>>,
     trunks_changed: Arc<Notify>,
 }
@@ -281,8 +281,8 @@ impl Cluster {
         }
     }
 
-    /// Sends the updates of a call held here to the other processes while somebody listens there; everything so far as
-    /// well, when there is somebody new.
+    /// Sends the updates of a call held here to the other processes while they have listeners. A new listener also
+    /// gets all updates so far.
     fn send_updates(&self, scope: OrgScope, call: CallId, from_start: bool) {
         if !self.registry.is_live(scope, call) {
             return;

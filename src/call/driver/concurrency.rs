@@ -1,4 +1,4 @@
-//! Concurrency limits per organization besides calls: probes, live connections, reports, provider tests. Over the limit
+//! Concurrency limits per organization for probes, live connections, reports and provider tests. Over the limit
 //! requests are refused, not queued.
 
 use crate::domain::fair_share::{FairShares, ShareExceededError, ShareLimits};
@@ -53,7 +53,7 @@ pub struct ConcurrencyLimiter {
 const LIVE_MAX: usize = 2_048;
 /// Calls that wait for their browsers in all: each holds one of the server's calls.
 const WEB_WAITING_MAX: usize = 1_000;
-/// Reports that are written anew in all, and provider tests: each holds a connection to a vendor.
+/// Limits of the server for reports being rewritten and for provider tests: each holds a connection to a vendor.
 const REPORTS_MAX: usize = 32;
 const PROVIDER_TESTS_MAX: usize = 16;
 
@@ -64,7 +64,7 @@ pub struct ConcurrencyLimiters {
     pub live: ConcurrencyLimiter,
     /// Calls that wait for their browsers.
     pub web_waiting: ConcurrencyLimiter,
-    /// Reports that are written anew on request; 32 in all.
+    /// Reports that are rewritten on request; 32 in all.
     pub reports: ConcurrencyLimiter,
     /// Tests of provider keys; 16 in all.
     pub provider_tests: ConcurrencyLimiter,

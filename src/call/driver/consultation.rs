@@ -1,4 +1,4 @@
-//! The consultation call to a transfer target: rings, speaks the briefing, and bridges both legs. A task of its own
+//! The consultation call to a transfer target: rings, speaks the briefing, and bridges both legs. Runs in its own task
 //! that ends with its handle, so that no phone keeps ringing after the caller left.
 
 use super::early_media::reject_early_request;
@@ -43,7 +43,7 @@ enum ConsultationCommand {
     Bridge(RelaySender),
 }
 
-/// Whom to call, and with which caller id.
+/// The callee and the caller id.
 pub(super) struct ConsultationParams {
     pub scope: OrgScope,
     pub trunk: Option<TrunkId>,

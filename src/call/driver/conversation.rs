@@ -514,7 +514,7 @@ impl ConversationLoop {
         let from_number = match call.direction {
             Direction::Inbound => call.to_number.clone(),
             Direction::Outbound => call.from_number.clone(),
-            // Caller id: the trunk's own user, or none.
+            // Caller id: the user part of the trunk, or none.
             Direction::Web => String::new(),
         };
         let party = ConsultationParams {

@@ -76,7 +76,7 @@ impl Conversation {
         self.context.sip.answer_reoffer(call, answer).await;
     }
 
-    /// REFER: the peer asks us to talk to somebody else; its trunk has allowed that already.
+    /// REFER: the peer asks us to call a third party; its trunk has allowed that already.
     async fn handle_refer(&mut self, call: SipCall, referred: ReferRequest) {
         let CallLeg::Sip(line) = &mut self.leg else { return };
         // A new dialog could not take over ICE and keys.

@@ -300,7 +300,7 @@ async fn record_unanswered(ringing: &RingingCall, call: Call, slot: &CallSlot, r
     record.record_ended(reason).await;
 }
 
-/// Chooses who answers: the number's agent, or what the customer's server decides. `None` when nobody does; the caller
+/// Chooses the agent: the number's, or the one that the customer's server names. `None` without an agent; the caller
 /// was refused.
 async fn choose_agent(ringing: &mut RingingCall, permit: AdmissionPermit) -> Option<InboundSetup> {
     let RingingCall { context, route, id, incoming, .. } = &*ringing;

@@ -1,5 +1,5 @@
-//! Inbound REFER: the peer asks us to call somebody else, and the conversation continues with them. A task of its own
-//! until they answer.
+//! Inbound REFER: the peer asks us to call a third party, and the conversation continues with them. Runs in a separate
+//! task until they answer.
 
 use super::consultation::{SecondLegError, admit_second_leg};
 use super::early_media::reject_early_request;

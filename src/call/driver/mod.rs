@@ -140,7 +140,7 @@ pub struct CallServices {
     pub trunks: TrunkStates,
     /// Concurrency limits of the OPTIONS probes.
     pub probes: TrunkProbes,
-    /// Concurrency limits of organizations besides calls.
+    /// Concurrency limits of organizations for everything other than calls.
     pub concurrency: ConcurrencyLimiters,
     /// Whether this process registers trunks with their providers.
     pub registers: bool,

@@ -54,7 +54,7 @@ impl CallPanicGuard {
 
     async fn end(self, context: &SharedServices, panicked: bool) {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // Without a row nobody was told about the call; the user agent rejects its caller.
+        // Without a row, no webhook and no listener has learned of the call; the user agent rejects its caller.
         let Some(LastWrittenCall { scope, call, hooks, live, place }) = last else { return };
         let id = call.id;
         context.web_calls.forget(id);

@@ -29,7 +29,7 @@ const CALL_DEADLINE: Duration = Duration::from_secs(2);
 const WORK_DEADLINE: Duration = Duration::from_secs(10);
 /// Deadline for finding an organization's family, which is usually cached.
 const FAMILY_DEADLINE: Duration = Duration::from_millis(500);
-/// What the model is told when nobody could look at its arguments.
+/// The message to the model if its arguments could not be checked.
 const NOT_CHECKED: &str = "the arguments could not be held against their schema in time";
 
 /// Timeout, or the job panicked.
@@ -64,7 +64,7 @@ fn turn(all: &FairSemaphores, id: OrganizationId, at_once: usize) -> Arc<Semapho
 }
 
 impl SchemaWorkers {
-    /// Returns workers without a job. Without a store each organization counts as a family of its own.
+    /// Returns workers without a job. Without a store, each organization counts as a separate family.
     pub fn new(store: Option<Store>) -> Self {
         let (organizations, families) = Default::default();
         Self { jobs: Arc::new(Semaphore::new(JOBS_MAX)), organizations, families, store }
@@ -88,7 +88,7 @@ impl SchemaWorkers {
         &self, scope: OrgScope, deadline: Duration, job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, SchemaTimeoutError> {
         let organization = scope.organization();
-        // Without a database everybody is a family of their own.
+        // Without a database, each organization is a separate family.
         let root = match &self.store {
             Some(store) => timeout(FAMILY_DEADLINE, store.lineage(scope)).await.ok().and_then(Result::ok),
             None => None,
@@ -213,7 +213,7 @@ impl ToolSchemas {
 }
 
 impl CallServices {
-    /// Removes from an agent what has a schema beyond the limits; returns what was removed, for the call's metrics.
+    /// Removes parts with schemas beyond the limits from an agent; returns the removed parts, for the call's metrics.
     pub(super) async fn remove_oversized_schemas(&self, scope: OrgScope, fields: &mut AgentFields) -> Option<Value> {
         if fields.has_no_schemas() {
             return None;
@@ -266,7 +266,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
-    /// A job that holds its thread until it is told to end.
+    /// A job that holds its thread until it gets the signal to end.
     fn held(
         workers: &SchemaWorkers, organization: OrganizationId,
     ) -> (mpsc::SyncSender<()>, tokio::task::JoinHandle<Result<(), SchemaTimeoutError>>) {
@@ -289,7 +289,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!(workers.run_of(other, other, Duration::from_secs(60), || 7).await, Ok(7));
-        // Its own wait no longer than their deadline, and a job that nobody waits for keeps its place.
+        // A request waits no longer than its deadline, and a job without a waiting request keeps its place.
         assert_eq!(workers.run_of(hostile, hostile, Duration::from_millis(1), || 7).await, Err(SchemaTimeoutError));
         assert_eq!(workers.jobs.available_permits(), JOBS_MAX - 1);
         for (end, job) in running {

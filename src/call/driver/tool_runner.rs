@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// Document B: a tool answers within ten seconds.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Characters of a result that the model is told.
+/// Characters of a result that the model receives.
 const RESULT_CHARS_MAX: usize = 16_000;
 
 /// Calls a tool of a tool server (MCP).

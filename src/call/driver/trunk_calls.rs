@@ -40,7 +40,7 @@ const REGISTER_EXPIRES_S: u32 = 300;
 const HEADERS_SHOWN_MAX: usize = 32;
 const HEADER_VALUE_MAX: usize = 512;
 
-/// Parameters of an INVITE besides its trunk.
+/// Parameters of an INVITE other than its trunk.
 #[derive(Clone, Debug)]
 pub(super) struct InviteParams<'a> {
     pub from_number: Option<&'a str>,
@@ -297,7 +297,7 @@ fn credentials(username: Option<String>, password: Option<Secret>) -> Option<Dig
     username.zip(password).map(|(username, password)| DigestCredentials { username, password: password.into() })
 }
 
-/// The credentials of our calls, for the hosts of the trunk's own settings alone.
+/// The credentials of our calls, only for the hosts in the trunk's settings.
 fn bound_credentials(fields: &TrunkFields) -> Option<HostCredentials> {
     let credentials = credentials(fields.username.clone(), fields.password.clone())?;
     let registrar = fields.registrar.as_ref().map(|host| NextHop { host: host.clone(), port: None, transport: None });

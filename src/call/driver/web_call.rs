@@ -111,7 +111,7 @@ pub struct WebOffer {
     reply: oneshot::Sender<Result<WebAnswer, WebCallError>>,
 }
 
-/// What the browser is told.
+/// The answer to the browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebAnswer {
     /// Id of the call that took the offer.
@@ -122,7 +122,7 @@ pub struct WebAnswer {
     pub ice_session: String,
 }
 
-/// A browser begins ICE anew.
+/// A browser restarts ICE.
 #[derive(Debug)]
 pub struct IceRestart {
     theirs: IceCredentials,

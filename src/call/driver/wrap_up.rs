@@ -36,7 +36,7 @@ const ANALYSIS_DEADLINE: Duration = Duration::from_secs(45);
 /// The recording's last block is written in this time.
 const RECORDING_DEADLINE: Duration = Duration::from_secs(5);
 
-/// What was found out, and the tokens it took.
+/// The results of the analysis, and the tokens it used.
 #[derive(Debug, Default)]
 pub struct CallAnalysis {
     /// Summary, report and structured data, as the call's row stores them.
@@ -49,7 +49,7 @@ pub struct CallAnalysis {
     pub model: String,
 }
 
-/// Runs until it is stopped; what was begun is finished.
+/// Runs until it is stopped; finishes the work it has started.
 pub async fn wrap_up(context: SharedServices, mut stopped: watch::Receiver<bool>) {
     let mut running = JoinSet::new();
     let mut shares = FairShares::new(WRAP_UP_SHARES);
@@ -214,7 +214,7 @@ impl CallServices {
         found
     }
 
-    /// The agent's own LLMs; after a realtime call the default LLM.
+    /// The LLMs of the agent; after a realtime call the default LLM.
     fn analysts(&self, fields: &AgentFields) -> LlmPlan {
         let models = super::provider_plan::llm_plan(&self.providers, fields);
         if models.candidates.is_empty() {
@@ -304,7 +304,7 @@ impl CallServices {
         (cost, billed)
     }
 
-    /// What was said in a call that ran on ElevenLabs' conversational agent.
+    /// The transcript of a call that ran on ElevenLabs' conversational agent.
     pub async fn elevenlabs_transcript(&self, conversation: &str) -> Result<Vec<Turn>, ProviderError> {
         elevenlabs::conversation::transcript(&self.providers, conversation).await
     }

@@ -28,7 +28,7 @@ impl CallMachine {
         self.evaluate_barge_in(now, false);
     }
 
-    /// The agent's own voice is echoed on this line.
+    /// The line echoes the agent's voice.
     pub fn handle_echo(&mut self) {
         self.has_echo = true;
     }
@@ -119,7 +119,7 @@ impl CallMachine {
         if let Some(response) = &mut self.response {
             response.is_uninterruptible = true;
             let response_id = response.response_id;
-            // Before its first piece.
+            // Before its first segment.
             self.outputs.push_front(CallOutput::MakeUninterruptible { response_id });
         }
     }

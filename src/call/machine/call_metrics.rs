@@ -72,13 +72,13 @@ pub struct CallMetrics {
     pub resumes: u32,
     /// How often the caller's words during playback were a backchannel.
     pub backchannels: u32,
-    /// When the caller was put through to somebody.
+    /// When the caller was connected to the transfer target.
     pub transferred: Option<u64>,
     /// Who answered, and when in the call that was known.
     pub answered_by: Option<(&'static str, u64)>,
     /// Turns considered finished although the caller continued.
     pub premature_ends_of_turn: u32,
-    /// Preemptive generations: used and discarded.
+    /// Preemptive generations that were used.
     pub preemptive_used: u32,
     /// Preemptive generations that were discarded unused, mostly because the caller went on.
     pub preemptive_discarded: u32,

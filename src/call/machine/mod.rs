@@ -1,4 +1,4 @@
-//! The call machine: from the answer to the end, who speaks, what is asked of whom, when to hang up.
+//! The call machine: decides from the answer to the end who speaks, which service gets a request, and when to hang up.
 //!
 //! A plain value. Events go in with their instant; [`CallMachine::poll_output`] says what to do,
 //! [`CallMachine::poll_timeout`] when to come back. Every path ends in exactly one [`CallOutput::HangUp`].
@@ -99,7 +99,7 @@ impl CallSpec {
     }
 }
 
-/// ElevenLabs documents audio tags for its third generation.
+/// ElevenLabs documents audio tags for its version 3 models.
 pub fn acts_on_tags(model: Option<&str>) -> bool {
     model.is_some_and(|model| model.starts_with("eleven_v3"))
 }
@@ -137,7 +137,7 @@ pub struct CallMachine {
     paused_response: Option<u32>,
     /// The last response was interrupted and the LLM has not been told.
     was_interrupted: bool,
-    /// The agent's own voice is echoed on this line.
+    /// The line echoes the agent's voice.
     has_echo: bool,
     /// When the caller's last turn ended.
     last_turn: Option<Instant>,
@@ -578,7 +578,7 @@ impl CallMachine {
             return;
         }
         if self.response.is_some() {
-            // Without a playback report, what was playing counts as heard up to its last finished segment.
+            // Without a playback report, the current response counts as heard up to its last finished segment.
             let said = self.response.as_ref().map(AgentResponse::said).unwrap_or_default();
             let at_ms = self.ms(now);
             self.record_response(at_ms, true, Some(said));

@@ -78,7 +78,7 @@ pub enum CallOutput {
     },
     /// Briefing for the transfer target.
     BriefConsultation {
-        /// What is said to the transfer target before the calls are bridged.
+        /// The text for the transfer target, spoken before the calls are bridged.
         text: String,
     },
     /// Bridge both parties; the agent leaves the call.

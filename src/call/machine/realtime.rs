@@ -1,5 +1,5 @@
-//! Calls on a realtime model, which listens, thinks and speaks by itself. What was heard, hang-up and tools are still
-//! decided here.
+//! Calls on a realtime model, which does STT, LLM and TTS by itself. This code still decides which part was heard, when
+//! to hang up and which tools run.
 
 use super::transcript::TurnNumber;
 use super::{CallMachine, CallOutput, CallPhase, CallTimer};
@@ -46,7 +46,7 @@ struct PendingUserTurn {
 #[derive(Debug)]
 pub(super) struct RealtimeState {
     capabilities: RealtimeCapabilities,
-    /// The generation of the answer that is coming in.
+    /// The response id of the incoming response.
     response_id: Option<u32>,
     /// Items of the response by segment, and whether any audio came for them.
     items: Vec<(u32, bool)>,
@@ -141,7 +141,7 @@ impl CallMachine {
         self.response.as_mut().filter(|response| response.response_id == response_id)
     }
 
-    /// The piece of an item; a new one where it has none.
+    /// Returns the segment of an item; opens a new one if it has none.
     fn segment_of_item(&mut self, item: u32) -> Option<u32> {
         let known = self.realtime.as_ref()?.items.iter().position(|(known, _)| *known == item);
         if let Some(index) = known {
@@ -398,7 +398,7 @@ impl CallMachine {
         };
         self.record_failover(now, &switch);
         if let Some(response) = self.response.as_ref().filter(|_| sounding) {
-            // First the report of what was heard, then the LLM continues.
+            // First send the report of the heard part, then the LLM continues.
             let response_id = response.response_id;
             self.realtime_broke_off = true;
             return self.output(CallOutput::CancelSpeech { response_id });

@@ -51,7 +51,7 @@ impl CallMachine {
         self.say(now, text, then);
     }
 
-    /// Cancels the current response; what was heard of it stays in the history.
+    /// Cancels the current response; the heard part stays in the history.
     pub(super) fn cancel_response(&mut self, now: Instant) {
         self.paused_response = None;
         let Some(response) = self.response.take() else { return };
@@ -108,7 +108,7 @@ impl CallMachine {
             self.output(CallOutput::CancelLlm);
             self.output(CallOutput::CancelSpeech { response_id });
             if heard {
-                // The history needs what was heard of the response first: wait for the report.
+                // The history first needs the heard part of the response: wait for the report.
                 return self.queue_turn(turn);
             }
             self.response = None;
@@ -233,14 +233,14 @@ impl CallMachine {
         self.metrics.record_first_audio(segment.response_id, at_ms);
     }
 
-    /// The voice has finished a piece of this many samples.
+    /// TTS has finished a segment of this many samples.
     pub fn handle_tts_done(&mut self, segment: SegmentId, samples: u64) {
         if let Some(response) = self.response.as_mut().filter(|response| response.response_id == segment.response_id) {
             response.record_tts_done(segment.index, samples);
         }
     }
 
-    /// The voice says where the words of a piece are: samples, and characters spoken by then.
+    /// TTS reports the positions of a segment's words: samples, and characters spoken by then.
     pub fn handle_tts_word_timestamps(&mut self, segment: SegmentId, marks: &[(u64, u32)]) {
         if let Some(response) = self.response.as_mut().filter(|response| response.response_id == segment.response_id) {
             response.add_word_timestamps(segment.index, marks);
@@ -306,7 +306,7 @@ impl CallMachine {
         }
     }
 
-    /// After a response was cut: `rest` is what was not heard.
+    /// After a response was truncated: `rest` is the part that was not heard.
     pub(super) fn handle_response_truncated(&mut self, now: Instant, then: AfterResponse, rest: Option<String>) {
         if let CallPhase::Ending { reason, until } = self.phase {
             // The final transcript of a caller who hung up may still come; without pending words the call is over.

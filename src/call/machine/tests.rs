@@ -20,9 +20,9 @@ struct CallHarness {
     now: Instant,
     machine: CallMachine,
     seen: Vec<CallOutput>,
-    /// Pieces asked for and not yet played.
+    /// Segments requested and not yet played.
     waiting: Vec<(SegmentId, String)>,
-    /// What was sent of the piece in the caller's ear.
+    /// The sent part of the segment that is playing.
     sounding: Vec<SegmentPlayed>,
 }
 
@@ -101,7 +101,7 @@ impl CallHarness {
         self.now = end;
     }
 
-    /// The agent's pieces are spoken and heard, half a second each.
+    /// The agent's segments are spoken and heard, half a second each.
     fn play_everything(&mut self) -> String {
         let mut heard = vec![];
         while !self.waiting.is_empty() {
@@ -583,7 +583,7 @@ fn a_result_that_comes_while_the_caller_speaks_waits_for_the_turn() {
     harness.machine.handle_speech_started(harness.now);
     harness.result("here");
     assert_eq!(harness.llm_requests(), before);
-    // It was only a cough: the result is told after all.
+    // It was only a cough: the result goes to the LLM after all.
     harness.machine.handle_speech_ended(harness.now, harness.now);
     harness.pass_ms(2_000);
     assert_eq!(harness.llm_requests(), before + 1);

@@ -39,7 +39,7 @@ pub enum CallTimer {
     CallerTranscript,
 }
 
-/// What the model is told when the caller says nothing.
+/// Prompt for the model when the caller says nothing.
 const SILENCE_PROMPT: &str = "The caller has said nothing for a while. Ask in one short sentence whether they are still \
 there or need a moment, in words that fit the conversation and that you have not used before.";
 

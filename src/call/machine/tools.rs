@@ -234,15 +234,15 @@ impl CallMachine {
         self.send_tool_result_to_realtime(id, result);
         self.record_tool(now, &call.name, result);
         if !self.history.ends_with_tool() {
-            // The conversation moved on: the LLM is told at its present state.
+            // The conversation moved on: the LLM gets the result together with the latest history.
             self.tools.late_results.push(format!("The tool {} answered: {result}", call.name));
         }
         self.tools.unread = true;
         self.request_response_to_results(now);
     }
 
-    /// Requests a response when a result came and nobody is speaking. Otherwise the result waits in the history for the
-    /// next request.
+    /// Requests a response when a result came and neither side speaks. Otherwise the result waits in the history for
+    /// the next request.
     pub(super) fn request_response_to_results(&mut self, now: Instant) {
         let quiet = self.phase == CallPhase::Talking
             && self.response.is_none()

@@ -38,7 +38,7 @@ pub enum ConsultationEvent {
     Ringing,
     /// The destination has answered.
     Answered,
-    /// The briefing was heard.
+    /// The transfer target has heard the briefing.
     Briefed,
     /// It failed or has ended.
     Failed(EndReason),
@@ -46,7 +46,7 @@ pub enum ConsultationEvent {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TransferStage {
-    /// The caller is told about the transfer.
+    /// The agent announces the transfer to the caller.
     Announcing,
     Referring {
         accepted: bool,
@@ -56,7 +56,7 @@ enum TransferStage {
     Bridged,
 }
 
-/// What was asked for.
+/// The requested transfer.
 #[derive(Clone, Debug)]
 pub(super) struct PendingTransfer {
     /// Name of the destination for the LLM or the customer.

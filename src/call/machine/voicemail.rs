@@ -68,7 +68,7 @@ impl CallMachine {
         }
     }
 
-    /// Stops what was meant for a person.
+    /// Stops the speech that was meant for a person.
     fn stop_speaking(&mut self, now: Instant) {
         self.discard_preemptive_generation();
         self.cancel_response(now);

@@ -80,9 +80,9 @@ struct LocalPeer {
     negotiation: Negotiation,
     leg: Option<Leg>,
     srtp: Option<Context>,
-    /// First block of every key stream with whom it went to.
+    /// First block of each key stream, with its peer.
     streams: HashMap<[u8; 16], String>,
-    /// Whom each key went to.
+    /// The peer of each key.
     keys: HashMap<Vec<u8>, &'static str>,
 }
 
@@ -233,7 +233,7 @@ fn every_offer_has_its_own_srtp_key() {
     let mut peer = RemotePeer::new("peer", "198.51.100.9", 1);
     ours.accept(&second, &mut peer);
     ours.talk(&mut peer, 500);
-    // The peer asks for an offer: somebody else may answer it, as in a transfer.
+    // The peer asks for an offer: a different user agent may answer it, as in a transfer.
     let asked = ours.negotiation.offer();
     assert_ne!(key_of(&asked), key_of(&second));
     let text = String::from_utf8(asked.clone()).unwrap();

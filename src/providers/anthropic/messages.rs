@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 /// Longest answer: `max_tokens` is required, and what is spoken is shorter.
 const TOKENS_MAX: u32 = 1_024;
-/// A report with a customer's own fields.
+/// A report with fields that the customer defines.
 const REPORT_TOKENS_MAX: u32 = 4_096;
 /// The last version whose older models take a temperature.
 const VERSION_WITH_TEMPERATURE: &str = "2023-06-01";
@@ -124,7 +124,7 @@ fn conversation(messages: &[ChatMessage]) -> (String, Vec<Value>) {
     for message in rest {
         match message {
             ChatMessage::System(text) | ChatMessage::User(text) if text.trim().is_empty() => {}
-            // Something the model should know that nobody said.
+            // Information for the model that neither side has spoken.
             ChatMessage::System(text) => add("user", json!({"type": "text", "text": format!("[{text}]")})),
             ChatMessage::User(text) => add("user", json!({"type": "text", "text": text})),
             ChatMessage::Assistant { content, tool_calls } => {

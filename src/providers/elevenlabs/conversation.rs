@@ -1,4 +1,4 @@
-//! `GET /v1/convai/conversations/{id}`: what was said in a call that ran on ElevenLabs' conversational agent.
+//! `GET /v1/convai/conversations/{id}`: the transcript of a call that ran on ElevenLabs' conversational agent.
 
 use super::http_stream::segments;
 use crate::domain::provider::{PipelineStage, ProviderAccount};

@@ -97,7 +97,7 @@ impl RealtimeProtocol for ConversationalAgentProtocol {
             RealtimeInput::ToolResult { id, result } => {
                 json!({"type": "client_tool_result", "tool_call_id": id, "is_error": result.starts_with("error:"), "result": result})
             }
-            // It answers by itself, decides itself what was interrupted, and says no words of ours.
+            // It answers by itself, handles interruptions by itself, and cannot say a given text.
             RealtimeInput::RequestResponse(None) | RealtimeInput::Say(_) | RealtimeInput::Interrupted { .. } => {
                 return Vec::new();
             }

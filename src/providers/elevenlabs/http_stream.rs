@@ -1,4 +1,4 @@
-//! `POST /v1/text-to-speech/{voice}/stream` in the telephone's own format: the transport that every model
+//! `POST /v1/text-to-speech/{voice}/stream` in mu-law at 8 kHz: the transport that every model
 //! before v4 accepts.
 
 use super::{model, takes_language, voice_settings};

@@ -1,4 +1,4 @@
-//! ElevenLabs: speech over the transport that takes the model, what was said on their own agent, and that
+//! ElevenLabs: TTS over the transport that the model supports, transcripts of their conversational agent, and that
 //! agent as a realtime model. <https://elevenlabs.io/docs/api-reference>
 
 pub mod conversation;
@@ -30,7 +30,7 @@ impl TtsVendor for ElevenlabsTts {
                 let wire = text_to_dialogue::TextToDialogueProtocol::new(&setup.config, &setup.settings);
                 Box::new(TtsSocketSession::open(setup, Box::new(wire)))
             }
-            // The first generation is HTTP's.
+            // Version 1 models only support HTTP.
             name if name.ends_with("_v1") => Box::new(http_stream::ElevenlabsHttpSession(setup)),
             _ => {
                 let wire = multi_stream::MultiStreamProtocol::new(&setup.config, &setup.settings);
@@ -44,7 +44,7 @@ fn model(config: &TtsConfig) -> &str {
     config.model.as_deref().unwrap_or(DEFAULT_MODEL)
 }
 
-/// Multilingual v2 and the first generation refuse a language code.
+/// Multilingual v2 and version 1 models refuse a language code.
 fn takes_language(model: &str) -> bool {
     !model.contains("multilingual") && !model.ends_with("_v1")
 }

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 const RATE_HZ: u32 = 22_050;
 /// Sampling rate of flite's better voices (`slt`, `rms`, `awb`, `kal16`).
 const FLITE_RATE_HZ: u32 = 16_000;
-/// Words a minute at speed 1.0 (the program's own default).
+/// Words a minute at speed 1.0 (the program's default).
 const WORDS_PER_MINUTE: f64 = 175.0;
 /// Bytes of the WAV header that both programs write.
 const HEADER_BYTES: usize = 44;
@@ -46,7 +46,7 @@ impl TtsSession for LocalTtsSession {
     }
 }
 
-/// Speaks a text. The voice is espeak-ng's own name, or the language where it has none of that name.
+/// Speaks a text. The voice is a voice name of espeak-ng, or the language if it has no voice of that name.
 pub fn speech(providers: &ProviderRegistry, voice: &str, language: &str, speed: Option<f64>, text: &str) -> TtsStream {
     let (providers, text) = (providers.clone(), text.to_owned());
     let voice = if is_voice(voice) { voice.to_owned() } else { language.to_owned() };

@@ -1,4 +1,4 @@
-//! Mistral: chat completions with rules of their own about the order of messages.
+//! Mistral: chat completions with special rules about the order of messages.
 //! <https://docs.mistral.ai/api>
 
 use super::openai::chat_completions::ChatCompletions;

@@ -21,7 +21,7 @@ const HARMLESS: [&str; 4] = [
     "invalid_truncate",
 ];
 
-/// Items of a session that are told apart: an hour of talk has some hundreds.
+/// Items of a session that we keep track of: an hour of talk has some hundreds.
 const ITEMS_MAX: usize = 4_096;
 /// Tools called in one answer.
 const TOOL_CALLS_MAX: usize = 16;
@@ -39,7 +39,7 @@ pub enum RealtimeDialect {
 #[derive(Debug)]
 pub struct OpenaiRealtime(pub RealtimeDialect);
 
-/// The client for OpenAI's own dialect.
+/// The client for OpenAI's dialect.
 pub const OPENAI: OpenaiRealtime = OpenaiRealtime(RealtimeDialect::Openai);
 
 impl RealtimeVendor for OpenaiRealtime {

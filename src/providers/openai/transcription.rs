@@ -49,7 +49,7 @@ struct TranscriptionProtocol {
 }
 
 impl TranscriptionProtocol {
-    /// This model is told where utterances end.
+    /// Whether the client has to mark the end of utterances for this model.
     fn needs_commit(&self) -> bool {
         self.setup.model.contains("realtime-whisper")
     }

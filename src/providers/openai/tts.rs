@@ -27,7 +27,7 @@ impl TtsSession for OpenaiHttpSession {
         if let Some(speed) = setup.config.speed {
             body["speed"] = json!(speed);
         }
-        // The provider's own rate; it offers no telephone format.
+        // The provider's default rate; it offers no 8 kHz format.
         speak_over_http(setup, alone, AudioFormat::Pcm16 { rate_hz: 24_000 }, |post| {
             let request = post(setup.endpoint.url("/audio/speech")?)?;
             Ok(request.bearer_auth(setup.endpoint.key()?).json(&body))

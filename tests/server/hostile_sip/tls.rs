@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{
     WantsVersions,
 };
 
-/// Nothing of its own, after which what is queued leaves: close_notify.
+/// No message, but it makes the sender flush its queue: close_notify.
 const FLUSH: &[Vec<u8>] = &[vec![]];
 
 pub(super) fn with_tls(config: &mut Config, files: &TlsFiles) {
@@ -48,7 +48,7 @@ pub(super) async fn secured(stream: TcpStream, client: &Arc<ClientConfig>) -> st
     timeout(NEVER, connector.connect(name(), stream)).await.expect("no end of a handshake")
 }
 
-/// Somebody honest at the same port.
+/// An honest client at the same port.
 async fn assert_good_peer(peer: &mut HostilePeer, own: Ipv4Addr, to: SocketAddr, client: &Arc<ClientConfig>) {
     let (call_id, options) = peer.options("TLS");
     let mut stream = secured(from(own, to).await, client).await.unwrap();
@@ -317,7 +317,7 @@ async fn every_header_wrong_over_tls_in_every_framing() {
             let mut stream = secured(from(own, to).await, &client).await.unwrap();
             for chunk in chunks(&bad[..bad.len().min(2_000)], way % 5) {
                 if stream.write_all(&chunk).await.is_err() {
-                    break; // closed for what was in it
+                    break; // the server closed it because of the content
                 }
             }
             stream.get_mut().1.send_close_notify();

@@ -102,7 +102,7 @@ impl WebSocketSetup {
         WebSocketConnector { to: self.to, client: self.client.clone() }
     }
 
-    /// Somebody honest at the same port, with another's WebSocket.
+    /// An honest client at the same port, with another WebSocket implementation.
     async fn assert_good_peer(&mut self, own: Ipv4Addr) {
         let (call_id, options) = self.options();
         let mut request = format!("ws://{}/", self.to).into_client_request().unwrap();
@@ -154,7 +154,7 @@ impl WebSocketConnector {
 async fn upgraded(what: &str, stream: &mut Box<dyn Io>, request: &[Vec<u8>]) -> String {
     for piece in request {
         if stream.write_all(piece).await.is_err() || stream.flush().await.is_err() {
-            break; // closed for what was in it
+            break; // the server closed it because of the content
         }
     }
     let mut head = vec![];
@@ -386,7 +386,7 @@ async fn frames_that_are_none_end_the_connection() {
                     }
                     FramePosition::InsideMessage => stream.write_all(&frame(0x02, &options[..20])).await.unwrap(),
                 }
-                // Whoever overlooks it answers what comes behind it.
+                // A server that overlooks the fault answers the request after it.
                 let mut pieces = chunks(&bytes, if bytes.len() < 1_000 { at % 3 } else { 0 });
                 pieces.push(frame(TEXT, &unheard));
                 assert_eq!(exchange(&what, &mut stream, &pieces, &never).await, None, "{what}");
@@ -412,13 +412,13 @@ fn unusual(options: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("empty binary messages before it", [frame(BINARY, b"").repeat(20), text.clone()].concat()),
         ("an empty message in fragments", [fragments(TEXT, &[vec![], vec![], vec![]], b""), text.clone()].concat()),
         ("keep-alives", [frame(TEXT, b"\r\n\r\n").repeat(20), text.clone()].concat()),
-        ("pongs that nobody asked for", [frame(PONG, b"x").repeat(200), text.clone()].concat()),
+        ("unsolicited pongs", [frame(PONG, b"x").repeat(200), text.clone()].concat()),
         ("pings", [pings.repeat(200), text.clone()].concat()),
         ("a fragment of each byte", fragments(TEXT, &bytes, b"")),
         ("control frames between its fragments", fragments(BINARY, &chunks(options, 2), &pings)),
         ("its fragments empty", fragments(TEXT, &[vec![], options.to_vec(), vec![]], &frame(PONG, b""))),
         ("two messages in one frame", frame(TEXT, &options.repeat(2))),
-        ("half a message in a frame of its own", [frame(TEXT, &options[..40]), text.clone()].concat()),
+        ("half a message in a separate frame", [frame(TEXT, &options[..40]), text.clone()].concat()),
         ("a message in two frames", [frame(TEXT, &options[..90]), frame(TEXT, &options[90..]), text.clone()].concat()),
         ("something that is no SIP", [frame(TEXT, b"hello"), text.clone()].concat()),
         ("zeros", [frame(BINARY, &[0; MESSAGE_BYTES_MAX]), text.clone()].concat()),

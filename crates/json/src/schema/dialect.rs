@@ -45,7 +45,7 @@ const FORMATS: [&str; 16] = [
     "uuid",
 ];
 
-/// What is said to whoever names another dialect.
+/// Error message for any other dialect.
 pub(super) const DIALECTS: &str = "$schema must be draft-04, draft-06, draft-07, 2019-09 or 2020-12 of JSON Schema";
 
 /// The draft that `$schema` names; the newest without it.

@@ -139,7 +139,7 @@ fn match_steps(text: &str, states: u64) -> u64 {
     1 + text.len() as u64 * (1 + states / STATES_PER_STEP) / BYTES_PER_STEP.min(8)
 }
 
-/// Steps of a node's own keywords on an item.
+/// Steps of a node's keywords on an item.
 fn own_steps(node: &SchemaNode, item: EvaluatedItem<'_>) -> u64 {
     let text = match item {
         EvaluatedItem::Value(Value::String(text)) => text,

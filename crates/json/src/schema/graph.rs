@@ -9,7 +9,7 @@ use std::collections::HashMap;
 pub(super) struct SchemaNode {
     /// Held against the same value: combinators, conditions, references.
     pub in_place: Vec<usize>,
-    /// Steps of its own keywords.
+    /// Steps of its keywords.
     pub steps: u64,
     /// States of `pattern`.
     pub pattern_states: Option<u64>,

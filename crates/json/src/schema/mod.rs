@@ -3,7 +3,7 @@
 //! The dialect is JSON Schema from draft-04 to 2020-12 with these borders, each of which is named when it is crossed:
 //! nothing outside of the schema is referred to; a reference that comes back to itself has gone into a member or an item
 //! before; patterns have neither lookaround nor back-references; one `unevaluated…` does not stand above another; and all
-//! of it stays within [`limits`]. What is compiled is written anew from what was read, without annotations.
+//! of it stays within [`limits`]. The compiled schema is rewritten from the parsed one, without annotations.
 
 mod dialect;
 mod evaluation_cost;
@@ -86,7 +86,7 @@ impl SchemaBudget {
 pub enum PatternPolicy {
     /// The schema is refused: it is being saved, and can be changed.
     None,
-    /// They are not checked: the schema was saved before they were refused, or is somebody else's.
+    /// They are not checked: the schema was saved before they were refused, or comes from a third party.
     SkipBacktracking,
 }
 
@@ -180,7 +180,7 @@ impl CompiledSchema {
     }
 }
 
-/// The engine that matches in linear time. The sizes of its patterns were judged; this is the second line.
+/// Options of the linear-time regex library. Pattern sizes were checked already; these limits are a second defence.
 fn pattern_options() -> PatternOptions<Regex> {
     PatternOptions::regex().size_limit(2 * PATTERN_COMPILED_BYTES_MAX).dfa_size_limit(PATTERN_COMPILED_BYTES_MAX / 4)
 }
@@ -213,7 +213,7 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// A schema of our own, for values of strangers: compiled as it is, and cheap by construction.
+/// One of our schemas, for untrusted values: compiled as it is, and cheap by construction.
 #[derive(Debug)]
 pub struct TrustedSchema(Validator);
 

@@ -1,4 +1,4 @@
-//! Says in plain words how a value violates a schema of our own: "is required", "must be one of udp, tcp, tls".
+//! Says in plain words how a value violates one of our schemas: "is required", "must be one of udp, tcp, tls".
 
 use super::{SchemaViolation, shortened};
 use jsonschema::error::{TypeKind, ValidationErrorKind};

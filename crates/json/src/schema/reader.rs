@@ -58,7 +58,7 @@ enum SchemaOrigin {
     Root,
 }
 
-/// What was read.
+/// Result of reading a schema.
 #[derive(Debug)]
 pub(super) struct ReadSchema<'a> {
     pub draft: Draft,
@@ -172,7 +172,7 @@ impl<'a> SchemaReader<'a> {
         Ok(at)
     }
 
-    /// Takes what a subschema calls itself: a resource of its own, or an anchor in one.
+    /// Registers the names that a subschema declares: a separate resource, or an anchor in one.
     fn name(&mut self, at: usize) -> Result<(), SchemaError> {
         let node = &self.walked.nodes[at];
         let (value, draft, mut base) = (node.value, self.walked.draft, node.base);

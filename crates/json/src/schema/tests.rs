@@ -271,7 +271,7 @@ fn all_schemas_of_a_document_share_a_budget() {
 }
 
 #[test]
-fn patterns_that_backtrack_are_left_unchecked_where_nobody_can_change_them() {
+fn backtracking_patterns_of_saved_schemas_are_left_unchecked() {
     let schema = json!({"properties": {"a": {"type": "string", "pattern": "^(?!\\s*$).+"}}});
     let lenient =
         CompiledSchema::compile(&schema, &mut SchemaBudget::default(), PatternPolicy::SkipBacktracking).unwrap();
@@ -306,7 +306,7 @@ fn numbers_at_their_limits_are_taken_or_refused() {
 }
 
 mod counted {
-    //! Values that count how often they are looked at, and stop whoever looks too often.
+    //! Values that count how often they are read, and stop an evaluation that reads them too often.
 
     use super::super::{normalize, pattern_options, reader};
     use super::*;
@@ -323,7 +323,7 @@ mod counted {
     fn look(times: u64) {
         let looks = LOOKS.get() + times;
         LOOKS.set(looks);
-        assert!(looks <= LOOKS_MAX.get(), "the evaluation goes on beyond what was counted: {looks}");
+        assert!(looks <= LOOKS_MAX.get(), "the evaluation exceeds the counted reads: {looks}");
     }
 
     pub(super) struct Counted;
@@ -837,7 +837,7 @@ fn schemas_that_broke_others_do_not_break_us() {
     };
     let mutual = json!({"allOf": [{"$ref": "#/$defs/a"}], "unevaluatedProperties": false, "$defs": {"a": each("b", "c"), "c": each("f", "a")}});
     assert!(survives(&mutual, &[json!({"b": {"f": {"b": {}}}}), json!({"b": {"f": {"x": 1}}}), json!(1)]));
-    // everit-org/json-schema#147: exponential for engines that backtrack.
+    // everit-org/json-schema#147: exponential for regex libraries that backtrack.
     let optional = json!({"pattern": format!("^{}{}$", "a?".repeat(60), "a".repeat(60))});
     assert!(survives(&optional, &[json!("a".repeat(60)), json!("a".repeat(59))]));
     // json-editor/json-editor#792: expressions of expressions; each branch names its type.

@@ -99,7 +99,7 @@ fn panicking_leg_ends_alone_and_frees_its_ports() {
     let all = pool.available();
     let mut beside = TestLeg::start(&workers, &pool, None, |_| false);
     let segment = SegmentId { response_id: 1, index: 0 };
-    // By a packet, by the sound of one, in a turn of its own, by a command, and on the way out.
+    // By a packet, by the sound of one, in a tick of the leg, by a command, and on the way out.
     let causes: [fn(&LegEvent) -> bool; 5] = [
         |event| matches!(event, LegEvent::MediaStarted { .. }),
         |event| matches!(event, LegEvent::Audio { .. }),
@@ -250,7 +250,7 @@ fn panicking_webrtc_leg_ends_alone() {
                 Box::new(|_| true),
             )
             .unwrap();
-        // Sound of its own, for as long as this takes.
+        // The leg plays sound for as long as this takes.
         for index in 0..20 {
             let tone = |n: usize| ((n as f32 * 0.3).sin() * 8_000.0) as i16;
             browser.play(SegmentId { response_id: 1, index }, (0..8_000).map(tone).collect(), true).unwrap();

@@ -148,7 +148,7 @@ fn probation_requires_one_stream_in_sequence() {
     let mut bench = fresh();
     bench.say(other, 1, 0, 2);
     bench.now += 2_000 * MS;
-    assert_eq!(bench.say(other, 1, 2, 1), 0, "after a pause it begins anew");
+    assert_eq!(bench.say(other, 1, 2, 1), 0, "after a pause it starts again");
     // Others beside it do not keep it from passing.
     let mut bench = fresh();
     let mut passed = 0;
@@ -179,7 +179,7 @@ fn same_stream_from_another_port_after_silence_is_followed() {
         assert_eq!(started(500).say("198.51.100.7:4020", 7, next, 5), 0, "too early");
         assert_eq!(started(2_000).say("198.51.100.7:4020", 8, next, 50), 0, "another stream");
         assert_eq!(started(2_000).say("198.51.100.7:4020", 7, next.wrapping_add(9_000), 50), 0, "far ahead");
-        assert_eq!(started(2_000).say("198.51.100.7:4020", 7, next.wrapping_sub(50), 40), 0, "what was heard already");
+        assert_eq!(started(2_000).say("198.51.100.7:4020", 7, next.wrapping_sub(50), 40), 0, "already received");
         assert_eq!(started(2_000).say("198.51.100.8:4020", 7, next, 50), 0, "another address");
         let mut strict = LatchTest::new(Latching::Off, named(PEER, None));
         strict.say(PEER, 7, 0, 10);
@@ -197,7 +197,7 @@ fn new_description_allows_another_source_and_stream() {
         bench.latch.handle_description(bench.now, bench.named, false);
         assert_eq!(bench.say("198.51.100.7:4020", 9, 30_000, 10), 8, "after {first}");
         assert_eq!(bench.target(), "198.51.100.7:4020");
-        assert_eq!(bench.say("198.51.100.7:4021", 10, 0, 50), 0, "but nobody beside it");
+        assert_eq!(bench.say("198.51.100.7:4021", 10, 0, 50), 0, "but no other source");
     }
 }
 
@@ -290,7 +290,7 @@ fn rtcp_follows_the_media_source() {
     // On the port of the media only the source of the media reports.
     assert!(bench.latch.accept_rtcp(addr("198.51.100.7:61234"), true, Some(7), known));
     assert!(!bench.latch.accept_rtcp(addr("198.51.100.7:61236"), true, Some(7), known));
-    // Behind a NAT nobody knows where reports go before one has come.
+    // Behind a NAT, the target of reports is unknown until a report has arrived.
     let mut bench = LatchTest::new(Latching::default(), named("10.0.0.5:4000", Some("198.51.100.7")));
     bench.say("198.51.100.7:61234", 7, 0, 5);
     assert_eq!(bench.reports_to(), "nobody");

@@ -21,7 +21,7 @@ const RTCP_HEADER_BYTES: usize = 8;
 const AUTH_BYTES: usize = 20;
 
 enum SrtpCipher {
-    /// Counter mode, with a tag of its own.
+    /// Counter mode, with a separate authentication tag.
     Cm {
         key: EncryptingKey,
         auth: hmac::Key,
@@ -323,7 +323,7 @@ impl SrtpDecryptor {
         self.received.last_mut()
     }
 
-    /// Puts what was inside into `out`; false for what is not the peer's, or was there already.
+    /// Writes the decrypted packet to `out`; false if it is not the peer's, or is a replay.
     pub(super) fn unprotect(&mut self, packet: &[u8], is_rtcp: bool, out: &mut Vec<u8>) -> bool {
         let opened = if is_rtcp { self.unprotect_rtcp(packet, out) } else { self.unprotect_rtp(packet, out) };
         opened.is_some()

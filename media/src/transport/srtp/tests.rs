@@ -122,7 +122,7 @@ fn key_derivation_matches_rfc_3711() {
     let master = hex("E1F97A0D3E018BE0D64FA32C06DE4139 0EC675AD498AFEEBB6960B3AABE6");
     keys.send[..30].copy_from_slice(&master);
     let mut srtp = SrtpSession::new(keys).unwrap();
-    // RFC 6904 and libsrtp's own test use this packet: 16 octets of 0xAB, sequence 0x1234.
+    // RFC 6904 and the test of libsrtp use this packet: 16 octets of 0xAB, sequence 0x1234.
     let packet = hex("800f1234decafbadcafebabeabababababababababababababababab");
     let wanted = hex("800f1234decafbadcafebabe4e55dc4ce79978d88ca4d215949d2402b78d6acc99ea179b8dbb");
     assert_eq!(sealed(&mut srtp, &packet), Some(wanted));
@@ -197,7 +197,7 @@ fn index_is_never_reused() {
         assert_eq!(sealed(&mut a, &packet(1, 10)), None);
         assert_eq!(sealed(&mut a, &packet(1, 9)), None, "an index that has passed");
         assert!(sealed(&mut a, &packet(1, 11)).is_some());
-        assert!(sealed(&mut a, &packet(2, 10)).is_some(), "another source has indices of its own");
+        assert!(sealed(&mut a, &packet(2, 10)).is_some(), "another source has separate indices");
         for ssrc in 10..200 {
             sealed(&mut a, &packet(ssrc, 1));
         }
@@ -217,7 +217,7 @@ fn forged_sources_leave_no_state_and_real_ones_are_bounded() {
     assert_eq!(b.receive.sources(), 0);
     assert!(opened(&mut b, &real).is_some());
     for ssrc in 0..1_000u32 {
-        // Many senders under one key, each with a sealer of its own.
+        // Many senders under one key, each with a separate session.
         let (mut other, _) = pair(SrtpProfile::AesCm128HmacSha1_80);
         assert!(opened(&mut b, &sealed(&mut other, &packet(ssrc + 100, 1)).unwrap()).is_some());
     }
@@ -246,14 +246,14 @@ fn kept_key_keeps_counters_and_new_key_starts_fresh() {
         let other = SrtpKeys { receive: [9; KEY_BYTES_MAX], ..a.keys };
         assert!(a.rekey(other));
         say(&mut a, &mut b);
-        // Ours too: a peer that counts on and one that begins anew both understand.
+        // Our key changes too: peers that continue their counters and peers that restart them both understand.
         assert!(a.rekey(SrtpKeys { send: [8; KEY_BYTES_MAX], ..other }));
         let late = {
             let mut before = SrtpSession::new(SrtpKeys { send: [1; KEY_BYTES_MAX], ..other }).unwrap();
             sealed(&mut before, &packet(5, 1)).unwrap()
         };
         assert!(b.rekey(SrtpKeys { receive: [8; KEY_BYTES_MAX], ..b.keys }));
-        assert!(opened(&mut b, &late).is_some(), "what was on its way when the key changed");
+        assert!(opened(&mut b, &late).is_some(), "a packet in flight when the key changed");
         say(&mut a, &mut b);
         assert_eq!(opened(&mut b, &late), None, "and no more once the new key is in use");
     }

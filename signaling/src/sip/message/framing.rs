@@ -14,7 +14,7 @@ pub enum Framed {
     Unreadable(ParsedMessage),
 }
 
-/// Splits a stream into messages in linear time, however small the received pieces are.
+/// Splits a stream into messages in linear time, however small the received chunks are.
 #[derive(Debug, Default)]
 pub struct Framer {
     bytes: Vec<u8>,
@@ -203,7 +203,7 @@ mod tests {
         for piece in 1..wire.len() {
             let (found, broken) = read(wire.as_bytes(), piece);
             let messages: Vec<u16> = found.into_iter().filter(|kind| *kind != 1).collect();
-            assert_eq!((messages, broken), (vec![0, 0, 0, 0], false), "in pieces of {piece}");
+            assert_eq!((messages, broken), (vec![0, 0, 0, 0], false), "in chunks of {piece}");
         }
     }
 

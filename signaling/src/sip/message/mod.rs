@@ -34,7 +34,7 @@ pub enum Method {
     Register,
     /// Acknowledges a reliable provisional response (RFC 3262).
     Prack,
-    /// Asks the peer to call somebody else (RFC 3515).
+    /// Asks the peer to call a third party (RFC 3515).
     Refer,
     /// Reports an event; here the progress of a REFER (RFC 6665, RFC 3515).
     Notify,
@@ -97,7 +97,7 @@ impl Method {
 pub struct Request {
     /// Method of the request line.
     pub method: Method,
-    /// Request-URI: whom the request is for.
+    /// Request-URI: the target of the request.
     pub uri: Uri,
     /// Headers in order; Content-Length is written from the body.
     pub headers: Headers,

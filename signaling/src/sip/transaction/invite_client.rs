@@ -41,7 +41,7 @@ pub struct InviteClient {
 impl InviteClient {
     /// `patience` is [`TIMEOUT`], or less if failover is possible.
     pub fn new(now: Instant, request: MessageBytes, reliable: bool, timeout: Duration) -> Self {
-        // Timer A has no upper bound of its own, timer B ends it after seven sendings.
+        // Timer A itself has no upper bound; timer B ends it after seven sendings.
         let retransmit = (!reliable).then(|| RetransmitTimer::start(now, TIMEOUT));
         Self { state: State::Calling { request, retransmit, give_up: now + timeout }, reliable }
     }

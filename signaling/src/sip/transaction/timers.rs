@@ -13,8 +13,8 @@ pub const TIMEOUT: Duration = Duration::from_secs(32);
 /// How long the owner of a call may take to answer a request inside its dialog. The peer waits 32 seconds (timer F), so
 /// it gets an answer in time.
 pub const OWNER_TIMEOUT: Duration = Duration::from_secs(10);
-/// The same for a call that comes in: ringing (30 seconds at the most), announcement (60), and whom the customer's
-/// server is asked for take less.
+/// The same for an inbound call. Ringing (30 seconds at the most), the announcement (60) and the request to the
+/// customer's server take less.
 pub const OWNER_TIMEOUT_INVITE: Duration = Duration::from_secs(300);
 
 /// Why a transaction woke up.

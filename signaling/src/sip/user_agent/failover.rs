@@ -327,7 +327,7 @@ impl UserAgent {
         }
     }
 
-    /// Nobody answered there: the request's trunk tries other addresses first for a while.
+    /// That address did not answer: the request's trunk tries other addresses first for a while.
     pub(super) fn mark_unreachable(&mut self, now: Instant, call: Option<CallId>, address: TransportAddress) {
         let Some(trunk) = self.failure_memory_scope(call) else { return };
         if self.unreachable.len() >= limits::UNREACHABLE_ADDRESSES_MAX {

@@ -24,11 +24,11 @@ pub struct InboundTrunk {
     pub allow: Vec<IpNet>,
     /// Digest account for callers from other networks; `None` if the trunk admits by network or registration only.
     pub credentials: Option<DigestCredentials>,
-    /// Whoever calls over it may hand the call on (REFER).
+    /// Peers that call over this trunk may transfer the call with REFER.
     pub accept_refer: bool,
 }
 
-/// The rules of all trunks. Built by whoever has them, outside of the user agent's task, which only swaps them.
+/// The rules of all trunks. Built outside of the user agent's task, which only swaps them.
 #[derive(Debug, Default)]
 pub struct InboundTrunks {
     /// Whether REFER is taken.

@@ -22,7 +22,7 @@ impl UserAgent {
         self.sessions.remove(&call);
     }
 
-    /// Transactions and timers are gone, as after a panic that came while they were in somebody's hands.
+    /// Transactions and timers are gone, as after a panic in code that had taken them.
     #[cfg(test)]
     pub(crate) fn forget_transactions(&mut self) {
         self.servers.clear();

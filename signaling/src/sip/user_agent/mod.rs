@@ -173,7 +173,7 @@ pub struct UserAgentConfig {
     pub ws_port: Option<u16>,
     /// Value of User-Agent in our requests and of Server in our responses.
     pub user_agent: String,
-    /// Realm of our own challenges.
+    /// Realm of the challenges that we send.
     pub realm: String,
     /// Calls held at once; the next INVITE is answered 503.
     pub calls_max: usize,
@@ -200,7 +200,7 @@ pub struct InviteRequest {
     pub hops: Vec<NextHop>,
     /// Of hops that name none.
     pub transport: Transport,
-    /// For challenges of the hosts they name, and of nobody else.
+    /// Only for challenges of the hosts that they name.
     pub credentials: Option<HostCredentials>,
     /// Our offer; `None` lets the peer make one (RFC 3261 section 13.2.1), answered with [`UserAgent::acknowledge`].
     pub sdp: Option<Vec<u8>>,
@@ -323,7 +323,7 @@ pub enum SipEvent {
         /// Progress of the transfer so far.
         referral: ReferStatus,
     },
-    /// The answer to [`UserAgent::send_options`]; none when nobody answered.
+    /// The answer to [`UserAgent::send_options`]; `None` without an answer.
     OptionsAnswered {
         /// Id of the probe, which is over with this event.
         call: CallId,

@@ -111,7 +111,7 @@ mod tests {
         ended
     }
 
-    /// Each piece of state taken away, as a panic in the middle of a change would leave it.
+    /// Removes each part of the state in turn, as a panic in the middle of a change would.
     #[test]
     fn inconsistent_state_is_repaired() {
         type Break = fn(&mut UserAgent, CallId);

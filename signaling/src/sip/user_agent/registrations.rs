@@ -69,7 +69,7 @@ pub(crate) struct RegistrationEntry {
     call: CallId,
     machine: Registration,
     cseq: u32,
-    /// The registrar has answered something: it is told when the registration ends.
+    /// The registrar has answered before, so we unregister when the registration ends.
     answered: bool,
     /// Where the registrar granted it, and until when: calls from there may be this trunk's.
     granted: Option<(IpAddr, Instant)>,
@@ -161,7 +161,7 @@ impl UserAgent {
         headers.push(HeaderName::UserAgent, self.config.user_agent.as_str());
         let hops = if rule.hops.is_empty() { vec![NextHop::of(&rule.registrar)] } else { rule.hops.clone() };
         let contact = Some(Some(rule.contact_user.clone()));
-        // Registrar and hops are the trunk's own settings, like its credentials.
+        // Registrar and hops are settings of the trunk, like its credentials.
         let route = RequestRoute::to(hops, rule.transport).with_authentication(true);
         let mut request = Request { method: Method::Register, uri: rule.registrar.clone(), headers, body: Vec::new() };
         self.add_authorization(call, &mut request);

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 const CAPACITY_KEPT: usize = 256;
 /// Entries of the timer heap for each that is held, before those of the ended ones are taken out.
 const TIMERS_PER_OWNER: usize = 4;
-/// Fixed memory of a server transaction besides keys, headers and response.
+/// Fixed memory of a server transaction, without keys, headers and response.
 const TRANSACTION_BYTES: usize = 400;
 
 #[derive(Debug)]
@@ -306,7 +306,7 @@ impl UserAgent {
         }
     }
 
-    /// A server transaction that waits for somebody to answer is woken when nobody does.
+    /// Sets the timeout of a server transaction whose owner has to answer.
     pub(super) fn arm_owner_timeout(&mut self, key: &Arc<str>) {
         if self.servers.get(key).is_some_and(ServerEntry::is_open) {
             self.arm_server(key);
@@ -422,7 +422,7 @@ impl UserAgent {
         self.transmits.push_back(Transmit { transport, target, bytes, transaction: None, server_name: None });
     }
 
-    /// A request to where its client transaction is. `is_reported`: the transaction is told when it cannot be sent.
+    /// Sends a request to the address of its client transaction. `is_reported`: tell the transaction of a send failure.
     pub(super) fn send_in_transaction(&mut self, key: &Arc<str>, bytes: MessageBytes, is_reported: bool) {
         let Some(tx) = self.clients.get(key) else { return };
         let (transport, target) = (tx.address.transport, TransmitTarget::Addr(tx.address.addr));

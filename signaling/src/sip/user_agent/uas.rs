@@ -223,8 +223,8 @@ impl UserAgent {
         }
     }
 
-    /// The ACK of a 2xx is a transaction of its own and found by its dialog; `call` when it was found by the branch of
-    /// the INVITE.
+    /// The ACK of a 2xx is a separate transaction and is found by its dialog; `call` is set if the branch of the INVITE
+    /// matched.
     pub(super) fn handle_dialog_ack(
         &mut self, now: Instant, source: SocketAddr, request: &Request, call: Option<CallId>,
     ) {

@@ -1,4 +1,4 @@
-//! Calls we make that are answered by people, mailboxes, screening services and fax machines.
+//! Calls we make that are answered by people, voicemail, screening services and fax machines.
 
 use super::*;
 use crate::domain::task::TaskFields;
@@ -53,7 +53,7 @@ impl CallHarness {
 const MESSAGE: &str = "This is Acme. Please call us back.";
 
 #[test]
-fn somebody_answers_and_is_greeted_without_waiting() {
+fn person_answers_and_is_greeted_without_delay() {
     let mut harness = CallHarness::dialled(Some(MESSAGE));
     assert_eq!(harness.waiting.len(), 1, "the greeting is on its way with the answer");
     harness.callee_speaks(500);

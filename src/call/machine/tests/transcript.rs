@@ -1,4 +1,4 @@
-//! Positions of turns: no hole, no turn twice, whoever listens and since when.
+//! Positions of turns: no gap and no duplicate, for any listener from any start.
 
 use super::*;
 use crate::call::live_update::LiveUpdate;
@@ -68,7 +68,7 @@ fn words_that_never_come_hold_nothing_up_for_long() {
     assert_eq!(positions(&harness), [0; 0]);
     harness.pass_ms(4_000);
     assert_eq!(harness.transcript(), ["assistant: On its way."]);
-    // They do come, much later: behind what was told without them.
+    // They do come, much later: after the turns that were already sent.
     harness.realtime_event(RealtimeEvent::UserFinal("where is my order".into()));
     assert_eq!(harness.transcript(), ["assistant: On its way.", "user: where is my order"]);
     assert_eq!(positions(&harness), [0, 1]);
@@ -82,7 +82,7 @@ fn an_end_with_words_outstanding_tells_what_was_said_since() {
         harness.realtime_event(RealtimeEvent::SpeechStopped);
         harness.realtime_says(0, "On its way.", 8_000);
         if fallback.is_some() {
-            // Nobody is there any more who could send them.
+            // The realtime session is gone, so these words cannot come any more.
             harness.realtime_event(RealtimeEvent::Failed(ProviderError::Disconnected("gone".into())));
             assert_eq!(positions(&harness), [0]);
         }

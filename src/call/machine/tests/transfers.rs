@@ -11,7 +11,7 @@ fn transferring(mode: &str) -> AgentFields {
 }
 
 impl CallHarness {
-    /// The caller wants to speak to somebody, and the model puts them through.
+    /// The caller asks for a person, and the model transfers the call.
     fn transfer(mode: &str) -> Self {
         let mut harness = Self::new(transferring(mode));
         harness.play_everything();
@@ -142,7 +142,7 @@ fn caller_hangs_up_while_the_other_party_rings() {
     harness.machine.handle_peer_hung_up(harness.now, EndReason::CustomerHungUp);
     harness.drain();
     harness.pass_ms(1_000);
-    assert_eq!(harness.hang_up_reasons(), [EndReason::CustomerHungUp], "nobody was reached");
+    assert_eq!(harness.hang_up_reasons(), [EndReason::CustomerHungUp], "the transfer target was not reached");
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn what_the_caller_says_on_hold_is_kept_and_not_answered() {
     harness.pass_ms(9_000);
     assert_eq!(harness.llm_requests(), asked);
     assert!(harness.transcript().contains(&"user: Hello? Anybody?".to_owned()));
-    assert!(harness.waiting.is_empty(), "and nobody asks whether they are there");
+    assert!(harness.waiting.is_empty(), "and no prompt asks whether the caller is there");
 }
 
 #[test]

@@ -12,7 +12,7 @@ impl CallHarness {
         (harness, segment)
     }
 
-    /// The next piece begins to sound; it takes two seconds.
+    /// The next segment starts to play; it takes two seconds.
     fn begin(&mut self) -> SegmentId {
         let (segment, _) = self.waiting.remove(0);
         self.machine.handle_tts_done(segment, 16_000);
@@ -164,7 +164,7 @@ fn a_long_noise_without_words_does_not_keep_the_agent_silent() {
 #[test]
 fn first_message_is_heard_to_its_end_and_then_the_caller_is_answered() {
     let mut harness = CallHarness::new(with_turns(serde_json::json!({"first_message_interruptible": false})));
-    assert!(matches!(harness.seen[0], CallOutput::MakeUninterruptible { .. }), "before the first piece");
+    assert!(matches!(harness.seen[0], CallOutput::MakeUninterruptible { .. }), "before the first segment");
     let segment = harness.begin();
     harness.machine.handle_speech_started(harness.now);
     harness.pass_ms(900);
