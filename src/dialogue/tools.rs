@@ -180,11 +180,13 @@ impl ToolSet<'_> {
             "end_call" => ToolAction::EndCall { farewell: text("farewell") },
             "send_dtmf" => ToolAction::SendDigits { digits: text("digits").unwrap_or_default() },
             "leave_voicemail" => ToolAction::LeaveVoicemail { message: text("message") },
-            _ => {
+            "transfer_call" => {
                 let wanted = text("destination");
                 let destination = self.destinations.iter().position(|one| Some(&one.name) == wanted.as_ref());
                 ToolAction::Transfer { destination: destination.unwrap_or_default(), briefing: text("briefing") }
             }
+            // Offered, and not handled here: a defect, which must not do what another tool does.
+            name => ToolAction::Invalid(format!("the tool {name} is not available")),
         }
     }
 }
