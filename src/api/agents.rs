@@ -4,14 +4,13 @@ use super::ApiState;
 use super::auth::OrgAuth;
 use super::envelope::{ApiResponse, Deleted, to_json};
 use super::error::ApiError;
-use super::input::{IdPath, JsonObject, Paging, QueryParams, id, merge, typed, unify};
+use super::input::{IdPath, JsonObject, Paging, QueryParams, id, merge, unify, validated};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use crate::domain::agent::{Agent, AgentFields};
 use crate::domain::ambience::AmbienceConfig;
 use crate::domain::analysis::AnalysisPlan;
 use crate::domain::dtmf_rules::DtmfRules;
 use crate::domain::fallback::Fallbacks;
-use crate::domain::faults;
 use crate::domain::ids::AgentId;
 use crate::domain::provider_config::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
 use crate::domain::ringing_config::RingingConfig;
@@ -163,10 +162,7 @@ async fn fields(api: &ApiState, scope: OrgScope, object: Map<String, Value>) -> 
 }
 
 fn fields_but_schemas(api: &ApiState, object: Map<String, Value>) -> Result<AgentFields, ApiError> {
-    let fields: AgentFields = typed(object)?;
-    ApiError::unless_empty(faults(&fields))?;
-    api.context.check_addresses(&fields)?;
-    Ok(fields)
+    validated(object, Vec::new(), |fields| api.context.address_faults(fields))
 }
 
 /// Compiles the schemas on the schema workers, because it may take longer than other requests should wait.

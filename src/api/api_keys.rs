@@ -4,7 +4,8 @@ use super::ApiState;
 use super::auth::UserAuth;
 use super::envelope::{ApiResponse, Deleted};
 use super::error::ApiError;
-use super::input::{IdPath, JsonObject, Paging, QueryParams, id, typed};
+use super::input::{IdPath, JsonObject, Paging, QueryParams, id, typed_with};
+use crate::domain::FieldError;
 use crate::domain::ids::ApiKeyId;
 use crate::domain::organization::check_name;
 use crate::domain::permission::{KeyScope, UserRole};
@@ -95,6 +96,19 @@ pub(super) struct ApiKeyInput {
     expires_at: Option<String>,
 }
 
+impl ApiKeyInput {
+    fn expires_at(&self) -> Result<Option<UnixMs>, FieldError> {
+        let no_time = || FieldError::new("expires_at", "must be an RFC 3339 time such as 2026-03-27T12:00:00Z");
+        self.expires_at.as_deref().map(|text| UnixMs::parse(text).ok_or_else(no_time)).transpose()
+    }
+}
+
+fn faults(input: &ApiKeyInput) -> Vec<FieldError> {
+    let no_scope = || FieldError::new("scopes", "must not be empty; leave it out for a key that may do everything");
+    let scopes = input.scopes.as_ref().is_some_and(Vec::is_empty).then(no_scope);
+    check_name(&input.name).err().into_iter().chain(scopes).chain(input.expires_at().err()).collect()
+}
+
 /// The keys of the organization, newest first; never their text.
 #[utoipa::path(get, path = "/api-keys", tag = "api-keys", security(("session" = [])), params(Paging), responses((status = 200, body = ApiKeyPage)))]
 pub(super) async fn list(
@@ -112,21 +126,9 @@ pub(super) async fn create(
     State(api): State<ApiState>, person: UserAuth, JsonObject(mut object, _turn): JsonObject,
 ) -> Result<ApiResponse, ApiError> {
     object.retain(|_, value| !value.is_null());
-    let input: ApiKeyInput = typed(object)?;
+    let input: ApiKeyInput = typed_with(object, Vec::new(), faults)?;
     person.require(UserRole::Admin)?;
-    check_name(&input.name)?;
-    if input.scopes.as_ref().is_some_and(Vec::is_empty) {
-        return Err(ApiError::field("scopes", "must not be empty; leave it out for a key that may do everything"));
-    }
-    let expires_at = match &input.expires_at {
-        None => None,
-        Some(text) => {
-            let at = UnixMs::parse(text).ok_or_else(|| {
-                ApiError::field("expires_at", "must be an RFC 3339 time such as 2026-03-27T12:00:00Z")
-            })?;
-            Some(at)
-        }
-    };
+    let expires_at = input.expires_at()?;
     let made = api.context.store.create_key(person.scope(), &input.name, input.scopes, expires_at).await?;
     person.audit(&api, "api_key.create", made.row.id).await?;
     Ok(ApiResponse::created(NewKeyBody { api_key: made.into() }))

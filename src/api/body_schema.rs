@@ -120,9 +120,109 @@ pub(super) fn check(schema: &str, object: &Map<String, Value>) -> Vec<FieldError
     faults.into_iter().map(|fault| FieldError::new(field_path(&fault.place), fault.message)).collect()
 }
 
+/// Rounds of repairing a body: what is filled in for a missing object may itself be incomplete.
+const REPAIRS_MAX: usize = 4;
+/// How deep an example follows the schemas it refers to.
+const EXAMPLE_DEPTH_MAX: usize = 8;
+
+/// A body that follows its schema, with as much of `object` as does so already. What violates the schema is taken out,
+/// and an example stands for what is required: the rules beyond the schema can be checked on the rest.
+pub(super) fn repaired(schema: &str, object: &Map<String, Value>) -> Option<Value> {
+    let validator = body_schema(schema)?;
+    let mut value = without_null(&Value::Object(object.clone()));
+    for _ in 0..REPAIRS_MAX {
+        let faults = validator.faults(&value, FAULTS_MAX);
+        if faults.is_empty() {
+            return Some(value);
+        }
+        for fault in faults {
+            repair(&mut value, SCHEMAS.get(schema)?, &fault.place);
+        }
+    }
+    None
+}
+
+/// Takes out the member that a JSON pointer names; an example takes the place of an entry, and of what is missing.
+fn repair(value: &mut Value, root: &Value, pointer: &str) {
+    let Some((parent, name)) = pointer.rsplit_once('/') else { return };
+    let name = name.replace("~1", "/").replace("~0", "~");
+    let example = || schema_of(root, pointer).and_then(|schema| example(schema, EXAMPLE_DEPTH_MAX));
+    match value.pointer_mut(parent) {
+        Some(Value::Object(fields)) => {
+            if fields.remove(&name).is_none() {
+                fields.extend(example().map(|example| (name, example)));
+            }
+        }
+        Some(Value::Array(items)) => {
+            let item = name.parse().ok().and_then(|index: usize| items.get_mut(index));
+            if let (Some(item), Some(example)) = (item, example()) {
+                *item = example;
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The schema itself, or the one it refers to. Only one form is followed where there is a choice.
+fn resolved(mut schema: &Value) -> Option<&Value> {
+    for _ in 0..EXAMPLE_DEPTH_MAX {
+        let forms = ["allOf", "oneOf", "anyOf"].iter().find_map(|choice| schema.get(choice)?.get(0));
+        match (schema.get("$ref").and_then(Value::as_str), forms) {
+            (Some(reference), _) => schema = SCHEMAS.get(reference.rsplit('/').next()?)?,
+            (None, Some(form)) => schema = form,
+            (None, None) => return Some(schema),
+        }
+    }
+    None
+}
+
+/// The schema of what a JSON pointer names.
+fn schema_of<'a>(root: &'a Value, pointer: &str) -> Option<&'a Value> {
+    pointer.split('/').skip(1).try_fold(root, |schema, part| {
+        let schema = resolved(schema)?;
+        let name = part.replace("~1", "/").replace("~0", "~");
+        schema.get("properties").and_then(|fields| fields.get(&name)).or_else(|| schema.get("items"))
+    })
+}
+
+/// A small value that follows the schema, mostly.
+fn example(schema: &Value, depth: usize) -> Option<Value> {
+    let schema = resolved(schema)?;
+    if let Some(first) = schema.get("enum").and_then(|values| values.get(0)) {
+        return Some(first.clone());
+    }
+    let kind = schema.get("type").map(|kind| kind.get(0).unwrap_or(kind));
+    match kind.and_then(Value::as_str)? {
+        "string" => Some(Value::from("x")),
+        "boolean" => Some(Value::Bool(false)),
+        "array" => Some(json!([])),
+        "integer" | "number" => Some(schema.get("minimum").cloned().unwrap_or(json!(1))),
+        "object" => {
+            let names = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+            let fields = names.filter_map(Value::as_str).map(|name| {
+                let depth = depth.checked_sub(1)?;
+                Some((name.to_owned(), example(schema.get("properties")?.get(name)?, depth)?))
+            });
+            fields.collect::<Option<Map<_, _>>>().map(Value::Object)
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_repaired_body_keeps_what_is_right() {
+        let agent = json!({"nme": 1, "voice_settings": {"speed": 9, "stability": 0.5}, "webhook_url": "nowhere",
+            "llm_config": {"model": "m", "tools": [1, {"type": "function", "function": 1}]}});
+        let repaired = repaired("AgentFields", agent.as_object().unwrap()).unwrap();
+        assert_eq!(repaired["voice_settings"], json!({"stability": 0.5}));
+        assert_eq!(repaired["webhook_url"], "nowhere");
+        assert_eq!(repaired["llm_config"]["model"], "m");
+        assert!(repaired["name"].is_string() && repaired.get("nme").is_none(), "{repaired}");
+    }
 
     fn faults(schema: &str, object: Value) -> Vec<(String, String)> {
         let faults = check(schema, object.as_object().unwrap());

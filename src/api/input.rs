@@ -4,13 +4,14 @@ use super::ApiState;
 use super::body::is_too_slow_error;
 use super::error::ApiError;
 use super::large_body_queue::{LARGE_BYTES, LargeBodyPermit};
-use crate::domain::{FAULTS_MAX, FieldError};
+use crate::domain::{FAULTS_MAX, FieldError, faults};
 use crate::store::{OrgScope, PageRequest};
 use crate::supervision::in_place;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
+use garde::Validate;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -127,27 +128,64 @@ fn whole_numbers(value: &mut Value) {
     }
 }
 
-/// Reads an object into a type; the error names every field that is wrong.
+/// Reads an object into a type without rules beyond its schema; the error names every field that is wrong.
 pub(super) fn typed<T: DeserializeOwned + ToSchema>(object: Map<String, Value>) -> Result<T, ApiError> {
-    typed_with(object, Vec::new())
+    typed_with(object, Vec::new(), |_| Vec::new())
 }
 
-/// As [`typed`], beside faults that are known already: all of them are in one answer.
+/// Reads an object into a type and checks the rules on its fields and, where these hold, those of the server. The
+/// error names every field that is wrong, beside the faults that are known already.
+pub(super) fn validated<T: DeserializeOwned + ToSchema + Validate<Context = ()>>(
+    object: Map<String, Value>, known: Vec<FieldError>, of_server: impl Fn(&T) -> Vec<FieldError>,
+) -> Result<T, ApiError> {
+    typed_with(object, known, |fields| {
+        let mut found = faults(fields);
+        add(&mut found, of_server(fields));
+        found
+    })
+}
+
+/// As [`typed`], with rules that stand beside the type.
 pub(super) fn typed_with<T: DeserializeOwned + ToSchema>(
-    object: Map<String, Value>, mut faults: Vec<FieldError>,
+    object: Map<String, Value>, mut found: Vec<FieldError>, rules: impl FnOnce(&T) -> Vec<FieldError>,
 ) -> Result<T, ApiError> {
     let name = T::name();
     let check = || {
-        faults.extend(super::body_schema::check(&name, &object));
-        faults.truncate(FAULTS_MAX);
-        for fault in super::text_limits::check(&object) {
-            if faults.len() < FAULTS_MAX && faults.iter().all(|known| known.field != fault.field) {
-                faults.push(fault);
-            }
+        found.extend(super::body_schema::check(&name, &object));
+        found.truncate(FAULTS_MAX);
+        add(&mut found, super::text_limits::check(&object));
+        if found.is_empty() {
+            let fields: T = read(Value::Object(object.clone()))?;
+            ApiError::unless_empty(rules(&fields))?;
+            return Ok(fields);
         }
-        if faults.is_empty() { read(object.clone()) } else { Err(ApiError::fields(faults)) }
+        // What breaks the schema is replaced, so that faults of the other fields are in the same answer.
+        let rest = super::body_schema::repaired(&name, &object).and_then(|value| read(value).ok());
+        let of_rest = rest.map(|fields| rules(&fields)).unwrap_or_default();
+        let names: Vec<String> = found.iter().map(|fault| fault.field.clone()).collect();
+        add(&mut found, of_rest.into_iter().filter(|fault| !names.iter().any(|name| is_about(fault, name))));
+        Err(ApiError::fields(found))
     };
     if is_large(&object) { in_place(check) } else { check() }
+}
+
+/// Adds faults of fields that are not listed yet, [`FAULTS_MAX`] in all.
+fn add(listed: &mut Vec<FieldError>, more: impl IntoIterator<Item = FieldError>) {
+    for fault in more {
+        if listed.len() < FAULTS_MAX && listed.iter().all(|known| known.field != fault.field) {
+            listed.push(fault);
+        }
+    }
+}
+
+/// Whether a fault is about this field: the field itself, what it holds, what holds it, or a rule that names it.
+fn is_about(fault: &FieldError, field: &str) -> bool {
+    let holds = |outer: &str, inner: &str| {
+        inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    let last = field.rsplit('.').next().unwrap_or(field);
+    let is_named = fault.message.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == last);
+    holds(field, &fault.field) || holds(&fault.field, field) || is_named
 }
 
 /// Whether the object has at least [`LARGE_VALUES`] values; stops counting there.
@@ -168,8 +206,8 @@ fn is_large(object: &Map<String, Value>) -> bool {
     false
 }
 
-fn read<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, ApiError> {
-    serde_path_to_error::deserialize(Value::Object(object)).map_err(|error| {
+fn read<T: DeserializeOwned>(value: Value) -> Result<T, ApiError> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
         let message = error.inner().to_string();
         let path = error.path().to_string();
         let named = message.strip_prefix("unknown field `").or(message.strip_prefix("missing field `"));
@@ -290,8 +328,8 @@ impl QueryParams {
 }
 
 /// A webhook must not lead into our own network.
-pub(super) fn check_webhook_url(api: &ApiState, field: &str, url: &str) -> Result<(), ApiError> {
-    api.context.webhooks.check(url).map_err(|why| ApiError::field(field, why.to_string()))
+pub(super) fn check_webhook_url(api: &ApiState, field: &str, url: &str) -> Result<(), FieldError> {
+    api.context.webhooks.check(url).map_err(|why| FieldError::new(field, why.to_string()))
 }
 
 /// Parses an id from the path; anything but a UUID is "not found".
@@ -306,4 +344,52 @@ pub(super) fn base_url(api: &ApiState, headers: &HeaderMap) -> String {
         return format!("http://{host}");
     }
     api.public_url.trim_end_matches('/').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::agent::AgentFields;
+    use crate::domain::trunk::TrunkFields;
+    use serde_json::json;
+
+    fn listed<T: DeserializeOwned + ToSchema + Validate<Context = ()>>(body: Value) -> Vec<String> {
+        let Value::Object(object) = body else { return Vec::new() };
+        let error = validated::<T>(object, Vec::new(), |_| Vec::new()).err().unwrap();
+        let mut fields: Vec<String> = error.details["faults"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|f| f["field"].as_str().unwrap().to_owned())
+            .collect();
+        fields.sort();
+        fields
+    }
+
+    #[test]
+    fn rules_beyond_the_schema_are_in_the_same_answer() {
+        let agent = json!({"name": 1, "nme": "A", "webhook_url": "nowhere", "max_duration_seconds": 1,
+            "silence_config": {"goodbye": "", "max_prompts": "many"}});
+        let wanted = [
+            "max_duration_seconds",
+            "name",
+            "nme",
+            "silence_config.goodbye",
+            "silence_config.max_prompts",
+            "webhook_url",
+        ];
+        assert_eq!(listed::<AgentFields>(agent), wanted);
+        assert_eq!(listed::<AgentFields>(json!({"webhook_url": "nowhere"})), ["name", "webhook_url"]);
+        let tools =
+            json!({"name": "A", "llm_config": {"provider": "openai", "model": "m", "tools": [1, {"type": "function", "function": {"name": "a b"}}]}});
+        assert_eq!(listed::<AgentFields>(tools), ["llm_config.tools[0]", "llm_config.tools[1].function.name"]);
+    }
+
+    #[test]
+    fn a_rule_about_two_fields_is_left_out_while_one_of_them_is_wrong() {
+        let trunk = json!({"name": "T", "host": "h", "username": 1, "password": "p"});
+        assert_eq!(listed::<TrunkFields>(trunk), ["username"]);
+        let trunk = json!({"name": "T", "host": "h", "username": "u", "dial_string": "{e164}@x"});
+        assert_eq!(listed::<TrunkFields>(trunk), ["dial_string", "password"]);
+    }
 }

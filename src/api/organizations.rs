@@ -5,14 +5,14 @@ use super::api_keys::NewKeyView;
 use super::auth::UserAuth;
 use super::envelope::ApiResponse;
 use super::error::ApiError;
-use super::input::{IdPath, JsonObject, Paging, QueryParams, id, typed};
+use super::input::{IdPath, JsonObject, Paging, QueryParams, id, typed, typed_with};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
-use crate::domain::faults;
 use crate::domain::ids::OrganizationId;
 use crate::domain::login_address::LoginAddress;
 use crate::domain::organization::{Organization, OrganizationLimits, check_name};
 use crate::domain::permission::UserRole;
 use crate::domain::secret::{Secret, exposed};
+use crate::domain::{FieldError, faults};
 use crate::store::now;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
@@ -114,6 +114,22 @@ pub(super) struct OrganizationInput {
     max_spend_per_day: Option<f64>,
 }
 
+impl OrganizationInput {
+    fn owner(&self) -> Result<Option<LoginAddress>, FieldError> {
+        let no_address = || FieldError::new("owner_email", "is not an e-mail address");
+        self.owner_email.as_deref().map(|email| LoginAddress::parse(email).ok_or_else(no_address)).transpose()
+    }
+
+    fn limits(&self) -> OrganizationLimits {
+        OrganizationLimits {
+            max_concurrent_calls: self.max_concurrent_calls,
+            calls_per_second: self.calls_per_second,
+            max_minutes_per_day: self.max_minutes_per_day,
+            max_spend_per_day: self.max_spend_per_day,
+        }
+    }
+}
+
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OrganizationPatch {
@@ -162,19 +178,12 @@ pub(super) async fn create(
     State(api): State<ApiState>, person: UserAuth, JsonObject(mut object, _turn): JsonObject,
 ) -> Result<ApiResponse, ApiError> {
     object.retain(|_, value| !value.is_null());
-    let input: OrganizationInput = typed(object)?;
+    let input: OrganizationInput = typed_with(object, Vec::new(), |input: &OrganizationInput| {
+        let owner = input.owner().err();
+        check_name(&input.name).err().into_iter().chain(owner).chain(faults(&input.limits())).collect()
+    })?;
     person.require(UserRole::Owner)?;
-    check_name(&input.name)?;
-    let no_address = || ApiError::field("owner_email", "is not an e-mail address");
-    let owner =
-        input.owner_email.as_deref().map(|email| LoginAddress::parse(email).ok_or_else(no_address)).transpose()?;
-    let limits = OrganizationLimits {
-        max_concurrent_calls: input.max_concurrent_calls,
-        calls_per_second: input.calls_per_second,
-        max_minutes_per_day: input.max_minutes_per_day,
-        max_spend_per_day: input.max_spend_per_day,
-    };
-    ApiError::unless_empty(faults(&limits))?;
+    let (owner, limits) = (input.owner()?, input.limits());
     // Without a parent, the operator would not know which organization to bill.
     let Some(parent) = &input.parent_org_id else {
         let message = "parent_org_id: is required; the operator makes organizations without one (trunkline bootstrap)";

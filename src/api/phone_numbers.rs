@@ -4,8 +4,9 @@ use super::ApiState;
 use super::auth::OrgAuth;
 use super::envelope::{ApiResponse, Deleted};
 use super::error::ApiError;
-use super::input::{IdPath, JsonObject, Paging, QueryParams, check_webhook_url, id, merge, typed};
+use super::input::{IdPath, JsonObject, Paging, QueryParams, check_webhook_url, id, merge, typed_with};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
+use crate::domain::FieldError;
 use crate::domain::agent::check_webhook_secret;
 use crate::domain::ids::{AgentId, PhoneNumberId, TrunkId};
 use crate::domain::phone_number::PhoneNumber;
@@ -86,10 +87,21 @@ pub(super) struct PhoneNumberPage {
     offset: i64,
 }
 
+fn not_e164() -> FieldError {
+    FieldError::new("number", "must be an E.164 number such as +31201234567")
+}
+
+/// What is wrong with the fields one by one.
+fn faults(api: &ApiState, body: &PhoneNumberInput) -> Vec<FieldError> {
+    let number = PhoneNumber::parse(&body.number).is_none().then(not_e164);
+    let secret = check_webhook_secret(body.webhook_secret.as_ref()).err();
+    let url = body.webhook_url.as_deref().and_then(|url| check_webhook_url(api, "webhook_url", url).err());
+    number.into_iter().chain(secret).chain(url).collect()
+}
+
 async fn check(api: &ApiState, scope: OrgScope, object: Map<String, Value>) -> Result<PhoneNumberFields, ApiError> {
-    let body: PhoneNumberInput = typed(object)?;
-    let number = PhoneNumber::parse(&body.number)
-        .ok_or_else(|| ApiError::field("number", "must be an E.164 number such as +31201234567"))?;
+    let body: PhoneNumberInput = typed_with(object, Vec::new(), |body| faults(api, body))?;
+    let number = PhoneNumber::parse(&body.number).ok_or_else(not_e164)?;
     let store = &api.context.store;
     let agent = match body.agent_id.as_deref() {
         None => None,
@@ -107,13 +119,6 @@ async fn check(api: &ApiState, scope: OrgScope, object: Map<String, Value>) -> R
             Some(store.trunk(scope, id).await?.ok_or_else(unknown)?.id)
         }
     };
-    if body.name.as_deref().is_some_and(|name| name.contains('\0') || name.chars().count() > 200) {
-        return Err(ApiError::field("name", "must have at most 200 characters, none of them U+0000"));
-    }
-    check_webhook_secret(body.webhook_secret.as_ref())?;
-    if let Some(url) = &body.webhook_url {
-        check_webhook_url(api, "webhook_url", url)?;
-    }
     let PhoneNumberInput { name, webhook_url, webhook_secret, .. } = body;
     Ok(PhoneNumberFields { number, agent, trunk, name, webhook_url, webhook_secret })
 }

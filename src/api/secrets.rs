@@ -4,8 +4,9 @@ use super::ApiState;
 use super::auth::UserAuth;
 use super::envelope::{ApiResponse, Deleted};
 use super::error::ApiError;
-use super::input::{IdPath, JsonObject, Paging, QueryParams, id, typed};
+use super::input::{IdPath, JsonObject, Paging, QueryParams, id, typed_with};
 use crate::call::driver::normalize_base_url;
+use crate::domain::FieldError;
 use crate::domain::ids::SecretId;
 use crate::domain::organization::check_name;
 use crate::domain::permission::UserRole;
@@ -81,6 +82,18 @@ pub(super) struct SecretInput {
     base_url: Option<String>,
 }
 
+fn faults(input: &SecretInput) -> Vec<FieldError> {
+    let value = input.value.expose();
+    let is_key = !value.trim().is_empty() && value.len() <= 4_096 && value.is_ascii();
+    let wrong = |is_right: bool, field: &str, message: &str| (!is_right).then(|| FieldError::new(field, message));
+    let faults = [
+        check_name(&input.name).err(),
+        wrong(is_key, "value", "must have 1 to 4096 ASCII characters"),
+        wrong(input.provider.needs_key(), "provider", "needs no key"),
+    ];
+    faults.into_iter().flatten().collect()
+}
+
 /// The stored keys, without their text.
 #[utoipa::path(get, path = "/secrets", tag = "secrets", security(("session" = [])), params(Paging), responses((status = 200, body = SecretPage)))]
 pub(super) async fn list(
@@ -100,19 +113,12 @@ pub(super) async fn list(
 pub(super) async fn create(
     State(api): State<ApiState>, person: UserAuth, JsonObject(object, _turn): JsonObject,
 ) -> Result<ApiResponse, ApiError> {
-    let input: SecretInput = typed(object)?;
+    let input: SecretInput = typed_with(object, Vec::new(), faults)?;
     person.require(UserRole::Admin)?;
-    check_name(&input.name)?;
     let value = input.value.expose();
-    if value.trim().is_empty() || value.len() > 4_096 || !value.is_ascii() {
-        return Err(ApiError::field("value", "must have 1 to 4096 ASCII characters"));
-    }
     let Some(master) = &api.context.master_key else {
         return Err(ApiError::unavailable("master_key_not_configured", "secrets.master_key is not configured"));
     };
-    if !input.provider.needs_key() {
-        return Err(ApiError::field("provider", "needs no key"));
-    }
     let provider = input.provider.name();
     let base_url = input.base_url.as_deref().map(|url| checked_base(&api, url)).transpose()?;
     let (store, value) = (&api.context.store, value.trim());

@@ -6,17 +6,17 @@ use super::auth::OrgAuth;
 use super::calls;
 use super::envelope::{ApiResponse, Deleted};
 use super::error::ApiError;
-use super::input::{IdPath, JsonObject, Paging, QueryParams, check_webhook_url, id, merge, typed_with};
+use super::input::{IdPath, JsonObject, Paging, QueryParams, check_webhook_url, id, merge, validated};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use crate::call::driver::{PlaceCallError, PlacedCall, place};
 use crate::call::registry::CallCommand;
+use crate::domain::FieldError;
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{AgentId, TaskId};
 use crate::domain::phone_number::Destination;
 use crate::domain::schedule::{CallingWindow, RetryPolicy};
 use crate::domain::task::{Task, TaskFields, TaskStatus};
 use crate::domain::trunk::Trunk;
-use crate::domain::{FieldError, faults};
 use crate::store::{OrgScope, PageRequest, now};
 use axum::extract::{Path, State};
 use serde::Serialize;
@@ -120,14 +120,14 @@ async fn check(
         Some(_) => Err(FieldError::new("agent_id", "must be a string")),
         None => Err(FieldError::new("agent_id", "is required")),
     };
-    let fields: TaskFields = typed_with(object, agent.as_ref().err().cloned().into_iter().collect())?;
-    ApiError::unless_empty(faults(&fields))?;
+    let webhook_url = |fields: &TaskFields| {
+        let judged = fields.webhook_url.as_deref().map(|url| check_webhook_url(api, "webhook_url", url));
+        judged.and_then(Result::err).into_iter().collect()
+    };
+    let fields: TaskFields = validated(object, agent.as_ref().err().cloned().into_iter().collect(), webhook_url)?;
     let unknown = || ApiError::no_reference("agent_id", "is not an agent of this organization");
     let agent = agent.ok().and_then(|text| AgentId::parse(&text)).ok_or_else(unknown)?;
     let agent = api.context.store.agent(scope, agent).await?.ok_or_else(unknown)?.id;
-    if let Some(url) = &fields.webhook_url {
-        check_webhook_url(api, "webhook_url", url)?;
-    }
     if let Some(Destination::SipUri(_)) = Destination::parse(&fields.to_number)
         && !trunks(api, scope).await?.iter().any(|trunk| trunk.fields.allow_sip_uri)
     {

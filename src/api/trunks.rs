@@ -4,18 +4,18 @@ use super::ApiState;
 use super::auth::OrgAuth;
 use super::envelope::{ApiResponse, Deleted};
 use super::error::ApiError;
-use super::input::{IdPath, JsonObject, Paging, QueryParams, id, merge, typed};
+use super::input::{IdPath, JsonObject, Paging, QueryParams, id, merge, validated};
 use super::organization_rates::RateKind;
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use crate::call::driver::{ProbeError, TrunkState, probe_trunk};
 use crate::domain::attestation::Attestation;
-use crate::domain::faults;
 use crate::domain::ids::TrunkId;
 use crate::domain::trunk::{IdentityHeader, SrtpKeying, SrtpPolicy, Trunk, TrunkFields, TrunkTarget, TrunkTransport};
+use crate::domain::{FieldError, faults};
 use crate::store::{OrgScope, now};
 use axum::extract::{Path, State};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -146,12 +146,13 @@ pub(super) struct TrunkPage {
     offset: i64,
 }
 
-fn check(api: &ApiState, fields: &TrunkFields) -> Result<(), ApiError> {
-    ApiError::unless_empty(faults(fields))?;
-    for (field, host, port) in fields.hosts() {
-        api.context.sip_guard.check_host(&host, port).map_err(|why| ApiError::field(&field, why.to_string()))?;
-    }
-    Ok(api.context.trunks.check_networks(fields)?)
+fn checked(api: &ApiState, object: Map<String, Value>) -> Result<TrunkFields, ApiError> {
+    validated(object, Vec::new(), |fields: &TrunkFields| {
+        let hosts = fields.hosts().into_iter().filter_map(|(field, host, port)| {
+            api.context.sip_guard.check_host(&host, port).err().map(|why| FieldError::new(field, why.to_string()))
+        });
+        hosts.chain(api.context.trunks.check_networks(fields).err()).collect()
+    })
 }
 
 async fn find(api: &ApiState, scope: OrgScope, text: &str) -> Result<Trunk, ApiError> {
@@ -177,8 +178,7 @@ pub(super) async fn create(
 ) -> Result<Versioned, ApiError> {
     api.count(scope, RateKind::TrunkChanges).await?;
     object.retain(|_, value| !value.is_null());
-    let fields: TrunkFields = typed(object)?;
-    check(&api, &fields)?;
+    let fields = checked(&api, object)?;
     let trunk = api.context.store.create_trunk(scope, fields).await?;
     api.context.reload_trunks().await?;
     api.context.cluster.publish_trunks_changed().await;
@@ -212,9 +212,10 @@ pub(super) async fn update(
         };
         document.retain(|_, value| !value.is_null());
         merge(&mut document, changes.clone());
-        let mut changed: TrunkFields = typed(document)?;
-        changed.forget_credentials_given_elsewhere(&trunk.fields, password_is_given);
-        check(&api, &changed)?;
+        let mut changed = checked(&api, document)?;
+        if changed.forget_credentials_given_elsewhere(&trunk.fields, password_is_given) {
+            ApiError::unless_empty(faults(&changed))?;
+        }
         trunk.change(changed, now());
         if api.context.store.update_trunk(scope, &trunk).await? {
             api.context.reload_trunks().await?;

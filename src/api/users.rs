@@ -5,7 +5,7 @@ use super::auth::{UserAuth, check_origin};
 use super::client_ip::ClientIp;
 use super::envelope::{ApiResponse, Deleted};
 use super::error::ApiError;
-use super::input::{IdPath, JsonObject, Paging, QueryParams, id, typed};
+use super::input::{IdPath, JsonObject, Paging, QueryParams, id, typed, typed_with};
 use super::sessions::logged_in;
 use crate::domain::ids::UserId;
 use crate::domain::login_address::LoginAddress;
@@ -178,11 +178,10 @@ pub(super) async fn accept(
     visitor.count(&api)?;
     check_origin(&api, &Method::POST, &headers)?;
     object.retain(|_, value| !value.is_null());
-    let Acceptance { token, name, password } = typed(object)?;
-    password::validate(password.expose())?;
-    if let Some(name) = &name {
-        check_name(name)?;
-    }
+    let Acceptance { token, name, password } = typed_with(object, Vec::new(), |fields: &Acceptance| {
+        let name = fields.name.as_deref().and_then(|name| check_name(name).err());
+        password::validate(fields.password.expose()).err().into_iter().chain(name).collect()
+    })?;
     let store = &api.context.store;
     let void = || ApiError::no_reference("token", "is unknown, used or expired");
     // Checked before the slow hash: a client that guesses tokens costs us no CPU time.

@@ -274,7 +274,9 @@ async fn no_route_leads_to_another_organization() {
             }
             let resource =
                 path.trim_start_matches("/api").trim_start_matches("/v1/").split('/').next().unwrap().to_owned();
-            let real = path.replace("{id}", ids.get(&resource).map_or("", String::as_str));
+            let id = ids.get(&resource).map(String::as_str);
+            assert!(id.is_some() || !path.contains("{id}"), "no {resource} was made, {path} would not be tried");
+            let real = path.replace("{id}", id.unwrap_or_default());
             for with_key in [true, false] {
                 let url = format!("http://{}{real}", server.app.api_addr);
                 let mut request = server.http.request(method.to_uppercase().parse().unwrap(), url);

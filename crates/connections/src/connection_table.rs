@@ -344,8 +344,8 @@ mod tests {
             per_tenant: 3,
         });
         let ids: Vec<_> = (0..8).map(|n| table.open(from(1), Stranger, n).unwrap().id).collect();
-        let vouched: Vec<bool> = ids.iter().take(5).map(|id| table.assign_tenant(*id, 77)).collect();
-        assert_eq!(vouched, [true, true, true, false, false]);
+        let taken: Vec<bool> = ids.iter().take(5).map(|id| table.assign_tenant(*id, 77)).collect();
+        assert_eq!(taken, [true, true, true, false, false]);
         assert!(table.assign_tenant(ids[0], 77), "once is enough");
         let gone: Vec<_> = (10..15).map(|n| open(&mut table, n, Stranger, 100).unwrap()).collect();
         assert_eq!(gone, [Some(3), Some(4), Some(5), Some(6), Some(7)]);

@@ -20,7 +20,7 @@ pub struct ConnectionPool {
 pub struct ConnectionGuard {
     id: ConnectionId,
     standing: PeerClass,
-    is_vouched: AtomicBool,
+    has_tenant: AtomicBool,
     connections: Arc<ConnectionPool>,
     report: Arc<ConnectionCounters>,
 }
@@ -62,7 +62,7 @@ impl ConnectionPool {
         report.record_opened();
         let (connections, report) = (self.clone(), report.clone());
         let connection =
-            ConnectionGuard { id: opened.id, standing, is_vouched: AtomicBool::new(false), connections, report };
+            ConnectionGuard { id: opened.id, standing, has_tenant: AtomicBool::new(false), connections, report };
         Ok((connection, Eviction(evicted)))
     }
 
@@ -85,10 +85,10 @@ impl ConnectionGuard {
 
     /// See [`EvictionTable::assign_tenant`]. Further calls cost nothing.
     pub fn assign_tenant(&self, tenant: u64) -> bool {
-        if !self.is_vouched.load(Ordering::Relaxed) {
-            let vouched = self.connections.table().assign_tenant(self.id, tenant);
-            self.is_vouched.store(vouched, Ordering::Relaxed);
-            if !vouched {
+        if !self.has_tenant.load(Ordering::Relaxed) {
+            let is_assigned = self.connections.table().assign_tenant(self.id, tenant);
+            self.has_tenant.store(is_assigned, Ordering::Relaxed);
+            if !is_assigned {
                 self.report.record_close_reason(Closed::RefusedTenant);
             }
         }
@@ -102,7 +102,7 @@ impl ConnectionGuard {
 
     /// On a list, or vouched for.
     pub fn is_known(&self) -> bool {
-        self.standing != PeerClass::Stranger || self.is_vouched.load(Ordering::Relaxed)
+        self.standing != PeerClass::Stranger || self.has_tenant.load(Ordering::Relaxed)
     }
 
     /// Counts why this connection was refused or closed. Does not close it.

@@ -123,8 +123,8 @@ impl SipDriver {
         let call_id = call_id(&parsed);
         let handled = contain_sync("sip_message", || {
             self.user_agent.handle_stream(now, peer.transport, peer.addr, parsed);
-            let vouched = self.user_agent.poll_admitted_trunk();
-            if let Some(trunk) = vouched {
+            let trunk = self.user_agent.poll_admitted_trunk();
+            if let Some(trunk) = trunk {
                 for stream in self.streams.all(&peer) {
                     stream.place.assign_tenant(trunk);
                 }

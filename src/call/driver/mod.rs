@@ -213,11 +213,11 @@ impl CallServices {
     }
 
     /// Checks every address that a configuration names, as far as possible before DNS resolution.
-    pub fn check_addresses(&self, fields: &AgentFields) -> Result<(), FieldError> {
-        fields.addresses().iter().try_for_each(|address| self.check_address(address))
+    pub fn address_faults(&self, fields: &AgentFields) -> Vec<FieldError> {
+        fields.addresses().iter().filter_map(|address| self.check_address(address).err()).collect()
     }
 
-    /// The same of one of them.
+    /// Refuses one of them.
     pub fn check_address(&self, NamedAddress { field, url, is_base }: &NamedAddress<'_>) -> Result<(), FieldError> {
         let judged = if *is_base { self.providers.check_base_url(url) } else { self.webhooks.check(url) };
         judged.map_err(|why| FieldError::new(field.as_str(), why.to_string()))
