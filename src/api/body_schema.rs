@@ -149,7 +149,8 @@ fn repair(value: &mut Value, root: &Value, pointer: &str) {
     let example = || schema_of(root, pointer).and_then(|schema| example(schema, EXAMPLE_DEPTH_MAX));
     match value.pointer_mut(parent) {
         Some(Value::Object(fields)) => {
-            if fields.remove(&name).is_none() {
+            let removed = fields.remove(&name);
+            if removed.is_none() {
                 fields.extend(example().map(|example| (name, example)));
             }
         }
