@@ -70,7 +70,8 @@ VIRTUAL_TIME := --lib $(addprefix --test ,architecture amd allocations corpus \
 	leg_lossy_network malformed_packets recorded_conversation vad_recorded_speech webrtc_peers)
 # Unit tests that bind sockets on loopback.
 REAL_SOCKETS := (package(trunkline-media) + package(trunkline-signaling)) & test(/^io::/) \
-	+ package(trunkline) & test(/^(egress::http|webhooks::sender|providers::registry|providers::transport|api::passwords)::/)
+	+ package(trunkline-egress) & test(/^http::/) + package(trunkline-providers) & test(/^(registry|transport)::/) \
+	+ package(trunkline) & test(/^(webhooks::sender|api::passwords)::/)
 check:
 	cargo fmt --all --check
 	@if [ -d console/node_modules ]; then cd console && npm run --silent check; \

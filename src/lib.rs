@@ -5,18 +5,16 @@
 pub mod api;
 pub mod app;
 pub mod call;
-pub mod caller;
-pub mod cli;
 pub mod config;
-pub mod dialogue;
-pub mod domain;
-pub mod egress;
-pub mod emulator;
 pub mod outbox;
-pub mod providers;
 pub mod scheduler;
 pub mod stir;
-pub mod store;
-pub mod supervision;
 pub mod telemetry;
 pub mod webhooks;
+
+pub use trunkline_conversation::dialogue;
+pub use trunkline_domain as domain;
+pub use trunkline_egress as egress;
+pub use trunkline_providers as providers;
+pub use trunkline_store as store;
+pub use trunkline_supervision as supervision;

@@ -41,46 +41,21 @@ const EDGES: &[(&str, &[&str])] = &[
             "webhooks",
         ],
     ),
-    ("caller", &["call::negotiate", "emulator"]),
-    (
-        "cli",
-        &[
-            "api::Demo",
-            "api::Phrase",
-            "api::openapi",
-            "app",
-            "call::negotiate",
-            "caller",
-            "config",
-            "domain",
-            "emulator",
-            "supervision",
-            "telemetry",
-        ],
-    ),
     ("config", &["domain"]),
-    ("dialogue", &["domain"]),
-    ("domain", &[]),
-    ("egress", &[]),
-    ("emulator", &[]),
-    ("main", &["cli"]),
     ("outbox", &["domain", "store", "supervision", "webhooks"]),
-    ("providers", &["domain", "egress", "supervision"]),
     ("scheduler", &["call", "domain", "store"]),
     ("stir", &["domain", "egress"]),
-    ("store", &["domain", "supervision"]),
-    ("supervision", &[]),
     ("telemetry", &["config"]),
     ("webhooks", &["domain", "egress"]),
 ];
 
 /// Which areas may import the crates of the workspace.
 const CRATES: &[(&str, &[&str])] = &[
-    ("trunkline_signaling", &["api", "app", "call", "caller", "cli"]),
+    ("trunkline_signaling", &["api", "app", "call"]),
     ("trunkline_connections", &["api", "app", "config", "telemetry"]),
-    ("trunkline_supervision", &["supervision"]),
-    ("trunkline_media", &["api", "app", "call", "caller", "emulator"]),
-    ("trunkline_json", &["api", "call", "dialogue", "domain", "providers", "webhooks"]),
+    ("trunkline_conversation", &["call"]),
+    ("trunkline_media", &["api", "app", "call"]),
+    ("trunkline_json", &["api", "call", "webhooks"]),
 ];
 
 /// Longest function, and longest file without its comments; a longer one is listed with its length, which may only shrink.
@@ -106,8 +81,8 @@ const FORBIDDEN: &[&str] = &[
     "std::net::UdpSocket",
     "tokio::net",
 ];
-const MACHINES: &[&str] = &["media/src", "signaling/src", "src/call", "src/dialogue"];
-const DRIVERS: &[&str] = &["/io/", "/driver/", "/driver.rs", "src/call/registry.rs"];
+const MACHINES: &[&str] = &["media/src", "signaling/src", "src/call", "crates/conversation/src"];
+const DRIVERS: &[&str] = &["/io/", "/driver/", "/driver.rs", "src/call/registry.rs", "src/call/live_update.rs"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -132,10 +107,10 @@ fn sources(folder: &str) -> BTreeMap<String, String> {
 }
 
 fn everything() -> BTreeMap<String, String> {
-    ["src", "media/src", "signaling/src", "crates/connections/src", "crates/json/src", "crates/supervision/src"]
-        .into_iter()
-        .flat_map(sources)
-        .collect()
+    let folders = ["src", "media/src", "signaling/src"].into_iter().map(str::to_owned);
+    let crates = fs::read_dir(root().join("crates")).unwrap().map(Result::unwrap);
+    let crates = crates.map(|one| format!("crates/{}/src", one.file_name().to_string_lossy()));
+    folders.chain(crates).flat_map(|folder| sources(&folder)).collect()
 }
 
 /// The part of a file that is not its tests, comments dropped.
@@ -217,16 +192,17 @@ fn only_negotiate_uses_both_sdp_and_media() {
 #[test]
 fn only_the_store_speaks_sql_and_only_the_api_the_web_framework() {
     let mut faults = vec![];
-    for (name, text) in sources("src") {
+    let is_in = |name: &str, folders: &[&str]| folders.iter().any(|folder| name.starts_with(folder));
+    for (name, text) in everything() {
         let text = code(&text);
-        if text.contains("sqlx::") && area(&name) != "store" {
+        if text.contains("sqlx::") && !is_in(&name, &["crates/store/"]) {
             faults.push(format!("{name}: sqlx"));
         }
-        if text.contains("axum::") && !matches!(area(&name), "api" | "emulator" | "app") {
+        if text.contains("axum::") && !is_in(&name, &["src/api/", "src/app", "crates/lab/"]) {
             faults.push(format!("{name}: axum"));
         }
         if text.contains("reqwest::")
-            && !matches!(area(&name), "providers" | "cli" | "egress")
+            && !is_in(&name, &["crates/providers/", "crates/lab/", "crates/egress/"])
             && !matches!(name.as_str(), "src/webhooks/sender.rs" | "src/webhooks/mcp_client.rs" | "src/stir/mod.rs")
         {
             faults.push(format!("{name}: reqwest"));
@@ -238,7 +214,7 @@ fn only_the_store_speaks_sql_and_only_the_api_the_web_framework() {
 #[test]
 fn foreign_schemas_are_compiled_in_one_crate() {
     let mut found: Vec<String> = vec![];
-    for (name, text) in ["src", "media/src", "signaling/src", "crates/json/src"].into_iter().flat_map(sources) {
+    for (name, text) in everything() {
         if text.contains("jsonschema::") || text.contains("use jsonschema") {
             found.push(name);
         }
@@ -266,8 +242,7 @@ fn machines_do_no_io() {
 
 /// Folders of tools, which are not the server, and of what contains panics by itself: threads of media contain them leg by
 /// leg, the supervision area is what contains.
-const SPAWN_FREELY: &[&str] =
-    &["src/caller/", "src/cli/", "src/emulator/", "src/supervision.rs", "crates/supervision/", "media/src/io/"];
+const SPAWN_FREELY: &[&str] = &["crates/lab/", "crates/cli/", "crates/supervision/", "media/src/io/"];
 
 #[test]
 fn whatever_is_spawned_contains_its_panics() {
@@ -352,9 +327,15 @@ fn every_sentence_of_the_reference_documents_has_its_test() {
         let module = name.trim_start_matches("tests/server/").trim_end_matches(".rs").to_owned();
         known.extend(tests_of(&text).into_iter().map(|test| format!("{module}::{test}")));
     }
-    for (name, text) in sources("src") {
+    for (name, text) in everything() {
         let module =
-            name.trim_start_matches("src/").trim_end_matches(".rs").trim_end_matches("/mod").replace('/', "::");
+            name.replacen("crates/conversation/src/", "", 1).replacen("crates/", "", 1).replacen("/src/", "/", 1);
+        let module = module
+            .trim_start_matches("src/")
+            .trim_end_matches(".rs")
+            .trim_end_matches("/mod")
+            .trim_end_matches("/lib")
+            .replace('/', "::");
         let module = module.trim_end_matches("::tests");
         known.extend(tests_of(&text).into_iter().map(|test| format!("{module}::tests::{test}")));
     }
@@ -374,8 +355,9 @@ fn every_sentence_of_the_reference_documents_has_its_test() {
 
 #[test]
 fn what_breaks_with_carriers_has_its_tests() {
-    let folders = ["src", "signaling/src", "signaling/tests", "media/src", "media/tests", "tests"];
-    let known: Vec<String> = folders.into_iter().flat_map(sources).flat_map(|(_, text)| tests_of(&text)).collect();
+    let folders = ["signaling/tests", "media/tests", "tests"];
+    let known: Vec<String> =
+        folders.into_iter().flat_map(sources).chain(everything()).flat_map(|(_, text)| tests_of(&text)).collect();
     let document = fs::read_to_string(root().join("docs/carriers.md")).unwrap();
     let named =
         document.split('`').skip(1).step_by(2).filter(|name| name.contains('_') && !name.contains(['/', ' ', '.']));

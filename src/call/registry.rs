@@ -1,15 +1,13 @@
 //! The live calls of this process: lets the API reach a call, and counts them.
 
 use super::driver::{AdmissionPermit, IceRestart, WebOffer};
-use super::live_update::{self, LiveUpdate};
+use super::live_update::{LiveFeed, LiveSubscription};
 use crate::domain::call::CallStatus;
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{CallId, TaskId};
-use crate::domain::transcript::Turn;
 use crate::store::OrgScope;
 use dashmap::DashMap;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, watch};
 
 /// Commands queued for one call; it reads them at once, so more means a caller in a loop.
@@ -34,40 +32,6 @@ struct RegistryEntry {
     task: Option<TaskId>,
     commands: mpsc::Sender<CallCommand>,
     live: LiveFeed,
-}
-
-/// Publishes a call's turns so far and its updates. Subscribing returns both atomically, so that late listeners miss
-/// nothing.
-#[derive(Clone, Debug)]
-pub struct LiveFeed {
-    turns: Arc<Mutex<BTreeMap<u32, Turn>>>,
-    updates: broadcast::Sender<LiveUpdate>,
-}
-
-/// A listener's: the turns so far by position, and what follows.
-pub type LiveSubscription = (BTreeMap<u32, Turn>, broadcast::Receiver<LiveUpdate>);
-
-impl Default for LiveFeed {
-    fn default() -> Self {
-        Self { turns: Arc::default(), updates: broadcast::Sender::new(live_update::UPDATES_MAX) }
-    }
-}
-
-impl LiveFeed {
-    /// Sends to listeners; never waits.
-    pub fn send(&self, update: LiveUpdate) {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        if let LiveUpdate::Turn { position, turn } = &update {
-            turns.insert(*position, turn.clone());
-        }
-        let _ = self.updates.send(update); // no listener is fine
-    }
-
-    /// Returns the turns so far and a receiver of all later updates, with none missing between.
-    pub fn listen(&self) -> LiveSubscription {
-        let turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        (turns.clone(), self.updates.subscribe())
-    }
 }
 
 /// Handed to the API; calls register themselves.

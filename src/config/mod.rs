@@ -11,7 +11,7 @@ pub use webrtc::{IceServerConfig, WebrtcConfig};
 
 use crate::domain::allowed_networks;
 use crate::domain::price::PriceTable;
-use crate::domain::provider::{ProviderAccount, provider_table};
+use crate::domain::provider::ProviderAccount;
 use crate::domain::quota::Quotas;
 use crate::domain::secret::Secret;
 use ipnet::IpNet;
@@ -397,7 +397,7 @@ macro_rules! accounts {
         }
     };
 }
-provider_table!(accounts);
+trunkline_domain::provider_table!(accounts);
 
 /// Deadlines by what a provider does.
 #[derive(Clone, Copy, Debug, Deserialize)]

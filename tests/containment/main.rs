@@ -192,7 +192,7 @@ async fn a_call_of_a_task_that_panics_fails_and_so_does_its_task() {
     let made = server.post(&format!("/tasks/{task}/execute"), json!({})).await;
     let id = made["call_id"].as_str().unwrap().to_owned();
     let rings = server.incoming.recv().await.unwrap();
-    let script = trunkline::caller::script::CallScript::parse("listen").unwrap();
+    let script = trunkline_lab::caller::script::CallScript::parse("listen").unwrap();
     let report = server.phone.answer(rings, &script, None).await;
     assert!(report.ended_by_agent, "{report:?}");
     let call = over(&server, &id).await;
@@ -218,7 +218,7 @@ async fn a_report_that_panics_is_made_without_the_analysis() {
         })
         .await;
         // The model is gone when the report is made.
-        server.emulator.faults.set("llm", Some(trunkline::emulator::InjectedFault::Refuse), u32::MAX);
+        server.emulator.faults.set("llm", Some(trunkline_lab::emulator::InjectedFault::Refuse), u32::MAX);
         arm("the analysis of the call failed", 1);
     };
     let (report, ()) = tokio::join!(call, fail);
@@ -291,8 +291,8 @@ fn as_a_process() {
     let Ok(config) = std::env::var("CONTAINMENT_CONFIG") else { return };
     arm("cannot read due tasks", u32::MAX);
     use clap::Parser as _;
-    let cli = trunkline::cli::Cli::parse_from(["trunkline", "--config", &config, "serve"]);
-    std::process::exit(trunkline::cli::run_to_code(cli).into());
+    let cli = trunkline_cli::Cli::parse_from(["trunkline", "--config", &config, "serve"]);
+    std::process::exit(trunkline_cli::run_to_code(cli).into());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -334,7 +334,7 @@ async fn a_part_that_is_given_up_ends_the_process_with_its_code() {
         assert!(std::time::Instant::now() < deadline, "the process does not end");
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
-    assert_eq!(status.code(), Some(i32::from(trunkline::cli::EXIT_PART_FAILED)));
+    assert_eq!(status.code(), Some(i32::from(trunkline_cli::EXIT_PART_FAILED)));
     let mut said = String::new();
     std::io::Read::read_to_string(&mut process.stderr.take().unwrap(), &mut said).unwrap();
     assert!(said.contains("scheduler was given up"), "{said}");

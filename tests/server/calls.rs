@@ -2,7 +2,7 @@
 
 use super::support::{NUMBER, Server, agent, lines};
 use serde_json::json;
-use trunkline::caller::script::CallScript;
+use trunkline_lab::caller::script::CallScript;
 use trunkline_media::frame::level_dbfs;
 use trunkline_signaling::sip::user_agent::Transport;
 

@@ -5,8 +5,8 @@ use super::sipp::{arguments, listens, media_port, scenario, sipp};
 use super::support::{NUMBER, Server, free_port, lines};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use trunkline::caller::report::CallReport;
-use trunkline::caller::script::CallScript;
+use trunkline_lab::caller::report::CallReport;
+use trunkline_lab::caller::script::CallScript;
 
 /// sipp as the trunk's other end; `colleague` is the port of another phone.
 async fn peer(name: &str, port: u16, colleague: u16) -> std::process::Output {

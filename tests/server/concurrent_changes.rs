@@ -190,7 +190,7 @@ async fn texts_with_a_nul_are_refused_by_name() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_whose_texts_hold_a_nul_are_stored() {
     let rules = json!([{"words": ["hello"], "reply": "Of\u{0}course. What else?"}]);
-    let script: trunkline::emulator::ReplyScript = serde_json::from_value(rules).unwrap();
+    let script: trunkline_lab::emulator::ReplyScript = serde_json::from_value(rules).unwrap();
     let server = Server::start_scripted(script, |_| {}).await;
     let hook = CustomerServer::start(|told| match told.path.as_str() {
         "/assistant-request" => {
@@ -203,9 +203,9 @@ async fn calls_whose_texts_hold_a_nul_are_stored() {
     asking["webhook_url"] = json!(hook.url);
     let asking = server.post("/agents", asking).await["agent"]["id"].clone();
     server.post("/phone-numbers", json!({"number": "+15550987", "agent_id": asking, "trunk_id": server.trunk})).await;
-    let say = trunkline::caller::script::CallScript::parse("listen; say hello; listen").unwrap();
+    let say = trunkline_lab::caller::script::CallScript::parse("listen; say hello; listen").unwrap();
     for (number, from) in [(NUMBER, "abc%00def"), ("+15550987", "+15550100")] {
-        let dial = trunkline::caller::softphone::DialParams {
+        let dial = trunkline_lab::caller::softphone::DialParams {
             from: Uri::sip(Some(from), "127.0.0.1", None),
             ..server.dial_to(number, trunkline_signaling::sip::user_agent::Transport::Udp)
         };

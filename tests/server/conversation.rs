@@ -3,8 +3,8 @@
 use super::support::{NUMBER, Server, lines, until};
 use serde_json::{Value, json};
 use std::process::{Child, Command, Stdio};
-use trunkline::caller::script::CallScript;
-use trunkline::emulator::{self, ReplyRule, ScriptedTool};
+use trunkline_lab::caller::script::CallScript;
+use trunkline_lab::emulator::{self, ReplyRule, ScriptedTool};
 use trunkline_media::frame::level_dbfs;
 use trunkline_signaling::sip::user_agent::Transport;
 

@@ -1,12 +1,12 @@
 //! The process dies in mid-call and comes back, or is asked to stop and does.
 
-use super::support::{NUMBER, agent, delays, free_port, loopback};
+use super::support::{NUMBER, agent, delays, free_port, loopback, program};
 use serde_json::{Value, json};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use trunkline::caller::script::CallScript;
-use trunkline::caller::softphone::{DialParams, Softphone};
-use trunkline::emulator;
+use trunkline_lab::caller::script::CallScript;
+use trunkline_lab::caller::softphone::{DialParams, Softphone};
+use trunkline_lab::emulator;
 use trunkline_signaling::sip::message::Uri;
 use trunkline_signaling::sip::user_agent::Transport;
 
@@ -31,7 +31,7 @@ pub struct Installation {
 
 impl Installation {
     fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_trunkline"));
+        let mut command = Command::new(program());
         command.arg(name).envs(self.settings.iter().cloned()).stdin(Stdio::null());
         command
     }

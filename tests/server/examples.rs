@@ -1,13 +1,12 @@
 //! The programs of `examples/`, as a customer runs them.
 
-use super::support::{NUMBER, Server};
+use super::support::{NUMBER, Server, program};
 use serde_json::json;
-use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
-use trunkline::caller::script::CallScript;
+use trunkline_lab::caller::script::CallScript;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -27,7 +26,7 @@ impl Example {
 
     fn start(name: &str, arguments: &[&str]) -> Self {
         // `cargo test` without a target, and the gate, put examples beside the server's binary.
-        let folder = Path::new(env!("CARGO_BIN_EXE_trunkline")).parent().unwrap();
+        let folder = program().parent().unwrap().to_owned();
         let mut child = Command::new(folder.join("examples").join(name))
             .args(arguments)
             .stdin(Stdio::null())

@@ -30,7 +30,7 @@ async fn daily_limits_are_enforced() {
     let (status, body) = execute(&server).await;
     assert_eq!(status, 200, "{body}");
     let call = server.incoming.recv().await.unwrap();
-    let script = trunkline::caller::script::CallScript::parse("pause 6000; hangup").unwrap();
+    let script = trunkline_lab::caller::script::CallScript::parse("pause 6000; hangup").unwrap();
     // The call goes on, has no bill yet, and counts.
     let (_, refused) = tokio::join!(server.phone.answer(call, &script, None), async {
         let context = &server.app.context;

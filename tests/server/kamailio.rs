@@ -5,7 +5,7 @@ use serde_json::json;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use trunkline::caller::script::CallScript;
+use trunkline_lab::caller::script::CallScript;
 use trunkline_signaling::sip::message::HeaderName;
 use trunkline_signaling::sip::user_agent::Transport;
 

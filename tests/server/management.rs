@@ -201,7 +201,7 @@ async fn a_child_organization_has_its_own_key_and_bills_to_the_root() {
     ask("POST", "/trunks", json!({"name": "T", "allowed_addresses": ["127.0.0.1"]})).await;
     ask("POST", "/phone-numbers", json!({"number": "+31207654321", "agent_id": made})).await;
     let dial = server.dial_to("+31207654321", trunkline_signaling::sip::user_agent::Transport::Udp);
-    let script = trunkline::caller::script::CallScript::parse("listen; say goodbye; listen").unwrap();
+    let script = trunkline_lab::caller::script::CallScript::parse("listen; say goodbye; listen").unwrap();
     let report = server.phone.dial(&dial, &script, None).await;
     assert!(report.failure.is_none(), "{report:?}");
     let usage = super::support::until("the call is on the bill", || async {

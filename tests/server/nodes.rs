@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use trunkline::caller::script::CallScript;
-use trunkline::caller::softphone::{DialParams, Softphone};
 use trunkline::domain::time::UnixMs;
-use trunkline::emulator;
+use trunkline_lab::caller::script::CallScript;
+use trunkline_lab::caller::softphone::{DialParams, Softphone};
+use trunkline_lab::emulator;
 use trunkline_signaling::io::driver::IncomingCall;
 use trunkline_signaling::sip::message::Uri;
 use trunkline_signaling::sip::user_agent::Transport;
@@ -312,7 +312,7 @@ async fn cluster(count: usize, change: impl Fn(usize, &mut Vec<(String, String)>
 }
 
 impl Cluster {
-    async fn dial(&self, node: usize, script: &str) -> trunkline::caller::report::CallReport {
+    async fn dial(&self, node: usize, script: &str) -> trunkline_lab::caller::report::CallReport {
         let dial = DialParams {
             to: Uri::sip(Some(NUMBER), "127.0.0.1", Some(self.sip[node])),
             from: Uri::sip(Some("+15550100"), "127.0.0.1", Some(self.phone.sip.local_udp().port())),

@@ -5,7 +5,7 @@ use super::support::{Server, lines};
 use serde_json::{Value, json};
 use std::time::Duration;
 use trunkline::config::{Config, ProviderTimeoutsConfig, StageTimeoutsConfig};
-use trunkline::emulator::InjectedFault;
+use trunkline_lab::emulator::InjectedFault;
 
 /// Deadlines that fit many calls into a short test.
 fn brisk(config: &mut Config) {

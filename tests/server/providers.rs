@@ -3,7 +3,7 @@
 use super::support::{CustomerServer, Server, at_once, lines, until};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use trunkline::emulator::{Delays, InjectedFault, ReplyRule, ReplyScript, ScriptedTool};
+use trunkline_lab::emulator::{Delays, InjectedFault, ReplyRule, ReplyScript, ScriptedTool};
 
 fn voice(provider: &str, more: Value) -> Value {
     let mut voice = json!({"provider": provider, "voice_id": "v", "language": "en"});

@@ -4,7 +4,7 @@
 use super::support::{CustomerServer, Server, at_once, lines};
 use serde_json::{Value, json};
 use std::time::Duration;
-use trunkline::emulator::{InjectedFault, ReplyRule, ReplyScript, ScriptedTool};
+use trunkline_lab::emulator::{InjectedFault, ReplyRule, ReplyScript, ScriptedTool};
 
 const ENGINES: [(&str, &str); 3] =
     [("openai_realtime", "gpt-realtime-2.1"), ("xai_realtime", "grok-voice-latest"), ("elevenlabs_agent", "agent_1")];

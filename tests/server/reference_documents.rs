@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
-use trunkline::caller::script::CallScript;
+use trunkline_lab::caller::script::CallScript;
 
 /// Runs a sample of the documents, unchanged but for host and key.
 async fn sample(server: &Server, program: &str, arguments: &[&str], text: &str) -> String {

@@ -4,7 +4,7 @@ use super::support::{Server, agent, lines, until};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
-use trunkline::emulator::InjectedFault;
+use trunkline_lab::emulator::InjectedFault;
 
 const TALK: &str = "listen; say where_is_my_order; listen; say goodbye; listen";
 

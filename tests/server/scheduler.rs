@@ -3,10 +3,10 @@
 use super::support::{LoggedInUser, Server, until};
 use serde_json::{Value, json};
 use std::time::Duration;
-use trunkline::caller::script::CallScript;
 use trunkline::domain::organization::OrganizationLimits;
 use trunkline::domain::time::UnixMs;
 use trunkline::store::{TaskClaim, now};
+use trunkline_lab::caller::script::CallScript;
 
 fn soon(ms: i64) -> String {
     UnixMs(now().0 + ms).rfc3339()

@@ -209,7 +209,7 @@ async fn hostile_tools_of_a_tool_server_are_left_out() {
         &json!({"type": "object", "properties": {"article": {"type": "string"}}, "required": ["article"]}),
     ));
     let url = tool_server(tools).await;
-    let mut script = trunkline::emulator::ReplyScript::default();
+    let mut script = trunkline_lab::emulator::ReplyScript::default();
     script.0.insert(0, rule(&["opening hours"], "Let me look.", Some(("stock", json!({"article": "chairs"})))));
     script.0.insert(1, rule(&["human"], "Let me see.", Some(("bad0", json!({})))));
     script.0.insert(2, rule(&["order"], "One moment.", Some(("stock", json!({"article": 4})))));

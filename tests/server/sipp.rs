@@ -124,7 +124,7 @@ async fn sipp_is_asked_to_transfer_and_says_how_it_went() {
 async fn unknown_numbers_and_addresses_are_refused() {
     let server = Server::start().await;
     let status = async |number: &str| {
-        use trunkline::caller::script::CallScript;
+        use trunkline_lab::caller::script::CallScript;
         use trunkline_signaling::sip::user_agent::Transport;
         let report = server
             .phone

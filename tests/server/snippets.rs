@@ -1,5 +1,6 @@
 //! What the README and the documents tell a reader to type, as it stands: `tests/snippets.sh` says how blocks are marked.
 
+use super::support::program;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -22,7 +23,7 @@ fn root() -> &'static Path {
 fn run(document: &str) {
     assert!(DOCUMENTS.contains(&document), "{document} is not listed");
     let output = Command::new(root().join("tests/snippets.sh"))
-        .arg(env!("CARGO_BIN_EXE_trunkline"))
+        .arg(program())
         .arg(root().join(document))
         .stdin(Stdio::null())
         .output()

@@ -2,19 +2,28 @@
 
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use trunkline::app::App;
-use trunkline::caller::report::CallReport;
-use trunkline::caller::script::CallScript;
-use trunkline::caller::softphone::{DialParams, Softphone};
 use trunkline::config::{Config, ProviderTimeoutsConfig, StageTimeoutsConfig};
 use trunkline::domain::provider::ProviderAccount;
-use trunkline::emulator::{self, Delays};
+use trunkline_lab::caller::report::CallReport;
+use trunkline_lab::caller::script::CallScript;
+use trunkline_lab::caller::softphone::{DialParams, Softphone};
+use trunkline_lab::emulator::{self, Delays};
 use trunkline_signaling::io::driver::IncomingCall;
 use trunkline_signaling::sip::message::Uri;
 use trunkline_signaling::sip::user_agent::Transport;
+
+/// The program of `crates/cli`, which is built beside the tests.
+pub fn program() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let program = test.parent().and_then(Path::parent).unwrap().join("trunkline");
+    assert!(program.exists(), "`cargo build --package trunkline-cli` builds {}", program.display());
+    program
+}
 
 pub const NUMBER: &str = "+31201234567";
 pub const OWNER: &str = "owner@example.com";
@@ -133,7 +142,7 @@ impl Server {
         let demo = match with_demo {
             true => {
                 let agent = store.create_agent(made.scope, serde_json::from_value(agent()).unwrap()).await.unwrap();
-                let phrases = trunkline::cli::demo::phrases().unwrap();
+                let phrases = trunkline_lab::demo::phrases().unwrap();
                 let (email, password) = (OWNER.to_owned(), PASSWORD.into());
                 Some(trunkline::api::DemoSettings { email, password, scope: made.scope, agent: agent.id, phrases })
             }

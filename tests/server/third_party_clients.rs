@@ -5,7 +5,7 @@ use async_openai::config::OpenAIConfig;
 use async_openai::types::chat::{ChatCompletionRequestUserMessageArgs, CreateChatCompletionRequestArgs};
 use futures_util::StreamExt as _;
 use std::time::Duration;
-use trunkline::emulator::{self, fixture_phrases};
+use trunkline_lab::emulator::{self, fixture_phrases};
 
 async fn emulator() -> emulator::EmulatorHandle {
     let settings =

@@ -8,8 +8,8 @@ use serde_json::json;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use trunkline::caller::script::CallScript;
-use trunkline::caller::softphone::{DialParams, Softphone};
+use trunkline_lab::caller::script::CallScript;
+use trunkline_lab::caller::softphone::{DialParams, Softphone};
 use trunkline_signaling::sip::message::Uri;
 use trunkline_signaling::sip::user_agent::Transport;
 

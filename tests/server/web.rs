@@ -4,8 +4,8 @@ use super::support::{PASSWORD, Server, agent, lines};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use trunkline::caller::report::CallReport;
-use trunkline::caller::script::CallScript;
+use trunkline_lab::caller::report::CallReport;
+use trunkline_lab::caller::script::CallScript;
 use trunkline_media::codec::{Codec, Companding};
 use trunkline_media::transport::webrtc::{HostCandidates, WebRtcPeer};
 

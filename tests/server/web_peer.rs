@@ -104,7 +104,8 @@ async fn call(server: &Server) -> Vec<i16> {
     let answer = RTCSessionDescription::answer(text).unwrap();
     peer.set_remote_description(answer).await.unwrap();
 
-    let phrase = trunkline::emulator::fixture_phrases().into_iter().find(|one| one.name == "opening_hours").unwrap();
+    let phrase =
+        trunkline_lab::emulator::fixture_phrases().into_iter().find(|one| one.name == "opening_hours").unwrap();
     let (mut samples, mut connected, mut frames) = (Vec::new(), false, 0_u32);
     let mut clock = tokio::time::interval(Duration::from_millis(20));
     let mut spoken = phrase.samples.chunks_exact(FRAME_SAMPLES);

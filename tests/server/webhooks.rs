@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use trunkline::emulator::ReplyScript;
+use trunkline_lab::emulator::ReplyScript;
 
 const SHORT: &str = "listen; say goodbye; listen";
 
@@ -349,7 +349,7 @@ async fn a_completed_task_says_so_with_its_excerpts() {
     let task = server.post("/tasks", task).await["task"]["id"].as_str().unwrap().to_owned();
     server.post(&format!("/tasks/{task}/execute"), json!({})).await;
     let incoming = server.incoming.recv().await.unwrap();
-    let script = trunkline::caller::script::CallScript::parse("listen; say goodbye; listen").unwrap();
+    let script = trunkline_lab::caller::script::CallScript::parse("listen; say goodbye; listen").unwrap();
     server.phone.answer(incoming, &script, None).await;
     let told = receiver.wait("/task", 1).await;
     let body = &told[0].body;

@@ -5,8 +5,12 @@
 //! of what the parts do.
 
 mod panic_hook;
+#[cfg(feature = "tokio")]
+mod supervisor;
 
 pub use panic_hook::install_hook;
+#[cfg(feature = "tokio")]
+pub use supervisor::{PartFailedError, Supervisor};
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

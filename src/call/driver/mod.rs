@@ -48,11 +48,12 @@ pub use web_call::{
 };
 pub use wrap_up::{CallAnalysis, wrap_up};
 
+use super::live_update::LiveFeed;
 use super::live_update::LiveUpdate;
 use super::machine::CallSpec;
 use super::negotiate::Negotiation;
 use super::public_links::PublicLinks;
-use super::registry::{CallChange, CallRegistry, CallSlot, LiveFeed, RegistryGuard};
+use super::registry::{CallChange, CallRegistry, CallSlot, RegistryGuard};
 use crate::domain::FieldError;
 use crate::domain::agent::{AgentFields, NamedAddress};
 use crate::domain::ambience::AmbienceSound;

@@ -4,7 +4,8 @@
 use super::call_webhooks::CallWebhooks;
 use super::wrap_up::agent_fields;
 use super::{CallRecord, CallServices, SharedServices};
-use crate::call::registry::{CallCommand, LiveFeed, RegistryGuard};
+use crate::call::live_update::LiveFeed;
+use crate::call::registry::{CallCommand, RegistryGuard};
 use crate::domain::call::Call;
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::CallId;

@@ -61,7 +61,7 @@ pub async fn wrap_up(context: SharedServices, mut stopped: watch::Receiver<bool>
                 for one in claimed {
                     let context = context.clone();
                     let owner = (one.scope.organization(), one.root);
-                    let task = running.spawn(contain("wrap_up", async move { one.run(&context).await }));
+                    let task = running.spawn(contain("wrap_up", async move { run(one, &context).await }));
                     whose.insert(task.id(), owner);
                 }
             }
@@ -84,20 +84,18 @@ pub async fn wrap_up(context: SharedServices, mut stopped: watch::Receiver<bool>
     while running.join_next().await.is_some() {}
 }
 
-impl WrapUpJob {
-    /// A job that panics is retried without analysis: the report still goes out and the call is billed.
-    async fn run(self, context: &SharedServices) {
-        let done = match contain("wrap_up", finish(context, self, true)).await {
-            Err(_) => contain("wrap_up", finish(context, self, false)).await,
-            done => done,
-        };
-        match done {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(call = %self.call, %error, "post-call work failed; it will be retried"),
-            Err(_) => {
-                if let Err(error) = context.store.give_up_wrap_up(self.scope, self.call).await {
-                    tracing::error!(call = %self.call, %error, "cannot give up a call's report");
-                }
+/// A job that panics is retried without analysis: the report still goes out and the call is billed.
+async fn run(job: WrapUpJob, context: &SharedServices) {
+    let done = match contain("wrap_up", finish(context, job, true)).await {
+        Err(_) => contain("wrap_up", finish(context, job, false)).await,
+        done => done,
+    };
+    match done {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(call = %job.call, %error, "post-call work failed; it will be retried"),
+        Err(_) => {
+            if let Err(error) = context.store.give_up_wrap_up(job.scope, job.call).await {
+                tracing::error!(call = %job.call, %error, "cannot give up a call's report");
             }
         }
     }

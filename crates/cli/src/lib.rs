@@ -1,0 +1,289 @@
+//! The command line: what each sub-command takes, and starting it.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
+#![expect(clippy::disallowed_methods, reason = "commands are programs: they read clocks and start tasks")]
+
+mod secrets;
+
+use clap::{Args, Parser, Subcommand};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use trunkline::app::{App, open_store};
+use trunkline::config::{self, Config};
+use trunkline::supervision::{self, PartFailedError};
+use trunkline::telemetry;
+use trunkline_domain::ids::OrganizationId;
+use trunkline_domain::login_address::LoginAddress;
+use trunkline_domain::provider::ProviderAccount;
+use trunkline_domain::quota::QuotaResource;
+use trunkline_lab::{bench, call, demo, emulator, stop_signal};
+
+/// Telephony media server for AI voice agents: SIP in and out, streaming speech, barge-in, recordings
+/// and transcripts behind a REST API.
+#[derive(Debug, Parser)]
+#[command(name = "trunkline", version, propagate_version = true)]
+pub struct Cli {
+    /// Settings file. Default: ./config.toml, if it exists.
+    #[arg(long, global = true, env = "TRUNKLINE_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: CliCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum CliCommand {
+    /// Run the server.
+    Serve,
+    /// Run a server with emulated providers and make real calls through it.
+    Demo(demo::DemoArgs),
+    /// Create an organization with its owner and a first API key, and print them once.
+    Bootstrap(BootstrapArgs),
+    /// Show or change the quotas of one organization.
+    Quota(QuotaArgs),
+    /// Migrate the database to this version's schema.
+    Migrate,
+    /// Print the OpenAPI 3.1 description of the REST API.
+    Openapi,
+    /// Check the settings and report every error with its path. If the database exists, also check that its provider
+    /// keys can be decrypted.
+    CheckConfig,
+    /// List, delete or re-encrypt provider keys that the master key cannot decrypt.
+    #[command(subcommand)]
+    Secrets(secrets::SecretsCommand),
+    /// Emulate the STT, LLM, TTS and realtime providers on loopback, for tests without accounts.
+    Emulate(EmulateArgs),
+    /// Call any SIP agent with a script, once or many times, and report latency, packet gaps and levels.
+    Call(call::CallArgs),
+    /// Measure whole calls against emulated providers (what `make bench` runs).
+    Bench(bench::BenchArgs),
+}
+
+#[derive(Debug, Args)]
+struct BootstrapArgs {
+    #[arg(long)]
+    organization: String,
+    /// E-mail address of the owner.
+    #[arg(long)]
+    email: String,
+    /// File with the owner's password. Without it, a password is generated and printed.
+    #[arg(long)]
+    password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct QuotaArgs {
+    /// Identifier of the organization.
+    #[arg(long)]
+    organization: String,
+    /// NAME=NUMBER, e.g. agents=5000; `NAME=` restores the default. Names are those of stored objects in `[quotas]`.
+    changes: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct EmulateArgs {
+    #[arg(long, default_value = "127.0.0.1:3999")]
+    listen: SocketAddr,
+    /// JSON file with rules: [{"words":["order"],"reply":"…","tool":{"name":"end_call","arguments":{}}}]
+    #[arg(long)]
+    script: Option<PathBuf>,
+    /// Delay of STT's final result, in addition to endpointing.
+    #[arg(long, default_value_t = emulator::Delays::default().stt_final_ms)]
+    stt_final_ms: u64,
+    #[arg(long, default_value_t = emulator::Delays::default().llm_first_token_ms)]
+    llm_first_token_ms: u64,
+    #[arg(long, default_value_t = emulator::Delays::default().llm_token_ms)]
+    llm_token_ms: u64,
+    #[arg(long, default_value_t = emulator::Delays::default().tts_first_byte_ms)]
+    tts_first_byte_ms: u64,
+    /// TTS program for the emulated voices.
+    #[arg(long, default_value = "espeak-ng")]
+    espeak: String,
+    /// Fail from the start: STAGE=FAULT, e.g. llm=stall; stages stt, llm, tts, engine (realtime models). Also POST /emulator/faults.
+    #[arg(long)]
+    fault: Vec<String>,
+}
+
+/// Runs a sub-command to its end.
+pub fn run(cli: Cli) -> ExitCode {
+    ExitCode::from(run_to_code(cli))
+}
+
+/// The same as a number: 0, 1 or [`EXIT_PART_FAILED`].
+pub fn run_to_code(cli: Cli) -> u8 {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("trunkline: cannot start: {error}");
+            return 1;
+        }
+    };
+    let outcome = runtime.block_on(dispatch(cli));
+    // A hanging thread must not keep the process alive.
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    match outcome {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("trunkline: {}", error.message);
+            error.code
+        }
+    }
+}
+
+/// Exit code when a component failed and cannot be restarted (EX_SOFTWARE of sysexits.h): the service manager should
+/// restart the process. Startup errors exit with 1, an orderly end with 0.
+pub const EXIT_PART_FAILED: u8 = 70;
+
+/// Why a command failed, and the process's exit code.
+#[derive(Debug)]
+struct CommandError {
+    message: String,
+    code: u8,
+}
+
+impl From<String> for CommandError {
+    fn from(message: String) -> Self {
+        Self { message, code: 1 }
+    }
+}
+
+async fn dispatch(cli: Cli) -> Result<(), CommandError> {
+    let config = || load_config(cli.config.as_deref());
+    match cli.command {
+        CliCommand::Serve => serve(&config()?).await,
+        CliCommand::Demo(args) => Ok(demo::run(args).await?),
+        CliCommand::Bootstrap(args) => Ok(bootstrap(&config()?, args).await?),
+        CliCommand::Quota(args) => Ok(quota(&config()?, args).await?),
+        CliCommand::Migrate => {
+            open_store(config()?.database.url.expose()).await.map_err(|error| error.to_string())?.close().await;
+            println!("the database is up to date");
+            Ok(())
+        }
+        CliCommand::CheckConfig => {
+            let config = config()?;
+            trunkline::app::check_stored_secrets(&config).await.map_err(|error| error.to_string())?;
+            println!("the settings are valid");
+            Ok(())
+        }
+        CliCommand::Secrets(command) => Ok(secrets::run(&config()?, command).await?),
+        CliCommand::Openapi => {
+            println!("{}", serde_json::to_string_pretty(&trunkline::api::openapi::document()).unwrap_or_default());
+            Ok(())
+        }
+        CliCommand::Emulate(args) => Ok(emulate(args).await?),
+        CliCommand::Call(args) => Ok(call::run(args).await?),
+        CliCommand::Bench(args) => Ok(bench::run(args).await?),
+    }
+}
+
+fn load_config(path: Option<&std::path::Path>) -> Result<Config, String> {
+    let default = PathBuf::from("config.toml");
+    config::load(Some(path.unwrap_or(&default)), path.is_some(), std::env::vars()).map_err(|faults| {
+        let lines: Vec<String> = faults.iter().map(|fault| format!("  {fault}")).collect();
+        format!("the settings have {} error(s)\n{}", lines.len(), lines.join("\n"))
+    })
+}
+
+async fn serve(config: &Config) -> Result<(), CommandError> {
+    telemetry::log::start(&config.log)?;
+    supervision::install_hook();
+    let prometheus = telemetry::metrics::install().map_err(|error| error.to_string())?;
+    let app = App::start(config, prometheus).await.map_err(|error| error.to_string())?;
+    let given_up = tokio::select! {
+        () = stop_signal() => None,
+        given_up = app.failed() => Some(given_up),
+    };
+    tracing::info!("stopping");
+    match given_up {
+        None => app.drain().await,
+        // A hanging component may block others: the process ends anyway.
+        Some(_) => drop(tokio::time::timeout(SHUTDOWN_TIMEOUT, app.drain()).await),
+    }
+    match given_up {
+        None => Ok(()),
+        Some(PartFailedError { part, why }) => {
+            Err(CommandError { message: format!("{part} was given up: {why}"), code: EXIT_PART_FAILED })
+        }
+    }
+}
+
+/// How long a process with a failed component may take for its last entries and deliveries.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
+
+async fn bootstrap(config: &Config, args: BootstrapArgs) -> Result<(), String> {
+    let address = LoginAddress::parse(&args.email).ok_or_else(|| format!("{} is not an e-mail address", args.email))?;
+    let (password, made) = match &args.password_file {
+        Some(file) => (
+            std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?.trim().to_owned(),
+            false,
+        ),
+        None => (rand::random::<[u8; 12]>().iter().map(|byte| format!("{byte:02x}")).collect(), true),
+    };
+    let store = open_store(config.database.url.expose()).await.map_err(|error| error.to_string())?;
+    let recipe = store.password_recipe(&address).await.map_err(|error| error.to_string())?;
+    let hash = recipe.hash(&password)?;
+    let made_of = store.bootstrap(&args.organization, &args.email, &hash).await.map_err(|error| error.to_string())?;
+    println!("organization  {} ({})", made_of.scope.organization(), args.organization);
+    println!("owner         {}", args.email);
+    if made {
+        println!("password      {password}");
+    }
+    println!("API key       {}", made_of.key.text.expose());
+    store.close().await;
+    Ok(())
+}
+
+async fn quota(config: &Config, args: QuotaArgs) -> Result<(), String> {
+    let none = || format!("{} is not the id of an organization", args.organization);
+    let organization = OrganizationId::parse(&args.organization).ok_or_else(none)?;
+    let store = open_store(config.database.url.expose()).await.map_err(|error| error.to_string())?;
+    let mut allowance =
+        store.quota_overrides(organization).await.map_err(|error| error.to_string())?.ok_or_else(none)?;
+    for change in &args.changes {
+        allowance.change(change)?;
+    }
+    if !args.changes.is_empty() {
+        store.set_quota_overrides(organization, &allowance).await.map_err(|error| error.to_string())?;
+    }
+    for resource in QuotaResource::ALL {
+        println!("{:16} {}", resource.name(), allowance.of_one(&config.quotas, *resource));
+    }
+    store.close().await;
+    Ok(())
+}
+
+async fn emulate(args: EmulateArgs) -> Result<(), String> {
+    let script = match &args.script {
+        None => emulator::ReplyScript::default(),
+        Some(file) => {
+            let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+            serde_json::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?
+        }
+    };
+    let settings = emulator::EmulatorSettings {
+        delays: emulator::Delays {
+            stt_final_ms: args.stt_final_ms,
+            llm_first_token_ms: args.llm_first_token_ms,
+            llm_token_ms: args.llm_token_ms,
+            tts_first_byte_ms: args.tts_first_byte_ms,
+        },
+        script,
+        espeak: Some(args.espeak),
+    };
+    let running = emulator::start(args.listen, settings).await.map_err(|error| format!("{}: {error}", args.listen))?;
+    for order in &args.fault {
+        let (stage, fault) = order.split_once('=').ok_or_else(|| format!("{order:?} is not STAGE=FAULT"))?;
+        let fault = serde_json::from_value(serde_json::json!(fault)).map_err(|error| error.to_string())?;
+        if !running.faults.set(stage, Some(fault), u32::MAX) {
+            return Err(format!("{stage:?} is not one of stt, llm, tts, engine, or one with a provider (llm.groq)"));
+        }
+    }
+    println!("emulating on {}", running.base_url());
+    for account in ProviderAccount::ALL.iter().filter(|account| account.needs_key()) {
+        let name = account.name();
+        println!("  TRUNKLINE_PROVIDERS__{}__BASE_URL={}", name.to_uppercase(), running.address_of(name));
+    }
+    println!("any API key works except \"invalid\"");
+    stop_signal().await;
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! The chat history for the LLM: only words that were spoken and heard.
+
+use trunkline_domain::chat::{ChatMessage, ToolCall};
+
+/// Messages kept in addition to the system prompt; the oldest go first. A turn is about 30 tokens, so this is
+/// far beyond any call and still a bound.
+const MESSAGES_MAX: usize = 400;
+
+/// Told to the LLM after an interrupted response.
+const INTERRUPTION_NOTE: &str =
+    "The caller interrupted you here: what you were going to say after these words was not heard.";
+
+/// System messages and up to 400 messages of the conversation.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    system: Vec<ChatMessage>,
+    messages: Vec<ChatMessage>,
+}
+
+impl History {
+    /// Returns a history without conversation; `system` always comes first.
+    pub fn new(system: Vec<ChatMessage>) -> Self {
+        Self { system, messages: Vec::new() }
+    }
+
+    /// Adds the words of a finished turn of the caller.
+    pub fn push_user(&mut self, text: &str) {
+        self.push(ChatMessage::User(text.to_owned()));
+    }
+
+    /// What the agent said; of an interrupted reply the heard part.
+    pub fn push_assistant(&mut self, content: &str, tool_calls: Vec<ToolCall>) {
+        if !content.is_empty() || !tool_calls.is_empty() {
+            self.push(ChatMessage::Assistant { content: content.to_owned(), tool_calls });
+        }
+    }
+
+    /// Adds the result of a tool call; `call_id` is the id that the LLM gave the call.
+    pub fn push_tool_result(&mut self, call_id: &str, content: &str) {
+        self.push(ChatMessage::Tool { call_id: call_id.to_owned(), content: content.to_owned() });
+    }
+
+    /// Fills in a late tool result; false when its call was dropped from the history already.
+    pub fn replace_tool(&mut self, id: &str, result: &str) -> bool {
+        for message in self.messages.iter_mut().rev() {
+            if let ChatMessage::Tool { call_id, content } = message
+                && call_id == id
+            {
+                result.clone_into(content);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Text said while tools were running belongs to the message with the tool calls.
+    pub fn append_filler(&mut self, words: &str) {
+        let last = self.messages.iter_mut().rev().find(|message| matches!(message, ChatMessage::Assistant { .. }));
+        if let Some(ChatMessage::Assistant { content, .. }) = last {
+            if !content.is_empty() {
+                content.push(' ');
+            }
+            content.push_str(words);
+        }
+    }
+
+    /// Whether the last message is a tool result.
+    pub fn ends_with_tool(&self) -> bool {
+        matches!(self.messages.last(), Some(ChatMessage::Tool { .. }))
+    }
+
+    /// Neither side has spoken.
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// The caller spoke last and was not answered.
+    pub fn ends_with_user(&self) -> bool {
+        matches!(self.messages.last(), Some(ChatMessage::User(_)))
+    }
+
+    /// A note for the LLM that neither side has spoken.
+    pub fn push_note(&mut self, text: String) {
+        self.push(ChatMessage::System(text));
+    }
+
+    /// Notes that the caller interrupted the last message.
+    pub fn push_interruption_note(&mut self) {
+        self.push(self.interruption_note());
+    }
+
+    /// What is to be known of it.
+    pub fn interruption_note(&self) -> ChatMessage {
+        ChatMessage::System(INTERRUPTION_NOTE.to_owned())
+    }
+
+    /// Returns all messages for an LLM request, the oldest first.
+    pub fn messages(&self) -> Vec<ChatMessage> {
+        self.system.iter().chain(&self.messages).cloned().collect()
+    }
+
+    fn push(&mut self, message: ChatMessage) {
+        self.messages.push(message);
+        if self.messages.len() > MESSAGES_MAX {
+            // A tool result must not be kept without its call.
+            let start = self.messages.iter().skip(50).position(|m| matches!(m, ChatMessage::User(_))).unwrap_or(0) + 50;
+            self.messages.drain(..start);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! System messages of a call: the agent's prompt, the task, and rules for speaking on the phone.
+
+use trunkline_domain::agent::AgentFields;
+use trunkline_domain::chat::ChatMessage;
+use trunkline_domain::task::TaskFields;
+
+/// Appended to every prompt: answers are heard, not read.
+const PHONE_PROMPT: &str = "You are speaking on the telephone. Answer in one to three short spoken sentences, \
+without lists, markup or emojis. Say numbers the way people say them. Text in square brackets such as [DTMF 12] \
+reports keys the caller pressed.";
+
+/// Returns the messages before the conversation: the agent's prompt, its own messages, the task and the rules for the
+/// phone.
+pub fn system_messages(agent: &AgentFields, task: Option<&TaskFields>) -> Vec<ChatMessage> {
+    let mut messages = Vec::new();
+    let own: Vec<_> = agent.llm_config.iter().flat_map(|config| &config.messages).collect();
+    match &agent.system_prompt {
+        Some(prompt) => messages.push(ChatMessage::System(prompt.clone())),
+        None if own.iter().all(|message| message.role != "system") => {
+            let business = agent.business_name.as_deref().unwrap_or(&agent.name);
+            let prompt =
+                format!("You are a friendly and efficient telephone assistant of {business}. Help the caller.");
+            messages.push(ChatMessage::System(prompt));
+        }
+        None => {}
+    }
+    for message in own {
+        messages.push(match message.role.as_str() {
+            "user" => ChatMessage::User(message.content.clone()),
+            "assistant" => ChatMessage::Assistant { content: message.content.clone(), tool_calls: Vec::new() },
+            _ => ChatMessage::System(message.content.clone()),
+        });
+    }
+    if let Some(task) = task {
+        if let Some(description) = &task.description {
+            messages.push(ChatMessage::System(format!("The purpose of this call: {description}")));
+        }
+        if let Some(context) = &task.context_data {
+            let context = serde_json::to_string(context).unwrap_or_default();
+            messages.push(ChatMessage::System(format!("What is known about the person called: {context}")));
+        }
+    }
+    messages.push(ChatMessage::System(PHONE_PROMPT.to_owned()));
+    messages
+}

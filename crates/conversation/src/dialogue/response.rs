@@ -1,0 +1,372 @@
+//! One response of the agent, from the LLM's text to playback.
+
+use super::sentence_splitter::SentenceSplitter;
+use super::text_normalization::{NormalizedText, SpeechStyle};
+use trunkline_domain::chat::ToolCall;
+use trunkline_domain::end_reason::EndReason;
+
+/// Assumed speech rate while a segment's length is unknown: characters a second.
+const CHARS_PER_SECOND: u64 = 15;
+const RATE_HZ: u64 = 8_000;
+
+/// What happens after the response was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterResponse {
+    /// The caller's next turn is awaited.
+    AwaitCaller,
+    /// The call ends for this reason.
+    HangUp(EndReason),
+    /// The caller is put through.
+    Transfer,
+}
+
+#[derive(Clone, Debug)]
+struct Segment {
+    /// Text for transcript and history.
+    text: String,
+    /// Normalized text for TTS, and its words per word of `text`.
+    spoken: String,
+    words: Vec<usize>,
+    /// Length, once TTS has finished it.
+    samples: Option<u64>,
+    /// Samples and characters spoken by then, if TTS sends word timestamps.
+    marks: Vec<(u64, u32)>,
+    heard: SegmentPlayback,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SegmentPlayback {
+    Waiting,
+    Playing,
+    Played,
+    /// TTS failed: it was not heard.
+    Failed,
+}
+
+/// One response of the agent: its segments, how far each was played, and what follows.
+#[derive(Debug)]
+pub struct AgentResponse {
+    /// Number of the response within the call, from 1.
+    pub response_id: u32,
+    /// What follows once the response was heard.
+    pub after: AfterResponse,
+    segments: Vec<Segment>,
+    splitter: SentenceSplitter,
+    style: SpeechStyle,
+    llm_done: bool,
+    /// Tool calls of the LLM; they run when the text before them was heard.
+    pub tool_calls: Vec<ToolCall>,
+    /// When its first sound left, in milliseconds of the call.
+    pub started_at_ms: Option<u64>,
+    /// Which turn of the transcript it is, once something was heard.
+    pub transcript_turn: Option<u32>,
+    /// Scripted, not written by the LLM.
+    pub is_scripted: bool,
+    /// A filler said while a tool runs: already in the history.
+    pub is_filler: bool,
+    /// Number of segments that are fillers.
+    fillers: usize,
+    /// Barge-in is disabled.
+    pub is_uninterruptible: bool,
+}
+
+impl AgentResponse {
+    /// A reply that the model will write.
+    pub fn from_model(response_id: u32, style: SpeechStyle) -> Self {
+        Self {
+            response_id,
+            style,
+            after: AfterResponse::AwaitCaller,
+            segments: Vec::new(),
+            splitter: SentenceSplitter::default(),
+            llm_done: false,
+            tool_calls: Vec::new(),
+            started_at_ms: None,
+            transcript_turn: None,
+            is_scripted: false,
+            is_filler: false,
+            fillers: 0,
+            is_uninterruptible: false,
+        }
+    }
+
+    /// A reply with a given text. Returns its segments, to be spoken.
+    pub fn scripted(
+        response_id: u32, text: &str, then: AfterResponse, style: SpeechStyle,
+    ) -> (Self, Vec<(u32, String)>) {
+        let mut response = Self { after: then, is_scripted: true, ..Self::from_model(response_id, style) };
+        let mut segments = response.text(text);
+        segments.extend(response.finish());
+        (response, segments)
+    }
+
+    /// Adds text from the LLM. Returns the completed segments with their numbers.
+    pub fn text(&mut self, text: &str) -> Vec<(u32, String)> {
+        let mut cut = Vec::new();
+        self.splitter.push(text, |segment| cut.push(segment));
+        cut.into_iter().filter_map(|segment| self.add(&segment)).collect()
+    }
+
+    /// The LLM has finished.
+    pub fn finish(&mut self) -> Option<(u32, String)> {
+        self.llm_done = true;
+        let last = self.splitter.finish()?;
+        self.add(&last)
+    }
+
+    /// Adds a filler while the LLM is slow.
+    pub fn add_filler(&mut self, text: &str) -> Option<(u32, String)> {
+        let segment = self.add(text)?;
+        self.fillers += 1;
+        Some(segment)
+    }
+
+    /// Opens a segment whose text arrives with its audio or later (realtime).
+    pub fn open_segment(&mut self) -> u32 {
+        self.push(NormalizedText::default())
+    }
+
+    /// Appends to the text of a segment, or replaces it.
+    pub fn set_segment_text(&mut self, index: u32, text: &str, whole: bool) {
+        if let Some(segment) = self.segments.get_mut(index as usize) {
+            if whole {
+                segment.text.clear();
+            }
+            segment.text.push_str(text);
+        }
+    }
+
+    /// The first segment that was not played to its end.
+    pub fn unfinished(&self) -> Option<u32> {
+        self.segments.iter().position(|segment| segment.heard != SegmentPlayback::Played).map(|index| index as u32)
+    }
+
+    /// Adds a segment; `None` if nothing of it can be spoken.
+    fn add(&mut self, text: &str) -> Option<(u32, String)> {
+        let said = self.style.normalize(text);
+        let to_say = self.style.with_tags(text, &said);
+        (!said.spoken.is_empty()).then(|| (self.push(said), to_say))
+    }
+
+    fn push(&mut self, said: NormalizedText) -> u32 {
+        let NormalizedText { shown: text, spoken, words } = said;
+        self.segments.push(Segment {
+            text,
+            spoken,
+            words,
+            samples: None,
+            marks: Vec::new(),
+            heard: SegmentPlayback::Waiting,
+        });
+        self.segments.len() as u32 - 1
+    }
+
+    /// Records the length of a segment that TTS has finished, in samples at 8 kHz.
+    pub fn record_tts_done(&mut self, index: u32, samples: u64) {
+        if let Some(segment) = self.segments.get_mut(index as usize) {
+            segment.samples = Some(samples);
+        }
+    }
+
+    /// The voice says where its words are.
+    pub fn add_word_timestamps(&mut self, index: u32, marks: &[(u64, u32)]) {
+        if let Some(segment) = self.segments.get_mut(index as usize) {
+            segment.marks.extend_from_slice(marks);
+        }
+    }
+
+    /// Records that TTS failed for a segment; ignored once its playback has begun.
+    pub fn record_tts_failed(&mut self, index: u32) {
+        if let Some(segment) = self.segments.get_mut(index as usize)
+            && segment.heard == SegmentPlayback::Waiting
+        {
+            segment.heard = SegmentPlayback::Failed;
+        }
+    }
+
+    /// Records that the playback of a segment has begun.
+    pub fn mark_playing(&mut self, index: u32) {
+        if let Some(segment) = self.segments.get_mut(index as usize) {
+            segment.heard = SegmentPlayback::Playing;
+        }
+    }
+
+    /// Records that a segment was played to its end.
+    pub fn mark_played(&mut self, index: u32) {
+        if let Some(segment) = self.segments.get_mut(index as usize) {
+            segment.heard = SegmentPlayback::Played;
+        }
+    }
+
+    /// Returns whether there is a segment other than the fillers.
+    pub fn has_words(&self) -> bool {
+        self.segments.len() > self.fillers
+    }
+
+    /// Returns whether the LLM has finished the text.
+    pub fn is_model_done(&self) -> bool {
+        self.llm_done
+    }
+
+    /// Nothing more will be heard.
+    pub fn is_over(&self) -> bool {
+        self.llm_done
+            && self
+                .segments
+                .iter()
+                .all(|segment| matches!(segment.heard, SegmentPlayback::Played | SegmentPlayback::Failed))
+    }
+
+    /// All segments ended without being heard: TTS failed altogether.
+    pub fn was_silent(&self) -> bool {
+        self.has_words() && self.segments.iter().all(|segment| segment.heard == SegmentPlayback::Failed)
+    }
+
+    /// Everything said so far, counting segments in playback as heard.
+    pub fn said(&self) -> String {
+        join(
+            self.segments
+                .iter()
+                .filter(|p| matches!(p.heard, SegmentPlayback::Playing | SegmentPlayback::Played))
+                .map(|p| p.text.as_str()),
+        )
+    }
+
+    /// Truncates the response, given the samples sent per segment. Returns the heard text and the rest.
+    pub fn truncate_at(&self, sent: &[(u32, u64)]) -> (String, String) {
+        let (mut heard, mut rest) = (Vec::new(), Vec::new());
+        for (index, segment) in self.segments.iter().enumerate() {
+            let sent_of = sent.iter().find(|(i, _)| *i as usize == index).map(|(_, samples)| *samples);
+            match (segment.heard, sent_of) {
+                (SegmentPlayback::Played, _) => heard.push(segment.text.as_str()),
+                (SegmentPlayback::Failed, _) => {}
+                (_, Some(samples)) if samples > 0 => {
+                    let (yes, no) = segment.split(samples);
+                    heard.push(yes);
+                    rest.push(no);
+                }
+                _ => rest.push(segment.text.as_str()),
+            }
+        }
+        (join(heard.into_iter()), join(rest.into_iter()))
+    }
+}
+
+impl Segment {
+    /// The heard text of the segment and the rest, as displayed.
+    fn split(&self, sent: u64) -> (&str, &str) {
+        // Text of a realtime model is not normalized.
+        if self.spoken.is_empty() {
+            return spoken(&self.text, sent, self.samples, &self.marks);
+        }
+        let (heard, _) = spoken(&self.spoken, sent, self.samples, &self.marks);
+        let mut left = heard.split_whitespace().count();
+        let mut end = 0;
+        for (word, count) in self.text.split(' ').zip(&self.words) {
+            // A word that is spoken as several counts if most were heard.
+            if *count > 0 && left * 2 < *count {
+                break;
+            }
+            left = left.saturating_sub(*count);
+            end += word.len() + usize::from(end > 0);
+        }
+        (&self.text[..end], self.text[end..].trim_start())
+    }
+}
+
+fn join<'a>(parts: impl Iterator<Item = &'a str>) -> String {
+    parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// Splits a text at the words spoken in so many samples: by word timestamps, or without them by the share of the audio;
+/// a word counts if most of it was spoken.
+pub fn spoken<'a>(text: &'a str, sent: u64, total: Option<u64>, marks: &[(u64, u32)]) -> (&'a str, &'a str) {
+    let chars = text.chars().count() as u64;
+    // Timestamps mark word ends; up to half a second around them is interpolated.
+    let last = marks.iter().rev().find(|(at, _)| *at <= sent);
+    let known = marks.last().is_some_and(|(at, _)| sent <= at + RATE_HZ / 2);
+    let heard_chars = match last {
+        Some((_, chars)) if known => u64::from(*chars),
+        None if known => 0,
+        _ => {
+            let total = total.unwrap_or(chars * RATE_HZ / CHARS_PER_SECOND).max(1);
+            (chars * sent.min(total)).div_ceil(total)
+        }
+    };
+    if heard_chars >= chars {
+        return (text, "");
+    }
+    let mut end = 0;
+    let mut word_start = 0;
+    for (count, (at, c)) in text.char_indices().enumerate() {
+        if c.is_whitespace() {
+            let middle = (word_start as u64 + count as u64) / 2;
+            if middle > heard_chars {
+                break;
+            }
+            end = at;
+            word_start = count + 1;
+        }
+    }
+    (&text[..end], text[end..].trim_start())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupted_reply_is_cut_at_the_word_that_was_heard() {
+        let mut response = AgentResponse::from_model(1, SpeechStyle::default());
+        assert_eq!(
+            response.text("Your order was shipped. It will arrive on Monday morning. "),
+            [(0, "Your order was shipped.".to_owned()), (1, "It will arrive on Monday morning.".to_owned()),]
+        );
+        response.mark_playing(0);
+        response.mark_played(0);
+        response.mark_playing(1);
+        response.record_tts_done(1, 16_000);
+        let (heard, rest) = response.truncate_at(&[(1, 8_000)]);
+        assert_eq!((heard.as_str(), rest.as_str()), ("Your order was shipped. It will arrive on", "Monday morning."));
+        let (heard, rest) = response.truncate_at(&[(1, 0)]);
+        assert_eq!((heard.as_str(), rest.as_str()), ("Your order was shipped.", "It will arrive on Monday morning."));
+        let (heard, rest) = response.truncate_at(&[(1, 16_000)]);
+        assert_eq!((heard.as_str(), rest.as_str()), ("Your order was shipped. It will arrive on Monday morning.", ""));
+    }
+
+    #[test]
+    fn what_is_said_differently_is_cut_as_it_is_shown() {
+        let mut response = AgentResponse::from_model(1, SpeechStyle::default());
+        assert_eq!(response.text("It costs €12.50 a month. "), [(0, "It costs 12 euros 50 a month.".to_owned())]);
+        response.mark_playing(0);
+        response.record_tts_done(0, 16_000);
+        let cut = |sent| response.truncate_at(&[(0, sent)]);
+        assert_eq!(cut(4_000), ("It costs".to_owned(), "€12.50 a month.".to_owned()));
+        assert_eq!(cut(9_000), ("It costs €12.50".to_owned(), "a month.".to_owned()));
+        assert_eq!(cut(16_000), ("It costs €12.50 a month.".to_owned(), String::new()));
+    }
+
+    #[test]
+    fn tts_word_timestamps_say_what_was_heard() {
+        let text = "Slowly now. It will arrive on Monday.";
+        // The first two words take almost all of the time.
+        let marks = [(8_000, 7), (14_000, 11), (14_500, 14), (15_000, 19), (15_400, 26), (15_600, 29), (16_000, 37)];
+        let spoken = |sent| spoken(text, sent, Some(16_000), &marks);
+        assert_eq!(spoken(4_000), ("", text));
+        assert_eq!(spoken(14_100), ("Slowly now.", "It will arrive on Monday."));
+        assert_eq!(spoken(15_500), ("Slowly now. It will arrive", "on Monday."));
+        assert_eq!(spoken(16_000), (text, ""));
+    }
+
+    #[test]
+    fn a_reply_is_over_when_all_of_it_was_heard() {
+        let (mut response, segments) =
+            AgentResponse::scripted(3, "One. Two.", AfterResponse::AwaitCaller, SpeechStyle::default());
+        assert_eq!(segments.len(), 2);
+        response.mark_played(0);
+        assert!(!response.is_over());
+        response.record_tts_failed(1);
+        assert!(response.is_over() && !response.was_silent());
+        assert_eq!(response.said(), "One.");
+    }
+}

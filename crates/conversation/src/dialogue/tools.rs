@@ -1,0 +1,288 @@
+//! The tools of a call: built-in ones (end call, transfer, DTMF, voicemail), the agent's, and those of tool servers
+//! (MCP).
+
+use serde_json::{Value, json};
+use trunkline_domain::chat::{ToolCall, ToolOffer};
+use trunkline_domain::provider_config::Tool;
+use trunkline_domain::transfer::TransferDestination;
+use trunkline_json::document::DocumentLimits;
+use trunkline_json::schema::CompiledSchema;
+
+/// Faults of arguments that the model receives at once.
+const FAULTS_MAX: usize = 5;
+/// Arguments of a tool: a long form has a hundred values.
+const ARGUMENTS: DocumentLimits =
+    DocumentLimits { bytes_max: ToolCall::ARGUMENTS_BYTES_MAX, depth_max: 32, values_max: 5_000 };
+
+/// The tools that a call offers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ToolSet<'a> {
+    /// The tools of the agent, which the customer's server runs.
+    pub custom: &'a [Tool],
+    /// Of servers, as they describe them.
+    pub remote: &'a [ToolOffer],
+    /// Where the call may be transferred; empty if it may not.
+    pub destinations: &'a [TransferDestination],
+    /// Voicemail may have answered.
+    pub voicemail: bool,
+}
+
+/// The action of a tool call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ToolAction {
+    /// Hang up after speaking; `farewell` is said if the response had no words.
+    EndCall {
+        /// Last words of the agent; `None` if the LLM gave none.
+        farewell: Option<String>,
+    },
+    /// Transfer to a destination, by index.
+    Transfer {
+        /// Index into the destinations of the tool set, from 0.
+        destination: usize,
+        /// The briefing for the transfer target, spoken before the calls are bridged.
+        briefing: Option<String>,
+    },
+    /// Send DTMF to the peer.
+    SendDigits {
+        /// The digits, at most 32: `0` to `9`, `*`, `#` or `A` to `D`.
+        digits: String,
+    },
+    /// Leave a message after the beep, then hang up.
+    LeaveVoicemail {
+        /// The message to leave; `None`: the agent's configured message.
+        message: Option<String>,
+    },
+    /// A tool of the agent's: the customer's server runs it.
+    Custom {
+        /// The conversation goes on without a result.
+        is_async: bool,
+        /// Said while the result is waited for.
+        filler: Option<String>,
+    },
+    /// Told to the LLM as an error.
+    Invalid(String),
+}
+
+impl ToolSet<'_> {
+    fn functions(&self) -> impl Iterator<Item = &Tool> {
+        self.custom.iter().filter(|tool| tool.is_function())
+    }
+
+    /// The agent's tools, those of its servers, and the built-in ones it has not replaced by its own.
+    pub fn offers(&self) -> Vec<ToolOffer> {
+        let own = self.functions().map(|tool| ToolOffer {
+            name: tool.function.name.clone(),
+            description: tool.function.description.clone().unwrap_or_default(),
+            parameters: tool.function.parameters.clone().unwrap_or_else(|| json!({"type": "object", "properties": {}})),
+            strict: tool.function.strict.unwrap_or(false),
+        });
+        let mut offers: Vec<ToolOffer> = own.collect();
+        for offer in self.remote.iter().cloned().chain(self.built_in()) {
+            if offers.iter().all(|known| known.name != offer.name) {
+                offers.push(offer);
+            }
+        }
+        offers
+    }
+
+    fn built_in(&self) -> Vec<ToolOffer> {
+        let offer = |name: &str, description: String, parameters: Value| ToolOffer {
+            name: name.to_owned(),
+            description,
+            parameters,
+            strict: false,
+        };
+        let mut offers = vec![
+            offer(
+                "end_call",
+                "Ends the phone call. Use it when the conversation is finished; say goodbye first.".to_owned(),
+                json!({"type": "object", "properties": {
+                    "farewell": {"type": "string", "description": "Last words, if you have not said them yet."}},
+                    "additionalProperties": false}),
+            ),
+            offer(
+                "send_dtmf",
+                "Presses keys on the telephone keypad, to get through a menu.".to_owned(),
+                json!({"type": "object", "properties": {
+                    "digits": {"type": "string", "description": "0-9, * and #", "pattern": "^[0-9*#A-D]{1,32}$"}},
+                    "required": ["digits"], "additionalProperties": false}),
+            ),
+        ];
+        if !self.destinations.is_empty() {
+            offers.push(offer("transfer_call", self.describe_transfer(), self.transfer_schema()));
+        }
+        if self.voicemail {
+            offers.push(offer(
+                "leave_voicemail",
+                "Use it as soon as you notice that an answering machine or mailbox has answered: the message is left \
+                 after the beep and the call ends."
+                    .to_owned(),
+                json!({"type": "object", "properties": {
+                    "message": {"type": "string", "description": "What to say; the agent's own message without it."}},
+                    "additionalProperties": false}),
+            ));
+        }
+        offers
+    }
+
+    fn describe_transfer(&self) -> String {
+        let about = |one: &TransferDestination| match &one.description {
+            Some(about) => format!("{}: {about}", one.name),
+            None => one.name.clone(),
+        };
+        let list = self.destinations.iter().map(about).collect::<Vec<_>>().join("; ");
+        format!("Puts the caller through to somebody else. Say so first. Destinations: {list}")
+    }
+
+    fn transfer_schema(&self) -> Value {
+        let names: Vec<&str> = self.destinations.iter().map(|one| one.name.as_str()).collect();
+        json!({"type": "object", "properties": {
+            "destination": {"type": "string", "enum": names},
+            "briefing": {"type": "string", "description":
+                "One or two sentences for whoever picks up: who is calling, what about, what was done so far."}},
+            "required": ["destination"], "additionalProperties": false})
+    }
+
+    /// The schema that the arguments of a tool are held against, if there is such a tool.
+    pub fn schema(&self, name: &str) -> Option<Value> {
+        let mut offer = self.offers().into_iter().find(|offer| offer.name == name)?;
+        let own = self.functions().any(|tool| tool.function.name == name);
+        if !own && self.remote.iter().all(|tool| tool.name != name) {
+            // Extra arguments of built-in tools are ignored.
+            offer.parameters.as_object_mut().map(|schema| schema.remove("additionalProperties"));
+        }
+        Some(offer.parameters)
+    }
+
+    /// The action of a tool call. Invalid arguments never leave the call: the driver has validated them and recorded
+    /// the mismatch.
+    pub fn action(&self, call: &ToolCall) -> ToolAction {
+        let arguments = match arguments(&call.arguments) {
+            Ok(arguments) => arguments,
+            Err(fault) => return ToolAction::Invalid(fault),
+        };
+        if self.offers().iter().all(|offer| offer.name != call.name) {
+            return ToolAction::Invalid(format!("there is no tool named {}", call.name));
+        }
+        if let Some(fault) = &call.schema_error {
+            return ToolAction::Invalid(fault.clone());
+        }
+        if let Some(tool) = self.functions().find(|tool| tool.function.name == call.name) {
+            return ToolAction::Custom { is_async: tool.is_async.unwrap_or(false), filler: tool.filler.clone() };
+        }
+        if self.remote.iter().any(|tool| tool.name == call.name) {
+            return ToolAction::Custom { is_async: false, filler: None };
+        }
+        let text = |name: &str| {
+            arguments.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty()).map(str::to_owned)
+        };
+        match call.name.as_str() {
+            "end_call" => ToolAction::EndCall { farewell: text("farewell") },
+            "send_dtmf" => ToolAction::SendDigits { digits: text("digits").unwrap_or_default() },
+            "leave_voicemail" => ToolAction::LeaveVoicemail { message: text("message") },
+            "transfer_call" => {
+                let wanted = text("destination");
+                let destination = self.destinations.iter().position(|one| Some(&one.name) == wanted.as_ref());
+                ToolAction::Transfer { destination: destination.unwrap_or_default(), briefing: text("briefing") }
+            }
+            // Offered, and not handled here: a defect, which must not do what another tool does.
+            name => ToolAction::Invalid(format!("the tool {name} is not available")),
+        }
+    }
+}
+
+/// Arguments as a model writes them; none are an empty object.
+fn arguments(text: &str) -> Result<Value, String> {
+    let text = if text.trim().is_empty() { "{}" } else { text };
+    ARGUMENTS.parse(text.as_bytes()).map_err(|error| match error {
+        trunkline_json::document::DocumentError::Invalid(_) => "the arguments are not valid JSON".to_owned(),
+        bound => format!("the arguments are too large: the JSON text {bound}"),
+    })
+}
+
+/// How arguments fail the schema of their tool, in words for the model; what is not JSON is judged elsewhere.
+pub fn argument_error(schema: &CompiledSchema, text: &str) -> Option<String> {
+    let misfit = schema.check_value(&arguments(text).ok()?, FAULTS_MAX).err()?;
+    Some(format!("the arguments do not fit: {}", misfit.describe()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trunkline_json::schema::{PatternPolicy, SchemaBudget};
+
+    fn check(name: &str, arguments: &str, wanted: &ToolAction) {
+        let destinations: Vec<TransferDestination> = serde_json::from_value(
+            json!([{"name": "desk", "target": "+31201234567"}, {"name": "billing", "target": "+31201234568"}]),
+        )
+        .unwrap();
+        let find: Tool = serde_json::from_value(json!({"function": {"name": "find", "parameters": {
+            "type": "object", "properties": {"order": {"type": "integer"}}, "required": ["order"]}}}))
+        .unwrap();
+        let custom = [find];
+        let abilities = ToolSet { custom: &custom, destinations: &destinations, voicemail: true, remote: &[] };
+        let schema = abilities.schema(name).map(|schema| {
+            CompiledSchema::compile(&schema, &mut SchemaBudget::default(), PatternPolicy::None)
+                .unwrap_or_else(|error| panic!("{error}"))
+        });
+        let schema_error = schema.and_then(|schema| argument_error(&schema, arguments));
+        let call = ToolCall { id: "1".into(), name: name.into(), arguments: arguments.into(), schema_error };
+        assert_eq!(abilities.action(&call), *wanted);
+    }
+
+    fn invalid(name: &str, arguments: &str, wanted: &str) {
+        check(name, arguments, &ToolAction::Invalid(wanted.to_owned()));
+    }
+
+    #[test]
+    fn arguments_are_read() {
+        check("end_call", "{}", &ToolAction::EndCall { farewell: None });
+        check("end_call", "", &ToolAction::EndCall { farewell: None });
+        check("end_call", "{\"reason\":\"done\"}", &ToolAction::EndCall { farewell: None });
+        check("end_call", "{\"farewell\":\"Bye\"}", &ToolAction::EndCall { farewell: Some("Bye".into()) });
+        check("send_dtmf", "{\"digits\":\"12#\"}", &ToolAction::SendDigits { digits: "12#".into() });
+        check("leave_voicemail", "{}", &ToolAction::LeaveVoicemail { message: None });
+        check("find", "{\"order\":4}", &ToolAction::Custom { is_async: false, filler: None });
+        let billing = ToolAction::Transfer { destination: 1, briefing: Some("An invoice.".into()) };
+        check("transfer_call", "{\"destination\":\"billing\",\"briefing\":\"An invoice.\"}", &billing);
+    }
+
+    #[test]
+    fn arguments_that_do_not_fit_never_leave_the_call() {
+        invalid("find", "{\"order\":\"four\"}", "the arguments do not fit: order: \"four\" is not of type \"integer\"");
+        invalid("find", "{}", "the arguments do not fit: \"order\" is a required property");
+        invalid(
+            "send_dtmf",
+            "{\"digits\":\"x\"}",
+            "the arguments do not fit: digits: \"x\" does not match \"^[0-9*#A-D]{1,32}$\"",
+        );
+        invalid(
+            "transfer_call",
+            "{\"destination\":\"+4412345678\"}",
+            "the arguments do not fit: destination: \"+4412345678\" is not one of \"desk\" or \"billing\"",
+        );
+        invalid("fly", "{}", "there is no tool named fly");
+        invalid("end_call", "{", "the arguments are not valid JSON");
+    }
+
+    #[test]
+    fn arguments_have_bounds() {
+        let deep = format!("{}1{}", "[".repeat(33), "]".repeat(33));
+        invalid("find", &deep, "the arguments are too large: the JSON text is nested more than 32 levels deep");
+        let many = format!("[{}1]", "1,".repeat(5_001));
+        invalid("end_call", &many, "the arguments are too large: the JSON text has more than 5000 values");
+        let long = format!("{{\"order\":\"{}\"}}", "x".repeat(70_000));
+        invalid("find", &long, "the arguments are too large: the JSON text is larger than 65536 bytes");
+    }
+
+    #[test]
+    fn only_what_can_be_done_is_offered() {
+        let names = |abilities: ToolSet<'_>| abilities.offers().into_iter().map(|offer| offer.name).collect::<Vec<_>>();
+        assert_eq!(names(ToolSet::default()), ["end_call", "send_dtmf"]);
+        let remote = [ToolOffer { name: "end_call".into(), ..ToolOffer::default() }];
+        assert_eq!(
+            names(ToolSet { remote: &remote, voicemail: true, ..ToolSet::default() }),
+            ["end_call", "send_dtmf", "leave_voicemail"]
+        );
+    }
+}

@@ -1,0 +1,166 @@
+//! Matches the caller's DTMF digits against the agent's rules: the longest match wins; digits without a rule go to the
+//! LLM.
+
+use std::time::{Duration, Instant};
+use trunkline_domain::dtmf_rules::{DtmfRule, DtmfRules};
+
+/// Maximum digits collected.
+const DIGITS_MAX: usize = 64;
+const DEFAULT_TIMEOUT: Duration = Duration::from_millis(2_000);
+
+/// Collects the digits of one caller into sequences; at most 64 digits.
+#[derive(Debug, Default)]
+pub struct DtmfCollector {
+    rules: Option<DtmfRules>,
+    pressed: String,
+    deadline: Option<Instant>,
+}
+
+/// The result of a finished digit sequence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DtmfInput {
+    /// The digits match this rule exactly.
+    Rule(DtmfRule),
+    /// Digits that match no rule, without the terminator.
+    Digits(String),
+}
+
+impl DtmfCollector {
+    /// Returns an empty collector; `None` for an agent without DTMF rules: every sequence goes to the LLM.
+    pub fn new(rules: Option<DtmfRules>) -> Self {
+        Self { rules, ..Self::default() }
+    }
+
+    /// Adds a digit; returns the result if it ends the sequence, by the terminator (default `#`) or by a match that no
+    /// rule extends.
+    pub fn handle_digit(&mut self, now: Instant, digit: char) -> Option<DtmfInput> {
+        let terminator = self.rules.as_ref().and_then(|r| r.terminator.as_deref()).unwrap_or("#");
+        if !self.pressed.is_empty() && terminator.starts_with(digit) && !self.may_grow(digit) {
+            return self.finish();
+        }
+        if self.pressed.len() < DIGITS_MAX {
+            self.pressed.push(digit);
+        }
+        let timeout = self.rules.as_ref().map_or(DEFAULT_TIMEOUT, |r| Duration::from_millis(r.inter_digit_timeout_ms));
+        self.deadline = Some(now + timeout);
+        let exact = self.matching().is_some();
+        let longer = self
+            .rules
+            .iter()
+            .flat_map(|r| &r.rules)
+            .any(|r| r.digits.len() > self.pressed.len() && r.digits.starts_with(&self.pressed));
+        (exact && !longer).then(|| self.finish()).flatten()
+    }
+
+    fn may_grow(&self, digit: char) -> bool {
+        let grown = format!("{}{digit}", self.pressed);
+        self.rules.iter().flat_map(|r| &r.rules).any(|r| r.digits.starts_with(&grown))
+    }
+
+    fn matching(&self) -> Option<&DtmfRule> {
+        self.rules.iter().flat_map(|r| &r.rules).find(|rule| rule.digits == self.pressed)
+    }
+
+    /// Returns when the wait for the next digit ends; `None` while no digit is collected.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Ends the sequence if the wait for the next digit is over (default 2 s), and returns its result.
+    pub fn handle_timeout(&mut self, now: Instant) -> Option<DtmfInput> {
+        if self.deadline.is_some_and(|at| now >= at) { self.finish() } else { None }
+    }
+
+    fn finish(&mut self) -> Option<DtmfInput> {
+        self.deadline = None;
+        let rule = self.matching().cloned();
+        let digits = std::mem::take(&mut self.pressed);
+        match rule {
+            Some(rule) => Some(DtmfInput::Rule(rule)),
+            None => (!digits.is_empty()).then_some(DtmfInput::Digits(digits)),
+        }
+    }
+}
+
+/// The digit in the body of an INFO request, `application/dtmf-relay` (`Signal=5`) or `application/dtmf` (`5`); `None`
+/// for everything else.
+pub fn info_digit(content_type: &str, body: &[u8]) -> Option<char> {
+    let kind = content_type.split(';').next()?.trim().to_ascii_lowercase();
+    let text = std::str::from_utf8(body).ok()?;
+    let signal = match kind.as_str() {
+        "application/dtmf-relay" => text.lines().find_map(|line| {
+            let (name, value) = line.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("signal").then(|| value.trim())
+        })?,
+        "application/dtmf" => text.trim(),
+        _ => return None,
+    };
+    match signal {
+        "10" => Some('*'),
+        "11" => Some('#'),
+        _ => signal.chars().next().filter(|c| signal.len() == 1 && "0123456789*#ABCD".contains(*c)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trunkline_domain::dtmf_rules::DtmfAction;
+
+    fn keys() -> (Instant, DtmfCollector) {
+        #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
+        let now = Instant::now();
+        let rule = |digits: &str| DtmfRule {
+            digits: digits.into(),
+            action: DtmfAction::SendToLlm,
+            target: None,
+            tool: None,
+            text: None,
+        };
+        let rules = DtmfRules {
+            rules: vec![rule("1"), rule("12"), rule("*")],
+            inter_digit_timeout_ms: 1_000,
+            terminator: Some("#".into()),
+        };
+        (now, DtmfCollector::new(Some(rules)))
+    }
+
+    fn name(pressed: Option<DtmfInput>) -> String {
+        match pressed {
+            Some(DtmfInput::Rule(rule)) => format!("rule {}", rule.digits),
+            Some(DtmfInput::Digits(digits)) => digits,
+            None => String::new(),
+        }
+    }
+
+    #[test]
+    fn the_longest_match_wins() {
+        let (t, mut keys) = keys();
+        assert_eq!(name(keys.handle_digit(t, '*')), "rule *");
+        assert_eq!(name(keys.handle_digit(t, '1')), "");
+        assert_eq!(name(keys.handle_digit(t, '2')), "rule 12");
+        keys.handle_digit(t, '1');
+        assert_eq!(name(keys.handle_timeout(t + Duration::from_millis(999))), "");
+        assert_eq!(name(keys.handle_timeout(t + Duration::from_millis(1_000))), "rule 1");
+    }
+
+    #[test]
+    fn digits_without_a_rule_end_by_terminator_or_time() {
+        let (t, mut keys) = keys();
+        for digit in ['4', '2'] {
+            assert_eq!(name(keys.handle_digit(t, digit)), "");
+        }
+        assert_eq!(name(keys.handle_digit(t, '#')), "42");
+        keys.handle_digit(t, '7');
+        assert_eq!(name(keys.handle_timeout(keys.poll_timeout().unwrap())), "7");
+    }
+
+    #[test]
+    fn digits_in_info_bodies() {
+        assert_eq!(info_digit("application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n"), Some('5'));
+        assert_eq!(info_digit("application/dtmf-relay; x", b"signal= *\n"), Some('*'));
+        assert_eq!(info_digit("application/dtmf", b"11"), Some('#'));
+        assert_eq!(info_digit("text/plain", b"5"), None);
+        assert_eq!(info_digit("application/dtmf", b"55"), None);
+    }
+}

@@ -1,0 +1,101 @@
+//! Outputs of the call machine: what the driver has to do.
+
+use trunkline_domain::chat::{ChatMessage, ToolCall, ToolOffer};
+use trunkline_domain::end_reason::EndReason;
+use trunkline_domain::transcript::Turn;
+use trunkline_domain::transfer::TransferTarget;
+use trunkline_media::playout::queue::SegmentId;
+use trunkline_providers::realtime as realtime_wire;
+
+/// One thing that the driver has to do, in the order of the queue.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CallOutput {
+    /// Start an LLM request for a response.
+    RequestLlm {
+        /// Number of the response; the events of the request carry it.
+        response_id: u32,
+        /// System messages and history, the oldest first.
+        messages: Vec<ChatMessage>,
+        /// The tools that the LLM may call; empty if there are none.
+        tools: Vec<ToolOffer>,
+    },
+    /// Cancel the LLM request that is running, if there is one.
+    CancelLlm,
+    /// Speak a segment by TTS and play it after those before it.
+    Speak {
+        /// The response and the segment's place in it.
+        segment: SegmentId,
+        /// Normalized text, with audio tags if the TTS model understands them.
+        text: String,
+    },
+    /// Cancel TTS and playback of this response and earlier ones.
+    CancelSpeech {
+        /// The last response to be cancelled.
+        response_id: u32,
+    },
+    /// The same, because of a barge-in.
+    Interrupt {
+        /// The last response to be interrupted.
+        response_id: u32,
+    },
+    /// Resume paused playback.
+    Resume,
+    /// Disable barge-in for this response.
+    MakeUninterruptible {
+        /// The response that no caller interrupts.
+        response_id: u32,
+    },
+    /// A turn of the transcript, new or grown.
+    Turn {
+        /// Place of the turn in the transcript, counted from 0.
+        position: u32,
+        /// The whole turn as it is now.
+        turn: Turn,
+    },
+    /// Send these digits to the peer: `0` to `9`, `*`, `#` or `A` to `D`.
+    SendDtmf(String),
+    /// Run one of the agent's tools; blocking tools return a result.
+    CallTool {
+        /// The tool call with its id, name and arguments.
+        call: ToolCall,
+        /// The conversation goes on without waiting for the result.
+        is_async: bool,
+    },
+    /// Send REFER to the trunk.
+    Refer {
+        /// The number or SIP URI of the Refer-To header.
+        target: TransferTarget,
+    },
+    /// Start a consultation call.
+    StartConsultation {
+        /// The number or SIP URI to be called.
+        target: TransferTarget,
+    },
+    /// Put the caller on hold, with music or without.
+    Hold {
+        /// Whether the caller hears music on hold.
+        music: bool,
+    },
+    /// Briefing for the transfer target.
+    BriefConsultation {
+        /// The text for the transfer target, spoken before the calls are bridged.
+        text: String,
+    },
+    /// Bridge both parties; the agent leaves the call.
+    BridgeCalls,
+    /// The transfer failed: the caller is back with the agent.
+    EndConsultation,
+    /// Ask STT for its final words, because the caller has hung up or has probably finished.
+    FinalizeStt,
+    /// Replace the STT connection: speech brought no result within 4 s, or no final one within 1.2 s.
+    RestartStt,
+    /// Input for the realtime model.
+    Realtime(realtime_wire::RealtimeInput),
+    /// The realtime model is given up: STT, LLM and TTS take over.
+    LeaveRealtime,
+    /// The last output.
+    HangUp {
+        /// Why the call ended.
+        reason: EndReason,
+    },
+}

@@ -1,0 +1,19 @@
+//! What develops and measures Trunkline without accounts: emulated providers, scripted callers, benches and the demo.
+//! Production code cannot see this crate.
+
+pub mod bench;
+pub mod call;
+pub mod caller;
+pub mod demo;
+pub mod emulator;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Waits for SIGTERM or Ctrl-C.
+pub async fn stop_signal() {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

@@ -1,0 +1,186 @@
+//! Messages of `/tts/websocket`: a context for each sentence, complete when it is sent.
+
+use crate::transport::WebSocketRequest;
+use crate::tts::{TtsSocketProtocol, language_code};
+use crate::{AudioFormat, ProviderAccess, ProviderError, TtsEvent, WordTimestamp};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use tokio_tungstenite::tungstenite::Message;
+use trunkline_domain::provider_config::{TtsConfig, VoiceSettings};
+
+/// The vendor's present model, where the agent names none.
+const DEFAULT_MODEL: &str = "sonic-3.5";
+/// One socket carries dozens.
+const CONTEXTS_MAX: usize = 24;
+
+/// State of one Cartesia socket: voice, speed and the word timestamps of each context.
+#[derive(Debug)]
+pub struct CartesiaProtocol {
+    voice: String,
+    model: String,
+    language: String,
+    speed: Option<f64>,
+    progress: HashMap<String, AlignmentProgress>,
+}
+
+/// Where the words of a sentence are.
+#[derive(Debug)]
+struct AlignmentProgress {
+    text: String,
+    /// Bytes of the text whose words have come.
+    at: usize,
+}
+
+impl CartesiaProtocol {
+    /// Returns the protocol of one call; the speed is limited to 0.6 to 1.5, and the model defaults to `sonic-3.5`.
+    pub fn new(config: &TtsConfig, settings: &VoiceSettings) -> Self {
+        Self {
+            voice: config.voice_id.clone(),
+            model: config.model.clone().unwrap_or_else(|| DEFAULT_MODEL.to_owned()),
+            language: language_code(config).to_owned(),
+            // The reference allows 0.5 to 2.0, the vendor 0.6 to 1.5.
+            speed: config.speed.or(settings.speed).map(|speed| speed.clamp(0.6, 1.5)),
+            progress: HashMap::new(),
+        }
+    }
+}
+
+impl TtsSocketProtocol for CartesiaProtocol {
+    fn upgrade(&self, endpoint: &ProviderAccess) -> Result<WebSocketRequest, ProviderError> {
+        let upgrade = WebSocketRequest::for_endpoint(endpoint, "/tts/websocket", &[]);
+        let upgrade = upgrade.header("authorization", format!("Bearer {}", endpoint.key()?));
+        Ok(upgrade.header("cartesia-version", endpoint.api_version.clone()))
+    }
+
+    fn speak(&mut self, context: &str, text: &str) -> Vec<Message> {
+        self.progress.insert(context.to_owned(), AlignmentProgress { text: text.to_owned(), at: 0 });
+        let mut message = json!({
+            "model_id": self.model, "context_id": context, "transcript": text, "continue": false,
+            "language": self.language, "voice": {"mode": "id", "id": self.voice},
+            "output_format": {"container": "raw", "encoding": "pcm_mulaw", "sample_rate": 8_000},
+            // The sentence is whole: nothing is to be waited for.
+            "add_timestamps": true, "max_buffer_delay_ms": 0,
+        });
+        if let Some(speed) = self.speed {
+            message["generation_config"] = json!({"speed": speed});
+        }
+        vec![Message::text(message.to_string())]
+    }
+
+    fn cancel(&mut self, context: &str) -> Vec<Message> {
+        self.progress.remove(context);
+        vec![Message::text(json!({"context_id": context, "cancel": true}).to_string())]
+    }
+
+    fn read(&mut self, text: &str) -> Result<Vec<(String, TtsEvent)>, ProviderError> {
+        let message: CartesiaMessage = serde_json::from_str(text).map_err(ProviderError::invalid_response)?;
+        let context = message.context_id.unwrap_or_default();
+        let event = match message.kind.as_str() {
+            "chunk" => {
+                let bytes = STANDARD.decode(message.data.unwrap_or_default());
+                TtsEvent::Audio(bytes.map_err(ProviderError::invalid_response)?.into())
+            }
+            "timestamps" => {
+                TtsEvent::WordTimestamps(self.marks(&context, &message.word_timestamps.unwrap_or_default()))
+            }
+            "error" => {
+                let status = message.status_code.unwrap_or(500);
+                // Before 2026-03-01 an error was a plain text.
+                let said =
+                    message.message.or(message.title).or(message.error.and_then(|e| e.as_str().map(str::to_owned)));
+                let failure = ProviderError::refused(status, said.unwrap_or_default());
+                if context.is_empty() {
+                    return Err(failure);
+                }
+                TtsEvent::Failed(failure)
+            }
+            "done" => TtsEvent::Done,
+            _ => return Ok(Vec::new()),
+        };
+        if matches!(event, TtsEvent::Done | TtsEvent::Failed(_)) {
+            self.progress.remove(&context);
+        }
+        Ok(vec![(context, event)])
+    }
+
+    fn format(&self) -> AudioFormat {
+        AudioFormat::Mulaw
+    }
+
+    fn contexts_max(&self) -> usize {
+        CONTEXTS_MAX
+    }
+}
+
+impl CartesiaProtocol {
+    fn marks(&mut self, context: &str, words: &CartesiaWordTimestamps) -> Vec<WordTimestamp> {
+        let Some(progress) = self.progress.get_mut(context) else { return Vec::new() };
+        let mut marks = Vec::new();
+        for (word, end) in words.words.iter().zip(&words.end) {
+            let Some(found) = progress.text[progress.at..].find(word.as_str()) else { continue };
+            progress.at += found + word.len();
+            let chars = progress.text[..progress.at].chars().count() as u32;
+            marks.push(WordTimestamp { at_ms: (end.max(0.0) * 1_000.0) as u32, chars });
+        }
+        marks
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct CartesiaMessage {
+    #[serde(rename = "type", default)]
+    kind: String,
+    #[serde(default)]
+    context_id: Option<String>,
+    #[serde(default)]
+    status_code: Option<u16>,
+    #[serde(default)]
+    data: Option<String>,
+    #[serde(default)]
+    word_timestamps: Option<CartesiaWordTimestamps>,
+    #[serde(default)]
+    error: Option<Value>,
+    #[serde(default)]
+    title: Option<String>,
+    #[serde(default)]
+    message: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct CartesiaWordTimestamps {
+    #[serde(default)]
+    words: Vec<String>,
+    #[serde(default)]
+    end: Vec<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_found_in_the_text() {
+        let mut wire = CartesiaProtocol {
+            voice: "v".into(),
+            model: "sonic-3.5".into(),
+            language: "nl".into(),
+            speed: None,
+            progress: HashMap::new(),
+        };
+        wire.speak("s3", "Ja, ja, één.");
+        let mut read = |message: Value| wire.read(&message.to_string());
+        let words = json!({"type": "timestamps", "context_id": "s3", "status_code": 206, "done": false,
+            "word_timestamps": {"words": ["Ja,", "ja,", "één."], "start": [0.0, 0.2, 0.5], "end": [0.2, 0.5, 0.75]}});
+        let mark = |at_ms, chars| WordTimestamp { at_ms, chars };
+        let marks = TtsEvent::WordTimestamps(vec![mark(200, 3), mark(500, 7), mark(750, 12)]);
+        assert_eq!(read(words), Ok(vec![("s3".into(), marks)]));
+        assert_eq!(read(json!({"type": "flush_done", "context_id": "s3", "done": false})), Ok(vec![]));
+        let busy = json!({"type": "error", "context_id": "s3", "status_code": 429, "done": true,
+            "error_code": "concurrency_limited", "title": "Too many concurrent requests"});
+        let failed = TtsEvent::Failed(ProviderError::refused(429, "Too many concurrent requests"));
+        assert_eq!(read(busy), Ok(vec![("s3".into(), failed)]));
+    }
+}

@@ -1,0 +1,197 @@
+//! Messages of `/v2/listen`: an STT service that decides itself when a turn is over.
+
+use crate::stt::{SttProtocol, SttSessionConfig, SttUpdate};
+use crate::transport::WebSocketRequest;
+use crate::{ProviderAccess, ProviderError, SttEvent};
+use serde::Deserialize;
+use std::time::Duration;
+use tokio_tungstenite::tungstenite::Message as Frame;
+
+/// 80 ms of G.711: the chunk the vendor asks for.
+const CHUNK: usize = 640;
+/// Audio time drives its turns: a gap of the line is filled with silence, or no turn would ever end.
+const GAP: Duration = Duration::from_millis(100);
+/// Confidence of a likely end; the vendor takes 0.3 to 0.9 and holds 0.7 for a certain one.
+const EAGER_THRESHOLD: &str = "0.5";
+
+/// One connection to Flux.
+#[derive(Debug)]
+pub struct FluxProtocol {
+    setup: SttSessionConfig,
+    chunk: Vec<u8>,
+}
+
+impl FluxProtocol {
+    /// Returns the protocol of one connection, without audio yet.
+    pub fn new(setup: SttSessionConfig) -> Self {
+        Self { setup, chunk: Vec::with_capacity(CHUNK) }
+    }
+
+    fn chunk(&mut self) -> Option<Frame> {
+        (!self.chunk.is_empty()).then(|| Frame::Binary(std::mem::take(&mut self.chunk).into()))
+    }
+}
+
+impl SttProtocol for FluxProtocol {
+    fn upgrade(&self, endpoint: &ProviderAccess) -> Result<WebSocketRequest, ProviderError> {
+        let mut query =
+            vec![("model", self.setup.model.as_str()), ("encoding", self.setup.encoding), ("sample_rate", "8000")];
+        // Only the multilingual model takes hints; the English one refuses them.
+        if self.setup.model.contains("multi") && self.setup.language_code() != "multi" {
+            query.push(("language_hint", self.setup.language_code()));
+        }
+        if self.setup.eager {
+            query.push(("eager_eot_threshold", EAGER_THRESHOLD));
+        }
+        query.extend(self.setup.keyterms.iter().map(|term| ("keyterm", term.as_str())));
+        Ok(WebSocketRequest::for_endpoint(endpoint, "/v2/listen", &query)
+            .header("authorization", format!("Token {}", endpoint.key()?)))
+    }
+
+    fn initial_messages(&self) -> Vec<Frame> {
+        Vec::new()
+    }
+
+    fn audio(&mut self, codes: &[u8]) -> Option<Frame> {
+        self.chunk.extend_from_slice(codes);
+        if self.chunk.len() >= CHUNK { self.chunk() } else { None }
+    }
+
+    fn keep_alive(&mut self) -> (Duration, Frame) {
+        (GAP, Frame::Binary(vec![self.setup.silence(); GAP.as_millis() as usize * 8].into()))
+    }
+
+    fn speech_ended_message(&mut self) -> Option<Frame> {
+        None
+    }
+
+    fn finalize(&mut self) -> Option<Frame> {
+        Some(Frame::text("{\"type\":\"ForceEndTurn\"}"))
+    }
+
+    fn close(&mut self) -> Option<Frame> {
+        Some(Frame::text("{\"type\":\"CloseStream\"}"))
+    }
+
+    fn read(&mut self, text: &str) -> Result<SttUpdate, ProviderError> {
+        parse(text)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type")]
+enum FluxMessage {
+    TurnInfo {
+        event: FluxTurnEvent,
+        #[serde(default)]
+        transcript: String,
+        #[serde(default)]
+        words: Vec<FluxWord>,
+        #[serde(default)]
+        audio_window_end: f64,
+    },
+    Error {
+        #[serde(default)]
+        code: String,
+        #[serde(default)]
+        description: String,
+    },
+    #[serde(other)]
+    Unknown,
+}
+
+#[derive(Debug, Deserialize)]
+enum FluxTurnEvent {
+    Update,
+    StartOfTurn,
+    EagerEndOfTurn,
+    TurnResumed,
+    EndOfTurn,
+    #[serde(other)]
+    Unknown,
+}
+
+#[derive(Debug, Deserialize)]
+struct FluxWord {
+    confidence: Option<f32>,
+}
+
+/// What a text frame means. A transcript is that of the turn so far and replaces the one before.
+pub fn parse(text: &str) -> Result<SttUpdate, ProviderError> {
+    let message: FluxMessage = serde_json::from_str(text).map_err(ProviderError::invalid_response)?;
+    let (event, transcript, words, end) = match message {
+        FluxMessage::TurnInfo { event, transcript, words, audio_window_end } => {
+            (event, transcript, words, audio_window_end)
+        }
+        FluxMessage::Error { code, description } => {
+            return Err(ProviderError::Disconnected(format!("{code} {description}")));
+        }
+        FluxMessage::Unknown => return Ok(SttUpdate::default()),
+    };
+    let interim = |first: Option<SttEvent>| {
+        let words = (!transcript.is_empty()).then(|| SttEvent::Interim(transcript.clone()));
+        SttUpdate { events: first.into_iter().chain(words).collect(), settled_ms: None }
+    };
+    Ok(match event {
+        FluxTurnEvent::Update => interim(None),
+        FluxTurnEvent::StartOfTurn => interim(Some(SttEvent::StartOfTurn)),
+        FluxTurnEvent::EagerEndOfTurn => {
+            let mut heard = interim(None);
+            heard.events.push(SttEvent::EagerEndOfTurn);
+            heard
+        }
+        FluxTurnEvent::TurnResumed => interim(Some(SttEvent::TurnResumed)),
+        FluxTurnEvent::EndOfTurn => {
+            let sure: Vec<f32> = words.iter().filter_map(|word| word.confidence).collect();
+            let confidence = (!sure.is_empty()).then(|| sure.iter().sum::<f32>() / sure.len() as f32);
+            let settled_ms = Some((end.max(0.0) * 1_000.0) as u64);
+            SttUpdate { events: vec![SttEvent::EndOfTurn { text: transcript, confidence }], settled_ms }
+        }
+        FluxTurnEvent::Unknown => SttUpdate::default(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_become_events() {
+        let info = |event: &str, transcript: &str| {
+            parse(&format!(
+                "{{\"type\":\"TurnInfo\",\"request_id\":\"r\",\"sequence_id\":7,\"event\":\"{event}\",\"turn_index\":2,\"audio_window_start\":3.2,\
+                 \"audio_window_end\":4.5,\"transcript\":\"{transcript}\",\"words\":[{{\"word\":\"ik\",\"confidence\":0.5}},{{\"word\":\"wil\",\"confidence\":1.0}}],\
+                 \"end_of_turn_confidence\":0.12,\"trigger\":\"model\"}}"
+            ))
+            .unwrap()
+        };
+        let words = |text: &str| SttEvent::Interim(text.to_owned());
+        assert_eq!(info("StartOfTurn", "ik").events, [SttEvent::StartOfTurn, words("ik")]);
+        assert_eq!(info("Update", "ik wil").events, [words("ik wil")]);
+        assert_eq!(info("EagerEndOfTurn", "ik wil").events, [words("ik wil"), SttEvent::EagerEndOfTurn]);
+        assert_eq!(info("TurnResumed", "ik wil").events, [SttEvent::TurnResumed, words("ik wil")]);
+        let end = SttEvent::EndOfTurn { text: "ik wil".into(), confidence: Some(0.75) };
+        assert_eq!(info("EndOfTurn", "ik wil"), SttUpdate { events: vec![end], settled_ms: Some(4_500) });
+        assert_eq!(info("Something", "x"), SttUpdate::default());
+        assert_eq!(parse("{\"type\":\"Connected\",\"sequence_id\":0}"), Ok(SttUpdate::default()));
+        assert!(parse("{\"type\":\"Error\",\"code\":\"INTERNAL_SERVER_ERROR\",\"description\":\"x\"}").is_err());
+    }
+
+    #[test]
+    fn audio_leaves_in_chunks_of_eighty_milliseconds() {
+        let setup = SttSessionConfig {
+            model: "flux-general-en".into(),
+            language: "en".into(),
+            keyterms: vec![],
+            encoding: "mulaw",
+            endpointing_ms: 300,
+            eager: false,
+        };
+        let mut flux = FluxProtocol::new(setup);
+        for _ in 0..3 {
+            assert_eq!(flux.audio(&[1; 160]), None);
+        }
+        assert_eq!(flux.audio(&[1; 160]), Some(Frame::Binary(vec![1; 640].into())));
+        assert_eq!(flux.audio(&[1; 160]), None);
+    }
+}

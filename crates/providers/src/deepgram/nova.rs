@@ -1,0 +1,169 @@
+//! Messages of `/v1/listen`. Unknown types and fields are skipped: the provider adds some often.
+
+use crate::stt::{SttProtocol, SttSessionConfig, SttUpdate};
+use crate::transport::WebSocketRequest;
+use crate::{ProviderAccess, ProviderError, SttEvent};
+use bytes::Bytes;
+use serde::Deserialize;
+use std::time::Duration;
+use tokio_tungstenite::tungstenite::Message as Frame;
+
+/// A socket without audio is held by a KeepAlive at least every ten seconds (close code NET-0001).
+const KEEP_ALIVE: Duration = Duration::from_secs(4);
+
+/// One connection to Nova.
+#[derive(Debug)]
+pub struct NovaProtocol {
+    setup: SttSessionConfig,
+}
+
+impl NovaProtocol {
+    /// Returns the protocol of one connection.
+    pub fn new(setup: SttSessionConfig) -> Self {
+        Self { setup }
+    }
+}
+
+impl SttProtocol for NovaProtocol {
+    fn upgrade(&self, endpoint: &ProviderAccess) -> Result<WebSocketRequest, ProviderError> {
+        let endpointing = self.setup.endpointing_ms.to_string();
+        let mut query = vec![
+            ("model", self.setup.model.as_str()),
+            ("language", &self.setup.language),
+            ("encoding", self.setup.encoding),
+            ("sample_rate", "8000"),
+            ("channels", "1"),
+            ("interim_results", "true"),
+            ("smart_format", "true"),
+            ("vad_events", "false"),
+            ("endpointing", &endpointing),
+            ("utterance_end_ms", "1000"),
+        ];
+        query.extend(self.setup.keyterms.iter().map(|term| ("keyterm", term.as_str())));
+        Ok(WebSocketRequest::for_endpoint(endpoint, "/v1/listen", &query)
+            .header("authorization", format!("Token {}", endpoint.key()?)))
+    }
+
+    fn initial_messages(&self) -> Vec<Frame> {
+        Vec::new()
+    }
+
+    fn audio(&mut self, codes: &[u8]) -> Option<Frame> {
+        // An empty frame would mean the end of the stream.
+        (!codes.is_empty()).then(|| Frame::Binary(Bytes::copy_from_slice(codes)))
+    }
+
+    fn keep_alive(&mut self) -> (Duration, Frame) {
+        (KEEP_ALIVE, Frame::text("{\"type\":\"KeepAlive\"}"))
+    }
+
+    fn speech_ended_message(&mut self) -> Option<Frame> {
+        None
+    }
+
+    fn finalize(&mut self) -> Option<Frame> {
+        Some(Frame::text("{\"type\":\"Finalize\"}"))
+    }
+
+    fn close(&mut self) -> Option<Frame> {
+        Some(Frame::text("{\"type\":\"CloseStream\"}"))
+    }
+
+    fn read(&mut self, text: &str) -> Result<SttUpdate, ProviderError> {
+        parse(text)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type")]
+enum NovaMessage {
+    Results {
+        channel: Channel,
+        #[serde(default)]
+        is_final: bool,
+        #[serde(default)]
+        speech_final: bool,
+        #[serde(default)]
+        from_finalize: bool,
+        /// Seconds of the connection's audio.
+        #[serde(default)]
+        start: f64,
+        #[serde(default)]
+        duration: f64,
+    },
+    UtteranceEnd {},
+    Error {
+        #[serde(default)]
+        description: String,
+    },
+    #[serde(other)]
+    Unknown,
+}
+
+#[derive(Debug, Deserialize)]
+struct Channel {
+    #[serde(default)]
+    alternatives: Vec<Alternative>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Alternative {
+    #[serde(default)]
+    transcript: String,
+    confidence: Option<f32>,
+}
+
+/// What a text frame means.
+pub fn parse(text: &str) -> Result<SttUpdate, ProviderError> {
+    let message: NovaMessage = serde_json::from_str(text).map_err(ProviderError::invalid_response)?;
+    Ok(match message {
+        NovaMessage::Results { channel, is_final, speech_final, from_finalize, start, duration } => {
+            // What it was asked for before its time is all it has.
+            let speech_final = speech_final || from_finalize;
+            let best = channel.alternatives.into_iter().next();
+            let (text, confidence) = best.map(|a| (a.transcript, a.confidence)).unwrap_or_default();
+            if is_final {
+                let confidence = confidence.filter(|_| !text.is_empty());
+                let settled_ms = Some(((start + duration).max(0.0) * 1_000.0) as u64);
+                SttUpdate { events: vec![SttEvent::Final { text, confidence, speech_final }], settled_ms }
+            } else if text.is_empty() {
+                SttUpdate::default()
+            } else {
+                SttUpdate::one(SttEvent::Interim(text))
+            }
+        }
+        NovaMessage::UtteranceEnd {} => SttUpdate::one(SttEvent::UtteranceEnd),
+        NovaMessage::Error { description } => return Err(ProviderError::InvalidResponse(description)),
+        NovaMessage::Unknown => SttUpdate::default(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_become_events_and_the_rest_is_skipped() {
+        let results = |is_final: bool, speech_final: bool, transcript: &str| {
+            format!(
+                "{{\"type\":\"Results\",\"channel_index\":[0,1],\"duration\":1.5,\"start\":2.0,\"is_final\":{is_final},\
+                 \"speech_final\":{speech_final},\"channel\":{{\"alternatives\":[{{\"transcript\":\"{transcript}\",\"confidence\":0.9,\"words\":[]}}]}}}}"
+            )
+        };
+        let one = |event: SttEvent| Ok(SttUpdate::one(event));
+        assert_eq!(parse(&results(false, false, "ja")), one(SttEvent::Interim("ja".into())));
+        assert_eq!(parse(&results(false, false, "")), Ok(SttUpdate::default()));
+        let last = SttEvent::Final { text: "ja dat klopt".into(), confidence: Some(0.9), speech_final: true };
+        assert_eq!(
+            parse(&results(true, true, "ja dat klopt")),
+            Ok(SttUpdate { events: vec![last], settled_ms: Some(3_500) })
+        );
+        assert_eq!(
+            parse("{\"type\":\"UtteranceEnd\",\"channel\":[0,1],\"last_word_end\":6.1}"),
+            one(SttEvent::UtteranceEnd)
+        );
+        assert_eq!(parse("{\"type\":\"SomethingNew\",\"x\":1}"), Ok(SttUpdate::default()));
+        assert!(parse("{\"type\":\"Results\",\"channel\":7}").is_err());
+        assert!(parse("<html>").is_err());
+    }
+}

@@ -1,0 +1,235 @@
+//! ElevenLabs' conversational agent: `/v1/convai/conversation`. The agent is one that the customer made
+//! there (`model` is its id); prompt, first message, language and voice of ours go in as overrides, which
+//! that agent has to allow. <https://elevenlabs.io/docs/conversational-ai/api-reference>
+
+use super::multi_stream::upgrade;
+use crate::realtime::{RealtimeEvent, RealtimeInput, RealtimeProtocol, RealtimeSessionConfig, RealtimeVendor};
+use crate::transport::WebSocketRequest;
+use crate::{ProviderAccess, ProviderError, TokenUsage};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+use trunkline_domain::chat::ToolCall;
+
+/// The realtime client that the registry hands out.
+pub static REALTIME: ElevenlabsRealtime = ElevenlabsRealtime;
+
+/// Opens conversations with an agent that the customer made at ElevenLabs. It hears and speaks mu-law only.
+#[derive(Debug)]
+pub struct ElevenlabsRealtime;
+
+impl RealtimeVendor for ElevenlabsRealtime {
+    fn open(&self, setup: RealtimeSessionConfig) -> Box<dyn RealtimeProtocol> {
+        Box::new(ConversationalAgentProtocol { setup, item: 0, speaking: false, interrupted: 0 })
+    }
+
+    fn can_say(&self) -> bool {
+        false
+    }
+
+    fn greets_first(&self) -> bool {
+        true
+    }
+
+    /// A-law is not among its formats.
+    fn encoding(&self, _line: &'static str) -> &'static str {
+        "mulaw"
+    }
+}
+
+struct ConversationalAgentProtocol {
+    setup: RealtimeSessionConfig,
+    /// The answer being given; each has one item.
+    item: u32,
+    speaking: bool,
+    /// Sound up to this event was made before the last interruption.
+    interrupted: i64,
+}
+
+impl ConversationalAgentProtocol {
+    /// A new answer begins with its first sign.
+    fn begun(&mut self, events: &mut Vec<RealtimeEvent>) -> u32 {
+        if !std::mem::replace(&mut self.speaking, true) {
+            self.item += 1;
+            events.push(RealtimeEvent::ResponseStarted);
+        }
+        self.item
+    }
+
+    /// Not every agent is set to say that an answer is complete: then silence or the next thing ends it.
+    fn ended(&mut self, events: &mut Vec<RealtimeEvent>) {
+        if std::mem::replace(&mut self.speaking, false) {
+            events.push(RealtimeEvent::ItemDone { item: self.item });
+            events.push(RealtimeEvent::ResponseDone(TokenUsage::default()));
+        }
+    }
+}
+
+impl RealtimeProtocol for ConversationalAgentProtocol {
+    fn upgrade(&self, endpoint: &ProviderAccess) -> Result<WebSocketRequest, ProviderError> {
+        upgrade(endpoint, &["v1", "convai", "conversation"], &[("agent_id", &self.setup.model)])
+    }
+
+    fn initial_messages(&mut self) -> Vec<Message> {
+        let setup = &self.setup;
+        let mut agent = json!({"prompt": {"prompt": setup.instructions}, "language": setup.language_code()});
+        if let Some(text) = &setup.first_message {
+            agent["first_message"] = json!(text);
+        }
+        let mut overrides = json!({"agent": agent});
+        if let Some(voice) = &setup.voice {
+            overrides["tts"] = json!({"voice_id": voice});
+        }
+        let data = json!({"type": "conversation_initiation_client_data", "conversation_config_override": overrides,
+            "dynamic_variables": {}});
+        vec![Message::text(data.to_string())]
+    }
+
+    fn input(&mut self, input: RealtimeInput) -> Vec<Message> {
+        let message = match input {
+            RealtimeInput::Audio(codes) => json!({"user_audio_chunk": STANDARD.encode(codes)}),
+            RealtimeInput::UserMessage(text) => json!({"type": "user_message", "text": text}),
+            RealtimeInput::RequestResponse(Some(hint)) => json!({"type": "contextual_update", "text": hint}),
+            RealtimeInput::ToolResult { id, result } => {
+                json!({"type": "client_tool_result", "tool_call_id": id, "is_error": result.starts_with("error:"), "result": result})
+            }
+            // It answers by itself, handles interruptions by itself, and cannot say a given text.
+            RealtimeInput::RequestResponse(None) | RealtimeInput::Say(_) | RealtimeInput::Interrupted { .. } => {
+                return Vec::new();
+            }
+        };
+        vec![Message::text(message.to_string())]
+    }
+
+    fn read(&mut self, text: &str) -> Result<(Vec<RealtimeEvent>, Vec<Message>), ProviderError> {
+        let message: ConversationalAgentMessage =
+            serde_json::from_str(text).map_err(ProviderError::invalid_response)?;
+        let (mut events, mut answers) = (Vec::new(), Vec::new());
+        match message.kind.as_str() {
+            "conversation_initiation_metadata" => {
+                let told = message.metadata.unwrap_or_default();
+                let format = |name: &str| told[name].as_str().unwrap_or("ulaw_8000").to_owned();
+                for name in ["agent_output_audio_format", "user_input_audio_format"] {
+                    if format(name) != "ulaw_8000" {
+                        let why = format!("the agent's {name} is {}, and has to be ulaw_8000", format(name));
+                        return Err(ProviderError::refused(400, why));
+                    }
+                }
+                events.extend(told["conversation_id"].as_str().map(|id| RealtimeEvent::Conversation(id.to_owned())));
+                events.push(RealtimeEvent::Ready);
+            }
+            "audio" => {
+                let audio = message.audio.unwrap_or_default();
+                if audio["event_id"].as_i64().is_some_and(|id| id <= self.interrupted) {
+                    return Ok((events, answers));
+                }
+                let codes = STANDARD.decode(audio["audio_base_64"].as_str().unwrap_or_default());
+                let codes: Vec<u8> = codes.map_err(ProviderError::invalid_response)?;
+                let item = self.begun(&mut events);
+                events.push(RealtimeEvent::Audio { item, codes: codes.into() });
+            }
+            "agent_response" => {
+                let text = message.agent_response.unwrap_or_default();
+                let item = self.begun(&mut events);
+                let text = text["agent_response"].as_str().unwrap_or_default().trim().to_owned();
+                events.push(RealtimeEvent::FinalText { item, text });
+            }
+            "agent_response_complete" => self.ended(&mut events),
+            "user_transcript" => {
+                self.ended(&mut events);
+                let text = message.user.unwrap_or_default();
+                events.push(RealtimeEvent::SpeechStopped);
+                let text = text["user_transcript"].as_str().unwrap_or_default().trim().to_owned();
+                events.push(RealtimeEvent::UserFinal(text));
+            }
+            "interruption" => {
+                self.interrupted = message.interruption.unwrap_or_default()["event_id"].as_i64().unwrap_or(0);
+                events.push(RealtimeEvent::Interrupted);
+                self.ended(&mut events);
+            }
+            "client_tool_call" => {
+                let call = message.tool.unwrap_or_default();
+                let text = |name: &str| call[name].as_str().unwrap_or_default().to_owned();
+                let arguments =
+                    if call["parameters"].is_object() { call["parameters"].to_string() } else { "{}".to_owned() };
+                let call = ToolCall::new(text("tool_call_id"), text("tool_name"), arguments);
+                events.push(RealtimeEvent::ToolCalls(vec![call]));
+            }
+            "ping" => {
+                let id = message.ping.unwrap_or_default()["event_id"].clone();
+                answers.push(Message::text(json!({"type": "pong", "event_id": id}).to_string()));
+            }
+            _ => {}
+        }
+        Ok((events, answers))
+    }
+
+    fn conclude_response(&mut self) -> Vec<RealtimeEvent> {
+        let mut events = Vec::new();
+        self.ended(&mut events);
+        events
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct ConversationalAgentMessage {
+    #[serde(rename = "type", default)]
+    kind: String,
+    #[serde(rename = "conversation_initiation_metadata_event", default)]
+    metadata: Option<Value>,
+    #[serde(rename = "audio_event", default)]
+    audio: Option<Value>,
+    #[serde(rename = "agent_response_event", default)]
+    agent_response: Option<Value>,
+    #[serde(rename = "user_transcription_event", default)]
+    user: Option<Value>,
+    #[serde(rename = "client_tool_call", default)]
+    tool: Option<Value>,
+    #[serde(rename = "interruption_event", default)]
+    interruption: Option<Value>,
+    #[serde(rename = "ping_event", default)]
+    ping: Option<Value>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_begins_with_its_sound_and_ends_with_what_follows() {
+        let setup = RealtimeSessionConfig {
+            model: "agent_1".into(),
+            voice: None,
+            instructions: "Be brief.".into(),
+            first_message: Some("Hello.".into()),
+            language: "en".into(),
+            tools: vec![],
+            encoding: "mulaw",
+            silence_ms: 300,
+        };
+        let mut wire = REALTIME.open(setup);
+        assert!(wire.initial_messages()[0].to_text().unwrap().contains("\"first_message\":\"Hello.\""));
+        let mut read = |message: Value| wire.read(&message.to_string()).unwrap();
+        let metadata = json!({"type": "conversation_initiation_metadata", "conversation_initiation_metadata_event":
+            {"conversation_id": "conv_1", "agent_output_audio_format": "ulaw_8000", "user_input_audio_format": "ulaw_8000"}});
+        assert_eq!(read(metadata).0, [RealtimeEvent::Conversation("conv_1".into()), RealtimeEvent::Ready]);
+        let audio =
+            |id: i64| json!({"type": "audio", "audio_event": {"audio_base_64": STANDARD.encode([1]), "event_id": id}});
+        let sound = RealtimeEvent::Audio { item: 1, codes: vec![1].into() };
+        assert_eq!(read(audio(3)).0, [RealtimeEvent::ResponseStarted, sound]);
+        let said = json!({"type": "agent_response", "agent_response_event": {"agent_response": " Hello. "}});
+        assert_eq!(read(said).0, [RealtimeEvent::FinalText { item: 1, text: "Hello.".into() }]);
+        let cut = json!({"type": "interruption", "interruption_event": {"event_id": 4}});
+        let ends = [
+            RealtimeEvent::Interrupted,
+            RealtimeEvent::ItemDone { item: 1 },
+            RealtimeEvent::ResponseDone(TokenUsage::default()),
+        ];
+        assert_eq!(read(cut).0, ends);
+        assert_eq!(read(audio(4)).0, [], "made before the interruption");
+        let ping = read(json!({"type": "ping", "ping_event": {"event_id": 7, "ping_ms": 50}}));
+        assert_eq!(ping.1[0].to_text().unwrap(), "{\"event_id\":7,\"type\":\"pong\"}");
+    }
+}

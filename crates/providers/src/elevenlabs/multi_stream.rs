@@ -1,0 +1,228 @@
+//! `multi-stream-input`: one socket for a call, one context for a sentence.
+
+use super::http_stream::segments;
+use super::{model, takes_language, voice_settings};
+use crate::transport::WebSocketRequest;
+use crate::tts::{TtsSocketProtocol, language_code};
+use crate::{AudioFormat, ProviderAccess, ProviderError, TtsEvent, WordTimestamp};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use tokio_tungstenite::tungstenite::Message;
+use trunkline_domain::provider_config::{TtsConfig, VoiceSettings};
+
+/// The sixth open context closes the socket.
+const CONTEXTS_MAX: usize = 5;
+
+/// How far a sentence has come: times and letters of a chunk count from its own start.
+#[derive(Debug, Default)]
+pub(super) struct AlignmentProgress {
+    bytes: usize,
+    chars: u32,
+}
+
+impl AlignmentProgress {
+    /// Marks of a chunk, at its words' ends.
+    pub(super) fn marks(&mut self, audio: usize, letters: &[String], starts_ms: &[f64]) -> Vec<WordTimestamp> {
+        let base_ms = self.bytes as f64 / 8.0;
+        self.bytes += audio;
+        let mut marks = Vec::new();
+        for (index, letter) in letters.iter().enumerate() {
+            if letter.trim().is_empty() || index + 1 == letters.len() {
+                let start = starts_ms.get(index).copied().unwrap_or(0.0);
+                marks.push(WordTimestamp {
+                    at_ms: (base_ms + start).max(0.0) as u32,
+                    chars: self.chars + index as u32 + 1,
+                });
+            }
+        }
+        self.chars += letters.len() as u32;
+        marks
+    }
+}
+
+/// The wire of one call's socket.
+#[derive(Debug)]
+pub struct MultiStreamProtocol {
+    voice: String,
+    query: Vec<(&'static str, String)>,
+    settings: Value,
+    progress: HashMap<String, AlignmentProgress>,
+}
+
+impl MultiStreamProtocol {
+    /// Returns the protocol of one call; `config` wins over `settings` field by field, and the speed is limited to 0.7
+    /// to 1.2.
+    pub fn new(config: &TtsConfig, settings: &VoiceSettings) -> Self {
+        let name = model(config);
+        let mut query = vec![
+            ("model_id", name.to_owned()),
+            ("output_format", "ulaw_8000".to_owned()),
+            // Whole sentences come: nothing is to be waited for.
+            ("auto_mode", "true".to_owned()),
+            ("sync_alignment", "true".to_owned()),
+            ("inactivity_timeout", "180".to_owned()),
+        ];
+        if takes_language(name) {
+            query.push(("language_code", language_code(config).to_owned()));
+        }
+        let settings = Value::Object(voice_settings(config, settings));
+        Self { voice: config.voice_id.clone(), query, settings, progress: HashMap::new() }
+    }
+}
+
+/// Path and query of a socket, with the key in the header.
+pub(super) fn upgrade(
+    endpoint: &ProviderAccess, path: &[&str], query: &[(&str, &str)],
+) -> Result<WebSocketRequest, ProviderError> {
+    let path = segments(&endpoint.base_url, path)?;
+    let base = url::Url::parse(&endpoint.base_url).map_err(|error| ProviderError::Unreachable(error.to_string()))?;
+    let path = path.path().strip_prefix(base.path().trim_end_matches('/')).unwrap_or(path.path());
+    Ok(WebSocketRequest::for_endpoint(endpoint, path, query).header("xi-api-key", endpoint.key()?))
+}
+
+impl TtsSocketProtocol for MultiStreamProtocol {
+    fn upgrade(&self, endpoint: &ProviderAccess) -> Result<WebSocketRequest, ProviderError> {
+        let query: Vec<(&str, &str)> = self.query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        upgrade(endpoint, &["v1", "text-to-speech", &self.voice, "multi-stream-input"], &query)
+    }
+
+    fn speak(&mut self, context: &str, text: &str) -> Vec<Message> {
+        self.progress.insert(context.to_owned(), AlignmentProgress::default());
+        // Settings are taken from a context's first message only; a text ends with a space.
+        let mut first = json!({"text": " ", "context_id": context});
+        if self.settings.as_object().is_some_and(|settings| !settings.is_empty()) {
+            first["voice_settings"] = self.settings.clone();
+        }
+        let said = json!({"text": format!("{text} "), "context_id": context, "flush": true});
+        let close = json!({"context_id": context, "close_context": true});
+        [first, said, close].iter().map(|message| Message::text(message.to_string())).collect()
+    }
+
+    fn cancel(&mut self, context: &str) -> Vec<Message> {
+        self.progress.remove(context);
+        vec![Message::text(json!({"context_id": context, "close_context": true}).to_string())]
+    }
+
+    fn read(&mut self, text: &str) -> Result<Vec<(String, TtsEvent)>, ProviderError> {
+        read(&mut self.progress, text)
+    }
+
+    fn format(&self) -> AudioFormat {
+        AudioFormat::Mulaw
+    }
+
+    fn contexts_max(&self) -> usize {
+        CONTEXTS_MAX
+    }
+}
+
+/// What a text frame of either kind of socket means.
+pub(super) fn read(
+    progress: &mut HashMap<String, AlignmentProgress>, text: &str,
+) -> Result<Vec<(String, TtsEvent)>, ProviderError> {
+    let message: MultiStreamMessage = serde_json::from_str(text).map_err(ProviderError::invalid_response)?;
+    if let Some(error) = message.error {
+        return Err(refused(&error, message.message));
+    }
+    let Some(context) = message.context_id else { return Ok(Vec::new()) };
+    let mut events = Vec::new();
+    if let Some(audio) = message.audio.filter(|audio| !audio.is_empty()) {
+        let bytes = STANDARD.decode(audio).map_err(ProviderError::invalid_response)?;
+        // Sound without an alignment takes its time all the same.
+        let Alignment { chars, starts_ms } = message.alignment.unwrap_or_default();
+        let marks = progress.get_mut(&context).map(|one| one.marks(bytes.len(), &chars, &starts_ms));
+        if let Some(marks) = marks.filter(|marks| !marks.is_empty()) {
+            events.push((context.clone(), TtsEvent::WordTimestamps(marks)));
+        }
+        events.push((context.clone(), TtsEvent::Audio(bytes.into())));
+    }
+    if message.is_final == Some(true) {
+        progress.remove(&context);
+        events.push((context, TtsEvent::Done));
+    }
+    Ok(events)
+}
+
+/// An error frame; its name says what kind of refusal it is.
+pub(super) fn refused(name: &str, message: Option<String>) -> ProviderError {
+    let status = match name {
+        "too_many_concurrent_requests" | "system_busy" | "max_active_conversations" => 429,
+        "invalid_api_key" | "quota_exceeded" | "detected_unusual_activity" => 401,
+        // Nothing was said for a while: the next socket is as good.
+        "input_timeout_exceeded" => return ProviderError::Disconnected(name.to_owned()),
+        _ => 400,
+    };
+    ProviderError::refused(status, message.unwrap_or_else(|| name.to_owned()))
+}
+
+/// The sockets differ in how they spell their fields.
+#[derive(Debug, Deserialize)]
+struct MultiStreamMessage {
+    #[serde(default)]
+    audio: Option<String>,
+    #[serde(rename = "isFinal", alias = "is_final", default)]
+    is_final: Option<bool>,
+    #[serde(rename = "contextId", alias = "context_id", default)]
+    context_id: Option<String>,
+    #[serde(default)]
+    alignment: Option<Alignment>,
+    #[serde(default)]
+    error: Option<String>,
+    #[serde(default)]
+    message: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Alignment {
+    #[serde(default)]
+    chars: Vec<String>,
+    #[serde(rename = "charStartTimesMs", alias = "char_start_times_ms", default)]
+    starts_ms: Vec<f64>,
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    fn contexts() -> MultiStreamProtocol {
+        MultiStreamProtocol {
+            voice: "v".into(),
+            query: vec![],
+            settings: json!({"stability": 0.5}),
+            progress: HashMap::new(),
+        }
+    }
+
+    #[test]
+    fn chunks_become_sound_and_marks() {
+        let mut wire = contexts();
+        let sent = wire.speak("s1", "Ja hoor.");
+        assert_eq!(sent.len(), 3);
+        let audio = STANDARD.encode([0xFF; 800]);
+        let chunk = |audio: &str| {
+            json!({"audio": audio, "contextId": "s1", "isFinal": null, "normalizedAlignment": null,
+                "alignment": {"chars": ["J", "a", " "], "charStartTimesMs": [0, 40, 90], "charDurationsMs": [40, 50, 10]}})
+        };
+        let mut read = |message: Value| wire.read(&message.to_string()).unwrap();
+        let first = read(chunk(&audio));
+        let sound = TtsEvent::Audio(vec![0xFF; 800].into());
+        assert_eq!(
+            first,
+            [
+                ("s1".into(), TtsEvent::WordTimestamps(vec![WordTimestamp { at_ms: 90, chars: 3 }])),
+                ("s1".into(), sound)
+            ]
+        );
+        let second = read(chunk(&audio));
+        assert_eq!(second[0].1, TtsEvent::WordTimestamps(vec![WordTimestamp { at_ms: 190, chars: 6 }]));
+        assert_eq!(read(json!({"audio": audio, "contextId": "s1", "alignment": null})).len(), 1);
+        assert_eq!(read(chunk(&audio))[0].1, TtsEvent::WordTimestamps(vec![WordTimestamp { at_ms: 390, chars: 9 }]));
+        assert_eq!(read(json!({"isFinal": true, "contextId": "s1"})), [("s1".into(), TtsEvent::Done)]);
+        assert_eq!(read(json!({"type": "flush_done"})), []);
+        let error = json!({"message": "no", "error": "max_active_conversations", "code": 1008});
+        assert_eq!(wire.read(&error.to_string()), Err(ProviderError::refused(429, "no")));
+    }
+}

@@ -1,0 +1,350 @@
+//! The Realtime API as OpenAI has it, and as xAI has it with its own differences.
+//! <https://platform.openai.com/docs/guides/realtime>, <https://docs.x.ai/docs/guides/voice>
+
+use crate::realtime::{RealtimeEvent, RealtimeInput, RealtimeProtocol, RealtimeSessionConfig, RealtimeVendor};
+use crate::transport::WebSocketRequest;
+use crate::{ProviderAccess, ProviderError, TokenUsage};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+use trunkline_domain::chat::ToolCall;
+
+/// Errors that say nothing about the session: a cancel that came too late, a cut beyond what there is.
+const HARMLESS: [&str; 4] = [
+    "response_cancel_not_active",
+    "conversation_already_has_active_response",
+    "input_audio_buffer_commit_empty",
+    "invalid_truncate",
+];
+
+/// Items of a session that we keep track of: an hour of talk has some hundreds.
+const ITEMS_MAX: usize = 4_096;
+/// Tools called in one answer.
+const TOOL_CALLS_MAX: usize = 16;
+
+/// Who speaks it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RealtimeDialect {
+    /// The Realtime API as OpenAI documents it.
+    Openai,
+    /// Voice and turn detection at the top, cumulative transcripts, texts that are said as they are.
+    Xai,
+}
+
+/// Client of the Realtime API, for one dialect.
+#[derive(Debug)]
+pub struct OpenaiRealtime(pub RealtimeDialect);
+
+/// The client for OpenAI's dialect.
+pub const OPENAI: OpenaiRealtime = OpenaiRealtime(RealtimeDialect::Openai);
+
+impl RealtimeVendor for OpenaiRealtime {
+    fn open(&self, setup: RealtimeSessionConfig) -> Box<dyn RealtimeProtocol> {
+        Box::new(OpenaiRealtimeProtocol {
+            dialect: self.0,
+            setup,
+            items: Vec::new(),
+            user: (String::new(), String::new()),
+            tools: Vec::new(),
+            hello: false,
+        })
+    }
+
+    fn can_say(&self) -> bool {
+        true
+    }
+
+    fn greets_first(&self) -> bool {
+        false
+    }
+}
+
+struct OpenaiRealtimeProtocol {
+    dialect: RealtimeDialect,
+    setup: RealtimeSessionConfig,
+    /// Items of the agent, in the order they came; their place is their number.
+    items: Vec<String>,
+    /// The caller's item being transcribed, and its text so far.
+    user: (String, String),
+    tools: Vec<ToolCall>,
+    hello: bool,
+}
+
+impl OpenaiRealtimeProtocol {
+    fn session(&self) -> Value {
+        let setup = &self.setup;
+        let tools: Vec<Value> = setup
+            .tools
+            .iter()
+            .map(|tool| json!({"type": "function", "name": tool.name, "description": tool.description, "parameters": tool.parameters}))
+            .collect();
+        let detection =
+            json!({"type": "server_vad", "silence_duration_ms": setup.silence_ms, "prefix_padding_ms": 300});
+        let format = json!({"type": setup.format()});
+        let mut session = match self.dialect {
+            RealtimeDialect::Openai => {
+                let mut input = json!({"format": format, "turn_detection": detection,
+                    "transcription": {"model": "gpt-4o-mini-transcribe", "language": setup.language_code()}});
+                input["turn_detection"]["create_response"] = json!(true);
+                input["turn_detection"]["interrupt_response"] = json!(true);
+                json!({"type": "realtime", "output_modalities": ["audio"],
+                    "audio": {"input": input, "output": {"format": format}}})
+            }
+            RealtimeDialect::Xai => json!({"turn_detection": detection, "audio": {
+                "input": {"format": format, "transport": "json",
+                    "transcription": {"model": "grok-transcribe", "language_hint": setup.language_code()}},
+                "output": {"format": format, "transport": "json"}}}),
+        };
+        session["instructions"] = json!(setup.instructions);
+        if let Some(voice) = &setup.voice {
+            match self.dialect {
+                RealtimeDialect::Openai => session["audio"]["output"]["voice"] = json!(voice),
+                RealtimeDialect::Xai => session["voice"] = json!(voice),
+            }
+        }
+        if !tools.is_empty() {
+            session["tools"] = json!(tools);
+            session["tool_choice"] = json!("auto");
+        }
+        session
+    }
+
+    /// The number of an item; a new one gets the next.
+    fn number(&mut self, id: &str) -> u32 {
+        let at = self.items.iter().rposition(|known| known == id).unwrap_or_else(|| {
+            if self.items.len() < ITEMS_MAX {
+                self.items.push(id.to_owned());
+            }
+            self.items.len() - 1
+        });
+        at as u32
+    }
+
+    fn say(&self, text: &str) -> Vec<Value> {
+        match self.dialect {
+            RealtimeDialect::Openai => vec![json!({"type": "response.create", "response": {
+                "instructions": format!("Say exactly this, word for word, and nothing else: {text}"), "tool_choice": "none"}})],
+            // The server begins to speak by itself.
+            RealtimeDialect::Xai => vec![json!({"type": "conversation.item.create", "item": {"type": "force_message",
+                "role": "assistant", "content": [{"type": "output_text", "text": text}]}})],
+        }
+    }
+
+    fn message(role: &str, text: &str) -> Value {
+        json!({"type": "conversation.item.create", "item": {"type": "message", "role": role,
+            "content": [{"type": "input_text", "text": text}]}})
+    }
+}
+
+impl RealtimeProtocol for OpenaiRealtimeProtocol {
+    fn upgrade(&self, endpoint: &ProviderAccess) -> Result<WebSocketRequest, ProviderError> {
+        let upgrade = WebSocketRequest::for_endpoint(endpoint, "/realtime", &[("model", &self.setup.model)]);
+        Ok(upgrade.header("authorization", format!("Bearer {}", endpoint.key()?)))
+    }
+
+    fn initial_messages(&mut self) -> Vec<Message> {
+        Vec::new() // the server speaks first
+    }
+
+    fn input(&mut self, input: RealtimeInput) -> Vec<Message> {
+        let respond = || json!({"type": "response.create"});
+        let events = match input {
+            RealtimeInput::Audio(codes) => {
+                vec![json!({"type": "input_audio_buffer.append", "audio": STANDARD.encode(codes)})]
+            }
+            RealtimeInput::Say(text) => self.say(&text),
+            RealtimeInput::RequestResponse(None) => vec![respond()],
+            RealtimeInput::RequestResponse(Some(hint)) => vec![Self::message("system", &hint), respond()],
+            RealtimeInput::UserMessage(text) => vec![Self::message("user", &text), respond()],
+            RealtimeInput::ToolResult { id, result } => vec![json!({"type": "conversation.item.create",
+                "item": {"type": "function_call_output", "call_id": id, "output": result}})],
+            RealtimeInput::Interrupted { item } => {
+                let mut events = vec![json!({"type": "response.cancel"})];
+                if let Some((number, ms)) = item
+                    && let Some(id) = self.items.get(number as usize)
+                {
+                    events.push(json!({"type": "conversation.item.truncate", "item_id": id, "content_index": 0,
+                        "audio_end_ms": ms}));
+                }
+                events
+            }
+        };
+        events.iter().map(|event| Message::text(event.to_string())).collect()
+    }
+
+    fn read(&mut self, text: &str) -> Result<(Vec<RealtimeEvent>, Vec<Message>), ProviderError> {
+        let event: OpenaiRealtimeMessage = serde_json::from_str(text).map_err(ProviderError::invalid_response)?;
+        let item = event.item_id.unwrap_or_default();
+        let mut answers = Vec::new();
+        let events = match event.kind.as_str() {
+            "session.created" | "conversation.created" => {
+                if !std::mem::replace(&mut self.hello, true) {
+                    let update = json!({"type": "session.update", "session": self.session()});
+                    answers.push(Message::text(update.to_string()));
+                }
+                Vec::new()
+            }
+            "session.updated" => vec![RealtimeEvent::Ready],
+            "input_audio_buffer.speech_started" => vec![RealtimeEvent::SpeechStarted],
+            "input_audio_buffer.speech_stopped" => vec![RealtimeEvent::SpeechStopped],
+            "conversation.item.input_audio_transcription.delta" => {
+                if self.user.0 != item {
+                    self.user = (item, String::new());
+                }
+                self.user.1.push_str(&event.delta.unwrap_or_default());
+                vec![RealtimeEvent::UserInterim(self.user.1.trim().to_owned())]
+            }
+            // xAI: the whole text so far, which may correct itself.
+            "conversation.item.input_audio_transcription.updated" => {
+                vec![RealtimeEvent::UserInterim(event.transcript.unwrap_or_default())]
+            }
+            "conversation.item.input_audio_transcription.completed" => {
+                vec![RealtimeEvent::UserFinal(event.transcript.unwrap_or_default().trim().to_owned())]
+            }
+            "response.created" => vec![RealtimeEvent::ResponseStarted],
+            "response.output_audio.delta" => {
+                let codes = STANDARD.decode(event.delta.unwrap_or_default());
+                let codes = codes.map_err(ProviderError::invalid_response)?.into();
+                vec![RealtimeEvent::Audio { item: self.number(&item), codes }]
+            }
+            "response.output_audio.done" => vec![RealtimeEvent::ItemDone { item: self.number(&item) }],
+            "response.output_audio_transcript.delta" => {
+                vec![RealtimeEvent::Text { item: self.number(&item), text: event.delta.unwrap_or_default() }]
+            }
+            "response.output_audio_transcript.done" => match event.transcript {
+                Some(text) => vec![RealtimeEvent::FinalText { item: self.number(&item), text }],
+                None => Vec::new(),
+            },
+            "response.function_call_arguments.done" => {
+                let arguments =
+                    event.arguments.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| "{}".to_owned());
+                let (id, name) = (event.call_id.unwrap_or_default(), event.name.unwrap_or_default());
+                if self.tools.len() < TOOL_CALLS_MAX {
+                    self.tools.push(ToolCall::new(id, name, arguments));
+                }
+                Vec::new()
+            }
+            "response.done" => self.done(&event.response.unwrap_or_default(), &event.usage.unwrap_or_default()),
+            "error" => {
+                let error = event.error.unwrap_or_default();
+                let code = error["code"].as_str().unwrap_or("");
+                let said = error["message"].as_str().unwrap_or("error");
+                // Most errors keep the session; one before it was set up does not.
+                if !self.hello || code.contains("session") || error["type"] == "authentication_error" {
+                    return Err(ProviderError::refused(400, said));
+                }
+                if !HARMLESS.contains(&code) {
+                    tracing::warn!(code, "realtime model reports an error");
+                }
+                Vec::new()
+            }
+            _ => Vec::new(),
+        };
+        Ok((events, answers))
+    }
+}
+
+impl OpenaiRealtimeProtocol {
+    fn done(&mut self, response: &Value, usage: &Value) -> Vec<RealtimeEvent> {
+        let mut events = Vec::new();
+        let tools = std::mem::take(&mut self.tools);
+        if !tools.is_empty() {
+            events.push(RealtimeEvent::ToolCalls(tools));
+        }
+        let usage = if response["usage"].is_object() { &response["usage"] } else { usage };
+        let tokens = |name: &str| usage[name].as_u64().unwrap_or(0);
+        events.push(RealtimeEvent::ResponseDone(TokenUsage {
+            model: String::new(),
+            prompt_tokens: tokens("input_tokens"),
+            completion_tokens: tokens("output_tokens"),
+            cached_tokens: usage["input_token_details"]["cached_tokens"].as_u64().unwrap_or(0),
+        }));
+        events
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct OpenaiRealtimeMessage {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    item_id: Option<String>,
+    #[serde(default)]
+    delta: Option<String>,
+    #[serde(default)]
+    transcript: Option<String>,
+    #[serde(default)]
+    call_id: Option<String>,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    arguments: Option<String>,
+    #[serde(default)]
+    response: Option<Value>,
+    #[serde(default)]
+    usage: Option<Value>,
+    #[serde(default)]
+    error: Option<Value>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn setup() -> RealtimeSessionConfig {
+        RealtimeSessionConfig {
+            model: "m".into(),
+            voice: Some("eve".into()),
+            instructions: "Be brief.".into(),
+            first_message: None,
+            language: "nl-NL".into(),
+            tools: vec![],
+            encoding: "alaw",
+            silence_ms: 400,
+        }
+    }
+
+    fn texts(messages: Vec<Message>) -> Vec<Value> {
+        messages.iter().map(|m| serde_json::from_str(m.to_text().unwrap()).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_session_is_set_up_in_each_dialect() {
+        let update = |dialect| {
+            let mut wire = OpenaiRealtime(dialect).open(setup());
+            let (events, answers) = wire.read("{\"type\":\"session.created\"}").unwrap();
+            assert_eq!((events.len(), wire.read("{\"type\":\"conversation.created\"}").unwrap().1.len()), (0, 0));
+            texts(answers)[0]["session"].clone()
+        };
+        let (openai, xai) = (update(RealtimeDialect::Openai), update(RealtimeDialect::Xai));
+        assert_eq!(openai["audio"]["output"], json!({"format": {"type": "audio/pcma"}, "voice": "eve"}));
+        assert_eq!(openai["audio"]["input"]["turn_detection"]["silence_duration_ms"], json!(400));
+        assert_eq!((&xai["voice"], &xai["turn_detection"]["type"]), (&json!("eve"), &json!("server_vad")));
+        assert_eq!(xai["audio"]["input"]["transcription"]["language_hint"], json!("nl"));
+    }
+
+    #[test]
+    fn answers_are_read_and_cut() {
+        let mut wire = OPENAI.open(setup());
+        wire.read("{\"type\":\"session.created\"}").unwrap();
+        let mut read = |event: Value| wire.read(&event.to_string()).unwrap().0;
+        assert_eq!(read(json!({"type": "session.updated"})), [RealtimeEvent::Ready]);
+        assert_eq!(read(json!({"type": "ping", "timestamp": 1})), []);
+        let delta = json!({"type": "response.output_audio.delta", "item_id": "i9", "delta": STANDARD.encode([1, 2])});
+        assert_eq!(read(delta), [RealtimeEvent::Audio { item: 0, codes: vec![1, 2].into() }]);
+        let call =
+            json!({"type": "response.function_call_arguments.done", "call_id": "c", "name": "book", "arguments": ""});
+        assert_eq!(read(call), []);
+        let done = json!({"type": "response.done", "response": {"status": "completed", "usage": {"input_tokens": 9, "output_tokens": 4}}});
+        let tool = ToolCall { id: "c".into(), name: "book".into(), arguments: "{}".into(), schema_error: None };
+        let usage = TokenUsage { prompt_tokens: 9, completion_tokens: 4, ..TokenUsage::default() };
+        assert_eq!(read(done), [RealtimeEvent::ToolCalls(vec![tool]), RealtimeEvent::ResponseDone(usage)]);
+        let harmless = json!({"type": "error", "error": {"code": "response_cancel_not_active", "message": "x"}});
+        assert_eq!(read(harmless), []);
+        let cut = texts(wire.input(RealtimeInput::Interrupted { item: Some((0, 1_840)) }));
+        assert_eq!(cut[0], json!({"type": "response.cancel"}));
+        assert_eq!((&cut[1]["item_id"], &cut[1]["audio_end_ms"]), (&json!("i9"), &json!(1_840)));
+    }
+}

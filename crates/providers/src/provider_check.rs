@@ -1,0 +1,71 @@
+//! Tries a provider's key: the cheapest request there is, and what is wrong in words.
+
+use super::{ProviderError, ProviderRegistry, refusal, unreachable};
+use reqwest::Method;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use tokio::time::timeout;
+use trunkline_domain::provider::{PipelineStage, ProviderAccount};
+
+/// The user waits for the answer.
+const DEADLINE: Duration = Duration::from_secs(8);
+
+/// How a trial went.
+#[derive(Clone, Debug)]
+pub struct ProviderCheck {
+    /// Time from the request to the answer or the failure; at most 8 s.
+    pub latency: Duration,
+    /// What is wrong, if anything is.
+    pub failure: Option<ProviderError>,
+    /// The key belongs to the organization, so we may show the provider's message about it.
+    pub is_own_key: bool,
+}
+
+impl ProviderRegistry {
+    /// Checks a provider once, even with an open circuit.
+    pub async fn check_provider(&self, account: ProviderAccount) -> ProviderCheck {
+        let began = Instant::now();
+        let asked = timeout(DEADLINE, self.send_check_request(account)).await;
+        let failure = asked.unwrap_or(Err(ProviderError::Timeout("answer"))).err();
+        ProviderCheck { latency: began.elapsed(), failure, is_own_key: self.has_own_key(account) }
+    }
+
+    async fn send_check_request(&self, account: ProviderAccount) -> Result<(), ProviderError> {
+        let endpoint = self.endpoint(account, None);
+        let (path, auth) = account.probe();
+        if !account.needs_key() {
+            return runs(&self.programs().espeak).await;
+        }
+        let key = endpoint.key()?;
+        let request = self.http(PipelineStage::Llm).request(Method::GET, &endpoint, endpoint.url(path)?)?;
+        let request = match auth {
+            "Bearer" | "Token" => request.header("authorization", format!("{auth} {key}")),
+            header => request.header(header, key),
+        };
+        let version = match account {
+            ProviderAccount::Cartesia => "cartesia-version",
+            _ => "anthropic-version",
+        };
+        let request =
+            if endpoint.api_version.is_empty() { request } else { request.header(version, &endpoint.api_version) };
+        let response = request.send().await.map_err(|error| unreachable(&error))?;
+        if response.status().is_success() { Ok(()) } else { Err(refusal(response).await) }
+    }
+}
+
+/// The program is there and starts.
+async fn runs(program: &str) -> Result<(), ProviderError> {
+    let status = tokio::process::Command::new(program)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .status()
+        .await;
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(ProviderError::Disconnected(format!("{program} ended with {status}"))),
+        Err(error) => Err(ProviderError::Unreachable(format!("{program}: {error}"))),
+    }
+}

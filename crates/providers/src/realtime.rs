@@ -1,0 +1,318 @@
+//! Realtime (speech-to-speech) sessions: one socket that hears and speaks. The call decides what is played; failover is
+//! up to the call.
+
+use super::transport::{self, KeepAlive};
+use super::{EventStream, ProviderAccess, ProviderError, ProviderRegistry, TokenUsage};
+use crate::transport::WebSocketRequest;
+use bytes::Bytes;
+use futures_util::{SinkExt as _, StreamExt as _};
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+use tokio_tungstenite::tungstenite::Message;
+use trunkline_domain::chat::{ToolCall, ToolOffer};
+use trunkline_domain::provider::PipelineStage;
+
+/// Inputs waiting for the socket: ten seconds of audio.
+const INPUTS_MAX: usize = 500;
+/// Audio kept until the session is set up: three seconds.
+const EARLY_AUDIO_MAX: usize = 150;
+/// Without sound for this long, an answer that was begun may be over.
+const RESPONSE_SILENCE: Duration = Duration::from_millis(800);
+
+/// Configuration of a realtime session.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RealtimeSessionConfig {
+    /// The vendor's name of the model; for ElevenLabs the id of the agent.
+    pub model: String,
+    /// The vendor's name of the voice; `None` takes the vendor's default.
+    pub voice: Option<String>,
+    /// The system messages of the call as one text.
+    pub instructions: String,
+    /// Said first by models that greet by themselves.
+    pub first_message: Option<String>,
+    /// Language of the conversation, such as `nl` or `nl-BE`.
+    pub language: String,
+    /// The tools that the model may call; empty if there are none.
+    pub tools: Vec<ToolOffer>,
+    /// `mulaw` or `alaw`: the codec of the call, both ways.
+    pub encoding: &'static str,
+    /// Silence in milliseconds after which the model may take the turn as over.
+    pub silence_ms: u64,
+}
+
+impl RealtimeSessionConfig {
+    /// Returns the media type of the encoding: `audio/pcma` or `audio/pcmu`.
+    pub fn format(&self) -> &'static str {
+        if self.encoding == "alaw" { "audio/pcma" } else { "audio/pcmu" }
+    }
+
+    /// Returns the language without its region: `nl` of `nl-BE`.
+    pub fn language_code(&self) -> &str {
+        self.language.split(['-', '_']).next().unwrap_or(&self.language)
+    }
+}
+
+/// Input of a realtime session.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RealtimeInput {
+    /// G.711 codes.
+    Audio(Bytes),
+    /// Say this text verbatim.
+    Say(String),
+    /// Request a response; optionally with an extra instruction.
+    RequestResponse(Option<String>),
+    /// DTMF or text of the caller.
+    UserMessage(String),
+    /// The result of a tool call.
+    ToolResult {
+        /// Id that the model gave the tool call.
+        id: String,
+        /// The result as text.
+        result: String,
+    },
+    /// Barge-in: so many milliseconds of this item were heard.
+    Interrupted {
+        /// Number of the item and the milliseconds of it that were heard; `None` if nothing was playing.
+        item: Option<(u32, u64)>,
+    },
+}
+
+/// Event of a realtime session.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RealtimeEvent {
+    /// It hears from now on.
+    Ready,
+    /// An identifier under which the vendor keeps the conversation.
+    Conversation(String),
+    /// The model's voice activity detection heard the caller begin.
+    SpeechStarted,
+    /// The model's voice activity detection heard the caller stop.
+    SpeechStopped,
+    /// The caller's words so far in this turn, which may still change.
+    UserInterim(String),
+    /// All words of the caller's turn; they may come after the answer has begun.
+    UserFinal(String),
+    /// An answer begins; what comes belongs to it until it is done.
+    ResponseStarted,
+    /// A part of the answer, by its number within the session.
+    Audio {
+        /// Number of the item within the session.
+        item: u32,
+        /// Audio of the item: G.711 codes at 8 kHz.
+        codes: Bytes,
+    },
+    /// A further part of an item's text.
+    Text {
+        /// Number of the item within the session.
+        item: u32,
+        /// The text that is added.
+        text: String,
+    },
+    /// The whole text of an item, in place of what came before.
+    FinalText {
+        /// Number of the item within the session.
+        item: u32,
+        /// All text of the item.
+        text: String,
+    },
+    /// All audio of an item was sent.
+    ItemDone {
+        /// Number of the item within the session.
+        item: u32,
+    },
+    /// Complete tool calls of the answer.
+    ToolCalls(Vec<ToolCall>),
+    /// The model considers itself interrupted.
+    Interrupted,
+    /// The answer is complete; the name of the model in the usage is filled in by the call.
+    ResponseDone(TokenUsage),
+    /// The session has failed; the last event.
+    Failed(ProviderError),
+}
+
+/// A vendor's realtime model.
+pub trait RealtimeVendor: Sync {
+    /// Returns the protocol of one session, without a socket.
+    fn open(&self, setup: RealtimeSessionConfig) -> Box<dyn RealtimeProtocol>;
+    /// It can be made to say a given text.
+    fn can_say(&self) -> bool;
+    /// It says the first message without being told.
+    fn greets_first(&self) -> bool;
+    /// The encoding it speaks and hears, on a line with this one.
+    fn encoding(&self, line: &'static str) -> &'static str {
+        line
+    }
+}
+
+/// The wire of one session, without its socket.
+pub trait RealtimeProtocol: Send {
+    /// Returns the request that opens the socket; fails without a usable key.
+    fn upgrade(&self, endpoint: &ProviderAccess) -> Result<WebSocketRequest, ProviderError>;
+    /// Sent as soon as the socket is open.
+    fn initial_messages(&mut self) -> Vec<Message>;
+    /// Returns the messages to send for an input; empty if the vendor needs none.
+    fn input(&mut self, input: RealtimeInput) -> Vec<Message>;
+    /// Reads a text frame: what it means, and what is to be answered at once.
+    fn read(&mut self, text: &str) -> Result<(Vec<RealtimeEvent>, Vec<Message>), ProviderError>;
+    /// No sound has come for a while: a realtime model that does not say when an answer is over may conclude it.
+    fn conclude_response(&mut self) -> Vec<RealtimeEvent> {
+        Vec::new()
+    }
+}
+
+/// The realtime model of one call.
+#[derive(Debug)]
+pub struct RealtimeSession {
+    /// Sender of inputs, at most 500 waiting; dropping it ends the session.
+    pub input: mpsc::Sender<RealtimeInput>,
+    /// Events of the session; dropping it closes the socket.
+    pub stream: EventStream<RealtimeEvent>,
+}
+
+/// Starts to connect at once.
+pub fn open_realtime_session(
+    providers: &ProviderRegistry, realtime: &'static dyn RealtimeVendor, endpoint: ProviderAccess,
+    setup: RealtimeSessionConfig,
+) -> RealtimeSession {
+    let (input, queue) = mpsc::channel(INPUTS_MAX);
+    let providers = providers.clone();
+    let stream = EventStream::spawn("realtime", move |events| async move {
+        let wire = realtime.open(setup);
+        let mut running = RealtimeWorker {
+            providers,
+            endpoint,
+            wire,
+            queue,
+            events,
+            ready: false,
+            early: VecDeque::new(),
+            sound: None,
+        };
+        if let Err(failure) = running.run().await {
+            let _ = running.events.send(RealtimeEvent::Failed(failure)).await;
+        }
+    });
+    RealtimeSession { input, stream }
+}
+
+struct RealtimeWorker {
+    providers: ProviderRegistry,
+    endpoint: ProviderAccess,
+    wire: Box<dyn RealtimeProtocol>,
+    queue: mpsc::Receiver<RealtimeInput>,
+    events: mpsc::Sender<RealtimeEvent>,
+    ready: bool,
+    /// What came before the session was set up; of audio the newest is kept.
+    early: VecDeque<RealtimeInput>,
+    /// When sound came last.
+    sound: Option<Instant>,
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl RealtimeWorker {
+    async fn run(&mut self) -> Result<(), ProviderError> {
+        let deadlines = self.providers.timeouts.realtime;
+        let entered = self
+            .providers
+            .circuits
+            .acquire_waiting(self.providers.tenant(), &self.endpoint, PipelineStage::Realtime, deadlines.first_byte)
+            .await;
+        let pass = entered.map_err(|refusal| refusal.failure())?;
+        let result = self.serve(&pass).await;
+        if let Err(failure) = &result {
+            pass.failed(std::time::Instant::now(), failure);
+        }
+        result
+    }
+
+    async fn serve(&mut self, pass: &super::circuit_breaker::ProviderPermit) -> Result<(), ProviderError> {
+        let deadlines = self.providers.timeouts.realtime;
+        let upgrade = self.wire.upgrade(&self.endpoint)?;
+        let mut socket = self.providers.open(&self.endpoint, &upgrade, &deadlines).await?;
+        let mut out: VecDeque<Message> = self.wire.initial_messages().into();
+        let set_up_by = Instant::now() + deadlines.first_byte;
+        let mut keep_alive = KeepAlive::new(deadlines.between_bytes);
+        loop {
+            while let Some(message) = out.pop_front() {
+                match timeout(deadlines.between_bytes, socket.send(message)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => return Err(ProviderError::Disconnected(error.to_string())),
+                    Err(_) => return Err(ProviderError::Timeout("room to send")),
+                }
+            }
+            let quiet_at = self.sound.map(|at| at + RESPONSE_SILENCE);
+            let setting_up = until((!self.ready).then_some(set_up_by));
+            tokio::select! {
+                input = self.queue.recv() => match input {
+                    Some(input) if self.ready => out.extend(self.wire.input(input)),
+                    Some(input) => self.keep(input),
+                    None => {
+                        let _ = timeout(Duration::from_millis(200), socket.close(None)).await;
+                        return Ok(());
+                    }
+                },
+                message = socket.next() => {
+                    keep_alive.record_activity();
+                    match message {
+                        Some(Ok(Message::Text(text))) => {
+                            transport::check_text(text.as_bytes())?;
+                            if !self.read(&text, &mut out, pass).await? {
+                                return Ok(());
+                            }
+                        }
+                        Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(transport::close_error(message)),
+                        Some(Ok(_)) => {}
+                    }
+                },
+                () = keep_alive.due() => out.extend(keep_alive.poll_ping()?),
+                () = until(quiet_at) => {
+                    self.sound = None;
+                    for event in self.wire.conclude_response() {
+                        let _ = self.events.send(event).await;
+                    }
+                }
+                () = setting_up => return Err(ProviderError::Timeout("session")),
+            }
+        }
+    }
+
+    /// False when the call does not listen any more.
+    async fn read(
+        &mut self, text: &str, out: &mut VecDeque<Message>, pass: &super::circuit_breaker::ProviderPermit,
+    ) -> Result<bool, ProviderError> {
+        let (events, answers) = self.wire.read(text)?;
+        out.extend(answers);
+        for event in events {
+            if matches!(event, RealtimeEvent::Audio { .. }) {
+                self.sound = Some(Instant::now());
+            }
+            if event == RealtimeEvent::Ready && !std::mem::replace(&mut self.ready, true) {
+                pass.succeeded();
+                for input in std::mem::take(&mut self.early) {
+                    out.extend(self.wire.input(input));
+                }
+            }
+            if self.events.send(event).await.is_err() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn keep(&mut self, input: RealtimeInput) {
+        let audio = self.early.iter().filter(|one| matches!(one, RealtimeInput::Audio(_))).count();
+        if matches!(input, RealtimeInput::Audio(_)) && audio >= EARLY_AUDIO_MAX {
+            let oldest = self.early.iter().position(|one| matches!(one, RealtimeInput::Audio(_)));
+            oldest.and_then(|index| self.early.remove(index));
+        }
+        self.early.push_back(input);
+    }
+}

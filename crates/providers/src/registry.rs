@@ -1,0 +1,534 @@
+//! From a provider's name to its client, and what all clients share. The rows are in `domain/provider.rs`.
+
+use super::circuit_breaker::{CircuitState, ProviderCircuits};
+use super::llm::{self, LlmVendor};
+use super::realtime::RealtimeVendor;
+use super::stt::{self, SttVendor};
+use super::transport::{self, ProviderHttp, ProviderSocket, WarmConnections, WebSocketRequest};
+use super::tts::{self, TtsVendor};
+use super::unsupported_parameters::UnsupportedParameters;
+use super::{
+    BlockReason, Deadlines, ProviderAccess, ProviderError, anthropic, cartesia, deepgram, elevenlabs, groq, local,
+    mistral, openai, xai,
+};
+use reqwest::Method;
+use std::sync::Arc;
+use std::time::Instant;
+use trunkline_domain::provider::{LlmProvider, PipelineStage, ProviderAccount, SttProvider, TtsProvider};
+use trunkline_domain::secret::Secret;
+use trunkline_egress::{EgressError, EgressGuard};
+
+macro_rules! clients {
+    ($( $account:ident $field:ident $name:literal at $url:literal env $env:literal version $version:literal probe $probe:literal $auth:literal {
+        $(stt $stt:ident $stt_client:path;)? $(llm $llm:ident $llm_client:path;)? $(tts $tts:ident $tts_client:path;)?
+        $(realtime $realtime:ident $realtime_name:literal $realtime_client:path;)?
+    } )*) => {
+        /// Returns the STT client of a provider.
+        pub fn stt_vendor(provider: SttProvider) -> &'static dyn SttVendor {
+            match provider { $( $( SttProvider::$stt => &$stt_client, )? )* }
+        }
+
+        /// `None` for a realtime model.
+        pub fn llm_vendor(provider: LlmProvider) -> Option<&'static dyn LlmVendor> {
+            match provider {
+                $( $( LlmProvider::$llm => Some(&$llm_client), )? )*
+                $( $( LlmProvider::$realtime => None, )? )*
+            }
+        }
+
+        /// `None` for a text model.
+        pub fn realtime_vendor(provider: LlmProvider) -> Option<&'static dyn RealtimeVendor> {
+            match provider {
+                $( $( LlmProvider::$llm => None, )? )*
+                $( $( LlmProvider::$realtime => Some(&$realtime_client), )? )*
+            }
+        }
+
+        /// Returns the TTS client of a provider.
+        pub fn tts_vendor(provider: TtsProvider) -> &'static dyn TtsVendor {
+            match provider { $( $( TtsProvider::$tts => &$tts_client, )? )* }
+        }
+    };
+}
+trunkline_domain::provider_table!(clients);
+
+/// Deadlines of each stage.
+#[derive(Clone, Copy, Debug)]
+pub struct StageDeadlines {
+    /// Deadlines of STT sockets.
+    pub stt: Deadlines,
+    /// Deadlines of LLM requests.
+    pub llm: Deadlines,
+    /// Deadlines of TTS requests and sockets.
+    pub tts: Deadlines,
+    /// Deadlines of realtime sockets.
+    pub realtime: Deadlines,
+}
+
+/// Programs of the local voices.
+#[derive(Clone, Debug)]
+pub struct LocalTtsPrograms {
+    /// Path or name of the espeak-ng program.
+    pub espeak: String,
+    /// Path or name of the flite program.
+    pub flite: String,
+}
+
+/// Everything that is set for the process.
+#[derive(Clone, Debug)]
+pub struct ProviderSettings {
+    /// Deadlines of each stage, from the settings.
+    pub timeouts: StageDeadlines,
+    /// One for each account, in the order of [`ProviderAccount::ALL`].
+    pub endpoints: Vec<ProviderAccess>,
+    /// Programs of the local voices, from the settings.
+    pub programs: LocalTtsPrograms,
+    /// Where customers' own servers may be.
+    pub guard: EgressGuard,
+}
+
+/// A key that an organization has stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrganizationKey {
+    /// The account that the key is for.
+    pub account: ProviderAccount,
+    /// The only address the key is sent to; `None`: the provider's default address.
+    pub base_url: Option<String>,
+    /// None where it cannot be opened.
+    pub key: Option<Secret>,
+}
+
+/// The keys of an organization.
+#[derive(Clone, Debug)]
+pub enum OrganizationKeys {
+    /// The keys that the organization has stored; empty if it has none.
+    Known(Vec<OrganizationKey>),
+    /// They could not be read. The organization may have some, so no other keys are used.
+    Unknown,
+}
+
+/// Everything a call needs to reach its providers. Clones share connections, circuit breakers and cached facts.
+#[derive(Clone, Debug)]
+pub struct ProviderRegistry {
+    /// Deadlines of each stage, from the settings.
+    pub timeouts: StageDeadlines,
+    /// One for each account, at its place: the settings are made from [`Account::ALL`].
+    endpoints: Arc<Vec<ProviderAccess>>,
+    programs: Arc<LocalTtsPrograms>,
+    /// Keys that belong to the organization.
+    organization_keys: Arc<OrganizationKeys>,
+    http_llm: ProviderHttp,
+    http_tts: ProviderHttp,
+    pub(super) circuits: ProviderCircuits,
+    pub(super) unsupported_parameters: UnsupportedParameters,
+    pub(super) warm_connections: WarmConnections,
+    tenant: Arc<str>,
+    guard: EgressGuard,
+}
+
+impl ProviderRegistry {
+    /// Returns a registry without keys of organizations; fails if the HTTP clients cannot be set up.
+    pub fn new(settings: ProviderSettings) -> Result<Self, reqwest::Error> {
+        let ProviderSettings { timeouts, endpoints, programs, guard } = settings;
+        Ok(Self {
+            timeouts,
+            endpoints: Arc::new(endpoints),
+            programs: Arc::new(programs),
+            organization_keys: Arc::new(OrganizationKeys::Known(Vec::new())),
+            http_llm: ProviderHttp::new(&timeouts.llm, &guard)?,
+            http_tts: ProviderHttp::new(&timeouts.tts, &guard)?,
+            circuits: ProviderCircuits::default(),
+            unsupported_parameters: UnsupportedParameters::default(),
+            warm_connections: WarmConnections::default(),
+            tenant: "".into(),
+            guard,
+        })
+    }
+
+    /// For an organization, with its own keys.
+    #[must_use]
+    pub fn of_organization(&self, tenant: &str, keys: OrganizationKeys) -> Self {
+        Self { tenant: tenant.into(), organization_keys: Arc::new(keys), ..self.clone() }
+    }
+
+    /// Where an account is asked, and with whose key. A server that an agent names gets the key that was stored for
+    /// exactly its address, or none; the server's keys go to the addresses of its settings alone.
+    pub fn endpoint(&self, account: ProviderAccount, base_url: Option<&str>) -> ProviderAccess {
+        let mut endpoint = self.endpoints[account as usize].clone();
+        let own_address = normalize_base_url(&endpoint.base_url);
+        let Some(named) = base_url else {
+            match self.own_key(account, None, &own_address) {
+                Ok(Some(key)) => endpoint.api_key = Some(key),
+                Ok(None) => {}
+                Err(blocked) => (endpoint.api_key, endpoint.blocked) = (None, Some(blocked)),
+            }
+            return endpoint;
+        };
+        endpoint.is_customer_server = true;
+        endpoint.concurrency_max = 0;
+        endpoint.blocked = self.guard.check_base(named).err().map(BlockReason::Address);
+        endpoint.base_url = normalize_base_url(named);
+        endpoint.api_key = match self.own_key(account, Some(&endpoint.base_url), &own_address) {
+            Ok(key) => key.filter(|_| endpoint.blocked.is_none()),
+            Err(blocked) => {
+                endpoint.blocked = endpoint.blocked.or(Some(blocked));
+                None
+            }
+        };
+        endpoint
+    }
+
+    /// The organization's key for an address; none where it has none. `named` is what an agent names.
+    fn own_key(
+        &self, account: ProviderAccount, named: Option<&str>, own_address: &str,
+    ) -> Result<Option<Secret>, BlockReason> {
+        let keys = match &*self.organization_keys {
+            OrganizationKeys::Known(keys) => keys,
+            // A customer's server may need no key.
+            OrganizationKeys::Unknown if !account.needs_key() || named.is_some_and(|named| named != own_address) => {
+                return Ok(None);
+            }
+            OrganizationKeys::Unknown => return Err(BlockReason::Key),
+        };
+        let goes_there = |key: &&OrganizationKey| {
+            key.account == account && key.base_url.as_deref().unwrap_or(own_address) == named.unwrap_or(own_address)
+        };
+        match keys.iter().find(goes_there) {
+            Some(OrganizationKey { key: Some(key), .. }) => Ok(Some(key.clone())),
+            Some(OrganizationKey { key: None, .. }) => Err(BlockReason::Key),
+            None => Ok(None),
+        }
+    }
+
+    /// The current state of the circuit breaker of an account and stage, for this organization.
+    pub fn circuit_state(&self, account: ProviderAccount, stage: PipelineStage) -> Option<CircuitState> {
+        self.circuits.state(&self.tenant, &self.endpoint(account, None), stage, std::time::Instant::now())
+    }
+
+    /// The organization has a key for the provider's default address, even one that cannot be decrypted.
+    pub fn has_own_key(&self, account: ProviderAccount) -> bool {
+        let own_address = normalize_base_url(&self.endpoints[account as usize].base_url);
+        self.own_key(account, None, &own_address) != Ok(None)
+    }
+
+    /// Returns the HTTP client of a stage: one for LLMs, one for everything else.
+    pub fn http(&self, stage: PipelineStage) -> &ProviderHttp {
+        if stage == PipelineStage::Llm { &self.http_llm } else { &self.http_tts }
+    }
+
+    /// Returns the programs of the local voices.
+    pub fn programs(&self) -> &LocalTtsPrograms {
+        &self.programs
+    }
+
+    /// Whether requests to a customer's server are allowed, judging by its address before name resolution.
+    pub fn check_base_url(&self, base_url: &str) -> Result<(), EgressError> {
+        self.guard.check_base(base_url).map(drop)
+    }
+
+    /// A provider has said nothing for so long that another one was asked.
+    pub fn record_slow_response(&self, endpoint: &ProviderAccess, stage: PipelineStage) {
+        self.circuits.failed(&self.tenant, endpoint, stage, Instant::now(), &ProviderError::Timeout("first word"));
+    }
+
+    pub(super) fn tenant(&self) -> &Arc<str> {
+        &self.tenant
+    }
+
+    pub(super) async fn open(
+        &self, endpoint: &ProviderAccess, upgrade: &WebSocketRequest, deadlines: &Deadlines,
+    ) -> Result<ProviderSocket, ProviderError> {
+        transport::open(&self.warm_connections, endpoint, upgrade, deadlines, &self.guard).await
+    }
+
+    /// Sees to it that a connection to each of these is ready when it is needed. The first is in use; those
+    /// after it stand by.
+    pub fn keep_warm_connections<'a>(&self, endpoints: impl Iterator<Item = &'a ProviderAccess>, stage: PipelineStage) {
+        endpoints.skip(1).for_each(|endpoint| self.warm_up_websocket(endpoint, stage));
+    }
+
+    /// Sees to it that a connection is ready when it is needed.
+    pub fn warm_up_websocket(&self, endpoint: &ProviderAccess, stage: PipelineStage) {
+        let deadlines = match stage {
+            PipelineStage::Stt => &self.timeouts.stt,
+            PipelineStage::Tts => &self.timeouts.tts,
+            PipelineStage::Llm | PipelineStage::Realtime => &self.timeouts.realtime,
+        };
+        self.warm_connections.warm_up(endpoint, deadlines);
+    }
+
+    /// Opens the HTTP connections that a call will need while its phone rings: name, TCP and TLS are done
+    /// when the first word is asked for. The answer does not matter.
+    pub fn open_connections(
+        &self, endpoints: &[(ProviderAccess, PipelineStage)],
+    ) -> Vec<trunkline_supervision::ContainedTask<()>> {
+        let cold = endpoints
+            .iter()
+            .filter(|(endpoint, stage)| endpoint.is_usable() && self.http(*stage).needs_warm_up(endpoint));
+        cold.filter_map(|(endpoint, stage)| {
+            let deadlines = if *stage == PipelineStage::Llm { self.timeouts.llm } else { self.timeouts.tts };
+            let knock = self.http(*stage).request(Method::HEAD, endpoint, endpoint.url("").ok()?).ok()?;
+            let knock = knock.timeout(deadlines.connect);
+            Some(trunkline_supervision::spawn("provider_connection", async move {
+                if let Err(error) = knock.send().await {
+                    tracing::debug!(error = %super::unreachable(&error), "connection not opened ahead");
+                }
+            }))
+        })
+        .collect()
+    }
+
+    /// Returns a candidate for LLM requests; `None` for a realtime model. `base_url` is the customer's server.
+    pub fn chat_candidate(
+        &self, provider: LlmProvider, model: &str, temperature: Option<f64>, base_url: Option<&str>,
+    ) -> Option<llm::LlmCandidate> {
+        Some(llm::LlmCandidate {
+            model: llm_vendor(provider)?,
+            endpoint: self.endpoint(provider.account(), base_url),
+            name: format!("{}/{model}", provider.name()),
+            id: model.to_owned(),
+            temperature,
+        })
+    }
+
+    /// Returns a candidate for STT; `base_url` is the customer's server.
+    pub fn stt_candidate(
+        &self, provider: SttProvider, base_url: Option<&str>, setup: stt::SttSessionConfig,
+    ) -> stt::SttCandidate {
+        stt::SttCandidate {
+            vendor: stt_vendor(provider),
+            endpoint: self.endpoint(provider.account(), base_url),
+            name: format!("{}/{}", provider.name(), setup.model),
+            setup,
+        }
+    }
+
+    /// Opens a TTS session for one call, at the address in `config` or at the provider's default address.
+    pub fn tts_session(
+        &self, config: &trunkline_domain::provider_config::TtsConfig,
+        settings: &trunkline_domain::provider_config::VoiceSettings,
+    ) -> Box<dyn tts::TtsSession> {
+        let endpoint = self.endpoint(config.provider.account(), config.base_url.as_deref());
+        let (config, settings) = (config.clone(), settings.clone());
+        tts_vendor(config.provider).open(tts::TtsSetup { providers: self.clone(), endpoint, config, settings })
+    }
+}
+
+/// An address as it is compared and built upon: without a slash at its end, its scheme and host in lower case.
+pub fn normalize_base_url(base_url: &str) -> String {
+    let url = url::Url::parse(base_url).map_or_else(|_| base_url.to_owned(), String::from);
+    url.trim_end_matches('/').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    /// Every provider at one address of this machine.
+    fn providers(base_url: &str) -> ProviderRegistry {
+        let second = Duration::from_secs(1);
+        let deadlines = Deadlines { connect: second, first_byte: second, between_bytes: second };
+        let endpoint = |account: &ProviderAccount| ProviderAccess {
+            account: *account,
+            base_url: base_url.to_owned(),
+            api_key: Some("ours".into()),
+            api_version: String::new(),
+            concurrency_max: 0,
+            is_customer_server: false,
+            blocked: None,
+        };
+        ProviderRegistry::new(ProviderSettings {
+            timeouts: StageDeadlines { stt: deadlines, llm: deadlines, tts: deadlines, realtime: deadlines },
+            endpoints: ProviderAccount::ALL.iter().map(endpoint).collect(),
+            programs: LocalTtsPrograms { espeak: String::new(), flite: String::new() },
+            guard: EgressGuard::unrestricted(),
+        })
+        .unwrap()
+    }
+
+    async fn answer(stream: &mut TcpStream) -> String {
+        let mut request = vec![0; 4_096];
+        let len = stream.read(&mut request).await.unwrap();
+        stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        String::from_utf8_lossy(&request[..len]).into_owned()
+    }
+
+    #[tokio::test]
+    async fn a_connection_opened_ahead_carries_the_first_request() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base_url = format!("http://{}", listener.local_addr().unwrap());
+        let providers = providers(&base_url);
+        let endpoint = providers.endpoint(ProviderAccount::Openai, None);
+        // Two models at one address and a second call: one knock.
+        let both = [
+            (endpoint.clone(), PipelineStage::Llm),
+            (providers.endpoint(ProviderAccount::Groq, None), PipelineStage::Llm),
+        ];
+        let mut knocks = providers.open_connections(&both);
+        knocks.extend(providers.open_connections(&both));
+        assert_eq!(knocks.len(), 1);
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let (request, knocked) = tokio::join!(answer(&mut stream), knocks.remove(0));
+        knocked.unwrap().unwrap();
+        assert!(request.starts_with("HEAD / "));
+        for _ in 0..20 {
+            tokio::task::yield_now().await; // the client puts the connection back on its own task
+        }
+        let url = endpoint.url("/first").unwrap();
+        let request = providers.http(PipelineStage::Llm).request(Method::GET, &endpoint, url).unwrap().send();
+        tokio::select! {
+            (response, request) = async { tokio::join!(request, answer(&mut stream)) } => {
+                assert_eq!(response.unwrap().status(), 404);
+                assert!(request.starts_with("GET /first "));
+            }
+            _ = listener.accept() => panic!("a second connection was made"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_socket_opens_on_the_connection_that_stands_by() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let providers = providers(&format!("http://{}", listener.local_addr().unwrap()));
+        let endpoint = providers.endpoint(ProviderAccount::Deepgram, None);
+        for _ in 0..3 {
+            providers.warm_up_websocket(&endpoint, PipelineStage::Stt);
+        }
+        let (stream, _) = listener.accept().await.unwrap();
+        for _ in 0..20 {
+            tokio::task::yield_now().await; // the connection is put aside on its own task
+        }
+        let (upgrade, deadlines) =
+            (WebSocketRequest::for_endpoint(&endpoint, "/v1/listen", &[]), providers.timeouts.stt);
+        let opening = providers.open(&endpoint, &upgrade, &deadlines);
+        tokio::select! {
+            (opened, accepted) = async { tokio::join!(opening, tokio_tungstenite::accept_async(stream)) } => {
+                assert!(opened.is_ok() && accepted.is_ok());
+            }
+            _ = listener.accept() => panic!("a second connection was made"),
+        }
+        // One that was closed in the meantime is not used.
+        providers.warm_up_websocket(&endpoint, PipelineStage::Stt);
+        let (stream, _) = listener.accept().await.unwrap();
+        drop(stream);
+        let opening = providers.open(&endpoint, &upgrade, &deadlines);
+        let serving = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio_tungstenite::accept_async(stream).await
+        };
+        let (opened, accepted) = tokio::join!(opening, serving);
+        assert!(opened.is_ok() && accepted.is_ok());
+    }
+
+    fn own(account: ProviderAccount, base_url: Option<&str>, key: Option<&str>) -> OrganizationKey {
+        OrganizationKey { account, base_url: base_url.map(str::to_owned), key: key.map(Secret::from) }
+    }
+
+    /// Key and address of an account.
+    fn asked(
+        providers: &ProviderRegistry, account: ProviderAccount, base_url: Option<&str>,
+    ) -> (Option<Secret>, String) {
+        let endpoint = providers.endpoint(account, base_url);
+        (endpoint.api_key, endpoint.base_url)
+    }
+
+    #[test]
+    fn our_keys_stay_at_our_addresses() {
+        let ours = providers("https://api.example.com/v1");
+        let key = |providers: &ProviderRegistry, account, base_url| asked(providers, account, base_url).0;
+        assert_eq!(key(&ours, ProviderAccount::Openai, None), Some("ours".into()));
+        for named in ["https://own.example.com/v1/", "https://api.example.com/v1", "https://api.example.com/v1/"] {
+            assert_eq!(key(&ours, ProviderAccount::Openai, Some(named)), None, "{named}");
+        }
+        let theirs = ours
+            .of_organization("o", OrganizationKeys::Known(vec![own(ProviderAccount::Openai, None, Some("theirs"))]));
+        assert_eq!(key(&theirs, ProviderAccount::Openai, None), Some("theirs".into()));
+        assert_eq!(key(&theirs, ProviderAccount::Groq, None), Some("ours".into()));
+        assert_eq!(key(&theirs, ProviderAccount::Groq, Some("https://own.example.com")), None);
+        assert_eq!(key(&ours, ProviderAccount::Openai, None), Some("ours".into()));
+    }
+
+    #[test]
+    fn an_organizations_key_goes_to_the_address_it_was_stored_for() {
+        let ours = providers("https://api.example.com/v1");
+        let stored = vec![
+            own(ProviderAccount::Openai, None, Some("official")),
+            own(ProviderAccount::Openai, Some("https://vllm.example.com/a"), Some("bound")),
+        ];
+        let theirs = ours.of_organization("o", OrganizationKeys::Known(stored));
+        for (named, wanted) in [
+            (None, Some("official")),
+            (Some("https://api.example.com/v1/"), Some("official")),
+            (Some("HTTPS://API.example.com:443/v1"), Some("official")),
+            (Some("https://vllm.example.com/a"), Some("bound")),
+            (Some("https://vllm.example.com/a/"), Some("bound")),
+            (Some("https://vllm.example.com/b/../a"), Some("bound")),
+            (Some("https://vllm.example.com"), None),
+            (Some("https://vllm.example.com/b"), None),
+            (Some("https://vllm.example.com/a/b"), None),
+            (Some("https://vllm.example.com:8443/a"), None),
+            (Some("http://vllm.example.com/a"), None),
+            (Some("https://api.example.com.evil.example/v1"), None),
+            (Some("https://api.example.com@evil.example/v1"), None),
+            (Some("https://evil.example/v1"), None),
+        ] {
+            assert_eq!(asked(&theirs, ProviderAccount::Openai, named).0, wanted.map(Secret::from), "{named:?}");
+            assert_eq!(
+                asked(&theirs, ProviderAccount::Xai, named).0,
+                named.is_none().then(|| "ours".into()),
+                "{named:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn unreadable_key_is_not_replaced_by_the_servers() {
+        let ours = providers("https://api.example.com/v1");
+        let keys = vec![
+            own(ProviderAccount::Openai, None, None),
+            own(ProviderAccount::Groq, Some("https://own.example.com"), None),
+        ];
+        let theirs = ours.of_organization("o", OrganizationKeys::Known(keys));
+        for (account, named) in
+            [(ProviderAccount::Openai, None), (ProviderAccount::Groq, Some("https://own.example.com"))]
+        {
+            let endpoint = theirs.endpoint(account, named);
+            assert_eq!((endpoint.api_key.as_ref(), endpoint.blocked), (None, Some(BlockReason::Key)));
+            assert!(!endpoint.is_usable() && endpoint.key() == Err(ProviderError::KeyUnreadable));
+            assert!(endpoint.url("/x").is_err());
+        }
+        assert!(theirs.has_own_key(ProviderAccount::Openai) && !theirs.has_own_key(ProviderAccount::Groq));
+        assert_eq!(theirs.endpoint(ProviderAccount::Groq, None).api_key, Some("ours".into()));
+        // Nothing is known: no key of the server's for anybody, and customers' own servers as before.
+        let unknown = ours.of_organization("o", OrganizationKeys::Unknown);
+        for account in ProviderAccount::ALL.iter().filter(|account| account.needs_key()) {
+            assert_eq!(unknown.endpoint(*account, None).key(), Err(ProviderError::KeyUnreadable));
+            assert!(unknown.endpoint(*account, Some("https://own.example.com")).is_usable());
+        }
+        assert!(unknown.endpoint(ProviderAccount::Local, None).is_usable());
+    }
+
+    #[test]
+    fn an_address_that_may_not_be_asked_gets_no_request_and_no_key() {
+        let mut guarded = providers("https://api.example.com/v1");
+        guarded.guard = EgressGuard::new(trunkline_egress::EgressReach::default(), &[], Default::default(), None);
+        let bad = "https://127.0.0.1/admin#";
+        let keys = vec![own(ProviderAccount::Openai, Some(&normalize_base_url(bad)), Some("bound"))];
+        let theirs = guarded.of_organization("o", OrganizationKeys::Known(keys));
+        for bad in
+            [bad, "https://own.example.com/v1?x=", "https://own.example.com/#", "https://u:p@own.example.com/", "x"]
+        {
+            let endpoint = theirs.endpoint(ProviderAccount::Openai, Some(bad));
+            assert!(matches!(endpoint.blocked, Some(BlockReason::Address(_))), "{bad}");
+            assert_eq!(endpoint.api_key, None, "{bad}");
+            assert!(
+                !endpoint.is_usable() && matches!(endpoint.url("/x"), Err(ProviderError::AddressBlocked(_))),
+                "{bad}"
+            );
+            let url = url::Url::parse("https://public.example.com/").unwrap();
+            assert!(theirs.http(PipelineStage::Llm).request(Method::POST, &endpoint, url).is_err(), "{bad}");
+        }
+    }
+}

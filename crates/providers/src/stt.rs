@@ -1,0 +1,485 @@
+//! STT session of a call: keeps the connection alive, detects dead connections, reconnects or fails over, and replays
+//! the audio that has no final text yet.
+
+use super::circuit_breaker::ProviderPermit;
+use super::transport::{self, KeepAlive, ProviderSocket, WebSocketRequest};
+use super::{EventStream, Failover, ProviderAccess, ProviderError, ProviderRegistry, SttEvent};
+use bytes::Bytes;
+use futures_util::{SinkExt as _, StreamExt as _};
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+use tokio_tungstenite::tungstenite::Message;
+use trunkline_domain::provider::PipelineStage;
+
+/// Chunks of audio that wait while a connection is made: ten seconds. What comes on top of them is lost.
+const AUDIO_MAX: usize = 500;
+/// Consecutive rounds through all candidates without a stable connection.
+const FAILOVER_ROUNDS_MAX: u32 = 4;
+/// A connection that lasted this long resets the rounds.
+const STABLE_AFTER: Duration = Duration::from_secs(60);
+/// G.711: codes in a millisecond.
+const SAMPLES_PER_MS: usize = 8;
+/// Audio kept while the caller speaks without a final result.
+const REPLAY_MAX_MS: usize = 15_000;
+/// Audio kept during silence, because speech onset is detected late.
+const REPLAY_LEAD_MS: usize = 1_000;
+
+/// What an STT service is to listen for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SttSessionConfig {
+    /// The vendor's name of the model.
+    pub model: String,
+    /// Language of the caller, such as `nl` or `nl-BE`; `multi` for several.
+    pub language: String,
+    /// Words to listen for, such as names; at most 100.
+    pub keyterms: Vec<String>,
+    /// `mulaw` or `alaw`: the codec of the call, passed through.
+    pub encoding: &'static str,
+    /// Silence in milliseconds after which the vendor takes the utterance as over.
+    pub endpointing_ms: u64,
+    /// Tell of likely ends of a turn before it is certain.
+    pub eager: bool,
+}
+
+impl SttSessionConfig {
+    /// A code of silence.
+    pub fn silence(&self) -> u8 {
+        if self.encoding == "alaw" { 0xD5 } else { 0xFF }
+    }
+
+    /// `nl` of `nl-BE`.
+    pub fn language_code(&self) -> &str {
+        self.language.split(['-', '_']).next().unwrap_or(&self.language)
+    }
+}
+
+/// Input of an STT session.
+#[derive(Clone, Debug)]
+pub enum SttInput {
+    /// G.711 codes.
+    Audio(Bytes),
+    /// Voice activity detection found speech.
+    SpeechStarted,
+    /// The caller fell silent.
+    SpeechEnded,
+    /// Request the final result.
+    Finalize,
+    /// The connection returns nothing: open another.
+    Restart,
+}
+
+/// A vendor's STT.
+pub trait SttVendor: Sync {
+    /// Returns the protocol of one connection, without a socket.
+    fn open(&self, setup: &SttSessionConfig) -> Box<dyn SttProtocol>;
+}
+
+/// The STT protocol of one connection, without its socket.
+pub trait SttProtocol: Send {
+    /// Returns the request that opens the socket; fails without a usable key.
+    fn upgrade(&self, endpoint: &ProviderAccess) -> Result<WebSocketRequest, ProviderError>;
+    /// Sent before any audio.
+    fn initial_messages(&self) -> Vec<Message>;
+    /// Nothing where a message needs more audio than there is yet.
+    fn audio(&mut self, codes: &[u8]) -> Option<Message>;
+    /// How long without audio until a keep-alive is sent, and the keep-alive.
+    fn keep_alive(&mut self) -> (Duration, Message);
+    /// Returns the message for the end of speech; `None` where the vendor detects it.
+    fn speech_ended_message(&mut self) -> Option<Message>;
+    /// Returns the message that asks for the final words now; `None` if the vendor has none.
+    fn finalize(&mut self) -> Option<Message>;
+    /// Returns the message before the socket is closed; `None` if the vendor needs none.
+    fn close(&mut self) -> Option<Message>;
+    /// Reads a text frame.
+    fn read(&mut self, text: &str) -> Result<SttUpdate, ProviderError>;
+}
+
+/// What a frame of a provider meant.
+#[derive(Debug, Default, PartialEq)]
+pub struct SttUpdate {
+    /// Events for the call, in order; empty if the frame says nothing new.
+    pub events: Vec<SttEvent>,
+    /// Text is final up to here, in milliseconds of the connection's audio.
+    pub settled_ms: Option<u64>,
+}
+
+impl SttUpdate {
+    /// Returns an update with one event and no settled audio.
+    pub fn one(event: SttEvent) -> Self {
+        Self { events: vec![event], settled_ms: None }
+    }
+}
+
+/// An STT service that may be asked.
+#[derive(Clone)]
+pub struct SttCandidate {
+    /// The vendor's protocol.
+    pub vendor: &'static dyn SttVendor,
+    /// Address, key and limits of the account.
+    pub endpoint: ProviderAccess,
+    /// Model, language and encoding for this candidate.
+    pub setup: SttSessionConfig,
+    /// `provider/model`, for the record.
+    pub name: String,
+}
+
+impl std::fmt::Debug for SttCandidate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SttCandidate").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// An STT service of one call.
+#[derive(Debug)]
+pub struct SttSession {
+    /// Sender of audio and commands, at most 500 waiting; dropping it ends the session.
+    pub input: mpsc::Sender<SttInput>,
+    /// Words and failures; dropping it closes the socket.
+    pub stream: EventStream<SttEvent>,
+}
+
+/// Opens an STT session; connects at once, and audio may be sent right away.
+pub fn open_stt_session(providers: &ProviderRegistry, candidates: Vec<SttCandidate>) -> SttSession {
+    let (input, queue) = mpsc::channel(AUDIO_MAX);
+    let providers = providers.clone();
+    let stream = EventStream::spawn("stt", |events| async move {
+        let dead = vec![false; candidates.len()];
+        let replay_buffer = ReplayBuffer::default();
+        let mut listening =
+            SttWorker { providers, candidates, is_disabled: dead, queue, events, replay_buffer, failed: None };
+        if let Err(failure) = listening.run().await {
+            let _ = listening.events.send(SttEvent::Failed(failure)).await;
+        }
+    });
+    SttSession { input, stream }
+}
+
+/// Audio without final text.
+#[derive(Debug, Default)]
+struct ReplayBuffer {
+    pieces: VecDeque<Bytes>,
+    codes: usize,
+    /// Codes that were here before and are gone.
+    gone: u64,
+    speaking: bool,
+}
+
+impl ReplayBuffer {
+    fn push(&mut self, codes: Bytes) {
+        self.codes += codes.len();
+        self.pieces.push_back(codes);
+        self.trim();
+    }
+
+    fn trim(&mut self) {
+        let keep_ms = if self.speaking { REPLAY_MAX_MS } else { REPLAY_LEAD_MS };
+        while self.codes > keep_ms * SAMPLES_PER_MS {
+            self.drop_first();
+        }
+    }
+
+    fn drop_first(&mut self) {
+        if let Some(first) = self.pieces.pop_front() {
+            self.codes -= first.len();
+            self.gone += first.len() as u64;
+        }
+    }
+
+    /// Drops audio before a point; outside of speech that is all of the utterance.
+    fn settle(&mut self, until_codes: u64, utterance_over: bool) {
+        while self.pieces.front().is_some_and(|first| self.gone + first.len() as u64 <= until_codes) {
+            self.drop_first();
+        }
+        if utterance_over {
+            self.speaking = false;
+            self.trim();
+        }
+    }
+}
+
+/// Why one connection ended.
+enum SttConnectionEnd {
+    /// The call is over.
+    Finished,
+    Broken(ProviderError),
+}
+
+struct SttWorker {
+    providers: ProviderRegistry,
+    candidates: Vec<SttCandidate>,
+    /// Candidates disabled for this call by a permanent refusal.
+    is_disabled: Vec<bool>,
+    queue: mpsc::Receiver<SttInput>,
+    events: mpsc::Sender<SttEvent>,
+    replay_buffer: ReplayBuffer,
+    /// The provider that failed last, how, and when.
+    failed: Option<(usize, ProviderError, Instant)>,
+}
+
+impl SttWorker {
+    async fn run(&mut self) -> Result<(), ProviderError> {
+        let (mut current, mut tries) = (0, 0);
+        loop {
+            let failure = match self.connect(current).await {
+                Ok((socket, pass, wire)) => {
+                    self.connected(current).await;
+                    let since = Instant::now();
+                    let failure = match self.serve(current, socket, wire, &pass).await {
+                        SttConnectionEnd::Finished => return Ok(()),
+                        SttConnectionEnd::Broken(failure) => failure,
+                    };
+                    pass.failed(std::time::Instant::now(), &failure);
+                    if since.elapsed() > STABLE_AFTER {
+                        tries = 0;
+                    }
+                    failure
+                }
+                Err(failure) => failure,
+            };
+            tries += 1;
+            self.is_disabled[current] |= !failure.is_retryable();
+            let round = tries / self.candidates.len() as u32;
+            let next = (1..=self.candidates.len()).map(|step| (current + step) % self.candidates.len());
+            let next = next.into_iter().find(|index| !self.is_disabled[*index]).filter(|_| round < FAILOVER_ROUNDS_MAX);
+            self.failed.get_or_insert((current, failure.clone(), Instant::now()));
+            let Some(next) = next else { return Err(failure) };
+            if self.events.send(SttEvent::Reconnecting(failure)).await.is_err() {
+                return Ok(());
+            }
+            // The next provider is tried at once, the same one a little later.
+            if next == current || round > 0 {
+                tokio::time::sleep(Duration::from_millis(100) * (1 << round.min(5))).await;
+            }
+            current = next;
+        }
+    }
+
+    async fn connect(
+        &self, index: usize,
+    ) -> Result<(ProviderSocket, ProviderPermit, Box<dyn SttProtocol>), ProviderError> {
+        let candidate = &self.candidates[index];
+        let deadlines = self.providers.timeouts.stt;
+        let (circuits, tenant, endpoint) = (&self.providers.circuits, self.providers.tenant(), &candidate.endpoint);
+        let others = self.is_disabled.iter().enumerate().any(|(other, dead)| other != index && !dead);
+        let entered = if others {
+            circuits.acquire(tenant, endpoint, PipelineStage::Stt, std::time::Instant::now(), false)
+        } else {
+            circuits.acquire_waiting(tenant, endpoint, PipelineStage::Stt, deadlines.first_byte).await
+        };
+        let pass = entered.map_err(|refusal| refusal.failure())?;
+        let wire = candidate.vendor.open(&candidate.setup);
+        let opened = match wire.upgrade(endpoint) {
+            Ok(upgrade) => self.providers.open(endpoint, &upgrade, &deadlines).await,
+            Err(failure) => Err(failure),
+        };
+        match opened {
+            Ok(socket) => Ok((socket, pass, wire)),
+            Err(failure) => {
+                pass.failed(std::time::Instant::now(), &failure);
+                Err(failure)
+            }
+        }
+    }
+
+    async fn connected(&mut self, index: usize) {
+        if let Some((from, failure, at)) = self.failed.take()
+            && from != index
+        {
+            let switch = Failover {
+                stage: PipelineStage::Stt,
+                from: self.candidates[from].name.clone(),
+                to: self.candidates[index].name.clone(),
+                reason: failure.kind(),
+                after: at.elapsed(),
+            };
+            let _ = self.events.send(SttEvent::FailedOver(switch)).await;
+        }
+        let _ = self.events.send(SttEvent::Ready).await;
+    }
+
+    async fn serve(
+        &mut self, index: usize, socket: ProviderSocket, wire: Box<dyn SttProtocol>, pass: &ProviderPermit,
+    ) -> SttConnectionEnd {
+        let silence = vec![self.candidates[index].setup.silence(); 20 * SAMPLES_PER_MS];
+        let mut connection = SttConnection {
+            socket,
+            wire,
+            limit: self.providers.timeouts.stt.between_bytes,
+            // The replay buffer's first code is played after 20 ms of silence.
+            replay_origin: self.replay_buffer.gone as i64 - silence.len() as i64,
+            last_audio: Instant::now(),
+            keep_alive: KeepAlive::new(self.providers.timeouts.stt.between_bytes),
+        };
+        let mut greeting = connection.wire.initial_messages();
+        // A new connection needs audio soon; keep-alives alone do not hold it.
+        greeting.extend(connection.wire.audio(&silence));
+        for codes in &self.replay_buffer.pieces {
+            greeting.extend(connection.wire.audio(codes));
+        }
+        if self.replay_buffer.speaking {
+            metrics::counter!("trunkline_stt_replays_total").increment(1);
+        }
+        for message in greeting {
+            if let Err(failure) = connection.send(message).await {
+                return SttConnectionEnd::Broken(failure);
+            }
+        }
+        let end = self.converse(&mut connection, pass).await;
+        let _ = timeout(Duration::from_millis(200), connection.socket.close(None)).await;
+        end
+    }
+
+    async fn converse(&mut self, connection: &mut SttConnection, pass: &ProviderPermit) -> SttConnectionEnd {
+        let mut succeeded = false;
+        loop {
+            let (idle_after, filler) = connection.wire.keep_alive();
+            let idle = tokio::time::sleep_until(connection.last_audio + idle_after);
+            let result = tokio::select! {
+                input = self.queue.recv() => match input {
+                    Some(SttInput::Restart) => Err(ProviderError::Timeout("transcript")),
+                    Some(input) => self.input(connection, input).await,
+                    None => {
+                        if let Some(last) = connection.wire.close() {
+                            let _ = connection.send(last).await;
+                        }
+                        return SttConnectionEnd::Finished;
+                    }
+                },
+                message = connection.socket.next() => {
+                    connection.keep_alive.record_activity();
+                    match message {
+                        Some(Ok(Message::Text(text))) => {
+                            if !std::mem::replace(&mut succeeded, true) {
+                                pass.succeeded();
+                            }
+                            match transport::check_text(text.as_bytes()) {
+                                Ok(()) => self.heard(connection, &text).await,
+                                Err(failure) => Err(failure),
+                            }
+                        }
+                        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_))) => Ok(true),
+                        ended => Err(transport::close_error(ended)),
+                    }
+                },
+                () = idle => {
+                    connection.last_audio = Instant::now();
+                    connection.send(filler).await.map(|()| true)
+                }
+                () = connection.keep_alive.due() => {
+                    self.providers.keep_warm_connections(self.candidates.iter().map(|one| &one.endpoint), PipelineStage::Stt);
+                    match connection.keep_alive.poll_ping() {
+                        Ok(Some(ping)) => connection.send(ping).await.map(|()| true),
+                        Ok(None) => Ok(true),
+                        Err(failure) => Err(failure),
+                    }
+                }
+            };
+            match result {
+                Ok(true) => {}
+                Ok(false) => return SttConnectionEnd::Finished,
+                Err(failure) => return SttConnectionEnd::Broken(failure),
+            }
+        }
+    }
+
+    async fn input(&mut self, connection: &mut SttConnection, input: SttInput) -> Result<bool, ProviderError> {
+        let message = match input {
+            SttInput::Audio(codes) => {
+                connection.last_audio = Instant::now();
+                let message = connection.wire.audio(&codes);
+                self.replay_buffer.push(codes);
+                message
+            }
+            SttInput::SpeechStarted => {
+                self.replay_buffer.speaking = true;
+                None
+            }
+            SttInput::SpeechEnded => connection.wire.speech_ended_message(),
+            SttInput::Finalize => connection.wire.finalize(),
+            SttInput::Restart => None,
+        };
+        if let Some(message) = message {
+            connection.send(message).await?;
+        }
+        Ok(true)
+    }
+
+    /// False when the call no longer listens.
+    async fn heard(&mut self, connection: &mut SttConnection, text: &str) -> Result<bool, ProviderError> {
+        let heard = connection.wire.read(text)?;
+        let over = heard.events.iter().any(|event| {
+            matches!(
+                event,
+                SttEvent::Final { speech_final: true, .. } | SttEvent::EndOfTurn { .. } | SttEvent::UtteranceEnd
+            )
+        });
+        if let Some(ms) = heard.settled_ms {
+            let until = connection.replay_origin + (ms as usize * SAMPLES_PER_MS) as i64;
+            self.replay_buffer.settle(u64::try_from(until).unwrap_or(0), over);
+        }
+        for event in heard.events {
+            if self.events.send(event).await.is_err() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// An open connection.
+struct SttConnection {
+    socket: ProviderSocket,
+    wire: Box<dyn SttProtocol>,
+    limit: Duration,
+    /// Position of the connection's first audio in the replay buffer.
+    replay_origin: i64,
+    last_audio: Instant,
+    keep_alive: KeepAlive,
+}
+
+impl SttConnection {
+    async fn send(&mut self, message: Message) -> Result<(), ProviderError> {
+        match timeout(self.limit, self.socket.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(ProviderError::Disconnected(error.to_string())),
+            Err(_) => Err(ProviderError::Timeout("room to send")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn second(replay_buffer: &mut ReplayBuffer) {
+        for _ in 0..50 {
+            replay_buffer.push(Bytes::from_static(&[0; 160]));
+        }
+    }
+
+    #[test]
+    fn replay_buffer_keeps_audio_without_final_words() {
+        let mut replay_buffer = ReplayBuffer::default();
+        for _ in 0..5 {
+            second(&mut replay_buffer);
+        }
+        assert_eq!((replay_buffer.codes, replay_buffer.gone), (8_000, 32_000), "silence is kept for a second");
+        replay_buffer.speaking = true;
+        for _ in 0..3 {
+            second(&mut replay_buffer);
+        }
+        assert_eq!(replay_buffer.codes, 32_000);
+        // Words are final up to 6.5 s of the call, and more is being said.
+        replay_buffer.settle(52_000, false);
+        assert_eq!((replay_buffer.codes, replay_buffer.speaking), (12_000, true));
+        replay_buffer.settle(60_000, true);
+        assert_eq!((replay_buffer.codes, replay_buffer.speaking), (4_000, false));
+        replay_buffer.speaking = true;
+        for _ in 0..30 {
+            second(&mut replay_buffer);
+        }
+        assert_eq!(replay_buffer.codes, 120_000, "speech without an end is kept only for a while");
+    }
+}
