@@ -357,6 +357,7 @@ export const nl: Record<string, string> = {
   "stage: tts": "stem",
   "stage: engine": "spraak naar spraak",
   "error: invalid_field": "Nog niet goed:",
+  "Please correct these fields:": "Verbeter deze velden:",
   "error: already_exists": "Dit bestaat al.",
   "error: body_too_slow": "De gegevens kwamen te langzaam binnen.",
   "error: database_unavailable": "De database is niet bereikbaar. Probeer het zo opnieuw.",

@@ -63,6 +63,8 @@ export function Badge({ value, tone, children }: Children & { value: string; ton
 /** What an error says in the user's language: by its code where there is a translation, else in the server's words. */
 function errorText(error: Error): string {
   if (!(error instanceof ApiError)) return t(error.message);
+  // The list below names them one by one.
+  if (error.faults.length > 1) return t("Please correct these fields:");
   const key = `error: ${error.code}`;
   const byCode = t(key);
   if (byCode === key) return t(error.message);
