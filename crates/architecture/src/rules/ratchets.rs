@@ -75,8 +75,10 @@ fn sleeps(workspace: &Workspace, source: &Source) -> Vec<String> {
     let sleeps = workspace.paths(source).filter(|(node, path)| {
         let is_test = source.is_test || path.in_tests;
         let is_import = matches!(path.role, PathRole::Import | PathRole::ReExport | PathRole::Glob);
-        let absolute = workspace.absolute(*node, &path.segments);
-        is_test && !is_import && source.kind != TargetKind::Demonstration && is_sleep(&absolute)
+        is_test
+            && !is_import
+            && source.kind != TargetKind::Demonstration
+            && is_sleep(&workspace.absolute(*node, &path.segments))
     });
     let function = |line: usize| {
         let around = source.facts.functions.iter().filter(|function| (function.line..=function.end).contains(&line));
