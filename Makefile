@@ -2,7 +2,7 @@
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: check demo test unit lint format doc deny bench criterion fmt deps deps-build deps-demo
+.PHONY: check demo test unit counts lint format doc deny bench criterion fmt deps deps-build deps-demo
 
 # What a build needs beside Rust: libopus is compiled with cmake, the console with npm. Nothing is installed when it is
 # there.
@@ -65,7 +65,7 @@ test: deps
 
 # What to run before each commit: format, types, lints and the tests in virtual time. It installs nothing, needs no root
 # and no network; warm it takes less than two minutes.
-VIRTUAL_TIME := --lib $(addprefix --test ,architecture amd allocations corpus \
+VIRTUAL_TIME := --lib $(addprefix --test ,rules amd allocations corpus \
 	call_capacity dialogs digest_client failover final_responses lossy_network malformed_messages rate_limits torture trunk_isolation \
 	leg_lossy_network malformed_packets recorded_conversation vad_recorded_speech webrtc_peers)
 # Unit tests that bind sockets on loopback.
@@ -80,6 +80,10 @@ check:
 	@if command -v cargo-nextest >/dev/null; then \
 		cargo nextest run --workspace --features otlp $(VIRTUAL_TIME) --status-level fail -E 'all() - ($(REAL_SOCKETS))'; \
 	else cargo test --quiet --workspace --features otlp $(VIRTUAL_TIME); fi
+
+# Lengths, fields and circles of the code (crates/architecture).
+counts:
+	@cargo run --quiet -p trunkline-architecture
 
 unit: deps-build
 	cargo test --workspace --lib

@@ -94,12 +94,12 @@ pub(super) struct InvitationView {
 }
 
 impl InvitationView {
-    fn new(made: &Invitation, token: String) -> Self {
+    fn new(made: &Invitation, token: Secret) -> Self {
         Self {
             id: made.id.to_string(),
             email: made.email.clone(),
             role: made.role,
-            token: token.into(),
+            token,
             created_at: made.created_at.rfc3339(),
             expires_at: made.expires_at.rfc3339(),
         }
@@ -166,7 +166,7 @@ pub(super) async fn invite(
         error
     })?;
     person.audit(&api, "user.invite", made.id).await?;
-    Ok(ApiResponse::created(InvitationBody { invitation: InvitationView::new(&made, token) }))
+    Ok(ApiResponse::created(InvitationBody { invitation: InvitationView::new(&made, token.into()) }))
 }
 
 /// The invited person becomes a user of the organization, with a password for it, and is logged in. Accounts of the same

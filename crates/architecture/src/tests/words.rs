@@ -1,0 +1,60 @@
+//! Headers of files, names of secrets, and documents that name tests and rules.
+
+use super::{area, workspace};
+use crate::rules::{contract_faults, silent, tests_without_name, unnamed_rules, unsealed};
+
+#[test]
+fn a_file_without_a_sentence_is_found() {
+    let sources = [("src/lib.rs", "//! The root.\nmod a;"), ("src/a.rs", "// No documentation.\n")];
+    assert_eq!(silent(&workspace(&sources)), ["src/a.rs"]);
+}
+
+#[test]
+fn a_secret_in_the_clear_is_found() {
+    let found = |text| unsealed(&workspace(&[("src/lib.rs", text)]), &["password", "token"], &["token_file"]);
+    for text in [
+        "struct S { password: String }",
+        "enum E { A { sip_password: Option<String> } }",
+        "pub(super) fn f(token: Arc<str>) {}",
+        "impl S { fn f(&self, token: Option<Arc<str>>) {} }",
+    ] {
+        assert_eq!(found(text).len(), 1, "{text}");
+    }
+    for text in [
+        "struct S { password: Secret, token_file: String, tokens: u8 }",
+        "fn f(token: &str) {}",
+        "#[cfg(test)] struct S { password: String }",
+    ] {
+        assert_eq!(found(text), [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn a_row_without_its_test_is_found() {
+    let workspace = workspace(&[
+        ("src/lib.rs", "mod call;"),
+        ("src/call.rs", "mod machine;"),
+        ("src/call/machine.rs", "#[cfg(test)] mod tests { #[test] fn it_rings() {} fn helper() {} }"),
+        ("tests/server/main.rs", "mod api;"),
+        ("tests/server/api.rs", "#[tokio::test] async fn keys_are_needed() {}"),
+    ]);
+    let areas = [area("call", "src/call", &[])];
+    let faults = |rows: &str| contract_faults(&workspace, &areas, "tests/server/main.rs", rows, 0);
+    let row = |proof: &str| format!("| Document | Sentence | Proven by |\n| A | It rings | {proof} |\n");
+    assert_eq!(faults(&row("`call::machine::tests::it_rings`, `api::keys_are_needed`")), [""; 0]);
+    assert_eq!(faults(&row("`api::keys_are_not_needed`")).len(), 1);
+    assert_eq!(faults(&row("`call::machine::tests::helper`")).len(), 1);
+    assert_eq!(faults(&row("")).len(), 1);
+    assert_eq!(faults("no table"), ["0 rows"]);
+    assert_eq!(tests_without_name(&workspace, "See `it_rings`, `it_ri…` and `src/call.rs`.", 1), [""; 0]);
+    assert_eq!(tests_without_name(&workspace, "See `it_rings_twice`.", 0), ["it_rings_twice"]);
+    assert_eq!(tests_without_name(&workspace, "See `it_rings`.", 1), ["1 tests are named"]);
+}
+
+#[test]
+fn a_rule_that_the_table_does_not_name_is_found() {
+    let document =
+        "### Rules\n\n| Rule | Name |\n| Imports. | `one_way` |\n| Old. | `gone` |\n\n## More\n| x | `other` |\n";
+    let faults = unnamed_rules(&["one_way", "new"], document);
+    assert_eq!(faults, ["gone is in the table, and no rule", "new is not in the table"]);
+}
