@@ -4,7 +4,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use trunkline::providers::cartesia::websocket::CartesiaProtocol as CartesiaConte
 use trunkline::providers::deepgram::{flux, nova};
 use trunkline::providers::elevenlabs::multi_stream::MultiStreamProtocol;
 use trunkline::providers::tts::TtsSocketProtocol as _;
-use trunkline::providers::{realtime, registry, sse, stt};
+use trunkline::providers::{realtime, sse, stt, vendors};
 use trunkline_lab::emulator::fixture_phrases;
 use trunkline_media::codec::Companding;
 use trunkline_media::leg::{Leg, LegConfig, StreamConfig};
@@ -131,6 +132,15 @@ fn texts(c: &mut Criterion) {
 /// From a provider's bytes to our event.
 fn providers(c: &mut Criterion) {
     let mut group = c.benchmark_group("provider event");
+    stt_events(&mut group);
+    llm_events(&mut group);
+    // A fifth of a second of mu-law.
+    let audio = STANDARD.encode([0x7F; 1_600]);
+    tts_events(&mut group, &audio);
+    realtime_events(&mut group, &audio);
+}
+
+fn stt_events(group: &mut BenchmarkGroup<'_, WallTime>) {
     let setup = stt::SttSessionConfig {
         model: String::new(),
         language: "nl".into(),
@@ -145,9 +155,12 @@ fn providers(c: &mut Criterion) {
     group.bench_function("deepgram flux", |b| b.iter(|| black_box(flux::parse(black_box(turn)))));
     let delta = r#"{"type":"conversation.item.input_audio_transcription.delta","event_id":"e","item_id":"i","content_index":0,"delta":"graag "}"#;
     group.bench_function("openai transcription", |b| {
-        let mut wire = registry::stt_vendor(SttProvider::Openai).open(&setup);
+        let mut wire = vendors::stt_vendor(SttProvider::Openai).open(&setup);
         b.iter(|| black_box(wire.read(black_box(delta))));
     });
+}
+
+fn llm_events(group: &mut BenchmarkGroup<'_, WallTime>) {
     let openai = "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1763700000,\"model\":\"gpt-x\",\"service_tier\":\"default\",\"system_fingerprint\":null,\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Goede\"},\"logprobs\":null,\"finish_reason\":null}],\"usage\":null}\n\n";
     let anthropic = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Prima\"}}\n\n";
     for (name, provider, chunk) in [
@@ -158,7 +171,7 @@ fn providers(c: &mut Criterion) {
         ("anthropic messages", LlmProvider::Anthropic, anthropic),
     ] {
         group.bench_function(name, |b| {
-            let model = registry::llm_vendor(provider).unwrap();
+            let model = vendors::llm_vendor(provider).unwrap();
             let (mut parser, mut reader, mut said) = (sse::SseParser::default(), model.reader(), vec![]);
             b.iter(|| {
                 parser.push(black_box(chunk.as_bytes()), |data| {
@@ -168,8 +181,9 @@ fn providers(c: &mut Criterion) {
             });
         });
     }
-    // A fifth of a second of mu-law.
-    let audio = STANDARD.encode([0x7F; 1_600]);
+}
+
+fn tts_events(group: &mut BenchmarkGroup<'_, WallTime>, audio: &str) {
     let spoken =
         format!(r#"{{"audio":"{audio}","contextId":"s1","isFinal":null,"alignment":null,"normalizedAlignment":null}}"#);
     let chunk = format!(
@@ -189,6 +203,9 @@ fn providers(c: &mut Criterion) {
         let mut wire = CartesiaContexts::new(&config("cartesia"), &VoiceSettings::default());
         b.iter(|| black_box(wire.read(black_box(&chunk))));
     });
+}
+
+fn realtime_events(group: &mut BenchmarkGroup<'_, WallTime>, audio: &str) {
     let engine_setup = realtime::RealtimeSessionConfig {
         model: "m".into(),
         voice: None,
@@ -209,7 +226,7 @@ fn providers(c: &mut Criterion) {
         ("elevenlabs agent audio, 200 ms", LlmProvider::ElevenlabsAgent, &convai),
     ] {
         group.bench_function(name, |b| {
-            let mut wire = registry::realtime_vendor(provider).unwrap().open(engine_setup.clone());
+            let mut wire = vendors::realtime_vendor(provider).unwrap().open(engine_setup.clone());
             b.iter(|| black_box(wire.read(black_box(message))));
         });
     }

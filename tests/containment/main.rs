@@ -3,8 +3,8 @@
 #![expect(clippy::disallowed_methods, reason = "tests of real sockets run in real time")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../server/support.rs"]
-#[expect(dead_code, reason = "most of it is for other tests")]
+#[path = "../server/support/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "most of it is for other tests")]
 mod support;
 
 mod postgres {
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
-use support::{CustomerServer, LoggedInUser, Server, at_once, until};
+use support::{CustomerServer, LoggedInUser, Server, at_once, poll, until};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
@@ -326,14 +326,8 @@ async fn a_part_that_is_given_up_ends_the_process_with_its_code() {
     until("it lives", || async { live("/health/live").await.filter(|(status, _)| *status == 200) }).await;
     database.execute("ALTER TABLE tasks RENAME COLUMN due_at TO elsewhere").await.unwrap();
     // Nine panics with longer and longer pauses between them take some twenty seconds.
-    let deadline = std::time::Instant::now() + Duration::from_secs(120);
-    let status = loop {
-        if let Some(status) = process.try_wait().unwrap() {
-            break status;
-        }
-        assert!(std::time::Instant::now() < deadline, "the process does not end");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    };
+    let ends = async || process.try_wait().unwrap().ok_or_else(String::new);
+    let status = poll(Duration::from_secs(120), "the end of the process", ends).await;
     assert_eq!(status.code(), Some(i32::from(trunkline_cli::EXIT_PART_FAILED)));
     let mut said = String::new();
     std::io::Read::read_to_string(&mut process.stderr.take().unwrap(), &mut said).unwrap();

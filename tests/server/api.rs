@@ -1,6 +1,6 @@
 //! The API as a customer reads it: success and refusals, on both mounts.
 
-use super::support::{NUMBER, Server, agent, strict};
+use super::support::{NUMBER, Server, agent, strict, until};
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -93,7 +93,7 @@ async fn health_tells_apart_live_and_ready() {
     assert_eq!(ask("/health").await.0, 200);
     // The database is gone: alive, degraded, and every other check says what it says.
     context.store.close().await;
-    let body = super::support::until("the check runs again", || async {
+    let body = until("the check runs again", || async {
         let (status, body) = ask("/health").await;
         (status == 503).then_some(body)
     })
@@ -160,16 +160,20 @@ async fn agents_are_made_changed_and_deleted_under_both_names() {
     assert_eq!(server.send("GET", &path, None).await.0, 404);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bad_input_names_the_field() {
-    let server = Server::start_with(strict).await;
-    let with = |name: &str, value: Value| {
-        let mut body = agent();
-        body[name] = value;
-        body
-    };
-    let tool = |tool: Value| with("llm_config", json!({"provider": "openai", "model": "x", "tools": [tool]}));
-    for (body, field) in [
+fn agent_with(name: &str, value: Value) -> Value {
+    let mut body = agent();
+    body[name] = value;
+    body
+}
+
+fn agent_with_tool(tool: Value) -> Value {
+    agent_with("llm_config", json!({"provider": "openai", "model": "x", "tools": [tool]}))
+}
+
+/// Agents with one fault, and its field.
+fn faulty_agents() -> Vec<(Value, &'static str)> {
+    let with = agent_with;
+    vec![
         (json!({}), "name"),
         (with("nmae", json!("x")), "nmae"),
         (with("max_duration_seconds", json!(1)), "max_duration_seconds"),
@@ -186,7 +190,13 @@ async fn bad_input_names_the_field() {
             with("dtmf_rules", json!({"rules": [{"digits": "x", "action": "say", "text": "y"}]})),
             "dtmf_rules.rules[0].digits",
         ),
-        // What contradicts itself.
+    ]
+}
+
+/// Agents that contradict themselves, or whose parts are wrong.
+fn agents_with_faulty_parts() -> Vec<(Value, &'static str)> {
+    let (with, tool) = (agent_with, agent_with_tool);
+    vec![
         (
             with("dtmf_rules", json!({"rules": [{"digits": "3", "action": "tool", "tool": "find"}]})),
             "dtmf_rules.rules[0].tool",
@@ -220,7 +230,13 @@ async fn bad_input_names_the_field() {
         ),
         (with("silence_config", json!({"fillers": ["One moment.", " "]})), "silence_config.fillers[1]"),
         (with("background", json!({"sound": "office", "level_db": 40})), "background.level_db"),
-    ] {
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_input_names_the_field() {
+    let server = Server::start_with(strict).await;
+    for (body, field) in [faulty_agents(), agents_with_faulty_parts()].concat() {
         assert_eq!(refusal(&server, "POST", "/agents", Some(body)).await, (400, "invalid_field".into(), field.into()));
     }
     for (body, field) in [

@@ -1,11 +1,10 @@
 //! baresip, a third-party phone, calls an agent and is understood: with every codec, unencrypted and encrypted.
 
-use super::support::{NUMBER, Server, lines, tls_files};
+use super::support::{NUMBER, PATIENCE, Server, exited, lines, poll, tls_files};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 /// Ends the phone with the test.
 struct Baresip(Child);
@@ -22,11 +21,7 @@ impl Baresip {
     async fn quit(&mut self) {
         let pid = nix::unistd::Pid::from_raw(self.0.id() as i32);
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while self.0.try_wait().unwrap().is_none() {
-            assert!(Instant::now() < deadline, "baresip does not end");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        exited("baresip", &mut self.0).await;
     }
 }
 
@@ -147,6 +142,22 @@ pub fn level_db(bytes: &[u8]) -> f64 {
 }
 
 /// The agent greets, understands and answers the phone; returns the call's row afterwards.
+/// Waits for the agent's answer to the phone's phrase. The phone writes a log.
+pub async fn phone_is_answered(server: &Server, name: &str, folder: &Path) -> Value {
+    poll(PATIENCE, &format!("{name}: an answer to the phrase"), async || {
+        let calls = server.get("/calls?limit=1").await;
+        if let Some(id) = calls["calls"][0]["id"].as_str() {
+            let call = server.get(&format!("/calls/{id}")).await["call"].clone();
+            if call["transcript"].as_array().is_some_and(|turns| turns.len() >= 3) {
+                return Ok(call);
+            }
+        }
+        let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
+        Err(format!("{calls}\n{log}"))
+    })
+    .await
+}
+
 async fn converses(setup: BaresipSetup) -> Value {
     let name = format!("{} {:?} {}", setup.codec, setup.media_encryption, setup.transport);
     let files = tls_files();
@@ -164,19 +175,7 @@ async fn converses(setup: BaresipSetup) -> Value {
     let local = server.app.context.sip.local();
     let port = if setup.transport == "tls" { local.tls.unwrap().port() } else { local.udp.port() };
     let mut phone = start(&folder, &setup, port);
-    let deadline = Instant::now() + Duration::from_secs(25);
-    let call = loop {
-        let calls = server.get("/calls?limit=1").await;
-        if let Some(id) = calls["calls"][0]["id"].as_str() {
-            let call = server.get(&format!("/calls/{id}")).await["call"].clone();
-            if call["transcript"].as_array().is_some_and(|turns| turns.len() >= 3) {
-                break call;
-            }
-        }
-        let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
-        assert!(Instant::now() < deadline, "{name}: {calls}\n{log}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    };
+    let call = phone_is_answered(&server, &name, &folder).await;
     let said = lines(&call);
     assert_eq!(said[..2], ["assistant: Good morning, this is Acme.", "user: Hello, good morning."], "{name}");
     assert!(said[2].starts_with("assistant: Good morning!"), "{name}: {said:?}");

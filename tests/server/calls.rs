@@ -1,10 +1,11 @@
 //! Whole calls, in and out.
 
-use super::support::{NUMBER, Server, agent, lines};
+use super::support::{NUMBER, PATIENCE, Server, agent, lines};
 use serde_json::json;
 use trunkline_lab::caller::script::CallScript;
 use trunkline_media::frame::level_dbfs;
-use trunkline_signaling::sip::user_agent::Transport;
+use trunkline_signaling::sip::end_cause::EndCause;
+use trunkline_signaling::sip::user_agent::{SipEvent, Transport};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_is_answered_understood_and_recorded() {
@@ -94,7 +95,17 @@ async fn a_callee_is_busy_or_a_call_is_cancelled_while_it_rings() {
     server.post(&format!("/calls/{call}/cancel"), json!({})).await;
     let ended = server.last_call().await;
     assert_eq!((&ended["status"], &ended["end_reason"]), (&json!("failed"), &json!("canceled")));
-    assert!(ringing.events.recv().await.is_some(), "the phone stops ringing");
+    let canceled = async {
+        loop {
+            match ringing.events.recv().await.expect("the phone is told that the call is over") {
+                SipEvent::Ended { cause, .. } => return cause,
+                SipEvent::Answered { .. } => panic!("nobody answered"),
+                _ => {}
+            }
+        }
+    };
+    let cause = tokio::time::timeout(PATIENCE, canceled).await.expect("the phone stops ringing");
+    assert!(matches!(cause, EndCause::RemoteCancel { .. }), "{cause:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -102,13 +113,7 @@ async fn the_api_ends_a_call_and_reset_cancels_a_task() {
     let server = Server::start().await;
     let script = "listen; pause 20000; hangup";
     let (report, ended) = tokio::join!(server.call(script), async {
-        let id = loop {
-            let calls = server.get("/calls?status=in_progress").await;
-            if let Some(id) = calls["calls"][0]["id"].as_str() {
-                break id.to_owned();
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        };
+        let id = server.live_call().await;
         let (status, body) = server.send("GET", &format!("/calls/{id}/recording"), None).await;
         assert_eq!((status, &body["details"]["code"]), (400, &json!("invalid_state")), "not before the end");
         server.post(&format!("/calls/{id}/end"), json!({})).await

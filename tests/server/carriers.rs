@@ -2,9 +2,9 @@
 //! redirections, causes.
 
 use super::sipp::{arguments, listens, media_port, scenario, sipp};
-use super::support::{NUMBER, Server, free_port, lines};
+use super::support::{NUMBER, PATIENCE, Server, free_port, lines, poll};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use trunkline_lab::caller::report::CallReport;
 use trunkline_lab::caller::script::CallScript;
 
@@ -23,16 +23,12 @@ fn passed(output: &std::process::Output) {
 }
 
 /// Waits for something the API shows.
-async fn until(server: &Server, path: &str, mut is_it: impl FnMut(&Value) -> bool) -> Value {
-    let deadline = Instant::now() + Duration::from_secs(15);
-    loop {
+async fn shows(server: &Server, path: &str, mut is_it: impl FnMut(&Value) -> bool) -> Value {
+    poll(PATIENCE, path, async || {
         let seen = server.get(path).await;
-        if is_it(&seen) {
-            return seen;
-        }
-        assert!(Instant::now() < deadline, "{path}: {seen}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        if is_it(&seen) { Ok(seen) } else { Err(seen.to_string()) }
+    })
+    .await
 }
 
 async fn patch_trunk(server: &Server, body: Value) {
@@ -75,7 +71,7 @@ async fn a_reliable_announcement_is_acknowledged() {
         listens(port).await;
         dial(&server, json!({})).await;
         let spoken = |calls: &Value| calls["calls"][0]["status"] == json!("in_progress");
-        let calls = until(&server, "/calls?limit=1", spoken).await;
+        let calls = shows(&server, "/calls?limit=1", spoken).await;
         let id = calls["calls"][0]["id"].as_str().unwrap().to_owned();
         server.post(&format!("/calls/{id}/end"), json!({})).await;
     };
@@ -94,7 +90,7 @@ async fn a_trunk_registers_and_gives_its_registration_back() {
             json!({"host": "127.0.0.1", "port": port, "username": "account", "password": "secret", "register": true});
         patch_trunk(&server, account).await;
         let registered = |trunk: &Value| trunk["trunk"]["state"]["registration"]["registered"] == json!(true);
-        until(&server, &path, registered).await;
+        shows(&server, &path, registered).await;
         patch_trunk(&server, json!({"register": false})).await;
     };
     let (output, ()) = tokio::join!(peer("registrar", port, 0), told);
@@ -108,7 +104,7 @@ async fn a_trunk_that_cannot_register_says_why() {
     // The phone of the tests is not a registrar.
     patch_trunk(&server, json!({"username": "account", "password": "secret", "register": true})).await;
     let failed = |trunk: &Value| trunk["trunk"]["state"]["registration"]["sip_status"] == json!(405);
-    let trunk = until(&server, &format!("/trunks/{}", server.trunk), failed).await;
+    let trunk = shows(&server, &format!("/trunks/{}", server.trunk), failed).await;
     let state = &trunk["trunk"]["state"]["registration"];
     assert!(state["problem"].as_str().unwrap().starts_with("405 Method Not Allowed; tried again in "), "{state}");
 }
@@ -121,7 +117,7 @@ async fn targets_are_probed_and_the_dead_ones_go_last() {
     patch_trunk(&server, json!({"host": "127.0.0.1", "port": dead, "targets": targets, "options_interval_s": 10}))
         .await;
     let probed = |trunk: &Value| trunk["trunk"]["state"]["targets"].as_array().is_some_and(|all| all.len() == 2);
-    let trunk = until(&server, &format!("/trunks/{}", server.trunk), probed).await;
+    let trunk = shows(&server, &format!("/trunks/{}", server.trunk), probed).await;
     let reachable: Vec<_> =
         trunk["trunk"]["state"]["targets"].as_array().unwrap().iter().map(|t| t["reachable"].clone()).collect();
     assert_eq!(reachable, [json!(false), json!(true)], "{trunk}");

@@ -1,9 +1,9 @@
 //! The process dies in mid-call and comes back, or is asked to stop and does.
 
-use super::support::{NUMBER, agent, delays, free_port, loopback, program};
+use super::support::{NUMBER, agent, delays, exited, free_port, loopback, poll, program, until};
 use serde_json::{Value, json};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use trunkline_lab::caller::script::CallScript;
 use trunkline_lab::caller::softphone::{DialParams, Softphone};
 use trunkline_lab::emulator;
@@ -38,11 +38,8 @@ impl Installation {
 
     pub async fn serve(&self) -> Process {
         let process = Process(self.command("serve").stderr(Stdio::null()).spawn().unwrap());
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while self.http.get(format!("{}/health", self.api)).send().await.is_err() {
-            assert!(Instant::now() < deadline, "the server does not start");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let health = format!("{}/health", self.api);
+        until("the start of the server", async || self.http.get(&health).send().await.ok().map(drop)).await;
         process
     }
 
@@ -133,16 +130,13 @@ async fn calls_cut_by_sigkill_are_failed_with_their_transcript_and_recording() {
         report = phone.dial(&dial, &script, None) => panic!("the call ended early: {report:?}"),
         () = async {
             // The second answer is on disk: the server dies now.
-            loop {
+            until("the second answer", async || {
                 let calls = installation.call("GET", "/calls", None).await;
-                if let Some(id) = calls["calls"][0]["id"].as_str() {
-                    let call = installation.call("GET", &format!("/calls/{id}"), None).await;
-                    if call["call"]["transcript"].as_array().is_some_and(|turns| turns.len() >= 3) {
-                        return;
-                    }
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
+                let id = calls["calls"][0]["id"].as_str()?;
+                let call = installation.call("GET", &format!("/calls/{id}"), None).await;
+                (call["call"]["transcript"].as_array()?.len() >= 3).then_some(())
+            })
+            .await;
         } => {}
     }
     process.0.kill().unwrap(); // SIGKILL
@@ -174,31 +168,23 @@ async fn sigterm_lets_calls_finish_and_takes_no_new_ones() {
     let script = CallScript::parse("listen; say hello; listen; say goodbye; listen").unwrap();
     let call = phone.dial(&dial, &script, None);
     let stop = async {
-        while installation.call("GET", "/calls", None).await["calls"][0]["status"] != json!("in_progress") {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        until("a call that goes on", async || {
+            let calls = installation.call("GET", "/calls", None).await;
+            (calls["calls"][0]["status"] == json!("in_progress")).then_some(())
+        })
+        .await;
         terminate(&process);
         // The new call is turned away while the first one goes on.
-        let deadline = Instant::now() + Duration::from_secs(5);
-        loop {
+        poll(Duration::from_secs(5), "a refusal", async || {
             let second = phone.dial(&dial, &CallScript::parse("hangup").unwrap(), None).await;
-            if second.failure.as_deref().is_some_and(|why| why.contains("status: 503")) {
-                return;
-            }
-            assert!(Instant::now() < deadline, "{second:?}");
-        }
+            let is_refused = second.failure.as_deref().is_some_and(|why| why.contains("status: 503"));
+            if is_refused { Ok(()) } else { Err(format!("{second:?}")) }
+        })
+        .await;
     };
     let (report, ()) = tokio::join!(call, stop);
     assert!(report.failure.is_none() && report.ended_by_agent, "{report:?}");
-    let deadline = Instant::now() + Duration::from_secs(10);
-    let status = loop {
-        if let Some(status) = process.0.try_wait().unwrap() {
-            break status;
-        }
-        assert!(Instant::now() < deadline, "the server does not stop after its last call");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
-    assert!(status.success());
+    assert!(exited("the server after its last call", &mut process.0).await.success());
     let _process = installation.serve().await;
     let calls = installation.call("GET", "/calls", None).await;
     let first = calls["calls"].as_array().unwrap().last().unwrap().clone();

@@ -224,6 +224,31 @@ async fn dialled(server: &Server, to: &str) -> Value {
     server.last_call().await
 }
 
+/// Any host that replaces the carrier.
+async fn no_other_place_keeps_the_password(server: &Server, trunk: &str, carrier: u16, evil: u16) {
+    let places = [
+        json!({"port": evil}),
+        json!({"host": "localhost", "port": evil}),
+        json!({"targets": [{"host": "127.0.0.1", "port": evil, "priority": 0, "weight": 60_000}]}),
+        json!({"outbound_proxy": format!("127.0.0.1:{evil}")}),
+        json!({"registrar": "127.0.0.2"}),
+        json!({"port": evil, "username": "account"}),
+    ];
+    for place in places {
+        let settings = json!({"host": "127.0.0.1", "port": carrier, "username": "account", "password": "secret",
+            "targets": [], "outbound_proxy": null, "registrar": null});
+        assert_eq!(server.send("PATCH", trunk, Some(settings)).await.0, 200);
+        let (code, body) = server.send("PATCH", trunk, Some(place.clone())).await;
+        if code == 200 {
+            let trunk = &body["data"]["trunk"];
+            assert_eq!((&trunk["username"], &trunk["password_set"]), (&json!(null), &json!(false)), "{place}: {body}");
+        } else {
+            assert_eq!((code, &body["details"]["field"]), (400, &json!("password")), "{place}: {body}");
+        }
+        dialled(server, "+15550177").await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trunk_password_answers_only_its_own_hosts() {
     let server = Server::start().await;
@@ -246,32 +271,7 @@ async fn trunk_password_answers_only_its_own_hosts() {
             (&json!("rejected"), &json!(status[..3].parse::<u16>().unwrap())),
             "{call}"
         );
-        // Any host that replaces the carrier.
-        let places = [
-            json!({"port": evil}),
-            json!({"host": "localhost", "port": evil}),
-            json!({"targets": [{"host": "127.0.0.1", "port": evil, "priority": 0, "weight": 60_000}]}),
-            json!({"outbound_proxy": format!("127.0.0.1:{evil}")}),
-            json!({"registrar": "127.0.0.2"}),
-            json!({"port": evil, "username": "account"}),
-        ];
-        for place in places {
-            let settings = json!({"host": "127.0.0.1", "port": carrier, "username": "account", "password": "secret",
-                "targets": [], "outbound_proxy": null, "registrar": null});
-            assert_eq!(server.send("PATCH", &trunk, Some(settings)).await.0, 200);
-            let (code, body) = server.send("PATCH", &trunk, Some(place.clone())).await;
-            if code == 200 {
-                let trunk = &body["data"]["trunk"];
-                assert_eq!(
-                    (&trunk["username"], &trunk["password_set"]),
-                    (&json!(null), &json!(false)),
-                    "{place}: {body}"
-                );
-            } else {
-                assert_eq!((code, &body["details"]["field"]), (400, &json!("password")), "{place}: {body}");
-            }
-            dialled(&server, "+15550177").await;
-        }
+        no_other_place_keeps_the_password(&server, &trunk, carrier, evil).await;
         assert!(evil_asked.load(Ordering::SeqCst) > 3, "{status}");
         assert_eq!(evil_answered.load(Ordering::SeqCst), 0, "{status}");
         // With the password it is theirs, and what is no new place keeps it.

@@ -1,11 +1,11 @@
 //! Against fraud: what an organization may spend in a day, and who vouches for a caller's number.
 
 use super::sipp::{arguments, scenario, sipp};
-use super::support::{CustomerServer, LoggedInUser, NUMBER, Server};
+use super::support::{CustomerServer, LoggedInUser, NUMBER, Server, until};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::{Value, json};
 use std::process::Command;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 async fn execute(server: &Server) -> (u16, Value) {
     let task = json!({"agent_id": server.agent, "to_number": "+15550199"});
@@ -35,11 +35,10 @@ async fn daily_limits_are_enforced() {
     let (_, refused) = tokio::join!(server.phone.answer(call, &script, None), async {
         let context = &server.app.context;
         let scope = context.store.authenticate(&server.key).await.unwrap().unwrap().scope;
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while context.is_within_daily_limits(scope).await.unwrap() {
-            assert!(Instant::now() < deadline, "a call that goes on is not counted");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        until("a call that goes on is counted", async || {
+            (!context.is_within_daily_limits(scope).await.unwrap()).then_some(())
+        })
+        .await;
         execute(&server).await
     });
     assert_eq!((refused.0, &refused.1["details"]["code"]), (403, &json!("daily_limit_reached")), "{}", refused.1);
@@ -51,13 +50,11 @@ async fn daily_limits_are_enforced() {
         json!({"agent_id": server.agent, "to_number": "+15550177", "scheduled_at": jiff::Timestamp::now().to_string()});
     let id = server.post("/tasks", due).await["task"]["id"].as_str().unwrap().to_owned();
     let context = &server.app.context;
-    let is_due =
-        async || context.store.due_tasks(100, 100, None).await.unwrap().0.iter().any(|due| due.task.to_string() == id);
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while is_due().await {
-        assert!(Instant::now() < deadline, "the task is tried again and again");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until("the task waits for the next day", async || {
+        let due = context.store.due_tasks(100, 100, None).await.unwrap().0;
+        (!due.iter().any(|due| due.task.to_string() == id)).then_some(())
+    })
+    .await;
     assert_eq!(server.get(&format!("/tasks/{id}")).await["task"]["status"], json!("pending"));
     // Without a limit it goes on.
     owner.done("PATCH", &path, Some(json!({"max_minutes_per_day": null, "max_spend_per_day": null}))).await;

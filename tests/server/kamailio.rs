@@ -82,20 +82,12 @@ request_route {{
     Proxy { child, port }
 }
 
-async fn listens(port: u16) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok() {
-        assert!(Instant::now() < deadline, "kamailio does not listen");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_proxy_stays_in_the_way_of_every_request() {
     let mut server = Server::start().await;
     let folder = tempfile::tempdir().unwrap();
     let proxy = start(folder.path(), server.sip_port());
-    listens(proxy.port).await;
+    super::sipp::listens(proxy.port).await;
     // In: the caller knows the proxy alone.
     let mut dial = server.dial_to(NUMBER, Transport::Udp);
     dial.to.port = Some(proxy.port);
@@ -106,15 +98,8 @@ async fn a_proxy_stays_in_the_way_of_every_request() {
     let script = CallScript::parse("listen; pause 20000; hangup").unwrap();
     let talk = server.phone.dial(&dial, &script, None);
     let end = async {
-        let deadline = Instant::now() + Duration::from_secs(15);
-        loop {
-            let calls = server.get("/calls?status=in_progress").await;
-            if let Some(id) = calls["calls"][0]["id"].as_str() {
-                return server.post(&format!("/calls/{id}/end"), json!({})).await;
-            }
-            assert!(Instant::now() < deadline, "{calls}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let id = server.live_call().await;
+        server.post(&format!("/calls/{id}/end"), json!({})).await
     };
     let started = Instant::now();
     let (report, _) = tokio::join!(talk, end);

@@ -1,12 +1,11 @@
 //! linphone, a third-party phone, calls an agent and is called by one: real sound in both directions.
 
-use super::baresip::{level_db, silence_and_speech};
-use super::support::{NUMBER, Server, free_port, lines};
+use super::baresip::{level_db, phone_is_answered, silence_and_speech};
+use super::support::{NUMBER, Server, exited, free_port, lines};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::time::{Duration, Instant};
 
 /// Ends the phone with the test.
 struct Linphone {
@@ -59,28 +58,7 @@ impl Linphone {
     async fn quit(&mut self) {
         self.say("terminate all");
         self.say("quit");
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while self.child.try_wait().unwrap().is_none() {
-            assert!(Instant::now() < deadline, "linphone does not end");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-}
-
-/// Waits for the agent's answer to the phone's phrase.
-async fn conversation(server: &Server, folder: &Path) -> Value {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        let calls = server.get("/calls?limit=1").await;
-        if let Some(id) = calls["calls"][0]["id"].as_str() {
-            let call = server.get(&format!("/calls/{id}")).await["call"].clone();
-            if call["transcript"].as_array().is_some_and(|turns| turns.len() >= 3) {
-                return call;
-            }
-        }
-        let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
-        assert!(Instant::now() < deadline, "{calls}\n{log}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        exited("linphone", &mut self.child).await;
     }
 }
 
@@ -104,7 +82,7 @@ async fn converses(encryption: &str, trunk: Value, calls_out: bool) -> Value {
     } else {
         phone.say(&format!("call sip:{NUMBER}@127.0.0.1:{}", server.sip_port()));
     }
-    let call = conversation(&server, &folder).await;
+    let call = phone_is_answered(&server, encryption, &folder).await;
     let said = lines(&call);
     assert!(said.contains(&"user: Hello, good morning.".to_owned()), "{encryption}: {said:?}");
     phone.quit().await;

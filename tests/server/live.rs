@@ -39,19 +39,6 @@ impl Client {
     }
 }
 
-/// The id of the one call once it goes on.
-async fn live_call(server: &Server) -> String {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        let calls = server.get("/calls?status=in_progress").await;
-        if let Some(id) = calls["calls"][0]["id"].as_str() {
-            return id.to_owned();
-        }
-        assert!(Instant::now() < deadline, "no call began");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
 /// The transcript a client has put together: final turns by their position.
 fn together(messages: &[Value]) -> Vec<String> {
     let mut turns = std::collections::BTreeMap::new();
@@ -72,7 +59,7 @@ async fn listeners_get_every_turn_however_they_connect() {
     let host = server.app.api_addr;
     let call = server.call("listen; say hello; listen; say goodbye; listen");
     let listen = async {
-        let id = live_call(&server).await;
+        let id = server.live_call().await;
         let info = server.get(&format!("/calls/{id}/live")).await;
         let url = format!("ws://{host}/ws/calls/{id}");
         assert_eq!((info["websocket_url"].as_str(), info["call_id"].as_str()), (Some(url.as_str()), Some(id.as_str())));
@@ -184,7 +171,7 @@ async fn turns_without_words_leave_no_hole_and_late_listeners_get_the_same_posit
     let call = server
         .call("listen; beep 1000 800; listen; say where_is_my_order; listen; beep 700 800; listen; pause 800; hangup");
     let listen = async {
-        let id = live_call(&server).await;
+        let id = server.live_call().await;
         let url = format!("ws://{}/ws/calls/{id}?api_key={}", server.app.api_addr, server.key);
         let early = Client::connect(&url).await;
         // A new listener connects after each update.

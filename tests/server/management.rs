@@ -1,6 +1,6 @@
 //! Tenants, people, keys and secrets, as people manage them, and as they must not.
 
-use super::support::{LoggedInUser, OWNER, PASSWORD, Server, agent, lines, strict};
+use super::support::{LoggedInUser, OWNER, PASSWORD, Server, agent, lines, strict, until};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -101,10 +101,7 @@ async fn keys_are_for_people_to_manage_and_shown_once() {
     let short = owner.done("POST", "/api-keys", Some(json!({"name": "short", "expires_at": soon}))).await;
     let short = short["api_key"]["key"].as_str().unwrap().to_owned();
     assert_eq!(with(&short, "GET", "/agents").await.0, 200);
-    super::support::until("the key expires", || async {
-        (with(&short, "GET", "/agents").await.0 == 401).then_some(())
-    })
-    .await;
+    until("the key expires", || async { (with(&short, "GET", "/agents").await.0 == 401).then_some(()) }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -204,7 +201,7 @@ async fn a_child_organization_has_its_own_key_and_bills_to_the_root() {
     let script = trunkline_lab::caller::script::CallScript::parse("listen; say goodbye; listen").unwrap();
     let report = server.phone.dial(&dial, &script, None).await;
     assert!(report.failure.is_none(), "{report:?}");
-    let usage = super::support::until("the call is on the bill", || async {
+    let usage = until("the call is on the bill", || async {
         let usage = owner.done("GET", "/usage", None).await;
         (usage["total"]["calls"] == json!(1)).then_some(usage)
     })
@@ -322,7 +319,7 @@ async fn everything_there_is(server: &Server, owner: &LoggedInUser) -> Ids {
     let execute = format!("/tasks/{}/execute", task.as_str().unwrap());
     let call = server.post(&execute, json!({})).await["call_id"].clone();
     keep("calls", &call);
-    let delivery = super::support::until("a delivery", || async {
+    let delivery = until("a delivery", || async {
         server.get("/webhook-deliveries").await["webhook_deliveries"][0]["id"].as_str().map(str::to_owned)
     })
     .await;

@@ -1,9 +1,9 @@
 //! PostgreSQL for tests: the server named by `TRUNKLINE_TEST_POSTGRES`, or a new one from Debian's package.
 
+use super::support::until;
 use sqlx::{Connection as _, Executor as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 /// A server that ends with the test.
 pub struct Postgres {
@@ -65,12 +65,12 @@ impl Postgres {
     }
 
     async fn ready(&mut self) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while sqlx::PgConnection::connect(&format!("{}/postgres", self.url())).await.is_err() {
-            assert!(Instant::now() < deadline, "PostgreSQL does not start");
+        let url = format!("{}/postgres", self.url());
+        until("the start of PostgreSQL", async || {
             assert!(self.process.try_wait().unwrap().is_none(), "PostgreSQL ended");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            sqlx::PgConnection::connect(&url).await.ok().map(drop)
+        })
+        .await;
     }
 }
 

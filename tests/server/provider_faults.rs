@@ -1,7 +1,7 @@
 //! Every stage fails in every way, on real calls. Without a fallback, the agent says something, the call ends once, and
 //! its record says why. With a fallback, the caller hardly notices.
 
-use super::support::{Server, lines};
+use super::support::{Server, lines, peer_takes};
 use serde_json::{Value, json};
 use std::time::Duration;
 use trunkline::config::{Config, ProviderTimeoutsConfig, StageTimeoutsConfig};
@@ -35,7 +35,7 @@ async fn in_every_way<F: Future<Output = ()>>(check: impl Fn(FaultyStages) -> F)
         let begun = chunk.iter().zip(0u32..).map(|(failing, index)| {
             let check = check(*failing);
             async move {
-                tokio::time::sleep(APART * index).await;
+                peer_takes(APART * index).await;
                 check.await;
             }
         });

@@ -33,6 +33,25 @@ async fn curl(server: &Server, text: &str) -> Value {
     serde_json::from_str(&sample(server, "bash", &["-c"], &text.replace("curl ", "curl -s ")).await).unwrap()
 }
 
+const TASK_SAMPLE: &str = r#"curl -X POST "https://your-domain.com/api/v1/tasks" \
+  -H "Authorization: Bearer va_your_api_key" \
+  -H "Content-Type: application/json" \
+  -d '{
+    "agent_id": "uuid-here",
+    "name": "Call customer",
+    "to_number": "+1234567890",
+    "description": "Follow up call",
+    "starting_message": "Hello, this is a call from our company",
+    "context_data": {
+      "customer_name": "John Doe",
+      "order_id": "12345"
+    },
+    "priority": 0,
+    "scheduled_at": null,
+    "webhook_url": "https://your-app.com/webhooks",
+    "webhook_events": ["call_started", "call_completed"]
+  }'"#;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_curl_samples_run() {
     let server = Server::start_with(strict).await;
@@ -62,25 +81,7 @@ async fn the_curl_samples_run() {
     )
     .await;
     assert_eq!((&listed["success"], &listed["data"]["limit"]), (&json!(true), &json!(10)));
-    let task = r#"curl -X POST "https://your-domain.com/api/v1/tasks" \
-  -H "Authorization: Bearer va_your_api_key" \
-  -H "Content-Type: application/json" \
-  -d '{
-    "agent_id": "uuid-here",
-    "name": "Call customer",
-    "to_number": "+1234567890",
-    "description": "Follow up call",
-    "starting_message": "Hello, this is a call from our company",
-    "context_data": {
-      "customer_name": "John Doe",
-      "order_id": "12345"
-    },
-    "priority": 0,
-    "scheduled_at": null,
-    "webhook_url": "https://your-app.com/webhooks",
-    "webhook_events": ["call_started", "call_completed"]
-  }'"#;
-    let task = curl(&server, &task.replace("uuid-here", &server.agent)).await;
+    let task = curl(&server, &TASK_SAMPLE.replace("uuid-here", &server.agent)).await;
     assert_eq!(task["data"]["task"]["status"], json!("pending"), "{task}");
     let health = curl(&server, r#"curl -X GET "https://example.com/api/v1/health""#).await;
     assert_eq!(health["status"], json!("ok"));

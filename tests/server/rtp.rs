@@ -1,6 +1,6 @@
 //! Which RTP is the caller's, with bare sockets: strangers, moves, descriptions that name a third party's address.
 
-use super::support::{NUMBER, Server};
+use super::support::{NUMBER, Server, until};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::UdpSocket;
@@ -37,6 +37,11 @@ fn sound(sequence: u16, ssrc: u32) -> Vec<u8> {
     let mut buffer = vec![0; 172];
     packet.write(&mut buffer).unwrap();
     buffer
+}
+
+/// Packets go out in this time; the first tick comes after it.
+fn pace(interval: Duration) -> tokio::time::Interval {
+    tokio::time::interval_at(tokio::time::Instant::now() + interval, interval)
 }
 
 /// What comes at a socket in a while.
@@ -105,10 +110,11 @@ impl RtpCaller {
 
     /// Sound from a socket, in real time, until something has come of it.
     async fn speak(&mut self, from: &UdpSocket, ssrc: u32, packets: u16) {
+        let mut pace = pace(Duration::from_millis(20));
         for _ in 0..packets {
             from.send_to(&sound(self.sequence, ssrc), self.media).await.unwrap();
             self.sequence = self.sequence.wrapping_add(1);
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            pace.tick().await;
         }
     }
 
@@ -130,12 +136,13 @@ async fn strangers_before_the_callers_first_packet_hear_nothing_and_the_caller_e
     let server = Server::start().await;
     let mut caller = RtpCaller::call(&server, "127.0.0.1").await;
     let strangers = [socket("127.0.0.8").await, socket("127.0.0.9").await];
+    let mut pace = pace(Duration::from_millis(5));
     for n in 0..30 {
         for stranger in &strangers {
             stranger.send_to(&sound(n, 1), caller.media).await.unwrap();
             stranger.send_to(&[0x80, 201, 0, 1, 0, 0, 0, 1], caller.media).await.unwrap();
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        pace.tick().await;
     }
     let rtp = std::mem::replace(&mut caller.rtp, socket("127.0.0.1").await);
     assert!(received(&rtp, Duration::from_millis(500)).await > 5, "ours goes where the description says");
@@ -145,7 +152,7 @@ async fn strangers_before_the_callers_first_packet_hear_nothing_and_the_caller_e
     }
     caller.cseq += 1;
     caller.request("BYE", "bye", "").await;
-    let call = super::support::until("the last row", || async {
+    let call = until("the last row", || async {
         let call = server.last_call().await;
         (call["status"] == "completed").then_some(call)
     })
@@ -169,7 +176,7 @@ async fn a_caller_may_move_within_its_address_and_win_its_stream_back() {
     caller.speak(&rtp, 2, 5).await;
     assert_eq!(received(&neighbour, Duration::from_millis(200)).await, 0);
     // The same stream goes on from another port after a silence; from another address it does not.
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(received(&neighbour, Duration::from_millis(1_500)).await, 0);
     let (elsewhere, moved) = (socket("127.0.0.8").await, socket("127.0.0.1").await);
     caller.speak(&elsewhere, 2, 10).await;
     assert_eq!(received(&elsewhere, Duration::from_millis(100)).await, 0);
@@ -178,7 +185,7 @@ async fn a_caller_may_move_within_its_address_and_win_its_stream_back() {
     caller.rtp = rtp;
     caller.invite("127.0.0.1").await;
     let again = socket("127.0.0.1").await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(received(&again, Duration::from_millis(300)).await, 0, "it has not spoken yet");
     assert!(caller.comes_to(&again, 3).await);
 }
 

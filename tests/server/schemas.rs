@@ -71,12 +71,14 @@ impl HealthPoller {
         let url = format!("http://{}/health", server.app.api_addr);
         let (http, stopped, slowest) = (server.http.clone(), stop.clone(), slowest_ms.clone());
         let task = tokio::spawn(async move {
+            let mut turns = tokio::time::interval(Duration::from_millis(20));
+            turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             while !stopped.load(Ordering::Relaxed) {
+                turns.tick().await;
                 let began = Instant::now();
                 let answer = http.get(&url).timeout(Duration::from_secs(10)).send().await;
                 assert!(answer.is_ok_and(|answer| answer.status() == 200), "the server does not answer");
                 slowest.fetch_max(began.elapsed().as_millis() as u64, Ordering::Relaxed);
-                tokio::time::sleep(Duration::from_millis(20)).await;
             }
         });
         Self { stop, slowest_ms, task }

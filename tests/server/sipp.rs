@@ -1,9 +1,8 @@
 //! sipp, which we did not write, calls and is called.
 
-use super::support::{NUMBER, Server, free_port};
+use super::support::{NUMBER, PATIENCE, Server, free_port, poll, until};
 use serde_json::json;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 /// Runs sipp to its end; it stops by itself after its calls or its time.
 pub async fn sipp(folder: &std::path::Path, arguments: Vec<String>) -> std::process::Output {
@@ -42,15 +41,11 @@ async fn sipp_calls_in_holds_and_hangs_up_over_udp_and_tcp() {
             sipp(server.folder.path(), arguments(&server, transport, &["-sf", &file, "-m", "20", "-r", "10"])).await;
         let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{transport}: {text}");
-        let deadline = Instant::now() + Duration::from_secs(10);
-        loop {
+        poll(PATIENCE, "the end of twenty calls", async || {
             let done = server.get("/calls?status=completed").await["total"].clone();
-            if done == json!(20) {
-                break;
-            }
-            assert!(Instant::now() < deadline, "{done} calls are completed");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+            if done == json!(20) { Ok(()) } else { Err(done.to_string()) }
+        })
+        .await;
         let call = server.last_call().await;
         assert_eq!((&call["end_reason"], &call["from_number"]), (&json!("customer_hung_up"), &json!("+15550100")));
     }
@@ -58,11 +53,8 @@ async fn sipp_calls_in_holds_and_hangs_up_over_udp_and_tcp() {
 
 /// Until a process has the UDP port.
 pub async fn listens(port: u16) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok() {
-        assert!(Instant::now() < deadline, "sipp does not listen");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("a process that listens", async || std::net::UdpSocket::bind(("127.0.0.1", port)).is_err().then_some(()))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -79,16 +71,12 @@ async fn sipp_is_called() {
         let task = server.post("/tasks", task).await["task"]["id"].as_str().unwrap().to_owned();
         let id =
             server.post(&format!("/tasks/{task}/execute"), json!({})).await["call_id"].as_str().unwrap().to_owned();
-        let deadline = Instant::now() + Duration::from_secs(15);
-        loop {
+        poll(PATIENCE, "the first words", async || {
             let call = server.get(&format!("/calls/{id}")).await["call"].clone();
             let spoken = call["transcript"].as_array().is_some_and(|turns| !turns.is_empty());
-            if spoken {
-                break;
-            }
-            assert!(Instant::now() < deadline, "{call}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            if spoken { Ok(()) } else { Err(call.to_string()) }
+        })
+        .await;
         server.post(&format!("/calls/{id}/end"), json!({})).await["call"].clone()
     };
     let (output, call) = tokio::join!(uas, call);

@@ -1,6 +1,6 @@
 //! Other people's clients talk to the emulator: it speaks the vendors' protocols, not our idea of them.
 
-use super::support::{delays, loopback};
+use super::support::{delays, loopback, peer_takes};
 use async_openai::config::OpenAIConfig;
 use async_openai::types::chat::{ChatCompletionRequestUserMessageArgs, CreateChatCompletionRequestArgs};
 use futures_util::StreamExt as _;
@@ -47,7 +47,7 @@ async fn the_deepgram_crate_hears_a_phrase() {
     audio.extend(vec![0; 16_000]);
     let chunks: Vec<_> = audio.chunks(320).map(|c| Ok::<_, std::io::Error>(bytes::Bytes::copy_from_slice(c))).collect();
     let paced = futures_util::stream::iter(chunks).then(|chunk| async {
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        peer_takes(Duration::from_millis(2)).await;
         chunk
     });
     let transcription = client.transcription();

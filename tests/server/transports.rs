@@ -1,6 +1,6 @@
 //! SIP over what is not plain UDP: WebSockets by Node's `ws`, IPv6, certificates that are replaced and demanded.
 
-use super::support::{NUMBER, Server, tls_files};
+use super::support::{NUMBER, Server, tls_files, until};
 use hickory_resolver::proto::op::Message;
 use hickory_resolver::proto::rr::rdata::{NAPTR, SRV};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
@@ -179,16 +179,12 @@ async fn a_certificate_is_replaced_while_the_server_runs() {
     assert!(before.ends_with("SIP/2.0 200 OK"), "{before}");
     std::fs::copy(&renewed.private_key, &files.private_key).unwrap();
     std::fs::copy(&renewed.certificate, &files.certificate).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
+    until("the new certificate", async || {
         let after = tls(port, None).await;
         assert!(after.ends_with("SIP/2.0 200 OK"), "{after}");
-        if after != before {
-            break;
-        }
-        assert!(Instant::now() < deadline, "the old certificate is still shown");
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
+        (after != before).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -365,7 +361,7 @@ async fn foreign_name_for_a_carriers_address_affects_only_its_trunk() {
         server.post(&format!("/tasks/{task}/execute"), json!({})).await["call_id"].as_str().unwrap().to_owned()
     };
     let ended = async |call: String| {
-        super::support::until("the end of a call", || async {
+        until("the end of a call", || async {
             let call = server.get(&format!("/calls/{call}")).await["call"].clone();
             (!call["ended_at"].is_null()).then_some(call)
         })

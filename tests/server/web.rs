@@ -1,9 +1,9 @@
 //! Calls from browsers: WHIP as it is written (RFC 9725), and whole calls by WebRTC.
 
-use super::support::{PASSWORD, Server, agent, lines};
+use super::support::{PASSWORD, Server, agent, lines, until};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use trunkline_lab::caller::report::CallReport;
 use trunkline_lab::caller::script::CallScript;
 use trunkline_media::codec::{Codec, Companding};
@@ -223,11 +223,8 @@ async fn bad_offers_and_tokens_are_refused_and_leave_nothing() {
     // All of it made no leg; the calls still wait, and end when their tokens do.
     assert_eq!(server.app.context.workers.stats().legs.load(std::sync::atomic::Ordering::Relaxed), 0);
     assert_eq!(server.app.context.registry.count(), 2);
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while server.app.context.registry.count() > 0 {
-        assert!(Instant::now() < deadline, "calls without a browser do not end");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let registry = &server.app.context.registry;
+    until("the end of calls without a browser", async || (registry.count() == 0).then_some(())).await;
     assert_eq!(server.last_call().await["end_reason"], "no_answer");
     let late = whip.offer(&good).await;
     assert_eq!((late.0, late.code().as_str()), (401, "token_expired"));
@@ -273,11 +270,8 @@ async fn tokens_and_addresses_begin_as_many_calls_as_they_may() {
     let refused = full.offer(&offer()).await;
     assert_eq!((refused.0, refused.code().as_str()), (429, "too_many_calls"));
     // No checks arrive on the path: the calls are given up, and the address may call again.
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while server.app.context.registry.count() > 1 {
-        assert!(Instant::now() < deadline, "calls without a path do not end");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let registry = &server.app.context.registry;
+    until("the end of calls without a path", async || (registry.count() <= 1).then_some(())).await;
     assert_eq!(full.offer(&offer()).await.0, 201);
 }
 

@@ -56,8 +56,10 @@ impl PeerConnectionEventHandler for PeerEventHandler {
     }
 }
 
-/// Calls, asks for its order once the agent is silent, and hangs up after the answer. Returns the received audio.
-async fn call(server: &Server) -> Vec<i16> {
+const SSRC: u32 = 77;
+
+/// A peer on loopback that speaks nothing but PCMU, and the track of its microphone.
+async fn peer(sender: mpsc::Sender<PeerEvent>) -> (impl PeerConnection, Arc<TrackLocalStaticRTP>) {
     let pcmu = RTCRtpCodec {
         mime_type: "audio/PCMU".to_owned(),
         clock_rate: 8_000,
@@ -65,30 +67,33 @@ async fn call(server: &Server) -> Vec<i16> {
         sdp_fmtp_line: String::new(),
         rtcp_feedback: vec![],
     };
-    let mut realtime = MediaEngine::default();
+    let mut media = MediaEngine::default();
     let parameters = RTCRtpCodecParameters { rtp_codec: pcmu.clone(), payload_type: 0 };
-    realtime.register_codec(parameters, RtpCodecKind::Audio).unwrap();
-    let registry = register_default_interceptors(Registry::new(), &mut realtime).unwrap();
-    let (sender, mut heard) = mpsc::channel(4_096);
+    media.register_codec(parameters, RtpCodecKind::Audio).unwrap();
+    let registry = register_default_interceptors(Registry::new(), &mut media).unwrap();
     let builder = PeerConnectionBuilder::new()
         .with_configuration(RTCConfigurationBuilder::new().build())
-        .with_media_engine(realtime)
+        .with_media_engine(media)
         .with_interceptor_registry(registry)
         .with_handler(Arc::new(PeerEventHandler(sender)))
         .with_runtime(default_runtime().unwrap());
     let builder = builder.with_udp_addrs(vec!["127.0.0.1:0".to_owned()]);
     let peer = builder.build().await.unwrap();
-    let coding = RTCRtpCodingParameters { ssrc: Some(77), ..Default::default() };
+    let coding = RTCRtpCodingParameters { ssrc: Some(SSRC), ..Default::default() };
     let encoding = RTCRtpEncodingParameters { rtp_coding_parameters: coding, codec: pcmu, ..Default::default() };
     let names = ("stream".to_owned(), "track".to_owned(), "microphone".to_owned());
     let track = MediaStreamTrack::new(names.0, names.1, names.2, RtpCodecKind::Audio, vec![encoding]);
     let track = Arc::new(TrackLocalStaticRTP::new(track));
     peer.add_track(track.clone() as Arc<dyn TrackLocal>).await.unwrap();
+    (peer, track)
+}
+
+/// Asks for a web call and exchanges descriptions.
+async fn negotiate(server: &Server, peer: &impl PeerConnection, heard: &mut mpsc::Receiver<PeerEvent>) {
     let offer = peer.create_offer(None).await.unwrap();
     peer.set_local_description(offer).await.unwrap();
     while !matches!(heard.recv().await, Some(PeerEvent::Gathered)) {}
     let offer = peer.local_description().await.unwrap().sdp;
-
     let placed = server.post("/calls/web", json!({"agent_id": server.agent})).await;
     let response = server
         .http
@@ -103,39 +108,52 @@ async fn call(server: &Server) -> Vec<i16> {
     assert_eq!(status, 201, "{text}");
     let answer = RTCSessionDescription::answer(text).unwrap();
     peer.set_remote_description(answer).await.unwrap();
+}
 
+/// 20 ms of the phrase, or of silence.
+fn packet(index: u32, speech: Option<&[i16]>) -> rtc::rtp::Packet {
+    let mut codes = vec![Companding::MuLaw.silence(); FRAME_SAMPLES];
+    if let Some(speech) = speech {
+        Companding::MuLaw.encode_into(speech, &mut codes);
+    }
+    let mut packet = rtc::rtp::Packet::default();
+    packet.header.version = 2;
+    packet.header.ssrc = SSRC;
+    packet.header.sequence_number = index as u16;
+    packet.header.timestamp = index * FRAME_SAMPLES as u32;
+    packet.payload = codes.into();
+    packet
+}
+
+/// Calls, asks for its order once the agent is silent, and hangs up after the answer. Returns the received audio.
+async fn call(server: &Server) -> Vec<i16> {
+    let (sender, mut heard) = mpsc::channel(4_096);
+    let (peer, track) = peer(sender).await;
+    negotiate(server, &peer, &mut heard).await;
     let phrase =
         trunkline_lab::emulator::fixture_phrases().into_iter().find(|one| one.name == "opening_hours").unwrap();
     let (mut samples, mut connected, mut frames) = (Vec::new(), false, 0_u32);
     let mut clock = tokio::time::interval(Duration::from_millis(20));
     let mut spoken = phrase.samples.chunks_exact(FRAME_SAMPLES);
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(40);
-    // The greeting takes under four seconds; the answer comes within another four.
-    while frames < 600 {
-        tokio::select! {
-            one = heard.recv() => match one.unwrap() {
-                PeerEvent::Connected => connected = true,
-                PeerEvent::Frame(codes) => samples.extend(codes.iter().map(|code| Companding::MuLaw.decode(*code))),
-                PeerEvent::Gathered => {}
-            },
-            _ = clock.tick(), if connected => {
-                let speech = if frames < 200 { None } else { spoken.next() };
-                let mut codes = vec![Companding::MuLaw.silence(); FRAME_SAMPLES];
-                if let Some(speech) = speech {
-                    Companding::MuLaw.encode_into(speech, &mut codes);
+    let talk = async {
+        // The greeting takes under four seconds; the answer comes within another four.
+        while frames < 600 {
+            tokio::select! {
+                one = heard.recv() => match one.unwrap() {
+                    PeerEvent::Connected => connected = true,
+                    PeerEvent::Frame(codes) => samples.extend(codes.iter().map(|code| Companding::MuLaw.decode(*code))),
+                    PeerEvent::Gathered => {}
+                },
+                _ = clock.tick(), if connected => {
+                    let speech = if frames < 200 { None } else { spoken.next() };
+                    track.write_rtp(packet(frames, speech)).await.unwrap();
+                    frames += 1;
                 }
-                let mut packet = rtc::rtp::Packet::default();
-                packet.header.version = 2;
-                packet.header.ssrc = 77;
-                packet.header.sequence_number = frames as u16;
-                packet.header.timestamp = frames * FRAME_SAMPLES as u32;
-                packet.payload = codes.into();
-                track.write_rtp(packet).await.unwrap();
-                frames += 1;
             }
-            () = tokio::time::sleep_until(deadline) => panic!("connected: {connected}, {frames} frames"),
         }
-    }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(40), talk).await;
+    assert!(in_time.is_ok(), "connected: {connected}, {frames} frames");
     peer.close().await.unwrap();
     samples
 }

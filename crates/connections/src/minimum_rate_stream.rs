@@ -95,9 +95,11 @@ mod tests {
             let (ours, mut theirs) = tokio::io::duplex(64);
             let mut stream = MinimumRateStream::new(ours, Duration::from_secs(10), 100);
             tokio::spawn(async move {
-                let mut buffer = vec![0; 4_000];
+                let (mut buffer, every) = (vec![0; 4_000], Duration::from_millis(every_ms));
+                let mut turns = tokio::time::interval_at(Instant::now() + every, every);
+                turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
                 loop {
-                    tokio::time::sleep(Duration::from_millis(every_ms)).await;
+                    turns.tick().await;
                     let mut left = bytes;
                     while left > 0 {
                         match theirs.read(&mut buffer[..left]).await {

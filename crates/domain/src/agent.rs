@@ -66,7 +66,7 @@ pub struct AgentFields {
     pub voice_settings: Option<VoiceSettings>,
     /// What happens when the caller presses keys. None: the digits go to the LLM as `[DTMF 1234]`.
     #[serde(default)]
-    #[garde(dive(self))]
+    #[garde(dive(self.llm_config))]
     pub dtmf_rules: Option<DtmfRules>,
     /// The destinations to which the LLM may transfer callers. None: no transfers.
     #[serde(default)]

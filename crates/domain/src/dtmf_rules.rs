@@ -1,6 +1,6 @@
 //! What a customer wants done when keys are pressed. Live matching is `call/dtmf`.
 
-use super::agent::AgentFields;
+use super::provider_config::LlmConfig;
 use super::rules::{before, between, fits};
 use super::transfer::TransferTarget;
 use garde::{Error, Validate};
@@ -9,12 +9,12 @@ use utoipa::ToSchema;
 
 /// What happens when the caller presses keys; the longest rule that matches wins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
-#[garde(context(AgentFields))]
+#[garde(context(Option<LlmConfig> as llm_config))]
 #[garde(allow_unvalidated)]
 #[serde(deny_unknown_fields)]
 pub struct DtmfRules {
     /// Rules with different digits; empty if there are none.
-    #[garde(dive)]
+    #[garde(dive(self.scope(llm_config.as_ref())))]
     pub rules: Vec<DtmfRule>,
     /// Milliseconds to wait for another digit before an entry counts as complete: 100 to 30,000; 2,000 by default.
     #[serde(default = "default_timeout")]
@@ -29,16 +29,16 @@ pub struct DtmfRules {
 
 /// What happens when the caller enters certain digits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
-#[garde(context(AgentFields as agent))]
+#[garde(context(DtmfScope as scope))]
 #[garde(allow_unvalidated)]
 #[serde(deny_unknown_fields)]
 #[schema(as = DtmfRule)]
 pub struct DtmfRule {
     /// The digits to enter: 1 to 32 of 0-9, `*`, `#` and A-D. Each rule has different ones.
     #[schema(pattern = "^[0-9*#A-D]{1,32}$")]
-    #[garde(custom(fits(|_: &str| self.is_reachable(agent), ENDED_BEFORE)))]
+    #[garde(custom(fits(|_: &str| self.is_reachable(scope), ENDED_BEFORE)))]
     #[garde(custom(fits(are_digits, "must be 1 to 32 of 0-9, *, # and A-D")))]
-    #[garde(custom(fits(|_: &str| self.is_first(agent), "is there twice")))]
+    #[garde(custom(fits(|_: &str| self.is_first(scope), "is there twice")))]
     pub digits: String,
     /// What happens then.
     pub action: DtmfAction,
@@ -81,18 +81,39 @@ fn default_timeout() -> u64 {
     2_000
 }
 
+/// What a rule is checked against: the rules beside it and the tools of the agent.
+#[derive(Clone, Debug, Default)]
+pub struct DtmfScope {
+    terminator: Option<String>,
+    /// Names of the agent's functions.
+    functions: Vec<String>,
+    /// Rules with the digits of an earlier one. They are known by their place, because another may be equal.
+    repeated: Vec<*const DtmfRule>,
+}
+
+impl DtmfRules {
+    fn scope(&self, llm_config: Option<&LlmConfig>) -> DtmfScope {
+        let functions = llm_config.iter().flat_map(|config| &config.tools).filter(|tool| tool.is_function());
+        let repeats = |rule: &&DtmfRule| before(&self.rules, *rule).any(|earlier| earlier.digits == rule.digits);
+        DtmfScope {
+            terminator: self.terminator.clone(),
+            functions: functions.map(|tool| tool.function.name.clone()).collect(),
+            repeated: self.rules.iter().filter(repeats).map(std::ptr::from_ref).collect(),
+        }
+    }
+}
+
 impl DtmfRule {
     /// The terminator ends what is being entered: digits after it are never part of the same entry.
-    fn is_reachable(&self, agent: &AgentFields) -> bool {
-        let terminator = agent.dtmf_rules.as_ref().and_then(|rules| rules.terminator.as_deref());
-        let end = terminator.and_then(|terminator| self.digits.find(terminator));
+    fn is_reachable(&self, scope: &DtmfScope) -> bool {
+        let end = scope.terminator.as_deref().and_then(|terminator| self.digits.find(terminator));
         end.is_none_or(|at| at == 0 || at + 1 >= self.digits.len())
     }
 
     /// What one action needs, and no other one has.
     fn has(
         &self, action: DtmfAction, is_right: fn(&str) -> bool, needs: &'static str,
-    ) -> impl FnOnce(&Option<String>, &AgentFields) -> garde::Result {
+    ) -> impl FnOnce(&Option<String>, &DtmfScope) -> garde::Result {
         let is_its_own = self.action == action;
         move |value, _| match value {
             Some(_) if !is_its_own => Err(Error::new("does not belong to this action")),
@@ -101,9 +122,8 @@ impl DtmfRule {
         }
     }
 
-    fn is_first(&self, agent: &AgentFields) -> bool {
-        let rules = agent.dtmf_rules.as_ref().map_or(&[][..], |rules| &rules.rules);
-        before(rules, self).all(|earlier| earlier.digits != self.digits)
+    fn is_first(&self, scope: &DtmfScope) -> bool {
+        !scope.repeated.contains(&std::ptr::from_ref(self))
     }
 }
 
@@ -112,9 +132,8 @@ fn are_digits(text: &str) -> bool {
 }
 
 /// A key that calls a tool needs one.
-fn is_tool(name: &str, agent: &AgentFields) -> garde::Result {
-    let mut tools = agent.llm_config.iter().flat_map(|config| &config.tools);
-    if tools.any(|tool| tool.is_function() && tool.function.name == name) {
+fn is_tool(name: &str, scope: &DtmfScope) -> garde::Result {
+    if scope.functions.iter().any(|function| function == name) {
         return Ok(());
     }
     Err(Error::new(format_args!("there is no tool named {name} in llm_config.tools")))

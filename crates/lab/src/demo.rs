@@ -132,7 +132,7 @@ fn free(wanted: SocketAddr, what: &str) -> SocketAddr {
     wanted
 }
 
-async fn start(args: &DemoArgs) -> Result<Demo, String> {
+fn settings(args: &DemoArgs) -> Config {
     let mut config = config::load(None, false, std::env::vars()).unwrap_or_default();
     if !args.real_providers {
         config = Config::default();
@@ -149,25 +149,30 @@ async fn start(args: &DemoArgs) -> Result<Demo, String> {
     config.webrtc.advertised_addresses.clear();
     config.database.url = format!("sqlite://{}/trunkline.db", args.folder.display()).into();
     config.recordings.folder = args.folder.join("recordings").display().to_string();
-    telemetry::log::start(&config.log)?;
-    let running = if args.real_providers {
-        None
-    } else {
-        let settings = emulator::EmulatorSettings {
-            espeak: Some(config.providers.local.program.clone()),
-            ..emulator::EmulatorSettings::default()
-        };
-        let running = emulator::start(SocketAddr::from(([127, 0, 0, 1], 0)), settings)
-            .await
-            .map_err(|error| error.to_string())?;
-        for account in ProviderAccount::ALL.iter().filter(|account| account.needs_key()) {
-            let provider = config.providers.account_mut(*account);
-            provider.base_url = running.address_of(account.name());
-            provider.api_key = Some("emulated".into());
-        }
-        println!("providers     emulated on {}", running.base_url());
-        Some(running)
+    config
+}
+
+/// Starts the emulated providers, and has the settings lead to them.
+async fn emulate_providers(config: &mut Config) -> Result<emulator::EmulatorHandle, String> {
+    let settings = emulator::EmulatorSettings {
+        espeak: Some(config.providers.local.program.clone()),
+        ..emulator::EmulatorSettings::default()
     };
+    let running =
+        emulator::start(SocketAddr::from(([127, 0, 0, 1], 0)), settings).await.map_err(|error| error.to_string())?;
+    for account in ProviderAccount::ALL.iter().filter(|account| account.needs_key()) {
+        let provider = config.providers.account_mut(*account);
+        provider.base_url = running.address_of(account.name());
+        provider.api_key = Some("emulated".into());
+    }
+    println!("providers     emulated on {}", running.base_url());
+    Ok(running)
+}
+
+async fn start(args: &DemoArgs) -> Result<Demo, String> {
+    let mut config = settings(args);
+    telemetry::log::start(&config.log)?;
+    let running = if args.real_providers { None } else { Some(emulate_providers(&mut config).await?) };
     // The first organization is made before the server opens the database.
     let store = open_store(config.database.url.expose()).await.map_err(|error| error.to_string())?;
     let email = format!("owner-{:08x}@example.com", rand::random::<u32>());

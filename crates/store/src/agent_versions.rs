@@ -1,6 +1,6 @@
 //! Every state an agent has been saved in.
 
-use super::pagination::BindValue;
+use super::list_permits::BindValue;
 use super::{OrgScope, PageRequest, Store, StoreError, document, text};
 use sqlx::any::AnyRow;
 use sqlx::{Any, Row as _, Transaction};

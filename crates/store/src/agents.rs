@@ -1,7 +1,7 @@
 //! Agents.
 
 use super::agent_versions::insert_version;
-use super::pagination::BindValue;
+use super::list_permits::BindValue;
 use super::{OrgScope, PageRequest, Store, StoreError, document, now, parsed, text};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;

@@ -1,6 +1,6 @@
 //! Who managed what: one row for each change made by a person.
 
-use super::pagination::BindValue;
+use super::list_permits::BindValue;
 use super::{OrgScope, PageRequest, Store, StoreError, now};
 use sqlx::Row as _;
 use trunkline_domain::ids::AuditId;

@@ -1,7 +1,7 @@
 //! Calls and their turns, as they are read. They are written through the journal.
 
 use super::journal::write_turn;
-use super::pagination::BindValue;
+use super::list_permits::BindValue;
 use super::schedule::record_task_ended;
 use super::{DatabaseBackend, OrgScope, PageRequest, Store, StoreError, document, now, parsed};
 use sqlx::Row as _;

@@ -1,6 +1,6 @@
 //! Organizations: the caller's organization and those below it.
 
-use super::pagination::BindValue;
+use super::list_permits::BindValue;
 use super::quotas::lock_family;
 use super::users::NewUser;
 use super::{CreatedApiKey, OrgScope, PageRequest, Store, StoreError, document, now, parsed, text};

@@ -1,6 +1,6 @@
 //! SIP trunks.
 
-use super::pagination::BindValue;
+use super::list_permits::BindValue;
 use super::{OrgScope, PageRequest, Store, StoreError, document, now, parsed, text};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;

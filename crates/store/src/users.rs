@@ -2,7 +2,7 @@
 //! be a user of several.
 
 use super::api_keys::{hash, random_text};
-use super::pagination::BindValue;
+use super::list_permits::BindValue;
 use super::quotas::lock_family;
 use super::{OrgScope, PageRequest, Store, StoreError, now, parsed, unique};
 use sqlx::any::{Any, AnyRow};

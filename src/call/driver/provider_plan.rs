@@ -5,7 +5,7 @@ use crate::domain::agent::AgentFields;
 use crate::domain::provider::{PipelineStage, ProviderAccount};
 use crate::domain::provider_config::{LlmConfig, LlmProvider, SttConfig, SttProvider, TtsConfig, TtsProvider};
 use crate::providers::llm::LlmPlan;
-use crate::providers::{ProviderAccess, ProviderRegistry, stt};
+use crate::providers::{ProviderAccess, ProviderRegistry, stt, vendors};
 use std::time::Duration;
 use trunkline_media::codec::Companding;
 
@@ -81,7 +81,7 @@ pub(super) fn stt_candidates(
     let candidates = stt_configs(&spec.agent, spec.language()).into_iter().map(|config| {
         let SttConfig { provider, model, language, keyterms, base_url } = config;
         let setup = stt::SttSessionConfig { model, language, keyterms, encoding, endpointing_ms, eager };
-        providers.stt_candidate(provider, base_url.as_deref(), setup)
+        vendors::stt_candidate(providers, provider, base_url.as_deref(), setup)
     });
     candidates.enumerate().filter(|(index, one)| *index == 0 || one.endpoint.is_usable()).map(|(_, one)| one).collect()
 }
@@ -90,7 +90,13 @@ pub(super) fn stt_candidates(
 pub(super) fn llm_plan(providers: &ProviderRegistry, agent: &AgentFields) -> LlmPlan {
     let others = agent.fallbacks.iter().flat_map(|fallbacks| fallbacks.llm.iter().map(|one| one.as_config()));
     let candidates = std::iter::once(llm(agent)).chain(others).filter_map(|config| {
-        providers.chat_candidate(config.provider, &config.model, config.temperature, config.base_url.as_deref())
+        vendors::llm_candidate(
+            providers,
+            config.provider,
+            &config.model,
+            config.temperature,
+            config.base_url.as_deref(),
+        )
     });
     let candidates: Vec<_> = candidates
         .enumerate()

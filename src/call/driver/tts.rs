@@ -8,7 +8,7 @@ use crate::dialogue::text_normalization::without_tags;
 use crate::domain::provider::PipelineStage;
 use crate::domain::provider_config::TtsConfig;
 use crate::providers::{
-    AudioFormat, Failover, ProviderError, ProviderRegistry, TtsEvent, TtsStream, WordTimestamp, tts,
+    AudioFormat, Failover, ProviderError, ProviderRegistry, TtsEvent, TtsStream, WordTimestamp, tts, vendors,
 };
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -121,7 +121,7 @@ impl TtsPipeline {
     fn open(&mut self) -> Option<&mut Box<dyn tts::TtsSession>> {
         let settings = self.spec.agent.voice_settings.clone().unwrap_or_default();
         let candidate = self.candidates.get_mut(self.current)?;
-        Some(candidate.tts.get_or_insert_with(|| self.providers.tts_session(&candidate.config, &settings)))
+        Some(candidate.tts.get_or_insert_with(|| vendors::tts_session(&self.providers, &candidate.config, &settings)))
     }
 
     pub(super) fn speak(&mut self, segment: SegmentId, text: String) {

@@ -1,7 +1,7 @@
 //! How long an STT service's words take to a listener of the live transcript. The emulated STT and the
 //! listeners are in this process and share its clock; the server is another process.
 
-use super::Bench;
+use super::installation::Bench;
 use crate::caller::report::percentile;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
@@ -30,6 +30,7 @@ async fn listen(url: String) -> Vec<(Instant, String)> {
     heard
 }
 
+/// From STT's result to the listener: the emulator's clock and the listener's are one.
 pub(super) async fn run(bench: &Bench) -> Result<Value, String> {
     let mut results = bench.results();
     let calls = async {

@@ -1,11 +1,13 @@
 //! Signalling under load: set-ups a second against sipp, twenty thousand calls of every kind, and what floods do to the
 //! calls that go on.
 
-use super::{Bench, LINGER, ProcessResources, RINGER, TALKER, TURNS, usage_of};
+use super::installation::{Bench, LINGER, RINGER, TALKER, TURNS};
+use super::process::{ProcessResources, usage_of};
 use crate::caller::report::{percentile, summarize};
 use crate::caller::script::CallScript;
 use serde_json::{Value, json};
 use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -113,68 +115,54 @@ pub(super) async fn signalling(rates: &[f64]) -> Result<Value, String> {
     Ok(Value::Object(results))
 }
 
+/// What every run of sipp is told beside its rate.
+#[rustfmt::skip]
+const SIPP_ARGS: &[&str] = &[
+    ANSWERER, "-i", "127.0.0.1", "-p", SIPP_PORT, "-mp", SIPP_MEDIA, "-sf", "uac.xml", "-s", "+31201234567", "-l", "20000",
+    "-trace_stat", "-stf", "stat.csv", "-trace_rtt", "-rtt_freq", "1000", "-timeout", "120s", "-nostdin", "-buff_size",
+    "4194304",
+];
+
 fn sipp(rate: f64) -> Result<Value, String> {
     let folder = std::env::temp_dir().join(format!("trunkline-sipp-{:016x}", rand::random::<u64>()));
     std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
     std::fs::write(folder.join("uac.xml"), SCENARIO).map_err(|error| error.to_string())?;
     let calls = (rate * SECONDS as f64) as usize;
-    let (rate, calls_text) = (rate.to_string(), calls.to_string());
-    let all = [
-        ANSWERER,
-        "-i",
-        "127.0.0.1",
-        "-p",
-        SIPP_PORT,
-        "-mp",
-        SIPP_MEDIA,
-        "-sf",
-        "uac.xml",
-        "-s",
-        "+31201234567",
-        "-r",
-        &rate,
-        "-m",
-        &calls_text,
-        "-l",
-        "20000",
-        "-trace_stat",
-        "-stf",
-        "stat.csv",
-        "-trace_rtt",
-        "-rtt_freq",
-        "1000",
-        "-timeout",
-        "120s",
-        "-nostdin",
-        "-buff_size",
-        "4194304",
-    ];
+    let mut command = Command::new("sipp");
+    command.args(SIPP_ARGS).args(["-r", &rate.to_string(), "-m", &calls.to_string()]).current_dir(&folder);
     let started = Instant::now();
-    let output =
-        Command::new("sipp").args(all).current_dir(&folder).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let output = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
     output.map_err(|error| format!("sipp: {error}"))?;
     let took = started.elapsed().as_secs_f64();
     let stat = std::fs::read_to_string(folder.join("stat.csv")).map_err(|error| error.to_string())?;
-    let mut lines = stat.lines();
-    let names: Vec<&str> = lines.next().unwrap_or("").split(';').collect();
-    let last: Vec<&str> = stat.lines().last().unwrap_or("").split(';').collect();
-    let of = |name: &str| {
-        let at = names.iter().position(|one| *one == name);
-        at.and_then(|at| last.get(at)?.parse::<f64>().ok()).unwrap_or(0.0)
-    };
-    let mut times = Vec::new();
-    for entry in std::fs::read_dir(&folder).map_err(|error| error.to_string())?.flatten() {
-        if entry.file_name().to_string_lossy().ends_with("_rtt.csv") {
-            let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
-            times.extend(text.lines().skip(1).filter_map(|line| line.split(';').nth(1)?.parse::<f64>().ok()));
-        }
-    }
+    let of = |name: &str| last_value(&stat, name);
+    let mut times = response_times_ms(&folder)?;
     let _ = std::fs::remove_dir_all(&folder);
     let mut at = |share| percentile(&mut times, share);
     Ok(json!({
         "calls": calls, "succeeded": of("SuccessfulCall(C)"), "failed": of("FailedCall(C)"), "retransmissions": of("Retransmissions(C)"),
         "set_ups_per_second": (of("SuccessfulCall(C)") / took).round(), "invite_to_200_ms": {"p50": at(0.5), "p99": at(0.99), "max": at(1.0)},
     }))
+}
+
+/// A column of sipp's statistics, at the end of the run.
+fn last_value(stat: &str, name: &str) -> f64 {
+    let mut names = stat.lines().next().unwrap_or("").split(';');
+    let mut last = stat.lines().last().unwrap_or("").split(';');
+    let at = names.position(|one| one == name);
+    at.and_then(|at| last.nth(at)?.parse::<f64>().ok()).unwrap_or(0.0)
+}
+
+/// From INVITE to 200, of the calls that sipp wrote down.
+fn response_times_ms(folder: &Path) -> Result<Vec<f64>, String> {
+    let mut times = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|error| error.to_string())?.flatten() {
+        if entry.file_name().to_string_lossy().ends_with("_rtt.csv") {
+            let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
+            times.extend(text.lines().skip(1).filter_map(|line| line.split(';').nth(1)?.parse::<f64>().ok()));
+        }
+    }
+    Ok(times)
 }
 
 /// Calls in and out, refused and cancelled: what is left of them.

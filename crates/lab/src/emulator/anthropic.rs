@@ -1,8 +1,10 @@
 //! Anthropic: `POST /v1/messages`, whole and streamed.
 
 use super::fault_injection::InjectedFault;
-use super::openai::{ScriptedAnswer, events, instance};
-use super::{Emulator, has_token, is_key, stall};
+use super::openai::{events, instance};
+use super::script::ScriptedAnswer;
+use super::state::Emulator;
+use super::wire::{has_token, is_key, stall};
 use axum::body::Bytes;
 use axum::extract::{Json, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -100,7 +102,7 @@ pub(super) async fn messages(
     } else {
         let names = body["tools"].as_array().into_iter().flatten();
         let names: Vec<String> = names.filter_map(|tool| tool["name"].as_str().map(str::to_owned)).collect();
-        emulator.scripted_answer(&plain(&body), &names)
+        emulator.script.answer_to(&plain(&body), &names)
     };
     let model = body["model"].as_str().unwrap_or("").to_owned();
     if body["stream"] != json!(true) {
@@ -145,14 +147,46 @@ fn whole(model: &str, answer: &ScriptedAnswer) -> Value {
         "stop_reason": reason, "stop_sequence": null, "usage": {"input_tokens": 10, "output_tokens": 10}})
 }
 
+/// Events of one answer, on their way to the client.
+struct EventSender(mpsc::Sender<Result<Bytes, std::io::Error>>);
+
+impl EventSender {
+    /// False when the client is gone.
+    async fn send(&self, event: &Value) -> bool {
+        let name = event["type"].as_str().unwrap_or("");
+        self.0.send(Ok(Bytes::from(format!("event: {name}\ndata: {event}\n\n")))).await.is_ok()
+    }
+
+    async fn start(&self, model: &str) {
+        self.send(&json!({"type": "message_start", "message": {"id": "msg_emulated", "type": "message", "role": "assistant",
+            "model": model, "content": [], "stop_reason": null, "stop_sequence": null,
+            "usage": {"input_tokens": 6, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 4, "output_tokens": 1}}}))
+        .await;
+        self.send(&json!({"type": "ping"})).await;
+        // The words are not always the first block.
+        let thinking = json!({"type": "thinking", "thinking": "", "signature": ""});
+        self.send(&json!({"type": "content_block_start", "index": 0, "content_block": thinking})).await;
+        let signature = json!({"type": "signature_delta", "signature": "x"});
+        self.send(&json!({"type": "content_block_delta", "index": 0, "delta": signature})).await;
+        self.send(&json!({"type": "content_block_stop", "index": 0})).await;
+    }
+
+    async fn tool(&self, index: usize, name: &str, arguments: &str) {
+        let block = json!({"type": "tool_use", "id": format!("toolu_{index}"), "name": name, "input": {}});
+        self.send(&json!({"type": "content_block_start", "index": index + 2, "content_block": block})).await;
+        let middle = arguments.floor_char_boundary(arguments.len() / 2);
+        for part in ["", &arguments[..middle], &arguments[middle..]] {
+            let delta = json!({"type": "input_json_delta", "partial_json": part});
+            self.send(&json!({"type": "content_block_delta", "index": index + 2, "delta": delta})).await;
+        }
+        self.send(&json!({"type": "content_block_stop", "index": index + 2})).await;
+    }
+}
+
 async fn stream(
     emulator: &Emulator, arrived: Instant, fault: Option<InjectedFault>, model: &str, answer: &ScriptedAnswer,
     sender: mpsc::Sender<Result<Bytes, std::io::Error>>,
 ) {
-    let send = async |event: &Value| {
-        let name = event["type"].as_str().unwrap_or("");
-        sender.send(Ok(Bytes::from(format!("event: {name}\ndata: {event}\n\n")))).await.is_ok()
-    };
     match fault {
         Some(InjectedFault::Stall | InjectedFault::HalfOpen) => return stall().await,
         Some(InjectedFault::Garbage) => {
@@ -161,56 +195,49 @@ async fn stream(
         }
         _ => {}
     }
+    let events = EventSender(sender);
     emulator.clock.wait_ms(arrived, emulator.delays.llm_first_token_ms).await;
-    send(&json!({"type": "message_start", "message": {"id": "msg_emulated", "type": "message", "role": "assistant",
-        "model": model, "content": [], "stop_reason": null, "stop_sequence": null,
-        "usage": {"input_tokens": 6, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 4, "output_tokens": 1}}}))
-    .await;
-    send(&json!({"type": "ping"})).await;
-    // The words are not always the first block.
-    send(&json!({"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": "", "signature": ""}})).await;
-    send(&json!({"type": "content_block_delta", "index": 0, "delta": {"type": "signature_delta", "signature": "x"}}))
-        .await;
-    send(&json!({"type": "content_block_stop", "index": 0})).await;
+    events.start(model).await;
     let words: Vec<&str> =
         if fault == Some(InjectedFault::Empty) { Vec::new() } else { answer.reply.split_inclusive(' ').collect() };
-    if !words.is_empty() {
-        send(&json!({"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": ""}})).await;
-    }
-    for (index, word) in words.iter().enumerate() {
-        match fault {
-            Some(InjectedFault::StallMidStream) if index == 4 => return stall().await,
-            Some(InjectedFault::Drop) if index == 4 => {
-                send(&json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})).await;
-                return;
-            }
-            _ => {}
-        }
-        let delta = json!({"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": word}});
-        if !send(&delta).await {
-            return;
-        }
-        emulator.clock.wait_ms(Instant::now(), emulator.delays.llm_token_ms).await;
-    }
-    if !words.is_empty() {
-        send(&json!({"type": "content_block_stop", "index": 1})).await;
+    if !words.is_empty() && !stream_words(emulator, fault, &words, &events).await {
+        return;
     }
     let mut reason = "end_turn";
     if matches!(fault, None | Some(InjectedFault::OddChunks)) {
         for (index, (name, arguments)) in answer.tools.iter().enumerate() {
             reason = "tool_use";
-            let block = json!({"type": "tool_use", "id": format!("toolu_{index}"), "name": name, "input": {}});
-            send(&json!({"type": "content_block_start", "index": index + 2, "content_block": block})).await;
-            let middle = arguments.floor_char_boundary(arguments.len() / 2);
-            for part in ["", &arguments[..middle], &arguments[middle..]] {
-                let delta = json!({"type": "input_json_delta", "partial_json": part});
-                send(&json!({"type": "content_block_delta", "index": index + 2, "delta": delta})).await;
-            }
-            send(&json!({"type": "content_block_stop", "index": index + 2})).await;
+            events.tool(index, name, arguments).await;
         }
     }
-    send(&json!({"type": "message_delta", "delta": {"stop_reason": reason, "stop_sequence": null},
-        "usage": {"output_tokens": words.len()}}))
-    .await;
-    send(&json!({"type": "message_stop"})).await;
+    let delta = json!({"stop_reason": reason, "stop_sequence": null});
+    events.send(&json!({"type": "message_delta", "delta": delta, "usage": {"output_tokens": words.len()}})).await;
+    events.send(&json!({"type": "message_stop"})).await;
+}
+
+/// The block of text; false where the answer ends with it.
+async fn stream_words(emulator: &Emulator, fault: Option<InjectedFault>, words: &[&str], events: &EventSender) -> bool {
+    let block = json!({"type": "text", "text": ""});
+    events.send(&json!({"type": "content_block_start", "index": 1, "content_block": block})).await;
+    for (index, word) in words.iter().enumerate() {
+        match fault {
+            Some(InjectedFault::StallMidStream) if index == 4 => {
+                stall().await;
+                return false;
+            }
+            Some(InjectedFault::Drop) if index == 4 => {
+                let error = json!({"type": "overloaded_error", "message": "Overloaded"});
+                events.send(&json!({"type": "error", "error": error})).await;
+                return false;
+            }
+            _ => {}
+        }
+        let delta = json!({"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": word}});
+        if !events.send(&delta).await {
+            return false;
+        }
+        emulator.clock.wait_ms(Instant::now(), emulator.delays.llm_token_ms).await;
+    }
+    events.send(&json!({"type": "content_block_stop", "index": 1})).await;
+    true
 }

@@ -3,7 +3,8 @@
 use super::elevenlabs::{early_fault, refusal};
 use super::fault_injection::InjectedFault;
 use super::phrase_stt::{RecognitionEvent, RecognitionStream};
-use super::{Emulator, is_key, query, send, stall};
+use super::state::Emulator;
+use super::wire::{is_key, query, send, stall};
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode, Uri};
@@ -171,7 +172,7 @@ impl ConversationalAgentSocket {
     }
 
     async fn answer(&mut self) {
-        let said = self.emulator.scripted_answer(&self.messages, &self.tools);
+        let said = self.emulator.script.answer_to(&self.messages, &self.tools);
         self.speak(&said.reply).await;
         for (index, (name, arguments)) in said.tools.iter().enumerate() {
             let parameters: Value = serde_json::from_str(arguments).unwrap_or_default();

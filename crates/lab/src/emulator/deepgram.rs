@@ -2,7 +2,8 @@
 
 use super::fault_injection::InjectedFault;
 use super::phrase_stt::{RecognitionEvent, RecognitionStream};
-use super::{Emulator, has_token, query, send, stall};
+use super::state::Emulator;
+use super::wire::{has_token, query, send, stall};
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode, Uri};
@@ -106,6 +107,10 @@ impl Encoding {
     }
 }
 
+/// What a socket is closed with when nothing came for [`IDLE`].
+const IDLE_REASON: &str =
+    "Deepgram did not receive audio data or a text message within the timeout window. See https://dpgr.am/net0001";
+
 struct NovaSocket {
     encoding: Encoding,
     interim: bool,
@@ -127,8 +132,7 @@ impl NovaSocket {
                 Ok(Some(Ok(message))) => message,
                 Ok(_) => return,
                 Err(_) => {
-                    let reason = "Deepgram did not receive audio data or a text message within the timeout window. See https://dpgr.am/net0001";
-                    let frame = CloseFrame { code: 1011, reason: reason.into() };
+                    let frame = CloseFrame { code: 1011, reason: IDLE_REASON.into() };
                     let _ = socket.send(Message::Close(Some(frame))).await;
                     return;
                 }
@@ -151,39 +155,41 @@ impl NovaSocket {
                 _ => Vec::new(),
             };
             for reply in replies {
-                if reply["is_final"] == json!(true)
-                    && !reply["channel"]["alternatives"][0]["transcript"].as_str().unwrap_or("").is_empty()
-                {
-                    finals += 1;
-                    self.emulator.clock.wait_ms(arrived, self.emulator.delays.stt_final_ms).await;
-                    match self.fault {
-                        Some(InjectedFault::HalfOpen) => stall().await,
-                        // Pings are answered, and nothing else.
-                        Some(InjectedFault::Stall | InjectedFault::StallMidStream) => continue,
-                        Some(InjectedFault::OddChunks) => {
-                            for part in in_words(&reply) {
-                                send(&mut socket, &part).await;
-                            }
-                            continue;
-                        }
-                        Some(InjectedFault::Drop) => return,
-                        Some(InjectedFault::Garbage) => {
-                            let _ = socket.send(Message::Text("<html>502 Bad Gateway</html>".into())).await;
-                            return;
-                        }
-                        Some(InjectedFault::Empty) => continue,
-                        _ => {}
-                    }
-                }
-                if let Some(text) = reply["channel"]["alternatives"][0]["transcript"].as_str() {
-                    let _ = self.emulator.results.send((Instant::now(), text.to_owned()));
-                }
-                if socket.send(Message::Text(reply.to_string().into())).await.is_err() {
+                finals += u32::from(has_words(&reply));
+                if !self.reply(&mut socket, arrived, &reply).await {
                     return;
                 }
             }
             tracing::trace!(finals, "emulated STT");
         }
+    }
+
+    /// Sends one reply in its time, or what a fault makes of it; false when the socket is over.
+    async fn reply(&self, socket: &mut WebSocket, arrived: Instant, reply: &Value) -> bool {
+        if has_words(reply) {
+            self.emulator.clock.wait_ms(arrived, self.emulator.delays.stt_final_ms).await;
+            match self.fault {
+                Some(InjectedFault::HalfOpen) => stall().await,
+                // Pings are answered, and nothing else.
+                Some(InjectedFault::Stall | InjectedFault::StallMidStream | InjectedFault::Empty) => return true,
+                Some(InjectedFault::OddChunks) => {
+                    for part in in_words(reply) {
+                        send(socket, &part).await;
+                    }
+                    return true;
+                }
+                Some(InjectedFault::Drop) => return false,
+                Some(InjectedFault::Garbage) => {
+                    let _ = socket.send(Message::Text("<html>502 Bad Gateway</html>".into())).await;
+                    return false;
+                }
+                _ => {}
+            }
+        }
+        if let Some(text) = reply["channel"]["alternatives"][0]["transcript"].as_str() {
+            let _ = self.emulator.results.send((Instant::now(), text.to_owned()));
+        }
+        send(socket, reply).await
     }
 
     fn audio(&mut self, bytes: &[u8]) -> Vec<Value> {
@@ -277,6 +283,12 @@ impl NovaSocket {
                 "model_info": {"name": "emulator", "version": "1", "arch": "emulator"}},
         })
     }
+}
+
+/// A final result that is not empty.
+fn has_words(reply: &Value) -> bool {
+    let text = reply["channel"]["alternatives"][0]["transcript"].as_str().unwrap_or("");
+    reply["is_final"] == json!(true) && !text.is_empty()
 }
 
 /// The same final result as one for each word, of which only the last ends the utterance.

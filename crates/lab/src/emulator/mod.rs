@@ -18,51 +18,32 @@ mod precise_timer;
 mod realtime;
 mod script;
 mod scripted_utterances;
+mod state;
 mod tts_audio;
+mod wire;
 
 pub use fault_injection::{FaultInjection, InjectedFault};
 pub use phrase_stt::{FixturePhrase, PhraseRecognizer, fixture_phrases};
 pub use script::{ReplyRule, ReplyScript, ScriptedTool};
 pub use scripted_utterances::ScriptedUtterances;
+pub use state::Delays;
 
 use axum::Router;
-use axum::extract::ws::{Message, WebSocket};
 use axum::extract::{Json, Request, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::routing::{get, post};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use std::collections::HashMap;
+use serde::Deserialize;
+use state::Emulator;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 
 /// Results kept for measurements.
 const RESULTS_MAX: usize = 16_384;
-
-/// How long the emulated providers take.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Delays {
-    /// From the end of an utterance (after its endpointing silence) to the final result.
-    pub stt_final_ms: u64,
-    /// From the request to the first token.
-    pub llm_first_token_ms: u64,
-    /// Between two tokens.
-    pub llm_token_ms: u64,
-    /// From the request to the first audio.
-    pub tts_first_byte_ms: u64,
-}
-
-impl Default for Delays {
-    fn default() -> Self {
-        Self { stt_final_ms: 50, llm_first_token_ms: 150, llm_token_ms: 5, tts_first_byte_ms: 100 }
-    }
-}
 
 /// How an emulator behaves from the start.
 #[derive(Clone, Debug, Default)]
@@ -73,18 +54,6 @@ pub struct EmulatorSettings {
     pub script: ReplyScript,
     /// Program that speaks; without it the voice is a buzz of the right length.
     pub espeak: Option<String>,
-}
-
-#[derive(Clone)]
-pub(crate) struct Emulator {
-    delays: Delays,
-    clock: precise_timer::PreciseTimer,
-    script: Arc<ReplyScript>,
-    faults: FaultInjection,
-    utterances: ScriptedUtterances,
-    stt: Arc<PhraseRecognizer>,
-    voice: tts_audio::EmulatedVoice,
-    results: broadcast::Sender<(Instant, String)>,
 }
 
 /// What came to the emulator.
@@ -159,7 +128,15 @@ pub async fn start(listen: SocketAddr, settings: EmulatorSettings) -> std::io::R
         results: broadcast::Sender::new(RESULTS_MAX),
     };
     let results = emulator.results.clone();
-    let router = Router::new()
+    let counts = Arc::new(RequestCounts::default());
+    let router = router().with_state(emulator);
+    let task = tokio::spawn(serve(listener, router, counts.clone())).abort_handle();
+    Ok(EmulatorHandle { addr, faults, utterances, counts, results, task, _clock: stop })
+}
+
+/// Every vendor's paths.
+fn router() -> Router<Emulator> {
+    Router::new()
         .route("/v1/listen", get(deepgram::listen))
         .route("/v2/listen", get(flux::listen))
         .route("/v1/projects", get(deepgram::projects))
@@ -187,27 +164,25 @@ pub async fn start(listen: SocketAddr, settings: EmulatorSettings) -> std::io::R
         .route("/cartesia/voices", get(cartesia::voices))
         .route("/emulator/faults", post(set_fault))
         .route("/emulator/utterances", post(set_utterances))
-        .with_state(emulator);
-    let counts = Arc::new(RequestCounts::default());
-    let (of_requests, of_connections) = (counts.clone(), counts.clone());
+}
+
+/// Counts what comes in, and serves it.
+async fn serve(listener: TcpListener, router: Router, counts: Arc<RequestCounts>) {
+    use axum::serve::ListenerExt as _;
+    let of_requests = counts.clone();
     let router = router.layer(axum::middleware::from_fn(move |request: Request, next: Next| {
         let counter =
             if request.headers().contains_key("upgrade") { &of_requests.upgrades } else { &of_requests.requests };
         counter.fetch_add(1, Ordering::Relaxed);
         next.run(request)
     }));
-    use axum::serve::ListenerExt as _;
     let listener = listener.tap_io(move |stream| {
-        of_connections.connections.fetch_add(1, Ordering::Relaxed);
+        counts.connections.fetch_add(1, Ordering::Relaxed);
         let _ = stream.set_nodelay(true);
     });
-    let task = tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!(%error, "emulator stopped");
-        }
-    })
-    .abort_handle();
-    Ok(EmulatorHandle { addr, faults, utterances, counts, results, task, _clock: stop })
+    if let Err(error) = axum::serve(listener, router).await {
+        tracing::error!(%error, "emulator stopped");
+    }
 }
 
 /// `{"stage":"llm","fault":"stall","times":1}`
@@ -227,31 +202,4 @@ async fn set_utterances(State(emulator): State<Emulator>, Json(texts): Json<Vec<
 async fn set_fault(State(emulator): State<Emulator>, Json(order): Json<FaultRequest>) -> StatusCode {
     let known = emulator.faults.set(&order.stage, order.fault, order.times.unwrap_or(u32::MAX));
     if known { StatusCode::NO_CONTENT } else { StatusCode::BAD_REQUEST }
-}
-
-/// The pairs of a query.
-fn query(uri: &Uri) -> HashMap<String, String> {
-    url::form_urlencoded::parse(uri.query().unwrap_or("").as_bytes()).into_owned().collect()
-}
-
-/// `Authorization: Bearer …` or `Token …` with any key but "invalid".
-fn has_token(headers: &HeaderMap) -> bool {
-    let token = headers.get("authorization").and_then(|v| v.to_str().ok()).unwrap_or("");
-    token
-        .split_once(' ')
-        .is_some_and(|(scheme, key)| matches!(scheme.to_lowercase().as_str(), "token" | "bearer") && is_key(key))
-}
-
-fn is_key(key: &str) -> bool {
-    !key.is_empty() && key != "invalid"
-}
-
-/// False when the client is gone.
-async fn send(socket: &mut WebSocket, message: &Value) -> bool {
-    socket.send(Message::Text(message.to_string().into())).await.is_ok()
-}
-
-/// Longer than any deadline of a client: what "stalls" means here.
-async fn stall() {
-    tokio::time::sleep(Duration::from_secs(600)).await;
 }

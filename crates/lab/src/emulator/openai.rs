@@ -1,7 +1,9 @@
 //! OpenAI: chat completions as a stream or complete, and speech.
 
 use super::fault_injection::InjectedFault;
-use super::{Emulator, has_token, stall};
+use super::script::ScriptedAnswer;
+use super::state::Emulator;
+use super::wire::{has_token, stall};
 use axum::body::{Body, Bytes};
 use axum::extract::{Json, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -114,53 +116,6 @@ pub(super) async fn xai(emulator: State<Emulator>, headers: HeaderMap, body: Jso
     answer(emulator.0, &headers, body.0, ChatVendor::Xai).await
 }
 
-/// The model's answer to a conversation, for every vendor: its words, and the tools it calls.
-pub(super) struct ScriptedAnswer {
-    pub reply: String,
-    /// Names and arguments.
-    pub tools: Vec<(String, String)>,
-}
-
-impl Emulator {
-    /// `messages` in OpenAI's shape; `offered` are the names of the tools.
-    pub(super) fn scripted_answer(&self, messages: &[Value], offered: &[String]) -> ScriptedAnswer {
-        // A tool's answer is followed by the user's turn being over; otherwise the last user message counts.
-        let last = messages.last();
-        let words = |m: &Value| m["content"].as_str().unwrap_or("").to_owned();
-        // Notes that neither side has spoken come as user messages if a vendor has no other place for them.
-        let note = |text: &str| text.starts_with("[The tool ") || text.contains("cut off by a technical fault");
-        let said = messages.iter().rev().filter(|m| m["role"] == "user").map(words).find(|text| !note(text));
-        let rule = self.script.answer(said.as_deref().unwrap_or("hello"));
-        // A result may also come as news, when the conversation has gone on.
-        let late = last.filter(|m| m["role"] != "tool").map(words);
-        let late =
-            late.as_deref().map(|text| text.trim_matches(['[', ']'])).filter(|text| text.starts_with("The tool "));
-        let (result, rule) = match late.and_then(|text| text["The tool ".len()..].split_once(" answered: ")) {
-            Some((tool, result)) => {
-                let of_tool = self.script.0.iter().find(|rule| rule.tool.as_ref().is_some_and(|t| t.name == tool));
-                (Some(result.to_owned()), of_tool)
-            }
-            None => (last.filter(|m| m["role"] == "tool").map(words), rule),
-        };
-        let reply = match (&result, rule) {
-            (Some(result), Some(rule)) => rule.after_tool.as_deref().unwrap_or("Done.").replace("{result}", result),
-            (Some(_), None) => "Done.".to_owned(),
-            (None, rule) => rule.map_or("Done.", |rule| rule.reply.as_str()).to_owned(),
-        };
-        let rule = rule.filter(|_| result.is_none());
-        // Another model's answer was cut off: it is gone on with.
-        let told = last.is_some_and(|m| words(m).contains("cut off by a technical fault"));
-        let begun = messages.iter().rev().find(|m| m["role"] == "assistant").map(words).filter(|_| told);
-        let reply = match begun.and_then(|begun| reply.strip_prefix(begun.trim_end()).map(str::to_owned)) {
-            Some(rest) => rest.trim_start().to_owned(),
-            None => reply,
-        };
-        let called = rule.into_iter().flat_map(|rule| rule.tool.iter().chain(&rule.more_tools));
-        let tools = called.filter(|tool| offered.contains(&tool.name));
-        ScriptedAnswer { reply, tools: tools.map(|tool| (tool.name.clone(), tool.arguments.to_string())).collect() }
-    }
-}
-
 async fn answer(emulator: Emulator, headers: &HeaderMap, body: Value, vendor: ChatVendor) -> Response {
     let arrived = Instant::now();
     if !has_token(headers) {
@@ -181,7 +136,7 @@ async fn answer(emulator: Emulator, headers: &HeaderMap, body: Value, vendor: Ch
     }
     let names = body["tools"].as_array().into_iter().flatten();
     let names: Vec<String> = names.filter_map(|t| t["function"]["name"].as_str().map(str::to_owned)).collect();
-    let ScriptedAnswer { reply, tools } = emulator.scripted_answer(messages, &names);
+    let ScriptedAnswer { reply, tools } = emulator.script.answer_to(messages, &names);
     let answer = ChatAnswer { vendor, model: model.to_owned(), reply, tools };
     if body["stream"] != json!(true) {
         emulator.clock.wait_ms(arrived, emulator.delays.llm_first_token_ms).await;

@@ -1,9 +1,11 @@
 //! The Realtime API of OpenAI and xAI: transcription sessions and speech to speech.
 
 use super::fault_injection::InjectedFault;
-use super::openai::{ScriptedAnswer, early_fault, refusal};
+use super::openai::{early_fault, refusal};
 use super::phrase_stt::{RecognitionEvent, RecognitionStream};
-use super::{Emulator, has_token, query, send, stall};
+use super::script::ScriptedAnswer;
+use super::state::Emulator;
+use super::wire::{has_token, query, send, stall};
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode, Uri};
@@ -259,67 +261,67 @@ impl RealtimeSocket {
     }
 
     async fn heard(&mut self, socket: &mut WebSocket, heard: RecognitionEvent) -> bool {
-        let now_ms = self.listener.samples / 8;
         match heard {
-            RecognitionEvent::Started => {
-                let item = self.id("item");
-                let started =
-                    json!({"type": "input_audio_buffer.speech_started", "audio_start_ms": now_ms, "item_id": item});
-                let said = self.say(socket, started).await;
-                if self.speaking.is_some() && !self.transcribes {
-                    return said && self.cancel(socket, "turn_detected").await;
-                }
-                said
-            }
+            RecognitionEvent::Started => self.speech_started(socket).await,
             RecognitionEvent::Interim(_) => true,
             RecognitionEvent::Final { text, .. } => {
                 let text = self.emulator.utterances.next().unwrap_or(text);
-                let item = format!("item_{}", self.next);
-                self.say(
-                    socket,
-                    json!({"type": "input_audio_buffer.speech_stopped", "audio_end_ms": now_ms, "item_id": item}),
-                )
-                .await;
-                self.say(
-                    socket,
-                    json!({"type": "input_audio_buffer.committed", "previous_item_id": null, "item_id": item}),
-                )
-                .await;
-                tokio::time::sleep(Duration::from_millis(self.emulator.delays.stt_final_ms)).await;
-                if self.transcribes && !self.transcription_goes_on(socket).await {
-                    return false;
-                }
-                if self.transcribes
-                    && matches!(
-                        self.fault,
-                        Some(InjectedFault::Stall | InjectedFault::StallMidStream | InjectedFault::Empty)
-                    )
-                {
-                    return true;
-                }
-                let kind = |name: &str| format!("conversation.item.input_audio_transcription.{name}");
-                let mut so_far = String::new();
-                for word in text.split_inclusive(' ') {
-                    so_far.push_str(word);
-                    let event = match self.vendor {
-                        RealtimeFlavor::Openai => {
-                            json!({"type": kind("delta"), "item_id": item, "content_index": 0, "delta": word})
-                        }
-                        RealtimeFlavor::Xai => json!({"type": kind("updated"), "item_id": item, "transcript": so_far}),
-                    };
-                    self.say(socket, event).await;
-                }
-                let _ = self.emulator.results.send((Instant::now(), text.clone()));
-                let done = json!({"type": kind("completed"), "item_id": item, "content_index": 0, "transcript": text,
-                    "usage": {"type": "tokens", "input_tokens": 1, "output_tokens": 1, "total_tokens": 2}});
-                let said = self.say(socket, done).await;
-                if !self.transcribes {
-                    self.messages.push(json!({"role": "user", "content": text}));
-                    self.answer().await;
-                }
-                said
+                self.speech_stopped(socket, text).await
             }
         }
+    }
+
+    async fn speech_started(&mut self, socket: &mut WebSocket) -> bool {
+        let (now_ms, item) = (self.listener.samples / 8, self.id("item"));
+        let started = json!({"type": "input_audio_buffer.speech_started", "audio_start_ms": now_ms, "item_id": item});
+        let said = self.say(socket, started).await;
+        if self.speaking.is_some() && !self.transcribes {
+            return said && self.cancel(socket, "turn_detected").await;
+        }
+        said
+    }
+
+    async fn speech_stopped(&mut self, socket: &mut WebSocket, text: String) -> bool {
+        let (now_ms, item) = (self.listener.samples / 8, format!("item_{}", self.next));
+        let stopped = json!({"type": "input_audio_buffer.speech_stopped", "audio_end_ms": now_ms, "item_id": item});
+        self.say(socket, stopped).await;
+        let committed = json!({"type": "input_audio_buffer.committed", "previous_item_id": null, "item_id": item});
+        self.say(socket, committed).await;
+        tokio::time::sleep(Duration::from_millis(self.emulator.delays.stt_final_ms)).await;
+        if self.transcribes && !self.transcription_goes_on(socket).await {
+            return false;
+        }
+        let is_silent =
+            matches!(self.fault, Some(InjectedFault::Stall | InjectedFault::StallMidStream | InjectedFault::Empty));
+        if self.transcribes && is_silent {
+            return true;
+        }
+        let said = self.transcribe(socket, &item, &text).await;
+        if !self.transcribes {
+            self.messages.push(json!({"role": "user", "content": text}));
+            self.answer().await;
+        }
+        said
+    }
+
+    /// The words one after the other, and all of them.
+    async fn transcribe(&mut self, socket: &mut WebSocket, item: &str, text: &str) -> bool {
+        let kind = |name: &str| format!("conversation.item.input_audio_transcription.{name}");
+        let mut so_far = String::new();
+        for word in text.split_inclusive(' ') {
+            so_far.push_str(word);
+            let event = match self.vendor {
+                RealtimeFlavor::Openai => {
+                    json!({"type": kind("delta"), "item_id": item, "content_index": 0, "delta": word})
+                }
+                RealtimeFlavor::Xai => json!({"type": kind("updated"), "item_id": item, "transcript": so_far}),
+            };
+            self.say(socket, event).await;
+        }
+        let _ = self.emulator.results.send((Instant::now(), text.to_owned()));
+        let done = json!({"type": kind("completed"), "item_id": item, "content_index": 0, "transcript": text,
+            "usage": {"type": "tokens", "input_tokens": 1, "output_tokens": 1, "total_tokens": 2}});
+        self.say(socket, done).await
     }
 
     async fn transcription_goes_on(&mut self, socket: &mut WebSocket) -> bool {
@@ -334,7 +336,7 @@ impl RealtimeSocket {
     }
 
     async fn answer(&mut self) {
-        let said = self.emulator.scripted_answer(&self.messages, &self.tools);
+        let said = self.emulator.script.answer_to(&self.messages, &self.tools);
         self.speak(said).await;
     }
 

@@ -71,11 +71,56 @@ impl Default for ReplyScript {
     }
 }
 
+/// The model's answer to a conversation, for every vendor: its words, and the tools it calls.
+pub(super) struct ScriptedAnswer {
+    pub reply: String,
+    /// Names and arguments.
+    pub tools: Vec<(String, String)>,
+}
+
 impl ReplyScript {
-    pub(super) fn answer(&self, message: &str) -> Option<&ReplyRule> {
+    fn answer(&self, message: &str) -> Option<&ReplyRule> {
         let message = message.to_lowercase();
         self.0
             .iter()
             .find(|rule| rule.words.is_empty() || rule.words.iter().any(|word| message.contains(&word.to_lowercase())))
+    }
+
+    /// `messages` in OpenAI's shape; `offered` are the names of the tools.
+    pub(super) fn answer_to(&self, messages: &[Value], offered: &[String]) -> ScriptedAnswer {
+        // A tool's answer is followed by the user's turn being over; otherwise the last user message counts.
+        let last = messages.last();
+        let words = |m: &Value| m["content"].as_str().unwrap_or("").to_owned();
+        // Notes that neither side has spoken come as user messages if a vendor has no other place for them.
+        let note = |text: &str| text.starts_with("[The tool ") || text.contains("cut off by a technical fault");
+        let said = messages.iter().rev().filter(|m| m["role"] == "user").map(words).find(|text| !note(text));
+        let rule = self.answer(said.as_deref().unwrap_or("hello"));
+        // A result may also come as news, when the conversation has gone on.
+        let late = last.filter(|m| m["role"] != "tool").map(words);
+        let late =
+            late.as_deref().map(|text| text.trim_matches(['[', ']'])).filter(|text| text.starts_with("The tool "));
+        let (result, rule) = match late.and_then(|text| text["The tool ".len()..].split_once(" answered: ")) {
+            Some((tool, result)) => {
+                let of_tool = self.0.iter().find(|rule| rule.tool.as_ref().is_some_and(|t| t.name == tool));
+                (Some(result.to_owned()), of_tool)
+            }
+            None => (last.filter(|m| m["role"] == "tool").map(words), rule),
+        };
+        let reply = match (&result, rule) {
+            (Some(result), Some(rule)) => rule.after_tool.as_deref().unwrap_or("Done.").replace("{result}", result),
+            (Some(_), None) => "Done.".to_owned(),
+            (None, rule) => rule.map_or("Done.", |rule| rule.reply.as_str()).to_owned(),
+        };
+        let rule = rule.filter(|_| result.is_none());
+        // Another model's answer was cut off: it is gone on with.
+        let told = last.is_some_and(|m| words(m).contains("cut off by a technical fault"));
+        let begun = messages.iter().rev().find(|m| m["role"] == "assistant").map(words).filter(|_| told);
+        let reply = match begun.and_then(|begun| reply.strip_prefix(begun.trim_end()).map(str::to_owned)) {
+            Some(rest) => rest.trim_start().to_owned(),
+            None => reply,
+        };
+        let called = rule.into_iter().flat_map(|rule| rule.tool.iter().chain(&rule.more_tools));
+        let tools = called.filter(|tool| offered.contains(&tool.name));
+        ScriptedAnswer { reply, tools: tools.map(|tool| (tool.name.clone(), tool.arguments.to_string())).collect() }
     }
 }

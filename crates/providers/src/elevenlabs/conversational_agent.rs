@@ -110,13 +110,7 @@ impl RealtimeProtocol for ConversationalAgentProtocol {
         match message.kind.as_str() {
             "conversation_initiation_metadata" => {
                 let told = message.metadata.unwrap_or_default();
-                let format = |name: &str| told[name].as_str().unwrap_or("ulaw_8000").to_owned();
-                for name in ["agent_output_audio_format", "user_input_audio_format"] {
-                    if format(name) != "ulaw_8000" {
-                        let why = format!("the agent's {name} is {}, and has to be ulaw_8000", format(name));
-                        return Err(ProviderError::refused(400, why));
-                    }
-                }
+                check_formats(&told)?;
                 events.extend(told["conversation_id"].as_str().map(|id| RealtimeEvent::Conversation(id.to_owned())));
                 events.push(RealtimeEvent::Ready);
             }
@@ -150,12 +144,7 @@ impl RealtimeProtocol for ConversationalAgentProtocol {
                 self.ended(&mut events);
             }
             "client_tool_call" => {
-                let call = message.tool.unwrap_or_default();
-                let text = |name: &str| call[name].as_str().unwrap_or_default().to_owned();
-                let arguments =
-                    if call["parameters"].is_object() { call["parameters"].to_string() } else { "{}".to_owned() };
-                let call = ToolCall::new(text("tool_call_id"), text("tool_name"), arguments);
-                events.push(RealtimeEvent::ToolCalls(vec![call]));
+                events.push(RealtimeEvent::ToolCalls(vec![tool_call(&message.tool.unwrap_or_default())]));
             }
             "ping" => {
                 let id = message.ping.unwrap_or_default()["event_id"].clone();
@@ -171,6 +160,24 @@ impl RealtimeProtocol for ConversationalAgentProtocol {
         self.ended(&mut events);
         events
     }
+}
+
+/// The agent at the vendor has to be set to the one encoding that both sides of a call have.
+fn check_formats(metadata: &Value) -> Result<(), ProviderError> {
+    for name in ["agent_output_audio_format", "user_input_audio_format"] {
+        let format = metadata[name].as_str().unwrap_or("ulaw_8000");
+        if format != "ulaw_8000" {
+            let why = format!("the agent's {name} is {format}, and has to be ulaw_8000");
+            return Err(ProviderError::refused(400, why));
+        }
+    }
+    Ok(())
+}
+
+fn tool_call(call: &Value) -> ToolCall {
+    let text = |name: &str| call[name].as_str().unwrap_or_default().to_owned();
+    let arguments = if call["parameters"].is_object() { call["parameters"].to_string() } else { "{}".to_owned() };
+    ToolCall::new(text("tool_call_id"), text("tool_name"), arguments)
 }
 
 #[derive(Debug, Deserialize)]

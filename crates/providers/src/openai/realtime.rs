@@ -190,11 +190,7 @@ impl RealtimeProtocol for OpenaiRealtimeProtocol {
             "input_audio_buffer.speech_started" => vec![RealtimeEvent::SpeechStarted],
             "input_audio_buffer.speech_stopped" => vec![RealtimeEvent::SpeechStopped],
             "conversation.item.input_audio_transcription.delta" => {
-                if self.user.0 != item {
-                    self.user = (item, String::new());
-                }
-                self.user.1.push_str(&event.delta.unwrap_or_default());
-                vec![RealtimeEvent::UserInterim(self.user.1.trim().to_owned())]
+                vec![RealtimeEvent::UserInterim(self.user_interim(item, &event.delta.unwrap_or_default()))]
             }
             // xAI: the whole text so far, which may correct itself.
             "conversation.item.input_audio_transcription.updated" => {
@@ -218,26 +214,12 @@ impl RealtimeProtocol for OpenaiRealtimeProtocol {
                 None => Vec::new(),
             },
             "response.function_call_arguments.done" => {
-                let arguments =
-                    event.arguments.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| "{}".to_owned());
-                let (id, name) = (event.call_id.unwrap_or_default(), event.name.unwrap_or_default());
-                if self.tools.len() < TOOL_CALLS_MAX {
-                    self.tools.push(ToolCall::new(id, name, arguments));
-                }
+                self.keep_tool_call(event.call_id, event.name, event.arguments);
                 Vec::new()
             }
             "response.done" => self.done(&event.response.unwrap_or_default(), &event.usage.unwrap_or_default()),
             "error" => {
-                let error = event.error.unwrap_or_default();
-                let code = error["code"].as_str().unwrap_or("");
-                let said = error["message"].as_str().unwrap_or("error");
-                // Most errors keep the session; one before it was set up does not.
-                if !self.hello || code.contains("session") || error["type"] == "authentication_error" {
-                    return Err(ProviderError::refused(400, said));
-                }
-                if !HARMLESS.contains(&code) {
-                    tracing::warn!(code, "realtime model reports an error");
-                }
+                self.check_error(&event.error.unwrap_or_default())?;
                 Vec::new()
             }
             _ => Vec::new(),
@@ -247,6 +229,35 @@ impl RealtimeProtocol for OpenaiRealtimeProtocol {
 }
 
 impl OpenaiRealtimeProtocol {
+    /// The caller's words so far, with a further part.
+    fn user_interim(&mut self, item: String, delta: &str) -> String {
+        if self.user.0 != item {
+            self.user = (item, String::new());
+        }
+        self.user.1.push_str(delta);
+        self.user.1.trim().to_owned()
+    }
+
+    /// Keeps a call until the response is done.
+    fn keep_tool_call(&mut self, id: Option<String>, name: Option<String>, arguments: Option<String>) {
+        let arguments = arguments.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| "{}".to_owned());
+        if self.tools.len() < TOOL_CALLS_MAX {
+            self.tools.push(ToolCall::new(id.unwrap_or_default(), name.unwrap_or_default(), arguments));
+        }
+    }
+
+    /// Most errors keep the session; one before it was set up does not.
+    fn check_error(&self, error: &Value) -> Result<(), ProviderError> {
+        let code = error["code"].as_str().unwrap_or("");
+        if !self.hello || code.contains("session") || error["type"] == "authentication_error" {
+            return Err(ProviderError::refused(400, error["message"].as_str().unwrap_or("error")));
+        }
+        if !HARMLESS.contains(&code) {
+            tracing::warn!(code, "realtime model reports an error");
+        }
+        Ok(())
+    }
+
     fn done(&mut self, response: &Value, usage: &Value) -> Vec<RealtimeEvent> {
         let mut events = Vec::new();
         let tools = std::mem::take(&mut self.tools);

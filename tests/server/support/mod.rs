@@ -1,11 +1,21 @@
 //! A server, its emulator and a phone for one test.
 
+mod customer_server;
+mod logged_in_user;
+mod polling;
+mod snapshots;
+
+pub use customer_server::{CannedAnswer, CustomerRequest, CustomerServer, at_once};
+pub use logged_in_user::LoggedInUser;
+pub use polling::{PATIENCE, exited, peer_takes, poll, stays, until};
+pub use snapshots::{SnapshotFolder, SnapshotMask};
+
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use trunkline::app::App;
 use trunkline::config::{Config, ProviderTimeoutsConfig, StageTimeoutsConfig};
 use trunkline::domain::provider::ProviderAccount;
@@ -227,26 +237,32 @@ impl Server {
 
     /// The newest call once it is over.
     pub async fn last_call(&self) -> Value {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        loop {
+        let id = poll(PATIENCE, "the end of the call", async || {
             let calls = self.get("/calls?limit=1").await;
             let call = &calls["calls"][0];
-            let over = matches!(call["status"].as_str(), Some("completed" | "failed"));
-            if over {
-                return self.get(&format!("/calls/{}", call["id"].as_str().unwrap())).await["call"].clone();
-            }
-            assert!(Instant::now() < deadline, "the call does not end: {calls}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            let is_over = matches!(call["status"].as_str(), Some("completed" | "failed"));
+            if is_over { Ok(call["id"].as_str().unwrap().to_owned()) } else { Err(calls.to_string()) }
+        })
+        .await;
+        self.get(&format!("/calls/{id}")).await["call"].clone()
+    }
+
+    /// The id of the first call that goes on.
+    pub async fn live_call(&self) -> String {
+        poll(PATIENCE, "a call that goes on", async || {
+            let calls = self.get("/calls?status=in_progress").await;
+            calls["calls"][0]["id"].as_str().map(str::to_owned).ok_or_else(|| calls.to_string())
+        })
+        .await
     }
 
     /// Waits until a call has its recording and returns it as caller and agent samples.
     pub async fn recording(&self, id: &str) -> (Vec<i16>, Vec<i16>) {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while self.get(&format!("/calls/{id}")).await["call"]["recording_available"] != json!(true) {
-            assert!(Instant::now() < deadline, "no recording");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        until("a recording", async || {
+            let call = self.get(&format!("/calls/{id}")).await["call"].clone();
+            (call["recording_available"] == json!(true)).then_some(())
+        })
+        .await;
         let url = self.url(&format!("/calls/{id}/recording/stream"));
         let bytes = self.http.get(url).bearer_auth(&self.key).send().await.unwrap().bytes().await.unwrap();
         let mut reader = hound::WavReader::new(std::io::Cursor::new(bytes)).unwrap();
@@ -294,284 +310,4 @@ pub fn agent() -> Value {
 pub fn lines(call: &Value) -> Vec<String> {
     let turns = call["transcript"].as_array().unwrap();
     turns.iter().map(|t| format!("{}: {}", t["role"].as_str().unwrap(), t["content"].as_str().unwrap())).collect()
-}
-
-/// The snapshots of one test: insta compares each text with `fixtures/FOLDER/NAME.snap`.
-pub struct SnapshotFolder {
-    settings: insta::Settings,
-    compared: std::collections::BTreeSet<String>,
-    differing: Vec<String>,
-}
-
-impl SnapshotFolder {
-    /// Snapshots in this folder of `fixtures/`.
-    pub fn new(folder: &str) -> Self {
-        let mut settings = insta::Settings::new();
-        settings.set_snapshot_path(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(folder));
-        settings.set_prepend_module_to_snapshot(false);
-        settings.set_omit_expression(true);
-        Self { settings, compared: Default::default(), differing: Vec::new() }
-    }
-
-    /// Compares one text. The test goes on after a difference, so that one run reports all of them, although insta
-    /// prints that it stopped on the first.
-    pub fn compare(&mut self, name: &str, text: &str) {
-        let assertion = || self.settings.bind(|| insta::assert_snapshot!(name, text));
-        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(assertion)).is_err() {
-            self.differing.push(name.to_owned());
-        }
-        self.compared.insert(format!("{name}.snap"));
-    }
-
-    /// Fails if a text differed, or if nothing was compared with a file of the folder: insta alone does not look for
-    /// such files.
-    pub fn finish(self) {
-        let files = std::fs::read_dir(self.settings.snapshot_path()).unwrap();
-        let orphans: Vec<_> = files
-            .map(|e| e.unwrap().file_name().into_string().unwrap())
-            .filter(|n| !self.compared.contains(n) && !n.ends_with(".snap.new"))
-            .collect();
-        let differing = self.differing;
-        assert!(
-            differing.is_empty() && orphans.is_empty(),
-            "snapshots differ: {differing:?}; nothing was compared with {orphans:?}"
-        );
-    }
-}
-
-/// A customer's server: keeps the requests and gives the configured answers.
-pub struct CustomerServer {
-    pub url: String,
-    told: std::sync::Arc<std::sync::Mutex<Vec<CustomerRequest>>>,
-}
-
-/// One request to a customer's server.
-#[derive(Clone, Debug)]
-pub struct CustomerRequest {
-    pub path: String,
-    pub headers: std::collections::HashMap<String, String>,
-    pub text: String,
-    pub body: Value,
-}
-
-/// Status, body, and how long it takes.
-pub type CannedAnswer = (u16, String, Duration);
-
-pub fn at_once(body: &Value) -> CannedAnswer {
-    (200, body.to_string(), Duration::ZERO)
-}
-
-impl CustomerServer {
-    pub async fn start(answer: impl Fn(&CustomerRequest) -> CannedAnswer + Send + Sync + 'static) -> Self {
-        Self::start_at(std::net::Ipv4Addr::LOCALHOST, answer).await
-    }
-
-    /// At an address of loopback.
-    pub async fn start_at(
-        at: std::net::Ipv4Addr, answer: impl Fn(&CustomerRequest) -> CannedAnswer + Send + Sync + 'static,
-    ) -> Self {
-        use axum::body::Bytes;
-        use axum::http::{HeaderMap, StatusCode, Uri};
-        let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-        let (kept, answer) = (told.clone(), std::sync::Arc::new(answer));
-        let handle = async move |uri: Uri, headers: HeaderMap, body: Bytes| {
-            let text = String::from_utf8_lossy(&body).into_owned();
-            let headers = headers.iter().map(|(n, v)| (n.to_string(), v.to_str().unwrap_or("").to_owned())).collect();
-            let body = serde_json::from_str(&text).unwrap_or_default();
-            let one = CustomerRequest { path: uri.path().to_owned(), headers, text, body };
-            let (status, text, wait) = answer(&one);
-            kept.lock().unwrap().push(one);
-            tokio::time::sleep(wait).await;
-            (StatusCode::from_u16(status).unwrap(), text)
-        };
-        let listener = tokio::net::TcpListener::bind((at, 0)).await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = axum::Router::new().fallback(handle);
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { url, told }
-    }
-
-    /// What came to a path so far.
-    pub fn told(&self, path: &str) -> Vec<CustomerRequest> {
-        self.told.lock().unwrap().iter().filter(|one| one.path == path).cloned().collect()
-    }
-
-    pub fn paths(&self) -> Vec<String> {
-        self.all().into_iter().map(|one| one.path).collect()
-    }
-
-    pub fn all(&self) -> Vec<CustomerRequest> {
-        self.told.lock().unwrap().clone()
-    }
-
-    /// Waits for as many to a path.
-    pub async fn wait(&self, path: &str, count: usize) -> Vec<CustomerRequest> {
-        let deadline = Instant::now() + Duration::from_secs(25);
-        loop {
-            let told = self.told(path);
-            if told.len() >= count {
-                return told;
-            }
-            assert!(Instant::now() < deadline, "{path} came {} times; {:?}", told.len(), self.paths());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-}
-
-/// Waits until something holds.
-pub async fn until<F: Future<Output = Option<T>>, T>(what: &str, check: impl Fn() -> F) -> T {
-    let deadline = Instant::now() + Duration::from_secs(25);
-    loop {
-        if let Some(found) = check().await {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "{what} does not happen");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// A user who is logged in with a separate browser.
-pub struct LoggedInUser {
-    http: reqwest::Client,
-    base: String,
-    pub cookie: String,
-}
-
-impl LoggedInUser {
-    pub async fn log_in(server: &Server, email: &str, password: &str) -> Self {
-        // A connection that has been idle may be closed by the server in the moment it is used again.
-        let http = reqwest::Client::builder().pool_idle_timeout(Duration::from_secs(1)).build().unwrap();
-        let base = format!("http://{}/api/v1", server.app.api_addr);
-        let login = json!({"email": email, "password": password});
-        let answer = http.post(format!("{base}/auth/login")).json(&login).send().await.unwrap();
-        assert_eq!(answer.status(), 200);
-        let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
-        Self { http, base, cookie }
-    }
-
-    pub async fn owner(server: &Server) -> Self {
-        Self::log_in(server, OWNER, PASSWORD).await
-    }
-
-    pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
-        let pair = self.cookie.split(';').next().unwrap();
-        self.http.request(method.parse().unwrap(), format!("{}{path}", self.base)).header("cookie", pair)
-    }
-
-    pub async fn send(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
-        let mut request = self.request(method, path);
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let answer = request.send().await.unwrap();
-        (answer.status().as_u16(), answer.json().await.unwrap())
-    }
-
-    /// What succeeded.
-    pub async fn done(&self, method: &str, path: &str, body: Option<Value>) -> Value {
-        let (status, answer) = self.send(method, path, body).await;
-        assert!(status < 300, "{method} {path}: {status} {answer}");
-        answer["data"].clone()
-    }
-}
-
-/// Fields that say how long something took.
-const TIMED: [&str; 22] = [
-    "latency_ms",
-    "oldest_turn_ms",
-    "oldest_ms",
-    "silent_ms",
-    "recogniser_ms",
-    "decision_ms",
-    "model_ms",
-    "sentence_ms",
-    "voice_ms",
-    "playout_ms",
-    "last_voice_ms",
-    "recogniser_final_ms",
-    "decided_ms",
-    "first_sentence_ms",
-    "first_packet_ms",
-    "started_at_ms",
-    "ended_at_ms",
-    "end_of_turn_ms",
-    "first_audio_ms",
-    "first_token_ms",
-    "response_ms",
-    "speech_ended_at_ms",
-];
-
-/// Fields whose figure is another one each time.
-const COUNTED: [&str; 9] = [
-    "queued",
-    "duration_seconds",
-    "seconds",
-    "confidence",
-    "port",
-    "prompt_tokens",
-    "completion_tokens",
-    "calls",
-    "cost",
-];
-
-/// Replaces what differs from run to run, so that the rest can be pinned.
-pub struct SnapshotMask {
-    /// Identifiers of the present text; the same one has the same name.
-    ids: Vec<String>,
-    host: String,
-}
-
-impl SnapshotMask {
-    pub fn new(server: &Server) -> Self {
-        Self { ids: Vec::new(), host: server.app.api_addr.to_string() }
-    }
-
-    pub fn clear(&mut self) {
-        self.ids.clear();
-    }
-
-    pub fn path(&mut self, path: &str) -> String {
-        path.split('/').map(|part| self.text(part)).collect::<Vec<_>>().join("/")
-    }
-
-    fn text(&mut self, text: &str) -> String {
-        if text.len() == 36 && uuid::Uuid::try_parse(text).is_ok() {
-            let index = self.ids.iter().position(|id| id == text).unwrap_or_else(|| {
-                self.ids.push(text.to_owned());
-                self.ids.len() - 1
-            });
-            return format!("<id {}>", index + 1);
-        }
-        if text.len() == 24 && text.ends_with('Z') && text.parse::<jiff::Timestamp>().is_ok() {
-            return "<time>".to_owned();
-        }
-        for scheme in ["http", "ws"] {
-            if let Some(rest) = text.strip_prefix(&format!("{scheme}://{}/", self.host)) {
-                return format!("{scheme}://<host>/{}", self.path(rest));
-            }
-        }
-        text.to_owned()
-    }
-
-    pub fn value(&mut self, name: &str, value: Value) -> Value {
-        match value {
-            Value::String(_) if name == "request_id" => json!("<request id>"),
-            Value::String(_) if name == "sip_call_id" => json!("<sip call id>"),
-            // Which fields there are is pinned, how long things took is not.
-            Value::Number(_) if TIMED.contains(&name) => json!("<ms>"),
-            Value::Number(_) if COUNTED.contains(&name) => json!("<number>"),
-            Value::String(text) if ["key", "token", "invitation_token"].contains(&name) && text.len() > 20 => {
-                json!("<secret>")
-            }
-            Value::String(text) if name == "prefix" && text.starts_with("va_") => json!("<start of the key>"),
-            Value::String(text) if text.len() == 10 && text.starts_with("20") => json!("<day>"),
-            Value::String(text) => json!(self.text(&text)),
-            Value::Object(_) if name == "media" => json!("<figures of the media leg>"),
-            Value::Array(items) => items.into_iter().map(|item| self.value(name, item)).collect(),
-            Value::Object(fields) => {
-                fields.into_iter().map(|(name, value)| (name.clone(), self.value(&name, value))).collect()
-            }
-            other => other,
-        }
-    }
 }
