@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use trunkline_media::codec::Codec;
-use trunkline_media::leg::{Leg, LegConfig, LegEvent, StreamConfig};
+use trunkline_media::leg::{AnalysisConfig, Leg, LegConfig, LegEvent, StreamConfig};
 use trunkline_media::turn::barge_in;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -27,7 +27,7 @@ fuzz_target!(|bytes: &[u8]| {
         // Both counters wrap early.
         first_sequence: 65_530,
         first_timestamp: u32::MAX - 1_000,
-        barge_in: barge_in::BargeInConfig::default(),
+        analysis: AnalysisConfig::voice(barge_in::BargeInConfig::default()),
         ..LegConfig::basic(start, stream)
     };
     let mut leg = Leg::new(start, config);

@@ -4,6 +4,7 @@
 //! agents and organizations.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod audio;
 pub mod codec;
 pub mod detect;
 pub mod frame;

@@ -8,6 +8,9 @@ pub const PACKET_BYTES_MAX: usize = 2_000;
 pub const PACKET_SAMPLES_MAX: usize = 1_600;
 /// Samples of the longest packet of ours, 60 ms.
 pub const PACKET_OUT_SAMPLES_MAX: usize = 480;
+/// Octets of a frame handed to a call: 20 ms of G.711. Up to 128 frames wait for a call, and each takes this room. A leg
+/// that hands on PCM at 16 kHz needs 640 for 20 ms, or hands on frames of 5 ms.
+pub const AUDIO_FRAME_BYTES_MAX: usize = 160;
 /// Packets held out of order. 64 packets of 20 ms are 1.3 s, far beyond the longest wait of 200 ms.
 pub const JITTER_PACKETS_MAX: usize = 64;
 /// Shortest and longest wait for a missing packet.

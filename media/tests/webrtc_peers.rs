@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use trunkline_media::codec::{Codec, Companding};
 use trunkline_media::frame::{FRAME_SAMPLES, level_dbfs};
-use trunkline_media::leg::{Leg, LegConfig, LegEvent, PortKind, StreamConfig};
+use trunkline_media::leg::{Leg, LegConfig, LegEvent, PortKind, StreamConfig, StreamDirection};
+use trunkline_media::playout::pacer::SpurtStart;
 use trunkline_media::playout::queue::SegmentId;
 use trunkline_media::rtp::packet::RtpPacket;
 use trunkline_media::transport::webrtc::{
@@ -25,7 +26,6 @@ fn host_candidates(port: u16) -> HostCandidates {
 }
 
 struct TestPeer {
-    companding: Companding,
     leg: Leg,
     peer: WebRtcPeer,
     at: SocketAddr,
@@ -67,12 +67,11 @@ impl TestPeer {
     }
 
     fn heard(&self) -> Vec<i16> {
-        let companding = self.companding;
         let audio = self.events.iter().filter_map(|event| match event {
-            LegEvent::Audio { codes, .. } => Some(codes),
+            LegEvent::Audio { frame, .. } => Some(frame),
             _ => None,
         });
-        audio.flat_map(|codes| codes.map(|code| companding.decode(code))).collect()
+        audio.flat_map(|frame| frame.samples().collect::<Vec<i16>>()).collect()
     }
 
     fn connected(&self) -> bool {
@@ -98,9 +97,8 @@ impl PeerPair {
         assert!(!answered.sdp.contains("opus") || answered.sdp.contains("useinbandfec=1;usedtx=1"));
         let (peer, stream) = offered.accept(&answered.sdp).unwrap();
         let side = |peer, stream: StreamConfig, at| {
-            let companding = stream.codec.companding();
-            let leg = Leg::new(now, LegConfig { start_spurt_immediately: false, ..LegConfig::basic(now, stream) });
-            TestPeer { companding, leg, peer, at, due: now, flying: vec![], events: vec![] }
+            let leg = Leg::new(now, LegConfig { spurt_start: SpurtStart::OnGrid, ..LegConfig::basic(now, stream) });
+            TestPeer { leg, peer, at, due: now, flying: vec![], events: vec![] }
         };
         let server = side(answered.peer, answered.stream, addr(1));
         Self { now, server, browser: side(peer, stream, addr(2)), lose_every: usize::MAX, count: 0 }
@@ -298,7 +296,7 @@ fn chromiums_offers_are_answered_and_its_video_is_not_taken() {
         let answered = WebRtcPeer::answer(Instant::now(), &offer, &host_candidates(1), ALL)
             .unwrap_or_else(|why| panic!("{name}: {why:?}"));
         assert_eq!((answered.stream.codec, answered.stream.payload_type), (Codec::Opus, 111));
-        assert!(answered.stream.telephone_event.is_some() && answered.stream.sending && answered.stream.receiving);
+        assert!(answered.stream.telephone_event.is_some() && answered.stream.direction == StreamDirection::SendReceive);
         let sdp = answered.sdp;
         assert!(sdp.contains("useinbandfec=1") && sdp.contains("usedtx=1"), "{sdp}");
         let refused = sdp.lines().any(|link| link.starts_with("m=video 0 ")) || sdp.contains("a=inactive");

@@ -5,7 +5,7 @@ pub use crate::domain::trunk::TrunkMedia;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 use trunkline_media::codec::{self, Companding};
-use trunkline_media::leg::StreamConfig;
+use trunkline_media::leg::{MediaSecurity, RtcpRoute, StreamConfig, StreamDirection};
 use trunkline_media::transport::webrtc::{HostCandidates, WebRtcPeer};
 use trunkline_media::transport::{dtls, ice, srtp};
 use trunkline_signaling::sdp::MediaDirection;
@@ -221,7 +221,15 @@ fn refusal(refused: OfferAnswerError) -> NegotiationError {
 }
 
 fn stream(negotiated: &NegotiatedSdp, association: u64) -> StreamConfig {
-    let receiving = matches!(negotiated.direction, MediaDirection::SendRecv | MediaDirection::RecvOnly);
+    let security = match (&negotiated.dtls, &negotiated.keys) {
+        (Some(dtls), _) => MediaSecurity::Dtls(dtls::DtlsParams {
+            peer_fingerprint: dtls.theirs,
+            is_dtls_client: dtls.active,
+            association,
+        }),
+        (None, Some(sdes)) => MediaSecurity::Sdes(keys(sdes)),
+        (None, None) => MediaSecurity::Plain,
+    };
     StreamConfig {
         codec: match negotiated.codec {
             SdpCodec::Pcmu => codec::Codec::G711(Companding::MuLaw),
@@ -236,19 +244,16 @@ fn stream(negotiated: &NegotiatedSdp, association: u64) -> StreamConfig {
         comfort_noise: negotiated.comfort_noise,
         ptime_ms: negotiated.ptime_ms,
         remote: negotiated.remote,
-        remote_rtcp: negotiated.remote_rtcp,
+        rtcp: if negotiated.rtcp_mux { RtcpRoute::Muxed } else { RtcpRoute::Separate(negotiated.remote_rtcp) },
         signalling: None,
-        rtcp_mux: negotiated.rtcp_mux,
-        srtp: negotiated.keys.as_ref().map(keys),
+        security,
         ice: negotiated.ice.map(|ice| ice::IceLiteAgent { ufrag: ice.ufrag, password: ice.password }),
-        dtls: negotiated.dtls.map(|dtls| dtls::DtlsParams {
-            peer_fingerprint: dtls.theirs,
-            is_dtls_client: dtls.active,
-            association,
-        }),
-        sending: negotiated.direction.sends(),
-        // A peer on hold may send music or nothing: its silence is not a network loss.
-        receiving: receiving && negotiated.direction.sends(),
+        direction: match negotiated.direction {
+            MediaDirection::SendRecv => StreamDirection::SendReceive,
+            MediaDirection::SendOnly => StreamDirection::SendOnly,
+            // A peer on hold may send music or nothing: its silence is not a network loss.
+            MediaDirection::RecvOnly | MediaDirection::Inactive => StreamDirection::Inactive,
+        },
     }
 }
 

@@ -81,7 +81,7 @@ impl PcmResampler {
     }
 
     /// Appends all complete 20 ms blocks to `out`; the rest waits for the next call. Equal rates append at once.
-    pub fn push(&mut self, samples: impl Iterator<Item = i16>, out: &mut Vec<i16>) {
+    pub fn push(&mut self, samples: impl Iterator<Item = i16>, out: &mut impl Extend<i16>) {
         match self {
             Self::Passthrough => out.extend(samples),
             Self::Convert(resampler) => {
@@ -93,7 +93,7 @@ impl PcmResampler {
     }
 
     /// Pads what waits with silence to a 20 ms block and appends it to `out`; nothing if none waits.
-    pub fn finish(&mut self, out: &mut Vec<i16>) {
+    pub fn finish(&mut self, out: &mut impl Extend<i16>) {
         if let Self::Convert(resampler) = self {
             resampler.finish(|block| out.extend(block.iter().map(|s| to_pcm(*s))));
         }

@@ -1,26 +1,24 @@
 //! The worker's event loop: sends what is due, reads sockets, executes commands.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
-use super::leg_transport::{LegTransport, RtpTransport, WebRtcTransport, drain_own_socket};
-use super::ports::PortPair;
-use super::receive_timestamp::{self, ClockPair, ReceiveTimestamping};
+use super::command::{IceRestartDone, ReofferDone, WAKE, WorkerCommand};
+use super::leg_slots::LegSlots;
+use super::leg_transport::{LegTransport, drain_own_socket};
+use super::receive_timestamp::{ClockPair, ReceiveTimestamping};
 use super::recorder::{Recorder, RecordingDone};
-use super::slot::{LegSlot, PART_LEG};
+use super::slot::{LegEventSink, LegSlot, PART_LEG, ReceiveBuffers};
+use super::transport_setup::{TransportSetup, WorkerSockets};
 use super::webrtc_port::WebRtcPort;
-use super::worker::{IceRestartDone, LegEventSink, ReofferDone, TransportSetup, WAKE, WorkerCommand};
 use crate::leg::{Leg, LegEvent, StreamConfig};
 use crate::limits;
 use crate::stats::{Heartbeat, WorkerStats};
 use crate::transport::dtls::DtlsIdentity;
-use crate::transport::webrtc::{IceCredentials, IceTransport, WebRtcPeer};
+use crate::transport::webrtc::IceCredentials;
 use crossbeam_channel::Receiver;
-use mio::{Events, Interest, Poll, Token};
-use std::collections::HashMap;
-use std::io;
-use std::net::UdpSocket;
+use mio::{Events, Poll, Token};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 use trunkline_supervision::contain_sync;
 
@@ -42,20 +40,13 @@ pub(super) struct Worker {
     poll: Poll,
     arrival: ReceiveTimestamping,
     queue: Receiver<WorkerCommand>,
-    slots: Vec<Option<Box<LegSlot>>>,
-    /// Next tick of each slot; far in the future for an empty one.
-    due: Vec<Instant>,
-    free: Vec<usize>,
-    by_leg: HashMap<u64, usize>,
+    slots: LegSlots,
     recorder: Recorder,
     stats: Arc<WorkerStats>,
-    legs: Arc<AtomicU64>,
     /// DTLS certificate of this process.
     identity: Option<Arc<DtlsIdentity>>,
     heartbeat: Arc<Heartbeat>,
-    buffer: Vec<u8>,
-    /// Room for the kernel's stamp.
-    control: Vec<u8>,
+    buffers: ReceiveBuffers,
     /// Sockets that had more than one batch of datagrams.
     pending_sockets: Vec<Token>,
     /// Every handle is gone.
@@ -63,9 +54,6 @@ pub(super) struct Worker {
     /// The port of all browsers, where this worker owns it.
     shared: Option<WebRtcPort>,
 }
-
-/// An empty slot is never due.
-const NEVER: Duration = Duration::from_secs(86_400 * 365);
 
 impl Worker {
     pub(super) fn new(
@@ -76,17 +64,12 @@ impl Worker {
             poll,
             arrival,
             queue,
-            slots: Vec::new(),
-            due: Vec::new(),
-            free: Vec::new(),
-            by_leg: HashMap::new(),
+            slots: LegSlots::new(legs, stats.clone()),
             recorder,
             stats,
-            legs,
             identity,
             heartbeat,
-            buffer: vec![0; limits::PACKET_BYTES_MAX + 500],
-            control: receive_timestamp::control_buffer(),
+            buffers: ReceiveBuffers::default(),
             pending_sockets: Vec::new(),
             is_stopped: false,
             shared,
@@ -97,7 +80,6 @@ impl Worker {
     /// leg, so all legs of this worker end and are reported; the worker continues with new legs. Calls of other workers
     /// are not affected.
     pub(super) fn run(mut self) {
-        raise_priority();
         while contain_sync(PART_WORKER, || self.run_cycles()).is_err() {
             let now = Instant::now();
             for index in 0..self.slots.len() {
@@ -112,7 +94,7 @@ impl Worker {
         let mut events = Events::with_capacity(1_024);
         let mut cycle_at = Instant::now();
         loop {
-            if self.by_leg.is_empty() {
+            if self.slots.is_empty() {
                 let now = Instant::now();
                 let next = self.shared.as_ref().and_then(WebRtcPort::next_sweep);
                 let wait = next.map_or(limits::IDLE_CYCLE_MAX, |next| next.saturating_duration_since(now));
@@ -178,9 +160,10 @@ impl Worker {
 
     fn receive(&mut self, now: Instant, stamped: Option<&ClockPair>, token: Token) {
         if let Some(shared) = &mut self.shared {
-            let more = shared.receive(now, &self.poll, token, &mut self.buffer, &mut self.slots, |slot| {
-                slot.deliver(&self.recorder);
-            });
+            let more =
+                shared.receive(now, &self.poll, token, &mut self.buffers.datagram, self.slots.all_mut(), |slot| {
+                    slot.deliver(&self.recorder);
+                });
             if more {
                 self.pending_sockets.push(token);
             }
@@ -198,52 +181,13 @@ impl Worker {
     /// Reads the socket of a leg.
     fn receive_leg(&mut self, now: Instant, stamped: Option<&ClockPair>, token: Token) {
         let (index, is_rtp) = (token.0 / 2, token.0.is_multiple_of(2));
-        let Some(Some(slot)) = self.slots.get_mut(index) else { return };
-        let mut left = limits::RECEIVE_BATCH_MAX;
-        // Edge triggered: read until the socket is empty or the batch is full, and continue in the next cycle. A flood
-        // on one leg then costs the others little.
-        loop {
-            if left == 0 {
-                self.pending_sockets.push(token);
-                break;
-            }
-            left -= 1;
-            let LegSlot { leg, transport, .. } = slot.as_mut();
-            let socket = match transport {
-                LegTransport::Rtp(plain) if is_rtp => &plain.rtp,
-                LegTransport::Rtp(plain) => &plain.rtcp,
-                LegTransport::WebRtc(web) => match &web.own_socket {
-                    Some((socket, _)) => socket,
-                    None => break,
-                },
-            };
-            let received = match stamped {
-                None => socket.recv_from(&mut self.buffer).map(|(len, source)| (len, source, now)),
-                Some(moment) => receive_timestamp::receive(socket, &mut self.buffer, &mut self.control, moment),
-            };
-            match (received, transport) {
-                (Ok((len, source, at)), transport) => {
-                    let datagram = self.buffer.get(..len).unwrap_or_default();
-                    match transport {
-                        LegTransport::WebRtc(web) => {
-                            let to = web.own_socket.as_ref().map_or(source, |(_, addr)| *addr);
-                            web.peer.handle(at, IceTransport::Udp, source, to, datagram);
-                            drain_own_socket(at, web, leg);
-                        }
-                        LegTransport::Rtp(plain) => {
-                            plain.handle_datagram(at, source, datagram, is_rtp, leg, self.identity.as_deref());
-                        }
-                    }
-                }
-                (Err(error), _) if error.kind() == io::ErrorKind::WouldBlock => break,
-                (Err(_), _) => {} // ICMP of an earlier send
-            }
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        if slot.receive(now, stamped, is_rtp, &mut self.buffers, self.identity.as_deref()) {
+            self.pending_sockets.push(token);
         }
         let due = slot.due(now);
-        if let Some(before) = self.due.get_mut(index) {
-            *before = due.min(*before);
-        }
         slot.deliver(&self.recorder);
+        self.slots.advance_due(index, due);
     }
 
     /// Carries out a batch; true when there may be more.
@@ -265,7 +209,7 @@ impl Worker {
             // dropped.
             let leg = command.leg();
             if contain_sync(PART_LEG, || self.carry_out(now, cycle_at, command)).is_err()
-                && let Some(index) = self.by_leg.get(&leg).copied()
+                && let Some(index) = self.slots.index_of(leg)
             {
                 self.end_panicked_leg(now, index);
             }
@@ -286,14 +230,14 @@ impl Worker {
             WorkerCommand::RestartIce { leg, theirs, done } => self.restart_ice(leg, theirs, done),
             WorkerCommand::Play { leg, segment, samples, ended } => {
                 self.with_slot(leg, |slot| slot.leg.play(segment, samples, ended));
-                self.reschedule(cycle_at, leg);
+                self.slots.reschedule(cycle_at, leg);
             }
             WorkerCommand::Flush { leg, response_id, barge_in } => {
                 self.with_slot(leg, |slot| slot.leg.flush(now, response_id, barge_in));
             }
             WorkerCommand::Resume { leg } => {
                 self.with_slot(leg, |slot| slot.leg.resume());
-                self.reschedule(cycle_at, leg);
+                self.slots.reschedule(cycle_at, leg);
             }
             WorkerCommand::SetAmbience { leg, ambience } => {
                 self.with_slot(leg, |slot| slot.leg.set_ambience(ambience.map(|ambience| *ambience)));
@@ -302,7 +246,7 @@ impl Worker {
             WorkerCommand::StartCall { leg, record } => self.with_slot(leg, |slot| slot.leg.start_call(now, record)),
             WorkerCommand::SetUninterruptible { leg, response_id } => {
                 self.with_slot(leg, |slot| slot.leg.set_uninterruptible(response_id));
-                self.reschedule(cycle_at, leg);
+                self.slots.reschedule(cycle_at, leg);
             }
             WorkerCommand::SetBargeIn { leg, config } => self.with_slot(leg, |slot| slot.leg.set_barge_in(config)),
             WorkerCommand::SendDtmf { leg, digits } => self.with_slot(leg, |slot| slot.leg.send_dtmf(&digits)),
@@ -315,18 +259,9 @@ impl Worker {
     }
 
     fn with_slot(&mut self, leg: u64, act: impl FnOnce(&mut LegSlot)) {
-        let place = self.by_leg.get(&leg).and_then(|index| self.slots.get_mut(*index));
-        if let Some(Some(slot)) = place {
+        if let Some(slot) = self.slots.of_leg_mut(leg) {
             act(slot);
             slot.deliver(&self.recorder);
-        }
-    }
-
-    fn reschedule(&mut self, cycle_at: Instant, leg: u64) {
-        if let Some(index) = self.by_leg.get(&leg)
-            && let (Some(Some(slot)), Some(due)) = (self.slots.get(*index), self.due.get_mut(*index))
-        {
-            *due = slot.due(cycle_at);
         }
     }
 
@@ -339,13 +274,13 @@ impl Worker {
                 plain.handle_renegotiation(now, before, &mut slot.leg, identity.as_deref());
             }
         });
-        self.reschedule(cycle_at, leg);
+        self.slots.reschedule(cycle_at, leg);
     }
 
     /// Another description of a WebRTC peer, in a dialog.
     fn reoffer(&mut self, now: Instant, leg: u64, offer: &str, done: ReofferDone) {
-        let Some(index) = self.by_leg.get(&leg).copied() else { return };
-        let slot = self.slots.get_mut(index).and_then(Option::as_deref_mut);
+        let Some(index) = self.slots.index_of(leg) else { return };
+        let slot = self.slots.get_mut(index);
         let Some(LegSlot { leg, transport: LegTransport::WebRtc(web), .. }) = slot else { return };
         let answered = web.peer.answer_reoffer(offer);
         if let Ok((_, stream)) = &answered {
@@ -358,9 +293,9 @@ impl Worker {
     }
 
     fn restart_ice(&mut self, leg: u64, theirs: IceCredentials, done: IceRestartDone) {
-        let Some(index) = self.by_leg.get(&leg).copied() else { return };
+        let Some(index) = self.slots.index_of(leg) else { return };
         if let (Some(LegSlot { transport: LegTransport::WebRtc(web), .. }), Some(shared)) =
-            (self.slots.get_mut(index).and_then(Option::as_deref_mut), &mut self.shared)
+            (self.slots.get_mut(index), &mut self.shared)
         {
             done(shared.restart_ice(index, web, theirs));
         }
@@ -370,14 +305,17 @@ impl Worker {
         &mut self, cycle_at: Instant, number: u64, mut leg: Box<Leg>, wire: TransportSetup, recording: Option<PathBuf>,
         mut sink: LegEventSink,
     ) {
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            self.due.push(cycle_at + NEVER);
-            self.slots.len() - 1
-        });
-        let waits = matches!(wire, TransportSetup::WebRtcInSipDialog(_));
-        let Ok(transport) = self.build_transport(cycle_at, index, wire, &leg) else {
-            self.free.push(index);
+        let index = self.slots.reserve(cycle_at);
+        let waits = wire.waits_for_path();
+        let sockets = WorkerSockets {
+            poll: &self.poll,
+            arrival: self.arrival,
+            identity: self.identity.as_deref(),
+            shared: self.shared.as_mut(),
+            buffer: &mut self.buffers.datagram,
+        };
+        let Ok(transport) = wire.open(cycle_at, index, &leg, sockets) else {
+            self.slots.cancel(index);
             sink(LegEvent::NetworkLost);
             return;
         };
@@ -389,86 +327,18 @@ impl Worker {
         let stalled = waits.then(|| cycle_at + limits::PATH_DEADLINE);
         let slot =
             Box::new(LegSlot { leg, number, transport, sink, recording: recording.is_some(), path_deadline: stalled });
-        self.put_slot(index, slot.due(cycle_at), slot);
-        self.by_leg.insert(number, index);
-        self.update_leg_count();
-    }
-
-    fn put_slot(&mut self, index: usize, due: Instant, slot: Box<LegSlot>) {
-        if let (Some(place), Some(before)) = (self.slots.get_mut(index), self.due.get_mut(index)) {
-            (*place, *before) = (Some(slot), due);
-        }
-    }
-
-    fn build_transport(
-        &mut self, now: Instant, index: usize, wire: TransportSetup, leg: &Leg,
-    ) -> io::Result<LegTransport> {
-        let web = |mut peer: Box<WebRtcPeer>, own| {
-            let ufrag = peer.ufrag();
-            LegTransport::WebRtc(Box::new(WebRtcTransport { peer: *peer, ufrag, due: now, own_socket: own }))
-        };
-        Ok(match wire {
-            TransportSetup::Rtp(PortPair { rtp, rtcp, lease }) => {
-                if self.arrival == ReceiveTimestamping::Kernel && receive_timestamp::enable_timestamps(&rtp).is_err() {
-                    tracing::debug!("no kernel timestamps: receive times are those of the worker cycle");
-                }
-                let rtp = register(&self.poll, rtp, Token(index * 2))?;
-                let rtcp = register(&self.poll, rtcp, Token(index * 2 + 1))?;
-                // Discard stray packets of an earlier call on this port.
-                for socket in [&rtp, &rtcp] {
-                    while socket.recv_from(&mut self.buffer).is_ok() {}
-                }
-                LegTransport::Rtp(Box::new(RtpTransport::new(now, rtp, rtcp, lease, leg, self.identity.as_deref())))
-            }
-            TransportSetup::WebRtcSharedPort(peer) | TransportSetup::WebRtcInSipDialog(peer) => {
-                let transport = web(peer, None);
-                if let (LegTransport::WebRtc(web), Some(shared)) = (&transport, &mut self.shared) {
-                    shared.register_slot(index, &web.ufrag);
-                }
-                transport
-            }
-            TransportSetup::WebRtcOwnSocket(peer, socket) => {
-                let addr = socket.local_addr()?;
-                let socket = register(&self.poll, socket, Token(index * 2))?;
-                web(peer, Some((socket, addr)))
-            }
-        })
-    }
-
-    fn update_leg_count(&self) {
-        let count = self.by_leg.len() as u64;
-        let before = self.legs.swap(count, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
-        self.stats.legs.fetch_add(count, Ordering::Relaxed);
-        self.stats.legs.fetch_sub(before, Ordering::Relaxed);
+        self.slots.occupy(index, slot.due(cycle_at), slot);
     }
 
     /// Takes a leg out of its slot, which is free from now on.
     fn take_slot(&mut self, now: Instant, index: usize) -> Option<Box<LegSlot>> {
-        let mut slot = self.slots.get_mut(index)?.take()?;
-        self.by_leg.remove(&slot.number);
-        self.free.push(index);
-        if let Some(due) = self.due.get_mut(index) {
-            *due = now + NEVER;
-        }
-        let registry = self.poll.registry();
-        match &mut slot.transport {
-            LegTransport::Rtp(plain) => {
-                let _ = registry.deregister(&mut plain.rtp);
-                let _ = registry.deregister(&mut plain.rtcp);
-            }
-            LegTransport::WebRtc(web) => {
-                if let Some((socket, _)) = &mut web.own_socket {
-                    let _ = registry.deregister(socket);
-                }
-            }
-        }
-        self.update_leg_count();
+        let mut slot = self.slots.remove(now, index)?;
+        slot.transport.deregister(self.poll.registry());
         Some(slot)
     }
 
     fn remove(&mut self, now: Instant, leg: u64, recorded: Option<RecordingDone>) {
-        let place = self.by_leg.get(&leg).copied();
+        let place = self.slots.index_of(leg);
         let Some(mut slot) = place.and_then(|index| self.take_slot(now, index)) else {
             // A leg that panicked may have left a recording.
             return self.recorder.close(leg, recorded.unwrap_or_else(|| Box::new(|_| {})));
@@ -527,13 +397,10 @@ impl Worker {
     }
 
     fn tick(&mut self, now: Instant, cycle_at: Instant) {
-        for index in 0..self.due.len() {
-            if self.due.get(index).is_none_or(|due| *due > cycle_at) {
-                continue;
-            }
-            let Some(mut slot) = self.slots.get_mut(index).and_then(Option::take) else { continue };
+        for index in 0..self.slots.len() {
+            let Some(mut slot) = self.slots.take_due(index, cycle_at) else { continue };
             let turned = contain_sync(PART_LEG, || self.run_slot_cycle(now, cycle_at, &mut slot));
-            self.put_slot(index, turned.unwrap_or(now), slot);
+            self.slots.put_back(index, turned.unwrap_or(now), slot);
             if turned.is_err() {
                 self.end_panicked_leg(now, index);
             }
@@ -570,24 +437,4 @@ impl Worker {
         let due = due.max(now.checked_sub(limits::CATCH_UP_MAX).unwrap_or(due));
         slot.transport.tick_leg(now, due, &mut slot.leg);
     }
-}
-
-/// Requests real-time priority where the system permits it.
-fn raise_priority() {
-    use thread_priority::{
-        RealtimeThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
-        thread_native_id,
-    };
-    let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
-    let priority = ThreadPriority::from_posix(thread_priority::ScheduleParams { sched_priority: 1 });
-    if set_thread_priority_and_policy(thread_native_id(), priority, policy).is_err() {
-        tracing::debug!("media thread runs at normal priority");
-    }
-}
-
-fn register(poll: &Poll, socket: UdpSocket, token: Token) -> io::Result<mio::net::UdpSocket> {
-    socket.set_nonblocking(true)?;
-    let mut socket = mio::net::UdpSocket::from_std(socket);
-    poll.registry().register(&mut socket, token, Interest::READABLE)?;
-    Ok(socket)
 }

@@ -44,6 +44,15 @@ impl Default for IceTcpLimits {
 /// How often the deadlines are looked at.
 const SWEEP_EVERY: Duration = Duration::from_millis(250);
 
+/// Whether a connection has a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Assignment {
+    Unassigned,
+    Assigned,
+    /// Its call has reached the connection limit.
+    Refused,
+}
+
 struct IceTcpConnection {
     socket: mio::net::TcpStream,
     remote: SocketAddr,
@@ -56,10 +65,7 @@ struct IceTcpConnection {
     begun: Option<Instant>,
     /// Since when no queued byte was accepted.
     blocked: Option<Instant>,
-    /// It is assigned to a call.
-    is_assigned: bool,
-    /// Its call has reached the connection limit.
-    refused: bool,
+    assignment: Assignment,
 }
 
 /// All connections. The index of a connection is also its poll token.
@@ -135,8 +141,7 @@ impl IceTcpConnections {
             heard: now,
             begun: None,
             blocked: None,
-            is_assigned: false,
-            refused: false,
+            assignment: Assignment::Unassigned,
         };
         if let Some(place) = self.connections.get_mut(index) {
             *place = Some(Box::new(stream));
@@ -185,14 +190,14 @@ impl IceTcpConnections {
     pub(super) fn assign_to_slot(&mut self, remote: SocketAddr, slot: usize) {
         let Some(index) = self.by_remote.get(&remote) else { return };
         let Some(stream) = self.connections.get_mut(*index).and_then(Option::as_deref_mut) else { return };
-        if stream.is_assigned {
+        if stream.assignment == Assignment::Assigned {
             return;
         }
         if self.table.assign_tenant(stream.id, slot as u64) {
             self.table.make_busy(stream.id);
-            stream.is_assigned = true;
+            stream.assignment = Assignment::Assigned;
         } else {
-            stream.refused = true;
+            stream.assignment = Assignment::Refused;
         }
     }
 
@@ -200,10 +205,11 @@ impl IceTcpConnections {
     pub(super) fn close_unassigned(&mut self, remote: SocketAddr, poll: &Poll) -> bool {
         let Some(index) = self.by_remote.get(&remote).copied() else { return true };
         let Some(stream) = self.connections.get(index).and_then(Option::as_deref) else { return true };
-        if stream.is_assigned {
-            return false;
-        }
-        let why = if stream.refused { Closed::RefusedTenant } else { Closed::Malformed };
+        let why = match stream.assignment {
+            Assignment::Assigned => return false,
+            Assignment::Refused => Closed::RefusedTenant,
+            Assignment::Unassigned => Closed::Malformed,
+        };
         self.close(index, poll, Some(why));
         true
     }
@@ -281,7 +287,7 @@ impl IceTcpConnection {
 
     fn exceeded_deadline(&self, now: Instant, limits: &IceTcpLimits) -> Option<Closed> {
         let since = |at: Instant| now.saturating_duration_since(at);
-        if !self.is_assigned && since(self.heard) > limits.first_packet {
+        if self.assignment != Assignment::Assigned && since(self.heard) > limits.first_packet {
             return Some(Closed::FirstMessageTimeout);
         }
         if self.begun.is_some_and(|begun| since(begun) > limits.packet) {

@@ -2,11 +2,11 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use super::ports::PortLease;
-use crate::leg::{Leg, PortKind, StreamConfig};
+use crate::leg::{Leg, MediaSecurity, PortKind, StreamConfig};
 use crate::rtp::packet::{RtpPacket, is_rtcp};
-use crate::transport::dtls::{DtlsHandshake, DtlsIdentity, HandshakeProgress};
+use crate::transport::dtls::{DtlsHandshake, DtlsIdentity, DtlsParams, HandshakeProgress};
 use crate::transport::ice::{ConnectivityCheck, IceLiteAgent};
-use crate::transport::srtp::SrtpSession;
+use crate::transport::srtp::{SrtpKeys, SrtpSession};
 use crate::transport::webrtc::{PeerOutput, WebRtcPeer};
 use mio::net::UdpSocket;
 use std::net::SocketAddr;
@@ -21,12 +21,89 @@ pub(super) enum LegTransport {
 pub(super) struct RtpTransport {
     pub(super) rtp: UdpSocket,
     pub(super) rtcp: UdpSocket,
-    srtp: Option<SrtpSession>,
-    handshake: Option<DtlsNegotiation>,
-    /// SDP requires SRTP: nothing is sent or accepted before the keys are known.
-    requires_encryption: bool,
+    security: RtpSecurity,
     /// Keeps the port numbers taken until after the sockets are closed: fields drop in order.
     _lease: PortLease,
+}
+
+/// What protects the packets of a pair of ports.
+enum RtpSecurity {
+    /// Nothing. A session of an earlier description is kept: if its key returns, its counters go on.
+    Plain { earlier: Option<Box<SrtpSession>> },
+    /// SRTP is required and its keys cannot be had: nothing is sent or accepted.
+    Unusable,
+    /// The keys of the session descriptions.
+    Sdes(Box<SrtpSession>),
+    /// The handshake goes on: nothing is sent or accepted yet.
+    Handshaking(Box<DtlsNegotiation>),
+    /// The keys of a handshake, which still answers repetitions.
+    Dtls { srtp: Box<SrtpSession>, negotiation: Box<DtlsNegotiation> },
+}
+
+impl RtpSecurity {
+    fn new(now: Instant, socket: &UdpSocket, leg: &Leg, identity: Option<&DtlsIdentity>) -> Self {
+        match leg.stream().security {
+            MediaSecurity::Plain => Self::Plain { earlier: None },
+            MediaSecurity::Sdes(keys) => SrtpSession::new(keys).map_or(Self::Unusable, |srtp| Self::Sdes(srtp.into())),
+            MediaSecurity::Dtls(params) => {
+                let negotiation = DtlsNegotiation::start(now, socket, leg, params, identity, 0);
+                negotiation.map_or(Self::Unusable, |negotiation| Self::Handshaking(negotiation.into()))
+            }
+        }
+    }
+
+    /// Keys that stay keep their counters.
+    fn rekey(self, keys: SrtpKeys) -> Self {
+        let standing = match self {
+            Self::Sdes(mut srtp) | Self::Plain { earlier: Some(mut srtp) } => srtp.rekey(keys).then_some(srtp),
+            Self::Plain { earlier: None } | Self::Unusable | Self::Handshaking(_) | Self::Dtls { .. } => None,
+        };
+        standing.or_else(|| SrtpSession::new(keys).map(Box::new)).map_or(Self::Unusable, Self::Sdes)
+    }
+
+    /// The stream is plain from now on.
+    fn expose(self) -> Self {
+        match self {
+            Self::Sdes(srtp) => Self::Plain { earlier: Some(srtp) },
+            Self::Plain { earlier } => Self::Plain { earlier },
+            Self::Unusable | Self::Handshaking(_) | Self::Dtls { .. } => Self::Plain { earlier: None },
+        }
+    }
+
+    fn negotiation(&self) -> Option<&DtlsNegotiation> {
+        match self {
+            Self::Handshaking(negotiation) | Self::Dtls { negotiation, .. } => Some(negotiation),
+            Self::Plain { .. } | Self::Unusable | Self::Sdes(_) => None,
+        }
+    }
+
+    fn negotiation_mut(&mut self) -> Option<&mut DtlsNegotiation> {
+        match self {
+            Self::Handshaking(negotiation) | Self::Dtls { negotiation, .. } => Some(negotiation),
+            Self::Plain { .. } | Self::Unusable | Self::Sdes(_) => None,
+        }
+    }
+
+    /// The handshake has ended with these keys; keys of an earlier one stay.
+    fn complete(self, keys: SrtpKeys) -> Self {
+        match self {
+            Self::Handshaking(negotiation) => match SrtpSession::new(keys) {
+                Some(srtp) => Self::Dtls { srtp: srtp.into(), negotiation },
+                None => Self::Handshaking(negotiation),
+            },
+            Self::Plain { .. } | Self::Unusable | Self::Sdes(_) | Self::Dtls { .. } => self,
+        }
+    }
+
+    /// The handshake begins anew, or cannot; keys of an earlier one stay.
+    fn with_negotiation(self, begun: Option<DtlsNegotiation>) -> Self {
+        match (self, begun) {
+            (Self::Dtls { srtp, .. }, Some(negotiation)) => Self::Dtls { srtp, negotiation: negotiation.into() },
+            (Self::Dtls { srtp, .. }, None) => Self::Sdes(srtp),
+            (_, Some(negotiation)) => Self::Handshaking(negotiation.into()),
+            (_, None) => Self::Unusable,
+        }
+    }
 }
 
 /// Failed handshakes from other sources than the described peer that are tolerated.
@@ -41,6 +118,23 @@ struct DtlsNegotiation {
     failed_handshakes: u32,
 }
 
+impl DtlsNegotiation {
+    /// Begins a handshake after some that failed. `None` without a certificate of ours.
+    fn start(
+        now: Instant, socket: &UdpSocket, leg: &Leg, params: DtlsParams, identity: Option<&DtlsIdentity>,
+        failed_handshakes: u32,
+    ) -> Option<Self> {
+        let mut handshake = DtlsHandshake::new(now, identity?, params)?;
+        let to = leg.target();
+        handshake.handle_timeout(now, &mut |bytes| send_to(socket, bytes, to));
+        Some(Self { handshake, to, claim: None, failed_handshakes })
+    }
+
+    fn has_failed(&self) -> bool {
+        self.handshake.progress() == HandshakeProgress::Failed
+    }
+}
+
 /// A peer with its next deadline; `own` when it does not share the port.
 pub(super) struct WebRtcTransport {
     pub(super) peer: WebRtcPeer,
@@ -53,7 +147,10 @@ impl LegTransport {
     /// True if packets can be sent: no keys or path are needed, or they are available.
     pub(super) fn is_open(&self) -> bool {
         match self {
-            Self::Rtp(plain) => !plain.requires_encryption || plain.srtp.is_some(),
+            Self::Rtp(rtp) => match rtp.security {
+                RtpSecurity::Plain { .. } | RtpSecurity::Sdes(_) | RtpSecurity::Dtls { .. } => true,
+                RtpSecurity::Unusable | RtpSecurity::Handshaking(_) => false,
+            },
             Self::WebRtc(web) => web.peer.is_connected(),
         }
     }
@@ -61,9 +158,24 @@ impl LegTransport {
     /// Next timeout of the transport itself.
     pub(super) fn due(&self) -> Option<Instant> {
         match self {
-            Self::Rtp(plain) => plain.handshake.as_ref().and_then(|shaking| shaking.handshake.due()),
+            Self::Rtp(rtp) => rtp.security.negotiation().and_then(|negotiation| negotiation.handshake.due()),
             Self::WebRtc(web) => Some(web.due),
         }
+    }
+
+    /// Its sockets are read no more.
+    pub(super) fn deregister(&mut self, registry: &mio::Registry) {
+        let deregistered = match self {
+            Self::Rtp(plain) => {
+                let _ = registry.deregister(&mut plain.rtp);
+                registry.deregister(&mut plain.rtcp)
+            }
+            Self::WebRtc(web) => match &mut web.own_socket {
+                Some((socket, _)) => registry.deregister(socket),
+                None => Ok(()),
+            },
+        };
+        drop(deregistered); // only a socket that was never registered fails
     }
 
     pub(super) fn tick_leg(&mut self, now: Instant, due: Instant, leg: &mut Leg) {
@@ -83,42 +195,25 @@ impl RtpTransport {
     pub(super) fn new(
         now: Instant, rtp: UdpSocket, rtcp: UdpSocket, lease: PortLease, leg: &Leg, identity: Option<&DtlsIdentity>,
     ) -> Self {
-        let srtp = leg.srtp().and_then(SrtpSession::new);
-        let mut plain =
-            Self { rtp, rtcp, srtp, handshake: None, requires_encryption: requires_srtp(leg), _lease: lease };
-        plain.start_handshake(now, leg, identity);
-        plain
+        let security = RtpSecurity::new(now, &rtp, leg, identity);
+        Self { rtp, rtcp, security, _lease: lease }
     }
 
-    /// Begins the handshake that the description asks for.
-    fn start_handshake(&mut self, now: Instant, leg: &Leg, identity: Option<&DtlsIdentity>) {
-        let spoilt = self.handshake.take().map_or(0, |shaking| shaking.failed_handshakes);
-        let handshake = leg.dtls().zip(identity).and_then(|(terms, identity)| DtlsHandshake::new(now, identity, terms));
-        self.handshake = handshake.map(|handshake| DtlsNegotiation {
-            handshake,
-            to: leg.target(),
-            claim: None,
-            failed_handshakes: spoilt,
-        });
-        if let Some(shaking) = &mut self.handshake {
-            let to = shaking.to;
-            shaking.handshake.handle_timeout(now, &mut |bytes| send_to(&self.rtp, bytes, to));
-        }
+    /// Puts another state in the place of the present one.
+    fn change_security(&mut self, change: impl FnOnce(RtpSecurity) -> RtpSecurity) {
+        let before = std::mem::replace(&mut self.security, RtpSecurity::Unusable);
+        self.security = change(before);
     }
 
-    /// Handles a changed description, which `leg` already has. Keys that stay keep their counters.
+    /// Handles a changed description, which `leg` already has.
     pub(super) fn handle_renegotiation(
         &mut self, now: Instant, before: StreamConfig, leg: &mut Leg, identity: Option<&DtlsIdentity>,
     ) {
-        self.requires_encryption = requires_srtp(leg);
-        if leg.dtls() != before.dtls {
-            (self.srtp, self.handshake) = (None, None);
-            self.start_handshake(now, leg, identity);
-        }
-        let Some(keys) = leg.srtp().filter(|_| leg.dtls().is_none()) else { return };
-        let goes_on = self.srtp.as_mut().is_some_and(|srtp| srtp.rekey(keys));
-        if !goes_on {
-            self.srtp = SrtpSession::new(keys);
+        match leg.stream().security {
+            MediaSecurity::Plain => self.change_security(RtpSecurity::expose),
+            MediaSecurity::Sdes(keys) => self.change_security(|standing| standing.rekey(keys)),
+            same @ MediaSecurity::Dtls(_) if same == before.security => {}
+            MediaSecurity::Dtls(_) => self.security = RtpSecurity::new(now, &self.rtp, leg, identity),
         }
     }
 
@@ -133,18 +228,18 @@ impl RtpTransport {
                 .ice
                 .map_or((), |lite| self.handle_connectivity_check(lite, source, bytes, is_rtp, leg));
         }
-        if is_rtp && DtlsHandshake::is_dtls(bytes) && self.handshake.is_some() {
+        if is_rtp && DtlsHandshake::is_dtls(bytes) && self.security.negotiation().is_some() {
             return self.handle_handshake_datagram(at, source, bytes, leg, identity);
         }
-        match self.srtp.as_mut().filter(|_| self.requires_encryption) {
-            Some(srtp) => {
+        match &mut self.security {
+            RtpSecurity::Sdes(srtp) | RtpSecurity::Dtls { srtp, .. } => {
                 if !srtp.unprotect(bytes, is_rtcp(bytes), |inside| leg.handle_authentic(at, source, inside)) {
                     leg.count_unauthentic();
                 }
             }
-            None if self.requires_encryption => leg.count_unauthentic(), // no SRTP keys yet
-            None if is_rtp => leg.handle_rtp(at, source, bytes),
-            None => leg.handle_rtcp(at, source, bytes),
+            RtpSecurity::Unusable | RtpSecurity::Handshaking(_) => leg.count_unauthentic(),
+            RtpSecurity::Plain { .. } if is_rtp => leg.handle_rtp(at, source, bytes),
+            RtpSecurity::Plain { .. } => leg.handle_rtcp(at, source, bytes),
         }
     }
 
@@ -152,25 +247,22 @@ impl RtpTransport {
     fn handle_handshake_datagram(
         &mut self, at: Instant, source: SocketAddr, bytes: &[u8], leg: &mut Leg, identity: Option<&DtlsIdentity>,
     ) {
-        let Some(shaking) = &mut self.handshake else { return };
+        let Some(negotiation) = self.security.negotiation_mut() else { return };
         let claim = leg.source_rank(source);
-        if claim.is_none() || claim < shaking.claim {
+        if claim.is_none() || claim < negotiation.claim {
             return leg.count_unauthentic();
         }
-        (shaking.to, shaking.claim) = (Some(source), claim);
+        (negotiation.to, negotiation.claim) = (Some(source), claim);
         self.drive_handshake(leg, |handshake, send| handshake.handle(at, bytes, send));
-        let failed =
-            self.handshake.as_ref().is_some_and(|shaking| shaking.handshake.progress() == HandshakeProgress::Failed);
-        if !failed {
-            return;
-        }
+        let Some(failed) = self.security.negotiation().filter(|negotiation| negotiation.has_failed()) else { return };
         // Another source may have presented its own certificate; start a new handshake for the peer.
-        let described = source.ip().to_canonical() == leg.stream().remote.ip().to_canonical()
-            && source.port() == leg.stream().remote.port();
-        match &mut self.handshake {
-            Some(shaking) if !described && shaking.failed_handshakes < FAILED_HANDSHAKES_MAX => {
-                shaking.failed_handshakes += 1;
-                self.start_handshake(at, leg, identity);
+        let stream = leg.stream();
+        let described =
+            source.ip().to_canonical() == stream.remote.ip().to_canonical() && source.port() == stream.remote.port();
+        match stream.security {
+            MediaSecurity::Dtls(params) if !described && failed.failed_handshakes < FAILED_HANDSHAKES_MAX => {
+                let begun = DtlsNegotiation::start(at, &self.rtp, leg, params, identity, failed.failed_handshakes + 1);
+                self.change_security(|standing| standing.with_negotiation(begun));
             }
             _ => leg.handle_disconnected(),
         }
@@ -190,21 +282,22 @@ impl RtpTransport {
 
     /// Handles the deadline of the handshake.
     pub(super) fn tick(&mut self, now: Instant, leg: &mut Leg) {
-        if self.handshake.as_ref().and_then(|shaking| shaking.handshake.due()).is_some_and(|due| due <= now) {
+        let due = self.security.negotiation().and_then(|negotiation| negotiation.handshake.due());
+        if due.is_some_and(|due| due <= now) {
             self.drive_handshake(leg, |handshake, send| handshake.handle_timeout(now, send));
-            if self.handshake.as_ref().is_some_and(|shaking| shaking.handshake.progress() == HandshakeProgress::Failed)
-            {
+            if self.security.negotiation().is_some_and(DtlsNegotiation::has_failed) {
                 leg.handle_disconnected();
             }
         }
     }
 
     fn drive_handshake(&mut self, leg: &Leg, act: impl FnOnce(&mut DtlsHandshake, &mut dyn FnMut(&[u8]))) {
-        let Some(shaking) = &mut self.handshake else { return };
-        let to = shaking.to.or(leg.target());
-        act(&mut shaking.handshake, &mut |bytes| send_to(&self.rtp, bytes, to));
-        if let (HandshakeProgress::Done(keys), None) = (shaking.handshake.progress(), &self.srtp) {
-            self.srtp = SrtpSession::new(keys);
+        let socket = &self.rtp;
+        let Some(negotiation) = self.security.negotiation_mut() else { return };
+        let to = negotiation.to.or(leg.target());
+        act(&mut negotiation.handshake, &mut |bytes| send_to(socket, bytes, to));
+        if let HandshakeProgress::Done(keys) = negotiation.handshake.progress() {
+            self.change_security(|standing| standing.complete(keys));
         }
     }
 
@@ -213,18 +306,21 @@ impl RtpTransport {
             PortKind::Rtp => &self.rtp,
             PortKind::Rtcp => &self.rtcp,
         };
-        match self.srtp.as_mut().filter(|_| self.requires_encryption) {
-            Some(srtp) => srtp.protect(bytes, is_rtcp(bytes), |sealed| send_to(socket, sealed, Some(to))),
-            None if !self.requires_encryption => send_to(socket, bytes, Some(to)),
-            None => {}
+        match &mut self.security {
+            RtpSecurity::Sdes(srtp) | RtpSecurity::Dtls { srtp, .. } => {
+                srtp.protect(bytes, is_rtcp(bytes), |sealed| send_to(socket, sealed, Some(to)));
+            }
+            RtpSecurity::Plain { .. } => send_to(socket, bytes, Some(to)),
+            RtpSecurity::Unusable | RtpSecurity::Handshaking(_) => {}
         }
     }
 
     pub(super) fn close(&mut self, now: Instant, leg: &mut Leg) {
         leg.close(now, &mut |port, to, bytes| self.send(port, to, bytes));
-        if let Some(shaking) = &mut self.handshake {
-            let to = shaking.to;
-            shaking.handshake.close(now, &mut |bytes| send_to(&self.rtp, bytes, to));
+        let socket = &self.rtp;
+        if let Some(negotiation) = self.security.negotiation_mut() {
+            let to = negotiation.to;
+            negotiation.handshake.close(now, &mut |bytes| send_to(socket, bytes, to));
         }
     }
 }
@@ -234,10 +330,6 @@ fn send_to(socket: &UdpSocket, bytes: &[u8], to: Option<SocketAddr>) {
     if let Some(to) = to {
         let _ = socket.send_to(bytes, to);
     }
-}
-
-fn requires_srtp(leg: &Leg) -> bool {
-    leg.srtp().is_some() || leg.dtls().is_some()
 }
 
 /// Drains all output of a peer that has its own socket.
@@ -268,7 +360,6 @@ mod tests {
     use super::super::ports::{PortPair, PortPool};
     use super::*;
     use crate::leg::LegConfig;
-    use crate::transport::dtls::DtlsParams;
 
     fn transport(stream: StreamConfig) -> (RtpTransport, Leg) {
         let now = Instant::now();
@@ -284,8 +375,9 @@ mod tests {
         let (to, mut buffer) = (peer.local_addr().unwrap(), [0; 32]);
         let packet = [0x80, 0, 0, 1, 0, 0, 0, 160, 1, 2, 3, 4, 9, 8, 7, 6];
         // No DTLS identity, so no handshake takes place.
-        let dtls = Some(DtlsParams { peer_fingerprint: [0; 32], is_dtls_client: false, association: 0 });
-        let (mut secret, mut leg) = transport(StreamConfig { dtls, ..StreamConfig::pcmu(to) });
+        let params = DtlsParams { peer_fingerprint: [0; 32], is_dtls_client: false, association: 0 };
+        let security = MediaSecurity::Dtls(params);
+        let (mut secret, mut leg) = transport(StreamConfig { security, ..StreamConfig::pcmu(to) });
         secret.send(PortKind::Rtp, to, &packet);
         assert!(peer.recv(&mut buffer).is_err());
         secret.handle_datagram(Instant::now(), to, &packet, true, &mut leg, None);

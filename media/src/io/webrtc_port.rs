@@ -2,24 +2,42 @@
 //! the ufrag in its connectivity check, later by its validated source address.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
-use super::ice_tcp::IceTcpConnections;
+use super::ice_tcp::{IceTcpConnections, IceTcpLimits};
 use super::leg_transport::{LegTransport, WebRtcTransport, handle_peer_output};
 use super::slot::{LegSlot, PART_LEG};
-use super::worker::WebRtcPortConfig;
 use crate::leg::Leg;
 use crate::limits;
 use crate::transport::webrtc::{HostCandidates, IceCredentials, IceTransport, PeerOutput, ufrag_of_check};
 use mio::{Interest, Poll, Token};
 use std::collections::HashMap;
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
 use std::time::Instant;
+use trunkline_connections::ConnectionCounters;
 use trunkline_supervision::contain_sync;
 
 const UDP: Token = Token(usize::MAX - 1);
 const LISTENER: Token = Token(usize::MAX - 2);
 /// Datagrams from unknown addresses that are matched against all calls per read. Limits the cost of a flood.
 const UNKNOWN_SOURCES_MAX: usize = 16;
+
+/// The port that all browsers share.
+#[derive(Debug)]
+pub struct WebRtcPortConfig {
+    /// Bound socket that carries ICE, DTLS and SRTP of all browsers.
+    pub udp: UdpSocket,
+    /// For browsers whose network blocks UDP.
+    pub tcp: Option<TcpListener>,
+    /// Host candidates advertised to browsers.
+    pub host_candidates: HostCandidates,
+    /// Limits of its TCP connections.
+    pub limits: IceTcpLimits,
+    /// Counters of its TCP connections.
+    pub report: Arc<ConnectionCounters>,
+}
+
+/// The port with its legs.
 pub(super) struct WebRtcPort {
     sockets: WebRtcSockets,
     host_candidates: HostCandidates,

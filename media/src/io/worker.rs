@@ -4,167 +4,33 @@
 //! are kept in a dense array. Scanning it costs about a nanosecond per leg, so a talk spurt can start in the next
 //! cycle. Late cycles are caught up, never skipped.
 
+pub use super::command::{IceRestartDone, ReofferDone};
+use super::command::{WAKE, WorkerCommand};
 use super::event_loop::{Worker, WorkerContext};
 pub use super::ice_tcp::IceTcpLimits;
-use super::ports::PortPair;
 use super::receive_timestamp::ReceiveTimestamping;
 use super::recorder::{Recorder, RecordingDone};
+pub use super::slot::LegEventSink;
+pub use super::transport_setup::TransportSetup;
 use super::webrtc_port::WebRtcPort;
-use crate::frame::Frame;
-use crate::leg::{Leg, LegConfig, LegEvent, StreamConfig};
+pub use super::webrtc_port::WebRtcPortConfig;
+use crate::audio::AudioFrame;
+use crate::leg::{Leg, LegConfig, StreamConfig};
 use crate::limits;
 use crate::playout::ambience::AmbienceMixer;
 use crate::playout::queue::SegmentId;
 use crate::stats::{Heartbeat, Liveness, WorkerStats};
 use crate::transport::dtls::{DtlsFingerprint, DtlsIdentity};
-use crate::transport::webrtc::{HostCandidates, IceCredentials, WebRtcError, WebRtcPeer};
+use crate::transport::webrtc::{HostCandidates, IceCredentials};
 use crate::turn::barge_in;
 use crossbeam_channel::{Sender, TrySendError, bounded};
-use mio::{Poll, Token, Waker};
+use mio::{Poll, Waker};
 use std::io;
-use std::net::{TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::Instant;
 use trunkline_connections::ConnectionCounters;
-
-pub(super) const WAKE: Token = Token(usize::MAX);
-
-/// Takes a leg's events on the worker's thread; must not block. Returns false if the receiver is gone.
-pub type LegEventSink = Box<dyn FnMut(LegEvent) -> bool + Send>;
-
-/// Transport of a new leg.
-#[derive(Debug)]
-pub enum TransportSetup {
-    /// Plain RTP on a separate pair of ports.
-    Rtp(PortPair),
-    /// WebRTC over the port that all browsers share.
-    WebRtcSharedPort(Box<WebRtcPeer>),
-    /// The same, negotiated in a SIP dialog: the leg does not run until the path is open.
-    WebRtcInSipDialog(Box<WebRtcPeer>),
-    /// WebRTC over its own socket; used by the test caller.
-    WebRtcOwnSocket(Box<WebRtcPeer>, UdpSocket),
-}
-
-/// The port that all browsers share.
-#[derive(Debug)]
-pub struct WebRtcPortConfig {
-    /// Bound socket that carries ICE, DTLS and SRTP of all browsers.
-    pub udp: UdpSocket,
-    /// For browsers whose network blocks UDP.
-    pub tcp: Option<TcpListener>,
-    /// Host candidates advertised to browsers.
-    pub host_candidates: HostCandidates,
-    /// Limits of its TCP connections.
-    pub limits: IceTcpLimits,
-    /// Counters of its TCP connections.
-    pub report: Arc<ConnectionCounters>,
-}
-
-/// Takes the answer to a restart of ICE.
-pub type IceRestartDone = Box<dyn FnOnce(IceCredentials) + Send>;
-
-/// Takes the answer to another offer.
-pub type ReofferDone = Box<dyn FnOnce(Result<String, WebRtcError>) + Send>;
-
-pub(super) enum WorkerCommand {
-    Add {
-        number: u64,
-        leg: Box<Leg>,
-        wire: TransportSetup,
-        recording: Option<PathBuf>,
-        sink: LegEventSink,
-    },
-    Play {
-        leg: u64,
-        segment: SegmentId,
-        samples: Vec<i16>,
-        ended: bool,
-    },
-    Flush {
-        leg: u64,
-        response_id: u32,
-        barge_in: bool,
-    },
-    Resume {
-        leg: u64,
-    },
-    StartCall {
-        leg: u64,
-        record: bool,
-    },
-    SetAmbience {
-        leg: u64,
-        ambience: Option<Box<AmbienceMixer>>,
-    },
-    RelayFrame {
-        leg: u64,
-        frame: Box<Frame>,
-    },
-    SetUninterruptible {
-        leg: u64,
-        response_id: u32,
-    },
-    SetBargeIn {
-        leg: u64,
-        config: barge_in::BargeInConfig,
-    },
-    SendDtmf {
-        leg: u64,
-        digits: String,
-    },
-    Renegotiate {
-        leg: u64,
-        stream: StreamConfig,
-    },
-    AnswerReoffer {
-        leg: u64,
-        offer: String,
-        done: ReofferDone,
-    },
-    AddCandidates {
-        leg: u64,
-        lines: Vec<String>,
-    },
-    RestartIce {
-        leg: u64,
-        theirs: IceCredentials,
-        done: IceRestartDone,
-    },
-    Remove {
-        leg: u64,
-        recorded: Option<RecordingDone>,
-    },
-    /// Panics in the worker itself.
-    #[cfg(test)]
-    Panic,
-}
-
-impl WorkerCommand {
-    /// The leg it is about.
-    pub(super) fn leg(&self) -> u64 {
-        match self {
-            Self::Add { number: leg, .. }
-            | Self::Play { leg, .. }
-            | Self::Flush { leg, .. }
-            | Self::Resume { leg }
-            | Self::StartCall { leg, .. }
-            | Self::SetAmbience { leg, .. }
-            | Self::RelayFrame { leg, .. }
-            | Self::SetUninterruptible { leg, .. }
-            | Self::SetBargeIn { leg, .. }
-            | Self::SendDtmf { leg, .. }
-            | Self::Renegotiate { leg, .. }
-            | Self::AnswerReoffer { leg, .. }
-            | Self::AddCandidates { leg, .. }
-            | Self::RestartIce { leg, .. }
-            | Self::Remove { leg, .. } => *leg,
-            #[cfg(test)]
-            Self::Panic => 0,
-        }
-    }
-}
 
 /// All workers of the process.
 #[derive(Clone)]
@@ -399,7 +265,7 @@ impl std::fmt::Debug for RelaySender {
 
 impl RelaySender {
     /// Drops the frame if the queue is full.
-    pub fn send(&self, frame: Frame) {
+    pub fn send(&self, frame: AudioFrame) {
         let _ = self.worker.commands.try_send(WorkerCommand::RelayFrame { leg: self.leg, frame: Box::new(frame) });
     }
 }
@@ -430,8 +296,25 @@ fn start_worker(
         heartbeat: heartbeat.clone(),
     };
     let worker = Worker::new(poll, arrival, queues, shared);
-    std::thread::Builder::new().name(heartbeat.name().to_owned()).spawn(move || worker.run())?;
+    let run = move || {
+        raise_priority();
+        worker.run();
+    };
+    std::thread::Builder::new().name(heartbeat.name().to_owned()).spawn(run)?;
     Ok(WorkerHandle { commands, waker, legs })
+}
+
+/// Requests real-time priority where the system permits it.
+fn raise_priority() {
+    use thread_priority::{
+        RealtimeThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
+        thread_native_id,
+    };
+    let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
+    let priority = ThreadPriority::from_posix(thread_priority::ScheduleParams { sched_priority: 1 });
+    if set_thread_priority_and_policy(thread_native_id(), priority, policy).is_err() {
+        tracing::debug!("media thread runs at normal priority");
+    }
 }
 
 #[cfg(test)]

@@ -81,8 +81,7 @@ pub struct JitterBuffer {
 impl Default for JitterBuffer {
     fn default() -> Self {
         Self {
-            // Allocated by the first packet. The leg moves the buffer out and back for every packet, and the default it
-            // leaves behind must not allocate.
+            // Allocated by the first packet: a leg that hears nothing needs none.
             slots: Vec::new(),
             free: Vec::new(),
             held: 0,

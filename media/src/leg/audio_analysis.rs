@@ -1,10 +1,11 @@
 //! Analysis of received frames: echo, DTMF, tones, voice activity and barge-in.
 
-use crate::detect::echo::{EchoDetector, EchoJudgement};
+use super::config::AnalysisConfig;
+use crate::detect::echo::{EchoDetector, EchoJudgement, EchoPath};
 use crate::detect::{dtmf, tone};
 use crate::frame::{FRAME_SAMPLES, Frame, level_dbfs};
 use crate::turn::barge_in::{self, BargeInDecision, BargeInDetector};
-use crate::vad::{self, SpeechChange, VoiceActivityDetector};
+use crate::vad::{SpeechChange, VoiceActivityDetector};
 use std::time::{Duration, Instant};
 
 /// A caller must be louder than the background by this much to interrupt.
@@ -42,13 +43,27 @@ impl BackgroundLevel {
     }
 }
 
-pub(super) struct AudioAnalysis {
-    detector: Option<VoiceActivityDetector>,
+/// Analysis of a leg that listens; a leg that does not has none of its detectors.
+pub(super) enum AudioAnalysis {
+    Off,
+    Voice(Box<VoiceAnalysis>),
+}
+
+/// Whether the call knows of the echo path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EchoNews {
+    Unreported,
+    Reported,
+}
+
+pub(super) struct VoiceAnalysis {
+    detector: VoiceActivityDetector,
     barge_in: BargeInDetector,
     ambient: BackgroundLevel,
-    pub(super) echo: EchoDetector,
-    echo_known: bool,
+    echo: EchoDetector,
+    echo_news: EchoNews,
     dtmf: dtmf::DtmfDetector,
+    /// Only where single tones were asked for.
     tones: Option<tone::ToneDetector>,
 }
 
@@ -57,8 +72,8 @@ pub(super) struct AudioAnalysis {
 pub(super) struct FrameAnalysis {
     /// Echo or DTMF: STT gets silence instead.
     pub is_muted: bool,
-    /// An echo path was found in this frame.
-    pub echo_path_found: bool,
+    /// An echo path that was found in this frame, the first of the leg.
+    pub new_echo_path: Option<EchoPath>,
     pub speech_change: Option<SpeechChange>,
     pub barge_in: Option<BargeInDecision>,
     pub digit: Option<char>,
@@ -66,51 +81,92 @@ pub(super) struct FrameAnalysis {
 }
 
 impl AudioAnalysis {
-    pub(super) fn new(vad: Option<vad::VadConfig>, barge_in: barge_in::BargeInConfig, detect_tones: bool) -> Self {
-        Self {
-            detector: vad.map(VoiceActivityDetector::new),
-            barge_in: BargeInDetector::new(barge_in),
-            ambient: BackgroundLevel { dbfs: -70.0, frames: 0, smooth: -70.0 },
-            echo: EchoDetector::default(),
-            echo_known: false,
-            dtmf: dtmf::DtmfDetector::default(),
-            tones: detect_tones.then(tone::ToneDetector::default),
+    pub(super) fn new(config: AnalysisConfig) -> Self {
+        match config {
+            AnalysisConfig::Off => Self::Off,
+            AnalysisConfig::Voice { vad, barge_in, tones } => Self::Voice(Box::new(VoiceAnalysis {
+                detector: VoiceActivityDetector::new(vad),
+                barge_in: BargeInDetector::new(barge_in),
+                ambient: BackgroundLevel { dbfs: -70.0, frames: 0, smooth: -70.0 },
+                echo: EchoDetector::default(),
+                echo_news: EchoNews::Unreported,
+                dtmf: dtmf::DtmfDetector::default(),
+                tones: tones.then(tone::ToneDetector::default),
+            })),
+        }
+    }
+
+    fn voice(&mut self) -> Option<&mut VoiceAnalysis> {
+        match self {
+            Self::Off => None,
+            Self::Voice(voice) => Some(voice),
         }
     }
 
     pub(super) fn set_barge_in(&mut self, config: barge_in::BargeInConfig) {
-        self.barge_in = BargeInDetector::new(config);
+        if let Some(voice) = self.voice() {
+            voice.barge_in = BargeInDetector::new(config);
+        }
     }
 
     pub(super) fn release(&mut self) {
-        self.barge_in.resume();
+        if let Some(voice) = self.voice() {
+            voice.barge_in.resume();
+        }
+    }
+
+    /// Notes a frame that we send, whose echo may come back. `voice`: it holds more than silence.
+    pub(super) fn handle_sent(&mut self, frame: &Frame, voice: bool) {
+        if let Some(analysis) = self.voice() {
+            analysis.echo.handle_sent(frame, voice);
+        }
+    }
+
+    /// Path and total of the echo that was found.
+    pub(super) fn echo(&self) -> (Option<EchoPath>, u64) {
+        match self {
+            Self::Off => (None, 0),
+            Self::Voice(voice) => (voice.echo.path(), voice.echo.echo_frames * 20),
+        }
     }
 
     /// True if the caller is speaking loudly enough right now; marks the playout as paused.
     pub(super) fn pause_if_speaking(&mut self) -> bool {
-        let loud = self.ambient.smooth > self.ambient.dbfs + OVER_BACKGROUND_DB;
-        loud && self.detector.as_ref().is_some_and(VoiceActivityDetector::is_speaking) && self.barge_in.pause()
+        self.voice().is_some_and(VoiceAnalysis::pause_if_speaking)
     }
 
     /// `playing`: the agent is speaking and can be interrupted.
     pub(super) fn handle_frame(&mut self, now: Instant, frame: &Frame, playing: bool) -> FrameAnalysis {
-        let mut heard = FrameAnalysis::default();
-        let Some(detector) = &mut self.detector else { return heard };
+        self.voice().map_or_else(FrameAnalysis::default, |voice| voice.handle_frame(now, frame, playing))
+    }
+}
+
+impl VoiceAnalysis {
+    fn pause_if_speaking(&mut self) -> bool {
+        let loud = self.ambient.smooth > self.ambient.dbfs + OVER_BACKGROUND_DB;
+        loud && self.detector.is_speaking() && self.barge_in.pause()
+    }
+
+    /// The echo path, in the frame that shows the first one.
+    fn find_echo_path(&mut self) -> Option<EchoPath> {
+        let path = self.echo.path().filter(|_| self.echo_news == EchoNews::Unreported)?;
+        self.echo_news = EchoNews::Reported;
+        Some(path)
+    }
+
+    fn handle_frame(&mut self, now: Instant, frame: &Frame, playing: bool) -> FrameAnalysis {
         let judgement = self.echo.classify(frame);
-        if !self.echo_known && self.echo.path().is_some() {
-            (self.echo_known, heard.echo_path_found) = (true, true);
-        }
-        heard.digit = self.dtmf.handle_frame(frame);
-        heard.tone = self.tones.as_mut().and_then(|tones| tones.handle_frame(frame));
-        let silent = judgement == EchoJudgement::Echo || self.dtmf.is_key_down();
-        heard.is_muted = silent;
-        let before = detector.voiced();
-        heard.speech_change = detector.handle_frame(now, if silent { &[0; FRAME_SAMPLES] } else { frame });
-        let (after, speaking) = (detector.voiced(), detector.is_speaking());
-        let new = after.saturating_sub(if heard.speech_change.is_some() { Duration::ZERO } else { before });
+        let new_echo_path = self.find_echo_path();
+        let digit = self.dtmf.handle_frame(frame);
+        let tone = self.tones.as_mut().and_then(|tones| tones.handle_frame(frame));
+        let is_muted = judgement == EchoJudgement::Echo || self.dtmf.is_key_down();
+        let before = self.detector.voiced();
+        let speech_change = self.detector.handle_frame(now, if is_muted { &[0; FRAME_SAMPLES] } else { frame });
+        let (after, speaking) = (self.detector.voiced(), self.detector.is_speaking());
+        let new = after.saturating_sub(if speech_change.is_some() { Duration::ZERO } else { before });
         let stands_out = self.ambient.update_and_compare(level_dbfs(frame), playing && !self.barge_in.is_paused());
-        let counts = speaking && stands_out && !silent && judgement == EchoJudgement::NotEcho;
-        heard.barge_in = self.barge_in.handle_frame(if counts { new } else { Duration::ZERO }, speaking, playing);
-        heard
+        let counts = speaking && stands_out && !is_muted && judgement == EchoJudgement::NotEcho;
+        let barge_in = self.barge_in.handle_frame(if counts { new } else { Duration::ZERO }, speaking, playing);
+        FrameAnalysis { is_muted, new_echo_path, speech_change, barge_in, digit, tone }
     }
 }

@@ -7,7 +7,10 @@
 //! ranked source must wait until the current source is silent. Unknown sources are never accepted.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use super::media_addr::{canonical, is_private, is_sendable};
+use super::media_path::{MediaPath, PathDiscovery};
+use super::stream_config::RtcpRoute;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// Packets in sequence that a source other than the described one must send before it is accepted.
@@ -26,9 +29,6 @@ const SEQUENCE_AHEAD_MAX: u16 = 3_000;
 const PROBATION_SOURCES_MAX: usize = 4;
 /// A source on probation starts over after a pause this long.
 const PROBATION_PAUSE_MAX: Duration = Duration::from_secs(1);
-/// Paths of an ICE peer that have been proven by a check, before it has chosen one.
-const PATHS_MAX: usize = 8;
-
 /// Which sources a leg may follow beside the one that the description names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Latching {
@@ -69,13 +69,11 @@ pub(super) struct SignalledMedia {
     /// Address and port of the description.
     pub media: SocketAddr,
     /// Where RTCP is expected.
-    pub rtcp: SocketAddr,
-    /// RTCP comes where RTP comes.
-    pub rtcp_mux: bool,
+    pub rtcp: RtcpRoute,
     /// Where the signalling came from.
     pub signalling: Option<IpAddr>,
-    /// The peer looks for its path with checks, and chooses it.
-    pub has_ice: bool,
+    /// How the peer's path is found.
+    pub path: PathDiscovery,
 }
 
 /// Stream identity of a packet.
@@ -118,16 +116,14 @@ struct ProbationSource {
 pub(super) struct Latch {
     rule: Latching,
     signalled: SignalledMedia,
-    /// Path nominated by an ICE peer; it overrides everything else.
-    nominated: Option<SocketAddr>,
-    valid_paths: Vec<SocketAddr>,
+    path: MediaPath,
     source: Option<MediaSource>,
     candidates: [Option<ProbationSource>; PROBATION_SOURCES_MAX],
     described_at: Option<Instant>,
     /// What the description named before, and when it stopped to.
     former: Option<(SocketAddr, Instant)>,
+    /// Where the peer's reports last came from.
     rtcp_source: Option<SocketAddr>,
-    rtcp_nominated: Option<SocketAddr>,
 }
 
 impl Latch {
@@ -135,14 +131,12 @@ impl Latch {
         Self {
             rule,
             signalled: named.canonical(),
-            nominated: None,
-            valid_paths: Vec::new(),
+            path: MediaPath::new(named.path),
             source: None,
             candidates: [None; PROBATION_SOURCES_MAX],
             described_at: None,
             former: None,
             rtcp_source: None,
-            rtcp_nominated: None,
         }
     }
 
@@ -152,19 +146,25 @@ impl Latch {
         let named = named.canonical();
         let before = self.signalled;
         if !keeps_path {
-            (self.nominated, self.rtcp_nominated) = (None, None);
-            self.valid_paths.clear();
+            self.path = MediaPath::new(named.path);
         }
         // Address 0.0.0.0 means hold (RFC 2543), not that the peer has moved.
         let held = named.media.ip().is_unspecified();
         let kept = if held { before.media } else { named.media };
-        self.signalled = SignalledMedia { media: kept, rtcp: if held { before.rtcp } else { named.rtcp }, ..named };
+        let rtcp = match (named.rtcp, before.rtcp) {
+            (RtcpRoute::Separate(_), RtcpRoute::Separate(before)) if held => RtcpRoute::Separate(before),
+            (RtcpRoute::Separate(now), RtcpRoute::Muxed) if held => {
+                RtcpRoute::Separate(SocketAddr::new(kept.ip(), now.port()))
+            }
+            (named, _) => named,
+        };
+        self.signalled = SignalledMedia { media: kept, rtcp, ..named };
         self.described_at = Some(now);
         self.candidates = [None; PROBATION_SOURCES_MAX];
-        if self.nominated.is_some() {
+        if self.is_nominated() {
             return;
         }
-        if kept != before.media || named.has_ice != before.has_ice {
+        if kept != before.media || named.path != before.path {
             self.former = self.source.take().map(|source| (source.addr, now));
             self.rtcp_source = None;
         }
@@ -200,7 +200,7 @@ impl Latch {
         let rank = self.rank(addr);
         match &mut self.source {
             Some(source) if source.addr == addr => (source.heard, source.mark) = (now, mark),
-            _ if self.nominated.is_some() && rank.is_none()
+            _ if self.path.nominated().is_some() && rank.is_none()
                 || self.rule == Latching::Off && rank != Some(SourceRank::Described) => {}
             None => self.set_source(now, addr, rank.unwrap_or(SourceRank::AnyAddress), mark),
             Some(_) => {
@@ -218,18 +218,21 @@ impl Latch {
     ) -> bool {
         let addr = canonical(addr);
         let source = self.source.map(|source| source.addr);
-        if on_media_port || self.signalled.rtcp_mux {
-            return Some(addr) == source || self.rank(addr) == Some(SourceRank::Described);
-        }
-        if let Some(chosen) = self.rtcp_nominated {
+        let described = match self.signalled.rtcp {
+            RtcpRoute::Separate(described) if !on_media_port => described,
+            RtcpRoute::Separate(_) | RtcpRoute::Muxed => {
+                return Some(addr) == source || self.rank(addr) == Some(SourceRank::Described);
+            }
+        };
+        if let Some(chosen) = self.path.rtcp_nominated() {
             return addr == chosen;
         }
-        if addr == self.signalled.rtcp {
+        if addr == described {
             self.rtcp_source = Some(addr);
             return true;
         }
         let goes_with = self.rule != Latching::Off && source.is_some_and(|source| source.ip() == addr.ip());
-        let fits = goes_with && ssrc.is_some() && ssrc == known && self.rtcp_source != Some(self.signalled.rtcp);
+        let fits = goes_with && ssrc.is_some() && ssrc == known && self.rtcp_source != Some(described);
         if fits {
             self.rtcp_source = Some(addr);
         }
@@ -239,7 +242,8 @@ impl Latch {
     /// A report that SRTCP has proven.
     pub(super) fn handle_authentic_rtcp(&mut self, addr: SocketAddr) {
         let addr = canonical(addr);
-        if self.rtcp_nominated.is_none() && (self.rule != Latching::Off || addr == self.signalled.rtcp) {
+        let is_described = self.signalled.rtcp == RtcpRoute::Separate(addr);
+        if self.path.rtcp_nominated().is_none() && (self.rule != Latching::Off || is_described) {
             self.rtcp_source = Some(addr);
         }
     }
@@ -251,27 +255,22 @@ impl Latch {
 
     /// A connectivity check from this address was valid.
     pub(super) fn add_valid_path(&mut self, addr: SocketAddr) {
-        let addr = canonical(addr);
-        if !self.valid_paths.contains(&addr) {
-            if self.valid_paths.len() == PATHS_MAX {
-                self.valid_paths.remove(0);
-            }
-            self.valid_paths.push(addr);
-        }
+        self.path.add_valid(canonical(addr));
     }
 
     /// An ICE peer has chosen this path.
     pub(super) fn nominate(&mut self, addr: SocketAddr) {
-        self.nominated = Some(canonical(addr));
-        self.source = self.source.filter(|source| Some(source.addr) == self.nominated);
+        self.path.nominate(canonical(addr));
+        let chosen = self.path.nominated();
+        self.source = self.source.filter(|source| chosen.is_none_or(|chosen| source.addr == chosen));
     }
 
     pub(super) fn is_nominated(&self) -> bool {
-        self.nominated.is_some()
+        self.path.nominated().is_some()
     }
 
     pub(super) fn nominate_rtcp(&mut self, addr: SocketAddr) {
-        self.rtcp_nominated = Some(canonical(addr));
+        self.path.nominate_rtcp(canonical(addr));
     }
 
     /// Destination of our packets; `None` while it is unknown.
@@ -280,32 +279,31 @@ impl Latch {
             Some(outside) => SocketAddr::new(outside, self.signalled.media.port()),
             None => self.signalled.media,
         };
-        let to = self.nominated.or(self.source.map(|source| source.addr)).unwrap_or_else(described);
+        let to = self.path.nominated().or(self.source.map(|source| source.addr)).unwrap_or_else(described);
         is_sendable(to).then_some(to)
     }
 
     /// Where our reports go.
     pub(super) fn rtcp_target(&self) -> Option<SocketAddr> {
-        if self.signalled.rtcp_mux {
-            return self.target();
-        }
+        let RtcpRoute::Separate(described) = self.signalled.rtcp else { return self.target() };
         // Behind a NAT the RTCP port is only known from the peer's reports.
         let media = self.source.map(|source| source.addr.ip());
         let is_reachable = self.nat_address().is_none() && media.is_none_or(|media| media == self.signalled.media.ip());
-        let described = is_reachable.then_some(self.signalled.rtcp);
-        self.rtcp_nominated.or(self.rtcp_source).or(described).filter(|to| is_sendable(*to))
+        let described = is_reachable.then_some(described);
+        self.path.rtcp_nominated().or(self.rtcp_source).or(described).filter(|to| is_sendable(*to))
     }
 
     fn rank(&self, addr: SocketAddr) -> Option<SourceRank> {
-        if let Some(chosen) = self.nominated {
-            return (addr == chosen).then_some(SourceRank::Described);
-        }
-        let SignalledMedia { media, signalling, has_ice, .. } = self.signalled;
-        if addr == media {
-            return Some(SourceRank::Described);
-        }
-        if has_ice {
-            return self.valid_paths.contains(&addr).then_some(SourceRank::KnownAddress);
+        let SignalledMedia { media, signalling, .. } = self.signalled;
+        match &self.path {
+            MediaPath::IceNominated { media: chosen, .. } => {
+                return (addr == *chosen).then_some(SourceRank::Described);
+            }
+            _ if addr == media => return Some(SourceRank::Described),
+            MediaPath::IceChecking { valid_paths, .. } => {
+                return valid_paths.contains(&addr).then_some(SourceRank::KnownAddress);
+            }
+            MediaPath::Latching => {}
         }
         let is_signalling = signalling == Some(addr.ip());
         match self.rule {
@@ -324,8 +322,9 @@ impl Latch {
 
     /// Public address of the NAT the peer is behind, if its description names a private address.
     fn nat_address(&self) -> Option<IpAddr> {
-        let SignalledMedia { media, signalling, has_ice, .. } = self.signalled;
-        let follows = matches!(self.rule, Latching::SignallingAddress | Latching::Any) && !has_ice;
+        let SignalledMedia { media, signalling, path, .. } = self.signalled;
+        let follows =
+            matches!(self.rule, Latching::SignallingAddress | Latching::Any) && path == PathDiscovery::Latching;
         signalling.filter(|outside| follows && !is_private(*outside) && is_private(media.ip()))
     }
 
@@ -384,41 +383,19 @@ impl SignalledMedia {
     fn canonical(self) -> Self {
         Self {
             media: canonical(self.media),
-            rtcp: canonical(self.rtcp),
+            rtcp: match self.rtcp {
+                RtcpRoute::Muxed => RtcpRoute::Muxed,
+                RtcpRoute::Separate(addr) => RtcpRoute::Separate(canonical(addr)),
+            },
             signalling: self.signalling.map(|ip| ip.to_canonical()),
             ..self
         }
     }
 }
 
-/// Converts an IPv4-mapped IPv6 address to IPv4.
-fn canonical(addr: SocketAddr) -> SocketAddr {
-    SocketAddr::new(addr.ip().to_canonical(), addr.port())
-}
-
 fn is_same_stream(before: StreamPosition, after: StreamPosition) -> bool {
     let ahead = after.sequence.wrapping_sub(before.sequence);
     before.ssrc == after.ssrc && (1..=SEQUENCE_AHEAD_MAX).contains(&ahead)
-}
-
-/// Packets can be sent there: not unspecified, multicast or broadcast.
-fn is_sendable(addr: SocketAddr) -> bool {
-    let ip = addr.ip();
-    addr.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && ip != IpAddr::V4(Ipv4Addr::BROADCAST)
-}
-
-/// A private or link-local address (RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291).
-fn is_private(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
-            v4.is_private() || v4.is_loopback() || v4.is_link_local() || a == 100 && (64..128).contains(&b)
-        }
-        IpAddr::V6(v6) => {
-            let [first, ..] = v6.segments();
-            v6.is_loopback() || first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80
-        }
-    }
 }
 
 #[cfg(test)]

@@ -5,93 +5,77 @@
 
 mod audio_analysis;
 mod comfort_noise;
+mod config;
+mod events;
+mod hearing;
 mod latch;
+mod media_addr;
+mod media_path;
+mod network_watch;
+mod outgoing;
+mod peer_stream;
+mod playout;
 mod receiving;
+mod recording;
+mod rtcp_exchange;
 mod sample_budget;
 mod sending;
 mod stream_codec;
+mod stream_config;
 mod transport_events;
-mod types;
 
-use audio_analysis::AudioAnalysis;
-use comfort_noise::ComfortNoise;
+pub use config::{AnalysisConfig, AudioDelivery, LegConfig, PortKind};
+pub use events::LegEvent;
 pub use latch::Latching;
-use latch::{Latch, SignalledMedia};
-use sample_budget::SampleBudget;
-use stream_codec::StreamCodec;
-pub use types::{LegConfig, LegEvent, PortKind, StreamConfig};
+pub use stream_config::{MediaSecurity, RtcpRoute, StreamConfig, StreamDirection};
 
-use crate::codec::Companding;
-use crate::frame::{FRAME_DURATION, FRAME_SAMPLES, Frame, SAMPLE_RATE_HZ};
+use crate::audio::AudioFrame;
+use crate::frame::{FRAME_DURATION, FRAME_SAMPLES, SAMPLE_RATE_HZ};
 use crate::jitter::buffer::JitterBuffer;
-use crate::limits;
 use crate::playout::ambience::AmbienceMixer;
 use crate::playout::pacer::Pacer;
-use crate::playout::queue::{PlayoutQueue, SegmentId};
-use crate::playout::relay::RelayBuffer;
-use crate::record::align::RecordingAligner;
-use crate::rtp::dtmf_sender::DtmfSender;
+use crate::playout::queue::SegmentId;
 use crate::rtp::e_model;
 use crate::rtp::packetizer::Packetizer;
-use crate::rtp::rtcp::{self, NtpClock};
-use crate::rtp::telephone_event;
 use crate::stats::LegStats;
 use crate::turn::barge_in;
-use std::collections::VecDeque;
+use audio_analysis::AudioAnalysis;
+use events::LegEventQueue;
+use hearing::Hearing;
+use latch::{Latch, SignalledMedia};
+use media_path::PathDiscovery;
+use network_watch::NetworkWatch;
+use outgoing::OutgoingStream;
+use peer_stream::PeerStream;
+use playout::Playout;
+use recording::Recording;
+use rtcp_exchange::RtcpExchange;
+use sample_budget::SampleBudget;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+use stream_codec::StreamCodec;
 
 /// Media of one call leg, from RTP packets to events and back. Its owner calls `tick` whenever it is due.
 pub struct Leg {
     stream: StreamConfig,
-    /// Companding of the audio delivered to STT. It is fixed when the leg starts and does not change on renegotiation.
-    companding: Companding,
-    clock: NtpClock,
-    cname: String,
+    /// Whose packets are the peer's, and where ours go.
     latch: Latch,
+    /// What the peer sends.
+    peer: PeerStream,
     sample_budget: SampleBudget,
-    remote_ssrc: Option<u32>,
     buffer: JitterBuffer,
-    /// Taken out of the option while in use.
-    codec: Option<StreamCodec>,
-    /// The last frame was not sent: the next one begins a talk spurt.
-    unsent: bool,
-    capture: Frame,
-    captured: usize,
-    dtmf_receiver: telephone_event::TelephoneEventReceiver,
-    analysis: AudioAnalysis,
-    /// Telephone events were received. In-band tones are then ignored, because they duplicate the events.
-    has_telephone_events: bool,
-    /// Response that cannot be interrupted.
-    uninterruptible: Option<u32>,
-    queue: PlayoutQueue,
-    ambience: Option<AmbienceMixer>,
-    relay: Option<Box<RelayBuffer>>,
+    codec: StreamCodec,
+    /// What becomes of received samples.
+    hearing: Hearing,
+    /// What is sent.
+    playout: Playout,
     pacer: Pacer,
-    packetizer: Packetizer,
-    dtmf_sender: DtmfSender,
-    /// Encoded audio waiting until a packet is full.
-    packing: Box<[u8; limits::PACKET_OUT_SAMPLES_MAX + FRAME_SAMPLES]>,
-    packed: usize,
-    pack_marker: bool,
-    /// Comfort noise to play while the peer sends nothing.
-    comfort_noise: Option<ComfortNoise>,
-    /// The peer has sent RTCP reports, and its last VoIP metrics.
-    reported: bool,
-    remote_voip_metrics: Option<rtcp::VoipMetrics>,
-    aligner: Option<Box<RecordingAligner>>,
-    spare_blocks: Vec<Vec<i16>>,
-    deliver_audio: bool,
-    speak_at_once: bool,
-    network_timeout: Duration,
-    last_packet: Instant,
-    network_lost: bool,
-    underrun: bool,
-    next_report: Instant,
-    last_sr: Option<(u32, Instant)>,
-    expected_prior: (u64, u64),
-    highest_sequence: u32,
-    events: VecDeque<LegEvent>,
+    outgoing: OutgoingStream,
+    rtcp: RtcpExchange,
+    recording: Recording,
+    network: NetworkWatch,
+    events: LegEventQueue,
+    /// Figures that no part above counts by itself.
     stats: LegStats,
 }
 
@@ -111,57 +95,26 @@ impl Leg {
         }
         Self {
             stream,
-            companding: stream.codec.companding(),
-            clock: config.clock,
-            cname: config.cname,
             latch: Latch::new(config.latching, signalled_media(&stream)),
+            peer: PeerStream::Awaited,
             sample_budget: SampleBudget::default(),
-            remote_ssrc: None,
             buffer: JitterBuffer::default(),
-            codec: Some(StreamCodec::new(stream.codec)),
-            unsent: false,
-            capture: [0; FRAME_SAMPLES],
-            captured: 0,
-            dtmf_receiver: telephone_event::TelephoneEventReceiver::default(),
-            analysis: AudioAnalysis::new(
-                config.detect_voice.then_some(config.vad),
-                config.barge_in,
-                config.detect_tones,
-            ),
-            has_telephone_events: false,
-            uninterruptible: None,
-            queue: PlayoutQueue::default(),
-            ambience: config.ambience,
-            relay: None,
-            pacer: Pacer::new(now),
-            packetizer,
-            dtmf_sender: DtmfSender::default(),
-            packing: Box::new([0; limits::PACKET_OUT_SAMPLES_MAX + FRAME_SAMPLES]),
-            packed: 0,
-            pack_marker: false,
-            comfort_noise: None,
-            reported: false,
-            remote_voip_metrics: None,
-            aligner: config.record.then(Box::default),
-            spare_blocks: Vec::new(),
-            deliver_audio: config.deliver_audio,
-            speak_at_once: config.start_spurt_immediately,
-            network_timeout: config.network_timeout,
-            last_packet: now,
-            network_lost: false,
-            underrun: false,
-            next_report: now + rtcp::INTERVAL / 2,
-            last_sr: None,
-            expected_prior: (0, 0),
-            highest_sequence: 0,
-            events: VecDeque::with_capacity(16),
+            codec: StreamCodec::new(stream.codec),
+            hearing: Hearing::new(AudioAnalysis::new(config.analysis), config.audio, &stream),
+            playout: Playout::new(config.ambience),
+            pacer: Pacer::new(now, config.spurt_start),
+            outgoing: OutgoingStream::new(packetizer),
+            rtcp: RtcpExchange::new(now, config.clock, config.cname),
+            recording: Recording::new(config.record),
+            network: NetworkWatch::new(now, config.network_timeout),
+            events: LegEventQueue::default(),
             stats: LegStats::default(),
         }
     }
 
     /// When [`Leg::tick`] is due.
     pub fn due(&self, now: Instant) -> Instant {
-        if self.speak_at_once && self.stream.sending && !self.dtmf_sender.is_sending() && self.queue.is_ready() {
+        if self.stream.direction.sends() && !self.outgoing.is_sending_digits() && self.playout.is_ready() {
             self.pacer.due_for_speech(now)
         } else {
             self.pacer.due()
@@ -170,15 +123,12 @@ impl Leg {
 
     /// Takes the oldest waiting event; `None` when there is none. At most 256 wait, later ones are dropped.
     pub fn poll_event(&mut self) -> Option<LegEvent> {
-        self.events.pop_front()
+        self.events.pop()
     }
 
     /// Takes back an empty recording block.
-    pub fn recycle(&mut self, mut block: Vec<i16>) {
-        block.clear();
-        if self.spare_blocks.len() < 2 {
-            self.spare_blocks.push(block);
-        }
+    pub fn recycle(&mut self, block: Vec<i16>) {
+        self.recording.recycle(block);
     }
 
     /// Applies a renegotiated stream. The peer's packets may now come from another address.
@@ -187,118 +137,97 @@ impl Leg {
         let keeps_path = stream.ice.is_some() && stream.ice == self.stream.ice && self.latch.is_nominated();
         self.latch.handle_description(now, signalled_media(&stream), keeps_path);
         if stream.needs_new_ssrc(&self.stream) {
-            self.packetizer.renew_ssrc();
+            self.outgoing.packetizer.renew_ssrc();
         }
-        if stream.receiving && !self.stream.receiving {
-            self.last_packet = now;
+        if stream.direction.receives() && !self.stream.direction.receives() {
+            self.network.touch(now);
         }
         if stream.codec != self.stream.codec {
-            self.packed = 0;
-            self.codec = Some(StreamCodec::new(stream.codec));
+            self.outgoing.discard_waiting();
+            self.codec = StreamCodec::new(stream.codec);
         }
         self.stream = stream;
     }
 
-    /// Speech of a segment; `ended` with its last samples.
+    /// Speech of a segment at 8 kHz; `ended` with its last samples.
     pub fn play(&mut self, segment: SegmentId, samples: Vec<i16>, ended: bool) {
-        self.queue.push(segment, samples, ended);
+        self.playout.push(segment, samples, ended);
     }
 
     /// Sets the ambience mixed under the agent's voice.
     pub fn set_ambience(&mut self, ambience: Option<AmbienceMixer>) {
-        self.ambience = ambience;
+        self.playout.set_ambience(ambience);
     }
 
-    /// A frame of the party that this leg is bridged with.
-    pub fn relay_frame(&mut self, frame: &Frame) {
-        self.relay.get_or_insert_default().push(frame);
+    /// A frame of the party that this leg is bridged with, in any format. One whose rate can't be converted is dropped.
+    pub fn relay_frame(&mut self, frame: &AudioFrame) {
+        let _ = self.playout.push_relayed(frame);
     }
 
     /// Starts the answered call: recording and network timeout begin here.
     pub fn start_call(&mut self, now: Instant, record: bool) {
-        self.aligner = record.then(Box::default);
-        self.network_lost = false;
-        self.last_packet = now;
+        self.recording = Recording::new(record);
+        self.network.restart(now);
     }
 
     /// Stops playout and discards the response and older ones; `barge_in` if the caller interrupted.
     pub fn flush(&mut self, now: Instant, response_id: u32, barge_in: bool) {
-        let mut all = Vec::new();
-        self.queue.flush_response(response_id, |heard| all.push(heard));
-        self.analysis.release();
-        self.push_event(LegEvent::PlayoutFlushed { barge_in, response_id, heard: all, at: now });
+        let heard = self.playout.flush_response(response_id);
+        self.hearing.analysis.release();
+        self.events.push(LegEvent::PlayoutFlushed { barge_in, response_id, heard, at: now });
     }
 
     /// Resumes playout where it was paused.
     pub fn resume(&mut self) {
-        self.queue.resume();
-        self.analysis.release();
+        self.playout.resume();
+        self.hearing.analysis.release();
     }
 
     /// Makes this response uninterruptible.
     pub fn set_uninterruptible(&mut self, response_id: u32) {
-        self.uninterruptible = Some(response_id);
-        if self.queue.current().is_some_and(|(current, _)| current == response_id) {
+        if self.playout.set_uninterruptible(response_id) {
             self.resume();
         }
     }
 
     /// Replaces the barge-in settings, forgets the voice measured so far and resumes paused playout.
     pub fn set_barge_in(&mut self, config: barge_in::BargeInConfig) {
-        self.analysis.set_barge_in(config);
-        self.queue.resume();
+        self.hearing.analysis.set_barge_in(config);
+        self.playout.resume();
     }
 
     /// Digits that are not 0-9, *, # or A-D are skipped.
     pub fn send_dtmf(&mut self, digits: &str) {
-        self.dtmf_sender.push(digits);
-    }
-
-    fn is_interruptible(&self) -> bool {
-        let current = self.queue.current().map(|(response_id, _)| response_id);
-        self.queue.is_active() && (current.is_none() || current != self.uninterruptible)
-    }
-
-    fn pause_playout(&mut self, now: Instant) {
-        if let Some((response_id, _)) = self.queue.current().filter(|_| !self.queue.is_paused()) {
-            self.queue.pause();
-            self.push_event(LegEvent::PlayoutPaused { response_id, at: now });
-        }
+        self.outgoing.push_digits(digits);
     }
 
     /// One frame of the leg's clock, nominally at `due`.
     pub fn tick(&mut self, now: Instant, due: Instant, send: &mut impl FnMut(PortKind, SocketAddr, &[u8])) {
         self.release(now);
-        let announced = self.is_peer_silent();
-        if let Some(release) = self.buffer.fill_gap(now, FRAME_SAMPLES, announced) {
-            self.handle_jitter_output(now, &release, false);
-            self.conceal_pending(now);
-        }
+        self.fill_gap(now);
         self.send_frame(now, due, send);
-        if now >= self.next_report {
+        if self.rtcp.is_due(now) {
             self.send_rtcp(now, false, send);
         }
-        let silent = now.saturating_duration_since(self.last_packet);
-        if self.stream.receiving && !self.network_lost && silent >= self.network_timeout {
-            self.network_lost = true;
-            self.push_event(LegEvent::NetworkLost);
+        if self.stream.direction.receives() && self.network.has_timed_out(now) {
+            self.events.push(LegEvent::NetworkLost);
         }
     }
 
     /// Closes the leg: sends RTCP BYE, the rest of the recording and the statistics.
     pub fn close(&mut self, now: Instant, send: &mut impl FnMut(PortKind, SocketAddr, &[u8])) {
         self.send_rtcp(now, true, send);
-        if let Some(aligner) = &mut self.aligner {
-            let block = aligner.finish();
-            self.push_event(LegEvent::RecordingBlock { block });
+        if let Some(block) = self.recording.finish() {
+            self.events.push(LegEvent::RecordingBlock { block });
         }
         let stats = self.stats();
-        self.events.push_back(LegEvent::Closed { stats });
+        self.events.push_closed(stats);
     }
 
     /// Statistics from the first packet until now.
     pub fn stats(&self) -> LegStats {
         let counters = self.buffer.counters;
+        let (echo, echo_ms) = self.hearing.analysis.echo();
         LegStats {
             packets_lost: counters.lost,
             packets_late: counters.late,
@@ -307,9 +236,11 @@ impl Leg {
             mos: (counters.received > 0).then(|| e_model::mos(self.r_factor())),
             mos_remote: self.remote_mos(),
             jitter_ms: self.buffer.jitter_samples() as f32 * 1_000.0 / SAMPLE_RATE_HZ as f32,
-            echo: self.analysis.echo.path(),
-            echo_ms: self.analysis.echo.echo_frames * 20,
-            playout_overflow_ms: self.queue.overflow_samples / 8,
+            underruns: self.playout.underruns(),
+            playout_overflow_ms: self.playout.overflow_ms(),
+            events_dropped: self.events.dropped(),
+            echo,
+            echo_ms,
             ..self.stats
         }
     }
@@ -318,24 +249,18 @@ impl Leg {
     pub fn restart_pacing(&mut self, now: Instant) {
         self.pacer.restart(now);
     }
-
-    fn push_event(&mut self, event: LegEvent) {
-        if self.events.len() < limits::LEG_EVENTS_MAX {
-            self.events.push_back(event);
-        } else {
-            self.stats.events_dropped += 1;
-        }
-    }
 }
 
 fn signalled_media(stream: &StreamConfig) -> SignalledMedia {
     SignalledMedia {
         media: stream.remote,
-        rtcp: stream.remote_rtcp,
-        rtcp_mux: stream.rtcp_mux,
+        rtcp: stream.rtcp,
         signalling: stream.signalling,
-        has_ice: stream.ice.is_some(),
+        path: if stream.ice.is_some() { PathDiscovery::Ice } else { PathDiscovery::Latching },
     }
 }
 
 const _: () = assert!(FRAME_DURATION.as_millis() as usize * SAMPLE_RATE_HZ as usize / 1_000 == FRAME_SAMPLES);
+
+#[cfg(test)]
+mod tests;

@@ -1,20 +1,30 @@
 //! Receiving side of the leg: from datagram to frame.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
+use super::Leg;
+use super::events::LegEvent;
+use super::hearing::SampleSink;
 use super::latch::StreamPosition;
-use super::{ComfortNoise, Leg, LegEvent, StreamCodec};
-use crate::codec::{Codec, Companding};
+use super::peer_stream::{PacketSource, PeerStream};
+use super::sample_budget::SampleBudget;
+use super::stream_codec::StreamCodec;
+use super::stream_config::{PayloadKind, RtcpRoute};
 use crate::frame::FRAME_SAMPLES;
-use crate::jitter::buffer::JitterOutput;
+use crate::jitter::buffer::{JitterBuffer, JitterOutput};
 use crate::rtp::packet::{RtpPacket, is_rtcp};
 use crate::rtp::rtcp;
-use crate::turn::barge_in::BargeInDecision;
-use crate::vad::SpeechChange;
+use crate::stats::LegStats;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// Static payload type of comfort noise (RFC 3389 section 4).
-const COMFORT_NOISE_PAYLOAD_TYPE: u8 = 13;
+/// How it is known that samples are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GapEvidence {
+    /// By sequence number or timestamp of a packet.
+    Packet,
+    /// By the clock: nothing came.
+    Clock,
+}
 
 fn stream_position(packet: &RtpPacket<'_>) -> StreamPosition {
     StreamPosition { ssrc: packet.ssrc, sequence: packet.sequence }
@@ -44,7 +54,7 @@ impl Leg {
     /// Handles a packet authenticated by SRTP or SRTCP, from any address and port.
     pub fn handle_authentic(&mut self, now: Instant, source: SocketAddr, bytes: &[u8]) {
         if is_rtcp(bytes) {
-            if !self.stream.rtcp_mux {
+            if self.stream.rtcp != RtcpRoute::Muxed {
                 self.latch.handle_authentic_rtcp(source);
             }
             return self.handle_rtcp_packet(now, bytes);
@@ -59,48 +69,30 @@ impl Leg {
 
     /// A packet of the peer's.
     pub fn handle_packet(&mut self, now: Instant, packet: &RtpPacket<'_>) {
-        if self.stats.packets_received == 0 {
-            self.push_event(LegEvent::MediaStarted { at: now });
-        }
         self.stats.packets_received += 1;
-        self.last_packet = now;
-        if self.remote_ssrc != Some(packet.ssrc) {
-            if self.remote_ssrc.is_some() {
+        self.network.touch(now);
+        match self.peer.begin_packet(packet) {
+            PacketSource::First => self.events.push(LegEvent::MediaStarted { at: now }),
+            PacketSource::Changed => {
                 self.buffer.restart();
-                self.dtmf_receiver.reset();
-                self.codec.iter_mut().for_each(StreamCodec::restart);
+                self.codec.restart();
             }
-            self.remote_ssrc = Some(packet.ssrc);
+            PacketSource::Same => {}
         }
-        self.highest_sequence = u32::from(packet.sequence);
-        let is_one = |one: Option<u8>| one == Some(packet.payload_type);
-        let is_event = is_one(self.stream.telephone_event_in) || is_one(self.stream.telephone_event);
-        self.has_telephone_events |= is_event;
-        if is_event && let Some(digit) = self.dtmf_receiver.handle(packet.timestamp, packet.payload) {
-            self.push_event(LegEvent::DtmfReceived { digit });
+        let kind = self.stream.payload_kind(packet.payload_type);
+        if let Some(digit) = self.peer.handle_payload(kind, packet) {
+            self.events.push(LegEvent::DtmfReceived { digit });
         }
-        let is_named = [self.stream.payload_type, self.stream.payload_type_in].contains(&packet.payload_type);
-        let is_audio = is_named && !is_event || self.is_other_companding(packet.payload_type);
-        if is_audio {
-            self.comfort_noise = None;
-        } else if is_one(self.stream.comfort_noise) || packet.payload_type == COMFORT_NOISE_PAYLOAD_TYPE && !is_event {
-            self.comfort_noise = Some(ComfortNoise::from_payload(packet.payload));
+        let timestamp = self.codec.rtp_to_samples(packet.timestamp);
+        let is_audio = matches!(kind, PayloadKind::Audio | PayloadKind::OtherCompanding(_));
+        if is_audio && packet.marker {
+            self.events.push(LegEvent::TalkSpurtStarted { at: now });
         }
-        let timestamp = self.codec.as_mut().map_or(packet.timestamp, |coder| coder.rtp_to_samples(packet.timestamp));
-        if is_audio {
-            if packet.marker {
-                self.push_event(LegEvent::TalkSpurtStarted { at: now });
-            }
-            if self.is_other_companding(packet.payload_type) {
-                // Asymmetric senders exist: the payload type decides (RFC 3551 section 6).
-                let companding = if packet.payload_type == 0 { Companding::MuLaw } else { Companding::ALaw };
-                self.stream.codec = Codec::G711(companding);
-                self.stream.payload_type = packet.payload_type;
-                self.stream.payload_type_in = packet.payload_type;
-                self.codec.iter_mut().for_each(|coder| coder.set_companding(companding));
-            }
+        if let PayloadKind::OtherCompanding(companding) = kind {
+            self.stream.switch_companding(companding, packet.payload_type);
+            self.codec.set_companding(companding);
         }
-        let samples = self.codec.as_ref().and_then(|coder| coder.samples(packet.payload)).filter(|_| is_audio);
+        let samples = self.codec.samples(packet.payload).filter(|_| is_audio);
         match samples.filter(|samples| self.sample_budget.take_all(now, *samples)) {
             Some(samples) => self.buffer.insert(now, packet.sequence, timestamp, samples, packet.payload),
             None => {
@@ -112,30 +104,16 @@ impl Leg {
         self.release(now);
     }
 
-    /// Static G.711 types mean the same in every stream, whatever the session description says.
-    fn is_other_companding(&self, payload_type: u8) -> bool {
-        matches!(payload_type, 0 | 8)
-            && matches!(self.stream.codec, Codec::G711(_))
-            && payload_type != self.stream.payload_type
-            && payload_type != self.stream.payload_type_in
-    }
-
     fn handle_rtcp_datagram(&mut self, now: Instant, source: SocketAddr, on_media_port: bool, bytes: &[u8]) {
-        match self.latch.accept_rtcp(source, on_media_port, rtcp::sender_ssrc(bytes), self.remote_ssrc) {
+        match self.latch.accept_rtcp(source, on_media_port, rtcp::sender_ssrc(bytes), self.peer.ssrc()) {
             true => self.handle_rtcp_packet(now, bytes),
             false => self.stats.packets_ignored += 1,
         }
     }
 
     fn handle_rtcp_packet(&mut self, now: Instant, bytes: &[u8]) {
-        let received = rtcp::parse(bytes, self.packetizer.ssrc);
-        if let Some(sent) = received.sender_report {
-            self.last_sr = Some((sent, now));
-        }
-        self.remote_voip_metrics = received.voip.or(self.remote_voip_metrics);
-        if let Some(block) = received.report {
-            self.reported = true;
-            self.handle_path_stats(Some(f32::from(block.fraction_lost) / 256.0), self.clock.round_trip(now, &block));
+        if let Some(report) = self.rtcp.handle(now, bytes, self.outgoing.packetizer.ssrc) {
+            self.handle_path_stats(Some(report.loss), report.round_trip);
         }
     }
 
@@ -143,7 +121,7 @@ impl Leg {
     pub fn handle_path_stats(&mut self, loss: Option<f32>, round_trip: Option<Duration>) {
         if let Some(loss) = loss {
             self.stats.remote_loss = loss;
-            self.codec.iter_mut().for_each(|coder| coder.set_loss(loss));
+            self.codec.set_loss(loss);
         }
         if let Some(round_trip) = round_trip {
             self.stats.round_trip_ms = Some(round_trip.as_secs_f32() * 1_000.0);
@@ -152,111 +130,93 @@ impl Leg {
 
     /// Takes what the jitter buffer gives up and turns it into frames.
     pub(super) fn release(&mut self, now: Instant) {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.release(now, |release| self.handle_jitter_output(now, &release, true));
-        self.buffer = buffer;
-        self.conceal_pending(now);
+        let (buffer, mut decoding) = self.decoding();
+        buffer.release(now, |output| decoding.handle_output(now, &output, GapEvidence::Packet));
+        decoding.conceal_pending(now);
+    }
+
+    /// Fills a frame that is due and did not come.
+    pub(super) fn fill_gap(&mut self, now: Instant) {
+        let (buffer, mut decoding) = self.decoding();
+        if let Some(output) = buffer.fill_gap(now, FRAME_SAMPLES, decoding.is_peer_silent()) {
+            decoding.handle_output(now, &output, GapEvidence::Clock);
+            decoding.conceal_pending(now);
+        }
+    }
+
+    /// The jitter buffer, and all that its output goes through.
+    fn decoding(&mut self) -> (&mut JitterBuffer, Decoding<'_>) {
+        let sink = SampleSink {
+            hearing: &mut self.hearing,
+            playout: &mut self.playout,
+            recording: &mut self.recording,
+            events: &mut self.events,
+            reports_in_band_digits: self.peer.has_in_band_digits(),
+        };
+        let decoding = Decoding {
+            codec: &mut self.codec,
+            peer: &mut self.peer,
+            sample_budget: &mut self.sample_budget,
+            stats: &mut self.stats,
+            sink,
+        };
+        (&mut self.buffer, decoding)
+    }
+}
+
+/// From the output of the jitter buffer to samples.
+struct Decoding<'a> {
+    codec: &'a mut StreamCodec,
+    peer: &'a mut PeerStream,
+    sample_budget: &'a mut SampleBudget,
+    stats: &'a mut LegStats,
+    sink: SampleSink<'a>,
+}
+
+impl Decoding<'_> {
+    fn is_peer_silent(&self) -> bool {
+        self.peer.is_paused() || self.codec.is_peer_silent()
     }
 
     /// Conceals samples that are still missing.
-    pub(super) fn conceal_pending(&mut self, now: Instant) {
-        self.run_codec(now, |coder, out| coder.conceal_pending(out));
+    fn conceal_pending(&mut self, now: Instant) {
+        self.codec.conceal_pending(&mut |samples| self.sink.push(now, samples));
     }
 
-    /// Lets the codec produce samples, which go where all received sound goes.
-    fn run_codec(&mut self, now: Instant, act: impl FnOnce(&mut StreamCodec, &mut dyn FnMut(&[i16]))) {
-        let Some(mut coder) = self.codec.take() else { return };
-        act(&mut coder, &mut |samples| self.capture(now, samples));
-        self.codec = Some(coder);
-    }
-
-    /// `gap`: what is missing is known to be, by sequence number or timestamp of a packet; else by the clock.
-    pub(super) fn handle_jitter_output(&mut self, now: Instant, release: &JitterOutput<'_>, gap: bool) {
-        let release = match release {
-            JitterOutput::Lost(count) if gap => &JitterOutput::Lost(self.sample_budget.take_up_to(now, *count)),
-            JitterOutput::Silence(count) if gap => &JitterOutput::Silence(self.sample_budget.take_up_to(now, *count)),
-            other => other,
+    fn handle_output(&mut self, now: Instant, output: &JitterOutput<'_>, evidence: GapEvidence) {
+        let mut affordable = |count: usize| match evidence {
+            GapEvidence::Packet => self.sample_budget.take_up_to(now, count),
+            GapEvidence::Clock => count,
         };
-        match release {
-            JitterOutput::Audio(payload) => self.run_codec(now, |coder, out| coder.decode(payload, out)),
-            JitterOutput::Lost(count) if !self.is_peer_silent() => {
+        match output {
+            JitterOutput::Audio(payload) => self.codec.decode(payload, &mut |samples| self.sink.push(now, samples)),
+            JitterOutput::Lost(count) => {
+                let count = affordable(*count);
+                if self.is_peer_silent() {
+                    return self.pass_pause(now, count);
+                }
                 // With DTX only the next packet tells a pause from a loss.
-                if gap || !self.stream.codec.uses_dtx() {
-                    self.stats.concealed_ms += *count as u64 / 8;
+                if evidence == GapEvidence::Packet || !self.codec.uses_dtx() {
+                    self.stats.concealed_ms += count as u64 / 8;
                 }
-                self.run_codec(now, |coder, out| coder.conceal(*count, out));
+                self.codec.conceal(count, &mut |samples| self.sink.push(now, samples));
             }
-            JitterOutput::Lost(count) | JitterOutput::Silence(count) => {
-                let mut left = *count;
-                while left > 0 {
-                    let now_samples = left.min(FRAME_SAMPLES);
-                    let mut silence = [0; FRAME_SAMPLES];
-                    if let Some(noise) = &mut self.comfort_noise {
-                        noise.fill(&mut silence);
-                    }
-                    self.capture(now, silence.get(..now_samples).unwrap_or(&silence));
-                    left = left.saturating_sub(now_samples);
-                }
+            JitterOutput::Silence(count) => {
+                let count = affordable(*count);
+                self.pass_pause(now, count);
             }
         }
     }
 
-    pub(super) fn is_peer_silent(&self) -> bool {
-        self.comfort_noise.is_some() || self.codec.as_ref().is_some_and(StreamCodec::is_peer_silent)
-    }
-
-    fn capture(&mut self, now: Instant, mut samples: &[i16]) {
-        while !samples.is_empty() {
-            let room = self.capture.get_mut(self.captured..).unwrap_or_default();
-            let (taken, rest) = samples.split_at(samples.len().min(room.len()));
-            room.iter_mut().zip(taken).for_each(|(to, from)| *to = *from);
-            self.captured = self.captured.saturating_add(taken.len());
-            samples = rest;
-            if self.captured >= FRAME_SAMPLES {
-                self.captured = 0;
-                self.handle_captured_frame(now);
-            }
-        }
-    }
-
-    fn handle_captured_frame(&mut self, now: Instant) {
-        let frame = self.capture;
-        if let Some(aligner) = &mut self.aligner {
-            aligner.push_caller(&frame);
-        }
-        let playing = self.is_interruptible();
-        let heard = self.analysis.handle_frame(now, &frame, playing);
-        if self.deliver_audio {
-            let companding = self.companding;
-            let mut codes = [companding.silence(); FRAME_SAMPLES];
-            if !heard.is_muted {
-                companding.encode_into(&frame, &mut codes);
-            }
-            self.push_event(LegEvent::Audio { codes, at: now });
-        }
-        if let Some(path) = heard.echo_path_found.then(|| self.analysis.echo.path()).flatten() {
-            self.push_event(LegEvent::EchoPathFound { path });
-        }
-        if let Some(digit) = heard.digit.filter(|_| !self.has_telephone_events) {
-            self.push_event(LegEvent::DtmfReceived { digit });
-        }
-        if let Some(tone) = heard.tone {
-            self.push_event(LegEvent::Tone { tone, at: now });
-        }
-        match heard.speech_change {
-            Some(SpeechChange::Started(at)) => self.push_event(LegEvent::SpeechStarted { at }),
-            Some(SpeechChange::Ended(last_sound)) => self.push_event(LegEvent::SpeechEnded { last_sound }),
-            None => {}
-        }
-        match heard.barge_in {
-            Some(BargeInDecision::Pause) => self.pause_playout(now),
-            Some(BargeInDecision::Stop) => {
-                let mut all = Vec::new();
-                self.queue.flush(|heard| all.push(heard));
-                let response_id = all.iter().map(|heard| heard.segment.response_id).max().unwrap_or(0);
-                self.push_event(LegEvent::PlayoutFlushed { barge_in: true, response_id, heard: all, at: now });
-            }
-            None => {}
+    /// Samples that the peer did not send: silence or comfort noise.
+    fn pass_pause(&mut self, now: Instant, count: usize) {
+        let mut left = count;
+        while left > 0 {
+            let mut pause = [0; FRAME_SAMPLES];
+            self.peer.fill_pause(&mut pause);
+            let (played, _) = pause.split_at(left.min(FRAME_SAMPLES));
+            self.sink.push(now, played);
+            left = left.saturating_sub(played.len());
         }
     }
 }

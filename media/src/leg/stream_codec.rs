@@ -119,6 +119,11 @@ impl StreamCodec {
         }
     }
 
+    /// The remote side may send nothing during silence.
+    pub(super) fn uses_dtx(&self) -> bool {
+        matches!(self.inner, CodecState::Opus(_))
+    }
+
     /// The remote side announced DTX: a gap is not a loss.
     pub(super) fn is_peer_silent(&self) -> bool {
         matches!(&self.inner, CodecState::Opus(opus) if opus.is_peer_silent())

@@ -1,17 +1,13 @@
 //! Interface between a leg and its transport: destination, keys, path events.
 
-use super::{Leg, LegEvent, PortKind, StreamConfig};
-use crate::transport::dtls::DtlsParams;
-use crate::transport::srtp::SrtpKeys;
+use super::Leg;
+use super::config::PortKind;
+use super::events::LegEvent;
+use super::stream_config::StreamConfig;
 use std::net::SocketAddr;
 use std::time::Instant;
 
 impl Leg {
-    /// The keys of its stream.
-    pub fn srtp(&self) -> Option<SrtpKeys> {
-        self.stream.srtp
-    }
-
     /// A connectivity check was valid (ICE).
     pub fn handle_valid_path(&mut self, source: SocketAddr) {
         self.latch.add_valid_path(source);
@@ -35,42 +31,32 @@ impl Leg {
         self.stream
     }
 
-    /// The handshake its keys come from.
-    pub fn dtls(&self) -> Option<DtlsParams> {
-        self.stream.dtls
-    }
-
     /// The target of its packets; `None` while no peer address is known.
     pub fn target(&self) -> Option<SocketAddr> {
         self.latch.target()
     }
 
-    /// Where its reports go.
-    pub(super) fn report_target(&self) -> Option<SocketAddr> {
-        self.latch.rtcp_target()
-    }
-
     /// Restarts the network timeout, because there was no path before.
     pub fn restart_network_timeout(&mut self, now: Instant) {
-        self.last_packet = now;
+        self.network.touch(now);
     }
 
     /// The path to the other side is open (WebRTC: after ICE and DTLS), or is gone for good.
     pub fn handle_connected(&mut self, now: Instant) {
-        self.last_packet = now;
-        self.push_event(LegEvent::Connected { at: now });
+        self.network.touch(now);
+        self.events.push(LegEvent::Connected { at: now });
     }
 
     /// The remote side closed the session.
     pub fn handle_closed(&mut self) {
-        self.network_lost = true; // its silence means nothing any more
-        self.push_event(LegEvent::PeerClosed);
+        self.network.take_down(); // its silence means nothing any more
+        self.events.push(LegEvent::PeerClosed);
     }
 
     /// Reports a lost path as a lost network. Reports nothing if one was reported since the call started.
     pub fn handle_disconnected(&mut self) {
-        if !std::mem::replace(&mut self.network_lost, true) {
-            self.push_event(LegEvent::NetworkLost);
+        if self.network.take_down() {
+            self.events.push(LegEvent::NetworkLost);
         }
     }
 

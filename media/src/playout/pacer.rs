@@ -4,19 +4,29 @@
 use crate::frame::FRAME_DURATION;
 use std::time::Instant;
 
+/// When a talk spurt leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpurtStart {
+    /// In the next turn after it is ready.
+    Immediate,
+    /// With the next frame of the 20 ms grid.
+    OnGrid,
+}
+
 /// Send times of one leg: a 20 ms grid in silence, 20 ms from frame to frame in a talk spurt.
 #[derive(Clone, Copy, Debug)]
 pub struct Pacer {
     origin: Instant,
     frames: u32,
+    spurt_start: SpurtStart,
     /// The last frame was speech, and left at that instant.
     spurt: Option<Instant>,
 }
 
 impl Pacer {
     /// Creates a pacer whose first frame is due at `origin`.
-    pub fn new(origin: Instant) -> Self {
-        Self { origin, frames: 0, spurt: None }
+    pub fn new(origin: Instant, spurt_start: SpurtStart) -> Self {
+        Self { origin, frames: 0, spurt_start, spurt: None }
     }
 
     fn next_slot_time(&self) -> Instant {
@@ -35,6 +45,7 @@ impl Pacer {
     pub fn due_for_speech(&self, now: Instant) -> Instant {
         match self.spurt {
             Some(last) => last + FRAME_DURATION,
+            None if self.spurt_start == SpurtStart::OnGrid => self.next_slot_time(),
             None => now.max(self.next_slot_time() - FRAME_DURATION).min(self.next_slot_time()),
         }
     }
@@ -49,7 +60,7 @@ impl Pacer {
 
     /// Restarts the timeline after a long stall.
     pub fn restart(&mut self, now: Instant) {
-        *self = Self::new(now);
+        *self = Self::new(now, self.spurt_start);
     }
 }
 
@@ -62,7 +73,7 @@ mod tests {
     fn talk_spurt_starts_at_once_and_grid_is_kept() {
         #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
         let origin = Instant::now();
-        let mut pacer = Pacer::new(origin);
+        let mut pacer = Pacer::new(origin, SpurtStart::Immediate);
         let mut sent = 0u32;
         let mut now = origin;
         for spurt in 0..500u64 {

@@ -43,6 +43,16 @@ struct QueuedSegment {
     ended: bool,
 }
 
+/// Whether the queue is played.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum PlayoutFlow {
+    #[default]
+    Playing,
+    Paused,
+    /// Resumed: the next frame with speech fades in.
+    FadingIn,
+}
+
 /// Playout queue of one leg: mono samples at 8 kHz, at most 60 s.
 #[derive(Debug, Default)]
 pub struct PlayoutQueue {
@@ -52,9 +62,7 @@ pub struct PlayoutQueue {
     flushed: Option<u32>,
     /// Fade-out frame of the audio that was flushed.
     tail: Option<Box<Frame>>,
-    /// Playout is paused; `rising` if the next frame must be faded in.
-    is_paused: bool,
-    fade_in_next: bool,
+    flow: PlayoutFlow,
     /// Samples dropped because the queue was full, since its creation.
     pub overflow_samples: u64,
 }
@@ -90,7 +98,7 @@ impl PlayoutQueue {
     /// Something can be played now.
     pub fn is_ready(&self) -> bool {
         let waiting = self.queued_samples > 0 || self.segments.front().is_some_and(|segment| segment.ended);
-        self.tail.is_some() || waiting && !self.is_paused
+        self.tail.is_some() || waiting && !self.is_paused()
     }
 
     /// The current response, and whether any of its current segment was played.
@@ -100,15 +108,15 @@ impl PlayoutQueue {
 
     /// Returns true from a pause until playout is resumed or flushed.
     pub fn is_paused(&self) -> bool {
-        self.is_paused
+        self.flow == PlayoutFlow::Paused
     }
 
     /// Pauses within one frame without losing audio: the faded frame is played again on resume.
     pub fn pause(&mut self) {
-        if self.is_paused {
+        if self.is_paused() {
             return;
         }
-        self.is_paused = true;
+        self.flow = PlayoutFlow::Paused;
         let mut frame: Frame = [0; FRAME_SAMPLES];
         if self.segments.front().is_some_and(|segment| segment.sent_samples > 0 && segment.peek(&mut frame)) {
             fade_out(&mut frame);
@@ -118,7 +126,9 @@ impl PlayoutQueue {
 
     /// Resumes where playout was paused.
     pub fn resume(&mut self) {
-        self.fade_in_next |= std::mem::take(&mut self.is_paused);
+        if self.is_paused() {
+            self.flow = PlayoutFlow::FadingIn;
+        }
     }
 
     /// True while speech is playing or queued, or a started segment is incomplete.
@@ -137,7 +147,7 @@ impl PlayoutQueue {
             *frame = *tail;
             return true;
         }
-        if self.is_paused {
+        if self.is_paused() {
             frame.fill(0);
             return false;
         }
@@ -154,7 +164,7 @@ impl PlayoutQueue {
         }
         self.queued_samples -= filled;
         frame[filled..].fill(0);
-        if filled > 0 && std::mem::take(&mut self.fade_in_next) {
+        if filled > 0 && std::mem::take(&mut self.flow) == PlayoutFlow::FadingIn {
             for (index, sample) in frame.iter_mut().enumerate() {
                 *sample = (i32::from(*sample) * index as i32 / FRAME_SAMPLES as i32) as i16;
             }
@@ -164,8 +174,7 @@ impl PlayoutQueue {
 
     /// Empties the queue and reports the played part. The next frame is faded out.
     pub fn flush(&mut self, mut heard: impl FnMut(SegmentPlayed)) {
-        let was_held = std::mem::take(&mut self.is_paused);
-        self.fade_in_next = false;
+        let was_held = std::mem::take(&mut self.flow) == PlayoutFlow::Paused;
         let Some(newest) = self.segments.back().map(|segment| segment.id.response_id) else { return };
         let mut frame: Frame = [0; FRAME_SAMPLES];
         let playing = self.segments.front().is_some_and(|segment| segment.sent_samples > 0);

@@ -5,7 +5,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
 use crate::codec::{Codec, Companding};
-use crate::leg::StreamConfig;
+use crate::leg::{StreamConfig, StreamDirection};
 use crate::limits::ICE_ADDRESSES_MAX;
 use crate::rtp::packet::RtpPacket;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -97,14 +97,25 @@ pub struct WebRtcPeer {
     rtc: Rtc,
     mid: Mid,
     sequence: u64,
-    connected: bool,
-    /// The path was lost at this instant.
-    disconnected: Option<Instant>,
-    gone: bool,
+    state: PeerState,
     /// Sources of authentic checks; the library keeps a candidate for each.
     sources: Vec<(IceTransport, SocketAddr)>,
     /// Candidates that signalling has named.
     candidates: usize,
+}
+
+/// How far the session is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PeerState {
+    /// There is no path yet.
+    Connecting,
+    Connected,
+    /// The path was lost at this instant, and may come back.
+    Interrupted {
+        since: Instant,
+    },
+    /// Closed or given up, which is told once.
+    Ended,
 }
 
 /// An answered offer.
@@ -175,22 +186,13 @@ impl WebRtcPeer {
 
     fn new(rtc: Rtc, mid: Mid) -> Result<(Self, StreamConfig), WebRtcError> {
         let stream = stream(&rtc, mid)?;
-        let peer = Self {
-            rtc,
-            mid,
-            sequence: 1,
-            connected: false,
-            disconnected: None,
-            gone: false,
-            sources: Vec::new(),
-            candidates: 0,
-        };
+        let peer = Self { rtc, mid, sequence: 1, state: PeerState::Connecting, sources: Vec::new(), candidates: 0 };
         Ok((peer, stream))
     }
 
     /// There is a path, and what goes over it is encrypted.
     pub fn is_connected(&self) -> bool {
-        self.connected
+        matches!(self.state, PeerState::Connected | PeerState::Interrupted { .. })
     }
 
     /// Answers another offer of the same session: other directions, or an ICE restart.
@@ -260,13 +262,13 @@ impl WebRtcPeer {
     /// Tells the session the time. Call it at the instant that `poll` returned; then poll again.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.rtc.handle_input(Input::Timeout(now)).is_err() {
-            self.gone = true;
+            self.state = PeerState::Ended;
         }
     }
 
     /// Sends a packet; drops it if there is no path yet.
     pub fn send(&mut self, now: Instant, packet: &RtpPacket<'_>) {
-        if !self.connected {
+        if !self.is_connected() {
             return;
         }
         let (payload_type, sequence) = (Pt::from(packet.payload_type), SeqNo::from(self.sequence));
@@ -285,15 +287,13 @@ impl WebRtcPeer {
 
     /// Hands out everything there is and says when to come back.
     pub fn poll(&mut self, now: Instant, out: &mut impl FnMut(PeerOutput<'_>)) -> Instant {
-        let give_up = self.disconnected.is_some_and(|at| now.saturating_duration_since(at) >= DISCONNECTED_MAX);
-        if give_up {
+        if self.give_up_at().is_some_and(|give_up| now >= give_up) {
             self.close_with(PeerOutput::Lost, out);
         }
         loop {
             match self.rtc.poll_output() {
                 Ok(Output::Timeout(at)) => {
-                    let give_up = self.disconnected.map(|at| at + DISCONNECTED_MAX).filter(|_| !self.gone);
-                    return give_up.map_or(at, |give_up| at.min(give_up));
+                    return self.give_up_at().map_or(at, |give_up| at.min(give_up));
                 }
                 Ok(Output::Transmit(transmit)) => {
                     let transport = if transmit.proto == Protocol::Udp { IceTransport::Udp } else { IceTransport::Tcp };
@@ -309,24 +309,35 @@ impl WebRtcPeer {
         }
     }
 
+    /// When a lost path is given up.
+    fn give_up_at(&self) -> Option<Instant> {
+        match self.state {
+            PeerState::Interrupted { since } => Some(since + DISCONNECTED_MAX),
+            PeerState::Connecting | PeerState::Connected | PeerState::Ended => None,
+        }
+    }
+
     fn close_with(&mut self, how: PeerOutput<'_>, out: &mut impl FnMut(PeerOutput<'_>)) {
-        if !std::mem::replace(&mut self.gone, true) {
+        if std::mem::replace(&mut self.state, PeerState::Ended) != PeerState::Ended {
             out(how);
         }
     }
 
     fn event(&mut self, now: Instant, event: Event, out: &mut impl FnMut(PeerOutput<'_>)) {
         match event {
-            Event::Connected if !self.connected => {
-                self.connected = true;
+            Event::Connected if self.state == PeerState::Connecting => {
+                self.state = PeerState::Connected;
                 out(PeerOutput::Connected);
             }
-            Event::IceConnectionStateChange(IceConnectionState::Disconnected) if self.connected => {
-                self.disconnected.get_or_insert(now);
-            }
-            Event::IceConnectionStateChange(IceConnectionState::Connected | IceConnectionState::Completed) => {
-                self.disconnected = None;
-            }
+            Event::IceConnectionStateChange(state) => match (state, self.state) {
+                (IceConnectionState::Disconnected, PeerState::Connected) => {
+                    self.state = PeerState::Interrupted { since: now };
+                }
+                (IceConnectionState::Connected | IceConnectionState::Completed, PeerState::Interrupted { .. }) => {
+                    self.state = PeerState::Connected;
+                }
+                _ => {}
+            },
             Event::Closed => self.close_with(PeerOutput::Closed, out),
             Event::RtpPacket(packet) => {
                 let header = &packet.header;
@@ -379,8 +390,7 @@ fn stream(rtc: &Rtc, mid: Mid) -> Result<StreamConfig, WebRtcError> {
         payload_type_in: *payload_type,
         telephone_event: digits.map(|params| *params.pt()),
         telephone_event_in: digits.map(|params| *params.pt()),
-        sending: direction.is_sending(),
-        receiving: direction.is_receiving(),
+        direction: StreamDirection::new(direction.is_sending(), direction.is_receiving()),
         ..StreamConfig::pcmu(remote)
     })
 }

@@ -65,6 +65,28 @@ enum SpeechState {
     Silent { since: Instant },
 }
 
+/// What STT says about the end of the turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SttVerdict {
+    /// Nothing, or the caller went on.
+    Open,
+    /// The utterance is finished, which shortens the silence needed.
+    UtteranceOver,
+    /// A turn model holds the turn for over: no silence is needed.
+    TurnOver,
+}
+
+/// How STT works, as far as is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SttMode {
+    /// No words of this turn came while the caller was speaking.
+    AfterSpeech,
+    /// Words of this turn came while the caller was speaking, so later words complete the turn.
+    Streaming,
+    /// It models turns: it is not asked to finalize, and its end-of-turn event is awaited.
+    TurnModel,
+}
+
 /// Collects words and watches silence.
 #[derive(Debug)]
 pub struct EndOfTurnDetector {
@@ -74,14 +96,10 @@ pub struct EndOfTurnDetector {
     finals: String,
     interim: String,
     confidences: (f32, u32),
-    stt_is_final: bool,
-    /// A turn model reported the end of turn: no silence is needed.
-    turn_model_ended: bool,
+    verdict: SttVerdict,
     /// Pauses after which the caller went on, newest last.
     pauses: Vec<Duration>,
-    /// STT sent words of this turn while the caller was speaking, so later words complete the turn.
-    streaming: bool,
-    turn_model: bool,
+    stt: SttMode,
     /// Interim words that were already used; their final version will still arrive.
     taken: Vec<String>,
     /// When the last final words arrived.
@@ -100,11 +118,9 @@ impl EndOfTurnDetector {
             finals: String::new(),
             interim: String::new(),
             confidences: (0.0, 0),
-            stt_is_final: false,
-            turn_model_ended: false,
+            verdict: SttVerdict::Open,
             pauses: Vec::with_capacity(PAUSES_MAX),
-            streaming: false,
-            turn_model: false,
+            stt: SttMode::AfterSpeech,
             taken: Vec::new(),
             final_at: None,
             last_words_at: None,
@@ -123,12 +139,12 @@ impl EndOfTurnDetector {
 
     /// STT is streaming: it can be asked to finalize. Non-streaming STT starts at the end of the utterance by itself.
     pub fn is_streaming(&self) -> bool {
-        self.streaming && !self.turn_model
+        self.stt == SttMode::Streaming
     }
 
     /// STT has a turn model: it is not asked to finalize, and its end-of-turn event is awaited.
     pub fn set_turn_model(&mut self) {
-        self.turn_model = true;
+        self.stt = SttMode::TurnModel;
     }
 
     /// True if final words for already used interim words are outstanding.
@@ -154,7 +170,7 @@ impl EndOfTurnDetector {
     /// The words are complete and the caller is silent; only the STT final is missing.
     pub fn is_likely_over(&self) -> bool {
         self.has_words_after_speech()
-            && !self.stt_is_final
+            && self.verdict == SttVerdict::Open
             && !self.words().is_empty()
             && self.completeness() == Completeness::Complete
     }
@@ -198,7 +214,9 @@ impl EndOfTurnDetector {
         }
         self.speech = Some(SpeechState::Speaking { since: at });
         self.started.get_or_insert(at);
-        self.stt_is_final = false;
+        if self.verdict == SttVerdict::UtteranceOver {
+            self.verdict = SttVerdict::Open;
+        }
     }
 
     /// `last_sound` is when the last voiced sound was heard, which lies before the event.
@@ -215,7 +233,9 @@ impl EndOfTurnDetector {
         }
         self.last_words_at = Some(now);
         if !text.is_empty() {
-            self.streaming |= self.is_speaking();
+            if self.stt == SttMode::AfterSpeech && self.is_speaking() {
+                self.stt = SttMode::Streaming;
+            }
             self.started.get_or_insert(now);
         }
         text.clone_into(&mut self.interim);
@@ -244,24 +264,27 @@ impl EndOfTurnDetector {
                 self.confidences.1 += 1;
             }
         }
-        self.stt_is_final |= done;
+        if done {
+            self.handle_utterance_end();
+        }
     }
 
     /// Records that STT holds the utterance for finished, which shortens the silence needed.
     pub fn handle_utterance_end(&mut self) {
-        self.stt_is_final = true;
+        if self.verdict == SttVerdict::Open {
+            self.verdict = SttVerdict::UtteranceOver;
+        }
     }
 
     /// An STT service that models turns says that this one is over; its words are those of the whole turn.
     pub fn handle_end_of_turn(&mut self, now: Instant, text: &str, confidence: Option<f32>) {
         self.handle_final(now, text, confidence, true);
-        self.turn_model_ended = !self.finals.is_empty();
+        self.verdict = if self.finals.is_empty() { SttVerdict::UtteranceOver } else { SttVerdict::TurnOver };
     }
 
     /// The likely end of turn was wrong: the caller continues.
     pub fn handle_turn_resumed(&mut self) {
-        self.stt_is_final = false;
-        self.turn_model_ended = false;
+        self.verdict = SttVerdict::Open;
     }
 
     fn quiet_since(&self) -> Option<Instant> {
@@ -277,18 +300,20 @@ impl EndOfTurnDetector {
         if self.finals.is_empty() && self.interim.is_empty() {
             return None;
         }
-        if self.turn_model_ended {
-            return self.last_words_at;
-        }
+        let stt_is_final = match self.verdict {
+            SttVerdict::TurnOver => return self.last_words_at,
+            SttVerdict::UtteranceOver => true,
+            SttVerdict::Open => false,
+        };
         // If STT reports the end, it overrides a line that is never silent (music, traffic).
-        let quiet = match (self.quiet_since(), self.stt_is_final) {
+        let quiet = match (self.quiet_since(), stt_is_final) {
             (Some(quiet), _) => quiet,
             (None, true) => return self.last_words_at.map(|heard| heard + self.config.silence),
             (None, false) => return None,
         };
         let EndOfTurnConfig { min_silence, complete_silence, silence, unfinished_silence, max_silence, .. } =
             self.config;
-        let wait = match (self.completeness(), self.stt_is_final, self.interim.is_empty()) {
+        let wait = match (self.completeness(), stt_is_final, self.interim.is_empty()) {
             // Interim words that came after the last sound are all there is of a complete answer.
             (Completeness::Complete, _, false) if self.is_streaming() && self.has_words_after_speech() => {
                 complete_silence.min(silence)
@@ -306,8 +331,7 @@ impl EndOfTurnDetector {
         let wait = wait.max(min_silence);
         let due = quiet + wait;
         // Finals come in bursts: one that is not the last is followed by more at once.
-        let more =
-            self.final_at.filter(|_| !self.stt_is_final && self.interim.is_empty()).map(|at| at + MORE_FINALS_WAIT);
+        let more = self.final_at.filter(|_| !stt_is_final && self.interim.is_empty()).map(|at| at + MORE_FINALS_WAIT);
         Some(more.map_or(due, |more| due.max(more)))
     }
 
@@ -322,7 +346,9 @@ impl EndOfTurnDetector {
         let text = self.words();
         let ended = self.quiet_since().unwrap_or(now).min(now);
         let started = self.started.take().unwrap_or(ended);
-        self.streaming = false;
+        if self.stt == SttMode::Streaming {
+            self.stt = SttMode::AfterSpeech;
+        }
         if !self.interim.is_empty() {
             self.taken = plain_words(&self.interim).collect();
         }
@@ -330,8 +356,7 @@ impl EndOfTurnDetector {
         self.finals.clear();
         self.interim.clear();
         self.confidences = (0.0, 0);
-        self.stt_is_final = false;
-        self.turn_model_ended = false;
+        self.verdict = SttVerdict::Open;
         self.last_words_at = None;
         if self.is_speaking() {
             self.started = Some(now); // what follows belongs to the next turn
@@ -379,197 +404,4 @@ fn join(first: &str, second: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MS: Duration = Duration::from_millis(1);
-
-    fn start() -> (Instant, EndOfTurnDetector) {
-        #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
-        let now = Instant::now();
-        let mut detector = EndOfTurnDetector::new(EndOfTurnConfig::default());
-        detector.handle_speech_started(now);
-        (now, detector)
-    }
-
-    #[test]
-    fn turn_ends_when_stt_agrees() {
-        let (t, mut e) = start();
-        e.handle_speech_ended(t + 1_000 * MS);
-        assert_eq!(e.poll_timeout(), None, "no words yet");
-        e.handle_final(t + 1_300 * MS, "yes please", Some(0.9), true);
-        let turn = e.poll_turn(t + 1_300 * MS).unwrap();
-        assert_eq!((turn.text.as_str(), turn.confidence, turn.ended), ("yes please", Some(0.9), t + 1_000 * MS));
-        assert_eq!(e.poll_turn(t + 9_000 * MS), None);
-    }
-
-    #[test]
-    fn pause_inside_a_sentence_does_not_end_turn() {
-        let (t, mut e) = start();
-        e.handle_speech_ended(t + 500 * MS);
-        e.handle_final(t + 800 * MS, "my address is", None, false);
-        assert_eq!(e.poll_turn(t + 1_300 * MS), None);
-        e.handle_speech_started(t + 1_350 * MS);
-        assert_eq!(e.poll_turn(t + 3_000 * MS), None);
-        e.handle_speech_ended(t + 3_000 * MS);
-        e.handle_final(t + 3_200 * MS, "Elm Street.", None, true);
-        assert_eq!(e.poll_turn(t + 3_200 * MS).unwrap().text, "my address is Elm Street.");
-    }
-
-    #[test]
-    fn interim_words_end_turn_when_stt_is_stuck() {
-        let (t, mut e) = start();
-        e.handle_interim(t + 300 * MS, "hello there");
-        e.handle_speech_ended(t + 500 * MS);
-        assert_eq!(e.poll_turn(t + 2_499 * MS), None);
-        assert_eq!(e.poll_turn(t + 2_500 * MS).unwrap().text, "hello there");
-    }
-
-    #[test]
-    fn stt_end_overrides_noisy_line() {
-        let (t, mut e) = start();
-        e.handle_final(t + 1_000 * MS, "can you hear me", None, false);
-        e.handle_utterance_end();
-        assert_eq!(e.poll_timeout(), Some(t + 1_900 * MS));
-    }
-
-    #[test]
-    fn turn_ends_without_vad_speech() {
-        let (t, _) = start();
-        let mut e = EndOfTurnDetector::new(EndOfTurnConfig::default());
-        e.handle_final(t, "whisper", None, true);
-        assert_eq!(e.poll_turn(t + 200 * MS).unwrap().text, "whisper");
-    }
-
-    #[test]
-    fn a_turn_model_ends_the_turn_without_waiting_for_silence() {
-        let (t, mut e) = start();
-        e.handle_interim(t + 500 * MS, "my number");
-        e.handle_utterance_end();
-        e.handle_turn_resumed();
-        e.handle_speech_ended(t + 900 * MS);
-        e.handle_interim(t + 950 * MS, "my number is seven");
-        assert_eq!(e.poll_turn(t + 1_000 * MS), None);
-        e.handle_end_of_turn(t + 1_050 * MS, "my number is seven", Some(0.8));
-        assert_eq!(e.poll_turn(t + 1_050 * MS).unwrap().text, "my number is seven");
-    }
-
-    #[test]
-    fn caller_dictates_a_number_and_pauses_between_its_parts() {
-        let (t, mut e) = start();
-        e.handle_speech_ended(t + 900 * MS);
-        e.handle_final(t + 1_200 * MS, "zero six one two", None, true);
-        assert_eq!(e.poll_turn(t + 1_850 * MS), None, "more digits may come");
-        e.handle_speech_started(t + 1_890 * MS);
-        e.handle_speech_ended(t + 3_000 * MS);
-        e.handle_final(t + 3_300 * MS, "three four. That's all.", None, true);
-        assert_eq!(e.poll_turn(t + 3_300 * MS).unwrap().text, "zero six one two three four. That's all.");
-    }
-
-    #[test]
-    fn complete_answer_does_not_wait_for_stt() {
-        let (t, mut e) = start();
-        e.handle_speech_ended(t + 500 * MS);
-        e.handle_final(t + 600 * MS, "Yes, please.", None, false);
-        assert_eq!(e.poll_timeout(), Some(t + 800 * MS));
-    }
-
-    #[test]
-    fn interim_words_are_used_once() {
-        let (t, mut e) = start();
-        e.handle_interim(t + 400 * MS, "Yes, that is");
-        e.handle_speech_ended(t + 500 * MS);
-        assert_eq!(e.poll_timeout(), Some(t + 2_500 * MS), "the last words may be missing");
-        e.handle_interim(t + 700 * MS, "Yes, that is correct.");
-        assert_eq!(e.poll_turn(t + 800 * MS).unwrap().text, "Yes, that is correct.");
-        e.handle_interim(t + 850 * MS, "Yes, that is correct.");
-        e.handle_final(t + 900 * MS, "Yes, that's correct.", None, true);
-        assert_eq!(e.poll_turn(t + 9_000 * MS), None, "they come again as final ones");
-        e.handle_final(t + 9_100 * MS, "Goodbye.", None, true);
-        assert_eq!(e.poll_turn(t + 9_200 * MS).unwrap().text, "Goodbye.");
-    }
-
-    #[test]
-    fn empty_final_is_not_the_outstanding_final() {
-        let (t, mut e) = start();
-        e.handle_interim(t + 400 * MS, "Hello, good morning.");
-        e.handle_speech_ended(t + 500 * MS);
-        assert_eq!(e.take_turn(t + 700 * MS).unwrap().text, "Hello, good morning.");
-        assert_eq!(e.take_turn(t + 701 * MS), None, "taken once");
-        e.handle_final(t + 702 * MS, "", None, false);
-        e.handle_final(t + 704 * MS, "Hello, good morning.", None, true);
-        assert_eq!(e.poll_turn(t + 9_000 * MS), None);
-    }
-
-    #[test]
-    fn replayed_words_are_not_new() {
-        let (t, mut e) = start();
-        e.handle_interim(t + 400 * MS, "Hello, good morning.");
-        e.handle_speech_ended(t + 500 * MS);
-        assert!(e.take_turn(t + 700 * MS).is_some());
-        for (at, text) in [(800, "Hello,"), (900, "Hello, good"), (1_000, "Hello, good morning.")] {
-            e.handle_interim(t + at * MS, text);
-            assert_eq!((e.words(), e.poll_timeout()), (String::new(), None), "{text}");
-        }
-        e.handle_final(t + 1_100 * MS, "Hello, good morning.", None, true);
-        assert_eq!(e.poll_turn(t + 9_000 * MS), None);
-        e.handle_interim(t + 9_100 * MS, "Hello?");
-        assert_eq!(e.words(), "Hello?", "and once they are final, they may be said again");
-    }
-
-    #[test]
-    fn words_beyond_used_ones_are_kept() {
-        let (t, mut e) = start();
-        e.handle_interim(t + 300 * MS, "Yes");
-        e.handle_speech_ended(t + 500 * MS);
-        e.handle_interim(t + 700 * MS, "Yes, please.");
-        assert!(e.poll_turn(t + 800 * MS).is_some());
-        e.handle_final(t + 1_500 * MS, "Yes, please, but tomorrow.", None, true);
-        assert_eq!(e.poll_turn(t + 1_600 * MS).unwrap().text, "but tomorrow.");
-    }
-
-    #[test]
-    fn a_caller_who_thinks_slowly_is_waited_for() {
-        let (t, mut e) = start();
-        e.handle_speech_ended(t + 500 * MS);
-        e.handle_final(t + 800 * MS, "I want to go", None, false);
-        e.handle_speech_started(t + 1_100 * MS);
-        e.handle_speech_ended(t + 2_000 * MS);
-        e.handle_final(t + 2_300 * MS, "somewhere warm", None, true);
-        assert_eq!(e.poll_timeout(), Some(t + 2_700 * MS), "its pause of 600 ms, and a margin");
-        assert!(e.poll_turn(t + 2_700 * MS).is_some());
-        e.handle_speech_started(t + 3_000 * MS);
-        e.handle_speech_ended(t + 4_000 * MS);
-        e.handle_final(t + 4_200 * MS, "Goodbye.", None, true);
-        assert!(e.poll_turn(t + 4_200 * MS).is_some(), "a complete answer is one whatever the rhythm");
-    }
-
-    #[test]
-    fn noise_without_words_is_no_turn() {
-        let (t, mut e) = start();
-        e.handle_speech_ended(t + 100 * MS);
-        e.handle_final(t + 400 * MS, "", None, true);
-        assert_eq!(e.poll_timeout(), None);
-    }
-
-    #[test]
-    fn late_partial_finals_are_no_new_turn() {
-        for pieces in
-            [&["Hello,", "good", "morning."][..], &["Hello, good", "morning."], &["Hello,", "", "good morning."]]
-        {
-            let (now, mut detector) = start();
-            detector.handle_interim(now, "Hello, good morning.");
-            detector.handle_speech_ended(now + 500 * MS);
-            let turn = detector.take_turn(now + 2_000 * MS).unwrap();
-            assert_eq!(turn.text, "Hello, good morning.");
-            for segment in pieces {
-                detector.handle_final(now + 2_100 * MS, segment, None, false);
-                assert_eq!(detector.words(), "", "{pieces:?}");
-            }
-            assert!(!detector.is_final_outstanding(), "{pieces:?}");
-            // What is said afterwards counts, whatever it begins with.
-            detector.handle_final(now + 3_000 * MS, "Hello again.", None, true);
-            assert_eq!(detector.words(), "Hello again.", "{pieces:?}");
-        }
-    }
-}
+mod tests;

@@ -21,13 +21,9 @@ use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
-use trunkline_media::codec::Companding;
-use trunkline_media::frame::FRAME_SAMPLES;
 use trunkline_media::io::worker::{LegHandle, RelaySender, TransportSetup};
 use trunkline_media::leg::{self, LegEvent, StreamConfig};
 use trunkline_media::playout::queue::SegmentId;
-use trunkline_media::turn::barge_in;
-use trunkline_media::vad;
 use trunkline_signaling::sip::end_cause::EndCause;
 use trunkline_signaling::sip::message::Headers;
 use trunkline_signaling::sip::user_agent::{CallId as SipCall, SipEvent};
@@ -175,9 +171,9 @@ async fn call(
     let leg = stream.and_then(|stream| {
         let config = leg_config(context, stream, sip_call);
         let sink = Box::new(move |event| sender.try_send(event).is_ok());
-        Some((context.workers.add(config, TransportSetup::Rtp(ports), None, sink).ok()?, stream.codec.companding()))
+        context.workers.add(config, TransportSetup::Rtp(ports), None, sink).ok()
     });
-    let Some((leg, companding)) = leg else {
+    let Some(leg) = leg else {
         context.sip.hang_up(sip_call).await;
         return EndReason::TrunkError;
     };
@@ -190,7 +186,6 @@ async fn call(
         negotiation,
         leg,
         leg_events,
-        companding,
         tts: None,
         unplayed: VecDeque::new(),
         relay_to_caller: None,
@@ -220,11 +215,9 @@ fn leg_config(context: &CallServices, stream: StreamConfig, call: SipCall) -> le
         first_timestamp: rand::random(),
         clock: ntp_clock(),
         cname: call.0.to_string(),
-        barge_in: barge_in::BargeInConfig { enabled: false, ..barge_in::BargeInConfig::default() },
-        vad: vad::VadConfig::default(),
         network_timeout: context.limits.network_timeout,
         record: false,
-        detect_voice: false,
+        analysis: leg::AnalysisConfig::Off,
         ..leg::LegConfig::basic(std::time::Instant::now(), stream)
     }
 }
@@ -238,7 +231,6 @@ struct ConsultationCall {
     negotiation: Negotiation,
     leg: LegHandle,
     leg_events: mpsc::Receiver<LegEvent>,
-    companding: Companding,
     tts: Option<TtsPipeline>,
     /// Briefing segments that have not been played to the end.
     unplayed: VecDeque<SegmentId>,
@@ -332,10 +324,8 @@ impl ConsultationCall {
         &mut self, event: LegEvent, update_sender: &mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>,
     ) -> Option<EndReason> {
         match event {
-            LegEvent::Audio { codes, .. } => {
+            LegEvent::Audio { frame, .. } => {
                 if let Some(caller) = &self.relay_to_caller {
-                    let mut frame = [0; FRAME_SAMPLES];
-                    self.companding.decode_into(&codes, &mut frame);
                     caller.send(frame);
                 }
             }

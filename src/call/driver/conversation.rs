@@ -6,6 +6,7 @@ use super::call_leg::{CallLeg, SignalingEvent};
 use super::call_metrics::{media_json, record_turn_histograms, trace};
 use super::consultation::{ConsultationHandle, ConsultationParams, trunk_for_transfer};
 use super::schema_validation::{self, ToolSchemas};
+use super::stt_feed::SttFeed;
 use super::tts::{TtsPipeline, TtsPipelineEvent};
 use super::{CallMedia, CallRecord, SharedServices, SpeechBackend, ambience, provider_plan, realtime, web_call};
 use crate::call::amd::AmdDetector;
@@ -18,16 +19,15 @@ use crate::domain::end_reason::EndReason;
 use crate::domain::phone_number::Destination;
 use crate::domain::transfer::TransferTarget;
 use crate::providers::realtime::RealtimeEvent as EngineEvent;
-use crate::providers::stt::{SttInput, SttSession};
+use crate::providers::stt::SttInput;
 use crate::providers::{EventStream, LlmEvent, LlmRequest, ProviderError, SttEvent, llm};
 use crate::supervision::{self, PanicError, contain};
 use crate::webhooks::mcp::McpServer;
 use crate::webhooks::sender;
-use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
-use trunkline_media::frame::FRAME_SAMPLES;
+use trunkline_media::audio::AudioFrame;
 use trunkline_media::io::worker::{LegHandle, OverloadedError, RelaySender};
 use trunkline_media::leg::LegEvent;
 use trunkline_media::playout::ambience::{AmbienceKind, AmbienceMixer};
@@ -85,7 +85,7 @@ struct ConversationLoop {
     tts: TtsPipeline,
     llm: Option<(u32, EventStream<LlmEvent>)>,
     /// STT or realtime session while it works. Taken out when it ends, because a closed channel would be ready forever.
-    stt: Option<SttSession>,
+    stt: Option<SttFeed>,
     realtime: Option<realtime::RealtimeBridge>,
     leg_alive: bool,
     tools: JoinSet<(String, String)>,
@@ -178,7 +178,7 @@ impl ConversationLoop {
         };
         let stt = async {
             match &mut self.stt {
-                Some(stt) => stt.stream.events.recv().await,
+                Some(stt) => stt.next().await,
                 None => std::future::pending().await,
             }
         };
@@ -285,18 +285,7 @@ impl ConversationLoop {
 
     fn leg_event(&mut self, now: Instant, event: LegEvent) {
         match event {
-            LegEvent::Audio { codes, .. } => {
-                // If STT does not keep up, audio is lost here rather than delaying the call.
-                if self.is_bridged {
-                    return self.relay_audio(&codes);
-                }
-                let codes = Bytes::copy_from_slice(&codes);
-                if let Some(side) = &self.realtime {
-                    side.send_audio(codes);
-                } else if !self.send_to_stt(SttInput::Audio(codes)) {
-                    metrics::counter!("trunkline_queue_overflows_total", "queue" => "stt_audio").increment(1);
-                }
-            }
+            LegEvent::Audio { frame, .. } => self.handle_audio(&frame),
             LegEvent::SpeechStarted { at } => {
                 self.send_to_stt(SttInput::SpeechStarted);
                 self.machine.handle_speech_started(at);
@@ -330,18 +319,23 @@ impl ConversationLoop {
         }
     }
 
-    /// Relays the caller's audio to the transfer target.
-    fn relay_audio(&self, codes: &[u8; FRAME_SAMPLES]) {
-        if let Some(relay) = self.consultation.as_ref().and_then(|consultation| consultation.relay.as_ref()) {
-            let mut frame = [0; FRAME_SAMPLES];
-            self.call.media.companding.decode_into(codes, &mut frame);
-            relay.send(frame);
+    /// The caller's audio goes to the transfer target, the realtime model or STT.
+    fn handle_audio(&mut self, frame: &AudioFrame) {
+        if self.is_bridged {
+            if let Some(relay) = self.consultation.as_ref().and_then(|consultation| consultation.relay.as_ref()) {
+                relay.send(*frame);
+            }
+        } else if let Some(side) = &mut self.realtime {
+            side.send_audio(frame);
+        } else if self.stt.as_mut().is_some_and(|stt| !stt.send_audio(frame)) {
+            // If STT does not keep up, audio is lost here rather than delaying the call.
+            metrics::counter!("trunkline_queue_overflows_total", "queue" => "stt_audio").increment(1);
         }
     }
 
     /// False when the input was lost: STT does not keep up, or there is none.
     fn send_to_stt(&self, input: SttInput) -> bool {
-        self.stt.as_ref().is_none_or(|stt| stt.input.try_send(input).is_ok())
+        self.stt.as_ref().is_none_or(|stt| stt.send(input))
     }
 
     fn handle_realtime_event(&mut self, now: Instant, event: EngineEvent) {
@@ -366,7 +360,7 @@ impl ConversationLoop {
         let Some(mut side) = self.realtime.take() else { return };
         let _ = side.end(None, &mut self.machine, &self.call.media.leg);
         if side.capabilities.fallback.is_some() {
-            self.stt = Some(self.call.context.start_stt(&self.call.spec, self.call.media.companding));
+            self.stt = Some(self.call.context.start_stt(&self.call.spec, self.call.media.audio_format));
         }
     }
 

@@ -5,7 +5,7 @@ use super::call_webhooks::CallWebhooks;
 use super::conversation::{Conversation, run_conversation};
 use super::early_media::{play_early_media, reject_early_request};
 use super::panic_recovery::CallPanicGuard;
-use super::{AdmissionError, AdmissionPermit, CallRecord, CallServices, SharedServices, trunk_calls};
+use super::{AdmissionError, AdmissionPermit, CallRecord, CallServices, DEFAULT_FORMAT, SharedServices, trunk_calls};
 use crate::call::assistant::{self, AssistantDecision, ResolvedAssistant};
 use crate::call::machine::CallSpec;
 use crate::call::negotiate::{Negotiation, NegotiationError, WebRtcAnswer};
@@ -22,7 +22,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
-use trunkline_media::codec::Companding;
 use trunkline_media::io::ports::PortPair;
 use trunkline_media::io::worker::TransportSetup;
 use trunkline_media::leg::StreamConfig;
@@ -198,8 +197,7 @@ async fn answer(mut ringing: RingingCall, permit: AdmissionPermit) {
         }
         None => None,
     };
-    let speech =
-        context.start_speech_backend(&spec, stream.map_or(Companding::MuLaw, |stream| stream.codec.companding()));
+    let speech = context.start_speech_backend(&spec, stream.map_or(DEFAULT_FORMAT, |stream| stream.audio_format()));
     context.sip.answer(sip_call, sdp).await;
     metrics::histogram!("trunkline_setup_seconds").record(ringing.started.elapsed().as_secs_f64());
     metrics::counter!("trunkline_calls_started_total", "direction" => "inbound").increment(1);

@@ -20,6 +20,7 @@ mod realtime;
 mod recording_quota;
 mod schema_validation;
 mod sip_causes;
+mod stt_feed;
 mod task_call;
 mod tool_runner;
 mod trunk_calls;
@@ -64,7 +65,6 @@ use crate::domain::price::PriceTable;
 use crate::domain::provider::{PipelineStage, ProviderAccount};
 use crate::domain::trunk::Trunk;
 use crate::egress::EgressGuard;
-use crate::providers::stt::{self, SttSession};
 use crate::providers::{OrganizationKey, OrganizationKeys, ProviderRegistry};
 use crate::stir::IdentityVerifier;
 use crate::store::journal::Journal;
@@ -80,12 +80,15 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use stt_feed::SttFeed;
 use tokio::sync::mpsc;
+use trunkline_media::audio::AudioFormat;
 use trunkline_media::codec::Companding;
 use trunkline_media::io::ports::PortPool;
 use trunkline_media::io::worker::{LegHandle, MediaWorkers, TransportSetup};
 use trunkline_media::leg::{self, LegEvent, StreamConfig};
 use trunkline_media::playout::ambience::{AmbienceKind, AmbienceMixer};
+use trunkline_media::playout::pacer::SpurtStart;
 use trunkline_media::rtp::rtcp::NtpClock;
 use trunkline_media::turn::barge_in;
 use trunkline_media::vad;
@@ -93,6 +96,8 @@ use trunkline_signaling::io::SipHandle;
 
 /// Events of a leg waiting for the call: two seconds of audio beside everything else.
 const CALL_LEG_EVENTS_MAX: usize = 128;
+/// The line's format where STT is opened before a description names it.
+const DEFAULT_FORMAT: AudioFormat = AudioFormat::G711(Companding::MuLaw);
 /// Seconds between the NTP epoch (1900) and 1970.
 const NTP_OFFSET: u64 = 2_208_988_800;
 
@@ -316,7 +321,7 @@ impl CallRecord {
 
 /// Who processes the caller's speech.
 enum SpeechBackend {
-    Stt(SttSession),
+    Stt(SttFeed),
     Realtime(realtime::RealtimeBridge),
 }
 
@@ -324,7 +329,8 @@ enum SpeechBackend {
 pub(super) struct CallMedia {
     pub leg: LegHandle,
     pub events: mpsc::Receiver<LegEvent>,
-    pub companding: Companding,
+    /// The format of the frames in its events.
+    pub audio_format: AudioFormat,
     /// Where the recording is, relative to the recordings folder.
     pub recording: Option<String>,
 }
@@ -363,23 +369,24 @@ impl CallServices {
             first_timestamp: rand::random(),
             clock: ntp_clock(),
             cname: record.call.id.to_string(),
-            vad: vad::VadConfig::default(),
-            barge_in: barge_in::BargeInConfig {
-                enabled: turn.barge_in,
-                min_speech: Duration::from_millis(turn.barge_in_min_speech_ms),
+            analysis: leg::AnalysisConfig::Voice {
+                vad: vad::VadConfig::default(),
+                barge_in: barge_in::BargeInConfig {
+                    enabled: turn.barge_in,
+                    min_speech: Duration::from_millis(turn.barge_in_min_speech_ms),
+                },
+                tones: spec.runs_amd(),
             },
             network_timeout: self.limits.network_timeout,
             record: recording.is_some() && !early,
-            deliver_audio: true,
-            start_spurt_immediately: true,
-            detect_voice: true,
-            detect_tones: spec.runs_amd(),
+            audio: leg::AudioDelivery::G711,
+            spurt_start: SpurtStart::Immediate,
             ambience: ambience(&spec.agent),
         };
         let path = recording.as_ref().map(|relative| self.recordings.join(relative));
         let sink = Box::new(move |event| sender.try_send(event).is_ok());
         let leg = self.workers.add(config, wire, path, sink).ok()?;
-        Some(CallMedia { leg, events, companding: stream.codec.companding(), recording })
+        Some(CallMedia { leg, events, audio_format: stream.audio_format(), recording })
     }
 
     /// Opens the HTTP connections for LLM and TTS.
@@ -389,10 +396,10 @@ impl CallServices {
     }
 
     /// Opens STT, or the realtime session instead; it connects while the phone rings.
-    fn start_speech_backend(&self, spec: &CallSpec, companding: Companding) -> SpeechBackend {
-        match realtime::RealtimeBridge::open(&self.providers, spec, companding) {
+    fn start_speech_backend(&self, spec: &CallSpec, line: AudioFormat) -> SpeechBackend {
+        match realtime::RealtimeBridge::open(&self.providers, spec, line) {
             Some(side) => SpeechBackend::Realtime(side),
-            None => SpeechBackend::Stt(self.start_stt(spec, companding)),
+            None => SpeechBackend::Stt(self.start_stt(spec, line)),
         }
     }
 
@@ -406,8 +413,8 @@ impl CallServices {
         config.provider.is_realtime()
     }
 
-    fn start_stt(&self, spec: &CallSpec, companding: Companding) -> SttSession {
-        stt::open_stt_session(&self.providers, provider_plan::stt_candidates(&self.providers, spec, companding))
+    fn start_stt(&self, spec: &CallSpec, line: AudioFormat) -> SttFeed {
+        SttFeed::open(&self.providers, spec, line)
     }
 }
 

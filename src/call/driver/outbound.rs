@@ -6,8 +6,9 @@ use super::conversation::{Conversation, run_conversation};
 use super::early_media::reject_early_request;
 use super::panic_recovery::CallPanicGuard;
 use super::sip_causes::{end_reason_of_unanswered, reason_facts};
+use super::stt_feed::SttFeed;
 use super::trunk_calls::{self, InviteParams, custom_headers};
-use super::{AdmissionPermit, CallMedia, CallRecord, SharedServices, SpeechBackend, inbound_refer};
+use super::{AdmissionPermit, CallMedia, CallRecord, DEFAULT_FORMAT, SharedServices, SpeechBackend, inbound_refer};
 use crate::call::amd::AmdDetector;
 use crate::call::machine::CallSpec;
 use crate::call::negotiate::{Negotiation, NegotiationError};
@@ -20,16 +21,13 @@ use crate::domain::phone_number::Destination;
 use crate::domain::task::Task;
 use crate::domain::trunk::Trunk;
 use crate::providers::SttEvent;
-use crate::providers::stt::{SttInput, SttSession};
 use crate::store::{OrgScope, now};
 use crate::supervision;
 use crate::webhooks::event;
-use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
-use trunkline_media::codec::Companding;
 use trunkline_media::io::ports::PortPair;
 use trunkline_media::io::worker::TransportSetup;
 use trunkline_media::leg::{LegEvent, StreamConfig};
@@ -188,7 +186,7 @@ struct DialAttempt {
     /// Until the leg takes them.
     ports: Option<PortPair>,
     media: Option<CallMedia>,
-    stt: Option<SttSession>,
+    stt: Option<SttFeed>,
     detection: Option<AmdDetector>,
     /// Delayed offer: the offer comes with the answer.
     is_delayed_offer: bool,
@@ -222,7 +220,7 @@ impl DialAttempt {
             };
             let words = async {
                 match &mut self.stt {
-                    Some(stt) => stt.stream.events.recv().await,
+                    Some(stt) => stt.next().await,
                     None => std::future::pending().await,
                 }
             };
@@ -270,8 +268,8 @@ impl DialAttempt {
             context.open_connections(spec);
             // The audio encoding is part of the STT connection. A realtime model starts talking once connected, so not
             // before the answer.
-            let companding = stream.map_or(Companding::MuLaw, |stream| stream.codec.companding());
-            self.stt = (!context.warm_up_realtime(spec)).then(|| context.start_stt(spec, companding));
+            let line = stream.map_or(DEFAULT_FORMAT, |stream| stream.audio_format());
+            self.stt = (!context.warm_up_realtime(spec)).then(|| context.start_stt(spec, line));
         }
     }
 
@@ -301,13 +299,12 @@ impl DialAttempt {
 
     fn handle_leg_event(&mut self, event: Option<LegEvent>) {
         let (now, Some(detection)) = (Instant::now(), &mut self.detection) else { return };
-        let tell = |input| {
-            if let Some(stt) = &self.stt {
-                let _ = stt.input.try_send(input); // do not wait for early media
-            }
-        };
         match event {
-            Some(LegEvent::Audio { codes, .. }) => tell(SttInput::Audio(Bytes::copy_from_slice(&codes))),
+            Some(LegEvent::Audio { frame, .. }) => {
+                if let Some(stt) = &mut self.stt {
+                    stt.send_audio(&frame); // do not wait for early media
+                }
+            }
             Some(LegEvent::SpeechStarted { at }) => detection.handle_speech_started(at),
             Some(LegEvent::SpeechEnded { last_sound }) => detection.handle_speech_ended(last_sound),
             Some(LegEvent::Tone { tone, .. }) => {
@@ -337,7 +334,7 @@ impl DialAttempt {
         mut self, context: SharedServices, spec: CallSpec, mut record: CallRecord, slot: CallSlot, sip_call: SipCall,
         sip_events: mpsc::Receiver<SipEvent>, answer: &[u8],
     ) {
-        let early_law = self.media.as_ref().map(|media| media.companding);
+        let early_format = self.media.as_ref().map(|media| media.audio_format);
         let agreed = self.agreed(&context, sip_call, answer).await;
         let media = match (agreed, self.media, self.ports) {
             (Ok(stream), Some(media), _) => {
@@ -361,8 +358,8 @@ impl DialAttempt {
             return record.record_ended(EndReason::TrunkError).await;
         };
         let speech = match self.stt {
-            Some(stt) if media.companding == early_law.unwrap_or(Companding::MuLaw) => SpeechBackend::Stt(stt),
-            _ => context.start_speech_backend(&spec, media.companding),
+            Some(stt) if media.audio_format == early_format.unwrap_or(DEFAULT_FORMAT) => SpeechBackend::Stt(stt),
+            _ => context.start_speech_backend(&spec, media.audio_format),
         };
         tracing::info!("call answered");
         let negotiation = self.negotiation;

@@ -7,6 +7,7 @@ use crate::domain::provider_config::{LlmConfig, LlmProvider, SttConfig, SttProvi
 use crate::providers::llm::LlmPlan;
 use crate::providers::{ProviderAccess, ProviderRegistry, stt, vendors};
 use std::time::Duration;
+use trunkline_media::audio::AudioFormat;
 use trunkline_media::codec::Companding;
 
 /// Model where the agent names none.
@@ -63,7 +64,16 @@ pub(super) fn tts_name(config: &TtsConfig) -> String {
     format!("{}/{}", config.provider.name(), config.model.as_deref().unwrap_or("default"))
 }
 
-/// The line's codec, as STT services and realtime models name it.
+/// The G.711 variant that STT services and realtime models are asked to take on a line: its own where it has one, so
+/// that its octets pass through untouched.
+pub(super) fn companding(line: AudioFormat) -> Companding {
+    match line {
+        AudioFormat::G711(companding) => companding,
+        AudioFormat::Pcm { .. } => Companding::MuLaw,
+    }
+}
+
+/// A G.711 variant, as STT services and realtime models name it.
 pub(super) fn encoding(companding: Companding) -> &'static str {
     match companding {
         Companding::MuLaw => "mulaw",

@@ -9,16 +9,20 @@ use crate::providers::realtime::{self, RealtimeEvent, RealtimeInput, RealtimeSes
 use crate::providers::{ProviderRegistry, vendors};
 use bytes::Bytes;
 use std::time::Instant;
+use trunkline_media::audio::convert::{FrameEncoder, StreamDecoder};
+use trunkline_media::audio::{AudioFormat, AudioFrame};
 use trunkline_media::codec::Companding;
+use trunkline_media::frame::SAMPLE_RATE_HZ;
 use trunkline_media::io::worker::{LegHandle, OverloadedError};
 use trunkline_media::playout::queue::SegmentId;
 
 /// The realtime model of one call.
 pub(super) struct RealtimeBridge {
     session: RealtimeSession,
-    /// Of the line, and of the realtime model.
-    companding: Companding,
-    model_companding: Companding,
+    /// From the line to the model.
+    encoder: FrameEncoder,
+    /// From the model to the line.
+    decoder: StreamDecoder,
     pub capabilities: RealtimeCapabilities,
     /// Open items: item number, segment, samples so far.
     open: Vec<(u32, SegmentId, u64)>,
@@ -28,7 +32,7 @@ pub(super) struct RealtimeBridge {
 
 impl RealtimeBridge {
     /// Connects if the agent's LLM is a realtime model.
-    pub(super) fn open(providers: &ProviderRegistry, spec: &CallSpec, companding: Companding) -> Option<Self> {
+    pub(super) fn open(providers: &ProviderRegistry, spec: &CallSpec, line: AudioFormat) -> Option<Self> {
         let config = provider_plan::llm(&spec.agent);
         let realtime = vendors::realtime_vendor(config.provider)?;
         let messages = prompt::system_messages(&spec.agent, spec.task.as_ref());
@@ -51,7 +55,7 @@ impl RealtimeBridge {
             first_message: spec.first_message().map(str::to_owned),
             language: spec.language().to_owned(),
             tools: abilities.offers(),
-            encoding: realtime.encoding(provider_plan::encoding(companding)),
+            encoding: realtime.encoding(provider_plan::encoding(provider_plan::companding(line))),
             silence_ms: spec.agent.turn().endpointing_ms,
         };
         let endpoint = providers.endpoint(config.provider.account(), config.base_url.as_deref());
@@ -62,21 +66,19 @@ impl RealtimeBridge {
             greets: realtime.greets_first(),
             fallback,
         };
-        let model_companding = if setup.encoding == "alaw" { Companding::ALaw } else { Companding::MuLaw };
+        let companding = if setup.encoding == "alaw" { Companding::ALaw } else { Companding::MuLaw };
+        let format = AudioFormat::G711(companding);
+        let (encoder, decoder) = (FrameEncoder::new(format), StreamDecoder::new(format, SAMPLE_RATE_HZ).ok()?);
         let session = realtime::open_realtime_session(providers, realtime, endpoint, setup);
-        Some(Self { session, companding, model_companding, capabilities, open: Vec::new(), conversation: None })
+        Some(Self { session, encoder, decoder, capabilities, open: Vec::new(), conversation: None })
     }
 
     pub(super) async fn next(&mut self) -> Option<RealtimeEvent> {
         self.session.stream.events.recv().await
     }
 
-    pub(super) fn send_audio(&self, codes: Bytes) {
-        let codes = if self.companding == self.model_companding {
-            codes
-        } else {
-            codes.iter().map(|code| self.model_companding.encode(self.companding.decode(*code))).collect()
-        };
+    pub(super) fn send_audio(&mut self, frame: &AudioFrame) {
+        let codes = Bytes::copy_from_slice(self.encoder.encode(frame));
         if self.session.input.try_send(RealtimeInput::Audio(codes)).is_err() {
             metrics::counter!("trunkline_queue_overflows_total", "queue" => "engine_audio").increment(1);
         }
@@ -96,7 +98,8 @@ impl RealtimeBridge {
         match event {
             RealtimeEvent::Audio { item, codes } => {
                 if let Some(segment) = machine.handle_realtime_audio(now, item) {
-                    let samples: Vec<i16> = codes.iter().map(|code| self.model_companding.decode(*code)).collect();
+                    let mut samples = Vec::with_capacity(codes.len());
+                    self.decoder.push(&codes, &mut samples);
                     let count = samples.len() as u64;
                     match self.open.iter_mut().find(|(_, known, _)| *known == segment) {
                         Some((_, _, total)) => *total += count,

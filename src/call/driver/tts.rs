@@ -12,8 +12,8 @@ use crate::providers::{
 };
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+use trunkline_media::audio::{self, convert::StreamDecoder};
 use trunkline_media::codec::Companding;
-use trunkline_media::codec::resample::PcmResampler;
 use trunkline_media::frame::SAMPLE_RATE_HZ;
 use trunkline_media::playout::queue::SegmentId;
 
@@ -62,7 +62,8 @@ struct ActiveSynthesis {
     /// The place of its voice among the candidates.
     tts: usize,
     speech: TtsStream,
-    converter: AudioConverter,
+    /// `None` for a rate that can't be converted: such audio is dropped.
+    decoder: Option<StreamDecoder>,
     began: Instant,
     /// Samples and characters spoken by the previous provider.
     before: (u64, u32),
@@ -168,9 +169,9 @@ impl TtsPipeline {
         let characters = text.chars().count() as u64;
         self.pending_events
             .push_back(TtsPipelineEvent::Requested { tts: self.candidates[tts].name.clone(), characters });
-        let converter = AudioConverter::new(speech.format);
+        let decoder = speech_decoder(speech.format);
         let (began, marks) = (Instant::now(), Vec::new());
-        Some(ActiveSynthesis { segment, text, tts, speech, converter, began, before, total: 0, marks })
+        Some(ActiveSynthesis { segment, text, tts, speech, decoder, began, before, total: 0, marks })
     }
 
     /// The next event; cancel safe. Pending while nothing is being synthesised.
@@ -192,7 +193,7 @@ impl TtsPipeline {
             match event {
                 Some(TtsEvent::Audio(bytes)) => {
                     let mut samples = Vec::new();
-                    active.converter.push(&bytes, &mut samples);
+                    active.decoder.iter_mut().for_each(|decoder| decoder.push(&bytes, &mut samples));
                     active.total += samples.len() as u64;
                     if !samples.is_empty() {
                         return TtsPipelineEvent::Audio { segment, samples };
@@ -209,7 +210,7 @@ impl TtsPipeline {
                 }
                 Some(TtsEvent::Done) => {
                     let mut samples = Vec::new();
-                    active.converter.finish(&mut samples);
+                    active.decoder.iter_mut().for_each(|decoder| decoder.finish(&mut samples));
                     let total = active.total + samples.len() as u64;
                     if active.tts == self.current {
                         self.speech_rate.0 += total;
@@ -306,72 +307,11 @@ impl TtsPipeline {
     }
 }
 
-/// From a provider's bytes to 8 kHz samples.
-struct AudioConverter {
-    format: AudioFormat,
-    resampler: Option<PcmResampler>,
-    /// Half a sample left over from the previous chunk.
-    odd: Option<u8>,
-}
-
-impl AudioConverter {
-    fn new(format: AudioFormat) -> Self {
-        let resampler = match format {
-            AudioFormat::Pcm16 { rate_hz } => PcmResampler::new(rate_hz, SAMPLE_RATE_HZ),
-            AudioFormat::Mulaw => None,
-        };
-        Self { format, resampler, odd: None }
-    }
-
-    fn push(&mut self, bytes: &[u8], out: &mut Vec<i16>) {
-        if self.format == AudioFormat::Mulaw {
-            out.extend(bytes.iter().map(|code| Companding::MuLaw.decode(*code)));
-            return;
-        }
-        let mut bytes = bytes.iter().copied();
-        let odd = &mut self.odd;
-        let samples = std::iter::from_fn(|| {
-            let low = match odd.take() {
-                Some(low) => low,
-                None => bytes.next()?,
-            };
-            match bytes.next() {
-                Some(high) => Some(i16::from_le_bytes([low, high])),
-                None => {
-                    *odd = Some(low);
-                    None
-                }
-            }
-        });
-        if let Some(resampler) = &mut self.resampler {
-            resampler.push(samples, out);
-        }
-    }
-
-    fn finish(&mut self, out: &mut Vec<i16>) {
-        if let Some(resampler) = &mut self.resampler {
-            resampler.finish(out);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn samples_split_over_chunks_are_put_together() {
-        let pcm: Vec<u8> = (0..2_400i16).flat_map(|n| (n % 50 * 100).to_le_bytes()).collect();
-        let convert = |chunk: usize| {
-            let mut converter = AudioConverter::new(AudioFormat::Pcm16 { rate_hz: 24_000 });
-            let mut out = vec![];
-            for bytes in pcm.chunks(chunk) {
-                converter.push(bytes, &mut out);
-            }
-            converter.finish(&mut out);
-            out
-        };
-        assert_eq!(convert(4_800), convert(7));
-        assert_eq!(convert(1).len(), 800);
-    }
+/// From a provider's octets to the leg's samples.
+fn speech_decoder(format: AudioFormat) -> Option<StreamDecoder> {
+    let format = match format {
+        AudioFormat::Pcm16 { rate_hz } => audio::AudioFormat::Pcm { rate_hz },
+        AudioFormat::Mulaw => audio::AudioFormat::G711(Companding::MuLaw),
+    };
+    StreamDecoder::new(format, SAMPLE_RATE_HZ).ok()
 }

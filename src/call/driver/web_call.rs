@@ -378,7 +378,7 @@ async fn wait(
     drop(waiting);
     let (id, calls) = (record.call.id, context.web_calls.clone());
     context.open_connections(&spec);
-    let speech = context.start_speech_backend(&spec, media.companding);
+    let speech = context.start_speech_backend(&spec, media.audio_format);
     let ready = match connected(&context, &mut media, &mut slot).await {
         Ok(()) => media.leg.start_call(media.recording.is_some()).map_err(|_| EndReason::Overload),
         Err(reason) => Err(reason),

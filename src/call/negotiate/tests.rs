@@ -5,7 +5,7 @@ use super::*;
 use base64::Engine as _;
 use std::collections::HashMap;
 use trunkline_media::frame::FRAME_DURATION;
-use trunkline_media::leg::{Leg, LegConfig, PortKind};
+use trunkline_media::leg::{AnalysisConfig, Leg, LegConfig, PortKind};
 use trunkline_media::rtp::packet::RtpPacket;
 use trunkline_media::transport::srtp::{KEY_BYTES_MAX as MEDIA_KEY_BYTES_MAX, SrtpKeys, SrtpSession as Context};
 
@@ -74,6 +74,12 @@ impl RemotePeer {
     }
 }
 
+/// The handshake that was agreed.
+fn dtls_params(stream: &StreamConfig) -> dtls::DtlsParams {
+    let MediaSecurity::Dtls(params) = stream.security else { panic!("no handshake") };
+    params
+}
+
 /// Our side: negotiation, leg and what encrypts for it, watched over by a detector of key streams that come back.
 struct LocalPeer {
     now: Instant,
@@ -94,7 +100,7 @@ impl LocalPeer {
     }
 
     fn agreed(&mut self, stream: StreamConfig) {
-        let keys = stream.srtp.expect("keys");
+        let MediaSecurity::Sdes(keys) = stream.security else { panic!("no keys") };
         match &mut self.srtp {
             Some(srtp) => assert!(srtp.rekey(keys)),
             None => self.srtp = Context::new(keys),
@@ -102,7 +108,7 @@ impl LocalPeer {
         let config = LegConfig {
             first_sequence: 65_000,
             record: false,
-            detect_voice: false,
+            analysis: AnalysisConfig::Off,
             ..LegConfig::basic(self.now, stream)
         };
         match &mut self.leg {
@@ -277,7 +283,7 @@ fn a_stream_that_was_plain_for_a_while_does_not_get_its_old_key_back() {
     let plain = plain.split("a=crypto").next().unwrap().as_bytes().to_vec();
     let (_, first) = negotiation.answer(&peer.describe()).unwrap();
     let (stream, text) = negotiation.answer(&plain).unwrap();
-    assert!(stream.srtp.is_none() && line_of(&text, "a=crypto:").is_none());
+    assert!(stream.security == MediaSecurity::Plain && line_of(&text, "a=crypto:").is_none());
     let (_, again) = negotiation.answer(&peer.describe()).unwrap();
     assert_ne!(key_of(&first), key_of(&again));
 }
@@ -298,11 +304,11 @@ fn a_standing_association_keeps_its_roles_and_ends_with_what_it_was_made_for() {
         let mut negotiation = Negotiation::new([192, 0, 2, 1].into(), 30_000, &media, Some([7; 32]), 1);
         negotiation.offer();
         let stream = negotiation.accept(&dtls(first, "198.51.100.9", 0xAA)).unwrap();
-        let terms = stream.dtls.unwrap();
+        let terms = dtls_params(&stream);
         assert_eq!(terms.is_dtls_client, active);
         let mut again = |setup: &str, host: &str, certificate| {
             let (stream, text) = negotiation.answer(&dtls(setup, host, certificate)).unwrap();
-            (stream.dtls.unwrap(), line_of(&text, "a=setup:").unwrap().to_owned())
+            (dtls_params(&stream), line_of(&text, "a=setup:").unwrap().to_owned())
         };
         let role = if active { "active" } else { "passive" };
         for setup in ["actpass", first] {
@@ -320,7 +326,7 @@ fn a_standing_association_keeps_its_roles_and_ends_with_what_it_was_made_for() {
         assert_eq!(line_of(&offer, "a=setup:"), Some("actpass"));
         assert!(String::from_utf8(offer).unwrap().contains("UDP/TLS/RTP/SAVP 0"));
         let fork = negotiation.fork().answer(&dtls("actpass", "198.51.100.10", 0xBB)).unwrap().0;
-        assert_ne!(fork.dtls.unwrap().association, turned.association, "another dialog");
+        assert_ne!(dtls_params(&fork).association, turned.association, "another dialog");
     }
 }
 

@@ -7,18 +7,17 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use trunkline::call::negotiate::{Negotiation, TrunkMedia};
+use trunkline_media::audio::AudioFrame;
 pub use trunkline_media::codec::Codec;
-use trunkline_media::codec::Companding;
-use trunkline_media::frame::{FRAME_SAMPLES, level_dbfs};
+use trunkline_media::frame::level_dbfs;
 use trunkline_media::io::ports::{PortPair, PortPool};
 use trunkline_media::io::receive_timestamp::ReceiveTimestamping;
 use trunkline_media::io::worker::{LegHandle, MediaWorkers, TransportSetup};
-use trunkline_media::leg::{Latching, LegConfig, LegEvent, StreamConfig};
+use trunkline_media::leg::{AnalysisConfig, AudioDelivery, Latching, LegConfig, LegEvent, StreamConfig};
+use trunkline_media::playout::pacer::SpurtStart;
 use trunkline_media::playout::queue::SegmentId;
 use trunkline_media::rtp::rtcp::NtpClock;
 use trunkline_media::transport::webrtc::{HostCandidates, WebRtcPeer};
-use trunkline_media::turn::barge_in;
-use trunkline_media::vad;
 use trunkline_signaling::io::SipHandle;
 use trunkline_signaling::io::driver::{self as sip, IncomingCall, ListenConfig, SipService};
 use trunkline_signaling::sip::digest::DigestCredentials;
@@ -209,7 +208,7 @@ impl Softphone {
     ) -> Result<(), String> {
         let (leg, leg_events) = self.leg(stream, TransportSetup::Rtp(ports), recording)?;
         let line = Some(SipCallLeg { call, sip: self.sip.clone(), events: sip_events, negotiation });
-        let mut ear = ReceivedAudio::new(stream.codec.companding());
+        let mut ear = ReceivedAudio::new();
         let talk =
             ScriptedCall { line, leg, leg_events, ear: &mut ear, segments: 0, gone: false, digits_sent: false, early };
         let result = talk.run(script, report).await;
@@ -249,7 +248,7 @@ impl Softphone {
         let answer = exchange(offered.sdp.clone()).await?;
         let (peer, stream) = offered.accept(&answer).map_err(|refused| refused.0)?;
         let (leg, leg_events) = self.leg(stream, TransportSetup::WebRtcOwnSocket(Box::new(peer), socket), None)?;
-        let mut ear = ReceivedAudio::new(stream.codec.companding());
+        let mut ear = ReceivedAudio::new();
         let mut talk = ScriptedCall {
             line: None,
             leg,
@@ -310,21 +309,19 @@ fn leg_config(stream: StreamConfig, record: bool) -> LegConfig {
         first_timestamp: rand::random(),
         clock: NtpClock { origin: Instant::now(), ntp_origin: 0 },
         cname: "caller".to_owned(),
-        vad: vad::VadConfig::default(),
-        barge_in: barge_in::BargeInConfig { enabled: false, ..barge_in::BargeInConfig::default() },
+        analysis: AnalysisConfig::Off,
         network_timeout: Duration::from_secs(3_600),
         record,
-        deliver_audio: true,
-        start_spurt_immediately: false,
-        detect_voice: false,
-        detect_tones: false,
+        audio: AudioDelivery::G711,
+        spurt_start: SpurtStart::OnGrid,
         ambience: None,
     }
 }
 
 /// What is heard of the agent.
 struct ReceivedAudio {
-    companding: Companding,
+    /// The last frame; kept for its room.
+    samples: Vec<i16>,
     started: Instant,
     last_frame: Option<Instant>,
     last_was_sound: bool,
@@ -339,9 +336,9 @@ struct ReceivedAudio {
 }
 
 impl ReceivedAudio {
-    fn new(companding: Companding) -> Self {
+    fn new() -> Self {
         Self {
-            companding,
+            samples: Vec::new(),
             started: Instant::now(),
             last_frame: None,
             last_was_sound: false,
@@ -354,10 +351,10 @@ impl ReceivedAudio {
         }
     }
 
-    fn hear(&mut self, at: Instant, codes: &[u8; FRAME_SAMPLES]) {
-        let mut frame = [0; FRAME_SAMPLES];
-        self.companding.decode_into(codes, &mut frame);
-        let dbfs = level_dbfs(&frame);
+    fn hear(&mut self, at: Instant, frame: &AudioFrame) {
+        self.samples.clear();
+        self.samples.extend(frame.samples());
+        let dbfs = level_dbfs(&self.samples);
         let sound = dbfs > SOUND_DBFS;
         if sound {
             self.first_sound.get_or_insert(at);
@@ -517,8 +514,8 @@ impl ScriptedCall<'_> {
             tokio::select! {
                 event = self.leg_events.recv() => {
                     let (at, event) = event?;
-                    if let LegEvent::Audio { codes, at } = &event {
-                        self.ear.hear(*at, codes);
+                    if let LegEvent::Audio { frame, at } = &event {
+                        self.ear.hear(*at, frame);
                     }
                     if let LegEvent::TalkSpurtStarted { at } = event {
                         self.ear.spurt = Some(at);

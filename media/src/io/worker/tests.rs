@@ -4,8 +4,10 @@
 use super::super::ports::PortPool;
 use super::*;
 use crate::codec::{Codec, Companding};
-use crate::playout::queue::SegmentId;
+use crate::leg::{LegEvent, MediaSecurity, RtcpRoute};
 use crate::rtp::packet::RtpPacket;
+use crate::transport::webrtc::WebRtcPeer;
+use std::net::UdpSocket;
 use std::sync::Mutex;
 use std::time::Duration;
 use trunkline_supervision::panics;
@@ -77,14 +79,24 @@ impl TestLeg {
     }
 }
 
-/// Until `done`, with sound to everybody every 20 ms.
-fn talk(sides: &mut [&mut TestLeg], mut done: impl FnMut(&[&mut TestLeg]) -> bool) {
+/// Looks every 20 ms until it is `done`. The only place that waits.
+fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     let began = Instant::now();
-    while !done(sides) {
-        assert!(began.elapsed() < PATIENCE, "it does not happen");
-        sides.iter_mut().for_each(|side| side.speak());
+    while !done() {
+        assert!(began.elapsed() < PATIENCE, "in vain: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Until `done`, with sound to everybody every 20 ms.
+fn talk(sides: &mut [&mut TestLeg], mut done: impl FnMut(&[&mut TestLeg]) -> bool) {
+    eventually("talk", || {
+        let is_done = done(sides);
+        if !is_done {
+            sides.iter_mut().for_each(|side| side.speak());
+        }
+        is_done
+    });
 }
 
 fn is_end(event: &LegEvent) -> bool {
@@ -197,10 +209,8 @@ fn panicking_leg_keeps_its_recording() {
     let _ = std::fs::remove_dir_all(folder);
 }
 
-#[test]
-fn panicking_webrtc_leg_ends_alone() {
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let codecs = [Codec::Opus, Codec::G711(Companding::MuLaw)];
+/// A worker with the browsers' port.
+fn webrtc_worker() -> (MediaWorkers, HostCandidates) {
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
     let host_candidates = HostCandidates { udp: vec![udp.local_addr().unwrap()], tcp: vec![] };
     let mut workers = MediaWorkers::start(1, ReceiveTimestamping::PerCycle).unwrap();
@@ -213,65 +223,68 @@ fn panicking_webrtc_leg_ends_alone() {
             report: Arc::default(),
         })
         .unwrap();
-    let browsers = MediaWorkers::start(1, ReceiveTimestamping::PerCycle).unwrap();
-    let before = counted("media_leg");
-    let said: [Arc<Mutex<Vec<LegEvent>>>; 3] = Default::default();
-    let mut handles = Vec::new();
-    for (number, said) in said.iter().enumerate() {
+    (workers, host_candidates)
+}
+
+/// A leg at the browsers' port with its browser, which plays a tone for 20 s.
+struct WebRtcCall {
+    said: Arc<Mutex<Vec<LegEvent>>>,
+    _handles: [LegHandle; 2],
+}
+
+impl WebRtcCall {
+    fn start(
+        (workers, host_candidates): &(MediaWorkers, HostCandidates), browsers: &MediaWorkers,
+        panics_at: fn(&LegEvent) -> bool,
+    ) -> Self {
+        let codecs = [Codec::Opus, Codec::G711(Companding::MuLaw)];
         let now = Instant::now();
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let own = HostCandidates { udp: vec![socket.local_addr().unwrap()], tcp: vec![] };
         let offered = WebRtcPeer::offer(now, &own, &codecs).unwrap();
-        let answered = WebRtcPeer::answer(now, &offered.sdp, &host_candidates, &codecs).unwrap();
-        let sdp = answered.sdp.clone();
+        let answered = WebRtcPeer::answer(now, &offered.sdp, host_candidates, &codecs).unwrap();
+        let (peer, stream) = offered.accept(&answered.sdp).unwrap();
+        let said: Arc<Mutex<Vec<LegEvent>>> = Arc::default();
         let heard = said.clone();
         let sink = Box::new(move |event: LegEvent| {
-            let panics = number == 1 && matches!(event, LegEvent::MediaStarted { .. });
+            let panics = panics_at(&event);
             heard.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(event);
             assert!(!panics, "on purpose");
             true
         });
-        handles.push(
-            workers
-                .add(
-                    LegConfig::basic(now, answered.stream),
-                    TransportSetup::WebRtcSharedPort(Box::new(answered.peer)),
-                    None,
-                    sink,
-                )
-                .unwrap(),
-        );
-        let (peer, stream) = offered.accept(&sdp).unwrap();
-        let browser = browsers
-            .add(
-                LegConfig::basic(now, stream),
-                TransportSetup::WebRtcOwnSocket(Box::new(peer), socket),
-                None,
-                Box::new(|_| true),
-            )
-            .unwrap();
-        // The leg plays sound for as long as this takes.
+        let wire = TransportSetup::WebRtcSharedPort(Box::new(answered.peer));
+        let leg = workers.add(LegConfig::basic(now, answered.stream), wire, None, sink).unwrap();
+        let wire = TransportSetup::WebRtcOwnSocket(Box::new(peer), socket);
+        let browser = browsers.add(LegConfig::basic(now, stream), wire, None, Box::new(|_| true)).unwrap();
         for index in 0..20 {
             let tone = |n: usize| ((n as f32 * 0.3).sin() * 8_000.0) as i16;
             browser.play(SegmentId { response_id: 1, index }, (0..8_000).map(tone).collect(), true).unwrap();
         }
-        handles.push(browser);
+        Self { said, _handles: [leg, browser] }
     }
-    let count = |which: usize, what: fn(&LegEvent) -> bool| {
-        said[which].lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter().filter(|event| what(event)).count()
-    };
-    let began = Instant::now();
-    let audio = |event: &LegEvent| matches!(event, LegEvent::Audio { .. });
-    while count(1, is_end) == 0 || count(0, audio) < 20 || count(2, audio) < 20 {
-        assert!(began.elapsed() < PATIENCE, "{} {} {}", count(1, is_end), count(0, audio), count(2, audio));
-        std::thread::sleep(Duration::from_millis(20));
+
+    fn count(&self, what: fn(&LegEvent) -> bool) -> usize {
+        self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter().filter(|event| what(event)).count()
     }
-    let (first, third) = (count(0, audio), count(2, audio));
-    while count(0, audio) < first + 20 || count(2, audio) < third + 20 {
-        assert!(began.elapsed() < PATIENCE, "the others go on");
-        std::thread::sleep(Duration::from_millis(20));
+
+    fn frames(&self) -> usize {
+        self.count(|event| matches!(event, LegEvent::Audio { .. }))
     }
-    assert_eq!((count(0, is_end), count(2, is_end)), (0, 0));
+}
+
+#[test]
+fn panicking_webrtc_leg_ends_alone() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let port = webrtc_worker();
+    let browsers = MediaWorkers::start(1, ReceiveTimestamping::PerCycle).unwrap();
+    let before = counted("media_leg");
+    let first = WebRtcCall::start(&port, &browsers, |_| false);
+    let second = WebRtcCall::start(&port, &browsers, |event| matches!(event, LegEvent::MediaStarted { .. }));
+    let third = WebRtcCall::start(&port, &browsers, |_| false);
+    eventually("one ends, two are heard", || second.count(is_end) > 0 && first.frames() >= 20 && third.frames() >= 20);
+    let heard = (first.frames(), third.frames());
+    eventually("the others go on", || first.frames() >= heard.0 + 20 && third.frames() >= heard.1 + 20);
+    assert_eq!((first.count(is_end), third.count(is_end)), (0, 0));
     assert_eq!(counted("media_leg"), before + 1);
 }
 
@@ -288,12 +301,12 @@ fn audio_starts_when_dtls_completes() {
     let (started, heard) = bounded(16);
     let mut legs = Vec::new();
     for (ports, remote, active) in [(two, first, false), (one, second, true)] {
-        let dtls = Some(crate::transport::dtls::DtlsParams {
+        let security = MediaSecurity::Dtls(crate::transport::dtls::DtlsParams {
             peer_fingerprint: theirs,
             is_dtls_client: active,
             association: 1,
         });
-        let stream = StreamConfig { dtls, rtcp_mux: true, ..StreamConfig::pcmu(remote) };
+        let stream = StreamConfig { security, rtcp: RtcpRoute::Muxed, ..StreamConfig::pcmu(remote) };
         let started = started.clone();
         let sink = Box::new(move |event| {
             if matches!(event, LegEvent::MediaStarted { .. }) {

@@ -24,10 +24,9 @@ fn named(media: &str, signalling: Option<&str>) -> SignalledMedia {
     let media = addr(media);
     SignalledMedia {
         media,
-        rtcp: SocketAddr::new(media.ip(), media.port() + 1),
-        rtcp_mux: false,
+        rtcp: RtcpRoute::Separate(SocketAddr::new(media.ip(), media.port() + 1)),
         signalling: signalling.map(|ip| ip.parse().unwrap()),
-        has_ice: false,
+        path: PathDiscovery::Latching,
     }
 }
 
@@ -245,7 +244,7 @@ fn never_sends_to_unspecified_or_multicast() {
     {
         let bench = LatchTest::new(
             Latching::default(),
-            SignalledMedia { rtcp: addr(nobody), media: addr(nobody), ..named(PEER, None) },
+            SignalledMedia { rtcp: RtcpRoute::Separate(addr(nobody)), media: addr(nobody), ..named(PEER, None) },
         );
         assert_eq!((bench.target(), bench.reports_to()), ("nobody".into(), "nobody".into()), "{nobody}");
     }
@@ -296,7 +295,8 @@ fn rtcp_follows_the_media_source() {
     assert_eq!(bench.reports_to(), "nobody");
     assert!(reports(&mut bench, "198.51.100.7:50000", 7));
     assert_eq!(bench.reports_to(), "198.51.100.7:50000");
-    let mut one_port = LatchTest::new(Latching::default(), SignalledMedia { rtcp_mux: true, ..named(PEER, None) });
+    let mut one_port =
+        LatchTest::new(Latching::default(), SignalledMedia { rtcp: RtcpRoute::Muxed, ..named(PEER, None) });
     one_port.say("198.51.100.7:61234", 7, 0, 5);
     assert_eq!(one_port.reports_to(), "198.51.100.7:61234");
 }
@@ -304,7 +304,7 @@ fn rtcp_follows_the_media_source() {
 #[test]
 fn ice_nominated_path_decides() {
     let mut bench =
-        LatchTest::new(Latching::Any, SignalledMedia { has_ice: true, ..named(PEER, Some("198.51.100.7")) });
+        LatchTest::new(Latching::Any, SignalledMedia { path: PathDiscovery::Ice, ..named(PEER, Some("198.51.100.7")) });
     assert_eq!(bench.say("198.51.100.7:9", 1, 0, 20), 0, "no check has come from there");
     bench.latch.add_valid_path(addr("203.0.113.50:1000"));
     assert_eq!(bench.say("203.0.113.50:1000", 1, 0, 3), 1);
@@ -316,14 +316,19 @@ fn ice_nominated_path_decides() {
     assert_eq!(bench.say("203.0.113.51:1000", 1, 3, 20), 20);
     bench.latch.handle_description(
         bench.now,
-        SignalledMedia { has_ice: true, ..named("203.0.113.99:4000", None) },
+        SignalledMedia { path: PathDiscovery::Ice, ..named("203.0.113.99:4000", None) },
         true,
     );
     assert_eq!(bench.target(), "203.0.113.51:1000", "until another one is chosen");
-    for port in 0..100 {
-        bench.latch.add_valid_path(SocketAddr::new(addr(PEER).ip(), port));
-    }
-    assert!(bench.latch.valid_paths.len() <= PATHS_MAX);
+}
+
+#[test]
+fn ice_paths_of_one_peer_are_bounded() {
+    let mut bench = LatchTest::new(Latching::Any, SignalledMedia { path: PathDiscovery::Ice, ..named(PEER, None) });
+    let path = |port| SocketAddr::new(addr(PEER).ip(), port);
+    (1..=100).for_each(|port| bench.latch.add_valid_path(path(port)));
+    let known: Vec<u16> = (1..=100).filter(|port| bench.latch.source_rank(path(*port)).is_some()).collect();
+    assert_eq!(known, (93..=100).collect::<Vec<u16>>());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Cryptographic context of one key in one direction: session keys and, per SSRC, roll-over counter and replay window.
 
-use super::{KEY_BYTES_MAX, SrtpProfile};
+use super::keys::{KEY_BYTES_MAX, SrtpProfile};
 use crate::rtp::packet::header_len;
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::cipher::{AES_128, AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};

@@ -1,0 +1,126 @@
+//! What becomes of received samples: frames that are recorded, analysed and handed on.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
+
+use super::audio_analysis::{AudioAnalysis, FrameAnalysis};
+use super::config::AudioDelivery;
+use super::events::{LegEvent, LegEventQueue};
+use super::playout::Playout;
+use super::recording::Recording;
+use super::stream_config::StreamConfig;
+use crate::audio::AudioFrame;
+use crate::codec::Companding;
+use crate::frame::{FRAME_SAMPLES, Frame};
+use crate::turn::barge_in::BargeInDecision;
+use crate::vad::SpeechChange;
+use std::time::Instant;
+
+/// The form in which frames are handed on, fixed when the leg starts.
+#[derive(Clone, Copy, Debug)]
+enum Delivery {
+    Off,
+    G711(Companding),
+}
+
+/// Collects samples into frames.
+#[derive(Debug)]
+struct FrameAssembler {
+    frame: Frame,
+    filled: usize,
+}
+
+impl FrameAssembler {
+    /// Takes samples off the front of `samples`. Returns a frame when one is full.
+    fn take(&mut self, samples: &mut &[i16]) -> Option<Frame> {
+        let room = self.frame.get_mut(self.filled..).unwrap_or_default();
+        let (taken, rest) = samples.split_at(samples.len().min(room.len()));
+        room.iter_mut().zip(taken).for_each(|(to, from)| *to = *from);
+        self.filled = self.filled.saturating_add(taken.len());
+        *samples = rest;
+        if self.filled < FRAME_SAMPLES {
+            return None;
+        }
+        self.filled = 0;
+        Some(self.frame)
+    }
+}
+
+/// Received audio from the codec to the events.
+pub(super) struct Hearing {
+    assembler: FrameAssembler,
+    pub(super) analysis: AudioAnalysis,
+    delivery: Delivery,
+}
+
+impl Hearing {
+    pub(super) fn new(analysis: AudioAnalysis, audio: AudioDelivery, stream: &StreamConfig) -> Self {
+        let delivery = match audio {
+            AudioDelivery::Off => Delivery::Off,
+            AudioDelivery::G711 => Delivery::G711(stream.codec.companding()),
+        };
+        Self { assembler: FrameAssembler { frame: [0; FRAME_SAMPLES], filled: 0 }, analysis, delivery }
+    }
+}
+
+/// Where received samples go: what they reach besides [`Hearing`].
+pub(super) struct SampleSink<'a> {
+    pub(super) hearing: &'a mut Hearing,
+    pub(super) playout: &'a mut Playout,
+    pub(super) recording: &'a mut Recording,
+    pub(super) events: &'a mut LegEventQueue,
+    /// Digits in the audio are reported.
+    pub(super) reports_in_band_digits: bool,
+}
+
+impl SampleSink<'_> {
+    pub(super) fn push(&mut self, now: Instant, mut samples: &[i16]) {
+        while !samples.is_empty() {
+            if let Some(frame) = self.hearing.assembler.take(&mut samples) {
+                self.handle_frame(now, &frame);
+            }
+        }
+    }
+
+    fn handle_frame(&mut self, now: Instant, frame: &Frame) {
+        self.recording.push_caller(frame);
+        let playing = self.playout.is_interruptible();
+        let heard = self.hearing.analysis.handle_frame(now, frame, playing);
+        self.deliver(now, frame, heard.is_muted);
+        self.report(now, &heard);
+        match heard.barge_in {
+            Some(BargeInDecision::Pause) => self.playout.pause(now, self.events),
+            Some(BargeInDecision::Stop) => self.playout.interrupt(now, self.events),
+            None => {}
+        }
+    }
+
+    /// Hands the frame on, in the format of the leg.
+    fn deliver(&mut self, now: Instant, frame: &Frame, is_muted: bool) {
+        let Delivery::G711(companding) = self.hearing.delivery else { return };
+        let mut octets = [companding.silence(); FRAME_SAMPLES];
+        if !is_muted {
+            companding.encode_into(frame, &mut octets);
+        }
+        if let Ok(frame) = AudioFrame::g711(companding, &octets) {
+            self.events.push(LegEvent::Audio { frame, at: now });
+        }
+    }
+
+    fn report(&mut self, now: Instant, heard: &FrameAnalysis) {
+        if let Some(path) = heard.new_echo_path {
+            self.events.push(LegEvent::EchoPathFound { path });
+        }
+        if let Some(digit) = heard.digit.filter(|_| self.reports_in_band_digits) {
+            self.events.push(LegEvent::DtmfReceived { digit });
+        }
+        if let Some(tone) = heard.tone {
+            self.events.push(LegEvent::Tone { tone, at: now });
+        }
+        match heard.speech_change {
+            Some(SpeechChange::Started(at)) => self.events.push(LegEvent::SpeechStarted { at }),
+            Some(SpeechChange::Ended(last_sound)) => self.events.push(LegEvent::SpeechEnded { last_sound }),
+            None => {}
+        }
+    }
+}
+
+const _: () = assert!(FRAME_SAMPLES <= crate::limits::AUDIO_FRAME_BYTES_MAX);
