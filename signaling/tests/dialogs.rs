@@ -110,6 +110,14 @@ fn an_interval_that_is_too_small_is_refused_and_asked_for_again() {
     assert_eq!((header(&again, "CSeq"), header(&again, "Call-ID")), ("2 INVITE".into(), header(&first, "Call-ID")));
 }
 
+/// The fork that an event of our INVITE is about.
+fn remote_tag(event: &SipEvent) -> Option<&str> {
+    match event {
+        SipEvent::ProvisionalResponse { remote_tag, .. } | SipEvent::Answered { remote_tag, .. } => Some(remote_tag),
+        _ => None,
+    }
+}
+
 #[test]
 fn early_media_is_sent_reliably_and_the_answer_waits_for_its_prack() {
     let mut answered = 0;
@@ -127,14 +135,17 @@ fn early_media_is_sent_reliably_and_the_answer_waits_for_its_prack() {
                 network.sides[1].answer(network.now, theirs, SDP.to_vec()).unwrap();
             }
         }
-        let early = network.events[0]
-            .iter()
-            .filter(|e| matches!(e, SipEvent::ProvisionalResponse { status: 183, sdp: Some(_), .. }));
+        let early = network.events[0].iter().filter(|e| {
+            matches!(e, SipEvent::ProvisionalResponse { status: 183, sdp: Some(_), is_reliable: true, .. })
+        });
         assert!(early.count() <= 1, "a retransmission is no event");
         answered += network.answered();
         if seed == 0 {
             assert_eq!([network.count("183"), network.count("PRACK"), network.count("200")], [1, 1, 2]);
             assert_eq!(network.answered(), 1);
+            let tags: Vec<&str> = network.events[0].iter().filter_map(remote_tag).collect();
+            let is_one_fork = tags.len() == 3 && tags.iter().all(|tag| !tag.is_empty() && *tag == tags[0]);
+            assert!(is_one_fork, "183, 180 and 200 name the dialog they belong to: {tags:?}");
         }
         let _ = network.sides[0].hang_up(network.now, call);
         network.assert_nothing_is_held();

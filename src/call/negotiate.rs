@@ -14,10 +14,11 @@ use trunkline_signaling::sdp::negotiate::{
     self, IceLiteCredentials, KeyExchange, LocalMedia, NegotiatedSdp, OfferAnswerError, SdpCodec, SrtpMode,
 };
 use trunkline_signaling::sdp::print;
+use trunkline_signaling::sip::user_agent::SipEvent;
 use trunkline_signaling::webrtc::offer as webrtc_offer;
 
-/// Our side of one dialog's media, kept for later offers.
-#[derive(Debug)]
+/// Our side of one dialog's media, kept for later offers. A copy serves another fork of the same INVITE.
+#[derive(Clone, Debug)]
 pub struct Negotiation {
     local: LocalMedia,
     /// Our side of the pending offer; with forks, there may be several answers.
@@ -49,6 +50,22 @@ pub struct NegotiationError {
     pub sip_status: u16,
     /// What is wrong with the offer, in words.
     pub reason: &'static str,
+}
+
+/// What an event of a dialog changes about its media.
+#[derive(Debug)]
+pub enum DialogMediaChange {
+    /// The event is not about media, or brings an answer that cannot be used: the media stay as they are.
+    Unchanged,
+    /// The peer offers other media (re-INVITE or UPDATE), or wants an offer from us.
+    Reoffered {
+        /// Our answer or our offer for the 200; `None` refuses with 488.
+        text: Option<Vec<u8>>,
+        /// The stream from now on; `None` if it stays, or changes with the answer to our offer.
+        stream: Option<StreamConfig>,
+    },
+    /// The peer has answered an offer of ours: the stream from now on.
+    Answered(StreamConfig),
 }
 
 /// An answered WebRTC offer.
@@ -184,6 +201,24 @@ impl Negotiation {
         let offered = self.offered.as_ref().unwrap_or(&self.local);
         let negotiated = negotiate::accept_answer(answer, offered).map_err(refusal)?;
         Ok(self.record_agreed_media(&negotiated))
+    }
+
+    /// Handles an event of the dialog that may be about its media: the peer's offers and its answers to ours.
+    pub fn handle_dialog_event(&mut self, event: &SipEvent) -> DialogMediaChange {
+        match event {
+            SipEvent::ReofferReceived { sdp: Some(offer), .. } => match self.answer(offer) {
+                Ok((stream, text)) => DialogMediaChange::Reoffered { text: Some(text), stream: Some(stream) },
+                Err(_) => DialogMediaChange::Reoffered { text: None, stream: None },
+            },
+            SipEvent::ReofferReceived { sdp: None, .. } => {
+                DialogMediaChange::Reoffered { text: Some(self.offer()), stream: None }
+            }
+            // The answer to the offer in our 200, or to our re-INVITE.
+            SipEvent::Acknowledged { sdp: Some(answer), .. } | SipEvent::ReofferAccepted { sdp: Some(answer), .. } => {
+                self.accept(answer).map_or(DialogMediaChange::Unchanged, DialogMediaChange::Answered)
+            }
+            _ => DialogMediaChange::Unchanged,
+        }
     }
 
     fn record_agreed_media(&mut self, negotiated: &NegotiatedSdp) -> StreamConfig {

@@ -499,7 +499,7 @@ impl TestWorld {
                 let texts = incoming.headers.iter().map(|header| header.value.as_str()).chain([text.as_str()]);
                 assert!(texts.into_iter().all(|text| !text.contains(['\0', '\r', '\n', '\x1B'])), "{text:?}");
             }
-            SipEvent::ReofferReceived { call, sdp } if self.owners_answer => {
+            SipEvent::ReofferReceived { call, sdp, .. } if self.owners_answer => {
                 let answer = (call.0 % 3 != 0).then(|| sdp.unwrap_or(SDP.to_vec()));
                 let _ = self.user_agent.answer_reoffer(now, call, answer);
             }

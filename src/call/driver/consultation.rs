@@ -1,14 +1,15 @@
 //! The consultation call to a transfer target: rings, speaks the briefing, and bridges both legs. Runs in its own task
 //! that ends with its handle, so that no phone keeps ringing after the caller left.
 
-use super::early_media::reject_early_request;
-use super::sip_causes::end_reason_of_unanswered;
+use super::outgoing_call::{AnsweredDialog, EarlyLeg, OutgoingCallDriver, OutgoingLeg, handle_dialog_media};
 use super::trunk_calls::{self, InviteParams};
 use super::tts::{TtsPipeline, TtsPipelineEvent};
 use super::{AdmissionError, AdmissionPermit, CALL_LEG_EVENTS_MAX, CallServices, SharedServices, ntp_clock};
-use crate::call::admission::LimitExceededError;
 use crate::call::machine::{CallSpec, ConsultationEvent};
 use crate::call::negotiate::Negotiation;
+use crate::call::outgoing_call::{
+    OfferMode, OutgoingCallParams, OutgoingCallUpdate, RedirectPolicy, SecondLegError, transfer_destination,
+};
 use crate::dialogue::response::{AfterResponse, AgentResponse};
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::TrunkId;
@@ -21,12 +22,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
+use trunkline_media::io::ports::PortPair;
 use trunkline_media::io::worker::{LegHandle, RelaySender, TransportSetup};
 use trunkline_media::leg::{self, LegEvent, StreamConfig};
 use trunkline_media::playout::queue::SegmentId;
-use trunkline_signaling::sip::end_cause::EndCause;
 use trunkline_signaling::sip::message::Headers;
-use trunkline_signaling::sip::user_agent::{CallId as SipCall, SipEvent};
+use trunkline_signaling::sip::user_agent::{CallId as SipCall, InviteRequest, SipEvent};
 
 /// Commands and events between the two calls: never more than a handful.
 const QUEUE_MAX: usize = 8;
@@ -114,78 +115,55 @@ pub(super) async fn admit_second_leg(
     tokio::time::timeout(TRUNK_DEADLINE, read).await.unwrap_or(Err(SecondLegError::NoTrunk))
 }
 
-/// Why a second leg is refused.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum SecondLegError {
-    NoTrunk,
-    Denied(LimitExceededError),
-}
+/// News of the consultation call; with its answer comes where the caller's audio goes.
+type ConsultationUpdates = mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>;
 
 async fn call(
     context: &SharedServices, party: ConsultationParams, mut command_queue: mpsc::Receiver<ConsultationCommand>,
-    update_sender: &mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>,
+    update_sender: &ConsultationUpdates,
 ) -> EndReason {
     // Held until the consultation call ends.
     let (trunk, _permit) = match admit_second_leg(context, party.scope, party.trunk).await {
         Ok(line) => line,
-        Err(SecondLegError::NoTrunk | SecondLegError::Denied(LimitExceededError::DailyLimit)) => {
-            return EndReason::TrunkError;
-        }
-        Err(SecondLegError::Denied(_)) => return EndReason::Overload,
+        Err(error) => return error.end_reason(),
     };
-    let Some(destination) = party.target.destination() else { return EndReason::InvalidNumber };
-    // A URI names its own host: the trunk must allow SIP URIs, as for tasks.
-    if matches!(destination, Destination::SipUri(_)) && !trunk.fields.allow_sip_uri {
-        tracing::warn!("the trunk does not allow SIP URIs");
-        return EndReason::TrunkError;
-    }
+    let destination = match transfer_destination(&party.target, &trunk.fields) {
+        Ok(destination) => destination,
+        Err(reason) => {
+            tracing::warn!(reason = reason.name(), "the trunk cannot call the destination of the transfer");
+            return reason;
+        }
+    };
     let Ok(ports) = context.ports.take() else { return EndReason::Overload };
-    let from_number = Some(party.from_number.as_str()).filter(|number| !number.is_empty());
-    let mut negotiation = context.negotiation(ports.port(), &trunk);
-    let (sdp, headers) = (negotiation.offer(), Headers::default());
-    let params = InviteParams { from_number, destination: &destination, sdp, headers };
-    let Some(invite) = trunk_calls::invite(context, &trunk, params) else { return EndReason::TrunkError };
-    let delayed = invite.sdp.is_none();
-    let Ok((sip_call, mut events)) = context.sip.send_invite(invite).await else { return EndReason::Overload };
-    let answer = loop {
-        tokio::select! {
-            event = events.recv() => match event {
-                Some(SipEvent::ProvisionalResponse { .. }) => drop(update_sender.try_send((ConsultationEvent::Ringing, None))),
-                Some(SipEvent::Answered { sdp: Some(sdp), peer, .. }) => {
-                    negotiation.set_signalling(peer.ip());
-                    break sdp;
-                }
-                Some(SipEvent::Ended { cause: cause @ EndCause::Rejected { .. }, .. }) => return end_reason_of_unanswered(&cause),
-                Some(SipEvent::Answered { .. } | SipEvent::Ended { .. }) | None => break Vec::new(),
-                Some(event) => reject_early_request(&context.sip, event).await,
-            },
-            // The caller hung up, or the wait timed out.
-            None = command_queue.recv() => {
-                context.sip.hang_up(sip_call).await;
-                return EndReason::Canceled;
-            }
-        }
+    let params = OutgoingCallParams {
+        destination,
+        negotiation: context.negotiation(ports.port(), &trunk),
+        offer_mode: OfferMode::of_trunk(&trunk.fields),
+        redirects: RedirectPolicy::of_trunk(&trunk.fields),
+        ring_timeout: Duration::from_millis(party.spec.agent.transfers().ring_timeout_ms),
     };
-    let (sender, leg_events) = mpsc::channel(CALL_LEG_EVENTS_MAX);
-    let stream = agreed(context, sip_call, &mut negotiation, &answer, delayed).await;
-    let leg = stream.and_then(|stream| {
-        let config = leg_config(context, stream, sip_call);
-        let sink = Box::new(move |event| sender.try_send(event).is_ok());
-        context.workers.add(config, TransportSetup::Rtp(ports), None, sink).ok()
-    });
-    let Some(leg) = leg else {
-        context.sip.hang_up(sip_call).await;
+    let build_invite = |to: &Destination, offer| invite(context, &trunk, &party.from_number, to, offer);
+    let mut outgoing = OutgoingCallDriver::start(context.sip.clone(), params, build_invite).await;
+    let mut leg = EarlyLeg::Waiting(ports);
+    let dialog = match wait_for_answer(context, &mut outgoing, &mut leg, &mut command_queue, update_sender).await {
+        Ok(dialog) => dialog,
+        Err(reason) => return reason,
+    };
+    drop(outgoing);
+    let Some(leg) =
+        leg.answered(dialog.stream, |_| false, |stream, ports| ConsultationLeg::start(context, stream, ports))
+    else {
+        context.sip.hang_up(dialog.call).await;
         return EndReason::TrunkError;
     };
-    let relay = leg.relay_sender();
+    let relay = leg.handle.relay_sender();
     let party = ConsultationCall {
         context: context.clone(),
         spec: party.spec,
-        sip_call,
-        events,
-        negotiation,
+        sip_call: dialog.call,
+        events: dialog.events,
+        negotiation: dialog.negotiation,
         leg,
-        leg_events,
         tts: None,
         unplayed: VecDeque::new(),
         relay_to_caller: None,
@@ -194,27 +172,82 @@ async fn call(
     party.run(command_queue, update_sender).await
 }
 
-/// The stream of an answer; for a delayed offer after our answer was sent.
-async fn agreed(
-    context: &CallServices, call: SipCall, negotiation: &mut Negotiation, sdp: &[u8], delayed: bool,
-) -> Option<StreamConfig> {
-    if !delayed {
-        return negotiation.accept(sdp).ok();
+fn invite(
+    context: &CallServices, trunk: &Trunk, from_number: &str, to: &Destination, offer: Option<Vec<u8>>,
+) -> Option<InviteRequest> {
+    let from_number = Some(from_number).filter(|number| !number.is_empty());
+    let (headers, sdp) = (Headers::default(), offer.unwrap_or_default());
+    trunk_calls::invite(context, trunk, InviteParams { from_number, destination: to, sdp, headers })
+}
+
+/// Rings until the target answers. Early media keeps the leg open and is not heard: the caller has music.
+async fn wait_for_answer(
+    context: &CallServices, outgoing: &mut OutgoingCallDriver<'_>, leg: &mut EarlyLeg<ConsultationLeg>,
+    command_queue: &mut mpsc::Receiver<ConsultationCommand>, update_sender: &ConsultationUpdates,
+) -> Result<AnsweredDialog, EndReason> {
+    loop {
+        while let Some(update) = outgoing.poll_update() {
+            match update {
+                OutgoingCallUpdate::EarlyMedia(stream) => {
+                    leg.apply(stream, |stream, ports| ConsultationLeg::start(context, stream, ports));
+                }
+                OutgoingCallUpdate::Ringing { .. } => {
+                    let _ = update_sender.try_send((ConsultationEvent::Ringing, None));
+                }
+                OutgoingCallUpdate::Redirected(_) => {}
+            }
+        }
+        if let Some(result) = outgoing.take_result() {
+            return result.map_err(|error| error.end_reason());
+        }
+        let heard = async {
+            match leg {
+                EarlyLeg::Started(leg) => leg.events.recv().await,
+                EarlyLeg::Waiting(_) | EarlyLeg::Lost => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            event = outgoing.recv() => outgoing.handle(event).await,
+            event = heard => if event.is_none() {
+                *leg = EarlyLeg::Lost; // it failed with its worker
+            },
+            // The caller hung up, or the wait timed out.
+            None = command_queue.recv() => outgoing.give_up(EndReason::Canceled).await,
+        }
     }
-    let answer = negotiation.answer(sdp).ok();
-    context.sip.acknowledge(call, answer.as_ref().map(|(_, text)| text.clone())).await;
-    answer.map(|(stream, _)| stream)
+}
+
+/// The leg of the consultation call.
+#[derive(Debug)]
+struct ConsultationLeg {
+    handle: LegHandle,
+    events: mpsc::Receiver<LegEvent>,
+}
+
+impl OutgoingLeg for ConsultationLeg {
+    fn handle(&self) -> &LegHandle {
+        &self.handle
+    }
+}
+
+impl ConsultationLeg {
+    fn start(context: &CallServices, stream: StreamConfig, ports: PortPair) -> Option<Self> {
+        let (sender, events) = mpsc::channel(CALL_LEG_EVENTS_MAX);
+        let sink = Box::new(move |event| sender.try_send(event).is_ok());
+        let handle = context.workers.add(leg_config(context, stream), TransportSetup::Rtp(ports), None, sink).ok()?;
+        Some(Self { handle, events })
+    }
 }
 
 /// A leg without barge-in and without recording.
-fn leg_config(context: &CallServices, stream: StreamConfig, call: SipCall) -> leg::LegConfig {
+fn leg_config(context: &CallServices, stream: StreamConfig) -> leg::LegConfig {
     leg::LegConfig {
         latching: context.limits.latching,
         ssrc: rand::random(),
         first_sequence: rand::random(),
         first_timestamp: rand::random(),
         clock: ntp_clock(),
-        cname: call.0.to_string(),
+        cname: rand::random::<u64>().to_string(),
         network_timeout: context.limits.network_timeout,
         record: false,
         analysis: leg::AnalysisConfig::Off,
@@ -229,8 +262,7 @@ struct ConsultationCall {
     sip_call: SipCall,
     events: mpsc::Receiver<SipEvent>,
     negotiation: Negotiation,
-    leg: LegHandle,
-    leg_events: mpsc::Receiver<LegEvent>,
+    leg: ConsultationLeg,
     tts: Option<TtsPipeline>,
     /// Briefing segments that have not been played to the end.
     unplayed: VecDeque<SegmentId>,
@@ -240,8 +272,7 @@ struct ConsultationCall {
 
 impl ConsultationCall {
     async fn run(
-        mut self, mut command_queue: mpsc::Receiver<ConsultationCommand>,
-        update_sender: &mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>,
+        mut self, mut command_queue: mpsc::Receiver<ConsultationCommand>, update_sender: &ConsultationUpdates,
     ) -> EndReason {
         loop {
             let tts = async {
@@ -259,7 +290,7 @@ impl ConsultationCall {
                     None => Some(EndReason::AgentHungUp),
                 },
                 event = self.events.recv() => self.sip_event(event).await,
-                event = self.leg_events.recv() => match event {
+                event = self.leg.events.recv() => match event {
                     Some(event) => self.leg_event(event, update_sender),
                     None => Some(EndReason::NetworkLost),
                 },
@@ -270,7 +301,7 @@ impl ConsultationCall {
             };
             if let Some(why) = over {
                 self.context.sip.hang_up(self.sip_call).await;
-                self.leg.remove(None);
+                self.leg.handle.remove(None);
                 return why;
             }
         }
@@ -295,12 +326,10 @@ impl ConsultationCall {
         }
     }
 
-    fn handle_tts_event(
-        &mut self, event: TtsPipelineEvent, update_sender: &mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>,
-    ) {
+    fn handle_tts_event(&mut self, event: TtsPipelineEvent, update_sender: &ConsultationUpdates) {
         match event {
-            TtsPipelineEvent::Audio { segment, samples } => drop(self.leg.play(segment, samples, false)),
-            TtsPipelineEvent::Done { segment, samples, .. } => drop(self.leg.play(segment, samples, true)),
+            TtsPipelineEvent::Audio { segment, samples } => drop(self.leg.handle.play(segment, samples, false)),
+            TtsPipelineEvent::Done { segment, samples, .. } => drop(self.leg.handle.play(segment, samples, true)),
             TtsPipelineEvent::Failed { segment, .. } => self.handle_segment_played(segment, update_sender),
             TtsPipelineEvent::WordTimestamps { .. }
             | TtsPipelineEvent::FailedOver { .. }
@@ -308,9 +337,7 @@ impl ConsultationCall {
         }
     }
 
-    fn handle_segment_played(
-        &mut self, segment: SegmentId, update_sender: &mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>,
-    ) {
+    fn handle_segment_played(&mut self, segment: SegmentId, update_sender: &ConsultationUpdates) {
         self.unplayed.retain(|one| *one != segment);
         if let Some(tts) = &mut self.tts {
             tts.handle_segment_played(segment);
@@ -320,9 +347,7 @@ impl ConsultationCall {
         }
     }
 
-    fn leg_event(
-        &mut self, event: LegEvent, update_sender: &mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>,
-    ) -> Option<EndReason> {
+    fn leg_event(&mut self, event: LegEvent, update_sender: &ConsultationUpdates) -> Option<EndReason> {
         match event {
             LegEvent::Audio { frame, .. } => {
                 if let Some(caller) = &self.relay_to_caller {
@@ -337,35 +362,18 @@ impl ConsultationCall {
     }
 
     async fn sip_event(&mut self, event: Option<SipEvent>) -> Option<EndReason> {
-        match event {
-            Some(SipEvent::ReofferReceived { call, sdp }) => {
-                let answer = match sdp {
-                    Some(offer) => self.negotiation.answer(&offer).ok().map(|(stream, text)| {
-                        let _ = self.leg.renegotiate(stream);
-                        text
-                    }),
-                    None => Some(self.negotiation.offer()),
-                };
-                self.context.sip.answer_reoffer(call, answer).await;
-                None
-            }
-            Some(SipEvent::Acknowledged { sdp: Some(answer), .. }) => {
-                if let Ok(stream) = self.negotiation.accept(&answer) {
-                    let _ = self.leg.renegotiate(stream);
-                }
-                None
-            }
-            // Redirects are decided by the caller's side.
-            Some(SipEvent::ReplacesReceived { by, .. }) => {
-                self.context.sip.reject(by.call, 603, None).await;
-                None
-            }
-            Some(SipEvent::ReferReceived { call, .. }) => {
-                self.context.sip.answer_refer(call, false).await;
-                None
-            }
-            Some(SipEvent::Ended { .. }) | None => Some(EndReason::CustomerHungUp),
-            Some(_) => None,
+        let Some(event) = event else { return Some(EndReason::CustomerHungUp) };
+        let (sip, leg) = (&self.context.sip, &self.leg.handle);
+        if handle_dialog_media(sip, self.sip_call, &mut self.negotiation, leg, &event).await {
+            return None;
         }
+        match event {
+            // Redirects are decided by the caller's side.
+            SipEvent::ReplacesReceived { by, .. } => sip.reject(by.call, 603, None).await,
+            SipEvent::ReferReceived { call, .. } => sip.answer_refer(call, false).await,
+            SipEvent::Ended { .. } => return Some(EndReason::CustomerHungUp),
+            _ => {}
+        }
+        None
     }
 }

@@ -5,9 +5,10 @@ use super::call_leg::{CallLeg, SignalingEvent};
 use super::conversation::Conversation;
 use super::inbound::calls_other_organization;
 use super::inbound_refer::{InboundRefer, InboundReferEvent};
-use super::sip_causes::{end_reason_of_cause, reason_facts, refer_progress};
+use super::outgoing_call::handle_dialog_media;
 use crate::call::dtmf::info_digit;
 use crate::call::machine::CallMachine;
+use crate::call::sip_causes::{end_reason_of_cause, reason_facts, refer_progress};
 use crate::domain::call::Direction;
 use crate::domain::end_reason::EndReason;
 use std::time::{Duration, Instant};
@@ -35,15 +36,11 @@ impl Conversation {
                 machine.handle_peer_hung_up(now, end_reason_of_cause(&cause));
             }
             None => machine.handle_peer_hung_up(now, EndReason::NetworkLost),
-            Some(SipEvent::ReofferReceived { call, sdp }) => self.handle_reinvite(call, sdp).await,
             Some(
-                SipEvent::Acknowledged { sdp: Some(answer), .. } | SipEvent::ReofferAccepted { sdp: Some(answer), .. },
-            ) => {
-                let CallLeg::Sip(line) = &mut self.leg else { return };
-                if let Ok(stream) = line.negotiation.accept(&answer) {
-                    let _ = self.media.leg.renegotiate(stream);
-                }
-            }
+                event @ (SipEvent::ReofferReceived { .. }
+                | SipEvent::Acknowledged { .. }
+                | SipEvent::ReofferAccepted { .. }),
+            ) => self.handle_media_event(event).await,
             Some(SipEvent::ReferProgress { referral, .. }) => {
                 machine.handle_refer_progress(now, refer_progress(referral))
             }
@@ -58,22 +55,23 @@ impl Conversation {
         }
     }
 
-    async fn handle_reinvite(&mut self, call: SipCall, sdp: Option<Vec<u8>>) {
+    /// Offers of the peer, and its answers to ours.
+    async fn handle_media_event(&mut self, event: SipEvent) {
         let CallLeg::Sip(line) = &mut self.leg else { return };
-        let answer = match sdp {
-            Some(offer) if line.negotiation.is_webrtc() => reanswer_webrtc(&self.media, &offer).await,
+        match event {
             // A WebRTC peer makes the offers itself.
-            None if line.negotiation.is_webrtc() => None,
-            Some(offer) => match line.negotiation.answer(&offer) {
-                Ok((stream, text)) => {
-                    let _ = self.media.leg.renegotiate(stream);
-                    Some(text)
-                }
-                Err(_) => None,
-            },
-            None => Some(line.negotiation.offer()),
-        };
-        self.context.sip.answer_reoffer(call, answer).await;
+            SipEvent::ReofferReceived { call, sdp, .. } if line.negotiation.is_webrtc() => {
+                let answer = match sdp {
+                    Some(offer) => reanswer_webrtc(&self.media, &offer).await,
+                    None => None,
+                };
+                self.context.sip.answer_reoffer(call, answer).await;
+            }
+            event => {
+                let (call, leg) = (line.call, &self.media.leg);
+                handle_dialog_media(&self.context.sip, call, &mut line.negotiation, leg, &event).await;
+            }
+        }
     }
 
     /// REFER: the peer asks us to call a third party; its trunk has allowed that already.
@@ -102,11 +100,11 @@ impl Conversation {
                 line.inbound_refer = None;
                 sip.send_refer_notify(before, status).await;
             }
-            InboundReferEvent::Answered { call, events, negotiation, stream, permit } => {
+            InboundReferEvent::Answered { dialog, permit } => {
                 // Report success before the dialog closes, so that the phone shows the transfer as done.
                 sip.send_refer_notify(before, 200).await;
-                line.replace(call, events, negotiation);
-                let _ = self.media.leg.renegotiate(stream);
+                line.replace(dialog.call, dialog.events, dialog.negotiation);
+                let _ = self.media.leg.renegotiate(dialog.stream);
                 sip.hang_up(before).await;
                 drop(permit); // one line again
                 tracing::info!("the peer transferred its side of the call");

@@ -14,12 +14,12 @@ mod early_media;
 mod inbound;
 mod inbound_refer;
 mod outbound;
+mod outgoing_call;
 mod panic_recovery;
 mod provider_plan;
 mod realtime;
 mod recording_quota;
 mod schema_validation;
-mod sip_causes;
 mod stt_feed;
 mod task_call;
 mod tool_runner;
@@ -37,6 +37,9 @@ pub use concurrency::{
 };
 pub use inbound::inbound;
 pub use outbound::{OutboundCallParams, outbound};
+pub use outgoing_call::{
+    AnsweredDialog, EarlyLeg, OutgoingCallDriver, OutgoingCallEvent, OutgoingLeg, handle_dialog_media,
+};
 pub use panic_recovery::LastHeartbeat;
 pub use recording_quota::{RecordingQuota, watch_recordings};
 pub use schema_validation::{SchemaTimeoutError, SchemaWorkers};

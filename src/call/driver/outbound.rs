@@ -1,18 +1,21 @@
-//! Outbound calls of tasks: dials and, when answered, starts the conversation.
+//! Outbound calls of tasks: dials and, when answered, starts the conversation. STT connects while the phone rings, and
+//! early media is listened to: announcements and voicemail may speak before the answer.
 
 use super::call_leg::CallLeg;
 use super::call_webhooks::CallWebhooks;
 use super::conversation::{Conversation, run_conversation};
-use super::early_media::reject_early_request;
+use super::outgoing_call::{AnsweredDialog, EarlyLeg, OutgoingCallDriver, OutgoingLeg};
 use super::panic_recovery::CallPanicGuard;
-use super::sip_causes::{end_reason_of_unanswered, reason_facts};
 use super::stt_feed::SttFeed;
 use super::trunk_calls::{self, InviteParams, custom_headers};
-use super::{AdmissionPermit, CallMedia, CallRecord, DEFAULT_FORMAT, SharedServices, SpeechBackend, inbound_refer};
+use super::{AdmissionPermit, CallMedia, CallRecord, DEFAULT_FORMAT, SharedServices, SpeechBackend};
 use crate::call::amd::AmdDetector;
 use crate::call::machine::CallSpec;
-use crate::call::negotiate::{Negotiation, NegotiationError};
+use crate::call::outgoing_call::{
+    OfferMode, OutgoingCallError, OutgoingCallParams, OutgoingCallUpdate, RedirectPolicy,
+};
 use crate::call::registry::{CallCommand, CallSlot};
+use crate::call::sip_causes::reason_facts;
 use crate::domain::agent::Agent;
 use crate::domain::call::{Call, Direction};
 use crate::domain::end_reason::EndReason;
@@ -24,19 +27,14 @@ use crate::providers::SttEvent;
 use crate::store::{OrgScope, now};
 use crate::supervision;
 use crate::webhooks::event;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
 use tracing::Instrument as _;
+use trunkline_media::audio::AudioFormat;
 use trunkline_media::io::ports::PortPair;
-use trunkline_media::io::worker::TransportSetup;
+use trunkline_media::io::worker::{LegHandle, TransportSetup};
 use trunkline_media::leg::{LegEvent, StreamConfig};
-use trunkline_signaling::sip::end_cause::EndCause;
-use trunkline_signaling::sip::message::Uri;
-use trunkline_signaling::sip::user_agent::{CallId as SipCall, InviteRequest, SipEvent};
-
-/// Redirections of one call that are followed.
-const REDIRECTS_MAX: usize = 3;
+use trunkline_signaling::sip::user_agent::InviteRequest;
 
 /// How long the first row of a call may take.
 const ROW_DEADLINE: Duration = Duration::from_secs(2);
@@ -96,275 +94,214 @@ async fn dial(
         tracing::error!("no free RTP port");
         return record.record_ended(EndReason::Overload).await;
     };
-    let negotiation = context.negotiation(ports.port(), &order.trunk);
-    let mut way = DialAttempt {
-        negotiation,
-        ports: Some(ports),
-        media: None,
-        stt: None,
-        detection: None,
-        is_delayed_offer: false,
+    let Some(destination) = Destination::parse(&order.task.fields.to_number) else {
+        return record.record_ended(EndReason::TrunkError).await;
     };
-    let mut redirects = 0;
-    let mut to = Destination::parse(&order.task.fields.to_number);
-    loop {
-        let Some(invite) = to.take().and_then(|to| invite(&context, &order, &to, way.negotiation.offer())) else {
-            return way.failed(&mut record, EndReason::TrunkError).await;
-        };
-        way.is_delayed_offer = invite.sdp.is_none();
-        let (sip_call, mut events) = match context.sip.send_invite(invite).await {
-            Ok(call) => call,
-            Err(_) => return way.failed(&mut record, EndReason::Overload).await,
-        };
-        let unanswered = match way.wait_for_answer(&context, &spec, &record, &mut slot, &mut events).await {
-            Ok(SipAnswer { sdp, sip_call_id }) => {
-                record.call.sip_call_id = Some(sip_call_id);
-                return way.start_conversation(context, spec, record, slot, sip_call, events, &sdp).await;
-            }
-            Err(unanswered) => unanswered,
-        };
-        context.sip.hang_up(sip_call).await;
-        record.add_signalling_facts(unanswered.facts);
-        if redirects < REDIRECTS_MAX && order.trunk.fields.follow_redirects {
-            redirects += 1;
-            to = unanswered
-                .contacts
-                .iter()
-                .filter_map(|contact| Uri::parse(contact).ok())
-                .find_map(|uri| inbound_refer::destination(&order.trunk.fields, &uri));
+    let params = OutgoingCallParams {
+        destination,
+        negotiation: context.negotiation(ports.port(), &order.trunk),
+        offer_mode: OfferMode::of_trunk(&order.trunk.fields),
+        redirects: RedirectPolicy::of_trunk(&order.trunk.fields),
+        ring_timeout: context.limits.ring_timeout,
+    };
+    let mut ringing = RingingCall { context: &context, spec: &spec, leg: EarlyLeg::Waiting(ports), stt: None };
+    let build_invite = |to: &Destination, offer| invite(&context, &order, to, offer);
+    let mut call = OutgoingCallDriver::start(context.sip.clone(), params, build_invite).await;
+    match ringing.wait_for_answer(&mut call, &mut record, &mut slot).await {
+        Ok(dialog) => {
+            drop(call);
+            record.call.sip_call_id = Some(dialog.sip_call_id.clone());
+            let answered = ringing.answered(&record, dialog.stream);
+            start_conversation(context, spec, record, slot, dialog, answered).await;
         }
-        if to.is_none() {
-            return way.failed(&mut record, unanswered.reason).await;
-        }
-        // Keys offered to a previous target are not reused.
-        way.negotiation = way.negotiation.fork();
+        Err(error) => ringing.failed(&mut record, &error).await,
     }
 }
 
 fn invite(
-    context: &SharedServices, order: &OutboundCallParams, to: &Destination, sdp: Vec<u8>,
+    context: &SharedServices, order: &OutboundCallParams, to: &Destination, offer: Option<Vec<u8>>,
 ) -> Option<InviteRequest> {
-    let headers = custom_headers(&order.task.fields.sip_headers);
+    let (headers, sdp) = (custom_headers(&order.task.fields.sip_headers), offer.unwrap_or_default());
     let params = InviteParams { from_number: order.from_number.as_deref(), destination: to, sdp, headers };
     trunk_calls::invite(context, &order.trunk, params)
 }
 
-/// Why the call was not answered.
-struct OutboundNotAnsweredError {
-    reason: EndReason,
-    /// What the signalling said about it.
-    facts: Map<String, Value>,
-    /// Where a redirection points to.
-    contacts: Vec<String>,
-}
-
-impl From<EndReason> for OutboundNotAnsweredError {
-    fn from(reason: EndReason) -> Self {
-        Self { reason, facts: Map::new(), contacts: Vec::new() }
-    }
-}
-
-impl From<EndCause> for OutboundNotAnsweredError {
-    fn from(cause: EndCause) -> Self {
-        let (reason, facts) = (end_reason_of_unanswered(&cause), reason_facts(&cause));
-        let contacts = match cause {
-            EndCause::Redirected { contacts, .. } => contacts,
-            _ => Vec::new(),
-        };
-        Self { reason, facts, contacts }
-    }
-}
-
-struct SipAnswer {
-    sdp: Vec<u8>,
-    sip_call_id: String,
-}
-
-/// A dial attempt with its early media: announcements and voicemail may speak before the answer.
-struct DialAttempt {
-    negotiation: Negotiation,
-    /// Until the leg takes them.
-    ports: Option<PortPair>,
-    media: Option<CallMedia>,
-    stt: Option<SttFeed>,
+/// The leg of an outbound call.
+struct OutboundMedia {
+    media: CallMedia,
+    /// Who speaks, as far as early media told; `None` if the leg began with the answer.
     detection: Option<AmdDetector>,
-    /// Delayed offer: the offer comes with the answer.
-    is_delayed_offer: bool,
 }
 
-impl DialAttempt {
+impl OutgoingLeg for OutboundMedia {
+    fn handle(&self) -> &LegHandle {
+        &self.media.leg
+    }
+}
+
+/// STT that was opened before the answer.
+struct EarlyStt {
+    feed: SttFeed,
+    /// The audio that the session expects.
+    format: AudioFormat,
+}
+
+/// An outbound call that is not answered yet.
+struct RingingCall<'a> {
+    context: &'a SharedServices,
+    spec: &'a CallSpec,
+    leg: EarlyLeg<OutboundMedia>,
+    stt: Option<EarlyStt>,
+}
+
+/// The media of an answered call, and STT if it fits them.
+struct AnsweredMedia {
+    outbound: OutboundMedia,
+    stt: Option<SttFeed>,
+}
+
+impl RingingCall<'_> {
     /// Records the end of an unanswered call.
-    async fn failed(self, record: &mut CallRecord, reason: EndReason) {
-        if let Some(who) = self.detection.as_ref().and_then(AmdDetector::result) {
+    async fn failed(self, record: &mut CallRecord, error: &OutgoingCallError) {
+        let detection = self.leg.started().and_then(|outbound| outbound.detection.as_ref());
+        if let Some(who) = detection.and_then(AmdDetector::result) {
             record.call.metrics = Some(json!({"early_media": {"heard": who.name()}}));
         }
-        if let Some(media) = self.media {
-            media.leg.remove(None);
-        }
-        tracing::info!(reason = reason.name(), "call was not answered");
-        record.record_ended(reason).await;
+        record.add_signalling_facts(error.facts());
+        tracing::info!(reason = error.end_reason().name(), %error, "call was not answered");
+        record.record_ended(error.end_reason()).await;
     }
 
-    /// Waits for the answer. STT connects on the first ringing.
     async fn wait_for_answer(
-        &mut self, context: &SharedServices, spec: &CallSpec, record: &CallRecord, slot: &mut CallSlot,
-        events: &mut mpsc::Receiver<SipEvent>,
-    ) -> Result<SipAnswer, OutboundNotAnsweredError> {
-        let give_up = tokio::time::Instant::now() + context.limits.ring_timeout;
+        &mut self, call: &mut OutgoingCallDriver<'_>, record: &mut CallRecord, slot: &mut CallSlot,
+    ) -> Result<AnsweredDialog, OutgoingCallError> {
         loop {
+            while let Some(update) = call.poll_update() {
+                self.handle_update(record, update);
+            }
+            if let Some(result) = call.take_result() {
+                return result;
+            }
             let heard = async {
-                match &mut self.media {
-                    Some(media) => media.events.recv().await,
-                    None => std::future::pending().await,
+                match &mut self.leg {
+                    EarlyLeg::Started(outbound) => outbound.media.events.recv().await,
+                    EarlyLeg::Waiting(_) | EarlyLeg::Lost => std::future::pending().await,
                 }
             };
             let words = async {
                 match &mut self.stt {
-                    Some(stt) => stt.next().await,
+                    Some(stt) => stt.feed.next().await,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
-                event = events.recv() => match event {
-                    Some(SipEvent::ProvisionalResponse { sdp, peer, .. }) => {
-                        self.negotiation.set_signalling(peer.ip());
-                        self.progress(context, spec, record, sdp);
-                    }
-                    Some(SipEvent::Answered { sdp: Some(sdp), sip_call_id, peer, .. }) => {
-                        self.negotiation.set_signalling(peer.ip());
-                        return Ok(SipAnswer { sdp, sip_call_id });
-                    }
-                    Some(SipEvent::Answered { sdp: None, .. }) => return Err(EndReason::TrunkError.into()),
-                    Some(SipEvent::Ended { cause, .. }) => return Err(cause.into()),
-                    Some(SipEvent::ReofferReceived { call, sdp: Some(sdp) }) => self.early_offer(context, call, &sdp).await,
-                    Some(event) => reject_early_request(&context.sip, event).await,
-                    None => return Err(EndReason::TrunkError.into()),
-                },
+                event = call.recv() => call.handle(event).await,
                 command = slot.commands.recv() => match command {
                     // Nobody answered yet: ending means CANCEL.
-                    Some(CallCommand::End(EndReason::EndedByApi)) | None => return Err(EndReason::Canceled.into()),
-                    Some(CallCommand::End(reason)) => return Err(reason.into()),
+                    Some(CallCommand::End(EndReason::EndedByApi)) | None => call.give_up(EndReason::Canceled).await,
+                    Some(CallCommand::End(reason)) => call.give_up(reason).await,
                     Some(_) => {}
                 },
                 event = heard => self.handle_leg_event(event),
                 event = words => self.handle_stt_event(event),
-                () = tokio::time::sleep_until(give_up) => return Err(EndReason::NoAnswer.into()),
             }
         }
     }
 
-    /// Ringing, or early media (183, or 180 with SDP).
-    fn progress(&mut self, context: &SharedServices, spec: &CallSpec, record: &CallRecord, sdp: Option<Vec<u8>>) {
-        let stream = sdp.filter(|_| !self.is_delayed_offer).and_then(|sdp| self.negotiation.accept(&sdp).ok());
-        if let (Some(stream), Some(media)) = (stream, &self.media) {
-            let _ = media.leg.renegotiate(stream);
-        } else if let Some(stream) = stream
-            && let Some(ports) = self.ports.take()
-        {
-            self.media = context.start_leg(spec, record, stream, TransportSetup::Rtp(ports), true);
-            self.detection = Some(AmdDetector::new(Instant::now()));
-        }
-        if self.stt.is_none() {
-            context.open_connections(spec);
-            // The audio encoding is part of the STT connection. A realtime model starts talking once connected, so not
-            // before the answer.
-            let line = stream.map_or(DEFAULT_FORMAT, |stream| stream.audio_format());
-            self.stt = (!context.warm_up_realtime(spec)).then(|| context.start_stt(spec, line));
-        }
-    }
-
-    /// The peer changes the media before it answers (UPDATE), for example when announcements move to another server.
-    async fn early_offer(&mut self, context: &SharedServices, call: SipCall, offer: &[u8]) {
-        let answer = self.negotiation.answer(offer).ok().map(|(stream, text)| {
-            if let Some(media) = &self.media {
-                let _ = media.leg.renegotiate(stream);
+    fn handle_update(&mut self, record: &mut CallRecord, update: OutgoingCallUpdate) {
+        match update {
+            OutgoingCallUpdate::EarlyMedia(stream) => {
+                let (context, spec) = (self.context, self.spec);
+                self.leg.apply(stream, |stream, ports| {
+                    let media = context.start_leg(spec, record, stream, TransportSetup::Rtp(ports), true)?;
+                    Some(OutboundMedia { media, detection: Some(AmdDetector::new(Instant::now())) })
+                });
+                // STT that was opened while it only rang expects the other format.
+                let format = self.audio_format();
+                if self.stt.as_ref().is_some_and(|stt| stt.format != format) {
+                    self.stt = Some(self.start_stt());
+                }
             }
-            text
-        });
-        context.sip.answer_reoffer(call, answer).await;
+            OutgoingCallUpdate::Ringing { .. } => {
+                if self.stt.is_none() {
+                    self.context.open_connections(self.spec);
+                    // A realtime model starts talking once connected, so not before the answer.
+                    self.stt = (!self.context.warm_up_realtime(self.spec)).then(|| self.start_stt());
+                }
+            }
+            OutgoingCallUpdate::Redirected(cause) => record.add_signalling_facts(reason_facts(&cause)),
+        }
     }
 
-    /// The stream of the answer; of a delayed offer once ours has gone out.
-    async fn agreed(
-        &mut self, context: &SharedServices, call: SipCall, sdp: &[u8],
-    ) -> Result<StreamConfig, NegotiationError> {
-        if !self.is_delayed_offer {
-            return self.negotiation.accept(sdp);
-        }
-        let answer = self.negotiation.answer(sdp);
-        let text = answer.as_ref().ok().map(|(_, text)| text.clone());
-        context.sip.acknowledge(call, text).await;
-        answer.map(|(stream, _)| stream)
+    /// The audio encoding of early media, which is part of the STT connection.
+    fn audio_format(&self) -> AudioFormat {
+        self.leg.started().map_or(DEFAULT_FORMAT, |outbound| outbound.media.audio_format)
+    }
+
+    fn start_stt(&self) -> EarlyStt {
+        let format = self.audio_format();
+        EarlyStt { feed: self.context.start_stt(self.spec, format), format }
     }
 
     fn handle_leg_event(&mut self, event: Option<LegEvent>) {
-        let (now, Some(detection)) = (Instant::now(), &mut self.detection) else { return };
+        let EarlyLeg::Started(OutboundMedia { detection: Some(detection), .. }) = &mut self.leg else { return };
         match event {
             Some(LegEvent::Audio { frame, .. }) => {
                 if let Some(stt) = &mut self.stt {
-                    stt.send_audio(&frame); // do not wait for early media
+                    stt.feed.send_audio(&frame); // do not wait for early media
                 }
             }
             Some(LegEvent::SpeechStarted { at }) => detection.handle_speech_started(at),
             Some(LegEvent::SpeechEnded { last_sound }) => detection.handle_speech_ended(last_sound),
             Some(LegEvent::Tone { tone, .. }) => {
-                detection.handle_tone(now, &tone);
+                detection.handle_tone(Instant::now(), &tone);
             }
             Some(_) => {}
-            // The leg failed with its worker: an answer would have no media.
-            None => self.media = None,
+            None => self.leg = EarlyLeg::Lost, // it failed with its worker
         }
     }
 
     fn handle_stt_event(&mut self, event: Option<SttEvent>) {
-        let now = Instant::now();
-        match (event, &mut self.detection) {
-            (Some(SttEvent::Interim(text)), Some(detection)) => {
-                detection.handle_words(now, &text, false);
+        let (text, is_final) = match event {
+            Some(SttEvent::Interim(text)) => (text, false),
+            Some(SttEvent::Final { text, .. } | SttEvent::EndOfTurn { text, .. }) => (text, true),
+            Some(SttEvent::Failed(_)) | None => {
+                self.stt = None;
+                return;
             }
-            (Some(SttEvent::Final { text, .. } | SttEvent::EndOfTurn { text, .. }), Some(detection)) => {
-                detection.handle_words(now, &text, true);
-            }
-            (Some(SttEvent::Failed(_)) | None, _) => self.stt = None,
-            _ => {}
+            Some(_) => return,
+        };
+        if let EarlyLeg::Started(OutboundMedia { detection: Some(detection), .. }) = &mut self.leg {
+            detection.handle_words(Instant::now(), &text, is_final);
         }
     }
 
-    async fn start_conversation(
-        mut self, context: SharedServices, spec: CallSpec, mut record: CallRecord, slot: CallSlot, sip_call: SipCall,
-        sip_events: mpsc::Receiver<SipEvent>, answer: &[u8],
-    ) {
-        let early_format = self.media.as_ref().map(|media| media.audio_format);
-        let agreed = self.agreed(&context, sip_call, answer).await;
-        let media = match (agreed, self.media, self.ports) {
-            (Ok(stream), Some(media), _) => {
-                let told = media.leg.renegotiate(stream).and_then(|()| media.leg.start_call(media.recording.is_some()));
-                told.is_ok().then_some(media)
-            }
-            (Ok(stream), None, Some(ports)) => {
-                context.start_leg(&spec, &record, stream, TransportSetup::Rtp(ports), false)
-            }
-            (Ok(_), None, None) => None,
-            (Err(refusal), media, _) => {
-                tracing::warn!(reason = refusal.reason, "SDP answer cannot be used");
-                if let Some(media) = media {
-                    media.leg.remove(None);
-                }
-                None
-            }
+    /// The media of the answered call; `None` if there is no leg for them.
+    fn answered(self, record: &CallRecord, stream: StreamConfig) -> Option<AnsweredMedia> {
+        let start = |stream: StreamConfig, ports: PortPair| {
+            let media = self.context.start_leg(self.spec, record, stream, TransportSetup::Rtp(ports), false)?;
+            Some(OutboundMedia { media, detection: None })
         };
-        let Some(media) = media else {
-            context.sip.hang_up(sip_call).await;
-            return record.record_ended(EndReason::TrunkError).await;
-        };
-        let speech = match self.stt {
-            Some(stt) if media.audio_format == early_format.unwrap_or(DEFAULT_FORMAT) => SpeechBackend::Stt(stt),
-            _ => context.start_speech_backend(&spec, media.audio_format),
-        };
-        tracing::info!("call answered");
-        let negotiation = self.negotiation;
-        let line = CallLeg::sip(sip_call, sip_events, negotiation);
-        let conversation = Conversation { context, spec, record, slot, leg: line, media };
-        run_conversation(conversation, speech, self.detection).await;
+        let outbound = self.leg.answered(stream, |outbound| outbound.media.recording.is_some(), start)?;
+        let stt = self.stt.filter(|stt| stt.format == outbound.media.audio_format).map(|stt| stt.feed);
+        Some(AnsweredMedia { outbound, stt })
     }
+}
+
+async fn start_conversation(
+    context: SharedServices, spec: CallSpec, mut record: CallRecord, slot: CallSlot, dialog: AnsweredDialog,
+    answered: Option<AnsweredMedia>,
+) {
+    let Some(AnsweredMedia { outbound: OutboundMedia { media, detection }, stt }) = answered else {
+        context.sip.hang_up(dialog.call).await;
+        return record.record_ended(EndReason::TrunkError).await;
+    };
+    let speech = match stt {
+        Some(stt) => SpeechBackend::Stt(stt),
+        None => context.start_speech_backend(&spec, media.audio_format),
+    };
+    tracing::info!("call answered");
+    let leg = CallLeg::sip(dialog.call, dialog.events, dialog.negotiation);
+    let conversation = Conversation { context, spec, record, slot, leg, media };
+    run_conversation(conversation, speech, detection).await;
 }

@@ -3,6 +3,9 @@
 #![expect(clippy::disallowed_methods, reason = "a separate program: it may use tasks, clocks and sockets")]
 
 pub mod load;
+mod phone_leg;
+mod received_audio;
 pub mod report;
 pub mod script;
+mod scripted_call;
 pub mod softphone;

@@ -174,8 +174,9 @@ impl UserAgent {
                     dialog.refresh_target(&request.headers);
                 }
                 session.remote_offer = Some(RemoteOffer::of(key, &request));
+                let remote_tag = request.headers.from_tag().unwrap_or("").to_owned();
                 let sdp = (!request.body.is_empty()).then_some(request.body);
-                self.events.push_back(SipEvent::ReofferReceived { call, sdp });
+                self.events.push_back(SipEvent::ReofferReceived { call, sdp, remote_tag });
             }
         }
     }

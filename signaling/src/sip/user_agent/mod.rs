@@ -252,6 +252,10 @@ pub enum SipEvent {
         sdp: Option<Vec<u8>>,
         /// Where the INVITE went.
         peer: SocketAddr,
+        /// Tag of the fork that responded (RFC 3261 section 12.1.2); empty without one.
+        remote_tag: String,
+        /// Sent reliably (RFC 3262): a description in it is the answer to our offer, not a preview of it.
+        is_reliable: bool,
     },
     /// Our INVITE was accepted; the ACK is already queued, unless the INVITE had no offer: then this is the
     /// peer's, and [`UserAgent::acknowledge`] takes the answer.
@@ -264,6 +268,8 @@ pub enum SipEvent {
         sip_call_id: String,
         /// Where the INVITE went.
         peer: SocketAddr,
+        /// Tag of the fork that answered; empty without one.
+        remote_tag: String,
     },
     /// Our 200 was acknowledged; carries the answer to an offer of ours.
     Acknowledged {
@@ -278,6 +284,8 @@ pub enum SipEvent {
         call: CallId,
         /// The peer's new offer; `None` if it wants one from us.
         sdp: Option<Vec<u8>>,
+        /// Tag of the peer, which tells the forks of an unanswered call apart; empty without one.
+        remote_tag: String,
     },
     /// Our re-INVITE was accepted, a refresh of the session too.
     ReofferAccepted {

@@ -59,6 +59,11 @@ fn has_option(headers: &Headers, name: &HeaderName, option: &str) -> bool {
     headers.list(name).any(|tag| tag.eq_ignore_ascii_case(option))
 }
 
+/// Whether a provisional response was sent reliably, so that a PRACK has to acknowledge it.
+pub(super) fn is_reliable(headers: &Headers) -> bool {
+    has_option(headers, &HeaderName::Require, "100rel") && headers.number(&HeaderName::RSeq).is_some()
+}
+
 impl UserAgent {
     /// A provisional response to our INVITE: false for a retransmission or one out of order.
     pub(super) fn handle_provisional(
@@ -80,10 +85,7 @@ impl UserAgent {
         let known = session.early_dialogs.iter_mut().find(|early| early.dialog.remote_tag == tag);
         let Some(early) = known else { return true };
         early.has_answered |= !response.body.is_empty();
-        if !has_option(headers, &HeaderName::Require, "100rel") {
-            return true;
-        }
-        let Some(rseq) = headers.number(&HeaderName::RSeq) else { return true };
+        let Some(rseq) = headers.number(&HeaderName::RSeq).filter(|_| is_reliable(headers)) else { return true };
         if early.rseq.is_some_and(|last| rseq != last.wrapping_add(1)) {
             return false; // seen, or one before it is still to come
         }
@@ -186,7 +188,8 @@ impl UserAgent {
             self.reject_overlapping_offer(now, &key);
         } else {
             session.remote_offer = Some(RemoteOffer::of(key, &request));
-            self.events.push_back(SipEvent::ReofferReceived { call, sdp: Some(request.body) });
+            let remote_tag = request.headers.from_tag().unwrap_or("").to_owned();
+            self.events.push_back(SipEvent::ReofferReceived { call, sdp: Some(request.body), remote_tag });
         }
         if let Some((status, sdp)) = next {
             let _ = self.send_provisional(now, call, status, sdp);

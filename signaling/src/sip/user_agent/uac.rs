@@ -3,6 +3,7 @@
 use super::authentication::ClientAuthenticator;
 use super::client_responses::{CancelState, PendingInvite};
 use super::failover::{NextHop, OutboundRequest, RequestRoute};
+use super::reliable_provisional::is_reliable;
 use super::transaction_table::ClientTransactionKind;
 use super::{
     ALLOW, CallId, InviteRequest, SUPPORTED, SipCommandError, SipEvent, SipSession, SipSessionState, UserAgent,
@@ -139,8 +140,11 @@ impl UserAgent {
             return; // a retransmission
         }
         let Some(peer) = self.clients.get(key).map(|tx| tx.address.addr) else { return };
+        let is_reliable = is_reliable(&response.headers);
+        let remote_tag = response.headers.to_tag().unwrap_or("").to_owned();
         let sdp = (!response.body.is_empty()).then_some(response.body);
-        self.events.push_back(SipEvent::ProvisionalResponse { call, status: response.status, sdp, peer });
+        let status = response.status;
+        self.events.push_back(SipEvent::ProvisionalResponse { call, status, sdp, peer, remote_tag, is_reliable });
     }
 
     fn handle_invite_accepted(&mut self, now: Instant, key: &Arc<str>, call: CallId, response: &Response) {
@@ -178,7 +182,8 @@ impl UserAgent {
                     let _ = self.hang_up(now, call);
                 } else {
                     let sip_call_id = response.headers.call_id().to_owned();
-                    self.events.push_back(SipEvent::Answered { call, sdp, sip_call_id, peer });
+                    let remote_tag = response.headers.to_tag().unwrap_or("").to_owned();
+                    self.events.push_back(SipEvent::Answered { call, sdp, sip_call_id, peer, remote_tag });
                 }
             }
             SipSessionState::Established { dialog: first, ack, .. } if first.remote_tag == dialog.remote_tag => {

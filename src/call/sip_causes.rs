@@ -7,7 +7,8 @@ use trunkline_signaling::sip::end_cause::EndCause;
 use trunkline_signaling::sip::reason::Reason;
 use trunkline_signaling::sip::user_agent;
 
-pub(super) fn refer_progress(referral: user_agent::ReferStatus) -> ReferProgress {
+/// The progress of a REFER of ours, for the call machine.
+pub fn refer_progress(referral: user_agent::ReferStatus) -> ReferProgress {
     match referral {
         user_agent::ReferStatus::Accepted => ReferProgress::Accepted,
         user_agent::ReferStatus::Rejected { status } => ReferProgress::Refused { status },
@@ -16,7 +17,7 @@ pub(super) fn refer_progress(referral: user_agent::ReferStatus) -> ReferProgress
 }
 
 /// The end reason of an answered call. Networks that clear a call put the cause into Reason.
-pub(super) fn end_reason_of_cause(cause: &EndCause) -> EndReason {
+pub fn end_reason_of_cause(cause: &EndCause) -> EndReason {
     match cause {
         EndCause::RemoteBye { reason_header: why } | EndCause::RemoteCancel { reason_header: why } => match why {
             Some(Reason { q850: Some(27 | 34 | 38 | 41 | 42 | 44 | 47 | 58), .. }) => EndReason::TrunkError,
@@ -35,7 +36,7 @@ pub(super) fn end_reason_of_cause(cause: &EndCause) -> EndReason {
 }
 
 /// The end reason of an unanswered outbound call: the network's cause (RFC 3326) if given, else the status.
-pub(super) fn end_reason_of_unanswered(cause: &EndCause) -> EndReason {
+pub fn end_reason_of_unanswered(cause: &EndCause) -> EndReason {
     match cause {
         EndCause::Rejected { status, reason_header: why, .. } => why
             .as_ref()
@@ -49,7 +50,7 @@ pub(super) fn end_reason_of_unanswered(cause: &EndCause) -> EndReason {
 }
 
 /// Status, cause and text of an end, for the call's `signalling` field.
-pub(super) fn reason_facts(cause: &EndCause) -> Map<String, Value> {
+pub fn reason_facts(cause: &EndCause) -> Map<String, Value> {
     let mut facts = Map::new();
     let why = match cause {
         EndCause::RemoteBye { reason_header: why } | EndCause::RemoteCancel { reason_header: why } => why.as_ref(),

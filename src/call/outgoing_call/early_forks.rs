@@ -1,0 +1,102 @@
+//! The forks of an INVITE that answered before the 200: each is a dialog with its own offers and answers.
+
+use crate::call::negotiate::{Negotiation, NegotiationError};
+use trunkline_media::leg::StreamConfig;
+
+/// Forks that are kept; the user agent has as many early dialogs at most. A further fork is heard when it answers.
+const FORKS_MAX: usize = 16;
+
+/// What a description in a provisional response means for the 200.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EarlyAnswer {
+    /// It came unreliably: the 200 repeats or replaces it (RFC 3261 section 13.2.1).
+    Preview,
+    /// It came reliably: it is the answer, whatever the 200 says (RFC 6337 section 2.2).
+    Final,
+}
+
+/// A fork that answered early.
+#[derive(Clone, Debug)]
+pub struct EarlyFork {
+    remote_tag: String,
+    negotiation: Negotiation,
+    stream: StreamConfig,
+    answer: EarlyAnswer,
+}
+
+impl EarlyFork {
+    /// The fork's first description, an answer to the offer of `negotiation`.
+    pub(super) fn from_answer(
+        remote_tag: String, mut negotiation: Negotiation, answer: &[u8], is_reliable: bool,
+    ) -> Result<Self, NegotiationError> {
+        let stream = negotiation.accept(answer)?;
+        let answer = if is_reliable { EarlyAnswer::Final } else { EarlyAnswer::Preview };
+        Ok(Self { remote_tag, negotiation, stream, answer })
+    }
+
+    /// The fork makes an offer (UPDATE) before a description of it could be used: the fork and our answer.
+    pub(super) fn from_offer(
+        remote_tag: String, mut negotiation: Negotiation, offer: &[u8],
+    ) -> Result<(Self, Vec<u8>), NegotiationError> {
+        let (stream, text) = negotiation.answer(offer)?;
+        Ok((Self { remote_tag, negotiation, stream, answer: EarlyAnswer::Preview }, text))
+    }
+
+    /// Another description in a provisional response: the stream if it is usable and no answer stands already.
+    pub(super) fn handle_answer(&mut self, answer: &[u8], is_reliable: bool) -> Option<StreamConfig> {
+        if self.answer == EarlyAnswer::Final {
+            return None;
+        }
+        self.stream = self.negotiation.accept(answer).ok()?;
+        if is_reliable {
+            self.answer = EarlyAnswer::Final;
+        }
+        Some(self.stream)
+    }
+
+    /// An offer inside the early dialog (UPDATE): our answer, `None` if it cannot be used.
+    pub(super) fn handle_offer(&mut self, offer: &[u8]) -> Option<Vec<u8>> {
+        let (stream, text) = self.negotiation.answer(offer).ok()?;
+        self.stream = stream;
+        Some(text)
+    }
+
+    /// What was agreed last.
+    pub(super) fn stream(&self) -> StreamConfig {
+        self.stream
+    }
+
+    /// The fork's side of the dialog, and its stream if the answer was given already.
+    pub(super) fn into_dialog(self) -> (Negotiation, Option<StreamConfig>) {
+        (self.negotiation, (self.answer == EarlyAnswer::Final).then_some(self.stream))
+    }
+}
+
+/// At least one fork.
+#[derive(Clone, Debug)]
+pub struct EarlyForks(Vec<EarlyFork>);
+
+impl EarlyForks {
+    pub(super) fn of(first: EarlyFork) -> Self {
+        Self(vec![first])
+    }
+
+    pub(super) fn find(&mut self, remote_tag: &str) -> Option<&mut EarlyFork> {
+        self.0.iter_mut().find(|fork| fork.remote_tag == remote_tag)
+    }
+
+    /// Adds a fork; false if there are too many.
+    pub(super) fn add(&mut self, fork: EarlyFork) -> bool {
+        let has_room = self.0.len() < FORKS_MAX;
+        if has_room {
+            self.0.push(fork);
+        }
+        has_room
+    }
+
+    /// The fork that answered the call.
+    pub(super) fn take(mut self, remote_tag: &str) -> Option<EarlyFork> {
+        let at = self.0.iter().position(|fork| fork.remote_tag == remote_tag)?;
+        Some(self.0.swap_remove(at))
+    }
+}
