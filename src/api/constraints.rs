@@ -277,7 +277,7 @@ pub(super) fn add(schemas: &mut Value) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{openapi, text_limits};
+    use super::super::{router, text_limits};
     use super::*;
     use crate::domain::agent::AgentFields;
     use crate::domain::organization::OrganizationLimits;
@@ -342,7 +342,7 @@ mod tests {
 
     /// Holds the limits of a schema in the API's description against what the server refuses.
     fn compare<T: DeserializeOwned + Validate<Context = ()>>(name: &str, document: Value) -> usize {
-        let described = openapi::document();
+        let described = router::openapi_document();
         let schemas = &described["components"]["schemas"];
         let mut all = Vec::new();
         borders(schemas, &schemas[name], Some(&document), "", "", &mut all);

@@ -1,35 +1,24 @@
 //! The API described by its handlers' own types (OpenAPI 3.1), for both mounts: the same operations, with
 //! the envelope under `/api/v1` and bare under `/v1`.
 
-use super::auth::COOKIE;
-use super::envelope::{ApiResponse, ResponsePayload};
-use super::{agents, constraints, examples, router};
+use super::auth_header::COOKIE;
+use super::{agents, constraints, examples};
 use crate::domain::call::{CallStatus, Direction};
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::end_reason::EndReason;
 use crate::domain::task::TaskStatus;
-use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
-use std::sync::LazyLock;
 use utoipa::PartialSchema as _;
+use utoipa::openapi::OpenApi;
 
 /// Bodies of creates whose patches are the same with nothing required and `null` to clear.
 const PATCHED: [&str; 4] = ["AgentFields", "TaskFields", "PhoneNumberFields", "TrunkFields"];
 const METHODS: [&str; 4] = ["get", "post", "patch", "delete"];
 
-/// `GET /openapi.json`: as it stands on both mounts.
-pub(super) async fn json() -> ApiResponse {
-    ApiResponse(StatusCode::OK, ResponsePayload::Written(&TEXT))
-}
-
 /// `GET /docs`: a page that shows it.
 pub(super) const PAGE: &str = include_str!("docs.html");
 pub(super) const PAGE_STYLE: &str = include_str!("docs.css");
 pub(super) const PAGE_SCRIPT: &str = include_str!("docs.js");
-
-static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
-/// Serialized once: anybody may request it any number of times.
-static TEXT: LazyLock<String> = LazyLock::new(|| DOCUMENT.to_string());
 
 /// Types that only queries use.
 fn queried(schemas: &mut Value) {
@@ -44,9 +33,9 @@ fn queried(schemas: &mut Value) {
     }
 }
 
-/// The whole document.
-pub fn document() -> Value {
-    let mut described = serde_json::to_value(router::mount().into_openapi()).unwrap_or_default();
+/// The whole document, from what the mounted handlers say.
+pub(super) fn document(described: OpenApi) -> Value {
+    let mut described = serde_json::to_value(described).unwrap_or_default();
     let operations = described["paths"].take();
     let mut schemas = described["components"]["schemas"].take();
     queried(&mut schemas);
@@ -217,7 +206,7 @@ mod tests {
 
     #[test]
     fn every_reference_leads_somewhere_and_every_operation_is_there_twice() {
-        let document = document();
+        let document = super::super::router::openapi_document();
         let mut found = vec![];
         references(&document, &mut found);
         assert!(found.len() > 50);

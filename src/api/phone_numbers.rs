@@ -1,11 +1,11 @@
 //! `/phone-numbers`: which agent answers a number, and over which trunk it comes.
 
-use super::ApiState;
 use super::auth::OrgAuth;
-use super::envelope::{ApiResponse, Deleted};
 use super::error::ApiError;
-use super::input::{IdPath, JsonObject, Paging, QueryParams, check_webhook_url, id, merge, typed_with};
+use super::input::{IdPath, JsonObject, Paging, QueryParams, id, merge, typed_with};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
+use super::response::{ApiResponse, Deleted};
+use super::state::ApiState;
 use crate::domain::FieldError;
 use crate::domain::agent::check_webhook_secret;
 use crate::domain::ids::{AgentId, PhoneNumberId, TrunkId};
@@ -95,14 +95,14 @@ fn not_e164() -> FieldError {
 fn faults(api: &ApiState, body: &PhoneNumberInput) -> Vec<FieldError> {
     let number = PhoneNumber::parse(&body.number).is_none().then(not_e164);
     let secret = check_webhook_secret(body.webhook_secret.as_ref()).err();
-    let url = body.webhook_url.as_deref().and_then(|url| check_webhook_url(api, "webhook_url", url).err());
+    let url = body.webhook_url.as_deref().and_then(|url| api.addresses.check_webhook("webhook_url", url).err());
     number.into_iter().chain(secret).chain(url).collect()
 }
 
 async fn check(api: &ApiState, scope: OrgScope, object: Map<String, Value>) -> Result<PhoneNumberFields, ApiError> {
     let body: PhoneNumberInput = typed_with(object, Vec::new(), |body| faults(api, body))?;
     let number = PhoneNumber::parse(&body.number).ok_or_else(not_e164)?;
-    let store = &api.context.store;
+    let store = &api.store;
     let agent = match body.agent_id.as_deref() {
         None => None,
         Some(text) => {
@@ -125,7 +125,7 @@ async fn check(api: &ApiState, scope: OrgScope, object: Map<String, Value>) -> R
 
 async fn find(api: &ApiState, scope: OrgScope, text: &str) -> Result<PhoneNumberRow, ApiError> {
     let id = id(text, PhoneNumberId::parse, "Phone number")?;
-    api.context.store.phone_number(scope, id).await?.ok_or_else(|| ApiError::not_found("Phone number"))
+    api.store.phone_number(scope, id).await?.ok_or_else(|| ApiError::not_found("Phone number"))
 }
 
 /// The phone numbers of the organization, newest first.
@@ -134,7 +134,7 @@ pub(super) async fn list(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, query: QueryParams,
 ) -> Result<ApiResponse, ApiError> {
     let page = query.page()?;
-    let (rows, total) = api.context.store.phone_numbers(scope, page).await?;
+    let (rows, total) = api.store.phone_numbers(scope, page).await?;
     let phone_numbers = rows.iter().map(PhoneNumberView::from).collect();
     Ok(ApiResponse::ok(PhoneNumberPage { phone_numbers, total, limit: page.limit, offset: page.offset }))
 }
@@ -146,7 +146,7 @@ pub(super) async fn create(
 ) -> Result<Versioned, ApiError> {
     object.retain(|_, value| !value.is_null());
     let fields = check(&api, scope, object).await?;
-    let row = api.context.store.create_phone_number(scope, fields).await?;
+    let row = api.store.create_phone_number(scope, fields).await?;
     Ok(Versioned(row.version, ApiResponse::created(PhoneNumberBody { phone_number: (&row).into() })))
 }
 
@@ -165,7 +165,7 @@ pub(super) async fn update(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>, if_match: IfMatch,
     JsonObject(changes, turn): JsonObject,
 ) -> Result<Versioned, ApiError> {
-    let _turn = api.turn_of_change(turn, scope).await?;
+    let _turn = api.limits.turn_of_change(turn, scope).await?;
     for _ in 0..ATTEMPTS_MAX {
         let mut row = find(&api, scope, &id).await?;
         if_match.check(row.version, &changes, PhoneNumberView::from(&row))?;
@@ -176,7 +176,7 @@ pub(super) async fn update(
             return Err(ApiError::field("number", "cannot be changed; delete this number and create another"));
         }
         (row.fields, row.updated_at) = (checked, now());
-        if api.context.store.update_phone_number(scope, &row).await? {
+        if api.store.update_phone_number(scope, &row).await? {
             return Ok(Versioned(row.version + 1, ApiResponse::ok(PhoneNumberBody { phone_number: (&row).into() })));
         }
     }
@@ -207,6 +207,6 @@ pub(super) async fn delete(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
 ) -> Result<ApiResponse, ApiError> {
     let row = find(&api, scope, &id).await?;
-    api.context.store.delete_phone_number(scope, row.id).await?;
+    api.store.delete_phone_number(scope, row.id).await?;
     Ok(ApiResponse::deleted())
 }

@@ -2,9 +2,9 @@
 //! `If-Match` which state it was made from. Without `If-Match` a change is made to whatever is stored by then, so two
 //! changes of different fields both hold.
 
-use super::ApiState;
-use super::envelope::ApiResponse;
 use super::error::ApiError;
+use super::response::ApiResponse;
+use super::state::ApiState;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};

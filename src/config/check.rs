@@ -1,10 +1,26 @@
 //! What the types alone cannot say about the settings.
 
-use super::{Config, ConfigError, EgressConfig};
+use super::error::ConfigError;
+use super::settings::{Config, EgressConfig};
+use super::{connections, webrtc};
 use crate::domain::allowed_networks;
 use crate::domain::provider::ProviderAccount;
 
+/// Adds every fault of the settings.
 pub(super) fn check(config: &Config, faults: &mut Vec<ConfigError>) {
+    check_ports(config, faults);
+    check_ranges(config, faults);
+    check_texts(config, faults);
+    webrtc::check(&config.webrtc, faults);
+    connections::check(&config.api.connections, &config.sip.connections, &config.webrtc.connections, faults);
+    check_smtp(config, faults);
+    check_secrets(config, faults);
+    check_timeouts(config, faults);
+    check_addresses(config, faults);
+}
+
+/// The RTP ports are enough for all calls.
+fn check_ports(config: &Config, faults: &mut Vec<ConfigError>) {
     let mut fault = |path: &str, message: String| faults.push(ConfigError { path: path.to_owned(), message });
     let media = &config.media;
     if media.port_first < 1_024 {
@@ -24,9 +40,14 @@ pub(super) fn check(config: &Config, faults: &mut Vec<ConfigError>) {
             );
         }
     }
+}
+
+/// Numbers are within their bounds.
+fn check_ranges(config: &Config, faults: &mut Vec<ConfigError>) {
+    let mut fault = |path: &str, message: String| faults.push(ConfigError { path: path.to_owned(), message });
     for (path, value, low, high) in [
         ("sip.stir.max_age_s", config.sip.stir.max_age_s, 1, 3_600),
-        ("media.network_timeout_ms", media.network_timeout_ms, 1_000, 600_000),
+        ("media.network_timeout_ms", config.media.network_timeout_ms, 1_000, 600_000),
         ("calls.ring_timeout_ms", config.calls.ring_timeout_ms, 1_000, 600_000),
         ("calls.drain_timeout_ms", config.calls.drain_timeout_ms, 0, 3_600_000),
         ("node.beat_ms", config.node.beat_ms, 50, 60_000),
@@ -40,6 +61,11 @@ pub(super) fn check(config: &Config, faults: &mut Vec<ConfigError>) {
             fault(path, format!("{value} is not between {low} and {high}"));
         }
     }
+}
+
+/// Networks, the database and quotas.
+fn check_texts(config: &Config, faults: &mut Vec<ConfigError>) {
+    let mut fault = |path: &str, message: String| faults.push(ConfigError { path: path.to_owned(), message });
     for text in config.sip.wide_networks_allowed.iter().filter(|text| allowed_networks::parse(text).is_none()) {
         fault("sip.wide_networks_allowed", format!("{text:?} is not a network such as 10.0.0.0/8"));
     }
@@ -54,8 +80,10 @@ pub(super) fn check(config: &Config, faults: &mut Vec<ConfigError>) {
             fault(&format!("quotas.{name}"), "must be at least 1".to_owned());
         }
     }
-    super::webrtc::check(config, faults);
-    super::connections::check(config, faults);
+}
+
+/// Mail.
+fn check_smtp(config: &Config, faults: &mut Vec<ConfigError>) {
     let mut fault = |path: &str, message: String| faults.push(ConfigError { path: path.to_owned(), message });
     let smtp = &config.smtp;
     if !smtp.host.is_empty() && !smtp.tls && !matches!(smtp.host.as_str(), "127.0.0.1" | "::1" | "localhost") {
@@ -64,6 +92,11 @@ pub(super) fn check(config: &Config, faults: &mut Vec<ConfigError>) {
     if smtp.username.is_some() != smtp.password.is_some() {
         fault("smtp.password", "username and password come together".to_owned());
     }
+}
+
+/// Secrets are long enough.
+fn check_secrets(config: &Config, faults: &mut Vec<ConfigError>) {
+    let mut fault = |path: &str, message: String| faults.push(ConfigError { path: path.to_owned(), message });
     let key = config.secrets.master_key.expose();
     if !key.is_empty() && key.len() < 16 {
         fault("secrets.master_key", "must have at least 16 characters".to_owned());
@@ -76,6 +109,11 @@ pub(super) fn check(config: &Config, faults: &mut Vec<ConfigError>) {
     if !token.is_empty() && (token.len() < 16 || !token.bytes().all(|byte| byte.is_ascii_graphic())) {
         fault("metrics.token", "must have at least 16 characters, letters, digits and punctuation".to_owned());
     }
+}
+
+/// Deadlines of providers.
+fn check_timeouts(config: &Config, faults: &mut Vec<ConfigError>) {
+    let mut fault = |path: &str, message: String| faults.push(ConfigError { path: path.to_owned(), message });
     let timeouts = &config.providers.timeouts;
     for (stage, one) in
         [("stt", timeouts.stt), ("llm", timeouts.llm), ("tts", timeouts.tts), ("engine", timeouts.realtime)]
@@ -90,6 +128,11 @@ pub(super) fn check(config: &Config, faults: &mut Vec<ConfigError>) {
             }
         }
     }
+}
+
+/// Base URLs of providers.
+fn check_addresses(config: &Config, faults: &mut Vec<ConfigError>) {
+    let mut fault = |path: &str, message: String| faults.push(ConfigError { path: path.to_owned(), message });
     for account in ProviderAccount::ALL.iter().filter(|account| account.needs_key()) {
         let provider = config.providers.account(*account);
         let path = format!("providers.{}.base_url", account.name());

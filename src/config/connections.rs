@@ -1,6 +1,6 @@
 //! How many connections each listener holds, and how long they may take for what they do.
 
-use super::{Config, ConfigError};
+use super::error::ConfigError;
 use serde::Deserialize;
 use std::time::Duration;
 use trunkline_connections::{ConnectionCaps, NetworkList};
@@ -188,9 +188,11 @@ impl WebrtcConnections {
     }
 }
 
-pub(super) fn check(config: &Config, faults: &mut Vec<ConfigError>) {
+/// What the types alone cannot say about the connections.
+pub(super) fn check(
+    api: &ApiConnections, sip: &SipConnections, web: &WebrtcConnections, faults: &mut Vec<ConfigError>,
+) {
     let mut fault = |path: &str, message: String| faults.push(ConfigError { path: path.to_owned(), message });
-    let (api, sip, web) = (&config.api.connections, &config.sip.connections, &config.webrtc.connections);
     let many = 1_000_000;
     for (path, value, low, high) in [
         ("api.connections.connections_max", api.connections_max as u64, 8, many),

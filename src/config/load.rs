@@ -1,26 +1,14 @@
 //! File and environment. `TRUNKLINE_SIP__LISTEN=…` sets `sip.listen`: two underscores for each dot.
 
-use super::{Config, ProviderConfig};
+use super::check::check;
+use super::error::ConfigError;
+use super::providers::{ProviderConfig, ProvidersConfig};
+use super::settings::Config;
 use crate::domain::provider::ProviderAccount;
 use crate::domain::secret::Secret;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use toml::{Table, Value};
-
-/// One thing wrong with the settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError {
-    /// `sip.listen`, or the file's name.
-    pub path: String,
-    /// What is wrong there, as `trunkline check-config` prints it after the path.
-    pub message: String,
-}
-
-impl std::fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}", self.path, self.message)
-    }
-}
 
 const PREFIX: &str = "TRUNKLINE_";
 
@@ -45,13 +33,13 @@ pub fn load(
         }
     }
     let mut config = parse(table, &texts, &mut faults);
-    let defaults = super::ProvidersConfig::default();
+    let defaults = ProvidersConfig::default();
     for account in ProviderAccount::ALL {
         let provider = config.providers.account_mut(*account);
         let from_vendor = vendor.get(account.name()).and_then(Value::as_str);
         finish_provider(account.name(), provider, defaults.account(*account), from_vendor, &mut faults);
     }
-    super::check::check(&config, &mut faults);
+    check(&config, &mut faults);
     if faults.is_empty() { Ok(config) } else { Err(faults) }
 }
 

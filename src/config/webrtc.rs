@@ -1,6 +1,7 @@
 //! Calls from browsers.
 
-use super::{Config, ConfigError, WebrtcConnections};
+use super::connections::WebrtcConnections;
+use super::error::ConfigError;
 use crate::domain::secret::Secret;
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
@@ -65,19 +66,8 @@ impl Default for WebrtcConfig {
     }
 }
 
-impl Config {
-    /// Addresses that we send to browsers.
-    pub fn web_addresses(&self) -> Vec<IpAddr> {
-        let web = &self.webrtc;
-        if !web.advertised_addresses.is_empty() {
-            return web.advertised_addresses.clone();
-        }
-        vec![if web.listen.ip().is_unspecified() { self.advertised() } else { web.listen.ip() }]
-    }
-}
-
-pub(super) fn check(config: &Config, faults: &mut Vec<ConfigError>) {
-    let web = &config.webrtc;
+/// What the types alone cannot say about `[webrtc]`.
+pub(super) fn check(web: &WebrtcConfig, faults: &mut Vec<ConfigError>) {
     let mut fault = |path: String, message: String| faults.push(ConfigError { path, message });
     for (name, value, low, high) in [
         ("token_valid_s", web.token_valid_s, 10, 86_400),

@@ -304,7 +304,7 @@ async fn a_transfer_needs_a_second_line() {
     assert!(said.iter().any(|line| line.contains("the transfer to desk failed")), "{said:?}");
     // With a second line it is put through, and both count while it lasts.
     assert_eq!(server.send("PATCH", &path, Some(json!({"max_concurrent_calls": 2}))).await.0, 200);
-    let admission = server.app.context.admission.clone();
+    let admission = server.app.services.admission.clone();
     let most = tokio::spawn(async move {
         let mut most = 0;
         while most < 2 {
@@ -317,7 +317,7 @@ async fn a_transfer_needs_a_second_line() {
     assert_eq!(call["end_reason"], json!("transferred"), "{call}");
     most.await.unwrap();
     super::support::until("every line is given back", || async {
-        (server.app.context.admission.held() == 0).then_some(())
+        (server.app.services.admission.held() == 0).then_some(())
     })
     .await;
 }

@@ -33,10 +33,10 @@ async fn daily_limits_are_enforced() {
     let script = trunkline_lab::caller::script::CallScript::parse("pause 6000; hangup").unwrap();
     // The call goes on, has no bill yet, and counts.
     let (_, refused) = tokio::join!(server.phone.answer(call, &script, None), async {
-        let context = &server.app.context;
-        let scope = context.store.authenticate(&server.key).await.unwrap().unwrap().scope;
+        let services = &server.app.services;
+        let scope = services.store.authenticate(&server.key).await.unwrap().unwrap().scope;
         let deadline = Instant::now() + Duration::from_secs(5);
-        while context.is_within_daily_limits(scope).await.unwrap() {
+        while services.admission.is_within_daily_limits(scope).await.unwrap() {
             assert!(Instant::now() < deadline, "a call that goes on is not counted");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -50,9 +50,9 @@ async fn daily_limits_are_enforced() {
     let due =
         json!({"agent_id": server.agent, "to_number": "+15550177", "scheduled_at": jiff::Timestamp::now().to_string()});
     let id = server.post("/tasks", due).await["task"]["id"].as_str().unwrap().to_owned();
-    let context = &server.app.context;
+    let services = &server.app.services;
     let is_due =
-        async || context.store.due_tasks(100, 100, None).await.unwrap().0.iter().any(|due| due.task.to_string() == id);
+        async || services.store.due_tasks(100, 100, None).await.unwrap().0.iter().any(|due| due.task.to_string() == id);
     let deadline = Instant::now() + Duration::from_secs(10);
     while is_due().await {
         assert!(Instant::now() < deadline, "the task is tried again and again");

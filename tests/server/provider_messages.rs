@@ -16,7 +16,7 @@ use trunkline::providers::llm::{self, LlmPlan};
 use trunkline::providers::tts::TtsSocketProtocol;
 use trunkline::providers::{
     Deadlines, LlmRequest, LocalTtsPrograms, ProviderAccess, ProviderRegistry, ProviderSettings, StageDeadlines,
-    cartesia, elevenlabs, realtime, registry, stt,
+    cartesia, elevenlabs, realtime, stt, vendors,
 };
 
 /// The next request: its line, the headers that matter, its body. Its connection stays open, unanswered: a
@@ -258,11 +258,11 @@ fn messages_of_the_vendors_mean_what_they_say() {
             endpointing_ms: 300,
             eager: false,
         };
-        let mut wire = registry::stt_vendor(provider).open(&setup);
+        let mut wire = vendors::stt_vendor(provider).open(&setup);
         snapshots.compare(name, &say(&messages, Box::new(move |text| format!("{:?}", wire.read(text)))));
     }
     for (name, provider, messages) in model_messages() {
-        let mut reader = registry::llm_vendor(provider).unwrap().reader();
+        let mut reader = vendors::llm_vendor(provider).unwrap().reader();
         let text = say(
             &messages,
             Box::new(move |text| {
@@ -272,7 +272,7 @@ fn messages_of_the_vendors_mean_what_they_say() {
                 format!("{read:?}, said {said:?}, finished {finished}")
             }),
         );
-        let mut reader = registry::llm_vendor(provider).unwrap().reader();
+        let mut reader = vendors::llm_vendor(provider).unwrap().reader();
         for message in &messages {
             let _ = reader.event(&message.to_string(), &mut vec![]);
         }
@@ -305,7 +305,7 @@ fn messages_of_the_vendors_mean_what_they_say() {
             encoding: "mulaw",
             silence_ms: 300,
         };
-        let mut wire = registry::realtime_vendor(provider).unwrap().open(setup);
+        let mut wire = vendors::realtime_vendor(provider).unwrap().open(setup);
         snapshots.compare(name, &say(&messages, Box::new(move |text| format!("{:?}", wire.read(text)))));
     }
     snapshots.finish();

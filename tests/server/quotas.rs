@@ -59,12 +59,12 @@ async fn own_id(person: &LoggedInUser) -> String {
 }
 
 fn scope_of(server: &Server) -> impl Future<Output = OrgScope> {
-    let (store, key) = (server.app.context.store.clone(), server.key.clone());
+    let (store, key) = (server.app.services.store.clone(), server.key.clone());
     async move { store.authenticate(&key).await.unwrap().unwrap().scope }
 }
 
 async fn nothing_is_held(server: &Server) {
-    until("every line is given back", || async { (server.app.context.admission.held() == 0).then_some(()) }).await;
+    until("every line is given back", || async { (server.app.services.admission.held() == 0).then_some(()) }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -157,7 +157,7 @@ async fn however_a_call_ends_its_line_is_given_back() {
     server.post("/phone-numbers", number).await;
     let dial = server.dial_to("+31207650001", Transport::Udp);
     let (call, _events) = server.phone.sip.send_invite(dial.invite(OFFER.to_vec())).await.unwrap();
-    until("it rings", || async { (server.app.context.admission.held() == 1).then_some(()) }).await;
+    until("it rings", || async { (server.app.services.admission.held() == 1).then_some(()) }).await;
     server.phone.sip.hang_up(call).await;
     nothing_is_held(&server).await;
     // A callee is busy; a browser never comes.
@@ -184,7 +184,7 @@ async fn both_sides_hang_up_at_once_and_one_line_is_given_back() {
         let calls = server.get("/calls?limit=1").await;
         let path = format!("/calls/{}/end", calls["calls"][0]["id"].as_str().unwrap());
         tokio::join!(server.send("POST", &path, None), server.phone.sip.hang_up(rung.call));
-        until("one is held", || async { (server.app.context.admission.held() == 1).then_some(()) }).await;
+        until("one is held", || async { (server.app.services.admission.held() == 1).then_some(()) }).await;
     }
     let (third, fourth) = (ring(&server).await, ring(&server).await);
     assert_eq!((third.status, fourth.status), (200, 486), "two, and not three");
@@ -272,7 +272,7 @@ async fn what_a_child_uses_counts_for_its_root() {
     assert_eq!(ring_from(&server, &two.phone, "+31207654322").await.status, 486, "the root's two are taken");
     assert_eq!(ring(&server).await.status, 486);
     two.phone.sip.hang_up(of_two.call).await;
-    until("a line is free", || async { (server.app.context.admission.held() == 1).then_some(()) }).await;
+    until("a line is free", || async { (server.app.services.admission.held() == 1).then_some(()) }).await;
     assert_eq!(ring(&server).await.status, 200);
 }
 
@@ -407,7 +407,7 @@ async fn an_organization_holds_so_many_of_everything_also_when_it_asks_all_at_on
     assert_eq!(owner.send("POST", "/tasks", Some(task())).await.0, 403);
     let organization = scope_of(&server).await.organization();
     let more = QuotaOverrides([("tasks".to_owned(), 5)].into());
-    assert!(server.app.context.store.set_quota_overrides(organization, &more).await.unwrap());
+    assert!(server.app.services.store.set_quota_overrides(organization, &more).await.unwrap());
     assert_eq!(owner.send("POST", "/tasks", Some(task())).await.0, 201);
 }
 
@@ -460,7 +460,7 @@ async fn probes_have_a_budget_and_take_nothing_of_the_calls() {
     assert_eq!(limits.into_iter().collect::<Vec<_>>(), ["probes_at_once", "trunk_tests_per_minute"]);
     let unanswered = probes.iter().find(|(status, _)| *status == 200).unwrap();
     assert_eq!(unanswered.1["data"]["reachable"], json!(false));
-    let snapshot = server.app.context.sip.snapshot().await.unwrap();
+    let snapshot = server.app.services.sip.snapshot().await.unwrap();
     assert_eq!(snapshot.calls, 4);
     assert!(snapshot.client_transactions == 0, "the transactions of the probes are gone: {snapshot:?}");
 }
@@ -536,17 +536,17 @@ async fn slow_receiver_does_not_delay_other_tenants_webhooks() {
     let server = Server::start().await;
     let slow = CustomerServer::start(|_| (200, "{}".into(), Duration::from_secs(9))).await;
     let quick = CustomerServer::start(|_| (200, "{}".into(), Duration::ZERO)).await;
-    let store = &server.app.context.store;
+    let store = &server.app.services.store;
     let greedy = scope_of(&server).await.organization();
     let modest = store.bootstrap("Modest", "modest@example.com", "x").await.unwrap().scope.organization();
     for n in 0..1_000 {
-        server.app.context.journal.record_delivery(delivery(greedy, n, &format!("{}/slow", slow.url))).await;
+        server.app.services.journal.record_delivery(delivery(greedy, n, &format!("{}/slow", slow.url))).await;
     }
-    assert!(server.app.context.journal.flush(Duration::from_secs(60)).await);
+    assert!(server.app.services.journal.flush(Duration::from_secs(60)).await);
     until("the slow ones are under way", || async { (!slow.told("/slow").is_empty()).then_some(()) }).await;
     let begun = Instant::now();
     for n in 0..20 {
-        server.app.context.journal.record_delivery(delivery(modest, n, &format!("{}/quick", quick.url))).await;
+        server.app.services.journal.record_delivery(delivery(modest, n, &format!("{}/quick", quick.url))).await;
     }
     until("the others'", || async { (quick.told("/quick").len() == 20).then_some(()) }).await;
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
@@ -559,12 +559,12 @@ async fn an_outbox_that_is_full_keeps_what_comes_and_sends_none_of_it() {
     let slow = CustomerServer::start(|_| (500, "{}".into(), Duration::ZERO)).await;
     let own = scope_of(&server).await.organization();
     for n in 0..10 {
-        server.app.context.journal.record_delivery(delivery(own, n, &format!("{}/slow", slow.url))).await;
+        server.app.services.journal.record_delivery(delivery(own, n, &format!("{}/slow", slow.url))).await;
     }
-    assert!(server.app.context.journal.flush(Duration::from_secs(10)).await);
-    server.app.context.store.count_waiting().await.unwrap();
-    server.app.context.journal.record_delivery(delivery(own, 99, &format!("{}/late", slow.url))).await;
-    assert!(server.app.context.journal.flush(Duration::from_secs(10)).await);
+    assert!(server.app.services.journal.flush(Duration::from_secs(10)).await);
+    server.app.services.store.count_waiting().await.unwrap();
+    server.app.services.journal.record_delivery(delivery(own, 99, &format!("{}/late", slow.url))).await;
+    assert!(server.app.services.journal.flush(Duration::from_secs(10)).await);
     let listed = server.get("/webhook-deliveries?status=failed").await;
     assert_eq!(listed["total"], json!(1), "{listed}");
     assert!(listed["webhook_deliveries"][0]["error"].as_str().unwrap().contains("deliveries_waiting"));
@@ -668,11 +668,14 @@ async fn lists_of_one_organization_keep_no_call_waiting() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_of_one_organization_leave_room_for_anothers() {
     let server = Server::start_with(|config| config.calls.calls_max = 20).await;
-    let context = &server.app.context;
-    let other = context.store.bootstrap("Other", "other@example.com", "x").await.unwrap();
-    context.refresh_other_nodes().await.unwrap();
+    let services = &server.app.services;
+    let other = services.store.bootstrap("Other", "other@example.com", "x").await.unwrap();
+    services.admission.refresh_other_nodes().await.unwrap();
     let rung = join_all((0..20).map(|_| ring(&server))).await;
     assert_eq!(rung.iter().filter(|rung| rung.status == 200).count(), 18);
     assert_eq!(rung.iter().filter(|rung| rung.status == 503).count(), 2);
-    assert!(context.admit(other.scope, None).await.is_ok(), "the last tenth is for organizations with few calls");
+    assert!(
+        services.admission.admit(other.scope, None).await.is_ok(),
+        "the last tenth is for organizations with few calls"
+    );
 }

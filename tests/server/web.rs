@@ -221,10 +221,10 @@ async fn bad_offers_and_tokens_are_refused_and_leave_nothing() {
     assert_eq!((evil.0, evil.code().as_str()), (403, "bad_origin"));
 
     // All of it made no leg; the calls still wait, and end when their tokens do.
-    assert_eq!(server.app.context.workers.stats().legs.load(std::sync::atomic::Ordering::Relaxed), 0);
-    assert_eq!(server.app.context.registry.count(), 2);
+    assert_eq!(server.app.services.media.workers.stats().legs.load(std::sync::atomic::Ordering::Relaxed), 0);
+    assert_eq!(server.app.services.live_calls.registry.count(), 2);
     let deadline = Instant::now() + Duration::from_secs(20);
-    while server.app.context.registry.count() > 0 {
+    while server.app.services.live_calls.registry.count() > 0 {
         assert!(Instant::now() < deadline, "calls without a browser do not end");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -274,7 +274,7 @@ async fn tokens_and_addresses_begin_as_many_calls_as_they_may() {
     assert_eq!((refused.0, refused.code().as_str()), (429, "too_many_calls"));
     // No checks arrive on the path: the calls are given up, and the address may call again.
     let deadline = Instant::now() + Duration::from_secs(10);
-    while server.app.context.registry.count() > 1 {
+    while server.app.services.live_calls.registry.count() > 1 {
         assert!(Instant::now() < deadline, "calls without a path do not end");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -3,7 +3,7 @@
 use super::FieldError;
 use super::ambience::AmbienceConfig;
 use super::analysis::{self, AnalysisPlan};
-use super::dtmf_rules::DtmfRules;
+use super::dtmf_rules::{DtmfContext, DtmfRules};
 use super::fallback::Fallbacks;
 use super::ids::{AgentId, OrganizationId};
 use super::organization;
@@ -66,7 +66,7 @@ pub struct AgentFields {
     pub voice_settings: Option<VoiceSettings>,
     /// What happens when the caller presses keys. None: the digits go to the LLM as `[DTMF 1234]`.
     #[serde(default)]
-    #[garde(dive(self))]
+    #[garde(dive(&self.dtmf_context()))]
     pub dtmf_rules: Option<DtmfRules>,
     /// The destinations to which the LLM may transfer callers. None: no transfers.
     #[serde(default)]
@@ -195,6 +195,11 @@ pub struct NamedAddress<'a> {
 }
 
 impl AgentFields {
+    fn dtmf_context(&self) -> DtmfContext {
+        let tools = self.llm_config.iter().flat_map(|config| &config.tools).filter(|tool| tool.is_function());
+        DtmfContext::new(self.dtmf_rules.as_ref(), tools.map(|tool| tool.function.name.clone()).collect())
+    }
+
     /// Every address that this server would connect to because the configuration says so.
     pub fn addresses<'a>(&'a self) -> Vec<NamedAddress<'a>> {
         let mut all = Vec::new();

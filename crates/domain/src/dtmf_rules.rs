@@ -1,15 +1,38 @@
 //! What a customer wants done when keys are pressed. Live matching is `call/dtmf`.
 
-use super::agent::AgentFields;
-use super::rules::{before, between, fits};
+use super::rules::{between, fits};
 use super::transfer::TransferTarget;
 use garde::{Error, Validate};
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use utoipa::ToSchema;
+
+/// What the rules of an agent are judged by, beside themselves. Good for one validation.
+#[derive(Debug, Default)]
+pub struct DtmfContext {
+    terminator: Option<String>,
+    /// Names of the agent's own functions.
+    tools: Vec<String>,
+    /// Digits of the rules that were validated so far.
+    seen: RefCell<BTreeSet<String>>,
+}
+
+impl DtmfContext {
+    /// The context of an agent's rules; `tools` are the names of its own functions.
+    pub fn new(rules: Option<&DtmfRules>, tools: Vec<String>) -> Self {
+        Self { terminator: rules.and_then(|rules| rules.terminator.clone()), tools, seen: RefCell::default() }
+    }
+
+    /// Whether no earlier rule has these digits.
+    fn is_first(&self, digits: &str) -> bool {
+        self.seen.borrow_mut().insert(digits.to_owned())
+    }
+}
 
 /// What happens when the caller presses keys; the longest rule that matches wins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
-#[garde(context(AgentFields))]
+#[garde(context(DtmfContext))]
 #[garde(allow_unvalidated)]
 #[serde(deny_unknown_fields)]
 pub struct DtmfRules {
@@ -29,16 +52,16 @@ pub struct DtmfRules {
 
 /// What happens when the caller enters certain digits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
-#[garde(context(AgentFields as agent))]
+#[garde(context(DtmfContext as context))]
 #[garde(allow_unvalidated)]
 #[serde(deny_unknown_fields)]
 #[schema(as = DtmfRule)]
 pub struct DtmfRule {
     /// The digits to enter: 1 to 32 of 0-9, `*`, `#` and A-D. Each rule has different ones.
     #[schema(pattern = "^[0-9*#A-D]{1,32}$")]
-    #[garde(custom(fits(|_: &str| self.is_reachable(agent), ENDED_BEFORE)))]
+    #[garde(custom(fits(|_: &str| self.is_reachable(context), ENDED_BEFORE)))]
     #[garde(custom(fits(are_digits, "must be 1 to 32 of 0-9, *, # and A-D")))]
-    #[garde(custom(fits(|_: &str| self.is_first(agent), "is there twice")))]
+    #[garde(custom(fits(|_: &str| context.is_first(&self.digits), "is there twice")))]
     pub digits: String,
     /// What happens then.
     pub action: DtmfAction,
@@ -83,27 +106,21 @@ fn default_timeout() -> u64 {
 
 impl DtmfRule {
     /// The terminator ends what is being entered: digits after it are never part of the same entry.
-    fn is_reachable(&self, agent: &AgentFields) -> bool {
-        let terminator = agent.dtmf_rules.as_ref().and_then(|rules| rules.terminator.as_deref());
-        let end = terminator.and_then(|terminator| self.digits.find(terminator));
+    fn is_reachable(&self, context: &DtmfContext) -> bool {
+        let end = context.terminator.as_deref().and_then(|terminator| self.digits.find(terminator));
         end.is_none_or(|at| at == 0 || at + 1 >= self.digits.len())
     }
 
     /// What one action needs, and no other one has.
     fn has(
         &self, action: DtmfAction, is_right: fn(&str) -> bool, needs: &'static str,
-    ) -> impl FnOnce(&Option<String>, &AgentFields) -> garde::Result {
+    ) -> impl FnOnce(&Option<String>, &DtmfContext) -> garde::Result {
         let is_its_own = self.action == action;
         move |value, _| match value {
             Some(_) if !is_its_own => Err(Error::new("does not belong to this action")),
             value if is_its_own && !value.as_deref().is_some_and(is_right) => Err(Error::new(needs)),
             _ => Ok(()),
         }
-    }
-
-    fn is_first(&self, agent: &AgentFields) -> bool {
-        let rules = agent.dtmf_rules.as_ref().map_or(&[][..], |rules| &rules.rules);
-        before(rules, self).all(|earlier| earlier.digits != self.digits)
     }
 }
 
@@ -112,9 +129,8 @@ fn are_digits(text: &str) -> bool {
 }
 
 /// A key that calls a tool needs one.
-fn is_tool(name: &str, agent: &AgentFields) -> garde::Result {
-    let mut tools = agent.llm_config.iter().flat_map(|config| &config.tools);
-    if tools.any(|tool| tool.is_function() && tool.function.name == name) {
+fn is_tool(name: &str, context: &DtmfContext) -> garde::Result {
+    if context.tools.iter().any(|tool| tool == name) {
         return Ok(());
     }
     Err(Error::new(format_args!("there is no tool named {name} in llm_config.tools")))

@@ -7,9 +7,11 @@
 
 pub mod address;
 pub mod connect;
+mod error;
 mod guard;
 pub mod http;
 mod resolver;
 
-pub use guard::{EgressError, EgressGuard, EgressReach, OwnListeners};
+pub use error::EgressError;
+pub use guard::{EgressGuard, EgressReach, OwnListeners};
 pub use ipnet::IpNet;

@@ -1,6 +1,6 @@
 //! Resolves host names from outside. The code that connects checks the results.
 
-use super::EgressError;
+use super::error::EgressError;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{NameServerConfig, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;

@@ -1,5 +1,6 @@
 //! API keys: shown once, kept as a hash.
 
+use super::cached_rows::AuthenticatedKey;
 use super::pagination::BindValue;
 use super::{OrgScope, PageRequest, Store, StoreError, document, now, parsed, text};
 use sha2::{Digest as _, Sha256};
@@ -41,25 +42,6 @@ pub struct ApiKeyRow {
     pub last_used_at: Option<UnixMs>,
     /// When the key was created.
     pub created_at: UnixMs,
-}
-
-/// Whose key a request came with.
-#[derive(Clone, Debug)]
-pub struct AuthenticatedKey {
-    /// The key that the request came with.
-    pub id: ApiKeyId,
-    /// The organization that the key acts for.
-    pub scope: OrgScope,
-    /// What the key may do. `None`: everything.
-    pub scopes: Option<Vec<KeyScope>>,
-    expires_at: Option<UnixMs>,
-}
-
-impl AuthenticatedKey {
-    /// Returns whether the key has this scope, or all of them.
-    pub fn may(&self, what: KeyScope) -> bool {
-        self.scopes.as_ref().is_none_or(|scopes| scopes.contains(&what))
-    }
 }
 
 /// 256 random bits need no salt and no slow hash.

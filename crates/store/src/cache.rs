@@ -2,10 +2,8 @@
 //! answers a number, provider keys. A change made through this process is seen at once, one of another process after
 //! that second.
 
-use super::StoreError;
-use super::api_keys::AuthenticatedKey;
-use super::phone_numbers::NumberOwner;
-use super::secrets::StoredKey;
+use super::cached_rows::{AuthenticatedKey, NumberOwner, StoredKey};
+use super::error::StoreError;
 use moka::{future, sync};
 use std::hash::Hash;
 use std::sync::Arc;

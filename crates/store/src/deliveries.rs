@@ -7,7 +7,6 @@ use sqlx::Row as _;
 use sqlx::Transaction;
 use sqlx::any::{Any, AnyRow};
 use std::collections::HashSet;
-use std::sync::{Arc, PoisonError, RwLock};
 use trunkline_domain::delivery::{Delivery, DeliveryChannel, DeliveryProgress, DeliveryStatus};
 use trunkline_domain::fair_share::FairShares;
 use trunkline_domain::ids::{AgentId, CallId, DeliveryId, OrganizationId, TaskId};
@@ -73,28 +72,6 @@ fn with_progress(row: &AnyRow) -> Result<(Delivery, DeliveryProgress), StoreErro
         delivered_at: at("delivered_at")?,
     };
     Ok((delivery(row)?, progress))
-}
-
-/// Organizations whose outbox holds as many deliveries as it may, as they were counted some seconds ago.
-#[derive(Clone, Debug, Default)]
-pub(super) struct FullOutboxes(Arc<RwLock<HashSet<OrganizationId>>>);
-
-impl FullOutboxes {
-    /// State of a delivery whose outbox is full: it is kept, and never sent.
-    pub(super) fn refuse(&self, one: &Delivery) -> Option<DeliveryProgress> {
-        let full = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        full.contains(&one.organization).then(|| {
-            metrics::counter!("trunkline_queue_overflows_total", "queue" => "outbox").increment(1);
-            DeliveryProgress {
-                status: DeliveryStatus::Failed,
-                attempts: 0,
-                next_attempt_at: None,
-                response_status: None,
-                error: Some("quota deliveries_waiting is used up".to_owned()),
-                delivered_at: None,
-            }
-        })
-    }
 }
 
 /// Puts a delivery into the outbox, due at once, or with what became of it already; twice is once.
@@ -198,7 +175,7 @@ impl Store {
             parsed(OrganizationId::parse(&id), "deliveries.organization_id")
         };
         let full: HashSet<OrganizationId> = rows.iter().map(id).collect::<Result<_, StoreError>>()?;
-        *self.full_outboxes.0.write().unwrap_or_else(PoisonError::into_inner) = full;
+        self.full_outboxes.replace(full);
         Ok(())
     }
 
@@ -237,7 +214,7 @@ impl Store {
 
     /// Makes a delivery that is over due again; false while it is pending.
     pub async fn resend(&self, scope: OrgScope, id: DeliveryId) -> Result<bool, StoreError> {
-        let full = self.full_outboxes.0.read().unwrap_or_else(PoisonError::into_inner).contains(&scope.organization());
+        let full = self.full_outboxes.contains(scope.organization());
         if full {
             let max = i64::from(self.quotas.deliveries_waiting);
             return Err(StoreError::QuotaExceeded { limit: "deliveries_waiting", max });

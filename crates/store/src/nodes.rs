@@ -10,9 +10,6 @@ use sqlx::any::Any;
 use sqlx::{Row as _, Transaction};
 use trunkline_domain::time::UnixMs;
 
-/// A process without a sign of life for this long is dead, where the settings say nothing else.
-pub(super) const DEAD_AFTER_MS: i64 = 12_000;
-
 /// A sign of life, by the database's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NodeHeartbeat {

@@ -1,5 +1,6 @@
 //! Numbers: which agent answers them and which trunk they come over.
 
+use super::cached_rows::{NumberOwner, PhoneNumberFields};
 use super::pagination::BindValue;
 use super::{OrgScope, PageRequest, Store, StoreError, now, parsed};
 use sqlx::Row as _;
@@ -15,23 +16,6 @@ use trunkline_domain::time::UnixMs;
 
 /// Bound values of one query: far below what either database takes.
 const NUMBERS_PER_QUERY: usize = 100;
-
-/// What a customer says about a number.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PhoneNumberFields {
-    /// The number; set once, and unique among all organizations.
-    pub number: PhoneNumber,
-    /// The agent that answers. `None`: the webhook says who does.
-    pub agent: Option<AgentId>,
-    /// The one trunk that inbound calls may come over, and the first choice for outbound ones. `None`: any trunk.
-    pub trunk: Option<TrunkId>,
-    /// What people call the number. `None`: it has no name.
-    pub name: Option<String>,
-    /// Asked who answers where no agent is set.
-    pub webhook_url: Option<String>,
-    /// Key that signs requests to `webhook_url`. `None`: they are not signed.
-    pub webhook_secret: Option<Secret>,
-}
 
 /// A stored number: the customer's settings and what the server keeps beside them.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,17 +43,6 @@ pub struct InboundRoute {
     pub number: PhoneNumberFields,
     /// The trunk that the call came over.
     pub trunk: TrunkId,
-}
-
-/// Whose a number is. No two organizations have the same one.
-#[derive(Clone, Debug)]
-pub struct NumberOwner {
-    /// The organization that has the number.
-    pub organization: OrganizationId,
-    /// Settings of the number.
-    pub fields: PhoneNumberFields,
-    /// When the organization got the number.
-    pub created_at: UnixMs,
 }
 
 fn owner(row: &AnyRow) -> Result<NumberOwner, StoreError> {

@@ -2,6 +2,7 @@
 //! text leaves this file only towards a call.
 
 use super::cache::ProviderKeys;
+pub use super::cached_rows::StoredKey;
 use super::pagination::BindValue;
 use super::{OrgScope, PageRequest, Store, StoreError, corrupt, now, parsed};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
@@ -69,17 +70,6 @@ pub struct SecretRow {
     pub created_at: UnixMs,
     /// When the key was last replaced.
     pub updated_at: UnixMs,
-}
-
-/// A key for a call.
-#[derive(Clone, Debug)]
-pub struct StoredKey {
-    /// The account that the key is for, such as `openai`.
-    pub provider: String,
-    /// The only address the key is sent to. `None`: the provider's default address.
-    pub base_url: Option<String>,
-    /// None where it cannot be opened: with another master key, or none.
-    pub key: Option<Secret>,
 }
 
 /// A key that the master key does not open.

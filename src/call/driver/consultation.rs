@@ -87,7 +87,7 @@ pub(super) async fn trunk_for_transfer(
 ) -> Option<Trunk> {
     let trunk = trunk?;
     let read = async {
-        if !context.is_within_daily_limits(scope).await? {
+        if !context.admission.is_within_daily_limits(scope).await? {
             tracing::warn!("the organization has reached its daily limit");
             return Ok::<_, StoreError>(None);
         }
@@ -103,7 +103,7 @@ pub(super) async fn admit_second_leg(
     let trunk = trunk.ok_or(SecondLegError::NoTrunk)?;
     let read = async {
         let trunk = context.store.trunk(scope, trunk).await.ok().flatten().ok_or(SecondLegError::NoTrunk)?;
-        match context.admit(scope, Some(&trunk)).await {
+        match context.admission.admit(scope, Some(&trunk)).await {
             Ok(permit) => Ok((trunk, permit)),
             Err(AdmissionError::Denied(denied)) => {
                 tracing::warn!(limit = denied.limit(), "second leg refused");
@@ -143,12 +143,12 @@ async fn call(
         tracing::warn!("the trunk does not allow SIP URIs");
         return EndReason::TrunkError;
     }
-    let Ok(ports) = context.ports.take() else { return EndReason::Overload };
+    let Ok(ports) = context.media.ports.take() else { return EndReason::Overload };
     let from_number = Some(party.from_number.as_str()).filter(|number| !number.is_empty());
-    let mut negotiation = context.negotiation(ports.port(), &trunk);
+    let mut negotiation = context.media.negotiation(ports.port(), &trunk);
     let (sdp, headers) = (negotiation.offer(), Headers::default());
     let params = InviteParams { from_number, destination: &destination, sdp, headers };
-    let Some(invite) = trunk_calls::invite(context, &trunk, params) else { return EndReason::TrunkError };
+    let Some(invite) = trunk_calls::invite(&context.trunks, &trunk, params) else { return EndReason::TrunkError };
     let delayed = invite.sdp.is_none();
     let Ok((sip_call, mut events)) = context.sip.send_invite(invite).await else { return EndReason::Overload };
     let answer = loop {
@@ -175,7 +175,10 @@ async fn call(
     let leg = stream.and_then(|stream| {
         let config = leg_config(context, stream, sip_call);
         let sink = Box::new(move |event| sender.try_send(event).is_ok());
-        Some((context.workers.add(config, TransportSetup::Rtp(ports), None, sink).ok()?, stream.codec.companding()))
+        Some((
+            context.media.workers.add(config, TransportSetup::Rtp(ports), None, sink).ok()?,
+            stream.codec.companding(),
+        ))
     });
     let Some((leg, companding)) = leg else {
         context.sip.hang_up(sip_call).await;
@@ -214,7 +217,7 @@ async fn agreed(
 /// A leg without barge-in and without recording.
 fn leg_config(context: &CallServices, stream: StreamConfig, call: SipCall) -> leg::LegConfig {
     leg::LegConfig {
-        latching: context.limits.latching,
+        latching: context.media.latching,
         ssrc: rand::random(),
         first_sequence: rand::random(),
         first_timestamp: rand::random(),
@@ -222,7 +225,7 @@ fn leg_config(context: &CallServices, stream: StreamConfig, call: SipCall) -> le
         cname: call.0.to_string(),
         barge_in: barge_in::BargeInConfig { enabled: false, ..barge_in::BargeInConfig::default() },
         vad: vad::VadConfig::default(),
-        network_timeout: context.limits.network_timeout,
+        network_timeout: context.media.network_timeout,
         record: false,
         detect_voice: false,
         ..leg::LegConfig::basic(std::time::Instant::now(), stream)

@@ -106,12 +106,14 @@ async fn call(
     }
     let from_number = Some(from_number).filter(|number| !number.is_empty());
     let params = InviteParams { from_number, destination: &destination, sdp: negotiation.offer(), headers };
-    let Some(mut invite) = trunk_calls::invite(context, &trunk, params) else { return InboundReferEvent::Failed(403) };
+    let Some(mut invite) = trunk_calls::invite(&context.trunks, &trunk, params) else {
+        return InboundReferEvent::Failed(403);
+    };
     if invite.sdp.is_none() {
         invite.sdp = Some(negotiation.offer()); // an offer is needed because the stream moves
     }
     let Ok((call, mut events)) = context.sip.send_invite(invite).await else { return InboundReferEvent::Failed(503) };
-    let give_up = tokio::time::Instant::now() + context.limits.ring_timeout + Duration::from_secs(1);
+    let give_up = tokio::time::Instant::now() + context.trunks.ring_timeout + Duration::from_secs(1);
     loop {
         tokio::select! {
             event = events.recv() => match event {

@@ -4,7 +4,7 @@ use super::call_leg::CallLeg;
 use super::call_webhooks::CallWebhooks;
 use super::conversation::{Conversation, run_conversation};
 use super::early_media::reject_early_request;
-use super::panic_recovery::CallPanicGuard;
+use super::last_written_call::CallPanicGuard;
 use super::sip_causes::{end_reason_of_unanswered, reason_facts};
 use super::trunk_calls::{self, InviteParams, custom_headers};
 use super::{AdmissionPermit, CallMedia, CallRecord, SharedServices, SpeechBackend, inbound_refer};
@@ -75,7 +75,7 @@ pub async fn outbound(context: SharedServices, order: OutboundCallParams, permit
     call.metadata = agent.metadata.clone().map(serde_json::Value::Object);
     call.assistant = Some(event::assistant(call.agent, &agent, &Map::new()));
     let hooks = CallWebhooks::new(call.agent, &agent);
-    let left_out = context.remove_oversized_schemas(order.scope, &mut agent).await;
+    let left_out = context.schemas.remove_oversized(order.scope, &mut agent).await;
     let spec = CallSpec { agent, task: Some(order.task.fields.clone()), is_web: false };
     let panic_guard = CallPanicGuard::default();
     let mut record = CallRecord::new(&context, order.scope, call, hooks, &slot, &panic_guard).await;
@@ -94,11 +94,11 @@ pub async fn outbound(context: SharedServices, order: OutboundCallParams, permit
 async fn dial(
     context: SharedServices, order: OutboundCallParams, spec: CallSpec, mut record: CallRecord, mut slot: CallSlot,
 ) {
-    let Ok(ports) = context.ports.take() else {
+    let Ok(ports) = context.media.ports.take() else {
         tracing::error!("no free RTP port");
         return record.record_ended(EndReason::Overload).await;
     };
-    let negotiation = context.negotiation(ports.port(), &order.trunk);
+    let negotiation = context.media.negotiation(ports.port(), &order.trunk);
     let mut way = DialAttempt {
         negotiation,
         ports: Some(ports),
@@ -148,7 +148,7 @@ fn invite(
 ) -> Option<InviteRequest> {
     let headers = custom_headers(&order.task.fields.sip_headers);
     let params = InviteParams { from_number: order.from_number.as_deref(), destination: to, sdp, headers };
-    trunk_calls::invite(context, &order.trunk, params)
+    trunk_calls::invite(&context.trunks, &order.trunk, params)
 }
 
 /// Why the call was not answered.
@@ -212,7 +212,7 @@ impl DialAttempt {
         &mut self, context: &SharedServices, spec: &CallSpec, record: &CallRecord, slot: &mut CallSlot,
         events: &mut mpsc::Receiver<SipEvent>,
     ) -> Result<SipAnswer, OutboundNotAnsweredError> {
-        let give_up = tokio::time::Instant::now() + context.limits.ring_timeout;
+        let give_up = tokio::time::Instant::now() + context.trunks.ring_timeout;
         loop {
             let heard = async {
                 match &mut self.media {

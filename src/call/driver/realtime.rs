@@ -6,7 +6,7 @@ use crate::dialogue::prompt;
 use crate::dialogue::tools::ToolSet;
 use crate::domain::chat::ChatMessage;
 use crate::providers::realtime::{self, RealtimeEvent, RealtimeInput, RealtimeSession, RealtimeSessionConfig};
-use crate::providers::{ProviderRegistry, registry};
+use crate::providers::{ProviderRegistry, vendors};
 use bytes::Bytes;
 use std::time::Instant;
 use trunkline_media::codec::Companding;
@@ -30,7 +30,7 @@ impl RealtimeBridge {
     /// Connects if the agent's LLM is a realtime model.
     pub(super) fn open(providers: &ProviderRegistry, spec: &CallSpec, companding: Companding) -> Option<Self> {
         let config = provider_plan::llm(&spec.agent);
-        let realtime = registry::realtime_vendor(config.provider)?;
+        let realtime = vendors::realtime_vendor(config.provider)?;
         let messages = prompt::system_messages(&spec.agent, spec.task.as_ref());
         let words = |message: &ChatMessage| match message {
             ChatMessage::System(text) => Some(text.clone()),

@@ -2,7 +2,7 @@
 //! talked to. Each kind has a control run, whose generator floods an idle socket at the same rate: generator and server
 //! share the machine, so only the ratio of the two says what the server suffered.
 
-use super::{Bench, TALKER, TURNS};
+use super::harness::{Bench, TALKER, TURNS};
 use crate::caller::report::summarize;
 use serde_json::{Value, json};
 use std::io::Write as _;

@@ -1,7 +1,7 @@
 //! How long an STT service's words take to a listener of the live transcript. The emulated STT and the
 //! listeners are in this process and share its clock; the server is another process.
 
-use super::Bench;
+use super::harness::Bench;
 use crate::caller::report::percentile;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};

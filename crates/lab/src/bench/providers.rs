@@ -1,7 +1,7 @@
 //! What a failing provider costs the caller, what calls with faults leave behind, and how often a connection
 //! is used again.
 
-use super::{Bench, DOUBLED, LINGER, TURNS};
+use super::harness::{Bench, DOUBLED, LINGER, TURNS};
 use crate::caller::report::{CallReport, percentile};
 use crate::emulator::InjectedFault;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! Signalling under load: set-ups a second against sipp, twenty thousand calls of every kind, and what floods do to the
 //! calls that go on.
 
-use super::{Bench, LINGER, ProcessResources, RINGER, TALKER, TURNS, usage_of};
+use super::harness::{Bench, LINGER, ProcessResources, RINGER, TALKER, TURNS, usage_of};
 use crate::caller::report::{percentile, summarize};
 use crate::caller::script::CallScript;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! Calls from browsers, by our WebRTC callers: set-up from click to sound, the extra delay compared with a
 //! phone call, and the cost of an Opus call.
 
-use super::{Bench, TALKER, TURNS};
+use super::harness::{Bench, TALKER, TURNS};
 use crate::caller::report::{CallReport, percentile, summarize};
 use crate::caller::script::CallScript;
 use crate::caller::softphone::Codec;

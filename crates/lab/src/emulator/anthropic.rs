@@ -2,7 +2,7 @@
 
 use super::fault_injection::InjectedFault;
 use super::openai::{ScriptedAnswer, events, instance};
-use super::{Emulator, has_token, is_key, stall};
+use super::state::{Emulator, has_token, is_key, stall};
 use axum::body::Bytes;
 use axum::extract::{Json, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};

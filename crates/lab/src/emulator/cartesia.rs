@@ -1,7 +1,7 @@
 //! Cartesia: `/tts/websocket` with contexts.
 
 use super::fault_injection::InjectedFault;
-use super::{Emulator, has_token, query, send, stall};
+use super::state::{Emulator, has_token, query, send, stall};
 use axum::Json;
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
@@ -35,7 +35,7 @@ pub(super) async fn websocket(
 ) -> Response {
     let query = query(&uri);
     let key = headers.get("x-api-key").and_then(|v| v.to_str().ok()).or(query.get("api_key").map(String::as_str));
-    if !has_token(&headers) && !key.is_some_and(super::is_key) {
+    if !has_token(&headers) && !key.is_some_and(super::state::is_key) {
         return refusal(StatusCode::UNAUTHORIZED, "unauthorized", "Invalid API key");
     }
     if !headers.contains_key("cartesia-version") && !query.contains_key("cartesia_version") {

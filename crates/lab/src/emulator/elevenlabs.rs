@@ -1,8 +1,8 @@
 //! ElevenLabs: `POST /v1/text-to-speech/{voice}/stream`.
 
-use super::Emulator;
 use super::fault_injection::InjectedFault;
 use super::openai::audio_response;
+use super::state::Emulator;
 use axum::extract::{Json, Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -30,7 +30,7 @@ pub(super) fn early_fault(fault: Option<InjectedFault>) -> Option<Response> {
 /// Who a key belongs to.
 pub(super) async fn user(headers: HeaderMap) -> Response {
     let key = headers.get("xi-api-key").and_then(|v| v.to_str().ok()).unwrap_or("");
-    if !super::is_key(key) {
+    if !super::state::is_key(key) {
         return refusal(StatusCode::UNAUTHORIZED, "invalid_api_key", "Invalid API key");
     }
     Json(json!({"user_id": "emulated", "subscription": {"tier": "free", "character_count": 0, "character_limit": 10_000}}))

@@ -3,7 +3,7 @@
 
 use super::elevenlabs::{early_fault, refusal};
 use super::fault_injection::InjectedFault;
-use super::{Emulator, is_key, query, send, stall};
+use super::state::{Emulator, is_key, query, send, stall};
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};

@@ -4,7 +4,7 @@
 use super::deepgram::{Encoding, refusal, request_id};
 use super::fault_injection::InjectedFault;
 use super::phrase_stt::{RecognitionEvent, RecognitionStream};
-use super::{Emulator, has_token, query, send, stall};
+use super::state::{Emulator, has_token, query, send, stall};
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode, Uri};

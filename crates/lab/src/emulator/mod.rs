@@ -18,74 +18,32 @@ mod precise_timer;
 mod realtime;
 mod script;
 mod scripted_utterances;
+mod settings;
+mod state;
 mod tts_audio;
 
 pub use fault_injection::{FaultInjection, InjectedFault};
 pub use phrase_stt::{FixturePhrase, PhraseRecognizer, fixture_phrases};
 pub use script::{ReplyRule, ReplyScript, ScriptedTool};
 pub use scripted_utterances::ScriptedUtterances;
+pub use settings::{Delays, EmulatorSettings};
+use state::Emulator;
 
 use axum::Router;
-use axum::extract::ws::{Message, WebSocket};
 use axum::extract::{Json, Request, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::routing::{get, post};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use std::collections::HashMap;
+use serde::Deserialize;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 
 /// Results kept for measurements.
 const RESULTS_MAX: usize = 16_384;
-
-/// How long the emulated providers take.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Delays {
-    /// From the end of an utterance (after its endpointing silence) to the final result.
-    pub stt_final_ms: u64,
-    /// From the request to the first token.
-    pub llm_first_token_ms: u64,
-    /// Between two tokens.
-    pub llm_token_ms: u64,
-    /// From the request to the first audio.
-    pub tts_first_byte_ms: u64,
-}
-
-impl Default for Delays {
-    fn default() -> Self {
-        Self { stt_final_ms: 50, llm_first_token_ms: 150, llm_token_ms: 5, tts_first_byte_ms: 100 }
-    }
-}
-
-/// How an emulator behaves from the start.
-#[derive(Clone, Debug, Default)]
-pub struct EmulatorSettings {
-    /// How long the emulated providers take.
-    pub delays: Delays,
-    /// What the emulated LLM answers.
-    pub script: ReplyScript,
-    /// Program that speaks; without it the voice is a buzz of the right length.
-    pub espeak: Option<String>,
-}
-
-#[derive(Clone)]
-pub(crate) struct Emulator {
-    delays: Delays,
-    clock: precise_timer::PreciseTimer,
-    script: Arc<ReplyScript>,
-    faults: FaultInjection,
-    utterances: ScriptedUtterances,
-    stt: Arc<PhraseRecognizer>,
-    voice: tts_audio::EmulatedVoice,
-    results: broadcast::Sender<(Instant, String)>,
-}
 
 /// What came to the emulator.
 #[derive(Debug, Default)]
@@ -227,31 +185,4 @@ async fn set_utterances(State(emulator): State<Emulator>, Json(texts): Json<Vec<
 async fn set_fault(State(emulator): State<Emulator>, Json(order): Json<FaultRequest>) -> StatusCode {
     let known = emulator.faults.set(&order.stage, order.fault, order.times.unwrap_or(u32::MAX));
     if known { StatusCode::NO_CONTENT } else { StatusCode::BAD_REQUEST }
-}
-
-/// The pairs of a query.
-fn query(uri: &Uri) -> HashMap<String, String> {
-    url::form_urlencoded::parse(uri.query().unwrap_or("").as_bytes()).into_owned().collect()
-}
-
-/// `Authorization: Bearer …` or `Token …` with any key but "invalid".
-fn has_token(headers: &HeaderMap) -> bool {
-    let token = headers.get("authorization").and_then(|v| v.to_str().ok()).unwrap_or("");
-    token
-        .split_once(' ')
-        .is_some_and(|(scheme, key)| matches!(scheme.to_lowercase().as_str(), "token" | "bearer") && is_key(key))
-}
-
-fn is_key(key: &str) -> bool {
-    !key.is_empty() && key != "invalid"
-}
-
-/// False when the client is gone.
-async fn send(socket: &mut WebSocket, message: &Value) -> bool {
-    socket.send(Message::Text(message.to_string().into())).await.is_ok()
-}
-
-/// Longer than any deadline of a client: what "stalls" means here.
-async fn stall() {
-    tokio::time::sleep(Duration::from_secs(600)).await;
 }

@@ -1,7 +1,7 @@
 //! OpenAI: chat completions as a stream or complete, and speech.
 
 use super::fault_injection::InjectedFault;
-use super::{Emulator, has_token, stall};
+use super::state::{Emulator, has_token, stall};
 use axum::body::{Body, Bytes};
 use axum::extract::{Json, State};
 use axum::http::{HeaderMap, StatusCode};

@@ -1,7 +1,7 @@
 //! `POST /v1/text-to-speech/{voice}/stream` in mu-law at 8 kHz: the transport that every model
 //! before v4 accepts.
 
-use super::{model, takes_language, voice_settings};
+use super::settings::{model, takes_language, voice_settings};
 use crate::tts::{TtsSession, TtsSetup, language_code, speak_over_http};
 use crate::{AudioFormat, ProviderError, TtsStream};
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! `multi-stream-input`: one socket for a call, one context for a sentence.
 
 use super::http_stream::segments;
-use super::{model, takes_language, voice_settings};
+use super::settings::{model, takes_language, voice_settings};
 use crate::transport::WebSocketRequest;
 use crate::tts::{TtsSocketProtocol, language_code};
 use crate::{AudioFormat, ProviderAccess, ProviderError, TtsEvent, WordTimestamp};

@@ -1,7 +1,7 @@
 //! Text-to-Dialogue sockets: the transport of the expressive models (v3, v4).
 
-use super::model;
 use super::multi_stream::{AlignmentProgress, read, upgrade};
+use super::settings::model;
 use crate::transport::WebSocketRequest;
 use crate::tts::{TtsSocketProtocol, language_code};
 use crate::{AudioFormat, ProviderAccess, ProviderError, TtsEvent};

@@ -1,0 +1,16 @@
+//! A SIP trunk: where calls go, where they may come from, who we are there.
+
+mod document;
+mod fields;
+mod media;
+mod modes;
+mod numbers;
+mod outbound_proxy;
+#[cfg(test)]
+mod tests;
+
+pub use document::Trunk;
+pub use fields::{ALLOWED_ADDRESSES_MAX, CODECS, DESTINATIONS_MAX, TARGETS_MAX, TrunkFields, TrunkTarget};
+pub use media::TrunkMedia;
+pub use modes::{IdentityHeader, SrtpKeying, SrtpPolicy, TrunkTransport};
+pub use outbound_proxy::OutboundProxy;

@@ -1,0 +1,186 @@
+//! What providers are asked and what they say: requests, events, and the streams that carry them.
+
+use super::error::ProviderError;
+use bytes::Bytes;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use trunkline_domain::chat::{ChatMessage, ToolCall, ToolOffer};
+use trunkline_domain::provider::PipelineStage;
+
+/// Events of one stream that wait for the call. The stream waits for room.
+pub const EVENTS_MAX: usize = 256;
+
+/// A failover: a fallback took over during a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failover {
+    /// The stage whose provider was replaced.
+    pub stage: PipelineStage,
+    /// `provider/model`.
+    pub from: String,
+    /// `provider/model` that takes over.
+    pub to: String,
+    /// Kind of the failure, or `slow` where the other one was only faster.
+    pub reason: &'static str,
+    /// What the failure cost: time from the request to the failover.
+    pub after: Duration,
+}
+
+/// Events of STT.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SttEvent {
+    /// A connection is open; audio sent before is not lost.
+    Ready,
+    /// The words since the last final ones, which may still change.
+    Interim(String),
+    /// Words that no longer change.
+    Final {
+        /// The words since the last final ones; empty if there were none.
+        text: String,
+        /// From 0 to 1; `None` if the vendor gives none.
+        confidence: Option<f32>,
+        /// The vendor heard a pause after these words, or was asked to finalize.
+        speech_final: bool,
+    },
+    /// The vendor heard no more words for a while, so the utterance is over (Deepgram: 1 s).
+    UtteranceEnd,
+    /// STT detected the start of speech.
+    StartOfTurn,
+    /// The turn is likely over; `TurnResumed` takes it back.
+    EagerEndOfTurn,
+    /// The caller went on after a likely end of turn.
+    TurnResumed,
+    /// The vendor's end-of-turn model is certain: the text is the whole turn.
+    EndOfTurn {
+        /// All words of the turn.
+        text: String,
+        /// Mean of the words from 0 to 1; `None` if the vendor gives none.
+        confidence: Option<f32>,
+    },
+    /// A connection was lost and is being reopened; audio is buffered.
+    Reconnecting(ProviderError),
+    /// Another candidate takes over.
+    FailedOver(Failover),
+    /// No further attempt is made.
+    Failed(ProviderError),
+}
+
+/// Token usage of a response.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenUsage {
+    /// `provider/model` that said it.
+    pub model: String,
+    /// Tokens of the messages, those from the provider's cache included.
+    pub prompt_tokens: u64,
+    /// Tokens of the answer.
+    pub completion_tokens: u64,
+    /// Of the prompt, read from the provider's cache.
+    pub cached_tokens: u64,
+}
+
+/// Events of an LLM.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LlmEvent {
+    /// A further part of the text.
+    Text(String),
+    /// The complete calls, after the text.
+    ToolCalls(Vec<ToolCall>),
+    /// The answer is complete; the last event.
+    Done(TokenUsage),
+    /// Another model is asked, or has answered first.
+    FailedOver(Failover),
+    /// The request has failed, and no fallback is left; the last event.
+    Failed(ProviderError),
+}
+
+/// A word timestamp: so much text is spoken after so much audio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WordTimestamp {
+    /// Milliseconds from the start of the segment's audio.
+    pub at_ms: u32,
+    /// Characters of the text.
+    pub chars: u32,
+}
+
+/// Events of TTS, in the format of its [`TtsStream`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum TtsEvent {
+    /// A further part of the audio, in any number of bytes.
+    Audio(Bytes),
+    /// Where the words are, as far as they are known.
+    WordTimestamps(Vec<WordTimestamp>),
+    /// All audio of the segment was sent; the last event.
+    Done,
+    /// The segment could not be spoken, or only in part; the last event.
+    Failed(ProviderError),
+}
+
+/// Encoding of a voice's audio, mono.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AudioFormat {
+    /// Little-endian 16-bit samples.
+    Pcm16 {
+        /// Sampling rate in Hz, such as 22,050 or 24,000.
+        rate_hz: u32,
+    },
+    /// mu-law at 8 kHz.
+    Mulaw,
+}
+
+/// A stream of a provider; dropping it cancels the request.
+#[derive(Debug)]
+pub struct EventStream<E> {
+    /// Receiver of the events, at most 256 waiting; it ends when the stream does.
+    pub events: mpsc::Receiver<E>,
+    /// Handle of the task, for a stream that has one.
+    task: Option<tokio::task::AbortHandle>,
+}
+
+impl<E> Drop for EventStream<E> {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+impl<E: Send + 'static> EventStream<E> {
+    /// A task that panics ends its stream, which the reader treats as a provider failure.
+    pub(crate) fn spawn<F>(part: &'static str, run: impl FnOnce(mpsc::Sender<E>) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (sender, events) = mpsc::channel(EVENTS_MAX);
+        let task = Some(trunkline_supervision::spawn(part, run(sender)).abort_handle());
+        Self { events, task }
+    }
+
+    /// Creates a stream without a task. The sender must notice when the receiver is gone.
+    pub(crate) fn channel() -> (mpsc::Sender<E>, Self) {
+        let (sender, events) = mpsc::channel(EVENTS_MAX);
+        (sender, Self { events, task: None })
+    }
+}
+
+/// The TTS stream of one sentence.
+#[derive(Debug)]
+pub struct TtsStream {
+    /// Format of all audio of the stream.
+    pub format: AudioFormat,
+    /// Audio, word timestamps and the end.
+    pub stream: EventStream<TtsEvent>,
+}
+
+/// A request to a model.
+#[derive(Clone, Debug, Default)]
+pub struct LlmRequest {
+    /// The vendor's name of the model.
+    pub model: String,
+    /// What the agent asks for; `None`: the default of the reference, where the model takes one.
+    pub temperature: Option<f64>,
+    /// System messages and history, the oldest first.
+    pub messages: Vec<ChatMessage>,
+    /// The tools that the model may call; empty if there are none.
+    pub tools: Vec<ToolOffer>,
+    /// Requests of one agent begin alike: providers that cache prompts by name get this one.
+    pub cache_key: Option<String>,
+}

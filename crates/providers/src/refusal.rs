@@ -1,0 +1,33 @@
+//! What went wrong with an HTTP request, read from its answer or its error.
+
+use super::error::ProviderError;
+use super::transport;
+use std::time::Duration;
+
+/// Bytes of a refusal's body that are read; the sentence in it is short.
+const REFUSAL_BYTES_MAX: usize = 16 * 1024;
+
+/// A refusal with the start of its body, for the log and the call.
+pub(crate) async fn refusal(response: reqwest::Response) -> ProviderError {
+    let status = response.status().as_u16();
+    let retry_after = transport::retry_after(response.headers());
+    let body = tokio::time::timeout(Duration::from_secs(2), transport::read_prefix(response, REFUSAL_BYTES_MAX)).await;
+    let body = body.unwrap_or_default();
+    let mut message = transport::error_text(&body).unwrap_or(body);
+    message.truncate(message.floor_char_boundary(300));
+    ProviderError::Refused { status, message, retry_after }
+}
+
+pub(crate) fn unreachable(error: &reqwest::Error) -> ProviderError {
+    if error.is_timeout() {
+        return ProviderError::Timeout("connection");
+    }
+    // The URL may hold a key; the source says what happened without it.
+    let mut why = "request failed".to_owned();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        why = inner.to_string();
+        source = inner.source();
+    }
+    ProviderError::Unreachable(why)
+}

@@ -1,0 +1,78 @@
+//! From a provider's name to its client. The rows are in `domain/provider.rs`.
+
+use super::llm::{self, LlmVendor};
+use super::realtime::RealtimeVendor;
+use super::registry::ProviderRegistry;
+use super::stt::{self, SttVendor};
+use super::tts::{self, TtsVendor};
+use super::{anthropic, cartesia, deepgram, elevenlabs, groq, local, mistral, openai, xai};
+use trunkline_domain::provider::{LlmProvider, SttProvider, TtsProvider};
+use trunkline_domain::provider_config::{TtsConfig, VoiceSettings};
+
+macro_rules! clients {
+    ($( $account:ident $field:ident $name:literal at $url:literal env $env:literal version $version:literal probe $probe:literal $auth:literal {
+        $(stt $stt:ident $stt_client:path;)? $(llm $llm:ident $llm_client:path;)? $(tts $tts:ident $tts_client:path;)?
+        $(realtime $realtime:ident $realtime_name:literal $realtime_client:path;)?
+    } )*) => {
+        /// Returns the STT client of a provider.
+        pub fn stt_vendor(provider: SttProvider) -> &'static dyn SttVendor {
+            match provider { $( $( SttProvider::$stt => &$stt_client, )? )* }
+        }
+
+        /// `None` for a realtime model.
+        pub fn llm_vendor(provider: LlmProvider) -> Option<&'static dyn LlmVendor> {
+            match provider {
+                $( $( LlmProvider::$llm => Some(&$llm_client), )? )*
+                $( $( LlmProvider::$realtime => None, )? )*
+            }
+        }
+
+        /// `None` for a text model.
+        pub fn realtime_vendor(provider: LlmProvider) -> Option<&'static dyn RealtimeVendor> {
+            match provider {
+                $( $( LlmProvider::$llm => None, )? )*
+                $( $( LlmProvider::$realtime => Some(&$realtime_client), )? )*
+            }
+        }
+
+        /// Returns the TTS client of a provider.
+        pub fn tts_vendor(provider: TtsProvider) -> &'static dyn TtsVendor {
+            match provider { $( $( TtsProvider::$tts => &$tts_client, )? )* }
+        }
+    };
+}
+trunkline_domain::provider_table!(clients);
+
+impl ProviderRegistry {
+    /// Returns a candidate for LLM requests; `None` for a realtime model. `base_url` is the customer's server.
+    pub fn chat_candidate(
+        &self, provider: LlmProvider, model: &str, temperature: Option<f64>, base_url: Option<&str>,
+    ) -> Option<llm::LlmCandidate> {
+        Some(llm::LlmCandidate {
+            model: llm_vendor(provider)?,
+            endpoint: self.endpoint(provider.account(), base_url),
+            name: format!("{}/{model}", provider.name()),
+            id: model.to_owned(),
+            temperature,
+        })
+    }
+
+    /// Returns a candidate for STT; `base_url` is the customer's server.
+    pub fn stt_candidate(
+        &self, provider: SttProvider, base_url: Option<&str>, setup: stt::SttSessionConfig,
+    ) -> stt::SttCandidate {
+        stt::SttCandidate {
+            vendor: stt_vendor(provider),
+            endpoint: self.endpoint(provider.account(), base_url),
+            name: format!("{}/{}", provider.name(), setup.model),
+            setup,
+        }
+    }
+
+    /// Opens a TTS session for one call, at the address in `config` or at the provider's default address.
+    pub fn tts_session(&self, config: &TtsConfig, settings: &VoiceSettings) -> Box<dyn tts::TtsSession> {
+        let endpoint = self.endpoint(config.provider.account(), config.base_url.as_deref());
+        let (config, settings) = (config.clone(), settings.clone());
+        tts_vendor(config.provider).open(tts::TtsSetup { providers: self.clone(), endpoint, config, settings })
+    }
+}

@@ -1,0 +1,157 @@
+//! The connections to the database.
+
+use super::cache::StoreCache;
+use super::error::StoreError;
+use super::full_outboxes::FullOutboxes;
+use super::list_permits::ListPermits;
+use super::notifiers::Notifiers;
+use sqlx::any::AnyPoolOptions;
+use sqlx::{AnyPool, Executor as _};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::OnceCell;
+use trunkline_domain::quota::Quotas;
+
+/// A process without a sign of life for this long is dead, where the settings say nothing else.
+const DEAD_AFTER_MS: i64 = 12_000;
+/// How long a caller waits for a connection or a lock before the database counts as unreachable.
+pub(super) const DEADLINE: Duration = Duration::from_secs(5);
+/// Connections that read a SQLite file while the one writer writes.
+const READERS: u32 = 4;
+/// Connections to a PostgreSQL server.
+const CONNECTIONS: u32 = 16;
+/// The same for pages of tables alone.
+const LIST_READERS: u32 = 2;
+const LIST_CONNECTIONS: u32 = 4;
+/// Settings of every SQLite connection: a cache of half a megabyte instead of two, because rows are small
+/// and the system caches the file.
+const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; \
+    PRAGMA busy_timeout = 5000; PRAGMA cache_size = -512";
+
+/// Which database a store talks to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DatabaseBackend {
+    /// One file, one process.
+    Sqlite,
+    /// A server that several processes may share.
+    Postgres,
+}
+
+/// The connections to the database, with caches and quotas. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(super) read: AnyPool,
+    pub(super) write: AnyPool,
+    /// Pages of tables, which may take a while.
+    pub(super) lists: AnyPool,
+    pub(super) list_turns: ListPermits,
+    /// Whose outbox holds as much as it may.
+    pub(super) full_outboxes: FullOutboxes,
+    pub(super) backend: DatabaseBackend,
+    pub(super) url: String,
+    pub(super) dead_after_ms: i64,
+    pub(super) cache: StoreCache,
+    pub(super) quotas: Quotas,
+    pub(super) notifiers: Notifiers,
+    pub(super) login_secret: Arc<OnceCell<String>>,
+}
+
+impl Store {
+    /// Opens a database: `sqlite://path` (created if it is not there), `sqlite::memory:` or `postgres://…`.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            let options = AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(DEADLINE);
+            let pool = options.clone().connect(url).await?;
+            let lists = options.max_connections(LIST_CONNECTIONS).connect(url).await?;
+            let (read, write, url) = (pool.clone(), pool, url.to_owned());
+            return Ok(Self {
+                read,
+                write,
+                lists,
+                list_turns: ListPermits::default(),
+                full_outboxes: FullOutboxes::default(),
+                backend: DatabaseBackend::Postgres,
+                url,
+                dead_after_ms: DEAD_AFTER_MS,
+                cache: StoreCache::default(),
+                quotas: Quotas::default(),
+                notifiers: Notifiers::default(),
+                login_secret: Arc::default(),
+            });
+        }
+        let file =
+            if url.contains('?') || url.contains(":memory:") { url.to_owned() } else { format!("{url}?mode=rwc") };
+        let pool = |connections| {
+            AnyPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(DEADLINE)
+                .after_connect(|connection, _| Box::pin(async move { connection.execute(PRAGMAS).await.map(drop) }))
+        };
+        let write = pool(1).connect(&file).await?;
+        // An in-memory database belongs to its one connection.
+        let in_memory = url.contains(":memory:");
+        let read = if in_memory { write.clone() } else { pool(READERS).connect(&file).await? };
+        let lists = if in_memory { write.clone() } else { pool(LIST_READERS).connect(&file).await? };
+        Ok(Self {
+            read,
+            write,
+            lists,
+            list_turns: ListPermits::default(),
+            full_outboxes: FullOutboxes::default(),
+            backend: DatabaseBackend::Sqlite,
+            url: url.to_owned(),
+            dead_after_ms: DEAD_AFTER_MS,
+            cache: StoreCache::default(),
+            quotas: Quotas::default(),
+            notifiers: Notifiers::default(),
+            login_secret: Arc::default(),
+        })
+    }
+
+    /// Processes that say nothing for this long count as dead. The same for all who share a database.
+    #[must_use]
+    pub fn with_dead_after(self, ms: u64) -> Self {
+        Self { dead_after_ms: i64::try_from(ms).unwrap_or(i64::MAX), ..self }
+    }
+
+    /// The same of a database that is there already; none is created.
+    pub async fn open_existing(url: &str) -> Result<Self, StoreError> {
+        let is_file = url.starts_with("sqlite:") && !url.contains('?') && !url.contains(":memory:");
+        if is_file { Self::open(&format!("{url}?mode=rw")).await } else { Self::open(url).await }
+    }
+
+    /// Returns the notifiers that wake outbox, post-call work and scheduler when there are new rows.
+    pub fn notifiers(&self) -> &Notifiers {
+        &self.notifiers
+    }
+
+    /// Where the database is, as it was opened.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Returns which kind of database the store was opened with.
+    pub fn backend(&self) -> DatabaseBackend {
+        self.backend
+    }
+
+    /// Brings the schema to this version. Fails with `Migration` if the database is newer or was changed by hand.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        sqlx::migrate!("../../migrations").run(&self.write).await?;
+        Ok(())
+    }
+
+    /// A round trip, for the health page.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.read).await?;
+        Ok(())
+    }
+
+    /// Closes all connections, after the statements that are running.
+    pub async fn close(&self) {
+        self.lists.close().await;
+        self.read.close().await;
+        self.write.close().await;
+    }
+}
