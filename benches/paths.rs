@@ -15,7 +15,7 @@ use trunkline::providers::cartesia::websocket::CartesiaProtocol as CartesiaConte
 use trunkline::providers::deepgram::{flux, nova};
 use trunkline::providers::elevenlabs::multi_stream::MultiStreamProtocol;
 use trunkline::providers::tts::TtsSocketProtocol as _;
-use trunkline::providers::{realtime, registry, sse, stt};
+use trunkline::providers::{realtime, sse, stt, vendors};
 use trunkline_lab::emulator::fixture_phrases;
 use trunkline_media::codec::Companding;
 use trunkline_media::leg::{Leg, LegConfig, StreamConfig};
@@ -145,7 +145,7 @@ fn providers(c: &mut Criterion) {
     group.bench_function("deepgram flux", |b| b.iter(|| black_box(flux::parse(black_box(turn)))));
     let delta = r#"{"type":"conversation.item.input_audio_transcription.delta","event_id":"e","item_id":"i","content_index":0,"delta":"graag "}"#;
     group.bench_function("openai transcription", |b| {
-        let mut wire = registry::stt_vendor(SttProvider::Openai).open(&setup);
+        let mut wire = vendors::stt_vendor(SttProvider::Openai).open(&setup);
         b.iter(|| black_box(wire.read(black_box(delta))));
     });
     let openai = "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1763700000,\"model\":\"gpt-x\",\"service_tier\":\"default\",\"system_fingerprint\":null,\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Goede\"},\"logprobs\":null,\"finish_reason\":null}],\"usage\":null}\n\n";
@@ -158,7 +158,7 @@ fn providers(c: &mut Criterion) {
         ("anthropic messages", LlmProvider::Anthropic, anthropic),
     ] {
         group.bench_function(name, |b| {
-            let model = registry::llm_vendor(provider).unwrap();
+            let model = vendors::llm_vendor(provider).unwrap();
             let (mut parser, mut reader, mut said) = (sse::SseParser::default(), model.reader(), vec![]);
             b.iter(|| {
                 parser.push(black_box(chunk.as_bytes()), |data| {
@@ -209,7 +209,7 @@ fn providers(c: &mut Criterion) {
         ("elevenlabs agent audio, 200 ms", LlmProvider::ElevenlabsAgent, &convai),
     ] {
         group.bench_function(name, |b| {
-            let mut wire = registry::realtime_vendor(provider).unwrap().open(engine_setup.clone());
+            let mut wire = vendors::realtime_vendor(provider).unwrap().open(engine_setup.clone());
             b.iter(|| black_box(wire.read(black_box(message))));
         });
     }

@@ -62,7 +62,6 @@ const CRATES: &[(&str, &[&str])] = &[
 const FUNCTION_LINES_MAX: usize = 70;
 const FILE_LINES_MAX: usize = 600;
 const LONG_FUNCTIONS: &[(&str, usize)] = &[
-    ("src/app.rs::start_with", 92),
     ("src/call/driver/consultation.rs::call", 74),
     ("signaling/src/io/driver.rs::handle_command", 73),
     ("signaling/src/sip/user_agent/receive.rs::handle_initial", 80),

@@ -138,3 +138,22 @@ impl AgentJsonCache {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::agent::{ALIASES, AgentFields};
+    use crate::domain::ids::OrganizationId;
+    use crate::domain::time::UnixMs;
+
+    #[test]
+    fn answers_show_both_names_of_a_field() {
+        let fields = AgentFields { first_message: Some("Hello".to_owned()), is_active: true, ..AgentFields::default() };
+        let (at, organization) = (UnixMs(0), OrganizationId::new());
+        let agent = Agent { id: AgentId::new(), organization, fields, version: 1, created_at: at, updated_at: at };
+        let shown = serde_json::to_value(AgentView::from(&agent)).unwrap();
+        for (field, alias) in ALIASES {
+            assert!(!shown[field].is_null() && shown[field] == shown[alias], "{field}, {alias}");
+        }
+    }
+}

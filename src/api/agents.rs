@@ -3,11 +3,12 @@
 use super::agent_view::{AgentBody, AgentView};
 use super::auth::OrgAuth;
 use super::error::ApiError;
-use super::input::{IdPath, JsonObject, Paging, QueryParams, id, merge, unify, validated};
+use super::input::{IdPath, JsonObject, Paging, QueryParams, id, unify, validated};
+use super::patch::Patch;
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use super::response::{ApiResponse, Deleted};
 use super::state::ApiState;
-use crate::domain::agent::{Agent, AgentFields};
+use crate::domain::agent::{ALIASES, Agent, AgentFields};
 use crate::domain::ids::AgentId;
 use crate::store::{OrgScope, now};
 use crate::supervision::in_place;
@@ -45,11 +46,8 @@ async fn checked_schemas(api: &ApiState, scope: OrgScope, fields: AgentFields) -
     Ok(checked.map_err(busy)??)
 }
 
-/// Fields with two names: ours and the alias.
-pub(super) const NAMES: [(&str, &str); 2] = [("first_message", "starting_message"), ("is_active", "enabled")];
-
 fn unify_names(object: &mut Map<String, Value>) -> Result<(), ApiError> {
-    NAMES.iter().try_for_each(|(canonical, alias)| unify(object, canonical, alias))
+    ALIASES.iter().try_for_each(|(canonical, alias)| unify(object, canonical, alias))
 }
 
 pub(super) async fn find(api: &ApiState, scope: OrgScope, text: &str) -> Result<Agent, ApiError> {
@@ -108,21 +106,15 @@ pub(super) async fn get(
 #[utoipa::path(patch, path = "/agents/{id}", tag = "agents", params(IdPath, IfMatchHeader), request_body = AgentFields, responses((status = 200, body = AgentBody)))]
 pub(super) async fn update(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>, if_match: IfMatch,
-    JsonObject(mut changes, turn): JsonObject,
+    mut patch: Patch<AgentFields>,
 ) -> Result<Versioned, ApiError> {
-    unify_names(&mut changes)?;
-    let _turn = api.limits.turn_of_change(turn, scope).await?;
+    unify_names(patch.sent_mut())?;
+    let _turn = api.limits.turn_of_change(patch.take_permit(), scope).await?;
     for _ in 0..ATTEMPTS_MAX {
         let mut agent = stored(&api, scope, &id).await?;
-        if_match.check(agent.version, &changes, AgentView::from(&agent))?;
-        let merged = in_place(|| {
-            let Value::Object(mut document) = serde_json::to_value(&agent.fields).ok()? else { return None };
-            document.retain(|_, value| !value.is_null());
-            merge(&mut document, changes.clone());
-            Some(document)
-        });
-        let document = merged.ok_or_else(|| ApiError::not_found("Agent"))?;
-        agent.fields = match changes.keys().any(|name| HOLDS_SCHEMAS.contains(&name.as_str())) {
+        if_match.check(agent.version, patch.sent(), AgentView::from(&agent))?;
+        let document = in_place(|| patch.apply(&agent.fields));
+        agent.fields = match HOLDS_SCHEMAS.iter().any(|name| patch.change(name).is_some()) {
             true => fields(&api, scope, document).await?,
             false => fields_but_schemas(&api, document)?,
         };

@@ -243,17 +243,6 @@ pub(super) fn unify(object: &mut Map<String, Value>, canonical: &str, alias: &st
     Ok(())
 }
 
-/// Partial update: `null` clears a field, any other value replaces it.
-pub(super) fn merge(into: &mut Map<String, Value>, changes: Map<String, Value>) {
-    for (name, value) in changes {
-        if value.is_null() {
-            into.remove(&name);
-        } else {
-            into.insert(name, value);
-        }
-    }
-}
-
 /// What [`Query::page`] reads.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]

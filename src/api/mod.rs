@@ -33,6 +33,7 @@ mod openapi;
 mod organization_rates;
 mod organizations;
 mod passwords;
+mod patch;
 mod phone_numbers;
 mod precondition;
 mod providers;

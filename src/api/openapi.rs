@@ -2,7 +2,8 @@
 //! the envelope under `/api/v1` and bare under `/v1`.
 
 use super::auth_header::COOKIE;
-use super::{agents, constraints, examples};
+use super::{constraints, examples};
+use crate::domain::agent::ALIASES;
 use crate::domain::call::{CallStatus, Direction};
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::end_reason::EndReason;
@@ -104,7 +105,7 @@ pub(super) fn document(described: OpenApi) -> Value {
 
 /// Input takes either name of a field that has two.
 fn two_names(schema: &mut Value) {
-    for (canonical, alias) in agents::NAMES {
+    for (canonical, alias) in ALIASES {
         schema["properties"][alias] = schema["properties"][canonical].clone();
         schema["properties"][alias]["description"] = json!(format!("The same as {canonical}."));
     }

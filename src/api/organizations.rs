@@ -98,7 +98,7 @@ pub(super) struct OrganizationInput {
     parent_org_id: Option<String>,
     /// Invited to own it.
     #[serde(default)]
-    #[schema(format = "email")]
+    #[schema(format = "email", max_length = 320)]
     owner_email: Option<String>,
     #[serde(default)]
     #[schema(minimum = 1, maximum = 100_000)]

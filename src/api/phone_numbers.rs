@@ -2,7 +2,8 @@
 
 use super::auth::OrgAuth;
 use super::error::ApiError;
-use super::input::{IdPath, JsonObject, Paging, QueryParams, id, merge, typed_with};
+use super::input::{IdPath, JsonObject, Paging, QueryParams, id, typed_with};
+use super::patch::Patch;
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use super::response::{ApiResponse, Deleted};
 use super::state::ApiState;
@@ -10,14 +11,14 @@ use crate::domain::FieldError;
 use crate::domain::agent::check_webhook_secret;
 use crate::domain::ids::{AgentId, PhoneNumberId, TrunkId};
 use crate::domain::phone_number::PhoneNumber;
-use crate::domain::secret::Secret;
+use crate::domain::secret::{Secret, exposed};
 use crate::store::{OrgScope, PhoneNumberFields, PhoneNumberRow, now};
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = PhoneNumberFields)]
 pub(super) struct PhoneNumberInput {
@@ -28,14 +29,28 @@ pub(super) struct PhoneNumberInput {
     #[serde(default)]
     trunk_id: Option<String>,
     #[serde(default)]
+    #[schema(max_length = 200)]
     name: Option<String>,
     /// Where no agent is set: the server that is asked who answers (`{webhook_url}/assistant-request`).
     #[serde(default)]
-    #[schema(format = "uri")]
+    #[schema(format = "uri", max_length = 2_048)]
     webhook_url: Option<String>,
-    #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[serde(default, serialize_with = "exposed")]
+    #[schema(value_type = Option<String>, max_length = 1_024)]
     webhook_secret: Option<Secret>,
+}
+
+impl From<&PhoneNumberFields> for PhoneNumberInput {
+    fn from(fields: &PhoneNumberFields) -> Self {
+        Self {
+            number: fields.number.to_string(),
+            agent_id: fields.agent.map(|id| id.to_string()),
+            trunk_id: fields.trunk.map(|id| id.to_string()),
+            name: fields.name.clone(),
+            webhook_url: fields.webhook_url.clone(),
+            webhook_secret: fields.webhook_secret.clone(),
+        }
+    }
 }
 
 /// A number as clients see it.
@@ -163,15 +178,13 @@ pub(super) async fn get(
 #[utoipa::path(patch, path = "/phone-numbers/{id}", tag = "phone-numbers", params(IdPath, IfMatchHeader), request_body = PhoneNumberInput, responses((status = 200, body = PhoneNumberBody)))]
 pub(super) async fn update(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>, if_match: IfMatch,
-    JsonObject(changes, turn): JsonObject,
+    mut patch: Patch<PhoneNumberInput>,
 ) -> Result<Versioned, ApiError> {
-    let _turn = api.limits.turn_of_change(turn, scope).await?;
+    let _turn = api.limits.turn_of_change(patch.take_permit(), scope).await?;
     for _ in 0..ATTEMPTS_MAX {
         let mut row = find(&api, scope, &id).await?;
-        if_match.check(row.version, &changes, PhoneNumberView::from(&row))?;
-        let mut document = document(&row.fields);
-        merge(&mut document, changes.clone());
-        let checked = check(&api, scope, document).await?;
+        if_match.check(row.version, patch.sent(), PhoneNumberView::from(&row))?;
+        let checked = check(&api, scope, patch.apply(&PhoneNumberInput::from(&row.fields))).await?;
         if checked.number != row.fields.number {
             return Err(ApiError::field("number", "cannot be changed; delete this number and create another"));
         }
@@ -181,24 +194,6 @@ pub(super) async fn update(
         }
     }
     Err(contended())
-}
-
-/// A number's fields as a client would send them.
-fn document(fields: &PhoneNumberFields) -> Map<String, Value> {
-    let mut document = Map::new();
-    document.insert("number".to_owned(), json!(fields.number.as_str()));
-    for (name, value) in [
-        ("agent_id", fields.agent.map(|id| id.to_string())),
-        ("trunk_id", fields.trunk.map(|id| id.to_string())),
-        ("name", fields.name.clone()),
-        ("webhook_url", fields.webhook_url.clone()),
-        ("webhook_secret", fields.webhook_secret.as_ref().map(|secret| secret.expose().to_owned())),
-    ] {
-        if let Some(value) = value {
-            document.insert(name.to_owned(), json!(value));
-        }
-    }
-    document
 }
 
 /// Deletes a phone number.

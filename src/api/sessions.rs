@@ -31,9 +31,9 @@ const PASSWORD_BYTES_MAX: usize = 4_096;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Login {
-    #[schema(format = "email", example = "owner@example.com")]
+    #[schema(format = "email", example = "owner@example.com", max_length = 320)]
     email: String,
-    #[schema(value_type = String)]
+    #[schema(value_type = String, max_length = 256)]
     password: Secret,
     /// Which organization's account, where the password fits several: one of those that a 409 has listed.
     #[serde(default)]

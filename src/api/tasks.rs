@@ -4,7 +4,8 @@ use super::agent_view::AgentView;
 use super::auth::OrgAuth;
 use super::calls;
 use super::error::ApiError;
-use super::input::{IdPath, JsonObject, Paging, QueryParams, id, merge, validated};
+use super::input::{IdPath, JsonObject, Paging, QueryParams, id, validated};
+use super::patch::Patch;
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use super::response::{ApiResponse, Deleted};
 use super::state::ApiState;
@@ -106,6 +107,14 @@ pub(super) struct Executed {
     message: &'static str,
 }
 
+/// A task as a client writes it: its fields, and its agent.
+#[derive(Serialize)]
+pub(super) struct TaskDocument {
+    agent_id: String,
+    #[serde(flatten)]
+    fields: TaskFields,
+}
+
 async fn find(api: &ApiState, scope: OrgScope, text: &str) -> Result<Task, ApiError> {
     let id = id(text, TaskId::parse, "Task")?;
     api.store.task(scope, id).await?.ok_or_else(|| ApiError::not_found("Task"))
@@ -179,22 +188,17 @@ pub(super) async fn get(
 #[utoipa::path(patch, path = "/tasks/{id}", tag = "tasks", params(IdPath, IfMatchHeader), request_body = TaskFields, responses((status = 200, body = TaskBody)))]
 pub(super) async fn update(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>, if_match: IfMatch,
-    JsonObject(changes, turn): JsonObject,
+    mut patch: Patch<TaskDocument>,
 ) -> Result<Versioned, ApiError> {
-    let _turn = api.limits.turn_of_change(turn, scope).await?;
+    let _turn = api.limits.turn_of_change(patch.take_permit(), scope).await?;
     for _ in 0..ATTEMPTS_MAX {
         let mut task = find(&api, scope, &id).await?;
         if task.status != TaskStatus::Pending {
             return Err(ApiError::state("Only a pending task can be changed"));
         }
-        if_match.check(task.version, &changes, TaskView::from(&task))?;
-        let Ok(Value::Object(mut document)) = serde_json::to_value(&task.fields) else {
-            return Err(ApiError::not_found("Task"));
-        };
-        document.retain(|_, value| !value.is_null());
-        document.insert("agent_id".to_owned(), json!(task.agent.to_string()));
-        merge(&mut document, changes.clone());
-        (task.agent, task.fields) = check(&api, scope, document).await?;
+        if_match.check(task.version, patch.sent(), TaskView::from(&task))?;
+        let current = TaskDocument { agent_id: task.agent.to_string(), fields: task.fields };
+        (task.agent, task.fields) = check(&api, scope, patch.apply(&current)).await?;
         task.updated_at = now();
         if api.store.update_task(scope, &task).await? {
             return Ok(Versioned(task.version + 1, ApiResponse::ok(TaskBody { task: (&task).into() })));

@@ -2,8 +2,9 @@
 
 use super::auth::OrgAuth;
 use super::error::ApiError;
-use super::input::{IdPath, JsonObject, Paging, QueryParams, id, merge, validated};
+use super::input::{IdPath, JsonObject, Paging, QueryParams, id, validated};
 use super::organization_rates::RateKind;
+use super::patch::{FieldChange, Patch};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use super::response::{ApiResponse, Deleted};
 use super::state::ApiState;
@@ -194,20 +195,15 @@ pub(super) async fn get(
 #[utoipa::path(patch, path = "/trunks/{id}", tag = "trunks", params(IdPath, IfMatchHeader), request_body = TrunkFields, responses((status = 200, body = TrunkBody)))]
 pub(super) async fn update(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>, if_match: IfMatch,
-    JsonObject(changes, turn): JsonObject,
+    mut patch: Patch<TrunkFields>,
 ) -> Result<Versioned, ApiError> {
     api.limits.count(scope, RateKind::TrunkChanges).await?;
-    let _turn = api.limits.turn_of_change(turn, scope).await?;
-    let password_is_given = changes.get("password").is_some_and(Value::is_string);
+    let _turn = api.limits.turn_of_change(patch.take_permit(), scope).await?;
+    let password_is_given = matches!(patch.change("password"), Some(FieldChange::Set(Value::String(_))));
     for _ in 0..ATTEMPTS_MAX {
         let mut trunk = find(&api, scope, &id).await?;
-        if_match.check(trunk.version, &changes, view(&api, &trunk))?;
-        let Ok(Value::Object(mut document)) = serde_json::to_value(&trunk.fields) else {
-            return Err(ApiError::not_found("Trunk"));
-        };
-        document.retain(|_, value| !value.is_null());
-        merge(&mut document, changes.clone());
-        let mut changed = checked(&api, document)?;
+        if_match.check(trunk.version, patch.sent(), view(&api, &trunk))?;
+        let mut changed = checked(&api, patch.apply(&trunk.fields))?;
         if changed.forget_credentials_given_elsewhere(&trunk.fields, password_is_given) {
             ApiError::unless_empty(faults(&changed))?;
         }

@@ -40,7 +40,7 @@ pub(super) struct UserPage {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Invite {
-    #[schema(format = "email", example = "colleague@example.com")]
+    #[schema(format = "email", example = "colleague@example.com", max_length = 320)]
     email: String,
     #[serde(default = "member")]
     role: UserRole,
@@ -88,7 +88,7 @@ pub(super) struct InvitationBody {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Acceptance {
-    #[schema(value_type = String)]
+    #[schema(value_type = String, max_length = 256)]
     token: Secret,
     #[serde(default)]
     #[schema(min_length = 1, max_length = 200)]

@@ -125,6 +125,16 @@ pub(super) enum SecondLegError {
     Denied(LimitExceededError),
 }
 
+impl SecondLegError {
+    /// How a consultation call ends that was not admitted.
+    fn end_reason(self) -> EndReason {
+        match self {
+            Self::NoTrunk | Self::Denied(LimitExceededError::DailyLimit) => EndReason::TrunkError,
+            Self::Denied(_) => EndReason::Overload,
+        }
+    }
+}
+
 async fn call(
     context: &SharedServices, party: ConsultationParams, mut command_queue: mpsc::Receiver<ConsultationCommand>,
     update_sender: &mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>,
@@ -132,10 +142,7 @@ async fn call(
     // Held until the consultation call ends.
     let (trunk, _permit) = match admit_second_leg(context, party.scope, party.trunk).await {
         Ok(line) => line,
-        Err(SecondLegError::NoTrunk | SecondLegError::Denied(LimitExceededError::DailyLimit)) => {
-            return EndReason::TrunkError;
-        }
-        Err(SecondLegError::Denied(_)) => return EndReason::Overload,
+        Err(error) => return error.end_reason(),
     };
     let Some(destination) = party.target.destination() else { return EndReason::InvalidNumber };
     // A URI names its own host: the trunk must allow SIP URIs, as for tasks.
@@ -175,10 +182,8 @@ async fn call(
     let leg = stream.and_then(|stream| {
         let config = leg_config(context, stream, sip_call);
         let sink = Box::new(move |event| sender.try_send(event).is_ok());
-        Some((
-            context.media.workers.add(config, TransportSetup::Rtp(ports), None, sink).ok()?,
-            stream.codec.companding(),
-        ))
+        let leg = context.media.workers.add(config, TransportSetup::Rtp(ports), None, sink).ok()?;
+        Some((leg, stream.codec.companding()))
     });
     let Some((leg, companding)) = leg else {
         context.sip.hang_up(sip_call).await;

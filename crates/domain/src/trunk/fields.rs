@@ -5,7 +5,7 @@ use super::outbound_proxy::OutboundProxy;
 use crate::allowed_networks;
 use crate::attestation::Attestation;
 use crate::organization::{self, CALLS_AT_ONCE, CALLS_PER_SECOND};
-use crate::rules::{at_most, between, each, fits, parses, secret_fits, set_with};
+use crate::rules::{at_most, between, chars, each, fits, parses, secret_chars, secret_fits, set_with};
 use crate::secret::{Secret, exposed};
 use crate::sip_headers;
 use garde::Validate;
@@ -19,11 +19,12 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 pub struct TrunkFields {
     /// What people call the trunk: 1 to 200 characters.
-    #[schema(min_length = 1)]
+    #[schema(min_length = 1, max_length = 200)]
     #[garde(custom(organization::name))]
     pub name: String,
     /// Where our calls go: host name or address. A trunk without one, and without `targets`, only receives.
     #[serde(default)]
+    #[schema(max_length = 253)]
     #[garde(inner(custom(host_name())))]
     pub host: Option<String>,
     /// Port of `host`. None: by DNS (RFC 3263), or else 5060, and 5061 for TLS.
@@ -47,13 +48,16 @@ pub struct TrunkFields {
     pub outbound_proxy: Option<String>,
     /// Credentials of our calls.
     #[serde(default)]
+    #[schema(max_length = 256)]
     #[garde(inner(custom(fits(is_credential, CREDENTIAL_WORDS))))]
+    #[garde(inner(custom(chars(256))))]
     pub username: Option<String>,
     /// Password of our calls and registration; set together with `username`, never shown again.
     #[serde(default, serialize_with = "exposed")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 256)]
     #[garde(inner(custom(secret_fits(is_credential, CREDENTIAL_WORDS))))]
     #[garde(custom(set_with(&self.username, "username")))]
+    #[garde(inner(custom(secret_chars(256))))]
     pub password: Option<Secret>,
     /// Registers with `registrar`, or `host`, as `username`: for providers that deliver calls to a registration.
     #[serde(default)]
@@ -75,10 +79,13 @@ pub struct TrunkFields {
     pub options_interval_s: Option<u32>,
     /// User part of From; several carriers want the account here instead of the number.
     #[serde(default)]
+    #[schema(max_length = 256)]
     #[garde(inner(custom(fits(is_clean, "must be visible ASCII without <, >, @, ;, \\ or quotes"))))]
+    #[garde(inner(custom(chars(256))))]
     pub from_user: Option<String>,
     /// Domain of From; the advertised address without it.
     #[serde(default)]
+    #[schema(max_length = 253)]
     #[garde(inner(custom(host_name())))]
     pub from_domain: Option<String>,
     /// The header that carries our number beside From.
@@ -97,7 +104,9 @@ pub struct TrunkFields {
     /// User part of the Request-URI: `{e164}` is +31…, `{number}` the same without plus, `{national}` as dialled in
     /// `country_code`.
     #[serde(default = "default_template")]
+    #[schema(max_length = 100)]
     #[garde(custom(fits(has_place, "must contain {e164}, {number} or {national}")))]
+    #[garde(custom(chars(100)))]
     #[garde(custom(fits(is_template, "must be visible ASCII without <, >, @, \\ or quotes")))]
     pub dial_string: String,
     /// Country whose national numbers the carrier uses, `31`.
@@ -123,6 +132,7 @@ pub struct TrunkFields {
     pub headers: BTreeMap<String, String>,
     /// Numbers that may be called begin with one of these, `+31`; without any all may.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 500)]
     #[garde(custom(at_most(DESTINATIONS_MAX)), custom(prefixes()))]
     pub allowed_destinations: Vec<String>,
     /// Required attestation of the caller's number in a verified Identity header.
@@ -130,21 +140,26 @@ pub struct TrunkFields {
     pub require_attestation: Option<Attestation>,
     /// Numbers that begin with one of these are not called.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 500)]
     #[garde(custom(at_most(DESTINATIONS_MAX)), custom(prefixes()))]
     pub denied_destinations: Vec<String>,
     /// Addresses and networks calls may come from.
     #[serde(default)]
+    #[schema(max_items = 256)]
     #[garde(custom(at_most(ALLOWED_ADDRESSES_MAX)), custom(networks()))]
     pub allowed_addresses: Vec<String>,
     /// Credentials we ask for from callers of other addresses.
     #[serde(default)]
+    #[schema(max_length = 256)]
     #[garde(inner(custom(fits(is_credential, CREDENTIAL_WORDS))))]
+    #[garde(inner(custom(chars(256))))]
     pub inbound_username: Option<String>,
     /// Password that callers of other addresses must prove; set together with `inbound_username`, never shown again.
     #[serde(default, serialize_with = "exposed")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 256)]
     #[garde(inner(custom(secret_fits(is_credential, CREDENTIAL_WORDS))))]
     #[garde(custom(set_with(&self.inbound_username, "inbound_username")))]
+    #[garde(inner(custom(secret_chars(256))))]
     pub inbound_password: Option<Secret>,
     #[serde(default = "default_codecs")]
     /// PCMU, PCMA, G722, OPUS.
@@ -192,6 +207,7 @@ pub struct TrunkFields {
 #[schema(as = TrunkTarget)]
 pub struct TrunkTarget {
     /// Host name or IP address, without a port.
+    #[schema(max_length = 253)]
     pub host: String,
     /// Port of this host. None: by DNS (RFC 3263), or else 5060, and 5061 for TLS.
     #[serde(default)]
@@ -239,7 +255,7 @@ fn is_clean(text: &str) -> bool {
 
 /// The same with parameters, `;user=phone`.
 fn is_template(text: &str) -> bool {
-    text.len() <= 128 && text.bytes().all(|b| b.is_ascii_graphic() && !b"<>\"@\\".contains(&b))
+    text.bytes().all(|b| b.is_ascii_graphic() && !b"<>\"@\\".contains(&b))
 }
 
 fn has_place(template: &str) -> bool {

@@ -2,6 +2,9 @@
 
 use super::modes::TrunkTransport;
 
+/// Bytes of the text that names a proxy.
+pub const OUTBOUND_PROXY_BYTES_MAX: usize = 255;
+
 /// Where every request of a trunk goes through.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboundProxy {
@@ -35,6 +38,6 @@ impl OutboundProxy {
         };
         let name = |b: u8| b.is_ascii_alphanumeric() || b".-".contains(&b);
         let is_host = host.parse::<std::net::IpAddr>().is_ok() || !host.is_empty() && host.bytes().all(name);
-        (is_host && text.len() <= 255).then(|| Self { host: host.to_owned(), port, transport })
+        (is_host && text.len() <= OUTBOUND_PROXY_BYTES_MAX).then(|| Self { host: host.to_owned(), port, transport })
     }
 }
