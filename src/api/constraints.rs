@@ -380,4 +380,41 @@ mod tests {
         let found = compare::<OrganizationLimits>("OrganizationFields", json!({"name": "o"}));
         assert!(found > 15, "{found}");
     }
+
+    /// The numbers that the console's inputs accept, as their attributes are written.
+    fn attributes(schema: &Value, limits: &[(&str, &str)]) -> String {
+        limits
+            .iter()
+            .map(|(attribute, limit)| format!("{attribute}={{{}}}", schema[limit]))
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    #[test]
+    fn the_consoles_inputs_state_the_limits_that_hold() {
+        let described = router::openapi_document();
+        let schemas = &described["components"]["schemas"];
+        let (min, max) = (("min", "minimum"), ("max", "maximum"));
+        for (page, input, schema, field, limits) in [
+            (
+                "agents",
+                r#" value={text("max_duration_seconds")}"#,
+                "AgentFields",
+                "max_duration_seconds",
+                &[min, max][..],
+            ),
+            ("numbers", " value={fields.options}", "TrunkFields", "options_interval_s", &[min, max]),
+            ("numbers", " value={fields.max}", "TrunkFields", "max_concurrent_calls", &[min]),
+            ("account", " hint={t(\"Further tasks wait", "OrganizationFields", "max_concurrent_calls", &[min]),
+            ("account", " step={0.01} value={rate}", "OrganizationFields", "calls_per_second", &[min]),
+            ("account", " step={0.01} value={spend}", "OrganizationFields", "max_spend_per_day", &[min]),
+            ("login", " autocomplete=\"new-password\"", "Acceptance", "password", &[("minLength", "minLength")]),
+            ("account", " autocomplete=\"new-password\"", "Acceptance", "password", &[("minLength", "minLength")]),
+        ] {
+            let path = format!("{}/console/src/pages/{page}.tsx", env!("CARGO_MANIFEST_DIR"));
+            let source = std::fs::read_to_string(path).unwrap();
+            let wanted = attributes(resolved(schemas, &schemas[schema]["properties"][field]), limits);
+            assert!(source.contains(&format!("{wanted}{input}")), "{page}: {wanted}{input}");
+        }
+    }
 }

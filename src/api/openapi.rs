@@ -38,37 +38,7 @@ fn queried(schemas: &mut Value) {
 pub(super) fn document(described: OpenApi) -> Value {
     let mut described = serde_json::to_value(described).unwrap_or_default();
     let operations = described["paths"].take();
-    let mut schemas = described["components"]["schemas"].take();
-    queried(&mut schemas);
-    two_names(&mut schemas["AgentFields"]);
-    // A task has an agent in addition to its own fields.
-    schemas["TaskFields"]["properties"]["agent_id"] = json!({"type": "string", "format": "uuid"});
-    require(&mut schemas["TaskFields"], "agent_id");
-    constraints::add(&mut schemas);
-    for name in PATCHED {
-        clearable(&mut schemas[name]);
-        schemas[format!("{name}Patch")] = schemas[name].clone();
-        if let Some(patch) = schemas[format!("{name}Patch")].as_object_mut() {
-            patch.remove("required");
-        }
-    }
-    // Both names with the same text are fine, which a schema cannot say.
-    if let Some(rules) = schemas["AgentFieldsPatch"]["allOf"].as_array_mut() {
-        rules.remove(0);
-    }
-    // The number itself stays.
-    if let Some(fields) = schemas["PhoneNumberFieldsPatch"]["properties"].as_object_mut() {
-        fields.remove("number");
-    }
-    schemas["Meta"] = json!({"type": "object", "required": ["timestamp", "request_id"], "properties": {
-        "timestamp": {"type": "string", "format": "date-time"}, "request_id": {"type": "string", "format": "uuid"}}});
-    schemas["Details"] = json!({"type": "object", "required": ["code"], "properties": {
-        "code": {"type": "string"}, "field": {"type": "string"}}});
-    schemas["Refusal"] = json!({"type": "object", "required": ["error", "details"], "properties": {
-        "error": {"type": "string"}, "details": {"$ref": "#/components/schemas/Details"}}});
-    schemas["RefusalEnvelope"] = json!({"type": "object", "required": ["success", "error", "details", "meta"], "properties": {
-        "success": {"const": false}, "error": {"type": "string"},
-        "details": {"$ref": "#/components/schemas/Details"}, "meta": {"$ref": "#/components/schemas/Meta"}}});
+    let schemas = completed(described["components"]["schemas"].take());
     let mut paths = Map::new();
     for (prefix, enveloped) in [("/api/v1", true), ("/v1", false)] {
         for (path, item) in operations.as_object().into_iter().flatten() {
@@ -101,6 +71,41 @@ pub(super) fn document(described: OpenApi) -> Value {
             "schemas": schemas,
         },
     })
+}
+
+/// The schemas with what their types cannot say, and those of patches and answers.
+fn completed(mut schemas: Value) -> Value {
+    queried(&mut schemas);
+    two_names(&mut schemas["AgentFields"]);
+    // A task has an agent in addition to its own fields.
+    schemas["TaskFields"]["properties"]["agent_id"] = json!({"type": "string", "format": "uuid"});
+    require(&mut schemas["TaskFields"], "agent_id");
+    constraints::add(&mut schemas);
+    for name in PATCHED {
+        clearable(&mut schemas[name]);
+        schemas[format!("{name}Patch")] = schemas[name].clone();
+        if let Some(patch) = schemas[format!("{name}Patch")].as_object_mut() {
+            patch.remove("required");
+        }
+    }
+    // Both names with the same text are fine, which a schema cannot say.
+    if let Some(rules) = schemas["AgentFieldsPatch"]["allOf"].as_array_mut() {
+        rules.remove(0);
+    }
+    // The number itself stays.
+    if let Some(fields) = schemas["PhoneNumberFieldsPatch"]["properties"].as_object_mut() {
+        fields.remove("number");
+    }
+    schemas["Meta"] = json!({"type": "object", "required": ["timestamp", "request_id"], "properties": {
+        "timestamp": {"type": "string", "format": "date-time"}, "request_id": {"type": "string", "format": "uuid"}}});
+    schemas["Details"] = json!({"type": "object", "required": ["code"], "properties": {
+        "code": {"type": "string"}, "field": {"type": "string"}}});
+    schemas["Refusal"] = json!({"type": "object", "required": ["error", "details"], "properties": {
+        "error": {"type": "string"}, "details": {"$ref": "#/components/schemas/Details"}}});
+    schemas["RefusalEnvelope"] = json!({"type": "object", "required": ["success", "error", "details", "meta"], "properties": {
+        "success": {"const": false}, "error": {"type": "string"},
+        "details": {"$ref": "#/components/schemas/Details"}, "meta": {"$ref": "#/components/schemas/Meta"}}});
+    schemas
 }
 
 /// Input takes either name of a field that has two.

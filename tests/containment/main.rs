@@ -98,9 +98,10 @@ async fn over(server: &Server, id: &str) -> Value {
 async fn nothing_left(server: &Server) {
     let all = trunkline_media::io::ports::PortPool::new("127.0.0.1".parse().unwrap(), 20_000, 39_999).available();
     until("nothing is left", || async {
-        let context = &server.app.services;
-        let snapshot = context.sip.snapshot().await.unwrap();
-        (context.registry.count() == 0 && snapshot.calls == 0 && context.ports.available() == all).then_some(())
+        let services = &server.app.services;
+        let snapshot = services.sip.snapshot().await.unwrap();
+        (services.live_calls.registry.count() == 0 && snapshot.calls == 0 && services.media.ports.available() == all)
+            .then_some(())
     })
     .await;
 }
