@@ -1,12 +1,13 @@
 //! `/agents/{id}/versions`: lists every saved version of an agent and restores one.
 
-use super::ApiState;
-use super::agents::{AgentBody, AgentView, find, stored};
+use super::agent_view::{AgentBody, AgentView};
+use super::agents::{find, stored};
 use super::auth::OrgAuth;
-use super::envelope::ApiResponse;
 use super::error::ApiError;
 use super::input::{IdPath, Paging, QueryParams};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
+use super::response::ApiResponse;
+use super::state::ApiState;
 use crate::domain::agent::Agent;
 use crate::store::{AgentVersion, now};
 use crate::supervision::in_place;
@@ -46,9 +47,9 @@ pub(super) async fn versions(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>, query: QueryParams,
 ) -> Result<ApiResponse, ApiError> {
     // A page of agents can be large: serialize it away from the async threads.
-    let _turn = api.turn(scope).await?;
+    let _turn = api.limits.turn(scope).await?;
     let (agent, page) = (find(&api, scope, &id).await?, query.page()?);
-    let (versions, total) = api.context.store.agent_versions(scope, agent.id, page).await?;
+    let (versions, total) = api.store.agent_versions(scope, agent.id, page).await?;
     let written = || {
         let versions = versions.into_iter().map(|version| view(&agent, version)).collect();
         ApiResponse::ok(VersionPage { versions, total, limit: page.limit, offset: page.offset })
@@ -62,17 +63,17 @@ pub(super) async fn restore(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path((id, version)): Path<(String, String)>,
     if_match: IfMatch,
 ) -> Result<Versioned, ApiError> {
-    let _turn = api.turn(scope).await?;
+    let _turn = api.limits.turn(scope).await?;
     let agent = find(&api, scope, &id).await?;
     let missing = || ApiError::not_found("Version");
     let number = version.parse().map_err(|_| missing())?;
-    let version = api.context.store.agent_version(scope, agent.id, number).await?.ok_or_else(missing)?;
+    let version = api.store.agent_version(scope, agent.id, number).await?.ok_or_else(missing)?;
     for _ in 0..ATTEMPTS_MAX {
         let mut agent = stored(&api, scope, &id).await?;
         if_match.check(agent.version, &Map::new(), AgentView::from(&agent))?;
         agent.fields = version.fields.clone();
         agent.updated_at = now();
-        if api.context.store.update_agent(scope, &agent).await? {
+        if api.store.update_agent(scope, &agent).await? {
             return Ok(Versioned(agent.version + 1, ApiResponse::ok(AgentBody { agent: (&agent).into() })));
         }
     }

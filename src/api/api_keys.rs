@@ -1,10 +1,10 @@
 //! `/api-keys`: people create, list, regenerate and delete API keys. The key text is shown once.
 
-use super::ApiState;
 use super::auth::UserAuth;
-use super::envelope::{ApiResponse, Deleted};
 use super::error::ApiError;
 use super::input::{IdPath, JsonObject, Paging, QueryParams, id, typed_with};
+use super::response::{ApiResponse, Deleted};
+use super::state::ApiState;
 use crate::domain::FieldError;
 use crate::domain::ids::ApiKeyId;
 use crate::domain::organization::check_name;
@@ -115,7 +115,7 @@ pub(super) async fn list(
     State(api): State<ApiState>, person: UserAuth, query: QueryParams,
 ) -> Result<ApiResponse, ApiError> {
     let page = query.page()?;
-    let (rows, total) = api.context.store.keys(person.scope(), page).await?;
+    let (rows, total) = api.store.keys(person.scope(), page).await?;
     let api_keys = rows.iter().map(ApiKeyView::from).collect();
     Ok(ApiResponse::ok(ApiKeyPage { api_keys, total, limit: page.limit, offset: page.offset }))
 }
@@ -129,7 +129,7 @@ pub(super) async fn create(
     let input: ApiKeyInput = typed_with(object, Vec::new(), faults)?;
     person.require(UserRole::Admin)?;
     let expires_at = input.expires_at()?;
-    let made = api.context.store.create_key(person.scope(), &input.name, input.scopes, expires_at).await?;
+    let made = api.store.create_key(person.scope(), &input.name, input.scopes, expires_at).await?;
     person.audit(&api, "api_key.create", made.row.id).await?;
     Ok(ApiResponse::created(NewKeyBody { api_key: made.into() }))
 }
@@ -141,7 +141,7 @@ pub(super) async fn delete(
 ) -> Result<ApiResponse, ApiError> {
     let id = id(&text, ApiKeyId::parse, "API key")?;
     person.require(UserRole::Admin)?;
-    if !api.context.store.delete_key(person.scope(), id).await? {
+    if !api.store.delete_key(person.scope(), id).await? {
         return Err(ApiError::not_found("API key"));
     }
     person.audit(&api, "api_key.delete", id).await?;
@@ -155,7 +155,7 @@ pub(super) async fn regenerate(
 ) -> Result<ApiResponse, ApiError> {
     let id = id(&text, ApiKeyId::parse, "API key")?;
     person.require(UserRole::Admin)?;
-    let made = api.context.store.regenerate_key(person.scope(), id).await?;
+    let made = api.store.regenerate_key(person.scope(), id).await?;
     let made = made.ok_or_else(|| ApiError::not_found("API key"))?;
     person.audit(&api, "api_key.regenerate", id).await?;
     Ok(ApiResponse::ok(NewKeyBody { api_key: made.into() }))

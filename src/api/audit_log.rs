@@ -1,10 +1,10 @@
 //! `/audit-log`: who managed what.
 
-use super::ApiState;
 use super::auth::UserAuth;
-use super::envelope::ApiResponse;
 use super::error::ApiError;
 use super::input::{Paging, QueryParams};
+use super::response::ApiResponse;
+use super::state::ApiState;
 use crate::domain::permission::UserRole;
 use axum::extract::State;
 use serde::Serialize;
@@ -38,7 +38,7 @@ pub(super) async fn list(
 ) -> Result<ApiResponse, ApiError> {
     let page = query.page()?;
     person.require(UserRole::Admin)?;
-    let (rows, total) = api.context.store.audit_log(person.scope(), page).await?;
+    let (rows, total) = api.store.audit_log(person.scope(), page).await?;
     let entry = |row: crate::store::AuditEntry| AuditEntryView {
         id: row.id,
         actor: row.actor,

@@ -1,23 +1,17 @@
 //! Authentication: turns an API key or a session cookie into an organization scope and checks what it may do.
 
-use super::ApiState;
+use super::auth_header::{bearer_token, cookie};
 use super::error::ApiError;
 use super::http_listener::ConnectionPlace;
 use super::organization_rates::RateKind;
-use super::rate_limit::RateLimitStatus;
+use super::rate_limit::{RateLimitSlot, RateLimitStatus, unix_s};
+use super::state::ApiState;
 use crate::domain::permission::{KeyScope, UserRole};
-use crate::store::{AuthenticatedKey, OrgScope, UserSession, now};
+use crate::store::{AuthenticatedKey, OrgScope, UserSession};
 use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
-use std::sync::{Arc, OnceLock};
-
-/// Name of the session cookie.
-pub(super) const COOKIE: &str = "trunkline_session";
-
-/// Request extension in which authentication leaves the rate limit status for the response headers.
-#[derive(Clone, Debug, Default)]
-pub(super) struct RateLimitSlot(pub Arc<OnceLock<RateLimitStatus>>);
+use std::sync::Arc;
 
 /// The caller of an endpoint that works with a key; people who are logged in may use it too.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +36,7 @@ impl UserAuth {
 
     /// Writes an audit log entry for what the person did.
     pub(super) async fn audit(&self, api: &ApiState, action: &str, target: impl ToString) -> Result<(), ApiError> {
-        let store = &api.context.store;
+        let store = &api.store;
         Ok(store.record_audit_entry(self.scope(), &self.0.user.email, action, Some(target.to_string())).await?)
     }
 }
@@ -55,7 +49,7 @@ impl FromRequestParts<ApiState> for OrgAuth {
             let (key, quota) = authenticate(api, text).await?;
             count_request(parts, quota)?;
             check_scope(parts, &key)?;
-            api.count(key.scope, RateKind::Requests).await?;
+            api.limits.count(key.scope, RateKind::Requests).await?;
             count_connection(parts, key.scope)?;
             parts.extensions.insert(key.scope);
             return Ok(Self(key.scope));
@@ -80,45 +74,22 @@ impl FromRequestParts<ApiState> for UserAuth {
             return Err(ApiError::forbidden("session_required", message));
         };
         check_origin(api, &parts.method, &parts.headers)?;
-        let session = api.context.store.session(token).await?.ok_or_else(ApiError::unauthorized)?;
-        api.count(session.scope, RateKind::Requests).await?;
+        let session = api.store.session(token).await?.ok_or_else(ApiError::unauthorized)?;
+        api.limits.count(session.scope, RateKind::Requests).await?;
         count_connection(parts, session.scope)?;
         parts.extensions.insert(session.scope);
         Ok(Self(session))
     }
 }
 
-/// What follows `Bearer`.
-pub(super) fn bearer_token(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     bearer_token(headers).filter(|key| key.starts_with("va_"))
-}
-
-/// The session token among the cookies.
-pub(super) fn cookie(headers: &HeaderMap) -> Option<&str> {
-    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    all.flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, _)| *name == COOKIE)
-        .map(|(_, value)| value)
-}
-
-/// An origin that is this server's own.
-pub(super) fn is_own_origin(api: &ApiState, origin: &str, headers: &HeaderMap) -> bool {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let authority = origin.split_once("://").map_or("", |(_, rest)| rest);
-    authority == host || !api.public_url.is_empty() && origin == api.public_url.trim_end_matches('/')
 }
 
 /// Browsers send the origin of a request that changes something: requests from other sites are refused.
 pub(super) fn check_origin(api: &ApiState, method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
     let Some(origin) = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()) else { return Ok(()) };
-    if method.is_safe() || is_own_origin(api, origin, headers) {
+    if method.is_safe() || api.http.is_own_origin(origin, headers) {
         return Ok(());
     }
     Err(ApiError::forbidden("bad_origin", "This request comes from another site"))
@@ -162,11 +133,7 @@ fn check_scope(parts: &Parts, key: &AuthenticatedKey) -> Result<(), ApiError> {
 pub(super) async fn authenticate(
     api: &ApiState, key: &str,
 ) -> Result<(Arc<AuthenticatedKey>, RateLimitStatus), ApiError> {
-    let key = api.context.store.authenticate(key).await?.ok_or_else(ApiError::unauthorized)?;
-    let quota = api.rate_limit.take(key.id, unix_s());
+    let key = api.store.authenticate(key).await?.ok_or_else(ApiError::unauthorized)?;
+    let quota = api.limits.per_key.take(key.id, unix_s());
     Ok((key, quota))
-}
-
-pub(super) fn unix_s() -> u64 {
-    now().0.unsigned_abs() / 1_000
 }

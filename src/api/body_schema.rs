@@ -1,59 +1,147 @@
 //! Validates a body against the schema of its type. Deserializing is not enough: serde also reads a struct from an
 //! array and an enum from an object.
 
-use super::{router, text_limits};
+use super::text_limits;
 use crate::domain::{FAULTS_MAX, FieldError};
 use dashmap::DashMap;
 use serde_json::{Map, Value, json};
 use std::sync::{Arc, LazyLock};
 use trunkline_json::schema::TrustedSchema;
+use utoipa::ToSchema;
 
 /// Characters of a field's path that an answer repeats: names of unknown fields are as long as the client likes.
 const FIELD_CHARS_MAX: usize = 200;
 
-/// The types of the document.
-static SCHEMAS: LazyLock<Value> = LazyLock::new(|| {
-    let mut described = serde_json::to_value(router::mount().into_openapi()).unwrap_or_default();
-    let mut schemas = described["components"]["schemas"].take();
-    simplify(&mut schemas);
-    schemas
-});
+/// Schemas by the names of their types, compiled on first use; there are about a dozen.
+static SCHEMAS: LazyLock<DashMap<String, Arc<BodySchema>>> = LazyLock::new(DashMap::new);
 
-/// Compiled on first use; there are about a dozen.
-static SHAPES: LazyLock<DashMap<String, Arc<TrustedSchema>>> = LazyLock::new(DashMap::new);
-
-fn body_schema(name: &str) -> Option<Arc<TrustedSchema>> {
-    if let Some(known) = SHAPES.get(name) {
-        return Some(known.clone());
-    }
-    let mut used = Map::new();
-    collect(name, &mut used);
-    let schema = json!({"$ref": format!("#/components/schemas/{name}"), "components": {"schemas": used}});
-    let built = Arc::new(TrustedSchema::compile(&schema)?);
-    SHAPES.insert(name.to_owned(), built.clone());
-    Some(built)
+/// The schema of a body, with all that it refers to.
+#[derive(Debug)]
+pub(super) struct BodySchema {
+    name: String,
+    /// Of the type and those that it uses, by name.
+    types: Map<String, Value>,
+    compiled: Option<TrustedSchema>,
 }
 
-/// A schema and those it refers to.
-fn collect(name: &str, used: &mut Map<String, Value>) {
-    let Some(schema) = SCHEMAS.get(name) else { return };
-    if used.insert(name.to_owned(), schema.clone()).is_some() {
-        return;
+impl BodySchema {
+    /// The schema of a type, as the OpenAPI document has it.
+    pub(super) fn of<T: ToSchema>() -> Arc<Self> {
+        let name = T::name().into_owned();
+        if let Some(known) = SCHEMAS.get(&name) {
+            return known.clone();
+        }
+        let mut collected = vec![(name.clone(), T::schema())];
+        T::schemas(&mut collected);
+        let types = collected.into_iter().map(|(name, schema)| {
+            let mut schema = serde_json::to_value(schema).unwrap_or_default();
+            simplify(&mut schema);
+            (name, schema)
+        });
+        let types: Map<String, Value> = types.collect();
+        let schema = json!({"$ref": format!("#/components/schemas/{name}"), "components": {"schemas": types}});
+        let built = Arc::new(Self { compiled: TrustedSchema::compile(&schema), types, name: name.clone() });
+        SCHEMAS.insert(name, built.clone());
+        built
     }
-    let mut waiting = vec![schema];
-    while let Some(one) = waiting.pop() {
-        match one {
-            Value::Object(fields) => {
-                if let Some(reference) = fields.get("$ref").and_then(Value::as_str) {
-                    collect(reference.rsplit('/').next().unwrap_or_default(), used);
-                }
-                waiting.extend(fields.values());
+
+    /// Says how an object violates its schema: every fault, [`FAULTS_MAX`] at most.
+    pub(super) fn check(&self, object: &Map<String, Value>) -> Vec<FieldError> {
+        let Some(validator) = &self.compiled else { return Vec::new() };
+        let faults = validator.faults(&without_null(&Value::Object(object.clone())), FAULTS_MAX);
+        faults.into_iter().map(|fault| FieldError::new(field_path(&fault.place), fault.message)).collect()
+    }
+
+    /// A body that follows its schema, with as much of `object` as does so already. What violates the schema is taken
+    /// out, and an example stands for what is required: the rules beyond the schema can be checked on the rest.
+    pub(super) fn repaired(&self, object: &Map<String, Value>) -> Option<Value> {
+        let validator = self.compiled.as_ref()?;
+        let mut value = without_null(&Value::Object(object.clone()));
+        for _ in 0..REPAIRS_MAX {
+            let faults = validator.faults(&value, FAULTS_MAX);
+            if faults.is_empty() {
+                return Some(value);
             }
-            Value::Array(items) => waiting.extend(items),
+            for fault in faults {
+                self.repair(&mut value, &fault.place);
+            }
+        }
+        None
+    }
+
+    /// Takes out the member that a JSON pointer names; an example takes the place of an entry, and of what is missing.
+    fn repair(&self, value: &mut Value, pointer: &str) {
+        let Some((parent, name)) = pointer.rsplit_once('/') else { return };
+        let name = name.replace("~1", "/").replace("~0", "~");
+        let example = || self.schema_of(pointer).and_then(|schema| self.example(schema, EXAMPLE_DEPTH_MAX));
+        match value.pointer_mut(parent) {
+            Some(Value::Object(fields)) => {
+                let removed = fields.remove(&name);
+                if removed.is_none() {
+                    fields.extend(example().map(|example| (name, example)));
+                }
+            }
+            Some(Value::Array(items)) => {
+                let item = name.parse().ok().and_then(|index: usize| items.get_mut(index));
+                if let (Some(item), Some(example)) = (item, example()) {
+                    *item = example;
+                }
+            }
             _ => {}
         }
     }
+
+    /// The schema itself, or the one it refers to. Only one form is followed where there is a choice.
+    fn resolved<'a>(&'a self, mut schema: &'a Value) -> Option<&'a Value> {
+        for _ in 0..EXAMPLE_DEPTH_MAX {
+            let forms = ["allOf", "oneOf", "anyOf"].iter().find_map(|choice| schema.get(choice)?.get(0));
+            match (schema.get("$ref").and_then(Value::as_str), forms) {
+                (Some(reference), _) => schema = self.types.get(reference.rsplit('/').next()?)?,
+                (None, Some(form)) => schema = form,
+                (None, None) => return Some(schema),
+            }
+        }
+        None
+    }
+
+    /// The schema of what a JSON pointer names.
+    fn schema_of(&self, pointer: &str) -> Option<&Value> {
+        pointer.split('/').skip(1).try_fold(self.types.get(&self.name)?, |schema, part| {
+            let schema = self.resolved(schema)?;
+            let name = part.replace("~1", "/").replace("~0", "~");
+            schema.get("properties").and_then(|fields| fields.get(&name)).or_else(|| schema.get("items"))
+        })
+    }
+
+    /// A small value that follows the schema, mostly.
+    fn example(&self, schema: &Value, depth: usize) -> Option<Value> {
+        let schema = self.resolved(schema)?;
+        if let Some(first) = schema.get("enum").and_then(|values| values.get(0)) {
+            return Some(first.clone());
+        }
+        let kind = schema.get("type").map(|kind| kind.get(0).unwrap_or(kind));
+        match kind.and_then(Value::as_str)? {
+            "string" => Some(Value::from("x")),
+            "boolean" => Some(Value::Bool(false)),
+            "array" => Some(json!([])),
+            "integer" | "number" => Some(schema.get("minimum").cloned().unwrap_or(json!(1))),
+            "object" => {
+                let names = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+                let fields = names.filter_map(Value::as_str).map(|name| {
+                    let depth = depth.checked_sub(1)?;
+                    Some((name.to_owned(), self.example(schema.get("properties")?.get(name)?, depth)?))
+                });
+                fields.collect::<Option<Map<_, _>>>().map(Value::Object)
+            }
+            _ => None,
+        }
+    }
 }
+
+/// Rounds of repairing a body: what is filled in for a missing object may itself be incomplete.
+const REPAIRS_MAX: usize = 4;
+/// How deep an example follows the schemas it refers to.
+const EXAMPLE_DEPTH_MAX: usize = 8;
 
 /// Leaves out what the checks do not use. Patterns and formats are left to the domain types, which say what is wrong
 /// in better words. `null` stands for a field that is not set, and is removed from the values.
@@ -113,120 +201,25 @@ fn field_path(pointer: &str) -> String {
     }
 }
 
-/// Says how an object violates its schema: every fault, [`FAULTS_MAX`] at most.
-pub(super) fn check(schema: &str, object: &Map<String, Value>) -> Vec<FieldError> {
-    let Some(validator) = body_schema(schema) else { return Vec::new() };
-    let faults = validator.faults(&without_null(&Value::Object(object.clone())), FAULTS_MAX);
-    faults.into_iter().map(|fault| FieldError::new(field_path(&fault.place), fault.message)).collect()
-}
-
-/// Rounds of repairing a body: what is filled in for a missing object may itself be incomplete.
-const REPAIRS_MAX: usize = 4;
-/// How deep an example follows the schemas it refers to.
-const EXAMPLE_DEPTH_MAX: usize = 8;
-
-/// A body that follows its schema, with as much of `object` as does so already. What violates the schema is taken out,
-/// and an example stands for what is required: the rules beyond the schema can be checked on the rest.
-pub(super) fn repaired(schema: &str, object: &Map<String, Value>) -> Option<Value> {
-    let validator = body_schema(schema)?;
-    let mut value = without_null(&Value::Object(object.clone()));
-    for _ in 0..REPAIRS_MAX {
-        let faults = validator.faults(&value, FAULTS_MAX);
-        if faults.is_empty() {
-            return Some(value);
-        }
-        for fault in faults {
-            repair(&mut value, SCHEMAS.get(schema)?, &fault.place);
-        }
-    }
-    None
-}
-
-/// Takes out the member that a JSON pointer names; an example takes the place of an entry, and of what is missing.
-fn repair(value: &mut Value, root: &Value, pointer: &str) {
-    let Some((parent, name)) = pointer.rsplit_once('/') else { return };
-    let name = name.replace("~1", "/").replace("~0", "~");
-    let example = || schema_of(root, pointer).and_then(|schema| example(schema, EXAMPLE_DEPTH_MAX));
-    match value.pointer_mut(parent) {
-        Some(Value::Object(fields)) => {
-            let removed = fields.remove(&name);
-            if removed.is_none() {
-                fields.extend(example().map(|example| (name, example)));
-            }
-        }
-        Some(Value::Array(items)) => {
-            let item = name.parse().ok().and_then(|index: usize| items.get_mut(index));
-            if let (Some(item), Some(example)) = (item, example()) {
-                *item = example;
-            }
-        }
-        _ => {}
-    }
-}
-
-/// The schema itself, or the one it refers to. Only one form is followed where there is a choice.
-fn resolved(mut schema: &Value) -> Option<&Value> {
-    for _ in 0..EXAMPLE_DEPTH_MAX {
-        let forms = ["allOf", "oneOf", "anyOf"].iter().find_map(|choice| schema.get(choice)?.get(0));
-        match (schema.get("$ref").and_then(Value::as_str), forms) {
-            (Some(reference), _) => schema = SCHEMAS.get(reference.rsplit('/').next()?)?,
-            (None, Some(form)) => schema = form,
-            (None, None) => return Some(schema),
-        }
-    }
-    None
-}
-
-/// The schema of what a JSON pointer names.
-fn schema_of<'a>(root: &'a Value, pointer: &str) -> Option<&'a Value> {
-    pointer.split('/').skip(1).try_fold(root, |schema, part| {
-        let schema = resolved(schema)?;
-        let name = part.replace("~1", "/").replace("~0", "~");
-        schema.get("properties").and_then(|fields| fields.get(&name)).or_else(|| schema.get("items"))
-    })
-}
-
-/// A small value that follows the schema, mostly.
-fn example(schema: &Value, depth: usize) -> Option<Value> {
-    let schema = resolved(schema)?;
-    if let Some(first) = schema.get("enum").and_then(|values| values.get(0)) {
-        return Some(first.clone());
-    }
-    let kind = schema.get("type").map(|kind| kind.get(0).unwrap_or(kind));
-    match kind.and_then(Value::as_str)? {
-        "string" => Some(Value::from("x")),
-        "boolean" => Some(Value::Bool(false)),
-        "array" => Some(json!([])),
-        "integer" | "number" => Some(schema.get("minimum").cloned().unwrap_or(json!(1))),
-        "object" => {
-            let names = schema.get("required").and_then(Value::as_array).into_iter().flatten();
-            let fields = names.filter_map(Value::as_str).map(|name| {
-                let depth = depth.checked_sub(1)?;
-                Some((name.to_owned(), example(schema.get("properties")?.get(name)?, depth)?))
-            });
-            fields.collect::<Option<Map<_, _>>>().map(Value::Object)
-        }
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::agent::AgentFields;
+    use crate::domain::trunk::TrunkFields;
 
     #[test]
     fn a_repaired_body_keeps_what_is_right() {
         let agent = json!({"nme": 1, "voice_settings": {"speed": 9, "stability": 0.5}, "webhook_url": "nowhere",
             "llm_config": {"model": "m", "tools": [1, {"type": "function", "function": 1}]}});
-        let repaired = repaired("AgentFields", agent.as_object().unwrap()).unwrap();
+        let repaired = BodySchema::of::<AgentFields>().repaired(agent.as_object().unwrap()).unwrap();
         assert_eq!(repaired["voice_settings"], json!({"stability": 0.5}));
         assert_eq!(repaired["webhook_url"], "nowhere");
         assert_eq!(repaired["llm_config"]["model"], "m");
         assert!(repaired["name"].is_string() && repaired.get("nme").is_none(), "{repaired}");
     }
 
-    fn faults(schema: &str, object: Value) -> Vec<(String, String)> {
-        let faults = check(schema, object.as_object().unwrap());
+    fn faults<T: ToSchema>(object: Value) -> Vec<(String, String)> {
+        let faults = BodySchema::of::<T>().check(object.as_object().unwrap());
         faults.into_iter().map(|fault| (fault.field, fault.message)).collect()
     }
 
@@ -237,24 +230,24 @@ mod tests {
     #[test]
     fn arrays_are_no_objects_and_objects_no_names() {
         let agent =
-            |voice_settings: Value| faults("AgentFields", json!({"name": "A", "voice_settings": voice_settings}));
+            |voice_settings: Value| faults::<AgentFields>(json!({"name": "A", "voice_settings": voice_settings}));
         assert_eq!(agent(json!({"stability": 0.5, "speed": null})), []);
         assert_eq!(agent(json!([null, null])), [fault("voice_settings", "must be an object")]);
-        let transport = faults("TrunkFields", json!({"name": "T", "transport": {"udp": null}}));
+        let transport = faults::<TrunkFields>(json!({"name": "T", "transport": {"udp": null}}));
         assert!(transport.iter().any(|(field, _)| field == "transport"), "{transport:?}");
     }
 
     #[test]
     fn names_from_outside_are_shown_and_bounded() {
         let long = "é".repeat(100_000);
-        let found = faults("AgentFields", json!({"name": "A", "": 1, "a/b~c": 1, long.as_str(): 1}));
+        let found = faults::<AgentFields>(json!({"name": "A", "": 1, "a/b~c": 1, long.as_str(): 1}));
         let fields: Vec<&str> = found.iter().map(|(field, _)| field.as_str()).collect();
         assert!(fields.contains(&"\"\"") && fields.contains(&"a/b~c"), "{fields:?}");
         assert!(fields.iter().all(|field| field.chars().count() <= FIELD_CHARS_MAX + 1));
         let many: Map<String, Value> = (0..1_000).map(|n| (format!("x{n}"), Value::Null)).collect();
-        assert_eq!(faults("AgentFields", Value::Object(many)), [fault("name", "is required")], "null is not set");
+        assert_eq!(faults::<AgentFields>(Value::Object(many)), [fault("name", "is required")], "null is not set");
         let many: Map<String, Value> = (0..1_000).map(|n| (format!("x{n}"), json!(1))).collect();
-        assert_eq!(faults("AgentFields", Value::Object(many)).len(), FAULTS_MAX);
+        assert_eq!(faults::<AgentFields>(Value::Object(many)).len(), FAULTS_MAX);
     }
 
     #[test]
@@ -263,7 +256,7 @@ mod tests {
             "autonomous_silence_handling": "yes",
             "voice_settings": {"speed": 9, "tone": 1}, "metadata": {"anything": null},
             "llm_config": {"provider": "acme", "model": "m", "tools": [{"type": "function", "function": 1}]}});
-        let mut found = faults("AgentFields", agent);
+        let mut found = faults::<AgentFields>(agent);
         found.sort();
         let fields: Vec<&str> = found.iter().map(|(field, _)| field.as_str()).collect();
         let wanted = [

@@ -1,11 +1,11 @@
 //! `/calls`: lists and reads calls and their transcripts, and ends live calls.
 #![expect(clippy::disallowed_methods, reason = "waits for the end of a call with a deadline")]
 
-use super::ApiState;
 use super::auth::OrgAuth;
-use super::envelope::ApiResponse;
 use super::error::ApiError;
 use super::input::{IdPath, Paging, QueryParams, id};
+use super::response::ApiResponse;
+use super::state::ApiState;
 use crate::call::registry::CallCommand;
 use crate::domain::call::{Call, CallStatus, Direction};
 use crate::domain::end_reason::EndReason;
@@ -124,11 +124,11 @@ pub(super) struct TranscriptBody {
 
 pub(super) async fn find(api: &ApiState, scope: OrgScope, text: &str) -> Result<Call, ApiError> {
     let id = id(text, CallId::parse, "Call")?;
-    api.context.store.call(scope, id).await?.ok_or_else(|| ApiError::not_found("Call"))
+    api.store.call(scope, id).await?.ok_or_else(|| ApiError::not_found("Call"))
 }
 
 async fn with_transcript(api: &ApiState, scope: OrgScope, call: &Call) -> Result<CallBody, ApiError> {
-    let transcript = api.context.store.turns(scope, call.id).await?;
+    let transcript = api.store.turns(scope, call.id).await?;
     Ok(CallBody { call: CallView { transcript: Some(transcript), ..call.into() } })
 }
 
@@ -148,7 +148,7 @@ pub(super) async fn list(
         started_before: query.value("started_before", UnixMs::parse, "a time such as 2026-03-27T12:00:00Z")?,
         text: query.value("q", searched, "1 to 200 characters")?,
     };
-    let (calls, total) = api.context.store.calls(scope, filter, page).await?;
+    let (calls, total) = api.store.calls(scope, filter, page).await?;
     let calls = calls.iter().map(CallView::from).collect();
     Ok(ApiResponse::ok(CallPage { calls, total, limit: page.limit, offset: page.offset }))
 }
@@ -173,7 +173,7 @@ pub(super) async fn transcript(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
 ) -> Result<ApiResponse, ApiError> {
     let call = find(&api, scope, &id).await?;
-    let transcript = api.context.store.turns(scope, call.id).await?;
+    let transcript = api.store.turns(scope, call.id).await?;
     Ok(ApiResponse::ok(TranscriptBody { call_id: call.id.to_string(), status: call.status.name(), transcript }))
 }
 
@@ -197,11 +197,10 @@ async fn end_with_reason(
     api: &ApiState, scope: OrgScope, id: &str, reason: EndReason,
 ) -> Result<ApiResponse, ApiError> {
     let call = find(api, scope, id).await?;
-    let context = &api.context;
     let ended = !call.status.is_over()
-        && (context.registry.command(scope, call.id, CallCommand::End(reason))
-            || context.store.cancel_queued(scope, call.id, EndReason::Canceled).await?
-            || context.cluster.end(scope, call.id, reason).await);
+        && (api.live_calls.registry.command(scope, call.id, CallCommand::End(reason))
+            || api.store.cancel_queued(scope, call.id, EndReason::Canceled).await?
+            || api.live_calls.cluster.end(scope, call.id, reason).await);
     if !ended {
         return Err(ApiError::state("The call is not active"));
     }
@@ -213,7 +212,7 @@ async fn end_with_reason(
 async fn wait_until_ended(api: &ApiState, scope: OrgScope, call: Call) -> Result<Call, ApiError> {
     let wait = async {
         loop {
-            if let Ok(Some(now)) = api.context.store.call(scope, call.id).await
+            if let Ok(Some(now)) = api.store.call(scope, call.id).await
                 && now.status.is_over()
             {
                 return now;
@@ -229,7 +228,7 @@ pub(super) async fn task_is_free(api: &ApiState, scope: OrgScope, task: TaskId) 
     let filter = CallFilter { task: Some(task), ..CallFilter::default() };
     let wait = async {
         loop {
-            match api.context.store.calls(scope, filter.clone(), PageRequest { limit: 1, offset: 0 }).await {
+            match api.store.calls(scope, filter.clone(), PageRequest { limit: 1, offset: 0 }).await {
                 Ok((calls, _)) if calls.first().is_some_and(|call| !call.status.is_over()) => {}
                 _ => return,
             }

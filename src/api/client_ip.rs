@@ -1,7 +1,8 @@
 //! Unauthenticated clients: known and rate limited by address.
 
 use super::error::ApiError;
-use super::{ApiState, RemoteAddr};
+use super::http_listener::RemoteAddr;
+use super::state::ApiState;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use std::net::{IpAddr, Ipv4Addr};
@@ -19,8 +20,8 @@ impl FromRequestParts<ApiState> for ClientIp {
             parts.headers.get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
         let named = forwarded.and_then(|list| list.rsplit(',').next()).and_then(|last| last.trim().parse().ok());
         let remote = parts.extensions.get::<RemoteAddr>().map(|remote| remote.0.ip());
-        let is_proxy = remote.is_some_and(|remote| api.proxies.contain(remote));
-        let is_believed = is_proxy || (api.behind_proxy && api.proxies.is_empty());
+        let is_proxy = remote.is_some_and(|remote| api.http.proxies.contain(remote));
+        let is_believed = is_proxy || (api.http.behind_proxy && api.http.proxies.is_empty());
         let address = named.filter(|_| is_believed).or(remote).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         Ok(Self(address))
     }
@@ -43,7 +44,7 @@ impl ClientIp {
 
     /// One more request; 429 when there were too many.
     pub(super) fn count(self, api: &ApiState) -> Result<(), ApiError> {
-        api.unauthenticated.take(self.address()).map_err(|wait_s| {
+        api.limits.unauthenticated.take(self.address()).map_err(|wait_s| {
             let mut error = ApiError::too_many_requests();
             error.details["retry_after_seconds"] = wait_s.into();
             error

@@ -1,12 +1,14 @@
 //! What browsers load: the console at `/`, the API's documentation, the client for customers' pages, an example of such a page. The console
 //! is built by `build.rs`; nothing of it is written by hand here.
 
+use super::auth::check_origin;
 use super::client_ip::ClientIp;
 use super::error::ApiError;
-use super::input::base_url;
+use super::openapi;
+use super::settings::DemoSettings;
+use super::state::ApiState;
 use super::web_calls::{WebCallBody, refusal};
-use super::{ApiState, DemoSettings, openapi};
-use crate::call::driver::{WebCallParams, place_web};
+use crate::call::driver::WebCallParams;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -128,11 +130,11 @@ async fn demo(State(api): State<ApiState>) -> Response {
 /// Does what a customer's server would do with its key: creates a web call and returns its token for the page.
 async fn demo_call(State(api): State<ApiState>, visitor: ClientIp, headers: HeaderMap) -> Result<Response, ApiError> {
     visitor.count(&api)?;
-    super::auth::check_origin(&api, &axum::http::Method::POST, &headers)?;
+    check_origin(&api, &axum::http::Method::POST, &headers)?;
     let demo = demo_of(&api)?;
-    let agent = api.context.store.agent(demo.scope, demo.agent).await?.ok_or_else(|| ApiError::not_found("Agent"))?;
-    let call = place_web(&api.context, demo.scope, agent, WebCallParams::default()).await.map_err(refusal)?;
-    let body = WebCallBody::new(&api, &base_url(&api, &headers), "/api/v1", demo.scope, call, demo.agent);
+    let agent = api.store.agent(demo.scope, demo.agent).await?.ok_or_else(|| ApiError::not_found("Agent"))?;
+    let call = api.calls.place_web(demo.scope, agent, WebCallParams::default()).await.map_err(refusal)?;
+    let body = WebCallBody::new(&api, &api.http.base_url(&headers), "/api/v1", demo.scope, call, demo.agent);
     let body = serde_json::to_string(&body).unwrap_or_default();
     Ok((StatusCode::CREATED, [(header::CONTENT_TYPE, "application/json")], body).into_response())
 }

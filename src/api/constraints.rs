@@ -1,12 +1,14 @@
 //! Adds to the OpenAPI schemas what handlers check beyond their types: patterns, closed lists, fields that depend on
 //! each other.
 
-use super::text_limits::SHORT;
-use crate::domain::agent::WEBHOOK_EVENTS as AGENT_EVENTS;
+use crate::domain::agent::{ALIASES, WEBHOOK_EVENTS as AGENT_EVENTS};
 use crate::domain::end_reason::EndReason;
 use crate::domain::provider::ProviderAccount;
-use crate::domain::task::WEBHOOK_EVENTS as TASK_EVENTS;
-use crate::domain::trunk::{ALLOWED_ADDRESSES_MAX, CODECS, DESTINATIONS_MAX};
+use crate::domain::provider_config::TOOL_TIMEOUT_MS;
+use crate::domain::sip_headers::{HEADER_VALUE_MAX, HEADERS_MAX};
+use crate::domain::task::{PRIORITY_MAX, WEBHOOK_EVENTS as TASK_EVENTS};
+use crate::domain::trunk::{CODECS, OUTBOUND_PROXY_BYTES_MAX};
+use crate::domain::turn_config::TEXT_CHARS_MAX;
 use serde_json::{Value, json};
 
 const E164: &str = "^\\+[1-9][0-9]{6,14}$";
@@ -18,7 +20,7 @@ const HOST: &str = "^[A-Za-z0-9.-]+$";
 
 /// Schema, property, and what is added to it.
 fn rules() -> Vec<(&'static str, &'static str, Value)> {
-    let name = || json!({"pattern": NAME, "minLength": 1, "maxLength": 200});
+    let name = || json!({"pattern": NAME});
     let https = || json!({"pattern": HTTPS, "example": "https://your-app.example.com/webhooks"});
     let number = || json!({"pattern": E164, "example": "+31201234567"});
     let retryable: Vec<&str> = EndReason::ALL.iter().filter(|r| r.is_retryable()).map(|r| r.name()).collect();
@@ -30,8 +32,7 @@ fn rules() -> Vec<(&'static str, &'static str, Value)> {
         ("TaskFields", "from_number", number()),
         ("TaskFields", "webhook_url", https()),
         ("TaskFields", "webhook_events", json!({"items": {"type": "string", "enum": TASK_EVENTS}})),
-        ("TaskFields", "priority", json!({"minimum": -1_000_000, "maximum": 1_000_000})),
-        ("TaskFields", "calling_windows", json!({"maxItems": 20})),
+        ("TaskFields", "priority", json!({"minimum": -PRIORITY_MAX, "maximum": PRIORITY_MAX})),
         (
             "CallingWindow",
             "time_zone",
@@ -47,7 +48,7 @@ fn rules() -> Vec<(&'static str, &'static str, Value)> {
         ("PhoneNumberFields", "number", number()),
         ("PhoneNumberFields", "agent_id", json!({"format": "uuid"})),
         ("PhoneNumberFields", "trunk_id", json!({"format": "uuid"})),
-        ("PhoneNumberFields", "name", json!({"pattern": "^[^\\u0000]*$", "maxLength": 200})),
+        ("PhoneNumberFields", "name", json!({"pattern": "^[^\\u0000]*$"})),
         ("PhoneNumberFields", "webhook_url", https()),
         ("PhoneNumberFields", "webhook_secret", json!({"pattern": "^[ -~]+$"})),
         ("AgentFields", "webhook_secret", json!({"pattern": "^[ -~]+$"})),
@@ -65,8 +66,8 @@ fn rules() -> Vec<(&'static str, &'static str, Value)> {
 fn headers(names: &str, description: &str) -> Value {
     json!({
         "propertyNames": {"pattern": names},
-        "additionalProperties": {"type": "string", "pattern": "^[ -~]{1,512}$"},
-        "maxProperties": 20,
+        "additionalProperties": {"type": "string", "pattern": format!("^[ -~]{{1,{HEADER_VALUE_MAX}}}$")},
+        "maxProperties": HEADERS_MAX,
         "description": description,
         "example": {"X-Ticket": "T-42"},
     })
@@ -76,28 +77,25 @@ fn headers(names: &str, description: &str) -> Value {
 fn trunk_rules() -> Vec<(&'static str, &'static str, Value)> {
     let network = "^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(/(2[4-9]|3[0-2]))?$";
     let digits = |max: u8| json!({"pattern": format!("^[0-9]{{1,{max}}}$")});
-    let prefixes = || {
-        json!({"items": {"type": "string", "pattern": "^\\+?[0-9]{1,15}$", "example": "+31"},
-            "maxItems": DESTINATIONS_MAX})
-    };
+    let prefixes = || json!({"items": {"type": "string", "pattern": "^\\+?[0-9]{1,15}$", "example": "+31"}});
     let visible = || json!({"pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]+$"});
     let part = || json!({"pattern": "^[A-Za-z0-9+#*]{1,32}$"});
     let proxy = "^[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)*(:[1-9][0-9]{0,3})?(;transport=(udp|tcp|tls))?$";
     vec![
-        ("TrunkFields", "name", json!({"pattern": NAME, "minLength": 1, "maxLength": 200})),
+        ("TrunkFields", "name", json!({"pattern": NAME})),
         ("TrunkFields", "host", json!({"pattern": HOST})),
         ("TrunkFields", "registrar", json!({"pattern": HOST})),
         ("TrunkFields", "from_user", json!({"pattern": HOST})),
         ("TrunkFields", "from_domain", json!({"pattern": HOST})),
-        ("TrunkFields", "port", json!({"minimum": 0, "maximum": 65_535})),
-        ("TrunkTarget", "host", json!({"pattern": HOST, "maxLength": 255})),
-        ("TrunkTarget", "port", json!({"minimum": 0, "maximum": 65_535})),
-        ("TrunkTarget", "priority", json!({"minimum": 0, "maximum": 65_535})),
-        ("TrunkTarget", "weight", json!({"minimum": 0, "maximum": 65_535})),
+        ("TrunkFields", "port", json!({"minimum": 0, "maximum": u16::MAX})),
+        ("TrunkTarget", "host", json!({"pattern": HOST})),
+        ("TrunkTarget", "port", json!({"minimum": 0, "maximum": u16::MAX})),
+        ("TrunkTarget", "priority", json!({"minimum": 0, "maximum": u16::MAX})),
+        ("TrunkTarget", "weight", json!({"minimum": 0, "maximum": u16::MAX})),
         (
             "TrunkFields",
             "outbound_proxy",
-            json!({"pattern": proxy, "maxLength": 255, "example": "proxy.example.com:5060"}),
+            json!({"pattern": proxy, "maxLength": OUTBOUND_PROXY_BYTES_MAX, "example": "proxy.example.com:5060"}),
         ),
         ("TrunkFields", "country_code", digits(3)),
         ("TrunkFields", "national_prefix", digits(4)),
@@ -107,7 +105,7 @@ fn trunk_rules() -> Vec<(&'static str, &'static str, Value)> {
         (
             "TrunkFields",
             "dial_string",
-            json!({"pattern": "^[!#-;=?A-\\[\\]-~]*\\{(e164|number)\\}[!#-;=?A-\\[\\]-~]*$", "maxLength": 128, "example": "{e164}",
+            json!({"pattern": "^[!#-;=?A-\\[\\]-~]*\\{(e164|number)\\}[!#-;=?A-\\[\\]-~]*$", "example": "{e164}",
             "description": "`{national}` too, with `country_code`."}),
         ),
         (
@@ -122,14 +120,9 @@ fn trunk_rules() -> Vec<(&'static str, &'static str, Value)> {
             "TrunkFields",
             "allowed_addresses",
             json!({"items": {"type": "string", "pattern": network, "example": "203.0.113.0/24"},
-            "maxItems": ALLOWED_ADDRESSES_MAX,
             "description": "IPv4 addresses and networks; IPv6 is taken too. Together a /16 at most (IPv6: a /32), unless the operator allows wider networks."}),
         ),
-        (
-            "TrunkFields",
-            "codecs",
-            json!({"items": {"type": "string", "enum": CODECS}, "minItems": 1, "maxItems": CODECS.len()}),
-        ),
+        ("TrunkFields", "codecs", json!({"items": {"type": "string", "enum": CODECS}, "maxItems": CODECS.len()})),
         ("TrunkFields", "username", visible()),
         ("TrunkFields", "password", visible()),
         ("TrunkFields", "inbound_username", visible()),
@@ -140,7 +133,7 @@ fn trunk_rules() -> Vec<(&'static str, &'static str, Value)> {
 /// Rules for STT, LLM and TTS settings, in the same form.
 fn conversation_rules() -> Vec<(&'static str, &'static str, Value)> {
     let server = || json!({"pattern": HTTPS, "example": "https://models.example.com/v1"});
-    let words = || json!({"items": {"type": "string", "pattern": "\\S", "maxLength": 500}, "maxItems": 50});
+    let words = || json!({"items": {"type": "string", "pattern": "\\S", "maxLength": TEXT_CHARS_MAX}});
     vec![
         (
             "DtmfRule",
@@ -156,7 +149,7 @@ fn conversation_rules() -> Vec<(&'static str, &'static str, Value)> {
         ("TurnConfig", "backchannels", words()),
         ("SilenceConfig", "prompts", words()),
         ("SilenceConfig", "fillers", words()),
-        ("TransferDestination", "name", json!({"pattern": "\\S", "maxLength": 64, "example": "billing"})),
+        ("TransferDestination", "name", json!({"pattern": "\\S", "example": "billing"})),
         (
             "TransferDestination",
             "target",
@@ -170,7 +163,6 @@ fn conversation_rules() -> Vec<(&'static str, &'static str, Value)> {
         ("SilenceConfig", "goodbye", json!({"pattern": "\\S"})),
         ("SttConfig", "model", json!({"pattern": "\\S", "example": "nova-3-general"})),
         ("SttConfig", "language", json!({"pattern": "\\S", "example": "en"})),
-        ("SttConfig", "keyterms", json!({"maxItems": 100})),
         ("SttConfig", "base_url", server()),
         ("LlmConfig", "base_url", server()),
         ("LlmFallback", "base_url", server()),
@@ -180,38 +172,11 @@ fn conversation_rules() -> Vec<(&'static str, &'static str, Value)> {
         ("PromptMessage", "role", json!({"enum": ["system", "user", "assistant"]})),
         ("Tool", "type", json!({"enum": ["function", "mcp"]})),
         ("Tool", "url", json!({"pattern": HTTPS, "example": "https://your-app.example.com/tools"})),
-        ("Tool", "timeout_ms", json!({"minimum": 1, "maximum": 10_000})),
+        ("Tool", "timeout_ms", json!({"minimum": TOOL_TIMEOUT_MS.start(), "maximum": TOOL_TIMEOUT_MS.end()})),
         ("ToolFunction", "name", json!({"pattern": "^[A-Za-z0-9_-]{1,64}$", "example": "find_order"})),
         ("TtsConfig", "voice_id", json!({"pattern": "\\S", "example": "EXAVITQu4vr4xnSDxMaL"})),
         ("TtsConfig", "language", json!({"pattern": "\\S", "example": "en"})),
     ]
-}
-
-/// Schemas of bodies; what is inside of them has the same lengths.
-const BODIES: [&str; 17] = [
-    "AgentFields",
-    "TaskFields",
-    "PhoneNumberFields",
-    "TrunkFields",
-    "OrganizationFields",
-    "OrganizationPatch",
-    "ApiKeyFields",
-    "SecretFields",
-    "Login",
-    "Invite",
-    "Acceptance",
-    "LlmConfig",
-    "LlmFallback",
-    "SttConfig",
-    "TtsConfig",
-    "Tool",
-    "CallingWindow",
-];
-
-/// Texts of bodies that are short by nature.
-fn lengths_of(schemas: &Value) -> Vec<(&'static str, &'static str, usize)> {
-    let all = BODIES.iter().flat_map(|schema| SHORT.iter().map(move |(field, max)| (*schema, *field, *max)));
-    all.filter(|(schema, field, _)| schemas[schema]["properties"].get(field).is_some()).collect()
 }
 
 /// Adds the constraints to the schemas.
@@ -221,9 +186,6 @@ pub(super) fn add(schemas: &mut Value) {
         if let (Value::Object(target), Value::Object(added)) = (target, added) {
             target.extend(added);
         }
-    }
-    for (schema, property, max) in lengths_of(schemas) {
-        schemas[schema]["properties"][property]["maxLength"] = json!(max);
     }
     let together = |user: &str, password: &str| {
         json!({"anyOf": [
@@ -266,18 +228,23 @@ pub(super) fn add(schemas: &mut Value) {
         {"properties": {"type": {"const": "mcp"}, "url": none()}, "required": ["type", "server_url"], "not": {"required": ["function"]}},
     ]);
     schemas["Tool"]["example"] = json!({"type": "function", "function": {"name": "find_order"}});
-    // One name or the other.
-    schemas["AgentFields"]["allOf"] = json!([
-        {"not": {"required": ["first_message", "starting_message"],
-            "properties": {"first_message": {"type": "string"}, "starting_message": {"type": "string"}}}},
-        {"not": {"required": ["is_active", "enabled"], "properties": {"is_active": {"const": true}, "enabled": {"const": false}}}},
-        {"not": {"required": ["is_active", "enabled"], "properties": {"is_active": {"const": false}, "enabled": {"const": true}}}},
-    ]);
+    let one_name = ALIASES.iter().flat_map(|(field, alias)| one_name(schemas, field, alias)).collect();
+    schemas["AgentFields"]["allOf"] = Value::Array(one_name);
+}
+
+/// One name of a field or the other: never two different values.
+fn one_name(schemas: &Value, field: &str, alias: &str) -> Vec<Value> {
+    let never = |one: Value, other: Value| json!({"not": {"required": [field, alias], "properties": {field: one, alias: other}}});
+    if schemas["AgentFields"]["properties"][field]["type"] == "boolean" {
+        let differ = [(true, false), (false, true)];
+        return differ.map(|(one, other)| never(json!({"const": one}), json!({"const": other}))).into();
+    }
+    vec![never(json!({"type": "string"}), json!({"type": "string"}))]
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{openapi, text_limits};
+    use super::super::router;
     use super::*;
     use crate::domain::agent::AgentFields;
     use crate::domain::organization::OrganizationLimits;
@@ -301,6 +268,21 @@ mod tests {
         }
     }
 
+    /// Texts that are wrong at any length, unless something else is changed too.
+    const NEEDS_OTHERS: [&str; 4] = [".voice", ".server_url", ".authorization", "outbound_proxy"];
+
+    /// A text of so many characters that is right otherwise.
+    fn text(schema: &Value, chars: usize) -> String {
+        let (pattern, format) = (schema["pattern"].as_str().unwrap_or(""), schema["format"].as_str().unwrap_or(""));
+        let (start, end) = match (pattern, format) {
+            (HTTPS, _) | (_, "uri") => ("https://a.example/", ""),
+            (_, "email") => ("", "@a.example"),
+            (pattern, _) if pattern.contains("e164") => ("{e164}", ""),
+            _ => ("", ""),
+        };
+        format!("{start}{}{end}", "x".repeat(chars - start.len() - end.len()))
+    }
+
     /// The borders of a field and of all that is in it; blocks and lists are those of the document.
     fn borders(
         schemas: &Value, schema: &Value, value: Option<&Value>, path: &str, pointer: &str, all: &mut Vec<Border>,
@@ -319,11 +301,10 @@ mod tests {
             [low - step, high + step].into_iter().for_each(|beyond| add(number(beyond), false));
         }
         if let Some(max) = schema["maxLength"].as_u64().and_then(|max| usize::try_from(max).ok()) {
-            // Other texts need more than a length.
-            if [json!(NAME), json!("\\S")].contains(&schema["pattern"]) {
-                add(json!("x".repeat(max)), true);
+            if !NEEDS_OTHERS.iter().any(|field| path.ends_with(field)) {
+                add(json!(text(schema, max)), true);
             }
-            add(json!("x".repeat(max + 1)), false);
+            add(json!(text(schema, max + 1)), false);
         }
         if let (Some(max), Some(one)) = (schema["maxItems"].as_u64(), value.and_then(|value| value.get(0))) {
             let many = |count: u64| Value::Array((0..count).map(|_| one.clone()).collect());
@@ -340,10 +321,15 @@ mod tests {
         }
     }
 
-    /// Holds the limits of a schema in the API's description against what the server refuses.
+    /// Holds the limits of a schema in the API's description against what the type itself refuses.
     fn compare<T: DeserializeOwned + Validate<Context = ()>>(name: &str, document: Value) -> usize {
-        let described = openapi::document();
-        let schemas = &described["components"]["schemas"];
+        let mut described = router::openapi_document();
+        let schemas = &mut described["components"]["schemas"];
+        if let Some(fields) = schemas["OrganizationFields"]["properties"].as_object_mut() {
+            // Not among the limits: the body's own schema refuses them.
+            fields.retain(|name, _| !["name", "owner_email"].contains(&name.as_str()));
+        }
+        let schemas = &*schemas;
         let mut all = Vec::new();
         borders(schemas, &schemas[name], Some(&document), "", "", &mut all);
         for (path, pointer, value, is_inside) in &all {
@@ -353,14 +339,12 @@ mod tests {
                 Value::Array(list) => list[0] = value.clone(),
                 parent => parent[field] = value.clone(),
             }
-            let too_long = text_limits::check(changed.as_object().unwrap());
-            let refused = match serde_json::from_value::<T>(changed).map(|read| read.validate()) {
+            let is_refused = match serde_json::from_value::<T>(changed).map(|read| read.validate()) {
                 Ok(Ok(())) => false,
                 Ok(Err(report)) => report.iter().any(|(refused, _)| refused.to_string() == *path),
                 Err(_) => true,
             };
-            let is_taken = !refused && too_long.iter().all(|fault| fault.field != *path);
-            assert_eq!(is_taken, *is_inside, "{name}: {path} = {value:.60}");
+            assert_eq!(!is_refused, *is_inside, "{name}: {path} = {value:.60}");
         }
         all.len()
     }
@@ -395,5 +379,42 @@ mod tests {
         assert!(found > 15, "{found}");
         let found = compare::<OrganizationLimits>("OrganizationFields", json!({"name": "o"}));
         assert!(found > 15, "{found}");
+    }
+
+    /// The numbers that the console's inputs accept, as their attributes are written.
+    fn attributes(schema: &Value, limits: &[(&str, &str)]) -> String {
+        limits
+            .iter()
+            .map(|(attribute, limit)| format!("{attribute}={{{}}}", schema[limit]))
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    #[test]
+    fn the_consoles_inputs_state_the_limits_that_hold() {
+        let described = router::openapi_document();
+        let schemas = &described["components"]["schemas"];
+        let (min, max) = (("min", "minimum"), ("max", "maximum"));
+        for (page, input, schema, field, limits) in [
+            (
+                "agents",
+                r#" value={text("max_duration_seconds")}"#,
+                "AgentFields",
+                "max_duration_seconds",
+                &[min, max][..],
+            ),
+            ("numbers", " value={fields.options}", "TrunkFields", "options_interval_s", &[min, max]),
+            ("numbers", " value={fields.max}", "TrunkFields", "max_concurrent_calls", &[min]),
+            ("account", " hint={t(\"Further tasks wait", "OrganizationFields", "max_concurrent_calls", &[min]),
+            ("account", " step={0.01} value={rate}", "OrganizationFields", "calls_per_second", &[min]),
+            ("account", " step={0.01} value={spend}", "OrganizationFields", "max_spend_per_day", &[min]),
+            ("login", " autocomplete=\"new-password\"", "Acceptance", "password", &[("minLength", "minLength")]),
+            ("account", " autocomplete=\"new-password\"", "Acceptance", "password", &[("minLength", "minLength")]),
+        ] {
+            let path = format!("{}/console/src/pages/{page}.tsx", env!("CARGO_MANIFEST_DIR"));
+            let source = std::fs::read_to_string(path).unwrap();
+            let wanted = attributes(resolved(schemas, &schemas[schema]["properties"][field]), limits);
+            assert!(source.contains(&format!("{wanted}{input}")), "{page}: {wanted}{input}");
+        }
     }
 }

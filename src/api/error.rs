@@ -1,6 +1,6 @@
 //! API errors: each has a status, a message and, where a client can act on it, a code.
 
-use super::envelope::ResponsePayload;
+use super::response::ResponsePayload;
 use crate::domain::FieldError;
 use crate::store::{OrganizationError, StoreError};
 use axum::http::StatusCode;

@@ -1,11 +1,11 @@
 //! `/ws/events`: tells listeners which calls of the organization changed. Details are read through the API. A listener
 //! that was too slow receives a message to reload everything.
 
-use super::ApiState;
 use super::auth::{OrgAuth, check_origin};
 use super::error::ApiError;
 use super::http_listener::ConnectionPlace;
 use super::live_socket::{CloseCode, DROPPED, LiveSocket, MESSAGE_BYTES_MAX, NORMAL};
+use super::state::ApiState;
 use crate::call::driver::ConcurrencyPermit;
 use crate::call::registry::CallChange;
 use crate::supervision::contain;
@@ -25,10 +25,10 @@ pub(super) async fn connect(
     place: Option<Extension<ConnectionPlace>>, upgrade: WebSocketUpgrade,
 ) -> Result<Response, ApiError> {
     check_origin(&api, &Method::POST, &headers)?;
-    let slot = api.context.concurrency.live.take(&api.context.store.lineage(scope).await?)?;
-    let changes = api.context.registry.changes_of(scope);
+    let slot = api.live_calls.listeners.take(&api.store.lineage(scope).await?)?;
+    let changes = api.live_calls.registry.changes_of(scope);
     Ok(upgrade.max_message_size(MESSAGE_BYTES_MAX).on_upgrade(async move |socket| {
-        let mut socket = LiveSocket::new(&api, socket, place.map(|Extension(place)| place));
+        let mut socket = LiveSocket::new(api.http.live, socket, place.map(|Extension(place)| place));
         let serving = async move {
             let close = follow(&mut socket, changes, slot).await;
             socket.close(close).await;

@@ -135,7 +135,7 @@ fn plain(schema: &Value, schemas: &Value, depth: usize) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use crate::api::openapi::document;
+    use crate::api::openapi_document as document;
     use serde_json::{Value, json};
 
     #[test]

@@ -1,7 +1,6 @@
 //! The HTTP listener of the API: connection limits and deadlines. HTTP/1.1 only; use a proxy for HTTP/2.
 #![expect(clippy::disallowed_methods, reason = "a listener starts a task for each connection")]
 
-use super::RemoteAddr;
 use super::body::{MinimumRateBody, ResponseBody};
 use super::request_deadline::{RequestDeadline, RequestProgress};
 use crate::store::OrgScope;
@@ -34,6 +33,10 @@ const BYTES_PER_S_MIN: u64 = 1_000;
 
 /// Request line and headers, and what is kept of a body or an answer: cookies and tokens of all sorts fit.
 const HEAD_BYTES_MAX: usize = 64 * 1_024;
+
+/// The client of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct RemoteAddr(pub SocketAddr);
 
 /// Limits of the API's connections.
 #[derive(Clone, Debug)]

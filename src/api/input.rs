@@ -1,16 +1,18 @@
 //! Client input: JSON objects, ids, pagination. Unknown fields are refused by name.
 
-use super::ApiState;
 use super::body::is_too_slow_error;
+use super::body_schema::BodySchema;
 use super::error::ApiError;
 use super::large_body_queue::{LARGE_BYTES, LargeBodyPermit};
+use super::state::ApiState;
+use super::text_limits;
 use crate::domain::{FAULTS_MAX, FieldError, faults};
 use crate::store::{OrgScope, PageRequest};
 use crate::supervision::in_place;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use garde::Validate;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -45,13 +47,13 @@ impl FromRequest<ApiState> for JsonObject {
         }
         let scope = request.extensions().get::<OrgScope>().copied();
         let bytes_max = match scope {
-            Some(_) => api.body_bytes_max,
-            None => api.body_bytes_max.min(STRANGERS_BODY_BYTES_MAX),
+            Some(_) => api.http.body_bytes_max,
+            None => api.http.body_bytes_max.min(STRANGERS_BODY_BYTES_MAX),
         };
         let bytes = read_body(request.into_body(), bytes_max).await?;
         // Wait for the permit only after the body has arrived: a slow sender must not hold one.
         let turn = match scope.filter(|_| bytes.len() > LARGE_BYTES) {
-            Some(scope) => Some(api.turn(scope).await?),
+            Some(scope) => Some(api.limits.turn(scope).await?),
             None => None,
         };
         let limits = DocumentLimits { bytes_max, ..BODY };
@@ -149,18 +151,18 @@ pub(super) fn validated<T: DeserializeOwned + ToSchema + Validate<Context = ()>>
 pub(super) fn typed_with<T: DeserializeOwned + ToSchema>(
     object: Map<String, Value>, mut found: Vec<FieldError>, rules: impl FnOnce(&T) -> Vec<FieldError>,
 ) -> Result<T, ApiError> {
-    let name = T::name();
+    let schema = BodySchema::of::<T>();
     let check = || {
-        found.extend(super::body_schema::check(&name, &object));
+        found.extend(schema.check(&object));
         found.truncate(FAULTS_MAX);
-        add(&mut found, super::text_limits::check(&object));
+        add(&mut found, text_limits::check(&object));
         if found.is_empty() {
             let fields: T = read(Value::Object(object.clone()))?;
             ApiError::unless_empty(rules(&fields))?;
             return Ok(fields);
         }
         // What breaks the schema is replaced, so that faults of the other fields are in the same answer.
-        let rest = super::body_schema::repaired(&name, &object).and_then(|value| read(value).ok());
+        let rest = schema.repaired(&object).and_then(|value| read(value).ok());
         let of_rest = rest.map(|fields| rules(&fields)).unwrap_or_default();
         let names: Vec<String> = found.iter().map(|fault| fault.field.clone()).collect();
         add(&mut found, of_rest.into_iter().filter(|fault| !names.iter().any(|name| is_about(fault, name))));
@@ -241,17 +243,6 @@ pub(super) fn unify(object: &mut Map<String, Value>, canonical: &str, alias: &st
     Ok(())
 }
 
-/// Partial update: `null` clears a field, any other value replaces it.
-pub(super) fn merge(into: &mut Map<String, Value>, changes: Map<String, Value>) {
-    for (name, value) in changes {
-        if value.is_null() {
-            into.remove(&name);
-        } else {
-            into.insert(name, value);
-        }
-    }
-}
-
 /// What [`Query::page`] reads.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -327,23 +318,9 @@ impl QueryParams {
     }
 }
 
-/// A webhook must not lead into our own network.
-pub(super) fn check_webhook_url(api: &ApiState, field: &str, url: &str) -> Result<(), FieldError> {
-    api.context.webhooks.check(url).map_err(|why| FieldError::new(field, why.to_string()))
-}
-
 /// Parses an id from the path; anything but a UUID is "not found".
 pub(super) fn id<T>(text: &str, parse: impl Fn(&str) -> Option<T>, what: &str) -> Result<T, ApiError> {
     parse(text).ok_or_else(|| ApiError::not_found(what))
-}
-
-/// Base of generated links: the configured public URL, or the host that the client used.
-pub(super) fn base_url(api: &ApiState, headers: &HeaderMap) -> String {
-    if api.public_url.is_empty() {
-        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-        return format!("http://{host}");
-    }
-    api.public_url.trim_end_matches('/').to_owned()
 }
 
 #[cfg(test)]

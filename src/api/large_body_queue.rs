@@ -2,10 +2,7 @@
 //! family does one such task at a time, and all families together leave part of the CPU to calls. The work
 //! itself runs outside of the async threads ([`crate::supervision::in_place`]).
 
-use super::ApiState;
-use super::error::ApiError;
 use crate::domain::ids::OrganizationId;
-use crate::store::OrgScope;
 use std::collections::HashMap;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -77,7 +74,7 @@ impl LargeBodyQueue {
     }
 
     /// The next turn of a family; `None` when too many wait, or it does not come in time.
-    async fn take(&self, root: OrganizationId) -> Option<LargeBodyPermit> {
+    pub(super) async fn take(&self, root: OrganizationId) -> Option<LargeBodyPermit> {
         let family = self.family(root);
         if family.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
             family.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -90,28 +87,6 @@ impl LargeBodyQueue {
         };
         let (own, all) = timeout(WAIT_MAX, both).await.ok().flatten()?;
         Some(LargeBodyPermit { _family: own, _all: all, _of: family.clone() })
-    }
-}
-
-impl ApiState {
-    /// Waits for the organization's turn; 429 when its family has too much work of this kind already.
-    pub(super) async fn turn(&self, scope: OrgScope) -> Result<LargeBodyPermit, ApiError> {
-        let root = self.context.store.lineage(scope).await?.root();
-        self.turns.take(root).await.ok_or_else(|| {
-            let message = "The organization has too many requests with large documents under way; try again";
-            ApiError::too_much("large_requests", message.to_owned(), Some(2))
-        })
-    }
-
-    /// The permit for a change, unless a large body already has one. The stored document may be large even if the
-    /// change is small; serialized changes also need no second attempt.
-    pub(super) async fn turn_of_change(
-        &self, turn: Option<LargeBodyPermit>, scope: OrgScope,
-    ) -> Result<LargeBodyPermit, ApiError> {
-        match turn {
-            Some(turn) => Ok(turn),
-            None => self.turn(scope).await,
-        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! A WebSocket for listeners: pings detect dead peers; listeners that read too slowly or send too much are dropped.
 
-use super::ApiState;
 use super::http_listener::ConnectionPlace;
 use crate::store::OrgScope;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
@@ -42,8 +41,7 @@ pub(super) struct LiveSocket {
 }
 
 impl LiveSocket {
-    pub(super) fn new(api: &ApiState, socket: WebSocket, place: Option<ConnectionPlace>) -> Self {
-        let limits = api.live;
+    pub(super) fn new(limits: LiveSocketLimits, socket: WebSocket, place: Option<ConnectionPlace>) -> Self {
         let probe = tokio::time::interval_at(Instant::now() + limits.probe_interval, limits.probe_interval);
         let messages = TokenBucket::full(Instant::now().into(), MESSAGES);
         Self { socket, limits, probe, answered: true, messages, place }

@@ -1,13 +1,14 @@
 //! Live transcripts: `/calls/{id}/live` says where, `/ws/calls/{id}` is the WebSocket itself.
 
-use super::ApiState;
-use super::auth::{OrgAuth, authenticate, unix_s};
+use super::auth::{OrgAuth, authenticate};
 use super::calls::find;
-use super::envelope::ApiResponse;
 use super::error::ApiError;
 use super::http_listener::ConnectionPlace;
-use super::input::{IdPath, QueryParams, base_url};
+use super::input::{IdPath, QueryParams};
 use super::live_socket::{CloseCode, DROPPED, LiveSocket, MESSAGE_BYTES_MAX, NORMAL};
+use super::rate_limit::unix_s;
+use super::response::ApiResponse;
+use super::state::ApiState;
 use crate::call::driver::{ConcurrencyLimitError, ConcurrencyPermit};
 use crate::call::live_update::LiveUpdate;
 use crate::domain::call::Call;
@@ -67,12 +68,12 @@ pub(super) async fn live(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>, headers: HeaderMap,
 ) -> Result<ApiResponse, ApiError> {
     let call = find(&api, scope, &id).await?;
-    let base = base_url(&api, &headers).replacen("http", "ws", 1);
+    let base = api.http.base_url(&headers).replacen("http", "ws", 1);
     let url = format!("{base}/ws/calls/{}", call.id);
     Ok(ApiResponse::ok(LiveBody {
         websocket_url: url.clone(),
         call_id: call.id.to_string(),
-        temp_token: api.context.links.secret.sign(TokenPurpose::Live, scope, call.id, unix_s()).into(),
+        temp_token: api.links.secret.sign(TokenPurpose::Live, scope, call.id, unix_s()).into(),
         connection_info: ConnectionInfo {
             auth_method: "query_param",
             auth_param: "api_key",
@@ -92,7 +93,7 @@ pub(super) async fn connect(
     upgrade: WebSocketUpgrade,
 ) -> Response {
     upgrade.max_message_size(MESSAGE_BYTES_MAX).on_upgrade(move |socket| async move {
-        let socket = LiveSocket::new(&api, socket, place.map(|Extension(place)| place));
+        let socket = LiveSocket::new(api.http.live, socket, place.map(|Extension(place)| place));
         let _ = contain("websocket", serve(api, id, query, socket)).await; // the socket is closed with it
     })
 }
@@ -120,8 +121,8 @@ async fn serve(api: ApiState, id: String, query: QueryParams, socket: LiveSocket
 
 /// Takes a concurrency slot for one more live connection, or returns the name of the limit that is reached.
 async fn slot(api: &ApiState, scope: OrgScope) -> Result<ConcurrencyPermit, &'static str> {
-    let lineage = api.context.store.lineage(scope).await.map_err(|_| "live_connections")?;
-    api.context.concurrency.live.take(&lineage).map_err(ConcurrencyLimitError::limit)
+    let lineage = api.store.lineage(scope).await.map_err(|_| "live_connections")?;
+    api.live_calls.listeners.take(&lineage).map_err(ConcurrencyLimitError::limit)
 }
 
 async fn authorize(api: &ApiState, id: &str, query: &QueryParams) -> Result<(OrgScope, Call), CloseCode> {
@@ -134,7 +135,7 @@ async fn authorize(api: &ApiState, id: &str, query: &QueryParams) -> Result<(Org
             Ok(_) => return Err((BAD_CREDENTIALS, "The key lacks the scope calls:read")),
             Err(_) => return Err(refused),
         },
-        (None, Some(token)) => match api.context.links.secret.verify(TokenPurpose::Live, token, unix_s()) {
+        (None, Some(token)) => match api.links.secret.verify(TokenPurpose::Live, token, unix_s()) {
             Some((scope, call)) if Some(call) == wanted => scope,
             _ => web_call_scope(api, token, wanted).ok_or(refused)?,
         },
@@ -148,9 +149,9 @@ async fn authorize(api: &ApiState, id: &str, query: &QueryParams) -> Result<(Org
 
 /// The page of a web call may listen while its call lasts.
 fn web_call_scope(api: &ApiState, token: &str, wanted: Option<CallId>) -> Option<OrgScope> {
-    let grant = api.context.links.secret.verify_web(token)?;
-    let call = wanted.filter(|call| api.context.web_calls.owns(grant.call, *call))?;
-    let goes_on = grant.may_begin(unix_s()) || api.context.registry.is_live(grant.scope, call);
+    let grant = api.links.secret.verify_web(token)?;
+    let call = wanted.filter(|call| api.web.counts.owns(grant.call, *call))?;
+    let goes_on = grant.may_begin(unix_s()) || api.live_calls.registry.is_live(grant.scope, call);
     goes_on.then_some(grant.scope)
 }
 
@@ -162,7 +163,7 @@ struct TranscriptListener {
 impl TranscriptListener {
     /// Sends everything so far, then every update as it happens.
     async fn follow(&mut self, api: &ApiState, scope: OrgScope, call: Call) -> CloseCode {
-        let (so_far, updates) = match api.context.registry.listen(scope, call.id) {
+        let (so_far, updates) = match api.live_calls.registry.listen(scope, call.id) {
             Some((so_far, updates)) => (so_far, Some(updates)),
             None => turns_on_other_node(api, scope, &call).await,
         };
@@ -225,11 +226,11 @@ async fn turns_on_other_node(
     api: &ApiState, scope: OrgScope, call: &Call,
 ) -> (BTreeMap<u32, Turn>, Option<Receiver<LiveUpdate>>) {
     let updates = match call.status.is_over() {
-        false => api.context.cluster.listen(scope, call.id).await,
+        false => api.live_calls.cluster.listen(scope, call.id).await,
         true => None,
     };
-    api.context.journal.flush(FLUSH_DEADLINE).await;
-    (api.context.store.turns_by_position(scope, call.id).await.unwrap_or_default(), updates)
+    api.journal.flush(FLUSH_DEADLINE).await;
+    (api.store.turns_by_position(scope, call.id).await.unwrap_or_default(), updates)
 }
 
 /// A turn as `/calls/{id}/transcript` shows it, with its place: the same place again replaces it.

@@ -1,35 +1,25 @@
 //! The API described by its handlers' own types (OpenAPI 3.1), for both mounts: the same operations, with
 //! the envelope under `/api/v1` and bare under `/v1`.
 
-use super::auth::COOKIE;
-use super::envelope::{ApiResponse, ResponsePayload};
-use super::{agents, constraints, examples, router};
+use super::auth_header::COOKIE;
+use super::{constraints, examples};
+use crate::domain::agent::ALIASES;
 use crate::domain::call::{CallStatus, Direction};
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::end_reason::EndReason;
 use crate::domain::task::TaskStatus;
-use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
-use std::sync::LazyLock;
 use utoipa::PartialSchema as _;
+use utoipa::openapi::OpenApi;
 
 /// Bodies of creates whose patches are the same with nothing required and `null` to clear.
 const PATCHED: [&str; 4] = ["AgentFields", "TaskFields", "PhoneNumberFields", "TrunkFields"];
 const METHODS: [&str; 4] = ["get", "post", "patch", "delete"];
 
-/// `GET /openapi.json`: as it stands on both mounts.
-pub(super) async fn json() -> ApiResponse {
-    ApiResponse(StatusCode::OK, ResponsePayload::Written(&TEXT))
-}
-
 /// `GET /docs`: a page that shows it.
 pub(super) const PAGE: &str = include_str!("docs.html");
 pub(super) const PAGE_STYLE: &str = include_str!("docs.css");
 pub(super) const PAGE_SCRIPT: &str = include_str!("docs.js");
-
-static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
-/// Serialized once: anybody may request it any number of times.
-static TEXT: LazyLock<String> = LazyLock::new(|| DOCUMENT.to_string());
 
 /// Types that only queries use.
 fn queried(schemas: &mut Value) {
@@ -44,41 +34,11 @@ fn queried(schemas: &mut Value) {
     }
 }
 
-/// The whole document.
-pub fn document() -> Value {
-    let mut described = serde_json::to_value(router::mount().into_openapi()).unwrap_or_default();
+/// The whole document, from what the mounted handlers say.
+pub(super) fn document(described: OpenApi) -> Value {
+    let mut described = serde_json::to_value(described).unwrap_or_default();
     let operations = described["paths"].take();
-    let mut schemas = described["components"]["schemas"].take();
-    queried(&mut schemas);
-    two_names(&mut schemas["AgentFields"]);
-    // A task has an agent in addition to its own fields.
-    schemas["TaskFields"]["properties"]["agent_id"] = json!({"type": "string", "format": "uuid"});
-    require(&mut schemas["TaskFields"], "agent_id");
-    constraints::add(&mut schemas);
-    for name in PATCHED {
-        clearable(&mut schemas[name]);
-        schemas[format!("{name}Patch")] = schemas[name].clone();
-        if let Some(patch) = schemas[format!("{name}Patch")].as_object_mut() {
-            patch.remove("required");
-        }
-    }
-    // Both names with the same text are fine, which a schema cannot say.
-    if let Some(rules) = schemas["AgentFieldsPatch"]["allOf"].as_array_mut() {
-        rules.remove(0);
-    }
-    // The number itself stays.
-    if let Some(fields) = schemas["PhoneNumberFieldsPatch"]["properties"].as_object_mut() {
-        fields.remove("number");
-    }
-    schemas["Meta"] = json!({"type": "object", "required": ["timestamp", "request_id"], "properties": {
-        "timestamp": {"type": "string", "format": "date-time"}, "request_id": {"type": "string", "format": "uuid"}}});
-    schemas["Details"] = json!({"type": "object", "required": ["code"], "properties": {
-        "code": {"type": "string"}, "field": {"type": "string"}}});
-    schemas["Refusal"] = json!({"type": "object", "required": ["error", "details"], "properties": {
-        "error": {"type": "string"}, "details": {"$ref": "#/components/schemas/Details"}}});
-    schemas["RefusalEnvelope"] = json!({"type": "object", "required": ["success", "error", "details", "meta"], "properties": {
-        "success": {"const": false}, "error": {"type": "string"},
-        "details": {"$ref": "#/components/schemas/Details"}, "meta": {"$ref": "#/components/schemas/Meta"}}});
+    let schemas = completed(described["components"]["schemas"].take());
     let mut paths = Map::new();
     for (prefix, enveloped) in [("/api/v1", true), ("/v1", false)] {
         for (path, item) in operations.as_object().into_iter().flatten() {
@@ -113,9 +73,44 @@ pub fn document() -> Value {
     })
 }
 
+/// The schemas with what their types cannot say, and those of patches and answers.
+fn completed(mut schemas: Value) -> Value {
+    queried(&mut schemas);
+    two_names(&mut schemas["AgentFields"]);
+    // A task has an agent in addition to its own fields.
+    schemas["TaskFields"]["properties"]["agent_id"] = json!({"type": "string", "format": "uuid"});
+    require(&mut schemas["TaskFields"], "agent_id");
+    constraints::add(&mut schemas);
+    for name in PATCHED {
+        clearable(&mut schemas[name]);
+        schemas[format!("{name}Patch")] = schemas[name].clone();
+        if let Some(patch) = schemas[format!("{name}Patch")].as_object_mut() {
+            patch.remove("required");
+        }
+    }
+    // Both names with the same text are fine, which a schema cannot say.
+    if let Some(rules) = schemas["AgentFieldsPatch"]["allOf"].as_array_mut() {
+        rules.remove(0);
+    }
+    // The number itself stays.
+    if let Some(fields) = schemas["PhoneNumberFieldsPatch"]["properties"].as_object_mut() {
+        fields.remove("number");
+    }
+    schemas["Meta"] = json!({"type": "object", "required": ["timestamp", "request_id"], "properties": {
+        "timestamp": {"type": "string", "format": "date-time"}, "request_id": {"type": "string", "format": "uuid"}}});
+    schemas["Details"] = json!({"type": "object", "required": ["code"], "properties": {
+        "code": {"type": "string"}, "field": {"type": "string"}}});
+    schemas["Refusal"] = json!({"type": "object", "required": ["error", "details"], "properties": {
+        "error": {"type": "string"}, "details": {"$ref": "#/components/schemas/Details"}}});
+    schemas["RefusalEnvelope"] = json!({"type": "object", "required": ["success", "error", "details", "meta"], "properties": {
+        "success": {"const": false}, "error": {"type": "string"},
+        "details": {"$ref": "#/components/schemas/Details"}, "meta": {"$ref": "#/components/schemas/Meta"}}});
+    schemas
+}
+
 /// Input takes either name of a field that has two.
 fn two_names(schema: &mut Value) {
-    for (canonical, alias) in agents::NAMES {
+    for (canonical, alias) in ALIASES {
         schema["properties"][alias] = schema["properties"][canonical].clone();
         schema["properties"][alias]["description"] = json!(format!("The same as {canonical}."));
     }
@@ -217,7 +212,7 @@ mod tests {
 
     #[test]
     fn every_reference_leads_somewhere_and_every_operation_is_there_twice() {
-        let document = document();
+        let document = super::super::router::openapi_document();
         let mut found = vec![];
         references(&document, &mut found);
         assert!(found.len() > 50);

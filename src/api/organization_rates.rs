@@ -1,13 +1,11 @@
 //! Rate limits of an organization beside those of its keys: for requests that cost others something, or money.
 
-use super::ApiState;
 use super::error::ApiError;
 use super::rate_limit::RequestRateLimiter;
 use crate::call::driver::ConcurrencyLimitError;
 use crate::domain::ids::OrganizationId;
 use crate::domain::organization::Lineage;
 use crate::domain::quota::{FAMILY_FACTOR, Quotas};
-use crate::store::OrgScope;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -24,7 +22,7 @@ pub(super) enum RateKind {
 
 impl RateKind {
     /// The quota's name in settings and refusals.
-    fn limit(self) -> &'static str {
+    pub(super) fn limit(self) -> &'static str {
         match self {
             Self::Requests => "requests_per_minute",
             Self::TrunkTests => "trunk_tests_per_minute",
@@ -63,25 +61,12 @@ impl OrganizationRates {
     }
 
     /// Counts a request, or returns the limit that is reached and the seconds until another one is allowed.
-    fn take(&self, lineage: &Lineage, rate: RateKind) -> Result<(), (u32, u64)> {
+    pub(super) fn take(&self, lineage: &Lineage, rate: RateKind) -> Result<(), (u32, u64)> {
         let Some(limiters) = self.0.get(&rate) else { return Ok(()) };
         for (limiter, id) in [(&limiters.organizations, lineage.own().id), (&limiters.families, lineage.root())] {
             limiter.take(id).map_err(|wait_s| (limiter.limit(), wait_s))?;
         }
         Ok(())
-    }
-}
-
-impl ApiState {
-    /// Counts one request; 429 when the organization or its family has reached the rate.
-    pub(super) async fn count(&self, scope: OrgScope, rate: RateKind) -> Result<(), ApiError> {
-        let lineage = self.context.store.lineage(scope).await?;
-        self.rates.take(&lineage, rate).map_err(|(limit, wait_s)| {
-            let message =
-                format!("The organization may do so {limit} times in a minute; Retry-After says when to go on");
-            let wait_s = u32::try_from(wait_s).unwrap_or(u32::MAX);
-            ApiError::too_much(rate.limit(), message, Some(wait_s))
-        })
     }
 }
 

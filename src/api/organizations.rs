@@ -1,12 +1,12 @@
 //! `/organizations`: the user's organization and those below it.
 
-use super::ApiState;
 use super::api_keys::NewKeyView;
 use super::auth::UserAuth;
-use super::envelope::ApiResponse;
 use super::error::ApiError;
 use super::input::{IdPath, JsonObject, Paging, QueryParams, id, typed, typed_with};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
+use super::response::ApiResponse;
+use super::state::ApiState;
 use crate::domain::ids::OrganizationId;
 use crate::domain::login_address::LoginAddress;
 use crate::domain::organization::{Organization, OrganizationLimits, check_name};
@@ -98,7 +98,7 @@ pub(super) struct OrganizationInput {
     parent_org_id: Option<String>,
     /// Invited to own it.
     #[serde(default)]
-    #[schema(format = "email")]
+    #[schema(format = "email", max_length = 320)]
     owner_email: Option<String>,
     #[serde(default)]
     #[schema(minimum = 1, maximum = 100_000)]
@@ -157,7 +157,7 @@ fn present<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(value: D) -> R
 
 async fn find(api: &ApiState, person: &UserAuth, text: &str) -> Result<Organization, ApiError> {
     let id = id(text, OrganizationId::parse, "Organization")?;
-    api.context.store.organization(person.scope(), id).await?.ok_or_else(|| ApiError::not_found("Organization"))
+    api.store.organization(person.scope(), id).await?.ok_or_else(|| ApiError::not_found("Organization"))
 }
 
 /// The person's organization and those below it.
@@ -166,7 +166,7 @@ pub(super) async fn list(
     State(api): State<ApiState>, person: UserAuth, query: QueryParams,
 ) -> Result<ApiResponse, ApiError> {
     let page = query.page()?;
-    let (rows, total) = api.context.store.organizations(person.scope(), page).await?;
+    let (rows, total) = api.store.organizations(person.scope(), page).await?;
     let organizations = rows.iter().map(OrganizationView::from).collect();
     Ok(ApiResponse::ok(OrganizationPage { organizations, total, limit: page.limit, offset: page.offset }))
 }
@@ -193,7 +193,7 @@ pub(super) async fn create(
     };
     let unknown = |_| ApiError::no_reference("parent_org_id", "is not an organization of yours");
     let parent = find(&api, &person, parent).await.map_err(unknown)?;
-    let store = &api.context.store;
+    let store = &api.store;
     let made = store.create_organization(&parent, &input.name, limits).await?;
     let scope = store.scope_of_created(&made);
     let key = store.create_key(scope, "first key", None, None).await?;
@@ -225,7 +225,7 @@ pub(super) async fn update(
     State(api): State<ApiState>, person: UserAuth, Path(id): Path<String>, if_match: IfMatch,
     JsonObject(object, turn): JsonObject,
 ) -> Result<Versioned, ApiError> {
-    let _turn = api.turn_of_change(turn, person.scope()).await?;
+    let _turn = api.limits.turn_of_change(turn, person.scope()).await?;
     find(&api, &person, &id).await?;
     if object.get("name").is_some_and(Value::is_null) {
         return Err(ApiError::field("name", "cannot be cleared"));
@@ -237,7 +237,7 @@ pub(super) async fn update(
         if_match.check(one.version, &object, OrganizationView::from(&one))?;
         change(&mut one, &patch)?;
         one.updated_at = now();
-        if api.context.store.update_organization(person.scope(), &one).await? {
+        if api.store.update_organization(person.scope(), &one).await? {
             person.audit(&api, "organization.update", one.id).await?;
             return Ok(Versioned(one.version + 1, ApiResponse::ok(OrganizationBody { organization: (&one).into() })));
         }

@@ -1,8 +1,8 @@
 //! Checks and hashes passwords: few at a time, on blocking threads, and only as often as [`LoginThrottle`] allows.
 
-use super::auth::unix_s;
 use super::error::ApiError;
 use super::login_throttle::{LoginAttempt, LoginThrottle, ThrottleDecision};
+use super::rate_limit::unix_s;
 use crate::domain::ids::OrganizationId;
 use crate::domain::login_address::LoginAddress;
 use crate::domain::password::{self, HashParams};

@@ -1,23 +1,24 @@
 //! `/phone-numbers`: which agent answers a number, and over which trunk it comes.
 
-use super::ApiState;
 use super::auth::OrgAuth;
-use super::envelope::{ApiResponse, Deleted};
 use super::error::ApiError;
-use super::input::{IdPath, JsonObject, Paging, QueryParams, check_webhook_url, id, merge, typed_with};
+use super::input::{IdPath, JsonObject, Paging, QueryParams, id, typed_with};
+use super::patch::Patch;
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
+use super::response::{ApiResponse, Deleted};
+use super::state::ApiState;
 use crate::domain::FieldError;
 use crate::domain::agent::check_webhook_secret;
 use crate::domain::ids::{AgentId, PhoneNumberId, TrunkId};
 use crate::domain::phone_number::PhoneNumber;
-use crate::domain::secret::Secret;
+use crate::domain::secret::{Secret, exposed};
 use crate::store::{OrgScope, PhoneNumberFields, PhoneNumberRow, now};
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = PhoneNumberFields)]
 pub(super) struct PhoneNumberInput {
@@ -28,14 +29,28 @@ pub(super) struct PhoneNumberInput {
     #[serde(default)]
     trunk_id: Option<String>,
     #[serde(default)]
+    #[schema(max_length = 200)]
     name: Option<String>,
     /// Where no agent is set: the server that is asked who answers (`{webhook_url}/assistant-request`).
     #[serde(default)]
-    #[schema(format = "uri")]
+    #[schema(format = "uri", max_length = 2_048)]
     webhook_url: Option<String>,
-    #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[serde(default, serialize_with = "exposed")]
+    #[schema(value_type = Option<String>, max_length = 1_024)]
     webhook_secret: Option<Secret>,
+}
+
+impl From<&PhoneNumberFields> for PhoneNumberInput {
+    fn from(fields: &PhoneNumberFields) -> Self {
+        Self {
+            number: fields.number.to_string(),
+            agent_id: fields.agent.map(|id| id.to_string()),
+            trunk_id: fields.trunk.map(|id| id.to_string()),
+            name: fields.name.clone(),
+            webhook_url: fields.webhook_url.clone(),
+            webhook_secret: fields.webhook_secret.clone(),
+        }
+    }
 }
 
 /// A number as clients see it.
@@ -95,14 +110,14 @@ fn not_e164() -> FieldError {
 fn faults(api: &ApiState, body: &PhoneNumberInput) -> Vec<FieldError> {
     let number = PhoneNumber::parse(&body.number).is_none().then(not_e164);
     let secret = check_webhook_secret(body.webhook_secret.as_ref()).err();
-    let url = body.webhook_url.as_deref().and_then(|url| check_webhook_url(api, "webhook_url", url).err());
+    let url = body.webhook_url.as_deref().and_then(|url| api.addresses.check_webhook("webhook_url", url).err());
     number.into_iter().chain(secret).chain(url).collect()
 }
 
 async fn check(api: &ApiState, scope: OrgScope, object: Map<String, Value>) -> Result<PhoneNumberFields, ApiError> {
     let body: PhoneNumberInput = typed_with(object, Vec::new(), |body| faults(api, body))?;
     let number = PhoneNumber::parse(&body.number).ok_or_else(not_e164)?;
-    let store = &api.context.store;
+    let store = &api.store;
     let agent = match body.agent_id.as_deref() {
         None => None,
         Some(text) => {
@@ -125,7 +140,7 @@ async fn check(api: &ApiState, scope: OrgScope, object: Map<String, Value>) -> R
 
 async fn find(api: &ApiState, scope: OrgScope, text: &str) -> Result<PhoneNumberRow, ApiError> {
     let id = id(text, PhoneNumberId::parse, "Phone number")?;
-    api.context.store.phone_number(scope, id).await?.ok_or_else(|| ApiError::not_found("Phone number"))
+    api.store.phone_number(scope, id).await?.ok_or_else(|| ApiError::not_found("Phone number"))
 }
 
 /// The phone numbers of the organization, newest first.
@@ -134,7 +149,7 @@ pub(super) async fn list(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, query: QueryParams,
 ) -> Result<ApiResponse, ApiError> {
     let page = query.page()?;
-    let (rows, total) = api.context.store.phone_numbers(scope, page).await?;
+    let (rows, total) = api.store.phone_numbers(scope, page).await?;
     let phone_numbers = rows.iter().map(PhoneNumberView::from).collect();
     Ok(ApiResponse::ok(PhoneNumberPage { phone_numbers, total, limit: page.limit, offset: page.offset }))
 }
@@ -146,7 +161,7 @@ pub(super) async fn create(
 ) -> Result<Versioned, ApiError> {
     object.retain(|_, value| !value.is_null());
     let fields = check(&api, scope, object).await?;
-    let row = api.context.store.create_phone_number(scope, fields).await?;
+    let row = api.store.create_phone_number(scope, fields).await?;
     Ok(Versioned(row.version, ApiResponse::created(PhoneNumberBody { phone_number: (&row).into() })))
 }
 
@@ -163,42 +178,22 @@ pub(super) async fn get(
 #[utoipa::path(patch, path = "/phone-numbers/{id}", tag = "phone-numbers", params(IdPath, IfMatchHeader), request_body = PhoneNumberInput, responses((status = 200, body = PhoneNumberBody)))]
 pub(super) async fn update(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>, if_match: IfMatch,
-    JsonObject(changes, turn): JsonObject,
+    mut patch: Patch<PhoneNumberInput>,
 ) -> Result<Versioned, ApiError> {
-    let _turn = api.turn_of_change(turn, scope).await?;
+    let _turn = api.limits.turn_of_change(patch.take_permit(), scope).await?;
     for _ in 0..ATTEMPTS_MAX {
         let mut row = find(&api, scope, &id).await?;
-        if_match.check(row.version, &changes, PhoneNumberView::from(&row))?;
-        let mut document = document(&row.fields);
-        merge(&mut document, changes.clone());
-        let checked = check(&api, scope, document).await?;
+        if_match.check(row.version, patch.sent(), PhoneNumberView::from(&row))?;
+        let checked = check(&api, scope, patch.apply(&PhoneNumberInput::from(&row.fields))).await?;
         if checked.number != row.fields.number {
             return Err(ApiError::field("number", "cannot be changed; delete this number and create another"));
         }
         (row.fields, row.updated_at) = (checked, now());
-        if api.context.store.update_phone_number(scope, &row).await? {
+        if api.store.update_phone_number(scope, &row).await? {
             return Ok(Versioned(row.version + 1, ApiResponse::ok(PhoneNumberBody { phone_number: (&row).into() })));
         }
     }
     Err(contended())
-}
-
-/// A number's fields as a client would send them.
-fn document(fields: &PhoneNumberFields) -> Map<String, Value> {
-    let mut document = Map::new();
-    document.insert("number".to_owned(), json!(fields.number.as_str()));
-    for (name, value) in [
-        ("agent_id", fields.agent.map(|id| id.to_string())),
-        ("trunk_id", fields.trunk.map(|id| id.to_string())),
-        ("name", fields.name.clone()),
-        ("webhook_url", fields.webhook_url.clone()),
-        ("webhook_secret", fields.webhook_secret.as_ref().map(|secret| secret.expose().to_owned())),
-    ] {
-        if let Some(value) = value {
-            document.insert(name.to_owned(), json!(value));
-        }
-    }
-    document
 }
 
 /// Deletes a phone number.
@@ -207,6 +202,6 @@ pub(super) async fn delete(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
 ) -> Result<ApiResponse, ApiError> {
     let row = find(&api, scope, &id).await?;
-    api.context.store.delete_phone_number(scope, row.id).await?;
+    api.store.delete_phone_number(scope, row.id).await?;
     Ok(ApiResponse::deleted())
 }

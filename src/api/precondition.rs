@@ -2,9 +2,9 @@
 //! `If-Match` which state it was made from. Without `If-Match` a change is made to whatever is stored by then, so two
 //! changes of different fields both hold.
 
-use super::ApiState;
-use super::envelope::ApiResponse;
 use super::error::ApiError;
+use super::response::ApiResponse;
+use super::state::ApiState;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use utoipa::IntoParams;
 
 /// How often a change is retried because another one came between read and write. Changes through one process are
-/// serialized ([`super::turns`]); only other processes and running calls interfere.
+/// serialized ([`super::large_body_queue`]); only other processes and running calls interfere.
 pub(super) const ATTEMPTS_MAX: usize = 20;
 
 /// The header, for the description of the API.

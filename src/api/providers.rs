@@ -1,11 +1,10 @@
 //! `/providers`: does a provider work, with the key that calls would use?
 
-use super::ApiState;
 use super::auth::OrgAuth;
-use super::envelope::ApiResponse;
 use super::error::ApiError;
 use super::organization_rates::RateKind;
-use crate::call::driver::CallServices;
+use super::response::ApiResponse;
+use super::state::ApiState;
 use crate::domain::provider::ProviderAccount;
 use axum::extract::{Path, State};
 use serde::Serialize;
@@ -68,8 +67,7 @@ pub(super) struct ProviderList {
 /// Every provider: whose key calls would use, and the state of its circuit breakers in this process.
 #[utoipa::path(get, path = "/providers", tag = "providers", responses((status = 200, body = ProviderList)))]
 pub(super) async fn list(State(api): State<ApiState>, OrgAuth(scope): OrgAuth) -> Result<ApiResponse, ApiError> {
-    let context = CallServices::of_organization(&api.context, scope).await;
-    let providers = &context.providers;
+    let providers = api.accounts.of_organization(scope).await;
     let views = ProviderAccount::ALL.iter().map(|account| {
         let stages = account.stages().into_iter().map(|stage| {
             let state = providers.circuit_state(*account, stage);
@@ -97,10 +95,9 @@ pub(super) async fn test(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(name): Path<String>,
 ) -> Result<ApiResponse, ApiError> {
     let account = ProviderAccount::parse(&name).ok_or_else(|| ApiError::not_found("Provider"))?;
-    api.count(scope, RateKind::ProviderTests).await?;
-    let _slot = api.context.concurrency.provider_tests.take(&api.context.store.lineage(scope).await?)?;
-    let context = CallServices::of_organization(&api.context, scope).await;
-    let trial = context.providers.check_provider(account).await;
+    api.limits.count(scope, RateKind::ProviderTests).await?;
+    let _slot = api.accounts.tests.take(&api.store.lineage(scope).await?)?;
+    let trial = api.accounts.of_organization(scope).await.check_provider(account).await;
     let problem = trial.failure.map(|failure| ProviderProblem {
         kind: failure.kind().to_owned(),
         // What a provider says about the server's key is not for its tenants.

@@ -1,13 +1,12 @@
 //! Refuses query parameters that an operation does not know: a misspelt filter would silently return everything.
 
 use super::error::ApiError;
-use super::router;
 use crate::domain::FieldError;
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use serde_json::Value;
 use std::collections::HashMap;
-use std::sync::LazyLock;
 
 /// Characters of an unknown name that the answer repeats.
 const NAME_CHARS_MAX: usize = 100;
@@ -15,26 +14,31 @@ const NAME_CHARS_MAX: usize = 100;
 const FAULTS_MAX: usize = 20;
 
 /// Query parameters of each operation of the OpenAPI document, by method and path.
-static KNOWN: LazyLock<HashMap<(String, String), Vec<String>>> = LazyLock::new(|| {
-    let document = serde_json::to_value(router::mount().into_openapi()).unwrap_or_default();
-    let mut known = HashMap::new();
-    for (path, operations) in document["paths"].as_object().into_iter().flatten() {
-        for (method, operation) in operations.as_object().into_iter().flatten() {
-            let parameters = operation["parameters"].as_array().into_iter().flatten();
-            let in_query = parameters.filter(|parameter| parameter["in"] == "query");
-            let names = in_query.filter_map(|parameter| parameter["name"].as_str().map(str::to_owned)).collect();
-            known.insert((method.to_uppercase(), path.clone()), names);
-        }
-    }
-    known
-});
+#[derive(Debug)]
+pub(super) struct KnownParameters(HashMap<(String, String), Vec<String>>);
 
-/// The parameters of an operation; `None` where anything is accepted. WHIP addresses are handed to browsers and
-/// players, which may add other parameters.
-fn known(method: &str, path: &str) -> Option<&'static [String]> {
-    let path = path.strip_prefix("/api/v1").or(path.strip_prefix("/v1")).unwrap_or(path);
-    let operation = (method.to_owned(), path.to_owned());
-    KNOWN.get(&operation).filter(|_| !path.starts_with("/whip/")).map(Vec::as_slice)
+impl KnownParameters {
+    /// Reads them from a document whose paths have no mount.
+    pub(super) fn read(document: &Value) -> Self {
+        let mut known = HashMap::new();
+        for (path, operations) in document["paths"].as_object().into_iter().flatten() {
+            for (method, operation) in operations.as_object().into_iter().flatten() {
+                let parameters = operation["parameters"].as_array().into_iter().flatten();
+                let in_query = parameters.filter(|parameter| parameter["in"] == "query");
+                let names = in_query.filter_map(|parameter| parameter["name"].as_str().map(str::to_owned)).collect();
+                known.insert((method.to_uppercase(), path.clone()), names);
+            }
+        }
+        Self(known)
+    }
+
+    /// The parameters of an operation; `None` where anything is accepted. WHIP addresses are handed to browsers and
+    /// players, which may add other parameters.
+    fn of(&self, method: &str, path: &str) -> Option<&[String]> {
+        let path = path.strip_prefix("/api/v1").or(path.strip_prefix("/v1")).unwrap_or(path);
+        let operation = (method.to_owned(), path.to_owned());
+        self.0.get(&operation).filter(|_| !path.starts_with("/whip/")).map(Vec::as_slice)
+    }
 }
 
 fn faults(known: &[String], query: &str) -> Vec<FieldError> {
@@ -50,11 +54,11 @@ fn faults(known: &[String], query: &str) -> Vec<FieldError> {
 }
 
 /// Passes a request on if the operation knows all of its query parameters.
-pub(super) async fn refuse_unknown(request: Request, next: Next) -> Response {
+pub(super) async fn refuse_unknown(known: &KnownParameters, request: Request, next: Next) -> Response {
     let query = request.uri().query().unwrap_or_default();
     if !query.is_empty()
         && let Some(path) = request.extensions().get::<MatchedPath>()
-        && let Some(known) = known(request.method().as_str(), path.as_str())
+        && let Some(known) = known.of(request.method().as_str(), path.as_str())
     {
         let faults = faults(known, query);
         if !faults.is_empty() {
@@ -67,9 +71,17 @@ pub(super) async fn refuse_unknown(request: Request, next: Next) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn unknown_query_parameters_are_named() {
+        let agents: Vec<_> = ["limit", "offset", "enabled"].map(|name| json!({"in": "query", "name": name})).into();
+        let document = json!({"paths": {
+            "/agents": {"get": {"parameters": agents}, "post": {}},
+            "/whip/{agent_id}": {"post": {}},
+        }});
+        let all = KnownParameters::read(&document);
+        let known = |method: &str, path: &str| all.of(method, path);
         let agents = known("GET", "/api/v1/agents").unwrap();
         assert_eq!(known("GET", "/v1/agents"), Some(agents));
         assert_eq!(faults(agents, "limit=2&offset=1&enabled=true"), []);

@@ -1,13 +1,14 @@
 //! Requests a minute: of each key over a sliding window, which is what the API promises them, and of everything else
 //! by a generic cell rate algorithm, which lets a client go on sooner.
 
+use crate::store::now;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use std::hash::Hash;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 const WINDOW_S: u64 = 60;
@@ -34,6 +35,15 @@ pub(super) struct RateLimitStatus {
     pub reset: u64,
     /// Seconds until another request is allowed; zero while one is.
     pub retry_after_s: u64,
+}
+
+/// Request extension in which authentication leaves the rate limit status for the response headers.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RateLimitSlot(pub Arc<OnceLock<RateLimitStatus>>);
+
+/// Unix time in seconds.
+pub(super) fn unix_s() -> u64 {
+    now().0.unsigned_abs() / 1_000
 }
 
 /// The requests of one key, counted by second.

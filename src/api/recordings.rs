@@ -1,11 +1,12 @@
 //! `/calls/{id}/recording`: where the audio is, and the audio itself with byte ranges (RFC 9110 section 14).
 
-use super::ApiState;
-use super::auth::{OrgAuth, unix_s};
+use super::auth::OrgAuth;
 use super::calls::find;
-use super::envelope::ApiResponse;
 use super::error::ApiError;
-use super::input::{IdPath, base_url};
+use super::input::IdPath;
+use super::rate_limit::unix_s;
+use super::response::ApiResponse;
+use super::state::ApiState;
 use crate::domain::call::Call;
 use crate::domain::ids::CallId;
 use crate::store::OrgScope;
@@ -41,7 +42,7 @@ impl FromRequestParts<ApiState> for RecordingAuth {
             return OrgAuth::from_request_parts(parts, api).await.map(|OrgAuth(scope)| Self(scope));
         };
         let Path(id) = Path::<String>::from_request_parts(parts, api).await.map_err(|_| ApiError::not_found("Call"))?;
-        let opened = api.context.links.secret.verify(TokenPurpose::Recording, &token, unix_s());
+        let opened = api.links.secret.verify(TokenPurpose::Recording, &token, unix_s());
         let fits = opened.filter(|(_, call)| CallId::parse(&id) == Some(*call));
         fits.map(|(scope, _)| Self(scope)).ok_or_else(ApiError::unauthorized)
     }
@@ -62,7 +63,7 @@ pub(super) async fn locate(
 ) -> Result<ApiResponse, ApiError> {
     let call = find(&api, scope, &id).await?;
     available(&call)?;
-    let url = format!("{}{}/stream", base_url(&api, &headers), uri.path().trim_end_matches('/'));
+    let url = format!("{}{}/stream", api.http.base_url(&headers), uri.path().trim_end_matches('/'));
     Ok(ApiResponse::ok(RecordingBody { call_id: call.id.to_string(), recording_url: url, content_type: "audio/wav" }))
 }
 
@@ -72,7 +73,7 @@ pub(super) async fn stream(
     State(api): State<ApiState>, RecordingAuth(scope): RecordingAuth, Path(id): Path<String>, mut request: Request,
 ) -> Result<Response, ApiError> {
     let call = find(&api, scope, &id).await?;
-    let path = api.context.recordings.join(available(&call)?);
+    let path = api.recordings.folder.join(available(&call)?);
     if !request.headers().get(header::RANGE).is_some_and(is_one_range) {
         request.headers_mut().remove(header::RANGE);
     }

@@ -1,12 +1,12 @@
 //! `/calls/{id}/report` and processing a transcript again.
 
-use super::ApiState;
 use super::auth::OrgAuth;
 use super::calls::find;
-use super::envelope::ApiResponse;
 use super::error::ApiError;
 use super::input::IdPath;
 use super::organization_rates::RateKind;
+use super::response::ApiResponse;
+use super::state::ApiState;
 use crate::call::driver::PlaceCallError;
 use crate::domain::call::{Call, CallOutcome};
 use crate::domain::transcript::Turn;
@@ -43,22 +43,21 @@ async fn process(api: &ApiState, scope: OrgScope, call: &Call, turns: &[Turn]) -
         return Err(ApiError::state("The call is still going on"));
     }
     // This asks an LLM, maybe on the server's account: so the daily spend limit applies as for a call.
-    api.count(scope, RateKind::Reports).await?;
-    let _slot = api.context.concurrency.reports.take(&api.context.store.lineage(scope).await?)?;
-    if !api.context.is_within_daily_limits(scope).await? {
+    api.limits.count(scope, RateKind::Reports).await?;
+    let _slot = api.analysis.reports.take(&api.store.lineage(scope).await?)?;
+    if !api.admission.is_within_daily_limits(scope).await? {
         return Err(PlaceCallError::Spent.into());
     }
-    let context = crate::call::driver::CallServices::of_organization(&api.context, scope).await;
-    let found = context.analyse(scope, call, turns).await;
-    let added = context.bill_analysis(&found);
+    let found = api.analysis.analyse(scope, call, turns).await;
+    let added = api.analysis.bill_analysis(&found);
     let failed = found.outcome.report.as_ref().and_then(|report| report["error"].as_str()).map(str::to_owned);
     if let Some(kind) = failed {
         // An unusable answer is billed like any other.
-        api.context.store.put_outcome(scope, call.id, &call.outcome, &added).await?;
+        api.store.put_outcome(scope, call.id, &call.outcome, &added).await?;
         let code = if kind == "not_configured" { "provider_not_configured" } else { "provider_failed" };
         return Err(ApiError::unavailable(code, "The model that writes the report did not answer"));
     }
-    api.context.store.put_outcome(scope, call.id, &found.outcome, &added).await?;
+    api.store.put_outcome(scope, call.id, &found.outcome, &added).await?;
     Ok(found.outcome)
 }
 
@@ -72,7 +71,7 @@ pub(super) async fn report(
     let outcome = if there {
         call.outcome.clone()
     } else {
-        let turns = api.context.store.turns(scope, call.id).await?;
+        let turns = api.store.turns(scope, call.id).await?;
         process(&api, scope, &call, &turns).await?
     };
     Ok(ApiResponse::ok(ReportBody {
@@ -95,13 +94,12 @@ async fn fetched(api: &ApiState, scope: OrgScope, call: &Call, conversation: &st
     if !call.status.is_over() {
         return Err(ApiError::state("The call is still going on"));
     }
-    let context = crate::call::driver::CallServices::of_organization(&api.context, scope).await;
-    let turns = context.elevenlabs_transcript(conversation).await.map_err(|failure| {
+    let turns = api.analysis.elevenlabs_transcript(scope, conversation).await.map_err(|failure| {
         tracing::warn!(error = %failure, "cannot fetch the conversation from ElevenLabs");
         let code = if failure.kind() == "not_configured" { "provider_not_configured" } else { "provider_failed" };
         ApiError::unavailable(code, "ElevenLabs did not give the conversation")
     })?;
-    api.context.store.replace_turns(scope, call.id, &turns).await?;
+    api.store.replace_turns(scope, call.id, &turns).await?;
     Ok(turns)
 }
 
@@ -114,7 +112,7 @@ pub(super) async fn process_transcript(
     let call = find(&api, scope, &id).await?;
     let transcript = match elevenlabs_conversation_id(&call) {
         Some(conversation) => fetched(&api, scope, &call, conversation).await?,
-        None => api.context.store.turns(scope, call.id).await?,
+        None => api.store.turns(scope, call.id).await?,
     };
     let outcome = process(&api, scope, &call, &transcript).await?;
     Ok(ApiResponse::ok(ProcessedBody {

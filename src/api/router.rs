@@ -1,20 +1,43 @@
 //! All routes of the API.
 
 use super::error::ApiError;
+use super::query_parameters::KnownParameters;
+use super::response::{ApiResponse, ResponsePayload};
+use super::state::ApiState;
 use super::{
-    ApiState, agent_versions, agents, api_keys, audit_log, calls, console, envelope, events, health, live_transcript,
-    metrics, openapi, organizations, phone_numbers, providers, query_parameters, recordings, reports, secrets,
-    sessions, tasks, trunks, usage, users, web_calls, webhook_deliveries, whip,
+    agent_versions, agents, api_keys, audit_log, calls, console, envelope, events, health, live_transcript, metrics,
+    openapi, organizations, phone_numbers, providers, query_parameters, recordings, reports, secrets, sessions, tasks,
+    trunks, usage, users, web_calls, webhook_deliveries, whip,
 };
 use axum::Router;
+use axum::extract::Request;
 use axum::http::StatusCode;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
 use axum::routing::get;
+use serde_json::Value;
+use std::sync::LazyLock;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+/// The OpenAPI document, serialized once: anybody may request it any number of times.
+static DOCUMENT_TEXT: LazyLock<String> = LazyLock::new(|| openapi_document().to_string());
+/// The query parameters of all operations.
+static PARAMETERS: LazyLock<KnownParameters> =
+    LazyLock::new(|| KnownParameters::read(&serde_json::to_value(mount().into_openapi()).unwrap_or_default()));
+
+/// The API described in OpenAPI 3.1, for both mounts.
+pub fn openapi_document() -> Value {
+    openapi::document(mount().into_openapi())
+}
+
+/// `GET /openapi.json`: as it stands on both mounts.
+async fn openapi_json() -> ApiResponse {
+    ApiResponse(StatusCode::OK, ResponsePayload::Written(&DOCUMENT_TEXT))
+}
+
 /// What both mounts answer.
-pub(super) fn mount() -> OpenApiRouter<ApiState> {
+fn mount() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(health::health))
         .routes(routes!(health::live))
@@ -68,10 +91,14 @@ pub(super) fn mount() -> OpenApiRouter<ApiState> {
         .routes(routes!(audit_log::list))
 }
 
+async fn refuse_unknown_parameters(request: Request, next: Next) -> Response {
+    query_parameters::refuse_unknown(&PARAMETERS, request, next).await
+}
+
 /// Everything the server answers, on both mounts.
 pub fn router(api: ApiState) -> Router {
     let (mount, _) = mount().split_for_parts();
-    let mount = mount.route("/openapi.json", get(openapi::json)).route_layer(from_fn(query_parameters::refuse_unknown));
+    let mount = mount.route("/openapi.json", get(openapi_json)).route_layer(from_fn(refuse_unknown_parameters));
     Router::new()
         .nest("/api/v1", mount.clone())
         .nest("/v1", mount)
@@ -91,6 +118,6 @@ pub fn router(api: ApiState) -> Router {
             )
         })
         .layer(from_fn_with_state(api.clone(), whip::cors))
-        .layer(from_fn_with_state(api.clone(), envelope::wrap))
+        .layer(from_fn(envelope::wrap))
         .with_state(api)
 }

@@ -1,10 +1,10 @@
 //! `/secrets`: the organization's own provider keys. They can be stored but never read back.
 
-use super::ApiState;
 use super::auth::UserAuth;
-use super::envelope::{ApiResponse, Deleted};
 use super::error::ApiError;
 use super::input::{IdPath, JsonObject, Paging, QueryParams, id, typed_with};
+use super::response::{ApiResponse, Deleted};
+use super::state::ApiState;
 use crate::call::driver::normalize_base_url;
 use crate::domain::FieldError;
 use crate::domain::ids::SecretId;
@@ -100,7 +100,7 @@ pub(super) async fn list(
     State(api): State<ApiState>, person: UserAuth, query: QueryParams,
 ) -> Result<ApiResponse, ApiError> {
     let page = query.page()?;
-    let (rows, total) = api.context.store.secrets(person.scope(), page).await?;
+    let (rows, total) = api.store.secrets(person.scope(), page).await?;
     let secrets: Vec<SecretView> = rows.iter().map(SecretView::from).collect();
     let xai_secret_id =
         secrets.iter().find(|one| one.provider == "xai" && one.base_url.is_none()).map(|secret| secret.id.clone());
@@ -116,12 +116,12 @@ pub(super) async fn create(
     let input: SecretInput = typed_with(object, Vec::new(), faults)?;
     person.require(UserRole::Admin)?;
     let value = input.value.expose();
-    let Some(master) = &api.context.master_key else {
+    let Some(master) = &api.accounts.master_key else {
         return Err(ApiError::unavailable("master_key_not_configured", "secrets.master_key is not configured"));
     };
     let provider = input.provider.name();
     let base_url = input.base_url.as_deref().map(|url| checked_base(&api, url)).transpose()?;
-    let (store, value) = (&api.context.store, value.trim());
+    let (store, value) = (&api.store, value.trim());
     let stored = store.put_secret(person.scope(), master, &input.name, provider, base_url.as_deref(), value).await?;
     let Some(row) = stored else {
         let message = "Other processes on this database have another secrets.master_key";
@@ -136,7 +136,7 @@ fn checked_base(api: &ApiState, url: &str) -> Result<String, ApiError> {
     if url.len() > BASE_URL_BYTES_MAX {
         return Err(ApiError::field("base_url", format!("must not be longer than {BASE_URL_BYTES_MAX} bytes")));
     }
-    api.context.providers.check_base_url(url).map_err(|why| ApiError::field("base_url", why.to_string()))?;
+    api.addresses.providers.check_base_url(url).map_err(|why| ApiError::field("base_url", why.to_string()))?;
     Ok(normalize_base_url(url))
 }
 
@@ -147,7 +147,7 @@ pub(super) async fn delete(
 ) -> Result<ApiResponse, ApiError> {
     let id = id(&text, SecretId::parse, "Secret")?;
     person.require(UserRole::Admin)?;
-    if !api.context.store.delete_secret(person.scope(), id).await? {
+    if !api.store.delete_secret(person.scope(), id).await? {
         return Err(ApiError::not_found("Secret"));
     }
     person.audit(&api, "secret.delete", id).await?;

@@ -1,14 +1,15 @@
 //! `/auth`: people log in and out. A password opens the accounts of an address that it fits, in one organization or more.
 
-use super::ApiState;
-use super::auth::{COOKIE, UserAuth, check_origin, cookie};
+use super::auth::{UserAuth, check_origin};
+use super::auth_header::{COOKIE, cookie};
 use super::client_ip::ClientIp;
-use super::envelope::{ApiResponse, Deleted};
 use super::error::ApiError;
 use super::input::{JsonObject, typed};
 use super::organizations::OrganizationView;
 use super::passwords::Credentials;
-use super::users::UserView;
+use super::response::{ApiResponse, Deleted};
+use super::state::ApiState;
+use super::user_view::UserView;
 use crate::domain::ids::OrganizationId;
 use crate::domain::login_address::LoginAddress;
 use crate::domain::password;
@@ -30,9 +31,9 @@ const PASSWORD_BYTES_MAX: usize = 4_096;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Login {
-    #[schema(format = "email", example = "owner@example.com")]
+    #[schema(format = "email", example = "owner@example.com", max_length = 320)]
     email: String,
-    #[schema(value_type = String)]
+    #[schema(value_type = String, max_length = 256)]
     password: Secret,
     /// Which organization's account, where the password fits several: one of those that a 409 has listed.
     #[serde(default)]
@@ -82,7 +83,7 @@ pub(super) struct Me {
 }
 
 async fn me_of(api: &ApiState, session: &UserSession) -> Result<Me, ApiError> {
-    let organization = api.context.store.organization(session.scope, session.scope.organization()).await?;
+    let organization = api.store.organization(session.scope, session.scope.organization()).await?;
     let organization = organization.ok_or_else(|| ApiError::not_found("Organization"))?;
     Ok(Me { user: (&session.user).into(), organization: (&organization).into() })
 }
@@ -91,7 +92,7 @@ async fn me_of(api: &ApiState, session: &UserSession) -> Result<Me, ApiError> {
 fn set_cookie(api: &ApiState, headers: &HeaderMap, token: &str, max_age_s: i64) -> Option<HeaderValue> {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let loopback = matches!(name, "localhost" | "127.0.0.1" | "[::1]") && !api.public_url.starts_with("https:");
+    let loopback = matches!(name, "localhost" | "127.0.0.1" | "[::1]") && !api.http.public_url.starts_with("https:");
     let secure = if loopback { "" } else { "; Secure" };
     let text = format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age_s}{secure}");
     HeaderValue::from_str(&text).ok()
@@ -101,9 +102,9 @@ fn set_cookie(api: &ApiState, headers: &HeaderMap, token: &str, max_age_s: i64) 
 pub(super) async fn logged_in(
     api: &ApiState, headers: &HeaderMap, visitor: ClientIp, user: &User,
 ) -> Result<Response, ApiError> {
-    let token = api.context.store.create_session(user, SESSION_LIFETIME_S * 1_000).await?;
-    api.context.store.remember_source(user.id, visitor.address()).await?;
-    let session = api.context.store.session(&token).await?.ok_or_else(ApiError::unauthorized)?;
+    let token = api.store.create_session(user, SESSION_LIFETIME_S * 1_000).await?;
+    api.store.remember_source(user.id, visitor.address()).await?;
+    let session = api.store.session(&token).await?.ok_or_else(ApiError::unauthorized)?;
     let mut response = ApiResponse::ok(me_of(api, &session).await?).into_response();
     if let Some(cookie) = set_cookie(api, headers, &token, SESSION_LIFETIME_S) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
@@ -127,7 +128,7 @@ pub(super) async fn login(
         return Err(ApiError::wrong_password());
     }
     let credentials = Credentials { address: LoginAddress::new(&email), password, organization };
-    let accounts = api.passwords.accounts_for_password(&api.context.store, credentials, visitor.address()).await?;
+    let accounts = api.passwords.accounts_for_password(&api.store, credentials, visitor.address()).await?;
     match accounts.as_slice() {
         [account] => logged_in(&api, &headers, visitor, &account.user).await,
         several => Err(ApiError::organization_required(several.iter().map(OrganizationChoice::from).collect())),
@@ -153,7 +154,7 @@ pub(super) async fn change_password(
     visitor.count(&api)?;
     let PasswordChange { current_password, new_password } = typed(object)?;
     password::validate(new_password.expose()).map_err(|fault| ApiError::field("new_password", fault.message))?;
-    let (user, store, source) = (&person.0.user, &api.context.store, visitor.address());
+    let (user, store, source) = (&person.0.user, &api.store, visitor.address());
     if !api.passwords.is_right(store, user, current_password, source).await? {
         let mut wrong = ApiError::forbidden("wrong_password", "current_password: is wrong");
         wrong.details["field"] = "current_password".into();
@@ -170,7 +171,7 @@ pub(super) async fn change_password(
 pub(super) async fn logout(State(api): State<ApiState>, headers: HeaderMap) -> Result<Response, ApiError> {
     check_origin(&api, &Method::POST, &headers)?;
     if let Some(token) = cookie(&headers) {
-        api.context.store.end_session(token).await?;
+        api.store.end_session(token).await?;
     }
     let mut response = ApiResponse::deleted().into_response();
     if let Some(cookie) = set_cookie(&api, &headers, "", 0) {

@@ -1,14 +1,15 @@
 //! `/tasks`: creates, lists, changes and executes outbound call tasks.
 
-use super::ApiState;
-use super::agents::AgentView;
+use super::agent_view::AgentView;
 use super::auth::OrgAuth;
 use super::calls;
-use super::envelope::{ApiResponse, Deleted};
 use super::error::ApiError;
-use super::input::{IdPath, JsonObject, Paging, QueryParams, check_webhook_url, id, merge, validated};
+use super::input::{IdPath, JsonObject, Paging, QueryParams, id, validated};
+use super::patch::Patch;
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
-use crate::call::driver::{PlaceCallError, PlacedCall, place};
+use super::response::{ApiResponse, Deleted};
+use super::state::ApiState;
+use crate::call::driver::{PlaceCallError, PlacedCall};
 use crate::call::registry::CallCommand;
 use crate::domain::FieldError;
 use crate::domain::end_reason::EndReason;
@@ -106,9 +107,17 @@ pub(super) struct Executed {
     message: &'static str,
 }
 
+/// A task as a client writes it: its fields, and its agent.
+#[derive(Serialize)]
+pub(super) struct TaskDocument {
+    agent_id: String,
+    #[serde(flatten)]
+    fields: TaskFields,
+}
+
 async fn find(api: &ApiState, scope: OrgScope, text: &str) -> Result<Task, ApiError> {
     let id = id(text, TaskId::parse, "Task")?;
-    api.context.store.task(scope, id).await?.ok_or_else(|| ApiError::not_found("Task"))
+    api.store.task(scope, id).await?.ok_or_else(|| ApiError::not_found("Task"))
 }
 
 /// Splits the agent off and checks both; the agent has to be one of the organization.
@@ -121,13 +130,13 @@ async fn check(
         None => Err(FieldError::new("agent_id", "is required")),
     };
     let webhook_url = |fields: &TaskFields| {
-        let judged = fields.webhook_url.as_deref().map(|url| check_webhook_url(api, "webhook_url", url));
+        let judged = fields.webhook_url.as_deref().map(|url| api.addresses.check_webhook("webhook_url", url));
         judged.and_then(Result::err).into_iter().collect()
     };
     let fields: TaskFields = validated(object, agent.as_ref().err().cloned().into_iter().collect(), webhook_url)?;
     let unknown = || ApiError::no_reference("agent_id", "is not an agent of this organization");
     let agent = agent.ok().and_then(|text| AgentId::parse(&text)).ok_or_else(unknown)?;
-    let agent = api.context.store.agent(scope, agent).await?.ok_or_else(unknown)?.id;
+    let agent = api.store.agent(scope, agent).await?.ok_or_else(unknown)?.id;
     if let Some(Destination::SipUri(_)) = Destination::parse(&fields.to_number)
         && !trunks(api, scope).await?.iter().any(|trunk| trunk.fields.allow_sip_uri)
     {
@@ -137,7 +146,7 @@ async fn check(
 }
 
 async fn trunks(api: &ApiState, scope: OrgScope) -> Result<Vec<Trunk>, ApiError> {
-    Ok(api.context.store.trunks(scope, PageRequest { limit: 1_000, offset: 0 }).await?.0)
+    Ok(api.store.trunks(scope, PageRequest { limit: 1_000, offset: 0 }).await?.0)
 }
 
 /// The tasks of the organization, newest first.
@@ -148,7 +157,7 @@ pub(super) async fn list(
     let page = query.page()?;
     let agent = query.value("agent_id", AgentId::parse, "a UUID")?;
     let status = query.value("status", TaskStatus::parse, "one of pending, in_progress, completed, failed")?;
-    let (tasks, total) = api.context.store.tasks(scope, agent, status, page).await?;
+    let (tasks, total) = api.store.tasks(scope, agent, status, page).await?;
     let tasks = tasks.iter().map(TaskView::from).collect();
     Ok(ApiResponse::ok(TaskPage { tasks, total, limit: page.limit, offset: page.offset }))
 }
@@ -160,7 +169,7 @@ pub(super) async fn create(
 ) -> Result<Versioned, ApiError> {
     object.retain(|_, value| !value.is_null());
     let (agent, fields) = check(&api, scope, object).await?;
-    let task = api.context.store.create_task(scope, agent, fields).await?;
+    let task = api.store.create_task(scope, agent, fields).await?;
     Ok(Versioned(task.version, ApiResponse::created(TaskBody { task: (&task).into() })))
 }
 
@@ -170,7 +179,7 @@ pub(super) async fn get(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
 ) -> Result<Versioned, ApiError> {
     let task = find(&api, scope, &id).await?;
-    let agent = api.context.store.agent(scope, task.agent).await?;
+    let agent = api.store.agent(scope, task.agent).await?;
     let view = TaskView { agent: agent.as_ref().map(AgentView::from), ..(&task).into() };
     Ok(Versioned(task.version, ApiResponse::ok(TaskBody { task: view })))
 }
@@ -179,24 +188,19 @@ pub(super) async fn get(
 #[utoipa::path(patch, path = "/tasks/{id}", tag = "tasks", params(IdPath, IfMatchHeader), request_body = TaskFields, responses((status = 200, body = TaskBody)))]
 pub(super) async fn update(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>, if_match: IfMatch,
-    JsonObject(changes, turn): JsonObject,
+    mut patch: Patch<TaskDocument>,
 ) -> Result<Versioned, ApiError> {
-    let _turn = api.turn_of_change(turn, scope).await?;
+    let _turn = api.limits.turn_of_change(patch.take_permit(), scope).await?;
     for _ in 0..ATTEMPTS_MAX {
         let mut task = find(&api, scope, &id).await?;
         if task.status != TaskStatus::Pending {
             return Err(ApiError::state("Only a pending task can be changed"));
         }
-        if_match.check(task.version, &changes, TaskView::from(&task))?;
-        let Ok(Value::Object(mut document)) = serde_json::to_value(&task.fields) else {
-            return Err(ApiError::not_found("Task"));
-        };
-        document.retain(|_, value| !value.is_null());
-        document.insert("agent_id".to_owned(), json!(task.agent.to_string()));
-        merge(&mut document, changes.clone());
-        (task.agent, task.fields) = check(&api, scope, document).await?;
+        if_match.check(task.version, patch.sent(), TaskView::from(&task))?;
+        let current = TaskDocument { agent_id: task.agent.to_string(), fields: task.fields };
+        (task.agent, task.fields) = check(&api, scope, patch.apply(&current)).await?;
         task.updated_at = now();
-        if api.context.store.update_task(scope, &task).await? {
+        if api.store.update_task(scope, &task).await? {
             return Ok(Versioned(task.version + 1, ApiResponse::ok(TaskBody { task: (&task).into() })));
         }
     }
@@ -209,7 +213,7 @@ pub(super) async fn delete(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
 ) -> Result<ApiResponse, ApiError> {
     let task = find(&api, scope, &id).await?;
-    if !api.context.store.delete_task(scope, task.id).await? {
+    if !api.store.delete_task(scope, task.id).await? {
         return Err(ApiError::state("Only a pending or failed task can be deleted"));
     }
     Ok(ApiResponse::deleted())
@@ -221,7 +225,7 @@ pub(super) async fn execute(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
 ) -> Result<ApiResponse, ApiError> {
     let task = find(&api, scope, &id).await?;
-    let placed = place(&api.context, scope, task.id, true, &[]).await?;
+    let placed = api.calls.place(scope, task.id, true, &[]).await?;
     let (call, message) = match placed {
         PlacedCall::Dialing(call) => (call, "Call initiated"),
         PlacedCall::Queued(call) => (call, "Call queued: the organization has reached its limit of concurrent calls"),
@@ -264,12 +268,12 @@ pub(super) async fn reset(
         return Err(ApiError::state("The task is pending already"));
     }
     if task.status == TaskStatus::InProgress {
-        if !api.context.registry.command_task(scope, task.id, CallCommand::End(EndReason::Canceled)) {
-            api.context.cluster.end_task(scope, task.id, EndReason::Canceled).await;
+        if !api.live_calls.registry.command_task(scope, task.id, CallCommand::End(EndReason::Canceled)) {
+            api.live_calls.cluster.end_task(scope, task.id, EndReason::Canceled).await;
         }
         calls::task_is_free(&api, scope, task.id).await;
     }
-    let store = &api.context.store;
+    let store = &api.store;
     for from in [TaskStatus::Completed, TaskStatus::Failed, TaskStatus::InProgress] {
         if store.move_task(scope, task.id, from, TaskStatus::Pending).await? {
             break;

@@ -1,4 +1,4 @@
-//! Maximum lengths of customers' texts by field name; the OpenAPI document states the same.
+//! Bounds of texts and lists that no rule of a field makes shorter. A field's own length stands on its type.
 
 use crate::domain::FieldError;
 use serde_json::{Map, Value};
@@ -12,36 +12,6 @@ const ITEMS_MAX: usize = 1_000;
 
 /// Fields whose content the customer chooses.
 pub(super) const FREE: [&str; 4] = ["metadata", "context_data", "structured_data_plan", "parameters"];
-
-/// Characters of fields that are short by nature.
-pub(super) const SHORT: [(&str, usize); 26] = [
-    ("name", 200),
-    ("business_name", 200),
-    ("email", 320),
-    ("notification_email", 320),
-    ("owner_email", 320),
-    ("password", 256),
-    ("token", 256),
-    ("webhook_url", 2_048),
-    ("url", 2_048),
-    ("base_url", 2_048),
-    ("server_url", 2_048),
-    ("authorization", 4_096),
-    ("webhook_secret", 1_024),
-    ("value", 4_096),
-    ("host", 253),
-    ("from_domain", 253),
-    ("from_user", 256),
-    ("username", 256),
-    ("inbound_username", 256),
-    ("inbound_password", 256),
-    ("dial_string", 100),
-    ("model", 200),
-    ("voice_id", 200),
-    ("voice", 200),
-    ("language", 35),
-    ("time_zone", 64),
-];
 
 /// The texts and lists of an object that are too long, by their paths.
 pub(super) fn check(object: &Map<String, Value>) -> Vec<FieldError> {
@@ -59,9 +29,8 @@ fn walk(path: &str, name: &str, value: &Value, faults: &mut Vec<FieldError>) {
     }
     match value {
         Value::String(text) => {
-            let max = SHORT.iter().find(|(short, _)| *short == name).map_or(CHARS_MAX, |(_, max)| *max);
-            if text.chars().count() > max {
-                faults.push(FieldError::new(path, format!("must have at most {max} characters")));
+            if text.chars().count() > CHARS_MAX {
+                faults.push(FieldError::new(path, format!("must have at most {CHARS_MAX} characters")));
             }
         }
         Value::Array(items) if items.len() > ITEMS_MAX => {
@@ -94,8 +63,6 @@ mod tests {
     fn long_texts_are_refused_by_their_path() {
         let long = |length: usize| "é".repeat(length);
         assert_eq!(field(&json!({"name": long(200), "system_prompt": long(100_000)})), None);
-        assert_eq!(field(&json!({"name": long(201)})), Some("name".into()));
-        assert_eq!(field(&json!({"llm_config": {"model": long(201)}})), Some("llm_config.model".into()));
         let messages = json!({"llm_config": {"messages": [{"content": "x"}, {"content": long(100_001)}]}});
         assert_eq!(field(&messages), Some("llm_config.messages[1].content".into()));
         assert_eq!(field(&json!({"metadata": {"name": long(40_000)}})), Some("metadata".into()));

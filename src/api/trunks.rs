@@ -1,17 +1,18 @@
 //! `/trunks`. Every change reaches the SIP endpoint at once.
 
-use super::ApiState;
 use super::auth::OrgAuth;
-use super::envelope::{ApiResponse, Deleted};
 use super::error::ApiError;
-use super::input::{IdPath, JsonObject, Paging, QueryParams, id, merge, validated};
+use super::input::{IdPath, JsonObject, Paging, QueryParams, id, validated};
 use super::organization_rates::RateKind;
+use super::patch::{FieldChange, Patch};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
+use super::response::{ApiResponse, Deleted};
+use super::state::ApiState;
 use crate::call::driver::{ProbeError, TrunkState, probe_trunk};
 use crate::domain::attestation::Attestation;
+use crate::domain::faults;
 use crate::domain::ids::TrunkId;
 use crate::domain::trunk::{IdentityHeader, SrtpKeying, SrtpPolicy, Trunk, TrunkFields, TrunkTarget, TrunkTransport};
-use crate::domain::{FieldError, faults};
 use crate::store::{OrgScope, now};
 use axum::extract::{Path, State};
 use serde::Serialize;
@@ -130,7 +131,7 @@ impl From<&Trunk> for TrunkView {
 }
 
 fn view(api: &ApiState, trunk: &Trunk) -> TrunkView {
-    TrunkView { state: api.context.trunks.state(trunk.id), ..TrunkView::from(trunk) }
+    TrunkView { state: api.trunks.states.state(trunk.id), ..TrunkView::from(trunk) }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -147,17 +148,12 @@ pub(super) struct TrunkPage {
 }
 
 fn checked(api: &ApiState, object: Map<String, Value>) -> Result<TrunkFields, ApiError> {
-    validated(object, Vec::new(), |fields: &TrunkFields| {
-        let hosts = fields.hosts().into_iter().filter_map(|(field, host, port)| {
-            api.context.sip_guard.check_host(&host, port).err().map(|why| FieldError::new(field, why.to_string()))
-        });
-        hosts.chain(api.context.trunks.check_networks(fields).err()).collect()
-    })
+    validated(object, Vec::new(), |fields| api.trunks.faults(fields))
 }
 
 async fn find(api: &ApiState, scope: OrgScope, text: &str) -> Result<Trunk, ApiError> {
     let id = id(text, TrunkId::parse, "Trunk")?;
-    api.context.store.trunk(scope, id).await?.ok_or_else(|| ApiError::not_found("Trunk"))
+    api.store.trunk(scope, id).await?.ok_or_else(|| ApiError::not_found("Trunk"))
 }
 
 /// The trunks of the organization, newest first.
@@ -166,7 +162,7 @@ pub(super) async fn list(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, query: QueryParams,
 ) -> Result<ApiResponse, ApiError> {
     let page = query.page()?;
-    let (trunks, total) = api.context.store.trunks(scope, page).await?;
+    let (trunks, total) = api.store.trunks(scope, page).await?;
     let trunks = trunks.iter().map(|trunk| view(&api, trunk)).collect();
     Ok(ApiResponse::ok(TrunkPage { trunks, total, limit: page.limit, offset: page.offset }))
 }
@@ -176,12 +172,12 @@ pub(super) async fn list(
 pub(super) async fn create(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, JsonObject(mut object, _turn): JsonObject,
 ) -> Result<Versioned, ApiError> {
-    api.count(scope, RateKind::TrunkChanges).await?;
+    api.limits.count(scope, RateKind::TrunkChanges).await?;
     object.retain(|_, value| !value.is_null());
     let fields = checked(&api, object)?;
-    let trunk = api.context.store.create_trunk(scope, fields).await?;
-    api.context.reload_trunks().await?;
-    api.context.cluster.publish_trunks_changed().await;
+    let trunk = api.store.create_trunk(scope, fields).await?;
+    api.trunks.reload().await?;
+    api.live_calls.cluster.publish_trunks_changed().await;
     Ok(Versioned(trunk.version, ApiResponse::created(TrunkBody { trunk: view(&api, &trunk) })))
 }
 
@@ -199,27 +195,22 @@ pub(super) async fn get(
 #[utoipa::path(patch, path = "/trunks/{id}", tag = "trunks", params(IdPath, IfMatchHeader), request_body = TrunkFields, responses((status = 200, body = TrunkBody)))]
 pub(super) async fn update(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>, if_match: IfMatch,
-    JsonObject(changes, turn): JsonObject,
+    mut patch: Patch<TrunkFields>,
 ) -> Result<Versioned, ApiError> {
-    api.count(scope, RateKind::TrunkChanges).await?;
-    let _turn = api.turn_of_change(turn, scope).await?;
-    let password_is_given = changes.get("password").is_some_and(Value::is_string);
+    api.limits.count(scope, RateKind::TrunkChanges).await?;
+    let _turn = api.limits.turn_of_change(patch.take_permit(), scope).await?;
+    let password_is_given = matches!(patch.change("password"), Some(FieldChange::Set(Value::String(_))));
     for _ in 0..ATTEMPTS_MAX {
         let mut trunk = find(&api, scope, &id).await?;
-        if_match.check(trunk.version, &changes, view(&api, &trunk))?;
-        let Ok(Value::Object(mut document)) = serde_json::to_value(&trunk.fields) else {
-            return Err(ApiError::not_found("Trunk"));
-        };
-        document.retain(|_, value| !value.is_null());
-        merge(&mut document, changes.clone());
-        let mut changed = checked(&api, document)?;
+        if_match.check(trunk.version, patch.sent(), view(&api, &trunk))?;
+        let mut changed = checked(&api, patch.apply(&trunk.fields))?;
         if changed.forget_credentials_given_elsewhere(&trunk.fields, password_is_given) {
             ApiError::unless_empty(faults(&changed))?;
         }
         trunk.change(changed, now());
-        if api.context.store.update_trunk(scope, &trunk).await? {
-            api.context.reload_trunks().await?;
-            api.context.cluster.publish_trunks_changed().await;
+        if api.store.update_trunk(scope, &trunk).await? {
+            api.trunks.reload().await?;
+            api.live_calls.cluster.publish_trunks_changed().await;
             return Ok(Versioned(trunk.version + 1, ApiResponse::ok(TrunkBody { trunk: view(&api, &trunk) })));
         }
     }
@@ -245,8 +236,8 @@ pub(super) async fn test(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
 ) -> Result<ApiResponse, ApiError> {
     let trunk = find(&api, scope, &id).await?;
-    api.count(scope, RateKind::TrunkTests).await?;
-    let (status, took, problem) = match probe_trunk(&api.context, &trunk).await {
+    api.limits.count(scope, RateKind::TrunkTests).await?;
+    let (status, took, problem) = match probe_trunk(&api.trunks, &trunk).await {
         Ok((status, took)) => (status, took, "No answer to OPTIONS in four seconds".to_owned()),
         Err(ProbeError::Full(full)) => return Err(full.into()),
         Err(ProbeError::Store(error)) => return Err(error.into()),
@@ -266,9 +257,9 @@ pub(super) async fn delete(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
 ) -> Result<ApiResponse, ApiError> {
     let trunk = find(&api, scope, &id).await?;
-    api.count(scope, RateKind::TrunkChanges).await?;
-    api.context.store.delete_trunk(scope, trunk.id).await?;
-    api.context.reload_trunks().await?;
-    api.context.cluster.publish_trunks_changed().await;
+    api.limits.count(scope, RateKind::TrunkChanges).await?;
+    api.store.delete_trunk(scope, trunk.id).await?;
+    api.trunks.reload().await?;
+    api.live_calls.cluster.publish_trunks_changed().await;
     Ok(ApiResponse::deleted())
 }

@@ -1,10 +1,10 @@
 //! `/usage`: seconds, tokens, characters and cost for each organization and day.
 
-use super::ApiState;
 use super::auth::OrgAuth;
-use super::envelope::ApiResponse;
 use super::error::ApiError;
 use super::input::QueryParams;
+use super::response::ApiResponse;
+use super::state::ApiState;
 use crate::domain::time::UnixMs;
 use crate::store::{UsageDay, now};
 use axum::extract::State;
@@ -77,7 +77,7 @@ pub(super) async fn get(
     let from = query.value("from", day, "a day such as 2026-03-27")?;
     let from = from.unwrap_or(UnixMs(to.0 - (DAYS_DEFAULT - 1) * DAY_MS));
     let (from, to) = (from.rfc3339()[..10].to_owned(), to.rfc3339()[..10].to_owned());
-    let days = api.context.store.usage(scope, &from, &to).await?;
+    let days = api.store.usage(scope, &from, &to).await?;
     let sum = |of: fn(&UsageDay) -> i64| days.iter().map(of).sum::<i64>();
     let total = UsageTotal {
         calls: sum(|day| day.calls),
@@ -88,5 +88,5 @@ pub(super) async fn get(
         cost: sum(|day| day.micros) as f64 / 1e6,
     };
     let usage = days.iter().map(UsageDayView::from).collect();
-    Ok(ApiResponse::ok(UsageBody { from, to, currency: api.context.prices.currency.clone(), usage, total }))
+    Ok(ApiResponse::ok(UsageBody { from, to, currency: api.analysis.prices.currency.clone(), usage, total }))
 }

@@ -1,12 +1,13 @@
 //! `/users` and `/invitations`: the people of an organization.
 
-use super::ApiState;
 use super::auth::{UserAuth, check_origin};
 use super::client_ip::ClientIp;
-use super::envelope::{ApiResponse, Deleted};
 use super::error::ApiError;
 use super::input::{IdPath, JsonObject, Paging, QueryParams, id, typed, typed_with};
+use super::response::{ApiResponse, Deleted};
 use super::sessions::logged_in;
+use super::state::ApiState;
+use super::user_view::UserView;
 use crate::domain::ids::UserId;
 use crate::domain::login_address::LoginAddress;
 use crate::domain::organization::check_name;
@@ -24,33 +25,6 @@ use utoipa::ToSchema;
 const INVITATION_MS: i64 = 7 * 86_400_000;
 
 #[derive(Serialize, ToSchema)]
-#[schema(as = User)]
-pub(super) struct UserView {
-    #[schema(format = "uuid")]
-    id: String,
-    #[schema(format = "uuid")]
-    organization_id: String,
-    email: String,
-    name: Option<String>,
-    role: UserRole,
-    #[schema(format = "date-time")]
-    created_at: String,
-}
-
-impl From<&User> for UserView {
-    fn from(user: &User) -> Self {
-        Self {
-            id: user.id.to_string(),
-            organization_id: user.organization.to_string(),
-            email: user.email.clone(),
-            name: user.name.clone(),
-            role: user.role,
-            created_at: user.created_at.rfc3339(),
-        }
-    }
-}
-
-#[derive(Serialize, ToSchema)]
 pub(super) struct UserBody {
     user: UserView,
 }
@@ -66,7 +40,7 @@ pub(super) struct UserPage {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Invite {
-    #[schema(format = "email", example = "colleague@example.com")]
+    #[schema(format = "email", example = "colleague@example.com", max_length = 320)]
     email: String,
     #[serde(default = "member")]
     role: UserRole,
@@ -114,7 +88,7 @@ pub(super) struct InvitationBody {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Acceptance {
-    #[schema(value_type = String)]
+    #[schema(value_type = String, max_length = 256)]
     token: Secret,
     #[serde(default)]
     #[schema(min_length = 1, max_length = 200)]
@@ -131,7 +105,7 @@ pub(super) struct RoleChange {
 
 async fn find(api: &ApiState, person: &UserAuth, text: &str) -> Result<User, ApiError> {
     let id = id(text, UserId::parse, "User")?;
-    api.context.store.user(person.scope(), id).await?.ok_or_else(|| ApiError::not_found("User"))
+    api.store.user(person.scope(), id).await?.ok_or_else(|| ApiError::not_found("User"))
 }
 
 /// The people of the organization.
@@ -140,7 +114,7 @@ pub(super) async fn list(
     State(api): State<ApiState>, person: UserAuth, query: QueryParams,
 ) -> Result<ApiResponse, ApiError> {
     let page = query.page()?;
-    let (rows, total) = api.context.store.users(person.scope(), page).await?;
+    let (rows, total) = api.store.users(person.scope(), page).await?;
     let users = rows.iter().map(UserView::from).collect();
     Ok(ApiResponse::ok(UserPage { users, total, limit: page.limit, offset: page.offset }))
 }
@@ -156,7 +130,7 @@ pub(super) async fn invite(
     person.require(role)?;
     let address = LoginAddress::parse(&email);
     let address = address.ok_or_else(|| ApiError::field("email", "is not an e-mail address"))?;
-    let invited = api.context.store.invite(person.scope(), &address, role, INVITATION_MS).await;
+    let invited = api.store.invite(person.scope(), &address, role, INVITATION_MS).await;
     let (made, token) = invited.map_err(|error| {
         let is_member = matches!(error, StoreError::Duplicate(_));
         let mut error = ApiError::from(error);
@@ -182,7 +156,7 @@ pub(super) async fn accept(
         let name = fields.name.as_deref().and_then(|name| check_name(name).err());
         password::validate(fields.password.expose()).err().into_iter().chain(name).collect()
     })?;
-    let store = &api.context.store;
+    let store = &api.store;
     let void = || ApiError::no_reference("token", "is unknown, used or expired");
     // Checked before the slow hash: a client that guesses tokens costs us no CPU time.
     let address = store.invited_address(token.expose()).await?.ok_or_else(void)?;
@@ -220,7 +194,7 @@ pub(super) async fn delete(
 }
 
 async fn change(api: &ApiState, person: &UserAuth, user: &User, role: Option<UserRole>) -> Result<(), ApiError> {
-    if !api.context.store.change_user(person.scope(), user.id, role).await? {
+    if !api.store.change_user(person.scope(), user.id, role).await? {
         return Err(ApiError::state("An organization keeps at least one owner"));
     }
     Ok(())

@@ -1,12 +1,13 @@
 //! `POST /calls/web`: a call for a browser, with a token that its page may have.
 
-use super::ApiState;
-use super::auth::{OrgAuth, unix_s};
-use super::envelope::ApiResponse;
+use super::auth::OrgAuth;
 use super::error::ApiError;
-use super::input::{JsonObject, base_url, typed};
+use super::input::{JsonObject, typed};
+use super::rate_limit::unix_s;
+use super::response::ApiResponse;
+use super::state::ApiState;
 use crate::call::admission::LimitExceededError;
-use crate::call::driver::{WebCallError, WebCallParams, place_web};
+use crate::call::driver::{WebCallError, WebCallParams};
 use crate::domain::ids::{AgentId, CallId};
 use crate::domain::secret::{Secret, exposed};
 use crate::domain::time::UnixMs;
@@ -107,7 +108,7 @@ pub(super) async fn create(
     let fields: WebCallFields = typed(object)?;
     let unknown = || ApiError::no_reference("agent_id", "is not an agent of this organization");
     let agent = AgentId::parse(&fields.agent_id).ok_or_else(unknown)?;
-    let agent = api.context.store.agent(scope, agent).await?.ok_or_else(unknown)?;
+    let agent = api.store.agent(scope, agent).await?.ok_or_else(unknown)?;
     let agent_id = agent.id;
     let caller = fields.caller.filter(|caller| !caller.trim().is_empty());
     if caller.as_ref().is_some_and(|caller| caller.chars().count() > 64) {
@@ -119,9 +120,9 @@ pub(super) async fn create(
         context_data: fields.context_data,
         first_message: fields.starting_message,
     };
-    let call = place_web(&api.context, scope, agent, order).await.map_err(refusal)?;
+    let call = api.calls.place_web(scope, agent, order).await.map_err(refusal)?;
     let mount = uri.path().trim_end_matches("/calls/web");
-    Ok(ApiResponse::created(WebCallBody::new(&api, &base_url(&api, &headers), mount, scope, call, agent_id)))
+    Ok(ApiResponse::created(WebCallBody::new(&api, &api.http.base_url(&headers), mount, scope, call, agent_id)))
 }
 
 impl WebCallBody {
@@ -131,7 +132,7 @@ impl WebCallBody {
             call_id: call.to_string(),
             agent_id: agent.to_string(),
             whip_url: format!("{base}{mount}/whip/{agent}"),
-            token: api.context.links.secret.sign_web(scope, call, agent, until_s).into(),
+            token: api.links.secret.sign_web(scope, call, agent, until_s).into(),
             expires_at: UnixMs(i64::try_from(until_s).unwrap_or(i64::MAX / 1_000) * 1_000).rfc3339(),
             websocket_url: format!("{}/ws/calls/{call}", base.replacen("http", "ws", 1)),
             ice_servers: ice_servers(api),

@@ -1,10 +1,10 @@
 //! `/webhook-deliveries`: the messages, the results of sending them, and sending them again.
 
-use super::ApiState;
 use super::auth::OrgAuth;
-use super::envelope::ApiResponse;
 use super::error::ApiError;
 use super::input::{IdPath, Paging, QueryParams, id};
+use super::response::ApiResponse;
+use super::state::ApiState;
 use crate::domain::delivery::{Delivery, DeliveryProgress, DeliveryStatus};
 use crate::domain::ids::{CallId, DeliveryId, TaskId};
 use crate::domain::time::UnixMs;
@@ -81,7 +81,7 @@ pub(super) struct DeliveryPage {
 
 async fn find(api: &ApiState, scope: OrgScope, text: &str) -> Result<(Delivery, DeliveryProgress), ApiError> {
     let id = id(text, DeliveryId::parse, "Webhook delivery")?;
-    api.context.store.delivery(scope, id).await?.ok_or_else(|| ApiError::not_found("Webhook delivery"))
+    api.store.delivery(scope, id).await?.ok_or_else(|| ApiError::not_found("Webhook delivery"))
 }
 
 fn body(found: &(Delivery, DeliveryProgress)) -> DeliveryBody {
@@ -101,7 +101,7 @@ pub(super) async fn list(
         status: query.value("status", DeliveryStatus::parse, "one of pending, delivered, failed")?,
         event_type: query.value("event_type", |text| Some(text.to_owned()), "an event")?,
     };
-    let (rows, total) = api.context.store.deliveries(scope, filter, page).await?;
+    let (rows, total) = api.store.deliveries(scope, filter, page).await?;
     let webhook_deliveries = rows.iter().map(DeliveryView::from).collect();
     Ok(ApiResponse::ok(DeliveryPage { webhook_deliveries, total, limit: page.limit, offset: page.offset }))
 }
@@ -120,7 +120,7 @@ pub(super) async fn resend(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
 ) -> Result<ApiResponse, ApiError> {
     let (delivery, _) = find(&api, scope, &id).await?;
-    if !api.context.store.resend(scope, delivery.id).await? {
+    if !api.store.resend(scope, delivery.id).await? {
         return Err(ApiError::state("The webhook is still pending"));
     }
     Ok(ApiResponse::ok(body(&find(&api, scope, &id).await?)))

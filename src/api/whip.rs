@@ -1,13 +1,12 @@
 //! WHIP (RFC 9725): turns a browser's offer into a call. Clients have a call token and no key; pages of other sites
 //! need `allowed_origins`.
 
-use super::ApiState;
-use super::auth::{is_own_origin, unix_s};
 use super::client_ip::ClientIp;
 use super::error::ApiError;
 use super::input::read_body;
+use super::rate_limit::unix_s;
+use super::state::ApiState;
 use super::web_calls::refusal;
-use crate::call::driver::{add_web_candidates, connect_web, restart_web};
 use crate::call::registry::CallCommand;
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{AgentId, CallId};
@@ -39,7 +38,7 @@ impl FromRequestParts<ApiState> for WebCallAuth {
         let missing = || ApiError::new(StatusCode::UNAUTHORIZED, "token_required", "Missing call token");
         let (_, token) = token.ok_or_else(missing)?;
         let invalid = || ApiError::new(StatusCode::UNAUTHORIZED, "invalid_token", "Not a call token of this server");
-        api.context.links.secret.verify_web(token.trim()).map(Self).ok_or_else(invalid)
+        api.links.secret.verify_web(token.trim()).map(Self).ok_or_else(invalid)
     }
 }
 
@@ -55,7 +54,7 @@ impl WebCallAuth {
     /// Checks that the call in the URL is the token's, or was started with it.
     fn for_call(&self, api: &ApiState, call: &str) -> Result<CallId, ApiError> {
         let call = CallId::parse(call).ok_or_else(|| ApiError::not_found("Call"))?;
-        if api.context.web_calls.owns(self.0.call, call) {
+        if api.web.counts.owns(self.0.call, call) {
             return Ok(call);
         }
         Err(ApiError::forbidden("wrong_call", "The token was made for another call"))
@@ -96,7 +95,7 @@ pub(super) async fn cors(State(api): State<ApiState>, request: Request, next: Ne
 
 fn may_call(api: &ApiState, origin: &HeaderValue, headers: &HeaderMap) -> bool {
     let Ok(origin) = origin.to_str() else { return false };
-    is_own_origin(api, origin, headers)
+    api.http.is_own_origin(origin, headers)
         || api.web.allowed_origins.iter().any(|allowed| allowed == "*" || allowed == origin)
 }
 
@@ -128,11 +127,10 @@ pub(super) async fn post_offer(
     let offer = offer::validate(&offer)
         .map_err(|why| ApiError::new(StatusCode::BAD_REQUEST, "invalid_offer", format!("{why}")))?;
     let scope = guest.0.scope;
-    let agent = api.context.store.agent(scope, guest.0.agent).await?.ok_or_else(|| ApiError::not_found("Agent"))?;
-    let answer =
-        connect_web(&api.context, scope, guest.0.call, agent, offer, visitor.address()).await.map_err(refusal)?;
+    let agent = api.store.agent(scope, guest.0.agent).await?.ok_or_else(|| ApiError::not_found("Agent"))?;
+    let answer = api.calls.connect_web(scope, guest.0.call, agent, offer, visitor.address()).await.map_err(refusal)?;
     let location = format!("{}/{}", uri.path().trim_end_matches('/'), answer.call);
-    let base = super::input::base_url(&api, &headers).replacen("http", "ws", 1);
+    let base = api.http.base_url(&headers).replacen("http", "ws", 1);
     let mut response = (StatusCode::CREATED, [(header::CONTENT_TYPE, SDP)], answer.sdp).into_response();
     let out = response.headers_mut();
     let mut put = |name: HeaderName, value: String| {
@@ -168,7 +166,7 @@ pub(super) async fn patch(
     visitor.count(&api)?;
     guest.for_agent(&agent)?;
     let call = guest.for_call(&api, &call)?;
-    let session = api.context.web_calls.ice_session(call).ok_or_else(|| ApiError::not_found("Call"))?;
+    let session = api.web.counts.ice_session(call).ok_or_else(|| ApiError::not_found("Call"))?;
     let wanted = request.headers().get(header::IF_MATCH).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let text = body(request, FRAGMENT).await?;
     let fragment = ice_fragment::parse(&text)
@@ -185,14 +183,14 @@ pub(super) async fn patch(
                 let message = "Beginning ICE anew needs a=ice-ufrag and a=ice-pwd";
                 return Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_fragment", message));
             };
-            let ours = restart_web(&api.context, scope, call, ufrag, password).await;
+            let ours = api.calls.restart_web(scope, call, ufrag, password).await;
             let (ufrag, password) = ours.ok_or_else(|| ApiError::not_found("Call"))?;
             let text = ice_fragment::print(&ufrag, &password);
             let etag = format!("\"{ufrag}\"");
             Ok(([(header::CONTENT_TYPE, FRAGMENT.to_owned()), (header::ETAG, etag)], text).into_response())
         }
         Some(etag) if etag.trim_matches('"') == session => {
-            add_web_candidates(&api.context, scope, call, fragment.candidates);
+            api.calls.add_web_candidates(scope, call, fragment.candidates);
             Ok(StatusCode::NO_CONTENT.into_response())
         }
         Some(_) => Err(ApiError::new(
@@ -214,11 +212,11 @@ pub(super) async fn end(
     guest.for_agent(&agent)?;
     let call = guest.for_call(&api, &call)?;
     let gone = || ApiError::not_found("Call");
-    api.context.web_calls.ice_session(call).ok_or_else(gone)?;
+    api.web.counts.ice_session(call).ok_or_else(gone)?;
     let end = CallCommand::End(EndReason::CustomerHungUp);
-    if !api.context.registry.command(guest.0.scope, call, end) {
+    if !api.live_calls.registry.command(guest.0.scope, call, end) {
         return Err(gone());
     }
-    api.context.web_calls.forget(call);
+    api.web.counts.forget(call);
     Ok((StatusCode::OK, Body::empty()).into_response())
 }

@@ -1,13 +1,16 @@
 //! Background jobs of the process, each under its supervisor.
 
-use crate::call::driver::{CallServices, watch_other_nodes, watch_recordings, wrap_up};
+use super::services::Services;
+use crate::call::driver::{CallStarter, Cluster, TrunkService, watch_other_nodes, watch_recordings, wrap_up};
 use crate::outbox::driver::{self as outbox, Outbox};
 use crate::scheduler::driver as scheduler;
+use crate::supervision::Supervisor;
 use metrics_exporter_prometheus::PrometheusHandle;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use trunkline_media::io::worker::MediaWorkers;
+use trunkline_signaling::io::SipHandle;
 
 /// How often to check that SIP and media work.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
@@ -24,60 +27,73 @@ const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 /// What goes on beside calls and requests. The handles of those that are waited for at the end.
 pub(super) fn start_jobs(
-    context: &Arc<CallServices>, outbox: Outbox, prometheus: PrometheusHandle, stopped: &watch::Receiver<bool>,
+    services: &Services, outbox: Outbox, prometheus: PrometheusHandle, stopped: &watch::Receiver<bool>,
     drained: &watch::Receiver<bool>,
 ) -> Vec<JoinHandle<()>> {
-    let supervisor = &context.supervisor;
+    let supervisor = &services.supervisor;
     let stop = stopped.clone();
     supervisor.start("metrics", move || keep_metrics(prometheus.clone(), stop.clone()));
-    let (stop, own) = (drained.clone(), context.clone());
+    let (stop, own) = (drained.clone(), services.wrap_up.clone());
     let wraps_up = supervisor.start("wrap_ups", move || wrap_up(own.clone(), stop.clone()));
-    let (stop, own) = (stopped.clone(), context.clone());
-    let schedules = supervisor.start("scheduler", move || scheduler::run(own.clone(), stop.clone()));
-    let (stop, own) = (stopped.clone(), context.clone());
-    let follows = supervisor.start("trunks", move || follow_trunks(own.clone(), stop.clone()));
-    let (stop, own) = (drained.clone(), context.clone());
+    let (stop, starter, store) = (stopped.clone(), CallStarter::new(services.calls.clone()), services.store.clone());
+    let schedules = supervisor.start("scheduler", move || scheduler::run(starter.clone(), store.clone(), stop.clone()));
+    let (stop, cluster, trunks) = (stopped.clone(), services.live_calls.cluster.clone(), services.trunks.clone());
+    let follows = supervisor.start("trunks", move || follow_trunks(cluster.clone(), trunks.clone(), stop.clone()));
+    let (stop, own) = (drained.clone(), services.recovery.clone());
     let keeps_house = supervisor.start("housekeeping", move || scheduler::run_housekeeping(own.clone(), stop.clone()));
-    let (stop, own) = (drained.clone(), context.clone());
+    let (stop, own) = (drained.clone(), services.admission.clone());
     supervisor.start("lines_elsewhere", move || watch_other_nodes(own.clone(), stop.clone()));
-    let (stop, own) = (drained.clone(), context.clone());
+    let (stop, own) = (drained.clone(), services.recovery.recordings.clone());
     supervisor.start("recording_space", move || watch_recordings(own.clone(), stop.clone()));
-    let (stop, own) = (stopped.clone(), context.clone());
-    supervisor.start("watch", move || watch(own.clone(), stop.clone()));
+    let watched = WatchedParts {
+        sip: services.sip.clone(),
+        workers: services.media.workers.clone(),
+        supervisor: supervisor.clone(),
+    };
+    let stop = stopped.clone();
+    supervisor.start("watch", move || watch(watched.clone(), stop.clone()));
     let stop = drained.clone();
     let delivers = supervisor.start("outbox", move || outbox::run(outbox.clone(), stop.clone()));
     vec![delivers, wraps_up, schedules, follows, keeps_house]
 }
 
 /// Reloads trunks that another process changed.
-async fn follow_trunks(context: Arc<CallServices>, mut stopped: watch::Receiver<bool>) {
+async fn follow_trunks(cluster: Cluster, trunks: TrunkService, mut stopped: watch::Receiver<bool>) {
     loop {
         tokio::select! {
-            () = context.cluster.trunks_changed() => {}
+            () = cluster.trunks_changed() => {}
             _ = stopped.changed() => return,
         }
-        if let Err(error) = context.reload_trunks().await {
+        if let Err(error) = trunks.reload().await {
             tracing::error!(%error, "cannot reload the trunks");
         }
     }
 }
 
+/// The parts without which no call works.
+#[derive(Clone)]
+struct WatchedParts {
+    sip: SipHandle,
+    workers: MediaWorkers,
+    supervisor: Supervisor,
+}
+
 /// Ends the process when SIP or media hangs or has ended: nothing else would notice.
-async fn watch(context: Arc<CallServices>, mut stopped: watch::Receiver<bool>) {
+async fn watch(parts: WatchedParts, mut stopped: watch::Receiver<bool>) {
     let (mut unanswered, mut hung) = (0, 0);
     while tokio::time::timeout(WATCH_INTERVAL, stopped.changed()).await.is_err() {
-        if context.sip.is_closed() {
-            return context.supervisor.give_up("sip", "its task has ended");
+        if parts.sip.is_closed() {
+            return parts.supervisor.give_up("sip", "its task has ended");
         }
-        let answered = matches!(tokio::time::timeout(WATCH_DEADLINE, context.sip.self_check()).await, Ok(Some(_)));
+        let answered = matches!(tokio::time::timeout(WATCH_DEADLINE, parts.sip.self_check()).await, Ok(Some(_)));
         unanswered = if answered { 0 } else { unanswered + 1 };
-        let hangs = context.workers.liveness().iter().any(|thread| thread.since_cycle > HUNG_AFTER);
+        let hangs = parts.workers.liveness().iter().any(|thread| thread.since_cycle > HUNG_AFTER);
         hung = if hangs { hung + 1 } else { 0 };
         if unanswered >= UNANSWERED_MAX {
-            return context.supervisor.give_up("sip", "it does not answer");
+            return parts.supervisor.give_up("sip", "it does not answer");
         }
         if hung >= HUNG_LOOKS {
-            return context.supervisor.give_up("media", "one of its threads hangs");
+            return parts.supervisor.give_up("media", "one of its threads hangs");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! HTTP listeners: the API with the console, and the metrics if they have a separate port.
 
-use super::AppError;
+use super::error::AppError;
 use crate::api::{ApiState, http_listener, metrics, router::router};
 use crate::config::Config;
 use std::net::SocketAddr;

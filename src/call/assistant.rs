@@ -1,6 +1,6 @@
 //! Interprets the answer to `assistant-request` and computes the configuration of the call.
 
-use crate::domain::agent::{Agent, AgentFields, NamedAddress};
+use crate::domain::agent::{ALIASES, Agent, AgentFields, NamedAddress};
 use crate::domain::ids::AgentId;
 use crate::domain::{FieldError, faults};
 use serde_json::{Map, Value, json};
@@ -12,7 +12,6 @@ const ANSWER: DocumentLimits = DocumentLimits { bytes_max: 256 * 1024, depth_max
 const NOT_FOR_ONE_CALL: &[&str] = &["webhook_secret"];
 /// Fields that clients see on an agent but that have no meaning here.
 const IGNORED: &[&str] = &["id", "organization_id", "created_at", "updated_at", "webhook_secret_set"];
-const ALIASES: [(&str, &str); 2] = [("starting_message", "first_message"), ("enabled", "is_active")];
 
 /// Whether an address may be connected to, as far as known before DNS resolution.
 pub type AddressCheck<'a> = &'a dyn Fn(&NamedAddress<'_>) -> Result<(), FieldError>;
@@ -129,7 +128,7 @@ fn replace_blocks(
     let mut resolved = ResolvedAssistant { agent, fields: base, added: Map::new(), faults: Vec::new() };
     for (name, value) in changes {
         let name =
-            ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name.clone(), |(_, field)| (*field).to_owned());
+            ALIASES.iter().find(|(_, alias)| *alias == name).map_or(name.clone(), |(field, _)| (*field).to_owned());
         if NOT_FOR_ONE_CALL.contains(&name.as_str()) {
             resolved.faults.push(format!("{name}: cannot be set for one call"));
         } else if known.contains_key(&name) {

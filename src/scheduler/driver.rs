@@ -1,10 +1,10 @@
 //! The scheduler loop: calls due tasks, most urgent first; recovers claims of dead processes; sends heartbeats.
 
-use crate::call::driver::{PlaceCallError, PlacedCall, SharedServices, place};
+use crate::call::driver::{CallRecovery, CallStarter, PlaceCallError, PlacedCall};
 use crate::domain::ids::{CallId, OrganizationId, TrunkId};
 use crate::domain::task::TaskStatus;
 use crate::domain::time::UnixMs;
-use crate::store::{DueTask, OrgScope, StoreError, now};
+use crate::store::{DueTask, OrgScope, Store, StoreError, now};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -23,7 +23,7 @@ const HEARTBEATS_PER_CLEANUP: u32 = 1_200;
 const RETRY_AFTER_MS: i64 = 15_000;
 
 /// Runs until it is stopped.
-pub async fn run(context: SharedServices, mut stopped: watch::Receiver<bool>) {
+pub async fn run(starter: CallStarter, store: Store, mut stopped: watch::Receiver<bool>) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // Whose tasks were looked at last, where there were more than one tick takes.
@@ -33,7 +33,7 @@ pub async fn run(context: SharedServices, mut stopped: watch::Receiver<bool>) {
             _ = tick.tick() => {}
             _ = stopped.changed() => return,
         }
-        match call_due_tasks(&context, after).await {
+        match call_due_tasks(&starter, &store, after).await {
             Ok(last) => after = last,
             Err(error) => tracing::error!(%error, "cannot read due tasks"),
         }
@@ -49,19 +49,19 @@ struct TickRefusals {
 }
 
 async fn call_due_tasks(
-    context: &SharedServices, after: Option<OrganizationId>,
+    starter: &CallStarter, store: &Store, after: Option<OrganizationId>,
 ) -> Result<Option<OrganizationId>, StoreError> {
     // An organization without a free line is left alone until the next tick: one that becomes free meanwhile is
     // not for a less urgent task. Where only a trunk has none, tasks of others are tried, a few.
     let mut refused: HashMap<OrgScope, TickRefusals> = HashMap::new();
-    let (due, last) = context.store.due_tasks(TASKS_PER_ORGANIZATION_MAX, TASKS_MAX, after).await?;
+    let (due, last) = store.due_tasks(TASKS_PER_ORGANIZATION_MAX, TASKS_MAX, after).await?;
     for DueTask { scope, task } in due {
         let before = refused.get(&scope);
         if before.is_some_and(|before| before.times >= REFUSED_MAX) {
             continue;
         }
         let full = before.map_or(&[][..], |before| &before.full);
-        match place(context, scope, task, false, full).await {
+        match starter.place(scope, task, false, full).await {
             Ok(PlacedCall::Dialing(call) | PlacedCall::Queued(call)) => {
                 tracing::info!(%task, %call, "scheduled call started");
             }
@@ -73,19 +73,19 @@ async fn call_due_tasks(
             Err(PlaceCallError::NotPending | PlaceCallError::NotFound | PlaceCallError::Internal) => {}
             Err(PlaceCallError::Spent) => {
                 tracing::warn!(%task, "the daily limit is reached; the task waits for the next day");
-                context.store.postpone_to_tomorrow(scope, task).await?;
+                store.postpone_to_tomorrow(scope, task).await?;
             }
-            Err(PlaceCallError::OutsideWindow) => context.store.postpone_to_window(scope, task).await?,
+            Err(PlaceCallError::OutsideWindow) => store.postpone_to_window(scope, task).await?,
             Err(
                 fault @ (PlaceCallError::AgentGone | PlaceCallError::AgentInactive | PlaceCallError::ForeignNumber),
             ) => {
                 tracing::warn!(%task, error = %fault, "scheduled task cannot be called");
-                context.store.move_task(scope, task, TaskStatus::Pending, TaskStatus::Failed).await?;
+                store.move_task(scope, task, TaskStatus::Pending, TaskStatus::Failed).await?;
             }
             Err(PlaceCallError::Store(error)) => return Err(error),
             Err(fault) => {
                 tracing::warn!(%task, error = %fault, "scheduled task waits");
-                context.store.postpone(scope, task, UnixMs(now().0 + RETRY_AFTER_MS)).await?;
+                store.postpone(scope, task, UnixMs(now().0 + RETRY_AFTER_MS)).await?;
             }
         }
     }
@@ -93,27 +93,27 @@ async fn call_due_tasks(
 }
 
 /// Sends heartbeats, recovers what dead processes left, and ends orphaned calls.
-pub async fn run_housekeeping(context: SharedServices, mut stopped: watch::Receiver<bool>) {
-    let mut tick = tokio::time::interval(context.heartbeat_interval);
+pub async fn run_housekeeping(recovery: CallRecovery, mut stopped: watch::Receiver<bool>) {
+    let mut tick = tokio::time::interval(recovery.node.heartbeat_interval);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut overtaken = context.journal.subscribe_taken_over();
+    let mut overtaken = recovery.journal.subscribe_taken_over();
     let (mut house, mut beats) = (Housekeeping::default(), 0u32);
     loop {
         tokio::select! {
             _ = tick.tick() => {}
             lost = overtaken.recv() => {
                 if let Ok(call) = lost {
-                    context.end_overtaken(&[call]);
+                    recovery.end_overtaken(&[call]);
                 }
                 continue;
             }
             _ = stopped.changed() => return,
         }
-        if let Err(error) = house.run_round(&context).await {
+        if let Err(error) = house.run_round(&recovery).await {
             tracing::error!(%error, "cannot look for calls of dead processes");
         }
         if beats.is_multiple_of(HEARTBEATS_PER_CLEANUP)
-            && let Err(error) = context.store.delete_expired(UnixMs(now().0 - RETENTION_MS)).await
+            && let Err(error) = recovery.store.delete_expired(UnixMs(now().0 - RETENTION_MS)).await
         {
             tracing::error!(%error, "cannot delete expired rows");
         }
@@ -131,31 +131,31 @@ struct Housekeeping {
 }
 
 impl Housekeeping {
-    async fn run_round(&mut self, context: &SharedServices) -> Result<(), StoreError> {
-        let beat = context.store.record_heartbeat(&context.node).await?;
-        context.heartbeat.record_heartbeat();
+    async fn run_round(&mut self, recovery: &CallRecovery) -> Result<(), StoreError> {
+        let beat = recovery.store.record_heartbeat(&recovery.node.name).await?;
+        recovery.node.heartbeat.record_heartbeat();
         if self.joined_at.is_some_and(|before| before != beat.joined_at) {
             tracing::warn!("this process had lost the database; waiting before it checks for dead nodes");
-            let lost = context.store.over_among(&context.registry.calls()).await?;
-            context.end_overtaken(&lost);
+            let lost = recovery.store.over_among(&recovery.registry.calls()).await?;
+            recovery.end_overtaken(&lost);
         }
         self.joined_at = Some(beat.joined_at);
-        fail_orphaned_calls(context, false).await?;
-        self.orphans = context.end_orphans(&self.orphans).await?;
+        fail_orphaned_calls(recovery, false).await?;
+        self.orphans = recovery.end_orphans(&self.orphans).await?;
         Ok(())
     }
 }
 
 /// Start of a process: registers the node and recovers what it left itself.
-pub async fn register_node(context: &SharedServices) -> Result<(), StoreError> {
-    context.store.record_heartbeat(&context.node).await?;
-    fail_orphaned_calls(context, true).await
+pub async fn register_node(recovery: &CallRecovery) -> Result<(), StoreError> {
+    recovery.store.record_heartbeat(&recovery.node.name).await?;
+    fail_orphaned_calls(recovery, true).await
 }
 
-async fn fail_orphaned_calls(context: &SharedServices, at_start: bool) -> Result<(), StoreError> {
-    let (store, recordings) = (&context.store, &context.recordings);
+async fn fail_orphaned_calls(recovery: &CallRecovery, at_start: bool) -> Result<(), StoreError> {
+    let (store, recordings) = (&recovery.store, &recovery.recordings.folder);
     let recovered = store
-        .recover(&context.node, at_start, |organization, call| {
+        .recover(&recovery.node.name, at_start, |organization, call| {
             let path = format!("{organization}/{call}.wav");
             recordings.join(&path).exists().then_some(path)
         })

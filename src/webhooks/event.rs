@@ -1,6 +1,6 @@
 //! What webhooks say: document B's server messages and document A's task events.
 
-use crate::domain::agent::AgentFields;
+use crate::domain::agent::{ALIASES, AgentFields};
 use crate::domain::call::{Call, CallStatus};
 use crate::domain::chat::ToolCall;
 use crate::domain::ids::{AgentId, DeliveryId, TaskId};
@@ -36,7 +36,7 @@ pub fn assistant(id: Option<AgentId>, fields: &AgentFields, added: &Map<String, 
     if let Value::Object(object) = &mut json {
         object.retain(|_, value| !value.is_null());
         object.insert("id".to_owned(), json!(id.map(|id| id.to_string())));
-        for (name, alias) in [("first_message", "starting_message"), ("is_active", "enabled")] {
+        for (name, alias) in ALIASES {
             if let Some(value) = object.get(name).cloned() {
                 object.insert(alias.to_owned(), value);
             }

@@ -98,9 +98,10 @@ async fn over(server: &Server, id: &str) -> Value {
 async fn nothing_left(server: &Server) {
     let all = trunkline_media::io::ports::PortPool::new("127.0.0.1".parse().unwrap(), 20_000, 39_999).available();
     until("nothing is left", || async {
-        let context = &server.app.context;
-        let snapshot = context.sip.snapshot().await.unwrap();
-        (context.registry.count() == 0 && snapshot.calls == 0 && context.ports.available() == all).then_some(())
+        let services = &server.app.services;
+        let snapshot = services.sip.snapshot().await.unwrap();
+        (services.live_calls.registry.count() == 0 && snapshot.calls == 0 && services.media.ports.available() == all)
+            .then_some(())
     })
     .await;
 }
@@ -257,9 +258,9 @@ async fn panicking_message_does_not_harm_the_user_agent() {
         in_progress(&server, 1).await;
         arm("command does not fit the state of its call", 3);
         for _ in 0..3 {
-            server.app.context.sip.hang_up(SipCall(u64::MAX)).await;
+            server.app.services.sip.hang_up(SipCall(u64::MAX)).await;
         }
-        assert_eq!(server.app.context.sip.self_check().await, Some(200));
+        assert_eq!(server.app.services.sip.self_check().await, Some(200));
         assert_eq!(counted("sip_message"), before + 3);
     };
     let (report, ()) = tokio::join!(call, poison);
@@ -282,7 +283,7 @@ async fn a_part_that_panics_is_started_again() {
         server.phone.sip.reject(rings.incoming.call, 486, None).await;
     }
     assert_eq!(counted("scheduler"), before + 2);
-    assert_eq!(server.app.context.supervisor.given_up(), None);
+    assert_eq!(server.app.services.supervisor.given_up(), None);
 }
 
 /// Runs as a separate process, where the variable is set: a server whose scheduler panics at every turn.

@@ -76,23 +76,23 @@ async fn health_tells_apart_live_and_ready() {
         }
     }
     // However often it is asked, the endpoint answers two questions a second.
-    let context = &server.app.context;
-    let before = context.sip.snapshot().await.unwrap().counters.received;
+    let services = &server.app.services;
+    let before = services.sip.snapshot().await.unwrap().counters.received;
     let began = Instant::now();
     for _ in 0..20 {
         let asked = (0..20).map(|_| ask("/health"));
         assert!(futures_util::future::join_all(asked).await.iter().all(|(status, _)| *status == 200));
     }
-    let asked = context.sip.snapshot().await.unwrap().counters.received - before;
+    let asked = services.sip.snapshot().await.unwrap().counters.received - before;
     let most = 3 + began.elapsed().as_millis() as u64 / 400;
     assert!(asked <= most, "{asked} questions, {most} at most");
     // It drains: alive, and not ready.
-    context.supervisor.stop();
+    services.supervisor.stop();
     let (status, body) = ask("/health/ready").await;
     assert_eq!((status, &body["status"]), (503, &json!("draining")));
     assert_eq!(ask("/health").await.0, 200);
     // The database is gone: alive, degraded, and every other check says what it says.
-    context.store.close().await;
+    services.store.close().await;
     let body = until("the check runs again", || async {
         let (status, body) = ask("/health").await;
         (status == 503).then_some(body)
@@ -105,7 +105,7 @@ async fn health_tells_apart_live_and_ready() {
     );
     assert_eq!(ask("/health/live").await.0, 200);
     // The supervisor gives up a part: the process must be restarted.
-    context.supervisor.give_up("test", "on purpose");
+    services.supervisor.give_up("test", "on purpose");
     assert_eq!(ask("/health/live").await, (503, json!({"status": "failed", "part": "test"})));
     assert_eq!(server.app.failed().await.part, "test");
 }
@@ -275,7 +275,7 @@ async fn tenants_never_see_each_other() {
     let server = Server::start().await;
     let other = server
         .app
-        .context
+        .services
         .store
         .bootstrap("Other", "other@example.com", "x")
         .await

@@ -172,7 +172,7 @@ async fn converses(setup: BaresipSetup) -> Value {
     server.send("PATCH", &format!("/trunks/{}", server.trunk), Some(setup.trunk.clone())).await;
     let folder = server.folder.path().join("baresip");
     std::fs::create_dir_all(&folder).unwrap();
-    let local = server.app.context.sip.local();
+    let local = server.app.services.sip.local();
     let port = if setup.transport == "tls" { local.tls.unwrap().port() } else { local.udp.port() };
     let mut phone = start(&folder, &setup, port);
     let call = phone_is_answered(&server, &name, &folder).await;

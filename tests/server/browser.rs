@@ -53,6 +53,6 @@ async fn jssip_calls_over_a_websocket() {
     .await;
     let fields = json!({"srtp": "mandatory", "codecs": ["OPUS", "PCMU", "PCMA"]});
     server.send("PATCH", &format!("/trunks/{}", server.trunk), Some(fields)).await;
-    let url = format!("ws://{}", server.app.context.sip.local().ws.unwrap());
+    let url = format!("ws://{}", server.app.services.sip.local().ws.unwrap());
     run("sip.test.mjs", &server, &[("SIP_URL", url), ("NUMBER", NUMBER.to_owned())]).await;
 }

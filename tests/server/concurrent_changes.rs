@@ -148,10 +148,10 @@ async fn a_change_made_from_an_old_state_is_refused_with_both_values() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_made_by_another_process_is_not_overwritten_from_memory() {
     let server = Server::start().await;
-    let context = &server.app.context;
+    let services = &server.app.services;
     let path = format!("/agents/{}", server.agent);
-    let scope = context.store.authenticate(&server.key).await.unwrap().unwrap().scope;
-    let other = trunkline::store::Store::open(context.store.url()).await.unwrap();
+    let scope = services.store.authenticate(&server.key).await.unwrap().unwrap().scope;
+    let other = trunkline::store::Store::open(services.store.url()).await.unwrap();
     let id = trunkline::domain::ids::AgentId::parse(&server.agent).unwrap();
     for round in 0..5 {
         server.get(&path).await; // remembered here from now on
@@ -217,6 +217,6 @@ async fn calls_whose_texts_hold_a_nul_are_stored() {
         assert!(!call["from_number"].as_str().unwrap().contains('\0'), "{call}");
     }
     hook.wait("/end-of-call-report", 1).await;
-    assert!(server.app.context.journal.flush(Duration::from_secs(5)).await);
+    assert!(server.app.services.journal.flush(Duration::from_secs(5)).await);
     assert_eq!(server.get("/calls").await["total"], json!(2));
 }

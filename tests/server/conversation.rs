@@ -304,12 +304,12 @@ async fn a_transfer_needs_a_second_line() {
     assert!(said.iter().any(|line| line.contains("the transfer to desk failed")), "{said:?}");
     // With a second line it is put through, and both count while it lasts.
     assert_eq!(server.send("PATCH", &path, Some(json!({"max_concurrent_calls": 2}))).await.0, 200);
-    let admission = server.app.context.admission.clone();
+    let admission = server.app.services.admission.clone();
     let both = until("a call on two lines", async || (admission.held() >= 2).then_some(()));
     let caller = "listen; say speak_to_human; pause 6000; hangup";
     let ((call, _), ()) = tokio::join!(put_through(&mut server, "bridge", caller, Some("pause 8000")), both);
     assert_eq!(call["end_reason"], json!("transferred"), "{call}");
-    until("every line is given back", || async { (server.app.context.admission.held() == 0).then_some(()) }).await;
+    until("every line is given back", || async { (server.app.services.admission.held() == 0).then_some(()) }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -106,7 +106,7 @@ async fn assistant_response_cannot_reach_private_addresses() {
         assert_eq!(touched.load(Ordering::SeqCst), 0, "{url}");
     }
     // Realtime models, and rows that an earlier version has saved, reach no private address either.
-    let store = &server.app.context.store;
+    let store = &server.app.services.store;
     let scope = store.authenticate(&server.key).await.unwrap().unwrap().scope;
     let id = trunkline::domain::ids::AgentId::parse(&server.agent).unwrap();
     for (provider, url) in [("openai", at("saved#")), ("openai", at("")), ("openai_realtime", at(""))] {
@@ -405,7 +405,7 @@ async fn a_key_that_cannot_be_opened_is_not_replaced_by_the_servers() {
     let server = Server::start_with(|config| config.providers.groq.api_key = Some("SERVER".into())).await;
     let owner = LoggedInUser::owner(&server).await;
     let stored = store_key(&owner, "openai", "theirs", None).await;
-    let store = &server.app.context.store;
+    let store = &server.app.services.store;
     // As another process with another master key leaves it, or a damaged disk.
     let other = trunkline::store::secrets::MasterKey::new("another master key of the tests");
     let ours = trunkline::store::secrets::MasterKey::new("a master key of the tests");

@@ -33,10 +33,10 @@ async fn daily_limits_are_enforced() {
     let script = trunkline_lab::caller::script::CallScript::parse("pause 6000; hangup").unwrap();
     // The call goes on, has no bill yet, and counts.
     let (_, refused) = tokio::join!(server.phone.answer(call, &script, None), async {
-        let context = &server.app.context;
-        let scope = context.store.authenticate(&server.key).await.unwrap().unwrap().scope;
+        let services = &server.app.services;
+        let scope = services.store.authenticate(&server.key).await.unwrap().unwrap().scope;
         until("a call that goes on is counted", async || {
-            (!context.is_within_daily_limits(scope).await.unwrap()).then_some(())
+            (!services.admission.is_within_daily_limits(scope).await.unwrap()).then_some(())
         })
         .await;
         execute(&server).await
@@ -49,9 +49,9 @@ async fn daily_limits_are_enforced() {
     let due =
         json!({"agent_id": server.agent, "to_number": "+15550177", "scheduled_at": jiff::Timestamp::now().to_string()});
     let id = server.post("/tasks", due).await["task"]["id"].as_str().unwrap().to_owned();
-    let context = &server.app.context;
+    let services = &server.app.services;
     until("the task waits for the next day", async || {
-        let due = context.store.due_tasks(100, 100, None).await.unwrap().0;
+        let due = services.store.due_tasks(100, 100, None).await.unwrap().0;
         (!due.iter().any(|due| due.task.to_string() == id)).then_some(())
     })
     .await;

@@ -276,7 +276,7 @@ async fn an_update_while_an_agent_rings_is_answered() {
     peer.send(&bye.bytes()).await;
     peer.hear(&["SIP/2.0 200 ", "CSeq: 3 BYE"]).await;
     until("nothing is held", || async {
-        let snapshot = server.app.context.sip.snapshot().await?;
+        let snapshot = server.app.services.sip.snapshot().await?;
         (snapshot.sessions == 0).then_some(())
     })
     .await;

@@ -214,7 +214,7 @@ fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hostile_tenants_break_nothing_and_see_nothing_of_each_other() {
     let server = Server::start().await;
-    let store = &server.app.context.store;
+    let store = &server.app.services.store;
     let hash = trunkline::domain::password::hash("a password of the tests").unwrap();
     let mut tenants = Vec::new();
     for name in ["First", "Second"] {

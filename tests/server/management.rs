@@ -254,12 +254,12 @@ async fn no_route_leads_to_another_organization() {
     let owner = LoggedInUser::owner(&server).await;
     let ids = everything_there_is(&server, &owner).await;
     let hash = trunkline::domain::password::hash("stranger's password").unwrap();
-    let stranger = server.app.context.store.bootstrap("Stranger", "s@example.com", &hash).await.unwrap();
+    let stranger = server.app.services.store.bootstrap("Stranger", "s@example.com", &hash).await.unwrap();
     let key = stranger.key.text.expose().to_owned();
     let person = LoggedInUser::log_in(&server, "s@example.com", "stranger's password").await;
     let pair = person.cookie.split(';').next().unwrap().to_owned();
 
-    let document = trunkline::api::openapi::document();
+    let document = trunkline::api::openapi_document();
     let mut asked = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
         for method in item.as_object().unwrap().keys() {

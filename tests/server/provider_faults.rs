@@ -105,7 +105,7 @@ async fn check_alone(stage: &str, failing: FaultyStages) {
     assert!(allowed.contains(&call["end_reason"].as_str().unwrap()), "{what}");
     let (_, calls) = server.send("GET", "/calls", None).await;
     assert_eq!(calls["data"]["total"], json!(1));
-    assert_eq!(server.app.context.registry.count(), 0);
+    assert_eq!(server.app.services.live_calls.registry.count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -58,10 +58,10 @@ async fn own_id(person: &LoggedInUser) -> String {
 }
 
 fn scope_of(server: &Server) -> impl Future<Output = OrgScope> {
-    let (store, key) = (server.app.context.store.clone(), server.key.clone());
+    let (store, key) = (server.app.services.store.clone(), server.key.clone());
     async move { store.authenticate(&key).await.unwrap().unwrap().scope }
 }
 
 async fn nothing_is_held(server: &Server) {
-    until("every line is given back", || async { (server.app.context.admission.held() == 0).then_some(()) }).await;
+    until("every line is given back", || async { (server.app.services.admission.held() == 0).then_some(()) }).await;
 }

@@ -115,7 +115,7 @@ async fn no_task_is_called_outside_its_calling_windows() {
     let id = task(&server, "+15550107", windows).await;
     let (status, body) = server.send("POST", &format!("/tasks/{id}/execute"), None).await;
     assert_eq!((status, &body["details"]["code"]), (400, &json!("invalid_state")), "{body}");
-    let due = server.app.context.store.due_tasks(10, 10, None).await.unwrap().0;
+    let due = server.app.services.store.due_tasks(10, 10, None).await.unwrap().0;
     assert!(due.is_empty(), "its time is the window's: {due:?}");
     let bad = json!({"agent_id": server.agent, "to_number": "+15550107", "calling_windows": [{"time_zone": "Mars/Base", "start": "09:00", "end": "10:00"}]});
     let (status, body) = server.send("POST", "/tasks", Some(bad)).await;
@@ -151,19 +151,19 @@ async fn a_trunk_makes_so_many_calls_a_second() {
 async fn a_claim_of_a_process_that_died_is_given_to_another() {
     let mut server = Server::start().await;
     let id = task(&server, "+15550108", json!({})).await;
-    let context = server.app.context.clone();
-    let scope = context.store.authenticate(&server.key).await.unwrap().unwrap().scope;
+    let services = server.app.services.clone();
+    let scope = services.store.authenticate(&server.key).await.unwrap().unwrap().scope;
     let (task_id, trunk) = (
         trunkline::domain::ids::TaskId::parse(&id).unwrap(),
         trunkline::domain::ids::TrunkId::parse(&server.trunk).unwrap(),
     );
     // Another process claims it, and dies before it calls.
-    let claim = context.store.claim_task(scope, task_id, trunk, &OrganizationLimits::default(), 0.0).await.unwrap();
+    let claim = services.store.claim_task(scope, task_id, trunk, &OrganizationLimits::default(), 0.0).await.unwrap();
     let TaskClaim::Claimed(call) = claim else { panic!("{claim:?}") };
     let (status, _) = server.send("POST", &format!("/tasks/{id}/execute"), None).await;
     assert_eq!(status, 400, "it is taken");
     assert_eq!(next_is_busy(&mut server).await, "+15550108");
     // The dead one comes back: too late.
-    assert!(!context.store.begin_call(scope, task_id, call, "the dead one").await.unwrap());
+    assert!(!services.store.begin_call(scope, task_id, call, "the dead one").await.unwrap());
     assert_eq!(server.get(&format!("/calls?task_id={id}")).await["total"], json!(1));
 }

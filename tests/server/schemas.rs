@@ -246,7 +246,7 @@ async fn an_agent_that_was_saved_before_there_were_limits_still_answers() {
     let rules =
         json!([{"digits": "1", "action": "tool", "tool": "bad"}, {"digits": "2", "action": "tool", "tool": "good"}]);
     saved["dtmf_rules"] = json!({"rules": rules, "inter_digit_timeout_ms": 200});
-    let store = &server.app.context.store;
+    let store = &server.app.services.store;
     let scope = store.authenticate(&server.key).await.unwrap().unwrap().scope;
     let old = store.create_agent(scope, serde_json::from_value(saved).unwrap()).await.unwrap();
     let shown = server.get(&format!("/agents/{}", old.id)).await;

@@ -206,7 +206,7 @@ async fn calls(book: &mut SnapshotRun<'_>) {
 
 /// One address and password in two organizations.
 async fn choice(book: &mut SnapshotRun<'_>) {
-    let store = &book.server.app.context.store;
+    let store = &book.server.app.services.store;
     let hash = trunkline::domain::password::hash(PASSWORD).unwrap();
     for name in ["One", "Two"] {
         store.bootstrap(name, "twice@example.com", &hash).await.unwrap();
@@ -225,7 +225,7 @@ async fn management(book: &mut SnapshotRun<'_>) {
     let child = json!({"name": "Child", "parent_org_id": own, "calls_per_second": 2});
     book.pin("organizations_create", "POST", "/organizations", Some(child)).await;
     book.pin("organizations_create_without_parent", "POST", "/organizations", Some(json!({"name": "Free"}))).await;
-    let stranger = book.server.app.context.store.bootstrap("Stranger", "stranger@example.com", "x").await.unwrap();
+    let stranger = book.server.app.services.store.bootstrap("Stranger", "stranger@example.com", "x").await.unwrap();
     let foreign = format!("/organizations/{}", stranger.scope.organization());
     book.pin("organizations_get_foreign", "GET", &foreign, None).await;
     book.pin(
@@ -286,7 +286,7 @@ async fn every_answer_is_as_it_was() {
     let mut wrong =
         SnapshotRun { server: &stray, owner: None, mask: SnapshotMask::new(&stray), snapshots: book.snapshots };
     wrong.pin("unauthorized", "GET", "/agents", None).await;
-    let openapi = serde_json::to_string_pretty(&trunkline::api::openapi::document()).unwrap();
+    let openapi = serde_json::to_string_pretty(&trunkline::api::openapi_document()).unwrap();
     wrong.snapshots.compare("openapi", &openapi.replace(env!("CARGO_PKG_VERSION"), "<version>"));
     wrong.snapshots.finish();
 }

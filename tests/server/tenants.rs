@@ -199,7 +199,7 @@ struct TestTenant<'a> {
 impl<'a> TestTenant<'a> {
     async fn new(server: &'a Server, name: &str) -> Self {
         let hash = trunkline::domain::password::hash(PASSWORD).unwrap();
-        let made = server.app.context.store.bootstrap(name, &format!("{name}@example.com"), &hash).await.unwrap();
+        let made = server.app.services.store.bootstrap(name, &format!("{name}@example.com"), &hash).await.unwrap();
         let mut tenant = Self { server, key: made.key.text.expose().to_owned(), agent: String::new() };
         tenant.agent = tenant.made("/agents", agent()).await;
         tenant

@@ -49,7 +49,7 @@ async fn websockets_carry_sip_for_those_who_ask_for_it() {
         })
         .await;
         let scheme = if secure { "wss" } else { "ws" };
-        let url = format!("{scheme}://{}/", server.app.context.sip.local().ws.unwrap());
+        let url = format!("{scheme}://{}/", server.app.services.sip.local().ws.unwrap());
         assert_eq!(node(url.clone(), "sip", "https://phone.example").await, "SIP/2.0 200 OK");
         assert_eq!(node(url.clone(), "", "https://phone.example").await, "refused 400");
         assert_eq!(node(url, "sip", "https://other.example").await, "refused 403");
@@ -174,7 +174,7 @@ async fn a_certificate_is_replaced_while_the_server_runs() {
         config.sip.tls.private_key = files.private_key.display().to_string();
     })
     .await;
-    let port = server.app.context.sip.local().tls.unwrap().port();
+    let port = server.app.services.sip.local().tls.unwrap().port();
     let before = tls(port, None).await;
     assert!(before.ends_with("SIP/2.0 200 OK"), "{before}");
     std::fs::copy(&renewed.private_key, &files.private_key).unwrap();
@@ -213,7 +213,7 @@ async fn clients_may_have_to_show_who_they_are() {
         config.sip.tls.client_certificate_required = true;
     })
     .await;
-    let port = server.app.context.sip.local().tls.unwrap().port();
+    let port = server.app.services.sip.local().tls.unwrap().port();
     assert!(tls(port, Some(own)).await.ends_with("SIP/2.0 200 OK"));
     assert!(tls(port, None).await.starts_with("refused"));
     let other = (stranger.certificate.display().to_string(), stranger.private_key.display().to_string());
@@ -262,7 +262,7 @@ async fn a_stun_server_tells_the_public_address() {
         config.sip.stun_server = address;
     })
     .await;
-    assert_eq!(server.app.context.media_addr, found);
+    assert_eq!(server.app.services.media.addr, found);
     let silent = std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap();
     let nobody = silent.local_addr().unwrap().to_string();
     assert!(trunkline_signaling::io::public_address(&nobody, rand::random()).await.is_err());

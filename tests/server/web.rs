@@ -221,9 +221,9 @@ async fn bad_offers_and_tokens_are_refused_and_leave_nothing() {
     assert_eq!((evil.0, evil.code().as_str()), (403, "bad_origin"));
 
     // All of it made no leg; the calls still wait, and end when their tokens do.
-    assert_eq!(server.app.context.workers.stats().legs.load(std::sync::atomic::Ordering::Relaxed), 0);
-    assert_eq!(server.app.context.registry.count(), 2);
-    let registry = &server.app.context.registry;
+    assert_eq!(server.app.services.media.workers.stats().legs.load(std::sync::atomic::Ordering::Relaxed), 0);
+    assert_eq!(server.app.services.live_calls.registry.count(), 2);
+    let registry = &server.app.services.live_calls.registry;
     until("the end of calls without a browser", async || (registry.count() == 0).then_some(())).await;
     assert_eq!(server.last_call().await["end_reason"], "no_answer");
     let late = whip.offer(&good).await;
@@ -270,7 +270,7 @@ async fn tokens_and_addresses_begin_as_many_calls_as_they_may() {
     let refused = full.offer(&offer()).await;
     assert_eq!((refused.0, refused.code().as_str()), (429, "too_many_calls"));
     // No checks arrive on the path: the calls are given up, and the address may call again.
-    let registry = &server.app.context.registry;
+    let registry = &server.app.services.live_calls.registry;
     until("the end of calls without a path", async || (registry.count() <= 1).then_some(())).await;
     assert_eq!(full.offer(&offer()).await.0, 201);
 }

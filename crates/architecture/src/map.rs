@@ -164,7 +164,8 @@ pub const FIELDS_MAX: usize = 20;
 pub const OWN_FIELDS_MAX: &[(&str, usize)] = &[("CallMachine", 12), ("Machine", 12), ("Leg", 16)];
 
 /// Helpers of tests that wait for something with a deadline: nothing else of the tests sleeps.
-pub const POLLING_HELPERS: &[&str] = &["tests/server/support/polling.rs::poll", "media/src/io/worker/tests.rs::eventually"];
+pub const POLLING_HELPERS: &[&str] =
+    &["tests/server/support/polling.rs::poll", "media/src/io/worker/tests.rs::eventually"];
 
 /// The tests of the root crate that the documents name without their folder.
 pub const SERVER_TESTS: &str = "tests/server/main.rs";

@@ -167,7 +167,7 @@ async fn dispatch(cli: Cli) -> Result<(), CommandError> {
         }
         CliCommand::Secrets(command) => Ok(secrets::run(&config()?, command).await?),
         CliCommand::Openapi => {
-            println!("{}", serde_json::to_string_pretty(&trunkline::api::openapi::document()).unwrap_or_default());
+            println!("{}", serde_json::to_string_pretty(&trunkline::api::openapi_document()).unwrap_or_default());
             Ok(())
         }
         CliCommand::Emulate(args) => Ok(emulate(args).await?),

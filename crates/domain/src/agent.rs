@@ -3,13 +3,13 @@
 use super::FieldError;
 use super::ambience::AmbienceConfig;
 use super::analysis::{self, AnalysisPlan};
-use super::dtmf_rules::DtmfRules;
+use super::dtmf_rules::{DtmfContext, DtmfRules};
 use super::fallback::Fallbacks;
 use super::ids::{AgentId, OrganizationId};
 use super::organization;
 use super::provider_config::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
 use super::ringing_config::RingingConfig;
-use super::rules::{between, events, fits, is_header_value, is_http_url, secret_fits};
+use super::rules::{between, chars, events, fits, is_header_value, is_http_url, secret_chars, secret_fits};
 use super::secret::{Secret, exposed};
 use super::time::UnixMs;
 use super::transfer::TransferConfig;
@@ -24,6 +24,9 @@ use utoipa::ToSchema;
 const MAX_DURATION_SECONDS: u32 = 14_400;
 /// Events an agent's webhook may ask for; none set means all.
 pub const WEBHOOK_EVENTS: &[&str] = &["assistant-request", "tool-calls", "status-update", "end-of-call-report"];
+/// Fields that the two reference documents name differently: our name, and the other one. Input takes either; answers
+/// and webhooks show both.
+pub const ALIASES: [(&str, &str); 2] = [("first_message", "starting_message"), ("is_active", "enabled")];
 /// Longest text a customer may give in one field; a model's window is larger, a mistake usually too.
 const TEXT_BYTES_MAX: usize = 100_000;
 
@@ -46,11 +49,14 @@ pub struct AgentFields {
     pub description: Option<String>,
     /// Company the agent speaks for; named in the default prompt if there is no `system_prompt`.
     #[serde(default)]
+    #[schema(max_length = 200)]
+    #[garde(inner(custom(chars(200))))]
     pub business_name: Option<String>,
     /// Address that gets a mail after each call; needs `[smtp]` in the settings of the server. None: no mail.
     #[serde(default)]
-    #[schema(format = "email")]
+    #[schema(format = "email", max_length = 320)]
     #[garde(inner(custom(fits(is_email, "is not an e-mail address"))))]
+    #[garde(inner(custom(chars(320))))]
     pub notification_email: Option<String>,
     /// The system prompt for the LLM, at most 100,000 bytes. None: a short default prompt names the business.
     #[serde(default)]
@@ -66,7 +72,7 @@ pub struct AgentFields {
     pub voice_settings: Option<VoiceSettings>,
     /// What happens when the caller presses keys. None: the digits go to the LLM as `[DTMF 1234]`.
     #[serde(default)]
-    #[garde(dive(self.llm_config))]
+    #[garde(dive(&self.dtmf_context()))]
     pub dtmf_rules: Option<DtmfRules>,
     /// The destinations to which the LLM may transfer callers. None: no transfers.
     #[serde(default)]
@@ -108,13 +114,15 @@ pub struct AgentFields {
     pub recording_enabled: Option<bool>,
     #[serde(default)]
     /// http or https.
-    #[schema(format = "uri")]
+    #[schema(format = "uri", max_length = 2_048)]
     #[garde(inner(custom(fits(is_http_url, "is not an http or https URL"))))]
+    #[garde(inner(custom(chars(2_048))))]
     pub webhook_url: Option<String>,
     /// Key that signs the agent's webhooks, printable ASCII. None: they are not signed.
     #[serde(default, serialize_with = "exposed")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 1_024)]
     #[garde(inner(custom(check_secret)))]
+    #[garde(inner(custom(secret_chars(1_024))))]
     pub webhook_secret: Option<Secret>,
     /// Events that go to `webhook_url`: `assistant-request`, `tool-calls`, `status-update`, `end-of-call-report`. None:
     /// all.
@@ -195,6 +203,11 @@ pub struct NamedAddress<'a> {
 }
 
 impl AgentFields {
+    fn dtmf_context(&self) -> DtmfContext {
+        let tools = self.llm_config.iter().flat_map(|config| &config.tools).filter(|tool| tool.is_function());
+        DtmfContext::new(self.dtmf_rules.as_ref(), tools.map(|tool| tool.function.name.clone()).collect())
+    }
+
     /// Every address that this server would connect to because the configuration says so.
     pub fn addresses<'a>(&'a self) -> Vec<NamedAddress<'a>> {
         let mut all = Vec::new();

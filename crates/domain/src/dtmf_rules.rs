@@ -1,20 +1,43 @@
 //! What a customer wants done when keys are pressed. Live matching is `call/dtmf`.
 
-use super::provider_config::LlmConfig;
-use super::rules::{before, between, fits};
+use super::rules::{between, fits};
 use super::transfer::TransferTarget;
 use garde::{Error, Validate};
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use utoipa::ToSchema;
+
+/// What the rules of an agent are judged by, beside themselves. Good for one validation.
+#[derive(Debug, Default)]
+pub struct DtmfContext {
+    terminator: Option<String>,
+    /// Names of the agent's own functions.
+    tools: Vec<String>,
+    /// Digits of the rules that were validated so far.
+    seen: RefCell<BTreeSet<String>>,
+}
+
+impl DtmfContext {
+    /// The context of an agent's rules; `tools` are the names of its own functions.
+    pub fn new(rules: Option<&DtmfRules>, tools: Vec<String>) -> Self {
+        Self { terminator: rules.and_then(|rules| rules.terminator.clone()), tools, seen: RefCell::default() }
+    }
+
+    /// Whether no earlier rule has these digits.
+    fn is_first(&self, digits: &str) -> bool {
+        self.seen.borrow_mut().insert(digits.to_owned())
+    }
+}
 
 /// What happens when the caller presses keys; the longest rule that matches wins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
-#[garde(context(Option<LlmConfig> as llm_config))]
+#[garde(context(DtmfContext))]
 #[garde(allow_unvalidated)]
 #[serde(deny_unknown_fields)]
 pub struct DtmfRules {
     /// Rules with different digits; empty if there are none.
-    #[garde(dive(self.scope(llm_config.as_ref())))]
+    #[garde(dive)]
     pub rules: Vec<DtmfRule>,
     /// Milliseconds to wait for another digit before an entry counts as complete: 100 to 30,000; 2,000 by default.
     #[serde(default = "default_timeout")]
@@ -29,16 +52,16 @@ pub struct DtmfRules {
 
 /// What happens when the caller enters certain digits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
-#[garde(context(DtmfScope as scope))]
+#[garde(context(DtmfContext as context))]
 #[garde(allow_unvalidated)]
 #[serde(deny_unknown_fields)]
 #[schema(as = DtmfRule)]
 pub struct DtmfRule {
     /// The digits to enter: 1 to 32 of 0-9, `*`, `#` and A-D. Each rule has different ones.
     #[schema(pattern = "^[0-9*#A-D]{1,32}$")]
-    #[garde(custom(fits(|_: &str| self.is_reachable(scope), ENDED_BEFORE)))]
+    #[garde(custom(fits(|_: &str| self.is_reachable(context), ENDED_BEFORE)))]
     #[garde(custom(fits(are_digits, "must be 1 to 32 of 0-9, *, # and A-D")))]
-    #[garde(custom(fits(|_: &str| self.is_first(scope), "is there twice")))]
+    #[garde(custom(fits(|_: &str| context.is_first(&self.digits), "is there twice")))]
     pub digits: String,
     /// What happens then.
     pub action: DtmfAction,
@@ -81,49 +104,23 @@ fn default_timeout() -> u64 {
     2_000
 }
 
-/// What a rule is checked against: the rules beside it and the tools of the agent.
-#[derive(Clone, Debug, Default)]
-pub struct DtmfScope {
-    terminator: Option<String>,
-    /// Names of the agent's functions.
-    functions: Vec<String>,
-    /// Rules with the digits of an earlier one. They are known by their place, because another may be equal.
-    repeated: Vec<*const DtmfRule>,
-}
-
-impl DtmfRules {
-    fn scope(&self, llm_config: Option<&LlmConfig>) -> DtmfScope {
-        let functions = llm_config.iter().flat_map(|config| &config.tools).filter(|tool| tool.is_function());
-        let repeats = |rule: &&DtmfRule| before(&self.rules, *rule).any(|earlier| earlier.digits == rule.digits);
-        DtmfScope {
-            terminator: self.terminator.clone(),
-            functions: functions.map(|tool| tool.function.name.clone()).collect(),
-            repeated: self.rules.iter().filter(repeats).map(std::ptr::from_ref).collect(),
-        }
-    }
-}
-
 impl DtmfRule {
     /// The terminator ends what is being entered: digits after it are never part of the same entry.
-    fn is_reachable(&self, scope: &DtmfScope) -> bool {
-        let end = scope.terminator.as_deref().and_then(|terminator| self.digits.find(terminator));
+    fn is_reachable(&self, context: &DtmfContext) -> bool {
+        let end = context.terminator.as_deref().and_then(|terminator| self.digits.find(terminator));
         end.is_none_or(|at| at == 0 || at + 1 >= self.digits.len())
     }
 
     /// What one action needs, and no other one has.
     fn has(
         &self, action: DtmfAction, is_right: fn(&str) -> bool, needs: &'static str,
-    ) -> impl FnOnce(&Option<String>, &DtmfScope) -> garde::Result {
+    ) -> impl FnOnce(&Option<String>, &DtmfContext) -> garde::Result {
         let is_its_own = self.action == action;
         move |value, _| match value {
             Some(_) if !is_its_own => Err(Error::new("does not belong to this action")),
             value if is_its_own && !value.as_deref().is_some_and(is_right) => Err(Error::new(needs)),
             _ => Ok(()),
         }
-    }
-
-    fn is_first(&self, scope: &DtmfScope) -> bool {
-        !scope.repeated.contains(&std::ptr::from_ref(self))
     }
 }
 
@@ -132,8 +129,8 @@ fn are_digits(text: &str) -> bool {
 }
 
 /// A key that calls a tool needs one.
-fn is_tool(name: &str, scope: &DtmfScope) -> garde::Result {
-    if scope.functions.iter().any(|function| function == name) {
+fn is_tool(name: &str, context: &DtmfContext) -> garde::Result {
+    if context.tools.iter().any(|tool| tool == name) {
         return Ok(());
     }
     Err(Error::new(format_args!("there is no tool named {name} in llm_config.tools")))

@@ -1,7 +1,7 @@
 //! Fallback providers: `fallbacks` of an agent, by stage and in order.
 
 use super::provider_config::{LlmProvider, SttConfig, TtsConfig, address};
-use super::rules::{at_most, between, filled, fits};
+use super::rules::{at_most, between, chars, filled, fits};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -48,7 +48,9 @@ pub struct LlmFallback {
     #[garde(custom(fits(|provider: &LlmProvider| !provider.is_realtime(), "must not be a realtime model")))]
     pub provider: LlmProvider,
     /// The provider's name of the model.
+    #[schema(max_length = 200)]
     #[garde(custom(filled()))]
+    #[garde(custom(chars(200)))]
     pub model: String,
     /// Randomness of the answers, 0 to 2. None: 0.7 where the model accepts it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,8 +59,9 @@ pub struct LlmFallback {
     pub temperature: Option<f64>,
     /// Address of your own server that speaks the provider's protocol. None: the provider's default address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(format = "uri")]
+    #[schema(format = "uri", max_length = 2_048)]
     #[garde(inner(custom(address())))]
+    #[garde(inner(custom(chars(2_048))))]
     pub base_url: Option<String>,
 }
 

@@ -1,15 +1,21 @@
 //! STT, model and voice of an agent, as the customer writes them.
 
 pub use super::provider::{LlmProvider, SttProvider, TtsProvider};
-use super::rules::{at_most, before, between, filled, fits, is_header_value, is_http_url, secret_fits};
+use super::rules::{
+    at_most, before, between, chars, filled, fits, is_header_value, is_http_url, secret_chars, secret_fits,
+};
 use super::secret::{Secret, exposed};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::ops::RangeInclusive;
 use utoipa::ToSchema;
 
 /// Tools of an agent. Vendors take 128 functions; each costs a comparison with all before it.
 pub const TOOLS_MAX: usize = 128;
+
+/// Milliseconds that a tool may be given.
+pub const TOOL_TIMEOUT_MS: RangeInclusive<u64> = 1..=10_000;
 
 const ROLES: [&str; 3] = ["system", "user", "assistant"];
 const DESCRIBED_BY_SERVER: &str = "must not be set: a server describes its functions itself";
@@ -22,19 +28,25 @@ pub struct SttConfig {
     /// The provider of speech to text.
     pub provider: SttProvider,
     /// The provider's name of the model, such as `nova-3-general`; must not be empty.
+    #[schema(max_length = 200)]
     #[garde(custom(filled()))]
+    #[garde(custom(chars(200)))]
     pub model: String,
     /// Language of the caller as the provider writes it, such as `en` or `multi`; must not be empty.
+    #[schema(max_length = 35)]
     #[garde(custom(filled()))]
+    #[garde(custom(chars(35)))]
     pub language: String,
     /// Words that the caller is likely to say, such as names and products; at most 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 100)]
     #[garde(custom(at_most(100)))]
     pub keyterms: Vec<String>,
     /// A server of the customer's that speaks the provider's protocol.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(format = "uri")]
+    #[schema(format = "uri", max_length = 2_048)]
     #[garde(inner(custom(address())))]
+    #[garde(inner(custom(chars(2_048))))]
     pub base_url: Option<String>,
 }
 
@@ -46,7 +58,9 @@ pub struct LlmConfig {
     /// The provider of the model; a realtime model hears and speaks by itself.
     pub provider: LlmProvider,
     /// The provider's name of the model, such as `gpt-4o-mini`; must not be empty.
+    #[schema(max_length = 200)]
     #[garde(custom(filled()))]
+    #[garde(custom(chars(200)))]
     pub model: String,
     /// Randomness of the answers, 0 to 2. None: 0.7 where the model accepts it. Anthropic takes 1 at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,12 +77,15 @@ pub struct LlmConfig {
     pub tools: Vec<Tool>,
     /// A server of the customer's that speaks the provider's protocol.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(format = "uri")]
+    #[schema(format = "uri", max_length = 2_048)]
     #[garde(inner(custom(address())))]
+    #[garde(inner(custom(chars(2_048))))]
     pub base_url: Option<String>,
     /// Voice of a realtime model; text models are spoken by `tts_config`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
     #[garde(inner(custom(fits(|_: &str| self.provider.is_realtime(), "is only for realtime models"))))]
+    #[garde(inner(custom(chars(200))))]
     pub voice: Option<String>,
 }
 
@@ -101,27 +118,31 @@ pub struct Tool {
     pub function: ToolFunction,
     /// Of `mcp`: where the server is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(format = "uri")]
+    #[schema(format = "uri", max_length = 2_048)]
     #[garde(if(cond = self.is_server(), custom(fits(is_place, "must be an http or https URL"))))]
     #[garde(if(cond = self.is_function(), custom(fits(|_: &_| !self.names_server(), "is only for tools of type mcp"))))]
+    #[garde(inner(custom(chars(2_048))))]
     pub server_url: Option<String>,
     /// Of `mcp`: sent as `Authorization`; never shown again.
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "exposed")]
-    #[schema(write_only, value_type = Option<String>)]
+    #[schema(write_only, value_type = Option<String>, max_length = 4_096)]
     #[garde(inner(custom(secret_fits(is_header_value, "must be the value of a header"))))]
+    #[garde(inner(custom(secret_chars(4_096))))]
     pub authorization: Option<Secret>,
     /// Of `mcp`: which of its tools the model may use; all without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_tools: Option<Vec<String>>,
     /// For `function`: where calls of this tool are posted. None: `tool-calls` below the agent's `webhook_url`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 2_048)]
+    #[garde(inner(custom(chars(2_048))))]
     pub url: Option<String>,
     /// Whether the conversation goes on without the result; false by default.
     #[serde(rename = "async", default, skip_serializing_if = "Option::is_none")]
     pub is_async: Option<bool>,
     /// Milliseconds to wait for the result, 1 to 10,000; 10,000 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[garde(inner(custom(between(1..=10_000))))]
+    #[garde(inner(custom(between(TOOL_TIMEOUT_MS))))]
     pub timeout_ms: Option<u64>,
     /// Said to the caller while the tool works. None: only the general `fillers` of `silence_config`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -220,13 +241,19 @@ pub struct TtsConfig {
     /// The provider of the voice; `local` is a program on the server and needs no key.
     pub provider: TtsProvider,
     /// The provider's name or id of the voice; must not be empty.
+    #[schema(max_length = 200)]
     #[garde(custom(filled()))]
+    #[garde(custom(chars(200)))]
     pub voice_id: String,
     /// Language of the speech, such as `en`; must not be empty.
+    #[schema(max_length = 35)]
     #[garde(custom(filled()))]
+    #[garde(custom(chars(35)))]
     pub language: String,
     /// The provider's name of the model. None: `eleven_flash_v2_5`, `sonic-3.5` or `gpt-4o-mini-tts`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
+    #[garde(inner(custom(chars(200))))]
     pub model: Option<String>,
     /// Speed of the speech, 0.5 to 2; 1 is normal. ElevenLabs takes 0.7 to 1.2, Cartesia 0.6 to 1.5; other values are
     /// cut.
@@ -249,8 +276,9 @@ pub struct TtsConfig {
     pub use_speaker_boost: Option<bool>,
     /// A server of the customer's that speaks the provider's protocol.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(format = "uri")]
+    #[schema(format = "uri", max_length = 2_048)]
     #[garde(inner(custom(address())))]
+    #[garde(inner(custom(chars(2_048))))]
     pub base_url: Option<String>,
 }
 

@@ -20,6 +20,16 @@ pub(super) fn secret_fits<C>(
     fits(|secret: &Secret| is_right(secret.expose()), words)
 }
 
+/// A text that is not too long.
+pub(super) fn chars<C>(max: usize) -> impl FnOnce(&str, &C) -> Result {
+    fits(move |text: &str| text.chars().count() <= max, format!("must have at most {max} characters"))
+}
+
+/// A secret whose text is not too long.
+pub(super) fn secret_chars<C>(max: usize) -> impl FnOnce(&Secret, &C) -> Result {
+    secret_fits(move |text: &str| text.chars().count() <= max, format!("must have at most {max} characters"))
+}
+
 /// A text that another type can be read from.
 pub(super) fn parses<T, C>(
     parse: impl FnOnce(&str) -> Option<T>, words: &'static str,

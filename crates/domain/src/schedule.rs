@@ -41,7 +41,7 @@ pub struct RetryPolicy {
 #[serde(deny_unknown_fields)]
 pub struct CallingWindow {
     /// Of the IANA database.
-    #[schema(example = "Europe/Amsterdam")]
+    #[schema(example = "Europe/Amsterdam", max_length = 64)]
     #[garde(custom(parses(zone, "is not a time zone of the IANA database such as Europe/Amsterdam")))]
     pub time_zone: String,
     /// mon, tue, wed, thu, fri, sat, sun; without any all of them.

@@ -35,9 +35,10 @@ const OWN_HEADERS: &[&str] = &[
     "sip-if-match",
 ];
 
-/// Headers customers put on calls: how many, and how long.
-const HEADERS_MAX: usize = 20;
-const HEADER_VALUE_MAX: usize = 512;
+/// Headers that customers put on a call.
+pub const HEADERS_MAX: usize = 20;
+/// Characters of the value of one.
+pub const HEADER_VALUE_MAX: usize = 512;
 
 /// A rule of a field: names are tokens and not ours, values one line of visible ASCII.
 pub(super) fn rule(custom_only: bool) -> impl FnOnce(&BTreeMap<String, String>, &()) -> garde::Result {

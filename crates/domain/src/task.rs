@@ -2,7 +2,7 @@
 
 use super::ids::{AgentId, OrganizationId, TaskId};
 use super::phone_number::{Destination, PhoneNumber};
-use super::rules::{at_most, between, events, fits, is_http_url, parses};
+use super::rules::{at_most, between, chars, events, fits, is_http_url, parses};
 use super::schedule::{CallingWindow, RetryPolicy, WINDOWS_MAX, next_allowed};
 use super::sip_headers;
 use super::time::UnixMs;
@@ -53,6 +53,8 @@ impl TaskStatus {
 pub struct TaskFields {
     /// What people call the task; not told to the LLM.
     #[serde(default)]
+    #[schema(max_length = 200)]
+    #[garde(inner(custom(chars(200))))]
     pub name: Option<String>,
     /// E.164, or a SIP URI where a trunk allows it.
     #[schema(example = "+31201234567")]
@@ -82,8 +84,9 @@ pub struct TaskFields {
     pub scheduled_at: Option<String>,
     #[serde(default)]
     /// https only.
-    #[schema(format = "uri")]
+    #[schema(format = "uri", max_length = 2_048)]
     #[garde(inner(custom(fits(is_http_url, "must be an HTTPS URL"))))]
+    #[garde(inner(custom(chars(2_048))))]
     pub webhook_url: Option<String>,
     #[serde(default)]
     /// call_started, call_completed, call_failed; none set means all.
@@ -102,6 +105,7 @@ pub struct TaskFields {
     pub retry_policy: Option<RetryPolicy>,
     /// When the callee may be called; without any at all times.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 20)]
     #[garde(custom(at_most(WINDOWS_MAX)), dive)]
     pub calling_windows: Vec<CallingWindow>,
 }
@@ -127,8 +131,8 @@ pub struct Task {
     pub updated_at: UnixMs,
 }
 
-/// Far more ranks than anybody tells apart.
-const PRIORITY_MAX: i64 = 1_000_000;
+/// Priorities are from minus to plus this: far more ranks than anybody tells apart.
+pub const PRIORITY_MAX: i64 = 1_000_000;
 
 /// Events a task's webhook may ask for.
 pub const WEBHOOK_EVENTS: &[&str] = &["call_started", "call_completed", "call_failed"];

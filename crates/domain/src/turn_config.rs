@@ -7,7 +7,8 @@ use utoipa::ToSchema;
 
 /// Words and texts of a list at most.
 const TEXTS_MAX: usize = 50;
-const TEXT_CHARS_MAX: usize = 500;
+/// Characters of one of them.
+pub const TEXT_CHARS_MAX: usize = 500;
 
 /// `turn_config` of an agent. Every field has a default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]

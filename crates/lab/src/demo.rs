@@ -73,7 +73,7 @@ pub async fn run(args: DemoArgs) -> Result<(), String> {
 
     println!("\n── a call comes in for {NUMBER} ──");
     let dial = DialParams {
-        to: Uri::sip(Some(NUMBER), &args.sip.ip().to_string(), Some(demo.app.context.sip.local_udp().port())),
+        to: Uri::sip(Some(NUMBER), &args.sip.ip().to_string(), Some(demo.app.services.sip.local_udp().port())),
         from: Uri::sip(Some("+15550100"), &args.sip.ip().to_string(), Some(phone.sip.local_udp().port())),
         transport: Transport::Udp,
         credentials: None,
@@ -195,7 +195,7 @@ async fn start(args: &DemoArgs) -> Result<Demo, String> {
     let app = App::start_with(&config, prometheus, Some(shown)).await.map_err(|error| error.to_string())?;
     println!("console       http://{}/", app.api_addr);
     println!("API           http://{}/api/v1", app.api_addr);
-    println!("SIP           {} (UDP and TCP)", app.context.sip.local_udp());
+    println!("SIP           {} (UDP and TCP)", app.services.sip.local_udp());
     println!("organization  {}", made.scope.organization());
     println!("owner         {email}, password {word}");
     println!("API key       {}", made.key.text.expose());

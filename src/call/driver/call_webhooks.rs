@@ -1,12 +1,11 @@
 //! The webhooks of one call: events sent to the customer's server and questions asked.
 
-use super::{CallRecord, CallServices};
+use super::services::CallServices;
 use crate::domain::agent::AgentFields;
 use crate::domain::call::Call;
 use crate::domain::delivery::{Delivery, DeliveryChannel, DeliveryProgress, DeliveryStatus};
 use crate::domain::ids::{AgentId, DeliveryId};
 use crate::domain::secret::Secret;
-use crate::domain::task::Task;
 use crate::store::{PhoneNumberFields, now};
 use crate::webhooks::event;
 use crate::webhooks::sender::{WebhookError, WebhookMessage};
@@ -54,7 +53,10 @@ impl CallWebhooks {
     }
 }
 
-fn delivery(hooks: &CallWebhooks, call: &Call, id: DeliveryId, name: &str, target: String, body: &Value) -> Delivery {
+/// A webhook about a call, to be sent to `target`.
+pub(super) fn delivery(
+    hooks: &CallWebhooks, call: &Call, id: DeliveryId, name: &str, target: String, body: &Value,
+) -> Delivery {
     Delivery {
         id,
         organization: call.organization,
@@ -67,31 +69,6 @@ fn delivery(hooks: &CallWebhooks, call: &Call, id: DeliveryId, name: &str, targe
         target,
         body: body.to_string(),
         created_at: now(),
-    }
-}
-
-impl CallRecord {
-    /// Tells the customer's server that the status changed.
-    pub(super) fn status_update(&self) -> Option<Delivery> {
-        let target = self.hooks.target(event::STATUS_UPDATE)?;
-        let id = DeliveryId::new();
-        let body = event::status_update(id, &self.call, now());
-        Some(delivery(&self.hooks, &self.call, id, event::STATUS_UPDATE, target, &body))
-    }
-}
-
-impl CallRecord {
-    /// Document A: the call of a task is initiated.
-    pub(super) async fn task_started(&self, task: &Task) {
-        const EVENT: &str = "call_started";
-        let Some(target) = task.fields.webhook(EVENT) else { return };
-        let body = event::task_event(EVENT, task.id, &self.call, &[]);
-        let id = DeliveryId::new();
-        let one = Delivery {
-            order_key: format!("{} task", self.call.id),
-            ..delivery(&self.hooks, &self.call, id, EVENT, target, &body)
-        };
-        self.journal.record_delivery(one).await;
     }
 }
 

@@ -1,11 +1,13 @@
 //! Calls of other processes on the same database: commands go to the process that holds the call, updates come back to
 //! the process with listeners.
 
+use super::concurrency::{ConcurrencyLimit, ConcurrencyLimiter};
 use crate::call::live_update::{self, LiveUpdate};
 use crate::call::registry::{CallChange, CallCommand, CallRegistry};
 use crate::domain::call::CallStatus;
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{CallId, TaskId};
+use crate::domain::quota::Quotas;
 use crate::domain::transcript::Turn;
 use crate::store::node_bus::{MESSAGE_BYTES_MAX, NodeBus};
 use crate::store::{OrgScope, Store};
@@ -98,6 +100,31 @@ pub struct Cluster {
     /// Calls held here that have listeners in other processes.
     sending: Arc<Mutex<HashMap<CallId, UpdateForwarding>>>,
     trunks_changed: Arc<Notify>,
+}
+
+/// Live connections in all: half of the connections the API takes.
+const LIVE_MAX: usize = 2_048;
+
+/// The live calls of the installation: those of this process, and the way to those of others.
+#[derive(Clone, Debug)]
+pub struct LiveCalls {
+    /// The live calls of this process.
+    pub registry: CallRegistry,
+    /// Messages to and from the other nodes that share the database.
+    pub cluster: Cluster,
+    /// Connections that follow live calls (`/ws/calls`, `/ws/events`).
+    pub listeners: ConcurrencyLimiter,
+}
+
+impl LiveCalls {
+    /// Starts the exchange with the other nodes; `live_connections` of the quotas limits one organization's connections.
+    pub fn build(store: &Store, supervisor: &Supervisor, quotas: &Quotas) -> Self {
+        let registry = CallRegistry::default();
+        let cluster = Cluster::start(store, &registry, supervisor);
+        let of_one = quotas.live_connections as usize;
+        let listeners = ConcurrencyLimit { limit: "live_connections", of_one, in_all: LIVE_MAX };
+        Self { registry, cluster, listeners: ConcurrencyLimiter::new(listeners) }
+    }
 }
 
 impl Cluster {

@@ -4,7 +4,6 @@
 use crate::domain::fair_share::{FairShares, ShareExceededError, ShareLimits};
 use crate::domain::ids::OrganizationId;
 use crate::domain::organization::Lineage;
-use crate::domain::quota::Quotas;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A family holds at most one part in so many of the server's total: three hostile families leave capacity for a
@@ -47,42 +46,6 @@ impl ConcurrencyLimitError {
 pub struct ConcurrencyLimiter {
     limit: &'static str,
     held: Arc<Mutex<FairShares>>,
-}
-
-/// Live connections in all: half of the connections the API takes.
-const LIVE_MAX: usize = 2_048;
-/// Calls that wait for their browsers in all: each holds one of the server's calls.
-const WEB_WAITING_MAX: usize = 1_000;
-/// Limits of the server for reports being rewritten and for provider tests: each holds a connection to a vendor.
-const REPORTS_MAX: usize = 32;
-const PROVIDER_TESTS_MAX: usize = 16;
-
-/// What may go on at once, of each kind.
-#[derive(Clone, Debug)]
-pub struct ConcurrencyLimiters {
-    /// `/ws/calls` and `/ws/events`.
-    pub live: ConcurrencyLimiter,
-    /// Calls that wait for their browsers.
-    pub web_waiting: ConcurrencyLimiter,
-    /// Reports that are rewritten on request; 32 in all.
-    pub reports: ConcurrencyLimiter,
-    /// Tests of provider keys; 16 in all.
-    pub provider_tests: ConcurrencyLimiter,
-}
-
-impl ConcurrencyLimiters {
-    /// Returns a limiter for each kind; the quotas are those of one organization.
-    pub fn new(quotas: &Quotas) -> Self {
-        let slots = |limit, of_one: u32, in_all| {
-            ConcurrencyLimiter::new(ConcurrencyLimit { limit, of_one: of_one as usize, in_all })
-        };
-        Self {
-            live: slots("live_connections", quotas.live_connections, LIVE_MAX),
-            web_waiting: slots("web_calls_waiting", quotas.web_calls_waiting, WEB_WAITING_MAX),
-            reports: slots("reports_at_once", quotas.reports_at_once, REPORTS_MAX),
-            provider_tests: slots("provider_tests_at_once", quotas.provider_tests_at_once, PROVIDER_TESTS_MAX),
-        }
-    }
 }
 
 /// A permit; released on drop.

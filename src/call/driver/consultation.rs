@@ -84,7 +84,7 @@ pub(super) async fn trunk_for_transfer(
 ) -> Option<Trunk> {
     let trunk = trunk?;
     let read = async {
-        if !context.is_within_daily_limits(scope).await? {
+        if !context.admission.is_within_daily_limits(scope).await? {
             tracing::warn!("the organization has reached its daily limit");
             return Ok::<_, StoreError>(None);
         }
@@ -100,7 +100,7 @@ pub(super) async fn admit_second_leg(
     let trunk = trunk.ok_or(SecondLegError::NoTrunk)?;
     let read = async {
         let trunk = context.store.trunk(scope, trunk).await.ok().flatten().ok_or(SecondLegError::NoTrunk)?;
-        match context.admit(scope, Some(&trunk)).await {
+        match context.admission.admit(scope, Some(&trunk)).await {
             Ok(permit) => Ok((trunk, permit)),
             Err(AdmissionError::Denied(denied)) => {
                 tracing::warn!(limit = denied.limit(), "second leg refused");
@@ -134,10 +134,10 @@ async fn call(
             return reason;
         }
     };
-    let Ok(ports) = context.ports.take() else { return EndReason::Overload };
+    let Ok(ports) = context.media.ports.take() else { return EndReason::Overload };
     let params = OutgoingCallParams {
         destination,
-        negotiation: context.negotiation(ports.port(), &trunk),
+        negotiation: context.media.negotiation(ports.port(), &trunk),
         offer_mode: OfferMode::of_trunk(&trunk.fields),
         redirects: RedirectPolicy::of_trunk(&trunk.fields),
         ring_timeout: Duration::from_millis(party.spec.agent.transfers().ring_timeout_ms),
@@ -177,7 +177,7 @@ fn invite(
 ) -> Option<InviteRequest> {
     let from_number = Some(from_number).filter(|number| !number.is_empty());
     let (headers, sdp) = (Headers::default(), offer.unwrap_or_default());
-    trunk_calls::invite(context, trunk, InviteParams { from_number, destination: to, sdp, headers })
+    trunk_calls::invite(&context.trunks, trunk, InviteParams { from_number, destination: to, sdp, headers })
 }
 
 /// Rings until the target answers. Early media keeps the leg open and is not heard: the caller has music.
@@ -234,7 +234,8 @@ impl ConsultationLeg {
     fn start(context: &CallServices, stream: StreamConfig, ports: PortPair) -> Option<Self> {
         let (sender, events) = mpsc::channel(CALL_LEG_EVENTS_MAX);
         let sink = Box::new(move |event| sender.try_send(event).is_ok());
-        let handle = context.workers.add(leg_config(context, stream), TransportSetup::Rtp(ports), None, sink).ok()?;
+        let handle =
+            context.media.workers.add(leg_config(context, stream), TransportSetup::Rtp(ports), None, sink).ok()?;
         Some(Self { handle, events })
     }
 }
@@ -242,13 +243,13 @@ impl ConsultationLeg {
 /// A leg without barge-in and without recording.
 fn leg_config(context: &CallServices, stream: StreamConfig) -> leg::LegConfig {
     leg::LegConfig {
-        latching: context.limits.latching,
+        latching: context.media.latching,
         ssrc: rand::random(),
         first_sequence: rand::random(),
         first_timestamp: rand::random(),
         clock: ntp_clock(),
         cname: rand::random::<u64>().to_string(),
-        network_timeout: context.limits.network_timeout,
+        network_timeout: context.media.network_timeout,
         record: false,
         analysis: leg::AnalysisConfig::Off,
         ..leg::LegConfig::basic(std::time::Instant::now(), stream)

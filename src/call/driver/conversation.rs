@@ -8,7 +8,7 @@ use super::consultation::{ConsultationHandle, ConsultationParams, trunk_for_tran
 use super::schema_validation::{self, ToolSchemas};
 use super::stt_feed::SttFeed;
 use super::tts::{TtsPipeline, TtsPipelineEvent};
-use super::{CallMedia, CallRecord, SharedServices, SpeechBackend, ambience, provider_plan, realtime, web_call};
+use super::{CallMedia, CallRecord, SharedServices, SpeechBackend, ambience, provider_plan, realtime, web_commands};
 use crate::call::amd::AmdDetector;
 use crate::call::live_update::LiveUpdate;
 use crate::call::machine::{CallMachine, CallOutput, CallSpec, ConsultationEvent, ReferProgress};
@@ -241,7 +241,7 @@ impl ConversationLoop {
             CallEvent::Tts(event) => self.handle_tts_event(now, event),
             CallEvent::Signaling(event) => self.call.handle_signaling_event(now, &mut self.machine, event).await,
             CallEvent::Command(Some(CallCommand::End(reason))) => self.machine.handle_command(now, reason),
-            CallEvent::Command(Some(command)) => web_call::handle_command(&self.call.media, command),
+            CallEvent::Command(Some(command)) => web_commands::handle_command(&self.call.media, command),
             CallEvent::Command(None) => self.machine.handle_command(now, EndReason::ServerShutdown),
             CallEvent::Tool(Some((id, result))) => self.machine.handle_tool_result(now, &id, &result),
             CallEvent::Tool(None) => tracing::error!("a tool's task panicked"),
@@ -464,7 +464,7 @@ impl ConversationLoop {
             self.connecting_servers.spawn(contain("tool_server", async move {
                 let mut server = context.webhooks.tool_server(&tool).await?;
                 let (tools, left_out) =
-                    schema_validation::usable_tools(&context, scope, std::mem::take(&mut server.tools)).await;
+                    schema_validation::usable_tools(&context.schemas, scope, std::mem::take(&mut server.tools)).await;
                 server.tools = tools;
                 Ok((server, left_out))
             }));

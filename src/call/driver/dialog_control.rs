@@ -121,7 +121,7 @@ impl Conversation {
         }
         // Not where trunks require an attestation: verifying an Identity header may take seconds, which the
         // conversation does not have.
-        let trunk = self.record.call.trunk.and_then(|id| self.context.trunks.get(id));
+        let trunk = self.record.call.trunk.and_then(|id| self.context.trunks.states.get(id));
         if trunk.is_none_or(|trunk| trunk.fields.require_attestation.is_some()) {
             return sip.reject(by.call, 403, None).await;
         }

@@ -4,7 +4,7 @@ use super::call_leg::CallLeg;
 use super::call_webhooks::CallWebhooks;
 use super::conversation::{Conversation, run_conversation};
 use super::early_media::{play_early_media, reject_early_request};
-use super::panic_recovery::CallPanicGuard;
+use super::last_written_call::CallPanicGuard;
 use super::{AdmissionError, AdmissionPermit, CallRecord, CallServices, DEFAULT_FORMAT, SharedServices, trunk_calls};
 use crate::call::assistant::{self, AssistantDecision, ResolvedAssistant};
 use crate::call::machine::CallSpec;
@@ -74,7 +74,7 @@ async fn receive(context: SharedServices, call: IncomingCall, panic_guard: CallP
 async fn admit(
     context: &CallServices, route: &InboundRoute, trunk: &Trunk,
 ) -> Result<AdmissionPermit, (u16, Option<u32>)> {
-    match tokio::time::timeout(ROUTE_DEADLINE, context.admit(route.scope, Some(trunk))).await {
+    match tokio::time::timeout(ROUTE_DEADLINE, context.admission.admit(route.scope, Some(trunk))).await {
         Ok(Ok(permit)) => Ok(permit),
         Ok(Err(AdmissionError::Denied(denied))) => {
             tracing::debug!(organization = %route.scope.organization(), limit = denied.limit(), "call refused");
@@ -98,7 +98,7 @@ enum RoutingResult {
 }
 
 async fn route(context: &SharedServices, incoming: &IncomingInvite) -> Result<RoutingResult, StoreError> {
-    let candidates = context.trunks.candidates(&incoming.candidates);
+    let candidates = context.trunks.states.candidates(&incoming.candidates);
     let (called, source) = (trunk_calls::called_party(incoming), incoming.source.ip());
     let mut readings = trunk_selection::readings(candidates.iter().cloned(), &called, source);
     let mut owners = context.store.number_owners(readings.iter().map(|reading| reading.number.clone())).await?;
@@ -108,7 +108,7 @@ async fn route(context: &SharedServices, incoming: &IncomingInvite) -> Result<Ro
     }
     let Some(chosen) = trunk_selection::choose(&readings, &owners) else { return Ok(RoutingResult::UnknownNumber) };
     if chosen.is_contestable {
-        let rivals = context.trunks.credential_trunks();
+        let rivals = context.trunks.states.credential_trunks();
         let owners = context.store.number_owners(rivals.numbers(&called)).await?;
         if rivals.contest(&chosen, &called, &owners) {
             return Ok(RoutingResult::UnknownNumber);
@@ -129,7 +129,7 @@ async fn route(context: &SharedServices, incoming: &IncomingInvite) -> Result<Ro
 pub(super) async fn calls_other_organization(
     context: &SharedServices, incoming: &IncomingInvite, own: OrganizationId,
 ) -> bool {
-    let candidates = context.trunks.candidates(&incoming.candidates);
+    let candidates = context.trunks.states.candidates(&incoming.candidates);
     let readings = trunk_selection::readings(candidates, &trunk_calls::called_party(incoming), incoming.source.ip());
     let owners = context.store.number_owners(readings.iter().map(|reading| reading.number.clone()));
     match tokio::time::timeout(REPLACED_DEADLINE, owners).await {
@@ -162,7 +162,7 @@ struct InboundSetup {
 async fn answer(mut ringing: RingingCall, permit: AdmissionPermit) {
     let (context, sip_call) = (ringing.context.clone(), ringing.incoming.call);
     let scope = ringing.route.scope;
-    let Ok(ports) = context.ports.take() else {
+    let Ok(ports) = context.media.ports.take() else {
         tracing::error!("no free RTP port");
         return context.sip.reject(sip_call, 503, Some(5)).await;
     };
@@ -241,8 +241,8 @@ fn answer_offer(
     context: &CallServices, ringing: &RingingCall, ports: PortPair,
 ) -> Result<LocalDescription, NegotiationError> {
     let media = ringing.trunk.fields.media();
-    let addr = context.media_addr_for(ringing.incoming.source.ip());
-    let fingerprint = context.workers.fingerprint();
+    let addr = context.media.addr_for(ringing.incoming.source.ip());
+    let fingerprint = context.media.workers.fingerprint();
     let mut negotiation = Negotiation::new(addr, ports.port(), &media, fingerprint, ringing.incoming.call.0);
     negotiation.set_signalling(ringing.incoming.source.ip());
     let Some(offer) = &ringing.incoming.sdp else {
@@ -250,7 +250,7 @@ fn answer_offer(
         let sdp = negotiation.offer();
         return Ok(LocalDescription { negotiation, stream: None, sdp, wire: TransportSetup::Rtp(ports) });
     };
-    if let Some(answered) = negotiation.answer_webrtc(Instant::now(), offer, context.workers.host_candidates()) {
+    if let Some(answered) = negotiation.answer_webrtc(Instant::now(), offer, context.media.workers.host_candidates()) {
         let WebRtcAnswer { peer, stream, sdp } = answered?;
         return Ok(LocalDescription {
             negotiation,
@@ -273,7 +273,7 @@ async fn verify_identity(context: &CallServices, ringing: &RingingCall) -> Resul
     // Fetching the certificate may be slow: that must not count as an overload signal.
     context.sip.mark_attended(incoming.call).await;
     let from = trunk_calls::calling_party(trunk, incoming);
-    let found = context.stir.identify(header, &from, ringing.route.number.number.as_str(), now()).await;
+    let found = context.identities.identify(header, &from, ringing.route.number.number.as_str(), now()).await;
     if let Some(required) = required {
         match found.verified {
             Some(Ok(())) if found.attestation >= Some(required) => {}
@@ -348,7 +348,7 @@ async fn choose_agent(ringing: &mut RingingCall, permit: AdmissionPermit) -> Opt
     call.metadata = resolved.fields.metadata.clone().map(Value::Object);
     call.assistant = Some(event::assistant(resolved.agent, &resolved.fields, &resolved.added));
     let hooks = hooks.for_call(resolved.agent, &resolved.fields);
-    let left_out = ringing.context.remove_oversized_schemas(ringing.route.scope, &mut resolved.fields).await;
+    let left_out = ringing.context.schemas.remove_oversized(ringing.route.scope, &mut resolved.fields).await;
     let mut record =
         CallRecord::new(&ringing.context, ringing.route.scope, call, hooks, &slot, &ringing.panic_guard).await;
     record.set_metric("schemas", left_out);
@@ -389,7 +389,7 @@ async fn request_assistant(
     };
     // Validate the agent part on a blocking thread: it may take milliseconds.
     let scope = ringing.route.scope;
-    let guarded = context.clone();
+    let guarded = context.address_checks();
     let checked = async |check: Box<dyn FnOnce() -> ResolvedAssistant + Send>| match context
         .schemas
         .of_call(scope, check)
@@ -409,12 +409,12 @@ async fn request_assistant(
             Ok(None)
         }
         AssistantDecision::Transient(fields) => {
-            let judge = move || assistant::transient(fields, saved.as_ref(), &|named| guarded.check_address(named));
+            let judge = move || assistant::transient(fields, saved.as_ref(), &|named| guarded.check(named));
             Ok(checked(Box::new(judge)).await)
         }
         AssistantDecision::Hybrid { agent, changes } => match context.store.agent(scope, agent).await {
             Ok(Some(agent)) => {
-                let judge = move || assistant::hybrid(&agent, changes, &|named| guarded.check_address(named));
+                let judge = move || assistant::hybrid(&agent, changes, &|named| guarded.check(named));
                 Ok(checked(Box::new(judge)).await)
             }
             _ => {

@@ -82,7 +82,7 @@ async fn call(
         negotiation,
         offer_mode: OfferMode::of_trunk(&trunk.fields),
         redirects: RedirectPolicy::of_trunk(&trunk.fields),
-        ring_timeout: context.limits.ring_timeout,
+        ring_timeout: context.trunks.ring_timeout,
     };
     let build_invite = |to: &Destination, offer| invite(context, &trunk, from_number, referred, to, offer);
     let mut call = OutgoingCallDriver::start(context.sip.clone(), params, build_invite).await;
@@ -116,7 +116,7 @@ fn invite(
 ) -> Option<InviteRequest> {
     let from_number = Some(from_number).filter(|number| !number.is_empty());
     let (headers, sdp) = (headers(referred), offer.unwrap_or_default());
-    trunk_calls::invite(context, trunk, InviteParams { from_number, destination: to, sdp, headers })
+    trunk_calls::invite(&context.trunks, trunk, InviteParams { from_number, destination: to, sdp, headers })
 }
 
 /// What the third party is told of the REFER (RFC 3892, RFC 3891).

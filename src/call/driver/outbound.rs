@@ -4,8 +4,8 @@
 use super::call_leg::CallLeg;
 use super::call_webhooks::CallWebhooks;
 use super::conversation::{Conversation, run_conversation};
+use super::last_written_call::CallPanicGuard;
 use super::outgoing_call::{AnsweredDialog, EarlyLeg, OutgoingCallDriver, OutgoingLeg};
-use super::panic_recovery::CallPanicGuard;
 use super::stt_feed::SttFeed;
 use super::trunk_calls::{self, InviteParams, custom_headers};
 use super::{AdmissionPermit, CallMedia, CallRecord, DEFAULT_FORMAT, SharedServices, SpeechBackend};
@@ -71,7 +71,7 @@ pub async fn outbound(context: SharedServices, order: OutboundCallParams, permit
     call.metadata = agent.metadata.clone().map(serde_json::Value::Object);
     call.assistant = Some(event::assistant(call.agent, &agent, &Map::new()));
     let hooks = CallWebhooks::new(call.agent, &agent);
-    let left_out = context.remove_oversized_schemas(order.scope, &mut agent).await;
+    let left_out = context.schemas.remove_oversized(order.scope, &mut agent).await;
     let spec = CallSpec { agent, task: Some(order.task.fields.clone()), is_web: false };
     let panic_guard = CallPanicGuard::default();
     let mut record = CallRecord::new(&context, order.scope, call, hooks, &slot, &panic_guard).await;
@@ -90,7 +90,7 @@ pub async fn outbound(context: SharedServices, order: OutboundCallParams, permit
 async fn dial(
     context: SharedServices, order: OutboundCallParams, spec: CallSpec, mut record: CallRecord, mut slot: CallSlot,
 ) {
-    let Ok(ports) = context.ports.take() else {
+    let Ok(ports) = context.media.ports.take() else {
         tracing::error!("no free RTP port");
         return record.record_ended(EndReason::Overload).await;
     };
@@ -99,10 +99,10 @@ async fn dial(
     };
     let params = OutgoingCallParams {
         destination,
-        negotiation: context.negotiation(ports.port(), &order.trunk),
+        negotiation: context.media.negotiation(ports.port(), &order.trunk),
         offer_mode: OfferMode::of_trunk(&order.trunk.fields),
         redirects: RedirectPolicy::of_trunk(&order.trunk.fields),
-        ring_timeout: context.limits.ring_timeout,
+        ring_timeout: context.trunks.ring_timeout,
     };
     let mut ringing = RingingCall { context: &context, spec: &spec, leg: EarlyLeg::Waiting(ports), stt: None };
     let build_invite = |to: &Destination, offer| invite(&context, &order, to, offer);
@@ -123,7 +123,7 @@ fn invite(
 ) -> Option<InviteRequest> {
     let (headers, sdp) = (custom_headers(&order.task.fields.sip_headers), offer.unwrap_or_default());
     let params = InviteParams { from_number: order.from_number.as_deref(), destination: to, sdp, headers };
-    trunk_calls::invite(context, &order.trunk, params)
+    trunk_calls::invite(&context.trunks, &order.trunk, params)
 }
 
 /// The leg of an outbound call.

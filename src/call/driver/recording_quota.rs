@@ -1,11 +1,11 @@
 //! How much disk the recordings of each organization use. Files are measured as they are, so deleting some frees quota.
 //! An organization over its quota keeps its calls, but they are not recorded.
 
-use super::SharedServices;
 use crate::domain::ids::OrganizationId;
 use crate::domain::quota::FAMILY_FACTOR;
+use crate::store::{Store, StoreError};
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -25,30 +25,45 @@ impl RecordingQuota {
     }
 }
 
+/// The folder of the recordings, with one folder for each organization.
+#[derive(Clone, Debug)]
+pub struct RecordingFolder {
+    /// Path of the folder.
+    pub folder: PathBuf,
+    /// Which organizations are within their recording quota.
+    pub quota: RecordingQuota,
+    store: Store,
+}
+
 /// Looks at the folders until it is stopped.
-pub async fn watch_recordings(context: SharedServices, mut stopped: watch::Receiver<bool>) {
+pub async fn watch_recordings(recordings: RecordingFolder, mut stopped: watch::Receiver<bool>) {
     let mut tick = tokio::time::interval(MEASURE_INTERVAL);
     loop {
         tokio::select! {
             _ = tick.tick() => {}
             _ = stopped.changed() => return,
         }
-        if let Err(error) = context.measure_recordings().await {
+        if let Err(error) = recordings.measure().await {
             tracing::error!(%error, "cannot measure the size of organizations' recordings");
         }
     }
 }
 
-impl super::CallServices {
+impl RecordingFolder {
+    /// Returns a folder with room for everybody until it is measured.
+    pub fn build(folder: PathBuf, store: &Store) -> Self {
+        Self { folder, quota: RecordingQuota::default(), store: store.clone() }
+    }
+
     /// Finds out who has no room for another recording.
-    pub async fn measure_recordings(&self) -> Result<(), crate::store::StoreError> {
+    pub async fn measure(&self) -> Result<(), StoreError> {
         let families = self.store.families().await?;
-        let folder = self.recordings.clone();
+        let folder = self.folder.clone();
         // A disk may be slow, and there may be a million files.
         let measured = crate::supervision::spawn_blocking("recording_space", move || sizes(&folder)).await;
         let sizes = measured.ok().and_then(Result::ok).unwrap_or_default();
         let full = full(&sizes, &families, u64::from(self.store.quotas().recordings_gib) * GIB);
-        *self.recording_space.0.write().unwrap_or_else(PoisonError::into_inner) = full;
+        *self.quota.0.write().unwrap_or_else(PoisonError::into_inner) = full;
         Ok(())
     }
 }

@@ -1,7 +1,6 @@
 //! Compiles and evaluates foreign JSON Schemas on blocking threads: a few at once, one per organization, at most half
 //! per family. Callers wait for their own job at most until a deadline.
 
-use super::{CallServices, SharedServices};
 use crate::call::machine::CallMachine;
 use crate::dialogue::tools::argument_error;
 use crate::domain::agent::AgentFields;
@@ -212,9 +211,9 @@ impl ToolSchemas {
     }
 }
 
-impl CallServices {
+impl SchemaWorkers {
     /// Removes parts with schemas beyond the limits from an agent; returns the removed parts, for the call's metrics.
-    pub(super) async fn remove_oversized_schemas(&self, scope: OrgScope, fields: &mut AgentFields) -> Option<Value> {
+    pub(super) async fn remove_oversized(&self, scope: OrgScope, fields: &mut AgentFields) -> Option<Value> {
         if fields.has_no_schemas() {
             return None;
         }
@@ -223,7 +222,7 @@ impl CallServices {
             let left_out = checked.leave_out_schemas_beyond_limits();
             (checked, left_out)
         };
-        let faults: Vec<String> = match self.schemas.of_call(scope, job).await {
+        let faults: Vec<String> = match self.of_call(scope, job).await {
             Ok((checked, left_out)) => {
                 *fields = checked;
                 left_out.into_iter().map(|fault| format!("{}: {}", fault.field, fault.message)).collect()
@@ -243,7 +242,7 @@ impl CallServices {
 
 /// Those tools of a server whose schemas can be used; the others are counted.
 pub(super) async fn usable_tools(
-    context: &SharedServices, scope: OrgScope, mut tools: Vec<ToolOffer>,
+    workers: &SchemaWorkers, scope: OrgScope, mut tools: Vec<ToolOffer>,
 ) -> (Vec<ToolOffer>, usize) {
     let listed = tools.len();
     let job = move || {
@@ -253,7 +252,7 @@ pub(super) async fn usable_tools(
         });
         tools
     };
-    let tools = context.schemas.of_request(scope, job).await.unwrap_or_default();
+    let tools = workers.of_request(scope, job).await.unwrap_or_default();
     let left_out = listed - tools.len();
     if left_out > 0 {
         tracing::warn!(tools_removed = left_out, "removed tools of an MCP server whose schemas exceed the limits");

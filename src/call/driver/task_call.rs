@@ -1,9 +1,10 @@
 //! From a task to its call: checks who may be called now and over which trunk, and claims the task when several
 //! processes compete.
 
-use super::{
-    AdmissionError, AdmissionPermit, CallServices, OutboundCallParams, SharedServices, outbound, provider_plan,
-};
+use super::admission::{AdmissionError, AdmissionPermit};
+use super::outbound::{OutboundCallParams, outbound};
+use super::provider_plan;
+use super::services::{CallServices, SharedServices};
 use crate::call::admission::LimitExceededError;
 use crate::domain::agent::Agent;
 use crate::domain::call::{Call, Direction};
@@ -121,7 +122,7 @@ async fn set_up(
     if full.contains(&ready.trunk.id) {
         return Err(PlaceCallError::Busy(Some(ready.trunk.id)));
     }
-    if context.registry.count() >= context.limits.calls_max || context.supervisor.is_stopping() {
+    if context.registry.count() >= context.admission.calls_max || context.supervisor.is_stopping() {
         return Err(PlaceCallError::Overloaded);
     }
     match claim(scope, &ready).await {
@@ -138,9 +139,9 @@ async fn set_up(
 /// Claims a line of this process and the task: first this process's count, then the database's.
 async fn claim(scope: OrgScope, ready: &PreparedCall) -> Result<(CallId, AdmissionPermit), PlaceCallError> {
     let PreparedCall { task, trunk, context, .. } = ready;
-    let permit = context.admit(scope, Some(trunk)).await?;
+    let permit = context.admission.admit(scope, Some(trunk)).await?;
     let store = &context.store;
-    let price = context.prices.telephony_per_minute;
+    let price = context.admission.telephony_per_minute;
     let call = match store.claim_task(scope, task.id, trunk.id, &trunk.fields.limits(), price).await? {
         TaskClaim::Claimed(call) => call,
         TaskClaim::NotPending => return Err(PlaceCallError::NotPending),

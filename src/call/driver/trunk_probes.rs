@@ -1,42 +1,28 @@
 //! OPTIONS probes of trunks, on demand and periodic. Probes are not calls; they have their own concurrency limits, per
 //! organization and in total, and fail when these are reached.
 
-use super::concurrency::{ConcurrencyLimit, ConcurrencyLimitError, ConcurrencyLimiter};
-use super::trunk_calls::{InviteParams, TargetState, invite, label, target_address};
-use super::{CallServices, SharedServices};
+use super::concurrency::ConcurrencyLimitError;
+use super::trunk_calls::{InviteParams, invite};
+use super::trunk_rules::{label, target_address};
+use super::trunk_service::TrunkService;
+use super::trunk_states::TargetState;
+use crate::domain::ids::TrunkId;
 use crate::domain::phone_number::Destination;
-use crate::domain::quota::Quotas;
 use crate::domain::trunk::{Trunk, TrunkTarget};
 use crate::store::{StoreError, now};
+use crate::supervision;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use trunkline_signaling::limits::PROBES_MAX;
+use tokio::sync::mpsc;
 use trunkline_signaling::sip::message::{Headers, Uri};
-use trunkline_signaling::sip::user_agent::PROBE_TIMEOUT;
+use trunkline_signaling::sip::user_agent::{PROBE_TIMEOUT, RegistrationEvent};
 
+/// How often it is looked whether a probe is due.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// The user agent ends a probe in time; a command queue that stays full longer counts as no answer.
 const PROBE_DEADLINE: Duration = PROBE_TIMEOUT.saturating_add(Duration::from_secs(1));
-/// Separate limits for on-demand and periodic probes, so that neither blocks the other.
-const ON_DEMAND_MAX: usize = PROBES_MAX / 4;
-const PERIODIC_MAX: usize = PROBES_MAX / 2;
 /// A trunk whose probe was refused for capacity is retried after this.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
-
-/// Room for probes.
-#[derive(Clone, Debug)]
-pub struct TrunkProbes {
-    asked: ConcurrencyLimiter,
-    regular: ConcurrencyLimiter,
-}
-
-impl TrunkProbes {
-    /// Returns limits with no probe under way; `probes_at_once` of the quotas is the limit of one organization.
-    pub fn new(quotas: &Quotas) -> Self {
-        let of_one = quotas.probes_at_once as usize;
-        let slots = |in_all| ConcurrencyLimiter::new(ConcurrencyLimit { limit: "probes_at_once", of_one, in_all });
-        Self { asked: slots(ON_DEMAND_MAX), regular: slots(PERIODIC_MAX) }
-    }
-}
 
 /// Why no probe was sent.
 #[derive(Debug, thiserror::Error)]
@@ -53,25 +39,25 @@ pub enum ProbeError {
 }
 
 /// The status of the answer to OPTIONS (any is a sign of life), none without one, and how long it took.
-pub async fn probe_trunk(context: &CallServices, trunk: &Trunk) -> Result<(Option<u16>, Duration), ProbeError> {
-    let target = context.trunks.in_order(trunk).into_iter().next().ok_or(ProbeError::NoHost)?;
-    let _slot = context.probes.asked.take(&context.store.lineage_of_trunk(trunk).await?)?;
-    Ok(probe(context, trunk, &target).await?)
+pub async fn probe_trunk(trunks: &TrunkService, trunk: &Trunk) -> Result<(Option<u16>, Duration), ProbeError> {
+    let target = trunks.states.in_order(trunk).into_iter().next().ok_or(ProbeError::NoHost)?;
+    let _slot = trunks.probes.asked.take(&trunks.store.lineage_of_trunk(trunk).await?)?;
+    Ok(probe(trunks, trunk, &target).await?)
 }
 
 async fn probe(
-    context: &CallServices, trunk: &Trunk, target: &TrunkTarget,
+    trunks: &TrunkService, trunk: &Trunk, target: &TrunkTarget,
 ) -> Result<(Option<u16>, Duration), ConcurrencyLimitError> {
     let uri = Uri::sip(None, &target.host, target.port);
     let destination = Destination::SipUri(uri.to_string());
     let params =
         InviteParams { from_number: None, destination: &destination, sdp: Vec::new(), headers: Headers::default() };
     let started = Instant::now();
-    let Some(mut invite) = invite(context, trunk, params) else { return Ok((None, Duration::ZERO)) };
+    let Some(mut invite) = invite(trunks, trunk, params) else { return Ok((None, Duration::ZERO)) };
     if invite.hops.is_empty() {
         invite.hops = vec![target_address(target)];
     }
-    match tokio::time::timeout(PROBE_DEADLINE, context.sip.send_options(invite)).await {
+    match tokio::time::timeout(PROBE_DEADLINE, trunks.sip.send_options(invite)).await {
         Ok(Ok(status)) => Ok((status, started.elapsed())),
         Ok(Err(_)) => Err(ConcurrencyLimitError::Server("probes_at_once")),
         Err(_) => Ok((None, started.elapsed())),
@@ -79,18 +65,18 @@ async fn probe(
 }
 
 /// Asks every target of a trunk, one after the other; without room, later.
-pub(super) async fn probe_all(context: SharedServices, trunk: Arc<Trunk>) {
-    let Ok(states) = states(&context, &trunk).await else {
-        return context.trunks.postpone_probe(trunk.id, Instant::now() + RETRY_AFTER);
+async fn probe_all(trunks: TrunkService, trunk: Arc<Trunk>) {
+    let Ok(states) = states(&trunks, &trunk).await else {
+        return trunks.states.postpone_probe(trunk.id, Instant::now() + RETRY_AFTER);
     };
-    context.trunks.record_probe(trunk.id, states);
+    trunks.states.record_probe(trunk.id, states);
 }
 
-async fn states(context: &CallServices, trunk: &Trunk) -> Result<Vec<TargetState>, ProbeError> {
-    let _slot = context.probes.regular.take(&context.store.lineage_of_trunk(trunk).await?)?;
+async fn states(trunks: &TrunkService, trunk: &Trunk) -> Result<Vec<TargetState>, ProbeError> {
+    let _slot = trunks.probes.regular.take(&trunks.store.lineage_of_trunk(trunk).await?)?;
     let mut states = Vec::new();
     for target in trunk.fields.all_targets() {
-        let (status, took) = probe(context, trunk, &target).await?;
+        let (status, took) = probe(trunks, trunk, &target).await?;
         states.push(TargetState {
             host: label(&target),
             reachable: status.is_some(),
@@ -100,4 +86,26 @@ async fn states(context: &CallServices, trunk: &Trunk) -> Result<Vec<TargetState
         });
     }
     Ok(states)
+}
+
+/// Probes targets when due and records registration events. Ends with the user agent.
+pub async fn watch_trunks(trunks: TrunkService, registrations: &mut mpsc::Receiver<(Arc<str>, RegistrationEvent)>) {
+    let mut tick = tokio::time::interval(WATCH_INTERVAL);
+    loop {
+        tokio::select! {
+            event = registrations.recv() => match event {
+                Some((id, event)) => {
+                    if let Some(id) = TrunkId::parse(&id) {
+                        trunks.states.record_registration(id, event);
+                    }
+                }
+                None => return,
+            },
+            _ = tick.tick() => {
+                for trunk in trunks.states.targets_due(Instant::now()) {
+                    supervision::spawn("probe", probe_all(trunks.clone(), trunk));
+                }
+            }
+        }
+    }
 }

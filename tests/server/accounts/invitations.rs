@@ -22,7 +22,7 @@ fn shape(mut answer: Value, email: &str) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_invitation_says_nothing_of_accounts_elsewhere_and_blocks_none() {
     let server = Server::start().await;
-    let store = &server.app.context.store;
+    let store = &server.app.services.store;
     organization(store, "Hostile", "hostile@example.com", PASSWORD).await;
     organization(store, "Accents", "jos\u{E9}@m\u{FC}nchen.example", PASSWORD).await;
     let (owner, hostile) =
@@ -71,7 +71,7 @@ async fn an_invitation_says_nothing_of_accounts_elsewhere_and_blocks_none() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_invitation_is_good_once_and_the_last_one_counts() {
     let server = Server::start().await;
-    let store = &server.app.context.store;
+    let store = &server.app.services.store;
     let other = organization(store, "Other", "other@example.com", PASSWORD).await;
     let (owner, second) =
         (LoggedInUser::owner(&server).await, LoggedInUser::log_in(&server, "other@example.com", PASSWORD).await);

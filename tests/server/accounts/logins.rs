@@ -10,7 +10,7 @@ use trunkline::domain::password;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whose_password_fits_several_organizations_is_asked_which() {
     let server = Server::start().await;
-    let store = &server.app.context.store;
+    let store = &server.app.services.store;
     let second = organization(store, "Second", OWNER, PASSWORD).await.organization().to_string();
     let third = organization(store, "Third", OWNER, OTHER_PASSWORD).await.organization().to_string();
     let foreign = organization(store, "Foreign", "other@example.com", PASSWORD).await.organization().to_string();
@@ -55,7 +55,7 @@ async fn whose_password_fits_several_organizations_is_asked_which() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_password_belongs_to_an_address_in_one_organization() {
     let server = Server::start().await;
-    let store = &server.app.context.store;
+    let store = &server.app.services.store;
     organization(store, "Second", OWNER, OTHER_PASSWORD).await;
     let (first, second) =
         (LoggedInUser::owner(&server).await, LoggedInUser::log_in(&server, OWNER, OTHER_PASSWORD).await);
@@ -86,7 +86,7 @@ async fn a_password_belongs_to_an_address_in_one_organization() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_computation_tries_all_accounts_of_an_address() {
     let server = Server::start().await;
-    let (store, hostile) = (&server.app.context.store, "hostile@example.com");
+    let (store, hostile) = (&server.app.services.store, "hostile@example.com");
     organization(store, "Hostile", hostile, PASSWORD).await;
     let hostile = LoggedInUser::log_in(&server, hostile, PASSWORD).await;
     let unknown = store.password_recipes(&LoginAddress::new("nobody@example.com")).await.unwrap();
@@ -139,7 +139,7 @@ async fn guesses_at_one_moment_are_counted_before_they_are_tried() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn guesses_do_not_lock_out_sources_of_earlier_logins() {
     let server = Server::start().await;
-    let store = &server.app.context.store;
+    let store = &server.app.services.store;
     organization(store, "Hostile", "hostile@example.com", PASSWORD).await;
     let hostile = LoggedInUser::log_in(&server, "hostile@example.com", PASSWORD).await;
     // An account of the owner's address in the guesser's organization, opened from the source of the guesses.

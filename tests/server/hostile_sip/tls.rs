@@ -152,7 +152,7 @@ impl TlsSetup {
             change(config);
         })
         .await;
-        let (peer, to) = (HostilePeer::new(&server).await, server.app.context.sip.local().tls.unwrap());
+        let (peer, to) = (HostilePeer::new(&server).await, server.app.services.sip.local().tls.unwrap());
         Self { server, peer, to, files }
     }
 
@@ -161,7 +161,7 @@ impl TlsSetup {
         let client = client(&self.files, &TLS13);
         assert_good_peer(&mut self.peer, LISTED, self.to, &client).await;
         assert_good_peer(&mut self.peer, stranger(), self.to, &client).await;
-        assert_all_gone(&self.server.app.context.sip.connection_reports().tls).await;
+        assert_all_gone(&self.server.app.services.sip.connection_reports().tls).await;
     }
 }
 
@@ -192,7 +192,7 @@ async fn handshakes_that_are_none_end() {
         .await;
         site.assert_unharmed().await;
     }
-    let report = &site.server.app.context.sip.connection_reports().tls;
+    let report = &site.server.app.services.sip.connection_reports().tls;
     for why in [Closed::HandshakeFailed, Closed::HandshakeTimeout] {
         assert!(report.closed_for(why) > 0, "{} is not counted", why.name());
     }
@@ -303,7 +303,7 @@ async fn a_message_over_tls_may_be_split_anywhere() {
 async fn every_header_wrong_over_tls_in_every_framing() {
     let mut site = TlsSetup::start(|_| {}).await;
     let client = client(&site.files, &TLS13);
-    let (to, report) = (site.to, site.server.app.context.sip.connection_reports().tls.clone());
+    let (to, report) = (site.to, site.server.app.services.sip.connection_reports().tls.clone());
     for at in 0..HEADERS.len() {
         let mut messages = vec![];
         for way in (at % 61..450).step_by(61) {
@@ -439,9 +439,9 @@ async fn a_client_certificate_that_is_none_is_refused() {
             site.peer.assert_unharmed(&site.server).await;
             let client = authority.client(&site, version, &good, &authority.key);
             assert_good_peer(&mut site.peer, LISTED, to, &client).await;
-            assert_all_gone(&site.server.app.context.sip.connection_reports().tls).await;
+            assert_all_gone(&site.server.app.services.sip.connection_reports().tls).await;
         }
-        let report = &site.server.app.context.sip.connection_reports().tls;
+        let report = &site.server.app.services.sip.connection_reports().tls;
         assert!(report.closed_for(Closed::HandshakeFailed) > 100, "{}", report.closed_for(Closed::HandshakeFailed));
     }
 }

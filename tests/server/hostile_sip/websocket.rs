@@ -86,7 +86,7 @@ impl WebSocketSetup {
             config.sip.websocket.secure = secure;
         })
         .await;
-        let (peer, to) = (HostilePeer::new(&server).await, server.app.context.sip.local().ws.unwrap());
+        let (peer, to) = (HostilePeer::new(&server).await, server.app.services.sip.local().ws.unwrap());
         let client = secure.then(|| client(&files, &TLS13));
         Self { server, peer, to, client, transport: if secure { "WSS" } else { "WS" }, _files: files }
     }
@@ -96,7 +96,7 @@ impl WebSocketSetup {
     }
 
     fn report(&self) -> &ConnectionCounters {
-        &self.server.app.context.sip.connection_reports().websocket
+        &self.server.app.services.sip.connection_reports().websocket
     }
 
     fn opener(&self) -> WebSocketConnector {

@@ -7,7 +7,7 @@ use trunkline_connections::Closed;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn browsers_connections_say_whom_they_are_for_or_end() {
     let server = Server::start_with(brisk).await;
-    let to = server.app.context.workers.host_candidates().unwrap().tcp[0];
+    let to = server.app.services.media.workers.host_candidates().unwrap().tcp[0];
     // A connectivity check for an unknown call: 20 bytes of header, USERNAME "nobody:x".
     let check = b"\x00\x20\x00\x01\x00\x0c\x21\x12\xa4\x42aaaaaaaaaaaa\x00\x06\x00\x08nobody:x";
     all_end(
@@ -25,7 +25,7 @@ async fn browsers_connections_say_whom_they_are_for_or_end() {
         ],
     )
     .await;
-    let report = server.app.context.workers.webrtc_tcp_report();
+    let report = server.app.services.media.workers.webrtc_tcp_report();
     for why in [Closed::FirstMessageTimeout, Closed::Malformed] {
         assert!(counted(report, why) > 0, "{} is not counted", why.name());
     }
@@ -39,13 +39,13 @@ async fn silent_connections_at_the_browsers_port_make_room() {
         (web.connections_max, web.connections_per_address) = (16, 4);
     })
     .await;
-    let to = server.app.context.workers.host_candidates().unwrap().tcp[0];
+    let to = server.app.services.media.workers.host_candidates().unwrap().tcp[0];
     let mut silent = vec![];
     for n in 0..100 {
         silent.push(from(&format!("127.0.0.{}:0", 9 + n % 10), to).await);
     }
     until("eviction", async || {
-        let report = server.app.context.workers.webrtc_tcp_report();
+        let report = server.app.services.media.workers.webrtc_tcp_report();
         (counted(report, Closed::Evicted) >= 84 && report.open() <= 16).then_some(())
     })
     .await;

@@ -29,13 +29,13 @@ const SIP: &[(&str, &[u8], u8)] = &[
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sip_over_tcp_closes_connections_with_unfinished_messages() {
     let server = Server::start_with(brisk).await;
-    let to = server.app.context.sip.local_tcp();
+    let to = server.app.services.sip.local_tcp();
     all_end(to, SIP).await;
     // A stranger that has said something and says nothing more.
     let mut idle = stranger(to).await;
     idle.write_all(options("127.0.0.9", "TCP").as_bytes()).await.unwrap();
     assert!(until_closed("an idle stranger", &mut idle).await.starts_with("SIP/2.0 200"));
-    let report = server.app.context.sip.connection_reports().tcp.clone();
+    let report = server.app.services.sip.connection_reports().tcp.clone();
     for why in [Closed::FirstMessageTimeout, Closed::IdleTimeout] {
         assert!(counted(&report, why) > 0, "{} is not counted", why.name());
     }
@@ -76,7 +76,7 @@ async fn sip_over_tls_ends_half_handshakes_and_half_messages() {
         with_tls(config, &files);
     })
     .await;
-    let to = server.app.context.sip.local().tls.unwrap();
+    let to = server.app.services.sip.local().tls.unwrap();
     let hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
     all_end(
         to,
@@ -89,7 +89,7 @@ async fn sip_over_tls_ends_half_handshakes_and_half_messages() {
         trickle(&format!("{what} over TLS, then {byte:?}"), stream, first, byte).await;
     });
     futures_util::future::join_all(running).await;
-    let report = &server.app.context.sip.connection_reports().tls;
+    let report = &server.app.services.sip.connection_reports().tls;
     for why in [Closed::HandshakeTimeout, Closed::HandshakeFailed, Closed::FirstMessageTimeout] {
         assert!(counted(report, why) > 0, "{} is not counted", why.name());
     }
@@ -102,7 +102,7 @@ async fn sip_over_websocket_ends_half_upgrades_and_half_frames() {
         config.sip.websocket.listen = Some(loopback(0));
     })
     .await;
-    let to = server.app.context.sip.local().ws.unwrap();
+    let to = server.app.services.sip.local().ws.unwrap();
     let upgrade = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: sip\r\n\r\n";
     let early = [upgrade.as_bytes(), b"\x89\x80abcd"].concat();
@@ -136,7 +136,7 @@ async fn sip_over_websocket_ends_half_upgrades_and_half_frames() {
         trickle(&format!("{what}, then {byte:?}"), stream, first, byte).await;
     });
     futures_util::future::join_all(running).await;
-    let report = &server.app.context.sip.connection_reports().websocket;
+    let report = &server.app.services.sip.connection_reports().websocket;
     for why in [Closed::HandshakeTimeout, Closed::FirstMessageTimeout, Closed::Malformed] {
         assert!(counted(report, why) > 0, "{} is not counted", why.name());
     }
@@ -151,7 +151,7 @@ async fn silent_strangers_at_the_sip_ports_keep_no_trunk_out() {
         (sip.connections_max, sip.trunk_connections_reserved, sip.connections_per_address) = (64, 16, 32);
     })
     .await;
-    let local = server.app.context.sip.local();
+    let local = server.app.services.sip.local();
     let mut silent = vec![];
     for n in 0..150 {
         silent.push(from(&format!("127.0.0.{}:0", 9 + n % 20), local.tcp).await);
@@ -170,7 +170,7 @@ async fn silent_strangers_at_the_sip_ports_keep_no_trunk_out() {
     let mut stream = from("127.0.0.200:0", local.tcp).await;
     stream.write_all(options("127.0.0.200", "TCP").as_bytes()).await.unwrap();
     assert_eq!(first_line(&mut stream).await, "SIP/2.0 200 OK");
-    let streams = server.app.context.sip.connection_reports();
+    let streams = server.app.services.sip.connection_reports();
     assert!(counted(&streams.tcp, Closed::Evicted) + counted(&streams.tls, Closed::Evicted) > 100);
     assert!(streams.tcp.open() + streams.tls.open() <= 64);
 }
@@ -178,10 +178,10 @@ async fn silent_strangers_at_the_sip_ports_keep_no_trunk_out() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sip_peer_that_does_not_read_is_given_up() {
     let server = Server::start_with(brisk).await;
-    let mut stream = from("127.0.0.1:0", server.app.context.sip.local_tcp()).await;
+    let mut stream = from("127.0.0.1:0", server.app.services.sip.local_tcp()).await;
     let writing = async { while stream.write_all(options("127.0.0.1", "TCP").as_bytes()).await.is_ok() {} };
     tokio::time::timeout(NEVER, writing).await.expect("a peer that does not read is kept");
-    assert!(counted(&server.app.context.sip.connection_reports().tcp, Closed::WriteTimeout) >= 1);
+    assert!(counted(&server.app.services.sip.connection_reports().tcp, Closed::WriteTimeout) >= 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -190,7 +190,7 @@ async fn a_message_of_no_readable_length_is_refused_and_takes_no_memory() {
     for (value, wanted) in
         [("18446744073709551615", "513"), ("-1", "400"), ("+5", "400"), ("5\r\nContent-Length: 6", "400")]
     {
-        let mut stream = stranger(server.app.context.sip.local_tcp()).await;
+        let mut stream = stranger(server.app.services.sip.local_tcp()).await;
         let text = options("127.0.0.9", "TCP").replace("Content-Length: 0", &format!("Content-Length: {value}"));
         stream.write_all(text.as_bytes()).await.unwrap();
         let mut sent = 0;
@@ -201,7 +201,7 @@ async fn a_message_of_no_readable_length_is_refused_and_takes_no_memory() {
         };
         tokio::time::timeout(NEVER, more).await.expect("the connection is kept");
         assert!(sent < 8 << 20, "{value}: {sent} bytes taken");
-        let mut stream = stranger(server.app.context.sip.local_tcp()).await;
+        let mut stream = stranger(server.app.services.sip.local_tcp()).await;
         stream.write_all(text.as_bytes()).await.unwrap();
         let said = until_closed(value, &mut stream).await;
         assert!(said.starts_with(&format!("SIP/2.0 {wanted} ")), "{value}: {said}");

@@ -142,8 +142,8 @@ async fn orphaned_call_is_ended() {
         config.node.dead_after_ms = 1_000;
     })
     .await;
-    let context = server.app.context.clone();
-    let scope = context.store.authenticate(&server.key).await.unwrap().unwrap().scope;
+    let services = server.app.services.clone();
+    let scope = services.store.authenticate(&server.key).await.unwrap().unwrap().scope;
     let row = |node: &str| {
         let id = trunkline::domain::ids::CallId::new();
         let mut call = Call::begun(id, scope.organization(), Direction::Inbound, trunkline::store::now());
@@ -151,12 +151,12 @@ async fn orphaned_call_is_ended() {
         (call.answered_at, call.from_number) = (Some(trunkline::store::now()), "1".into());
         call
     };
-    let (lost, held) = (row(&context.node), row(&context.node));
-    let permit = context.admit(scope, None).await.unwrap();
-    let _seat = context.registry.register(scope, held.id, None, permit);
+    let (lost, held) = (row(&services.recovery.node.name), row(&services.recovery.node.name));
+    let permit = services.admission.admit(scope, None).await.unwrap();
+    let _seat = services.live_calls.registry.register(scope, held.id, None, permit);
     let (lost_id, held_id) = (lost.id.to_string(), held.id.to_string());
-    context.journal.record_call(lost, None).await;
-    context.journal.record_call(held, None).await;
+    services.journal.record_call(lost, None).await;
+    services.journal.record_call(held, None).await;
     let ended = until("the call's end", || async {
         // Its row is on its way through the journal at first.
         let (status, body) = server.send("GET", &format!("/calls/{lost_id}"), None).await;
@@ -167,7 +167,7 @@ async fn orphaned_call_is_ended() {
     assert_eq!(ended["end_reason"], json!("server_crash"));
     let call = server.get(&format!("/calls/{held_id}")).await["call"].clone();
     assert_eq!(call["status"], json!("in_progress"));
-    assert_eq!(context.registry.count(), 1);
+    assert_eq!(services.live_calls.registry.count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

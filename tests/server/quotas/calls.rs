@@ -98,7 +98,7 @@ async fn however_a_call_ends_its_line_is_given_back() {
     server.post("/phone-numbers", number).await;
     let dial = server.dial_to("+31207650001", Transport::Udp);
     let (call, _events) = server.phone.sip.send_invite(dial.invite(OFFER.to_vec())).await.unwrap();
-    until("it rings", || async { (server.app.context.admission.held() == 1).then_some(()) }).await;
+    until("it rings", || async { (server.app.services.admission.held() == 1).then_some(()) }).await;
     server.phone.sip.hang_up(call).await;
     nothing_is_held(&server).await;
     // A callee is busy; a browser never comes.
@@ -125,7 +125,7 @@ async fn both_sides_hang_up_at_once_and_one_line_is_given_back() {
         let calls = server.get("/calls?limit=1").await;
         let path = format!("/calls/{}/end", calls["calls"][0]["id"].as_str().unwrap());
         tokio::join!(server.send("POST", &path, None), server.phone.sip.hang_up(rung.call));
-        until("one is held", || async { (server.app.context.admission.held() == 1).then_some(()) }).await;
+        until("one is held", || async { (server.app.services.admission.held() == 1).then_some(()) }).await;
     }
     let (third, fourth) = (ring(&server).await, ring(&server).await);
     assert_eq!((third.status, fourth.status), (200, 486), "two, and not three");
@@ -171,7 +171,7 @@ async fn probes_have_a_budget_and_take_nothing_of_the_calls() {
     let probes = join_all((0..20).map(|_| server.send("POST", &path, None)));
     let calls = async {
         until("probes under way", async || {
-            let snapshot = server.app.context.sip.snapshot().await.unwrap();
+            let snapshot = server.app.services.sip.snapshot().await.unwrap();
             (snapshot.client_transactions > 0).then_some(())
         })
         .await;
@@ -192,7 +192,7 @@ async fn probes_have_a_budget_and_take_nothing_of_the_calls() {
     assert_eq!(limits.into_iter().collect::<Vec<_>>(), ["probes_at_once", "trunk_tests_per_minute"]);
     let unanswered = probes.iter().find(|(status, _)| *status == 200).unwrap();
     assert_eq!(unanswered.1["data"]["reachable"], json!(false));
-    let snapshot = server.app.context.sip.snapshot().await.unwrap();
+    let snapshot = server.app.services.sip.snapshot().await.unwrap();
     assert_eq!(snapshot.calls, 4);
     assert!(snapshot.client_transactions == 0, "the transactions of the probes are gone: {snapshot:?}");
 }
@@ -215,11 +215,11 @@ async fn lists_of_one_organization_keep_no_call_waiting() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_of_one_organization_leave_room_for_anothers() {
     let server = Server::start_with(|config| config.calls.calls_max = 20).await;
-    let context = &server.app.context;
-    let other = context.store.bootstrap("Other", "other@example.com", "x").await.unwrap();
-    context.refresh_other_nodes().await.unwrap();
+    let services = &server.app.services;
+    let other = services.store.bootstrap("Other", "other@example.com", "x").await.unwrap();
+    services.admission.refresh_other_nodes().await.unwrap();
     let rung = join_all((0..20).map(|_| ring(&server))).await;
     assert_eq!(rung.iter().filter(|rung| rung.status == 200).count(), 18);
     assert_eq!(rung.iter().filter(|rung| rung.status == 503).count(), 2);
-    assert!(context.admit(other.scope, None).await.is_ok(), "the last tenth is for organizations with few calls");
+    assert!(services.admission.admit(other.scope, None).await.is_ok(), "the last tenth is for organizations with few calls");
 }

@@ -64,7 +64,7 @@ async fn what_a_child_uses_counts_for_its_root() {
     assert_eq!(ring_from(&server, &two.phone, "+31207654322").await.status, 486, "the root's two are taken");
     assert_eq!(ring(&server).await.status, 486);
     two.phone.sip.hang_up(of_two.call).await;
-    until("a line is free", || async { (server.app.context.admission.held() == 1).then_some(()) }).await;
+    until("a line is free", || async { (server.app.services.admission.held() == 1).then_some(()) }).await;
     assert_eq!(ring(&server).await.status, 200);
 }
 

@@ -44,7 +44,7 @@ async fn an_organization_holds_so_many_of_everything_also_when_it_asks_all_at_on
     assert_eq!(owner.send("POST", "/tasks", Some(task())).await.0, 403);
     let organization = scope_of(&server).await.organization();
     let more = QuotaOverrides([("tasks".to_owned(), 5)].into());
-    assert!(server.app.context.store.set_quota_overrides(organization, &more).await.unwrap());
+    assert!(server.app.services.store.set_quota_overrides(organization, &more).await.unwrap());
     assert_eq!(owner.send("POST", "/tasks", Some(task())).await.0, 201);
 }
 

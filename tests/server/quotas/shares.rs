@@ -30,17 +30,17 @@ async fn slow_receiver_does_not_delay_other_tenants_webhooks() {
     let server = Server::start().await;
     let slow = CustomerServer::start(|_| (200, "{}".into(), Duration::from_secs(9))).await;
     let quick = CustomerServer::start(|_| (200, "{}".into(), Duration::ZERO)).await;
-    let store = &server.app.context.store;
+    let store = &server.app.services.store;
     let greedy = scope_of(&server).await.organization();
     let modest = store.bootstrap("Modest", "modest@example.com", "x").await.unwrap().scope.organization();
     for n in 0..1_000 {
-        server.app.context.journal.record_delivery(delivery(greedy, n, &format!("{}/slow", slow.url))).await;
+        server.app.services.journal.record_delivery(delivery(greedy, n, &format!("{}/slow", slow.url))).await;
     }
-    assert!(server.app.context.journal.flush(Duration::from_secs(60)).await);
+    assert!(server.app.services.journal.flush(Duration::from_secs(60)).await);
     until("the slow ones are under way", || async { (!slow.told("/slow").is_empty()).then_some(()) }).await;
     let begun = Instant::now();
     for n in 0..20 {
-        server.app.context.journal.record_delivery(delivery(modest, n, &format!("{}/quick", quick.url))).await;
+        server.app.services.journal.record_delivery(delivery(modest, n, &format!("{}/quick", quick.url))).await;
     }
     until("the others'", || async { (quick.told("/quick").len() == 20).then_some(()) }).await;
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
@@ -53,12 +53,12 @@ async fn an_outbox_that_is_full_keeps_what_comes_and_sends_none_of_it() {
     let slow = CustomerServer::start(|_| (500, "{}".into(), Duration::ZERO)).await;
     let own = scope_of(&server).await.organization();
     for n in 0..10 {
-        server.app.context.journal.record_delivery(delivery(own, n, &format!("{}/slow", slow.url))).await;
+        server.app.services.journal.record_delivery(delivery(own, n, &format!("{}/slow", slow.url))).await;
     }
-    assert!(server.app.context.journal.flush(Duration::from_secs(10)).await);
-    server.app.context.store.count_waiting().await.unwrap();
-    server.app.context.journal.record_delivery(delivery(own, 99, &format!("{}/late", slow.url))).await;
-    assert!(server.app.context.journal.flush(Duration::from_secs(10)).await);
+    assert!(server.app.services.journal.flush(Duration::from_secs(10)).await);
+    server.app.services.store.count_waiting().await.unwrap();
+    server.app.services.journal.record_delivery(delivery(own, 99, &format!("{}/late", slow.url))).await;
+    assert!(server.app.services.journal.flush(Duration::from_secs(10)).await);
     let listed = server.get("/webhook-deliveries?status=failed").await;
     assert_eq!(listed["total"], json!(1), "{listed}");
     assert!(listed["webhook_deliveries"][0]["error"].as_str().unwrap().contains("deliveries_waiting"));

@@ -217,7 +217,7 @@ impl Server {
     }
 
     pub fn sip_port(&self) -> u16 {
-        self.app.context.sip.local_udp().port()
+        self.app.services.sip.local_udp().port()
     }
 
     pub fn dial_to(&self, number: &str, transport: Transport) -> DialParams {

@@ -35,12 +35,12 @@ async fn wide_networks_need_the_operators_consent() {
         b.trunk(json!({"allowed_addresses": good})).await;
     }
     // One that was stored before the consent was needed is not in force.
-    let store = &server.app.context.store;
+    let store = &server.app.services.store;
     let scope = store.authenticate(&b.key).await.unwrap().unwrap().scope;
     let fields =
         serde_json::from_value(json!({"name": "Old", "allowed_addresses": ["0.0.0.0/0", "127.0.0.51"]})).unwrap();
     store.create_trunk(scope, fields).await.unwrap();
-    server.app.context.reload_trunks().await.unwrap();
+    server.app.services.trunks.reload().await.unwrap();
     for (ip, wanted) in [(CALLER, 403), ("127.0.0.51", 404)] {
         let (call, _) =
             SipPeer::at(&server, ip).await.invite(&TestInvite { user: NUMBER_B, ..TestInvite::default() }).await;

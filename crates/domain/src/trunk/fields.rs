@@ -1,20 +1,14 @@
-//! What a customer sets of a trunk, and what follows from it: hosts, numbers, limits.
+//! The settings of a trunk, with the rules of its fields.
 
-use super::media::{SrtpKeying, SrtpPolicy, TrunkMedia, default_codecs};
-use super::target::{OutboundProxy, TARGETS_MAX, TrunkTarget, TrunkTransport, default_weight};
-use super::validation::{
-    CREDENTIAL_WORDS, are_codecs, digits, has_place, have_hosts, host_name, is_clean, is_credential, is_dialled,
-    is_template, networks, prefixes,
-};
+use super::modes::{IdentityHeader, SrtpKeying, SrtpPolicy, TrunkTransport};
+use super::outbound_proxy::OutboundProxy;
 use crate::allowed_networks;
 use crate::attestation::Attestation;
-use crate::organization::{self, CALLS_AT_ONCE, CALLS_PER_SECOND, OrganizationLimits};
-use crate::phone_number::PhoneNumber;
-use crate::rules::{at_most, between, fits, parses, secret_fits, set_with};
+use crate::organization::{self, CALLS_AT_ONCE, CALLS_PER_SECOND};
+use crate::rules::{at_most, between, chars, each, fits, parses, secret_chars, secret_fits, set_with};
 use crate::secret::{Secret, exposed};
 use crate::sip_headers;
 use garde::Validate;
-use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -25,11 +19,12 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 pub struct TrunkFields {
     /// What people call the trunk: 1 to 200 characters.
-    #[schema(min_length = 1)]
+    #[schema(min_length = 1, max_length = 200)]
     #[garde(custom(organization::name))]
     pub name: String,
     /// Where our calls go: host name or address. A trunk without one, and without `targets`, only receives.
     #[serde(default)]
+    #[schema(max_length = 253)]
     #[garde(inner(custom(host_name())))]
     pub host: Option<String>,
     /// Port of `host`. None: by DNS (RFC 3263), or else 5060, and 5061 for TLS.
@@ -53,13 +48,16 @@ pub struct TrunkFields {
     pub outbound_proxy: Option<String>,
     /// Credentials of our calls.
     #[serde(default)]
+    #[schema(max_length = 256)]
     #[garde(inner(custom(fits(is_credential, CREDENTIAL_WORDS))))]
+    #[garde(inner(custom(chars(256))))]
     pub username: Option<String>,
     /// Password of our calls and registration; set together with `username`, never shown again.
     #[serde(default, serialize_with = "exposed")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 256)]
     #[garde(inner(custom(secret_fits(is_credential, CREDENTIAL_WORDS))))]
     #[garde(custom(set_with(&self.username, "username")))]
+    #[garde(inner(custom(secret_chars(256))))]
     pub password: Option<Secret>,
     /// Registers with `registrar`, or `host`, as `username`: for providers that deliver calls to a registration.
     #[serde(default)]
@@ -81,10 +79,13 @@ pub struct TrunkFields {
     pub options_interval_s: Option<u32>,
     /// User part of From; several carriers want the account here instead of the number.
     #[serde(default)]
+    #[schema(max_length = 256)]
     #[garde(inner(custom(fits(is_clean, "must be visible ASCII without <, >, @, ;, \\ or quotes"))))]
+    #[garde(inner(custom(chars(256))))]
     pub from_user: Option<String>,
     /// Domain of From; the advertised address without it.
     #[serde(default)]
+    #[schema(max_length = 253)]
     #[garde(inner(custom(host_name())))]
     pub from_domain: Option<String>,
     /// The header that carries our number beside From.
@@ -103,7 +104,9 @@ pub struct TrunkFields {
     /// User part of the Request-URI: `{e164}` is +31…, `{number}` the same without plus, `{national}` as dialled in
     /// `country_code`.
     #[serde(default = "default_template")]
+    #[schema(max_length = 100)]
     #[garde(custom(fits(has_place, "must contain {e164}, {number} or {national}")))]
+    #[garde(custom(chars(100)))]
     #[garde(custom(fits(is_template, "must be visible ASCII without <, >, @, \\ or quotes")))]
     pub dial_string: String,
     /// Country whose national numbers the carrier uses, `31`.
@@ -129,6 +132,7 @@ pub struct TrunkFields {
     pub headers: BTreeMap<String, String>,
     /// Numbers that may be called begin with one of these, `+31`; without any all may.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 500)]
     #[garde(custom(at_most(DESTINATIONS_MAX)), custom(prefixes()))]
     pub allowed_destinations: Vec<String>,
     /// Required attestation of the caller's number in a verified Identity header.
@@ -136,21 +140,26 @@ pub struct TrunkFields {
     pub require_attestation: Option<Attestation>,
     /// Numbers that begin with one of these are not called.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 500)]
     #[garde(custom(at_most(DESTINATIONS_MAX)), custom(prefixes()))]
     pub denied_destinations: Vec<String>,
     /// Addresses and networks calls may come from.
     #[serde(default)]
+    #[schema(max_items = 256)]
     #[garde(custom(at_most(ALLOWED_ADDRESSES_MAX)), custom(networks()))]
     pub allowed_addresses: Vec<String>,
     /// Credentials we ask for from callers of other addresses.
     #[serde(default)]
+    #[schema(max_length = 256)]
     #[garde(inner(custom(fits(is_credential, CREDENTIAL_WORDS))))]
+    #[garde(inner(custom(chars(256))))]
     pub inbound_username: Option<String>,
     /// Password that callers of other addresses must prove; set together with `inbound_username`, never shown again.
     #[serde(default, serialize_with = "exposed")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 256)]
     #[garde(inner(custom(secret_fits(is_credential, CREDENTIAL_WORDS))))]
     #[garde(custom(set_with(&self.inbound_username, "inbound_username")))]
+    #[garde(inner(custom(secret_chars(256))))]
     pub inbound_password: Option<Secret>,
     #[serde(default = "default_codecs")]
     /// PCMU, PCMA, G722, OPUS.
@@ -192,180 +201,118 @@ pub struct TrunkFields {
     pub calls_per_second: Option<f64>,
 }
 
-/// The header of outbound calls that carries our number beside From.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum IdentityHeader {
-    /// No header beside From; with `hide_number` it is `P-Asserted-Identity`.
-    #[default]
-    None,
-    /// `P-Asserted-Identity` (RFC 3325): the usual one for carriers.
-    PAssertedIdentity,
-    /// `P-Preferred-Identity` (RFC 3325): the carrier asserts the number itself.
-    PPreferredIdentity,
-    /// `Remote-Party-ID`, the older header that some systems still want.
-    RemotePartyId,
+/// One of several hosts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = TrunkTarget)]
+pub struct TrunkTarget {
+    /// Host name or IP address, without a port.
+    #[schema(max_length = 253)]
+    pub host: String,
+    /// Port of this host. None: by DNS (RFC 3263), or else 5060, and 5061 for TLS.
+    #[serde(default)]
+    pub port: Option<u16>,
+    /// That of the trunk without one.
+    #[serde(default)]
+    pub transport: Option<TrunkTransport>,
+    /// Hosts with the lowest number are tried first; 0 by default.
+    #[serde(default)]
+    pub priority: u16,
+    /// Share of the calls among hosts of equal priority; 100 by default.
+    #[serde(default = "default_weight")]
+    pub weight: u16,
+}
+
+/// Of a target.
+pub(super) fn default_weight() -> u16 {
+    100
 }
 
 fn default_template() -> String {
     "{e164}".to_owned()
 }
 
+/// More hosts than that are a load balancer's.
+pub const TARGETS_MAX: usize = 16;
 /// Addresses and networks of callers: the longest list of gateways that a carrier publishes has some eighty. Each is an
 /// entry in the table that every packet of a stranger is looked up in.
 pub const ALLOWED_ADDRESSES_MAX: usize = 256;
 /// Prefixes of a list of destinations: there are some 250 country codes. They are gone through at every call.
 pub const DESTINATIONS_MAX: usize = 500;
 
-impl TrunkFields {
-    /// The networks calls may come from: all that the operator's consent covers, and the first that it does not.
-    pub fn networks(&self, consented: &[IpNet]) -> (Vec<IpNet>, Option<IpNet>) {
-        allowed_networks::within_width(
-            self.allowed_addresses.iter().filter_map(|text| allowed_networks::parse(text)),
-            consented,
-        )
-    }
+/// What a trunk can speak.
+pub const CODECS: &[&str] = &["PCMU", "PCMA", "G722", "OPUS"];
 
-    fn can_register(&self) -> bool {
-        !self.register || self.username.is_some() && (self.host.is_some() || self.registrar.is_some())
-    }
+/// In order of preference.
+pub(super) fn default_codecs() -> Vec<String> {
+    vec!["PCMU".to_owned(), "PCMA".to_owned()]
+}
 
-    fn can_dial(&self) -> bool {
-        self.country_code.is_some() || !self.dial_string.contains("{national}")
-    }
+/// Text that becomes the user part of a URI: nothing in it ends that part, the URI or the header.
+fn is_clean(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() && !b"<>\"@;\\".contains(&b))
+}
 
-    /// Every host that requests of ours are sent to because this trunk names it, with its port and the field that does.
-    pub fn hosts(&self) -> Vec<(String, String, u16)> {
-        let port = |port: Option<u16>, transport: Option<TrunkTransport>| {
-            let is_tls = transport.unwrap_or(self.transport) == TrunkTransport::Tls;
-            port.unwrap_or(if is_tls { 5_061 } else { 5_060 })
-        };
-        let mut all = Vec::new();
-        all.extend(self.host.clone().map(|host| ("host".to_owned(), host, port(self.port, None))));
-        for (index, target) in self.targets.iter().enumerate() {
-            all.push((format!("targets[{index}].host"), target.host.clone(), port(target.port, target.transport)));
-        }
-        if let Some(proxy) = self.outbound_proxy.as_deref().and_then(OutboundProxy::parse) {
-            let at = port(proxy.port, proxy.transport);
-            all.push(("outbound_proxy".to_owned(), proxy.host, at));
-        }
-        all.extend(self.registrar.clone().map(|host| ("registrar".to_owned(), host, port(None, None))));
-        all
-    }
+/// The same with parameters, `;user=phone`.
+fn is_template(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_graphic() && !b"<>\"@\\".contains(&b))
+}
 
-    /// Every place that the credentials of our calls are for: host and port.
-    fn places(&self) -> Vec<(String, u16)> {
-        let place = |(_, host, port): (String, String, u16)| (host.trim_end_matches('.').to_ascii_lowercase(), port);
-        self.hosts().into_iter().map(place).collect()
-    }
+fn has_place(template: &str) -> bool {
+    ["{e164}", "{number}", "{national}"].iter().any(|place| template.contains(place))
+}
 
-    /// Clears credentials that were meant for other hosts, unless the change brings a new password: otherwise users who
-    /// may edit a trunk could read its password. True when some were cleared.
-    pub fn forget_credentials_given_elsewhere(&mut self, before: &Self, password_is_given: bool) -> bool {
-        let known = before.places();
-        let leads_elsewhere = self.places().iter().any(|place| !known.contains(place));
-        let forgets = leads_elsewhere && !password_is_given && before.password.is_some() && self.password.is_some();
-        if forgets {
-            self.password = None;
-            // A new user name without a password is for the validation to refuse.
-            self.username.take_if(|username| Some(&*username) == before.username.as_ref());
-        }
-        forgets
-    }
+/// What comes before or instead of a number.
+fn is_dialled(text: &str) -> bool {
+    (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+#*".contains(&b))
+}
 
-    /// Returns the settings that decide what is offered and accepted in session descriptions.
-    pub fn media(&self) -> TrunkMedia {
-        TrunkMedia {
-            codecs: self.codecs.clone(),
-            ptime_ms: self.ptime_ms,
-            srtp: self.srtp,
-            srtp_keying: self.srtp_keying,
-        }
-    }
+/// A host name, or an address without brackets.
+fn is_host(text: &str) -> bool {
+    let name = |b: u8| b.is_ascii_alphanumeric() || b".-_".contains(&b);
+    text.parse::<std::net::IpAddr>().is_ok() || (1..=253).contains(&text.len()) && text.bytes().all(name)
+}
 
-    /// Returns the limits of the trunk: calls at once and per second; those of a day are never set.
-    pub fn limits(&self) -> OrganizationLimits {
-        OrganizationLimits {
-            max_concurrent_calls: self.max_concurrent_calls,
-            calls_per_second: self.calls_per_second,
-            ..OrganizationLimits::default()
-        }
-    }
+fn is_digits(text: &str, max: usize) -> bool {
+    (1..=max).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
+}
 
-    /// Every host with its place: `host` first among its equals.
-    pub fn all_targets(&self) -> Vec<TrunkTarget> {
-        let first = self.host.clone().map(|host| TrunkTarget {
-            host,
-            port: self.port,
-            transport: Some(self.transport),
-            priority: 0,
-            weight: default_weight(),
-        });
-        let own = |target: &TrunkTarget| TrunkTarget {
-            transport: target.transport.or(Some(self.transport)),
-            ..target.clone()
-        };
-        first.into_iter().chain(self.targets.iter().map(own)).collect()
-    }
+/// `+31`, `31`.
+fn is_prefix(text: &str) -> bool {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    is_digits(digits, 15)
+}
 
-    /// It can call out.
-    pub fn calls_out(&self) -> bool {
-        self.host.is_some() || !self.targets.is_empty()
-    }
+fn host_name() -> impl FnOnce(&str, &()) -> garde::Result {
+    fits(is_host, "must be a host name or an address, without a port")
+}
 
-    /// The destination is one that this trunk may call.
-    pub fn may_call(&self, number: &PhoneNumber) -> bool {
-        let begins = |prefix: &String| number.digits().starts_with(prefix.trim_start_matches('+'));
-        let allowed = self.allowed_destinations.is_empty() || self.allowed_destinations.iter().any(begins);
-        allowed && !self.denied_destinations.iter().any(begins)
-    }
+fn have_hosts(targets: &[TrunkTarget], _: &()) -> garde::Result {
+    let bad = targets.iter().find(|target| !is_host(&target.host));
+    let words = |bad: &TrunkTarget| format!("{:?} is not a host name or address", bad.host);
+    bad.map_or(Ok(()), |bad| Err(garde::Error::new(words(bad))))
+}
 
-    /// The same for the user part of a URI, which may be a number: a denied number cannot be reached as a URI either.
-    pub fn may_call_user(&self, user: &str) -> bool {
-        let read = self.e164(user);
-        let digits = read.trim_start_matches(['+', '0']);
-        PhoneNumber::parse(&format!("+{digits}")).is_none_or(|number| self.may_call(&number))
-    }
+const CREDENTIAL_WORDS: &str = "must not be empty or hold control characters";
 
-    /// User part of the Request-URI for a number.
-    pub fn dial(&self, number: &PhoneNumber) -> String {
-        let dialled = self.dial_string.replace("{e164}", number.as_str()).replace("{number}", number.digits());
-        if dialled.contains("{national}") { dialled.replace("{national}", &self.national(number)) } else { dialled }
-    }
+/// Becomes a part of header values, quoted or escaped; nothing escapes a line's end.
+fn is_credential(text: &str) -> bool {
+    !text.is_empty() && !text.chars().any(char::is_control)
+}
 
-    /// As it is dialled in the trunk's country.
-    fn national(&self, number: &PhoneNumber) -> String {
-        let own = self.country_code.as_deref().and_then(|code| number.digits().strip_prefix(code));
-        match own {
-            Some(rest) => format!("{}{rest}", self.national_prefix.as_deref().unwrap_or("")),
-            None => format!("{}{}", self.international_prefix.as_deref().unwrap_or("00"), number.digits()),
-        }
-    }
+fn digits(max: usize) -> impl FnOnce(&str, &()) -> garde::Result {
+    fits(move |text: &str| is_digits(text, max), format!("must be 1 to {max} digits"))
+}
 
-    /// A number as the carrier writes it, in E.164 where that can be told.
-    pub fn e164(&self, text: &str) -> String {
-        let text = self.strip_prefix.as_deref().and_then(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
-        // Separators that people write (RFC 3966 section 5.1.1).
-        let plain: String = text.chars().filter(|c| !matches!(c, '-' | '.' | '(' | ')')).collect();
-        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        if plain.strip_prefix('+').is_some_and(digits) {
-            return plain;
-        }
-        if !digits(&plain) {
-            return text.to_owned();
-        }
-        let after = |prefix: &Option<String>| {
-            prefix.as_deref().filter(|prefix| !prefix.is_empty()).and_then(|prefix| plain.strip_prefix(prefix))
-        };
-        if let Some(rest) = after(&self.international_prefix) {
-            return format!("+{rest}");
-        }
-        let Some(code) = self.country_code.as_deref() else { return text.to_owned() };
-        if let Some(rest) = after(&self.national_prefix) {
-            return format!("+{code}{rest}");
-        }
-        // The whole number without its plus, or a national one without any prefix.
-        let whole = plain.starts_with(code) && PhoneNumber::parse(&format!("+{plain}")).is_some();
-        if whole || self.national_prefix.is_some() { format!("+{plain}") } else { format!("+{code}{plain}") }
-    }
+fn prefixes() -> impl FnOnce(&[String], &()) -> garde::Result {
+    each(is_prefix, |bad| format!("{bad:?} is not a prefix of an E.164 number, such as +31"))
+}
+
+fn networks() -> impl FnOnce(&[String], &()) -> garde::Result {
+    let is_network = |text: &str| allowed_networks::parse(text).is_some();
+    each(is_network, |bad| format!("{bad} is not an IP address or network such as 203.0.113.0/24"))
+}
+
+fn are_codecs(list: &[String]) -> bool {
+    (1..=CODECS.len()).contains(&list.len()) && list.iter().all(|codec| CODECS.contains(&codec.as_str()))
 }

@@ -1,14 +1,16 @@
 //! A SIP trunk: where calls go, where they may come from, who we are there.
 
+mod document;
 mod fields;
 mod media;
-mod stored;
-mod target;
+mod modes;
+mod numbers;
+mod outbound_proxy;
 #[cfg(test)]
 mod tests;
-mod validation;
 
-pub use fields::{ALLOWED_ADDRESSES_MAX, DESTINATIONS_MAX, IdentityHeader, TrunkFields};
-pub use media::{CODECS, SrtpKeying, SrtpPolicy, TrunkMedia};
-pub use stored::Trunk;
-pub use target::{OutboundProxy, TARGETS_MAX, TrunkTarget, TrunkTransport};
+pub use document::Trunk;
+pub use fields::{ALLOWED_ADDRESSES_MAX, CODECS, DESTINATIONS_MAX, TARGETS_MAX, TrunkFields, TrunkTarget};
+pub use media::TrunkMedia;
+pub use modes::{IdentityHeader, SrtpKeying, SrtpPolicy, TrunkTransport};
+pub use outbound_proxy::{OUTBOUND_PROXY_BYTES_MAX, OutboundProxy};

@@ -1,6 +1,6 @@
-//! Numbers as carriers write them, destinations, and every text that must not end the part of a message it is in.
+//! Validation and numbers of trunks.
 
-use super::media::default_codecs;
+use super::fields::default_codecs;
 use super::*;
 use crate::faults;
 use crate::phone_number::PhoneNumber;

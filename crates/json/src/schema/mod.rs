@@ -5,7 +5,9 @@
 //! before; patterns have neither lookaround nor back-references; one `unevaluated…` does not stand above another; and all
 //! of it stays within [`limits`]. The compiled schema is rewritten from the parsed one, without annotations.
 
+mod budget;
 mod dialect;
+mod error;
 mod evaluation_cost;
 mod graph;
 pub mod limits;
@@ -16,79 +18,13 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
+pub use budget::{PatternPolicy, SchemaBudget};
+use error::shortened;
+pub use error::{SchemaError, SchemaViolation};
 use graph::SchemaGraph;
 use jsonschema::{Draft, PatternOptions, Regex, ValidationError, Validator};
-use limits::{
-    DOCUMENT_PATTERN_BYTES_MAX, DOCUMENT_PATTERNS_MAX, DOCUMENT_TEXT_BYTES_MAX, DOCUMENT_VALUES_MAX,
-    EVALUATION_STEPS_MAX, FAULT_CHARS_MAX, LISTING_STEPS_MAX, PATTERN_COMPILED_BYTES_MAX,
-};
+use limits::{EVALUATION_STEPS_MAX, LISTING_STEPS_MAX, PATTERN_COMPILED_BYTES_MAX};
 use serde_json::Value;
-
-/// Why a schema is refused, and where. Says which limit it is, and never more than a few hundred characters.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}{}{place}", if place.is_empty() { "" } else { ", at " })]
-pub struct SchemaError {
-    /// JSON pointer; empty for the schema itself.
-    pub place: String,
-    /// What is wrong, and which limit is exceeded if it is one. Does not repeat the place.
-    pub message: String,
-}
-
-impl SchemaError {
-    fn root(message: impl Into<String>) -> Self {
-        Self { place: String::new(), message: message.into() }
-    }
-}
-
-/// What is left for the schemas of one document.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SchemaBudget {
-    values: usize,
-    text_bytes: usize,
-    patterns: usize,
-    pattern_bytes: usize,
-}
-
-impl Default for SchemaBudget {
-    fn default() -> Self {
-        Self {
-            values: DOCUMENT_VALUES_MAX,
-            text_bytes: DOCUMENT_TEXT_BYTES_MAX,
-            patterns: DOCUMENT_PATTERNS_MAX,
-            pattern_bytes: DOCUMENT_PATTERN_BYTES_MAX,
-        }
-    }
-}
-
-impl SchemaBudget {
-    fn spend(left: &mut usize, spent: usize, what: impl FnOnce() -> String) -> Result<(), SchemaError> {
-        *left = left.checked_sub(spent).ok_or_else(|| SchemaError::root(what()))?;
-        Ok(())
-    }
-
-    fn spend_values(&mut self, values: usize, bytes: usize) -> Result<(), SchemaError> {
-        let all = "all schemas together have more than";
-        Self::spend(&mut self.values, values, || format!("{all} {DOCUMENT_VALUES_MAX} values"))?;
-        Self::spend(&mut self.text_bytes, bytes, || format!("{all} {DOCUMENT_TEXT_BYTES_MAX} bytes of text"))
-    }
-
-    fn spend_patterns(&mut self, patterns: usize, bytes: usize) -> Result<(), SchemaError> {
-        let all = "all schemas together have more than";
-        Self::spend(&mut self.patterns, patterns, || format!("{all} {DOCUMENT_PATTERNS_MAX} patterns"))?;
-        Self::spend(&mut self.pattern_bytes, bytes, || {
-            format!("the patterns of all schemas together take more than {DOCUMENT_PATTERN_BYTES_MAX} bytes")
-        })
-    }
-}
-
-/// What is done with patterns that need backtracking.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PatternPolicy {
-    /// The schema is refused: it is being saved, and can be changed.
-    None,
-    /// They are not checked: the schema was saved before they were refused, or comes from a third party.
-    SkipBacktracking,
-}
 
 /// A schema that is compiled.
 #[derive(Debug)]
@@ -106,15 +42,6 @@ pub enum ValueError {
     Faults(Vec<SchemaViolation>),
     /// It is not known whether it fits: finding out would take too long.
     TooCostly,
-}
-
-/// A fault of a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SchemaViolation {
-    /// JSON pointer to the value at fault; empty for the whole value.
-    pub place: String,
-    /// What is wrong with that value, in words for its sender; shortened when long.
-    pub message: String,
 }
 
 impl ValueError {
@@ -203,14 +130,6 @@ fn meta(draft: Draft, schema: &Value) -> Result<(), SchemaError> {
 fn invalid(error: &ValidationError<'_>) -> SchemaError {
     let place = shortened(&error.instance_path().to_string());
     SchemaError { place, message: format!("is not a JSON schema: {}", shortened(&error.to_string())) }
-}
-
-/// The beginning of a text.
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(FAULT_CHARS_MAX) {
-        Some((at, _)) => text.get(..at).map(|start| format!("{start}…")).unwrap_or_default(),
-        None => text.to_owned(),
-    }
 }
 
 /// One of our schemas, for untrusted values: compiled as it is, and cheap by construction.

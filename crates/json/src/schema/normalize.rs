@@ -1,7 +1,7 @@
 //! From a list of subschemas to what is compiled and to the graph that costs are counted on.
 
-use super::SchemaError;
 use super::dialect;
+use super::error::SchemaError;
 use super::graph::{GraphError, SchemaGraph, SchemaNode};
 use super::limits::{EXPANSIONS_MAX, IN_PLACE_DEPTH_MAX, UNEVALUATED_EXPANSIONS_MAX};
 use super::reader::{KeywordPart, NamedEntry, ReadSchema, Subschema};

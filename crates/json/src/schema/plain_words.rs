@@ -1,6 +1,6 @@
 //! Says in plain words how a value violates one of our schemas: "is required", "must be one of udp, tcp, tls".
 
-use super::{SchemaViolation, shortened};
+use super::error::{SchemaViolation, shortened};
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{JsonType, ValidationError};
 use serde_json::Value;

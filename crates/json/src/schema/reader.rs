@@ -1,13 +1,14 @@
 //! Reads a schema of a stranger into a list of subschemas, without recursion: what each of them asks, what it holds, and
 //! what it refers to. References are resolved here, so that what is compiled refers to its own definitions only.
 
+use super::budget::{PatternPolicy, SchemaBudget};
 use super::dialect::{self, KeywordRole};
+use super::error::SchemaError;
 use super::limits::{
     PATTERN_BYTES_MAX, PATTERN_COMPILED_BYTES_MAX, REFERENCES_MAX, SCHEMA_DEPTH_MAX, SCHEMA_TEXT_BYTES_MAX,
     SCHEMA_VALUES_MAX, SUBSCHEMAS_MAX,
 };
 use super::pattern::{self, PatternError, PatternSize};
-use super::{PatternPolicy, SchemaBudget, SchemaError};
 use jsonschema::Draft;
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};

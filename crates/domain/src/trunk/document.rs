@@ -1,4 +1,4 @@
-//! A trunk as it is stored.
+//! A stored trunk.
 
 use super::fields::TrunkFields;
 use crate::ids::{OrganizationId, TrunkId};

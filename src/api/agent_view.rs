@@ -1,0 +1,159 @@
+//! Agents as clients see them, and a cache of their JSON.
+
+use super::response::to_json;
+use crate::domain::agent::Agent;
+use crate::domain::ambience::AmbienceConfig;
+use crate::domain::analysis::AnalysisPlan;
+use crate::domain::dtmf_rules::DtmfRules;
+use crate::domain::fallback::Fallbacks;
+use crate::domain::ids::AgentId;
+use crate::domain::provider_config::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
+use crate::domain::ringing_config::RingingConfig;
+use crate::domain::transfer::TransferConfig;
+use crate::domain::turn_config::{SilenceConfig, TurnConfig};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::sync::{Arc, Weak};
+use utoipa::ToSchema;
+
+/// An agent as clients see it: both names of the fields that have two, secrets only as "is set".
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Agent)]
+pub(super) struct AgentView {
+    #[schema(format = "uuid")]
+    id: String,
+    #[schema(format = "uuid")]
+    organization_id: String,
+    name: String,
+    is_active: bool,
+    /// The same as `is_active`.
+    enabled: bool,
+    description: Option<String>,
+    business_name: Option<String>,
+    notification_email: Option<String>,
+    system_prompt: Option<String>,
+    first_message: Option<String>,
+    /// The same as `first_message`.
+    starting_message: Option<String>,
+    voice_settings: Option<VoiceSettings>,
+    dtmf_rules: Option<DtmfRules>,
+    voicemail_detection: Option<bool>,
+    voicemail_message: Option<String>,
+    max_duration_seconds: Option<u32>,
+    autonomous_silence_handling: Option<bool>,
+    silence_config: Option<SilenceConfig>,
+    turn_config: Option<TurnConfig>,
+    transfer_config: Option<TransferConfig>,
+    background: Option<AmbienceConfig>,
+    ringing: Option<RingingConfig>,
+    recording_enabled: Option<bool>,
+    webhook_url: Option<String>,
+    /// The secret itself is never shown.
+    webhook_secret_set: bool,
+    webhook_events: Option<Vec<String>>,
+    stt_config: Option<SttConfig>,
+    llm_config: Option<LlmConfig>,
+    tts_config: Option<TtsConfig>,
+    analysis_plan: Option<AnalysisPlan>,
+    fallbacks: Option<Fallbacks>,
+    metadata: Option<Map<String, Value>>,
+    #[schema(format = "date-time")]
+    created_at: String,
+    #[schema(format = "date-time")]
+    updated_at: String,
+}
+
+impl From<&Agent> for AgentView {
+    fn from(agent: &Agent) -> Self {
+        let fields = agent.fields.without_secrets();
+        Self {
+            id: agent.id.to_string(),
+            organization_id: agent.organization.to_string(),
+            name: fields.name,
+            is_active: fields.is_active,
+            enabled: fields.is_active,
+            description: fields.description,
+            business_name: fields.business_name,
+            notification_email: fields.notification_email,
+            system_prompt: fields.system_prompt,
+            starting_message: fields.first_message.clone(),
+            first_message: fields.first_message,
+            voice_settings: fields.voice_settings,
+            dtmf_rules: fields.dtmf_rules,
+            transfer_config: fields.transfer_config,
+            background: fields.background,
+            ringing: fields.ringing,
+            voicemail_detection: fields.voicemail_detection,
+            voicemail_message: fields.voicemail_message,
+            max_duration_seconds: fields.max_duration_seconds,
+            autonomous_silence_handling: fields.autonomous_silence_handling,
+            silence_config: fields.silence_config,
+            turn_config: fields.turn_config,
+            recording_enabled: fields.recording_enabled,
+            webhook_url: fields.webhook_url,
+            webhook_secret_set: agent.fields.webhook_secret.is_some(),
+            webhook_events: fields.webhook_events,
+            stt_config: fields.stt_config,
+            llm_config: fields.llm_config,
+            tts_config: fields.tts_config,
+            analysis_plan: fields.analysis_plan,
+            fallbacks: fields.fallbacks,
+            metadata: fields.metadata,
+            created_at: agent.created_at.rfc3339(),
+            updated_at: agent.updated_at.rfc3339(),
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct AgentBody {
+    pub(super) agent: AgentView,
+}
+
+/// Serialized agents, kept while the store caches the same value: most requests ask for a recently requested agent.
+#[derive(Clone, Debug)]
+pub(super) struct AgentJsonCache(moka::sync::Cache<AgentId, (Weak<Agent>, JsonText)>);
+
+/// JSON text.
+type JsonText = Arc<str>;
+
+const WRITTEN_MAX: u64 = 2_000;
+
+impl Default for AgentJsonCache {
+    fn default() -> Self {
+        Self(moka::sync::Cache::new(WRITTEN_MAX))
+    }
+}
+
+impl AgentJsonCache {
+    /// The agent as text: the cached one while the store caches the same value.
+    pub(super) fn agent(&self, agent: &Arc<Agent>) -> JsonText {
+        if let Some((of, text)) = self.0.get(&agent.id)
+            && std::ptr::eq(of.as_ptr(), Arc::as_ptr(agent))
+        {
+            return text;
+        }
+        let text = to_json(AgentBody { agent: (&**agent).into() });
+        self.0.insert(agent.id, (Arc::downgrade(agent), text.clone()));
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::agent::{ALIASES, AgentFields};
+    use crate::domain::ids::OrganizationId;
+    use crate::domain::time::UnixMs;
+
+    #[test]
+    fn answers_show_both_names_of_a_field() {
+        let fields = AgentFields { first_message: Some("Hello".to_owned()), is_active: true, ..AgentFields::default() };
+        let (at, organization) = (UnixMs(0), OrganizationId::new());
+        let agent = Agent { id: AgentId::new(), organization, fields, version: 1, created_at: at, updated_at: at };
+        let shown = serde_json::to_value(AgentView::from(&agent)).unwrap();
+        for (field, alias) in ALIASES {
+            assert!(!shown[field].is_null() && shown[field] == shown[alias], "{field}, {alias}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The row of a call while it goes on, and the events that go with it.
+
+use super::call_webhooks::{CallWebhooks, delivery};
+use super::last_written_call::{CallPanicGuard, LastWrittenCall};
+use super::services::CallServices;
+use crate::call::live_update::{LiveFeed, LiveUpdate};
+use crate::call::registry::{CallChange, CallSlot, RegistryGuard};
+use crate::domain::call::{Call, CallStatus};
+use crate::domain::delivery::Delivery;
+use crate::domain::end_reason::EndReason;
+use crate::domain::ids::DeliveryId;
+use crate::domain::task::Task;
+use crate::store::journal::Journal;
+use crate::store::{OrgScope, now};
+use crate::webhooks::event;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// The call's row and its events.
+pub(super) struct CallRecord {
+    pub scope: OrgScope,
+    pub call: Call,
+    pub(super) hooks: CallWebhooks,
+    pub(super) journal: Journal,
+    pub(super) live: LiveFeed,
+    place: Arc<RegistryGuard>,
+    /// Knows the call when its task is gone.
+    panic_guard: CallPanicGuard,
+    /// What the signalling said: headers, identity, causes.
+    signalling: Map<String, Value>,
+}
+
+impl CallRecord {
+    pub(super) async fn new(
+        context: &CallServices, scope: OrgScope, mut call: Call, hooks: CallWebhooks, slot: &CallSlot,
+        panic_guard: &CallPanicGuard,
+    ) -> Self {
+        call.node = Some(context.node.clone());
+        let mut record = Self::resume_existing(&context.journal, scope, call, hooks, slot.live.clone(), slot.place());
+        record.panic_guard = panic_guard.clone();
+        record.write(None).await;
+        record
+    }
+
+    /// For a call whose row exists already.
+    pub(super) fn resume_existing(
+        journal: &Journal, scope: OrgScope, call: Call, hooks: CallWebhooks, live: LiveFeed, place: Arc<RegistryGuard>,
+    ) -> Self {
+        let signalling = match &call.signalling {
+            Some(Value::Object(known)) => known.clone(),
+            _ => Map::new(),
+        };
+        let (journal, panic_guard) = (journal.clone(), CallPanicGuard::default());
+        Self { scope, hooks, journal, live, place, panic_guard, signalling, call }
+    }
+
+    /// Adds facts from signalling.
+    pub(super) fn add_signalling_facts(&mut self, facts: Map<String, Value>) {
+        self.signalling.extend(facts);
+        self.call.signalling = (!self.signalling.is_empty()).then(|| Value::Object(self.signalling.clone()));
+    }
+
+    /// Keeps the row for the case that the call's task panics.
+    fn keep_for_panic(&self) {
+        let Self { scope, call, hooks, live, place, .. } = self;
+        let last = (!call.status.is_over()).then(|| LastWrittenCall {
+            scope: *scope,
+            call: call.clone(),
+            hooks: hooks.clone(),
+            live: live.clone(),
+            place: place.clone(),
+        });
+        self.panic_guard.record_written(last);
+    }
+
+    /// Writes the row together with its event: never one without the other.
+    pub(super) async fn write(&self, event: Option<Delivery>) {
+        self.journal.record_call(self.call.clone(), event).await;
+        self.keep_for_panic();
+        let Call { status, end_reason, .. } = self.call;
+        self.live.send(LiveUpdate::Status { status, end_reason });
+        self.place.registry().announce(CallChange { scope: self.scope, call: self.call.id, status, here: true });
+    }
+
+    /// Sets one entry of the call's metrics.
+    pub(super) fn set_metric(&mut self, name: &str, value: Option<Value>) {
+        if let Some(value) = value {
+            self.call.metrics.get_or_insert_with(|| Value::Object(Map::new()))[name] = value;
+        }
+    }
+
+    /// Records how many lines the call holds, for other processes.
+    pub(super) async fn record_legs(&mut self, legs: u32) {
+        if self.call.legs != legs {
+            self.call.legs = legs;
+            self.journal.record_call(self.call.clone(), None).await;
+            self.keep_for_panic();
+        }
+    }
+
+    pub(super) async fn record_answered(&mut self) {
+        self.call.status = CallStatus::InProgress;
+        self.call.answered_at = Some(now());
+        self.write(self.status_update()).await;
+    }
+
+    /// Records the one final state.
+    pub(super) async fn record_ended(&mut self, reason: EndReason) {
+        let answered = self.call.answered_at.is_some();
+        let failed = reason.is_failure() || !answered;
+        self.call.status = if failed { CallStatus::Failed } else { CallStatus::Completed };
+        self.call.end_reason = Some(reason);
+        self.call.ended_at = Some(now());
+        self.write(self.status_update()).await;
+        metrics::counter!("trunkline_calls_ended_total", "direction" => self.call.direction.name(), "reason" => reason.name())
+            .increment(1);
+    }
+}
+
+impl CallRecord {
+    /// Tells the customer's server that the status changed.
+    pub(super) fn status_update(&self) -> Option<Delivery> {
+        let target = self.hooks.target(event::STATUS_UPDATE)?;
+        let id = DeliveryId::new();
+        let body = event::status_update(id, &self.call, now());
+        Some(delivery(&self.hooks, &self.call, id, event::STATUS_UPDATE, target, &body))
+    }
+
+    /// Document A: the call of a task is initiated.
+    pub(super) async fn task_started(&self, task: &Task) {
+        const EVENT: &str = "call_started";
+        let Some(target) = task.fields.webhook(EVENT) else { return };
+        let body = event::task_event(EVENT, task.id, &self.call, &[]);
+        let id = DeliveryId::new();
+        let one = Delivery {
+            order_key: format!("{} task", self.call.id),
+            ..delivery(&self.hooks, &self.call, id, EVENT, target, &body)
+        };
+        self.journal.record_delivery(one).await;
+    }
+}

@@ -1,0 +1,67 @@
+//! Calls that nobody holds any more: of processes that died, and of tasks that never started.
+
+use super::analysis::agent_fields;
+use super::call_record::CallRecord;
+use super::call_webhooks::CallWebhooks;
+use super::node::Node;
+use super::recording_quota::RecordingFolder;
+use crate::call::live_update::LiveFeed;
+use crate::call::registry::{CallCommand, CallRegistry};
+use crate::domain::end_reason::EndReason;
+use crate::domain::ids::CallId;
+use crate::store::journal::Journal;
+use crate::store::{Store, StoreError};
+use std::collections::HashSet;
+use std::time::Duration;
+
+/// How long to wait for journal entries of calls to reach the database.
+const FLUSH_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Ends calls without an owner.
+#[derive(Clone, Debug)]
+pub struct CallRecovery {
+    /// The database.
+    pub store: Store,
+    /// Writes the rows of calls in the background, in batches.
+    pub journal: Journal,
+    /// The live calls of this process.
+    pub registry: CallRegistry,
+    /// Where their recordings are.
+    pub recordings: RecordingFolder,
+    /// This process among those that share the database.
+    pub node: Node,
+}
+
+impl CallRecovery {
+    /// Ends calls that another process has marked as failed because it considered this process dead. Their rows stay as
+    /// they are.
+    pub fn end_overtaken(&self, calls: &[CallId]) {
+        for call in calls {
+            tracing::warn!(%call, "another process has ended a call of this process");
+            self.registry.command_any(*call, CallCommand::End(EndReason::ServerCrash));
+        }
+    }
+
+    /// Ends calls that are open under this node's name but that no task holds: their task never started. Only those
+    /// found at the previous check too, and without journal entries in flight. Returns the candidates for the next
+    /// check.
+    pub async fn end_orphans(&self, before: &HashSet<CallId>) -> Result<HashSet<CallId>, StoreError> {
+        let mut open = self.store.open_calls_of(&self.node.name).await?;
+        open.retain(|(_, call)| !self.registry.holds(*call));
+        let orphans = open.iter().map(|(_, call)| *call).collect();
+        open.retain(|(_, call)| before.contains(call));
+        if open.is_empty() || !self.journal.flush(FLUSH_DEADLINE).await {
+            return Ok(orphans);
+        }
+        for (scope, id) in open {
+            let Some(call) = self.store.call(scope, id).await?.filter(|call| !call.status.is_over()) else { continue };
+            let place = self.registry.register_finished(scope, id, call.task);
+            let hooks = CallWebhooks::new(call.agent, &agent_fields(&call));
+            CallRecord::resume_existing(&self.journal, scope, call, hooks, LiveFeed::default(), place)
+                .record_ended(EndReason::ServerCrash)
+                .await;
+            tracing::error!(call = %id, "ended an orphaned call");
+        }
+        Ok(orphans)
+    }
+}

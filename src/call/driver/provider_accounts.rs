@@ -1,0 +1,61 @@
+//! The providers' accounts: the server's own, and for each organization the keys that it stored.
+
+use super::concurrency::{ConcurrencyLimit, ConcurrencyLimiter};
+use crate::domain::provider::ProviderAccount;
+use crate::domain::quota::Quotas;
+use crate::providers::{OrganizationKey, OrganizationKeys, ProviderRegistry};
+use crate::store::secrets::{MasterKey, StoredKey};
+use crate::store::{OrgScope, Store};
+use std::time::Duration;
+
+/// How long the keys of an organization may take to be read.
+const SECRETS_DEADLINE: Duration = Duration::from_secs(2);
+/// Tests of provider keys at once in the whole server: each holds a connection to a vendor.
+const TESTS_MAX: usize = 16;
+
+/// Opens the providers' clients with the keys of an organization.
+#[derive(Clone, Debug)]
+pub struct ProviderAccounts {
+    /// Clients with the server's own keys.
+    pub registry: ProviderRegistry,
+    /// Opens the provider keys of organizations; none stores no keys.
+    pub master_key: Option<MasterKey>,
+    /// Tests of provider keys at once.
+    pub tests: ConcurrencyLimiter,
+    store: Store,
+}
+
+impl ProviderAccounts {
+    /// Returns the accounts of an installation; `provider_tests_at_once` of the quotas limits one organization's tests.
+    pub fn build(registry: ProviderRegistry, master_key: Option<MasterKey>, store: &Store, quotas: &Quotas) -> Self {
+        let of_one = quotas.provider_tests_at_once as usize;
+        let tests = ConcurrencyLimit { limit: "provider_tests_at_once", of_one, in_all: TESTS_MAX };
+        Self { registry, master_key, tests: ConcurrencyLimiter::new(tests), store: store.clone() }
+    }
+
+    /// The clients for one organization, with its own keys if it has any.
+    pub async fn of_organization(&self, scope: OrgScope) -> ProviderRegistry {
+        let read = tokio::time::timeout(SECRETS_DEADLINE, self.store.open_secrets(scope, self.master_key.as_ref()));
+        let known = |stored: &StoredKey| {
+            let StoredKey { provider, base_url, key } = stored;
+            Some(OrganizationKey {
+                account: ProviderAccount::parse(provider)?,
+                base_url: base_url.clone(),
+                key: key.clone(),
+            })
+        };
+        let keys = match read.await {
+            Ok(Ok(stored)) => OrganizationKeys::Known(stored.iter().filter_map(known).collect()),
+            // The organization may have its own keys: never fall back to the server's account.
+            Ok(Err(error)) => {
+                tracing::error!(organization = %scope.organization(), %error, "cannot read provider keys");
+                OrganizationKeys::Unknown
+            }
+            Err(_) => {
+                tracing::error!(organization = %scope.organization(), "timeout reading provider keys");
+                OrganizationKeys::Unknown
+            }
+        };
+        self.registry.of_organization(&scope.organization().to_string(), keys)
+    }
+}
