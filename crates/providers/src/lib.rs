@@ -1,5 +1,5 @@
 //! Clients of the STT, LLM, TTS and realtime providers. Each vendor has a folder: its messages are plain values without
-//! sockets; `registry` finds the client by name; `stt`, `llm`, `tts` and `realtime` add connections, deadlines, retries
+//! sockets; `vendors` finds the client by name; `stt`, `llm`, `tts` and `realtime` add connections, deadlines, retries
 //! and failover. They know nothing of calls; events come over a channel.
 #![expect(clippy::disallowed_methods, reason = "clients drive sockets: tasks, clocks and deadlines are theirs")]
 
