@@ -250,7 +250,7 @@ pub(super) fn default_codecs() -> Vec<String> {
 
 /// Text that becomes the user part of a URI: nothing in it ends that part, the URI or the header.
 fn is_clean(text: &str) -> bool {
-    (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() && !b"<>\"@;\\".contains(&b))
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && !b"<>\"@;\\".contains(&b))
 }
 
 /// The same with parameters, `;user=phone`.
