@@ -94,7 +94,7 @@ pub const AREAS: &[Area] = &[
     area("json", "crates/json/src", &[]),
     area("architecture", "crates/architecture/src", &[]),
     area("emulator", "crates/lab/src/emulator", &["media"]),
-    area("caller", "crates/lab/src/caller", &["call::negotiate", "emulator", "media", "signaling"]),
+    area("caller", "crates/lab/src/caller", &["call", "domain", "emulator", "media", "signaling"]),
     area(
         "lab",
         "crates/lab/src",
@@ -103,7 +103,7 @@ pub const AREAS: &[Area] = &[
     area(
         "cli",
         "crates/cli/src",
-        &["api::openapi", "app", "config", "domain", "emulator", "lab", "supervision", "telemetry"],
+        &["api::openapi_document", "app", "config", "domain", "emulator", "lab", "supervision", "telemetry"],
     ),
 ];
 

@@ -57,7 +57,7 @@ impl Workspace {
             Absolute::Ours { root: self.root_of(node), names }
         };
         match first.as_str() {
-            "crate" => return ours(self.root_of(node), rest),
+            "crate" => return self.from_root(self.root_of(node), rest, depth),
             "self" => return ours(node, rest),
             "super" => {
                 let Some(parent) = self.nodes[node].parent else { return Absolute::Foreign(path.to_vec()) };
@@ -76,10 +76,24 @@ impl Workspace {
             }
             Some(Name::Item | Name::File { .. } | Name::Inline(_)) => ours(node, path),
             _ => match self.library(first) {
-                Some(root) => ours(root, rest),
+                Some(root) => self.from_root(root, rest, depth),
                 None => Absolute::Foreign(path.to_vec()),
             },
         }
+    }
+
+    /// A path from a crate's root. Where the root names another crate of ours in one word (`pub use trunkline_store as
+    /// store`), the path means that crate.
+    fn from_root(&self, root: usize, rest: &[String], depth: usize) -> Absolute {
+        if let Some((first, below)) = rest.split_first()
+            && let Some(Name::Import(target)) = self.name(root, first)
+            && target.first().is_some_and(|name| self.library(name).is_some())
+            && depth < DEPTH_MAX
+        {
+            let whole: Vec<String> = target.iter().chain(below).cloned().collect();
+            return self.expand(root, &whole, depth + 1, true);
+        }
+        Absolute::Ours { root, names: self.nodes[root].path.iter().chain(rest).cloned().collect() }
     }
 
     fn follow(&self, node: usize, path: &[String], depth: usize, is_import: bool) -> Option<Place> {

@@ -221,5 +221,8 @@ async fn calls_of_one_organization_leave_room_for_anothers() {
     let rung = join_all((0..20).map(|_| ring(&server))).await;
     assert_eq!(rung.iter().filter(|rung| rung.status == 200).count(), 18);
     assert_eq!(rung.iter().filter(|rung| rung.status == 503).count(), 2);
-    assert!(services.admission.admit(other.scope, None).await.is_ok(), "the last tenth is for organizations with few calls");
+    assert!(
+        services.admission.admit(other.scope, None).await.is_ok(),
+        "the last tenth is for organizations with few calls"
+    );
 }

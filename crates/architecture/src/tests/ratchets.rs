@@ -80,12 +80,13 @@ fn a_wide_struct_is_found_unless_it_is_a_document() {
 
 #[test]
 fn a_sleep_of_a_test_is_found_however_it_is_called() {
-    let support = "async fn until() { loop { tokio::time::sleep(d).await } }";
+    let support = "async fn poll() { loop { tokio::time::sleep(d).await } }";
     let of = |text: &str| {
         let sources = [
             ("src/lib.rs", "fn f() { std::thread::sleep(d) }"),
             ("tests/server/main.rs", "mod support; mod calls;"),
-            ("tests/server/support.rs", support),
+            ("tests/server/support/mod.rs", "mod polling;"),
+            ("tests/server/support/polling.rs", support),
             ("tests/server/calls.rs", text),
         ];
         found("sleep", &sources)
@@ -144,7 +145,7 @@ fn the_list_is_read_as_it_is_printed() {
 #[test]
 fn a_limit_of_nothing_is_found() {
     let faults = unlimited(&workspace(&[("src/lib.rs", "struct Machine;")]));
-    assert!(faults.contains(&"tests/server/support.rs::until".to_owned()), "{faults:?}");
+    assert!(faults.contains(&"tests/server/support/polling.rs::poll".to_owned()), "{faults:?}");
     assert!(faults.contains(&"no file is at src/api".to_owned()), "{faults:?}");
     assert!(faults.iter().any(|fault| fault.contains("the leg")), "{faults:?}");
 }
