@@ -86,12 +86,8 @@ const CRATES: &[(&str, &[&str])] = &[
 /// Longest function, and longest file without its comments; a longer one is listed with its length, which may only shrink.
 const FUNCTION_LINES_MAX: usize = 70;
 const FILE_LINES_MAX: usize = 600;
-const LONG_FUNCTIONS: &[(&str, usize)] = &[
-    ("src/app.rs::start_with", 92),
-    ("src/call/driver/consultation.rs::call", 74),
-    ("signaling/src/io/driver.rs::handle_command", 73),
-    ("signaling/src/sip/user_agent/receive.rs::handle_initial", 80),
-];
+const LONG_FUNCTIONS: &[(&str, usize)] =
+    &[("src/app.rs::start_with", 92), ("src/call/driver/consultation.rs::call", 74)];
 
 /// What machines may not touch, outside of `io`, `driver` and the call registry (the door between tasks).
 const FORBIDDEN: &[&str] = &[

@@ -380,8 +380,7 @@ mod tests {
         ];
         assert_eq!(listed::<AgentFields>(agent), wanted);
         assert_eq!(listed::<AgentFields>(json!({"webhook_url": "nowhere"})), ["name", "webhook_url"]);
-        let tools =
-            json!({"name": "A", "llm_config": {"provider": "openai", "model": "m", "tools": [1, {"type": "function", "function": {"name": "a b"}}]}});
+        let tools = json!({"name": "A", "llm_config": {"provider": "openai", "model": "m", "tools": [1, {"type": "function", "function": {"name": "a b"}}]}});
         assert_eq!(listed::<AgentFields>(tools), ["llm_config.tools[0]", "llm_config.tools[1].function.name"]);
     }
 
