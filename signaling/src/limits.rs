@@ -58,7 +58,8 @@ pub const PROVISIONAL_RELIABLE_MAX: u8 = 64;
 pub const FORKS_ANSWERED_MAX: u8 = 16;
 /// Requests whose next hop is being looked up at once; a further one fails at once.
 pub const LOOKUPS_MAX: usize = 4_096;
-/// Early dialogs of one INVITE of ours: further forks share the first dialog.
+/// Early dialogs of one INVITE of ours, each with the description of its answer. Further forks are told to the owner, but
+/// their reliable responses are not acknowledged.
 pub const EARLY_DIALOGS_MAX: usize = 16;
 /// Provisional responses that wait for the PRACK of the one before.
 pub const PROVISIONAL_WAITING_MAX: usize = 8;

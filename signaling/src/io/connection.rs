@@ -1,7 +1,7 @@
 //! Connections (TCP, TLS, WebSocket): framing of received bytes, one bounded send queue, and a deadline for every wait.
 //! Knows no SIP beyond framing.
 
-use super::listener::SipConnectionLimits;
+use super::connection_limits::SipConnectionLimits;
 use crate::limits;
 use crate::sip::message::framing::{Framed, Framer};
 use crate::sip::message::parse::{self, ParsedMessage};

@@ -1,16 +1,61 @@
 //! Handle of the SIP task: sends commands to it.
 
-use super::driver::SipSnapshot;
-use super::listener::SipConnectionReports;
+use super::connection_limits::SipConnectionReports;
 use crate::sip::user_agent::{
-    CallId, InboundTrunk, InboundTrunks, InviteRequest, RegistrationConfig, SipCommandError, SipEvent, TrunkKey,
+    CallId, InboundTrunk, InboundTrunks, InviteRequest, RegistrationConfig, SipCommandError, SipCounters, SipEvent,
+    TrunkKey,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
+/// Statistics of the running user agent.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SipSnapshot {
+    /// Messages counted since the start.
+    pub counters: SipCounters,
+    /// Calls whose end has not been reported to their owner, ringing ones included.
+    pub calls: usize,
+    /// Sessions held: calls, ended calls with an open transaction, registrations and OPTIONS probes.
+    pub sessions: usize,
+    /// Server transactions held, for requests received (at most 320,000).
+    pub server_transactions: usize,
+    /// Client transactions held, for requests sent.
+    pub client_transactions: usize,
+}
+
+/// A command for the SIP task.
 #[derive(Debug)]
 pub(super) enum SipCommand {
+    /// For a call that exists, from its owner.
+    Call(CallId, CallCommand),
+    /// For the service.
+    Service(ServiceCommand),
+}
+
+/// What the owner of a call wants.
+#[derive(Debug)]
+pub(super) enum CallCommand {
+    MarkAttended,
+    SendProvisional { status: u16, sdp: Option<Vec<u8>> },
+    Answer { sdp: Vec<u8> },
+    Reject { status: u16, retry_after_s: Option<u32> },
+    HangUp,
+    AnswerReoffer { sdp: Option<Vec<u8>> },
+    SendInfo { content_type: &'static str, body: Vec<u8> },
+    SendRefer { target: String },
+    AnswerRefer { accept: bool },
+    SendReferNotify { status: u16 },
+    SendReoffer { sdp: Vec<u8> },
+    Acknowledge { sdp: Option<Vec<u8>> },
+    TakeEvents { reply: oneshot::Sender<Option<mpsc::Receiver<SipEvent>>> },
+    AssignTrunk { id: TrunkKey },
+    RejectUnknownNumber,
+}
+
+/// What belongs to no call yet, or to all.
+#[derive(Debug)]
+pub(super) enum ServiceCommand {
     SendInvite {
         invite: Box<InviteRequest>,
         reply: oneshot::Sender<Result<(CallId, mpsc::Receiver<SipEvent>), SipCommandError>>,
@@ -19,72 +64,12 @@ pub(super) enum SipCommand {
         probe: Box<InviteRequest>,
         reply: oneshot::Sender<Result<mpsc::Receiver<SipEvent>, SipCommandError>>,
     },
-    MarkAttended {
-        call: CallId,
-    },
-    SendProvisional {
-        call: CallId,
-        status: u16,
-        sdp: Option<Vec<u8>>,
-    },
-    Answer {
-        call: CallId,
-        sdp: Vec<u8>,
-    },
-    Reject {
-        call: CallId,
-        status: u16,
-        retry_after_s: Option<u32>,
-    },
-    HangUp {
-        call: CallId,
-    },
-    AnswerReoffer {
-        call: CallId,
-        sdp: Option<Vec<u8>>,
-    },
-    SendInfo {
-        call: CallId,
-        content_type: &'static str,
-        body: Vec<u8>,
-    },
-    SendRefer {
-        call: CallId,
-        target: String,
-    },
-    AnswerRefer {
-        call: CallId,
-        accept: bool,
-    },
-    SendReferNotify {
-        call: CallId,
-        status: u16,
-    },
-    SendReoffer {
-        call: CallId,
-        sdp: Vec<u8>,
-    },
-    Acknowledge {
-        call: CallId,
-        sdp: Option<Vec<u8>>,
-    },
-    TakeEvents {
-        call: CallId,
-        reply: oneshot::Sender<Option<mpsc::Receiver<SipEvent>>>,
-    },
     SetRegistrations {
         rules: Vec<RegistrationConfig>,
     },
     SetTrunks {
         trunks: Arc<InboundTrunks>,
         done: oneshot::Sender<()>,
-    },
-    AssignTrunk {
-        call: CallId,
-        id: TrunkKey,
-    },
-    RejectUnknownNumber {
-        call: CallId,
     },
     SetCallsMax {
         calls_max: usize,
@@ -102,28 +87,8 @@ impl SipCommand {
     /// The call of the command, if any.
     pub(super) fn call(&self) -> Option<CallId> {
         match self {
-            Self::SendProvisional { call, .. }
-            | Self::Answer { call, .. }
-            | Self::Reject { call, .. }
-            | Self::HangUp { call }
-            | Self::AnswerReoffer { call, .. }
-            | Self::SendInfo { call, .. }
-            | Self::SendRefer { call, .. }
-            | Self::AnswerRefer { call, .. }
-            | Self::SendReferNotify { call, .. }
-            | Self::SendReoffer { call, .. }
-            | Self::Acknowledge { call, .. }
-            | Self::AssignTrunk { call, .. }
-            | Self::MarkAttended { call }
-            | Self::RejectUnknownNumber { call }
-            | Self::TakeEvents { call, .. } => Some(*call),
-            Self::SendInvite { .. }
-            | Self::SendOptions { .. }
-            | Self::SetRegistrations { .. }
-            | Self::SetTrunks { .. }
-            | Self::SetCallsMax { .. }
-            | Self::Snapshot { .. }
-            | Self::SelfCheck { .. } => None,
+            Self::Call(call, _) => Some(*call),
+            Self::Service(_) => None,
         }
     }
 }
@@ -177,7 +142,7 @@ impl SipHandle {
         &self, invite: InviteRequest,
     ) -> Result<(CallId, mpsc::Receiver<SipEvent>), SipCommandError> {
         let (reply, answer) = oneshot::channel();
-        let command = SipCommand::SendInvite { invite: Box::new(invite), reply };
+        let command = SipCommand::Service(ServiceCommand::SendInvite { invite: Box::new(invite), reply });
         self.commands.try_send(command).map_err(|_| SipCommandError::Overloaded)?;
         answer.await.unwrap_or(Err(SipCommandError::Overloaded))
     }
@@ -186,7 +151,7 @@ impl SipHandle {
     /// [`PROBE_TIMEOUT`](crate::sip::user_agent::PROBE_TIMEOUT). Fails if too many probes are pending.
     pub async fn send_options(&self, probe: InviteRequest) -> Result<Option<u16>, SipCommandError> {
         let (reply, events) = oneshot::channel();
-        let command = SipCommand::SendOptions { probe: Box::new(probe), reply };
+        let command = SipCommand::Service(ServiceCommand::SendOptions { probe: Box::new(probe), reply });
         self.commands.try_send(command).map_err(|_| SipCommandError::Overloaded)?;
         let mut events = events.await.unwrap_or(Err(SipCommandError::Overloaded))?;
         Ok(match events.recv().await {
@@ -197,93 +162,93 @@ impl SipHandle {
 
     /// Marks the call as attended, so that a slow answer does not count as overload.
     pub async fn mark_attended(&self, call: CallId) {
-        self.send(SipCommand::MarkAttended { call }).await;
+        self.send_for(call, CallCommand::MarkAttended).await;
     }
 
     /// Sends a provisional response (180 or 183) to an inbound INVITE. `sdp` is an early answer and is dropped if the
     /// INVITE had no offer.
     pub async fn send_provisional(&self, call: CallId, status: u16, sdp: Option<Vec<u8>>) {
-        self.send(SipCommand::SendProvisional { call, status, sdp }).await;
+        self.send_for(call, CallCommand::SendProvisional { status, sdp }).await;
     }
 
     /// Answers an inbound call with 200. `sdp` is our answer, or our offer if the INVITE had none.
     pub async fn answer(&self, call: CallId, sdp: Vec<u8>) {
-        self.send(SipCommand::Answer { call, sdp }).await;
+        self.send_for(call, CallCommand::Answer { sdp }).await;
     }
 
     /// Rejects an inbound call with a final status (300 or above); `retry_after_s` becomes Retry-After, in seconds.
     pub async fn reject(&self, call: CallId, status: u16, retry_after_s: Option<u32>) {
-        self.send(SipCommand::Reject { call, status, retry_after_s }).await;
+        self.send_for(call, CallCommand::Reject { status, retry_after_s }).await;
     }
 
     /// Ends a call in any state: rejects it with 480, cancels it, or sends BYE. `Ended` follows at once.
     pub async fn hang_up(&self, call: CallId) {
-        self.send(SipCommand::HangUp { call }).await;
+        self.send_for(call, CallCommand::HangUp).await;
     }
 
     /// Answers the peer's re-INVITE or UPDATE with 200 and this description; `None` rejects it with 488 and keeps the
     /// media.
     pub async fn answer_reoffer(&self, call: CallId, sdp: Option<Vec<u8>>) {
-        self.send(SipCommand::AnswerReoffer { call, sdp }).await;
+        self.send_for(call, CallCommand::AnswerReoffer { sdp }).await;
     }
 
     /// Sends INFO in an answered call; `application/dtmf-relay` carries DTMF. The response is not reported.
     pub async fn send_info(&self, call: CallId, content_type: &'static str, body: Vec<u8>) {
-        self.send(SipCommand::SendInfo { call, content_type, body }).await;
+        self.send_for(call, CallCommand::SendInfo { content_type, body }).await;
     }
 
     /// Sends REFER; the outcome comes as events.
     pub async fn send_refer(&self, call: CallId, target: String) {
-        self.send(SipCommand::SendRefer { call, target }).await;
+        self.send_for(call, CallCommand::SendRefer { target }).await;
     }
 
     /// Accepts or declines a transfer the peer requested.
     pub async fn answer_refer(&self, call: CallId, accept: bool) {
-        self.send(SipCommand::AnswerRefer { call, accept }).await;
+        self.send_for(call, CallCommand::AnswerRefer { accept }).await;
     }
 
     /// Notifies the peer of the progress of its transfer.
     pub async fn send_refer_notify(&self, call: CallId, status: u16) {
-        self.send(SipCommand::SendReferNotify { call, status }).await;
+        self.send_for(call, CallCommand::SendReferNotify { status }).await;
     }
 
     /// Sends a re-INVITE; the outcome comes as an event.
     pub async fn send_reoffer(&self, call: CallId, sdp: Vec<u8>) {
-        self.send(SipCommand::SendReoffer { call, sdp }).await;
+        self.send_for(call, CallCommand::SendReoffer { sdp }).await;
     }
 
     /// The answer to the offer that came with the peer's 200.
     pub async fn acknowledge(&self, call: CallId, sdp: Option<Vec<u8>>) {
-        self.send(SipCommand::Acknowledge { call, sdp }).await;
+        self.send_for(call, CallCommand::Acknowledge { sdp }).await;
     }
 
     /// Takes the event queue of a call that replaces another.
     pub async fn take_events(&self, call: CallId) -> Option<mpsc::Receiver<SipEvent>> {
         let (reply, answer) = oneshot::channel();
-        self.send(SipCommand::TakeEvents { call, reply }).await;
+        self.send_for(call, CallCommand::TakeEvents { reply }).await;
         answer.await.ok()?
     }
 
     /// Replaces the registrations.
     pub async fn set_registrations(&self, rules: Vec<RegistrationConfig>) {
-        self.send(SipCommand::SetRegistrations { rules }).await;
+        self.send(SipCommand::Service(ServiceCommand::SetRegistrations { rules })).await;
     }
 
     /// Calls over this number are answered 503; 0 while the server drains.
     pub async fn set_calls_max(&self, calls_max: usize) {
         let (done, applied) = oneshot::channel();
-        self.send(SipCommand::SetCallsMax { calls_max, done }).await;
+        self.send(SipCommand::Service(ServiceCommand::SetCallsMax { calls_max, done })).await;
         let _ = applied.await;
     }
 
     /// Assigns the call to this trunk; it has only that trunk's rights.
     pub async fn assign_trunk(&self, call: CallId, id: TrunkKey) {
-        self.send(SipCommand::AssignTrunk { call, id }).await;
+        self.send_for(call, CallCommand::AssignTrunk { id }).await;
     }
 
     /// Rejects a number that belongs to no candidate: 401 if credentials could add candidates, else 404.
     pub async fn reject_unknown_number(&self, call: CallId) {
-        self.send(SipCommand::RejectUnknownNumber { call }).await;
+        self.send_for(call, CallCommand::RejectUnknownNumber).await;
     }
 
     /// Who may call in; holds for every request read after this returns. The index is built here and not in the SIP
@@ -291,14 +256,14 @@ impl SipHandle {
     pub async fn set_trunks(&self, trunks: Vec<InboundTrunk>) {
         let (done, applied) = oneshot::channel();
         let trunks = Arc::new(InboundTrunks::from(trunks));
-        self.send(SipCommand::SetTrunks { trunks, done }).await;
+        self.send(SipCommand::Service(ServiceCommand::SetTrunks { trunks, done })).await;
         let _ = applied.await;
     }
 
     /// Returns counters and table sizes at the moment; `None` when the SIP task has ended.
     pub async fn snapshot(&self) -> Option<SipSnapshot> {
         let (reply, answer) = oneshot::channel();
-        self.send(SipCommand::Snapshot { reply }).await;
+        self.send(SipCommand::Service(ServiceCommand::Snapshot { reply })).await;
         answer.await.ok()
     }
 
@@ -306,13 +271,17 @@ impl SipHandle {
     /// the task has ended. Use a timeout.
     pub async fn self_check(&self) -> Option<u16> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(SipCommand::SelfCheck { reply }).await.ok()?;
+        self.commands.send(SipCommand::Service(ServiceCommand::SelfCheck { reply })).await.ok()?;
         answer.await.ok()
     }
 
     /// The user agent has ended.
     pub fn is_closed(&self) -> bool {
         self.commands.is_closed()
+    }
+
+    async fn send_for(&self, call: CallId, command: CallCommand) {
+        self.send(SipCommand::Call(call, command)).await;
     }
 
     async fn send(&self, command: SipCommand) {

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "this module delivers bytes and time to the state machine")]
 
 mod connection;
+mod connection_limits;
 mod dns;
 pub mod driver;
 mod handle;
@@ -9,8 +10,9 @@ mod listener;
 mod open_connections;
 mod panic_containment;
 mod public_address;
+mod self_checks;
 pub mod tls;
 
+pub use connection_limits::{SipConnectionLimits, SipConnectionReports};
 pub use handle::{ListenAddresses, SipHandle};
-pub use listener::{SipConnectionLimits, SipConnectionReports};
 pub use public_address::public_address;

@@ -1,8 +1,10 @@
 //! Reading a session description. Lines that are not known are skipped; only errors that affect the audio stream are
 //! reported.
 
-use super::{
-    CertificateFingerprint, DtlsSetup, MediaDescription, MediaDirection, MediaFormat, SessionDescription, crypto,
+use super::codec::SdpCodec;
+use super::crypto;
+use super::description::{
+    CertificateFingerprint, DtlsSetup, MediaDescription, MediaDirection, MediaFormat, SessionDescription,
 };
 use crate::limits;
 use crate::sip::message::scan::digits;
@@ -145,17 +147,15 @@ fn media_line(value: &str, addr: Option<IpAddr>, common: SessionAttributes) -> R
 
 /// Payload types with a fixed meaning (RFC 3551 section 6) that can occur without a rtpmap.
 fn static_format(payload_type: u8) -> MediaFormat {
-    let (encoding, clock_hz) = match payload_type {
-        0 => ("PCMU", 8_000),
-        3 => ("GSM", 8_000),
-        4 => ("G723", 8_000),
-        8 => ("PCMA", 8_000),
-        9 => ("G722", 8_000),
-        13 => ("CN", 8_000),
-        18 => ("G729", 8_000),
-        _ => ("", 0),
+    let (encoding, clock_hz) = match (SdpCodec::of_static(payload_type), payload_type) {
+        (Some(codec), _) => (codec.name(), codec.clock_hz()),
+        (None, 3) => ("GSM", 8_000),
+        (None, 4) => ("G723", 8_000),
+        (None, 13) => ("CN", 8_000),
+        (None, 18) => ("G729", 8_000),
+        (None, _) => ("", 0),
     };
-    MediaFormat { payload_type, encoding: encoding.to_owned(), clock_hz, fmtp: None }
+    MediaFormat { payload_type, encoding: encoding.to_owned(), clock_hz, channels: 1, fmtp: None }
 }
 
 fn attribute(media: &mut MediaDescription, value: &str) {
@@ -190,7 +190,9 @@ fn rtpmap(media: &mut MediaDescription, value: &str) {
     let Some((pt, encoding)) = value.trim().split_once(' ') else { return };
     let mut parts = encoding.trim().split('/');
     let (Some(name), Some(clock_hz)) = (parts.next(), parts.next().and_then(digits)) else { return };
+    let channels = parts.next().map_or(1, |channels| digits(channels).unwrap_or(0));
     if let Some(format) = format_mut(media, pt) {
+        format.channels = channels;
         format.encoding = name.to_ascii_uppercase();
         format.clock_hz = clock_hz;
     }

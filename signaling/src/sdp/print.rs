@@ -1,25 +1,20 @@
 //! Writing a session description: ours has one stream and no optional lines.
 
+use super::codec::{SdpCodec, TELEPHONE_EVENTS};
 use super::crypto::CryptoLine;
-use super::negotiate::{
-    IceLiteCredentials, LocalMedia, NegotiatedSdp, PTIME_MS, SdpCodec, SrtpMode, TELEPHONE_EVENT_OFFERED,
-    TELEPHONE_EVENT_OPUS_OFFERED,
-};
-use super::{CertificateFingerprint, DtlsSetup, MediaDescription, MediaDirection};
+use super::description::{CertificateFingerprint, DtlsSetup, MediaDescription, MediaDirection};
+use super::media_session::{IceLiteCredentials, LocalMedia, NegotiatedSdp, SrtpMode};
 use std::fmt::Write as _;
 
 /// An offer of every configured codec and telephone-event.
 pub fn offer(local: &LocalMedia, direction: MediaDirection) -> Vec<u8> {
     let mut text = head(local);
-    let mut formats: Vec<(u8, String)> = Vec::new();
-    for codec in &local.codecs {
-        formats.push((codec.payload_type(), codec.rtpmap().to_owned()));
-    }
-    if local.codecs.iter().any(|codec| *codec != SdpCodec::Opus) {
-        formats.push((TELEPHONE_EVENT_OFFERED, "telephone-event/8000".to_owned()));
-    }
-    if local.codecs.contains(&SdpCodec::Opus) {
-        formats.push((TELEPHONE_EVENT_OPUS_OFFERED, "telephone-event/48000".to_owned()));
+    let mut formats: Vec<_> =
+        local.codecs.iter().map(|codec| PrintedFormat::audio(codec.payload_type(), *codec)).collect();
+    for (payload_type, clock_hz) in TELEPHONE_EVENTS {
+        if local.codecs.iter().any(|codec| codec.clock_hz() == clock_hz) {
+            formats.push(PrintedFormat::telephone_event(payload_type, clock_hz));
+        }
     }
     let profile = match (&local.security, local.srtp, local.offers_dtls()) {
         (Some(standing), ..) => standing.protocol.as_str(),
@@ -51,14 +46,14 @@ pub fn answer(local: &LocalMedia, negotiated: &NegotiatedSdp, offered: &[MediaDe
             let _ = write!(text, "m={} 0 {} {formats}\r\n", line.kind, line.protocol);
             continue;
         }
-        let mut formats = vec![(negotiated.payload_type, negotiated.codec.rtpmap().to_owned())];
+        let mut formats = vec![PrintedFormat::audio(negotiated.payload_type, negotiated.codec)];
         if let Some(event) = negotiated.telephone_event {
             let clock_hz =
                 line.formats.iter().find(|format| format.payload_type == event).map_or(8_000, |f| f.clock_hz);
-            formats.push((event, format!("telephone-event/{clock_hz}")));
+            formats.push(PrintedFormat::telephone_event(event, clock_hz));
         }
         if let Some(noise) = negotiated.comfort_noise {
-            formats.push((noise, "CN/8000".to_owned()));
+            formats.push(PrintedFormat { payload_type: noise, rtpmap: "CN/8000".to_owned(), fmtp: None });
         }
         media(&mut text, local.port, &line.protocol, &formats);
         if let Some(keys) = negotiated.keys {
@@ -74,11 +69,8 @@ pub fn answer(local: &LocalMedia, negotiated: &NegotiatedSdp, offered: &[MediaDe
             text.push_str("a=rtcp-mux\r\n");
         }
         // This is the packet time we want to receive; we send the packet time the peer asked for.
-        tail(
-            &mut text,
-            if negotiated.codec == SdpCodec::Opus { PTIME_MS } else { local.ptime_ms },
-            negotiated.direction,
-        );
+        let ptime_ms = negotiated.codec.fixed_ptime_ms().unwrap_or(local.ptime_ms);
+        tail(&mut text, ptime_ms, negotiated.direction);
     }
     text.into_bytes()
 }
@@ -92,19 +84,34 @@ fn head(local: &LocalMedia) -> String {
     )
 }
 
-fn media(text: &mut String, port: u16, profile: &str, formats: &[(u8, String)]) {
+/// A format of our media line.
+struct PrintedFormat {
+    payload_type: u8,
+    rtpmap: String,
+    fmtp: Option<&'static str>,
+}
+
+impl PrintedFormat {
+    fn audio(payload_type: u8, codec: SdpCodec) -> Self {
+        Self { payload_type, rtpmap: codec.rtpmap().to_owned(), fmtp: codec.fmtp() }
+    }
+
+    /// The sixteen DTMF keys and flash (RFC 4733 section 2.4.1).
+    fn telephone_event(payload_type: u8, clock_hz: u32) -> Self {
+        Self { payload_type, rtpmap: format!("telephone-event/{clock_hz}"), fmtp: Some("0-16") }
+    }
+}
+
+fn media(text: &mut String, port: u16, profile: &str, formats: &[PrintedFormat]) {
     let _ = write!(text, "m=audio {port} {profile}");
-    for (payload_type, _) in formats {
-        let _ = write!(text, " {payload_type}");
+    for format in formats {
+        let _ = write!(text, " {}", format.payload_type);
     }
     text.push_str("\r\n");
-    for (payload_type, name) in formats {
-        let _ = write!(text, "a=rtpmap:{payload_type} {name}\r\n");
-        if name.starts_with("telephone-event") {
-            let _ = write!(text, "a=fmtp:{payload_type} 0-16\r\n");
-        } else if name.starts_with("opus") {
-            // Mono, in-band FEC and DTX (RFC 7587 section 6.1).
-            let _ = write!(text, "a=fmtp:{payload_type} useinbandfec=1;usedtx=1\r\n");
+    for PrintedFormat { payload_type, rtpmap, fmtp } in formats {
+        let _ = write!(text, "a=rtpmap:{payload_type} {rtpmap}\r\n");
+        if let Some(fmtp) = fmtp {
+            let _ = write!(text, "a=fmtp:{payload_type} {fmtp}\r\n");
         }
     }
 }

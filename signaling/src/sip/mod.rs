@@ -11,6 +11,7 @@ pub mod registration;
 pub mod session_timer;
 mod token;
 pub mod transaction;
+pub mod transport;
 pub mod user_agent;
 
 pub use token::TokenSource;

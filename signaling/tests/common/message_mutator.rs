@@ -148,7 +148,6 @@ impl Mutations {
     fn visit(&mut self, good: &[u8]) {
         // A value that was already lengthened is not mutated in every place.
         let good = good.get(..400).unwrap_or(good);
-        let with = |before: &str, after: &str| vec![[before.as_bytes(), good, after.as_bytes()].concat()];
         self.named("as it should be", || vec![good.to_vec()]);
         self.named("missing", Vec::new);
         self.named("empty", || vec![vec![]]);
@@ -158,6 +157,17 @@ impl Mutations {
         self.named("twice, the second another", || vec![good.to_vec(), b"other".to_vec()]);
         self.named("a hundred times", || vec![good.to_vec(); 100]);
         self.named("two hundred times", || vec![good.to_vec(); 200]);
+        self.visit_surroundings(good);
+        self.visit_insertions(good);
+        self.visit_numbers_and_lengths(good);
+        for at in 0..good.len() {
+            self.add(|| format!("cut at {at}"), || vec![good[..at].to_vec()]);
+        }
+    }
+
+    /// Something before or behind the value.
+    fn visit_surroundings(&mut self, good: &[u8]) {
+        let with = |before: &str, after: &str| vec![[before.as_bytes(), good, after.as_bytes()].concat()];
         for (before, after) in [
             (",", ""),
             (" , ,", ""),
@@ -193,6 +203,10 @@ impl Mutations {
         ] {
             self.add(|| format!("{before:?} before, {after:?} behind"), || with(before, after));
         }
+    }
+
+    /// Bytes in every place that may matter.
+    fn visit_insertions(&mut self, good: &[u8]) {
         for what in [
             &b"\xC3\xA9"[..],
             b"\xE9",
@@ -213,6 +227,11 @@ impl Mutations {
                 self.add(|| format!("{:?} at {at}", what.escape_ascii().to_string()), || vec![value()]);
             }
         }
+    }
+
+    /// Numbers beyond their range, and values of every length.
+    fn visit_numbers_and_lengths(&mut self, good: &[u8]) {
+        let with = |before: &str, after: &str| vec![[before.as_bytes(), good, after.as_bytes()].concat()];
         for number in NUMBERS {
             self.add(|| format!("first number {number}"), || vec![with_number(good, number)]);
             self.add(|| format!("last number {number}"), || vec![with_last_number(good, number)]);
@@ -226,9 +245,6 @@ impl Mutations {
             self.add(|| format!("{length} bytes of {what:?} before"), || with(&long(), ""));
         }
         self.named("three hundred elements", || vec![vec![good; 300].join(&b","[..])]);
-        for at in 0..good.len() {
-            self.add(|| format!("cut at {at}"), || vec![good[..at].to_vec()]);
-        }
     }
 }
 

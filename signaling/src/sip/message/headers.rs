@@ -277,7 +277,7 @@ impl<'a> ViaParts<'a> {
         let rest = parts.next()?.trim_start();
         let (transport, rest) = rest.split_once([' ', '\t'])?;
         let (sent_by, params) = scan::split_before(rest, ';');
-        if transport.is_empty() || !transport.bytes().all(super::parse::is_token) || scan::has_too_many_params(params) {
+        if transport.is_empty() || !transport.bytes().all(scan::is_token) || scan::has_too_many_params(params) {
             return None;
         }
         let (host, port) = uri::split_host_port(sent_by.trim())?;
@@ -301,7 +301,7 @@ impl<'a> CSeq<'a> {
         let method = method.trim();
         // RFC 3261 section 8.1.1.5: below 2^31.
         let number: u32 = scan::digits(number).filter(|n| *n < 1 << 31)?;
-        (!method.is_empty() && method.bytes().all(super::parse::is_token)).then_some(Self { number, method })
+        (!method.is_empty() && method.bytes().all(scan::is_token)).then_some(Self { number, method })
     }
 }
 

@@ -2,7 +2,7 @@
 //! strict where a guess would be wrong; an invalid request is returned with the rejection to send.
 
 use super::headers::Header;
-use super::scan::digits;
+use super::scan::{digits, is_token};
 use super::uri::UriError;
 use super::wire_text::decode_wire;
 use super::{HeaderName, Headers, Method, Request, Response, SipMessage, Uri, validate};
@@ -218,11 +218,6 @@ pub(super) fn length(value: &str) -> Option<usize> {
     let digits = value.trim_ascii();
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| digits.parse().unwrap_or(usize::MAX))
-}
-
-/// `token` of RFC 3261 section 25.1.
-pub fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte)
 }
 
 #[cfg(test)]

@@ -123,6 +123,11 @@ pub fn seconds(text: &str) -> Option<u32> {
     is_number.then(|| text.parse().unwrap_or(u32::MAX))
 }
 
+/// `token` of RFC 3261 section 25.1.
+pub fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
 //! INVITE client transaction (RFC 3261 section 17.1.1, RFC 6026 section 7.2).
 
 use super::timers::{RetransmitTimer, TIMEOUT, Timer};
-use super::{MessageBytes, ResponseAction, TimeoutResult};
+use super::{MessageBytes, ResponseAction, TimeoutAction};
 use std::time::{Duration, Instant};
 
 /// Time without a response after a provisional one: ten times the minute after which the peer should repeat it (RFC
@@ -15,10 +15,13 @@ enum State {
         retransmit: Option<RetransmitTimer>,
         give_up: Instant,
     },
-    /// A provisional response came. `canceled` once a CANCEL was sent (RFC 3261 section 9.1).
+    /// A provisional response came.
     Proceeding {
         give_up: Instant,
-        canceled: bool,
+    },
+    /// A CANCEL was sent, or the result is no longer needed (RFC 3261 section 9.1).
+    Canceled {
+        give_up: Instant,
     },
     /// Non-2xx final response received.
     Completed {
@@ -50,21 +53,16 @@ impl InviteClient {
     /// answer too.
     pub fn handle_response(&mut self, now: Instant, status: u16) -> ResponseAction {
         match (&self.state, status) {
-            (State::Calling { .. }, 100..200) => {
-                self.state = State::Proceeding { give_up: now + PROCEEDING_TIMEOUT, canceled: false };
+            (State::Calling { .. } | State::Proceeding { .. }, 100..200) => {
+                self.state = State::Proceeding { give_up: now + PROCEEDING_TIMEOUT };
                 ResponseAction::Deliver
             }
-            (State::Proceeding { canceled, .. }, 100..200) => {
-                if !canceled {
-                    self.state = State::Proceeding { give_up: now + PROCEEDING_TIMEOUT, canceled: false };
-                }
-                ResponseAction::Deliver
-            }
-            (State::Calling { .. } | State::Proceeding { .. }, 200..300) => {
+            (State::Canceled { .. }, 100..200) => ResponseAction::Deliver,
+            (State::Calling { .. } | State::Proceeding { .. } | State::Canceled { .. }, 200..300) => {
                 self.state = State::Accepted { until: now + TIMEOUT };
                 ResponseAction::Deliver
             }
-            (State::Calling { .. } | State::Proceeding { .. }, _) => {
+            (State::Calling { .. } | State::Proceeding { .. } | State::Canceled { .. }, _) => {
                 let linger = if self.reliable { Duration::ZERO } else { TIMEOUT };
                 self.state = State::Completed { until: now + linger };
                 ResponseAction::Deliver
@@ -82,19 +80,19 @@ impl InviteClient {
 
     /// A CANCEL was sent: the final response must come within 64 T1.
     pub fn cancel(&mut self, now: Instant) {
-        if matches!(self.state, State::Proceeding { canceled: false, .. }) {
+        if matches!(self.state, State::Proceeding { .. }) {
             self.linger(now);
         }
     }
 
     /// The result is no longer needed, but a late 2xx must still be acknowledged.
     pub fn linger(&mut self, now: Instant) {
-        self.state = State::Proceeding { give_up: now + TIMEOUT, canceled: true };
+        self.state = State::Canceled { give_up: now + TIMEOUT };
     }
 
     /// Returns whether a final response is still awaited.
     pub fn is_pending(&self) -> bool {
-        matches!(self.state, State::Calling { .. } | State::Proceeding { .. })
+        matches!(self.state, State::Calling { .. } | State::Proceeding { .. } | State::Canceled { .. })
     }
 
     /// Returns whether the transaction is over and can be removed.
@@ -114,28 +112,29 @@ impl InviteClient {
             State::Calling { give_up, .. } => Some((*give_up, Timer::B)),
             State::Completed { until } => Some((*until, Timer::D)),
             State::Accepted { until } => Some((*until, Timer::M)),
-            State::Proceeding { give_up, .. } => Some((*give_up, Timer::B)),
+            State::Proceeding { give_up } | State::Canceled { give_up } => Some((*give_up, Timer::B)),
             State::Terminated => None,
         }
     }
 
-    /// Runs the timers that are due. `send` holds the INVITE to retransmit; `timed_out` means that no final response
-    /// came.
-    pub fn handle_timeout(&mut self, now: Instant) -> TimeoutResult {
+    /// Runs the timers that are due; `TimedOut` means that no final response came.
+    pub fn handle_timeout(&mut self, now: Instant) -> TimeoutAction {
         match &mut self.state {
-            State::Calling { give_up, .. } | State::Proceeding { give_up, .. } if now >= *give_up => {
+            State::Calling { give_up, .. } | State::Proceeding { give_up } | State::Canceled { give_up }
+                if now >= *give_up =>
+            {
                 self.state = State::Terminated;
-                TimeoutResult { timed_out: true, ..TimeoutResult::default() }
+                TimeoutAction::TimedOut
             }
             State::Calling { request, retransmit: Some(a), .. } if now >= a.at => {
                 a.advance(now);
-                TimeoutResult { send: Some(request.clone()), ..TimeoutResult::default() }
+                TimeoutAction::Retransmit(request.clone())
             }
             State::Completed { until } | State::Accepted { until } if now >= *until => {
                 self.state = State::Terminated;
-                TimeoutResult::default()
+                TimeoutAction::Nothing
             }
-            _ => TimeoutResult::default(),
+            _ => TimeoutAction::Nothing,
         }
     }
 }
@@ -153,10 +152,10 @@ mod tests {
         let mut timed_out = None;
         while let Some((at, _)) = tx.next_timeout() {
             let woken = tx.handle_timeout(at);
-            if woken.send.is_some() {
+            if matches!(woken, TimeoutAction::Retransmit(_)) {
                 sent.push((at - start).as_secs_f64());
             }
-            if woken.timed_out {
+            if woken == TimeoutAction::TimedOut {
                 timed_out = Some((at - start).as_secs_f64());
             }
         }

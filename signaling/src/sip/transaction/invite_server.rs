@@ -4,7 +4,7 @@
 //! back-off and timeout, so that all response retransmissions are in one place.
 
 use super::timers::{RetransmitTimer, T1, T2, T4, TIMEOUT, Timer};
-use super::{MessageBytes, TimeoutResult};
+use super::{MessageBytes, TimeoutAction};
 use std::time::{Duration, Instant};
 
 #[derive(Debug)]
@@ -23,12 +23,15 @@ enum State {
     Confirmed {
         until: Instant,
     },
-    /// 2xx sent; `retransmit` is gone once the ACK came.
+    /// 2xx sent, ACK not seen.
     Accepted {
         response: MessageBytes,
-        retransmit: Option<RetransmitTimer>,
+        retransmit: RetransmitTimer,
         until: Instant,
-        acknowledged: bool,
+    },
+    /// ACK of a 2xx seen.
+    Acknowledged {
+        until: Instant,
     },
     Terminated,
 }
@@ -51,7 +54,7 @@ impl InviteServer {
         match &self.state {
             State::Proceeding { last, .. } => last.clone(),
             State::Completed { response, .. } => Some(response.clone()),
-            State::Accepted { response, acknowledged: false, .. } => Some(response.clone()),
+            State::Accepted { response, .. } => Some(response.clone()),
             _ => None,
         }
     }
@@ -63,8 +66,8 @@ impl InviteServer {
             100..200 => *last = Some(response),
             200..300 => {
                 // The 2xx is retransmitted on every transport, end to end (RFC 3261 section 13.3.1.4).
-                let retransmit = Some(RetransmitTimer::start(now, T2));
-                self.state = State::Accepted { response, retransmit, until: now + TIMEOUT, acknowledged: false };
+                let retransmit = RetransmitTimer::start(now, T2);
+                self.state = State::Accepted { response, retransmit, until: now + TIMEOUT };
             }
             _ => {
                 let retransmit = (!self.reliable).then(|| RetransmitTimer::start(now, T2));
@@ -81,11 +84,7 @@ impl InviteServer {
                 let linger = if self.reliable { Duration::ZERO } else { T4 };
                 self.state = State::Confirmed { until: now + linger };
             }
-            State::Accepted { response, retransmit, acknowledged, .. } => {
-                *retransmit = None;
-                *acknowledged = true;
-                *response = MessageBytes::from([]); // not needed any more
-            }
+            State::Accepted { until, .. } => self.state = State::Acknowledged { until: *until },
             _ => {}
         }
     }
@@ -97,7 +96,7 @@ impl InviteServer {
 
     /// A 2xx was sent: its ACK is the user's, whatever branch it carries (RFC 6026 section 7.1).
     pub fn is_accepted(&self) -> bool {
-        matches!(self.state, State::Accepted { .. })
+        matches!(self.state, State::Accepted { .. } | State::Acknowledged { .. })
     }
 
     /// Returns whether the transaction is over and can be removed.
@@ -111,38 +110,36 @@ impl InviteServer {
             State::Completed { retransmit: Some(g), give_up, .. } if g.at < *give_up => Some((g.at, Timer::G)),
             State::Completed { give_up, .. } => Some((*give_up, Timer::H)),
             State::Confirmed { until } => Some((*until, Timer::I)),
-            State::Accepted { retransmit: Some(g), until, .. } if g.at < *until => Some((g.at, Timer::G)),
-            State::Accepted { until, .. } => Some((*until, Timer::L)),
+            State::Accepted { retransmit: g, until, .. } if g.at < *until => Some((g.at, Timer::G)),
+            State::Accepted { until, .. } | State::Acknowledged { until } => Some((*until, Timer::L)),
             State::Proceeding { give_up, .. } => Some((*give_up, Timer::OwnerTimeout)),
             State::Terminated => None,
         }
     }
 
-    /// `timed_out` means that the ACK never came.
-    pub fn handle_timeout(&mut self, now: Instant) -> TimeoutResult {
+    /// Runs the timers that are due; `TimedOut` means that the ACK never came.
+    pub fn handle_timeout(&mut self, now: Instant) -> TimeoutAction {
         match &mut self.state {
             State::Proceeding { give_up, .. } if now >= *give_up => {
                 *give_up = now + T1;
-                TimeoutResult { owner_timed_out: true, ..TimeoutResult::default() }
+                TimeoutAction::OwnerTimedOut
             }
-            State::Completed { give_up: end, .. } | State::Accepted { until: end, acknowledged: false, .. }
-                if now >= *end =>
-            {
+            State::Completed { give_up: end, .. } | State::Accepted { until: end, .. } if now >= *end => {
                 self.state = State::Terminated;
-                TimeoutResult { timed_out: true, ..TimeoutResult::default() }
+                TimeoutAction::TimedOut
             }
             State::Completed { response, retransmit: Some(g), .. }
-            | State::Accepted { response, retransmit: Some(g), .. }
+            | State::Accepted { response, retransmit: g, .. }
                 if now >= g.at =>
             {
                 g.advance(now);
-                TimeoutResult { send: Some(response.clone()), ..TimeoutResult::default() }
+                TimeoutAction::Retransmit(response.clone())
             }
-            State::Confirmed { until } | State::Accepted { until, .. } if now >= *until => {
+            State::Confirmed { until } | State::Acknowledged { until } if now >= *until => {
                 self.state = State::Terminated;
-                TimeoutResult::default()
+                TimeoutAction::Nothing
             }
-            _ => TimeoutResult::default(),
+            _ => TimeoutAction::Nothing,
         }
     }
 }
@@ -166,10 +163,10 @@ mod tests {
         let mut lost = false;
         while let Some((at, _)) = tx.next_timeout() {
             let woken = tx.handle_timeout(at);
-            if woken.send.is_some() {
+            if matches!(woken, TimeoutAction::Retransmit(_)) {
                 sent.push((at - start).as_millis());
             }
-            lost |= woken.timed_out;
+            lost |= woken == TimeoutAction::TimedOut;
         }
         assert_eq!(&sent[..5], [500, 1_500, 3_500, 7_500, 11_500]);
         assert!(lost);
@@ -186,7 +183,7 @@ mod tests {
         tx.handle_ack(start);
         assert_eq!(tx.handle_retransmission(), None);
         assert_eq!(tx.next_timeout(), Some((start + TIMEOUT, Timer::L)));
-        assert_eq!(tx.handle_timeout(start + TIMEOUT), TimeoutResult::default());
+        assert_eq!(tx.handle_timeout(start + TIMEOUT), TimeoutAction::Nothing);
         assert!(tx.is_terminated());
     }
 

@@ -12,15 +12,17 @@ use std::sync::Arc;
 /// Bytes of one message, kept for retransmission and shared with the transmit queue.
 pub type MessageBytes = Arc<[u8]>;
 
-/// Result of a transaction timer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TimeoutResult {
-    /// To be sent again.
-    pub send: Option<MessageBytes>,
+/// What the timer of a transaction asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TimeoutAction {
+    /// Nothing: it was not due, or the transaction is over.
+    Nothing,
+    /// The message is sent again.
+    Retransmit(MessageBytes),
     /// The peer never answered (B, F) or never acknowledged (H).
-    pub timed_out: bool,
+    TimedOut,
     /// The owner did not answer in time.
-    pub owner_timed_out: bool,
+    OwnerTimedOut,
 }
 
 /// What to do with a response.

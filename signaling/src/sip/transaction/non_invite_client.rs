@@ -1,7 +1,7 @@
 //! Non-INVITE client transaction (RFC 3261 section 17.1.2).
 
 use super::timers::{RetransmitTimer, T2, T4, Timer};
-use super::{MessageBytes, ResponseAction, TimeoutResult};
+use super::{MessageBytes, ResponseAction, TimeoutAction};
 use std::time::{Duration, Instant};
 
 #[derive(Debug)]
@@ -65,23 +65,22 @@ impl NonInviteClient {
         }
     }
 
-    /// Runs the timers that are due. `send` holds the request to retransmit; `timed_out` means that no final response
-    /// came.
-    pub fn handle_timeout(&mut self, now: Instant) -> TimeoutResult {
+    /// Runs the timers that are due; `TimedOut` means that no final response came.
+    pub fn handle_timeout(&mut self, now: Instant) -> TimeoutAction {
         match &mut self.state {
             State::Waiting { give_up, .. } if now >= *give_up => {
                 self.state = State::Terminated;
-                TimeoutResult { timed_out: true, ..TimeoutResult::default() }
+                TimeoutAction::TimedOut
             }
             State::Waiting { request, retransmit: Some(e), .. } if now >= e.at => {
                 e.advance(now);
-                TimeoutResult { send: Some(request.clone()), ..TimeoutResult::default() }
+                TimeoutAction::Retransmit(request.clone())
             }
             State::Completed { until } if now >= *until => {
                 self.state = State::Terminated;
-                TimeoutResult::default()
+                TimeoutAction::Nothing
             }
-            _ => TimeoutResult::default(),
+            _ => TimeoutAction::Nothing,
         }
     }
 }
@@ -100,8 +99,8 @@ mod tests {
         let mut timed_out = false;
         while let Some((at, _)) = tx.next_timeout() {
             let woken = tx.handle_timeout(at);
-            sent += u32::from(woken.send.is_some());
-            timed_out |= woken.timed_out;
+            sent += u32::from(matches!(woken, TimeoutAction::Retransmit(_)));
+            timed_out |= woken == TimeoutAction::TimedOut;
         }
         assert_eq!((sent, timed_out), (11, true));
     }

@@ -1,7 +1,7 @@
 //! Non-INVITE server transaction (RFC 3261 section 17.2.2).
 
 use super::timers::{T1, TIMEOUT, Timer};
-use super::{MessageBytes, TimeoutResult};
+use super::{MessageBytes, TimeoutAction};
 use std::time::{Duration, Instant};
 
 #[derive(Debug)]
@@ -68,16 +68,16 @@ impl NonInviteServer {
     }
 
     /// After `unanswered` the caller must respond; otherwise it is reported again after T1.
-    pub fn handle_timeout(&mut self, now: Instant) -> TimeoutResult {
+    pub fn handle_timeout(&mut self, now: Instant) -> TimeoutAction {
         match &mut self.state {
             State::Open { give_up } if now >= *give_up => {
                 *give_up = now + T1;
-                return TimeoutResult { owner_timed_out: true, ..TimeoutResult::default() };
+                return TimeoutAction::OwnerTimedOut;
             }
             State::Completed { until, .. } if now >= *until => self.state = State::Terminated,
             _ => {}
         }
-        TimeoutResult::default()
+        TimeoutAction::Nothing
     }
 }
 
@@ -94,11 +94,11 @@ mod tests {
         assert_eq!(tx.next_timeout(), Some((start + OWNER_TIMEOUT, Timer::OwnerTimeout)));
         for _ in 0..3 {
             let (at, _) = tx.next_timeout().unwrap();
-            assert!(tx.handle_timeout(at).owner_timed_out);
+            assert_eq!(tx.handle_timeout(at), TimeoutAction::OwnerTimedOut);
         }
         assert!(tx.respond(start, MessageBytes::from(&b"x"[..])));
         assert!(!tx.respond(start, MessageBytes::from(&b"y"[..])), "one final answer");
-        assert_eq!(tx.handle_timeout(start + TIMEOUT), TimeoutResult::default());
+        assert_eq!(tx.handle_timeout(start + TIMEOUT), TimeoutAction::Nothing);
         assert!(tx.is_terminated());
     }
 }

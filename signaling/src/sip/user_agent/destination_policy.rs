@@ -1,7 +1,6 @@
 //! Policy for destination addresses. Every address is checked, wherever it comes from (a trunk's host, the URI of a
 //! call, a Contact, a Record-Route, a name's records).
 
-use super::UserAgent;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -23,15 +22,13 @@ impl DestinationPolicy {
         Self(Arc::new(judge))
     }
 
+    /// Why an address must not be sent to, if so.
+    pub(super) fn check(&self, addr: SocketAddr) -> Result<(), String> {
+        (self.0)(addr)
+    }
+
     /// Allows every address.
     pub fn allow_all() -> Self {
         Self::new(|_| Ok(()))
-    }
-}
-
-impl UserAgent {
-    /// Why an address must not be sent to, if so. For the driver: of addresses that it looks up itself.
-    pub fn check_destination(&self, addr: SocketAddr) -> Result<(), String> {
-        (self.config.destinations.0)(addr)
     }
 }

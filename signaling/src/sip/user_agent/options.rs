@@ -1,8 +1,13 @@
 //! Probing a peer with OPTIONS outside of a dialog (RFC 3261 section 11). Any response counts as reachable, including
 //! errors.
 
-use super::failover::{NextHop, OutboundRequest, RequestRoute};
-use super::{CallId, InviteRequest, SipCommandError, SipEvent, SipSession, SipSessionState, UserAgent};
+use super::agent::UserAgent;
+use super::config::InviteRequest;
+use super::event::{CallId, SipCommandError, SipEvent};
+use super::next_hop::NextHop;
+use super::outbound_request::{OutboundRequest, OwnContact};
+use super::request_route::RequestRoute;
+use super::session::{DialogIds, PendingRequest, SessionMode, SipSession};
 use crate::limits;
 use crate::sip::message::{HeaderName, Headers, Method, Request};
 use std::time::{Duration, Instant};
@@ -15,10 +20,10 @@ impl UserAgent {
     /// The status of the answer comes as [`SipEvent::OptionsAnswered`], after [`PROBE_TIMEOUT`] at the latest. Uses all fields of
     /// the invitation except SDP. Probes have their own limit and do not count as calls.
     pub fn send_options(&mut self, now: Instant, probe: InviteRequest) -> Result<CallId, SipCommandError> {
-        if self.probes >= limits::PROBES_MAX {
+        if self.sessions.probes() >= limits::PROBES_MAX {
             return Err(SipCommandError::Overloaded);
         }
-        let call = self.new_call();
+        let call = self.sessions.new_call();
         let (call_id, local_tag) = (self.new_call_id(), self.tokens.token());
         let user = probe.from.uri.user.clone();
         let mut headers = Headers::with_capacity(9);
@@ -32,19 +37,11 @@ impl UserAgent {
         headers.push(HeaderName::UserAgent, self.config.user_agent.as_str());
         let hops = if probe.hops.is_empty() { vec![NextHop::of(&probe.request_uri)] } else { probe.hops };
         let request = Request { method: Method::Options, uri: probe.request_uri, headers, body: Vec::new() };
-        let session = SipSession {
-            end_reported: true,
-            drop_at: Some(now + PROBE_TIMEOUT),
-            ..SipSession::new(SipSessionState::OptionsPending(None), call_id, local_tag, probe.transport)
-        };
-        self.add_session(call, session);
+        let mode = SessionMode::Probing { request: PendingRequest::Resolving, drop_at: now + PROBE_TIMEOUT };
+        self.sessions.insert(call, SipSession::new(DialogIds { call_id, local_tag }, mode));
         self.arm_session(call);
         let route = RequestRoute::to(hops, probe.transport);
-        let contact = Some(user);
-        self.send_request(
-            now,
-            OutboundRequest { request, call: Some(call), auth_attempts: 0, repeats: 0, contact, route, failure: None },
-        );
+        self.send_request(now, OutboundRequest::new(request, Some(call), OwnContact::Present(user), route));
         Ok(call)
     }
 
@@ -55,12 +52,12 @@ impl UserAgent {
 
     /// Stops a probe and its request.
     pub(super) fn stop_probe(&mut self, now: Instant, call: CallId) {
-        let Some(SipSessionState::OptionsPending(key)) = self.sessions.get(&call).map(|session| &session.state) else {
+        let Some(SessionMode::Probing { request, .. }) = self.sessions.get(call).map(|session| session.mode()) else {
             return;
         };
-        match key.clone() {
-            Some(key) => drop(self.clients.remove(&key)),
-            None => self.awaiting_dns.retain(|_, outbound| outbound.call != Some(call)),
+        match request {
+            PendingRequest::Sent { key } => drop(self.clients.remove(key)),
+            PendingRequest::Resolving => self.lookups.remove_calls(|other| other == call),
         }
         self.handle_options_response(now, call, None);
     }

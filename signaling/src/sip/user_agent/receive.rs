@@ -1,23 +1,35 @@
 //! Dispatches received messages to transactions, dialogs or authentication (RFC 3261 sections 8.2, 17, 18).
 
-use super::inbound_auth::{InboundAuth, push_challenges};
+use super::admission::{InboundAuth, push_challenges};
+use super::agent::{UserAgent, increment};
+use super::inbound_trunks::TrunkCandidates;
+use super::known_traffic::KnownTraffic;
 use super::replaces::ReplacesError;
-use super::transaction_table::{ServerEntry, ServerTransactionKind, client_key};
+use super::respond::{add_allow, add_capabilities, unsupported};
+use super::server_transactions::RepeatedRequest;
+use super::transaction_keys::{client_key, merge_key, server_key};
 use super::via_and_contact::add_received;
-use super::{ALLOW, SUPPORTED, TransmitTarget, Transport, UserAgent, dialog_key, increment};
 use crate::sip::message::parse::{self, ParsedMessage};
 use crate::sip::message::peek::HeaderPeek;
-use crate::sip::message::{HeaderName, Headers, Method, Request, Response, SipMessage, Via, print};
+use crate::sip::message::{HeaderName, Method, Request, Response, SipMessage};
 use crate::sip::rate_limit::{MessageKind, SourceTransport, SourceTrust, WRONG_CREDENTIALS_RETRY_AFTER_S};
 use crate::sip::session_timer::{MIN_SE_S, SessionExpires};
 use crate::sip::transaction::ResponseAction;
-use crate::sip::transaction::invite_server::InviteServer;
-use crate::sip::transaction::non_invite_server::NonInviteServer;
-use crate::sip::transaction::timers::{OWNER_TIMEOUT, OWNER_TIMEOUT_INVITE};
+use crate::sip::transport::{Transport, TransportAddress};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 use trunkline_connections::SourceAddress;
+
+/// A request that began no transaction yet, and where it came from.
+struct ReceivedRequest {
+    request: Request,
+    /// Key of its server transaction.
+    key: Arc<str>,
+    from: TransportAddress,
+    /// Where its responses go.
+    reply_to: (Transport, SocketAddr),
+}
 
 impl UserAgent {
     /// A UDP datagram.
@@ -30,7 +42,7 @@ impl UserAgent {
 
     /// A message of a connection.
     pub fn handle_stream(&mut self, now: Instant, transport: Transport, source: SocketAddr, parsed: ParsedMessage) {
-        self.admitted_trunk = None;
+        self.admission.set_admitted_trunk(None);
         // A connection that says nothing else is closed by its own task.
         let kind = match &parsed {
             ParsedMessage::Message(SipMessage::Request(request)) if request.method == Method::Invite => {
@@ -53,9 +65,11 @@ impl UserAgent {
         peek: impl FnOnce() -> Option<HeaderPeek<'a>>,
     ) -> bool {
         let source = SourceAddress::of(ip);
-        let heard = self.rate_limit.admit(now, source, path, kind, self.trunks.is_preferred_source(ip))
-            || (peek().is_some_and(|peek| self.is_known_traffic(now, source, &peek))
-                && self.rate_limit.admit_known_traffic(now, source, path));
+        let (admission, clients, servers) = (&mut self.admission, &self.clients, &self.servers);
+        let known = KnownTraffic { clients, servers, sessions: &self.sessions, tokens: &self.tokens };
+        let heard = admission.may_read(now, ip, path, kind, |admission| {
+            peek().is_some_and(|peek| known.contains(now, source, &peek, admission))
+        });
         match kind {
             _ if heard => {}
             MessageKind::NotSip => increment(&mut self.counters.unparseable),
@@ -73,14 +87,12 @@ impl UserAgent {
             }
             ParsedMessage::Message(SipMessage::Response(response)) => self.handle_response(now, response),
             ParsedMessage::Invalid { mut headers, status, reason, .. } => {
-                let reply_to = add_received(&mut headers, transport, source);
-                self.reject_stateless(transport, reply_to, &headers, status, |response| {
-                    response.reason = reason.into_owned()
-                });
+                let reply_to = (transport, add_received(&mut headers, transport, source));
+                self.reject_stateless(reply_to, &headers, status, |response| response.reason = reason.into_owned());
             }
             // RFC 5626 section 3.5.1: a double CRLF on a stream is answered by one CRLF.
             ParsedMessage::KeepAlive { ping: true } if transport.is_reliable() => {
-                self.send(transport, TransmitTarget::Addr(source), Arc::from(&b"\r\n"[..]));
+                self.send((transport, source), Arc::from(&b"\r\n"[..]));
             }
             ParsedMessage::KeepAlive { .. } => {}
             ParsedMessage::Unparseable(_) => increment(&mut self.counters.unparseable),
@@ -93,18 +105,17 @@ impl UserAgent {
             return;
         };
         let key = client_key(via.branch().unwrap_or(""), cseq.method);
-        let Some(tx) = self.clients.get_mut(&key) else {
+        let Some(verdict) = self.clients.handle_response(now, &key, response.status) else {
             // A response without a transaction, such as a late 2xx, is ignored.
             increment(&mut self.counters.unparseable);
             return;
         };
-        let verdict = tx.handle_response(now, response.status);
         self.arm_client(&key);
         match verdict {
             ResponseAction::Deliver => self.handle_client_response(now, &key, response),
             ResponseAction::ResendAck => {
                 if let Some(ack) = self.clients.get(&key).and_then(|tx| tx.ack.clone()) {
-                    self.send_in_transaction(&key, ack, false);
+                    self.send_in_transaction(&key, ack, None);
                 }
             }
             ResponseAction::Absorb => {}
@@ -112,114 +123,80 @@ impl UserAgent {
     }
 
     fn handle_request(&mut self, now: Instant, transport: Transport, source: SocketAddr, mut request: Request) {
-        let reply_to = add_received(&mut request.headers, transport, source);
+        let from = TransportAddress { transport, addr: source };
+        let reply_to = (transport, add_received(&mut request.headers, transport, source));
         let Some(key) = server_key(&request) else {
             increment(&mut self.counters.unparseable);
             return;
         };
-        if let Some(tx) = self.servers.get_mut(&key) {
-            let call = tx.call;
-            let again = match (&mut tx.machine, &request.method) {
-                // Some peers send the ACK of a 200 with the branch of the INVITE, or without one.
-                (ServerTransactionKind::Invite(machine), Method::Ack) if machine.is_accepted() => {
-                    return self.handle_dialog_ack(now, source, &request, call);
+        match self.servers.handle_repeated(now, &key, &request.method) {
+            Some(RepeatedRequest::DialogAck(call)) => return self.handle_dialog_ack(now, source, &request, call),
+            Some(RepeatedRequest::AckTaken) => return self.arm_server(&key),
+            Some(RepeatedRequest::Retransmission(again)) => {
+                if let Some(bytes) = again {
+                    increment(&mut self.counters.retransmitted);
+                    self.send(reply_to, bytes);
                 }
-                (ServerTransactionKind::Invite(machine), Method::Ack) => {
-                    machine.handle_ack(now);
-                    self.arm_server(&key);
-                    return;
-                }
-                (ServerTransactionKind::Invite(machine), _) => machine.handle_retransmission(),
-                (ServerTransactionKind::NonInvite(machine), _) => machine.handle_retransmission(),
-            };
-            if let Some(bytes) = again {
-                increment(&mut self.counters.retransmitted);
-                self.send(transport, TransmitTarget::Addr(reply_to), bytes);
+                return;
             }
-            return;
+            None => {}
         }
         match request.method {
             Method::Ack => return self.handle_dialog_ack(now, source, &request, None),
-            Method::Cancel => return self.handle_cancel(now, transport, reply_to, &key, &request),
+            Method::Cancel => return self.handle_cancel(now, reply_to, &key, &request),
             _ => {}
         }
-        if self.is_transaction_table_full() {
+        if self.servers.is_full() {
             increment(&mut self.counters.overload);
-            self.reject_stateless(transport, reply_to, &request.headers, 503, |_| {});
+            self.reject_stateless(reply_to, &request.headers, 503, |_| {});
             return;
         }
-        if let Some(tag) = request.headers.to_tag() {
-            let call = self.dialogs.get(&dialog_key(request.headers.call_id(), tag)).copied();
-            return match call {
-                Some(call) if request.method != Method::Bye && self.is_call_at_transactions_max(call) => {
-                    self.reject_overloaded(transport, reply_to, &request.headers);
-                }
-                Some(call) => {
-                    self.open_server(now, &key, transport, reply_to, &request, None);
-                    self.count_transaction(&key, call);
-                    self.handle_dialog_request(now, transport, source, &key, call, request);
-                    self.arm_owner_timeout(&key);
-                }
-                None => self.reject_stateless(transport, reply_to, &request.headers, 481, |_| {}),
-            };
+        let Some(tag) = request.headers.to_tag() else {
+            return self.handle_initial(now, ReceivedRequest { request, key, from, reply_to });
+        };
+        match self.sessions.find_dialog(request.headers.call_id(), tag) {
+            Some(call) if request.method != Method::Bye && self.servers.is_call_full(call) => {
+                self.reject_overloaded(reply_to, &request.headers);
+            }
+            Some(call) => {
+                self.servers.open(now, &key, reply_to, &request, None);
+                self.servers.set_dialog(&key, call);
+                self.handle_dialog_request(now, from, &key, call, request);
+                self.arm_owner_timeout(&key);
+            }
+            None => self.reject_stateless(reply_to, &request.headers, 481, |_| {}),
         }
-        self.handle_initial(now, transport, source, reply_to, key, request);
     }
 
-    fn handle_initial(
-        &mut self, now: Instant, transport: Transport, source: SocketAddr, reply_to: SocketAddr, key: Arc<str>,
-        request: Request,
-    ) {
-        match &request.method {
-            Method::Invite => {}
+    /// A request outside of any dialog.
+    fn handle_initial(&mut self, now: Instant, received: ReceivedRequest) {
+        let (reply_to, headers) = (received.reply_to, &received.request.headers);
+        match &received.request.method {
+            Method::Invite => self.handle_new_invite(now, received),
             // Answered without state.
-            Method::Options => {
-                return self.respond_stateless(transport, reply_to, &request.headers, 200, add_capabilities);
-            }
+            Method::Options => self.respond_stateless(reply_to, headers, 200, add_capabilities),
             Method::Bye | Method::Info | Method::Update | Method::Prack | Method::Notify => {
-                return self.reject_stateless(transport, reply_to, &request.headers, 481, |_| {});
+                self.reject_stateless(reply_to, headers, 481, |_| {});
             }
-            Method::Unknown(_) => return self.reject_stateless(transport, reply_to, &request.headers, 501, add_allow),
-            _ => return self.reject_stateless(transport, reply_to, &request.headers, 405, add_allow),
+            Method::Unknown(_) => self.reject_stateless(reply_to, headers, 501, add_allow),
+            _ => self.reject_stateless(reply_to, headers, 405, add_allow),
         }
-        let path = if transport.is_reliable() { SourceTransport::Stream } else { SourceTransport::Datagram };
-        let candidates = match self.admit(now, source.ip(), path, &request) {
-            InboundAuth::Admitted { candidates, has_received } => {
-                // Otherwise a permitted caller could fill the trust table with forged sources.
-                if has_received {
-                    self.rate_limit.record_trust(now, source.ip().into(), SourceTrust::Authenticated);
-                }
-                self.admitted_trunk = candidates.iter().next().map(|(trunk, _)| trunk.clone());
-                candidates
-            }
-            InboundAuth::Forbidden => {
-                increment(&mut self.counters.forbidden);
-                return self.reject_stateless(transport, reply_to, &request.headers, 403, |_| {});
-            }
-            // No answer to datagrams, because the source may be forged.
-            InboundAuth::TooManyWrongCredentials if path == SourceTransport::Datagram => return,
-            InboundAuth::TooManyWrongCredentials => {
-                return self.reject_stateless(transport, reply_to, &request.headers, 403, |response| {
-                    response.reason = "Too Many Wrong Credentials".to_owned();
-                    response.headers.push(HeaderName::RetryAfter, WRONG_CREDENTIALS_RETRY_AFTER_S.to_string());
-                });
-            }
-            InboundAuth::Challenge(challenges) => {
-                return self.reject_stateless(transport, reply_to, &request.headers, 401, |response| {
-                    push_challenges(&mut response.headers, challenges);
-                });
-            }
-        };
-        if self.is_at_calls_max() || self.must_shed_load(now) {
-            return self.reject_overloaded(transport, reply_to, &request.headers);
+    }
+
+    /// An INVITE that begins a call, if its caller is known and it can be served.
+    fn handle_new_invite(&mut self, now: Instant, received: ReceivedRequest) {
+        let Some(candidates) = self.admit_caller(now, &received) else { return };
+        let ReceivedRequest { request, key, from, reply_to } = received;
+        if self.is_at_calls_max() || self.sessions.must_shed_load(now) {
+            return self.reject_overloaded(reply_to, &request.headers);
         }
         let merge_key = merge_key(&request.headers);
         // Merged request (section 8.2.2.2), or our own request looped back.
-        if self.initial_invites.contains(&merge_key) || self.is_own_loop(&request.headers) {
-            return self.reject_stateless(transport, reply_to, &request.headers, 482, |_| {});
+        if self.servers.is_merged(&merge_key) || self.is_own_loop(&request.headers) {
+            return self.reject_stateless(reply_to, &request.headers, 482, |_| {});
         }
         if let Some((status, extra)) = check_invite(&request) {
-            return self.reject_stateless(transport, reply_to, &request.headers, status, |response| {
+            return self.reject_stateless(reply_to, &request.headers, status, |response| {
                 if let Some((name, value)) = extra {
                     response.headers.push(name, value);
                 }
@@ -228,95 +205,61 @@ impl UserAgent {
         let replaces = match self.find_replaced_call(&request, &candidates) {
             Ok(replaces) => replaces,
             Err(ReplacesError::Rejected(status)) => {
-                return self.reject_stateless(transport, reply_to, &request.headers, status, |response| {
+                return self.reject_stateless(reply_to, &request.headers, status, |response| {
                     if status == 400 {
                         response.reason = "Malformed Replaces".to_owned();
                     }
                 });
             }
             Err(ReplacesError::NotAuthenticated) => {
-                let challenges = self.new_challenges(now, source.ip(), candidates.stale);
-                return self.reject_stateless(transport, reply_to, &request.headers, 401, |response| {
+                let ip = from.addr.ip();
+                let challenges = self.admission.new_challenges(now, ip, candidates.stale, &mut self.tokens);
+                return self.reject_stateless(reply_to, &request.headers, 401, |response| {
                     push_challenges(&mut response.headers, challenges);
                 });
             }
         };
-        self.initial_invites.insert(merge_key.clone());
-        self.open_server(now, &key, transport, reply_to, &request, Some(merge_key));
-        self.handle_initial_invite(now, transport, source, key.clone(), request, candidates, replaces);
+        self.servers.open(now, &key, reply_to, &request, Some(merge_key));
+        self.begin_incoming_call(now, from, key.clone(), request, candidates, replaces);
         self.arm_owner_timeout(&key);
     }
 
-    pub(super) fn open_server(
-        &mut self, now: Instant, key: &Arc<str>, transport: Transport, reply_to: SocketAddr, request: &Request,
-        merge_key: Option<Arc<str>>,
-    ) {
-        let reliable = transport.is_reliable();
-        let machine = match (&request.method, &merge_key) {
-            (Method::Invite, Some(_)) => {
-                ServerTransactionKind::Invite(InviteServer::new(now, reliable, OWNER_TIMEOUT_INVITE))
+    /// The trunks that the caller of a new call may be on; `None` if it was refused or challenged.
+    fn admit_caller(&mut self, now: Instant, received: &ReceivedRequest) -> Option<TrunkCandidates> {
+        let ReceivedRequest { request, from, reply_to, .. } = received;
+        let (reply_to, source) = (*reply_to, from.addr.ip());
+        let path = if from.transport.is_reliable() { SourceTransport::Stream } else { SourceTransport::Datagram };
+        let registered = self.registrations.registered();
+        match self.admission.identify(now, source, path, request, registered, &mut self.tokens) {
+            InboundAuth::Admitted { candidates, has_received } => {
+                // Otherwise a permitted caller could fill the trust table with forged sources.
+                if has_received {
+                    self.admission.record_trust(now, source, SourceTrust::Authenticated);
+                }
+                let strongest = candidates.iter().next().map(|(trunk, _)| trunk.clone());
+                self.admission.set_admitted_trunk(strongest);
+                return Some(candidates);
             }
-            (Method::Invite, None) => ServerTransactionKind::Invite(InviteServer::new(now, reliable, OWNER_TIMEOUT)),
-            _ => ServerTransactionKind::NonInvite(NonInviteServer::new(now, reliable, OWNER_TIMEOUT)),
-        };
-        let headers = response_headers(&request.headers);
-        self.insert_server(key, ServerEntry::new(machine, transport, reply_to, headers, merge_key));
+            InboundAuth::Forbidden => {
+                increment(&mut self.counters.forbidden);
+                self.reject_stateless(reply_to, &request.headers, 403, |_| {});
+            }
+            // No answer to datagrams, because the source may be forged.
+            InboundAuth::TooManyWrongCredentials if path == SourceTransport::Datagram => {}
+            InboundAuth::TooManyWrongCredentials => {
+                self.reject_stateless(reply_to, &request.headers, 403, |response| {
+                    response.reason = "Too Many Wrong Credentials".to_owned();
+                    response.headers.push(HeaderName::RetryAfter, WRONG_CREDENTIALS_RETRY_AFTER_S.to_string());
+                });
+            }
+            InboundAuth::Challenge(challenges) => {
+                self.reject_stateless(reply_to, &request.headers, 401, |response| {
+                    push_challenges(&mut response.headers, challenges);
+                });
+            }
+        }
+        None
     }
-
-    /// Responds inside a server transaction with the headers every response of ours has.
-    pub(super) fn reply(&mut self, now: Instant, key: &Arc<str>, status: u16, add: impl FnOnce(&mut Response)) -> bool {
-        let Some(tx) = self.servers.get(key) else { return false };
-        let tag = tx
-            .call
-            .and_then(|call| self.sessions.get(&call))
-            .map_or_else(|| self.tokens.keyed(key.as_bytes()), |session| session.local_tag.clone());
-        let tag = (status > 100).then_some(tag.as_str());
-        let mut response = Response::to_request(&tx.headers, status, tag);
-        response.headers.push(HeaderName::Server, self.config.user_agent.as_str());
-        add(&mut response);
-        self.respond(now, key, &response)
-    }
-
-    /// A final answer without any state (RFC 3261 section 8.2.7).
-    pub(super) fn reject_stateless(
-        &mut self, transport: Transport, reply_to: SocketAddr, headers: &Headers, status: u16,
-        add: impl FnOnce(&mut Response),
-    ) {
-        increment(&mut self.counters.refused);
-        self.respond_stateless(transport, reply_to, headers, status, add);
-    }
-
-    /// Rejects a request with 503 and Retry-After.
-    fn reject_overloaded(&mut self, transport: Transport, reply_to: SocketAddr, headers: &Headers) {
-        increment(&mut self.counters.overload);
-        let after = self.config.retry_after_s;
-        self.reject_stateless(transport, reply_to, headers, 503, |response| {
-            response.headers.push(HeaderName::RetryAfter, after.to_string());
-        });
-    }
-
-    fn respond_stateless(
-        &mut self, transport: Transport, reply_to: SocketAddr, headers: &Headers, status: u16,
-        add: impl FnOnce(&mut Response),
-    ) {
-        let via = headers.get(&HeaderName::Via).unwrap_or("");
-        let tag = self.tokens.keyed(format!("{via}{}", headers.call_id()).as_bytes());
-        let mut response = Response::to_request(headers, status, Some(&tag));
-        response.headers.push(HeaderName::Server, self.config.user_agent.as_str());
-        add(&mut response);
-        self.send(transport, TransmitTarget::Addr(reply_to), print::response(&response).into());
-    }
-}
-
-pub(super) fn add_allow(response: &mut Response) {
-    response.headers.push(HeaderName::Allow, ALLOW);
-}
-
-pub(super) fn add_capabilities(response: &mut Response) {
-    add_allow(response);
-    response.headers.push(HeaderName::Supported, SUPPORTED);
-    response.headers.push(HeaderName::Accept, "application/sdp");
-    response.headers.push(HeaderName::AcceptEncoding, "identity");
 }
 
 /// Checks an initial INVITE of an admitted caller; returns the rejection.
@@ -344,57 +287,4 @@ fn check_invite(request: &Request) -> Option<(u16, Option<(HeaderName, String)>)
         }
     }
     None
-}
-
-/// Options that are required and that we do not know.
-pub(super) fn unsupported(headers: &Headers) -> Option<String> {
-    let known = |option: &&str| SUPPORTED.split(", ").any(|known| known.eq_ignore_ascii_case(option));
-    let unknown: Vec<&str> = headers.list(&HeaderName::Require).filter(|option| !known(option)).collect();
-    (!unknown.is_empty()).then(|| unknown.join(", "))
-}
-
-/// Only what responses copy is kept while a transaction lives.
-fn response_headers(headers: &Headers) -> Headers {
-    let kept = [
-        HeaderName::Via,
-        HeaderName::From,
-        HeaderName::To,
-        HeaderName::CallId,
-        HeaderName::CSeq,
-        HeaderName::RecordRoute,
-    ];
-    headers.iter().filter(|h| kept.contains(&h.name)).cloned().collect::<Vec<_>>().into()
-}
-
-fn merge_key(headers: &Headers) -> Arc<str> {
-    format!(
-        "{}\n{}\n{}",
-        headers.from_tag().unwrap_or(""),
-        headers.call_id(),
-        headers.get(&HeaderName::CSeq).unwrap_or("")
-    )
-    .into()
-}
-
-/// Key of a server transaction (RFC 3261 section 17.2.3): branch, sent-by and method, ACK counted as
-/// its INVITE. Without the magic cookie the headers that RFC 2543 matched on.
-pub(super) fn server_key(request: &Request) -> Option<Arc<str>> {
-    let via = request.headers.top_via()?;
-    let method = match request.method {
-        Method::Ack => "INVITE",
-        ref method => method.as_str(),
-    };
-    if let Some(key) = server_key_from_via(&via, method) {
-        return Some(key);
-    }
-    let (headers, port) = (&request.headers, via.port.unwrap_or(0));
-    let cseq = headers.cseq()?.number;
-    let from = headers.from_tag().unwrap_or("");
-    Some(format!("2543|{}|{from}|{cseq}|{}:{port}|{method}", headers.call_id(), via.host).into())
-}
-
-/// The same of its Via alone, where that has the magic cookie.
-pub(super) fn server_key_from_via(via: &Via, method: &str) -> Option<Arc<str>> {
-    let branch = via.branch().filter(|branch| branch.starts_with("z9hG4bK"))?;
-    Some(format!("{branch}|{}:{}|{method}", via.host, via.port.unwrap_or(0)).into())
 }

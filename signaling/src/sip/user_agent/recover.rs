@@ -1,7 +1,9 @@
 //! Repairs the state after a contained panic: incomplete changes are undone or their calls ended, so that other calls
 //! continue. The panic is still a bug; this limits it to one call.
 
-use super::{CallId, SipSessionState, UserAgent, dialog_key};
+use super::agent::UserAgent;
+use super::event::CallId;
+use super::session::{LastRequest, PendingRequest, SessionMode};
 use crate::sip::end_cause::EndCause;
 use std::time::Instant;
 
@@ -9,45 +11,34 @@ impl UserAgent {
     /// Repairs what an interrupted `handle_*` or command may have left: inconsistent tables, missing timers, calls
     /// without their transaction. Scans all state.
     pub fn repair_after_panic(&mut self, now: Instant) {
+        self.sessions.repair();
+        self.servers.repair();
         let sessions = &self.sessions;
-        self.dialogs.retain(|key, call| {
-            sessions.get(call).is_some_and(|session| *key == dialog_key(&session.call_id, &session.local_tag))
-        });
-        let servers = &self.servers;
-        let merge_keys: std::collections::HashSet<_> = servers.values().filter_map(|tx| tx.merge_key.clone()).collect();
-        self.initial_invites.retain(|key| merge_keys.contains(key));
-        self.server_bytes = servers.values().map(|tx| tx.bytes).fold(0, usize::saturating_add);
-        self.awaiting_dns.retain(|_, outbound| outbound.call.is_none_or(|call| sessions.contains_key(&call)));
+        self.lookups.remove_calls(|call| !sessions.contains(call));
         let lost: Vec<CallId> =
-            sessions.iter().filter(|(_, session)| self.is_orphaned(&session.state)).map(|(call, _)| *call).collect();
+            sessions.iter().filter(|(_, session)| self.is_orphaned(session.mode())).map(|(call, _)| call).collect();
         for call in lost {
-            self.record_end(now, call, EndCause::InternalError);
-            self.remove_session(now, call);
+            self.end_call(now, call, EndCause::InternalError);
         }
-        // A session that should end but has no pending request.
-        for session in self.sessions.values_mut() {
-            if matches!(session.state, SipSessionState::ByeSent | SipSessionState::OptionsPending(_)) {
-                session.drop_at.get_or_insert(now + super::LINGER);
-            }
-        }
-        self.count_sessions();
         self.rebuild_timers();
     }
 
-    /// The transaction its state waits for is gone.
-    fn is_orphaned(&self, state: &SipSessionState) -> bool {
-        match state {
-            SipSessionState::IncomingRinging { tx, .. } | SipSessionState::AwaitingAck { tx, .. } => {
-                !self.servers.contains_key(tx)
-            }
-            SipSessionState::OutgoingPending(calling) => match &calling.key {
-                Some(key) => !self.clients.contains_key(key),
-                None => self.awaiting_dns.is_empty(),
+    /// The transaction its mode waits for is gone.
+    fn is_orphaned(&self, mode: &SessionMode) -> bool {
+        match mode {
+            SessionMode::Ringing(ringing) => !self.servers.contains(&ringing.tx),
+            SessionMode::AwaitingAck(waiting) => !self.servers.contains(&waiting.tx),
+            SessionMode::Inviting(inviting) => match &inviting.request {
+                PendingRequest::Sent { key } => !self.clients.contains(key),
+                PendingRequest::Resolving => self.lookups.is_empty(),
             },
-            SipSessionState::Registering(id) => !self.registrations.contains_key(id),
-            SipSessionState::Established { .. } | SipSessionState::ByeSent | SipSessionState::OptionsPending(_) => {
-                false
-            }
+            SessionMode::Registering { id, .. } => !self.registrations.contains(id),
+            SessionMode::Terminating(over) => match &over.last {
+                LastRequest::Cancel(canceling) => !self.clients.contains(&canceling.invite),
+                LastRequest::AwaitingAck(waiting) => !self.servers.contains(&waiting.tx),
+                LastRequest::Bye { .. } | LastRequest::Unregister { .. } => false,
+            },
+            SessionMode::AnswerDue(_) | SessionMode::Confirmed(_) | SessionMode::Probing { .. } => false,
         }
     }
 }
@@ -55,6 +46,7 @@ impl UserAgent {
 #[expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
 #[cfg(test)]
 mod tests {
+    use super::super::session::Terminating;
     use super::super::{DestinationPolicy, InboundTrunk, SipEvent, UserAgentConfig};
     use super::*;
     use std::time::Duration;
@@ -118,15 +110,15 @@ mod tests {
         let breaks: [(&str, Break); 6] = [
             ("timers", |user_agent, _| user_agent.timers.clear()),
             ("transactions", |user_agent, _| user_agent.servers.clear()),
-            ("session", |user_agent, call| drop(user_agent.sessions.remove(&call))),
-            ("dialogs", |user_agent, _| user_agent.dialogs.clear()),
+            ("session", |user_agent, call| user_agent.sessions.forget_session(call)),
+            ("dialogs", |user_agent, _| user_agent.sessions.dialogs().clear()),
             ("a foreign dialog", |user_agent, call| {
-                user_agent.dialogs.insert("x".into(), call);
+                user_agent.sessions.dialogs().insert("x".into(), call);
             }),
             ("closing without a request", |user_agent, call| {
-                if let Some(session) = user_agent.sessions.get_mut(&call) {
-                    session.state = SipSessionState::ByeSent;
-                }
+                let last = LastRequest::Unregister { authenticator: None };
+                let over = Terminating::new(Instant::now(), last);
+                user_agent.sessions.transition(call, |_| (SessionMode::Terminating(Box::new(over)), ()));
             }),
         ];
         for (what, take) in breaks {
@@ -146,8 +138,8 @@ mod tests {
                 let ended = rest(&mut user_agent, now);
                 assert!(ended.contains(&other), "{what}: not acknowledged, and so ended");
                 assert_eq!(user_agent.held_counts(), (0, 0, 0), "{what}, answered: {answered}");
-                let left = (user_agent.dialogs.len(), user_agent.initial_invites.len(), user_agent.server_bytes);
-                assert_eq!(left, (0, 0, 0), "{what}, answered: {answered}");
+                let left = (user_agent.sessions.dialogs().len(), user_agent.servers.leftovers());
+                assert_eq!(left, (0, (0, 0)), "{what}, answered: {answered}");
             }
         }
     }
@@ -158,7 +150,7 @@ mod tests {
         let mut user_agent = user_agent(now);
         let call = incoming(&mut user_agent, now, "one");
         user_agent.answer(now, call, b"v=0\r\n".to_vec()).unwrap();
-        let tag = user_agent.sessions[&call].local_tag.clone();
+        let tag = user_agent.sessions.get(call).unwrap().ids.local_tag.clone();
         for cseq in 2..5 {
             let info = INVITE.replace("INVITE", "INFO").replace("BRANCH", &format!("{cseq}")).replace("CALL", "one");
             let info = info
@@ -166,10 +158,10 @@ mod tests {
                 .replace("us@10.9.9.9>\r\n", &format!("us@10.9.9.9>;tag={tag}\r\n"));
             user_agent.handle_datagram(now, "10.0.0.1:5060".parse().unwrap(), info.as_bytes());
         }
-        let count = |user_agent: &UserAgent| user_agent.sessions.get(&call).map(|session| session.transactions);
+        let count = |user_agent: &UserAgent| user_agent.servers.held_by_call(call);
         assert_eq!(count(&user_agent), Some(3));
         for (broken, wanted) in [(0, 3), (1_000, 3)] {
-            user_agent.sessions.values_mut().for_each(|session| session.transactions = broken);
+            user_agent.servers.set_held_by_call(call, broken);
             user_agent.repair_after_panic(now);
             assert_eq!(count(&user_agent), Some(wanted));
         }
@@ -183,11 +175,15 @@ mod tests {
         let mut user_agent = user_agent(now);
         let call = incoming(&mut user_agent, now, &"x".repeat(10_000));
         // Via and Call-ID, and the keys that are made of them.
-        assert!(user_agent.server_bytes > 40_000, "{}", user_agent.server_bytes);
+        assert!(user_agent.servers.leftovers().1 > 40_000, "{}", user_agent.servers.leftovers().1);
         user_agent.reject(now, call, 480, None).unwrap();
-        assert!(user_agent.server_bytes > 40_000, "its answer holds them as well: {}", user_agent.server_bytes);
+        assert!(
+            user_agent.servers.leftovers().1 > 40_000,
+            "its answer holds them as well: {}",
+            user_agent.servers.leftovers().1
+        );
         rest(&mut user_agent, now);
-        assert_eq!(user_agent.server_bytes, 0);
+        assert_eq!(user_agent.servers.leftovers().1, 0);
     }
 
     #[test]
@@ -195,11 +191,11 @@ mod tests {
         let now = Instant::now();
         let mut user_agent = user_agent(now);
         let calls: Vec<CallId> = (0..20).map(|n| incoming(&mut user_agent, now, &format!("n{n}"))).collect();
-        assert!(user_agent.server_bytes > 20 * 400, "{}", user_agent.server_bytes);
-        let before = user_agent.server_bytes;
+        assert!(user_agent.servers.leftovers().1 > 20 * 400, "{}", user_agent.servers.leftovers().1);
+        let before = user_agent.servers.leftovers().1;
         user_agent.answer(now, calls[0], vec![b'x'; 10_000]).unwrap();
-        assert!(user_agent.server_bytes > before + 10_000);
+        assert!(user_agent.servers.leftovers().1 > before + 10_000);
         rest(&mut user_agent, now);
-        assert_eq!((user_agent.server_bytes, user_agent.held_counts()), (0, (0, 0, 0)));
+        assert_eq!((user_agent.servers.leftovers().1, user_agent.held_counts()), (0, (0, 0, 0)));
     }
 }

@@ -1,57 +1,28 @@
 //! Call transfer (RFC 3515, RFC 3892), requested by us or by the peer: REFER inside the dialog, and the NOTIFYs that
 //! say how the call to the other party goes. The subscription is the implicit one of the REFER.
 
-use super::{CallId, SipCommandError, SipEvent, SipSessionState, UserAgent};
+use super::agent::UserAgent;
+use super::event::{CallId, ReferRequest, ReferStatus, SipCommandError, SipEvent};
 use crate::sip::message::print::reason_phrase;
 use crate::sip::message::uri::unescape;
-use crate::sip::message::{HeaderName, Method, NameAddr, Request, Uri};
+use crate::sip::message::{HeaderName, Method, NameAddr, Request};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Progress of a transfer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReferStatus {
-    /// The peer will try (202).
-    Accepted,
-    /// The peer rejected the transfer: status of the response, 408 without one.
-    Rejected {
-        /// Status of the response, 300 to 699; 408 without a response.
-        status: u16,
-    },
-    /// Status of the new call as notified: 180 ringing, 200 answered, 486 busy.
-    Notified {
-        /// Status of that call: 180 ringing, 200 answered, 486 busy.
-        status: u16,
-        /// No further report follows.
-        last: bool,
-    },
-}
-
-/// A transfer the peer asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReferRequest {
-    /// Refer-To URI without its headers.
-    pub target: Uri,
-    /// Value of the Replaces header for that call (RFC 3891), unescaped.
-    pub replaces: Option<String>,
-    /// Value of Referred-By, to be passed on.
-    pub referred_by: Option<String>,
-}
-
 impl UserAgent {
     pub(super) fn handle_refer(&mut self, now: Instant, call: CallId, key: Arc<str>, request: &Request) {
-        let Some(session) = self.sessions.get_mut(&call) else { return };
-        let established = matches!(session.state, SipSessionState::Established { .. });
+        let Some(session) = self.sessions.get_mut(call) else { return };
         let referred = (request.headers.count(&HeaderName::ReferTo) == 1).then(|| parse_refer(request)).flatten();
-        let status = match referred {
-            None => 400,
-            Some(_) if !session.accept_refer => 603,
-            Some(_) if !established || session.pending_refer.is_some() => 491,
-            Some(referred) => {
-                session.pending_refer = Some(key);
+        let may_refer = session.accept_refer();
+        let status = match (referred, session.confirmed()) {
+            (None, _) => 400,
+            (Some(_), _) if !may_refer => 603,
+            (Some(referred), Some(confirmed)) if confirmed.open_refer.is_none() => {
+                confirmed.open_refer = Some(key);
                 self.events.push_back(SipEvent::ReferReceived { call, referred: Box::new(referred) });
                 return;
             }
+            (Some(_), _) => 491,
         };
         self.reply(now, &key, status, |_| {});
     }
@@ -59,47 +30,40 @@ impl UserAgent {
     /// Takes (202) or declines (603) the transfer the peer asked for. After accepting, report progress with
     /// [`UserAgent::send_refer_notify`].
     pub fn answer_refer(&mut self, now: Instant, call: CallId, accept: bool) -> Result<(), SipCommandError> {
-        let session = self.sessions.get_mut(&call).ok_or(SipCommandError::UnknownCall)?;
-        let key = session.pending_refer.take().ok_or(SipCommandError::WrongState)?;
+        let session = self.sessions.get_mut(call).ok_or(SipCommandError::UnknownCall)?;
+        let confirmed = session.confirmed().ok_or(SipCommandError::WrongState)?;
+        let key = confirmed.open_refer.take().ok_or(SipCommandError::WrongState)?;
         self.reply(now, &key, if accept { 202 } else { 603 }, |_| {});
         if accept { self.send_refer_notify(now, call, 100) } else { Ok(()) }
     }
 
     /// Tells the peer how the call it asked for goes; a final status ends the subscription.
     pub fn send_refer_notify(&mut self, now: Instant, call: CallId, status: u16) -> Result<(), SipCommandError> {
-        let session = self.sessions.get_mut(&call).ok_or(SipCommandError::UnknownCall)?;
-        let SipSessionState::Established { dialog, .. } = &mut session.state else {
-            return Err(SipCommandError::WrongState);
-        };
-        let mut outgoing = dialog.request(Method::Notify);
+        let (mut outgoing, path) = self.new_dialog_request(call, Method::Notify)?;
         let state = if status < 200 { "active;expires=180" } else { "terminated;reason=noresource" };
         let headers = &mut outgoing.request.headers;
         headers.push(HeaderName::Event, "refer");
         headers.push(HeaderName::SubscriptionState, state);
         headers.push(HeaderName::ContentType, "message/sipfrag;version=2.0");
         outgoing.request.body = format!("SIP/2.0 {status} {}\r\n", reason_phrase(status)).into_bytes();
-        self.send_in_dialog(now, call, outgoing);
+        self.send_in_dialog(now, call, outgoing, &path);
         Ok(())
     }
 
     /// Asks the peer to call `target`, written as given: `tel:` stays `tel:`.
     pub fn send_refer(&mut self, now: Instant, call: CallId, target: &str) -> Result<(), SipCommandError> {
-        let session = self.sessions.get_mut(&call).ok_or(SipCommandError::UnknownCall)?;
-        let SipSessionState::Established { dialog, .. } = &mut session.state else {
-            return Err(SipCommandError::WrongState);
-        };
         // It becomes part of a header, so characters that could end the header are rejected.
         if target.is_empty() || !target.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'<' | b'>')) {
             return Err(SipCommandError::WrongState);
         }
-        let mut outgoing = dialog.request(Method::Refer);
+        let (mut outgoing, path) = self.new_dialog_request(call, Method::Refer)?;
         let headers = &mut outgoing.request.headers;
         let referrer = headers.get(&HeaderName::From).and_then(|from| NameAddr::parse(from).ok());
         headers.push(HeaderName::ReferTo, format!("<{target}>"));
         if let Some(referrer) = referrer {
             headers.push(HeaderName::ReferredBy, format!("<{}>", referrer.uri));
         }
-        self.send_in_dialog(now, call, outgoing);
+        self.send_in_dialog(now, call, outgoing, &path);
         Ok(())
     }
 

@@ -1,8 +1,10 @@
 //! INVITE with Replaces (RFC 3891). The dialog identifiers do not authenticate the caller (section 8), so it must
 //! belong to the trunk of the replaced call.
 
+use super::agent::UserAgent;
+use super::event::CallId;
 use super::inbound_trunks::{TrunkCandidates, TrunkKey};
-use super::{CallId, SipSessionState, UserAgent, dialog_key};
+use super::session::{LastRequest, SessionMode};
 use crate::sip::message::scan::{param, split_before};
 use crate::sip::message::{HeaderName, Request};
 
@@ -31,23 +33,26 @@ impl UserAgent {
         let (call_id, params) = split_before(value, ';');
         let param = |name| param(params, name);
         let (Some(to_tag), Some(from_tag)) = (param("to-tag"), param("from-tag")) else { return refused(400) };
-        let call = self.dialogs.get(&dialog_key(call_id.trim(), to_tag)).copied();
-        let Some((call, session)) = call.and_then(|call| Some((call, self.sessions.get(&call)?))) else {
+        let call = self.sessions.find_dialog(call_id.trim(), to_tag);
+        let Some((call, session)) = call.and_then(|call| Some((call, self.sessions.get(call)?))) else {
             return refused(481);
         };
         // Nothing is revealed about calls of other trunks, not even that they have ended.
-        let Some(trunk) = session.trunk.clone().filter(|trunk| candidates.contains(trunk)) else {
-            let may_prove = !candidates.is_proven() && self.trunks.have_credentials();
+        let Some(trunk) = session.trunk().cloned().filter(|trunk| candidates.contains(trunk)) else {
+            let may_prove = !candidates.is_proven() && self.admission.trunks().have_credentials();
             return if may_prove { Err(ReplacesError::NotAuthenticated) } else { refused(481) };
         };
-        match &session.state {
-            SipSessionState::Established { dialog, .. } if dialog.remote_tag == from_tag => {
-                // Only a ringing call was meant (section 3).
-                if param("early-only").is_some() { refused(486) } else { Ok(Some((call, trunk))) }
-            }
+        let remote_tag = match session.mode() {
+            SessionMode::AnswerDue(due) => &due.established.dialog.remote_tag,
+            SessionMode::Confirmed(confirmed) => &confirmed.established.dialog.remote_tag,
             // Section 3: a dialog that has ended is declined, one that never was is not known.
-            SipSessionState::ByeSent => refused(603),
-            _ => refused(481),
+            SessionMode::Terminating(over) if matches!(over.last, LastRequest::Bye { .. }) => return refused(603),
+            _ => return refused(481),
+        };
+        if remote_tag != from_tag {
+            return refused(481);
         }
+        // Only a ringing call was meant (section 3).
+        if param("early-only").is_some() { refused(486) } else { Ok(Some((call, trunk))) }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// The names by which one call reached its addresses.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ServerNames(Vec<(SocketAddr, Arc<str>)>);
+pub(crate) struct ServerNames(Vec<(SocketAddr, Arc<str>)>);
 
 impl ServerNames {
     /// DNS gave these addresses for the name. The newest name of an address counts; beyond the bound the oldest goes.

@@ -1,17 +1,13 @@
 //! Where messages go: next hop of a request, symmetric response routing (RFC 3261 section 18, RFC 3581).
 
-use super::failover::{NextHop, RequestRoute, TransportAddress};
-use super::{Transmit, TransmitTarget, Transport, UserAgent};
+use super::agent::UserAgent;
+use super::next_hop::NextHop;
+use super::request_route::RequestRoute;
+use super::session::{DialogPath, PeerAddress};
 use crate::sip::message::scan::{param, split_unquoted};
 use crate::sip::message::{HeaderName, Headers, Request, Uri, Via};
+use crate::sip::transport::{TransmitTarget, Transport, TransportAddress};
 use std::net::{IpAddr, SocketAddr};
-
-impl Transmit {
-    /// A response, or the answer to a keep-alive: for the connection that the question came on, and no other one.
-    pub fn is_reply(&self) -> bool {
-        self.bytes.starts_with(b"SIP/2.0 ") || self.bytes.starts_with(b"\r\n")
-    }
-}
 
 impl UserAgent {
     /// Puts our Via on top of a request and returns its branch.
@@ -52,11 +48,9 @@ impl UserAgent {
         format!("<sip:{at}{sent_by}{}>", address.transport.uri_param())
     }
 
-    /// Where a peer that sent us something finds us.
-    pub(super) fn contact_for(&self, source: Option<(Transport, SocketAddr)>, user: Option<&str>) -> String {
-        let fallback = (Transport::Udp, SocketAddr::new(self.config.advertised, 0));
-        let (transport, addr) = source.unwrap_or(fallback);
-        self.contact(TransportAddress { transport, addr }, user)
+    /// Where the peer of a dialog finds us.
+    pub(super) fn contact_for(&self, path: &DialogPath, user: Option<&str>) -> String {
+        self.contact(path.met_at(), user)
     }
 
     /// True if a Via of the request names us: a loop.
@@ -71,22 +65,19 @@ impl UserAgent {
 
     /// Next hop of a request inside a dialog. A private Contact behind a public source means NAT, and a connection that
     /// the peer opened is the only way to a browser: then the source is where the peer can be reached. A forbidden
-    /// address is not used either; then `peer`, where the dialog began, is used.
-    pub(super) fn next_hop(
-        &self, next_hop: &Uri, routed: bool, fallback: Transport, source: Option<(Transport, SocketAddr)>,
-        peer: Option<TransportAddress>,
-    ) -> RequestRoute {
+    /// address is not used either; then the address is used where the peer was met.
+    pub(super) fn next_hop(&self, next_hop: &Uri, routed: bool, path: &DialogPath) -> RequestRoute {
         let next_hop = NextHop::of(next_hop);
-        let transport = next_hop.transport.unwrap_or(fallback);
-        if let (Some((transport, source)), false) = (source, routed) {
-            let is_behind = next_hop.host.parse::<IpAddr>().is_ok_and(|ip| is_private(ip) && !is_private(source.ip()));
-            if is_behind || next_hop.host.is_empty() || matches!(transport, Transport::Ws | Transport::Wss) {
-                return RequestRoute::at(TransportAddress { transport, addr: source });
+        let transport = next_hop.transport.unwrap_or(path.transport);
+        if let (PeerAddress::SentFrom(source), false) = (path.peer, routed) {
+            let ip = source.addr.ip();
+            let is_behind = next_hop.host.parse::<IpAddr>().is_ok_and(|ours| is_private(ours) && !is_private(ip));
+            if is_behind || next_hop.host.is_empty() || matches!(source.transport, Transport::Ws | Transport::Wss) {
+                return RequestRoute::at(source);
             }
         }
-        let met = source.map(|(transport, addr)| TransportAddress { transport, addr }).or(peer);
-        match (next_hop.as_address(transport).map(|address| self.check_destination(address.addr)), met) {
-            (Some(Err(_)), Some(met)) => RequestRoute::at(met),
+        match next_hop.as_address(transport).map(|address| self.check_destination(address.addr)) {
+            Some(Err(_)) => RequestRoute::at(path.met_at()),
             _ => RequestRoute::in_dialog(NextHop { transport: Some(transport), ..next_hop }, transport),
         }
     }

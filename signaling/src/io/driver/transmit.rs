@@ -1,0 +1,150 @@
+//! Sends messages, opens connections for them, and looks up the names they go to.
+
+use super::state::SipDriver;
+use crate::io::connection::{self, ConnectionPeer};
+use crate::io::dns::{self, Lookup, LookupPurpose, LookupResult};
+use crate::io::listener::ListenerContext;
+use crate::io::open_connections::SipConnection;
+use crate::io::self_checks::CHECK_ADDR;
+use crate::limits;
+use crate::sip::transport::{Transmit, TransmitTarget, Transport, TransportAddress};
+use crate::sip::user_agent::{DnsQuery, NextHop};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::mpsc;
+use trunkline_connections::PeerClass;
+use trunkline_supervision::spawn;
+
+impl SipDriver {
+    pub(super) fn transmit(&mut self, transmit: Transmit) {
+        match &transmit.target {
+            // The answer to a self-check is not sent.
+            TransmitTarget::Addr(CHECK_ADDR) => self.self_checks.handle_check_answer(&transmit.bytes),
+            TransmitTarget::Addr(addr) => {
+                let addr = *addr;
+                self.send_to(transmit, addr);
+            }
+            TransmitTarget::Name { host, port } => {
+                let next_hop = NextHop { host: host.clone(), port: *port, transport: Some(transmit.transport) };
+                let transport = transmit.transport;
+                self.start_lookup(Lookup { next_hop, transport, purpose: LookupPurpose::Message(transmit) });
+            }
+        }
+    }
+
+    pub(super) fn handle_dns_query(&mut self, query: DnsQuery) {
+        let DnsQuery { id, next_hop, transport } = query;
+        self.start_lookup(Lookup { next_hop, transport, purpose: LookupPurpose::Query(id) });
+    }
+
+    fn start_lookup(&mut self, asked: Lookup) {
+        if let Some(addresses) = self.names.get(Instant::now(), &asked.next_hop) {
+            return self.handle_lookup_result(LookupResult { asked, result: Ok(addresses) });
+        }
+        // Queries are limited by the user agent itself.
+        let permit = match &asked.purpose {
+            LookupPurpose::Query(_) => None,
+            LookupPurpose::Message(_) => match self.ack_lookups.clone().try_acquire_owned() {
+                Ok(permit) => Some(permit),
+                Err(_) => return, // the peer retransmits its 200 and we try again
+            },
+        };
+        let (resolver, resolved) = (self.names.resolver(), self.resolved.clone());
+        spawn("sip_names", async move {
+            dns::resolve(asked, resolver, resolved).await;
+            drop(permit);
+        });
+    }
+
+    pub(super) fn handle_lookup_result(&mut self, LookupResult { asked, result }: LookupResult) {
+        let now = Instant::now();
+        if let Ok(addresses) = &result {
+            self.names.insert(now, &asked.next_hop, addresses);
+        }
+        match (asked.purpose, result) {
+            (LookupPurpose::Query(id), result) => self.user_agent.handle_resolved(now, id, result),
+            (LookupPurpose::Message(mut transmit), Ok(addresses)) => {
+                let permitted = |address: &&TransportAddress| self.user_agent.check_destination(address.addr).is_ok();
+                if let Some(address) = addresses.iter().find(permitted) {
+                    // Prefer the call's known server name for this address, else the name looked up.
+                    let before = transmit.server_name.take();
+                    let is_there =
+                        before.as_deref().is_some_and(|name| self.streams.get(address, Some(name)).is_some());
+                    transmit.server_name = if is_there { before } else { Some(asked.next_hop.host.as_str().into()) };
+                    self.send_to(transmit, address.addr);
+                }
+            }
+            // An ACK that cannot be sent: the peer retransmits its 200 and we try again.
+            (LookupPurpose::Message(_), Err(_)) => {}
+        }
+    }
+
+    fn report_unreachable(&mut self, transmit: Transmit, why: &str) {
+        if let Some(transaction) = transmit.transaction {
+            self.user_agent.handle_unreachable(Instant::now(), &transaction, why);
+        }
+    }
+
+    fn send_to(&mut self, transmit: Transmit, addr: SocketAddr) {
+        if transmit.transport != Transport::Udp {
+            return self.send_on_stream(transmit, addr);
+        }
+        let both = self.udp.local_addr().is_ok_and(|local| local.is_ipv6());
+        let to = match addr.ip() {
+            IpAddr::V4(ip) if both => SocketAddr::new(ip.to_ipv6_mapped().into(), addr.port()),
+            _ => addr,
+        };
+        match self.udp.try_send_to(&transmit.bytes, to) {
+            Ok(_) => {}
+            // A full socket buffer is packet loss, which the transaction timers repair.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => self.report_unreachable(transmit, &format!("send: {error}")),
+        }
+    }
+
+    fn send_on_stream(&mut self, transmit: Transmit, addr: SocketAddr) {
+        let peer = TransportAddress { transport: transmit.transport, addr };
+        let item = (transmit.bytes.clone(), transmit.transaction.clone());
+        let server_name = transmit.server_name.clone().filter(|_| transmit.transport == Transport::Tls);
+        let found = self.streams.get(&peer, server_name.as_deref());
+        // Without a name, use a connection to the bare address that is being opened.
+        let found = match &server_name {
+            None => found.or_else(|| self.streams.get(&peer, Some(&addr.ip().to_string()))),
+            Some(_) => found,
+        };
+        let item = match found.map(|stream| (stream.queue.try_send(item.clone()), stream.place.clone())) {
+            Some((Ok(()), _)) => return,
+            Some((Err(mpsc::error::TrySendError::Full(_)), place)) => {
+                self.streams.close(&peer, &place); // a peer that does not read is disconnected
+                return self.report_unreachable(transmit, "connection does not drain");
+            }
+            Some((Err(mpsc::error::TrySendError::Closed(item)), _)) => item,
+            None => item,
+        };
+        if matches!(transmit.transport, Transport::Ws | Transport::Wss) {
+            return self.report_unreachable(transmit, "the WebSocket is closed");
+        }
+        // Never open a connection for a reply; otherwise a peer could make us open connections that evict others.
+        if transmit.is_reply() {
+            return;
+        }
+        let ListenerContext { connections, reports, limits, events, .. } = &self.admission;
+        // Outbound connections may evict those of unknown peers.
+        let Ok((place, eviction)) = connections.open(addr.ip(), PeerClass::Exempt, &reports.outbound) else {
+            return self.report_unreachable(transmit, "too many connections");
+        };
+        let (place, limits) = (Arc::new(place), *limits);
+        let (queue, outbound) = mpsc::channel(limits::TCP_QUEUE_MAX);
+        let _ = queue.try_send(item);
+        let is_secure = transmit.transport == Transport::Tls;
+        let server_name = is_secure.then(|| server_name.unwrap_or_else(|| addr.ip().to_string().into()));
+        let secure = server_name.as_ref().map(|name| (self.certificates.connector.clone(), name.to_string()));
+        self.streams.insert(peer, SipConnection { queue, place: place.clone(), server_name, is_open: !is_secure });
+        let address = peer;
+        let peer = ConnectionPeer { address, place: place.clone(), limits, is_ours: true };
+        let serving = connection::connect(peer, secure, outbound, events.clone());
+        spawn("sip_connection", connection::until_evicted(place, eviction, events.clone(), address, serving));
+    }
+}

@@ -1,0 +1,181 @@
+//! Our side of the stream, and what offer and answer agreed on: codec, addresses, keys.
+
+use super::codec::SdpCodec;
+use super::crypto::{CryptoLine, CryptoSuite, KEY_BYTES_MAX, SdesKey};
+use super::description::{CertificateFingerprint, MediaDirection};
+use std::net::{IpAddr, SocketAddr};
+
+/// SRTP policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SrtpMode {
+    /// Plain RTP only: an offer with encrypted streams alone is refused with 488.
+    #[default]
+    Off,
+    /// Offered beside the plain stream (RFC 8643), taken where offered.
+    Preferred,
+    /// SRTP only: a plain offer is refused with 488, a plain answer ends the negotiation.
+    Mandatory,
+}
+
+/// Key exchange in our offers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyExchange {
+    /// In the description (RFC 4568).
+    #[default]
+    Sdes,
+    /// By a handshake on the stream (RFC 5763, RFC 5764).
+    Dtls,
+}
+
+/// Our side of the stream.
+#[derive(Clone, Debug)]
+pub struct LocalMedia {
+    /// Address of the `c=` line, where the peer sends its media.
+    pub addr: IpAddr,
+    /// RTP port of the `m=` line. RTCP uses the next port, or this one with rtcp-mux.
+    pub port: u16,
+    /// In order of preference.
+    pub codecs: Vec<SdpCodec>,
+    /// What we ask for, and send when the peer does not ask.
+    pub ptime_ms: u16,
+    /// Whether we offer and accept SRTP.
+    pub srtp: SrtpMode,
+    /// How our own offers exchange keys. Answers follow the offer.
+    pub keying: KeyExchange,
+    /// Fingerprint of our DTLS certificate; `None` disables DTLS-SRTP.
+    pub fingerprint: Option<CertificateFingerprint>,
+    /// Answers to offers with ICE carry it.
+    pub ice: Option<IceLiteCredentials>,
+    /// Random bytes, for each suite we offer: what we send is encrypted with a part of them.
+    pub keys: [[u8; KEY_BYTES_MAX]; 2],
+    /// Session id of the `o=` line; constant during the call (RFC 8866 section 5.2).
+    pub session_id: u64,
+    /// Rises with every description of ours (RFC 8866 section 5.2).
+    pub session_version: u64,
+    /// Security of the established session. A later offer must repeat it (RFC 3264 section 8), whatever a first offer
+    /// would contain. `None` before the first agreement.
+    pub security: Option<SessionSecurity>,
+}
+
+/// How a session is secured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionSecurity {
+    /// Profile of the media line, `RTP/SAVP`.
+    pub protocol: String,
+    /// Keys are in the description.
+    pub has_keys: bool,
+    /// Keys are agreed on by this handshake, whose roles stay (RFC 8842 section 5.3).
+    pub dtls: Option<DtlsNegotiated>,
+}
+
+/// Suites of our offers, with the random bytes of each.
+const OFFERED_SUITES: [CryptoSuite; 2] = [CryptoSuite::AesCm128HmacSha1_80, CryptoSuite::AeadAes256Gcm];
+
+impl LocalMedia {
+    /// The keys we offer.
+    pub fn crypto(&self) -> Vec<CryptoLine> {
+        let wanted = match &self.security {
+            Some(standing) => standing.has_keys,
+            None => self.srtp != SrtpMode::Off && !self.offers_dtls(),
+        };
+        if !wanted {
+            return Vec::new();
+        }
+        let lines = OFFERED_SUITES.iter().zip(&self.keys).zip(1..);
+        lines
+            .map(|((suite, random), tag)| CryptoLine { tag, suite: *suite, key: SdesKey::from_random(*suite, random) })
+            .collect()
+    }
+
+    /// Our offers ask for a handshake.
+    pub fn offers_dtls(&self) -> bool {
+        if let Some(standing) = &self.security {
+            return standing.dtls.is_some() && self.fingerprint.is_some();
+        }
+        self.srtp != SrtpMode::Off && self.keying == KeyExchange::Dtls && self.fingerprint.is_some()
+    }
+}
+
+/// The keys of both directions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SdesKeys {
+    /// Crypto suite of both directions.
+    pub suite: CryptoSuite,
+    /// Of the `a=crypto` line that was chosen.
+    pub tag: u32,
+    /// Key and salt of the packets we send.
+    pub ours: SdesKey,
+    /// Key and salt of the packets we receive.
+    pub theirs: SdesKey,
+}
+
+/// A handshake on the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DtlsNegotiated {
+    /// Of the certificate the peer has to show.
+    pub theirs: CertificateFingerprint,
+    /// SHA-256 of the certificate that we show.
+    pub ours: CertificateFingerprint,
+    /// We begin.
+    pub active: bool,
+}
+
+/// Our ICE-lite ufrag and password, in ICE characters.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct IceLiteCredentials {
+    /// User name fragment, eight ICE characters (RFC 8839 section 5.4).
+    pub ufrag: [u8; 8],
+    /// Password that authenticates the peer's connectivity checks, 32 ICE characters.
+    pub password: [u8; 32],
+}
+
+/// Without the password, which is an array because it is copied into every offer and answer.
+impl std::fmt::Debug for IceLiteCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IceLiteCredentials").field("ufrag", &self.ufrag).finish_non_exhaustive()
+    }
+}
+
+/// Negotiated media, from our point of view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NegotiatedSdp {
+    /// Codec of both directions.
+    pub codec: SdpCodec,
+    /// Payload type of the audio we send.
+    pub payload_type: u8,
+    /// Payload type of the audio we are sent: ours where we made the offer (RFC 3264 section 5.1).
+    pub payload_type_in: u8,
+    /// Payload type of the DTMF events we send (RFC 4733); `None` if the peer takes none.
+    pub telephone_event: Option<u8>,
+    /// Payload type of the DTMF events we receive: 101, or 110 with Opus, if we made the offer, else the peer's.
+    pub telephone_event_in: Option<u8>,
+    /// Payload type of comfort noise, where the peer may send it (RFC 3389).
+    pub comfort_noise: Option<u8>,
+    /// Packet time of what we send.
+    pub ptime_ms: u16,
+    /// Our direction.
+    pub direction: MediaDirection,
+    /// Address and port the peer asks us to send RTP to; packets may come from another one behind NAT.
+    pub remote: SocketAddr,
+    /// Where RTCP goes.
+    pub remote_rtcp: SocketAddr,
+    /// RTP and RTCP share one port (RFC 5761).
+    pub rtcp_mux: bool,
+    /// SRTP keys from the descriptions; `None` without SDES.
+    pub keys: Option<SdesKeys>,
+    /// Certificates and role of the DTLS handshake; `None` without DTLS-SRTP.
+    pub dtls: Option<DtlsNegotiated>,
+    /// Our ICE credentials; `None` unless the peer's offer has ICE. Always `None` for offers of ours.
+    pub ice: Option<IceLiteCredentials>,
+    /// Index of the negotiated `m=` line in the peer's description, from 0.
+    pub media_index: usize,
+    /// Profile of the media line.
+    pub protocol: String,
+}
+
+impl NegotiatedSdp {
+    /// How the session is secured from now on.
+    pub fn session_security(&self) -> SessionSecurity {
+        SessionSecurity { protocol: self.protocol.clone(), has_keys: self.keys.is_some(), dtls: self.dtls }
+    }
+}

@@ -1,0 +1,227 @@
+//! Offers and answers as peers write them.
+
+use super::super::crypto::{CryptoSuite, KEY_BYTES_MAX};
+use super::*;
+
+fn local() -> LocalMedia {
+    LocalMedia {
+        addr: "192.0.2.1".parse().unwrap(),
+        port: 30_000,
+        codecs: vec![SdpCodec::Pcmu, SdpCodec::Pcma],
+        ptime_ms: PTIME_MS,
+        srtp: SrtpMode::Off,
+        keying: KeyExchange::Sdes,
+        fingerprint: Some([0xAB; 32]),
+        ice: Some(IceLiteCredentials { ufrag: *b"01234567", password: *b"0123456789abcdef0123456789abcdef" }),
+        keys: [[1; KEY_BYTES_MAX], [2; KEY_BYTES_MAX]],
+        session_id: 1,
+        session_version: 1,
+        security: None,
+    }
+}
+
+fn offer(lines: &str) -> Vec<u8> {
+    format!("v=0\r\no=- 1 1 IN IP4 198.51.100.9\r\ns=-\r\nc=IN IP4 198.51.100.9\r\nt=0 0\r\n{lines}").into_bytes()
+}
+
+fn answered(lines: &str) -> (NegotiatedSdp, String) {
+    let (negotiated, text) = answer(&offer(lines), &local()).unwrap();
+    (negotiated, String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn the_first_common_codec_of_the_offer_wins() {
+    let (n, text) = answered("m=audio 4000 RTP/AVP 18 8 0 96\r\na=rtpmap:96 telephone-event/8000\r\na=ptime:30\r\n");
+    assert_eq!((n.codec, n.payload_type, n.telephone_event, n.ptime_ms), (SdpCodec::Pcma, 8, Some(96), 30));
+    assert!(text.contains("m=audio 30000 RTP/AVP 8 96\r\n"), "{text}");
+    assert!(!text.contains("PCMU"), "an answer lists what is sent: {text}");
+    assert_eq!(n.remote_rtcp.port(), 4001);
+}
+
+#[test]
+fn dynamic_payload_types_for_g711_are_understood() {
+    let (n, _) = answered("m=audio 4000 RTP/AVP 97\r\na=rtpmap:97 pcmu/8000\r\na=rtcp:5001 IN IP4 198.51.100.10\r\n");
+    assert_eq!((n.codec, n.payload_type), (SdpCodec::Pcmu, 97));
+    assert_eq!(n.remote_rtcp.to_string(), "198.51.100.10:5001");
+}
+
+#[test]
+fn hold_and_resume_directions() {
+    for (theirs, ours) in [
+        ("a=sendonly", MediaDirection::RecvOnly),
+        ("a=inactive", MediaDirection::Inactive),
+        ("a=recvonly", MediaDirection::SendOnly),
+        ("a=sendrecv", MediaDirection::SendRecv),
+        ("c=IN IP4 0.0.0.0", MediaDirection::RecvOnly),
+    ] {
+        let (n, text) = answered(&format!("m=audio 4000 RTP/AVP 0\r\n{theirs}\r\n"));
+        assert_eq!(n.direction, ours, "{theirs}");
+        assert!(text.contains(&format!("a={}", ours.name())), "{text}");
+    }
+}
+
+#[test]
+fn unacceptable_offers_are_rejected() {
+    let refused = |lines: &str| answer(&offer(lines), &local()).unwrap_err();
+    assert_eq!(refused("m=audio 4000 RTP/AVP 18\r\n"), OfferAnswerError::NotAcceptable("no common codec"));
+    assert_eq!(refused("m=video 4000 RTP/AVP 96\r\n"), OfferAnswerError::NotAcceptable("no RTP/AVP audio stream"));
+    assert_eq!(refused("m=audio 4000 RTP/SAVP 0\r\n"), OfferAnswerError::NotAcceptable("SRTP is off"));
+    assert_eq!(refused("m=audio 4000 UDP/TLS/RTP/SAVPF 0\r\n"), OfferAnswerError::NotAcceptable("SRTP is off"));
+    assert_eq!(refused("m=audio x RTP/AVP 0\r\n"), OfferAnswerError::Malformed(SdpError("m= line with a bad port")));
+    assert_eq!(answer(b"hello", &local()).unwrap_err(), OfferAnswerError::Malformed(SdpError("no v= line")));
+}
+
+#[test]
+fn video_beside_audio_is_refused_line_by_line() {
+    let (n, text) = answered("m=video 5000 RTP/AVP 96 97\r\nm=audio 4000 RTP/AVP 0\r\nb=AS:64\r\na=unknown:stuff\r\n");
+    assert_eq!(n.media_index, 1);
+    assert!(text.contains("m=video 0 RTP/AVP 96 97\r\nm=audio 30000 RTP/AVP 0\r\n"), "{text}");
+}
+
+#[test]
+fn our_offer_is_read_back() {
+    let text = print::offer(&local(), MediaDirection::SendRecv);
+    let n = accept_answer(&text, &local()).unwrap();
+    assert_eq!((n.codec, n.telephone_event, n.direction), (SdpCodec::Pcmu, Some(101), MediaDirection::SendRecv));
+}
+
+#[test]
+fn wide_band_codecs_and_their_own_payload_types() {
+    let all = LocalMedia { codecs: SdpCodec::ALL.to_vec(), ..local() };
+    let lines = "m=audio 4000 RTP/AVP 96 9 0 97 98\r\na=rtpmap:96 opus/48000/2\r\n\
+                 a=rtpmap:97 telephone-event/8000\r\na=rtpmap:98 telephone-event/48000\r\na=ptime:60\r\n";
+    let (n, text) = answer(&offer(lines), &all).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    assert_eq!((n.codec, n.payload_type, n.telephone_event, n.ptime_ms), (SdpCodec::Opus, 96, Some(98), 20));
+    assert!(text.contains("a=rtpmap:96 opus/48000/2\r\n") && text.contains("a=rtpmap:98 telephone-event/48000"));
+    let n = answered("m=audio 4000 RTP/AVP 9 0 13\r\na=ptime:40\r\n").0;
+    assert_eq!((n.codec, n.comfort_noise, n.ptime_ms), (SdpCodec::Pcmu, Some(13), 40), "G.722 was not configured");
+    let (n, _) = answer(&offer("m=audio 4000 RTP/AVP 9 0\r\n"), &all).unwrap();
+    assert_eq!((n.codec, n.payload_type), (SdpCodec::G722, 9));
+    // Our offer answered with other numbers: each side is sent its own.
+    let text = "m=audio 4000 RTP/AVP 96 100\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:100 telephone-event/48000\r\n";
+    let n = accept_answer(&offer(text), &all).unwrap();
+    assert_eq!((n.payload_type, n.payload_type_in), (96, 111));
+    assert_eq!((n.telephone_event, n.telephone_event_in), (Some(100), Some(110)));
+}
+
+#[test]
+fn ice_offer_gets_ice_lite_answer() {
+    let lines = "m=audio 4000 RTP/AVP 0\r\na=ice-ufrag:abcd\r\na=ice-pwd:efghijklmnopqrstuvwxyz\r\n\
+                 a=candidate:1 1 UDP 2130706431 198.51.100.9 4000 typ host\r\n";
+    let (n, text) = answered(lines);
+    assert_eq!(n.ice, local().ice);
+    for wanted in [
+        "a=ice-lite\r\n",
+        "a=ice-ufrag:01234567\r\na=ice-pwd:0123456789abcdef0123456789abcdef\r\n",
+        "a=candidate:1 1 UDP 2130706431 192.0.2.1 30000 typ host\r\na=candidate:1 2 UDP 2130706430 192.0.2.1 30001 typ host\r\n",
+    ] {
+        assert!(text.contains(wanted), "{text}");
+    }
+    let (_, text) = answered(&format!("{lines}a=rtcp-mux\r\n"));
+    assert!(!text.contains("candidate:1 2"), "one port, one candidate: {text}");
+    let (n, text) = answered("m=audio 4000 RTP/AVP 0\r\n");
+    assert!(n.ice.is_none() && !text.contains("ice"));
+}
+
+#[test]
+fn dtls_roles_are_negotiated() {
+    let with = |srtp, keying| LocalMedia { srtp, keying, ..local() };
+    let shown = ["AB"; 32].join(":");
+    let theirs = ["0C"; 32].join(":");
+    for (setup, active) in [("actpass", false), ("active", false), ("passive", true)] {
+        let lines = format!(
+            "m=audio 4000 UDP/TLS/RTP/SAVP 0\r\na=fingerprint:sha-256 {theirs}\r\na=setup:{setup}\r\na=rtcp-mux\r\n"
+        );
+        let (n, text) = answer(&offer(&lines), &with(SrtpMode::Preferred, KeyExchange::Sdes)).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert_eq!(n.dtls, Some(DtlsNegotiated { theirs: [0x0C; 32], ours: [0xAB; 32], active }), "{setup}");
+        assert!(n.rtcp_mux && n.keys.is_none());
+        let ours = if active { "active" } else { "passive" };
+        assert!(text.contains("m=audio 30000 UDP/TLS/RTP/SAVP 0\r\n"), "{text}");
+        assert!(text.contains(&format!("a=fingerprint:sha-256 {shown}\r\na=setup:{ours}\r\n")), "{text}");
+    }
+    // Without a readable certificate there is nothing to prove.
+    let lines = "m=audio 4000 UDP/TLS/RTP/SAVP 0\r\na=fingerprint:sha-1 AB:CD\r\na=setup:actpass\r\n";
+    assert!(answer(&offer(lines), &with(SrtpMode::Mandatory, KeyExchange::Dtls)).is_err());
+    // Ours, and its answer, one with the certificate in the session part.
+    let ours = with(SrtpMode::Mandatory, KeyExchange::Dtls);
+    let text = String::from_utf8(print::offer(&ours, MediaDirection::SendRecv)).unwrap();
+    assert!(text.contains("UDP/TLS/RTP/SAVP") && text.contains("a=setup:actpass") && !text.contains("crypto"));
+    let head = format!("a=fingerprint:SHA-256 {theirs}\r\na=setup:active\r\nm=audio 4000 UDP/TLS/RTP/SAVP 0\r\n");
+    let n = accept_answer(&offer(&head), &ours).unwrap();
+    assert_eq!(n.dtls.map(|dtls| (dtls.theirs, dtls.active)), Some(([0x0C; 32], false)));
+    assert!(accept_answer(&offer("m=audio 4000 UDP/TLS/RTP/SAVP 0\r\n"), &ours).is_err());
+}
+
+const KEY: &str = "inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
+
+#[test]
+fn srtp_policy_decides_on_keys() {
+    let with = |srtp| LocalMedia { srtp, ..local() };
+    let secure = format!("m=audio 4000 RTP/SAVP 0\r\na=crypto:4 AES_CM_128_HMAC_SHA1_32 {KEY}\r\n");
+    let beside = secure.replace("SAVP", "AVP");
+    let plain = "m=audio 4000 RTP/AVP 0\r\n";
+    for (srtp, lines, wanted) in [
+        (SrtpMode::Off, secure.as_str(), Err("SRTP is off")),
+        (SrtpMode::Off, &beside, Ok(None)),
+        (SrtpMode::Preferred, &secure, Ok(Some("RTP/SAVP"))),
+        (SrtpMode::Preferred, &beside, Ok(Some("RTP/AVP"))),
+        (SrtpMode::Preferred, plain, Ok(None)),
+        (SrtpMode::Mandatory, &secure, Ok(Some("RTP/SAVP"))),
+        (SrtpMode::Mandatory, plain, Err("SRTP is required")),
+    ] {
+        match (answer(&offer(lines), &with(srtp)), wanted) {
+            (Err(OfferAnswerError::NotAcceptable(why)), Err(wanted)) => assert_eq!(why, wanted),
+            (Ok((n, text)), Ok(wanted)) => {
+                let text = String::from_utf8(text).unwrap();
+                assert_eq!(
+                    n.keys.map(|keys| (keys.tag, keys.suite)),
+                    wanted.map(|_| (4, CryptoSuite::AesCm128HmacSha1_32))
+                );
+                assert_eq!(text.contains("a=crypto:4 AES_CM_128_HMAC_SHA1_32 inline:"), wanted.is_some(), "{text}");
+                assert!(wanted.is_none_or(|proto| text.contains(&format!(" {proto} 0"))), "{text}");
+            }
+            other => panic!("{srtp:?} {lines}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn keys_of_our_offer_are_matched_by_tag() {
+    let both = |srtp| {
+        let ours = LocalMedia { srtp, ..local() };
+        let theirs =
+            LocalMedia { srtp: SrtpMode::Preferred, keys: [[7; KEY_BYTES_MAX], [8; KEY_BYTES_MAX]], ..local() };
+        let text = print::offer(&ours, MediaDirection::SendRecv);
+        let (seen, answer) = answer(&text, &theirs).unwrap();
+        (seen, accept_answer(&answer, &ours).unwrap(), String::from_utf8(text).unwrap())
+    };
+    for (srtp, profile) in [(SrtpMode::Preferred, "RTP/AVP"), (SrtpMode::Mandatory, "RTP/SAVP")] {
+        let (seen, agreed, text) = both(srtp);
+        assert!(text.contains(&format!("m=audio 30000 {profile} 0 8 101\r\n")), "{text}");
+        let (seen, agreed) = (seen.keys.unwrap(), agreed.keys.unwrap());
+        assert_eq!((seen.ours, seen.theirs), (agreed.theirs, agreed.ours));
+    }
+    let ours = LocalMedia { srtp: SrtpMode::Mandatory, ..local() };
+    let plain = accept_answer(&offer("m=audio 4000 RTP/AVP 0\r\n"), &ours);
+    assert_eq!(plain, Err(OfferAnswerError::NotAcceptable("no SRTP key")));
+}
+
+#[test]
+fn channels_are_part_of_a_format() {
+    let all = LocalMedia { codecs: SdpCodec::ALL.to_vec(), ..local() };
+    for (rtpmap, wanted) in [
+        ("opus/48000/2", Some(SdpCodec::Opus)),
+        ("opus/48000/1", None),
+        ("opus/48000", None),
+        ("PCMU/8000/1", Some(SdpCodec::Pcmu)),
+        ("PCMU/8000", Some(SdpCodec::Pcmu)),
+        ("PCMU/8000/2", None),
+        ("PCMU/8000/x", None),
+        ("L16/8000/2", None),
+    ] {
+        let answered = answer(&offer(&format!("m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 {rtpmap}\r\n")), &all);
+        assert_eq!(answered.ok().map(|(n, _)| n.codec), wanted, "{rtpmap}");
+    }
+}

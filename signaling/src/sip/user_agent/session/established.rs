@@ -1,0 +1,148 @@
+//! A dialog after the final answer: waiting for the peer's ACK, owing it ours, or confirmed.
+
+use super::offer_answer::{OfferAnswer, RemoteOffer};
+use crate::limits;
+use crate::sip::dialog::Dialog;
+use crate::sip::session_timer::SessionTimer;
+use crate::sip::transport::{Transmit, Transport, TransportAddress};
+use crate::sip::user_agent::client_authenticator::ClientAuthenticator;
+use crate::sip::user_agent::inbound_trunks::TrunkKey;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The address at which a peer is known to be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PeerAddress {
+    /// Where its last request came from, for peers behind NAT.
+    SentFrom(TransportAddress),
+    /// Where our INVITE went; the peer has sent no request yet.
+    InviteWentTo(TransportAddress),
+}
+
+/// How requests inside a dialog travel, where its URIs leave that open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DialogPath {
+    /// Of the INVITE: for next hops that name none.
+    pub(crate) transport: Transport,
+    pub(crate) peer: PeerAddress,
+}
+
+impl DialogPath {
+    /// Of the dialog of our INVITE, which went there.
+    pub(crate) fn of_invite(address: TransportAddress) -> Self {
+        Self { transport: address.transport, peer: PeerAddress::InviteWentTo(address) }
+    }
+
+    /// Where the peer was met: the address it sent from, else the one our INVITE went to.
+    pub(crate) fn met_at(&self) -> TransportAddress {
+        match self.peer {
+            PeerAddress::SentFrom(address) | PeerAddress::InviteWentTo(address) => address,
+        }
+    }
+}
+
+/// What the peer may do with the call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CallRights {
+    /// The one trunk the call belongs to; only its callers may replace the call. `None`: nobody may.
+    pub(crate) trunk: Option<TrunkKey>,
+    /// The peer may transfer the call (REFER).
+    pub(crate) accept_refer: bool,
+}
+
+/// Who made the call, with what only that side has.
+#[derive(Debug)]
+pub(crate) enum CallOrigin {
+    /// We did: the Call-ID is ours. `None` if the trunk has no credentials.
+    Ours { authenticator: Option<ClientAuthenticator> },
+    /// The peer did, from this address, to which our tag was sent.
+    Peers { invited_from: IpAddr },
+}
+
+/// A dialog with its final answer.
+#[derive(Debug)]
+pub(crate) struct Established {
+    pub(crate) dialog: Dialog,
+    pub(crate) path: DialogPath,
+    pub(crate) origin: CallOrigin,
+    pub(crate) rights: CallRights,
+    /// The peer takes UPDATE.
+    pub(crate) peer_updates: bool,
+    /// `None` if the sides agreed on none.
+    pub(crate) timer: Option<SessionTimer>,
+    /// Our last description, for refreshes by re-INVITE.
+    pub(crate) local_sdp: Vec<u8>,
+}
+
+/// We sent a 200, and its ACK is still to come.
+#[derive(Debug)]
+pub(crate) struct AwaitingAck {
+    /// Server transaction of the INVITE.
+    pub(crate) tx: Arc<str>,
+    /// Of the INVITE, which its ACK repeats.
+    pub(crate) cseq: u32,
+    /// An offer of the early dialog that has no answer yet.
+    pub(crate) remote_offer: Option<RemoteOffer>,
+    pub(crate) established: Established,
+}
+
+impl AwaitingAck {
+    /// The ACK came, or is no longer waited for.
+    pub(crate) fn into_confirmed(self) -> Confirmed {
+        let offer_answer = OfferAnswer::from(self.remote_offer);
+        Confirmed { established: self.established, offer_answer, open_refer: None, ack: InviteAck::Peers }
+    }
+}
+
+/// The peer answered with an offer: our ACK waits for the answer of the owner.
+#[derive(Debug)]
+pub(crate) struct AnswerDue {
+    /// Client transaction of the INVITE.
+    pub(crate) invite: Arc<str>,
+    pub(crate) cseq: u32,
+    pub(crate) established: Established,
+}
+
+/// Who sent the last ACK.
+#[derive(Debug)]
+pub(crate) enum InviteAck {
+    /// The peer: we answered.
+    Peers,
+    /// We: it is resent for every retransmission of the 2xx.
+    Ours(SentAck),
+}
+
+/// A confirmed dialog.
+#[derive(Debug)]
+pub(crate) struct Confirmed {
+    pub(crate) established: Established,
+    pub(crate) offer_answer: OfferAnswer,
+    /// Transaction of a REFER that is not answered yet.
+    pub(crate) open_refer: Option<Arc<str>>,
+    pub(crate) ack: InviteAck,
+}
+
+/// The ACK of a 2xx, resent for every retransmission of it.
+#[derive(Clone, Debug)]
+pub(crate) struct SentAck {
+    /// The transaction of its INVITE.
+    invite: Arc<str>,
+    sent: Transmit,
+    /// How often it was sent again.
+    repeated: u8,
+}
+
+impl SentAck {
+    pub(crate) fn new(invite: Arc<str>, sent: Transmit) -> Self {
+        Self { invite, sent, repeated: 0 }
+    }
+
+    /// For a repetition of its 2xx, unless there were too many.
+    pub(crate) fn resend(&mut self, invite: &str) -> Option<Transmit> {
+        if *self.invite != *invite || self.repeated >= limits::ACKS_REPEATED_MAX {
+            return None;
+        }
+        self.repeated = self.repeated.saturating_add(1);
+        Some(self.sent.clone())
+    }
+}
