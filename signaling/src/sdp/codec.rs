@@ -108,22 +108,24 @@ pub(super) const TELEPHONE_EVENTS: [(u8, u32); 2] =
 /// The first payload type without a fixed meaning (RFC 3551 section 6).
 const DYNAMIC_PAYLOAD_TYPE_MIN: u8 = 96;
 
+const _: () = assert!(are_consistent(&SdpCodec::ALL), "a payload type is taken, or a clock has no telephone-event");
+
 /// Two formats of one offer must not share a payload type, and each clock needs its telephone-event.
-const _: () = {
-    let mut at = 0;
-    while at < SdpCodec::ALL.len() {
-        let one = SdpCodec::ALL[at].entry().payload_type;
-        assert!(one != TELEPHONE_EVENT_OFFERED && one != TELEPHONE_EVENT_OPUS_OFFERED && one < 128);
-        let clock_hz = SdpCodec::ALL[at].entry().clock_hz;
-        assert!(clock_hz == TELEPHONE_EVENTS[0].1 || clock_hz == TELEPHONE_EVENTS[1].1);
-        let mut other = at + 1;
-        while other < SdpCodec::ALL.len() {
-            assert!(one != SdpCodec::ALL[other].entry().payload_type);
-            other += 1;
-        }
-        at += 1;
+const fn are_consistent(codecs: &[SdpCodec]) -> bool {
+    let [one, others @ ..] = codecs else { return true };
+    let [(event_at_8k, clock_8k), (event_at_48k, clock_48k)] = TELEPHONE_EVENTS;
+    let CodecEntry { payload_type, clock_hz, .. } = one.entry();
+    let has_event = *clock_hz == clock_8k || *clock_hz == clock_48k;
+    let is_free = *payload_type != event_at_8k && *payload_type != event_at_48k && *payload_type < 128;
+    has_event && is_free && !is_taken(*payload_type, others) && are_consistent(others)
+}
+
+const fn is_taken(payload_type: u8, codecs: &[SdpCodec]) -> bool {
+    match codecs {
+        [] => false,
+        [one, others @ ..] => one.entry().payload_type == payload_type || is_taken(payload_type, others),
     }
-};
+}
 
 impl SdpCodec {
     /// Parses an encoding name in any letter case, such as `PCMU`; `None` for a codec that we lack.

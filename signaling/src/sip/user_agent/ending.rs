@@ -95,7 +95,7 @@ impl UserAgent {
                 let over = Terminating::new(now, LastRequest::bye(established));
                 (SessionMode::Terminating(Box::new(over)), Some((outgoing, path)))
             }
-            Err(same) => (same, None),
+            Err(same) => (*same, None),
         });
         let Some((mut outgoing, path)) = bye.flatten() else { return };
         if is_news {

@@ -228,16 +228,16 @@ impl SessionMode {
     }
 
     /// The dialog after a final answer, to be ended; else the mode as it is.
-    pub(crate) fn into_established(self) -> Result<Established, Self> {
+    pub(crate) fn into_established(self) -> Result<Established, Box<Self>> {
         match self {
             Self::AwaitingAck(waiting) => Ok(waiting.established),
             Self::AnswerDue(due) => Ok(due.established),
             Self::Confirmed(confirmed) => Ok(confirmed.established),
             Self::Terminating(over) => match *over {
                 Terminating { last: LastRequest::AwaitingAck(waiting), .. } => Ok(waiting.established),
-                same => Err(Self::Terminating(Box::new(same))),
+                same => Err(Box::new(Self::Terminating(Box::new(same)))),
             },
-            same => Err(same),
+            same => Err(Box::new(same)),
         }
     }
 
