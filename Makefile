@@ -66,7 +66,7 @@ test: deps
 # What to run before each commit: format, types, lints and the tests in virtual time. It installs nothing, needs no root
 # and no network; warm it takes less than two minutes.
 VIRTUAL_TIME := --lib $(addprefix --test ,rules amd allocations corpus \
-	call_capacity dialogs digest_client failover final_responses lossy_network malformed_messages rate_limits torture trunk_isolation \
+	call_capacity dialogs digest_client failover final_responses forks lossy_network malformed_messages rate_limits torture trunk_isolation \
 	leg_lossy_network malformed_packets recorded_conversation vad_recorded_speech webrtc_peers)
 # Unit tests that bind sockets on loopback.
 REAL_SOCKETS := (package(trunkline-media) + package(trunkline-signaling)) & test(/^io::/) \

@@ -14,11 +14,6 @@ fn has_option(headers: &Headers, name: &HeaderName, option: &str) -> bool {
     headers.list(name).any(|tag| tag.eq_ignore_ascii_case(option))
 }
 
-/// Whether a provisional response was sent reliably, so that a PRACK has to acknowledge it.
-pub(super) fn is_reliable(headers: &Headers) -> bool {
-    has_option(headers, &HeaderName::Require, "100rel") && headers.number(&HeaderName::RSeq).is_some()
-}
-
 impl UserAgent {
     /// Whether a provisional response must be, or had better be, sent reliably.
     pub(super) fn must_send_reliably(request: &Request, status: u16, sdp: Option<&Vec<u8>>) -> bool {
