@@ -375,6 +375,7 @@ mod tests {
         let trunk = json!({
             "name": "t", "host": "a.example", "targets": [{"host": "b.example"}], "codecs": ["PCMU"],
             "allowed_destinations": ["+31"], "denied_destinations": ["+31"], "allowed_addresses": ["192.0.2.1"],
+            "username": "u", "password": "p", "inbound_username": "u", "inbound_password": "p",
         });
         let found = compare::<TrunkFields>("TrunkFields", trunk);
         assert!(found > 40, "{found}");
