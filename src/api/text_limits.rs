@@ -28,10 +28,8 @@ fn walk(path: &str, name: &str, value: &Value, faults: &mut Vec<FieldError>) {
         return;
     }
     match value {
-        Value::String(text) => {
-            if text.chars().count() > CHARS_MAX {
-                faults.push(FieldError::new(path, format!("must have at most {CHARS_MAX} characters")));
-            }
+        Value::String(text) if text.chars().count() > CHARS_MAX => {
+            faults.push(FieldError::new(path, format!("must have at most {CHARS_MAX} characters")));
         }
         Value::Array(items) if items.len() > ITEMS_MAX => {
             faults.push(FieldError::new(path, format!("must have at most {ITEMS_MAX} entries")));

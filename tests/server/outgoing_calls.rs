@@ -20,8 +20,8 @@ const OFFER: &[u8] = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.
 /// Who calls the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Maker {
-    OutboundCall,
-    ConsultationCall,
+    Outbound,
+    Consultation,
     InboundRefer,
     ScriptedCaller,
 }
@@ -56,8 +56,8 @@ impl TalkingCaller {
 
 /// A call to the peer that is being made.
 enum Call {
-    OutboundCall(Server),
-    ConsultationCall(Server, TalkingCaller),
+    Outbound(Server),
+    Consultation(Server, TalkingCaller),
     InboundRefer(Server, TalkingCaller),
     ScriptedCaller(JoinHandle<CallReport>),
 }
@@ -73,19 +73,19 @@ impl Maker {
     /// Has the peer called: the call, and its INVITE.
     async fn dial(self, peer: &mut SipPeer, policy: Policy) -> (Call, SipText) {
         let call = match self {
-            Self::OutboundCall => {
+            Self::Outbound => {
                 let server = server(peer, policy).await;
                 let task = json!({"agent_id": server.agent, "to_number": "+15550123"});
                 let task = server.post("/tasks", task).await["task"]["id"].as_str().unwrap().to_owned();
                 server.post(&format!("/tasks/{task}/execute"), json!({})).await;
-                Call::OutboundCall(server)
+                Call::Outbound(server)
             }
-            Self::ConsultationCall => {
+            Self::Consultation => {
                 let server = server(peer, policy).await;
                 let caller = TalkingCaller::call(&server).await;
                 let digit = b"Signal=1\r\nDuration=160\r\n".to_vec();
                 server.phone.sip.send_info(caller.call, "application/dtmf-relay", digit).await;
-                Call::ConsultationCall(server, caller)
+                Call::Consultation(server, caller)
             }
             Self::InboundRefer => {
                 let server = server(peer, policy).await;
@@ -143,7 +143,7 @@ impl Call {
                 };
                 referrer.sees("the progress", is_progress).await;
             }
-            Self::OutboundCall(_) | Self::ConsultationCall(..) | Self::ScriptedCaller(_) => at.hears(what).await,
+            Self::Outbound(_) | Self::Consultation(..) | Self::ScriptedCaller(_) => at.hears(what).await,
         }
     }
 
@@ -157,13 +157,13 @@ impl Call {
     /// The callee hangs up the answered call.
     async fn ends(self, peer: &mut SipPeer, invite: &SipText, fork: &str) {
         match self {
-            Self::OutboundCall(server) => {
+            Self::Outbound(server) => {
                 peer.hang_up(invite, fork).await;
                 let call = server.last_call().await;
                 let ended = (&call["status"], &call["end_reason"]);
                 assert_eq!(ended, (&json!("completed"), &json!("customer_hung_up")), "{call}");
             }
-            Self::ConsultationCall(server, _) => {
+            Self::Consultation(server, _) => {
                 peer.hang_up(invite, fork).await;
                 assert_eq!(server.last_call().await["end_reason"], json!("transferred"));
             }
@@ -189,12 +189,12 @@ impl Call {
     /// The call was answered with something unusable, and hung up.
     async fn has_failed(self) {
         match self {
-            Self::OutboundCall(server) => {
+            Self::Outbound(server) => {
                 let call = server.last_call().await;
                 let ended = (&call["status"], &call["end_reason"]);
                 assert_eq!(ended, (&json!("failed"), &json!("trunk_error")), "{call}");
             }
-            Self::ConsultationCall(server, _caller) => {
+            Self::Consultation(server, _caller) => {
                 let calls = server.get("/calls?limit=1").await;
                 assert_eq!(calls["calls"][0]["status"], json!("in_progress"), "the caller is with the agent: {calls}");
             }
@@ -343,12 +343,12 @@ macro_rules! every_call_meets {
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn outbound_call() {
-                super::$behaviour(Maker::OutboundCall).await;
+                super::$behaviour(Maker::Outbound).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn consultation_call() {
-                super::$behaviour(Maker::ConsultationCall).await;
+                super::$behaviour(Maker::Consultation).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

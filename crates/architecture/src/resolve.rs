@@ -57,7 +57,7 @@ impl Workspace {
             Absolute::Ours { root: self.root_of(node), names }
         };
         match first.as_str() {
-            "crate" => return self.from_root(self.root_of(node), rest, depth),
+            "crate" => return self.below_root(self.root_of(node), rest, depth),
             "self" => return ours(node, rest),
             "super" => {
                 let Some(parent) = self.nodes[node].parent else { return Absolute::Foreign(path.to_vec()) };
@@ -76,7 +76,7 @@ impl Workspace {
             }
             Some(Name::Item | Name::File { .. } | Name::Inline(_)) => ours(node, path),
             _ => match self.library(first) {
-                Some(root) => self.from_root(root, rest, depth),
+                Some(root) => self.below_root(root, rest, depth),
                 None => Absolute::Foreign(path.to_vec()),
             },
         }
@@ -84,7 +84,7 @@ impl Workspace {
 
     /// A path from a crate's root. Where the root names another crate of ours in one word (`pub use trunkline_store as
     /// store`), the path means that crate.
-    fn from_root(&self, root: usize, rest: &[String], depth: usize) -> Absolute {
+    fn below_root(&self, root: usize, rest: &[String], depth: usize) -> Absolute {
         if let Some((first, below)) = rest.split_first()
             && let Some(Name::Import(target)) = self.name(root, first)
             && target.first().is_some_and(|name| self.library(name).is_some())

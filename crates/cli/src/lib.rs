@@ -1,6 +1,5 @@
 //! The command line: what each sub-command takes, and starting it.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
-#![expect(clippy::disallowed_methods, reason = "commands are programs: they read clocks and start tasks")]
 
 mod secrets;
 

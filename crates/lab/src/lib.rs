@@ -1,5 +1,7 @@
 //! What develops and measures Trunkline without accounts: emulated providers, scripted callers, benches and the demo.
 //! Production code cannot see this crate.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "tools print")]
+#![expect(clippy::disallowed_methods, reason = "tools are programs: they read clocks, wait and start tasks")]
 
 pub mod bench;
 pub mod call;

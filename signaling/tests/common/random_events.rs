@@ -66,7 +66,7 @@ impl RandomEvents {
             hops: vec![],
             transport: Transport::Udp,
             credentials: None,
-            sdp: (which % 2 == 0).then(sdp),
+            sdp: which.is_multiple_of(2).then(sdp),
             headers: Headers::default(),
             trunk: None,
             accept_refer: true,
@@ -96,8 +96,8 @@ impl RandomEvents {
             3 => drop(user_agent.reject(now, call, 486, None)),
             4 => drop(user_agent.hang_up(now, call)),
             5 => drop(user_agent.send_reoffer(now, call, sdp())),
-            6 => drop(user_agent.answer_reoffer(now, call, (which % 2 == 0).then(sdp))),
-            7 => drop(user_agent.answer_refer(now, call, which % 2 == 0)),
+            6 => drop(user_agent.answer_reoffer(now, call, which.is_multiple_of(2).then(sdp))),
+            7 => drop(user_agent.answer_refer(now, call, which.is_multiple_of(2))),
             8 => drop(user_agent.acknowledge(call, None)),
             9 => drop(user_agent.send_refer_notify(now, call, 200)),
             // What it sent comes back as if from the other side, whole or as an answer.
@@ -119,7 +119,7 @@ impl RandomEvents {
     fn take_output(&mut self, which: u8) {
         while let Some(query) = self.user_agent.poll_query() {
             let found = vec![TransportAddress { transport: Transport::Udp, addr: SocketAddr::from(SOURCE) }];
-            let result = if which % 3 == 0 { Err("none".into()) } else { Ok(found) };
+            let result = if which.is_multiple_of(3) { Err("none".into()) } else { Ok(found) };
             self.user_agent.handle_resolved(self.now, query.id, result);
         }
         while let Some(transmit) = self.user_agent.poll_transmit() {

@@ -47,6 +47,7 @@ impl Harness {
         let negotiation = Negotiation::new([192, 0, 2, 1].into(), 30_000, &TrunkMedia::default(), None, 1);
         let destination = Destination::parse("+15550199").unwrap();
         let params = OutgoingCallParams { destination, negotiation, offer_mode, redirects, ring_timeout: RING_TIMEOUT };
+        #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
         let now = Instant::now();
         let mut harness = Self { now, call: OutgoingCall::new(now, params) };
         let done = harness.done();
