@@ -87,6 +87,14 @@ impl LimitExceededError {
     }
 }
 
+/// Whether an organization and all above it are within their daily limits. `spent` is what those with a limit have used.
+pub fn is_within_daily_limits(lineage: &Lineage, spent: &[(OrganizationId, DailyUsage)]) -> bool {
+    let within = |id: OrganizationId, limits: &OrganizationLimits| {
+        spent.iter().all(|(spender, used)| *spender != id || limits.allows(*used))
+    };
+    lineage.all().iter().all(|one| within(one.id, &one.limits))
+}
+
 /// What an admitted line counts against until it is released.
 #[derive(Clone, Debug)]
 pub struct AdmittedLine {
@@ -153,11 +161,8 @@ impl LineCounts {
                 return Err(LimitExceededError::Concurrent { trunk: of_trunk(*owner) });
             }
         }
-        for one in lineage.all() {
-            let used = spent.iter().find(|(id, _)| *id == one.id);
-            if used.is_some_and(|(_, used)| !one.limits.allows(*used)) {
-                return Err(LimitExceededError::DailyLimit);
-            }
+        if !is_within_daily_limits(lineage, spent) {
+            return Err(LimitExceededError::DailyLimit);
         }
         if !self.has_share(lineage.root()) {
             return Err(LimitExceededError::FairShare);

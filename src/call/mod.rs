@@ -2,13 +2,34 @@
 
 pub mod admission;
 pub mod assistant;
+mod call_events;
+mod call_metrics;
+mod call_row;
+mod call_webhooks;
+mod cluster_messages;
+mod concurrency_limits;
+mod dialog_rules;
 pub mod driver;
+mod inbound_answer;
+mod inbound_route;
+mod invite;
 pub mod live_update;
 pub mod negotiate;
 pub mod outgoing_call;
+mod post_call;
+mod provider_plan;
 pub mod public_links;
+mod realtime_plan;
+mod recordings;
 pub mod registry;
 pub mod sip_causes;
+mod task_placement;
+mod tool_calls;
+mod tool_schemas;
+mod trunk_routes;
 pub mod trunk_selection;
+mod trunk_states;
+mod tts_queue;
+mod web_quota;
 
 pub use trunkline_conversation::{amd, dtmf, machine};

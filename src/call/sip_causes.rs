@@ -49,6 +49,16 @@ pub fn end_reason_of_unanswered(cause: &EndCause) -> EndReason {
     }
 }
 
+/// The end reason of an inbound call whose peer did not acknowledge our answer before the dialog ended.
+pub fn end_reason_before_ack(cause: &EndCause) -> EndReason {
+    match cause {
+        EndCause::RemoteCancel { .. } => EndReason::Canceled,
+        EndCause::RemoteBye { .. } => EndReason::CustomerHungUp,
+        EndCause::InternalError => EndReason::ServerCrash,
+        _ => EndReason::NetworkLost,
+    }
+}
+
 /// Status, cause and text of an end, for the call's `signalling` field.
 pub fn reason_facts(cause: &EndCause) -> Map<String, Value> {
     let mut facts = Map::new();
@@ -86,36 +96,4 @@ pub fn reason_facts(cause: &EndCause) -> Map<String, Value> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ends_are_named_by_the_networks_cause() {
-        let why = |sip, q850| Some(Reason { sip, q850, text: None });
-        for (status, q850, wanted) in [
-            (480, Some(17), EndReason::Busy),
-            (480, Some(1), EndReason::InvalidNumber),
-            (503, Some(21), EndReason::Rejected),
-            (503, Some(34), EndReason::TrunkError),
-            (480, None, EndReason::NoAnswer),
-            (486, Some(16), EndReason::Busy),
-        ] {
-            let why = q850.and_then(|q850| why(None, Some(q850)));
-            let cause = EndCause::Rejected { status, reason: String::new(), retry_after_s: None, reason_header: why };
-            assert_eq!(end_reason_of_unanswered(&cause), wanted, "{status} {q850:?}");
-        }
-        for (sip, q850, wanted) in [
-            (None, Some(16), EndReason::CustomerHungUp),
-            (None, Some(38), EndReason::TrunkError),
-            (Some(408), None, EndReason::NetworkLost),
-            (Some(200), None, EndReason::CustomerHungUp),
-        ] {
-            assert_eq!(
-                end_reason_of_cause(&EndCause::RemoteBye { reason_header: why(sip, q850) }),
-                wanted,
-                "{sip:?} {q850:?}"
-            );
-        }
-        assert_eq!(end_reason_of_cause(&EndCause::RemoteBye { reason_header: None }), EndReason::CustomerHungUp);
-    }
-}
+mod tests;

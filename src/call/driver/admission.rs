@@ -1,6 +1,6 @@
 //! Supplies the admission rules with numbers and turns their answer into a permit that each line holds while it lasts.
 
-use crate::call::admission::{AdmissionRequest, AdmittedLine, LimitExceededError, LineCounts};
+use crate::call::admission::{AdmissionRequest, AdmittedLine, LimitExceededError, LineCounts, is_within_daily_limits};
 use crate::domain::organization::Lineage;
 use crate::domain::trunk::Trunk;
 use crate::store::{OrgScope, Store, StoreError};
@@ -111,7 +111,7 @@ impl AdmissionService {
     pub async fn is_within_daily_limits(&self, scope: OrgScope) -> Result<bool, StoreError> {
         let lineage = self.store.lineage(scope).await?;
         let spent = self.spent(&lineage).await?;
-        Ok(lineage.all().iter().all(|one| spent.iter().all(|(id, used)| *id != one.id || one.limits.allows(*used))))
+        Ok(is_within_daily_limits(&lineage, &spent))
     }
 
     async fn spent(

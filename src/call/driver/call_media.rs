@@ -3,8 +3,10 @@
 use super::call_record::CallRecord;
 use super::services::CallServices;
 use super::stt_feed::SttFeed;
-use super::{provider_plan, realtime};
+use super::{provider_candidates, realtime};
 use crate::call::machine::CallSpec;
+use crate::call::provider_plan;
+use crate::call::recordings::RecordingPlan;
 use crate::domain::agent::AgentFields;
 use crate::domain::ambience::AmbienceSound;
 use crate::domain::provider::PipelineStage;
@@ -50,13 +52,14 @@ impl CallServices {
     ) -> Option<CallMedia> {
         let (sender, events) = mpsc::channel(CALL_LEG_EVENTS_MAX);
         let turn = spec.agent.turn();
-        let wanted = spec.agent.recording_enabled.unwrap_or(true);
-        let has_room = self.recordings.quota.has_room(record.scope.organization());
-        if wanted && !has_room {
+        let organization = record.scope.organization();
+        let has_room = self.recordings.quota.has_room(organization);
+        let plan = RecordingPlan::new(spec.agent.recording_enabled, has_room, organization, record.call.id);
+        if plan == RecordingPlan::NoRoom {
             tracing::warn!("recording quota reached: the call is not recorded");
             metrics::counter!("trunkline_recordings_refused_total").increment(1);
         }
-        let recording = (wanted && has_room).then(|| format!("{}/{}.wav", record.scope.organization(), record.call.id));
+        let recording = plan.into_path();
         let config = leg::LegConfig {
             stream,
             latching: self.media.latching,
@@ -87,7 +90,7 @@ impl CallServices {
 
     /// Opens the HTTP connections for LLM and TTS.
     pub(super) fn open_connections(&self, spec: &CallSpec) {
-        let endpoints = provider_plan::http_endpoints(&self.providers, spec);
+        let endpoints = provider_candidates::http_endpoints(&self.providers, spec);
         drop(self.providers.open_connections(&endpoints)); // they continue in the background
     }
 

@@ -1,18 +1,18 @@
 //! The row of a call while it goes on, and the events that go with it.
 
-use super::call_webhooks::{CallWebhooks, delivery};
 use super::last_written_call::{CallPanicGuard, LastWrittenCall};
 use super::services::CallServices;
+use crate::call::call_row;
+use crate::call::call_webhooks::CallWebhooks;
 use crate::call::live_update::{LiveFeed, LiveUpdate};
 use crate::call::registry::{CallChange, CallSlot, RegistryGuard};
-use crate::domain::call::{Call, CallStatus};
+use crate::domain::call::Call;
 use crate::domain::delivery::Delivery;
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::DeliveryId;
 use crate::domain::task::Task;
 use crate::store::journal::Journal;
 use crate::store::{OrgScope, now};
-use crate::webhooks::event;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -46,10 +46,7 @@ impl CallRecord {
     pub(super) fn resume_existing(
         journal: &Journal, scope: OrgScope, call: Call, hooks: CallWebhooks, live: LiveFeed, place: Arc<RegistryGuard>,
     ) -> Self {
-        let signalling = match &call.signalling {
-            Some(Value::Object(known)) => known.clone(),
-            _ => Map::new(),
-        };
+        let signalling = call_row::signalling_facts(&call);
         let (journal, panic_guard) = (journal.clone(), CallPanicGuard::default());
         Self { scope, hooks, journal, live, place, panic_guard, signalling, call }
     }
@@ -85,7 +82,7 @@ impl CallRecord {
     /// Sets one entry of the call's metrics.
     pub(super) fn set_metric(&mut self, name: &str, value: Option<Value>) {
         if let Some(value) = value {
-            self.call.metrics.get_or_insert_with(|| Value::Object(Map::new()))[name] = value;
+            call_row::set_metric(&mut self.call, name, value);
         }
     }
 
@@ -99,18 +96,13 @@ impl CallRecord {
     }
 
     pub(super) async fn record_answered(&mut self) {
-        self.call.status = CallStatus::InProgress;
-        self.call.answered_at = Some(now());
+        call_row::answer(&mut self.call, now());
         self.write(self.status_update()).await;
     }
 
     /// Records the one final state.
     pub(super) async fn record_ended(&mut self, reason: EndReason) {
-        let answered = self.call.answered_at.is_some();
-        let failed = reason.is_failure() || !answered;
-        self.call.status = if failed { CallStatus::Failed } else { CallStatus::Completed };
-        self.call.end_reason = Some(reason);
-        self.call.ended_at = Some(now());
+        call_row::end(&mut self.call, reason, now());
         self.write(self.status_update()).await;
         metrics::counter!("trunkline_calls_ended_total", "direction" => self.call.direction.name(), "reason" => reason.name())
             .increment(1);
@@ -120,22 +112,13 @@ impl CallRecord {
 impl CallRecord {
     /// Tells the customer's server that the status changed.
     pub(super) fn status_update(&self) -> Option<Delivery> {
-        let target = self.hooks.target(event::STATUS_UPDATE)?;
-        let id = DeliveryId::new();
-        let body = event::status_update(id, &self.call, now());
-        Some(delivery(&self.hooks, &self.call, id, event::STATUS_UPDATE, target, &body))
+        self.hooks.status_update(&self.call, DeliveryId::new(), now())
     }
 
     /// Document A: the call of a task is initiated.
     pub(super) async fn task_started(&self, task: &Task) {
-        const EVENT: &str = "call_started";
-        let Some(target) = task.fields.webhook(EVENT) else { return };
-        let body = event::task_event(EVENT, task.id, &self.call, &[]);
-        let id = DeliveryId::new();
-        let one = Delivery {
-            order_key: format!("{} task", self.call.id),
-            ..delivery(&self.hooks, &self.call, id, EVENT, target, &body)
-        };
-        self.journal.record_delivery(one).await;
+        if let Some(one) = self.hooks.task_started(&self.call, task, DeliveryId::new(), now()) {
+            self.journal.record_delivery(one).await;
+        }
     }
 }

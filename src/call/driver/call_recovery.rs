@@ -1,11 +1,12 @@
 //! Calls that nobody holds any more: of processes that died, and of tasks that never started.
 
-use super::analysis::agent_fields;
 use super::call_record::CallRecord;
-use super::call_webhooks::CallWebhooks;
 use super::node::Node;
 use super::recording_quota::RecordingFolder;
+use crate::call::call_row::{Orphans, find_orphans};
+use crate::call::call_webhooks::CallWebhooks;
 use crate::call::live_update::LiveFeed;
+use crate::call::post_call::agent_fields;
 use crate::call::registry::{CallCommand, CallRegistry};
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::CallId;
@@ -46,14 +47,12 @@ impl CallRecovery {
     /// found at the previous check too, and without journal entries in flight. Returns the candidates for the next
     /// check.
     pub async fn end_orphans(&self, before: &HashSet<CallId>) -> Result<HashSet<CallId>, StoreError> {
-        let mut open = self.store.open_calls_of(&self.node.name).await?;
-        open.retain(|(_, call)| !self.registry.holds(*call));
-        let orphans = open.iter().map(|(_, call)| *call).collect();
-        open.retain(|(_, call)| before.contains(call));
-        if open.is_empty() || !self.journal.flush(FLUSH_DEADLINE).await {
-            return Ok(orphans);
+        let open = self.store.open_calls_of(&self.node.name).await?;
+        let Orphans { found, to_end } = find_orphans(open, |call| self.registry.holds(call), before);
+        if to_end.is_empty() || !self.journal.flush(FLUSH_DEADLINE).await {
+            return Ok(found);
         }
-        for (scope, id) in open {
+        for (scope, id) in to_end {
             let Some(call) = self.store.call(scope, id).await?.filter(|call| !call.status.is_over()) else { continue };
             let place = self.registry.register_finished(scope, id, call.task);
             let hooks = CallWebhooks::new(call.agent, &agent_fields(&call));
@@ -62,6 +61,6 @@ impl CallRecovery {
                 .await;
             tracing::error!(call = %id, "ended an orphaned call");
         }
-        Ok(orphans)
+        Ok(found)
     }
 }

@@ -1,92 +1,33 @@
 //! Calls of other processes on the same database: commands go to the process that holds the call, updates come back to
 //! the process with listeners.
 
-use super::concurrency::{ConcurrencyLimit, ConcurrencyLimiter};
+use super::concurrency::{ConcurrencyKind, ConcurrencyLimit, ConcurrencyLimiter};
+use crate::call::cluster_messages::{
+    ClusterEffect, ClusterMessage, ForwardedCalls, Subscribed, effect, update_message,
+};
 use crate::call::live_update::{self, LiveUpdate};
 use crate::call::registry::{CallChange, CallCommand, CallRegistry};
-use crate::domain::call::CallStatus;
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{CallId, TaskId};
 use crate::domain::quota::Quotas;
-use crate::domain::transcript::Turn;
-use crate::store::node_bus::{MESSAGE_BYTES_MAX, NodeBus};
+use crate::store::node_bus::NodeBus;
 use crate::store::{OrgScope, Store};
 use crate::supervision::{Supervisor, spawn};
-use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, broadcast};
 
 /// How often subscriptions are renewed.
 const RENEW_INTERVAL: Duration = Duration::from_secs(5);
-/// A subscription expires after this without renewal.
-const SUBSCRIPTION_TTL: Duration = Duration::from_secs(15);
 /// A turn too long for a bus message is read from the database, where it arrives shortly.
 const TURN_READ_RETRY_AFTER: Duration = Duration::from_millis(150);
 const READS_MAX: usize = 10;
-
-/// Bus messages between processes. Ids travel as text.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum ClusterMessage {
-    End {
-        organization: String,
-        call: String,
-        reason: String,
-    },
-    EndTask {
-        organization: String,
-        task: String,
-        reason: String,
-    },
-    Listen {
-        organization: String,
-        call: String,
-        /// A new listener needs everything so far.
-        #[serde(default)]
-        from_start: bool,
-    },
-    Turn {
-        call: String,
-        position: u32,
-        turn: Turn,
-    },
-    LongTurn {
-        call: String,
-        position: u32,
-    },
-    Interim {
-        call: String,
-        text: String,
-    },
-    Status {
-        call: String,
-        status: String,
-        end_reason: Option<String>,
-    },
-    Over {
-        call: String,
-    },
-    Changed {
-        organization: String,
-        call: String,
-        status: String,
-    },
-    Trunks,
-}
 
 #[derive(Debug)]
 struct RemoteListeners {
     scope: OrgScope,
     updates: broadcast::Sender<LiveUpdate>,
-}
-
-#[derive(Debug)]
-struct UpdateForwarding {
-    until: Instant,
-    /// A new listener: send everything so far again.
-    again: Arc<Notify>,
 }
 
 /// Client of the other processes; does nothing without a bus.
@@ -98,12 +39,9 @@ pub struct Cluster {
     /// Calls held by other processes that have listeners here.
     listeners: Arc<Mutex<HashMap<CallId, RemoteListeners>>>,
     /// Calls held here that have listeners in other processes.
-    sending: Arc<Mutex<HashMap<CallId, UpdateForwarding>>>,
+    sending: Arc<Mutex<ForwardedCalls<Arc<Notify>>>>,
     trunks_changed: Arc<Notify>,
 }
-
-/// Live connections in all: half of the connections the API takes.
-const LIVE_MAX: usize = 2_048;
 
 /// The live calls of the installation: those of this process, and the way to those of others.
 #[derive(Clone, Debug)]
@@ -121,8 +59,7 @@ impl LiveCalls {
     pub fn build(store: &Store, supervisor: &Supervisor, quotas: &Quotas) -> Self {
         let registry = CallRegistry::default();
         let cluster = Cluster::start(store, &registry, supervisor);
-        let of_one = quotas.live_connections as usize;
-        let listeners = ConcurrencyLimit { limit: "live_connections", of_one, in_all: LIVE_MAX };
+        let listeners = ConcurrencyLimit::of(ConcurrencyKind::LiveConnections, quotas);
         Self { registry, cluster, listeners: ConcurrencyLimiter::new(listeners) }
     }
 }
@@ -234,45 +171,22 @@ impl Cluster {
     }
 
     fn handle_message(&self, message: ClusterMessage) {
-        match message {
-            ClusterMessage::End { organization, call, reason } => {
-                let known = self.scope(&organization).zip(CallId::parse(&call)).zip(EndReason::parse(&reason));
-                if let Some(((scope, call), reason)) = known {
-                    self.registry.command(scope, call, CallCommand::End(reason));
-                }
+        match effect(message, |organization| self.scope(organization)) {
+            ClusterEffect::End(scope, call, reason) => {
+                self.registry.command(scope, call, CallCommand::End(reason));
             }
-            ClusterMessage::EndTask { organization, task, reason } => {
-                let known = self.scope(&organization).zip(TaskId::parse(&task)).zip(EndReason::parse(&reason));
-                if let Some(((scope, task), reason)) = known {
-                    self.registry.command_task(scope, task, CallCommand::End(reason));
-                }
+            ClusterEffect::EndTask(scope, task, reason) => {
+                self.registry.command_task(scope, task, CallCommand::End(reason));
             }
-            ClusterMessage::Listen { organization, call, from_start } => {
-                if let Some((scope, call)) = self.scope(&organization).zip(CallId::parse(&call)) {
-                    self.send_updates(scope, call, from_start);
-                }
+            ClusterEffect::Forward { scope, call, from_start } => self.send_updates(scope, call, from_start),
+            ClusterEffect::Update(call, update) => self.forward_update(call, update),
+            ClusterEffect::ReadTurn(call, position) => drop(spawn("bus", self.clone().read_turn(call, position))),
+            ClusterEffect::DropListeners(call) => self.drop_listeners(call),
+            ClusterEffect::Announce(scope, call, status) => {
+                self.registry.announce(CallChange { scope, call, status, here: false });
             }
-            ClusterMessage::Turn { call, position, turn } => {
-                self.forward_update(&call, LiveUpdate::Turn { position, turn })
-            }
-            ClusterMessage::LongTurn { call, position } => {
-                spawn("bus", self.clone().read_turn(call, position));
-            }
-            ClusterMessage::Interim { call, text } => self.forward_update(&call, LiveUpdate::Interim { text }),
-            ClusterMessage::Status { call, status, end_reason } => {
-                if let Some(status) = CallStatus::parse(&status) {
-                    let end_reason = end_reason.as_deref().and_then(EndReason::parse);
-                    self.forward_update(&call, LiveUpdate::Status { status, end_reason });
-                }
-            }
-            ClusterMessage::Over { call } => self.drop_listeners(&call),
-            ClusterMessage::Changed { organization, call, status } => {
-                let known = self.scope(&organization).zip(CallId::parse(&call)).zip(CallStatus::parse(&status));
-                if let Some(((scope, call), status)) = known {
-                    self.registry.announce(CallChange { scope, call, status, here: false });
-                }
-            }
-            ClusterMessage::Trunks => self.trunks_changed.notify_one(),
+            ClusterEffect::ReloadTrunks => self.trunks_changed.notify_one(),
+            ClusterEffect::Nothing => {}
         }
     }
 
@@ -280,29 +194,26 @@ impl Cluster {
         self.bus.as_ref()?.scope(organization)
     }
 
-    fn forward_update(&self, call: &str, update: LiveUpdate) {
+    fn forward_update(&self, call: CallId, update: LiveUpdate) {
         let all = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(listeners) = CallId::parse(call).and_then(|call| all.get(&call)) {
+        if let Some(listeners) = all.get(&call) {
             let _ = listeners.updates.send(update);
         }
     }
 
     /// Closes the listeners of a call.
-    fn drop_listeners(&self, call: &str) {
-        if let Some(call) = CallId::parse(call) {
-            self.listeners.lock().unwrap_or_else(PoisonError::into_inner).remove(&call);
-        }
+    fn drop_listeners(&self, call: CallId) {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).remove(&call);
     }
 
-    async fn read_turn(self, call: String, position: u32) {
-        let Some(id) = CallId::parse(&call) else { return };
-        let scope = self.listeners.lock().unwrap_or_else(PoisonError::into_inner).get(&id).map(|one| one.scope);
+    async fn read_turn(self, call: CallId, position: u32) {
+        let scope = self.listeners.lock().unwrap_or_else(PoisonError::into_inner).get(&call).map(|one| one.scope);
         let Some(scope) = scope else { return };
         for _ in 0..READS_MAX {
-            if let Ok(turns) = self.store.turns_by_position(scope, id).await
+            if let Ok(turns) = self.store.turns_by_position(scope, call).await
                 && let Some(turn) = turns.get(&position).cloned()
             {
-                return self.forward_update(&call, LiveUpdate::Turn { position, turn });
+                return self.forward_update(call, LiveUpdate::Turn { position, turn });
             }
             tokio::time::sleep(TURN_READ_RETRY_AFTER).await;
         }
@@ -314,21 +225,15 @@ impl Cluster {
         if !self.registry.is_live(scope, call) {
             return;
         }
-        let until = Instant::now() + SUBSCRIPTION_TTL;
-        let mut sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
-        match sending.get_mut(&call) {
-            Some(known) => {
-                known.until = until;
-                if from_start {
-                    known.again.notify_one();
-                }
-            }
-            None => {
-                let again = Arc::new(Notify::new());
-                sending.insert(call, UpdateForwarding { until, again: again.clone() });
-                spawn("bus", self.clone().forward(scope, call, again));
-            }
+        match self.sending().subscribe(call, from_start, Instant::now(), || Arc::new(Notify::new())) {
+            Subscribed::Renewed => {}
+            Subscribed::SendAgain(again) => again.notify_one(),
+            Subscribed::Start(again) => drop(spawn("bus", self.clone().forward(scope, call, again))),
         }
+    }
+
+    fn sending(&self) -> MutexGuard<'_, ForwardedCalls<Arc<Notify>>> {
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn forward(self, scope: OrgScope, call: CallId, again: Arc<Notify>) {
@@ -337,13 +242,12 @@ impl Cluster {
         };
         loop {
             for (position, turn) in std::mem::take(&mut turns) {
-                self.publish(&message(call, LiveUpdate::Turn { position, turn })).await;
+                self.publish(&update_message(call, LiveUpdate::Turn { position, turn })).await;
             }
-            let until = self.sending.lock().unwrap_or_else(PoisonError::into_inner).get(&call).map(|one| one.until);
-            let until = until.unwrap_or_else(Instant::now);
+            let until = self.sending().until(call, Instant::now());
             tokio::select! {
                 update = updates.recv() => match update {
-                    Ok(update) => drop(self.publish(&message(call, update)).await),
+                    Ok(update) => drop(self.publish(&update_message(call, update)).await),
                     // Lost updates are contained in the turns so far, which are sent in order.
                     Err(broadcast::error::RecvError::Lagged(_)) => again.notify_one(),
                     Err(broadcast::error::RecvError::Closed) => return self.publish_call_ended(call).await,
@@ -353,9 +257,7 @@ impl Cluster {
                     None => return self.publish_call_ended(call).await,
                 },
                 () = tokio::time::sleep_until(until.into()) => {
-                    let mut sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
-                    if sending.get(&call).is_none_or(|one| one.until <= Instant::now()) {
-                        sending.remove(&call);
+                    if self.sending().expire(call, Instant::now()) {
                         return;
                     }
                 }
@@ -365,7 +267,7 @@ impl Cluster {
 
     async fn publish_call_ended(&self, call: CallId) {
         self.publish(&ClusterMessage::Over { call: call.to_string() }).await;
-        self.sending.lock().unwrap_or_else(PoisonError::into_inner).remove(&call);
+        self.sending().remove(call);
     }
 
     /// Renews subscriptions that are still used; drops those of ended calls and without listeners.
@@ -382,37 +284,12 @@ impl Cluster {
                 let over = matches!(self.store.call(scope, call).await, Ok(Some(found)) if found.status.is_over());
                 if over {
                     // Its process may have died silently.
-                    self.drop_listeners(&call.to_string());
+                    self.drop_listeners(call);
                     continue;
                 }
                 let organization = scope.organization().to_string();
                 self.publish(&ClusterMessage::Listen { organization, call: call.to_string(), from_start: false }).await;
             }
         }
-    }
-}
-
-fn message(call: CallId, update: LiveUpdate) -> ClusterMessage {
-    let call = call.to_string();
-    match update {
-        LiveUpdate::Turn { position, turn } => {
-            // Escapes may make six bytes of one, and the rest of the message needs some.
-            let fits = turn.content.len() < MESSAGE_BYTES_MAX / 6 - 100
-                || serde_json::to_string(&turn).is_ok_and(|text| text.len() < MESSAGE_BYTES_MAX - 300);
-            if fits {
-                ClusterMessage::Turn { call, position, turn }
-            } else {
-                ClusterMessage::LongTurn { call, position }
-            }
-        }
-        LiveUpdate::Interim { mut text } => {
-            text.truncate(text.floor_char_boundary(MESSAGE_BYTES_MAX / 6 - 100));
-            ClusterMessage::Interim { call, text }
-        }
-        LiveUpdate::Status { status, end_reason } => ClusterMessage::Status {
-            call,
-            status: status.name().to_owned(),
-            end_reason: end_reason.map(|reason| reason.name().to_owned()),
-        },
     }
 }

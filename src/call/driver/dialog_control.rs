@@ -6,10 +6,10 @@ use super::conversation::Conversation;
 use super::inbound::calls_other_organization;
 use super::inbound_refer::{InboundRefer, InboundReferEvent};
 use super::outgoing_call::handle_dialog_media;
+use crate::call::dialog_rules::{ReferSituation, ReplacesError, may_be_replaced, our_number};
 use crate::call::dtmf::info_digit;
 use crate::call::machine::CallMachine;
 use crate::call::sip_causes::{end_reason_of_cause, reason_facts, refer_progress};
-use crate::domain::call::Direction;
 use crate::domain::end_reason::EndReason;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -77,16 +77,14 @@ impl Conversation {
     /// REFER: the peer asks us to call a third party; its trunk has allowed that already.
     async fn handle_refer(&mut self, call: SipCall, referred: ReferRequest) {
         let CallLeg::Sip(line) = &mut self.leg else { return };
-        // A new dialog could not take over ICE and keys.
-        let accept = line.inbound_refer.is_none() && line.call == call && !line.negotiation.is_webrtc();
+        let is_calling = line.inbound_refer.is_some();
+        let situation = ReferSituation::of(is_calling, line.call == call, line.negotiation.is_webrtc());
+        let accept = situation == ReferSituation::Possible;
         self.context.sip.answer_refer(call, accept).await;
         if !accept {
             return;
         }
-        let us = match self.record.call.direction {
-            Direction::Inbound => self.record.call.to_number.clone(),
-            Direction::Outbound | Direction::Web => self.record.call.from_number.clone(),
-        };
+        let us = our_number(&self.record.call).to_owned();
         let (context, scope, trunk) = (self.context.clone(), self.record.scope, self.record.call.trunk);
         line.inbound_refer = Some(InboundRefer::start(context, scope, trunk, us, referred, line.negotiation.fork()));
     }
@@ -116,17 +114,13 @@ impl Conversation {
     async fn handle_replaces(&mut self, by: IncomingInvite) {
         let CallLeg::Sip(line) = &mut self.leg else { return };
         let sip = &self.context.sip;
-        if line.negotiation.is_webrtc() {
-            return sip.reject(by.call, 488, None).await;
-        }
-        // Not where trunks require an attestation: verifying an Identity header may take seconds, which the
-        // conversation does not have.
         let trunk = self.record.call.trunk.and_then(|id| self.context.trunks.states.get(id));
-        if trunk.is_none_or(|trunk| trunk.fields.require_attestation.is_some()) {
-            return sip.reject(by.call, 403, None).await;
+        let required = trunk.map(|trunk| trunk.fields.require_attestation);
+        if let Err(error) = may_be_replaced(line.negotiation.is_webrtc(), required) {
+            return sip.reject(by.call, error.sip_status(), None).await;
         }
         if calls_other_organization(&self.context, &by, self.record.scope.organization()).await {
-            return sip.reject(by.call, 481, None).await;
+            return sip.reject(by.call, ReplacesError::OtherOrganization.sip_status(), None).await;
         }
         let Some(events) = sip.take_events(by.call).await else { return };
         let mut negotiation = line.negotiation.fork();

@@ -1,6 +1,6 @@
 //! A call as it was last written. It survives the task of the call, so that a call that panics can be ended.
 
-use super::call_webhooks::CallWebhooks;
+use crate::call::call_webhooks::CallWebhooks;
 use crate::call::live_update::LiveFeed;
 use crate::call::registry::RegistryGuard;
 use crate::domain::call::Call;

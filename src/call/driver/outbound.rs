@@ -2,7 +2,6 @@
 //! early media is listened to: announcements and voicemail may speak before the answer.
 
 use super::call_leg::CallLeg;
-use super::call_webhooks::CallWebhooks;
 use super::conversation::{Conversation, run_conversation};
 use super::last_written_call::CallPanicGuard;
 use super::outgoing_call::{AnsweredDialog, EarlyLeg, OutgoingCallDriver, OutgoingLeg};
@@ -10,6 +9,7 @@ use super::stt_feed::SttFeed;
 use super::trunk_calls::{self, InviteParams, custom_headers};
 use super::{AdmissionPermit, CallMedia, CallRecord, DEFAULT_FORMAT, SharedServices, SpeechBackend};
 use crate::call::amd::AmdDetector;
+use crate::call::call_webhooks::CallWebhooks;
 use crate::call::machine::CallSpec;
 use crate::call::outgoing_call::{
     OfferMode, OutgoingCallError, OutgoingCallParams, OutgoingCallUpdate, RedirectPolicy,

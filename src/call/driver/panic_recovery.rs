@@ -4,6 +4,7 @@
 use super::call_record::CallRecord;
 use super::last_written_call::{CallPanicGuard, LastWrittenCall};
 use super::services::SharedServices;
+use crate::call::recordings;
 use crate::domain::end_reason::EndReason;
 use crate::supervision::contain;
 
@@ -21,7 +22,7 @@ impl CallPanicGuard {
         let Some(LastWrittenCall { scope, call, hooks, live, place }) = last else { return };
         let id = call.id;
         context.web_calls.counts.forget(id);
-        let path = format!("{}/{id}.wav", scope.organization());
+        let path = recordings::path(scope.organization(), id);
         let recorded = call.answered_at.is_some() && context.recordings.folder.join(&path).exists();
         let mut record = CallRecord::resume_existing(&context.journal, scope, call, hooks, live, place);
         if recorded {

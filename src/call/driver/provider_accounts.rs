@@ -1,6 +1,6 @@
 //! The providers' accounts: the server's own, and for each organization the keys that it stored.
 
-use super::concurrency::{ConcurrencyLimit, ConcurrencyLimiter};
+use super::concurrency::{ConcurrencyKind, ConcurrencyLimit, ConcurrencyLimiter};
 use crate::domain::provider::ProviderAccount;
 use crate::domain::quota::Quotas;
 use crate::providers::{OrganizationKey, OrganizationKeys, ProviderRegistry};
@@ -10,8 +10,6 @@ use std::time::Duration;
 
 /// How long the keys of an organization may take to be read.
 const SECRETS_DEADLINE: Duration = Duration::from_secs(2);
-/// Tests of provider keys at once in the whole server: each holds a connection to a vendor.
-const TESTS_MAX: usize = 16;
 
 /// Opens the providers' clients with the keys of an organization.
 #[derive(Clone, Debug)]
@@ -28,8 +26,7 @@ pub struct ProviderAccounts {
 impl ProviderAccounts {
     /// Returns the accounts of an installation; `provider_tests_at_once` of the quotas limits one organization's tests.
     pub fn build(registry: ProviderRegistry, master_key: Option<MasterKey>, store: &Store, quotas: &Quotas) -> Self {
-        let of_one = quotas.provider_tests_at_once as usize;
-        let tests = ConcurrencyLimit { limit: "provider_tests_at_once", of_one, in_all: TESTS_MAX };
+        let tests = ConcurrencyLimit::of(ConcurrencyKind::ProviderTests, quotas);
         Self { registry, master_key, tests: ConcurrencyLimiter::new(tests), store: store.clone() }
     }
 

@@ -1,20 +1,17 @@
 //! Connects a realtime session to the call: its audio goes to the leg, its events to the machine.
 
-use super::provider_plan;
+use super::provider_candidates;
 use crate::call::machine::{CallMachine, CallSpec, RealtimeCapabilities};
-use crate::dialogue::prompt;
-use crate::dialogue::tools::ToolSet;
-use crate::domain::chat::ChatMessage;
-use crate::providers::realtime::{self, RealtimeEvent, RealtimeInput, RealtimeSession, RealtimeSessionConfig};
+use crate::call::provider_plan;
+use crate::call::realtime_plan::{OpenItems, capabilities, format_of, session_config};
+use crate::providers::realtime::{self, RealtimeEvent, RealtimeInput, RealtimeSession};
 use crate::providers::{ProviderRegistry, vendors};
 use bytes::Bytes;
 use std::time::Instant;
 use trunkline_media::audio::convert::{FrameEncoder, StreamDecoder};
 use trunkline_media::audio::{AudioFormat, AudioFrame};
-use trunkline_media::codec::Companding;
 use trunkline_media::frame::SAMPLE_RATE_HZ;
 use trunkline_media::io::worker::{LegHandle, OverloadedError};
-use trunkline_media::playout::queue::SegmentId;
 
 /// The realtime model of one call.
 pub(super) struct RealtimeBridge {
@@ -24,8 +21,7 @@ pub(super) struct RealtimeBridge {
     /// From the model to the line.
     decoder: StreamDecoder,
     pub capabilities: RealtimeCapabilities,
-    /// Open items: item number, segment, samples so far.
-    open: Vec<(u32, SegmentId, u64)>,
+    open: OpenItems,
     /// Conversation id at the vendor.
     pub conversation: Option<String>,
 }
@@ -34,43 +30,15 @@ impl RealtimeBridge {
     /// Connects if the agent's LLM is a realtime model.
     pub(super) fn open(providers: &ProviderRegistry, spec: &CallSpec, line: AudioFormat) -> Option<Self> {
         let config = provider_plan::llm(&spec.agent);
-        let realtime = vendors::realtime_vendor(config.provider)?;
-        let messages = prompt::system_messages(&spec.agent, spec.task.as_ref());
-        let words = |message: &ChatMessage| match message {
-            ChatMessage::System(text) => Some(text.clone()),
-            _ => None,
-        };
-        let transfers = spec.agent.transfers();
-        let instructions: Vec<String> = messages.iter().filter_map(words).collect();
-        let abilities = ToolSet {
-            custom: &config.tools,
-            destinations: &transfers.destinations,
-            voicemail: spec.runs_amd(),
-            remote: &[],
-        };
-        let setup = RealtimeSessionConfig {
-            model: config.model.clone(),
-            voice: config.voice.clone(),
-            instructions: instructions.join("\n\n"),
-            first_message: spec.first_message().map(str::to_owned),
-            language: spec.language().to_owned(),
-            tools: abilities.offers(),
-            encoding: realtime.encoding(provider_plan::encoding(provider_plan::companding(line))),
-            silence_ms: spec.agent.turn().endpointing_ms,
-        };
+        let vendor = vendors::realtime_vendor(config.provider)?;
+        let setup = session_config(spec, vendor, line);
         let endpoint = providers.endpoint(config.provider.account(), config.base_url.as_deref());
-        let fallback = provider_plan::llm_plan(providers, &spec.agent).candidates.first().map(|one| one.name.clone());
-        let capabilities = RealtimeCapabilities {
-            name: format!("{}/{}", config.provider.name(), config.model),
-            can_say: realtime.can_say(),
-            greets: realtime.greets_first(),
-            fallback,
-        };
-        let companding = if setup.encoding == "alaw" { Companding::ALaw } else { Companding::MuLaw };
-        let format = AudioFormat::G711(companding);
+        let plan = provider_candidates::llm_plan(providers, &spec.agent);
+        let capabilities = capabilities(spec, vendor, plan.candidates.first().map(|one| one.name.clone()));
+        let format = format_of(setup.encoding);
         let (encoder, decoder) = (FrameEncoder::new(format), StreamDecoder::new(format, SAMPLE_RATE_HZ).ok()?);
-        let session = realtime::open_realtime_session(providers, realtime, endpoint, setup);
-        Some(Self { session, encoder, decoder, capabilities, open: Vec::new(), conversation: None })
+        let session = realtime::open_realtime_session(providers, vendor, endpoint, setup);
+        Some(Self { session, encoder, decoder, capabilities, open: OpenItems::default(), conversation: None })
     }
 
     pub(super) async fn next(&mut self) -> Option<RealtimeEvent> {
@@ -100,11 +68,7 @@ impl RealtimeBridge {
                 if let Some(segment) = machine.handle_realtime_audio(now, item) {
                     let mut samples = Vec::with_capacity(codes.len());
                     self.decoder.push(&codes, &mut samples);
-                    let count = samples.len() as u64;
-                    match self.open.iter_mut().find(|(_, known, _)| *known == segment) {
-                        Some((_, _, total)) => *total += count,
-                        None => self.open.push((item, segment, count)),
-                    }
+                    self.open.add(item, segment, samples.len() as u64);
                     played = leg.play(segment, samples, false);
                 }
                 return played;
@@ -122,11 +86,7 @@ impl RealtimeBridge {
     pub(super) fn end(
         &mut self, item: Option<u32>, machine: &mut CallMachine, leg: &LegHandle,
     ) -> Result<(), OverloadedError> {
-        let (over, open) = std::mem::take(&mut self.open)
-            .into_iter()
-            .partition(|(number, _, _)| item.is_none_or(|item| item == *number));
-        self.open = open;
-        for (_, segment, total) in over {
+        for (segment, total) in self.open.end(item) {
             machine.handle_tts_done(segment, total);
             leg.play(segment, Vec::new(), true)?;
         }

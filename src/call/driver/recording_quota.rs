@@ -1,8 +1,8 @@
 //! How much disk the recordings of each organization use. Files are measured as they are, so deleting some frees quota.
 //! An organization over its quota keeps its calls, but they are not recorded.
 
+use crate::call::recordings::full;
 use crate::domain::ids::OrganizationId;
-use crate::domain::quota::FAMILY_FACTOR;
 use crate::store::{Store, StoreError};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -80,42 +80,21 @@ fn sizes(recordings: &Path) -> HashMap<OrganizationId, u64> {
     all
 }
 
-/// Who has `max` bytes, or belongs to a family that has ten times as many.
-fn full(
-    sizes: &HashMap<OrganizationId, u64>, families: &[(OrganizationId, OrganizationId)], max: u64,
-) -> HashSet<OrganizationId> {
-    let own = |id: &OrganizationId| sizes.get(id).copied().unwrap_or(0);
-    let mut of_root: HashMap<OrganizationId, u64> = HashMap::new();
-    for (organization, root) in families {
-        let bytes = of_root.entry(*root).or_default();
-        *bytes = bytes.saturating_add(own(organization));
-    }
-    let of_family = max.saturating_mul(FAMILY_FACTOR.unsigned_abs());
-    let is_full = |organization: &OrganizationId, root: &OrganizationId| {
-        own(organization) >= max || of_root.get(root).is_some_and(|bytes| *bytes >= of_family)
-    };
-    families.iter().filter(|(organization, root)| is_full(organization, root)).map(|(one, _)| *one).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn recording_folders_are_measured_and_full_ones_reported() {
+    fn the_folder_of_each_organization_is_measured() {
         let folder = tempfile::tempdir().unwrap();
-        let (one, other, child) = (OrganizationId::new(), OrganizationId::new(), OrganizationId::new());
-        for (id, bytes) in [(one, 30), (other, 29), (child, 10)] {
+        let (one, other) = (OrganizationId::new(), OrganizationId::new());
+        for (id, bytes) in [(one, 30), (other, 29)] {
             let own = folder.path().join(id.to_string());
             std::fs::create_dir(&own).unwrap();
             std::fs::write(own.join("a.wav"), vec![0; bytes - 5]).unwrap();
             std::fs::write(own.join("b.wav"), vec![0; 5]).unwrap();
         }
         std::fs::write(folder.path().join("readme"), "no organization's").unwrap();
-        let sizes = sizes(folder.path());
-        let families = [(one, one), (other, other), (child, one)];
-        assert_eq!(full(&sizes, &families, 30), HashSet::from([one]));
-        assert_eq!(full(&sizes, &families, 4), HashSet::from([one, other, child]), "forty are the whole family's");
-        assert!(full(&sizes, &families, 31).is_empty());
+        assert_eq!(sizes(folder.path()), HashMap::from([(one, 30), (other, 29)]));
     }
 }

@@ -2,19 +2,20 @@
 //! per family. Callers wait for their own job at most until a deadline.
 
 use crate::call::machine::CallMachine;
-use crate::dialogue::tools::argument_error;
+use crate::call::tool_schemas::{
+    self, ToolSchemas, dtmf_tool_calls, fault_text, left_out_metric, record_not_checked, without_oversized,
+};
 use crate::domain::agent::AgentFields;
 use crate::domain::chat::{ToolCall, ToolOffer};
 use crate::domain::ids::OrganizationId;
 use crate::store::{OrgScope, Store};
 use crate::supervision;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use trunkline_json::schema::{CompiledSchema, PatternPolicy, SchemaBudget};
 
 /// Jobs at once. Each takes milliseconds; more of them than cores would slow the calls.
 const JOBS_MAX: usize = 4;
@@ -28,8 +29,6 @@ const CALL_DEADLINE: Duration = Duration::from_secs(2);
 const WORK_DEADLINE: Duration = Duration::from_secs(10);
 /// Deadline for finding an organization's family, which is usually cached.
 const FAMILY_DEADLINE: Duration = Duration::from_millis(500);
-/// The message to the model if its arguments could not be checked.
-const NOT_CHECKED: &str = "the arguments could not be held against their schema in time";
 
 /// Timeout, or the job panicked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -125,88 +124,27 @@ impl SchemaWorkers {
     }
 }
 
-/// Schemas of a call's tools that were compiled, each with what it was compiled of.
-#[derive(Debug, Default)]
-pub(super) struct ToolSchemas(HashMap<String, (Value, Arc<CompiledSchema>)>);
-
-/// A tool call whose arguments are to be checked.
-struct CheckedToolCall {
-    name: String,
-    arguments: String,
-    source: Value,
-    /// `None`: to be compiled.
-    schema: Option<Arc<CompiledSchema>>,
-    schema_error: Option<String>,
-}
-
-impl CheckedToolCall {
-    fn validate_arguments(&mut self) {
-        if self.schema.is_none() {
-            match CompiledSchema::compile(&self.source, &mut SchemaBudget::default(), PatternPolicy::SkipBacktracking) {
-                Ok(schema) => self.schema = Some(Arc::new(schema)),
-                Err(_) => self.schema_error = Some("the schema of this tool is invalid".to_owned()),
-            }
-        }
-        if let Some(schema) = &self.schema {
-            self.schema_error = argument_error(schema, &self.arguments);
-        }
+/// Records in each tool call how its arguments violate the schema of its tool.
+pub(super) async fn validate_arguments(
+    schemas: &mut ToolSchemas, workers: &SchemaWorkers, scope: OrgScope, machine: &CallMachine, calls: &mut [ToolCall],
+) {
+    let Some(check) = schemas.to_check(calls, |name| machine.tool_schema(name)) else { return };
+    let places = check.places();
+    match workers.of_call(scope, move || check.run()).await {
+        Ok(checked) => schemas.record(checked, calls),
+        Err(SchemaTimeoutError) => record_not_checked(&places, calls),
     }
 }
 
-impl ToolSchemas {
-    /// Records in each tool call how its arguments violate the schema.
-    pub(super) async fn validate_arguments(
-        &mut self, workers: &SchemaWorkers, scope: OrgScope, machine: &CallMachine, calls: &mut [ToolCall],
-    ) {
-        let mut places = Vec::new();
-        let mut jobs = Vec::new();
-        for (place, call) in calls.iter().enumerate() {
-            let Some(source) = machine.tool_schema(&call.name) else { continue };
-            let known = self.0.get(&call.name).filter(|(of, _)| *of == source).map(|(_, schema)| schema.clone());
-            let (name, arguments) = (call.name.clone(), call.arguments.clone());
-            places.push(place);
-            jobs.push(CheckedToolCall { name, arguments, source, schema: known, schema_error: None });
-        }
-        if jobs.is_empty() {
-            return;
-        }
-        let judged = workers
-            .of_call(scope, move || {
-                jobs.iter_mut().for_each(CheckedToolCall::validate_arguments);
-                jobs
-            })
-            .await;
-        match judged {
-            Ok(judged) => {
-                for (place, one) in places.into_iter().zip(judged) {
-                    calls[place].schema_error = one.schema_error;
-                    self.0.extend(one.schema.map(|schema| (one.name, (one.source, schema))));
-                }
-            }
-            Err(SchemaTimeoutError) => {
-                for place in places {
-                    calls[place].schema_error = Some(NOT_CHECKED.to_owned());
-                }
-            }
-        }
-    }
-}
-
-impl ToolSchemas {
-    /// A DTMF tool call has no arguments: whether that is valid is checked before the first digit.
-    pub(super) async fn check_dtmf_tools(
-        &mut self, workers: &SchemaWorkers, scope: OrgScope, machine: &mut CallMachine, agent: &AgentFields,
-    ) {
-        let rules = agent.dtmf_rules.iter().flat_map(|rules| &rules.rules);
-        let call = |name: &String| ToolCall { name: name.clone(), arguments: "{}".to_owned(), ..ToolCall::default() };
-        let mut calls: Vec<ToolCall> = rules.filter_map(|rule| rule.tool.as_ref()).map(call).collect();
-        calls.sort_by(|one, other| one.name.cmp(&other.name));
-        calls.dedup();
-        self.validate_arguments(workers, scope, machine, &mut calls).await;
-        for ToolCall { name, schema_error, .. } in calls {
-            schema_error
-                .into_iter()
-                .for_each(|schema_error| machine.record_dtmf_tool_mismatch(name.clone(), schema_error));
+/// The same for the tools that keys may call, before the first digit.
+pub(super) async fn check_dtmf_tools(
+    schemas: &mut ToolSchemas, workers: &SchemaWorkers, scope: OrgScope, machine: &mut CallMachine, agent: &AgentFields,
+) {
+    let mut calls = dtmf_tool_calls(agent);
+    validate_arguments(schemas, workers, scope, machine, &mut calls).await;
+    for ToolCall { name, schema_error, .. } in calls {
+        if let Some(schema_error) = schema_error {
+            machine.record_dtmf_tool_mismatch(name, schema_error);
         }
     }
 }
@@ -217,42 +155,30 @@ impl SchemaWorkers {
         if fields.has_no_schemas() {
             return None;
         }
-        let mut checked = fields.clone();
-        let job = move || {
-            let left_out = checked.leave_out_schemas_beyond_limits();
-            (checked, left_out)
-        };
-        let faults: Vec<String> = match self.of_call(scope, job).await {
+        let agent = fields.clone();
+        let faults: Vec<String> = match self.of_call(scope, move || without_oversized(agent)).await {
             Ok((checked, left_out)) => {
                 *fields = checked;
-                left_out.into_iter().map(|fault| format!("{}: {}", fault.field, fault.message)).collect()
+                left_out.iter().map(fault_text).collect()
             }
             Err(SchemaTimeoutError) => {
                 fields.leave_out_all_schemas();
                 vec![SchemaTimeoutError.to_string()]
             }
         };
-        if faults.is_empty() {
-            return None;
+        if !faults.is_empty() {
+            tracing::warn!(faults = faults.len(), "removed tools or a plan whose schemas exceed the limits");
         }
-        tracing::warn!(faults = faults.len(), "removed tools or a plan whose schemas exceed the limits");
-        Some(json!({"faults": faults}))
+        left_out_metric(&faults)
     }
 }
 
 /// Those tools of a server whose schemas can be used; the others are counted.
 pub(super) async fn usable_tools(
-    workers: &SchemaWorkers, scope: OrgScope, mut tools: Vec<ToolOffer>,
+    workers: &SchemaWorkers, scope: OrgScope, tools: Vec<ToolOffer>,
 ) -> (Vec<ToolOffer>, usize) {
     let listed = tools.len();
-    let job = move || {
-        let mut budget = SchemaBudget::default();
-        tools.retain(|tool| {
-            CompiledSchema::compile(&tool.parameters, &mut budget, PatternPolicy::SkipBacktracking).is_ok()
-        });
-        tools
-    };
-    let tools = workers.of_request(scope, job).await.unwrap_or_default();
+    let tools = workers.of_request(scope, move || tool_schemas::usable_tools(tools)).await.unwrap_or_default();
     let left_out = listed - tools.len();
     if left_out > 0 {
         tracing::warn!(tools_removed = left_out, "removed tools of an MCP server whose schemas exceed the limits");

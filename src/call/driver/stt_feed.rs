@@ -1,7 +1,8 @@
 //! STT of one call: its session, and the conversion of the line's audio to what the session takes.
 
-use super::provider_plan;
+use super::provider_candidates;
 use crate::call::machine::CallSpec;
+use crate::call::provider_plan;
 use crate::providers::stt::{self, SttInput, SttSession};
 use crate::providers::{ProviderRegistry, SttEvent};
 use bytes::Bytes;
@@ -18,7 +19,8 @@ impl SttFeed {
     /// Opens the session for a line with this format; it connects at once.
     pub(super) fn open(providers: &ProviderRegistry, spec: &CallSpec, line: AudioFormat) -> Self {
         let companding = provider_plan::companding(line);
-        let session = stt::open_stt_session(providers, provider_plan::stt_candidates(providers, spec, companding));
+        let session =
+            stt::open_stt_session(providers, provider_candidates::stt_candidates(providers, spec, companding));
         Self { session, encoder: FrameEncoder::new(AudioFormat::G711(companding)) }
     }
 

@@ -2,19 +2,17 @@
 //! organization and in total, and fail when these are reached.
 
 use super::concurrency::ConcurrencyLimitError;
-use super::trunk_calls::{InviteParams, invite};
-use super::trunk_rules::{label, target_address};
 use super::trunk_service::TrunkService;
-use super::trunk_states::TargetState;
+use crate::call::concurrency_limits::PROBES;
+use crate::call::invite;
+use crate::call::trunk_states::TargetState;
 use crate::domain::ids::TrunkId;
-use crate::domain::phone_number::Destination;
 use crate::domain::trunk::{Trunk, TrunkTarget};
 use crate::store::{StoreError, now};
 use crate::supervision;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-use trunkline_signaling::sip::message::{Headers, Uri};
 use trunkline_signaling::sip::user_agent::{PROBE_TIMEOUT, RegistrationEvent};
 
 /// How often it is looked whether a probe is due.
@@ -48,18 +46,14 @@ pub async fn probe_trunk(trunks: &TrunkService, trunk: &Trunk) -> Result<(Option
 async fn probe(
     trunks: &TrunkService, trunk: &Trunk, target: &TrunkTarget,
 ) -> Result<(Option<u16>, Duration), ConcurrencyLimitError> {
-    let uri = Uri::sip(None, &target.host, target.port);
-    let destination = Destination::SipUri(uri.to_string());
-    let params =
-        InviteParams { from_number: None, destination: &destination, sdp: Vec::new(), headers: Headers::default() };
     let started = Instant::now();
-    let Some(mut invite) = invite(trunks, trunk, params) else { return Ok((None, Duration::ZERO)) };
-    if invite.hops.is_empty() {
-        invite.hops = vec![target_address(target)];
-    }
+    let targets = trunks.states.in_order(trunk);
+    let Ok(invite) = invite::probe(trunk, &targets, trunks.local_host(), target) else {
+        return Ok((None, Duration::ZERO));
+    };
     match tokio::time::timeout(PROBE_DEADLINE, trunks.sip.send_options(invite)).await {
         Ok(Ok(status)) => Ok((status, started.elapsed())),
-        Ok(Err(_)) => Err(ConcurrencyLimitError::Server("probes_at_once")),
+        Ok(Err(_)) => Err(ConcurrencyLimitError::Server(PROBES)),
         Err(_) => Ok((None, started.elapsed())),
     }
 }
@@ -77,13 +71,7 @@ async fn states(trunks: &TrunkService, trunk: &Trunk) -> Result<Vec<TargetState>
     let mut states = Vec::new();
     for target in trunk.fields.all_targets() {
         let (status, took) = probe(trunks, trunk, &target).await?;
-        states.push(TargetState {
-            host: label(&target),
-            reachable: status.is_some(),
-            sip_status: status,
-            latency_ms: status.map(|_| took.as_millis() as u64),
-            checked_at: now().rfc3339(),
-        });
+        states.push(TargetState::probed(&target, status, took, now()));
     }
     Ok(states)
 }

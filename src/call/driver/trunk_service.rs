@@ -1,8 +1,9 @@
 //! The trunks of all organizations: gives their rules to the SIP user agent, and limits their probes.
 
-use super::concurrency::{ConcurrencyLimit, ConcurrencyLimiter};
-use super::trunk_rules::{registration, rule};
+use super::concurrency::{ConcurrencyKind, ConcurrencyLimit, ConcurrencyLimiter};
 use super::trunk_states::TrunkStates;
+use crate::call::invite::LocalHost;
+use crate::call::trunk_routes::{inbound_rule, registration};
 use crate::domain::FieldError;
 use crate::domain::quota::Quotas;
 use crate::domain::trunk::{Trunk, TrunkFields};
@@ -14,11 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use trunkline_signaling::io::SipHandle;
-use trunkline_signaling::limits::PROBES_MAX;
-
-/// Separate limits for on-demand and periodic probes, so that neither blocks the other.
-const ON_DEMAND_MAX: usize = PROBES_MAX / 4;
-const PERIODIC_MAX: usize = PROBES_MAX / 2;
+use trunkline_signaling::sip::user_agent::InboundTrunk;
 
 /// Settings of trunks.
 #[derive(Debug)]
@@ -45,7 +42,7 @@ pub struct TrunkService {
     /// How long an outbound call may ring.
     pub ring_timeout: Duration,
     pub(super) probes: TrunkProbes,
-    pub(super) addr: IpAddr,
+    addr: IpAddr,
     pub(super) sip: SipHandle,
     pub(super) store: Store,
     registers: bool,
@@ -71,13 +68,27 @@ pub(super) struct TrunkProbes {
 impl TrunkProbes {
     /// Returns limits with no probe under way; `probes_at_once` of the quotas is the limit of one organization.
     fn new(quotas: &Quotas) -> Self {
-        let of_one = quotas.probes_at_once as usize;
-        let slots = |in_all| ConcurrencyLimiter::new(ConcurrencyLimit { limit: "probes_at_once", of_one, in_all });
-        Self { asked: slots(ON_DEMAND_MAX), regular: slots(PERIODIC_MAX) }
+        let of = |kind| ConcurrencyLimiter::new(ConcurrencyLimit::of(kind, quotas));
+        Self { asked: of(ConcurrencyKind::ProbesOnDemand), regular: of(ConcurrencyKind::ProbesPeriodic) }
     }
 }
 
+/// The rule of a trunk for the user agent.
+fn rule(trunk: &Trunk, wide_networks: &[IpNet]) -> InboundTrunk {
+    let (rule, too_wide) = inbound_rule(trunk, wide_networks);
+    if let Some(network) = too_wide {
+        // Stored before consent was required, or when it was still given.
+        tracing::warn!(trunk = %trunk.id, %network, "network ignored: too wide for sip.wide_networks_allowed");
+    }
+    rule
+}
+
 impl TrunkService {
+    /// How our requests name this server.
+    pub(super) fn local_host(&self) -> LocalHost {
+        LocalHost { addr: self.addr, port: self.sip.local_udp().port() }
+    }
+
     /// Returns a service that knows no trunk until [`Self::reload`].
     pub fn build(config: TrunkConfig, sip: &SipHandle, store: &Store) -> Self {
         Self {

@@ -1,14 +1,17 @@
 //! Calls from browsers: created through the API, waiting for the page's offer, then handled like any other call.
 
 use super::call_leg::CallLeg;
-use super::call_webhooks::CallWebhooks;
 use super::conversation::{Conversation, run_conversation};
 use super::last_written_call::CallPanicGuard;
 use super::web_commands::handle_command;
 use super::web_offers::{IceRestart, WebAnswer, WebCallError, WebOffer};
-use super::{AdmissionError, CallMedia, CallRecord, CallServices, ConcurrencyPermit, SharedServices, provider_plan};
+use super::{
+    AdmissionError, CallMedia, CallRecord, CallServices, ConcurrencyPermit, SharedServices, provider_candidates,
+};
+use crate::call::call_webhooks::CallWebhooks;
 use crate::call::machine::CallSpec;
 use crate::call::registry::{CallCommand, CallSlot};
+use crate::call::web_quota::{self, AfterOffer, CallOfOffer, after_offer, check_web_call, end_reason_before_answer};
 use crate::domain::agent::Agent;
 use crate::domain::call::{Call, Direction};
 use crate::domain::end_reason::EndReason;
@@ -25,7 +28,6 @@ use tokio::sync::oneshot;
 use tracing::Instrument as _;
 use trunkline_media::codec::{Codec, Companding};
 use trunkline_media::io::worker::TransportSetup;
-use trunkline_media::leg::LegEvent;
 use trunkline_media::transport::webrtc::{AnsweredOffer, IceCredentials, WebRtcPeer};
 
 /// How long writing the first row of a call may take.
@@ -65,15 +67,8 @@ pub async fn place_web(
 async fn set_up(
     context: &SharedServices, scope: OrgScope, agent: Agent, order: WebCallParams,
 ) -> Result<CallId, WebCallError> {
-    if context.media.workers.host_candidates().is_none() {
-        return Err(WebCallError::Disabled);
-    }
-    if !agent.fields.is_active {
-        return Err(WebCallError::AgentInactive);
-    }
-    if context.registry.count() >= context.admission.calls_max || context.supervisor.is_stopping() {
-        return Err(WebCallError::Overloaded);
-    }
+    let has_room = context.registry.count() < context.admission.calls_max && !context.supervisor.is_stopping();
+    check_web_call(context.media.workers.host_candidates().is_some(), agent.fields.is_active, has_room)?;
     let lineage = context.store.lineage(scope).await.map_err(unreadable)?;
     let waiting = context.web_calls.waiting.take(&lineage).map_err(|_| WebCallError::TooManyWaiting)?;
     let permit = context.admission.admit(scope, None).await.map_err(|error| match error {
@@ -81,7 +76,7 @@ async fn set_up(
         AdmissionError::Store(error) => unreadable(error),
     })?;
     let context = CallServices::of_organization(context, scope).await;
-    if let Some(missing) = provider_plan::missing_provider(&context.providers, &agent.fields) {
+    if let Some(missing) = provider_candidates::missing_provider(&context.providers, &agent.fields) {
         return Err(WebCallError::ProviderMissing(missing));
     }
     let id = CallId::new();
@@ -117,11 +112,11 @@ pub async fn connect_web(
 ) -> Result<WebAnswer, WebCallError> {
     let limits = context.web_calls.limits;
     let calls = &context.web_calls.counts;
-    let slot = calls.take(address, limits.calls_per_address).ok_or(WebCallError::AddressFull)?;
-    let turn = calls.use_token(token, limits.calls_per_token, limits.token_valid).ok_or(WebCallError::TokenUsed)?;
+    let slot = calls.take(address, limits.calls_per_address)?;
+    let turn = calls.lock().use_token(token, limits.calls_per_token, limits.token_valid, Instant::now())?;
     let call = match turn {
-        0 => token,
-        _ => place_web(context, scope, agent, WebCallParams::default()).await?,
+        CallOfOffer::OfToken => token,
+        CallOfOffer::Another => place_web(context, scope, agent, WebCallParams::default()).await?,
     };
     let (reply, answer) = oneshot::channel();
     let offer = CallCommand::Connect(Box::new(WebOffer { sdp, slot, reply }));
@@ -129,18 +124,15 @@ pub async fn connect_web(
         true => tokio::time::timeout(ANSWER_DEADLINE, answer).await.ok().and_then(Result::ok),
         false => None,
     };
-    match answer {
-        Some(Err(WebCallError::Offer(why))) => {
-            calls.release_token_use(token);
-            Err(WebCallError::Offer(why))
+    let answer = answer.unwrap_or(Err(WebCallError::CallEnded));
+    match (after_offer(&answer), &answer) {
+        (AfterOffer::Record, Ok(WebAnswer { call, ice_session, .. })) => {
+            calls.lock().record_call_started(token, *call, ice_session.clone());
         }
-        Some(Ok(answer)) => {
-            calls.record_call_started(token, &answer);
-            Ok(answer)
-        }
-        Some(Err(fault)) => Err(fault),
-        None => Err(WebCallError::CallEnded),
+        (AfterOffer::ReleaseToken, _) => calls.lock().release_token_use(token),
+        _ => {}
     }
+    answer
 }
 
 /// Candidates that a browser found later. False when there is no such call here.
@@ -158,7 +150,7 @@ pub async fn restart_web(
         return None;
     }
     let ours = tokio::time::timeout(ANSWER_DEADLINE, ours).await.ok()?.ok()?;
-    context.web_calls.counts.record_ice_session(call, ours.ufrag.clone());
+    context.web_calls.counts.lock().record_ice_restart(call, ours.ufrag.clone());
     Some((ours.ufrag, ours.password))
 }
 
@@ -211,14 +203,6 @@ async fn wait(
     drop(address_permit); // frees the address
 }
 
-/// A call that ends before it was answered counts as unanswered.
-fn end_reason_before_answer(reason: EndReason) -> EndReason {
-    match reason {
-        EndReason::EndedByApi | EndReason::CustomerHungUp => EndReason::Canceled,
-        other => other,
-    }
-}
-
 fn answer(
     context: &SharedServices, spec: &CallSpec, record: &CallRecord, sdp: &str,
 ) -> Result<(CallMedia, WebAnswer), WebCallError> {
@@ -237,12 +221,11 @@ async fn connected(context: &SharedServices, media: &mut CallMedia, slot: &mut C
     let until = tokio::time::Instant::now() + context.web_calls.limits.connect;
     loop {
         tokio::select! {
-            event = media.events.recv() => match event {
-                Some(LegEvent::Connected { .. }) => return Ok(()),
-                Some(LegEvent::PeerClosed) => return Err(EndReason::Canceled),
-                Some(LegEvent::NetworkLost | LegEvent::InternalError) | None => return Err(EndReason::NetworkLost),
-                Some(_) => {}
-            },
+            event = media.events.recv() => {
+                if let Some(done) = web_quota::connected(event.as_ref()) {
+                    return done;
+                }
+            }
             command = slot.commands.recv() => match command {
                 Some(CallCommand::End(reason)) => return Err(end_reason_before_answer(reason)),
                 Some(command) => handle_command(media, command),

@@ -1,20 +1,16 @@
 //! After-call work: analysis, cost and reports. Jobs are claimed from the database, so that another process takes over
 //! when this one dies.
 
-use super::analysis::{AnalysisService, CallAnalysis, agent_fields};
-use super::call_webhooks::CallWebhooks;
+use super::analysis::AnalysisService;
+use crate::call::post_call::{self, CallAnalysis, ReportFacts, awaits_recording};
 use crate::call::public_links::PublicLinks;
-use crate::domain::agent::AgentFields;
 use crate::domain::call::{Call, CallOutcome};
-use crate::domain::delivery::{Delivery, DeliveryChannel};
+use crate::domain::delivery::Delivery;
 use crate::domain::fair_share::{FairShares, ShareLimits};
 use crate::domain::ids::DeliveryId;
 use crate::domain::transcript::Turn;
-use crate::outbox::mail::MailMessage;
 use crate::store::{OrgScope, Store, StoreError, WrapUpJob, now};
 use crate::supervision::contain;
-use crate::webhooks::event;
-use serde_json::json;
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -100,13 +96,7 @@ async fn finish(service: &WrapUpService, one: WrapUpJob, analysed: bool) -> Resu
     let turns = service.store.turns(scope, id).await?;
     let found = match analysed {
         true => service.analysis.analyse(scope, &call, &turns).await,
-        false => CallAnalysis {
-            outcome: CallOutcome {
-                report: Some(json!({"analysed": false, "error": "internal"})),
-                ..CallOutcome::default()
-            },
-            ..CallAnalysis::default()
-        },
+        false => CallAnalysis::not_begun("internal"),
     };
     let (cost, billed) = service.analysis.compute_cost(&call, &found);
     call.outcome = CallOutcome { cost: Some(cost), ..found.outcome };
@@ -119,8 +109,7 @@ async fn recorded(store: &Store, scope: OrgScope, id: crate::domain::ids::CallId
     let deadline = tokio::time::Instant::now() + RECORDING_DEADLINE;
     loop {
         let Some(call) = store.call(scope, id).await? else { return Ok(None) };
-        let expected = call.answered_at.is_some() && agent_fields(&call).recording_enabled.unwrap_or(true);
-        if call.recording.is_some() || !expected || tokio::time::Instant::now() > deadline {
+        if !awaits_recording(&call) || tokio::time::Instant::now() > deadline {
             return Ok(Some(call));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -130,64 +119,18 @@ async fn recorded(store: &Store, scope: OrgScope, id: crate::domain::ids::CallId
 impl WrapUpService {
     /// Everything that is to be sent about a call that is over.
     async fn reports(&self, scope: OrgScope, call: &Call, turns: &[Turn]) -> Result<Vec<Delivery>, StoreError> {
-        let fields = agent_fields(call);
-        let blank = |channel, order_key, event_type: &str, target, body| Delivery {
-            id: DeliveryId::new(),
-            organization: call.organization,
-            channel,
-            order_key,
-            call: Some(call.id),
-            task: call.task,
-            agent: call.agent,
-            event_type: event_type.to_owned(),
-            target,
-            body,
-            created_at: now(),
+        let task = match call.task {
+            Some(task) => self.store.task(scope, task).await?,
+            None => None,
         };
-        let mut all = Vec::new();
-        if let Some(target) = CallWebhooks::new(call.agent, &fields).target(event::END_OF_CALL_REPORT) {
-            let key = format!("{} agent", call.id);
-            let mut one = blank(DeliveryChannel::Webhook, key, event::END_OF_CALL_REPORT, target, String::new());
-            let url = call.recording.is_some().then(|| self.links.recording(scope, call.id, now()));
-            one.body = event::end_of_call_report(one.id, call, turns, url, now()).to_string();
-            all.push(one);
-        }
-        if let Some(task) = call.task
-            && let Some(task) = self.store.task(scope, task).await?
-        {
-            let event = if call.status == crate::domain::call::CallStatus::Completed {
-                "call_completed"
-            } else {
-                "call_failed"
-            };
-            if let Some(target) = task.fields.webhook(event) {
-                let body = event::task_event(event, task.id, call, turns).to_string();
-                all.push(blank(DeliveryChannel::Webhook, format!("{} task", call.id), event, target, body));
-            }
-        }
-        if let (Some(to), true) = (&fields.notification_email, self.sends_mail) {
-            let mail = self.mail(call, &fields);
-            let body = serde_json::to_string(&mail).unwrap_or_default();
-            all.push(blank(DeliveryChannel::Mail, format!("{} mail", call.id), "mail", to.clone(), body));
-        }
-        Ok(all)
-    }
-
-    fn mail(&self, call: &Call, fields: &AgentFields) -> MailMessage {
-        let seconds = call.duration_seconds().unwrap_or(0);
-        let reason = call.end_reason.map_or("unknown", |reason| reason.name());
-        let summary = call.outcome.summary.as_deref().unwrap_or("There is no summary of this call.");
-        let subject = format!("Call with {} ({} min {} s)", call.other_party(), seconds / 60, seconds % 60);
-        let text = format!(
-            "{summary}\n\nAgent: {}\nFrom: {}\nTo: {}\nStarted: {}\nDuration: {} min {} s\nEnded: {reason}\n\n{}\n",
-            fields.name,
-            call.from_number,
-            call.to_number,
-            call.started_at.rfc3339(),
-            seconds / 60,
-            seconds % 60,
-            self.links.call(call.id),
-        );
-        MailMessage { subject, text }
+        let facts = ReportFacts {
+            turns,
+            task: task.as_ref(),
+            recording_url: call.recording.is_some().then(|| self.links.recording(scope, call.id, now())),
+            call_url: self.links.call(call.id),
+            sends_mail: self.sends_mail,
+            now: now(),
+        };
+        Ok(post_call::reports(call, &facts, DeliveryId::new))
     }
 }

@@ -1,5 +1,8 @@
-//! A trunk as the SIP user agent needs it: hops, credentials, the rule for inbound calls, the registration.
+//! Where a trunk's requests go and who may use it: next hops, their order, credentials, registrations, rules of callers.
+//!
+//! Pure: which targets are down and what is drawn are arguments.
 
+use crate::domain::FieldError;
 use crate::domain::secret::Secret;
 use crate::domain::trunk::{OutboundProxy, Trunk, TrunkFields, TrunkTarget, TrunkTransport};
 use ipnet::IpNet;
@@ -12,16 +15,48 @@ use trunkline_signaling::sip::user_agent::{HostCredentials, InboundTrunk, NextHo
 /// Default registration lifetime.
 const REGISTER_EXPIRES_S: u32 = 300;
 
-/// How a target is called in lists.
-pub(super) fn label(target: &TrunkTarget) -> String {
+/// Refuses networks of callers that are too wide without the operator's consent (`wide_networks`).
+pub fn check_networks(fields: &TrunkFields, wide_networks: &[IpNet]) -> Result<(), FieldError> {
+    let Some(wide) = fields.networks(wide_networks).1 else { return Ok(()) };
+    let message = format!(
+        "{wide} makes them too wide: together a /16 of IPv4 and a /32 of IPv6 at most, unless the operator allows \
+         wider ones (sip.wide_networks_allowed)"
+    );
+    Err(FieldError::new("allowed_addresses", message))
+}
+
+/// How a target is called in lists: `host`, or `host:port`.
+pub fn label(target: &TrunkTarget) -> String {
     match target.port {
         Some(port) => format!("{}:{port}", target.host),
         None => target.host.clone(),
     }
 }
 
-/// The transport as SIP names it.
-pub(super) fn sip_transport(transport: TrunkTransport) -> Transport {
+/// Targets in order of attempt: those that are not down first, by priority, then drawn by weight (RFC 2782). `draw`
+/// returns a number below its argument.
+pub fn order_targets(
+    targets: Vec<TrunkTarget>, is_down: impl Fn(&TrunkTarget) -> bool, mut draw: impl FnMut(u32) -> u32,
+) -> Vec<TrunkTarget> {
+    let mut left: Vec<(bool, TrunkTarget)> = targets.into_iter().map(|target| (is_down(&target), target)).collect();
+    left.sort_by_key(|(down, target)| (*down, target.priority)); // stable: as written among equals
+    let mut ordered = Vec::with_capacity(left.len());
+    while let Some((down, priority)) = left.first().map(|(down, target)| (*down, target.priority)) {
+        let equals = left.iter().take_while(|(d, target)| (*d, target.priority) == (down, priority)).count();
+        let total: u32 = left[..equals].iter().map(|(_, target)| u32::from(target.weight) + 1).sum();
+        let mut drawn = draw(total);
+        let mut at = 0;
+        while drawn > u32::from(left[at].1.weight) {
+            drawn -= u32::from(left[at].1.weight) + 1;
+            at += 1;
+        }
+        ordered.push(left.remove(at).1);
+    }
+    ordered
+}
+
+/// The transport of a trunk, as the user agent names it.
+pub fn sip_transport(transport: TrunkTransport) -> Transport {
     match transport {
         TrunkTransport::Udp => Transport::Udp,
         TrunkTransport::Tcp => Transport::Tcp,
@@ -29,13 +64,15 @@ pub(super) fn sip_transport(transport: TrunkTransport) -> Transport {
     }
 }
 
-pub(super) fn target_address(target: &TrunkTarget) -> NextHop {
+/// The next hop of requests to a target.
+pub fn target_address(target: &TrunkTarget) -> NextHop {
     // UDP is the default: a name without a port may prefer another transport (NAPTR).
     let chosen = target.transport.filter(|transport| *transport != TrunkTransport::Udp || target.port.is_some());
     NextHop { host: target.host.clone(), port: target.port, transport: chosen.map(sip_transport) }
 }
 
-pub(super) fn proxy_hop(fields: &TrunkFields) -> Option<(NextHop, String)> {
+/// The outbound proxy, with the Route header that names it.
+pub fn proxy_hop(fields: &TrunkFields) -> Option<(NextHop, String)> {
     let proxy = OutboundProxy::parse(fields.outbound_proxy.as_deref()?)?;
     let transport = sip_transport(proxy.transport.unwrap_or(fields.transport));
     let mut uri = Uri::sip(None, &proxy.host, proxy.port);
@@ -51,7 +88,7 @@ fn credentials(username: Option<String>, password: Option<Secret>) -> Option<Dig
 }
 
 /// The credentials of our calls, only for the hosts in the trunk's settings.
-pub(super) fn bound_credentials(fields: &TrunkFields) -> Option<HostCredentials> {
+pub fn bound_credentials(fields: &TrunkFields) -> Option<HostCredentials> {
     let credentials = credentials(fields.username.clone(), fields.password.clone())?;
     let registrar = fields.registrar.as_ref().map(|host| NextHop { host: host.clone(), port: None, transport: None });
     let proxy = proxy_hop(fields).map(|(next_hop, _)| next_hop);
@@ -59,22 +96,22 @@ pub(super) fn bound_credentials(fields: &TrunkFields) -> Option<HostCredentials>
     Some(HostCredentials { credentials, hosts })
 }
 
-pub(super) fn rule(trunk: &Trunk, wide_networks: &[IpNet]) -> InboundTrunk {
+/// Whom the user agent admits over a trunk, and the first network that is ignored because the operator does not allow
+/// one so wide.
+pub fn inbound_rule(trunk: &Trunk, wide_networks: &[IpNet]) -> (InboundTrunk, Option<IpNet>) {
     let fields = &trunk.fields;
     let (allow, too_wide) = fields.networks(wide_networks);
-    if let Some(network) = too_wide {
-        // Stored before consent was required, or when it was still given.
-        tracing::warn!(trunk = %trunk.id, %network, "network ignored: too wide for sip.wide_networks_allowed");
-    }
-    InboundTrunk {
+    let rule = InboundTrunk {
         id: trunk.id.to_string().into(),
         allow,
         credentials: credentials(fields.inbound_username.clone(), fields.inbound_password.clone()),
         accept_refer: fields.accept_refer,
-    }
+    };
+    (rule, too_wide)
 }
 
-pub(super) fn registration(trunk: &Trunk) -> Option<RegistrationConfig> {
+/// What is registered for a trunk. `None` where it does not register, or lacks credentials or a registrar.
+pub fn registration(trunk: &Trunk) -> Option<RegistrationConfig> {
     let fields = &trunk.fields;
     let credentials = credentials(fields.username.clone(), fields.password.clone()).filter(|_| fields.register)?;
     let domain = fields.registrar.as_deref().or(fields.host.as_deref())?;
@@ -101,3 +138,6 @@ fn contact_user(trunk: &Trunk, credentials: &DigestCredentials) -> String {
     let digest = Sha256::digest(format!("contact\n{}\n{}", trunk.id, credentials.password.expose_secret()));
     digest.iter().take(10).fold("t".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }
+
+#[cfg(test)]
+mod tests;

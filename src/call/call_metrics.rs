@@ -1,4 +1,6 @@
 //! Metrics of a call for its record, Prometheus and OpenTelemetry.
+//!
+//! Pure: the driver records and exports them.
 
 use crate::call::machine::TurnMetrics;
 use crate::domain::call::Call;
@@ -7,23 +9,30 @@ use crate::telemetry::spans::{CallTrace, Span, TurnTrace};
 use serde_json::{Value, json};
 use trunkline_media::stats::LegStats;
 
-/// Records the stages of a turn; missing stages are skipped. `end_of_turn` and `response` span several stages.
-pub(super) fn record_turn_histograms(turn: &TurnMetrics) {
-    let record = |name: &'static str, from: u64, to: u64| {
-        let seconds = to.saturating_sub(from) as f64 / 1_000.0;
-        metrics::histogram!("trunkline_turn_seconds", "stage" => name).record(seconds);
-    };
-    for (name, from, to) in turn.stages() {
-        record(name, from, to);
+/// Seconds of the stages of a turn, by name; missing stages are skipped. `end_of_turn` and `response` span several stages.
+pub fn turn_seconds(turn: &TurnMetrics) -> Vec<(&'static str, f64)> {
+    let seconds = |name: &'static str, from: u64, to: u64| (name, to.saturating_sub(from) as f64 / 1_000.0);
+    let mut all: Vec<_> = turn.stages().into_iter().map(|(name, from, to)| seconds(name, from, to)).collect();
+    all.push(seconds("end_of_turn", turn.speech_ended_ms, turn.decided_ms));
+    all.extend(turn.first_packet_ms.map(|sound| seconds("response", turn.speech_ended_ms, sound)));
+    all
+}
+
+/// The figures of a call that is over: those of its machine, of its leg, and those that were recorded before.
+pub fn final_metrics(mut figures: Value, stats: Option<&LegStats>, before: Option<Value>) -> Value {
+    if let Some(stats) = stats {
+        figures["media"] = media_json(stats);
     }
-    record("end_of_turn", turn.speech_ended_ms, turn.decided_ms);
-    if let Some(sound) = turn.first_packet_ms {
-        record("response", turn.speech_ended_ms, sound);
+    if let Some(Value::Object(before)) = before {
+        for (name, value) in before {
+            figures[name] = value;
+        }
     }
+    figures
 }
 
 /// The call as spans: one for it, one for each turn, one for each stage of a turn.
-pub(super) fn trace(call: &Call, turns: &[TurnMetrics]) -> Option<CallTrace> {
+pub fn trace(call: &Call, turns: &[TurnMetrics]) -> Option<CallTrace> {
     let answered = call.answered_at?;
     let at = |ms: u64| answered.0 + ms as i64;
     let turns = turns.iter().filter_map(|turn| {
@@ -48,7 +57,7 @@ pub(super) fn trace(call: &Call, turns: &[TurnMetrics]) -> Option<CallTrace> {
     })
 }
 
-pub(super) fn media_json(stats: &LegStats) -> Value {
+fn media_json(stats: &LegStats) -> Value {
     json!({
         "packets_received": stats.packets_received,
         "packets_lost": stats.packets_lost,
@@ -73,3 +82,6 @@ pub(super) fn media_json(stats: &LegStats) -> Value {
 fn round_to_two_decimals(score: f32) -> f64 {
     (f64::from(score) * 100.0).round() / 100.0
 }
+
+#[cfg(test)]
+mod tests;

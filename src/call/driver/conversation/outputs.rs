@@ -1,0 +1,146 @@
+//! What the machine of an answered call wants done.
+
+use super::super::call_leg::CallLeg;
+use super::super::consultation::{ConsultationHandle, ConsultationParams, trunk_for_transfer};
+use super::super::listener::Listener;
+use super::super::{ambience, provider_candidates};
+use super::ConversationLoop;
+use crate::call::dialog_rules::{consultation_from, refer_needs_trunk, refer_uri};
+use crate::call::live_update::LiveUpdate;
+use crate::call::machine::{CallOutput, ReferProgress};
+use crate::domain::chat::{ChatMessage, ToolOffer};
+use crate::domain::end_reason::EndReason;
+use crate::domain::transfer::TransferTarget;
+use crate::providers::stt::SttInput;
+use crate::providers::{EventStream, LlmEvent, LlmRequest, llm};
+use crate::supervision;
+use std::time::Instant;
+use trunkline_media::io::worker::{LegHandle, OverloadedError};
+use trunkline_media::playout::ambience::{AmbienceKind, AmbienceMixer};
+use trunkline_media::turn::barge_in;
+
+impl ConversationLoop {
+    /// Executes the outputs of the machine.
+    pub(super) async fn execute_outputs(&mut self) {
+        while let Some(output) = self.machine.poll_output() {
+            match output {
+                CallOutput::RequestLlm { response_id, messages, tools } => {
+                    self.llm = Some((response_id, self.request_llm(messages, tools)));
+                }
+                CallOutput::CancelLlm => self.llm = None,
+                CallOutput::Speak { segment, text } => self.tts.speak(segment, text),
+                CallOutput::CancelSpeech { response_id } => {
+                    self.tts.cancel_response(response_id);
+                    self.send_to_leg(|leg| leg.flush(response_id, false));
+                }
+                CallOutput::Interrupt { response_id } => self.send_to_leg(|leg| leg.flush(response_id, true)),
+                CallOutput::Resume => self.send_to_leg(LegHandle::resume),
+                CallOutput::MakeUninterruptible { response_id } => {
+                    self.send_to_leg(|leg| leg.set_uninterruptible(response_id))
+                }
+                CallOutput::Turn { position, turn } => {
+                    self.call.slot.live.send(LiveUpdate::Turn { position, turn: turn.clone() });
+                    self.call.context.journal.record_turn(self.call.record.call.id, position, turn).await;
+                }
+                CallOutput::SendDtmf(digits) => {
+                    let _ = self.call.media.leg.send_dtmf(digits);
+                }
+                CallOutput::CallTool { call, is_async } => self.call_tool(call, is_async),
+                CallOutput::Refer { target } => self.refer(target),
+                CallOutput::StartConsultation { target } => self.start_consultation(target),
+                CallOutput::Hold { music } => {
+                    let scene = if music { AmbienceKind::HoldMusic } else { AmbienceKind::Room };
+                    self.send_to_leg(|leg| leg.set_ambience(Some(AmbienceMixer::new(scene, 0.0))));
+                }
+                CallOutput::BriefConsultation { text } => {
+                    if let Some(consultation) = &self.consultation {
+                        consultation.spec(text);
+                    }
+                }
+                CallOutput::BridgeCalls => self.bridge_calls(),
+                CallOutput::EndConsultation => {
+                    self.consultation = None;
+                    let ambience = ambience(&self.call.spec.agent);
+                    self.send_to_leg(|leg| leg.set_ambience(ambience));
+                }
+                CallOutput::FinalizeStt => self.listener.tell_stt(SttInput::Finalize),
+                CallOutput::RestartStt => self.listener.tell_stt(SttInput::Restart),
+                CallOutput::Realtime(input) => {
+                    if let Listener::Realtime(side) = &self.listener {
+                        side.send_input(input);
+                    }
+                }
+                CallOutput::LeaveRealtime => self.leave_realtime(),
+                CallOutput::HangUp { reason } => self.hang_up = Some(reason),
+            }
+        }
+    }
+
+    /// STT, LLM and TTS take over, if the agent has a fallback LLM.
+    fn leave_realtime(&mut self) {
+        let Listener::Realtime(side) = &mut self.listener else { return };
+        let _ = side.end(None, &mut self.machine, &self.call.media.leg);
+        let has_fallback = side.capabilities.fallback.is_some();
+        self.listener = match has_fallback {
+            true => Listener::Stt(self.call.context.start_stt(&self.call.spec, self.call.media.audio_format)),
+            false => Listener::Nobody,
+        };
+    }
+
+    /// A leg that cannot take commands is lost.
+    fn send_to_leg(&mut self, tell: impl FnOnce(&LegHandle) -> Result<(), OverloadedError>) {
+        if tell(&self.call.media.leg).is_err() {
+            self.machine.handle_command(Instant::now(), EndReason::Overload);
+        }
+    }
+
+    /// Sends REFER for the target; a bare number becomes a URI at the trunk.
+    fn refer(&mut self, target: TransferTarget) {
+        let CallLeg::Sip(line) = &self.call.leg else {
+            // A browser has no trunk to send REFER to: we dial the target ourselves.
+            let refused = ReferProgress::Refused { status: 501 };
+            return self.machine.handle_refer_progress(Instant::now(), refused);
+        };
+        let (context, call) = (self.call.context.clone(), line.call);
+        let (scope, trunk) = (self.call.record.scope, self.call.record.call.trunk);
+        supervision::spawn("refer", async move {
+            let trunk = match refer_needs_trunk(&target) {
+                true => trunk_for_transfer(&context, scope, trunk).await.map(|trunk| trunk.fields),
+                false => None,
+            };
+            context.sip.send_refer(call, refer_uri(&target, trunk.as_ref())).await;
+        });
+    }
+
+    fn start_consultation(&mut self, target: TransferTarget) {
+        let call = &self.call.record.call;
+        let party = ConsultationParams {
+            scope: self.call.record.scope,
+            trunk: call.trunk,
+            from_number: consultation_from(call).to_owned(),
+            target,
+            spec: self.call.spec.clone(),
+        };
+        self.consultation = Some(ConsultationHandle::start(self.call.context.clone(), party));
+    }
+
+    /// Takes the agent out of the call: STT, LLM and TTS stop.
+    fn bridge_calls(&mut self) {
+        let caller = self.call.media.leg.relay_sender();
+        if let Some(consultation) = &self.consultation {
+            consultation.connect(caller);
+        }
+        self.listener = Listener::Bridged;
+        self.llm = None;
+        self.send_to_leg(|leg| leg.set_ambience(None));
+        let quiet = barge_in::BargeInConfig { enabled: false, ..barge_in::BargeInConfig::default() };
+        self.send_to_leg(|leg| leg.set_barge_in(quiet));
+    }
+
+    fn request_llm(&self, messages: Vec<ChatMessage>, tools: Vec<ToolOffer>) -> EventStream<LlmEvent> {
+        let providers = &self.call.context.providers;
+        let plan = provider_candidates::llm_plan(providers, &self.call.spec.agent);
+        let cache_key = self.call.record.call.agent.map(|agent| agent.to_string());
+        llm::stream_llm_response(providers, plan, LlmRequest { messages, tools, cache_key, ..LlmRequest::default() })
+    }
+}

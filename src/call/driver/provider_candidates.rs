@@ -1,0 +1,45 @@
+//! Looks up the providers of a call's plan: their addresses, keys and clients.
+
+use crate::call::machine::CallSpec;
+use crate::call::provider_plan::{self, SttChoice};
+use crate::domain::agent::AgentFields;
+use crate::domain::provider::PipelineStage;
+use crate::domain::provider_config::TtsProvider;
+use crate::providers::llm::LlmPlan;
+use crate::providers::{ProviderAccess, ProviderRegistry, stt, vendors};
+use trunkline_media::codec::Companding;
+
+/// STT candidates of a call.
+pub(super) fn stt_candidates(
+    providers: &ProviderRegistry, spec: &CallSpec, companding: Companding,
+) -> Vec<stt::SttCandidate> {
+    let candidates = provider_plan::stt_choices(spec, companding).into_iter();
+    let candidates = candidates.map(|SttChoice { provider, base_url, setup }| {
+        vendors::stt_candidate(providers, provider, base_url.as_deref(), setup)
+    });
+    provider_plan::with_primary(candidates, |one| one.endpoint.is_usable())
+}
+
+/// LLM candidates of a call; none for a realtime model without a fallback LLM.
+pub(super) fn llm_plan(providers: &ProviderRegistry, agent: &AgentFields) -> LlmPlan {
+    let candidates = provider_plan::llm_configs(agent).into_iter().filter_map(|config| {
+        let base_url = config.base_url.as_deref();
+        vendors::llm_candidate(providers, config.provider, &config.model, config.temperature, base_url)
+    });
+    let candidates = provider_plan::with_primary(candidates, |one| one.endpoint.is_usable());
+    let hedge_after = provider_plan::hedge_after(agent, candidates.len());
+    LlmPlan { candidates, hedge_after }
+}
+
+/// What a call will ask over HTTP.
+pub(super) fn http_endpoints(providers: &ProviderRegistry, spec: &CallSpec) -> Vec<(ProviderAccess, PipelineStage)> {
+    let models = llm_plan(providers, &spec.agent).candidates.into_iter().map(|one| (one.endpoint, PipelineStage::Llm));
+    let voices = provider_plan::tts_configs(spec).into_iter().filter(|config| config.provider == TtsProvider::Openai);
+    let voices = voices.map(|c| (providers.endpoint(c.provider.account(), c.base_url.as_deref()), PipelineStage::Tts));
+    models.chain(voices).collect()
+}
+
+/// The first provider without a key.
+pub(super) fn missing_provider(providers: &ProviderRegistry, agent: &AgentFields) -> Option<&'static str> {
+    provider_plan::missing_provider(agent, |account, base_url| providers.endpoint(account, base_url).is_usable())
+}

@@ -1,0 +1,74 @@
+//! Arguments against schemas, and the schemas that are kept.
+
+use super::*;
+
+fn call(name: &str, arguments: &str) -> ToolCall {
+    ToolCall { name: name.to_owned(), arguments: arguments.to_owned(), ..ToolCall::default() }
+}
+
+fn schema(name: &str) -> Option<Value> {
+    match name {
+        "book" => Some(json!({"type": "object", "properties": {"day": {"type": "string"}}, "required": ["day"]})),
+        "broken" => Some(json!({"type": "no type"})),
+        _ => None,
+    }
+}
+
+#[test]
+fn each_call_learns_how_its_own_arguments_do_not_fit() {
+    let mut schemas = ToolSchemas::default();
+    let mut calls = [call("free", "{"), call("book", "{}"), call("book", r#"{"day":"monday"}"#), call("broken", "{}")];
+    let check = schemas.to_check(&calls, schema).unwrap();
+    assert_eq!(check.places(), [1, 2, 3], "a tool without a schema takes anything");
+    schemas.record(check.run(), &mut calls);
+    let errors: Vec<_> = calls.iter().map(|call| call.schema_error.as_deref()).collect();
+    assert_eq!((errors[0], errors[2], errors[3]), (None, None, Some("the schema of this tool is invalid")));
+    assert!(errors[1].unwrap().starts_with("the arguments do not fit: "), "{errors:?}");
+    assert!(schemas.to_check(&[call("free", "{}")], schema).is_none());
+}
+
+#[test]
+fn a_schema_is_compiled_once_until_it_changes() {
+    let mut schemas = ToolSchemas::default();
+    let mut calls = [call("book", r#"{"day":"monday"}"#)];
+    let check = schemas.to_check(&calls, schema).unwrap();
+    assert!(check.0[0].schema.is_none());
+    schemas.record(check.run(), &mut calls);
+    assert!(schemas.to_check(&calls, schema).unwrap().0[0].schema.is_some());
+    let changed = schemas.to_check(&calls, |_| Some(json!({"type": "object"}))).unwrap();
+    assert!(changed.0[0].schema.is_none());
+}
+
+#[test]
+fn calls_that_were_not_checked_in_time_say_so() {
+    let mut calls = [call("free", "{}"), call("book", "{}")];
+    record_not_checked(&[1], &mut calls);
+    assert_eq!((calls[0].schema_error.as_deref(), calls[1].schema_error.as_deref()), (None, Some(NOT_CHECKED)));
+}
+
+#[test]
+fn each_tool_of_a_key_is_checked_once_without_arguments() {
+    let rules = json!({"rules": [
+        {"digits": "1", "action": "tool", "tool": "b"}, {"digits": "2", "action": "tool", "tool": "a"},
+        {"digits": "3", "action": "tool", "tool": "b"},
+    ]});
+    let agent = AgentFields { dtmf_rules: serde_json::from_value(rules).unwrap(), ..AgentFields::default() };
+    let calls = dtmf_tool_calls(&agent);
+    assert_eq!(
+        calls.iter().map(|one| (one.name.as_str(), one.arguments.as_str())).collect::<Vec<_>>(),
+        [("a", "{}"), ("b", "{}")]
+    );
+}
+
+#[test]
+fn tools_with_unusable_schemas_are_left_out() {
+    let offer =
+        |name: &str| ToolOffer { name: name.to_owned(), parameters: schema(name).unwrap(), ..ToolOffer::default() };
+    let tools = usable_tools(vec![offer("book"), offer("broken")]);
+    assert_eq!(tools.iter().map(|tool| tool.name.as_str()).collect::<Vec<_>>(), ["book"]);
+    let agent = AgentFields { name: "Agent".into(), ..AgentFields::default() };
+    assert_eq!(without_oversized(agent.clone()), (agent, Vec::new()));
+    assert_eq!(left_out_metric(&[]), None);
+    let fault = fault_text(&FieldError::new("llm_config.tools[0]", "is too large"));
+    assert_eq!(left_out_metric(&[fault]), Some(json!({"faults": ["llm_config.tools[0]: is too large"]})));
+}

@@ -1,0 +1,218 @@
+//! Segments, failovers and cancellations in virtual time; a feed is the number of its request.
+#![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
+
+use super::*;
+
+struct Pipeline {
+    queue: TtsQueue<usize>,
+    start: Instant,
+    /// Every request: the voice and the text.
+    requests: Vec<(usize, String)>,
+}
+
+fn pipeline(voices: &[&str]) -> Pipeline {
+    let voice = |name: &&str| TtsVoice { name: (*name).to_owned(), acts_on_tags: *name == "acting" };
+    Pipeline { queue: TtsQueue::new(voices.iter().map(voice).collect()), start: Instant::now(), requests: Vec::new() }
+}
+
+fn segment(response_id: u32, index: u32) -> SegmentId {
+    SegmentId { response_id, index }
+}
+
+fn seconds(count: u64) -> Vec<i16> {
+    vec![1; (count * u64::from(SAMPLE_RATE_HZ)) as usize]
+}
+
+fn broken() -> ProviderError {
+    ProviderError::Disconnected("gone".to_owned())
+}
+
+impl Pipeline {
+    /// Opens what is to be requested, as the driver does after every change.
+    fn open(&mut self) {
+        while let Some(request) = self.queue.poll_request() {
+            self.requests.push((request.tts, request.text.clone()));
+            self.queue.handle_started(request, self.requests.len(), self.start);
+        }
+    }
+
+    fn speak(&mut self, segment: SegmentId, text: &str) {
+        self.queue.speak(segment, text.to_owned());
+        self.open();
+    }
+
+    fn done(&mut self, samples: Vec<i16>) -> Option<TtsPipelineEvent> {
+        let event = self.queue.handle_done(samples);
+        self.open();
+        event
+    }
+
+    fn failed(&mut self, after: Duration) -> Option<TtsPipelineEvent> {
+        let event = self.queue.handle_failed(broken(), self.start + after);
+        self.open();
+        event
+    }
+
+    fn events(&mut self) -> Vec<TtsPipelineEvent> {
+        std::iter::from_fn(|| self.queue.poll_event()).collect()
+    }
+
+    fn texts(&self) -> Vec<&str> {
+        self.requests.iter().map(|(_, text)| text.as_str()).collect()
+    }
+}
+
+#[test]
+fn two_sentences_are_requested_at_once_and_three_wait_for_the_caller_at_most() {
+    let mut tts = pipeline(&["main", "local"]);
+    for index in 0..5 {
+        tts.speak(segment(1, index), &format!("s{index}"));
+    }
+    assert_eq!(tts.texts(), ["s0", "s1"]);
+    tts.done(seconds(1));
+    assert_eq!(tts.texts(), ["s0", "s1", "s2"], "one is synthesised, two are on their way");
+    tts.done(seconds(1));
+    tts.done(seconds(1));
+    assert_eq!(tts.texts().len(), 3, "three are unheard");
+    tts.queue.handle_played(segment(1, 0));
+    tts.open();
+    assert_eq!(tts.texts(), ["s0", "s1", "s2", "s3"]);
+    let requested = tts.events();
+    assert_eq!(requested[0], TtsPipelineEvent::Requested { tts: "main".into(), characters: 2 });
+    assert_eq!(requested.len(), 4);
+}
+
+#[test]
+fn audio_and_its_total_belong_to_the_first_segment_in_order() {
+    let mut tts = pipeline(&["main", "local"]);
+    tts.speak(segment(1, 0), "one");
+    tts.speak(segment(1, 1), "two");
+    assert_eq!(tts.queue.handle_audio(Vec::new()), None);
+    let audio = tts.queue.handle_audio(vec![7; 10]);
+    assert_eq!(audio, Some(TtsPipelineEvent::Audio { segment: segment(1, 0), samples: vec![7; 10] }));
+    assert_eq!(tts.queue.feed().copied(), Some(1));
+    let done = tts.done(vec![7; 5]);
+    assert_eq!(done, Some(TtsPipelineEvent::Done { segment: segment(1, 0), samples: vec![7; 5], total: 15 }));
+    assert_eq!(tts.queue.feed().copied(), Some(2));
+}
+
+#[test]
+fn a_cancelled_response_is_neither_requested_nor_counted() {
+    let mut tts = pipeline(&["main", "local"]);
+    for index in 0..4 {
+        tts.speak(segment(1, index), "old");
+    }
+    tts.speak(segment(2, 0), "new");
+    tts.queue.cancel_response(1);
+    tts.open();
+    assert_eq!(tts.texts(), ["old", "old", "new"]);
+    assert_eq!(tts.queue.feed().copied(), Some(3));
+    tts.queue.cancel_response(2);
+    assert!(tts.queue.feed().is_none() && tts.done(Vec::new()).is_none() && tts.failed(Duration::ZERO).is_none());
+}
+
+#[test]
+fn a_silent_voice_hands_over_with_the_sentences_that_wait() {
+    let mut tts = pipeline(&["main", "second", "local"]);
+    tts.speak(segment(1, 0), "one");
+    tts.speak(segment(1, 1), "two");
+    let patience = Some(Duration::from_millis(700));
+    assert_eq!(tts.queue.first_audio_deadline(patience), Some(tts.start + Duration::from_millis(700)));
+    assert_eq!(tts.queue.first_audio_deadline(None), None);
+    tts.events();
+    assert_eq!(tts.failed(Duration::from_millis(700)), None);
+    assert_eq!(tts.requests[2..], [(1, "one".to_owned()), (1, "two".to_owned())], "the other one is not split");
+    let switch = Failover {
+        stage: PipelineStage::Tts,
+        from: "main".into(),
+        to: "second".into(),
+        reason: broken().kind(),
+        after: Duration::from_millis(700),
+    };
+    assert_eq!(tts.events()[0], TtsPipelineEvent::FailedOver { switch, failure: broken() });
+    tts.queue.handle_audio(vec![1; 10]);
+    assert_eq!(tts.queue.first_audio_deadline(patience), None, "it speaks");
+    assert_eq!(tts.queue.current(), 1);
+}
+
+#[test]
+fn the_next_voice_speaks_the_rest_of_the_sentence() {
+    let mut tts = pipeline(&["main", "local"]);
+    tts.speak(segment(1, 0), "one two three four");
+    let marks = [WordTimestamp { at_ms: 500, chars: 3 }, WordTimestamp { at_ms: 1_000, chars: 7 }];
+    let told = tts.queue.handle_word_timestamps(&marks);
+    assert_eq!(
+        told,
+        Some(TtsPipelineEvent::WordTimestamps { segment: segment(1, 0), marks: vec![(4_000, 3), (8_000, 7)] })
+    );
+    tts.queue.handle_audio(seconds(1));
+    assert_eq!(tts.failed(Duration::from_secs(1)), None);
+    assert_eq!(tts.requests[1], (1, "three four".to_owned()));
+    let told = tts.queue.handle_word_timestamps(&[WordTimestamp { at_ms: 500, chars: 5 }]);
+    assert_eq!(told, Some(TtsPipelineEvent::WordTimestamps { segment: segment(1, 0), marks: vec![(12_000, 13)] }));
+    let done = tts.done(seconds(1));
+    assert_eq!(done, Some(TtsPipelineEvent::Done { segment: segment(1, 0), samples: seconds(1), total: 16_000 }));
+}
+
+#[test]
+fn a_sentence_that_was_heard_to_its_end_is_not_repeated() {
+    let mut tts = pipeline(&["main", "local"]);
+    tts.speak(segment(1, 0), "done");
+    tts.queue.handle_word_timestamps(&[WordTimestamp { at_ms: 900, chars: 4 }]);
+    tts.queue.handle_audio(seconds(1));
+    let event = tts.failed(Duration::from_secs(1));
+    assert_eq!(event, Some(TtsPipelineEvent::Done { segment: segment(1, 0), samples: Vec::new(), total: 8_000 }));
+    assert_eq!(tts.requests.len(), 1);
+    assert!(matches!(tts.events()[1], TtsPipelineEvent::FailedOver { .. }));
+}
+
+#[test]
+fn when_the_last_voice_fails_the_segment_fails_and_the_voice_is_tried_again() {
+    let mut tts = pipeline(&["local"]);
+    tts.speak(segment(1, 0), "one");
+    assert_eq!(
+        tts.failed(Duration::ZERO),
+        Some(TtsPipelineEvent::Failed { segment: segment(1, 0), failure: broken() })
+    );
+    tts.speak(segment(1, 1), "two");
+    assert_eq!(tts.requests[1], (0, "two".to_owned()));
+    tts.queue.handle_audio(seconds(1));
+    tts.events();
+    let event = tts.failed(Duration::ZERO);
+    assert_eq!(event, Some(TtsPipelineEvent::Done { segment: segment(1, 1), samples: Vec::new(), total: 8_000 }));
+    assert_eq!(tts.events(), [TtsPipelineEvent::Failed { segment: segment(1, 1), failure: broken() }]);
+}
+
+#[test]
+fn only_a_voice_that_acts_on_tags_gets_them() {
+    let mut tts = pipeline(&["acting", "plain", "local"]);
+    tts.speak(segment(1, 0), "[laughs] Hello");
+    assert_eq!(tts.texts(), ["[laughs] Hello"]);
+    tts.failed(Duration::ZERO);
+    assert!(!tts.texts()[1].contains('['), "{:?}", tts.texts());
+}
+
+#[test]
+fn the_last_voice_before_the_local_one_is_alone() {
+    let alone = |voices: &[&str], fail: usize| {
+        let mut tts = pipeline(voices);
+        for _ in 0..fail {
+            tts.speak(segment(1, 0), "one");
+            tts.failed(Duration::ZERO);
+        }
+        tts.queue.cancel_response(1);
+        tts.queue.speak(segment(2, 0), "two".to_owned());
+        tts.queue.poll_request().unwrap().is_alone
+    };
+    assert!(!alone(&["main", "second", "local"], 0));
+    assert!(alone(&["main", "second", "local"], 1) && alone(&["main", "local"], 0) && alone(&["local"], 0));
+}
+
+#[test]
+fn a_voices_own_rate_tells_how_much_of_a_sentence_was_heard() {
+    let mut tts = pipeline(&["main", "local"]);
+    assert_eq!(tts.queue.estimated_samples("fifteen letters"), 8_000);
+    tts.speak(segment(1, 0), "0123456789");
+    tts.done(seconds(2));
+    assert_eq!(tts.queue.estimated_samples("01234"), 8_000);
+}
