@@ -20,32 +20,30 @@ const FAX_DRIFT_HZ: u32 = 25;
 /// A beep is at least this long and at most that.
 const BEEP_MS: std::ops::RangeInclusive<u32> = 120..=2_500;
 
+/// What was heard of the other side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HeardVoice {
+    /// Nothing yet.
+    None,
+    /// A run of speech goes on since `run`, perhaps after short pauses; `last_sound` is from before them.
+    Speaking { run: Instant, last_sound: Option<Instant> },
+    /// The run has ended for now.
+    Quiet { run: Instant, last_sound: Instant },
+}
+
 /// Answering machine detection for one outbound call. It ends 25 s after the answer, or with any result but a person.
 #[derive(Clone, Debug)]
 pub struct AmdDetector {
     since: Instant,
-    speaking: Option<Instant>,
-    last_sound: Option<Instant>,
-    /// Start of the current run of speech, including short pauses.
-    run: Option<Instant>,
+    voice: HeardVoice,
     words: String,
     result: Option<AmdResult>,
-    /// When it was reached.
-    pub decided_at: Option<Instant>,
 }
 
 impl AmdDetector {
     /// The callee is audible from now on, in early media or after the answer.
     pub fn new(now: Instant) -> Self {
-        Self {
-            since: now,
-            speaking: None,
-            last_sound: None,
-            run: None,
-            words: String::new(),
-            result: None,
-            decided_at: None,
-        }
+        Self { since: now, voice: HeardVoice::None, words: String::new(), result: None }
     }
 
     /// The call is answered: earlier sound was on the way there, unless it was a machine.
@@ -68,17 +66,20 @@ impl AmdDetector {
 
     /// Records that voice activity began at this instant. A pause of up to 700 ms continues the same run of speech.
     pub fn handle_speech_started(&mut self, at: Instant) {
-        self.speaking = Some(at);
-        let paused = self.last_sound.is_none_or(|last| at.saturating_duration_since(last) > PAUSE);
-        if paused || self.run.is_none() {
-            self.run = Some(at);
-        }
+        let (run, last_sound) = match self.voice {
+            HeardVoice::None => (at, None),
+            HeardVoice::Speaking { run, last_sound } => (run, last_sound),
+            HeardVoice::Quiet { run, last_sound } => (run, Some(last_sound)),
+        };
+        let paused = last_sound.is_none_or(|last| at.saturating_duration_since(last) > PAUSE);
+        self.voice = HeardVoice::Speaking { run: if paused { at } else { run }, last_sound };
     }
 
     /// Records that voice activity ended; `last_sound` is the instant of its last sound.
     pub fn handle_speech_ended(&mut self, last_sound: Instant) {
-        self.speaking = None;
-        self.last_sound = Some(last_sound);
+        if let HeardVoice::Speaking { run, .. } | HeardVoice::Quiet { run, .. } = self.voice {
+            self.voice = HeardVoice::Quiet { run, last_sound };
+        }
     }
 
     /// Words of the other side, including interim results: `text` is everything since the last final result.
@@ -93,7 +94,7 @@ impl AmdDetector {
         }
         // "Is not available" may be said by a person, so it counts only before a conversation.
         if let Some(amd) = found {
-            return self.decide(now, amd);
+            return self.decide(amd);
         }
         None
     }
@@ -105,27 +106,23 @@ impl AmdDetector {
         }
         let near = |hz: u32| tone.frequency_hz.abs_diff(hz) <= FAX_DRIFT_HZ;
         if near(CED_HZ) && tone.duration_ms >= 900 || near(CNG_HZ) && (400..=700).contains(&tone.duration_ms) {
-            return self.decide(now, AmdResult::Fax);
+            return self.decide(AmdResult::Fax);
         }
         // A beep after speech: voicemail whose words were not recognised.
-        let spoke = self.run.is_some() || !self.words.is_empty();
-        (is_beep(tone) && spoke).then(|| self.decide(now, AmdResult::Voicemail)).flatten()
+        let spoke = self.voice != HeardVoice::None || !self.words.is_empty();
+        (is_beep(tone) && spoke).then(|| self.decide(AmdResult::Voicemail)).flatten()
     }
 
     /// Timeout: a person waits for a reply, a machine continues.
     pub fn handle_timeout(&mut self, now: Instant) -> Option<AmdResult> {
-        if self.result.is_some() {
+        let at = self.poll_timeout()?;
+        if now < at {
             return None;
         }
-        match (self.speaking, self.run, self.last_sound) {
-            (Some(_), Some(run), _) if self.words.is_empty() && now.saturating_duration_since(run) >= MONOLOGUE_MIN => {
-                self.decide(now, AmdResult::Voicemail)
-            }
-            (None, Some(run), Some(last)) if now.saturating_duration_since(last) >= PAUSE => {
-                let short = last.saturating_duration_since(run) <= SHORT_UTTERANCE_MAX;
-                short.then(|| self.decide(now, AmdResult::Human)).flatten()
-            }
-            _ => None,
+        match self.voice {
+            HeardVoice::None => None,
+            HeardVoice::Speaking { .. } => self.decide(AmdResult::Voicemail),
+            HeardVoice::Quiet { .. } => self.decide(AmdResult::Human),
         }
     }
 
@@ -134,21 +131,22 @@ impl AmdDetector {
         if self.result.is_some() {
             return None;
         }
-        match (self.speaking, self.run, self.last_sound) {
-            (Some(_), Some(run), _) if self.words.is_empty() => Some(run + MONOLOGUE_MIN),
-            (None, Some(run), Some(last)) if last.saturating_duration_since(run) <= SHORT_UTTERANCE_MAX => {
-                Some(last + PAUSE)
+        match self.voice {
+            HeardVoice::Speaking { run, .. } if self.words.is_empty() => Some(run + MONOLOGUE_MIN),
+            HeardVoice::Quiet { run, last_sound }
+                if last_sound.saturating_duration_since(run) <= SHORT_UTTERANCE_MAX =>
+            {
+                Some(last_sound + PAUSE)
             }
-            _ => None,
+            HeardVoice::None | HeardVoice::Speaking { .. } | HeardVoice::Quiet { .. } => None,
         }
     }
 
-    fn decide(&mut self, now: Instant, amd: AmdResult) -> Option<AmdResult> {
+    fn decide(&mut self, amd: AmdResult) -> Option<AmdResult> {
         if self.result == Some(amd) {
             return None;
         }
         self.result = Some(amd);
-        self.decided_at = Some(now);
         Some(amd)
     }
 }

@@ -2,82 +2,129 @@
 //! LLM.
 
 use std::time::{Duration, Instant};
-use trunkline_domain::dtmf_rules::{DtmfRule, DtmfRules};
+use trunkline_domain::dtmf_rules::{DtmfAction, DtmfRule, DtmfRules};
+use trunkline_domain::transfer::TransferTarget;
 
 /// Maximum digits collected.
 const DIGITS_MAX: usize = 64;
 const DEFAULT_TIMEOUT: Duration = Duration::from_millis(2_000);
 
-/// Collects the digits of one caller into sequences; at most 64 digits.
-#[derive(Debug, Default)]
-pub struct DtmfCollector {
-    rules: Option<DtmfRules>,
-    pressed: String,
-    deadline: Option<Instant>,
+/// What a rule does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DtmfCommand {
+    /// Transfers the caller to this target.
+    Transfer(TransferTarget),
+    /// Says this text.
+    Say(String),
+    /// Ends the call.
+    EndCall,
+    /// Tells the LLM which digits were entered.
+    SendToLlm,
+    /// Calls the tool with this name, without arguments.
+    CallTool(String),
+}
+
+impl DtmfCommand {
+    /// `None` for a transfer without a target, which a valid rule always has.
+    fn of(rule: DtmfRule) -> Option<Self> {
+        Some(match rule.action {
+            DtmfAction::Transfer => Self::Transfer(TransferTarget::parse(&rule.target?)?),
+            DtmfAction::Say => Self::Say(rule.text.unwrap_or_default()),
+            DtmfAction::EndCall => Self::EndCall,
+            DtmfAction::SendToLlm => Self::SendToLlm,
+            DtmfAction::Tool => Self::CallTool(rule.tool.unwrap_or_default()),
+        })
+    }
 }
 
 /// The result of a finished digit sequence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DtmfInput {
-    /// The digits match this rule exactly.
-    Rule(DtmfRule),
+    /// The digits match a rule exactly.
+    Rule {
+        /// The digits of the rule.
+        digits: String,
+        /// What it does.
+        command: DtmfCommand,
+    },
     /// Digits that match no rule, without the terminator.
     Digits(String),
+}
+
+/// Digits that are being entered.
+#[derive(Debug, Default)]
+enum DtmfEntry {
+    #[default]
+    Empty,
+    Open {
+        /// At least one.
+        digits: String,
+        /// When the wait for the next digit ends.
+        until: Instant,
+    },
+}
+
+impl DtmfEntry {
+    fn digits(&self) -> &str {
+        match self {
+            Self::Empty => "",
+            Self::Open { digits, .. } => digits,
+        }
+    }
+}
+
+/// Collects the digits of one caller into sequences; at most 64 digits.
+#[derive(Debug, Default)]
+pub struct DtmfCollector {
+    rules: Option<DtmfRules>,
+    entry: DtmfEntry,
 }
 
 impl DtmfCollector {
     /// Returns an empty collector; `None` for an agent without DTMF rules: every sequence goes to the LLM.
     pub fn new(rules: Option<DtmfRules>) -> Self {
-        Self { rules, ..Self::default() }
+        Self { rules, entry: DtmfEntry::Empty }
     }
 
     /// Adds a digit; returns the result if it ends the sequence, by the terminator (default `#`) or by a match that no
     /// rule extends.
     pub fn handle_digit(&mut self, now: Instant, digit: char) -> Option<DtmfInput> {
         let terminator = self.rules.as_ref().and_then(|r| r.terminator.as_deref()).unwrap_or("#");
-        if !self.pressed.is_empty() && terminator.starts_with(digit) && !self.may_grow(digit) {
+        let entered = self.entry.digits();
+        let grown = format!("{entered}{digit}");
+        if !entered.is_empty() && terminator.starts_with(digit) && !self.rules().any(|r| r.digits.starts_with(&grown)) {
             return self.finish();
         }
-        if self.pressed.len() < DIGITS_MAX {
-            self.pressed.push(digit);
-        }
+        let digits = if entered.len() < DIGITS_MAX { grown } else { entered.to_owned() };
         let timeout = self.rules.as_ref().map_or(DEFAULT_TIMEOUT, |r| Duration::from_millis(r.inter_digit_timeout_ms));
-        self.deadline = Some(now + timeout);
-        let exact = self.matching().is_some();
-        let longer = self
-            .rules
-            .iter()
-            .flat_map(|r| &r.rules)
-            .any(|r| r.digits.len() > self.pressed.len() && r.digits.starts_with(&self.pressed));
+        let exact = self.rules().any(|r| r.digits == digits);
+        let longer = self.rules().any(|r| r.digits.len() > digits.len() && r.digits.starts_with(&digits));
+        self.entry = DtmfEntry::Open { digits, until: now + timeout };
         (exact && !longer).then(|| self.finish()).flatten()
     }
 
-    fn may_grow(&self, digit: char) -> bool {
-        let grown = format!("{}{digit}", self.pressed);
-        self.rules.iter().flat_map(|r| &r.rules).any(|r| r.digits.starts_with(&grown))
-    }
-
-    fn matching(&self) -> Option<&DtmfRule> {
-        self.rules.iter().flat_map(|r| &r.rules).find(|rule| rule.digits == self.pressed)
+    fn rules(&self) -> impl Iterator<Item = &DtmfRule> {
+        self.rules.iter().flat_map(|rules| &rules.rules)
     }
 
     /// Returns when the wait for the next digit ends; `None` while no digit is collected.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.deadline
+        match self.entry {
+            DtmfEntry::Empty => None,
+            DtmfEntry::Open { until, .. } => Some(until),
+        }
     }
 
     /// Ends the sequence if the wait for the next digit is over (default 2 s), and returns its result.
     pub fn handle_timeout(&mut self, now: Instant) -> Option<DtmfInput> {
-        if self.deadline.is_some_and(|at| now >= at) { self.finish() } else { None }
+        if self.poll_timeout().is_some_and(|at| now >= at) { self.finish() } else { None }
     }
 
     fn finish(&mut self) -> Option<DtmfInput> {
-        self.deadline = None;
-        let rule = self.matching().cloned();
-        let digits = std::mem::take(&mut self.pressed);
-        match rule {
-            Some(rule) => Some(DtmfInput::Rule(rule)),
-            None => (!digits.is_empty()).then_some(DtmfInput::Digits(digits)),
+        let DtmfEntry::Open { digits, .. } = std::mem::take(&mut self.entry) else { return None };
+        match self.rules().find(|rule| rule.digits == digits).cloned() {
+            Some(rule) => DtmfCommand::of(rule).map(|command| DtmfInput::Rule { digits, command }),
+            None => Some(DtmfInput::Digits(digits)),
         }
     }
 }
@@ -105,7 +152,6 @@ pub fn info_digit(content_type: &str, body: &[u8]) -> Option<char> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use trunkline_domain::dtmf_rules::DtmfAction;
 
     fn keys() -> (Instant, DtmfCollector) {
         #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
@@ -127,7 +173,7 @@ mod tests {
 
     fn name(pressed: Option<DtmfInput>) -> String {
         match pressed {
-            Some(DtmfInput::Rule(rule)) => format!("rule {}", rule.digits),
+            Some(DtmfInput::Rule { digits, .. }) => format!("rule {digits}"),
             Some(DtmfInput::Digits(digits)) => digits,
             None => String::new(),
         }

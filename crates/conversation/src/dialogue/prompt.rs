@@ -2,6 +2,7 @@
 
 use trunkline_domain::agent::AgentFields;
 use trunkline_domain::chat::ChatMessage;
+use trunkline_domain::provider_config::PromptMessage;
 use trunkline_domain::task::TaskFields;
 
 /// Appended to every prompt: answers are heard, not read.
@@ -9,14 +10,24 @@ const PHONE_PROMPT: &str = "You are speaking on the telephone. Answer in one to 
 without lists, markup or emojis. Say numbers the way people say them. Text in square brackets such as [DTMF 12] \
 reports keys the caller pressed.";
 
+/// A message of the agent's own; its role is validated with the agent.
+fn chat_message(message: &PromptMessage) -> ChatMessage {
+    let content = message.content.clone();
+    match message.role.as_str() {
+        "user" => ChatMessage::User(content),
+        "assistant" => ChatMessage::Assistant { content, tool_calls: Vec::new() },
+        _ => ChatMessage::System(content),
+    }
+}
+
 /// Returns the messages before the conversation: the agent's prompt, its own messages, the task and the rules for the
 /// phone.
 pub fn system_messages(agent: &AgentFields, task: Option<&TaskFields>) -> Vec<ChatMessage> {
     let mut messages = Vec::new();
-    let own: Vec<_> = agent.llm_config.iter().flat_map(|config| &config.messages).collect();
+    let own: Vec<_> = agent.llm_config.iter().flat_map(|config| &config.messages).map(chat_message).collect();
     match &agent.system_prompt {
         Some(prompt) => messages.push(ChatMessage::System(prompt.clone())),
-        None if own.iter().all(|message| message.role != "system") => {
+        None if !own.iter().any(|message| matches!(message, ChatMessage::System(_))) => {
             let business = agent.business_name.as_deref().unwrap_or(&agent.name);
             let prompt =
                 format!("You are a friendly and efficient telephone assistant of {business}. Help the caller.");
@@ -24,13 +35,7 @@ pub fn system_messages(agent: &AgentFields, task: Option<&TaskFields>) -> Vec<Ch
         }
         None => {}
     }
-    for message in own {
-        messages.push(match message.role.as_str() {
-            "user" => ChatMessage::User(message.content.clone()),
-            "assistant" => ChatMessage::Assistant { content: message.content.clone(), tool_calls: Vec::new() },
-            _ => ChatMessage::System(message.content.clone()),
-        });
-    }
+    messages.extend(own);
     if let Some(task) = task {
         if let Some(description) = &task.description {
             messages.push(ChatMessage::System(format!("The purpose of this call: {description}")));

@@ -43,6 +43,15 @@ enum SegmentPlayback {
     Failed,
 }
 
+/// The beginning of a response that is being heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResponseStart {
+    /// When its first sound left, in milliseconds of the call.
+    pub at_ms: u64,
+    /// Which turn of the transcript it is.
+    pub transcript_turn: u32,
+}
+
 /// One response of the agent: its segments, how far each was played, and what follows.
 #[derive(Debug)]
 pub struct AgentResponse {
@@ -56,10 +65,8 @@ pub struct AgentResponse {
     llm_done: bool,
     /// Tool calls of the LLM; they run when the text before them was heard.
     pub tool_calls: Vec<ToolCall>,
-    /// When its first sound left, in milliseconds of the call.
-    pub started_at_ms: Option<u64>,
-    /// Which turn of the transcript it is, once something was heard.
-    pub transcript_turn: Option<u32>,
+    /// When its first sound left and its turn in the transcript; `None` before anything was heard.
+    pub begun: Option<ResponseStart>,
     /// Scripted, not written by the LLM.
     pub is_scripted: bool,
     /// A filler said while a tool runs: already in the history.
@@ -81,8 +88,7 @@ impl AgentResponse {
             splitter: SentenceSplitter::default(),
             llm_done: false,
             tool_calls: Vec::new(),
-            started_at_ms: None,
-            transcript_turn: None,
+            begun: None,
             is_scripted: false,
             is_filler: false,
             fillers: 0,

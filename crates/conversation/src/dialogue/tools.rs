@@ -14,6 +14,37 @@ const FAULTS_MAX: usize = 5;
 const ARGUMENTS: DocumentLimits =
     DocumentLimits { bytes_max: ToolCall::ARGUMENTS_BYTES_MAX, depth_max: 32, values_max: 5_000 };
 
+/// The tools that every agent has, unless it replaces them by its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BuiltInTool {
+    /// Ends the call.
+    EndCall,
+    /// Sends DTMF to the peer.
+    SendDtmf,
+    /// Puts the caller through.
+    TransferCall,
+    /// Leaves a message after the beep.
+    LeaveVoicemail,
+}
+
+impl BuiltInTool {
+    const ALL: [Self; 4] = [Self::EndCall, Self::SendDtmf, Self::TransferCall, Self::LeaveVoicemail];
+
+    /// The name of the function, as the LLM calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EndCall => "end_call",
+            Self::SendDtmf => "send_dtmf",
+            Self::TransferCall => "transfer_call",
+            Self::LeaveVoicemail => "leave_voicemail",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tool| tool.name() == name)
+    }
+}
+
 /// The tools that a call offers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ToolSet<'a> {
@@ -86,22 +117,22 @@ impl ToolSet<'_> {
     }
 
     fn built_in(&self) -> Vec<ToolOffer> {
-        let offer = |name: &str, description: String, parameters: Value| ToolOffer {
-            name: name.to_owned(),
+        let offer = |tool: BuiltInTool, description: String, parameters: Value| ToolOffer {
+            name: tool.name().to_owned(),
             description,
             parameters,
             strict: false,
         };
         let mut offers = vec![
             offer(
-                "end_call",
+                BuiltInTool::EndCall,
                 "Ends the phone call. Use it when the conversation is finished; say goodbye first.".to_owned(),
                 json!({"type": "object", "properties": {
                     "farewell": {"type": "string", "description": "Last words, if you have not said them yet."}},
                     "additionalProperties": false}),
             ),
             offer(
-                "send_dtmf",
+                BuiltInTool::SendDtmf,
                 "Presses keys on the telephone keypad, to get through a menu.".to_owned(),
                 json!({"type": "object", "properties": {
                     "digits": {"type": "string", "description": "0-9, * and #", "pattern": "^[0-9*#A-D]{1,32}$"}},
@@ -109,11 +140,11 @@ impl ToolSet<'_> {
             ),
         ];
         if !self.destinations.is_empty() {
-            offers.push(offer("transfer_call", self.describe_transfer(), self.transfer_schema()));
+            offers.push(offer(BuiltInTool::TransferCall, self.describe_transfer(), self.transfer_schema()));
         }
         if self.voicemail {
             offers.push(offer(
-                "leave_voicemail",
+                BuiltInTool::LeaveVoicemail,
                 "Use it as soon as you notice that an answering machine or mailbox has answered: the message is left \
                  after the beep and the call ends."
                     .to_owned(),
@@ -176,17 +207,19 @@ impl ToolSet<'_> {
         let text = |name: &str| {
             arguments.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty()).map(str::to_owned)
         };
-        match call.name.as_str() {
-            "end_call" => ToolAction::EndCall { farewell: text("farewell") },
-            "send_dtmf" => ToolAction::SendDigits { digits: text("digits").unwrap_or_default() },
-            "leave_voicemail" => ToolAction::LeaveVoicemail { message: text("message") },
-            "transfer_call" => {
+        // Offered, and none of ours: a defect, which must not do what another tool does.
+        let Some(tool) = BuiltInTool::named(&call.name) else {
+            return ToolAction::Invalid(format!("the tool {} is not available", call.name));
+        };
+        match tool {
+            BuiltInTool::EndCall => ToolAction::EndCall { farewell: text("farewell") },
+            BuiltInTool::SendDtmf => ToolAction::SendDigits { digits: text("digits").unwrap_or_default() },
+            BuiltInTool::LeaveVoicemail => ToolAction::LeaveVoicemail { message: text("message") },
+            BuiltInTool::TransferCall => {
                 let wanted = text("destination");
                 let destination = self.destinations.iter().position(|one| Some(&one.name) == wanted.as_ref());
                 ToolAction::Transfer { destination: destination.unwrap_or_default(), briefing: text("briefing") }
             }
-            // Offered, and not handled here: a defect, which must not do what another tool does.
-            name => ToolAction::Invalid(format!("the tool {name} is not available")),
         }
     }
 }

@@ -2,9 +2,7 @@
 //! caller's transcript arrives after the response has begun, and sometimes never. Positions have no gaps and no
 //! duplicates.
 
-use super::{CallMachine, CallOutput};
-use trunkline_domain::transcript::{Turn, TurnRole};
-use trunkline_media::turn::end_of_turn;
+use trunkline_domain::transcript::Turn;
 
 /// Index of a turn in its call, not its position: turns without words have none.
 pub(super) type TurnNumber = u32;
@@ -84,47 +82,5 @@ impl TranscriptOrder {
             }
             self.settled += 1;
         }
-    }
-}
-
-impl CallMachine {
-    pub(super) fn record_user(&mut self, turn: &end_of_turn::CallerTurn) {
-        let number = self.transcript.open();
-        let turn = Turn {
-            role: TurnRole::User,
-            content: turn.text.clone(),
-            started_at_ms: self.ms(turn.started),
-            ended_at_ms: self.ms(turn.ended),
-            interrupted: false,
-            confidence: turn.confidence,
-        };
-        self.record(number, turn);
-    }
-
-    /// Writes a turn down, and those that have waited for it.
-    pub(super) fn record(&mut self, number: TurnNumber, turn: Turn) {
-        self.transcript.put(number, turn);
-        self.emit_turns();
-    }
-
-    pub(super) fn emit_turns(&mut self) {
-        for (position, turn) in self.transcript.poll() {
-            self.output(CallOutput::Turn { position, turn });
-        }
-    }
-
-    /// Records the response as far as it was heard; nothing for a response without audio.
-    pub(super) fn record_response(&mut self, at_ms: u64, interrupted: bool, said: Option<String>) {
-        let Some(response) = &self.response else { return };
-        let (Some(number), Some(started_at_ms)) = (response.transcript_turn, response.started_at_ms) else { return };
-        let turn = Turn {
-            role: TurnRole::Assistant,
-            content: said.unwrap_or_else(|| response.said()),
-            started_at_ms,
-            ended_at_ms: at_ms,
-            interrupted,
-            confidence: None,
-        };
-        self.record(number, turn);
     }
 }

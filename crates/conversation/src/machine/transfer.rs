@@ -1,14 +1,17 @@
 //! Transfers: by the trunk (REFER), or by a consultation call that is bridged. Until the result is known the caller
 //! belongs to the agent, who continues with the reason if it fails.
 
-use super::{CallMachine, CallOutput, CallTimer};
+use super::bridged::Bridged;
+use super::conversing::Conversing;
+use super::output::CallOutput;
+use super::spec::CallFacts;
+use super::talk::{GOODBYE_MAX, Talk};
 use crate::dialogue::response::AfterResponse;
+use crate::dialogue::tools::BuiltInTool;
 use std::time::{Duration, Instant};
 use trunkline_domain::end_reason::EndReason;
 use trunkline_domain::transfer::{TransferMode, TransferTarget};
 
-/// Carriers end calls after four hours; bridged callers are not subject to the agent's limit.
-const CONNECTED_MAX: Duration = Duration::from_secs(14_400);
 /// The trunk's answer to a REFER, over the ring timeout.
 const REFER_EXTRA: Duration = Duration::from_secs(5);
 
@@ -44,190 +47,238 @@ pub enum ConsultationEvent {
     Failed(EndReason),
 }
 
+/// How a caller is put through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TransferMethod {
+    /// The trunk is asked; if it refuses, we call the destination.
+    Auto,
+    /// The trunk is asked to connect both (REFER).
+    Refer,
+    /// We call the destination and connect both.
+    Bridge,
+    /// The same, and the destination first hears who is calling and why.
+    Attended {
+        /// The text for the transfer target.
+        briefing: String,
+    },
+}
+
+impl TransferMethod {
+    /// As the agent is configured. An attended transfer without a text is a bridge.
+    pub(super) fn new(mode: TransferMode, briefing: Option<String>) -> Self {
+        match (mode, briefing) {
+            (TransferMode::Auto, _) => Self::Auto,
+            (TransferMode::Refer, _) => Self::Refer,
+            (TransferMode::Attended, Some(briefing)) => Self::Attended { briefing },
+            (TransferMode::Bridge | TransferMode::Attended, _) => Self::Bridge,
+        }
+    }
+}
+
+/// Who wanted a transfer, and so who learns how it went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TransferOrigin {
+    /// A DTMF rule.
+    Dtmf,
+    /// A tool call of the model, which waits for the outcome.
+    Tool {
+        /// Id of the call.
+        call_id: String,
+    },
+}
+
+/// A transfer that was asked for.
+#[derive(Clone, Debug)]
+pub struct TransferRequest {
+    /// Name of the destination for the LLM or the customer.
+    pub name: String,
+    /// The number or SIP URI.
+    pub target: TransferTarget,
+    /// How the caller is put through.
+    pub method: TransferMethod,
+    /// Who asked for it.
+    pub origin: TransferOrigin,
+}
+
+impl TransferRequest {
+    /// A DTMF rule names the target; a destination of the agent's gives it name and mode.
+    pub(super) fn by_dtmf(facts: &CallFacts, target: TransferTarget) -> Self {
+        let config = facts.spec.agent.transfers();
+        let known = config.destinations.iter().find(|one| one.target == target.as_str());
+        let mode = known.and_then(|one| one.mode).unwrap_or(config.mode);
+        let name = known.map_or(target.as_str(), |one| &one.name).to_owned();
+        let method = TransferMethod::new(mode, Some(facts.phrases.caller_waits.to_owned()));
+        Self { name, target, method, origin: TransferOrigin::Dtmf }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TransferStage {
     /// The agent announces the transfer to the caller.
     Announcing,
-    Referring {
-        accepted: bool,
-    },
-    Dialing,
-    Briefing,
-    Bridged,
+    /// The trunk was asked.
+    Referring { accepted: bool, until: Instant },
+    /// The destination is called.
+    Dialing { until: Instant },
+    /// The destination has answered and is told who is calling.
+    Briefing { until: Instant },
 }
 
-/// The requested transfer.
-#[derive(Clone, Debug)]
-pub(super) struct PendingTransfer {
-    /// Name of the destination for the LLM or the customer.
-    name: String,
-    target: TransferTarget,
-    mode: TransferMode,
-    briefing: Option<String>,
-    /// The tool call that waits for the outcome.
-    tool: Option<String>,
+/// What became of a transfer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum TransferOutcome {
+    /// The trunk has connected both; we are out of the call.
+    TakenOver,
+    /// The destination is on the line, and is to be bridged.
+    Answered,
+    /// Why it failed, in words for the model.
+    Failed(String),
+}
+
+/// The caller is being put through.
+#[derive(Debug)]
+pub struct Transferring {
+    pub(super) talk: Talk,
+    request: TransferRequest,
     stage: TransferStage,
 }
 
-impl PendingTransfer {
-    pub(super) fn new(
-        name: String, target: TransferTarget, mode: TransferMode, briefing: Option<String>, tool: Option<String>,
-    ) -> Self {
-        Self { name, target, mode, briefing, tool, stage: TransferStage::Announcing }
-    }
-
-    /// Both parties hear each other.
-    pub(super) fn is_connected(&self) -> bool {
-        self.stage == TransferStage::Bridged
+impl Conversing {
+    /// Starts a transfer; tells the caller, unless that was done.
+    pub fn transfer(mut self, now: Instant, request: TransferRequest, told: bool) -> Transferring {
+        (self.talk.timers.silence, self.talk.timers.filler) = (None, None);
+        let mut transferring = Transferring { talk: self.talk, request, stage: TransferStage::Announcing };
+        if told {
+            transferring.start(now);
+        } else {
+            let text = transferring.talk.line.facts.phrases.connecting;
+            transferring.talk.say_instead(now, text, AfterResponse::Transfer);
+            transferring.talk.line.make_uninterruptible();
+        }
+        transferring
     }
 }
 
-impl CallMachine {
-    pub(super) fn is_transferring(&self) -> bool {
-        self.transfer.is_some()
-    }
-
-    /// Starts a transfer; tells the caller unless that was done.
-    pub(super) fn transfer(&mut self, now: Instant, transfer: PendingTransfer, told: bool) {
-        self.transfer = Some(transfer);
-        self.timers.clear(CallTimer::Silence);
-        self.timers.clear(CallTimer::Filler);
-        if told {
-            return self.start_transfer(now);
+impl Transferring {
+    /// When the present stage has lasted for too long; an announcement ends by being heard.
+    pub(super) fn until(&self) -> Option<Instant> {
+        match self.stage {
+            TransferStage::Announcing => None,
+            TransferStage::Referring { until, .. }
+            | TransferStage::Dialing { until }
+            | TransferStage::Briefing { until } => Some(until),
         }
-        let text = self.phrases.connecting;
-        self.say_instead(now, text, AfterResponse::Transfer);
-        self.make_uninterruptible();
     }
 
-    pub(super) fn start_transfer(&mut self, now: Instant) {
-        let Some(transfer) = self.transfer.as_mut().filter(|transfer| transfer.stage == TransferStage::Announcing)
-        else {
+    /// Trunk or destination were asked already.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.stage != TransferStage::Announcing
+    }
+
+    /// The end reason when the caller is gone: once the trunk has taken over, it was no hang-up.
+    pub(super) fn end_reason(&self, reason: EndReason) -> EndReason {
+        match (self.stage, reason) {
+            (TransferStage::Referring { accepted: true, .. }, EndReason::CustomerHungUp) => EndReason::Transferred,
+            _ => reason,
+        }
+    }
+
+    /// The caller has heard the announcement.
+    pub(super) fn start(&mut self, now: Instant) {
+        if self.is_under_way() {
             return;
-        };
-        let ring = Duration::from_millis(self.spec.agent.transfers().ring_timeout_ms);
-        self.silence_prompts = 0;
-        match transfer.mode {
-            TransferMode::Auto | TransferMode::Refer => {
-                transfer.stage = TransferStage::Referring { accepted: false };
-                let target = transfer.target.clone();
-                self.timers.set(CallTimer::Transfer, now + ring + REFER_EXTRA);
-                self.output(CallOutput::Refer { target });
+        }
+        match self.request.method {
+            TransferMethod::Auto | TransferMethod::Refer => {
+                let ring = Duration::from_millis(self.talk.line.facts.spec.agent.transfers().ring_timeout_ms);
+                self.stage = TransferStage::Referring { accepted: false, until: now + ring + REFER_EXTRA };
+                let target = self.request.target.clone();
+                self.talk.line.output(CallOutput::Refer { target });
             }
-            TransferMode::Bridge | TransferMode::Attended => self.start_consultation(now),
+            TransferMethod::Bridge | TransferMethod::Attended { .. } => self.start_consultation(now),
         }
     }
 
     fn start_consultation(&mut self, now: Instant) {
-        let config = self.spec.agent.transfers();
-        let Some(transfer) = &mut self.transfer else { return };
-        transfer.stage = TransferStage::Dialing;
-        let target = transfer.target.clone();
-        self.timers.set(CallTimer::Transfer, now + Duration::from_millis(config.ring_timeout_ms));
-        self.output(CallOutput::Hold { music: config.hold_music });
-        self.output(CallOutput::StartConsultation { target });
+        let config = self.talk.line.facts.spec.agent.transfers();
+        self.stage = TransferStage::Dialing { until: now + Duration::from_millis(config.ring_timeout_ms) };
+        let target = self.request.target.clone();
+        self.talk.line.output(CallOutput::Hold { music: config.hold_music });
+        self.talk.line.output(CallOutput::StartConsultation { target });
     }
 
-    /// Handles progress of the REFER: completes the transfer, gives it up, or calls the destination instead in `auto` mode.
-    pub fn handle_refer_progress(&mut self, now: Instant, event: ReferProgress) {
-        let Some(transfer) = &mut self.transfer else { return };
-        let TransferStage::Referring { accepted } = &mut transfer.stage else { return };
+    /// Progress of the REFER; in `auto` mode the destination is called if the trunk refuses.
+    pub(super) fn handle_refer_progress(&mut self, now: Instant, event: ReferProgress) -> Option<TransferOutcome> {
+        let TransferStage::Referring { accepted, .. } = &mut self.stage else { return None };
         match event {
             ReferProgress::Accepted => {
                 *accepted = true;
-                let music = self.spec.agent.transfers().hold_music;
-                self.output(CallOutput::Hold { music });
+                let music = self.talk.line.facts.spec.agent.transfers().hold_music;
+                self.talk.line.output(CallOutput::Hold { music });
+                None
             }
             // 481 and 408 have ended the dialog; any other failure is a trunk that does not support or allow REFER.
-            ReferProgress::Refused { .. } if transfer.mode == TransferMode::Auto => self.start_consultation(now),
-            ReferProgress::Refused { status } => self.transfer_failed(now, &format!("the trunk refused it ({status})")),
-            ReferProgress::Progress { status: 200..300, .. } => {
-                self.metrics.transferred = Some(self.ms(now));
-                self.handle_command(now, EndReason::Transferred);
+            ReferProgress::Refused { .. } if self.request.method == TransferMethod::Auto => {
+                self.start_consultation(now);
+                None
             }
+            ReferProgress::Refused { status } => {
+                Some(TransferOutcome::Failed(format!("the trunk refused it ({status})")))
+            }
+            ReferProgress::Progress { status: 200..300, .. } => Some(TransferOutcome::TakenOver),
             ReferProgress::Progress { status, last: true } => {
-                let why = reason(EndReason::from_sip_status(status));
-                self.transfer_failed(now, why);
+                Some(TransferOutcome::Failed(reason(EndReason::from_sip_status(status)).to_owned()))
             }
-            ReferProgress::Progress { .. } => {}
+            ReferProgress::Progress { .. } => None,
         }
     }
 
-    /// Handles an event of the consultation call: starts the briefing, bridges the calls, or gives the transfer up.
-    pub fn handle_consultation(&mut self, now: Instant, event: ConsultationEvent) {
-        let Some(transfer) = &mut self.transfer else { return };
-        match (event, transfer.stage) {
-            (ConsultationEvent::Answered, TransferStage::Dialing) => {
-                let attended = transfer.mode == TransferMode::Attended;
-                match transfer.briefing.clone().filter(|_| attended) {
-                    Some(text) => {
-                        transfer.stage = TransferStage::Briefing;
-                        self.timers.set(CallTimer::Transfer, now + super::GOODBYE_MAX);
-                        self.output(CallOutput::BriefConsultation { text });
-                    }
-                    None => self.connect(now),
+    /// An event of the consultation call: a destination that answers is told first who is calling, if the agent wants it.
+    pub(super) fn handle_consultation(&mut self, now: Instant, event: ConsultationEvent) -> Option<TransferOutcome> {
+        match (event, self.stage) {
+            (ConsultationEvent::Answered, TransferStage::Dialing { .. }) => match &self.request.method {
+                TransferMethod::Attended { briefing } => {
+                    let text = briefing.clone();
+                    self.stage = TransferStage::Briefing { until: now + GOODBYE_MAX };
+                    self.talk.line.output(CallOutput::BriefConsultation { text });
+                    None
                 }
-            }
-            (ConsultationEvent::Briefed, TransferStage::Briefing) => self.connect(now),
-            (ConsultationEvent::Failed(_), TransferStage::Bridged) => self.handle_command(now, EndReason::Transferred),
-            (ConsultationEvent::Failed(why), _) => self.transfer_failed(now, reason(why)),
-            _ => {}
+                TransferMethod::Auto | TransferMethod::Refer | TransferMethod::Bridge => {
+                    Some(TransferOutcome::Answered)
+                }
+            },
+            (ConsultationEvent::Briefed, TransferStage::Briefing { .. }) => Some(TransferOutcome::Answered),
+            (ConsultationEvent::Failed(why), _) => Some(TransferOutcome::Failed(reason(why).to_owned())),
+            (ConsultationEvent::Ringing | ConsultationEvent::Answered | ConsultationEvent::Briefed, _) => None,
         }
     }
 
-    fn connect(&mut self, now: Instant) {
-        let Some(transfer) = &mut self.transfer else { return };
-        transfer.stage = TransferStage::Bridged;
-        let (name, tool) = (transfer.name.clone(), transfer.tool.take());
-        self.tools.forget();
-        if let Some(id) = tool {
-            let result = format!("connected with {name}");
-            self.history.replace_tool(&id, &result);
-            self.record_tool(now, "transfer_call", &result);
-        }
-        self.metrics.transferred = Some(self.ms(now));
-        self.timers.clear_all();
-        self.timers.set(CallTimer::MaxDuration, now + CONNECTED_MAX);
-        self.output(CallOutput::BridgeCalls);
-    }
-
-    /// The transfer target did not answer in time.
-    pub(super) fn transfer_timed_out(&mut self, now: Instant) {
-        match self.transfer.as_ref().map(|transfer| transfer.stage) {
+    /// The present stage has lasted for too long.
+    pub(super) fn handle_timeout(&self) -> TransferOutcome {
+        match self.stage {
             // The target has answered: the briefing took too long.
-            Some(TransferStage::Briefing) => self.connect(now),
-            Some(_) => self.transfer_failed(now, reason(EndReason::NoAnswer)),
-            None => {}
-        }
-    }
-
-    fn transfer_failed(&mut self, now: Instant, why: &str) {
-        let Some(transfer) = self.transfer.take() else { return };
-        self.timers.clear(CallTimer::Transfer);
-        self.output(CallOutput::EndConsultation);
-        let what = format!("the transfer to {} failed: {why}", transfer.name);
-        match transfer.tool {
-            Some(id) => self.handle_tool_result(now, &id, &format!("error: {what}")),
-            None => {
-                self.record_tool(now, "transfer_call", &what);
-                self.request_llm_response(
-                    now,
-                    Some(&format!("{what}. Tell the caller in one sentence and ask how to go on.")),
-                );
+            TransferStage::Briefing { .. } => TransferOutcome::Answered,
+            TransferStage::Announcing | TransferStage::Referring { .. } | TransferStage::Dialing { .. } => {
+                TransferOutcome::Failed(reason(EndReason::NoAnswer).to_owned())
             }
         }
     }
 
-    /// The end reason when the caller is gone: a completed transfer is not a hang-up.
-    pub(super) fn end_reason_after_transfer(&self, reason: EndReason) -> EndReason {
-        match self.transfer.as_ref().map(|transfer| transfer.stage) {
-            Some(TransferStage::Bridged | TransferStage::Referring { accepted: true })
-                if reason == EndReason::CustomerHungUp =>
-            {
-                EndReason::Transferred
-            }
-            _ => reason,
+    /// Connects both parties; the agent leaves the call.
+    pub(super) fn connect(self, now: Instant) -> Bridged {
+        let Self { mut talk, request, .. } = self;
+        if matches!(request.origin, TransferOrigin::Tool { .. }) {
+            let result = format!("connected with {}", request.name);
+            talk.line.record_tool(now, BuiltInTool::TransferCall.name(), &result);
         }
+        talk.line.log.metrics.transferred = Some(talk.line.ms(now));
+        talk.line.output(CallOutput::BridgeCalls);
+        Bridged::new(now, talk.line)
+    }
+
+    /// Ends the attempt: the caller is back with the agent.
+    pub(super) fn give_up(self) -> (Conversing, TransferRequest) {
+        (Conversing { talk: self.talk, silence_prompts: 0 }, self.request)
     }
 }
 

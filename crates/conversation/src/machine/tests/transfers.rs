@@ -16,7 +16,7 @@ impl CallHarness {
         let mut harness = Self::new(transferring(mode));
         harness.play_everything();
         harness.caller_says("A human, please.");
-        let response_id = harness.machine.response_id;
+        let response_id = harness.machine.response_id();
         let arguments = r#"{"destination":"desk","briefing":"Jan asks about his bill."}"#;
         let call =
             ToolCall { id: "t1".into(), name: "transfer_call".into(), arguments: arguments.into(), schema_error: None };
@@ -199,4 +199,33 @@ fn dtmf_digit_calls_a_tool() {
     harness.machine.handle_tool_result(harness.now, &id, "in the warehouse");
     harness.drain();
     assert_eq!(harness.last_question()[1..], ["user: [DTMF 3]", "assistant:  +1", "tool: in the warehouse"]);
+}
+
+#[test]
+fn a_tool_result_is_not_spoken_into_the_bridge() {
+    let mut harness =
+        CallHarness::new(AgentFields { transfer_config: transferring("bridge").transfer_config, ..with_tool(None) });
+    harness.play_everything();
+    harness.caller_says("Look it up, and then a human, please.");
+    let response_id = harness.machine.response_id();
+    let call = |id: &str, name: &str, arguments: &str| ToolCall {
+        id: id.into(),
+        name: name.into(),
+        arguments: arguments.into(),
+        schema_error: None,
+    };
+    let calls = vec![call("1", "find", "{}"), call("t1", "transfer_call", r#"{"destination":"desk"}"#)];
+    harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::ToolCalls(calls));
+    harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Done(TokenUsage::default()));
+    harness.drain();
+    harness.result("here");
+    harness.play_everything();
+    harness.consultation(ConsultationEvent::Answered);
+    assert!(harness.output_seen(|output| *output == CallOutput::BridgeCalls));
+    let asked = harness.llm_requests();
+    harness.machine.handle_speech_started(harness.now);
+    harness.pass_ms(1_000);
+    harness.machine.handle_speech_ended(harness.now, harness.now);
+    harness.pass_ms(5_000);
+    assert_eq!((harness.llm_requests(), harness.waiting.len()), (asked, 0));
 }

@@ -1,0 +1,221 @@
+//! What the caller does: sounds, words, and keys.
+
+use super::call_machine::CallMachine;
+use super::mode::Mode;
+use super::transfer::TransferRequest;
+use crate::dialogue::response::AfterResponse;
+use crate::dtmf::{DtmfCommand, DtmfInput};
+use std::time::Instant;
+use trunkline_domain::end_reason::EndReason;
+use trunkline_media::turn::end_of_turn::{CallerTurn, EndOfTurnDetector};
+use trunkline_providers::SttEvent;
+
+impl CallMachine {
+    /// Records that voice activity of the caller began at this instant.
+    pub fn handle_speech_started(&mut self, at: Instant) {
+        if let Some(line) = self.mode.line_mut() {
+            line.handle_speech_started(at);
+        }
+        if let Some(amd) = self.mode.amd_mut() {
+            amd.handle_speech_started(at);
+        }
+        if let Mode::Voicemail(voicemail) = &mut self.mode {
+            voicemail.handle_speech(at, true);
+        }
+        if let Some(talk) = self.mode.talk_mut() {
+            talk.handle_speech_started();
+        }
+    }
+
+    /// Records that the caller's voice activity ended; `last_sound` is the instant of the last sound, earlier than
+    /// `now`.
+    pub fn handle_speech_ended(&mut self, now: Instant, last_sound: Instant) {
+        self.update_end_of_turn(|end_of_turn| end_of_turn.handle_speech_ended(last_sound));
+        if let Some(amd) = self.mode.amd_mut() {
+            amd.handle_speech_ended(last_sound);
+        }
+        if let Mode::Voicemail(voicemail) = &mut self.mode {
+            voicemail.handle_speech(now, false);
+        }
+        if let Some(talk) = self.mode.talk_mut() {
+            talk.handle_speech_ended(now, last_sound);
+        }
+        self.arm_silence(now);
+        self.check_turn(now);
+    }
+
+    /// The line echoes the agent's voice.
+    pub fn handle_echo(&mut self) {
+        if let Some(line) = self.mode.line_mut() {
+            line.caller.has_echo = true;
+        }
+    }
+
+    /// Playback was paused because the caller made a sound.
+    pub fn handle_paused(&mut self, now: Instant, response_id: u32) {
+        if let Some(talk) = self.mode.talk_mut() {
+            talk.handle_paused(now, response_id);
+        }
+    }
+
+    /// Handles an event of STT: words, ends of turns, failovers and failures.
+    pub fn handle_stt(&mut self, now: Instant, event: SttEvent) {
+        let Some(line) = self.mode.line() else { return };
+        match line.remove_echo(event) {
+            SttEvent::Ready => {}
+            SttEvent::Interim(text) => {
+                self.handle_words(now, &text, false, |end_of_turn| end_of_turn.handle_interim(now, &text));
+                self.handle_likely_end_of_turn(now);
+            }
+            SttEvent::Final { text, confidence, speech_final } => {
+                self.handle_words(now, &text, true, |end_of_turn| {
+                    end_of_turn.handle_final(now, &text, confidence, speech_final);
+                });
+                self.handle_likely_end_of_turn(now);
+                if let Mode::Ending(ending) = &self.mode
+                    && ending.is_silent()
+                {
+                    return self.finish(now);
+                }
+            }
+            SttEvent::UtteranceEnd => self.update_end_of_turn(EndOfTurnDetector::handle_utterance_end),
+            SttEvent::EndOfTurn { text, confidence } => {
+                self.handle_words(now, &text, true, |end_of_turn| {
+                    end_of_turn.handle_end_of_turn(now, &text, confidence);
+                });
+            }
+            SttEvent::EagerEndOfTurn => {
+                if let Some(talk) = self.mode.talk_mut() {
+                    talk.start_preemptive_generation(now);
+                }
+            }
+            SttEvent::TurnResumed => {
+                if let Some(talk) = self.mode.talk_mut() {
+                    talk.discard_preemptive_generation();
+                }
+                self.update_end_of_turn(EndOfTurnDetector::handle_turn_resumed);
+            }
+            SttEvent::StartOfTurn => self.update_end_of_turn(EndOfTurnDetector::set_turn_model),
+            SttEvent::Reconnecting(failure) => {
+                self.mode.log_mut().metrics.record_provider_error("stt", failure.kind());
+            }
+            SttEvent::FailedOver(switch) => self.record_failover(now, &switch),
+            SttEvent::Failed(failure) => {
+                self.mode.log_mut().metrics.record_provider_error("stt", failure.kind());
+                if let Some(talk) = self.mode.talk_mut() {
+                    talk.end_with_apology(now);
+                }
+            }
+        }
+        self.check_turn(now);
+    }
+
+    /// Words of the caller, in the order of those who need them: end of turn, AMD, barge-in.
+    fn handle_words(&mut self, now: Instant, text: &str, is_final: bool, update: impl FnOnce(&mut EndOfTurnDetector)) {
+        if is_final && let Some(talk) = self.mode.talk_mut() {
+            talk.handle_final_words();
+        }
+        self.handle_caller_words(text);
+        self.update_end_of_turn(update);
+        self.run_amd(now, |amd| amd.handle_words(now, text, is_final));
+        if let Some(talk) = self.mode.talk_mut() {
+            talk.evaluate_barge_in(now, is_final);
+        }
+    }
+
+    /// The caller has said something, so a silent caller is prompted from the beginning.
+    pub(super) fn handle_caller_words(&mut self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        if let Mode::Conversing(conversing) = &mut self.mode {
+            conversing.silence_prompts = 0;
+        }
+        if let Some(talk) = self.mode.talk_mut() {
+            talk.handle_caller_words();
+        }
+    }
+
+    fn update_end_of_turn(&mut self, update: impl FnOnce(&mut EndOfTurnDetector)) {
+        if let Some(line) = self.mode.line_mut() {
+            update(&mut line.caller.end_of_turn);
+        }
+    }
+
+    fn handle_likely_end_of_turn(&mut self, now: Instant) {
+        if let Some(talk) = self.mode.talk_mut() {
+            talk.handle_likely_end_of_turn(now);
+        }
+    }
+
+    /// Starts the silence timer if it is the caller's turn; only in a conversation does the agent wait for one.
+    pub(super) fn arm_silence(&mut self, now: Instant) {
+        if let Mode::Conversing(conversing) = &mut self.mode {
+            conversing.arm_silence(now);
+        }
+    }
+
+    pub(super) fn check_turn(&mut self, now: Instant) {
+        if let Some(turn) = self.mode.poll_turn(now) {
+            self.handle_turn(now, turn);
+        }
+    }
+
+    /// The caller has finished a turn. Only a conversation answers it.
+    fn handle_turn(&mut self, now: Instant, turn: CallerTurn) {
+        if let Some(talk) = self.mode.talk_mut() {
+            talk.clear_before_turn();
+        }
+        match &mut self.mode {
+            Mode::Conversing(conversing) => {
+                if conversing.handle_turn(now, turn) {
+                    self.advance(now);
+                }
+            }
+            Mode::Voicemail(voicemail) => voicemail.talk.note_turn(&turn),
+            Mode::Transferring(transferring) => transferring.talk.note_turn(&turn),
+            Mode::Bridged(bridged) => bridged.line.record_user(&turn),
+            Mode::Ending(_) | Mode::Over(_) => {}
+        }
+    }
+
+    /// Handles a DTMF digit of the caller: `0` to `9`, `*`, `#` or `A` to `D`.
+    pub fn handle_digit(&mut self, now: Instant, digit: char) {
+        let Some(talk) = self.mode.talk_mut() else { return };
+        talk.timers.silence = None;
+        if let Some(input) = talk.dtmf.handle_digit(now, digit) {
+            self.handle_dtmf_input(now, input);
+        }
+    }
+
+    /// Digits are complete. Only an agent who listens acts on them.
+    pub(super) fn handle_dtmf_input(&mut self, now: Instant, input: DtmfInput) {
+        let talk = match &mut self.mode {
+            Mode::Conversing(conversing) => &mut conversing.talk,
+            Mode::Voicemail(voicemail) => &mut voicemail.talk,
+            Mode::Transferring(_) | Mode::Bridged(_) | Mode::Ending(_) | Mode::Over(_) => return,
+        };
+        let (digits, command) = match input {
+            DtmfInput::Rule { digits, command } => (digits, command),
+            DtmfInput::Digits(digits) => (digits, DtmfCommand::SendToLlm),
+        };
+        match command {
+            DtmfCommand::Say(text) => talk.say_instead(now, &text, AfterResponse::AwaitCaller),
+            DtmfCommand::EndCall => {
+                let goodbye = talk.line.facts.phrases.goodbye;
+                talk.say_instead(now, goodbye, AfterResponse::HangUp(EndReason::AgentHungUp));
+            }
+            DtmfCommand::Transfer(target) => {
+                let request = TransferRequest::by_dtmf(&talk.line.facts, target);
+                self.transfer(now, request, false);
+            }
+            DtmfCommand::CallTool(name) => self.call_tool_by_dtmf(now, &digits, name),
+            DtmfCommand::SendToLlm => self.handle_turn(now, dtmf_turn(now, &digits)),
+        }
+    }
+}
+
+/// Pressed keys as a turn of the caller.
+pub(super) fn dtmf_turn(now: Instant, digits: &str) -> CallerTurn {
+    CallerTurn { text: format!("[DTMF {digits}]"), confidence: None, started: now, ended: now, final_at: None }
+}

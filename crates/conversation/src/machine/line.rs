@@ -1,0 +1,305 @@
+//! What a call has as long as somebody is on the line, also when the agent has left: the caller's turns, the playback
+//! of the agent's last response, and the transcript.
+
+use super::call_metrics::CallMetrics;
+use super::output::CallOutput;
+use super::spec::{CallFacts, CallSpec};
+use super::transcript::{TranscriptOrder, TurnNumber};
+use crate::dialogue::backchannel::is_echo_of;
+use crate::dialogue::response::{AgentResponse, ResponseStart};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+use trunkline_domain::transcript::{Turn, TurnRole};
+use trunkline_media::playout::queue::{SegmentId, SegmentPlayed};
+use trunkline_media::turn::end_of_turn::{CallerTurn, EndOfTurnConfig, EndOfTurnDetector};
+use trunkline_providers::{Failover, SttEvent};
+
+/// If the caller speaks again within this time, the turn had not ended.
+const CONTINUATION_WINDOW: Duration = Duration::from_millis(1_500);
+
+/// What is left of a call when it is over: its figures, and the outputs that the driver has not taken yet.
+#[derive(Debug, Default)]
+pub(super) struct CallLog {
+    pub(super) metrics: CallMetrics,
+    /// As many as one event causes: the driver takes them before the next event.
+    pub(super) outputs: VecDeque<CallOutput>,
+}
+
+/// The caller's side: words until they are a turn, and what is known of the last one.
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub(super) end_of_turn: EndOfTurnDetector,
+    /// A finished turn that waits for the playback report of the response it interrupted.
+    pub(super) waiting_turn: Option<CallerTurn>,
+    /// When the last answered turn ended, until the caller speaks again.
+    pub(super) last_turn: Option<Instant>,
+    /// The line echoes the agent's voice.
+    pub(super) has_echo: bool,
+}
+
+impl Caller {
+    fn new(spec: &CallSpec) -> Self {
+        let turn = spec.agent.turn();
+        let ms = Duration::from_millis;
+        let config = EndOfTurnConfig {
+            min_silence: ms(turn.min_silence_ms),
+            complete_silence: ms(turn.complete_silence_ms),
+            unfinished_silence: ms(turn.unfinished_silence_ms),
+            language: spec.stt_language().to_owned(),
+            silence: ms(turn.silence_ms.max(turn.min_silence_ms)),
+            max_silence: ms(turn.max_silence_ms.max(turn.silence_ms).max(turn.min_silence_ms)),
+        };
+        Self { end_of_turn: EndOfTurnDetector::new(config), waiting_turn: None, last_turn: None, has_echo: false }
+    }
+
+    /// Neither a sound nor words that are not a turn yet.
+    pub(super) fn is_quiet(&self) -> bool {
+        !self.end_of_turn.is_speaking() && self.end_of_turn.words().is_empty()
+    }
+
+    /// Queues a turn until the current response has ended or was cut.
+    pub(super) fn queue_turn(&mut self, turn: CallerTurn) {
+        self.waiting_turn = Some(match self.waiting_turn.take() {
+            Some(first) => CallerTurn { text: format!("{} {}", first.text, turn.text), ..turn },
+            None => turn,
+        });
+    }
+}
+
+/// Whether the media leg plays the agent's speech.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PlayoutState {
+    Running,
+    /// Until a barge-in is decided. The response may be gone by then; the leg still waits.
+    Paused {
+        response_id: u32,
+    },
+}
+
+/// The agent's side: the response being generated or played.
+#[derive(Debug)]
+pub(super) struct Playout {
+    pub(super) response: Option<AgentResponse>,
+    /// Number of the last response; 0 before the first.
+    pub(super) last_id: u32,
+    pub(super) state: PlayoutState,
+    /// Consecutive responses of which TTS spoke nothing.
+    pub(super) silent_responses: u32,
+}
+
+impl Playout {
+    pub(super) fn next_id(&mut self) -> u32 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// The current response, if it has this number.
+    pub(super) fn current(&mut self, response_id: u32) -> Option<&mut AgentResponse> {
+        self.response.as_mut().filter(|response| response.response_id == response_id)
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        matches!(self.state, PlayoutState::Paused { .. })
+    }
+
+    /// Ends a pause; true if there was one.
+    pub(super) fn end_pause(&mut self) -> bool {
+        std::mem::replace(&mut self.state, PlayoutState::Running) != PlayoutState::Running
+    }
+
+    /// Whether the caller has heard the beginning of the current response.
+    pub(super) fn has_begun(&self) -> bool {
+        self.response.as_ref().is_some_and(|response| response.begun.is_some())
+    }
+}
+
+/// A call with somebody on the line.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) facts: CallFacts,
+    pub(super) log: CallLog,
+    pub(super) transcript: TranscriptOrder,
+    pub(super) caller: Caller,
+    pub(super) playout: Playout,
+}
+
+impl Line {
+    pub(super) fn new(now: Instant, spec: CallSpec) -> Self {
+        Self {
+            caller: Caller::new(&spec),
+            facts: CallFacts::new(now, spec),
+            log: CallLog::default(),
+            transcript: TranscriptOrder::default(),
+            playout: Playout { response: None, last_id: 0, state: PlayoutState::Running, silent_responses: 0 },
+        }
+    }
+
+    pub(super) fn ms(&self, at: Instant) -> u64 {
+        self.facts.ms(at)
+    }
+
+    pub(super) fn output(&mut self, output: CallOutput) {
+        self.log.outputs.push_back(output);
+    }
+
+    pub(super) fn metrics(&mut self) -> &mut CallMetrics {
+        &mut self.log.metrics
+    }
+
+    /// The caller makes a sound: a turn considered finished may not have been.
+    pub(super) fn handle_speech_started(&mut self, at: Instant) {
+        self.caller.end_of_turn.handle_speech_started(at);
+        if let Some(ended) = self.caller.last_turn.take()
+            && !self.playout.has_begun()
+            && at.saturating_duration_since(ended) <= CONTINUATION_WINDOW
+        {
+            self.metrics().premature_ends_of_turn += 1;
+            self.caller.end_of_turn.record_cut_off(at.saturating_duration_since(ended));
+        }
+    }
+
+    /// Removes words that are an echo of the agent.
+    pub(super) fn remove_echo(&self, event: SttEvent) -> SttEvent {
+        let said = match &self.playout.response {
+            Some(response) if self.caller.has_echo => response.said(),
+            _ => return event,
+        };
+        match event {
+            SttEvent::Interim(text) if is_echo_of(&text, &said) => SttEvent::Interim(String::new()),
+            SttEvent::Final { text, confidence, speech_final } if is_echo_of(&text, &said) => {
+                SttEvent::Final { text: String::new(), confidence, speech_final }
+            }
+            event => event,
+        }
+    }
+
+    pub(super) fn speak(&mut self, segments: Vec<(u32, String)>) {
+        let response_id = self.playout.last_id;
+        for (index, text) in segments {
+            self.output(CallOutput::Speak { segment: SegmentId { response_id, index }, text });
+        }
+    }
+
+    /// Stops the playback of the current response; its report says how much was heard.
+    pub(super) fn cancel_playback(&mut self) {
+        if let Some(response) = &self.playout.response {
+            let response_id = response.response_id;
+            self.output(CallOutput::CancelSpeech { response_id });
+        }
+    }
+
+    /// Makes the current response uninterruptible.
+    pub(super) fn make_uninterruptible(&mut self) {
+        if let Some(response) = &mut self.playout.response {
+            response.is_uninterruptible = true;
+            let response_id = response.response_id;
+            // Before its first segment.
+            self.log.outputs.push_front(CallOutput::MakeUninterruptible { response_id });
+        }
+    }
+
+    /// The first packet of a segment was sent; false if the segment is not of the current response.
+    pub(super) fn handle_segment_started(&mut self, segment: SegmentId, at: Instant) -> bool {
+        let at_ms = self.ms(at);
+        let Some(response) = self.playout.current(segment.response_id) else { return false };
+        response.mark_playing(segment.index);
+        if response.begun.is_none() {
+            response.begun = Some(ResponseStart { at_ms, transcript_turn: self.transcript.open() });
+            self.log.metrics.record_first_packet(segment.response_id, at_ms);
+        }
+        self.playout.silent_responses = 0;
+        self.record_current_response(at_ms);
+        true
+    }
+
+    /// A segment was played to its end; false if it is not of the current response.
+    pub(super) fn handle_segment_finished(&mut self, heard: &SegmentPlayed, at: Instant) -> bool {
+        let Some(response) = self.playout.current(heard.segment.response_id) else { return false };
+        response.mark_played(heard.segment.index);
+        self.record_current_response(self.ms(at));
+        true
+    }
+
+    /// Takes the current response if all of it was heard or nothing more of it will be.
+    pub(super) fn take_finished_response(&mut self) -> Option<AgentResponse> {
+        let response = self.playout.response.take_if(|response| response.is_over())?;
+        self.playout.state = PlayoutState::Running;
+        Some(response)
+    }
+}
+
+/// The transcript.
+impl Line {
+    pub(super) fn record_user(&mut self, turn: &CallerTurn) {
+        let number = self.transcript.open();
+        let turn = Turn {
+            role: TurnRole::User,
+            content: turn.text.clone(),
+            started_at_ms: self.ms(turn.started),
+            ended_at_ms: self.ms(turn.ended),
+            interrupted: false,
+            confidence: turn.confidence,
+        };
+        self.record(number, turn);
+    }
+
+    pub(super) fn record_tool(&mut self, now: Instant, name: &str, result: &str) {
+        let (number, at_ms) = (self.transcript.open(), self.ms(now));
+        let turn = Turn {
+            role: TurnRole::Tool,
+            content: format!("{name}: {result}"),
+            started_at_ms: at_ms,
+            ended_at_ms: at_ms,
+            interrupted: false,
+            confidence: None,
+        };
+        self.record(number, turn);
+    }
+
+    /// Writes a turn down, and those that have waited for it.
+    pub(super) fn record(&mut self, number: TurnNumber, turn: Turn) {
+        self.transcript.put(number, turn);
+        self.emit_turns();
+    }
+
+    pub(super) fn emit_turns(&mut self) {
+        for (position, turn) in self.transcript.poll() {
+            self.output(CallOutput::Turn { position, turn });
+        }
+    }
+
+    /// Writes down what was heard of the current response so far.
+    fn record_current_response(&mut self, at_ms: u64) {
+        if let Some(response) = self.playout.response.take() {
+            self.record_response(&response, at_ms, false, response.said());
+            self.playout.response = Some(response);
+        }
+    }
+
+    /// Records a response as far as it was heard; nothing for a response without audio.
+    pub(super) fn record_response(&mut self, response: &AgentResponse, at_ms: u64, interrupted: bool, said: String) {
+        let Some(start) = response.begun else { return };
+        let turn = Turn {
+            role: TurnRole::Assistant,
+            content: said,
+            started_at_ms: start.at_ms,
+            ended_at_ms: at_ms,
+            interrupted,
+            confidence: None,
+        };
+        self.record(start.transcript_turn, turn);
+    }
+
+    /// Logs and counts that a fallback provider took over.
+    pub(super) fn record_failover(&mut self, now: Instant, switch: &Failover) {
+        tracing::warn!(
+            stage = switch.stage.name(),
+            from = switch.from,
+            to = switch.to,
+            reason = switch.reason,
+            "failover to another provider"
+        );
+        let at_ms = self.ms(now);
+        self.metrics().record_failover(at_ms, switch);
+    }
+}

@@ -1,0 +1,143 @@
+//! Responses of a realtime model in a call that it speaks in, and the pipeline that takes over when it fails.
+
+use super::output::CallOutput;
+use super::realtime::{Realtime, ResponseEnd};
+use super::talk::{FAILURES_MAX, Speaker, Talk};
+use crate::dialogue::response::{AfterResponse, AgentResponse};
+use std::time::{Duration, Instant};
+use trunkline_domain::provider::PipelineStage;
+use trunkline_media::playout::queue::SegmentId;
+use trunkline_media::turn::end_of_turn::CallerTurn;
+use trunkline_providers::realtime::RealtimeInput;
+use trunkline_providers::{Failover, ProviderError, TokenUsage};
+
+/// Which responses of a realtime model the mode of the call lets through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WantedResponses {
+    /// Any.
+    All,
+    /// Those that we ordered: the caller is not to be answered.
+    Ordered,
+}
+
+impl Talk {
+    /// Sends user input that is not speech: DTMF.
+    pub(super) fn send_to_realtime(&mut self, turn: &CallerTurn) {
+        self.line.cancel_playback();
+        self.note_turn(turn);
+        Realtime::send(&mut self.line, RealtimeInput::UserMessage(turn.text.clone()));
+    }
+
+    pub(super) fn send_tool_result_to_realtime(&mut self, id: &str, result: &str) {
+        if let Speaker::Realtime(_) = self.speaker {
+            Realtime::send_tool_result(&mut self.line, id, result);
+        }
+    }
+
+    /// The segment that audio of an item belongs to; `None` for audio that must not be played.
+    pub(super) fn handle_realtime_audio(&mut self, now: Instant, item: u32) -> Option<SegmentId> {
+        let Speaker::Realtime(realtime) = &mut self.speaker else { return None };
+        let segment = realtime.handle_audio(&mut self.line, now, item)?;
+        self.llm_failures = 0;
+        Some(segment)
+    }
+
+    /// The caller's words, as the realtime model has understood them.
+    pub(super) fn handle_caller_transcript(&mut self, now: Instant, text: &str) {
+        let Speaker::Realtime(realtime) = &mut self.speaker else { return };
+        realtime.record_transcript(&mut self.line, now, text);
+        if !text.is_empty() {
+            if realtime.incoming.is_none() {
+                realtime.expect_response(now);
+            }
+            self.history.push_user(text);
+            self.tools.start_over();
+        }
+    }
+
+    /// The caller's transcript timed out.
+    pub(super) fn handle_caller_transcript_timeout(&mut self) {
+        if let Speaker::Realtime(realtime) = &mut self.speaker {
+            realtime.drop_late_transcript(&mut self.line);
+        }
+    }
+
+    /// The realtime model begins a response. One that is not wanted is stopped at once.
+    pub(super) fn handle_response_started(&mut self, now: Instant, wanted: WantedResponses) {
+        let Speaker::Realtime(realtime) = &mut self.speaker else { return };
+        let current = self.line.playout.response.as_ref();
+        let ending =
+            current.is_some_and(|response| response.is_scripted && matches!(response.after, AfterResponse::HangUp(_)));
+        if ending || wanted == WantedResponses::Ordered && realtime.after.is_none() {
+            return Realtime::send(&mut self.line, RealtimeInput::Interrupted { item: None });
+        }
+        if let Some(response) = self.line.playout.response.take() {
+            // Barge-in at its end, or a second response: the older one is over.
+            let response_id = response.response_id;
+            self.line.output(CallOutput::CancelSpeech { response_id });
+            if response.begun.is_some() {
+                let said = response.said();
+                self.history.push_assistant(&said, Vec::new());
+                self.line.record_response(&response, self.line.ms(now), true, said);
+            }
+        }
+        let response_id = self.line.playout.next_id();
+        let mut response = AgentResponse::from_model(response_id, self.line.facts.spec.style());
+        response.after = realtime.after.take().unwrap_or(AfterResponse::AwaitCaller);
+        realtime.begin_response(now, response_id);
+        let turn_ended = realtime.turn_ended.take();
+        self.line.playout.response = Some(response);
+        if let Some(ended) = turn_ended {
+            let ended_ms = self.line.ms(ended);
+            self.line.metrics().record_turn(response_id, ended_ms, None, ended_ms);
+        }
+        self.timers.silence = None;
+    }
+
+    /// A response of the realtime model is complete. True when it may be over by that.
+    #[must_use]
+    pub(super) fn handle_response_done(&mut self, now: Instant, usage: TokenUsage) -> bool {
+        let Speaker::Realtime(realtime) = &mut self.speaker else { return false };
+        match realtime.handle_response_done(&mut self.line, usage) {
+            ResponseEnd::Complete => return true,
+            ResponseEnd::Unknown => return false,
+            ResponseEnd::Empty => {}
+        }
+        self.llm_failures += 1;
+        if self.llm_failures >= FAILURES_MAX {
+            self.handle_realtime_failed(now, &ProviderError::InvalidResponse("empty answer".to_owned()));
+        } else {
+            self.ask_to_repeat(now);
+        }
+        false
+    }
+
+    /// The realtime model failed: the fallback takes over, or the call ends with an apology.
+    pub(super) fn handle_realtime_failed(&mut self, now: Instant, failure: &ProviderError) {
+        let Some(mut realtime) = self.speaker.leave_realtime() else { return };
+        realtime.leave(&mut self.line, failure);
+        if !self.line.playout.has_begun() {
+            self.line.playout.response = None;
+        } else if let Some(response) = &mut self.line.playout.response {
+            let _ = response.finish();
+        }
+        let Some(to) = realtime.capabilities.fallback else { return self.end_with_apology(now) };
+        let after = realtime.turn_ended.map_or(Duration::ZERO, |ended| now.saturating_duration_since(ended));
+        let from = realtime.capabilities.name;
+        let switch = Failover { stage: PipelineStage::Realtime, from, to, reason: failure.kind(), after };
+        self.line.record_failover(now, &switch);
+        if self.line.playout.response.is_some() {
+            // First send the report of the heard part, then the LLM continues.
+            if let Speaker::Pipeline(pipeline) = &mut self.speaker {
+                pipeline.owes_continuation = true;
+            }
+            self.line.cancel_playback();
+        } else if self.history.is_empty() {
+            self.greet(now);
+        } else if self.history.ends_with_user() {
+            self.request_response(now, None);
+        } else {
+            self.ask_to_repeat(now);
+        }
+    }
+}

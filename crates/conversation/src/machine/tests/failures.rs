@@ -1,0 +1,85 @@
+//! Providers that fail, stall or withhold their results.
+
+use super::*;
+use trunkline_domain::fallback::Fallbacks;
+use trunkline_domain::provider_config::{SttConfig, SttProvider};
+
+#[test]
+fn the_model_fails_once_and_then_again() {
+    let mut harness = CallHarness::greeted();
+    harness.caller_says("hello");
+    harness.model_fails();
+    assert!(harness.play_everything().starts_with("Sorry, something went wrong"));
+    harness.caller_says("hello");
+    harness.model_fails();
+    assert!(harness.play_everything().contains("try again later"));
+    assert_eq!(harness.hang_up_reasons(), [EndReason::ProviderError]);
+}
+
+#[test]
+fn the_model_breaks_off_in_mid_sentence() {
+    let mut harness = CallHarness::greeted();
+    harness.caller_says("hello");
+    let response_id = harness.machine.response_id();
+    harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Text("Half an answer. And".into()));
+    harness.model_fails();
+    assert_eq!(harness.play_everything(), "Half an answer. And");
+    assert_eq!(harness.hang_up_reasons(), []);
+}
+
+#[test]
+fn every_tts_fails() {
+    let mut harness = CallHarness::new(agent());
+    for _ in 0..2 {
+        let (segment, _) = harness.waiting.remove(0);
+        harness.machine.handle_tts_failed(harness.now, segment, &ProviderError::NotConfigured);
+        harness.drain();
+        if harness.hang_up_reasons().is_empty() {
+            harness.caller_says("hello?");
+            harness.model_says("Yes.");
+        }
+    }
+    assert_eq!(harness.hang_up_reasons(), [EndReason::ProviderError]);
+}
+
+#[test]
+fn stt_returns_no_words() {
+    let mut harness = CallHarness::greeted();
+    for _ in 0..3 {
+        harness.machine.handle_speech_started(harness.now);
+        harness.pass_ms(1_000);
+        harness.machine.handle_speech_ended(harness.now, harness.now - 200 * MS);
+        harness.pass_ms(4_100);
+        harness.play_everything();
+    }
+    assert_eq!(harness.seen.iter().filter(|o| **o == CallOutput::RestartStt).count(), 2);
+    assert_eq!(harness.hang_up_reasons(), [EndReason::ProviderError]);
+}
+
+#[test]
+fn stt_withholds_its_final_and_the_fallback_is_asked() {
+    let stt = SttConfig {
+        provider: SttProvider::Openai,
+        model: "m".into(),
+        language: "en".into(),
+        keyterms: vec![],
+        base_url: None,
+    };
+    let fallbacks = Some(Fallbacks { stt: vec![stt], ..Fallbacks::default() });
+    let mut harness = CallHarness::new(AgentFields { fallbacks, ..agent() });
+    harness.play_everything();
+    harness.machine.handle_speech_started(harness.now);
+    harness.machine.handle_stt(harness.now, SttEvent::Interim("my number".into()));
+    harness.pass_ms(600);
+    let silent_from = harness.now;
+    harness.pass_ms(200);
+    harness.machine.handle_speech_ended(harness.now, silent_from);
+    harness.pass_ms(900);
+    assert!(!harness.seen.contains(&CallOutput::RestartStt));
+    harness.pass_ms(150);
+    assert!(harness.seen.contains(&CallOutput::RestartStt));
+    let last = SttEvent::Final { text: "my number is seven".into(), confidence: None, speech_final: true };
+    harness.machine.handle_stt(harness.now, last);
+    harness.drain();
+    assert_eq!(harness.last_messages().last(), Some(&user("my number is seven")));
+}
