@@ -206,7 +206,9 @@ impl PasswordService {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Condvar;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
     fn source(n: u8) -> IpAddr {
         IpAddr::from([10, 0, 0, n])
@@ -216,13 +218,22 @@ mod tests {
     async fn few_passwords_are_hashed_at_once_also_when_those_who_asked_go_away() {
         let queue = Arc::new(HashQueue::new(2));
         let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let pair = Arc::new((Mutex::new(0), Condvar::new()));
         let mut asked = Vec::new();
         for n in 0..32 {
-            let (queue, now, most) = (queue.clone(), now.clone(), most.clone());
+            let (queue, now, most, pair) = (queue.clone(), now.clone(), most.clone(), pair.clone());
             asked.push(tokio::spawn(async move {
                 let work = move || {
                     most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                    std::thread::sleep(std::time::Duration::from_millis(5));
+                    // The first waits for a second, so both places are taken at the same time.
+                    let (begun, another) = &*pair;
+                    let mut begun = begun.lock().unwrap();
+                    *begun += 1;
+                    another.notify_all();
+                    let waited = another.wait_timeout_while(begun, Duration::from_secs(20), |begun| *begun < 2);
+                    drop(waited);
+                    // A third one would be seen meanwhile.
+                    (0..1_000).for_each(|_| std::thread::yield_now());
                     now.fetch_sub(1, Ordering::SeqCst);
                 };
                 queue.run_hash(source(n), work).await

@@ -135,8 +135,9 @@ mod tests {
         assert!(progress.is_late());
         let (mut stream, mut theirs, _) = pair();
         tokio::spawn(async move {
+            let mut seconds = tokio::time::interval(Duration::from_secs(1));
             while theirs.write_all(b"G").await.is_ok() {
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                seconds.tick().await;
             }
         });
         assert_eq!(given_up_after(&mut stream).await, 15);

@@ -5,12 +5,14 @@ pub mod headers;
 pub mod parse;
 pub mod peek;
 pub mod print;
+mod reason_phrase;
 pub mod scan;
 pub mod uri;
 mod validate;
 mod wire_text;
 
 pub use headers::{CSeq, Header, HeaderName, Headers, Via};
+pub use reason_phrase::reason_phrase;
 pub use uri::{NameAddr, Scheme, Uri};
 
 /// Methods a user agent tells apart.
@@ -136,7 +138,7 @@ impl Response {
                 _ => copied.push(name, value),
             }
         }
-        Self { status, reason: print::reason_phrase(status).to_owned(), headers: copied, body: Vec::new() }
+        Self { status, reason: reason_phrase(status).to_owned(), headers: copied, body: Vec::new() }
     }
 }
 

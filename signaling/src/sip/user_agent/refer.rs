@@ -3,7 +3,7 @@
 
 use super::agent::UserAgent;
 use super::event::{CallId, ReferRequest, ReferStatus, SipCommandError, SipEvent};
-use crate::sip::message::print::reason_phrase;
+use crate::sip::message::reason_phrase;
 use crate::sip::message::uri::unescape;
 use crate::sip::message::{HeaderName, Method, NameAddr, Request};
 use std::sync::Arc;
