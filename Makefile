@@ -58,7 +58,7 @@ test: export RUST_TEST_THREADS := 4
 test: deps
 	@if command -v cargo-nextest >/dev/null; then \
 		cargo nextest run --workspace --features otlp && \
-		cargo test --quiet -p trunkline-conversation --doc && \
+		cargo test --quiet --workspace --features otlp --doc && \
 		.ci/with-postgres cargo nextest run --features otlp --test server -E 'test(/^($(subst $(space),|,$(ON_POSTGRES)))/)'; \
 	else \
 		cargo test --workspace --features otlp && .ci/with-postgres cargo test --features otlp --test server -- $(ON_POSTGRES); \
@@ -81,7 +81,7 @@ check:
 	@if command -v cargo-nextest >/dev/null; then \
 		cargo nextest run --workspace --features otlp $(VIRTUAL_TIME) --status-level fail -E 'all() - ($(REAL_SOCKETS))'; \
 	else cargo test --quiet --workspace --features otlp $(VIRTUAL_TIME); fi
-	cargo test --quiet -p trunkline-conversation --doc
+	cargo test --quiet --workspace --features otlp --doc
 
 # Lengths, fields and circles of the code (crates/architecture).
 counts:

@@ -66,6 +66,9 @@ async fn a_task_calls_out_once() {
     assert_eq!((status, &refused["details"]["code"]), (400, &json!("invalid_state")));
     let incoming = server.incoming.recv().await.unwrap();
     assert_eq!(incoming.incoming.request_uri.user_plain().as_deref(), Some("+15550199"));
+    let ringing = server.get(&format!("/calls/{}", call.as_str().unwrap())).await;
+    assert_eq!(ringing["call"]["status"], json!("initiated"));
+    assert_eq!(server.get(&format!("/tasks/{task}")).await["task"]["status"], json!("in_progress"));
     let script = CallScript::parse("listen; say yes_correct; listen; say goodbye; listen").unwrap();
     let report = server.phone.answer(incoming, &script, None).await;
     assert_eq!(report.failure, None);

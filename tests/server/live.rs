@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use trunkline_lab::caller::script::CallScript;
 
 struct Client(WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>);
 
@@ -51,6 +52,24 @@ fn together(messages: &[Value]) -> Vec<String> {
         }
     }
     turns.into_values().collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_hears_of_the_answer_and_of_the_end() {
+    let mut server = Server::start().await;
+    let make = json!({"agent_id": server.agent, "to_number": "+15550199"});
+    let task = server.post("/tasks", make).await["task"]["id"].as_str().unwrap().to_owned();
+    let id = server.post(&format!("/tasks/{task}/execute"), json!({})).await["call_id"].as_str().unwrap().to_owned();
+    let ringing = server.incoming.recv().await.unwrap();
+    let mut listener =
+        Client::connect(&format!("ws://{}/ws/calls/{id}?api_key={}", server.app.api_addr, server.key)).await;
+    assert_eq!(listener.next().await.unwrap()["type"], json!("connected"));
+    let script = CallScript::parse("listen; hangup").unwrap();
+    let (report, (messages, code)) = tokio::join!(server.phone.answer(ringing, &script, None), listener.rest());
+    assert_eq!((report.failure, code), (None, 1000));
+    let updates = messages.iter().filter(|message| message["type"] == "call_status_update");
+    let statuses: Vec<&Value> = updates.map(|message| &message["data"]["status"]).collect();
+    assert_eq!(statuses, ["in_progress", "completed"], "{messages:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -268,6 +268,7 @@ async fn requests_leave_as_the_vendors_document_them() {
     for (name, config) in [
         ("elevenlabs_multi_stream_input", elevenlabs("eleven_flash_v2_5")),
         ("elevenlabs_multilingual", elevenlabs("eleven_multilingual_v2")),
+        ("elevenlabs_turbo", elevenlabs("eleven_turbo_v2_5")),
         ("elevenlabs_text_to_dialogue", elevenlabs("eleven_v3")),
         ("cartesia_websocket", json!({"provider": "cartesia", "voice_id": "a voice", "language": "nl-NL", "speed": 2})),
     ] {

@@ -57,6 +57,8 @@ pub struct Function {
     pub in_tests: bool,
     /// `#[test]`, `#[tokio::test]` and the like.
     pub is_test: bool,
+    /// `#[ignore]`
+    pub is_ignored: bool,
     /// Index in [`Facts::modules`].
     pub module: usize,
 }

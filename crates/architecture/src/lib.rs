@@ -14,8 +14,9 @@ pub mod table;
 mod tokens;
 pub mod workspace;
 
+pub use manifest::Files;
 pub use resolve::Absolute;
-pub use workspace::Workspace;
+pub use workspace::{Workspace, files};
 
 #[cfg(test)]
 mod tests;

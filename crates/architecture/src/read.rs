@@ -108,11 +108,14 @@ impl Reader {
     ) {
         let name = plain(&signature.ident);
         let name = self.owners.last().map_or(name.clone(), |owner| format!("{owner}::{name}"));
-        let is_test = attributes
-            .iter()
-            .any(|attribute| attribute.path().segments.last().is_some_and(|last| last.ident == "test"));
+        let has = |name: &str| {
+            attributes.iter().any(|attribute| attribute.path().segments.last().is_some_and(|last| last.ident == name))
+        };
         let line = signature.span().start().line;
-        self.add_function(name, visibility, line, end, is_test);
+        self.add_function(name, visibility, line, end);
+        if let Some(added) = self.facts.functions.last_mut() {
+            (added.is_test, added.is_ignored) = (has("test"), has("ignore"));
+        }
         for input in &signature.inputs {
             if let syn::FnArg::Typed(typed) = input
                 && let syn::Pat::Ident(pattern) = &*typed.pat
@@ -123,10 +126,12 @@ impl Reader {
         }
     }
 
-    fn add_function(&mut self, name: String, visibility: Visibility, line: usize, end: usize, is_test: bool) {
+    fn add_function(&mut self, name: String, visibility: Visibility, line: usize, end: usize) {
         let lines = self.lines.between(line, end);
         let (in_tests, module) = (self.in_tests(), self.module());
-        self.facts.functions.push(Function { name, visibility, line, end, lines, in_tests, is_test, module });
+        let (is_test, is_ignored) = (false, false);
+        let function = Function { name, visibility, line, end, lines, in_tests, is_test, is_ignored, module };
+        self.facts.functions.push(function);
     }
 
     fn field(&self, name: String, kind: &syn::Type) -> Field {
@@ -200,7 +205,7 @@ impl Reader {
                     });
                     if let Some(body) = body {
                         let (line, end) = (word.span().start().line, body.span_close().end().line);
-                        self.add_function(plain(name), Visibility::Private, line, end, false);
+                        self.add_function(plain(name), Visibility::Private, line, end);
                     }
                 }
                 (TokenTree::Group(group), _) => self.functions_of_macro(group.stream()),
@@ -340,7 +345,7 @@ impl<'ast> Visit<'ast> for Reader {
     fn visit_expr_closure(&mut self, item: &'ast syn::ExprClosure) {
         if let Some(name) = self.constant.take() {
             let span = item.span();
-            self.add_function(name.clone(), Visibility::Private, span.start().line, span.end().line, false);
+            self.add_function(name.clone(), Visibility::Private, span.start().line, span.end().line);
             visit::visit_expr_closure(self, item);
             self.constant = Some(name);
         } else {

@@ -4,15 +4,15 @@
 
 use std::fs;
 use std::path::PathBuf;
-use trunkline_architecture::Workspace;
 use trunkline_architecture::map::{
     APART, AREAS, DRIVERS, FOREIGN, MACHINES, NEGOTIATED, NEGOTIATION, NOT_SECRET, SECRET_NAMES, SERVER_TESTS,
     SPAWN_FREELY, SPAWN_FREELY_IN,
 };
 use trunkline_architecture::rules::{
-    Known, Offender, compare, contract_faults, edge_faults, foreign_faults, impure, meeting_places, offenders, silent,
-    tests_without_name, uncontained, unlimited, unnamed_rules, unsealed,
+    Known, Offender, Proofs, compare, contract_faults, edge_faults, foreign_faults, impure, meeting_places, offenders,
+    silent, tests_without_name, uncontained, unlimited, unnamed_rules, unsealed,
 };
+use trunkline_architecture::{Files, Workspace, files};
 
 /// What is asked by several rules, read once.
 struct Tree {
@@ -44,7 +44,10 @@ const RULES: &[Rule] = &[
     ("tests_sleep_only_in_the_polling_helper", |tree| ratchet(tree, "sleep")),
     ("the_map_names_what_exists", |tree| unlimited(&tree.workspace)),
     ("every_sentence_of_the_reference_documents_has_its_test", |tree| {
-        contract_faults(&tree.workspace, AREAS, SERVER_TESTS, &text("docs/contract.md"), 120)
+        let (sources, fixtures) = (files(&root()).unwrap(), fixtures());
+        let (workspace, areas, server_tests) = (&tree.workspace, AREAS, SERVER_TESTS);
+        let proofs = Proofs { workspace, areas, server_tests, sources: &sources, fixtures: &fixtures };
+        contract_faults(proofs, &text("docs/contract.md"), 120)
     }),
     ("what_breaks_with_carriers_has_its_tests", |tree| {
         tests_without_name(&tree.workspace, &text("docs/carriers.md"), 25)
@@ -70,6 +73,22 @@ fn root() -> PathBuf {
 
 fn text(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// Snapshots and recordings, by their paths from the root.
+fn fixtures() -> Files {
+    let (root, mut folders, mut found) = (root(), vec![root().join("fixtures")], Files::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Ok(text) = fs::read_to_string(&path) {
+                found.insert(path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned(), text);
+            }
+        }
+    }
+    found
 }
 
 fn only_negotiate_uses_both_sdp_and_media(tree: &Tree) -> Vec<String> {

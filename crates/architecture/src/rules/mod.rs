@@ -1,5 +1,6 @@
 //! The rules. Each takes the workspace and returns what breaks it, one line a fault.
 
+mod contract;
 mod documents;
 mod imports;
 mod known;
@@ -7,7 +8,8 @@ mod purity;
 mod ratchets;
 mod words;
 
-pub use documents::{contract_faults, tests_without_name, unnamed_rules};
+pub use contract::{Proofs, contract_faults};
+pub use documents::{tests_without_name, unnamed_rules};
 pub use imports::{edge_faults, foreign_faults, meeting_places};
 pub use known::{Known, compare};
 pub use purity::{impure, uncontained};

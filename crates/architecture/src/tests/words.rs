@@ -1,7 +1,8 @@
 //! Headers of files, names of secrets, and documents that name tests and rules.
 
 use super::{area, workspace};
-use crate::rules::{contract_faults, silent, tests_without_name, unnamed_rules, unsealed};
+use crate::manifest::Files;
+use crate::rules::{Proofs, contract_faults, silent, tests_without_name, unnamed_rules, unsealed};
 
 #[test]
 fn a_file_without_a_sentence_is_found() {
@@ -31,20 +32,43 @@ fn a_secret_in_the_clear_is_found() {
 
 #[test]
 fn a_row_without_its_test_is_found() {
-    let workspace = workspace(&[
+    let rings = "#[cfg(test)]\nmod tests {\n#[test]\nfn it_rings() {\nassert!(ring_ms > 0);\n}\nfn helper() {}\n\
+        #[test]\n#[ignore]\nfn it_waits() {\nassert!(true);\n}\n#[test]\nfn it_does_nothing() {\nring();\n}\n}";
+    let files = [
         ("src/lib.rs", "mod call;"),
         ("src/call.rs", "mod machine;"),
-        ("src/call/machine.rs", "#[cfg(test)] mod tests { #[test] fn it_rings() {} fn helper() {} }"),
+        ("src/call/machine.rs", rings),
         ("tests/server/main.rs", "mod api;"),
-        ("tests/server/api.rs", "#[tokio::test] async fn keys_are_needed() {}"),
-    ]);
+        ("tests/server/api.rs", "#[tokio::test]\nasync fn keys_are_needed() {\nget(\"keys_list\").unwrap();\n}"),
+    ];
+    let workspace = workspace(&files);
     let areas = [area("call", "src/call", &[])];
-    let faults = |rows: &str| contract_faults(&workspace, &areas, "tests/server/main.rs", rows, 0);
-    let row = |proof: &str| format!("| Document | Sentence | Proven by |\n| A | It rings | {proof} |\n");
-    assert_eq!(faults(&row("`call::machine::tests::it_rings`, `api::keys_are_needed`")), [""; 0]);
-    assert_eq!(faults(&row("`api::keys_are_not_needed`")).len(), 1);
-    assert_eq!(faults(&row("`call::machine::tests::helper`")).len(), 1);
-    assert_eq!(faults(&row("")).len(), 1);
+    let texts = |files: &[(&str, &str)]| files.iter().map(|(path, text)| ((*path).into(), (*text).into())).collect();
+    let fixtures: Files =
+        texts(&[("fixtures/api/keys_list.snap", "api_key"), ("fixtures/api/other.snap", "other_key")]);
+    let sources: Files = texts(&files);
+    let server_tests = "tests/server/main.rs";
+    let proofs = Proofs { workspace: &workspace, areas: &areas, server_tests, sources: &sources, fixtures: &fixtures };
+    let faults = |rows: &str| contract_faults(proofs, rows, 0);
+    let says = |sentence: &str, proof: &str| {
+        faults(&format!("| Document | Sentence | Proven by |\n| A | {sentence} | {proof} |\n"))
+    };
+    let rings = "`call::machine::tests::it_rings`, `api::keys_are_needed`";
+    for sentence in ["It rings", "ring_ms", "the api_key rings"] {
+        assert_eq!(says(sentence, rings), [""; 0], "{sentence}");
+    }
+    for (sentence, proof) in [
+        ("It rings", "`api::keys_are_not_needed`"),
+        ("It rings", "`call::machine::tests::helper`"),
+        ("It rings", "`call::machine::tests::it_waits`"),
+        ("It rings", "`call::machine::tests::it_does_nothing`"),
+        ("It rings", ""),
+        ("ring_s", rings),
+        ("X-Ring", rings),
+        ("the other_key rings", rings),
+    ] {
+        assert_eq!(says(sentence, proof).len(), 1, "{sentence} {proof}");
+    }
     assert_eq!(faults("no table"), ["0 rows"]);
     assert_eq!(tests_without_name(&workspace, "See `it_rings`, `it_ri…` and `src/call.rs`.", 1), [""; 0]);
     assert_eq!(tests_without_name(&workspace, "See `it_rings_twice`.", 0), ["it_rings_twice"]);
