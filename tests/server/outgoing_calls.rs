@@ -229,21 +229,25 @@ async fn early_media(maker: Maker) {
 }
 
 async fn fork(maker: Maker) {
-    let mut peer = SipPeer::open().await;
-    let (mut call, invite) = maker.dial(&mut peer, Policy::default()).await;
-    let (first, second, person) = (MediaPort::open().await, MediaPort::open().await, MediaPort::open().await);
-    peer.respond(&invite, "183 Session Progress", "a", &[], &first.sdp()).await;
-    call.has_early_media(&first, "of the first fork").await;
-    peer.respond(&invite, "183 Session Progress", "b", &[], &second.sdp()).await;
-    call.has_moved_early_media(&second, "of the newest fork").await;
-    peer.answer(&invite, "a", &person.sdp()).await;
-    person.hears("of the fork that answered").await;
-    // A second fork answers too, and is hung up.
-    peer.answer(&invite, "b", &second.sdp()).await;
-    let bye = peer.request_to("b", "BYE").await;
-    peer.respond(&bye, "200 OK", "b", &[], "").await;
-    person.hears("of the fork that answered, still").await;
-    call.ends(&mut peer, &invite, "a").await;
+    for (answers, other) in [("a", "b"), ("b", "a")] {
+        let mut peer = SipPeer::open().await;
+        let (mut call, invite) = maker.dial(&mut peer, Policy::default()).await;
+        let (first, second) = (MediaPort::open().await, MediaPort::open().await);
+        peer.respond_reliably(&invite, "183 Session Progress", "a", 1, &first.sdp()).await;
+        call.has_early_media(&first, "of the first fork").await;
+        peer.respond_reliably(&invite, "183 Session Progress", "b", 1, &second.sdp()).await;
+        call.has_moved_early_media(&second, "of the newest fork").await;
+        // Its answer was in its 183.
+        peer.answer(&invite, answers, "").await;
+        let person = if answers == "a" { &first } else { &second };
+        person.hears("of the fork that answered").await;
+        // The other fork answers too, and is hung up.
+        peer.answer(&invite, other, "").await;
+        let bye = peer.request_to(other, "BYE").await;
+        peer.respond(&bye, "200 OK", other, &[], "").await;
+        person.hears("of the fork that answered first, still").await;
+        call.ends(&mut peer, &invite, answers).await;
+    }
 }
 
 async fn redirect(maker: Maker) {

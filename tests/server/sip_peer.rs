@@ -137,7 +137,7 @@ impl SipPeer {
     /// Answers a request as a fork.
     pub async fn respond(&self, request: &SipText, status: &str, fork: &str, more: &[&str], sdp: &str) {
         let to = request.header("To");
-        let to = if to.contains("tag=") { to.to_owned() } else { format!("{to};tag={fork}") };
+        let to = if to.contains("tag=") || fork.is_empty() { to.to_owned() } else { format!("{to};tag={fork}") };
         let mut head = format!(
             "SIP/2.0 {status}\r\nVia: {}\r\nFrom: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\n",
             request.header("Via"),
