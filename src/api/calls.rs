@@ -81,11 +81,11 @@ impl From<&Call> for CallView {
             transport: call.direction.transport(),
             from_number: call.from_number.clone(),
             to_number: call.to_number.clone(),
-            status: call.status.name(),
-            end_reason: call.end_reason.map(EndReason::name),
+            status: call.status().name(),
+            end_reason: call.end_reason().map(EndReason::name),
             started_at: call.started_at.rfc3339(),
-            answered_at: call.answered_at.map(|at| at.rfc3339()),
-            ended_at: call.ended_at.map(|at| at.rfc3339()),
+            answered_at: call.answered_at().map(|at| at.rfc3339()),
+            ended_at: call.ended_at().map(|at| at.rfc3339()),
             duration_seconds: call.duration_seconds(),
             transcript: None,
             summary: call.outcome.summary.clone(),
@@ -174,7 +174,7 @@ pub(super) async fn transcript(
 ) -> Result<ApiResponse, ApiError> {
     let call = find(&api, scope, &id).await?;
     let transcript = api.store.turns(scope, call.id).await?;
-    Ok(ApiResponse::ok(TranscriptBody { call_id: call.id.to_string(), status: call.status.name(), transcript }))
+    Ok(ApiResponse::ok(TranscriptBody { call_id: call.id.to_string(), status: call.status().name(), transcript }))
 }
 
 /// Ends a call; it counts as completed.
@@ -197,7 +197,7 @@ async fn end_with_reason(
     api: &ApiState, scope: OrgScope, id: &str, reason: EndReason,
 ) -> Result<ApiResponse, ApiError> {
     let call = find(api, scope, id).await?;
-    let ended = !call.status.is_over()
+    let ended = !call.status().is_over()
         && (api.live_calls.registry.command(scope, call.id, CallCommand::End(reason))
             || api.store.cancel_queued(scope, call.id, EndReason::Canceled).await?
             || api.live_calls.cluster.end(scope, call.id, reason).await);
@@ -213,7 +213,7 @@ async fn wait_until_ended(api: &ApiState, scope: OrgScope, call: Call) -> Result
     let wait = async {
         loop {
             if let Ok(Some(now)) = api.store.call(scope, call.id).await
-                && now.status.is_over()
+                && now.status().is_over()
             {
                 return now;
             }
@@ -229,7 +229,7 @@ pub(super) async fn task_is_free(api: &ApiState, scope: OrgScope, task: TaskId) 
     let wait = async {
         loop {
             match api.store.calls(scope, filter.clone(), PageRequest { limit: 1, offset: 0 }).await {
-                Ok((calls, _)) if calls.first().is_some_and(|call| !call.status.is_over()) => {}
+                Ok((calls, _)) if calls.first().is_some_and(|call| !call.status().is_over()) => {}
                 _ => return,
             }
             tokio::time::sleep(SETTLE_POLL).await;
@@ -237,3 +237,6 @@ pub(super) async fn task_is_free(api: &ApiState, scope: OrgScope, task: TaskId) 
     };
     let _ = tokio::time::timeout(SETTLE_DEADLINE, wait).await;
 }
+
+#[cfg(test)]
+mod tests;

@@ -168,7 +168,7 @@ impl TranscriptListener {
             None => turns_on_other_node(api, scope, &call).await,
         };
         let gone = (NORMAL, "");
-        let hello = json!({"type": "connected", "data": {"call_id": self.call, "status": call.status.name()}});
+        let hello = json!({"type": "connected", "data": {"call_id": self.call, "status": call.status().name()}});
         if !self.socket.send(hello).await {
             return gone;
         }
@@ -178,7 +178,7 @@ impl TranscriptListener {
         }
         let Some(updates) = updates else {
             let call = find(api, scope, &self.call).await.unwrap_or(call);
-            self.socket.send(self.status(call.status.name(), call.end_reason.map(|reason| reason.name()))).await;
+            self.socket.send(self.status(call.status().name(), call.end_reason().map(|reason| reason.name()))).await;
             return (NORMAL, "The call has ended");
         };
         self.listen(updates).await
@@ -225,7 +225,7 @@ impl TranscriptListener {
 async fn turns_on_other_node(
     api: &ApiState, scope: OrgScope, call: &Call,
 ) -> (BTreeMap<u32, Turn>, Option<Receiver<LiveUpdate>>) {
-    let updates = match call.status.is_over() {
+    let updates = match call.status().is_over() {
         false => api.live_calls.cluster.listen(scope, call.id).await,
         true => None,
     };

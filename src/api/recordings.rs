@@ -49,7 +49,7 @@ impl FromRequestParts<ApiState> for RecordingAuth {
 }
 
 fn available(call: &Call) -> Result<&str, ApiError> {
-    if !call.status.is_over() {
+    if !call.status().is_over() {
         return Err(ApiError::state("The call is still going on"));
     }
     call.recording.as_deref().ok_or_else(|| ApiError::not_found("Recording"))

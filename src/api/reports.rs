@@ -39,7 +39,7 @@ pub(super) struct ProcessedBody {
 
 /// Analyses the call (again) and stores the result.
 async fn process(api: &ApiState, scope: OrgScope, call: &Call, turns: &[Turn]) -> Result<CallOutcome, ApiError> {
-    if !call.status.is_over() {
+    if !call.status().is_over() {
         return Err(ApiError::state("The call is still going on"));
     }
     // This asks an LLM, maybe on the server's account: so the daily spend limit applies as for a call.
@@ -91,7 +91,7 @@ fn elevenlabs_conversation_id(call: &Call) -> Option<&str> {
 
 /// Fetches the turns from ElevenLabs; they replace the stored ones.
 async fn fetched(api: &ApiState, scope: OrgScope, call: &Call, conversation: &str) -> Result<Vec<Turn>, ApiError> {
-    if !call.status.is_over() {
+    if !call.status().is_over() {
         return Err(ApiError::state("The call is still going on"));
     }
     let turns = api.analysis.elevenlabs_transcript(scope, conversation).await.map_err(|failure| {

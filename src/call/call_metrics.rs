@@ -33,7 +33,7 @@ pub fn final_metrics(mut figures: Value, stats: Option<&LegStats>, before: Optio
 
 /// The call as spans: one for it, one for each turn, one for each stage of a turn.
 pub fn trace(call: &Call, turns: &[TurnMetrics]) -> Option<CallTrace> {
-    let answered = call.answered_at?;
+    let answered = call.answered_at()?;
     let at = |ms: u64| answered.0 + ms as i64;
     let turns = turns.iter().filter_map(|turn| {
         let stages = turn.stages();
@@ -51,8 +51,8 @@ pub fn trace(call: &Call, turns: &[TurnMetrics]) -> Option<CallTrace> {
         organization: call.organization.to_string(),
         agent: call.agent.map(|agent| agent.to_string()),
         direction: call.direction.name(),
-        end_reason: call.end_reason.map(EndReason::name),
-        whole: Span { name: "call", from_ms: answered.0, to_ms: call.ended_at.unwrap_or(answered).0 },
+        end_reason: call.end_reason().map(EndReason::name),
+        whole: Span { name: "call", from_ms: answered.0, to_ms: call.ended_at().unwrap_or(answered).0 },
         turns: turns.collect(),
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! Pure: the driver writes.
 
-use crate::domain::call::{Call, CallStatus};
+use crate::domain::call::Call;
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::CallId;
 use crate::domain::time::UnixMs;
@@ -11,16 +11,12 @@ use std::collections::HashSet;
 
 /// The call was answered.
 pub fn answer(call: &mut Call, now: UnixMs) {
-    call.status = CallStatus::InProgress;
-    call.answered_at = Some(now);
+    call.progress = call.progress.answer(now);
 }
 
 /// The call is over. One that was not answered has failed, whatever the reason.
 pub fn end(call: &mut Call, reason: EndReason, now: UnixMs) {
-    let failed = reason.is_failure() || call.answered_at.is_none();
-    call.status = if failed { CallStatus::Failed } else { CallStatus::Completed };
-    call.end_reason = Some(reason);
-    call.ended_at = Some(now);
+    call.progress = call.progress.end(reason, now);
 }
 
 /// Facts from signalling that the row has.
@@ -59,7 +55,7 @@ pub fn find_orphans<S>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::call::Direction;
+    use crate::domain::call::{CallStatus, Direction};
     use crate::domain::ids::OrganizationId;
     use serde_json::json;
 
@@ -78,11 +74,11 @@ mod tests {
             let mut row = call();
             if answered {
                 answer(&mut row, UnixMs(5));
-                assert_eq!((row.status, row.answered_at), (CallStatus::InProgress, Some(UnixMs(5))));
+                assert_eq!((row.status(), row.answered_at()), (CallStatus::InProgress, Some(UnixMs(5))));
             }
             end(&mut row, reason, UnixMs(9));
             assert_eq!(
-                (row.status, row.end_reason, row.ended_at),
+                (row.status(), row.end_reason(), row.ended_at()),
                 (wanted, Some(reason), Some(UnixMs(9))),
                 "{reason:?}"
             );

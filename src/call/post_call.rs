@@ -37,7 +37,7 @@ pub struct CallAnalysis {
 impl CallAnalysis {
     /// A call without enough turns: what can be said without an LLM.
     pub fn without_conversation(call: &Call) -> Self {
-        let reason = call.end_reason.map_or("unknown", |reason| reason.name());
+        let reason = call.end_reason().map_or("unknown", |reason| reason.name());
         let summary = format!("There was no conversation to look at; the call ended with {reason}.");
         let outcome =
             CallOutcome { summary: Some(summary), report: Some(json!({"analysed": false})), ..CallOutcome::default() };
@@ -106,7 +106,7 @@ pub fn agent_fields(call: &Call) -> AgentFields {
 
 /// Whether the recording of a call is still to come.
 pub fn awaits_recording(call: &Call) -> bool {
-    let expected = call.answered_at.is_some() && agent_fields(call).recording_enabled.unwrap_or(true);
+    let expected = call.answered_at().is_some() && agent_fields(call).recording_enabled.unwrap_or(true);
     expected && call.recording.is_none()
 }
 
@@ -151,7 +151,7 @@ pub fn bill(prices: &PriceTable, call: &Call, found: &CallAnalysis, now: UnixMs)
     let used = used(call, found);
     let (cost, micros) = prices.bill(&used);
     let billed = CallUsage {
-        day: call.ended_at.unwrap_or(now).day(),
+        day: call.ended_at().unwrap_or(now).day(),
         seconds: used.seconds,
         prompt_tokens: metric("prompt_tokens") + used.analysis_prompt_tokens,
         completion_tokens: metric("completion_tokens") + used.analysis_completion_tokens,
@@ -218,7 +218,7 @@ pub fn reports(call: &Call, facts: &ReportFacts<'_>, mut new_id: impl FnMut() ->
         all.push(blank(id, DeliveryChannel::Webhook, key, event::END_OF_CALL_REPORT, target, body));
     }
     if let Some(task) = facts.task {
-        let event = task_event_name(call.status);
+        let event = task_event_name(call.status());
         if let Some(target) = task.fields.webhook(event) {
             let body = event::task_event(event, task.id, call, facts.turns).to_string();
             all.push(blank(new_id(), DeliveryChannel::Webhook, format!("{} task", call.id), event, target, body));
@@ -233,7 +233,7 @@ pub fn reports(call: &Call, facts: &ReportFacts<'_>, mut new_id: impl FnMut() ->
 
 fn mail(call: &Call, fields: &AgentFields, call_url: &str) -> MailMessage {
     let seconds = call.duration_seconds().unwrap_or(0);
-    let reason = call.end_reason.map_or("unknown", |reason| reason.name());
+    let reason = call.end_reason().map_or("unknown", |reason| reason.name());
     let summary = call.outcome.summary.as_deref().unwrap_or("There is no summary of this call.");
     let subject = format!("Call with {} ({} min {} s)", call.other_party(), seconds / 60, seconds % 60);
     let text = format!(

@@ -59,7 +59,7 @@ fn message(id: DeliveryId, event: &str, call: &Call, now: UnixMs) -> Value {
             "direction": call.direction.name(),
             "from_number": call.from_number,
             "to_number": call.to_number,
-            "status": call.status.name(),
+            "status": call.status().name(),
             "task_id": call.task.map(|id| id.to_string()),
             "signalling": call.signalling,
         },
@@ -88,12 +88,12 @@ pub fn tool_calls(id: DeliveryId, call: &Call, calls: &[&ToolCall], now: UnixMs)
 /// `in-progress`, `ended` or `ended-with-error`.
 pub fn status_update(id: DeliveryId, call: &Call, now: UnixMs) -> Value {
     let mut json = message(id, STATUS_UPDATE, call, now);
-    json["status"] = json!(match call.status {
+    json["status"] = json!(match call.status() {
         CallStatus::Initiated | CallStatus::InProgress => "in-progress",
         CallStatus::Completed => "ended",
         CallStatus::Failed => "ended-with-error",
     });
-    json["end_reason"] = json!(call.end_reason.map(|reason| reason.name()));
+    json["end_reason"] = json!(call.end_reason().map(|reason| reason.name()));
     json
 }
 
@@ -103,10 +103,10 @@ pub fn end_of_call_report(
 ) -> Value {
     let mut json = message(id, END_OF_CALL_REPORT, call, now);
     let more = json!({
-        "end_reason": call.end_reason.map(|reason| reason.name()),
+        "end_reason": call.end_reason().map(|reason| reason.name()),
         "started_at": call.started_at.rfc3339(),
-        "answered_at": call.answered_at.map(UnixMs::rfc3339),
-        "ended_at": call.ended_at.map(UnixMs::rfc3339),
+        "answered_at": call.answered_at().map(UnixMs::rfc3339),
+        "ended_at": call.ended_at().map(UnixMs::rfc3339),
         "duration_seconds": call.duration_seconds().unwrap_or(0),
         "summary": call.outcome.summary,
         "messages": turns,
@@ -134,7 +134,7 @@ pub fn task_event(event: &str, task: TaskId, call: &Call, turns: &[Turn]) -> Val
         "event_type": event,
         "task_id": task.to_string(),
         "call_id": call.id.to_string(),
-        "status": call.status.name(),
+        "status": call.status().name(),
         "data": {
             "transcript_excerpt": excerpt(&transcript.join("\n")),
             "report_excerpt": excerpt(call.outcome.summary.as_deref().unwrap_or("")),

@@ -1,5 +1,9 @@
 //! A call as it is kept.
 
+mod progress;
+
+pub use progress::{CallProgress, CallStatus, IrregularProgress};
+
 use super::end_reason::EndReason;
 use super::ids::{AgentId, CallId, OrganizationId, TaskId, TrunkId};
 use super::time::UnixMs;
@@ -42,45 +46,6 @@ impl Direction {
     }
 }
 
-/// How far a call has come. `Completed` and `Failed` are final.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
-#[schema(rename_all = "snake_case")]
-pub enum CallStatus {
-    /// Begun and not answered yet, or waiting for its time.
-    Initiated,
-    /// Answered and going on.
-    InProgress,
-    /// Over, with an end reason that is no failure.
-    Completed,
-    /// Over, with an end reason that is a failure, such as `busy` or `no_answer`.
-    Failed,
-}
-
-impl CallStatus {
-    /// Every status, in the order of a call's life.
-    pub const ALL: &[Self] = &[Self::Initiated, Self::InProgress, Self::Completed, Self::Failed];
-
-    /// Returns the name in JSON and in the database, such as `in_progress`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Initiated => "initiated",
-            Self::InProgress => "in_progress",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-        }
-    }
-
-    /// Reads the name that JSON and the database use; `None` for any other text.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|status| status.name() == text)
-    }
-
-    /// Returns true for `Completed` and `Failed`, after which nothing changes.
-    pub fn is_over(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed)
-    }
-}
-
 /// A call as its row in the database describes it, live or over.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
@@ -98,16 +63,10 @@ pub struct Call {
     pub from_number: String,
     /// The number or SIP URI that was called; empty until it is known.
     pub to_number: String,
-    /// How far the call has come.
-    pub status: CallStatus,
-    /// Why the call ended. `None` while it goes on.
-    pub end_reason: Option<EndReason>,
     /// When the call began: the first request, not the answer.
     pub started_at: UnixMs,
-    /// When the call was answered. `None` if it was not, or not yet.
-    pub answered_at: Option<UnixMs>,
-    /// When the call ended. `None` while it goes on.
-    pub ended_at: Option<UnixMs>,
+    /// How far the call has come: its answer and its end.
+    pub progress: CallProgress,
     /// Call-ID of the SIP dialog (RFC 3261 section 20.8). `None` for web calls and before the INVITE.
     pub sip_call_id: Option<String>,
     /// Path of the recording relative to the recordings folder, once it is complete.
@@ -171,11 +130,8 @@ impl Call {
             direction,
             from_number: String::new(),
             to_number: String::new(),
-            status: CallStatus::Initiated,
-            end_reason: None,
             started_at: now,
-            answered_at: None,
-            ended_at: None,
+            progress: CallProgress::Initiated,
             sip_call_id: None,
             recording: None,
             metrics: None,
@@ -197,8 +153,28 @@ impl Call {
         }
     }
 
+    /// The name of its state.
+    pub fn status(&self) -> CallStatus {
+        self.progress.status()
+    }
+
+    /// Why the call ended. `None` while it goes on, or where its row has no reason that this version knows.
+    pub fn end_reason(&self) -> Option<EndReason> {
+        self.progress.end_reason()
+    }
+
+    /// When the call was answered. `None` if it was not, or not yet.
+    pub fn answered_at(&self) -> Option<UnixMs> {
+        self.progress.answered_at()
+    }
+
+    /// When the call ended. `None` while it goes on.
+    pub fn ended_at(&self) -> Option<UnixMs> {
+        self.progress.ended_at()
+    }
+
     /// Whole seconds between answer and end.
     pub fn duration_seconds(&self) -> Option<i64> {
-        Some((self.ended_at?.0 - self.answered_at?.0 + 500) / 1_000)
+        Some((self.ended_at()?.0 - self.answered_at()?.0 + 500) / 1_000)
     }
 }

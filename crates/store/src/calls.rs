@@ -7,7 +7,7 @@ use super::{DatabaseBackend, OrgScope, PageRequest, Store, StoreError, document,
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 use std::collections::BTreeMap;
-use trunkline_domain::call::{Call, CallOutcome, CallStatus, Direction};
+use trunkline_domain::call::{Call, CallOutcome, CallProgress, CallStatus, Direction};
 use trunkline_domain::end_reason::EndReason;
 use trunkline_domain::ids::{AgentId, CallId, OrganizationId, TaskId, TrunkId};
 use trunkline_domain::time::UnixMs;
@@ -53,11 +53,13 @@ fn call(scope: OrgScope, row: &AnyRow) -> Result<Call, StoreError> {
         direction: parsed(Direction::parse(row.try_get("direction")?), "calls.direction")?,
         from_number: row.try_get("from_number")?,
         to_number: row.try_get("to_number")?,
-        status: parsed(CallStatus::parse(row.try_get("status")?), "calls.status")?,
-        end_reason: text("end_reason")?.as_deref().and_then(EndReason::parse),
         started_at: UnixMs(row.try_get("started_at")?),
-        answered_at: at("answered_at")?,
-        ended_at: at("ended_at")?,
+        progress: CallProgress::from_columns(
+            parsed(CallStatus::parse(row.try_get("status")?), "calls.status")?,
+            text("end_reason")?.as_deref().and_then(EndReason::parse),
+            at("answered_at")?,
+            at("ended_at")?,
+        ),
         sip_call_id: text("sip_call_id")?,
         recording: text("recording")?,
         metrics: json("metrics")?,
@@ -270,3 +272,6 @@ fn turn(row: &AnyRow) -> Result<Turn, StoreError> {
         confidence: row.try_get::<Option<f64>, _>("confidence")?.map(|c| c as f32),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -268,7 +268,7 @@ async fn write(store: &Store, node: &str, batch: &[QueuedEntry]) -> Result<Vec<C
         match entry {
             JournalEntry::Call(call, event) => {
                 if !write_call(&mut transaction, call).await? {
-                    if !call.status.is_over() {
+                    if !call.status().is_over() {
                         overtaken.push(call.id);
                     }
                     tracing::warn!(call = %call.id, "the call has already ended; its row is unchanged");
@@ -300,7 +300,7 @@ async fn write(store: &Store, node: &str, batch: &[QueuedEntry]) -> Result<Vec<C
                 if event.is_some() {
                     store.notifiers().outbox.notify_one();
                 }
-                if call.status.is_over() {
+                if call.status().is_over() {
                     store.notifiers().wrap_up.notify_one();
                 }
             }
@@ -336,18 +336,18 @@ async fn write_call(transaction: &mut Transaction<'_, Any>, call: &Call) -> Resu
     .bind(call.direction.name())
     .bind(storable(&call.from_number))
     .bind(storable(&call.to_number))
-    .bind(call.status.name())
-    .bind(call.end_reason.map(|reason| reason.name()))
+    .bind(call.status().name())
+    .bind(call.end_reason().map(|reason| reason.name()))
     .bind(call.started_at.0)
-    .bind(call.answered_at.map(|at| at.0))
-    .bind(call.ended_at.map(|at| at.0))
+    .bind(call.answered_at().map(|at| at.0))
+    .bind(call.ended_at().map(|at| at.0))
     .bind(storable_or_none(call.sip_call_id.as_ref()))
     .bind(call.metrics.as_ref().map(text).transpose()?)
     .bind(call.metadata.as_ref().map(text).transpose()?)
     .bind(call.trunk.map(|id| id.to_string()))
     .bind(&call.node)
     .bind(call.assistant.as_ref().map(text).transpose()?)
-    .bind(call.status.is_over().then_some("pending"))
+    .bind(call.status().is_over().then_some("pending"))
     .bind(call.signalling.as_ref().map(text).transpose()?)
     .bind(i64::from(call.legs))
     .execute(&mut **transaction)
@@ -355,9 +355,9 @@ async fn write_call(transaction: &mut Transaction<'_, Any>, call: &Call) -> Resu
     if done.rows_affected() == 0 {
         return Ok(false);
     }
-    if let (true, Some(task)) = (call.status.is_over(), call.task) {
-        let failed = call.status == CallStatus::Failed;
-        record_task_ended(transaction, call.organization, task, call.id, failed, call.end_reason).await?;
+    if let (true, Some(task)) = (call.status().is_over(), call.task) {
+        let failed = call.status() == CallStatus::Failed;
+        record_task_ended(transaction, call.organization, task, call.id, failed, call.end_reason()).await?;
     }
     Ok(true)
 }
@@ -477,20 +477,17 @@ mod tests {
             body: "{}".into(),
             created_at: now(),
         };
-        let answered = Call { status: CallStatus::InProgress, answered_at: Some(now()), ..call.clone() };
-        journal.record_call(answered, Some(event("in-progress"))).await;
+        let answered = Call { progress: call.progress.answer(now()), ..call.clone() };
+        journal.record_call(answered.clone(), Some(event("in-progress"))).await;
         assert!(journal.flush(Duration::from_secs(5)).await);
         assert_eq!(overtaken.try_recv(), Ok(id));
-        let ended = Call {
-            status: CallStatus::Completed,
-            end_reason: Some(trunkline_domain::end_reason::EndReason::CustomerHungUp),
-            ..call
-        };
+        let progress = answered.progress.end(trunkline_domain::end_reason::EndReason::CustomerHungUp, now());
+        let ended = Call { progress, ..call };
         journal.record_call(ended, Some(event("ended"))).await;
         assert!(journal.flush(Duration::from_secs(5)).await);
         let stored = store.call(scope, id).await.unwrap().unwrap();
         let reason = Some(trunkline_domain::end_reason::EndReason::ServerCrash);
-        assert_eq!((stored.status, stored.end_reason), (CallStatus::Failed, reason));
+        assert_eq!((stored.status(), stored.end_reason()), (CallStatus::Failed, reason));
         assert!(overtaken.try_recv().is_err(), "a call that ends needs no notification");
         let max = trunkline_domain::fair_share::ShareLimits { of_one: 10, of_family: 10, in_all: 10 };
         let mut shares = trunkline_domain::fair_share::FairShares::new(max);

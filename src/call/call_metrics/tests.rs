@@ -40,8 +40,7 @@ fn a_turn_is_timed_by_stage_and_as_a_whole() {
 fn spans_begin_with_the_answer_and_an_unanswered_call_has_none() {
     let mut call = Call::begun(CallId::new(), OrganizationId::new(), Direction::Inbound, UnixMs(0));
     assert!(trace(&call, &[turn()]).is_none());
-    (call.answered_at, call.ended_at) = (Some(UnixMs(10_000)), Some(UnixMs(20_000)));
-    call.end_reason = Some(EndReason::CustomerHungUp);
+    call.progress = call.progress.answer(UnixMs(10_000)).end(EndReason::CustomerHungUp, UnixMs(20_000));
     let spans = trace(&call, &[turn()]).unwrap();
     assert_eq!((spans.whole.from_ms, spans.whole.to_ms, spans.end_reason), (10_000, 20_000, Some("customer_hung_up")));
     let whole = &spans.turns[0].whole;

@@ -60,7 +60,7 @@ impl CallRecord {
     /// Keeps the row for the case that the call's task panics.
     fn keep_for_panic(&self) {
         let Self { scope, call, hooks, live, place, .. } = self;
-        let last = (!call.status.is_over()).then(|| LastWrittenCall {
+        let last = (!call.status().is_over()).then(|| LastWrittenCall {
             scope: *scope,
             call: call.clone(),
             hooks: hooks.clone(),
@@ -74,7 +74,7 @@ impl CallRecord {
     pub(super) async fn write(&self, event: Option<Delivery>) {
         self.journal.record_call(self.call.clone(), event).await;
         self.keep_for_panic();
-        let Call { status, end_reason, .. } = self.call;
+        let (status, end_reason) = (self.call.status(), self.call.end_reason());
         self.live.send(LiveUpdate::Status { status, end_reason });
         self.place.registry().announce(CallChange { scope: self.scope, call: self.call.id, status, here: true });
     }

@@ -53,7 +53,9 @@ impl CallRecovery {
             return Ok(found);
         }
         for (scope, id) in to_end {
-            let Some(call) = self.store.call(scope, id).await?.filter(|call| !call.status.is_over()) else { continue };
+            let Some(call) = self.store.call(scope, id).await?.filter(|call| !call.status().is_over()) else {
+                continue;
+            };
             let place = self.registry.register_finished(scope, id, call.task);
             let hooks = CallWebhooks::new(call.agent, &agent_fields(&call));
             CallRecord::resume_existing(&self.journal, scope, call, hooks, LiveFeed::default(), place)

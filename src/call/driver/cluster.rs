@@ -281,7 +281,7 @@ impl Cluster {
                 all.iter().map(|(call, listeners)| (*call, listeners.scope)).collect()
             };
             for (call, scope) in wanted {
-                let over = matches!(self.store.call(scope, call).await, Ok(Some(found)) if found.status.is_over());
+                let over = matches!(self.store.call(scope, call).await, Ok(Some(found)) if found.status().is_over());
                 if over {
                     // Its process may have died silently.
                     self.drop_listeners(call);

@@ -1,7 +1,7 @@
 //! Outcomes, bills and reports of calls that are over.
 
 use super::*;
-use crate::domain::call::Direction;
+use crate::domain::call::{CallProgress, Direction};
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{AgentId, CallId, OrganizationId, TaskId};
 use crate::domain::task::TaskStatus;
@@ -14,9 +14,7 @@ fn call(assistant: Value) -> Call {
     (call.from_number, call.to_number) = ("+31201111111".into(), "+31202222222".into());
     call.assistant = Some(all);
     call.agent = Some(AgentId::new());
-    call.status = CallStatus::Completed;
-    call.end_reason = Some(EndReason::CustomerHungUp);
-    (call.answered_at, call.ended_at) = (Some(UnixMs(10_000)), Some(UnixMs(100_000)));
+    call.progress = call.progress.answer(UnixMs(10_000)).end(EndReason::CustomerHungUp, UnixMs(100_000));
     call
 }
 
@@ -95,7 +93,8 @@ fn a_plan_whose_schema_cannot_be_used_is_followed_without_it() {
 fn a_recording_is_waited_for_only_where_one_is_expected() {
     let answered = call(json!({}));
     assert!(awaits_recording(&answered));
-    assert!(!awaits_recording(&Call { answered_at: None, ..answered.clone() }));
+    let progress = CallProgress::Initiated.end(EndReason::CustomerHungUp, UnixMs(100_000));
+    assert!(!awaits_recording(&Call { progress, ..answered.clone() }));
     assert!(!awaits_recording(&Call { recording: Some("a.wav".into()), ..answered }));
     assert!(!awaits_recording(&call(json!({"recording_enabled": false}))));
 }
@@ -163,7 +162,8 @@ fn agent_task_and_mail_each_get_their_report() {
 #[test]
 fn only_wanted_events_are_sent_and_a_failed_call_says_so() {
     let call = call(json!({"webhook_url": "https://a.example", "webhook_events": ["tool-calls"]}));
-    let failed = Call { status: CallStatus::Failed, ..call };
+    let progress = CallProgress::Initiated.answer(UnixMs(10_000)).end(EndReason::NetworkLost, UnixMs(100_000));
+    let failed = Call { progress, ..call };
     let mut task = task(&failed);
     assert_eq!(
         sent(&failed, Some(&task), true).iter().map(|one| one.event_type.as_str()).collect::<Vec<_>>(),

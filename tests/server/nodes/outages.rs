@@ -136,7 +136,7 @@ async fn a_process_that_was_taken_for_dead_ends_its_calls_and_joins_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn orphaned_call_is_ended() {
-    use trunkline::domain::call::{Call, CallStatus, Direction};
+    use trunkline::domain::call::{Call, CallProgress, Direction};
     let server = Server::start_with(|config| {
         config.node.beat_ms = 100;
         config.node.dead_after_ms = 1_000;
@@ -147,8 +147,8 @@ async fn orphaned_call_is_ended() {
     let row = |node: &str| {
         let id = trunkline::domain::ids::CallId::new();
         let mut call = Call::begun(id, scope.organization(), Direction::Inbound, trunkline::store::now());
-        (call.node, call.status) = (Some(node.to_owned()), CallStatus::InProgress);
-        (call.answered_at, call.from_number) = (Some(trunkline::store::now()), "1".into());
+        call.progress = CallProgress::InProgress { answered_at: trunkline::store::now() };
+        (call.node, call.from_number) = (Some(node.to_owned()), "1".into());
         call
     };
     let (lost, held) = (row(&services.recovery.node.name), row(&services.recovery.node.name));
