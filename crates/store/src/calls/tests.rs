@@ -3,7 +3,6 @@
 use super::*;
 use crate::journal::Journal;
 use std::time::Duration;
-use trunkline_domain::call::CallProgress;
 use trunkline_supervision::Supervisor;
 
 /// A reason that another version knows, or knew.
@@ -99,11 +98,16 @@ async fn a_row_is_read_as_it_is_whatever_version_wrote_it() {
 async fn a_row_is_written_as_it_was_read() {
     let (store, scope) = store().await;
     let call = || Call::begun(CallId::new(), scope.organization(), Direction::Inbound, UnixMs(0));
-    for columns in Columns::all() {
-        let (status, reason, answered_at, ended_at) = columns.read();
-        let progress = CallProgress::from_columns(status, reason, answered_at, ended_at);
-        let row = Call { progress, ..call() };
-        record(&store, [row.clone()]).await;
+    let rows: Vec<_> = Columns::all()
+        .into_iter()
+        .map(|columns| {
+            let (status, reason, answered_at, ended_at) = columns.read();
+            let progress = CallProgress::from_columns(status, reason, answered_at, ended_at);
+            (columns, Call { progress, ..call() })
+        })
+        .collect();
+    record(&store, rows.iter().map(|(_, row)| row.clone())).await;
+    for (columns, row) in rows {
         let written: (String, Option<String>, Option<i64>, Option<i64>) =
             sqlx::query_as("SELECT status, end_reason, answered_at, ended_at FROM calls WHERE id = $1")
                 .bind(row.id.to_string())
@@ -111,8 +115,8 @@ async fn a_row_is_written_as_it_was_read() {
                 .await
                 .unwrap();
         let wanted = (
-            status.name().to_owned(),
-            reason.map(|reason| reason.name().to_owned()),
+            columns.status.name().to_owned(),
+            columns.reason.and_then(EndReason::parse).map(|reason| reason.name().to_owned()),
             columns.answered_at,
             columns.ended_at,
         );
