@@ -262,12 +262,13 @@ impl<F> TtsQueue<F> {
         }
         let ActiveSynthesis { segment, text, total, tts, began, before: (samples, chars), marks, .. } = active;
         let Some(next) = self.voices.get(self.current) else {
+            // The last voice is tried again with the next sentence.
+            self.current = self.voices.len().saturating_sub(1);
             if samples + total > 0 {
                 // Half the sentence was heard: it ends there.
                 self.events.push_back(TtsPipelineEvent::Failed { segment, failure });
                 return Some(self.done(segment, Vec::new(), samples + total));
             }
-            self.current = self.voices.len().saturating_sub(1);
             return Some(TtsPipelineEvent::Failed { segment, failure });
         };
         let switch = Failover {

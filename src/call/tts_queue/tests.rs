@@ -181,6 +181,8 @@ fn when_the_last_voice_fails_the_segment_fails_and_the_voice_is_tried_again() {
     let event = tts.failed(Duration::ZERO);
     assert_eq!(event, Some(TtsPipelineEvent::Done { segment: segment(1, 1), samples: Vec::new(), total: 8_000 }));
     assert_eq!(tts.events(), [TtsPipelineEvent::Failed { segment: segment(1, 1), failure: broken() }]);
+    tts.speak(segment(1, 2), "three");
+    assert_eq!(tts.requests[2], (0, "three".to_owned()), "nobody waits in silence after half a sentence");
 }
 
 #[test]
