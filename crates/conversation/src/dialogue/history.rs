@@ -108,3 +108,29 @@ impl History {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(messages: usize) -> History {
+        let mut history = History::new(vec![ChatMessage::System("S".to_owned())]);
+        for number in 0..messages {
+            match number % 3 {
+                0 => history.push_user(&number.to_string()),
+                1 => history.push_tool_result(&number.to_string(), "result"),
+                _ => history.push_assistant(&number.to_string(), Vec::new()),
+            }
+        }
+        history
+    }
+
+    #[test]
+    fn a_full_history_loses_its_beginning_up_to_a_turn_of_the_caller() {
+        let full = filled(MESSAGES_MAX);
+        assert_eq!(full.messages().len(), 1 + MESSAGES_MAX, "as many as are kept");
+        let shortened = filled(MESSAGES_MAX + 1).messages();
+        assert_eq!(shortened[..2], [ChatMessage::System("S".to_owned()), ChatMessage::User("51".to_owned())]);
+        assert_eq!(shortened.len(), 1 + MESSAGES_MAX + 1 - 51);
+    }
+}

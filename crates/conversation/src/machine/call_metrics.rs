@@ -251,3 +251,35 @@ impl CallMetrics {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_belong_to_the_response_that_they_name() {
+        let mut metrics = CallMetrics::default();
+        metrics.record_turn(7, 1_000, Some(1_100), 1_200);
+        metrics.record_first_token(6, 1_250);
+        metrics.record_first_packet(6, 1_260);
+        assert_eq!(metrics.turns[0].first_token_ms, None, "another response");
+        metrics.record_first_token(7, 1_300);
+        metrics.record_first_token(7, 1_400);
+        metrics.record_first_segment(7, 1_310);
+        metrics.record_first_audio(7, 1_320);
+        metrics.record_first_packet(7, 1_330);
+        let turn = &metrics.turns[0];
+        assert_eq!((turn.first_token_ms, turn.first_segment_ms), (Some(1_300), Some(1_310)), "the first one counts");
+        assert_eq!((turn.first_audio_ms, turn.first_packet_ms), (Some(1_320), Some(1_330)));
+    }
+
+    #[test]
+    fn errors_are_counted_by_stage_and_kind() {
+        let mut metrics = CallMetrics::default();
+        for (stage, kind) in [("llm", "timeout"), ("llm", "timeout"), ("tts", "timeout"), ("llm", "rejected")] {
+            metrics.record_provider_error(stage, kind);
+        }
+        let errors = json!({"llm_timeout": 2, "tts_timeout": 1, "llm_rejected": 1});
+        assert_eq!(metrics.to_json()["provider_errors"], errors);
+    }
+}

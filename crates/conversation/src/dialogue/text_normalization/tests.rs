@@ -110,3 +110,13 @@ fn each_word_shown_knows_how_many_are_said() {
     let said = SpeechStyle::new("en", false).normalize("It costs €12.50 today.");
     assert_eq!(said.words, [1, 1, 3, 1]);
 }
+
+#[test]
+fn each_language_has_its_own_units_currencies_and_months() {
+    check("en", "7 km, $1, $2, 2026-05-03.", "7 kilometers, 1 dollar, 2 dollars, May 3, 2026.");
+    check("nl", "7 km, $1, $2, 2026-05-03.", "7 kilometer, 1 dollar, 2 dollar, 3 mei 2026.");
+    check("de", "7 km, $1, $2, 2026-05-03.", "7 Kilometer, 1 Dollar, 2 Dollar, 3. Mai 2026.");
+    check("fr", "7 km, $1, $2, 2026-05-03.", "7 kilomètres, 1 dollar, 2 dollars, 3 mai 2026.");
+    check("de", "21 °C oder £3", "21 Grad oder 3 Pfund");
+    check("nl", "21 °C of £3", "21 graden of 3 pond");
+}

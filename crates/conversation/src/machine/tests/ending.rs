@@ -98,3 +98,24 @@ fn any_sequence_of_events_ends_exactly_once() {
         assert!(harness.now.duration_since(harness.start) < Duration::from_secs(300));
     }
 }
+
+#[test]
+fn last_words_over_the_agent_are_waited_for_too() {
+    let mut harness = CallHarness::new(agent());
+    let (segment, _) = harness.waiting.remove(0);
+    harness.machine.handle_tts_done(segment, 16_000);
+    harness.machine.handle_segment_started(segment, harness.now);
+    harness.drain();
+    harness.pass_ms(500);
+    harness.machine.handle_speech_started(harness.now);
+    harness.machine.handle_stt(harness.now, SttEvent::Interim("my number".into()));
+    harness.machine.handle_peer_hung_up(harness.now, EndReason::CustomerHungUp);
+    harness.drain();
+    assert_eq!(harness.hang_up_reasons(), [], "the final transcript is still to come");
+    harness.pass_ms(200);
+    let last = SttEvent::Final { text: "my number is seven".into(), confidence: None, speech_final: false };
+    harness.machine.handle_stt(harness.now, last);
+    harness.drain();
+    assert_eq!(harness.hang_up_reasons(), [EndReason::CustomerHungUp]);
+    assert_eq!(harness.transcript().last().unwrap(), "user: my number is seven");
+}

@@ -2,7 +2,9 @@
 
 use super::*;
 use trunkline_domain::fallback::Fallbacks;
+use trunkline_domain::provider::PipelineStage;
 use trunkline_domain::provider_config::{SttConfig, SttProvider};
+use trunkline_providers::Failover;
 
 #[test]
 fn the_model_fails_once_and_then_again() {
@@ -82,4 +84,33 @@ fn stt_withholds_its_final_and_the_fallback_is_asked() {
     harness.machine.handle_stt(harness.now, last);
     harness.drain();
     assert_eq!(harness.last_messages().last(), Some(&user("my number is seven")));
+}
+
+#[test]
+fn a_caller_who_goes_on_after_a_pause_is_no_stalled_stt() {
+    let mut harness = CallHarness::greeted();
+    harness.machine.handle_speech_started(harness.now);
+    harness.pass_ms(1_000);
+    harness.machine.handle_speech_ended(harness.now, harness.now - 200 * MS);
+    harness.pass_ms(300);
+    harness.machine.handle_speech_started(harness.now);
+    harness.pass_ms(8_000);
+    assert!(!harness.seen.contains(&CallOutput::RestartStt), "no result is due while the caller speaks");
+}
+
+#[test]
+fn a_slow_llm_that_was_overtaken_has_not_failed() {
+    let switch = |reason| {
+        let after = Duration::from_millis(1_500);
+        LlmEvent::FailedOver(Failover { stage: PipelineStage::Llm, from: "a/m".into(), to: "b/m".into(), reason, after })
+    };
+    for (reason, errors) in [("slow", serde_json::json!({})), ("timeout", serde_json::json!({"llm_timeout": 1}))] {
+        let mut harness = CallHarness::greeted();
+        harness.caller_says("hello");
+        let response_id = harness.machine.response_id();
+        harness.machine.handle_llm_event(harness.now, response_id, switch(reason));
+        let metrics = harness.machine.metrics().to_json();
+        assert_eq!(metrics["provider_errors"], errors);
+        assert_eq!(metrics["failovers"][0]["why"], serde_json::json!(reason));
+    }
 }

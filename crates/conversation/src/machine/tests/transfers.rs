@@ -229,3 +229,24 @@ fn a_tool_result_is_not_spoken_into_the_bridge() {
     harness.pass_ms(5_000);
     assert_eq!((harness.llm_requests(), harness.waiting.len()), (asked, 0));
 }
+
+#[test]
+fn the_second_of_two_transfers_in_one_response_is_refused() {
+    let mut harness = CallHarness::new(transferring("bridge"));
+    harness.play_everything();
+    harness.caller_says("A human, please.");
+    let response_id = harness.machine.response_id();
+    let call = |id: &str| ToolCall {
+        id: id.into(),
+        name: "transfer_call".into(),
+        arguments: r#"{"destination":"desk"}"#.into(),
+        schema_error: None,
+    };
+    harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::ToolCalls(vec![call("t1"), call("t2")]));
+    harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Done(TokenUsage::default()));
+    harness.drain();
+    harness.play_everything();
+    let refused = |line: &&String| line.contains("one destination only");
+    assert_eq!(harness.transcript().iter().filter(refused).count(), 1, "{:?}", harness.transcript());
+    assert_eq!(harness.seen.iter().filter(|output| is_consult(output)).count(), 1);
+}

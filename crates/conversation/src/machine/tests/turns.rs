@@ -312,3 +312,15 @@ fn the_model_words_the_question_to_a_silent_caller() {
     assert!(harness.play_everything().ends_with("Goodbye."));
     assert_eq!(harness.hang_up_reasons(), [EndReason::Silence]);
 }
+
+#[test]
+fn the_beginning_of_a_backchannel_does_not_interrupt_the_agent() {
+    let (mut harness, segment) = CallHarness::talking();
+    harness.machine.handle_speech_started(harness.now);
+    harness.machine.handle_paused(harness.now + 60 * MS, segment.response_id);
+    harness.pass_ms(200);
+    harness.stt_event(interim("I"));
+    assert_eq!(harness.interrupts(), 0, "it may become \"I see\"");
+    harness.stt_event(interim("I want"));
+    assert_eq!(harness.interrupts(), 1);
+}
