@@ -16,6 +16,11 @@ pub fn binding_request(transaction: [u8; 12]) -> [u8; 20] {
     [t0, t1, 0, 0, m0, m1, m2, m3, a, b, c, d, e, f, g, h, i, j, k, l]
 }
 
+/// Returns whether a datagram is a STUN message, which never begins like SIP.
+pub fn is_message(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(|first| *first < 4) && bytes.get(4..8) == Some(&MAGIC_COOKIE.to_be_bytes())
+}
+
 /// The address a server saw us at; `None` for anything but the answer to our request.
 pub fn mapped_address(bytes: &[u8], transaction: [u8; 12]) -> Option<SocketAddr> {
     let (kind, rest) = take_word(bytes)?;

@@ -14,6 +14,7 @@ use super::session::{
 };
 use super::session_refresh::negotiate_session_timer;
 use super::transaction_keys::server_key;
+use super::via_and_contact::demands_sips;
 use crate::sip::dialog::Dialog;
 use crate::sip::end_cause::EndCause;
 use crate::sip::message::{HeaderName, Headers, Method, Request, Response};
@@ -61,11 +62,14 @@ impl UserAgent {
             }
             None => (TrunkMembership::Unassigned, SipEvent::Incoming(incoming)),
         };
+        let transport = peer.transport;
+        let is_sips = demands_sips(&request);
+        let path = DialogPath { transport, peer: PeerAddress::of_request(&request, peer), is_sips };
         let ringing = Ringing {
             tx: key,
             remote_cseq: request.headers.cseq().map_or(0, |cseq| cseq.number),
             request,
-            path: DialogPath { transport: peer.transport, peer: PeerAddress::SentFrom(peer) },
+            path,
             invited_from: peer.addr.ip(),
             caller_proof,
             membership,
