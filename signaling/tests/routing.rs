@@ -179,6 +179,19 @@ fn every_request_of_ours_takes_the_connection_of_the_dialog() {
     assert_eq!(test.sent(), [("BYE".to_owned(), "TCP 10.0.0.1:42000 open".to_owned())]);
 }
 
+/// The caller's connection is gone before the answer; its ACK comes over another one.
+#[test]
+fn the_connection_of_the_acknowledgement_is_the_dialogs() {
+    let contact = "<sip:x@10.0.0.1:5999;transport=tcp>";
+    let mut test = RoutingTest::answered(Transport::Tcp, "10.0.0.1:41000", "10.0.0.1:5999", contact);
+    let answer = String::from_utf8_lossy(&test.transmits().pop().unwrap().bytes).into_owned();
+    test.tag = answer.split("\r\nTo: ").nth(1).unwrap().split(";tag=").nth(1).unwrap().split("\r\n").next().unwrap().into();
+    test.source.addr.set_port(43_000);
+    let ack = test.request("ACK", 1);
+    test.hear(&ack);
+    assert_eq!(test.bye_places(true)[0], "TCP 10.0.0.1:43000 open");
+}
+
 #[test]
 fn a_browser_is_reached_over_its_websocket_alone() {
     let contact = "<sip:x@df7jal23ls0d.invalid;transport=ws>";

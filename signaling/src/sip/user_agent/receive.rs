@@ -134,7 +134,7 @@ impl UserAgent {
             return;
         };
         match self.servers.handle_repeated(now, &key, &request.method) {
-            Some(RepeatedRequest::DialogAck(call)) => return self.handle_dialog_ack(now, source, &request, call),
+            Some(RepeatedRequest::DialogAck(call)) => return self.handle_dialog_ack(now, from, &request, call),
             Some(RepeatedRequest::AckTaken) => return self.arm_server(&key),
             Some(RepeatedRequest::Retransmission(again)) => {
                 if let Some(bytes) = again {
@@ -146,7 +146,7 @@ impl UserAgent {
             None => {}
         }
         match request.method {
-            Method::Ack => return self.handle_dialog_ack(now, source, &request, None),
+            Method::Ack => return self.handle_dialog_ack(now, from, &request, None),
             Method::Cancel => return self.handle_cancel(now, reply_to, &key, &request),
             _ => {}
         }

@@ -129,7 +129,8 @@ impl Registrations {
     /// Takes a datagram that may answer a STUN request of ours: registrations that are due anew.
     pub(super) fn handle_stun(&mut self, now: Instant, source: SocketAddr, bytes: &[u8], spread: u32) -> Vec<Arc<str>> {
         let mut changed = Vec::new();
-        for (id, entry) in &mut self.entries {
+        for id in self.registered.registered_at(source.ip()).iter() {
+            let Some(entry) = self.entries.get_mut(id) else { continue };
             let Some(flow) = entry.flow.as_mut() else { continue };
             if flow.handle_stun(now, source, bytes) == Some(FlowAction::Lost) {
                 entry.lose_flow(now, spread);

@@ -11,7 +11,8 @@ use super::request_route::RequestRoute;
 use super::session::{DialogIds, LastRequest, SessionMode, SipSession, Terminating};
 use crate::sip::end_cause::EndCause;
 use crate::sip::message::{HeaderName, Headers, Method, NameAddr, Request, Response};
-use crate::sip::transport::{ResponsePath, TransportAddress};
+use crate::sip::transport::{ResponsePath, Transport, TransportAddress};
+use crate::stun;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -69,8 +70,12 @@ impl UserAgent {
         }
     }
 
-    /// A STUN message came by datagram: the answer to a keep-alive of ours, or nothing.
+    /// A STUN message came by datagram, from a source that is known: a keep-alive of the peer, or the answer to one of ours
+    /// (RFC 5626 section 4.4.2).
     pub(super) fn handle_stun(&mut self, now: Instant, source: SocketAddr, bytes: &[u8]) {
+        if let Some(response) = stun::binding_response(bytes, source) {
+            return self.send(ResponsePath::open_only((Transport::Udp, source)), response.into());
+        }
         let spread = self.tokens.number();
         for id in self.registrations.handle_stun(now, source, bytes, spread) {
             self.arm_registration(&id);

@@ -246,12 +246,12 @@ impl UserAgent {
     /// The ACK of a 2xx is a separate transaction and is found by its dialog; `call` is set if the branch of the INVITE
     /// matched.
     pub(super) fn handle_dialog_ack(
-        &mut self, now: Instant, source: SocketAddr, request: &Request, call: Option<CallId>,
+        &mut self, now: Instant, from: TransportAddress, request: &Request, call: Option<CallId>,
     ) {
         let headers = &request.headers;
         let by_dialog = headers.to_tag().and_then(|tag| self.sessions.find_dialog(headers.call_id(), tag));
         if let Some(call) = by_dialog {
-            self.trust_if_tag_received(now, call, source.ip());
+            self.trust_if_tag_received(now, call, from.addr.ip());
         }
         let Some(call) = by_dialog.or(call) else { return };
         let sdp = (!request.body.is_empty()).then(|| request.body.clone());
@@ -265,6 +265,7 @@ impl UserAgent {
                 return;
             }
             let Some(key) = confirmed.offer_answer.acknowledge(number) else { return };
+            confirmed.established.path.meet(request, from);
             self.handle_ack_received(now, &key);
             if sdp.is_some() {
                 self.events.push_back(SipEvent::Acknowledged { call, sdp });
@@ -276,7 +277,8 @@ impl UserAgent {
             SessionMode::AwaitingAck(waiting) if awaits(waiting) => {
                 let key = waiting.tx.clone();
                 self.sessions.transition(call, |mode| match mode {
-                    SessionMode::AwaitingAck(waiting) => {
+                    SessionMode::AwaitingAck(mut waiting) => {
+                        waiting.established.path.meet(request, from);
                         (SessionMode::Confirmed(Box::new(waiting.into_confirmed())), ())
                     }
                     same => (same, ()),

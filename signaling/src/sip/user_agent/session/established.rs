@@ -48,6 +48,13 @@ impl DialogPath {
         Self { transport: address.transport, peer: PeerAddress::InviteWentTo(address), is_sips: goes_to_sips(invite) }
     }
 
+    /// A request of the peer came from there. Its first one of an address says how it is reached.
+    pub(crate) fn meet(&mut self, request: &Request, from: TransportAddress) {
+        if !matches!(self.peer, PeerAddress::SentFrom { address, .. } if address == from) {
+            self.peer = PeerAddress::of_request(request, from);
+        }
+    }
+
     /// The peer was met where our INVITE went.
     pub(crate) fn is_ours(&self) -> bool {
         matches!(self.peer, PeerAddress::InviteWentTo(_))

@@ -1,7 +1,7 @@
 //! Requests of a session, theirs and ours: which are taken in which mode, and which are open.
 
 use super::early_dialog::EarlyDialog;
-use super::established::{DialogPath, PeerAddress};
+use super::established::DialogPath;
 use super::offer_answer::{OfferConflict, RemoteOffer};
 use super::pending_request::PendingRequest;
 use super::session_mode::{SessionMode, SipSession};
@@ -54,7 +54,7 @@ impl SipSession {
         if !in_order {
             return Err(500);
         }
-        *path = DialogPath { peer: PeerAddress::of_request(request, from), ..*path };
+        path.meet(request, from);
         Ok(())
     }
 
