@@ -185,7 +185,8 @@ fn the_connection_of_the_acknowledgement_is_the_dialogs() {
     let contact = "<sip:x@10.0.0.1:5999;transport=tcp>";
     let mut test = RoutingTest::answered(Transport::Tcp, "10.0.0.1:41000", "10.0.0.1:5999", contact);
     let answer = String::from_utf8_lossy(&test.transmits().pop().unwrap().bytes).into_owned();
-    test.tag = answer.split("\r\nTo: ").nth(1).unwrap().split(";tag=").nth(1).unwrap().split("\r\n").next().unwrap().into();
+    test.tag =
+        answer.split("\r\nTo: ").nth(1).unwrap().split(";tag=").nth(1).unwrap().split("\r\n").next().unwrap().into();
     test.source.addr.set_port(43_000);
     let ack = test.request("ACK", 1);
     test.hear(&ack);
