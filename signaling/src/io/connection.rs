@@ -8,7 +8,7 @@ use crate::sip::message::framing::{Framed, Framer};
 use crate::sip::message::parse::{self, ParsedMessage};
 use crate::sip::transaction::MessageBytes;
 use crate::sip::user_agent::TransportAddress;
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{Sink, SinkExt as _, StreamExt as _};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -305,6 +305,23 @@ async fn take_messages(
     Some(messages)
 }
 
+fn ping() -> Frame {
+    Frame::Ping(Default::default())
+}
+
+async fn send_frame(sink: &mut (impl Sink<Frame> + Unpin), frame: Frame, deadline: Duration) -> bool {
+    matches!(timeout(deadline, sink.send(frame)).await, Ok(Ok(())))
+}
+
+/// The message of a frame; `None` for a ping, which the library answers, and a pong.
+fn parse_frame(frame: &Frame) -> Option<ParsedMessage> {
+    match frame {
+        Frame::Text(text) => Some(parse::datagram(text.as_bytes())),
+        Frame::Binary(bytes) => Some(parse::datagram(bytes)),
+        _ => None,
+    }
+}
+
 /// One SIP message a frame (RFC 7118 section 5). Only complete messages extend the deadline of unknown peers, not
 /// partial frames or pings.
 pub(super) async fn run_websocket<S: AsyncRead + AsyncWrite + Unpin>(
@@ -325,14 +342,9 @@ pub(super) async fn run_websocket<S: AsyncRead + AsyncWrite + Unpin>(
                     Ok(Some(Err(_))) => break Some(Closed::Malformed),
                     Ok(Some(Ok(frame))) => frame,
                 };
-                let parsed = match &frame {
-                    Frame::Text(text) => parse::datagram(text.as_bytes()),
-                    Frame::Binary(bytes) => parse::datagram(bytes),
-                    // Pings are answered by the library.
-                    _ => {
-                        patience.record_read(Instant::now(), 0, false);
-                        continue;
-                    }
+                let Some(parsed) = parse_frame(&frame) else {
+                    patience.record_read(Instant::now(), 0, false);
+                    continue;
                 };
                 patience.wait_for_rate_limit().await;
                 let messages = usize::from(matches!(parsed, ParsedMessage::Message(_) | ParsedMessage::Invalid { .. }));
@@ -351,19 +363,16 @@ pub(super) async fn run_websocket<S: AsyncRead + AsyncWrite + Unpin>(
                     Ok(text) => Frame::text(text),
                     Err(_) => Frame::binary(wire.to_vec()),
                 };
-                if !matches!(timeout(peer.limits.write, sink.send(frame)).await, Ok(Ok(()))) {
+                if !send_frame(&mut sink, frame, peer.limits.write).await {
                     break Some(Closed::WriteTimeout);
                 }
             }
             () = tokio::time::sleep_until(keep_alive.next_timeout().into()) => {
                 match keep_alive.handle_timeout(Instant::now().into()) {
-                    KeepAliveAction::Ping => {
-                        let ping = sink.send(Frame::Ping(Default::default()));
-                        if !matches!(timeout(peer.limits.write, ping).await, Ok(Ok(()))) {
-                            break Some(Closed::WriteTimeout);
-                        }
+                    KeepAliveAction::Ping if !send_frame(&mut sink, ping(), peer.limits.write).await => {
+                        break Some(Closed::WriteTimeout);
                     }
-                    KeepAliveAction::Wait => {}
+                    KeepAliveAction::Ping | KeepAliveAction::Wait => {}
                     KeepAliveAction::Close => break Some(Closed::IdleTimeout),
                 }
             }

@@ -205,6 +205,33 @@ async fn reply_never_opens_a_connection() {
     assert_eq!(running.driver.streams.len(), 1);
 }
 
+/// RFC 3261 section 18.2.2.
+#[tokio::test]
+async fn a_response_in_a_transaction_opens_one_connection_if_its_own_is_gone() {
+    let mut running = running().await;
+    let elsewhere = ConnectionChoice::OpenElse(([127, 0, 0, 1], 9).into());
+    for (transport, connection, wanted) in [
+        (Transport::Tcp, ConnectionChoice::OpenOnly, 0),
+        (Transport::Ws, elsewhere, 0),
+        (Transport::Tcp, elsewhere, 1),
+        (Transport::Tcp, elsewhere, 1),
+    ] {
+        let bytes = Arc::from(&b"SIP/2.0 200 OK\r\n\r\n"[..]);
+        let target = TransmitTarget::Addr(([127, 0, 0, 1], 41_000).into());
+        running.driver.transmit(Transmit {
+            transport,
+            target,
+            connection,
+            bytes,
+            transaction: None,
+            server_name: None,
+        });
+        assert_eq!(running.driver.streams.len(), wanted, "{transport:?} {connection:?}");
+    }
+    let peer = TransportAddress { transport: Transport::Tcp, addr: ([127, 0, 0, 1], 9).into() };
+    assert!(running.driver.streams.all(&peer).next().is_some());
+}
+
 #[tokio::test]
 async fn other_messages_to_check_address_are_ignored() {
     let mut running = running().await;

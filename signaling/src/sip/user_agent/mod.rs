@@ -45,6 +45,7 @@ mod server_names;
 mod server_transactions;
 mod session;
 mod session_refresh;
+mod sips;
 mod timeouts;
 mod timer_queue;
 mod transaction_keys;

@@ -6,7 +6,7 @@ use super::event::{CallId, SipCommandError, SipEvent};
 use super::respond::{add_allow, attach_sdp, unsupported};
 use super::session::{CallOrigin, InviteAck, OfferConflict, OfferContent, OfferStart, PendingRequest};
 use super::session_refresh::negotiate_session_timer;
-use super::via_and_contact::demands_sips;
+use super::sips::demands_sips;
 use crate::limits;
 use crate::sip::end_cause::EndCause;
 use crate::sip::message::{HeaderName, Headers, Method, Request, Response};

@@ -13,8 +13,8 @@ use super::session::{
     ReliableProvisionals, Ringing, SessionMode, SipSession, TrunkMembership,
 };
 use super::session_refresh::negotiate_session_timer;
+use super::sips::demands_sips;
 use super::transaction_keys::server_key;
-use super::via_and_contact::demands_sips;
 use crate::sip::dialog::Dialog;
 use crate::sip::end_cause::EndCause;
 use crate::sip::message::{HeaderName, Headers, Method, Request, Response};

@@ -9,7 +9,7 @@ use crate::sip::session_timer::SessionTimer;
 use crate::sip::transport::{Transmit, Transport, TransportAddress};
 use crate::sip::user_agent::client_authenticator::ClientAuthenticator;
 use crate::sip::user_agent::inbound_trunks::TrunkKey;
-use crate::sip::user_agent::via_and_contact::goes_to_sips;
+use crate::sip::user_agent::sips::goes_to_sips;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
