@@ -94,6 +94,22 @@ impl RoutingTest {
         self.user_agent.handle_parsed(self.now, transport, addr, parse::datagram(text.as_bytes()));
     }
 
+    /// The peer answers a request of ours.
+    fn respond(&mut self, sent: &Transmit, status: &str) {
+        let request = String::from_utf8_lossy(&sent.bytes).into_owned();
+        let header = |name: &str| request.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("").to_owned();
+        let answer = format!(
+            "SIP/2.0 {status}\r\nVia:{}\r\nFrom:{}\r\nTo:{}\r\nCall-ID:{}\r\nCSeq:{}\r\nContact: <sip:x@203.0.113.9>\r\n\
+             Content-Length: 0\r\n\r\n",
+            header("Via:"),
+            header("From:"),
+            header("To:"),
+            header("Call-ID:"),
+            header("CSeq:")
+        );
+        self.hear(&answer);
+    }
+
     fn transmits(&mut self) -> Vec<Transmit> {
         std::iter::from_fn(|| self.user_agent.poll_transmit()).collect()
     }
@@ -255,18 +271,7 @@ fn a_reinvite_is_tried_elsewhere_and_a_late_answer_ends_nothing() {
         again = test.transmits().into_iter().find(|sent| place(sent).1 == "UDP 10.0.0.1:5060");
     }
     for sent in [again.unwrap(), first] {
-        let request = String::from_utf8_lossy(&sent.bytes).into_owned();
-        let header = |name: &str| request.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("").to_owned();
-        let answer = format!(
-            "SIP/2.0 200 OK\r\nVia:{}\r\nFrom:{}\r\nTo:{}\r\nCall-ID:{}\r\nCSeq:{}\r\nContact: <sip:x@203.0.113.9>\r\n\
-             Content-Length: 0\r\n\r\n",
-            header("Via:"),
-            header("From:"),
-            header("To:"),
-            header("Call-ID:"),
-            header("CSeq:")
-        );
-        test.hear(&answer);
+        test.respond(&sent, "200 OK");
         let words: Vec<String> = test.sent().into_iter().map(|sent| sent.0).collect();
         assert_eq!(words, ["ACK"], "no BYE");
     }
@@ -298,6 +303,21 @@ fn a_response_whose_connection_is_gone_goes_to_the_port_in_sent_by() {
         let invite = test.invite.clone();
         test.hear(&invite);
         assert_eq!(test.sent().pop().unwrap().1, wanted);
+    }
+}
+
+/// A proxy that let an INVITE through and did not record its route may not know the dialog: the Contact does.
+#[test]
+fn a_proxy_that_does_not_know_the_dialog_is_passed_by() {
+    for (status, wanted) in [("404 Not here", Some("TCP 10.0.0.9:5060")), ("200 OK", None), ("481 Gone", None)] {
+        let contact = "<sip:x@10.0.0.9;transport=tcp>";
+        let mut test = RoutingTest::confirmed(Transport::Tcp, "10.0.0.1:41000", "10.0.0.1:5060", contact);
+        test.transmits();
+        test.user_agent.hang_up(test.now, test.call).unwrap();
+        let bye = test.transmits().pop().unwrap();
+        assert_eq!(place(&bye).1, "TCP 10.0.0.1:41000 open");
+        test.respond(&bye, status);
+        assert_eq!(test.sent().pop().map(|sent| sent.1).as_deref(), wanted, "{status}");
     }
 }
 

@@ -42,7 +42,7 @@ fn hear(user_agent: &mut UserAgent, now: Instant, transport: Transport, text: &s
     user_agent.handle_parsed(now, transport, SOURCE.parse().unwrap(), parse::datagram(text.as_bytes()));
 }
 
-/// The Contacts of a 180, a reliable 183, a 200, and of the answers to a re-INVITE and an UPDATE.
+/// The Contacts of a 180, a 200, the answers to a re-INVITE and an UPDATE, and a re-INVITE of ours.
 fn answers(transport: Transport, tls_port: Option<u16>, text: &str) -> Vec<String> {
     let now = Instant::now();
     let mut user_agent = user_agent(now, tls_port);
@@ -70,6 +70,8 @@ fn answers(transport: Transport, tls_port: Option<u16>, text: &str) -> Vec<Strin
         hear(&mut user_agent, now, transport, &request("ACK", cseq));
         texts.extend(sent(&mut user_agent));
     }
+    user_agent.send_reoffer(now, call, SDP.to_vec()).unwrap();
+    texts.extend(sent(&mut user_agent));
     contacts(&texts)
 }
 
@@ -93,10 +95,17 @@ fn answers_to_sips_have_a_sips_contact() {
         (plain, sip_contact, "", "<sip:+31201234567@127.0.0.2:5061;transport=tls>"),
     ] {
         let all = answers(Transport::Tls, Some(5_061), &invite(Transport::Tls, uri, contact, more));
-        assert_eq!(all.len(), 4, "{all:?}");
+        assert_eq!(all.len(), 5, "{all:?}");
         assert_eq!(all[..2], [wanted, wanted], "{uri} {contact} {more}");
         let in_dialog = wanted.replace("+31201234567@", "");
-        assert_eq!(all[2..], [in_dialog.as_str(), in_dialog.as_str()], "{uri} {contact} {more}");
+        assert_eq!(all[2..4], [in_dialog.as_str(), in_dialog.as_str()], "{uri} {contact} {more}");
+        // A request of ours to a SIPS target has one as well.
+        let is_sips = wanted == ours || contact == sips_contact;
+        assert_eq!(
+            all[4],
+            if is_sips { ours.replace("+31201234567@", "") } else { in_dialog },
+            "{uri} {contact} {more}"
+        );
     }
 }
 

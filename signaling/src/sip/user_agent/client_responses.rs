@@ -5,7 +5,7 @@ use super::client_transactions::ack_or_cancel_for;
 use super::event::CallId;
 use super::failover::renumber;
 use super::outbound_request::{OutboundRequest, OwnContact};
-use super::request_route::{Destination, RequestRoute};
+use super::request_route::{AddressOrigin, Destination, RequestRoute};
 use super::session::{DialogPath, SentAck};
 use crate::sip::dialog::Dialog;
 use crate::sip::end_cause::EndCause;
@@ -23,12 +23,13 @@ impl UserAgent {
         if tx.is_abandoned() {
             return self.handle_late_response(now, key, &response);
         }
-        let (method, address, is_in_dialog) = (tx.request.method.clone(), tx.address(), tx.is_in_dialog());
+        let (method, address) = (tx.request.method.clone(), tx.address());
+        let asks_elsewhere = asks_elsewhere(response.status, tx.is_in_dialog(), tx.to.origin);
         self.mark_reachable(Some(call), address);
         if matches!(response.status, 401 | 407) && self.retry_with_credentials(now, key, call, &response) {
             return;
         }
-        if is_server_failure(response.status, is_in_dialog) && self.try_next_server(now, key, &response) {
+        if asks_elsewhere && self.try_next_server(now, key, &response) {
             return;
         }
         match method {
@@ -216,8 +217,13 @@ impl UserAgent {
     }
 }
 
-/// Whether the next server may do better (RFC 3263 section 4.3). In a dialog only 503 says so; its other places lead to
-/// the same peer.
-fn is_server_failure(status: u16, is_in_dialog: bool) -> bool {
-    status == 503 || (!is_in_dialog && matches!(status, 500 | 502 | 504))
+/// Whether the next place may do better (RFC 3263 section 4.3). The places of a dialog lead to the same peer, except that a
+/// proxy may stand where it was met, which does not want to be in the dialog and does not know it.
+fn asks_elsewhere(status: u16, is_in_dialog: bool, origin: AddressOrigin) -> bool {
+    match status {
+        503 => true,
+        500 | 502 | 504 => !is_in_dialog,
+        404 | 482 | 483 => is_in_dialog && origin != AddressOrigin::Named,
+        _ => false,
+    }
 }

@@ -31,15 +31,17 @@ impl UserAgent {
         let is_met = named.is_some_and(|address| is_same(address, met));
         let hop_use = if is_forbidden { HopUse::Never } else { judge(&hop, routed, path) };
         let hop = NextHop { transport: Some(transport), ..hop };
-        let route = match hop_use {
-            HopUse::First if is_met => return RequestRoute::in_dialog(hop, transport),
+        // A connection of the peer is there or not: nobody listens where it came from.
+        let has_connection = met.transport.is_reliable() && !routed;
+        match hop_use {
+            HopUse::First if is_met => RequestRoute::in_dialog(hop, transport),
+            HopUse::First if has_connection => RequestRoute::in_dialog(hop, transport).or_at(met).over(met),
             HopUse::First => RequestRoute::in_dialog(hop, transport).or_at(met),
-            HopUse::Last if is_met => RequestRoute::at(met),
-            HopUse::Last => RequestRoute::at(met).then(hop),
             HopUse::Never => RequestRoute::at(met),
-        };
-        // What follows a connection that is gone: only the peer opens a WebSocket.
-        if routed || !met.transport.is_reliable() || hop_use != HopUse::First { route } else { route.over(met) }
+            HopUse::Last if is_met => RequestRoute::at(met),
+            HopUse::Last if has_connection && !path.is_ours() => RequestRoute::in_dialog(hop, transport).over(met),
+            HopUse::Last => RequestRoute::at(met).then(hop),
+        }
     }
 }
 

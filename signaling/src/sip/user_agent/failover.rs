@@ -104,7 +104,9 @@ impl UserAgent {
         }
         let address = to.address;
         if let OwnContact::Present(user) = &outbound.contact {
-            let contact = self.contact(address, user.as_deref(), goes_to_sips(&outbound.request));
+            let established = outbound.call.and_then(|call| self.sessions.get_mut(call)?.established());
+            let is_sips = established.is_some_and(|established| established.path.is_sips);
+            let contact = self.contact(address, user.as_deref(), is_sips || goes_to_sips(&outbound.request));
             outbound.request.headers.set(HeaderName::Contact, contact);
         }
         let branch = self.push_via(&mut outbound.request, address);
