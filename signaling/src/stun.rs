@@ -1,4 +1,4 @@
-//! Minimal STUN client (RFC 8489) to learn our public address: binding request and response.
+//! Minimal STUN (RFC 8489), to learn our public address and to keep flows open: binding request and response.
 #![cfg_attr(not(test), deny(clippy::string_slice, clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -14,6 +14,36 @@ pub fn binding_request(transaction: [u8; 12]) -> [u8; 20] {
     let [a, b, c, d, e, f, g, h, i, j, k, l] = transaction;
     let ([t0, t1], [m0, m1, m2, m3]) = (BINDING_REQUEST.to_be_bytes(), MAGIC_COOKIE.to_be_bytes());
     [t0, t1, 0, 0, m0, m1, m2, m3, a, b, c, d, e, f, g, h, i, j, k, l]
+}
+
+/// The answer to a binding request from this address; `None` for anything else.
+pub fn binding_response(request: &[u8], from: SocketAddr) -> Option<Vec<u8>> {
+    let (kind, _) = take_word(request)?;
+    if kind != BINDING_REQUEST || !is_message(request) {
+        return None;
+    }
+    let mask = request.get(4..20)?;
+    let [mask_high, mask_low, ..] = mask else { return None };
+    let (family, octets) = match from.ip().to_canonical() {
+        IpAddr::V4(ip) => (1, ip.octets().to_vec()),
+        IpAddr::V6(ip) => (2, ip.octets().to_vec()),
+    };
+    let [port_high, port_low] = from.port().to_be_bytes();
+    let mut value = vec![0, family, port_high ^ mask_high, port_low ^ mask_low];
+    value.extend(octets.iter().zip(mask).map(|(octet, mask)| octet ^ mask));
+    let length = u16::try_from(value.len()).ok()?;
+    let mut response = BINDING_SUCCESS.to_be_bytes().to_vec();
+    response.extend(length.checked_add(4)?.to_be_bytes());
+    response.extend(mask);
+    response.extend(XOR_MAPPED_ADDRESS.to_be_bytes());
+    response.extend(length.to_be_bytes());
+    response.extend(value);
+    Some(response)
+}
+
+/// Returns whether a datagram is a STUN message, which never begins like SIP.
+pub fn is_message(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(|first| *first < 4) && bytes.get(4..8) == Some(&MAGIC_COOKIE.to_be_bytes())
 }
 
 /// The address a server saw us at; `None` for anything but the answer to our request.
@@ -89,6 +119,20 @@ mod tests {
         assert_eq!(mapped_address(&v4, [0; 12]), None, "another transaction's");
         for len in 0..v4.len() {
             let _ = mapped_address(&v4[..len], transaction);
+        }
+    }
+
+    #[test]
+    fn a_request_is_answered_with_its_source() {
+        for from in ["192.0.2.1:32853", "[2001:db8::7]:1"] {
+            let from: SocketAddr = from.parse().unwrap();
+            let request = binding_request([7; 12]);
+            let response = binding_response(&request, from).unwrap();
+            assert_eq!(mapped_address(&response, [7; 12]), Some(from));
+            assert_eq!(binding_response(&response, from), None, "no answer to an answer");
+            for len in 0..request.len() {
+                assert_eq!(binding_response(&request[..len], from), None);
+            }
         }
     }
 

@@ -322,6 +322,23 @@ fn many_trunks_with_many_networks_are_looked_up_as_fast_as_one() {
     assert!(many < few * 20, "{few:?} with one trunk, {many:?} with 20,000");
 }
 
+/// RFC 5626 section 4.4.2: a peer that is known has its STUN keep-alives answered; a stranger may be anybody.
+#[test]
+fn keep_alives_of_known_peers_are_answered_and_those_of_strangers_cost_nothing() {
+    let mut place = UserAgentTest::new(&[("carrier", "203.0.113.0/24", None), ("phones", "", Some("s3cret"))]);
+    let request = trunkline_signaling::stun::binding_request([5; 12]);
+    for (from, is_answered) in [(CARRIER, true), (PHONE, false)] {
+        let source: SocketAddr = from.parse().unwrap();
+        for _ in 0..25 {
+            place.user_agent.handle_datagram(place.now, source, &request);
+            let answer = place.user_agent.poll_transmit();
+            let mapped = answer.and_then(|sent| trunkline_signaling::stun::mapped_address(&sent.bytes, [5; 12]));
+            assert_eq!(mapped, is_answered.then_some(source), "{from}");
+        }
+    }
+    assert_eq!(calls_at_once(&mut place, PHONE, 25), [200; 25]);
+}
+
 #[test]
 fn wrong_credentials_are_limited_by_their_own_kind() {
     let to = format!("<sip:b@{CALLEE}>");

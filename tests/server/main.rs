@@ -10,6 +10,7 @@ mod browser;
 mod calls;
 mod carriers;
 mod concurrent_changes;
+mod connections;
 mod conversation;
 mod crash;
 mod egress;

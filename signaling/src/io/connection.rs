@@ -1,13 +1,14 @@
 //! Connections (TCP, TLS, WebSocket): framing of received bytes, one bounded send queue, and a deadline for every wait.
 //! Knows no SIP beyond framing.
 
+use super::connection_keep_alive::{ConnectionKeepAlive, KeepAliveAction, PongDemand};
 use super::connection_limits::SipConnectionLimits;
 use crate::limits;
 use crate::sip::message::framing::{Framed, Framer};
 use crate::sip::message::parse::{self, ParsedMessage};
 use crate::sip::transaction::MessageBytes;
 use crate::sip::user_agent::TransportAddress;
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{Sink, SinkExt as _, StreamExt as _};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -21,8 +22,9 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 use trunkline_connections::{Closed, ConnectionGuard, Eviction, TokenBucket, TokenRate};
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
-/// Keep-alive interval of outbound connections, for NATs (RFC 5626 section 4.4.1 and RFC 6223 suggest up to 120 s).
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// Time between two segments after which their line ends are two keep-alives: a client sends one every half minute, and
+/// gives a ping up after ten seconds (RFC 5626 section 4.4.1).
+const LINE_END_PAUSE: Duration = Duration::from_secs(5);
 /// Read buffer size. With the largest message it bounds the memory per connection.
 const READ_BYTES: usize = 4_096;
 
@@ -53,11 +55,19 @@ pub(super) enum ConnectionEvent {
     },
     Closed {
         peer: TransportAddress,
+        opener: ConnectionOpener,
     },
     Unreachable {
         transaction: Arc<str>,
         why: String,
     },
+}
+
+/// Who opened a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ConnectionOpener {
+    We,
+    Peer,
 }
 
 /// The other end of a connection.
@@ -157,7 +167,7 @@ pub(super) async fn until_evicted(
         () = eviction.wait() => place.count(Closed::Evicted),
     }
     // Its queue is gone with it.
-    let _ = events.send(ConnectionEvent::Closed { peer: address }).await;
+    let _ = events.send(ConnectionEvent::Closed { peer: address, opener: ConnectionOpener::We }).await;
 }
 
 /// Connects and then serves the connection; what waits in the queue is written first. `secure`: over TLS, to a host of
@@ -197,7 +207,7 @@ pub(super) async fn connect(
             }
         }
     }
-    let _ = events.send(ConnectionEvent::Closed { peer: address }).await;
+    let _ = events.send(ConnectionEvent::Closed { peer: address, opener: ConnectionOpener::We }).await;
 }
 
 /// Serves a connection until it ends. Its queue is gone afterwards.
@@ -208,7 +218,8 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite>(
     let (mut read, mut write) = tokio::io::split(stream);
     let (mut framer, mut buffer) = (Framer::default(), vec![0; READ_BYTES]);
     let mut patience = ConnectionDeadlines::new(&peer, Instant::now());
-    let mut keep_alive = tokio::time::interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
+    let mut keep_alive = ConnectionKeepAlive::new(Instant::now().into(), PongDemand::OnceSeen);
+    let mut last_read = Instant::now();
     let why = loop {
         let (until, too_late) = patience.deadline();
         tokio::select! {
@@ -216,8 +227,14 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite>(
                 Err(_) => break Some(too_late),
                 Ok(Err(_) | Ok(0)) => break None,
                 Ok(Ok(count)) => {
+                    let now = Instant::now();
+                    if now.duration_since(last_read) > LINE_END_PAUSE {
+                        framer.record_pause();
+                    }
+                    last_read = now;
                     framer.push(buffer.get(..count).unwrap_or_default());
-                    let Some(messages) = take_messages(&mut framer, &mut patience, peer.address, events).await else {
+                    let state = (&mut patience, &mut keep_alive);
+                    let Some(messages) = take_messages(&mut framer, state, peer.address, events).await else {
                         break Some(Closed::Malformed);
                     };
                     patience.record_read(Instant::now(), messages, !framer.is_empty());
@@ -229,9 +246,13 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite>(
                     break Some(Closed::WriteTimeout);
                 }
             }
-            _ = keep_alive.tick(), if peer.is_ours => {
-                if !write_all(&mut write, b"\r\n\r\n", peer.limits.write).await {
-                    break Some(Closed::WriteTimeout);
+            () = tokio::time::sleep_until(keep_alive.next_timeout().into()), if peer.is_ours => {
+                match keep_alive.handle_timeout(Instant::now().into()) {
+                    KeepAliveAction::Ping if !write_all(&mut write, b"\r\n\r\n", peer.limits.write).await => {
+                        break Some(Closed::WriteTimeout);
+                    }
+                    KeepAliveAction::Ping | KeepAliveAction::Wait => {}
+                    KeepAliveAction::Close => break Some(Closed::IdleTimeout),
                 }
             }
         }
@@ -258,8 +279,8 @@ async fn write_all(write: &mut (impl AsyncWrite + Unpin), bytes: &[u8], deadline
 
 /// Hands complete messages on and counts them; none when the stream cannot be read any further.
 async fn take_messages(
-    framer: &mut Framer, patience: &mut ConnectionDeadlines, peer: TransportAddress,
-    events: &mpsc::Sender<ConnectionEvent>,
+    framer: &mut Framer, (patience, keep_alive): (&mut ConnectionDeadlines, &mut ConnectionKeepAlive),
+    peer: TransportAddress, events: &mpsc::Sender<ConnectionEvent>,
 ) -> Option<usize> {
     let mut messages = 0;
     while let Some(framed) = framer.next() {
@@ -269,6 +290,10 @@ async fn take_messages(
             Framed::Unreadable(parsed) => (parsed, true),
         };
         messages += usize::from(matches!(parsed, ParsedMessage::Message(_) | ParsedMessage::Invalid { .. }));
+        match &parsed {
+            ParsedMessage::KeepAlive { .. } => keep_alive.record_line_end(Instant::now().into()),
+            _ => keep_alive.record_received(Instant::now().into()),
+        }
         let goes_on = patience.count_unparseable(&parsed) && !is_broken;
         events.send(ConnectionEvent::Received { peer, parsed }).await.ok()?;
         if !goes_on {
@@ -280,6 +305,23 @@ async fn take_messages(
     Some(messages)
 }
 
+fn ping() -> Frame {
+    Frame::Ping(Default::default())
+}
+
+async fn send_frame(sink: &mut (impl Sink<Frame> + Unpin), frame: Frame, deadline: Duration) -> bool {
+    matches!(timeout(deadline, sink.send(frame)).await, Ok(Ok(())))
+}
+
+/// The message of a frame; `None` for a ping, which the library answers, and a pong.
+fn parse_frame(frame: &Frame) -> Option<ParsedMessage> {
+    match frame {
+        Frame::Text(text) => Some(parse::datagram(text.as_bytes())),
+        Frame::Binary(bytes) => Some(parse::datagram(bytes)),
+        _ => None,
+    }
+}
+
 /// One SIP message a frame (RFC 7118 section 5). Only complete messages extend the deadline of unknown peers, not
 /// partial frames or pings.
 pub(super) async fn run_websocket<S: AsyncRead + AsyncWrite + Unpin>(
@@ -288,24 +330,21 @@ pub(super) async fn run_websocket<S: AsyncRead + AsyncWrite + Unpin>(
 ) {
     let (mut sink, mut stream) = socket.split();
     let mut patience = ConnectionDeadlines::new(&peer, Instant::now());
+    let mut keep_alive = ConnectionKeepAlive::new(Instant::now().into(), PongDemand::Always);
     let why = loop {
         let (until, too_late) = patience.deadline();
         tokio::select! {
             received = timeout_at(until, stream.next()) => {
+                keep_alive.record_received(Instant::now().into());
                 let frame = match received {
                     Err(_) => break Some(too_late),
                     Ok(None | Some(Ok(Frame::Close(_)))) => break None,
                     Ok(Some(Err(_))) => break Some(Closed::Malformed),
                     Ok(Some(Ok(frame))) => frame,
                 };
-                let parsed = match &frame {
-                    Frame::Text(text) => parse::datagram(text.as_bytes()),
-                    Frame::Binary(bytes) => parse::datagram(bytes),
-                    // Pings are answered by the library.
-                    _ => {
-                        patience.record_read(Instant::now(), 0, false);
-                        continue;
-                    }
+                let Some(parsed) = parse_frame(&frame) else {
+                    patience.record_read(Instant::now(), 0, false);
+                    continue;
                 };
                 patience.wait_for_rate_limit().await;
                 let messages = usize::from(matches!(parsed, ParsedMessage::Message(_) | ParsedMessage::Invalid { .. }));
@@ -324,8 +363,17 @@ pub(super) async fn run_websocket<S: AsyncRead + AsyncWrite + Unpin>(
                     Ok(text) => Frame::text(text),
                     Err(_) => Frame::binary(wire.to_vec()),
                 };
-                if !matches!(timeout(peer.limits.write, sink.send(frame)).await, Ok(Ok(()))) {
+                if !send_frame(&mut sink, frame, peer.limits.write).await {
                     break Some(Closed::WriteTimeout);
+                }
+            }
+            () = tokio::time::sleep_until(keep_alive.next_timeout().into()) => {
+                match keep_alive.handle_timeout(Instant::now().into()) {
+                    KeepAliveAction::Ping if !send_frame(&mut sink, ping(), peer.limits.write).await => {
+                        break Some(Closed::WriteTimeout);
+                    }
+                    KeepAliveAction::Ping | KeepAliveAction::Wait => {}
+                    KeepAliveAction::Close => break Some(Closed::IdleTimeout),
                 }
             }
         }
@@ -337,85 +385,4 @@ pub(super) async fn run_websocket<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sip::user_agent::Transport;
-    use std::net::IpAddr;
-    use trunkline_connections::{ConnectionPool, PeerClass};
-    use trunkline_supervision::spawn;
-
-    const OPTIONS: &str = "OPTIONS sip:a@h SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\nFrom: <sip:b@h>;tag=1\r\n\
-        To: <sip:a@h>\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
-
-    struct ConnectionTest {
-        place: Arc<ConnectionGuard>,
-        eviction: Option<Eviction>,
-        theirs: tokio::io::DuplexStream,
-        received: mpsc::Receiver<ConnectionEvent>,
-        events: mpsc::Sender<ConnectionEvent>,
-        queue: mpsc::Sender<OutboundMessage>,
-        connections: Arc<ConnectionPool>,
-    }
-
-    fn address() -> TransportAddress {
-        TransportAddress { transport: Transport::Tcp, addr: ([192, 0, 2, 9], 5_060).into() }
-    }
-
-    /// A connection that is being served.
-    fn running(standing: PeerClass) -> ConnectionTest {
-        let limits = SipConnectionLimits::default();
-        let connections =
-            ConnectionPool::new(trunkline_connections::ConnectionCaps { total: 1, reserved: 0, ..limits.caps });
-        let (place, eviction) = connections.open(IpAddr::from([192, 0, 2, 9]), standing, &Arc::default()).unwrap();
-        let place = Arc::new(place);
-        let (ours, theirs) = tokio::io::duplex(1 << 20);
-        let (events, received) = mpsc::channel(5_000);
-        let (queue, outbound) = mpsc::channel(8);
-        let peer =
-            ConnectionPeer { address: address(), place: place.clone(), limits, is_ours: standing == PeerClass::Exempt };
-        let told = events.clone();
-        let serving = async move { run(ours, peer, outbound, &told).await };
-        let (eviction, serving): (_, std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) = match standing {
-            PeerClass::Exempt => {
-                let evicted = until_evicted(place.clone(), eviction, events.clone(), address(), serving);
-                (None, Box::pin(evicted))
-            }
-            _ => (Some(eviction), Box::pin(serving)),
-        };
-        spawn("test", serving);
-        ConnectionTest { place, eviction, theirs, received, events, queue, connections }
-    }
-
-    #[tokio::test]
-    async fn unknown_peer_is_read_at_its_rate() {
-        for (standing, count, at_least) in
-            [(PeerClass::Stranger, 440, Duration::from_millis(350)), (PeerClass::Listed, 3_000, Duration::ZERO)]
-        {
-            let mut running = running(standing);
-            let begun = Instant::now();
-            running.theirs.write_all(OPTIONS.repeat(3_000).as_bytes()).await.unwrap();
-            for _ in 0..count {
-                let event = running.received.recv().await;
-                assert!(
-                    matches!(event, Some(ConnectionEvent::Received { parsed: ParsedMessage::Message(_), .. })),
-                    "{event:?}"
-                );
-            }
-            // Three thousand at a stranger's pace would take 26 seconds.
-            let took = begun.elapsed();
-            assert!(took >= at_least && took < Duration::from_secs(20), "{standing:?}: {took:?}");
-            drop((running.eviction, running.events, running.place));
-        }
-    }
-
-    #[tokio::test]
-    async fn outbound_connection_can_be_evicted() {
-        let mut running = running(PeerClass::Exempt);
-        let other = running.connections.open(IpAddr::from([192, 0, 2, 10]), PeerClass::Listed, &Arc::default());
-        assert!(other.is_ok());
-        let closed = timeout(Duration::from_secs(20), running.received.recv()).await;
-        assert!(matches!(closed, Ok(Some(ConnectionEvent::Closed { .. }))), "{closed:?}");
-        assert!(running.queue.is_closed(), "and nothing is put into its queue any more");
-        assert_eq!(running.theirs.read(&mut [0; 8]).await.unwrap(), 0);
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! Listeners: admission at accept, then TLS and WebSocket handshakes with deadlines.
 
-use super::connection::{self, ConnectionEvent, ConnectionPeer};
+use super::connection::{self, ConnectionEvent, ConnectionOpener, ConnectionPeer};
 use super::connection_limits::{SipConnectionLimits, SipConnectionReports};
 use crate::limits;
 use crate::sip::user_agent::{InboundTrunks, Transport, TransportAddress};
@@ -40,7 +40,7 @@ impl TrunkAllowLists {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = rules;
     }
 
-    fn standing(&self, ip: IpAddr) -> PeerClass {
+    pub(super) fn standing(&self, ip: IpAddr) -> PeerClass {
         let rules = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if rules.is_preferred_source(ip) { PeerClass::Listed } else { PeerClass::Stranger }
     }
@@ -170,7 +170,7 @@ async fn serve(
     }
     drop(place);
     // The driver recognizes a closed connection by its closed queue.
-    let _ = admission.events.send(ConnectionEvent::Closed { peer: address }).await;
+    let _ = admission.events.send(ConnectionEvent::Closed { peer: address, opener: ConnectionOpener::Peer }).await;
 }
 
 enum AcceptedConnection {

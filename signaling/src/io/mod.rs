@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "this module delivers bytes and time to the state machine")]
 
 mod connection;
+mod connection_keep_alive;
 mod connection_limits;
 mod dns;
 pub mod driver;

@@ -56,6 +56,11 @@ impl OpenConnections {
         self.retain_at(peer, |stream| !Arc::ptr_eq(&stream.place, place));
     }
 
+    /// Takes every connection with this other end out, which closes them.
+    pub(super) fn close_all(&mut self, peer: &TransportAddress) {
+        self.0.remove(peer);
+    }
+
     /// Forgets those of one end that are closed.
     pub(super) fn forget_closed(&mut self, peer: &TransportAddress) {
         self.retain_at(peer, |stream| !stream.queue.is_closed());

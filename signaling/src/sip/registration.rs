@@ -11,6 +11,8 @@ const RETRY_MAX: Duration = Duration::from_secs(1_800);
 const REFRESH_MARGIN: Duration = Duration::from_secs(32);
 /// How often in a row a registrar may ask for a longer one.
 const RAISED_MAX: u8 = 2;
+/// A flow that held for so long is taken for stable again (RFC 5626 section 4.5).
+const FLOW_STABLE_AFTER: Duration = Duration::from_secs(120);
 /// Minimum refresh interval.
 const REFRESH_MIN: Duration = Duration::from_secs(10);
 
@@ -33,6 +35,8 @@ pub struct Registration {
     /// Asked for; raised by 423.
     pub expires_s: u32,
     failures: u32,
+    /// When its connection was lost last, and how often in a row soon after another time.
+    lost: Option<(Instant, u32)>,
     /// Refusals with 423 (Interval Too Brief) since the last grant.
     raised: u8,
 }
@@ -40,7 +44,7 @@ pub struct Registration {
 impl Registration {
     /// Creates a registration that is due at once and asks for `expires_s` seconds.
     pub fn new(now: Instant, expires_s: u32) -> Self {
-        Self { phase: RegistrationPhase::Due(now), expires_s, failures: 0, raised: 0 }
+        Self { phase: RegistrationPhase::Due(now), expires_s, failures: 0, lost: None, raised: 0 }
     }
 
     /// Returns when the next REGISTER is due; `None` while a response is awaited and after the end.
@@ -95,6 +99,24 @@ impl Registration {
         wait
     }
 
+    /// The connection or flow of a granted registration is gone: it is due at once, within a second so that not everybody
+    /// comes in the same moment. If flows break again and again, the wait doubles. False if nothing was granted.
+    pub fn handle_flow_lost(&mut self, now: Instant, random: u32) -> bool {
+        let RegistrationPhase::Registered(refresh_at) = self.phase else { return false };
+        let again = match self.lost {
+            Some((at, again)) if now.saturating_duration_since(at) < FLOW_STABLE_AFTER => again.saturating_add(1),
+            _ => 0,
+        };
+        self.lost = Some((now, again));
+        let spread = Duration::from_millis((random % 1_000).into());
+        let wait = match again {
+            0 => spread,
+            again => Duration::from_secs(1 << again.min(10)).saturating_add(spread).min(RETRY_MAX),
+        };
+        self.phase = RegistrationPhase::Due(refresh_at.min(now + wait));
+        true
+    }
+
     /// No further attempt.
     pub fn end(&mut self) {
         self.phase = RegistrationPhase::Ended;
@@ -136,6 +158,31 @@ mod tests {
         assert!(!registration.handle_too_brief(start, 3_602), "a little more each time");
         registration.handle_granted(start, 3_601);
         assert!(registration.handle_too_brief(start, 3_602), "and again after a grant");
+    }
+
+    #[test]
+    fn a_lost_connection_is_renewed_at_once_and_later_if_it_breaks_again() {
+        let mut now = Instant::now();
+        let mut registration = Registration::new(now, 600);
+        assert!(!registration.handle_flow_lost(now, 0), "nothing was granted");
+        let mut waits = Vec::new();
+        for _ in 0..12 {
+            registration.handle_granted(now, 6_000);
+            assert!(registration.handle_flow_lost(now, 999));
+            let due = registration.next_timeout().unwrap();
+            waits.push((due - now).as_millis());
+            now = now.max(due.min(now + Duration::from_secs(100)));
+            assert!(!registration.handle_flow_lost(now, 0), "it is due already");
+        }
+        assert_eq!(waits[..5], [999, 2_999, 4_999, 8_999, 16_999]);
+        assert_eq!(waits[11], 1_024_999);
+        now += FLOW_STABLE_AFTER;
+        registration.handle_granted(now, 6_000);
+        assert!(registration.handle_flow_lost(now, 0));
+        assert_eq!(registration.next_timeout(), Some(now), "a flow that held for a while");
+        registration.handle_granted(now, 20);
+        assert!(registration.handle_flow_lost(now, 0));
+        assert_eq!(registration.next_timeout(), Some(now + Duration::from_secs(2)));
     }
 
     #[test]

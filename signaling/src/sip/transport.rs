@@ -1,7 +1,8 @@
 //! SIP transports, and messages on their way out (RFC 3261 section 18).
 
+use super::message::Via;
 use super::transaction::MessageBytes;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// SIP transport (RFC 3261 section 18, RFC 7118).
@@ -88,6 +89,55 @@ pub enum TransmitTarget {
     },
 }
 
+/// Which connection may carry a message over TCP, TLS or WebSocket. UDP has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionChoice {
+    /// One that is open, or a new one.
+    Any,
+    /// Only one that is open: the answer to a keep-alive, a response without a transaction, or a request in a dialog
+    /// over the connection that the peer came on.
+    OpenOnly,
+    /// The one that the request came on; if that is gone, one to this address (RFC 3261 section 18.2.2).
+    OpenElse(SocketAddr),
+}
+
+/// Where the responses to a request go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ResponsePath {
+    pub(crate) transport: Transport,
+    /// Source of the request; over UDP, the port that its Via asks for.
+    pub(crate) addr: SocketAddr,
+    pub(crate) connection: ConnectionChoice,
+    /// Name of the sender in its Via, for the certificate of a new connection.
+    pub(crate) server_name: Option<Arc<str>>,
+}
+
+impl ResponsePath {
+    /// Over the connection of the request and no other one. Whoever sends requests and disconnects would otherwise make
+    /// us open connections.
+    pub(crate) fn open_only((transport, addr): (Transport, SocketAddr)) -> Self {
+        Self { transport, addr, connection: ConnectionChoice::OpenOnly, server_name: None }
+    }
+
+    /// The same, or over a new connection to the received address and the port in sent-by (RFC 3261 section 18.2.2). For
+    /// requests that began a transaction: their sender may call here, or has a dialog.
+    pub(crate) fn of_transaction((transport, addr): (Transport, SocketAddr), via: Option<Via>) -> Self {
+        let only = Self::open_only((transport, addr));
+        match (via, transport) {
+            (Some(via), Transport::Tcp | Transport::Tls) => {
+                let port = via.port.unwrap_or(transport.default_port());
+                let is_name = via.host.parse::<IpAddr>().is_err() && transport == Transport::Tls;
+                Self {
+                    connection: ConnectionChoice::OpenElse(SocketAddr::new(addr.ip(), port)),
+                    server_name: is_name.then(|| via.host.as_str().into()),
+                    ..only
+                }
+            }
+            _ => only,
+        }
+    }
+}
+
 /// A message to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transmit {
@@ -95,6 +145,8 @@ pub struct Transmit {
     pub transport: Transport,
     /// Address or name of the receiver.
     pub target: TransmitTarget,
+    /// Which connection may carry it.
+    pub connection: ConnectionChoice,
     /// The whole message as on the wire.
     pub bytes: MessageBytes,
     /// Client transaction to be told through [`UserAgent::handle_unreachable`](super::user_agent::UserAgent::handle_unreachable) when this cannot be sent.
@@ -102,11 +154,4 @@ pub struct Transmit {
     /// The name that the address was found under, for the certificate. Without one, any connection to that address is
     /// used.
     pub server_name: Option<Arc<str>>,
-}
-
-impl Transmit {
-    /// A response, or the answer to a keep-alive: for the connection that the question came on, and no other one.
-    pub fn is_reply(&self) -> bool {
-        self.bytes.starts_with(b"SIP/2.0 ") || self.bytes.starts_with(b"\r\n")
-    }
 }

@@ -109,6 +109,10 @@ impl UserAgentTest {
                 self.events.push(event);
             }
             while let Some(transmit) = self.user_agent.poll_transmit() {
+                // Keep-alives are no requests.
+                if transmit.bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
+                    continue;
+                }
                 let to = match transmit.target {
                     TransmitTarget::Addr(addr) => addr.to_string(),
                     TransmitTarget::Name { host, .. } => host,

@@ -1,7 +1,7 @@
 //! The loop of the SIP task: whatever comes first is handled, then all output is sent.
 
 use super::state::SipDriver;
-use crate::io::connection::ConnectionEvent;
+use crate::io::connection::{ConnectionEvent, ConnectionOpener};
 use crate::io::dns::LookupResult;
 use crate::io::handle::SipCommand;
 use crate::io::open_connections::SipConnection;
@@ -86,7 +86,15 @@ impl SipDriver {
             ConnectionEvent::Received { peer, parsed } => {
                 self.handle_stream_contained(now, peer, parsed);
             }
-            ConnectionEvent::Closed { peer } => self.streams.forget_closed(&peer),
+            ConnectionEvent::Closed { peer, opener } => {
+                self.streams.forget_closed(&peer);
+                if opener == ConnectionOpener::We {
+                    self.user_agent.handle_connection_lost(now, peer);
+                    if self.streams.all(&peer).next().is_none() {
+                        self.user_agent.handle_last_connection_lost(now, peer);
+                    }
+                }
+            }
             ConnectionEvent::Unreachable { transaction, why } => {
                 self.user_agent.handle_unreachable(now, &transaction, &why);
             }
@@ -100,6 +108,9 @@ impl SipDriver {
             while let Some(transmit) = self.user_agent.poll_transmit() {
                 idle = false;
                 self.transmit(transmit);
+            }
+            while let Some(peer) = self.user_agent.poll_dead_connection() {
+                self.streams.close_all(&peer);
             }
             while let Some(event) = self.user_agent.poll_event() {
                 idle = false;

@@ -11,7 +11,7 @@ use crate::io::tls::TlsCertificates;
 use crate::limits;
 use crate::sip::end_cause::EndCause;
 use crate::sip::message::parse;
-use crate::sip::transport::{Transmit, TransmitTarget, Transport, TransportAddress};
+use crate::sip::transport::{ConnectionChoice, Transmit, TransmitTarget, Transport, TransportAddress};
 use crate::sip::user_agent::{DestinationPolicy, InboundTrunk};
 use crate::sip::user_agent::{SipEvent, UserAgent, UserAgentConfig};
 use std::collections::HashMap;
@@ -170,7 +170,8 @@ async fn call_without_owner_is_rejected() {
 fn to_name(host: &str) -> Transmit {
     let target = TransmitTarget::Name { host: host.to_owned(), port: Some(5_060) };
     let bytes = Arc::from(&b"ACK"[..]);
-    Transmit { transport: Transport::Udp, target, bytes, transaction: None, server_name: None }
+    let connection = ConnectionChoice::Any;
+    Transmit { transport: Transport::Udp, target, connection, bytes, transaction: None, server_name: None }
 }
 
 #[tokio::test]
@@ -199,8 +200,36 @@ async fn reply_never_opens_a_connection() {
     let bytes = Arc::from(message("OPTIONS", "ours").as_bytes());
     let target = TransmitTarget::Addr(([127, 0, 0, 1], 9).into());
     let transport = Transport::Tcp;
-    running.driver.transmit(Transmit { transport, target, bytes, transaction: None, server_name: None });
+    let connection = ConnectionChoice::Any;
+    running.driver.transmit(Transmit { transport, target, connection, bytes, transaction: None, server_name: None });
     assert_eq!(running.driver.streams.len(), 1);
+}
+
+/// RFC 3261 section 18.2.2.
+#[tokio::test]
+async fn a_response_in_a_transaction_opens_one_connection_if_its_own_is_gone() {
+    let mut running = running().await;
+    let elsewhere = ConnectionChoice::OpenElse(([127, 0, 0, 1], 9).into());
+    for (transport, connection, wanted) in [
+        (Transport::Tcp, ConnectionChoice::OpenOnly, 0),
+        (Transport::Ws, elsewhere, 0),
+        (Transport::Tcp, elsewhere, 1),
+        (Transport::Tcp, elsewhere, 1),
+    ] {
+        let bytes = Arc::from(&b"SIP/2.0 200 OK\r\n\r\n"[..]);
+        let target = TransmitTarget::Addr(([127, 0, 0, 1], 41_000).into());
+        running.driver.transmit(Transmit {
+            transport,
+            target,
+            connection,
+            bytes,
+            transaction: None,
+            server_name: None,
+        });
+        assert_eq!(running.driver.streams.len(), wanted, "{transport:?} {connection:?}");
+    }
+    let peer = TransportAddress { transport: Transport::Tcp, addr: ([127, 0, 0, 1], 9).into() };
+    assert!(running.driver.streams.all(&peer).next().is_some());
 }
 
 #[tokio::test]
@@ -213,7 +242,8 @@ async fn other_messages_to_check_address_are_ignored() {
     {
         let (target, bytes) = (TransmitTarget::Addr(CHECK_ADDR), Arc::from(text.as_bytes()));
         let (transport, server_name) = (CHECK_TRANSPORT, None);
-        running.driver.transmit(Transmit { transport, target, bytes, transaction: None, server_name });
+        let connection = ConnectionChoice::Any;
+        running.driver.transmit(Transmit { transport, target, connection, bytes, transaction: None, server_name });
     }
     assert!(answer.try_recv().is_err());
     let now = Instant::now();

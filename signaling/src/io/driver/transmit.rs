@@ -7,7 +7,7 @@ use crate::io::listener::ListenerContext;
 use crate::io::open_connections::SipConnection;
 use crate::io::self_checks::CHECK_ADDR;
 use crate::limits;
-use crate::sip::transport::{Transmit, TransmitTarget, Transport, TransportAddress};
+use crate::sip::transport::{ConnectionChoice, Transmit, TransmitTarget, Transport, TransportAddress};
 use crate::sip::user_agent::{DnsQuery, NextHop};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -16,6 +16,15 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 use trunkline_connections::PeerClass;
 use trunkline_supervision::spawn;
+
+/// What became of a message for a connection that is open.
+enum OpenConnectionUse {
+    /// It waits in the connection's queue.
+    Queued,
+    /// The peer does not read; its connection is closed.
+    Full,
+    NoneOpen,
+}
 
 impl SipDriver {
     pub(super) fn transmit(&mut self, transmit: Transmit) {
@@ -106,38 +115,73 @@ impl SipDriver {
 
     fn send_on_stream(&mut self, transmit: Transmit, addr: SocketAddr) {
         let peer = TransportAddress { transport: transmit.transport, addr };
-        let item = (transmit.bytes.clone(), transmit.transaction.clone());
         let server_name = transmit.server_name.clone().filter(|_| transmit.transport == Transport::Tls);
-        let found = self.streams.get(&peer, server_name.as_deref());
-        // Without a name, use a connection to the bare address that is being opened.
-        let found = match &server_name {
-            None => found.or_else(|| self.streams.get(&peer, Some(&addr.ip().to_string()))),
-            Some(_) => found,
+        // A response belongs to the connection of its request, whoever opened that.
+        let name = match transmit.connection {
+            ConnectionChoice::OpenElse(_) => None,
+            ConnectionChoice::Any | ConnectionChoice::OpenOnly => server_name.clone(),
         };
-        let item = match found.map(|stream| (stream.queue.try_send(item.clone()), stream.place.clone())) {
-            Some((Ok(()), _)) => return,
-            Some((Err(mpsc::error::TrySendError::Full(_)), place)) => {
-                self.streams.close(&peer, &place); // a peer that does not read is disconnected
-                return self.report_unreachable(transmit, "connection does not drain");
-            }
-            Some((Err(mpsc::error::TrySendError::Closed(item)), _)) => item,
-            None => item,
-        };
+        match self.send_on_open(&transmit, &peer, name.as_deref()) {
+            OpenConnectionUse::Queued => return,
+            OpenConnectionUse::Full => return self.report_unreachable(transmit, "connection does not drain"),
+            OpenConnectionUse::NoneOpen => {}
+        }
         if matches!(transmit.transport, Transport::Ws | Transport::Wss) {
             return self.report_unreachable(transmit, "the WebSocket is closed");
         }
-        // Never open a connection for a reply; otherwise a peer could make us open connections that evict others.
-        if transmit.is_reply() {
+        match transmit.connection {
+            ConnectionChoice::OpenOnly => self.report_unreachable(transmit, "the connection is closed"),
+            ConnectionChoice::OpenElse(other) => self.reopen_for_response(transmit, other, server_name),
+            // It may evict connections of unknown peers.
+            ConnectionChoice::Any => self.open_connection(transmit, peer, server_name, PeerClass::Exempt),
+        }
+    }
+
+    /// Sends a response whose connection is gone. The new connection has the standing of its peer, so that nobody makes us
+    /// evict others, and goes nowhere where requests may not go.
+    fn reopen_for_response(&mut self, transmit: Transmit, addr: SocketAddr, server_name: Option<Arc<str>>) {
+        let peer = TransportAddress { transport: transmit.transport, addr };
+        let name = server_name.clone().filter(|_| self.streams.get(&peer, server_name.as_deref()).is_some());
+        let is_done = !matches!(self.send_on_open(&transmit, &peer, name.as_deref()), OpenConnectionUse::NoneOpen);
+        if is_done || self.user_agent.check_destination(addr).is_err() {
             return;
         }
+        let standing = self.admission.lists.standing(addr.ip());
+        self.open_connection(transmit, peer, server_name, standing);
+    }
+
+    /// Puts a message into the queue of an open connection.
+    fn send_on_open(&mut self, transmit: &Transmit, peer: &TransportAddress, name: Option<&str>) -> OpenConnectionUse {
+        let found = self.streams.get(peer, name);
+        // Without a name, use a connection to the bare address that is being opened.
+        let found = match name {
+            None => found.or_else(|| self.streams.get(peer, Some(&peer.addr.ip().to_string()))),
+            Some(_) => found,
+        };
+        let Some(stream) = found else { return OpenConnectionUse::NoneOpen };
+        match stream.queue.try_send((transmit.bytes.clone(), transmit.transaction.clone())) {
+            Ok(()) => OpenConnectionUse::Queued,
+            Err(mpsc::error::TrySendError::Closed(_)) => OpenConnectionUse::NoneOpen,
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                let place = stream.place.clone();
+                self.streams.close(peer, &place); // a peer that does not read is disconnected
+                OpenConnectionUse::Full
+            }
+        }
+    }
+
+    /// Opens a connection; the message waits for it.
+    fn open_connection(
+        &mut self, transmit: Transmit, peer: TransportAddress, server_name: Option<Arc<str>>, standing: PeerClass,
+    ) {
+        let addr = peer.addr;
         let ListenerContext { connections, reports, limits, events, .. } = &self.admission;
-        // Outbound connections may evict those of unknown peers.
-        let Ok((place, eviction)) = connections.open(addr.ip(), PeerClass::Exempt, &reports.outbound) else {
+        let Ok((place, eviction)) = connections.open(addr.ip(), standing, &reports.outbound) else {
             return self.report_unreachable(transmit, "too many connections");
         };
         let (place, limits) = (Arc::new(place), *limits);
         let (queue, outbound) = mpsc::channel(limits::TCP_QUEUE_MAX);
-        let _ = queue.try_send(item);
+        let _ = queue.try_send((transmit.bytes, transmit.transaction));
         let is_secure = transmit.transport == Transport::Tls;
         let server_name = is_secure.then(|| server_name.unwrap_or_else(|| addr.ip().to_string().into()));
         let secure = server_name.as_ref().map(|name| (self.certificates.connector.clone(), name.to_string()));

@@ -2,8 +2,11 @@
 //! never more than one message of the largest size and one read.
 
 use super::parse::{self, ParsedMessage};
-use super::{Request, SipMessage};
+use super::{Method, Request, SipMessage};
 use crate::limits;
+
+/// A double CRLF (RFC 5626 section 3.5.1).
+const PING_BYTES: usize = 4;
 
 /// What is at the front of a stream.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub struct Framer {
     /// Position up to which no end of headers was found.
     searched: usize,
     head: Option<FramedHead>,
+    /// Bytes of line ends since the last message or ping, which may come in pieces.
+    line_ends: usize,
 }
 
 /// A header block that is complete.
@@ -46,6 +51,11 @@ impl Framer {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// Nothing has come for a while: line ends from before belong to another keep-alive.
+    pub fn record_pause(&mut self) {
+        self.line_ends = 0;
+    }
+
     /// Nothing of a message has come yet.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
@@ -63,7 +73,10 @@ impl Framer {
         let leading = self.bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n' | 0)).count();
         if leading > 0 {
             self.consume(leading);
-            return Some(Framed::Complete(ParsedMessage::KeepAlive { ping: leading >= 4 }));
+            let line_ends = self.line_ends.saturating_add(leading);
+            let ping = line_ends >= PING_BYTES;
+            self.line_ends = if ping { 0 } else { line_ends };
+            return Some(Framed::Complete(ParsedMessage::KeepAlive { ping }));
         }
         let Some((headers, body_at)) = self.end_of_headers() else {
             let too_large = self.bytes.len() > limits::MESSAGE_BYTES_MAX;
@@ -89,6 +102,7 @@ impl Framer {
         let (headers, body) = (self.bytes.get(..head.headers)?, self.bytes.get(head.body_at..head.end)?);
         let parsed = parse::message(headers, body);
         self.consume(head.end);
+        self.line_ends = 0;
         Some(Framed::Complete(parsed))
     }
 
@@ -120,6 +134,10 @@ impl Framer {
 /// A request that ends the stream, with the answer it gets.
 fn refused(headers: &[u8], status: u16, reason: &'static str) -> ParsedMessage {
     match parse::message(headers, &[]) {
+        // Nothing answers it, and its call goes on elsewhere.
+        ParsedMessage::Message(SipMessage::Request(ack)) if ack.method == Method::Ack => {
+            ParsedMessage::Message(SipMessage::Request(ack))
+        }
         ParsedMessage::Message(SipMessage::Request(Request { method, headers, .. }))
         | ParsedMessage::Invalid { method, headers, .. } => {
             ParsedMessage::Invalid { method, headers, status, reason: reason.into() }
@@ -205,6 +223,39 @@ mod tests {
             let messages: Vec<u16> = found.into_iter().filter(|kind| *kind != 1).collect();
             assert_eq!((messages, broken), (vec![0, 0, 0, 0], false), "in chunks of {piece}");
         }
+    }
+
+    /// RFC 5626 section 3.5.1: every double CRLF is a ping, wherever a segment ends.
+    #[test]
+    fn a_ping_is_found_in_any_pieces_before_between_and_behind_messages() {
+        let message = invite("Content-Length: 0\r\n", "");
+        let pings = |pieces: &[&str]| {
+            let mut framer = Framer::default();
+            let (mut pings, mut messages) = (0, 0);
+            for piece in pieces {
+                if *piece == "pause" {
+                    framer.record_pause();
+                    continue;
+                }
+                framer.push(piece.as_bytes());
+                while let Some(framed) = framer.next() {
+                    match framed {
+                        Framed::Complete(ParsedMessage::KeepAlive { ping }) => pings += usize::from(ping),
+                        Framed::Complete(ParsedMessage::Message(_)) => messages += 1,
+                        other => panic!("{other:?}"),
+                    }
+                }
+            }
+            (pings, messages)
+        };
+        for ping in [&["\r\n\r\n"][..], &["\r\n", "\r\n"], &["\r", "\n\r", "\n"], &["\r\n\r", "\n"]] {
+            assert_eq!(pings(ping), (1, 0), "{ping:?}");
+            let between = [&[message.as_str()][..], ping, &[message.as_str()], ping].concat();
+            assert_eq!(pings(&between), (2, 2), "{ping:?}");
+            assert_eq!(pings(&[ping, ping, ping].concat()), (3, 0), "{ping:?}");
+        }
+        assert_eq!(pings(&["\r\n", "pause", "\r\n", "pause", "\r\n"]), (0, 0), "single ones are pongs");
+        assert_eq!(pings(&["\r\n", &message, "\r\n"]), (0, 1), "the end of one message and the begin of another");
     }
 
     #[test]

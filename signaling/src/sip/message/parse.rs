@@ -79,6 +79,8 @@ fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
 pub(super) fn message(head: &[u8], body: &[u8]) -> ParsedMessage {
     let (start_line, rest) = split_line(head);
     let start_line = decode_wire(start_line);
+    // White space at the end of the line says nothing.
+    let start_line = start_line.trim_end_matches([' ', '\t']);
     let (headers, fault) = read_headers(rest);
     if let Some(status_line) = start_line.strip_prefix("SIP/2.0 ") {
         return response(status_line, headers, fault, body);
@@ -86,7 +88,7 @@ pub(super) fn message(head: &[u8], body: &[u8]) -> ParsedMessage {
     if start_line.starts_with("SIP/") {
         return ParsedMessage::Unparseable("response of another version");
     }
-    request(&start_line, headers, fault, body)
+    request(start_line, headers, fault, body)
 }
 
 /// What is wrong with the header lines, in words for the sender.
@@ -173,11 +175,12 @@ fn request(start_line: &str, headers: Headers, fault: HeaderError, body: &[u8]) 
     if !headers.has_via() {
         return ParsedMessage::Unparseable("no Via");
     }
+    let (uri, version, extra) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""), parts.next());
     let refused = |status, reason: Cow<'static, str>| match method {
-        Method::Ack => ParsedMessage::Unparseable("malformed ACK"),
+        Method::Ack if status != 505 => malformed_ack(uri, headers.clone(), body),
+        Method::Ack => ParsedMessage::Unparseable("ACK of another version"),
         _ => ParsedMessage::Invalid { method: method.clone(), headers: headers.clone(), status, reason },
     };
-    let (uri, version, extra) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""), parts.next());
     let last = start_line.rsplit(' ').next().unwrap_or("");
     if last.starts_with("SIP/") && last != "SIP/2.0" {
         return refused(505, "Version Not Supported".into());
@@ -202,6 +205,18 @@ fn request(start_line: &str, headers: Headers, fault: HeaderError, body: &[u8]) 
         Some(body) => ParsedMessage::Message(SipMessage::Request(Request { method, uri, headers, body })),
         None => refused(400, "Content-Length does not fit the message".into()),
     }
+}
+
+/// Nothing answers an ACK, and without it a call is lost: one that names its dialog and its INVITE is taken, whatever
+/// else is wrong.
+fn malformed_ack(uri: &str, headers: Headers, body: &[u8]) -> ParsedMessage {
+    let names_invite = headers.cseq().is_some_and(|cseq| cseq.method == "ACK");
+    if headers.call_id().is_empty() || headers.to_tag().is_none() || !names_invite {
+        return ParsedMessage::Unparseable("malformed ACK");
+    }
+    let uri = Uri::parse(uri).unwrap_or_else(|_| Uri::sip(None, "invalid", None));
+    let body = body_of(&headers, body).unwrap_or_else(|| body.to_vec());
+    ParsedMessage::Message(SipMessage::Request(Request { method: Method::Ack, uri, headers, body }))
 }
 
 /// Body cut to Content-Length; `None` when the header is unreadable or asks for more than there is.
@@ -288,6 +303,44 @@ mod tests {
             (invite("").replace("CSeq: 1", "CSeq: 4294967296"), 400),
         ] {
             assert_eq!(status(&text), wanted, "{text}");
+        }
+    }
+
+    /// espressif/esp-adf#732: a stack ends its request lines with a space.
+    #[test]
+    fn white_space_behind_a_start_line_does_no_harm() {
+        for end in [" \r\n", "\t\r\n", "  \t \r\n", " \n"] {
+            let text = invite("").replacen(" SIP/2.0\r\n", &format!(" SIP/2.0{end}"), 1);
+            assert_eq!(status(&text), 0, "{text:?}");
+            for line in ["SIP/2.0 200 OK", "SIP/2.0 200", "SIP/2.0 200 "] {
+                let text = invite("").replacen("INVITE sip:b@h SIP/2.0\r\n", &format!("{line}{end}"), 1);
+                assert_eq!(status(&text), 0, "{text:?}");
+            }
+        }
+        assert_eq!(status(&invite("").replacen("SIP/2.0\r\n", "SIP/2.0 x\r\n", 1)), 400);
+    }
+
+    #[test]
+    fn an_ack_that_names_its_dialog_is_taken_whatever_else_is_wrong() {
+        let ack = invite("").replace("INVITE", "ACK").replace("<sip:b@h>\r\n", "<sip:b@h>;tag=t\r\n");
+        for text in [
+            ack.replace("ACK sip:b@h SIP", "ACK  sip:b@h SIP"),
+            ack.replace("ACK sip:b@h SIP", "ACK <sip:b@h> SIP"),
+            ack.replace("Max-Forwards: 70", "Max-Forwards: many"),
+            ack.replace("<sip:a@h>;tag=1", "\"A <sip:a@h>;tag=1"),
+            ack.replace("\r\n\r\n", "\r\nContent-Length: 9\r\n\r\n"),
+            ack.replace("\r\n\r\n", "\r\nno colon\r\n\r\n"),
+        ] {
+            assert_eq!(status(&text), 0, "{text}");
+        }
+        for text in [
+            ack.replace(";tag=t", "").replace(": 70", ": many"),
+            ack.replace("1 ACK", "x ACK"),
+            ack.replace("1 ACK", "1 INVITE"),
+            ack.replace("Call-ID: c1\r\n", ""),
+            ack.replace("SIP/2.0\r\nVia", "SIP/3.0\r\nVia"),
+        ] {
+            assert_eq!(status(&text), 2, "{text}");
         }
     }
 

@@ -45,6 +45,11 @@ impl NonInviteClient {
         }
     }
 
+    /// Returns whether a final response is still awaited.
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.state, State::Waiting { .. })
+    }
+
     /// Returns whether the transaction is over and can be removed.
     pub fn is_terminated(&self) -> bool {
         matches!(self.state, State::Terminated)

@@ -14,7 +14,7 @@ use super::timer_queue::TimerQueue;
 use super::unreachable_addresses::UnreachableAddresses;
 use crate::sip::token::TokenSource;
 use crate::sip::transaction::MessageBytes;
-use crate::sip::transport::{Transmit, TransmitTarget, Transport};
+use crate::sip::transport::{ResponsePath, Transmit, TransmitTarget, TransportAddress};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,6 +33,8 @@ pub struct UserAgent {
     pub(super) registrations: Registrations,
     pub(super) admission: Admission,
     pub(super) transmits: VecDeque<Transmit>,
+    /// Other ends of connections over which nobody answers.
+    pub(super) dead_connections: VecDeque<TransportAddress>,
     pub(super) events: VecDeque<SipEvent>,
     pub(super) counters: SipCounters,
 }
@@ -64,6 +66,7 @@ impl UserAgent {
             registrations: Registrations::default(),
             admission,
             transmits: VecDeque::new(),
+            dead_connections: VecDeque::new(),
             events: VecDeque::new(),
             counters: SipCounters::default(),
         }
@@ -97,6 +100,11 @@ impl UserAgent {
     /// Takes the next message to send, in order; `None` when all are taken.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.transmits.pop_front()
+    }
+
+    /// Takes the other end of connections that are to be closed, because nobody answers over them.
+    pub fn poll_dead_connection(&mut self) -> Option<TransportAddress> {
+        self.dead_connections.pop_front()
     }
 
     /// A next hop to be looked up; answer with [`UserAgent::handle_resolved`].
@@ -138,9 +146,10 @@ impl UserAgent {
     }
 
     /// Sends a response, or the answer to a keep-alive.
-    pub(super) fn send(&mut self, (transport, addr): (Transport, SocketAddr), bytes: MessageBytes) {
+    pub(super) fn send(&mut self, path: ResponsePath, bytes: MessageBytes) {
+        let ResponsePath { transport, addr, connection, server_name } = path;
         let target = TransmitTarget::Addr(addr);
-        self.transmits.push_back(Transmit { transport, target, bytes, transaction: None, server_name: None });
+        self.transmits.push_back(Transmit { transport, target, connection, bytes, transaction: None, server_name });
     }
 
     /// A session is gone, as after a panic in the middle of its work.

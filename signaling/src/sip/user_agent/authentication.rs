@@ -1,11 +1,11 @@
 //! Challenges of registrars and proxies (RFC 3261 section 22): which are answered, and with what.
 
 use super::agent::UserAgent;
-use super::client_authenticator::{has_authorization, remove_authorization};
+use super::client_authenticator::has_authorization;
 use super::event::CallId;
 use crate::limits;
 use crate::sip::digest::DigestChallenge;
-use crate::sip::message::{HeaderName, Method, Request, Response};
+use crate::sip::message::{HeaderName, Method, Response};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -32,13 +32,5 @@ impl UserAgent {
         }
         self.resend_request(now, key, call, attempts.saturating_add(1), |_| {});
         true
-    }
-
-    /// Puts the answers to all challenges of a call into a request that goes where its credentials are for.
-    pub(super) fn add_authorization(&mut self, call: CallId, request: &mut Request) {
-        remove_authorization(request);
-        if let Some(authenticator) = self.sessions.get_mut(call).and_then(|session| session.authenticator()) {
-            authenticator.authorize(request);
-        }
     }
 }

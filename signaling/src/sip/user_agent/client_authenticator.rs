@@ -4,7 +4,7 @@
 //! callee could name its own Contact to attack the password.
 
 use super::next_hop::NextHop;
-use super::request_route::RequestRoute;
+use super::request_route::{AddressOrigin, RequestRoute, RouteAddress};
 use crate::limits;
 use crate::sip::digest::{DigestChallenge, DigestClientSession, DigestCredentials, claimed_realm};
 use crate::sip::message::{HeaderName, Request, Uri};
@@ -87,11 +87,18 @@ impl ClientAuthenticator {
             return false;
         }
         let is_resolved = |address: &TransportAddress| self.resolved.contains(&address.addr);
+        // Where the peer was met is judged when it is tried.
+        let is_named = |one: &&RouteAddress| one.origin == AddressOrigin::Named;
         let is_known = |next_hop: &NextHop| {
             self.credentials.covers_host(next_hop)
                 || next_hop.as_address(route.transport).is_some_and(|one| is_resolved(&one))
         };
-        route.addrs.iter().all(is_resolved) && route.hops.iter().all(is_known)
+        route.addrs.iter().filter(is_named).all(|one| is_resolved(&one.address)) && route.hops.iter().all(is_known)
+    }
+
+    /// A request of the dialog that goes to this address, where the peer was met, may be authenticated.
+    pub(super) fn covers_address(&self, addr: SocketAddr) -> bool {
+        self.begun == DialogBeginning::AtOwnHost && self.resolved.contains(&addr)
     }
 
     /// Takes the challenge of a realm, in place of an earlier one of the same.

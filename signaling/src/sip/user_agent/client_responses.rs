@@ -1,19 +1,18 @@
 //! Handles responses to our requests and retries that follow from them.
 
 use super::agent::UserAgent;
-use super::client_authenticator::remove_authorization;
 use super::client_transactions::ack_or_cancel_for;
 use super::event::CallId;
 use super::failover::renumber;
 use super::outbound_request::{OutboundRequest, OwnContact};
-use super::request_route::{Destination, RequestRoute};
+use super::request_route::{AddressOrigin, Destination, RequestRoute};
 use super::session::{DialogPath, SentAck};
 use crate::sip::dialog::Dialog;
 use crate::sip::end_cause::EndCause;
 use crate::sip::message::{HeaderName, Method, Request, Response, print};
 use crate::sip::rate_limit::SourceTrust;
 use crate::sip::transaction::MessageBytes;
-use crate::sip::transport::{Transmit, TransmitTarget, Transport};
+use crate::sip::transport::{ConnectionChoice, Transmit, TransmitTarget, Transport};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,12 +23,13 @@ impl UserAgent {
         if tx.is_abandoned() {
             return self.handle_late_response(now, key, &response);
         }
-        let (method, address) = (tx.request.method.clone(), tx.address);
+        let (method, address) = (tx.request.method.clone(), tx.address());
+        let asks_elsewhere = asks_elsewhere(response.status, tx.is_in_dialog(), tx.to.origin);
         self.mark_reachable(Some(call), address);
         if matches!(response.status, 401 | 407) && self.retry_with_credentials(now, key, call, &response) {
             return;
         }
-        if matches!(response.status, 500 | 502..=504) && self.try_next_server(now, key, &response) {
+        if asks_elsewhere && self.try_next_server(now, key, &response) {
             return;
         }
         match method {
@@ -68,11 +68,12 @@ impl UserAgent {
     /// Tries the next server after a server error (RFC 3263 section 4.3).
     fn try_next_server(&mut self, now: Instant, key: &Arc<str>, response: &Response) -> bool {
         let Some(tx) = self.clients.get(key).filter(|tx| tx.can_fail_over()) else { return false };
-        let (is_invite, call, address) = (tx.request.method == Method::Invite, tx.call, tx.address);
+        let (is_invite, call, address) = (tx.request.method == Method::Invite, tx.call, tx.address());
+        let is_in_dialog = tx.is_in_dialog();
         if is_invite {
             self.ack_rejection(key, response);
         }
-        if response.status == 503 {
+        if response.status == 503 && !is_in_dialog {
             self.mark_unreachable(now, call, address);
         }
         let (status, reason) = (response.status, response.reason.clone());
@@ -91,10 +92,21 @@ impl UserAgent {
             200..300 => {
                 let Some(tx) = self.clients.get(key) else { return };
                 let Some(dialog) = Dialog::from_response(&tx.request, response) else { return };
+                if tx.is_in_dialog() {
+                    return self.acknowledge_late(&dialog, key);
+                }
                 self.end_unwanted_dialog(now, dialog, key);
             }
             _ => self.ack_rejection(key, response),
         }
+    }
+
+    /// A re-INVITE is answered after it was sent elsewhere too: the dialog goes on.
+    fn acknowledge_late(&mut self, dialog: &Dialog, key: &Arc<str>) {
+        let Some(tx) = self.clients.get_mut(key) else { return };
+        let (Some(cseq), true) = (tx.cseq(), tx.claim_fork()) else { return };
+        let path = DialogPath::of_invite(&tx.request, tx.address());
+        self.send_ack(dialog, cseq, key, &path, Vec::new());
     }
 
     /// CANCEL of an INVITE that has been answered provisionally.
@@ -102,7 +114,7 @@ impl UserAgent {
         let Some((cancel, destination)) = self.clients.cancel(now, key) else { return };
         let branch = cancel.headers.branch().map(str::to_owned).unwrap_or_default();
         self.arm_client(key);
-        let route = RequestRoute::to([], destination.address.transport);
+        let route = RequestRoute::to([], destination.to.address.transport);
         self.start_client(now, OutboundRequest::new(cancel, call, OwnContact::Absent, route), &branch, destination);
     }
 
@@ -113,11 +125,12 @@ impl UserAgent {
         if !tx.claim_fork() {
             return;
         }
-        let (path, server_name) = (DialogPath::of_invite(tx.address), tx.server_name.clone());
+        let (path, server_name) = (DialogPath::of_invite(&tx.request, tx.address()), tx.server_name.clone());
         self.send_ack(&dialog, cseq, key, &path, Vec::new());
         let outgoing = dialog.request(Method::Bye);
         let routed = outgoing.request.headers.get(&HeaderName::Route).is_some();
-        let route = self.next_hop(&outgoing.next_hop, routed, &path).with_server_name(path.met_at().addr, server_name);
+        let route =
+            self.dialog_route(&outgoing.next_hop, routed, &path).with_server_name(path.met_at().addr, server_name);
         self.send_request(now, OutboundRequest::new(outgoing.request, None, OwnContact::Absent, route));
     }
 
@@ -132,22 +145,32 @@ impl UserAgent {
             request.body = sdp;
         }
         let routed = request.headers.get(&HeaderName::Route).is_some();
-        let route = self.next_hop(&outgoing.next_hop, routed, path);
-        let (transport, target) = self.single_target(&route);
-        self.push_via_for(&mut request, transport, &target);
-        let server_name = match (transport, &target, self.clients.get(invite)) {
+        let route = self.dialog_route(&outgoing.next_hop, routed, path);
+        let mut places: Vec<Transmit> = Vec::with_capacity(1);
+        for (transport, target, connection) in route.places() {
+            // A connection of ours may be opened again: nothing tells that an ACK was lost.
+            let connection = if path.is_ours() { ConnectionChoice::Any } else { connection };
+            let mut request = request.clone();
+            self.push_via_for(&mut request, transport, &target);
+            let server_name = self.server_name_of_ack(invite, transport, &target);
+            let bytes: MessageBytes = print::request(&request).into();
+            places.push(Transmit { transport, target, connection, bytes, transaction: None, server_name });
+        }
+        self.transmits.extend(places.first().cloned());
+        SentAck::new(invite.clone(), places)
+    }
+
+    /// The name in the certificate of the server that an ACK goes to.
+    fn server_name_of_ack(&self, invite: &str, transport: Transport, target: &TransmitTarget) -> Option<Arc<str>> {
+        match (transport, target, self.clients.get(invite)) {
             (Transport::Tls, TransmitTarget::Addr(addr), Some(tx)) => {
-                let there = tx.server_name.clone().filter(|_| tx.address.addr == *addr);
+                let there = tx.server_name.clone().filter(|_| tx.address().addr == *addr);
                 let session = tx.call.and_then(|call| self.sessions.get(call));
                 there.or_else(|| session.and_then(|session| session.server_names.get(*addr)))
             }
             (Transport::Tls, TransmitTarget::Name { .. }, Some(tx)) => tx.server_name.clone(),
             _ => None,
-        };
-        let bytes: MessageBytes = print::request(&request).into();
-        let sent = Transmit { transport, target, bytes, transaction: None, server_name };
-        self.transmits.push_back(sent.clone());
-        SentAck::new(invite.clone(), sent)
+        }
     }
 
     /// ACK of a non-2xx: same branch, same hop, To of the response (section 17.1.1.3).
@@ -164,17 +187,14 @@ impl UserAgent {
         &mut self, now: Instant, key: &Arc<str>, call: CallId, auth_attempts: u8, change: impl FnOnce(&mut Request),
     ) {
         let (Some(tx), Some(session)) = (self.clients.get_mut(key), self.sessions.get_mut(call)) else { return };
-        let address = tx.address;
+        let (to, may_authenticate) = (tx.to, tx.may_authenticate);
         let repeats = tx.repeats.saturating_add(1);
         let mut outbound = OutboundRequest { auth_attempts, repeats, call: Some(call), ..tx.take_again() };
         let number = session.renumber(&outbound.request);
         renumber(&mut outbound.request, number);
-        remove_authorization(&mut outbound.request);
-        if let Some(authenticator) = session.authenticator().filter(|_| tx.may_authenticate) {
-            authenticator.authorize(&mut outbound.request);
-        }
         change(&mut outbound.request);
-        self.attempt(now, outbound, address);
+        outbound.route.may_authenticate = may_authenticate;
+        self.attempt(now, outbound, to);
     }
 
     /// Sends a message to the address of its client transaction. `reported_to`: the transaction to tell of a send
@@ -188,11 +208,22 @@ impl UserAgent {
     pub(super) fn start_client(
         &mut self, now: Instant, outbound: OutboundRequest, branch: &str, destination: Destination,
     ) -> Arc<str> {
-        let ip = destination.address.addr.ip();
+        let ip = destination.to.address.addr.ip();
         let (key, wire) = self.clients.start(now, outbound, branch, destination);
         self.admission.record_trust(now, ip, SourceTrust::CalledByUs);
         self.arm_client(&key);
         self.send_in_transaction(&key, wire, Some(&key));
         key
+    }
+}
+
+/// Whether the next place may do better (RFC 3263 section 4.3). The places of a dialog lead to the same peer, except that a
+/// proxy may stand where it was met, which does not want to be in the dialog and does not know it.
+fn asks_elsewhere(status: u16, is_in_dialog: bool, origin: AddressOrigin) -> bool {
+    match status {
+        503 => true,
+        500 | 502 | 504 => !is_in_dialog,
+        404 | 482 | 483 => is_in_dialog && origin != AddressOrigin::Named,
+        _ => false,
     }
 }

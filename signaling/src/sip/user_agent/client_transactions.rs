@@ -2,7 +2,7 @@
 
 use super::event::CallId;
 use super::outbound_request::{OutboundRequest, OwnContact};
-use super::request_route::{Destination, RequestRoute};
+use super::request_route::{Destination, RequestRoute, RouteAddress};
 use super::transaction_keys::client_key;
 use crate::limits;
 use crate::sip::message::{HeaderName, Headers, Method, Request, print};
@@ -10,7 +10,7 @@ use crate::sip::transaction::invite_client::InviteClient;
 use crate::sip::transaction::non_invite_client::NonInviteClient;
 use crate::sip::transaction::timers::{TIMEOUT, Timer};
 use crate::sip::transaction::{MessageBytes, ResponseAction, TimeoutAction};
-use crate::sip::transport::{Transmit, TransmitTarget, TransportAddress};
+use crate::sip::transport::{ConnectionChoice, Transmit, TransmitTarget, TransportAddress};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -43,13 +43,15 @@ struct Repetitions {
     provisional: u8,
     /// Answers of forks that were hung up.
     forks: u8,
+    /// Connections that were opened anew for it.
+    reconnections: u8,
 }
 
 /// A request that we sent.
 #[derive(Debug)]
 pub(super) struct ClientEntry {
     machine: ClientTransactionKind,
-    pub(super) address: TransportAddress,
+    pub(super) to: RouteAddress,
     pub(super) server_name: Option<Arc<str>>,
     pub(super) request: Request,
     pub(super) call: Option<CallId>,
@@ -84,9 +86,25 @@ impl ClientEntry {
         matches!(&self.machine, ClientTransactionKind::Invite(machine) if machine.is_calling())
     }
 
+    fn is_unanswered(&self) -> bool {
+        match &self.machine {
+            ClientTransactionKind::Invite(machine) => machine.is_calling(),
+            ClientTransactionKind::NonInvite(machine) => machine.is_waiting(),
+        }
+    }
+
     /// There is another address to try.
     pub(super) fn can_fail_over(&self) -> bool {
         self.route.as_ref().is_some_and(|route| !route.is_exhausted())
+    }
+
+    /// A request inside a dialog.
+    pub(super) fn is_in_dialog(&self) -> bool {
+        self.request.headers.to_tag().is_some()
+    }
+
+    pub(super) fn address(&self) -> TransportAddress {
+        self.to.address
     }
 
     /// The CSeq number that it was sent with.
@@ -96,7 +114,7 @@ impl ClientEntry {
 
     /// The request to send it again to this address, and to those left of its route; without Via.
     pub(super) fn take_again(&mut self) -> OutboundRequest {
-        let spent = RequestRoute::to([], self.address.transport).with_authentication(self.may_authenticate);
+        let spent = RequestRoute::to([], self.to.address.transport).with_authentication(self.may_authenticate);
         let route = self.route.take().unwrap_or(spent);
         self.outbound(route)
     }
@@ -137,11 +155,17 @@ impl ClientEntry {
         claim(&mut self.repetitions.forks, limits::FORKS_ANSWERED_MAX)
     }
 
+    /// It may be sent once more over a new connection, where one may be opened.
+    pub(super) fn claim_reconnection(&mut self) -> bool {
+        self.to.connection() == ConnectionChoice::Any && claim(&mut self.repetitions.reconnections, 1)
+    }
+
     /// A message of this transaction, for the address of its request.
     pub(super) fn transmit(&self, bytes: MessageBytes, transaction: Option<Arc<str>>) -> Transmit {
         Transmit {
-            transport: self.address.transport,
-            target: TransmitTarget::Addr(self.address.addr),
+            transport: self.to.address.transport,
+            target: TransmitTarget::Addr(self.to.address.addr),
+            connection: self.to.connection(),
             bytes,
             transaction,
             server_name: self.server_name.clone(),
@@ -160,7 +184,7 @@ fn claim(count: &mut u8, max: u8) -> bool {
 #[derive(Debug)]
 pub(super) struct ClientTimeout {
     pub(super) action: TimeoutAction,
-    pub(super) address: TransportAddress,
+    pub(super) to: RouteAddress,
     pub(super) call: Option<CallId>,
     pub(super) is_terminated: bool,
 }
@@ -200,6 +224,12 @@ impl ClientTransactions {
         self.entries.remove(key)
     }
 
+    /// The requests that went over a connection to this address and have no response yet.
+    pub(super) fn unanswered_over(&self, peer: TransportAddress) -> Vec<Arc<str>> {
+        let all = self.entries.iter().filter(|(_, entry)| entry.to.address == peer && entry.is_unanswered());
+        all.map(|(key, _)| key.clone()).collect()
+    }
+
     /// Removes the transactions of calls that are gone.
     pub(super) fn remove_calls(&mut self, is_gone: impl Fn(CallId) -> bool) {
         self.entries.retain(|_, entry| !entry.call.is_some_and(&is_gone));
@@ -210,11 +240,11 @@ impl ClientTransactions {
     pub(super) fn start(
         &mut self, now: Instant, outbound: OutboundRequest, branch: &str, destination: Destination,
     ) -> (Arc<str>, MessageBytes) {
-        let Destination { address, server_name } = destination;
+        let Destination { to, server_name, may_authenticate } = destination;
         let OutboundRequest { request, call, auth_attempts, repeats, contact, route, .. } = outbound;
         let wire: MessageBytes = print::request(&request).into();
         let key = client_key(branch, request.method.as_str());
-        let reliable = address.transport.is_reliable();
+        let reliable = to.address.transport.is_reliable();
         let timeout = if route.is_exhausted() { TIMEOUT } else { FAILOVER_AFTER };
         let machine = if request.method == Method::Invite {
             ClientTransactionKind::Invite(InviteClient::new(now, wire.clone(), reliable, timeout))
@@ -223,12 +253,12 @@ impl ClientTransactions {
         };
         let entry = ClientEntry {
             machine,
-            address,
+            to,
             server_name,
             request,
             call,
             auth_attempts,
-            may_authenticate: route.may_authenticate,
+            may_authenticate,
             repeats,
             contact,
             route: Some(route),
@@ -255,7 +285,7 @@ impl ClientTransactions {
             ClientTransactionKind::Invite(machine) => (machine.handle_timeout(now), machine.is_terminated()),
             ClientTransactionKind::NonInvite(machine) => (machine.handle_timeout(now), machine.is_terminated()),
         };
-        Some(ClientTimeout { action, address: entry.address, call: entry.call, is_terminated })
+        Some(ClientTimeout { action, to: entry.to, call: entry.call, is_terminated })
     }
 
     /// The CANCEL of an INVITE that was answered provisionally, for the same destination; `None` if it is over.
@@ -267,7 +297,8 @@ impl ClientTransactions {
         }
         machine.cancel(now);
         let cancel = ack_or_cancel_for(&entry.request, Method::Cancel, None);
-        Some((cancel, Destination { address: entry.address, server_name: entry.server_name.clone() }))
+        let server_name = entry.server_name.clone();
+        Some((cancel, Destination { to: entry.to, server_name, may_authenticate: false }))
     }
 
     /// The call failed over. An INVITE stays, because a late answer has to be cancelled or ended; another request is

@@ -6,8 +6,9 @@ use super::client_authenticator::remove_authorization;
 use super::dns_lookups::WaitingRequest;
 use super::event::CallId;
 use super::outbound_request::{OutboundRequest, OwnContact};
-use super::request_route::{Destination, RequestRoute, RouteOrigin};
+use super::request_route::{AddressOrigin, Destination, RequestRoute, RouteAddress, RouteOrigin};
 use super::session::PendingRequest;
+use super::sips::goes_to_sips;
 use super::unreachable_addresses::ReachabilityScope;
 use crate::limits;
 use crate::sip::end_cause::EndCause;
@@ -25,29 +26,35 @@ impl UserAgent {
         let scope = self.reachability_scope(outbound.call);
         loop {
             let route = &mut outbound.route;
-            let is_dead = |address: &TransportAddress| self.unreachable.contains(now, &scope, *address);
-            let next = match route.addrs.iter().position(|address| !is_dead(address)) {
+            let is_dead = |one: &RouteAddress| {
+                one.origin != AddressOrigin::Connection && self.unreachable.contains(now, &scope, one.address)
+            };
+            let next = match route.addrs.iter().position(|one| !is_dead(one)) {
                 Some(at) => route.addrs.remove(at),
-                None if route.hops.is_empty() => route.addrs.pop_front(),
+                None if route.hops.is_empty() && route.last.is_none() => route.addrs.pop_front(),
                 None => None,
             };
-            if let Some(address) = next {
+            if let Some(next) = next {
                 // Checked for every source of the address and every resolution.
-                match self.check_destination(address.addr) {
-                    Err(why) if route.origin != RouteOrigin::PeerAddress => {
+                match self.check_destination(next.address.addr) {
+                    Err(why) if next.origin == AddressOrigin::Named => {
                         outbound.failure = Some(EndCause::Unreachable(why));
                         continue;
                     }
-                    _ => return self.attempt(now, outbound, address),
+                    _ => return self.attempt(now, outbound, next),
                 }
             }
             let Some(next_hop) = route.hops.pop_front() else {
+                if let Some(address) = route.last.take() {
+                    route.addrs.push_back(RouteAddress { address, origin: AddressOrigin::Met });
+                    continue;
+                }
                 let why = outbound.failure.unwrap_or_else(|| EndCause::Unreachable("no address".to_owned()));
                 return self.handle_request_failure(now, outbound.request.method, outbound.call, why);
             };
             let transport = next_hop.transport.unwrap_or(route.transport);
             match next_hop.as_address(transport) {
-                Some(address) => route.addrs.push_back(address),
+                Some(address) => route.addrs.push_back(RouteAddress { address, origin: AddressOrigin::Named }),
                 None if self.lookups.is_full() => {
                     outbound.failure = Some(EndCause::Unreachable("too many DNS lookups pending".to_owned()));
                 }
@@ -76,7 +83,8 @@ impl UserAgent {
                         all.for_each(|addr| authenticator.add_address(addr));
                     }
                 }
-                outbound.route.addrs.extend(addrs.into_iter().take(limits::ADDRESSES_MAX));
+                let named = addrs.into_iter().map(|address| RouteAddress { address, origin: AddressOrigin::Named });
+                outbound.route.addrs.extend(named.take(limits::ADDRESSES_MAX));
             }
             Err(why) => outbound.failure = Some(EndCause::Unreachable(why)),
         }
@@ -84,21 +92,22 @@ impl UserAgent {
     }
 
     /// Sends a request to this address.
-    pub(super) fn attempt(&mut self, now: Instant, mut outbound: OutboundRequest, mut address: TransportAddress) {
-        if address.transport == Transport::Udp && self.is_too_large(&outbound.request) {
-            let stream = TransportAddress { transport: Transport::Tcp, ..address };
+    pub(super) fn attempt(&mut self, now: Instant, mut outbound: OutboundRequest, mut to: RouteAddress) {
+        let may_authenticate = self.authorize_for(&mut outbound, to);
+        if to.address.transport == Transport::Udp && self.is_too_large(&outbound.request) {
+            let stream = TransportAddress { transport: Transport::Tcp, ..to.address };
             let scope = self.reachability_scope(outbound.call);
             if !self.unreachable.contains(now, &scope, stream) {
-                outbound.route.addrs.push_front(address);
-                address = stream;
+                outbound.route.addrs.push_front(to);
+                to.address = stream;
             }
         }
+        let address = to.address;
         if let OwnContact::Present(user) = &outbound.contact {
-            outbound.request.headers.set(HeaderName::Contact, self.contact(address, user.as_deref()));
-        }
-        let may_authenticate = outbound.route.may_authenticate;
-        if !may_authenticate {
-            remove_authorization(&mut outbound.request);
+            let established = outbound.call.and_then(|call| self.sessions.get_mut(call)?.established());
+            let is_sips = established.is_some_and(|established| established.path.is_sips);
+            let contact = self.contact(address, user.as_deref(), is_sips || goes_to_sips(&outbound.request));
+            outbound.request.headers.set(HeaderName::Contact, contact);
         }
         let branch = self.push_via(&mut outbound.request, address);
         let (call, method) = (outbound.call, outbound.request.method.clone());
@@ -106,7 +115,7 @@ impl UserAgent {
         if let (Some(session), Some(name)) = (call.and_then(|call| self.sessions.get_mut(call)), &server_name) {
             session.server_names.insert(name, [address.addr]);
         }
-        let key = self.start_client(now, outbound, &branch, Destination { address, server_name });
+        let key = self.start_client(now, outbound, &branch, Destination { to, server_name, may_authenticate });
         if method == Method::Invite
             && let Some(session) = call.and_then(|call| self.sessions.get_mut(call))
             && let Some(authenticator) = session.inviting().and_then(|inviting| inviting.authenticator.as_mut())
@@ -115,6 +124,24 @@ impl UserAgent {
         }
         // The session follows the newest transaction of its request.
         self.set_pending_request(call, &method, PendingRequest::Sent { key });
+    }
+
+    /// Puts the answers to the challenges of a call into a request that goes to a place its credentials are for, and takes
+    /// them out of any other.
+    fn authorize_for(&mut self, outbound: &mut OutboundRequest, to: RouteAddress) -> bool {
+        remove_authorization(&mut outbound.request);
+        let session = outbound.call.and_then(|call| self.sessions.get_mut(call));
+        let authenticator = session.and_then(|session| session.authenticator());
+        let may_authenticate = match to.origin {
+            AddressOrigin::Named => outbound.route.may_authenticate,
+            AddressOrigin::Met | AddressOrigin::Connection => {
+                authenticator.as_ref().is_some_and(|authenticator| authenticator.covers_address(to.address.addr))
+            }
+        };
+        if let Some(authenticator) = authenticator.filter(|_| may_authenticate) {
+            authenticator.authorize(&mut outbound.request);
+        }
+        may_authenticate
     }
 
     fn set_pending_request(&mut self, call: Option<CallId>, method: &Method, newest: PendingRequest) {
@@ -151,6 +178,13 @@ impl UserAgent {
     pub(super) fn mark_unreachable(&mut self, now: Instant, call: Option<CallId>, address: TransportAddress) {
         let scope = self.reachability_scope(call);
         self.unreachable.insert(now, scope, address);
+    }
+
+    /// The same, unless only a connection to it was tried, which may be gone while the address answers.
+    pub(super) fn mark_silent(&mut self, now: Instant, call: Option<CallId>, to: RouteAddress) {
+        if to.origin != AddressOrigin::Connection {
+            self.mark_unreachable(now, call, to.address);
+        }
     }
 
     /// Marks an address as reachable.

@@ -98,14 +98,11 @@ impl UserAgent {
     pub(super) fn send_in_dialog(&mut self, now: Instant, call: CallId, outgoing: DialogRequest, path: &DialogPath) {
         let DialogRequest { mut request, next_hop } = outgoing;
         let routed = request.headers.get(&HeaderName::Route).is_some();
-        let route = self.next_hop(&next_hop, routed, path);
+        let route = self.dialog_route(&next_hop, routed, path);
         let Some(session) = self.sessions.get_mut(call) else { return };
-        let authenticator = session.authenticator().filter(|authenticator| authenticator.covers_route(&route));
-        let route = route.with_authentication(authenticator.is_some());
+        let is_covered = session.authenticator().is_some_and(|authenticator| authenticator.covers_route(&route));
+        let route = route.with_authentication(is_covered);
         request.headers.push(HeaderName::UserAgent, self.config.user_agent.as_str());
-        if let Some(authenticator) = authenticator {
-            authenticator.authorize(&mut request);
-        }
         let contact = if request.method == Method::Bye { OwnContact::Absent } else { OwnContact::Present(None) };
         self.send_request(now, OutboundRequest::new(request, Some(call), contact, route));
     }

@@ -122,7 +122,7 @@ impl UserAgent {
         if !self.update_early_dialog(now, key, call, &response) {
             return; // a retransmission
         }
-        let Some(peer) = self.clients.get(key).map(|tx| tx.address.addr) else { return };
+        let Some(peer) = self.clients.get(key).map(|tx| tx.address().addr) else { return };
         let is_reliable = is_reliable(&response.headers);
         let remote_tag = response.headers.to_tag().unwrap_or("").to_owned();
         let (status, sdp) = (response.status, (!response.body.is_empty()).then_some(response.body));
@@ -136,7 +136,7 @@ impl UserAgent {
         let Some(tx) = self.clients.get_mut(key) else { return false };
         let Some(dialog) = Dialog::from_response(&tx.request, response) else { return true };
         let Some(inviting) = self.sessions.get_mut(call).and_then(|session| session.inviting()) else { return false };
-        let path = DialogPath::of_invite(tx.address);
+        let path = DialogPath::of_invite(&tx.request, tx.address());
         let Some(early) = inviting.early_dialog_or(tag, || EarlyDialog::new(dialog, path)) else { return true };
         let rseq = match early.receive(response) {
             ProvisionalAction::Deliver => return true,
@@ -173,7 +173,7 @@ impl UserAgent {
             // A second fork answered too.
             _ => return self.end_unwanted_dialog(now, dialog, key),
         };
-        let of_invite = DialogPath::of_invite(tx.address);
+        let of_invite = DialogPath::of_invite(&tx.request, tx.address());
         let accepted = AcceptedInvite {
             dialog,
             path: early_path.map_or(of_invite, |early| DialogPath { peer: early.peer, ..of_invite }),
@@ -188,7 +188,7 @@ impl UserAgent {
         if session.inviting().is_none() {
             return self.end_crossed_call(now, call, accepted);
         }
-        let (peer, sip_call_id) = (tx.address.addr, response.headers.call_id().to_owned());
+        let (peer, sip_call_id) = (tx.address().addr, response.headers.call_id().to_owned());
         let remote_tag = response.headers.to_tag().unwrap_or("").to_owned();
         let sdp = self.complete_invite(now, call, accepted);
         self.events.push_back(SipEvent::Answered { call, sdp, sip_call_id, peer, remote_tag });

@@ -18,10 +18,11 @@ pub struct NextHop {
 impl NextHop {
     /// Reads the next hop from a URI: `maddr` or host, port, and transport (`transport` parameter, TLS for `sips:`).
     pub fn of(uri: &Uri) -> Self {
-        let transport = match uri.param("transport").and_then(Transport::parse) {
-            Some(transport) => Some(transport),
-            None if uri.scheme == Scheme::Sips => Some(Transport::Tls),
-            None => None,
+        // A SIPS URI means TLS, whatever its transport is named (RFC 3261 section 26.2.2).
+        let transport = match (uri.param("transport").and_then(Transport::parse), uri.scheme) {
+            (Some(Transport::Ws | Transport::Wss), Scheme::Sips) => Some(Transport::Wss),
+            (_, Scheme::Sips) => Some(Transport::Tls),
+            (named, _) => named,
         };
         let host = uri.param("maddr").filter(|host| !host.is_empty()).unwrap_or(&uri.host);
         Self { host: host.to_owned(), port: uri.port, transport }

@@ -35,7 +35,11 @@ impl UserAgent {
         headers.push(HeaderName::Contact, "");
         headers.push(HeaderName::Accept, "application/sdp");
         headers.push(HeaderName::UserAgent, self.config.user_agent.as_str());
+        let has_way = probe.hops.is_empty() || probe.headers.get(&HeaderName::Route).is_some();
+        let service_route = probe.trunk.as_ref().filter(|_| !has_way);
+        let service_hops = self.add_service_route(service_route, &mut headers);
         let hops = if probe.hops.is_empty() { vec![NextHop::of(&probe.request_uri)] } else { probe.hops };
+        let hops = service_hops.unwrap_or(hops);
         let request = Request { method: Method::Options, uri: probe.request_uri, headers, body: Vec::new() };
         let mode = SessionMode::Probing { request: PendingRequest::Resolving, drop_at: now + PROBE_TIMEOUT };
         self.sessions.insert(call, SipSession::new(DialogIds { call_id, local_tag }, mode));

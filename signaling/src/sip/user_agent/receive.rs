@@ -15,7 +15,8 @@ use crate::sip::message::{HeaderName, Method, Request, Response, SipMessage};
 use crate::sip::rate_limit::{MessageKind, SourceTransport, SourceTrust, WRONG_CREDENTIALS_RETRY_AFTER_S};
 use crate::sip::session_timer::{MIN_SE_S, SessionExpires};
 use crate::sip::transaction::ResponseAction;
-use crate::sip::transport::{Transport, TransportAddress};
+use crate::sip::transport::{ResponsePath, Transport, TransportAddress};
+use crate::stun;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -36,6 +37,9 @@ impl UserAgent {
     pub fn handle_datagram(&mut self, now: Instant, source: SocketAddr, bytes: &[u8]) {
         let kind = MessageKind::classify_datagram(bytes);
         if self.admit_message(now, source.ip(), SourceTransport::Datagram, kind, || HeaderPeek::of_datagram(bytes)) {
+            if stun::is_message(bytes) {
+                return self.handle_stun(now, source, bytes);
+            }
             self.handle_parsed(now, Transport::Udp, source, parse::datagram(bytes));
         }
     }
@@ -92,7 +96,7 @@ impl UserAgent {
             }
             // RFC 5626 section 3.5.1: a double CRLF on a stream is answered by one CRLF.
             ParsedMessage::KeepAlive { ping: true } if transport.is_reliable() => {
-                self.send((transport, source), Arc::from(&b"\r\n"[..]));
+                self.send(ResponsePath::open_only((transport, source)), Arc::from(&b"\r\n"[..]));
             }
             ParsedMessage::KeepAlive { .. } => {}
             ParsedMessage::Unparseable(_) => increment(&mut self.counters.unparseable),
@@ -130,19 +134,19 @@ impl UserAgent {
             return;
         };
         match self.servers.handle_repeated(now, &key, &request.method) {
-            Some(RepeatedRequest::DialogAck(call)) => return self.handle_dialog_ack(now, source, &request, call),
+            Some(RepeatedRequest::DialogAck(call)) => return self.handle_dialog_ack(now, from, &request, call),
             Some(RepeatedRequest::AckTaken) => return self.arm_server(&key),
             Some(RepeatedRequest::Retransmission(again)) => {
                 if let Some(bytes) = again {
                     increment(&mut self.counters.retransmitted);
-                    self.send(reply_to, bytes);
+                    self.send(ResponsePath::of_transaction(reply_to, request.headers.top_via()), bytes);
                 }
                 return;
             }
             None => {}
         }
         match request.method {
-            Method::Ack => return self.handle_dialog_ack(now, source, &request, None),
+            Method::Ack => return self.handle_dialog_ack(now, from, &request, None),
             Method::Cancel => return self.handle_cancel(now, reply_to, &key, &request),
             _ => {}
         }

@@ -11,6 +11,9 @@ use super::request_route::RequestRoute;
 use super::session::{DialogIds, LastRequest, SessionMode, SipSession, Terminating};
 use crate::sip::end_cause::EndCause;
 use crate::sip::message::{HeaderName, Headers, Method, NameAddr, Request, Response};
+use crate::sip::transport::{ResponsePath, Transport, TransportAddress};
+use crate::stun;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -56,8 +59,42 @@ impl UserAgent {
     }
 
     pub(super) fn handle_registration_timeout(&mut self, now: Instant, id: &Arc<str>) {
+        let random = std::array::from_fn(|_| self.tokens.number());
+        if let Some((TransportAddress { transport, addr }, bytes)) =
+            self.registrations.handle_flow_timeout(now, id, random)
+        {
+            self.send(ResponsePath::open_only((transport, addr)), bytes.into());
+        }
         if let Some(due) = self.registrations.handle_timeout(now, id) {
             self.send_register(now, due);
+        }
+    }
+
+    /// A STUN message came by datagram, from a source that is known: a keep-alive of the peer, or the answer to one of ours
+    /// (RFC 5626 section 4.4.2).
+    pub(super) fn handle_stun(&mut self, now: Instant, source: SocketAddr, bytes: &[u8]) {
+        if let Some(response) = stun::binding_response(bytes, source) {
+            return self.send(ResponsePath::open_only((Transport::Udp, source)), response.into());
+        }
+        let spread = self.tokens.number();
+        for id in self.registrations.handle_stun(now, source, bytes, spread) {
+            self.arm_registration(&id);
+        }
+    }
+
+    /// A connection that we opened is closed, and there is no other one to this peer: what was sent over it and has no
+    /// answer is tried elsewhere.
+    pub fn handle_last_connection_lost(&mut self, now: Instant, peer: TransportAddress) {
+        for key in self.clients.unanswered_over(peer) {
+            self.handle_connection_failure(now, &key);
+        }
+    }
+
+    /// A connection that we opened is closed: the registrations that were granted over it are renewed.
+    pub fn handle_connection_lost(&mut self, now: Instant, peer: TransportAddress) {
+        let tokens = &mut self.tokens;
+        for id in self.registrations.handle_connection_lost(now, peer, || tokens.number()) {
+            self.arm_registration(&id);
         }
     }
 
@@ -80,8 +117,7 @@ impl UserAgent {
         let contact = OwnContact::Present(Some(rule.contact_user));
         // Registrar and hops are settings of the trunk, like its credentials.
         let route = RequestRoute::to(hops, rule.transport).with_authentication(true);
-        let mut request = Request { method: Method::Register, uri: rule.registrar, headers, body: Vec::new() };
-        self.add_authorization(call, &mut request);
+        let request = Request { method: Method::Register, uri: rule.registrar, headers, body: Vec::new() };
         self.send_request(now, OutboundRequest::new(request, Some(call), contact, route));
     }
 
@@ -96,8 +132,9 @@ impl UserAgent {
     pub(super) fn handle_register_response(&mut self, now: Instant, call: CallId, key: &Arc<str>, response: &Response) {
         let Some(id) = self.registration_of(call) else { return self.remove_session(now, call) };
         let Some(tx) = self.clients.get(key) else { return };
-        let (ip, cseq) = (tx.address.addr.ip(), tx.cseq().unwrap_or(0));
-        match self.registrations.handle_response(now, &id, ip, cseq, response) {
+        let (at, cseq) = (tx.address(), tx.cseq().unwrap_or(0));
+        let random = self.tokens.number();
+        match self.registrations.handle_response(now, &id, at, (cseq, random), response) {
             Some(RegisterOutcome::Granted { expires_s }) => {
                 let event = RegistrationEvent::Registered { expires_s };
                 self.events.push_back(SipEvent::Registration { id: id.clone(), event });

@@ -6,6 +6,7 @@ use super::event::{CallId, SipCommandError, SipEvent};
 use super::respond::{add_allow, attach_sdp, unsupported};
 use super::session::{CallOrigin, InviteAck, OfferConflict, OfferContent, OfferStart, PendingRequest};
 use super::session_refresh::negotiate_session_timer;
+use super::sips::demands_sips;
 use crate::limits;
 use crate::sip::end_cause::EndCause;
 use crate::sip::message::{HeaderName, Headers, Method, Request, Response};
@@ -49,7 +50,7 @@ impl UserAgent {
     fn handle_update_without_offer(
         &mut self, now: Instant, call: CallId, key: &Arc<str>, from: TransportAddress, request: &Request,
     ) {
-        let contact = self.contact(from, None);
+        let contact = self.contact(from, None, demands_sips(request));
         let Some(session) = self.sessions.get_mut(call) else { return };
         if let Some(established) = session.dialog_for_requests() {
             established.dialog.refresh_target(&request.headers);

@@ -3,7 +3,7 @@
 use super::agent::{UserAgent, increment};
 use super::config::{ALLOW, SUPPORTED};
 use crate::sip::message::{HeaderName, Headers, Response, print};
-use crate::sip::transport::Transport;
+use crate::sip::transport::{ResponsePath, Transport};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -60,7 +60,7 @@ impl UserAgent {
         let mut response = Response::to_request(headers, status, Some(&tag));
         response.headers.push(HeaderName::Server, self.config.user_agent.as_str());
         add(&mut response);
-        self.send(reply_to, print::response(&response).into());
+        self.send(ResponsePath::open_only(reply_to), print::response(&response).into());
     }
 }
 

@@ -7,7 +7,7 @@ use crate::sip::transaction::invite_server::InviteServer;
 use crate::sip::transaction::non_invite_server::NonInviteServer;
 use crate::sip::transaction::timers::{OWNER_TIMEOUT, OWNER_TIMEOUT_INVITE, Timer};
 use crate::sip::transaction::{MessageBytes, TimeoutAction};
-use crate::sip::transport::Transport;
+use crate::sip::transport::{ResponsePath, Transport};
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -39,8 +39,8 @@ enum ServerOwner {
 #[derive(Debug)]
 pub(super) struct ServerEntry {
     machine: ServerTransactionKind,
-    transport: Transport,
-    reply_to: SocketAddr,
+    /// Where its responses go.
+    reply_to: ResponsePath,
     /// Headers of the request, to make responses from.
     headers: Headers,
     owner: ServerOwner,
@@ -63,8 +63,8 @@ impl ServerEntry {
     }
 
     /// Where its responses go.
-    pub(super) fn reply_to(&self) -> (Transport, SocketAddr) {
-        (self.transport, self.reply_to)
+    pub(super) fn reply_to(&self) -> ResponsePath {
+        self.reply_to.clone()
     }
 
     /// No final answer was given yet.
@@ -103,7 +103,7 @@ pub(super) enum RepeatedRequest {
 #[derive(Debug)]
 pub(super) struct ServerTimeout {
     pub(super) action: TimeoutAction,
-    pub(super) reply_to: (Transport, SocketAddr),
+    pub(super) reply_to: ResponsePath,
     pub(super) call: Option<CallId>,
     pub(super) is_terminated: bool,
 }
@@ -161,8 +161,8 @@ impl ServerTransactions {
         &mut self, now: Instant, key: &Arc<str>, reply_to: (Transport, SocketAddr), request: &Request,
         merge_key: Option<Arc<str>>,
     ) {
-        let (transport, reply_to) = reply_to;
-        let reliable = transport.is_reliable();
+        let reliable = reply_to.0.is_reliable();
+        let reply_to = ResponsePath::of_transaction(reply_to, request.headers.top_via());
         let machine = match (&request.method, &merge_key) {
             (Method::Invite, Some(_)) => {
                 ServerTransactionKind::Invite(InviteServer::new(now, reliable, OWNER_TIMEOUT_INVITE))
@@ -172,8 +172,7 @@ impl ServerTransactions {
         };
         self.initial_invites.extend(merge_key.clone());
         let headers = response_headers(&request.headers);
-        let entry =
-            ServerEntry { machine, transport, reply_to, headers, owner: ServerOwner::Nobody, bytes: 0, merge_key };
+        let entry = ServerEntry { machine, reply_to, headers, owner: ServerOwner::Nobody, bytes: 0, merge_key };
         self.entries.insert(key.clone(), entry);
         self.update_bytes(key, 0);
     }
@@ -224,7 +223,7 @@ impl ServerTransactions {
     /// Takes a response: its bytes and where they go; `None` when a final one was already given.
     pub(super) fn respond(
         &mut self, now: Instant, key: &str, response: &Response,
-    ) -> Option<(MessageBytes, (Transport, SocketAddr))> {
+    ) -> Option<(MessageBytes, ResponsePath)> {
         let entry = self.entries.get_mut(key)?;
         let wire: MessageBytes = print::response(response).into();
         let taken = match &mut entry.machine {

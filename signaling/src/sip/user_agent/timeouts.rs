@@ -7,7 +7,7 @@ use super::server_transactions::ServerTimeout;
 use super::session::SessionMode;
 use super::timer_queue::{Deadline, TimerOwner};
 use crate::sip::end_cause::EndCause;
-use crate::sip::message::Method;
+use crate::sip::message::{Method, print};
 use crate::sip::transaction::TimeoutAction;
 use crate::sip::transaction::timers::Timer;
 use std::sync::Arc;
@@ -148,7 +148,7 @@ impl UserAgent {
     }
 
     fn handle_client_timeout(&mut self, now: Instant, key: &Arc<str>) {
-        let Some(ClientTimeout { action, address, call, is_terminated }) = self.clients.handle_timeout(now, key) else {
+        let Some(ClientTimeout { action, to, call, is_terminated }) = self.clients.handle_timeout(now, key) else {
             return;
         };
         let is_timed_out = action == TimeoutAction::TimedOut;
@@ -157,7 +157,12 @@ impl UserAgent {
             self.send_in_transaction(key, bytes, Some(key));
         }
         if is_timed_out {
-            self.mark_unreachable(now, call, address);
+            self.mark_silent(now, call, to);
+            // A NAT may have forgotten the connection, which looks open from here.
+            let is_register = self.clients.get(key).is_some_and(|tx| tx.request.method == Method::Register);
+            if is_register && to.address.transport.is_reliable() {
+                self.dead_connections.push_back(to.address);
+            }
             if self.fail_over(now, key, EndCause::NoResponse) {
                 return self.clients.linger(now, key);
             }
@@ -180,12 +185,29 @@ impl UserAgent {
 
     /// A message of this client transaction could not be sent.
     pub fn handle_unreachable(&mut self, now: Instant, transaction: &Arc<str>, why: &str) {
-        let Some((call, address)) = self.clients.get(transaction).map(|tx| (tx.call, tx.address)) else { return };
-        self.mark_unreachable(now, call, address);
+        let Some((call, to)) = self.clients.get(transaction).map(|tx| (tx.call, tx.to)) else { return };
+        self.mark_silent(now, call, to);
         let cause = EndCause::Unreachable(why.to_owned());
         if self.fail_over(now, transaction, cause.clone()) {
             self.clients.remove(transaction);
         } else if let Some(tx) = self.clients.remove(transaction).filter(|tx| !tx.is_abandoned()) {
+            self.handle_client_failure(now, tx, cause);
+        }
+    }
+
+    /// The connection that this request went over was closed before any response, maybe because it had been idle for too
+    /// long: the same bytes go out once more, over a new one. Whoever has them already takes them for a repetition.
+    pub(super) fn handle_connection_failure(&mut self, now: Instant, key: &Arc<str>) {
+        let Some(tx) = self.clients.get_mut(key).filter(|tx| !tx.is_abandoned()) else { return };
+        if tx.claim_reconnection() {
+            let bytes = print::request(&tx.request).into();
+            return self.send_in_transaction(key, bytes, Some(key));
+        }
+        let cause = EndCause::Unreachable("the connection was closed".to_owned());
+        if self.fail_over(now, key, cause.clone()) {
+            self.clients.linger(now, key);
+            self.arm_client(key);
+        } else if let Some(tx) = self.clients.remove(key) {
             self.handle_client_failure(now, tx, cause);
         }
     }

@@ -4,11 +4,12 @@ use super::agent::UserAgent;
 use super::client_authenticator::ClientAuthenticator;
 use super::config::{ALLOW, InviteRequest, SUPPORTED};
 use super::event::{CallId, SipCommandError};
+use super::inbound_trunks::TrunkKey;
 use super::next_hop::NextHop;
 use super::outbound_request::{OutboundRequest, OwnContact};
 use super::request_route::RequestRoute;
 use super::session::{CallRights, DialogIds, Inviting, SessionMode, SipSession};
-use crate::sip::message::{HeaderName, Headers, Method, Request};
+use crate::sip::message::{HeaderName, Headers, Method, NameAddr, Request};
 use crate::sip::session_timer;
 use std::time::Instant;
 
@@ -44,8 +45,10 @@ impl UserAgent {
         if !sdp.is_empty() {
             headers.push(HeaderName::ContentType, "application/sdp");
         }
+        let service_route = invite.trunk.as_ref().filter(|_| !invite.hops.is_empty());
         let hops = if invite.hops.is_empty() { vec![NextHop::of(&invite.request_uri)] } else { invite.hops };
         let bound = invite.credentials.filter(|bound| bound.cover(&invite.request_uri, &hops));
+        let hops = self.add_service_route(service_route, &mut headers).unwrap_or(hops);
         let request = Request { method: Method::Invite, uri: invite.request_uri, headers, body: sdp.clone() };
         let route = RequestRoute::to(hops, invite.transport).with_authentication(bound.is_some());
         let rights = CallRights { trunk: invite.trunk, accept_refer: invite.accept_refer };
@@ -54,6 +57,17 @@ impl UserAgent {
         self.sessions.insert(call, SipSession::new(DialogIds { call_id, local_tag }, mode));
         self.send_request(now, OutboundRequest::new(request, Some(call), OwnContact::Present(user), route));
         Ok(call)
+    }
+
+    /// Takes the way that the trunk's registrar has asked for (RFC 3608 section 6.1): the first hop of it. A trunk with an
+    /// outbound proxy has a way already, and the address of a URI is not the registrar's matter.
+    pub(super) fn add_service_route(&self, trunk: Option<&TrunkKey>, headers: &mut Headers) -> Option<Vec<NextHop>> {
+        let routes = self.registrations.service_route(trunk?);
+        let first = NameAddr::parse(routes.first()?).ok().filter(|_| headers.get(&HeaderName::Route).is_none())?;
+        for route in routes {
+            headers.push(HeaderName::Route, route.as_str());
+        }
+        Some(vec![NextHop::of(&first.uri)])
     }
 
     pub(super) fn new_call_id(&mut self) -> String {

@@ -13,6 +13,7 @@ use super::session::{
     ReliableProvisionals, Ringing, SessionMode, SipSession, TrunkMembership,
 };
 use super::session_refresh::negotiate_session_timer;
+use super::sips::demands_sips;
 use super::transaction_keys::server_key;
 use crate::sip::dialog::Dialog;
 use crate::sip::end_cause::EndCause;
@@ -61,11 +62,14 @@ impl UserAgent {
             }
             None => (TrunkMembership::Unassigned, SipEvent::Incoming(incoming)),
         };
+        let transport = peer.transport;
+        let is_sips = demands_sips(&request);
+        let path = DialogPath { transport, peer: PeerAddress::of_request(&request, peer), is_sips };
         let ringing = Ringing {
             tx: key,
             remote_cseq: request.headers.cseq().map_or(0, |cseq| cseq.number),
             request,
-            path: DialogPath { transport: peer.transport, peer: PeerAddress::SentFrom(peer) },
+            path,
             invited_from: peer.addr.ip(),
             caller_proof,
             membership,
@@ -242,12 +246,12 @@ impl UserAgent {
     /// The ACK of a 2xx is a separate transaction and is found by its dialog; `call` is set if the branch of the INVITE
     /// matched.
     pub(super) fn handle_dialog_ack(
-        &mut self, now: Instant, source: SocketAddr, request: &Request, call: Option<CallId>,
+        &mut self, now: Instant, from: TransportAddress, request: &Request, call: Option<CallId>,
     ) {
         let headers = &request.headers;
         let by_dialog = headers.to_tag().and_then(|tag| self.sessions.find_dialog(headers.call_id(), tag));
         if let Some(call) = by_dialog {
-            self.trust_if_tag_received(now, call, source.ip());
+            self.trust_if_tag_received(now, call, from.addr.ip());
         }
         let Some(call) = by_dialog.or(call) else { return };
         let sdp = (!request.body.is_empty()).then(|| request.body.clone());
@@ -261,6 +265,7 @@ impl UserAgent {
                 return;
             }
             let Some(key) = confirmed.offer_answer.acknowledge(number) else { return };
+            confirmed.established.path.meet(request, from);
             self.handle_ack_received(now, &key);
             if sdp.is_some() {
                 self.events.push_back(SipEvent::Acknowledged { call, sdp });
@@ -272,7 +277,8 @@ impl UserAgent {
             SessionMode::AwaitingAck(waiting) if awaits(waiting) => {
                 let key = waiting.tx.clone();
                 self.sessions.transition(call, |mode| match mode {
-                    SessionMode::AwaitingAck(waiting) => {
+                    SessionMode::AwaitingAck(mut waiting) => {
+                        waiting.established.path.meet(request, from);
                         (SessionMode::Confirmed(Box::new(waiting.into_confirmed())), ())
                     }
                     same => (same, ()),

@@ -1,11 +1,9 @@
-//! Where messages go: next hop of a request, symmetric response routing (RFC 3261 section 18, RFC 3581).
+//! Our Via and Contact, and symmetric response routing (RFC 3261 section 18, RFC 3581).
 
 use super::agent::UserAgent;
-use super::next_hop::NextHop;
-use super::request_route::RequestRoute;
-use super::session::{DialogPath, PeerAddress};
+use super::session::DialogPath;
 use crate::sip::message::scan::{param, split_unquoted};
-use crate::sip::message::{HeaderName, Headers, Request, Uri, Via};
+use crate::sip::message::{HeaderName, Headers, Request, Via};
 use crate::sip::transport::{TransmitTarget, Transport, TransportAddress};
 use std::net::{IpAddr, SocketAddr};
 
@@ -42,15 +40,22 @@ impl UserAgent {
         SocketAddr::new(other.unwrap_or(self.config.advertised), port)
     }
 
-    pub(super) fn contact(&self, address: TransportAddress, user: Option<&str>) -> String {
+    /// Where peers at that address find us. `is_sips`: they must use TLS on the way here (RFC 3261 section 12.1.1).
+    pub(super) fn contact(&self, address: TransportAddress, user: Option<&str>, is_sips: bool) -> String {
         let at = user.map(|user| format!("{user}@")).unwrap_or_default();
-        let sent_by = self.sent_by(address.transport, &TransmitTarget::Addr(address.addr));
-        format!("<sip:{at}{sent_by}{}>", address.transport.uri_param())
+        let target = TransmitTarget::Addr(address.addr);
+        let is_websocket = matches!(address.transport, Transport::Ws | Transport::Wss);
+        if is_sips && (is_websocket || self.config.tls_port.is_some()) {
+            let transport = if is_websocket { address.transport } else { Transport::Tls };
+            let param = if is_websocket { transport.uri_param() } else { "" };
+            return format!("<sips:{at}{}{param}>", self.sent_by(transport, &target));
+        }
+        format!("<sip:{at}{}{}>", self.sent_by(address.transport, &target), address.transport.uri_param())
     }
 
     /// Where the peer of a dialog finds us.
     pub(super) fn contact_for(&self, path: &DialogPath, user: Option<&str>) -> String {
-        self.contact(path.met_at(), user)
+        self.contact(path.met_at(), user, path.is_sips)
     }
 
     /// True if a Via of the request names us: a loop.
@@ -61,47 +66,6 @@ impl UserAgent {
             let ours = host.is_some() && (host == Some(self.config.advertised) || host == self.config.advertised_other);
             ours && ports.contains(&Some(via.port.unwrap_or(5_060)))
         })
-    }
-
-    /// Next hop of a request inside a dialog. A private Contact behind a public source means NAT, and a connection that
-    /// the peer opened is the only way to a browser: then the source is where the peer can be reached. A forbidden
-    /// address is not used either; then the address is used where the peer was met.
-    pub(super) fn next_hop(&self, next_hop: &Uri, routed: bool, path: &DialogPath) -> RequestRoute {
-        let next_hop = NextHop::of(next_hop);
-        let transport = next_hop.transport.unwrap_or(path.transport);
-        if let (PeerAddress::SentFrom(source), false) = (path.peer, routed) {
-            let ip = source.addr.ip();
-            let is_behind = next_hop.host.parse::<IpAddr>().is_ok_and(|ours| is_private(ours) && !is_private(ip));
-            if is_behind || next_hop.host.is_empty() || matches!(source.transport, Transport::Ws | Transport::Wss) {
-                return RequestRoute::at(source);
-            }
-        }
-        match next_hop.as_address(transport).map(|address| self.check_destination(address.addr)) {
-            Some(Err(_)) => RequestRoute::at(path.met_at()),
-            _ => RequestRoute::in_dialog(NextHop { transport: Some(transport), ..next_hop }, transport),
-        }
-    }
-
-    /// Single target without failover, for the ACK of a 2xx.
-    pub(super) fn single_target(&self, route: &RequestRoute) -> (Transport, TransmitTarget) {
-        match (route.addrs.front(), route.hops.front()) {
-            (Some(address), _) => (address.transport, TransmitTarget::Addr(address.addr)),
-            (None, Some(next_hop)) => {
-                let transport = next_hop.transport.unwrap_or(route.transport);
-                match next_hop.as_address(transport) {
-                    Some(address) => (transport, TransmitTarget::Addr(address.addr)),
-                    None => (transport, TransmitTarget::Name { host: next_hop.host.clone(), port: next_hop.port }),
-                }
-            }
-            (None, None) => (route.transport, TransmitTarget::Addr(SocketAddr::new(self.config.advertised, 0))),
-        }
-    }
-}
-
-fn is_private(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local() || ip.is_unspecified(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unspecified() || ip.is_unique_local(),
     }
 }
 

@@ -150,7 +150,8 @@ mod tests {
         let addr = "192.0.2.1:5060".parse().unwrap();
         let went_to = TransportAddress { transport: Transport::Udp, addr };
         let dialog = Dialog::from_response(&request("INVITE"), &response(None, "")).unwrap();
-        EarlyDialog::new(dialog, DialogPath { transport: Transport::Udp, peer: PeerAddress::InviteWentTo(went_to) })
+        let path = DialogPath { transport: Transport::Udp, peer: PeerAddress::InviteWentTo(went_to), is_sips: false };
+        EarlyDialog::new(dialog, path)
     }
 
     #[test]

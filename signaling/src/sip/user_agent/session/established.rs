@@ -3,18 +3,23 @@
 use super::offer_answer::{OfferAnswer, RemoteOffer};
 use crate::limits;
 use crate::sip::dialog::Dialog;
+use crate::sip::message::Request;
+use crate::sip::message::scan::param;
 use crate::sip::session_timer::SessionTimer;
 use crate::sip::transport::{Transmit, Transport, TransportAddress};
 use crate::sip::user_agent::client_authenticator::ClientAuthenticator;
 use crate::sip::user_agent::inbound_trunks::TrunkKey;
+use crate::sip::user_agent::sips::goes_to_sips;
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The address at which a peer is known to be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PeerAddress {
-    /// Where its last request came from, for peers behind NAT.
-    SentFrom(TransportAddress),
+    /// Where its last request came from, for peers behind NAT. `is_symmetric`: it is reached there, because its request
+    /// came over a connection or asked for answers to that port (rport, RFC 3581).
+    SentFrom { address: TransportAddress, is_symmetric: bool },
     /// Where our INVITE went; the peer has sent no request yet.
     InviteWentTo(TransportAddress),
 }
@@ -25,18 +30,40 @@ pub(crate) struct DialogPath {
     /// Of the INVITE: for next hops that name none.
     pub(crate) transport: Transport,
     pub(crate) peer: PeerAddress,
+    /// Our Contact in this dialog is a SIPS URI.
+    pub(crate) is_sips: bool,
+}
+
+impl PeerAddress {
+    /// Where a request of the peer came from.
+    pub(crate) fn of_request(request: &Request, address: TransportAddress) -> Self {
+        let has_rport = || request.headers.top_via().is_some_and(|via| param(&via.params, "rport").is_some());
+        Self::SentFrom { address, is_symmetric: address.transport.is_reliable() || has_rport() }
+    }
 }
 
 impl DialogPath {
     /// Of the dialog of our INVITE, which went there.
-    pub(crate) fn of_invite(address: TransportAddress) -> Self {
-        Self { transport: address.transport, peer: PeerAddress::InviteWentTo(address) }
+    pub(crate) fn of_invite(invite: &Request, address: TransportAddress) -> Self {
+        Self { transport: address.transport, peer: PeerAddress::InviteWentTo(address), is_sips: goes_to_sips(invite) }
+    }
+
+    /// A request of the peer came from there. Its first one of an address says how it is reached.
+    pub(crate) fn meet(&mut self, request: &Request, from: TransportAddress) {
+        if !matches!(self.peer, PeerAddress::SentFrom { address, .. } if address == from) {
+            self.peer = PeerAddress::of_request(request, from);
+        }
+    }
+
+    /// The peer was met where our INVITE went.
+    pub(crate) fn is_ours(&self) -> bool {
+        matches!(self.peer, PeerAddress::InviteWentTo(_))
     }
 
     /// Where the peer was met: the address it sent from, else the one our INVITE went to.
     pub(crate) fn met_at(&self) -> TransportAddress {
         match self.peer {
-            PeerAddress::SentFrom(address) | PeerAddress::InviteWentTo(address) => address,
+            PeerAddress::SentFrom { address, .. } | PeerAddress::InviteWentTo(address) => address,
         }
     }
 }
@@ -127,22 +154,29 @@ pub(crate) struct Confirmed {
 pub(crate) struct SentAck {
     /// The transaction of its INVITE.
     invite: Arc<str>,
-    sent: Transmit,
+    /// The same ACK for each place where the peer may be, the next one to be tried first.
+    places: VecDeque<Transmit>,
     /// How often it was sent again.
     repeated: u8,
 }
 
 impl SentAck {
-    pub(crate) fn new(invite: Arc<str>, sent: Transmit) -> Self {
-        Self { invite, sent, repeated: 0 }
+    /// An ACK that was sent to the first of these places.
+    pub(crate) fn new(invite: Arc<str>, sent: impl IntoIterator<Item = Transmit>) -> Self {
+        let mut places: VecDeque<Transmit> = sent.into_iter().collect();
+        places.rotate_left(1.min(places.len()));
+        Self { invite, places, repeated: 0 }
     }
 
-    /// For a repetition of its 2xx, unless there were too many.
+    /// For a repetition of its 2xx, unless there were too many. Its repetition says that the ACK did not arrive, so each
+    /// goes to the next place.
     pub(crate) fn resend(&mut self, invite: &str) -> Option<Transmit> {
         if *self.invite != *invite || self.repeated >= limits::ACKS_REPEATED_MAX {
             return None;
         }
         self.repeated = self.repeated.saturating_add(1);
-        Some(self.sent.clone())
+        let next = self.places.pop_front()?;
+        self.places.push_back(next.clone());
+        Some(next)
     }
 }

@@ -4,9 +4,8 @@ use crate::limits;
 use crate::sip::message::headers::RAck;
 use crate::sip::transaction::MessageBytes;
 use crate::sip::transaction::timers::{RetransmitTimer, TIMEOUT};
-use crate::sip::transport::Transport;
+use crate::sip::transport::ResponsePath;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::Instant;
 
 /// Status and description of a provisional response.
@@ -31,7 +30,7 @@ pub(crate) struct AwaitingPrack {
     cseq: u32,
     has_sdp: bool,
     wire: MessageBytes,
-    to: (Transport, SocketAddr),
+    to: ResponsePath,
     retransmit: RetransmitTimer,
     give_up: Instant,
     /// Our answer was in one before and was acknowledged.
@@ -43,9 +42,7 @@ pub(crate) struct AwaitingPrack {
 
 impl AwaitingPrack {
     /// A response that is sent now. `cseq` is the number of the INVITE, `to` where the response goes.
-    pub(crate) fn new(
-        now: Instant, rseq: u32, cseq: u32, has_sdp: bool, wire: MessageBytes, to: (Transport, SocketAddr),
-    ) -> Self {
+    pub(crate) fn new(now: Instant, rseq: u32, cseq: u32, has_sdp: bool, wire: MessageBytes, to: ResponsePath) -> Self {
         Self {
             rseq,
             cseq,
@@ -73,7 +70,7 @@ pub(crate) struct AcknowledgedProvisional {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ReliableTimeout {
     /// The response is sent again.
-    Retransmit(MessageBytes, (Transport, SocketAddr)),
+    Retransmit(MessageBytes, ResponsePath),
     /// It was never acknowledged: the call is rejected.
     GiveUp,
 }
@@ -149,7 +146,7 @@ impl ReliableProvisionals {
             return None;
         }
         sent.retransmit.advance(now);
-        Some(ReliableTimeout::Retransmit(sent.wire.clone(), sent.to))
+        Some(ReliableTimeout::Retransmit(sent.wire.clone(), sent.to.clone()))
     }
 }
 
@@ -157,9 +154,10 @@ impl ReliableProvisionals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sip::transport::Transport;
 
     fn sent(now: Instant, rseq: u32, has_sdp: bool) -> AwaitingPrack {
-        let to = (Transport::Udp, "192.0.2.1:5060".parse().unwrap());
+        let to = ResponsePath::open_only((Transport::Udp, "192.0.2.1:5060".parse().unwrap()));
         AwaitingPrack::new(now, rseq, 1, has_sdp, MessageBytes::from(&b"183"[..]), to)
     }
 

@@ -1,7 +1,7 @@
 //! Requests of a session, theirs and ours: which are taken in which mode, and which are open.
 
 use super::early_dialog::EarlyDialog;
-use super::established::{DialogPath, PeerAddress};
+use super::established::DialogPath;
 use super::offer_answer::{OfferConflict, RemoteOffer};
 use super::pending_request::PendingRequest;
 use super::session_mode::{SessionMode, SipSession};
@@ -54,7 +54,7 @@ impl SipSession {
         if !in_order {
             return Err(500);
         }
-        *path = DialogPath { peer: PeerAddress::SentFrom(from), ..*path };
+        path.meet(request, from);
         Ok(())
     }
 
@@ -158,7 +158,11 @@ impl SipSession {
     pub(crate) fn wants_again(&self, key: &str, method: &Method) -> bool {
         match &self.mode {
             SessionMode::Inviting(inviting) if *method == Method::Invite => inviting.request.is(key),
-            SessionMode::Inviting(_) => false,
+            SessionMode::Inviting(_) => *method != Method::Invite,
+            // A re-INVITE, as long as the session waits for it.
+            SessionMode::Confirmed(confirmed) if *method == Method::Invite => {
+                confirmed.offer_answer.is_local_request(key)
+            }
             SessionMode::Terminating(over) => match &over.last {
                 LastRequest::Bye { .. } => *method == Method::Bye,
                 LastRequest::AwaitingAck(_) => *method != Method::Invite,
