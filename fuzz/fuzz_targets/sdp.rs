@@ -15,7 +15,8 @@ fuzz_target!(|bytes: &[u8]| {
         fingerprint: Some([2; 32]),
         ice: Some(negotiate::IceLiteCredentials { ufrag: *b"01234567", password: [b'p'; 32] }),
         keys: [[1; 46]; 2],
-        security: None,
+        association: 0,
+        standing: None,
         session_id: 1,
         session_version: 1,
     };

@@ -22,6 +22,8 @@ pub(super) struct RtpTransport {
     pub(super) rtp: UdpSocket,
     pub(super) rtcp: UdpSocket,
     security: RtpSecurity,
+    /// ICE credentials before the last restart, for checks that were under way.
+    former_ice: Option<IceLiteAgent>,
     /// Keeps the port numbers taken until after the sockets are closed: fields drop in order.
     _lease: PortLease,
 }
@@ -196,7 +198,7 @@ impl RtpTransport {
         now: Instant, rtp: UdpSocket, rtcp: UdpSocket, lease: PortLease, leg: &Leg, identity: Option<&DtlsIdentity>,
     ) -> Self {
         let security = RtpSecurity::new(now, &rtp, leg, identity);
-        Self { rtp, rtcp, security, _lease: lease }
+        Self { rtp, rtcp, security, former_ice: None, _lease: lease }
     }
 
     /// Puts another state in the place of the present one.
@@ -209,6 +211,9 @@ impl RtpTransport {
     pub(super) fn handle_renegotiation(
         &mut self, now: Instant, before: StreamConfig, leg: &mut Leg, identity: Option<&DtlsIdentity>,
     ) {
+        if leg.stream().ice != before.ice {
+            self.former_ice = before.ice;
+        }
         match leg.stream().security {
             MediaSecurity::Plain => self.change_security(RtpSecurity::expose),
             MediaSecurity::Sdes(keys) => self.change_security(|standing| standing.rekey(keys)),
@@ -273,7 +278,11 @@ impl RtpTransport {
         &mut self, lite: IceLiteAgent, source: SocketAddr, bytes: &[u8], is_rtp: bool, leg: &mut Leg,
     ) {
         let (socket, port) = if is_rtp { (&self.rtp, PortKind::Rtp) } else { (&self.rtcp, PortKind::Rtcp) };
-        match lite.handle_check(source, bytes, |answer| drop(socket.send_to(answer, source))) {
+        let send = |answer: &[u8]| drop(socket.send_to(answer, source));
+        // A check from before the restart is answered, and chooses nothing any more.
+        let check_former = |former: IceLiteAgent| former.handle_check(source, bytes, send);
+        let former = || self.former_ice.and_then(check_former).map(|_| ConnectivityCheck::Plain);
+        match lite.handle_check(source, bytes, send).or_else(former) {
             Some(ConnectivityCheck::Nominated) => leg.handle_nominated(port, source),
             Some(ConnectivityCheck::Plain) => leg.handle_valid_path(source),
             None => leg.count_unauthentic(),

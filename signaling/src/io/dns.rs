@@ -76,6 +76,10 @@ impl DnsCache {
         self.resolver.clone()
     }
 
+    pub(super) fn host_resolver(&self) -> HostResolver {
+        HostResolver(self.resolver())
+    }
+
     pub(super) fn get(&self, now: Instant, next_hop: &NextHop) -> Option<Vec<TransportAddress>> {
         self.known.get(&key(next_hop)).filter(|(_, until)| *until > now).map(|(addresses, _)| addresses.clone())
     }
@@ -85,6 +89,24 @@ impl DnsCache {
         if self.known.len() < NAMES_MAX {
             self.known.entry(key(next_hop)).or_insert_with(|| (addresses.to_vec(), now + CACHE_LIFETIME));
         }
+    }
+}
+
+/// Looks up the addresses of hosts, as for next hops.
+#[derive(Clone)]
+pub(super) struct HostResolver(Option<TokioResolver>);
+
+impl std::fmt::Debug for HostResolver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HostResolver").finish_non_exhaustive()
+    }
+}
+
+impl HostResolver {
+    /// The first address of a host.
+    pub(super) async fn resolve(&self, host: &str) -> Option<IpAddr> {
+        let found = addresses(self.0.as_ref(), host, 0, Transport::Udp).await.ok()?;
+        found.first().map(|first| first.addr.ip())
     }
 }
 

@@ -8,6 +8,7 @@ use super::failover::renumber;
 use super::outbound_request::{OutboundRequest, OwnContact};
 use super::request_route::{Destination, RequestRoute};
 use super::session::{DialogPath, SentAck};
+use super::session_body::keep_description_of_response;
 use crate::sip::dialog::Dialog;
 use crate::sip::end_cause::EndCause;
 use crate::sip::message::{HeaderName, Method, Request, Response, print};
@@ -18,13 +19,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 impl UserAgent {
-    pub(super) fn handle_client_response(&mut self, now: Instant, key: &Arc<str>, response: Response) {
+    pub(super) fn handle_client_response(&mut self, now: Instant, key: &Arc<str>, mut response: Response) {
         let Some(tx) = self.clients.get(key) else { return };
         let Some(call) = tx.call else { return };
         if tx.is_abandoned() {
             return self.handle_late_response(now, key, &response);
         }
         let (method, address) = (tx.request.method.clone(), tx.address);
+        if matches!(method, Method::Invite | Method::Update) {
+            keep_description_of_response(&mut response);
+        }
         self.mark_reachable(Some(call), address);
         if matches!(response.status, 401 | 407) && self.retry_with_credentials(now, key, call, &response) {
             return;

@@ -42,6 +42,7 @@ mod respond;
 mod server_names;
 mod server_transactions;
 mod session;
+mod session_body;
 mod session_refresh;
 mod timeouts;
 mod timer_queue;
