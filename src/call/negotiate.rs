@@ -313,7 +313,8 @@ impl Negotiation {
 /// check them.
 pub fn webrtc_offer_of_trunk(offer: &[u8]) -> Option<String> {
     let is_lite = negotiate::is_ice_lite(offer);
-    if is_lite { webrtc_offer::validate_of_lite_peer(offer).ok() } else { webrtc_offer::validate(offer).ok() }
+    let valid = if is_lite { webrtc_offer::validate_of_lite_peer(offer) } else { webrtc_offer::validate(offer) };
+    valid.ok().map(|offer| webrtc_offer::complete(&offer))
 }
 
 /// Address 0.0.0.0 means hold (RFC 2543), not that the peer has moved.

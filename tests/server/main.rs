@@ -36,6 +36,7 @@ mod rtp;
 mod scheduler;
 mod schemas;
 mod schemathesis;
+mod session_descriptions;
 mod sip_peer;
 mod sipp;
 mod snapshots;

@@ -8,6 +8,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{RData, RecordType};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use trunkline_supervision::contain;
@@ -77,7 +78,7 @@ impl DnsCache {
     }
 
     pub(super) fn host_resolver(&self) -> HostResolver {
-        HostResolver(self.resolver())
+        HostResolver(Arc::new(self.resolver()))
     }
 
     pub(super) fn get(&self, now: Instant, next_hop: &NextHop) -> Option<Vec<TransportAddress>> {
@@ -94,7 +95,7 @@ impl DnsCache {
 
 /// Looks up the addresses of hosts, as for next hops.
 #[derive(Clone)]
-pub(super) struct HostResolver(Option<TokioResolver>);
+pub(super) struct HostResolver(Arc<Option<TokioResolver>>);
 
 impl std::fmt::Debug for HostResolver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -105,7 +106,7 @@ impl std::fmt::Debug for HostResolver {
 impl HostResolver {
     /// The first address of a host.
     pub(super) async fn resolve(&self, host: &str) -> Option<IpAddr> {
-        let found = addresses(self.0.as_ref(), host, 0, Transport::Udp).await.ok()?;
+        let found = addresses(self.0.as_ref().as_ref(), host, 0, Transport::Udp).await.ok()?;
         found.first().map(|first| first.addr.ip())
     }
 }

@@ -55,6 +55,26 @@ fn printed(text: &str, is_kept: impl Fn(&str) -> bool) -> String {
     lines.map(|line| format!("{line}\r\n")).collect()
 }
 
+/// An offer with everything that the library wants written out. A stream without a direction goes both ways (RFC 8866
+/// section 6.7).
+pub fn complete(offer: &str) -> String {
+    let is_direction = |line: &str| matches!(line, "a=sendrecv" | "a=sendonly" | "a=recvonly" | "a=inactive");
+    let mut sections: Vec<Vec<&str>> = vec![Vec::new()];
+    for line in offer.lines().map(str::trim_end) {
+        if line.starts_with("m=") {
+            sections.push(Vec::new());
+        }
+        if let Some(section) = sections.last_mut() {
+            section.push(line);
+        }
+    }
+    let of_session = sections.first().and_then(|session| session.iter().copied().find(|line| is_direction(line)));
+    for stream in sections.iter_mut().skip(1).filter(|stream| !stream.iter().any(|line| is_direction(line))) {
+        stream.push(of_session.unwrap_or("a=sendrecv"));
+    }
+    sections.into_iter().flatten().map(|line| format!("{line}\r\n")).collect()
+}
+
 fn check(offer: &[u8]) -> Result<&str, OfferError> {
     if offer.len() > limits::OFFER_BYTES_MAX {
         return Err(OfferError::TooLarge);
@@ -108,6 +128,13 @@ a=fingerprint:sha-256 00\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n";
         assert_eq!(validate(offer.as_bytes()).unwrap(), OFFER);
         assert_eq!(validate_of_lite_peer(offer.as_bytes()).unwrap(), offer);
         assert_eq!(validate(OFFER.replace("\r\n", "\n").as_bytes()).unwrap(), OFFER);
+    }
+
+    #[test]
+    fn a_missing_direction_is_written_out() {
+        assert_eq!(complete(OFFER), format!("{OFFER}a=sendrecv\r\n"));
+        let held = OFFER.replace("t=0 0", "t=0 0\r\na=inactive") + "m=video 0 X 1\r\na=recvonly\r\n";
+        assert_eq!(complete(&held), held.replace("m=video", "a=inactive\r\nm=video"));
     }
 
     #[test]

@@ -4,10 +4,12 @@
 use super::*;
 use base64::Engine as _;
 use std::collections::HashMap;
+use std::time::Duration;
 use trunkline_media::frame::FRAME_DURATION;
 use trunkline_media::leg::{AnalysisConfig, Leg, LegConfig, PortKind};
 use trunkline_media::rtp::packet::RtpPacket;
 use trunkline_media::transport::srtp::{KEY_BYTES_MAX as MEDIA_KEY_BYTES_MAX, SrtpKeys, SrtpSession as Context};
+use trunkline_media::transport::webrtc::PeerOutput;
 
 fn media(srtp: trunk::SrtpPolicy, keying: trunk::SrtpKeying) -> TrunkMedia {
     TrunkMedia { codecs: vec!["PCMU".to_owned()], srtp, srtp_keying: keying, ..TrunkMedia::default() }
@@ -437,7 +439,7 @@ fn an_association_outlives_what_ice_and_its_name_say_about_the_address() {
 }
 
 #[test]
-fn a_browser_that_the_library_refuses_is_answered_as_a_telephone() {
+fn whoever_is_no_browser_is_answered_as_a_telephone() {
     let media = media(trunk::SrtpPolicy::Preferred, trunk::SrtpKeying::Sdes);
     let mut negotiation = Negotiation::new([192, 0, 2, 1].into(), 30_000, &media, Some([7; 32]), 1);
     let reach = HostCandidates { udp: vec!["192.0.2.1:40000".parse().unwrap()], tcp: vec![] };
@@ -446,16 +448,36 @@ fn a_browser_that_the_library_refuses_is_answered_as_a_telephone() {
     let offer = format!("{text}a=mid:0\r\na=ice-ufrag:abcd\r\na=ice-pwd:efghijklmnopqrstuvwxyz\r\n");
     #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
     let now = Instant::now();
-    assert!(negotiation.answer_webrtc(now, offer.replace("a=mid:0\r\n", "").as_bytes(), Some(&reach)).is_none());
+    for other in [
+        offer.replace("a=mid:0\r\n", ""),
+        offer.replace("a=group:BUNDLE 0\r\n", ""),
+        offer.replace("SAVPF", "SAVP"),
+        offer.replace("a=rtcp-mux\r\n", ""),
+        // What the library itself refuses.
+        offer.replace("a=group:BUNDLE 0", "a=group:BUNDLE 1"),
+    ] {
+        assert!(negotiation.answer_webrtc(now, other.as_bytes(), Some(&reach)).is_none(), "{other}");
+        let (stream, answer) = negotiation.fork().answer(other.as_bytes()).unwrap();
+        assert!(stream.ice.is_some() && matches!(stream.security, MediaSecurity::Dtls(_)));
+        assert_eq!(line_of(&answer, "a=setup:"), Some("passive"));
+    }
     assert!(!negotiation.is_webrtc());
-    let (stream, answer) = negotiation.answer(offer.as_bytes()).unwrap();
-    assert!(stream.ice.is_some() && matches!(stream.security, MediaSecurity::Dtls(_)));
-    assert_eq!(line_of(&answer, "a=setup:"), Some("passive"));
-    let taken = negotiation.fork().answer_webrtc(now, format!("{offer}a=sendrecv\r\n").as_bytes(), Some(&reach));
-    assert!(taken.is_some(), "what browsers send");
+    let taken = negotiation.fork().answer_webrtc(now, offer.as_bytes(), Some(&reach)).unwrap();
+    assert_eq!(taken.stream.direction, StreamDirection::SendReceive, "without a direction it goes both ways");
     // Of a peer that only answers checks, the candidates are kept: we check them.
-    let lite = format!("{offer}a=sendrecv\r\na=candidate:1 1 UDP 2130706431 198.51.100.9 4000 typ host\r\n");
+    let lite = format!("{offer}a=candidate:1 1 UDP 2130706431 198.51.100.9 4000 typ host\r\n");
     let lite = lite.replace("t=0 0\r\n", "t=0 0\r\na=ice-lite\r\n");
-    let taken = negotiation.fork().answer_webrtc(now, lite.as_bytes(), Some(&reach)).unwrap();
+    let mut taken = negotiation.fork().answer_webrtc(now, lite.as_bytes(), Some(&reach)).unwrap();
     assert!(!std::str::from_utf8(&taken.sdp).unwrap().contains("a=ice-lite"), "one side has to check");
+    let mut checked = Vec::new();
+    for tick in 0..5 {
+        let now = now + Duration::from_millis(100 * tick);
+        taken.peer.handle_timeout(now);
+        taken.peer.poll(now, &mut |out| {
+            if let PeerOutput::Send { to, .. } = out {
+                checked.push(to.to_string());
+            }
+        });
+    }
+    assert!(checked.iter().any(|to| to == "198.51.100.9:4000"), "{checked:?}");
 }
