@@ -8,6 +8,7 @@ use super::description::{
 };
 use crate::limits;
 use crate::sip::message::scan::{digits, is_token};
+use secrecy::{ExposeSecret as _, SecretString};
 use std::net::IpAddr;
 
 /// What is wrong with a description.
@@ -79,7 +80,7 @@ pub fn session_description(bytes: &[u8]) -> Result<SessionDescription, SdpError>
 #[derive(Clone, Default)]
 struct IceLines {
     ufrag: Option<String>,
-    password: Option<String>,
+    password: Option<SecretString>,
 }
 
 impl IceLines {
@@ -88,7 +89,7 @@ impl IceLines {
         if let Some(ufrag) = value.strip_prefix("ice-ufrag:") {
             self.ufrag = Some(ufrag.trim().to_owned());
         } else if let Some(password) = value.strip_prefix("ice-pwd:") {
-            self.password = Some(password.trim().to_owned());
+            self.password = Some(password.trim().into());
         } else {
             return false;
         }
@@ -96,7 +97,10 @@ impl IceLines {
     }
 
     fn generation(&self) -> Option<IceGeneration> {
-        Some(IceGeneration::of(self.ufrag.as_deref()?, self.password.as_deref().unwrap_or("")))
+        Some(IceGeneration::of(
+            self.ufrag.as_deref()?,
+            self.password.as_ref().map_or("", |password| password.expose_secret()),
+        ))
     }
 }
 

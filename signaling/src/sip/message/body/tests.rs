@@ -1,3 +1,5 @@
+//! Bodies as gateways, location services and session border controllers write them.
+
 use super::*;
 
 const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\n";
