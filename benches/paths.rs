@@ -109,7 +109,8 @@ fn texts(c: &mut Criterion) {
         keys: [[1; 46]; 2],
         session_id: 1,
         session_version: 1,
-        security: None,
+        association: 0,
+        standing: None,
     };
     c.bench_function("SDP negotiate", |b| b.iter(|| black_box(negotiate::answer(black_box(SDP.as_bytes()), &local))));
     let answer = "Thank you. Order four two seven one left our warehouse yesterday, and will arrive on Monday. ";

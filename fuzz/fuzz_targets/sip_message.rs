@@ -2,6 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use trunkline_signaling::sip::message::body::SessionBody;
 use trunkline_signaling::sip::message::framing::{Framed, Framer};
 use trunkline_signaling::sip::message::parse::{self, ParsedMessage};
 use trunkline_signaling::sip::message::peek::HeaderPeek;
@@ -17,6 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let _ = HeaderPeek::of_datagram(bytes);
     if let ParsedMessage::Message(SipMessage::Request(request)) = parse::datagram(bytes) {
+        let _ = SessionBody::find(&request.headers, &request.body);
         let again = parse::datagram(&print::request(&request));
         assert!(matches!(again, ParsedMessage::Message(_)), "{again:?}");
     }

@@ -27,6 +27,11 @@ pub const SDP_MEDIA_MAX: usize = 16;
 pub const SDP_ATTRIBUTES_MAX: usize = 256;
 /// Formats of one media line that are read, and echoed where it is refused.
 pub const SDP_FORMATS_MAX: usize = 64;
+/// Parts of one multipart body that are read, and how deep they nest: SIP-T, a location and metadata make four parts on
+/// one level. More is not understood.
+pub const BODY_PARTS_MAX: usize = 32;
+/// How deep multipart bodies may nest.
+pub const BODY_DEPTH_MAX: u8 = 4;
 /// Probes (OPTIONS of ours) under way at once; each lives for four seconds at most, 2 kB each. More are refused.
 pub const PROBES_MAX: usize = 512;
 /// Calls that ended and whose BYE or CANCEL is not answered yet: room for every call of the largest server to end in

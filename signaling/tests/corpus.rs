@@ -73,7 +73,8 @@ fn session_descriptions_never_panic() {
         keys: [[1; 46]; 2],
         session_id: 1,
         session_version: 1,
-        security: None,
+        association: 0,
+        standing: None,
     };
     for entry in corpus("sdp/corpus") {
         for bytes in damaged(&entry) {

@@ -26,21 +26,26 @@ pub struct Negotiation {
     agreed: Option<NegotiatedMedia>,
     /// Where the peer's signalling comes from.
     signalling: Option<IpAddr>,
-    /// WebRTC media: the peer makes the offers.
-    is_webrtc: bool,
+    transport: MediaTransport,
+}
+
+/// What carries the media.
+#[derive(Clone, Debug)]
+enum MediaTransport {
+    Rtp,
+    /// WebRTC: the peer makes the offers. With the stream of the first one.
+    WebRtc(Box<StreamConfig>),
 }
 
 /// The last agreement. Keys are per peer: kept while the peer is the same, replaced when its address or key changes.
 #[derive(Clone, Debug)]
 struct NegotiatedMedia {
+    sdp: NegotiatedSdp,
     /// Where the peer's media is, or was before it held the call.
     remote: SocketAddr,
-    keys: Option<negotiate::SdesKeys>,
-    dtls: Option<negotiate::DtlsNegotiated>,
     /// What our keys were made of.
     random: [[u8; KEY_BYTES_MAX]; 2],
-    /// Number of the handshake.
-    association: u64,
+    stream: StreamConfig,
 }
 
 /// Why an offer is refused.
@@ -92,7 +97,10 @@ fn random_keys() -> [[u8; KEY_BYTES_MAX]; 2] {
     [rand::random(), rand::random()]
 }
 
-const UNUSABLE: NegotiationError = NegotiationError { sip_status: 488, reason: "unusable ICE offer" };
+impl NegotiationError {
+    /// The answer to our first offer refuses the audio.
+    pub const STREAM_OFF: Self = Self { sip_status: 488, reason: "the answer refuses the audio stream" };
+}
 
 impl Negotiation {
     /// `fingerprint`: of the certificate that handshakes show.
@@ -122,9 +130,10 @@ impl Negotiation {
             keys: random_keys(),
             session_id,
             session_version: 0,
-            security: None,
+            association: rand::random(),
+            standing: None,
         };
-        Self { local, offered: None, agreed: None, signalling: None, is_webrtc: false }
+        Self { local, offered: None, agreed: None, signalling: None, transport: MediaTransport::Rtp }
     }
 
     /// The same media for another dialog, without any key material.
@@ -134,10 +143,11 @@ impl Negotiation {
             session_version: 0,
             keys: random_keys(),
             ice: Some(ice_lite()),
-            security: None,
+            association: rand::random(),
+            standing: None,
             ..self.local.clone()
         };
-        Self { local, offered: None, agreed: None, signalling: None, is_webrtc: self.is_webrtc }
+        Self { local, offered: None, agreed: None, signalling: None, transport: self.transport.clone() }
     }
 
     /// Where the peer's signalling comes from: behind a NAT, its media comes from there too.
@@ -145,33 +155,48 @@ impl Negotiation {
         self.signalling = Some(addr);
     }
 
-    /// Returns whether a WebRTC offer was answered.
-    pub fn is_webrtc(&self) -> bool {
-        self.is_webrtc
+    /// Leaves out what a first offer has for peers that may not understand it: keys, where the trunk does not require
+    /// them. False if there are none, or something was agreed already.
+    pub fn fall_back_to_plain(&mut self) -> bool {
+        let is_optional = self.local.srtp == SrtpMode::Preferred && self.agreed.is_none();
+        if is_optional {
+            self.local.srtp = SrtpMode::Off;
+        }
+        is_optional
     }
 
-    /// Answers a WebRTC offer if the trunk accepts encrypted media: ICE-lite and DTLS-SRTP on the shared WebRTC port.
-    /// `None` for other offers.
+    /// Where the peer's signalling comes from, if that is known.
+    pub fn signalling(&self) -> Option<IpAddr> {
+        self.signalling
+    }
+
+    /// Returns whether a WebRTC offer was answered.
+    pub fn is_webrtc(&self) -> bool {
+        matches!(self.transport, MediaTransport::WebRtc(_))
+    }
+
+    /// Answers a browser's offer if the trunk accepts encrypted media: ICE and DTLS-SRTP on the shared WebRTC port. `None`
+    /// for other offers, and for those that the WebRTC library does not take: [`Negotiation::answer`] does.
     pub fn answer_webrtc(
         &mut self, now: Instant, offer: &[u8], reach: Option<&HostCandidates>,
-    ) -> Option<Result<WebRtcAnswer, NegotiationError>> {
+    ) -> Option<WebRtcAnswer> {
         let reach = reach.filter(|_| self.local.srtp != SrtpMode::Off && negotiate::is_webrtc(offer))?;
-        let answered = webrtc_offer::validate(offer).map_err(|_| UNUSABLE).and_then(|offer| {
-            let codec = |codec: &SdpCodec| match codec {
-                SdpCodec::Pcmu => Some(codec::Codec::G711(Companding::MuLaw)),
-                SdpCodec::Pcma => Some(codec::Codec::G711(Companding::ALaw)),
-                SdpCodec::Opus => Some(codec::Codec::Opus),
-                SdpCodec::G722 => None,
-            };
-            let codecs: Vec<codec::Codec> = self.local.codecs.iter().filter_map(codec).collect();
-            WebRtcPeer::answer(now, &offer, reach, &codecs).map_err(|_| UNUSABLE)
-        });
-        self.is_webrtc = answered.is_ok();
-        Some(answered.map(|answered| WebRtcAnswer {
-            peer: Box::new(answered.peer),
-            stream: answered.stream,
-            sdp: answered.sdp.into_bytes(),
-        }))
+        let codec = |codec: &SdpCodec| match codec {
+            SdpCodec::Pcmu => Some(codec::Codec::G711(Companding::MuLaw)),
+            SdpCodec::Pcma => Some(codec::Codec::G711(Companding::ALaw)),
+            SdpCodec::Opus => Some(codec::Codec::Opus),
+            SdpCodec::G722 => None,
+        };
+        let codecs: Vec<codec::Codec> = self.local.codecs.iter().filter_map(codec).collect();
+        let validated = webrtc_offer_of_trunk(offer)?;
+        let answered = if negotiate::is_ice_lite(offer) {
+            WebRtcPeer::answer_lite_peer(now, &validated, reach, &codecs)
+        } else {
+            WebRtcPeer::answer(now, &validated, reach, &codecs)
+        };
+        let answered = answered.ok()?;
+        self.transport = MediaTransport::WebRtc(Box::new(answered.stream));
+        Some(WebRtcAnswer { peer: Box::new(answered.peer), stream: answered.stream, sdp: answered.sdp.into_bytes() })
     }
 
     /// Makes an offer with new keys, since it is unknown who will answer. Within a dialog it describes the present
@@ -185,22 +210,51 @@ impl Negotiation {
 
     /// Answers an offer: the stream and the text.
     pub fn answer(&mut self, offer: &[u8]) -> Result<(StreamConfig, Vec<u8>), NegotiationError> {
+        if let Some(off) = self.answer_off(offer) {
+            return Ok(off);
+        }
         self.local.session_version += 1;
         // Keys that were offered but not accepted are compromised.
         self.local.keys = self.agreed.as_ref().map_or_else(random_keys, |agreed| agreed.random);
         let (mut negotiated, mut text) = negotiate::answer(offer, &self.local).map_err(refusal)?;
-        if self.agreed.as_ref().is_some_and(|agreed| agreed.is_for_another(&negotiated)) {
-            self.local.keys = random_keys();
+        if self.renew_for(&negotiated) {
             (negotiated, text) = negotiate::answer(offer, &self.local).map_err(refusal)?;
         }
-        Ok((self.record_agreed_media(&negotiated), text))
+        // An older offer of ours describes the session no more.
+        self.offered = None;
+        Ok((self.record_agreed_media(negotiated), text))
     }
 
-    /// Accepts the answer to our offer.
+    /// Answers an offer inside a dialog that takes the audio away; `None` for others. What was agreed stays for the next
+    /// offer, with which the audio comes back.
+    pub fn answer_off(&mut self, offer: &[u8]) -> Option<(StreamConfig, Vec<u8>)> {
+        let stream = self.stream_off()?;
+        let local = LocalMedia { session_version: self.local.session_version + 1, ..self.local.clone() };
+        let text = negotiate::answer_off(offer, &local)?;
+        self.local.session_version = local.session_version;
+        Some((stream, text))
+    }
+
+    /// Accepts the answer to our offer. One that takes the audio away from a session leaves it without.
     pub fn accept(&mut self, answer: &[u8]) -> Result<StreamConfig, NegotiationError> {
         let offered = self.offered.as_ref().unwrap_or(&self.local);
-        let negotiated = negotiate::accept_answer(answer, offered).map_err(refusal)?;
-        Ok(self.record_agreed_media(&negotiated))
+        let negotiated = match (negotiate::accept_answer(answer, offered), self.stream_off()) {
+            (Err(OfferAnswerError::StreamOff), Some(off)) => return Ok(off),
+            (negotiated, _) => negotiated.map_err(refusal)?,
+        };
+        if self.starts_association(&negotiated) {
+            self.local.association = rand::random();
+        }
+        Ok(self.record_agreed_media(negotiated))
+    }
+
+    /// The stream of the session without audio.
+    fn stream_off(&self) -> Option<StreamConfig> {
+        let stream = match (&self.transport, &self.agreed) {
+            (MediaTransport::WebRtc(stream), _) => **stream,
+            (MediaTransport::Rtp, agreed) => agreed.as_ref()?.stream,
+        };
+        Some(StreamConfig { direction: StreamDirection::Inactive, ..stream })
     }
 
     /// Handles an event of the dialog that may be about its media: the peer's offers and its answers to ours.
@@ -221,30 +275,79 @@ impl Negotiation {
         }
     }
 
-    fn record_agreed_media(&mut self, negotiated: &NegotiatedSdp) -> StreamConfig {
-        let before = self.agreed.take();
-        let held = negotiated.remote.ip().is_unspecified();
-        let remote = before.as_ref().filter(|_| held).map_or(negotiated.remote, |before| before.remote);
-        let goes_on = |before: &NegotiatedMedia| before.dtls == negotiated.dtls && before.remote == remote;
-        let association = match &before {
-            Some(before) if goes_on(before) => before.association,
-            Some(before) => before.association.wrapping_add(1),
-            None => rand::random(),
-        };
-        self.local.security = Some(negotiated.session_security());
-        let (keys, dtls, random) = (negotiated.keys, negotiated.dtls, self.local.keys);
-        self.agreed = Some(NegotiatedMedia { remote, keys, dtls, random, association });
-        StreamConfig { signalling: self.signalling, ..stream(negotiated, association) }
+    /// Renews what must not outlive a change of the peer: true if the answer has to be written anew.
+    fn renew_for(&mut self, negotiated: &NegotiatedSdp) -> bool {
+        let has_other_keys = self.agreed.as_ref().is_some_and(|agreed| agreed.is_for_another(negotiated));
+        if has_other_keys {
+            self.local.keys = random_keys();
+        }
+        let restarts_ice = self.agreed.as_ref().is_some_and(|agreed| agreed.is_restarted_by(negotiated));
+        if restarts_ice {
+            self.local.ice = Some(ice_lite());
+        }
+        let starts = self.starts_association(negotiated);
+        if starts {
+            self.local.association = rand::random();
+        }
+        has_other_keys || restarts_ice || starts && negotiated.tls_id.is_some()
     }
+
+    /// The handshake is another one than that of the session so far.
+    fn starts_association(&self, negotiated: &NegotiatedSdp) -> bool {
+        self.agreed.as_ref().is_none_or(|agreed| !agreed.keeps_association(negotiated))
+    }
+
+    fn record_agreed_media(&mut self, negotiated: NegotiatedSdp) -> StreamConfig {
+        let remote = match &self.agreed {
+            Some(before) if is_held(&negotiated) => before.remote,
+            _ => negotiated.remote,
+        };
+        let stream = StreamConfig { signalling: self.signalling, ..stream(&negotiated, self.local.association) };
+        self.local.standing = Some(Box::new(negotiated.clone()));
+        self.agreed = Some(NegotiatedMedia { sdp: negotiated, remote, random: self.local.keys, stream });
+        stream
+    }
+}
+
+/// A WebRTC offer of a trunk, as the transport takes it. The candidates of a peer that only answers checks are kept: we
+/// check them.
+pub fn webrtc_offer_of_trunk(offer: &[u8]) -> Option<String> {
+    let is_lite = negotiate::is_ice_lite(offer);
+    let valid = if is_lite { webrtc_offer::validate_of_lite_peer(offer) } else { webrtc_offer::validate(offer) };
+    valid.ok().map(|offer| webrtc_offer::complete(&offer))
+}
+
+/// Address 0.0.0.0 means hold (RFC 2543), not that the peer has moved.
+fn is_held(negotiated: &NegotiatedSdp) -> bool {
+    negotiated.remote.ip().is_unspecified()
 }
 
 impl NegotiatedMedia {
     /// Whether our keys were made for another peer, or for none.
     fn is_for_another(&self, offered: &NegotiatedSdp) -> bool {
         let Some(new) = offered.keys else { return false };
-        let held = offered.remote.ip().is_unspecified();
         let same = |old: negotiate::SdesKeys| old.suite == new.suite && old.theirs == new.theirs;
-        !self.keys.is_some_and(same) || !held && offered.remote != self.remote
+        !self.sdp.keys.is_some_and(same) || !self.is_same_place(offered)
+    }
+
+    /// The peer is where it was. ICE moves the described address to the chosen one: then it says nothing.
+    fn is_same_place(&self, offered: &NegotiatedSdp) -> bool {
+        let both_ice = self.sdp.ice.is_some() && offered.ice.is_some();
+        both_ice || is_held(offered) || offered.remote == self.remote
+    }
+
+    /// The association stands (RFC 5763 section 6.6, RFC 8842 section 4): its names decide, where both sides give one.
+    fn keeps_association(&self, offered: &NegotiatedSdp) -> bool {
+        let is_same_name = match (&self.sdp.tls_id, &offered.tls_id) {
+            (Some(before), Some(now)) => before == now,
+            _ => self.is_same_place(offered),
+        };
+        self.sdp.dtls == offered.dtls && is_same_name
+    }
+
+    /// Other credentials of the peer restart ICE (RFC 8445 section 9).
+    fn is_restarted_by(&self, offered: &NegotiatedSdp) -> bool {
+        self.sdp.remote_ice.zip(offered.remote_ice).is_some_and(|(before, now)| before != now)
     }
 }
 
@@ -252,6 +355,7 @@ fn refusal(refused: OfferAnswerError) -> NegotiationError {
     match refused {
         OfferAnswerError::Malformed(fault) => NegotiationError { sip_status: 400, reason: fault.0 },
         OfferAnswerError::NotAcceptable(why) => NegotiationError { sip_status: 488, reason: why },
+        OfferAnswerError::StreamOff => NegotiationError::STREAM_OFF,
     }
 }
 

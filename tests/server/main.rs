@@ -37,6 +37,7 @@ mod rtp;
 mod scheduler;
 mod schemas;
 mod schemathesis;
+mod session_descriptions;
 mod sip_peer;
 mod sipp;
 mod snapshots;

@@ -22,6 +22,8 @@ pub(super) struct RtpTransport {
     pub(super) rtp: UdpSocket,
     pub(super) rtcp: UdpSocket,
     security: RtpSecurity,
+    /// ICE credentials before the last restart, for checks that were under way.
+    former_ice: Option<IceLiteAgent>,
     /// Keeps the port numbers taken until after the sockets are closed: fields drop in order.
     _lease: PortLease,
 }
@@ -196,7 +198,7 @@ impl RtpTransport {
         now: Instant, rtp: UdpSocket, rtcp: UdpSocket, lease: PortLease, leg: &Leg, identity: Option<&DtlsIdentity>,
     ) -> Self {
         let security = RtpSecurity::new(now, &rtp, leg, identity);
-        Self { rtp, rtcp, security, _lease: lease }
+        Self { rtp, rtcp, security, former_ice: None, _lease: lease }
     }
 
     /// Puts another state in the place of the present one.
@@ -209,6 +211,9 @@ impl RtpTransport {
     pub(super) fn handle_renegotiation(
         &mut self, now: Instant, before: StreamConfig, leg: &mut Leg, identity: Option<&DtlsIdentity>,
     ) {
+        if leg.stream().ice != before.ice {
+            self.former_ice = before.ice;
+        }
         match leg.stream().security {
             MediaSecurity::Plain => self.change_security(RtpSecurity::expose),
             MediaSecurity::Sdes(keys) => self.change_security(|standing| standing.rekey(keys)),
@@ -273,7 +278,11 @@ impl RtpTransport {
         &mut self, lite: IceLiteAgent, source: SocketAddr, bytes: &[u8], is_rtp: bool, leg: &mut Leg,
     ) {
         let (socket, port) = if is_rtp { (&self.rtp, PortKind::Rtp) } else { (&self.rtcp, PortKind::Rtcp) };
-        match lite.handle_check(source, bytes, |answer| drop(socket.send_to(answer, source))) {
+        let send = |answer: &[u8]| drop(socket.send_to(answer, source));
+        // A check from before the restart is answered, and chooses nothing any more.
+        let check_former = |former: IceLiteAgent| former.handle_check(source, bytes, send);
+        let former = || self.former_ice.and_then(check_former).map(|_| ConnectivityCheck::Plain);
+        match lite.handle_check(source, bytes, send).or_else(former) {
             Some(ConnectivityCheck::Nominated) => leg.handle_nominated(port, source),
             Some(ConnectivityCheck::Plain) => leg.handle_valid_path(source),
             None => leg.count_unauthentic(),
@@ -360,6 +369,8 @@ mod tests {
     use super::super::ports::{PortPair, PortPool};
     use super::*;
     use crate::leg::LegConfig;
+    use str0m::crypto::from_feature_flags;
+    use str0m::ice::{StunMessageBuilder, TransId};
 
     fn transport(stream: StreamConfig) -> (RtpTransport, Leg) {
         let now = Instant::now();
@@ -385,5 +396,41 @@ mod tests {
         let (mut plain, _) = transport(StreamConfig::pcmu(to));
         plain.send(PortKind::Rtp, to, &packet);
         assert_eq!(peer.recv(&mut buffer).unwrap(), packet.len());
+    }
+
+    /// A connectivity check that chooses its path.
+    fn check(ours: &IceLiteAgent) -> Vec<u8> {
+        let hmac = from_feature_flags().sha1_hmac_provider;
+        let name = format!("{}:them", std::str::from_utf8(&ours.ufrag).unwrap());
+        let builder = StunMessageBuilder::new().binding().request().username(&name).prio(1).ice_controlling(1);
+        let message = builder.use_candidate().build(TransId::new());
+        let mut buffer = vec![0; 256];
+        let len = message.to_bytes(Some(&ours.password), &mut buffer, |key, parts| hmac.sha1_hmac(key, parts)).unwrap();
+        buffer.truncate(len);
+        buffer
+    }
+
+    #[test]
+    fn a_check_from_before_a_restart_is_answered_and_chooses_nothing() {
+        let now = Instant::now();
+        let agent = |digit: u8| IceLiteAgent { ufrag: [digit; 8], password: [digit; 32] };
+        let peers: Vec<_> = (0..2).map(|_| std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap()).collect();
+        peers.iter().for_each(|peer| peer.set_nonblocking(true).unwrap());
+        let [first, second] = [0, 1].map(|at: usize| peers[at].local_addr().unwrap());
+        let is_answered = |at: usize| peers[at].recv(&mut [0; 256]).is_ok();
+        let described: SocketAddr = "192.0.2.9:4000".parse().unwrap();
+        let before = StreamConfig { ice: Some(agent(b'a')), ..StreamConfig::pcmu(described) };
+        let (mut transport, mut leg) = transport(before);
+        transport.handle_datagram(now, first, &check(&agent(b'a')), true, &mut leg, None);
+        assert!(is_answered(0) && leg.target() == Some(first));
+        leg.renegotiate(now, StreamConfig { ice: Some(agent(b'b')), ..before });
+        transport.handle_renegotiation(now, before, &mut leg, None);
+        assert_eq!(leg.target(), Some(first), "the path stays until another one is chosen");
+        transport.handle_datagram(now, second, &check(&agent(b'a')), true, &mut leg, None);
+        assert!(is_answered(1) && leg.target() == Some(first));
+        transport.handle_datagram(now, second, &check(&agent(b'b')), true, &mut leg, None);
+        assert!(is_answered(1) && leg.target() == Some(second));
+        transport.handle_datagram(now, first, &check(&agent(b'c')), true, &mut leg, None);
+        assert!(!is_answered(0), "never ours");
     }
 }

@@ -134,7 +134,9 @@ impl Leg {
     /// Applies a renegotiated stream. The peer's packets may now come from another address.
     pub fn renegotiate(&mut self, now: Instant, stream: StreamConfig) {
         let stream = stream.normalized();
-        let keeps_path = stream.ice.is_some() && stream.ice == self.stream.ice && self.latch.is_nominated();
+        // A restart changes the credentials; the chosen path carries the media until another one is chosen (RFC 8445
+        // section 9).
+        let keeps_path = stream.ice.is_some() && self.stream.ice.is_some() && self.latch.is_nominated();
         self.latch.handle_description(now, signalled_media(&stream), keeps_path);
         if stream.needs_new_ssrc(&self.stream) {
             self.outgoing.packetizer.renew_ssrc();

@@ -163,8 +163,18 @@ impl WebRtcPeer {
     pub fn answer(
         now: Instant, offer: &str, host_candidates: &HostCandidates, codecs: &[Codec],
     ) -> Result<AnsweredOffer, WebRtcError> {
+        Self::answer_with(rtc(now, true, codecs), offer, host_candidates)
+    }
+
+    /// The same for a peer that is ICE-lite itself: we check the candidates of its offer and choose the path.
+    pub fn answer_lite_peer(
+        now: Instant, offer: &str, host_candidates: &HostCandidates, codecs: &[Codec],
+    ) -> Result<AnsweredOffer, WebRtcError> {
+        Self::answer_with(rtc(now, false, codecs), offer, host_candidates)
+    }
+
+    fn answer_with(mut rtc: Rtc, offer: &str, host_candidates: &HostCandidates) -> Result<AnsweredOffer, WebRtcError> {
         let offer = SdpOffer::from_sdp_string(offer).map_err(|error| WebRtcError(format!("not SDP: {error}")))?;
-        let mut rtc = rtc(now, true, codecs);
         add_host_candidates(&mut rtc, host_candidates);
         let answer = rtc.sdp_api().accept_offer(offer).map_err(|error| WebRtcError(error.to_string()))?;
         let sdp = answer.to_sdp_string();

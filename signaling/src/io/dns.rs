@@ -8,6 +8,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{RData, RecordType};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use trunkline_supervision::contain;
@@ -76,6 +77,10 @@ impl DnsCache {
         self.resolver.clone()
     }
 
+    pub(super) fn host_resolver(&self) -> HostResolver {
+        HostResolver(Arc::new(self.resolver()))
+    }
+
     pub(super) fn get(&self, now: Instant, next_hop: &NextHop) -> Option<Vec<TransportAddress>> {
         self.known.get(&key(next_hop)).filter(|(_, until)| *until > now).map(|(addresses, _)| addresses.clone())
     }
@@ -85,6 +90,24 @@ impl DnsCache {
         if self.known.len() < NAMES_MAX {
             self.known.entry(key(next_hop)).or_insert_with(|| (addresses.to_vec(), now + CACHE_LIFETIME));
         }
+    }
+}
+
+/// Looks up the addresses of hosts, as for next hops.
+#[derive(Clone)]
+pub(super) struct HostResolver(Arc<Option<TokioResolver>>);
+
+impl std::fmt::Debug for HostResolver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HostResolver").finish_non_exhaustive()
+    }
+}
+
+impl HostResolver {
+    /// The first address of a host.
+    pub(super) async fn resolve(&self, host: &str) -> Option<IpAddr> {
+        let found = addresses(self.0.as_ref().as_ref(), host, 0, Transport::Udp).await.ok()?;
+        found.first().map(|first| first.addr.ip())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Handle of the SIP task: sends commands to it.
 
 use super::connection_limits::SipConnectionReports;
+use super::dns::HostResolver;
 use crate::sip::user_agent::{
     CallId, InboundTrunk, InboundTrunks, InviteRequest, RegistrationConfig, SipCommandError, SipCounters, SipEvent,
     TrunkKey,
@@ -100,6 +101,7 @@ pub struct SipHandle {
     pub(super) commands: mpsc::Sender<SipCommand>,
     pub(super) local: ListenAddresses,
     pub(super) reports: SipConnectionReports,
+    pub(super) host_resolver: HostResolver,
 }
 
 /// Where the user agent listens.

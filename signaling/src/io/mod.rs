@@ -8,6 +8,7 @@ mod dns;
 pub mod driver;
 mod handle;
 mod listener;
+mod media_hosts;
 mod open_connections;
 mod panic_containment;
 mod public_address;

@@ -106,7 +106,7 @@ pub(super) const TELEPHONE_EVENTS: [(u8, u32); 2] =
     [(TELEPHONE_EVENT_OFFERED, 8_000), (TELEPHONE_EVENT_OPUS_OFFERED, 48_000)];
 
 /// The first payload type without a fixed meaning (RFC 3551 section 6).
-const DYNAMIC_PAYLOAD_TYPE_MIN: u8 = 96;
+pub(super) const DYNAMIC_PAYLOAD_TYPE_MIN: u8 = 96;
 
 const _: () = assert!(are_consistent(&SdpCodec::ALL), "a payload type is taken, or a clock has no telephone-event");
 
@@ -161,14 +161,6 @@ impl SdpCodec {
     /// Parameters (`a=fmtp`) that we write.
     pub(super) fn fmtp(self) -> Option<&'static str> {
         self.entry().fmtp
-    }
-
-    /// Payload type of the telephone-event that we offer beside this codec.
-    pub(super) fn telephone_event_offered(self) -> Option<u8> {
-        TELEPHONE_EVENTS
-            .into_iter()
-            .find(|(_, clock_hz)| *clock_hz == self.clock_hz())
-            .map(|(payload_type, _)| payload_type)
     }
 
     /// The codec of a format: name, clock and channels are all the same.

@@ -1,6 +1,7 @@
 //! A session description as values (RFC 8866), as far as it concerns media.
 
 use super::crypto::CryptoLine;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::IpAddr;
 
 /// Direction of a media stream, as seen by the writer of the description (RFC 8866 section 6.7).
@@ -72,6 +73,19 @@ impl DtlsSetup {
     }
 }
 
+/// Tells one pair of ICE credentials from another without keeping them: another pair is a restart (RFC 8445 section 9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IceGeneration(u64);
+
+impl IceGeneration {
+    /// Of a peer's user name fragment and password.
+    pub(super) fn of(ufrag: &str, password: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (ufrag, password).hash(&mut hasher);
+        Self(hasher.finish())
+    }
+}
+
 /// One format of a media line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaFormat {
@@ -117,8 +131,12 @@ pub struct MediaDescription {
     pub fingerprint: Option<CertificateFingerprint>,
     /// DTLS role of the writer; `None` without `a=setup`.
     pub setup: Option<DtlsSetup>,
-    /// ICE is offered.
-    pub has_ice: bool,
+    /// Identity of the DTLS association (RFC 8842 section 5.1); `None` from peers that predate it.
+    pub tls_id: Option<String>,
+    /// The ICE credentials; `None` without ICE.
+    pub ice: Option<IceGeneration>,
+    /// Name of the line (RFC 5888); `None` without one.
+    pub mid: Option<String>,
 }
 
 /// A parsed session description, as far as it concerns media (RFC 8866).
@@ -126,4 +144,8 @@ pub struct MediaDescription {
 pub struct SessionDescription {
     /// The `m=` lines in order, at most 16. An answer must have the same number of lines.
     pub media: Vec<MediaDescription>,
+    /// Lines are bundled on one transport (RFC 8843).
+    pub has_bundle: bool,
+    /// The peer answers connectivity checks and sends none (RFC 8445 section 2.5).
+    pub is_ice_lite: bool,
 }

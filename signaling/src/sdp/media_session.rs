@@ -2,7 +2,7 @@
 
 use super::codec::SdpCodec;
 use super::crypto::{CryptoLine, CryptoSuite, KEY_BYTES_MAX, SdesKey};
-use super::description::{CertificateFingerprint, MediaDirection};
+use super::description::{CertificateFingerprint, IceGeneration, MediaDirection};
 use std::net::{IpAddr, SocketAddr};
 
 /// SRTP policy.
@@ -52,20 +52,11 @@ pub struct LocalMedia {
     pub session_id: u64,
     /// Rises with every description of ours (RFC 8866 section 5.2).
     pub session_version: u64,
-    /// Security of the established session. A later offer must repeat it (RFC 3264 section 8), whatever a first offer
-    /// would contain. `None` before the first agreement.
-    pub security: Option<SessionSecurity>,
-}
-
-/// How a session is secured.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SessionSecurity {
-    /// Profile of the media line, `RTP/SAVP`.
-    pub protocol: String,
-    /// Keys are in the description.
-    pub has_keys: bool,
-    /// Keys are agreed on by this handshake, whose roles stay (RFC 8842 section 5.3).
-    pub dtls: Option<DtlsNegotiated>,
+    /// Number of the DTLS association, shown as `a=tls-id` to peers that show theirs (RFC 8842).
+    pub association: u64,
+    /// The session that stands. A later offer describes it (RFC 3264 section 8), whatever a first offer would contain.
+    /// `None` before the first agreement.
+    pub standing: Option<Box<NegotiatedSdp>>,
 }
 
 /// Suites of our offers, with the random bytes of each.
@@ -74,8 +65,8 @@ const OFFERED_SUITES: [CryptoSuite; 2] = [CryptoSuite::AesCm128HmacSha1_80, Cryp
 impl LocalMedia {
     /// The keys we offer.
     pub fn crypto(&self) -> Vec<CryptoLine> {
-        let wanted = match &self.security {
-            Some(standing) => standing.has_keys,
+        let wanted = match &self.standing {
+            Some(standing) => standing.keys.is_some(),
             None => self.srtp != SrtpMode::Off && !self.offers_dtls(),
         };
         if !wanted {
@@ -89,11 +80,32 @@ impl LocalMedia {
 
     /// Our offers ask for a handshake.
     pub fn offers_dtls(&self) -> bool {
-        if let Some(standing) = &self.security {
+        if let Some(standing) = &self.standing {
             return standing.dtls.is_some() && self.fingerprint.is_some();
         }
         self.srtp != SrtpMode::Off && self.keying == KeyExchange::Dtls && self.fingerprint.is_some()
     }
+
+    /// Our offers have ICE: inside a dialog that uses it. First offers never have it.
+    pub fn offered_ice(&self) -> Option<IceLiteCredentials> {
+        self.ice.filter(|_| self.standing.as_ref().is_some_and(|standing| standing.ice.is_some()))
+    }
+
+    /// Name of the DTLS association.
+    pub(super) fn tls_id(&self) -> String {
+        format!("trunkline-{:016x}", self.association)
+    }
+}
+
+/// Where our stream stands among the lines of the session, which keep their order (RFC 3264 section 8).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MediaLayout {
+    /// Index of the negotiated `m=` line, from 0.
+    pub index: usize,
+    /// Its name (RFC 5888), if the peer gave it one.
+    pub mid: Option<String>,
+    /// The other lines in their order, each refused with port 0.
+    pub refused: Vec<String>,
 }
 
 /// The keys of both directions.
@@ -149,6 +161,8 @@ pub struct NegotiatedSdp {
     pub telephone_event: Option<u8>,
     /// Payload type of the DTMF events we receive: 101, or 110 with Opus, if we made the offer, else the peer's.
     pub telephone_event_in: Option<u8>,
+    /// Clock of both in Hz.
+    pub telephone_event_hz: u32,
     /// Payload type of comfort noise, where the peer may send it (RFC 3389).
     pub comfort_noise: Option<u8>,
     /// Packet time of what we send.
@@ -165,17 +179,14 @@ pub struct NegotiatedSdp {
     pub keys: Option<SdesKeys>,
     /// Certificates and role of the DTLS handshake; `None` without DTLS-SRTP.
     pub dtls: Option<DtlsNegotiated>,
-    /// Our ICE credentials; `None` unless the peer's offer has ICE. Always `None` for offers of ours.
+    /// The peer's name of the DTLS association; `None` if it gives none.
+    pub tls_id: Option<String>,
+    /// Our ICE credentials; `None` unless both sides use ICE.
     pub ice: Option<IceLiteCredentials>,
-    /// Index of the negotiated `m=` line in the peer's description, from 0.
-    pub media_index: usize,
+    /// The peer's ICE credentials; other ones are a restart.
+    pub remote_ice: Option<IceGeneration>,
+    /// The lines of the session.
+    pub layout: MediaLayout,
     /// Profile of the media line.
     pub protocol: String,
-}
-
-impl NegotiatedSdp {
-    /// How the session is secured from now on.
-    pub fn session_security(&self) -> SessionSecurity {
-        SessionSecurity { protocol: self.protocol.clone(), has_keys: self.keys.is_some(), dtls: self.dtls }
-    }
 }

@@ -4,11 +4,13 @@
 mod codec;
 pub mod crypto;
 mod description;
+pub mod host_names;
 mod media_session;
 pub mod negotiate;
+mod offered_formats;
 pub mod parse;
 pub mod print;
 
 pub use description::{
-    CertificateFingerprint, DtlsSetup, MediaDescription, MediaDirection, MediaFormat, SessionDescription,
+    CertificateFingerprint, DtlsSetup, IceGeneration, MediaDescription, MediaDirection, MediaFormat, SessionDescription,
 };

@@ -2,13 +2,14 @@
 
 use super::crypto::SdesKey;
 use super::description::{DtlsSetup, MediaDescription, MediaDirection, MediaFormat};
+use super::offered_formats::OfferedFormats;
 use super::parse::{self, SdpError};
 use super::print;
 use std::net::SocketAddr;
 
 pub use super::codec::{SdpCodec, TELEPHONE_EVENT_OFFERED, TELEPHONE_EVENT_OPUS_OFFERED};
 pub use super::media_session::{
-    DtlsNegotiated, IceLiteCredentials, KeyExchange, LocalMedia, NegotiatedSdp, SdesKeys, SessionSecurity, SrtpMode,
+    DtlsNegotiated, IceLiteCredentials, KeyExchange, LocalMedia, MediaLayout, NegotiatedSdp, SdesKeys, SrtpMode,
 };
 
 /// Packet time we send and ask for (RFC 3551 section 4.5); accepted by every carrier.
@@ -23,6 +24,8 @@ pub enum OfferAnswerError {
     Malformed(SdpError),
     /// No audio line, or none with a codec of ours: answered 488.
     NotAcceptable(&'static str),
+    /// The answer to our offer refuses the audio stream, or takes it away, with port 0 (RFC 3264 sections 6 and 8.2).
+    StreamOff,
 }
 
 /// Answers an offer: the negotiated stream and the description to send back.
@@ -38,9 +41,11 @@ pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<(NegotiatedSdp, Vec<u8
         ours: SdesKey::from_random(line.suite, first),
         theirs: line.key,
     });
-    let mut negotiated = select_codec(media_index, media, local, keys)?;
+    let mut negotiated = select_codec(media, local, keys)?;
+    negotiated.layout = layout(media_index, &session.media);
     negotiated.dtls = dtls;
-    negotiated.ice = local.ice.filter(|_| media.has_ice);
+    // Of two sides that only answer checks none finds a path: without ICE each sends to the other's description.
+    negotiated.ice = local.ice.filter(|_| media.ice.is_some() && !session.is_ice_lite);
     negotiated.direction = media.direction.reversed();
     if is_hold_addr(media) {
         // RFC 2543 hold: c=0.0.0.0 means "send me nothing".
@@ -56,10 +61,11 @@ pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<(NegotiatedSdp, Vec<u8
 /// Reads the answer to an offer of ours.
 pub fn accept_answer(answer: &[u8], local: &LocalMedia) -> Result<NegotiatedSdp, OfferAnswerError> {
     let session = parse::session_description(answer).map_err(OfferAnswerError::Malformed)?;
-    let is_ours = |line: &&(usize, &MediaDescription)| line.1.kind == "audio" && line.1.port != 0 && is_rtp(line.1);
-    let lines: Vec<_> = session.media.iter().enumerate().collect();
-    let (media_index, media) =
-        *lines.iter().find(is_ours).ok_or(OfferAnswerError::NotAcceptable("no RTP/AVP audio stream"))?;
+    let is_ours = |line: &&MediaDescription| line.kind == "audio" && line.port != 0 && is_rtp(line);
+    let media = session.media.iter().find(is_ours).ok_or(match is_audio_off(&session.media) {
+        true => OfferAnswerError::StreamOff,
+        false => OfferAnswerError::NotAcceptable("no RTP/AVP audio stream"),
+    })?;
     let offered = local.crypto();
     // The answer's tag says which of our keys it is about (RFC 4568 section 5.1.3).
     let keys = media.crypto.iter().find_map(|line| {
@@ -70,20 +76,65 @@ pub fn accept_answer(answer: &[u8], local: &LocalMedia) -> Result<NegotiatedSdp,
     if keys.is_none() && dtls.is_none() && (local.srtp == SrtpMode::Mandatory || is_secure(media)) {
         return Err(OfferAnswerError::NotAcceptable("no SRTP key"));
     }
-    let mut negotiated = select_codec(media_index, media, local, keys)?;
+    let mut negotiated = select_codec(media, local, keys)?;
+    negotiated.layout = local.standing.as_ref().map(|standing| standing.layout.clone()).unwrap_or_default();
     negotiated.dtls = dtls;
+    negotiated.ice = local.offered_ice().filter(|_| media.ice.is_some());
     negotiated.direction = media.direction.reversed();
     // We are sent what we offered.
-    negotiated.payload_type_in = negotiated.codec.payload_type();
-    negotiated.telephone_event_in = negotiated.codec.telephone_event_offered();
+    let offered = OfferedFormats::of(local);
+    negotiated.payload_type_in = offered.payload_type(negotiated.codec).unwrap_or(negotiated.payload_type);
+    let event = offered.telephone_event(negotiated.codec);
+    negotiated.telephone_event_in = event.map(|(payload_type, _)| payload_type);
+    negotiated.telephone_event_hz = event.map_or(negotiated.telephone_event_hz, |(_, clock_hz)| clock_hz);
     Ok(negotiated)
 }
 
-/// An offer that only a WebRTC peer can answer: ICE and a handshake for its audio.
+/// The answer to an offer inside a dialog that takes the audio stream away (RFC 3264 section 8.2), and offers nothing in
+/// its place; `None` for every other offer.
+pub fn answer_off(offer: &[u8], local: &LocalMedia) -> Option<Vec<u8>> {
+    let session = parse::session_description(offer).ok()?;
+    let is_off = is_audio_off(&session.media) && session.media.iter().all(|line| line.port == 0);
+    is_off.then(|| print::refusal(local, &session.media))
+}
+
+/// There is an audio line, and no audio.
+fn is_audio_off(media: &[MediaDescription]) -> bool {
+    let audio = || media.iter().filter(|line| line.kind == "audio");
+    audio().next().is_some() && audio().all(|line| line.port == 0)
+}
+
+/// An offer of a browser, or of one that does as browsers do: ICE, a handshake and bundled lines. Everybody else who
+/// offers ICE and a handshake is answered as a telephone.
 pub fn is_webrtc(offer: &[u8]) -> bool {
-    let needs_peer = |line: &MediaDescription| line.has_ice && line.fingerprint.is_some() && is_dtls_profile(line);
+    let is_browsers = |line: &MediaDescription| {
+        let is_bundled = line.rtcp_mux && line.mid.is_some() && line.protocol == "UDP/TLS/RTP/SAVPF";
+        line.ice.is_some() && line.fingerprint.is_some() && is_bundled
+    };
     let audio = |line: &&MediaDescription| line.kind == "audio" && line.port != 0;
-    parse::session_description(offer).is_ok_and(|session| session.media.iter().find(audio).is_some_and(needs_peer))
+    parse::session_description(offer)
+        .is_ok_and(|session| session.has_bundle && session.media.iter().find(audio).is_some_and(is_browsers))
+}
+
+/// A description has keys, or asks for a handshake.
+pub fn offers_security(description: &[u8]) -> bool {
+    let is_offered = |line: &MediaDescription| is_secure(line) || !line.crypto.is_empty() || line.fingerprint.is_some();
+    parse::session_description(description).is_ok_and(|session| session.media.iter().any(is_offered))
+}
+
+/// The writer of the description answers connectivity checks and sends none.
+pub fn is_ice_lite(description: &[u8]) -> bool {
+    parse::session_description(description).is_ok_and(|session| session.is_ice_lite)
+}
+
+/// The lines of the session as we answer them.
+fn layout(index: usize, offered: &[MediaDescription]) -> MediaLayout {
+    let others = offered.iter().enumerate().filter(|(other, _)| *other != index);
+    MediaLayout {
+        index,
+        mid: offered.get(index).and_then(|line| line.mid.clone()),
+        refused: others.map(|(_, line)| print::refused_line(line)).collect(),
+    }
 }
 
 /// AVPF profiles are accepted, but no feedback is sent.
@@ -108,7 +159,7 @@ fn is_dtls(media: &MediaDescription) -> bool {
 /// handshake `actpass` keeps the roles.
 fn negotiate_dtls(media: &MediaDescription, local: &LocalMedia) -> Option<DtlsNegotiated> {
     let (theirs, ours) = (media.fingerprint?, local.fingerprint.filter(|_| local.srtp != SrtpMode::Off)?);
-    let standing = local.security.as_ref().and_then(|standing| standing.dtls).filter(|dtls| dtls.theirs == theirs);
+    let standing = local.standing.as_ref().and_then(|standing| standing.dtls).filter(|dtls| dtls.theirs == theirs);
     let active = match media.setup {
         Some(DtlsSetup::Passive) => true,
         Some(DtlsSetup::Active) => false,
@@ -141,7 +192,7 @@ fn select_audio_line<'a>(
 
 /// The first format of the peer's list that we have: its order counts (RFC 3264 section 6.1).
 fn select_codec(
-    media_index: usize, media: &MediaDescription, local: &LocalMedia, keys: Option<SdesKeys>,
+    media: &MediaDescription, local: &LocalMedia, keys: Option<SdesKeys>,
 ) -> Result<NegotiatedSdp, OfferAnswerError> {
     let (codec, payload_type) = media
         .formats
@@ -157,7 +208,9 @@ fn select_codec(
         media.formats.iter().find(fits).map(|format| format.payload_type)
     };
     // Digits belong to the clock of the audio (RFC 4733 section 2.6); some offer them at 8 kHz alone.
-    let telephone_event = named("TELEPHONE-EVENT", codec.clock_hz()).or_else(|| named("TELEPHONE-EVENT", 8_000));
+    let event = |clock_hz| named("TELEPHONE-EVENT", clock_hz).map(|payload_type| (payload_type, clock_hz));
+    let event = event(codec.clock_hz()).or_else(|| event(8_000));
+    let telephone_event = event.map(|(payload_type, _)| payload_type);
     let addr = media.addr.ok_or(OfferAnswerError::Malformed(SdpError("no usable c= line")))?;
     let remote = SocketAddr::new(addr, media.port);
     let (rtcp_port, rtcp_addr) = match media.rtcp {
@@ -173,6 +226,7 @@ fn select_codec(
         payload_type_in: payload_type,
         telephone_event,
         telephone_event_in: telephone_event,
+        telephone_event_hz: event.map_or(codec.clock_hz(), |(_, clock_hz)| clock_hz),
         comfort_noise: named("CN", 8_000).filter(|_| codec != SdpCodec::Opus),
         ptime_ms: codec.fixed_ptime_ms().unwrap_or(ptime_ms),
         direction: MediaDirection::SendRecv,
@@ -181,14 +235,18 @@ fn select_codec(
         rtcp_mux: media.rtcp_mux,
         keys,
         dtls: None,
+        tls_id: media.tls_id.clone(),
         ice: None,
-        media_index,
+        remote_ice: media.ice,
+        layout: MediaLayout::default(),
         protocol: media.protocol.clone(),
     })
 }
 
+/// Not with candidates that are still to come: those stand behind 0.0.0.0 and port 9 (RFC 8840 section 4.1.1).
 fn is_hold_addr(media: &MediaDescription) -> bool {
-    media.addr.is_some_and(|addr| addr.is_unspecified())
+    let awaits_candidates = media.ice.is_some() && media.port == 9;
+    media.addr.is_some_and(|addr| addr.is_unspecified()) && !awaits_candidates
 }
 
 #[cfg(test)]

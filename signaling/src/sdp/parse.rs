@@ -4,10 +4,11 @@
 use super::codec::SdpCodec;
 use super::crypto;
 use super::description::{
-    CertificateFingerprint, DtlsSetup, MediaDescription, MediaDirection, MediaFormat, SessionDescription,
+    CertificateFingerprint, DtlsSetup, IceGeneration, MediaDescription, MediaDirection, MediaFormat, SessionDescription,
 };
 use crate::limits;
-use crate::sip::message::scan::digits;
+use crate::sip::message::scan::{digits, is_token};
+use secrecy::{ExposeSecret as _, SecretString};
 use std::net::IpAddr;
 
 /// What is wrong with a description.
@@ -27,9 +28,10 @@ impl std::error::Error for SdpError {}
 pub fn session_description(bytes: &[u8]) -> Result<SessionDescription, SdpError> {
     let text = String::from_utf8_lossy(bytes);
     let mut addr = None;
-    let mut common =
-        SessionAttributes { direction: MediaDirection::SendRecv, fingerprint: None, setup: None, has_ice: false };
+    let mut common = SessionAttributes::new();
     let mut media: Vec<MediaDescription> = Vec::new();
+    // Of each media line, those of the session filled in.
+    let mut ice: Vec<IceLines> = Vec::new();
     let (mut saw_version, mut attributes) = (false, 0_usize);
     for (at, line) in text.lines().enumerate() {
         if at >= limits::SDP_LINES_MAX {
@@ -47,7 +49,8 @@ pub fn session_description(bytes: &[u8]) -> Result<SessionDescription, SdpError>
             }
             "m" if media.len() < limits::SDP_MEDIA_MAX => {
                 attributes = 0;
-                media.push(media_line(value, addr, common)?);
+                media.push(media_line(value, addr, &common)?);
+                ice.push(common.ice.clone());
             }
             "m" => return Err(SdpError("too many media lines")),
             "a" => {
@@ -56,6 +59,7 @@ pub fn session_description(bytes: &[u8]) -> Result<SessionDescription, SdpError>
                     return Err(SdpError("too many attributes of one m= line"));
                 }
                 match media.last_mut() {
+                    Some(_) if ice.last_mut().is_some_and(|ice| ice.attribute(value)) => {}
                     Some(last) => attribute(last, value),
                     None => common.attribute(value),
                 }
@@ -66,30 +70,88 @@ pub fn session_description(bytes: &[u8]) -> Result<SessionDescription, SdpError>
     if !saw_version {
         return Err(SdpError("no v= line"));
     }
-    Ok(SessionDescription { media })
+    for (line, ice) in media.iter_mut().zip(ice) {
+        line.ice = ice.generation();
+    }
+    Ok(SessionDescription { media, has_bundle: common.has_bundle, is_ice_lite: common.is_ice_lite })
+}
+
+/// The ICE credentials of a line, while it is read.
+#[derive(Clone, Default)]
+struct IceLines {
+    ufrag: Option<String>,
+    password: Option<SecretString>,
+}
+
+impl IceLines {
+    /// Whether the attribute is one of them.
+    fn attribute(&mut self, value: &str) -> bool {
+        if let Some(ufrag) = value.strip_prefix("ice-ufrag:") {
+            self.ufrag = Some(ufrag.trim().to_owned());
+        } else if let Some(password) = value.strip_prefix("ice-pwd:") {
+            self.password = Some(password.trim().into());
+        } else {
+            return false;
+        }
+        true
+    }
+
+    fn generation(&self) -> Option<IceGeneration> {
+        Some(IceGeneration::of(
+            self.ufrag.as_deref()?,
+            self.password.as_ref().map_or("", |password| password.expose_secret()),
+        ))
+    }
 }
 
 /// Session-level attributes, the default for every stream.
-#[derive(Clone, Copy)]
 struct SessionAttributes {
     direction: MediaDirection,
     fingerprint: Option<CertificateFingerprint>,
     setup: Option<DtlsSetup>,
-    has_ice: bool,
+    tls_id: Option<String>,
+    ice: IceLines,
+    has_bundle: bool,
+    is_ice_lite: bool,
 }
 
 impl SessionAttributes {
+    fn new() -> Self {
+        Self {
+            direction: MediaDirection::SendRecv,
+            fingerprint: None,
+            setup: None,
+            tls_id: None,
+            ice: IceLines::default(),
+            has_bundle: false,
+            is_ice_lite: false,
+        }
+    }
+
     fn attribute(&mut self, value: &str) {
+        if self.ice.attribute(value) {
+            return;
+        }
         if let Some(direction) = direction_of(value) {
             self.direction = direction;
         } else if let Some(value) = value.strip_prefix("fingerprint:") {
             self.fingerprint = fingerprint(value).or(self.fingerprint);
         } else if let Some(value) = value.strip_prefix("setup:") {
             self.setup = DtlsSetup::parse(value);
-        } else if value.starts_with("ice-ufrag:") {
-            self.has_ice = true;
+        } else if let Some(value) = value.strip_prefix("tls-id:") {
+            self.tls_id = tls_id(value);
+        } else if value.trim() == "ice-lite" {
+            self.is_ice_lite = true;
+        } else if value.starts_with("group:BUNDLE") {
+            self.has_bundle = true;
         }
     }
+}
+
+/// A token of RFC 8842 section 5.1; longer ones than it allows are not kept.
+fn tls_id(value: &str) -> Option<String> {
+    let value = value.trim();
+    ((20..=255).contains(&value.len()) && value.bytes().all(is_token)).then(|| value.to_owned())
 }
 
 /// `sha-256 AB:CD:…`; RFC 8122 has everybody know this one.
@@ -115,7 +177,7 @@ fn connection(value: &str) -> Option<IpAddr> {
     addr.split('/').next()?.parse().ok()
 }
 
-fn media_line(value: &str, addr: Option<IpAddr>, common: SessionAttributes) -> Result<MediaDescription, SdpError> {
+fn media_line(value: &str, addr: Option<IpAddr>, common: &SessionAttributes) -> Result<MediaDescription, SdpError> {
     // The line is echoed in the answer if it is rejected.
     if !value.bytes().all(|byte| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t')) {
         return Err(SdpError("m= line with invalid characters"));
@@ -141,7 +203,9 @@ fn media_line(value: &str, addr: Option<IpAddr>, common: SessionAttributes) -> R
         crypto: Vec::new(),
         fingerprint: common.fingerprint,
         setup: common.setup,
-        has_ice: common.has_ice,
+        tls_id: common.tls_id.clone(),
+        ice: None,
+        mid: None,
     })
 }
 
@@ -178,12 +242,19 @@ fn attribute(media: &mut MediaDescription, value: &str) {
         media.fingerprint = fingerprint(value).or(media.fingerprint);
     } else if let Some(value) = value.strip_prefix("setup:") {
         media.setup = DtlsSetup::parse(value);
-    } else if value.starts_with("ice-ufrag:") {
-        media.has_ice = true;
+    } else if let Some(value) = value.strip_prefix("tls-id:") {
+        media.tls_id = tls_id(value);
+    } else if let Some(value) = value.strip_prefix("mid:") {
+        media.mid = Some(value.trim()).filter(|mid| is_mid(mid)).map(str::to_owned);
     } else if let Some(value) = value.strip_prefix("rtcp:") {
         let (port, rest) = value.trim().split_once(' ').unwrap_or((value.trim(), ""));
         media.rtcp = digits(port).filter(|port| *port != 0).map(|port| (port, connection(rest)));
     }
+}
+
+/// A token that is short enough to be echoed (RFC 5888 section 4).
+fn is_mid(mid: &str) -> bool {
+    (1..=32).contains(&mid.len()) && mid.bytes().all(is_token)
 }
 
 fn rtpmap(media: &mut MediaDescription, value: &str) {

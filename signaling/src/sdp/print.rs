@@ -1,37 +1,70 @@
 //! Writing a session description: ours has one stream and no optional lines.
 
-use super::codec::{SdpCodec, TELEPHONE_EVENTS};
+use super::codec::SdpCodec;
 use super::crypto::CryptoLine;
 use super::description::{CertificateFingerprint, DtlsSetup, MediaDescription, MediaDirection};
 use super::media_session::{IceLiteCredentials, LocalMedia, NegotiatedSdp, SrtpMode};
+use super::offered_formats::OfferedFormats;
 use std::fmt::Write as _;
 
-/// An offer of every configured codec and telephone-event.
+/// An offer of every configured codec and telephone-event; inside a dialog that of the session as it stands.
 pub fn offer(local: &LocalMedia, direction: MediaDirection) -> Vec<u8> {
     let mut text = head(local);
-    let mut formats: Vec<_> =
-        local.codecs.iter().map(|codec| PrintedFormat::audio(codec.payload_type(), *codec)).collect();
-    for (payload_type, clock_hz) in TELEPHONE_EVENTS {
-        if local.codecs.iter().any(|codec| codec.clock_hz() == clock_hz) {
-            formats.push(PrintedFormat::telephone_event(payload_type, clock_hz));
-        }
+    let ice = local.offered_ice();
+    if ice.is_some() {
+        text.push_str("a=ice-lite\r\n");
     }
-    let profile = match (&local.security, local.srtp, local.offers_dtls()) {
+    let layout = local.standing.as_ref().map(|standing| standing.layout.clone()).unwrap_or_default();
+    let (before, after) = layout.refused.split_at_checked(layout.index).unwrap_or((&layout.refused, &[]));
+    before.iter().for_each(|line| text.push_str(line));
+    offered_stream(&mut text, local, layout.mid.as_deref(), ice, direction);
+    after.iter().for_each(|line| text.push_str(line));
+    text.into_bytes()
+}
+
+fn offered_stream(
+    text: &mut String, local: &LocalMedia, mid: Option<&str>, ice: Option<IceLiteCredentials>,
+    direction: MediaDirection,
+) {
+    let offered = OfferedFormats::of(local);
+    let audio = offered.audio.iter().map(|(number, codec)| PrintedFormat::audio(*number, *codec));
+    let events = offered.telephone_events.iter().map(|(number, hz)| PrintedFormat::telephone_event(*number, *hz));
+    let noise = offered.comfort_noise.map(PrintedFormat::comfort_noise);
+    let formats: Vec<_> = audio.chain(events).chain(noise).collect();
+    let profile = match (&local.standing, local.srtp, local.offers_dtls()) {
         (Some(standing), ..) => standing.protocol.as_str(),
         (None, SrtpMode::Mandatory, true) => "UDP/TLS/RTP/SAVP",
         (None, SrtpMode::Mandatory, false) => "RTP/SAVP",
         (None, SrtpMode::Preferred | SrtpMode::Off, _) => "RTP/AVP",
     };
-    media(&mut text, local.port, profile, &formats);
-    if let Some(fingerprint) = local.fingerprint.filter(|_| local.offers_dtls()) {
-        write_dtls(&mut text, &fingerprint, DtlsSetup::ActPass);
+    media(text, local.port, profile, &formats);
+    write_mid(text, mid);
+    let fingerprint = local.fingerprint.filter(|_| local.offers_dtls());
+    if let Some(fingerprint) = fingerprint {
+        let shows_id = local.standing.as_ref().is_some_and(|standing| standing.tls_id.is_some());
+        // Whoever answers may take either role, and keeps the one it has (RFC 8842 section 5.2).
+        write_dtls(text, &fingerprint, DtlsSetup::ActPass, shows_id.then(|| local.tls_id()));
+    }
+    let is_one_port = fingerprint.is_some() || local.standing.as_ref().is_some_and(|standing| standing.rtcp_mux);
+    if let Some(ice) = &ice {
+        write_ice(text, ice, local, is_one_port);
+    }
+    if is_one_port {
         text.push_str("a=rtcp-mux\r\n");
     }
     for line in local.crypto() {
-        line.print(&mut text);
+        line.print(text);
     }
-    tail(&mut text, local.ptime_ms, direction);
-    text.into_bytes()
+    tail(text, local.ptime_ms, direction);
+}
+
+/// Our last description, which may be an answer, as the offer of a refresh: whoever answers it may take either role of the
+/// handshake, and keeps the one it has (RFC 8842 section 5.2).
+pub fn as_offer(description: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(description);
+    let lines =
+        text.split_inclusive('\n').map(|line| if line.starts_with("a=setup:") { "a=setup:actpass\r\n" } else { line });
+    lines.collect::<String>().into_bytes()
 }
 
 /// An answer that accepts one audio line and refuses the others with port zero (RFC 3264 section 6).
@@ -41,38 +74,59 @@ pub fn answer(local: &LocalMedia, negotiated: &NegotiatedSdp, offered: &[MediaDe
         text.push_str("a=ice-lite\r\n");
     }
     for (index, line) in offered.iter().enumerate() {
-        if index != negotiated.media_index {
-            let formats = if line.formats_raw.is_empty() { "0" } else { &line.formats_raw };
-            let _ = write!(text, "m={} 0 {} {formats}\r\n", line.kind, line.protocol);
-            continue;
+        if index == negotiated.layout.index {
+            answered_stream(&mut text, local, negotiated, line);
+        } else {
+            text.push_str(&refused_line(line));
         }
-        let mut formats = vec![PrintedFormat::audio(negotiated.payload_type, negotiated.codec)];
-        if let Some(event) = negotiated.telephone_event {
-            let clock_hz =
-                line.formats.iter().find(|format| format.payload_type == event).map_or(8_000, |f| f.clock_hz);
-            formats.push(PrintedFormat::telephone_event(event, clock_hz));
-        }
-        if let Some(noise) = negotiated.comfort_noise {
-            formats.push(PrintedFormat { payload_type: noise, rtpmap: "CN/8000".to_owned(), fmtp: None });
-        }
-        media(&mut text, local.port, &line.protocol, &formats);
-        if let Some(keys) = negotiated.keys {
-            CryptoLine { tag: keys.tag, suite: keys.suite, key: keys.ours }.print(&mut text);
-        }
-        if let Some(dtls) = negotiated.dtls {
-            write_dtls(&mut text, &dtls.ours, if dtls.active { DtlsSetup::Active } else { DtlsSetup::Passive });
-        }
-        if let Some(ice) = &negotiated.ice {
-            write_ice(&mut text, ice, local, negotiated.rtcp_mux);
-        }
-        if negotiated.rtcp_mux {
-            text.push_str("a=rtcp-mux\r\n");
-        }
-        // This is the packet time we want to receive; we send the packet time the peer asked for.
-        let ptime_ms = negotiated.codec.fixed_ptime_ms().unwrap_or(local.ptime_ms);
-        tail(&mut text, ptime_ms, negotiated.direction);
     }
     text.into_bytes()
+}
+
+fn answered_stream(text: &mut String, local: &LocalMedia, negotiated: &NegotiatedSdp, line: &MediaDescription) {
+    let mut formats = vec![PrintedFormat::audio(negotiated.payload_type, negotiated.codec)];
+    let event = negotiated.telephone_event;
+    formats.extend(event.map(|event| PrintedFormat::telephone_event(event, negotiated.telephone_event_hz)));
+    formats.extend(negotiated.comfort_noise.map(PrintedFormat::comfort_noise));
+    media(text, local.port, &line.protocol, &formats);
+    write_mid(text, line.mid.as_deref());
+    if let Some(keys) = negotiated.keys {
+        CryptoLine { tag: keys.tag, suite: keys.suite, key: keys.ours }.print(text);
+    }
+    if let Some(dtls) = negotiated.dtls {
+        let setup = if dtls.active { DtlsSetup::Active } else { DtlsSetup::Passive };
+        write_dtls(text, &dtls.ours, setup, line.tls_id.as_ref().map(|_| local.tls_id()));
+    }
+    if let Some(ice) = &negotiated.ice {
+        write_ice(text, ice, local, negotiated.rtcp_mux);
+    }
+    if negotiated.rtcp_mux {
+        text.push_str("a=rtcp-mux\r\n");
+    }
+    // This is the packet time we want to receive; we send the packet time the peer asked for.
+    let ptime_ms = negotiated.codec.fixed_ptime_ms().unwrap_or(local.ptime_ms);
+    tail(text, ptime_ms, negotiated.direction);
+}
+
+/// An answer that refuses every line.
+pub fn refusal(local: &LocalMedia, offered: &[MediaDescription]) -> Vec<u8> {
+    let mut text = head(local);
+    offered.iter().for_each(|line| text.push_str(&refused_line(line)));
+    text.into_bytes()
+}
+
+/// A line that is refused, or off.
+pub(super) fn refused_line(line: &MediaDescription) -> String {
+    let formats = if line.formats_raw.is_empty() { "0" } else { &line.formats_raw };
+    let mut text = format!("m={} 0 {} {formats}\r\n", line.kind, line.protocol);
+    write_mid(&mut text, line.mid.as_deref());
+    text
+}
+
+fn write_mid(text: &mut String, mid: Option<&str>) {
+    if let Some(mid) = mid {
+        let _ = write!(text, "a=mid:{mid}\r\n");
+    }
 }
 
 fn head(local: &LocalMedia) -> String {
@@ -94,6 +148,10 @@ struct PrintedFormat {
 impl PrintedFormat {
     fn audio(payload_type: u8, codec: SdpCodec) -> Self {
         Self { payload_type, rtpmap: codec.rtpmap().to_owned(), fmtp: codec.fmtp() }
+    }
+
+    fn comfort_noise(payload_type: u8) -> Self {
+        Self { payload_type, rtpmap: "CN/8000".to_owned(), fmtp: None }
     }
 
     /// The sixteen DTMF keys and flash (RFC 4733 section 2.4.1).
@@ -126,9 +184,12 @@ fn write_ice(text: &mut String, ice: &IceLiteCredentials, local: &LocalMedia, is
     }
 }
 
-fn write_dtls(text: &mut String, fingerprint: &CertificateFingerprint, setup: DtlsSetup) {
+fn write_dtls(text: &mut String, fingerprint: &CertificateFingerprint, setup: DtlsSetup, tls_id: Option<String>) {
     let digits: Vec<String> = fingerprint.iter().map(|byte| format!("{byte:02X}")).collect();
     let _ = write!(text, "a=fingerprint:sha-256 {}\r\na=setup:{}\r\n", digits.join(":"), setup.name());
+    if let Some(tls_id) = tls_id {
+        let _ = write!(text, "a=tls-id:{tls_id}\r\n");
+    }
 }
 
 fn tail(text: &mut String, ptime_ms: u16, direction: MediaDirection) {

@@ -40,6 +40,42 @@ impl std::fmt::Display for OfferError {
 /// The offer as the transport gets it: without candidates. We are ICE-lite, so that nothing is sent before
 /// the browser's checks have shown its address; names instead of addresses (mDNS) do not matter either.
 pub fn validate(offer: &[u8]) -> Result<String, OfferError> {
+    let text = check(offer)?;
+    Ok(printed(text, |line| !is_candidate(line) && line != "a=end-of-candidates"))
+}
+
+/// The same with candidates, for a peer that sends no checks (ICE-lite) and that we know: it is called by a trunk.
+/// Strangers must not choose where our checks go.
+pub fn validate_of_lite_peer(offer: &[u8]) -> Result<String, OfferError> {
+    check(offer).map(|text| printed(text, |_| true))
+}
+
+fn printed(text: &str, is_kept: impl Fn(&str) -> bool) -> String {
+    let lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty() && is_kept(line));
+    lines.map(|line| format!("{line}\r\n")).collect()
+}
+
+/// An offer with everything that the library wants written out. A stream without a direction goes both ways (RFC 8866
+/// section 6.7).
+pub fn complete(offer: &str) -> String {
+    let is_direction = |line: &str| matches!(line, "a=sendrecv" | "a=sendonly" | "a=recvonly" | "a=inactive");
+    let mut sections: Vec<Vec<&str>> = vec![Vec::new()];
+    for line in offer.lines().map(str::trim_end) {
+        if line.starts_with("m=") {
+            sections.push(Vec::new());
+        }
+        if let Some(section) = sections.last_mut() {
+            section.push(line);
+        }
+    }
+    let of_session = sections.first().and_then(|session| session.iter().copied().find(|line| is_direction(line)));
+    for stream in sections.iter_mut().skip(1).filter(|stream| !stream.iter().any(|line| is_direction(line))) {
+        stream.push(of_session.unwrap_or("a=sendrecv"));
+    }
+    sections.into_iter().flatten().map(|line| format!("{line}\r\n")).collect()
+}
+
+fn check(offer: &[u8]) -> Result<&str, OfferError> {
     if offer.len() > limits::OFFER_BYTES_MAX {
         return Err(OfferError::TooLarge);
     }
@@ -71,8 +107,7 @@ pub fn validate(offer: &[u8]) -> Result<String, OfferError> {
             return Err(OfferError::Missing(attribute));
         }
     }
-    let kept = lines().filter(|line| !line.is_empty() && !is_candidate(line) && *line != "a=end-of-candidates");
-    Ok(kept.map(|line| format!("{line}\r\n")).collect())
+    Ok(text)
 }
 
 fn is_candidate(line: &str) -> bool {
@@ -91,7 +126,15 @@ a=fingerprint:sha-256 00\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n";
         let candidates = "a=candidate:1 1 udp 1 6ba7b810-9dad-11d1.local 9 typ host\r\na=end-of-candidates\r\n";
         let offer = format!("{OFFER}{candidates}");
         assert_eq!(validate(offer.as_bytes()).unwrap(), OFFER);
+        assert_eq!(validate_of_lite_peer(offer.as_bytes()).unwrap(), offer);
         assert_eq!(validate(OFFER.replace("\r\n", "\n").as_bytes()).unwrap(), OFFER);
+    }
+
+    #[test]
+    fn a_missing_direction_is_written_out() {
+        assert_eq!(complete(OFFER), format!("{OFFER}a=sendrecv\r\n"));
+        let held = OFFER.replace("t=0 0", "t=0 0\r\na=inactive") + "m=video 0 X 1\r\na=recvonly\r\n";
+        assert_eq!(complete(&held), held.replace("m=video", "a=inactive\r\nm=video"));
     }
 
     #[test]

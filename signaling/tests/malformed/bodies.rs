@@ -46,7 +46,8 @@ fn local() -> LocalMedia {
         fingerprint: Some([2; 32]),
         ice: Some(negotiate::IceLiteCredentials { ufrag: *b"01234567", password: [b'p'; 32] }),
         keys: [[1; 46]; 2],
-        security: None,
+        association: 0,
+        standing: None,
         session_id: u64::MAX,
         session_version: u64::MAX,
     }

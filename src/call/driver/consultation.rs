@@ -365,10 +365,7 @@ impl ConsultationCall {
     async fn sip_event(&mut self, event: Option<SipEvent>) -> Option<EndReason> {
         let Some(event) = event else { return Some(EndReason::CustomerHungUp) };
         let (sip, leg) = (&self.context.sip, &self.leg.handle);
-        if handle_dialog_media(sip, self.sip_call, &mut self.negotiation, leg, &event).await {
-            return None;
-        }
-        match event {
+        match handle_dialog_media(sip, self.sip_call, &mut self.negotiation, leg, event).await? {
             // Redirects are decided by the caller's side.
             SipEvent::ReplacesReceived { by, .. } => sip.reject(by.call, 603, None).await,
             SipEvent::ReferReceived { call, .. } => sip.answer_refer(call, false).await,

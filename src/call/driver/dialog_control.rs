@@ -9,12 +9,12 @@ use super::outgoing_call::handle_dialog_media;
 use crate::call::dialog_rules::{ReferSituation, ReplacesError, may_be_replaced, our_number};
 use crate::call::dtmf::info_digit;
 use crate::call::machine::CallMachine;
+use crate::call::negotiate::webrtc_offer_of_trunk;
 use crate::call::sip_causes::{end_reason_of_cause, reason_facts, refer_progress};
 use crate::domain::end_reason::EndReason;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use trunkline_signaling::sip::user_agent::{CallId as SipCall, IncomingInvite, ReferRequest, SipEvent};
-use trunkline_signaling::webrtc::offer as webrtc_offer;
 
 /// A worker answers within a turn of some milliseconds.
 const REANSWER_DEADLINE: Duration = Duration::from_secs(2);
@@ -61,15 +61,20 @@ impl Conversation {
         match event {
             // A WebRTC peer makes the offers itself.
             SipEvent::ReofferReceived { call, sdp, .. } if line.negotiation.is_webrtc() => {
-                let answer = match sdp {
-                    Some(offer) => reanswer_webrtc(&self.media, &offer).await,
-                    None => None,
+                let off = sdp.as_deref().and_then(|offer| line.negotiation.answer_off(offer));
+                let answer = match (off, sdp) {
+                    (Some((stream, text)), _) => {
+                        let _ = self.media.leg.renegotiate(stream);
+                        Some(text)
+                    }
+                    (None, Some(offer)) => reanswer_webrtc(&self.media, &offer).await,
+                    (None, None) => None,
                 };
                 self.context.sip.answer_reoffer(call, answer).await;
             }
             event => {
                 let (call, leg) = (line.call, &self.media.leg);
-                handle_dialog_media(&self.context.sip, call, &mut line.negotiation, leg, &event).await;
+                handle_dialog_media(&self.context.sip, call, &mut line.negotiation, leg, event).await;
             }
         }
     }
@@ -125,7 +130,11 @@ impl Conversation {
         let Some(events) = sip.take_events(by.call).await else { return };
         let mut negotiation = line.negotiation.fork();
         negotiation.set_signalling(by.source.ip());
-        let answer = match &by.sdp {
+        let offer = match by.sdp {
+            Some(offer) => Some(sip.resolve_description(offer, Some(by.source.ip())).await),
+            None => None,
+        };
+        let answer = match &offer {
             Some(offer) => match negotiation.answer(offer) {
                 Ok((stream, text)) => {
                     let _ = self.media.leg.renegotiate(stream);
@@ -145,7 +154,7 @@ impl Conversation {
 
 /// The answer of a WebRTC leg to another offer; `None` when it cannot take it.
 async fn reanswer_webrtc(media: &CallMedia, offer: &[u8]) -> Option<Vec<u8>> {
-    let offer = webrtc_offer::validate(offer).ok()?;
+    let offer = webrtc_offer_of_trunk(offer)?;
     let (reply, answer) = oneshot::channel();
     media.leg.reoffer(offer, Box::new(move |answer| drop(reply.send(answer)))).ok()?;
     let answer = tokio::time::timeout(REANSWER_DEADLINE, answer).await.ok()?.ok()?;

@@ -167,6 +167,10 @@ async fn answer(mut ringing: RingingCall, permit: AdmissionPermit) {
         tracing::error!("no free RTP port");
         return reject(&context.sip, sip_call, Rejection::NO_PORT).await;
     };
+    if let Some(offer) = ringing.incoming.sdp.take() {
+        let source = ringing.incoming.source.ip();
+        ringing.incoming.sdp = Some(context.sip.resolve_description(offer, Some(source)).await);
+    }
     let described = match answer_offer(&context, &ringing, ports) {
         Ok(described) => described,
         Err(refusal) => {
@@ -218,7 +222,11 @@ async fn connect(mut ringing: RingingCall, setup: InboundSetup, described: Local
     metrics::histogram!("trunkline_setup_seconds").record(ringing.started.elapsed().as_secs_f64());
     metrics::counter!("trunkline_calls_started_total", "direction" => "inbound").increment(1);
     let confirmed = match wait_for_ack(&ringing.context.sip, &mut ringing.events).await {
-        Ok(sdp) => sdp,
+        Ok(Some(answer)) => {
+            let source = ringing.incoming.source.ip();
+            Some(context.sip.resolve_description(answer, Some(source)).await)
+        }
+        Ok(None) => None,
         Err(reason) => {
             context.sip.hang_up(sip_call).await;
             return record.record_ended(reason).await;
@@ -263,7 +271,7 @@ fn answer_offer(
         return Ok(LocalDescription { negotiation, stream: None, sdp, wire: TransportSetup::Rtp(ports) });
     };
     if let Some(answered) = negotiation.answer_webrtc(Instant::now(), offer, context.media.workers.host_candidates()) {
-        let WebRtcAnswer { peer, stream, sdp } = answered?;
+        let WebRtcAnswer { peer, stream, sdp } = answered;
         return Ok(LocalDescription {
             negotiation,
             stream: Some(stream),

@@ -99,7 +99,10 @@ impl<'a> OutgoingCallDriver<'a> {
     pub async fn handle(&mut self, event: OutgoingCallEvent) {
         let now = Instant::now();
         match event {
-            OutgoingCallEvent::Sip(Some(event)) => self.machine.handle_sip_event(now, event),
+            OutgoingCallEvent::Sip(Some(event)) => {
+                let event = self.sip.resolve_event(event, self.machine.signalling()).await;
+                self.machine.handle_sip_event(now, event);
+            }
             OutgoingCallEvent::Sip(None) => self.machine.handle_signaling_error(OutgoingCallError::SignalingLost),
             OutgoingCallEvent::Timeout => self.machine.handle_timeout(now),
         }
@@ -221,23 +224,21 @@ impl<L: OutgoingLeg> EarlyLeg<L> {
     }
 }
 
-/// Handles an event of a confirmed dialog that is about its media: answers the peer's offer, moves the leg. Returns
-/// whether it was one.
+/// Handles an event of a confirmed dialog that is about its media: answers the peer's offer, moves the leg. Gives back
+/// an event that is not.
 pub async fn handle_dialog_media(
-    sip: &SipHandle, call: SipCall, negotiation: &mut Negotiation, leg: &LegHandle, event: &SipEvent,
-) -> bool {
-    match negotiation.handle_dialog_event(event) {
-        DialogMediaChange::Unchanged => false,
+    sip: &SipHandle, call: SipCall, negotiation: &mut Negotiation, leg: &LegHandle, event: SipEvent,
+) -> Option<SipEvent> {
+    let event = sip.resolve_event(event, negotiation.signalling()).await;
+    match negotiation.handle_dialog_event(&event) {
+        DialogMediaChange::Unchanged => return Some(event),
         DialogMediaChange::Reoffered { text, stream } => {
             if let Some(stream) = stream {
                 let _ = leg.renegotiate(stream);
             }
             sip.answer_reoffer(call, text).await;
-            true
         }
-        DialogMediaChange::Answered(stream) => {
-            let _ = leg.renegotiate(stream);
-            true
-        }
+        DialogMediaChange::Answered(stream) => drop(leg.renegotiate(stream)),
     }
+    None
 }

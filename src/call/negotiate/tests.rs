@@ -4,10 +4,12 @@
 use super::*;
 use base64::Engine as _;
 use std::collections::HashMap;
+use std::time::Duration;
 use trunkline_media::frame::FRAME_DURATION;
 use trunkline_media::leg::{AnalysisConfig, Leg, LegConfig, PortKind};
 use trunkline_media::rtp::packet::RtpPacket;
 use trunkline_media::transport::srtp::{KEY_BYTES_MAX as MEDIA_KEY_BYTES_MAX, SrtpKeys, SrtpSession as Context};
+use trunkline_media::transport::webrtc::PeerOutput;
 
 fn media(srtp: trunk::SrtpPolicy, keying: trunk::SrtpKeying) -> TrunkMedia {
     TrunkMedia { codecs: vec!["PCMU".to_owned()], srtp, srtp_keying: keying, ..TrunkMedia::default() }
@@ -347,4 +349,135 @@ fn an_offer_inside_a_dialog_describes_the_security_that_stands() {
         text.contains("UDP/TLS/RTP/SAVP 0") && text.contains("a=setup:actpass") && !text.contains("a=crypto"),
         "{text}"
     );
+}
+
+fn plain_negotiation() -> Negotiation {
+    Negotiation::new([192, 0, 2, 1].into(), 30_000, &TrunkMedia::default(), Some([7; 32]), 1)
+}
+
+fn plain(lines: &str) -> Vec<u8> {
+    let head = "v=0\r\no=- 1 1 IN IP4 198.51.100.9\r\ns=-\r\nc=IN IP4 198.51.100.9\r\nt=0 0\r\n";
+    format!("{head}{lines}").into_bytes()
+}
+
+#[test]
+fn audio_that_is_taken_away_comes_back_as_it_was() {
+    let mut peer = RemotePeer::new("peer", "198.51.100.9", 1);
+    let mut ours = LocalPeer::new(negotiation());
+    let first = key_of(&ours.answer(&mut peer));
+    let off = String::from_utf8(peer.describe()).unwrap().replace("m=audio 4000", "m=audio 0");
+    let (stream, text) = ours.negotiation.answer(off.as_bytes()).unwrap();
+    assert_eq!(stream.direction, StreamDirection::Inactive);
+    assert!(line_of(&text, "m=audio ").unwrap().starts_with("0 RTP/SAVP"));
+    let version = |text: &[u8]| line_of(text, "o=trunkline 1 ").unwrap().split(' ').next().unwrap().to_owned();
+    assert_eq!(version(&text), "2");
+    let again = ours.answer(&mut peer);
+    assert_eq!((key_of(&again), version(&again).as_str()), (first, "3"));
+    ours.talk(&mut peer, 100);
+    // An answer to an offer of ours may take it away too, and a first answer must not.
+    ours.negotiation.offer();
+    let refused = plain("m=audio 0 RTP/SAVP 0\r\n");
+    assert_eq!(ours.negotiation.accept(&refused).unwrap().direction, StreamDirection::Inactive);
+    let mut first = negotiation();
+    first.offer();
+    assert_eq!(first.accept(&refused), Err(NegotiationError::STREAM_OFF));
+    assert_eq!(negotiation().answer(&refused).unwrap_err().sip_status, 488, "a call begins with audio");
+}
+
+#[test]
+fn other_ice_credentials_of_the_peer_change_ours() {
+    let mut negotiation = plain_negotiation();
+    let mut answer = |ufrag: &str, port: u16| {
+        let lines =
+            format!("m=audio {port} RTP/AVP 0\r\na=ice-ufrag:{ufrag}\r\na=ice-pwd:{ufrag}efghijklmnopqrstuv\r\n");
+        let (stream, text) = negotiation.answer(&plain(&lines)).unwrap();
+        let line = |start| line_of(&text, start).unwrap().to_owned();
+        assert_eq!(stream.ice.unwrap().ufrag, line("a=ice-ufrag:").as_bytes(), "the leg knows what the answer says");
+        (line("a=ice-ufrag:"), line("a=ice-pwd:"))
+    };
+    let first = answer("abcd", 4_000);
+    assert_eq!(answer("abcd", 4_000), first, "nothing is restarted");
+    assert_eq!(answer("abcd", 4_002), first, "the chosen path is described");
+    let second = answer("wxyz", 4_000);
+    assert!(second.0 != first.0 && second.1 != first.1);
+    assert_eq!(answer("wxyz", 4_000), second);
+    // And an offer of ours is no restart.
+    let offer = negotiation.offer();
+    assert_eq!(line_of(&offer, "a=ice-ufrag:"), Some(second.0.as_str()));
+    assert!(std::str::from_utf8(&offer).unwrap().contains("a=ice-lite"));
+}
+
+#[test]
+fn an_association_outlives_what_ice_and_its_name_say_about_the_address() {
+    let keying = trunk::SrtpKeying::Dtls;
+    let new = || {
+        let media = media(trunk::SrtpPolicy::Mandatory, keying);
+        Negotiation::new([192, 0, 2, 1].into(), 30_000, &media, Some([7; 32]), 1)
+    };
+    let ice = |ufrag: &str| format!("a=ice-ufrag:{ufrag}\r\na=ice-pwd:{ufrag}efghijklmnopqrstuv\r\n");
+    let with = |host: &str, more: &str| {
+        let text = String::from_utf8(dtls("actpass", host, 0xAA)).unwrap() + more;
+        text.into_bytes()
+    };
+    let mut by_ice = new();
+    let terms = |negotiation: &mut Negotiation, offer: &[u8]| {
+        let (stream, text) = negotiation.answer(offer).unwrap();
+        (dtls_params(&stream), line_of(&text, "a=tls-id:").map(str::to_owned))
+    };
+    let first = terms(&mut by_ice, &with("198.51.100.9", &ice("abcd")));
+    assert_eq!(terms(&mut by_ice, &with("198.51.100.10", &ice("abcd"))), first, "the chosen candidate");
+    assert_eq!(terms(&mut by_ice, &with("198.51.100.11", &ice("wxyz"))), first, "a restart");
+    let mut by_name = new();
+    let named = |host, name: &str| with(host, &format!("a=tls-id:{}\r\n", name.repeat(5)));
+    let first = terms(&mut by_name, &named("198.51.100.9", "abcd"));
+    assert!(first.1.as_ref().is_some_and(|name| name.len() >= 20));
+    assert_eq!(terms(&mut by_name, &named("198.51.100.10", "abcd")), first, "the same name elsewhere");
+    let other = terms(&mut by_name, &named("198.51.100.10", "wxyz"));
+    assert!(other.0 != first.0 && other.1 != first.1, "another name at the same place");
+    assert!(std::str::from_utf8(&by_name.offer()).unwrap().contains(&format!("a=tls-id:{}", other.1.unwrap())));
+    assert_eq!(terms(&mut new(), &with("198.51.100.9", "")).1, None, "only peers that give a name see ours");
+}
+
+#[test]
+fn whoever_is_no_browser_is_answered_as_a_telephone() {
+    let media = media(trunk::SrtpPolicy::Preferred, trunk::SrtpKeying::Sdes);
+    let mut negotiation = Negotiation::new([192, 0, 2, 1].into(), 30_000, &media, Some([7; 32]), 1);
+    let reach = HostCandidates { udp: vec!["192.0.2.1:40000".parse().unwrap()], tcp: vec![] };
+    let text = String::from_utf8(dtls("actpass", "198.51.100.9", 0xAA)).unwrap().replace("RTP/SAVP", "RTP/SAVPF");
+    let text = text.replace("t=0 0\r\n", "t=0 0\r\na=group:BUNDLE 0\r\n");
+    let offer = format!("{text}a=mid:0\r\na=ice-ufrag:abcd\r\na=ice-pwd:efghijklmnopqrstuvwxyz\r\n");
+    #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
+    let now = Instant::now();
+    for other in [
+        offer.replace("a=mid:0\r\n", ""),
+        offer.replace("a=group:BUNDLE 0\r\n", ""),
+        offer.replace("SAVPF", "SAVP"),
+        offer.replace("a=rtcp-mux\r\n", ""),
+        // What the library itself refuses.
+        offer.replace("a=group:BUNDLE 0", "a=group:BUNDLE 1"),
+    ] {
+        assert!(negotiation.answer_webrtc(now, other.as_bytes(), Some(&reach)).is_none(), "{other}");
+        let (stream, answer) = negotiation.fork().answer(other.as_bytes()).unwrap();
+        assert!(stream.ice.is_some() && matches!(stream.security, MediaSecurity::Dtls(_)));
+        assert_eq!(line_of(&answer, "a=setup:"), Some("passive"));
+    }
+    assert!(!negotiation.is_webrtc());
+    let taken = negotiation.fork().answer_webrtc(now, offer.as_bytes(), Some(&reach)).unwrap();
+    assert_eq!(taken.stream.direction, StreamDirection::SendReceive, "without a direction it goes both ways");
+    // Of a peer that only answers checks, the candidates are kept: we check them.
+    let lite = format!("{offer}a=candidate:1 1 UDP 2130706431 198.51.100.9 4000 typ host\r\n");
+    let lite = lite.replace("t=0 0\r\n", "t=0 0\r\na=ice-lite\r\n");
+    let mut taken = negotiation.fork().answer_webrtc(now, lite.as_bytes(), Some(&reach)).unwrap();
+    assert!(!std::str::from_utf8(&taken.sdp).unwrap().contains("a=ice-lite"), "one side has to check");
+    let mut checked = Vec::new();
+    for tick in 0..5 {
+        let now = now + Duration::from_millis(100 * tick);
+        taken.peer.handle_timeout(now);
+        taken.peer.poll(now, &mut |out| {
+            if let PeerOutput::Send { to, .. } = out {
+                checked.push(to.to_string());
+            }
+        });
+    }
+    assert!(checked.iter().any(|to| to == "198.51.100.9:4000"), "{checked:?}");
 }

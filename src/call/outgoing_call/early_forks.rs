@@ -11,6 +11,8 @@ const FORKS_MAX: usize = 16;
 enum EarlyAnswer {
     /// It came unreliably: the 200 repeats or replaces it (RFC 3261 section 13.2.1).
     Preview,
+    /// An offer of the fork (UPDATE) has replaced it: that holds unless the 200 has a description.
+    Renegotiated,
     /// It came reliably: it is the answer, whatever the 200 says (RFC 6337 section 2.2).
     Final,
 }
@@ -39,7 +41,7 @@ impl EarlyFork {
         remote_tag: String, mut negotiation: Negotiation, offer: &[u8],
     ) -> Result<(Self, Vec<u8>), NegotiationError> {
         let (stream, text) = negotiation.answer(offer)?;
-        Ok((Self { remote_tag, negotiation, stream, answer: EarlyAnswer::Preview }, text))
+        Ok((Self { remote_tag, negotiation, stream, answer: EarlyAnswer::Renegotiated }, text))
     }
 
     /// Another description in a provisional response: the stream if it is usable and no answer stands already.
@@ -58,6 +60,9 @@ impl EarlyFork {
     pub(super) fn handle_offer(&mut self, offer: &[u8]) -> Option<Vec<u8>> {
         let (stream, text) = self.negotiation.answer(offer).ok()?;
         self.stream = stream;
+        if self.answer == EarlyAnswer::Preview {
+            self.answer = EarlyAnswer::Renegotiated;
+        }
         Some(text)
     }
 
@@ -66,9 +71,14 @@ impl EarlyFork {
         self.stream
     }
 
-    /// The fork's side of the dialog, and its stream if the answer was given already.
-    pub(super) fn into_dialog(self) -> (Negotiation, Option<StreamConfig>) {
-        (self.negotiation, (self.answer == EarlyAnswer::Final).then_some(self.stream))
+    /// The fork's side of the dialog, and its stream if the answer was given already. `answer`: the description of the 200.
+    pub(super) fn into_dialog(self, answer: Option<&Vec<u8>>) -> (Negotiation, Option<StreamConfig>) {
+        let is_given = match self.answer {
+            EarlyAnswer::Preview => false,
+            EarlyAnswer::Renegotiated => answer.is_none(),
+            EarlyAnswer::Final => true,
+        };
+        (self.negotiation, is_given.then_some(self.stream))
     }
 }
 

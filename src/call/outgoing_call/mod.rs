@@ -14,12 +14,13 @@ pub use error::OutgoingCallError;
 pub use redirect::{REDIRECTS_MAX, RedirectPolicy, destination_within_trunk};
 pub use second_leg::{SecondLegError, transfer_destination};
 
-use crate::call::negotiate::Negotiation;
+use crate::call::negotiate::{Negotiation, NegotiationError};
 use crate::domain::end_reason::EndReason;
 use crate::domain::phone_number::Destination;
 use crate::domain::trunk::TrunkFields;
 use early_forks::EarlyFork;
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use trunkline_media::leg::StreamConfig;
 use trunkline_signaling::sip::end_cause::EndCause;
@@ -60,6 +61,7 @@ pub struct OutgoingCallParams {
 /// An INVITE that is not answered yet.
 #[derive(Clone, Debug)]
 pub struct DialAttempt {
+    destination: Destination,
     /// Our side of the media as it was offered: what each new fork starts from.
     negotiation: Negotiation,
     offer_mode: OfferMode,
@@ -148,6 +150,13 @@ pub struct OutgoingCall {
     updates: VecDeque<OutgoingCallUpdate>,
 }
 
+impl DialAttempt {
+    /// Makes the next offer a plain one, without what the callee need not understand; false if this one was.
+    fn makes_plain(&mut self) -> bool {
+        self.offer_mode == OfferMode::Early && self.negotiation.fall_back_to_plain()
+    }
+}
+
 impl OutgoingCallState {
     /// In place of a state that is being left.
     const LEAVING: Self = Self::Failed(OutgoingCallError::SignalingLost);
@@ -202,6 +211,7 @@ impl OutgoingCall {
     /// Begins the call: the first action is its INVITE.
     pub fn new(now: Instant, params: OutgoingCallParams) -> Self {
         let attempt = DialAttempt {
+            destination: params.destination,
             negotiation: params.negotiation,
             offer_mode: params.offer_mode,
             redirects: params.redirects,
@@ -210,7 +220,7 @@ impl OutgoingCall {
             give_up_at: now,
         };
         let mut call = Self { state: OutgoingCallState::LEAVING, actions: VecDeque::new(), updates: VecDeque::new() };
-        call.dial(now, attempt, params.destination);
+        call.dial(now, attempt);
         call
     }
 
@@ -225,6 +235,17 @@ impl OutgoingCall {
             OutgoingCallState::Dialing(_) | OutgoingCallState::EarlyMedia(..) => None,
             OutgoingCallState::Answered(answered) => Some(Ok(answered.clone())),
             OutgoingCallState::Failed(error) => Some(Err(error.clone())),
+        }
+    }
+
+    /// Where the callee's signalling comes from, once it has responded.
+    pub fn signalling(&self) -> Option<IpAddr> {
+        match &self.state {
+            OutgoingCallState::Dialing(attempt) | OutgoingCallState::EarlyMedia(attempt, _) => {
+                attempt.negotiation.signalling()
+            }
+            OutgoingCallState::Answered(answered) => answered.negotiation.signalling(),
+            OutgoingCallState::Failed(_) => None,
         }
     }
 
@@ -282,7 +303,7 @@ impl OutgoingCall {
                 if let Some(attempt) = self.state.attempt() {
                     attempt.negotiation.set_signalling(peer.ip());
                 }
-                self.handle_answered(sdp, sip_call_id, &remote_tag);
+                self.handle_answered(now, sdp, sip_call_id, &remote_tag);
             }
             SipEvent::Ended { cause, .. } => self.handle_ended(now, cause),
             SipEvent::ReofferReceived { sdp, remote_tag, .. } => self.handle_update(sdp, remote_tag),
@@ -294,10 +315,10 @@ impl OutgoingCall {
         }
     }
 
-    fn dial(&mut self, now: Instant, mut attempt: DialAttempt, destination: Destination) {
+    fn dial(&mut self, now: Instant, mut attempt: DialAttempt) {
         attempt.give_up_at = now + attempt.ring_timeout;
         let offer = (attempt.offer_mode == OfferMode::Early).then(|| attempt.negotiation.offer());
-        self.actions.push_back(OutgoingCallAction::SendInvite { destination, offer });
+        self.actions.push_back(OutgoingCallAction::SendInvite { destination: attempt.destination.clone(), offer });
         self.state = OutgoingCallState::Dialing(attempt);
     }
 
@@ -342,10 +363,10 @@ impl OutgoingCall {
         self.state.attempt().map(|attempt| attempt.negotiation.clone())
     }
 
-    fn handle_answered(&mut self, sdp: Option<Vec<u8>>, sip_call_id: String, remote_tag: &str) {
-        let Some((attempt, forks)) = self.state.take_unanswered() else { return };
-        let fork = forks.and_then(|forks| forks.take(remote_tag)).map(EarlyFork::into_dialog);
-        let (mut negotiation, given) = fork.unwrap_or((attempt.negotiation, None));
+    fn handle_answered(&mut self, now: Instant, sdp: Option<Vec<u8>>, sip_call_id: String, remote_tag: &str) {
+        let Some((mut attempt, forks)) = self.state.take_unanswered() else { return };
+        let fork = forks.and_then(|forks| forks.take(remote_tag)).map(|fork| fork.into_dialog(sdp.as_ref()));
+        let (mut negotiation, given) = fork.unwrap_or_else(|| (attempt.negotiation.clone(), None));
         let stream = match (attempt.offer_mode, given, sdp) {
             (OfferMode::Early, Some(stream), _) => Ok(stream),
             (_, _, None) => Err(OutgoingCallError::NoDescription),
@@ -363,6 +384,11 @@ impl OutgoingCall {
             Ok(stream) => {
                 self.state = OutgoingCallState::Answered(AnsweredCall { negotiation, stream, sip_call_id });
             }
+            // It answers, but not with the audio that we have offered.
+            Err(OutgoingCallError::UnusableDescription(NegotiationError::STREAM_OFF)) if attempt.makes_plain() => {
+                self.actions.push_back(OutgoingCallAction::HangUp);
+                self.dial(now, attempt);
+            }
             Err(error) => self.hang_up(error),
         }
     }
@@ -370,16 +396,21 @@ impl OutgoingCall {
     /// The INVITE was refused or redirected, or failed.
     fn handle_ended(&mut self, now: Instant, cause: EndCause) {
         let Some((mut attempt, _)) = self.state.take_unanswered() else { return };
+        // Best effort (RFC 8643): whoever refuses keys may take the same call without.
+        if matches!(cause, EndCause::Rejected { status: 415 | 488 | 606, .. }) && attempt.makes_plain() {
+            return self.dial(now, attempt);
+        }
         let destination = attempt.redirects.destination(&cause).filter(|_| attempt.redirects_left > 0);
         let Some(destination) = destination else {
             self.state = OutgoingCallState::Failed(OutgoingCallError::Ended(cause));
             return;
         };
         attempt.redirects_left -= 1;
+        attempt.destination = destination;
         // Keys offered to a previous target are not reused.
         attempt.negotiation = attempt.negotiation.fork();
         self.updates.push_back(OutgoingCallUpdate::Redirected(cause));
-        self.dial(now, attempt, destination);
+        self.dial(now, attempt);
     }
 }
 

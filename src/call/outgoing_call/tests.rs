@@ -361,3 +361,77 @@ fn nothing_is_transferred_before_the_answer() {
     let done = call.event(SipEvent::ReferReceived { call: CALL, referred: Box::new(referred) });
     assert_eq!(done.actions, [OutgoingCallAction::RefuseRefer]);
 }
+
+/// A call over a trunk with `srtp: preferred`.
+fn with_optional_keys() -> Harness {
+    let media = TrunkMedia { srtp: crate::domain::trunk::SrtpPolicy::Preferred, ..TrunkMedia::default() };
+    let mut call = Harness::early();
+    let negotiation = Negotiation::new([192, 0, 2, 1].into(), 30_000, &media, None, 1);
+    let destination = Destination::parse("+15550199").unwrap();
+    let (offer_mode, redirects) = (OfferMode::Early, RedirectPolicy::Anywhere);
+    let params = OutgoingCallParams { destination, negotiation, offer_mode, redirects, ring_timeout: RING_TIMEOUT };
+    call.call = OutgoingCall::new(call.now, params);
+    assert!(offered(&call.done().actions).contains("a=crypto"));
+    call
+}
+
+/// The offer of the only INVITE among these.
+fn offered(actions: &[OutgoingCallAction]) -> String {
+    let offers: Vec<_> = actions
+        .iter()
+        .filter_map(|action| match action {
+            OutgoingCallAction::SendInvite { offer: Some(offer), destination } => {
+                assert_eq!(destination.as_str(), "+15550199");
+                Some(String::from_utf8(offer.clone()).unwrap())
+            }
+            _ => None,
+        })
+        .collect();
+    let [offer] = &offers[..] else { panic!("{actions:?}") };
+    offer.clone()
+}
+
+fn refused(status: u16) -> EndCause {
+    EndCause::Rejected { status, reason: "No".into(), retry_after_s: None, reason_header: None }
+}
+
+#[test]
+fn keys_that_are_optional_are_left_out_once_where_they_are_refused() {
+    for status in [415, 488, 606] {
+        let mut call = with_optional_keys();
+        call.early_media("a", 6_000);
+        let again = call.ended(refused(status)).actions;
+        let offer = offered(&again);
+        assert!(again.len() == 1 && !offer.contains("crypto") && offer.contains("RTP/AVP"), "{status}: {again:?}");
+        assert_eq!(call.ended(refused(status)).actions, [], "once");
+        assert_eq!(call.error(), OutgoingCallError::Ended(refused(status)));
+    }
+    let mut call = with_optional_keys();
+    assert_eq!(call.ended(refused(486)).actions, [], "busy is busy");
+    let mut call = Harness::early();
+    assert_eq!(call.ended(refused(488)).actions, [], "nothing to leave out");
+}
+
+#[test]
+fn an_answer_without_audio_ends_the_first_attempt_and_begins_a_plain_one() {
+    let off = || Some(describe(0, "8", "PCMA"));
+    let mut call = with_optional_keys();
+    let again = call.answered("a", off());
+    assert_eq!(again.first(), Some(&OutgoingCallAction::HangUp));
+    assert!(!offered(&again).contains("crypto"));
+    call.answered("b", Some(sdp(6_004)));
+    assert_eq!(call.port(), 6_004);
+    let mut call = Harness::early();
+    assert_eq!(call.answered("a", off()), [OutgoingCallAction::HangUp]);
+    assert_eq!(call.error().end_reason(), EndReason::TrunkError);
+}
+
+#[test]
+fn an_offer_of_the_callee_replaces_what_it_said_before() {
+    // The 183 was unreliable; the UPDATE moved the media, and the 200 says nothing.
+    let mut call = Harness::early();
+    call.early_media("a", 6_000);
+    assert_eq!(call.update("a", sdp(6_002)).heard, [6_002]);
+    assert_eq!(call.answered("a", None), []);
+    assert_eq!(call.port(), 6_002);
+}

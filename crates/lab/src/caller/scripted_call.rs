@@ -194,7 +194,7 @@ impl<'a> ScriptedCall<'a> {
                     Some(event) => {
                         let Some(line) = &mut self.line else { continue };
                         let (call, leg) = (line.call, &self.leg.handle);
-                        handle_dialog_media(&line.sip, call, &mut line.negotiation, leg, &event).await;
+                        handle_dialog_media(&line.sip, call, &mut line.negotiation, leg, event).await;
                     }
                 },
                 () = tokio::time::sleep_until(deadline.into()) => return None,

@@ -121,8 +121,9 @@ pub async fn start(
         ack_lookups: Arc::new(Semaphore::new(limits::ACK_LOOKUPS_MAX)),
         self_checks: SelfChecks::default(),
     };
+    let host_resolver = driver.names.host_resolver();
     spawn("sip", driver.run(command_queue, stream_queue, resolved_queue));
-    let handle = SipHandle { commands, local, reports };
+    let handle = SipHandle { commands, local, reports, host_resolver };
     Ok(SipService { handle, incoming: incoming_queue, registrations: registration_events })
 }
 

@@ -16,7 +16,8 @@ fn local() -> LocalMedia {
         keys: [[1; KEY_BYTES_MAX], [2; KEY_BYTES_MAX]],
         session_id: 1,
         session_version: 1,
-        security: None,
+        association: 0,
+        standing: None,
     }
 }
 
@@ -74,7 +75,7 @@ fn unacceptable_offers_are_rejected() {
 #[test]
 fn video_beside_audio_is_refused_line_by_line() {
     let (n, text) = answered("m=video 5000 RTP/AVP 96 97\r\nm=audio 4000 RTP/AVP 0\r\nb=AS:64\r\na=unknown:stuff\r\n");
-    assert_eq!(n.media_index, 1);
+    assert_eq!(n.layout.index, 1);
     assert!(text.contains("m=video 0 RTP/AVP 96 97\r\nm=audio 30000 RTP/AVP 0\r\n"), "{text}");
 }
 
@@ -224,4 +225,141 @@ fn channels_are_part_of_a_format() {
         let answered = answer(&offer(&format!("m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 {rtpmap}\r\n")), &all);
         assert_eq!(answered.ok().map(|(n, _)| n.codec), wanted, "{rtpmap}");
     }
+}
+
+/// What stands after this answer to an offer.
+fn standing(local: &LocalMedia, lines: &str) -> LocalMedia {
+    let (negotiated, _) = answer(&offer(lines), local).unwrap();
+    LocalMedia { standing: Some(Box::new(negotiated)), ..local.clone() }
+}
+
+fn our_offer(local: &LocalMedia) -> String {
+    String::from_utf8(print::offer(local, MediaDirection::SendRecv)).unwrap()
+}
+
+#[test]
+fn an_offer_inside_a_dialog_keeps_payload_numbers_and_lines() {
+    let all = LocalMedia { codecs: vec![SdpCodec::Pcmu, SdpCodec::Opus], ..local() };
+    let lines = "m=audio 4000 RTP/AVP 101 111 13\r\na=rtpmap:101 opus/48000/2\r\na=rtpmap:111 telephone-event/48000\r\n\
+                 a=mid:voice\r\na=rtcp-mux\r\nm=video 5000 RTP/AVP 96\r\na=mid:picture\r\n";
+    let within = standing(&all, lines);
+    let text = our_offer(&within);
+    // The numbers of the session keep their meaning, and the others make room.
+    assert!(text.contains("m=audio 30000 RTP/AVP 101 0 111 96\r\n"), "{text}");
+    for wanted in [
+        "a=rtpmap:101 opus/48000/2\r\n",
+        "a=rtpmap:111 telephone-event/48000\r\n",
+        "a=rtpmap:96 telephone-event/8000\r\n",
+        "a=mid:voice\r\n",
+        "a=rtcp-mux\r\n",
+        "m=video 0 RTP/AVP 96\r\na=mid:picture\r\n",
+    ] {
+        assert!(text.contains(wanted), "{wanted} in {text}");
+    }
+    assert!(text.find("m=audio") < text.find("m=video"), "the lines keep their order");
+    let reply = "m=audio 4000 RTP/AVP 0 96\r\na=rtpmap:96 telephone-event/8000\r\nm=video 0 RTP/AVP 96\r\n";
+    let n = accept_answer(&offer(reply), &within).unwrap();
+    assert_eq!((n.codec, n.payload_type_in, n.telephone_event_in), (SdpCodec::Pcmu, 0, Some(96)));
+    let again = LocalMedia { standing: Some(Box::new(n)), ..within };
+    assert!(our_offer(&again).contains("m=audio 30000 RTP/AVP 0 111 96 110\r\n"), "{}", our_offer(&again));
+    let video_first =
+        standing(&local(), "m=video 5000 RTP/AVP 96\r\nm=audio 4000 RTP/AVP 0\r\nm=image 6000 udptl t38\r\n");
+    let text = our_offer(&video_first);
+    let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("m=")).collect();
+    assert_eq!(lines, ["m=video 0 RTP/AVP 96", "m=audio 30000 RTP/AVP 0 8 101", "m=image 0 udptl t38"]);
+}
+
+#[test]
+fn an_offer_inside_a_dialog_keeps_ice() {
+    let ice = "a=ice-ufrag:abcd\r\na=ice-pwd:efghijklmnopqrstuvwxyz\r\n";
+    let within = standing(&local(), &format!("m=audio 4000 RTP/AVP 0\r\n{ice}"));
+    let text = our_offer(&within);
+    for wanted in ["a=ice-lite\r\n", "a=ice-ufrag:01234567\r\n", "30000 typ host\r\n", "30001 typ host\r\n"] {
+        assert!(text.contains(wanted), "{text}");
+    }
+    let n = accept_answer(&offer(&format!("m=audio 4000 RTP/AVP 0\r\n{ice}")), &within).unwrap();
+    assert_eq!(n.ice, local().ice, "the path is still the peer's to choose");
+    let n = accept_answer(&offer("m=audio 4000 RTP/AVP 0\r\n"), &within).unwrap();
+    assert_eq!(n.ice, None);
+    assert!(!our_offer(&local()).contains("ice"), "a first offer has none");
+    // Two sides that only answer checks find no path.
+    let lite = format!("m=audio 4000 RTP/AVP 0\r\n{ice}");
+    let (n, text) =
+        answer(&[&b"v=0\r\nc=IN IP4 198.51.100.9\r\na=ice-lite\r\n"[..], lite.as_bytes()].concat(), &local()).unwrap();
+    assert!(n.ice.is_none() && !String::from_utf8(text).unwrap().contains("ice"));
+}
+
+#[test]
+fn ice_credentials_of_a_peer_are_told_apart_and_not_kept() {
+    let generation = |ufrag: &str, password: &str| {
+        let lines = format!("m=audio 4000 RTP/AVP 0\r\na=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\n");
+        answered(&lines).0.remote_ice
+    };
+    assert_eq!(generation("abcd", "efgh"), generation("abcd", "efgh"));
+    assert_ne!(generation("abcd", "efgh"), generation("abcd", "other"));
+    assert_ne!(generation("abcd", "efgh"), generation("abce", "efgh"));
+    let session = b"v=0\r\nc=IN IP4 198.51.100.9\r\na=ice-ufrag:abcd\r\na=ice-pwd:efgh\r\nm=audio 4000 RTP/AVP 0\r\n";
+    assert_eq!(answer(session, &local()).unwrap().0.remote_ice, generation("abcd", "efgh"), "in the session part");
+    assert_eq!(answered("m=audio 4000 RTP/AVP 0\r\n").0.remote_ice, None);
+}
+
+#[test]
+fn audio_that_is_taken_away_is_answered_with_port_zero() {
+    let off = |lines: &str| answer_off(&offer(lines), &local()).map(|text| String::from_utf8(text).unwrap());
+    let text = off("m=audio 0 RTP/SAVP 0 101\r\na=mid:a\r\n").unwrap();
+    assert!(text.contains("m=audio 0 RTP/SAVP 0 101\r\na=mid:a\r\n"), "{text}");
+    assert!(off("m=audio 0 RTP/AVP 0\r\nm=video 0 RTP/AVP 96\r\n").unwrap().contains("m=video 0 RTP/AVP 96\r\n"));
+    for other in [
+        "m=audio 4000 RTP/AVP 0\r\n",
+        "m=audio 0 RTP/AVP 0\r\nm=audio 4000 RTP/AVP 0\r\n",
+        // Fax in the place of the audio is refused as a whole, so that the audio stays.
+        "m=audio 0 RTP/AVP 0\r\nm=image 5000 udptl t38\r\n",
+        "m=image 0 udptl t38\r\n",
+        "",
+    ] {
+        assert_eq!(off(other), None, "{other}");
+    }
+    let refused = |lines: &str| accept_answer(&offer(lines), &local()).unwrap_err();
+    assert_eq!(refused("m=audio 0 RTP/AVP 0\r\n"), OfferAnswerError::StreamOff);
+    assert_eq!(refused("m=video 0 RTP/AVP 0\r\n"), OfferAnswerError::NotAcceptable("no RTP/AVP audio stream"));
+}
+
+#[test]
+fn only_what_browsers_send_is_for_the_webrtc_library() {
+    let browser = "a=group:BUNDLE 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\na=rtcp-mux\r\na=ice-ufrag:abcd\r\n\
+                   a=ice-pwd:efgh\r\na=setup:actpass\r\na=fingerprint:sha-256 ";
+    let browser = format!("{browser}{}\r\n", ["0C"; 32].join(":"));
+    assert!(is_webrtc(&offer(&browser)));
+    for (from, to) in [
+        ("a=group:BUNDLE 0\r\n", ""),
+        ("SAVPF", "SAVP"),
+        ("a=mid:0\r\n", ""),
+        ("a=rtcp-mux\r\n", ""),
+        ("a=ice-ufrag", "a=x-ufrag"),
+        ("a=fingerprint", "a=x-fingerprint"),
+        ("m=audio 9", "m=audio 0"),
+    ] {
+        assert!(!is_webrtc(&offer(&browser.replace(from, to))), "{from}");
+    }
+    // All of them are answered as a telephone is, and 0.0.0.0 says that candidates follow, not that the call is held.
+    let ours = LocalMedia { srtp: SrtpMode::Preferred, codecs: SdpCodec::ALL.to_vec(), ..local() };
+    let lines = browser
+        .replace("a=group:BUNDLE 0\r\n", "")
+        .replace("111\r\n", "111\r\nc=IN IP4 0.0.0.0\r\na=rtpmap:111 opus/48000/2\r\n");
+    let (n, text) = answer(&offer(&lines), &ours).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    assert!(n.dtls.is_some() && n.ice.is_some() && n.rtcp_mux && n.direction == MediaDirection::SendRecv);
+    for wanted in
+        ["m=audio 30000 UDP/TLS/RTP/SAVPF 111\r\na=rtpmap:111 opus/48000/2", "a=mid:0", "a=setup:passive", "a=ice-lite"]
+    {
+        assert!(text.contains(wanted), "{wanted} in {text}");
+    }
+}
+
+#[test]
+fn a_refresh_offers_what_stands_and_either_role() {
+    let text = "v=0\r\nm=audio 1 UDP/TLS/RTP/SAVP 0\r\na=fingerprint:x\r\na=setup:passive\r\na=sendrecv\r\n";
+    let refresh = String::from_utf8(print::as_offer(text.as_bytes())).unwrap();
+    assert_eq!(refresh, text.replace("passive", "actpass"));
+    assert_eq!(print::as_offer(b"v=0\r\n"), b"v=0\r\n");
 }

@@ -1,5 +1,6 @@
 //! SIP messages: syntax only, no semantics.
 
+pub mod body;
 pub mod framing;
 pub mod headers;
 pub mod parse;

@@ -92,11 +92,11 @@ pub(super) fn message(head: &[u8], body: &[u8]) -> ParsedMessage {
 }
 
 /// What is wrong with the header lines, in words for the sender.
-type HeaderError = Option<Cow<'static, str>>;
+pub(super) type HeaderError = Option<Cow<'static, str>>;
 
 /// Header lines with folding undone. Keeps the first error and continues, because the rejection needs Via, From, To,
 /// Call-ID and CSeq.
-fn read_headers(bytes: &[u8]) -> (Headers, HeaderError) {
+pub(super) fn read_headers(bytes: &[u8]) -> (Headers, HeaderError) {
     let mut headers: Vec<Header> = Vec::with_capacity(16);
     let mut fault: HeaderError = None;
     let mut note = |why: Cow<'static, str>| {

@@ -7,6 +7,7 @@ use super::failover::renumber;
 use super::outbound_request::{OutboundRequest, OwnContact};
 use super::request_route::{AddressOrigin, Destination, RequestRoute};
 use super::session::{DialogPath, SentAck};
+use super::session_body::keep_description_of_response;
 use crate::sip::dialog::Dialog;
 use crate::sip::end_cause::EndCause;
 use crate::sip::message::{HeaderName, Method, Request, Response, print};
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 impl UserAgent {
-    pub(super) fn handle_client_response(&mut self, now: Instant, key: &Arc<str>, response: Response) {
+    pub(super) fn handle_client_response(&mut self, now: Instant, key: &Arc<str>, mut response: Response) {
         let Some(tx) = self.clients.get(key) else { return };
         let Some(call) = tx.call else { return };
         if tx.is_abandoned() {
@@ -25,6 +26,9 @@ impl UserAgent {
         }
         let (method, address) = (tx.request.method.clone(), tx.address());
         let asks_elsewhere = asks_elsewhere(response.status, tx.is_in_dialog(), tx.to.origin);
+        if matches!(method, Method::Invite | Method::Update) {
+            keep_description_of_response(&mut response);
+        }
         self.mark_reachable(Some(call), address);
         if matches!(response.status, 401 | 407) && self.retry_with_credentials(now, key, call, &response) {
             return;

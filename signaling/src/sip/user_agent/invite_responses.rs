@@ -7,6 +7,7 @@ use super::session::{
     Inviting, LastRequest, OfferAnswer, ProvisionalAction, RemoteOffer, SentAck, SessionMode, Terminating, is_reliable,
 };
 use crate::limits;
+use crate::sdp::negotiate::offers_security;
 use crate::sip::dialog::Dialog;
 use crate::sip::end_cause::EndCause;
 use crate::sip::message::scan::param;
@@ -82,7 +83,13 @@ impl UserAgent {
                     }
                     _ => false,
                 };
-                if !is_newest || (status == 422 && self.retry_with_min_se(now, key, call, &response)) {
+                let is_retried = match status {
+                    _ if !is_newest => return,
+                    422 => self.retry_with_min_se(now, key, call, &response),
+                    415 | 420 | 488 => self.retry_without_extensions(now, key, call, status),
+                    _ => false,
+                };
+                if is_retried {
                     return;
                 }
                 self.end_call(now, call, rejection_cause(response));
@@ -104,6 +111,26 @@ impl UserAgent {
         self.resend_request(now, key, call, attempts, |request| {
             request.headers.set(HeaderName::SessionExpires, wanted.to_string());
             request.headers.set(HeaderName::MinSe, wanted.to_string());
+        });
+        true
+    }
+
+    /// 415, 420 and 488 may be about what our first INVITE has beyond RFC 3261: it goes out once more without. A 488 to an
+    /// offer with keys is left to the owner, who may offer none.
+    fn retry_without_extensions(&mut self, now: Instant, key: &Arc<str>, call: CallId, status: u16) -> bool {
+        let is_wanted = self.sessions.get_mut(call).is_some_and(|session| session.inviting().is_some());
+        let Some(tx) = self.clients.get(key).filter(|_| is_wanted) else { return false };
+        let request = &tx.request;
+        let is_plain = request.headers.get(&HeaderName::Supported).is_none();
+        let has_keys = status != 420 && offers_security(&request.body);
+        if is_plain || has_keys || tx.repeats >= limits::REQUEST_RETRIES_MAX {
+            return false;
+        }
+        let attempts = tx.auth_attempts;
+        self.resend_request(now, key, call, attempts, |request| {
+            for name in [HeaderName::Supported, HeaderName::SessionExpires, HeaderName::MinSe] {
+                request.headers.remove(&name);
+            }
         });
         true
     }

@@ -44,6 +44,7 @@ mod respond;
 mod server_names;
 mod server_transactions;
 mod session;
+mod session_body;
 mod session_refresh;
 mod sips;
 mod timeouts;

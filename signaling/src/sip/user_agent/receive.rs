@@ -7,6 +7,7 @@ use super::known_traffic::KnownTraffic;
 use super::replaces::ReplacesError;
 use super::respond::{add_allow, add_capabilities, unsupported};
 use super::server_transactions::RepeatedRequest;
+use super::session_body::{UnsupportedBody, keep_description, push_accepted_bodies};
 use super::transaction_keys::{client_key, merge_key, server_key};
 use super::via_and_contact::add_received;
 use crate::sip::message::parse::{self, ParsedMessage};
@@ -190,7 +191,7 @@ impl UserAgent {
     /// An INVITE that begins a call, if its caller is known and it can be served.
     fn handle_new_invite(&mut self, now: Instant, received: ReceivedRequest) {
         let Some(candidates) = self.admit_caller(now, &received) else { return };
-        let ReceivedRequest { request, key, from, reply_to } = received;
+        let ReceivedRequest { mut request, key, from, reply_to } = received;
         if self.is_at_calls_max() || self.sessions.must_shed_load(now) {
             return self.reject_overloaded(reply_to, &request.headers);
         }
@@ -204,6 +205,11 @@ impl UserAgent {
                 if let Some((name, value)) = extra {
                     response.headers.push(name, value);
                 }
+            });
+        }
+        if keep_description(&mut request) == Err(UnsupportedBody) {
+            return self.reject_stateless(reply_to, &request.headers, 415, |response| {
+                push_accepted_bodies(&mut response.headers);
             });
         }
         let replaces = match self.find_replaced_call(&request, &candidates) {
@@ -281,14 +287,6 @@ fn check_invite(request: &Request) -> Option<(u16, Option<(HeaderName, String)>)
     let knows_timers = headers.list(&HeaderName::Supported).any(|option| option.eq_ignore_ascii_case("timer"));
     if knows_timers && SessionExpires::from_headers(headers).is_some_and(|expires| expires.interval_s < MIN_SE_S) {
         return Some((422, Some((HeaderName::MinSe, MIN_SE_S.to_string()))));
-    }
-    if !request.body.is_empty() {
-        let media_type = headers.get(&HeaderName::ContentType).unwrap_or("application/sdp");
-        let media_type = media_type.split(';').next().unwrap_or("").trim();
-        let identity = headers.get(&HeaderName::ContentEncoding).is_none_or(|e| e.eq_ignore_ascii_case("identity"));
-        if !media_type.eq_ignore_ascii_case("application/sdp") || !identity {
-            return Some((415, Some((HeaderName::Accept, "application/sdp".to_owned()))));
-        }
     }
     None
 }

@@ -3,6 +3,7 @@
 use super::agent::{UserAgent, increment};
 use super::event::{CallId, SipEvent};
 use super::session::{AcknowledgedProvisional, AwaitingPrack, ReliableTimeout};
+use super::session_body::{UnsupportedBody, keep_description};
 use crate::sip::end_cause::EndCause;
 use crate::sip::message::headers::RAck;
 use crate::sip::message::{HeaderName, Headers, Request, print};
@@ -44,7 +45,7 @@ impl UserAgent {
         self.arm_session(call);
     }
 
-    pub(super) fn handle_prack(&mut self, now: Instant, call: CallId, key: Arc<str>, request: Request) {
+    pub(super) fn handle_prack(&mut self, now: Instant, call: CallId, key: Arc<str>, mut request: Request) {
         let ringing = self.sessions.get_mut(call).and_then(|session| session.ringing());
         let rack = request.headers.get(&HeaderName::RAck).and_then(RAck::parse);
         let acknowledged = ringing.zip(rack).and_then(|(ringing, rack)| {
@@ -55,7 +56,9 @@ impl UserAgent {
             self.reply(now, &key, 481, |_| {});
             return;
         };
-        if request.body.is_empty() {
+        if keep_description(&mut request) == Err(UnsupportedBody) {
+            self.reject_body(now, &key);
+        } else if request.body.is_empty() {
             self.reply(now, &key, 200, |_| {});
         } else if is_offer_open {
             self.reject_overlapping_offer(now, &key);

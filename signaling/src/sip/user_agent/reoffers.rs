@@ -5,9 +5,11 @@ use super::config::{ALLOW, SUPPORTED};
 use super::event::{CallId, SipCommandError, SipEvent};
 use super::respond::{add_allow, attach_sdp, unsupported};
 use super::session::{CallOrigin, InviteAck, OfferConflict, OfferContent, OfferStart, PendingRequest};
+use super::session_body::{UnsupportedBody, keep_description};
 use super::session_refresh::negotiate_session_timer;
 use super::sips::demands_sips;
 use crate::limits;
+use crate::sdp::print;
 use crate::sip::end_cause::EndCause;
 use crate::sip::message::{HeaderName, Headers, Method, Request, Response};
 use crate::sip::session_timer::{MIN_SE_S, Refresher, SessionExpires, SessionTimer};
@@ -17,12 +19,15 @@ use std::time::{Duration, Instant};
 
 impl UserAgent {
     pub(super) fn handle_reoffer(
-        &mut self, now: Instant, call: CallId, key: Arc<str>, from: TransportAddress, request: Request,
+        &mut self, now: Instant, call: CallId, key: Arc<str>, from: TransportAddress, mut request: Request,
     ) {
         let is_invite = request.method == Method::Invite;
         if let Some(unknown) = unsupported(&request.headers) {
             self.reply(now, &key, 420, |response| response.headers.push(HeaderName::Unsupported, unknown));
             return;
+        }
+        if keep_description(&mut request) == Err(UnsupportedBody) {
+            return self.reject_body(now, &key);
         }
         if !is_invite && request.body.is_empty() {
             return self.handle_update_without_offer(now, call, &key, from, &request);
@@ -135,7 +140,7 @@ impl UserAgent {
         // A refresh by UPDATE needs no description (RFC 4028 section 7.4).
         let sdp = match &ours.content {
             OfferContent::Refresh if established.peer_updates => None,
-            OfferContent::Refresh => Some(established.local_sdp.clone()),
+            OfferContent::Refresh => Some(print::as_offer(&established.local_sdp)),
             OfferContent::MediaChange(sdp) => Some(sdp.clone()),
         };
         let path = established.path;

@@ -2,6 +2,7 @@
 
 use super::agent::{UserAgent, increment};
 use super::config::{ALLOW, SUPPORTED};
+use super::session_body::push_accepted_bodies;
 use crate::sip::message::{HeaderName, Headers, Response, print};
 use crate::sip::transport::{ResponsePath, Transport};
 use std::net::SocketAddr;
@@ -71,8 +72,7 @@ pub(super) fn add_allow(response: &mut Response) {
 pub(super) fn add_capabilities(response: &mut Response) {
     add_allow(response);
     response.headers.push(HeaderName::Supported, SUPPORTED);
-    response.headers.push(HeaderName::Accept, "application/sdp");
-    response.headers.push(HeaderName::AcceptEncoding, "identity");
+    push_accepted_bodies(&mut response.headers);
 }
 
 pub(super) fn attach_sdp(response: &mut Response, sdp: Option<Vec<u8>>) {

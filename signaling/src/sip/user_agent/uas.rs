@@ -10,13 +10,14 @@ use super::replaces::ReplacedCall;
 use super::respond::attach_sdp;
 use super::session::{
     AwaitingAck, CallOrigin, CallerProof, DialogIds, DialogPath, Established, LastRequest, PeerAddress,
-    ReliableProvisionals, Ringing, SessionMode, SipSession, TrunkMembership,
+    ReliableProvisionals, Ringing, SentDescription, SessionMode, SipSession, TrunkMembership,
 };
 use super::session_refresh::negotiate_session_timer;
 use super::sips::demands_sips;
 use super::transaction_keys::server_key;
 use crate::sip::dialog::Dialog;
 use crate::sip::end_cause::EndCause;
+use crate::sip::message::body::SessionBody;
 use crate::sip::message::{HeaderName, Headers, Method, Request, Response};
 use crate::sip::rate_limit::SourceTrust;
 use crate::sip::reason::{self, Reason};
@@ -254,7 +255,7 @@ impl UserAgent {
             self.trust_if_tag_received(now, call, from.addr.ip());
         }
         let Some(call) = by_dialog.or(call) else { return };
-        let sdp = (!request.body.is_empty()).then(|| request.body.clone());
+        let sdp = SessionBody::find(headers, &request.body).description().map(<[u8]>::to_vec);
         let Some(session) = self.sessions.get_mut(call) else { return };
         let number = headers.cseq().map(|cseq| cseq.number);
         let is_peers = |dialog: &Dialog| {
@@ -335,6 +336,7 @@ fn answered(ringing: Ringing, mut dialog: Dialog, timer: Option<SessionTimer>, l
     AwaitingAck {
         cseq: ringing.cseq().unwrap_or(0),
         tx: ringing.tx,
+        sent: if ringing.request.body.is_empty() { SentDescription::Offer } else { SentDescription::Answer },
         remote_offer: ringing.remote_offer,
         established: Established {
             dialog,

@@ -108,9 +108,20 @@ pub(crate) struct AwaitingAck {
     pub(crate) tx: Arc<str>,
     /// Of the INVITE, which its ACK repeats.
     pub(crate) cseq: u32,
+    /// What our 200 said.
+    pub(crate) sent: SentDescription,
     /// An offer of the early dialog that has no answer yet.
     pub(crate) remote_offer: Option<RemoteOffer>,
     pub(crate) established: Established,
+}
+
+/// What the description of our 200 is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SentDescription {
+    /// The answer to the peer's offer.
+    Answer,
+    /// Our offer: the ACK brings the answer.
+    Offer,
 }
 
 impl AwaitingAck {

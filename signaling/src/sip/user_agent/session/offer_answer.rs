@@ -17,10 +17,20 @@ pub(crate) struct RemoteOffer {
     pub(crate) key: Arc<str>,
     /// Number of its request, which the ACK of a re-INVITE repeats.
     cseq: u32,
-    /// Only an accepted INVITE has an ACK to wait for.
-    is_invite: bool,
+    kind: RemoteOfferKind,
     /// Headers needed for our answer.
     pub(crate) headers: Headers,
+}
+
+/// What the peer's request wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RemoteOfferKind {
+    /// UPDATE or PRACK with an offer: answered in its 2xx.
+    Update,
+    /// A re-INVITE with an offer: its 2xx waits for an ACK.
+    Invite,
+    /// A re-INVITE that wants an offer of ours: the ACK of its 2xx brings the answer.
+    OfferWanted,
 }
 
 impl RemoteOffer {
@@ -28,7 +38,11 @@ impl RemoteOffer {
         Self {
             key,
             cseq: request.headers.cseq().map_or(0, |cseq| cseq.number),
-            is_invite: request.method == Method::Invite,
+            kind: match request.method {
+                Method::Invite if request.body.is_empty() => RemoteOfferKind::OfferWanted,
+                Method::Invite => RemoteOfferKind::Invite,
+                _ => RemoteOfferKind::Update,
+            },
             headers: timer_headers(&request.headers),
         }
     }
@@ -72,7 +86,7 @@ pub(crate) enum RemoteStage {
     /// The owner has to answer it.
     Open(RemoteOffer),
     /// A re-INVITE that was accepted: its ACK is still to come.
-    AwaitingAck { key: Arc<str>, cseq: u32 },
+    AwaitingAck { key: Arc<str>, cseq: u32, kind: RemoteOfferKind },
 }
 
 /// Who has an offer open.
@@ -214,6 +228,10 @@ impl OfferAnswer {
         match self {
             Self::Idle | Self::Queued(_) => Ok(()),
             Self::Local(_) => Err(OfferConflict::Glare),
+            // Our offer is in the 2xx, and its answer is still to come.
+            Self::Remote { stage: RemoteStage::AwaitingAck { kind: RemoteOfferKind::OfferWanted, .. }, .. } => {
+                Err(OfferConflict::Glare)
+            }
             Self::Remote { .. } => Err(OfferConflict::Busy),
         }
     }
@@ -232,8 +250,8 @@ impl OfferAnswer {
     pub(crate) fn answer_remote(&mut self, is_accepted: bool) -> Option<RemoteOffer> {
         match std::mem::replace(self, Self::Idle) {
             Self::Remote { stage: RemoteStage::Open(offer), queued } => {
-                *self = if is_accepted && offer.is_invite {
-                    let stage = RemoteStage::AwaitingAck { key: offer.key.clone(), cseq: offer.cseq };
+                *self = if is_accepted && offer.kind != RemoteOfferKind::Update {
+                    let stage = RemoteStage::AwaitingAck { key: offer.key.clone(), cseq: offer.cseq, kind: offer.kind };
                     Self::Remote { stage, queued }
                 } else {
                     Self::after_remote(queued)
@@ -250,7 +268,7 @@ impl OfferAnswer {
     /// The ACK with this number came: the transaction of the re-INVITE that it is for.
     pub(crate) fn acknowledge(&mut self, number: Option<u32>) -> Option<Arc<str>> {
         match self {
-            Self::Remote { stage: RemoteStage::AwaitingAck { key, cseq }, queued } if number == Some(*cseq) => {
+            Self::Remote { stage: RemoteStage::AwaitingAck { key, cseq, .. }, queued } if number == Some(*cseq) => {
                 let key = key.clone();
                 *self = Self::after_remote(queued.take());
                 Some(key)
@@ -292,15 +310,15 @@ impl OfferAnswer {
 mod tests {
     use super::*;
 
-    fn remote(key: &str, cseq: u32, is_invite: bool) -> RemoteOffer {
-        RemoteOffer { key: key.into(), cseq, is_invite, headers: Headers::default() }
+    fn remote(key: &str, cseq: u32, kind: RemoteOfferKind) -> RemoteOffer {
+        RemoteOffer { key: key.into(), cseq, kind, headers: Headers::default() }
     }
 
     #[test]
     fn one_offer_at_a_time_and_ours_waits_behind_the_peers() {
         let now = Instant::now();
         let mut exchange = OfferAnswer::Idle;
-        exchange.receive_remote(remote("theirs", 3, true));
+        exchange.receive_remote(remote("theirs", 3, RemoteOfferKind::Invite));
         assert_eq!(exchange.check_remote(), Err(OfferConflict::Busy));
         assert_eq!(exchange.offer(now, OfferContent::Refresh), Some(OfferStart::Queued));
         assert_eq!(exchange.offer(now, OfferContent::Refresh), None, "one of ours at a time");
@@ -334,13 +352,24 @@ mod tests {
 
     #[test]
     fn a_refused_or_forgotten_offer_leaves_nothing_open() {
-        let mut exchange = OfferAnswer::from(Some(remote("early", 2, false)));
+        let mut exchange = OfferAnswer::from(Some(remote("early", 2, RemoteOfferKind::Update)));
         exchange.forget_remote("other");
         assert_eq!(exchange.remote_key().map(|key| &**key), Some("early"));
         assert!(exchange.answer_remote(true).is_some());
         assert_eq!(exchange.check_remote(), Ok(()), "an UPDATE has no ACK");
-        exchange.receive_remote(remote("re-INVITE", 3, true));
+        exchange.receive_remote(remote("re-INVITE", 3, RemoteOfferKind::Invite));
         exchange.forget_remote("re-INVITE");
         assert!(matches!(exchange, OfferAnswer::Idle));
+    }
+
+    #[test]
+    fn an_offer_of_ours_in_a_2xx_crosses_theirs_until_its_answer_comes() {
+        let mut exchange = OfferAnswer::Idle;
+        exchange.receive_remote(remote("offerless", 3, RemoteOfferKind::OfferWanted));
+        assert_eq!(exchange.check_remote(), Err(OfferConflict::Busy), "not answered yet");
+        exchange.answer_remote(true);
+        assert_eq!(exchange.check_remote(), Err(OfferConflict::Glare));
+        exchange.acknowledge(Some(3));
+        assert_eq!(exchange.check_remote(), Ok(()));
     }
 }

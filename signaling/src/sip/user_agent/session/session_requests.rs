@@ -1,7 +1,7 @@
 //! Requests of a session, theirs and ours: which are taken in which mode, and which are open.
 
 use super::early_dialog::EarlyDialog;
-use super::established::DialogPath;
+use super::established::{DialogPath, SentDescription};
 use super::offer_answer::{OfferConflict, RemoteOffer};
 use super::pending_request::PendingRequest;
 use super::session_mode::{SessionMode, SipSession};
@@ -64,6 +64,7 @@ impl SipSession {
         match &self.mode {
             SessionMode::Confirmed(confirmed) => confirmed.offer_answer.check_remote(),
             SessionMode::Ringing(ringing) => ringing.check_remote(&request.method),
+            SessionMode::AwaitingAck(waiting) if waiting.sent == SentDescription::Offer => Err(OfferConflict::Glare),
             SessionMode::Inviting(inviting) if inviting.has_remote_offer() => Err(OfferConflict::Busy),
             SessionMode::Inviting(inviting) => {
                 let early = inviting.early_dialog(request.headers.from_tag().unwrap_or(""));
