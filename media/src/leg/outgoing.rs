@@ -95,7 +95,8 @@ impl OutgoingStream {
         let (Some(packet), Some(payload_type)) = (step.packet, stream.telephone_event) else { return false };
         self.discard_waiting();
         let timestamp = codec.samples_to_rtp(packet.timestamp);
-        let coded = CodedFrame { marker: packet.marker, timestamp, payload: &packet.payload };
+        let payload = packet.payload_scaled(codec.clock_scale());
+        let coded = CodedFrame { marker: packet.marker, timestamp, payload: &payload };
         self.send_payload(payload_type, coded, transmit);
         true
     }

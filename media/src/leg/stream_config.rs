@@ -112,6 +112,12 @@ pub(super) enum PayloadKind {
     Unknown,
 }
 
+impl PayloadKind {
+    pub(super) fn is_audio(self) -> bool {
+        matches!(self, Self::Audio | Self::OtherCompanding(_))
+    }
+}
+
 impl StreamConfig {
     /// PCMU both ways with telephone events as 101, RTP and RTCP at one address.
     pub fn pcmu(remote: SocketAddr) -> Self {
