@@ -1,0 +1,191 @@
+//! Sound starts with the keys: when the first packet comes, with real sockets and a DTLS peer that completes at once.
+
+use super::super::ports::{PortPair, PortPool};
+use super::*;
+use crate::leg::{LegEvent, MediaSecurity, RtcpRoute};
+use crate::rtp::packet::RtpPacket;
+use crate::transport::dtls::{DtlsHandshake, DtlsParams, HandshakeProgress};
+use crate::transport::ice::IceLiteAgent;
+use crate::transport::srtp::SrtpSession;
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
+
+/// A busy machine may be late by this much; a start that waits for a timer is late by a second or ten.
+const AT_ONCE: Duration = Duration::from_millis(700);
+const PATIENCE: Duration = Duration::from_secs(20);
+const ICE: IceLiteAgent = IceLiteAgent { ufrag: *b"01234567", password: *b"0123456789abcdef0123456789abcdef" };
+
+/// The other side of a leg.
+struct DtlsPeer {
+    socket: UdpSocket,
+    leg: SocketAddr,
+    identity: DtlsIdentity,
+    handshake: Option<DtlsHandshake>,
+    /// It sends media as soon as it has keys.
+    speaks: bool,
+    srtp: Option<SrtpSession>,
+    sequence: u16,
+}
+
+impl DtlsPeer {
+    fn new(leg: u16, speaks: bool) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let leg = SocketAddr::from(([127, 0, 0, 1], leg));
+        let identity = DtlsIdentity::new().unwrap();
+        Self { socket, leg, identity, handshake: None, speaks, srtp: None, sequence: 0 }
+    }
+
+    fn addr(&self) -> SocketAddr {
+        self.socket.local_addr().unwrap()
+    }
+
+    /// The stream as the leg has to have it.
+    fn stream(&self, leg_is_client: bool, association: u64) -> StreamConfig {
+        let peer_fingerprint = self.identity.fingerprint();
+        let security = MediaSecurity::Dtls(DtlsParams { peer_fingerprint, is_dtls_client: leg_is_client, association });
+        StreamConfig { security, rtcp: RtcpRoute::Muxed, ..StreamConfig::pcmu(self.addr()) }
+    }
+
+    /// Begins a handshake; a client sends its first flight, and never again by itself.
+    fn begin(&mut self, workers: &MediaWorkers, is_dtls_client: bool) {
+        let params = DtlsParams { peer_fingerprint: workers.fingerprint().unwrap(), is_dtls_client, association: 0 };
+        let mut handshake = DtlsHandshake::new(Instant::now(), &self.identity, params).unwrap();
+        let (socket, leg) = (&self.socket, self.leg);
+        handshake.handle_timeout(Instant::now(), &mut |bytes| drop(socket.send_to(bytes, leg)));
+        (self.handshake, self.srtp) = (Some(handshake), None);
+    }
+
+    /// Until the first packet of the leg can be read: the time from the keys to it.
+    fn wait_for_sound(&mut self) -> Duration {
+        let (began, mut keys_at, mut buffer) = (Instant::now(), None, [0; 2_000]);
+        loop {
+            assert!(began.elapsed() < PATIENCE, "keys: {keys_at:?}");
+            while let Ok((len, source)) = self.socket.recv_from(&mut buffer) {
+                assert_eq!(source, self.leg);
+                let (bytes, handshake) = (&buffer[..len], self.handshake.as_mut().unwrap());
+                if DtlsHandshake::is_dtls(bytes) {
+                    let socket = &self.socket;
+                    handshake.handle(Instant::now(), bytes, &mut |bytes| drop(socket.send_to(bytes, source)));
+                    if let (HandshakeProgress::Done(keys), None) = (handshake.progress(), &self.srtp) {
+                        keys_at.get_or_insert_with(Instant::now);
+                        self.srtp = SrtpSession::new(keys);
+                    }
+                } else if self.srtp.as_mut().is_some_and(|srtp| srtp.unprotect(bytes, false, |_| {})) {
+                    return keys_at.unwrap().elapsed();
+                }
+            }
+            if self.speaks {
+                self.speak();
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn speak(&mut self) {
+        let Some(srtp) = &mut self.srtp else { return };
+        let (sequence, timestamp) = (self.sequence, u32::from(self.sequence) * 160);
+        let packet = RtpPacket { payload_type: 0, marker: false, sequence, timestamp, ssrc: 5, payload: &[0x30; 160] };
+        let mut buffer = [0; 172];
+        packet.write(&mut buffer).unwrap();
+        self.sequence += 1;
+        let (socket, leg) = (&self.socket, self.leg);
+        srtp.protect(&buffer, false, |sealed| drop(socket.send_to(sealed, leg)));
+    }
+}
+
+fn start(workers: &MediaWorkers, ports: PortPair, stream: StreamConfig) -> LegHandle {
+    let sink = Box::new(|_: LegEvent| true);
+    let handle = workers.add(LegConfig::basic(Instant::now(), stream), TransportSetup::Rtp(ports), None, sink).unwrap();
+    handle.play(SegmentId { response_id: 1, index: 0 }, vec![900; 8_000], true).unwrap();
+    handle
+}
+
+#[test]
+fn sound_starts_with_the_keys_in_both_roles_also_after_a_reoffer() {
+    let workers = MediaWorkers::start(1, ReceiveTimestamping::PerCycle).unwrap();
+    let pool = PortPool::new([127, 0, 0, 1].into(), 34_900, 34_999);
+    for (leg_is_client, speaks) in [(true, false), (true, true), (false, false), (false, true)] {
+        let ports = pool.take().unwrap();
+        let mut peer = DtlsPeer::new(ports.port(), speaks);
+        if leg_is_client {
+            peer.begin(&workers, false);
+        }
+        let leg = start(&workers, ports, peer.stream(leg_is_client, 1));
+        if !leg_is_client {
+            std::thread::sleep(Duration::from_millis(50));
+            peer.begin(&workers, true);
+        }
+        let first = peer.wait_for_sound();
+        assert!(first < AT_ONCE, "{first:?} after the keys, client {leg_is_client}, speaks {speaks}");
+        // Another association, as after a transfer: roles change.
+        let leg_is_client = !leg_is_client;
+        if leg_is_client {
+            peer.begin(&workers, false);
+        }
+        leg.renegotiate(peer.stream(leg_is_client, 2)).unwrap();
+        if !leg_is_client {
+            std::thread::sleep(Duration::from_millis(50));
+            peer.begin(&workers, true);
+        }
+        let second = peer.wait_for_sound();
+        assert!(second < AT_ONCE, "{second:?} after new keys, client {leg_is_client}, speaks {speaks}");
+    }
+}
+
+#[test]
+fn handshake_that_begins_before_the_leg_is_answered_at_once() {
+    let workers = MediaWorkers::start(1, ReceiveTimestamping::PerCycle).unwrap();
+    let pool = PortPool::new([127, 0, 0, 1].into(), 35_000, 35_099);
+    let ports = pool.take().unwrap();
+    let mut peer = DtlsPeer::new(ports.port(), false);
+    let stray = [0x80; 172];
+    peer.socket.send_to(&stray, peer.leg).unwrap();
+    // Its first flight comes with the answer, before the ACK starts the leg, and is not repeated.
+    peer.begin(&workers, true);
+    std::thread::sleep(Duration::from_millis(50));
+    let began = Instant::now();
+    let _leg = start(&workers, ports, peer.stream(false, 1));
+    peer.wait_for_sound();
+    assert!(began.elapsed() < AT_ONCE, "{:?} from the leg to its sound", began.elapsed());
+}
+
+/// A check of the peer that nominates its path.
+fn nominating_check() -> Vec<u8> {
+    let hmac = str0m::crypto::from_feature_flags().sha1_hmac_provider;
+    let check = str0m::ice::StunMessageBuilder::new()
+        .binding()
+        .request()
+        .username("01234567:them")
+        .prio(1)
+        .ice_controlling(1)
+        .use_candidate()
+        .build(str0m::ice::TransId::new());
+    let mut bytes = vec![0; 256];
+    let len = check.to_bytes(Some(&ICE.password), &mut bytes, |key, parts| hmac.sha1_hmac(key, parts)).unwrap();
+    bytes.truncate(len);
+    bytes
+}
+
+#[test]
+fn handshake_goes_to_the_path_that_ice_has_chosen() {
+    let workers = MediaWorkers::start(1, ReceiveTimestamping::PerCycle).unwrap();
+    let pool = PortPool::new([127, 0, 0, 1].into(), 35_100, 35_199);
+    let ports = pool.take().unwrap();
+    let mut peer = DtlsPeer::new(ports.port(), false);
+    peer.begin(&workers, false);
+    // The description names an address where nobody is.
+    let nowhere = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let stream = StreamConfig { ice: Some(ICE), remote: nowhere.local_addr().unwrap(), ..peer.stream(true, 1) };
+    let _leg = start(&workers, ports, stream);
+    // The handshake that nobody answers is repeated ever later.
+    std::thread::sleep(Duration::from_millis(1_200));
+    let began = Instant::now();
+    peer.socket.send_to(&nominating_check(), peer.leg).unwrap();
+    let mut answer = [0; 500];
+    while !peer.socket.recv(&mut answer).is_ok_and(|_| IceLiteAgent::is_check(&answer)) {
+        assert!(began.elapsed() < PATIENCE);
+    }
+    peer.wait_for_sound();
+    assert!(began.elapsed() < AT_ONCE, "{:?} from the nomination to the sound", began.elapsed());
+}
