@@ -42,6 +42,7 @@ impl SourcesLine {
             payload_type: 111,
             payload_type_in: 111,
             telephone_event: Some(110),
+            telephone_event_clock_hz: 48_000,
             telephone_event_in: Some(110),
             ..config(Instant::now(), Companding::MuLaw).stream
         };
@@ -293,6 +294,16 @@ fn sent_digits_last_as_long_on_every_clock() {
         assert!((1_000..=6_200).contains(&passed), "{passed} ms after the digit");
         assert!(rtcp::sender_ssrc(report).is_some());
     }
+}
+
+#[test]
+fn digits_beside_opus_have_the_clock_that_the_peer_takes() {
+    let stream = StreamConfig { telephone_event_clock_hz: 8_000, ..SourcesLine::opus().leg.stream() };
+    let mut line = SourcesLine::new(stream);
+    line.leg.send_dtmf("5");
+    line.pass(400);
+    let durations: Vec<u16> = events(&line, 110).iter().map(|event| event.2).collect();
+    assert_eq!(durations, [160, 320, 480, 640, 800, 800, 800]);
 }
 
 #[test]

@@ -157,7 +157,8 @@ fn select_codec(
         media.formats.iter().find(fits).map(|format| format.payload_type)
     };
     // Digits belong to the clock of the audio (RFC 4733 section 2.6); some offer them at 8 kHz alone.
-    let telephone_event = named("TELEPHONE-EVENT", codec.clock_hz()).or_else(|| named("TELEPHONE-EVENT", 8_000));
+    let event = |clock_hz: u32| named("TELEPHONE-EVENT", clock_hz).map(|payload_type| (payload_type, clock_hz));
+    let (telephone_event, telephone_event_clock_hz) = event(codec.clock_hz()).or_else(|| event(8_000)).unzip();
     let addr = media.addr.ok_or(OfferAnswerError::Malformed(SdpError("no usable c= line")))?;
     let remote = SocketAddr::new(addr, media.port);
     let (rtcp_port, rtcp_addr) = match media.rtcp {
@@ -172,6 +173,7 @@ fn select_codec(
         payload_type,
         payload_type_in: payload_type,
         telephone_event,
+        telephone_event_clock_hz: telephone_event_clock_hz.unwrap_or(codec.clock_hz()),
         telephone_event_in: telephone_event,
         comfort_noise: named("CN", 8_000).filter(|_| codec != SdpCodec::Opus),
         ptime_ms: codec.fixed_ptime_ms().unwrap_or(ptime_ms),

@@ -10,8 +10,10 @@ use crate::transport::srtp::SrtpSession;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-/// A busy machine may be late by this much; a start that waits for a timer is late by a second or ten.
-const AT_ONCE: Duration = Duration::from_millis(700);
+/// A start that waits for a timer is late by a quarter of a second, a second or ten.
+const AT_ONCE: Duration = Duration::from_millis(120);
+/// A busy machine may be late once, but not every time.
+const ATTEMPTS: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(20);
 const ICE: IceLiteAgent = IceLiteAgent { ufrag: *b"01234567", password: *b"0123456789abcdef0123456789abcdef" };
 
@@ -101,35 +103,52 @@ fn start(workers: &MediaWorkers, ports: PortPair, stream: StreamConfig) -> LegHa
     handle
 }
 
+/// The shortest of some attempts.
+fn shortest<const N: usize>(mut attempt: impl FnMut() -> [Duration; N]) -> [Duration; N] {
+    let mut best = [PATIENCE; N];
+    for _ in 0..ATTEMPTS {
+        best.iter_mut().zip(attempt()).for_each(|(best, one)| *best = one.min(*best));
+        if best.iter().all(|one| *one < AT_ONCE) {
+            break;
+        }
+    }
+    best
+}
+
+/// The times from the keys to the first packet, in a call and after a re-offer in which the roles change.
+fn start_and_reoffer(workers: &MediaWorkers, pool: &PortPool, leg_is_client: bool, speaks: bool) -> [Duration; 2] {
+    let ports = pool.take().unwrap();
+    let mut peer = DtlsPeer::new(ports.port(), speaks);
+    if leg_is_client {
+        peer.begin(workers, false);
+    }
+    let leg = start(workers, ports, peer.stream(leg_is_client, 1));
+    if !leg_is_client {
+        std::thread::sleep(Duration::from_millis(50));
+        peer.begin(workers, true);
+    }
+    let first = peer.wait_for_sound();
+    // Another association, as after a transfer.
+    let leg_is_client = !leg_is_client;
+    if leg_is_client {
+        peer.begin(workers, false);
+    }
+    leg.renegotiate(peer.stream(leg_is_client, 2)).unwrap();
+    if !leg_is_client {
+        std::thread::sleep(Duration::from_millis(50));
+        peer.begin(workers, true);
+    }
+    [first, peer.wait_for_sound()]
+}
+
 #[test]
 fn sound_starts_with_the_keys_in_both_roles_also_after_a_reoffer() {
     let workers = MediaWorkers::start(1, ReceiveTimestamping::PerCycle).unwrap();
     let pool = PortPool::new([127, 0, 0, 1].into(), 34_900, 34_999);
     for (leg_is_client, speaks) in [(true, false), (true, true), (false, false), (false, true)] {
-        let ports = pool.take().unwrap();
-        let mut peer = DtlsPeer::new(ports.port(), speaks);
-        if leg_is_client {
-            peer.begin(&workers, false);
-        }
-        let leg = start(&workers, ports, peer.stream(leg_is_client, 1));
-        if !leg_is_client {
-            std::thread::sleep(Duration::from_millis(50));
-            peer.begin(&workers, true);
-        }
-        let first = peer.wait_for_sound();
+        let [first, again] = shortest(|| start_and_reoffer(&workers, &pool, leg_is_client, speaks));
         assert!(first < AT_ONCE, "{first:?} after the keys, client {leg_is_client}, speaks {speaks}");
-        // Another association, as after a transfer: roles change.
-        let leg_is_client = !leg_is_client;
-        if leg_is_client {
-            peer.begin(&workers, false);
-        }
-        leg.renegotiate(peer.stream(leg_is_client, 2)).unwrap();
-        if !leg_is_client {
-            std::thread::sleep(Duration::from_millis(50));
-            peer.begin(&workers, true);
-        }
-        let second = peer.wait_for_sound();
-        assert!(second < AT_ONCE, "{second:?} after new keys, client {leg_is_client}, speaks {speaks}");
+        assert!(again < AT_ONCE, "{again:?} after new keys, client {leg_is_client}, speaks {speaks}");
     }
 }
 
@@ -137,17 +156,20 @@ fn sound_starts_with_the_keys_in_both_roles_also_after_a_reoffer() {
 fn handshake_that_begins_before_the_leg_is_answered_at_once() {
     let workers = MediaWorkers::start(1, ReceiveTimestamping::PerCycle).unwrap();
     let pool = PortPool::new([127, 0, 0, 1].into(), 35_000, 35_099);
-    let ports = pool.take().unwrap();
-    let mut peer = DtlsPeer::new(ports.port(), false);
-    let stray = [0x80; 172];
-    peer.socket.send_to(&stray, peer.leg).unwrap();
-    // Its first flight comes with the answer, before the ACK starts the leg, and is not repeated.
-    peer.begin(&workers, true);
-    std::thread::sleep(Duration::from_millis(50));
-    let began = Instant::now();
-    let _leg = start(&workers, ports, peer.stream(false, 1));
-    peer.wait_for_sound();
-    assert!(began.elapsed() < AT_ONCE, "{:?} from the leg to its sound", began.elapsed());
+    let [shortest] = shortest(|| {
+        let ports = pool.take().unwrap();
+        let mut peer = DtlsPeer::new(ports.port(), false);
+        let stray = [0x80; 172];
+        peer.socket.send_to(&stray, peer.leg).unwrap();
+        // Its first flight comes with the answer, before the ACK starts the leg, and is not repeated.
+        peer.begin(&workers, true);
+        std::thread::sleep(Duration::from_millis(50));
+        let began = Instant::now();
+        let _leg = start(&workers, ports, peer.stream(false, 1));
+        peer.wait_for_sound();
+        [began.elapsed()]
+    });
+    assert!(shortest < 2 * AT_ONCE, "{shortest:?} from the leg to its sound");
 }
 
 /// A check of the peer that nominates its path.
@@ -167,19 +189,16 @@ fn nominating_check() -> Vec<u8> {
     bytes
 }
 
-#[test]
-fn handshake_goes_to_the_path_that_ice_has_chosen() {
-    let workers = MediaWorkers::start(1, ReceiveTimestamping::PerCycle).unwrap();
-    let pool = PortPool::new([127, 0, 0, 1].into(), 35_100, 35_199);
+/// The time from the nomination to the sound, where the description names an address at which nobody is.
+fn nominate_another_path(workers: &MediaWorkers, pool: &PortPool) -> Duration {
     let ports = pool.take().unwrap();
     let mut peer = DtlsPeer::new(ports.port(), false);
-    peer.begin(&workers, false);
-    // The description names an address where nobody is.
+    peer.begin(workers, false);
     let nowhere = UdpSocket::bind("127.0.0.1:0").unwrap();
     let stream = StreamConfig { ice: Some(ICE), remote: nowhere.local_addr().unwrap(), ..peer.stream(true, 1) };
-    let _leg = start(&workers, ports, stream);
+    let _leg = start(workers, ports, stream);
     // The handshake that nobody answers is repeated ever later.
-    std::thread::sleep(Duration::from_millis(1_200));
+    std::thread::sleep(Duration::from_millis(800));
     let began = Instant::now();
     peer.socket.send_to(&nominating_check(), peer.leg).unwrap();
     let mut answer = [0; 500];
@@ -187,5 +206,13 @@ fn handshake_goes_to_the_path_that_ice_has_chosen() {
         assert!(began.elapsed() < PATIENCE);
     }
     peer.wait_for_sound();
-    assert!(began.elapsed() < AT_ONCE, "{:?} from the nomination to the sound", began.elapsed());
+    began.elapsed()
+}
+
+#[test]
+fn handshake_goes_to_the_path_that_ice_has_chosen() {
+    let workers = MediaWorkers::start(1, ReceiveTimestamping::PerCycle).unwrap();
+    let pool = PortPool::new([127, 0, 0, 1].into(), 35_100, 35_199);
+    let [shortest] = shortest(|| [nominate_another_path(&workers, &pool)]);
+    assert!(shortest < 2 * AT_ONCE, "{shortest:?} from the nomination to the sound");
 }
