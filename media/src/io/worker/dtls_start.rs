@@ -84,6 +84,20 @@ impl DtlsPeer {
         }
     }
 
+    /// Packets of speech in a while.
+    fn count_speech(&mut self, during: Duration) -> usize {
+        let (began, mut count, mut buffer) = (Instant::now(), 0, [0; 2_000]);
+        while began.elapsed() < during {
+            while let (Ok((len, _)), Some(srtp)) = (self.socket.recv_from(&mut buffer), &mut self.srtp) {
+                srtp.unprotect(&buffer[..len], false, |packet| {
+                    count += usize::from(RtpPacket::parse(packet).is_some_and(|packet| packet.payload[80] != 0xff));
+                });
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        count
+    }
+
     fn speak(&mut self) {
         let Some(srtp) = &mut self.srtp else { return };
         let (sequence, timestamp) = (self.sequence, u32::from(self.sequence) * 160);
@@ -150,6 +164,26 @@ fn sound_starts_with_the_keys_in_both_roles_also_after_a_reoffer() {
         assert!(first < AT_ONCE, "{first:?} after the keys, client {leg_is_client}, speaks {speaks}");
         assert!(again < AT_ONCE, "{again:?} after new keys, client {leg_is_client}, speaks {speaks}");
     }
+}
+
+#[test]
+fn speech_waits_for_new_keys() {
+    let workers = MediaWorkers::start(1, ReceiveTimestamping::PerCycle).unwrap();
+    let pool = PortPool::new([127, 0, 0, 1].into(), 35_200, 35_299);
+    let ports = pool.take().unwrap();
+    let mut peer = DtlsPeer::new(ports.port(), false);
+    peer.begin(&workers, false);
+    let leg = start(&workers, ports, peer.stream(true, 1));
+    peer.wait_for_sound();
+    peer.count_speech(Duration::from_millis(1_300));
+    // Another association, whose handshake takes its time.
+    leg.renegotiate(peer.stream(false, 2)).unwrap();
+    leg.play(SegmentId { response_id: 2, index: 0 }, vec![900; 8_000], true).unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    peer.begin(&workers, true);
+    peer.wait_for_sound();
+    let count = peer.count_speech(Duration::from_millis(1_500));
+    assert!((46..=52).contains(&count), "{count} of 50 packets of speech");
 }
 
 #[test]
