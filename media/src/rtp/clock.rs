@@ -217,7 +217,7 @@ mod tests {
                 timestamp = timestamp.wrapping_add(ticks * u32::from(1 + lost));
                 places.push(clock.to_samples(now, sequence, timestamp, 160));
             }
-            places.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).last().unwrap()
+            places.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).next_back().unwrap()
         };
         assert_eq!(pass(20, 160, 0), 160);
         assert_eq!(pass(1, 160, 2), 480, "two are lost");
