@@ -17,6 +17,13 @@ const ATTEMPTS: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(20);
 const ICE: IceLiteAgent = IceLiteAgent { ufrag: *b"01234567", password: *b"0123456789abcdef0123456789abcdef" };
 
+/// Lets time pass: a socket's read that times out, as nobody sends to it.
+fn rest(time: Duration) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(time)).unwrap();
+    let _ = socket.recv(&mut [0]);
+}
+
 /// The other side of a leg.
 struct DtlsPeer {
     socket: UdpSocket,
@@ -80,7 +87,7 @@ impl DtlsPeer {
             if self.speaks {
                 self.speak();
             }
-            std::thread::sleep(Duration::from_millis(1));
+            rest(Duration::from_millis(1));
         }
     }
 
@@ -93,7 +100,7 @@ impl DtlsPeer {
                     count += usize::from(RtpPacket::parse(packet).is_some_and(|packet| packet.payload[80] != 0xff));
                 });
             }
-            std::thread::sleep(Duration::from_millis(1));
+            rest(Duration::from_millis(1));
         }
         count
     }
@@ -138,7 +145,7 @@ fn start_and_reoffer(workers: &MediaWorkers, pool: &PortPool, leg_is_client: boo
     }
     let leg = start(workers, ports, peer.stream(leg_is_client, 1));
     if !leg_is_client {
-        std::thread::sleep(Duration::from_millis(50));
+        rest(Duration::from_millis(50));
         peer.begin(workers, true);
     }
     let first = peer.wait_for_sound();
@@ -149,7 +156,7 @@ fn start_and_reoffer(workers: &MediaWorkers, pool: &PortPool, leg_is_client: boo
     }
     leg.renegotiate(peer.stream(leg_is_client, 2)).unwrap();
     if !leg_is_client {
-        std::thread::sleep(Duration::from_millis(50));
+        rest(Duration::from_millis(50));
         peer.begin(workers, true);
     }
     [first, peer.wait_for_sound()]
@@ -179,7 +186,7 @@ fn speech_waits_for_new_keys() {
     // Another association, whose handshake takes its time.
     leg.renegotiate(peer.stream(false, 2)).unwrap();
     leg.play(SegmentId { response_id: 2, index: 0 }, vec![900; 8_000], true).unwrap();
-    std::thread::sleep(Duration::from_millis(500));
+    rest(Duration::from_millis(500));
     peer.begin(&workers, true);
     peer.wait_for_sound();
     let count = peer.count_speech(Duration::from_millis(1_500));
@@ -197,7 +204,7 @@ fn handshake_that_begins_before_the_leg_is_answered_at_once() {
         peer.socket.send_to(&stray, peer.leg).unwrap();
         // Its first flight comes with the answer, before the ACK starts the leg, and is not repeated.
         peer.begin(&workers, true);
-        std::thread::sleep(Duration::from_millis(50));
+        rest(Duration::from_millis(50));
         let began = Instant::now();
         let _leg = start(&workers, ports, peer.stream(false, 1));
         peer.wait_for_sound();
@@ -232,7 +239,7 @@ fn nominate_another_path(workers: &MediaWorkers, pool: &PortPool) -> Duration {
     let stream = StreamConfig { ice: Some(ICE), remote: nowhere.local_addr().unwrap(), ..peer.stream(true, 1) };
     let _leg = start(workers, ports, stream);
     // The handshake that nobody answers is repeated ever later.
-    std::thread::sleep(Duration::from_millis(800));
+    rest(Duration::from_millis(800));
     let began = Instant::now();
     peer.socket.send_to(&nominating_check(), peer.leg).unwrap();
     let mut answer = [0; 500];
