@@ -379,6 +379,7 @@ fn stream(negotiated: &NegotiatedSdp, association: u64) -> StreamConfig {
         payload_type: negotiated.payload_type,
         payload_type_in: negotiated.payload_type_in,
         telephone_event: negotiated.telephone_event,
+        telephone_event_clock_hz: negotiated.telephone_event_clock_hz,
         telephone_event_in: negotiated.telephone_event_in,
         comfort_noise: negotiated.comfort_noise,
         ptime_ms: negotiated.ptime_ms,

@@ -160,10 +160,14 @@ impl Worker {
 
     fn receive(&mut self, now: Instant, stamped: Option<&ClockPair>, token: Token) {
         if let Some(shared) = &mut self.shared {
-            let more =
-                shared.receive(now, &self.poll, token, &mut self.buffers.datagram, self.slots.all_mut(), |slot| {
-                    slot.deliver(&self.recorder);
-                });
+            let (slots, due) = self.slots.all_mut();
+            let more = shared.receive(now, &self.poll, token, &mut self.buffers.datagram, slots, |index, slot| {
+                slot.deliver(&self.recorder);
+                // A datagram may open the path, or bring the peer's next deadline forward.
+                if let Some(before) = due.get_mut(index) {
+                    *before = slot.due(now).min(*before);
+                }
+            });
             if more {
                 self.pending_sockets.push(token);
             }
@@ -208,10 +212,11 @@ impl Worker {
             // If an Add panics after the leg is in its slot, the leg is ended below; before that, leg and sink are
             // dropped.
             let leg = command.leg();
-            if contain_sync(PART_LEG, || self.carry_out(now, cycle_at, command)).is_err()
-                && let Some(index) = self.slots.index_of(leg)
-            {
-                self.end_panicked_leg(now, index);
+            match (contain_sync(PART_LEG, || self.carry_out(now, cycle_at, command)), self.slots.index_of(leg)) {
+                (Err(_), Some(index)) => self.end_panicked_leg(now, index),
+                // Whatever was asked for may open the path or bring speech.
+                (Ok(()), Some(_)) => self.slots.reschedule(cycle_at, leg),
+                (_, None) => {}
             }
         }
         true
@@ -225,20 +230,17 @@ impl Worker {
             WorkerCommand::AddCandidates { leg, lines } => self.with_slot(leg, |slot| {
                 if let LegTransport::WebRtc(web) = &mut slot.transport {
                     lines.iter().for_each(|line| web.peer.add_candidate(line));
+                    web.due = now;
                 }
             }),
-            WorkerCommand::RestartIce { leg, theirs, done } => self.restart_ice(leg, theirs, done),
+            WorkerCommand::RestartIce { leg, theirs, done } => self.restart_ice(now, leg, theirs, done),
             WorkerCommand::Play { leg, segment, samples, ended } => {
                 self.with_slot(leg, |slot| slot.leg.play(segment, samples, ended));
-                self.slots.reschedule(cycle_at, leg);
             }
             WorkerCommand::Flush { leg, response_id, barge_in } => {
                 self.with_slot(leg, |slot| slot.leg.flush(now, response_id, barge_in));
             }
-            WorkerCommand::Resume { leg } => {
-                self.with_slot(leg, |slot| slot.leg.resume());
-                self.slots.reschedule(cycle_at, leg);
-            }
+            WorkerCommand::Resume { leg } => self.with_slot(leg, |slot| slot.leg.resume()),
             WorkerCommand::SetAmbience { leg, ambience } => {
                 self.with_slot(leg, |slot| slot.leg.set_ambience(ambience.map(|ambience| *ambience)));
             }
@@ -246,11 +248,10 @@ impl Worker {
             WorkerCommand::StartCall { leg, record } => self.with_slot(leg, |slot| slot.leg.start_call(now, record)),
             WorkerCommand::SetUninterruptible { leg, response_id } => {
                 self.with_slot(leg, |slot| slot.leg.set_uninterruptible(response_id));
-                self.slots.reschedule(cycle_at, leg);
             }
             WorkerCommand::SetBargeIn { leg, config } => self.with_slot(leg, |slot| slot.leg.set_barge_in(config)),
             WorkerCommand::SendDtmf { leg, digits } => self.with_slot(leg, |slot| slot.leg.send_dtmf(&digits)),
-            WorkerCommand::Renegotiate { leg, stream } => self.renegotiate(now, cycle_at, leg, stream),
+            WorkerCommand::Renegotiate { leg, stream } => self.renegotiate(now, leg, stream),
             WorkerCommand::AnswerReoffer { leg, offer, done } => self.reoffer(now, leg, &offer, done),
             WorkerCommand::Remove { leg, recorded } => self.remove(now, leg, recorded),
             #[cfg(test)]
@@ -265,7 +266,7 @@ impl Worker {
         }
     }
 
-    fn renegotiate(&mut self, now: Instant, cycle_at: Instant, leg: u64, stream: StreamConfig) {
+    fn renegotiate(&mut self, now: Instant, leg: u64, stream: StreamConfig) {
         let identity = self.identity.clone();
         self.with_slot(leg, |slot| {
             let before = slot.leg.stream();
@@ -274,7 +275,6 @@ impl Worker {
                 plain.handle_renegotiation(now, before, &mut slot.leg, identity.as_deref());
             }
         });
-        self.slots.reschedule(cycle_at, leg);
     }
 
     /// Another description of a WebRTC peer, in a dialog.
@@ -286,18 +286,20 @@ impl Worker {
         if let Ok((_, stream)) = &answered {
             leg.renegotiate(now, *stream);
         }
+        web.due = now;
         if let Some(shared) = &mut self.shared {
             shared.update_ufrag(index, web);
         }
         done(answered.map(|(sdp, _)| sdp));
     }
 
-    fn restart_ice(&mut self, leg: u64, theirs: IceCredentials, done: IceRestartDone) {
+    fn restart_ice(&mut self, now: Instant, leg: u64, theirs: IceCredentials, done: IceRestartDone) {
         let Some(index) = self.slots.index_of(leg) else { return };
         if let (Some(LegSlot { transport: LegTransport::WebRtc(web), .. }), Some(shared)) =
             (self.slots.get_mut(index), &mut self.shared)
         {
             done(shared.restart_ice(index, web, theirs));
+            web.due = now;
         }
     }
 
@@ -314,7 +316,7 @@ impl Worker {
             shared: self.shared.as_mut(),
             buffer: &mut self.buffers.datagram,
         };
-        let Ok(transport) = wire.open(cycle_at, index, &leg, sockets) else {
+        let Ok(transport) = wire.open(cycle_at, index, &mut leg, sockets) else {
             self.slots.cancel(index);
             sink(LegEvent::NetworkLost);
             return;

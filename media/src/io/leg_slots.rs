@@ -39,8 +39,9 @@ impl LegSlots {
         self.slots.len()
     }
 
-    pub(super) fn all_mut(&mut self) -> &mut [Option<Box<LegSlot>>] {
-        &mut self.slots
+    /// All slots, and when their next turns are.
+    pub(super) fn all_mut(&mut self) -> (&mut [Option<Box<LegSlot>>], &mut [Instant]) {
+        (&mut self.slots, &mut self.due)
     }
 
     pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut LegSlot> {

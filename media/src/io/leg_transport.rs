@@ -181,7 +181,9 @@ impl LegTransport {
     }
 
     pub(super) fn tick_leg(&mut self, now: Instant, due: Instant, leg: &mut Leg) {
+        let is_open = self.is_open();
         match self {
+            Self::Rtp(_) if !is_open => leg.tick_without_path(now, due),
             Self::Rtp(plain) => leg.tick(now, due, &mut |port, to, bytes| plain.send(port, to, bytes)),
             Self::WebRtc(web) => leg.tick(now, due, &mut |port, _, bytes| {
                 // The WebRTC peer sends RTCP itself.
@@ -228,10 +230,13 @@ impl RtpTransport {
     ) {
         if IceLiteAgent::is_check(bytes) {
             // Without ICE such packets only keep a NAT binding alive and need no answer.
-            return leg
-                .stream()
-                .ice
-                .map_or((), |lite| self.handle_connectivity_check(lite, source, bytes, is_rtp, leg));
+            let Some(lite) = leg.stream().ice else { return };
+            let before = leg.target();
+            self.handle_connectivity_check(lite, source, bytes, is_rtp, leg);
+            if leg.target() != before {
+                self.move_handshake(at, leg, identity);
+            }
+            return;
         }
         if is_rtp && DtlsHandshake::is_dtls(bytes) && self.security.negotiation().is_some() {
             return self.handle_handshake_datagram(at, source, bytes, leg, identity);
@@ -271,6 +276,20 @@ impl RtpTransport {
             }
             _ => leg.handle_disconnected(),
         }
+    }
+
+    /// The peer is somewhere else than we thought: a handshake that it has not answered begins anew there, without
+    /// waiting for its timer.
+    fn move_handshake(&mut self, now: Instant, leg: &Leg, identity: Option<&DtlsIdentity>) {
+        let RtpSecurity::Handshaking(negotiation) = &mut self.security else { return };
+        if negotiation.claim.is_some() {
+            // It has answered, and goes on where it is.
+            negotiation.to = leg.target();
+            return;
+        }
+        let (params, failed) = (negotiation.handshake.terms, negotiation.failed_handshakes);
+        let begun = DtlsNegotiation::start(now, &self.rtp, leg, params, identity, failed);
+        self.change_security(|standing| standing.with_negotiation(begun));
     }
 
     /// Answers a connectivity check on the path it came from.

@@ -6,7 +6,8 @@ use super::ports::PortPair;
 use super::receive_timestamp::{self, ReceiveTimestamping};
 use super::webrtc_port::WebRtcPort;
 use crate::leg::Leg;
-use crate::transport::dtls::DtlsIdentity;
+use crate::transport::dtls::{DtlsHandshake, DtlsIdentity};
+use crate::transport::ice::IceLiteAgent;
 use crate::transport::webrtc::WebRtcPeer;
 use mio::{Interest, Poll, Token};
 use std::io;
@@ -43,7 +44,7 @@ impl TransportSetup {
 
     /// Registers the sockets of the leg in a slot.
     pub(super) fn open(
-        self, now: Instant, index: usize, leg: &Leg, worker: WorkerSockets<'_>,
+        self, now: Instant, index: usize, leg: &mut Leg, worker: WorkerSockets<'_>,
     ) -> io::Result<LegTransport> {
         let WorkerSockets { poll, arrival, identity, shared, buffer } = worker;
         Ok(match self {
@@ -53,11 +54,15 @@ impl TransportSetup {
                 }
                 let rtp = register(poll, rtp, Token(index * 2))?;
                 let rtcp = register(poll, rtcp, Token(index * 2 + 1))?;
-                // Discard stray packets of an earlier call on this port.
-                for socket in [&rtp, &rtcp] {
-                    while socket.recv_from(buffer).is_ok() {}
+                let mut early = Vec::new();
+                for (socket, is_rtp) in [(&rtp, true), (&rtcp, false)] {
+                    take_early_negotiation(socket, is_rtp, buffer, &mut early);
                 }
-                LegTransport::Rtp(Box::new(RtpTransport::new(now, rtp, rtcp, lease, leg, identity)))
+                let mut transport = Box::new(RtpTransport::new(now, rtp, rtcp, lease, leg, identity));
+                for EarlyDatagram { source, is_rtp, bytes } in early {
+                    transport.handle_datagram(now, source, &bytes, is_rtp, leg, identity);
+                }
+                LegTransport::Rtp(transport)
             }
             Self::WebRtcSharedPort(peer) | Self::WebRtcInSipDialog(peer) => {
                 let web = webrtc_transport(now, peer, None);
@@ -72,6 +77,30 @@ impl TransportSetup {
                 LegTransport::WebRtc(webrtc_transport(now, peer, Some((socket, addr))))
             }
         })
+    }
+}
+
+/// Datagrams that are kept from before the leg.
+const EARLY_DATAGRAMS_MAX: usize = 32;
+
+/// A check or a part of a handshake that came before the leg.
+struct EarlyDatagram {
+    source: SocketAddr,
+    is_rtp: bool,
+    bytes: Vec<u8>,
+}
+
+/// Empties a socket before its leg starts. Sound in it is a stray of an earlier call. A handshake and checks begin with
+/// our answer, before the ACK lets the leg start: without them the peer would wait a second to repeat itself.
+fn take_early_negotiation(
+    socket: &mio::net::UdpSocket, is_rtp: bool, buffer: &mut [u8], early: &mut Vec<EarlyDatagram>,
+) {
+    while let Ok((len, source)) = socket.recv_from(buffer) {
+        let bytes = buffer.get(..len).unwrap_or_default();
+        let negotiates = IceLiteAgent::is_check(bytes) || is_rtp && DtlsHandshake::is_dtls(bytes);
+        if negotiates && early.len() < EARLY_DATAGRAMS_MAX {
+            early.push(EarlyDatagram { source, is_rtp, bytes: bytes.to_vec() });
+        }
     }
 }
 

@@ -131,7 +131,7 @@ impl WebRtcPort {
     /// Reads the socket of a token; true if more data is waiting.
     pub(super) fn receive(
         &mut self, now: Instant, poll: &Poll, token: Token, buffer: &mut [u8], slots: &mut [Option<Box<LegSlot>>],
-        mut touched: impl FnMut(&mut LegSlot),
+        mut touched: impl FnMut(usize, &mut LegSlot),
     ) -> bool {
         match token {
             UDP => {
@@ -167,7 +167,7 @@ impl WebRtcPort {
 
     fn read(
         &mut self, now: Instant, poll: &Poll, index: usize, buffer: &mut [u8], slots: &mut [Option<Box<LegSlot>>],
-        touched: &mut impl FnMut(&mut LegSlot),
+        touched: &mut impl FnMut(usize, &mut LegSlot),
     ) -> bool {
         let Some((remote, packets, more)) = self.sockets.streams.read(now, poll, index, buffer) else { return false };
         for packet in packets {
@@ -182,7 +182,7 @@ impl WebRtcPort {
 
     fn handle_datagram(
         &mut self, now: Instant, transport: IceTransport, source: SocketAddr, bytes: &[u8],
-        slots: &mut [Option<Box<LegSlot>>], touched: &mut impl FnMut(&mut LegSlot),
+        slots: &mut [Option<Box<LegSlot>>], touched: &mut impl FnMut(usize, &mut LegSlot),
     ) {
         // Our advertised address; str0m identifies its local candidates by it.
         let own = if transport == IceTransport::Udp {
@@ -197,7 +197,7 @@ impl WebRtcPort {
             let LegSlot { leg, transport: LegTransport::WebRtc(web), .. } = slot.as_mut() else { return };
             web.peer.handle(now, transport, source, to, bytes);
             self.drain(now, web, leg);
-            touched(slot);
+            touched(index, slot);
         });
         if handled.is_err() {
             self.panicked.push(index);

@@ -318,4 +318,6 @@ fn raise_priority() {
 }
 
 #[cfg(test)]
+mod dtls_start;
+#[cfg(test)]
 mod tests;

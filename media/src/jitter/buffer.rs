@@ -5,7 +5,7 @@
 //! in, and packets that come after their time was filled are dropped.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
-use crate::frame::SAMPLE_RATE_HZ;
+use crate::frame::{FRAME_DURATION, FRAME_SAMPLES, SAMPLE_RATE_HZ};
 use crate::limits;
 use crate::rtp::sequence::Extender;
 use std::time::{Duration, Instant};
@@ -70,6 +70,8 @@ pub struct JitterBuffer {
     last_transit: Option<i64>,
     origin: Option<Instant>,
     wait: Duration,
+    /// Length of the packet last released: the next one comes no earlier than after it.
+    last_samples: u16,
     /// Samples filled by the clock since the last packet.
     filled: i64,
     /// True if the filled gap was a pause that the sender had announced.
@@ -94,6 +96,7 @@ impl Default for JitterBuffer {
             last_transit: None,
             origin: None,
             wait: limits::JITTER_WAIT_MIN,
+            last_samples: 0,
             filled: 0,
             paused: false,
             counters: JitterCounters::default(),
@@ -114,7 +117,6 @@ impl JitterBuffer {
         self.next = None;
         self.late_in_a_row = 0;
         self.last_transit = None;
-        self.filled = 0;
     }
 
     /// Interarrival jitter (RFC 3550 section 6.4.1) in timestamp units.
@@ -137,6 +139,9 @@ impl JitterBuffer {
             self.measure_jitter(now, timestamp);
         }
         let (next_sequence, next_timestamp) = *self.next.get_or_insert((sequence, timestamp));
+        // Digits may have a clock of their own: without sound there is no new timeline.
+        let jumped = (timestamp - next_timestamp).abs() > limits::TIMESTAMP_JUMP_SAMPLES_MAX;
+        let timestamp = if jumped && payload.is_empty() { next_timestamp } else { timestamp };
         if (timestamp - next_timestamp).abs() > limits::TIMESTAMP_JUMP_SAMPLES_MAX
             || (sequence - next_sequence).abs() > limits::JITTER_PACKETS_MAX as i64
         {
@@ -190,7 +195,6 @@ impl JitterBuffer {
         self.held = 0;
         self.next = Some((sequence, timestamp));
         self.late_in_a_row = 0;
-        self.filled = 0;
     }
 
     fn measure_jitter(&mut self, now: Instant, timestamp: i64) {
@@ -210,7 +214,16 @@ impl JitterBuffer {
     }
 
     /// Hands everything that is due to `out`, in order.
-    pub fn release(&mut self, now: Instant, mut out: impl FnMut(JitterOutput<'_>)) {
+    pub fn release(&mut self, now: Instant, out: impl FnMut(JitterOutput<'_>)) {
+        self.release_after(now, self.wait, out);
+    }
+
+    /// Hands everything that is held to `out`, and waits for nothing: the stream ends.
+    pub fn flush(&mut self, now: Instant, out: impl FnMut(JitterOutput<'_>)) {
+        self.release_after(now, Duration::ZERO, out);
+    }
+
+    fn release_after(&mut self, now: Instant, wait: Duration, mut out: impl FnMut(JitterOutput<'_>)) {
         while self.held > 0 {
             let Some((sequence, timestamp)) = self.next else { return };
             if let Some(slot) = self.slots.get_mut(place(sequence)).and_then(Option::take) {
@@ -220,7 +233,7 @@ impl JitterBuffer {
                 continue;
             }
             let Some((found_at, found_timestamp, arrived)) = self.earliest() else { return };
-            if now.saturating_duration_since(arrived) < self.wait {
+            if now.saturating_duration_since(arrived) < wait {
                 return;
             }
             self.counters.lost += (found_at - sequence) as u64;
@@ -238,7 +251,10 @@ impl JitterBuffer {
         let gap = slot.timestamp - expected;
         let mut next_timestamp = expected.max(slot.timestamp);
         if slot.len > 0 {
-            if gap < 0 && self.late_in_a_row < 3 && !self.paused {
+            // Of a long packet the clock may have filled the beginning; most of it is still to be heard.
+            let samples = i64::from(slot.samples);
+            let is_overlap = slot.samples > FRAME_SAMPLES as u16 && -gap * 2 <= samples;
+            if gap < 0 && !is_overlap && self.late_in_a_row < 3 && !self.paused {
                 // Its time was already filled by the clock. A sender that stays behind (it paused its
                 // timestamps) is followed after three packets.
                 self.late_in_a_row += 1;
@@ -254,9 +270,13 @@ impl JitterBuffer {
                 // The clocks drift by less than a packet over a pause, so the first word after it is complete.
                 self.paused = false;
                 out(JitterOutput::Audio(slot.payload.get(..usize::from(slot.len)).unwrap_or(&slot.payload)));
-                next_timestamp = slot.timestamp + i64::from(slot.samples);
+                next_timestamp = slot.timestamp + samples;
+                self.last_samples = slot.samples;
             }
             self.last_release = Some(now);
+        } else {
+            // A peer that begins with a pause has a timeline as well.
+            self.last_release.get_or_insert(now);
         }
         self.next = Some((slot.sequence + 1, next_timestamp));
     }
@@ -268,19 +288,20 @@ impl JitterBuffer {
     /// Called once per frame: how many samples the clock must fill because nothing came.
     /// `announced`: the sender has said that it sends nothing, so that nothing is waited for.
     pub fn fill_gap(&mut self, now: Instant, frame_samples: usize, announced: bool) -> Option<JitterOutput<'static>> {
-        let (sequence, timestamp) = self.next?;
         let last = self.last_release?;
         let quiet = now.saturating_duration_since(last);
         let filled = crate::frame::samples_to_duration(self.filled.max(0) as u64);
-        // One packet duration beyond the wait, plus the gap that was already filled.
-        let grace = if announced { crate::frame::FRAME_DURATION } else { self.wait + Duration::from_millis(40) };
+        // The packet that is due lasts as long as the last one. Beyond that and the gap that was already filled, the
+        // wait and a frame.
+        let packet = crate::frame::samples_to_duration(u64::from(self.last_samples)).max(FRAME_DURATION);
+        let grace = if announced { packet } else { self.wait + FRAME_DURATION + packet };
         if self.held > 0 || quiet < filled + grace {
             return None;
         }
         let loss = self.filled < 480 && !announced;
         self.paused = announced;
         self.filled += frame_samples as i64;
-        self.next = Some((sequence, timestamp + frame_samples as i64));
+        self.next = self.next.map(|(sequence, timestamp)| (sequence, timestamp + frame_samples as i64));
         Some(if loss { JitterOutput::Lost(frame_samples) } else { JitterOutput::Silence(frame_samples) })
     }
 }

@@ -7,9 +7,10 @@ use super::events::{LegEvent, LegEventQueue};
 use super::playout::Playout;
 use super::recording::Recording;
 use super::stream_config::StreamConfig;
+use super::timeline::{FrameCorrection, ReceivedTimeline};
 use crate::audio::AudioFrame;
 use crate::codec::Companding;
-use crate::frame::{FRAME_SAMPLES, Frame};
+use crate::frame::{FRAME_SAMPLES, Frame, level_dbfs};
 use crate::turn::barge_in::BargeInDecision;
 use crate::vad::SpeechChange;
 use std::time::Instant;
@@ -46,6 +47,7 @@ impl FrameAssembler {
 
 /// Received audio from the codec to the events.
 pub(super) struct Hearing {
+    pub(super) timeline: ReceivedTimeline,
     assembler: FrameAssembler,
     pub(super) analysis: AudioAnalysis,
     delivery: Delivery,
@@ -57,7 +59,8 @@ impl Hearing {
             AudioDelivery::Off => Delivery::Off,
             AudioDelivery::G711 => Delivery::G711(stream.codec.companding()),
         };
-        Self { assembler: FrameAssembler { frame: [0; FRAME_SAMPLES], filled: 0 }, analysis, delivery }
+        let assembler = FrameAssembler { frame: [0; FRAME_SAMPLES], filled: 0 };
+        Self { timeline: ReceivedTimeline::default(), assembler, analysis, delivery }
     }
 }
 
@@ -74,9 +77,13 @@ pub(super) struct SampleSink<'a> {
 impl SampleSink<'_> {
     pub(super) fn push(&mut self, now: Instant, mut samples: &[i16]) {
         while !samples.is_empty() {
-            if let Some(frame) = self.hearing.assembler.take(&mut samples) {
-                self.handle_frame(now, &frame);
+            let Some(frame) = self.hearing.assembler.take(&mut samples) else { continue };
+            match self.hearing.timeline.count(now, || level_dbfs(&frame)) {
+                FrameCorrection::Keep => {}
+                FrameCorrection::Drop => continue,
+                FrameCorrection::InsertSilence => self.handle_frame(now, &[0; FRAME_SAMPLES]),
             }
+            self.handle_frame(now, &frame);
         }
     }
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// Packets in sequence that a source other than the described one must send before it is accepted.
 pub const PROBATION_PACKETS: u32 = 3;
-/// After this much silence the same stream may continue from another port.
+/// After this much silence the same stream may continue from another port, or from another address that is known.
 pub const SILENT_AFTER: Duration = Duration::from_secs(1);
 /// For this long after a new description the source may change even if the stream does not continue.
 const AFTER_DESCRIPTION: Duration = Duration::from_secs(5);
@@ -29,6 +29,11 @@ const SEQUENCE_AHEAD_MAX: u16 = 3_000;
 const PROBATION_SOURCES_MAX: usize = 4;
 /// A source on probation starts over after a pause this long.
 const PROBATION_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// Streams that are told apart at one address.
+const STREAMS_MAX: usize = 2;
+/// After this long without a report from the described address, reports may come from another port.
+const RTCP_SILENT_AFTER: Duration = Duration::from_secs(15);
+
 /// Which sources a leg may follow beside the one that the description names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Latching {
@@ -83,6 +88,33 @@ pub(super) struct StreamPosition {
     pub sequence: u16,
 }
 
+/// How far the streams from one address are: its audio, and digits or comfort noise with SSRCs of their own. The one
+/// heard last comes first.
+#[derive(Clone, Copy, Debug)]
+struct StreamPositions([Option<StreamPosition>; STREAMS_MAX]);
+
+impl StreamPositions {
+    fn new(mark: StreamPosition) -> Self {
+        let mut marks = [None; STREAMS_MAX];
+        marks.iter_mut().take(1).for_each(|first| *first = Some(mark));
+        Self(marks)
+    }
+
+    fn note(&mut self, mark: StreamPosition) {
+        let known = self.0.iter().position(|one| one.is_some_and(|one| one.ssrc == mark.ssrc));
+        let place = known.unwrap_or(STREAMS_MAX - 1);
+        if let Some(newer) = self.0.get_mut(..=place) {
+            newer.rotate_right(1);
+        }
+        self.0.iter_mut().take(1).for_each(|first| *first = Some(mark));
+    }
+
+    /// One of the streams goes on.
+    fn continue_with(&self, mark: StreamPosition) -> bool {
+        self.0.iter().flatten().any(|one| is_same_stream(*one, mark))
+    }
+}
+
 /// Rank of a source address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum SourceRank {
@@ -101,7 +133,7 @@ struct MediaSource {
     addr: SocketAddr,
     rank: SourceRank,
     heard: Instant,
-    mark: StreamPosition,
+    marks: StreamPositions,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -122,8 +154,8 @@ pub(super) struct Latch {
     described_at: Option<Instant>,
     /// What the description named before, and when it stopped to.
     former: Option<(SocketAddr, Instant)>,
-    /// Where the peer's reports last came from.
-    rtcp_source: Option<SocketAddr>,
+    /// Where the peer's reports last came from, and when.
+    rtcp_source: Option<(SocketAddr, Instant)>,
 }
 
 impl Latch {
@@ -145,8 +177,10 @@ impl Latch {
     pub(super) fn handle_description(&mut self, now: Instant, named: SignalledMedia, keeps_path: bool) {
         let named = named.canonical();
         let before = self.signalled;
-        if !keeps_path {
-            self.path = MediaPath::new(named.path);
+        match (keeps_path, named.path) {
+            (true, _) => {}
+            (false, PathDiscovery::Ice) => self.path.restart(),
+            (false, PathDiscovery::Latching) => self.path = MediaPath::Latching,
         }
         // Address 0.0.0.0 means hold (RFC 2543), not that the peer has moved.
         let held = named.media.ip().is_unspecified();
@@ -177,7 +211,8 @@ impl Latch {
         let addr = canonical(addr);
         let Some(rank) = self.rank(addr) else { return false };
         if let Some(source) = self.source.as_mut().filter(|source| source.addr == addr) {
-            (source.rank, source.heard, source.mark) = (rank, now, mark);
+            (source.rank, source.heard) = (rank, now);
+            source.marks.note(mark);
             return true;
         }
         let late = self
@@ -186,7 +221,7 @@ impl Latch {
         if rank < SourceRank::Described && (late || !self.may_replace(now, addr, rank, mark)) {
             return false;
         }
-        let goes_on = self.source.is_some_and(|source| is_same_stream(source.mark, mark));
+        let goes_on = self.source.is_some_and(|source| source.marks.continue_with(mark));
         if rank == SourceRank::Described || goes_on || self.count_probation_packet(now, addr, mark) {
             self.set_source(now, addr, rank, mark);
             return true;
@@ -199,7 +234,10 @@ impl Latch {
         let addr = canonical(addr);
         let rank = self.rank(addr);
         match &mut self.source {
-            Some(source) if source.addr == addr => (source.heard, source.mark) = (now, mark),
+            Some(source) if source.addr == addr => {
+                source.heard = now;
+                source.marks.note(mark);
+            }
             _ if self.path.nominated().is_some() && rank.is_none()
                 || self.rule == Latching::Off && rank != Some(SourceRank::Described) => {}
             None => self.set_source(now, addr, rank.unwrap_or(SourceRank::AnyAddress), mark),
@@ -214,7 +252,7 @@ impl Latch {
     /// Whether a report is the peer's. `on_media_port`: it came where RTP comes. `ssrc`: whose it says it is;
     /// `known`: that of the stream.
     pub(super) fn accept_rtcp(
-        &mut self, addr: SocketAddr, on_media_port: bool, ssrc: Option<u32>, known: Option<u32>,
+        &mut self, now: Instant, addr: SocketAddr, on_media_port: bool, ssrc: Option<u32>, known: Option<u32>,
     ) -> bool {
         let addr = canonical(addr);
         let source = self.source.map(|source| source.addr);
@@ -228,23 +266,26 @@ impl Latch {
             return addr == chosen;
         }
         if addr == described {
-            self.rtcp_source = Some(addr);
+            self.rtcp_source = Some((addr, now));
             return true;
         }
         let goes_with = self.rule != Latching::Off && source.is_some_and(|source| source.ip() == addr.ip());
-        let fits = goes_with && ssrc.is_some() && ssrc == known && self.rtcp_source != Some(described);
+        let is_held = self
+            .rtcp_source
+            .is_some_and(|(one, at)| one == described && now.saturating_duration_since(at) < RTCP_SILENT_AFTER);
+        let fits = goes_with && ssrc.is_some() && ssrc == known && !is_held;
         if fits {
-            self.rtcp_source = Some(addr);
+            self.rtcp_source = Some((addr, now));
         }
         fits
     }
 
     /// A report that SRTCP has proven.
-    pub(super) fn handle_authentic_rtcp(&mut self, addr: SocketAddr) {
+    pub(super) fn handle_authentic_rtcp(&mut self, now: Instant, addr: SocketAddr) {
         let addr = canonical(addr);
         let is_described = self.signalled.rtcp == RtcpRoute::Separate(addr);
         if self.path.rtcp_nominated().is_none() && (self.rule != Latching::Off || is_described) {
-            self.rtcp_source = Some(addr);
+            self.rtcp_source = Some((addr, now));
         }
     }
 
@@ -279,7 +320,7 @@ impl Latch {
             Some(outside) => SocketAddr::new(outside, self.signalled.media.port()),
             None => self.signalled.media,
         };
-        let to = self.path.nominated().or(self.source.map(|source| source.addr)).unwrap_or_else(described);
+        let to = self.path.chosen().or(self.source.map(|source| source.addr)).unwrap_or_else(described);
         is_sendable(to).then_some(to)
     }
 
@@ -290,7 +331,11 @@ impl Latch {
         let media = self.source.map(|source| source.addr.ip());
         let is_reachable = self.nat_address().is_none() && media.is_none_or(|media| media == self.signalled.media.ip());
         let described = is_reachable.then_some(described);
-        self.path.rtcp_nominated().or(self.rtcp_source).or(described).filter(|to| is_sendable(*to))
+        self.path
+            .rtcp_nominated()
+            .or(self.rtcp_source.map(|(addr, _)| addr))
+            .or(described)
+            .filter(|to| is_sendable(*to))
     }
 
     fn rank(&self, addr: SocketAddr) -> Option<SourceRank> {
@@ -299,8 +344,8 @@ impl Latch {
             MediaPath::IceNominated { media: chosen, .. } => {
                 return (addr == *chosen).then_some(SourceRank::Described);
             }
-            _ if addr == media => return Some(SourceRank::Described),
-            MediaPath::IceChecking { valid_paths, .. } => {
+            _ if addr == media || self.path.chosen() == Some(addr) => return Some(SourceRank::Described),
+            MediaPath::IceChecking { valid_paths, .. } | MediaPath::IceRestarting { valid_paths, .. } => {
                 return valid_paths.contains(&addr).then_some(SourceRank::KnownAddress);
             }
             MediaPath::Latching => {}
@@ -341,7 +386,7 @@ impl Latch {
         {
             return true;
         }
-        silent >= SILENT_AFTER && addr.ip() == source.addr.ip() && is_same_stream(source.mark, mark)
+        silent >= SILENT_AFTER && source.marks.continue_with(mark)
     }
 
     fn is_reopened(&self, now: Instant) -> bool {
@@ -368,12 +413,13 @@ impl Latch {
     }
 
     fn set_source(&mut self, now: Instant, addr: SocketAddr, rank: SourceRank, mark: StreamPosition) {
-        self.source = Some(MediaSource { addr, rank, heard: now, mark });
+        let before = self.source.replace(MediaSource { addr, rank, heard: now, marks: StreamPositions::new(mark) });
         self.candidates = [None; PROBATION_SOURCES_MAX];
         // The peer's new source is known; close the window.
         self.described_at = None;
         // The RTCP address changes with the source address.
-        if self.rtcp_source.is_some_and(|rtcp| rtcp.ip() != addr.ip()) {
+        let has_moved = before.is_some_and(|before| before.addr != addr);
+        if has_moved || self.rtcp_source.is_some_and(|(rtcp, _)| rtcp.ip() != addr.ip()) {
             self.rtcp_source = None;
         }
     }

@@ -24,6 +24,9 @@ pub(super) enum MediaPath {
     IceChecking { valid_paths: Vec<SocketAddr>, rtcp: RtcpPath },
     /// An ICE peer has chosen: this path overrides everything else.
     IceNominated { media: SocketAddr, rtcp: RtcpPath },
+    /// It checks anew (ICE restart). The path that it had chosen carries the media until it chooses another (RFC 8445
+    /// section 9).
+    IceRestarting { former: Box<SocketAddr>, valid_paths: Vec<SocketAddr>, rtcp: RtcpPath },
 }
 
 /// The path of RTCP with an ICE peer.
@@ -44,21 +47,42 @@ impl MediaPath {
     pub(super) fn nominated(&self) -> Option<SocketAddr> {
         match self {
             Self::IceNominated { media, .. } => Some(*media),
+            Self::IceChecking { .. } | Self::IceRestarting { .. } | Self::Latching => None,
+        }
+    }
+
+    /// Where the media goes, whatever its source is.
+    pub(super) fn chosen(&self) -> Option<SocketAddr> {
+        match self {
+            Self::IceNominated { media, .. } => Some(*media),
+            Self::IceRestarting { former, .. } => Some(**former),
             Self::IceChecking { .. } | Self::Latching => None,
+        }
+    }
+
+    /// The peer has new ICE credentials, or begins with ICE.
+    pub(super) fn restart(&mut self) {
+        match self {
+            Self::Latching => *self = Self::new(PathDiscovery::Ice),
+            Self::IceNominated { media: former, rtcp } => {
+                *self = Self::IceRestarting { former: Box::new(*former), valid_paths: Vec::new(), rtcp: *rtcp };
+            }
+            Self::IceChecking { .. } | Self::IceRestarting { .. } => {}
         }
     }
 
     pub(super) fn rtcp_nominated(&self) -> Option<SocketAddr> {
         match self {
             Self::IceChecking { rtcp: RtcpPath::Nominated(addr), .. }
+            | Self::IceRestarting { rtcp: RtcpPath::Nominated(addr), .. }
             | Self::IceNominated { rtcp: RtcpPath::Nominated(addr), .. } => Some(*addr),
-            Self::IceChecking { .. } | Self::IceNominated { .. } | Self::Latching => None,
+            Self::IceChecking { .. } | Self::IceNominated { .. } | Self::IceRestarting { .. } | Self::Latching => None,
         }
     }
 
     /// A check proved a path. The oldest are forgotten.
     pub(super) fn add_valid(&mut self, addr: SocketAddr) {
-        if let Self::IceChecking { valid_paths, .. } = self
+        if let Self::IceChecking { valid_paths, .. } | Self::IceRestarting { valid_paths, .. } = self
             && !valid_paths.contains(&addr)
         {
             if valid_paths.len() == PATHS_MAX {
@@ -70,14 +94,18 @@ impl MediaPath {
 
     /// The peer has chosen the path of RTP.
     pub(super) fn nominate(&mut self, media: SocketAddr) {
-        if let Self::IceChecking { rtcp, .. } | Self::IceNominated { rtcp, .. } = *self {
-            *self = Self::IceNominated { media, rtcp };
+        if let Self::IceChecking { rtcp, .. } | Self::IceNominated { rtcp, .. } | Self::IceRestarting { rtcp, .. } =
+            self
+        {
+            *self = Self::IceNominated { media, rtcp: *rtcp };
         }
     }
 
     /// The peer has chosen the path of RTCP.
     pub(super) fn nominate_rtcp(&mut self, addr: SocketAddr) {
-        if let Self::IceChecking { rtcp, .. } | Self::IceNominated { rtcp, .. } = self {
+        if let Self::IceChecking { rtcp, .. } | Self::IceNominated { rtcp, .. } | Self::IceRestarting { rtcp, .. } =
+            self
+        {
             *rtcp = RtcpPath::Nominated(addr);
         }
     }

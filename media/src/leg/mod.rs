@@ -13,6 +13,7 @@ mod media_addr;
 mod media_path;
 mod network_watch;
 mod outgoing;
+mod peer_source;
 mod peer_stream;
 mod playout;
 mod receiving;
@@ -22,6 +23,7 @@ mod sample_budget;
 mod sending;
 mod stream_codec;
 mod stream_config;
+mod timeline;
 mod transport_events;
 
 pub use config::{AnalysisConfig, AudioDelivery, LegConfig, PortKind};
@@ -105,7 +107,7 @@ impl Leg {
             pacer: Pacer::new(now, config.spurt_start),
             outgoing: OutgoingStream::new(packetizer),
             rtcp: RtcpExchange::new(now, config.clock, config.cname),
-            recording: Recording::new(config.record),
+            recording: Recording::new(now, config.record),
             network: NetworkWatch::new(now, config.network_timeout),
             events: LegEventQueue::default(),
             stats: LegStats::default(),
@@ -146,6 +148,7 @@ impl Leg {
         }
         if stream.codec != self.stream.codec {
             self.outgoing.discard_waiting();
+            self.restart_buffer(now);
             self.codec = StreamCodec::new(stream.codec);
         }
         self.stream = stream;
@@ -168,7 +171,7 @@ impl Leg {
 
     /// Starts the answered call: recording and network timeout begin here.
     pub fn start_call(&mut self, now: Instant, record: bool) {
-        self.recording = Recording::new(record);
+        self.recording = Recording::new(now, record);
         self.network.restart(now);
     }
 
@@ -211,6 +214,19 @@ impl Leg {
         if self.rtcp.is_due(now) {
             self.send_rtcp(now, false, send);
         }
+        self.check_network(now);
+    }
+
+    /// One frame of the leg's clock while nothing can be sent, because keys are negotiated anew: what is to be played
+    /// waits for them.
+    pub fn tick_without_path(&mut self, now: Instant, due: Instant) {
+        self.release(now);
+        self.fill_gap(now);
+        self.skip_frame(due);
+        self.check_network(now);
+    }
+
+    fn check_network(&mut self, now: Instant) {
         if self.stream.direction.receives() && self.network.has_timed_out(now) {
             self.events.push(LegEvent::NetworkLost);
         }
@@ -247,8 +263,14 @@ impl Leg {
         }
     }
 
-    /// Restarts the leg's timeline after the worker was blocked too long.
+    /// Restarts the leg's timeline after the worker was blocked too long, or the path was. The recording goes on by the
+    /// clock.
     pub fn restart_pacing(&mut self, now: Instant) {
+        for _ in 0..self.recording.missing_frames(now, self.pacer.due()) {
+            if let Some(block) = self.recording.push_agent(&[0; FRAME_SAMPLES]) {
+                self.events.push(LegEvent::RecordingBlock { block });
+            }
+        }
         self.pacer.restart(now);
     }
 }

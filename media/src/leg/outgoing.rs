@@ -4,7 +4,7 @@
 use super::stream_codec::StreamCodec;
 use super::stream_config::StreamConfig;
 use crate::codec::Codec;
-use crate::frame::{FRAME_SAMPLES, Frame};
+use crate::frame::{FRAME_SAMPLES, Frame, SAMPLE_RATE_HZ};
 use crate::limits;
 use crate::rtp::dtmf_sender::{DtmfSender, DtmfStep};
 use crate::rtp::packetizer::Packetizer;
@@ -95,7 +95,8 @@ impl OutgoingStream {
         let (Some(packet), Some(payload_type)) = (step.packet, stream.telephone_event) else { return false };
         self.discard_waiting();
         let timestamp = codec.samples_to_rtp(packet.timestamp);
-        let coded = CodedFrame { marker: packet.marker, timestamp, payload: &packet.payload };
+        let payload = packet.payload_scaled(stream.telephone_event_clock_hz / SAMPLE_RATE_HZ);
+        let coded = CodedFrame { marker: packet.marker, timestamp, payload: &payload };
         self.send_payload(payload_type, coded, transmit);
         true
     }

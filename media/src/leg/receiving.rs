@@ -55,7 +55,7 @@ impl Leg {
     pub fn handle_authentic(&mut self, now: Instant, source: SocketAddr, bytes: &[u8]) {
         if is_rtcp(bytes) {
             if self.stream.rtcp != RtcpRoute::Muxed {
-                self.latch.handle_authentic_rtcp(source);
+                self.latch.handle_authentic_rtcp(now, source);
             }
             return self.handle_rtcp_packet(now, bytes);
         }
@@ -71,20 +71,33 @@ impl Leg {
     pub fn handle_packet(&mut self, now: Instant, packet: &RtpPacket<'_>) {
         self.stats.packets_received += 1;
         self.network.touch(now);
-        match self.peer.begin_packet(packet) {
+        let kind = self.stream.payload_kind(packet.payload_type);
+        let source = self.peer.begin_packet(now, packet, kind);
+        match source {
             PacketSource::First => self.events.push(LegEvent::MediaStarted { at: now }),
             PacketSource::Changed => {
-                self.buffer.restart();
+                self.restart_buffer(now);
                 self.codec.restart();
             }
-            PacketSource::Same => {}
+            PacketSource::Former => {
+                self.stats.packets_ignored += 1;
+                return;
+            }
+            PacketSource::Same | PacketSource::Beside => {}
         }
-        let kind = self.stream.payload_kind(packet.payload_type);
         if let Some(digit) = self.peer.handle_payload(kind, packet) {
             self.events.push(LegEvent::DtmfReceived { digit });
         }
-        let timestamp = self.codec.rtp_to_samples(packet.timestamp);
-        let is_audio = matches!(kind, PayloadKind::Audio | PayloadKind::OtherCompanding(_));
+        if source != PacketSource::Beside {
+            self.buffer_packet(now, packet, kind);
+        }
+        self.stats.packets_ignored += u64::from(kind == PayloadKind::Unknown);
+        self.release(now);
+    }
+
+    /// A packet of the source that is heard.
+    fn buffer_packet(&mut self, now: Instant, packet: &RtpPacket<'_>, kind: PayloadKind) {
+        let is_audio = kind.is_audio();
         if is_audio && packet.marker {
             self.events.push(LegEvent::TalkSpurtStarted { at: now });
         }
@@ -93,6 +106,7 @@ impl Leg {
             self.codec.set_companding(companding);
         }
         let samples = self.codec.samples(packet.payload).filter(|_| is_audio);
+        let timestamp = self.codec.rtp_to_samples(now, packet, samples.unwrap_or(0));
         match samples.filter(|samples| self.sample_budget.take_all(now, *samples)) {
             Some(samples) => self.buffer.insert(now, packet.sequence, timestamp, samples, packet.payload),
             None => {
@@ -101,18 +115,35 @@ impl Leg {
                 self.buffer.insert(now, packet.sequence, timestamp, 0, &[]);
             }
         }
-        self.release(now);
+    }
+
+    /// The timeline ends here: what still waits for a missing packet is heard, and another one may begin.
+    pub(super) fn restart_buffer(&mut self, now: Instant) {
+        let (buffer, mut decoding) = self.decoding();
+        buffer.flush(now, |output| decoding.handle_output(now, &output, GapEvidence::Packet));
+        decoding.conceal_pending(now);
+        buffer.restart();
     }
 
     fn handle_rtcp_datagram(&mut self, now: Instant, source: SocketAddr, on_media_port: bool, bytes: &[u8]) {
-        match self.latch.accept_rtcp(source, on_media_port, rtcp::sender_ssrc(bytes), self.peer.ssrc()) {
+        let ssrc = rtcp::sender_ssrc(bytes);
+        match self.latch.accept_rtcp(now, source, on_media_port, ssrc, self.peer.known_ssrc(ssrc)) {
             true => self.handle_rtcp_packet(now, bytes),
             false => self.stats.packets_ignored += 1,
         }
     }
 
     fn handle_rtcp_packet(&mut self, now: Instant, bytes: &[u8]) {
-        if let Some(report) = self.rtcp.handle(now, bytes, self.outgoing.packetizer.ssrc) {
+        let received = rtcp::parse(bytes, self.outgoing.packetizer.ssrc);
+        // A peer that is muted, or pauses with DTX, sends nothing but reports.
+        if !received.bye {
+            self.network.touch(now);
+        }
+        let source = rtcp::sender_ssrc(bytes).and_then(|ssrc| self.peer.source_mut(ssrc));
+        if let (Some(source), Some(sent)) = (source, received.sender_report) {
+            source.sender_report = Some((sent, now));
+        }
+        if let Some(report) = self.rtcp.handle(now, &received) {
             self.handle_path_stats(Some(report.loss), report.round_trip);
         }
     }
@@ -184,8 +215,10 @@ impl Decoding<'_> {
     }
 
     fn handle_output(&mut self, now: Instant, output: &JitterOutput<'_>, evidence: GapEvidence) {
+        let room = self.sink.hearing.timeline.room(now);
         let mut affordable = |count: usize| match evidence {
-            GapEvidence::Packet => self.sample_budget.take_up_to(now, count),
+            // A packet may claim a gap that was never there.
+            GapEvidence::Packet => self.sample_budget.take_up_to(now, count.min(room)),
             GapEvidence::Clock => count,
         };
         match output {

@@ -4,7 +4,7 @@
 use super::peer_stream::PeerStream;
 use crate::jitter::buffer::JitterBuffer;
 use crate::rtp::packetizer::Packetizer;
-use crate::rtp::rtcp::{self, NtpClock, ReceptionReport, VoipMetrics};
+use crate::rtp::rtcp::{self, NtpClock, ReceivedRtcp, ReceptionReport, VoipMetrics};
 use std::time::{Duration, Instant};
 
 /// Room for a compound packet of ours.
@@ -16,14 +16,19 @@ pub(super) struct RtcpExchange {
     clock: NtpClock,
     cname: String,
     next_report: Instant,
-    /// The peer's last sender report, and when it came.
-    last_sr: Option<(u32, Instant)>,
-    /// Packets received and lost when our last report was made.
-    reported: (u64, u64),
     /// The peer has reported loss of our stream.
     has_reception_report: bool,
     /// MOS of our stream in the peer's last VoIP metrics; `None` if it did not say.
     peer_mos: Option<f32>,
+}
+
+/// The streams of both sides that a report of ours is about.
+pub(super) struct ReportedStreams<'a> {
+    pub ours: &'a Packetizer,
+    pub peer: &'a mut PeerStream,
+    pub buffer: &'a JitterBuffer,
+    /// Ticks of the RTP clock in a sample: reports have the units of the wire.
+    pub clock_scale: u32,
 }
 
 /// What a report of the peer says about our stream and its path.
@@ -36,27 +41,15 @@ pub(super) struct PathReport {
 
 impl RtcpExchange {
     pub(super) fn new(now: Instant, clock: NtpClock, cname: String) -> Self {
-        Self {
-            clock,
-            cname,
-            next_report: now + rtcp::INTERVAL / 2,
-            last_sr: None,
-            reported: (0, 0),
-            has_reception_report: false,
-            peer_mos: None,
-        }
+        Self { clock, cname, next_report: now + rtcp::INTERVAL / 2, has_reception_report: false, peer_mos: None }
     }
 
     pub(super) fn is_due(&self, now: Instant) -> bool {
         now >= self.next_report
     }
 
-    /// Reads a report of the peer. `ssrc`: that of our stream.
-    pub(super) fn handle(&mut self, now: Instant, bytes: &[u8], ssrc: u32) -> Option<PathReport> {
-        let received = rtcp::parse(bytes, ssrc);
-        if let Some(sent) = received.sender_report {
-            self.last_sr = Some((sent, now));
-        }
+    /// Takes what the peer reports.
+    pub(super) fn handle(&mut self, now: Instant, received: &ReceivedRtcp) -> Option<PathReport> {
         if let Some(voip) = received.voip {
             self.peer_mos = voip.mos;
         }
@@ -73,17 +66,18 @@ impl RtcpExchange {
 
     /// Writes our next report, with the BYE of a leg that closes. Returns its length; `None` if it does not fit.
     pub(super) fn write(
-        &mut self, now: Instant, ours: &Packetizer, theirs: (&PeerStream, &JitterBuffer), voip: VoipMetrics, bye: bool,
+        &mut self, now: Instant, streams: ReportedStreams<'_>, voip: VoipMetrics, bye: bool,
         buffer: &mut [u8; RTCP_BYTES_MAX],
     ) -> Option<usize> {
+        let ours = streams.ours;
         // Spread by a quarter so that calls set up together do not report together (section 6.3.1).
         let spread = rtcp::INTERVAL.mul_f32(0.75 + (ours.ssrc % 512) as f32 / 1_024.0);
         self.next_report = now + spread;
-        let reception = self.reception(now, theirs.0, theirs.1);
+        let (rtp_timestamp, reception) = (ours.timestamp().wrapping_mul(streams.clock_scale), reception(now, streams));
         let out = rtcp::OutgoingRtcp {
             ssrc: ours.ssrc,
             ntp: self.clock.ntp(now),
-            rtp_timestamp: ours.timestamp(),
+            rtp_timestamp,
             packets: ours.packets,
             octets: ours.octets,
             cname: &self.cname,
@@ -93,24 +87,21 @@ impl RtcpExchange {
         };
         rtcp::write(&out, buffer)
     }
+}
 
-    /// What is reported about the peer's stream, once there is one.
-    fn reception(&mut self, now: Instant, peer: &PeerStream, buffer: &JitterBuffer) -> Option<ReceptionReport> {
-        let (received, lost) = (buffer.counters.received, buffer.counters.lost);
-        let (last_received, last_lost) = std::mem::replace(&mut self.reported, (received, lost));
-        let (new_received, new_lost) = (received - last_received, lost - last_lost);
-        let fraction = (new_lost * 256).checked_div(new_received + new_lost).unwrap_or(0);
-        let PeerStream::Received { ssrc, highest_sequence, .. } = peer else { return None };
-        let (last_sr, at) = self.last_sr.unwrap_or((0, now));
-        let delay = if last_sr == 0 { 0.0 } else { now.saturating_duration_since(at).as_secs_f64() };
-        Some(ReceptionReport {
-            ssrc: *ssrc,
-            fraction_lost: fraction.min(255) as u8,
-            cumulative_lost: lost.min(0x7f_ffff) as u32,
-            highest_sequence: *highest_sequence,
-            jitter: buffer.jitter_samples(),
-            last_sr,
-            delay_since_last_sr: (delay * 65_536.0) as u32,
-        })
-    }
+/// What is reported about the source that is heard, once there is one.
+fn reception(now: Instant, streams: ReportedStreams<'_>) -> Option<ReceptionReport> {
+    let jitter = streams.buffer.jitter_samples().saturating_mul(streams.clock_scale);
+    let source = streams.peer.main_source_mut()?;
+    let (last_sr, at) = source.sender_report.unwrap_or((0, now));
+    let delay = if last_sr == 0 { 0.0 } else { now.saturating_duration_since(at).as_secs_f64() };
+    Some(ReceptionReport {
+        ssrc: source.ssrc,
+        fraction_lost: source.reception.take_fraction_lost(),
+        cumulative_lost: source.reception.lost(),
+        highest_sequence: source.reception.highest_sequence(),
+        jitter,
+        last_sr,
+        delay_since_last_sr: (delay * 65_536.0) as u32,
+    })
 }

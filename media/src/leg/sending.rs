@@ -4,7 +4,7 @@
 use super::Leg;
 use super::config::PortKind;
 use super::events::LegEvent;
-use super::rtcp_exchange::RTCP_BYTES_MAX;
+use super::rtcp_exchange::{RTCP_BYTES_MAX, ReportedStreams};
 use super::stream_config::RtcpRoute;
 use crate::frame::{FRAME_SAMPLES, Frame};
 use crate::rtp::dtmf_sender::DtmfStep;
@@ -29,7 +29,19 @@ impl Leg {
             let marker = self.mix_frame(now, due, &mut frame);
             self.send_audio(timestamp, marker, &frame, send);
         }
-        if let Some(block) = self.recording.push_agent(&frame) {
+        self.record_frame(&frame);
+    }
+
+    /// A frame in which nothing can be sent: media time passes, and speech and digits wait.
+    pub(super) fn skip_frame(&mut self, due: Instant) {
+        self.outgoing.advance();
+        self.outgoing.discard_waiting();
+        self.pacer.record_sent(due, false);
+        self.record_frame(&[0; FRAME_SAMPLES]);
+    }
+
+    fn record_frame(&mut self, frame: &Frame) {
+        if let Some(block) = self.recording.push_agent(frame) {
             self.events.push(LegEvent::RecordingBlock { block });
         }
     }
@@ -74,8 +86,13 @@ impl Leg {
     pub(super) fn send_rtcp(&mut self, now: Instant, bye: bool, send: &mut impl FnMut(PortKind, SocketAddr, &[u8])) {
         let voip = self.voip_metrics();
         let mut buffer = [0; RTCP_BYTES_MAX];
-        let theirs = (&self.peer, &self.buffer);
-        let written = self.rtcp.write(now, &self.outgoing.packetizer, theirs, voip, bye, &mut buffer);
+        let streams = ReportedStreams {
+            ours: &self.outgoing.packetizer,
+            peer: &mut self.peer,
+            buffer: &self.buffer,
+            clock_scale: self.codec.clock_scale(),
+        };
+        let written = self.rtcp.write(now, streams, voip, bye, &mut buffer);
         if let Some((len, target)) = written.zip(self.latch.rtcp_target()) {
             let port = match self.stream.rtcp {
                 RtcpRoute::Muxed => PortKind::Rtp,

@@ -7,7 +7,9 @@ use crate::codec::{Codec, Companding, opus};
 use crate::frame::{FRAME_SAMPLES, Frame};
 use crate::jitter::packet_loss_concealment::PacketLossConcealer;
 use crate::limits;
-use crate::rtp::sequence::Extender;
+use crate::rtp::clock::RtpClock;
+use crate::rtp::packet::RtpPacket;
+use std::time::Instant;
 
 #[derive(Debug)]
 enum CodecState {
@@ -19,9 +21,8 @@ enum CodecState {
 #[derive(Debug)]
 pub(super) struct StreamCodec {
     inner: CodecState,
-    /// Timestamps of the wire beyond their wrap, where its clock is not ours.
-    clock: Extender<32>,
-    scale: u32,
+    /// Of the peer's timestamps.
+    clock: Box<RtpClock>,
 }
 
 impl StreamCodec {
@@ -32,7 +33,7 @@ impl StreamCodec {
             Codec::G722 => CodecState::G722 { codec: Box::default(), concealer: PacketLossConcealer::default() },
             Codec::Opus => Opus::new().map_or(g711(Companding::MuLaw), |opus| CodecState::Opus(Box::new(opus))),
         };
-        Self { inner, clock: Extender::default(), scale: codec.clock_scale() }
+        Self { inner, clock: Box::new(RtpClock::new(codec.clock_scale())) }
     }
 
     /// Switches between mu-law and A-law; the concealer keeps its history.
@@ -48,22 +49,24 @@ impl StreamCodec {
         }
     }
 
-    /// The wire's timestamp in samples.
-    pub(super) fn rtp_to_samples(&mut self, timestamp: u32) -> u32 {
-        if self.scale == 1 {
-            return timestamp;
-        }
-        (self.clock.extend(timestamp).div_euclid(i64::from(self.scale))) as u32
+    /// The wire's timestamp in samples. `samples`: the length of the packet, zero for one without audio.
+    pub(super) fn rtp_to_samples(&mut self, now: Instant, packet: &RtpPacket<'_>, samples: usize) -> u32 {
+        self.clock.to_samples(now, packet.sequence, packet.timestamp, samples)
     }
 
     /// Samples as a timestamp of the wire. Both wrap at the same instant, because the one is a multiple.
     pub(super) fn samples_to_rtp(&self, samples: u32) -> u32 {
-        samples.wrapping_mul(self.scale)
+        samples.wrapping_mul(self.clock.scale())
+    }
+
+    /// Ticks of the wire's clock in a sample.
+    pub(super) fn clock_scale(&self) -> u32 {
+        self.clock.scale()
     }
 
     /// Resets the clock for a new sender.
     pub(super) fn restart(&mut self) {
-        self.clock.reset();
+        *self.clock = RtpClock::new(self.clock.scale());
     }
 
     /// Samples in a packet; `None` for one that cannot be decoded.

@@ -2,6 +2,7 @@
 
 use crate::audio::AudioFormat;
 use crate::codec::{Codec, Companding};
+use crate::frame::SAMPLE_RATE_HZ;
 use crate::limits;
 use crate::transport::dtls::DtlsParams;
 use crate::transport::ice::IceLiteAgent;
@@ -79,6 +80,9 @@ pub struct StreamConfig {
     pub payload_type_in: u8,
     /// Payload type of the DTMF events we send (RFC 4733); `None` sends DTMF as in-band tones.
     pub telephone_event: Option<u8>,
+    /// Clock of the DTMF events we send, in which their durations are: that of the codec, unless the peer takes events
+    /// at 8 kHz alone.
+    pub telephone_event_clock_hz: u32,
     /// Payload type of the DTMF events we are sent; `None` if the peer did not offer them.
     pub telephone_event_in: Option<u8>,
     /// Payload type of comfort noise (RFC 3389). The sender may use DTX.
@@ -112,6 +116,12 @@ pub(super) enum PayloadKind {
     Unknown,
 }
 
+impl PayloadKind {
+    pub(super) fn is_audio(self) -> bool {
+        matches!(self, Self::Audio | Self::OtherCompanding(_))
+    }
+}
+
 impl StreamConfig {
     /// PCMU both ways with telephone events as 101, RTP and RTCP at one address.
     pub fn pcmu(remote: SocketAddr) -> Self {
@@ -120,6 +130,7 @@ impl StreamConfig {
             payload_type: 0,
             payload_type_in: 0,
             telephone_event: Some(101),
+            telephone_event_clock_hz: SAMPLE_RATE_HZ,
             telephone_event_in: Some(101),
             comfort_noise: None,
             ptime_ms: 20,

@@ -12,6 +12,8 @@ const HELD_BACK: usize = 3;
 #[derive(Debug)]
 pub struct RecordingAligner {
     caller: Vec<i16>,
+    /// Samples of the caller since the agent's last frame: a long packet, or several after a stall.
+    burst: usize,
     agent: Vec<Frame>,
     /// Interleaved pairs of the block being filled.
     block: Vec<i16>,
@@ -21,6 +23,7 @@ impl Default for RecordingAligner {
     fn default() -> Self {
         Self {
             caller: Vec::with_capacity(limits::RECORD_SKEW_SAMPLES_MAX + 2 * FRAME_SAMPLES),
+            burst: 0,
             agent: Vec::with_capacity(HELD_BACK + 1),
             block: Vec::with_capacity(limits::RECORD_BLOCK_PAIRS * 2),
         }
@@ -28,9 +31,10 @@ impl Default for RecordingAligner {
 }
 
 impl RecordingAligner {
-    /// Appends the caller's next frame. When 120 ms wait, the oldest frame is dropped first.
+    /// Appends the caller's next frame. When 120 ms wait beside the longest packet, the oldest frame is dropped first.
     pub fn push_caller(&mut self, frame: &Frame) {
-        if self.caller.len() + FRAME_SAMPLES > limits::RECORD_SKEW_SAMPLES_MAX {
+        self.burst = (self.burst + FRAME_SAMPLES).min(limits::PACKET_SAMPLES_MAX);
+        if self.caller.len() + FRAME_SAMPLES > limits::RECORD_SKEW_SAMPLES_MAX + self.burst - FRAME_SAMPLES {
             // The caller's clock runs faster than ours: drop one frame.
             self.caller.drain(..FRAME_SAMPLES);
         }
@@ -40,6 +44,7 @@ impl RecordingAligner {
     /// The agent's next frame. Returns a full block, which the caller replaces by an empty one.
     pub fn push_agent(&mut self, frame: &Frame, next_block: impl FnOnce() -> Vec<i16>) -> Option<Vec<i16>> {
         self.agent.push(*frame);
+        self.burst = 0;
         if self.agent.len() <= HELD_BACK {
             return None;
         }
@@ -86,6 +91,34 @@ mod tests {
         out.extend(aligner.finish());
         assert_eq!(out.len(), 500 * FRAME_SAMPLES * 2);
         assert!(out.chunks(2).all(|pair| pair[0] == pair[1]));
+    }
+
+    #[test]
+    fn long_packets_of_the_caller_are_kept_whole() {
+        for frames in [1usize, 3, 5, 6, 8, 10] {
+            let mut aligner = RecordingAligner::default();
+            let mut out = Vec::new();
+            for n in 0..600i16 {
+                if (n as usize + 1).is_multiple_of(frames) {
+                    (0..frames as i16).for_each(|back| aligner.push_caller(&[n + back + 1; FRAME_SAMPLES]));
+                }
+                out.extend(aligner.push_agent(&[n; FRAME_SAMPLES], || Vec::with_capacity(8_000)).unwrap_or_default());
+            }
+            out.extend(aligner.finish());
+            let heard: Vec<i16> = out.chunks(2 * FRAME_SAMPLES).map(|frame| frame[0]).filter(|n| *n > 0).collect();
+            assert!(heard.windows(2).all(|pair| pair[1] == pair[0] + 1), "{frames} frames a packet: {heard:?}");
+            assert!(heard.len() >= 590 - frames, "{} of 600 frames with {frames} a packet", heard.len());
+        }
+    }
+
+    #[test]
+    fn backlog_of_the_caller_is_bounded() {
+        let mut aligner = RecordingAligner::default();
+        for _ in 0..1_000 {
+            (0..50).for_each(|_| aligner.push_caller(&[1; FRAME_SAMPLES]));
+            aligner.push_agent(&[1; FRAME_SAMPLES], || Vec::with_capacity(8_000));
+            assert!(aligner.caller.len() <= limits::RECORD_SKEW_SAMPLES_MAX + limits::PACKET_SAMPLES_MAX);
+        }
     }
 
     #[test]

@@ -399,6 +399,7 @@ fn stream(rtc: &Rtc, mid: Mid) -> Result<StreamConfig, WebRtcError> {
         payload_type: *payload_type,
         payload_type_in: *payload_type,
         telephone_event: digits.map(|params| *params.pt()),
+        telephone_event_clock_hz: clock,
         telephone_event_in: digits.map(|params| *params.pt()),
         direction: StreamDirection::new(direction.is_sending(), direction.is_receiving()),
         ..StreamConfig::pcmu(remote)

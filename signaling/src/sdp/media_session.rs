@@ -159,10 +159,10 @@ pub struct NegotiatedSdp {
     pub payload_type_in: u8,
     /// Payload type of the DTMF events we send (RFC 4733); `None` if the peer takes none.
     pub telephone_event: Option<u8>,
+    /// Clock of the DTMF events we send: that of the audio, unless the peer takes events at 8 kHz alone.
+    pub telephone_event_clock_hz: u32,
     /// Payload type of the DTMF events we receive: 101, or 110 with Opus, if we made the offer, else the peer's.
     pub telephone_event_in: Option<u8>,
-    /// Clock of both in Hz.
-    pub telephone_event_hz: u32,
     /// Payload type of comfort noise, where the peer may send it (RFC 3389).
     pub comfort_noise: Option<u8>,
     /// Packet time of what we send.

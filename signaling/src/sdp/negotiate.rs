@@ -86,7 +86,7 @@ pub fn accept_answer(answer: &[u8], local: &LocalMedia) -> Result<NegotiatedSdp,
     negotiated.payload_type_in = offered.payload_type(negotiated.codec).unwrap_or(negotiated.payload_type);
     let event = offered.telephone_event(negotiated.codec);
     negotiated.telephone_event_in = event.map(|(payload_type, _)| payload_type);
-    negotiated.telephone_event_hz = event.map_or(negotiated.telephone_event_hz, |(_, clock_hz)| clock_hz);
+    negotiated.telephone_event_clock_hz = event.map_or(negotiated.telephone_event_clock_hz, |(_, clock_hz)| clock_hz);
     Ok(negotiated)
 }
 
@@ -226,7 +226,7 @@ fn select_codec(
         payload_type_in: payload_type,
         telephone_event,
         telephone_event_in: telephone_event,
-        telephone_event_hz: event.map_or(codec.clock_hz(), |(_, clock_hz)| clock_hz),
+        telephone_event_clock_hz: event.map_or(codec.clock_hz(), |(_, clock_hz)| clock_hz),
         comfort_noise: named("CN", 8_000).filter(|_| codec != SdpCodec::Opus),
         ptime_ms: codec.fixed_ptime_ms().unwrap_or(ptime_ms),
         direction: MediaDirection::SendRecv,

@@ -20,7 +20,7 @@ impl OfferedFormats {
         let mut formats = Self::default();
         if let Some(standing) = &local.standing {
             formats.audio.push((standing.payload_type_in, standing.codec));
-            let event = standing.telephone_event_in.map(|number| (number, standing.telephone_event_hz));
+            let event = standing.telephone_event_in.map(|number| (number, standing.telephone_event_clock_hz));
             formats.telephone_events.extend(event);
             formats.comfort_noise = standing.comfort_noise;
         }

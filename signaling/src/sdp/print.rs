@@ -86,7 +86,7 @@ pub fn answer(local: &LocalMedia, negotiated: &NegotiatedSdp, offered: &[MediaDe
 fn answered_stream(text: &mut String, local: &LocalMedia, negotiated: &NegotiatedSdp, line: &MediaDescription) {
     let mut formats = vec![PrintedFormat::audio(negotiated.payload_type, negotiated.codec)];
     let event = negotiated.telephone_event;
-    formats.extend(event.map(|event| PrintedFormat::telephone_event(event, negotiated.telephone_event_hz)));
+    formats.extend(event.map(|event| PrintedFormat::telephone_event(event, negotiated.telephone_event_clock_hz)));
     formats.extend(negotiated.comfort_noise.map(PrintedFormat::comfort_noise));
     media(text, local.port, &line.protocol, &formats);
     write_mid(text, line.mid.as_deref());

@@ -188,6 +188,58 @@ fn same_stream_from_another_port_after_silence_is_followed() {
 }
 
 #[test]
+fn any_stream_of_the_peer_may_go_on_from_another_port() {
+    for goes_on in [7, 8] {
+        let mut bench = LatchTest::new(Latching::default(), named(PEER, None));
+        for n in 0..50 {
+            bench.say(PEER, 7, n, 1);
+            bench.say(PEER, 8, 30_000 + n, 1); // digits with an SSRC of their own
+        }
+        bench.now += 1_100 * MS;
+        let first = if goes_on == 7 { 50 } else { 30_050 };
+        assert_eq!(bench.say("198.51.100.7:4020", goes_on, first, 5), 5, "{goes_on}");
+        assert_eq!(bench.target(), "198.51.100.7:4020");
+    }
+}
+
+#[test]
+fn stream_goes_on_from_another_known_address_after_silence() {
+    let started = |rule| {
+        let mut bench = LatchTest::new(rule, named(PEER, Some("192.0.2.3")));
+        bench.say(PEER, 7, 0, 50);
+        bench.now += 1_100 * MS;
+        bench
+    };
+    let mut bench = started(Latching::default());
+    assert_eq!(bench.say(STRANGER, 7, 50, 50), 0, "nobody knows it");
+    assert_eq!(bench.say("192.0.2.3:9000", 7, 50, 5), 5, "the signalling's");
+    assert_eq!(bench.target(), "192.0.2.3:9000");
+    assert_eq!(started(Latching::SameAddress).say("192.0.2.3:9000", 7, 50, 50), 0);
+    assert_eq!(started(Latching::Any).say(STRANGER, 7, 50, 5), 5);
+    assert_eq!(started(Latching::Any).say(STRANGER, 8, 50, 50), 0, "another stream");
+}
+
+#[test]
+fn reports_move_with_the_media_and_alone() {
+    let mut bench = LatchTest::new(Latching::default(), named(PEER, None));
+    let report =
+        |bench: &mut LatchTest, from: &str| bench.latch.accept_rtcp(bench.now, addr(from), false, Some(7), Some(7));
+    bench.say(PEER, 7, 0, 50);
+    assert!(report(&mut bench, "198.51.100.7:4001"));
+    assert!(!report(&mut bench, "198.51.100.7:4021"), "the described port reports");
+    bench.now += 1_100 * MS;
+    bench.say("198.51.100.7:4020", 7, 50, 5);
+    assert!(report(&mut bench, "198.51.100.7:4021"), "the media has moved");
+    assert_eq!(bench.reports_to(), "198.51.100.7:4021");
+    let mut alone = LatchTest::new(Latching::default(), named(PEER, None));
+    alone.say(PEER, 7, 0, 50);
+    assert!(report(&mut alone, "198.51.100.7:4001"));
+    alone.now += 16_000 * MS;
+    assert!(report(&mut alone, "198.51.100.7:4021"), "three reports are missing");
+    assert!(!report(&mut alone, "203.0.113.9:4021"));
+}
+
+#[test]
 fn new_description_allows_another_source_and_stream() {
     for first in [PEER, "198.51.100.7:5000"] {
         let mut bench = LatchTest::new(Latching::default(), named(PEER, None));
@@ -274,8 +326,9 @@ fn authentic_packets_are_followed_from_any_address() {
 fn rtcp_follows_the_media_source() {
     let known = Some(7);
     let mut bench = LatchTest::new(Latching::default(), named(PEER, None));
-    let reports =
-        |bench: &mut LatchTest, from: &str, ssrc| bench.latch.accept_rtcp(addr(from), false, Some(ssrc), known);
+    let reports = |bench: &mut LatchTest, from: &str, ssrc| {
+        bench.latch.accept_rtcp(bench.now, addr(from), false, Some(ssrc), known)
+    };
     assert_eq!(bench.reports_to(), "198.51.100.7:4001");
     assert!(!reports(&mut bench, STRANGER, 7) && !reports(&mut bench, "203.0.113.9:4001", 7));
     assert!(!reports(&mut bench, "198.51.100.7:9", 7), "nothing of the stream was heard");
@@ -287,8 +340,8 @@ fn rtcp_follows_the_media_source() {
     assert_eq!(bench.reports_to(), "198.51.100.7:4001");
     assert!(!reports(&mut bench, "198.51.100.7:61235", 7));
     // On the port of the media only the source of the media reports.
-    assert!(bench.latch.accept_rtcp(addr("198.51.100.7:61234"), true, Some(7), known));
-    assert!(!bench.latch.accept_rtcp(addr("198.51.100.7:61236"), true, Some(7), known));
+    assert!(bench.latch.accept_rtcp(bench.now, addr("198.51.100.7:61234"), true, Some(7), known));
+    assert!(!bench.latch.accept_rtcp(bench.now, addr("198.51.100.7:61236"), true, Some(7), known));
     // Behind a NAT, the target of reports is unknown until a report has arrived.
     let mut bench = LatchTest::new(Latching::default(), named("10.0.0.5:4000", Some("198.51.100.7")));
     bench.say("198.51.100.7:61234", 7, 0, 5);
@@ -320,6 +373,29 @@ fn ice_nominated_path_decides() {
         true,
     );
     assert_eq!(bench.target(), "203.0.113.51:1000", "until another one is chosen");
+}
+
+#[test]
+fn ice_restart_keeps_the_path_until_another_is_chosen() {
+    for described in [PEER, "203.0.113.60:4000"] {
+        let ice = SignalledMedia { path: PathDiscovery::Ice, ..named(PEER, Some("198.51.100.7")) };
+        let mut bench = LatchTest::new(Latching::default(), ice);
+        let (old, new) = ("203.0.113.51:1000", "203.0.113.52:2000");
+        bench.latch.nominate(addr(old));
+        bench.say(old, 1, 0, 10);
+        bench.latch.handle_description(
+            bench.now,
+            SignalledMedia { path: PathDiscovery::Ice, ..named(described, Some("198.51.100.7")) },
+            false,
+        );
+        assert_eq!((bench.say(old, 1, 10, 10), bench.target().as_str()), (10, old), "no gap");
+        assert_eq!(bench.say(new, 1, 20, 5), 0, "not checked");
+        bench.latch.add_valid_path(addr(new));
+        assert_eq!(bench.target(), old, "not chosen");
+        bench.latch.nominate(addr(new));
+        assert_eq!((bench.target().as_str(), bench.say(new, 1, 20, 10)), (new, 10));
+        assert_eq!(bench.say(old, 1, 30, 10), 0);
+    }
 }
 
 #[test]

@@ -99,6 +99,13 @@ fn wide_band_codecs_and_their_own_payload_types() {
     assert_eq!((n.codec, n.comfort_noise, n.ptime_ms), (SdpCodec::Pcmu, Some(13), 40), "G.722 was not configured");
     let (n, _) = answer(&offer("m=audio 4000 RTP/AVP 9 0\r\n"), &all).unwrap();
     assert_eq!((n.codec, n.payload_type), (SdpCodec::G722, 9));
+    // Digits have the clock of the audio, unless the peer takes them at 8 kHz alone.
+    assert_eq!((n.codec.clock_hz(), n.telephone_event_clock_hz), (8_000, 8_000));
+    for (event, clock_hz) in [("telephone-event/8000", 8_000), ("telephone-event/48000", 48_000)] {
+        let text = format!("m=audio 4000 RTP/AVP 96 97\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:97 {event}\r\n");
+        let n = answer(&offer(&text), &all).unwrap().0;
+        assert_eq!((n.telephone_event, n.telephone_event_clock_hz), (Some(97), clock_hz), "{event}");
+    }
     // Our offer answered with other numbers: each side is sent its own.
     let text = "m=audio 4000 RTP/AVP 96 100\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:100 telephone-event/48000\r\n";
     let n = accept_answer(&offer(text), &all).unwrap();
