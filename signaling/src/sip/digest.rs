@@ -108,9 +108,19 @@ impl DigestChallenge {
         })
     }
 
-    /// The strongest challenge among those that `is_wanted` accepts (RFC 8760 section 2.4 lets the client choose).
-    pub fn strongest<'a>(values: impl Iterator<Item = &'a str>, is_wanted: impl Fn(&Self) -> bool) -> Option<Self> {
-        values.filter_map(Self::parse).filter(is_wanted).max_by_key(|challenge| challenge.algorithm)
+    /// The challenges of one header. RFC 3261 section 7.3.1 wants a header for each; some servers join them by commas.
+    pub fn parse_all(value: &str) -> Vec<Self> {
+        let (mut found, mut rest) = (Vec::new(), value);
+        while found.len() < limits::CHALLENGES_MAX {
+            let end = next_challenge(rest);
+            let (first, others) = end.and_then(|at| rest.split_at_checked(at)).unwrap_or((rest, ""));
+            found.extend(Self::parse(first.trim().trim_end_matches(',')));
+            if others.is_empty() {
+                break;
+            }
+            rest = others;
+        }
+        found
     }
 }
 
@@ -249,11 +259,6 @@ impl DigestClaim {
     }
 }
 
-/// Realm that an Authorization header answers.
-pub fn claimed_realm(value: &str) -> Option<String> {
-    DigestFields::parse(value)?.get("realm").map(str::to_owned)
-}
-
 /// Verifies an Authorization header against the password of the user it names.
 pub fn verify(
     value: &str, credentials: &DigestCredentials, realm: &str, method: &str, second: u64,
@@ -328,6 +333,19 @@ fn equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {
 
 fn quote(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+/// Where the second challenge of a header begins: behind a comma, a scheme and a space come before the next `=`.
+fn next_challenge(value: &str) -> Option<usize> {
+    let mut at = 0_usize;
+    loop {
+        let (field, after) = split_unquoted(value.get(at..)?, b',')?;
+        at = at.saturating_add(field.len()).saturating_add(1);
+        let next = split_unquoted(after, b',').map_or(after, |(next, _)| next);
+        if next.split_once('=').is_some_and(|(name, _)| name.trim().contains([' ', '\t'])) {
+            return Some(at);
+        }
+    }
 }
 
 /// `name=value` pairs of a Digest header.

@@ -100,8 +100,7 @@ impl UserAgent {
         if wanted <= asked || wanted > limits::INTERVAL_S_MAX || tx.repeats >= limits::REQUEST_RETRIES_MAX {
             return false;
         }
-        let attempts = tx.auth_attempts;
-        self.resend_request(now, key, call, attempts, |request| {
+        self.resend_request(now, key, call, |request| {
             request.headers.set(HeaderName::SessionExpires, wanted.to_string());
             request.headers.set(HeaderName::MinSe, wanted.to_string());
         });
