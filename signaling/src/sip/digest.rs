@@ -50,7 +50,7 @@ impl DigestAlgorithm {
             .find(|a| a.name().eq_ignore_ascii_case(text))
     }
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Md5 => "MD5",
             Self::Md5Sess => "MD5-sess",
@@ -241,13 +241,15 @@ pub struct NonceUse {
     pub count: Option<u32>,
 }
 
-/// Unverified user name and nonce of an Authorization header.
+/// Unverified user name, nonce and algorithm of an Authorization header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DigestClaim {
     /// User name as claimed, without quotes.
     pub username: String,
     /// Nonce as claimed; empty if the header has none.
     pub nonce: String,
+    /// Algorithm as claimed; `None` for one that is not known.
+    pub algorithm: Option<DigestAlgorithm>,
 }
 
 impl DigestClaim {
@@ -255,7 +257,8 @@ impl DigestClaim {
     pub fn from_header(value: &str) -> Option<Self> {
         let fields = DigestFields::parse(value)?;
         let username = fields.get("username")?.to_owned();
-        Some(Self { username, nonce: fields.get("nonce").unwrap_or("").to_owned() })
+        let algorithm = fields.get("algorithm").map_or(Some(DigestAlgorithm::Md5), DigestAlgorithm::parse);
+        Some(Self { username, nonce: fields.get("nonce").unwrap_or("").to_owned(), algorithm })
     }
 }
 

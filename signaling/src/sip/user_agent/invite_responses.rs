@@ -4,7 +4,8 @@ use super::agent::UserAgent;
 use super::event::{CallId, SipCommandError, SipEvent};
 use super::session::{
     AnswerDue, CallOrigin, CancelStage, Confirmed, DialogPath, EarlyDialog, EarlyOfferAnswer, Established, InviteAck,
-    Inviting, LastRequest, OfferAnswer, ProvisionalAction, RemoteOffer, SentAck, SessionMode, Terminating, is_reliable,
+    Inviting, LastRequest, OfferAnswer, ProvisionalAction, Referral, RemoteOffer, SentAck, SessionMode, Terminating,
+    is_reliable,
 };
 use crate::limits;
 use crate::sip::dialog::Dialog;
@@ -206,7 +207,13 @@ impl UserAgent {
                 let mode = match ack {
                     Some(ack) => {
                         let (offer_answer, ack) = (OfferAnswer::from(remote_offer), InviteAck::Ours(ack));
-                        SessionMode::Confirmed(Box::new(Confirmed { established, offer_answer, open_refer: None, ack }))
+                        SessionMode::Confirmed(Box::new(Confirmed {
+                            established,
+                            offer_answer,
+                            open_refer: None,
+                            referral: Referral::None,
+                            ack,
+                        }))
                     }
                     None => {
                         unanswered.extend(remote_offer.map(|offer| offer.key));
@@ -257,7 +264,8 @@ impl UserAgent {
             SessionMode::AnswerDue(due) => {
                 let established = Established { local_sdp: sdp, ..due.established };
                 let (offer_answer, ack) = (OfferAnswer::Idle, InviteAck::Ours(sent));
-                let confirmed = Confirmed { established, offer_answer, open_refer: None, ack };
+                let confirmed =
+                    Confirmed { established, offer_answer, open_refer: None, referral: Referral::None, ack };
                 (SessionMode::Confirmed(Box::new(confirmed)), ())
             }
             same => (same, ()),
