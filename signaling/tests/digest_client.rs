@@ -5,6 +5,8 @@
 
 #[path = "digest_client/carrier.rs"]
 mod carrier;
+#[path = "digest_client/challengers.rs"]
+mod challengers;
 mod common;
 
 use carrier::*;

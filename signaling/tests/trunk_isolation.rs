@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use trunkline_signaling::sip::digest::{DigestChallenge, DigestClientSession, DigestCredentials};
 use trunkline_signaling::sip::message::Uri;
 use trunkline_signaling::sip::user_agent::{
-    InboundTrunk, IncomingInvite, RegistrationConfig, SipEvent, TransmitTarget, Transport, TrunkCandidates, UserAgent,
+    ChallengeAlgorithms, InboundTrunk, IncomingInvite, RegistrationConfig, SipEvent, TransmitTarget, Transport,
+    TrunkCandidates, UserAgent,
 };
 
 #[test]

@@ -12,7 +12,9 @@ use crate::call::driver::{ProbeError, TrunkState, probe_trunk};
 use crate::domain::attestation::Attestation;
 use crate::domain::faults;
 use crate::domain::ids::TrunkId;
-use crate::domain::trunk::{IdentityHeader, SrtpKeying, SrtpPolicy, Trunk, TrunkFields, TrunkTarget, TrunkTransport};
+use crate::domain::trunk::{
+    IdentityHeader, InboundDigest, SrtpKeying, SrtpPolicy, Trunk, TrunkFields, TrunkTarget, TrunkTransport,
+};
 use crate::store::{OrgScope, now};
 use axum::extract::{Path, State};
 use serde::Serialize;
@@ -41,6 +43,7 @@ pub(super) struct TrunkView {
     allowed_addresses: Vec<String>,
     inbound_username: Option<String>,
     inbound_password_set: bool,
+    inbound_digest: InboundDigest,
     codecs: Vec<String>,
     allow_sip_uri: bool,
     targets: Vec<TrunkTarget>,
@@ -95,6 +98,7 @@ impl From<&Trunk> for TrunkView {
             allowed_addresses: fields.allowed_addresses,
             inbound_username: fields.inbound_username,
             inbound_password_set: fields.inbound_password.is_some(),
+            inbound_digest: fields.inbound_digest,
             codecs: fields.codecs,
             allow_sip_uri: fields.allow_sip_uri,
             targets: fields.targets,

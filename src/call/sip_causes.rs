@@ -13,6 +13,7 @@ pub fn refer_progress(referral: user_agent::ReferStatus) -> ReferProgress {
         user_agent::ReferStatus::Accepted => ReferProgress::Accepted,
         user_agent::ReferStatus::Rejected { status } => ReferProgress::Refused { status },
         user_agent::ReferStatus::Notified { status, last } => ReferProgress::Progress { status, last },
+        user_agent::ReferStatus::Ended => ReferProgress::Ended,
     }
 }
 

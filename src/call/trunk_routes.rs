@@ -4,13 +4,15 @@
 
 use crate::domain::FieldError;
 use crate::domain::secret::Secret;
-use crate::domain::trunk::{OutboundProxy, Trunk, TrunkFields, TrunkTarget, TrunkTransport};
+use crate::domain::trunk::{InboundDigest, OutboundProxy, Trunk, TrunkFields, TrunkTarget, TrunkTransport};
 use ipnet::IpNet;
 use secrecy::ExposeSecret as _;
 use trunkline_signaling::sip::digest::DigestCredentials;
 use trunkline_signaling::sip::message::Uri;
 use trunkline_signaling::sip::message::uri::escape_user;
-use trunkline_signaling::sip::user_agent::{HostCredentials, InboundTrunk, NextHop, RegistrationConfig, Transport};
+use trunkline_signaling::sip::user_agent::{
+    ChallengeAlgorithms, HostCredentials, InboundTrunk, NextHop, RegistrationConfig, Transport,
+};
 
 /// Default registration lifetime.
 const REGISTER_EXPIRES_S: u32 = 300;
@@ -96,6 +98,16 @@ pub fn bound_credentials(fields: &TrunkFields) -> Option<HostCredentials> {
     Some(HostCredentials { credentials, hosts })
 }
 
+fn challenge_algorithms(digest: InboundDigest) -> ChallengeAlgorithms {
+    match digest {
+        InboundDigest::Auto => ChallengeAlgorithms::Automatic,
+        InboundDigest::Md5 => ChallengeAlgorithms::Md5,
+        InboundDigest::Sha256 => ChallengeAlgorithms::Sha256,
+        InboundDigest::Md5Sha256 => ChallengeAlgorithms::Md5First,
+        InboundDigest::Sha256Md5 => ChallengeAlgorithms::Sha256First,
+    }
+}
+
 /// Whom the user agent admits over a trunk, and the first network that is ignored because the operator does not allow
 /// one so wide.
 pub fn inbound_rule(trunk: &Trunk, wide_networks: &[IpNet]) -> (InboundTrunk, Option<IpNet>) {
@@ -105,6 +117,7 @@ pub fn inbound_rule(trunk: &Trunk, wide_networks: &[IpNet]) -> (InboundTrunk, Op
         id: trunk.id.to_string().into(),
         allow,
         credentials: credentials(fields.inbound_username.clone(), fields.inbound_password.clone()),
+        algorithms: challenge_algorithms(fields.inbound_digest),
         accept_refer: fields.accept_refer,
     };
     (rule, too_wide)

@@ -129,26 +129,6 @@ impl DtmfCollector {
     }
 }
 
-/// The digit in the body of an INFO request, `application/dtmf-relay` (`Signal=5`) or `application/dtmf` (`5`); `None`
-/// for everything else.
-pub fn info_digit(content_type: &str, body: &[u8]) -> Option<char> {
-    let kind = content_type.split(';').next()?.trim().to_ascii_lowercase();
-    let text = std::str::from_utf8(body).ok()?;
-    let signal = match kind.as_str() {
-        "application/dtmf-relay" => text.lines().find_map(|line| {
-            let (name, value) = line.split_once('=')?;
-            name.trim().eq_ignore_ascii_case("signal").then(|| value.trim())
-        })?,
-        "application/dtmf" => text.trim(),
-        _ => return None,
-    };
-    match signal {
-        "10" => Some('*'),
-        "11" => Some('#'),
-        _ => signal.chars().next().filter(|c| signal.len() == 1 && "0123456789*#ABCD".contains(*c)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,14 +179,5 @@ mod tests {
         assert_eq!(name(keys.handle_digit(t, '#')), "42");
         keys.handle_digit(t, '7');
         assert_eq!(name(keys.handle_timeout(keys.poll_timeout().unwrap())), "7");
-    }
-
-    #[test]
-    fn digits_in_info_bodies() {
-        assert_eq!(info_digit("application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n"), Some('5'));
-        assert_eq!(info_digit("application/dtmf-relay; x", b"signal= *\n"), Some('*'));
-        assert_eq!(info_digit("application/dtmf", b"11"), Some('#'));
-        assert_eq!(info_digit("text/plain", b"5"), None);
-        assert_eq!(info_digit("application/dtmf", b"55"), None);
     }
 }

@@ -76,6 +76,11 @@ impl Dialog {
         self.local_cseq
     }
 
+    /// Number of our last request.
+    pub fn local_cseq(&self) -> u32 {
+        self.local_cseq
+    }
+
     /// Number of the peer's last request.
     pub fn remote_cseq(&self) -> Option<u32> {
         self.remote_cseq

@@ -50,7 +50,7 @@ impl DigestAlgorithm {
             .find(|a| a.name().eq_ignore_ascii_case(text))
     }
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Md5 => "MD5",
             Self::Md5Sess => "MD5-sess",
@@ -108,9 +108,19 @@ impl DigestChallenge {
         })
     }
 
-    /// The strongest challenge among those that `is_wanted` accepts (RFC 8760 section 2.4 lets the client choose).
-    pub fn strongest<'a>(values: impl Iterator<Item = &'a str>, is_wanted: impl Fn(&Self) -> bool) -> Option<Self> {
-        values.filter_map(Self::parse).filter(is_wanted).max_by_key(|challenge| challenge.algorithm)
+    /// The challenges of one header. RFC 3261 section 7.3.1 wants a header for each; some servers join them by commas.
+    pub fn parse_all(value: &str) -> Vec<Self> {
+        let (mut found, mut rest) = (Vec::new(), value);
+        while found.len() < limits::CHALLENGES_MAX {
+            let end = next_challenge(rest);
+            let (first, others) = end.and_then(|at| rest.split_at_checked(at)).unwrap_or((rest, ""));
+            found.extend(Self::parse(first.trim().trim_end_matches(',')));
+            if others.is_empty() {
+                break;
+            }
+            rest = others;
+        }
+        found
     }
 }
 
@@ -231,13 +241,15 @@ pub struct NonceUse {
     pub count: Option<u32>,
 }
 
-/// Unverified user name and nonce of an Authorization header.
+/// Unverified user name, nonce and algorithm of an Authorization header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DigestClaim {
     /// User name as claimed, without quotes.
     pub username: String,
     /// Nonce as claimed; empty if the header has none.
     pub nonce: String,
+    /// Algorithm as claimed; `None` for one that is not known.
+    pub algorithm: Option<DigestAlgorithm>,
 }
 
 impl DigestClaim {
@@ -245,13 +257,9 @@ impl DigestClaim {
     pub fn from_header(value: &str) -> Option<Self> {
         let fields = DigestFields::parse(value)?;
         let username = fields.get("username")?.to_owned();
-        Some(Self { username, nonce: fields.get("nonce").unwrap_or("").to_owned() })
+        let algorithm = fields.get("algorithm").map_or(Some(DigestAlgorithm::Md5), DigestAlgorithm::parse);
+        Some(Self { username, nonce: fields.get("nonce").unwrap_or("").to_owned(), algorithm })
     }
-}
-
-/// Realm that an Authorization header answers.
-pub fn claimed_realm(value: &str) -> Option<String> {
-    DigestFields::parse(value)?.get("realm").map(str::to_owned)
 }
 
 /// Verifies an Authorization header against the password of the user it names.
@@ -328,6 +336,19 @@ fn equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {
 
 fn quote(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+/// Where the second challenge of a header begins: behind a comma, a scheme and a space come before the next `=`.
+fn next_challenge(value: &str) -> Option<usize> {
+    let mut at = 0_usize;
+    loop {
+        let (field, after) = split_unquoted(value.get(at..)?, b',')?;
+        at = at.saturating_add(field.len()).saturating_add(1);
+        let next = split_unquoted(after, b',').map_or(after, |(next, _)| next);
+        if next.split_once('=').is_some_and(|(name, _)| name.trim().contains([' ', '\t'])) {
+            return Some(at);
+        }
+    }
 }
 
 /// `name=value` pairs of a Digest header.

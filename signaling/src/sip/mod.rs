@@ -4,6 +4,7 @@
 pub mod dialog;
 pub mod digest;
 pub mod end_cause;
+pub mod info_body;
 pub mod message;
 pub mod rate_limit;
 pub mod reason;

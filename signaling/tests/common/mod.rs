@@ -10,8 +10,8 @@ use trunkline_signaling::sip::end_cause::EndCause;
 use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
 use trunkline_signaling::sip::reason::Reason;
 use trunkline_signaling::sip::user_agent::{
-    CallId, DestinationPolicy, HostCredentials, InboundTrunk, InviteRequest, SipEvent, TransmitTarget, Transport,
-    TransportAddress, UserAgent, UserAgentConfig,
+    CallId, ChallengeAlgorithms, DestinationPolicy, HostCredentials, InboundTrunk, InviteRequest, SipEvent,
+    TransmitTarget, Transport, TransportAddress, UserAgent, UserAgentConfig,
 };
 
 pub const CALLER: &str = "127.0.0.1:5060";
@@ -107,6 +107,7 @@ pub fn trunk(allow: &str, credentials: Option<DigestCredentials>) -> InboundTrun
         id: Arc::from("carrier"),
         allow: allow.parse().or_else(|_| allow.parse().map(|ip: std::net::IpAddr| ip.into())).into_iter().collect(),
         credentials,
+        algorithms: ChallengeAlgorithms::Automatic,
         accept_refer: false,
     }
 }

@@ -11,8 +11,8 @@ use trunkline_signaling::sip::digest::DigestCredentials;
 use trunkline_signaling::sip::message::parse::{self, ParsedMessage};
 use trunkline_signaling::sip::message::{Headers, NameAddr, SipMessage, Uri};
 use trunkline_signaling::sip::user_agent::{
-    CallId, DestinationPolicy, HostCredentials, InboundTrunk, InviteRequest, NextHop, RegistrationConfig, SipEvent,
-    TransmitTarget, Transport, UserAgent, UserAgentConfig,
+    CallId, ChallengeAlgorithms, DestinationPolicy, HostCredentials, InboundTrunk, InviteRequest, NextHop,
+    RegistrationConfig, SipEvent, TransmitTarget, Transport, UserAgent, UserAgentConfig,
 };
 
 // The fuzzer includes this file by its path, so its parts have theirs.
@@ -116,6 +116,7 @@ fn config() -> UserAgentConfig {
             id: "t".into(),
             allow: "10.0.0.0/8".parse().into_iter().collect(),
             credentials: None,
+            algorithms: ChallengeAlgorithms::Automatic,
             accept_refer: true,
         }],
     }

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
 use trunkline_signaling::sip::user_agent::{
-    CallId, DestinationPolicy, InboundTrunk, InviteRequest, SipEvent, Transport, TransportAddress, UserAgent,
-    UserAgentConfig,
+    CallId, ChallengeAlgorithms, DestinationPolicy, InboundTrunk, InviteRequest, SipEvent, Transport, TransportAddress,
+    UserAgent, UserAgentConfig,
 };
 
 fn config() -> UserAgentConfig {
@@ -28,6 +28,7 @@ fn config() -> UserAgentConfig {
             id: "t".into(),
             allow: "0.0.0.0/0".parse().into_iter().collect(),
             credentials: None,
+            algorithms: ChallengeAlgorithms::Automatic,
             accept_refer: true,
         }],
     }

@@ -27,6 +27,7 @@ pub fn rule(id: &str, allow: &[&str], user: Option<(&str, &str)>) -> InboundTrun
         allow: allow.iter().map(|net| net.parse().unwrap()).collect(),
         credentials: user
             .map(|(name, password)| DigestCredentials { username: name.into(), password: password.into() }),
+        algorithms: ChallengeAlgorithms::Automatic,
         accept_refer: false,
     }
 }

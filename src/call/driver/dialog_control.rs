@@ -7,7 +7,6 @@ use super::inbound::calls_other_organization;
 use super::inbound_refer::{InboundRefer, InboundReferEvent};
 use super::outgoing_call::handle_dialog_media;
 use crate::call::dialog_rules::{ReferSituation, ReplacesError, may_be_replaced, our_number};
-use crate::call::dtmf::info_digit;
 use crate::call::machine::CallMachine;
 use crate::call::negotiate::webrtc_offer_of_trunk;
 use crate::call::sip_causes::{end_reason_of_cause, reason_facts, refer_progress};
@@ -46,11 +45,7 @@ impl Conversation {
             }
             Some(SipEvent::ReferReceived { call, referred }) => self.handle_refer(call, *referred).await,
             Some(SipEvent::ReplacesReceived { by, .. }) => self.handle_replaces(*by).await,
-            Some(SipEvent::InfoReceived { content_type, body, .. }) => {
-                if let Some(digit) = info_digit(&content_type, &body) {
-                    machine.handle_digit(now, digit);
-                }
-            }
+            Some(SipEvent::DigitReceived { digit, .. }) => machine.handle_digit(now, digit),
             Some(_) => {}
         }
     }

@@ -15,6 +15,9 @@ use trunkline_domain::transfer::{TransferMode, TransferTarget};
 /// The trunk's answer to a REFER, over the ring timeout.
 const REFER_EXTRA: Duration = Duration::from_secs(5);
 
+/// How long a caller may leave the call after the trunk has ended its reports without an outcome: then it has worked.
+const VERDICT_GRACE: Duration = Duration::from_secs(2);
+
 /// News of a REFER.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReferProgress {
@@ -32,6 +35,8 @@ pub enum ReferProgress {
         /// The subscription ends with this NOTIFY.
         last: bool,
     },
+    /// The trunk ended its reports without saying how its call went.
+    Ended,
 }
 
 /// Event of the consultation call.
@@ -118,6 +123,8 @@ enum TransferStage {
     Announcing,
     /// The trunk was asked.
     Referring { accepted: bool, until: Instant },
+    /// The trunk no longer reports and has not said how it went; the caller's leaving would say so.
+    Unreported { until: Instant },
     /// The destination is called.
     Dialing { until: Instant },
     /// The destination has answered and is told who is calling.
@@ -165,6 +172,7 @@ impl Transferring {
         match self.stage {
             TransferStage::Announcing => None,
             TransferStage::Referring { until, .. }
+            | TransferStage::Unreported { until }
             | TransferStage::Dialing { until }
             | TransferStage::Briefing { until } => Some(until),
         }
@@ -178,7 +186,10 @@ impl Transferring {
     /// The end reason when the caller is gone: once the trunk has taken over, it was no hang-up.
     pub(super) fn end_reason(&self, reason: EndReason) -> EndReason {
         match (self.stage, reason) {
-            (TransferStage::Referring { accepted: true, .. }, EndReason::CustomerHungUp) => EndReason::Transferred,
+            (
+                TransferStage::Referring { accepted: true, .. } | TransferStage::Unreported { .. },
+                EndReason::CustomerHungUp,
+            ) => EndReason::Transferred,
             _ => reason,
         }
     }
@@ -209,7 +220,7 @@ impl Transferring {
 
     /// Progress of the REFER; in `auto` mode the destination is called if the trunk refuses.
     pub(super) fn handle_refer_progress(&mut self, now: Instant, event: ReferProgress) -> Option<TransferOutcome> {
-        let TransferStage::Referring { accepted, .. } = &mut self.stage else { return None };
+        let TransferStage::Referring { accepted, until } = &mut self.stage else { return None };
         match event {
             ReferProgress::Accepted => {
                 *accepted = true;
@@ -226,6 +237,15 @@ impl Transferring {
                 Some(TransferOutcome::Failed(format!("the trunk refused it ({status})")))
             }
             ReferProgress::Progress { status: 200..300, .. } => Some(TransferOutcome::TakenOver),
+            // A trunk may report once only, that it tries (RFC 3515 section 2.4.5).
+            ReferProgress::Progress { status: 100..200, last: true } => {
+                self.stage = TransferStage::Unreported { until: *until };
+                None
+            }
+            ReferProgress::Ended => {
+                self.stage = TransferStage::Unreported { until: now + VERDICT_GRACE };
+                None
+            }
             ReferProgress::Progress { status, last: true } => {
                 Some(TransferOutcome::Failed(reason(EndReason::from_sip_status(status)).to_owned()))
             }
@@ -258,6 +278,7 @@ impl Transferring {
         match self.stage {
             // The target has answered: the briefing took too long.
             TransferStage::Briefing { .. } => TransferOutcome::Answered,
+            TransferStage::Unreported { .. } => TransferOutcome::Failed("the trunk did not say how it went".to_owned()),
             TransferStage::Announcing | TransferStage::Referring { .. } | TransferStage::Dialing { .. } => {
                 TransferOutcome::Failed(reason(EndReason::NoAnswer).to_owned())
             }

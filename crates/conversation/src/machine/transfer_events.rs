@@ -30,6 +30,10 @@ impl CallMachine {
 
     /// Handles progress of the REFER: completes the transfer, gives it up, or calls the destination instead in `auto` mode.
     pub fn handle_refer_progress(&mut self, now: Instant, event: ReferProgress) {
+        // The trunk has connected both after all, although we no longer waited for it.
+        if let (Mode::Conversing(_), ReferProgress::Progress { status: 200..300, .. }) = (&self.mode, event) {
+            return self.handle_transfer_outcome(now, TransferOutcome::TakenOver);
+        }
         if let Mode::Transferring(transferring) = &mut self.mode
             && let Some(outcome) = transferring.handle_refer_progress(now, event)
         {

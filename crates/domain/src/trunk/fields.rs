@@ -1,6 +1,6 @@
 //! The settings of a trunk, with the rules of its fields.
 
-use super::modes::{IdentityHeader, SrtpKeying, SrtpPolicy, TrunkTransport};
+use super::modes::{IdentityHeader, InboundDigest, SrtpKeying, SrtpPolicy, TrunkTransport};
 use super::outbound_proxy::OutboundProxy;
 use crate::allowed_networks;
 use crate::attestation::Attestation;
@@ -161,6 +161,9 @@ pub struct TrunkFields {
     #[garde(custom(set_with(&self.inbound_username, "inbound_username")))]
     #[garde(inner(custom(secret_chars(256))))]
     pub inbound_password: Option<Secret>,
+    /// Algorithms of the challenges to these callers; answers with others are refused.
+    #[serde(default)]
+    pub inbound_digest: InboundDigest,
     #[serde(default = "default_codecs")]
     /// PCMU, PCMA, G722, OPUS.
     #[schema(min_items = 1)]

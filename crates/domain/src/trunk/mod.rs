@@ -12,5 +12,5 @@ mod tests;
 pub use document::Trunk;
 pub use fields::{ALLOWED_ADDRESSES_MAX, CODECS, DESTINATIONS_MAX, TARGETS_MAX, TrunkFields, TrunkTarget};
 pub use media::TrunkMedia;
-pub use modes::{IdentityHeader, SrtpKeying, SrtpPolicy, TrunkTransport};
+pub use modes::{IdentityHeader, InboundDigest, SrtpKeying, SrtpPolicy, TrunkTransport};
 pub use outbound_proxy::{OUTBOUND_PROXY_BYTES_MAX, OutboundProxy};

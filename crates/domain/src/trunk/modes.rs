@@ -46,6 +46,23 @@ pub enum SrtpPolicy {
     Mandatory,
 }
 
+/// Which digest algorithms callers are asked for (RFC 8760).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum InboundDigest {
+    /// SHA-256 and MD5; MD5 comes first for software that is known to read the first challenge only.
+    #[default]
+    Auto,
+    /// MD5 alone (RFC 2617): old phones.
+    Md5,
+    /// SHA-256 alone (RFC 7616).
+    Sha256,
+    /// Both, MD5 first.
+    Md5Sha256,
+    /// Both, SHA-256 first.
+    Sha256Md5,
+}
+
 /// How keys are agreed on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]

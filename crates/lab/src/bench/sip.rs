@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use trunkline::call::negotiate::{Negotiation, TrunkMedia};
 use trunkline_signaling::io::driver::{self as sip, ListenConfig, SipService};
-use trunkline_signaling::sip::user_agent::{DestinationPolicy, InboundTrunk, SipEvent, UserAgentConfig as SipConfig};
+use trunkline_signaling::sip::user_agent::{
+    ChallengeAlgorithms, DestinationPolicy, InboundTrunk, SipEvent, UserAgentConfig as SipConfig,
+};
 
 /// Where the answering endpoint listens, and what sipp sends from.
 const ANSWERER: &str = "127.0.0.1:15070";
@@ -62,6 +64,7 @@ pub(super) async fn answer(addr: SocketAddr) -> Result<(), String> {
             id: "sipp".into(),
             allow: "127.0.0.0/8".parse().into_iter().collect(),
             credentials: None,
+            algorithms: ChallengeAlgorithms::Automatic,
             accept_refer: false,
         }],
     };

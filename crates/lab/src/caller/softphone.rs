@@ -25,7 +25,8 @@ use trunkline_signaling::io::driver::{self as sip, IncomingCall, ListenConfig, S
 use trunkline_signaling::sip::digest::DigestCredentials;
 use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
 use trunkline_signaling::sip::user_agent::{
-    DestinationPolicy, HostCredentials, InboundTrunk, InviteRequest, SipEvent, Transport, UserAgentConfig as SipConfig,
+    ChallengeAlgorithms, DestinationPolicy, HostCredentials, InboundTrunk, InviteRequest, SipEvent, Transport,
+    UserAgentConfig as SipConfig,
 };
 
 const SETUP_DEADLINE: Duration = Duration::from_secs(40);
@@ -103,6 +104,7 @@ impl Softphone {
                 id: "peer".into(),
                 allow: "0.0.0.0/0".parse().into_iter().collect(),
                 credentials: None,
+                algorithms: ChallengeAlgorithms::Automatic,
                 accept_refer: false,
             }],
         };

@@ -23,7 +23,7 @@ impl SipDriver {
             | SipEvent::ReofferRejected { call, .. }
             | SipEvent::ReferReceived { call, .. }
             | SipEvent::ReplacesReceived { call, .. }
-            | SipEvent::InfoReceived { call, .. }
+            | SipEvent::DigitReceived { call, .. }
             | SipEvent::ReferProgress { call, .. }
             | SipEvent::OptionsAnswered { call, .. }
             | SipEvent::Ended { call, .. } => call,

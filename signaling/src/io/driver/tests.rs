@@ -12,7 +12,7 @@ use crate::limits;
 use crate::sip::end_cause::EndCause;
 use crate::sip::message::parse;
 use crate::sip::transport::{ConnectionChoice, Transmit, TransmitTarget, Transport, TransportAddress};
-use crate::sip::user_agent::{DestinationPolicy, InboundTrunk};
+use crate::sip::user_agent::{ChallengeAlgorithms, DestinationPolicy, InboundTrunk};
 use crate::sip::user_agent::{SipEvent, UserAgent, UserAgentConfig};
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -48,7 +48,13 @@ async fn running() -> DriverTest {
         retry_after_s: 1,
         session_expires_s: 0,
         destinations: DestinationPolicy::allow_all(),
-        trunks: vec![InboundTrunk { id: "t".into(), allow, credentials: None, accept_refer: false }],
+        trunks: vec![InboundTrunk {
+            id: "t".into(),
+            allow,
+            credentials: None,
+            algorithms: ChallengeAlgorithms::Automatic,
+            accept_refer: false,
+        }],
     };
     let driver = SipDriver {
         user_agent: UserAgent::new(Instant::now(), config, [7; 32]),

@@ -28,10 +28,18 @@ fn rfc_7616_vectors() {
 }
 
 #[test]
-fn the_strongest_challenge_is_chosen() {
-    let values =
-        ["Digest realm=\"r\", nonce=\"n\"", "Digest realm=\"r\", nonce=\"m\", algorithm=SHA-256", "Basic realm=\"r\""];
-    assert_eq!(DigestChallenge::strongest(values.into_iter(), |_| true).unwrap().nonce, "m");
+fn challenges_that_share_a_header_are_told_apart() {
+    let of = |value: &str| -> Vec<(String, String, DigestAlgorithm)> {
+        DigestChallenge::parse_all(value).into_iter().map(|one| (one.realm, one.nonce, one.algorithm)).collect()
+    };
+    let one = ("r, x".to_owned(), "n".to_owned(), DigestAlgorithm::Md5);
+    assert_eq!(of("Digest realm=\"r, x\", nonce=\"n\", qop=\"auth,auth-int\""), [one.clone()]);
+    let other = ("s".to_owned(), "m".to_owned(), DigestAlgorithm::Sha256);
+    let joined =
+        "Digest realm=\"r, x\", nonce=\"n\" , Basic realm=\"b\",Digest nonce=\"m\",algorithm=SHA-256, realm=\"s\"";
+    assert_eq!(of(joined), [one, other]);
+    assert!(of("Digest").is_empty() && of("").is_empty() && of(",,,").is_empty());
+    assert!(of(&"Digest realm=\"r\", nonce=\"n\",".repeat(1_000)).len() <= limits::CHALLENGES_MAX);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::inbound_trunks::{InboundTrunks, TrunkCandidates, TrunkKey};
 use super::nonce_counts::NonceCounts;
 use super::registered_trunks::RegisteredTrunks;
 use crate::limits;
-use crate::sip::digest::{self, DigestCheck, DigestClaim};
+use crate::sip::digest::{self, DigestAlgorithm, DigestCheck, DigestClaim};
 use crate::sip::message::{HeaderName, Headers, Request};
 use crate::sip::rate_limit::{MessageKind, RateLimiter, SourceProof, SourceTransport, SourceTrust};
 use crate::sip::token::TokenSource;
@@ -24,8 +24,8 @@ pub(super) enum InboundAuth {
         has_received: bool,
     },
     Forbidden,
-    /// Values of the `WWW-Authenticate` headers, the strongest first.
-    Challenge([String; 2]),
+    /// Values of the `WWW-Authenticate` headers, the preferred first.
+    Challenge(Vec<String>),
     /// Too many wrong credentials; these were not checked.
     TooManyWrongCredentials,
 }
@@ -136,7 +136,7 @@ impl Admission {
         if !self.trunks.have_credentials() {
             return InboundAuth::Forbidden;
         }
-        InboundAuth::Challenge(self.new_challenges(now, source, stale, tokens))
+        InboundAuth::Challenge(self.new_challenges(now, source, &request.headers, stale, tokens))
     }
 
     /// What the credentials of a request prove. Wrong ones are counted against their source and user name.
@@ -145,19 +145,20 @@ impl Admission {
     ) -> CredentialProof {
         let mut all = CredentialProof::default();
         for value in request.headers.all(&HeaderName::Authorization).take(limits::AUTHORIZATIONS_MAX) {
-            let Some(DigestClaim { username, nonce }) = DigestClaim::from_header(value) else { continue };
-            let source_proof = self.source_proof(now, source, path, &nonce, tokens);
-            if !self.rate_limit.may_check_credentials(now, source.into(), source_proof, &username) {
+            let Some(claim) = DigestClaim::from_header(value) else { continue };
+            let username = &claim.username;
+            let source_proof = self.source_proof(now, source, path, &claim.nonce, tokens);
+            if !self.rate_limit.may_check_credentials(now, source.into(), source_proof, username) {
                 self.credentials_limited = self.credentials_limited.saturating_add(1);
                 all.limited = true;
                 continue;
             }
-            let proof = self.verify(now, &username, value, request, tokens);
+            let proof = self.verify(now, &claim, value, request, tokens);
             if !proof.trunks.is_empty() {
                 return CredentialProof { has_received: source_proof != SourceProof::Unverified, ..proof };
             }
             if !proof.stale {
-                self.rate_limit.record_wrong_credentials(now, source.into(), source_proof, &username);
+                self.rate_limit.record_wrong_credentials(now, source.into(), source_proof, username);
             }
             all.stale |= proof.stale;
         }
@@ -165,11 +166,15 @@ impl Admission {
     }
 
     fn verify(
-        &mut self, now: Instant, username: &str, value: &str, request: &Request, tokens: &TokenSource,
+        &mut self, now: Instant, claim: &DigestClaim, value: &str, request: &Request, tokens: &TokenSource,
     ) -> CredentialProof {
         let second = self.seconds_since_start(now);
         let (mut proof, mut used) = (CredentialProof::default(), None);
-        for (id, credentials) in self.trunks.with_username(username) {
+        for account in self.trunks.with_username(&claim.username) {
+            if !claim.algorithm.is_some_and(|algorithm| account.algorithms.accept(algorithm)) {
+                continue;
+            }
+            let (id, credentials) = (&account.trunk, &account.credentials);
             let keyed = |input: &[u8]| tokens.keyed(input);
             match digest::verify(value, credentials, &self.realm, request.method.as_str(), second, keyed) {
                 DigestCheck::Verified(once) => {
@@ -214,22 +219,29 @@ impl Admission {
         }
     }
 
-    /// Values of `WWW-Authenticate` for this source, the strongest algorithm first.
+    /// Values of `WWW-Authenticate` for this source, with the algorithms of the account that the request seems to be of.
     pub(super) fn new_challenges(
-        &self, now: Instant, source: IpAddr, stale: bool, tokens: &mut TokenSource,
-    ) -> [String; 2] {
+        &self, now: Instant, source: IpAddr, request: &Headers, stale: bool, tokens: &mut TokenSource,
+    ) -> Vec<String> {
         let unique = tokens.token();
         let peer = SourceAddress::of(source).to_bytes();
         let nonce = digest::nonce(self.seconds_since_start(now), &unique, &peer, |input| tokens.keyed(input));
         let (realm, stale) = (&self.realm, if stale { ", stale=true" } else { "" });
-        ["SHA-256", "MD5"].map(|algorithm| {
-            format!("Digest realm=\"{realm}\", nonce=\"{nonce}\", qop=\"auth\", algorithm={algorithm}{stale}")
-        })
+        let claims = request.all(&HeaderName::Authorization).take(limits::AUTHORIZATIONS_MAX);
+        let claimed = claims.filter_map(DigestClaim::from_header).map(|claim| claim.username);
+        let from = request.from().and_then(Result::ok).and_then(|from| from.uri.user);
+        let users: Vec<String> = claimed.chain(from).collect();
+        let algorithms = self.trunks.algorithms_for(users.iter().map(String::as_str));
+        let of_algorithm = |algorithm: &DigestAlgorithm| {
+            let name = algorithm.name();
+            format!("Digest realm=\"{realm}\", nonce=\"{nonce}\", qop=\"auth\", algorithm={name}{stale}")
+        };
+        algorithms.for_caller(request.get(&HeaderName::UserAgent)).iter().map(of_algorithm).collect()
     }
 }
 
 /// The headers of a challenge.
-pub(super) fn push_challenges(headers: &mut Headers, challenges: [String; 2]) {
+pub(super) fn push_challenges(headers: &mut Headers, challenges: Vec<String>) {
     for challenge in challenges {
         headers.push(HeaderName::WwwAuthenticate, challenge);
     }
@@ -238,6 +250,7 @@ pub(super) fn push_challenges(headers: &mut Headers, challenges: [String; 2]) {
 #[expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
 #[cfg(test)]
 mod tests {
+    use super::super::challenge_algorithms::ChallengeAlgorithms;
     use super::super::inbound_trunks::InboundTrunk;
     use super::*;
     use crate::sip::digest::{DigestChallenge, DigestClientSession, DigestCredentials};
@@ -251,8 +264,12 @@ mod tests {
     }
 
     fn door(credentials: Option<DigestCredentials>) -> Door {
+        door_with(credentials, ChallengeAlgorithms::Automatic)
+    }
+
+    fn door_with(credentials: Option<DigestCredentials>, algorithms: ChallengeAlgorithms) -> Door {
         let allow = vec!["198.51.100.0/24".parse().unwrap()];
-        let trunk = InboundTrunk { id: "t".into(), allow, credentials, accept_refer: false };
+        let trunk = InboundTrunk { id: "t".into(), allow, credentials, algorithms, accept_refer: false };
         let now = Instant::now();
         let admission = Admission::new(now, "r".into(), Arc::new(vec![trunk].into()));
         Door { now, admission, registered: RegisteredTrunks::default(), tokens: TokenSource::new([7; 32]) }
@@ -268,6 +285,13 @@ mod tests {
     }
 
     impl Door {
+        fn challenges(&mut self, request: &Request) -> Vec<String> {
+            match self.identify("203.0.113.1", request) {
+                InboundAuth::Challenge(challenges) => challenges,
+                other => panic!("{other:?}"),
+            }
+        }
+
         fn identify(&mut self, source: &str, request: &Request) -> InboundAuth {
             let source = source.parse().unwrap();
             let path = SourceTransport::Datagram;
@@ -289,19 +313,43 @@ mod tests {
     }
 
     #[test]
+    fn an_account_takes_the_algorithms_that_it_names() {
+        let credentials = DigestCredentials { username: "u".into(), password: "p".into() };
+        for (algorithms, wanted) in [
+            (ChallengeAlgorithms::Md5, &["MD5"][..]),
+            (ChallengeAlgorithms::Sha256, &["SHA-256"]),
+            (ChallengeAlgorithms::Md5First, &["MD5", "SHA-256"]),
+            (ChallengeAlgorithms::Automatic, &["SHA-256", "MD5"]),
+        ] {
+            let mut door = door_with(Some(credentials.clone()), algorithms);
+            let all = door.challenges(&invite("x", None));
+            let names: Vec<&str> = all.iter().filter_map(|one| one.split("algorithm=").nth(1)).collect();
+            assert_eq!(names, wanted);
+            for name in ["MD5", "SHA-256"] {
+                let fresh = door.challenges(&invite("x", None));
+                let (before, _) = fresh[0].split_once("algorithm=").unwrap();
+                let challenge = DigestChallenge::parse(&format!("{before}algorithm={name}")).unwrap();
+                let mut session = DigestClientSession::new(challenge, "cnonce".into());
+                let value = session.authorize(&credentials, "INVITE", "sip:x@192.0.2.1");
+                let is_taken =
+                    matches!(door.identify("203.0.113.1", &invite("x", Some(value))), InboundAuth::Admitted { .. });
+                assert_eq!(is_taken, wanted.contains(&name), "{algorithms:?} {name}");
+            }
+        }
+    }
+
+    #[test]
     fn the_answer_to_a_challenge_admits_once() {
         let credentials = DigestCredentials { username: "u".into(), password: "p".into() };
         let mut door = door(Some(credentials.clone()));
-        let InboundAuth::Challenge([strongest, _]) = door.identify("203.0.113.1", &invite("x", None)) else {
-            panic!("no challenge")
-        };
-        let mut session = DigestClientSession::new(DigestChallenge::parse(&strongest).unwrap(), "cnonce".into());
+        let challenges = door.challenges(&invite("x", None));
+        let mut session = DigestClientSession::new(DigestChallenge::parse(&challenges[0]).unwrap(), "cnonce".into());
         let value = session.authorize(&credentials, "INVITE", "sip:x@192.0.2.1");
         let answer = invite("x", Some(value));
         let first = door.identify("203.0.113.1", &answer);
         assert!(matches!(first, InboundAuth::Admitted { has_received: true, .. }), "{first:?}");
         let again = door.identify("203.0.113.1", &answer);
-        assert!(matches!(&again, InboundAuth::Challenge([one, _]) if one.contains("stale=true")), "{again:?}");
+        assert!(matches!(&again, InboundAuth::Challenge(all) if all[0].contains("stale=true")), "{again:?}");
         let elsewhere = door.identify("203.0.113.2", &invite("x", Some("Digest username=\"u\"".into())));
         assert!(matches!(elsewhere, InboundAuth::Challenge(_)), "{elsewhere:?}");
     }

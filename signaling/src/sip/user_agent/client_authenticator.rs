@@ -6,8 +6,8 @@
 use super::next_hop::NextHop;
 use super::request_route::{AddressOrigin, RequestRoute, RouteAddress};
 use crate::limits;
-use crate::sip::digest::{DigestChallenge, DigestClientSession, DigestCredentials, claimed_realm};
-use crate::sip::message::{HeaderName, Request, Uri};
+use crate::sip::digest::{DigestChallenge, DigestClientSession, DigestCredentials};
+use crate::sip::message::{HeaderName, Headers, Request, Uri};
 use crate::sip::transport::TransportAddress;
 use std::net::{IpAddr, SocketAddr};
 
@@ -102,10 +102,10 @@ impl ClientAuthenticator {
     }
 
     /// Takes the challenge of a realm, in place of an earlier one of the same.
-    pub(super) fn add_challenge(&mut self, challenge: DigestChallenge, proxy: bool, cnonce: String) {
-        self.realms.retain(|one| !one.is_for(proxy, &challenge.realm));
-        self.realms.truncate(limits::AUTH_REALMS_MAX - 1);
-        self.realms.insert(0, Authorization { session: DigestClientSession::new(challenge, cnonce), proxy });
+    pub(super) fn add_challenge(&mut self, challenge: DigestChallenge, challenger: Challenger, cnonce: String) {
+        self.realms.retain(|one| !one.is_for(challenger, &challenge.realm));
+        self.realms.truncate(limits::AUTH_REALMS_MAX.saturating_sub(1));
+        self.realms.insert(0, Authorization { session: DigestClientSession::new(challenge, cnonce), challenger });
     }
 
     /// Puts the answers to all challenges into a request, which must go to a host of the credentials.
@@ -113,7 +113,7 @@ impl ClientAuthenticator {
         for one in &mut self.realms {
             let (method, uri) = (request.method.as_str(), request.uri.to_string());
             let value = one.session.authorize(&self.credentials.credentials, method, &uri);
-            request.headers.push(one.header(), value);
+            request.headers.push(one.challenger.answer_header(), value);
         }
     }
 
@@ -140,20 +140,41 @@ fn is_same_host(one: &NextHop, other: &NextHop) -> bool {
     same_host && (one.port == other.port || port(one) == port(other))
 }
 
+/// Who asks for credentials. Realms of the same name are two if they are a proxy's and a server's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Challenger {
+    /// A proxy on the way.
+    Proxy,
+    /// The registrar or the callee.
+    Server,
+}
+
+impl Challenger {
+    pub(super) fn challenge_header(self) -> HeaderName {
+        match self {
+            Self::Proxy => HeaderName::ProxyAuthenticate,
+            Self::Server => HeaderName::WwwAuthenticate,
+        }
+    }
+
+    fn answer_header(self) -> HeaderName {
+        match self {
+            Self::Proxy => HeaderName::ProxyAuthorization,
+            Self::Server => HeaderName::Authorization,
+        }
+    }
+}
+
 /// What answers the challenges of one realm.
 #[derive(Debug)]
 struct Authorization {
     session: DigestClientSession,
-    proxy: bool,
+    challenger: Challenger,
 }
 
 impl Authorization {
-    fn header(&self) -> HeaderName {
-        if self.proxy { HeaderName::ProxyAuthorization } else { HeaderName::Authorization }
-    }
-
-    fn is_for(&self, proxy: bool, realm: &str) -> bool {
-        self.proxy == proxy && self.session.challenge().realm == realm
+    fn is_for(&self, challenger: Challenger, realm: &str) -> bool {
+        self.challenger == challenger && self.session.challenge().realm == realm
     }
 }
 
@@ -163,10 +184,13 @@ pub(super) fn remove_authorization(request: &mut Request) {
     request.headers.remove(&HeaderName::ProxyAuthorization);
 }
 
-/// A request answers this realm already.
-pub(super) fn has_authorization(request: &Request, proxy: bool, realm: &str) -> bool {
-    let name = if proxy { HeaderName::ProxyAuthorization } else { HeaderName::Authorization };
-    request.headers.all(&name).any(|value| claimed_realm(value).as_deref() == Some(realm))
+/// The credentials of a request, for another one that repeats them.
+pub(super) fn copy_authorization(from: &Headers, to: &mut Headers) {
+    for name in [HeaderName::Authorization, HeaderName::ProxyAuthorization] {
+        for value in from.all(&name) {
+            to.push(name.clone(), value);
+        }
+    }
 }
 
 #[cfg(test)]

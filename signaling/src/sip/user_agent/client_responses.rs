@@ -155,6 +155,7 @@ impl UserAgent {
             // A connection of ours may be opened again: nothing tells that an ACK was lost.
             let connection = if path.is_ours() { ConnectionChoice::Any } else { connection };
             let mut request = request.clone();
+            self.authorize_ack(&mut request, invite, &route, &target);
             self.push_via_for(&mut request, transport, &target);
             let server_name = self.server_name_of_ack(invite, transport, &target);
             let bytes: MessageBytes = print::request(&request).into();
@@ -188,12 +189,12 @@ impl UserAgent {
 
     /// Sends the request of an answered transaction to the same address once more, changed.
     pub(super) fn resend_request(
-        &mut self, now: Instant, key: &Arc<str>, call: CallId, auth_attempts: u8, change: impl FnOnce(&mut Request),
+        &mut self, now: Instant, key: &Arc<str>, call: CallId, change: impl FnOnce(&mut Request),
     ) {
         let (Some(tx), Some(session)) = (self.clients.get_mut(key), self.sessions.get_mut(call)) else { return };
         let (to, may_authenticate) = (tx.to, tx.may_authenticate);
         let repeats = tx.repeats.saturating_add(1);
-        let mut outbound = OutboundRequest { auth_attempts, repeats, call: Some(call), ..tx.take_again() };
+        let mut outbound = OutboundRequest { repeats, call: Some(call), ..tx.take_again() };
         let number = session.renumber(&outbound.request);
         renumber(&mut outbound.request, number);
         change(&mut outbound.request);

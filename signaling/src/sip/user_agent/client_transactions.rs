@@ -1,5 +1,7 @@
 //! Client transactions: the requests we sent, and what is needed to send them again elsewhere.
 
+use super::authentication::AnsweredChallenges;
+use super::client_authenticator::copy_authorization;
 use super::event::CallId;
 use super::outbound_request::{OutboundRequest, OwnContact};
 use super::request_route::{Destination, RequestRoute, RouteAddress};
@@ -55,7 +57,8 @@ pub(super) struct ClientEntry {
     pub(super) server_name: Option<Arc<str>>,
     pub(super) request: Request,
     pub(super) call: Option<CallId>,
-    pub(super) auth_attempts: u8,
+    /// Challenges that the request answers.
+    pub(super) answered: AnsweredChallenges,
     /// It went to a place that the call's credentials are for.
     pub(super) may_authenticate: bool,
     /// How often the request was sent again because its answer asked for it.
@@ -122,7 +125,9 @@ impl ClientEntry {
     /// The request to send it to the next address of its route; `None` if there is none.
     pub(super) fn take_failover(&mut self) -> Option<OutboundRequest> {
         let route = self.route.take_if(|route| !route.is_exhausted())?;
-        Some(self.outbound(route))
+        let mut outbound = self.outbound(route);
+        outbound.answered.go_elsewhere();
+        Some(outbound)
     }
 
     fn outbound(&self, route: RequestRoute) -> OutboundRequest {
@@ -131,7 +136,7 @@ impl ClientEntry {
         OutboundRequest {
             request,
             call: self.call,
-            auth_attempts: self.auth_attempts,
+            answered: self.answered.clone(),
             repeats: self.repeats,
             contact: self.contact.clone(),
             route,
@@ -241,7 +246,7 @@ impl ClientTransactions {
         &mut self, now: Instant, outbound: OutboundRequest, branch: &str, destination: Destination,
     ) -> (Arc<str>, MessageBytes) {
         let Destination { to, server_name, may_authenticate } = destination;
-        let OutboundRequest { request, call, auth_attempts, repeats, contact, route, .. } = outbound;
+        let OutboundRequest { request, call, answered, repeats, contact, route, .. } = outbound;
         let wire: MessageBytes = print::request(&request).into();
         let key = client_key(branch, request.method.as_str());
         let reliable = to.address.transport.is_reliable();
@@ -257,7 +262,7 @@ impl ClientTransactions {
             server_name,
             request,
             call,
-            auth_attempts,
+            answered,
             may_authenticate,
             repeats,
             contact,
@@ -345,6 +350,10 @@ pub(super) fn ack_or_cancel_for(invite: &Request, method: Method, to: Option<&st
     headers.push(HeaderName::CSeq, format!("{} {}", sent.cseq().map_or(1, |c| c.number), method.as_str()));
     for route in sent.all(&HeaderName::Route) {
         headers.push(HeaderName::Route, route);
+    }
+    // Nobody challenges a CANCEL; an ACK repeats the credentials of its INVITE (section 22.1).
+    if method == Method::Ack {
+        copy_authorization(sent, &mut headers);
     }
     Request { method, uri: invite.uri.clone(), headers, body: Vec::new() }
 }

@@ -115,14 +115,12 @@ pub enum SipEvent {
         /// The new INVITE; it uses the trunk of the replaced call.
         by: Box<IncomingInvite>,
     },
-    /// The peer sent INFO with a body, answered 200 already; mostly DTMF.
-    InfoReceived {
+    /// The peer sent INFO for a key that was pressed. One request may be for several keys, each of them an event.
+    DigitReceived {
         /// The call it belongs to.
         call: CallId,
-        /// Value of Content-Type, such as `application/dtmf-relay`; empty if it is missing.
-        content_type: String,
-        /// Body bytes, never empty.
-        body: Vec<u8>,
+        /// One of 0-9, `*`, `#` and A-D.
+        digit: char,
     },
     /// Progress of a transfer requested with [`UserAgent::send_refer`](super::UserAgent::send_refer).
     ReferProgress {
@@ -203,6 +201,8 @@ pub enum ReferStatus {
         /// No further report follows.
         last: bool,
     },
+    /// The peer ended its reports without saying how the new call went.
+    Ended,
 }
 
 /// A transfer the peer asks for.

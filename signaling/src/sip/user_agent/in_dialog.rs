@@ -7,6 +7,7 @@ use super::respond::{add_allow, add_capabilities};
 use super::session::{DialogPath, SessionMode};
 use crate::sip::dialog::DialogRequest;
 use crate::sip::end_cause::EndCause;
+use crate::sip::info_body::{self, InfoBody};
 use crate::sip::message::{HeaderName, Method, Request};
 use crate::sip::reason::Reason;
 use crate::sip::transport::TransportAddress;
@@ -32,7 +33,7 @@ impl UserAgent {
         match &request.method {
             Method::Bye => self.handle_bye(now, call, key, Reason::from_headers(&request.headers)),
             Method::Invite | Method::Update => self.handle_reoffer(now, call, key.clone(), from, request),
-            Method::Info => self.handle_info(now, call, key, request),
+            Method::Info => self.handle_info(now, call, key, &request),
             Method::Notify => self.handle_notify(now, call, key, &request),
             Method::Options => {
                 self.reply(now, key, 200, add_capabilities);
@@ -67,11 +68,30 @@ impl UserAgent {
         self.end_call(now, call, EndCause::RemoteBye { reason_header: why });
     }
 
-    fn handle_info(&mut self, now: Instant, call: CallId, key: &Arc<str>, request: Request) {
-        self.reply(now, key, 200, |_| {});
-        let content_type = request.headers.get(&HeaderName::ContentType).unwrap_or("").to_owned();
-        if !request.body.is_empty() {
-            self.events.push_back(SipEvent::InfoReceived { call, content_type, body: request.body });
+    fn handle_info(&mut self, now: Instant, call: CallId, key: &Arc<str>, request: &Request) {
+        if request.headers.get(&HeaderName::InfoPackage).is_some() {
+            // RFC 6086 section 4.2.2: we have asked for no package.
+            self.reply(now, key, 469, |response| response.headers.push(HeaderName::RecvInfo, ""));
+            return;
+        }
+        match InfoBody::of(&request.headers, &request.body) {
+            InfoBody::Nothing => {
+                self.reply(now, key, 200, |_| {});
+            }
+            InfoBody::Digits(digits) => {
+                self.reply(now, key, 200, |_| {});
+                let pressed = digits.chars().map(|digit| SipEvent::DigitReceived { call, digit });
+                self.events.extend(pressed);
+            }
+            InfoBody::Malformed => {
+                self.reply(now, key, 400, |response| response.reason = "No Digit in INFO".to_owned());
+            }
+            InfoBody::Unsupported => {
+                self.reply(now, key, 415, |response| {
+                    response.headers.push(HeaderName::Accept, info_body::ACCEPTED);
+                    response.headers.push(HeaderName::AcceptEncoding, "identity");
+                });
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 //! agent only names candidates. Which of them a call belongs to depends on the called number too, which the owner of
 //! the numbers knows: [`super::UserAgent::assign_trunk`].
 
+use super::challenge_algorithms::ChallengeAlgorithms;
 use crate::sip::digest::DigestCredentials;
 use ipnet::IpNet;
 use std::collections::HashMap;
@@ -24,6 +25,8 @@ pub struct InboundTrunk {
     pub allow: Vec<IpNet>,
     /// Digest account for callers from other networks; `None` if the trunk admits by network or registration only.
     pub credentials: Option<DigestCredentials>,
+    /// Algorithms of the challenges to these callers, and of the answers that are taken.
+    pub algorithms: ChallengeAlgorithms,
     /// Peers that call over this trunk may transfer the call with REFER.
     pub accept_refer: bool,
 }
@@ -34,7 +37,17 @@ pub struct InboundTrunks {
     /// Whether REFER is taken.
     by_id: HashMap<TrunkKey, bool>,
     networks: TrunkNetworks,
-    by_username: HashMap<String, Vec<(TrunkKey, DigestCredentials)>>,
+    by_username: HashMap<String, Vec<DigestAccount>>,
+    /// Algorithms that suit the callers of all accounts; `None` without accounts.
+    algorithms: Option<ChallengeAlgorithms>,
+}
+
+/// The digest account of a trunk's callers.
+#[derive(Debug)]
+pub(super) struct DigestAccount {
+    pub(super) trunk: TrunkKey,
+    pub(super) credentials: DigestCredentials,
+    pub(super) algorithms: ChallengeAlgorithms,
 }
 
 impl From<Vec<InboundTrunk>> for InboundTrunks {
@@ -50,7 +63,10 @@ impl From<Vec<InboundTrunk>> for InboundTrunks {
                 }
             }
             if let Some(credentials) = rule.credentials {
-                all.by_username.entry(credentials.username.clone()).or_default().push((rule.id, credentials));
+                let algorithms = rule.algorithms;
+                all.algorithms = Some(all.algorithms.map_or(algorithms, |others| others.or(algorithms)));
+                let account = DigestAccount { trunk: rule.id, credentials, algorithms };
+                all.by_username.entry(account.credentials.username.clone()).or_default().push(account);
             }
         }
         all.networks = TrunkNetworks::new(networks);
@@ -71,8 +87,15 @@ impl InboundTrunks {
         self.networks.containing(source).cloned().collect()
     }
 
-    pub(super) fn with_username(&self, username: &str) -> &[(TrunkKey, DigestCredentials)] {
+    pub(super) fn with_username(&self, username: &str) -> &[DigestAccount] {
         self.by_username.get(username).map_or(&[], Vec::as_slice)
+    }
+
+    /// The algorithms of a challenge for a caller that seems to be one of these users: those of the first name that is
+    /// known, or else what suits everybody.
+    pub(super) fn algorithms_for<'a>(&self, users: impl IntoIterator<Item = &'a str>) -> ChallengeAlgorithms {
+        let of_user = |user| self.with_username(user).iter().map(|one| one.algorithms).reduce(ChallengeAlgorithms::or);
+        users.into_iter().find_map(of_user).or(self.algorithms).unwrap_or_default()
     }
 
     /// Some trunk takes callers by credentials.
@@ -200,6 +223,7 @@ mod tests {
             id: id.into(),
             allow: allow.iter().map(|net| net.parse().unwrap()).collect(),
             credentials: username.map(|name| DigestCredentials { username: name.into(), password: id.into() }),
+            algorithms: if id == "old" { ChallengeAlgorithms::Md5 } else { ChallengeAlgorithms::Automatic },
             accept_refer: id == "refers",
         }
     }
@@ -228,10 +252,21 @@ mod tests {
     }
 
     #[test]
+    fn a_caller_is_challenged_as_its_account_wants_else_as_suits_all() {
+        let rules = InboundTrunks::from(vec![rule("old", &[], Some("phone")), rule("new", &[], Some("pbx"))]);
+        assert_eq!(rules.algorithms_for(["nobody", "phone", "pbx"]), ChallengeAlgorithms::Md5);
+        assert_eq!(rules.algorithms_for(["pbx"]), ChallengeAlgorithms::Automatic);
+        assert_eq!(rules.algorithms_for([]), ChallengeAlgorithms::Automatic);
+        let alone = InboundTrunks::from(vec![rule("old", &[], Some("phone")), rule("without", &[], None)]);
+        assert_eq!(alone.algorithms_for(["nobody"]), ChallengeAlgorithms::Md5);
+    }
+
+    #[test]
     fn rights_and_credentials_are_each_trunks_own() {
         let rules = InboundTrunks::from(vec![rule("refers", &[], Some("u")), rule("b", &[], Some("u"))]);
         assert!(rules.accept_refer("refers") && !rules.accept_refer("b") && !rules.accept_refer("unknown"));
-        let passwords: Vec<&str> = rules.with_username("u").iter().map(|(_, c)| c.password.expose_secret()).collect();
+        let passwords: Vec<&str> =
+            rules.with_username("u").iter().map(|one| one.credentials.password.expose_secret()).collect();
         assert_eq!(passwords, ["refers", "b"]);
         assert!(rules.with_username("v").is_empty() && rules.have_credentials());
         assert!(!InboundTrunks::from(vec![rule("a", &["10.0.0.1/32"], None)]).have_credentials());

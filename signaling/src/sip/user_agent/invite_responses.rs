@@ -4,7 +4,8 @@ use super::agent::UserAgent;
 use super::event::{CallId, SipCommandError, SipEvent};
 use super::session::{
     AnswerDue, CallOrigin, CancelStage, Confirmed, DialogPath, EarlyDialog, EarlyOfferAnswer, Established, InviteAck,
-    Inviting, LastRequest, OfferAnswer, ProvisionalAction, RemoteOffer, SentAck, SessionMode, Terminating, is_reliable,
+    Inviting, LastRequest, OfferAnswer, ProvisionalAction, Referral, RemoteOffer, SentAck, SessionMode, Terminating,
+    is_reliable,
 };
 use crate::limits;
 use crate::sdp::negotiate::offers_security;
@@ -107,8 +108,7 @@ impl UserAgent {
         if wanted <= asked || wanted > limits::INTERVAL_S_MAX || tx.repeats >= limits::REQUEST_RETRIES_MAX {
             return false;
         }
-        let attempts = tx.auth_attempts;
-        self.resend_request(now, key, call, attempts, |request| {
+        self.resend_request(now, key, call, |request| {
             request.headers.set(HeaderName::SessionExpires, wanted.to_string());
             request.headers.set(HeaderName::MinSe, wanted.to_string());
         });
@@ -234,7 +234,13 @@ impl UserAgent {
                 let mode = match ack {
                     Some(ack) => {
                         let (offer_answer, ack) = (OfferAnswer::from(remote_offer), InviteAck::Ours(ack));
-                        SessionMode::Confirmed(Box::new(Confirmed { established, offer_answer, open_refer: None, ack }))
+                        SessionMode::Confirmed(Box::new(Confirmed {
+                            established,
+                            offer_answer,
+                            open_refer: None,
+                            referral: Referral::None,
+                            ack,
+                        }))
                     }
                     None => {
                         unanswered.extend(remote_offer.map(|offer| offer.key));
@@ -285,7 +291,8 @@ impl UserAgent {
             SessionMode::AnswerDue(due) => {
                 let established = Established { local_sdp: sdp, ..due.established };
                 let (offer_answer, ack) = (OfferAnswer::Idle, InviteAck::Ours(sent));
-                let confirmed = Confirmed { established, offer_answer, open_refer: None, ack };
+                let confirmed =
+                    Confirmed { established, offer_answer, open_refer: None, referral: Referral::None, ack };
                 (SessionMode::Confirmed(Box::new(confirmed)), ())
             }
             same => (same, ()),

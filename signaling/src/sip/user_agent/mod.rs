@@ -11,6 +11,7 @@
 mod admission;
 mod agent;
 mod authentication;
+mod challenge_algorithms;
 mod client_authenticator;
 mod client_responses;
 mod client_transactions;
@@ -57,6 +58,7 @@ mod via_and_contact;
 
 pub use super::transport::{ConnectionChoice, Transmit, TransmitTarget, Transport, TransportAddress};
 pub use agent::UserAgent;
+pub use challenge_algorithms::ChallengeAlgorithms;
 pub use client_authenticator::HostCredentials;
 pub use config::{ALLOW, InviteRequest, RegistrationConfig, SUPPORTED, UserAgentConfig};
 pub use destination_policy::DestinationPolicy;

@@ -1,5 +1,6 @@
 //! A request on its way to the next address that may be tried.
 
+use super::authentication::AnsweredChallenges;
 use super::event::CallId;
 use super::request_route::RequestRoute;
 use crate::sip::end_cause::EndCause;
@@ -18,7 +19,8 @@ pub(super) enum OwnContact {
 pub(super) struct OutboundRequest {
     pub(super) request: Request,
     pub(super) call: Option<CallId>,
-    pub(super) auth_attempts: u8,
+    /// Challenges that it answers.
+    pub(super) answered: AnsweredChallenges,
     /// How often it was sent again because its answer asked for it.
     pub(super) repeats: u8,
     pub(super) contact: OwnContact,
@@ -30,6 +32,7 @@ pub(super) struct OutboundRequest {
 impl OutboundRequest {
     /// A request that was not sent yet.
     pub(super) fn new(request: Request, call: Option<CallId>, contact: OwnContact, route: RequestRoute) -> Self {
-        Self { request, call, auth_attempts: 0, repeats: 0, contact, route, failure: None }
+        let answered = AnsweredChallenges::default();
+        Self { request, call, answered, repeats: 0, contact, route, failure: None }
     }
 }

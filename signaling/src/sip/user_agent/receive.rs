@@ -223,7 +223,8 @@ impl UserAgent {
             }
             Err(ReplacesError::NotAuthenticated) => {
                 let ip = from.addr.ip();
-                let challenges = self.admission.new_challenges(now, ip, candidates.stale, &mut self.tokens);
+                let (headers, stale) = (&request.headers, candidates.stale);
+                let challenges = self.admission.new_challenges(now, ip, headers, stale, &mut self.tokens);
                 return self.reject_stateless(reply_to, &request.headers, 401, |response| {
                     push_challenges(&mut response.headers, challenges);
                 });

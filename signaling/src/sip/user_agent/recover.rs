@@ -47,7 +47,7 @@ impl UserAgent {
 #[cfg(test)]
 mod tests {
     use super::super::session::Terminating;
-    use super::super::{DestinationPolicy, InboundTrunk, SipEvent, UserAgentConfig};
+    use super::super::{ChallengeAlgorithms, DestinationPolicy, InboundTrunk, SipEvent, UserAgentConfig};
     use super::*;
     use std::time::Duration;
 
@@ -73,6 +73,7 @@ mod tests {
                 id: "t".into(),
                 allow: "10.0.0.0/8".parse().into_iter().collect(),
                 credentials: None,
+                algorithms: ChallengeAlgorithms::Automatic,
                 accept_refer: false,
             }],
         };

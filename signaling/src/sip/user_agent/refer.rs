@@ -3,7 +3,9 @@
 
 use super::agent::UserAgent;
 use super::event::{CallId, ReferRequest, ReferStatus, SipCommandError, SipEvent};
+use super::session::Referral;
 use crate::sip::message::reason_phrase;
+use crate::sip::message::scan::param;
 use crate::sip::message::uri::unescape;
 use crate::sip::message::{HeaderName, Method, NameAddr, Request};
 use std::sync::Arc;
@@ -57,6 +59,9 @@ impl UserAgent {
             return Err(SipCommandError::WrongState);
         }
         let (mut outgoing, path) = self.new_dialog_request(call, Method::Refer)?;
+        if let Some(confirmed) = self.sessions.get_mut(call).and_then(|session| session.confirmed()) {
+            confirmed.referral = Referral::Open { since: confirmed.established.dialog.local_cseq() };
+        }
         let headers = &mut outgoing.request.headers;
         let referrer = headers.get(&HeaderName::From).and_then(|from| NameAddr::parse(from).ok());
         headers.push(HeaderName::ReferTo, format!("<{target}>"));
@@ -73,25 +78,48 @@ impl UserAgent {
             200..300 => ReferStatus::Accepted,
             _ => ReferStatus::Rejected { status },
         };
+        if referral != ReferStatus::Accepted {
+            self.close_referral(call);
+        }
         self.events.push_back(SipEvent::ReferProgress { call, referral });
     }
 
+    /// The peer has nothing more to report on our REFER.
+    fn close_referral(&mut self, call: CallId) {
+        if let Some(confirmed) = self.sessions.get_mut(call).and_then(|session| session.confirmed()) {
+            confirmed.referral = Referral::None;
+        }
+    }
+
+    /// A report on our REFER; it may overtake the 202 (RFC 3515 section 2.4.4).
     pub(super) fn handle_notify(&mut self, now: Instant, call: CallId, key: &Arc<str>, request: &Request) {
         let header = |name| request.headers.get(&name).unwrap_or("");
-        let package = header(HeaderName::Event).split(';').next().unwrap_or("").trim();
-        if !package.eq_ignore_ascii_case("refer") {
+        let event = header(HeaderName::Event);
+        if !event.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("refer") {
             // RFC 6665 section 4.1.3: an event that was not asked for.
             self.reply(now, key, 489, |_| {});
             return;
         }
-        self.reply(now, key, 200, |_| {});
-        let over = header(HeaderName::SubscriptionState).trim_start().to_ascii_lowercase().starts_with("terminated");
-        // Without a body the subscription only starts or ends.
-        let status = sipfrag_status(&request.body).or(over.then_some(200));
-        if let Some(status) = status {
-            let last = status >= 200 || over;
-            self.events.push_back(SipEvent::ReferProgress { call, referral: ReferStatus::Notified { status, last } });
+        let confirmed = self.sessions.get_mut(call).and_then(|session| session.confirmed());
+        if !confirmed.is_some_and(|confirmed| confirmed.is_referral(param(event, "id"))) {
+            // RFC 6665 section 4.1.3: there is no such subscription, or it has ended.
+            self.reply(now, key, 481, |_| {});
+            return;
         }
+        self.reply(now, key, 200, |_| {});
+        let state = header(HeaderName::SubscriptionState).split(';').next().unwrap_or("").trim();
+        let is_over = state.eq_ignore_ascii_case("terminated");
+        // Without a body the subscription only starts or ends. One that cannot be read says as little.
+        let status = sipfrag_status(&request.body);
+        if is_over || status.is_some_and(|status| status >= 200) {
+            self.close_referral(call);
+        }
+        let referral = match status {
+            Some(status) => ReferStatus::Notified { status, last: is_over || status >= 200 },
+            None if is_over => ReferStatus::Ended,
+            None => return,
+        };
+        self.events.push_back(SipEvent::ReferProgress { call, referral });
     }
 }
 
@@ -106,11 +134,18 @@ fn parse_refer(request: &Request) -> Option<ReferRequest> {
     Some(ReferRequest { target, replaces, referred_by })
 }
 
-/// The status of a `message/sipfrag` body (RFC 3420): `SIP/2.0 180 Ringing`.
+/// The status of a `message/sipfrag` body (RFC 3420): `SIP/2.0 180 Ringing`. Empty lines before it, another letter case
+/// and bytes that are no UTF-8 behind the number do no harm; whatever Content-Type says, only a status line is read.
 fn sipfrag_status(body: &[u8]) -> Option<u16> {
-    let line = body.split(|b| matches!(b, b'\r' | b'\n')).next()?;
-    let text = std::str::from_utf8(line).ok()?;
-    let status = text.strip_prefix("SIP/2.0 ")?.get(..3)?.parse().ok()?;
+    let mut lines = body.split(|byte| matches!(byte, b'\r' | b'\n'));
+    let line = lines.find(|line| !line.trim_ascii().is_empty())?.trim_ascii();
+    let (version, rest) = line.split_at_checked(b"SIP/2.0".len())?;
+    if !version.eq_ignore_ascii_case(b"SIP/2.0") || !rest.first().is_some_and(u8::is_ascii_whitespace) {
+        return None;
+    }
+    let rest = rest.trim_ascii_start();
+    let digits = rest.get(..3).filter(|_| rest.get(3).is_none_or(u8::is_ascii_whitespace))?;
+    let status = std::str::from_utf8(digits).ok()?.parse().ok()?;
     (100..700).contains(&status).then_some(status)
 }
 
@@ -120,10 +155,29 @@ mod tests {
 
     #[test]
     fn status_of_a_fragment() {
-        assert_eq!(sipfrag_status(b"SIP/2.0 180 Ringing\r\nTo: <sip:a@b>\r\n"), Some(180));
-        assert_eq!(sipfrag_status(b"SIP/2.0 603"), Some(603));
-        for bad in [&b""[..], b"HTTP/1.1 200 OK", b"SIP/2.0 x", b"SIP/2.0 999 No", b"SIP/2.0 20"] {
-            assert_eq!(sipfrag_status(bad), None);
+        for (body, wanted) in [
+            (&b"SIP/2.0 180 Ringing\r\nTo: <sip:a@b>\r\n"[..], 180),
+            (b"SIP/2.0 603", 603),
+            (b"\r\n\r\n SIP/2.0  200 OK", 200),
+            (b"sip/2.0\t486 Busy\n", 486),
+            (b"SIP/2.0 200 \xff\xfe\n", 200),
+            (b"SIP/2.0 100\r\n\r\n", 100),
+        ] {
+            assert_eq!(sipfrag_status(body), Some(wanted), "{body:?}");
+        }
+        for bad in [
+            &b""[..],
+            b"\r\n",
+            b"HTTP/1.1 200 OK",
+            b"SIP/2.0 x",
+            b"SIP/2.0 999 No",
+            b"SIP/2.0 20",
+            b"SIP/2.0 2000 OK",
+            b"SIP/2.0",
+            b"SIP/2.0200 OK",
+            b"To: <sip:a@b>\r\nSIP/2.0 200 OK",
+        ] {
+            assert_eq!(sipfrag_status(bad), None, "{bad:?}");
         }
     }
 }

@@ -225,7 +225,7 @@ impl UserAgent {
                 if let Some((timer, wanted)) = raised {
                     let refresher = if timer.we_refresh { "uac" } else { "uas" };
                     established.timer = Some(SessionTimer::start(now, wanted, timer.we_refresh));
-                    return self.resend_request(now, key, call, 0, |request| {
+                    return self.resend_request(now, key, call, |request| {
                         request.headers.set(HeaderName::SessionExpires, format!("{wanted};refresher={refresher}"));
                         request.headers.set(HeaderName::MinSe, wanted.to_string());
                     });

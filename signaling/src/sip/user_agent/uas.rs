@@ -199,11 +199,12 @@ impl UserAgent {
     pub fn reject_unknown_number(&mut self, now: Instant, call: CallId) -> Result<(), SipCommandError> {
         let ringing = self.ringing(call)?;
         let (key, proof, source) = (ringing.tx.clone(), ringing.caller_proof, ringing.path.met_at().addr.ip());
+        let invite = ringing.request.headers.clone();
         let stale = match proof {
             CallerProof::AddressOnly { stale } if self.admission.trunks().have_credentials() => stale,
             _ => return self.reject(now, call, 404, None),
         };
-        let challenges = self.admission.new_challenges(now, source, stale, &mut self.tokens);
+        let challenges = self.admission.new_challenges(now, source, &invite, stale, &mut self.tokens);
         self.reply(now, &key, 401, |response| push_challenges(&mut response.headers, challenges));
         self.end_call(now, call, EndCause::LocalHangUp);
         Ok(())

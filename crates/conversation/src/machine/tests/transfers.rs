@@ -250,3 +250,46 @@ fn the_second_of_two_transfers_in_one_response_is_refused() {
     assert_eq!(harness.transcript().iter().filter(refused).count(), 1, "{:?}", harness.transcript());
     assert_eq!(harness.seen.iter().filter(|output| is_consult(output)).count(), 1);
 }
+
+#[test]
+fn a_transfer_without_an_outcome_brings_the_caller_back() {
+    // The reports end without one: soon. The only report was that it tries: when it would have rung out.
+    for (event, wait_ms) in
+        [(ReferProgress::Ended, 2_000), (ReferProgress::Progress { status: 100, last: true }, 25_000)]
+    {
+        let mut harness = CallHarness::transfer("refer");
+        harness.referral(ReferProgress::Accepted);
+        harness.referral(event);
+        harness.pass_ms(wait_ms - 500);
+        assert!(!harness.last_question().last().unwrap().contains("failed"), "{event:?}");
+        harness.pass_ms(1_000);
+        assert!(harness.hang_up_reasons().is_empty());
+        let told = harness.last_question().last().unwrap().clone();
+        assert!(told.contains("the trunk did not say how it went"), "{event:?}: {told}");
+    }
+}
+
+#[test]
+fn a_caller_who_leaves_when_the_reports_have_ended_was_transferred() {
+    let mut harness = CallHarness::transfer("refer");
+    harness.referral(ReferProgress::Ended);
+    harness.machine.handle_peer_hung_up(harness.now, EndReason::CustomerHungUp);
+    harness.drain();
+    harness.pass_ms(1_000);
+    assert_eq!(harness.hang_up_reasons(), [EndReason::Transferred]);
+}
+
+#[test]
+fn a_trunk_that_never_says_how_it_went_brings_the_caller_back_and_may_still_succeed() {
+    let mut harness = CallHarness::transfer("refer");
+    harness.referral(ReferProgress::Accepted);
+    harness.referral(ReferProgress::Progress { status: 180, last: false });
+    harness.pass_ms(26_000);
+    assert!(harness.last_question().last().unwrap().contains("nobody answered"));
+    harness.referral(ReferProgress::Progress { status: 486, last: true });
+    harness.pass_ms(100);
+    assert!(harness.hang_up_reasons().is_empty(), "what fails late changes nothing");
+    harness.referral(ReferProgress::Progress { status: 200, last: true });
+    harness.pass_ms(500);
+    assert_eq!(harness.hang_up_reasons(), [EndReason::Transferred], "they are connected");
+}

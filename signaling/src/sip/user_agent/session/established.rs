@@ -128,7 +128,13 @@ impl AwaitingAck {
     /// The ACK came, or is no longer waited for.
     pub(crate) fn into_confirmed(self) -> Confirmed {
         let offer_answer = OfferAnswer::from(self.remote_offer);
-        Confirmed { established: self.established, offer_answer, open_refer: None, ack: InviteAck::Peers }
+        Confirmed {
+            established: self.established,
+            offer_answer,
+            open_refer: None,
+            referral: Referral::None,
+            ack: InviteAck::Peers,
+        }
     }
 }
 
@@ -157,7 +163,27 @@ pub(crate) struct Confirmed {
     pub(crate) offer_answer: OfferAnswer,
     /// Transaction of a REFER that is not answered yet.
     pub(crate) open_refer: Option<Arc<str>>,
+    /// Our REFER, whose outcome the peer reports.
+    pub(crate) referral: Referral,
     pub(crate) ack: InviteAck,
+}
+
+/// The subscription of a REFER of ours (RFC 3515 section 2.4.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Referral {
+    /// There is none, or it is over.
+    None,
+    /// The peer may report. `since`: CSeq number of the REFER as it was first sent; challenges raise it.
+    Open { since: u32 },
+}
+
+impl Confirmed {
+    /// A NOTIFY with this id, if it has one, is of our REFER (RFC 3515 section 2.4.6).
+    pub(crate) fn is_referral(&self, id: Option<&str>) -> bool {
+        let Referral::Open { since } = self.referral else { return false };
+        let sent = since..=self.established.dialog.local_cseq();
+        id.is_none_or(|id| id.trim().parse().is_ok_and(|id: u32| sent.contains(&id)))
+    }
 }
 
 /// The ACK of a 2xx, resent for every retransmission of it.
