@@ -43,8 +43,6 @@ pub const SDP_CRYPTO_MAX: usize = 16;
 pub const ROUTES_MAX: usize = 16;
 /// Authentication attempts of one request: a proxy and a registrar challenge once each, and each nonce may be stale.
 pub const AUTH_ATTEMPTS_MAX: u8 = 4;
-/// Parts of a body that are looked at.
-pub const BODY_PARTS_MAX: usize = 16;
 /// Keys of one INFO request: more than anybody presses before they are sent.
 pub const INFO_DIGITS_MAX: usize = 32;
 /// Challenges of one response that are looked at: each realm may offer several algorithms.

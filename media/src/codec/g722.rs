@@ -249,10 +249,7 @@ mod tests {
         assert_eq!(differing, None);
         let pairs: [(&[u8], &[u8]); 2] = [
             (theirs, include_bytes!("../../../fixtures/g722/speech.s16")),
-            (
-                include_bytes!("../../../fixtures/g722/any.g722"),
-                include_bytes!("../../../fixtures/g722/any.s16"),
-            ),
+            (include_bytes!("../../../fixtures/g722/any.g722"), include_bytes!("../../../fixtures/g722/any.s16")),
         ];
         for (octets, heard) in pairs {
             let mut samples = vec![0; octets.len()];

@@ -1,6 +1,6 @@
 //! Keys that a peer pressed, in the body of INFO (RFC 6086 section 1 calls it legacy usage; there is no common standard).
 
-use super::message::scan::param;
+use super::message::body::parts;
 use super::message::{HeaderName, Headers};
 use crate::limits;
 
@@ -24,35 +24,35 @@ pub enum InfoBody {
 impl InfoBody {
     /// Reads the body of a request with these headers.
     pub fn of(headers: &Headers, body: &[u8]) -> Self {
-        let content_type = headers.get(&HeaderName::ContentType).unwrap_or("");
-        let disposition = headers.get(&HeaderName::ContentDisposition).unwrap_or("");
-        let is_identity = headers.get(&HeaderName::ContentEncoding).is_none_or(|e| e.eq_ignore_ascii_case("identity"));
         if body.iter().all(u8::is_ascii_whitespace) {
-            return Self::Nothing;
+            Self::Nothing
+        } else {
+            read(headers, body, limits::BODY_DEPTH_MAX)
         }
-        if !is_identity {
-            return or_optional(Self::Unsupported, disposition);
-        }
-        Self::of_part(content_type, disposition, body)
     }
+}
 
-    fn of_part(content_type: &str, disposition: &str, body: &[u8]) -> Self {
-        let kind = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-        let Ok(text) = std::str::from_utf8(body) else { return or_optional(Self::Unsupported, disposition) };
-        let keys = match kind.as_str() {
-            "multipart/mixed" | "multipart/alternative" | "multipart/related" => {
-                return or_optional(of_parts(content_type, text), disposition);
-            }
-            "application/vnd.nortelnetworks.digits" => value(text, &["d"]).map_or_else(String::new, key_string),
-            "application/dtmf-relay" | "application/dtmf" | "application/telephone-event" | "audio/telephone-event" => {
-                let signal = value(text, &["signal", "digit", "d"]);
-                // Without a name the body is the key.
-                signal.or(Some(text.trim()).filter(|text| !text.contains('='))).and_then(key).into_iter().collect()
-            }
-            _ => return or_optional(Self::Unsupported, disposition),
-        };
-        if keys.is_empty() { Self::Malformed } else { Self::Digits(keys) }
-    }
+fn read(headers: &Headers, body: &[u8], depth: u8) -> InfoBody {
+    let content_type = headers.get(&HeaderName::ContentType).unwrap_or("");
+    let disposition = headers.get(&HeaderName::ContentDisposition).unwrap_or("");
+    let is_identity = headers.get(&HeaderName::ContentEncoding).is_none_or(|e| e.eq_ignore_ascii_case("identity"));
+    let Some(text) = std::str::from_utf8(body).ok().filter(|_| is_identity) else {
+        return or_optional(InfoBody::Unsupported, disposition);
+    };
+    let kind = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    let keys = match kind.as_str() {
+        "multipart/mixed" | "multipart/alternative" | "multipart/related" if depth > 0 => {
+            return or_optional(of_parts(content_type, body, depth.saturating_sub(1)), disposition);
+        }
+        "application/vnd.nortelnetworks.digits" => value(text, &["d"]).map_or_else(String::new, key_string),
+        "application/dtmf-relay" | "application/dtmf" | "application/telephone-event" | "audio/telephone-event" => {
+            let signal = value(text, &["signal", "digit", "d"]);
+            // Without a name the body is the key.
+            signal.or(Some(text.trim()).filter(|text| !text.contains('='))).and_then(key).into_iter().collect()
+        }
+        _ => return or_optional(InfoBody::Unsupported, disposition),
+    };
+    if keys.is_empty() { InfoBody::Malformed } else { InfoBody::Digits(keys) }
 }
 
 /// A body that its sender marks as optional is ignored when it is not understood.
@@ -67,35 +67,16 @@ fn or_optional(body: InfoBody, disposition: &str) -> InfoBody {
 }
 
 /// The first part that presses keys; else what the parts say together.
-fn of_parts(content_type: &str, body: &str) -> InfoBody {
-    let boundary = param(content_type, "boundary").filter(|boundary| !boundary.is_empty());
-    let Some(boundary) = boundary else { return InfoBody::Malformed };
-    let mut found = InfoBody::Nothing;
-    let delimiter = format!("--{boundary}");
-    let parts = body.split(&delimiter).skip(1).take_while(|part| !part.starts_with("--"));
-    for part in parts.take(limits::BODY_PARTS_MAX) {
-        match of_body_part(part) {
+fn of_parts(content_type: &str, body: &[u8], depth: u8) -> InfoBody {
+    let mut found = None;
+    for (headers, part) in parts(content_type, body) {
+        match read(&headers, part, depth) {
             digits @ InfoBody::Digits(_) => return digits,
-            InfoBody::Nothing => {}
-            other => found = other,
+            InfoBody::Nothing => found = found.or(Some(InfoBody::Nothing)),
+            other => found = Some(other),
         }
     }
-    found
-}
-
-/// A part with its headers; parts are not nested, because no sender of keys does that.
-fn of_body_part(part: &str) -> InfoBody {
-    let part = part.strip_prefix("\r\n").or(part.strip_prefix('\n')).unwrap_or(part);
-    let split = part.split_once("\r\n\r\n").or(part.split_once("\n\n"));
-    let (head, body) = split.unwrap_or(("", part));
-    let header = |name: &str| {
-        let named = head.lines().filter_map(|line| line.split_once(':'));
-        named.filter(|(found, _)| found.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
-    };
-    match header("Content-Type").unwrap_or("text/plain") {
-        nested if nested.to_ascii_lowercase().starts_with("multipart/") => InfoBody::Unsupported,
-        content_type => InfoBody::of_part(content_type, header("Content-Disposition").unwrap_or(""), body.as_bytes()),
-    }
+    found.unwrap_or(InfoBody::Malformed)
 }
 
 /// The value of the first line `name=value` with one of these names.
@@ -220,8 +201,9 @@ mod tests {
             let body = format!("preamble\r\n{}--b 1--\r\n{key}", parts.concat());
             assert_eq!(of(mixed, &body), wanted, "{body}");
         }
-        let nested = "--b 1\r\nContent-Type: multipart/mixed;boundary=c\r\n\r\n--c--\r\n--b 1--";
-        assert_eq!(of(mixed, nested), InfoBody::Unsupported);
+        let nested = "--b 1\r\nContent-Type: multipart/mixed;boundary=c\r\n\r\n\
+            --c\r\nContent-Type: application/dtmf\r\n\r\n9\r\n--c--\r\n--b 1--";
+        assert_eq!(of(mixed, nested), digits("9"));
         let many = other.repeat(limits::BODY_PARTS_MAX) + key;
         assert_eq!(of(mixed, &many), InfoBody::Unsupported, "only so many parts are looked at");
     }

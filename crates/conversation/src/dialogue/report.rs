@@ -239,7 +239,8 @@ mod tests {
 
     #[test]
     fn a_long_transcript_loses_its_middle() {
-        let long = transcript(&[turn(TurnRole::User, &"a".repeat(150_000)), turn(TurnRole::Tool, &"z".repeat(150_000))]);
+        let long =
+            transcript(&[turn(TurnRole::User, &"a".repeat(150_000)), turn(TurnRole::Tool, &"z".repeat(150_000))]);
         let (head, tail) = long.split_once("\n[…]\n").unwrap();
         assert!(head.starts_with("Caller: aaa") && tail.ends_with("zzz"));
         assert_eq!((head.chars().count(), tail.chars().count()), (TRANSCRIPT_CHARS_MAX / 2, TRANSCRIPT_CHARS_MAX / 2));

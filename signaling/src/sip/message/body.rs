@@ -123,8 +123,8 @@ fn best_alternative<'a>(parts: impl Iterator<Item = Part<'a>>) -> Part<'a> {
     })
 }
 
-/// The parts of a multipart body; a missing last delimiter ends with the body.
-fn parts<'a>(content_type: &str, body: &'a [u8]) -> impl Iterator<Item = (Headers, &'a [u8])> {
+/// The parts of a multipart body with their headers, none if its type names no boundary; a missing last delimiter ends with the body.
+pub(crate) fn parts<'a>(content_type: &str, body: &'a [u8]) -> impl Iterator<Item = (Headers, &'a [u8])> {
     let delimiter = param(content_type, "boundary").filter(|boundary| !boundary.is_empty());
     let delimiter = delimiter.map(|boundary| format!("--{boundary}").into_bytes());
     // What stands before the first delimiter is no part.

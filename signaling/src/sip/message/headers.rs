@@ -43,7 +43,6 @@ header_names! {
     ReferredBy "Referred-By" "b", Event "Event" "o", SubscriptionState "Subscription-State",
     Replaces "Replaces", Path "Path", ServiceRoute "Service-Route", MinExpires "Min-Expires", Diversion "Diversion",
     Identity "Identity" "y", AcceptEncoding "Accept-Encoding", AcceptLanguage "Accept-Language", ProxyRequire "Proxy-Require",
-    ContentDisposition "Content-Disposition",
 }
 
 /// One header line: name and value, folding undone.

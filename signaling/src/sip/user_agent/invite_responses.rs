@@ -126,8 +126,7 @@ impl UserAgent {
         if is_plain || has_keys || tx.repeats >= limits::REQUEST_RETRIES_MAX {
             return false;
         }
-        let attempts = tx.auth_attempts;
-        self.resend_request(now, key, call, attempts, |request| {
+        self.resend_request(now, key, call, |request| {
             for name in [HeaderName::Supported, HeaderName::SessionExpires, HeaderName::MinSe] {
                 request.headers.remove(&name);
             }

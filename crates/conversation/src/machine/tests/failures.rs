@@ -102,7 +102,13 @@ fn a_caller_who_goes_on_after_a_pause_is_no_stalled_stt() {
 fn a_slow_llm_that_was_overtaken_has_not_failed() {
     let switch = |reason| {
         let after = Duration::from_millis(1_500);
-        LlmEvent::FailedOver(Failover { stage: PipelineStage::Llm, from: "a/m".into(), to: "b/m".into(), reason, after })
+        LlmEvent::FailedOver(Failover {
+            stage: PipelineStage::Llm,
+            from: "a/m".into(),
+            to: "b/m".into(),
+            reason,
+            after,
+        })
     };
     for (reason, errors) in [("slow", serde_json::json!({})), ("timeout", serde_json::json!({"llm_timeout": 1}))] {
         let mut harness = CallHarness::greeted();
