@@ -1,6 +1,6 @@
 //! Client transactions: the requests we sent, and what is needed to send them again elsewhere.
 
-use super::authentication::AnsweredChallenges;
+use super::answered_challenges::AnsweredChallenges;
 use super::client_authenticator::copy_authorization;
 use super::event::CallId;
 use super::outbound_request::{OutboundRequest, OwnContact};

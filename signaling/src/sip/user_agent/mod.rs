@@ -10,6 +10,7 @@
 
 mod admission;
 mod agent;
+mod answered_challenges;
 mod authentication;
 mod challenge_algorithms;
 mod client_authenticator;

@@ -1,6 +1,6 @@
 //! A request on its way to the next address that may be tried.
 
-use super::authentication::AnsweredChallenges;
+use super::answered_challenges::AnsweredChallenges;
 use super::event::CallId;
 use super::request_route::RequestRoute;
 use crate::sip::end_cause::EndCause;
