@@ -261,10 +261,11 @@ async fn trunk_password_answers_only_its_own_hosts() {
         let settings = json!({"host": "127.0.0.1", "port": carrier, "username": "account", "password": "secret", "allow_sip_uri": true});
         assert_eq!(server.send("PATCH", &trunk, Some(settings)).await.0, 200);
         dialled(&server, "+15550177").await;
-        assert_eq!(carrier_answered.load(Ordering::SeqCst), 1, "{status}");
+        // The INVITE and the ACK of its refusal.
+        assert_eq!(carrier_answered.load(Ordering::SeqCst), 2, "{status}");
         // A URI with the trunk's host, and then with another port of it.
         dialled(&server, &format!("sip:x@127.0.0.1:{carrier}")).await;
-        assert_eq!(carrier_answered.load(Ordering::SeqCst), 2, "{status}");
+        assert_eq!(carrier_answered.load(Ordering::SeqCst), 4, "{status}");
         let call = dialled(&server, &format!("sip:x@127.0.0.1:{evil}")).await;
         assert_eq!(
             (&call["end_reason"], &call["signalling"]["sip_status"]),
@@ -283,7 +284,7 @@ async fn trunk_password_answers_only_its_own_hosts() {
             .await;
         assert_eq!(kept["data"]["trunk"]["password_set"], json!(true), "{kept}");
         dialled(&server, "+15550177").await;
-        assert_eq!(evil_answered.load(Ordering::SeqCst), 1, "{status}");
+        assert_eq!(evil_answered.load(Ordering::SeqCst), 2, "{status}");
     }
     // A trunk that registers is not left without what it registers with.
     let trunk = format!("/trunks/{}", server.trunk);
