@@ -208,7 +208,8 @@ mod tests {
             let loud = [64, 8_192, 1_024, 32_767][at / 400 % 4];
             phase = (phase + 700 + at as i32) & 0xFFFF;
             let triangle = phase.min(65_535 - phase) * 2 - 32_768;
-            saturate((triangle * loud >> 15) + i32::try_from(i64::from(noise) * i64::from(loud) >> 18).unwrap()) as i16
+            saturate(((triangle * loud) >> 15) + i32::try_from((i64::from(noise) * i64::from(loud)) >> 18).unwrap())
+                as i16
         };
         (0..samples).map(sample).collect()
     }
