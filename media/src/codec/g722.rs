@@ -23,7 +23,7 @@ const ILB: [i32; 32] = [
     2_048, 2_093, 2_139, 2_186, 2_233, 2_282, 2_332, 2_383, 2_435, 2_489, 2_543, 2_599, 2_656, 2_714, 2_774, 2_834,
     2_896, 2_960, 3_025, 3_091, 3_158, 3_228, 3_298, 3_371, 3_444, 3_520, 3_597, 3_676, 3_756, 3_838, 3_922, 4_008,
 ];
-/// Inverse quantisers: four bits for the predictor, six for the output, two of the upper band.
+/// Inverse quantisers: four bits for the predictor, six for the output.
 const QM4: [i32; 16] =
     [0, -20_456, -12_896, -8_968, -6_288, -4_240, -2_584, -1_200, 20_456, 12_896, 8_968, 6_288, 4_240, 2_584, 1_200, 0];
 const QM6: [i32; 64] = [
@@ -33,9 +33,11 @@ const QM6: [i32; 64] = [
     7_856, 7_192, 6_576, 6_000, 5_456, 4_944, 4_464, 4_008, 3_576, 3_168, 2_776, 2_400, 2_032, 1_688, 1_360, 1_040,
     728, 432, 136, -432, -136,
 ];
-const QM2: [i32; 4] = [-7_408, -1_616, 7_408, 1_616];
-const WH: [i32; 3] = [0, -214, 798];
-const RH2: [usize; 4] = [2, 1, 2, 1];
+/// What an encoder of the upper band makes of silence, from the first octet on.
+const SILENT_UPPER_BAND: u8 = 3;
+/// The highest logarithmic scale factor, and the linear one to begin with.
+const LOG_SCALE_MAX: i32 = 18_432;
+const FIRST_SCALE: i32 = 32;
 
 fn saturate(value: i32) -> i32 {
     value.clamp(-32_768, 32_767)
@@ -46,9 +48,9 @@ fn fixed_multiply(a: i32, b: i32, shift: u32) -> i32 {
     (a * b) >> shift
 }
 
-/// One sub-band's predictor and scale factor (blocks 3 and 4 of the recommendation).
+/// Predictor and scale factor of the lower band (blocks 3 and 4 of the recommendation).
 #[derive(Clone, Debug)]
-struct SubBand {
+struct LowerBand {
     /// Predicted signal, and its part from the zeros of the predictor.
     s: i32,
     sz: i32,
@@ -61,16 +63,18 @@ struct SubBand {
     det: i32,
 }
 
-impl SubBand {
-    fn new(det: i32) -> Self {
-        Self { s: 0, sz: 0, r: [0; 3], a: [0; 3], p: [0; 3], d: [0; 7], b: [0; 7], nb: 0, det }
+impl Default for LowerBand {
+    fn default() -> Self {
+        Self { s: 0, sz: 0, r: [0; 3], a: [0; 3], p: [0; 3], d: [0; 7], b: [0; 7], nb: 0, det: FIRST_SCALE }
     }
+}
 
-    /// Updates the scale factor from the code words. `shift` is 8 for the lower band, 10 for the upper.
-    fn scale(&mut self, weight: i32, max: i32, shift: i32) {
-        self.nb = (fixed_multiply(self.nb, 127, 7) + weight).clamp(0, max);
+impl LowerBand {
+    /// Updates the scale factor from the code words.
+    fn scale(&mut self, weight: i32) {
+        self.nb = (fixed_multiply(self.nb, 127, 7) + weight).clamp(0, LOG_SCALE_MAX);
         let mantissa = ILB[(self.nb >> 6 & 31) as usize];
-        let down = shift - (self.nb >> 11);
+        let down = 8 - (self.nb >> 11);
         self.det = if down < 0 { mantissa << -down } else { mantissa >> down } << 2;
     }
 
@@ -107,17 +111,10 @@ impl SubBand {
 }
 
 /// Both directions of one stream.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct G722 {
-    heard: SubBand,
-    low: SubBand,
-    high: SubBand,
-}
-
-impl Default for G722 {
-    fn default() -> Self {
-        Self { heard: SubBand::new(32), low: SubBand::new(32), high: SubBand::new(8) }
-    }
+    heard: LowerBand,
+    said: LowerBand,
 }
 
 impl G722 {
@@ -131,7 +128,7 @@ impl G722 {
             *sample = (low << 1) as i16;
             let coarse = code >> 2;
             let difference = fixed_multiply(band.det, QM4[coarse], 15);
-            band.scale(WL[RL42[coarse]], 18_432, 8);
+            band.scale(WL[RL42[coarse]]);
             band.predict(difference);
         }
     }
@@ -139,36 +136,19 @@ impl G722 {
     /// Samples to octets, one for one; the upper band is silent.
     pub fn encode_into(&mut self, samples: &[i16], octets: &mut [u8]) {
         for (sample, octet) in samples.iter().zip(octets) {
-            *octet = self.encode_high() << 6 | self.encode_low(i32::from(*sample) >> 1);
+            *octet = SILENT_UPPER_BAND << 6 | self.encode_low(i32::from(*sample) >> 1);
         }
     }
 
     fn encode_low(&mut self, x: i32) -> u8 {
-        let band = &mut self.low;
+        let band = &mut self.said;
         let error = saturate(x - band.s);
         let size = if error >= 0 { error } else { -(error + 1) };
         let level = (1..30).find(|level| size < fixed_multiply(Q6[*level], band.det, 12)).unwrap_or(30);
         let code = if error < 0 { ILN[level] } else { ILP[level] };
         let coarse = usize::from(code >> 2);
         let difference = fixed_multiply(band.det, QM4[coarse], 15);
-        band.scale(WL[RL42[coarse]], 18_432, 8);
-        band.predict(difference);
-        code
-    }
-
-    fn encode_high(&mut self) -> u8 {
-        let band = &mut self.high;
-        let error = saturate(-band.s);
-        let size = if error >= 0 { error } else { -(error + 1) };
-        let large = size >= fixed_multiply(564, band.det, 12);
-        let code = match (error < 0, large) {
-            (true, true) => 0,
-            (true, false) => 1,
-            (false, true) => 2,
-            (false, false) => 3,
-        };
-        let difference = fixed_multiply(band.det, QM2[usize::from(code)], 15);
-        band.scale(WH[RH2[usize::from(code)]], 22_528, 10);
+        band.scale(WL[RL42[coarse]]);
         band.predict(difference);
         code
     }
@@ -228,7 +208,8 @@ mod tests {
             let loud = [64, 8_192, 1_024, 32_767][at / 400 % 4];
             phase = (phase + 700 + at as i32) & 0xFFFF;
             let triangle = phase.min(65_535 - phase) * 2 - 32_768;
-            saturate((triangle * loud >> 15) + i32::try_from(i64::from(noise) * i64::from(loud) >> 18).unwrap()) as i16
+            saturate(((triangle * loud) >> 15) + i32::try_from((i64::from(noise) * i64::from(loud)) >> 18).unwrap())
+                as i16
         };
         (0..samples).map(sample).collect()
     }

@@ -187,4 +187,14 @@ mod tests {
         }
         assert_eq!(press(&mut receiver, '5', 25, 0.3, 0.3, 1.0), "", "shorter than any real key press");
     }
+
+    #[test]
+    fn tones_of_a_key_within_another_sound_are_no_key() {
+        let mut receiver = DtmfDetector::default();
+        let tone = |hz: f32, n: usize| (2.0 * PI * hz * n as f32 / 8_000.0).sin() * 6_000.0;
+        let chord = |n: usize| (tone(770.0, n) + tone(1_336.0, n) + tone(2_000.0, n)) as i16;
+        let samples: Vec<i16> = (0..4_000).map(chord).chain([0; 800]).collect();
+        let frames = samples.as_chunks::<FRAME_SAMPLES>().0;
+        assert_eq!(frames.iter().find_map(|frame| receiver.handle_frame(frame)), None);
+    }
 }

@@ -382,3 +382,6 @@ impl EchoDetector {
         if count < 3.0 { FLOOR_DBFS - loudest } else { (sum / count).min(0.0) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -123,4 +123,14 @@ mod tests {
         assert_eq!(check(sine(1_000.0), 640), [], "80 ms");
         assert_eq!(check(|n| ((n * 7_919 % 1_000) as f32 / 500.0 - 1.0) * 0.3, 16_000), []);
     }
+
+    #[test]
+    fn a_whistle_that_glides_is_no_beep() {
+        // From 800 Hz upwards by 500 Hz a second: 10 Hz a frame.
+        let glide = |n: usize| {
+            let t = n as f32 / 8_000.0;
+            (2.0 * PI * (800.0 * t + 250.0 * t * t)).sin() * 0.3
+        };
+        assert_eq!(check(glide, 8 * 700), []);
+    }
 }

@@ -102,7 +102,6 @@ impl IceTcpConnections {
             let accepted = self.listener.as_ref().map(mio::net::TcpListener::accept);
             match accepted {
                 Some(Ok((socket, remote))) => self.open(now, poll, socket, remote),
-                Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => return false,
                 // Nothing left to accept, or no file descriptor available; the next connection wakes us again.
                 Some(Err(_)) | None => return false,
             }
@@ -299,3 +298,6 @@ impl IceTcpConnection {
         (since(self.heard) > limits.idle).then_some(Closed::IdleTimeout)
     }
 }
+
+#[cfg(test)]
+mod tests;

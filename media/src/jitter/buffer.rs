@@ -435,4 +435,21 @@ mod tests {
         assert_eq!(bench.out.len(), 5);
         assert_eq!(bench.buffer.counters.restarts, 2);
     }
+
+    #[test]
+    fn wait_for_a_missing_packet_is_short_again_once_the_line_is_good() {
+        let mut bench = BufferTest::new();
+        let arrive = |bench: &mut BufferTest, n: u32, after_ms: u64| {
+            bench.now += Duration::from_millis(after_ms);
+            bench.arrive(n as u16, n * 160);
+        };
+        for n in 0..100 {
+            arrive(&mut bench, n, if n % 2 == 0 { 2 } else { 38 });
+        }
+        assert!(bench.buffer.gap_wait() > Duration::from_millis(50), "{:?}", bench.buffer.gap_wait());
+        for n in 100..2_100 {
+            arrive(&mut bench, n, 20);
+        }
+        assert!(bench.buffer.gap_wait() < Duration::from_millis(25), "{:?}", bench.buffer.gap_wait());
+    }
 }

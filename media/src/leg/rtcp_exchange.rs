@@ -105,3 +105,30 @@ fn reception(now: Instant, streams: ReportedStreams<'_>) -> Option<ReceptionRepo
         delay_since_last_sr: (delay * 65_536.0) as u32,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rtp::rtcp::ReportBlock;
+
+    #[test]
+    fn score_of_our_stream_is_that_of_the_peer_or_follows_from_its_reports() {
+        #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
+        let now = Instant::now();
+        let mut exchange = RtcpExchange::new(now, NtpClock { origin: now, ntp_origin: 0 }, "test".into());
+        assert_eq!(exchange.peer_mos(|| 4.0), None, "it has reported nothing");
+        let block = ReportBlock { ssrc: 7, fraction_lost: 0, jitter: 0, last_sr: 0, delay_since_last_sr: 0 };
+        exchange.handle(now, &ReceivedRtcp { report: Some(block), ..ReceivedRtcp::default() });
+        assert_eq!(exchange.peer_mos(|| 4.0), Some(4.0));
+        let voip = VoipMetrics {
+            loss_rate: 0,
+            discard_rate: 0,
+            round_trip_ms: 0,
+            end_system_ms: 0,
+            r_factor: None,
+            mos: Some(3.1),
+        };
+        exchange.handle(now, &ReceivedRtcp { voip: Some(voip), ..ReceivedRtcp::default() });
+        assert_eq!(exchange.peer_mos(|| 4.0), Some(3.1));
+    }
+}

@@ -180,4 +180,42 @@ mod tests {
             assert!(step(seam - 20, seam + 20) <= step(8_000, seam - 100), "{scene:?}");
         }
     }
+
+    #[test]
+    fn noise_of_a_room_has_no_direct_current() {
+        for scene in [AmbienceKind::Room, AmbienceKind::Office] {
+            let samples = play(scene, 1_000, false);
+            let mean = samples.iter().map(|s| f32::from(*s)).sum::<f32>() / samples.len() as f32;
+            let rms = (samples.iter().map(|s| f32::from(*s).powi(2)).sum::<f32>() / samples.len() as f32).sqrt();
+            assert!(mean.abs() < rms / 4.0, "{scene:?}: {mean} of {rms}");
+        }
+    }
+
+    #[test]
+    fn typing_goes_on_in_the_office() {
+        // Keys are bright, the room is dull.
+        let steps = |samples: &[i16]| samples.windows(2).map(|w| (i32::from(w[1]) - i32::from(w[0])).abs()).max();
+        let samples = play(AmbienceKind::Office, 1_000, false);
+        let loudest = steps(&samples).unwrap();
+        for (part, samples) in samples.chunks_exact(5 * 8_000).enumerate() {
+            assert!(steps(samples).unwrap() * 2 > loudest, "nobody types in part {part} of the loop");
+        }
+    }
+
+    #[test]
+    fn hold_music_plays_its_notes() {
+        let samples = play(AmbienceKind::HoldMusic, 100, false);
+        let strength = |samples: &[i16], hz: f32| {
+            let (mut re, mut im) = (0.0, 0.0);
+            for (n, sample) in samples.iter().enumerate() {
+                let (sin, cos) = (TAU * hz * n as f32 / SAMPLE_RATE_HZ as f32).sin_cos();
+                (re, im) = (re + f32::from(*sample) * cos, im + f32::from(*sample) * sin);
+            }
+            re.hypot(im)
+        };
+        for (samples, hz) in samples.chunks_exact(4_000).zip([261.63, 329.63, 392.0]) {
+            let (note, octave) = (strength(samples, hz), strength(samples, 2.0 * hz));
+            assert!(note > 1.5 * octave, "{hz} Hz: {note}, its octave {octave}");
+        }
+    }
 }

@@ -138,3 +138,34 @@ impl VoiceActivityDetector {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the model said of one frame after the other, all at the level of speech. Returns whether each of them was
+    /// within speech.
+    fn speaking(scores: impl IntoIterator<Item = f32>) -> Vec<bool> {
+        let mut detector = VoiceActivityDetector::new(VadConfig::default());
+        #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
+        let mut now = Instant::now();
+        let step = |score: f32| {
+            now += MODEL_FRAME;
+            detector.update(now, score, -20.0);
+            detector.is_speaking()
+        };
+        scores.into_iter().map(step).collect()
+    }
+
+    #[test]
+    fn three_voiced_frames_of_four_begin_speech() {
+        assert_eq!(speaking([0.9, 0.1, 0.9, 0.9]), [false, false, false, true]);
+        assert_eq!(speaking([0.9, 0.1, 0.1, 0.9, 0.9]), [false; 5]);
+    }
+
+    #[test]
+    fn steady_sound_that_resembles_speech_becomes_background() {
+        let minute = speaking([0.55; 3_750]);
+        assert!(minute[10] && !minute[3_749], "a fan in the room");
+    }
+}

@@ -39,3 +39,18 @@ impl LevelNormalizer {
         self.gain = 10f32.powf(gain_db / 20.0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callers_are_brought_to_the_same_level() {
+        for (speech_dbfs, gain_db) in [(-38.0, 8.0), (-30.0, 0.0), (-10.0, -20.0), (-60.0, GAIN_DB_MAX)] {
+            let mut normalizer = LevelNormalizer::default();
+            (0..1_000).for_each(|_| normalizer.update(speech_dbfs));
+            let gain = 20.0 * normalizer.gain().log10();
+            assert!((gain - gain_db).abs() < 0.1, "{gain} dB for speech at {speech_dbfs} dBFS");
+        }
+    }
+}

@@ -1,8 +1,10 @@
 //! Digits as events in both directions.
 
-use crate::line::LossyLine;
+use crate::line::{LossyLine, config};
 use trunkline_media::codec::Companding;
-use trunkline_media::leg::LegEvent;
+use trunkline_media::detect::dtmf::DtmfDetector;
+use trunkline_media::frame::FRAME_SAMPLES;
+use trunkline_media::leg::{LegEvent, StreamConfig};
 use trunkline_media::rtp::packet::RtpPacket;
 
 #[test]
@@ -34,4 +36,20 @@ fn digits_arrive_without_marker_and_leave_as_events() {
         .collect();
     assert_eq!(events, [1, 11, 9]);
     assert!(link.events.contains(&LegEvent::DtmfSent));
+}
+
+#[test]
+fn digits_leave_as_tones_to_a_peer_without_events() {
+    let mut link = LossyLine::new(Companding::MuLaw);
+    let stream = StreamConfig { telephone_event: None, ..config(link.now, Companding::MuLaw).stream };
+    link.leg.renegotiate(link.now, stream);
+    link.leg.send_dtmf("0123456789*#ABCD");
+    link.silence_ms(16 * 160 + 200);
+    let packets = link.sent.iter().map(|(_, bytes)| RtpPacket::parse(bytes).unwrap());
+    let samples: Vec<i16> = packets
+        .flat_map(|packet| packet.payload.iter().map(|code| Companding::MuLaw.decode(*code)).collect::<Vec<_>>())
+        .collect();
+    let mut detector = DtmfDetector::default();
+    let frames = samples.as_chunks::<FRAME_SAMPLES>().0;
+    assert_eq!(frames.iter().filter_map(|frame| detector.handle_frame(frame)).collect::<String>(), "0123456789*#ABCD");
 }

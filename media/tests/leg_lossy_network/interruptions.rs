@@ -127,3 +127,19 @@ fn a_short_click_does_not_interrupt() {
     link.silence_ms(2_000);
     assert!(!link.events.iter().any(|e| matches!(e, LegEvent::PlayoutFlushed { .. } | LegEvent::PlayoutPaused { .. })));
 }
+
+#[test]
+fn a_response_waits_while_the_caller_speaks() {
+    let mut link = LossyLine::new(Companding::MuLaw);
+    let words = fixture("speak_to_human");
+    link.silence_ms(500);
+    let (before, after) = words.split_at(6_400);
+    link.speak(before);
+    link.leg.play(segment(1, 0), vec![8_000; 8_000], true);
+    link.speak(&after[..1_600]);
+    assert_eq!((held(&link), link.voiced().len()), (1, 0), "nothing of it was heard");
+    link.silence_ms(500);
+    link.leg.resume();
+    link.silence_ms(2_000);
+    assert!(link.voiced().len() >= 48, "{} frames", link.voiced().len());
+}

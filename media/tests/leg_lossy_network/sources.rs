@@ -169,3 +169,20 @@ fn packets_of_200_ms_are_accepted_and_longer_counted() {
     assert_eq!(heard, (1_024 + 1_600 + 160) / FRAME_SAMPLES * FRAME_SAMPLES);
     assert_eq!(leg.stats().packets_ignored, 1);
 }
+
+#[test]
+fn reports_of_strangers_are_ignored_and_counted() {
+    let mut link = LossyLine::new(Companding::MuLaw);
+    link.silence_ms(200);
+    // Half of our packets were lost, says a source that never sent any.
+    let mut report = [0; 32];
+    report[..4].copy_from_slice(&[0x81, 201, 0, 7]);
+    (report[7], report[11], report[12]) = (1, 7, 128);
+    for _ in 0..3 {
+        link.leg.handle_rtcp(link.now, "203.0.113.5:4001".parse().unwrap(), &report);
+    }
+    let stats = link.leg.stats();
+    assert_eq!((stats.packets_ignored, stats.remote_loss), (3, 0.0));
+    link.leg.handle_rtcp(link.now, "127.0.0.1:4001".parse().unwrap(), &report);
+    assert_eq!(link.leg.stats().remote_loss, 0.5, "the same from the peer");
+}

@@ -162,3 +162,14 @@ fn caller_talks_over_greeting_on_lossy_line() {
     link.silence_ms(1_000);
     assert_eq!(link.voiced().len(), before);
 }
+
+#[test]
+fn each_gap_in_the_agents_speech_is_counted_once() {
+    let mut link = LossyLine::new(Companding::MuLaw);
+    let words = fixture("opening_hours");
+    for (part, ended) in [(&words[..4_000], false), (&words[4_000..8_000], false), (&words[8_000..], true)] {
+        link.leg.play(segment(1, 0), part.to_vec(), ended);
+        link.silence_ms(part.len() / 8 + 300);
+    }
+    assert_eq!(link.leg.stats().underruns, 2, "none at the end");
+}

@@ -181,3 +181,21 @@ fn stt_audio_keeps_its_companding() {
     let (first, second) = (level_dbfs(&link.heard()[..before]), level_dbfs(&link.heard()[before..]));
     assert!((first - second).abs() < 1.0, "{first} and {second} dB: the second was taken for other companding");
 }
+
+#[test]
+fn a_plain_stream_keeps_its_source_when_the_peer_moves() {
+    let mut link = LossyLine::new(Companding::MuLaw);
+    link.silence_ms(100);
+    let moved =
+        StreamConfig { remote: "127.0.0.9:4500".parse().unwrap(), ..config(link.now, Companding::MuLaw).stream };
+    link.leg.renegotiate(link.now, moved);
+    link.silence_ms(100);
+    let packets: Vec<(u32, u16)> = link
+        .sent
+        .iter()
+        .map(|(_, bytes)| RtpPacket::parse(bytes).unwrap())
+        .map(|packet| (packet.ssrc, packet.sequence))
+        .collect();
+    assert!(packets.len() >= 9, "{packets:?}");
+    assert!(packets.windows(2).all(|pair| pair[1] == (7, pair[0].1.wrapping_add(1))), "{packets:?}");
+}

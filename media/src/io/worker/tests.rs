@@ -1,10 +1,11 @@
-//! Panics on purpose, with real threads and sockets: only the leg that panics ends, it is reported, and its resources
-//! are released.
+//! Legs with real threads and sockets. Panics on purpose: only the leg that panics ends, it is reported, and its
+//! resources are released.
 
 use super::super::ports::PortPool;
 use super::*;
 use crate::codec::{Codec, Companding};
 use crate::leg::{LegEvent, MediaSecurity, RtcpRoute};
+use crate::playout::ambience::AmbienceKind;
 use crate::rtp::packet::RtpPacket;
 use crate::transport::webrtc::WebRtcPeer;
 use std::net::UdpSocket;
@@ -72,6 +73,21 @@ impl TestLeg {
         self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter().any(what)
     }
 
+    /// The next packet of sound from the leg: its source and its level.
+    fn next_sound(&self) -> Option<(u32, f32)> {
+        let mut buffer = [0; 2_000];
+        let mut packets = std::iter::from_fn(|| {
+            let len = self.peer.recv(&mut buffer).ok()?;
+            Some(buffer[..len].to_vec())
+        });
+        packets.find_map(|bytes| {
+            // Reports come here too.
+            let packet = RtpPacket::parse(&bytes).filter(|packet| packet.payload_type == 0)?;
+            let samples: Vec<i16> = packet.payload.iter().map(|code| Companding::MuLaw.decode(*code)).collect();
+            Some((packet.ssrc, crate::frame::level_dbfs(&samples)))
+        })
+    }
+
     /// Packets received from the leg since the last call.
     fn received(&self) -> usize {
         let mut buffer = [0; 2_000];
@@ -109,6 +125,7 @@ fn panicking_leg_ends_alone_and_frees_its_ports() {
     let workers = MediaWorkers::start(1, ReceiveTimestamping::PerCycle).unwrap();
     let pool = PortPool::new([127, 0, 0, 1].into(), 34_000, 34_199);
     let all = pool.available();
+    let elsewhere = (counted("media_worker"), counted("recorder"));
     let mut beside = TestLeg::start(&workers, &pool, None, |_| false);
     let segment = SegmentId { response_id: 1, index: 0 };
     // By a packet, by the sound of one, in a tick of the leg, by a command, and on the way out.
@@ -141,7 +158,7 @@ fn panicking_leg_ends_alone_and_frees_its_ports() {
     beside.received();
     talk(&mut [&mut beside], |sides| sides[0].received() > 0);
     assert!(workers.liveness().iter().all(|one| !one.is_stuck()), "{:?}", workers.liveness());
-    assert_eq!((counted("media_worker"), counted("recorder")), (0, 0));
+    assert_eq!((counted("media_worker"), counted("recorder")), elsewhere);
 }
 
 #[test]
@@ -321,4 +338,57 @@ fn audio_starts_when_dtls_completes() {
     let both = [heard.recv_timeout(PATIENCE).unwrap(), heard.recv_timeout(PATIENCE).unwrap()];
     assert_ne!(both[0], both[1]);
     assert!(began.elapsed() < limits::PATH_DEADLINE / 2, "{:?}", began.elapsed());
+}
+
+#[test]
+fn background_sound_begins_and_ends_during_a_call() {
+    let workers = MediaWorkers::start(1, ReceiveTimestamping::PerCycle).unwrap();
+    let pool = PortPool::new([127, 0, 0, 1].into(), 35_100, 35_149);
+    let side = TestLeg::start(&workers, &pool, None, |_| false);
+    let handle = side.handle.as_ref().unwrap();
+    eventually("silence", || side.next_sound().is_some_and(|(_, dbfs)| dbfs < -60.0));
+    handle.set_ambience(Some(AmbienceMixer::new(AmbienceKind::HoldMusic, 0.0))).unwrap();
+    eventually("music", || side.next_sound().is_some_and(|(_, dbfs)| dbfs > -40.0));
+    handle.set_ambience(None).unwrap();
+    eventually("silence again", || side.next_sound().is_some_and(|(_, dbfs)| dbfs < -60.0));
+}
+
+#[test]
+fn reports_at_their_own_port_are_read() {
+    let workers = MediaWorkers::start(1, ReceiveTimestamping::PerCycle).unwrap();
+    let pool = PortPool::new([127, 0, 0, 1].into(), 35_150, 35_199);
+    let mut side = TestLeg::start(&workers, &pool, None, |_| false);
+    let mut ours = None;
+    talk(&mut [&mut side], |sides| {
+        ours = sides[0].next_sound().map(|(ssrc, _)| ssrc);
+        ours.is_some() && sides[0].has_said(|event| matches!(event, LegEvent::MediaStarted { .. }))
+    });
+    // Of the peer (source 5): half of our packets were lost.
+    let mut report = [0; 32];
+    report[..8].copy_from_slice(&[0x81, 201, 0, 7, 0, 0, 0, 5]);
+    report[8..12].copy_from_slice(&ours.unwrap().to_be_bytes());
+    report[12] = 128;
+    side.peer.send_to(&report, ("127.0.0.1", side.port + 1)).unwrap();
+    let spoken = side.sequence;
+    talk(&mut [&mut side], |sides| sides[0].sequence > spoken + 10);
+    side.handle.take().unwrap().remove(None);
+    eventually("the end", || side.has_said(|event| matches!(event, LegEvent::Closed { .. })));
+    assert!(side.has_said(|event| matches!(event, LegEvent::Closed { stats } if stats.remote_loss == 0.5)));
+}
+
+#[test]
+fn another_offer_of_a_browser_is_answered_during_the_call() {
+    let (workers, host_candidates) = webrtc_worker();
+    let codecs = [Codec::Opus, Codec::G711(Companding::MuLaw)];
+    let now = Instant::now();
+    let own = HostCandidates { udp: vec!["127.0.0.1:9".parse().unwrap()], tcp: vec![] };
+    let offered = WebRtcPeer::offer(now, &own, &codecs).unwrap().sdp;
+    let answered = WebRtcPeer::answer(now, &offered, &host_candidates, &codecs).unwrap();
+    let wire = TransportSetup::WebRtcSharedPort(Box::new(answered.peer));
+    let leg = workers.add(LegConfig::basic(now, answered.stream), wire, None, Box::new(|_| true)).unwrap();
+    let (done, answers) = bounded(1);
+    let hold = offered.replace("a=sendrecv", "a=sendonly");
+    leg.reoffer(hold, Box::new(move |answer| drop(done.send(answer)))).unwrap();
+    let answer = answers.recv_timeout(PATIENCE).unwrap().unwrap();
+    assert!(answer.contains("m=audio") && answer.contains("a=recvonly"), "{answer}");
 }

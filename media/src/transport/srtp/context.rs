@@ -416,3 +416,22 @@ impl SrtpDecryptor {
 fn check_tag(ours: &hmac::Tag, theirs: &[u8]) -> Option<()> {
     aws_lc_rs::constant_time::verify_slices_are_equal(ours.as_ref().get(..theirs.len())?, theirs).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 3711 lets a report be authentic and in the clear.
+    #[test]
+    fn authentic_report_without_encryption_is_refused() {
+        let report = [0x80, 201, 0, 1, 1, 2, 3, 4, 0x81, 203, 0, 1, 1, 2, 3, 4];
+        for (word, is_accepted) in [(7u32, false), (7 | RTCP_ENCRYPTED, true)] {
+            let suite = SrtpProfile::AesCm128HmacSha1_80;
+            let mut context = SrtpDecryptor::new(suite, &[1; KEY_BYTES_MAX]).unwrap();
+            let SrtpCipher::Cm { auth, tag_bytes, .. } = &context.rtcp.cipher else { panic!("a suite with a tag") };
+            let mut packet = [&report[..], &word.to_be_bytes()].concat();
+            packet.extend_from_slice(&tag(auth, [&packet, &[]]).as_ref()[..*tag_bytes]);
+            assert_eq!(context.unprotect(&packet, true, &mut Vec::new()), is_accepted, "{word:x}");
+        }
+    }
+}

@@ -53,3 +53,9 @@ fn other_text_is_undecided() {
         check(text, "en", Completeness::Undecided);
     }
 }
+
+#[test]
+fn an_address_ends_with_the_letters_of_its_country() {
+    check("john@example.n", "en", Completeness::Dictation);
+    check("john@example.nl", "en", Completeness::Undecided);
+}
