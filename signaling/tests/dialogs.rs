@@ -479,13 +479,8 @@ fn an_offer_to_a_peer_that_has_lost_the_call_ends_it() {
 fn the_owner_of_a_call_sees_who_calls_and_what_is_the_callers_own() {
     let now = Instant::now();
     let mut user_agent = UserAgent::new(now, config(CALLEE, vec![trunk("127.0.0.1", None)]), [3; 32]);
-    let shown = [
-        "P-Asserted-Identity: <sip:+15550100@carrier.example>",
-        "Privacy: id",
-        "Diversion: <sip:+15550101@carrier.example>",
-        "X-Customer: 17",
-        "User-to-User: 00ff;encoding=hex",
-    ];
+    let shown =
+        ["P-Asserted-Identity: <sip:+15550100@carrier.example>", "X-Customer: 17", "User-to-User: 00ff;encoding=hex"];
     let invite = RAW_INVITE.replace("Content-L", &format!("Allow: INVITE\r\n{}\r\nContent-L", shown.join("\r\n")));
     user_agent.handle_datagram(now, CALLER.parse().unwrap(), invite.as_bytes());
     let Some(SipEvent::Incoming(incoming)) = user_agent.poll_event() else { panic!("no call") };

@@ -1,6 +1,5 @@
 //! The SIP task with panics, lost owners and full queues.
 
-use super::service::{ListenConfig, start};
 use super::state::{IncomingCall, SipDriver};
 use crate::io::connection_limits::{SipConnectionLimits, SipConnectionReports};
 use crate::io::dns::DnsCache;
@@ -21,6 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
 use trunkline_connections::ConnectionPool;
 
 const SOURCE: ([u8; 4], u16) = ([192, 0, 2, 7], 5_060);
@@ -112,14 +112,17 @@ impl DriverTest {
 
 #[tokio::test]
 async fn a_request_in_a_datagram_is_answered() {
-    let service = start(ListenConfig::plain(([127, 0, 0, 1], 0).into()), config(), [7; 32], 8).await.unwrap();
+    let mut running = running().await;
     let phone = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    phone.connect(service.handle.local_udp()).await.unwrap();
+    phone.connect(running.driver.udp.local_addr().unwrap()).await.unwrap();
     let ours = format!("{};rport;", phone.local_addr().unwrap());
     phone.send(message("OPTIONS", "x").replace("192.0.2.7:5060;", &ours).as_bytes()).await.unwrap();
-    let mut answer = [0; 2_000];
-    let length = tokio::time::timeout(Duration::from_secs(20), phone.recv(&mut answer)).await.unwrap().unwrap();
-    let answer = String::from_utf8_lossy(&answer[..length]);
+    let mut buffer = [0; 2_000];
+    running.driver.udp.clone().readable().await.unwrap();
+    running.driver.receive(&mut buffer);
+    running.driver.run_internal(InternalWork::Output, SipDriver::flush);
+    let length = timeout(Duration::from_secs(20), phone.recv(&mut buffer)).await.unwrap().unwrap();
+    let answer = String::from_utf8_lossy(&buffer[..length]);
     assert!(answer.starts_with("SIP/2.0 ") && answer.contains("\r\nCall-ID: x\r\n"), "{answer}");
 }
 
