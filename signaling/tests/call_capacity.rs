@@ -133,15 +133,33 @@ fn a_call_whose_bye_is_never_answered_gives_its_room_back_at_once() {
 #[test]
 fn calls_that_end_without_an_answer_are_forgotten_when_there_are_too_many() {
     let mut network = TestNetwork::new(5, NetworkConditions { loss_percent: 100, ..PERFECT }, trunk("127.0.0.1", None));
-    for _ in 0..limits::LINGERING_CALLS_MAX + 100 {
+    let mut newest = String::new();
+    for n in 0..limits::LINGERING_CALLS_MAX + 100 {
         // It is cancelled before it has rung: its INVITE waits half a minute for an answer.
-        let call = network.dial(None);
+        let is_watched = n == limits::LINGERING_CALLS_MAX - 1;
+        network.weather.loss_percent = if is_watched { 0 } else { 100 };
+        let host = if is_watched { "127.0.0.9" } else { "127.0.0.2" };
+        let call = network.dial_with(|invite| invite.request_uri.host = host.into());
+        newest.extend(network.lost.drain(..).map(|(_, text)| text));
         network.sides[0].hang_up(network.now, call).unwrap();
         network.events[0].clear();
     }
     let (sessions, _, clients) = network.sides[0].held_counts();
     assert!(sessions <= limits::LINGERING_CALLS_MAX && clients <= limits::LINGERING_CALLS_MAX, "{sessions} {clients}");
     assert_eq!(network.sides[0].calls(), 0);
+    // The newest are kept: one that is answered all the same is hung up.
+    network.weather.loss_percent = 0;
+    let names = ["Via: ", "From: ", "Call-ID: ", "CSeq: "];
+    let headers: Vec<_> = newest.lines().filter(|line| names.iter().any(|name| line.starts_with(name))).collect();
+    let headers = headers.join("\r\n");
+    let answer = format!(
+        "SIP/2.0 200 OK\r\n{headers}\r\nTo: <sip:x@127.0.0.9>;tag=late\r\nContact: <sip:x@127.0.0.9>\r\n\
+         Content-Length: 0\r\n\r\n"
+    );
+    network.sides[0].handle_datagram(network.now, "127.0.0.9:5060".parse().unwrap(), answer.as_bytes());
+    network.carry();
+    let words: Vec<_> = network.lost.iter().filter_map(|(_, text)| text.split(' ').next()).collect();
+    assert_eq!(words, ["ACK", "BYE"]);
     network.assert_nothing_is_held();
 }
 

@@ -443,3 +443,48 @@ fn request_of_another_fork_is_rejected() {
     assert!(sent(&mut network.sides[1])[0].starts_with("SIP/2.0 481 "));
     assert!(network.ends(1).is_empty());
 }
+
+#[test]
+fn a_request_of_an_unknown_method_in_a_call_is_not_implemented() {
+    let mut network = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
+    let [ours, _] = talking(&mut network);
+    network.sides[0].send_info(network.now, ours, "text/plain", b"x".to_vec()).unwrap();
+    let unknown = sent(&mut network.sides[0]).pop().unwrap().replace("INFO", "FOO");
+    network.sides[1].handle_datagram(network.now, CALLER.parse().unwrap(), unknown.as_bytes());
+    let answer = sent(&mut network.sides[1]).pop().unwrap();
+    assert!(answer.starts_with("SIP/2.0 501 ") && answer.contains("\r\nAllow: "), "{answer}");
+    assert!(network.ends(1).is_empty());
+}
+
+/// RFC 3261 section 12.2.1.2: the peer, or a proxy for it, says that the call is gone.
+#[test]
+fn an_offer_to_a_peer_that_has_lost_the_call_ends_it() {
+    for status in ["481 Call/Transaction Does Not Exist", "408 Request Timeout"] {
+        let mut network = TestNetwork::new(1, PERFECT, trunk("127.0.0.1", None));
+        let [ours, _] = talking(&mut network);
+        network.sides[0].send_reoffer(network.now, ours, SDP.to_vec()).unwrap();
+        let offer = sent(&mut network.sides[0]).pop().unwrap();
+        let names = ["Via: ", "From: ", "To: ", "Call-ID: ", "CSeq: "];
+        let headers: Vec<_> = offer.lines().filter(|line| names.iter().any(|name| line.starts_with(name))).collect();
+        let answer = format!("SIP/2.0 {status}\r\n{}\r\nContent-Length: 0\r\n\r\n", headers.join("\r\n"));
+        network.sides[0].handle_datagram(network.now, CALLEE.parse().unwrap(), answer.as_bytes());
+        let sent = sent(&mut network.sides[0]);
+        assert!(sent.iter().any(|text| text.starts_with("BYE ")), "{status}: {sent:?}");
+        network.carry();
+        assert_eq!(network.ends(0), [EndCause::DialogLost], "{status}");
+    }
+}
+
+#[test]
+fn the_owner_of_a_call_sees_who_calls_and_what_is_the_callers_own() {
+    let now = Instant::now();
+    let mut user_agent = UserAgent::new(now, config(CALLEE, vec![trunk("127.0.0.1", None)]), [3; 32]);
+    let shown =
+        ["P-Asserted-Identity: <sip:+15550100@carrier.example>", "X-Customer: 17", "User-to-User: 00ff;encoding=hex"];
+    let invite = RAW_INVITE.replace("Content-L", &format!("Allow: INVITE\r\n{}\r\nContent-L", shown.join("\r\n")));
+    user_agent.handle_datagram(now, CALLER.parse().unwrap(), invite.as_bytes());
+    let Some(SipEvent::Incoming(incoming)) = user_agent.poll_event() else { panic!("no call") };
+    let seen: Vec<String> =
+        incoming.headers.iter().map(|header| format!("{}: {}", header.name.as_str(), header.value)).collect();
+    assert_eq!(seen, shown);
+}

@@ -23,6 +23,10 @@ struct ForkedCall {
 
 impl ForkedCall {
     fn start() -> Self {
+        Self::start_with(Some(b"ours".to_vec()))
+    }
+
+    fn start_with(sdp: Option<Vec<u8>>) -> Self {
         let now = Instant::now();
         let mut caller = UserAgent::new(now, config(CALLER, vec![]), [1; 32]);
         let uri = Uri::sip(Some("many"), "192.0.2.9", None);
@@ -34,7 +38,7 @@ impl ForkedCall {
             hops: vec![],
             transport: Transport::Udp,
             credentials: None,
-            sdp: Some(b"ours".to_vec()),
+            sdp,
             headers: Headers::default(),
             trunk: None,
             accept_refer: false,
@@ -152,4 +156,20 @@ fn a_cancelled_call_that_is_answered_all_the_same_ends_with_the_numbers_of_its_d
     assert!(sent[0].starts_with("ACK ") && sent[1].starts_with("BYE "), "{sent:?}");
     assert_eq!(ForkedCall::line(&sent[1], "CSeq"), "3 BYE");
     assert_eq!(forked.caller.calls(), 0);
+}
+
+/// The owner thinks about the offer of the answer, and the phone repeats itself meanwhile: that is not another phone.
+#[test]
+fn an_answer_that_is_repeated_before_its_acknowledgement_hangs_nobody_up() {
+    let mut forked = ForkedCall::start_with(None);
+    forked.respond(200, "one", "", "their offer");
+    assert_eq!(forked.answered().as_deref(), Some(&b"their offer"[..]));
+    forked.respond(200, "one", "", "their offer");
+    assert_eq!(forked.sent(), [""; 0]);
+    forked.caller.acknowledge(forked.call, Some(b"our answer".to_vec())).unwrap();
+    let ack = forked.sent().pop().unwrap();
+    assert!(ack.starts_with("ACK ") && ack.ends_with("our answer"), "{ack}");
+    forked.respond(200, "one", "", "their offer");
+    assert_eq!(forked.sent(), [ack], "it was lost");
+    assert_eq!(forked.caller.calls(), 1);
 }

@@ -239,6 +239,25 @@ fn only_returned_tags_create_trust() {
     assert_eq!(heard_at_once(&mut place, PHONE), 600);
 }
 
+/// A call whose answer was lost: its INVITE comes again, from a source that nothing else is taken from.
+#[test]
+fn a_repeated_invite_is_answered_again_in_the_middle_of_a_flood() {
+    let mut place = UserAgentTest::new(&[("phones", "", Some("s3cret"))]);
+    let source = "203.0.113.77:5060";
+    let invite = place.request("INVITE", PHONE, "");
+    let challenge = place.datagram(PHONE, invite.as_bytes())[0].1.clone();
+    // Behind a NAT that gives it another address for each request: nothing shows that it is there.
+    let to = format!("<sip:b@{CALLEE}>");
+    let invite = request("INVITE", source, place.calls, &to, &authorization(&challenge, "s3cret"));
+    place.datagram(source, invite.as_bytes());
+    assert!(place.answer().iter().any(|sent| sent.0 == 200));
+    place.forge(source, request("INVITE", source, 900, &to, "").as_bytes(), 1_000, Duration::ZERO);
+    let other = request("INVITE", source, 901, &to, "");
+    assert!(place.datagram(source, other.as_bytes()).is_empty(), "there is no room for another one");
+    let again = place.datagram(source, invite.as_bytes());
+    assert_eq!(again.first().map(|sent| sent.0), Some(200));
+}
+
 #[test]
 fn forged_flood_does_not_block_victims_calls() {
     for junk in NONSENSE.iter().map(|bytes| bytes.to_vec()).chain([

@@ -42,6 +42,23 @@ fn a_trunk_that_lists_the_address_hides_none_whose_credentials_the_caller_has() 
     }
 }
 
+/// Tenants share the room for connections by this number.
+#[test]
+fn each_admitted_message_names_its_trunk_once_and_a_strangers_names_none() {
+    let rules = vec![rule("a", &["192.0.2.7/32"], None), rule("b", &["198.51.100.9/32"], None)];
+    let mut server = UserAgentTest::new(rules);
+    let mut trunk_of = |from| {
+        server.invite(from, "+31201234567", "");
+        let named = server.user_agent.poll_admitted_trunk();
+        assert_eq!(server.user_agent.poll_admitted_trunk(), None, "it is taken");
+        named
+    };
+    let (a, b) = (trunk_of(HERE), trunk_of(ELSEWHERE));
+    assert!(a.is_some() && b.is_some() && a != b, "{a:?} {b:?}");
+    assert_eq!(trunk_of("203.0.113.200:5060"), None);
+    assert_eq!(trunk_of(HERE), a);
+}
+
 #[test]
 fn unknown_number_without_credentials_is_404() {
     let mut server = UserAgentTest::new(vec![rule("a", &["192.0.2.7/32"], None)]);

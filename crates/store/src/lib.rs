@@ -57,3 +57,6 @@ pub use users::{Invitation, NewUser, User, UserSession};
 pub use wrap_up::WrapUpJob;
 
 use row::{corrupt, document, parsed, storable, storable_or_none, text, unique};
+
+#[cfg(test)]
+mod tests;

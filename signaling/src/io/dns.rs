@@ -248,6 +248,68 @@ fn order_by_weight(mut records: Vec<SrvRecord>, mut random: u64) -> Vec<(String,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hickory_resolver::proto::op::Message;
+    use hickory_resolver::proto::rr::rdata::SRV;
+    use hickory_resolver::proto::rr::{Name, Record};
+    use std::net::Ipv4Addr;
+
+    fn hop(host: &str, port: Option<u16>) -> NextHop {
+        NextHop { host: host.to_owned(), port, transport: None }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
+    #[test]
+    fn an_answer_is_used_for_a_minute_and_for_its_own_name_and_port() {
+        let now = Instant::now();
+        let mut cache = DnsCache::new(None);
+        let found = [TransportAddress { transport: Transport::Udp, addr: ([192, 0, 2, 1], 5_060).into() }];
+        cache.insert(now, &hop("Carrier.example", None), &found);
+        let just_before = now + Duration::from_millis(59_900);
+        assert_eq!(cache.get(just_before, &hop("carrier.EXAMPLE", None)).as_deref(), Some(&found[..]));
+        for other in [hop("carrier.example", Some(5_060)), hop("other.example", None)] {
+            assert_eq!(cache.get(now, &other), None, "{other:?}");
+        }
+        assert_eq!(cache.get(now + Duration::from_secs(60), &hop("carrier.example", None)), None);
+    }
+
+    /// A name server for `carrier.test`: two hosts for calls by UDP, and nothing else.
+    async fn name_server() -> SocketAddr {
+        let socket = tokio::net::UdpSocket::bind(("127.0.0.1", 0)).await.unwrap();
+        let addr = socket.local_addr().unwrap();
+        let srv =
+            |priority, port, host: &str| RData::SRV(SRV::new(priority, 10, port, Name::from_ascii(host).unwrap()));
+        trunkline_supervision::spawn("test", async move {
+            let mut buffer = [0; 1_500];
+            while let Ok((len, peer)) = socket.recv_from(&mut buffer).await {
+                let asked = Message::from_vec(&buffer[..len]).unwrap();
+                let query = asked.queries[0].clone();
+                let answers = match (query.name().to_ascii().as_str(), query.query_type()) {
+                    ("_sip._udp.carrier.test.", RecordType::SRV) => {
+                        vec![srv(20, 5_080, "two.carrier.test."), srv(10, 5_070, "one.carrier.test.")]
+                    }
+                    ("one.carrier.test.", RecordType::A) => vec![RData::A(Ipv4Addr::new(192, 0, 2, 1).into())],
+                    ("two.carrier.test.", RecordType::A) => vec![RData::A(Ipv4Addr::new(192, 0, 2, 2).into())],
+                    _ => vec![],
+                };
+                let mut message = Message::response(asked.metadata.id, asked.metadata.op_code);
+                message.add_query(query.clone());
+                for data in answers {
+                    message.add_answer(Record::from_rdata(query.name().clone(), 60, data));
+                }
+                let _ = socket.send_to(&message.to_vec().unwrap(), peer).await;
+            }
+        });
+        addr
+    }
+
+    /// RFC 3263 section 4.2.
+    #[tokio::test]
+    async fn the_hosts_of_a_domain_are_tried_in_the_order_of_their_srv_records() {
+        let resolver = DnsCache::new(Some(name_server().await)).resolver();
+        let found = look_up(&hop("carrier.test", None), Transport::Udp, resolver.as_ref()).await.unwrap();
+        let found: Vec<String> = found.into_iter().map(|found| found.addr.to_string()).collect();
+        assert_eq!(found, ["192.0.2.1:5070", "192.0.2.2:5080"]);
+    }
 
     #[test]
     fn priority_first_and_weight_by_chance() {

@@ -230,6 +230,32 @@ async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::SipConnectionLimits;
+
+    /// A proxy of an unlisted provider may open many connections at once; only handshakes cost more than a packet.
+    #[tokio::test]
+    async fn strangers_without_tls_are_not_held_to_the_rate_of_handshakes() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (addr, limits) = (listener.local_addr().unwrap(), SipConnectionLimits::default());
+        let (events, mut opened) = mpsc::channel(1_000);
+        let context = ListenerContext {
+            connections: ConnectionPool::new(limits.caps),
+            reports: SipConnectionReports::default(),
+            lists: TrunkAllowLists::default(),
+            limits,
+            events,
+        };
+        let refused = context.reports.tcp.clone();
+        spawn("test", listen(listener, ListenerKind::Tcp, context));
+        let (mut peers, mut queues) = (Vec::new(), Vec::new());
+        while peers.len() < limits.caps.per_source {
+            peers.push(TcpStream::connect(addr).await.unwrap());
+            let event = timeout_at(Instant::now() + Duration::from_secs(20), opened.recv()).await;
+            assert!(matches!(event, Ok(Some(ConnectionEvent::Opened { .. }))), "{}: {event:?}", peers.len());
+            queues.push(event); // without its queue a connection is closed
+        }
+        assert_eq!((peers.len(), refused.closed_for(Closed::RefusedRate)), (64, 0));
+    }
 
     #[tokio::test]
     async fn a_listener_outlives_a_panic() {

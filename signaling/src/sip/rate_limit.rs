@@ -261,6 +261,28 @@ mod tests {
         assert_eq!(heard(&mut limiter, now, v4(9 << 8), Stream, false), 400, "nor from connections");
     }
 
+    /// A carrier whose gateway also registers with us still answers all of our calls.
+    #[test]
+    fn a_source_that_we_call_keeps_its_rate_when_it_proves_credentials() {
+        let now = Instant::now();
+        for (first, then, admitted) in [
+            (SourceTrust::CalledByUs, SourceTrust::Authenticated, 10_000),
+            (SourceTrust::Authenticated, SourceTrust::Authenticated, 8_000),
+        ] {
+            let mut limiter = RateLimiter::new(now);
+            limiter.record_trust(now, v4(1), first);
+            let later = now + TRUST_LIFETIME / 2;
+            limiter.record_trust(later, v4(1), then);
+            assert_eq!(heard(&mut limiter, later, v4(1), Datagram, false), admitted, "{first:?}");
+        }
+        // It was called too long ago: its responses are over.
+        let mut limiter = RateLimiter::new(now);
+        limiter.record_trust(now, v4(1), SourceTrust::CalledByUs);
+        let later = now + TRUST_LIFETIME;
+        limiter.record_trust(later, v4(1), SourceTrust::Authenticated);
+        assert_eq!(heard(&mut limiter, later, v4(1), Datagram, false), 8_000);
+    }
+
     #[test]
     fn distributed_flood_does_not_block_listed_or_familiar_sources() {
         let mut now = Instant::now();

@@ -77,4 +77,24 @@ mod tests {
             assert_eq!(reason(none), None, "{none:?}");
         }
     }
+
+    /// RFC 3398 section 8.2.6.1: a gateway tells its caller the cause of a refusal.
+    #[test]
+    fn the_cause_of_a_refusal_is_the_one_of_the_telephone_network() {
+        for (statuses, cause) in [
+            (&[404, 604][..], 1),
+            (&[486, 600], 17),
+            (&[480], 18),
+            (&[403, 603], 21),
+            (&[410], 22),
+            (&[484], 28),
+            (&[503], 41),
+            (&[488, 606], 65),
+            (&[400, 500, 699], 31),
+        ] {
+            for status in statuses {
+                assert_eq!(status_to_q850(*status), cause, "{status}");
+            }
+        }
+    }
 }

@@ -83,6 +83,12 @@ a=candidate:1 1 UDP 2130706431 198.51.100.1 39132 typ host\r\na=end-of-candidate
     }
 
     #[test]
+    fn the_browser_is_told_why_its_fragment_is_refused() {
+        assert!(FragmentError::NotAFragment.to_string().contains("neither credentials nor candidates"));
+        assert!(FragmentError::TooManyCandidates.to_string().contains("more than 64 candidates"));
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for text in [&b""[..], b"hello", b"\xff", b"a=ice-ufrag:only"] {
             assert_eq!(parse(text).unwrap_err(), FragmentError::NotAFragment);

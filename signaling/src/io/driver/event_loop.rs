@@ -59,7 +59,8 @@ impl SipDriver {
         }
     }
 
-    fn receive(&mut self, buffer: &mut [u8]) {
+    /// Takes what has come by datagram, as much as one turn of the loop may.
+    pub(super) fn receive(&mut self, buffer: &mut [u8]) {
         let now = Instant::now();
         for _ in 0..limits::RECEIVE_BATCH_MAX {
             match self.udp.try_recv_from(buffer) {

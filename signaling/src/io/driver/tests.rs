@@ -17,9 +17,10 @@ use crate::sip::user_agent::{SipEvent, UserAgent, UserAgentConfig};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
 use trunkline_connections::ConnectionPool;
 
 const SOURCE: ([u8; 4], u16) = ([192, 0, 2, 7], 5_060);
@@ -29,13 +30,9 @@ struct DriverTest {
     incoming: mpsc::Receiver<IncomingCall>,
 }
 
-async fn running() -> DriverTest {
-    let (stream_events, _) = mpsc::channel(8);
-    let (incoming, calls) = mpsc::channel(8);
-    let (registrations, _) = mpsc::channel(8);
-    let (resolved, _) = mpsc::channel(8);
+fn config() -> UserAgentConfig {
     let allow = vec![IpAddr::from([192, 0, 2, 7]).into()];
-    let config = UserAgentConfig {
+    UserAgentConfig {
         advertised: IpAddr::from([127, 0, 0, 1]),
         advertised_other: None,
         udp_port: 5_060,
@@ -55,9 +52,16 @@ async fn running() -> DriverTest {
             algorithms: ChallengeAlgorithms::Automatic,
             accept_refer: false,
         }],
-    };
+    }
+}
+
+async fn running() -> DriverTest {
+    let (stream_events, _) = mpsc::channel(8);
+    let (incoming, calls) = mpsc::channel(8);
+    let (registrations, _) = mpsc::channel(8);
+    let (resolved, _) = mpsc::channel(8);
     let driver = SipDriver {
-        user_agent: UserAgent::new(Instant::now(), config, [7; 32]),
+        user_agent: UserAgent::new(Instant::now(), config(), [7; 32]),
         udp: Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap()),
         streams: OpenConnections::default(),
         admission: ListenerContext {
@@ -110,6 +114,22 @@ impl DriverTest {
         self.driver.run_internal(InternalWork::Output, SipDriver::flush);
         answer.try_recv().ok()
     }
+}
+
+#[tokio::test]
+async fn a_request_in_a_datagram_is_answered() {
+    let mut running = running().await;
+    let phone = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    phone.connect(running.driver.udp.local_addr().unwrap()).await.unwrap();
+    let ours = format!("{};rport;", phone.local_addr().unwrap());
+    phone.send(message("OPTIONS", "x").replace("192.0.2.7:5060;", &ours).as_bytes()).await.unwrap();
+    let mut buffer = [0; 2_000];
+    running.driver.udp.clone().readable().await.unwrap();
+    running.driver.receive(&mut buffer);
+    running.driver.run_internal(InternalWork::Output, SipDriver::flush);
+    let length = timeout(Duration::from_secs(20), phone.recv(&mut buffer)).await.unwrap().unwrap();
+    let answer = String::from_utf8_lossy(&buffer[..length]);
+    assert!(answer.starts_with("SIP/2.0 ") && answer.contains("\r\nCall-ID: x\r\n"), "{answer}");
 }
 
 #[tokio::test]
@@ -211,6 +231,28 @@ async fn reply_never_opens_a_connection() {
     assert_eq!(running.driver.streams.len(), 1);
 }
 
+/// RFC 5922 section 4: a connection is as good as the name that its certificate was checked for.
+#[tokio::test]
+async fn requests_to_two_names_at_one_address_share_a_connection_only_without_tls() {
+    let two = [Some("one.example"), Some("two.example")];
+    for (transport, names) in [(Transport::Tls, &two[..]), (Transport::Tcp, &[None])] {
+        let mut running = running().await;
+        let peer = TransportAddress { transport, addr: ([127, 0, 0, 1], 9).into() };
+        for host in ["one.example", "two.example", "one.example"] {
+            running.driver.transmit(Transmit {
+                transport,
+                target: TransmitTarget::Addr(peer.addr),
+                connection: ConnectionChoice::Any,
+                bytes: Arc::from(message("OPTIONS", host).as_bytes()),
+                transaction: None,
+                server_name: Some(host.into()),
+            });
+        }
+        let opened: Vec<_> = running.driver.streams.all(&peer).map(|stream| stream.server_name.as_deref()).collect();
+        assert_eq!(opened, names, "{transport:?}");
+    }
+}
+
 /// RFC 3261 section 18.2.2.
 #[tokio::test]
 async fn a_response_in_a_transaction_opens_one_connection_if_its_own_is_gone() {
@@ -287,7 +329,7 @@ async fn self_checks_leave_no_state() {
     for _ in 0..1_000 {
         assert_eq!(running.check(), Some(200));
     }
-    let later = Instant::now() + std::time::Duration::from_secs(1);
+    let later = Instant::now() + Duration::from_secs(1);
     running.driver.user_agent.handle_timeout(later);
     assert_eq!(running.driver.user_agent.held_counts(), (0, 0, 0));
 }

@@ -48,16 +48,16 @@ fn dynamic_payload_types_for_g711_are_understood() {
 
 #[test]
 fn hold_and_resume_directions() {
-    for (theirs, ours) in [
-        ("a=sendonly", MediaDirection::RecvOnly),
-        ("a=inactive", MediaDirection::Inactive),
-        ("a=recvonly", MediaDirection::SendOnly),
-        ("a=sendrecv", MediaDirection::SendRecv),
-        ("c=IN IP4 0.0.0.0", MediaDirection::RecvOnly),
+    for (theirs, ours, line) in [
+        ("a=sendonly", MediaDirection::RecvOnly, "\r\na=recvonly\r\n"),
+        ("a=inactive", MediaDirection::Inactive, "\r\na=inactive\r\n"),
+        ("a=recvonly", MediaDirection::SendOnly, "\r\na=sendonly\r\n"),
+        ("a=sendrecv", MediaDirection::SendRecv, "\r\na=sendrecv\r\n"),
+        ("c=IN IP4 0.0.0.0", MediaDirection::RecvOnly, "\r\na=recvonly\r\n"),
     ] {
         let (n, text) = answered(&format!("m=audio 4000 RTP/AVP 0\r\n{theirs}\r\n"));
         assert_eq!(n.direction, ours, "{theirs}");
-        assert!(text.contains(&format!("a={}", ours.name())), "{text}");
+        assert!(text.contains(line), "{text}");
     }
 }
 
@@ -193,6 +193,18 @@ fn srtp_policy_decides_on_keys() {
             other => panic!("{srtp:?} {lines}: {other:?}"),
         }
     }
+}
+
+/// RFC 4568 allows any number of keys; each costs memory for as long as the call lasts.
+#[test]
+fn of_many_offered_keys_the_first_sixteen_are_kept() {
+    let mut lines = "m=audio 4000 RTP/SAVP 0\r\n".to_owned();
+    for tag in 1..=40 {
+        lines += &format!("a=crypto:{tag} AES_CM_128_HMAC_SHA1_80 {KEY}\r\n");
+    }
+    let read = parse::session_description(&offer(&lines)).unwrap();
+    let tags: Vec<u32> = read.media[0].crypto.iter().map(|line| line.tag).collect();
+    assert_eq!(tags, (1..=16).collect::<Vec<u32>>());
 }
 
 #[test]

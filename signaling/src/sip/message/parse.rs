@@ -348,6 +348,9 @@ mod tests {
     fn what_cannot_be_answered_is_dropped() {
         assert_eq!(status("\r\n\r\n"), 1);
         assert_eq!(status("hello world\r\n\r\n"), 2);
+        for line in ["GET / HTTP/1.1", "IN(VITE sip:b@h SIP/2.0", " sip:b@h SIP/2.0"] {
+            assert_eq!(status(&invite("").replacen("INVITE sip:b@h SIP/2.0", line, 1)), 2, "{line}, with a Via");
+        }
         assert_eq!(status(&invite("").replace("Via: SIP/2.0/UDP", "Via: nonsense")), 2);
         assert_eq!(status(&invite("Content-Length: 9\r\n").replace("INVITE", "ACK")), 2);
         assert_eq!(status("SIP/2.0 99 Low\r\n\r\n"), 2);

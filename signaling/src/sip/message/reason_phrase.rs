@@ -56,3 +56,19 @@ pub fn reason_phrase(status: u16) -> &'static str {
         _ => "Unknown",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A caller's display shows the phrase of the status that ended the call.
+    #[test]
+    fn every_refusal_of_a_call_has_a_phrase() {
+        for (status, phrase) in [(600, "Busy Everywhere"), (603, "Decline"), (604, "Does Not Exist Anywhere")] {
+            assert_eq!(reason_phrase(status), phrase);
+        }
+        for status in [400, 403, 404, 408, 410, 420, 480, 484, 486, 487, 488, 491, 500, 501, 503, 600, 603, 604, 606] {
+            assert_ne!(reason_phrase(status), "Unknown", "{status}");
+        }
+    }
+}

@@ -151,6 +151,9 @@ mod tests {
         let many = ";x=1".repeat(limits::PARAMS_MAX) + ";tag=1";
         assert_eq!((param(&many, "tag"), has_too_many_params(&many)), (None, true));
         assert!(!has_too_many_params(";tag=1"));
+        let semicolons = ";".repeat(2 * limits::PARAMS_MAX);
+        assert!(!has_too_many_params(&format!(";text=\"{semicolons}\";tag=1")), "a quoted one separates nothing");
+        assert!(!has_too_many_params(&";x=1".repeat(limits::PARAMS_MAX)), "all of them are read");
     }
 
     #[test]

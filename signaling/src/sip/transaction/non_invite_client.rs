@@ -55,11 +55,6 @@ impl NonInviteClient {
         matches!(self.state, State::Terminated)
     }
 
-    /// Ends the transaction at once, without lingering for retransmissions.
-    pub fn terminate(&mut self) {
-        self.state = State::Terminated;
-    }
-
     /// Returns the next timer and when it fires; `None` after the end.
     pub fn next_timeout(&self) -> Option<(Instant, Timer)> {
         match &self.state {

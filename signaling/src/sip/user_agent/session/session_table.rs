@@ -235,12 +235,21 @@ mod tests {
     fn only_the_oldest_ended_calls_are_dropped_and_only_when_there_are_too_many() {
         let now = Instant::now();
         let mut table = SessionTable::default();
-        for n in 0..limits::LINGERING_CALLS_MAX as u64 {
-            let call = table.new_call();
-            table.insert(call, session(n));
-            table.transition(call, |_| (over(now), ()));
-            assert!(table.record_lingering(call).is_empty());
+        let max = limits::LINGERING_CALLS_MAX as u64;
+        let end_calls = |table: &mut SessionTable, tags: std::ops::Range<u64>| {
+            for n in tags {
+                let call = table.new_call();
+                table.insert(call, session(n));
+                table.transition(call, |_| (over(now), ()));
+                assert!(table.record_lingering(call).is_empty(), "{n}");
+            }
+        };
+        end_calls(&mut table, 0..max);
+        // The sessions of a third of them end as they should: there is room for as many more.
+        for n in 1..=max / 3 {
+            assert!(table.remove(CallId(3 * n)).is_some());
         }
+        end_calls(&mut table, max..max + max / 3);
         let call = table.new_call();
         table.insert(call, session(0));
         let gone = table.record_lingering(call);
