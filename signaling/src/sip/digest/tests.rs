@@ -33,7 +33,7 @@ fn challenges_that_share_a_header_are_told_apart() {
         DigestChallenge::parse_all(value).into_iter().map(|one| (one.realm, one.nonce, one.algorithm)).collect()
     };
     let one = ("r, x".to_owned(), "n".to_owned(), DigestAlgorithm::Md5);
-    assert_eq!(of("Digest realm=\"r, x\", nonce=\"n\", qop=\"auth,auth-int\""), [one.clone()]);
+    assert_eq!(of("Digest realm=\"r, x\", nonce=\"n\", qop=\"auth,auth-int\""), std::slice::from_ref(&one));
     let other = ("s".to_owned(), "m".to_owned(), DigestAlgorithm::Sha256);
     let joined =
         "Digest realm=\"r, x\", nonce=\"n\" , Basic realm=\"b\",Digest nonce=\"m\",algorithm=SHA-256, realm=\"s\"";

@@ -55,7 +55,7 @@ impl ChallengeAlgorithms {
 
 fn reads_the_first_only(user_agent: &str) -> bool {
     let starts = |name: &&str| user_agent.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
-    READ_THE_FIRST_ONLY.iter().any(|name| starts(&name))
+    READ_THE_FIRST_ONLY.iter().any(starts)
 }
 
 #[cfg(test)]
