@@ -82,6 +82,8 @@ impl TransportSetup {
 
 /// Datagrams that are kept from before the leg.
 const EARLY_DATAGRAMS_MAX: usize = 32;
+/// Datagrams that are read before the leg; more than a socket's buffer holds (200 kB).
+const EARLY_READS_MAX: usize = 4_096;
 
 /// A check or a part of a handshake that came before the leg.
 struct EarlyDatagram {
@@ -95,7 +97,9 @@ struct EarlyDatagram {
 fn take_early_negotiation(
     socket: &mio::net::UdpSocket, is_rtp: bool, buffer: &mut [u8], early: &mut Vec<EarlyDatagram>,
 ) {
-    while let Ok((len, source)) = socket.recv_from(buffer) {
+    // A flood must not hold the worker here: what is left is read by the leg.
+    for _ in 0..EARLY_READS_MAX {
+        let Ok((len, source)) = socket.recv_from(buffer) else { break };
         let bytes = buffer.get(..len).unwrap_or_default();
         let negotiates = IceLiteAgent::is_check(bytes) || is_rtp && DtlsHandshake::is_dtls(bytes);
         if negotiates && early.len() < EARLY_DATAGRAMS_MAX {
