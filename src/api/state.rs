@@ -14,6 +14,7 @@ use crate::call::driver::{
 use crate::call::public_links::PublicLinks;
 use crate::store::Store;
 use crate::store::journal::Journal;
+use std::ops::Deref;
 use std::sync::Arc;
 use trunkline_connections::ConnectionCounters;
 
@@ -52,9 +53,13 @@ pub struct ApiServices {
     pub metrics: MetricsSources,
 }
 
-/// What handlers share.
+/// What handlers share. Each route holds a clone, so a clone is a pointer.
 #[derive(Clone, Debug)]
-pub struct ApiState {
+pub struct ApiState(Arc<ApiParts>);
+
+/// The services and settings of the API.
+#[derive(Debug)]
+pub struct ApiParts {
     pub(super) store: Store,
     pub(super) journal: Journal,
     pub(super) live_calls: LiveCalls,
@@ -86,12 +91,20 @@ pub(super) struct WebPages {
     pub counts: WebCalls,
 }
 
+impl Deref for ApiState {
+    type Target = ApiParts;
+
+    fn deref(&self) -> &ApiParts {
+        &self.0
+    }
+}
+
 impl ApiState {
     /// Builds the state that all handlers share, with empty caches and new rate limiters.
     pub fn build(settings: ApiSettings, services: ApiServices) -> Self {
         let limits =
             RequestLimits::new(settings.rate_limit_per_minute, settings.public_rate_limit_per_minute, &services.store);
-        Self {
+        Self(Arc::new(ApiParts {
             limits,
             http: HttpSettings {
                 body_bytes_max: settings.body_bytes_max,
@@ -123,7 +136,7 @@ impl ApiState {
             addresses: services.addresses,
             schemas: services.schemas,
             links: services.links,
-        }
+        }))
     }
 
     /// What the listener counts.

@@ -7,6 +7,7 @@ use super::list_permits::ListPermits;
 use super::notifiers::Notifiers;
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyPool, Executor as _};
+use std::ops::Deref;
 use std::sync::Arc;
 use tokio::sync::OnceCell;
 use trunkline_domain::quota::Quotas;
@@ -34,9 +35,14 @@ pub enum DatabaseBackend {
     Postgres,
 }
 
-/// The connections to the database, with caches and quotas. Clones share them.
+/// The connections to the database, with caches and quotas. Clones share them: every service of a call and every
+/// route of the API holds one, so a clone is a pointer.
 #[derive(Clone, Debug)]
-pub struct Store {
+pub struct Store(Arc<StoreParts>);
+
+/// What the clones of a store share.
+#[derive(Clone, Debug)]
+pub struct StoreParts {
     pub(super) read: AnyPool,
     pub(super) write: AnyPool,
     /// Pages of tables, which may take a while.
@@ -53,6 +59,14 @@ pub struct Store {
     pub(super) login_secret: Arc<OnceCell<String>>,
 }
 
+impl Deref for Store {
+    type Target = StoreParts;
+
+    fn deref(&self) -> &StoreParts {
+        &self.0
+    }
+}
+
 impl Store {
     /// Opens a database: `sqlite://path` (created if it is not there), `sqlite::memory:` or `postgres://…`.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
@@ -62,7 +76,7 @@ impl Store {
             let pool = options.clone().connect(url).await?;
             let lists = options.max_connections(LIST_CONNECTIONS).connect(url).await?;
             let (read, write, url) = (pool.clone(), pool, url.to_owned());
-            return Ok(Self {
+            return Ok(Self::new(StoreParts {
                 read,
                 write,
                 lists,
@@ -75,7 +89,7 @@ impl Store {
                 quotas: Quotas::default(),
                 notifiers: Notifiers::default(),
                 login_secret: Arc::default(),
-            });
+            }));
         }
         let file =
             if url.contains('?') || url.contains(":memory:") { url.to_owned() } else { format!("{url}?mode=rwc") };
@@ -90,7 +104,7 @@ impl Store {
         let in_memory = url.contains(":memory:");
         let read = if in_memory { write.clone() } else { pool(READERS).connect(&file).await? };
         let lists = if in_memory { write.clone() } else { pool(LIST_READERS).connect(&file).await? };
-        Ok(Self {
+        Ok(Self::new(StoreParts {
             read,
             write,
             lists,
@@ -103,13 +117,24 @@ impl Store {
             quotas: Quotas::default(),
             notifiers: Notifiers::default(),
             login_secret: Arc::default(),
-        })
+        }))
     }
 
     /// Processes that say nothing for this long count as dead. The same for all who share a database.
     #[must_use]
     pub fn with_dead_after(self, ms: u64) -> Self {
-        Self { dead_after_ms: i64::try_from(ms).unwrap_or(i64::MAX), ..self }
+        self.with(|parts| parts.dead_after_ms = i64::try_from(ms).unwrap_or(i64::MAX))
+    }
+
+    /// A store with other settings; clones that exist keep theirs.
+    #[must_use]
+    pub(super) fn with(mut self, change: impl FnOnce(&mut StoreParts)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+
+    fn new(parts: StoreParts) -> Self {
+        Self(Arc::new(parts))
     }
 
     /// The same of a database that is there already; none is created.

@@ -42,9 +42,8 @@ impl Store {
     }
 
     /// The same database with other quotas.
-    pub fn with_quotas(mut self, quotas: Quotas) -> Self {
-        self.quotas = quotas;
-        self
+    pub fn with_quotas(self, quotas: Quotas) -> Self {
+        self.with(|parts| parts.quotas = quotas)
     }
 
     /// Fails with [`StoreError::QuotaExceeded`] unless the organization and its family may hold one more. Add
