@@ -62,7 +62,7 @@ impl ConsultationHandle {
         let (commands, command_queue) = mpsc::channel(QUEUE_MAX);
         let (update_sender, updates) = mpsc::channel(QUEUE_MAX);
         let run = async move {
-            let why = call(&context, party, command_queue, &update_sender).await;
+            let why = Box::pin(call(&context, party, command_queue, &update_sender)).await;
             let _ = update_sender.send((ConsultationEvent::Failed(why), None)).await;
         };
         supervision::spawn("consult", run.instrument(tracing::info_span!("consult")));

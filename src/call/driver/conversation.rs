@@ -36,6 +36,14 @@ pub(super) struct Conversation {
     pub media: CallMedia,
 }
 
+/// A call that was set up, and what its conversation begins with.
+pub(super) struct EstablishedCall {
+    pub conversation: Conversation,
+    pub speech: SpeechBackend,
+    /// What early media said about who answers.
+    pub early: Option<AmdDetector>,
+}
+
 struct ConversationLoop {
     call: Conversation,
     machine: CallMachine,
@@ -55,9 +63,8 @@ struct ConversationLoop {
 }
 
 /// Runs the conversation to its end and records the final state.
-pub(super) async fn run_conversation(
-    mut conversation: Conversation, speech: SpeechBackend, early: Option<AmdDetector>,
-) {
+pub(super) async fn run_conversation(established: EstablishedCall) {
+    let EstablishedCall { mut conversation, speech, early } = established;
     conversation.record.record_answered().await;
     let (now, spec) = (Instant::now(), conversation.spec.clone());
     let (mut machine, listener) = match speech {

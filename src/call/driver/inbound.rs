@@ -1,7 +1,7 @@
 //! Inbound calls: chooses who answers, negotiates media, then starts the conversation.
 
 use super::call_leg::CallLeg;
-use super::conversation::{Conversation, run_conversation};
+use super::conversation::{Conversation, EstablishedCall, run_conversation};
 use super::early_media::{play_early_media, reject_early_request};
 use super::last_written_call::CallPanicGuard;
 use super::{AdmissionError, AdmissionPermit, CallMedia, CallRecord, CallServices, DEFAULT_FORMAT, SharedServices};
@@ -49,7 +49,7 @@ const CONFIRM_DEADLINE: Duration = Duration::from_secs(33);
 /// Handles a call that passed the rate limiter of the user agent.
 pub async fn inbound(context: SharedServices, call: IncomingCall) {
     let panic_guard = CallPanicGuard::default();
-    panic_guard.clone().run_contained(&context, receive(context.clone(), call, panic_guard)).await;
+    panic_guard.clone().run_contained(&context, Box::pin(receive(context.clone(), call, panic_guard))).await;
 }
 
 async fn receive(context: SharedServices, call: IncomingCall, panic_guard: CallPanicGuard) {
@@ -74,9 +74,11 @@ async fn receive(context: SharedServices, call: IncomingCall, panic_guard: CallP
     let id = CallId::new();
     let span =
         tracing::info_span!("call", call = %id, organization = %route.scope.organization(), direction = "inbound");
-    answer(RingingCall { context, route, trunk, id, incoming, events, started, identity: None, panic_guard }, permit)
-        .instrument(span)
-        .await;
+    let ringing = RingingCall { context, route, trunk, id, incoming, events, started, identity: None, panic_guard };
+    // Boxed, so that what only the set-up needs is freed before the conversation.
+    if let Some(established) = Box::pin(answer(ringing, permit)).instrument(span.clone()).await {
+        Box::pin(run_conversation(established)).instrument(span).await;
+    }
 }
 
 async fn reject(sip: &SipHandle, call: SipCall, rejection: Rejection) {
@@ -161,11 +163,13 @@ struct InboundSetup {
     slot: CallSlot,
 }
 
-async fn answer(mut ringing: RingingCall, permit: AdmissionPermit) {
+/// Sets a call up; None if it ended before its conversation.
+async fn answer(mut ringing: RingingCall, permit: AdmissionPermit) -> Option<EstablishedCall> {
     let (context, sip_call) = (ringing.context.clone(), ringing.incoming.call);
     let Ok(ports) = context.media.ports.take() else {
         tracing::error!("no free RTP port");
-        return reject(&context.sip, sip_call, Rejection::NO_PORT).await;
+        reject(&context.sip, sip_call, Rejection::NO_PORT).await;
+        return None;
     };
     if let Some(offer) = ringing.incoming.sdp.take() {
         let source = ringing.incoming.source.ip();
@@ -175,16 +179,19 @@ async fn answer(mut ringing: RingingCall, permit: AdmissionPermit) {
         Ok(described) => described,
         Err(refusal) => {
             tracing::info!(reason = refusal.reason, status = refusal.sip_status, "offer refused");
-            return context.sip.reject(sip_call, refusal.sip_status, None).await;
+            context.sip.reject(sip_call, refusal.sip_status, None).await;
+            return None;
         }
     };
     match verify_identity(&context, &ringing).await {
         Ok(facts) => ringing.identity = facts,
-        Err(refused) => return context.sip.reject(sip_call, refused.sip_status(), None).await,
+        Err(refused) => {
+            context.sip.reject(sip_call, refused.sip_status(), None).await;
+            return None;
+        }
     }
-    if let Some(setup) = choose_agent(&mut ringing, permit).await {
-        connect(ringing, setup, described).await;
-    }
+    let setup = choose_agent(&mut ringing, permit).await?;
+    connect(ringing, setup, described).await
 }
 
 /// What carries the media of a call that is being answered.
@@ -196,7 +203,9 @@ enum AnswerMedia {
 }
 
 /// Answers with the agent that was chosen.
-async fn connect(mut ringing: RingingCall, setup: InboundSetup, described: LocalDescription) {
+async fn connect(
+    mut ringing: RingingCall, setup: InboundSetup, described: LocalDescription,
+) -> Option<EstablishedCall> {
     let InboundSetup { spec, mut record, mut slot } = setup;
     let LocalDescription { mut negotiation, stream, sdp, wire } = described;
     let sip_call = ringing.incoming.call;
@@ -211,7 +220,8 @@ async fn connect(mut ringing: RingingCall, setup: InboundSetup, described: Local
                 Ok(media) => AnswerMedia::Ringing(media),
                 Err(reason) => {
                     context.sip.reject(sip_call, 480, None).await; // no effect if the caller has hung up
-                    return record.record_ended(reason).await;
+                    record.record_ended(reason).await;
+                    return None;
                 }
             }
         }
@@ -229,7 +239,8 @@ async fn connect(mut ringing: RingingCall, setup: InboundSetup, described: Local
         Ok(None) => None,
         Err(reason) => {
             context.sip.hang_up(sip_call).await;
-            return record.record_ended(reason).await;
+            record.record_ended(reason).await;
+            return None;
         }
     };
     // Delayed offer: the caller's answer came with the ACK.
@@ -241,11 +252,13 @@ async fn connect(mut ringing: RingingCall, setup: InboundSetup, described: Local
     };
     let Some(media) = media else {
         context.sip.hang_up(sip_call).await;
-        return record.record_ended(EndReason::TrunkError).await;
+        record.record_ended(EndReason::TrunkError).await;
+        return None;
     };
     tracing::info!("call answered");
     let leg = CallLeg::sip(sip_call, ringing.events, negotiation);
-    run_conversation(Conversation { context, spec, record, slot, leg, media }, speech, None).await;
+    let conversation = Conversation { context, spec, record, slot, leg, media };
+    Some(EstablishedCall { conversation, speech, early: None })
 }
 
 /// The negotiated media and what will carry it.

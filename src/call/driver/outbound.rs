@@ -2,7 +2,7 @@
 //! early media is listened to: announcements and voicemail may speak before the answer.
 
 use super::call_leg::CallLeg;
-use super::conversation::{Conversation, run_conversation};
+use super::conversation::{Conversation, EstablishedCall, run_conversation};
 use super::last_written_call::CallPanicGuard;
 use super::outgoing_call::{AnsweredDialog, EarlyLeg, OutgoingCallDriver, OutgoingLeg};
 use super::stt_feed::SttFeed;
@@ -82,20 +82,31 @@ pub async fn outbound(context: SharedServices, order: OutboundCallParams, permit
     context.journal.flush(ROW_DEADLINE).await;
     metrics::counter!("trunkline_calls_started_total", "direction" => "outbound").increment(1);
     let span = tracing::info_span!("call", call = %order.call, organization = %order.scope.organization(), direction = "outbound");
-    let run =
-        async move { panic_guard.run_contained(&context.clone(), dial(context, order, spec, record, slot)).await };
+    let run = async move {
+        panic_guard.run_contained(&context.clone(), Box::pin(run(context, order, spec, record, slot))).await
+    };
     supervision::spawn("call", run.instrument(span));
 }
 
+async fn run(context: SharedServices, order: OutboundCallParams, spec: CallSpec, record: CallRecord, slot: CallSlot) {
+    // Boxed, so that what only the set-up needs is freed before the conversation.
+    if let Some(established) = Box::pin(dial(context, order, spec, record, slot)).await {
+        Box::pin(run_conversation(established)).await;
+    }
+}
+
+/// Sets a call up; None if it ended before its conversation.
 async fn dial(
     context: SharedServices, order: OutboundCallParams, spec: CallSpec, mut record: CallRecord, mut slot: CallSlot,
-) {
+) -> Option<EstablishedCall> {
     let Ok(ports) = context.media.ports.take() else {
         tracing::error!("no free RTP port");
-        return record.record_ended(EndReason::Overload).await;
+        record.record_ended(EndReason::Overload).await;
+        return None;
     };
     let Some(destination) = Destination::parse(&order.task.fields.to_number) else {
-        return record.record_ended(EndReason::TrunkError).await;
+        record.record_ended(EndReason::TrunkError).await;
+        return None;
     };
     let params = OutgoingCallParams {
         destination,
@@ -112,9 +123,12 @@ async fn dial(
             drop(call);
             record.call.sip_call_id = Some(dialog.sip_call_id.clone());
             let answered = ringing.answered(&record, dialog.stream);
-            start_conversation(context, spec, record, slot, dialog, answered).await;
+            establish(context, spec, record, slot, dialog, answered).await
         }
-        Err(error) => ringing.failed(&mut record, &error).await,
+        Err(error) => {
+            ringing.failed(&mut record, &error).await;
+            None
+        }
     }
 }
 
@@ -288,13 +302,14 @@ impl RingingCall<'_> {
     }
 }
 
-async fn start_conversation(
+async fn establish(
     context: SharedServices, spec: CallSpec, mut record: CallRecord, slot: CallSlot, dialog: AnsweredDialog,
     answered: Option<AnsweredMedia>,
-) {
+) -> Option<EstablishedCall> {
     let Some(AnsweredMedia { outbound: OutboundMedia { media, detection }, stt }) = answered else {
         context.sip.hang_up(dialog.call).await;
-        return record.record_ended(EndReason::TrunkError).await;
+        record.record_ended(EndReason::TrunkError).await;
+        return None;
     };
     let speech = match stt {
         Some(stt) => SpeechBackend::Stt(stt),
@@ -303,5 +318,5 @@ async fn start_conversation(
     tracing::info!("call answered");
     let leg = CallLeg::sip(dialog.call, dialog.events, dialog.negotiation);
     let conversation = Conversation { context, spec, record, slot, leg, media };
-    run_conversation(conversation, speech, detection).await;
+    Some(EstablishedCall { conversation, speech, early: detection })
 }

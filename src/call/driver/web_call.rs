@@ -1,7 +1,7 @@
 //! Calls from browsers: created through the API, waiting for the page's offer, then handled like any other call.
 
 use super::call_leg::CallLeg;
-use super::conversation::{Conversation, run_conversation};
+use super::conversation::{Conversation, EstablishedCall, run_conversation};
 use super::last_written_call::CallPanicGuard;
 use super::web_commands::handle_command;
 use super::web_offers::{IceRestart, WebAnswer, WebCallError, WebOffer};
@@ -100,8 +100,9 @@ async fn set_up(
     context.journal.flush(ROW_DEADLINE).await;
     metrics::counter!("trunkline_calls_started_total", "direction" => "web").increment(1);
     let span = tracing::info_span!("call", call = %id, organization = %scope.organization(), direction = "web");
-    let run =
-        async move { panic_guard.run_contained(&context.clone(), wait(context, spec, record, slot, waiting)).await };
+    let run = async move {
+        panic_guard.run_contained(&context.clone(), Box::pin(wait(context, spec, record, slot, waiting))).await
+    };
     supervision::spawn("call", run.instrument(span));
     Ok(id)
 }
@@ -191,8 +192,8 @@ async fn wait(
         Ok(()) => {
             metrics::histogram!("trunkline_web_setup_seconds").record(started.elapsed().as_secs_f64());
             tracing::info!("browser connected");
-            run_conversation(Conversation { context, spec, record, slot, leg: CallLeg::Web, media }, speech, None)
-                .await;
+            let conversation = Conversation { context, spec, record, slot, leg: CallLeg::Web, media };
+            Box::pin(run_conversation(EstablishedCall { conversation, speech, early: None })).await;
         }
         Err(reason) => {
             media.leg.remove(None);
