@@ -235,3 +235,18 @@ fn a_refused_refer_has_no_reports() {
         assert!(call.bench.ends().is_empty());
     }
 }
+
+/// RFC 7433, RFC 3892: what the destination of a transfer is to be told.
+#[test]
+fn a_refer_says_who_transfers_and_what_it_was_given() {
+    let mut call = Call::new();
+    let mut further = Headers::default();
+    for (name, value) in [("User-to-User", "00aa;encoding=hex"), ("X-Queue", "vip")] {
+        further.push(trunkline_signaling::sip::message::HeaderName::parse(name), value);
+    }
+    call.bench.user_agent.send_refer_with(call.bench.now, call.id, "tel:+31201234567", &further).unwrap();
+    let refer = call.bench.only("REFER");
+    assert_eq!(refer.header("refer-to"), Some("<tel:+31201234567>"));
+    assert!(refer.header("referred-by").unwrap().starts_with("<sip:us@"));
+    assert_eq!((refer.header("user-to-user"), refer.header("x-queue")), (Some("00aa;encoding=hex"), Some("vip")));
+}
