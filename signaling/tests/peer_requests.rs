@@ -116,6 +116,7 @@ fn every_form_of_a_key_in_info_is_heard() {
         ("application/telephone-event\r\n\r\nd=5", "5"),
         ("audio/telephone-event\r\n\r\nd=11\r\n", "#"),
         ("application/vnd.nortelnetworks.digits\r\n\r\np=Digit-Collection\r\ny=Digits\r\ns=success\r\nd=57\r\n", "57"),
+        ("application/vnd.nortelnetworks.digits\r\n\r\nd=12#", "12#"),
         (multipart, "9"),
     ] {
         let mut call = Call::new();
