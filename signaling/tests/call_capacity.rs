@@ -30,6 +30,7 @@ fn probe(host: &str) -> InviteRequest {
         headers: Headers::default(),
         trunk: None,
         accept_refer: false,
+        extensions: Default::default(),
     }
 }
 

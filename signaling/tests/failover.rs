@@ -295,6 +295,7 @@ fn server_names(
         headers: Default::default(),
         trunk: None,
         accept_refer: false,
+        extensions: Default::default(),
     };
     change(&mut invite);
     let call = user_agent.send_invite(network.now, invite).unwrap();

@@ -42,6 +42,7 @@ impl ForkedCall {
             headers: Headers::default(),
             trunk: None,
             accept_refer: false,
+            extensions: Default::default(),
         };
         let call = caller.send_invite(now, invite).unwrap();
         let mut forked = Self { now, caller, call, invite: String::new() };
@@ -70,9 +71,10 @@ impl ForkedCall {
         let header = |name| format!("{name}: {}\r\n", Self::line(&self.invite, name));
         let headers: String = ["Via", "From", "Call-ID", "CSeq"].map(header).concat();
         let text = format!(
-            "SIP/2.0 {status} Some\r\n{headers}To: {};tag={tag}\r\nContact: <sip:{tag}@192.0.2.9>\r\n{more}\
+            "SIP/2.0 {status} Some\r\n{headers}To: {}{}\r\nContact: <sip:phone{tag}@192.0.2.9>\r\n{more}\
              Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
             Self::line(&self.invite, "To"),
+            if tag.is_empty() { String::new() } else { format!(";tag={tag}") },
             sdp.len(),
         );
         self.hear(&text);
@@ -119,8 +121,30 @@ fn the_answer_of_a_tag_completes_its_own_early_dialog() {
     forked.sent();
     forked.caller.hang_up(forked.now, forked.call).unwrap();
     let bye = forked.sent().pop().unwrap();
-    assert!(bye.starts_with("BYE sip:one@192.0.2.9 "), "{bye}");
+    assert!(bye.starts_with("BYE sip:phoneone@192.0.2.9 "), "{bye}");
     assert_eq!(ForkedCall::line(&bye, "CSeq"), "3 BYE", "after the PRACK of this dialog");
+}
+
+/// Gateways describe their media in a 183, and answer with another tag and without a description.
+#[test]
+fn a_description_of_another_tag_stands_if_it_is_the_only_one() {
+    let answered = |early: &[(&str, &str, &str)], sdp: &str| {
+        let mut forked = ForkedCall::start();
+        for (tag, more, sdp) in early {
+            forked.respond(183, tag, more, sdp);
+        }
+        forked.respond(200, "two", "", sdp);
+        forked.answered().map(|sdp| String::from_utf8(sdp).unwrap())
+    };
+    let rel = reliable(7);
+    assert_eq!(answered(&[("one", "", "of one")], "").as_deref(), Some("of one"));
+    assert_eq!(answered(&[("one", &rel, "of one")], "").as_deref(), Some("of one"));
+    assert_eq!(answered(&[("one", "", "of one"), ("two", "", "")], "").as_deref(), Some("of one"), "it rang before");
+    assert_eq!(answered(&[("", "", "of nobody")], "").as_deref(), Some("of nobody"), "a 183 without a tag");
+    assert_eq!(answered(&[("one", "", "of one")], "of two").as_deref(), Some("of two"));
+    assert_eq!(answered(&[("one", "", "of one"), ("two", "", "of two")], "").as_deref(), Some("of two"));
+    assert_eq!(answered(&[("one", "", "of one"), ("three", "", "of three")], ""), None, "whose would it be?");
+    assert_eq!(answered(&[("one", "", "")], ""), None);
 }
 
 #[test]

@@ -116,6 +116,7 @@ fn every_form_of_a_key_in_info_is_heard() {
         ("application/telephone-event\r\n\r\nd=5", "5"),
         ("audio/telephone-event\r\n\r\nd=11\r\n", "#"),
         ("application/vnd.nortelnetworks.digits\r\n\r\np=Digit-Collection\r\ny=Digits\r\ns=success\r\nd=57\r\n", "57"),
+        ("application/vnd.nortelnetworks.digits\r\n\r\nd=12#", "12#"),
         (multipart, "9"),
     ] {
         let mut call = Call::new();
@@ -234,4 +235,19 @@ fn a_refused_refer_has_no_reports() {
         assert_eq!(call.notify("refer", "active", "").0, "481", "{refusal}");
         assert!(call.bench.ends().is_empty());
     }
+}
+
+/// RFC 7433, RFC 3892: what the destination of a transfer is to be told.
+#[test]
+fn a_refer_says_who_transfers_and_what_it_was_given() {
+    let mut call = Call::new();
+    let mut further = Headers::default();
+    for (name, value) in [("User-to-User", "00aa;encoding=hex"), ("X-Queue", "vip")] {
+        further.push(trunkline_signaling::sip::message::HeaderName::parse(name), value);
+    }
+    call.bench.user_agent.send_refer_with(call.bench.now, call.id, "tel:+31201234567", &further).unwrap();
+    let refer = call.bench.only("REFER");
+    assert_eq!(refer.header("refer-to"), Some("<tel:+31201234567>"));
+    assert!(refer.header("referred-by").unwrap().starts_with("<sip:us@"));
+    assert_eq!((refer.header("user-to-user"), refer.header("x-queue")), (Some("00aa;encoding=hex"), Some("vip")));
 }

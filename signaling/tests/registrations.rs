@@ -257,6 +257,7 @@ impl RegistrarTest {
             headers: Headers::default(),
             trunk: Some("trunk".into()),
             accept_refer: false,
+            extensions: Default::default(),
         };
         change(&mut invite);
         invite

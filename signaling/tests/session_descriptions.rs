@@ -232,6 +232,7 @@ impl CallingAgent {
             headers: Headers::default(),
             trunk: None,
             accept_refer: false,
+            extensions: Default::default(),
         };
         let call = agent.send_invite(now, invite).unwrap();
         let mut calling = Self { now, agent, call, invite: String::new() };

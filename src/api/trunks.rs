@@ -8,7 +8,7 @@ use super::patch::{FieldChange, Patch};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use super::response::{ApiResponse, Deleted};
 use super::state::ApiState;
-use crate::call::driver::{ProbeError, TrunkState, probe_trunk};
+use crate::call::driver::{ProbeError, TrunkState, probe_problem, probe_trunk};
 use crate::domain::attestation::Attestation;
 use crate::domain::faults;
 use crate::domain::ids::TrunkId;
@@ -241,17 +241,18 @@ pub(super) async fn test(
 ) -> Result<ApiResponse, ApiError> {
     let trunk = find(&api, scope, &id).await?;
     api.limits.count(scope, RateKind::TrunkTests).await?;
+    let has_credentials = trunk.fields.username.is_some();
     let (status, took, problem) = match probe_trunk(&api.trunks, &trunk).await {
-        Ok((status, took)) => (status, took, "No answer to OPTIONS in four seconds".to_owned()),
+        Ok((status, took)) => (status, took, probe_problem(status, has_credentials)),
         Err(ProbeError::Full(full)) => return Err(full.into()),
         Err(ProbeError::Store(error)) => return Err(error.into()),
-        Err(error @ ProbeError::NoHost) => (None, Duration::ZERO, error.to_string()),
+        Err(error @ ProbeError::NoHost) => (None, Duration::ZERO, Some(error.to_string())),
     };
     Ok(ApiResponse::ok(TrunkTest {
         reachable: status.is_some(),
         sip_status: status,
         latency_ms: status.map(|_| took.as_millis() as u64),
-        problem: status.is_none().then_some(problem),
+        problem,
     }))
 }
 

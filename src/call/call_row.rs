@@ -27,6 +27,12 @@ pub fn signalling_facts(call: &Call) -> Map<String, Value> {
     }
 }
 
+/// A header that the call came with, among its facts.
+pub fn received_header<'a>(facts: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    let mut headers = facts.get("headers")?.as_object()?.iter();
+    headers.find(|(there, _)| there.eq_ignore_ascii_case(name))?.1.as_str()
+}
+
 /// Sets one entry of the call's metrics.
 pub fn set_metric(call: &mut Call, name: &str, value: Value) {
     call.metrics.get_or_insert_with(|| Value::Object(Map::new()))[name] = value;

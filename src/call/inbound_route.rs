@@ -5,7 +5,8 @@
 
 use super::admission::LimitExceededError;
 use super::trunk_selection::{
-    CalledParty, CredentialTrunks, NumberOwners, NumberReading, SelectedTrunk, choose, readings, readings_of_to,
+    CalledParty, CredentialTrunks, NumberOwners, NumberReading, SelectedTrunk, choose, readings, readings_of_others,
+    readings_of_to, trunk_by_name,
 };
 use crate::domain::ids::OrganizationId;
 use crate::domain::phone_number::PhoneNumber;
@@ -36,6 +37,9 @@ pub struct InboundFacts {
 pub enum RoutingStep {
     /// The store is to say whose these numbers are; the answer goes to [`RoutingQuestion::answer`].
     FindOwners(Vec<PhoneNumber>, RoutingQuestion),
+    /// The store is to say which number this trunk has, if it has only one; the answer goes to
+    /// [`RoutingQuestion::answer`].
+    FindOnlyNumber(Arc<Trunk>, RoutingQuestion),
     /// A trunk takes the call.
     Selected(SelectedTrunk),
     /// No candidate has the number, or a caller with credentials may have the better claim: it is challenged.
@@ -59,6 +63,17 @@ pub enum RoutingQuestion {
         /// How registered candidates read the To header.
         readings: Vec<NumberReading>,
     },
+    /// Nobody has those either: the numbers of other headers, for the trunk that the Request-URI names.
+    Others {
+        /// Of the INVITE.
+        facts: InboundFacts,
+        /// How that trunk reads them.
+        readings: Vec<NumberReading>,
+        /// The trunk.
+        trunk: Arc<Trunk>,
+    },
+    /// No header names a number of the trunk that the Request-URI names: its only number.
+    OnlyNumber(Arc<Trunk>),
     /// A trunk was chosen by its address alone: the numbers that trunks with credentials would read.
     Rivals {
         /// Of the INVITE.
@@ -87,16 +102,42 @@ impl RoutingQuestion {
                 RoutingStep::FindOwners(numbers(&readings), Self::To { facts, readings })
             }
             Self::Request { facts, readings } | Self::To { facts, readings } => match choose(&readings, owners) {
+                None => by_name(facts, owners),
+                Some(chosen) => confirm(facts, chosen),
+            },
+            Self::Others { facts, readings, trunk } => match choose(&readings, owners) {
+                None => RoutingStep::FindOnlyNumber(trunk.clone(), Self::OnlyNumber(trunk)),
+                Some(chosen) => confirm(facts, chosen),
+            },
+            Self::OnlyNumber(trunk) => match owners.values().next() {
                 None => RoutingStep::UnknownNumber,
-                Some(chosen) if chosen.is_contestable => {
-                    RoutingStep::FindOwners(facts.rivals.numbers(&facts.called), Self::Rivals { facts, chosen })
-                }
-                Some(chosen) => RoutingStep::Selected(chosen),
+                Some(owner) => RoutingStep::Selected(SelectedTrunk::of_only_number(trunk, owner.clone())),
             },
             Self::Rivals { facts, chosen } => match facts.rivals.contest(&chosen, &facts.called, owners) {
                 true => RoutingStep::UnknownNumber,
                 false => RoutingStep::Selected(chosen),
             },
+        }
+    }
+}
+
+fn confirm(facts: InboundFacts, chosen: SelectedTrunk) -> RoutingStep {
+    if !chosen.is_contestable {
+        return RoutingStep::Selected(chosen);
+    }
+    RoutingStep::FindOwners(facts.rivals.numbers(&facts.called), RoutingQuestion::Rivals { facts, chosen })
+}
+
+/// No candidate has the number. A registrar that calls the Contact means its trunk, whatever To says; one that calls an
+/// account does so unless a number was called.
+fn by_name(facts: InboundFacts, owners: &NumberOwners) -> RoutingStep {
+    let named = trunk_by_name(facts.candidates.iter().cloned(), &facts.called);
+    match named.filter(|(_, evidence)| *evidence == TrunkEvidence::Contact || owners.is_empty()) {
+        None => RoutingStep::UnknownNumber,
+        Some(named) => {
+            let readings = readings_of_others(&named, &facts.called, facts.source);
+            let (trunk, _) = named;
+            RoutingStep::FindOwners(numbers(&readings), RoutingQuestion::Others { facts, readings, trunk })
         }
     }
 }

@@ -135,6 +135,7 @@ pub fn invite(
         headers,
         trunk: Some(trunk.id.to_string().into()),
         accept_refer: fields.accept_refer,
+        extensions: Default::default(),
     })
 }
 
@@ -152,9 +153,19 @@ pub fn probe(
     Ok(probe)
 }
 
+/// Values of P-Called-Party-ID and Diversion that are read.
+const CALLED_HEADERS_MAX: usize = 8;
+
 /// The called party of an INVITE.
 pub fn called_party(incoming: &IncomingInvite) -> CalledParty {
-    CalledParty { request: incoming.request_uri.user_plain(), to: incoming.to.uri.user_plain() }
+    let others = [HeaderName::Other("P-Called-Party-ID".into()), HeaderName::Diversion];
+    let users = others.iter().flat_map(|name| incoming.headers.list(name));
+    let users = users.filter_map(|value| NameAddr::parse(value).ok()?.uri.user_plain());
+    CalledParty {
+        request: incoming.request_uri.user_plain(),
+        to: incoming.to.uri.user_plain(),
+        others: users.take(CALLED_HEADERS_MAX).collect(),
+    }
 }
 
 /// The calling party: the asserted identity if the trunk is trusted, else From; `anonymous` without a user part.
@@ -183,6 +194,14 @@ pub fn header_facts(headers: &Headers) -> Map<String, Value> {
         facts.insert("headers".to_owned(), Value::Object(custom));
     }
     facts
+}
+
+/// The INVITE of a transfer says who transfers (RFC 3892), as we show ourselves to the callee.
+pub fn with_referrer(mut invite: InviteRequest, fields: &TrunkFields) -> InviteRequest {
+    if !fields.hide_number {
+        invite.headers.push(HeaderName::ReferredBy, format!("<{}>", invite.from.uri));
+    }
+    invite
 }
 
 /// Headers that a task or a tool wants on its call.

@@ -33,8 +33,28 @@ pub struct Negotiation {
 #[derive(Clone, Debug)]
 enum MediaTransport {
     Rtp,
-    /// WebRTC: the peer makes the offers. With the stream of the first one.
-    WebRtc(Box<StreamConfig>),
+    /// WebRTC, whose library knows offers of the peer alone.
+    WebRtc(Box<WebRtcMedia>),
+}
+
+/// What stands in a WebRTC dialog.
+#[derive(Clone, Debug)]
+struct WebRtcMedia {
+    /// Of the first answer.
+    stream: StreamConfig,
+    /// Our last description: what we offer when the peer wants an offer.
+    description: Vec<u8>,
+    /// Version in its origin line.
+    version: u64,
+}
+
+impl WebRtcMedia {
+    /// Our next description: its version is one higher than that of the last one (RFC 3264 section 8).
+    fn describe(&mut self, description: &[u8]) -> Vec<u8> {
+        self.version += 1;
+        self.description = print::with_version(description, self.version);
+        self.description.clone()
+    }
 }
 
 /// The last agreement. Keys are per peer: kept while the peer is the same, replaced when its address or key changes.
@@ -71,6 +91,8 @@ pub enum DialogMediaChange {
     },
     /// The peer has answered an offer of ours: the stream from now on.
     Answered(StreamConfig),
+    /// The peer has answered the offer in our 200 with keys that we did not offer, which leaves nothing to talk with.
+    Unanswerable,
 }
 
 /// An answered WebRTC offer.
@@ -98,6 +120,8 @@ fn random_keys() -> [[u8; KEY_BYTES_MAX]; 2] {
 }
 
 impl NegotiationError {
+    /// The answer has none of the keys that we offered.
+    pub const NO_KEY: Self = Self { sip_status: 488, reason: "no SRTP key" };
     /// The answer to our first offer refuses the audio.
     pub const STREAM_OFF: Self = Self { sip_status: 488, reason: "the answer refuses the audio stream" };
 }
@@ -195,13 +219,28 @@ impl Negotiation {
             WebRtcPeer::answer(now, &validated, reach, &codecs)
         };
         let answered = answered.ok()?;
-        self.transport = MediaTransport::WebRtc(Box::new(answered.stream));
-        Some(WebRtcAnswer { peer: Box::new(answered.peer), stream: answered.stream, sdp: answered.sdp.into_bytes() })
+        let (stream, description) = (answered.stream, print::with_version(answered.sdp.as_bytes(), 1));
+        self.transport =
+            MediaTransport::WebRtc(Box::new(WebRtcMedia { stream, description: description.clone(), version: 1 }));
+        Some(WebRtcAnswer { peer: Box::new(answered.peer), stream, sdp: description })
+    }
+
+    /// The library has answered another offer in a WebRTC dialog: the description to be sent.
+    pub fn describe_webrtc(&mut self, answer: &[u8]) -> Vec<u8> {
+        match &mut self.transport {
+            MediaTransport::WebRtc(media) => media.describe(answer),
+            MediaTransport::Rtp => answer.to_vec(),
+        }
     }
 
     /// Makes an offer with new keys, since it is unknown who will answer. Within a dialog it describes the present
     /// session.
     pub fn offer(&mut self) -> Vec<u8> {
+        if let MediaTransport::WebRtc(media) = &mut self.transport {
+            // On hold too: an offer is what we want (RFC 3264 section 5.1).
+            let offer = print::with_direction(&print::as_offer(&media.description), MediaDirection::SendRecv);
+            return media.describe(&offer);
+        }
         self.local.session_version += 1;
         self.local.keys = random_keys();
         self.offered = Some(self.local.clone());
@@ -237,6 +276,11 @@ impl Negotiation {
 
     /// Accepts the answer to our offer. One that takes the audio away from a session leaves it without.
     pub fn accept(&mut self, answer: &[u8]) -> Result<StreamConfig, NegotiationError> {
+        if let MediaTransport::WebRtc(media) = &self.transport {
+            // We have offered what stands, so that nothing but the direction can be answered.
+            let direction = negotiate::answered_direction(answer).map_err(refusal)?;
+            return Ok(StreamConfig { direction: stream_direction(direction), ..media.stream });
+        }
         let offered = self.offered.as_ref().unwrap_or(&self.local);
         let negotiated = match (negotiate::accept_answer(answer, offered), self.stream_off()) {
             (Err(OfferAnswerError::StreamOff), Some(off)) => return Ok(off),
@@ -251,7 +295,7 @@ impl Negotiation {
     /// The stream of the session without audio.
     fn stream_off(&self) -> Option<StreamConfig> {
         let stream = match (&self.transport, &self.agreed) {
-            (MediaTransport::WebRtc(stream), _) => **stream,
+            (MediaTransport::WebRtc(media), _) => media.stream,
             (MediaTransport::Rtp, agreed) => agreed.as_ref()?.stream,
         };
         Some(StreamConfig { direction: StreamDirection::Inactive, ..stream })
@@ -269,7 +313,12 @@ impl Negotiation {
             }
             // The answer to the offer in our 200, or to our re-INVITE.
             SipEvent::Acknowledged { sdp: Some(answer), .. } | SipEvent::ReofferAccepted { sdp: Some(answer), .. } => {
-                self.accept(answer).map_or(DialogMediaChange::Unchanged, DialogMediaChange::Answered)
+                match self.accept(answer) {
+                    Ok(stream) => DialogMediaChange::Answered(stream),
+                    // Nothing else can be said to an ACK.
+                    Err(NegotiationError::NO_KEY) => DialogMediaChange::Unanswerable,
+                    Err(_) => DialogMediaChange::Unchanged,
+                }
             }
             _ => DialogMediaChange::Unchanged,
         }
@@ -354,6 +403,7 @@ impl NegotiatedMedia {
 fn refusal(refused: OfferAnswerError) -> NegotiationError {
     match refused {
         OfferAnswerError::Malformed(fault) => NegotiationError { sip_status: 400, reason: fault.0 },
+        OfferAnswerError::NO_KEY => NegotiationError::NO_KEY,
         OfferAnswerError::NotAcceptable(why) => NegotiationError { sip_status: 488, reason: why },
         OfferAnswerError::StreamOff => NegotiationError::STREAM_OFF,
     }
@@ -388,12 +438,16 @@ fn stream(negotiated: &NegotiatedSdp, association: u64) -> StreamConfig {
         signalling: None,
         security,
         ice: negotiated.ice.map(|ice| ice::IceLiteAgent { ufrag: ice.ufrag, password: ice.password }),
-        direction: match negotiated.direction {
-            MediaDirection::SendRecv => StreamDirection::SendReceive,
-            MediaDirection::SendOnly => StreamDirection::SendOnly,
-            // A peer on hold may send music or nothing: its silence is not a network loss.
-            MediaDirection::RecvOnly | MediaDirection::Inactive => StreamDirection::Inactive,
-        },
+        direction: stream_direction(negotiated.direction),
+    }
+}
+
+fn stream_direction(direction: MediaDirection) -> StreamDirection {
+    match direction {
+        MediaDirection::SendRecv => StreamDirection::SendReceive,
+        MediaDirection::SendOnly => StreamDirection::SendOnly,
+        // A peer on hold may send music or nothing: its silence is not a network loss.
+        MediaDirection::RecvOnly | MediaDirection::Inactive => StreamDirection::Inactive,
     }
 }
 

@@ -27,6 +27,8 @@ pub struct CalledParty {
     pub request: Option<String>,
     /// Of the To header.
     pub to: Option<String>,
+    /// Of P-Called-Party-ID, then of Diversion: the numbers that the call went to before.
+    pub others: Vec<String>,
 }
 
 /// A candidate trunk's interpretation of the called number.
@@ -56,6 +58,14 @@ pub struct SelectedTrunk {
     /// with credentials may have the better claim.
     pub is_contestable: bool,
     claim: ClaimOrder,
+}
+
+impl SelectedTrunk {
+    /// A trunk that was called by the name of its registration and has no other number.
+    pub fn of_only_number(trunk: Arc<Trunk>, owner: Arc<NumberOwner>) -> Self {
+        let claim = (true, owner.created_at.0);
+        Self { trunk, owner, is_contestable: false, claim }
+    }
 }
 
 /// Ordering of claims, the better one first: a full number, then the older claim.
@@ -138,6 +148,31 @@ pub fn readings_of_to(
     let one_is_named = registered.iter().any(|(trunk, _)| is_named(trunk));
     let meant = registered.into_iter().filter(|(trunk, _)| !one_is_named || is_named(trunk));
     let read = meant.filter_map(|(trunk, evidence)| reading(trunk, evidence, to, source));
+    read.map(|reading| NumberReading { is_of_to: true, ..reading }).collect()
+}
+
+/// The trunk that the Request-URI names, and no number: by the Contact of its registration, or by its account at the
+/// registrar that the call came from. `None` if several trunks have that account.
+pub fn trunk_by_name(
+    candidates: impl IntoIterator<Item = (Arc<Trunk>, TrunkEvidence)>, called: &CalledParty,
+) -> Option<(Arc<Trunk>, TrunkEvidence)> {
+    let is_named = |(trunk, evidence): &(Arc<Trunk>, TrunkEvidence)| match evidence {
+        TrunkEvidence::Contact => true,
+        TrunkEvidence::Registrar => called.request.is_some() && trunk.fields.username == called.request,
+        TrunkEvidence::Address | TrunkEvidence::Digest => false,
+    };
+    let mut named = candidates.into_iter().filter(is_named);
+    let first = named.next()?;
+    let is_other = |(trunk, _): (Arc<Trunk>, TrunkEvidence)| trunk.id != first.0.id;
+    let is_contact = first.1 == TrunkEvidence::Contact;
+    (is_contact || !named.any(is_other)).then_some(first)
+}
+
+/// Interpretations of the headers beside Request-URI and To by a trunk that was called by name.
+pub fn readings_of_others(
+    (trunk, evidence): &(Arc<Trunk>, TrunkEvidence), called: &CalledParty, source: IpAddr,
+) -> Vec<NumberReading> {
+    let read = called.others.iter().filter_map(|text| reading(trunk.clone(), *evidence, text, source));
     read.map(|reading| NumberReading { is_of_to: true, ..reading }).collect()
 }
 
@@ -229,7 +264,7 @@ mod tests {
     }
 
     fn chosen(candidates: &[(Arc<Trunk>, TrunkEvidence)], request: &str, owners: &NumberOwners) -> Option<Arc<Trunk>> {
-        let called = CalledParty { request: Some(request.into()), to: Some("+19995550000".into()) };
+        let called = CalledParty { request: Some(request.into()), to: Some("+19995550000".into()), others: vec![] };
         let readings = readings(candidates.iter().cloned(), &called, SOURCE.parse().unwrap());
         choose(&readings, owners).map(|chosen| chosen.trunk)
     }
@@ -310,7 +345,7 @@ mod tests {
             })
         };
         let owners: NumberOwners = [owner(a, "+31201234567", None, 1), owner(b, "+49201234567", None, 1)].into();
-        let called = |text: &str| CalledParty { request: Some(text.into()), to: None };
+        let called = |text: &str| CalledParty { request: Some(text.into()), ..CalledParty::default() };
         let contested = |mine: &Arc<Trunk>, theirs: &Arc<Trunk>, evidence, text: &str| {
             let read = readings([(theirs.clone(), evidence)], &called(text), SOURCE.parse().unwrap());
             let chosen = choose(&read, &owners)?;
@@ -379,8 +414,11 @@ mod tests {
         let it = trunk(a, 10, |_| {});
         let number = PhoneNumber::parse("+31201234567").unwrap();
         let source = SOURCE.parse().unwrap();
-        let called =
-            |request: Option<&str>| CalledParty { request: request.map(str::to_owned), to: Some("31201234567".into()) };
+        let called = |request: Option<&str>| CalledParty {
+            request: request.map(str::to_owned),
+            to: Some("31201234567".into()),
+            others: vec![],
+        };
         let read = |evidence, request| {
             let found = readings([(it.clone(), evidence)], &called(request), source);
             found.first().map(|reading| reading.number.clone())

@@ -65,6 +65,21 @@ impl TargetState {
     }
 }
 
+/// What is wrong with the answer to OPTIONS, in words. A challenge that reaches us says that there were no credentials, or
+/// the wrong ones; any other refusal shows that the peer is there.
+pub fn probe_problem(status: Option<u16>, has_credentials: bool) -> Option<String> {
+    match (status, has_credentials) {
+        (None, _) => Some("No answer to OPTIONS in four seconds".to_owned()),
+        (Some(status @ (401 | 407)), true) => {
+            Some(format!("The peer does not take `username` and `password` of the trunk (SIP {status})"))
+        }
+        (Some(status @ (401 | 407)), false) => {
+            Some(format!("The peer asks for credentials (SIP {status}), and the trunk has no `username`"))
+        }
+        (Some(_), _) => None,
+    }
+}
+
 /// A target that went down or came back with the last probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetChange {

@@ -91,7 +91,7 @@ impl Maker {
                 let server = server(peer, policy).await;
                 let caller = TalkingCaller::call(&server).await;
                 let target = format!("sip:+15550123@127.0.0.1:{}", peer.port());
-                server.phone.sip.send_refer(caller.call, target).await;
+                server.phone.sip.send_refer(caller.call, target, Default::default()).await;
                 Call::InboundRefer(server, caller)
             }
             Self::ScriptedCaller => Call::ScriptedCaller(scripted_caller(peer, policy).await),

@@ -41,7 +41,7 @@ pub const HEADERS_MAX: usize = 20;
 pub const HEADER_VALUE_MAX: usize = 512;
 
 /// A rule of a field: names are tokens and not ours, values one line of visible ASCII.
-pub(super) fn rule(custom_only: bool) -> impl FnOnce(&BTreeMap<String, String>, &()) -> garde::Result {
+pub(super) fn rule<C>(custom_only: bool) -> impl FnOnce(&BTreeMap<String, String>, &C) -> garde::Result {
     move |headers, _| check(headers, custom_only).map_err(Error::new)
 }
 

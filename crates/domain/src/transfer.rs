@@ -2,9 +2,14 @@
 
 use super::phone_number::{Destination, PhoneNumber};
 use super::rules::{at_most, before, between, fits, is_text, parses};
+use super::sip_headers;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
+
+/// Header with data of the call for its other end (RFC 7433).
+pub const USER_TO_USER: &str = "User-to-User";
 
 /// Destinations of an agent: what a model can choose from.
 const DESTINATIONS_MAX: usize = 50;
@@ -44,6 +49,31 @@ pub struct TransferDestination {
     /// How to transfer to this destination. None: the `mode` of `transfer_config`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<TransferMode>,
+    /// Headers of the REFER, or of the call that we make to the destination: `X-…` and `User-to-User`, at most 20.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[garde(custom(sip_headers::rule(true)))]
+    pub headers: BTreeMap<String, String>,
+    /// The `User-to-User` header that the caller's call came with goes on to the destination, unless `headers` has one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pass_user_to_user: bool,
+}
+
+impl TransferDestination {
+    /// Where to, with what the destination is told; `None` if the target cannot be read.
+    pub fn transfer_target(&self) -> Option<TransferTarget> {
+        let user_to_user = if self.pass_user_to_user { UserToUser::Pass } else { UserToUser::Keep };
+        Some(TransferTarget { headers: self.headers.clone(), user_to_user, ..TransferTarget::parse(&self.target)? })
+    }
+}
+
+/// What becomes of the User-to-User header of the caller's call (RFC 7433).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UserToUser {
+    /// It stays with us.
+    #[default]
+    Keep,
+    /// The destination of the transfer gets it.
+    Pass,
 }
 
 /// `transfer_config` of an agent; without destinations the model cannot transfer.
@@ -73,7 +103,11 @@ impl Default for TransferConfig {
 
 /// The target of a transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TransferTarget(String);
+pub struct TransferTarget {
+    uri: String,
+    headers: BTreeMap<String, String>,
+    user_to_user: UserToUser,
+}
 
 impl TransferTarget {
     /// Reads E.164, a `tel:` URI with a global number (RFC 3966), or `sip:user@host`; `None` for any other text.
@@ -88,23 +122,34 @@ impl TransferTarget {
             }
             None => Destination::parse(text).is_some(),
         };
-        fits.then(|| Self(text.to_owned()))
+        let (headers, user_to_user) = (BTreeMap::new(), UserToUser::Keep);
+        fits.then(|| Self { uri: text.to_owned(), headers, user_to_user })
     }
 
     /// Returns the target as it was written.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.uri
+    }
+
+    /// Headers of the REFER or of the call. `received`: the User-to-User header of the caller's call.
+    pub fn headers(&self, received: Option<&str>) -> BTreeMap<String, String> {
+        let mut headers = self.headers.clone();
+        let is_set = headers.keys().any(|name| name.eq_ignore_ascii_case(USER_TO_USER));
+        if let (UserToUser::Pass, false, Some(value)) = (self.user_to_user, is_set, received) {
+            headers.insert(USER_TO_USER.to_owned(), value.to_owned());
+        }
+        headers
     }
 
     /// The number or URI to call for it.
     pub fn destination(&self) -> Option<Destination> {
-        let number = self.0.strip_prefix("tel:").map(|rest| rest.split(';').next().unwrap_or(rest));
-        Destination::parse(number.unwrap_or(&self.0))
+        let number = self.uri.strip_prefix("tel:").map(|rest| rest.split(';').next().unwrap_or(rest));
+        Destination::parse(number.unwrap_or(&self.uri))
     }
 
     /// The complete URI; `None` for a bare number, which becomes a URI at its trunk.
     pub fn uri(&self) -> Option<&str> {
-        (!self.0.starts_with('+')).then_some(&self.0)
+        (!self.uri.starts_with('+')).then_some(&self.uri)
     }
 }
 
@@ -113,6 +158,25 @@ mod tests {
     use super::*;
     use crate::agent::AgentFields;
     use crate::faults;
+    use serde_json::json;
+
+    #[test]
+    fn a_destination_is_told_what_its_settings_say() {
+        let headers = |settings: serde_json::Value, received: Option<&str>| {
+            let mut destination = json!({"name": "a", "target": "+31201234567"});
+            destination.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+            let destination: TransferDestination = serde_json::from_value(destination).unwrap();
+            json!(destination.transfer_target().unwrap().headers(received))
+        };
+        let chosen = json!({"headers": {"X-Queue": "vip"}});
+        assert_eq!(headers(json!({}), Some("00")), json!({}), "nothing is passed on unasked");
+        assert_eq!(headers(chosen.clone(), Some("00")), json!({"X-Queue": "vip"}));
+        let passed = json!({"headers": {"X-Queue": "vip"}, "pass_user_to_user": true});
+        assert_eq!(headers(passed.clone(), Some("00")), json!({"X-Queue": "vip", "User-to-User": "00"}));
+        assert_eq!(headers(passed, None), chosen["headers"]);
+        let own = json!({"headers": {"user-to-user": "11"}, "pass_user_to_user": true});
+        assert_eq!(headers(own, Some("00")), json!({"user-to-user": "11"}));
+    }
 
     #[test]
     fn targets_stay_as_they_are_written() {
@@ -146,6 +210,15 @@ mod tests {
             check(serde_json::json!({"destinations": [one, bad]})),
             Err("transfer_config.destinations[1].target".into())
         );
+        for headers in [json!({"X-Queue": "vip", "User-to-User": "00aa;encoding=hex"}), json!({})] {
+            let with = json!({"name": "b", "target": "+31201234567", "headers": headers, "pass_user_to_user": true});
+            assert_eq!(check(json!({"destinations": [one, with]})), Ok(()));
+        }
+        for headers in [json!({"Subject": "x"}), json!({"Referred-By": "<sip:a@b>"}), json!({"X-A": "a\r\nVia: b"})] {
+            let with = json!({"name": "b", "target": "+31201234567", "headers": headers});
+            let wanted = Err("transfer_config.destinations[1].headers".into());
+            assert_eq!(check(json!({"destinations": [one, with]})), wanted, "{headers}");
+        }
         assert_eq!(check(serde_json::json!({"ring_timeout_ms": 1})), Err("transfer_config.ring_timeout_ms".into()));
     }
 }

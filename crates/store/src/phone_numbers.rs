@@ -13,6 +13,7 @@ use trunkline_domain::phone_number::PhoneNumber;
 use trunkline_domain::quota::QuotaResource;
 use trunkline_domain::secret::Secret;
 use trunkline_domain::time::UnixMs;
+use trunkline_domain::trunk::Trunk;
 
 /// Bound values of one query: far below what either database takes.
 const NUMBERS_PER_QUERY: usize = 100;
@@ -190,6 +191,27 @@ impl Store {
             }
         }
         Ok(found)
+    }
+
+    /// The number that calls over this trunk are for if they name none: the only one of the trunk, or the only one of its
+    /// organization that is of no trunk. `None` if there are several or none.
+    pub async fn only_number(&self, trunk: &Trunk) -> Result<Option<Arc<NumberOwner>>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM phone_numbers WHERE organization_id = $1 AND (trunk_id = $2 OR trunk_id IS NULL) \
+             ORDER BY CASE WHEN trunk_id IS NULL THEN 1 ELSE 0 END LIMIT 2",
+        )
+        .bind(trunk.organization.to_string())
+        .bind(trunk.id.to_string())
+        .fetch_all(&self.read)
+        .await?;
+        let owners = rows.iter().map(owner).collect::<Result<Vec<_>, _>>()?;
+        let is_bound = |owner: &NumberOwner| owner.fields.trunk.is_some();
+        let only = match &owners[..] {
+            [only] => Some(only),
+            [first, second] if is_bound(first) && !is_bound(second) => Some(first),
+            _ => None,
+        };
+        Ok(only.cloned().map(Arc::new))
     }
 
     /// The agent and settings that answer a call to this number over one of the owner's trunks.

@@ -2,6 +2,7 @@
 
 use super::connection_limits::SipConnectionReports;
 use super::dns::HostResolver;
+use crate::sip::message::Headers;
 use crate::sip::user_agent::{
     CallId, InboundTrunk, InboundTrunks, InviteRequest, RegistrationConfig, SipCommandError, SipCounters, SipEvent,
     TrunkKey,
@@ -44,7 +45,7 @@ pub(super) enum CallCommand {
     HangUp,
     AnswerReoffer { sdp: Option<Vec<u8>> },
     SendInfo { content_type: &'static str, body: Vec<u8> },
-    SendRefer { target: String },
+    SendRefer { target: String, headers: Headers },
     AnswerRefer { accept: bool },
     SendReferNotify { status: u16 },
     SendReoffer { sdp: Vec<u8> },
@@ -200,8 +201,8 @@ impl SipHandle {
     }
 
     /// Sends REFER; the outcome comes as events.
-    pub async fn send_refer(&self, call: CallId, target: String) {
-        self.send_for(call, CallCommand::SendRefer { target }).await;
+    pub async fn send_refer(&self, call: CallId, target: String, headers: Headers) {
+        self.send_for(call, CallCommand::SendRefer { target, headers }).await;
     }
 
     /// Accepts or declines a transfer the peer requested.

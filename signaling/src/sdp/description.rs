@@ -127,6 +127,8 @@ pub struct MediaDescription {
     pub rtcp_mux: bool,
     /// Readable `a=crypto` lines, in order.
     pub crypto: Vec<CryptoLine>,
+    /// There are `a=crypto` lines, readable or not.
+    pub has_crypto: bool,
     /// SHA-256 of the peer's DTLS certificate (RFC 8122).
     pub fingerprint: Option<CertificateFingerprint>,
     /// DTLS role of the writer; `None` without `a=setup`.

@@ -72,9 +72,14 @@ impl LocalMedia {
         if !wanted {
             return Vec::new();
         }
-        let lines = OFFERED_SUITES.iter().zip(&self.keys).zip(1..);
+        // Inside a dialog the suite that stands comes first, under its tag (RFC 4568 section 7.1.4).
+        let standing = self.standing.as_ref().and_then(|standing| standing.keys).map(|keys| (keys.suite, keys.tag));
+        let is_other = |suite: &CryptoSuite| standing.is_none_or(|(stands, _)| stands != *suite);
+        let free_tags = (1..).filter(|tag| standing.is_none_or(|(_, taken)| taken != *tag));
+        let others = OFFERED_SUITES.into_iter().filter(is_other).zip(free_tags);
+        let lines = standing.into_iter().chain(others).zip(&self.keys);
         lines
-            .map(|((suite, random), tag)| CryptoLine { tag, suite: *suite, key: SdesKey::from_random(*suite, random) })
+            .map(|((suite, tag), random)| CryptoLine { tag, suite, key: SdesKey::from_random(suite, random) })
             .collect()
     }
 
@@ -84,6 +89,11 @@ impl LocalMedia {
             return standing.dtls.is_some() && self.fingerprint.is_some();
         }
         self.srtp != SrtpMode::Off && self.keying == KeyExchange::Dtls && self.fingerprint.is_some()
+    }
+
+    /// The session that stands is encrypted.
+    pub(super) fn has_standing_security(&self) -> bool {
+        self.standing.as_ref().is_some_and(|standing| standing.keys.is_some() || standing.dtls.is_some())
     }
 
     /// Our offers have ICE: inside a dialog that uses it. First offers never have it.

@@ -28,6 +28,11 @@ pub enum OfferAnswerError {
     StreamOff,
 }
 
+impl OfferAnswerError {
+    /// The answer has none of the keys that we offered.
+    pub const NO_KEY: Self = Self::NotAcceptable("no SRTP key");
+}
+
 /// Answers an offer: the negotiated stream and the description to send back.
 pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<(NegotiatedSdp, Vec<u8>), OfferAnswerError> {
     let session = parse::session_description(offer).map_err(OfferAnswerError::Malformed)?;
@@ -73,8 +78,11 @@ pub fn accept_answer(answer: &[u8], local: &LocalMedia) -> Result<NegotiatedSdp,
         Some(SdesKeys { suite: line.suite, tag: line.tag, ours: ours.key, theirs: line.key })
     });
     let dtls = if local.offers_dtls() { negotiate_dtls(media, local) } else { None };
-    if keys.is_none() && dtls.is_none() && (local.srtp == SrtpMode::Mandatory || is_secure(media)) {
-        return Err(OfferAnswerError::NotAcceptable("no SRTP key"));
+    // A session with keys does not lose them to an answer, and keys that were not offered are no keys.
+    let must_be_secure = local.srtp == SrtpMode::Mandatory || is_secure(media) || local.has_standing_security();
+    let has_other_keys = media.has_crypto && !offered.is_empty();
+    if keys.is_none() && dtls.is_none() && (must_be_secure || has_other_keys) {
+        return Err(OfferAnswerError::NO_KEY);
     }
     let mut negotiated = select_codec(media, local, keys)?;
     negotiated.layout = local.standing.as_ref().map(|standing| standing.layout.clone()).unwrap_or_default();
@@ -88,6 +96,13 @@ pub fn accept_answer(answer: &[u8], local: &LocalMedia) -> Result<NegotiatedSdp,
     negotiated.telephone_event_in = event.map(|(payload_type, _)| payload_type);
     negotiated.telephone_event_clock_hz = event.map_or(negotiated.telephone_event_clock_hz, |(_, clock_hz)| clock_hz);
     Ok(negotiated)
+}
+
+/// Our direction by the answer to an offer that described the session as it stands: inactive where the audio is off.
+pub fn answered_direction(answer: &[u8]) -> Result<MediaDirection, OfferAnswerError> {
+    let session = parse::session_description(answer).map_err(OfferAnswerError::Malformed)?;
+    let audio = session.media.iter().find(|line| line.kind == "audio" && line.port != 0);
+    Ok(audio.map_or(MediaDirection::Inactive, |line| line.direction.reversed()))
 }
 
 /// The answer to an offer inside a dialog that takes the audio stream away (RFC 3264 section 8.2), and offers nothing in

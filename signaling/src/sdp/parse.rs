@@ -174,7 +174,8 @@ fn connection(value: &str) -> Option<IpAddr> {
     if net != "IN" || !matches!(kind, "IP4" | "IP6") {
         return None;
     }
-    addr.split('/').next()?.parse().ok()
+    // Some write an address like a name, with the dot of the root.
+    addr.split('/').next()?.trim_end_matches('.').parse().ok()
 }
 
 fn media_line(value: &str, addr: Option<IpAddr>, common: &SessionAttributes) -> Result<MediaDescription, SdpError> {
@@ -201,6 +202,7 @@ fn media_line(value: &str, addr: Option<IpAddr>, common: &SessionAttributes) -> 
         rtcp: None,
         rtcp_mux: false,
         crypto: Vec::new(),
+        has_crypto: false,
         fingerprint: common.fingerprint,
         setup: common.setup,
         tls_id: common.tls_id.clone(),
@@ -237,6 +239,7 @@ fn attribute(media: &mut MediaDescription, value: &str) {
     } else if value.trim() == "rtcp-mux" {
         media.rtcp_mux = true;
     } else if let Some(value) = value.strip_prefix("crypto:") {
+        media.has_crypto = true;
         media.crypto.extend(crypto::CryptoLine::parse(value).filter(|_| media.crypto.len() < limits::SDP_CRYPTO_MAX));
     } else if let Some(value) = value.strip_prefix("fingerprint:") {
         media.fingerprint = fingerprint(value).or(media.fingerprint);

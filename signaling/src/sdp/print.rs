@@ -67,6 +67,33 @@ pub fn as_offer(description: &[u8]) -> Vec<u8> {
     lines.collect::<String>().into_bytes()
 }
 
+/// A description with another direction of its streams.
+pub fn with_direction(description: &[u8], direction: MediaDirection) -> Vec<u8> {
+    let text = String::from_utf8_lossy(description);
+    let is_direction =
+        |line: &str| matches!(line.trim_end(), "a=sendrecv" | "a=sendonly" | "a=recvonly" | "a=inactive");
+    let wanted = format!("a={}\r\n", direction.name());
+    let lines = text.split_inclusive('\n').map(|line| if is_direction(line) { wanted.as_str() } else { line });
+    lines.collect::<String>().into_bytes()
+}
+
+/// A description with this version of the session in its origin line (RFC 8866 section 5.2).
+pub fn with_version(description: &[u8], version: u64) -> Vec<u8> {
+    let text = String::from_utf8_lossy(description);
+    let lines = text.split_inclusive('\n').map(|line| {
+        let mut parts: Vec<&str> = line.splitn(4, ' ').collect();
+        match (parts.get_mut(2), line.starts_with("o=")) {
+            (Some(there), true) => {
+                let number = version.to_string();
+                *there = &number;
+                parts.join(" ")
+            }
+            _ => line.to_owned(),
+        }
+    });
+    lines.collect::<String>().into_bytes()
+}
+
 /// An answer that accepts one audio line and refuses the others with port zero (RFC 3264 section 6).
 pub fn answer(local: &LocalMedia, negotiated: &NegotiatedSdp, offered: &[MediaDescription]) -> Vec<u8> {
     let mut text = head(local);

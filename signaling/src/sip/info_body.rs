@@ -141,6 +141,9 @@ mod tests {
             ("audio/telephone-event", "5", "5"),
             ("application/vnd.nortelnetworks.digits", "p=Digit-Collection\r\ny=Digits\r\ns=success\r\nd=5\r\n", "5"),
             ("application/vnd.nortelnetworks.digits", "d=11a#", "11A#"),
+            ("application/vnd.nortelnetworks.digits", "d=12#", "12#"),
+            ("application/vnd.nortelnetworks.digits", "p=Digit-Collection\ny=Digits\ns=success\nd=12#\n", "12#"),
+            ("Application/vnd.NortelNetworks.Digits;x", "D = \"12#\" \r\n", "12#"),
         ] {
             assert_eq!(of(content_type, body), digits(wanted), "{content_type} {body:?}");
         }

@@ -60,14 +60,27 @@ impl MessageKind {
         let mut lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
         let is_empty = |line: &&[u8]| line.iter().all(|byte| matches!(byte, b'\r' | 0));
         let kind = match lines.find(|line| !is_empty(line)) {
-            Some(line) if line.ends_with(b" SIP/2.0") && line.starts_with(b"INVITE ") => Self::Invite,
+            Some(line) if is_invite(line) => Self::Invite,
+            // An ACK needs no Via: nothing answers it.
+            Some(line) if line.starts_with(b"ACK ") && has_version(line) => return Self::Other,
             // Other versions are answered as well.
-            Some(line) if line.starts_with(b"SIP/") || line.windows(5).any(|part| part == b" SIP/") => Self::Other,
+            Some(line) if has_version(line) => Self::Other,
             _ => return Self::NotSip,
         };
         let is_answerable = lines.take_while(|line| !line.is_empty()).any(is_via);
         if is_answerable { kind } else { Self::NotSip }
     }
+}
+
+fn is_invite(line: &[u8]) -> bool {
+    let has_end = |end: &[u8; 8]| end.eq_ignore_ascii_case(b" SIP/2.0");
+    line.starts_with(b"INVITE ") && line.last_chunk().is_some_and(has_end)
+}
+
+/// A start line, of whatever version of SIP.
+fn has_version(line: &[u8]) -> bool {
+    let is_response = line.first_chunk().is_some_and(|start: &[u8; 4]| start.eq_ignore_ascii_case(b"SIP/"));
+    is_response || line.windows(5).any(|part| part.eq_ignore_ascii_case(b" SIP/"))
 }
 
 /// A header line that may hold a Via: its value may begin on the next line.
@@ -383,6 +396,10 @@ mod tests {
             (b"OPTIONS sip:a@b SIP/2.0\r\nVia: x\r\nVia: SIP/2.0/UDP h\r\n", MessageKind::Other),
             (b"INVITE sip:a@b SIP/3.0\r\nVia: SIP/2.0/UDP h\r\n", MessageKind::Other),
             (b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h\r\n", MessageKind::Other),
+            (b"INVITE sip:a@b sip/2.0\r\nVia: SIP/2.0/UDP h\r\n", MessageKind::Invite),
+            (b"sip/2.0 200 OK\r\nVia: sip/2.0/udp h\r\n", MessageKind::Other),
+            (b"ACK sip:a@b SIP/2.0\r\nX: y", MessageKind::Other),
+            (b"ACK a\r\nX: y", MessageKind::NotSip),
             (b"INVITE sip:a@b SIP/2.0\r\nX: y", MessageKind::NotSip),
             (
                 b"INVITE sip:a@b SIP/2.0\r\nVia\r\nVia: \xff\r\nViaduct: SIP/2.0/UDP h\r\n\r\nVia: SIP/2.0/UDP h",

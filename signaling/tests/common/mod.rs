@@ -163,6 +163,7 @@ impl TestNetwork {
             headers: Headers::default(),
             trunk: None,
             accept_refer: false,
+            extensions: Default::default(),
         };
         change(&mut invite);
         let call = self.sides[0].send_invite(self.now, invite).unwrap();

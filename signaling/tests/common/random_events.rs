@@ -71,6 +71,7 @@ impl RandomEvents {
             headers: Headers::default(),
             trunk: None,
             accept_refer: true,
+            extensions: Default::default(),
         };
         self.calls.extend(self.user_agent.send_invite(self.now, invite));
     }

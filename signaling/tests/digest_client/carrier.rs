@@ -96,6 +96,7 @@ impl UserAgentTest {
             headers: Headers::default(),
             trunk: None,
             accept_refer: false,
+            extensions: Default::default(),
         };
         change(&mut invite);
         self.user_agent.send_invite(self.now, invite).unwrap()

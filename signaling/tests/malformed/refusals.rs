@@ -20,7 +20,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("Contact", "*", "Malformed Contact"),
     ("Contact", "<tel:+1>", "Malformed Contact"),
     ("Contact", "<http://h>", "Malformed Contact"),
-    ("Contact", "<sip:a@h:0>", "Malformed Contact"),
+    ("Contact", "<sip:a@h:65536>", "Malformed Contact"),
     ("Record-Route", "é", "Malformed Record-Route"),
     ("Route", "<sip:a@h:65536;lr>", "Malformed Route"),
     ("Via", "SIP/2.0/UDP 10.1.0.0;branch=z9hG4bK1, é", "Malformed Via"),

@@ -1,5 +1,6 @@
 //! The signalling side of a call: a SIP dialog, or a browser's session. The dialog may be replaced during the call.
 
+use super::early_media::EarlyDigits;
 use super::inbound_refer::{InboundRefer, InboundReferEvent};
 use crate::call::negotiate::Negotiation;
 use tokio::sync::mpsc;
@@ -15,6 +16,8 @@ pub(super) enum CallLeg {
 pub(super) struct SipLeg {
     pub call: SipCall,
     pub events: mpsc::Receiver<SipEvent>,
+    /// What came before them.
+    early_digits: EarlyDigits,
     pub negotiation: Negotiation,
     /// The dialog is open. Needed because a closed channel would be ready forever.
     pub is_open: bool,
@@ -29,8 +32,10 @@ pub(super) enum SignalingEvent {
 }
 
 impl SipLeg {
-    pub(super) fn new(call: SipCall, events: mpsc::Receiver<SipEvent>, negotiation: Negotiation) -> Self {
-        Self { call, events, negotiation, is_open: true, inbound_refer: None }
+    fn new(
+        call: SipCall, events: mpsc::Receiver<SipEvent>, negotiation: Negotiation, early_digits: EarlyDigits,
+    ) -> Self {
+        Self { call, events, early_digits, negotiation, is_open: true, inbound_refer: None }
     }
 
     /// Continues in another dialog.
@@ -41,12 +46,18 @@ impl SipLeg {
 }
 
 impl CallLeg {
-    pub(super) fn sip(call: SipCall, events: mpsc::Receiver<SipEvent>, negotiation: Negotiation) -> Self {
-        Self::Sip(Box::new(SipLeg::new(call, events, negotiation)))
+    /// A dialog, with the keys that were pressed before the conversation.
+    pub(super) fn sip(
+        call: SipCall, events: mpsc::Receiver<SipEvent>, negotiation: Negotiation, early_digits: EarlyDigits,
+    ) -> Self {
+        Self::Sip(Box::new(SipLeg::new(call, events, negotiation, early_digits)))
     }
 
     pub(super) async fn next(&mut self) -> SignalingEvent {
         let Self::Sip(line) = self else { return std::future::pending().await };
+        if let Some(early) = line.early_digits.pop() {
+            return SignalingEvent::Sip(Some(early));
+        }
         let inbound_refer = async {
             match &mut line.inbound_refer {
                 Some(inbound_refer) => inbound_refer.next().await,

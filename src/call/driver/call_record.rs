@@ -11,6 +11,7 @@ use crate::domain::delivery::Delivery;
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::DeliveryId;
 use crate::domain::task::Task;
+use crate::domain::transfer::USER_TO_USER;
 use crate::store::journal::Journal;
 use crate::store::{OrgScope, now};
 use serde_json::{Map, Value};
@@ -49,6 +50,11 @@ impl CallRecord {
         let signalling = call_row::signalling_facts(&call);
         let (journal, panic_guard) = (journal.clone(), CallPanicGuard::default());
         Self { scope, hooks, journal, live, place, panic_guard, signalling, call }
+    }
+
+    /// The User-to-User header that the call came with.
+    pub(super) fn user_to_user(&self) -> Option<&str> {
+        call_row::received_header(&self.signalling, USER_TO_USER)
     }
 
     /// Adds facts from signalling.

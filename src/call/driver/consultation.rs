@@ -2,7 +2,7 @@
 //! that ends with its handle, so that no phone keeps ringing after the caller left.
 
 use super::outgoing_call::{AnsweredDialog, EarlyLeg, OutgoingCallDriver, OutgoingLeg, handle_dialog_media};
-use super::trunk_calls::{self, InviteParams};
+use super::trunk_calls::{self, InviteParams, custom_headers, with_referrer};
 use super::tts::{TtsPipeline, TtsPipelineEvent};
 use super::{AdmissionError, AdmissionPermit, CALL_LEG_EVENTS_MAX, CallServices, SharedServices, ntp_clock};
 use crate::call::machine::{CallSpec, ConsultationEvent};
@@ -18,7 +18,7 @@ use crate::domain::transfer::TransferTarget;
 use crate::domain::trunk::Trunk;
 use crate::store::{OrgScope, StoreError};
 use crate::supervision;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
@@ -26,7 +26,6 @@ use trunkline_media::io::ports::PortPair;
 use trunkline_media::io::worker::{LegHandle, RelaySender, TransportSetup};
 use trunkline_media::leg::{self, LegEvent, StreamConfig};
 use trunkline_media::playout::queue::SegmentId;
-use trunkline_signaling::sip::message::Headers;
 use trunkline_signaling::sip::user_agent::{CallId as SipCall, InviteRequest, SipEvent};
 
 /// Commands and events between the two calls: never more than a handful.
@@ -46,6 +45,8 @@ pub(super) struct ConsultationParams {
     pub trunk: Option<TrunkId>,
     pub from_number: String,
     pub target: TransferTarget,
+    /// What the destination is told beside the number.
+    pub headers: BTreeMap<String, String>,
     pub spec: CallSpec,
 }
 
@@ -142,7 +143,7 @@ async fn call(
         redirects: RedirectPolicy::of_trunk(&trunk.fields),
         ring_timeout: Duration::from_millis(party.spec.agent.transfers().ring_timeout_ms),
     };
-    let build_invite = |to: &Destination, offer| invite(context, &trunk, &party.from_number, to, offer);
+    let build_invite = |to: &Destination, offer| invite(context, &trunk, &party, to, offer);
     let mut outgoing = OutgoingCallDriver::start(context.sip.clone(), params, build_invite).await;
     let mut leg = EarlyLeg::Waiting(ports);
     let dialog = match wait_for_answer(context, &mut outgoing, &mut leg, &mut command_queue, update_sender).await {
@@ -173,11 +174,12 @@ async fn call(
 }
 
 fn invite(
-    context: &CallServices, trunk: &Trunk, from_number: &str, to: &Destination, offer: Option<Vec<u8>>,
+    context: &CallServices, trunk: &Trunk, party: &ConsultationParams, to: &Destination, offer: Option<Vec<u8>>,
 ) -> Option<InviteRequest> {
-    let from_number = Some(from_number).filter(|number| !number.is_empty());
-    let (headers, sdp) = (Headers::default(), offer.unwrap_or_default());
-    trunk_calls::invite(&context.trunks, trunk, InviteParams { from_number, destination: to, sdp, headers })
+    let from_number = Some(party.from_number.as_str()).filter(|number| !number.is_empty());
+    let (headers, sdp) = (custom_headers(&party.headers), offer.unwrap_or_default());
+    let params = InviteParams { from_number, destination: to, sdp, headers };
+    trunk_calls::invite(&context.trunks, trunk, params).map(|invite| with_referrer(invite, &trunk.fields))
 }
 
 /// Rings until the target answers. Early media keeps the leg open and is not heard: the caller has music.

@@ -54,16 +54,17 @@ impl Conversation {
     async fn handle_media_event(&mut self, event: SipEvent) {
         let CallLeg::Sip(line) = &mut self.leg else { return };
         match event {
-            // A WebRTC peer makes the offers itself.
-            SipEvent::ReofferReceived { call, sdp, .. } if line.negotiation.is_webrtc() => {
-                let off = sdp.as_deref().and_then(|offer| line.negotiation.answer_off(offer));
-                let answer = match (off, sdp) {
-                    (Some((stream, text)), _) => {
+            // The library answers offers of a WebRTC peer.
+            SipEvent::ReofferReceived { call, sdp: Some(offer), .. } if line.negotiation.is_webrtc() => {
+                let answer = match line.negotiation.answer_off(&offer) {
+                    Some((stream, text)) => {
                         let _ = self.media.leg.renegotiate(stream);
                         Some(text)
                     }
-                    (None, Some(offer)) => reanswer_webrtc(&self.media, &offer).await,
-                    (None, None) => None,
+                    None => {
+                        let answer = reanswer_webrtc(&self.media, &offer).await;
+                        answer.map(|text| line.negotiation.describe_webrtc(&text))
+                    }
                 };
                 self.context.sip.answer_reoffer(call, answer).await;
             }

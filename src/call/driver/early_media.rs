@@ -7,19 +7,23 @@ use crate::call::registry::{CallCommand, CallSlot};
 use crate::dialogue::response::{AfterResponse, AgentResponse};
 use crate::domain::end_reason::EndReason;
 use crate::domain::ringing_config::RingingConfig;
+use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use trunkline_media::frame::SAMPLE_RATE_HZ;
 use trunkline_media::leg::LegEvent;
 use trunkline_media::playout::queue::SegmentId;
 use trunkline_signaling::io::SipHandle;
-use trunkline_signaling::sip::user_agent::SipEvent;
+use trunkline_signaling::sip::user_agent::{CallId as SipCall, SipEvent};
 
 /// An announcement that makes no sound for this long no longer delays the answer.
 const ANNOUNCEMENT_DEADLINE: Duration = Duration::from_secs(60);
 /// Ringing tone (ETSI TR 101 041-2): 425 Hz, one second of five, at -13 dBm0 less what two wires take.
 const TONE_HZ: f32 = 425.0;
 const TONE_LEVEL: f32 = 3_000.0;
+
+/// Keys that are kept until the conversation begins.
+const EARLY_DIGITS_MAX: usize = 64;
 
 /// Response ids of the conversation start at one.
 const EARLY_RESPONSE_ID: u32 = 0;
@@ -38,8 +42,9 @@ fn tone(ms: u32) -> Vec<i16> {
 /// Plays ringing and announcements on an unanswered leg. `Err` when the caller cancels or the call is ended.
 pub(super) async fn play_early_media(
     context: &SharedServices, ringing: &RingingConfig, spec: &CallSpec, media: Option<CallMedia>,
-    events: &mut mpsc::Receiver<SipEvent>, slot: &mut CallSlot,
+    ringing_call: (SipCall, &mut mpsc::Receiver<SipEvent>, &mut EarlyDigits), slot: &mut CallSlot,
 ) -> Result<CallMedia, EndReason> {
+    let (sip_call, events, digits) = ringing_call;
     let Some(mut media) = media else { return Err(EndReason::Overload) };
     let mut tts = TtsPipeline::new(context.providers.clone(), spec.clone(), true);
     let mut unheard = Vec::new();
@@ -62,7 +67,7 @@ pub(super) async fn play_early_media(
         tokio::select! {
             event = events.recv() => match event {
                 Some(SipEvent::Ended { .. }) | None => return Err(EndReason::Canceled),
-                Some(event) => reject_early_request(&context.sip, event).await,
+                Some(event) => handle_early_event(&context.sip, event, digits).await,
             },
             command = slot.commands.recv() => match command {
                 Some(CallCommand::End(reason)) => return Err(reason),
@@ -74,6 +79,7 @@ pub(super) async fn play_early_media(
                     unheard.retain(|segment| *segment != heard.segment);
                     tts.handle_segment_played(heard.segment);
                 }
+                Some(LegEvent::DtmfReceived { digit, .. }) => digits.push(sip_call, digit),
                 Some(_) => {}
                 None => return Err(EndReason::Overload),
             },
@@ -90,9 +96,28 @@ pub(super) async fn play_early_media(
     Ok(media)
 }
 
-/// Rejects at once requests that are not possible before the answer; the media stay as they are.
-pub(super) async fn reject_early_request(sip: &SipHandle, event: SipEvent) {
+/// Keys that were pressed before the conversation: its first events.
+#[derive(Debug, Default)]
+pub(super) struct EarlyDigits(VecDeque<SipEvent>);
+
+impl EarlyDigits {
+    /// Keeps a key that was pressed; those over the limit are forgotten.
+    fn push(&mut self, call: SipCall, digit: char) {
+        if self.0.len() < EARLY_DIGITS_MAX {
+            self.0.push_back(SipEvent::DigitReceived { call, digit });
+        }
+    }
+
+    /// Takes the next one.
+    pub(super) fn pop(&mut self) -> Option<SipEvent> {
+        self.0.pop_front()
+    }
+}
+
+/// Keeps keys (INFO), and rejects at once requests that are not possible before the answer; the media stay as they are.
+pub(super) async fn handle_early_event(sip: &SipHandle, event: SipEvent, digits: &mut EarlyDigits) {
     match event {
+        SipEvent::DigitReceived { call, digit } => digits.push(call, digit),
         SipEvent::ReofferReceived { call, .. } => sip.answer_reoffer(call, None).await,
         SipEvent::ReferReceived { call, .. } => sip.answer_refer(call, false).await,
         SipEvent::ReplacesReceived { by, .. } => sip.reject(by.call, 481, None).await,
@@ -103,6 +128,21 @@ pub(super) async fn reject_early_request(sip: &SipHandle, event: SipEvent) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_before_the_conversation_are_kept_in_order_and_bounded() {
+        let mut digits = EarlyDigits::default();
+        for digit in "12#".chars().chain("0".repeat(2 * EARLY_DIGITS_MAX).chars()) {
+            digits.push(SipCall(7), digit);
+        }
+        let kept: Vec<SipEvent> = std::iter::from_fn(|| digits.pop()).collect();
+        assert_eq!(kept.len(), EARLY_DIGITS_MAX);
+        let digit = |event: &SipEvent| match event {
+            SipEvent::DigitReceived { call: SipCall(7), digit } => *digit,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(kept[..3].iter().map(digit).collect::<String>(), "12#");
+    }
 
     #[test]
     fn it_rings_one_second_of_five() {

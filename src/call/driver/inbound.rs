@@ -2,7 +2,7 @@
 
 use super::call_leg::CallLeg;
 use super::conversation::{Conversation, EstablishedCall, run_conversation};
-use super::early_media::{play_early_media, reject_early_request};
+use super::early_media::{EarlyDigits, handle_early_event, play_early_media};
 use super::last_written_call::CallPanicGuard;
 use super::{AdmissionError, AdmissionPermit, CallMedia, CallRecord, CallServices, DEFAULT_FORMAT, SharedServices};
 use crate::call::assistant::{self, AssistantDecision, ResolvedAssistant};
@@ -119,6 +119,10 @@ async fn route(
             RoutingStep::FindOwners(numbers, question) => {
                 step = question.answer(&context.store.number_owners(numbers).await?);
             }
+            RoutingStep::FindOnlyNumber(trunk, question) => {
+                let only = context.store.only_number(&trunk).await?;
+                step = question.answer(&only.into_iter().map(|one| (one.fields.number.clone(), one)).collect());
+            }
             RoutingStep::Selected(chosen) => break chosen,
             RoutingStep::UnknownNumber => return Ok(Err(Rejection::UnknownNumber)),
         }
@@ -211,12 +215,14 @@ async fn connect(
     let sip_call = ringing.incoming.call;
     let context = CallServices::of_organization(&ringing.context, ringing.route.scope).await;
     context.open_connections(&spec);
+    let mut digits = EarlyDigits::default();
     // Without the caller's offer there is no path for ringing.
     let prepared = match spec.agent.ringing.clone().zip(stream) {
         Some((before, stream)) => {
             context.sip.send_provisional(sip_call, 183, Some(sdp.clone())).await;
             let media = context.start_leg(&spec, &record, stream, wire, true);
-            match play_early_media(&context, &before, &spec, media, &mut ringing.events, &mut slot).await {
+            let early = (sip_call, &mut ringing.events, &mut digits);
+            match play_early_media(&context, &before, &spec, media, early, &mut slot).await {
                 Ok(media) => AnswerMedia::Ringing(media),
                 Err(reason) => {
                     context.sip.reject(sip_call, 480, None).await; // no effect if the caller has hung up
@@ -231,7 +237,7 @@ async fn connect(
     context.sip.answer(sip_call, sdp).await;
     metrics::histogram!("trunkline_setup_seconds").record(ringing.started.elapsed().as_secs_f64());
     metrics::counter!("trunkline_calls_started_total", "direction" => "inbound").increment(1);
-    let confirmed = match wait_for_ack(&ringing.context.sip, &mut ringing.events).await {
+    let confirmed = match wait_for_ack(&ringing.context.sip, &mut ringing.events, &mut digits).await {
         Ok(Some(answer)) => {
             let source = ringing.incoming.source.ip();
             Some(context.sip.resolve_description(answer, Some(source)).await)
@@ -256,7 +262,7 @@ async fn connect(
         return None;
     };
     tracing::info!("call answered");
-    let leg = CallLeg::sip(sip_call, ringing.events, negotiation);
+    let leg = CallLeg::sip(sip_call, ringing.events, negotiation, digits);
     let conversation = Conversation { context, spec, record, slot, leg, media };
     Some(EstablishedCall { conversation, speech, early: None })
 }
@@ -444,19 +450,22 @@ async fn wait_for_cancel(sip: &SipHandle, events: &mut mpsc::Receiver<SipEvent>)
     loop {
         match events.recv().await {
             Some(SipEvent::Ended { .. }) | None => return,
-            Some(event) => reject_early_request(sip, event).await,
+            // No leg is there yet, and nobody who could listen.
+            Some(event) => handle_early_event(sip, event, &mut EarlyDigits::default()).await,
         }
     }
 }
 
 /// Waits for the ACK; its body when there is one.
-async fn wait_for_ack(sip: &SipHandle, events: &mut mpsc::Receiver<SipEvent>) -> Result<Option<Vec<u8>>, EndReason> {
+async fn wait_for_ack(
+    sip: &SipHandle, events: &mut mpsc::Receiver<SipEvent>, digits: &mut EarlyDigits,
+) -> Result<Option<Vec<u8>>, EndReason> {
     let until = tokio::time::Instant::now() + CONFIRM_DEADLINE;
     loop {
         match tokio::time::timeout_at(until, events.recv()).await {
             Ok(Some(SipEvent::Acknowledged { sdp, .. })) => return Ok(sdp),
             Ok(Some(SipEvent::Ended { cause, .. })) => return Err(end_reason_before_ack(&cause)),
-            Ok(Some(event)) => reject_early_request(sip, event).await,
+            Ok(Some(event)) => handle_early_event(sip, event, digits).await,
             Ok(None) | Err(_) => return Err(EndReason::NetworkLost),
         }
     }

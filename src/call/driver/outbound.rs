@@ -3,6 +3,7 @@
 
 use super::call_leg::CallLeg;
 use super::conversation::{Conversation, EstablishedCall, run_conversation};
+use super::early_media::EarlyDigits;
 use super::last_written_call::CallPanicGuard;
 use super::outgoing_call::{AnsweredDialog, EarlyLeg, OutgoingCallDriver, OutgoingLeg};
 use super::stt_feed::SttFeed;
@@ -316,7 +317,7 @@ async fn establish(
         None => context.start_speech_backend(&spec, media.audio_format),
     };
     tracing::info!("call answered");
-    let leg = CallLeg::sip(dialog.call, dialog.events, dialog.negotiation);
+    let leg = CallLeg::sip(dialog.call, dialog.events, dialog.negotiation, EarlyDigits::default());
     let conversation = Conversation { context, spec, record, slot, leg, media };
     Some(EstablishedCall { conversation, speech, early: detection })
 }

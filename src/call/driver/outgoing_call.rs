@@ -12,7 +12,7 @@ use trunkline_media::io::ports::PortPair;
 use trunkline_media::io::worker::LegHandle;
 use trunkline_media::leg::StreamConfig;
 use trunkline_signaling::io::SipHandle;
-use trunkline_signaling::sip::user_agent::{CallId as SipCall, InviteRequest, SipEvent};
+use trunkline_signaling::sip::user_agent::{CallId as SipCall, InviteExtensions, InviteRequest, SipEvent};
 
 /// Makes the INVITE to a destination with an offer; `None` if it may not be called.
 type BuildInvite<'a> = Box<dyn FnMut(&Destination, Option<Vec<u8>>) -> Option<InviteRequest> + Send + 'a>;
@@ -139,17 +139,20 @@ impl<'a> OutgoingCallDriver<'a> {
     async fn carry(&mut self) {
         while let Some(action) = self.machine.poll_action() {
             match action {
-                OutgoingCallAction::SendInvite { destination, offer } => self.send_invite(&destination, offer).await,
+                OutgoingCallAction::SendInvite { destination, offer, extensions } => {
+                    self.send_invite(&destination, offer, extensions).await;
+                }
                 action => self.command(action).await,
             }
         }
     }
 
-    async fn send_invite(&mut self, destination: &Destination, offer: Option<Vec<u8>>) {
+    async fn send_invite(&mut self, destination: &Destination, offer: Option<Vec<u8>>, extensions: InviteExtensions) {
         self.dialog = None;
         let Some(invite) = (self.build_invite)(destination, offer) else {
             return self.machine.handle_signaling_error(OutgoingCallError::NotAllowed);
         };
+        let invite = InviteRequest { extensions, ..invite };
         match self.sip.send_invite(invite).await {
             Ok((call, events)) => self.dialog = Some(SipDialog { call, events }),
             Err(_) => self.machine.handle_signaling_error(OutgoingCallError::Overloaded),
@@ -239,6 +242,7 @@ pub async fn handle_dialog_media(
             sip.answer_reoffer(call, text).await;
         }
         DialogMediaChange::Answered(stream) => drop(leg.renegotiate(stream)),
+        DialogMediaChange::Unanswerable => sip.hang_up(call).await,
     }
     None
 }

@@ -5,7 +5,7 @@ use crate::call::invite::{self, InviteError};
 use crate::domain::trunk::Trunk;
 use trunkline_signaling::sip::user_agent::InviteRequest;
 
-pub(super) use crate::call::invite::{InviteParams, custom_headers};
+pub(super) use crate::call::invite::{InviteParams, custom_headers, with_referrer};
 
 /// An INVITE over a trunk; none when the trunk only receives or may not call there.
 pub(super) fn invite(trunks: &TrunkService, trunk: &Trunk, params: InviteParams<'_>) -> Option<InviteRequest> {

@@ -38,7 +38,7 @@ fn store(numbers: &[(&str, OrganizationId)]) -> NumberOwners {
 fn facts(candidates: &[(&Arc<Trunk>, TrunkEvidence)], request: &str, to: Option<&str>) -> InboundFacts {
     InboundFacts {
         candidates: candidates.iter().map(|(trunk, evidence)| ((*trunk).clone(), *evidence)).collect(),
-        called: CalledParty { request: Some(request.into()), to: to.map(str::to_owned) },
+        called: CalledParty { request: Some(request.into()), to: to.map(str::to_owned), others: vec![] },
         source: SOURCE,
         rivals: Arc::default(),
     }
@@ -56,6 +56,13 @@ fn routed(facts: InboundFacts, store: &NumberOwners) -> (Vec<Vec<String>>, Optio
                     .filter_map(|number| Some((number.clone(), store.get(&number)?.clone())))
                     .collect();
                 step = question.answer(&found);
+            }
+            RoutingStep::FindOnlyNumber(trunk, question) => {
+                asked.push(vec!["only".to_owned()]);
+                let mut of_trunk = store.iter().filter(|(_, owner)| owner.organization == trunk.organization);
+                let only = of_trunk.next().filter(|_| of_trunk.next().is_none());
+                step =
+                    question.answer(&only.map(|(number, owner)| (number.clone(), owner.clone())).into_iter().collect());
             }
             RoutingStep::Selected(chosen) => return (asked, Some(chosen.trunk)),
             RoutingStep::UnknownNumber => return (asked, None),
@@ -85,6 +92,37 @@ fn the_to_header_is_asked_for_only_where_nobody_has_the_request() {
     assert_eq!((asked[0].len(), asked[1].clone()), (0, vec!["+31201234567".to_owned()]));
     assert_eq!(found.map(|trunk| trunk.id), Some(registered.id));
     assert!(routed(over(TrunkEvidence::Address), &store).1.is_none(), "an address alone does not vouch for To");
+}
+
+/// jambonz-feature-server#179 and others: Request-URI and To both have the account.
+#[test]
+fn a_trunk_that_is_called_by_name_takes_the_call_for_its_only_number() {
+    let (a, b) = (OrganizationId::new(), OrganizationId::new());
+    let registered = trunk(a, 10, |fields| fields.username = Some("acct".into()));
+    let one = store(&[("+31201234567", a), ("+31209999999", b)]);
+    let two = store(&[("+31201234567", a), ("+31201234568", a)]);
+    let is_routed = |evidence, request: &str, to: &str, others: &[&str], store: &NumberOwners| {
+        let mut facts = facts(&[(&registered, evidence)], request, Some(to));
+        facts.called.others = others.iter().map(|text| (*text).to_owned()).collect();
+        routed(facts, store).1.is_some()
+    };
+    let (contact, registrar) = (TrunkEvidence::Contact, TrunkEvidence::Registrar);
+    assert!(is_routed(contact, "x7f3", "acct", &[], &one));
+    assert!(is_routed(registrar, "acct", "acct", &[], &one));
+    assert!(is_routed(contact, "x7f3", "+31209999999", &[], &one), "forwarded from a number of somebody else");
+    assert!(is_routed(contact, "x7f3", "+3120", &[], &one), "forwarded from a number of nobody");
+    assert!(!is_routed(registrar, "other", "acct", &[], &one), "another account");
+    assert!(!is_routed(TrunkEvidence::Address, "acct", "acct", &[], &one), "an address alone names no trunk");
+    // Of several numbers a header names one, or nobody is called.
+    for evidence in [contact, registrar] {
+        assert!(!is_routed(evidence, "acct", "acct", &[], &two));
+        assert!(is_routed(evidence, "acct", "acct", &["+31201234568"], &two));
+        assert!(is_routed(evidence, "acct", "acct", &["acct", "31201234567"], &two));
+        assert!(!is_routed(evidence, "acct", "acct", &["+31209999999"], &two), "of somebody else");
+    }
+    let second = trunk(b, 20, |fields| fields.username = Some("acct".into()));
+    let both = facts(&[(&registered, registrar), (&second, registrar)], "acct", Some("acct"));
+    assert!(routed(both, &one).1.is_none(), "whose would it be?");
 }
 
 #[test]

@@ -176,3 +176,18 @@ fn what_a_call_shows_of_its_headers_has_bounds() {
     assert_eq!(shown["X-0"].as_str().unwrap().chars().count(), HEADER_VALUE_MAX);
     assert!(header_facts(&Headers::default()).is_empty());
 }
+
+/// RFC 3892, RFC 7433: who transfers, and what the destination is told.
+#[test]
+fn the_call_of_a_transfer_says_who_transfers() {
+    for (hides, wanted) in [(false, true), (true, false)] {
+        let settings = json!({"host": "192.0.2.9", "hide_number": hides});
+        let invite = sent(settings.clone());
+        let fields = trunk(settings).fields;
+        let from = invite.from.uri.to_string();
+        let told = with_referrer(invite, &fields);
+        let referrer = told.headers.get(&HeaderName::ReferredBy);
+        assert_eq!(referrer.is_some(), wanted);
+        assert!(referrer.is_none_or(|value| value == format!("<{from}>")));
+    }
+}

@@ -24,7 +24,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use trunkline_media::leg::StreamConfig;
 use trunkline_signaling::sip::end_cause::EndCause;
-use trunkline_signaling::sip::user_agent::{CallId as SipCall, SipEvent};
+use trunkline_signaling::sip::user_agent::{CallId as SipCall, InviteExtensions, SipEvent};
 
 /// Who makes the offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +65,7 @@ pub struct DialAttempt {
     /// Our side of the media as it was offered: what each new fork starts from.
     negotiation: Negotiation,
     offer_mode: OfferMode,
+    extensions: InviteExtensions,
     redirects: RedirectPolicy,
     redirects_left: u8,
     ring_timeout: Duration,
@@ -104,6 +105,8 @@ pub enum OutgoingCallAction {
         destination: Destination,
         /// Our offer; `None` for a delayed offer.
         offer: Option<Vec<u8>>,
+        /// Left out of a second INVITE, as the keys are: one refusal is answered by one plain call.
+        extensions: InviteExtensions,
     },
     /// Ends the call: CANCEL, or ACK and BYE.
     HangUp,
@@ -153,7 +156,11 @@ pub struct OutgoingCall {
 impl DialAttempt {
     /// Makes the next offer a plain one, without what the callee need not understand; false if this one was.
     fn makes_plain(&mut self) -> bool {
-        self.offer_mode == OfferMode::Early && self.negotiation.fall_back_to_plain()
+        let is_plain = self.offer_mode == OfferMode::Early && self.negotiation.fall_back_to_plain();
+        if is_plain {
+            self.extensions = InviteExtensions::Omitted;
+        }
+        is_plain
     }
 }
 
@@ -214,6 +221,7 @@ impl OutgoingCall {
             destination: params.destination,
             negotiation: params.negotiation,
             offer_mode: params.offer_mode,
+            extensions: InviteExtensions::Offered,
             redirects: params.redirects,
             redirects_left: REDIRECTS_MAX,
             ring_timeout: params.ring_timeout,
@@ -318,7 +326,8 @@ impl OutgoingCall {
     fn dial(&mut self, now: Instant, mut attempt: DialAttempt) {
         attempt.give_up_at = now + attempt.ring_timeout;
         let offer = (attempt.offer_mode == OfferMode::Early).then(|| attempt.negotiation.offer());
-        self.actions.push_back(OutgoingCallAction::SendInvite { destination: attempt.destination.clone(), offer });
+        let (destination, extensions) = (attempt.destination.clone(), attempt.extensions);
+        self.actions.push_back(OutgoingCallAction::SendInvite { destination, offer, extensions });
         self.state = OutgoingCallState::Dialing(attempt);
     }
 

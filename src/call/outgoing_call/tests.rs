@@ -51,7 +51,7 @@ impl Harness {
         let now = Instant::now();
         let mut harness = Self { now, call: OutgoingCall::new(now, params) };
         let done = harness.done();
-        let [OutgoingCallAction::SendInvite { destination, offer }] = &done.actions[..] else { panic!("{done:?}") };
+        let [OutgoingCallAction::SendInvite { destination, offer, .. }] = &done.actions[..] else { panic!("{done:?}") };
         assert_eq!(destination.as_str(), "+15550199");
         assert_eq!(offer.is_some(), offer_mode == OfferMode::Early);
         harness
@@ -273,7 +273,7 @@ fn a_redirect_begins_anew_with_other_keys_and_another_ring_timeout() {
     call.early_media("a", 6_000);
     call.now += RING_TIMEOUT / 2;
     let done = call.ended(redirected(&["sip:desk@x.example"]));
-    let [OutgoingCallAction::SendInvite { destination, offer: Some(_) }] = &done.actions[..] else {
+    let [OutgoingCallAction::SendInvite { destination, offer: Some(_), .. }] = &done.actions[..] else {
         panic!("{done:?}")
     };
     assert_eq!(destination.as_str(), "sip:desk@x.example");
@@ -380,7 +380,7 @@ fn offered(actions: &[OutgoingCallAction]) -> String {
     let offers: Vec<_> = actions
         .iter()
         .filter_map(|action| match action {
-            OutgoingCallAction::SendInvite { offer: Some(offer), destination } => {
+            OutgoingCallAction::SendInvite { offer: Some(offer), destination, .. } => {
                 assert_eq!(destination.as_str(), "+15550199");
                 Some(String::from_utf8(offer.clone()).unwrap())
             }
@@ -403,6 +403,8 @@ fn keys_that_are_optional_are_left_out_once_where_they_are_refused() {
         let again = call.ended(refused(status)).actions;
         let offer = offered(&again);
         assert!(again.len() == 1 && !offer.contains("crypto") && offer.contains("RTP/AVP"), "{status}: {again:?}");
+        let OutgoingCallAction::SendInvite { extensions, .. } = &again[0] else { panic!("{again:?}") };
+        assert_eq!(*extensions, InviteExtensions::Omitted, "another 488 is the end");
         assert_eq!(call.ended(refused(status)).actions, [], "once");
         assert_eq!(call.error(), OutgoingCallError::Ended(refused(status)));
     }

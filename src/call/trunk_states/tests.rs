@@ -134,3 +134,17 @@ fn a_candidate_comes_once_with_its_strongest_evidence() {
     let found: Vec<_> = all.candidates(&candidates).into_iter().map(|(trunk, evidence)| (trunk.id, evidence)).collect();
     assert_eq!(found, [(one.id, TrunkEvidence::Digest), (two.id, TrunkEvidence::Registrar)]);
 }
+
+#[test]
+fn a_probe_that_is_challenged_says_which_credentials_are_missing_or_wrong() {
+    for status in [401, 407] {
+        let code = status.to_string();
+        let wrong = probe_problem(Some(status), true).unwrap();
+        assert!(wrong.contains("`password`") && wrong.contains(&code), "{wrong}");
+        let missing = probe_problem(Some(status), false).unwrap();
+        assert!(missing.contains("no `username`") && missing.contains(&code), "{missing}");
+    }
+    assert_eq!(probe_problem(Some(200), true), None);
+    assert_eq!(probe_problem(Some(404), false), None, "a refusal is an answer");
+    assert!(probe_problem(None, true).unwrap().contains("four seconds"));
+}

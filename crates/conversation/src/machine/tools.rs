@@ -13,7 +13,7 @@ use serde_json::Value;
 use std::time::Instant;
 use trunkline_domain::chat::{ToolCall, ToolOffer};
 use trunkline_domain::end_reason::EndReason;
-use trunkline_domain::transfer::{TransferConfig, TransferTarget};
+use trunkline_domain::transfer::TransferConfig;
 
 /// What the model reads in place of a result that is not there yet.
 const RESULT_PENDING: &str = "still being worked on; the result will follow by itself, do not call this again";
@@ -181,7 +181,7 @@ impl CallMachine {
             }
             ToolAction::Transfer { destination, briefing } if is_conversing && round.transfer.is_none() => {
                 let one = &transfers.destinations[destination];
-                let target = TransferTarget::parse(&one.target)?;
+                let target = one.transfer_target()?;
                 let method = TransferMethod::new(one.mode.unwrap_or(transfers.mode), briefing);
                 let origin = TransferOrigin::Tool { call_id: call.id.clone() };
                 round.transfer = Some(TransferRequest { name: one.name.clone(), target, method, origin });

@@ -70,6 +70,7 @@ impl DialParams {
             headers: Headers::default(),
             trunk: None,
             accept_refer: false,
+            extensions: Default::default(),
         }
     }
 }

@@ -32,7 +32,7 @@ impl SipDriver {
             CallCommand::HangUp => user_agent.hang_up(now, call),
             CallCommand::AnswerReoffer { sdp } => user_agent.answer_reoffer(now, call, sdp),
             CallCommand::SendInfo { content_type, body } => user_agent.send_info(now, call, content_type, body),
-            CallCommand::SendRefer { target } => user_agent.send_refer(now, call, &target),
+            CallCommand::SendRefer { target, headers } => user_agent.send_refer_with(now, call, &target, &headers),
             CallCommand::AnswerRefer { accept } => user_agent.answer_refer(now, call, accept),
             CallCommand::SendReferNotify { status } => user_agent.send_refer_notify(now, call, status),
             CallCommand::SendReoffer { sdp } => user_agent.send_reoffer(now, call, sdp),

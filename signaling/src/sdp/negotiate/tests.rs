@@ -1,6 +1,6 @@
 //! Offers and answers as peers write them.
 
-use super::super::crypto::{CryptoSuite, KEY_BYTES_MAX};
+use super::super::crypto::{CryptoLine, CryptoSuite, KEY_BYTES_MAX};
 use super::*;
 
 fn local() -> LocalMedia {
@@ -226,6 +226,48 @@ fn keys_of_our_offer_are_matched_by_tag() {
     let ours = LocalMedia { srtp: SrtpMode::Mandatory, ..local() };
     let plain = accept_answer(&offer("m=audio 4000 RTP/AVP 0\r\n"), &ours);
     assert_eq!(plain, Err(OfferAnswerError::NotAcceptable("no SRTP key")));
+}
+
+/// Inside a dialog the suite that stands is offered under its tag, whichever it is, and an answer must take one that
+/// was offered.
+#[test]
+fn an_offer_inside_a_dialog_keeps_the_suite_and_the_tag_that_stand() {
+    let policy = LocalMedia { srtp: SrtpMode::Preferred, keys: [[7; KEY_BYTES_MAX], [8; KEY_BYTES_MAX]], ..local() };
+    for suite in CryptoSuite::ALL {
+        for tag in [1, 2, 4] {
+            let line = |tag, suite| {
+                let mut text = String::new();
+                CryptoLine { tag, suite, key: SdesKey::from_random(suite, &[5; KEY_BYTES_MAX]) }.print(&mut text);
+                text
+            };
+            let lines = |crypto: &str| format!("m=audio 4000 RTP/SAVP 0\r\n{crypto}");
+            let ours = standing(&policy, &lines(&line(tag, suite)));
+            let text = our_offer(&ours);
+            let offered: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("a=crypto:")).collect();
+            assert!(offered[0].starts_with(&format!("{tag} {} inline:", suite.name())), "{text}");
+            let tags: Vec<&str> = offered.iter().map(|line| line.split(' ').next().unwrap()).collect();
+            assert!(tags.len() == 2 && tags[0] != tags[1], "{text}");
+            let accepted = accept_answer(&offer(&lines(&line(tag, suite))), &ours).unwrap();
+            assert_eq!(accepted.keys.map(|keys| (keys.suite, keys.tag)), Some((suite, tag)));
+            for other in CryptoSuite::ALL.into_iter().filter(|other| !text.contains(other.name())) {
+                for lines in [lines(&line(tag, other)), lines(&line(9, other)).replace("SAVP", "AVP")] {
+                    assert_eq!(accept_answer(&offer(&lines), &ours), Err(OfferAnswerError::NO_KEY), "{lines}");
+                }
+            }
+            for lines in [
+                lines(&line(tag + 10, suite)),
+                lines("a=crypto:1 F8_128_HMAC_SHA1_80 inline:x\r\n").replace("SAVP", "AVP"),
+                lines("").replace("SAVP", "AVP"),
+            ] {
+                assert_eq!(accept_answer(&offer(&lines), &ours), Err(OfferAnswerError::NO_KEY), "{lines}");
+            }
+        }
+    }
+    // A first offer with keys that may be left out is not answered by keys of another kind.
+    let other = format!("m=audio 4000 RTP/AVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_32 {KEY}\r\n");
+    assert_eq!(accept_answer(&offer(&other), &policy), Err(OfferAnswerError::NO_KEY));
+    assert!(accept_answer(&offer("m=audio 4000 RTP/AVP 0\r\n"), &policy).is_ok_and(|plain| plain.keys.is_none()));
+    assert!(accept_answer(&offer(&other), &local()).is_ok(), "we have offered none at all");
 }
 
 #[test]

@@ -208,7 +208,7 @@ impl Headers {
 
     /// Parses the first Contact: `None` without one, an error if it is not a valid name-addr, such as `*`.
     pub fn contact(&self) -> Option<Result<NameAddr, UriError>> {
-        self.list(&HeaderName::Contact).next().map(NameAddr::parse)
+        self.list(&HeaderName::Contact).next().map(NameAddr::parse_contact)
     }
 
     /// The number a value begins with, parameters and comments left off; one too large for its type is the largest.

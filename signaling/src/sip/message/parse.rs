@@ -2,7 +2,7 @@
 //! strict where a guess would be wrong; an invalid request is returned with the rejection to send.
 
 use super::headers::Header;
-use super::scan::{digits, is_token};
+use super::scan::{digits, is_token, strip_prefix_ignore_case};
 use super::uri::UriError;
 use super::wire_text::decode_wire;
 use super::{HeaderName, Headers, Method, Request, Response, SipMessage, Uri, validate};
@@ -82,10 +82,10 @@ pub(super) fn message(head: &[u8], body: &[u8]) -> ParsedMessage {
     // White space at the end of the line says nothing.
     let start_line = start_line.trim_end_matches([' ', '\t']);
     let (headers, fault) = read_headers(rest);
-    if let Some(status_line) = start_line.strip_prefix("SIP/2.0 ") {
+    if let Some(status_line) = strip_prefix_ignore_case(start_line, "SIP/2.0 ") {
         return response(status_line, headers, fault, body);
     }
-    if start_line.starts_with("SIP/") {
+    if strip_prefix_ignore_case(start_line, "SIP/").is_some() {
         return ParsedMessage::Unparseable("response of another version");
     }
     request(start_line, headers, fault, body)
@@ -168,11 +168,13 @@ fn response(status_line: &str, headers: Headers, fault: HeaderError, body: &[u8]
 fn request(start_line: &str, headers: Headers, fault: HeaderError, body: &[u8]) -> ParsedMessage {
     let mut parts = start_line.split(' ');
     let method_text = parts.next().unwrap_or("");
-    if method_text.is_empty() || !method_text.bytes().all(is_token) || !start_line.contains("SIP/") {
+    let is_sip = start_line.as_bytes().windows(4).any(|part| part.eq_ignore_ascii_case(b"SIP/"));
+    if method_text.is_empty() || !method_text.bytes().all(is_token) || !is_sip {
         return ParsedMessage::Unparseable("not SIP");
     }
     let method = Method::parse(method_text);
-    if !headers.has_via() {
+    // Nothing answers an ACK, so it can do without.
+    if !headers.has_via() && method != Method::Ack {
         return ParsedMessage::Unparseable("no Via");
     }
     let (uri, version, extra) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""), parts.next());
@@ -182,10 +184,10 @@ fn request(start_line: &str, headers: Headers, fault: HeaderError, body: &[u8]) 
         _ => ParsedMessage::Invalid { method: method.clone(), headers: headers.clone(), status, reason },
     };
     let last = start_line.rsplit(' ').next().unwrap_or("");
-    if last.starts_with("SIP/") && last != "SIP/2.0" {
+    if strip_prefix_ignore_case(last, "SIP/").is_some_and(|version| version != "2.0") {
         return refused(505, "Version Not Supported".into());
     }
-    if version != "SIP/2.0" || extra.is_some() {
+    if !version.eq_ignore_ascii_case("SIP/2.0") || extra.is_some() {
         return refused(400, "Malformed Request-Line".into());
     }
     if let Some(fault) = fault {
@@ -318,6 +320,24 @@ mod tests {
             }
         }
         assert_eq!(status(&invite("").replacen("SIP/2.0\r\n", "SIP/2.0 x\r\n", 1)), 400);
+    }
+
+    /// RFC 3261 section 7.1: the version is compared without regard to the letter case.
+    #[test]
+    fn the_version_is_read_in_any_letter_case() {
+        for version in ["sip/2.0", "Sip/2.0", "sIP/2.0"] {
+            let text = invite("").replacen("SIP/2.0\r\n", &format!("{version}\r\n"), 1);
+            assert_eq!(status(&text), 0, "{text:?}");
+            let all = text.replace("SIP/2.0/UDP", &format!("{version}/udp"));
+            assert_eq!(status(&all), 0, "{all:?}");
+            for line in ["200 OK", "200", "486 Busy Here"] {
+                let text = invite("").replacen("INVITE sip:b@h SIP/2.0", &format!("{version} {line}"), 1);
+                assert_eq!(status(&text), 0, "{text:?}");
+            }
+        }
+        assert_eq!(status(&invite("").replacen("SIP/2.0\r\n", "sip/3.0\r\n", 1)), 505);
+        assert_eq!(status(&invite("").replacen("INVITE sip:b@h SIP/2.0", "sip/3.0 200 OK", 1)), 2);
+        assert_eq!(status(&invite("").replacen("SIP/2.0\r\n", "sip/2.00\r\n", 1)), 505);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Reads the few header values that identify a message's dialog and transaction, without parsing it. One pass, no
 //! allocation; unreadable values are skipped.
 
+use super::scan::strip_prefix_ignore_case;
 use super::{HeaderName, Headers, SipMessage};
 
 /// Values as they stand in the message.
@@ -26,9 +27,10 @@ impl<'a> HeaderPeek<'a> {
         let mut lines = bytes.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
         let start = text(lines.find(|line| !line.iter().all(|byte| matches!(byte, b'\r' | 0)))?);
         let mut peek = Self::default();
-        if !start.starts_with("SIP/2.0 ") {
+        if strip_prefix_ignore_case(start, "SIP/2.0 ").is_none() {
             let (method, rest) = start.split_once(' ')?;
-            peek.method = rest.ends_with("SIP/2.0").then_some(method);
+            let is_sip = rest.as_bytes().last_chunk().is_some_and(|end: &[u8; 7]| end.eq_ignore_ascii_case(b"SIP/2.0"));
+            peek.method = is_sip.then_some(method);
             peek.method?;
         }
         for line in lines {
@@ -137,6 +139,10 @@ mod tests {
         let response = BYE.replace("BYE sip:b@h SIP/2.0", "SIP/2.0 200 OK");
         let peek = HeaderPeek::of_datagram(response.as_bytes()).unwrap();
         assert_eq!((peek.method, peek.cseq_method()), (None, "BYE"));
+        for start in ["BYE sip:b@h sip/2.0", "sip/2.0 200 OK"] {
+            let text = BYE.replace("BYE sip:b@h SIP/2.0", start);
+            assert_eq!(HeaderPeek::of_datagram(text.as_bytes()).unwrap().to_tag(), Some("ours"));
+        }
     }
 
     #[test]

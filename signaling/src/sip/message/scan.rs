@@ -26,6 +26,13 @@ impl Quotes {
     }
 }
 
+/// What follows a prefix of ASCII characters in any letter case. The version of SIP is written in upper case and compared
+/// without regard to it (RFC 3261 section 7.1).
+pub fn strip_prefix_ignore_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let (start, rest) = text.split_at_checked(prefix.len())?;
+    start.eq_ignore_ascii_case(prefix).then_some(rest)
+}
+
 /// Before and after the first `separator` (an ASCII character) outside of quoted strings.
 pub fn split_unquoted(text: &str, separator: u8) -> Option<(&str, &str)> {
     let mut quotes = Quotes::default();

@@ -56,15 +56,7 @@ impl Uri {
     /// Parses a `sip:`, `sips:` or `tel:` URI without angle brackets. Fails with `UnknownScheme` for other schemes,
     /// else with `Malformed`.
     pub fn parse(text: &str) -> Result<Self, UriError> {
-        let parts = UriParts::split(text)?;
-        Ok(Self {
-            scheme: parts.scheme,
-            user: parts.user.map(str::to_owned),
-            host: parts.host.to_owned(),
-            port: parts.port,
-            params: parts.params.to_owned(),
-            headers: parts.headers.to_owned(),
-        })
+        UriParts::split(text).map(Self::from)
     }
 
     /// Value of a parameter; `Some("")` when it is there without a value.
@@ -90,8 +82,32 @@ struct UriParts<'a> {
     headers: &'a str,
 }
 
+impl From<UriParts<'_>> for Uri {
+    fn from(parts: UriParts<'_>) -> Self {
+        Self {
+            scheme: parts.scheme,
+            user: parts.user.map(str::to_owned),
+            host: parts.host.to_owned(),
+            port: parts.port,
+            params: parts.params.to_owned(),
+            headers: parts.headers.to_owned(),
+        }
+    }
+}
+
+/// Whether port 0, which nothing can be sent to, is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ZeroPort {
+    Malformed,
+    Allowed,
+}
+
 impl<'a> UriParts<'a> {
     fn split(text: &'a str) -> Result<Self, UriError> {
+        Self::split_with(text, ZeroPort::Malformed)
+    }
+
+    fn split_with(text: &'a str, zero: ZeroPort) -> Result<Self, UriError> {
         let (scheme, rest) = text.split_once(':').ok_or(UriError::Malformed)?;
         let scheme = if scheme.eq_ignore_ascii_case("sip") {
             Scheme::Sip
@@ -117,7 +133,10 @@ impl<'a> UriParts<'a> {
         }
         let (rest, headers) = split_before(rest, '?');
         let (host_port, params) = split_before(rest, ';');
-        let (host, port) = split_host_port(host_port).ok_or(UriError::Malformed)?;
+        let (host, port) = split_host_any_port(host_port).ok_or(UriError::Malformed)?;
+        if port == Some(0) && zero == ZeroPort::Malformed {
+            return Err(UriError::Malformed);
+        }
         Ok(Self { scheme, user, host, port, params, headers })
     }
 }
@@ -143,8 +162,12 @@ fn is_scheme(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
 }
 
-/// `host`, `host:port`, `[v6]`, `[v6]:port`.
+/// `host`, `host:port`, `[v6]`, `[v6]:port`. Port 0 is invalid.
 pub fn split_host_port(text: &str) -> Option<(&str, Option<u16>)> {
+    split_host_any_port(text).filter(|(_, port)| *port != Some(0))
+}
+
+fn split_host_any_port(text: &str) -> Option<(&str, Option<u16>)> {
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
         let (host, rest) = rest.split_once(']')?;
         host.parse::<std::net::Ipv6Addr>().ok()?;
@@ -163,9 +186,8 @@ pub fn split_host_port(text: &str) -> Option<(&str, Option<u16>)> {
     if host.is_empty() || (!v6 && !host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))) {
         return None;
     }
-    // Port 0 is invalid.
     let port = match port {
-        Some(port) => Some(scan::digits(port.trim()).filter(|port: &u16| *port != 0)?),
+        Some(port) => Some(scan::digits(port.trim())?),
         None => None,
     };
     Some((host, port))
@@ -251,10 +273,20 @@ impl NameAddr {
     /// Parses a name-addr or a bare URI, whose parameters then belong to the header. Fails if the URI or the brackets
     /// are malformed.
     pub fn parse(text: &str) -> Result<Self, UriError> {
+        Self::parse_with(text, ZeroPort::Malformed)
+    }
+
+    /// The same of a Contact, whose URI may have port 0: a target that nothing can be sent to, and no reason to refuse the
+    /// call, because the peer is known from elsewhere.
+    pub fn parse_contact(text: &str) -> Result<Self, UriError> {
+        Self::parse_with(text, ZeroPort::Allowed)
+    }
+
+    fn parse_with(text: &str, zero: ZeroPort) -> Result<Self, UriError> {
         let parts = NameAddrParts::split(text)?;
         Ok(Self {
             display: (!parts.display.is_empty()).then(|| parts.display.to_owned()),
-            uri: Uri::parse(parts.uri)?,
+            uri: UriParts::split_with(parts.uri, zero)?.into(),
             params: parts.params.to_owned(),
         })
     }
@@ -358,6 +390,14 @@ mod tests {
         for text in ["", "sip:", "sip:@host", "sip:a b@host", "sip:a@host:99999", "sip:a@ho st", "sip:[::1", "nobody"] {
             assert!(Uri::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn port_zero_is_read_in_a_contact_alone() {
+        let contact = NameAddr::parse_contact("<sip:u@h:0>;expires=5").unwrap();
+        assert_eq!((contact.uri.port, contact.uri.host.as_str()), (Some(0), "h"));
+        assert!(NameAddr::parse("<sip:u@h:0>").is_err() && NameAddr::parse_contact("<sip:u@h:65536>").is_err());
+        assert!(split_host_port("h:0").is_none());
     }
 
     #[test]

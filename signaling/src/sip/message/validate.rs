@@ -157,5 +157,5 @@ fn check_method(method: &Method, headers: &Headers) -> Result<(), RequestError> 
 /// Where requests of a dialog can be sent to (section 12.1.1): a SIP URI with a host.
 fn is_target(contact: &str) -> bool {
     let has_few_params = header_params(contact).is_some_and(|params| !has_too_many_params(params));
-    has_few_params && NameAddr::parse(contact).is_ok_and(|contact| contact.uri.scheme != Scheme::Tel)
+    has_few_params && NameAddr::parse_contact(contact).is_ok_and(|contact| contact.uri.scheme != Scheme::Tel)
 }

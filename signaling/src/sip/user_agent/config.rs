@@ -69,6 +69,18 @@ pub struct InviteRequest {
     pub trunk: Option<TrunkKey>,
     /// The peer may transfer the call (REFER); otherwise 603.
     pub accept_refer: bool,
+    /// What the INVITE says beyond RFC 3261.
+    pub extensions: InviteExtensions,
+}
+
+/// What a callee need not understand about an INVITE: Supported, and the session timer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InviteExtensions {
+    /// They are named; a callee that refuses them gets a second INVITE without.
+    #[default]
+    Offered,
+    /// This is the second INVITE already.
+    Omitted,
 }
 
 /// Configuration of one registration.

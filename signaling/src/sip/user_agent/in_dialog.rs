@@ -122,8 +122,9 @@ impl UserAgent {
         let Some(session) = self.sessions.get_mut(call) else { return };
         let is_covered = session.authenticator().is_some_and(|authenticator| authenticator.covers_route(&route));
         let route = route.with_authentication(is_covered);
+        let user = session.ids.contact_user.clone();
         request.headers.push(HeaderName::UserAgent, self.config.user_agent.as_str());
-        let contact = if request.method == Method::Bye { OwnContact::Absent } else { OwnContact::Present(None) };
+        let contact = if request.method == Method::Bye { OwnContact::Absent } else { OwnContact::Present(user) };
         self.send_request(now, OutboundRequest::new(request, Some(call), contact, route));
     }
 }

@@ -4,8 +4,8 @@ use super::agent::UserAgent;
 use super::event::{CallId, SipCommandError, SipEvent};
 use super::session::{
     AnswerDue, CallOrigin, CancelStage, Confirmed, DialogPath, EarlyDialog, EarlyOfferAnswer, Established, InviteAck,
-    Inviting, LastRequest, OfferAnswer, ProvisionalAction, Referral, RemoteOffer, SentAck, SessionMode, Terminating,
-    is_reliable,
+    Inviting, LastRequest, OfferAnswer, PeerRefer, ProvisionalAction, Referral, RemoteOffer, SentAck, SessionMode,
+    Terminating, is_reliable,
 };
 use crate::limits;
 use crate::sdp::negotiate::offers_security;
@@ -44,8 +44,12 @@ impl AcceptedInvite {
                 // The answer came reliably before, so the 2xx need not repeat it (RFC 6337 section 2.1).
                 EarlyOfferAnswer::Answered(answer) if self.is_offered => sdp = sdp.or(Some(answer)),
                 EarlyOfferAnswer::RemoteOffer(offer) => remote_offer = Some(offer),
+                // Gateways change their tag with the answer, and think that they have described their media.
+                EarlyOfferAnswer::AwaitingAnswer if self.is_offered => sdp = sdp.or(completed.other_answer),
                 EarlyOfferAnswer::Answered(_) | EarlyOfferAnswer::AwaitingAnswer | EarlyOfferAnswer::Renegotiated => {}
             }
+        } else if self.is_offered {
+            sdp = sdp.or(completed.other_answer);
         }
         let established = Established {
             dialog,
@@ -158,7 +162,9 @@ impl UserAgent {
     /// Takes a provisional response into the early dialog of its tag and acknowledges a reliable one: false for a
     /// retransmission or one out of order.
     fn update_early_dialog(&mut self, now: Instant, key: &Arc<str>, call: CallId, response: &Response) -> bool {
-        let Some(tag) = response.headers.to_tag() else { return true };
+        // Without a tag there is no dialog; a description counts all the same.
+        let is_described = !response.body.is_empty() && !is_reliable(&response.headers);
+        let Some(tag) = response.headers.to_tag().or(is_described.then_some("")) else { return true };
         let Some(tx) = self.clients.get_mut(key) else { return false };
         let Some(dialog) = Dialog::from_response(&tx.request, response) else { return true };
         let Some(inviting) = self.sessions.get_mut(call).and_then(|session| session.inviting()) else { return false };
@@ -237,6 +243,7 @@ impl UserAgent {
                             established,
                             offer_answer,
                             open_refer: None,
+                            peer_refer: PeerRefer::None,
                             referral: Referral::None,
                             ack,
                         }))
@@ -290,8 +297,8 @@ impl UserAgent {
             SessionMode::AnswerDue(due) => {
                 let established = Established { local_sdp: sdp, ..due.established };
                 let (offer_answer, ack) = (OfferAnswer::Idle, InviteAck::Ours(sent));
-                let confirmed =
-                    Confirmed { established, offer_answer, open_refer: None, referral: Referral::None, ack };
+                let (open_refer, peer_refer, referral) = (None, PeerRefer::None, Referral::None);
+                let confirmed = Confirmed { established, offer_answer, open_refer, peer_refer, referral, ack };
                 (SessionMode::Confirmed(Box::new(confirmed)), ())
             }
             same => (same, ()),

@@ -61,7 +61,7 @@ pub use super::transport::{ConnectionChoice, Transmit, TransmitTarget, Transport
 pub use agent::UserAgent;
 pub use challenge_algorithms::ChallengeAlgorithms;
 pub use client_authenticator::HostCredentials;
-pub use config::{ALLOW, InviteRequest, RegistrationConfig, SUPPORTED, UserAgentConfig};
+pub use config::{ALLOW, InviteExtensions, InviteRequest, RegistrationConfig, SUPPORTED, UserAgentConfig};
 pub use destination_policy::DestinationPolicy;
 pub use event::{
     CallId, IncomingInvite, ReferRequest, ReferStatus, RegistrationEvent, SipCommandError, SipCounters, SipEvent,

@@ -1,7 +1,8 @@
-//! Probing a peer with OPTIONS outside of a dialog (RFC 3261 section 11). Any response counts as reachable, including
-//! errors.
+//! Probing a peer with OPTIONS outside of a dialog (RFC 3261 section 11). Challenges are answered; any other response
+//! counts as reachable, including errors.
 
 use super::agent::UserAgent;
+use super::client_authenticator::ClientAuthenticator;
 use super::config::InviteRequest;
 use super::event::{CallId, SipCommandError, SipEvent};
 use super::next_hop::NextHop;
@@ -39,12 +40,18 @@ impl UserAgent {
         let service_route = probe.trunk.as_ref().filter(|_| !has_way);
         let service_hops = self.add_service_route(service_route, &mut headers);
         let hops = if probe.hops.is_empty() { vec![NextHop::of(&probe.request_uri)] } else { probe.hops };
+        let bound = probe.credentials.filter(|bound| bound.cover(&probe.request_uri, &hops));
         let hops = service_hops.unwrap_or(hops);
         let request = Request { method: Method::Options, uri: probe.request_uri, headers, body: Vec::new() };
-        let mode = SessionMode::Probing { request: PendingRequest::Resolving, drop_at: now + PROBE_TIMEOUT };
-        self.sessions.insert(call, SipSession::new(DialogIds { call_id, local_tag }, mode));
+        let route = RequestRoute::to(hops, probe.transport).with_authentication(bound.is_some());
+        let mode = SessionMode::Probing {
+            request: PendingRequest::Resolving,
+            authenticator: bound.map(ClientAuthenticator::new),
+            drop_at: now + PROBE_TIMEOUT,
+        };
+        let ids = DialogIds { call_id, local_tag, contact_user: user.clone() };
+        self.sessions.insert(call, SipSession::new(ids, mode));
         self.arm_session(call);
-        let route = RequestRoute::to(hops, probe.transport);
         self.send_request(now, OutboundRequest::new(request, Some(call), OwnContact::Present(user), route));
         Ok(call)
     }

@@ -131,7 +131,11 @@ impl UserAgent {
         let from = TransportAddress { transport, addr: source };
         let reply_to = (transport, add_received(&mut request.headers, transport, source));
         let Some(key) = server_key(&request) else {
-            increment(&mut self.counters.unparseable);
+            // An ACK is found by its dialog if its Via cannot be read.
+            match request.method {
+                Method::Ack => self.handle_dialog_ack(now, from, &request, None),
+                _ => increment(&mut self.counters.unparseable),
+            }
             return;
         };
         match self.servers.handle_repeated(now, &key, &request.method) {

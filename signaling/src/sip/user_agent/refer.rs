@@ -3,11 +3,11 @@
 
 use super::agent::UserAgent;
 use super::event::{CallId, ReferRequest, ReferStatus, SipCommandError, SipEvent};
-use super::session::Referral;
+use super::session::{PeerRefer, Referral};
 use crate::sip::message::reason_phrase;
 use crate::sip::message::scan::param;
 use crate::sip::message::uri::unescape;
-use crate::sip::message::{HeaderName, Method, NameAddr, Request};
+use crate::sip::message::{HeaderName, Headers, Method, NameAddr, Request};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,6 +21,8 @@ impl UserAgent {
             (Some(_), _) if !may_refer => 603,
             (Some(referred), Some(confirmed)) if confirmed.open_refer.is_none() => {
                 confirmed.open_refer = Some(key);
+                let number = request.headers.cseq().map_or(0, |cseq| cseq.number);
+                confirmed.peer_refer = confirmed.peer_refer.next(number);
                 self.events.push_back(SipEvent::ReferReceived { call, referred: Box::new(referred) });
                 return;
             }
@@ -41,10 +43,12 @@ impl UserAgent {
 
     /// Tells the peer how the call it asked for goes; a final status ends the subscription.
     pub fn send_refer_notify(&mut self, now: Instant, call: CallId, status: u16) -> Result<(), SipCommandError> {
+        let confirmed = self.sessions.get_mut(call).and_then(|session| session.confirmed());
+        let event = confirmed.map_or(PeerRefer::None, |confirmed| confirmed.peer_refer).event();
         let (mut outgoing, path) = self.new_dialog_request(call, Method::Notify)?;
         let state = if status < 200 { "active;expires=180" } else { "terminated;reason=noresource" };
         let headers = &mut outgoing.request.headers;
-        headers.push(HeaderName::Event, "refer");
+        headers.push(HeaderName::Event, event);
         headers.push(HeaderName::SubscriptionState, state);
         headers.push(HeaderName::ContentType, "message/sipfrag;version=2.0");
         outgoing.request.body = format!("SIP/2.0 {status} {}\r\n", reason_phrase(status)).into_bytes();
@@ -54,6 +58,13 @@ impl UserAgent {
 
     /// Asks the peer to call `target`, written as given: `tel:` stays `tel:`.
     pub fn send_refer(&mut self, now: Instant, call: CallId, target: &str) -> Result<(), SipCommandError> {
+        self.send_refer_with(now, call, target, &Headers::default())
+    }
+
+    /// The same with further headers, `X-…` and the like.
+    pub fn send_refer_with(
+        &mut self, now: Instant, call: CallId, target: &str, further: &Headers,
+    ) -> Result<(), SipCommandError> {
         // It becomes part of a header, so characters that could end the header are rejected.
         if target.is_empty() || !target.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'<' | b'>')) {
             return Err(SipCommandError::WrongState);
@@ -68,6 +79,7 @@ impl UserAgent {
         if let Some(referrer) = referrer {
             headers.push(HeaderName::ReferredBy, format!("<{}>", referrer.uri));
         }
+        headers.extend(further.clone());
         self.send_in_dialog(now, call, outgoing, &path);
         Ok(())
     }

@@ -28,7 +28,8 @@ impl UserAgent {
                 continue;
             }
             let (call, id) = (self.sessions.new_call(), rule.id.clone());
-            let ids = DialogIds { call_id: self.new_call_id(), local_tag: self.tokens.token() };
+            let (call_id, local_tag) = (self.new_call_id(), self.tokens.token());
+            let ids = DialogIds { call_id, local_tag, contact_user: None };
             let authenticator = rule.bound_credentials().map(ClientAuthenticator::new);
             let mode = SessionMode::Registering { id: id.clone(), authenticator };
             self.sessions.insert(call, SipSession::new(ids, mode));

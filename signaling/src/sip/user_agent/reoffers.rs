@@ -55,7 +55,7 @@ impl UserAgent {
     fn handle_update_without_offer(
         &mut self, now: Instant, call: CallId, key: &Arc<str>, from: TransportAddress, request: &Request,
     ) {
-        let contact = self.contact(from, None, demands_sips(request));
+        let contact = self.contact(from, self.contact_user(call), demands_sips(request));
         let Some(session) = self.sessions.get_mut(call) else { return };
         if let Some(established) = session.dialog_for_requests() {
             established.dialog.refresh_target(&request.headers);
@@ -100,7 +100,7 @@ impl UserAgent {
             return Ok(());
         };
         session.set_local_sdp(&sdp);
-        let contact = self.contact_for(&path, None);
+        let contact = self.contact_for(&path, self.contact_user(call));
         self.accept_reoffer(now, call, &offer.key, &offer.headers, contact, Some(sdp));
         Ok(())
     }

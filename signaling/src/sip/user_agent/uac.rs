@@ -2,7 +2,7 @@
 
 use super::agent::UserAgent;
 use super::client_authenticator::ClientAuthenticator;
-use super::config::{ALLOW, InviteRequest, SUPPORTED};
+use super::config::{ALLOW, InviteExtensions, InviteRequest, SUPPORTED};
 use super::event::{CallId, SipCommandError};
 use super::inbound_trunks::TrunkKey;
 use super::next_hop::NextHop;
@@ -33,10 +33,12 @@ impl UserAgent {
         let sdp = invite.sdp.unwrap_or_default();
         // Without our own offer 100rel is not supported, because an offer in a provisional response would need its
         // answer in the PRACK.
-        headers.push(HeaderName::Supported, if sdp.is_empty() { "timer, replaces" } else { SUPPORTED });
-        if self.config.session_expires_s > 0 {
-            headers.push(HeaderName::SessionExpires, self.config.session_expires_s.to_string());
-            headers.push(HeaderName::MinSe, session_timer::MIN_SE_S.to_string());
+        if invite.extensions == InviteExtensions::Offered {
+            headers.push(HeaderName::Supported, if sdp.is_empty() { "timer, replaces" } else { SUPPORTED });
+            if self.config.session_expires_s > 0 {
+                headers.push(HeaderName::SessionExpires, self.config.session_expires_s.to_string());
+                headers.push(HeaderName::MinSe, session_timer::MIN_SE_S.to_string());
+            }
         }
         headers.push(HeaderName::UserAgent, self.config.user_agent.as_str());
         for header in invite.headers.iter() {
@@ -54,7 +56,7 @@ impl UserAgent {
         let rights = CallRights { trunk: invite.trunk, accept_refer: invite.accept_refer };
         let inviting = Inviting::new(bound.map(ClientAuthenticator::new), rights, sdp);
         let mode = SessionMode::Inviting(Box::new(inviting));
-        self.sessions.insert(call, SipSession::new(DialogIds { call_id, local_tag }, mode));
+        self.sessions.insert(call, SipSession::new(DialogIds { call_id, local_tag, contact_user: user.clone() }, mode));
         self.send_request(now, OutboundRequest::new(request, Some(call), OwnContact::Present(user), route));
         Ok(call)
     }

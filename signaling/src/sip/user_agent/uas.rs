@@ -78,7 +78,8 @@ impl UserAgent {
             provisionals: ReliableProvisionals::Unused,
             remote_offer: None,
         };
-        let session = SipSession::new(DialogIds { call_id, local_tag }, SessionMode::Ringing(Box::new(ringing)));
+        let ids = DialogIds { call_id, local_tag, contact_user: ringing.request.uri.user.clone() };
+        let session = SipSession::new(ids, SessionMode::Ringing(Box::new(ringing)));
         self.sessions.insert_incoming(now, call, session);
         self.events.push_back(event);
     }
@@ -125,7 +126,7 @@ impl UserAgent {
         for route in tx.headers().all(&HeaderName::RecordRoute) {
             response.headers.push(HeaderName::RecordRoute, route);
         }
-        let contact = self.contact_for(&ringing.path, ringing.request.uri.user.as_deref());
+        let contact = self.contact_for(&ringing.path, session.ids.contact_user.as_deref());
         response.headers.push(HeaderName::Contact, contact);
         response.headers.push(HeaderName::Allow, ALLOW);
         response.headers.push(HeaderName::Server, self.config.user_agent.as_str());
@@ -138,7 +139,7 @@ impl UserAgent {
         let ours_s = self.config.session_expires_s;
         let ringing = self.ringing(call)?;
         let Some(sdp) = ringing.provisionals.defer_answer(sdp) else { return Ok(()) };
-        let (key, path, user) = (ringing.tx.clone(), ringing.path, ringing.request.uri.user.clone());
+        let (key, path) = (ringing.tx.clone(), ringing.path);
         let (timer, agreed) = negotiate_session_timer(now, &ringing.request.headers, None, ours_s);
         let local_sdp = sdp.clone();
         let is_answered = self.sessions.transition_with_ids(call, |mode, ids| match mode {
@@ -153,7 +154,7 @@ impl UserAgent {
         if is_answered != Some(true) {
             return Err(SipCommandError::WrongState);
         }
-        let contact = self.contact_for(&path, user.as_deref());
+        let contact = self.contact_for(&path, self.contact_user(call));
         let record_routes: Vec<String> = self
             .servers
             .get(&key)

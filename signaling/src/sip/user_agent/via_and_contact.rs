@@ -1,6 +1,7 @@
 //! Our Via and Contact, and symmetric response routing (RFC 3261 section 18, RFC 3581).
 
 use super::agent::UserAgent;
+use super::event::CallId;
 use super::session::DialogPath;
 use crate::sip::message::scan::{param, split_unquoted};
 use crate::sip::message::{HeaderName, Headers, Request, Via};
@@ -51,6 +52,11 @@ impl UserAgent {
             return format!("<sips:{at}{}{param}>", self.sent_by(transport, &target));
         }
         format!("<sip:{at}{}{}>", self.sent_by(address.transport, &target), address.transport.uri_param())
+    }
+
+    /// User part of our Contact in a dialog.
+    pub(super) fn contact_user(&self, call: CallId) -> Option<&str> {
+        self.sessions.get(call)?.ids.contact_user.as_deref()
     }
 
     /// Where the peer of a dialog finds us.

@@ -150,6 +150,7 @@ impl TestWorld {
             headers: Headers::default(),
             trunk: None,
             accept_refer: true,
+            extensions: Default::default(),
         };
         let made = if probe {
             self.user_agent.send_options(self.now, invite)

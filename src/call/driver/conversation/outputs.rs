@@ -3,6 +3,7 @@
 use super::super::call_leg::CallLeg;
 use super::super::consultation::{ConsultationHandle, ConsultationParams, trunk_for_transfer};
 use super::super::listener::Listener;
+use super::super::trunk_calls::custom_headers;
 use super::super::{ambience, provider_candidates};
 use super::ConversationLoop;
 use crate::call::dialog_rules::{consultation_from, refer_needs_trunk, refer_uri};
@@ -103,12 +104,13 @@ impl ConversationLoop {
         };
         let (context, call) = (self.call.context.clone(), line.call);
         let (scope, trunk) = (self.call.record.scope, self.call.record.call.trunk);
+        let headers = custom_headers(&target.headers(self.call.record.user_to_user()));
         supervision::spawn("refer", async move {
             let trunk = match refer_needs_trunk(&target) {
                 true => trunk_for_transfer(&context, scope, trunk).await.map(|trunk| trunk.fields),
                 false => None,
             };
-            context.sip.send_refer(call, refer_uri(&target, trunk.as_ref())).await;
+            context.sip.send_refer(call, refer_uri(&target, trunk.as_ref()), headers).await;
         });
     }
 
@@ -118,6 +120,7 @@ impl ConversationLoop {
             scope: self.call.record.scope,
             trunk: call.trunk,
             from_number: consultation_from(call).to_owned(),
+            headers: target.headers(self.call.record.user_to_user()),
             target,
             spec: self.call.spec.clone(),
         };

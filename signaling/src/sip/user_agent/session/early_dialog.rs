@@ -111,6 +111,16 @@ impl EarlyDialog {
         }
     }
 
+    /// The description with which this fork has answered our offer, if that stands.
+    pub(crate) fn into_answer(self) -> Option<Vec<u8>> {
+        match self.offer_answer {
+            EarlyOfferAnswer::Answered(answer) => Some(answer),
+            EarlyOfferAnswer::AwaitingAnswer | EarlyOfferAnswer::RemoteOffer(_) | EarlyOfferAnswer::Renegotiated => {
+                None
+            }
+        }
+    }
+
     /// What the dialog of the final answer takes over: the offer/answer exchange as it stands.
     pub(crate) fn into_offer_answer(self) -> EarlyOfferAnswer {
         self.offer_answer

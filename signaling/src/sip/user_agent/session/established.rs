@@ -132,6 +132,7 @@ impl AwaitingAck {
             established: self.established,
             offer_answer,
             open_refer: None,
+            peer_refer: PeerRefer::None,
             referral: Referral::None,
             ack: InviteAck::Peers,
         }
@@ -163,6 +164,8 @@ pub(crate) struct Confirmed {
     pub(crate) offer_answer: OfferAnswer,
     /// Transaction of a REFER that is not answered yet.
     pub(crate) open_refer: Option<Arc<str>>,
+    /// The REFER that our reports are about.
+    pub(crate) peer_refer: PeerRefer,
     /// Our REFER, whose outcome the peer reports.
     pub(crate) referral: Referral,
     pub(crate) ack: InviteAck,
@@ -175,6 +178,35 @@ pub(crate) enum Referral {
     None,
     /// The peer may report. `since`: CSeq number of the REFER as it was first sent; challenges raise it.
     Open { since: u32 },
+}
+
+/// Which of the peer's REFERs our NOTIFYs are about (RFC 3515 section 2.4.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PeerRefer {
+    /// There was none.
+    None,
+    /// The first of the dialog needs no name.
+    First,
+    /// A later one is named by its CSeq number.
+    Later { id: u32 },
+}
+
+impl PeerRefer {
+    /// The next one, with this CSeq number.
+    pub(crate) fn next(self, cseq: u32) -> Self {
+        match self {
+            Self::None => Self::First,
+            Self::First | Self::Later { .. } => Self::Later { id: cseq },
+        }
+    }
+
+    /// Value of the Event header of our reports.
+    pub(crate) fn event(self) -> String {
+        match self {
+            Self::None | Self::First => "refer".to_owned(),
+            Self::Later { id } => format!("refer;id={id}"),
+        }
+    }
 }
 
 impl Confirmed {

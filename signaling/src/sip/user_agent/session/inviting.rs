@@ -60,8 +60,11 @@ impl Inviting {
         let (won, lost): (Vec<_>, Vec<_>) =
             self.early_dialogs.into_iter().partition(|early| early.dialog.remote_tag == tag);
         let unanswered = lost.iter().filter_map(|early| early.remote_key().cloned()).collect();
+        let mut answers = lost.into_iter().filter_map(EarlyDialog::into_answer);
+        let other_answer = answers.next().filter(|_| answers.next().is_none());
         CompletedInvite {
             early: won.into_iter().next(),
+            other_answer,
             unanswered,
             authenticator: self.authenticator,
             rights: self.rights,
@@ -80,6 +83,8 @@ impl Inviting {
 pub(crate) struct CompletedInvite {
     /// The early dialog of the tag that answered, if it has rung before.
     pub(crate) early: Option<EarlyDialog>,
+    /// The only description of another tag.
+    pub(crate) other_answer: Option<Vec<u8>>,
     /// Transactions of the other forks' offers.
     pub(crate) unanswered: Vec<Arc<str>>,
     pub(crate) authenticator: Option<ClientAuthenticator>,

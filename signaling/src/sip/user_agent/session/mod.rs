@@ -16,7 +16,7 @@ mod terminating;
 pub(super) use early_dialog::{EarlyDialog, EarlyOfferAnswer, ProvisionalAction, is_reliable};
 pub(super) use established::{
     AnswerDue, AwaitingAck, CallOrigin, CallRights, Confirmed, DialogPath, Established, InviteAck, PeerAddress,
-    Referral, SentAck, SentDescription,
+    PeerRefer, Referral, SentAck, SentDescription,
 };
 pub(super) use inviting::Inviting;
 pub(super) use offer_answer::{OfferAnswer, OfferConflict, OfferContent, OfferStart, RemoteOffer};

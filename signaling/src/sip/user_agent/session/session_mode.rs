@@ -18,6 +18,8 @@ use std::time::Instant;
 pub(crate) struct DialogIds {
     pub(crate) call_id: String,
     pub(crate) local_tag: String,
+    /// User part of our Contact, the same in all messages of the dialog.
+    pub(crate) contact_user: Option<String>,
 }
 
 /// The modes of a session.
@@ -38,7 +40,7 @@ pub(crate) enum SessionMode {
     /// A registration's: the key of the registration.
     Registering { id: Arc<str>, authenticator: Option<ClientAuthenticator> },
     /// An OPTIONS probe, which is given up at this time.
-    Probing { request: PendingRequest, drop_at: Instant },
+    Probing { request: PendingRequest, authenticator: Option<ClientAuthenticator>, drop_at: Instant },
 }
 
 impl SessionMode {
@@ -145,7 +147,9 @@ impl SipSession {
     pub(crate) fn authenticator(&mut self) -> Option<&mut ClientAuthenticator> {
         match &mut self.mode {
             SessionMode::Inviting(inviting) => inviting.authenticator.as_mut(),
-            SessionMode::Registering { authenticator, .. } => authenticator.as_mut(),
+            SessionMode::Registering { authenticator, .. } | SessionMode::Probing { authenticator, .. } => {
+                authenticator.as_mut()
+            }
             SessionMode::Terminating(over) => match &mut over.last {
                 LastRequest::Cancel(canceling) => canceling.inviting.authenticator.as_mut(),
                 LastRequest::Unregister { authenticator } => authenticator.as_mut(),
@@ -155,7 +159,7 @@ impl SipSession {
             SessionMode::AwaitingAck(waiting) => waiting.established.origin.authenticator(),
             SessionMode::AnswerDue(due) => due.established.origin.authenticator(),
             SessionMode::Confirmed(confirmed) => confirmed.established.origin.authenticator(),
-            SessionMode::Ringing(_) | SessionMode::Probing { .. } => None,
+            SessionMode::Ringing(_) => None,
         }
     }
 

@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     fn session(tag: u64) -> SipSession {
-        let ids = DialogIds { call_id: "c".into(), local_tag: tag.to_string() };
+        let ids = DialogIds { call_id: "c".into(), local_tag: tag.to_string(), contact_user: None };
         let inviting = Inviting::new(None, CallRights { trunk: None, accept_refer: false }, Vec::new());
         SipSession::new(ids, SessionMode::Inviting(Box::new(inviting)))
     }
@@ -215,8 +215,8 @@ mod tests {
         let (one, two, probe) = (table.new_call(), table.new_call(), table.new_call());
         table.insert(one, session(1));
         table.insert(two, session(2));
-        let mode = SessionMode::Probing { request: PendingRequest::Resolving, drop_at: now };
-        let ids = DialogIds { call_id: "p".into(), local_tag: "p".into() };
+        let mode = SessionMode::Probing { request: PendingRequest::Resolving, authenticator: None, drop_at: now };
+        let ids = DialogIds { call_id: "p".into(), local_tag: "p".into(), contact_user: None };
         table.insert(probe, SipSession::new(ids, mode));
         assert_eq!((table.open_calls(), table.probes(), table.len()), (2, 1, 3));
         assert_eq!((table.find_dialog("c", "2"), table.find_dialog("p", "p")), (Some(two), None));
