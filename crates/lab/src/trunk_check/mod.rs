@@ -171,7 +171,7 @@ pub async fn run(args: CheckTrunkArgs, trunk: Trunk, environment: CheckEnvironme
     };
     let (calls, longest) = check.bounds();
     eprintln!(
-        "Checking trunk {:?}: up to {calls} calls to {}, which your carrier may charge. It ends by itself after {} at \
+        "Checking trunk {:?}: up to {calls} call(s) to {}, which your carrier may charge for. It ends by itself after {} at \
          most; Ctrl-C hangs up and reports what was seen.",
         check.trunk.fields.name,
         args.to,

@@ -65,6 +65,8 @@ pub(super) struct RtpStatistics {
     pub drift: ClockDrift,
     /// Milliseconds of audio in a packet, of most packets.
     pub packet_ms: Option<u16>,
+    /// Another length of at least a fifth of the packets.
+    pub other_packet_ms: Option<u16>,
     /// Packets by payload type.
     pub payload_types: BTreeMap<u8, u64>,
     pub sources: Vec<SocketAddr>,
@@ -191,7 +193,11 @@ fn add_timing(statistics: &mut RtpStatistics, audio: &[&PacketRecord], clock_hz:
         }
     }
     statistics.jitter_ms = jitter_s * 1_000.0;
-    statistics.packet_ms = lengths.into_iter().max_by_key(|(_, count)| *count).map(|(ms, _)| ms);
+    let all: u64 = lengths.values().sum();
+    let mut lengths: Vec<(u16, u64)> = lengths.into_iter().collect();
+    lengths.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    statistics.packet_ms = lengths.first().map(|(ms, _)| *ms);
+    statistics.other_packet_ms = lengths.get(1).filter(|(_, count)| count * 5 >= all).map(|(ms, _)| *ms);
     let longest = timelines.iter().max_by_key(|timeline| timeline.len());
     statistics.drift = longest.map_or(ClockDrift::NotMeasured, |timeline| drift(timeline));
 }

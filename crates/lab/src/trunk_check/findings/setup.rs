@@ -176,6 +176,14 @@ fn were(names: &[String]) -> &'static str {
 }
 
 fn packet_time(seen: &TrunkObservations, call: &CallObservation, answer: &AnswerDescription, findings: &mut Findings) {
+    if let (Some(most), Some(other)) = (call.media.packet_ms, call.media.other_packet_ms) {
+        findings.advise(
+            "ptime",
+            Note,
+            format!("The packet time changes in the call: {most} ms and {other} ms a packet."),
+            "Calls take it. Other programs hear it garbled: ask the carrier whether it can repacketize.",
+        );
+    }
     let ours = seen.settings.ptime_ms;
     let asked = answer.ptime_ms;
     let sends = call.media.packet_ms;
@@ -252,7 +260,8 @@ fn early_media(call: &CallObservation, findings: &mut Findings) {
         all.dedup();
         all.into_iter().map(|status| status.to_string()).collect()
     };
-    let packets = call.early.received;
+    // A few packets overtake the answer.
+    let packets = if with_description.is_some() { call.early.received } else { call.early.received.saturating_sub(10) };
     let header = call.provisionals.iter().find_map(|provisional| provisional.early_media_header.clone());
     let header = header.map(|value| format!(" P-Early-Media: {value}.")).unwrap_or_default();
     match (with_description, packets) {
@@ -262,7 +271,7 @@ fn early_media(call: &CallObservation, findings: &mut Findings) {
         (None, packets) => findings.advise(
             "early_media",
             Note,
-            format!("{packets} packets of audio came before the answer, without a session description.{header}"),
+            format!("{packets} or more packets of audio came before the answer, without a session description.{header}"),
             "Without a description its codec is not known: announcements before the answer may not be heard.",
         ),
         (Some(early), 0) => findings.advise(

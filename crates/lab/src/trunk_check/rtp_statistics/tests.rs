@@ -83,3 +83,16 @@ fn only_the_asked_part_counts() {
     assert!(found.first_s.unwrap() < 0.02);
     assert_eq!(summarize(&[], &TYPES, 0.0, 5.0).first_s, None);
 }
+
+#[test]
+fn a_packet_time_that_changes_is_seen() {
+    let mut records = stream(300, 40, 0.0, 0.0);
+    for (index, record) in records.iter_mut().enumerate().skip(200) {
+        let since = index as u32 - 200;
+        record.timestamp = record.timestamp.wrapping_sub(since * 160);
+        record.at_s -= f64::from(since) * 0.02;
+    }
+    let found = summarize(&records, &TYPES, 0.0, 1_000.0);
+    assert_eq!((found.packet_ms, found.other_packet_ms), (Some(40), Some(20)));
+    assert_eq!(summarize(&stream(300, 20, 0.0, 0.0), &TYPES, 0.0, 1_000.0).other_packet_ms, None);
+}
