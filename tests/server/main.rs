@@ -46,6 +46,7 @@ mod support;
 mod tenants;
 mod third_party_clients;
 mod transports;
+mod trunk_check;
 mod web;
 mod web_peer;
 mod webhooks;

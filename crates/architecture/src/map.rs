@@ -98,12 +98,40 @@ pub const AREAS: &[Area] = &[
     area(
         "lab",
         "crates/lab/src",
-        &["api", "app", "call::negotiate", "caller", "config", "domain", "emulator", "media", "signaling", "telemetry"],
+        &[
+            "api",
+            "app",
+            "call::negotiate",
+            "caller",
+            "config",
+            "domain",
+            "emulator",
+            "media",
+            "signaling",
+            "telemetry",
+            "trunk_check",
+        ],
+    ),
+    area(
+        "trunk_check",
+        "crates/lab/src/trunk_check",
+        &["call::invite", "call::trunk_routes", "domain", "lab::stop_signal", "media", "signaling"],
     ),
     area(
         "cli",
         "crates/cli/src",
-        &["api::openapi_document", "app", "config", "domain", "emulator", "lab", "supervision", "telemetry"],
+        &[
+            "api::openapi_document",
+            "app",
+            "config",
+            "domain",
+            "emulator",
+            "lab",
+            "signaling",
+            "supervision",
+            "telemetry",
+            "trunk_check",
+        ],
     ),
 ];
 
@@ -141,7 +169,7 @@ pub const DRIVERS: &[&str] = &["/io/", "/driver/", "/driver.rs", "/call/registry
 
 /// Tools, which are not the server, and what contains panics by itself: threads of media contain them leg by leg, the
 /// supervision is what contains.
-pub const SPAWN_FREELY: &[&str] = &["caller", "cli", "emulator", "lab", "supervision", "architecture"];
+pub const SPAWN_FREELY: &[&str] = &["caller", "cli", "emulator", "lab", "supervision", "architecture", "trunk_check"];
 /// Folders of the same kind.
 pub const SPAWN_FREELY_IN: &[&str] = &["/media/src/io/"];
 

@@ -1,6 +1,7 @@
 //! The command line: what each sub-command takes, and starting it.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
+mod check_trunk;
 mod secrets;
 
 use clap::{Args, Parser, Subcommand};
@@ -16,7 +17,7 @@ use trunkline_domain::ids::OrganizationId;
 use trunkline_domain::login_address::LoginAddress;
 use trunkline_domain::provider::ProviderAccount;
 use trunkline_domain::quota::QuotaResource;
-use trunkline_lab::{bench, call, demo, emulator, stop_signal};
+use trunkline_lab::{bench, call, demo, emulator, stop_signal, trunk_check};
 
 /// Telephony media server for AI voice agents: SIP in and out, streaming speech, barge-in, recordings
 /// and transcripts behind a REST API.
@@ -54,6 +55,9 @@ enum CliCommand {
     Emulate(EmulateArgs),
     /// Call any SIP agent with a script, once or many times, and report latency, packet gaps and levels.
     Call(call::CallArgs),
+    /// Call a test number through a trunk and report what the carrier does: codecs, DTMF, early media, session timers,
+    /// hold, transfer, one-way audio, clock drift. Exit code 1 if it found a problem.
+    CheckTrunk(Box<trunk_check::CheckTrunkArgs>),
     /// Measure whole calls against emulated providers (what `make bench` runs).
     Bench(bench::BenchArgs),
 }
@@ -133,6 +137,9 @@ pub fn run_to_code(cli: Cli) -> u8 {
 /// restart the process. Startup errors exit with 1, an orderly end with 0.
 pub const EXIT_PART_FAILED: u8 = 70;
 
+/// Exit code when the arguments cannot be used, as of the parser of the command line.
+const EXIT_USAGE: u8 = 2;
+
 /// Why a command failed, and the process's exit code.
 #[derive(Debug)]
 struct CommandError {
@@ -171,6 +178,7 @@ async fn dispatch(cli: Cli) -> Result<(), CommandError> {
         }
         CliCommand::Emulate(args) => Ok(emulate(args).await?),
         CliCommand::Call(args) => Ok(call::run(args).await?),
+        CliCommand::CheckTrunk(args) => check_trunk::run(config, *args).await,
         CliCommand::Bench(args) => Ok(bench::run(args).await?),
     }
 }

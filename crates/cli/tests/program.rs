@@ -47,6 +47,7 @@ fn an_unknown_command_ends_with_2_and_help_lists_every_command() {
         "emulate",
         "call",
         "bench",
+        "check-trunk",
     ] {
         assert!(text.lines().any(|line| line.trim_start().starts_with(command)), "{command} is missing:\n{text}");
     }

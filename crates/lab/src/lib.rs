@@ -1,4 +1,5 @@
-//! What develops and measures Trunkline without accounts: emulated providers, scripted callers, benches and the demo.
+//! What develops and measures Trunkline without accounts: emulated providers, scripted callers, an unpleasant carrier,
+//! benches and the demo. And the check of trunks.
 //! Production code cannot see this crate.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "tools print")]
 #![expect(clippy::disallowed_methods, reason = "tools are programs: they read clocks, wait and start tasks")]
@@ -6,8 +7,10 @@
 pub mod bench;
 pub mod call;
 pub mod caller;
+pub mod carrier;
 pub mod demo;
 pub mod emulator;
+pub mod trunk_check;
 
 use tokio::signal::unix::{SignalKind, signal};
 

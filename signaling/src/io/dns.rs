@@ -123,7 +123,7 @@ pub(super) async fn resolve(asked: Lookup, resolver: Option<TokioResolver>, reso
     let _ = resolved.send(LookupResult { asked, result }).await;
 }
 
-async fn look_up(
+pub(super) async fn look_up(
     next_hop: &NextHop, transport: Transport, resolver: Option<&TokioResolver>,
 ) -> Result<Vec<TransportAddress>, String> {
     // A port means that the name is a host (section 4.2).
@@ -167,7 +167,7 @@ async fn addresses(
 }
 
 /// Transports that a domain offers, in its order (section 4.1).
-async fn naptr(resolver: &TokioResolver, host: &str) -> Option<Vec<Transport>> {
+pub(super) async fn naptr(resolver: &TokioResolver, host: &str) -> Option<Vec<Transport>> {
     let answer = resolver.lookup(format!("{}.", host.trim_end_matches('.')), RecordType::NAPTR).await.ok()?;
     let mut offered: Vec<(u16, u16, Transport)> = answer
         .answers()
@@ -190,7 +190,7 @@ async fn naptr(resolver: &TokioResolver, host: &str) -> Option<Vec<Transport>> {
 }
 
 /// Hosts of a domain by priority; weights decide between equals (RFC 2782).
-async fn srv(resolver: &TokioResolver, host: &str, transport: Transport) -> Vec<(String, u16)> {
+pub(super) async fn srv(resolver: &TokioResolver, host: &str, transport: Transport) -> Vec<(String, u16)> {
     let service = match transport {
         Transport::Udp => "_sip._udp",
         Transport::Tcp => "_sip._tcp",

@@ -9,6 +9,7 @@ pub mod driver;
 mod handle;
 mod listener;
 mod media_hosts;
+mod name_report;
 mod open_connections;
 mod panic_containment;
 mod public_address;
@@ -17,4 +18,5 @@ pub mod tls;
 
 pub use connection_limits::{SipConnectionLimits, SipConnectionReports};
 pub use handle::{ListenAddresses, SipHandle};
+pub use name_report::{NameReport, report_name};
 pub use public_address::public_address;

@@ -4,9 +4,11 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -84,6 +86,18 @@ impl TlsCertificates {
         let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let client = client_builder().with_root_certificates(roots).with_no_client_auth();
         Self { acceptor: None, connector: TlsConnector::from(Arc::new(client)) }
+    }
+
+    /// Opens TLS to a server and verifies its certificate for this name or address. Returns the connection, and its
+    /// version and cipher in words. Fails with what is wrong with the certificate or the handshake.
+    pub async fn connect(&self, name: &str, stream: TcpStream) -> Result<(TlsStream<TcpStream>, String), String> {
+        let server = ServerName::try_from(name.to_owned()).map_err(|error| format!("{name}: {error}"))?;
+        let stream = self.connector.connect(server, stream).await.map_err(|error| error.to_string())?;
+        let (_, session) = stream.get_ref();
+        let version = session.protocol_version().and_then(|version| version.as_str().map(str::to_owned));
+        let cipher = session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str().map(str::to_owned));
+        let words: Vec<String> = [version, cipher].into_iter().flatten().collect();
+        Ok((stream, words.join(", ")))
     }
 
     /// Reads the files. With a certificate its file is watched for a new one from here on.
