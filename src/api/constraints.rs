@@ -156,6 +156,11 @@ fn conversation_rules() -> Vec<(&'static str, &'static str, Value)> {
             json!({"pattern": E164, "example": "+31201234567",
             "description": "tel: and sip: URIs are taken too."}),
         ),
+        (
+            "TransferDestination",
+            "headers",
+            headers("^[Xx]-[A-Za-z0-9-]{1,60}$", "Of the REFER or of the call: `X-…`; `User-to-User` is taken too."),
+        ),
         ("Tool", "server_url", json!({"pattern": HTTPS, "example": "https://tools.example.com/mcp"})),
         ("Tool", "authorization", json!({"pattern": "^[!-~]+$"})),
         ("DtmfRules", "rules", json!({"uniqueItems": true})),

@@ -52,17 +52,7 @@ impl Caller {
 
     /// Sends a request; gives its final response, which is acknowledged.
     async fn request(&mut self, method: &str, kind: &str, body: &str) -> String {
-        self.cseq += 1;
-        self.send(method, kind, body).await;
-        let mut buffer = [0; 8_000];
-        let response = loop {
-            let len = tokio::time::timeout(PATIENCE, self.sip.recv(&mut buffer)).await.unwrap().unwrap();
-            let text = String::from_utf8_lossy(&buffer[..len]).into_owned();
-            let is_final = text.starts_with("SIP/2.0 ") && !text.starts_with("SIP/2.0 1");
-            if is_final && text.contains(&format!("CSeq: {} {method}\r\n", self.cseq)) {
-                break text;
-            }
-        };
+        let response = self.ask(method, kind, body).await;
         if method == "INVITE" {
             let to = std::mem::replace(&mut self.to, line(&response, "To: ").unwrap().to_owned());
             self.send("ACK", "", "").await;
@@ -71,6 +61,35 @@ impl Caller {
             }
         }
         response
+    }
+
+    /// Sends a request; gives its final response.
+    async fn ask(&mut self, method: &str, kind: &str, body: &str) -> String {
+        self.cseq += 1;
+        self.send(method, kind, body).await;
+        let mut buffer = [0; 8_000];
+        loop {
+            let len = tokio::time::timeout(PATIENCE, self.sip.recv(&mut buffer)).await.unwrap().unwrap();
+            let text = String::from_utf8_lossy(&buffer[..len]).into_owned();
+            let is_final = text.starts_with("SIP/2.0 ") && !text.starts_with("SIP/2.0 1");
+            if is_final && text.contains(&format!("CSeq: {} {method}\r\n", self.cseq)) {
+                return text;
+            }
+        }
+    }
+
+    /// A request of the server comes.
+    async fn is_asked(&self, method: &str) -> bool {
+        let mut buffer = [0; 8_000];
+        let asked = async {
+            loop {
+                let len = self.sip.recv(&mut buffer).await.unwrap();
+                if buffer[..len].starts_with(format!("{method} ").as_bytes()) {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, asked).await.is_ok()
     }
 
     /// Packets that arrive in a while.
@@ -229,4 +248,70 @@ async fn keys_that_the_callee_refuses_are_left_out_of_a_second_invite() {
         peer.hang_up(&second, "b").await;
         assert_eq!(server.last_call().await["end_reason"], json!("customer_hung_up"));
     }
+}
+
+/// Of a browser, and of a telephone with a suite that our first offers do not have.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_stands_is_offered_to_browsers_and_weak_suites() {
+    let server = Server::start().await;
+    let (status, answer) =
+        server.send("PATCH", &format!("/trunks/{}", server.trunk), Some(json!({"srtp": "preferred"}))).await;
+    assert_eq!(status, 200, "{answer}");
+    let mut browser = Caller::new(&server).await;
+    let more = format!(
+        "a=setup:actpass\r\na=fingerprint:sha-256 {}\r\na=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuvwxyz\r\n\
+         a=rtcp-mux\r\na=mid:0\r\na=rtpmap:126 telephone-event/8000\r\n",
+        ["0C"; 32].join(":")
+    );
+    let sdp = browser.sdp("127.0.0.1", &more).replace("RTP/AVP 0", "UDP/TLS/RTP/SAVPF 0 126");
+    let sdp = sdp.replace("t=0 0\r\n", "t=0 0\r\na=group:BUNDLE 0\r\n");
+    let first = browser.request("INVITE", SDP, &sdp).await;
+    assert!(first.starts_with("SIP/2.0 200 ") && first.contains("a=group:BUNDLE"), "{first}");
+    for _ in 0..2 {
+        let offer = browser.ask("INVITE", "", "").await;
+        assert!(offer.starts_with("SIP/2.0 200 ") && offer.contains("a=setup:actpass"), "{offer}");
+        for same in ["m=audio ", "a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:", "a=mid:"] {
+            assert!(line(&first, same).is_some() && line(&offer, same) == line(&first, same), "{same} in {offer}");
+        }
+        browser.send("ACK", SDP, &sdp.replace("actpass", "active")).await;
+    }
+    let again = browser.request("INVITE", SDP, &sdp).await;
+    assert!(again.starts_with("SIP/2.0 200 "), "and its own offers are taken: {again}");
+    browser.request("BYE", "", "").await;
+
+    let key = "inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
+    for (suite, is_kept) in [("AES_CM_128_HMAC_SHA1_32", true), ("AES_256_CM_HMAC_SHA1_80", false)] {
+        let mut caller = Caller::new(&server).await;
+        let with = |suite: &str| format!("a=crypto:1 {suite} {key}\r\n");
+        let sdp = caller.sdp("127.0.0.1", &with("AES_CM_128_HMAC_SHA1_32")).replace("RTP/AVP", "RTP/SAVP");
+        let first = caller.request("INVITE", SDP, &sdp).await;
+        assert!(line(&first, "a=crypto:1 AES_CM_128_HMAC_SHA1_32 ").is_some(), "{first}");
+        let offer = caller.ask("INVITE", "", "").await;
+        assert!(line(&offer, "a=crypto:1 AES_CM_128_HMAC_SHA1_32 ").is_some(), "{offer}");
+        caller.send("ACK", SDP, &sdp.replace("AES_CM_128_HMAC_SHA1_32", suite)).await;
+        if is_kept {
+            caller.hears("the call goes on").await;
+            caller.request("BYE", "", "").await;
+        } else {
+            assert!(caller.is_asked("BYE").await, "these keys were not offered");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_callee_that_refuses_everything_gets_two_invites() {
+    let (server, mut peer) = (Server::start().await, SipPeer::open().await);
+    let trunk = json!({"host": "127.0.0.1", "port": peer.port(), "srtp": "preferred"});
+    let (status, answer) = server.send("PATCH", &format!("/trunks/{}", server.trunk), Some(trunk)).await;
+    assert_eq!(status, 200, "{answer}");
+    let task = json!({"agent_id": server.agent, "to_number": "+15550123"});
+    let task = server.post("/tasks", task).await["task"]["id"].as_str().unwrap().to_owned();
+    server.post(&format!("/tasks/{task}/execute"), json!({})).await;
+    let first = peer.request("INVITE").await;
+    assert!(first.body().contains("a=crypto:") && first.0.contains("\r\nSupported: "), "{}", first.0);
+    peer.respond(&first, "488 Not Acceptable Here", "a", &[], "").await;
+    let second = peer.request("INVITE").await;
+    assert!(!second.body().contains("a=crypto:") && !second.0.contains("\r\nSupported: "), "{}", second.0);
+    peer.respond(&second, "488 Not Acceptable Here", "b", &[], "").await;
+    until("the end of the call", || async { (server.last_call().await["status"] == "failed").then_some(()) }).await;
 }
