@@ -2,6 +2,7 @@
 //! receives, so that neither delays the other's clock.
 
 use super::echo_probe;
+use super::probe_codec::ProbeCodec;
 use super::rtp_statistics::{PacketRecord, PayloadTypes, RECORDS_MAX, RtpStatistics, summarize};
 use std::collections::VecDeque;
 use std::io::ErrorKind;
@@ -9,9 +10,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use trunkline_media::codec::g711::Companding;
-use trunkline_media::codec::g722::G722;
-use trunkline_media::codec::opus::Opus;
 use trunkline_media::frame::level_dbfs;
 use trunkline_media::rtp::packet::{RtpPacket, is_rtcp};
 use trunkline_media::rtp::rtcp;
@@ -100,8 +98,8 @@ impl MediaLog {
         statistics.rtcp_received = reports.len() as u64;
         statistics.reported_loss = reports.iter().rev().find_map(|(_, loss)| *loss);
         let digits = || self.digits.iter().filter(|(at, ..)| part.contains(at));
-        statistics.digits = digits().map(|(_, digit, _)| *digit).collect();
-        statistics.digit_payload_type = digits().map(|(.., payload_type)| *payload_type).next();
+        statistics.digits.keys = digits().map(|(_, digit, _)| *digit).collect();
+        statistics.digits.payload_type = digits().map(|(.., payload_type)| *payload_type).next();
         statistics.undecryptable = self.undecryptable.iter().filter(|at| part.contains(at)).count() as u64;
         statistics.echo_ms = self.signal_s.and_then(|signal_s| echo_probe::round_trip_ms(signal_s, &self.tones_s));
         statistics
@@ -192,53 +190,6 @@ fn bind_pair(like: IpAddr) -> std::io::Result<(UdpSocket, UdpSocket)> {
         }
     }
     Err(failure)
-}
-
-/// Decoder and encoder of a stream.
-enum ProbeCodec {
-    G711(Companding),
-    G722(Box<G722>),
-    Opus(Box<Opus>),
-}
-
-impl ProbeCodec {
-    fn of(name: &str) -> Option<Self> {
-        Some(match name {
-            "PCMU" => Self::G711(Companding::MuLaw),
-            "PCMA" => Self::G711(Companding::ALaw),
-            "G722" => Self::G722(Box::default()),
-            "OPUS" => Self::Opus(Box::new(Opus::new()?)),
-            _ => return None,
-        })
-    }
-
-    fn decode(&mut self, payload: &[u8], samples: &mut Vec<i16>) {
-        samples.clear();
-        match self {
-            Self::G711(companding) => samples.extend(payload.iter().map(|code| companding.decode(*code))),
-            Self::G722(codec) => {
-                samples.resize(payload.len(), 0);
-                codec.decode_into(payload, samples);
-            }
-            Self::Opus(codec) => codec.decode(payload, &mut |piece| samples.extend(piece)),
-        }
-    }
-
-    /// The payload of a packet; `None` if nothing has to be sent.
-    fn encode(&mut self, samples: &[i16]) -> Option<Vec<u8>> {
-        match self {
-            Self::G711(companding) => Some(samples.iter().map(|sample| companding.encode(*sample)).collect()),
-            Self::G722(codec) => {
-                let mut octets = vec![0; samples.len()];
-                codec.encode_into(samples, &mut octets);
-                Some(octets)
-            }
-            Self::Opus(codec) => {
-                let mut room = [0; 400];
-                codec.encode(samples.first_chunk()?, &mut room).map(<[u8]>::to_vec)
-            }
-        }
-    }
 }
 
 /// The thread that receives.

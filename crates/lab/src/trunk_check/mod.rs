@@ -10,6 +10,7 @@ mod findings;
 mod media_probe;
 mod observation;
 mod offer;
+mod probe_codec;
 mod report;
 mod rtp_statistics;
 mod run;

@@ -46,6 +46,21 @@ pub(super) enum ClockDrift {
     Measured { ppm: f64, error_ppm: f64, seconds: f64 },
 }
 
+/// What the sequence numbers tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct PacketOrder {
+    pub lost: u64,
+    pub reordered: u64,
+    pub duplicates: u64,
+}
+
+/// Digits that the peer sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct ReceivedDigits {
+    pub keys: String,
+    pub payload_type: Option<u8>,
+}
+
 /// Numbers of one stream, or of one part of a call.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct RtpStatistics {
@@ -58,9 +73,7 @@ pub(super) struct RtpStatistics {
     pub rtcp_received: u64,
     /// Loss of our packets, as the peer reports it: 0 to 1.
     pub reported_loss: Option<f32>,
-    pub lost: u64,
-    pub reordered: u64,
-    pub duplicates: u64,
+    pub order: PacketOrder,
     pub jitter_ms: f64,
     pub drift: ClockDrift,
     /// Milliseconds of audio in a packet, of most packets.
@@ -76,9 +89,7 @@ pub(super) struct RtpStatistics {
     pub comfort_noise: u64,
     /// Pauses in which nothing was sent while the timestamps went on.
     pub pauses: u64,
-    /// Digits that the peer sent, and their payload type.
-    pub digits: String,
-    pub digit_payload_type: Option<u8>,
+    pub digits: ReceivedDigits,
     /// Round trip of our test tone, if the peer echoes.
     pub echo_ms: Option<f64>,
     /// SRTP packets that could not be authenticated.
@@ -134,7 +145,7 @@ fn add_sequence(statistics: &mut RtpStatistics, stream: &[&PacketRecord]) {
     let mut highest: Option<i64> = None;
     let close = |statistics: &mut RtpStatistics, seen: &mut BTreeSet<i64>| {
         if let (Some(first), Some(last)) = (seen.first(), seen.last()) {
-            statistics.lost += (last - first + 1 - seen.len() as i64).max(0) as u64;
+            statistics.order.lost += (last - first + 1 - seen.len() as i64).max(0) as u64;
         }
         seen.clear();
     };
@@ -150,9 +161,9 @@ fn add_sequence(statistics: &mut RtpStatistics, stream: &[&PacketRecord]) {
             }
         };
         if !seen.insert(number) {
-            statistics.duplicates += 1;
+            statistics.order.duplicates += 1;
         } else if highest.is_some_and(|highest| number < highest && highest - number <= i64::from(SEQUENCE_JUMP_MAX)) {
-            statistics.reordered += 1;
+            statistics.order.reordered += 1;
         }
         highest = Some(match highest {
             Some(highest) if (highest - number).abs() <= i64::from(SEQUENCE_JUMP_MAX) => highest.max(number),

@@ -112,12 +112,12 @@ fn source(media: &RtpStatistics, described: Option<std::net::SocketAddr>, findin
 }
 
 fn loss(media: &RtpStatistics, findings: &mut Findings) {
-    let expected = (media.received + media.lost).max(1);
-    let share = media.lost as f64 / expected as f64;
-    let mut words = format!("{} of {expected} packets lost ({:.1} %)", media.lost, share * 100.0);
+    let expected = (media.received + media.order.lost).max(1);
+    let share = media.order.lost as f64 / expected as f64;
+    let mut words = format!("{} of {expected} packets lost ({:.1} %)", media.order.lost, share * 100.0);
     words.push_str(&format!(
         ", {} out of order, {} repeated; jitter {:.0} ms.",
-        media.reordered, media.duplicates, media.jitter_ms
+        media.order.reordered, media.order.duplicates, media.jitter_ms
     ));
     let theirs = media.reported_loss.filter(|loss| f64::from(*loss) > LOSS_SHARE_MAX);
     if let Some(theirs) = theirs {

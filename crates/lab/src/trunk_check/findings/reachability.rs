@@ -208,30 +208,33 @@ fn credentials(seen: &TrunkObservations, findings: &mut Findings) {
             Good,
             format!("{method} was challenged for {realm:?}; the credentials were accepted."),
         );
-    } else if all.iter().any(|(_, exchange)| reply(exchange).is_some()) {
-        let refused = all.iter().any(|(_, exchange)| reply(exchange).is_some_and(|reply| reply.status == 403));
-        let unused = seen.settings.has_credentials;
-        match (refused, unused) {
-            (true, _) => findings.advise(
-                "credentials",
-                Problem,
-                "The carrier refuses us (403) without asking for credentials.",
-                format!(
-                    "It admits by address: tell it this machine's public address. If it wants the port as well, stop the \
-                     server and use --port {}. A From that is not yours is refused in the same way: see from_user and \
-                     from_domain.",
-                    seen.settings.server_port
-                ),
-            ),
-            (false, true) => findings.add(
-                "credentials",
-                Note,
-                "The carrier did not ask for the trunk's credentials: it admits us by address.",
-            ),
-            (false, false) => findings.add("credentials", Good, "None were asked for."),
-        }
     } else {
+        not_asked(seen, &all, findings);
+    }
+}
+
+/// Nobody asked for credentials.
+fn not_asked(seen: &TrunkObservations, all: &[(&str, &Exchange)], findings: &mut Findings) {
+    let answered = || all.iter().filter_map(|(_, exchange)| reply(exchange));
+    if answered().any(|reply| reply.status == 403) {
+        findings.advise(
+            "credentials",
+            Problem,
+            "The carrier refuses us (403) without asking for credentials.",
+            format!(
+                "It admits by address: tell it this machine's public address. If it wants the port as well, stop the \
+                 server and use --port {}. A From that is not yours is refused in the same way: see from_user and \
+                 from_domain.",
+                seen.settings.server_port
+            ),
+        );
+    } else if answered().next().is_none() {
         findings.add("credentials", NotTried, "Nothing was answered.");
+    } else if seen.settings.has_credentials {
+        let words = "The carrier did not ask for the trunk's credentials: it admits us by address.";
+        findings.add("credentials", Note, words);
+    } else {
+        findings.add("credentials", Good, "None were asked for.");
     }
 }
 

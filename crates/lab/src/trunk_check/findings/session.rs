@@ -37,16 +37,8 @@ fn digits(call: &CallObservation, answer: &AnswerDescription, findings: &mut Fin
              RFC 4733 (RFC 2833) events.",
         );
     };
-    let mut words = format!("Digits are events with payload type {payload_type} and {clock_hz} Hz.");
-    if !call.sent_digits.is_empty() {
-        words.push_str(&format!(" {} was sent", call.sent_digits));
-        words.push_str(&match call.media.digits.as_str() {
-            "" => "; none came back, as none do from most callees.".to_owned(),
-            digits if digits == call.sent_digits => " and came back complete.".to_owned(),
-            digits => format!("; {digits} came back."),
-        });
-    }
-    let received = call.media.digit_payload_type;
+    let words = digits_words(call, *payload_type, clock_hz);
+    let received = call.media.digits.payload_type;
     let event_sent = answer.telephone_events.iter().map(|(number, _)| *number);
     let wrong = received.filter(|number| *number != EVENT_OFFERED && !event_sent.clone().any(|sent| sent == *number));
     if let Some(wrong) = wrong {
@@ -57,7 +49,7 @@ fn digits(call: &CallObservation, answer: &AnswerDescription, findings: &mut Fin
             "Digits of callers are not recognized. Ask the carrier to send the payload type of the offer (101).",
         );
     }
-    let partial = !call.media.digits.is_empty() && call.media.digits != call.sent_digits;
+    let partial = !call.media.digits.keys.is_empty() && call.media.digits.keys != call.sent_digits;
     if partial && is_echo(call) {
         findings.advise(
             "dtmf",
@@ -77,6 +69,20 @@ fn digits(call: &CallObservation, answer: &AnswerDescription, findings: &mut Fin
     } else {
         findings.add("dtmf", Good, words);
     }
+}
+
+/// What was agreed on and what became of our digits.
+fn digits_words(call: &CallObservation, payload_type: u8, clock_hz: u32) -> String {
+    let mut words = format!("Digits are events with payload type {payload_type} and {clock_hz} Hz.");
+    if !call.sent_digits.is_empty() {
+        words.push_str(&format!(" {} was sent", call.sent_digits));
+        words.push_str(&match call.media.digits.keys.as_str() {
+            "" => "; none came back, as none do from most callees.".to_owned(),
+            digits if digits == call.sent_digits => " and came back complete.".to_owned(),
+            digits => format!("; {digits} came back."),
+        });
+    }
+    words
 }
 
 fn is_echo(call: &CallObservation) -> bool {
@@ -131,21 +137,27 @@ fn hold(call: &CallObservation, findings: &mut Findings) {
                     "Calls stay one-way after hold. Send this report to the carrier.",
                 );
             }
-            let on_hold = match packets_on_hold {
-                0 => "nothing was sent meanwhile".to_owned(),
-                packets => format!("{packets} packets came meanwhile"),
-            };
-            if matches!(*direction, Some("recvonly" | "inactive")) {
-                findings.add("hold", Good, format!("Hold was answered {held}; {on_hold}. Audio went on afterwards."));
-            } else {
-                findings.advise(
-                    "hold",
-                    Note,
-                    format!("Hold (sendonly) was answered {held}; {on_hold}. Audio went on afterwards."),
-                    "The answer should be recvonly or inactive (RFC 3264). The carrier may not pass hold on to its side.",
-                );
-            }
+            held_well(*direction, *packets_on_hold, findings);
         }
+    }
+}
+
+/// Hold worked; whether its answer was right.
+fn held_well(direction: Option<&'static str>, packets_on_hold: u64, findings: &mut Findings) {
+    let held = direction.unwrap_or("no direction");
+    let on_hold = match packets_on_hold {
+        0 => "nothing was sent meanwhile".to_owned(),
+        packets => format!("{packets} packets came meanwhile"),
+    };
+    if matches!(direction, Some("recvonly" | "inactive")) {
+        findings.add("hold", Good, format!("Hold was answered {held}; {on_hold}. Audio went on afterwards."));
+    } else {
+        findings.advise(
+            "hold",
+            Note,
+            format!("Hold (sendonly) was answered {held}; {on_hold}. Audio went on afterwards."),
+            "The answer should be recvonly or inactive (RFC 3264). The carrier may not pass hold on to its side.",
+        );
     }
 }
 

@@ -152,15 +152,15 @@ fn a_carrier_with_many_faults_is_described() {
     call.early.received = 40;
     call.hold = HoldObservation::Refused(Some(488));
     call.end = CallEnd::ByPeer { after_ms: 32_100, reason: Some("Q.850;cause=102".to_owned()) };
-    call.media.lost = 60;
+    call.media.order.lost = 60;
     call.media.drift = ClockDrift::Measured { ppm: -200.0, error_ppm: 10.0, seconds: 15.0 };
     call.media.comfort_noise = 12;
     call.media.level_dbfs = Some(-50.0);
     call.media.sources = vec![([198, 51, 100, 99], 20_000).into()];
     call.media.packet_ms = Some(30);
     call.media.rtcp_received = 0;
-    call.media.digits = "1".to_owned();
-    call.media.digit_payload_type = Some(96);
+    call.media.digits.keys = "1".to_owned();
+    call.media.digits.payload_type = Some(96);
     seen.calls[1].invite = answered(488, "Not Acceptable Here");
     seen.calls[1].answer = None;
     compare("faults", &seen);
@@ -224,11 +224,11 @@ fn digits() {
     assert_finding(&in_call("dtmf", events(vec![(96, 8_000)])), Verdict::Note, "payload type 101");
     assert_finding(&in_call("dtmf", events(vec![(110, 48_000)])), Verdict::Problem, "48000 Hz");
     let wrong = |call: &mut CallObservation| {
-        (call.media.digits, call.media.digit_payload_type) = ("5".to_owned(), Some(96));
+        (call.media.digits.keys, call.media.digits.payload_type) = ("5".to_owned(), Some(96));
     };
     assert_finding(&in_call("dtmf", wrong), Verdict::Problem, "not agreed on");
     let lossy = |call: &mut CallObservation| {
-        (call.media.digits, call.media.digit_payload_type) = ("19#".to_owned(), Some(101));
+        (call.media.digits.keys, call.media.digits.payload_type) = ("19#".to_owned(), Some(101));
         call.media.echo_ms = Some(80.0);
     };
     assert_finding(&in_call("dtmf", lossy), Verdict::Problem, "lost or repeated");
@@ -357,7 +357,7 @@ fn credentials() {
 
 #[test]
 fn network_clock_and_silence() {
-    assert_finding(&in_call("network", |call| call.media.lost = 20), Verdict::Problem, "20 of 818");
+    assert_finding(&in_call("network", |call| call.media.order.lost = 20), Verdict::Problem, "20 of 818");
     assert_finding(&in_call("network", |call| call.media.reported_loss = Some(0.1)), Verdict::Problem, "10.0 %");
     let fast = |call: &mut CallObservation| {
         call.media.drift = ClockDrift::Measured { ppm: 200.0, error_ppm: 10.0, seconds: 15.0 };

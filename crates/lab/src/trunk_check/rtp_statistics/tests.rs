@@ -48,14 +48,14 @@ fn loss_order_and_repetition_are_told_apart_over_the_wrap() {
     records.swap(100, 101);
     records.insert(50, records[49]);
     let found = summarize(&records, &TYPES, 0.0, 1_000.0);
-    assert_eq!((found.lost, found.reordered, found.duplicates, found.received), (2, 1, 1, 999));
+    assert_eq!((found.order.lost, found.order.reordered, found.order.duplicates, found.received), (2, 1, 1, 999));
 }
 
 #[test]
 fn a_new_sequence_is_no_loss() {
     let mut records = stream(200, 20, 0.0, 0.0);
     records.iter_mut().skip(100).for_each(|record| record.sequence = record.sequence.wrapping_add(20_000));
-    assert_eq!(summarize(&records, &TYPES, 0.0, 1_000.0).lost, 0);
+    assert_eq!(summarize(&records, &TYPES, 0.0, 1_000.0).order.lost, 0);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn packet_length_pauses_level_and_payload_types() {
 fn only_the_asked_part_counts() {
     let records = stream(500, 20, 0.0, 0.0);
     let found = summarize(&records, &TYPES, 2.0, 4.0);
-    assert_eq!((found.received, found.lost), (100, 0));
+    assert_eq!((found.received, found.order.lost), (100, 0));
     assert!(found.first_s.unwrap() < 0.02);
     assert_eq!(summarize(&[], &TYPES, 0.0, 5.0).first_s, None);
 }
