@@ -1,6 +1,6 @@
 //! `trunkline check-trunk`: finds the trunk and the settings, and lets the check run.
 
-use crate::{CommandError, EXIT_USAGE};
+use crate::command_error::{CommandError, EXIT_USAGE};
 use std::path::PathBuf;
 use trunkline::app::open_store;
 use trunkline::config::Config;

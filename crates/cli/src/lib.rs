@@ -2,9 +2,11 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
 mod check_trunk;
+mod command_error;
 mod secrets;
 
 use clap::{Args, Parser, Subcommand};
+use command_error::CommandError;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -136,22 +138,6 @@ pub fn run_to_code(cli: Cli) -> u8 {
 /// Exit code when a component failed and cannot be restarted (EX_SOFTWARE of sysexits.h): the service manager should
 /// restart the process. Startup errors exit with 1, an orderly end with 0.
 pub const EXIT_PART_FAILED: u8 = 70;
-
-/// Exit code when the arguments cannot be used, as of the parser of the command line.
-const EXIT_USAGE: u8 = 2;
-
-/// Why a command failed, and the process's exit code.
-#[derive(Debug)]
-struct CommandError {
-    message: String,
-    code: u8,
-}
-
-impl From<String> for CommandError {
-    fn from(message: String) -> Self {
-        Self { message, code: 1 }
-    }
-}
 
 async fn dispatch(cli: Cli) -> Result<(), CommandError> {
     let config = || load_config(cli.config.as_deref());

@@ -1,6 +1,6 @@
 //! The carrier's packets: an echo, or a tone by a clock that is off.
 
-use super::{CalleeAudio, CarrierBehavior};
+use super::behavior::{CalleeAudio, CarrierBehavior};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,7 +1,7 @@
 //! Packets, their way, their clock and what is in them.
 
-use super::Findings;
-use super::Verdict::{NotTried, Note, Ok as Good, Problem};
+use super::finding::Verdict::{NotTried, Note, Ok as Good, Problem};
+use super::finding::{Findings, and};
 use crate::trunk_check::observation::{CallObservation, TrunkObservations};
 use crate::trunk_check::rtp_statistics::{ClockDrift, DRIFT_SECONDS_MIN, RtpStatistics};
 
@@ -91,14 +91,14 @@ fn source(media: &RtpStatistics, described: Option<std::net::SocketAddr>, findin
             Note,
             format!(
                 "Packets come from {}, but SDP names {described}: there is a NAT, or a media gateway behind it.",
-                super::and(&others)
+                and(&others)
             ),
             "Calls send where packets come from (symmetric RTP). If audio is one-way, set media.latching = \"any\".",
         ),
         (_, true) => findings.advise(
             "media_source",
             Note,
-            format!("Packets come from {} as well as from {described}.", super::and(&others)),
+            format!("Packets come from {} as well as from {described}.", and(&others)),
             "The media moved in the call. Calls follow it; ask the carrier if words are missing.",
         ),
     }

@@ -1,7 +1,7 @@
 //! Name, transport, OPTIONS, registration and credentials.
 
-use super::Verdict::{NotTried, Note, Ok as Good, Problem};
-use super::{Findings, and, reply, status_words};
+use super::finding::Verdict::{NotTried, Note, Ok as Good, Problem};
+use super::finding::{Findings, and, reply, status_words};
 use crate::trunk_check::observation::{
     Authentication, ConnectionObservation, Exchange, ExchangeOutcome, TrunkObservations,
 };

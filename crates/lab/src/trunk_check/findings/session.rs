@@ -1,7 +1,7 @@
 //! What the carrier does in an answered call: digits, hold, transfer, and the end.
 
-use super::Verdict::{NotTried, Note, Ok as Good, Problem};
-use super::{Findings, and, reply, seconds};
+use super::finding::Verdict::{NotTried, Note, Ok as Good, Problem};
+use super::finding::{Findings, and, reply, seconds};
 use crate::trunk_check::observation::{
     AnswerDescription, CallEnd, CallObservation, HoldObservation, ReferObservation, TrunkObservations,
 };

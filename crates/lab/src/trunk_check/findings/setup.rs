@@ -1,7 +1,7 @@
 //! The answer to the INVITE: codecs, packet time, SRTP, early media and session timers.
 
-use super::Verdict::{NotTried, Note, Ok as Good, Problem};
-use super::{Findings, and, reply, seconds, status_of, status_words};
+use super::finding::Verdict::{NotTried, Note, Ok as Good, Problem};
+use super::finding::{Findings, and, reply, seconds, status_of, status_words};
 use crate::trunk_check::observation::{
     AnswerDescription, CallEnd, CallObservation, CallPurpose, SrtpRequest, TrunkObservations,
 };

@@ -1,0 +1,17 @@
+//! Why a command failed.
+
+/// Exit code when the arguments cannot be used, as of the parser of the command line.
+pub(crate) const EXIT_USAGE: u8 = 2;
+
+/// Why a command failed, and the process's exit code.
+#[derive(Debug)]
+pub(crate) struct CommandError {
+    pub message: String,
+    pub code: u8,
+}
+
+impl From<String> for CommandError {
+    fn from(message: String) -> Self {
+        Self { message, code: 1 }
+    }
+}
