@@ -4,6 +4,7 @@
 use super::{EgressError, EgressGuard};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::{Action, Attempt, Policy};
+use crate::tls::with_shared_tls;
 use reqwest::{ClientBuilder, Method, RequestBuilder};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -89,7 +90,7 @@ impl GuardedHttp {
                 }
             };
             // A proxy of the environment would resolve and connect in our place.
-            let mut builder = build().no_proxy().redirect(policy);
+            let mut builder = with_shared_tls(build()).no_proxy().redirect(policy);
             if !guard.is_open() {
                 builder = builder.dns_resolver(Arc::new(GuardedDns { guard: guard.clone(), limits }));
             }

@@ -11,6 +11,7 @@ mod error;
 mod guard;
 pub mod http;
 mod resolver;
+pub mod tls;
 
 pub use error::EgressError;
 pub use guard::{EgressGuard, EgressReach, OwnListeners};

@@ -20,6 +20,7 @@ use trunkline_domain::secret::Secret;
 use trunkline_egress::EgressGuard;
 use trunkline_egress::connect::ConnectError;
 use trunkline_egress::http::{GuardedHttp, RedirectPolicy};
+use trunkline_egress::tls::with_shared_tls;
 use trunkline_json::document::DocumentLimits;
 use url::Url;
 
@@ -61,7 +62,7 @@ impl ProviderHttp {
         };
         let customers = GuardedHttp::new(guard, RedirectPolicy::None, builder)?;
         let warm = moka::sync::Cache::builder().max_capacity(WARM_ADDRESSES_MAX).time_to_live(WARM_TTL).build();
-        Ok(Self { server_client: builder().build()?, guarded_client: customers, warm })
+        Ok(Self { server_client: with_shared_tls(builder()).build()?, guarded_client: customers, warm })
     }
 
     /// A request to a URL below an endpoint's address.
