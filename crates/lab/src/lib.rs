@@ -8,6 +8,7 @@ pub mod call;
 pub mod caller;
 pub mod demo;
 pub mod emulator;
+pub mod faults;
 
 use tokio::signal::unix::{SignalKind, signal};
 
