@@ -75,8 +75,7 @@ pub struct FaultReport {
 impl FaultReport {
     /// Calls that went otherwise than they should, as text for people.
     pub fn failures(&self) -> Vec<String> {
-        let failed = self.kinds.iter().filter(|(_, kind)| kind.failed > 0);
-        failed.map(|(name, kind)| format!("{name}: {} of {} {:?}", kind.failed, kind.calls, kind.examples)).collect()
+        failures(&self.kinds)
     }
 }
 
@@ -99,6 +98,11 @@ impl FaultSoak {
         Ok(Self { target })
     }
 
+    /// Makes calls that fill pools and caches, and says which went otherwise than they should.
+    pub async fn warm_up(&self, mix: FaultMix) -> Vec<String> {
+        failures(&self.calls(KINDS, mix).await)
+    }
+
     /// Makes the calls, and compares what the server holds.
     ///
     /// # Errors
@@ -112,6 +116,7 @@ impl FaultSoak {
         let released_after_s = started.elapsed().as_secs_f64();
         let held = after.beyond(&before);
         let mut leaks = BTreeMap::new();
+        eprintln!("after {} calls: held {held:?}, {before:?}, {after:?}, {:?}", mix.calls, failures(&kinds));
         if !held.is_empty() {
             self.search(KINDS, mix, &mut leaks).await?;
         }
@@ -192,6 +197,11 @@ impl FaultSoak {
         }
         Ok(())
     }
+}
+
+fn failures(kinds: &BTreeMap<&'static str, KindReport>) -> Vec<String> {
+    let failed = kinds.iter().filter(|(_, kind)| kind.failed > 0);
+    failed.map(|(name, kind)| format!("{name}: {} of {} {:?}", kind.failed, kind.calls, kind.examples)).collect()
 }
 
 type Done = Result<(&'static str, Result<(), String>), tokio::task::JoinError>;
