@@ -40,7 +40,7 @@ pub struct BenchArgs {
     #[arg(long, default_value_t = 50)]
     web: usize,
     /// Only these: api, setup, turns, live, barge-in, many, web, flood, failover, faults, memory. Only when named:
-    /// sipp (needs sip-tester), soak, faults, defence, hostile.
+    /// sipp (needs sip-tester), soak, damaged, defence, hostile.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Damaged calls of the fault soak.
@@ -120,10 +120,10 @@ async fn long_measurements(
     if args.names("soak") {
         results.insert("soak".into(), sip::soak(bench).await?);
     }
-    if args.names("faults") {
+    if args.names("damaged") {
         let seed = args.fault_seed.unwrap_or_else(rand::random);
         let mix = FaultMix { calls: args.fault_calls, per_second: args.fault_rate, seed };
-        results.insert("faults".into(), faults::soak(bench, mix).await?);
+        results.insert("damaged".into(), faults::soak(bench, mix).await?);
     }
     if args.names("defence") {
         results.insert("defence".into(), sip::run_floods(bench).await?);
