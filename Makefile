@@ -17,8 +17,8 @@ deps-build:
 deps-demo: deps-build
 	@command -v espeak-ng >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq espeak-ng; }
 
-# Peers from PyPI: the API's fuzzer, and the vendors' own clients.
-PYTHON_PEERS := schemathesis==4.32.5 openai==3.54.0 anthropic==2.12.0 deepgram-sdk==7.17.0 elevenlabs==2.78.0 cartesia==4.2.0 mcp==2.3.0 opentelemetry-proto==1.45.2
+# Peers from PyPI: the API's fuzzer, the vendors' own clients, and PJSIP as a phone.
+PYTHON_PEERS := schemathesis==4.32.5 openai==3.54.0 anthropic==2.12.0 deepgram-sdk==7.17.0 elevenlabs==2.78.0 cartesia==4.2.0 mcp==2.3.0 opentelemetry-proto==1.45.2 pjsua2-python==2.15.1.post1
 
 deps: deps-build
 	@missing=""; command -v espeak-ng >/dev/null || missing="$$missing espeak-ng"; \

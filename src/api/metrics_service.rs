@@ -11,6 +11,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;
 use tokio::time::timeout;
 use trunkline_connections::ConnectionCounters;
+use trunkline_media::io::ports::PortPool;
 use trunkline_media::io::worker::MediaWorkers;
 use trunkline_media::stats::LATENESS_BOUNDS_US;
 use trunkline_signaling::io::SipHandle;
@@ -51,6 +52,8 @@ pub struct MetricsSources {
     pub workers: MediaWorkers,
     /// The SIP user agent.
     pub sip: SipHandle,
+    /// The RTP ports that no call holds.
+    pub ports: PortPool,
 }
 
 /// The metrics.
@@ -71,6 +74,7 @@ impl MetricsService {
     /// Everything, in Prometheus' text format.
     pub(super) async fn render(&self) -> Response {
         metrics::gauge!("trunkline_calls").set(self.sources.registry.count() as f64);
+        metrics::gauge!("trunkline_media_port_pairs_free").set(self.sources.ports.available() as f64);
         let stats = self.sources.workers.stats();
         // In the form of a Prometheus histogram: each bucket holds the ones before it.
         let mut so_far = 0;
@@ -89,6 +93,10 @@ impl MetricsService {
         }
         // If the SIP user agent does not answer, the other metrics are still rendered.
         if let Ok(Some(snapshot)) = timeout(SIP_DEADLINE, self.sources.sip.snapshot()).await {
+            metrics::gauge!("trunkline_sip_sessions").set(snapshot.sessions as f64);
+            for (role, count) in [("server", snapshot.server_transactions), ("client", snapshot.client_transactions)] {
+                metrics::gauge!("trunkline_sip_transactions", "role" => role).set(count as f64);
+            }
             let c = snapshot.counters;
             for (fate, count) in [
                 ("received", c.received),

@@ -29,6 +29,7 @@ pub(super) fn build(
         registry: services.live_calls.registry.clone(),
         workers: services.media.workers.clone(),
         sip: services.sip.clone(),
+        ports: services.media.ports.clone(),
     };
     let calls = &services.calls;
     ApiState::build(

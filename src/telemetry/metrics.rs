@@ -28,6 +28,9 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_counter!("trunkline_provider_errors_total", "Failures of providers, by stage and kind");
     describe_counter!("trunkline_provider_retries_total", "Requests repeated inside a turn, by stage");
     describe_counter!("trunkline_sip_messages_total", "SIP messages, by fate");
+    describe_gauge!("trunkline_sip_sessions", "Calls, registrations and probes that the SIP user agent holds");
+    describe_gauge!("trunkline_sip_transactions", "SIP transactions held, by our role in them");
+    describe_gauge!("trunkline_media_port_pairs_free", "Pairs of RTP and RTCP ports that no call holds");
     describe_gauge!("trunkline_connections", "Connections there are, by listener");
     describe_counter!("trunkline_connections_accepted_total", "Connections that were taken, by listener");
     describe_counter!(

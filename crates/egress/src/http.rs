@@ -2,9 +2,9 @@
 //! each redirect; a name is judged at each resolution, and the addresses that pass are the ones connected to.
 
 use super::{EgressError, EgressGuard};
+use crate::tls::with_shared_tls;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::{Action, Attempt, Policy};
-use crate::tls::with_shared_tls;
 use reqwest::{ClientBuilder, Method, RequestBuilder};
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -11,6 +11,7 @@ pub mod carrier;
 pub mod demo;
 pub mod emulator;
 pub mod trunk_check;
+pub mod faults;
 
 use tokio::signal::unix::{SignalKind, signal};
 

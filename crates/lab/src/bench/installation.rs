@@ -6,6 +6,7 @@ use crate::caller::report::CallReport;
 use crate::caller::script::CallScript;
 use crate::caller::softphone::{DialParams, Softphone};
 use crate::emulator;
+use crate::faults::FaultServer;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -19,6 +20,8 @@ use trunkline_signaling::sip::user_agent::Transport;
 
 /// Where the server under test answers.
 pub(super) const API: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 13_008);
+/// SIP over WebSocket.
+const WEBSOCKET: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 15_066);
 pub(super) const TURNS: &str = "+31200000001";
 pub(super) const TALKER: &str = "+31200000002";
 /// Its agent has a fallback at every stage.
@@ -57,6 +60,12 @@ impl Bench {
     /// A key of another organization.
     pub(super) fn second_key(&self) -> &str {
         &self.second_key
+    }
+
+    /// The server for damaged calls.
+    pub(super) fn fault_server(&self) -> FaultServer {
+        let (key, pid) = (self.key.clone(), Some(self.server.child.id()));
+        FaultServer { api: API, key, sip: self.server.sip, websocket: Some(WEBSOCKET), pid }
     }
 
     /// Megabytes of memory that the server holds.
@@ -223,6 +232,7 @@ fn start_server(folder: &Path, emulator: &emulator::EmulatorHandle) -> Result<(C
         ("API__LISTEN", api.to_string()),
         ("API__RATE_LIMIT_PER_MINUTE", "10000000".to_owned()),
         ("SIP__LISTEN", "127.0.0.1:15060".to_owned()),
+        ("SIP__WEBSOCKET__LISTEN", WEBSOCKET.to_string()),
         ("WEBRTC__LISTEN", "127.0.0.1:15062".to_owned()),
         ("DATABASE__URL", format!("sqlite://{}/bench.db", folder.display())),
         ("RECORDINGS__FOLDER", folder.join("recordings").display().to_string()),

@@ -3,6 +3,7 @@
 
 mod api;
 mod calls;
+mod faults;
 mod hostile;
 mod installation;
 mod live;
@@ -11,6 +12,7 @@ mod providers;
 mod sip;
 mod web;
 
+use crate::faults::FaultMix;
 use clap::Args;
 use installation::{API, Bench, LINGER, TALKER, TURNS};
 use process::ProcessUsage;
@@ -38,9 +40,18 @@ pub struct BenchArgs {
     #[arg(long, default_value_t = 50)]
     web: usize,
     /// Only these: api, setup, turns, live, barge-in, many, web, flood, failover, faults, memory. Only when named:
-    /// sipp (needs sip-tester), soak, defence, hostile.
+    /// sipp (needs sip-tester), soak, damaged, defence, hostile.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// Damaged calls of the fault soak.
+    #[arg(long, default_value_t = 20_000)]
+    fault_calls: usize,
+    /// Damaged calls that begin in a second.
+    #[arg(long, default_value_t = 60.0)]
+    fault_rate: f64,
+    /// Order of the damaged calls; the same seed draws the same kinds.
+    #[arg(long)]
+    fault_seed: Option<u64>,
     /// Serve a bare "hello" for comparison, and nothing else.
     #[arg(long, hide = true)]
     hello: bool,
@@ -108,6 +119,11 @@ async fn long_measurements(
     }
     if args.names("soak") {
         results.insert("soak".into(), sip::soak(bench).await?);
+    }
+    if args.names("damaged") {
+        let seed = args.fault_seed.unwrap_or_else(rand::random);
+        let mix = FaultMix { calls: args.fault_calls, per_second: args.fault_rate, seed };
+        results.insert("damaged".into(), faults::soak(bench, mix).await?);
     }
     if args.names("defence") {
         results.insert("defence".into(), sip::run_floods(bench).await?);

@@ -14,6 +14,7 @@ use trunkline::call::negotiate::{Negotiation, TrunkMedia};
 pub use trunkline::call::outgoing_call::OfferMode;
 use trunkline::call::outgoing_call::{OutgoingCallParams, OutgoingCallUpdate, RedirectPolicy};
 use trunkline::domain::phone_number::Destination;
+use trunkline_domain::trunk::{SrtpKeying, SrtpPolicy};
 pub use trunkline_media::codec::Codec;
 use trunkline_media::io::ports::{PortPair, PortPool};
 use trunkline_media::io::receive_timestamp::ReceiveTimestamping;
@@ -125,19 +126,28 @@ impl Softphone {
         &self, offer_mode: OfferMode, dial: &DialParams, script: &CallScript, recording: Option<PathBuf>,
     ) -> CallReport {
         let mut report = CallReport::default();
-        report.failure = self.try_dial(offer_mode, dial, script, recording, &mut report).await.err();
+        let media = (dial.media(), offer_mode);
+        report.failure = self.try_dial(media, dial, script, recording, &mut report).await.err();
+        report
+    }
+
+    /// The same with DTLS-SRTP, which the callee has to take.
+    pub async fn dial_encrypted(&self, dial: &DialParams, script: &CallScript) -> CallReport {
+        let mut report = CallReport::default();
+        let media = TrunkMedia { srtp: SrtpPolicy::Mandatory, srtp_keying: SrtpKeying::Dtls, ..dial.media() };
+        report.failure = self.try_dial((media, OfferMode::Early), dial, script, None, &mut report).await.err();
         report
     }
 
     async fn try_dial(
-        &self, offer_mode: OfferMode, dial: &DialParams, script: &CallScript, recording: Option<PathBuf>,
-        report: &mut CallReport,
+        &self, (media, offer_mode): (TrunkMedia, OfferMode), dial: &DialParams, script: &CallScript,
+        recording: Option<PathBuf>, report: &mut CallReport,
     ) -> Result<(), String> {
         let ports = self.ports.take().map_err(|error| error.to_string())?;
         let started = Instant::now();
         let params = OutgoingCallParams {
             destination: Destination::SipUri(dial.to.to_string()),
-            negotiation: Negotiation::new(self.addr, ports.port(), &dial.media(), self.workers.fingerprint(), 1),
+            negotiation: Negotiation::new(self.addr, ports.port(), &media, self.workers.fingerprint(), 1),
             offer_mode,
             redirects: RedirectPolicy::Anywhere,
             ring_timeout: SETUP_DEADLINE,
