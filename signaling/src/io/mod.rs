@@ -9,6 +9,7 @@ pub mod driver;
 mod handle;
 mod listener;
 mod media_hosts;
+mod message_recorder;
 mod open_connections;
 mod panic_containment;
 mod public_address;
