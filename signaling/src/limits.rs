@@ -118,3 +118,20 @@ pub const OFFER_BYTES_MAX: usize = 64 * 1_024;
 pub const OFFER_CANDIDATES_MAX: usize = 64;
 /// Streams of one offer.
 pub const OFFER_STREAMS_MAX: usize = 8;
+/// Messages of one leg in the SIP log: a call of twelve hours with a refresh each half hour has 110. The first 120 stay, the
+/// later ones make room for those that follow.
+pub const MESSAGE_LOG_MESSAGES_MAX: usize = 200;
+/// Bytes of one message in the SIP log: an INVITE with Identity and thirty headers has 3,500.
+pub const MESSAGE_LOG_BYTES_MAX: usize = 4_096;
+/// Bytes of a message that are read to find its leg: Call-ID and tags may stand behind an Identity of the longest kind.
+pub const MESSAGE_LOG_READ_BYTES_MAX: usize = 16_384;
+/// Bytes of the messages of one leg: 200 of the usual size. A sixteenth of it once half of the room of all is taken: 15
+/// messages, as a call without incidents has.
+pub const MESSAGE_LOG_LEG_BYTES_MAX: usize = 256 * 1_024;
+/// Bytes of the messages of all legs: 20,000 calls of 12 messages. Further messages are counted only.
+pub const MESSAGE_LOG_ALL_BYTES_MAX: usize = 256 << 20;
+/// Legs in the SIP log: the calls of the largest server, and as many that have just ended. Further ones have none.
+pub const MESSAGE_LOG_LEGS_MAX: usize = 65_536;
+/// Messages kept of INVITEs that are no call yet: a turn of the user agent reads 64 and answers each; the rest is for
+/// callers that answer a challenge.
+pub const MESSAGE_LOG_RECENT_MAX: usize = 256;

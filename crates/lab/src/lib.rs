@@ -10,8 +10,8 @@ pub mod caller;
 pub mod carrier;
 pub mod demo;
 pub mod emulator;
-pub mod trunk_check;
 pub mod faults;
+pub mod trunk_check;
 
 use tokio::signal::unix::{SignalKind, signal};
 

@@ -6,6 +6,7 @@ use super::connection_limits::SipConnectionLimits;
 use crate::limits;
 use crate::sip::message::framing::{Framed, Framer};
 use crate::sip::message::parse::{self, ParsedMessage};
+use crate::sip::message_log::MessageExcerpt;
 use crate::sip::transaction::MessageBytes;
 use crate::sip::user_agent::TransportAddress;
 use futures_util::{Sink, SinkExt as _, StreamExt as _};
@@ -52,6 +53,8 @@ pub(super) enum ConnectionEvent {
     Received {
         peer: TransportAddress,
         parsed: ParsedMessage,
+        /// As it came, for the message log.
+        excerpt: MessageExcerpt,
     },
     Closed {
         peer: TransportAddress,
@@ -295,7 +298,8 @@ async fn take_messages(
             _ => keep_alive.record_received(Instant::now().into()),
         }
         let goes_on = patience.count_unparseable(&parsed) && !is_broken;
-        events.send(ConnectionEvent::Received { peer, parsed }).await.ok()?;
+        let excerpt = framer.take_excerpt();
+        events.send(ConnectionEvent::Received { peer, parsed, excerpt }).await.ok()?;
         if !goes_on {
             // Let the driver put its answer into our queue.
             tokio::task::yield_now().await;
@@ -319,6 +323,14 @@ fn parse_frame(frame: &Frame) -> Option<ParsedMessage> {
         Frame::Text(text) => Some(parse::datagram(text.as_bytes())),
         Frame::Binary(bytes) => Some(parse::datagram(bytes)),
         _ => None,
+    }
+}
+
+fn excerpt_of_frame(frame: &Frame) -> MessageExcerpt {
+    match frame {
+        Frame::Text(text) => MessageExcerpt::of(text.as_bytes()),
+        Frame::Binary(bytes) => MessageExcerpt::of(bytes),
+        _ => MessageExcerpt::default(),
     }
 }
 
@@ -350,7 +362,8 @@ pub(super) async fn run_websocket<S: AsyncRead + AsyncWrite + Unpin>(
                 let messages = usize::from(matches!(parsed, ParsedMessage::Message(_) | ParsedMessage::Invalid { .. }));
                 let goes_on = patience.count_unparseable(&parsed);
                 patience.record_read(Instant::now(), messages, false);
-                if events.send(ConnectionEvent::Received { peer: peer.address, parsed }).await.is_err() {
+                let excerpt = excerpt_of_frame(&frame);
+                if events.send(ConnectionEvent::Received { peer: peer.address, parsed, excerpt }).await.is_err() {
                     break None;
                 }
                 if !goes_on {

@@ -3,6 +3,7 @@
 use super::connection_limits::SipConnectionReports;
 use super::dns::HostResolver;
 use crate::sip::message::Headers;
+use crate::sip::message_log::LegMessages;
 use crate::sip::user_agent::{
     CallId, InboundTrunk, InboundTrunks, InviteRequest, RegistrationConfig, SipCommandError, SipCounters, SipEvent,
     TrunkKey,
@@ -79,6 +80,10 @@ pub(super) enum ServiceCommand {
     },
     Snapshot {
         reply: oneshot::Sender<SipSnapshot>,
+    },
+    CallMessages {
+        calls: Vec<CallId>,
+        reply: oneshot::Sender<Vec<LegMessages>>,
     },
     SelfCheck {
         reply: oneshot::Sender<u16>,

@@ -10,6 +10,7 @@ mod handle;
 mod listener;
 mod media_hosts;
 mod name_report;
+mod message_recorder;
 mod open_connections;
 mod panic_containment;
 mod public_address;

@@ -117,6 +117,7 @@ impl SipDriver {
             }
         }
         self.streams.sweep();
+        self.sweep_message_log();
         if self.self_checks.broken {
             self.user_agent.repair_after_panic(now);
             self.self_checks.broken = false;

@@ -6,6 +6,7 @@ pub mod digest;
 pub mod end_cause;
 pub mod info_body;
 pub mod message;
+pub mod message_log;
 pub mod rate_limit;
 pub mod reason;
 pub mod registration;

@@ -65,6 +65,9 @@ impl SipDriver {
                 user_agent.set_trunks(trunks);
                 let _ = done.send(());
             }
+            ServiceCommand::CallMessages { calls, reply } => {
+                let _ = reply.send(self.messages.messages(&calls));
+            }
             ServiceCommand::SelfCheck { reply } => {
                 let probe = self.self_checks.start_check(reply);
                 user_agent.handle_parsed(now, CHECK_TRANSPORT, CHECK_ADDR, parse::datagram(probe.as_bytes()));
@@ -78,7 +81,13 @@ impl SipDriver {
     }
 
     fn start_call(&mut self, now: Instant, invite: InviteRequest, reply: oneshot::Sender<StartedCall>) {
-        let result = self.user_agent.send_invite(now, invite).map(|call| (call, self.open_queue(call)));
+        let sent = self.user_agent.send_invite(now, invite);
+        if let Ok(call) = sent
+            && let Some((call_id, local_tag)) = self.user_agent.dialog_names(call)
+        {
+            self.messages.open_outbound(call, call_id, local_tag);
+        }
+        let result = sent.map(|call| (call, self.open_queue(call)));
         if let Err(Ok((call, _))) = reply.send(result) {
             let _ = self.user_agent.hang_up(now, call);
         }

@@ -33,6 +33,9 @@ impl SipDriver {
             SipEvent::ReplacesReceived { by, .. } => Some(by.call),
             _ => None,
         };
+        if let SipEvent::ReplacesReceived { by, .. } = &event {
+            self.messages.open_inbound(by);
+        }
         if let Some(newcomer) = newcomer {
             let (events, queue) = mpsc::channel(limits::CALL_EVENTS_MAX);
             self.calls.insert(newcomer, events);
@@ -54,6 +57,7 @@ impl SipDriver {
 
     fn deliver_incoming(&mut self, incoming: IncomingInvite) {
         let call = incoming.call;
+        self.messages.open_inbound(&incoming);
         let (events, queue) = mpsc::channel(limits::CALL_EVENTS_MAX);
         match self.incoming.try_send(IncomingCall { incoming, events: queue }) {
             Ok(()) => {

@@ -7,6 +7,8 @@ use crate::io::handle::SipCommand;
 use crate::io::open_connections::SipConnection;
 use crate::io::self_checks::{InternalWork, SWEEP_INTERVAL};
 use crate::limits;
+use crate::sip::message_log::MessageDirection;
+use crate::sip::transport::{Transport, TransportAddress};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -66,9 +68,15 @@ impl SipDriver {
             match self.udp.try_recv_from(buffer) {
                 Ok((len, source)) => {
                     let bytes = buffer.get(..len).unwrap_or_default();
+                    let peer = TransportAddress { transport: Transport::Udp, addr: to_canonical_addr(source) };
+                    let read_before = self.user_agent.counters().received;
                     self.handle_datagram_contained(now, bytes, |driver| {
-                        driver.user_agent.handle_datagram(now, to_canonical_addr(source), bytes)
+                        driver.user_agent.handle_datagram(now, peer.addr, bytes)
                     });
+                    // What the rate limiter dropped costs nothing more.
+                    if self.user_agent.counters().received != read_before {
+                        self.messages.record(MessageDirection::Received, peer, bytes, len);
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // ICMP errors of earlier sends surface here; the transaction timers deal with the peer.
@@ -84,8 +92,12 @@ impl SipDriver {
                 self.streams.insert(peer, SipConnection { queue, place, server_name: None, is_open: true });
             }
             ConnectionEvent::Verified { peer, place } => self.streams.set_open(&peer, &place),
-            ConnectionEvent::Received { peer, parsed } => {
+            ConnectionEvent::Received { peer, parsed, excerpt } => {
+                let read_before = self.user_agent.counters().received;
                 self.handle_stream_contained(now, peer, parsed);
+                if self.user_agent.counters().received != read_before {
+                    self.messages.record_excerpt(peer, &excerpt);
+                }
             }
             ConnectionEvent::Closed { peer, opener } => {
                 self.streams.forget_closed(&peer);

@@ -5,6 +5,7 @@ use crate::io::connection_limits::{SipConnectionLimits, SipConnectionReports};
 use crate::io::dns::DnsCache;
 use crate::io::handle::{ListenAddresses, SipHandle};
 use crate::io::listener::{self, ListenerContext, ListenerKind, TrunkAllowLists};
+use crate::io::message_recorder::MessageRecorder;
 use crate::io::open_connections::OpenConnections;
 use crate::io::self_checks::SelfChecks;
 use crate::io::tls::TlsCertificates;
@@ -106,6 +107,7 @@ pub async fn start(
     let (incoming, incoming_queue) = mpsc::channel(calls_waiting_max);
     let (resolved, resolved_queue) = mpsc::channel(limits::COMMANDS_MAX);
     let (registrations, registration_events) = mpsc::channel(limits::COMMANDS_MAX);
+    let messages = MessageRecorder::new(&config);
     let driver = SipDriver {
         user_agent: UserAgent::new(Instant::now(), config, seed),
         udp: Arc::new(udp),
@@ -120,6 +122,7 @@ pub async fn start(
         resolved,
         ack_lookups: Arc::new(Semaphore::new(limits::ACK_LOOKUPS_MAX)),
         self_checks: SelfChecks::default(),
+        messages,
     };
     let host_resolver = driver.names.host_resolver();
     spawn("sip", driver.run(command_queue, stream_queue, resolved_queue));

@@ -2,6 +2,7 @@
 
 use crate::io::dns::{DnsCache, LookupResult};
 use crate::io::listener::ListenerContext;
+use crate::io::message_recorder::MessageRecorder;
 use crate::io::open_connections::OpenConnections;
 use crate::io::self_checks::SelfChecks;
 use crate::io::tls::TlsCertificates;
@@ -36,4 +37,5 @@ pub(in crate::io) struct SipDriver {
     /// Limits DNS lookups for ACKs.
     pub(in crate::io) ack_lookups: Arc<Semaphore>,
     pub(in crate::io) self_checks: SelfChecks,
+    pub(in crate::io) messages: MessageRecorder,
 }

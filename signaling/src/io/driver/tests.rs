@@ -5,6 +5,7 @@ use crate::io::connection_limits::{SipConnectionLimits, SipConnectionReports};
 use crate::io::dns::DnsCache;
 use crate::io::handle::{ServiceCommand, SipCommand};
 use crate::io::listener::{ListenerContext, TrunkAllowLists};
+use crate::io::message_recorder::MessageRecorder;
 use crate::io::open_connections::OpenConnections;
 use crate::io::self_checks::{CHECK_ADDR, CHECK_TRANSPORT, InternalWork, SelfChecks};
 use crate::io::tls::TlsCertificates;
@@ -80,6 +81,7 @@ async fn running() -> DriverTest {
         resolved,
         ack_lookups: Arc::new(Semaphore::new(limits::ACK_LOOKUPS_MAX)),
         self_checks: SelfChecks::default(),
+        messages: MessageRecorder::new(&config()),
     };
     DriverTest { driver, incoming: calls }
 }

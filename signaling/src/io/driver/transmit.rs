@@ -7,6 +7,7 @@ use crate::io::listener::ListenerContext;
 use crate::io::open_connections::SipConnection;
 use crate::io::self_checks::CHECK_ADDR;
 use crate::limits;
+use crate::sip::message_log::MessageDirection;
 use crate::sip::transport::{ConnectionChoice, Transmit, TransmitTarget, Transport, TransportAddress};
 use crate::sip::user_agent::{DnsQuery, NextHop};
 use std::io;
@@ -97,6 +98,8 @@ impl SipDriver {
     }
 
     fn send_to(&mut self, transmit: Transmit, addr: SocketAddr) {
+        let peer = TransportAddress { transport: transmit.transport, addr };
+        self.messages.record(MessageDirection::Sent, peer, &transmit.bytes, transmit.bytes.len());
         if transmit.transport != Transport::Udp {
             return self.send_on_stream(transmit, addr);
         }

@@ -4,6 +4,7 @@
 use super::parse::{self, ParsedMessage};
 use super::{Method, Request, SipMessage};
 use crate::limits;
+use crate::sip::message_log::MessageExcerpt;
 
 /// A double CRLF (RFC 5626 section 3.5.1).
 const PING_BYTES: usize = 4;
@@ -26,6 +27,8 @@ pub struct Framer {
     head: Option<FramedHead>,
     /// Bytes of line ends since the last message or ping, which may come in pieces.
     line_ends: usize,
+    /// Of the message that came last, until it is taken.
+    excerpt: MessageExcerpt,
 }
 
 /// A header block that is complete.
@@ -54,6 +57,11 @@ impl Framer {
     /// Nothing has come for a while: line ends from before belong to another keep-alive.
     pub fn record_pause(&mut self) {
         self.line_ends = 0;
+    }
+
+    /// The message that [`Framer::next`] returned, as it came. Empty for a keep-alive, and for headers without an end.
+    pub fn take_excerpt(&mut self) -> MessageExcerpt {
+        std::mem::take(&mut self.excerpt)
     }
 
     /// Nothing of a message has come yet.
@@ -101,6 +109,7 @@ impl Framer {
     fn finish(&mut self, head: FramedHead) -> Option<Framed> {
         let (headers, body) = (self.bytes.get(..head.headers)?, self.bytes.get(head.body_at..head.end)?);
         let parsed = parse::message(headers, body);
+        self.excerpt = MessageExcerpt::of(self.bytes.get(..head.end).unwrap_or_default());
         self.consume(head.end);
         self.line_ends = 0;
         Some(Framed::Complete(parsed))

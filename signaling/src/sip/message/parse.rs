@@ -48,7 +48,7 @@ pub fn datagram(bytes: &[u8]) -> ParsedMessage {
     message(head, body)
 }
 
-fn trim_leading_newlines(mut bytes: &[u8]) -> &[u8] {
+pub(in crate::sip) fn trim_leading_newlines(mut bytes: &[u8]) -> &[u8] {
     while let [b'\r' | b'\n' | 0, rest @ ..] = bytes {
         bytes = rest;
     }
@@ -56,7 +56,7 @@ fn trim_leading_newlines(mut bytes: &[u8]) -> &[u8] {
 }
 
 /// Splits at the empty line; bare LF line ends are accepted.
-fn split_head(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(in crate::sip) fn split_head(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut before = 0_usize;
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         if before > 0 && matches!(line, b"\n" | b"\r\n") {
@@ -69,7 +69,7 @@ fn split_head(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// The first line without its end, and the others.
-fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
+pub(in crate::sip) fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
     let mut parts = bytes.splitn(2, |byte| *byte == b'\n');
     let (line, rest) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     (line.strip_suffix(b"\r").unwrap_or(line), rest)
@@ -92,11 +92,11 @@ pub(super) fn message(head: &[u8], body: &[u8]) -> ParsedMessage {
 }
 
 /// What is wrong with the header lines, in words for the sender.
-pub(super) type HeaderError = Option<Cow<'static, str>>;
+pub(in crate::sip) type HeaderError = Option<Cow<'static, str>>;
 
 /// Header lines with folding undone. Keeps the first error and continues, because the rejection needs Via, From, To,
 /// Call-ID and CSeq.
-pub(super) fn read_headers(bytes: &[u8]) -> (Headers, HeaderError) {
+pub(in crate::sip) fn read_headers(bytes: &[u8]) -> (Headers, HeaderError) {
     let mut headers: Vec<Header> = Vec::with_capacity(16);
     let mut fault: HeaderError = None;
     let mut note = |why: Cow<'static, str>| {

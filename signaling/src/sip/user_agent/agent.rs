@@ -130,6 +130,12 @@ impl UserAgent {
         self.sessions.contains(call)
     }
 
+    /// Call-ID and our tag of a call.
+    pub fn dialog_names(&self, call: CallId) -> Option<(&str, &str)> {
+        let ids = &self.sessions.get(call)?.ids;
+        Some((&ids.call_id, &ids.local_tag))
+    }
+
     /// The calls with a Call-ID: several if a call of ours looped back to us.
     pub fn calls_with_call_id(&self, call_id: &str) -> Vec<CallId> {
         self.sessions.iter().filter(|(_, session)| session.ids.call_id == call_id).map(|(call, _)| call).collect()
