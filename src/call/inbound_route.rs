@@ -128,11 +128,11 @@ fn confirm(facts: InboundFacts, chosen: SelectedTrunk) -> RoutingStep {
     RoutingStep::FindOwners(facts.rivals.numbers(&facts.called), RoutingQuestion::Rivals { facts, chosen })
 }
 
-/// No candidate has the number. A registrar that calls the Contact means its trunk, whatever To says; one that calls an
-/// account does so unless a number was called.
+/// No candidate has the number. A registrar that calls the Contact or the account means its trunk, unless the number
+/// that was called is somebody else's.
 fn by_name(facts: InboundFacts, owners: &NumberOwners) -> RoutingStep {
     let named = trunk_by_name(facts.candidates.iter().cloned(), &facts.called);
-    match named.filter(|(_, evidence)| *evidence == TrunkEvidence::Contact || owners.is_empty()) {
+    match named.filter(|_| owners.is_empty()) {
         None => RoutingStep::UnknownNumber,
         Some(named) => {
             let readings = readings_of_others(&named, &facts.called, facts.source);

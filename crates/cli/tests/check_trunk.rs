@@ -202,8 +202,16 @@ fn free_port() -> u16 {
 }
 
 async fn listens(port: u16) {
+    // Read, not tried: who binds the port to try it may take it from the program that is starting.
+    let is_bound = || {
+        let sockets =
+            std::fs::read_to_string("/proc/net/udp").unwrap() + &std::fs::read_to_string("/proc/net/tcp").unwrap();
+        sockets
+            .lines()
+            .any(|line| line.split_whitespace().nth(1).is_some_and(|at| at.ends_with(&format!(":{port:04X}"))))
+    };
     let bound = async {
-        while std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+        while !is_bound() {
             tokio::task::yield_now().await;
         }
     };

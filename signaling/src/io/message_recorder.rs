@@ -1,6 +1,5 @@
 //! Records the SIP messages of calls: gives the message log its clock and addresses, and reads it for their owners.
 
-use super::driver::SipDriver;
 use super::handle::{ServiceCommand, SipCommand, SipHandle};
 use crate::sip::message_log::{LegMessages, LegTag, MessageDirection, MessageExcerpt, MessageLog, WireMessage};
 use crate::sip::transport::{Transport, TransportAddress};
@@ -68,16 +67,14 @@ impl MessageRecorder {
         self.log.open(call, sip_call_id, LegTag::Local(local_tag));
     }
 
+    /// Forgets calls that have been over for a while. `has_call` says whether the user agent still has the call.
+    pub(super) fn sweep(&mut self, has_call: impl Fn(CallId) -> bool) {
+        self.log.sweep(Instant::now(), has_call);
+    }
+
     /// The messages of those of these calls that are known.
     pub(super) fn messages(&self, calls: &[CallId]) -> Vec<LegMessages> {
         calls.iter().filter_map(|call| self.log.messages(*call)).collect()
-    }
-}
-
-impl SipDriver {
-    pub(super) fn sweep_message_log(&mut self) {
-        let user_agent = &self.user_agent;
-        self.messages.log.sweep(Instant::now(), |call| user_agent.has_call(call));
     }
 }
 

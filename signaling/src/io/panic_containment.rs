@@ -117,7 +117,8 @@ impl SipDriver {
             }
         }
         self.streams.sweep();
-        self.sweep_message_log();
+        let user_agent = &self.user_agent;
+        self.messages.sweep(|call| user_agent.has_call(call));
         if self.self_checks.broken {
             self.user_agent.repair_after_panic(now);
             self.self_checks.broken = false;

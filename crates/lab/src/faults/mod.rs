@@ -2,6 +2,7 @@
 //! the end the server must hold what it held before. What it still holds is traced to the kinds of calls that leave it.
 
 mod callee;
+mod callees;
 mod caller;
 mod encrypted;
 mod inbound;

@@ -1,6 +1,6 @@
 //! The server under the fault soak, as its peers know it: addresses, trunks, numbers, and what it holds.
 
-use super::callee::Callees;
+use super::callees::Callees;
 use crate::caller::softphone::Softphone;
 use serde_json::{Value, json};
 use std::net::SocketAddr;

@@ -55,7 +55,7 @@ pub(super) fn round_trip_ms(sent_s: f64, tones_s: &[f64]) -> Option<f64> {
     delays.sort_by(f64::total_cmp);
     let median = *delays.get(delays.len() / 2)?;
     let alike: Vec<f64> = delays.into_iter().filter(|delay| (delay - median).abs() <= DELAY_SPREAD_S).collect();
-    (alike.len() >= 3).then(|| median * 1_000.0)
+    (alike.len() >= 3).then_some(median * 1_000.0)
 }
 
 #[cfg(test)]

@@ -457,7 +457,7 @@ impl Sender {
         let since = now.duration_since(self.began);
         let report = rtcp::OutgoingRtcp {
             ssrc: self.ssrc,
-            ntp: since.as_secs() << 32 | (u64::from(since.subsec_nanos()) << 32) / 1_000_000_000,
+            ntp: (since.as_secs() << 32) | ((u64::from(since.subsec_nanos()) << 32) / 1_000_000_000),
             rtp_timestamp: self.timestamp.wrapping_add((self.position as u32).wrapping_mul(scale)),
             packets: u32::from(self.sequence),
             octets: self.octets,

@@ -64,11 +64,11 @@ pub struct CheckTrunkArgs {
     #[arg(long, requires = "host", value_parser = ["udp", "tcp", "tls"], default_value = "udp")]
     transport: String,
     /// Account at the carrier.
-    #[arg(long, requires = "host", requires = "password_env")]
+    #[arg(long, requires = "host", requires = "account_env")]
     username: Option<String>,
     /// Environment variable that holds the account's password.
-    #[arg(long, requires = "username")]
-    password_env: Option<String>,
+    #[arg(long = "password-env", requires = "username")]
+    account_env: Option<String>,
     /// Codecs to offer, in order: PCMU, PCMA, G722, OPUS.
     #[arg(long, requires = "host", value_delimiter = ',', default_value = "PCMU,PCMA")]
     codecs: Vec<String>,
@@ -108,7 +108,7 @@ pub fn described_trunk(args: &CheckTrunkArgs) -> Result<Trunk, String> {
         Some((name, port)) => (name, Some(port.parse().map_err(|_| format!("--host {host}: {port:?} is no port"))?)),
         None => (host, None),
     };
-    let password = match &args.password_env {
+    let password = match &args.account_env {
         None => None,
         Some(variable) => Some(std::env::var(variable).map_err(|_| format!("--password-env: {variable} is not set"))?),
     };

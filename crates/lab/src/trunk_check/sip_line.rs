@@ -67,6 +67,9 @@ pub(super) struct SipLine {
     pub call: Option<CurrentCall>,
 }
 
+/// Answers an offer of the carrier.
+pub type AnswerOffer = Box<dyn FnMut(&[u8]) -> Vec<u8> + Send>;
+
 /// The call that goes on, as far as the carrier's requests concern it.
 pub(super) struct CurrentCall {
     pub call_id: String,
@@ -74,7 +77,7 @@ pub(super) struct CurrentCall {
     /// Requests of the carrier in their order.
     pub requests: Vec<Request>,
     /// How a new offer is answered; `None` before the answer.
-    pub answer: Option<Box<dyn FnMut(&[u8]) -> Vec<u8> + Send>>,
+    pub answer: Option<AnswerOffer>,
     pub hung_up: Option<(Instant, Option<String>)>,
 }
 

@@ -248,6 +248,13 @@ fn mask_after_user(line: Cow<'_, str>) -> Cow<'_, str> {
         {
             masked.extend([name, ":", MASK, "@", host]);
             rest = next;
+        } else if next.is_empty()
+            && !uri.starts_with('[')
+            && let Some((name, _)) = uri.split_once(':')
+        {
+            // The message is cut here: this may be the beginning of a password.
+            masked.extend([name, ":", MASK]);
+            rest = next;
         }
     }
     if masked.is_empty() {
