@@ -121,7 +121,7 @@ impl CallMachine {
         talk.note_turn(&dtmf_turn(now, digits));
         let id = format!("key-{}", talk.line.playout.next_id());
         let schema_error = talk.tools.dtmf_errors.get(&name).cloned();
-        let call = ToolCall { id, name, arguments: "{}".to_owned(), schema_error };
+        let call = ToolCall { id, name, arguments: "{}".to_owned(), schema_error, opaque: None };
         talk.history.push_assistant("", vec![call.clone()]);
         talk.tools.start_over();
         self.run_tools(now, &[call], false);

@@ -60,7 +60,7 @@ fn the_goodbye_is_played_out_before_the_line_is_cut() {
     let mut harness = CallHarness::greeted();
     harness.caller_says("bye");
     let response_id = harness.machine.response_id();
-    let end = ToolCall { id: "1".into(), name: "end_call".into(), arguments: "{}".into(), schema_error: None };
+    let end = ToolCall { id: "1".into(), name: "end_call".into(), arguments: "{}".into(), ..ToolCall::default() };
     harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Text("Have a nice day!".into()));
     harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::ToolCalls(vec![end]));
     harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Done(TokenUsage::default()));
@@ -80,7 +80,7 @@ fn llm_sends_dtmf_and_continues() {
         id: "1".into(),
         name: "send_dtmf".into(),
         arguments: "{\"digits\":\"1\"}".into(),
-        schema_error: None,
+        ..ToolCall::default()
     };
     harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::ToolCalls(vec![call]));
     harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Done(TokenUsage::default()));
