@@ -24,6 +24,7 @@ mod listeners;
 mod live;
 mod management;
 mod nodes;
+mod odd_models;
 mod outgoing_calls;
 mod postgres;
 mod provider_faults;

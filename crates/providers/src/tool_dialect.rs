@@ -93,6 +93,15 @@ mod tests {
     }
 
     #[test]
+    fn arguments_may_be_named_like_words_of_schemas() {
+        let schema =
+            json!({"type": "object", "properties": {"properties": {"type": "string"}, "type": {"type": "array"}}});
+        let offered = offered(schema);
+        assert_eq!(offered["properties"]["properties"], json!({"type": "string"}));
+        assert_eq!(offered["properties"]["type"], json!({"type": "array", "items": {}}));
+    }
+
+    #[test]
     fn a_tool_beyond_the_limits_costs_that_tool() {
         let tool =
             |name: &str, description: String| ToolOffer { name: name.into(), description, ..ToolOffer::default() };

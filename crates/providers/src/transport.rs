@@ -131,6 +131,7 @@ pub fn error_text(body: &str) -> Option<String> {
     let body: Value = serde_json::from_str(body).ok()?;
     let paths = [
         "/error/message",
+        "/0/error/message",
         "/error",
         "/err_msg",
         "/message",

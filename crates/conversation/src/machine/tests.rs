@@ -1,6 +1,7 @@
 //! Calls in virtual time, named after what happens on the line.
 
 mod amd;
+mod answers;
 mod ending;
 mod failures;
 mod realtime;

@@ -90,6 +90,13 @@ impl CallMachine {
     pub fn add_tools(&mut self, tools: Vec<ToolOffer>, left_out: usize) {
         if let Some(talk) = self.mode.talk_mut() {
             talk.tools.remote.extend(tools);
+            let offered = talk.available_tools();
+            let beyond =
+                talk.tools.remote.iter().filter(|tool| offered.iter().all(|one| one.name != tool.name)).count();
+            if beyond > 0 {
+                tracing::warn!(tools = beyond, "tools of servers are not offered: vendors take 128 in all");
+                self.mode.log_mut().metrics.record_provider_error("tool_server", "too_many");
+            }
         }
         if left_out > 0 {
             self.mode.log_mut().metrics.record_provider_error("tool_server", "schema");
