@@ -182,7 +182,13 @@ impl LlmAttempt {
     /// The body has ended. Its last event counts without the empty line behind it, and so does an answer without an end
     /// mark that is whole by itself: sentences, or tool calls.
     fn end(&mut self) -> Result<(Vec<LlmEvent>, bool), ProviderError> {
-        let (mut events, over) = self.take(b"\n\n")?;
+        let (mut events, over) = match self.take(b"\n\n") {
+            // The last event was cut.
+            Err(ProviderError::InvalidResponse(_)) => {
+                return Err(ProviderError::Disconnected("end of stream".to_owned()));
+            }
+            read => read?,
+        };
         if over {
             return Ok((events, over));
         }

@@ -118,6 +118,8 @@ pub struct ThoughtFilter {
     /// Text that may be thoughts, or the name of a channel.
     kept: String,
     has_spoken: bool,
+    /// What was passed on last ends with white space.
+    ends_with_space: bool,
     /// White space after thoughts belongs to them.
     trims: bool,
     lone_close: bool,
@@ -133,6 +135,7 @@ impl ThoughtFilter {
             pending: String::new(),
             kept: String::new(),
             has_spoken: false,
+            ends_with_space: true,
             trims: true,
             lone_close: false,
             held,
@@ -154,6 +157,7 @@ impl ThoughtFilter {
         let mut part = SpokenPart::default();
         while self.step(&mut part) {}
         self.has_spoken |= !part.text.is_empty();
+        self.ends_with_space = part.text.chars().next_back().map_or(self.ends_with_space, char::is_whitespace);
         part
     }
 
@@ -226,7 +230,7 @@ impl ThoughtFilter {
     fn speak(&mut self, text: &str, part: &mut SpokenPart) {
         let text = if self.trims { text.trim_start() } else { text };
         if !text.is_empty() {
-            let is_apart = part.text.ends_with(char::is_whitespace) || !(self.has_spoken || !part.text.is_empty());
+            let is_apart = part.text.chars().next_back().map_or(self.ends_with_space, char::is_whitespace);
             if self.trims && !is_apart {
                 part.text.push(' ');
             }
@@ -286,7 +290,7 @@ impl ThoughtFilter {
             self.lone_close = true;
             part.is_retraction = true;
             part.text.clear();
-            self.has_spoken = false;
+            (self.has_spoken, self.ends_with_space) = (false, true);
         }
     }
 }

@@ -276,7 +276,8 @@ impl ChatAnswer {
                 }
             }
         }
-        deltas
+        let thoughts = self.odd.is("recalling").then(|| json!({"reasoning_content": "I should use it."}));
+        thoughts.into_iter().chain(deltas.into_iter().map(|delta| json!({"tool_calls": [delta]}))).collect()
     }
 
     async fn stream(
@@ -323,11 +324,8 @@ impl ChatAnswer {
         let mut reason = json!("stop");
         if !self.tools.is_empty() && matches!(fault, None | Some(InjectedFault::OddChunks)) {
             reason = json!("tool_calls");
-            if self.odd.is("recalling") {
-                send(data(&self.chunk(&json!({"reasoning_content": "I should use it."}), &Value::Null))).await;
-            }
             for delta in self.tool_deltas() {
-                send(data(&self.chunk(&json!({"tool_calls": [delta]}), &Value::Null))).await;
+                send(data(&self.chunk(&delta, &Value::Null))).await;
             }
         }
         send(data(&self.chunk(&json!({}), &reason))).await;

@@ -79,10 +79,12 @@ impl Vendor {
                 let head =
                     format!("HTTP/1.1 {status} X\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n");
                 stream.write_all(head.as_bytes()).await.unwrap();
+                // Pieces that come together would be read as one.
+                let mut apart = tokio::time::interval(Duration::from_millis(20));
                 for piece in pieces {
+                    apart.tick().await;
                     let _ = stream.write_all(piece.as_bytes()).await;
                     let _ = stream.flush().await;
-                    tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             }
         });

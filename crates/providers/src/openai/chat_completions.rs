@@ -140,7 +140,7 @@ fn write_assistant(written: &mut Vec<Value>, content: &str, calls: Vec<Canonical
         let mut call = json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}});
         for (field, value) in opaque.into_iter().flat_map(|opaque| opaque.fields) {
             // Signatures stand at their call, thoughts at their message.
-            if field == super::chunks::CALL_EXTENSION {
+            if field == super::tool_deltas::CALL_EXTENSION {
                 call[field] = value;
             } else {
                 message.insert(field, value);

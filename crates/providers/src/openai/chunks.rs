@@ -1,14 +1,12 @@
 //! Reads the chunks of streamed chat completions. Servers and gateways write them in many ways: each field may be missing,
 //! null, empty or of another type, and what is repeated is taken once. Only what is no JSON at all is refused.
 
-use super::tool_deltas::ToolDeltas;
+use super::tool_deltas::{ToolDeltas, has_value};
 use crate::llm::{CallProgress, LlmStreamReader};
 use crate::{LlmEvent, ProviderError, TokenUsage};
-use serde_json::{Map, Value};
-use trunkline_domain::chat::{OpaqueFields, ToolCall};
+use serde_json::Value;
+use trunkline_domain::chat::ToolCall;
 
-/// Where Gemini's compatible endpoint puts the signature of a call that it wants returned.
-pub const CALL_EXTENSION: &str = "extra_content";
 /// Names of the thoughts before an answer. DeepSeek wants them returned beside the calls that they led to.
 const THOUGHTS: [&str; 2] = ["reasoning_content", "reasoning"];
 
@@ -35,16 +33,6 @@ pub fn text_of(content: &Value) -> Option<String> {
         Value::Array(parts) => Some(parts.iter().filter_map(part).collect()),
         Value::String(_) | Value::Object(_) => part(content),
         _ => None,
-    }
-}
-
-fn has_value(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => false,
-        Value::String(text) => !text.is_empty(),
-        Value::Object(fields) => !fields.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        _ => true,
     }
 }
 
@@ -138,16 +126,6 @@ impl ChatCompletionsReader {
             text.push_str(part);
         }
     }
-}
-
-/// The extension of a call, to be returned with it.
-pub fn extension_of(delta: &Value) -> Option<Box<OpaqueFields>> {
-    let extension = delta.get(CALL_EXTENSION).filter(|value| has_value(value))?;
-    if extension.to_string().len() > ToolCall::OPAQUE_BYTES_MAX {
-        return None;
-    }
-    let fields = Map::from_iter([(CALL_EXTENSION.to_owned(), extension.clone())]);
-    Some(Box::new(OpaqueFields { fields, ..OpaqueFields::default() }))
 }
 
 #[cfg(test)]

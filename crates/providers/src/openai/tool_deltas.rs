@@ -1,11 +1,12 @@
 //! Puts the pieces of streamed tool calls together. What belongs together is told by the id first and by the place second:
 //! several servers send all parallel calls with index 0, or with none.
 
-use super::chunks::extension_of;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::HashSet;
-use trunkline_domain::chat::ToolCall;
+use trunkline_domain::chat::{OpaqueFields, ToolCall};
 
+/// Where Gemini's compatible endpoint puts the signature of a call that it wants returned.
+pub const CALL_EXTENSION: &str = "extra_content";
 /// Most tool calls of one answer that are taken.
 const TOOL_CALLS_MAX: usize = 16;
 
@@ -31,7 +32,7 @@ impl PartialCall {
 }
 
 fn is_object(text: &str) -> bool {
-    serde_json::from_str::<serde_json::Map<String, Value>>(text).is_ok()
+    serde_json::from_str::<Map<String, Value>>(text).is_ok()
 }
 
 /// One piece, with what is missing, null or empty left out.
@@ -214,6 +215,27 @@ fn add_arguments(call: &mut ToolCall, arguments: &Value) {
         }
         _ => {}
     }
+}
+
+/// Neither null, nor empty, nor false.
+pub fn has_value(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        _ => true,
+    }
+}
+
+/// The extension of a call, to be returned with it.
+fn extension_of(delta: &Value) -> Option<Box<OpaqueFields>> {
+    let extension = delta.get(CALL_EXTENSION).filter(|value| has_value(value))?;
+    if extension.to_string().len() > ToolCall::OPAQUE_BYTES_MAX {
+        return None;
+    }
+    let fields = Map::from_iter([(CALL_EXTENSION.to_owned(), extension.clone())]);
+    Some(Box::new(OpaqueFields { fields, ..OpaqueFields::default() }))
 }
 
 #[cfg(test)]

@@ -38,9 +38,10 @@ fn an_answer_with_nothing_in_it_is_a_finished_turn() {
     for _ in 0..3 {
         harness.caller_says("hold on a second");
         harness.model_says_nothing();
+        harness.pass_ms(3_000);
         assert!(harness.waiting.is_empty());
     }
-    harness.pass_ms(7_900);
+    harness.pass_ms(4_900);
     assert!(harness.waiting.is_empty(), "the silence timer runs from there");
     harness.pass_ms(200);
     assert_eq!(harness.play_everything(), "Are you still there?");
