@@ -68,7 +68,8 @@ fn places(value: &Value, below: &str, all: &mut Vec<String>) {
 }
 
 /// Fields whose loss costs what they carry.
-const CARRIERS: [&str; 13] = [
+const CARRIERS: [&str; 14] = [
+    "/refusal",
     "/content",
     "/arguments",
     "/name",
