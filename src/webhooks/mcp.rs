@@ -6,6 +6,7 @@ use super::sender::{WebhookError, WebhookSender};
 use crate::domain::chat::ToolOffer;
 use crate::domain::provider_config::Tool;
 use crate::domain::secret::Secret;
+use crate::domain::tool_limits::{is_tool_name, shortened};
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use rmcp::model::{CallToolRequestParams, ContentBlock, PaginatedRequestParams};
 use rmcp::service::{RoleClient, RunningService, ServiceExt as _};
@@ -23,7 +24,7 @@ const TOOLS_MAX: usize = 64;
 const PAGES_MAX: usize = 16;
 /// Tools looked at before `allowed_tools` chooses.
 const LISTED_MAX: usize = 1_000;
-/// Characters of what a server says a tool is for; vendors take a thousand and some.
+/// Characters of what a server says a tool is for that are looked at.
 const DESCRIPTION_CHARS_MAX: usize = 4_000;
 /// Characters of a tool's answer; the call cuts it once more for the model.
 const ANSWER_CHARS_MAX: usize = 64_000;
@@ -41,9 +42,15 @@ impl std::fmt::Debug for McpServer {
     }
 }
 
-/// Names that every model takes.
-fn is_name(name: &str) -> bool {
-    (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+/// What a tool is for, within what vendors take.
+fn description(name: &str, text: Option<&str>) -> String {
+    let text: String = text.unwrap_or_default().chars().take(DESCRIPTION_CHARS_MAX).collect();
+    let Some(short) = shortened(&text) else { return text };
+    tracing::warn!(
+        tool = name,
+        "cut the description of an MCP server's tool at the end of a sentence: vendors take 1,024 characters"
+    );
+    short.to_owned()
 }
 
 impl WebhookSender {
@@ -80,17 +87,22 @@ async fn list(
         params.cursor = cursor;
         let page = service.list_tools(Some(params)).await.map_err(|error| unreachable(&error))?;
         listed += page.tools.len();
-        for one in page.tools.into_iter().filter(|one| allowed(&one.name) && is_name(&one.name)) {
+        for one in page.tools.into_iter().filter(|one| allowed(&one.name)) {
+            if !is_tool_name(&one.name) {
+                tracing::warn!("left out a tool of an MCP server: no model takes its name");
+                continue;
+            }
             if tools.iter().any(|known| *known.name == *one.name) {
                 continue;
             }
             tools.push(ToolOffer {
                 name: one.name.to_string(),
-                description: one.description.iter().flat_map(|text| text.chars()).take(DESCRIPTION_CHARS_MAX).collect(),
+                description: description(&one.name, one.description.as_deref()),
                 parameters: Value::Object(one.input_schema.as_ref().clone()),
                 strict: false,
             });
             if tools.len() == TOOLS_MAX {
+                tracing::warn!(tools = TOOLS_MAX, "an MCP server may have more tools than are offered");
                 return Ok(tools);
             }
         }

@@ -25,6 +25,7 @@ mod listeners;
 mod live;
 mod management;
 mod nodes;
+mod odd_models;
 mod outgoing_calls;
 mod pjsip;
 mod postgres;

@@ -115,7 +115,14 @@ async fn stt_fails_in_every_way() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_model_fails_in_every_way() {
-    in_every_way(|failing| check_alone("llm", failing)).await;
+    // Nothing is an answer: `odd_models` has calls with a model that says nothing.
+    let silent = FaultyStages::Fault(InjectedFault::Empty);
+    in_every_way(async |failing| {
+        if failing != silent {
+            check_alone("llm", failing).await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -96,7 +96,7 @@ fn conversation() -> LlmRequest {
         id: id.into(),
         name: name.into(),
         arguments: "{\"a\":1}".into(),
-        schema_error: None,
+        ..ToolCall::default()
     };
     LlmRequest {
         messages: vec![

@@ -1,6 +1,6 @@
 //! A conversation as a model sees it.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Told to a model that takes over in the middle of another one's answer.
 pub const CONTINUE_PROMPT: &str =
@@ -40,11 +40,25 @@ pub struct ToolCall {
     pub arguments: String,
     /// How the arguments do not fit the tool's schema, in words for the model. The call's driver finds out.
     pub schema_error: Option<String>,
+    /// What the model's server wants to see again beside this call; most want nothing.
+    pub opaque: Option<Box<OpaqueFields>>,
+}
+
+/// Fields of an answer that mean nothing to us and that its server wants returned: thoughts before a tool call,
+/// signatures.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpaqueFields {
+    /// `provider/model` that wrote them; no other model gets them.
+    pub origin: String,
+    /// The fields by their names, as they came.
+    pub fields: Map<String, Value>,
 }
 
 impl ToolCall {
     /// Bytes of arguments that are kept; what has more is too large for any tool.
     pub const ARGUMENTS_BYTES_MAX: usize = 64 * 1024;
+    /// Bytes of opaque fields that are kept; longer ones are left out.
+    pub const OPAQUE_BYTES_MAX: usize = 64 * 1024;
     /// Bytes of an id or a name that are kept: vendors allow 64.
     pub const NAME_BYTES_MAX: usize = 256;
 

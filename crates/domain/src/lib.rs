@@ -30,6 +30,7 @@ pub mod secret;
 pub mod sip_headers;
 pub mod task;
 pub mod time;
+pub mod tool_limits;
 pub mod transcript;
 pub mod transfer;
 pub mod trunk;

@@ -5,6 +5,7 @@ use super::rules::{
     at_most, before, between, chars, filled, fits, is_header_value, is_http_url, secret_chars, secret_fits,
 };
 use super::secret::{Secret, exposed};
+use super::tool_limits::{DESCRIPTION_CHARS_MAX, OFFERS_MAX, is_tool_name};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,7 +13,7 @@ use std::ops::RangeInclusive;
 use utoipa::ToSchema;
 
 /// Tools of an agent. Vendors take 128 functions; each costs a comparison with all before it.
-pub const TOOLS_MAX: usize = 128;
+pub const TOOLS_MAX: usize = OFFERS_MAX;
 
 /// Milliseconds that a tool may be given.
 pub const TOOL_TIMEOUT_MS: RangeInclusive<u64> = 1..=10_000;
@@ -156,11 +157,13 @@ pub struct Tool {
 #[serde(deny_unknown_fields)]
 pub struct ToolFunction {
     /// What the model calls it: 1 to 64 letters, digits, `_` and `-`. Each name may occur once.
-    #[garde(if(cond = used.is_function, custom(fits(is_function_name, "must have 1 to 64 letters, digits, _ or -"))))]
+    #[garde(if(cond = used.is_function, custom(fits(is_tool_name, "must have 1 to 64 letters, digits, _ or -"))))]
     #[garde(custom(fits(|_: &str| !used.is_name_taken, "must not be used twice")))]
     pub name: String,
-    /// What the function does and when to use it, for the model.
+    /// What the function does and when to use it, for the model; at most 1,024 characters, which is what vendors take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 1_024)]
+    #[garde(inner(custom(chars(DESCRIPTION_CHARS_MAX))))]
     pub description: Option<String>,
     /// JSON schema of the arguments; its type must be `object`. None: any arguments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -219,10 +222,6 @@ impl Tool {
 
 fn is_place(url: &Option<String>) -> bool {
     url.as_deref().is_some_and(is_http_url)
-}
-
-fn is_function_name(name: &str) -> bool {
-    (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
 }
 
 fn describes_object(schema: &Value) -> bool {

@@ -84,6 +84,8 @@ pub struct LlmRequest {
     pub messages: Vec<ChatMessage>,
     /// The tools that the model may call; empty if there are none.
     pub tools: Vec<ToolOffer>,
+    /// `provider/model` that is asked: it gets its own opaque fields back. Empty for none.
+    pub origin: String,
     /// Requests of one agent begin alike: providers that cache prompts by name get this one.
     pub cache_key: Option<String>,
 }
@@ -93,6 +95,8 @@ pub struct LlmRequest {
 pub enum LlmEvent {
     /// A further part of the text.
     Text(String),
+    /// All text so far was the model's thoughts: nothing of it is said.
+    Retracted,
     /// The complete calls, after the text.
     ToolCalls(Vec<ToolCall>),
     /// The answer is complete; the last event.

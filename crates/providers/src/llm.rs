@@ -1,123 +1,21 @@
 //! LLM requests with failover and hedging: one stream of events from whichever model answers first.
 
-use super::circuit_breaker::{PermitError, ProviderPermit};
-use super::sse::SseParser;
-use super::transport;
-use super::unsupported_parameters::remove_fields;
-use super::{
-    Deadlines, EventStream, Failover, LlmEvent, LlmRequest, ProviderAccess, ProviderError, ProviderRegistry, refusal,
-    unreachable,
-};
+use super::llm_attempt::{FirstOutput, attempt};
+use super::llm_send::permit_failure;
+use super::{EventStream, Failover, LlmEvent, LlmRequest, ProviderError, ProviderRegistry};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use reqwest::Method;
-use serde_json::Value;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::mpsc;
-use tokio::time::{sleep_until, timeout, timeout_at};
+use tokio::time::sleep_until;
 use trunkline_domain::chat::{CONTINUE_PROMPT, ChatMessage};
 use trunkline_domain::provider::PipelineStage;
-use trunkline_domain::secret::Secret;
 
-/// Bytes of a report's answer.
-const COMPLETION_BYTES_MAX: usize = 4 << 20;
-/// Bytes of one streamed answer: some 300 for each token, and no answer on a phone call has 20,000.
-const STREAM_BYTES_MAX: usize = 8 << 20;
-/// Bytes of the words of one answer: an hour of speech.
-const TEXT_BYTES_MAX: usize = 64 * 1024;
-
-/// A request on the wire.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LlmHttpRequest {
-    /// Below the endpoint's address.
-    pub path: &'static str,
-    /// Headers with the key and, where the vendor wants it, the API version.
-    pub headers: Vec<(&'static str, Secret)>,
-    /// JSON body.
-    pub body: Value,
-}
-
-/// A request for one answer in the shape of a schema.
-#[derive(Clone, Copy, Debug)]
-pub struct StructuredRequest<'a> {
-    /// The vendor's name of the model.
-    pub model: &'a str,
-    /// Instructions and question, the oldest first.
-    pub messages: &'a [ChatMessage],
-    /// JSON Schema that the answer must fit.
-    pub schema: &'a Value,
-}
-
-/// A whole answer, and what it took.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Completion {
-    /// The answer as the model wrote it: JSON, if the model followed the schema.
-    pub text: String,
-    /// Tokens of the messages, those from the provider's cache included.
-    pub prompt_tokens: u64,
-    /// Tokens of the answer.
-    pub completion_tokens: u64,
-}
-
-/// The protocol of an LLM vendor, without sockets.
-pub trait LlmVendor: Sync {
-    /// Returns the request for a streamed answer; fails without a usable key.
-    fn request(&self, endpoint: &ProviderAccess, request: &LlmRequest) -> Result<LlmHttpRequest, ProviderError>;
-
-    /// Reads the stream of one answer.
-    fn reader(&self) -> Box<dyn LlmStreamReader>;
-
-    /// Returns the request for one whole answer that fits a JSON Schema; fails without a usable key.
-    fn structured(
-        &self, endpoint: &ProviderAccess, request: &StructuredRequest<'_>,
-    ) -> Result<LlmHttpRequest, ProviderError>;
-
-    /// Reads an answer that was not streamed.
-    fn parse_complete(&self, body: &[u8]) -> Result<Completion, ProviderError>;
-}
-
-/// Collects the events of one answer.
-pub trait LlmStreamReader: Send {
-    /// One server-sent event; true when it was the last.
-    fn event(&mut self, data: &str, said: &mut Vec<String>) -> Result<bool, ProviderError>;
-
-    /// Enough was read for the answer to count when the stream ends here.
-    fn is_finished(&self) -> bool;
-
-    /// What is left to say at the end: tool calls, then what it took.
-    fn finish(&mut self) -> Vec<LlmEvent>;
-}
-
-/// A model that may be asked.
-#[derive(Clone)]
-pub struct LlmCandidate {
-    /// The vendor's protocol.
-    pub model: &'static dyn LlmVendor,
-    /// Address, key and limits of the account.
-    pub endpoint: ProviderAccess,
-    /// `provider/model`, for the record.
-    pub name: String,
-    /// The vendor's name of the model.
-    pub id: String,
-    /// Temperature from the agent; `None` leaves it to the vendor.
-    pub temperature: Option<f64>,
-}
-
-impl std::fmt::Debug for LlmCandidate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LlmCandidate").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-/// An agent's LLMs in order.
-#[derive(Clone, Debug)]
-pub struct LlmPlan {
-    /// The models in the order in which they are asked; empty if no LLM is configured.
-    pub candidates: Vec<LlmCandidate>,
-    /// After this time without output the next model is asked as well.
-    pub hedge_after: Option<Duration>,
-}
+pub use super::llm_completion::complete;
+pub use super::llm_vendor::{
+    CallProgress, Completion, LlmCandidate, LlmHttpRequest, LlmPlan, LlmStreamReader, LlmVendor, StructuredRequest,
+};
 
 /// Starts a request; dropping the stream cancels all attempts.
 pub fn stream_llm_response(providers: &ProviderRegistry, plan: LlmPlan, request: LlmRequest) -> EventStream<LlmEvent> {
@@ -127,15 +25,6 @@ pub fn stream_llm_response(providers: &ProviderRegistry, plan: LlmPlan, request:
             let _ = events.send(LlmEvent::Failed(failure)).await;
         }
     })
-}
-
-/// First output of an attempt.
-enum FirstOutput {
-    /// Something to hear: the attempt goes on as the answer.
-    Output(LlmAttempt, Vec<LlmEvent>),
-    /// The whole answer at once.
-    Complete(Vec<LlmEvent>),
-    Failed(ProviderError),
 }
 
 struct HedgedRequest<'a> {
@@ -185,11 +74,15 @@ impl<'a> HedgedRequest<'a> {
     async fn first(&mut self) -> Result<(usize, FirstOutput), ProviderError> {
         let mut running = FuturesUnordered::new();
         let mut retried = false;
+        let mut empty = None;
         loop {
             if running.is_empty() {
                 match self.start(true).await {
                     Some(attempt) => running.push(attempt),
                     None => {
+                        if let Some((index, events)) = empty {
+                            return Ok((index, FirstOutput::Complete(events)));
+                        }
                         let (index, failure) = self.last.take().unwrap_or((0, ProviderError::NotConfigured));
                         // Without a fallback, the same model is asked once more.
                         if retried || self.plan.candidates.len() > 1 || !failure.is_retryable() {
@@ -221,11 +114,32 @@ impl<'a> HedgedRequest<'a> {
             };
             match first {
                 Some((index, FirstOutput::Failed(failure))) => self.last = Some((index, failure)),
+                Some((index, FirstOutput::Empty(events))) => {
+                    if empty.is_some() || self.may_stay_unanswered() {
+                        return Ok((index, FirstOutput::Complete(events)));
+                    }
+                    self.ask_again_after_silence(index);
+                    empty = Some((index, events));
+                }
                 // Losing attempts are cancelled on drop.
                 Some((index, first)) => return Ok((index, first)),
                 None => {}
             }
         }
+    }
+
+    /// Nothing is a proper answer to the result of a tool.
+    fn may_stay_unanswered(&self) -> bool {
+        matches!(self.request.messages.last(), Some(ChatMessage::Tool { .. }))
+    }
+
+    /// The first answer without anything in it is asked for once more: from the next model if there is one.
+    fn ask_again_after_silence(&mut self, index: usize) {
+        if self.next >= self.plan.candidates.len() {
+            self.next = index;
+        }
+        self.last = Some((index, ProviderError::InvalidResponse("empty answer".to_owned())));
+        metrics::counter!("trunkline_provider_retries_total", "stage" => "llm").increment(1);
     }
 
     /// Starts the next candidate that may be asked. The last one is waited for where waiting can help.
@@ -271,7 +185,7 @@ impl<'a> HedgedRequest<'a> {
             let _ = self.events.send(LlmEvent::FailedOver(switch)).await;
         }
         match first {
-            FirstOutput::Complete(events) => {
+            FirstOutput::Complete(events) | FirstOutput::Empty(events) => {
                 self.forward(events).await;
                 Ok(())
             }
@@ -291,221 +205,15 @@ impl<'a> HedgedRequest<'a> {
 
     async fn forward(&mut self, events: Vec<LlmEvent>) {
         for event in events {
-            if let LlmEvent::Text(text) = &event {
-                self.said.push_str(text);
+            match &event {
+                LlmEvent::Text(text) => self.said.push_str(text),
+                LlmEvent::Retracted => self.said.clear(),
+                _ => {}
             }
             let _ = self.events.send(event).await;
         }
     }
 }
 
-fn permit_failure(refusal: &PermitError) -> ProviderError {
-    metrics::counter!("trunkline_provider_closed_total", "stage" => "llm").increment(1);
-    refusal.failure()
-}
-
-/// One request to one model, until its first word.
-async fn attempt(
-    providers: &ProviderRegistry, request: Arc<LlmRequest>, candidate: &LlmCandidate, index: usize,
-    pass: ProviderPermit,
-) -> (usize, FirstOutput) {
-    let mut attempt = match LlmAttempt::open(providers, &request, candidate, pass).await {
-        Ok(attempt) => attempt,
-        Err(failure) => return (index, FirstOutput::Failed(failure)),
-    };
-    loop {
-        match attempt.read().await {
-            Ok((events, true)) if events.len() <= 1 && !attempt.said => {
-                let failure = ProviderError::InvalidResponse("empty answer".to_owned());
-                attempt.pass.failed(Instant::now(), &failure);
-                return (index, FirstOutput::Failed(failure));
-            }
-            Ok((events, true)) => return (index, FirstOutput::Complete(events)),
-            Ok((events, false)) if events.is_empty() => {}
-            Ok((events, false)) => return (index, FirstOutput::Output(attempt, events)),
-            Err(failure) => return (index, FirstOutput::Failed(failure)),
-        }
-    }
-}
-
-/// A stream that was opened.
-struct LlmAttempt {
-    pass: ProviderPermit,
-    name: String,
-    deadlines: Deadlines,
-    first_byte: tokio::time::Instant,
-    bytes: futures_util::stream::BoxStream<'static, reqwest::Result<bytes::Bytes>>,
-    parser: SseParser,
-    reader: Box<dyn LlmStreamReader>,
-    said: bool,
-    /// Bytes that may still come, and bytes of words.
-    bytes_left: usize,
-    words_left: usize,
-    /// Read together with words that came before it.
-    pending: Option<ProviderError>,
-}
-
-impl LlmAttempt {
-    async fn open(
-        providers: &ProviderRegistry, request: &LlmRequest, candidate: &LlmCandidate, pass: ProviderPermit,
-    ) -> Result<Self, ProviderError> {
-        let deadlines = providers.timeouts.llm;
-        let first_byte = tokio::time::Instant::now() + deadlines.first_byte;
-        let request = LlmRequest { model: candidate.id.clone(), temperature: candidate.temperature, ..request.clone() };
-        let outgoing = candidate.model.request(&candidate.endpoint, &request)?;
-        let sent = send(providers, candidate, outgoing);
-        let response = match timeout_at(first_byte, sent).await.unwrap_or(Err(ProviderError::Timeout("first token"))) {
-            Ok(response) => response,
-            Err(failure) => {
-                pass.failed(Instant::now(), &failure);
-                return Err(failure);
-            }
-        };
-        let bytes = response.bytes_stream().boxed();
-        let reader = candidate.model.reader();
-        let name = candidate.name.clone();
-        let parser = SseParser::default();
-        let (bytes_left, words_left) = (STREAM_BYTES_MAX, TEXT_BYTES_MAX);
-        let (said, pending) = (false, None);
-        Ok(Self { pass, name, deadlines, first_byte, bytes, parser, reader, said, bytes_left, words_left, pending })
-    }
-
-    /// The next events; true when they are the last.
-    async fn read(&mut self) -> Result<(Vec<LlmEvent>, bool), ProviderError> {
-        let result = self.read_on().await;
-        match &result {
-            Ok((events, _)) if !events.is_empty() => self.pass.succeeded(),
-            Ok(_) => {}
-            Err(failure) => self.pass.failed(Instant::now(), failure),
-        }
-        result
-    }
-
-    async fn read_on(&mut self) -> Result<(Vec<LlmEvent>, bool), ProviderError> {
-        if let Some(failure) = self.pending.take() {
-            return Err(failure);
-        }
-        let (deadline, what) = if self.said {
-            (tokio::time::Instant::now() + self.deadlines.between_bytes, "next token")
-        } else {
-            (self.first_byte, "first token")
-        };
-        let chunk = match timeout_at(deadline, self.bytes.next()).await {
-            Ok(Some(Ok(chunk))) => chunk,
-            Ok(Some(Err(error))) => return Err(ProviderError::Disconnected(error.to_string())),
-            Ok(None) if self.reader.is_finished() => return Ok((self.last(), true)),
-            Ok(None) => return Err(ProviderError::Disconnected("end of stream".to_owned())),
-            Err(_) => return Err(ProviderError::Timeout(what)),
-        };
-        let endless = || ProviderError::InvalidResponse("endless answer".to_owned());
-        self.bytes_left = self.bytes_left.checked_sub(chunk.len()).ok_or_else(endless)?;
-        let (mut texts, mut over, mut fault) = (Vec::new(), false, None);
-        let reader = &mut self.reader;
-        let fits = self.parser.push(&chunk, |data| {
-            if fault.is_none() && !over {
-                match transport::check_text(data.as_bytes()).and_then(|()| reader.event(data, &mut texts)) {
-                    Ok(last) => over = last,
-                    Err(failure) => fault = Some(failure),
-                }
-            }
-        });
-        let words = texts.iter().map(String::len).sum();
-        self.words_left = self.words_left.checked_sub(words).ok_or_else(endless)?;
-        let mut events: Vec<LlmEvent> = texts.into_iter().map(LlmEvent::Text).collect();
-        self.said |= !events.is_empty();
-        match fault {
-            // The text before the fault still counts; the next read returns the failure.
-            Some(failure) if events.is_empty() => return Err(failure),
-            Some(failure) => self.pending = Some(failure),
-            None if !fits => return Err(ProviderError::InvalidResponse("endless event".to_owned())),
-            None => {}
-        }
-        if over {
-            events.extend(self.last());
-        }
-        Ok((events, over))
-    }
-
-    fn last(&mut self) -> Vec<LlmEvent> {
-        let mut events = self.reader.finish();
-        for event in &mut events {
-            if let LlmEvent::Done(usage) = event {
-                usage.model.clone_from(&self.name);
-            }
-        }
-        events
-    }
-}
-
-/// Sends a request; retries once without a parameter that was rejected.
-async fn send(
-    providers: &ProviderRegistry, candidate: &LlmCandidate, outgoing: LlmHttpRequest,
-) -> Result<reqwest::Response, ProviderError> {
-    let LlmHttpRequest { path, headers, mut body } = outgoing;
-    let endpoint = &candidate.endpoint;
-    let model = format!("{} {}", endpoint.base_url, candidate.id);
-    let mut tries = 0;
-    loop {
-        remove_fields(&mut body, &providers.unsupported_parameters.for_model(&model));
-        let mut request = providers.http(PipelineStage::Llm).request(Method::POST, endpoint, endpoint.url(path)?)?;
-        for (name, value) in &headers {
-            request = request.header(*name, value.expose());
-        }
-        let response = request.json(&body).send().await.map_err(|error| unreachable(&error))?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        let failure = refusal(response).await;
-        tries += 1;
-        let ProviderError::Refused { status, message, .. } = &failure else { return Err(failure) };
-        // The model wrote a tool call that Groq could not read (`tool_use_failed`): another try often works.
-        let stumbled = *status == 400 && tries == 1 && message.contains("Failed to call a function");
-        if tries > 4
-            || !(stumbled || providers.unsupported_parameters.record_rejection(&model, &body, *status, message))
-        {
-            return Err(failure);
-        }
-    }
-}
-
-/// Asks for one answer in the shape of a JSON schema, from the first model that gives one.
-pub async fn complete(
-    providers: &ProviderRegistry, plan: &LlmPlan, messages: &[ChatMessage], schema: &Value, deadline: Duration,
-) -> Result<(Completion, String), ProviderError> {
-    let mut last = ProviderError::NotConfigured;
-    let again = if plan.candidates.len() == 1 { 2 } else { 1 };
-    for candidate in plan.candidates.iter().flat_map(|candidate| std::iter::repeat_n(candidate, again)) {
-        if !matches!(last, ProviderError::NotConfigured) {
-            metrics::counter!("trunkline_provider_retries_total", "stage" => "analysis").increment(1);
-        }
-        match complete_once(providers, candidate, messages, schema, deadline).await {
-            Ok(completion) => return Ok((completion, candidate.name.clone())),
-            Err(failure) if failure.is_retryable() || plan.candidates.len() > 1 => last = failure,
-            Err(failure) => return Err(failure),
-        }
-    }
-    Err(last)
-}
-
-async fn complete_once(
-    providers: &ProviderRegistry, candidate: &LlmCandidate, messages: &[ChatMessage], schema: &Value,
-    deadline: Duration,
-) -> Result<Completion, ProviderError> {
-    let (circuits, tenant) = (&providers.circuits, providers.tenant());
-    let entered = circuits.acquire_waiting(tenant, &candidate.endpoint, PipelineStage::Llm, deadline).await;
-    let pass = entered.map_err(|refusal| permit_failure(&refusal))?;
-    let request = StructuredRequest { model: &candidate.id, messages, schema };
-    let outgoing = candidate.model.structured(&candidate.endpoint, &request)?;
-    let exchange = async {
-        let response = send(providers, candidate, outgoing).await?;
-        let body = transport::body(response, COMPLETION_BYTES_MAX).await?;
-        transport::check_text(&body)?;
-        candidate.model.parse_complete(&body)
-    };
-    let result = timeout(deadline, exchange).await.unwrap_or(Err(ProviderError::Timeout("answer")));
-    match &result {
-        Ok(_) => pass.succeeded(),
-        Err(failure) => pass.failed(Instant::now(), failure),
-    }
-    result
-}
+#[cfg(test)]
+mod tests;

@@ -128,6 +128,13 @@ pub enum RealtimeEvent {
     Interrupted,
     /// The answer is complete; the name of the model in the usage is filled in by the call.
     ResponseDone(TokenUsage),
+    /// The model could not answer; the session goes on.
+    ResponseFailed {
+        /// What the vendor says.
+        failure: ProviderError,
+        /// Tokens that it took.
+        usage: TokenUsage,
+    },
     /// The session has failed; the last event.
     Failed(ProviderError),
 }

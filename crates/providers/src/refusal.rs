@@ -13,7 +13,11 @@ pub(crate) async fn refusal(response: reqwest::Response) -> ProviderError {
     let retry_after = transport::retry_after(response.headers());
     let body = tokio::time::timeout(Duration::from_secs(2), transport::read_prefix(response, REFUSAL_BYTES_MAX)).await;
     let body = body.unwrap_or_default();
+    let field = transport::error_field(&body);
     let mut message = transport::error_text(&body).unwrap_or(body);
+    if let Some(field) = field.filter(|field| !message.contains(field.as_str())) {
+        message = format!("{field}: {message}");
+    }
     message.truncate(message.floor_char_boundary(300));
     ProviderError::Refused { status, message, retry_after }
 }

@@ -3,6 +3,7 @@
 use super::access::{BlockReason, Deadlines, ProviderAccess};
 use super::circuit_breaker::{CircuitState, ProviderCircuits};
 use super::error::ProviderError;
+use super::llm_reader::AnswerStarts;
 use super::transport::{self, ProviderHttp, ProviderSocket, WarmConnections, WebSocketRequest};
 use super::unsupported_parameters::UnsupportedParameters;
 use reqwest::Method;
@@ -81,6 +82,7 @@ pub struct ProviderRegistry {
     http_tts: ProviderHttp,
     pub(super) circuits: ProviderCircuits,
     pub(super) unsupported_parameters: UnsupportedParameters,
+    pub(super) answer_starts: AnswerStarts,
     pub(super) warm_connections: WarmConnections,
     tenant: Arc<str>,
     guard: EgressGuard,
@@ -99,6 +101,7 @@ impl ProviderRegistry {
             http_tts: ProviderHttp::new(&timeouts.tts, &guard)?,
             circuits: ProviderCircuits::default(),
             unsupported_parameters: UnsupportedParameters::default(),
+            answer_starts: AnswerStarts::default(),
             warm_connections: WarmConnections::default(),
             tenant: "".into(),
             guard,

@@ -132,6 +132,7 @@ pub fn error_text(body: &str) -> Option<String> {
     let body: Value = serde_json::from_str(body).ok()?;
     let paths = [
         "/error/message",
+        "/0/error/message",
         "/error",
         "/err_msg",
         "/message",
@@ -142,6 +143,18 @@ pub fn error_text(body: &str) -> Option<String> {
         "/title",
     ];
     paths.iter().find_map(|path| body.pointer(path).and_then(Value::as_str)).map(str::to_owned)
+}
+
+/// The field of the request that a refusal is about, such as `tools[0].function.description`.
+pub fn error_field(body: &str) -> Option<String> {
+    let body: Value = serde_json::from_str(body).ok()?;
+    let named = ["/error/param", "/param"].iter().find_map(|path| body.pointer(path).and_then(Value::as_str));
+    let place = || {
+        let parts = body.pointer("/detail/0/loc")?.as_array()?;
+        let part = |part: &Value| part.as_str().map_or_else(|| part.to_string(), str::to_owned);
+        Some(parts.iter().skip(1).map(part).collect::<Vec<_>>().join("."))
+    };
+    named.map(str::to_owned).or_else(place).filter(|field| !field.is_empty())
 }
 
 /// A WebSocket to be opened.

@@ -1,8 +1,9 @@
-//! Parameters that a model rejects. Model ids are passed through, so support is learnt from rejections: a rejected
-//! parameter is left out afterwards.
+//! What the servers of models do not take, or want. Model ids are passed through, so it is learnt from refusals: a request is
+//! adapted and sent again, and later requests are adapted from the start.
 
 use moka::sync::Cache;
-use serde_json::Value;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
 /// Parameters that are worth having and that an answer can do without.
@@ -16,42 +17,225 @@ const DISPENSABLE: [&str; 8] = [
     "cache_control",
     "thinking",
 ];
+/// Sent only to a model whose server asks for it.
+const THOUGHTS: [&str; 2] = ["reasoning_content", "reasoning"];
+/// Thoughts are returned beside their tool calls.
+const RETURNS_THOUGHTS: &str = "returns thoughts";
+/// Ids of tool calls have nine letters and digits (Mistral's templates).
+const SHORT_IDS: &str = "short ids";
+/// The chat template knows no system message (Gemma).
+const NO_SYSTEM: &str = "no system";
+/// Tools are not known at all.
+const NO_TOOLS: &str = "no tools";
+/// How servers say so.
+const NO_TOOLS_WORDS: [&str; 12] = [
+    "does not support tool",
+    "do not support tool",
+    "not support tool",
+    "tools are not supported",
+    "tools is not supported",
+    "tool use is not supported",
+    "support tool use",
+    "tool calling is not supported",
+    "does not support function",
+    "function calling is not",
+    "--enable-auto-tool-choice",
+    "tools param requires",
+];
 /// Models remembered.
 const MODELS_MAX: u64 = 1_000;
+/// Tools remembered for each model.
+const REFUSED_TOOLS_MAX: usize = 128;
 
 /// Shared by all calls; by address and model.
 #[derive(Clone, Debug)]
-pub struct UnsupportedParameters(Cache<String, Arc<[&'static str]>>);
+pub struct UnsupportedParameters {
+    known: Cache<String, Arc<[&'static str]>>,
+    /// Tools whose definitions were refused, by their digests.
+    refused_tools: Cache<String, Arc<[[u8; 32]]>>,
+}
 
 impl Default for UnsupportedParameters {
     fn default() -> Self {
-        Self(Cache::new(MODELS_MAX))
+        Self { known: Cache::new(MODELS_MAX), refused_tools: Cache::new(MODELS_MAX) }
     }
 }
 
 impl UnsupportedParameters {
-    /// What a model has refused so far.
+    /// What is known of a model so far.
     pub fn for_model(&self, model: &str) -> Arc<[&'static str]> {
-        self.0.get(model).unwrap_or_default()
+        self.known.get(model).unwrap_or_default()
     }
 
-    /// Reads a refusal; true when it names something that can be left out next time.
-    pub fn record_rejection(&self, model: &str, sent: &Value, status: u16, message: &str) -> bool {
-        if !matches!(status, 400 | 422) {
+    fn knows(&self, model: &str, what: &'static str) -> bool {
+        self.for_model(model).contains(&what)
+    }
+
+    /// Remembers something of a model.
+    pub fn remember(&self, model: &str, what: &'static str) {
+        if self.knows(model, what) {
+            return;
+        }
+        tracing::info!(model, what, "a model does not take this, or wants it; requests are adapted from now on");
+        self.known.entry_by_ref(model).and_upsert_with(|known| {
+            let known = known.map(moka::Entry::into_value).unwrap_or_default();
+            known.iter().copied().chain([what]).collect()
+        });
+    }
+
+    fn forget(&self, model: &str, what: &'static str) {
+        let kept = self.for_model(model).iter().copied().filter(|known| *known != what).collect();
+        self.known.insert(model.to_owned(), kept);
+    }
+
+    /// The body as this model takes it, by what is known.
+    pub fn adapted(&self, model: &str, body: &Value) -> Value {
+        let known = self.for_model(model);
+        let mut body = body.clone();
+        let left_out: Vec<&str> = DISPENSABLE.into_iter().filter(|name| known.contains(name)).collect();
+        remove_fields(&mut body, &left_out);
+        if !known.contains(&RETURNS_THOUGHTS) {
+            for_each_message(&mut body, |message| {
+                if let Some(fields) = message.as_object_mut() {
+                    fields.retain(|name, _| !THOUGHTS.contains(&name.as_str()));
+                }
+            });
+        }
+        if known.contains(&SHORT_IDS) {
+            for_each_message(&mut body, shorten_ids);
+        }
+        if known.contains(&NO_SYSTEM) {
+            give_system_to_user(&mut body);
+        }
+        self.leave_out_tools(model, &mut body, known.contains(&NO_TOOLS));
+        body
+    }
+
+    fn leave_out_tools(&self, model: &str, body: &mut Value, all: bool) {
+        let refused = self.refused_tools.get(model).unwrap_or_default();
+        if !all && refused.is_empty() {
+            return;
+        }
+        let Some(tools) = body.get_mut("tools").and_then(Value::as_array_mut) else { return };
+        tools.retain(|tool| !all && !refused.contains(&digest(tool)));
+        if tools.is_empty() {
+            body.as_object_mut().map(|fields| fields.remove("tools"));
+        }
+    }
+
+    /// Reads a refusal of `sent`, which `body` was adapted to; true when the next request will be another one.
+    pub fn record_rejection(&self, model: &str, body: &Value, sent: &Value, status: u16, message: &str) -> bool {
+        let words = message.to_lowercase();
+        let has_tools = sent["tools"].is_array();
+        if has_tools
+            && matches!(status, 400 | 404 | 422 | 500 | 501)
+            && NO_TOOLS_WORDS.iter().any(|said| words.contains(said))
+        {
+            tracing::warn!(
+                model,
+                "a model's server knows no tools: its agents cannot hang up, transfer or look things up"
+            );
+            self.remember(model, NO_TOOLS);
+            return true;
+        }
+        if !matches!(status, 400 | 422) && !(status == 500 && words.contains("template")) {
             return false;
         }
-        let message = message.to_lowercase().replace(['_', ' ', '-'], "");
-        let named = DISPENSABLE.into_iter().find(|name| {
-            message.contains(&name.replace('_', "")) && mentions(sent, name) && !self.for_model(model).contains(name)
-        });
+        self.record_wish(model, body, &words)
+            || self.record_parameter(model, sent, &words)
+            || has_tools && self.record_tool(model, sent, &words)
+    }
+
+    /// The server wants the conversation in another form.
+    fn record_wish(&self, model: &str, body: &Value, words: &str) -> bool {
+        if words.contains("reasoning_content") || words.contains("`reasoning`") {
+            if self.knows(model, RETURNS_THOUGHTS) {
+                self.forget(model, RETURNS_THOUGHTS);
+                return words.contains("not permitted") || words.contains("unsupported") || words.contains("unknown");
+            }
+            if has_thoughts(body) {
+                self.remember(model, RETURNS_THOUGHTS);
+                return true;
+            }
+        }
+        let about_ids =
+            words.contains("tool call id") || words.contains("tool_call_id") || words.contains("tool_calls");
+        let wish = match () {
+            () if about_ids && (words.contains("length 9") || words.contains("alphanumeric")) => SHORT_IDS,
+            () if words.contains("system") && words.contains("role") && words.contains("not support") => NO_SYSTEM,
+            () => return false,
+        };
+        let is_new = !self.knows(model, wish);
+        self.remember(model, wish);
+        is_new
+    }
+
+    /// A parameter is named that can be left out.
+    fn record_parameter(&self, model: &str, sent: &Value, words: &str) -> bool {
+        let words = words.replace(['_', ' ', '-'], "");
+        let named = DISPENSABLE
+            .into_iter()
+            .find(|name| words.contains(&name.replace('_', "")) && mentions(sent, name) && !self.knows(model, name));
         let Some(named) = named else { return false };
-        tracing::info!(model, parameter = named, "a model does not accept a parameter; it is omitted from now on");
-        self.0.entry_by_ref(model).and_upsert_with(|known| {
+        self.remember(model, named);
+        true
+    }
+
+    /// One tool is named by its place: it costs that tool, not the conversation.
+    fn record_tool(&self, model: &str, sent: &Value, words: &str) -> bool {
+        let place = words.split("tools").skip(1).find_map(|rest| {
+            let digits = rest.trim_start_matches(['[', '.', '/', ' ']);
+            let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+            digits.get(..end)?.parse::<usize>().ok()
+        });
+        let Some(tool) = place.and_then(|place| sent["tools"].get(place)) else { return false };
+        let name = tool["function"]["name"].as_str().or(tool["name"].as_str()).unwrap_or_default();
+        tracing::warn!(model, tool = name, "a model does not take a tool; it is not offered from now on");
+        self.refused_tools.entry_by_ref(model).and_upsert_with(|known| {
             let known = known.map(moka::Entry::into_value).unwrap_or_default();
-            known.iter().copied().chain([named]).collect()
+            known.iter().rev().take(REFUSED_TOOLS_MAX - 1).copied().chain([digest(tool)]).collect()
         });
         true
     }
+}
+
+fn digest(tool: &Value) -> [u8; 32] {
+    Sha256::digest(tool.to_string()).into()
+}
+
+fn has_thoughts(body: &Value) -> bool {
+    let mut messages = body["messages"].as_array().into_iter().flatten();
+    messages.any(|message| THOUGHTS.iter().any(|name| message.get(*name).is_some()))
+}
+
+fn for_each_message(body: &mut Value, change: impl FnMut(&mut Value)) {
+    body.get_mut("messages").and_then(Value::as_array_mut).into_iter().flatten().for_each(change);
+}
+
+fn shorten_ids(message: &mut Value) {
+    let shorten = |id: &mut Value| *id = json!(short_id(id.as_str().unwrap_or_default()));
+    message.get_mut("tool_call_id").into_iter().for_each(shorten);
+    let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut).into_iter().flatten();
+    calls.filter_map(|call| call.get_mut("id")).for_each(shorten);
+}
+
+fn short_id(id: &str) -> String {
+    const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz012345";
+    if id.len() == 9 && id.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return id.to_owned();
+    }
+    Sha256::digest(id).iter().take(9).map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect()
+}
+
+/// The system text becomes the beginning of the first user message.
+fn give_system_to_user(body: &mut Value) {
+    let Some(messages) = body.get_mut("messages").and_then(Value::as_array_mut) else { return };
+    if messages.len() < 2 || messages[0]["role"] != "system" {
+        return;
+    }
+    let system = messages.remove(0);
+    let text = |message: &Value| message["content"].as_str().unwrap_or_default().to_owned();
+    messages[0]["content"] = json!(format!("{}\n\n{}", text(&system), text(&messages[0])));
 }
 
 /// Customers' own schemas, whose properties may have any name.
@@ -69,7 +253,7 @@ fn mentions(body: &Value, name: &str) -> bool {
 }
 
 /// Takes fields out wherever they are.
-pub fn remove_fields(body: &mut Value, names: &[&str]) {
+fn remove_fields(body: &mut Value, names: &[&str]) {
     match body {
         Value::Object(fields) => {
             fields.retain(|key, _| !names.contains(&key.as_str()));
@@ -82,24 +266,4 @@ pub fn remove_fields(body: &mut Value, names: &[&str]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_refused_parameter_is_learnt_once() {
-        let unsupported = UnsupportedParameters::default();
-        let mut sent =
-            json!({"model": "o", "temperature": 0.7, "messages": [{"role": "user", "content": "temperature"}]});
-        let refusal = "Unsupported value: 'temperature' does not support 0.7 with this model.";
-        assert!(unsupported.record_rejection("u o", &sent, 400, refusal));
-        assert!(!unsupported.record_rejection("u o", &sent, 400, refusal), "it was left out already");
-        assert!(!unsupported.record_rejection("u o", &sent, 401, refusal));
-        assert!(
-            !unsupported.record_rejection("u o", &sent, 400, "Argument not supported on this model: reasoningEffort"),
-            "not sent"
-        );
-        remove_fields(&mut sent, &unsupported.for_model("u o"));
-        assert_eq!(sent, json!({"model": "o", "messages": [{"role": "user", "content": "temperature"}]}));
-    }
-}
+mod tests;

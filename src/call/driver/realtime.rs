@@ -74,7 +74,9 @@ impl RealtimeBridge {
                 return played;
             }
             RealtimeEvent::ItemDone { item } => played = self.end(Some(item), machine, leg),
-            RealtimeEvent::ResponseDone(_) => played = self.end(None, machine, leg),
+            RealtimeEvent::ResponseDone(_) | RealtimeEvent::ResponseFailed { .. } => {
+                played = self.end(None, machine, leg)
+            }
             RealtimeEvent::Conversation(ref id) => self.conversation = Some(id.clone()),
             _ => {}
         }

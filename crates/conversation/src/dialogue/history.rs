@@ -64,6 +64,20 @@ impl History {
         }
     }
 
+    /// Gives calls whose ids earlier calls have had ids of their own: some servers number the calls of each answer from the
+    /// start, and results are told apart by them.
+    pub fn make_ids_unique(&self, tool_calls: &mut [ToolCall], response_id: u32) {
+        let is_known = |id: &str| {
+            self.messages.iter().any(|message| match message {
+                ChatMessage::Assistant { tool_calls, .. } => tool_calls.iter().any(|call| call.id == id),
+                _ => false,
+            })
+        };
+        for call in tool_calls.iter_mut().filter(|call| is_known(&call.id)) {
+            call.id = format!("{}-{response_id}", call.id);
+        }
+    }
+
     /// Whether the last message is a tool result.
     pub fn ends_with_tool(&self) -> bool {
         matches!(self.messages.last(), Some(ChatMessage::Tool { .. }))
@@ -123,6 +137,19 @@ mod tests {
             }
         }
         history
+    }
+
+    #[test]
+    fn calls_of_later_answers_get_ids_of_their_own() {
+        let call = |id: &str| ToolCall { id: id.to_owned(), ..ToolCall::default() };
+        let mut history = History::default();
+        let mut first = [call("call_0"), call("call_1")];
+        history.make_ids_unique(&mut first, 1);
+        assert_eq!(first, [call("call_0"), call("call_1")]);
+        history.push_assistant("", first.to_vec());
+        let mut second = [call("call_0"), call("call_7")];
+        history.make_ids_unique(&mut second, 4);
+        assert_eq!(second, [call("call_0-4"), call("call_7")]);
     }
 
     #[test]

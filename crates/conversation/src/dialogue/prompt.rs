@@ -20,8 +20,8 @@ fn chat_message(message: &PromptMessage) -> ChatMessage {
     }
 }
 
-/// Returns the messages before the conversation: the agent's prompt, its own messages, the task and the rules for the
-/// phone.
+/// Returns the messages before the conversation: the agent's prompt, its own system messages, the task and the rules for
+/// the phone; then the examples of user and assistant.
 pub fn system_messages(agent: &AgentFields, task: Option<&TaskFields>) -> Vec<ChatMessage> {
     let mut messages = Vec::new();
     let own: Vec<_> = agent.llm_config.iter().flat_map(|config| &config.messages).map(chat_message).collect();
@@ -46,5 +46,27 @@ pub fn system_messages(agent: &AgentFields, task: Option<&TaskFields>) -> Vec<Ch
         }
     }
     messages.push(ChatMessage::System(PHONE_PROMPT.to_owned()));
+    // All parts of the prompt lead, so that they become one system message; the agent's examples follow.
+    messages.sort_by_key(|message| !matches!(message, ChatMessage::System(_)));
     messages
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_parts_of_the_prompt_come_before_the_agents_examples() {
+        let agent: AgentFields = serde_json::from_value(serde_json::json!({"name": "A", "system_prompt": "Be kind.",
+            "llm_config": {"provider": "openai", "model": "m", "messages": [
+                {"role": "user", "content": "Hi"}, {"role": "system", "content": "Be brief."},
+                {"role": "assistant", "content": "Hello."}]}}))
+        .unwrap();
+        let messages = system_messages(&agent, None);
+        let is_system: Vec<bool> = messages.iter().map(|m| matches!(m, ChatMessage::System(_))).collect();
+        let system = is_system.iter().take_while(|system| **system).count();
+        assert!(system >= 3 && is_system[system..] == [false, false], "{messages:?}");
+        assert_eq!(messages[1], ChatMessage::System("Be brief.".into()));
+        assert_eq!(messages[system], ChatMessage::User("Hi".into()));
+    }
 }

@@ -12,6 +12,8 @@ const TRANSCRIPT_CHARS_MAX: usize = 200_000;
 
 /// What a model may answer.
 const ANSWER: DocumentLimits = DocumentLimits { bytes_max: 256 * 1024, depth_max: 64, values_max: 20_000 };
+/// Places where the object of an answer may begin that are tried.
+const OBJECT_STARTS_MAX: usize = 64;
 /// Faults of an answer that the model receives.
 const FAULTS_MAX: usize = 10;
 
@@ -128,7 +130,7 @@ pub fn analysis_prompt(turns: &[Turn], plan: Option<&AnalysisPlan>, language: &s
 impl AnalysisSchema {
     /// The answer, if it has the shape that was asked for; what is wrong with it otherwise. Takes milliseconds.
     pub fn read(&self, answer: &str) -> Result<Analysis, String> {
-        let answer = answer.trim().trim_start_matches("```json").trim_start_matches("```").trim_end_matches("```");
+        let answer = first_object(answer);
         let mut report = ANSWER.parse(answer.as_bytes()).map_err(|error| format!("the answer {error}"))?;
         let structured_data = report.as_object_mut().and_then(|object| object.remove("structured_data"));
         let mut faults = described("", self.ours.check_value(&report, FAULTS_MAX));
@@ -150,6 +152,26 @@ impl AnalysisSchema {
         let summary = report["summary"].as_str().unwrap_or_default().to_owned();
         Ok(Analysis { summary, report, structured_data })
     }
+}
+
+/// The first whole JSON object with something in it: models write words, fences and thoughts around it. The whole answer if
+/// there is none.
+fn first_object(answer: &str) -> &str {
+    let answer = answer.trim();
+    if answer.len() > 2 * ANSWER.bytes_max {
+        return answer;
+    }
+    for (at, _) in answer.match_indices('{').take(OBJECT_STARTS_MAX) {
+        let Some(rest) = answer.get(at..) else { continue };
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<serde::de::IgnoredAny>();
+        if let Some(Ok(_)) = values.next()
+            && let Some(object) = rest.get(..values.byte_offset())
+            && object.contains(':')
+        {
+            return object;
+        }
+    }
+    answer
 }
 
 fn is_ours(name: &str) -> bool {
@@ -215,6 +237,15 @@ mod tests {
         assert_eq!(fault, "/structured_data/order_id: 42 is not of type \"string\"");
         let fault = shape.read(&good.replace("\"summary\"", "\"sumary\"")).unwrap_err();
         assert!(fault.contains("\"summary\" is a required property") && fault.contains("sumary"), "{fault}");
+        for around in [
+            format!("Here is the JSON:\n```json\n{good}\n```\nLet me know!"),
+            format!("```JSON\n{good}\n```"),
+            format!("{{summary}} as {{}}: {good} {{\"summary\":\"another\"}}"),
+            format!("\u{feff}{good}</s>"),
+        ] {
+            assert!(shape.read(&around).is_ok(), "{around}");
+        }
+        assert!(shape.read(&good[..good.len() - 1]).is_err(), "not whole");
         assert!(shape.read("I would say it went well").is_err());
         assert!(shape.read(&"[".repeat(100_000)).unwrap_err().contains("64 levels"));
         assert!(AnalysisSchema::compile(None).unwrap().read(good).unwrap_err().contains("not asked for"));

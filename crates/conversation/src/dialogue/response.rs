@@ -57,6 +57,8 @@ pub struct ResponseStart {
 pub struct AgentResponse {
     /// Number of the response within the call, from 1.
     pub response_id: u32,
+    /// The LLM request that writes it; the same number, unless an earlier response to it was withdrawn.
+    pub request_id: u32,
     /// What follows once the response was heard.
     pub after: AfterResponse,
     segments: Vec<Segment>,
@@ -82,6 +84,7 @@ impl AgentResponse {
     pub fn from_model(response_id: u32, style: SpeechStyle) -> Self {
         Self {
             response_id,
+            request_id: response_id,
             style,
             after: AfterResponse::AwaitCaller,
             segments: Vec::new(),

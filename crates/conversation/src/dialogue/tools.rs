@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use trunkline_domain::chat::{ToolCall, ToolOffer};
 use trunkline_domain::provider_config::Tool;
+use trunkline_domain::tool_limits::OFFERS_MAX;
 use trunkline_domain::transfer::TransferDestination;
 use trunkline_json::document::DocumentLimits;
 use trunkline_json::schema::CompiledSchema;
@@ -99,7 +100,8 @@ impl ToolSet<'_> {
         self.custom.iter().filter(|tool| tool.is_function())
     }
 
-    /// The agent's tools, those of its servers, and the built-in ones it has not replaced by its own.
+    /// The agent's tools, those of its servers, and the built-in ones it has not replaced by its own: as many as vendors
+    /// take. Built-in ones come first then, because an agent without them cannot hang up.
     pub fn offers(&self) -> Vec<ToolOffer> {
         let own = self.functions().map(|tool| ToolOffer {
             name: tool.function.name.clone(),
@@ -108,11 +110,16 @@ impl ToolSet<'_> {
             strict: tool.function.strict.unwrap_or(false),
         });
         let mut offers: Vec<ToolOffer> = own.collect();
-        for offer in self.remote.iter().cloned().chain(self.built_in()) {
-            if offers.iter().all(|known| known.name != offer.name) {
-                offers.push(offer);
+        let mut built_in = self.built_in();
+        built_in.retain(|offer| offers.iter().chain(self.remote).all(|known| known.name != offer.name));
+        let room = OFFERS_MAX - built_in.len();
+        for offer in self.remote {
+            if offers.len() < room && offers.iter().all(|known| known.name != offer.name) {
+                offers.push(offer.clone());
             }
         }
+        offers.truncate(room);
+        offers.append(&mut built_in);
         offers
     }
 
@@ -259,7 +266,8 @@ mod tests {
                 .unwrap_or_else(|error| panic!("{error}"))
         });
         let schema_error = schema.and_then(|schema| argument_error(&schema, arguments));
-        let call = ToolCall { id: "1".into(), name: name.into(), arguments: arguments.into(), schema_error };
+        let call =
+            ToolCall { id: "1".into(), name: name.into(), arguments: arguments.into(), schema_error, opaque: None };
         assert_eq!(abilities.action(&call), *wanted);
     }
 
@@ -317,5 +325,17 @@ mod tests {
             names(ToolSet { remote: &remote, voicemail: true, ..ToolSet::default() }),
             ["end_call", "send_dtmf", "leave_voicemail"]
         );
+    }
+
+    #[test]
+    fn no_more_tools_are_offered_than_vendors_take() {
+        let remote: Vec<ToolOffer> =
+            (0..200).map(|number| ToolOffer { name: format!("t{number}"), ..ToolOffer::default() }).collect();
+        let set = ToolSet { remote: &remote, ..ToolSet::default() };
+        let names: Vec<String> = set.offers().into_iter().map(|offer| offer.name).collect();
+        assert_eq!((names.len(), names[0].as_str(), names[125].as_str()), (OFFERS_MAX, "t0", "t125"));
+        assert_eq!(names[126..], ["end_call", "send_dtmf"]);
+        let call = ToolCall { name: "t150".into(), ..ToolCall::default() };
+        assert_eq!(set.action(&call), ToolAction::Invalid("there is no tool named t150".into()));
     }
 }

@@ -116,6 +116,14 @@ impl CallMetrics {
         }
     }
 
+    /// A turn is answered by another response than the one that was begun.
+    pub(super) fn continue_turn(&mut self, response_id: u32, answer_id: u32) {
+        if let Some(turn) = self.of(response_id) {
+            turn.response_id = answer_id;
+            (turn.first_token_ms, turn.first_segment_ms, turn.first_audio_ms) = (None, None, None);
+        }
+    }
+
     fn of(&mut self, response_id: u32) -> Option<&mut TurnMetrics> {
         self.turns.last_mut().filter(|turn| turn.response_id == response_id)
     }

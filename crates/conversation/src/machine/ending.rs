@@ -106,7 +106,7 @@ impl Ending {
             RealtimeEvent::ResponseStarted => Realtime::send(line, RealtimeInput::Interrupted { item: None }),
             RealtimeEvent::Text { item, text } => realtime.add_text(line, item, &text, false),
             RealtimeEvent::FinalText { item, text } => realtime.add_text(line, item, &text, true),
-            RealtimeEvent::ResponseDone(usage) => {
+            RealtimeEvent::ResponseDone(usage) | RealtimeEvent::ResponseFailed { usage, .. } => {
                 let end = realtime.handle_response_done(line, usage);
                 return end == ResponseEnd::Complete && line.take_finished_response().is_some();
             }

@@ -4,7 +4,7 @@ use super::barge_in::RESUME_AFTER;
 use super::call_machine::CallMachine;
 use super::mode::Mode;
 use super::output::CallOutput;
-use super::talk::FAILURES_MAX;
+use super::talk::{FAILURES_MAX, Speaker};
 use crate::dialogue::response::AfterResponse;
 use std::time::Instant;
 use trunkline_domain::end_reason::EndReason;
@@ -87,7 +87,7 @@ impl CallMachine {
     /// Goes on when everything of the response was heard.
     pub(super) fn advance(&mut self, now: Instant) {
         let response = self.mode.line_mut().and_then(|line| line.take_finished_response());
-        let Some(response) = response else { return };
+        let Some(mut response) = response else { return };
         let talk = match &mut self.mode {
             Mode::Conversing(conversing) => &mut conversing.talk,
             Mode::Voicemail(voicemail) => &mut voicemail.talk,
@@ -103,6 +103,9 @@ impl CallMachine {
             }
         }
         let said = response.said();
+        if matches!(talk.speaker, Speaker::Pipeline(_)) {
+            talk.history.make_ids_unique(&mut response.tool_calls, response.response_id);
+        }
         if !response.is_filler {
             talk.history.push_assistant(&said, response.tool_calls.clone());
         }

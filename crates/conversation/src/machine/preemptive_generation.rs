@@ -77,6 +77,10 @@ impl Talk {
                     ahead.first_segment_ms.get_or_insert(at_ms);
                 }
             }
+            LlmEvent::Retracted => {
+                ahead.segments.clear();
+                ahead.response = AgentResponse::from_model(response_id, self.line.facts.spec.style());
+            }
             LlmEvent::ToolCalls(calls) => ahead.response.tool_calls.clone_from(calls),
             LlmEvent::Done(usage) => {
                 ahead.segments.extend(ahead.response.finish());
@@ -119,6 +123,6 @@ impl Talk {
         self.line.playout.response = Some(ahead.response);
         self.arm_filler(now);
         self.line.speak(ahead.segments);
-        ahead.done && self.handle_llm_done(now)
+        ahead.done && self.handle_llm_done()
     }
 }

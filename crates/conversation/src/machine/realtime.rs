@@ -62,10 +62,8 @@ pub(super) struct IncomingResponse {
 /// How a response of the model has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ResponseEnd {
-    /// It has audio or calls tools.
+    /// It has audio, calls tools, or says nothing.
     Complete,
-    /// It has neither.
-    Empty,
     /// It was cut before, or is not the current one.
     Unknown,
 }
@@ -231,7 +229,7 @@ impl Realtime {
         Self::send(line, RealtimeInput::Interrupted { item: cut });
     }
 
-    /// The response is complete: segments without audio were not heard. One without anything is dropped.
+    /// The response is complete: segments without audio were not heard.
     pub(super) fn handle_response_done(&mut self, line: &mut Line, mut usage: TokenUsage) -> ResponseEnd {
         usage.model.clone_from(&self.capabilities.name);
         let incoming = self.incoming.take();
@@ -244,12 +242,12 @@ impl Realtime {
             response.record_tts_failed(item.segment);
         }
         let _ = response.finish();
-        if items.iter().any(|item| item.has_audio) || !response.tool_calls.is_empty() {
-            return ResponseEnd::Complete;
-        }
-        line.playout.response = None;
-        line.metrics().record_provider_error("engine", "garbage");
-        ResponseEnd::Empty
+        ResponseEnd::Complete
+    }
+
+    /// Whether audio of the response that is coming in has arrived.
+    pub(super) fn has_incoming_audio(&self) -> bool {
+        self.incoming.as_ref().is_some_and(|incoming| incoming.items.iter().any(|item| item.has_audio))
     }
 
     /// The model failed: turns that have waited for its transcript are published.

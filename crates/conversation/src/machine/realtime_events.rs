@@ -63,7 +63,12 @@ impl CallMachine {
             RealtimeEvent::FinalText { item, text } => realtime.add_text(line, item, &text, true),
             RealtimeEvent::ToolCalls(calls) => self.handle_realtime_tool_calls(now, calls),
             RealtimeEvent::ResponseDone(usage) => {
-                if talk.handle_response_done(now, usage) {
+                if talk.handle_response_done(usage) {
+                    self.advance(now);
+                }
+            }
+            RealtimeEvent::ResponseFailed { failure, usage } => {
+                if talk.handle_response_failed(now, &failure, usage) {
                     self.advance(now);
                 }
             }

@@ -96,16 +96,26 @@ impl Talk {
 
     /// A response of the realtime model is complete. True when it may be over by that.
     #[must_use]
-    pub(super) fn handle_response_done(&mut self, now: Instant, usage: TokenUsage) -> bool {
+    pub(super) fn handle_response_done(&mut self, usage: TokenUsage) -> bool {
         let Speaker::Realtime(realtime) = &mut self.speaker else { return false };
+        realtime.handle_response_done(&mut self.line, usage) == ResponseEnd::Complete
+    }
+
+    /// The realtime model could not answer. What was heard of the answer stands. True when the response may be over by
+    /// that.
+    #[must_use]
+    pub(super) fn handle_response_failed(&mut self, now: Instant, failure: &ProviderError, usage: TokenUsage) -> bool {
+        let Speaker::Realtime(realtime) = &mut self.speaker else { return false };
+        let has_audio = realtime.has_incoming_audio();
+        self.line.metrics().record_provider_error("engine", failure.kind());
         match realtime.handle_response_done(&mut self.line, usage) {
-            ResponseEnd::Complete => return true,
             ResponseEnd::Unknown => return false,
-            ResponseEnd::Empty => {}
+            ResponseEnd::Complete if has_audio => return true,
+            ResponseEnd::Complete => self.line.playout.response = None,
         }
         self.llm_failures += 1;
         if self.llm_failures >= FAILURES_MAX {
-            self.handle_realtime_failed(now, &ProviderError::InvalidResponse("empty answer".to_owned()));
+            self.handle_realtime_failed(now, failure);
         } else {
             self.ask_to_repeat(now);
         }

@@ -64,12 +64,14 @@ impl Talk {
 
     /// An event of an LLM request; events of earlier responses are ignored. True when the response may be over by that.
     #[must_use]
-    pub(super) fn handle_llm_event(&mut self, now: Instant, response_id: u32, event: LlmEvent) -> bool {
+    pub(super) fn handle_llm_event(&mut self, now: Instant, request_id: u32, event: LlmEvent) -> bool {
         let at_ms = self.line.ms(now);
-        if self.handle_preemptive_llm_event(now, response_id, &event) {
+        if self.handle_preemptive_llm_event(now, request_id, &event) {
             return false;
         }
-        let Some(response) = self.line.playout.current(response_id) else { return false };
+        let response = self.line.playout.response.as_mut();
+        let Some(response) = response.filter(|response| response.request_id == request_id) else { return false };
+        let response_id = response.response_id;
         match event {
             LlmEvent::Text(text) => {
                 let segments = response.text(&text);
@@ -80,6 +82,10 @@ impl Talk {
                 self.line.metrics().record_first_token(response_id, at_ms);
                 self.llm_failures = 0;
                 self.line.speak(segments);
+                false
+            }
+            LlmEvent::Retracted => {
+                self.retract_response(now);
                 false
             }
             LlmEvent::ToolCalls(calls) => {
@@ -97,21 +103,34 @@ impl Talk {
                 let last = response.finish();
                 self.line.metrics().record_token_usage(response_id, &usage);
                 self.line.speak(last.into_iter().collect());
-                self.handle_llm_done(now)
+                self.handle_llm_done()
             }
             LlmEvent::Failed(failure) => self.handle_llm_failed(now, &failure),
         }
     }
 
-    /// The LLM's text is complete; true when the response may be over by that.
+    /// The LLM's text is complete; true when the response may be over by that. Nothing is an answer too: the caller has the
+    /// next word.
     #[must_use]
-    pub(super) fn handle_llm_done(&mut self, now: Instant) -> bool {
-        let Some(response) = &self.line.playout.response else { return false };
-        if !response.has_words() && response.tool_calls.is_empty() {
-            return self.handle_llm_failed(now, &ProviderError::InvalidResponse("empty answer".to_owned()));
-        }
+    pub(super) fn handle_llm_done(&mut self) -> bool {
         self.llm_failures = 0;
-        true
+        self.line.playout.response.is_some()
+    }
+
+    /// What the model said so far was no answer: nothing more of it is heard, and its answer follows as another response.
+    fn retract_response(&mut self, now: Instant) {
+        let Some(thoughts) = self.line.playout.response.take() else { return };
+        let response_id = thoughts.response_id;
+        self.line.playout.end_pause();
+        self.line.output(CallOutput::CancelSpeech { response_id });
+        // What was heard of it stays in the transcript alone.
+        self.line.record_response(&thoughts, self.line.ms(now), true, thoughts.said());
+        let answer_id = self.line.playout.next_id();
+        let mut answer = AgentResponse::from_model(answer_id, self.line.facts.spec.style());
+        answer.request_id = thoughts.request_id;
+        answer.is_uninterruptible = thoughts.is_uninterruptible;
+        self.line.metrics().continue_turn(response_id, answer_id);
+        self.line.playout.response = Some(answer);
     }
 
     fn handle_llm_failed(&mut self, now: Instant, failure: &ProviderError) -> bool {
@@ -119,9 +138,9 @@ impl Talk {
         self.line.metrics().record_provider_error("llm", failure.kind());
         let Some(response) = &mut self.line.playout.response else { return false };
         response.tool_calls.clear();
+        let last = response.finish();
         if response.has_words() {
-            // Part of a response was spoken already: it ends there.
-            let last = response.finish();
+            // The words that came are said: the response ends with them.
             self.line.speak(last.into_iter().collect());
             return true;
         }

@@ -1,6 +1,7 @@
 //! Calls in virtual time, named after what happens on the line.
 
 mod amd;
+mod answers;
 mod ending;
 mod failures;
 mod realtime;
@@ -367,7 +368,7 @@ impl CallHarness {
     /// The model wants the tool.
     fn wants_tool(&mut self) {
         let response_id = self.machine.response_id();
-        let call = ToolCall { id: "1".into(), name: "find".into(), arguments: "{}".into(), schema_error: None };
+        let call = ToolCall { id: "1".into(), name: "find".into(), arguments: "{}".into(), ..ToolCall::default() };
         self.machine.handle_llm_event(self.now, response_id, LlmEvent::ToolCalls(vec![call]));
         let done = LlmEvent::Done(TokenUsage::default());
         self.machine.handle_llm_event(self.now, response_id, done);

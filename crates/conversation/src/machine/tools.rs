@@ -90,6 +90,13 @@ impl CallMachine {
     pub fn add_tools(&mut self, tools: Vec<ToolOffer>, left_out: usize) {
         if let Some(talk) = self.mode.talk_mut() {
             talk.tools.remote.extend(tools);
+            let offered = talk.available_tools();
+            let beyond =
+                talk.tools.remote.iter().filter(|tool| offered.iter().all(|one| one.name != tool.name)).count();
+            if beyond > 0 {
+                tracing::warn!(tools = beyond, "tools of servers are not offered: vendors take 128 in all");
+                self.mode.log_mut().metrics.record_provider_error("tool_server", "too_many");
+            }
         }
         if left_out > 0 {
             self.mode.log_mut().metrics.record_provider_error("tool_server", "schema");
@@ -121,7 +128,7 @@ impl CallMachine {
         talk.note_turn(&dtmf_turn(now, digits));
         let id = format!("key-{}", talk.line.playout.next_id());
         let schema_error = talk.tools.dtmf_errors.get(&name).cloned();
-        let call = ToolCall { id, name, arguments: "{}".to_owned(), schema_error };
+        let call = ToolCall { id, name, arguments: "{}".to_owned(), schema_error, opaque: None };
         talk.history.push_assistant("", vec![call.clone()]);
         talk.tools.start_over();
         self.run_tools(now, &[call], false);

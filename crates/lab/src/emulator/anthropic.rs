@@ -1,6 +1,7 @@
 //! Anthropic: `POST /v1/messages`, whole and streamed.
 
 use super::fault_injection::InjectedFault;
+use super::odd_models::{OddModel, refuses_schema, schema_in_prompt};
 use super::openai::{events, instance};
 use super::script::ScriptedAnswer;
 use super::state::Emulator;
@@ -55,6 +56,9 @@ fn invalid(headers: &HeaderMap, body: &Value) -> Option<String> {
     if model.contains("opus-5-5") && body["thinking"]["type"] == "disabled" {
         return Some("thinking: disabled is not supported on this model".to_owned());
     }
+    if let Some(message) = refuses_schema(&body["output_config"]["format"]["schema"]) {
+        return Some(message);
+    }
     let messages = body["messages"].as_array()?;
     if messages.first().is_none_or(|first| first["role"] != "user") {
         return Some("messages: first message must use the \"user\" role".to_owned());
@@ -69,6 +73,10 @@ fn invalid(headers: &HeaderMap, body: &Value) -> Option<String> {
     let answered = |message: &Value, id: &str| {
         message["content"].as_array().is_some_and(|blocks| blocks.iter().any(|b| b["tool_use_id"] == id))
     };
+    let is_id = |id: &String| !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+    if let Some(id) = messages.iter().flat_map(calls).find(|id| !is_id(id)) {
+        return Some(format!("messages.content.tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$', got {id}"));
+    }
     let open = messages.windows(2).find_map(|two| calls(&two[0]).into_iter().find(|id| !answered(&two[1], id)));
     open.map(|id| format!("messages: tool_use {id} was found without a tool_result block immediately after"))
 }
@@ -92,11 +100,14 @@ pub(super) async fn messages(
     if let Some(message) = invalid(&headers, &body) {
         return refusal(400, "invalid_request_error", &message);
     }
-    let answer = if body["output_config"]["format"]["type"] == "json_schema" {
+    let odd = OddModel::named(body["model"].as_str().unwrap_or(""));
+    let prompt = body["system"].as_str().unwrap_or_default();
+    let kept_to = Some(&body["output_config"]["format"]["schema"]).filter(|schema| schema.is_object()).cloned();
+    let answer = if let Some(schema) = kept_to.or_else(|| schema_in_prompt(prompt)) {
         let reply = if fault == Some(InjectedFault::Garbage) {
             "I would rather not say.".to_owned()
         } else {
-            instance(&body["output_config"]["format"]["schema"]).to_string()
+            instance(&schema).to_string()
         };
         ScriptedAnswer { reply, tools: Vec::new() }
     } else {
@@ -104,6 +115,7 @@ pub(super) async fn messages(
         let names: Vec<String> = names.filter_map(|tool| tool["name"].as_str().map(str::to_owned)).collect();
         emulator.script.answer_to(&plain(&body), &names)
     };
+    let answer = ScriptedAnswer { reply: odd.written(&answer.reply), ..answer };
     let model = body["model"].as_str().unwrap_or("").to_owned();
     if body["stream"] != json!(true) {
         emulator.clock.wait_ms(arrived, emulator.delays.llm_first_token_ms).await;

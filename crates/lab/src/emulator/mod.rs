@@ -12,6 +12,7 @@ mod elevenlabs;
 mod elevenlabs_sockets;
 mod fault_injection;
 mod flux;
+mod odd_models;
 mod openai;
 mod phrase_stt;
 mod precise_timer;

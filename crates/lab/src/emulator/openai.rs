@@ -1,6 +1,7 @@
 //! OpenAI: chat completions as a stream or complete, and speech.
 
 use super::fault_injection::InjectedFault;
+use super::odd_models::{OddModel, schema_in_prompt};
 use super::script::ScriptedAnswer;
 use super::state::Emulator;
 use super::wire::{has_token, stall};
@@ -131,13 +132,25 @@ async fn answer(emulator: Emulator, headers: &HeaderMap, body: Value, vendor: Ch
     let (Some(model), Some(messages)) = (body["model"].as_str(), body["messages"].as_array()) else {
         return refusal(StatusCode::BAD_REQUEST, "invalid_request_error", "model and messages are required");
     };
-    if body["response_format"]["type"] == "json_schema" {
-        return structured(&emulator, arrived, fault, &body).await;
+    let odd = OddModel::named(model);
+    if let Some((status, message)) = odd.refuses_chat(&body) {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+        return refusal(status, "invalid_request_error", &message);
+    }
+    let prompt = messages.first().and_then(|first| first["content"].as_str()).unwrap_or_default();
+    let schema = match body["response_format"]["type"].as_str() {
+        Some("json_schema") => Some(body["response_format"]["json_schema"]["schema"].clone()),
+        _ if body["stream"] == json!(true) => None,
+        _ => schema_in_prompt(prompt),
+    };
+    if let Some(schema) = schema {
+        return structured(&emulator, arrived, fault, &body, &schema).await;
     }
     let names = body["tools"].as_array().into_iter().flatten();
     let names: Vec<String> = names.filter_map(|t| t["function"]["name"].as_str().map(str::to_owned)).collect();
     let ScriptedAnswer { reply, tools } = emulator.script.answer_to(messages, &names);
-    let answer = ChatAnswer { vendor, model: model.to_owned(), reply, tools };
+    let reply = odd.written(&reply);
+    let answer = ChatAnswer { vendor, odd, model: model.to_owned(), reply, tools };
     if body["stream"] != json!(true) {
         emulator.clock.wait_ms(arrived, emulator.delays.llm_first_token_ms).await;
         return Json(answer.whole()).into_response();
@@ -167,16 +180,20 @@ pub(super) fn events(
 }
 
 /// An answer in the shape that was asked for, made up from the schema.
-async fn structured(emulator: &Emulator, arrived: Instant, fault: Option<InjectedFault>, body: &Value) -> Response {
+async fn structured(
+    emulator: &Emulator, arrived: Instant, fault: Option<InjectedFault>, body: &Value, schema: &Value,
+) -> Response {
     emulator.clock.wait_ms(arrived, emulator.delays.llm_first_token_ms).await;
     if matches!(fault, Some(InjectedFault::Stall | InjectedFault::StallMidStream | InjectedFault::HalfOpen)) {
         stall().await;
     }
-    let made_up = instance(&body["response_format"]["json_schema"]["schema"]);
+    let made_up = instance(schema);
     let content =
         if fault == Some(InjectedFault::Garbage) { "I would rather not say.".to_owned() } else { made_up.to_string() };
     let model = body["model"].as_str().unwrap_or("").to_owned();
-    let answer = ChatAnswer { vendor: ChatVendor::Openai, model, reply: content, tools: Vec::new() };
+    let odd = OddModel::named(&model);
+    let reply = odd.written(&content);
+    let answer = ChatAnswer { vendor: ChatVendor::Openai, odd, model, reply, tools: Vec::new() };
     Json(answer.whole()).into_response()
 }
 
@@ -200,6 +217,7 @@ pub(super) fn instance(schema: &Value) -> Value {
 
 struct ChatAnswer {
     vendor: ChatVendor,
+    odd: OddModel,
     model: String,
     reply: String,
     tools: Vec<(String, String)>,
@@ -233,12 +251,15 @@ impl ChatAnswer {
 
     /// The tool calls as they are streamed: in alternating fragments, or each complete.
     fn tool_deltas(&self) -> Vec<Value> {
-        let whole = matches!(self.vendor, ChatVendor::Mistral | ChatVendor::Xai);
+        let shares_index = self.odd.is("parallel");
+        let whole =
+            matches!(self.vendor, ChatVendor::Mistral | ChatVendor::Xai) || shares_index || self.odd.is("nulls");
         let mut deltas = Vec::new();
         for (index, (name, arguments)) in self.tools.iter().enumerate() {
             let id = if self.vendor == ChatVendor::Mistral { "null".to_owned() } else { format!("call_{}", index + 1) };
+            let place = if shares_index { 0 } else { index };
             let mut first =
-                json!({"index": index, "id": id, "type": "function", "function": {"name": name, "arguments": ""}});
+                json!({"index": place, "id": id, "type": "function", "function": {"name": name, "arguments": ""}});
             if whole {
                 let object: Value = serde_json::from_str(arguments).unwrap_or_default();
                 first["function"]["arguments"] =
@@ -255,7 +276,8 @@ impl ChatAnswer {
                 }
             }
         }
-        deltas
+        let thoughts = self.odd.is("recalling").then(|| json!({"reasoning_content": "I should use it."}));
+        thoughts.into_iter().chain(deltas.into_iter().map(|delta| json!({"tool_calls": [delta]}))).collect()
     }
 
     async fn stream(
@@ -263,7 +285,10 @@ impl ChatAnswer {
         sender: mpsc::Sender<Result<Bytes, std::io::Error>>,
     ) {
         let send = async |text: String| sender.send(Ok(Bytes::from(text))).await.is_ok();
-        let data = |value: &Value| format!("data: {value}\n\n");
+        // What an odd model leaves out is an empty line.
+        let data = |value: &Value| {
+            self.odd.chunk(value.clone()).map_or_else(|| "\n".to_owned(), |chunk| format!("data: {chunk}\n\n"))
+        };
         if matches!(fault, Some(InjectedFault::Stall | InjectedFault::HalfOpen)) {
             return stall().await;
         }
@@ -300,7 +325,7 @@ impl ChatAnswer {
         if !self.tools.is_empty() && matches!(fault, None | Some(InjectedFault::OddChunks)) {
             reason = json!("tool_calls");
             for delta in self.tool_deltas() {
-                send(data(&self.chunk(&json!({"tool_calls": [delta]}), &Value::Null))).await;
+                send(data(&self.chunk(&delta, &Value::Null))).await;
             }
         }
         send(data(&self.chunk(&json!({}), &reason))).await;
@@ -312,7 +337,9 @@ impl ChatAnswer {
             });
             send(data(&usage)).await;
         }
-        send("data: [DONE]\n\n".to_owned()).await;
+        if !self.odd.is("untidy") {
+            send("data: [DONE]\n\n".to_owned()).await;
+        }
     }
 }
 

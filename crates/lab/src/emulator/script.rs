@@ -78,6 +78,20 @@ pub(super) struct ScriptedAnswer {
     pub tools: Vec<(String, String)>,
 }
 
+/// What the caller said last in a message with notes in brackets; keys that were pressed count as said.
+fn without_notes(text: &str) -> String {
+    let mut said = "";
+    let mut is_note = false;
+    for line in text.lines() {
+        is_note |= line.starts_with('[') && !line.starts_with("[DTMF");
+        if !is_note && !matches!(line, "(The call begins.)" | "(The caller waits.)") {
+            said = line;
+        }
+        is_note &= !line.ends_with(']');
+    }
+    said.to_owned()
+}
+
 impl ReplyScript {
     fn answer(&self, message: &str) -> Option<&ReplyRule> {
         let message = message.to_lowercase();
@@ -91,14 +105,14 @@ impl ReplyScript {
         // A tool's answer is followed by the user's turn being over; otherwise the last user message counts.
         let last = messages.last();
         let words = |m: &Value| m["content"].as_str().unwrap_or("").to_owned();
-        // Notes that neither side has spoken come as user messages if a vendor has no other place for them.
-        let note = |text: &str| text.starts_with("[The tool ") || text.contains("cut off by a technical fault");
-        let said = messages.iter().rev().filter(|m| m["role"] == "user").map(words).find(|text| !note(text));
+        // Notes that neither side has spoken stand in brackets among the user's words.
+        let mut said = messages.iter().rev().filter(|m| m["role"] == "user").map(|m| without_notes(&words(m)));
+        let said = said.find(|text| !text.is_empty());
         let rule = self.answer(said.as_deref().unwrap_or("hello"));
         // A result may also come as news, when the conversation has gone on.
         let late = last.filter(|m| m["role"] != "tool").map(words);
-        let late =
-            late.as_deref().map(|text| text.trim_matches(['[', ']'])).filter(|text| text.starts_with("The tool "));
+        let late = late.as_deref().and_then(|text| text.rfind("[The tool ").map(|at| &text[at + 1..]));
+        let late = late.and_then(|text| text.trim_end().strip_suffix(']'));
         let (result, rule) = match late.and_then(|text| text["The tool ".len()..].split_once(" answered: ")) {
             Some((tool, result)) => {
                 let of_tool = self.0.iter().find(|rule| rule.tool.as_ref().is_some_and(|t| t.name == tool));

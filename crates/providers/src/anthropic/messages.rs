@@ -1,10 +1,12 @@
-//! Requests and server-sent events of `POST /v1/messages`.
+//! Requests of `POST /v1/messages`. `events` reads its streams.
 
+use super::events::{MessagesReader, THINKING_BLOCKS, error_of};
+use crate::canonical_conversation::{CanonicalConversation, CanonicalTurn, ToolIdStyle};
 use crate::llm::{Completion, LlmHttpRequest, LlmStreamReader, LlmVendor, StructuredRequest};
-use crate::{LlmEvent, LlmRequest, ProviderAccess, ProviderError, TokenUsage};
-use serde::Deserialize;
+use crate::structured_output::{self, AnswerShape};
+use crate::{LlmRequest, ProviderAccess, ProviderError, tool_dialect};
 use serde_json::{Value, json};
-use trunkline_domain::chat::{ChatMessage, ToolCall};
+use trunkline_domain::chat::ChatMessage;
 
 /// Longest answer: `max_tokens` is required, and what is spoken is shorter.
 const TOKENS_MAX: u32 = 1_024;
@@ -12,8 +14,6 @@ const TOKENS_MAX: u32 = 1_024;
 const REPORT_TOKENS_MAX: u32 = 4_096;
 /// The last version whose older models take a temperature.
 const VERSION_WITH_TEMPERATURE: &str = "2023-06-01";
-/// Most content blocks of one answer that are taken.
-const BLOCKS_MAX: usize = 32;
 
 /// Client of the Messages API, with streamed and structured answers.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct AnthropicMessages;
 
 impl LlmVendor for AnthropicMessages {
     fn request(&self, endpoint: &ProviderAccess, request: &LlmRequest) -> Result<LlmHttpRequest, ProviderError> {
-        let (system, messages) = conversation(&request.messages);
+        let (system, messages) = conversation(&request.messages, &request.origin);
         let mut body = json!({
             "model": request.model, "max_tokens": TOKENS_MAX, "stream": true, "messages": messages,
             "thinking": thinking(&request.model),
@@ -34,12 +34,13 @@ impl LlmVendor for AnthropicMessages {
             body["temperature"] = json!(temperature.clamp(0.0, 1.0));
         }
         if !request.tools.is_empty() {
-            let tools = request.tools.iter().map(|tool| {
-                let mut one =
-                    json!({"name": tool.name, "description": tool.description, "input_schema": tool.parameters});
-                if tool.strict {
+            let tools = tool_dialect::offers(&request.tools).map(|tool| {
+                let strict = structured_output::for_anthropic(&tool.parameters).filter(|_| tool.strict);
+                let mut one = json!({"name": tool.name, "description": tool.description});
+                if strict.is_some() {
                     one["strict"] = json!(true);
                 }
+                one["input_schema"] = strict.unwrap_or(tool.parameters);
                 one
             });
             body["tools"] = tools.collect();
@@ -54,12 +55,16 @@ impl LlmVendor for AnthropicMessages {
     fn structured(
         &self, endpoint: &ProviderAccess, request: &StructuredRequest<'_>,
     ) -> Result<LlmHttpRequest, ProviderError> {
-        let (system, messages) = conversation(request.messages);
+        let schema = structured_output::for_anthropic(request.schema).filter(|_| request.shape == AnswerShape::Schema);
+        let shape = if schema.is_some() { AnswerShape::Schema } else { AnswerShape::Words };
+        let (system, messages) = conversation(&shape.ask(request.messages, request.schema), "");
         let mut body = json!({
             "model": request.model, "max_tokens": REPORT_TOKENS_MAX, "messages": messages,
             "thinking": thinking(request.model),
-            "output_config": {"format": {"type": "json_schema", "schema": request.schema}},
         });
+        if let Some(schema) = schema {
+            body["output_config"] = json!({"format": {"type": "json_schema", "schema": schema}});
+        }
         if !system.is_empty() {
             body["system"] = json!(system);
         }
@@ -68,10 +73,13 @@ impl LlmVendor for AnthropicMessages {
 
     fn parse_complete(&self, body: &[u8]) -> Result<Completion, ProviderError> {
         let body: Value = serde_json::from_slice(body).map_err(ProviderError::invalid_response)?;
+        if let Some(error) = error_of(&body) {
+            return Err(error);
+        }
         let blocks = body["content"].as_array().into_iter().flatten();
         let text: String =
             blocks.filter(|block| block["type"] == "text").filter_map(|block| block["text"].as_str()).collect();
-        if text.is_empty() {
+        if text.trim().is_empty() {
             return Err(ProviderError::InvalidResponse("no text in the answer".to_owned()));
         }
         let tokens = |name: &str| body["usage"][name].as_u64().unwrap_or(0);
@@ -97,301 +105,127 @@ fn thinking(model: &str) -> Value {
     if model.contains("sonnet-5-5") { json!({"type": "between_tools"}) } else { json!({"type": "disabled"}) }
 }
 
-/// The system prompt, and turns of which user and assistant take one each.
-fn conversation(messages: &[ChatMessage]) -> (String, Vec<Value>) {
-    let count = messages.iter().take_while(|message| matches!(message, ChatMessage::System(_))).count();
-    let (first, rest) = messages.split_at(count);
-    let system: Vec<&str> = first
-        .iter()
-        .filter_map(|m| if let ChatMessage::System(text) = m { Some(text.as_str()) } else { None })
-        .collect();
-    let mut turns: Vec<(&str, Vec<Value>)> = Vec::new();
-    let mut add = |role: &'static str, block: Value| match turns.last_mut() {
-        Some((last, blocks)) if *last == role => {
-            // Results come first in their message.
-            let at = if block["type"] == "tool_result" {
-                blocks.iter().take_while(|block| block["type"] == "tool_result").count()
-            } else {
-                blocks.len()
-            };
-            blocks.insert(at, block);
-        }
-        _ => turns.push((role, vec![block])),
-    };
-    if !matches!(rest.first(), Some(ChatMessage::User(_) | ChatMessage::System(_))) {
-        add("user", json!({"type": "text", "text": "(The call begins.)"}));
-    }
-    for message in rest {
-        match message {
-            ChatMessage::System(text) | ChatMessage::User(text) if text.trim().is_empty() => {}
-            // Information for the model that neither side has spoken.
-            ChatMessage::System(text) => add("user", json!({"type": "text", "text": format!("[{text}]")})),
-            ChatMessage::User(text) => add("user", json!({"type": "text", "text": text})),
-            ChatMessage::Assistant { content, tool_calls } => {
+/// The system prompt, and turns of which user and assistant take one each. Results come first in their message.
+fn conversation(messages: &[ChatMessage], origin: &str) -> (String, Vec<Value>) {
+    let CanonicalConversation { system, turns } = CanonicalConversation::new(messages, ToolIdStyle::Plain, origin);
+    let (mut written, mut results) = (Vec::new(), Vec::new());
+    for turn in turns {
+        match turn {
+            CanonicalTurn::User(text) => {
+                let mut blocks = std::mem::take(&mut results);
+                blocks.push(json!({"type": "text", "text": text}));
+                written.push(json!({"role": "user", "content": blocks}));
+            }
+            CanonicalTurn::Assistant { content, calls } => {
+                if !results.is_empty() {
+                    written.push(json!({"role": "user", "content": std::mem::take(&mut results)}));
+                }
+                let mut blocks = Vec::new();
+                let thoughts =
+                    calls.iter().filter_map(|call| call.opaque.as_ref()?.fields.get(THINKING_BLOCKS)?.as_array());
+                blocks.extend(thoughts.flatten().cloned());
                 if !content.trim().is_empty() {
-                    add("assistant", json!({"type": "text", "text": content.trim_end()}));
+                    blocks.push(json!({"type": "text", "text": content}));
                 }
-                for call in tool_calls {
-                    let input: Value = serde_json::from_str(&call.arguments).unwrap_or_default();
-                    let input = if input.is_object() { input } else { json!({}) };
-                    add("assistant", json!({"type": "tool_use", "id": call.id, "name": call.name, "input": input}));
+                for call in calls {
+                    blocks.push(json!({"type": "tool_use", "id": call.id, "name": call.name, "input": call.input()}));
+                    results.push(json!({"type": "tool_result", "tool_use_id": call.id, "content": call.result}));
                 }
-            }
-            ChatMessage::Tool { call_id, content } => {
-                add("user", json!({"type": "tool_result", "tool_use_id": call_id, "content": content}));
+                written.push(json!({"role": "assistant", "content": blocks}));
             }
         }
     }
-    // An answer to its own words is asked for by a turn of the other side.
-    if turns.last().is_some_and(|(role, _)| *role == "assistant") {
-        turns.push(("user", vec![json!({"type": "text", "text": "(The caller waits.)"})]));
+    if !results.is_empty() {
+        written.push(json!({"role": "user", "content": results}));
     }
-    (system.join("\n\n"), turns.into_iter().map(|(role, content)| json!({"role": role, "content": content})).collect())
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum MessagesEvent {
-    MessageStart {
-        message: MessageStartBody,
-    },
-    ContentBlockStart {
-        index: usize,
-        content_block: ContentBlock,
-    },
-    ContentBlockDelta {
-        index: usize,
-        delta: ContentDelta,
-    },
-    MessageDelta {
-        delta: MessageDelta,
-        #[serde(default)]
-        usage: MessagesUsage,
-    },
-    MessageStop,
-    Error {
-        error: ErrorBody,
-    },
-    #[serde(other)]
-    Other,
-}
-
-#[derive(Debug, Deserialize)]
-struct MessageStartBody {
-    #[serde(default)]
-    usage: MessagesUsage,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum ContentBlock {
-    Text {
-        #[serde(default)]
-        text: String,
-    },
-    ToolUse {
-        id: String,
-        name: String,
-    },
-    #[serde(other)]
-    Other,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum ContentDelta {
-    #[serde(rename = "text_delta")]
-    Text { text: String },
-    #[serde(rename = "input_json_delta")]
-    Json { partial_json: String },
-    #[serde(other)]
-    Other,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct MessageDelta {
-    #[serde(default)]
-    stop_reason: Option<String>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-struct MessagesUsage {
-    #[serde(default)]
-    input_tokens: Option<u64>,
-    #[serde(default)]
-    cache_creation_input_tokens: Option<u64>,
-    #[serde(default)]
-    cache_read_input_tokens: Option<u64>,
-    #[serde(default)]
-    output_tokens: Option<u64>,
-}
-
-#[derive(Debug, Deserialize)]
-struct ErrorBody {
-    #[serde(rename = "type", default)]
-    kind: String,
-    #[serde(default)]
-    message: String,
-}
-
-/// Collects the events of one message.
-#[derive(Debug, Default)]
-pub struct MessagesReader {
-    /// By index of their block; other blocks leave gaps.
-    tools: Vec<Option<ToolCall>>,
-    usage: MessagesUsage,
-    finished: bool,
-}
-
-impl LlmStreamReader for MessagesReader {
-    fn event(&mut self, data: &str, said: &mut Vec<String>) -> Result<bool, ProviderError> {
-        let event: MessagesEvent = serde_json::from_str(data).map_err(ProviderError::invalid_response)?;
-        match event {
-            MessagesEvent::MessageStart { message } => self.usage = message.usage,
-            MessagesEvent::ContentBlockStart { index, content_block } if index < BLOCKS_MAX => {
-                self.tools.resize(self.tools.len().max(index + 1), None);
-                match content_block {
-                    ContentBlock::Text { text } => said.extend(Some(text).filter(|text| !text.is_empty())),
-                    ContentBlock::ToolUse { id, name } => {
-                        self.tools[index] = Some(ToolCall::new(id, name, String::new()));
-                    }
-                    ContentBlock::Other => {}
-                }
-            }
-            MessagesEvent::ContentBlockDelta { index, delta } => match delta {
-                ContentDelta::Text { text } => said.extend(Some(text).filter(|text| !text.is_empty())),
-                ContentDelta::Json { partial_json } => {
-                    if let Some(Some(call)) = self.tools.get_mut(index) {
-                        call.push_arguments(&partial_json);
-                    }
-                }
-                ContentDelta::Other => {}
-            },
-            MessagesEvent::MessageDelta { delta, usage } => {
-                // Cumulative; what it leaves out stands as it was.
-                self.usage.output_tokens = usage.output_tokens.or(self.usage.output_tokens);
-                self.usage.input_tokens = usage.input_tokens.or(self.usage.input_tokens);
-                self.finished |= delta.stop_reason.is_some();
-            }
-            MessagesEvent::MessageStop => return Ok(true),
-            MessagesEvent::Error { error } => {
-                let status = match error.kind.as_str() {
-                    "overloaded_error" => 529,
-                    "rate_limit_error" => 429,
-                    "invalid_request_error" => 400,
-                    "authentication_error" => 401,
-                    "permission_error" => 403,
-                    _ => 500,
-                };
-                return Err(ProviderError::refused(status, error.message));
-            }
-            MessagesEvent::ContentBlockStart { .. } | MessagesEvent::Other => {}
-        }
-        Ok(false)
-    }
-
-    fn is_finished(&self) -> bool {
-        self.finished
-    }
-
-    fn finish(&mut self) -> Vec<LlmEvent> {
-        let mut tools: Vec<ToolCall> = std::mem::take(&mut self.tools).into_iter().flatten().collect();
-        for call in &mut tools {
-            if call.arguments.trim().is_empty() {
-                call.arguments = "{}".to_owned();
-            }
-        }
-        let mut events = Vec::new();
-        if !tools.is_empty() {
-            events.push(LlmEvent::ToolCalls(tools));
-        }
-        let usage = &self.usage;
-        let cached = usage.cache_read_input_tokens.unwrap_or(0);
-        let written = usage.cache_creation_input_tokens.unwrap_or(0);
-        events.push(LlmEvent::Done(TokenUsage {
-            model: String::new(),
-            prompt_tokens: usage.input_tokens.unwrap_or(0) + cached + written,
-            completion_tokens: usage.output_tokens.unwrap_or(0),
-            cached_tokens: cached,
-        }));
-        events
-    }
+    (system, written)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn blocks_become_text_and_tool_calls() {
-        let mut collector = MessagesReader::default();
-        let mut said = vec![];
-        for data in [
-            r#"{"type":"message_start","message":{"id":"msg_1","content":[],"usage":{"input_tokens":25,"cache_creation_input_tokens":0,"cache_read_input_tokens":1800,"output_tokens":1}}}"#,
-            r#"{"type":"ping"}"#,
-            r#"{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":""}}"#,
-            r#"{"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"x"}}"#,
-            r#"{"type":"content_block_start","index":1,"content_block":{"type":"text","text":""}}"#,
-            r#"{"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"Prima"}}"#,
-            r#"{"type":"content_block_start","index":2,"content_block":{"type":"tool_use","id":"toolu_1","name":"book","input":{}}}"#,
-            r#"{"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":""}}"#,
-            r#"{"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"{\"day\": \"ma\"}"}}"#,
-            r#"{"type":"content_block_start","index":3,"content_block":{"type":"tool_use","id":"toolu_2","name":"look","input":{}}}"#,
-            r#"{"type":"content_block_stop","index":3}"#,
-            r#"{"type":"something_new","x":1}"#,
-            r#"{"type":"message_delta","delta":{"stop_reason":"tool_use","stop_sequence":null},"usage":{"output_tokens":48}}"#,
-        ] {
-            assert_eq!(collector.event(data, &mut said), Ok(false), "{data}");
-        }
-        assert_eq!(collector.event(r#"{"type":"message_stop"}"#, &mut said), Ok(true));
-        assert_eq!(said, ["Prima"]);
-        let call = |id: &str, name: &str, arguments: &str| ToolCall {
-            id: id.into(),
-            name: name.into(),
-            arguments: arguments.into(),
-            schema_error: None,
-        };
-        let usage =
-            TokenUsage { model: String::new(), prompt_tokens: 1_825, completion_tokens: 48, cached_tokens: 1_800 };
-        assert_eq!(
-            collector.finish(),
-            [
-                LlmEvent::ToolCalls(vec![call("toolu_1", "book", "{\"day\": \"ma\"}"), call("toolu_2", "look", "{}")]),
-                LlmEvent::Done(usage)
-            ]
-        );
-    }
-
-    #[test]
-    fn an_error_in_the_stream_says_what_it_is() {
-        let data = r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"r"}"#;
-        assert_eq!(MessagesReader::default().event(data, &mut vec![]), Err(ProviderError::refused(529, "Overloaded")));
-    }
+    use trunkline_domain::chat::{OpaqueFields, ToolCall};
 
     #[test]
     fn turns_alternate_and_results_come_first() {
-        let tool_calls =
-            vec![ToolCall { id: "t".into(), name: "book".into(), arguments: "oops".into(), schema_error: None }];
-        let (system, turns) = conversation(&[
-            ChatMessage::System("a".into()),
-            ChatMessage::System("b".into()),
-            ChatMessage::Assistant { content: "Hello. ".into(), tool_calls: vec![] },
-            ChatMessage::User("Hi".into()),
-            ChatMessage::Assistant { content: String::new(), tool_calls },
-            ChatMessage::System("news".into()),
-            ChatMessage::Tool { call_id: "t".into(), content: "done".into() },
-        ]);
+        let call = ToolCall { id: "t:0".into(), name: "book".into(), arguments: "oops".into(), ..ToolCall::default() };
+        let (system, turns) = conversation(
+            &[
+                ChatMessage::System("a".into()),
+                ChatMessage::System("b".into()),
+                ChatMessage::Assistant { content: "Hello. ".into(), tool_calls: vec![] },
+                ChatMessage::User("Hi".into()),
+                ChatMessage::Assistant { content: String::new(), tool_calls: vec![call] },
+                ChatMessage::System("news".into()),
+                ChatMessage::Tool { call_id: "t:0".into(), content: "done".into() },
+            ],
+            "",
+        );
         assert_eq!(system, "a\n\nb");
         let text = |text: &str| json!({"type": "text", "text": text});
+        let id = &turns[3]["content"][0]["id"];
+        assert!(id.as_str().unwrap().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'), "{id}");
         assert_eq!(
             json!(turns),
             json!([
                 {"role": "user", "content": [text("(The call begins.)")]},
                 {"role": "assistant", "content": [text("Hello.")]},
                 {"role": "user", "content": [text("Hi")]},
-                {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "book", "input": {}}]},
-                {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "done"}, text("[news]")]},
+                {"role": "assistant", "content": [{"type": "tool_use", "id": id, "name": "book", "input": {}}]},
+                {"role": "user", "content": [{"type": "tool_result", "tool_use_id": id, "content": "done"}, text("[news]")]},
             ])
         );
+    }
+
+    #[test]
+    fn thoughts_return_before_the_call_that_they_led_to() {
+        let block = json!({"type": "thinking", "thinking": "hm", "signature": "s"});
+        let fields = json!({THINKING_BLOCKS: [block]}).as_object().unwrap().clone();
+        let opaque = Some(Box::new(OpaqueFields { origin: "anthropic/m".into(), fields }));
+        let call = ToolCall { id: "t".into(), name: "book".into(), opaque, ..ToolCall::default() };
+        let messages = [
+            ChatMessage::User("Hi".into()),
+            ChatMessage::Assistant { content: "One moment.".into(), tool_calls: vec![call] },
+            ChatMessage::Tool { call_id: "t".into(), content: "done".into() },
+        ];
+        let kinds = |origin: &str| -> Vec<String> {
+            let (_, turns) = conversation(&messages, origin);
+            assert_eq!(turns.len(), 3);
+            turns[1]["content"].as_array().unwrap().iter().map(|b| b["type"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(kinds("anthropic/m"), ["thinking", "text", "tool_use"]);
+        assert_eq!(kinds("anthropic/other"), ["text", "tool_use"]);
+    }
+
+    #[test]
+    fn a_schema_that_anthropic_cannot_keep_to_stands_in_the_prompt() {
+        let endpoint = ProviderAccess {
+            account: trunkline_domain::provider::ProviderAccount::Anthropic,
+            base_url: String::new(),
+            api_key: Some("k".into()),
+            api_version: String::new(),
+            concurrency_max: 0,
+            is_customer_server: false,
+            blocked: None,
+        };
+        let messages = [ChatMessage::System("Report.".into()), ChatMessage::User("Hello".into())];
+        let body = |schema: &Value, shape| {
+            let request = StructuredRequest { model: "m", messages: &messages, schema, shape };
+            AnthropicMessages.structured(&endpoint, &request).unwrap().body
+        };
+        let simple = json!({"type": "object", "properties": {"a": {"type": "integer", "minimum": 1}}});
+        let kept = body(&simple, AnswerShape::Schema);
+        let schema = &kept["output_config"]["format"]["schema"];
+        assert_eq!(
+            (&schema["additionalProperties"], &schema["properties"]["a"]["minimum"]),
+            (&json!(false), &Value::Null)
+        );
+        assert_eq!(kept["system"], json!("Report."));
+        let map = json!({"type": "object", "additionalProperties": {"type": "string"}});
+        for body in
+            [body(&map, AnswerShape::Schema), body(&simple, AnswerShape::JsonObject), body(&simple, AnswerShape::Words)]
+        {
+            assert!(body.get("output_config").is_none() && body["system"].as_str().unwrap().contains("JSON schema"));
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Anthropic: the Messages API. <https://docs.claude.com/en/api/messages>
 
+mod events;
 pub mod messages;
 
 /// The LLM client that the registry hands out.

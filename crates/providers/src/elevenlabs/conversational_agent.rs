@@ -104,10 +104,11 @@ impl RealtimeProtocol for ConversationalAgentProtocol {
     }
 
     fn read(&mut self, text: &str) -> Result<(Vec<RealtimeEvent>, Vec<Message>), ProviderError> {
-        let message: ConversationalAgentMessage =
-            serde_json::from_str(text).map_err(ProviderError::invalid_response)?;
+        let message: Value = serde_json::from_str(text).map_err(ProviderError::invalid_response)?;
+        // What is no message of theirs says nothing.
+        let message: ConversationalAgentMessage = serde_json::from_value(message).unwrap_or_default();
         let (mut events, mut answers) = (Vec::new(), Vec::new());
-        match message.kind.as_str() {
+        match message.kind.as_deref().unwrap_or_default() {
             "conversation_initiation_metadata" => {
                 let told = message.metadata.unwrap_or_default();
                 check_formats(&told)?;
@@ -120,7 +121,8 @@ impl RealtimeProtocol for ConversationalAgentProtocol {
                     return Ok((events, answers));
                 }
                 let codes = STANDARD.decode(audio["audio_base_64"].as_str().unwrap_or_default());
-                let codes: Vec<u8> = codes.map_err(ProviderError::invalid_response)?;
+                // Sound that cannot be read is missing; the rest is heard.
+                let Some(codes) = codes.ok().filter(|codes| !codes.is_empty()) else { return Ok((events, answers)) };
                 let item = self.begun(&mut events);
                 events.push(RealtimeEvent::Audio { item, codes: codes.into() });
             }
@@ -180,10 +182,10 @@ fn tool_call(call: &Value) -> ToolCall {
     ToolCall::new(text("tool_call_id"), text("tool_name"), arguments)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct ConversationalAgentMessage {
     #[serde(rename = "type", default)]
-    kind: String,
+    kind: Option<String>,
     #[serde(rename = "conversation_initiation_metadata_event", default)]
     metadata: Option<Value>,
     #[serde(rename = "audio_event", default)]
@@ -236,6 +238,15 @@ mod tests {
         ];
         assert_eq!(read(cut).0, ends);
         assert_eq!(read(audio(4)).0, [], "made before the interruption");
+        for odd in [
+            json!(null),
+            json!([]),
+            json!({"type": null}),
+            json!({"type": 7}),
+            json!({"type": "audio", "audio_event": null}),
+        ] {
+            assert_eq!(read(odd), (vec![], vec![]), "ends no session");
+        }
         let ping = read(json!({"type": "ping", "ping_event": {"event_id": 7, "ping_ms": 50}}));
         assert_eq!(ping.1[0].to_text().unwrap(), "{\"event_id\":7,\"type\":\"pong\"}");
     }

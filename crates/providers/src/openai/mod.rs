@@ -2,15 +2,18 @@
 //! Realtime API. <https://platform.openai.com/docs/api-reference>
 
 pub mod chat_completions;
+mod chunks;
 pub mod realtime;
+mod tool_deltas;
 pub mod transcription;
 pub mod tts;
 
-use chat_completions::{ChatCompletions, as_they_are};
+use crate::canonical_conversation::ToolIdStyle;
+use chat_completions::ChatCompletions;
 
 /// The LLM client that the registry hands out.
 pub static LLM: ChatCompletions =
-    ChatCompletions { has_stream_options: true, has_cache_key: true, effort, arrange: as_they_are };
+    ChatCompletions { has_stream_options: true, has_cache_key: true, effort, tool_ids: ToolIdStyle::Plain };
 /// The TTS client that the registry hands out.
 pub static TTS: tts::OpenaiTts = tts::OpenaiTts;
 /// The STT client that the registry hands out.

@@ -3,10 +3,9 @@
 
 use crate::realtime::{RealtimeEvent, RealtimeInput, RealtimeProtocol, RealtimeSessionConfig, RealtimeVendor};
 use crate::transport::WebSocketRequest;
-use crate::{ProviderAccess, ProviderError, TokenUsage};
+use crate::{ProviderAccess, ProviderError, TokenUsage, tool_dialect};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 use trunkline_domain::chat::ToolCall;
@@ -75,9 +74,7 @@ struct OpenaiRealtimeProtocol {
 impl OpenaiRealtimeProtocol {
     fn session(&self) -> Value {
         let setup = &self.setup;
-        let tools: Vec<Value> = setup
-            .tools
-            .iter()
+        let tools: Vec<Value> = tool_dialect::offers(&setup.tools)
             .map(|tool| json!({"type": "function", "name": tool.name, "description": tool.description, "parameters": tool.parameters}))
             .collect();
         let detection =
@@ -175,7 +172,7 @@ impl RealtimeProtocol for OpenaiRealtimeProtocol {
     }
 
     fn read(&mut self, text: &str) -> Result<(Vec<RealtimeEvent>, Vec<Message>), ProviderError> {
-        let event: OpenaiRealtimeMessage = serde_json::from_str(text).map_err(ProviderError::invalid_response)?;
+        let event = OpenaiRealtimeMessage::parse(text)?;
         let item = event.item_id.unwrap_or_default();
         let mut answers = Vec::new();
         let events = match event.kind.as_str() {
@@ -201,9 +198,13 @@ impl RealtimeProtocol for OpenaiRealtimeProtocol {
             }
             "response.created" => vec![RealtimeEvent::ResponseStarted],
             "response.output_audio.delta" => {
-                let codes = STANDARD.decode(event.delta.unwrap_or_default());
-                let codes = codes.map_err(ProviderError::invalid_response)?.into();
-                vec![RealtimeEvent::Audio { item: self.number(&item), codes }]
+                // Sound that cannot be read is missing; the rest of the answer is heard.
+                match STANDARD.decode(event.delta.unwrap_or_default()) {
+                    Ok(codes) if !codes.is_empty() => {
+                        vec![RealtimeEvent::Audio { item: self.number(&item), codes: codes.into() }]
+                    }
+                    _ => Vec::new(),
+                }
             }
             "response.output_audio.done" => vec![RealtimeEvent::ItemDone { item: self.number(&item) }],
             "response.output_audio_transcript.delta" => {
@@ -238,11 +239,26 @@ impl OpenaiRealtimeProtocol {
         self.user.1.trim().to_owned()
     }
 
-    /// Keeps a call until the response is done.
+    /// Keeps a call until the response is done. One that is known is completed.
     fn keep_tool_call(&mut self, id: Option<String>, name: Option<String>, arguments: Option<String>) {
         let arguments = arguments.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| "{}".to_owned());
-        if self.tools.len() < TOOL_CALLS_MAX {
-            self.tools.push(ToolCall::new(id.unwrap_or_default(), name.unwrap_or_default(), arguments));
+        let call = ToolCall::new(id.unwrap_or_default(), name.unwrap_or_default(), arguments);
+        if let Some(known) = self.tools.iter_mut().find(|known| !call.id.is_empty() && known.id == call.id) {
+            if known.name.is_empty() {
+                known.name = call.name;
+            }
+        } else if self.tools.len() < TOOL_CALLS_MAX {
+            self.tools.push(call);
+        }
+    }
+
+    /// Calls that the whole response has; some servers name the function only there.
+    fn keep_tool_calls_of(&mut self, response: &Value) {
+        for item in response["output"].as_array().into_iter().flatten().filter(|item| item["type"] == "function_call") {
+            let text = |name: &str| item[name].as_str().map(str::to_owned);
+            if text("call_id").is_some() {
+                self.keep_tool_call(text("call_id"), text("name"), text("arguments"));
+            }
         }
     }
 
@@ -260,44 +276,69 @@ impl OpenaiRealtimeProtocol {
 
     fn done(&mut self, response: &Value, usage: &Value) -> Vec<RealtimeEvent> {
         let mut events = Vec::new();
-        let tools = std::mem::take(&mut self.tools);
+        self.keep_tool_calls_of(response);
+        let mut tools = std::mem::take(&mut self.tools);
+        tools.retain(|call| !call.name.is_empty());
         if !tools.is_empty() {
             events.push(RealtimeEvent::ToolCalls(tools));
         }
         let usage = if response["usage"].is_object() { &response["usage"] } else { usage };
         let tokens = |name: &str| usage[name].as_u64().unwrap_or(0);
-        events.push(RealtimeEvent::ResponseDone(TokenUsage {
+        let usage = TokenUsage {
             model: String::new(),
             prompt_tokens: tokens("input_tokens"),
             completion_tokens: tokens("output_tokens"),
             cached_tokens: usage["input_token_details"]["cached_tokens"].as_u64().unwrap_or(0),
-        }));
+        };
+        events.push(match response["status"] == "failed" {
+            true => RealtimeEvent::ResponseFailed { failure: response_failure(response), usage },
+            false => RealtimeEvent::ResponseDone(usage),
+        });
         events
     }
 }
 
-#[derive(Debug, Deserialize)]
+/// Why the model could not answer.
+fn response_failure(response: &Value) -> ProviderError {
+    let error = &response["status_details"]["error"];
+    let code = error["code"].as_str().or(error["type"].as_str()).unwrap_or("failed");
+    let status = if code.contains("rate_limit") || code.contains("quota") { 429 } else { 500 };
+    ProviderError::refused(status, error["message"].as_str().unwrap_or(code))
+}
+
+/// A message of the server. What is missing, null or of another type is absent.
+#[derive(Debug)]
 struct OpenaiRealtimeMessage {
-    #[serde(rename = "type")]
     kind: String,
-    #[serde(default)]
     item_id: Option<String>,
-    #[serde(default)]
     delta: Option<String>,
-    #[serde(default)]
     transcript: Option<String>,
-    #[serde(default)]
     call_id: Option<String>,
-    #[serde(default)]
     name: Option<String>,
-    #[serde(default)]
     arguments: Option<String>,
-    #[serde(default)]
     response: Option<Value>,
-    #[serde(default)]
     usage: Option<Value>,
-    #[serde(default)]
     error: Option<Value>,
+}
+
+impl OpenaiRealtimeMessage {
+    fn parse(text: &str) -> Result<Self, ProviderError> {
+        let message: Value = serde_json::from_str(text).map_err(ProviderError::invalid_response)?;
+        let text = |name: &str| message[name].as_str().map(str::to_owned);
+        let object = |name: &str| message.get(name).filter(|value| value.is_object()).cloned();
+        Ok(Self {
+            kind: text("type").unwrap_or_default(),
+            item_id: text("item_id"),
+            delta: text("delta"),
+            transcript: text("transcript"),
+            call_id: text("call_id"),
+            name: text("name"),
+            arguments: text("arguments").or_else(|| object("arguments").map(|arguments| arguments.to_string())),
+            response: object("response"),
+            usage: object("usage"),
+            error: message.get("error").filter(|error| !error.is_null()).cloned(),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -349,7 +390,7 @@ mod tests {
             json!({"type": "response.function_call_arguments.done", "call_id": "c", "name": "book", "arguments": ""});
         assert_eq!(read(call), []);
         let done = json!({"type": "response.done", "response": {"status": "completed", "usage": {"input_tokens": 9, "output_tokens": 4}}});
-        let tool = ToolCall { id: "c".into(), name: "book".into(), arguments: "{}".into(), schema_error: None };
+        let tool = ToolCall { id: "c".into(), name: "book".into(), arguments: "{}".into(), ..ToolCall::default() };
         let usage = TokenUsage { prompt_tokens: 9, completion_tokens: 4, ..TokenUsage::default() };
         assert_eq!(read(done), [RealtimeEvent::ToolCalls(vec![tool]), RealtimeEvent::ResponseDone(usage)]);
         let harmless = json!({"type": "error", "error": {"code": "response_cancel_not_active", "message": "x"}});
@@ -357,5 +398,54 @@ mod tests {
         let cut = texts(wire.input(RealtimeInput::Interrupted { item: Some((0, 1_840)) }));
         assert_eq!(cut[0], json!({"type": "response.cancel"}));
         assert_eq!((&cut[1]["item_id"], &cut[1]["audio_end_ms"]), (&json!("i9"), &json!(1_840)));
+    }
+    #[test]
+    fn what_is_missing_null_or_of_another_type_ends_no_session() {
+        let mut wire = OPENAI.open(setup());
+        wire.read("{\"type\":\"session.created\"}").unwrap();
+        let mut read = |event: Value| wire.read(&event.to_string()).unwrap().0;
+        for event in [
+            json!({}),
+            json!(null),
+            json!({"type": null}),
+            json!({"type": 7, "item_id": {}}),
+            json!({"type": "response.output_audio.delta", "item_id": null, "delta": null}),
+            json!({"type": "response.output_audio.delta", "item_id": "i", "delta": "not base64"}),
+            json!({"type": "error", "error": null}),
+        ] {
+            assert_eq!(read(event.clone()), [], "{event}");
+        }
+        let transcript =
+            json!({"type": "response.output_audio_transcript.delta", "item_id": null, "delta": "Hi", "response": 7});
+        assert_eq!(read(transcript), [RealtimeEvent::Text { item: 0, text: "Hi".into() }]);
+        let done = json!({"type": "response.done", "response": {"status": "completed", "output": null, "usage": null}});
+        assert_eq!(read(done), [RealtimeEvent::ResponseDone(TokenUsage::default())], "nothing is an answer");
+    }
+
+    #[test]
+    fn a_tool_call_is_taken_once_wherever_its_name_stands() {
+        let mut wire = OPENAI.open(setup());
+        wire.read("{\"type\":\"session.created\"}").unwrap();
+        let mut read = |event: Value| wire.read(&event.to_string()).unwrap().0;
+        let call = json!({"type": "response.function_call_arguments.done", "call_id": "c", "arguments": "{\"a\":1}"});
+        assert_eq!(read(call.clone()), []);
+        assert_eq!(read(call), [], "twice");
+        let item = json!({"type": "function_call", "call_id": "c", "name": "book", "arguments": "{\"a\":1}"});
+        let done = json!({"type": "response.done", "response": {"status": "completed", "output": [item, null, {"type": "message"}]}});
+        let wanted = ToolCall::new("c".into(), "book".into(), "{\"a\":1}".into());
+        assert_eq!(read(done)[0], RealtimeEvent::ToolCalls(vec![wanted]));
+    }
+
+    #[test]
+    fn a_response_that_failed_says_why() {
+        let mut wire = OPENAI.open(setup());
+        wire.read("{\"type\":\"session.created\"}").unwrap();
+        let details = json!({"type": "failed", "error": {"code": "rate_limit_exceeded", "message": "Slow down"}});
+        let done = json!({"type": "response.done", "response": {"status": "failed", "status_details": details}});
+        let failed = RealtimeEvent::ResponseFailed {
+            failure: ProviderError::refused(429, "Slow down"),
+            usage: TokenUsage::default(),
+        };
+        assert_eq!(wire.read(&done.to_string()).unwrap().0, [failed]);
     }
 }

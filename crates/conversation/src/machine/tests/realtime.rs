@@ -91,7 +91,7 @@ fn realtime_model_calls_a_tool_after_its_words_were_heard() {
         id: "c".into(),
         name: "send_dtmf".into(),
         arguments: "{\"digits\":\"1\"}".into(),
-        schema_error: None,
+        ..ToolCall::default()
     };
     harness.realtime_event(RealtimeEvent::ToolCalls(vec![call]));
     harness.realtime_event(RealtimeEvent::ResponseDone(TokenUsage::default()));
@@ -126,7 +126,7 @@ fn a_filler_in_a_response_does_not_displace_its_audio() {
     let capabilities =
         RealtimeCapabilities { name: "xai_realtime/m".into(), can_say: true, greets: false, fallback: None };
     let mut harness = CallHarness::with(agent, Some(capabilities));
-    let call = ToolCall { id: "1".into(), name: "find".into(), arguments: "{}".into(), schema_error: None };
+    let call = ToolCall { id: "1".into(), name: "find".into(), arguments: "{}".into(), ..ToolCall::default() };
     harness.realtime_event(RealtimeEvent::ToolCalls(vec![call]));
     harness.realtime_event(RealtimeEvent::ResponseStarted);
     harness.pass_ms(1_100);

@@ -60,7 +60,7 @@ fn the_goodbye_is_played_out_before_the_line_is_cut() {
     let mut harness = CallHarness::greeted();
     harness.caller_says("bye");
     let response_id = harness.machine.response_id();
-    let end = ToolCall { id: "1".into(), name: "end_call".into(), arguments: "{}".into(), schema_error: None };
+    let end = ToolCall { id: "1".into(), name: "end_call".into(), arguments: "{}".into(), ..ToolCall::default() };
     harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Text("Have a nice day!".into()));
     harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::ToolCalls(vec![end]));
     harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Done(TokenUsage::default()));
@@ -80,7 +80,7 @@ fn llm_sends_dtmf_and_continues() {
         id: "1".into(),
         name: "send_dtmf".into(),
         arguments: "{\"digits\":\"1\"}".into(),
-        schema_error: None,
+        ..ToolCall::default()
     };
     harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::ToolCalls(vec![call]));
     harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Done(TokenUsage::default()));
@@ -88,4 +88,30 @@ fn llm_sends_dtmf_and_continues() {
     assert!(harness.seen.contains(&CallOutput::SendDtmf("1".into())));
     assert_eq!(harness.llm_requests(), 2);
     assert!(matches!(harness.last_messages().last(), Some(ChatMessage::Tool { .. })));
+}
+
+#[test]
+fn results_of_calls_with_the_same_id_go_to_their_own_calls() {
+    let mut harness = CallHarness::new(with_tool(None));
+    harness.play_everything();
+    harness.caller_says("Where is it?");
+    harness.wants_tool();
+    harness.caller_says("And the other one?");
+    harness.wants_tool();
+    let asked: Vec<String> = harness
+        .seen
+        .iter()
+        .filter_map(|output| match output {
+            CallOutput::CallTool { call, .. } => Some(call.id.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!((asked.len(), asked[0].as_str()), (2, "1"));
+    assert_ne!(asked[0], asked[1]);
+    harness.machine.handle_tool_result(harness.now, &asked[1], "there");
+    harness.machine.handle_tool_result(harness.now, &asked[0], "here");
+    harness.drain();
+    let results: Vec<String> =
+        harness.last_question().into_iter().filter(|message| message.starts_with("tool: ")).collect();
+    assert_eq!(results, ["tool: here", "tool: there"]);
 }

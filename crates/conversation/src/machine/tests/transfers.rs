@@ -18,8 +18,12 @@ impl CallHarness {
         harness.caller_says("A human, please.");
         let response_id = harness.machine.response_id();
         let arguments = r#"{"destination":"desk","briefing":"Jan asks about his bill."}"#;
-        let call =
-            ToolCall { id: "t1".into(), name: "transfer_call".into(), arguments: arguments.into(), schema_error: None };
+        let call = ToolCall {
+            id: "t1".into(),
+            name: "transfer_call".into(),
+            arguments: arguments.into(),
+            ..ToolCall::default()
+        };
         harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::ToolCalls(vec![call]));
         harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Done(TokenUsage::default()));
         harness.drain();
@@ -212,7 +216,7 @@ fn a_tool_result_is_not_spoken_into_the_bridge() {
         id: id.into(),
         name: name.into(),
         arguments: arguments.into(),
-        schema_error: None,
+        ..ToolCall::default()
     };
     let calls = vec![call("1", "find", "{}"), call("t1", "transfer_call", r#"{"destination":"desk"}"#)];
     harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::ToolCalls(calls));
@@ -240,7 +244,7 @@ fn the_second_of_two_transfers_in_one_response_is_refused() {
         id: id.into(),
         name: "transfer_call".into(),
         arguments: r#"{"destination":"desk"}"#.into(),
-        schema_error: None,
+        ..ToolCall::default()
     };
     harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::ToolCalls(vec![call("t1"), call("t2")]));
     harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Done(TokenUsage::default()));

@@ -1,0 +1,225 @@
+//! Models that are as unpleasant as some servers are, by words in their name: `odd-strict-nulls` refuses what strict chat
+//! templates and validators refuse, and writes null where a value is expected.
+//!
+//! | Word | The model |
+//! | --- | --- |
+//! | `strict` | takes one leading system message, alternating roles, harmless ids, JSON arguments, tools within the limits |
+//! | `nulls` | writes null for deltas, choices and indexes |
+//! | `untidy` | ends without finish reason and `[DONE]` |
+//! | `thinker`, `lone`, `channels` | thinks aloud: between tags, before a closing tag alone, in channels |
+//! | `silent` | says nothing, properly |
+//! | `parallel` | gives all tool calls index 0 |
+//! | `schemaless`, `shapeless` | knows no `json_schema`; no `response_format` at all |
+//! | `toolless` | knows no tools |
+//! | `recalling` | wants its thoughts back beside its tool calls |
+
+use serde_json::{Value, json};
+use std::collections::HashSet;
+
+/// How a model is odd.
+#[derive(Clone, Debug, Default)]
+pub(super) struct OddModel(Vec<String>);
+
+/// A refusal: status and words.
+pub(super) type Refused = (u16, String);
+
+/// What vendors keep no answer to.
+const UNKNOWN_KEYWORDS: [&str; 12] = [
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "minLength",
+    "maxLength",
+    "pattern",
+    "maxItems",
+    "uniqueItems",
+    "minProperties",
+    "oneOf",
+];
+
+impl OddModel {
+    pub(super) fn named(model: &str) -> Self {
+        let words = model.strip_prefix("odd-").into_iter().flat_map(|words| words.split('-'));
+        Self(words.map(str::to_owned).collect())
+    }
+
+    pub(super) fn is(&self, word: &str) -> bool {
+        self.0.iter().any(|known| known == word)
+    }
+
+    /// What a server of this model refuses in a chat completion.
+    pub(super) fn refuses_chat(&self, body: &Value) -> Option<Refused> {
+        let bad = |message: &str| Some((400, message.to_owned()));
+        let messages = body["messages"].as_array()?;
+        let shape = body["response_format"]["type"].as_str().unwrap_or_default();
+        if self.is("toolless") && body["tools"].is_array() {
+            return bad("This model does not support tools");
+        }
+        if self.is("shapeless") && !shape.is_empty() || self.is("schemaless") && shape == "json_schema" {
+            return Some((400, format!("This model does not support response format `{shape}`.")));
+        }
+        let calls = |message: &&Value| message["tool_calls"].is_array();
+        let recalls = |message: &Value| message["reasoning_content"].is_string();
+        if self.is("recalling") && messages.iter().filter(calls).any(|message| !recalls(message)) {
+            return bad("The reasoning_content in the thinking mode must be passed back to the API.");
+        }
+        if !self.is("strict") {
+            return None;
+        }
+        if !self.is("recalling") && messages.iter().any(recalls) {
+            return bad("reasoning_content: Extra inputs are not permitted");
+        }
+        wrong_order(messages).or_else(|| wrong_calls(messages)).or_else(|| wrong_tools(body))
+    }
+
+    /// What is written of an answer, thoughts and all.
+    pub(super) fn written(&self, reply: &str) -> String {
+        let thought = "The caller wants to know something. Keep it short.";
+        match () {
+            () if self.is("silent") => String::new(),
+            () if self.is("thinker") => format!("<think>{thought}</think>\n\n{reply}"),
+            () if self.is("lone") => format!("{thought}\n</think>\n\n{reply}"),
+            () if self.is("channels") => {
+                format!(
+                    "<|channel|>analysis<|message|>{thought}<|end|><|start|>assistant<|channel|>final<|message|>{reply}"
+                )
+            }
+            () => reply.to_owned(),
+        }
+    }
+
+    /// A chunk as this model's server writes it; `None` for one that it leaves out.
+    pub(super) fn chunk(&self, mut chunk: Value) -> Option<Value> {
+        let is_end = !chunk["choices"][0]["finish_reason"].is_null() || !chunk["usage"].is_null();
+        if self.is("untidy") && is_end {
+            return None;
+        }
+        if self.is("nulls") {
+            let choices = chunk["choices"].as_array().map_or(0, Vec::len);
+            if choices == 0 {
+                chunk["choices"] = Value::Null;
+            } else if chunk["choices"][0]["delta"] == json!({}) {
+                chunk["choices"][0]["delta"] = Value::Null;
+            }
+            for call in
+                chunk.pointer_mut("/choices/0/delta/tool_calls").and_then(Value::as_array_mut).into_iter().flatten()
+            {
+                call["index"] = Value::Null;
+            }
+        }
+        Some(chunk)
+    }
+}
+
+fn role(message: &Value) -> &str {
+    message["role"].as_str().unwrap_or_default()
+}
+
+/// What chat templates say of other orders than theirs.
+fn wrong_order(messages: &[Value]) -> Option<Refused> {
+    let bad = |message: &str| Some((400, message.to_owned()));
+    if messages.iter().skip(1).any(|message| role(message) == "system") {
+        return bad("System message must be at the beginning.");
+    }
+    if messages.iter().any(|message| message["content"].as_str().is_some_and(|text| text.trim().is_empty())) {
+        return bad("content must not be empty");
+    }
+    // Calls and their results do not count as turns.
+    let turns = messages.iter().map(|message| (role(message), message["tool_calls"].is_array()));
+    let turns: Vec<&str> =
+        turns.filter(|(role, calls)| matches!(*role, "user" | "assistant") && !calls).map(|(role, _)| role).collect();
+    let wanted = ["user", "assistant"].into_iter().cycle();
+    if turns.is_empty() || turns.iter().zip(wanted).any(|(role, wanted)| *role != wanted) {
+        return bad(
+            "After the optional system message, conversation roles must alternate user/assistant/user/assistant/...",
+        );
+    }
+    if messages.windows(2).any(|two| role(&two[0]) == "tool" && role(&two[1]) == "user") {
+        return bad("Unexpected role 'user' after role 'tool'");
+    }
+    messages.last().filter(|last| role(last) == "assistant").and_then(|_| bad("Cannot answer an assistant message"))
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+}
+
+/// Calls that are no JSON, that cannot be named, or that were not answered at once.
+fn wrong_calls(messages: &[Value]) -> Option<Refused> {
+    let mut used = HashSet::new();
+    for (at, message) in messages.iter().enumerate() {
+        for (number, call) in message["tool_calls"].as_array().into_iter().flatten().enumerate() {
+            let (id, name) =
+                (call["id"].as_str().unwrap_or_default(), call["function"]["name"].as_str().unwrap_or_default());
+            if !is_name(id) || !is_name(name) || !used.insert(id) {
+                return Some((
+                    400,
+                    format!("tool_calls: {id:?} and {name:?} must match ^[a-zA-Z0-9_-]{{1,64}}$ and be unique"),
+                ));
+            }
+            let arguments: Option<Value> =
+                call["function"]["arguments"].as_str().and_then(|text| serde_json::from_str(text).ok());
+            if !arguments.is_some_and(|arguments| arguments.is_object()) {
+                return Some((500, "Failed to parse tool call arguments as JSON".to_owned()));
+            }
+            if messages.get(at + 1 + number).is_none_or(|result| result["tool_call_id"] != id) {
+                return Some((400, format!("tool_call_id {id} did not have a response message")));
+            }
+        }
+    }
+    None
+}
+
+fn wrong_tools(body: &Value) -> Option<Refused> {
+    let tools = body["tools"].as_array()?;
+    if tools.len() > 128 {
+        return Some((400, "array_above_max_length: tools has more than 128 items".to_owned()));
+    }
+    for (at, tool) in tools.iter().enumerate() {
+        let function = &tool["function"];
+        let parameters = &function["parameters"];
+        let fault = match () {
+            () if !is_name(function["name"].as_str().unwrap_or_default()) => "name: does not match the pattern",
+            () if function["description"].as_str().unwrap_or_default().chars().count() > 1_024 => {
+                "description: string too long. Expected a string with maximum length 1024"
+            }
+            () if parameters["type"] != "object" || !parameters["properties"].is_object() => {
+                "parameters: object schema missing properties"
+            }
+            () if function["strict"] == true && parameters["additionalProperties"] != false => {
+                "parameters: 'additionalProperties' is required to be supplied and to be false"
+            }
+            () => continue,
+        };
+        return Some((400, format!("Invalid 'tools[{at}].function.{fault}'")));
+    }
+    None
+}
+
+/// What Anthropic refuses of a schema that answers are to be kept to.
+pub(super) fn refuses_schema(schema: &Value) -> Option<String> {
+    let fields = schema.as_object()?;
+    let is_object = fields.get("type").is_some_and(|kind| kind == "object" || kind == &json!(["object", "null"]));
+    if is_object && fields.get("additionalProperties") != Some(&json!(false)) {
+        return Some(
+            "output_config.format.schema: For 'object' type, 'additionalProperties' must be explicitly set to false"
+                .to_owned(),
+        );
+    }
+    if let Some(keyword) = UNKNOWN_KEYWORDS.iter().find(|keyword| fields.contains_key(**keyword)) {
+        return Some(format!("output_config.format.schema: property '{keyword}' is not supported"));
+    }
+    let named =
+        ["properties", "$defs"].iter().filter_map(|name| fields.get(*name)?.as_object()).flat_map(|all| all.values());
+    let listed = ["anyOf"].iter().filter_map(|name| fields.get(*name)?.as_array()).flatten();
+    named.chain(listed).chain(fields.get("items")).find_map(refuses_schema)
+}
+
+/// The schema that a prompt asks for, where the request has no other place for it.
+pub(super) fn schema_in_prompt(prompt: &str) -> Option<Value> {
+    let after = &prompt[prompt.find("JSON schema")?..];
+    let start = after.find('{')?;
+    serde_json::Deserializer::from_str(&after[start..]).into_iter().next()?.ok()
+}

@@ -1,0 +1,323 @@
+//! Servers that end their streams in every way, refuse extras, think aloud and say nothing.
+
+use super::*;
+use crate::{Deadlines, LocalTtsPrograms, ProviderAccess, ProviderSettings, StageDeadlines, vendors};
+use serde_json::{Value, json};
+use std::sync::Mutex;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use trunkline_domain::chat::ToolCall;
+use trunkline_domain::provider::{LlmProvider, ProviderAccount};
+
+/// What a server answers: status, and the pieces of its body, each written by itself.
+#[derive(Clone)]
+struct Answer(u16, Vec<String>);
+
+/// A server whose answers are given; the last one is repeated. It keeps what it was asked.
+struct Vendor {
+    providers: ProviderRegistry,
+    asked: Arc<Mutex<Vec<Value>>>,
+}
+
+fn text(words: &str) -> String {
+    format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": {"content": words}}]}))
+}
+
+fn call(arguments: &str) -> String {
+    let call = json!({"index": 0, "id": "a", "function": {"name": "find", "arguments": arguments}});
+    format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}))
+}
+
+fn finish(reason: &str) -> String {
+    format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}))
+}
+
+fn stop() -> String {
+    finish("stop") + "data: [DONE]\n\n"
+}
+
+fn streamed(pieces: &[String]) -> Answer {
+    Answer(200, pieces.to_vec())
+}
+
+fn refused(message: &str) -> Answer {
+    Answer(400, vec![json!({"error": {"message": message, "type": "invalid_request_error"}}).to_string()])
+}
+
+fn whole(content: &str) -> Answer {
+    Answer(200, vec![json!({"choices": [{"message": {"content": content}}]}).to_string()])
+}
+
+async fn request_of(stream: &mut TcpStream) -> Value {
+    let mut bytes = Vec::new();
+    loop {
+        let mut chunk = [0; 4_096];
+        let length = stream.read(&mut chunk).await.unwrap();
+        assert!(length > 0, "the request ended early");
+        bytes.extend_from_slice(&chunk[..length]);
+        let Some(head) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
+        if let Ok(body) = serde_json::from_slice(&bytes[head + 4..]) {
+            return body;
+        }
+    }
+}
+
+impl Vendor {
+    async fn start(answers: Vec<Answer>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let log = asked.clone();
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let body = request_of(&mut stream).await;
+                let number = log.lock().unwrap().len();
+                log.lock().unwrap().push(body);
+                let Answer(status, pieces) = answers[number.min(answers.len() - 1)].clone();
+                let head =
+                    format!("HTTP/1.1 {status} X\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n");
+                stream.write_all(head.as_bytes()).await.unwrap();
+                // Pieces that come together would be read as one.
+                let mut apart = tokio::time::interval(Duration::from_millis(20));
+                for piece in pieces {
+                    apart.tick().await;
+                    let _ = stream.write_all(piece.as_bytes()).await;
+                    let _ = stream.flush().await;
+                }
+            }
+        });
+        Self { providers: registry(&base), asked }
+    }
+
+    fn candidate(&self, provider: LlmProvider, model: &str) -> LlmCandidate {
+        vendors::llm_candidate(&self.providers, provider, model, None, None).unwrap()
+    }
+
+    /// Words, tool calls, and how it ended, of one answer; what was retracted is not in it.
+    async fn answer_to(&self, model: &str, messages: Vec<ChatMessage>) -> (String, Vec<ToolCall>, Result<(), String>) {
+        let candidates = vec![self.candidate(LlmProvider::Openai, model)];
+        let plan = LlmPlan { candidates, hedge_after: None };
+        let tools = vec![trunkline_domain::chat::ToolOffer { name: "find".into(), ..Default::default() }];
+        let request = LlmRequest { messages, tools, ..LlmRequest::default() };
+        let mut stream = stream_llm_response(&self.providers, plan, request);
+        let (mut words, mut calls) = (String::new(), vec![]);
+        while let Some(event) = stream.events.recv().await {
+            match event {
+                LlmEvent::Text(text) => words.push_str(&text),
+                LlmEvent::Retracted => words.clear(),
+                LlmEvent::ToolCalls(all) => calls = all,
+                LlmEvent::Done(_) => return (words, calls, Ok(())),
+                LlmEvent::Failed(failure) => return (words, calls, Err(failure.kind().to_owned())),
+                LlmEvent::FailedOver(_) => {}
+            }
+        }
+        unreachable!("the last event is the end")
+    }
+
+    async fn answer(&self) -> (String, Vec<ToolCall>, Result<(), String>) {
+        self.answer_to("m", vec![ChatMessage::User("Hi".into())]).await
+    }
+
+    fn asked(&self) -> Vec<Value> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+fn registry(base: &str) -> ProviderRegistry {
+    let ms = Duration::from_millis;
+    let deadlines = Deadlines { connect: ms(2_000), first_byte: ms(2_000), between_bytes: ms(2_000) };
+    let endpoint = |account: &ProviderAccount| ProviderAccess {
+        account: *account,
+        base_url: base.to_owned(),
+        api_key: Some("secret-key".into()),
+        api_version: "2026-10-21".into(),
+        concurrency_max: 0,
+        is_customer_server: false,
+        blocked: None,
+    };
+    let settings = ProviderSettings {
+        timeouts: StageDeadlines { stt: deadlines, llm: deadlines, tts: deadlines, realtime: deadlines },
+        endpoints: ProviderAccount::ALL.iter().map(endpoint).collect(),
+        programs: LocalTtsPrograms { espeak: "espeak-ng".into(), flite: "flite".into() },
+        guard: trunkline_egress::EgressGuard::unrestricted(),
+    };
+    ProviderRegistry::new(settings).unwrap()
+}
+
+fn words(text: &str) -> (String, Vec<ToolCall>, Result<(), String>) {
+    (text.to_owned(), vec![], Ok(()))
+}
+
+#[tokio::test]
+async fn words_that_came_count_however_the_stream_ends() {
+    let way = "Your order is on its way.";
+    for (name, pieces) in [
+        ("no end mark", vec![text(way)]),
+        (
+            "no empty line behind the last event",
+            vec![text("Your order is "), text("on its way.").trim_end().to_owned()],
+        ),
+        ("only [DONE]", vec![text(way), "data: [DONE]\n\n".to_owned()]),
+        (
+            "an error after the finish reason",
+            vec![text(way), finish("stop"), "data: {\"error\":{\"message\":\"x\"}}\n\n".into()],
+        ),
+        ("garbage after the finish reason", vec![text(way), finish("stop") + "data: <html>\n\n"]),
+    ] {
+        let vendor = Vendor::start(vec![streamed(&pieces)]).await;
+        assert_eq!((vendor.answer().await, vendor.asked().len()), (words(way), 1), "{name}");
+    }
+    for (name, pieces, kind) in [
+        ("half a sentence", vec![text("Your order is")], "dropped"),
+        ("an error", vec![text(way), "data: {\"error\":{\"message\":\"overloaded\"}}\n\n".to_owned()], "refused"),
+        (
+            "an error in the same piece",
+            vec![text(way) + "data: {\"error\":{\"message\":\"overloaded\"}}\n\n"],
+            "refused",
+        ),
+        ("garbage", vec![text(way), "data: <html>\n\n".to_owned()], "garbage"),
+    ] {
+        let vendor = Vendor::start(vec![streamed(&pieces)]).await;
+        let (said, _, end) = vendor.answer().await;
+        assert!(way.starts_with(&said) && !said.is_empty(), "{name}: {said}");
+        assert_eq!((end, vendor.asked().len()), (Err(kind.to_owned()), 1), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn half_a_tool_call_is_none_and_a_whole_one_needs_no_end_mark() {
+    let half = streamed(&[call("{\"number\": \"12"), finish("")]);
+    let vendor = Vendor::start(vec![half, streamed(&[text("One moment."), stop()])]).await;
+    assert_eq!((vendor.answer().await, vendor.asked().len()), (words("One moment."), 2), "asked once more");
+    let spoken = streamed(&[text("Let me look."), call("{\"number\": \"12")]);
+    let vendor = Vendor::start(vec![spoken]).await;
+    let (said, calls, end) = vendor.answer().await;
+    assert_eq!((said.as_str(), calls.len(), end), ("Let me look.", 0, Err("dropped".to_owned())));
+    let vendor = Vendor::start(vec![streamed(&[text("Let me look."), call("{\"number\": \"12\"}")])]).await;
+    let (said, calls, end) = vendor.answer().await;
+    assert_eq!((said.as_str(), calls.len(), end), ("Let me look.", 1, Ok(())));
+}
+
+#[tokio::test]
+async fn nothing_is_asked_for_once_more_and_then_an_answer() {
+    let vendor = Vendor::start(vec![streamed(&[stop()])]).await;
+    for asked in [2, 4] {
+        assert_eq!((vendor.answer().await, vendor.asked().len()), (words(""), asked));
+    }
+    let state = vendor.providers.circuit_state(ProviderAccount::Openai, PipelineStage::Llm);
+    assert_eq!(state, Some(crate::circuit_breaker::CircuitState::Available { failures: 0 }), "it is no failure");
+    let late = Vendor::start(vec![streamed(&[stop()]), streamed(&[text("Yes."), stop()])]).await;
+    assert_eq!((late.answer().await, late.asked().len()), (words("Yes."), 2));
+    let broken = Vendor::start(vec![streamed(&[stop()]), Answer(500, vec![])]).await;
+    assert_eq!(broken.answer().await, words(""), "the first answer stands");
+    let after_tool = Vendor::start(vec![streamed(&[text(""), stop()])]).await;
+    let call = ToolCall { id: "a".into(), name: "find".into(), arguments: "{}".into(), ..ToolCall::default() };
+    let messages = vec![
+        ChatMessage::User("Hi".into()),
+        ChatMessage::Assistant { content: String::new(), tool_calls: vec![call] },
+        ChatMessage::Tool { call_id: "a".into(), content: "noted".into() },
+    ];
+    assert_eq!((after_tool.answer_to("m", messages).await, after_tool.asked().len()), (words(""), 1));
+}
+
+#[tokio::test]
+async fn thoughts_are_not_passed_on() {
+    let tagged = ["<thi", "nk>The caller wants an order.\n", "Keep it short.</think>\n\nYour order ", "is on its way."];
+    let lone = ["The caller wants an order. Keep it ", "short.</think>\n\nYour order is on its way."];
+    let channels = [
+        "<|channel|>analysis<|mess",
+        "age|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Your order is on its way.",
+    ];
+    for pieces in [tagged.as_slice(), &lone, &channels] {
+        let mut pieces: Vec<String> = pieces.iter().map(|piece| text(piece)).collect();
+        pieces.push(stop());
+        let vendor = Vendor::start(vec![streamed(&pieces)]).await;
+        for _ in 0..2 {
+            assert_eq!(vendor.answer().await, words("Your order is on its way."));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_has_shown_a_lone_closing_tag_is_not_heard_thinking_again() {
+    let pieces = [text("The caller wants an order. "), text("Hm.</think>Yes."), stop()];
+    let vendor =
+        Vendor::start(vec![streamed(&pieces), streamed(&pieces), streamed(&[text("Just words."), stop()])]).await;
+    let retractions = async || {
+        let candidates = vec![vendor.candidate(LlmProvider::Openai, "m")];
+        let request = LlmRequest { messages: vec![ChatMessage::User("Hi".into())], ..LlmRequest::default() };
+        let mut stream = stream_llm_response(&vendor.providers, LlmPlan { candidates, hedge_after: None }, request);
+        let mut events = vec![];
+        while let Some(event) = stream.events.recv().await {
+            events.push(event);
+        }
+        (events.iter().filter(|event| **event == LlmEvent::Retracted).count(), events.remove(0))
+    };
+    assert_eq!(retractions().await, (1, LlmEvent::Text("The caller wants an order. ".into())));
+    assert_eq!(retractions().await, (0, LlmEvent::Text("Yes.".into())));
+    assert_eq!(vendor.answer().await, words("Just words."));
+}
+
+#[tokio::test]
+async fn thoughts_return_beside_their_calls_when_the_server_asks_for_them() {
+    let thought = format!("data: {}\n\n", json!({"choices": [{"delta": {"reasoning_content": "I should look."}}]}));
+    let vendor = Vendor::start(vec![
+        streamed(&[thought, call("{}"), finish("tool_calls")]),
+        refused("The reasoning_content in the thinking mode must be passed back to the API"),
+        streamed(&[text("It is 7."), stop()]),
+    ])
+    .await;
+    let (_, calls, _) = vendor.answer().await;
+    let messages = vec![
+        ChatMessage::User("Hi".into()),
+        ChatMessage::Assistant { content: String::new(), tool_calls: calls },
+        ChatMessage::Tool { call_id: "a".into(), content: "7".into() },
+    ];
+    for asked in [3, 4] {
+        assert_eq!((vendor.answer_to("m", messages.clone()).await, vendor.asked().len()), (words("It is 7."), asked));
+    }
+    let sent: Vec<Value> = vendor.asked().iter().map(|body| body["messages"][1]["reasoning_content"].clone()).collect();
+    let thought = json!("I should look.");
+    assert_eq!(sent, [json!(null), json!(null), thought.clone(), thought]);
+}
+
+#[tokio::test]
+async fn a_tool_that_is_refused_costs_that_tool() {
+    let error = json!({"error": {"message": "string too long", "code": "string_above_max_length", "param": "tools[0].function.description"}});
+    let vendor = Vendor::start(vec![Answer(400, vec![error.to_string()]), streamed(&[text("Hello."), stop()])]).await;
+    assert_eq!(vendor.answer().await, words("Hello."));
+    let offered: Vec<bool> = vendor.asked().iter().map(|body| body.get("tools").is_some()).collect();
+    assert_eq!(offered, [true, false]);
+}
+
+#[tokio::test]
+async fn a_shape_of_answers_that_is_refused_is_asked_for_in_words() {
+    let refusal = refused("This model does not support response format `json_schema`.");
+    let vendor = Vendor::start(vec![
+        refusal.clone(),
+        refused("response_format json_object is not supported"),
+        whole("<think>Short.</think>{\"a\": 1}"),
+    ])
+    .await;
+    let plan = LlmPlan { candidates: vec![vendor.candidate(LlmProvider::Groq, "m")], hedge_after: None };
+    let schema = json!({"type": "object", "properties": {"a": {"type": "integer"}}});
+    let messages = [ChatMessage::System("Report.".into()), ChatMessage::User("Hello".into())];
+    let ask =
+        async || complete(&vendor.providers, &plan, &messages, &schema, Duration::from_secs(2)).await.unwrap().0.text;
+    assert_eq!(ask().await, "{\"a\": 1}");
+    assert_eq!(ask().await, "{\"a\": 1}");
+    let asked = vendor.asked();
+    let shapes: Vec<&Value> = asked.iter().map(|body| &body["response_format"]["type"]).collect();
+    assert_eq!(json!(shapes), json!(["json_schema", "json_object", null, null]), "remembered");
+    assert!(asked[1]["messages"][0]["content"].as_str().unwrap().contains("\"integer\""), "{}", asked[1]);
+    let other = Vendor::start(vec![refused("context length exceeded"), whole("{}")]).await;
+    let plan = LlmPlan { candidates: vec![other.candidate(LlmProvider::Anthropic, "m")], hedge_after: None };
+    let failed = complete(&other.providers, &plan, &messages, &schema, Duration::from_secs(2)).await;
+    assert!(failed.is_err(), "no text in Anthropic's form: {failed:?}");
+    assert!(
+        other.providers.unsupported_parameters.for_model(&plan.candidates[0].key()).is_empty(),
+        "not about the shape"
+    );
+}

@@ -1,0 +1,90 @@
+//! The stream of one answer as the call gets it: the vendor's reader without the model's thoughts.
+
+use super::LlmEvent;
+use super::ProviderError;
+use super::llm_vendor::{CallProgress, LlmStreamReader};
+use super::thoughts::{AnswerStart, ThoughtFilter};
+use moka::sync::Cache;
+
+/// Models remembered.
+const MODELS_MAX: u64 = 1_000;
+
+/// How the answers of models begin, as far as they have shown it; by address and model. Clones share it.
+#[derive(Clone, Debug)]
+pub struct AnswerStarts(Cache<String, AnswerStart>);
+
+impl Default for AnswerStarts {
+    fn default() -> Self {
+        Self(Cache::new(MODELS_MAX))
+    }
+}
+
+impl AnswerStarts {
+    fn of_model(&self, key: &str, model: &str) -> AnswerStart {
+        self.0.get(key).unwrap_or_else(|| AnswerStart::of_model(model))
+    }
+
+    fn record(&self, key: &str, start: AnswerStart) {
+        if self.0.get(key) != Some(start) {
+            tracing::info!(model = key, ?start, "a model has shown how its answers begin");
+            self.0.insert(key.to_owned(), start);
+        }
+    }
+}
+
+/// A vendor's reader behind the filter for thoughts.
+pub struct SpokenReader {
+    reader: Box<dyn LlmStreamReader>,
+    filter: ThoughtFilter,
+    starts: AnswerStarts,
+    key: String,
+    is_retracted: bool,
+}
+
+impl SpokenReader {
+    /// `key` is address and model, `model` the vendor's name of it.
+    pub fn new(reader: Box<dyn LlmStreamReader>, starts: &AnswerStarts, key: String, model: &str) -> Self {
+        let filter = ThoughtFilter::new(starts.of_model(&key, model));
+        Self { reader, filter, starts: starts.clone(), key, is_retracted: false }
+    }
+
+    /// True once after a closing tag showed that everything passed on so far was thoughts.
+    pub fn take_retraction(&mut self) -> bool {
+        std::mem::take(&mut self.is_retracted)
+    }
+
+    /// One server-sent event; true when it was the last. Words that were thoughts are taken out of `said` again.
+    pub fn event(&mut self, data: &str, said: &mut Vec<String>) -> Result<bool, ProviderError> {
+        let mut written = Vec::new();
+        let read = self.reader.event(data, &mut written);
+        for piece in written {
+            let part = self.filter.push(&piece);
+            if part.is_retraction {
+                said.clear();
+                self.is_retracted = true;
+            }
+            said.extend(Some(part.text).filter(|text| !text.is_empty()));
+        }
+        read
+    }
+
+    /// Enough was read for the answer to count when the stream ends here.
+    pub fn is_finished(&self) -> bool {
+        self.reader.is_finished()
+    }
+
+    /// How far the tool calls have come.
+    pub fn calls(&self) -> CallProgress {
+        self.reader.calls()
+    }
+
+    /// What is left to say at the end: words that were held back, tool calls, then what it took.
+    pub fn finish(&mut self) -> Vec<LlmEvent> {
+        let rest = self.filter.finish();
+        if let Some(start) = self.filter.observed_start() {
+            self.starts.record(&self.key, start);
+        }
+        let words = Some(rest).filter(|rest| !rest.is_empty()).map(LlmEvent::Text);
+        words.into_iter().chain(self.reader.finish()).collect()
+    }
+}

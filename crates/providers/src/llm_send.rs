@@ -1,0 +1,44 @@
+//! One HTTP request to one model, adapted to what its server has refused so far.
+
+use super::circuit_breaker::PermitError;
+use super::llm_vendor::{LlmCandidate, LlmHttpRequest};
+use super::{ProviderError, ProviderRegistry, refusal, unreachable};
+use reqwest::Method;
+use trunkline_domain::provider::PipelineStage;
+
+/// How often one request is adapted to what its server says.
+const ADAPTATIONS_MAX: usize = 6;
+
+pub(crate) fn permit_failure(refusal: &PermitError) -> ProviderError {
+    metrics::counter!("trunkline_provider_closed_total", "stage" => "llm").increment(1);
+    refusal.failure()
+}
+
+/// Sends a request; sends it again at once as long as a refusal says what the model does not take.
+pub(crate) async fn send(
+    providers: &ProviderRegistry, candidate: &LlmCandidate, outgoing: LlmHttpRequest,
+) -> Result<reqwest::Response, ProviderError> {
+    let LlmHttpRequest { path, headers, body } = outgoing;
+    let endpoint = &candidate.endpoint;
+    let (model, learnt) = (candidate.key(), &providers.unsupported_parameters);
+    let mut tries = 0;
+    loop {
+        let sent = learnt.adapted(&model, &body);
+        let mut request = providers.http(PipelineStage::Llm).request(Method::POST, endpoint, endpoint.url(path)?)?;
+        for (name, value) in &headers {
+            request = request.header(*name, value.expose());
+        }
+        let response = request.json(&sent).send().await.map_err(|error| unreachable(&error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let failure = refusal(response).await;
+        tries += 1;
+        let ProviderError::Refused { status, message, .. } = &failure else { return Err(failure) };
+        // The model wrote a tool call that Groq could not read (`tool_use_failed`): another try often works.
+        let stumbled = *status == 400 && tries == 1 && message.contains("Failed to call a function");
+        if tries > ADAPTATIONS_MAX || !(stumbled || learnt.record_rejection(&model, &body, &sent, *status, message)) {
+            return Err(failure);
+        }
+    }
+}

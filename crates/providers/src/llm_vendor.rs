@@ -1,0 +1,123 @@
+//! What an LLM vendor's client has to do, and the models of an agent. No sockets.
+
+use super::structured_output::AnswerShape;
+use super::{LlmEvent, LlmRequest, ProviderAccess, ProviderError};
+use serde_json::Value;
+use std::time::Duration;
+use trunkline_domain::chat::ChatMessage;
+use trunkline_domain::secret::Secret;
+
+/// A request on the wire.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LlmHttpRequest {
+    /// Below the endpoint's address.
+    pub path: &'static str,
+    /// Headers with the key and, where the vendor wants it, the API version.
+    pub headers: Vec<(&'static str, Secret)>,
+    /// JSON body.
+    pub body: Value,
+}
+
+/// A request for one answer in the shape of a schema.
+#[derive(Clone, Copy, Debug)]
+pub struct StructuredRequest<'a> {
+    /// The vendor's name of the model.
+    pub model: &'a str,
+    /// Instructions and question, the oldest first.
+    pub messages: &'a [ChatMessage],
+    /// JSON Schema that the answer must fit.
+    pub schema: &'a Value,
+    /// How the model is asked to keep to it.
+    pub shape: AnswerShape,
+}
+
+/// A whole answer, and what it took.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Completion {
+    /// The answer as the model wrote it: JSON, if the model followed the schema.
+    pub text: String,
+    /// Tokens of the messages, those from the provider's cache included.
+    pub prompt_tokens: u64,
+    /// Tokens of the answer.
+    pub completion_tokens: u64,
+}
+
+/// The protocol of an LLM vendor, without sockets.
+pub trait LlmVendor: Sync {
+    /// Returns the request for a streamed answer; fails without a usable key.
+    fn request(&self, endpoint: &ProviderAccess, request: &LlmRequest) -> Result<LlmHttpRequest, ProviderError>;
+
+    /// Reads the stream of one answer.
+    fn reader(&self) -> Box<dyn LlmStreamReader>;
+
+    /// Returns the request for one whole answer that fits a JSON Schema; fails without a usable key.
+    fn structured(
+        &self, endpoint: &ProviderAccess, request: &StructuredRequest<'_>,
+    ) -> Result<LlmHttpRequest, ProviderError>;
+
+    /// Reads an answer that was not streamed.
+    fn parse_complete(&self, body: &[u8]) -> Result<Completion, ProviderError>;
+}
+
+/// How far the tool calls of an answer have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallProgress {
+    /// There is none.
+    None,
+    /// The arguments of one are no JSON object yet.
+    Partial,
+    /// Nothing can be added to them.
+    Whole,
+}
+
+/// Collects the events of one answer.
+pub trait LlmStreamReader: Send {
+    /// One server-sent event; true when it was the last.
+    fn event(&mut self, data: &str, said: &mut Vec<String>) -> Result<bool, ProviderError>;
+
+    /// Enough was read for the answer to count when the stream ends here.
+    fn is_finished(&self) -> bool;
+
+    /// How far the tool calls have come: whole ones count even if the answer ends without an end mark.
+    fn calls(&self) -> CallProgress;
+
+    /// What is left to say at the end: tool calls, then what it took.
+    fn finish(&mut self) -> Vec<LlmEvent>;
+}
+
+/// A model that may be asked.
+#[derive(Clone)]
+pub struct LlmCandidate {
+    /// The vendor's protocol.
+    pub model: &'static dyn LlmVendor,
+    /// Address, key and limits of the account.
+    pub endpoint: ProviderAccess,
+    /// `provider/model`, for the record.
+    pub name: String,
+    /// The vendor's name of the model.
+    pub id: String,
+    /// Temperature from the agent; `None` leaves it to the vendor.
+    pub temperature: Option<f64>,
+}
+
+impl std::fmt::Debug for LlmCandidate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LlmCandidate").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl LlmCandidate {
+    /// Address and model: what is learnt of a model is remembered by them.
+    pub(crate) fn key(&self) -> String {
+        format!("{} {}", self.endpoint.base_url, self.id)
+    }
+}
+
+/// An agent's LLMs in order.
+#[derive(Clone, Debug)]
+pub struct LlmPlan {
+    /// The models in the order in which they are asked; empty if no LLM is configured.
+    pub candidates: Vec<LlmCandidate>,
+    /// After this time without output the next model is asked as well.
+    pub hedge_after: Option<Duration>,
+}

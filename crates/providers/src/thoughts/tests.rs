@@ -1,0 +1,131 @@
+//! Thoughts in all shapes, cut at every place.
+
+use super::*;
+
+/// What is heard of a text that comes in pieces of so many characters.
+fn heard_of(text: &str, size: usize, start: AnswerStart) -> (String, Option<AnswerStart>) {
+    let mut filter = ThoughtFilter::new(start);
+    let mut heard = String::new();
+    let chars: Vec<char> = text.chars().collect();
+    for piece in chars.chunks(size) {
+        let part = filter.push(&piece.iter().collect::<String>());
+        if part.is_retraction {
+            heard.clear();
+        }
+        heard.push_str(&part.text);
+    }
+    heard.push_str(&filter.finish());
+    (heard, filter.observed_start())
+}
+
+fn check(text: &str, wanted: &str) {
+    for size in [1, 2, 3, 5, 7, 1_000] {
+        assert_eq!(heard_of(text, size, AnswerStart::Marked).0, wanted, "{text:?} in pieces of {size}");
+    }
+}
+
+#[test]
+fn thoughts_between_tags_are_not_heard() {
+    check(
+        "<think>The caller wants an order.\nKeep it short.</think>\n\nYour order is on its way.",
+        "Your order is on its way.",
+    );
+    check("<THINK>Hm</Think>Yes.", "Yes.");
+    check("<think>\n\n</think>\n\nYes.", "Yes.");
+    check("<thinking>a < b</thinking>Yes.", "Yes.");
+    check("[THINK]Hm[/THINK] Yes.", "Yes.");
+    check("◁think▷Hm◁/think▷Yes.", "Yes.");
+    check("<reasoning>Hm</reasoning>Yes.", "Yes.");
+    check("<|begin_of_thought|>Hm<|end_of_thought|><|begin_of_solution|>Yes.<|end_of_solution|>", "Yes.");
+    check("One moment. <think>Look.</think>It is 7.", "One moment. It is 7.");
+    check("<think>Hm</think><think>Hm</think>Yes.", "Yes.");
+    check("<think>Hm</think></think>Yes.", "Yes.");
+}
+
+#[test]
+fn either_tag_alone_is_enough() {
+    check(
+        "The caller wants an order. Keep it short.</think>\n\nYour order is on its way.",
+        "Your order is on its way.",
+    );
+    check("<think>The caller wants", "");
+    check("Hm. <think>Hm", "Hm. ");
+    assert_eq!(heard_of("Hm.</think>Yes.", 3, AnswerStart::Marked).1, Some(AnswerStart::InThoughts));
+    assert_eq!(heard_of("<think>Hm.</think>Yes.", 3, AnswerStart::Marked).1, None);
+}
+
+#[test]
+fn channels_that_are_not_for_the_caller_are_not_heard() {
+    let answer = "<|channel|>analysis<|message|>The caller greets.<|end|><|start|>assistant<|channel|>final<|message|>Hello again.";
+    check(answer, "Hello again.");
+    check(&format!("{answer}<|return|>"), "Hello again.");
+    check("<|start|>assistant<|channel|>analysis<|message|>Hm<|end|>Hello.", "Hello.");
+    check("<|channel|>commentary to=functions.find <|constrain|>json<|message|>{}<|call|>", "");
+    check("<|channel|>final<|message|>Hello.", "Hello.");
+    check("<|channel>thought\nHm<channel|>Hello.", "Hello.");
+    check("analysisThe caller greets.assistantfinalHello again.", "Hello again.");
+    check("analysis is what we do.", "analysis is what we do.");
+}
+
+#[test]
+fn words_are_not_touched() {
+    for text in [
+        "Hello there.",
+        "  a < b and [whispers] yes",
+        "<break time=\"1s\"/> 4 7 1",
+        "<thi",
+        "[th",
+        "It is <b>7</b>.",
+        "analys",
+        "<think",
+    ] {
+        check(text, text.trim_start());
+    }
+    check("Hello.<|im_end|>", "Hello.");
+}
+
+#[test]
+fn a_model_whose_answers_begin_in_thoughts_is_heard_after_them() {
+    for size in [1, 4, 1_000] {
+        let start = AnswerStart::InThoughts;
+        let mut filter = ThoughtFilter::new(start);
+        assert_eq!(filter.push("The caller wants an order. It").text, "", "nothing is passed on early");
+        assert_eq!(heard_of("Hm. Hm.</think>Yes.", size, start), ("Yes.".into(), Some(AnswerStart::InThoughts)));
+        assert_eq!(heard_of("<think>Hm.</think>Yes.", size, start).0, "Yes.");
+        assert_eq!(heard_of("Just words.", size, start), ("Just words.".into(), Some(AnswerStart::Marked)));
+    }
+}
+
+#[test]
+fn names_of_models_say_which_templates_open_the_thoughts() {
+    for model in [
+        "QwQ-32B",
+        "deepseek-ai/DeepSeek-R1",
+        "deepseek-r1:8b",
+        "DeepSeek-R1-Distill-Qwen-7B",
+        "Qwen3-4B-Thinking-2507",
+    ] {
+        assert_eq!(AnswerStart::of_model(model), AnswerStart::InThoughts, "{model}");
+    }
+    for model in ["gpt-4o-mini", "qwen/qwen3-32b", "llama3.1:8b", "deepseek-chat"] {
+        assert_eq!(AnswerStart::of_model(model), AnswerStart::Marked, "{model}");
+    }
+}
+
+#[test]
+fn a_whole_answer_loses_its_thoughts_and_json_stays() {
+    let answer = "{\"summary\": \"He said <think>.\"}";
+    assert_eq!(without_thoughts(answer.into()), answer);
+    assert_eq!(without_thoughts(format!("<think>Short.</think>{answer}")), answer);
+    assert_eq!(without_thoughts(format!("Short.</think>\n{answer}")), answer);
+    assert_eq!(
+        without_thoughts(format!("<|channel|>analysis<|message|>{{}}<|end|><|channel|>final<|message|>{answer}")),
+        answer
+    );
+    assert_eq!(
+        without_thoughts(format!("<think>{{}} or so</think>{answer} </think> Bye")),
+        format!("{answer} </think> Bye")
+    );
+    assert_eq!(without_thoughts("<think>{}".into()), "<think>{}");
+    assert_eq!(without_thoughts("No.</think>".into()), "No.</think>");
+}
