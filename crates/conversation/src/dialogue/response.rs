@@ -1,6 +1,7 @@
 //! One response of the agent, from the LLM's text to playback.
 
-use super::sentence_splitter::SentenceSplitter;
+use super::script::{has_no_blanks, joins_previous};
+use super::sentence_splitter::{SentenceSplitter, SplitSegment};
 use super::text_normalization::{NormalizedText, SpeechStyle};
 use trunkline_domain::chat::ToolCall;
 use trunkline_domain::end_reason::EndReason;
@@ -24,9 +25,10 @@ pub enum AfterResponse {
 struct Segment {
     /// Text for transcript and history.
     text: String,
-    /// Normalized text for TTS, and its words per word of `text`.
-    spoken: String,
-    words: Vec<usize>,
+    /// Both forms, to find out what was heard; empty for text that was not normalized.
+    said: NormalizedText,
+    /// No white space stands between it and the segment before.
+    is_glued: bool,
     /// Length, once TTS has finished it.
     samples: Option<u64>,
     /// Samples and characters spoken by then, if TTS sends word timestamps.
@@ -85,7 +87,7 @@ impl AgentResponse {
             style,
             after: AfterResponse::AwaitCaller,
             segments: Vec::new(),
-            splitter: SentenceSplitter::default(),
+            splitter: SentenceSplitter::new(style),
             llm_done: false,
             tool_calls: Vec::new(),
             begun: None,
@@ -122,14 +124,14 @@ impl AgentResponse {
 
     /// Adds a filler while the LLM is slow.
     pub fn add_filler(&mut self, text: &str) -> Option<(u32, String)> {
-        let segment = self.add(text)?;
+        let segment = self.add(&SplitSegment { text: text.to_owned(), is_glued: false })?;
         self.fillers += 1;
         Some(segment)
     }
 
     /// Opens a segment whose text arrives with its audio or later (realtime).
     pub fn open_segment(&mut self) -> u32 {
-        self.push(NormalizedText::default())
+        self.push(NormalizedText::default(), false)
     }
 
     /// Appends to the text of a segment, or replaces it.
@@ -148,18 +150,17 @@ impl AgentResponse {
     }
 
     /// Adds a segment; `None` if nothing of it can be spoken.
-    fn add(&mut self, text: &str) -> Option<(u32, String)> {
-        let said = self.style.normalize(text);
-        let to_say = self.style.with_tags(text, &said);
-        (!said.spoken.is_empty()).then(|| (self.push(said), to_say))
+    fn add(&mut self, segment: &SplitSegment) -> Option<(u32, String)> {
+        let said = self.style.normalize(&segment.text);
+        let to_say = self.style.with_tags(&segment.text, &said);
+        (!said.spoken.is_empty()).then(|| (self.push(said, segment.is_glued), to_say))
     }
 
-    fn push(&mut self, said: NormalizedText) -> u32 {
-        let NormalizedText { shown: text, spoken, words } = said;
+    fn push(&mut self, said: NormalizedText, is_glued: bool) -> u32 {
         self.segments.push(Segment {
-            text,
-            spoken,
-            words,
+            text: said.shown.clone(),
+            said,
+            is_glued,
             samples: None,
             marks: Vec::new(),
             heard: SegmentPlayback::Waiting,
@@ -234,7 +235,7 @@ impl AgentResponse {
             self.segments
                 .iter()
                 .filter(|p| matches!(p.heard, SegmentPlayback::Playing | SegmentPlayback::Played))
-                .map(|p| p.text.as_str()),
+                .map(|p| (p.text.as_str(), p.is_glued)),
         )
     }
 
@@ -244,14 +245,14 @@ impl AgentResponse {
         for (index, segment) in self.segments.iter().enumerate() {
             let sent_of = sent.iter().find(|(i, _)| *i as usize == index).map(|(_, samples)| *samples);
             match (segment.heard, sent_of) {
-                (SegmentPlayback::Played, _) => heard.push(segment.text.as_str()),
+                (SegmentPlayback::Played, _) => heard.push((segment.text.as_str(), segment.is_glued)),
                 (SegmentPlayback::Failed, _) => {}
                 (_, Some(samples)) if samples > 0 => {
                     let (yes, no) = segment.split(samples);
-                    heard.push(yes);
-                    rest.push(no);
+                    heard.push((yes, segment.is_glued));
+                    rest.push((no, segment.is_glued));
                 }
-                _ => rest.push(segment.text.as_str()),
+                _ => rest.push((segment.text.as_str(), segment.is_glued)),
             }
         }
         (join(heard.into_iter()), join(rest.into_iter()))
@@ -262,30 +263,29 @@ impl Segment {
     /// The heard text of the segment and the rest, as displayed.
     fn split(&self, sent: u64) -> (&str, &str) {
         // Text of a realtime model is not normalized.
-        if self.spoken.is_empty() {
+        if self.said.spoken.is_empty() {
             return spoken(&self.text, sent, self.samples, &self.marks);
         }
-        let (heard, _) = spoken(&self.spoken, sent, self.samples, &self.marks);
-        let mut left = heard.split_whitespace().count();
-        let mut end = 0;
-        for (word, count) in self.text.split(' ').zip(&self.words) {
-            // A word that is spoken as several counts if most were heard.
-            if *count > 0 && left * 2 < *count {
-                break;
-            }
-            left = left.saturating_sub(*count);
-            end += word.len() + usize::from(end > 0);
-        }
-        (&self.text[..end], self.text[end..].trim_start())
+        let (heard, _) = spoken(&self.said.spoken, sent, self.samples, &self.marks);
+        let (yes, no) = self.text.split_at(self.text.floor_char_boundary(self.said.shown_by(heard.len())));
+        (yes.trim_end(), no.trim_start())
     }
 }
 
-fn join<'a>(parts: impl Iterator<Item = &'a str>) -> String {
-    parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+/// Joins pieces with blanks, except those that follow each other without one.
+fn join<'a>(parts: impl Iterator<Item = (&'a str, bool)>) -> String {
+    let mut joined = String::new();
+    for (part, is_glued) in parts.filter(|(part, _)| !part.is_empty()) {
+        if !joined.is_empty() && !is_glued {
+            joined.push(' ');
+        }
+        joined.push_str(part);
+    }
+    joined
 }
 
 /// Splits a text at the words spoken in so many samples: by word timestamps, or without them by the share of the audio;
-/// a word counts if most of it was spoken.
+/// a word counts if most of it was spoken. In languages without blanks each character is a word.
 pub fn spoken<'a>(text: &'a str, sent: u64, total: Option<u64>, marks: &[(u64, u32)]) -> (&'a str, &'a str) {
     let chars = text.chars().count() as u64;
     // Timestamps mark word ends; up to half a second around them is interpolated.
@@ -302,17 +302,19 @@ pub fn spoken<'a>(text: &'a str, sent: u64, total: Option<u64>, marks: &[(u64, u
     if heard_chars >= chars {
         return (text, "");
     }
-    let mut end = 0;
-    let mut word_start = 0;
+    let (mut end, mut word_start, mut before) = (0, 0, ' ');
     for (count, (at, c)) in text.char_indices().enumerate() {
-        if c.is_whitespace() {
+        let is_blank = c.is_whitespace();
+        let is_seam = !before.is_whitespace() && (has_no_blanks(before) || has_no_blanks(c)) && !joins_previous(c);
+        if is_blank || is_seam && !c.is_ascii_punctuation() {
             let middle = (word_start as u64 + count as u64) / 2;
             if middle > heard_chars {
                 break;
             }
             end = at;
-            word_start = count + 1;
+            word_start = count + usize::from(is_blank);
         }
+        before = c;
     }
     (&text[..end], text[end..].trim_start())
 }
