@@ -307,7 +307,7 @@ pub fn spoken<'a>(text: &'a str, sent: u64, total: Option<u64>, marks: &[(u64, u
         let is_blank = c.is_whitespace();
         let is_seam = !before.is_whitespace() && (has_no_blanks(before) || has_no_blanks(c)) && !joins_previous(c);
         if is_blank || is_seam && !c.is_ascii_punctuation() {
-            let middle = (word_start as u64 + count as u64) / 2;
+            let middle = (word_start + count + usize::from(!is_blank)) as u64 / 2;
             if middle > heard_chars {
                 break;
             }
@@ -364,6 +364,54 @@ mod tests {
         assert_eq!(spoken(14_100), ("Slowly now.", "It will arrive on Monday."));
         assert_eq!(spoken(15_500), ("Slowly now. It will arrive", "on Monday."));
         assert_eq!(spoken(16_000), (text, ""));
+    }
+
+    /// What is heard of a text of so many samples after some of them.
+    fn heard_of(language: &str, text: &str, samples: u64, sent: u64) -> (String, String) {
+        let mut response = AgentResponse::from_model(1, SpeechStyle::new(language, false));
+        let segments = response.text(text).len() + usize::from(response.finish().is_some());
+        assert_eq!(segments, 1);
+        response.mark_playing(0);
+        response.record_tts_done(0, samples);
+        response.truncate_at(&[(0, sent)])
+    }
+
+    #[test]
+    fn languages_without_blanks_are_cut_at_the_character_that_was_heard() {
+        let long = "我们明天下午三点可以给您送货请您在家等候我们的司机会提前给您打电话";
+        let (heard, rest) = heard_of("zh", long, 52_000, 24_000);
+        assert_eq!(heard + &rest, long);
+        let share = heard_of("zh", long, 52_000, 24_000).0.chars().count() * 100 / long.chars().count();
+        assert!((40..=50).contains(&share), "{share} %");
+        for (language, text) in [
+            ("zh", "我们明天下午三点，可以给您送货。"),
+            ("ja", "ご注文の商品は明日の午後に届きますので少々お待ちください。"),
+            ("th", "เราจะส่งของให้คุณพรุ่งนี้ตอนบ่ายสามโมงกรุณารอที่บ้าน"),
+        ] {
+            for sent in (0..=32_000).step_by(1_000) {
+                let (heard, rest) = heard_of(language, text, 32_000, sent);
+                assert_eq!(format!("{heard}{rest}"), text);
+                let (share, wanted) = (heard.chars().count() * 32_000, text.chars().count() * sent as usize);
+                assert!(share.abs_diff(wanted) <= 32_000 * 5, "{language}: {heard:?} after {sent}");
+                assert!(rest.is_empty() || !rest.starts_with(joins_previous), "{rest:?}");
+            }
+        }
+        assert_eq!(heard_of("zh", "您的 order 已经发货。", 8_000, 4_000).0, "您的 order");
+    }
+
+    #[test]
+    fn pieces_are_joined_as_the_model_wrote_them() {
+        for (language, text) in [
+            ("zh", "您好！请问您需要什么帮助？我可以帮您查询订单。"),
+            ("zh", "OK! 我来帮您。Please wait. 谢谢。"),
+            ("hi", "नमस्ते।मैं आपकी मदद कर सकता हूँ। ठीक है?"),
+            ("ar", "هل أنت متأكد؟نعم. شكرا."),
+        ] {
+            let mut response = AgentResponse::from_model(1, SpeechStyle::new(language, false));
+            let pieces = response.text(text).len() + usize::from(response.finish().is_some());
+            (0..pieces as u32).for_each(|index| response.mark_played(index));
+            assert_eq!((pieces > 1, response.said()), (true, text.to_owned()));
+        }
     }
 
     #[test]

@@ -122,7 +122,11 @@ fn asked_for(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Readi
     let asked = asked(sentence, at, locale)?;
     let (all, end) = groups(sentence, at, asked == Asked::Grouped)?;
     // "Flight UA 1234".
-    let letters_only = all.len() == 1 && all[0].len() <= 3 && all[0].bytes().all(|b| b.is_ascii_uppercase());
+    let letters_only = all.first().filter(|only| all.len() == 1 && only.len() <= 3);
+    let letters_only = letters_only.is_some_and(|only| {
+        let is_word = kind_of_word(sentence, at, &only.to_lowercase(), locale).is_some();
+        only.bytes().all(|b| b.is_ascii_uppercase()) && !is_word
+    });
     let next = group(sentence, end)
         .filter(|(next, _)| letters_only && next.len() >= 2 && next.bytes().all(|b| b.is_ascii_digit()));
     let (all, end) = match next {

@@ -127,6 +127,106 @@ fn each_place_of_the_spoken_text_is_found_in_the_shown_one() {
     check_parts(&said, &said.shown);
 }
 
+#[test]
+fn amounts_of_every_shape_keep_their_value() {
+    for (language, text, spoken) in [
+        ("en", "$1.5 million", "1.5 million dollars"),
+        ("en", "€12.5", "12 euros 50"),
+        ("en", "$0.5 or $0.50", "50 cents or 50 cents"),
+        ("en", "$3.999 a gallon", "3.999 dollars a gallon"),
+        ("en", "5.00 USD, -$5, $-5", "5 US dollars, minus 5 dollars, minus 5 dollars"),
+        ("en", "$5K, £3.5bn and $1.5M-$2M", "5 thousand dollars, 3.5 billion pounds and 1.5 to 2 million dollars"),
+        ("en", "$1,2,3 and $1.2.3", "$1,2,3 and $1.2.3"),
+        ("en", "a $2.50 fee, the $50 is due", "a 2 dollar 50 fee, the 50 dollars is due"),
+        ("nl", "€12,5 miljoen of €1,5 miljard", "12,5 miljoen euro of 1,5 miljard euro"),
+        ("nl", "U betaalt 12,5 euro.", "U betaalt 12 euro 50."),
+        ("de", "€12,5 Millionen", "12,5 Millionen Euro"),
+        ("de", "Kosten: EUR 1.000,-", "Kosten: 1000 Euro"),
+        ("fr", "€1,5 million et 5 k€", "1,5 million d'euros et 5 mille euros"),
+    ] {
+        check(language, text, spoken);
+    }
+}
+
+#[test]
+fn the_words_around_a_time_decide() {
+    for (language, text, spoken) in [
+        ("nl", "Om 10:00 uur, om 17:30 uur.", "Om 10 uur, om 17 uur 30."),
+        ("de", "um 10:00 Uhr", "um 10 Uhr"),
+        ("de", "Um 17:30 Uhr.", "Um 17 Uhr 30."),
+        ("en", "10:00 AM, 10:00 a.m. or 12:00 noon", "10 AM, 10 AM or 12 noon"),
+        ("en", "9:00 AM to 5:00 PM", "9 AM to 5 PM"),
+        ("en", "at 17:00, not 0:30", "at 17 hundred, not half past midnight"),
+        ("en", "The ratio is 3:10", "The ratio is 3 to 10"),
+        ("en", "Score 2:00, John 3:16", "Score 2:00, John 3:16"),
+        ("en", "It takes 1:30 hours.", "It takes 1:30 hours."),
+        ("fr", "Entre 9h et 17h30, 24h/24.", "Entre 9 heures et 17 heures 30, 24 heures sur 24."),
+        ("fr", "Du lun.-ven.", "Du lundi au vendredi."),
+        ("it", "Dal 3-5 giugno", "Dal 3 al 5 giugno"),
+    ] {
+        check(language, text, spoken);
+    }
+}
+
+#[test]
+fn a_phone_number_is_one_number_whatever_parts_its_groups() {
+    for (language, text, spoken) in [
+        ("en", "(415) 555-0123", "4 1 5, 5 5 5, 0 1 2 3"),
+        ("en", "+1 (415) 555-0123", "plus 1, 4 1 5, 5 5 5, 0 1 2 3"),
+        ("en", "+31 20 123 4567", "plus 3 1, 2 0, 1 2 3, 4 5 6 7"),
+        ("en", "+44 20 7946 0018", "plus 4 4, 2 0, 7 9 4 6, 0 0 1 8"),
+        ("en", "1300 555 019", "1 3 0 0, 5 5 5, 0 1 9"),
+        ("en", "0800 - 12 34", "0 8 0 0, 1 2, 3 4"),
+        ("en", "415.555.0123", "4 1 5, 5 5 5, 0 1 2 3"),
+        ("de", "030 1234567", "0 3 0, 1 2 3, 4 5 6 7"),
+        ("it", "Chiami il 333 1234567.", "Chiami il 3 3 3, 1 2 3, 4 5 6 7."),
+        ("en", "The numbers are 4 8 15 16 23 42.", "The numbers are 4 8 15 16 23 42."),
+        ("en", "In 2019 1500 people came.", "In 2019 1500 people came."),
+    ] {
+        check(language, text, spoken);
+    }
+}
+
+#[test]
+fn quantities_are_numbers_and_codes_are_digits() {
+    for (language, text, spoken) in [
+        ("en", "15000 euros, 12500 km", "15000 euros, 12500 kilometers"),
+        ("en", "a population of 250000 people", "a population of 250000 people"),
+        ("en", "order 48213, ZIP 94107", "order 4 8 2 1 3, ZIP 9 4 1 0 7"),
+        ("en", "We order 15000 boxes.", "We order 15000 boxes."),
+        ("en", "Flight UA 1234", "Flight U A, 1 2 3 4"),
+        ("nl", "15000 euro", "15000 euro"),
+        ("fr", "La ville compte 250000 habitants.", "La ville compte 250000 habitants."),
+    ] {
+        check(language, text, spoken);
+    }
+}
+
+#[test]
+fn addresses_are_hosts_and_mailboxes() {
+    for (language, text, spoken) in [
+        ("en", "www.example.com/pay", "example dot com"),
+        ("en", "example.com/pay?id=3", "example dot com"),
+        ("en", "ann.lee@example.co.uk", "ann dot lee at example dot co dot uk"),
+        ("nl", "info@acme.nl", "info apenstaartje acme punt nl"),
+        ("en", "https://sub.example.com:8080/x", "sub dot example dot com"),
+        ("en", "Node.js, report.pdf, home.So", "Node.js, report.pdf, home.So"),
+    ] {
+        check(language, text, spoken);
+    }
+}
+
+#[test]
+fn tags_are_taken_out_and_act() {
+    let text = "Your code is <break time=\"1s\"/> 4 7 1. <emphasis>Write it down.</emphasis> It is <spell>ABC</spell>.";
+    check("en", text, "Your code is, 4 7 1. Write it down. It is A B C.");
+    check("zh", "<speak>您好！<break/>请讲。</speak>", "您好！ 请讲。");
+    check("en", "a <b and c> d, 3 < 5, <3", "a <b and c> d, 3 < 5, <3");
+    assert_eq!(SpeechStyle::new("en", false).plain().normalize(text).spoken.matches("ABC").count(), 0);
+    let plain = SpeechStyle::new("en", false).plain().normalize("**It** costs $5.");
+    assert_eq!(plain.spoken, "It costs $5.");
+}
+
 fn corpus() -> Vec<serde_json::Value> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/spoken/corpus.jsonl");
     let file = std::fs::read_to_string(path).expect("fixtures");
