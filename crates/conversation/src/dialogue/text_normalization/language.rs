@@ -108,9 +108,6 @@ pub(super) struct Signs {
     pub(super) at: &'static str,
     pub(super) dash: &'static str,
     pub(super) underscore: &'static str,
-    /// The keys of a phone.
-    pub(super) hash: &'static str,
-    pub(super) star: &'static str,
     /// "number", before digits.
     pub(super) number: &'static str,
     /// "a half", behind a number.
@@ -183,6 +180,9 @@ pub(super) struct Codes {
     pub(super) extensions: &'static [&'static str],
     /// Before a phone number.
     pub(super) phone: &'static [&'static str],
+    /// The keys of a phone.
+    pub(super) hash: &'static str,
+    pub(super) star: &'static str,
     /// "press", before a key.
     pub(super) press: &'static [&'static str],
     /// Nouns that are verbs as well, and the articles that make them nouns.

@@ -63,6 +63,7 @@ fn programming(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Rea
 fn key(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
     let signs = &locale.language.signs;
     let token = sentence.get(at)?;
+    let keys = &locale.language.codes;
     let hash = token.text == "#";
     let quoted = sentence.before(at).is_some_and(|before| matches!(before.text, "\"" | "'" | "“" | "„" | "«" | "("));
     let alone = (token.is_spaced || quoted)
@@ -73,7 +74,7 @@ fn key(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
     if alone {
         let words = sentence.words_before(at, 12);
         let asked = words.iter().any(|word| locale.language.codes.press.contains(&word.as_str()));
-        return asked.then(|| Reading { end: at + 1, spoken: (if hash { signs.hash } else { signs.star }).to_owned() });
+        return asked.then(|| Reading { end: at + 1, spoken: (if hash { keys.hash } else { keys.star }).to_owned() });
     }
     let numbered = hash && token.is_spaced && sentence.is_glued(at + 1) && sentence.digits(at + 1).is_some();
     numbered.then(|| Reading { end: at + 1, spoken: signs.number.to_owned() })

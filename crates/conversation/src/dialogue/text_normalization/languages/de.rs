@@ -24,8 +24,6 @@ pub(in crate::dialogue::text_normalization) static GERMAN: Language = Language {
         at: "at",
         dash: "Bindestrich",
         underscore: "Unterstrich",
-        hash: "Raute",
-        star: "Stern",
         number: "Nummer",
         half: "",
     },
@@ -154,6 +152,8 @@ pub(in crate::dialogue::text_normalization) static GERMAN: Language = Language {
             "anrufen",
             "whatsapp",
         ],
+        hash: "Raute",
+        star: "Stern",
         press: &[
             "drücken",
             "taste",

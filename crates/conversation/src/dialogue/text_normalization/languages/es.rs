@@ -24,8 +24,6 @@ pub(in crate::dialogue::text_normalization) static SPANISH: Language = Language 
         at: "arroba",
         dash: "guion",
         underscore: "guion bajo",
-        hash: "almohadilla",
-        star: "asterisco",
         number: "número",
         half: "y media",
     },
@@ -161,6 +159,8 @@ pub(in crate::dialogue::text_normalization) static SPANISH: Language = Language 
             "llama",
             "whatsapp",
         ],
+        hash: "almohadilla",
+        star: "asterisco",
         press: &["pulse", "presione", "tecla", "marque", "oprima", "almohadilla", "asterisco", "pulsar"],
         behind_articles: (
             &["cuenta", "factura", "reserva", "orden"],

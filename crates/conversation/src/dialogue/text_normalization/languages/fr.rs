@@ -24,8 +24,6 @@ pub(in crate::dialogue::text_normalization) static FRENCH: Language = Language {
         at: "arobase",
         dash: "tiret",
         underscore: "tiret bas",
-        hash: "dièse",
-        star: "étoile",
         number: "numéro",
         half: "~et demie",
     },
@@ -131,6 +129,8 @@ pub(in crate::dialogue::text_normalization) static FRENCH: Language = Language {
             "faites",
             "whatsapp",
         ],
+        hash: "dièse",
+        star: "étoile",
         press: &["tapez", "appuyez", "touche", "taper", "dièse", "étoile", "composez", "pressez", "appuyer"],
         behind_articles: (
             &["compte", "commande", "facture", "client", "billet"],

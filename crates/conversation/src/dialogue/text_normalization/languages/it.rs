@@ -24,8 +24,6 @@ pub(in crate::dialogue::text_normalization) static ITALIAN: Language = Language 
         at: "chiocciola",
         dash: "trattino",
         underscore: "underscore",
-        hash: "cancelletto",
-        star: "asterisco",
         number: "numero",
         half: "e mezzo",
     },
@@ -170,6 +168,8 @@ pub(in crate::dialogue::text_normalization) static ITALIAN: Language = Language 
             "chiama",
             "whatsapp",
         ],
+        hash: "cancelletto",
+        star: "asterisco",
         press: &["prema", "premere", "tasto", "digiti", "cancelletto", "asterisco", "digitare"],
         behind_articles: (
             &["conto", "fattura"],
