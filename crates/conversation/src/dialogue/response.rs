@@ -1,6 +1,7 @@
 //! One response of the agent, from the LLM's text to playback.
 
-use super::sentence_splitter::SentenceSplitter;
+use super::script::{has_no_blanks, joins_previous};
+use super::sentence_splitter::{SentenceSplitter, SplitSegment};
 use super::text_normalization::{NormalizedText, SpeechStyle};
 use trunkline_domain::chat::ToolCall;
 use trunkline_domain::end_reason::EndReason;
@@ -24,9 +25,10 @@ pub enum AfterResponse {
 struct Segment {
     /// Text for transcript and history.
     text: String,
-    /// Normalized text for TTS, and its words per word of `text`.
-    spoken: String,
-    words: Vec<usize>,
+    /// Both forms, to find out what was heard; empty for text that was not normalized.
+    said: NormalizedText,
+    /// No white space stands between it and the segment before.
+    is_glued: bool,
     /// Length, once TTS has finished it.
     samples: Option<u64>,
     /// Samples and characters spoken by then, if TTS sends word timestamps.
@@ -88,7 +90,7 @@ impl AgentResponse {
             style,
             after: AfterResponse::AwaitCaller,
             segments: Vec::new(),
-            splitter: SentenceSplitter::default(),
+            splitter: SentenceSplitter::new(style),
             llm_done: false,
             tool_calls: Vec::new(),
             begun: None,
@@ -125,14 +127,14 @@ impl AgentResponse {
 
     /// Adds a filler while the LLM is slow.
     pub fn add_filler(&mut self, text: &str) -> Option<(u32, String)> {
-        let segment = self.add(text)?;
+        let segment = self.add(&SplitSegment { text: text.to_owned(), is_glued: false })?;
         self.fillers += 1;
         Some(segment)
     }
 
     /// Opens a segment whose text arrives with its audio or later (realtime).
     pub fn open_segment(&mut self) -> u32 {
-        self.push(NormalizedText::default())
+        self.push(NormalizedText::default(), false)
     }
 
     /// Appends to the text of a segment, or replaces it.
@@ -151,18 +153,17 @@ impl AgentResponse {
     }
 
     /// Adds a segment; `None` if nothing of it can be spoken.
-    fn add(&mut self, text: &str) -> Option<(u32, String)> {
-        let said = self.style.normalize(text);
-        let to_say = self.style.with_tags(text, &said);
-        (!said.spoken.is_empty()).then(|| (self.push(said), to_say))
+    fn add(&mut self, segment: &SplitSegment) -> Option<(u32, String)> {
+        let said = self.style.normalize(&segment.text);
+        let to_say = self.style.with_tags(&segment.text, &said);
+        (!said.spoken.is_empty()).then(|| (self.push(said, segment.is_glued), to_say))
     }
 
-    fn push(&mut self, said: NormalizedText) -> u32 {
-        let NormalizedText { shown: text, spoken, words } = said;
+    fn push(&mut self, said: NormalizedText, is_glued: bool) -> u32 {
         self.segments.push(Segment {
-            text,
-            spoken,
-            words,
+            text: said.shown.clone(),
+            said,
+            is_glued,
             samples: None,
             marks: Vec::new(),
             heard: SegmentPlayback::Waiting,
@@ -237,7 +238,7 @@ impl AgentResponse {
             self.segments
                 .iter()
                 .filter(|p| matches!(p.heard, SegmentPlayback::Playing | SegmentPlayback::Played))
-                .map(|p| p.text.as_str()),
+                .map(|p| (p.text.as_str(), p.is_glued)),
         )
     }
 
@@ -247,14 +248,14 @@ impl AgentResponse {
         for (index, segment) in self.segments.iter().enumerate() {
             let sent_of = sent.iter().find(|(i, _)| *i as usize == index).map(|(_, samples)| *samples);
             match (segment.heard, sent_of) {
-                (SegmentPlayback::Played, _) => heard.push(segment.text.as_str()),
+                (SegmentPlayback::Played, _) => heard.push((segment.text.as_str(), segment.is_glued)),
                 (SegmentPlayback::Failed, _) => {}
                 (_, Some(samples)) if samples > 0 => {
                     let (yes, no) = segment.split(samples);
-                    heard.push(yes);
-                    rest.push(no);
+                    heard.push((yes, segment.is_glued));
+                    rest.push((no, segment.is_glued));
                 }
-                _ => rest.push(segment.text.as_str()),
+                _ => rest.push((segment.text.as_str(), segment.is_glued)),
             }
         }
         (join(heard.into_iter()), join(rest.into_iter()))
@@ -265,30 +266,29 @@ impl Segment {
     /// The heard text of the segment and the rest, as displayed.
     fn split(&self, sent: u64) -> (&str, &str) {
         // Text of a realtime model is not normalized.
-        if self.spoken.is_empty() {
+        if self.said.spoken.is_empty() {
             return spoken(&self.text, sent, self.samples, &self.marks);
         }
-        let (heard, _) = spoken(&self.spoken, sent, self.samples, &self.marks);
-        let mut left = heard.split_whitespace().count();
-        let mut end = 0;
-        for (word, count) in self.text.split(' ').zip(&self.words) {
-            // A word that is spoken as several counts if most were heard.
-            if *count > 0 && left * 2 < *count {
-                break;
-            }
-            left = left.saturating_sub(*count);
-            end += word.len() + usize::from(end > 0);
-        }
-        (&self.text[..end], self.text[end..].trim_start())
+        let (heard, _) = spoken(&self.said.spoken, sent, self.samples, &self.marks);
+        let (yes, no) = self.text.split_at(self.text.floor_char_boundary(self.said.shown_by(heard.len())));
+        (yes.trim_end(), no.trim_start())
     }
 }
 
-fn join<'a>(parts: impl Iterator<Item = &'a str>) -> String {
-    parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+/// Joins pieces with blanks, except those that follow each other without one.
+fn join<'a>(parts: impl Iterator<Item = (&'a str, bool)>) -> String {
+    let mut joined = String::new();
+    for (part, is_glued) in parts.filter(|(part, _)| !part.is_empty()) {
+        if !joined.is_empty() && !is_glued {
+            joined.push(' ');
+        }
+        joined.push_str(part);
+    }
+    joined
 }
 
 /// Splits a text at the words spoken in so many samples: by word timestamps, or without them by the share of the audio;
-/// a word counts if most of it was spoken.
+/// a word counts if most of it was spoken. In languages without blanks each character is a word.
 pub fn spoken<'a>(text: &'a str, sent: u64, total: Option<u64>, marks: &[(u64, u32)]) -> (&'a str, &'a str) {
     let chars = text.chars().count() as u64;
     // Timestamps mark word ends; up to half a second around them is interpolated.
@@ -305,17 +305,19 @@ pub fn spoken<'a>(text: &'a str, sent: u64, total: Option<u64>, marks: &[(u64, u
     if heard_chars >= chars {
         return (text, "");
     }
-    let mut end = 0;
-    let mut word_start = 0;
+    let (mut end, mut word_start, mut before) = (0, 0, ' ');
     for (count, (at, c)) in text.char_indices().enumerate() {
-        if c.is_whitespace() {
-            let middle = (word_start as u64 + count as u64) / 2;
+        let is_blank = c.is_whitespace();
+        let is_seam = !before.is_whitespace() && (has_no_blanks(before) || has_no_blanks(c)) && !joins_previous(c);
+        if is_blank || is_seam && !c.is_ascii_punctuation() {
+            let middle = (word_start + count + usize::from(!is_blank)) as u64 / 2;
             if middle > heard_chars {
                 break;
             }
             end = at;
-            word_start = count + 1;
+            word_start = count + usize::from(is_blank);
         }
+        before = c;
     }
     (&text[..end], text[end..].trim_start())
 }
@@ -365,6 +367,54 @@ mod tests {
         assert_eq!(spoken(14_100), ("Slowly now.", "It will arrive on Monday."));
         assert_eq!(spoken(15_500), ("Slowly now. It will arrive", "on Monday."));
         assert_eq!(spoken(16_000), (text, ""));
+    }
+
+    /// What is heard of a text of so many samples after some of them.
+    fn heard_of(language: &str, text: &str, samples: u64, sent: u64) -> (String, String) {
+        let mut response = AgentResponse::from_model(1, SpeechStyle::new(language, false));
+        let segments = response.text(text).len() + usize::from(response.finish().is_some());
+        assert_eq!(segments, 1);
+        response.mark_playing(0);
+        response.record_tts_done(0, samples);
+        response.truncate_at(&[(0, sent)])
+    }
+
+    #[test]
+    fn languages_without_blanks_are_cut_at_the_character_that_was_heard() {
+        let long = "我们明天下午三点可以给您送货请您在家等候我们的司机会提前给您打电话";
+        let (heard, rest) = heard_of("zh", long, 52_000, 24_000);
+        assert_eq!(heard + &rest, long);
+        let share = heard_of("zh", long, 52_000, 24_000).0.chars().count() * 100 / long.chars().count();
+        assert!((40..=50).contains(&share), "{share} %");
+        for (language, text) in [
+            ("zh", "我们明天下午三点，可以给您送货。"),
+            ("ja", "ご注文の商品は明日の午後に届きますので少々お待ちください。"),
+            ("th", "เราจะส่งของให้คุณพรุ่งนี้ตอนบ่ายสามโมงกรุณารอที่บ้าน"),
+        ] {
+            for sent in (0..=32_000).step_by(1_000) {
+                let (heard, rest) = heard_of(language, text, 32_000, sent);
+                assert_eq!(format!("{heard}{rest}"), text);
+                let (share, wanted) = (heard.chars().count() * 32_000, text.chars().count() * sent as usize);
+                assert!(share.abs_diff(wanted) <= 32_000 * 5, "{language}: {heard:?} after {sent}");
+                assert!(rest.is_empty() || !rest.starts_with(joins_previous), "{rest:?}");
+            }
+        }
+        assert_eq!(heard_of("zh", "您的 order 已经发货。", 8_000, 4_000).0, "您的 order");
+    }
+
+    #[test]
+    fn pieces_are_joined_as_the_model_wrote_them() {
+        for (language, text) in [
+            ("zh", "您好！请问您需要什么帮助？我可以帮您查询订单。"),
+            ("zh", "OK! 我来帮您。Please wait. 谢谢。"),
+            ("hi", "नमस्ते।मैं आपकी मदद कर सकता हूँ। ठीक है?"),
+            ("ar", "هل أنت متأكد؟نعم. شكرا."),
+        ] {
+            let mut response = AgentResponse::from_model(1, SpeechStyle::new(language, false));
+            let pieces = response.text(text).len() + usize::from(response.finish().is_some());
+            (0..pieces as u32).for_each(|index| response.mark_played(index));
+            assert_eq!((pieces > 1, response.said()), (true, text.to_owned()));
+        }
     }
 
     #[test]

@@ -1,127 +1,252 @@
 //! Splits a streamed LLM response into segments that can be spoken while the rest is generated.
 
-/// A segment without a sentence end is split at a space after this many bytes.
-const SEGMENT_BYTES_MAX: usize = 240;
-/// The first segment may end at a comma once it is this long, for lower latency.
-const FIRST_CLAUSE_BYTES: usize = 24;
-/// Ends with a dot without being a sentence.
-const ABBREVIATIONS: &[&str] = &[
-    "mr", "mrs", "ms", "dr", "prof", "st", "no", "nr", "vs", "etc", "e.g", "i.e", "a.m", "p.m", "approx", "dhr",
-    "mevr", "mw", "bijv", "bv", "o.a", "t.a.v", "d.w.z", "z.b", "bzw", "ca", "inc", "ltd", "jr", "sr",
-];
+use super::script::{has_no_blanks, joins_previous};
+use super::text_normalization::{AbbreviationEnd, SpeechStyle, abbreviation_end, ssml};
 
-/// Collects streamed text and splits it at sentence ends, or at 240 bytes; the first segment may end at a comma.
+/// A segment without a sentence end is split after this many characters, at a blank or a comma.
+const SEGMENT_CHARS_MAX: usize = 240;
+/// The first segment may end at a comma once it is this long, for lower latency. Characters of Chinese, Japanese and
+/// Korean count twice.
+const FIRST_CLAUSE_WIDTH: usize = 24;
+/// Polite particles that end a sentence in Thai, before white space.
+const THAI_ENDS: &[&str] = &["ครับ", "ค่ะ", "คะ", "จ้ะ", "จ้า"];
+
+/// A segment of a streamed text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SplitSegment {
+    /// Without white space around it.
+    pub text: String,
+    /// No white space stands between the segment before and this one.
+    pub is_glued: bool,
+}
+
+/// Collects streamed text and splits it at sentence ends, or at 240 characters; the first segment may end at a comma.
 #[derive(Clone, Debug, Default)]
 pub struct SentenceSplitter {
+    style: SpeechStyle,
     pending: String,
     segments: usize,
+    /// The pending text follows the last segment without white space.
+    is_glued: bool,
 }
 
 impl SentenceSplitter {
+    /// Returns a splitter that knows the abbreviations of a style's language.
+    pub fn new(style: SpeechStyle) -> Self {
+        Self { style, ..Self::default() }
+    }
+
     /// Adds text and passes on every finished segment.
-    pub fn push(&mut self, text: &str, mut segment: impl FnMut(String)) {
+    pub fn push(&mut self, text: &str, mut segment: impl FnMut(SplitSegment)) {
         self.pending.push_str(text);
         while let Some(end) = self.find_end() {
             let rest = self.pending.split_off(end);
             let done = std::mem::replace(&mut self.pending, rest);
+            let parted = done.ends_with(char::is_whitespace) || self.pending.starts_with(char::is_whitespace);
             if done.chars().any(char::is_alphanumeric) {
+                segment(SplitSegment { text: done.trim().to_owned(), is_glued: self.is_glued && self.segments > 0 });
                 self.segments += 1;
-                segment(done.trim().to_owned());
+                self.is_glued = !parted;
             }
         }
     }
 
     /// The last segment at the end of the stream.
-    pub fn finish(&mut self) -> Option<String> {
+    pub fn finish(&mut self) -> Option<SplitSegment> {
         let rest = std::mem::take(&mut self.pending);
-        rest.chars().any(char::is_alphanumeric).then(|| rest.trim().to_owned())
+        let is_glued = self.is_glued && self.segments > 0 && !rest.starts_with(char::is_whitespace);
+        rest.chars().any(char::is_alphanumeric).then(|| SplitSegment { text: rest.trim().to_owned(), is_glued })
     }
 
-    /// End of the first segment, with its punctuation. A dot counts only before a space, because it may be part of a
-    /// number or a domain.
+    /// End of the first segment, with its marks, closing quotes, brackets and tags. One character more than these has
+    /// to be known.
     fn find_end(&self) -> Option<usize> {
-        let text = &self.pending;
-        let mut chars = text.char_indices().peekable();
-        while let Some((at, c)) = chars.next() {
+        let text = self.pending.as_str();
+        let mut at = 0;
+        let mut says = false;
+        let mut width = 0;
+        while let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) {
             let end = at + c.len_utf8();
-            if c == '\n' && !text[..at].trim().is_empty() {
-                return Some(end);
-            }
-            let Some((_, next)) = chars.peek() else { break };
-            if !next.is_whitespace() {
+            if c == '<' {
+                let length = ssml::tag_len(&text[at..]);
+                if length == 0 && ssml::may_become_tag(&text[at..]) {
+                    return None;
+                }
+                at = if length == 0 { end } else { at + length };
                 continue;
             }
-            let ends = match c {
-                '!' | '?' | '…' | ':' | ';' | '。' => true,
-                '.' => !is_abbreviation(&text[..at]),
-                ')' | '"' | '”' | '\'' => text[..at].ends_with(['.', '!', '?']),
-                ',' | '–' | '—' => self.segments == 0 && at >= FIRST_CLAUSE_BYTES,
-                _ => false,
-            };
-            if ends && text[..at].chars().any(char::is_alphanumeric) {
+            if says && c == '\n' {
                 return Some(end);
             }
+            if says && is_particle_end(text, at, c) {
+                return Some(at);
+            }
+            if says && is_end(c) {
+                match self.end_at(text, at) {
+                    EndSearch::End(end) => return Some(end),
+                    EndSearch::Unknown => return None,
+                    EndSearch::None(behind) => at = behind.max(end),
+                }
+                continue;
+            }
+            if self.segments == 0 && width >= FIRST_CLAUSE_WIDTH && is_clause_end(text, end, c) {
+                return Some(end);
+            }
+            says |= c.is_alphanumeric();
+            width += if has_no_blanks(c) { 2 } else { 1 };
+            at = end;
         }
-        if text.len() <= SEGMENT_BYTES_MAX {
-            return None;
+        too_long(text)
+    }
+
+    /// Whether the run of marks at an octet ends a sentence.
+    fn end_at(&self, text: &str, at: usize) -> EndSearch {
+        let run: usize = text[at..].chars().take_while(|c| is_end(*c)).map(char::len_utf8).sum();
+        let marks = &text[at..at + run];
+        let behind = behind_closers(text, at + run);
+        let Some(next) = text[behind..].chars().next() else { return EndSearch::Unknown };
+        if next == '<' && ssml::may_become_tag(&text[behind..]) {
+            return EndSearch::Unknown;
         }
-        let limit = text.floor_char_boundary(SEGMENT_BYTES_MAX);
-        text[..limit].rfind(' ').map(|at| at + 1).or(Some(limit))
+        let before = text[..at].chars().next_back();
+        let is_east_asian = before.is_some_and(has_no_blanks);
+        let closed = behind > at + run;
+        let hard = marks.chars().any(is_hard_end) || is_east_asian && marks.contains('．');
+        if hard {
+            return EndSearch::End(behind);
+        }
+        let spaced = next.is_whitespace() || next == '<' || has_block_tag(&text[at + run..behind]);
+        if !spaced {
+            let question = marks.chars().any(|c| matches!(c, '?' | '!'));
+            let between = question && is_east_asian && has_no_blanks(next) && !closed;
+            return if between { EndSearch::End(behind) } else { EndSearch::None(behind) };
+        }
+        if marks != "." {
+            return EndSearch::End(behind);
+        }
+        if closed && self.is_abbreviation(text, at, Some('A')) != AbbreviationEnd::Always {
+            return EndSearch::End(behind);
+        }
+        let following = text[behind..].trim_start_matches([' ', '\t', '\u{a0}', '\u{202f}']).chars().next();
+        match self.is_abbreviation(text, at, following) {
+            AbbreviationEnd::No => EndSearch::End(behind),
+            AbbreviationEnd::Unknown => EndSearch::Unknown,
+            AbbreviationEnd::Always | AbbreviationEnd::Here => EndSearch::None(behind),
+        }
+    }
+
+    fn is_abbreviation(&self, text: &str, dot: usize, following: Option<char>) -> AbbreviationEnd {
+        abbreviation_end(self.style, &text[..dot], following)
     }
 }
 
-fn is_abbreviation(before: &str) -> bool {
-    let word = before.rsplit(char::is_whitespace).next().unwrap_or("").to_lowercase();
-    // A single letter is an initial; "3" in "3." may be the start of a list.
-    let single = word.chars().count() == 1 && word.chars().all(char::is_alphanumeric);
-    single || ABBREVIATIONS.contains(&word.trim_start_matches('('))
+/// What a mark turned out to be.
+enum EndSearch {
+    End(usize),
+    /// What follows decides, and has not come yet.
+    Unknown,
+    /// No end; the search goes on at this octet.
+    None(usize),
+}
+
+fn is_end(c: char) -> bool {
+    matches!(c, '.' | '!' | '?' | '…') || is_hard_end(c) || c == '．'
+}
+
+/// Ends that need no white space behind them.
+fn is_hard_end(c: char) -> bool {
+    matches!(c, '。' | '！' | '？' | '｡' | '।' | '॥' | '؟' | '۔' | '።' | '။' | '។')
+}
+
+fn is_closer(c: char) -> bool {
+    matches!(
+        c,
+        ')' | '"'
+            | '”'
+            | '’'
+            | '\''
+            | '»'
+            | ']'
+            | '」'
+            | '』'
+            | '）'
+            | '】'
+            | '》'
+            | '〉'
+            | '］'
+            | '｣'
+            | '*'
+            | '_'
+            | '`'
+    )
+}
+
+/// Behind closing quotes, brackets and tags.
+fn behind_closers(text: &str, at: usize) -> usize {
+    let mut at = at;
+    while let Some(rest) = text.get(at..) {
+        let length = if rest.starts_with("</") || rest.starts_with("<br") { ssml::tag_len(rest) } else { 0 };
+        match rest.chars().next() {
+            _ if length > 0 => at += length,
+            // A quote that opens stands before a letter, one that closes before white space or another mark.
+            Some(c) if is_closer(c) => at += c.len_utf8(),
+            _ => break,
+        }
+    }
+    at
+}
+
+fn has_block_tag(closers: &str) -> bool {
+    ["</s>", "</p>", "<br", "</li>", "</h", "</div>"].iter().any(|tag| closers.contains(tag))
+}
+
+/// White space behind a polite particle of Thai, perhaps in quotes.
+fn is_particle_end(text: &str, at: usize, c: char) -> bool {
+    if !c.is_whitespace() {
+        return false;
+    }
+    let before = text[..at].trim_end_matches(|c| is_closer(c));
+    THAI_ENDS.iter().any(|end| before.ends_with(end))
+}
+
+/// A comma or dash behind which the first segment may end; not within numbers and dates.
+fn is_clause_end(text: &str, end: usize, c: char) -> bool {
+    let rest = &text[end..];
+    match c {
+        '，' | '、' | '；' => !rest.is_empty(),
+        ',' | ';' | '–' | '—' | '،' | '؛' => {
+            let number = rest.trim_start().chars().next().is_none_or(|next| next.is_ascii_digit());
+            rest.starts_with(char::is_whitespace) && !number
+        }
+        _ => false,
+    }
+}
+
+/// A text without an end is cut at its limit: at white space, a comma, or, where words have no blanks, between two of
+/// them as far as that can be seen.
+fn too_long(text: &str) -> Option<usize> {
+    let limit = text.char_indices().nth(SEGMENT_CHARS_MAX).map(|(at, _)| at)?;
+    let head = &text[..limit];
+    let blank = head.rfind(char::is_whitespace).filter(|at| !head[..*at].trim().is_empty());
+    if let Some(at) = blank {
+        return Some(at + head[at..].chars().next().map_or(1, char::len_utf8));
+    }
+    if let Some((at, c)) =
+        head.char_indices().rev().find(|(_, c)| matches!(c, '，' | '、' | '；' | '：' | ',' | ';' | '،'))
+    {
+        return Some(at + c.len_utf8());
+    }
+    let hiragana = |c: char| ('\u{3041}'..='\u{309F}').contains(&c);
+    let pairs = head.char_indices().rev().zip(head.chars().rev().skip(1));
+    let particle = pairs.into_iter().find(|((_, c), before)| hiragana(*before) && !hiragana(*c) && !joins_previous(*c));
+    if let Some(((at, _), _)) = particle.filter(|((at, _), _)| *at > head.len() / 2) {
+        return Some(at);
+    }
+    // A word that never ends is cut at twice the limit.
+    let (last, c) = text.char_indices().nth(SEGMENT_CHARS_MAX * 2)?;
+    let start = text[..last].char_indices().rev().take(8).find(|_| !joins_previous(c)).map_or(last, |_| last);
+    Some(start)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(text: &str, wanted: &[&str]) {
-        for size in [1, 2, 5, 1_000] {
-            let mut cutter = SentenceSplitter::default();
-            let mut segments = vec![];
-            let chars: Vec<char> = text.chars().collect();
-            for chunk in chars.chunks(size) {
-                cutter.push(&chunk.iter().collect::<String>(), |segment| segments.push(segment));
-            }
-            segments.extend(cutter.finish());
-            assert_eq!(segments, wanted, "in chunks of {size}");
-        }
-    }
-
-    #[test]
-    fn sentences_are_cut_at_their_ends() {
-        check("Hello there. How are you? Fine!", &["Hello there.", "How are you?", "Fine!"]);
-        check("One\n\nTwo", &["One", "Two"]);
-        check("He said \"stop.\" Then he left.", &["He said \"stop.\"", "Then he left."]);
-    }
-
-    #[test]
-    fn numbers_abbreviations_and_domains_stay_whole() {
-        check("It costs 3.50 euro. Visit example.com today.", &["It costs 3.50 euro.", "Visit example.com today."]);
-        check("Ask Dr. Smith, e.g. at 9 a.m. tomorrow. Bye.", &["Ask Dr. Smith, e.g. at 9 a.m. tomorrow.", "Bye."]);
-    }
-
-    #[test]
-    fn the_first_piece_may_end_at_a_comma() {
-        check(
-            "Let me have a look at that, one moment, please. Done.",
-            &["Let me have a look at that,", "one moment, please.", "Done."],
-        );
-        check("Yes, of course.", &["Yes, of course."]);
-    }
-
-    #[test]
-    fn endless_text_is_cut_and_nothing_is_no_piece() {
-        check("... !", &[]);
-        let mut cutter = SentenceSplitter::default();
-        let mut segments = vec![];
-        cutter.push(&"word ".repeat(100), |segment| segments.push(segment));
-        assert!(segments.len() == 2 && segments.iter().all(|p| p.len() <= SEGMENT_BYTES_MAX));
-    }
-}
+mod tests;

@@ -1,0 +1,114 @@
+//! Abbreviations, with the dots and blanks that they are written with.
+
+use super::language::Place;
+use super::locale::Locale;
+use super::tokens::{Reading, Sentence, TokenKind, has_capital};
+
+/// Reads an abbreviation that begins at a token.
+pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let token = sentence.get(at)?;
+    let glued = sentence.before(at).filter(|_| !token.is_spaced);
+    let is_free = glued.is_none_or(|before| {
+        before.kind == TokenKind::Sign
+            && matches!(before.text, "(" | "\"" | "“" | "„" | "«" | "'" | "’" | "¿" | "¡" | "/" | "[")
+    });
+    if !is_free {
+        return None;
+    }
+    let mut best: Option<(usize, &'static str)> = None;
+    for (written, long, place) in locale.language.abbreviations {
+        if let Some(octet) = matches(sentence.text, token.start, written)
+            && best.is_none_or(|(longest, _)| octet > longest)
+        {
+            let end = sentence.token_from(octet);
+            if is_place(sentence, at, end, *place, written) {
+                best = Some((octet, long));
+            }
+        }
+    }
+    if let Some((octet, long)) = best {
+        let spoken = capitalized(sentence, at, token.text, long);
+        return Reading::new(end_without_full_stop(sentence, octet, locale), spoken);
+    }
+    suffix(sentence, at, locale)
+}
+
+/// The end of an abbreviation that stands in a text; blanks may follow its inner dots, and its first letter may be a
+/// capital.
+fn matches(text: &str, start: usize, written: &str) -> Option<usize> {
+    let mut rest = text.get(start..)?.char_indices().peekable();
+    let mut wanted = written.chars().peekable();
+    let mut is_first = true;
+    let mut end = start;
+    while let Some(c) = wanted.next() {
+        let (at, found) = rest.next()?;
+        let same = found == c || is_first && found.to_lowercase().eq(c.to_lowercase());
+        if !same {
+            return None;
+        }
+        end = start + at + found.len_utf8();
+        is_first = false;
+        if c == '.'
+            && wanted.peek().is_some_and(|next| *next != ' ')
+            && rest.peek().is_some_and(|(_, next)| *next == ' ')
+        {
+            rest.next();
+        }
+    }
+    let next = text.get(end..)?.chars().next();
+    let open = next.is_some_and(|next| next.is_alphanumeric() || matches!(next, '\'' | '’' | '@'));
+    let numbered = written.ends_with(['.', '°', 'º']) && next.is_some_and(|next| next.is_ascii_digit());
+    (!open || numbered).then_some(end)
+}
+
+fn is_place(sentence: &Sentence<'_>, at: usize, end: usize, place: Place, written: &str) -> bool {
+    let next = sentence.word(end);
+    let before = sentence.before(at).filter(|before| before.kind == TokenKind::Word);
+    match place {
+        Place::Anywhere => true,
+        // "No. 5 more minutes" at a sentence's start is an answer.
+        Place::BeforeNumber => sentence.digits(end).is_some() && !(written == "no." && sentence.is_sentence_start(at)),
+        Place::AfterNumber => sentence.before(at).is_some_and(|before| before.kind == TokenKind::Number),
+        Place::BeforeName => next.is_some_and(has_capital),
+        Place::AfterName => {
+            before.is_some_and(|before| has_capital(before.text) && before.text.len() > 1)
+                && !sentence.is_sentence_start(at)
+        }
+    }
+}
+
+/// The dot of an abbreviation is that of the sentence, too, where one ends.
+fn end_without_full_stop(sentence: &Sentence<'_>, octet: usize, locale: Locale) -> usize {
+    let end = sentence.token_from(octet);
+    let Some(last) = sentence.before(end).filter(|last| last.text == ".") else { return end };
+    let ends_lists = sentence
+        .text
+        .get(..last.start)
+        .is_some_and(|before| ["etc", "usw", "enz", "ecc", "uvm"].iter().any(|word| before.ends_with(word)));
+    let capital = sentence.word(end).is_some_and(has_capital);
+    let next_sentence = ends_lists && capital && (locale.is_english() || !locale.is_german());
+    if sentence.is_end(end) || next_sentence { end - 1 } else { end }
+}
+
+/// A capital at the beginning of a sentence stays one.
+fn capitalized(sentence: &Sentence<'_>, at: usize, written: &str, long: &str) -> String {
+    let mut chars = long.chars();
+    match chars.next() {
+        Some(first) if has_capital(written) && sentence.is_sentence_start(at) => {
+            first.to_uppercase().chain(chars).collect()
+        }
+        _ => long.to_owned(),
+    }
+}
+
+/// "Hauptstr.": the end of a word.
+fn suffix(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let word = sentence.word(at)?;
+    let (short, long) =
+        locale.language.suffixes.iter().find(|(short, _)| word.ends_with(short) && word.len() > short.len())?;
+    if !sentence.glued_sign(at + 1, &["."]) {
+        return None;
+    }
+    let end = if sentence.is_end(at + 2) { at + 1 } else { at + 2 };
+    Reading::new(end, format!("{}{long}", word.strip_suffix(short)?))
+}

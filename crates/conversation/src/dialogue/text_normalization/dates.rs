@@ -1,0 +1,213 @@
+//! Dates: `2026-03-12`, `12.03.2026`, `12/03/2026`, `21.12.`, "Jan. 5", "3.-5. Juni", "March–May", "Mon-Fri".
+
+use super::language::DateStyle;
+use super::locale::{Locale, SlashOrder};
+use super::numbers::behind_hyphen;
+use super::tokens::{Reading, Sentence, has_capital};
+
+/// Reads a date that begins at a token.
+pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    if !sentence.starts_word(at) {
+        return None;
+    }
+    if sentence.word(at).is_some() {
+        return names_range(sentence, at, locale).or_else(|| short_name(sentence, at, locale));
+    }
+    if behind_hyphen(sentence, at) {
+        return None;
+    }
+    iso(sentence, at, locale)
+        .or_else(|| three_parts(sentence, at, locale))
+        .or_else(|| dotted(sentence, at, locale))
+        .or_else(|| two_parts(sentence, at, locale))
+        .or_else(|| first_of_month(sentence, at, locale))
+}
+
+/// Day, month and year in the order of the language; `None` if there is no such day.
+fn say(day: u32, month: usize, year: &str, locale: Locale) -> Option<String> {
+    let month = locale.language.calendar.months.get(month.checked_sub(1)?)?;
+    if !(1..=31).contains(&day) {
+        return None;
+    }
+    let day_name = match locale.language.calendar.first {
+        Some(first) if day == 1 => first.to_owned(),
+        _ => day.to_string(),
+    };
+    let has_year = !year.is_empty();
+    Some(match locale.style {
+        DateStyle::MonthDayYear if has_year => format!("{month} {day}, {year}"),
+        DateStyle::MonthDayYear => format!("{month} {day}"),
+        DateStyle::DayMonthYear if has_year => format!("{day_name} {month} {year}"),
+        DateStyle::DayMonthYear => format!("{day_name} {month}"),
+        DateStyle::DayDotMonthYear if has_year => format!("{day}. {month} {year}"),
+        DateStyle::DayDotMonthYear => format!("{day}. {month}"),
+        DateStyle::DayOfMonthOfYear if has_year => format!("{day} de {month} de {year}"),
+        DateStyle::DayOfMonthOfYear => format!("{day} de {month}"),
+    })
+}
+
+fn iso(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let (year, month, day) = parts(sentence, at, &["-", "‑"])?;
+    if (year.len(), month.len(), day.len()) != (4, 2, 2) || goes_on(sentence, at + 5) {
+        return None;
+    }
+    Reading::new(at + 5, say(day.parse().ok()?, month.parse().ok()?, year, locale)?)
+}
+
+/// Three numbers with the same sign between them.
+fn parts<'a>(sentence: &Sentence<'a>, at: usize, signs: &[&str]) -> Option<(&'a str, &'a str, &'a str)> {
+    let parts = (sentence.digits(at)?, sentence.digits(at + 2)?, sentence.digits(at + 4)?);
+    let glued = (at + 1..at + 5).all(|one| sentence.is_glued(one));
+    let sign = sentence.text(at + 1);
+    (glued && signs.contains(&sign) && sentence.text(at + 3) == sign).then_some(parts)
+}
+
+fn goes_on(sentence: &Sentence<'_>, end: usize) -> bool {
+    !sentence.ends_word(end)
+        || sentence.glued_sign(end, &["-", "/", "."])
+            && sentence.is_glued(end + 1)
+            && sentence.digits(end + 1).is_some()
+}
+
+fn three_parts(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let (first, second, year) = parts(sentence, at, &["/", "-", "."])?;
+    let sign = sentence.text(at + 1);
+    let short_year = year.len() == 2 && (sign == "/" || sign == "." && locale.style == DateStyle::DayDotMonthYear);
+    if first.len() > 2 || second.len() > 2 || !(year.len() == 4 || short_year) || goes_on(sentence, at + 5) {
+        return None;
+    }
+    let year = if short_year { format!("20{year}") } else { year.to_owned() };
+    let (first, second): (usize, usize) = (first.parse().ok()?, second.parse().ok()?);
+    let (day, month) = order(first, second, if sign == "." { SlashOrder::DayFirst } else { locale.slash })?;
+    Reading::new(at + 5, say(day as u32, month, &year, locale)?)
+}
+
+/// Which of two numbers is the day.
+fn order(first: usize, second: usize, slash: SlashOrder) -> Option<(usize, usize)> {
+    let is_month = |number: usize| (1..=12).contains(&number);
+    match slash {
+        _ if !is_month(first) && !is_month(second) => None,
+        _ if !is_month(first) => Some((first, second)),
+        _ if !is_month(second) => Some((second, first)),
+        _ if first == second => Some((first, second)),
+        SlashOrder::DayFirst => Some((first, second)),
+        SlashOrder::MonthFirst => Some((second, first)),
+        SlashOrder::Unknown => None,
+    }
+}
+
+/// "21.12." and "3.-5. Juni" of German.
+fn dotted(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    if locale.style != DateStyle::DayDotMonthYear || !sentence.glued_sign(at + 1, &["."]) {
+        return None;
+    }
+    let day = sentence.digits(at).filter(|day| day.len() <= 2)?;
+    if let Some(behind) = sentence.dash(at + 2)
+        && let Some(last) = sentence.digits(behind).filter(|last| last.len() <= 2)
+        && sentence.glued_sign(behind + 1, &["."])
+    {
+        let to = locale.language.signs.to;
+        // "3.5.-5.5." has months of its own.
+        let month = sentence.is_glued(behind + 2) && sentence.digits(behind + 2).is_some();
+        return (!month).then(|| Reading { end: behind + 2, spoken: format!("{day}. {to} {last}.") });
+    }
+    let month = sentence.digits(at + 2).filter(|month| month.len() <= 2 && sentence.is_glued(at + 2))?;
+    if !sentence.glued_sign(at + 3, &["."]) || sentence.is_glued(at + 4) && sentence.digits(at + 4).is_some() {
+        return None;
+    }
+    let spoken = say(day.parse().ok()?, month.parse().ok()?, "", locale)?;
+    // The second dot ends the sentence as well.
+    Reading::new(if sentence.is_end(at + 4) { at + 3 } else { at + 4 }, spoken)
+}
+
+/// "on 25/12": without the year only behind a word that wants a date.
+fn two_parts(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let (first, second) = (sentence.digits(at)?, sentence.digits(at + 2)?);
+    let glued = sentence.glued_sign(at + 1, &["/"]) && sentence.is_glued(at + 2);
+    if !glued || first.len() > 2 || second.len() > 2 || goes_on(sentence, at + 3) {
+        return None;
+    }
+    let before = sentence.words_before(at, 1);
+    let wanted = before.first().is_some_and(|word| locale.language.calendar.before_dates.contains(&word.as_str()));
+    let (day, month) = wanted.then(|| order(first.parse().ok()?, second.parse().ok()?, locale.slash)).flatten()?;
+    Reading::new(at + 3, say(day as u32, month, "", locale)?)
+}
+
+/// "1 mars" is "1er mars".
+fn first_of_month(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let first = locale.language.calendar.first?;
+    let month = sentence.word(at + 1)?.to_lowercase();
+    let is_first = sentence.digits(at) == Some("1") && locale.language.calendar.months.contains(&month.as_str());
+    is_first.then(|| Reading { end: at + 1, spoken: first.to_owned() })
+}
+
+/// The number of a month or day, and where its name ends; a short form may have a dot.
+fn named(
+    sentence: &Sentence<'_>, at: usize, names: &[&'static str], short: &[(&str, usize)],
+) -> Option<(&'static str, usize, bool)> {
+    let word = sentence.word(at)?;
+    let lower = word.to_lowercase();
+    if let Some(name) = names.iter().find(|name| name.to_lowercase() == lower) {
+        return Some((*name, at + 1, false));
+    }
+    let (_, index) = short.iter().find(|(short, _)| *short == lower)?;
+    let dotted = sentence.glued_sign(at + 1, &["."]);
+    Some((*names.get(*index)?, if dotted { at + 2 } else { at + 1 }, true))
+}
+
+/// "March–May", "Mon-Fri".
+fn names_range(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let calendar = &locale.language.calendar;
+    let lists: [(&[&'static str], &[(&str, usize)]); 2] =
+        [(&calendar.months, calendar.short_months), (&calendar.days, calendar.short_days)];
+    for (names, short) in lists {
+        let Some((first, end, _)) = named(sentence, at, names, short) else { continue };
+        let Some(behind) = between(sentence, end) else { continue };
+        let Some((second, end, _)) = named(sentence, behind.0, names, short) else { continue };
+        let end = if sentence.text(end - 1) == "." && sentence.is_end(end) { end - 1 } else { end };
+        let spoken = match behind.1 {
+            Some(word) => format!("{first} {word} {second}"),
+            None => super::numbers::say_range(sentence, at, first, second, locale),
+        };
+        return Reading::new(end, spoken);
+    }
+    None
+}
+
+/// A dash, or the Dutch "t/m".
+fn between(sentence: &Sentence<'_>, at: usize) -> Option<(usize, Option<&'static str>)> {
+    if let Some(behind) = sentence.dash(at) {
+        return Some((behind, None));
+    }
+    let through = sentence.text(at) == "t" && sentence.text(at + 1) == "/" && sentence.text(at + 2) == "m";
+    through.then_some((at + 3, Some("tot en met")))
+}
+
+/// "Jan. 5", "5 Jan. 2026", "ma. 4 mei": a short form next to a number.
+fn short_name(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let calendar = &locale.language.calendar;
+    let number_before = sentence
+        .before(at)
+        .is_some_and(|before| before.kind == super::tokens::TokenKind::Number && before.text.len() <= 2)
+        || locale.style == DateStyle::DayDotMonthYear
+            && sentence.before(at).is_some_and(|before| before.text == ".")
+            && at >= 2
+            && sentence.digits(at - 2).is_some();
+    if let Some((name, end, true)) = named(sentence, at, &calendar.months, calendar.short_months) {
+        let number_after = sentence.digits(end).is_some_and(|digits| digits.len() <= 2 || digits.len() == 4);
+        let dotted = sentence.text(end - 1) == ".";
+        let is_word =
+            matches!(sentence.text(at), "mar" | "mars" | "dec" | "set" | "out" | "mai" | "may" | "ago") && !dotted;
+        let spaced = sentence.get(at).is_some_and(|token| token.is_spaced);
+        let ends = if dotted && sentence.is_end(end) { end - 1 } else { end };
+        return ((number_after || number_before) && spaced && !(is_word && !number_before))
+            .then(|| Reading { end: ends, spoken: name.to_owned() });
+    }
+    let (name, end, short) = named(sentence, at, &calendar.days, calendar.short_days)?;
+    let dotted = sentence.text(end - 1) == ".";
+    let spaced = sentence.get(at).is_some_and(|token| token.is_spaced);
+    let capital = has_capital(name) == has_capital(sentence.text(at)) || sentence.is_sentence_start(at);
+    let next = sentence.text(end);
+    let goes_on = next == "," || next.starts_with(|c: char| c.is_ascii_digit() || c.is_lowercase());
+    (short && dotted && spaced && capital && goes_on).then(|| Reading { end, spoken: name.to_owned() })
+}

@@ -1,0 +1,317 @@
+//! Amounts of money: signs, codes and names of currencies before and behind the number, cents, millions, ranges,
+//! "per kilogram".
+
+use super::language::{Currency, Scale};
+use super::locale::Locale;
+use super::numbers::{Number, behind_hyphen, is_before_noun, number, range, say_range};
+use super::tokens::{Reading, Sentence};
+use super::units;
+
+/// Names of the currency of a text, and where they end.
+struct Named {
+    currency: &'static Currency,
+    end: usize,
+}
+
+/// One value, or two of a range.
+enum Value {
+    One(Number),
+    Range(Number, Number),
+}
+
+/// Reads an amount that begins at a token.
+pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    if !sentence.starts_word(at) || behind_hyphen(sentence, at) {
+        return None;
+    }
+    let (negative, start) = match sentence.minus(at) {
+        Some(behind) => (true, behind),
+        None => (false, at),
+    };
+    let amount = sign_first(sentence, at, start, locale).or_else(|| number_first(sentence, at, start, locale))?;
+    let minus = locale.language.signs.minus;
+    let spoken = if negative { format!("{minus} {}", amount.spoken) } else { amount.spoken };
+    Some(with_per(sentence, amount.end, spoken, locale))
+}
+
+/// `€12.50`, `US$ 5`, `EUR 12.50`, `$4.5-5 million`, `$10-$15`.
+fn sign_first(sentence: &Sentence<'_>, at: usize, start: usize, locale: Locale) -> Option<Reading> {
+    let named = currency(sentence, start, locale, false)?;
+    // The name of a currency before a number is no sign of it: "euro 2024".
+    let (negative, from) = match sentence.glued_sign(named.end, &["-", "−"]) {
+        true => (true, named.end + 1),
+        false => (false, named.end),
+    };
+    let first = number(sentence, from, locale).or_else(|| only_cents(sentence, from))?;
+    let (first_scale, first_end) = with_scale(sentence, first.end, locale);
+    let mut value = Value::One(first.clone());
+    let (mut scale, mut end) = (first_scale, first_end);
+    if let Some(behind) = sentence.dash(first_end) {
+        let again =
+            currency(sentence, behind, locale, false).filter(|again| std::ptr::eq(again.currency, named.currency));
+        if let Some(second) = number(sentence, again.map_or(behind, |again| again.end), locale) {
+            let (second_scale, second_end) = with_scale(sentence, second.end, locale);
+            let same = |first: &Scale| second_scale.is_some_and(|second| std::ptr::eq(first, second));
+            if first_scale.is_none_or(same) {
+                (scale, end) = (second_scale, second_end);
+                value = Value::Range(first, second);
+            }
+        }
+    }
+    if !sentence.ends_word(end) || goes_on(sentence, end) {
+        return None;
+    }
+    let spoken = say(sentence, at, end, &value, scale, named.currency, locale)?;
+    let minus = locale.language.signs.minus;
+    Reading::new(end, if negative { format!("{minus} {spoken}") } else { spoken })
+}
+
+/// `12,50 €`, `12.50 EUR`, `7,50 euro`, `1,5 mln. euro`, `2,5 M€`, `12€50`, `1,5 millones de €`.
+fn number_first(sentence: &Sentence<'_>, at: usize, start: usize, locale: Locale) -> Option<Reading> {
+    let value = match range(sentence, start, locale) {
+        Some((first, second)) => Value::Range(first, second),
+        None => Value::One(number(sentence, start, locale)?),
+    };
+    let mut end = without_dash_ending(sentence, value.end());
+    let mut scale_word = None;
+    if let Some((found, behind)) = scale(sentence, end, locale) {
+        (scale_word, end) = (Some(found), behind);
+        // "millones de €", "milioni di €".
+        if matches!(sentence.text(end), "de" | "di") {
+            end += 1;
+        }
+    }
+    // "10 € - 15 €": the name between the numbers is said once.
+    if let (Value::One(first), Some(named)) = (&value, currency(sentence, end, locale, true))
+        && let Some(behind) = sentence.dash(named.end)
+        && let Some(second) = number(sentence, behind, locale)
+        && let Some(again) = currency(sentence, second.end, locale, true)
+        && std::ptr::eq(named.currency, again.currency)
+    {
+        let value = Value::Range(first.clone(), second);
+        let spoken = say(sentence, at, again.end, &value, None, again.currency, locale)?;
+        return Reading::new(again.end, spoken);
+    }
+    let named = currency(sentence, end, locale, true)?;
+    // "12€50".
+    if let (Value::One(number), Some(cents)) = (&value, sentence.digits(named.end))
+        && sentence.is_glued(named.end)
+        && number.fraction.is_empty()
+    {
+        let fits = cents.len() == 2 && scale_word.is_none() && sentence.ends_word(named.end + 1);
+        let full = Number { fraction: cents.to_owned(), ..number.clone() };
+        let spoken = fits.then(|| amount(&full, named.currency, locale)).flatten()?;
+        return Reading::new(named.end + 1, spoken);
+    }
+    if !sentence.ends_word(named.end) {
+        return None;
+    }
+    let spoken = say(sentence, at, named.end, &value, scale_word, named.currency, locale)?;
+    Reading::new(named.end, spoken)
+}
+
+impl Value {
+    fn end(&self) -> usize {
+        match self {
+            Self::One(number) | Self::Range(_, number) => number.end,
+        }
+    }
+}
+
+/// "25,-" and "20,--" are whole amounts.
+fn without_dash_ending(sentence: &Sentence<'_>, end: usize) -> usize {
+    if !sentence.glued_sign(end, &[",", "."]) || !sentence.glued_sign(end + 1, &["-", "–", "—"]) {
+        return end;
+    }
+    let dashes = (end + 1..).take_while(|at| sentence.glued_sign(*at, &["-", "–", "—"])).count();
+    match sentence.ends_word(end + 1 + dashes)
+        && sentence.digits(end + 1 + dashes).is_none_or(|_| !sentence.is_glued(end + 1 + dashes))
+    {
+        true => end + 1 + dashes,
+        false => end,
+    }
+}
+
+/// Whether separators and digits follow that were not understood: such an amount stays as it is.
+fn goes_on(sentence: &Sentence<'_>, end: usize) -> bool {
+    sentence.glued_sign(end, &[".", ",", "-", "–", "'", ":"])
+        && sentence.is_glued(end + 1)
+        && sentence.digits(end + 1).is_some()
+}
+
+/// The currency whose sign, code or name stands at a token.
+fn currency(sentence: &Sentence<'_>, at: usize, locale: Locale, with_names: bool) -> Option<Named> {
+    let token = sentence.get(at)?;
+    let mut best: Option<Named> = None;
+    for currency in locale.language.money.currencies {
+        let names = [currency.one, currency.many];
+        let names = names.iter().filter(|_| with_names && token.is_spaced);
+        let signs = currency.signs.iter().filter(|sign| !locale.peso || **sign != "$");
+        let peso = (locale.peso && currency.one == "peso").then_some(&"$");
+        for written in signs.chain(names).chain(peso) {
+            let octets = token.start + written.len();
+            if sentence.stands(token.start, written)
+                && best.as_ref().is_none_or(|best| octets > token_end(sentence, best.end))
+            {
+                best = Some(Named { currency, end: sentence.token_from(octets) });
+            }
+        }
+    }
+    best
+}
+
+fn token_end(sentence: &Sentence<'_>, at: usize) -> usize {
+    sentence.before(at).map_or(0, super::tokens::Token::end)
+}
+
+/// `$.99`.
+fn only_cents(sentence: &Sentence<'_>, at: usize) -> Option<Number> {
+    let digits = sentence.digits(at + 1).filter(|digits| digits.len() <= 2)?;
+    let glued = sentence.glued_sign(at, &["."]) && sentence.is_glued(at + 1);
+    let fraction = digits.to_owned();
+    glued.then(|| Number { whole: "0".to_owned(), fraction, is_grouped: false, end: at + 2 })
+}
+
+/// The scale behind a number, if there is one, and where the amount goes on.
+fn with_scale(sentence: &Sentence<'_>, end: usize, locale: Locale) -> (Option<&'static Scale>, usize) {
+    let end = without_dash_ending(sentence, end);
+    scale(sentence, end, locale).map_or((None, end), |(scale, end)| (Some(scale), end))
+}
+
+/// "million", "bn", "Mrd.": the word, and where it ends.
+fn scale(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<(&'static Scale, usize)> {
+    let token = sentence.get(at)?;
+    for scale in locale.language.money.scales {
+        for written in scale.written {
+            let octets = token.start + written.len();
+            let short = written.len() <= 2 && written.chars().all(char::is_alphabetic);
+            // "5 m" is a length.
+            let signed = sentence.text.get(octets..).is_some_and(|rest| rest.starts_with(['€', '$', '£']));
+            if (short && token.is_spaced && written.chars().all(char::is_lowercase) && !signed)
+                || !sentence.text.get(token.start..)?.starts_with(written)
+            {
+                continue;
+            }
+            let rest = sentence.text.get(octets..)?;
+            let next = rest.chars().next();
+            if !written.ends_with('.') && next.is_some_and(char::is_alphanumeric) {
+                continue;
+            }
+            return Some((scale, sentence.token_from(octets)));
+        }
+    }
+    None
+}
+
+fn say(
+    sentence: &Sentence<'_>, at: usize, end: usize, value: &Value, scale: Option<&Scale>, currency: &Currency,
+    locale: Locale,
+) -> Option<String> {
+    let last = match value {
+        Value::One(number) | Value::Range(_, number) => number,
+    };
+    if let Some(scale) = scale {
+        let singular = last.is_one() || locale.language.money.below_two && last.is_below_two();
+        let name = if singular { scale.one } else { scale.many };
+        let numbers = match value {
+            Value::One(number) => number.say(locale),
+            Value::Range(first, second) => say_range(sentence, at, &first.say(locale), &second.say(locale), locale),
+        };
+        return Some(format!("{numbers} {name} {}", of(currency.many, scale, locale)));
+    }
+    match value {
+        Value::Range(first, second) => {
+            let name = if second.is_one() { currency.one } else { currency.many };
+            let numbers = say_range(sentence, at, &padded(first, locale), &padded(second, locale), locale);
+            Some(format!("{numbers} {name}"))
+        }
+        Value::One(number) if is_before_noun(sentence, at, end, locale) => {
+            let cents = number.fraction.trim_end_matches('0').len() <= 2 && !currency.cent.1.is_empty();
+            let full = Currency { many: currency.one, ..*currency };
+            amount(number, if cents && number.whole != "0" { &full } else { currency }, locale)
+        }
+        Value::One(number) => amount(number, currency, locale),
+    }
+}
+
+fn padded(number: &Number, locale: Locale) -> String {
+    let mut number = number.clone();
+    if number.fraction.bytes().all(|digit| digit == b'0') {
+        number.fraction.clear();
+    } else if number.fraction.len() == 1 {
+        number.fraction.push('0');
+    }
+    number.say(locale)
+}
+
+/// "million d'euros", "millones de euros"; nothing in between in other languages, or behind thousands.
+fn of(name: &str, scale: &Scale, locale: Locale) -> String {
+    let of = locale.language.money.of;
+    let thousands = matches!(scale.one, "mille" | "mil");
+    match of {
+        _ if thousands || of.is_empty() => name.to_owned(),
+        "de" if locale.is_french() && name.starts_with(['e', 'a', 'o', 'y']) && !name.starts_with("yen") => {
+            format!("d'{name}")
+        }
+        _ => format!("{of} {name}"),
+    }
+}
+
+/// Amount, currency and cents.
+fn amount(number: &Number, currency: &Currency, locale: Locale) -> Option<String> {
+    let whole = number.whole.trim_start_matches('0');
+    let whole = if whole.is_empty() { "0" } else { whole };
+    let french = locale.is_french();
+    let exact = number.fraction.len() <= 2;
+    let singular = number.is_one() && exact || french && number.is_below_two();
+    let name = if singular { currency.one } else { currency.many };
+    let (one_cent, many_cents) = currency.cent;
+    if number.fraction.bytes().all(|digit| digit == b'0') && number.fraction.len() <= 2 {
+        return Some(round(whole, name, currency, locale));
+    }
+    if number.fraction.len() > 2 || many_cents.is_empty() {
+        return Some(format!("{} {name}", number.say(locale)));
+    }
+    let tens = number.fraction.len() == 1;
+    let cents: u32 = number.fraction.parse::<u32>().ok()? * if tens { 10 } else { 1 };
+    let cent_name = if cents == 1 { one_cent } else { many_cents };
+    let joint = locale.language.money.joint;
+    let joint = if joint.is_empty() { String::new() } else { format!("{joint} ") };
+    // "1 euro 50": the whole part decides, unless it stands alone.
+    let name = if whole == "1" { currency.one } else { name };
+    Some(match (whole, cents) {
+        ("0", _) => format!("{cents} {cent_name}"),
+        (_, ..10) => format!("{whole} {name} {joint}{cents} {cent_name}"),
+        _ => format!("{whole} {name} {joint}{cents}"),
+    })
+}
+
+/// French and Spanish say "1 million d'euros" for the digits of a million.
+fn round(whole: &str, name: &str, currency: &Currency, locale: Locale) -> String {
+    let millions = whole.strip_suffix("000000").filter(|millions| !millions.is_empty() && millions.len() <= 3);
+    let scale = locale.language.money.scales.iter().find(|scale| scale.one.starts_with("mill"));
+    let two_words = locale.is_french() || locale.is_spanish();
+    match (millions, scale) {
+        (Some(millions), Some(scale)) if two_words => {
+            let word = if millions == "1" { scale.one } else { scale.many };
+            format!("{millions} {word} {}", of(currency.many, scale, locale))
+        }
+        _ => format!("{whole} {name}"),
+    }
+}
+
+/// "$1.50/kg" is "per kilogram".
+fn with_per(sentence: &Sentence<'_>, end: usize, spoken: String, locale: Locale) -> Reading {
+    if sentence.glued_sign(end, &["/"])
+        && sentence.is_glued(end + 1)
+        && let Some((name, behind)) = units::per_name(sentence, end + 1, locale)
+    {
+        return Reading { end: behind, spoken: format!("{spoken} {} {name}", locale.language.per) };
+    }
+    Reading { end, spoken }
+}
+
+/// Whether the sign, code or name of a currency stands at a token.
+pub(super) fn names_currency(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
+    currency(sentence, at, locale, true).is_some()
+}

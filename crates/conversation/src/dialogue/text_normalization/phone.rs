@@ -1,0 +1,159 @@
+//! Phone numbers: one number, digit by digit, whatever stands between its groups.
+
+use super::locale::Locale;
+use super::numbers::behind_hyphen;
+use super::tokens::{DASHES, Reading, Sentence};
+
+/// A phone number has at most so many groups, and so many digits.
+const GROUPS_MAX: usize = 9;
+const DIGITS_MAX: usize = 18;
+
+/// The groups of a number as they are written.
+struct Groups<'a> {
+    digits: Vec<&'a str>,
+    is_international: bool,
+    /// The first group stands in brackets.
+    is_bracketed: bool,
+    /// Something other than a blank parts the groups.
+    has_signs: bool,
+    end: usize,
+}
+
+/// Reads a phone number that begins at a token.
+pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    if !sentence.starts_word(at) || behind_hyphen(sentence, at) {
+        return None;
+    }
+    let groups = groups(sentence, at)?;
+    if !sentence.ends_word(groups.end) || !is_phone(sentence, at, &groups, locale) {
+        return None;
+    }
+    let said: Vec<String> = groups.digits.iter().map(|group| say_group(group)).collect();
+    let said = said.join(", ");
+    let plus = locale.language.signs.plus;
+    Reading::new(groups.end, if groups.is_international { format!("{plus} {said}") } else { said })
+}
+
+/// Digits with a blank between them; more than five in groups of three.
+pub(super) fn say_group(group: &str) -> String {
+    let chars: Vec<char> = group.chars().collect();
+    let spaced = |chars: &[char]| chars.iter().map(char::to_string).collect::<Vec<_>>().join(" ");
+    if chars.len() <= 5 {
+        return spaced(&chars);
+    }
+    let mut parts: Vec<&[char]> = chars.chunks(3).collect();
+    // A single digit at the end joins the group before it.
+    let alone = parts.last().is_some_and(|last| last.len() == 1);
+    if alone {
+        parts.truncate(parts.len() - 2);
+    }
+    let mut said: Vec<String> = parts.iter().map(|part| spaced(part)).collect();
+    if alone {
+        said.push(spaced(&chars[chars.len() - 4..]));
+    }
+    said.join(", ")
+}
+
+fn groups<'a>(sentence: &Sentence<'a>, at: usize) -> Option<Groups<'a>> {
+    let mut end = at;
+    let is_international = sentence.text(at) == "+";
+    if is_international {
+        end += 1;
+        if !sentence.is_glued(end) {
+            return None;
+        }
+    }
+    let mut all = Groups { digits: Vec::new(), is_international, is_bracketed: false, has_signs: false, end };
+    let mut total = 0;
+    while all.digits.len() < GROUPS_MAX {
+        let Some((group, behind, bracketed)) = next_group(sentence, all.end, all.digits.is_empty()) else { break };
+        total += group.len();
+        if total > DIGITS_MAX {
+            return None;
+        }
+        if bracketed && all.digits.is_empty() {
+            all.is_bracketed = true;
+        }
+        let parted = sentence.get(behind - 1).is_some_and(|token| token.is_spaced) && !bracketed;
+        all.has_signs |= !all.digits.is_empty() && !parted || bracketed;
+        // "(0)" behind a country code is not dialled.
+        if !(bracketed && group == "0" && !all.digits.is_empty()) {
+            all.digits.push(group);
+        }
+        all.end = behind;
+    }
+    (!all.digits.is_empty()).then_some(all)
+}
+
+/// The next group of digits behind a blank, a hyphen, a dot, a slash or brackets.
+fn next_group<'a>(sentence: &Sentence<'a>, at: usize, is_first: bool) -> Option<(&'a str, usize, bool)> {
+    let mut at = at;
+    if !is_first {
+        let sign = sentence.text(at);
+        if DASHES.contains(&sign) {
+            at = sentence.dash(at)?;
+        } else if matches!(sign, "." | "/") && sentence.is_glued(at) && sentence.is_glued(at + 1) {
+            at += 1;
+        } else if sentence.digits(at).is_some() && sentence.is_glued(at) && sentence.text(at - 1) != ")" {
+            return None;
+        }
+    }
+    if sentence.text(at) == "(" {
+        let group =
+            sentence.digits(at + 1).filter(|_| sentence.is_glued(at + 1) && sentence.glued_sign(at + 2, &[")"]))?;
+        return Some((group, at + 3, true));
+    }
+    let group = sentence.digits(at)?;
+    // "020 1,5" or "5pm": the digits belong to something else.
+    let other = !sentence.ends_word(at + 1)
+        || sentence.glued_sign(at + 1, &[",", ":", "%", "€", "°"])
+            && (sentence.text(at + 1) != "," && sentence.text(at + 1) != ":"
+                || sentence.is_glued(at + 2) && sentence.digits(at + 2).is_some());
+    (!other).then_some((group, at + 1, false))
+}
+
+fn is_phone(sentence: &Sentence<'_>, at: usize, groups: &Groups<'_>, locale: Locale) -> bool {
+    let total: usize = groups.digits.iter().map(|group| group.len()).sum();
+    let first = groups.digits.first().copied().unwrap_or("");
+    let sizes: Vec<usize> = groups.digits.iter().map(|group| group.len()).collect();
+    let words = sentence.words_before(at, 4);
+    let asked = words.iter().any(|word| locale.language.codes.phone.contains(&word.as_str()));
+    let many = groups.digits.len() >= 2;
+    let plausible = sizes.iter().all(|size| *size <= 12);
+    if !plausible {
+        return false;
+    }
+    if groups.is_international {
+        return total >= 6;
+    }
+    if groups.is_bracketed {
+        return many && total >= 6;
+    }
+    if first.starts_with('0') && first.len() >= 2 {
+        // "007" and "00 1" are none; nor is a date.
+        return many && total >= 7 && !(sizes.len() == 3 && sizes[2] == 4 && total == 8) || !many && total >= 8;
+    }
+    if matches!(sizes.as_slice(), [3, 3, 4] | [1, 3, 3, 4]) {
+        return true;
+    }
+    if groups.has_signs {
+        let local = matches!(sizes.as_slice(), [3, 4]);
+        let zero = groups.digits.get(1).is_some_and(|group| group.starts_with('0'));
+        return local && (asked || zero || first == "555") || asked && many && total >= 6;
+    }
+    let sizes_fit = sizes.iter().all(|size| (2..=5).contains(size));
+    if many
+        && sizes_fit
+        && sizes.len() >= 3
+        && total >= 9
+        && (asked || sizes[0] >= 3)
+        && !locale.language.signs.blank_thousands
+    {
+        return true;
+    }
+    let long_fit = total >= 9 && sizes.iter().all(|size| (2..=8).contains(size));
+    if many && asked && total >= 7 && (sizes_fit || long_fit) {
+        return true;
+    }
+    !many && (total >= 10 || asked && total >= 7)
+}

@@ -1,0 +1,154 @@
+//! Rewrites a sentence for the voice: at each word the grammars are asked in order, and what none of them understands
+//! stays as it is written.
+
+use super::locale::Locale;
+use super::markup::{Manner, PlainText};
+use super::tokens::{Reading, Sentence, TokenKind};
+use super::{abbreviations, codes, dates, money, numbers, ordinals, phone, symbols, times, units, web_addresses};
+
+/// A part of the text that is said as another one; octets of both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rewritten {
+    pub(super) shown: (usize, usize),
+    pub(super) spoken: (usize, usize),
+}
+
+type Grammar = fn(&Sentence<'_>, usize, Locale) -> Option<Reading>;
+
+/// The first one that understands a place wins.
+const GRAMMARS: &[Grammar] = &[
+    web_addresses::read,
+    dates::read,
+    money::read,
+    times::read,
+    phone::read,
+    codes::read,
+    units::read,
+    ordinals::read,
+    numbers::read,
+    abbreviations::read,
+    symbols::read,
+];
+
+/// What is said for a text, and which parts of it are said differently.
+pub(super) fn rewrite(plain: &PlainText, locale: Option<Locale>) -> (String, Vec<Rewritten>) {
+    let sentence = Sentence::new(&plain.text);
+    let mut out =
+        Output { text: &plain.text, spoken: String::with_capacity(plain.text.len() + 16), parts: Vec::new(), at: 0 };
+    let mut manners = plain.manners.iter().peekable();
+    let mut at = 0;
+    while let Some(token) = sentence.get(at) {
+        while manners.peek().is_some_and(|(range, _)| range.end <= token.start) {
+            manners.next();
+        }
+        if let Some((range, manner)) = manners.peek().filter(|(range, _)| range.start <= token.start) {
+            let inner = plain.text.get(range.start..range.end).unwrap_or("");
+            out.replace(range.start.max(out.at), range.end, &said_in_manner(inner, manner, locale));
+            at = sentence.token_from(range.end);
+            continue;
+        }
+        let reading = locale.and_then(|locale| GRAMMARS.iter().find_map(|grammar| grammar(&sentence, at, locale)));
+        at = match reading.filter(|reading| reading.end > at) {
+            Some(reading) => {
+                let end = sentence.get(reading.end - 1).map_or(token.end(), super::tokens::Token::end);
+                out.replace(token.start, end, &reading.spoken);
+                reading.end
+            }
+            None => behind_unread(&sentence, at),
+        };
+    }
+    out.copy(plain.text.len());
+    (out.spoken, out.parts)
+}
+
+/// The next place where a grammar may begin: not within a number that was not understood.
+fn behind_unread(sentence: &Sentence<'_>, at: usize) -> usize {
+    let mut end = at + 1;
+    if sentence.digits(at).is_none() {
+        return end;
+    }
+    while sentence.glued_sign(end, &[".", ",", ":", "/", "-", "'"])
+        && sentence.is_glued(end + 1)
+        && sentence.digits(end + 1).is_some()
+    {
+        end += 2;
+    }
+    end
+}
+
+fn said_in_manner(inner: &str, manner: &Manner, locale: Option<Locale>) -> String {
+    match manner {
+        Manner::Spelled => codes::spell(inner),
+        Manner::Alias(alias) => alias.clone(),
+        Manner::Phone => {
+            let digits: String = inner.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect();
+            let sentence = Sentence::new(inner);
+            let read = locale.and_then(|locale| phone::read(&sentence, 0, locale));
+            match read {
+                Some(reading) if reading.end >= sentence.tokens.len() => reading.spoken,
+                _ if digits.is_empty() => inner.to_owned(),
+                _ => spelled_groups(&sentence, locale),
+            }
+        }
+    }
+}
+
+fn spelled_groups(sentence: &Sentence<'_>, locale: Option<Locale>) -> String {
+    let plus = locale.map_or("+", |locale| locale.language.signs.plus);
+    let mut said = String::new();
+    for token in &sentence.tokens {
+        match token.kind {
+            TokenKind::Number => {
+                let comma = !said.is_empty() && !said.ends_with(plus);
+                said.push_str(if comma {
+                    ", "
+                } else if said.is_empty() {
+                    ""
+                } else {
+                    " "
+                });
+                said.push_str(&phone::say_group(token.text));
+            }
+            TokenKind::Sign if token.text == "+" && said.is_empty() => said.push_str(plus),
+            TokenKind::Word | TokenKind::Sign => {}
+        }
+    }
+    said
+}
+
+/// The text for the voice as it grows.
+struct Output<'a> {
+    text: &'a str,
+    spoken: String,
+    parts: Vec<Rewritten>,
+    /// Octets of the text that are done.
+    at: usize,
+}
+
+impl Output<'_> {
+    fn copy(&mut self, until: usize) {
+        self.spoken.push_str(self.text.get(self.at..until).unwrap_or(""));
+        self.at = self.at.max(until);
+    }
+
+    fn replace(&mut self, start: usize, end: usize, spoken: &str) {
+        self.copy(start);
+        if self.text.get(start..end) == Some(spoken) {
+            self.copy(end);
+            return;
+        }
+        // Words do not grow together: "AT&T" is "AT and T". The blanks belong to what is said.
+        let is_letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        let from = self.spoken.len();
+        if is_letter(self.spoken.chars().next_back()) && is_letter(spoken.chars().next()) {
+            self.spoken.push(' ');
+        }
+        self.spoken.push_str(spoken);
+        let next = self.text.get(end..).and_then(|rest| rest.chars().next());
+        if is_letter(spoken.chars().next_back()) && is_letter(next) {
+            self.spoken.push(' ');
+        }
+        self.parts.push(Rewritten { shown: (start, end), spoken: (from, self.spoken.len()) });
+        self.at = end;
+    }
+}

@@ -1,0 +1,172 @@
+//! Whether a dot behind a word ends a sentence, or belongs to an abbreviation, an initial or a number.
+
+use super::SpeechStyle;
+use super::language::Place;
+use super::locale::Locale;
+
+/// What a dot is, given the word before it and the first character behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AbbreviationEnd {
+    /// It ends a sentence.
+    No,
+    /// It belongs to the word before, because of what follows.
+    Here,
+    /// It belongs to the word before, whatever follows.
+    Always,
+    /// What follows decides, and is not known yet.
+    Unknown,
+}
+
+/// Abbreviations that texts of all languages have.
+const COMMON: &[&str] = &["mr", "mrs", "ms", "dr", "prof", "vs", "nr", "sr", "डॉ", "रु", "प्रो", "ดร", "रू", "สนง"];
+/// May end a list, and a sentence with it.
+const LIST_ENDS: &[&str] = &["etc", "usw", "enz", "ecc", "uvm"];
+/// Characters before a dot that can belong to an abbreviation.
+const TAIL_CHARS: usize = 24;
+
+/// Judges a dot: `before` is the text up to it, `following` the first character behind it and its white space.
+pub fn abbreviation_end(style: SpeechStyle, before: &str, following: Option<char>) -> AbbreviationEnd {
+    let word = before.rsplit(char::is_whitespace).next().unwrap_or("");
+    let word = word.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let is_first = before.trim_start_matches(|c: char| !c.is_alphanumeric()).len() == word.len();
+    if !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit()) {
+        return number_end(style.locale, word, is_first, following);
+    }
+    let lower = word.to_lowercase();
+    if is_initial(word) || COMMON.contains(&lower.as_str()) {
+        return AbbreviationEnd::Always;
+    }
+    if let Some(end) = dotted(&lower, following) {
+        return end;
+    }
+    match style.locale {
+        Some(locale) => by_tables(locale, before, word, following),
+        None => AbbreviationEnd::No,
+    }
+}
+
+/// "1." of a list, "3. März", "2026. 3. 12." of Korean.
+fn number_end(locale: Option<Locale>, word: &str, is_first: bool, following: Option<char>) -> AbbreviationEnd {
+    let german = locale.is_some_and(Locale::is_german);
+    if word.len() <= 2 && (is_first || german) {
+        return AbbreviationEnd::Always;
+    }
+    match following {
+        _ if locale.is_some() || word.len() > 4 => AbbreviationEnd::No,
+        None => AbbreviationEnd::Unknown,
+        Some(next) if next.is_ascii_digit() => AbbreviationEnd::Here,
+        Some(_) => AbbreviationEnd::No,
+    }
+}
+
+/// A single letter is an initial, except in scripts whose letters are syllables or words.
+fn is_initial(word: &str) -> bool {
+    let is_syllable = |c: char| matches!(u32::from(c), 0x1100..=0x11FF | 0x3040..=0xD7AF | 0xF900..=0xFAFF);
+    let is_mark =
+        |c: char| matches!(u32::from(c), 0x300..=0x36F | 0x900..=0x903 | 0x93A..=0x94F | 0xE31 | 0xE34..=0xE4E);
+    let mut letters = word.chars().filter(|c| !is_mark(*c));
+    letters.next().is_some_and(|c| c.is_alphabetic() && !is_syllable(c)) && letters.next().is_none()
+}
+
+/// "U.S", "z.B", "i.v.m": short parts with dots between them. "a.m" may end a sentence.
+fn dotted(lower: &str, following: Option<char>) -> Option<AbbreviationEnd> {
+    let parts = lower.split('.').map(|part| part.trim_start_matches('-'));
+    let short =
+        |part: &str| (1..=2).contains(&part.chars().count()) && part.chars().all(|c| c.is_alphabetic() || c == '-');
+    if !lower.contains('.') || !parts.clone().all(short) {
+        return None;
+    }
+    if !matches!(lower, "a.m" | "p.m") {
+        return Some(AbbreviationEnd::Always);
+    }
+    Some(before_capital(following))
+}
+
+/// A capital behind the dot begins a sentence.
+fn before_capital(following: Option<char>) -> AbbreviationEnd {
+    match following {
+        None => AbbreviationEnd::Unknown,
+        Some(next) if next.is_uppercase() => AbbreviationEnd::No,
+        Some(_) => AbbreviationEnd::Here,
+    }
+}
+
+fn by_tables(locale: Locale, before: &str, word: &str, following: Option<char>) -> AbbreviationEnd {
+    let language = locale.language;
+    let start = before.char_indices().rev().nth(TAIL_CHARS - 1).map_or(0, |(at, _)| at);
+    let tail = before[start..].to_lowercase();
+    // "p. ex." is written with blanks, and without.
+    let compact = tail.replace(['\u{a0}', '\u{202f}'], " ").replace(". ", ".");
+    let ends_with = |short: &str| {
+        let short = short.to_lowercase();
+        let stands = |tail: &str| {
+            tail.strip_suffix(short.as_str())
+                .is_some_and(|head| !head.chars().next_back().is_some_and(char::is_alphanumeric))
+        };
+        stands(&tail) || short.contains('.') && stands(&compact)
+    };
+    if language.suffixes.iter().any(|(short, _)| word.len() > short.len() && word.ends_with(short)) {
+        return AbbreviationEnd::Always;
+    }
+    let mut found = AbbreviationEnd::No;
+    for (written, _, place) in language.abbreviations {
+        let Some(short) = written.strip_suffix('.').filter(|short| ends_with(short)) else { continue };
+        match by_place(*place, short, following) {
+            AbbreviationEnd::No => {}
+            AbbreviationEnd::Unknown => found = AbbreviationEnd::Unknown,
+            end => return end,
+        }
+    }
+    if found != AbbreviationEnd::No {
+        return found;
+    }
+    if language
+        .money
+        .scales
+        .iter()
+        .flat_map(|scale| scale.written)
+        .any(|short| short.strip_suffix('.').is_some_and(ends_with))
+    {
+        return AbbreviationEnd::Always;
+    }
+    let units = language.units.iter().flat_map(|unit| unit.written).copied();
+    let named = units.chain(language.per_names.iter().map(|(short, _)| *short));
+    let counted = behind_number(before, word);
+    if counted && named.filter_map(|short| short.strip_suffix('.')).any(ends_with) {
+        return match following {
+            Some(next) if next.is_uppercase() && locale.is_german() => AbbreviationEnd::Here,
+            _ => before_capital(following),
+        };
+    }
+    let calendar = &language.calendar;
+    let mut short_names = calendar.short_months.iter().chain(calendar.short_days);
+    if short_names.any(|(short, _)| ends_with(short)) {
+        return match following {
+            None => AbbreviationEnd::Unknown,
+            Some(next) if next.is_ascii_digit() || counted && !next.is_uppercase() => AbbreviationEnd::Here,
+            Some(_) => AbbreviationEnd::No,
+        };
+    }
+    AbbreviationEnd::No
+}
+
+/// Whether the word before this one ends with a number or a sign of an amount: "20 min", "€/Min".
+fn behind_number(before: &str, word: &str) -> bool {
+    let head = before.strip_suffix(word).unwrap_or(before).trim_end();
+    let glued = word.contains('/') || word.starts_with(|c: char| c.is_ascii_digit());
+    glued || head.chars().next_back().is_some_and(|c| c.is_ascii_digit() || matches!(c, '/' | '½' | '€' | '$' | '.'))
+}
+
+fn by_place(place: Place, short: &str, following: Option<char>) -> AbbreviationEnd {
+    match (place, following) {
+        (Place::Anywhere, _) if LIST_ENDS.contains(&short) => before_capital(following),
+        (Place::Anywhere | Place::AfterNumber, _) => AbbreviationEnd::Always,
+        (_, None) => AbbreviationEnd::Unknown,
+        (Place::BeforeNumber, Some(next)) if next.is_ascii_digit() => AbbreviationEnd::Here,
+        (Place::BeforeNumber, Some(_)) => AbbreviationEnd::No,
+        (Place::BeforeName, Some(next)) if next.is_alphabetic() => AbbreviationEnd::Here,
+        (Place::BeforeName, Some(_)) => AbbreviationEnd::No,
+        (Place::AfterName, Some(next)) if next.is_uppercase() => AbbreviationEnd::No,
+        (Place::AfterName, Some(_)) => AbbreviationEnd::Here,
+    }
+}

@@ -1,0 +1,92 @@
+//! Signs between words and numbers: "&", "2 + 2 = 4", "C++", "#1", keys after "press".
+
+use super::locale::Locale;
+use super::tokens::{Reading, Sentence, TokenKind};
+
+/// Reads a sign that begins at a token.
+pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let signs = &locale.language.signs;
+    let token = sentence.get(at)?;
+    if token.text == "x" && token.is_spaced && is_calculation(sentence, at) {
+        return Reading::new(at + 1, signs.times);
+    }
+    if token.kind == TokenKind::Word {
+        return programming(sentence, at, locale);
+    }
+    match token.text {
+        "&" => between(sentence, at).then(|| Reading { end: at + 1, spoken: signs.and.to_owned() }),
+        "+" if is_calculation(sentence, at) => Reading::new(at + 1, signs.plus),
+        "+" if !token.is_spaced && is_number(sentence, at, -1) && sentence.ends_word(at + 1) => {
+            Reading::new(at + 1, signs.plus)
+        }
+        "=" if is_calculation(sentence, at) => Reading::new(at + 1, signs.equals),
+        "*" | "×" if is_calculation(sentence, at) => Reading::new(at + 1, signs.times),
+        "*" | "#" => key(sentence, at, locale),
+        "24" | "7" => around_the_clock(sentence, at),
+        _ => None,
+    }
+}
+
+fn is_number(sentence: &Sentence<'_>, at: usize, step: isize) -> bool {
+    at.checked_add_signed(step).and_then(|at| sentence.get(at)).is_some_and(|token| token.kind == TokenKind::Number)
+}
+
+/// Numbers on both sides, with blanks or without.
+fn is_calculation(sentence: &Sentence<'_>, at: usize) -> bool {
+    is_number(sentence, at, -1)
+        && is_number(sentence, at, 1)
+        && sentence.get(at).map(|token| token.is_spaced) == sentence.get(at + 1).map(|token| token.is_spaced)
+}
+
+fn between(sentence: &Sentence<'_>, at: usize) -> bool {
+    let is_text = |token: Option<&super::tokens::Token<'_>>| {
+        token.is_some_and(|token| token.kind != TokenKind::Sign || matches!(token.text, "." | ")" | "(" | "\""))
+    };
+    is_text(sentence.before(at)) && is_text(sentence.get(at + 1))
+}
+
+/// "C++" and "C#".
+fn programming(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let word = sentence.word(at).filter(|word| matches!(*word, "C" | "F" | "J"))?;
+    if !sentence.starts_word(at) {
+        return None;
+    }
+    if sentence.glued_sign(at + 1, &["+"]) && sentence.glued_sign(at + 2, &["+"]) {
+        let plus = locale.language.signs.plus;
+        return Reading::new(at + 3, format!("{word} {plus} {plus}"));
+    }
+    let sharp = sentence.glued_sign(at + 1, &["#"]) && sentence.ends_word(at + 2);
+    sharp.then(|| Reading { end: at + 2, spoken: format!("{word} sharp") })
+}
+
+/// A key of the phone behind "press", or "#1".
+fn key(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let signs = &locale.language.signs;
+    let token = sentence.get(at)?;
+    let keys = &locale.language.codes;
+    let hash = token.text == "#";
+    let quoted = sentence.before(at).is_some_and(|before| matches!(before.text, "\"" | "'" | "“" | "„" | "«" | "("));
+    let alone = (token.is_spaced || quoted)
+        && sentence.get(at + 1).is_none_or(|next| {
+            next.is_spaced
+                || matches!(next.text, "." | "," | "!" | "?" | ";" | ":" | ")" | "\"" | "'" | "”" | "“" | "»" | "-")
+        });
+    if alone {
+        let words = sentence.words_before(at, 12);
+        let asked = words.iter().any(|word| locale.language.codes.press.contains(&word.as_str()));
+        return asked.then(|| Reading { end: at + 1, spoken: (if hash { keys.hash } else { keys.star }).to_owned() });
+    }
+    let numbered = hash && token.is_spaced && sentence.is_glued(at + 1) && sentence.digits(at + 1).is_some();
+    numbered.then(|| Reading { end: at + 1, spoken: signs.number.to_owned() })
+}
+
+/// "24/7".
+fn around_the_clock(sentence: &Sentence<'_>, at: usize) -> Option<Reading> {
+    let fits = sentence.text(at) == "24"
+        && sentence.starts_word(at)
+        && sentence.glued_sign(at + 1, &["/"])
+        && sentence.is_glued(at + 2)
+        && sentence.text(at + 2) == "7"
+        && sentence.ends_word(at + 3);
+    fits.then(|| Reading { end: at + 3, spoken: "24 7".to_owned() })
+}

@@ -1,0 +1,391 @@
+//! Times of the day. The words around "3:10" decide whether it is one, or a ratio, a score, a place in a book.
+
+use super::language::Clock;
+use super::locale::Locale;
+use super::numbers::behind_hyphen;
+use super::tokens::{Reading, Sentence, TokenKind, has_capital};
+
+/// A time as it was written.
+#[derive(Clone, Copy, Debug)]
+struct Time {
+    hour: u32,
+    minute: Option<u32>,
+    half: Option<DayHalf>,
+    /// Its word of the hour was written.
+    has_word: bool,
+    end: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum DayHalf {
+    Am,
+    Pm,
+}
+
+/// Books whose places are written like times.
+const BOOKS: &[&str] = &[
+    "genesis",
+    "exodus",
+    "leviticus",
+    "deuteronomy",
+    "joshua",
+    "judges",
+    "ruth",
+    "samuel",
+    "kings",
+    "job",
+    "psalm",
+    "psalms",
+    "proverbs",
+    "isaiah",
+    "jeremiah",
+    "daniel",
+    "matthew",
+    "mark",
+    "luke",
+    "john",
+    "acts",
+    "romans",
+    "corinthians",
+    "galatians",
+    "ephesians",
+    "philippians",
+    "timothy",
+    "hebrews",
+    "james",
+    "peter",
+    "revelation",
+    "johannes",
+    "lucas",
+    "marcus",
+    "matteüs",
+    "lukas",
+    "markus",
+    "matthäus",
+    "jean",
+    "luc",
+    "marc",
+    "matthieu",
+    "juan",
+    "mateo",
+    "giovanni",
+    "luca",
+    "matteo",
+    "marco",
+    "joão",
+    "mateus",
+    "sura",
+    "surah",
+    "psaume",
+    "psalmen",
+];
+
+/// Reads a time, a range of two, or a ratio.
+pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    if !sentence.starts_word(at) || behind_hyphen(sentence, at) || sentence.digits(at).is_none() {
+        return None;
+    }
+    if let Some(reading) = english_half_range(sentence, at, locale) {
+        return Some(reading);
+    }
+    if let Some(reading) = ratio(sentence, at, locale) {
+        return Some(reading);
+    }
+    let first = time(sentence, at, locale)?;
+    if first.minute.is_some_and(|minute| minute != 0) && is_duration(sentence, first.end) {
+        return None;
+    }
+    if let Some(behind) = sentence.dash(first.end)
+        && let Some(second) = time(sentence, behind, locale)
+    {
+        let (one, two) = (say(sentence, at, first, locale), say(sentence, behind, second, locale));
+        let one = if second.half.is_some() && first.half.is_none() && first.minute == Some(0) {
+            first.hour.to_string()
+        } else {
+            one
+        };
+        return Reading::new(second.end, super::numbers::say_range(sentence, at, &one, &two, locale));
+    }
+    if !sentence.ends_word(first.end) {
+        return None;
+    }
+    Reading::new(first.end, say(sentence, at, first, locale))
+}
+
+/// "1:30 hours" is no time of the day.
+fn is_duration(sentence: &Sentence<'_>, end: usize) -> bool {
+    matches!(
+        sentence.word(end),
+        Some(
+            "hours"
+                | "hour"
+                | "hrs"
+                | "hr"
+                | "minutes"
+                | "minute"
+                | "mins"
+                | "min"
+                | "Std"
+                | "Stunden"
+                | "Min"
+                | "Minuten"
+                | "minuten"
+                | "minutos"
+                | "minuti"
+        )
+    )
+}
+
+/// "7-9 PM", "7 - 9:30 pm": the half of the day belongs to both.
+fn english_half_range(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    if locale.language.calendar.clock != Clock::English {
+        return None;
+    }
+    let first = sentence.digits(at).filter(|hour| hour.len() <= 2)?;
+    let behind = sentence.dash(at + 1)?;
+    let second = time(sentence, behind, locale).filter(|time| time.half.is_some())?;
+    let hour: u32 = first.parse().ok().filter(|hour| (1..=12).contains(hour))?;
+    let two = say(sentence, behind, second, locale);
+    Reading::new(second.end, format!("{hour} {} {two}", locale.language.signs.to))
+}
+
+/// Reads the time at a token, without judging what follows it.
+fn time(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Time> {
+    let digits = sentence.digits(at).filter(|digits| digits.len() <= 2)?;
+    let hour: u32 = digits.parse().ok().filter(|hour| *hour <= 24)?;
+    let calendar = &locale.language.calendar;
+    let english = calendar.clock == Clock::English;
+    let bare = Time { hour, minute: None, half: None, has_word: false, end: at + 1 };
+    let time = if sentence.glued_sign(at + 1, &[":"]) && sentence.is_glued(at + 2) {
+        let time = with_minutes(sentence, bare, at + 2)?;
+        // "10:30:15" is left alone.
+        if sentence.glued_sign(time.end, &[":"])
+            && sentence.digits(time.end + 1).is_some()
+            && sentence.is_glued(time.end + 1)
+        {
+            return None;
+        }
+        time
+    } else if let Some(letter) = letter_time(sentence, bare, locale) {
+        return Some(letter);
+    } else if sentence.glued_sign(at + 1, &["."]) && sentence.is_glued(at + 2) {
+        let time = with_minutes(sentence, bare, at + 2)?;
+        let before = sentence.words_before(at, 1);
+        let wanted = before.first().is_some_and(|word| calendar.before_times.contains(&word.as_str()));
+        let half = english && half_of_day(sentence, time.end).is_some();
+        let word = !english && hour_word(sentence, time.end, locale).is_some();
+        let ranged = sentence.dash(time.end).is_some_and(|next| dotted_range(sentence, next, locale));
+        if !(wanted || half || word || ranged) || followed_by_digits(sentence, time.end) {
+            return None;
+        }
+        time
+    } else if english || calendar.half_words() {
+        let (_, end) = half_of_day(sentence, at + 1)?;
+        return with_half(sentence, Time { end: at + 1, ..bare }, end);
+    } else {
+        return None;
+    };
+    if let Some((_, end)) = half_of_day(sentence, time.end) {
+        return with_half(sentence, time, end);
+    }
+    match hour_word(sentence, time.end, locale) {
+        Some(end) => Some(Time { has_word: true, end, ..time }),
+        None => Some(time),
+    }
+}
+
+impl super::language::Calendar {
+    /// Whether "3 pm" is written in the language.
+    fn half_words(&self) -> bool {
+        matches!(self.clock, Clock::Joint { joint: "y", .. })
+    }
+}
+
+fn followed_by_digits(sentence: &Sentence<'_>, end: usize) -> bool {
+    sentence.glued_sign(end, &[".", ","]) && sentence.is_glued(end + 1) && sentence.digits(end + 1).is_some()
+}
+
+/// Whether the second time of "9.00-17.00 uur" has its word.
+fn dotted_range(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
+    let minutes =
+        sentence.digits(at + 2).is_some_and(|minutes| minutes.len() == 2) && sentence.glued_sign(at + 1, &["."]);
+    minutes && hour_word(sentence, at + 3, locale).is_some()
+}
+
+fn with_minutes(sentence: &Sentence<'_>, time: Time, at: usize) -> Option<Time> {
+    let digits = sentence.digits(at).filter(|digits| digits.len() == 2)?;
+    let minute: u32 = digits.parse().ok().filter(|minute| *minute < 60)?;
+    Some(Time { minute: Some(minute), end: at + 1, ..time })
+}
+
+fn with_half(sentence: &Sentence<'_>, time: Time, end: usize) -> Option<Time> {
+    let (half, _) = half_of_day(sentence, time.end)?;
+    (time.hour <= 12).then_some(Time { half: Some(half), end, ..time })
+}
+
+/// `17h30`, `14 h 30`, `18u30`, `9h`.
+fn letter_time(sentence: &Sentence<'_>, bare: Time, locale: Locale) -> Option<Time> {
+    let letter = match locale.language.calendar.clock {
+        Clock::English => return None,
+        Clock::HourWord { one: "uur", .. } => "u",
+        Clock::HourWord { .. } | Clock::Joint { .. } => "h",
+    };
+    let german = locale.language.calendar.hour_words.contains(&"Uhr");
+    let spaced = sentence.get(bare.end).is_some_and(|token| token.is_spaced);
+    if sentence.text(bare.end) != letter || german || letter == "u" && spaced {
+        return None;
+    }
+    let behind = bare.end + 1;
+    // "24h/24" is an expression.
+    if sentence.glued_sign(behind, &["/"]) {
+        return None;
+    }
+    let minutes = with_minutes(sentence, bare, behind).filter(|_| sentence.is_glued(behind) || spaced);
+    let time = match minutes {
+        Some(time) => time,
+        None if sentence.ends_word(behind) && letter == "h" => Time { minute: Some(0), end: behind, ..bare },
+        None => return None,
+    };
+    // "17h30min".
+    let end = if sentence.text(time.end) == "min" && time.minute != Some(0) { time.end + 1 } else { time.end };
+    Some(Time { has_word: true, end, ..time })
+}
+
+/// "AM", "p.m.", "a. m.": which half, and where it ends. The last dot may be that of the sentence.
+fn half_of_day(sentence: &Sentence<'_>, at: usize) -> Option<(DayHalf, usize)> {
+    let word = sentence.word(at)?;
+    let half = |letter: &str| match letter {
+        "a" | "A" => Some(DayHalf::Am),
+        "p" | "P" => Some(DayHalf::Pm),
+        _ => None,
+    };
+    if let Some(first) = word.strip_suffix(['m', 'M']).filter(|first| first.len() == 1) {
+        return half(first).map(|half| (half, at + 1));
+    }
+    let dotted = sentence.glued_sign(at + 1, &["."])
+        && matches!(sentence.text(at + 2), "m" | "M")
+        && sentence.glued_sign(at + 3, &["."]);
+    let found = half(word).filter(|_| dotted)?;
+    let last = if sentence.is_end(at + 4) { at + 3 } else { at + 4 };
+    Some((found, last))
+}
+
+/// The end of a word of the hour behind a time.
+fn hour_word(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<usize> {
+    let start = sentence.get(at)?.start;
+    let words = locale.language.calendar.hour_words.iter();
+    let found = words.filter(|word| sentence.stands(start, word)).max_by_key(|word| word.len())?;
+    let end = sentence.token_from(start + found.len());
+    let end = if found.ends_with('.') && sentence.is_end(end) { end - 1 } else { end };
+    Some(end)
+}
+
+/// "3:10" of a ratio, "3:1" of a score; a time has two digits behind the colon.
+fn ratio(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let (first, second) = (sentence.digits(at)?, sentence.digits(at + 2)?);
+    let glued = sentence.glued_sign(at + 1, &[":"]) && sentence.is_glued(at + 2);
+    let end = at + 3;
+    if !glued || !sentence.ends_word(end) || sentence.glued_sign(end, &[":"]) && sentence.digits(end + 1).is_some() {
+        return None;
+    }
+    let words = sentence.words_before(at, 6);
+    let near = words.first().is_some_and(|word| BOOKS.contains(&word.as_str()));
+    let tells = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
+    let calendar = &locale.language.calendar;
+    let signs = &locale.language.signs;
+    let is_clock = second.len() == 2 && first.len() <= 2;
+    let spoken = if near || is_clock && tells(calendar.score_words) && !tells(calendar.ratio_words) {
+        // A place in a book, or a score that looks like a time, stays as it is.
+        sentence.text.get(sentence.get(at)?.start..sentence.get(at + 2)?.end())?.to_owned()
+    } else if tells(calendar.ratio_words) {
+        format!("{first} {} {second}", signs.ratio)
+    } else if second.len() == 1 && first.len() <= 3 {
+        let score = if signs.score.is_empty() { signs.ratio } else { signs.score };
+        if tells(calendar.score_words) && signs.score.is_empty() {
+            format!("{first} {second}")
+        } else {
+            format!("{first} {score} {second}")
+        }
+    } else if is_clock && is_named_place(sentence, at, second, locale) {
+        sentence.text.get(sentence.get(at)?.start..sentence.get(at + 2)?.end())?.to_owned()
+    } else {
+        return None;
+    };
+    Reading::new(end, spoken)
+}
+
+/// "Ezra 7:13": a name before, and minutes that nobody meets at.
+fn is_named_place(sentence: &Sentence<'_>, at: usize, minutes: &str, locale: Locale) -> bool {
+    let Some(before) = sentence.before(at) else { return false };
+    let calendar = &locale.language.calendar;
+    let is_day = calendar.days.contains(&before.text) || calendar.months.contains(&before.text);
+    let german = calendar.hour_words.contains(&"Uhr");
+    before.kind == TokenKind::Word
+        && has_capital(before.text)
+        && !is_day
+        && !german
+        && !sentence.is_sentence_start(at - 1)
+        && !minutes.ends_with(['0', '5'])
+}
+
+fn say(sentence: &Sentence<'_>, at: usize, time: Time, locale: Locale) -> String {
+    let minute = time.minute.unwrap_or(0);
+    match locale.language.calendar.clock {
+        Clock::English => english(sentence, time, minute),
+        Clock::HourWord { one, many, joint } => {
+            let french = many == "heures";
+            let word = if time.hour == 1 || french && time.hour == 0 { one } else { many };
+            match minute {
+                // "10:00 - 12:00 uur" and "9:00 tot 17:00 uur" say the word twice at most.
+                0 => format!("{} {word}", time.hour),
+                _ => format!("{} {word} {joint}{minute}", time.hour),
+            }
+        }
+        Clock::Joint { one, many, joint } => {
+            let half = time.half.map(|half| spanish_half(half, time.hour)).unwrap_or("");
+            let before = sentence.words_before(at, 1);
+            let article = before.first().is_some_and(|word| {
+                matches!(word.as_str(), "las" | "la" | "alle" | "dalle" | "ore" | "le" | "a" | "de" | "y" | "e" | "all")
+            });
+            let word = if time.hour == 1 { one } else { many };
+            match minute {
+                0 if !half.is_empty() => format!("{}{half}", time.hour),
+                0 if (time.has_word || !article) && !word.is_empty() => format!("{} {word}", time.hour),
+                0 => time.hour.to_string(),
+                _ => format!("{} {joint} {minute}{half}", time.hour),
+            }
+        }
+    }
+}
+
+fn spanish_half(half: DayHalf, hour: u32) -> &'static str {
+    match (half, hour) {
+        (DayHalf::Am, _) => " de la mañana",
+        (DayHalf::Pm, 12) => " del mediodía",
+        (DayHalf::Pm, 1..=7) => " de la tarde",
+        (DayHalf::Pm, _) => " de la noche",
+    }
+}
+
+fn english(sentence: &Sentence<'_>, time: Time, minute: u32) -> String {
+    let minutes = match minute {
+        0 => String::new(),
+        1..=9 => format!(" oh {minute}"),
+        _ => format!(" {minute}"),
+    };
+    if let Some(half) = time.half {
+        let half = if half == DayHalf::Am { "AM" } else { "PM" };
+        return format!("{}{minutes} {half}", time.hour);
+    }
+    let said = matches!(sentence.word(time.end), Some("noon" | "midnight" | "o" | "hours" | "hrs"));
+    match (time.hour, minute) {
+        (0, 0) if !said => "midnight".to_owned(),
+        (0, 30) => "half past midnight".to_owned(),
+        (0, _) => format!("12{minutes} AM"),
+        (24, 0) => "midnight".to_owned(),
+        (hour, 0) if said => hour.to_string(),
+        (hour @ 1..=12, 0) => format!("{hour} o'clock"),
+        (hour, 0) => format!("{hour} hundred"),
+        (hour, _) => format!("{hour}{minutes}"),
+    }
+}

@@ -1,0 +1,114 @@
+//! Units behind numbers: "7 km", "-3 °C", "85 m²", "0.5%-1%", "1h 20min".
+
+use super::language::Unit;
+use super::locale::Locale;
+use super::numbers::{Number, behind_hyphen, is_before_noun, number, range, say_range};
+use super::tokens::{Reading, Sentence, has_capital};
+
+/// The unit that stands at a token, and where it ends. The longest one is meant.
+pub(super) fn unit(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<(&'static Unit, usize)> {
+    let start = sentence.get(at)?.start;
+    let mut best: Option<(&'static Unit, usize, bool)> = None;
+    for unit in locale.language.units {
+        for written in unit.written {
+            let octets = start + written.len();
+            if sentence.stands(start, written) && best.is_none_or(|(_, longest, _)| octets > longest) {
+                best = Some((unit, octets, written.ends_with('.')));
+            }
+        }
+    }
+    let (unit, octets, dotted) = best?;
+    let end = sentence.token_from(octets);
+    // The dot of "min." belongs to a sentence that ends, or that is followed by another one.
+    let next_sentence = locale.is_english() && sentence.word(end).is_some_and(has_capital);
+    let end = if dotted && (sentence.is_end(end) || next_sentence) { end - 1 } else { end };
+    Some((unit, end))
+}
+
+/// What stands behind "/" of an amount: a unit, or a word as it is.
+pub(super) fn per_name(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<(String, usize)> {
+    let start = sentence.get(at)?.start;
+    let named = locale.language.per_names.iter().filter(|(written, _)| sentence.stands(start, written));
+    if let Some((written, name)) = named.max_by_key(|(written, _)| written.len()) {
+        let end = sentence.token_from(start + written.len());
+        let end = if written.ends_with('.') && sentence.is_end(end) { end - 1 } else { end };
+        return Some(((*name).to_owned(), end));
+    }
+    if let Some((unit, end)) = unit(sentence, at, locale)
+        && sentence.ends_word(end)
+    {
+        return Some((unit.one.to_owned(), end));
+    }
+    let word = sentence.word(at).filter(|word| word.chars().count() >= 3 && sentence.ends_word(at + 1))?;
+    Some((word.to_owned(), at + 1))
+}
+
+/// Reads a number, or a range, with its unit.
+pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    if !sentence.starts_word(at) || behind_hyphen(sentence, at) {
+        return None;
+    }
+    if let Some(reading) = feet_and_inches(sentence, at, locale) {
+        return Some(reading);
+    }
+    let (minus, start) = match sentence.minus(at) {
+        Some(behind) => (format!("{} ", locale.language.signs.minus), behind),
+        None if sentence.text(at) == "+" && sentence.is_glued(at + 1) => {
+            (format!("{} ", locale.language.signs.plus), at + 1)
+        }
+        None => (String::new(), at),
+    };
+    // "0.5%-1%" and "3-5 km".
+    let first = number(sentence, start, locale)?;
+    let behind = unit(sentence, first.end, locale);
+    let after_unit = behind.map_or(first.end, |(_, end)| end);
+    if let Some(dash) = sentence.dash(after_unit)
+        && let Some(second) = number(sentence, dash, locale)
+        && let Some((unit, end)) = unit(sentence, second.end, locale)
+        && behind.is_none_or(|(first, _)| std::ptr::eq(first, unit))
+        && sentence.ends_word(end)
+    {
+        let numbers = say_range(sentence, at, &first.say(locale), &second.say(locale), locale);
+        return Reading::new(end, format!("{minus}{numbers} {}", name(unit, &second, locale)));
+    }
+    if range(sentence, start, locale).is_some() {
+        return None;
+    }
+    let (unit, end) = behind?;
+    if !sentence.ends_word(end) && sentence.digits(end).is_none() {
+        return None;
+    }
+    let spoken = format!("{minus}{}", first.say(locale));
+    // "15000 km-beurt", "10 kg-Sack": one word with what follows.
+    if sentence.glued_sign(end, &["-"]) && sentence.is_glued(end + 1) && sentence.word(end + 1).is_some() {
+        let joint = if locale.is_dutch() { "" } else { "-" };
+        return Reading::new(end + 1, format!("{spoken} {}{joint}", unit.one))
+            .map(|reading| Reading { end: end + 2, spoken: format!("{}{}", reading.spoken, sentence.text(end + 1)) });
+    }
+    // "24h/24" is "24 hours of 24".
+    if sentence.glued_sign(end, &["/"])
+        && sentence.is_glued(end + 1)
+        && sentence.digits(end + 1) == sentence.digits(start)
+    {
+        let of = if locale.is_french() { "sur" } else { "/" };
+        return Reading::new(
+            end + 2,
+            format!("{spoken} {} {of} {}", name(unit, &first, locale), sentence.text(end + 1)),
+        );
+    }
+    let unit_name = if is_before_noun(sentence, at, end, locale) { unit.one } else { name(unit, &first, locale) };
+    Reading::new(end, format!("{spoken} {unit_name}"))
+}
+
+fn name(unit: &Unit, number: &Number, locale: Locale) -> &'static str {
+    let french = locale.is_french();
+    if number.is_one() || french && number.is_below_two() { unit.one } else { unit.many }
+}
+
+/// `5'10"` of English.
+fn feet_and_inches(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let (feet, inches) = (sentence.digits(at)?, sentence.digits(at + 2)?);
+    let marks = sentence.glued_sign(at + 1, &["'", "’", "′"]) && sentence.glued_sign(at + 3, &["\"", "”", "″"]);
+    let fits = marks && sentence.is_glued(at + 2) && feet.len() == 1 && inches.len() <= 2 && locale.is_english();
+    fits.then(|| Reading { end: at + 4, spoken: format!("{feet} foot {inches}") })
+}
