@@ -56,6 +56,8 @@ pub(super) struct AgentView {
     tts_config: Option<TtsConfig>,
     analysis_plan: Option<AnalysisPlan>,
     fallbacks: Option<Fallbacks>,
+    time_zone: Option<String>,
+    tell_call_facts: Option<bool>,
     metadata: Option<Map<String, Value>>,
     #[schema(format = "date-time")]
     created_at: String,
@@ -98,6 +100,8 @@ impl From<&Agent> for AgentView {
             tts_config: fields.tts_config,
             analysis_plan: fields.analysis_plan,
             fallbacks: fields.fallbacks,
+            time_zone: fields.time_zone,
+            tell_call_facts: fields.tell_call_facts,
             metadata: fields.metadata,
             created_at: agent.created_at.rfc3339(),
             updated_at: agent.updated_at.rfc3339(),

@@ -20,8 +20,7 @@ impl FromRequestParts<ApiState> for ClientIp {
             parts.headers.get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
         let named = forwarded.and_then(|list| list.rsplit(',').next()).and_then(|last| last.trim().parse().ok());
         let remote = parts.extensions.get::<RemoteAddr>().map(|remote| remote.0.ip());
-        let is_proxy = remote.is_some_and(|remote| api.http.proxies.contain(remote));
-        let is_believed = is_proxy || (api.http.behind_proxy && api.http.proxies.is_empty());
+        let is_believed = remote.is_some_and(|remote| api.http.believes(remote));
         let address = named.filter(|_| is_believed).or(remote).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         Ok(Self(address))
     }

@@ -24,6 +24,10 @@ const LEASE_MS: i64 = 90_000;
 /// How often the database is polled when no notification says that something is due.
 const POLL: Duration = Duration::from_millis(500);
 
+/// Answers that the same message would get again: the receiver has no such route (404, 405, 410, 501), or takes no
+/// message of this size (413). Anything else may be a fault that its owner mends within a day.
+const FINAL_STATUSES: [u16; 5] = [404, 405, 410, 413, 501];
+
 /// Everything a delivery needs.
 #[derive(Clone, Debug)]
 pub struct Outbox {
@@ -120,9 +124,8 @@ impl Outbox {
         match self.sender.post(message, DEADLINE).await {
             Ok((status, _)) if (200..300).contains(&status) => Ok(Some(status)),
             Ok((status, _)) => {
-                // 410: the receiver does not want it any more.
                 let error = WebhookError::Status(status).to_string();
-                Err(DeliveryError { error, status: Some(status), is_final: status == 410 })
+                Err(DeliveryError { error, status: Some(status), is_final: FINAL_STATUSES.contains(&status) })
             }
             Err(failure) => {
                 let is_final = matches!(failure, WebhookError::Refused(_));

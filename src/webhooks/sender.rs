@@ -96,6 +96,8 @@ impl WebhookSender {
             .map_err(WebhookError::Refused)?
             .header("content-type", "application/json")
             .header("webhook-id", message.id)
+            // The same for receivers that know this name: a repeated delivery is not a new one.
+            .header("idempotency-key", message.id)
             .header("webhook-timestamp", message.at_s)
             .body(message.body.to_owned());
         if let Some(secret) = message.secret {

@@ -17,6 +17,12 @@ use trunkline_domain::time::UnixMs;
 const DELIVERIES: WorkQuery =
     WorkQuery { table: "deliveries", waits: "w.status = 'pending'", is_due: "w.next_attempt_at <= NOW" };
 
+/// Which deliveries `e` a later one of the same order key waits for: those that nobody has tried yet, and those whose
+/// receiver is away as a whole (no answer, or a status that says so), for their first three attempts, some 35 seconds. A
+/// receiver that refuses one event, or is away for longer, gets the others all the same.
+const HOLDS_BACK: &str = "(e.attempts = 0 OR e.attempts < 3 AND \
+    (e.response_status IS NULL OR e.response_status IN (408, 425, 429, 502, 503, 504)))";
+
 /// Which deliveries a list shows.
 #[derive(Clone, Debug, Default)]
 pub struct DeliveryFilter {
@@ -116,7 +122,7 @@ pub(super) async fn enqueue(
 
 impl Store {
     /// Deliveries that are due, each claimed for this process until the lease ends, in fair shares of what is under
-    /// way. Of one order key only the oldest that is pending is ever handed out.
+    /// way. Of one order key only the oldest that is pending is handed out, unless it has been refused.
     pub async fn claim_deliveries(
         &self, shares: &mut FairShares, lease_ms: i64,
     ) -> Result<Vec<ClaimedDelivery>, StoreError> {
@@ -142,7 +148,8 @@ impl Store {
         let due = format!(
             "SELECT d.* FROM deliveries d WHERE d.organization_id = $1 AND d.status = 'pending' AND d.next_attempt_at <= {now} \
              AND d.lease_until <= {now} \
-             AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.order_key = d.order_key AND e.status = 'pending' AND e.id < d.id) \
+             AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.order_key = d.order_key AND e.status = 'pending' AND e.id < d.id \
+             AND {HOLDS_BACK}) \
              ORDER BY d.next_attempt_at, d.id LIMIT $2",
         );
         let due = sqlx::query(sqlx::AssertSqlSafe(due)).bind(turn.organization.to_string()).bind(max);
@@ -203,6 +210,7 @@ impl Store {
     /// Deliveries of everybody that were over before this time are forgotten.
     pub async fn delete_expired(&self, before: UnixMs) -> Result<(), StoreError> {
         self.delete_old_audit_entries().await?;
+        self.delete_old_idempotency_keys().await?;
         for sql in [
             "DELETE FROM deliveries WHERE status <> 'pending' AND created_at < $1",
             "DELETE FROM invitations WHERE expires_at < $1",
