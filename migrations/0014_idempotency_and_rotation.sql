@@ -16,4 +16,4 @@ CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
 
 -- The secret before the present one of a number's webhook, and until when it signs as well.
 ALTER TABLE phone_numbers ADD COLUMN previous_webhook_secret TEXT;
-ALTER TABLE phone_numbers ADD COLUMN previous_webhook_secret_until TEXT;
+ALTER TABLE phone_numbers ADD COLUMN webhook_rotation_ends_at TEXT;

@@ -50,6 +50,9 @@ pub(super) struct AgentView {
     webhook_url: Option<String>,
     /// The secret itself is never shown.
     webhook_secret_set: bool,
+    /// Until when the secret before it signs as well.
+    #[schema(format = "date-time")]
+    webhook_rotation_ends_at: Option<String>,
     webhook_events: Option<Vec<String>>,
     stt_config: Option<SttConfig>,
     llm_config: Option<LlmConfig>,
@@ -94,6 +97,7 @@ impl From<&Agent> for AgentView {
             recording_enabled: fields.recording_enabled,
             webhook_url: fields.webhook_url,
             webhook_secret_set: agent.fields.webhook_secret.is_some(),
+            webhook_rotation_ends_at: fields.webhook_rotation_ends_at,
             webhook_events: fields.webhook_events,
             stt_config: fields.stt_config,
             llm_config: fields.llm_config,

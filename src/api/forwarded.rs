@@ -1,24 +1,9 @@
 //! What a proxy says about the client's connection: whether it was encrypted.
 
-use super::http_listener::RemoteAddr;
-use super::state::ApiState;
-use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, header};
-use axum::middleware::Next;
-use axum::response::Response;
 
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-
-/// Takes out what anybody else than a proxy that is believed says about the connection. Handlers may then read these
-/// headers without knowing who sent them.
-pub(super) async fn drop_unbelieved(State(api): State<ApiState>, mut request: Request, next: Next) -> Response {
-    let remote = request.extensions().get::<RemoteAddr>().map(|remote| remote.0.ip());
-    if !remote.is_some_and(|remote| api.http.believes(remote)) {
-        request.headers_mut().remove(FORWARDED_PROTO);
-        request.headers_mut().remove(header::FORWARDED);
-    }
-    next.run(request).await
-}
+/// The scheme of the client's connection.
+pub(super) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Whether the client's own connection was encrypted: `X-Forwarded-Proto`, or `Forwarded` (RFC 7239). In a chain of
 /// proxies the first entry is the client's.

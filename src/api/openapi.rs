@@ -91,6 +91,11 @@ fn completed(mut schemas: Value) -> Value {
     // Both names with the same text are fine, which a schema cannot say.
     if let Some(rules) = schemas["AgentFieldsPatch"]["allOf"].as_array_mut() {
         rules.remove(0);
+        // A new secret with an end for the stored one: that one becomes the one before.
+        rules.pop();
+    }
+    if let Some(fields) = schemas["PhoneNumberFieldsPatch"].as_object_mut() {
+        fields.remove("allOf");
     }
     // The number itself stays.
     if let Some(fields) = schemas["PhoneNumberFieldsPatch"]["properties"].as_object_mut() {

@@ -5,9 +5,9 @@ use super::query_parameters::KnownParameters;
 use super::response::{ApiResponse, ResponsePayload};
 use super::state::ApiState;
 use super::{
-    agent_versions, agents, api_keys, audit_log, calls, console, envelope, events, forwarded, health, idempotency,
-    live_transcript, metrics, openapi, organizations, phone_numbers, providers, query_parameters, recordings, reports,
-    secrets, sessions, tasks, trunks, usage, users, web_calls, webhook_deliveries, whip,
+    agent_versions, agents, api_keys, audit_log, call_events, calls, client_ip, console, envelope, events, health,
+    idempotency, live_transcript, metrics, openapi, organizations, phone_numbers, providers, query_parameters,
+    recordings, reports, secrets, sessions, tasks, trunks, usage, users, web_calls, webhook_deliveries, whip,
 };
 use axum::Router;
 use axum::extract::Request;
@@ -54,6 +54,7 @@ fn mount() -> OpenApiRouter<ApiState> {
         .routes(routes!(calls::get))
         .routes(routes!(calls::transcript, reports::process_transcript))
         .routes(routes!(reports::report))
+        .routes(routes!(call_events::list))
         .routes(routes!(live_transcript::live))
         .routes(routes!(recordings::locate))
         .routes(routes!(recordings::stream))
@@ -120,7 +121,7 @@ pub fn router(api: ApiState) -> Router {
             )
         })
         .layer(from_fn_with_state(api.clone(), whip::cors))
-        .layer(from_fn_with_state(api.clone(), forwarded::drop_unbelieved))
+        .layer(from_fn_with_state(api.clone(), client_ip::drop_unbelieved))
         .layer(from_fn(envelope::wrap))
         .with_state(api)
 }

@@ -85,6 +85,7 @@ fn debug_outputs(secret: &str) -> Vec<(&'static str, String)> {
         name: None,
         webhook_url: None,
         webhook_secret: Some(secret.into()),
+        previous_webhook_secret: None,
     };
     let own = OrganizationKey { account: ProviderAccount::Openai, base_url: None, key: Some(secret.into()) };
     let stored = StoredKey { provider: "openai".into(), base_url: None, key: Some(secret.into()) };

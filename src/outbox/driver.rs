@@ -111,14 +111,14 @@ impl Outbox {
     }
 
     async fn webhook(&self, scope: OrgScope, delivery: &Delivery) -> Result<Option<u16>, DeliveryError> {
-        let secret = self.store.webhook_secret(scope, delivery).await;
-        let secret = secret.map_err(|error| DeliveryError::retry(error.to_string()))?;
+        let secrets = self.store.webhook_secrets(scope, delivery).await;
+        let secrets = secrets.map_err(|error| DeliveryError::retry(error.to_string()))?.valid_at(now());
         let id = delivery.id.to_string();
         let message = WebhookMessage {
             id: &id,
             url: &delivery.target,
             body: &delivery.body,
-            secret: secret.as_ref(),
+            secrets: &secrets,
             at_s: now().0 / 1_000,
         };
         match self.sender.post(message, DEADLINE).await {

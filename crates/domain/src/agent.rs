@@ -10,13 +10,13 @@ use super::ids::{AgentId, OrganizationId};
 use super::organization;
 use super::provider_config::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
 use super::ringing_config::RingingConfig;
-use super::rules::{between, chars, events, fits, is_http_url, secret_chars};
+use super::rules::{between, chars, events, fits, is_http_url, parses, secret_chars, set_with};
 use super::secret::{Secret, exposed};
 use super::template::{self, TemplateUse};
 use super::time::UnixMs;
 use super::transfer::TransferConfig;
 use super::turn_config::{SilenceConfig, TurnConfig};
-use super::webhook_secret;
+use super::webhook_secret::{self, PreviousSecret, WebhookSecrets};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -132,6 +132,20 @@ pub struct AgentFields {
     #[garde(inner(custom(webhook_secret::check)))]
     #[garde(inner(custom(secret_chars(1_024))))]
     pub webhook_secret: Option<Secret>,
+    /// The secret before the present one: it signs as well until `webhook_rotation_ends_at`, so that receivers can
+    /// change over. A PATCH with a new `webhook_secret` and that time alone keeps the stored one here.
+    #[serde(default, serialize_with = "exposed")]
+    #[schema(write_only, value_type = Option<String>, max_length = 1_024)]
+    #[garde(inner(custom(webhook_secret::check)))]
+    #[garde(inner(custom(secret_chars(1_024))))]
+    #[garde(custom(set_with(&self.webhook_rotation_ends_at, "webhook_rotation_ends_at")))]
+    pub previous_webhook_secret: Option<Secret>,
+    /// Until when `previous_webhook_secret` signs.
+    #[serde(default)]
+    #[schema(format = "date-time")]
+    #[garde(inner(custom(parses(UnixMs::parse, "must be an RFC 3339 time such as 2026-03-27T12:00:00Z"))))]
+    #[garde(custom(set_with(&self.previous_webhook_secret, "previous_webhook_secret")))]
+    pub webhook_rotation_ends_at: Option<String>,
     /// Events that go to `webhook_url`: `assistant-request`, `tool-calls`, `status-update`, `end-of-call-report`. None:
     /// all.
     #[serde(default)]
@@ -307,11 +321,19 @@ impl AgentFields {
     #[must_use]
     pub fn without_secrets(&self) -> Self {
         let mut shown = self.clone();
-        shown.webhook_secret = None;
+        (shown.webhook_secret, shown.previous_webhook_secret) = (None, None);
         if let Some(config) = &mut shown.llm_config {
             config.tools.iter_mut().for_each(|tool| tool.authorization = None);
         }
         shown
+    }
+
+    /// The secrets that sign the agent's webhooks.
+    pub fn webhook_secrets(&self) -> WebhookSecrets {
+        let until = self.webhook_rotation_ends_at.as_deref().and_then(UnixMs::parse);
+        let previous = self.previous_webhook_secret.clone().zip(until);
+        let previous = previous.map(|(secret, until)| PreviousSecret { secret, until });
+        WebhookSecrets { present: self.webhook_secret.clone(), previous }
     }
 
     /// Returns the transfer settings, or the defaults (no destinations, mode `auto`) where the agent has none.

@@ -2,6 +2,7 @@
 
 use super::rules::{is_header_value, secret_fits};
 use super::secret::Secret;
+use super::time::UnixMs;
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -30,6 +31,32 @@ pub fn signing_key(secret: &str) -> Option<Vec<u8>> {
         BASE64.decode(text.replace('-', "+").replace('_', "/")).ok()
     };
     decoded.filter(|key| !key.is_empty())
+}
+
+/// A secret that was replaced, and signs beside the present one for a while.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PreviousSecret {
+    /// The secret itself.
+    pub secret: Secret,
+    /// From then on it signs nothing.
+    pub until: UnixMs,
+}
+
+/// The secrets of a webhook.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WebhookSecrets {
+    /// The present one. `None`: requests are not signed.
+    pub present: Option<Secret>,
+    /// The one before it. `None`: there was none, or it is not needed any more.
+    pub previous: Option<PreviousSecret>,
+}
+
+impl WebhookSecrets {
+    /// The secrets that sign at a time, the present one first: receivers accept a request if one signature fits.
+    pub fn valid_at(&self, now: UnixMs) -> Vec<Secret> {
+        let previous = self.previous.iter().filter(|previous| now < previous.until).map(|previous| &previous.secret);
+        self.present.iter().chain(previous).cloned().collect()
+    }
 }
 
 /// The rule of a field with such a secret: something that can be copied without losing anything, and that receivers
@@ -66,6 +93,15 @@ mod tests {
             assert_eq!(signing_key(&format!("whsec_{text}")), None, "{text}");
         }
         assert_eq!(signing_key(" whsec_MfKQ"), None, "a blank that was copied along");
+    }
+
+    #[test]
+    fn two_secrets_sign_until_the_previous_one_ends() {
+        let previous = PreviousSecret { secret: "old".into(), until: UnixMs(1_000) };
+        let secrets = WebhookSecrets { present: Some("new".into()), previous: Some(previous) };
+        assert_eq!(secrets.valid_at(UnixMs(999)), [Secret::from("new"), Secret::from("old")]);
+        assert_eq!(secrets.valid_at(UnixMs(1_000)), [Secret::from("new")]);
+        assert!(WebhookSecrets::default().valid_at(UnixMs(0)).is_empty());
     }
 
     #[test]

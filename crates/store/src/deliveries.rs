@@ -10,8 +10,8 @@ use std::collections::HashSet;
 use trunkline_domain::delivery::{Delivery, DeliveryChannel, DeliveryProgress, DeliveryStatus};
 use trunkline_domain::fair_share::FairShares;
 use trunkline_domain::ids::{AgentId, CallId, DeliveryId, OrganizationId, TaskId};
-use trunkline_domain::secret::Secret;
 use trunkline_domain::time::UnixMs;
+use trunkline_domain::webhook_secret::WebhookSecrets;
 
 /// Deliveries that wait.
 const DELIVERIES: WorkQuery =
@@ -269,28 +269,38 @@ impl Store {
         self.list("*", from, "created_at DESC, id DESC", &binds, page, with_progress).await
     }
 
-    /// The secret that signs a webhook: of its agent; where that has none or there is no agent, of the
+    /// Webhooks about a call, oldest first, and the number of all.
+    pub async fn deliveries_of_call(
+        &self, scope: OrgScope, call: CallId, page: PageRequest,
+    ) -> Result<(Vec<Delivery>, i64), StoreError> {
+        let from = "FROM deliveries WHERE organization_id = $1 AND channel = 'webhook' AND call_id = $2";
+        let binds = [BindValue::Text(scope.organization().to_string()), BindValue::Text(call.to_string())];
+        self.list("*", from, "created_at, id", &binds, page, delivery).await
+    }
+
+    /// The secrets that sign a webhook: of its agent; where that has none or there is no agent, of the
     /// number that was called, or of the number's agent, if the webhook is theirs.
-    pub async fn webhook_secret(&self, scope: OrgScope, delivery: &Delivery) -> Result<Option<Secret>, StoreError> {
+    pub async fn webhook_secrets(&self, scope: OrgScope, delivery: &Delivery) -> Result<WebhookSecrets, StoreError> {
         if let Some(agent) = delivery.agent
             && let Some(agent) = self.shared_agent(scope, agent).await?
             && agent.fields.webhook_secret.is_some()
         {
-            return Ok(agent.fields.webhook_secret.clone());
+            return Ok(agent.fields.webhook_secrets());
         }
-        let Some(call) = delivery.call else { return Ok(None) };
-        let Some(call) = self.call(scope, call).await? else { return Ok(None) };
-        let Some(number) = self.number_called(scope, &call.to_number).await? else { return Ok(None) };
+        let none = WebhookSecrets::default;
+        let Some(call) = delivery.call else { return Ok(none()) };
+        let Some(call) = self.call(scope, call).await? else { return Ok(none()) };
+        let Some(number) = self.number_called(scope, &call.to_number).await? else { return Ok(none()) };
         let theirs = |url: &Option<String>| {
             url.as_deref().is_some_and(|url| {
                 delivery.target.starts_with(url.split('?').next().unwrap_or(url).trim_end_matches('/'))
             })
         };
         if theirs(&number.webhook_url) {
-            return Ok(number.webhook_secret);
+            return Ok(number.webhook_secrets());
         }
-        let Some(agent) = number.agent else { return Ok(None) };
+        let Some(agent) = number.agent else { return Ok(none()) };
         let agent = self.shared_agent(scope, agent).await?.filter(|agent| theirs(&agent.fields.webhook_url));
-        Ok(agent.and_then(|agent| agent.fields.webhook_secret.clone()))
+        Ok(agent.map(|agent| agent.fields.webhook_secrets()).unwrap_or_default())
     }
 }

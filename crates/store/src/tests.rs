@@ -117,6 +117,7 @@ async fn a_change_of_an_old_version_is_refused() {
         name: Some("Office".into()),
         webhook_url: None,
         webhook_secret: None,
+        previous_webhook_secret: None,
     };
     let mut number = store.create_phone_number(scope, fields).await.unwrap();
     for (name, is_current) in [("first", true), ("second", false)] {

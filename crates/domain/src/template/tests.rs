@@ -1,3 +1,5 @@
+//! Texts with variables: what is filled in, what is left out, and what is refused.
+
 use super::*;
 use std::collections::BTreeMap;
 
