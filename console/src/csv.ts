@@ -12,9 +12,33 @@ const CELL_MAX = 10_000;
 /** Why a file is rejected; a translation key. */
 export class ListError extends Error {}
 
-export async function read(file: File): Promise<string[][]> {
+/** A list, and how its bytes were read. */
+export interface List {
+  rows: string[][];
+  encoding: string;
+}
+
+export async function read(file: File): Promise<List> {
   if (file.size > BYTES_MAX) throw new ListError("The file is larger than 10 MB.");
-  return parse(await file.text());
+  const { text, encoding } = decode(await file.arrayBuffer());
+  return { rows: parse(text), encoding };
+}
+
+/** The text of a file: UTF-8, UTF-16 with its mark, or else what spreadsheets of Western Europe and America write. */
+export function decode(bytes: ArrayBuffer): { text: string; encoding: string } {
+  const [first, second] = new Uint8Array(bytes.slice(0, 2));
+  const marked = first === 0xff && second === 0xfe ? "utf-16le" : first === 0xfe && second === 0xff ? "utf-16be" : undefined;
+  let encoding = marked ?? "utf-8";
+  let text: string;
+  try {
+    text = new TextDecoder(encoding, { fatal: true }).decode(bytes);
+  } catch {
+    encoding = "windows-1252";
+    text = new TextDecoder(encoding).decode(bytes);
+  }
+  // No text has these: the bytes mean something else.
+  if (/[\0\u0080-\u009f]/.test(text)) throw new ListError("The letters of the file cannot be read: save it as UTF-8.");
+  return { text, encoding };
 }
 
 export function parse(text: string): string[][] {

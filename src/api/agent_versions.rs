@@ -4,7 +4,7 @@ use super::agent_view::{AgentBody, AgentView};
 use super::agents::{find, stored};
 use super::auth::OrgAuth;
 use super::error::ApiError;
-use super::input::{IdPath, Paging, QueryParams};
+use super::input::{IdPath, QueryParams, VersionPaging};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use super::response::ApiResponse;
 use super::state::ApiState;
@@ -42,13 +42,13 @@ fn view(agent: &Agent, version: AgentVersion) -> VersionView {
 }
 
 /// The states an agent was saved in, newest first; the last 200 are kept.
-#[utoipa::path(get, path = "/agents/{id}/versions", tag = "agents", params(IdPath, Paging), responses((status = 200, body = VersionPage)))]
+#[utoipa::path(get, path = "/agents/{id}/versions", tag = "agents", params(IdPath, VersionPaging), responses((status = 200, body = VersionPage)))]
 pub(super) async fn versions(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>, query: QueryParams,
 ) -> Result<ApiResponse, ApiError> {
     // A page of agents can be large: serialize it away from the async threads.
     let _turn = api.limits.turn(scope).await?;
-    let (agent, page) = (find(&api, scope, &id).await?, query.page()?);
+    let (agent, page) = (find(&api, scope, &id).await?, query.page_of_versions()?);
     let (versions, total) = api.store.agent_versions(scope, agent.id, page).await?;
     let written = || {
         let versions = versions.into_iter().map(|version| view(&agent, version)).collect();

@@ -50,12 +50,17 @@ pub(super) struct AgentView {
     webhook_url: Option<String>,
     /// The secret itself is never shown.
     webhook_secret_set: bool,
+    /// Until when the secret before it signs as well.
+    #[schema(format = "date-time")]
+    webhook_rotation_ends_at: Option<String>,
     webhook_events: Option<Vec<String>>,
     stt_config: Option<SttConfig>,
     llm_config: Option<LlmConfig>,
     tts_config: Option<TtsConfig>,
     analysis_plan: Option<AnalysisPlan>,
     fallbacks: Option<Fallbacks>,
+    time_zone: Option<String>,
+    tell_call_facts: Option<bool>,
     metadata: Option<Map<String, Value>>,
     #[schema(format = "date-time")]
     created_at: String,
@@ -92,12 +97,15 @@ impl From<&Agent> for AgentView {
             recording_enabled: fields.recording_enabled,
             webhook_url: fields.webhook_url,
             webhook_secret_set: agent.fields.webhook_secret.is_some(),
+            webhook_rotation_ends_at: fields.webhook_rotation_ends_at,
             webhook_events: fields.webhook_events,
             stt_config: fields.stt_config,
             llm_config: fields.llm_config,
             tts_config: fields.tts_config,
             analysis_plan: fields.analysis_plan,
             fallbacks: fields.fallbacks,
+            time_zone: fields.time_zone,
+            tell_call_facts: fields.tell_call_facts,
             metadata: fields.metadata,
             created_at: agent.created_at.rfc3339(),
             updated_at: agent.updated_at.rfc3339(),

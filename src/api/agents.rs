@@ -4,7 +4,7 @@ use super::agent_view::{AgentBody, AgentView};
 use super::auth::OrgAuth;
 use super::error::ApiError;
 use super::input::{IdPath, JsonObject, Paging, QueryParams, id, unify, validated};
-use super::patch::Patch;
+use super::patch::{Patch, rotate_webhook_secret};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use super::response::{ApiResponse, Deleted};
 use super::state::ApiState;
@@ -113,7 +113,8 @@ pub(super) async fn update(
     for _ in 0..ATTEMPTS_MAX {
         let mut agent = stored(&api, scope, &id).await?;
         if_match.check(agent.version, patch.sent(), AgentView::from(&agent))?;
-        let document = in_place(|| patch.apply(&agent.fields));
+        let mut document = in_place(|| patch.apply(&agent.fields));
+        rotate_webhook_secret(&patch, &mut document, agent.fields.webhook_secret.as_ref());
         agent.fields = match HOLDS_SCHEMAS.iter().any(|name| patch.change(name).is_some()) {
             true => fields(&api, scope, document).await?,
             false => fields_but_schemas(&api, document)?,

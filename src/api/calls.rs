@@ -228,7 +228,7 @@ pub(super) async fn task_is_free(api: &ApiState, scope: OrgScope, task: TaskId) 
     let filter = CallFilter { task: Some(task), ..CallFilter::default() };
     let wait = async {
         loop {
-            match api.store.calls(scope, filter.clone(), PageRequest { limit: 1, offset: 0 }).await {
+            match api.store.calls(scope, filter.clone(), PageRequest::first(1)).await {
                 Ok((calls, _)) if calls.first().is_some_and(|call| !call.status().is_over()) => {}
                 _ => return,
             }

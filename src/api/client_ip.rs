@@ -1,10 +1,14 @@
-//! Unauthenticated clients: known and rate limited by address.
+//! Unauthenticated clients: known and rate limited by address; and which proxies are believed about them.
 
 use super::error::ApiError;
+use super::forwarded::FORWARDED_PROTO;
 use super::http_listener::RemoteAddr;
 use super::state::ApiState;
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::header;
 use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::Response;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// The address a request comes from.
@@ -20,8 +24,7 @@ impl FromRequestParts<ApiState> for ClientIp {
             parts.headers.get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
         let named = forwarded.and_then(|list| list.rsplit(',').next()).and_then(|last| last.trim().parse().ok());
         let remote = parts.extensions.get::<RemoteAddr>().map(|remote| remote.0.ip());
-        let is_proxy = remote.is_some_and(|remote| api.http.proxies.contain(remote));
-        let is_believed = is_proxy || (api.http.behind_proxy && api.http.proxies.is_empty());
+        let is_believed = remote.is_some_and(|remote| api.http.believes(remote));
         let address = named.filter(|_| is_believed).or(remote).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         Ok(Self(address))
     }
@@ -50,4 +53,15 @@ impl ClientIp {
             error
         })
     }
+}
+
+/// Takes out what anybody else than a proxy that is believed says about the connection. Handlers may then read these
+/// headers without knowing who sent them.
+pub(super) async fn drop_unbelieved(State(api): State<ApiState>, mut request: Request, next: Next) -> Response {
+    let remote = request.extensions().get::<RemoteAddr>().map(|remote| remote.0.ip());
+    if !remote.is_some_and(|remote| api.http.believes(remote)) {
+        request.headers_mut().remove(FORWARDED_PROTO);
+        request.headers_mut().remove(header::FORWARDED);
+    }
+    next.run(request).await
 }

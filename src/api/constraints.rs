@@ -23,6 +23,10 @@ fn rules() -> Vec<(&'static str, &'static str, Value)> {
     let name = || json!({"pattern": NAME});
     let https = || json!({"pattern": HTTPS, "example": "https://your-app.example.com/webhooks"});
     let number = || json!({"pattern": E164, "example": "+31201234567"});
+    let zone = || {
+        json!({"enum": ["Europe/Amsterdam", "Europe/London", "America/New_York", "UTC"],
+            "description": "Any zone of the IANA database; these are examples."})
+    };
     let retryable: Vec<&str> = EndReason::ALL.iter().filter(|r| r.is_retryable()).map(|r| r.name()).collect();
     vec![
         ("AgentFields", "name", name()),
@@ -33,12 +37,7 @@ fn rules() -> Vec<(&'static str, &'static str, Value)> {
         ("TaskFields", "webhook_url", https()),
         ("TaskFields", "webhook_events", json!({"items": {"type": "string", "enum": TASK_EVENTS}})),
         ("TaskFields", "priority", json!({"minimum": -PRIORITY_MAX, "maximum": PRIORITY_MAX})),
-        (
-            "CallingWindow",
-            "time_zone",
-            json!({"enum": ["Europe/Amsterdam", "Europe/London", "America/New_York", "UTC"],
-            "description": "Any zone of the IANA database; these are examples."}),
-        ),
+        ("CallingWindow", "time_zone", zone()),
         (
             "CallingWindow",
             "days",
@@ -52,6 +51,9 @@ fn rules() -> Vec<(&'static str, &'static str, Value)> {
         ("PhoneNumberFields", "webhook_url", https()),
         ("PhoneNumberFields", "webhook_secret", json!({"pattern": "^[ -~]+$"})),
         ("AgentFields", "webhook_secret", json!({"pattern": "^[ -~]+$"})),
+        ("AgentFields", "previous_webhook_secret", json!({"pattern": "^[ -~]+$"})),
+        ("PhoneNumberFields", "previous_webhook_secret", json!({"pattern": "^[ -~]+$"})),
+        ("AgentFields", "time_zone", zone()),
         ("TaskFields", "sip_headers", headers("^[Xx]-[A-Za-z0-9-]{1,60}$", "`X-…`; `User-to-User` is taken too.")),
         ("OrganizationFields", "name", name()),
         ("OrganizationPatch", "name", name()),
@@ -233,8 +235,11 @@ pub(super) fn add(schemas: &mut Value) {
         {"properties": {"type": {"const": "mcp"}, "url": none()}, "required": ["type", "server_url"], "not": {"required": ["function"]}},
     ]);
     schemas["Tool"]["example"] = json!({"type": "function", "function": {"name": "find_order"}});
-    let one_name = ALIASES.iter().flat_map(|(field, alias)| one_name(schemas, field, alias)).collect();
-    schemas["AgentFields"]["allOf"] = Value::Array(one_name);
+    let one_name = ALIASES.iter().flat_map(|(field, alias)| one_name(schemas, field, alias));
+    let secrets = || together("previous_webhook_secret", "webhook_rotation_ends_at");
+    let rules = one_name.chain([secrets()]).collect();
+    schemas["AgentFields"]["allOf"] = Value::Array(rules);
+    schemas["PhoneNumberFields"]["allOf"] = json!([secrets()]);
 }
 
 /// One name of a field or the other: never two different values.
@@ -274,7 +279,8 @@ mod tests {
     }
 
     /// Texts that are wrong at any length, unless something else is changed too.
-    const NEEDS_OTHERS: [&str; 5] = [".voice", ".server_url", ".authorization", ".time_zone", "outbound_proxy"];
+    const NEEDS_OTHERS: [&str; 6] =
+        [".voice", ".server_url", ".authorization", "time_zone", "outbound_proxy", "previous_webhook_secret"];
 
     /// A text of so many characters that is right otherwise.
     fn text(schema: &Value, chars: usize) -> String {

@@ -1,7 +1,9 @@
 //! How requests come in: their size, the proxies before us, and our own address.
 
+use super::forwarded::is_encrypted;
 use super::live_socket::LiveSocketLimits;
 use axum::http::{HeaderMap, header};
+use std::net::IpAddr;
 use std::sync::Arc;
 use trunkline_connections::NetworkList;
 
@@ -17,11 +19,18 @@ pub(super) struct HttpSettings {
 }
 
 impl HttpSettings {
-    /// Base of generated links: the configured public URL, or the host that the client used.
+    /// Whether what this peer says about the client is believed: it is a named proxy, or everybody is one.
+    pub(super) fn believes(&self, peer: IpAddr) -> bool {
+        self.proxies.contain(peer) || self.behind_proxy && self.proxies.is_empty()
+    }
+
+    /// Base of generated links: the configured public URL, or the host that the client used, with the scheme that the
+    /// client used.
     pub(super) fn base_url(&self, headers: &HeaderMap) -> String {
         if self.public_url.is_empty() {
             let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-            return format!("http://{host}");
+            let scheme = if is_encrypted(headers) { "https" } else { "http" };
+            return format!("{scheme}://{host}");
         }
         self.public_url.trim_end_matches('/').to_owned()
     }

@@ -7,7 +7,7 @@ use super::large_body_queue::{LARGE_BYTES, LargeBodyPermit};
 use super::state::ApiState;
 use super::text_limits;
 use crate::domain::{FAULTS_MAX, FieldError, faults};
-use crate::store::{OrgScope, PageRequest};
+use crate::store::{OrgScope, PageCursor, PageRequest};
 use crate::supervision::in_place;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -20,6 +20,7 @@ use std::collections::HashMap;
 use trunkline_json::document::{DocumentError, DocumentLimits};
 use utoipa::IntoParams;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 /// A body's bounds beside its size: what handles it afterwards goes as deep as it is.
 const BODY: DocumentLimits = DocumentLimits { bytes_max: 0, depth_max: 80, values_max: 100_000 };
@@ -252,6 +253,22 @@ pub(super) struct Paging {
     limit: Option<i64>,
     #[param(minimum = 0, maximum = 2147483647, default = 0)]
     offset: Option<i64>,
+    /// The id of the last entry of the page before: this page begins behind it, whatever was added since.
+    #[param(format = "uuid")]
+    before: Option<String>,
+}
+
+/// What [`Query::page_of_versions`] reads.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes Query::page_of_versions")]
+pub(super) struct VersionPaging {
+    #[param(minimum = 1, maximum = 100, default = 50)]
+    limit: Option<i64>,
+    #[param(minimum = 0, maximum = 2147483647, default = 0)]
+    offset: Option<i64>,
+    /// The last version of the page before: this page begins behind it, with older ones.
+    before: Option<i64>,
 }
 
 /// The identifier in a path.
@@ -291,7 +308,18 @@ impl QueryParams {
                 .filter(|n| (low..=high).contains(n))
                 .ok_or_else(|| ApiError::field(name, format!("must be a number between {low} and {high}"))),
         };
-        Ok(PageRequest { limit: number("limit", 50, 1, 100)?, offset: number("offset", 0, 0, i64::from(i32::MAX))? })
+        let from = self.value("before", |text| Uuid::try_parse(text).ok(), "the id of an entry of this list")?;
+        let from = from.map_or(PageCursor::Start, PageCursor::Behind);
+        let (limit, offset) = (number("limit", 50, 1, 100)?, number("offset", 0, 0, i64::from(i32::MAX))?);
+        Ok(PageRequest { limit, offset, from })
+    }
+
+    /// A page of versions, which have numbers instead of ids.
+    pub(super) fn page_of_versions(&self) -> Result<PageRequest, ApiError> {
+        let from = self.value("before", |text| text.parse().ok(), "the number of a version")?;
+        let page =
+            Self(self.0.iter().filter(|(name, _)| *name != "before").map(|(n, v)| (n.clone(), v.clone())).collect());
+        Ok(PageRequest { from: from.map_or(PageCursor::Start, PageCursor::BehindVersion), ..page.page()? })
     }
 
     pub(super) fn text(&self, name: &str) -> Option<&str> {

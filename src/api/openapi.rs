@@ -2,7 +2,7 @@
 //! the envelope under `/api/v1` and bare under `/v1`.
 
 use super::auth_header::COOKIE;
-use super::{constraints, examples};
+use super::{constraints, examples, idempotency};
 use crate::domain::agent::ALIASES;
 use crate::domain::call::{CallStatus, Direction};
 use crate::domain::delivery::DeliveryStatus;
@@ -91,6 +91,11 @@ fn completed(mut schemas: Value) -> Value {
     // Both names with the same text are fine, which a schema cannot say.
     if let Some(rules) = schemas["AgentFieldsPatch"]["allOf"].as_array_mut() {
         rules.remove(0);
+        // A new secret with an end for the stored one: that one becomes the one before.
+        rules.pop();
+    }
+    if let Some(fields) = schemas["PhoneNumberFieldsPatch"].as_object_mut() {
+        fields.remove("allOf");
     }
     // The number itself stays.
     if let Some(fields) = schemas["PhoneNumberFieldsPatch"]["properties"].as_object_mut() {
@@ -157,6 +162,15 @@ fn describe(operation: &mut Value, method: &str, path: &str, enveloped: bool) {
     }
     if path.starts_with("/health") {
         return;
+    }
+    if idempotency::applies(method, path) {
+        let key = json!({"name": "Idempotency-Key", "in": "header", "required": false,
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+            "description": "A name for this request, such as a UUID: a repeated request gets the first answer again for a day, with Idempotency-Replayed: true. 422 if the key was used for another request, 409 while the first one is being answered."});
+        match operation["parameters"].as_array_mut() {
+            Some(parameters) => parameters.push(key),
+            None => operation["parameters"] = json!([key]),
+        }
     }
     if let Value::Object(responses) = &mut operation["responses"] {
         for (status, response) in responses.iter_mut() {

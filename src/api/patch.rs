@@ -5,6 +5,7 @@ use super::error::ApiError;
 use super::input::JsonObject;
 use super::large_body_queue::LargeBodyPermit;
 use super::state::ApiState;
+use crate::domain::secret::Secret;
 use axum::extract::{FromRequest, Request};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -73,6 +74,26 @@ impl<T: Serialize> Patch<T> {
             }
         }
         document
+    }
+}
+
+/// A new `webhook_secret` with an end for the one before it, which nobody can read: the stored one is kept as that one.
+/// Whoever clears the time or the secret before clears both.
+pub(super) fn rotate_webhook_secret<T>(patch: &Patch<T>, document: &mut Map<String, Value>, stored: Option<&Secret>) {
+    const SECRET: &str = "webhook_secret";
+    const PREVIOUS: &str = "previous_webhook_secret";
+    const UNTIL: &str = "webhook_rotation_ends_at";
+    let is_cleared = |field: &str| patch.change(field) == Some(FieldChange::Clear);
+    if is_cleared(UNTIL) || is_cleared(PREVIOUS) {
+        document.remove(UNTIL);
+        document.remove(PREVIOUS);
+        return;
+    }
+    let is_named = patch.change(PREVIOUS).is_some() || patch.change(UNTIL).is_none();
+    if let (false, Some(FieldChange::Set(new)), Some(stored)) = (is_named, patch.change(SECRET), stored)
+        && new.as_str() != Some(stored.expose())
+    {
+        document.insert(PREVIOUS.to_owned(), stored.expose().into());
     }
 }
 

@@ -3,7 +3,7 @@
 use super::auth::OrgAuth;
 use super::error::ApiError;
 use super::input::{IdPath, JsonObject, Paging, QueryParams, id, typed_with};
-use super::patch::Patch;
+use super::patch::{Patch, rotate_webhook_secret};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use super::response::{ApiResponse, Deleted};
 use super::state::ApiState;
@@ -12,6 +12,8 @@ use crate::domain::agent::check_webhook_secret;
 use crate::domain::ids::{AgentId, PhoneNumberId, TrunkId};
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::secret::{Secret, exposed};
+use crate::domain::time::UnixMs;
+use crate::domain::webhook_secret::PreviousSecret;
 use crate::store::{OrgScope, PhoneNumberFields, PhoneNumberRow, now};
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
@@ -38,10 +40,20 @@ pub(super) struct PhoneNumberInput {
     #[serde(default, serialize_with = "exposed")]
     #[schema(value_type = Option<String>, max_length = 1_024)]
     webhook_secret: Option<Secret>,
+    /// The secret before the present one: it signs as well until `webhook_rotation_ends_at`. A PATCH with a new
+    /// `webhook_secret` and that time alone keeps the stored one here.
+    #[serde(default, serialize_with = "exposed")]
+    #[schema(write_only, value_type = Option<String>, max_length = 1_024)]
+    previous_webhook_secret: Option<Secret>,
+    /// Until when `previous_webhook_secret` signs.
+    #[serde(default)]
+    #[schema(format = "date-time")]
+    webhook_rotation_ends_at: Option<String>,
 }
 
 impl From<&PhoneNumberFields> for PhoneNumberInput {
     fn from(fields: &PhoneNumberFields) -> Self {
+        let previous = fields.previous_webhook_secret.as_ref();
         Self {
             number: fields.number.to_string(),
             agent_id: fields.agent.map(|id| id.to_string()),
@@ -49,6 +61,25 @@ impl From<&PhoneNumberFields> for PhoneNumberInput {
             name: fields.name.clone(),
             webhook_url: fields.webhook_url.clone(),
             webhook_secret: fields.webhook_secret.clone(),
+            previous_webhook_secret: previous.map(|previous| previous.secret.clone()),
+            webhook_rotation_ends_at: previous.map(|previous| previous.until.rfc3339()),
+        }
+    }
+}
+
+impl PhoneNumberInput {
+    /// The secret before the present one, if it is set with its end.
+    fn previous_secret(&self) -> Result<Option<PreviousSecret>, FieldError> {
+        let until = "webhook_rotation_ends_at";
+        match (&self.previous_webhook_secret, &self.webhook_rotation_ends_at) {
+            (None, None) => Ok(None),
+            (Some(secret), Some(text)) => {
+                check_webhook_secret(Some(secret))
+                    .map_err(|fault| FieldError::new("previous_webhook_secret", fault.message))?;
+                let wrong = || FieldError::new(until, "must be an RFC 3339 time such as 2026-03-27T12:00:00Z");
+                Ok(Some(PreviousSecret { secret: secret.clone(), until: UnixMs::parse(text).ok_or_else(wrong)? }))
+            }
+            _ => Err(FieldError::new(until, "must be set together with previous_webhook_secret")),
         }
     }
 }
@@ -67,6 +98,9 @@ pub(super) struct PhoneNumberView {
     name: Option<String>,
     webhook_url: Option<String>,
     webhook_secret_set: bool,
+    /// Until when the secret before it signs as well.
+    #[schema(format = "date-time")]
+    webhook_rotation_ends_at: Option<String>,
     #[schema(format = "date-time")]
     created_at: String,
     #[schema(format = "date-time")]
@@ -75,6 +109,7 @@ pub(super) struct PhoneNumberView {
 
 impl From<&PhoneNumberRow> for PhoneNumberView {
     fn from(row: &PhoneNumberRow) -> Self {
+        let previous = row.fields.previous_webhook_secret.as_ref();
         Self {
             id: row.id.to_string(),
             number: row.fields.number.to_string(),
@@ -83,6 +118,7 @@ impl From<&PhoneNumberRow> for PhoneNumberView {
             name: row.fields.name.clone(),
             webhook_url: row.fields.webhook_url.clone(),
             webhook_secret_set: row.fields.webhook_secret.is_some(),
+            webhook_rotation_ends_at: previous.map(|previous| previous.until.rfc3339()),
             created_at: row.created_at.rfc3339(),
             updated_at: row.updated_at.rfc3339(),
         }
@@ -111,7 +147,8 @@ fn faults(api: &ApiState, body: &PhoneNumberInput) -> Vec<FieldError> {
     let number = PhoneNumber::parse(&body.number).is_none().then(not_e164);
     let secret = check_webhook_secret(body.webhook_secret.as_ref()).err();
     let url = body.webhook_url.as_deref().and_then(|url| api.addresses.check_webhook("webhook_url", url).err());
-    number.into_iter().chain(secret).chain(url).collect()
+    let previous = body.previous_secret().err();
+    number.into_iter().chain(secret).chain(url).chain(previous).collect()
 }
 
 async fn check(api: &ApiState, scope: OrgScope, object: Map<String, Value>) -> Result<PhoneNumberFields, ApiError> {
@@ -134,8 +171,9 @@ async fn check(api: &ApiState, scope: OrgScope, object: Map<String, Value>) -> R
             Some(store.trunk(scope, id).await?.ok_or_else(unknown)?.id)
         }
     };
+    let previous_webhook_secret = body.previous_secret().map_err(|fault| ApiError::fields(vec![fault]))?;
     let PhoneNumberInput { name, webhook_url, webhook_secret, .. } = body;
-    Ok(PhoneNumberFields { number, agent, trunk, name, webhook_url, webhook_secret })
+    Ok(PhoneNumberFields { number, agent, trunk, name, webhook_url, webhook_secret, previous_webhook_secret })
 }
 
 async fn find(api: &ApiState, scope: OrgScope, text: &str) -> Result<PhoneNumberRow, ApiError> {
@@ -184,7 +222,9 @@ pub(super) async fn update(
     for _ in 0..ATTEMPTS_MAX {
         let mut row = find(&api, scope, &id).await?;
         if_match.check(row.version, patch.sent(), PhoneNumberView::from(&row))?;
-        let checked = check(&api, scope, patch.apply(&PhoneNumberInput::from(&row.fields))).await?;
+        let mut document = patch.apply(&PhoneNumberInput::from(&row.fields));
+        rotate_webhook_secret(&patch, &mut document, row.fields.webhook_secret.as_ref());
+        let checked = check(&api, scope, document).await?;
         if checked.number != row.fields.number {
             return Err(ApiError::field("number", "cannot be changed; delete this number and create another"));
         }

@@ -5,9 +5,9 @@ use super::query_parameters::KnownParameters;
 use super::response::{ApiResponse, ResponsePayload};
 use super::state::ApiState;
 use super::{
-    agent_versions, agents, api_keys, audit_log, calls, console, envelope, events, health, live_transcript, metrics,
-    openapi, organizations, phone_numbers, providers, query_parameters, recordings, reports, secrets, sessions, tasks,
-    trunks, usage, users, web_calls, webhook_deliveries, whip,
+    agent_versions, agents, api_keys, audit_log, call_events, calls, client_ip, console, envelope, events, health,
+    idempotency, live_transcript, metrics, openapi, organizations, phone_numbers, providers, query_parameters,
+    recordings, reports, secrets, sessions, tasks, trunks, usage, users, web_calls, webhook_deliveries, whip,
 };
 use axum::Router;
 use axum::extract::Request;
@@ -54,6 +54,7 @@ fn mount() -> OpenApiRouter<ApiState> {
         .routes(routes!(calls::get))
         .routes(routes!(calls::transcript, reports::process_transcript))
         .routes(routes!(reports::report))
+        .routes(routes!(call_events::list))
         .routes(routes!(live_transcript::live))
         .routes(routes!(recordings::locate))
         .routes(routes!(recordings::stream))
@@ -98,7 +99,9 @@ async fn refuse_unknown_parameters(request: Request, next: Next) -> Response {
 /// Everything the server answers, on both mounts.
 pub fn router(api: ApiState) -> Router {
     let (mount, _) = mount().split_for_parts();
-    let mount = mount.route("/openapi.json", get(openapi_json)).route_layer(from_fn(refuse_unknown_parameters));
+    let mount = mount.route("/openapi.json", get(openapi_json));
+    let keyed = from_fn_with_state(api.clone(), idempotency::layer);
+    let mount = mount.route_layer(keyed).route_layer(from_fn(refuse_unknown_parameters));
     Router::new()
         .nest("/api/v1", mount.clone())
         .nest("/v1", mount)
@@ -118,6 +121,7 @@ pub fn router(api: ApiState) -> Router {
             )
         })
         .layer(from_fn_with_state(api.clone(), whip::cors))
+        .layer(from_fn_with_state(api.clone(), client_ip::drop_unbelieved))
         .layer(from_fn(envelope::wrap))
         .with_state(api)
 }

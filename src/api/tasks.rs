@@ -146,7 +146,7 @@ async fn check(
 }
 
 async fn trunks(api: &ApiState, scope: OrgScope) -> Result<Vec<Trunk>, ApiError> {
-    Ok(api.store.trunks(scope, PageRequest { limit: 1_000, offset: 0 }).await?.0)
+    Ok(api.store.trunks(scope, PageRequest::first(1_000)).await?.0)
 }
 
 /// The tasks of the organization, newest first.
@@ -243,6 +243,12 @@ impl From<PlaceCallError> for ApiError {
             | PlaceCallError::AgentInactive
             | PlaceCallError::OutsideWindow => Self::state(message),
             PlaceCallError::ForeignNumber => Self::field("from_number", "is not a number of this organization"),
+            PlaceCallError::VariablesMissing(names) => {
+                let text = format!("has no value for {}, which texts of the call name", names.join(", "));
+                let mut error = Self::field("context_data", text);
+                error.details["missing_variables"] = json!(names);
+                error
+            }
             PlaceCallError::ProviderMissing(provider) => {
                 let mut error = Self::unavailable("provider_not_configured", message);
                 error.details["provider"] = json!(provider);

@@ -10,6 +10,7 @@ use crate::call::admission::LimitExceededError;
 use crate::call::driver::{WebCallError, WebCallParams};
 use crate::domain::ids::{AgentId, CallId};
 use crate::domain::secret::{Secret, exposed};
+use crate::domain::template::{self, TemplateUse};
 use crate::domain::time::UnixMs;
 use crate::store::{OrgScope, now};
 use axum::extract::{OriginalUri, State};
@@ -113,6 +114,9 @@ pub(super) async fn create(
     let caller = fields.caller.filter(|caller| !caller.trim().is_empty());
     if caller.as_ref().is_some_and(|caller| caller.chars().count() > 64) {
         return Err(ApiError::field("caller", "must have at most 64 characters"));
+    }
+    if let Some(Err(fault)) = fields.starting_message.as_deref().map(|text| template::check(text, TemplateUse::Text)) {
+        return Err(ApiError::field("starting_message", format!("is not a valid template: {fault}")));
     }
     let order = WebCallParams {
         caller,

@@ -85,13 +85,15 @@ fn debug_outputs(secret: &str) -> Vec<(&'static str, String)> {
         name: None,
         webhook_url: None,
         webhook_secret: Some(secret.into()),
+        previous_webhook_secret: None,
     };
     let own = OrganizationKey { account: ProviderAccount::Openai, base_url: None, key: Some(secret.into()) };
     let stored = StoredKey { provider: "openai".into(), base_url: None, key: Some(secret.into()) };
     let upgrade = WebSocketRequest { url: "wss://api.example".into(), headers: vec![("authorization", secret.into())] };
     let request = LlmHttpRequest { path: "/", headers: vec![("x-api-key", secret.into())], body: Value::Null };
     let key = Secret::from(secret);
-    let message = WebhookMessage { id: "1", url: "https://a.example", body: "{}", secret: Some(&key), at_s: 0 };
+    let message =
+        WebhookMessage { id: "1", url: "https://a.example", body: "{}", secrets: std::slice::from_ref(&key), at_s: 0 };
     let server = IceServerSettings { url: "turn:t.example".into(), username: None, credential: Some(secret.into()) };
     vec![
         ("the settings", format!("{:?}", config(secret))),

@@ -9,7 +9,7 @@ use trunkline_json::document::{DocumentError, DocumentLimits};
 /// What is read of an answer.
 const ANSWER: DocumentLimits = DocumentLimits { bytes_max: 256 * 1024, depth_max: 80, values_max: 50_000 };
 /// Fields that a server may not set for one call.
-const NOT_FOR_ONE_CALL: &[&str] = &["webhook_secret"];
+const NOT_FOR_ONE_CALL: &[&str] = &["webhook_secret", "previous_webhook_secret", "webhook_rotation_ends_at"];
 /// Fields that clients see on an agent but that have no meaning here.
 const IGNORED: &[&str] = &["id", "organization_id", "created_at", "updated_at", "webhook_secret_set"];
 
@@ -109,6 +109,8 @@ pub fn transient(fields: Map<String, Value>, saved: Option<&Agent>, check: Addre
         base.name.clone_from(&saved.name);
         base.webhook_url.clone_from(&saved.webhook_url);
         base.webhook_secret.clone_from(&saved.webhook_secret);
+        base.previous_webhook_secret.clone_from(&saved.previous_webhook_secret);
+        base.webhook_rotation_ends_at.clone_from(&saved.webhook_rotation_ends_at);
         base.webhook_events.clone_from(&saved.webhook_events);
     }
     replace_blocks(saved.map(|agent| agent.id), base, fallback.as_ref(), fields, check)

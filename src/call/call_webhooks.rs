@@ -6,9 +6,9 @@ use crate::domain::agent::AgentFields;
 use crate::domain::call::Call;
 use crate::domain::delivery::{Delivery, DeliveryChannel, DeliveryProgress, DeliveryStatus};
 use crate::domain::ids::{AgentId, DeliveryId};
-use crate::domain::secret::Secret;
 use crate::domain::task::Task;
 use crate::domain::time::UnixMs;
+use crate::domain::webhook_secret::WebhookSecrets;
 use crate::store::PhoneNumberFields;
 use crate::webhooks::event;
 use crate::webhooks::sender::WebhookError;
@@ -25,8 +25,8 @@ pub struct CallWebhooks {
     pub agent: Option<AgentId>,
     /// The customer's address; events have their own paths below it.
     pub url: Option<String>,
-    /// Signs questions.
-    pub secret: Option<Secret>,
+    /// Sign questions.
+    pub secrets: WebhookSecrets,
     /// Events that are wanted; all without a list.
     events: Option<Vec<String>>,
 }
@@ -37,21 +37,22 @@ impl CallWebhooks {
         Self {
             agent,
             url: fields.webhook_url.clone(),
-            secret: fields.webhook_secret.clone(),
+            secrets: fields.webhook_secrets(),
             events: fields.webhook_events.clone(),
         }
     }
 
     /// For a number without an agent.
     pub fn of_number(number: &PhoneNumberFields) -> Self {
-        Self { agent: None, url: number.webhook_url.clone(), secret: number.webhook_secret.clone(), events: None }
+        Self { agent: None, url: number.webhook_url.clone(), secrets: number.webhook_secrets(), events: None }
     }
 
     /// Updates the target after the configuration was resolved: a webhook named by the customer's server gets the
     /// events, otherwise the previous one keeps them.
     pub fn for_call(self, agent: Option<AgentId>, fields: &AgentFields) -> Self {
         let own = Self::new(agent, fields);
-        if own.url.is_some() { Self { secret: own.secret.or(self.secret), ..own } } else { Self { agent, ..self } }
+        let secrets = if own.secrets.present.is_some() { own.secrets.clone() } else { self.secrets.clone() };
+        if own.url.is_some() { Self { secrets, ..own } } else { Self { agent, ..self } }
     }
 
     /// The URL for an event if it is wanted; without a list, all events are.

@@ -16,6 +16,8 @@ pub mod invite;
 pub mod live_update;
 pub mod negotiate;
 pub mod outgoing_call;
+pub mod past_events;
+mod personalize;
 mod post_call;
 mod provider_plan;
 pub mod public_links;

@@ -4,6 +4,7 @@
 //! Pure: rows, time and results of the database are arguments.
 
 use super::admission::LimitExceededError;
+use super::personalize::missing_variables;
 use crate::domain::agent::Agent;
 use crate::domain::call::{Call, Direction};
 use crate::domain::ids::{CallId, TrunkId};
@@ -13,6 +14,7 @@ use crate::domain::task::{Task, TaskStatus};
 use crate::domain::time::UnixMs;
 use crate::domain::trunk::Trunk;
 use crate::store::{PhoneNumberRow, StoreError, TaskClaim};
+use serde_json::Value;
 
 /// Why a task cannot be called.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +43,9 @@ pub enum PlaceCallError {
     /// The `from_number` of the task does not belong to the organization.
     #[error("from_number is not a number of this organization")]
     ForeignNumber,
+    /// Texts of the call name variables that `context_data` has no value for; holds their names.
+    #[error("context_data has no value for {}", .0.join(", "))]
+    VariablesMissing(Vec<String>),
     /// The task's `calling_windows` exclude the present time.
     #[error("The calling windows of the task do not allow a call now")]
     OutsideWindow,
@@ -96,6 +101,16 @@ pub fn check_agent_and_time(task: &Task, agent: Option<Agent>, now: UnixMs) -> R
         return Err(PlaceCallError::OutsideWindow);
     }
     Ok(agent)
+}
+
+/// Whether every variable in the texts of the call has a value: nobody is called to hear half a sentence.
+pub fn check_variables(
+    task: &Task, agent: &Agent, from_number: Option<&String>, now: UnixMs,
+) -> Result<(), PlaceCallError> {
+    let mut row = queued_call(CallId::new(), task, from_number, now);
+    row.metadata = task.fields.metadata.clone().or_else(|| agent.fields.metadata.clone()).map(Value::Object);
+    let missing = missing_variables(&agent.fields, &task.fields, &row, now);
+    if missing.is_empty() { Ok(()) } else { Err(PlaceCallError::VariablesMissing(missing)) }
 }
 
 /// The trunk of the number the task calls from; without one, the first trunk that can call out. `trunks` are in order

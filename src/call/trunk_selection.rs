@@ -259,6 +259,7 @@ mod tests {
             name: None,
             webhook_url: None,
             webhook_secret: None,
+            previous_webhook_secret: None,
         };
         (number, Arc::new(NumberOwner { organization, fields, created_at: UnixMs(at) }))
     }

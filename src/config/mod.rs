@@ -11,6 +11,11 @@ mod settings;
 mod sip;
 mod webrtc;
 
+/// What works, and probably not as it is meant: `trunkline check-config` prints it, and the log at the start.
+pub fn advice(config: &Config) -> Vec<ConfigError> {
+    check::advice(config)
+}
+
 pub use connections::{ApiConnections, SipConnections, WebrtcConnections};
 pub use error::ConfigError;
 pub use load::load;

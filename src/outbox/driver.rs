@@ -24,6 +24,10 @@ const LEASE_MS: i64 = 90_000;
 /// How often the database is polled when no notification says that something is due.
 const POLL: Duration = Duration::from_millis(500);
 
+/// Answers that the same message would get again: the receiver has no such route (404, 405, 410, 501), or takes no
+/// message of this size (413). Anything else may be a fault that its owner mends within a day.
+const FINAL_STATUSES: [u16; 5] = [404, 405, 410, 413, 501];
+
 /// Everything a delivery needs.
 #[derive(Clone, Debug)]
 pub struct Outbox {
@@ -107,22 +111,21 @@ impl Outbox {
     }
 
     async fn webhook(&self, scope: OrgScope, delivery: &Delivery) -> Result<Option<u16>, DeliveryError> {
-        let secret = self.store.webhook_secret(scope, delivery).await;
-        let secret = secret.map_err(|error| DeliveryError::retry(error.to_string()))?;
+        let secrets = self.store.webhook_secrets(scope, delivery).await;
+        let secrets = secrets.map_err(|error| DeliveryError::retry(error.to_string()))?.valid_at(now());
         let id = delivery.id.to_string();
         let message = WebhookMessage {
             id: &id,
             url: &delivery.target,
             body: &delivery.body,
-            secret: secret.as_ref(),
+            secrets: &secrets,
             at_s: now().0 / 1_000,
         };
         match self.sender.post(message, DEADLINE).await {
             Ok((status, _)) if (200..300).contains(&status) => Ok(Some(status)),
             Ok((status, _)) => {
-                // 410: the receiver does not want it any more.
                 let error = WebhookError::Status(status).to_string();
-                Err(DeliveryError { error, status: Some(status), is_final: status == 410 })
+                Err(DeliveryError { error, status: Some(status), is_final: FINAL_STATUSES.contains(&status) })
             }
             Err(failure) => {
                 let is_final = matches!(failure, WebhookError::Refused(_));

@@ -77,7 +77,10 @@ async fn call_due_tasks(
             }
             Err(PlaceCallError::OutsideWindow) => store.postpone_to_window(scope, task).await?,
             Err(
-                fault @ (PlaceCallError::AgentGone | PlaceCallError::AgentInactive | PlaceCallError::ForeignNumber),
+                fault @ (PlaceCallError::AgentGone
+                | PlaceCallError::AgentInactive
+                | PlaceCallError::ForeignNumber
+                | PlaceCallError::VariablesMissing(_)),
             ) => {
                 tracing::warn!(%task, error = %fault, "scheduled task cannot be called");
                 store.move_task(scope, task, TaskStatus::Pending, TaskStatus::Failed).await?;

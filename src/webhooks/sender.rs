@@ -52,8 +52,8 @@ pub struct WebhookMessage<'a> {
     pub url: &'a str,
     /// The JSON to post, exactly as it is signed.
     pub body: &'a str,
-    /// Key of the signature. `None`: the request is not signed.
-    pub secret: Option<&'a Secret>,
+    /// Keys of the signatures; receivers accept any of them. Empty: the request is not signed.
+    pub secrets: &'a [Secret],
     /// Unix time in seconds.
     pub at_s: i64,
 }
@@ -96,11 +96,14 @@ impl WebhookSender {
             .map_err(WebhookError::Refused)?
             .header("content-type", "application/json")
             .header("webhook-id", message.id)
+            // The same for receivers that know this name: a repeated delivery is not a new one.
+            .header("idempotency-key", message.id)
             .header("webhook-timestamp", message.at_s)
             .body(message.body.to_owned());
-        if let Some(secret) = message.secret {
-            request =
-                request.header("webhook-signature", sign(secret.expose(), message.id, message.at_s, message.body));
+        if !message.secrets.is_empty() {
+            let sign = |secret: &Secret| sign(secret.expose(), message.id, message.at_s, message.body);
+            let signatures: Vec<String> = message.secrets.iter().map(sign).collect();
+            request = request.header("webhook-signature", signatures.join(" "));
         }
         let exchange = async {
             let mut response = request.send().await.map_err(|error| unreachable(&error))?;
@@ -138,8 +141,8 @@ mod tests {
     use tokio::net::TcpListener;
 
     fn message(url: &str) -> WebhookMessage<'_> {
-        static SECRET: LazyLock<Secret> = LazyLock::new(|| "s".into());
-        WebhookMessage { id: "1", url, body: "{}", secret: Some(&SECRET), at_s: 5 }
+        static SECRETS: LazyLock<[Secret; 2]> = LazyLock::new(|| ["s".into(), "old".into()]);
+        WebhookMessage { id: "1", url, body: "{}", secrets: &*SECRETS, at_s: 5 }
     }
 
     /// Answers one request and returns it.

@@ -127,6 +127,10 @@ test("tasks: one by hand, many from a list with a column map", async () => {
   await refused("a\n" + "x\n".repeat(10_001), "The list has more than 10,000 lines.");
   await refused(",".repeat(200), "The list has more than 100 columns.");
   await refused("x".repeat(20_000), "A cell of the list has more than 10,000 characters.");
+  await dialog().getByLabel("File").setInputFiles({ name: "list.csv", mimeType: "text/csv", buffer: Buffer.from("Telefoon;Datum\n+15550126;03/04/2031 09:00\n") });
+  await dialog().getByLabel("How are the dates written?").waitFor();
+  await dialog().getByRole("button", { name: "Import 1" }).click();
+  await dialog().getByText("Choose how the dates are written.").waitFor();
   const list = "Telefoon;Naam;Bestelling;Intern\n+1 (555) 0124;Jan;A-17;x\n00155501 25;\"Kim; Co\";B-4;y\nnonsense;Bad;C-1;z\n";
   await dialog().getByLabel("File").setInputFiles({ name: "list.csv", mimeType: "text/csv", buffer: Buffer.from(list) });
   await dialog().getByLabel("Becomes: Intern").selectOption("skip");

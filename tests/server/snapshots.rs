@@ -62,7 +62,7 @@ async fn agents(book: &mut SnapshotRun<'_>) {
         "turn_config": {"endpointing_ms": 250, "barge_in_min_speech_ms": 200},
         "dtmf_rules": {"rules": [{"digits": "0", "action": "end_call"}, {"digits": "1", "action": "say", "text": "One."}], "terminator": "#"},
         "voice_settings": {"stability": 0.5, "similarity_boost": 0.75},
-        "webhook_url": "https://example.com/hooks", "webhook_secret": "whsec_x", "webhook_events": ["end-of-call-report"],
+        "webhook_url": "https://example.com/hooks", "webhook_secret": "whsec_c2VjcmV0", "webhook_events": ["end-of-call-report"],
         "stt_config": {"provider": "deepgram", "model": "nova-3-general", "language": "en", "keyterms": ["Acme"]},
         "llm_config": {"provider": "openai", "model": "gpt-4o-mini", "temperature": 0.4, "messages": [{"role": "system", "content": "Be brief."}],
             "tools": [{"type": "function", "function": {"name": "lookup", "description": "Looks up", "parameters": {"type": "object"}}, "url": "https://example.com/t"}]},

@@ -43,7 +43,7 @@ const NEW: Partial<Agent> = {
 };
 
 /** What the server makes; a saved document is sent back without it. */
-const SERVER_FIELDS = ["id", "organization_id", "created_at", "updated_at", "starting_message", "enabled", "webhook_secret_set"];
+const SERVER_FIELDS = ["id", "organization_id", "created_at", "updated_at", "starting_message", "enabled", "webhook_secret_set", "webhook_rotation_ends_at"];
 const providers = (...names: string[]): [string, string][] => names.map((name) => [name, name.replaceAll("_", " ")]);
 
 export function AgentEdit({ id }: { id: string }) {
@@ -113,7 +113,7 @@ function AgentForm({ agent, change, save, isNew }: { agent: Partial<Agent>; chan
         <Input label={t("Name")} required value={text("name")} set={(name) => change({ name })} />
         <Input label={t("Business")} value={text("business_name")} set={put("business_name")} />
       </div>
-      <Input label={t("Greeting")} hint={t("The first words of every call.")} value={text("first_message")} set={put("first_message")} />
+      <Input label={t("Greeting")} hint={t("The first words of every call. {{name|default}} is filled in from the context of a task.")} value={text("first_message")} set={put("first_message")} />
       <TextArea label={t("Instructions")} hint={t("What the agent is for, how it behaves, when it ends the call.")} rows={8} value={text("system_prompt")} set={put("system_prompt")} />
       <fieldset>
         <legend>{t("Model")}</legend>
@@ -146,8 +146,10 @@ function AgentForm({ agent, change, save, isNew }: { agent: Partial<Agent>; chan
         <Input label={t("Webhook")} type="url" placeholder="https://" value={text("webhook_url")} set={put("webhook_url")} />
         <Input label={t("Maximum call length (seconds)")} type="number" min={10} max={14400} value={text("max_duration_seconds")} set={(value) => change({ max_duration_seconds: value ? Number(value) : null })} />
       </div>
+      <Input label={t("Time zone")} hint={t("Of dates and times that the agent knows, such as Europe/Amsterdam. Without one: UTC.")} value={text("time_zone")} set={put("time_zone")} />
       <Checkbox label={t("Answers calls")} checked={agent.is_active !== false} set={(is_active) => change({ is_active })} />
       <Checkbox label={t("Records calls")} checked={agent.recording_enabled !== false} set={(recording_enabled) => change({ recording_enabled })} />
+      <Checkbox label={t("Knows date, time and the caller's number")} checked={agent.tell_call_facts !== false} set={(tell_call_facts) => change({ tell_call_facts })} />
       <Checkbox label={t("Detects voicemail")} checked={agent.voicemail_detection === true} set={(voicemail_detection) => change({ voicemail_detection })} />
     </Form>
   );

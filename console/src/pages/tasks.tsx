@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import { type Agent, type Task, get, post, query, remove } from "../api";
 import { ListError, read as readList } from "../csv";
+import { columnOrder, readDate, type ColumnOrder, type DateOrder } from "../dates";
 import { t } from "../i18n";
 import { useLoad } from "../live";
 import { Badge, Button, Card, Checkbox, Confirm, Dialog, EmptyState, Form, Input, Link, Page, Pager, ErrorMessage, Select, LoadedView, Table, TextArea, useAction, formatDateTime } from "../ui";
@@ -114,15 +115,22 @@ function Import({ agents, close }: { agents: Agent[]; close: () => void }) {
   const [map, setMap] = useState<Target[]>([]);
   const [done, setDone] = useState(0);
   const [faults, setFaults] = useState<string[]>([]);
+  const [encoding, setEncoding] = useState("utf-8");
+  const [order, setOrder] = useState<DateOrder | "">("");
   const [header, ...body] = rows;
+  const dates = body.flatMap((cells) => cells.filter((_, index) => map[index] === "scheduled_at"));
+  const found: ColumnOrder = columnOrder(dates);
+  const known = found === "dmy" || found === "mdy" ? found : order || undefined;
   const read = async (file: File | undefined) => {
     if (!file) return;
     setDone(0);
     setFaults([]);
-    const cells = await readList(file).catch((error: Error) => {
+    setOrder("");
+    const { rows: cells, encoding: used } = await readList(file).catch((error: Error) => {
       setFaults([error instanceof ListError ? t(error.message) : t("The file cannot be read.")]);
-      return [] as string[][];
+      return { rows: [] as string[][], encoding: "utf-8" };
     });
+    setEncoding(used);
     setRows(cells);
     setMap((cells[0] ?? []).map((name) => COLUMN_PATTERNS.find(([pattern]) => pattern.test(name))?.[1] ?? "context"));
   };
@@ -133,15 +141,17 @@ function Import({ agents, close }: { agents: Agent[]; close: () => void }) {
       const target = map[index];
       if (!value.trim() || !target || target === "skip") return;
       if (target === "context") context[header?.[index] ?? `column ${index + 1}`] = value;
-      else if (target === "scheduled_at") fields.scheduled_at = Number.isNaN(Date.parse(value)) ? value : new Date(value).toISOString();
+      else if (target === "scheduled_at") fields.scheduled_at = readDate(value, known)?.toISOString() ?? value;
       else fields[target] = target === "to_number" ? value.replace(/[\s().-]/g, "").replace(/^00/, "+") : value;
     });
     if (Object.keys(context).length) fields.context_data = context;
     return fields;
   };
   const submit = async () => {
-    setFaults([]);
     setDone(0);
+    if (found === "mixed") return setFaults([t("Some dates have the day first and some the month: write them as 2026-04-03.")]);
+    if (found === "ambiguous" && !order) return setFaults([t("Choose how the dates are written.")]);
+    setFaults([]);
     const queue = body.map((cells, index) => ({ cells, line: index + 2 }));
     const work = async () => {
       for (let next = queue.shift(); next; next = queue.shift()) {
@@ -183,6 +193,9 @@ function Import({ agents, close }: { agents: Agent[]; close: () => void }) {
             </table>
           </div>
         )}
+        {header && encoding === "windows-1252" && <p role="status">{t("The file is not UTF-8 and was read as Windows-1252: look whether the names are right.")}</p>}
+        {found === "ambiguous" && <Select label={t("How are the dates written?")} hint={`${t("Example")}: ${dates.find((cell) => columnOrder([cell]) === "ambiguous") ?? ""}. ${t("Times are in the time zone")} ${Intl.DateTimeFormat().resolvedOptions().timeZone}.`} value={order} set={(value) => setOrder(value as DateOrder | "")} options={[["", t("Choose")], ["dmy", t("day/month/year")], ["mdy", t("month/day/year")]]} />}
+        {found === "mixed" && <p class="problem" role="alert">{t("Some dates have the day first and some the month: write them as 2026-04-03.")}</p>}
         {header && !map.includes("to_number") && <p class="problem" role="alert">{t("No column contains the number to call.")}</p>}
         {done > 0 && <p role="status">{done - faults.length} {t("of")} {body.length} {t("imported")}</p>}
         {faults.length > 0 && <ul class="faults">{faults.slice(0, 50).map((fault) => <li key={fault}>{fault}</li>)}</ul>}

@@ -155,6 +155,9 @@ async fn dispatch(cli: Cli) -> Result<(), CommandError> {
             let config = config()?;
             trunkline::app::check_stored_secrets(&config).await.map_err(|error| error.to_string())?;
             println!("the settings are valid");
+            for advice in config::advice(&config) {
+                println!("  {advice}");
+            }
             Ok(())
         }
         CliCommand::Secrets(command) => Ok(secrets::run(&config()?, command).await?),
@@ -180,6 +183,9 @@ fn load_config(path: Option<&std::path::Path>) -> Result<Config, String> {
 async fn serve(config: &Config) -> Result<(), CommandError> {
     telemetry::log::start(&config.log)?;
     supervision::install_hook();
+    for advice in config::advice(config) {
+        tracing::warn!(setting = advice.path, "{}", advice.message);
+    }
     let prometheus = telemetry::metrics::install().map_err(|error| error.to_string())?;
     let app = App::start(config, prometheus).await.map_err(|error| error.to_string())?;
     let given_up = tokio::select! {

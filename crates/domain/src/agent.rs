@@ -3,17 +3,20 @@
 use super::FieldError;
 use super::ambience::AmbienceConfig;
 use super::analysis::{self, AnalysisPlan};
+use super::call_facts::is_time_zone;
 use super::dtmf_rules::{DtmfContext, DtmfRules};
 use super::fallback::Fallbacks;
 use super::ids::{AgentId, OrganizationId};
 use super::organization;
 use super::provider_config::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
 use super::ringing_config::RingingConfig;
-use super::rules::{between, chars, events, fits, is_header_value, is_http_url, secret_chars, secret_fits};
+use super::rules::{between, chars, events, fits, is_http_url, parses, secret_chars, set_with};
 use super::secret::{Secret, exposed};
+use super::template::{self, TemplateUse};
 use super::time::UnixMs;
 use super::transfer::TransferConfig;
 use super::turn_config::{SilenceConfig, TurnConfig};
+use super::webhook_secret::{self, PreviousSecret, WebhookSecrets};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -61,10 +64,13 @@ pub struct AgentFields {
     /// The system prompt for the LLM, at most 100,000 bytes. None: a short default prompt names the business.
     #[serde(default)]
     #[garde(inner(custom(text())))]
+    #[garde(inner(custom(template::rule(TemplateUse::Text))))]
     pub system_prompt: Option<String>,
-    /// First words of a call, at most 100,000 bytes. None: the LLM writes the greeting.
+    /// First words of a call, at most 100,000 bytes. `{{name}}` and `{{name|default}}` are filled in, as in all texts that
+    /// are said or given to the LLM. None: the LLM writes the greeting.
     #[serde(default)]
     #[garde(inner(custom(text())))]
+    #[garde(inner(custom(template::rule(TemplateUse::Text))))]
     pub first_message: Option<String>,
     /// Voice settings for ElevenLabs, and for Cartesia its `speed`; fields of `tts_config` come first.
     #[serde(default)]
@@ -92,6 +98,7 @@ pub struct AgentFields {
     /// What is said after the beep of voicemail, at most 100,000 bytes. None: the call ends when voicemail answers.
     #[serde(default)]
     #[garde(inner(custom(text())))]
+    #[garde(inner(custom(template::rule(TemplateUse::Text))))]
     pub voicemail_message: Option<String>,
     /// Seconds after which the call ends: 10 to 14,400; 1,800 by default.
     #[serde(default)]
@@ -118,12 +125,27 @@ pub struct AgentFields {
     #[garde(inner(custom(fits(is_http_url, "is not an http or https URL"))))]
     #[garde(inner(custom(chars(2_048))))]
     pub webhook_url: Option<String>,
-    /// Key that signs the agent's webhooks, printable ASCII. None: they are not signed.
+    /// Key that signs the agent's webhooks, printable ASCII. After `whsec_` it is base64, in either alphabet, with or
+    /// without padding. None: they are not signed.
     #[serde(default, serialize_with = "exposed")]
     #[schema(value_type = Option<String>, max_length = 1_024)]
-    #[garde(inner(custom(check_secret)))]
+    #[garde(inner(custom(webhook_secret::check)))]
     #[garde(inner(custom(secret_chars(1_024))))]
     pub webhook_secret: Option<Secret>,
+    /// The secret before the present one: it signs as well until `webhook_rotation_ends_at`, so that receivers can
+    /// change over. A PATCH with a new `webhook_secret` and that time alone keeps the stored one here.
+    #[serde(default, serialize_with = "exposed")]
+    #[schema(write_only, value_type = Option<String>, max_length = 1_024)]
+    #[garde(inner(custom(webhook_secret::check)))]
+    #[garde(inner(custom(secret_chars(1_024))))]
+    #[garde(custom(set_with(&self.webhook_rotation_ends_at, "webhook_rotation_ends_at")))]
+    pub previous_webhook_secret: Option<Secret>,
+    /// Until when `previous_webhook_secret` signs.
+    #[serde(default)]
+    #[schema(format = "date-time")]
+    #[garde(inner(custom(parses(UnixMs::parse, "must be an RFC 3339 time such as 2026-03-27T12:00:00Z"))))]
+    #[garde(custom(set_with(&self.previous_webhook_secret, "previous_webhook_secret")))]
+    pub webhook_rotation_ends_at: Option<String>,
     /// Events that go to `webhook_url`: `assistant-request`, `tool-calls`, `status-update`, `end-of-call-report`. None:
     /// all.
     #[serde(default)]
@@ -149,6 +171,16 @@ pub struct AgentFields {
     #[serde(default)]
     #[garde(dive)]
     pub fallbacks: Option<Fallbacks>,
+    /// Time zone of the agent, of the IANA database: of dates and times that the LLM is told, and of `{{date}}` and
+    /// `{{time}}`. None: UTC.
+    #[serde(default)]
+    #[schema(example = "Europe/Amsterdam", max_length = 64)]
+    #[garde(inner(custom(fits(is_time_zone, "is not a time zone of the IANA database such as Europe/Amsterdam"))))]
+    pub time_zone: Option<String>,
+    /// Whether the LLM is told date, weekday, time and time zone, the direction of the call and the numbers; true by
+    /// default.
+    #[serde(default)]
+    pub tell_call_facts: Option<bool>,
     /// Any JSON object of yours; it is copied into each call of the agent, except where a task has its own.
     #[serde(default)]
     pub metadata: Option<Map<String, Value>>,
@@ -180,14 +212,9 @@ fn text() -> impl FnOnce(&str, &()) -> garde::Result {
     fits(|text: &str| text.len() <= TEXT_BYTES_MAX, words)
 }
 
-/// What webhooks are signed with: something that can be copied without losing anything.
-fn check_secret(secret: &Secret, _: &()) -> garde::Result {
-    secret_fits(is_header_value, "must be printable ASCII; null for none")(secret, &())
-}
-
 /// Checks the secret of a resource whose other fields have no rules here.
 pub fn check_webhook_secret(secret: Option<&Secret>) -> Result<(), FieldError> {
-    let checked = secret.map_or(Ok(()), |secret| check_secret(secret, &()));
+    let checked = secret.map_or(Ok(()), |secret| webhook_secret::check(secret, &()));
     checked.map_err(|error| FieldError::new("webhook_secret", error.message()))
 }
 
@@ -294,11 +321,19 @@ impl AgentFields {
     #[must_use]
     pub fn without_secrets(&self) -> Self {
         let mut shown = self.clone();
-        shown.webhook_secret = None;
+        (shown.webhook_secret, shown.previous_webhook_secret) = (None, None);
         if let Some(config) = &mut shown.llm_config {
             config.tools.iter_mut().for_each(|tool| tool.authorization = None);
         }
         shown
+    }
+
+    /// The secrets that sign the agent's webhooks.
+    pub fn webhook_secrets(&self) -> WebhookSecrets {
+        let until = self.webhook_rotation_ends_at.as_deref().and_then(UnixMs::parse);
+        let previous = self.previous_webhook_secret.clone().zip(until);
+        let previous = previous.map(|(secret, until)| PreviousSecret { secret, until });
+        WebhookSecrets { present: self.webhook_secret.clone(), previous }
     }
 
     /// Returns the transfer settings, or the defaults (no destinations, mode `auto`) where the agent has none.

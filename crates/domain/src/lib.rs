@@ -1,11 +1,13 @@
 //! The vocabulary of the product: values that cannot be wrong once they exist. Imports nothing of ours.
 
 pub mod agent;
+pub mod agent_texts;
 pub mod allowed_networks;
 pub mod ambience;
 pub mod analysis;
 pub mod attestation;
 pub mod call;
+pub mod call_facts;
 pub mod chat;
 pub mod delivery;
 pub mod dtmf_rules;
@@ -29,12 +31,14 @@ pub mod schedule;
 pub mod secret;
 pub mod sip_headers;
 pub mod task;
+pub mod template;
 pub mod time;
 pub mod tool_limits;
 pub mod transcript;
 pub mod transfer;
 pub mod trunk;
 pub mod turn_config;
+pub mod webhook_secret;
 
 use garde::{Report, Validate};
 

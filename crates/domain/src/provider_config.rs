@@ -5,6 +5,7 @@ use super::rules::{
     at_most, before, between, chars, filled, fits, is_header_value, is_http_url, secret_chars, secret_fits,
 };
 use super::secret::{Secret, exposed};
+use super::template::{self, TemplateUse};
 use super::tool_limits::{DESCRIPTION_CHARS_MAX, OFFERS_MAX, is_tool_name};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
@@ -99,6 +100,7 @@ pub struct PromptMessage {
     #[garde(custom(fits(|role: &str| ROLES.contains(&role), "must be one of system, user, assistant")))]
     pub role: String,
     /// What is said.
+    #[garde(custom(template::rule(TemplateUse::Text)))]
     pub content: String,
 }
 
@@ -123,20 +125,24 @@ pub struct Tool {
     #[garde(if(cond = self.is_server(), custom(fits(is_place, "must be an http or https URL"))))]
     #[garde(if(cond = self.is_function(), custom(fits(|_: &_| !self.names_server(), "is only for tools of type mcp"))))]
     #[garde(inner(custom(chars(2_048))))]
+    #[garde(inner(custom(template::rule(TemplateUse::Url))))]
     pub server_url: Option<String>,
     /// Of `mcp`: sent as `Authorization`; never shown again.
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "exposed")]
     #[schema(write_only, value_type = Option<String>, max_length = 4_096)]
     #[garde(inner(custom(secret_fits(is_header_value, "must be the value of a header"))))]
     #[garde(inner(custom(secret_chars(4_096))))]
+    #[garde(inner(custom(header_template)))]
     pub authorization: Option<Secret>,
     /// Of `mcp`: which of its tools the model may use; all without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_tools: Option<Vec<String>>,
-    /// For `function`: where calls of this tool are posted. None: `tool-calls` below the agent's `webhook_url`.
+    /// For `function`: where calls of this tool are posted; `{{name}}` in path and query is filled in. None:
+    /// `tool-calls` below the agent's `webhook_url`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 2_048)]
     #[garde(inner(custom(chars(2_048))))]
+    #[garde(inner(custom(template::rule(TemplateUse::Url))))]
     pub url: Option<String>,
     /// Whether the conversation goes on without the result; false by default.
     #[serde(rename = "async", default, skip_serializing_if = "Option::is_none")]
@@ -147,6 +153,7 @@ pub struct Tool {
     pub timeout_ms: Option<u64>,
     /// Said to the caller while the tool works. None: only the general `fillers` of `silence_config`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[garde(inner(custom(template::rule(TemplateUse::Text))))]
     pub filler: Option<String>,
 }
 
@@ -163,7 +170,7 @@ pub struct ToolFunction {
     /// What the function does and when to use it, for the model; at most 1,024 characters, which is what vendors take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 1_024)]
-    #[garde(inner(custom(chars(DESCRIPTION_CHARS_MAX))))]
+    #[garde(inner(custom(chars(DESCRIPTION_CHARS_MAX)), custom(template::rule(TemplateUse::Text))))]
     pub description: Option<String>,
     /// JSON schema of the arguments; its type must be `object`. None: any arguments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -218,6 +225,11 @@ impl Tool {
         let mut taken = before(tools, self).filter(|tool| tool.is_function()).map(|tool| &tool.function.name);
         FunctionUse { is_function, is_name_taken: is_function && taken.any(|name| *name == self.function.name) }
     }
+}
+
+/// The text of a secret may have variables; the error does not repeat it.
+fn header_template<C>(secret: &Secret, context: &C) -> garde::Result {
+    template::rule(TemplateUse::Header)(secret.expose(), context)
 }
 
 fn is_place(url: &Option<String>) -> bool {

@@ -5,6 +5,7 @@ use super::phone_number::{Destination, PhoneNumber};
 use super::rules::{at_most, between, chars, events, fits, is_http_url, parses};
 use super::schedule::{CallingWindow, RetryPolicy, WINDOWS_MAX, next_allowed};
 use super::sip_headers;
+use super::template::{self, TemplateUse};
 use super::time::UnixMs;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
@@ -66,11 +67,13 @@ pub struct TaskFields {
     pub from_number: Option<String>,
     /// Purpose of the call, for the LLM.
     #[serde(default)]
+    #[garde(inner(custom(template::rule(TemplateUse::Text))))]
     pub description: Option<String>,
     /// First words of the call, instead of the agent's `first_message`.
     #[serde(default)]
+    #[garde(inner(custom(template::rule(TemplateUse::Text))))]
     pub starting_message: Option<String>,
-    /// Facts about the callee, any JSON object, for the LLM.
+    /// Facts about the callee, any JSON object, for the LLM, and the values of `{{name}}` in texts.
     #[serde(default)]
     pub context_data: Option<Map<String, Value>>,
     /// Order among tasks that limits make wait, higher first: -1,000,000 to 1,000,000; 0 by default.

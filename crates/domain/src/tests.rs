@@ -116,3 +116,16 @@ fn every_fault_of_a_task_is_listed_by_its_path() {
     let many = listed::<task::TaskFields>(json!({"to_number": "+31201234567", "calling_windows": windows}));
     assert_eq!(many.len(), FAULTS_MAX);
 }
+
+#[test]
+fn a_secret_that_claims_to_be_base64_and_is_not_is_refused_with_its_field() {
+    let fault = [("webhook_secret", "begins with whsec_, so base64 must follow and nothing else")];
+    for secret in ["whsec_not-base64_at_all", "whsec_", "whsec_abc def"] {
+        let agent = json!({"name": "A", "webhook_secret": secret});
+        assert_eq!(listed::<agent::AgentFields>(agent), told(&fault), "{secret}");
+        assert_eq!(agent::check_webhook_secret(Some(&secret.into())).unwrap_err().field, "webhook_secret");
+    }
+    for secret in ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_-_8", "plain"] {
+        assert_eq!(listed::<agent::AgentFields>(json!({"name": "A", "webhook_secret": secret})), told(&[]), "{secret}");
+    }
+}

@@ -6,6 +6,7 @@ use trunkline_domain::permission::KeyScope;
 use trunkline_domain::phone_number::PhoneNumber;
 use trunkline_domain::secret::Secret;
 use trunkline_domain::time::UnixMs;
+use trunkline_domain::webhook_secret::{PreviousSecret, WebhookSecrets};
 
 /// Whose key a request came with.
 #[derive(Clone, Debug)]
@@ -41,6 +42,15 @@ pub struct PhoneNumberFields {
     pub webhook_url: Option<String>,
     /// Key that signs requests to `webhook_url`. `None`: they are not signed.
     pub webhook_secret: Option<Secret>,
+    /// The one before it, while it signs as well.
+    pub previous_webhook_secret: Option<PreviousSecret>,
+}
+
+impl PhoneNumberFields {
+    /// The secrets that sign requests to `webhook_url`.
+    pub fn webhook_secrets(&self) -> WebhookSecrets {
+        WebhookSecrets { present: self.webhook_secret.clone(), previous: self.previous_webhook_secret.clone() }
+    }
 }
 
 /// Whose a number is. No two organizations have the same one.

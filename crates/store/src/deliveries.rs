@@ -10,12 +10,18 @@ use std::collections::HashSet;
 use trunkline_domain::delivery::{Delivery, DeliveryChannel, DeliveryProgress, DeliveryStatus};
 use trunkline_domain::fair_share::FairShares;
 use trunkline_domain::ids::{AgentId, CallId, DeliveryId, OrganizationId, TaskId};
-use trunkline_domain::secret::Secret;
 use trunkline_domain::time::UnixMs;
+use trunkline_domain::webhook_secret::WebhookSecrets;
 
 /// Deliveries that wait.
 const DELIVERIES: WorkQuery =
     WorkQuery { table: "deliveries", waits: "w.status = 'pending'", is_due: "w.next_attempt_at <= NOW" };
+
+/// Which deliveries `e` a later one of the same order key waits for: those that nobody has tried yet, and those whose
+/// receiver is away as a whole (no answer, or a status that says so), for their first three attempts, some 35 seconds. A
+/// receiver that refuses one event, or is away for longer, gets the others all the same.
+const HOLDS_BACK: &str = "(e.attempts = 0 OR e.attempts < 3 AND \
+    (e.response_status IS NULL OR e.response_status IN (408, 425, 429, 502, 503, 504)))";
 
 /// Which deliveries a list shows.
 #[derive(Clone, Debug, Default)]
@@ -116,7 +122,7 @@ pub(super) async fn enqueue(
 
 impl Store {
     /// Deliveries that are due, each claimed for this process until the lease ends, in fair shares of what is under
-    /// way. Of one order key only the oldest that is pending is ever handed out.
+    /// way. Of one order key only the oldest that is pending is handed out, unless it has been refused.
     pub async fn claim_deliveries(
         &self, shares: &mut FairShares, lease_ms: i64,
     ) -> Result<Vec<ClaimedDelivery>, StoreError> {
@@ -142,7 +148,8 @@ impl Store {
         let due = format!(
             "SELECT d.* FROM deliveries d WHERE d.organization_id = $1 AND d.status = 'pending' AND d.next_attempt_at <= {now} \
              AND d.lease_until <= {now} \
-             AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.order_key = d.order_key AND e.status = 'pending' AND e.id < d.id) \
+             AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.order_key = d.order_key AND e.status = 'pending' AND e.id < d.id \
+             AND {HOLDS_BACK}) \
              ORDER BY d.next_attempt_at, d.id LIMIT $2",
         );
         let due = sqlx::query(sqlx::AssertSqlSafe(due)).bind(turn.organization.to_string()).bind(max);
@@ -203,6 +210,7 @@ impl Store {
     /// Deliveries of everybody that were over before this time are forgotten.
     pub async fn delete_expired(&self, before: UnixMs) -> Result<(), StoreError> {
         self.delete_old_audit_entries().await?;
+        self.delete_old_idempotency_keys().await?;
         for sql in [
             "DELETE FROM deliveries WHERE status <> 'pending' AND created_at < $1",
             "DELETE FROM invitations WHERE expires_at < $1",
@@ -261,28 +269,38 @@ impl Store {
         self.list("*", from, "created_at DESC, id DESC", &binds, page, with_progress).await
     }
 
-    /// The secret that signs a webhook: of its agent; where that has none or there is no agent, of the
+    /// Webhooks about a call, oldest first, and the number of all.
+    pub async fn deliveries_of_call(
+        &self, scope: OrgScope, call: CallId, page: PageRequest,
+    ) -> Result<(Vec<Delivery>, i64), StoreError> {
+        let from = "FROM deliveries WHERE organization_id = $1 AND channel = 'webhook' AND call_id = $2";
+        let binds = [BindValue::Text(scope.organization().to_string()), BindValue::Text(call.to_string())];
+        self.list("*", from, "created_at, id", &binds, page, delivery).await
+    }
+
+    /// The secrets that sign a webhook: of its agent; where that has none or there is no agent, of the
     /// number that was called, or of the number's agent, if the webhook is theirs.
-    pub async fn webhook_secret(&self, scope: OrgScope, delivery: &Delivery) -> Result<Option<Secret>, StoreError> {
+    pub async fn webhook_secrets(&self, scope: OrgScope, delivery: &Delivery) -> Result<WebhookSecrets, StoreError> {
         if let Some(agent) = delivery.agent
             && let Some(agent) = self.shared_agent(scope, agent).await?
             && agent.fields.webhook_secret.is_some()
         {
-            return Ok(agent.fields.webhook_secret.clone());
+            return Ok(agent.fields.webhook_secrets());
         }
-        let Some(call) = delivery.call else { return Ok(None) };
-        let Some(call) = self.call(scope, call).await? else { return Ok(None) };
-        let Some(number) = self.number_called(scope, &call.to_number).await? else { return Ok(None) };
+        let none = WebhookSecrets::default;
+        let Some(call) = delivery.call else { return Ok(none()) };
+        let Some(call) = self.call(scope, call).await? else { return Ok(none()) };
+        let Some(number) = self.number_called(scope, &call.to_number).await? else { return Ok(none()) };
         let theirs = |url: &Option<String>| {
             url.as_deref().is_some_and(|url| {
                 delivery.target.starts_with(url.split('?').next().unwrap_or(url).trim_end_matches('/'))
             })
         };
         if theirs(&number.webhook_url) {
-            return Ok(number.webhook_secret);
+            return Ok(number.webhook_secrets());
         }
-        let Some(agent) = number.agent else { return Ok(None) };
+        let Some(agent) = number.agent else { return Ok(none()) };
         let agent = self.shared_agent(scope, agent).await?.filter(|agent| theirs(&agent.fields.webhook_url));
-        Ok(agent.and_then(|agent| agent.fields.webhook_secret.clone()))
+        Ok(agent.map(|agent| agent.fields.webhook_secrets()).unwrap_or_default())
     }
 }

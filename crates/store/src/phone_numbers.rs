@@ -14,6 +14,7 @@ use trunkline_domain::quota::QuotaResource;
 use trunkline_domain::secret::Secret;
 use trunkline_domain::time::UnixMs;
 use trunkline_domain::trunk::Trunk;
+use trunkline_domain::webhook_secret::PreviousSecret;
 
 /// Bound values of one query: far below what either database takes.
 const NUMBERS_PER_QUERY: usize = 100;
@@ -57,6 +58,9 @@ fn owner(row: &AnyRow) -> Result<NumberOwner, StoreError> {
 
 fn fields(row: &AnyRow) -> Result<PhoneNumberFields, StoreError> {
     let text = |name: &str| row.try_get::<Option<String>, _>(name);
+    let until = text("webhook_rotation_ends_at")?.as_deref().and_then(UnixMs::parse);
+    let previous = text("previous_webhook_secret")?.zip(until);
+    let previous = previous.map(|(secret, until)| PreviousSecret { secret: secret.into(), until });
     Ok(PhoneNumberFields {
         number: parsed(PhoneNumber::parse(row.try_get("number")?), "phone_numbers.number")?,
         agent: text("agent_id")?.as_deref().and_then(AgentId::parse),
@@ -64,6 +68,7 @@ fn fields(row: &AnyRow) -> Result<PhoneNumberFields, StoreError> {
         name: text("name")?,
         webhook_url: text("webhook_url")?,
         webhook_secret: text("webhook_secret")?.map(Secret::from),
+        previous_webhook_secret: previous,
     })
 }
 
@@ -88,7 +93,8 @@ impl Store {
         self.reserve(&mut transaction, scope.organization(), QuotaResource::PhoneNumbers).await?;
         sqlx::query(
             "INSERT INTO phone_numbers (id, organization_id, number, agent_id, trunk_id, name, webhook_url, webhook_secret, \
-             created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             created_at, updated_at, previous_webhook_secret, webhook_rotation_ends_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         )
         .bind(row.id.to_string())
         .bind(scope.organization().to_string())
@@ -100,6 +106,8 @@ impl Store {
         .bind(row.fields.webhook_secret.as_ref().map(Secret::expose))
         .bind(at.0)
         .bind(at.0)
+        .bind(row.fields.previous_webhook_secret.as_ref().map(|previous| previous.secret.expose()))
+        .bind(row.fields.previous_webhook_secret.as_ref().map(|previous| previous.until.rfc3339()))
         .execute(&mut *transaction)
         .await
         .map_err(|error| super::unique(error, "this number"))?;
@@ -132,7 +140,8 @@ impl Store {
     pub async fn update_phone_number(&self, scope: OrgScope, row: &PhoneNumberRow) -> Result<bool, StoreError> {
         let done = sqlx::query(
             "UPDATE phone_numbers SET agent_id = $1, trunk_id = $2, name = $3, webhook_url = $4, webhook_secret = $5, \
-             updated_at = $6, version = version + 1 WHERE id = $7 AND organization_id = $8 AND version = $9",
+             updated_at = $6, version = version + 1, previous_webhook_secret = $10, webhook_rotation_ends_at = $11 \
+             WHERE id = $7 AND organization_id = $8 AND version = $9",
         )
         .bind(row.fields.agent.map(|id| id.to_string()))
         .bind(row.fields.trunk.map(|id| id.to_string()))
@@ -143,6 +152,8 @@ impl Store {
         .bind(row.id.to_string())
         .bind(scope.organization().to_string())
         .bind(row.version)
+        .bind(row.fields.previous_webhook_secret.as_ref().map(|previous| previous.secret.expose()))
+        .bind(row.fields.previous_webhook_secret.as_ref().map(|previous| previous.until.rfc3339()))
         .execute(&self.write)
         .await?;
         self.cache.forget_routes();

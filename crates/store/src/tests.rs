@@ -20,7 +20,7 @@ use trunkline_domain::task::{Task, TaskFields, TaskStatus};
 use trunkline_domain::trunk::TrunkFields;
 use trunkline_supervision::Supervisor;
 
-const PAGE: PageRequest = PageRequest { limit: 100, offset: 0 };
+const PAGE: PageRequest = PageRequest { limit: 100, offset: 0, from: PageCursor::Start };
 const OWNER: &str = "owner@example.com";
 
 async fn store() -> (Store, Bootstrapped) {
@@ -117,6 +117,7 @@ async fn a_change_of_an_old_version_is_refused() {
         name: Some("Office".into()),
         webhook_url: None,
         webhook_secret: None,
+        previous_webhook_secret: None,
     };
     let mut number = store.create_phone_number(scope, fields).await.unwrap();
     for (name, is_current) in [("first", true), ("second", false)] {
@@ -325,4 +326,111 @@ async fn the_report_of_a_call_is_written_and_sent_once() {
     assert_eq!(sent.iter().map(|(delivery, _)| delivery.event_type.as_str()).collect::<Vec<_>>(), ["first"]);
     let usage = store.usage(scope, "2026-01-01", "2026-01-01").await.unwrap();
     assert_eq!(usage.iter().map(|day| (day.calls, day.seconds, day.micros)).collect::<Vec<_>>(), [(1, 60, 5)]);
+}
+
+/// The names of a whole list, read in pages of two with the cursor; before each page something is added in front.
+async fn paged(store: &Store, scope: OrgScope) -> Vec<String> {
+    let (mut names, mut from) = (Vec::new(), PageCursor::Start);
+    for page in 0.. {
+        let (agents, total) = store.agents(scope, None, PageRequest { limit: 2, offset: 0, from }).await.unwrap();
+        assert!(total >= 5, "the total counts all");
+        let Some(last) = agents.last() else { break };
+        from = PageCursor::Behind(last.id.to_string().parse().unwrap());
+        names.extend(agents.iter().map(|agent| agent.fields.name.clone()));
+        store.create_agent(scope, agent_fields(&format!("new {page}"))).await.unwrap();
+    }
+    names
+}
+
+#[tokio::test]
+async fn a_list_read_with_a_cursor_shows_everything_once_though_it_grows() {
+    let (store, Bootstrapped { scope, .. }) = store().await;
+    for name in ["a", "b", "c", "d", "e"] {
+        store.create_agent(scope, agent_fields(name)).await.unwrap();
+    }
+    assert_eq!(paged(&store, scope).await, ["e", "d", "c", "b", "a"]);
+}
+
+#[tokio::test]
+async fn a_cursor_holds_though_its_row_is_gone() {
+    let (store, Bootstrapped { scope, .. }) = store().await;
+    let mut tasks = Vec::new();
+    for _ in 0..4 {
+        tasks.push(due_task(&store, scope).await.id);
+    }
+    let behind = |id: TaskId| PageRequest { from: PageCursor::Behind(id.to_string().parse().unwrap()), ..PAGE };
+    assert!(store.delete_task(scope, tasks[2]).await.unwrap());
+    let (rest, total) = store.tasks(scope, None, None, behind(tasks[2])).await.unwrap();
+    assert_eq!(rest.iter().map(|task| task.id).collect::<Vec<_>>(), [tasks[1], tasks[0]]);
+    assert_eq!(total, 3);
+    let (none, _) = store.tasks(scope, None, None, behind(tasks[0])).await.unwrap();
+    assert!(none.is_empty());
+}
+
+#[tokio::test]
+async fn lists_of_versions_and_those_that_begin_with_the_oldest_have_cursors_too() {
+    let (store, Bootstrapped { scope, .. }) = store().await;
+    let agent = change_five_times(&store, scope, agent_fields("Ada")).await;
+    let page = PageRequest { from: PageCursor::BehindVersion(4), ..PAGE };
+    let (versions, _) = store.agent_versions(scope, agent.id, page).await.unwrap();
+    assert_eq!(versions.iter().map(|version| version.version).collect::<Vec<_>>(), [3, 2, 1]);
+    let (users, _) = store.users(scope, PAGE).await.unwrap();
+    let page = PageRequest { from: PageCursor::Behind(users[0].id.to_string().parse().unwrap()), ..PAGE };
+    assert!(store.users(scope, page).await.unwrap().0.is_empty(), "there is one user");
+    let everything = [
+        store.organizations(scope, page).await.map(|found| found.1),
+        store.keys(scope, page).await.map(|found| found.1),
+        store.secrets(scope, page).await.map(|found| found.1),
+        store.audit_log(scope, page).await.map(|found| found.1),
+        store.phone_numbers(scope, page).await.map(|found| found.1),
+        store.trunks(scope, page).await.map(|found| found.1),
+        store.deliveries(scope, DeliveryFilter::default(), page).await.map(|found| found.1),
+        store.calls(scope, CallFilter::default(), page).await.map(|found| found.1),
+    ];
+    assert!(everything.iter().all(Result::is_ok), "{everything:?}");
+}
+
+/// What the outbox hands out, by the names of the events.
+async fn handed_out(store: &Store) -> Vec<String> {
+    let limits = trunkline_domain::fair_share::ShareLimits { of_one: 10, of_family: 10, in_all: 10 };
+    let mut shares = trunkline_domain::fair_share::FairShares::new(limits);
+    let claimed = store.claim_deliveries(&mut shares, 0).await.unwrap();
+    claimed.into_iter().map(|one| one.delivery.event_type).collect()
+}
+
+/// A report behind a status whose attempts ended so, the next one in an hour.
+async fn behind_a_status(attempts: i64, response_status: Option<i64>) -> Vec<String> {
+    let (store, Bootstrapped { scope, .. }) = store().await;
+    let journal = Journal::start(store.clone(), "test", &Supervisor::default());
+    let status = webhook(scope.organization(), "status-update");
+    journal.record_delivery(status.clone()).await;
+    journal.record_delivery(webhook(scope.organization(), "end-of-call-report")).await;
+    assert!(journal.flush(Duration::from_secs(20)).await);
+    assert_eq!(handed_out(&store).await, ["status-update"], "in order at first");
+    let progress = trunkline_domain::delivery::DeliveryProgress {
+        status: DeliveryStatus::Pending,
+        attempts,
+        next_attempt_at: Some(trunkline_domain::time::UnixMs(now().0 + 3_600_000)),
+        response_status,
+        error: Some("x".into()),
+        delivered_at: None,
+    };
+    store.record_delivery_attempt(scope, status.id, &progress).await.unwrap();
+    handed_out(&store).await
+}
+
+#[tokio::test]
+async fn a_report_does_not_wait_behind_a_status_that_was_refused() {
+    for status in [400, 401, 403, 404, 405, 422, 500] {
+        assert_eq!(behind_a_status(1, Some(status)).await, ["end-of-call-report"], "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_away_gets_events_in_order_unless_it_stays_away() {
+    for status in [None, Some(429), Some(502), Some(503), Some(504)] {
+        assert!(behind_a_status(1, status).await.is_empty(), "{status:?}");
+        assert!(behind_a_status(2, status).await.is_empty(), "{status:?}");
+        assert_eq!(behind_a_status(3, status).await, ["end-of-call-report"], "{status:?}");
+    }
 }

@@ -4,6 +4,7 @@ use super::*;
 use crate::domain::call::Direction;
 use crate::domain::ids::{CallId, OrganizationId, TaskId};
 use crate::domain::phone_number::PhoneNumber;
+use crate::domain::secret::Secret;
 use crate::domain::task::TaskStatus;
 use serde_json::json;
 
@@ -45,14 +46,15 @@ fn a_webhook_that_the_customers_server_names_gets_the_events() {
         name: None,
         webhook_url: Some("https://number.example".into()),
         webhook_secret: secret("of the number"),
+        previous_webhook_secret: None,
     };
     let of_number = CallWebhooks::of_number(&number);
     let agent = Some(AgentId::new());
     let named = of_number.clone().for_call(agent, &fields(json!({"webhook_url": "https://own.example"})));
     assert_eq!((named.agent, named.url.as_deref()), (agent, Some("https://own.example")));
-    assert_eq!(named.secret, number.webhook_secret, "the known secret signs where none came");
+    assert_eq!(named.secrets.present, number.webhook_secret, "the known secret signs where none came");
     let own = fields(json!({"webhook_url": "https://own.example", "webhook_secret": "own"}));
-    assert_eq!(of_number.clone().for_call(agent, &own).secret, secret("own"));
+    assert_eq!(of_number.clone().for_call(agent, &own).secrets.present, secret("own"));
     let kept = of_number.for_call(agent, &fields(json!({"webhook_events": ["tool-calls"]})));
     assert_eq!((kept.agent, kept.url.as_deref()), (agent, Some("https://number.example")));
     assert!(kept.target("status-update").is_some(), "its list is the number's, which has none");

@@ -4,6 +4,7 @@ use super::concurrency::{ConcurrencyKind, ConcurrencyLimit, ConcurrencyLimiter};
 use super::provider_accounts::ProviderAccounts;
 use super::provider_candidates;
 use super::schema_validation::{SchemaTimeoutError, SchemaWorkers};
+use crate::call::personalize::tell_analysis;
 use crate::call::post_call::{self, CompiledAnalysis, agent_fields, analysis_language};
 use crate::dialogue::report::{self, Analysis, AnalysisSchema};
 use crate::domain::agent::AgentFields;
@@ -41,7 +42,8 @@ struct AnalysisRequest<'a> {
     plan: Option<&'a AnalysisPlan>,
     shape: AnalysisSchema,
     scope: OrgScope,
-    language: &'a str,
+    fields: &'a AgentFields,
+    call: &'a Call,
 }
 
 impl AnalysisService {
@@ -71,7 +73,7 @@ impl AnalysisService {
                 return found;
             }
         };
-        let asked = AnalysisRequest { turns, plan: plan.as_ref(), shape, scope, language: analysis_language(&fields) };
+        let asked = AnalysisRequest { turns, plan: plan.as_ref(), shape, scope, fields: &fields, call };
         match self.ask_about(&providers, asked, &models, &mut found).await {
             Ok(analysis) => found.record(analysis, fault),
             Err(failure) => {
@@ -95,8 +97,10 @@ impl AnalysisService {
     async fn ask_about(
         &self, providers: &ProviderRegistry, asked: AnalysisRequest<'_>, models: &LlmPlan, found: &mut CallAnalysis,
     ) -> Result<Analysis, ProviderError> {
-        let AnalysisRequest { turns, plan, shape, scope, language } = asked;
-        let (mut question, shape) = (report::analysis_prompt(turns, plan, language), Arc::new(shape));
+        let AnalysisRequest { turns, plan, shape, scope, fields, call } = asked;
+        let mut question = report::analysis_prompt(turns, plan, analysis_language(fields));
+        tell_analysis(&mut question, fields, call);
+        let shape = Arc::new(shape);
         let mut last = String::new();
         for _ in 0..2 {
             let asked = llm::complete(providers, models, &question.messages, &question.schema, ANALYSIS_DEADLINE).await;

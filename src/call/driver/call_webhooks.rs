@@ -18,14 +18,9 @@ impl CallServices {
     ) -> Result<Bytes, WebhookError> {
         let id = DeliveryId::new();
         let one = hooks.delivery(call, id, name, target, &body(id), now());
-        let text = id.to_string();
-        let message = WebhookMessage {
-            id: &text,
-            url: &one.target,
-            body: &one.body,
-            secret: hooks.secret.as_ref(),
-            at_s: now().0 / 1_000,
-        };
+        let (text, secrets) = (id.to_string(), hooks.secrets.valid_at(now()));
+        let message =
+            WebhookMessage { id: &text, url: &one.target, body: &one.body, secrets: &secrets, at_s: now().0 / 1_000 };
         let answer = self.webhooks.post(message, deadline).await;
         let CustomerAnswer { result, progress } = CustomerAnswer::new(answer, now());
         self.journal.record_delivered(one, progress).await;

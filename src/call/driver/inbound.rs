@@ -15,6 +15,7 @@ use crate::call::inbound_route::{self, InboundFacts, Rejection, RoutingStep};
 use crate::call::invite;
 use crate::call::machine::CallSpec;
 use crate::call::negotiate::{Negotiation, NegotiationError, WebRtcAnswer};
+use crate::call::personalize::{self, personalize};
 use crate::call::registry::{CallCommand, CallSlot};
 use crate::call::sip_causes::end_reason_before_ack;
 use crate::call::trunk_selection;
@@ -385,9 +386,11 @@ async fn choose_agent(ringing: &mut RingingCall, permit: AdmissionPermit) -> Opt
     configure(&mut call, &mut resolved, hooks.url.as_ref());
     let hooks = hooks.for_call(resolved.agent, &resolved.fields);
     let left_out = ringing.context.schemas.remove_oversized(ringing.route.scope, &mut resolved.fields).await;
+    let variables = personalize::metric(&personalize(&mut resolved.fields, None, &call, now()));
     let mut record =
         CallRecord::new(&ringing.context, ringing.route.scope, call, hooks, &slot, &ringing.panic_guard).await;
     record.set_metric("schemas", left_out);
+    record.set_metric("templates", variables);
     Some(InboundSetup { spec: CallSpec { agent: resolved.fields, task: None, is_web: false }, record, slot })
 }
 

@@ -15,6 +15,7 @@ use crate::call::machine::CallSpec;
 use crate::call::outgoing_call::{
     OfferMode, OutgoingCallError, OutgoingCallParams, OutgoingCallUpdate, RedirectPolicy,
 };
+use crate::call::personalize::{self, personalize};
 use crate::call::registry::{CallCommand, CallSlot};
 use crate::call::sip_causes::reason_facts;
 use crate::domain::agent::Agent;
@@ -73,10 +74,13 @@ pub async fn outbound(context: SharedServices, order: OutboundCallParams, permit
     call.assistant = Some(event::assistant(call.agent, &agent, &Map::new()));
     let hooks = CallWebhooks::new(call.agent, &agent);
     let left_out = context.schemas.remove_oversized(order.scope, &mut agent).await;
-    let spec = CallSpec { agent, task: Some(order.task.fields.clone()), is_web: false };
+    let mut task = order.task.fields.clone();
+    let variables = personalize::metric(&personalize(&mut agent, Some(&mut task), &call, now()));
+    let spec = CallSpec { agent, task: Some(task), is_web: false };
     let panic_guard = CallPanicGuard::default();
     let mut record = CallRecord::new(&context, order.scope, call, hooks, &slot, &panic_guard).await;
     record.set_metric("schemas", left_out);
+    record.set_metric("templates", variables);
     record.task_started(&order.task).await;
     // The row should exist when `execute` answers with the call id, but an unavailable database must not block the
     // answer.

@@ -6,7 +6,8 @@ use super::outbound::{OutboundCallParams, outbound};
 use super::provider_candidates;
 use super::services::{CallServices, SharedServices};
 use crate::call::task_placement::{
-    AfterRefusal, after_refusal, check_agent_and_time, check_room, check_task, choose_trunk, claimed, queued_call,
+    AfterRefusal, after_refusal, check_agent_and_time, check_room, check_task, check_variables, choose_trunk, claimed,
+    queued_call,
 };
 use crate::domain::agent::Agent;
 use crate::domain::ids::{CallId, TaskId, TrunkId};
@@ -106,10 +107,11 @@ async fn prepare(context: &SharedServices, scope: OrgScope, task: TaskId) -> Res
     if let Some(missing) = provider_candidates::missing_provider(&context.providers, &agent.fields) {
         return Err(PlaceCallError::ProviderMissing(missing));
     }
-    let all = PageRequest { limit: 1_000, offset: 0 };
+    let all = PageRequest::first(1_000);
     let (numbers, _) = context.store.phone_numbers(scope, all).await?;
     let (mut trunks, _) = context.store.trunks(scope, all).await?;
     trunks.reverse(); // oldest first
     let (trunk, from_number) = choose_trunk(&task, &numbers, &trunks)?;
+    check_variables(&task, &agent, from_number.as_ref(), now())?;
     Ok(PreparedCall { task, agent, trunk, from_number, context })
 }

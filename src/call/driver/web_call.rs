@@ -10,6 +10,7 @@ use super::{
 };
 use crate::call::call_webhooks::CallWebhooks;
 use crate::call::machine::CallSpec;
+use crate::call::personalize::{self, personalize};
 use crate::call::registry::{CallCommand, CallSlot};
 use crate::call::web_quota::{self, AfterOffer, CallOfOffer, after_offer, check_web_call, end_reason_before_answer};
 use crate::domain::agent::Agent;
@@ -90,13 +91,15 @@ async fn set_up(
     call.metadata = fields.metadata.clone().map(Value::Object);
     call.assistant = Some(event::assistant(call.agent, &fields, &Map::new()));
     let hooks = CallWebhooks::new(call.agent, &fields);
-    let said =
+    let mut said =
         TaskFields { starting_message: order.first_message, context_data: order.context_data, ..TaskFields::default() };
     let left_out = context.schemas.remove_oversized(scope, &mut fields).await;
+    let variables = personalize::metric(&personalize(&mut fields, Some(&mut said), &call, now()));
     let spec = CallSpec { agent: fields, task: Some(said), is_web: true };
     let panic_guard = CallPanicGuard::default();
     let mut record = CallRecord::new(&context, scope, call, hooks, &slot, &panic_guard).await;
     record.set_metric("schemas", left_out);
+    record.set_metric("templates", variables);
     context.journal.flush(ROW_DEADLINE).await;
     metrics::counter!("trunkline_calls_started_total", "direction" => "web").increment(1);
     let span = tracing::info_span!("call", call = %id, organization = %scope.organization(), direction = "web");

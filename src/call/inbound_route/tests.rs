@@ -29,6 +29,7 @@ fn store(numbers: &[(&str, OrganizationId)]) -> NumberOwners {
             name: None,
             webhook_url: None,
             webhook_secret: None,
+            previous_webhook_secret: None,
         };
         (number, Arc::new(NumberOwner { organization: *organization, fields, created_at: UnixMs(1) }))
     };

@@ -51,6 +51,7 @@ fn number(text: &str, agent: Option<AgentId>, trunk: Option<&Trunk>) -> PhoneNum
         name: None,
         webhook_url: None,
         webhook_secret: None,
+        previous_webhook_secret: None,
     };
     PhoneNumberRow { id: PhoneNumberId::new(), fields, version: 1, created_at: UnixMs(0), updated_at: UnixMs(0) }
 }

@@ -1,6 +1,7 @@
 //! What the types alone cannot say about the settings.
 
 mod connections;
+mod links;
 mod webrtc;
 
 use super::error::ConfigError;
@@ -8,6 +9,8 @@ use super::sections::EgressConfig;
 use super::settings::Config;
 use crate::domain::allowed_networks;
 use crate::domain::provider::ProviderAccount;
+
+pub(super) use links::advice;
 
 /// The sections one after the other; all faults are kept, in this order.
 pub(super) fn check(config: &Config, faults: &mut Vec<ConfigError>) {
@@ -17,6 +20,7 @@ pub(super) fn check(config: &Config, faults: &mut Vec<ConfigError>) {
     quotas(config, faults);
     webrtc::check(config, faults);
     connections::check(config, faults);
+    links::check(config, faults);
     smtp(config, faults);
     secrets(config, faults);
     provider_timeouts(config, faults);

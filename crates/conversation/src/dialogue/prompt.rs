@@ -20,6 +20,16 @@ fn chat_message(message: &PromptMessage) -> ChatMessage {
     }
 }
 
+/// The prompt of an agent that has neither a `system_prompt` nor system messages of its own.
+pub fn default_prompt(agent: &AgentFields) -> Option<String> {
+    let mut own = agent.llm_config.iter().flat_map(|config| &config.messages);
+    if own.any(|message| matches!(chat_message(message), ChatMessage::System(_))) {
+        return None;
+    }
+    let business = agent.business_name.as_deref().unwrap_or(&agent.name);
+    Some(format!("You are a friendly and efficient telephone assistant of {business}. Help the caller."))
+}
+
 /// Returns the messages before the conversation: the agent's prompt, its own system messages, the task and the rules for
 /// the phone; then the examples of user and assistant.
 pub fn system_messages(agent: &AgentFields, task: Option<&TaskFields>) -> Vec<ChatMessage> {
@@ -27,13 +37,7 @@ pub fn system_messages(agent: &AgentFields, task: Option<&TaskFields>) -> Vec<Ch
     let own: Vec<_> = agent.llm_config.iter().flat_map(|config| &config.messages).map(chat_message).collect();
     match &agent.system_prompt {
         Some(prompt) => messages.push(ChatMessage::System(prompt.clone())),
-        None if !own.iter().any(|message| matches!(message, ChatMessage::System(_))) => {
-            let business = agent.business_name.as_deref().unwrap_or(&agent.name);
-            let prompt =
-                format!("You are a friendly and efficient telephone assistant of {business}. Help the caller.");
-            messages.push(ChatMessage::System(prompt));
-        }
-        None => {}
+        None => messages.extend(default_prompt(agent).map(ChatMessage::System)),
     }
     messages.extend(own);
     if let Some(task) = task {

@@ -84,7 +84,7 @@ async fn a_row_is_read_as_it_is_whatever_version_wrote_it() {
         let read = store.call(scope, call.id).await.unwrap().unwrap();
         assert_eq!(progress(&read), columns.read(), "{columns:?}");
     }
-    let page = PageRequest { limit: 100, offset: 0 };
+    let page = PageRequest::first(100);
     let (listed, total) = store.calls(scope, CallFilter::default(), page).await.unwrap();
     assert_eq!((listed.len(), total), (rows.len(), i64::try_from(rows.len()).unwrap()));
     for (columns, call) in &rows {

@@ -1,0 +1,110 @@
+//! The texts of an agent and of a task that may have variables.
+
+use super::agent::AgentFields;
+use super::secret::Secret;
+use super::task::TaskFields;
+use super::template::{TemplateReport, TemplateUse, TemplateValues, fill};
+
+/// Fills in the variables of all texts of one call's configuration, each once. The task's own `context_data` is left
+/// as it is: it is where values come from.
+pub fn fill_in(agent: &mut AgentFields, task: Option<&mut TaskFields>, values: &dyn TemplateValues) -> TemplateReport {
+    let mut report = TemplateReport::default();
+    let mut text = |text: &mut String, usage| *text = fill(text, usage, values, &mut report);
+    let has_starting_message = task.as_ref().is_some_and(|task| task.starting_message.is_some());
+    for one in task.into_iter().flat_map(|task| [&mut task.starting_message, &mut task.description]).flatten() {
+        text(one, TemplateUse::Text);
+    }
+    if has_starting_message {
+        // It is not said, so what is missing in it is not missed.
+        agent.first_message = None;
+    }
+    let own = [&mut agent.system_prompt, &mut agent.first_message, &mut agent.voicemail_message];
+    own.into_iter().flatten().for_each(|one| text(one, TemplateUse::Text));
+    if let Some(config) = &mut agent.llm_config {
+        config.messages.iter_mut().for_each(|message| text(&mut message.content, TemplateUse::Text));
+        for tool in &mut config.tools {
+            let words = [&mut tool.filler, &mut tool.function.description];
+            words.into_iter().flatten().for_each(|one| text(one, TemplateUse::Text));
+            let urls = [&mut tool.url, &mut tool.server_url];
+            urls.into_iter().flatten().for_each(|one| text(one, TemplateUse::Url));
+            if let Some(secret) = &mut tool.authorization {
+                let mut header = secret.expose().to_owned();
+                text(&mut header, TemplateUse::Header);
+                *secret = Secret::from(header);
+            }
+        }
+    }
+    if let Some(silence) = &mut agent.silence_config {
+        let words = [&mut silence.prompt, &mut silence.goodbye];
+        words
+            .into_iter()
+            .chain(&mut silence.prompts)
+            .chain(&mut silence.fillers)
+            .for_each(|one| text(one, TemplateUse::Text));
+    }
+    for rule in agent.dtmf_rules.iter_mut().flat_map(|rules| &mut rules.rules) {
+        rule.text.iter_mut().for_each(|one| text(one, TemplateUse::Text));
+    }
+    report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Map, Value, json};
+
+    struct Context(Map<String, Value>);
+
+    impl TemplateValues for Context {
+        fn value(&self, name: &str) -> Option<String> {
+            self.0.get(name).and_then(Value::as_str).map(str::to_owned)
+        }
+    }
+
+    fn agent() -> AgentFields {
+        serde_json::from_value(json!({
+            "name": "A", "system_prompt": "You help {{who}}.", "first_message": "Hi {{who}}, it is {{greeting}}.",
+            "voicemail_message": "Call us, {{who}}.",
+            "llm_config": {"provider": "openai", "model": "m", "messages": [{"role": "system", "content": "{{who}}"}],
+                "tools": [{"function": {"name": "f", "description": "Finds {{who}}"}, "filler": "One moment, {{who}}.",
+                    "url": "https://a.example/{{who}}"},
+                    {"type": "mcp", "server_url": "https://b.example/?u={{who}}", "authorization": "Bearer {{token}}"}]},
+            "silence_config": {"prompt": "{{who}}?", "goodbye": "Bye {{who}}"},
+            "dtmf_rules": {"rules": [{"digits": "1", "action": "say", "text": "Yes, {{who}}"}]},
+        }))
+        .unwrap()
+    }
+
+    fn context(value: Value) -> Context {
+        Context(value.as_object().unwrap().clone())
+    }
+
+    #[test]
+    fn every_text_of_an_agent_is_filled_in() {
+        let mut agent = agent();
+        let values = context(json!({"who": "Ann Lee", "greeting": "Bo", "token": "t1\r\nX: y"}));
+        let report = fill_in(&mut agent, None, &values);
+        assert!(report.is_empty(), "{report:?}");
+        let shown = serde_json::to_string(&agent).unwrap();
+        assert!(!shown.contains("{{"), "{shown}");
+        assert_eq!(agent.first_message.as_deref(), Some("Hi Ann Lee, it is Bo."));
+        let tools = &agent.llm_config.as_ref().unwrap().tools;
+        assert_eq!(tools[0].url.as_deref(), Some("https://a.example/Ann%20Lee"));
+        assert_eq!(tools[1].authorization.as_ref().map(Secret::expose), Some("Bearer t1X: y"), "one line");
+    }
+
+    #[test]
+    fn what_a_tasks_greeting_replaces_is_not_missed() {
+        let mut agent = agent();
+        let mut task: TaskFields = serde_json::from_value(json!({"to_number": "+31201234567",
+            "starting_message": "Hello {{who}}.", "description": "Ask {{who}} about {{topic}}.",
+            "context_data": {"who": "{{token}}"}}))
+        .unwrap();
+        let values = context(json!({"who": "Ann", "token": "t"}));
+        let report = fill_in(&mut agent, Some(&mut task), &values);
+        assert_eq!(report.missing.into_iter().collect::<Vec<_>>(), ["topic"], "the agent's greeting is not said");
+        assert_eq!(task.starting_message.as_deref(), Some("Hello Ann."));
+        assert_eq!(task.description.as_deref(), Some("Ask Ann about."));
+        assert_eq!(task.context_data.unwrap()["who"], "{{token}}", "values stay as they are");
+    }
+}
