@@ -5,7 +5,7 @@ use super::forwarded::FORWARDED_PROTO;
 use super::http_listener::RemoteAddr;
 use super::state::ApiState;
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::header;
+use axum::http::{HeaderValue, header};
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -55,13 +55,17 @@ impl ClientIp {
     }
 }
 
-/// Takes out what anybody else than a proxy that is believed says about the connection. Handlers may then read these
-/// headers without knowing who sent them.
+/// Empties what anybody else than a proxy that is believed says about the connection. Handlers may then read these
+/// headers without knowing who sent them. They stay, because a request that has one did not come directly.
 pub(super) async fn drop_unbelieved(State(api): State<ApiState>, mut request: Request, next: Next) -> Response {
     let remote = request.extensions().get::<RemoteAddr>().map(|remote| remote.0.ip());
     if !remote.is_some_and(|remote| api.http.believes(remote)) {
-        request.headers_mut().remove(FORWARDED_PROTO);
-        request.headers_mut().remove(header::FORWARDED);
+        let headers = request.headers_mut();
+        for name in [FORWARDED_PROTO, header::FORWARDED] {
+            if headers.contains_key(&name) {
+                headers.insert(name, HeaderValue::from_static(""));
+            }
+        }
     }
     next.run(request).await
 }

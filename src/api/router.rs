@@ -54,7 +54,7 @@ fn mount() -> OpenApiRouter<ApiState> {
         .routes(routes!(calls::get))
         .routes(routes!(calls::transcript, reports::process_transcript))
         .routes(routes!(reports::report))
-        .routes(routes!(call_events::list))
+        .routes(routes!(call_events::events))
         .routes(routes!(live_transcript::live))
         .routes(routes!(recordings::locate))
         .routes(routes!(recordings::stream))
