@@ -48,8 +48,8 @@ async fn whatever_makes_something_takes_a_key() {
     let server = Server::start().await;
     for (path, list, body) in [
         ("/agents", "/agents", json!({"name": "Once"})),
-        ("/trunks", "/trunks", json!({"name": "Once", "host": "192.0.2.7"})),
-        ("/phone-numbers", "/phone-numbers", json!({"number": "+15550177"})),
+        ("/trunks", "/trunks", json!({"name": "Once", "host": "127.0.0.1", "port": 9})),
+        ("/phone-numbers", "/phone-numbers", json!({"number": "+15550177", "agent_id": server.agent})),
     ] {
         let before = count(&server, list).await.as_i64().unwrap();
         let first = read(post(&server, path, "once", &body).await).await;

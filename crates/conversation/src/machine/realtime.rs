@@ -83,6 +83,7 @@ pub struct Realtime {
     pub(super) stall_at: Option<Instant>,
     /// When the caller's transcript is not waited for any more.
     pub(super) transcript_at: Option<Instant>,
+    has_spoken: bool,
 }
 
 impl Realtime {
@@ -96,6 +97,7 @@ impl Realtime {
             turn_ended: None,
             stall_at: None,
             transcript_at: None,
+            has_spoken: false,
         }
     }
 
@@ -207,6 +209,7 @@ impl Realtime {
     pub(super) fn handle_audio(&mut self, line: &mut Line, now: Instant, item: u32) -> Option<SegmentId> {
         let (segment, item) = self.segment_of_item(line, item)?;
         item.has_audio = true;
+        self.has_spoken = true;
         let at_ms = line.ms(now);
         line.metrics().record_first_token(segment.response_id, at_ms);
         line.metrics().record_first_audio(segment.response_id, at_ms);
@@ -243,6 +246,13 @@ impl Realtime {
         }
         let _ = response.finish();
         ResponseEnd::Complete
+    }
+
+    /// Whether the response that is complete has nothing in it, and the model has not spoken in this call. Saying nothing is
+    /// an answer, but not all that a model may ever say.
+    pub(super) fn is_mute(&self, line: &mut Line) -> bool {
+        let response = self.incoming.as_ref().and_then(|incoming| line.playout.current(incoming.response_id));
+        !self.has_spoken && response.is_some_and(|response| response.tool_calls.is_empty())
     }
 
     /// Whether audio of the response that is coming in has arrived.

@@ -63,7 +63,7 @@ impl CallMachine {
             RealtimeEvent::FinalText { item, text } => realtime.add_text(line, item, &text, true),
             RealtimeEvent::ToolCalls(calls) => self.handle_realtime_tool_calls(now, calls),
             RealtimeEvent::ResponseDone(usage) => {
-                if talk.handle_response_done(usage) {
+                if talk.handle_response_done(now, usage) {
                     self.advance(now);
                 }
             }

@@ -96,8 +96,12 @@ impl Talk {
 
     /// A response of the realtime model is complete. True when it may be over by that.
     #[must_use]
-    pub(super) fn handle_response_done(&mut self, usage: TokenUsage) -> bool {
+    pub(super) fn handle_response_done(&mut self, now: Instant, usage: TokenUsage) -> bool {
         let Speaker::Realtime(realtime) = &mut self.speaker else { return false };
+        if realtime.is_mute(&mut self.line) {
+            let failure = ProviderError::InvalidResponse("empty answer".to_owned());
+            return self.handle_response_failed(now, &failure, usage);
+        }
         realtime.handle_response_done(&mut self.line, usage) == ResponseEnd::Complete
     }
 

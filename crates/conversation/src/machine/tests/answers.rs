@@ -152,6 +152,16 @@ fn a_realtime_answer_with_nothing_in_it_ends_no_call() {
 }
 
 #[test]
+fn a_realtime_model_that_never_speaks_is_replaced() {
+    let mut harness = CallHarness::on_realtime(None);
+    for _ in 0..2 {
+        harness.realtime_event(RealtimeEvent::ResponseStarted);
+        harness.realtime_event(RealtimeEvent::ResponseDone(TokenUsage::default()));
+    }
+    assert!(harness.seen.contains(&CallOutput::LeaveRealtime));
+}
+
+#[test]
 fn a_realtime_answer_that_failed_is_a_failure() {
     let mut harness = CallHarness::on_realtime(None);
     for _ in 0..2 {
