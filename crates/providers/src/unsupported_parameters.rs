@@ -138,7 +138,7 @@ impl UnsupportedParameters {
             self.remember(model, NO_TOOLS);
             return true;
         }
-        if !matches!(status, 400 | 422) && !(status == 500 && words.contains("template")) {
+        if !matches!(status, 400 | 422) && (status != 500 || !words.contains("template")) {
             return false;
         }
         self.record_wish(model, body, &words)

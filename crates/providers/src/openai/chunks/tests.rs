@@ -170,7 +170,7 @@ fn what_comes_late_twice_or_in_another_order_is_read() {
 #[test]
 fn a_whole_message_in_place_of_a_stream_is_read_once() {
     let whole = json!({"choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello."}, "finish_reason": "stop"}]});
-    assert_eq!(read(&[whole.clone()]).unwrap().0, "Hello.");
+    assert_eq!(read(std::slice::from_ref(&whole)).unwrap().0, "Hello.");
     assert_eq!(read(&[chunk(json!({"content": "Hello."}), json!(null)), whole]).unwrap().0, "Hello.");
 }
 
