@@ -205,7 +205,7 @@ fn is_particle_end(text: &str, at: usize, c: char) -> bool {
     if !c.is_whitespace() {
         return false;
     }
-    let before = text[..at].trim_end_matches(|c| is_closer(c));
+    let before = text[..at].trim_end_matches(is_closer);
     THAI_ENDS.iter().any(|end| before.ends_with(end))
 }
 

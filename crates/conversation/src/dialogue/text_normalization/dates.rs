@@ -35,14 +35,14 @@ fn say(day: u32, month: usize, year: &str, locale: Locale) -> Option<String> {
     };
     let has_year = !year.is_empty();
     Some(match locale.style {
-        DateStyle::MonthDayYear if has_year => format!("{month} {day}, {year}"),
-        DateStyle::MonthDayYear => format!("{month} {day}"),
-        DateStyle::DayMonthYear if has_year => format!("{day_name} {month} {year}"),
-        DateStyle::DayMonthYear => format!("{day_name} {month}"),
+        DateStyle::MonthFirst if has_year => format!("{month} {day}, {year}"),
+        DateStyle::MonthFirst => format!("{month} {day}"),
+        DateStyle::DayFirst if has_year => format!("{day_name} {month} {year}"),
+        DateStyle::DayFirst => format!("{day_name} {month}"),
         DateStyle::DayDotMonthYear if has_year => format!("{day}. {month} {year}"),
         DateStyle::DayDotMonthYear => format!("{day}. {month}"),
-        DateStyle::DayOfMonthOfYear if has_year => format!("{day} de {month} de {year}"),
-        DateStyle::DayOfMonthOfYear => format!("{day} de {month}"),
+        DateStyle::DayWithOf if has_year => format!("{day} de {month} de {year}"),
+        DateStyle::DayWithOf => format!("{day} de {month}"),
     })
 }
 
@@ -158,9 +158,9 @@ fn named(
 /// "March–May", "Mon-Fri".
 fn names_range(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
     let calendar = &locale.language.calendar;
-    let lists: [(&[&'static str], &[(&str, usize)]); 2] =
-        [(&calendar.months, calendar.short_months), (&calendar.days, calendar.short_days)];
-    for (names, short) in lists {
+    let months = (&calendar.months as &[&'static str], calendar.short_months);
+    let days = (&calendar.days as &[&'static str], calendar.short_days);
+    for (names, short) in [months, days] {
         let Some((first, end, _)) = named(sentence, at, names, short) else { continue };
         let Some(behind) = between(sentence, end) else { continue };
         let Some((second, end, _)) = named(sentence, behind.0, names, short) else { continue };
@@ -200,7 +200,7 @@ fn short_name(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Read
             matches!(sentence.text(at), "mar" | "mars" | "dec" | "set" | "out" | "mai" | "may" | "ago") && !dotted;
         let spaced = sentence.get(at).is_some_and(|token| token.is_spaced);
         let ends = if dotted && sentence.is_end(end) { end - 1 } else { end };
-        return ((number_after || number_before) && spaced && !(is_word && !number_before))
+        return ((number_after || number_before) && spaced && (!is_word || number_before))
             .then(|| Reading { end: ends, spoken: name.to_owned() });
     }
     let (name, end, short) = named(sentence, at, &calendar.days, calendar.short_days)?;

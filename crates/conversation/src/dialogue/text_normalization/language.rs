@@ -4,13 +4,13 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DateStyle {
     /// March 12, 2026.
-    MonthDayYear,
+    MonthFirst,
     /// 12 maart 2026.
-    DayMonthYear,
+    DayFirst,
     /// 12. März 2026.
     DayDotMonthYear,
     /// 12 de marzo de 2026.
-    DayOfMonthOfYear,
+    DayWithOf,
 }
 
 /// How times of the day are said.

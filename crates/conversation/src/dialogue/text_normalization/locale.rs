@@ -77,14 +77,14 @@ impl Locale {
             _ => return None,
         };
         let region = parts.next().unwrap_or("");
-        let english = language.calendar.style == DateStyle::MonthDayYear;
+        let english = language.calendar.style == DateStyle::MonthFirst;
         let (slash, style) = match (english, region) {
-            (true, "") => (SlashOrder::Unknown, DateStyle::MonthDayYear),
-            (true, "us") => (SlashOrder::MonthFirst, DateStyle::MonthDayYear),
-            (true, _) => (SlashOrder::DayFirst, DateStyle::DayMonthYear),
+            (true, "") => (SlashOrder::Unknown, DateStyle::MonthFirst),
+            (true, "us") => (SlashOrder::MonthFirst, DateStyle::MonthFirst),
+            (true, _) => (SlashOrder::DayFirst, DateStyle::DayFirst),
             _ => (SlashOrder::DayFirst, language.calendar.style),
         };
-        let spanish = language.calendar.style == DateStyle::DayOfMonthOfYear && language.signs.and == "y";
+        let spanish = language.calendar.style == DateStyle::DayWithOf && language.signs.and == "y";
         let point = spanish && POINT.contains(&region) || region == "ch" && language.signs.decimal == ',';
         let decimal = if point && spanish { '.' } else { language.signs.decimal };
         Some(Self { language, slash, decimal, style, peso: spanish && PESO.contains(&region) })

@@ -68,7 +68,7 @@ pub(super) fn plain_text(text: &str, with_directions: bool) -> PlainText {
 
 /// What a line is, and its text.
 fn line_kind(line: &str) -> (Line, &str) {
-    let quoted = line.trim_start_matches(|c| c == '>').trim_start();
+    let quoted = line.trim_start_matches('>').trim_start();
     // "> 5" compares; a quotation has words.
     let line = if line.starts_with('>') && quoted.starts_with(|c: char| !c.is_ascii_digit()) { quoted } else { line };
     let is_rule = line.chars().filter(|c| !c.is_whitespace()).count() >= 2

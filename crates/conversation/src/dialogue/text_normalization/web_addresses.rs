@@ -102,7 +102,7 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
 }
 
 /// The address at the beginning of a text without blanks, and how it is said.
-fn address<'a>(chunk: &'a str, locale: Locale) -> Option<(&'a str, String)> {
+fn address(chunk: &str, locale: Locale) -> Option<(&str, String)> {
     let bare = chunk.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '\'', '’', '*', '…']);
     let lower = bare.to_ascii_lowercase();
     let scheme = ["https://", "http://", "wss://", "ws://", "ftp://", "mailto:", "sip:", "sips:", "tel:"]

@@ -70,7 +70,7 @@ pub(in crate::dialogue::text_normalization) static ENGLISH: Language = Language 
             ("sun", 6),
         ],
         first: None,
-        style: DateStyle::MonthDayYear,
+        style: DateStyle::MonthFirst,
         before_dates: &["on", "by", "until", "till", "before", "since", "from", "after", "for"],
         clock: Clock::English,
         hour_words: &["o'clock", "o’clock"],

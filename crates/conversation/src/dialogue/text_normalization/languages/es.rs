@@ -59,7 +59,7 @@ pub(in crate::dialogue::text_normalization) static SPANISH: Language = Language 
         days: ["lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"],
         short_days: &[("lun", 0), ("mié", 2), ("jue", 3), ("vie", 4), ("sáb", 5), ("dom", 6)],
         first: None,
-        style: DateStyle::DayOfMonthOfYear,
+        style: DateStyle::DayWithOf,
         before_dates: &["el", "del", "al", "desde", "hasta", "día"],
         clock: Clock::Joint { one: "hora", many: "horas", joint: "y" },
         hour_words: &["horas", "hora", "hrs.", "hrs", "h"],

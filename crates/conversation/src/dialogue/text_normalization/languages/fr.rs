@@ -56,7 +56,7 @@ pub(in crate::dialogue::text_normalization) static FRENCH: Language = Language {
         days: ["lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"],
         short_days: &[("lun", 0), ("mar", 1), ("mer", 2), ("jeu", 3), ("ven", 4), ("sam", 5), ("dim", 6)],
         first: Some("1er"),
-        style: DateStyle::DayMonthYear,
+        style: DateStyle::DayFirst,
         before_dates: &["le", "au", "du", "avant", "depuis", "dès"],
         clock: Clock::HourWord { one: "heure", many: "heures", joint: "" },
         hour_words: &["heures", "heure", "h"],

@@ -60,7 +60,7 @@ pub(in crate::dialogue::text_normalization) static ITALIAN: Language = Language 
         days: ["lunedì", "martedì", "mercoledì", "giovedì", "venerdì", "sabato", "domenica"],
         short_days: &[("lun", 0), ("mar", 1), ("mer", 2), ("gio", 3), ("ven", 4), ("sab", 5), ("dom", 6)],
         first: None,
-        style: DateStyle::DayMonthYear,
+        style: DateStyle::DayFirst,
         before_dates: &["il", "del", "al", "dal", "entro"],
         clock: Clock::Joint { one: "", many: "", joint: "e" },
         hour_words: &[],

@@ -60,7 +60,7 @@ pub(in crate::dialogue::text_normalization) static DUTCH: Language = Language {
         days: ["maandag", "dinsdag", "woensdag", "donderdag", "vrijdag", "zaterdag", "zondag"],
         short_days: &[("ma", 0), ("di", 1), ("wo", 2), ("do", 3), ("vr", 4), ("za", 5), ("zo", 6)],
         first: None,
-        style: DateStyle::DayMonthYear,
+        style: DateStyle::DayFirst,
         before_dates: &["op", "voor", "tot", "vanaf", "sinds", "na", "per", "dag"],
         clock: Clock::HourWord { one: "uur", many: "uur", joint: "" },
         hour_words: &["uur", "u.", "u"],

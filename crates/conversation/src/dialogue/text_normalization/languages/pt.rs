@@ -59,7 +59,7 @@ pub(in crate::dialogue::text_normalization) static PORTUGUESE: Language = Langua
         days: ["segunda-feira", "terça-feira", "quarta-feira", "quinta-feira", "sexta-feira", "sábado", "domingo"],
         short_days: &[("seg", 0), ("ter", 1), ("qua", 2), ("qui", 3), ("sex", 4), ("sáb", 5), ("dom", 6)],
         first: None,
-        style: DateStyle::DayOfMonthOfYear,
+        style: DateStyle::DayWithOf,
         before_dates: &["em", "dia", "até", "desde", "no"],
         clock: Clock::HourWord { one: "hora", many: "horas", joint: "e " },
         hour_words: &["horas", "hora", "hs", "h"],
