@@ -31,7 +31,7 @@ const ANSWER_BYTES_MAX: usize = 4 << 20;
 /// Headers of an answer that belong to it.
 const KEPT_HEADERS: [HeaderName; 2] = [header::ETAG, header::LOCATION];
 /// Resources whose answers are not kept: they hold secrets, or their clients have no organization.
-const EXCEPTED: [&str; 5] = ["auth", "whip", "api-keys", "secrets", "users"];
+const EXCEPTED: [&str; 6] = ["auth", "whip", "api-keys", "secrets", "users", "organizations"];
 
 /// Whether the key of a request to this operation counts. `path` is without the mount.
 pub(super) fn applies(method: &str, path: &str) -> bool {
@@ -254,13 +254,19 @@ mod tests {
 
     #[test]
     fn keys_count_where_something_is_made_and_nothing_is_secret() {
-        for path in
-            ["/tasks", "/tasks/1/execute", "/calls/web", "/agents", "/trunks", "/phone-numbers", "/organizations"]
-        {
+        for path in ["/tasks", "/tasks/1/execute", "/calls/web", "/agents", "/trunks", "/phone-numbers"] {
             assert!(applies("POST", path) && applies("post", path), "{path}");
             assert!(!applies("GET", path) && !applies("PATCH", path), "{path}");
         }
-        for path in ["/auth/login", "/whip/1", "/api-keys", "/api-keys/1/regenerate", "/secrets", "/users/invite"] {
+        for path in [
+            "/auth/login",
+            "/whip/1",
+            "/api-keys",
+            "/api-keys/1/regenerate",
+            "/secrets",
+            "/users/invite",
+            "/organizations",
+        ] {
             assert!(!applies("POST", path), "{path}");
         }
     }
