@@ -13,6 +13,7 @@ use futures_util::stream::FuturesUnordered;
 use reqwest::Method;
 use serde_json::Value;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout, timeout_at};
@@ -26,6 +27,9 @@ const COMPLETION_BYTES_MAX: usize = 4 << 20;
 const STREAM_BYTES_MAX: usize = 8 << 20;
 /// Bytes of the words of one answer: an hour of speech.
 const TEXT_BYTES_MAX: usize = 64 * 1024;
+
+/// Tokens that are no words, of a thought or of a tool call, keep an answer alive for this long.
+const THINKING_MAX: Duration = Duration::from_secs(30);
 
 /// A request on the wire.
 #[derive(Clone, Debug, PartialEq)]
@@ -150,6 +154,8 @@ struct HedgedRequest<'a> {
     last: Option<(usize, ProviderError)>,
     /// The answer so far.
     said: String,
+    /// A model sends tokens, though no words yet.
+    is_working: Arc<AtomicBool>,
 }
 
 impl<'a> HedgedRequest<'a> {
@@ -157,7 +163,8 @@ impl<'a> HedgedRequest<'a> {
         providers: &'a ProviderRegistry, plan: &'a LlmPlan, request: LlmRequest, events: &'a mpsc::Sender<LlmEvent>,
     ) -> Self {
         let (began, request) = (Instant::now(), Arc::new(request));
-        Self { providers, plan, request, events, began, next: 0, last: None, said: String::new() }
+        let is_working = Arc::default();
+        Self { providers, plan, request, events, began, next: 0, last: None, said: String::new(), is_working }
     }
 
     async fn run(&mut self) -> Result<(), ProviderError> {
@@ -192,7 +199,7 @@ impl<'a> HedgedRequest<'a> {
                     None => {
                         let (index, failure) = self.last.take().unwrap_or((0, ProviderError::NotConfigured));
                         // Without a fallback, the same model is asked once more.
-                        if retried || self.plan.candidates.len() > 1 || !failure.is_retryable() {
+                        if retried || self.plan.candidates.len() > 1 || !failure.is_retryable() || self.is_late() {
                             return Err(failure);
                         }
                         retried = true;
@@ -203,9 +210,17 @@ impl<'a> HedgedRequest<'a> {
                 }
             }
             let may_hedge = running.len() == 1 && self.next < self.plan.candidates.len();
+            let hedge = self.plan.hedge_after.filter(|_| may_hedge).map(|after| self.began + after * self.next as u32);
+            let silence = self.silence_limit(retried);
             let hedge = async {
-                match self.plan.hedge_after.filter(|_| may_hedge) {
-                    Some(after) => sleep_until((self.began + after * self.next as u32).into()).await,
+                match hedge {
+                    Some(at) => sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let silent = async {
+                match silence {
+                    Some(at) => sleep_until(at.into()).await,
                     None => std::future::pending().await,
                 }
             };
@@ -218,6 +233,19 @@ impl<'a> HedgedRequest<'a> {
                     }
                     continue;
                 }
+                () = silent => {
+                    if self.is_working.load(Ordering::Relaxed) {
+                        continue;
+                    }
+                    if retried {
+                        return Err(ProviderError::Timeout("first token"));
+                    }
+                    retried = true;
+                    self.next = 0;
+                    metrics::counter!("trunkline_provider_retries_total", "stage" => "llm").increment(1);
+                    running.extend(self.start(false).await);
+                    continue;
+                }
             };
             match first {
                 Some((index, FirstOutput::Failed(failure))) => self.last = Some((index, failure)),
@@ -226,6 +254,19 @@ impl<'a> HedgedRequest<'a> {
                 None => {}
             }
         }
+    }
+
+    /// The time for the first token is over.
+    fn is_late(&self) -> bool {
+        self.began.elapsed() >= self.providers.timeouts.llm.first_byte
+    }
+
+    /// When a model without a fallback that has sent nothing is asked once more, beside the first try, and when both
+    /// are given up; `None` once it works.
+    fn silence_limit(&self, retried: bool) -> Option<Instant> {
+        let limit = self.providers.timeouts.llm.first_byte;
+        let waits = self.plan.candidates.len() == 1 && !self.is_working.load(Ordering::Relaxed);
+        waits.then(|| self.began + if retried { limit } else { limit / 2 })
     }
 
     /// Starts the next candidate that may be asked. The last one is waited for where waiting can help.
@@ -243,7 +284,10 @@ impl<'a> HedgedRequest<'a> {
                 circuits.acquire(tenant, &candidate.endpoint, PipelineStage::Llm, Instant::now(), false)
             };
             match entered {
-                Ok(pass) => return Some(attempt(self.providers, self.request.clone(), candidate, index, pass)),
+                Ok(pass) => {
+                    let is_working = self.is_working.clone();
+                    return Some(attempt(self.providers, self.request.clone(), candidate, index, pass, is_working));
+                }
                 Err(refusal) => self.last = Some((index, permit_failure(&refusal))),
             }
         }
@@ -307,9 +351,9 @@ fn permit_failure(refusal: &PermitError) -> ProviderError {
 /// One request to one model, until its first word.
 async fn attempt(
     providers: &ProviderRegistry, request: Arc<LlmRequest>, candidate: &LlmCandidate, index: usize,
-    pass: ProviderPermit,
+    pass: ProviderPermit, is_working: Arc<AtomicBool>,
 ) -> (usize, FirstOutput) {
-    let mut attempt = match LlmAttempt::open(providers, &request, candidate, pass).await {
+    let mut attempt = match LlmAttempt::open(providers, &request, candidate, pass, is_working).await {
         Ok(attempt) => attempt,
         Err(failure) => return (index, FirstOutput::Failed(failure)),
     };
@@ -334,6 +378,9 @@ struct LlmAttempt {
     name: String,
     deadlines: Deadlines,
     first_byte: tokio::time::Instant,
+    /// When the model began to send tokens that are no words, and when the last one came.
+    thinking: Option<(tokio::time::Instant, tokio::time::Instant)>,
+    is_working: Arc<AtomicBool>,
     bytes: futures_util::stream::BoxStream<'static, reqwest::Result<bytes::Bytes>>,
     parser: SseParser,
     reader: Box<dyn LlmStreamReader>,
@@ -348,6 +395,7 @@ struct LlmAttempt {
 impl LlmAttempt {
     async fn open(
         providers: &ProviderRegistry, request: &LlmRequest, candidate: &LlmCandidate, pass: ProviderPermit,
+        is_working: Arc<AtomicBool>,
     ) -> Result<Self, ProviderError> {
         let deadlines = providers.timeouts.llm;
         let first_byte = tokio::time::Instant::now() + deadlines.first_byte;
@@ -367,7 +415,21 @@ impl LlmAttempt {
         let parser = SseParser::default();
         let (bytes_left, words_left) = (STREAM_BYTES_MAX, TEXT_BYTES_MAX);
         let (said, pending) = (false, None);
-        Ok(Self { pass, name, deadlines, first_byte, bytes, parser, reader, said, bytes_left, words_left, pending })
+        Ok(Self {
+            pass,
+            name,
+            deadlines,
+            first_byte,
+            thinking: None,
+            is_working,
+            bytes,
+            parser,
+            reader,
+            said,
+            bytes_left,
+            words_left,
+            pending,
+        })
     }
 
     /// The next events; true when they are the last.
@@ -387,6 +449,8 @@ impl LlmAttempt {
         }
         let (deadline, what) = if self.said {
             (tokio::time::Instant::now() + self.deadlines.between_bytes, "next token")
+        } else if let Some((began, last)) = self.thinking {
+            ((last + self.deadlines.first_byte).min(began + THINKING_MAX), "end of thinking")
         } else {
             (self.first_byte, "first token")
         };
@@ -400,8 +464,10 @@ impl LlmAttempt {
         let endless = || ProviderError::InvalidResponse("endless answer".to_owned());
         self.bytes_left = self.bytes_left.checked_sub(chunk.len()).ok_or_else(endless)?;
         let (mut texts, mut over, mut fault) = (Vec::new(), false, None);
-        let reader = &mut self.reader;
+        let (reader, mut is_token) = (&mut self.reader, false);
         let fits = self.parser.push(&chunk, |data| {
+            // A ping says that the server lives, not that the model works.
+            is_token |= !(data.len() < 64 && data.contains("\"ping\""));
             if fault.is_none() && !over {
                 match transport::check_text(data.as_bytes()).and_then(|()| reader.event(data, &mut texts)) {
                     Ok(last) => over = last,
@@ -409,6 +475,11 @@ impl LlmAttempt {
                 }
             }
         });
+        if is_token {
+            let now = tokio::time::Instant::now();
+            self.thinking = Some((self.thinking.map_or(now, |(began, _)| began), now));
+            self.is_working.store(true, Ordering::Relaxed);
+        }
         let words = texts.iter().map(String::len).sum();
         self.words_left = self.words_left.checked_sub(words).ok_or_else(endless)?;
         let mut events: Vec<LlmEvent> = texts.into_iter().map(LlmEvent::Text).collect();

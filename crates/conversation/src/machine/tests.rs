@@ -4,6 +4,7 @@ mod amd;
 mod ending;
 mod failures;
 mod realtime;
+mod silence;
 mod tools;
 mod transcript;
 mod transfers;

@@ -76,7 +76,8 @@ fn accept(
             return refusal(StatusCode::BAD_REQUEST, "invalid_output_format", takes);
         }
     };
-    let session = ElevenlabsSocket { emulator, kind, companding, fault, contexts: BTreeMap::new(), mute: false };
+    let session =
+        ElevenlabsSocket { emulator, kind, companding, fault, contexts: BTreeMap::new(), spoken: 0, mute: false };
     upgrade.on_upgrade(move |socket| session.run(socket)).into_response()
 }
 
@@ -92,6 +93,8 @@ struct ElevenlabsSocket {
     companding: Option<Companding>,
     fault: Option<InjectedFault>,
     contexts: BTreeMap<String, SpeechContext>,
+    /// Sentences so far.
+    spoken: u32,
     /// Nothing more is said: a stall.
     mute: bool,
 }
@@ -175,6 +178,15 @@ impl ElevenlabsSocket {
     }
 
     async fn speak(&mut self, socket: &mut WebSocket, id: &str, text: &str, arrived: Instant) -> bool {
+        self.spoken += 1;
+        match self.fault {
+            Some(InjectedFault::EmptySentence) if self.spoken == 2 => {
+                self.contexts.remove(id);
+                return send(socket, &json!({"contextId": id, "isFinal": true})).await;
+            }
+            Some(InjectedFault::LostSentence) if self.spoken == 2 => return true,
+            _ => {}
+        }
         let voice = self.emulator.voice.clone();
         let audio = match self.companding {
             Some(companding) => voice.g711(text, companding).await,

@@ -4,6 +4,7 @@
 pub mod chat_completions;
 pub mod realtime;
 pub mod transcription;
+mod transcription_items;
 pub mod tts;
 
 use chat_completions::{ChatCompletions, as_they_are};
