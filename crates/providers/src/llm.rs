@@ -212,28 +212,16 @@ impl<'a> HedgedRequest<'a> {
             let may_hedge = running.len() == 1 && self.next < self.plan.candidates.len();
             let hedge = self.plan.hedge_after.filter(|_| may_hedge).map(|after| self.began + after * self.next as u32);
             let silence = self.silence_limit(retried);
-            let hedge = async {
-                match hedge {
-                    Some(at) => sleep_until(at.into()).await,
-                    None => std::future::pending().await,
-                }
-            };
-            let silent = async {
-                match silence {
-                    Some(at) => sleep_until(at.into()).await,
-                    None => std::future::pending().await,
-                }
-            };
             let first = tokio::select! {
                 first = running.next() => first,
-                () = hedge => {
+                () = sleep_until_some(hedge) => {
                     if let Some(attempt) = self.start(false).await {
                         metrics::counter!("trunkline_provider_hedges_total", "stage" => "llm").increment(1);
                         running.push(attempt);
                     }
                     continue;
                 }
-                () = silent => {
+                () = sleep_until_some(silence) => {
                     if self.is_working.load(Ordering::Relaxed) {
                         continue;
                     }
@@ -346,6 +334,14 @@ impl<'a> HedgedRequest<'a> {
 fn permit_failure(refusal: &PermitError) -> ProviderError {
     metrics::counter!("trunkline_provider_closed_total", "stage" => "llm").increment(1);
     refusal.failure()
+}
+
+/// Sleeps until an instant, or for ever without one.
+async fn sleep_until_some(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// One request to one model, until its first word.
