@@ -85,6 +85,9 @@ impl TranscriptionProtocol {
         if is("expired") || is("session_limit") || is("server_error") || is("timeout") || is("overloaded") {
             return Err(ProviderError::Disconnected(said));
         }
+        if code.contains("model") {
+            return Err(ProviderError::refused(400, said));
+        }
         if self.works {
             tracing::info!(code, "STT has refused an event; the session goes on");
             return Ok(SttUpdate::default());
