@@ -14,6 +14,7 @@ mod event;
 mod event_stream;
 pub mod groq;
 pub mod llm;
+mod llm_activity;
 pub mod local;
 pub mod mistral;
 mod nullable;

@@ -1,6 +1,7 @@
 //! LLM requests with failover and hedging: one stream of events from whichever model answers first.
 
 use super::circuit_breaker::{PermitError, ProviderPermit};
+use super::llm_activity::{ModelActivity, Thinking, is_token, sleep_until_some};
 use super::sse::SseParser;
 use super::transport;
 use super::unsupported_parameters::remove_fields;
@@ -13,10 +14,9 @@ use futures_util::stream::FuturesUnordered;
 use reqwest::Method;
 use serde_json::Value;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-use tokio::time::{sleep_until, timeout, timeout_at};
+use tokio::time::{timeout, timeout_at};
 use trunkline_domain::chat::{CONTINUE_PROMPT, ChatMessage};
 use trunkline_domain::provider::PipelineStage;
 use trunkline_domain::secret::Secret;
@@ -27,9 +27,6 @@ const COMPLETION_BYTES_MAX: usize = 4 << 20;
 const STREAM_BYTES_MAX: usize = 8 << 20;
 /// Bytes of the words of one answer: an hour of speech.
 const TEXT_BYTES_MAX: usize = 64 * 1024;
-
-/// Tokens that are no words, of a thought or of a tool call, keep an answer alive for this long.
-const THINKING_MAX: Duration = Duration::from_secs(30);
 
 /// A request on the wire.
 #[derive(Clone, Debug, PartialEq)]
@@ -154,8 +151,8 @@ struct HedgedRequest<'a> {
     last: Option<(usize, ProviderError)>,
     /// The answer so far.
     said: String,
-    /// A model sends tokens, though no words yet.
-    is_working: Arc<AtomicBool>,
+    /// Whether a model sends tokens, though no words yet.
+    activity: ModelActivity,
 }
 
 impl<'a> HedgedRequest<'a> {
@@ -163,8 +160,8 @@ impl<'a> HedgedRequest<'a> {
         providers: &'a ProviderRegistry, plan: &'a LlmPlan, request: LlmRequest, events: &'a mpsc::Sender<LlmEvent>,
     ) -> Self {
         let (began, request) = (Instant::now(), Arc::new(request));
-        let is_working = Arc::default();
-        Self { providers, plan, request, events, began, next: 0, last: None, said: String::new(), is_working }
+        let activity = ModelActivity::default();
+        Self { providers, plan, request, events, began, next: 0, last: None, said: String::new(), activity }
     }
 
     async fn run(&mut self) -> Result<(), ProviderError> {
@@ -222,7 +219,7 @@ impl<'a> HedgedRequest<'a> {
                     continue;
                 }
                 () = sleep_until_some(silence) => {
-                    if self.is_working.load(Ordering::Relaxed) {
+                    if self.activity.is_working() {
                         continue;
                     }
                     if retried {
@@ -249,12 +246,10 @@ impl<'a> HedgedRequest<'a> {
         self.began.elapsed() >= self.providers.timeouts.llm.first_byte
     }
 
-    /// When a model without a fallback that has sent nothing is asked once more, beside the first try, and when both
-    /// are given up; `None` once it works.
+    /// When a model without a fallback that has sent nothing is asked once more, or given up.
     fn silence_limit(&self, retried: bool) -> Option<Instant> {
         let limit = self.providers.timeouts.llm.first_byte;
-        let waits = self.plan.candidates.len() == 1 && !self.is_working.load(Ordering::Relaxed);
-        waits.then(|| self.began + if retried { limit } else { limit / 2 })
+        self.activity.silence_limit(self.began, limit, retried).filter(|_| self.plan.candidates.len() == 1)
     }
 
     /// Starts the next candidate that may be asked. The last one is waited for where waiting can help.
@@ -273,8 +268,8 @@ impl<'a> HedgedRequest<'a> {
             };
             match entered {
                 Ok(pass) => {
-                    let is_working = self.is_working.clone();
-                    return Some(attempt(self.providers, self.request.clone(), candidate, index, pass, is_working));
+                    let thinking = self.activity.thinking();
+                    return Some(attempt(self.providers, self.request.clone(), candidate, index, pass, thinking));
                 }
                 Err(refusal) => self.last = Some((index, permit_failure(&refusal))),
             }
@@ -336,20 +331,12 @@ fn permit_failure(refusal: &PermitError) -> ProviderError {
     refusal.failure()
 }
 
-/// Sleeps until an instant, or for ever without one.
-async fn sleep_until_some(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at.into()).await,
-        None => std::future::pending().await,
-    }
-}
-
 /// One request to one model, until its first word.
 async fn attempt(
     providers: &ProviderRegistry, request: Arc<LlmRequest>, candidate: &LlmCandidate, index: usize,
-    pass: ProviderPermit, is_working: Arc<AtomicBool>,
+    pass: ProviderPermit, thinking: Thinking,
 ) -> (usize, FirstOutput) {
-    let mut attempt = match LlmAttempt::open(providers, &request, candidate, pass, is_working).await {
+    let mut attempt = match LlmAttempt::open(providers, &request, candidate, pass, thinking).await {
         Ok(attempt) => attempt,
         Err(failure) => return (index, FirstOutput::Failed(failure)),
     };
@@ -373,10 +360,7 @@ struct LlmAttempt {
     pass: ProviderPermit,
     name: String,
     deadlines: Deadlines,
-    first_byte: tokio::time::Instant,
-    /// When the model began to send tokens that are no words, and when the last one came.
-    thinking: Option<(tokio::time::Instant, tokio::time::Instant)>,
-    is_working: Arc<AtomicBool>,
+    thinking: Thinking,
     bytes: futures_util::stream::BoxStream<'static, reqwest::Result<bytes::Bytes>>,
     parser: SseParser,
     reader: Box<dyn LlmStreamReader>,
@@ -391,7 +375,7 @@ struct LlmAttempt {
 impl LlmAttempt {
     async fn open(
         providers: &ProviderRegistry, request: &LlmRequest, candidate: &LlmCandidate, pass: ProviderPermit,
-        is_working: Arc<AtomicBool>,
+        thinking: Thinking,
     ) -> Result<Self, ProviderError> {
         let deadlines = providers.timeouts.llm;
         let first_byte = tokio::time::Instant::now() + deadlines.first_byte;
@@ -411,21 +395,8 @@ impl LlmAttempt {
         let parser = SseParser::default();
         let (bytes_left, words_left) = (STREAM_BYTES_MAX, TEXT_BYTES_MAX);
         let (said, pending) = (false, None);
-        Ok(Self {
-            pass,
-            name,
-            deadlines,
-            first_byte,
-            thinking: None,
-            is_working,
-            bytes,
-            parser,
-            reader,
-            said,
-            bytes_left,
-            words_left,
-            pending,
-        })
+        let thinking = thinking.until(first_byte);
+        Ok(Self { pass, name, deadlines, thinking, bytes, parser, reader, said, bytes_left, words_left, pending })
     }
 
     /// The next events; true when they are the last.
@@ -445,10 +416,8 @@ impl LlmAttempt {
         }
         let (deadline, what) = if self.said {
             (tokio::time::Instant::now() + self.deadlines.between_bytes, "next token")
-        } else if let Some((began, last)) = self.thinking {
-            ((last + self.deadlines.first_byte).min(began + THINKING_MAX), "end of thinking")
         } else {
-            (self.first_byte, "first token")
+            self.thinking.deadline(self.deadlines.first_byte)
         };
         let chunk = match timeout_at(deadline, self.bytes.next()).await {
             Ok(Some(Ok(chunk))) => chunk,
@@ -460,10 +429,9 @@ impl LlmAttempt {
         let endless = || ProviderError::InvalidResponse("endless answer".to_owned());
         self.bytes_left = self.bytes_left.checked_sub(chunk.len()).ok_or_else(endless)?;
         let (mut texts, mut over, mut fault) = (Vec::new(), false, None);
-        let (reader, mut is_token) = (&mut self.reader, false);
+        let (reader, mut works) = (&mut self.reader, false);
         let fits = self.parser.push(&chunk, |data| {
-            // A ping says that the server lives, not that the model works.
-            is_token |= !(data.len() < 64 && data.contains("\"ping\""));
+            works |= is_token(data);
             if fault.is_none() && !over {
                 match transport::check_text(data.as_bytes()).and_then(|()| reader.event(data, &mut texts)) {
                     Ok(last) => over = last,
@@ -471,10 +439,8 @@ impl LlmAttempt {
                 }
             }
         });
-        if is_token {
-            let now = tokio::time::Instant::now();
-            self.thinking = Some((self.thinking.map_or(now, |(began, _)| began), now));
-            self.is_working.store(true, Ordering::Relaxed);
+        if works {
+            self.thinking.record(tokio::time::Instant::now());
         }
         let words = texts.iter().map(String::len).sum();
         self.words_left = self.words_left.checked_sub(words).ok_or_else(endless)?;

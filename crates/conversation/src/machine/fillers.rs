@@ -11,29 +11,6 @@ use trunkline_media::playout::queue::SegmentId;
 const DEFAULT_FILLER_AFTER: Duration = Duration::from_millis(2_500);
 /// From one filler to the next while the caller still waits: the phrase itself, and some four seconds.
 const NEXT_FILLER_AFTER: Duration = Duration::from_secs(6);
-/// Fillers to one turn of the caller: half a minute.
-const FILLERS_MAX: u32 = 5;
-
-/// What was said so far while the caller waited.
-#[derive(Debug, Default)]
-pub(super) struct SaidFillers {
-    /// The last one: it is not repeated at once.
-    pub(super) last: Option<String>,
-    /// Since the caller's last turn.
-    count: u32,
-}
-
-impl SaidFillers {
-    /// The caller had a turn.
-    pub(super) fn start_over(&mut self) {
-        self.count = 0;
-    }
-
-    fn record(&mut self, words: String) {
-        self.count += 1;
-        self.last = Some(words);
-    }
-}
 
 impl Talk {
     pub(super) fn arm_filler(&mut self, now: Instant) {
@@ -42,8 +19,8 @@ impl Talk {
             Some(_) if !self.default_fillers().is_empty() => DEFAULT_FILLER_AFTER,
             Some(_) | None => return,
         };
-        let after = if self.fillers.count == 0 { after } else { after.max(NEXT_FILLER_AFTER - DEFAULT_FILLER_AFTER) };
-        self.timers.filler = (self.fillers.count < FILLERS_MAX).then(|| now + after);
+        let after = if self.fillers.is_empty() { after } else { after.max(NEXT_FILLER_AFTER - DEFAULT_FILLER_AFTER) };
+        self.timers.filler = (!self.fillers.is_exhausted()).then(|| now + after);
     }
 
     /// The phrases for an agent without any of its own. A realtime model talks by itself while it waits.
@@ -83,7 +60,7 @@ impl Talk {
             let response_id = response.response_id;
             let Some((index, text)) = response.add_filler(&words) else { return };
             self.fillers.record(words);
-            self.timers.filler = (self.fillers.count < FILLERS_MAX).then(|| now + NEXT_FILLER_AFTER);
+            self.timers.filler = (!self.fillers.is_exhausted()).then(|| now + NEXT_FILLER_AFTER);
             self.line.output(CallOutput::Speak { segment: SegmentId { response_id, index }, text });
         } else if self.line.playout.response.is_none()
             && self.tools.is_waiting()

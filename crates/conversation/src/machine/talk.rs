@@ -1,10 +1,10 @@
 //! The agent's part in a call, as long as it takes part: what is said and asked, by a pipeline or a realtime model.
 
-use super::fillers::SaidFillers;
 use super::line::{Line, PlayoutState};
 use super::output::CallOutput;
 use super::pipeline::Pipeline;
 use super::realtime::Realtime;
+use super::said_fillers::SaidFillers;
 use super::spec::CallSpec;
 use super::timers::{CallTimer, TalkTimers};
 use super::toolbox::Toolbox;

@@ -147,6 +147,9 @@ impl ElevenlabsSocket {
         let flush = message["flush"] == json!(true) || ends;
         if flush && !context.text.trim().is_empty() {
             let text = std::mem::take(&mut context.text);
+            if self.loses_sentence() {
+                return self.lose_sentence(socket, &id).await;
+            }
             if !self.speak(socket, &id, text.trim(), arrived).await {
                 return false;
             }
@@ -177,16 +180,21 @@ impl ElevenlabsSocket {
         false
     }
 
-    async fn speak(&mut self, socket: &mut WebSocket, id: &str, text: &str, arrived: Instant) -> bool {
+    /// Counts a sentence; true if it is the one that brings no sound.
+    fn loses_sentence(&mut self) -> bool {
         self.spoken += 1;
-        match self.fault {
-            Some(InjectedFault::EmptySentence) if self.spoken == 2 => {
-                self.contexts.remove(id);
-                return send(socket, &json!({"contextId": id, "isFinal": true})).await;
-            }
-            Some(InjectedFault::LostSentence) if self.spoken == 2 => return true,
-            _ => {}
+        self.spoken == 2 && matches!(self.fault, Some(InjectedFault::EmptySentence | InjectedFault::LostSentence))
+    }
+
+    async fn lose_sentence(&mut self, socket: &mut WebSocket, id: &str) -> bool {
+        if self.fault == Some(InjectedFault::LostSentence) {
+            return true;
         }
+        self.contexts.remove(id);
+        send(socket, &json!({"contextId": id, "isFinal": true})).await
+    }
+
+    async fn speak(&mut self, socket: &mut WebSocket, id: &str, text: &str, arrived: Instant) -> bool {
         let voice = self.emulator.voice.clone();
         let audio = match self.companding {
             Some(companding) => voice.g711(text, companding).await,
