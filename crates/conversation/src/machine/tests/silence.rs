@@ -6,6 +6,9 @@ use trunkline_domain::turn_config::SilenceConfig;
 /// Whoever has spoken hears something within this time.
 const SILENCE_MAX_MS: u32 = 3_000;
 
+/// What goes wrong while the caller waits.
+type Failure = fn(&mut CallHarness);
+
 impl CallHarness {
     /// Milliseconds until the agent has something to say.
     fn silence_ms(&mut self) -> u32 {
@@ -33,7 +36,7 @@ fn asked(agent: AgentFields) -> CallHarness {
 
 #[test]
 fn whatever_fails_something_is_said_within_three_seconds() {
-    let failures: [(&str, fn(&mut CallHarness)); 5] = [
+    let failures: [(&str, Failure); 5] = [
         ("the model is silent", |_| {}),
         ("the model fails at once", CallHarness::model_fails),
         ("the model fails after two seconds", |harness| {
