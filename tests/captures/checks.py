@@ -36,7 +36,7 @@ class Packet:
 
 def read(capture, lab):
     command = ["tshark", "-r", str(capture), "-n", "-d", f"udp.port=={lab.sip_port},sip", "-d", f"tcp.port=={lab.ws_port},http",
-               "-d", f"udp.port=={lab.proxy_port},sip", "-o", "rtp.version0_type:STUN", "-T", "fields", "-E", "separator=/t", "-E", "aggregator=|"]
+               "-d", f"udp.port=={lab.proxy_port},sip", "-o", "rtp.version0_type:STUN", "--enable-heuristic", "rtp_udp", "-T", "fields", "-E", "separator=/t", "-E", "aggregator=|"]
     for field in FIELDS:
         command += ["-e", field]
     run = subprocess.run(command, capture_output=True, text=True, errors="replace", check=True)

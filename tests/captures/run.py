@@ -22,7 +22,7 @@ EXPECTS = {
     "baresip": {},
     "linphone": {"unseen": 10},
     "kamailio": {"loses": True},
-    "jssip": {"encrypted": True, "clock_hz": 48_000, "constant_length": False},
+    "jssip": {"encrypted": True, "clock_hz": 48_000, "constant_length": False, "lone_bye": True},
     "pjsip": {"encrypted": True},
     "aiortc": {"encrypted": True, "clock_hz": 48_000, "constant_length": False, "sip": False, "lone_bye": True},
 }
