@@ -40,10 +40,8 @@ async fn pjsip_hands_the_agent_on_in_an_encrypted_call() {
     let colleague = server.phone.sip.local_udp().port();
     let fields = json!({"srtp": "preferred", "accept_refer": true});
     server.send("PATCH", &format!("/trunks/{}", server.trunk), Some(fields)).await;
-    let arguments = [
-        format!("sip:{NUMBER}@127.0.0.1:{}", server.sip_port()),
-        format!("sip:+15550123@127.0.0.1:{colleague}"),
-    ];
+    let arguments =
+        [format!("sip:{NUMBER}@127.0.0.1:{}", server.sip_port()), format!("sip:+15550123@127.0.0.1:{colleague}")];
     let (incoming, softphone) = (&mut server.incoming, &server.phone);
     let answer = async {
         let call = tokio::time::timeout(DEADLINE, incoming.recv()).await.unwrap().unwrap();
