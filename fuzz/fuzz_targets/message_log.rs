@@ -53,7 +53,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let method = ["INVITE", "INFO", "MESSAGE", "NOTIFY"][usize::from(method % 4)];
     // An empty line would end the headers.
-    let lines: Vec<&[u8]> = rest.split(|byte| *byte == b'\n').filter(|line| !matches!(line, b"" | b"\r")).collect();
+    let lines: Vec<&[u8]> = rest.split(|byte| *byte == b'\n').filter(|line| !matches!(*line, b"" | b"\r")).collect();
     let whole = message(method, &lines);
     let cut = usize::from(u16::from_be_bytes([cut_a, cut_b])) % whole.len();
     for text in [masking::mask(&whole), masking::mask(&whole[..cut])] {

@@ -90,11 +90,9 @@ fn packets_have_the_length_the_peer_asked_for() {
 fn packets_that_follow_a_pause_are_marked() {
     let mut link = LossyLine::new(Companding::MuLaw);
     let active = config(link.now, Companding::MuLaw).stream;
-    let nowhere = StreamConfig { remote: "0.0.0.0:0".parse().unwrap(), ..active.clone() };
-    let held = StreamConfig { direction: StreamDirection::RecvOnly, ..active.clone() };
     link.pass(200);
-    for pause in [held, nowhere] {
-        link.leg.renegotiate(link.now, pause);
+    for direction in [StreamDirection::ReceiveOnly, StreamDirection::Inactive] {
+        link.leg.renegotiate(link.now, StreamConfig { direction, ..active.clone() });
         link.pass(400);
         link.leg.renegotiate(link.now, active.clone());
         link.pass(200);
