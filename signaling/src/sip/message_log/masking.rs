@@ -248,6 +248,14 @@ fn mask_after_user(line: Cow<'_, str>) -> Cow<'_, str> {
         {
             masked.extend([name, ":", MASK, "@", host]);
             rest = next;
+        } else if let Some((name, password)) = uri.split_once(':')
+            && !name.starts_with('[')
+            && !name.contains([';', '?'])
+            && !password.split([';', '?']).next().is_some_and(|port| port.chars().all(|c| c.is_ascii_digit()))
+        {
+            // No port: the message was cut before the host.
+            masked.extend([name, ":", MASK]);
+            rest = next;
         }
     }
     if masked.is_empty() {

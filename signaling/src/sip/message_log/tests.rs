@@ -212,3 +212,14 @@ fn invites_that_become_no_call_are_bounded() {
     }
     assert_eq!(log.recent.len(), limits::MESSAGE_LOG_RECENT_MAX);
 }
+
+#[test]
+fn a_password_before_which_a_message_was_cut_is_masked_and_ports_stay() {
+    for (text, masked) in [
+        ("INVITE sip:agent:hunter", "INVITE sip:agent:***"),
+        ("INVITE sip:host:5060 SIP/2.0", "INVITE sip:host:5060 SIP/2.0"),
+        ("Contact: <sip:[2001:db8::1]:5060;transport=udp>", "Contact: <sip:[2001:db8::1]:5060;transport=udp>"),
+    ] {
+        assert_eq!(super::masking::mask(text.as_bytes()), masked);
+    }
+}
