@@ -16,8 +16,8 @@ const PUBLIC_DIGEST_FIELDS: [&str; 6] = ["username", "realm", "uri", "algorithm"
 const SECRET_NAMES: [&str; 8] =
     ["authorization", "password", "passwd", "secret", "token", "api-key", "apikey", "cookie"];
 
-/// What is done with the lines of a body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is done with the lines of a body, the strictest last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum BodyRule {
     /// Keys and passwords are masked.
     Keys,
@@ -35,7 +35,11 @@ pub fn mask(message: &[u8]) -> String {
     let (head, body) = split_head(text);
     let mut rule = BodyRule::Keys;
     for (index, header) in logical_lines(head).enumerate() {
-        rule = if index == 0 { rule_of_start_line(header) } else { rule_of_header(header).unwrap_or(rule) };
+        rule = if index == 0 {
+            rule_of_start_line(header)
+        } else {
+            rule_of_header(header).map_or(rule, |other| rule.max(other))
+        };
         masked.push_str(&mask_header(header, index == 0));
     }
     match rule {

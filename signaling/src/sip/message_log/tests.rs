@@ -92,6 +92,8 @@ fn keys_and_passwords_of_bodies_are_masked() {
         assert!(!masked.contains("SECRET") && masked.contains("***"), "{masked}");
         assert!(masked.contains("v=0\r\n") && masked.contains("a=sendrecv"), "{masked}");
     }
+    let encoded = mask(b"INFO sip:b@h SIP/2.0\r\nContent-Encoding: gzip\r\nCSeq: 2 INFO\r\n\r\nSECRET");
+    assert!(!encoded.contains("SECRET"), "{encoded}");
     let encoded = mask(b"INVITE sip:b@h SIP/2.0\r\nContent-Encoding: gzip\r\n\r\nSECRET");
     assert!(!encoded.contains("SECRET"), "{encoded}");
 }
