@@ -3,8 +3,10 @@
 
 use super::deliveries::enqueue;
 use super::schedule::record_task_ended;
+use super::sip_logs::write_sip_log;
 use super::{OrgScope, Store, StoreError, now, storable, storable_or_none, text};
 use sqlx::{Any, Transaction};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::error::SendTimeoutError;
@@ -12,6 +14,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use trunkline_domain::call::{Call, CallStatus};
 use trunkline_domain::delivery::{Delivery, DeliveryProgress};
 use trunkline_domain::ids::CallId;
+use trunkline_domain::sip_log::SipLog;
 use trunkline_domain::time::UnixMs;
 use trunkline_domain::transcript::{Turn, TurnRole};
 use trunkline_supervision::{Supervisor, contain};
@@ -28,6 +31,8 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// Calls found to be over whose owners have not been told yet: as many as a process may hold in a batch of entries. One
 /// that is lost here is found by its next entry.
 const OVERTAKEN_MAX: usize = 1_024;
+/// Bytes of SIP messages waiting for the database: the calls of a minute on a busy server. Further ones are not stored.
+const SIP_LOG_BYTES_MAX: usize = 64 << 20;
 
 #[derive(Debug)]
 enum JournalEntry {
@@ -42,6 +47,11 @@ enum JournalEntry {
         scope: OrgScope,
         call: CallId,
         path: String,
+    },
+    /// The SIP messages of a call, as JSON.
+    SipLog {
+        call: CallId,
+        log: String,
     },
     /// Something to be sent, in its place among the rows.
     Delivery(Box<Delivery>, Option<DeliveryProgress>),
@@ -80,6 +90,8 @@ pub struct Journal {
     entries: mpsc::Sender<QueuedEntry>,
     progress: Arc<Mutex<WriteProgress>>,
     overtaken: broadcast::Sender<CallId>,
+    /// Bytes of the SIP messages that wait.
+    sip_log_bytes: Arc<AtomicUsize>,
 }
 
 impl Journal {
@@ -88,7 +100,7 @@ impl Journal {
         let (entries, queue) = mpsc::channel(ENTRIES_MAX);
         let progress = Arc::new(Mutex::new(WriteProgress { writing: None, done: clock(), wrote: None }));
         let overtaken = broadcast::Sender::new(OVERTAKEN_MAX);
-        let node = node.to_owned();
+        let (node, sip_log_bytes) = (node.to_owned(), Arc::<AtomicUsize>::default());
         let writer = JournalWriter {
             store,
             node,
@@ -96,10 +108,11 @@ impl Journal {
             batch: Vec::new(),
             progress: progress.clone(),
             overtaken: overtaken.clone(),
+            sip_log_bytes: sip_log_bytes.clone(),
         };
         // The queue and the entries taken from it outlive a panic of the task.
         supervisor.supervise("journal", writer, |writer| Box::pin(writer.run()));
-        Self { entries, progress, overtaken }
+        Self { entries, progress, overtaken, sip_log_bytes }
     }
 
     /// Calls of this node that another node has already failed because it considered this one dead.
@@ -128,6 +141,17 @@ impl Journal {
         self.put(JournalEntry::Turn { call, position, turn }).await;
     }
 
+    /// Writes or replaces the SIP messages of a call, after its row. Drops them, and counts that, if very many wait.
+    pub async fn record_sip_log(&self, call: CallId, log: &SipLog) {
+        let Ok(log) = text(log) else { return };
+        let bytes = log.len();
+        let waiting = self.sip_log_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if waiting.saturating_add(bytes) > SIP_LOG_BYTES_MAX || !self.put(JournalEntry::SipLog { call, log }).await {
+            self.sip_log_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            metrics::counter!("trunkline_queue_overflows_total", "queue" => "sip_logs").increment(1);
+        }
+    }
+
     /// Puts something into the outbox after the rows before it.
     pub async fn record_delivery(&self, delivery: Delivery) {
         self.put(JournalEntry::Delivery(Box::new(delivery), None)).await;
@@ -154,14 +178,17 @@ impl Journal {
         matches!(waited, Ok(Ok(())))
     }
 
-    async fn put(&self, entry: JournalEntry) {
-        match self.entries.send_timeout((clock(), entry), ROOM_DEADLINE).await {
+    /// False when there was no room.
+    async fn put(&self, entry: JournalEntry) -> bool {
+        let sent = self.entries.send_timeout((clock(), entry), ROOM_DEADLINE).await;
+        match &sent {
             Ok(()) => {}
             Err(SendTimeoutError::Timeout(_)) => {
                 metrics::counter!("trunkline_queue_overflows_total", "queue" => "journal").increment(1);
             }
             Err(SendTimeoutError::Closed(_)) => tracing::error!("the journal ended before its calls"),
         }
+        sent.is_ok()
     }
 }
 
@@ -174,6 +201,7 @@ struct JournalWriter {
     batch: Vec<QueuedEntry>,
     progress: Arc<Mutex<WriteProgress>>,
     overtaken: broadcast::Sender<CallId>,
+    sip_log_bytes: Arc<AtomicUsize>,
 }
 
 impl JournalWriter {
@@ -192,8 +220,12 @@ impl JournalWriter {
                 }
             }
             for (_, entry) in self.batch.drain(..) {
-                if let JournalEntry::Flush(done) = entry {
-                    let _ = done.send(());
+                match entry {
+                    JournalEntry::Flush(done) => drop(done.send(())),
+                    JournalEntry::SipLog { log, .. } => {
+                        drop(self.sip_log_bytes.fetch_sub(log.len(), Ordering::Relaxed))
+                    }
+                    _ => {}
                 }
             }
             let mut pace = self.pace();
@@ -277,6 +309,7 @@ async fn write(store: &Store, node: &str, batch: &[QueuedEntry]) -> Result<Vec<C
                 }
             }
             JournalEntry::Turn { call, position, turn } => write_turn(&mut transaction, *call, *position, turn).await?,
+            JournalEntry::SipLog { call, log } => write_sip_log(&mut transaction, *call, log).await?,
             JournalEntry::Recording { scope, call, path } => {
                 sqlx::query("UPDATE calls SET recording = $1 WHERE id = $2 AND organization_id = $3")
                     .bind(path)
