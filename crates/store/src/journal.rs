@@ -221,9 +221,11 @@ impl JournalWriter {
             }
             for (_, entry) in self.batch.drain(..) {
                 match entry {
-                    JournalEntry::Flush(done) => drop(done.send(())),
+                    JournalEntry::Flush(done) => {
+                        let _ = done.send(());
+                    }
                     JournalEntry::SipLog { log, .. } => {
-                        drop(self.sip_log_bytes.fetch_sub(log.len(), Ordering::Relaxed))
+                        self.sip_log_bytes.fetch_sub(log.len(), Ordering::Relaxed);
                     }
                     _ => {}
                 }
