@@ -53,7 +53,7 @@ fn mount() -> OpenApiRouter<ApiState> {
         .routes(routes!(calls::list))
         .routes(routes!(calls::get))
         .routes(routes!(calls::transcript, reports::process_transcript))
-        .routes(routes!(sip_log::get))
+        .routes(routes!(sip_log::sip_log))
         .routes(routes!(reports::report))
         .routes(routes!(live_transcript::live))
         .routes(routes!(recordings::locate))

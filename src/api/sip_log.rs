@@ -153,7 +153,7 @@ fn as_text(call: &Call, log: &SipLog) -> String {
 /// The SIP messages of a call, of all its attempts and transfers. A call that goes on has those so far, if this process
 /// holds it.
 #[utoipa::path(get, path = "/calls/{id}/sip-log", tag = "calls", params(IdPath, ("format" = Option<String>, Query, description = "`json` or `text`. Without it, `Accept: text/plain` asks for text.", pattern = "^(json|text)$")), responses((status = 200, content((SipLogBody<'static> = "application/json"), (String = "text/plain")))))]
-pub(super) async fn get(
+pub(super) async fn sip_log(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>, headers: HeaderMap,
     query: QueryParams,
 ) -> Result<Response, ApiError> {

@@ -33,3 +33,6 @@ pub(super) async fn write_sip_log(
     .await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
