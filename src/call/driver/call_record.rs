@@ -39,6 +39,7 @@ impl CallRecord {
         panic_guard: &CallPanicGuard,
     ) -> Self {
         call.node = Some(context.node.clone());
+        context.sip_logs.open(call.id);
         let writers = (&context.journal, &context.sip_logs);
         let mut record = Self::resume_existing(writers, scope, call, hooks, slot.live.clone(), slot.place());
         record.panic_guard = panic_guard.clone();

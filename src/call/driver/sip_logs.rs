@@ -15,6 +15,8 @@ use trunkline_signaling::sip::user_agent::CallId as SipCall;
 
 /// Legs of one call: its attempts, redirections and transfers. Further ones are not logged.
 const LEGS_MAX: usize = 32;
+/// Calls of one process: the largest server's, and as many that have just ended. Further ones are not logged.
+const CALLS_MAX: usize = 65_536;
 /// Between two looks at a call with a leg that may be over. The user agent keeps its messages for longer.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 /// Looks after the end of a call: its last transactions are over by then (32 s, RFC 3261 section 17).
@@ -56,10 +58,18 @@ impl SipLogs {
         Self { sip, journal, calls: Arc::default() }
     }
 
-    /// The call has this leg now. Must be followed by [`SipLogs::record_ended`].
+    /// The call has begun. Must be followed by [`SipLogs::record_ended`].
+    pub fn open(&self, call: CallId) {
+        let mut calls = self.lock();
+        if calls.len() < CALLS_MAX {
+            calls.insert(call, LoggedCall::default());
+        }
+    }
+
+    /// The call has this leg now. A leg of a call that is not open, or no longer, is not logged.
     pub fn add_leg(&self, call: CallId, leg: SipCall) {
         let mut calls = self.lock();
-        let logged = calls.entry(call).or_default();
+        let Some(logged) = calls.get_mut(&call) else { return };
         if logged.legs.len() >= LEGS_MAX {
             return;
         }
@@ -72,8 +82,12 @@ impl SipLogs {
 
     /// The call is over: its messages are stored in the background, without those that are still to come at first.
     pub fn record_ended(&self, call: CallId) {
-        if let Some(logged) = self.lock().get_mut(&call) {
-            logged.is_over = true;
+        let mut calls = self.lock();
+        let Some(logged) = calls.get_mut(&call) else { return };
+        logged.is_over = true;
+        if logged.legs.is_empty() {
+            calls.remove(&call);
+        } else {
             self.watch(call, logged);
         }
     }
