@@ -43,6 +43,7 @@ mod scheduler;
 mod schemas;
 mod schemathesis;
 mod session_descriptions;
+mod sip_log;
 mod sip_peer;
 mod sipp;
 mod snapshots;
