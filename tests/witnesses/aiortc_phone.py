@@ -155,9 +155,9 @@ async def main(address, token, role):
     before = loud[0]
     microphone.speak()
     await until("the answer after the restart", lambda: loud[0] > before + 50)
+    if path.count < 50:
+        sys.exit(f"only {path.count} packets came over the new path")
     print("restart")
-    # The former path lives on here; which of both carries the agent's audio is the server's choice.
-    print(f"packets over the new path: {path.count}")
     await asyncio.to_thread(http, "DELETE", location, token, None)
     print("bye", flush=True)
     await asyncio.wait_for(peer.close(), 5)
