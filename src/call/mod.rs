@@ -26,6 +26,7 @@ mod realtime_plan;
 mod recordings;
 pub mod registry;
 pub mod sip_causes;
+mod sip_log;
 mod task_placement;
 mod tool_calls;
 mod tool_schemas;

@@ -31,6 +31,7 @@ mod rules;
 pub mod schedule;
 pub mod secret;
 pub mod sip_headers;
+pub mod sip_log;
 pub mod task;
 pub mod template;
 pub mod time;
