@@ -54,6 +54,7 @@ mod settings;
 mod state;
 mod tasks;
 mod text_limits;
+mod tool_secrets;
 mod trunks;
 mod usage;
 mod user_view;

@@ -150,10 +150,13 @@ pub fn tool_result(answer: &[u8], call_id: &str) -> Result<Value, String> {
     if answer.iter().all(u8::is_ascii_whitespace) {
         return Ok(json!("done"));
     }
-    let answer = ANSWER.parse(answer).map_err(|error| match error {
-        DocumentError::Invalid(_) => "the answer is not JSON".to_owned(),
-        bound => format!("the answer {bound}"),
-    })?;
+    let answer = match ANSWER.parse(answer) {
+        Ok(answer) => answer,
+        Err(DocumentError::Invalid(_)) => {
+            return plain_text(answer).map(Value::from).ok_or_else(|| "the answer is not JSON".to_owned());
+        }
+        Err(bound) => return Err(format!("the answer {bound}")),
+    };
     let Value::Object(object) = &answer else { return Ok(answer) };
     if let Some(Value::Array(results)) = object.get("results") {
         let of_call = |one: &&Value| one["tool_call_id"].as_str() == Some(call_id);
@@ -176,6 +179,14 @@ pub fn tool_result(answer: &[u8], call_id: &str) -> Result<Value, String> {
         Some(result) if object.len() == 1 => Ok(result.clone()),
         _ => Ok(answer),
     }
+}
+
+/// An answer in words; not a page, and not JSON that broke off.
+fn plain_text(answer: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(answer).ok()?.trim();
+    let is_plain =
+        !text.starts_with(['<', '{', '[', '"']) && !text.chars().any(|c| c.is_control() && !"\n\r\t".contains(c));
+    is_plain.then_some(text)
 }
 
 fn plain(value: &Value) -> String {
@@ -207,7 +218,10 @@ mod tests {
         check(r#"{"error": "Contact not found"}"#, Err("Contact not found"));
         check("[1]", Ok(json!([1])));
         check("", Ok(json!("done")));
-        check("<html>", Err("the answer is not JSON"));
+        check("It is on its way.\n", Ok(json!("It is on its way.")));
+        for broken in ["<html>", " <!doctype html>", "{\"a\":", "[1,", "\"a", "a\0b"] {
+            check(broken, Err("the answer is not JSON"));
+        }
         check(&"[".repeat(100_000), Err("the answer is nested more than 64 levels deep"));
         check(&format!("[{}1]", "1,".repeat(60_000)), Err("the answer has more than 50000 values"));
     }

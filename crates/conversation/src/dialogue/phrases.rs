@@ -15,6 +15,8 @@ pub struct ScriptedPhrases {
     pub connecting: &'static str,
     /// Briefing when the caller has not said why.
     pub caller_waits: &'static str,
+    /// While a tool works: the first phrase, then the others in turn.
+    pub working: [&'static str; 3],
 }
 
 /// By TTS language; English as default.
@@ -27,6 +29,11 @@ pub fn phrases(language: &str) -> &'static ScriptedPhrases {
             goodbye: "Tot ziens.",
             connecting: "Een ogenblik, ik verbind u door.",
             caller_waits: "Er is een beller voor u. Ik verbind u door.",
+            working: [
+                "Een ogenblik, alstublieft.",
+                "Ik ben nog aan het zoeken.",
+                "Het duurt nog even. Dank u voor het wachten.",
+            ],
         },
         "de" => &ScriptedPhrases {
             repeat: "Entschuldigung, da ist etwas schiefgegangen. Können Sie das bitte wiederholen?",
@@ -35,6 +42,7 @@ pub fn phrases(language: &str) -> &'static ScriptedPhrases {
             goodbye: "Auf Wiederhören.",
             connecting: "Einen Moment bitte, ich verbinde Sie.",
             caller_waits: "Es ist ein Anrufer für Sie da. Ich verbinde.",
+            working: ["Einen Moment, bitte.", "Ich suche noch.", "Es dauert noch einen Augenblick. Danke fürs Warten."],
         },
         "fr" => &ScriptedPhrases {
             repeat: "Désolé, il y a eu un problème. Pouvez-vous répéter ?",
@@ -43,6 +51,11 @@ pub fn phrases(language: &str) -> &'static ScriptedPhrases {
             goodbye: "Au revoir.",
             connecting: "Un instant, je vous mets en relation.",
             caller_waits: "Un appel pour vous. Je vous mets en relation.",
+            working: [
+                "Un instant, s'il vous plaît.",
+                "Je cherche encore.",
+                "Cela prend encore un moment. Merci de patienter.",
+            ],
         },
         _ => &ScriptedPhrases {
             repeat: "Sorry, something went wrong. Could you say that again?",
@@ -51,6 +64,11 @@ pub fn phrases(language: &str) -> &'static ScriptedPhrases {
             goodbye: "Goodbye.",
             connecting: "One moment, I will put you through.",
             caller_waits: "There is a caller for you. I am putting them through.",
+            working: [
+                "One moment, please.",
+                "I am still looking.",
+                "This takes a little longer. Thank you for waiting.",
+            ],
         },
     }
 }

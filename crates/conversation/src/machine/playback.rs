@@ -124,6 +124,7 @@ impl CallMachine {
                 if !self.answer_waiting_turn(now) {
                     self.arm_silence(now);
                     self.request_response_to_results(now);
+                    self.arm_tool_words(now);
                 }
             }
         }
@@ -195,6 +196,8 @@ impl CallMachine {
             return;
         }
         talk.keep_remainder(rest);
+        self.arm_tool_words(now);
+        let Some(talk) = self.mode.talk_mut() else { return };
         if talk.line.caller.end_of_turn.is_speaking() {
             return;
         }

@@ -1,5 +1,6 @@
 //! The tools of a call: what servers offer, which results are waited for, and whether the LLM has read those that came.
 
+use super::fillers::ToolWords;
 use std::collections::HashMap;
 use trunkline_domain::chat::{ToolCall, ToolOffer};
 
@@ -15,6 +16,8 @@ pub(super) struct Toolbox {
     pub(super) dtmf_errors: HashMap<String, String>,
     /// Calls whose results are waited for.
     pub(super) waiting: Vec<ToolCall>,
+    /// What the caller has heard about them.
+    pub(super) words: ToolWords,
     /// A result has come that the LLM has not read.
     pub(super) has_unread: bool,
     /// Results that arrived after the conversation moved on.
@@ -26,6 +29,14 @@ pub(super) struct Toolbox {
 impl Toolbox {
     pub(super) fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
+    }
+
+    /// A tool works; its result follows.
+    pub(super) fn wait_for(&mut self, call: ToolCall) {
+        if self.waiting.is_empty() {
+            self.words = ToolWords::default();
+        }
+        self.waiting.push(call);
     }
 
     /// The LLM has been asked with all results.

@@ -2,18 +2,24 @@
 //!
 //! A text is read once; what is filled in is never read again, so a value cannot bring in variables of its own.
 
+mod deferred;
 mod parse;
+mod url_template;
 
+pub use deferred::settle;
 #[cfg(test)]
 pub(crate) use parse::CALL_NAMES;
 use parse::Part;
 pub use parse::TemplateError;
 use std::collections::BTreeSet;
+pub use url_template::{UrlPart, percent_encoded, url_parts};
 
 /// Characters of one value in a text.
 const VALUE_CHARS_MAX: usize = 10_000;
-/// Characters of one value in a URL or a header.
+/// Characters of one value in a URL.
 const SHORT_VALUE_CHARS_MAX: usize = 500;
+/// Characters of one value in a header: tokens are long.
+const HEADER_VALUE_CHARS_MAX: usize = 4_096;
 /// Bytes of a text after its variables were filled in; what is beyond is cut.
 const FILLED_BYTES_MAX: usize = 400_000;
 /// Variables and faults that are kept for the report.
@@ -22,8 +28,10 @@ const REPORTED_MAX: usize = 50;
 /// What a text is used for: how values are written into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TemplateUse {
-    /// Prompts, and words that are said.
+    /// Words that are said.
     Text,
+    /// Prompts: a variable that changes during the call stays open until the prompt is used.
+    Prompt,
     /// A URL: values are percent-encoded, and never become part of its host.
     Url,
     /// The value of an HTTP header: one line of visible ASCII.
@@ -34,6 +42,12 @@ pub enum TemplateUse {
 pub trait TemplateValues {
     /// The value of a variable, as text.
     fn value(&self, name: &str) -> Option<String>;
+
+    /// Whether the value may change during the call: it is filled in when the text is used ([`settle`]), where the text
+    /// allows for that.
+    fn changes(&self, _name: &str) -> bool {
+        false
+    }
 }
 
 /// What happened while texts were filled in.
@@ -76,6 +90,17 @@ fn has_host(start: &str) -> bool {
         .is_some_and(|(_, rest)| rest.contains(['/', '?', '#']) && !rest.starts_with(['/', '?', '#']))
 }
 
+/// The names of the variables in a text.
+pub fn names(text: &str) -> Result<Vec<&str>, TemplateError> {
+    let mut names = Vec::new();
+    for part in parse::parts(text)? {
+        if let Part::Variable { name, .. } = part {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
 /// Fills in the variables of a text. A text that cannot be read stays as it is.
 pub fn fill(text: &str, usage: TemplateUse, values: &dyn TemplateValues, report: &mut TemplateReport) -> String {
     if !text.contains("{{") && !text.contains("{%") {
@@ -103,16 +128,21 @@ pub fn fill(text: &str, usage: TemplateUse, values: &dyn TemplateValues, report:
             }
             Part::Variable { name, default, .. } => {
                 let value = values.value(name).filter(|value| default.is_none() || !value.trim().is_empty());
+                if usage == TemplateUse::Prompt && values.changes(name) {
+                    filled.push_str(&deferred::open(name, value.as_deref().or(default)));
+                    is_after_gap = false;
+                    continue;
+                }
                 match value.as_deref().or(default) {
                     Some(value) => {
                         filled.push_str(&written(value, usage));
                         is_after_gap = false;
                     }
                     None => {
-                        if report.missing.len() < REPORTED_MAX {
+                        if report.missing.len() < REPORTED_MAX && !values.changes(name) {
                             report.missing.insert(name.to_owned());
                         }
-                        is_after_gap = usage == TemplateUse::Text;
+                        is_after_gap = matches!(usage, TemplateUse::Text | TemplateUse::Prompt);
                     }
                 }
             }
@@ -139,21 +169,15 @@ fn close_gap(filled: &mut String, next: &str) {
 /// A value as its surroundings take it.
 fn written(value: &str, usage: TemplateUse) -> String {
     match usage {
-        TemplateUse::Text => {
-            value.chars().filter(|c| !c.is_control() || "\n\t".contains(*c)).take(VALUE_CHARS_MAX).collect()
-        }
-        TemplateUse::Header => value.chars().filter(|c| (' '..='~').contains(c)).take(SHORT_VALUE_CHARS_MAX).collect(),
+        TemplateUse::Text | TemplateUse::Prompt => value
+            .chars()
+            .filter(|c| (!c.is_control() || "\n\t".contains(*c)) && !deferred::is_mark(*c))
+            .take(VALUE_CHARS_MAX)
+            .collect(),
+        TemplateUse::Header => value.chars().filter(|c| (' '..='~').contains(c)).take(HEADER_VALUE_CHARS_MAX).collect(),
         // A segment of dots leads to another path, encoded or not.
         TemplateUse::Url if value.bytes().all(|byte| byte == b'.') => String::new(),
-        TemplateUse::Url => {
-            let value: String = value.chars().take(SHORT_VALUE_CHARS_MAX).collect();
-            value.bytes().fold(String::new(), |encoded, byte| match byte {
-                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                    encoded + &char::from(byte).to_string()
-                }
-                byte => encoded + &format!("%{byte:02X}"),
-            })
-        }
+        TemplateUse::Url => percent_encoded(&value.chars().take(SHORT_VALUE_CHARS_MAX).collect::<String>()),
     }
 }
 

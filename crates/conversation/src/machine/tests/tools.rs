@@ -115,3 +115,139 @@ fn results_of_calls_with_the_same_id_go_to_their_own_calls() {
         harness.last_question().into_iter().filter(|message| message.starts_with("tool: ")).collect();
     assert_eq!(results, ["tool: here", "tool: there"]);
 }
+
+/// An agent whose tool has these settings.
+fn slow_tool(settings: serde_json::Value) -> AgentFields {
+    let mut tool = serde_json::json!({"function": {"name": "find"}, "timeout_ms": 120_000});
+    tool.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+    let config = serde_json::json!({"provider": "openai", "model": "m", "tools": [tool]});
+    AgentFields { llm_config: Some(serde_json::from_value(config).unwrap()), ..agent() }
+}
+
+/// The caller has asked, and the tool works.
+fn waiting_for_tool(agent: AgentFields) -> CallHarness {
+    let mut harness = CallHarness::new(agent);
+    harness.play_everything();
+    harness.caller_says("Where is it?");
+    harness.wants_tool();
+    harness
+}
+
+impl CallHarness {
+    /// What the caller hears within this time, with the second in which it began.
+    fn hears_for(&mut self, seconds: u32) -> Vec<(u64, String)> {
+        let (began, mut heard) = (self.now, vec![]);
+        for _ in 0..seconds * 10 {
+            self.pass_ms(100);
+            if !self.waiting.is_empty() {
+                let second = self.now.duration_since(began).as_secs();
+                heard.push((second, self.play_everything()));
+            }
+        }
+        heard
+    }
+}
+
+fn words(heard: &[(u64, String)]) -> Vec<&str> {
+    heard.iter().map(|(_, text)| text.as_str()).collect()
+}
+
+#[test]
+fn nobody_waits_in_silence_for_a_tool_that_works_for_two_minutes() {
+    let mut harness = waiting_for_tool(slow_tool(serde_json::json!({})));
+    let heard = harness.hears_for(110);
+    assert_eq!(
+        words(&heard)[..4],
+        [
+            "One moment, please.",
+            "I am still looking.",
+            "This takes a little longer. Thank you for waiting.",
+            "I am still looking."
+        ]
+    );
+    assert_eq!(heard[0].0, 4);
+    let longest = heard.windows(2).map(|pair| pair[1].0 - pair[0].0).max();
+    assert!(heard.len() >= 10 && longest <= Some(12), "{heard:?}");
+    let before = harness.llm_requests();
+    harness.result("here");
+    assert_eq!(harness.llm_requests(), before + 1);
+    harness.model_says("It is here.");
+    assert_eq!(words(&harness.hears_for(7)), ["It is here."], "no more words about the tool");
+}
+
+#[test]
+fn the_words_are_those_of_the_tool_or_of_the_agents_language() {
+    let own = serde_json::json!({"progress": {"after_ms": 1_000, "repeat_ms": 3_000, "phrases": ["A.", "B."]}});
+    let mut harness = waiting_for_tool(slow_tool(own));
+    assert_eq!(words(&harness.hears_for(15))[..4], ["A.", "B.", "B.", "B."]);
+    let filler = serde_json::json!({"filler": "Let me see.", "progress": {"repeat_ms": 3_000}});
+    let mut harness = waiting_for_tool(slow_tool(filler));
+    assert_eq!(words(&harness.hears_for(9))[..2], ["Let me see.", "I am still looking."]);
+    let mut dutch = slow_tool(serde_json::json!({}));
+    let voice = serde_json::json!({"provider": "openai", "voice_id": "v", "language": "nl"});
+    dutch.tts_config = Some(serde_json::from_value(voice).unwrap());
+    assert_eq!(words(&waiting_for_tool(dutch).hears_for(6)), ["Een ogenblik, alstublieft."]);
+}
+
+#[test]
+fn a_setting_turns_the_words_off() {
+    let off = serde_json::json!({"progress": {"enabled": false}});
+    let mut harness = waiting_for_tool(slow_tool(off.clone()));
+    assert_eq!(harness.hears_for(60), []);
+    let mut general = slow_tool(off);
+    let silence = serde_json::json!({"fillers": ["Hold on."], "filler_after_ms": 1_500});
+    general.silence_config = Some(serde_json::from_value(silence.clone()).unwrap());
+    assert_eq!(words(&waiting_for_tool(general).hears_for(30)), ["Hold on."], "the agent's own fillers stay");
+    let mut both = slow_tool(serde_json::json!({}));
+    both.silence_config = Some(serde_json::from_value(silence).unwrap());
+    let heard = waiting_for_tool(both).hears_for(30);
+    assert_eq!(words(&heard)[..2], ["Hold on.", "I am still looking."]);
+}
+
+#[test]
+fn the_caller_talks_while_a_slow_tool_works_and_its_result_is_not_lost() {
+    let mut harness = waiting_for_tool(slow_tool(serde_json::json!({})));
+    harness.pass_ms(4_100);
+    assert_eq!(harness.waiting[0].1, "One moment, please.");
+    // The caller asks before a word of it is heard: the question is answered.
+    let before = harness.llm_requests();
+    harness.caller_says("And are you open?");
+    assert_eq!(harness.llm_requests(), before + 1);
+    harness.model_says("We are.");
+    assert_eq!(harness.play_everything(), "We are.");
+    assert_eq!(words(&harness.hears_for(12)), ["I am still looking."], "after the answer too");
+    harness.machine.handle_speech_started(harness.now);
+    assert_eq!(harness.hears_for(30), [], "not into the caller's words");
+    harness.result("here");
+    harness.machine.handle_speech_ended(harness.now, harness.now);
+    harness.pass_ms(2_000);
+    let asked = harness.last_question();
+    assert!(asked.contains(&"tool: here".to_owned()), "{asked:?}");
+}
+
+#[test]
+fn a_variable_that_a_tool_sets_is_in_the_prompt_from_then_on() {
+    let request =
+        serde_json::json!({"url": "https://a.example/", "request": {"response": {"variables": {"order": "$"}}}});
+    let mut agent = slow_tool(request);
+    agent.system_prompt = Some("Order: {{order|none}}.".into());
+    let _ = trunkline_domain::agent_texts::fill_in(
+        &mut agent,
+        None,
+        &trunkline_domain::call_facts::CallVariables::default(),
+    );
+    let mut harness = waiting_for_tool(agent);
+    let prompt = |harness: &CallHarness| {
+        let asked = harness.seen.iter().rev().find_map(|output| match output {
+            CallOutput::RequestLlm { messages, .. } => Some(messages[0].clone()),
+            _ => None,
+        });
+        asked.unwrap()
+    };
+    assert_eq!(prompt(&harness), ChatMessage::System("Order: none.".into()));
+    let mut variables = trunkline_domain::call_facts::CallVariables::default();
+    assert!(variables.take(serde_json::json!({"order": "7 {{who}}"}).as_object().unwrap().clone()));
+    harness.machine.set_variables(&variables);
+    harness.result("here");
+    assert_eq!(prompt(&harness), ChatMessage::System("Order: 7 {{who}}.".into()));
+}
