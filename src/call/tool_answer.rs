@@ -13,7 +13,7 @@ use crate::webhooks::sender::WebhookError;
 use crate::webhooks::tool_sender::ToolAnswer;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
-use text::{Content, content};
+use text::{Content, PAGE, content, is_page};
 
 /// Characters of a server's error that the model receives.
 const ERROR_CHARS_MAX: usize = 300;
@@ -48,7 +48,8 @@ pub fn outcome(
     let Some(request) = &tool.request else {
         let body = answer.ok().filter(|answer| (200..300).contains(&answer.status)).map(|answer| &answer.body);
         let result = body.map_or(Err(NO_ANSWER.to_owned()), |body| event::tool_result(body, call_id));
-        return ToolOutcome::new(result_text(result));
+        let is_page = answer.is_ok_and(is_page);
+        return ToolOutcome::new(result_text(if is_page { Err(PAGE.to_owned()) } else { result }));
     };
     let read = answer.map_err(|error| error_text(tool, error)).and_then(|answer| result(request, call_id, answer));
     match read {

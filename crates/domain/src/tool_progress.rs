@@ -26,8 +26,8 @@ pub struct ToolProgress {
     #[schema(minimum = 2_000, maximum = 60_000)]
     #[garde(custom(between(2_000..=60_000)))]
     pub repeat_ms: u64,
-    /// The phrases, in their order; after the last one the second follows again. At most 10. Empty: the agent's language
-    /// has its own ("One moment, please.", "I am still looking.").
+    /// The phrases, in their order; after the last one the second follows again. At most 10. Empty: the `fillers` of
+    /// `silence_config`, or those of the agent's language ("One moment, please.", "I'm still on it.").
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 10)]
     #[garde(custom(at_most(PHRASES_MAX)), inner(custom(phrase()), custom(template::rule(TemplateUse::Text))))]

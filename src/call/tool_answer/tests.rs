@@ -36,6 +36,7 @@ fn text_json_and_nothing_are_results() {
     check(200, "text/plain", r#"{"a":1}"#, r#"{"a":1}"#);
     check(200, "application/json", "\"plain\"", "plain");
     check(200, "application/json", "null", "null");
+    check(200, "application/json", "{\"a\":\"b\nc\"}", r#"{"a":"b c"}"#);
     check(204, "", "", "done");
     check(205, "text/html", "", "done");
     check(201, "application/json", " \r\n", "done");
@@ -149,6 +150,7 @@ fn an_answer_to_a_message_has_the_four_formats() {
     let read = |answer: &ToolAnswer| outcome(&plain, "1", Ok(answer), &Redaction::default()).text;
     assert_eq!(read(&answer(200, "text/plain", "It is sent.")), "It is sent.");
     assert_eq!(read(&answer(204, "", "")), "done");
+    assert_eq!(read(&answer(200, "text/html", "<html>Log in")), "error: the answer is a web page (HTML)");
     assert_eq!(read(&answer(500, "text/plain", "secret path /etc")), "error: the tool did not answer");
 }
 

@@ -8,6 +8,8 @@ use trunkline_json::document::DocumentLimits;
 const ANSWER: DocumentLimits = DocumentLimits { bytes_max: 256 * 1024, depth_max: 64, values_max: 50_000 };
 /// Characters of a type that an error repeats.
 const TYPE_CHARS_MAX: usize = 60;
+/// What the model learns of a web page.
+pub(super) const PAGE: &str = "the answer is a web page (HTML)";
 /// What Windows-1252 has from 0x80 to 0x9F; a blank stands where it has nothing.
 const WINDOWS_1252: &str = "€ ‚ƒ„…†‡ˆ‰Š‹Œ Ž  ‘’“”•–—˜™š›œ žŸ";
 
@@ -33,11 +35,14 @@ pub(super) fn content(answer: &ToolAnswer) -> Result<Content, String> {
     let declared = answer.content_type.as_deref().unwrap_or_default();
     let (essence, charset) = media_type(declared);
     let text = decoded(&answer.body, charset.as_deref())?;
-    if essence.ends_with("/html") || essence.ends_with("/xhtml+xml") || is_page(&text) {
-        return Err("the answer is a web page (HTML)".to_owned());
+    if is_page(answer) || begins_page(&text) {
+        return Err(PAGE.to_owned());
     }
     let is_json = essence.ends_with("/json") || essence.ends_with("+json");
-    match ANSWER.parse(text.as_bytes()) {
+    // Line breaks inside of texts are a frequent mistake.
+    let spaced = || text.replace(|c: char| c < ' ', " ");
+    let read = ANSWER.parse(text.as_bytes()).or_else(|error| ANSWER.parse(spaced().as_bytes()).map_err(|_| error));
+    match read {
         Ok(value) => return Ok(Content::Json(value)),
         Err(trunkline_json::document::DocumentError::Invalid(_)) if is_json => {
             return Err("the answer is not valid JSON".to_owned());
@@ -72,7 +77,14 @@ fn media_type(text: &str) -> (String, Option<String>) {
     (essence, charset)
 }
 
-fn is_page(text: &str) -> bool {
+/// Whether an answer calls itself a web page.
+pub(super) fn is_page(answer: &ToolAnswer) -> bool {
+    let (essence, _) = media_type(answer.content_type.as_deref().unwrap_or_default());
+    let has_body = !matches!(answer.status, 204 | 205) && !answer.body.is_empty();
+    has_body && (essence.ends_with("/html") || essence.ends_with("/xhtml+xml"))
+}
+
+fn begins_page(text: &str) -> bool {
     let start: String = text.trim_start().chars().take(15).collect::<String>().to_ascii_lowercase();
     start.starts_with("<!doctype html")
         || start.starts_with("<html")

@@ -2,96 +2,77 @@
 
 use super::output::CallOutput;
 use super::talk::{Speaker, Talk};
+use crate::dialogue::phrases::fillers;
 use crate::dialogue::response::AfterResponse;
 use std::time::{Duration, Instant};
 use trunkline_domain::tool_progress::ToolProgress;
 use trunkline_media::playout::queue::SegmentId;
 
-/// When words about a tool are tried again that came while the caller spoke.
-const WORDS_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// When a default filler is said, while nobody has chosen other ones.
+const DEFAULT_FILLER_AFTER: Duration = Duration::from_millis(2_500);
+/// From one filler to the next while the caller still waits: the phrase itself, and some four seconds.
+const NEXT_FILLER_AFTER: Duration = Duration::from_secs(6);
 
-/// What the caller has heard about the tools that work.
-#[derive(Debug, Default)]
-pub(super) struct ToolWords {
-    /// The tool's own `filler`, as soon as it began.
-    has_filler: bool,
-    /// Phrases that came later.
-    phrases: usize,
-}
-
-impl ToolWords {
-    fn is_first(&self) -> bool {
-        !self.has_filler && self.phrases == 0
-    }
-}
+/// The same when a tool works for longer than fillers are said to one turn.
+const LATE_FILLER_AFTER: Duration = Duration::from_secs(15);
+/// When a filler is tried again that was due while the caller spoke.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl Talk {
     pub(super) fn arm_filler(&mut self, now: Instant) {
-        if let Some(config) = self.line.facts.silence.as_ref().filter(|config| !config.fillers.is_empty()) {
-            self.timers.filler = Some(now + Duration::from_millis(config.filler_after_ms));
-        }
-    }
-
-    /// Tools work and nobody speaks: sets when the caller hears that they still do.
-    pub(super) fn arm_tool_words(&mut self, now: Instant) {
-        if let Some(wait) = self.next_tool_words_after().filter(|_| self.line.playout.response.is_none()) {
-            self.timers.filler = Some(now + wait);
-        }
-    }
-
-    fn next_tool_words_after(&self) -> Option<Duration> {
-        if !self.tools.is_waiting() {
-            return None;
-        }
-        let general = self.line.facts.silence.as_ref().filter(|config| !config.fillers.is_empty());
-        let general = general.map(|config| config.filler_after_ms).filter(|_| self.tools.words.is_first());
-        let ms = match self.tool_progress() {
-            Some(progress) if !self.tools.words.is_first() => progress.repeat_ms,
-            Some(progress) if !progress.phrases.is_empty() => progress.after_ms,
-            Some(progress) => general.unwrap_or(progress.after_ms),
-            None => general?,
+        let after = match &self.line.facts.silence {
+            Some(config) if !config.fillers.is_empty() => Duration::from_millis(config.filler_after_ms),
+            Some(_) if !self.default_fillers().is_empty() => DEFAULT_FILLER_AFTER,
+            Some(_) | None => return,
         };
-        Some(Duration::from_millis(ms))
+        let after = if self.fillers.is_empty() { after } else { after.max(NEXT_FILLER_AFTER - DEFAULT_FILLER_AFTER) };
+        self.timers.filler = (!self.fillers.is_exhausted()).then(|| now + after);
     }
 
-    /// What the tool that has worked longest says of itself; `None` if it says nothing. A realtime model speaks for
-    /// itself, unless the agent wants more.
-    fn tool_progress(&self) -> Option<ToolProgress> {
-        let functions = || {
-            let tools = self.line.facts.spec.agent.llm_config.iter().flat_map(|config| &config.tools);
-            tools.filter(|tool| tool.is_function())
-        };
-        let is_remote = |name: &str| self.tools.remote.iter().any(|tool| tool.name == name);
-        self.tools.waiting.iter().find_map(|call| {
-            let function = functions().find(|tool| tool.function.name == call.name);
-            let own = function.and_then(|tool| tool.progress.clone());
-            match (own, &self.speaker) {
-                (Some(own), _) => own.enabled.then_some(own),
-                (None, Speaker::Realtime(_)) => None,
-                (None, Speaker::Pipeline(_)) => {
-                    (function.is_some() || is_remote(&call.name)).then(ToolProgress::default)
-                }
-            }
-        })
+    /// The phrases for an agent without any of its own. A realtime model talks by itself while it waits.
+    fn default_fillers(&self) -> &'static [&'static str] {
+        let wanted = self.line.facts.silence.as_ref().is_some_and(|config| config.default_fillers);
+        match &self.speaker {
+            Speaker::Pipeline(_) if wanted => fillers(self.line.facts.spec.language()),
+            Speaker::Pipeline(_) | Speaker::Realtime(_) => &[],
+        }
     }
 
-    /// The next words about the tools that work.
-    fn next_tool_words(&self) -> Option<String> {
-        let ToolWords { has_filler, phrases } = self.tools.words;
+    /// The caller waits for a tool, and nobody speaks.
+    pub(super) fn arm_filler_for_tools(&mut self, now: Instant) {
+        if !self.tools.is_waiting() || self.line.playout.response.is_some() {
+            return;
+        }
         match self.tool_progress() {
-            Some(progress) if !progress.phrases.is_empty() => in_turn(&progress.phrases, phrases).cloned(),
-            Some(_) => self.next_filler().or_else(|| {
-                let own = self.line.facts.phrases.working;
-                in_turn(&own, phrases + usize::from(has_filler)).map(|words| (*words).to_owned())
-            }),
+            Some(progress) => {
+                let is_first = self.tools.phrases == 0 && self.fillers.is_empty();
+                let ms = if is_first { progress.after_ms } else { progress.repeat_ms };
+                self.timers.filler = progress.enabled.then(|| now + Duration::from_millis(ms));
+            }
+            None if self.fillers.is_exhausted() => self.timers.filler = Some(now + LATE_FILLER_AFTER),
+            None => self.arm_filler(now),
+        }
+    }
+
+    /// What the tools that are waited for say of themselves; `None`: what the agent says while anything takes long.
+    fn tool_progress(&self) -> Option<&ToolProgress> {
+        let tools = self.line.facts.spec.agent.llm_config.as_ref().map_or(&[][..], |config| &config.tools);
+        let of = |name: &str| tools.iter().find(|tool| tool.is_function() && tool.function.name == name);
+        self.tools.waiting.iter().find_map(|call| of(&call.name)?.progress.as_ref())
+    }
+
+    /// The next words while tools work.
+    fn next_tool_words(&self) -> Option<String> {
+        let place = self.tools.phrases;
+        match self.tool_progress() {
+            Some(progress) if !progress.enabled => None,
+            Some(progress) if !progress.phrases.is_empty() => in_turn(&progress.phrases, place).cloned(),
+            Some(_) => {
+                let of_language = fillers(self.line.facts.spec.language());
+                self.next_filler().or_else(|| in_turn(of_language, place).map(|words| (*words).to_owned()))
+            }
             None => self.next_filler(),
         }
-    }
-
-    /// Says a tool's own filler, as soon as it works.
-    pub(super) fn say_tool_filler(&mut self, now: Instant, words: String) {
-        self.tools.words.has_filler = true;
-        self.say_filler(now, words);
     }
 
     /// Says something while tools run.
@@ -104,47 +85,51 @@ impl Talk {
                 self.line.make_uninterruptible();
             }
         }
-        self.last_filler = Some(words);
+        self.fillers.record(words);
     }
 
     /// Filler timeout: a tool or the LLM takes too long.
     pub(super) fn handle_filler_timeout(&mut self, now: Instant) {
         match &self.line.playout.response {
-            Some(response) if !response.is_scripted && !response.has_words() => self.add_filler_to_response(),
+            Some(response) if !response.is_scripted && !response.has_words() => self.add_filler_to_response(now),
             None if self.tools.is_waiting() => {
                 let Some(words) = self.next_tool_words() else { return };
                 if self.line.caller.is_quiet() {
-                    self.tools.words.phrases += 1;
+                    self.tools.phrases += 1;
                     self.say_filler(now, words);
                 } else {
-                    self.timers.filler = Some(now + WORDS_AGAIN_AFTER);
+                    self.timers.filler = Some(now + AGAIN_AFTER);
                 }
             }
             Some(_) | None => {}
         }
     }
 
-    fn add_filler_to_response(&mut self) {
+    fn add_filler_to_response(&mut self, now: Instant) {
         let (Some(words), Some(response)) = (self.next_filler(), self.line.playout.response.as_mut()) else { return };
         let response_id = response.response_id;
         let Some((index, text)) = response.add_filler(&words) else { return };
-        self.last_filler = Some(words);
+        self.fillers.record(words);
+        self.timers.filler = (!self.fillers.is_exhausted()).then(|| now + NEXT_FILLER_AFTER);
         self.line.output(CallOutput::Speak { segment: SegmentId { response_id, index }, text });
     }
 
     /// The filler after the one that was used last; none when it is the only one.
     fn next_filler(&self) -> Option<String> {
-        let fillers = &self.line.facts.silence.as_ref()?.fillers;
-        let last = self.last_filler.as_ref();
-        let after = last.and_then(|last| fillers.iter().position(|one| one == last)).map_or(0, |at| at + 1);
-        let next = fillers.get(after % fillers.len().max(1))?;
-        (Some(next) != last).then(|| next.clone())
+        let own = &self.line.facts.silence.as_ref()?.fillers;
+        let default = self.default_fillers();
+        let count = if own.is_empty() { default.len() } else { own.len() };
+        let filler = |index: usize| own.get(index).map(String::as_str).or_else(|| default.get(index).copied());
+        let last = self.fillers.last.as_deref();
+        let after = last.and_then(|last| (0..count).find(|index| filler(*index) == Some(last))).map_or(0, |at| at + 1);
+        let next = filler(after % count.max(1))?;
+        (Some(next) != last).then(|| next.to_owned())
     }
 }
 
-/// The words at a place of a list; behind its end, all but the first follow again and again.
+/// The phrase at a place of a list; behind its end, all but the first follow again and again.
 fn in_turn<T>(list: &[T], place: usize) -> Option<&T> {
     let again = list.len().saturating_sub(1).max(1);
-    let place = if place < list.len() { place } else { (place.saturating_sub(1) % again + 1).min(list.len() - 1) };
-    list.get(place)
+    let repeated = place.saturating_sub(1) % again + 1;
+    list.get(place).or_else(|| list.get(repeated)).or(list.first())
 }

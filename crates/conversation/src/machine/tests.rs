@@ -5,6 +5,7 @@ mod answers;
 mod ending;
 mod failures;
 mod realtime;
+mod silence;
 mod tools;
 mod transcript;
 mod transfers;
