@@ -70,7 +70,7 @@ fn keep_secrets(request: &mut Map<String, Value>, known: &Tool) -> Option<String
     };
     let (mut all, mut kept) = (sent.clone(), None);
     for (name, secret) in known {
-        if matches!(sent.get(name), None) || sent.get(name).and_then(Value::as_str) == Some(MASK) {
+        if sent.get(name).is_none() || sent.get(name).and_then(Value::as_str) == Some(MASK) {
             all.insert(name.clone(), secret.expose().into());
             // The same text may have been sent: then nothing is learnt by it.
             kept = Some(format!("secrets.{name}"));

@@ -27,11 +27,6 @@ pub fn phrases(language: &str) -> &'static ScriptedPhrases {
             goodbye: "Tot ziens.",
             connecting: "Een ogenblik, ik verbind u door.",
             caller_waits: "Er is een beller voor u. Ik verbind u door.",
-            working: [
-                "Een ogenblik, alstublieft.",
-                "Ik ben nog aan het zoeken.",
-                "Het duurt nog even. Dank u voor het wachten.",
-            ],
         },
         "de" => &ScriptedPhrases {
             repeat: "Entschuldigung, da ist etwas schiefgegangen. Können Sie das bitte wiederholen?",
@@ -48,11 +43,6 @@ pub fn phrases(language: &str) -> &'static ScriptedPhrases {
             goodbye: "Au revoir.",
             connecting: "Un instant, je vous mets en relation.",
             caller_waits: "Un appel pour vous. Je vous mets en relation.",
-            working: [
-                "Un instant, s'il vous plaît.",
-                "Je cherche encore.",
-                "Cela prend encore un moment. Merci de patienter.",
-            ],
         },
         _ => &ScriptedPhrases {
             repeat: "Sorry, something went wrong. Could you say that again?",
@@ -61,11 +51,6 @@ pub fn phrases(language: &str) -> &'static ScriptedPhrases {
             goodbye: "Goodbye.",
             connecting: "One moment, I will put you through.",
             caller_waits: "There is a caller for you. I am putting them through.",
-            working: [
-                "One moment, please.",
-                "I am still looking.",
-                "This takes a little longer. Thank you for waiting.",
-            ],
         },
     }
 }

@@ -2,19 +2,7 @@
 //! the prompt is used. Marks that no text can hold stand for their braces, so that what was filled in before is not
 //! read again.
 
-use super::{TemplateUse, TemplateValues, close_gap, written};
-
-/// Begins an open variable (Unicode, private use).
-const OPEN: char = '\u{F8F0}';
-/// Between its name and its default.
-const DEFAULT: char = '\u{F8F1}';
-/// Ends it.
-const CLOSE: char = '\u{F8F2}';
-
-/// Whether a character is a mark, which values must not bring in.
-pub(super) fn is_mark(c: char) -> bool {
-    matches!(c, OPEN | DEFAULT | CLOSE)
-}
+use super::values::{CLOSE, DEFAULT, OPEN, TemplateUse, TemplateValues, close_gap, written};
 
 /// An open variable.
 pub(super) fn open(name: &str, default: Option<&str>) -> String {

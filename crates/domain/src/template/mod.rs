@@ -5,6 +5,7 @@
 mod deferred;
 mod parse;
 mod url_template;
+mod values;
 
 pub use deferred::settle;
 #[cfg(test)]
@@ -12,43 +13,15 @@ pub(crate) use parse::CALL_NAMES;
 use parse::Part;
 pub use parse::TemplateError;
 use std::collections::BTreeSet;
-pub use url_template::{UrlPart, percent_encoded, url_parts};
+use url_template::has_host;
+pub use url_template::{UrlPart, names, percent_encoded, url_parts};
+pub use values::{TemplateUse, TemplateValues};
+use values::{close_gap, written};
 
-/// Characters of one value in a text.
-const VALUE_CHARS_MAX: usize = 10_000;
-/// Characters of one value in a URL.
-const SHORT_VALUE_CHARS_MAX: usize = 500;
-/// Characters of one value in a header: tokens are long.
-const HEADER_VALUE_CHARS_MAX: usize = 4_096;
 /// Bytes of a text after its variables were filled in; what is beyond is cut.
 const FILLED_BYTES_MAX: usize = 400_000;
 /// Variables and faults that are kept for the report.
 const REPORTED_MAX: usize = 50;
-
-/// What a text is used for: how values are written into it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TemplateUse {
-    /// Words that are said.
-    Text,
-    /// Prompts: a variable that changes during the call stays open until the prompt is used.
-    Prompt,
-    /// A URL: values are percent-encoded, and never become part of its host.
-    Url,
-    /// The value of an HTTP header: one line of visible ASCII.
-    Header,
-}
-
-/// Where values come from. `None`: there is no such value.
-pub trait TemplateValues {
-    /// The value of a variable, as text.
-    fn value(&self, name: &str) -> Option<String>;
-
-    /// Whether the value may change during the call: it is filled in when the text is used ([`settle`]), where the text
-    /// allows for that.
-    fn changes(&self, _name: &str) -> bool {
-        false
-    }
-}
 
 /// What happened while texts were filled in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,24 +54,6 @@ pub fn check(text: &str, usage: TemplateUse) -> Result<(), TemplateError> {
 /// The rule of a field with such a text.
 pub(crate) fn rule<C>(usage: TemplateUse) -> impl FnOnce(&str, &C) -> garde::Result {
     move |text, _| check(text, usage).map_err(|error| garde::Error::new(format!("is not a valid template: {error}")))
-}
-
-/// Whether the host of a URL is complete in what stands before a variable.
-fn has_host(start: &str) -> bool {
-    start
-        .split_once("://")
-        .is_some_and(|(_, rest)| rest.contains(['/', '?', '#']) && !rest.starts_with(['/', '?', '#']))
-}
-
-/// The names of the variables in a text.
-pub fn names(text: &str) -> Result<Vec<&str>, TemplateError> {
-    let mut names = Vec::new();
-    for part in parse::parts(text)? {
-        if let Part::Variable { name, .. } = part {
-            names.push(name);
-        }
-    }
-    Ok(names)
 }
 
 /// Fills in the variables of a text. A text that cannot be read stays as it is.
@@ -156,29 +111,6 @@ pub fn fill(text: &str, usage: TemplateUse, values: &dyn TemplateValues, report:
         close_gap(&mut filled, "");
     }
     filled
-}
-
-/// "Hi {{name}}, this is Acme." without a name is "Hi, this is Acme."
-fn close_gap(filled: &mut String, next: &str) {
-    let closes = next.chars().next().is_none_or(|c| c.is_whitespace() || ",.;:!?".contains(c));
-    if closes && filled.ends_with(' ') {
-        filled.pop();
-    }
-}
-
-/// A value as its surroundings take it.
-fn written(value: &str, usage: TemplateUse) -> String {
-    match usage {
-        TemplateUse::Text | TemplateUse::Prompt => value
-            .chars()
-            .filter(|c| (!c.is_control() || "\n\t".contains(*c)) && !deferred::is_mark(*c))
-            .take(VALUE_CHARS_MAX)
-            .collect(),
-        TemplateUse::Header => value.chars().filter(|c| (' '..='~').contains(c)).take(HEADER_VALUE_CHARS_MAX).collect(),
-        // A segment of dots leads to another path, encoded or not.
-        TemplateUse::Url if value.bytes().all(|byte| byte == b'.') => String::new(),
-        TemplateUse::Url => percent_encoded(&value.chars().take(SHORT_VALUE_CHARS_MAX).collect::<String>()),
-    }
 }
 
 #[cfg(test)]

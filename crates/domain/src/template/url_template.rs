@@ -18,6 +18,24 @@ pub enum UrlPart<'a> {
     Parameter(&'a str),
 }
 
+/// Whether the host of a URL is complete in what stands before a variable.
+pub(super) fn has_host(start: &str) -> bool {
+    start
+        .split_once("://")
+        .is_some_and(|(_, rest)| rest.contains(['/', '?', '#']) && !rest.starts_with(['/', '?', '#']))
+}
+
+/// The names of the variables in a text.
+pub fn names(text: &str) -> Result<Vec<&str>, TemplateError> {
+    let mut names = Vec::new();
+    for part in parse::parts(text)? {
+        if let Part::Variable { name, .. } = part {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
 /// The pieces of a URL. Neither a variable nor a parameter may stand in its scheme or host.
 pub fn url_parts(url: &str) -> Result<Vec<UrlPart<'_>>, TemplateError> {
     let mut parts = Vec::new();
@@ -34,7 +52,7 @@ pub fn url_parts(url: &str) -> Result<Vec<UrlPart<'_>>, TemplateError> {
         },
         _ => None,
     };
-    if start.is_some_and(|start| !super::has_host(start)) {
+    if start.is_some_and(|start| !has_host(start)) {
         let reason = "a variable or parameter must not stand in the scheme or the host of a URL";
         return Err(TemplateError::new(url, 0, reason));
     }
