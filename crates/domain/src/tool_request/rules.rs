@@ -94,6 +94,14 @@ impl Faults<'_> {
         }
     }
 
+    /// The same of an entry of `query_parameters`.
+    fn check_entry(&mut self, is_right: bool, place: usize, words: &str) {
+        if !is_right {
+            let path = (self.parent)().join("query_parameters").join(place);
+            self.report.append(path, garde::Error::new(words));
+        }
+    }
+
     fn count(&mut self, count: usize, max: usize, field: &[&str]) {
         self.check(count <= max, field, format!("must have at most {max} entries"));
     }
@@ -150,8 +158,7 @@ fn check_url(request: &ToolRequest, used: &RequestUse, faults: &mut Faults<'_>) 
         }
     }
     for (place, name) in request.query_parameters.iter().enumerate() {
-        let place = place.to_string();
-        faults.check(!in_path.contains(&name.as_str()), &["query_parameters", &place], "stands in url already");
+        faults.check_entry(!in_path.contains(&name.as_str()), place, "stands in url already");
     }
     let written: Vec<String> = written_in_query(url);
     let statics = request.static_parameters.keys().chain(&used.arguments);
@@ -170,10 +177,9 @@ fn check_parameters(request: &ToolRequest, used: &RequestUse, faults: &mut Fault
     faults.count(request.query_parameters.len(), PARAMETERS_MAX, &["query_parameters"]);
     faults.count(request.static_parameters.len(), PARAMETERS_MAX, &["static_parameters"]);
     for (place, name) in request.query_parameters.iter().enumerate() {
-        let field = ["query_parameters", &place.to_string()];
         let twice = request.query_parameters.iter().take(place).any(|other| other == name);
-        faults.check(!twice, &field, "must not be named twice");
-        faults.check(used.knows(request, name), &field, "is no argument of the function");
+        faults.check_entry(!twice, place, "must not be named twice");
+        faults.check_entry(used.knows(request, name), place, "is no argument of the function");
     }
     for (name, value) in &request.static_parameters {
         let field = ["static_parameters", name];

@@ -118,9 +118,9 @@ fn templates_that_loop_or_name_unknown_things_are_refused() {
 
 #[test]
 fn parameters_are_named_once_and_known() {
-    request(json!({"query_parameters": ["limit", "limit"]}), "request.query_parameters.1: must not be named twice");
-    request(json!({"query_parameters": ["nope"]}), "request.query_parameters.0: is no argument of the function");
-    request(json!({"query_parameters": ["id"]}), "request.query_parameters.0: stands in url already");
+    request(json!({"query_parameters": ["limit", "limit"]}), "request.query_parameters[1]: must not be named twice");
+    request(json!({"query_parameters": ["nope"]}), "request.query_parameters[0]: is no argument of the function");
+    request(json!({"query_parameters": ["id"]}), "request.query_parameters[0]: stands in url already");
     check(
         json!({"url": "https://a.example/{id}?limit=1", "request": {"method": "GET"}}),
         "request.query_parameters: would send limit twice",
