@@ -172,8 +172,8 @@ async fn a_get_and_a_form_carry_secrets_and_the_second_knows_what_the_first_answ
         .await;
     let call = server.last_call().await;
     let all = lines(&call);
-    says(&all, r#"assistant: I found {"key":"[removed]","state":"sent"}."#);
-    says(&all, "assistant: Open: until five.");
+    says(&all, r#"tool: find_order: {"key":"[removed]","state":"sent"}"#);
+    says(&all, "tool: hours: until five");
     let requests = peer.requests();
     assert!(requests[0].starts_with("GET /orders/42%2F71?v=1&shop=main+7 HTTP/1.1\r\n"), "{requests:?}");
     assert_eq!(peer.header(0, "x-key").as_deref(), Some(SECRET));
@@ -213,7 +213,7 @@ async fn a_request_is_repeated_with_the_same_key_and_a_post_only_when_it_may_be(
     };
     says(&get, "assistant: I found a kite.");
     says(&asked, "assistant: I found a kite.");
-    says(&post, "assistant: I found error: the server answered with status 503.");
+    says(&post, "tool: find_order: error: the server answered with status 503");
     assert_eq!((of_get.requests().len(), of_post.requests().len(), of_asked.requests().len()), (3, 1, 3));
     for peer in [of_get, of_asked] {
         let keys: Vec<_> = (0..3).map(|place| peer.header(place, "idempotency-key").unwrap()).collect();
@@ -237,10 +237,10 @@ async fn pages_redirects_and_nothing_are_answers_that_the_model_understands() {
         )),
         call_with(request(), |_, _| (response("200 OK", "text/plain", &"x".repeat(300_000)), Duration::ZERO)),
     );
-    says(&page.0, "assistant: I found error: the answer is a web page (HTML).");
-    says(&moved.0, "assistant: I found error: the tool did not answer.");
-    says(&empty.0, "assistant: I found done.");
-    says(&large.0, "assistant: I found error: the answer is too large.");
+    says(&page.0, "tool: find_order: error: the answer is a web page (HTML)");
+    says(&moved.0, "tool: find_order: error: the tool did not answer");
+    says(&empty.0, "tool: find_order: done");
+    says(&large.0, "tool: find_order: error: the answer is too large");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
