@@ -7,6 +7,7 @@ mod accounts;
 mod api;
 mod baresip;
 mod browser;
+mod builtin_tools;
 mod calls;
 mod carriers;
 mod concurrent_changes;

@@ -2,6 +2,7 @@
 
 pub mod amd_phrases;
 pub mod backchannel;
+pub mod built_in_tools;
 pub mod history;
 pub mod phrases;
 pub mod prompt;
@@ -9,5 +10,6 @@ pub mod report;
 pub mod response;
 mod script;
 pub mod sentence_splitter;
+pub mod spoken;
 pub mod text_normalization;
 pub mod tools;

@@ -130,10 +130,11 @@ impl CallMachine {
     }
 
     /// Answers the turn that has waited for the end of a response; false if there is none.
-    fn answer_waiting_turn(&mut self, now: Instant) -> bool {
+    pub(super) fn answer_waiting_turn(&mut self, now: Instant) -> bool {
         let Some(talk) = self.mode.talk_mut() else { return false };
         let Some(turn) = talk.line.caller.waiting_turn.take() else { return false };
-        if talk.answer_turn(now, &turn) {
+        let Some(turn) = self.collect_turn(now, turn) else { return true };
+        if self.mode.talk_mut().is_some_and(|talk| talk.answer_turn(now, &turn)) {
             self.advance(now);
         }
         true

@@ -2,6 +2,7 @@
 
 use super::call_machine::CallMachine;
 use super::caller_events::dtmf_turn;
+use super::collect_events::WantedDigits;
 use super::mode::Mode;
 use super::output::CallOutput;
 use super::talk::Talk;
@@ -19,6 +20,7 @@ use trunkline_domain::transfer::TransferConfig;
 const RESULT_PENDING: &str = "still being worked on; the result will follow by itself, do not call this again";
 /// What it reads where none will come.
 const NO_RESULT_EXPECTED: &str = "started; there will be no result";
+const ONE_ENTRY: &str = "error: the caller can be asked for one entry of digits at a time";
 const ONE_DESTINATION: &str = "error: the caller can be put through to one destination only";
 
 impl Talk {
@@ -29,6 +31,7 @@ impl Talk {
 
     fn abilities<'a>(&'a self, transfers: &'a TransferConfig) -> ToolSet<'a> {
         ToolSet {
+            built_in: self.line.facts.spec.agent.built_in_tools.as_ref(),
             custom: self.line.facts.spec.agent.llm_config.as_ref().map_or(&[], |config| &config.tools),
             remote: &self.tools.remote,
             destinations: &transfers.destinations,
@@ -51,12 +54,19 @@ impl Talk {
 
     /// A tool that was waited for has answered; false if none waits with this id.
     fn handle_tool_result(&mut self, now: Instant, id: &str, result: &str) -> bool {
-        let Some(call) = take_call(&mut self.tools.waiting, id) else { return false };
+        let shown = self.line.collected.masked(result);
+        let told = if self.reveals_secrets() { result } else { &shown };
+        self.handle_own_result(now, id, told, &shown)
+    }
+
+    /// The same; `told` is for the model, `shown` for the transcript.
+    pub(super) fn handle_own_result(&mut self, now: Instant, id: &str, told: &str, shown: &str) -> bool {
+        let (Some(call), result) = (take_call(&mut self.tools.waiting, id), told) else { return false };
         if !self.history.replace_tool(id, result) {
             self.history.push_note(answer(&call, result));
         }
         self.send_tool_result_to_realtime(id, result);
-        self.line.record_tool(now, &call.name, result);
+        self.line.record_tool(now, &call.name, shown);
         if !self.history.ends_with_tool() {
             // The conversation moved on: the LLM gets the result together with the latest history.
             self.tools.add_late_result(&call, result);
@@ -75,6 +85,16 @@ impl Talk {
     }
 }
 
+/// Who has the next word after a round of tool calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum NextWord {
+    /// The model reads the results.
+    #[default]
+    Agent,
+    /// The model wants to say nothing.
+    Caller,
+}
+
 /// What a round of tool calls leaves to be done.
 #[derive(Debug, Default)]
 struct ToolRound {
@@ -83,6 +103,8 @@ struct ToolRound {
     /// Said while results are waited for.
     filler: Option<String>,
     transfer: Option<TransferRequest>,
+    next: NextWord,
+    digits: Option<WantedDigits>,
 }
 
 impl CallMachine {
@@ -142,6 +164,12 @@ impl CallMachine {
                 talk.answer_tool(now, call, &result);
             }
         }
+        if let Some(wanted) = round.digits.take() {
+            if round.transfer.is_none() && round.end.is_none() {
+                return self.begin_collecting(now, wanted);
+            }
+            self.refuse_collecting(now, wanted);
+        }
         match &self.mode {
             Mode::Conversing(_) => {
                 if let Some(request) = round.transfer {
@@ -158,6 +186,7 @@ impl CallMachine {
                 talk.say(now, &farewell, AfterResponse::HangUp(EndReason::AgentHungUp));
             }
             Some(_) => self.handle_command(now, EndReason::AgentHungUp),
+            None if round.next == NextWord::Caller => self.leave_to_caller(now),
             None if talk.tools.is_waiting() => {
                 let is_new = |words: &String| {
                     !said_something && !words.trim().is_empty() && Some(words) != talk.last_filler.as_ref()
@@ -171,9 +200,18 @@ impl CallMachine {
         }
     }
 
+    /// The model says nothing: no further answer, no filler. What was said meanwhile has its turn.
+    fn leave_to_caller(&mut self, now: Instant) {
+        if !self.answer_waiting_turn(now) {
+            self.arm_silence(now);
+            self.request_response_to_results(now);
+        }
+    }
+
     /// Runs one tool; `None` if its result follows later, or if the call takes no part in the conversation any more.
     fn run_tool(&mut self, now: Instant, call: &ToolCall, round: &mut ToolRound) -> Option<String> {
         let is_conversing = matches!(self.mode, Mode::Conversing(_));
+        let is_collecting = matches!(&self.mode, Mode::Conversing(conversing) if conversing.collecting.is_active());
         let talk = self.mode.talk_mut()?;
         let transfers = talk.line.facts.spec.agent.transfers();
         let result = match talk.abilities(&transfers).action(call) {
@@ -201,13 +239,26 @@ impl CallMachine {
                 "the message is left after the beep, and the call ends".to_owned()
             }
             ToolAction::Custom { is_async, filler } => {
-                talk.line.output(CallOutput::CallTool { call: call.clone(), is_async });
+                let collected = talk.line.collected.clone();
+                talk.line.output(CallOutput::CallTool { call: call.clone(), is_async, collected });
                 if !is_async {
                     talk.await_tool(call);
                     round.filler = round.filler.take().or(filler);
                     return None;
                 }
                 NO_RESULT_EXPECTED.to_owned()
+            }
+            ToolAction::CollectDigits { request, prompt } => {
+                if !is_conversing || is_collecting || round.digits.is_some() {
+                    return Some(ONE_ENTRY.to_owned());
+                }
+                talk.await_tool(call);
+                round.digits = Some(WantedDigits { call: call.clone(), request, prompt });
+                return None;
+            }
+            ToolAction::SkipTurn => {
+                round.next = NextWord::Caller;
+                "you say nothing; the caller has the next word".to_owned()
             }
             ToolAction::Invalid(why) => format!("error: {why}"),
         };
