@@ -66,7 +66,8 @@ async fn secret_digits_reach_the_tool_and_nothing_else() {
     let entry = json!({"name": "pin", "min_digits": 4, "max_digits": 4, "secret": true});
     let mut asked = asks(&["order"], "Please enter your PIN now.", "collect_digits", entry, "One moment.");
     asked.after_tool = Some("Entered: {result}".to_owned());
-    let check = asks(&["opening hours", "open"], "", "check_pin", json!({"pin": "{{collected.pin}}"}), "Checked: {result}");
+    let check =
+        asks(&["opening hours", "open"], "", "check_pin", json!({"pin": "{{collected.pin}}"}), "Checked: {result}");
     let server = Server::start_scripted(script(vec![asked, check]), |_| {}).await;
     let function = json!({"name": "check_pin", "parameters": {"type": "object", "properties": {
         "pin": {"type": "string", "pattern": "^[0-9]{4}$"}}, "required": ["pin"]}});
@@ -77,7 +78,9 @@ async fn secret_digits_reach_the_tool_and_nothing_else() {
             "llm_config": {"provider": "openai", "model": "m", "tools": tools}}),
     )
     .await;
-    let keys = format!("listen; say where_is_my_order; listen; dtmf {PIN}; listen; say opening_hours; listen; say goodbye; listen");
+    let keys = format!(
+        "listen; say where_is_my_order; listen; dtmf {PIN}; listen; say opening_hours; listen; say goodbye; listen"
+    );
     let report = server.call(&keys).await;
     assert_eq!(report.failure, None, "{report:?}");
     let call = server.last_call().await;
@@ -87,8 +90,12 @@ async fn secret_digits_reach_the_tool_and_nothing_else() {
         customer.all().iter().any(|one| one.text.contains("end-of-call-report")).then_some(())
     })
     .await;
-    let others: Vec<String> =
-        customer.all().into_iter().filter(|one| one.path != "/tool" && one.text.contains(PIN)).map(|one| one.path).collect();
+    let others: Vec<String> = customer
+        .all()
+        .into_iter()
+        .filter(|one| one.path != "/tool" && one.text.contains(PIN))
+        .map(|one| one.path)
+        .collect();
     assert!(others.is_empty(), "{others:?}");
     let said = lines(&call).join("\n");
     assert!(said.contains("{{collected.pin}}") && said.contains("•••"), "{said}");

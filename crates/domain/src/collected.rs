@@ -60,7 +60,9 @@ impl CollectedValues {
     /// A text without secret digits, also where blanks or dashes part them.
     pub fn masked(&self, text: &str) -> String {
         let secrets = self.0.iter().filter(|entry| entry.is_secret).map(|entry| entry.value.expose());
-        secrets.filter(|digits| digits.len() >= MASKED_DIGITS_MIN).fold(text.to_owned(), |text, digits| mask(&text, digits))
+        secrets
+            .filter(|digits| digits.len() >= MASKED_DIGITS_MIN)
+            .fold(text.to_owned(), |text, digits| mask(&text, digits))
     }
 }
 

@@ -42,9 +42,7 @@ pub(super) async fn run_remote(server: Arc<McpServer>, wanted: ToolCall, collect
 }
 
 /// Calls a tool and returns the text for the model, at the latest at the deadline.
-pub(super) async fn run(
-    context: SharedServices, hooks: CallWebhooks, call: Call, wanted: WantedTool,
-) -> String {
+pub(super) async fn run(context: SharedServices, hooks: CallWebhooks, call: Call, wanted: WantedTool) -> String {
     let WantedTool { tool, call: wanted, collected } = wanted;
     let ToolQuestion { target, deadline } = match question(&tool, hooks.url.as_deref()) {
         Ok(question) => question,

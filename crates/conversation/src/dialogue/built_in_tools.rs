@@ -37,14 +37,8 @@ pub(super) struct Abilities<'a> {
 }
 
 impl BuiltInTool {
-    const ALL: [Self; 6] = [
-        Self::EndCall,
-        Self::SendDtmf,
-        Self::TransferCall,
-        Self::LeaveVoicemail,
-        Self::SkipTurn,
-        Self::CollectDigits,
-    ];
+    const ALL: [Self; 6] =
+        [Self::EndCall, Self::SendDtmf, Self::TransferCall, Self::LeaveVoicemail, Self::SkipTurn, Self::CollectDigits];
 
     /// The name of the function, as the LLM calls it.
     pub fn name(self) -> &'static str {

@@ -43,6 +43,11 @@ impl CallMachine {
         self.mode.line().map(|line| line.collected.clone()).unwrap_or_default()
     }
 
+    /// Whether the caller is being asked for something by a tool.
+    pub(super) fn is_collecting(&self) -> bool {
+        matches!(&self.mode, Mode::Conversing(conversing) if conversing.collecting.is_active())
+    }
+
     /// Whether what the caller says now may be digits that nobody else may read: interim words are not shown.
     pub fn is_collecting_secret(&self) -> bool {
         matches!(&self.mode, Mode::Conversing(conversing) if conversing.collecting.is_secret())

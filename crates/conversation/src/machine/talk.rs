@@ -4,6 +4,7 @@ use super::line::{Line, PlayoutState};
 use super::output::CallOutput;
 use super::pipeline::Pipeline;
 use super::realtime::Realtime;
+use super::said_fillers::SaidFillers;
 use super::spec::CallSpec;
 use super::timers::{CallTimer, TalkTimers};
 use super::toolbox::Toolbox;
@@ -73,7 +74,7 @@ pub struct Talk {
     /// AMD on calls that run it, until voicemail is known to have answered.
     pub(super) amd: Option<AmdDetector>,
     pub(super) interruption: Interruption,
-    pub(super) last_filler: Option<String>,
+    pub(super) fillers: SaidFillers,
     /// Consecutive failures of the LLM or the realtime model.
     pub(super) llm_failures: u32,
     pub(super) timers: TalkTimers,
@@ -90,7 +91,7 @@ impl Talk {
             dtmf: DtmfCollector::new(spec.agent.dtmf_rules.clone()),
             amd: spec.runs_amd().then(|| AmdDetector::new(now)),
             interruption: Interruption::default(),
-            last_filler: None,
+            fillers: SaidFillers::default(),
             llm_failures: 0,
             timers: TalkTimers { max_duration: Some(now + longest), ..TalkTimers::default() },
             line: Line::new(now, spec),
@@ -111,7 +112,9 @@ impl Talk {
             (CallTimer::CallerTranscript, Speaker::Realtime(realtime)) => realtime.transcript_at,
             (CallTimer::SttStall | CallTimer::SttLate, Speaker::Realtime(_))
             | (CallTimer::RealtimeStall | CallTimer::CallerTranscript, Speaker::Pipeline(_))
-            | (CallTimer::FinalTranscript | CallTimer::Voicemail | CallTimer::Collection | CallTimer::Transfer, _) => None,
+            | (CallTimer::FinalTranscript | CallTimer::Voicemail | CallTimer::Collection | CallTimer::Transfer, _) => {
+                None
+            }
         }
     }
 
@@ -189,9 +192,8 @@ impl Talk {
         if let Speaker::Realtime(realtime) = &mut self.speaker {
             realtime.truncate(&mut self.line, &response, &[]);
         }
-        if response.begun.is_some() && !response.is_filler {
-            self.history.push_assistant(&response.said(), Vec::new());
-        }
+        let said = if response.begun.is_some() && !response.is_filler { response.said() } else { String::new() };
+        self.settle_cut_tools(now, &said, &response.tool_calls);
         self.line.record_response(&response, self.line.ms(now), true, response.said());
     }
 

@@ -6,6 +6,7 @@ mod collect_digits;
 mod ending;
 mod failures;
 mod realtime;
+mod silence;
 mod skip_turn;
 mod tools;
 mod transcript;

@@ -13,6 +13,8 @@ pub(super) struct Toolbox {
     pub(super) remote: Vec<ToolOffer>,
     /// Tools that DTMF cannot call, and why.
     pub(super) dtmf_errors: HashMap<String, String>,
+    /// Calls that run before the words that announce them were heard.
+    started: Vec<StartedCall>,
     /// Calls whose results are waited for.
     pub(super) waiting: Vec<ToolCall>,
     /// A result has come that the LLM has not read.
@@ -23,7 +25,33 @@ pub(super) struct Toolbox {
     rounds: u32,
 }
 
+/// A call that runs while the agent still announces it.
+#[derive(Debug)]
+pub(super) struct StartedCall {
+    pub(super) call: ToolCall,
+    /// Its result, if it came before the announcement was over.
+    pub(super) result: Option<String>,
+}
+
 impl Toolbox {
+    /// Records that a call runs already.
+    pub(super) fn start(&mut self, call: &ToolCall) {
+        self.started.push(StartedCall { call: call.clone(), result: None });
+    }
+
+    /// Keeps the result of a call that is still being announced; false if there is none with this id.
+    pub(super) fn keep_result(&mut self, id: &str, result: &str) -> bool {
+        let Some(started) = self.started.iter_mut().find(|started| started.call.id == id) else { return false };
+        started.result = Some(result.to_owned());
+        true
+    }
+
+    /// Takes a call that was started early.
+    pub(super) fn take_started(&mut self, id: &str) -> Option<StartedCall> {
+        let index = self.started.iter().position(|started| started.call.id == id)?;
+        Some(self.started.remove(index))
+    }
+
     pub(super) fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }

@@ -6,7 +6,7 @@ use super::collect_events::WantedDigits;
 use super::mode::Mode;
 use super::output::CallOutput;
 use super::talk::Talk;
-use super::toolbox::{answer, take_call};
+use super::toolbox::{StartedCall, answer, take_call};
 use super::transfer::{TransferMethod, TransferOrigin, TransferRequest};
 use crate::dialogue::response::AfterResponse;
 use crate::dialogue::tools::{ToolAction, ToolSet};
@@ -21,6 +21,9 @@ const RESULT_PENDING: &str = "still being worked on; the result will follow by i
 /// What it reads where none will come.
 const NO_RESULT_EXPECTED: &str = "started; there will be no result";
 const ONE_ENTRY: &str = "error: the caller can be asked for one entry of digits at a time";
+/// What it reads of tools that an interrupted answer had announced, before their names.
+const UNCALLED: &str = "You were interrupted before these tools were called, so they were not called and nothing was \
+done; call them again if they are still wanted: ";
 const ONE_DESTINATION: &str = "error: the caller can be put through to one destination only";
 
 impl Talk {
@@ -56,6 +59,9 @@ impl Talk {
     fn handle_tool_result(&mut self, now: Instant, id: &str, result: &str) -> bool {
         let shown = self.line.collected.masked(result);
         let told = if self.reveals_secrets() { result } else { &shown };
+        if self.tools.keep_result(id, told) {
+            return false;
+        }
         self.handle_own_result(now, id, told, &shown)
     }
 
@@ -73,6 +79,59 @@ impl Talk {
         }
         self.tools.has_unread = true;
         true
+    }
+
+    /// The customer's server runs a tool.
+    fn call_tool(&mut self, call: &ToolCall, is_async: bool) {
+        let collected = self.line.collected.clone();
+        self.line.output(CallOutput::CallTool { call: call.clone(), is_async, collected });
+    }
+
+    /// Runs a tool of the customer's, unless it runs already. Returns what the model reads at once; `None` if a result
+    /// is waited for.
+    fn run_custom(&mut self, call: &ToolCall, is_async: bool) -> Option<String> {
+        let started = self.tools.take_started(&call.id);
+        if started.is_none() {
+            self.call_tool(call, is_async);
+        }
+        if is_async {
+            return Some(NO_RESULT_EXPECTED.to_owned());
+        }
+        let result = started.and_then(|started| started.result);
+        if result.is_none() {
+            self.await_tool(call);
+        }
+        result
+    }
+
+    /// Starts the calls of an answer that need not wait until its words were heard.
+    pub(super) fn start_tools_at_once(&mut self, calls: &[ToolCall]) {
+        for call in calls {
+            let transfers = self.line.facts.spec.agent.transfers();
+            if let ToolAction::Custom { is_async, starts_at_once: true, .. } = self.abilities(&transfers).action(call) {
+                self.tools.start(call);
+                self.call_tool(call, is_async);
+            }
+        }
+    }
+
+    /// An answer was cut before its calls were due: the model learns which ones ran and which did not.
+    pub(super) fn settle_cut_tools(&mut self, now: Instant, said: &str, calls: &[ToolCall]) {
+        let (started, uncalled): (Vec<_>, Vec<_>) =
+            calls.iter().map(|call| self.tools.take_started(&call.id).ok_or(call)).partition(Result::is_ok);
+        let started: Vec<StartedCall> = started.into_iter().flatten().collect();
+        self.history.push_assistant(said, started.iter().map(|started| started.call.clone()).collect());
+        for StartedCall { call, result } in started {
+            match result {
+                Some(result) => self.answer_tool(now, &call, &result),
+                None => self.await_tool(&call),
+            }
+        }
+        let names: Vec<&str> =
+            uncalled.iter().filter_map(|call| call.as_ref().err()).map(|call| call.name.as_str()).collect();
+        if !names.is_empty() {
+            self.history.push_note(format!("{UNCALLED}{}", names.join(", ")));
+        }
     }
 
     /// Whether the model may be asked about results: neither side speaks or is about to.
@@ -189,7 +248,7 @@ impl CallMachine {
             None if round.next == NextWord::Caller => self.leave_to_caller(now),
             None if talk.tools.is_waiting() => {
                 let is_new = |words: &String| {
-                    !said_something && !words.trim().is_empty() && Some(words) != talk.last_filler.as_ref()
+                    !said_something && !words.trim().is_empty() && Some(words) != talk.fillers.last.as_ref()
                 };
                 match round.filler.filter(is_new) {
                     Some(words) => talk.say_filler(now, words),
@@ -211,7 +270,7 @@ impl CallMachine {
     /// Runs one tool; `None` if its result follows later, or if the call takes no part in the conversation any more.
     fn run_tool(&mut self, now: Instant, call: &ToolCall, round: &mut ToolRound) -> Option<String> {
         let is_conversing = matches!(self.mode, Mode::Conversing(_));
-        let is_collecting = matches!(&self.mode, Mode::Conversing(conversing) if conversing.collecting.is_active());
+        let is_collecting = self.is_collecting();
         let talk = self.mode.talk_mut()?;
         let transfers = talk.line.facts.spec.agent.transfers();
         let result = match talk.abilities(&transfers).action(call) {
@@ -238,20 +297,17 @@ impl CallMachine {
                 self.leave_voicemail(now, message);
                 "the message is left after the beep, and the call ends".to_owned()
             }
-            ToolAction::Custom { is_async, filler } => {
-                let collected = talk.line.collected.clone();
-                talk.line.output(CallOutput::CallTool { call: call.clone(), is_async, collected });
-                if !is_async {
-                    talk.await_tool(call);
+            ToolAction::Custom { is_async, filler, .. } => {
+                let result = talk.run_custom(call, is_async);
+                if result.is_none() {
                     round.filler = round.filler.take().or(filler);
-                    return None;
                 }
-                NO_RESULT_EXPECTED.to_owned()
+                return result;
+            }
+            ToolAction::CollectDigits { .. } if !is_conversing || is_collecting || round.digits.is_some() => {
+                ONE_ENTRY.to_owned()
             }
             ToolAction::CollectDigits { request, prompt } => {
-                if !is_conversing || is_collecting || round.digits.is_some() {
-                    return Some(ONE_ENTRY.to_owned());
-                }
                 talk.await_tool(call);
                 round.digits = Some(WantedDigits { call: call.clone(), request, prompt });
                 return None;

@@ -20,13 +20,21 @@ pub enum SpokenDigits {
 /// Words that mean nothing beside digits.
 fn fillers(language: &str) -> &'static [&'static str] {
     match base(language) {
-        "nl" => &["het", "is", "mijn", "de", "code", "nummer", "pincode", "en", "dan", "uh", "eh", "ja", "dat", "streepje"],
-        "de" => &["es", "ist", "mein", "meine", "die", "der", "code", "nummer", "pin", "und", "dann", "ah", "ahm", "ja", "das"],
+        "nl" => {
+            &["het", "is", "mijn", "de", "code", "nummer", "pincode", "en", "dan", "uh", "eh", "ja", "dat", "streepje"]
+        }
+        "de" => &[
+            "es", "ist", "mein", "meine", "die", "der", "code", "nummer", "pin", "und", "dann", "ah", "ahm", "ja",
+            "das",
+        ],
         "fr" => &["c'est", "le", "la", "mon", "ma", "code", "numero", "est", "et", "puis", "euh", "oui", "ensuite"],
         "es" => &["es", "el", "la", "mi", "codigo", "numero", "y", "eh", "si", "luego", "despues"],
         "it" => &["e", "il", "la", "mio", "mia", "codice", "numero", "poi", "eh", "si"],
         "pt" => &["e", "o", "a", "meu", "minha", "codigo", "numero", "depois", "eh", "sim"],
-        _ => &["it's", "its", "it", "is", "my", "the", "code", "number", "pin", "and", "then", "uh", "um", "yes", "okay", "dash"],
+        _ => &[
+            "it's", "its", "it", "is", "my", "the", "code", "number", "pin", "and", "then", "uh", "um", "yes", "okay",
+            "dash",
+        ],
     }
 }
 

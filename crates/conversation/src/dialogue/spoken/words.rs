@@ -19,7 +19,8 @@ fn is_mark(c: char) -> bool {
 pub fn words(text: &str) -> Vec<String> {
     let folded = fold(text).replace(['’', '‘'], "'");
     let parts = folded.split(|c: char| c.is_whitespace() || matches!(c, '-' | '–' | '—' | ',' | ';' | '(' | ')' | '"'));
-    let trimmed = parts.map(|part| part.trim_matches(|c: char| matches!(c, '.' | '?' | '!' | ':' | '\'' | '¿' | '¡' | '…')));
+    let trimmed =
+        parts.map(|part| part.trim_matches(|c: char| matches!(c, '.' | '?' | '!' | ':' | '\'' | '¿' | '¡' | '…')));
     trimmed.filter(|part| !part.is_empty()).take(WORDS_MAX).map(str::to_owned).collect()
 }
 

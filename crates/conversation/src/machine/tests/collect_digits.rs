@@ -66,7 +66,11 @@ fn an_entry_ends_by_terminator_time_or_not_at_all() {
     let arguments = || json!({"min_digits": 3, "max_digits": 8, "timeout_ms": 4_000, "inter_digit_timeout_ms": 1_500});
     for (keys, wait, wanted) in [
         ("123#", 0, json!({"status": "completed", "count": 3, "digits": "123", "reference": "{{collected.digits}}"})),
-        ("123", 1_500, json!({"status": "completed", "count": 3, "digits": "123", "reference": "{{collected.digits}}"})),
+        (
+            "123",
+            1_500,
+            json!({"status": "completed", "count": 3, "digits": "123", "reference": "{{collected.digits}}"}),
+        ),
         ("12", 1_500, json!({"status": "too_short", "count": 2, "digits": "12"})),
         ("#", 0, json!({"status": "too_short", "count": 0})),
         ("", 4_000, json!({"status": "timeout", "count": 0})),
@@ -84,7 +88,8 @@ fn an_entry_ends_by_terminator_time_or_not_at_all() {
 
 #[test]
 fn the_time_runs_when_the_agent_has_spoken_and_nobody_is_reminded() {
-    let silence = json!({"silence_config": {"prompt_after_ms": 2_000, "fillers": ["One moment."], "filler_after_ms": 500}});
+    let silence =
+        json!({"silence_config": {"prompt_after_ms": 2_000, "fillers": ["One moment."], "filler_after_ms": 500}});
     let mut harness = asked(collecting(silence), json!({"prompt": "Your number, please.", "timeout_ms": 5_000}));
     harness.pass_ms(6_000);
     assert_eq!(harness.llm_requests(), 1, "the prompt is still to be heard");
@@ -97,7 +102,8 @@ fn the_time_runs_when_the_agent_has_spoken_and_nobody_is_reminded() {
 
 #[test]
 fn the_agent_stops_at_the_first_key() {
-    let mut harness = asked(collecting(json!({})), json!({"prompt": "Your number? It is on the card.", "max_digits": 2}));
+    let mut harness =
+        asked(collecting(json!({})), json!({"prompt": "Your number? It is on the card.", "max_digits": 2}));
     let (segment, _) = harness.waiting.remove(0);
     harness.machine.handle_segment_started(segment, harness.now);
     harness.drain();
@@ -154,8 +160,7 @@ fn other_words_cancel_the_entry() {
     harness.keys("12");
     harness.caller_says("I have lost my card");
     assert_eq!(harness.llm_requests(), 2);
-    let wanted =
-        json!({"status": "cancelled", "count": 2, "digits": "12", "reason": "the caller spoke instead"});
+    let wanted = json!({"status": "cancelled", "count": 2, "digits": "12", "reason": "the caller spoke instead"});
     assert_eq!(harness.told(), wanted);
     assert!(harness.last_question().contains(&"user: I have lost my card".to_owned()));
 }
@@ -201,7 +206,10 @@ fn secret_digits_that_are_said_do_not_count_and_are_not_written_down() {
     harness.caller_says("four seven one one");
     assert_eq!(harness.told()["status"], "cancelled");
     assert!(harness.told()["reason"].as_str().unwrap().contains("keypad"));
-    assert_eq!(harness.last_question().last().unwrap(), &format!("system: The tool collect_digits answered: {}", harness.told()));
+    assert_eq!(
+        harness.last_question().last().unwrap(),
+        &format!("system: The tool collect_digits answered: {}", harness.told())
+    );
     for words in ["four seven", "\"47\"", "4711"] {
         assert!(!harness.everything().contains(words), "{words}: {}", harness.everything());
     }

@@ -26,7 +26,8 @@ fn nothing_is_said_and_the_next_turn_is_answered() {
     assert_eq!(harness.play_everything(), "", "no filler, no answer");
     harness.caller_says("here it is");
     assert_eq!(harness.llm_requests(), 2);
-    let wanted = ["user: hang on", "assistant:  +1", "tool: you say nothing; the caller has the next word", "user: here it is"];
+    let wanted =
+        ["user: hang on", "assistant:  +1", "tool: you say nothing; the caller has the next word", "user: here it is"];
     assert_eq!(harness.last_question()[1..], wanted);
 }
 
@@ -74,7 +75,12 @@ fn with_another_tool_its_result_is_waited_for_without_a_filler() {
     harness.play_everything();
     harness.caller_says("where is it, hang on");
     let response_id = harness.machine.response_id();
-    let call = |id: &str, name: &str| ToolCall { id: id.into(), name: name.into(), arguments: "{}".into(), ..ToolCall::default() };
+    let call = |id: &str, name: &str| ToolCall {
+        id: id.into(),
+        name: name.into(),
+        arguments: "{}".into(),
+        ..ToolCall::default()
+    };
     let calls = LlmEvent::ToolCalls(vec![call("1", "find"), call("2", "skip_turn")]);
     harness.machine.handle_llm_event(harness.now, response_id, calls);
     harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Done(TokenUsage::default()));
