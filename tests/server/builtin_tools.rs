@@ -143,3 +143,20 @@ async fn tools_that_nobody_knows_are_refused_with_their_field() {
         assert!(body.to_string().contains(field), "{field}: {body}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_is_read_back_and_confirmed() {
+    let value = json!({"type": "code", "prompt": "What is your order number?"});
+    let rules = vec![asks(&["order is"], "", "collect_value", value, "It was {result}")];
+    let server = Server::start_scripted(script(rules), |_| {}).await;
+    change_agent(&server, json!({"built_in_tools": {"collect_value": {"spelling": "letters"}}})).await;
+    let report = server
+        .call("listen; say where_is_my_order; listen; say order_number; listen; say yes_correct; listen; say goodbye; listen")
+        .await;
+    assert_eq!(report.failure, None, "{report:?}");
+    let said = lines(&server.last_call().await);
+    assert!(said.contains(&"assistant: I have 4, 2, 7, 1. Is that right?".to_owned()), "{said:?}");
+    let result = said.iter().find_map(|line| line.strip_prefix("tool: collect_value: ")).unwrap();
+    let result: Value = serde_json::from_str(result).unwrap();
+    assert_eq!((&result["status"], &result["value"]), (&json!("confirmed"), &json!("4271")), "{said:?}");
+}

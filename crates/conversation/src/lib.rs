@@ -6,3 +6,4 @@ pub mod dialogue;
 pub mod digit_collection;
 pub mod dtmf;
 pub mod machine;
+pub mod value_collection;

@@ -26,6 +26,71 @@ pub struct BuiltInTools {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[garde(dive)]
     pub collect_digits: Option<CollectDigitsTool>,
+    /// The LLM may have a value read back and confirmed: a phone number, an address, a date, an amount, a name, a code.
+    /// Realtime models do not get it: they hear and answer by themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[garde(dive)]
+    pub collect_value: Option<CollectValueTool>,
+}
+
+/// `collect_value`: the caller says or spells a value, which is read back and confirmed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
+#[garde(allow_unvalidated)]
+#[serde(deny_unknown_fields, default)]
+pub struct CollectValueTool {
+    /// When the LLM should use it, 1 to 1,024 characters. None: a description of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 1_024)]
+    #[garde(inner(custom(description_text())))]
+    pub description: Option<String>,
+    /// Country of national phone numbers, ISO 3166-1 with two capitals: `NL`. None: only international numbers are
+    /// understood.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[A-Z]{2}$")]
+    #[garde(inner(custom(fits(|text: &str| is_capitals(text, 2), "must be two capital letters (ISO 3166-1) such as NL"))))]
+    pub country: Option<String>,
+    /// Currency of amounts that name none, ISO 4217: `EUR` by default.
+    #[schema(pattern = "^[A-Z]{3}$")]
+    #[garde(custom(fits(|text: &str| is_capitals(text, 3), "must be three capital letters (ISO 4217) such as EUR")))]
+    pub currency: String,
+    /// How codes are read back.
+    pub spelling: Spelling,
+    /// How often the caller is asked in all.
+    #[schema(minimum = 1, maximum = 5)]
+    #[garde(custom(between(1..=5)))]
+    pub max_attempts: u32,
+    /// Milliseconds for an answer, after the agent has spoken.
+    #[schema(minimum = 1_000, maximum = 60_000)]
+    #[garde(custom(between(FIRST_KEY_MS)))]
+    pub timeout_ms: u64,
+}
+
+impl Default for CollectValueTool {
+    fn default() -> Self {
+        Self {
+            description: None,
+            country: None,
+            currency: "EUR".to_owned(),
+            spelling: Spelling::Nato,
+            max_attempts: 3,
+            timeout_ms: 8_000,
+        }
+    }
+}
+
+/// How letters of a code are said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Spelling {
+    /// Alpha, Bravo, Charlie.
+    #[default]
+    Nato,
+    /// A, B, C.
+    Letters,
+}
+
+fn is_capitals(text: &str, count: usize) -> bool {
+    text.len() == count && text.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 /// `skip_turn`: the LLM says nothing, because the caller is not done or spoke to somebody else.

@@ -21,6 +21,7 @@ use crate::call::registry::{CallCommand, CallSlot};
 use crate::call::sip_causes::end_reason_before_ack;
 use crate::call::trunk_selection;
 use crate::domain::call::Call;
+use crate::domain::call_facts::day_at;
 use crate::domain::collected::CollectedValues;
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{CallId, OrganizationId};
@@ -393,7 +394,8 @@ async fn choose_agent(ringing: &mut RingingCall, permit: AdmissionPermit) -> Opt
         CallRecord::new(&ringing.context, ringing.route.scope, call, hooks, &slot, &ringing.panic_guard).await;
     record.set_metric("schemas", left_out);
     record.set_metric("templates", variables);
-    Some(InboundSetup { spec: CallSpec { agent: resolved.fields, task: None, is_web: false }, record, slot })
+    let today = day_at(resolved.fields.time_zone.as_deref(), now());
+    Some(InboundSetup { spec: CallSpec { agent: resolved.fields, task: None, is_web: false, today }, record, slot })
 }
 
 /// Asks the customer's server while the caller hears ringing and may hang up. `None` means the saved agent.

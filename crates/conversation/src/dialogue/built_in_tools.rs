@@ -1,5 +1,6 @@
 //! The tools of the server itself, as the LLM sees them: names, descriptions and arguments.
 
+use super::spoken::value::ValueKind;
 use crate::digit_collection::{DIGITS_MAX, DigitRequest};
 use serde_json::{Value, json};
 use std::ops::RangeInclusive;
@@ -23,6 +24,8 @@ pub enum BuiltInTool {
     SkipTurn,
     /// Asks the caller for digits.
     CollectDigits,
+    /// Asks the caller for a value, and reads it back.
+    CollectValue,
 }
 
 /// What decides which built-in tools a call offers.
@@ -37,8 +40,15 @@ pub(super) struct Abilities<'a> {
 }
 
 impl BuiltInTool {
-    const ALL: [Self; 6] =
-        [Self::EndCall, Self::SendDtmf, Self::TransferCall, Self::LeaveVoicemail, Self::SkipTurn, Self::CollectDigits];
+    const ALL: [Self; 7] = [
+        Self::EndCall,
+        Self::SendDtmf,
+        Self::TransferCall,
+        Self::LeaveVoicemail,
+        Self::SkipTurn,
+        Self::CollectDigits,
+        Self::CollectValue,
+    ];
 
     /// The name of the function, as the LLM calls it.
     pub fn name(self) -> &'static str {
@@ -49,6 +59,7 @@ impl BuiltInTool {
             Self::LeaveVoicemail => "leave_voicemail",
             Self::SkipTurn => "skip_turn",
             Self::CollectDigits => "collect_digits",
+            Self::CollectValue => "collect_value",
         }
     }
 
@@ -65,6 +76,7 @@ impl BuiltInTool {
             Self::LeaveVoicemail => abilities.voicemail.then(leave_voicemail)?,
             Self::SkipTurn => skip_turn(abilities.chosen?)?,
             Self::CollectDigits => collect_digits(abilities.chosen?)?,
+            Self::CollectValue => collect_value(abilities.chosen?)?,
         };
         Some(ToolOffer { name: self.name().to_owned(), description, parameters, strict: false })
     }
@@ -177,4 +189,24 @@ pub(super) fn digit_request(settings: &CollectDigitsTool, arguments: &Value) -> 
         inter_digit_timeout: ms("inter_digit_timeout_ms", settings.inter_digit_timeout_ms),
         is_secret: settings.always_secret || arguments.get("secret").and_then(Value::as_bool).unwrap_or(false),
     })
+}
+
+fn collect_value(chosen: &BuiltInTools) -> Option<(String, Value)> {
+    let settings = chosen.collect_value.as_ref()?;
+    let description = settings.description.clone().unwrap_or_else(|| {
+        "Gets a value from the caller, reads it back, and lets the caller confirm it: a phone number, an e-mail address, a \
+         date, an amount, a name, a code, or yes or no. Use it where a mistake would matter. The result has a status \
+         (confirmed, rejected or gave_up), the value, and what the caller said last."
+            .to_owned()
+    });
+    let properties = json!({
+        "type": {"type": "string", "enum": ValueKind::NAMES},
+        "prompt": {"type": "string", "maxLength": 1000,
+            "description": "What to say first. Leave it out if you say it yourself before the call."},
+        "heard": {"type": "string", "maxLength": 1000,
+            "description": "The caller's own words, if the value was said already: it is read back at once."},
+    });
+    let parameters =
+        json!({"type": "object", "properties": properties, "required": ["type"], "additionalProperties": false});
+    Some((description, parameters))
 }

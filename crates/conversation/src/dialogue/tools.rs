@@ -1,6 +1,7 @@
 //! The tools of a call: built-in ones, the agent's, and those of tool servers (MCP).
 
 use super::built_in_tools::{self, Abilities, BuiltInTool};
+use super::spoken::value::ValueKind;
 use crate::digit_collection::DigitRequest;
 use serde_json::{Value, json};
 use trunkline_domain::built_in_tools::BuiltInTools;
@@ -65,6 +66,15 @@ pub enum ToolAction {
         request: DigitRequest,
         /// Said first; `None` if the caller was asked already.
         prompt: Option<String>,
+    },
+    /// Ask the caller for a value, and read it back.
+    CollectValue {
+        /// What is asked for.
+        kind: ValueKind,
+        /// Said first; `None` if the caller was asked already.
+        prompt: Option<String>,
+        /// What the caller has said of it already.
+        heard: Option<String>,
     },
     /// A tool of the agent's: the customer's server runs it.
     Custom {
@@ -163,6 +173,10 @@ impl ToolSet<'_> {
             }
             BuiltInTool::LeaveVoicemail => ToolAction::LeaveVoicemail { message: text("message") },
             BuiltInTool::SkipTurn => ToolAction::SkipTurn,
+            BuiltInTool::CollectValue => match text("type").as_deref().and_then(ValueKind::named) {
+                Some(kind) => ToolAction::CollectValue { kind, prompt: text("prompt"), heard: text("heard") },
+                None => ToolAction::Invalid("there is no such type of value".to_owned()),
+            },
             BuiltInTool::CollectDigits => {
                 let settings = self.built_in.and_then(|chosen| chosen.collect_digits.clone()).unwrap_or_default();
                 match built_in_tools::digit_request(&settings, &arguments) {

@@ -110,7 +110,7 @@ impl CallMachine {
     /// The caller has taken too long.
     pub(super) fn handle_collection_timeout(&mut self, now: Instant) {
         let Mode::Conversing(conversing) = &mut self.mode else { return };
-        let Collecting::Digits(entry) = &mut conversing.collecting else { return };
+        let Collecting::Digits(entry) = &mut conversing.collecting else { return self.handle_value_timeout(now) };
         if conversing.talk.line.playout.response.is_some() && entry.collection.count() == 0 {
             // The agent has said something meanwhile: the time begins again when it was heard.
             return entry.collection.handle_speech();
@@ -124,6 +124,10 @@ impl CallMachine {
         let Mode::Conversing(conversing) = &mut self.mode else { return Some(turn) };
         if !conversing.collecting.is_active() || conversing.talk.is_backchannel(&turn.text, turn.confidence) {
             return Some(turn);
+        }
+        if let Collecting::Value(_) = conversing.collecting {
+            self.take_value_turn(now, &turn);
+            return None;
         }
         let is_secret = conversing.collecting.is_secret();
         let (said, shown) = read(&turn.text, conversing.talk.line.facts.spec.stt_language(), is_secret);
@@ -147,7 +151,7 @@ impl CallMachine {
     /// Words that a realtime model has heard, and answers by itself: only digits end an entry.
     pub(super) fn collect_transcript(&mut self, now: Instant, text: &str) {
         let Mode::Conversing(conversing) = &self.mode else { return };
-        if !conversing.collecting.is_active() || conversing.collecting.is_secret() {
+        if !matches!(conversing.collecting, Collecting::Digits(_)) || conversing.collecting.is_secret() {
             return;
         }
         let (said, _) = read(text, conversing.talk.line.facts.spec.stt_language(), false);
@@ -179,6 +183,7 @@ impl CallMachine {
     /// Ends an entry because something else has begun. The model reads it with what comes next.
     pub(super) fn cancel_collecting(&mut self, now: Instant) {
         self.end_collecting(now, DigitOutcome::Cancelled, Some(ENDED));
+        self.cancel_value(now);
     }
 
     fn end_collecting(&mut self, now: Instant, outcome: DigitOutcome, reason: Option<&str>) {
@@ -192,7 +197,7 @@ impl CallMachine {
 
 impl Talk {
     /// The agent stops speaking at a key, unless it says goodbye.
-    fn stop_for_key(&mut self, now: Instant) {
+    pub(super) fn stop_for_key(&mut self, now: Instant) {
         let response = self.line.playout.response.as_ref();
         if response.is_some_and(|response| matches!(response.after, AfterResponse::AwaitCaller)) {
             self.cancel_response(now);

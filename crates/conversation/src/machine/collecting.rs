@@ -1,6 +1,7 @@
 //! What the caller is being asked for by a built-in tool, in a conversation. Another mode asks for nothing.
 
 use crate::digit_collection::{DigitCollection, DigitOutcome};
+use crate::value_collection::ValueCollection;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use trunkline_domain::chat::ToolCall;
@@ -19,6 +20,15 @@ pub(super) enum Collecting {
     Settling { until: Instant, terminator: Option<char>, is_secret: bool },
     /// Digits.
     Digits(DigitEntry),
+    /// A value that is read back.
+    Value(ValueEntry),
+}
+
+/// A value, and the tool call that has asked for it.
+#[derive(Debug)]
+pub(super) struct ValueEntry {
+    pub(super) call: ToolCall,
+    pub(super) collection: ValueCollection,
 }
 
 /// An entry of digits, and the tool call that has asked for it.
@@ -31,7 +41,7 @@ pub(super) struct DigitEntry {
 impl Collecting {
     /// Whether the caller is being asked for something.
     pub(super) fn is_active(&self) -> bool {
-        matches!(self, Self::Digits(_))
+        matches!(self, Self::Digits(_) | Self::Value(_))
     }
 
     /// Whether the caller's words may be digits that nobody else may read.
@@ -43,14 +53,17 @@ impl Collecting {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self {
             Self::Digits(entry) => entry.collection.poll_timeout(),
+            Self::Value(entry) => entry.collection.poll_timeout(),
             Self::Nothing | Self::Settling { .. } => None,
         }
     }
 
     /// The caller has the word.
     pub(super) fn handle_silence(&mut self, now: Instant) {
-        if let Self::Digits(entry) = self {
-            entry.collection.handle_silence(now);
+        match self {
+            Self::Digits(entry) => entry.collection.handle_silence(now),
+            Self::Value(entry) => entry.collection.handle_silence(now),
+            Self::Nothing | Self::Settling { .. } => {}
         }
     }
 
@@ -74,7 +87,20 @@ impl Collecting {
                 *self = Self::Settling { until: now + SETTLING, terminator, is_secret };
                 Some(entry)
             }
-            unchanged @ (Self::Nothing | Self::Settling { .. }) => {
+            unchanged @ (Self::Nothing | Self::Settling { .. } | Self::Value(_)) => {
+                *self = unchanged;
+                None
+            }
+        }
+    }
+}
+
+impl Collecting {
+    /// Ends the request for a value, if there is one.
+    pub(super) fn end_value(&mut self) -> Option<ValueEntry> {
+        match std::mem::take(self) {
+            Self::Value(entry) => Some(entry),
+            unchanged @ (Self::Nothing | Self::Settling { .. } | Self::Digits(_)) => {
                 *self = unchanged;
                 None
             }

@@ -37,6 +37,7 @@ mod tools;
 mod transcript;
 mod transfer;
 mod transfer_events;
+mod value_events;
 mod voicemail;
 
 #[cfg(test)]

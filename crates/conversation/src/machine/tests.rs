@@ -3,6 +3,7 @@
 mod amd;
 mod answers;
 mod collect_digits;
+mod collect_value;
 mod ending;
 mod failures;
 mod realtime;
@@ -60,7 +61,7 @@ impl CallHarness {
     }
 
     fn with(agent: AgentFields, realtime: Option<RealtimeCapabilities>) -> Self {
-        Self::briefed(CallSpec { agent, task: None, is_web: false }, realtime)
+        Self::briefed(CallSpec { agent, task: None, is_web: false, today: jiff::civil::date(2026, 11, 28) }, realtime)
     }
 
     fn briefed(spec: CallSpec, realtime: Option<RealtimeCapabilities>) -> Self {

@@ -8,6 +8,7 @@ use super::output::CallOutput;
 use super::talk::Talk;
 use super::toolbox::{StartedCall, answer, take_call};
 use super::transfer::{TransferMethod, TransferOrigin, TransferRequest};
+use super::value_events::WantedValue;
 use crate::dialogue::response::AfterResponse;
 use crate::dialogue::tools::{ToolAction, ToolSet};
 use serde_json::Value;
@@ -20,7 +21,7 @@ use trunkline_domain::transfer::TransferConfig;
 const RESULT_PENDING: &str = "still being worked on; the result will follow by itself, do not call this again";
 /// What it reads where none will come.
 const NO_RESULT_EXPECTED: &str = "started; there will be no result";
-const ONE_ENTRY: &str = "error: the caller can be asked for one entry of digits at a time";
+const ONE_ENTRY: &str = "error: the caller can be asked for one thing at a time";
 /// What it reads of tools that an interrupted answer had announced, before their names.
 const UNCALLED: &str = "You were interrupted before these tools were called, so they were not called and nothing was \
 done; call them again if they are still wanted: ";
@@ -164,6 +165,14 @@ struct ToolRound {
     transfer: Option<TransferRequest>,
     next: NextWord,
     digits: Option<WantedDigits>,
+    value: Option<WantedValue>,
+}
+
+impl ToolRound {
+    /// Whether the caller is to be asked for something.
+    fn asks(&self) -> bool {
+        self.digits.is_some() || self.value.is_some()
+    }
 }
 
 impl CallMachine {
@@ -222,6 +231,12 @@ impl CallMachine {
             if let (Some(result), Some(talk)) = (result, self.mode.talk_mut()) {
                 talk.answer_tool(now, call, &result);
             }
+        }
+        if let Some(wanted) = round.value.take() {
+            if round.transfer.is_none() && round.end.is_none() {
+                return self.begin_value(now, wanted);
+            }
+            self.refuse_value(now, &wanted);
         }
         if let Some(wanted) = round.digits.take() {
             if round.transfer.is_none() && round.end.is_none() {
@@ -304,8 +319,12 @@ impl CallMachine {
                 }
                 return result;
             }
-            ToolAction::CollectDigits { .. } if !is_conversing || is_collecting || round.digits.is_some() => {
-                ONE_ENTRY.to_owned()
+            ToolAction::CollectDigits { .. } if !is_conversing || is_collecting || round.asks() => ONE_ENTRY.to_owned(),
+            ToolAction::CollectValue { .. } if !is_conversing || is_collecting || round.asks() => ONE_ENTRY.to_owned(),
+            ToolAction::CollectValue { kind, prompt, heard } => {
+                talk.await_tool(call);
+                round.value = Some(WantedValue { call: call.clone(), kind, prompt, heard });
+                return None;
             }
             ToolAction::CollectDigits { request, prompt } => {
                 talk.await_tool(call);

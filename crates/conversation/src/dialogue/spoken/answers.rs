@@ -6,15 +6,45 @@ use super::words::{base, fold, words};
 fn lists(language: &str) -> (&'static [&'static str], &'static [&'static str]) {
     match base(language) {
         "nl" => (
-            &["ja", "jawel", "klopt", "dat klopt", "juist", "correct", "goed", "inderdaad", "precies", "zeker", "oke", "prima", "yes"],
+            &[
+                "ja",
+                "jawel",
+                "klopt",
+                "dat klopt",
+                "juist",
+                "correct",
+                "goed",
+                "inderdaad",
+                "precies",
+                "zeker",
+                "oke",
+                "prima",
+                "yes",
+            ],
             &["nee", "neen", "niet", "klopt niet", "fout", "verkeerd", "onjuist", "geen", "nope"],
         ),
         "de" => (
-            &["ja", "jawohl", "genau", "stimmt", "richtig", "korrekt", "passt", "jo", "klar", "okay", "sicher", "exakt", "doch"],
+            &[
+                "ja", "jawohl", "genau", "stimmt", "richtig", "korrekt", "passt", "jo", "klar", "okay", "sicher",
+                "exakt", "doch",
+            ],
             &["nein", "nee", "nicht", "falsch", "stimmt nicht", "verkehrt", "kein", "keineswegs"],
         ),
         "fr" => (
-            &["oui", "ouais", "exact", "exactement", "correct", "juste", "d'accord", "voila", "tout a fait", "parfait", "c'est ca", "bien sur"],
+            &[
+                "oui",
+                "ouais",
+                "exact",
+                "exactement",
+                "correct",
+                "juste",
+                "d'accord",
+                "voila",
+                "tout a fait",
+                "parfait",
+                "c'est ca",
+                "bien sur",
+            ],
             &["non", "pas", "faux", "incorrect", "aucun", "nan"],
         ),
         "es" => (
@@ -31,8 +61,24 @@ fn lists(language: &str) -> (&'static [&'static str], &'static [&'static str]) {
         ),
         _ => (
             &[
-                "yes", "yeah", "yep", "yup", "correct", "right", "sure", "exactly", "okay", "ok", "that's it", "absolutely",
-                "indeed", "perfect", "fine", "true", "definitely", "aye",
+                "yes",
+                "yeah",
+                "yep",
+                "yup",
+                "correct",
+                "right",
+                "sure",
+                "exactly",
+                "okay",
+                "ok",
+                "that's it",
+                "absolutely",
+                "indeed",
+                "perfect",
+                "fine",
+                "true",
+                "definitely",
+                "aye",
             ],
             &["no", "nope", "nah", "not", "isn't", "wrong", "incorrect", "false", "don't", "never", "doesn't"],
         ),
@@ -60,7 +106,11 @@ pub fn without_denial(text: &str, language: &str) -> String {
         }
         rest = after.trim_start();
     }
-    if no.contains(&fold(rest.trim_matches(|c: char| !c.is_alphanumeric())).as_str()) { String::new() } else { rest.to_owned() }
+    if no.contains(&fold(rest.trim_matches(|c: char| !c.is_alphanumeric())).as_str()) {
+        String::new()
+    } else {
+        rest.to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -70,15 +120,33 @@ mod tests {
     #[test]
     fn answers_are_read_in_each_language() {
         for (language, text, wanted) in [
-            ("en", "Yes.", Some(true)), ("en", "yeah, that's right", Some(true)), ("en", "Correct!", Some(true)),
-            ("en", "No, it isn't.", Some(false)), ("en", "that is not right", Some(false)), ("en", "nope", Some(false)),
-            ("en", "maybe tomorrow", None), ("en", "", None), ("nl", "Ja hoor", Some(true)), ("nl", "dat klopt", Some(true)),
-            ("nl", "nee, dat klopt niet", Some(false)), ("de", "Ja genau", Some(true)), ("de", "stimmt", Some(true)),
-            ("de", "das stimmt nicht", Some(false)), ("de", "Nein.", Some(false)), ("fr", "oui, c'est ça", Some(true)),
-            ("fr", "d'accord", Some(true)), ("fr", "non", Some(false)), ("fr", "ce n'est pas ça", Some(false)),
-            ("es", "sí, correcto", Some(true)), ("es", "no", Some(false)), ("it", "sì, esatto", Some(true)),
-            ("it", "no, sbagliato", Some(false)), ("it", "va bene", Some(true)), ("pt", "sim", Some(true)),
-            ("pt", "não, está errado", Some(false)), ("pt", "isso", Some(true)),
+            ("en", "Yes.", Some(true)),
+            ("en", "yeah, that's right", Some(true)),
+            ("en", "Correct!", Some(true)),
+            ("en", "No, it isn't.", Some(false)),
+            ("en", "that is not right", Some(false)),
+            ("en", "nope", Some(false)),
+            ("en", "maybe tomorrow", None),
+            ("en", "", None),
+            ("nl", "Ja hoor", Some(true)),
+            ("nl", "dat klopt", Some(true)),
+            ("nl", "nee, dat klopt niet", Some(false)),
+            ("de", "Ja genau", Some(true)),
+            ("de", "stimmt", Some(true)),
+            ("de", "das stimmt nicht", Some(false)),
+            ("de", "Nein.", Some(false)),
+            ("fr", "oui, c'est ça", Some(true)),
+            ("fr", "d'accord", Some(true)),
+            ("fr", "non", Some(false)),
+            ("fr", "ce n'est pas ça", Some(false)),
+            ("es", "sí, correcto", Some(true)),
+            ("es", "no", Some(false)),
+            ("it", "sì, esatto", Some(true)),
+            ("it", "no, sbagliato", Some(false)),
+            ("it", "va bene", Some(true)),
+            ("pt", "sim", Some(true)),
+            ("pt", "não, está errado", Some(false)),
+            ("pt", "isso", Some(true)),
         ] {
             assert_eq!(yes_no(text, language), wanted, "{language}: {text}");
         }

@@ -2,8 +2,8 @@
 
 use super::numbers::{NumberWords, number_words};
 use super::words::{base, words};
-use jiff::civil::{Date, Weekday};
 use jiff::ToSpan as _;
+use jiff::civil::{Date, Weekday};
 
 /// Names of months and days of a language, folded, and its words for days near today.
 struct DateWords {
@@ -18,49 +18,163 @@ struct DateWords {
 }
 
 static EN: DateWords = DateWords {
-    months: [&["january", "jan"], &["february", "feb"], &["march", "mar"], &["april", "apr"], &["may"], &["june", "jun"], &["july", "jul"], &["august", "aug"], &["september", "sept", "sep"], &["october", "oct"], &["november", "nov"], &["december", "dec"]],
+    months: [
+        &["january", "jan"],
+        &["february", "feb"],
+        &["march", "mar"],
+        &["april", "apr"],
+        &["may"],
+        &["june", "jun"],
+        &["july", "jul"],
+        &["august", "aug"],
+        &["september", "sept", "sep"],
+        &["october", "oct"],
+        &["november", "nov"],
+        &["december", "dec"],
+    ],
     weekdays: ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"],
     near: &[("day after tomorrow", 2), ("tomorrow", 1), ("today", 0), ("day before yesterday", -2), ("yesterday", -1)],
-    ordinals: &[("first", 1), ("second", 2), ("third", 3), ("fifth", 5), ("eighth", 8), ("ninth", 9), ("twelfth", 12), ("twentieth", 20), ("thirtieth", 30)],
+    ordinals: &[
+        ("first", 1),
+        ("second", 2),
+        ("third", 3),
+        ("fifth", 5),
+        ("eighth", 8),
+        ("ninth", 9),
+        ("twelfth", 12),
+        ("twentieth", 20),
+        ("thirtieth", 30),
+    ],
     endings: &["th", "st", "nd", "rd"],
 };
 static NL: DateWords = DateWords {
-    months: [&["januari", "jan"], &["februari", "feb"], &["maart", "mrt"], &["april", "apr"], &["mei"], &["juni", "jun"], &["juli", "jul"], &["augustus", "aug"], &["september", "sep"], &["oktober", "okt"], &["november", "nov"], &["december", "dec"]],
+    months: [
+        &["januari", "jan"],
+        &["februari", "feb"],
+        &["maart", "mrt"],
+        &["april", "apr"],
+        &["mei"],
+        &["juni", "jun"],
+        &["juli", "jul"],
+        &["augustus", "aug"],
+        &["september", "sep"],
+        &["oktober", "okt"],
+        &["november", "nov"],
+        &["december", "dec"],
+    ],
     weekdays: ["maandag", "dinsdag", "woensdag", "donderdag", "vrijdag", "zaterdag", "zondag"],
     near: &[("overmorgen", 2), ("morgen", 1), ("vandaag", 0), ("eergisteren", -2), ("gisteren", -1)],
     ordinals: &[("eerste", 1), ("derde", 3)],
     endings: &["ste", "de", "e"],
 };
 static DE: DateWords = DateWords {
-    months: [&["januar", "janner", "jan"], &["februar", "feb"], &["marz"], &["april", "apr"], &["mai"], &["juni", "juno", "jun"], &["juli", "jul"], &["august", "aug"], &["september", "sep"], &["oktober", "okt"], &["november", "nov"], &["dezember", "dez"]],
+    months: [
+        &["januar", "janner", "jan"],
+        &["februar", "feb"],
+        &["marz"],
+        &["april", "apr"],
+        &["mai"],
+        &["juni", "juno", "jun"],
+        &["juli", "jul"],
+        &["august", "aug"],
+        &["september", "sep"],
+        &["oktober", "okt"],
+        &["november", "nov"],
+        &["dezember", "dez"],
+    ],
     weekdays: ["montag", "dienstag", "mittwoch", "donnerstag", "freitag", "samstag", "sonntag"],
     near: &[("ubermorgen", 2), ("morgen", 1), ("heute", 0), ("vorgestern", -2), ("gestern", -1)],
-    ordinals: &[("erste", 1), ("ersten", 1), ("erster", 1), ("dritte", 3), ("dritten", 3), ("dritter", 3), ("siebte", 7), ("siebten", 7), ("siebter", 7), ("achte", 8), ("achten", 8), ("achter", 8)],
+    ordinals: &[
+        ("erste", 1),
+        ("ersten", 1),
+        ("erster", 1),
+        ("dritte", 3),
+        ("dritten", 3),
+        ("dritter", 3),
+        ("siebte", 7),
+        ("siebten", 7),
+        ("siebter", 7),
+        ("achte", 8),
+        ("achten", 8),
+        ("achter", 8),
+    ],
     endings: &["sten", "ster", "ste", "ten", "ter", "te"],
 };
 static FR: DateWords = DateWords {
-    months: [&["janvier"], &["fevrier"], &["mars"], &["avril"], &["mai"], &["juin"], &["juillet"], &["aout"], &["septembre"], &["octobre"], &["novembre"], &["decembre"]],
+    months: [
+        &["janvier"],
+        &["fevrier"],
+        &["mars"],
+        &["avril"],
+        &["mai"],
+        &["juin"],
+        &["juillet"],
+        &["aout"],
+        &["septembre"],
+        &["octobre"],
+        &["novembre"],
+        &["decembre"],
+    ],
     weekdays: ["lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"],
     near: &[("apres demain", 2), ("demain", 1), ("aujourd'hui", 0), ("avant hier", -2), ("hier", -1)],
     ordinals: &[("premier", 1), ("1er", 1)],
     endings: &["ieme"],
 };
 static ES: DateWords = DateWords {
-    months: [&["enero"], &["febrero"], &["marzo"], &["abril"], &["mayo"], &["junio"], &["julio"], &["agosto"], &["septiembre", "setiembre"], &["octubre"], &["noviembre"], &["diciembre"]],
+    months: [
+        &["enero"],
+        &["febrero"],
+        &["marzo"],
+        &["abril"],
+        &["mayo"],
+        &["junio"],
+        &["julio"],
+        &["agosto"],
+        &["septiembre", "setiembre"],
+        &["octubre"],
+        &["noviembre"],
+        &["diciembre"],
+    ],
     weekdays: ["lunes", "martes", "miercoles", "jueves", "viernes", "sabado", "domingo"],
     near: &[("pasado manana", 2), ("manana", 1), ("hoy", 0), ("anteayer", -2), ("ayer", -1)],
     ordinals: &[("primero", 1), ("primer", 1)],
     endings: &["º", "°"],
 };
 static IT: DateWords = DateWords {
-    months: [&["gennaio"], &["febbraio"], &["marzo"], &["aprile"], &["maggio"], &["giugno"], &["luglio"], &["agosto"], &["settembre"], &["ottobre"], &["novembre"], &["dicembre"]],
+    months: [
+        &["gennaio"],
+        &["febbraio"],
+        &["marzo"],
+        &["aprile"],
+        &["maggio"],
+        &["giugno"],
+        &["luglio"],
+        &["agosto"],
+        &["settembre"],
+        &["ottobre"],
+        &["novembre"],
+        &["dicembre"],
+    ],
     weekdays: ["lunedi", "martedi", "mercoledi", "giovedi", "venerdi", "sabato", "domenica"],
     near: &[("dopodomani", 2), ("domani", 1), ("oggi", 0), ("l'altro ieri", -2), ("ieri", -1)],
     ordinals: &[("primo", 1)],
     endings: &["º", "°"],
 };
 static PT: DateWords = DateWords {
-    months: [&["janeiro"], &["fevereiro"], &["marco"], &["abril"], &["maio"], &["junho"], &["julho"], &["agosto"], &["setembro"], &["outubro"], &["novembro"], &["dezembro"]],
+    months: [
+        &["janeiro"],
+        &["fevereiro"],
+        &["marco"],
+        &["abril"],
+        &["maio"],
+        &["junho"],
+        &["julho"],
+        &["agosto"],
+        &["setembro"],
+        &["outubro"],
+        &["novembro"],
+        &["dezembro"],
+    ],
     weekdays: ["segunda", "terca", "quarta", "quinta", "sexta", "sabado", "domingo"],
     near: &[("depois de amanha", 2), ("amanha", 1), ("hoje", 0), ("anteontem", -2), ("ontem", -1)],
     ordinals: &[("primeiro", 1)],
@@ -123,7 +237,8 @@ fn with_month(words: &[String], at: usize, month: i8, known: (&DateWords, &Numbe
         }
     };
     let day = i8::try_from(day).ok()?;
-    let skipped = rest.iter().take_while(|word| matches!(word.as_str(), "of" | "in" | "de" | "del" | "do" | "year")).count();
+    let skipped =
+        rest.iter().take_while(|word| matches!(word.as_str(), "of" | "in" | "de" | "del" | "do" | "year")).count();
     match year(rest.get(skipped..)?, known.1) {
         Some(year) => Date::new(year, month, day).ok(),
         None => {
@@ -195,20 +310,41 @@ mod tests {
     #[test]
     fn dates_are_read_in_each_language() {
         for (language, text, wanted) in [
-            ("en", "the third of March", "2027-03-03"), ("en", "December 24th", "2026-12-24"), ("en", "tomorrow", "2026-11-29"),
-            ("en", "the day after tomorrow", "2026-11-30"), ("en", "next Friday", "2026-12-04"), ("en", "on Saturday", "2026-12-05"),
-            ("en", "May twenty first, nineteen eighty four", "1984-05-21"), ("en", "2027-02-01", "2027-02-01"),
-            ("en", "3/4/2027", "2027-04-03"), ("en-US", "3/4/2027", "2027-03-04"), ("en", "the 31st of January twenty twenty seven", "2027-01-31"),
-            ("nl", "drie maart", "2027-03-03"), ("nl", "eenentwintig mei negentien vierentachtig", "1984-05-21"),
-            ("nl", "morgen", "2026-11-29"), ("nl", "24 december", "2026-12-24"), ("nl", "vrijdag", "2026-12-04"),
+            ("en", "the third of March", "2027-03-03"),
+            ("en", "December 24th", "2026-12-24"),
+            ("en", "tomorrow", "2026-11-29"),
+            ("en", "the day after tomorrow", "2026-11-30"),
+            ("en", "next Friday", "2026-12-04"),
+            ("en", "on Saturday", "2026-12-05"),
+            ("en", "May twenty first, nineteen eighty four", "1984-05-21"),
+            ("en", "2027-02-01", "2027-02-01"),
+            ("en", "3/4/2027", "2027-04-03"),
+            ("en-US", "3/4/2027", "2027-03-04"),
+            ("en", "the 31st of January twenty twenty seven", "2027-01-31"),
+            ("nl", "drie maart", "2027-03-03"),
+            ("nl", "eenentwintig mei negentien vierentachtig", "1984-05-21"),
+            ("nl", "morgen", "2026-11-29"),
+            ("nl", "24 december", "2026-12-24"),
+            ("nl", "vrijdag", "2026-12-04"),
             ("nl", "de derde april tweeduizend zevenentwintig", "2027-04-03"),
-            ("de", "am dritten März", "2027-03-03"), ("de", "der einundzwanzigste Mai neunzehnhundertvierundachtzig", "1984-05-21"),
-            ("de", "übermorgen", "2026-11-30"), ("de", "24. Dezember", "2026-12-24"), ("de", "3.4.2027", "2027-04-03"),
-            ("fr", "le trois mars", "2027-03-03"), ("fr", "le premier avril deux mille vingt-sept", "2027-04-01"),
-            ("fr", "demain", "2026-11-29"), ("fr", "le vingt et un mai mille neuf cent quatre-vingt-quatre", "1984-05-21"),
-            ("es", "el tres de marzo", "2027-03-03"), ("es", "mañana", "2026-11-29"), ("es", "el veintiuno de mayo de mil novecientos ochenta y cuatro", "1984-05-21"),
-            ("it", "il tre marzo", "2027-03-03"), ("it", "domani", "2026-11-29"), ("it", "ventuno maggio millenovecentottantaquattro", "1984-05-21"),
-            ("pt", "três de março", "2027-03-03"), ("pt", "amanhã", "2026-11-29"), ("pt", "primeiro de abril de dois mil e vinte e sete", "2027-04-01"),
+            ("de", "am dritten März", "2027-03-03"),
+            ("de", "der einundzwanzigste Mai neunzehnhundertvierundachtzig", "1984-05-21"),
+            ("de", "übermorgen", "2026-11-30"),
+            ("de", "24. Dezember", "2026-12-24"),
+            ("de", "3.4.2027", "2027-04-03"),
+            ("fr", "le trois mars", "2027-03-03"),
+            ("fr", "le premier avril deux mille vingt-sept", "2027-04-01"),
+            ("fr", "demain", "2026-11-29"),
+            ("fr", "le vingt et un mai mille neuf cent quatre-vingt-quatre", "1984-05-21"),
+            ("es", "el tres de marzo", "2027-03-03"),
+            ("es", "mañana", "2026-11-29"),
+            ("es", "el veintiuno de mayo de mil novecientos ochenta y cuatro", "1984-05-21"),
+            ("it", "il tre marzo", "2027-03-03"),
+            ("it", "domani", "2026-11-29"),
+            ("it", "ventuno maggio millenovecentottantaquattro", "1984-05-21"),
+            ("pt", "três de março", "2027-03-03"),
+            ("pt", "amanhã", "2026-11-29"),
+            ("pt", "primeiro de abril de dois mil e vinte e sete", "2027-04-01"),
         ] {
             let read = date(text, language, TODAY).map(|date| date.to_string());
             assert_eq!(read.as_deref(), Some(wanted), "{language}: {text}");

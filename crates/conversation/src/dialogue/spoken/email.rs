@@ -56,10 +56,62 @@ const SIGNS: &[(&[&str], &str)] = &[
 ];
 /// Words before an address.
 const LEADS: &[&str] = &[
-    "my", "email", "e-mail", "mail", "address", "is", "it's", "its", "the", "yes", "sure", "okay", "ok", "um", "uh", "mijn",
-    "adres", "mailadres", "emailadres", "e-mailadres", "het", "dat", "ja", "meine", "adresse", "e-mail-adresse",
-    "mailadresse", "ist", "lautet", "die", "mon", "est", "c'est", "oui", "mi", "correo", "electronico", "direccion", "es",
-    "la", "el", "si", "mio", "mia", "indirizzo", "e", "il", "meu", "endereco", "o", "sim", "and", "und", "en", "et", "y",
+    "my",
+    "email",
+    "e-mail",
+    "mail",
+    "address",
+    "is",
+    "it's",
+    "its",
+    "the",
+    "yes",
+    "sure",
+    "okay",
+    "ok",
+    "um",
+    "uh",
+    "mijn",
+    "adres",
+    "mailadres",
+    "emailadres",
+    "e-mailadres",
+    "het",
+    "dat",
+    "ja",
+    "meine",
+    "adresse",
+    "e-mail-adresse",
+    "mailadresse",
+    "ist",
+    "lautet",
+    "die",
+    "mon",
+    "est",
+    "c'est",
+    "oui",
+    "mi",
+    "correo",
+    "electronico",
+    "direccion",
+    "es",
+    "la",
+    "el",
+    "si",
+    "mio",
+    "mia",
+    "indirizzo",
+    "e",
+    "il",
+    "meu",
+    "endereco",
+    "o",
+    "sim",
+    "and",
+    "und",
+    "en",
+    "et",
+    "y",
 ];
 /// Ends of hosts that are said without a dot.
 const ENDS: &[&str] = &["com", "org", "net", "nl", "de", "fr", "es", "it", "pt", "eu", "be", "uk", "io"];
@@ -110,11 +162,16 @@ fn signs(words: &[String], language: &str) -> Vec<String> {
     let (mut parts, mut at) = (Vec::new(), 0);
     while let Some(word) = words.get(at) {
         let rest = words.get(at..).unwrap_or_default();
-        let named = |names: &[&str]| names.len() <= rest.len() && names.iter().zip(rest).all(|(name, word)| name == word);
+        let named =
+            |names: &[&str]| names.len() <= rest.len() && names.iter().zip(rest).all(|(name, word)| name == word);
         if let Some((names, sign)) = SIGNS.iter().find(|(names, _)| named(names)) {
             parts.push((*sign).to_owned());
             at += names.len();
-        } else if LEADS.contains(&word.as_str()) && parts.iter().all(|part: &String| LEADS.contains(&part.as_str())) && rest.len() > 1 && word.len() > 1 {
+        } else if LEADS.contains(&word.as_str())
+            && parts.iter().all(|part: &String| LEADS.contains(&part.as_str()))
+            && rest.len() > 1
+            && word.len() > 1
+        {
             parts.push(word.clone());
             at += 1;
         } else if let Some(one) = spelled(rest, language) {

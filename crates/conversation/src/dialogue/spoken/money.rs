@@ -16,14 +16,33 @@ pub struct Amount {
 const CURRENCIES: &[(&str, &[&str])] = &[
     ("EUR", &["euro", "euros", "€", "eur"]),
     ("USD", &["dollar", "dollars", "dolares", "dolar", "dollari", "$", "usd", "buck", "bucks"]),
-    ("GBP", &["pound", "pounds", "pond", "pfund", "livre", "livres", "libra", "libras", "sterlina", "sterline", "£", "gbp", "quid"]),
+    (
+        "GBP",
+        &[
+            "pound", "pounds", "pond", "pfund", "livre", "livres", "libra", "libras", "sterlina", "sterline", "£",
+            "gbp", "quid",
+        ],
+    ),
     ("CHF", &["franken", "francs", "franc", "franchi", "frank", "chf"]),
     ("JPY", &["yen", "¥", "jpy"]),
     ("BRL", &["real", "reais", "r$", "brl"]),
 ];
 const MINOR: &[&str] = &[
-    "cent", "cents", "centen", "centime", "centimes", "centimos", "centimo", "centesimi", "centesimo", "centavos",
-    "centavo", "pence", "penny", "p", "rappen",
+    "cent",
+    "cents",
+    "centen",
+    "centime",
+    "centimes",
+    "centimos",
+    "centimo",
+    "centesimi",
+    "centesimo",
+    "centavos",
+    "centavo",
+    "pence",
+    "penny",
+    "p",
+    "rappen",
 ];
 /// Between whole and part of a decimal number.
 const POINTS: &[&str] = &["point", "komma", "comma", "virgule", "coma", "virgola", "virgula", "punto", "ponto", "dot"];
@@ -75,7 +94,9 @@ fn value(words: &[String], numbers: &NumberWords) -> Option<(Value, usize)> {
     let first = words.first()?;
     if first.contains(|c: char| c.is_ascii_digit()) {
         let read = figures(first)?;
-        let next = words.get(1).is_some_and(|word| numbers.number(&["2".to_owned(), word.clone()]).is_some_and(|(_, used)| used == 2));
+        let next = words
+            .get(1)
+            .is_some_and(|word| numbers.number(&["2".to_owned(), word.clone()]).is_some_and(|(_, used)| used == 2));
         if let (Value::Whole(_), true) = (read, next) {
             return numbers.number(words).map(|(value, used)| (Value::Whole(value), used));
         }
@@ -90,7 +111,8 @@ fn value(words: &[String], numbers: &NumberWords) -> Option<(Value, usize)> {
 fn figures(word: &str) -> Option<Value> {
     let word: String = word.chars().filter(|c| c.is_ascii_digit() || matches!(c, '.' | ',')).collect();
     let word = word.trim_matches(['.', ',']);
-    let plain = |text: &str| text.replace(['.', ','], "").parse::<u64>().ok().filter(|value| *value < 1_000_000_000_000);
+    let plain =
+        |text: &str| text.replace(['.', ','], "").parse::<u64>().ok().filter(|value| *value < 1_000_000_000_000);
     match word.rsplit_once(['.', ',']) {
         Some((whole, part)) if part.len() == 2 || part.len() == 1 => {
             let part: u64 = part.parse::<u64>().ok()? * if part.len() == 1 { 10 } else { 1 };
@@ -128,15 +150,32 @@ mod tests {
     #[test]
     fn amounts_are_read_in_each_language() {
         for (language, text, wanted) in [
-            ("en", "twelve fifty", (1_250, "EUR")), ("en", "€12.50", (1_250, "EUR")), ("en", "twelve euros and fifty cents", (1_250, "EUR")),
-            ("en", "a hundred dollars", (10_000, "USD")), ("en", "two hundred and five pounds", (20_500, "GBP")),
-            ("en", "$1,200.50", (120_050, "USD")), ("en", "twelve point five euros", (1_250, "EUR")), ("en", "75 cents", (75, "EUR")),
-            ("en", "three thousand yen", (3_000, "JPY")), ("nl", "twaalf euro vijftig", (1_250, "EUR")), ("nl", "€ 12,50", (1_250, "EUR")),
-            ("nl", "twaalf komma vijf euro", (1_250, "EUR")), ("nl", "honderdvijf euro", (10_500, "EUR")), ("nl", "1.200 euro", (120_000, "EUR")),
-            ("de", "zwölf Euro fünfzig", (1_250, "EUR")), ("de", "zwölf Euro und fünfzig Cent", (1_250, "EUR")), ("de", "zweihundert Franken", (20_000, "CHF")),
-            ("de", "dreißig Komma fünf Euro", (3_050, "EUR")), ("fr", "douze euros cinquante", (1_250, "EUR")), ("fr", "deux cents euros", (20_000, "EUR")),
-            ("fr", "12,50 €", (1_250, "EUR")), ("es", "doce euros con cincuenta", (1_250, "EUR")), ("es", "doscientos euros", (20_000, "EUR")),
-            ("it", "dodici euro e cinquanta", (1_250, "EUR")), ("it", "duecento euro", (20_000, "EUR")), ("pt", "doze euros e cinquenta", (1_250, "EUR")),
+            ("en", "twelve fifty", (1_250, "EUR")),
+            ("en", "€12.50", (1_250, "EUR")),
+            ("en", "twelve euros and fifty cents", (1_250, "EUR")),
+            ("en", "a hundred dollars", (10_000, "USD")),
+            ("en", "two hundred and five pounds", (20_500, "GBP")),
+            ("en", "$1,200.50", (120_050, "USD")),
+            ("en", "twelve point five euros", (1_250, "EUR")),
+            ("en", "75 cents", (75, "EUR")),
+            ("en", "three thousand yen", (3_000, "JPY")),
+            ("nl", "twaalf euro vijftig", (1_250, "EUR")),
+            ("nl", "€ 12,50", (1_250, "EUR")),
+            ("nl", "twaalf komma vijf euro", (1_250, "EUR")),
+            ("nl", "honderdvijf euro", (10_500, "EUR")),
+            ("nl", "1.200 euro", (120_000, "EUR")),
+            ("de", "zwölf Euro fünfzig", (1_250, "EUR")),
+            ("de", "zwölf Euro und fünfzig Cent", (1_250, "EUR")),
+            ("de", "zweihundert Franken", (20_000, "CHF")),
+            ("de", "dreißig Komma fünf Euro", (3_050, "EUR")),
+            ("fr", "douze euros cinquante", (1_250, "EUR")),
+            ("fr", "deux cents euros", (20_000, "EUR")),
+            ("fr", "12,50 €", (1_250, "EUR")),
+            ("es", "doce euros con cincuenta", (1_250, "EUR")),
+            ("es", "doscientos euros", (20_000, "EUR")),
+            ("it", "dodici euro e cinquanta", (1_250, "EUR")),
+            ("it", "duecento euro", (20_000, "EUR")),
+            ("pt", "doze euros e cinquenta", (1_250, "EUR")),
             ("pt", "duzentos reais", (20_000, "BRL")),
         ] {
             let wanted = Amount { minor_units: wanted.0, currency: wanted.1.to_owned() };

@@ -9,18 +9,26 @@ const NAME_CHARS_MAX: usize = 100;
 /// Words before a name, folded.
 fn leads(language: &str) -> &'static [&'static str] {
     match base(language) {
-        "nl" => &["mijn", "naam", "is", "ik", "ben", "heet", "ja", "dat", "met", "spreekt", "u", "achternaam", "voornaam"],
+        "nl" => {
+            &["mijn", "naam", "is", "ik", "ben", "heet", "ja", "dat", "met", "spreekt", "u", "achternaam", "voornaam"]
+        }
         "de" => &["mein", "name", "ist", "ich", "bin", "heisse", "ja", "hier", "spricht", "nachname", "vorname"],
         "fr" => &["mon", "nom", "est", "c'est", "je", "m'appelle", "suis", "oui", "ici", "prenom"],
         "es" => &["mi", "nombre", "es", "me", "llamo", "soy", "si", "apellido"],
         "it" => &["mi", "chiamo", "il", "mio", "nome", "e", "sono", "si", "cognome"],
         "pt" => &["meu", "nome", "e", "chamo", "me", "eu", "sou", "o", "sim", "apelido", "sobrenome"],
-        _ => &["my", "name", "is", "it's", "its", "this", "i'm", "i", "am", "yes", "the", "last", "first", "call", "me", "speaking"],
+        _ => &[
+            "my", "name", "is", "it's", "its", "this", "i'm", "i", "am", "yes", "the", "last", "first", "call", "me",
+            "speaking",
+        ],
     }
 }
 
 /// Particles that stay small.
-const PARTICLES: &[&str] = &["van", "de", "der", "den", "von", "zu", "da", "di", "del", "della", "dos", "das", "do", "du", "la", "le", "ter", "ten", "y", "e"];
+const PARTICLES: &[&str] = &[
+    "van", "de", "der", "den", "von", "zu", "da", "di", "del", "della", "dos", "das", "do", "du", "la", "le", "ter",
+    "ten", "y", "e",
+];
 
 /// The name in a text; what is spelled counts. `None` if there is none.
 pub fn name(text: &str, language: &str) -> Option<String> {
@@ -61,10 +69,13 @@ fn parted(parts: &[String]) -> Vec<String> {
         let letters: Vec<&str> = part.split(['-', '.']).collect();
         letters.len() > 2 && letters.iter().all(|letter| letter.chars().count() == 1)
     };
-    parts.iter().flat_map(|part| match Some(part).filter(spelled) {
-        Some(part) => part.split(['-', '.']).map(str::to_owned).collect::<Vec<_>>(),
-        None => vec![part.clone()],
-    }).collect()
+    parts
+        .iter()
+        .flat_map(|part| match Some(part).filter(spelled) {
+            Some(part) => part.split(['-', '.']).map(str::to_owned).collect::<Vec<_>>(),
+            None => vec![part.clone()],
+        })
+        .collect()
 }
 
 /// Letters at the beginning of the words, and how many words they take.
@@ -92,7 +103,10 @@ fn capital(word: &str) -> String {
         return word.to_owned();
     }
     let mut chars = word.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars.flat_map(char::to_lowercase)).collect()).unwrap_or_default()
+    chars
+        .next()
+        .map(|first| first.to_uppercase().chain(chars.flat_map(char::to_lowercase)).collect())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -102,16 +116,27 @@ mod tests {
     #[test]
     fn names_are_read_in_each_language() {
         for (language, text, wanted) in [
-            ("en", "My name is John Smith.", "John Smith"), ("en", "john smith", "John Smith"), ("en", "It's Smith, S M I T H.", "Smith"),
-            ("en", "Smyth, S-M-Y-T-H", "Smyth"), ("en", "J as in John, O, N", "Jon"), ("en", "Bell, B E double L", "Bell"),
-            ("en", "I'm Anne-Marie O'Brien", "Anne-Marie O'Brien"), ("nl", "Mijn naam is Jan de Vries.", "Jan de Vries"),
-            ("nl", "ik heet van den berg", "van den Berg"), ("nl", "Jansen, J A N S E N", "Jansen"), ("nl", "P van Pieter, I, E, T", "Piet"),
-            ("de", "Mein Name ist Anna Müller", "Anna Müller"), ("de", "ich heiße schmidt, S C H M I D T", "Schmidt"), ("de", "Meier, M E I E R", "Meier"),
-            ("fr", "je m'appelle Marie Dupont", "Marie Dupont"), ("fr", "Petit, P E T I T", "Petit"), ("es", "me llamo Ana Ruiz", "Ana Ruiz"),
-            ("es", "soy juan garcía", "Juan García"), ("it", "mi chiamo Luca Rossi", "Luca Rossi"), ("it", "sono giulia bianchi", "Giulia Bianchi"),
+            ("en", "My name is John Smith.", "John Smith"),
+            ("en", "john smith", "John Smith"),
+            ("en", "It's Smith, S M I T H.", "Smith"),
+            ("en", "Smyth, S-M-Y-T-H", "Smyth"),
+            ("en", "J as in John, O, N", "Jon"),
+            ("en", "Bell, B E double L", "Bell"),
+            ("en", "I'm Anne-Marie O'Brien", "Anne-Marie O'Brien"),
+            ("nl", "Mijn naam is Jan de Vries.", "Jan de Vries"),
+            ("nl", "ik heet van den berg", "van den Berg"),
+            ("nl", "Jansen, J A N S E N", "Jansen"),
+            ("nl", "P van Pieter, I, E, T", "Piet"),
+            ("de", "Mein Name ist Anna Müller", "Anna Müller"),
+            ("de", "ich heiße schmidt, S C H M I D T", "Schmidt"),
+            ("de", "Meier, M E I E R", "Meier"),
+            ("fr", "je m'appelle Marie Dupont", "Marie Dupont"),
+            ("fr", "Petit, P E T I T", "Petit"),
+            ("es", "me llamo Ana Ruiz", "Ana Ruiz"),
+            ("es", "soy juan garcía", "Juan García"),
+            ("it", "mi chiamo Luca Rossi", "Luca Rossi"),
+            ("it", "sono giulia bianchi", "Giulia Bianchi"),
         ] {
-
-
             assert_eq!(name(text, language).as_deref(), Some(wanted), "{language}: {text}");
         }
         for text in ["", "my name is", "12345"] {

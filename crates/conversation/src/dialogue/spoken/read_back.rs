@@ -29,46 +29,186 @@ pub struct ValuePhrases {
 }
 
 static EN: ValuePhrases = ValuePhrases {
-    before: "I have", after: "Is that right?", again: "Sorry, I did not get that. Could you say it again?",
-    spell: "Sorry, I did not get that. Could you spell it for me?", wrong: "I am sorry. Please say it once more.",
-    confirm: "Please say yes or no: is that right?", at: "at", dot: "dot", dash: "dash", underscore: "underscore",
-    months: ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"],
+    before: "I have",
+    after: "Is that right?",
+    again: "Sorry, I did not get that. Could you say it again?",
+    spell: "Sorry, I did not get that. Could you spell it for me?",
+    wrong: "I am sorry. Please say it once more.",
+    confirm: "Please say yes or no: is that right?",
+    at: "at",
+    dot: "dot",
+    dash: "dash",
+    underscore: "underscore",
+    months: [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ],
 };
 static NL: ValuePhrases = ValuePhrases {
-    before: "Ik heb genoteerd:", after: "Klopt dat?", again: "Sorry, dat heb ik niet verstaan. Kunt u het nog eens zeggen?",
-    spell: "Sorry, dat heb ik niet verstaan. Kunt u het voor me spellen?", wrong: "Excuses. Zegt u het alstublieft nog eens.",
-    confirm: "Zegt u alstublieft ja of nee: klopt dat?", at: "apenstaartje", dot: "punt", dash: "streepje", underscore: "laag streepje",
-    months: ["januari", "februari", "maart", "april", "mei", "juni", "juli", "augustus", "september", "oktober", "november", "december"],
+    before: "Ik heb genoteerd:",
+    after: "Klopt dat?",
+    again: "Sorry, dat heb ik niet verstaan. Kunt u het nog eens zeggen?",
+    spell: "Sorry, dat heb ik niet verstaan. Kunt u het voor me spellen?",
+    wrong: "Excuses. Zegt u het alstublieft nog eens.",
+    confirm: "Zegt u alstublieft ja of nee: klopt dat?",
+    at: "apenstaartje",
+    dot: "punt",
+    dash: "streepje",
+    underscore: "laag streepje",
+    months: [
+        "januari",
+        "februari",
+        "maart",
+        "april",
+        "mei",
+        "juni",
+        "juli",
+        "augustus",
+        "september",
+        "oktober",
+        "november",
+        "december",
+    ],
 };
 static DE: ValuePhrases = ValuePhrases {
-    before: "Ich habe notiert:", after: "Ist das richtig?", again: "Entschuldigung, das habe ich nicht verstanden. Können Sie es noch einmal sagen?",
-    spell: "Entschuldigung, das habe ich nicht verstanden. Können Sie es bitte buchstabieren?", wrong: "Entschuldigung. Bitte sagen Sie es noch einmal.",
-    confirm: "Bitte sagen Sie ja oder nein: Ist das richtig?", at: "at", dot: "Punkt", dash: "Bindestrich", underscore: "Unterstrich",
-    months: ["Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober", "November", "Dezember"],
+    before: "Ich habe notiert:",
+    after: "Ist das richtig?",
+    again: "Entschuldigung, das habe ich nicht verstanden. Können Sie es noch einmal sagen?",
+    spell: "Entschuldigung, das habe ich nicht verstanden. Können Sie es bitte buchstabieren?",
+    wrong: "Entschuldigung. Bitte sagen Sie es noch einmal.",
+    confirm: "Bitte sagen Sie ja oder nein: Ist das richtig?",
+    at: "at",
+    dot: "Punkt",
+    dash: "Bindestrich",
+    underscore: "Unterstrich",
+    months: [
+        "Januar",
+        "Februar",
+        "März",
+        "April",
+        "Mai",
+        "Juni",
+        "Juli",
+        "August",
+        "September",
+        "Oktober",
+        "November",
+        "Dezember",
+    ],
 };
 static FR: ValuePhrases = ValuePhrases {
-    before: "J'ai noté :", after: "C'est bien ça ?", again: "Désolé, je n'ai pas compris. Pouvez-vous répéter ?",
-    spell: "Désolé, je n'ai pas compris. Pouvez-vous l'épeler ?", wrong: "Désolé. Redites-le-moi, s'il vous plaît.",
-    confirm: "Dites oui ou non, s'il vous plaît : c'est bien ça ?", at: "arobase", dot: "point", dash: "tiret", underscore: "tiret bas",
-    months: ["janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre"],
+    before: "J'ai noté :",
+    after: "C'est bien ça ?",
+    again: "Désolé, je n'ai pas compris. Pouvez-vous répéter ?",
+    spell: "Désolé, je n'ai pas compris. Pouvez-vous l'épeler ?",
+    wrong: "Désolé. Redites-le-moi, s'il vous plaît.",
+    confirm: "Dites oui ou non, s'il vous plaît : c'est bien ça ?",
+    at: "arobase",
+    dot: "point",
+    dash: "tiret",
+    underscore: "tiret bas",
+    months: [
+        "janvier",
+        "février",
+        "mars",
+        "avril",
+        "mai",
+        "juin",
+        "juillet",
+        "août",
+        "septembre",
+        "octobre",
+        "novembre",
+        "décembre",
+    ],
 };
 static ES: ValuePhrases = ValuePhrases {
-    before: "He anotado:", after: "¿Es correcto?", again: "Perdón, no le he entendido. ¿Puede repetirlo?",
-    spell: "Perdón, no le he entendido. ¿Puede deletrearlo?", wrong: "Lo siento. Dígamelo otra vez, por favor.",
-    confirm: "Diga sí o no, por favor: ¿es correcto?", at: "arroba", dot: "punto", dash: "guion", underscore: "guion bajo",
-    months: ["enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre"],
+    before: "He anotado:",
+    after: "¿Es correcto?",
+    again: "Perdón, no le he entendido. ¿Puede repetirlo?",
+    spell: "Perdón, no le he entendido. ¿Puede deletrearlo?",
+    wrong: "Lo siento. Dígamelo otra vez, por favor.",
+    confirm: "Diga sí o no, por favor: ¿es correcto?",
+    at: "arroba",
+    dot: "punto",
+    dash: "guion",
+    underscore: "guion bajo",
+    months: [
+        "enero",
+        "febrero",
+        "marzo",
+        "abril",
+        "mayo",
+        "junio",
+        "julio",
+        "agosto",
+        "septiembre",
+        "octubre",
+        "noviembre",
+        "diciembre",
+    ],
 };
 static IT: ValuePhrases = ValuePhrases {
-    before: "Ho annotato:", after: "È corretto?", again: "Scusi, non ho capito. Può ripetere?",
-    spell: "Scusi, non ho capito. Può fare lo spelling?", wrong: "Mi scusi. Lo ripeta, per favore.",
-    confirm: "Dica sì o no, per favore: è corretto?", at: "chiocciola", dot: "punto", dash: "trattino", underscore: "trattino basso",
-    months: ["gennaio", "febbraio", "marzo", "aprile", "maggio", "giugno", "luglio", "agosto", "settembre", "ottobre", "novembre", "dicembre"],
+    before: "Ho annotato:",
+    after: "È corretto?",
+    again: "Scusi, non ho capito. Può ripetere?",
+    spell: "Scusi, non ho capito. Può fare lo spelling?",
+    wrong: "Mi scusi. Lo ripeta, per favore.",
+    confirm: "Dica sì o no, per favore: è corretto?",
+    at: "chiocciola",
+    dot: "punto",
+    dash: "trattino",
+    underscore: "trattino basso",
+    months: [
+        "gennaio",
+        "febbraio",
+        "marzo",
+        "aprile",
+        "maggio",
+        "giugno",
+        "luglio",
+        "agosto",
+        "settembre",
+        "ottobre",
+        "novembre",
+        "dicembre",
+    ],
 };
 static PT: ValuePhrases = ValuePhrases {
-    before: "Anotei:", after: "Está correto?", again: "Desculpe, não percebi. Pode repetir?",
-    spell: "Desculpe, não percebi. Pode soletrar?", wrong: "Peço desculpa. Diga outra vez, por favor.",
-    confirm: "Diga sim ou não, por favor: está correto?", at: "arroba", dot: "ponto", dash: "hífen", underscore: "traço baixo",
-    months: ["janeiro", "fevereiro", "março", "abril", "maio", "junho", "julho", "agosto", "setembro", "outubro", "novembro", "dezembro"],
+    before: "Anotei:",
+    after: "Está correto?",
+    again: "Desculpe, não percebi. Pode repetir?",
+    spell: "Desculpe, não percebi. Pode soletrar?",
+    wrong: "Peço desculpa. Diga outra vez, por favor.",
+    confirm: "Diga sim ou não, por favor: está correto?",
+    at: "arroba",
+    dot: "ponto",
+    dash: "hífen",
+    underscore: "traço baixo",
+    months: [
+        "janeiro",
+        "fevereiro",
+        "março",
+        "abril",
+        "maio",
+        "junho",
+        "julho",
+        "agosto",
+        "setembro",
+        "outubro",
+        "novembro",
+        "dezembro",
+    ],
 };
 
 /// The phrases of a language; English for those that are not known.
@@ -138,7 +278,11 @@ fn email(address: &str, phrases: &ValuePhrases) -> String {
             word.push(c);
             continue;
         }
-        parts.push(if is_sayable(&word) { std::mem::take(&mut word) } else { letters_apart(&std::mem::take(&mut word)) });
+        parts.push(if is_sayable(&word) {
+            std::mem::take(&mut word)
+        } else {
+            letters_apart(&std::mem::take(&mut word))
+        });
         if c != '\n' {
             parts.push(sign(c));
         }
@@ -157,14 +301,16 @@ fn letters_apart(word: &str) -> String {
 }
 
 const NATO: [&str; 26] = [
-    "Alpha", "Bravo", "Charlie", "Delta", "Echo", "Foxtrot", "Golf", "Hotel", "India", "Juliett", "Kilo", "Lima", "Mike",
-    "November", "Oscar", "Papa", "Quebec", "Romeo", "Sierra", "Tango", "Uniform", "Victor", "Whiskey", "X-ray", "Yankee",
-    "Zulu",
+    "Alpha", "Bravo", "Charlie", "Delta", "Echo", "Foxtrot", "Golf", "Hotel", "India", "Juliett", "Kilo", "Lima",
+    "Mike", "November", "Oscar", "Papa", "Quebec", "Romeo", "Sierra", "Tango", "Uniform", "Victor", "Whiskey", "X-ray",
+    "Yankee", "Zulu",
 ];
 
 fn spelled_code(code: &str, spelling: Spelling) -> String {
     let sign = |c: char| match (spelling, u32::from(c).checked_sub(u32::from('A'))) {
-        (Spelling::Nato, Some(place)) => NATO.get(place as usize).map_or_else(|| c.to_string(), |word| (*word).to_owned()),
+        (Spelling::Nato, Some(place)) => {
+            NATO.get(place as usize).map_or_else(|| c.to_string(), |word| (*word).to_owned())
+        }
         _ => c.to_string(),
     };
     code.chars().map(sign).collect::<Vec<_>>().join(", ")
@@ -192,7 +338,8 @@ mod tests {
         let today = jiff::civil::date(2026, 11, 28);
         let language = language.to_owned();
         let spoken_language = language.clone();
-        let context = ValueContext { language, spoken_language, country: None, currency: "EUR".into(), spelling, today };
+        let context =
+            ValueContext { language, spoken_language, country: None, currency: "EUR".into(), spelling, today };
         spoken(value, &context)
     }
 
@@ -212,8 +359,13 @@ mod tests {
         }
         let date = SpokenValue::Date(jiff::civil::date(2027, 3, 1));
         for (language, wanted) in [
-            ("en", "March 1, 2027"), ("nl", "1 maart 2027"), ("de", "1. März 2027"), ("fr", "1er mars 2027"),
-            ("es", "1 de marzo de 2027"), ("it", "1 marzo 2027"), ("pt", "1 de março de 2027"),
+            ("en", "March 1, 2027"),
+            ("nl", "1 maart 2027"),
+            ("de", "1. März 2027"),
+            ("fr", "1er mars 2027"),
+            ("es", "1 de marzo de 2027"),
+            ("it", "1 marzo 2027"),
+            ("pt", "1 de março de 2027"),
         ] {
             assert_eq!(said(&date, language, Spelling::Letters), wanted);
         }
@@ -221,7 +373,10 @@ mod tests {
         assert_eq!(said(&code, "en", Spelling::Nato), "Bravo, X-ray, 7");
         assert_eq!(said(&code, "en", Spelling::Letters), "B, X, 7");
         let amount = SpokenValue::Money(Amount { minor_units: 1_250, currency: "EUR".into() });
-        assert_eq!((said(&amount, "en", Spelling::Nato), said(&amount, "nl", Spelling::Nato)), ("€12.50".into(), "12,50 €".into()));
+        assert_eq!(
+            (said(&amount, "en", Spelling::Nato), said(&amount, "nl", Spelling::Nato)),
+            ("€12.50".into(), "12,50 €".into())
+        );
         assert_eq!(said(&SpokenValue::Name("Jan".into()), "nl", Spelling::Nato), "Jan, J a n");
     }
 }

@@ -90,9 +90,7 @@ impl SpokenValue {
     pub fn read(kind: ValueKind, text: &str, context: &ValueContext) -> Option<Self> {
         let language = context.language.as_str();
         Some(match kind {
-            ValueKind::Phone => {
-                Self::Phone(phone(text, language, context.country.as_deref())?.as_str().to_owned())
-            }
+            ValueKind::Phone => Self::Phone(phone(text, language, context.country.as_deref())?.as_str().to_owned()),
             ValueKind::Email => Self::Email(email(text, language)?),
             ValueKind::Date => Self::Date(date(text, language, context.today)?),
             ValueKind::Money => Self::Money(money(text, language, &context.currency)?),

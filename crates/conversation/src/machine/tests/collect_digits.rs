@@ -266,7 +266,7 @@ fn one_entry_at_a_time_and_none_beside_a_transfer() {
     harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Done(TokenUsage::default()));
     harness.drain();
     let transcript = harness.transcript().join("\n");
-    assert!(transcript.contains("one entry of digits at a time") && transcript.contains("cancelled"), "{transcript}");
+    assert!(transcript.contains("one thing at a time") && transcript.contains("cancelled"), "{transcript}");
     assert_eq!(harness.play_everything(), "One moment, I will put you through.");
 }
 
