@@ -7,7 +7,7 @@ use std::path::Path;
 use trunkline_lab::emulator::{ReplyRule, ReplyScript, ScriptedTool};
 
 /// Digits that are nowhere else.
-const PIN: &str = "8305";
+const PIN: &str = "83057194";
 
 async fn change_agent(server: &Server, changes: Value) {
     let (status, body) = server.send("PATCH", &format!("/agents/{}", server.agent), Some(changes)).await;
@@ -53,24 +53,42 @@ fn files_with(folder: &Path, needle: &str, found: &mut Vec<String>) {
     }
 }
 
+/// Neither what the API shows nor any file of the server has the digits; recordings are sound.
+async fn is_nowhere(server: &Server, id: &str) {
+    let more = ["", "/transcript", "/events", "/report"].map(|part| format!("/calls/{id}{part}"));
+    for path in more.into_iter().chain(["/webhook-deliveries".to_owned(), "/audit-log".to_owned()]) {
+        let (_, body) = server.send("GET", &path, None).await;
+        assert!(!body.to_string().contains(PIN), "{path}: {body}");
+    }
+    let deliveries = server.get("/webhook-deliveries").await;
+    for one in deliveries["webhook_deliveries"].as_array().into_iter().flatten() {
+        let one = server.get(&format!("/webhook-deliveries/{}", one["id"].as_str().unwrap())).await;
+        assert!(!one.to_string().contains(PIN), "{one}");
+    }
+    let mut found = Vec::new();
+    files_with(server.folder.path(), PIN, &mut found);
+    found.retain(|path| !path.ends_with(".wav"));
+    assert!(found.is_empty(), "{found:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn secret_digits_reach_the_tool_and_nothing_else() {
     let customer = CustomerServer::start(|request| match request.path.as_str() {
         "/tool" => {
             let id = &request.body["tool_calls"][0]["id"];
-            at_once(&json!({"results": [{"tool_call_id": id, "result": "The PIN 8305 is right."}]}))
+            at_once(&json!({"results": [{"tool_call_id": id, "result": format!("The PIN {PIN} is right.")}]}))
         }
         _ => at_once(&json!({})),
     })
     .await;
-    let entry = json!({"name": "pin", "min_digits": 4, "max_digits": 4, "secret": true});
+    let entry = json!({"name": "pin", "min_digits": 8, "max_digits": 8, "secret": true});
     let mut asked = asks(&["order"], "Please enter your PIN now.", "collect_digits", entry, "One moment.");
     asked.after_tool = Some("Entered: {result}".to_owned());
     let check =
         asks(&["opening hours", "open"], "", "check_pin", json!({"pin": "{{collected.pin}}"}), "Checked: {result}");
     let server = Server::start_scripted(script(vec![asked, check]), |_| {}).await;
     let function = json!({"name": "check_pin", "parameters": {"type": "object", "properties": {
-        "pin": {"type": "string", "pattern": "^[0-9]{4}$"}}, "required": ["pin"]}});
+        "pin": {"type": "string", "pattern": "^[0-9]{8}$"}}, "required": ["pin"]}});
     let tools = json!([{"type": "function", "function": function, "url": format!("{}/tool", customer.url)}]);
     change_agent(
         &server,
@@ -99,21 +117,7 @@ async fn secret_digits_reach_the_tool_and_nothing_else() {
     assert!(others.is_empty(), "{others:?}");
     let said = lines(&call).join("\n");
     assert!(said.contains("{{collected.pin}}") && said.contains("•••"), "{said}");
-    let id = call["id"].as_str().unwrap();
-    let more = ["", "/transcript", "/events", "/report"].map(|part| format!("/calls/{id}{part}"));
-    for path in more.into_iter().chain(["/webhook-deliveries".to_owned(), "/audit-log".to_owned()]) {
-        let (_, body) = server.send("GET", &path, None).await;
-        assert!(!body.to_string().contains(PIN), "{path}: {body}");
-    }
-    let deliveries = server.get("/webhook-deliveries").await;
-    for one in deliveries["webhook_deliveries"].as_array().into_iter().flatten() {
-        let one = server.get(&format!("/webhook-deliveries/{}", one["id"].as_str().unwrap())).await;
-        assert!(!one.to_string().contains(PIN), "{one}");
-    }
-    let mut found = Vec::new();
-    files_with(server.folder.path(), PIN, &mut found);
-    found.retain(|path| !path.ends_with(".wav"));
-    assert!(found.is_empty(), "{found:?}");
+    is_nowhere(&server, call["id"].as_str().unwrap()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,7 +3,5 @@
 
 pub mod amd;
 pub mod dialogue;
-pub mod digit_collection;
 pub mod dtmf;
 pub mod machine;
-pub mod value_collection;

@@ -1,7 +1,7 @@
 //! The tools of the server itself, as the LLM sees them: names, descriptions and arguments.
 
+use super::digit_collection::{DIGITS_MAX, DigitRequest};
 use super::spoken::value::ValueKind;
-use crate::digit_collection::{DIGITS_MAX, DigitRequest};
 use serde_json::{Value, json};
 use std::ops::RangeInclusive;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! The tools of a call: built-in ones, the agent's, and those of tool servers (MCP).
 
 use super::built_in_tools::{self, Abilities, BuiltInTool};
+use super::digit_collection::DigitRequest;
 use super::spoken::value::ValueKind;
-use crate::digit_collection::DigitRequest;
 use serde_json::{Value, json};
 use trunkline_domain::built_in_tools::BuiltInTools;
 use trunkline_domain::chat::{ToolCall, ToolOffer};

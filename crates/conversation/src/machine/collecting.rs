@@ -1,7 +1,7 @@
 //! What the caller is being asked for by a built-in tool, in a conversation. Another mode asks for nothing.
 
-use crate::digit_collection::{DigitCollection, DigitOutcome};
-use crate::value_collection::ValueCollection;
+use crate::dialogue::digit_collection::{DigitCollection, DigitOutcome};
+use crate::dialogue::value_collection::ValueCollection;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use trunkline_domain::chat::ToolCall;

@@ -6,7 +6,7 @@ use super::mode::Mode;
 use super::talk::Talk;
 use crate::dialogue::response::AfterResponse;
 use crate::dialogue::spoken::value::{ValueContext, ValueKind};
-use crate::value_collection::{ValueCollection, ValueRequest, ValueStep};
+use crate::dialogue::value_collection::{ValueCollection, ValueRequest, ValueStep};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use trunkline_domain::chat::ToolCall;

@@ -2,86 +2,43 @@
 
 use super::words::{base, fold, words};
 
-/// Words that agree, and those that do not; more than one word where they belong together.
-fn lists(language: &str) -> (&'static [&'static str], &'static [&'static str]) {
+/// Words that agree, and those that do not; more than one word where they belong together. Parted by bars.
+type Lists = (&'static str, &'static str);
+
+const NL: Lists = (
+    "ja|jawel|klopt|dat klopt|juist|correct|goed|inderdaad|precies|zeker|oke|prima|yes",
+    "nee|neen|niet|fout|verkeerd|onjuist|geen|nope",
+);
+const DE: Lists = (
+    "ja|jawohl|genau|stimmt|richtig|korrekt|passt|jo|klar|okay|sicher|exakt|doch",
+    "nein|nee|nicht|falsch|verkehrt|kein|keineswegs",
+);
+const FR: Lists = (
+    "oui|ouais|exact|exactement|correct|juste|d'accord|voila|tout a fait|parfait|c'est ca|bien sur",
+    "non|pas|faux|incorrect|aucun|nan",
+);
+const ES: Lists =
+    ("si|correcto|exacto|claro|vale|eso es|asi es|cierto|perfecto|de acuerdo", "no|incorrecto|mal|tampoco|falso");
+const IT: Lists = (
+    "si|esatto|corretto|giusto|certo|va bene|perfetto|okay|d'accordo|esattamente",
+    "no|non|sbagliato|errato|scorretto",
+);
+const PT: Lists =
+    ("sim|correto|certo|exato|isso|claro|esta bem|perfeito|exatamente|pois", "nao|errado|incorreto|falso");
+const EN: Lists = (
+    "yes|yeah|yep|yup|correct|right|sure|exactly|okay|ok|that's it|absolutely|indeed|perfect|fine|true|definitely|aye",
+    "no|nope|nah|not|isn't|wrong|incorrect|false|don't|never|doesn't",
+);
+
+fn lists(language: &str) -> Lists {
     match base(language) {
-        "nl" => (
-            &[
-                "ja",
-                "jawel",
-                "klopt",
-                "dat klopt",
-                "juist",
-                "correct",
-                "goed",
-                "inderdaad",
-                "precies",
-                "zeker",
-                "oke",
-                "prima",
-                "yes",
-            ],
-            &["nee", "neen", "niet", "klopt niet", "fout", "verkeerd", "onjuist", "geen", "nope"],
-        ),
-        "de" => (
-            &[
-                "ja", "jawohl", "genau", "stimmt", "richtig", "korrekt", "passt", "jo", "klar", "okay", "sicher",
-                "exakt", "doch",
-            ],
-            &["nein", "nee", "nicht", "falsch", "stimmt nicht", "verkehrt", "kein", "keineswegs"],
-        ),
-        "fr" => (
-            &[
-                "oui",
-                "ouais",
-                "exact",
-                "exactement",
-                "correct",
-                "juste",
-                "d'accord",
-                "voila",
-                "tout a fait",
-                "parfait",
-                "c'est ca",
-                "bien sur",
-            ],
-            &["non", "pas", "faux", "incorrect", "aucun", "nan"],
-        ),
-        "es" => (
-            &["si", "correcto", "exacto", "claro", "vale", "eso es", "asi es", "cierto", "perfecto", "de acuerdo"],
-            &["no", "incorrecto", "mal", "tampoco", "falso"],
-        ),
-        "it" => (
-            &["si", "esatto", "corretto", "giusto", "certo", "va bene", "perfetto", "okay", "d'accordo", "esattamente"],
-            &["no", "non", "sbagliato", "errato", "scorretto"],
-        ),
-        "pt" => (
-            &["sim", "correto", "certo", "exato", "isso", "claro", "esta bem", "perfeito", "exatamente", "pois"],
-            &["nao", "errado", "incorreto", "falso"],
-        ),
-        _ => (
-            &[
-                "yes",
-                "yeah",
-                "yep",
-                "yup",
-                "correct",
-                "right",
-                "sure",
-                "exactly",
-                "okay",
-                "ok",
-                "that's it",
-                "absolutely",
-                "indeed",
-                "perfect",
-                "fine",
-                "true",
-                "definitely",
-                "aye",
-            ],
-            &["no", "nope", "nah", "not", "isn't", "wrong", "incorrect", "false", "don't", "never", "doesn't"],
-        ),
+        "nl" => NL,
+        "de" => DE,
+        "fr" => FR,
+        "es" => ES,
+        "it" => IT,
+        "pt" => PT,
+        _ => EN,
     }
 }
 
@@ -89,7 +46,7 @@ fn lists(language: &str) -> (&'static [&'static str], &'static [&'static str]) {
 pub fn yes_no(text: &str, language: &str) -> Option<bool> {
     let (yes, no) = lists(language);
     let said = format!(" {} ", words(&fold(text)).join(" "));
-    let has = |list: &[&str]| list.iter().any(|one| said.contains(&format!(" {one} ")));
+    let has = |list: &str| list.split('|').any(|one| said.contains(&format!(" {one} ")));
     if has(no) {
         return Some(false);
     }
@@ -98,7 +55,7 @@ pub fn yes_no(text: &str, language: &str) -> Option<bool> {
 
 /// What is left of a text when the denial at its beginning is taken away: "no, it's B" is a correction.
 pub fn without_denial(text: &str, language: &str) -> String {
-    let (_, no) = lists(language);
+    let no: Vec<&str> = lists(language).1.split('|').collect();
     let mut rest = text.trim();
     while let Some((first, after)) = rest.split_once(|c: char| c.is_whitespace() || matches!(c, ',' | '.' | '!')) {
         if !first.is_empty() && !no.contains(&fold(first).as_str()) {

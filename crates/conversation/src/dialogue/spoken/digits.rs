@@ -40,8 +40,23 @@ fn fillers(language: &str) -> &'static [&'static str] {
 
 /// The digits of a turn, as STT writes them in this language.
 pub fn spoken_digits(text: &str, language: &str) -> SpokenDigits {
-    let (numbers, fillers, words) = (number_words(language), fillers(language), words(text));
-    let (mut digits, mut at, mut others) = (String::new(), 0_usize, 0_usize);
+    let (mut digits, mut others) = (String::new(), 0_usize);
+    // A comma parts numbers: "twenty, one" is not twenty-one.
+    for part in text.replace(". ", ",").split([',', ';']) {
+        others += read_part(&words(part), language, &mut digits);
+    }
+    digits.truncate(DIGITS_MAX);
+    match (digits.is_empty(), others) {
+        (true, _) => SpokenDigits::None,
+        (false, 0) => SpokenDigits::Only(digits),
+        (false, _) => SpokenDigits::Among(digits),
+    }
+}
+
+/// Adds the digits of some words; returns how many words mean something else.
+fn read_part(words: &[String], language: &str, digits: &mut String) -> usize {
+    let (numbers, fillers) = (number_words(language), fillers(language));
+    let (mut at, mut others) = (0_usize, 0_usize);
     while let Some(word) = words.get(at) {
         let rest = words.get(at..).unwrap_or_default();
         let times = numbers.repetition(word);
@@ -60,12 +75,7 @@ pub fn spoken_digits(text: &str, language: &str) -> SpokenDigits {
             at += 1;
         }
     }
-    digits.truncate(DIGITS_MAX);
-    match (digits.is_empty(), others) {
-        (true, _) => SpokenDigits::None,
-        (false, 0) => SpokenDigits::Only(digits),
-        (false, _) => SpokenDigits::Among(digits),
-    }
+    others
 }
 
 /// Figures, perhaps with marks between them: `12.34`, `020/123`.

@@ -373,6 +373,10 @@ impl NumberWords {
         std::ptr::eq(self, &raw const FR)
     }
 
+    fn is_italian(&self) -> bool {
+        std::ptr::eq(self, &raw const IT)
+    }
+
     /// How often the digit after this word is meant.
     pub fn repetition(&self, word: &str) -> Option<usize> {
         if self.twice.contains(&word) {
@@ -399,12 +403,8 @@ impl NumberWords {
             return None;
         }
         for (size, names) in [(1_000, self.thousand), (100, self.hundred)] {
-            let split = names.iter().find_map(|name| word.split_once(name));
-            if let Some((before, after)) = split {
-                let count = if before.is_empty() { 1 } else { self.one_word(before)? };
-                let after = self.glue.iter().find_map(|glue| after.strip_prefix(glue)).unwrap_or(after);
-                let rest = if after.is_empty() { 0 } else { self.one_word(after)? };
-                return (rest < size && count < 1_000).then(|| count * size + rest);
+            if let Some(value) = names.iter().find_map(|name| self.compound(word, name, size)) {
+                return Some(value);
             }
         }
         let (ten, value) = self.tens.iter().find(|(ten, _)| word.ends_with(ten) || self.elided(word, ten).is_some())?;
@@ -415,9 +415,20 @@ impl NumberWords {
         self.elided(word, ten).map(|unit| value + unit)
     }
 
+    /// A number with one of its hundreds or thousands: `neunzehnhundertvierundachtzig`. Italian leaves out a vowel between
+    /// two: `novecentottanta`.
+    fn compound(&self, word: &str, name: &str, size: u64) -> Option<u64> {
+        let (before, after) = word.split_once(name)?;
+        let count = if before.is_empty() { 1 } else { self.one_word(before)? };
+        let after = self.glue.iter().find_map(|glue| after.strip_prefix(glue)).unwrap_or(after);
+        let elided = word.get(before.len() + name.len() - 1..).filter(|_| self.is_italian());
+        let rest = if after.is_empty() { Some(0) } else { self.one_word(after).or_else(|| self.one_word(elided?)) };
+        rest.filter(|rest| *rest < size && count < 1_000).map(|rest| count * size + rest)
+    }
+
     /// Italian: the ten comes first, and loses its last letter before a vowel.
     fn elided(&self, word: &str, ten: &str) -> Option<u64> {
-        if !std::ptr::eq(self, &raw const IT) {
+        if !self.is_italian() {
             return None;
         }
         let stem = ten.get(..ten.len() - 1)?;

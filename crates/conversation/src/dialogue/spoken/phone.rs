@@ -113,7 +113,7 @@ mod tests {
         for (language, country, text, wanted) in [
             ("en", "GB", "oh two oh seven nine four six oh nine five eight", "+442079460958"),
             ("en", "GB", "+44 20 7946 0958", "+442079460958"),
-            ("en", "GB", "plus thirty one twenty one two three four five six seven", "+31201234567"),
+            ("en", "GB", "plus thirty one, twenty, one two three four five six seven", "+31201234567"),
             ("en", "US", "five five five two three four five six seven eight", "+15552345678"),
             ("en", "US", "1 (555) 234-5678", "+15552345678"),
             ("en", "US", "011 31 20 123 4567", "+31201234567"),

@@ -17,7 +17,7 @@ fn is_mark(c: char) -> bool {
 
 /// The folded words of a text: hyphens and blanks part them, marks at their ends are left out.
 pub fn words(text: &str) -> Vec<String> {
-    let folded = fold(text).replace(['’', '‘'], "'");
+    let folded = fold(text).replace(['’', '‘'], "'").replace("x-ray", "xray");
     let parts = folded.split(|c: char| c.is_whitespace() || matches!(c, '-' | '–' | '—' | ',' | ';' | '(' | ')' | '"'));
     let trimmed =
         parts.map(|part| part.trim_matches(|c: char| matches!(c, '.' | '?' | '!' | ':' | '\'' | '¿' | '¡' | '…')));

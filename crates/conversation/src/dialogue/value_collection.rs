@@ -1,8 +1,8 @@
 //! One value that the LLM has asked for: understood, read back, confirmed. A plain value.
 
-use crate::dialogue::spoken::answers::{without_denial, yes_no};
-use crate::dialogue::spoken::read_back::{read_back, value_phrases};
-use crate::dialogue::spoken::value::{SpokenValue, ValueContext, ValueKind};
+use super::spoken::answers::{without_denial, yes_no};
+use super::spoken::read_back::{read_back, value_phrases};
+use super::spoken::value::{SpokenValue, ValueContext, ValueKind};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
