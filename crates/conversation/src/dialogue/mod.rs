@@ -9,7 +9,6 @@ pub mod phrases;
 pub mod prompt;
 pub mod report;
 pub mod response;
-mod script;
 pub mod sentence_splitter;
 pub mod spoken;
 pub mod text_normalization;
