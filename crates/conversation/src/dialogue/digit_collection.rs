@@ -108,6 +108,15 @@ impl DigitCollection {
         }
     }
 
+    /// The caller is saying something, which may be more digits: the time begins again.
+    pub fn handle_caller_speech(&mut self, now: Instant) {
+        match &mut self.stage {
+            EntryStage::Prompting => {}
+            EntryStage::Waiting { until } => *until = now + self.request.timeout,
+            EntryStage::Entering { until, .. } => *until = now + self.request.inter_digit_timeout,
+        }
+    }
+
     /// A key: `0` to `9`, `*`, `#` or `A` to `D`. Returns the outcome if it ends the entry.
     pub fn handle_digit(&mut self, now: Instant, digit: char) -> Option<DigitOutcome> {
         if self.request.terminator == Some(digit) {

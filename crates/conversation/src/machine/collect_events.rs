@@ -115,6 +115,9 @@ impl CallMachine {
             // The agent has said something meanwhile: the time begins again when it was heard.
             return entry.collection.handle_speech();
         }
+        if !conversing.talk.line.caller.is_quiet() {
+            return entry.collection.handle_caller_speech(now);
+        }
         let outcome = entry.collection.handle_timeout();
         self.finish_collecting(now, outcome, None);
     }

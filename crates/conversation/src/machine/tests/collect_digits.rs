@@ -14,7 +14,7 @@ fn collecting(more: Value) -> AgentFields {
 fn asked(agent: AgentFields, arguments: Value) -> CallHarness {
     let mut harness = CallHarness::new(agent);
     harness.play_everything();
-    harness.caller_says("I want to pay");
+    harness.caller_says("I have a question");
     harness.calls_tool("collect_digits", arguments, None);
     harness
 }
@@ -118,7 +118,7 @@ fn the_agent_stops_at_the_first_key() {
 fn keys_before_the_words_are_over_belong_to_the_entry() {
     let mut harness = CallHarness::new(collecting(json!({})));
     harness.play_everything();
-    harness.caller_says("I want to pay");
+    harness.caller_says("I have a question");
     let arguments = json!({"max_digits": 4, "secret": true});
     harness.calls_tool("collect_digits", arguments, Some("Please enter your code now. Take your time."));
     let (segment, _) = harness.waiting.remove(0);
@@ -148,8 +148,10 @@ fn an_entry_owns_the_keys_of_the_rules() {
 fn digits_may_be_said() {
     let mut harness = asked(collecting(json!({})), json!({"min_digits": 4, "max_digits": 4}));
     harness.caller_says("one two");
+    harness.pass_ms(2_000);
     assert_eq!(harness.llm_requests(), 1);
     harness.caller_says("double three");
+    harness.pass_ms(2_000);
     assert_eq!((harness.llm_requests(), harness.told()["digits"].clone()), (2, json!("1233")));
     assert!(harness.transcript().contains(&"user: double three".to_owned()));
 }
@@ -181,7 +183,7 @@ fn secret_digits_reach_the_server_of_a_tool_and_nobody_else() {
     assert_eq!(harness.told(), json!({"status": "completed", "count": 4, "reference": "{{collected.pin}}"}));
     // More keys than were asked for are part of it.
     harness.keys("99#");
-    harness.pass_ms(3_000);
+    harness.pass_ms(1_500);
     harness.calls_tool("find", json!({"pin": "{{collected.pin}}"}), None);
     let called = harness.seen.iter().rev().find_map(|output| match output {
         CallOutput::CallTool { call, collected, .. } => Some((call.clone(), collected.clone())),
@@ -204,6 +206,7 @@ fn secret_digits_that_are_said_do_not_count_and_are_not_written_down() {
     let mut harness = everything_secret(false);
     assert!(harness.machine.is_collecting_secret());
     harness.caller_says("four seven one one");
+    harness.pass_ms(2_000);
     assert_eq!(harness.told()["status"], "cancelled");
     assert!(harness.told()["reason"].as_str().unwrap().contains("keypad"));
     assert_eq!(
@@ -249,7 +252,7 @@ fn one_entry_at_a_time_and_none_beside_a_transfer() {
     agent.transfer_config = Some(serde_json::from_value(transfers).unwrap());
     let mut harness = CallHarness::new(agent);
     harness.play_everything();
-    harness.caller_says("I want to pay");
+    harness.caller_says("I have a question");
     let call = |id: &str, name: &str, arguments: Value| ToolCall {
         id: id.into(),
         name: name.into(),
@@ -283,6 +286,7 @@ fn a_realtime_model_gets_the_entry_as_a_result() {
     harness.keys("4711");
     let result = json!({"status": "completed", "count": 4, "reference": "{{collected.digits}}"}).to_string();
     let told = harness.sent_to_realtime();
-    let wanted = [RealtimeInput::ToolResult { id: "c".into(), result }, RealtimeInput::RequestResponse(None)];
-    assert_eq!(told[told.len() - 2..], wanted);
+    let [.., sent, asked] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!(*sent, RealtimeInput::ToolResult { id: "c".into(), result });
+    assert!(matches!(asked, RealtimeInput::RequestResponse(_)), "{told:?}");
 }

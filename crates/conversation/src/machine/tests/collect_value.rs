@@ -8,9 +8,17 @@ fn asked(arguments: Value) -> CallHarness {
         "built_in_tools": {"collect_value": {"country": "NL", "max_attempts": 2, "timeout_ms": 5_000}}});
     let mut harness = CallHarness::new(serde_json::from_value(agent).unwrap());
     harness.play_everything();
-    harness.caller_says("you can call me");
+    harness.caller_says("I have a question");
     harness.calls_tool("collect_value", arguments, None);
     harness
+}
+
+impl CallHarness {
+    /// The caller says something, and nothing more.
+    fn answers(&mut self, text: &str) {
+        self.caller_says(text);
+        self.pass_ms(2_000);
+    }
 }
 
 fn result(harness: &CallHarness) -> Value {
@@ -22,10 +30,10 @@ fn result(harness: &CallHarness) -> Value {
 fn a_value_is_asked_for_read_back_and_confirmed() {
     let mut harness = asked(json!({"type": "code", "prompt": "Which code?"}));
     assert_eq!(harness.play_everything(), "Which code?");
-    harness.caller_says("b as in bravo seven");
+    harness.answers("b as in bravo seven");
     assert!(harness.play_everything().starts_with("I have Bravo, 7."));
     assert_eq!(harness.llm_requests(), 1, "the model waits for the value");
-    harness.caller_says("yes, correct");
+    harness.answers("yes, correct");
     assert_eq!(harness.llm_requests(), 2);
     assert_eq!(result(&harness), json!({"status": "confirmed", "value": "B7", "heard": "b as in bravo seven"}));
     assert!(harness.transcript().contains(&"user: b as in bravo seven".to_owned()));
@@ -36,7 +44,7 @@ fn a_value_that_was_said_already_is_read_back_at_once() {
     let mut harness = asked(json!({"type": "phone", "heard": "oh two oh one two three four five six seven"}));
     let said = harness.play_everything();
     assert!(said.starts_with("I have") && said.ends_with("Is that right?"), "{said}");
-    harness.caller_says("yes");
+    harness.answers("yes");
     assert_eq!(result(&harness)["value"], "+31201234567");
 }
 
@@ -51,9 +59,9 @@ fn silence_and_refusals_are_bounded() {
     let mut harness = asked(json!({"type": "code", "prompt": "Which code?"}));
     for _ in 0..2 {
         harness.play_everything();
-        harness.caller_says("b seven");
+        harness.answers("b seven");
         harness.play_everything();
-        harness.caller_says("no");
+        harness.answers("no");
     }
     assert_eq!(result(&harness)["status"], "rejected");
 }

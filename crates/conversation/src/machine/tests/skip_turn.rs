@@ -56,7 +56,7 @@ fn words_before_the_call_are_said() {
 }
 
 #[test]
-fn a_turn_that_has_waited_is_answered_all_the_same() {
+fn a_turn_that_has_waited_may_be_skipped() {
     let uninterruptible = json!({"turn_config": {"first_message_interruptible": false}});
     let mut harness = CallHarness::new(skipping(uninterruptible));
     harness.caller_says("hang on");
