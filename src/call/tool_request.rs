@@ -9,11 +9,12 @@ use crate::domain::agent::AgentFields;
 use crate::domain::call::Call;
 use crate::domain::call_facts::{CallFacts, CallValues, CallVariables};
 use crate::domain::chat::ToolCall;
+use crate::domain::collected::CollectedValues;
 use crate::domain::ids::DeliveryId;
 use crate::domain::provider_config::Tool;
 use crate::domain::secret::Secret;
 use crate::domain::task::TaskFields;
-use crate::domain::template::{self, TemplateReport, TemplateUse, TemplateValues, UrlPart, fill, percent_encoded};
+use crate::domain::template::{self, COLLECTED, TemplateReport, TemplateUse, TemplateValues, UrlPart, fill, percent_encoded};
 use crate::domain::time::UnixMs;
 use crate::domain::tool_request::{BodyFormat, HttpMethod, ToolAuth, ToolRequest};
 use crate::webhooks::event;
@@ -40,6 +41,8 @@ pub struct ToolSituation<'a> {
     pub task: Option<&'a TaskFields>,
     /// What answers of tools have set.
     pub variables: &'a CallVariables,
+    /// What the caller has entered.
+    pub collected: &'a CollectedValues,
     /// Where the call's events go.
     pub webhook_url: Option<&'a str>,
     /// The time of the tool call.
@@ -55,6 +58,15 @@ pub struct PlannedBody {
     pub text: String,
 }
 
+/// The message `tool-calls` as it is kept: with references to what the caller has entered, not with the digits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeptMessage {
+    /// Where it went.
+    pub target: String,
+    /// The message.
+    pub body: Value,
+}
+
 /// A request that can be sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlannedRequest {
@@ -66,8 +78,8 @@ pub struct PlannedRequest {
     pub headers: Vec<(String, Secret)>,
     /// `None`: without a body.
     pub body: Option<PlannedBody>,
-    /// The message `tool-calls`; `None` for other bodies.
-    pub message: Option<Value>,
+    /// What is kept of the message `tool-calls`; `None` for other bodies.
+    pub kept: Option<KeptMessage>,
     /// Secrets that must not reach the model.
     pub redaction: Redaction,
 }
@@ -76,10 +88,15 @@ pub struct PlannedRequest {
 struct RequestValues<'a> {
     of_call: CallValues<'a>,
     secrets: &'a BTreeMap<String, Secret>,
+    /// `None`: references to what the caller has entered stay.
+    collected: Option<&'a CollectedValues>,
 }
 
 impl TemplateValues for RequestValues<'_> {
     fn value(&self, name: &str) -> Option<String> {
+        if name.starts_with(COLLECTED) {
+            return self.collected.map(|collected| collected.value(name));
+        }
         match name.strip_prefix("secrets.") {
             Some(secret) => self.secrets.get(secret).map(|secret| secret.expose().to_owned()),
             None => self.of_call.value(name),
@@ -93,7 +110,22 @@ impl<'a> ToolSituation<'a> {
         let context = self.task.and_then(|task| task.context_data.as_ref());
         let metadata = self.call.metadata.as_ref().and_then(Value::as_object);
         let of_call = CallValues { facts, variables: Some(&self.variables.0), context, metadata };
-        RequestValues { of_call, secrets }
+        RequestValues { of_call, secrets, collected: Some(self.collected) }
+    }
+
+    /// The message as it is kept.
+    fn kept(
+        &self, tool: &Tool, wanted: &ToolCall, id: DeliveryId, request: &ToolRequest,
+    ) -> Result<KeptMessage, String> {
+        let values = RequestValues { collected: None, ..self.values(&request.secrets) };
+        let parameters = merged(&wanted.arguments, filled(&request.static_parameters, &values))?;
+        let of_call = || self.webhook_url.map(|url| event::url(url, event::TOOL_CALLS));
+        let target = match &tool.url {
+            Some(url) => filled_url(url, &parameters, &values).map_or_else(|_| url.clone(), |(url, _)| url),
+            None => of_call().unwrap_or_default(),
+        };
+        let arguments = Value::Object(parameters).to_string();
+        Ok(KeptMessage { target, body: self.message(id, &ToolCall { arguments, ..wanted.clone() }) })
     }
 
     fn message(&self, id: DeliveryId, wanted: &ToolCall) -> Value {
@@ -107,13 +139,16 @@ pub fn plan(tool: &Tool, wanted: &ToolCall, id: DeliveryId, of: &ToolSituation<'
     let url = tool.url.clone().or_else(of_call).ok_or_else(|| "this tool has no URL".to_owned())?;
     let Some(request) = &tool.request else {
         let message = of.message(id, wanted);
-        let body = PlannedBody { content_type: Some("application/json"), text: message.to_string() };
+        let text = of.collected.fill_json(&message.to_string());
+        let body = PlannedBody { content_type: Some("application/json"), text };
         let (headers, redaction) = (Vec::new(), Redaction::default());
-        let (method, body, message) = (HttpMethod::Post, Some(body), Some(message));
-        return Ok(PlannedRequest { method, url, headers, body, message, redaction });
+        let (method, body) = (HttpMethod::Post, Some(body));
+        let (filled, kept) = (of.collected.fill_url(&url), Some(KeptMessage { target: url, body: message }));
+        return Ok(PlannedRequest { method, url: filled, headers, body, kept, redaction });
     };
     let values = of.values(&request.secrets);
-    let parameters = merged(&wanted.arguments, filled(&request.static_parameters, &values))?;
+    let entered = of.collected.fill_json(&wanted.arguments);
+    let parameters = merged(&entered, filled(&request.static_parameters, &values))?;
     // Only a tool's own URL has parameters; that of the agent's events is as it is.
     let (url, rest) = match &tool.url {
         Some(_) => filled_url(&url, &parameters, &values)?,
@@ -121,13 +156,13 @@ pub fn plan(tool: &Tool, wanted: &ToolCall, id: DeliveryId, of: &ToolSituation<'
     };
     let (in_query, in_body): (Vec<_>, Vec<_>) = rest.into_iter().partition(|(name, _)| request.is_in_query(name));
     let url = with_query(&url, &in_query)?;
-    let mut message = None;
+    let mut kept = None;
     let body = request.method.has_body().then(|| match request.body_format {
         BodyFormat::Message => {
             let arguments = Value::Object(parameters).to_string();
             let json = of.message(id, &ToolCall { arguments, ..wanted.clone() });
             let text = json.to_string();
-            message = Some(json);
+            kept = of.kept(tool, wanted, id, request).ok();
             PlannedBody { content_type: Some("application/json"), text }
         }
         BodyFormat::Json => {
@@ -141,7 +176,7 @@ pub fn plan(tool: &Tool, wanted: &ToolCall, id: DeliveryId, of: &ToolSituation<'
         }
     });
     let (headers, redaction) = headers(request, &values)?;
-    Ok(PlannedRequest { method: request.method, url, headers, body, message, redaction })
+    Ok(PlannedRequest { method: request.method, url, headers, body, kept, redaction })
 }
 
 /// Fills in variables and parameters of a URL. Returns it with the parameters that are not in it.

@@ -19,6 +19,12 @@ pub fn is_time_zone(name: &str) -> bool {
     TimeZone::get(name).is_ok()
 }
 
+/// The day at an instant in a time zone; UTC for none and for one that is not known.
+pub fn day_at(time_zone: Option<&str>, at: UnixMs) -> jiff::civil::Date {
+    let zone = time_zone.and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC);
+    Timestamp::from_millisecond(at.0).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(zone).date()
+}
+
 /// The facts of a call at an instant, in the agent's time zone.
 #[derive(Clone, Debug)]
 pub struct CallFacts<'a> {

@@ -4,9 +4,10 @@ use super::services::SharedServices;
 use crate::call::call_webhooks::{CallWebhooks, CustomerAnswer};
 use crate::call::tool_answer::{ToolOutcome, outcome, repeat_after};
 use crate::call::tool_calls::{NO_ANSWER, deadline, deadline_of, result_text, server_arguments};
-use crate::call::tool_request::PlannedRequest;
+use crate::call::tool_request::{KeptMessage, PlannedRequest};
 use crate::domain::call::Call;
 use crate::domain::chat::ToolCall;
+use crate::domain::collected::CollectedValues;
 use crate::domain::delivery::DeliveryProgress;
 use crate::domain::ids::DeliveryId;
 use crate::domain::provider_config::Tool;
@@ -35,8 +36,8 @@ pub(super) struct PlannedToolCall {
 }
 
 /// Calls a tool of a tool server (MCP).
-pub(super) async fn run_remote(server: Arc<McpServer>, wanted: ToolCall) -> ToolOutcome {
-    let arguments = match server_arguments(&wanted.arguments) {
+pub(super) async fn run_remote(server: Arc<McpServer>, wanted: ToolCall, collected: CollectedValues) -> ToolOutcome {
+    let arguments = match server_arguments(&collected.fill_json(&wanted.arguments)) {
         Ok(arguments) => arguments,
         Err(text) => return ToolOutcome::new(text),
     };
@@ -99,9 +100,8 @@ impl PlannedToolCall {
 
     /// Records a message like every webhook. Other requests are not recorded: they cannot be sent again.
     async fn record(&self, answer: &Result<ToolAnswer, WebhookError>, attempts: i64) {
-        let Some(message) = &self.request.message else { return };
-        let target = self.request.url.clone();
-        let one = self.hooks.delivery(&self.call, self.id, event::TOOL_CALLS, target, message, now());
+        let Some(KeptMessage { target, body }) = &self.request.kept else { return };
+        let one = self.hooks.delivery(&self.call, self.id, event::TOOL_CALLS, target.clone(), body, now());
         let answer = answer.as_ref().map(|answer| (answer.status, answer.body.clone())).map_err(WebhookError::clone);
         let progress = CustomerAnswer::new(answer, now()).progress;
         self.context.journal.record_delivered(one, DeliveryProgress { attempts, ..progress }).await;

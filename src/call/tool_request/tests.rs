@@ -1,6 +1,7 @@
 //! Tool definition, arguments and variables become a request.
 
 use super::*;
+use crate::domain::collected::CollectedValues;
 use crate::domain::call::Direction;
 use crate::domain::ids::{CallId, OrganizationId};
 use serde_json::json;
@@ -31,11 +32,14 @@ impl Scene {
     fn plan(&self, arguments: Value) -> Result<PlannedRequest, String> {
         let wanted =
             ToolCall { id: "1".into(), name: "find".into(), arguments: arguments.to_string(), ..ToolCall::default() };
+        let mut collected = CollectedValues::default();
+        collected.put("pin", "4711#".into(), true);
         let of = ToolSituation {
             call: &self.call,
             agent: &self.agent,
             task: Some(&self.task),
             variables: &self.variables,
+            collected: &collected,
             webhook_url: Some("https://hook.example"),
             now: UnixMs(0),
         };
@@ -61,7 +65,7 @@ fn a_tool_without_a_request_posts_the_message_below_the_agents_webhook() {
     (scene.tool.request, scene.tool.url) = (None, None);
     let planned = scene.plan(json!({"a": 1})).unwrap();
     assert_eq!((planned.method, planned.url.as_str()), (HttpMethod::Post, "https://hook.example/tool-calls"));
-    assert_eq!(planned.message.unwrap()["tool_calls"][0]["arguments"], json!({"a": 1}));
+    assert_eq!(planned.kept.unwrap().body["tool_calls"][0]["arguments"], json!({"a": 1}));
     assert!(planned.headers.is_empty());
     scene.tool.url = Some("https://own.example/book".to_owned());
     assert_eq!(scene.plan(json!({})).unwrap().url, "https://own.example/book");
@@ -76,7 +80,7 @@ fn arguments_of_get_and_delete_stand_in_the_query() {
         let planned = planned.plan(arguments.clone()).unwrap();
         let query = "list=x&list=2&n=7&object=%7B%22a%22%3A%22%5C%22%22%7D&q=a%26b%3Dc+d&yes=true";
         assert_eq!(planned.url, format!("https://a.example/find?v=1&{query}"));
-        assert_eq!((planned.body, planned.message), (None, None));
+        assert_eq!((planned.body, planned.kept), (None, None));
     }
     let get = json!({"method": "GET"});
     assert_eq!(url("https://a.example/find", get.clone(), json!({})).unwrap(), "https://a.example/find");
@@ -183,4 +187,21 @@ fn a_secret_is_removed_in_every_form() {
     );
     let value = redaction.value(json!({"a b+c/d": ["a b+c/d", 1, {"n": "no"}]}));
     assert_eq!(value, json!({"[removed]": ["[removed]", 1, {"n": "no"}]}));
+}
+
+#[test]
+fn what_the_caller_has_entered_is_sent_and_not_kept() {
+    let tool = json!({"url": "https://a.example/x?q={{collected.pin}}", "function": {"name": "find"},
+        "request": {"static_parameters": {"pin": "{{collected.pin}}"}}});
+    let planned = scene(tool, json!({})).plan(json!({"code": "{{collected.pin}}"})).unwrap();
+    assert_eq!(planned.url, "https://a.example/x?q=4711%23");
+    let body = planned.body.unwrap().text;
+    assert!(body.contains("4711#") && !body.contains("collected"), "{body}");
+    let kept = planned.kept.unwrap();
+    let kept = format!("{} {}", kept.target, kept.body);
+    assert!(kept.contains("{{collected.pin}}") && !kept.contains("4711"), "{kept}");
+
+    let form = json!({"url": "https://a.example/x", "function": {"name": "find"}, "request": {"body_format": "form"}});
+    let planned = scene(form, json!({})).plan(json!({"code": "{{collected.pin}}"})).unwrap();
+    assert_eq!(planned.body.unwrap().text, "code=4711%23");
 }

@@ -12,6 +12,8 @@ mod bridged;
 mod call_machine;
 mod call_metrics;
 mod caller_events;
+mod collect_events;
+mod collecting;
 mod conversing;
 mod ending;
 mod fillers;
@@ -35,6 +37,7 @@ mod tools;
 mod transcript;
 mod transfer;
 mod transfer_events;
+mod value_events;
 mod voicemail;
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::call::tool_answer::ToolOutcome;
 use crate::call::tool_calls::{TOOL_FAILED, ToolOwner, owner};
 use crate::call::tool_request::{ToolSituation, plan};
 use crate::domain::chat::ToolCall;
+use crate::domain::collected::CollectedValues;
 use crate::domain::ids::DeliveryId;
 use crate::store::now;
 use crate::supervision::{self, contain};
@@ -31,7 +32,7 @@ impl ConversationLoop {
     }
 
     /// A blocking tool ends with the call; an async tool runs on.
-    pub(super) fn call_tool(&mut self, call: ToolCall, is_async: bool) {
+    pub(super) fn call_tool(&mut self, call: ToolCall, is_async: bool, collected: CollectedValues) {
         let (agent, record) = (&self.call.spec.agent, &self.call.record);
         let tools = agent.llm_config.as_ref().map_or(&[][..], |config| &config.tools);
         let id = call.id.clone();
@@ -40,7 +41,7 @@ impl ConversationLoop {
             ToolOwner::Function(tool) => tool.clone(),
             ToolOwner::Server(place) => {
                 let server = self.servers[place].clone();
-                return self.wait_for_tool(id, tool_runner::run_remote(server, call));
+                return self.wait_for_tool(id, tool_runner::run_remote(server, call, collected));
             }
             ToolOwner::Nobody => return,
         };
@@ -49,6 +50,7 @@ impl ConversationLoop {
             agent,
             task: self.call.spec.task.as_ref(),
             variables: &self.variables,
+            collected: &collected,
             webhook_url: record.hooks.url.as_deref(),
             now: now(),
         };
