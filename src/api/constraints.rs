@@ -377,7 +377,7 @@ mod tests {
             "dtmf_rules": {"rules": [{"digits": "1", "action": "end_call"}]},
             "transfer_config": {"destinations": [{"name": "a", "target": "+31201234567"}]},
             "silence_config": {"prompts": ["a"], "fillers": ["a"]}, "turn_config": {"backchannels": ["a"]},
-            "stt_config": stt, "tts_config": tts,
+            "built_in_tools": {"skip_turn": {"description": "a"}, "collect_digits": {"description": "a"}}, "stt_config": stt, "tts_config": tts,
             "llm_config": {"provider": "groq", "model": "m", "tools": [tool]},
             "fallbacks": {"stt": [stt], "llm": [llm], "tts": [tts]},
         });

@@ -24,6 +24,7 @@ pub fn session_config(spec: &CallSpec, vendor: &dyn RealtimeVendor, line: AudioF
     let instructions: Vec<String> = messages.iter().filter_map(words).collect();
     let abilities = ToolSet {
         custom: &config.tools,
+        built_in: spec.agent.built_in_tools.as_ref(),
         destinations: &transfers.destinations,
         voicemail: spec.runs_amd(),
         remote: &[],

@@ -8,6 +8,7 @@ mod aiortc;
 mod api;
 mod baresip;
 mod browser;
+mod builtin_tools;
 mod calls;
 mod carriers;
 mod concurrent_changes;

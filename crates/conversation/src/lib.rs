@@ -3,5 +3,6 @@
 
 pub mod amd;
 pub mod dialogue;
+pub mod digit_collection;
 pub mod dtmf;
 pub mod machine;

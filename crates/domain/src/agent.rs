@@ -3,6 +3,7 @@
 use super::FieldError;
 use super::ambience::AmbienceConfig;
 use super::analysis::{self, AnalysisPlan};
+use super::built_in_tools::BuiltInTools;
 use super::call_facts::is_time_zone;
 use super::dtmf_rules::{DtmfContext, DtmfRules};
 use super::fallback::Fallbacks;
@@ -84,6 +85,10 @@ pub struct AgentFields {
     #[serde(default)]
     #[garde(dive)]
     pub transfer_config: Option<TransferConfig>,
+    /// Tools of the server beside those that every agent has. None: no others.
+    #[serde(default)]
+    #[garde(dive)]
+    pub built_in_tools: Option<BuiltInTools>,
     /// Sound behind the agent's voice. None: silence.
     #[serde(default)]
     #[garde(dive)]

@@ -1,10 +1,12 @@
 //! Runs an agent's tools on the customer's server.
 
+use super::call_webhooks::CustomerQuestion;
 use super::services::SharedServices;
 use crate::call::call_webhooks::CallWebhooks;
 use crate::call::tool_calls::{DEADLINE, NO_ANSWER, ToolQuestion, question, result_text, server_arguments};
 use crate::domain::call::Call;
 use crate::domain::chat::ToolCall;
+use crate::domain::collected::CollectedValues;
 use crate::domain::provider_config::Tool;
 use crate::store::now;
 use crate::webhooks::event;
@@ -22,9 +24,16 @@ fn no_answer(tool: &str, failure: &dyn Display) -> String {
     NO_ANSWER.to_owned()
 }
 
+/// A tool call, and what its arguments and its URL may refer to.
+pub(super) struct WantedTool {
+    pub(super) tool: Tool,
+    pub(super) call: ToolCall,
+    pub(super) collected: CollectedValues,
+}
+
 /// Calls a tool of a tool server (MCP).
-pub(super) async fn run_remote(server: Arc<McpServer>, wanted: ToolCall) -> String {
-    let arguments = match server_arguments(&wanted.arguments) {
+pub(super) async fn run_remote(server: Arc<McpServer>, wanted: ToolCall, collected: CollectedValues) -> String {
+    let arguments = match server_arguments(&collected.fill_json(&wanted.arguments)) {
         Ok(arguments) => arguments,
         Err(text) => return text,
     };
@@ -33,15 +42,15 @@ pub(super) async fn run_remote(server: Arc<McpServer>, wanted: ToolCall) -> Stri
 }
 
 /// Calls a tool and returns the text for the model, at the latest at the deadline.
-pub(super) async fn run(
-    context: SharedServices, hooks: CallWebhooks, call: Call, tool: Tool, wanted: ToolCall,
-) -> String {
+pub(super) async fn run(context: SharedServices, hooks: CallWebhooks, call: Call, wanted: WantedTool) -> String {
+    let WantedTool { tool, call: wanted, collected } = wanted;
     let ToolQuestion { target, deadline } = match question(&tool, hooks.url.as_deref()) {
         Ok(question) => question,
         Err(text) => return text,
     };
     let body = |id| event::tool_calls(id, &call, &[&wanted], now());
-    let answer = context.ask_customer(&hooks, &call, event::TOOL_CALLS, target, body, deadline).await;
+    let question = CustomerQuestion { name: event::TOOL_CALLS, target, collected, deadline };
+    let answer = context.ask_customer(&hooks, &call, question, body).await;
     result_text(match answer {
         Ok(body) => event::tool_result(&body, &wanted.id),
         Err(failure) => Err(no_answer(&wanted.name, &failure)),

@@ -65,6 +65,7 @@ impl CallMachine {
     /// Voicemail has answered: what was meant for a person is stopped, and the message is left. Without one the call
     /// ends.
     fn handle_voicemail_answered(&mut self, now: Instant, message: Option<String>) {
+        self.cancel_collecting(now);
         let talk = match &mut self.mode {
             Mode::Conversing(conversing) => &mut conversing.talk,
             Mode::Transferring(transferring) => &mut transferring.talk,

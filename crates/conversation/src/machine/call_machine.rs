@@ -93,6 +93,7 @@ impl CallMachine {
     }
 
     fn begin_hang_up(&mut self, now: Instant, reason: EndReason, wait: Duration) {
+        self.cancel_collecting(now);
         self.change(|mode| {
             let ending = match mode {
                 Mode::Conversing(conversing) => conversing.talk.hang_up(now, reason, wait),

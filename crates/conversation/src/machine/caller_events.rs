@@ -179,6 +179,7 @@ impl CallMachine {
         if let Some(talk) = self.mode.talk_mut() {
             talk.clear_before_turn();
         }
+        let Some(turn) = self.collect_turn(now, turn) else { return };
         match &mut self.mode {
             Mode::Conversing(conversing) => {
                 if conversing.handle_turn(now, turn) {
@@ -194,6 +195,9 @@ impl CallMachine {
 
     /// Handles a DTMF digit of the caller: `0` to `9`, `*`, `#` or `A` to `D`.
     pub fn handle_digit(&mut self, now: Instant, digit: char) {
+        if self.collect_digit(now, digit) {
+            return;
+        }
         let Some(talk) = self.mode.talk_mut() else { return };
         talk.timers.silence = None;
         if let Some(input) = talk.dtmf.handle_digit(now, digit) {

@@ -12,6 +12,8 @@ mod bridged;
 mod call_machine;
 mod call_metrics;
 mod caller_events;
+mod collect_events;
+mod collecting;
 mod conversing;
 mod ending;
 mod fillers;

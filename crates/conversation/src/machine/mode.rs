@@ -204,6 +204,7 @@ impl Mode {
         match (self, timer) {
             (Self::Voicemail(voicemail), CallTimer::Voicemail) => voicemail.ready_at(),
             (Self::Transferring(transferring), CallTimer::Transfer) => transferring.until(),
+            (Self::Conversing(conversing), CallTimer::Collection) => conversing.collecting.deadline(),
             (Self::Conversing(_) | Self::Voicemail(_) | Self::Transferring(_), timer) => {
                 self.talk().and_then(|talk| talk.deadline(timer))
             }

@@ -125,10 +125,11 @@ impl CallMachine {
                 if !response.tool_calls.is_empty() {
                     return self.run_tools(now, &response.tool_calls, !said.is_empty());
                 }
+                let is_collecting = self.is_collecting();
                 if !self.answer_waiting_turn(now) {
                     self.arm_silence(now);
                     self.request_response_to_results(now);
-                    if let Some(talk) = self.mode.talk_mut() {
+                    if let Some(talk) = self.mode.talk_mut().filter(|_| !is_collecting) {
                         talk.arm_filler_for_tools(now);
                     }
                 }
@@ -137,10 +138,11 @@ impl CallMachine {
     }
 
     /// Answers the turn that has waited for the end of a response; false if there is none.
-    fn answer_waiting_turn(&mut self, now: Instant) -> bool {
+    pub(super) fn answer_waiting_turn(&mut self, now: Instant) -> bool {
         let Some(talk) = self.mode.talk_mut() else { return false };
         let Some(turn) = talk.line.caller.waiting_turn.take() else { return false };
-        if talk.answer_turn(now, &turn) {
+        let Some(turn) = self.collect_turn(now, turn) else { return true };
+        if self.mode.talk_mut().is_some_and(|talk| talk.answer_turn(now, &turn)) {
             self.advance(now);
         }
         true

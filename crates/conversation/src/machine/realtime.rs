@@ -181,6 +181,11 @@ impl Realtime {
         }
     }
 
+    /// The answer to the turn whose transcript is outstanding has begun already.
+    pub(super) fn has_answered_pending_turn(&self) -> bool {
+        self.pending_turn.is_some() && self.turn_ended.is_none()
+    }
+
     /// The caller's transcript timed out: later turns are published without it.
     pub(super) fn drop_late_transcript(&mut self, line: &mut Line) {
         let late = self.pending_turn.as_mut().and_then(|pending| pending.turn.take());

@@ -62,9 +62,11 @@ impl CallMachine {
             RealtimeEvent::UserInterim(text) => self.handle_caller_words(&text),
             RealtimeEvent::UserFinal(text) => {
                 self.handle_caller_words(&text);
+                let shown = self.shown_words(&text);
                 if let Some(talk) = self.mode.talk_mut() {
-                    talk.handle_caller_transcript(now, &text);
+                    talk.handle_caller_transcript(now, &shown);
                 }
+                self.collect_transcript(now, &text);
             }
             RealtimeEvent::ResponseStarted => talk.handle_response_started(now, wanted),
             RealtimeEvent::Text { item, text } => realtime.add_text(line, item, &text, false),

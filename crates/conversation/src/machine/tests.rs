@@ -2,10 +2,12 @@
 
 mod amd;
 mod answers;
+mod collect_digits;
 mod ending;
 mod failures;
 mod realtime;
 mod silence;
+mod skip_turn;
 mod tools;
 mod transcript;
 mod transfers;
@@ -373,6 +375,19 @@ impl CallHarness {
         self.machine.handle_llm_event(self.now, response_id, LlmEvent::ToolCalls(vec![call]));
         let done = LlmEvent::Done(TokenUsage::default());
         self.machine.handle_llm_event(self.now, response_id, done);
+        self.drain();
+    }
+
+    /// The model says something, or nothing, and calls a tool.
+    fn calls_tool(&mut self, name: &str, arguments: serde_json::Value, words: Option<&str>) {
+        let response_id = self.machine.response_id();
+        if let Some(words) = words {
+            self.machine.handle_llm_event(self.now, response_id, LlmEvent::Text(words.into()));
+        }
+        let call =
+            ToolCall { id: "1".into(), name: name.into(), arguments: arguments.to_string(), ..ToolCall::default() };
+        self.machine.handle_llm_event(self.now, response_id, LlmEvent::ToolCalls(vec![call]));
+        self.machine.handle_llm_event(self.now, response_id, LlmEvent::Done(TokenUsage::default()));
         self.drain();
     }
 

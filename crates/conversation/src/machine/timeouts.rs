@@ -49,6 +49,7 @@ impl CallMachine {
                     conversing.handle_silence(now);
                 }
             }
+            (CallTimer::Collection, _) => self.handle_collection_timeout(now),
             (CallTimer::SttStall, _) => {
                 if let Mode::Conversing(conversing) = &mut self.mode {
                     conversing.handle_stt_stalled(now);

@@ -26,6 +26,8 @@ pub enum CallTimer {
     Filler,
     /// Voicemail: maximum announcement or message time, or the pause after the beep.
     Voicemail,
+    /// The caller enters no digits.
+    Collection,
     /// The transfer target does not answer.
     Transfer,
     /// The realtime model was asked and does not respond, or stalls.
@@ -36,7 +38,7 @@ pub enum CallTimer {
 
 impl CallTimer {
     /// All timers; of those that are due at once the first fires first.
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::MaxDuration,
         Self::Goodbye,
         Self::Silence,
@@ -47,6 +49,7 @@ impl CallTimer {
         Self::ToolResult,
         Self::Filler,
         Self::Voicemail,
+        Self::Collection,
         Self::Transfer,
         Self::RealtimeStall,
         Self::CallerTranscript,

@@ -2,6 +2,7 @@
 
 use super::call_machine::CallMachine;
 use super::caller_events::dtmf_turn;
+use super::collect_events::WantedDigits;
 use super::mode::Mode;
 use super::output::CallOutput;
 use super::talk::Talk;
@@ -19,6 +20,7 @@ use trunkline_domain::transfer::TransferConfig;
 const RESULT_PENDING: &str = "still being worked on; the result will follow by itself, do not call this again";
 /// What it reads where none will come.
 const NO_RESULT_EXPECTED: &str = "started; there will be no result";
+const ONE_ENTRY: &str = "error: the caller can be asked for one entry of digits at a time";
 /// What it reads of tools that an interrupted answer had announced, before their names.
 const UNCALLED: &str = "You were interrupted before these tools were called, so they were not called and nothing was \
 done; call them again if they are still wanted: ";
@@ -32,6 +34,7 @@ impl Talk {
 
     fn abilities<'a>(&'a self, transfers: &'a TransferConfig) -> ToolSet<'a> {
         ToolSet {
+            built_in: self.line.facts.spec.agent.built_in_tools.as_ref(),
             custom: self.line.facts.spec.agent.llm_config.as_ref().map_or(&[], |config| &config.tools),
             remote: &self.tools.remote,
             destinations: &transfers.destinations,
@@ -54,15 +57,22 @@ impl Talk {
 
     /// A tool that was waited for has answered; false if none waits with this id.
     fn handle_tool_result(&mut self, now: Instant, id: &str, result: &str) -> bool {
-        if self.tools.keep_result(id, result) {
+        let shown = self.line.collected.masked(result);
+        let told = if self.reveals_secrets() { result } else { &shown };
+        if self.tools.keep_result(id, told) {
             return false;
         }
-        let Some(call) = take_call(&mut self.tools.waiting, id) else { return false };
+        self.handle_own_result(now, id, told, &shown)
+    }
+
+    /// The same; `told` is for the model, `shown` for the transcript.
+    pub(super) fn handle_own_result(&mut self, now: Instant, id: &str, told: &str, shown: &str) -> bool {
+        let (Some(call), result) = (take_call(&mut self.tools.waiting, id), told) else { return false };
         if !self.history.replace_tool(id, result) {
             self.history.push_note(answer(&call, result));
         }
         self.send_tool_result_to_realtime(id, result);
-        self.line.record_tool(now, &call.name, result);
+        self.line.record_tool(now, &call.name, shown);
         if !self.history.ends_with_tool() {
             // The conversation moved on: the LLM gets the result together with the latest history.
             self.tools.add_late_result(&call, result);
@@ -71,13 +81,36 @@ impl Talk {
         true
     }
 
+    /// The customer's server runs a tool.
+    fn call_tool(&mut self, call: &ToolCall, is_async: bool) {
+        let collected = self.line.collected.clone();
+        self.line.output(CallOutput::CallTool { call: call.clone(), is_async, collected });
+    }
+
+    /// Runs a tool of the customer's, unless it runs already. Returns what the model reads at once; `None` if a result
+    /// is waited for.
+    fn run_custom(&mut self, call: &ToolCall, is_async: bool) -> Option<String> {
+        let started = self.tools.take_started(&call.id);
+        if started.is_none() {
+            self.call_tool(call, is_async);
+        }
+        if is_async {
+            return Some(NO_RESULT_EXPECTED.to_owned());
+        }
+        let result = started.and_then(|started| started.result);
+        if result.is_none() {
+            self.await_tool(call);
+        }
+        result
+    }
+
     /// Starts the calls of an answer that need not wait until its words were heard.
     pub(super) fn start_tools_at_once(&mut self, calls: &[ToolCall]) {
         for call in calls {
             let transfers = self.line.facts.spec.agent.transfers();
             if let ToolAction::Custom { is_async, starts_at_once: true, .. } = self.abilities(&transfers).action(call) {
                 self.tools.start(call);
-                self.line.output(CallOutput::CallTool { call: call.clone(), is_async });
+                self.call_tool(call, is_async);
             }
         }
     }
@@ -111,6 +144,16 @@ impl Talk {
     }
 }
 
+/// Who has the next word after a round of tool calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum NextWord {
+    /// The model reads the results.
+    #[default]
+    Agent,
+    /// The model wants to say nothing.
+    Caller,
+}
+
 /// What a round of tool calls leaves to be done.
 #[derive(Debug, Default)]
 struct ToolRound {
@@ -119,6 +162,8 @@ struct ToolRound {
     /// Said while results are waited for.
     filler: Option<String>,
     transfer: Option<TransferRequest>,
+    next: NextWord,
+    digits: Option<WantedDigits>,
 }
 
 impl CallMachine {
@@ -178,6 +223,12 @@ impl CallMachine {
                 talk.answer_tool(now, call, &result);
             }
         }
+        if let Some(wanted) = round.digits.take() {
+            if round.transfer.is_none() && round.end.is_none() {
+                return self.begin_collecting(now, wanted);
+            }
+            self.refuse_collecting(now, wanted);
+        }
         match &self.mode {
             Mode::Conversing(_) => {
                 if let Some(request) = round.transfer {
@@ -194,6 +245,7 @@ impl CallMachine {
                 talk.say(now, &farewell, AfterResponse::HangUp(EndReason::AgentHungUp));
             }
             Some(_) => self.handle_command(now, EndReason::AgentHungUp),
+            None if round.next == NextWord::Caller => self.leave_to_caller(now),
             None if talk.tools.is_waiting() => {
                 let is_new = |words: &String| {
                     !said_something && !words.trim().is_empty() && Some(words) != talk.fillers.last.as_ref()
@@ -207,9 +259,18 @@ impl CallMachine {
         }
     }
 
+    /// The model says nothing: no further answer, no filler. What was said meanwhile has its turn.
+    fn leave_to_caller(&mut self, now: Instant) {
+        if !self.answer_waiting_turn(now) {
+            self.arm_silence(now);
+            self.request_response_to_results(now);
+        }
+    }
+
     /// Runs one tool; `None` if its result follows later, or if the call takes no part in the conversation any more.
     fn run_tool(&mut self, now: Instant, call: &ToolCall, round: &mut ToolRound) -> Option<String> {
         let is_conversing = matches!(self.mode, Mode::Conversing(_));
+        let is_collecting = self.is_collecting();
         let talk = self.mode.talk_mut()?;
         let transfers = talk.line.facts.spec.agent.transfers();
         let result = match talk.abilities(&transfers).action(call) {
@@ -237,19 +298,23 @@ impl CallMachine {
                 "the message is left after the beep, and the call ends".to_owned()
             }
             ToolAction::Custom { is_async, filler, .. } => {
-                let started = talk.tools.take_started(&call.id);
-                if started.is_none() {
-                    talk.line.output(CallOutput::CallTool { call: call.clone(), is_async });
-                }
-                if let Some(result) = started.and_then(|started| started.result).filter(|_| !is_async) {
-                    return Some(result);
-                }
-                if !is_async {
-                    talk.await_tool(call);
+                let result = talk.run_custom(call, is_async);
+                if result.is_none() {
                     round.filler = round.filler.take().or(filler);
-                    return None;
                 }
-                NO_RESULT_EXPECTED.to_owned()
+                return result;
+            }
+            ToolAction::CollectDigits { .. } if !is_conversing || is_collecting || round.digits.is_some() => {
+                ONE_ENTRY.to_owned()
+            }
+            ToolAction::CollectDigits { request, prompt } => {
+                talk.await_tool(call);
+                round.digits = Some(WantedDigits { call: call.clone(), request, prompt });
+                return None;
+            }
+            ToolAction::SkipTurn => {
+                round.next = NextWord::Caller;
+                "you say nothing; the caller has the next word".to_owned()
             }
             ToolAction::Invalid(why) => format!("error: {why}"),
         };

@@ -4,13 +4,14 @@ use super::call_machine::CallMachine;
 use super::mode::Mode;
 use super::output::CallOutput;
 use super::transfer::{ConsultationEvent, ReferProgress, TransferOrigin, TransferOutcome, TransferRequest};
-use crate::dialogue::tools::BuiltInTool;
+use crate::dialogue::built_in_tools::BuiltInTool;
 use std::time::Instant;
 use trunkline_domain::end_reason::EndReason;
 
 impl CallMachine {
     /// Starts a transfer out of a conversation; tells the caller, unless that was done. Other modes put nobody through.
     pub(super) fn transfer(&mut self, now: Instant, request: TransferRequest, told: bool) {
+        self.cancel_collecting(now);
         self.change(|mode| match mode {
             Mode::Conversing(conversing) => Mode::Transferring(conversing.transfer(now, request, told)),
             unchanged @ (Mode::Voicemail(_)

@@ -36,6 +36,9 @@ pub trait TemplateValues {
     fn value(&self, name: &str) -> Option<String>;
 }
 
+/// Names that stay in a text until a tool is called: what the caller has entered by then.
+pub const COLLECTED: &str = "collected.";
+
 /// What happened while texts were filled in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TemplateReport {
@@ -99,6 +102,11 @@ pub fn fill(text: &str, usage: TemplateUse, values: &dyn TemplateValues, report:
                     close_gap(&mut filled, text);
                 }
                 filled.push_str(text);
+                is_after_gap = false;
+            }
+            // Nothing was entered when the call begins: the tool that is called fills it in.
+            Part::Variable { name, .. } if name.starts_with(COLLECTED) && values.value(name).is_none() => {
+                filled.extend(["{{", name, "}}"]);
                 is_after_gap = false;
             }
             Part::Variable { name, default, .. } => {

@@ -163,7 +163,7 @@ impl ConversationLoop {
 
     /// Shows interim words to those who follow the call.
     fn show_interim(&self, text: Option<&str>) {
-        if let Some(text) = text {
+        if let Some(text) = text.filter(|_| !self.machine.is_collecting_secret()) {
             self.call.slot.live.send(LiveUpdate::Interim { text: text.to_owned() });
         }
     }

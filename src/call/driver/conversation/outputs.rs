@@ -46,7 +46,7 @@ impl ConversationLoop {
                 CallOutput::SendDtmf(digits) => {
                     let _ = self.call.media.leg.send_dtmf(digits);
                 }
-                CallOutput::CallTool { call, is_async } => self.call_tool(call, is_async),
+                CallOutput::CallTool { call, is_async, collected } => self.call_tool(call, is_async, collected),
                 CallOutput::Refer { target } => self.refer(target),
                 CallOutput::StartConsultation { target } => self.start_consultation(target),
                 CallOutput::Hold { music } => {

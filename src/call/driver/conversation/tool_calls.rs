@@ -1,10 +1,12 @@
 //! Tools of an answered call: connects to tool servers and runs tool calls, each contained. A panic counts as a failed
 //! tool.
 
+use super::super::tool_runner::WantedTool;
 use super::super::{schema_validation, tool_runner};
 use super::ConversationLoop;
 use crate::call::tool_calls::{TOOL_FAILED, ToolOwner, owner};
 use crate::domain::chat::ToolCall;
+use crate::domain::collected::CollectedValues;
 use crate::supervision::{self, contain};
 
 impl ConversationLoop {
@@ -25,7 +27,7 @@ impl ConversationLoop {
     }
 
     /// A blocking tool ends with the call; an async tool runs on.
-    pub(super) fn call_tool(&mut self, call: ToolCall, is_async: bool) {
+    pub(super) fn call_tool(&mut self, call: ToolCall, is_async: bool, collected: CollectedValues) {
         let tools = self.call.spec.agent.llm_config.as_ref().map_or(&[][..], |config| &config.tools);
         let (id, record) = (call.id.clone(), &self.call.record);
         let offers = self.servers.iter().map(|server| server.tools.as_slice());
@@ -33,11 +35,12 @@ impl ConversationLoop {
             ToolOwner::Function(tool) => tool.clone(),
             ToolOwner::Server(place) => {
                 let server = self.servers[place].clone();
-                return self.wait_for_tool(id, tool_runner::run_remote(server, call));
+                return self.wait_for_tool(id, tool_runner::run_remote(server, call, collected));
             }
             ToolOwner::Nobody => return,
         };
-        let run = tool_runner::run(self.call.context.clone(), record.hooks.clone(), record.call.clone(), tool, call);
+        let wanted = WantedTool { tool, call, collected };
+        let run = tool_runner::run(self.call.context.clone(), record.hooks.clone(), record.call.clone(), wanted);
         if is_async {
             supervision::spawn("tool", run);
         } else {
