@@ -3,6 +3,7 @@
 use super::built_in_tools::{self, Abilities, BuiltInTool};
 use crate::digit_collection::DigitRequest;
 use serde_json::{Value, json};
+use std::time::Duration;
 use trunkline_domain::built_in_tools::BuiltInTools;
 use trunkline_domain::chat::{ToolCall, ToolOffer};
 use trunkline_domain::provider_config::{Tool, ToolStart};
@@ -59,6 +60,13 @@ pub enum ToolAction {
     },
     /// Say nothing: the caller has the next word.
     SkipTurn,
+    /// The caller is on hold until other tools have answered, or the time is over.
+    Hold {
+        /// The longest time.
+        limit: Duration,
+        /// Whether the caller hears music.
+        music: bool,
+    },
     /// Ask the caller for digits.
     CollectDigits {
         /// What is asked for.
@@ -163,6 +171,12 @@ impl ToolSet<'_> {
             }
             BuiltInTool::LeaveVoicemail => ToolAction::LeaveVoicemail { message: text("message") },
             BuiltInTool::SkipTurn => ToolAction::SkipTurn,
+            BuiltInTool::HoldCall => {
+                let settings = self.built_in.and_then(|chosen| chosen.hold_call.clone()).unwrap_or_default();
+                let wanted = arguments.get("seconds").and_then(Value::as_u64).unwrap_or(settings.max_seconds);
+                let limit = Duration::from_secs(wanted.clamp(1, settings.max_seconds));
+                ToolAction::Hold { limit, music: settings.music }
+            }
             BuiltInTool::CollectDigits => {
                 let settings = self.built_in.and_then(|chosen| chosen.collect_digits.clone()).unwrap_or_default();
                 match built_in_tools::digit_request(&settings, &arguments) {
@@ -221,7 +235,7 @@ mod tests {
             "type": "object", "properties": {"order": {"type": "integer"}}, "required": ["order"]}}}))
         .unwrap();
         let custom = [find];
-        let built_in = serde_json::from_value(json!({"skip_turn": {}})).unwrap();
+        let built_in = serde_json::from_value(json!({"skip_turn": {}, "hold_call": {}})).unwrap();
         let abilities = ToolSet {
             custom: &custom,
             built_in: Some(&built_in),
@@ -251,6 +265,9 @@ mod tests {
         check("end_call", "{\"farewell\":\"Bye\"}", &ToolAction::EndCall { farewell: Some("Bye".into()) });
         check("send_dtmf", "{\"digits\":\"12#\"}", &ToolAction::SendDigits { digits: "12#".into() });
         check("skip_turn", "{}", &ToolAction::SkipTurn);
+        let hold = |seconds| ToolAction::Hold { limit: Duration::from_secs(seconds), music: true };
+        check("hold_call", "{}", &hold(120));
+        check("hold_call", "{\"seconds\":30}", &hold(30));
         for (written, digits) in
             [("1w2ww4711#", "1w2ww4711#"), ("1,2", "1,2"), ("1 2", "12"), ("1-2", "12"), ("1p(2)a", "1,2A")]
         {

@@ -5,6 +5,7 @@ mod answers;
 mod collect_digits;
 mod ending;
 mod failures;
+mod held;
 mod realtime;
 mod silence;
 mod skip_turn;
@@ -376,6 +377,10 @@ impl CallHarness {
         let done = LlmEvent::Done(TokenUsage::default());
         self.machine.handle_llm_event(self.now, response_id, done);
         self.drain();
+    }
+
+    fn output_seen(&self, wanted: impl Fn(&CallOutput) -> bool) -> bool {
+        self.seen.iter().any(wanted)
     }
 
     /// The model says something, or nothing, and calls a tool.
