@@ -12,6 +12,9 @@ pub const FIRST_KEY_MS: RangeInclusive<u64> = 1_000..=60_000;
 /// How long a caller may take from one key to the next.
 pub const NEXT_KEY_MS: RangeInclusive<u64> = 500..=30_000;
 
+/// How long a caller may be on hold.
+pub const HOLD_SECONDS: RangeInclusive<u64> = 1..=600;
+
 /// Tools beside those that every agent has (`end_call`, `send_dtmf`). A tool is offered if it is set; `{}` has the
 /// defaults of every field.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
@@ -22,6 +25,10 @@ pub struct BuiltInTools {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[garde(dive)]
     pub skip_turn: Option<SkipTurnTool>,
+    /// The LLM may put the caller on hold while its tools work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[garde(dive)]
+    pub hold_call: Option<HoldCallTool>,
     /// The LLM may ask the caller for keys, and gets them when the entry is complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[garde(dive)]
@@ -103,6 +110,30 @@ pub struct SkipTurnTool {
     #[schema(min_length = 1, max_length = 1_024)]
     #[garde(inner(custom(description_text())))]
     pub description: Option<String>,
+}
+
+/// `hold_call`: the caller waits, with music or without, while the LLM's tools work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
+#[garde(allow_unvalidated)]
+#[serde(deny_unknown_fields, default)]
+pub struct HoldCallTool {
+    /// When the LLM should use it, 1 to 1,024 characters. None: a description of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 1_024)]
+    #[garde(inner(custom(description_text())))]
+    pub description: Option<String>,
+    /// Longest time on hold in seconds.
+    #[schema(minimum = 1, maximum = 600)]
+    #[garde(custom(between(HOLD_SECONDS)))]
+    pub max_seconds: u64,
+    /// Whether the caller hears music.
+    pub music: bool,
+}
+
+impl Default for HoldCallTool {
+    fn default() -> Self {
+        Self { description: None, max_seconds: 120, music: true }
+    }
 }
 
 /// `collect_digits`: the caller enters digits on the keypad. The LLM may choose other times for one entry.

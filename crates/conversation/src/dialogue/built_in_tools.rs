@@ -22,6 +22,8 @@ pub enum BuiltInTool {
     LeaveVoicemail,
     /// Says nothing and leaves the next word to the caller.
     SkipTurn,
+    /// Puts the caller on hold until the agent comes back.
+    HoldCall,
     /// Asks the caller for digits.
     CollectDigits,
     /// Asks the caller for a value, and reads it back.
@@ -40,12 +42,13 @@ pub(super) struct Abilities<'a> {
 }
 
 impl BuiltInTool {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::EndCall,
         Self::SendDtmf,
         Self::TransferCall,
         Self::LeaveVoicemail,
         Self::SkipTurn,
+        Self::HoldCall,
         Self::CollectDigits,
         Self::CollectValue,
     ];
@@ -58,6 +61,7 @@ impl BuiltInTool {
             Self::TransferCall => "transfer_call",
             Self::LeaveVoicemail => "leave_voicemail",
             Self::SkipTurn => "skip_turn",
+            Self::HoldCall => "hold_call",
             Self::CollectDigits => "collect_digits",
             Self::CollectValue => "collect_value",
         }
@@ -75,6 +79,7 @@ impl BuiltInTool {
             Self::TransferCall => transfer_call(abilities.destinations)?,
             Self::LeaveVoicemail => abilities.voicemail.then(leave_voicemail)?,
             Self::SkipTurn => skip_turn(abilities.chosen?)?,
+            Self::HoldCall => hold_call(abilities.chosen?)?,
             Self::CollectDigits => collect_digits(abilities.chosen?)?,
             Self::CollectValue => collect_value(abilities.chosen?)?,
         };
@@ -137,6 +142,17 @@ fn skip_turn(chosen: &BuiltInTools) -> Option<(String, Value)> {
             .to_owned()
     });
     Some((description, json!({"type": "object", "properties": {}, "additionalProperties": false})))
+}
+
+fn hold_call(chosen: &BuiltInTools) -> Option<(String, Value)> {
+    let settings = chosen.hold_call.as_ref()?;
+    let description = settings.description.clone().unwrap_or_else(|| {
+        "Puts the caller on hold. Say so first, in the same answer. Call it together with tools that take long: the caller \
+         is back with you when they have answered, or when the seconds are over."
+            .to_owned()
+    });
+    let seconds = json!({"type": "integer", "minimum": 1, "maximum": settings.max_seconds});
+    Some((description, json!({"type": "object", "properties": {"seconds": seconds}, "additionalProperties": false})))
 }
 
 /// Digits that an entry has at most if the LLM does not say.

@@ -4,6 +4,7 @@ use super::built_in_tools::{self, Abilities, BuiltInTool};
 use super::digit_collection::DigitRequest;
 use super::spoken::value::ValueKind;
 use serde_json::{Value, json};
+use std::time::Duration;
 use trunkline_domain::built_in_tools::BuiltInTools;
 use trunkline_domain::chat::{ToolCall, ToolOffer};
 use trunkline_domain::provider_config::{Tool, ToolStart};
@@ -60,6 +61,13 @@ pub enum ToolAction {
     },
     /// Say nothing: the caller has the next word.
     SkipTurn,
+    /// The caller is on hold until other tools have answered, or the time is over.
+    Hold {
+        /// The longest time.
+        limit: Duration,
+        /// Whether the caller hears music.
+        music: bool,
+    },
     /// Ask the caller for digits.
     CollectDigits {
         /// What is asked for.
@@ -181,6 +189,12 @@ impl ToolSet<'_> {
                 Some(kind) => ToolAction::CollectValue { kind, prompt: text("prompt"), heard: text("heard") },
                 None => ToolAction::Invalid("there is no such type of value".to_owned()),
             },
+            BuiltInTool::HoldCall => {
+                let settings = self.built_in.and_then(|chosen| chosen.hold_call.clone()).unwrap_or_default();
+                let wanted = arguments.get("seconds").and_then(Value::as_u64).unwrap_or(settings.max_seconds);
+                let limit = Duration::from_secs(wanted.clamp(1, settings.max_seconds));
+                ToolAction::Hold { limit, music: settings.music }
+            }
             BuiltInTool::CollectDigits => {
                 let settings = self.built_in.and_then(|chosen| chosen.collect_digits.clone()).unwrap_or_default();
                 match built_in_tools::digit_request(&settings, &arguments) {
@@ -249,7 +263,7 @@ mod tests {
             "type": "object", "properties": {"order": {"type": "integer"}}, "required": ["order"]}}}))
         .unwrap();
         let custom = [find];
-        let built_in = serde_json::from_value(json!({"skip_turn": {}})).unwrap();
+        let built_in = serde_json::from_value(json!({"skip_turn": {}, "hold_call": {}})).unwrap();
         let abilities = ToolSet {
             custom: &custom,
             built_in: Some(&built_in),
@@ -279,6 +293,9 @@ mod tests {
         check("end_call", "{\"farewell\":\"Bye\"}", &ToolAction::EndCall { farewell: Some("Bye".into()) });
         check("send_dtmf", "{\"digits\":\"12#\"}", &ToolAction::SendDigits { digits: "12#".into() });
         check("skip_turn", "{}", &ToolAction::SkipTurn);
+        let hold = |seconds| ToolAction::Hold { limit: Duration::from_secs(seconds), music: true };
+        check("hold_call", "{}", &hold(120));
+        check("hold_call", "{\"seconds\":30}", &hold(30));
         for (written, digits) in
             [("1w2ww4711#", "1w2ww4711#"), ("1,2", "1,2"), ("1 2", "12"), ("1-2", "12"), ("1p(2)a", "1,2A")]
         {

@@ -187,6 +187,7 @@ impl CallMachine {
                 }
             }
             Mode::Voicemail(voicemail) => voicemail.talk.note_turn(&turn),
+            Mode::Held(held) => held.talk.note_turn(&turn),
             Mode::Transferring(transferring) => transferring.talk.note_turn(&turn),
             Mode::Bridged(bridged) => bridged.line.record_user(&turn),
             Mode::Ending(_) | Mode::Over(_) => {}
@@ -210,7 +211,7 @@ impl CallMachine {
         let talk = match &mut self.mode {
             Mode::Conversing(conversing) => &mut conversing.talk,
             Mode::Voicemail(voicemail) => &mut voicemail.talk,
-            Mode::Transferring(_) | Mode::Bridged(_) | Mode::Ending(_) | Mode::Over(_) => return,
+            Mode::Held(_) | Mode::Transferring(_) | Mode::Bridged(_) | Mode::Ending(_) | Mode::Over(_) => return,
         };
         let (digits, command) = match input {
             DtmfInput::Rule { digits, command } => (digits, command),

@@ -17,6 +17,7 @@ mod collecting;
 mod conversing;
 mod ending;
 mod fillers;
+mod held;
 mod line;
 pub mod mode;
 mod output;

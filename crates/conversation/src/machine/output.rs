@@ -79,6 +79,8 @@ pub enum CallOutput {
         /// Whether the caller hears music on hold.
         music: bool,
     },
+    /// The caller is no longer on hold.
+    EndHold,
     /// Briefing for the transfer target.
     BriefConsultation {
         /// The text for the transfer target, spoken before the calls are bridged.

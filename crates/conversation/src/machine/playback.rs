@@ -95,6 +95,7 @@ impl CallMachine {
         let talk = match &mut self.mode {
             Mode::Conversing(conversing) => &mut conversing.talk,
             Mode::Voicemail(voicemail) => &mut voicemail.talk,
+            Mode::Held(held) => &mut held.talk,
             Mode::Transferring(transferring) => &mut transferring.talk,
             Mode::Ending(_) => return self.finish(now),
             Mode::Bridged(_) | Mode::Over(_) => return,
@@ -183,6 +184,7 @@ impl CallMachine {
         let talk = match &mut self.mode {
             Mode::Conversing(conversing) => &mut conversing.talk,
             Mode::Voicemail(voicemail) => &mut voicemail.talk,
+            Mode::Held(held) => &mut held.talk,
             Mode::Transferring(transferring) => &mut transferring.talk,
             Mode::Ending(ending) if ending.is_over_after_playback(now) => return self.finish(now),
             Mode::Ending(_) | Mode::Bridged(_) | Mode::Over(_) => return,

@@ -6,6 +6,7 @@ mod collect_digits;
 mod collect_value;
 mod ending;
 mod failures;
+mod held;
 mod realtime;
 mod silence;
 mod skip_turn;
@@ -377,6 +378,10 @@ impl CallHarness {
         let done = LlmEvent::Done(TokenUsage::default());
         self.machine.handle_llm_event(self.now, response_id, done);
         self.drain();
+    }
+
+    fn output_seen(&self, wanted: impl Fn(&CallOutput) -> bool) -> bool {
+        self.seen.iter().any(wanted)
     }
 
     /// The model says something, or nothing, and calls a tool.

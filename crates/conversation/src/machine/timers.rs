@@ -28,6 +28,8 @@ pub enum CallTimer {
     Voicemail,
     /// The caller enters no digits.
     Collection,
+    /// The caller has been on hold for as long as the agent wanted.
+    Hold,
     /// The transfer target does not answer.
     Transfer,
     /// The realtime model was asked and does not respond, or stalls.
@@ -38,7 +40,7 @@ pub enum CallTimer {
 
 impl CallTimer {
     /// All timers; of those that are due at once the first fires first.
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::MaxDuration,
         Self::Goodbye,
         Self::Silence,
@@ -50,6 +52,7 @@ impl CallTimer {
         Self::Filler,
         Self::Voicemail,
         Self::Collection,
+        Self::Hold,
         Self::Transfer,
         Self::RealtimeStall,
         Self::CallerTranscript,

@@ -3,6 +3,7 @@
 use super::call_machine::CallMachine;
 use super::caller_events::dtmf_turn;
 use super::collect_events::WantedDigits;
+use super::held::{HoldReason, WantedHold};
 use super::mode::Mode;
 use super::output::CallOutput;
 use super::talk::Talk;
@@ -23,6 +24,7 @@ use trunkline_domain::transfer::TransferConfig;
 const RESULT_PENDING: &str = "still being worked on; the result will follow by itself, do not call this again";
 /// What it reads where none will come.
 const NO_RESULT_EXPECTED: &str = "started; there will be no result";
+const ONE_HOLD: &str = "error: the caller is put on hold once, in a conversation";
 const ONE_ENTRY: &str = "error: the caller can be asked for one thing at a time";
 /// What it reads of tools that an interrupted answer had announced, before their names.
 const UNCALLED: &str = "You were interrupted before these tools were called, so they were not called and nothing was \
@@ -168,6 +170,7 @@ struct ToolRound {
     next: NextWord,
     digits: Option<WantedDigits>,
     value: Option<WantedValue>,
+    hold: Option<WantedHold>,
 }
 
 impl ToolRound {
@@ -246,13 +249,20 @@ impl CallMachine {
             }
             self.refuse_collecting(now, wanted);
         }
+        if let Some(wanted) = round.hold.take() {
+            if round.transfer.is_none() && round.end.is_none() {
+                let wait = if calls.len() > 1 { HoldReason::Results } else { HoldReason::Time };
+                return self.begin_hold(now, wanted, said_something, wait);
+            }
+            self.refuse_hold(now, &wanted);
+        }
         match &self.mode {
             Mode::Conversing(_) => {
                 if let Some(request) = round.transfer {
                     return self.transfer(now, request, said_something);
                 }
             }
-            Mode::Transferring(_) => {}
+            Mode::Held(_) | Mode::Transferring(_) => {}
             // A message is left, or nobody is left who could be told.
             Mode::Voicemail(_) | Mode::Bridged(_) | Mode::Ending(_) | Mode::Over(_) => return,
         }
@@ -333,6 +343,12 @@ impl CallMachine {
                 round.digits = Some(WantedDigits { call: call.clone(), request, prompt });
                 return None;
             }
+            ToolAction::Hold { .. } if !is_conversing || round.hold.is_some() => ONE_HOLD.to_owned(),
+            ToolAction::Hold { limit, music } => {
+                talk.await_tool(call);
+                round.hold = Some(WantedHold { call: call.clone(), limit, music });
+                return None;
+            }
             ToolAction::SkipTurn => {
                 round.next = NextWord::Caller;
                 "you say nothing; the caller has the next word".to_owned()
@@ -350,6 +366,7 @@ impl CallMachine {
             && talk.handle_tool_result(now, id, result)
         {
             self.request_response_to_results(now);
+            self.resume_with_results(now);
         }
     }
 

@@ -15,6 +15,7 @@ impl CallMachine {
         self.change(|mode| match mode {
             Mode::Conversing(conversing) => Mode::Transferring(conversing.transfer(now, request, told)),
             unchanged @ (Mode::Voicemail(_)
+            | Mode::Held(_)
             | Mode::Transferring(_)
             | Mode::Bridged(_)
             | Mode::Ending(_)
@@ -51,7 +52,15 @@ impl CallMachine {
                 }
             }
             (Mode::Bridged(_), ConsultationEvent::Failed(_)) => self.handle_command(now, EndReason::Transferred),
-            (Mode::Conversing(_) | Mode::Voicemail(_) | Mode::Bridged(_) | Mode::Ending(_) | Mode::Over(_), _) => {}
+            (
+                Mode::Conversing(_)
+                | Mode::Voicemail(_)
+                | Mode::Held(_)
+                | Mode::Bridged(_)
+                | Mode::Ending(_)
+                | Mode::Over(_),
+                _,
+            ) => {}
         }
     }
 
@@ -75,6 +84,7 @@ impl CallMachine {
                 Mode::Transferring(transferring) => Mode::Bridged(transferring.connect(now)),
                 unchanged @ (Mode::Conversing(_)
                 | Mode::Voicemail(_)
+                | Mode::Held(_)
                 | Mode::Bridged(_)
                 | Mode::Ending(_)
                 | Mode::Over(_)) => unchanged,
@@ -95,6 +105,7 @@ impl CallMachine {
             }
             unchanged @ (Mode::Conversing(_)
             | Mode::Voicemail(_)
+            | Mode::Held(_)
             | Mode::Bridged(_)
             | Mode::Ending(_)
             | Mode::Over(_)) => unchanged,

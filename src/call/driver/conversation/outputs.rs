@@ -53,6 +53,10 @@ impl ConversationLoop {
                     let scene = if music { AmbienceKind::HoldMusic } else { AmbienceKind::Room };
                     self.send_to_leg(|leg| leg.set_ambience(Some(AmbienceMixer::new(scene, 0.0))));
                 }
+                CallOutput::EndHold => {
+                    let ambience = ambience(&self.call.spec.agent);
+                    self.send_to_leg(|leg| leg.set_ambience(ambience));
+                }
                 CallOutput::BriefConsultation { text } => {
                     if let Some(consultation) = &self.consultation {
                         consultation.spec(text);
