@@ -26,7 +26,7 @@ impl Talk {
             Some(_) | None => return,
         };
         let after = if self.fillers.is_empty() { after } else { after.max(NEXT_FILLER_AFTER - DEFAULT_FILLER_AFTER) };
-        self.timers.filler = (!self.fillers.is_exhausted()).then(|| now + after);
+        self.timers.filler = (!self.fillers.is_exhausted()).then(|| self.fillers.due(now, after));
     }
 
     /// The phrases for an agent without any of its own. A realtime model talks by itself while it waits.

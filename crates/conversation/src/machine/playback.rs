@@ -108,6 +108,9 @@ impl CallMachine {
             }
         }
         let said = response.said();
+        if !said.is_empty() {
+            talk.fillers.end_wait();
+        }
         if matches!(talk.speaker, Speaker::Pipeline(_)) {
             talk.history.make_ids_unique(&mut response.tool_calls, response.response_id);
         }
