@@ -14,7 +14,9 @@ use crate::domain::ids::DeliveryId;
 use crate::domain::provider_config::Tool;
 use crate::domain::secret::Secret;
 use crate::domain::task::TaskFields;
-use crate::domain::template::{self, COLLECTED, TemplateReport, TemplateUse, TemplateValues, UrlPart, fill, percent_encoded};
+use crate::domain::template::{
+    self, COLLECTED, TemplateReport, TemplateUse, TemplateValues, UrlPart, fill, percent_encoded,
+};
 use crate::domain::time::UnixMs;
 use crate::domain::tool_request::{BodyFormat, HttpMethod, ToolAuth, ToolRequest};
 use crate::webhooks::event;

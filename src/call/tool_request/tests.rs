@@ -1,8 +1,8 @@
 //! Tool definition, arguments and variables become a request.
 
 use super::*;
-use crate::domain::collected::CollectedValues;
 use crate::domain::call::Direction;
+use crate::domain::collected::CollectedValues;
 use crate::domain::ids::{CallId, OrganizationId};
 use serde_json::json;
 
@@ -191,9 +191,9 @@ fn a_secret_is_removed_in_every_form() {
 
 #[test]
 fn what_the_caller_has_entered_is_sent_and_not_kept() {
-    let tool = json!({"url": "https://a.example/x?q={{collected.pin}}", "function": {"name": "find"},
-        "request": {"static_parameters": {"pin": "{{collected.pin}}"}}});
-    let planned = scene(tool, json!({})).plan(json!({"code": "{{collected.pin}}"})).unwrap();
+    let request = json!({"static_parameters": {"pin": "{{collected.pin}}"}});
+    let planned =
+        scene("https://a.example/x?q={{collected.pin}}", request).plan(json!({"code": "{{collected.pin}}"})).unwrap();
     assert_eq!(planned.url, "https://a.example/x?q=4711%23");
     let body = planned.body.unwrap().text;
     assert!(body.contains("4711#") && !body.contains("collected"), "{body}");
@@ -201,7 +201,7 @@ fn what_the_caller_has_entered_is_sent_and_not_kept() {
     let kept = format!("{} {}", kept.target, kept.body);
     assert!(kept.contains("{{collected.pin}}") && !kept.contains("4711"), "{kept}");
 
-    let form = json!({"url": "https://a.example/x", "function": {"name": "find"}, "request": {"body_format": "form"}});
-    let planned = scene(form, json!({})).plan(json!({"code": "{{collected.pin}}"})).unwrap();
+    let form = json!({"body_format": "form"});
+    let planned = scene("https://a.example/x", form).plan(json!({"code": "{{collected.pin}}"})).unwrap();
     assert_eq!(planned.body.unwrap().text, "code=4711%23");
 }

@@ -24,7 +24,6 @@ use trunkline_domain::transfer::TransferConfig;
 const RESULT_PENDING: &str = "still being worked on; the result will follow by itself, do not call this again";
 /// What it reads where none will come.
 const NO_RESULT_EXPECTED: &str = "started; there will be no result";
-const ONE_HOLD: &str = "error: the caller is put on hold once, in a conversation";
 const ONE_ENTRY: &str = "error: the caller can be asked for one thing at a time";
 /// What it reads of tools that an interrupted answer had announced, before their names.
 const UNCALLED: &str = "You were interrupted before these tools were called, so they were not called and nothing was \
@@ -174,9 +173,9 @@ struct ToolRound {
 }
 
 impl ToolRound {
-    /// Whether the caller is to be asked for something.
+    /// Whether the caller is to be asked for something, or to wait.
     fn asks(&self) -> bool {
-        self.digits.is_some() || self.value.is_some()
+        self.digits.is_some() || self.value.is_some() || self.hold.is_some()
     }
 }
 
@@ -343,7 +342,7 @@ impl CallMachine {
                 round.digits = Some(WantedDigits { call: call.clone(), request, prompt });
                 return None;
             }
-            ToolAction::Hold { .. } if !is_conversing || round.hold.is_some() => ONE_HOLD.to_owned(),
+            ToolAction::Hold { .. } if !is_conversing || is_collecting || round.asks() => ONE_ENTRY.to_owned(),
             ToolAction::Hold { limit, music } => {
                 talk.await_tool(call);
                 round.hold = Some(WantedHold { call: call.clone(), limit, music });

@@ -458,7 +458,7 @@ impl NumberWords {
             } else if self.hundred.contains(&word) && part < 100 && (used == 0 || part > 0 || total > 0) {
                 part = part.max(1) * 100;
             } else if let Some(value) = self.one_word(word).or_else(|| figure(word)) {
-                if used > 0 && !self.may_follow(part, value) || used > 0 && part + total == 0 {
+                if used > 0 && (part + total == 0 || !self.may_follow(part, value)) {
                     break;
                 }
                 part += value;
@@ -477,7 +477,10 @@ impl NumberWords {
         let in_french = self.is_french()
             && (matches!(rest, 60 | 80) && value < 20 && value > 0
                 || matches!(rest, 10 | 70 | 90) && (7..10).contains(&value));
-        part == 0 || rest == 0 && value < 100 || rest >= 20 && rest % 10 == 0 && (1..10).contains(&value) || in_french
+        part == 0
+            || rest == 0 && value < 100
+            || rest >= 20 && rest.is_multiple_of(10) && (1..10).contains(&value)
+            || in_french
     }
 }
 
