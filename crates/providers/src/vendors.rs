@@ -6,6 +6,7 @@ use super::registry::ProviderRegistry;
 use super::stt::{SttCandidate, SttSessionConfig, SttVendor};
 use super::tts::{TtsSession, TtsSetup, TtsVendor};
 use super::{anthropic, cartesia, deepgram, elevenlabs, groq, local, mistral, openai, xai};
+use trunkline_domain::llm_options::LlmOptions;
 use trunkline_domain::provider::{LlmProvider, SttProvider, TtsProvider};
 use trunkline_domain::provider_config::{TtsConfig, VoiceSettings};
 
@@ -45,14 +46,14 @@ trunkline_domain::provider_table!(clients);
 
 /// Returns a candidate for LLM requests; `None` for a realtime model. `base_url` is the customer's server.
 pub fn llm_candidate(
-    providers: &ProviderRegistry, provider: LlmProvider, model: &str, temperature: Option<f64>, base_url: Option<&str>,
+    providers: &ProviderRegistry, provider: LlmProvider, model: &str, options: LlmOptions, base_url: Option<&str>,
 ) -> Option<LlmCandidate> {
     Some(LlmCandidate {
         model: llm_vendor(provider)?,
         endpoint: providers.endpoint(provider.account(), base_url),
         name: format!("{}/{model}", provider.name()),
         id: model.to_owned(),
-        temperature,
+        options,
     })
 }
 

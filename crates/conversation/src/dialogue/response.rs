@@ -125,6 +125,11 @@ impl AgentResponse {
         self.add(&last)
     }
 
+    /// The LLM was cut off: a sentence that it has not ended is not said, unless nothing else is.
+    pub fn cut(&mut self) {
+        self.splitter.drop_unended(self.has_words());
+    }
+
     /// Adds a filler while the LLM is slow.
     pub fn add_filler(&mut self, text: &str) -> Option<(u32, String)> {
         let segment = self.add(&SplitSegment { text: text.to_owned(), is_glued: false })?;
