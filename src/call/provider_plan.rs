@@ -86,6 +86,7 @@ pub fn tts_configs(spec: &CallSpec) -> Vec<TtsConfig> {
         voice_id: String::new(),
         language: spec.language().to_owned(),
         model: None,
+        text_normalization: None,
         speed: None,
         stability: None,
         similarity_boost: None,

@@ -194,7 +194,7 @@ impl Capture {
         let config: TtsConfig = serde_json::from_value(config).unwrap();
         let settings: VoiceSettings =
             serde_json::from_value(json!({"stability": 0.4, "style": 0.1, "speed": 2.0})).unwrap();
-        let mut voice = vendors::tts_session(&self.providers, &config, &settings);
+        let mut voice = vendors::tts_session(&self.providers, &config, &settings, false);
         let speech = voice.speak("Goede morgen.", true);
         (voice, speech)
     }

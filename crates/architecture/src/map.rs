@@ -112,6 +112,7 @@ pub const AREAS: &[Area] = &[
             "trunk_check",
         ],
     ),
+    area("recorder", "crates/lab/src/recorder", &["domain", "egress", "emulator", "media", "providers"]),
     area(
         "trunk_check",
         "crates/lab/src/trunk_check",
@@ -127,6 +128,7 @@ pub const AREAS: &[Area] = &[
             "domain",
             "emulator",
             "lab",
+            "recorder",
             "signaling",
             "supervision",
             "telemetry",

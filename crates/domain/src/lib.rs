@@ -23,6 +23,7 @@ pub mod password;
 pub mod permission;
 pub mod phone_number;
 pub mod price;
+pub mod pronunciation;
 pub mod provider;
 pub mod provider_config;
 pub mod quota;

@@ -304,6 +304,19 @@ fn function_type() -> String {
     "function".to_owned()
 }
 
+/// Who writes numbers, dates, amounts and abbreviations out as they are said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TextNormalization {
+    /// The voice, where its vendor documents that it does; else the server.
+    #[default]
+    Auto,
+    /// The server: the voice gets words.
+    Ours,
+    /// The voice: it gets the text without markup.
+    Vendor,
+}
+
 /// Which voice an agent speaks with; `tts_config` of an agent, and an entry of `fallbacks.tts`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Validate, ToSchema)]
 #[garde(allow_unvalidated)]
@@ -326,6 +339,10 @@ pub struct TtsConfig {
     #[schema(max_length = 200)]
     #[garde(inner(custom(chars(200))))]
     pub model: Option<String>,
+    /// Who writes numbers, dates and amounts out: `ours` (the server), `vendor` (the voice), or `auto`, the default: the
+    /// voice, where its vendor documents that it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_normalization: Option<TextNormalization>,
     /// Speed of the speech, 0.5 to 2; 1 is normal. ElevenLabs takes 0.7 to 1.2, Cartesia 0.6 to 1.5; other values are
     /// cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -87,7 +87,7 @@ impl AgentResponse {
         Self {
             response_id,
             request_id: response_id,
-            style,
+            style: style.clone(),
             after: AfterResponse::AwaitCaller,
             segments: Vec::new(),
             splitter: SentenceSplitter::new(style),
@@ -160,7 +160,7 @@ impl AgentResponse {
     /// Adds a segment; `None` if nothing of it can be spoken.
     fn add(&mut self, segment: &SplitSegment) -> Option<(u32, String)> {
         let said = self.style.normalize(&segment.text);
-        let to_say = self.style.with_tags(&segment.text, &said);
+        let to_say = self.style.for_voice(&segment.text, &said);
         (!said.spoken.is_empty()).then(|| (self.push(said, segment.is_glued), to_say))
     }
 

@@ -145,7 +145,7 @@ impl SentenceSplitter {
     }
 
     fn is_abbreviation(&self, text: &str, dot: usize, following: Option<char>) -> AbbreviationEnd {
-        abbreviation_end(self.style, &text[..dot], following)
+        abbreviation_end(&self.style, &text[..dot], following)
     }
 }
 

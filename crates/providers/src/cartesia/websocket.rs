@@ -1,6 +1,7 @@
 //! Messages of `/tts/websocket`: a context for each sentence, complete when it is sent.
 
 use crate::nullable::lenient;
+use crate::speech_tags;
 use crate::transport::WebSocketRequest;
 use crate::tts::language_code;
 use crate::tts_socket::TtsSocketProtocol;
@@ -58,7 +59,7 @@ impl TtsSocketProtocol for CartesiaProtocol {
     }
 
     fn speak(&mut self, context: &str, text: &str) -> Vec<Message> {
-        self.progress.insert(context.to_owned(), AlignmentProgress { text: text.to_owned(), at: 0 });
+        self.progress.insert(context.to_owned(), AlignmentProgress { text: speech_tags::removed(text), at: 0 });
         let mut message = json!({
             "model_id": self.model, "context_id": context, "transcript": text, "continue": false,
             "language": self.language, "voice": {"mode": "id", "id": self.voice},
