@@ -94,11 +94,16 @@ fn an_interrupted_sentence_is_cut_as_it_was_written() {
     response.mark_playing(0);
     // 42 characters in 42,000 samples.
     response.record_tts_done(0, 42_000);
-    let cut = |sent| response.truncate_at(&[(0, sent)]);
+    let cut_of = |response: &AgentResponse, sent| response.truncate_at(&[(0, sent)]);
+    let cut = |sent| cut_of(&response, sent);
     assert_eq!(cut(4_000), ("The".to_owned(), "WWF called you.".to_owned()));
     assert_eq!(cut(9_000), ("The".to_owned(), "WWF called you.".to_owned()), "less than half of it");
     assert_eq!(cut(25_000), ("The WWF".to_owned(), "called you.".to_owned()));
     assert_eq!(cut(42_000), ("The WWF called you.".to_owned(), String::new()));
     response.add_word_timestamps(0, &[(1_000, 3), (20_000, 30), (30_000, 37), (40_000, 42)]);
-    assert_eq!(cut(20_500), ("The WWF".to_owned(), "called you.".to_owned()), "by the voice's own timestamps");
+    assert_eq!(
+        cut_of(&response, 20_500),
+        ("The WWF".to_owned(), "called you.".to_owned()),
+        "by the voice's own timestamps"
+    );
 }
