@@ -5,8 +5,9 @@ use super::machine::{CallSpec, acts_on_tags};
 use super::provider_plan;
 use crate::dialogue::text_normalization::{NormalizedText, SpeechStyle, without_tags};
 use crate::domain::provider_config::TtsConfig;
+use crate::domain::speech_tags;
 use crate::providers::tts::TextAbilities;
-use crate::providers::{speech_tags, vendors};
+use crate::providers::vendors;
 
 /// A voice that may speak.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,7 +59,11 @@ impl TtsVoice {
                 let (sent, plain) = (normalized.spoken.clone(), normalized.shown.clone());
                 VoiceText { sent, plain, normalized: Some(normalized) }
             }
-            None => VoiceText { sent: speech_tags::kept(&source, self.abilities), plain, normalized: None },
+            None => VoiceText {
+                sent: speech_tags::kept(&source, self.abilities.takes_breaks, self.abilities.takes_phonemes),
+                plain,
+                normalized: None,
+            },
         }
     }
 }

@@ -154,6 +154,7 @@ pub const FOREIGN: &[Foreign] = &[
         places: &[
             "providers",
             "lab",
+            "recorder",
             "egress",
             "src/webhooks/sender.rs",
             "src/webhooks/mcp_client.rs",

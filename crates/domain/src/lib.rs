@@ -32,6 +32,7 @@ mod rules;
 pub mod schedule;
 pub mod secret;
 pub mod sip_headers;
+pub mod speech_tags;
 pub mod task;
 pub mod template;
 pub mod time;

@@ -92,9 +92,9 @@ fn is_ipa(text: &str) -> bool {
 
 fn is_language(text: &str) -> bool {
     let mut parts = text.split(['-', '_']);
-    parts.next().is_some_and(|first| (2..=3).contains(&first.len()))
+    parts.next().is_some_and(|first| (2..=3).contains(&first.len()) && first.bytes().all(|b| b.is_ascii_alphabetic()))
         && text.len() <= 35
-        && text.split(['-', '_']).all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric()))
+        && parts.all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
 #[cfg(test)]

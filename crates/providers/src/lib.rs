@@ -30,7 +30,6 @@ pub mod provider_check;
 pub mod realtime;
 mod refusal;
 pub mod registry;
-pub mod speech_tags;
 pub mod sse;
 pub mod structured_output;
 pub mod stt;

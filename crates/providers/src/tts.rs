@@ -43,7 +43,7 @@ pub struct TtsSetup {
     pub config: TtsConfig,
     /// The agent's `voice_settings`; `config` wins field by field.
     pub settings: VoiceSettings,
-    /// Texts may have tags (`speech_tags`).
+    /// Texts may have tags (`domain::speech_tags`).
     pub has_tags: bool,
 }
 

@@ -192,9 +192,12 @@ impl UnsupportedParameters {
         if !words.contains(name) {
             return false;
         }
-        if TOO_LARGE.iter().any(|said| words.contains(said)) && sent[name].as_u64() > Some(SMALL_LIMIT_TOKENS) {
-            self.remember(model, SMALL_LIMIT);
-            return true;
+        if TOO_LARGE.iter().any(|said| words.contains(said)) {
+            let is_large = sent[name].as_u64() > Some(SMALL_LIMIT_TOKENS) && !self.knows(model, SMALL_LIMIT);
+            if is_large {
+                self.remember(model, SMALL_LIMIT);
+            }
+            return is_large;
         }
         // Anthropic requires it.
         if sent["thinking"].is_object() {

@@ -264,6 +264,17 @@ impl ChatAnswer {
         })
     }
 
+    /// The words that the request allows, a token each, and whether there would be more.
+    fn words(&self, fault: Option<InjectedFault>) -> (Vec<&str>, bool) {
+        if fault == Some(InjectedFault::Empty) {
+            return (Vec::new(), false);
+        }
+        let mut words: Vec<&str> = self.reply.split_inclusive(' ').collect();
+        let is_cut = words.len() > self.tokens_max;
+        words.truncate(self.tokens_max);
+        (words, is_cut)
+    }
+
     /// The tool calls as they are streamed: in alternating fragments, or each complete.
     fn tool_deltas(&self) -> Vec<Value> {
         let shares_index = self.odd.is("parallel");
@@ -314,11 +325,7 @@ impl ChatAnswer {
         emulator.clock.wait_ms(arrived, emulator.delays.llm_first_token_ms).await;
         send(": keep-alive comment\n\n".to_owned()).await;
         send(data(&self.chunk(&json!({"role": "assistant", "content": "", "refusal": null}), &Value::Null))).await;
-        let mut words: Vec<&str> =
-            if fault == Some(InjectedFault::Empty) { Vec::new() } else { self.reply.split_inclusive(' ').collect() };
-        // A word is a token.
-        let is_cut = words.len() > self.tokens_max;
-        words.truncate(self.tokens_max);
+        let (words, is_cut) = self.words(fault);
         for (index, word) in words.iter().enumerate() {
             match fault {
                 Some(InjectedFault::StallMidStream) if index == 4 => return stall().await,

@@ -2,7 +2,7 @@
 //! model that does not exist, and a wrong key.
 
 use super::recording::{Notes, Received, Recording};
-use super::{CASE_TIMEOUT, Recorder};
+use super::target::{CASE_TIMEOUT, Target};
 use futures_util::StreamExt as _;
 use serde_json::json;
 use trunkline::providers::llm::{LlmHttpRequest, LlmVendor, StructuredRequest};
@@ -54,10 +54,10 @@ fn tool() -> ToolOffer {
 }
 
 /// All cases. What fails before an answer is a case too.
-pub(super) async fn record(recorder: &Recorder) -> Vec<Recording> {
-    let Some((provider, usual)) = provider_and_model(recorder.account) else { return Vec::new() };
+pub(super) async fn record(target: &Target) -> Vec<Recording> {
+    let Some((provider, usual)) = provider_and_model(target.account) else { return Vec::new() };
     let Some(vendor) = vendors::llm_vendor(provider) else { return Vec::new() };
-    let model = recorder.args.llm_model.as_deref().unwrap_or(usual);
+    let model = target.args.llm_model.as_deref().unwrap_or(usual);
     let request =
         |messages: Vec<ChatMessage>| LlmRequest { model: model.to_owned(), messages, ..LlmRequest::default() };
     let cut = LlmOptions { max_tokens: Some(16), ..LlmOptions::default() };
@@ -72,35 +72,35 @@ pub(super) async fn record(recorder: &Recorder) -> Vec<Recording> {
     ];
     let mut recordings = Vec::new();
     for (case, request) in cases {
-        let outgoing = vendor.request(&recorder.endpoint, &request);
-        recordings.extend(asked(recorder, &recorder.endpoint, case, &request.model, outgoing.ok()).await);
+        let outgoing = vendor.request(&target.endpoint, &request);
+        recordings.extend(asked(target, &target.endpoint, case, &request.model, outgoing.ok()).await);
     }
-    recordings.extend(structured(recorder, vendor, model).await);
-    let (wrong_key, request) = (recorder.with_wrong_key(), request(asks("Hello?")));
+    recordings.extend(structured(target, vendor, model).await);
+    let (wrong_key, request) = (target.with_wrong_key(), request(asks("Hello?")));
     let outgoing = vendor.request(&wrong_key, &request);
-    recordings.extend(asked(recorder, &wrong_key, "wrong_key", model, outgoing.ok()).await);
+    recordings.extend(asked(target, &wrong_key, "wrong_key", model, outgoing.ok()).await);
     recordings
 }
 
-async fn structured(recorder: &Recorder, vendor: &dyn LlmVendor, model: &str) -> Option<Recording> {
+async fn structured(target: &Target, vendor: &dyn LlmVendor, model: &str) -> Option<Recording> {
     let schema = json!({"type": "object", "properties": {"summary": {"type": "string"}}, "required": ["summary"]});
     let messages = asks("Report on this call: the caller asked for the opening hours.");
     let request = StructuredRequest { model, messages: &messages, schema: &schema, shape: AnswerShape::Schema };
-    let outgoing = vendor.structured(&recorder.endpoint, &request).ok();
-    asked(recorder, &recorder.endpoint, "structured_output", model, outgoing).await
+    let outgoing = vendor.structured(&target.endpoint, &request).ok();
+    asked(target, &target.endpoint, "structured_output", model, outgoing).await
 }
 
 async fn asked(
-    recorder: &Recorder, endpoint: &ProviderAccess, case: &str, model: &str, outgoing: Option<LlmHttpRequest>,
+    target: &Target, endpoint: &ProviderAccess, case: &str, model: &str, outgoing: Option<LlmHttpRequest>,
 ) -> Option<Recording> {
     let LlmHttpRequest { path, headers, body } = outgoing?;
-    let mut recording = recorder.recording(PipelineStage::Llm, case, model);
+    let mut recording = target.recording(PipelineStage::Llm, case, model);
     recording.request.clone_from(&body);
     let mut notes = Notes::new();
     let is_stream = body["stream"] == json!(true);
     let exchange = async {
         let url = url::Url::parse(&format!("{}{path}", endpoint.base_url)).map_err(|error| error.to_string())?;
-        let http = recorder.registry.http(PipelineStage::Llm);
+        let http = target.registry.http(PipelineStage::Llm);
         let mut request = http.request(reqwest::Method::POST, endpoint, url).map_err(|error| error.to_string())?;
         for (name, value) in &headers {
             request = request.header(*name, value.expose());

@@ -4,7 +4,7 @@ use super::recording::{Received, Recording};
 use super::sanitize::with_silence;
 use super::{stt, tts};
 use std::path::{Path, PathBuf};
-use trunkline::providers::llm::LlmStreamReader as _;
+use trunkline::providers::transport::error_text;
 use trunkline::providers::{LlmEvent, TtsEvent, vendors};
 use trunkline_domain::provider::LlmProvider;
 
@@ -59,7 +59,7 @@ fn llm(recording: &Recording) -> Result<Vec<String>, String> {
                 is_over = reader.event(data, &mut words).map_err(|error| error.to_string())?;
             }
             Received::Event(_) => {}
-            Received::Body(_) if is_refused => {}
+            Received::Body(body) if is_refused => lines.extend(error_text(body).map(|words| format!("error: {words}"))),
             Received::Body(body) => {
                 let whole = vendor.parse_complete(body.as_bytes()).map_err(|error| error.to_string())?;
                 lines.push(format!("whole: {}", whole.text));

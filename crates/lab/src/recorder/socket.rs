@@ -1,7 +1,7 @@
 //! A vendor's socket as it is recorded.
 
 use super::recording::{Notes, Received};
-use super::{Recorder, deadlines};
+use super::target::deadlines;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub(super) struct RecordedSocket {
 impl RecordedSocket {
     /// Opens it; a refusal is noted.
     pub(super) async fn open(
-        _: &Recorder, endpoint: &ProviderAccess, upgrade: Result<WebSocketRequest, ProviderError>, notes: &mut Notes,
+        endpoint: &ProviderAccess, upgrade: Result<WebSocketRequest, ProviderError>, notes: &mut Notes,
     ) -> Option<Self> {
         let opened = match upgrade {
             Ok(upgrade) => {

@@ -2,7 +2,7 @@
 
 use super::recording::{Notes, Recording};
 use super::socket::RecordedSocket;
-use super::{Recorder, recording};
+use super::target::Target;
 use crate::emulator::fixture_phrases;
 use serde_json::json;
 use std::time::Duration;
@@ -47,21 +47,21 @@ pub(super) fn protocol(name: &str, model: &str) -> Option<Box<dyn SttProtocol>> 
 }
 
 /// All cases of all models.
-pub(super) async fn record(recorder: &Recorder) -> Vec<Recording> {
+pub(super) async fn record(target: &Target) -> Vec<Recording> {
     let mut recordings = Vec::new();
-    for model in models(recorder.account) {
+    for model in models(target.account) {
         let kind = model.split('-').next().unwrap_or(model);
-        recordings.extend(sentence(recorder, &recorder.endpoint, &format!("{kind}_sentence"), model).await);
-        recordings.extend(sentence(recorder, &recorder.with_wrong_key(), &format!("{kind}_wrong_key"), model).await);
+        recordings.extend(sentence(target, &target.endpoint, &format!("{kind}_sentence"), model).await);
+        recordings.extend(sentence(target, &target.with_wrong_key(), &format!("{kind}_wrong_key"), model).await);
     }
     recordings
 }
 
-async fn sentence(recorder: &Recorder, endpoint: &ProviderAccess, case: &str, model: &str) -> Option<Recording> {
-    let mut protocol = protocol(recorder.account.name(), model)?;
-    let mut recorded = recorder.recording(PipelineStage::Stt, case, model);
+async fn sentence(target: &Target, endpoint: &ProviderAccess, case: &str, model: &str) -> Option<Recording> {
+    let mut protocol = protocol(target.account.name(), model)?;
+    let mut recorded = target.recording(PipelineStage::Stt, case, model);
     let mut notes = Notes::new();
-    if let Some(mut socket) = RecordedSocket::open(recorder, endpoint, protocol.upgrade(endpoint), &mut notes).await {
+    if let Some(mut socket) = RecordedSocket::open(endpoint, protocol.upgrade(endpoint), &mut notes).await {
         stream(&mut socket, protocol.as_mut(), &mut notes).await;
         recorded.request = json!({"sentence": SENTENCE, "messages": socket.sent});
     }
@@ -69,7 +69,7 @@ async fn sentence(recorder: &Recorder, endpoint: &ProviderAccess, case: &str, mo
     Some(recorded)
 }
 
-async fn stream(socket: &mut RecordedSocket, protocol: &mut dyn SttProtocol, notes: &mut recording::Notes) {
+async fn stream(socket: &mut RecordedSocket, protocol: &mut dyn SttProtocol, notes: &mut Notes) {
     for message in protocol.initial_messages() {
         socket.send(message).await;
     }

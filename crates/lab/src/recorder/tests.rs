@@ -1,8 +1,9 @@
 //! Recordings of the emulator, and everything that was ever recorded.
 
+use super::recording::Exchange;
 use super::sanitize::{Sanitizer, shows_key, with_silence};
 use super::*;
-use crate::emulator::{self, EmulatorSettings};
+use crate::emulator::{self, EmulatorSettings, ReplyRule, ReplyScript, ScriptedTool};
 use recording::Received;
 use serde_json::{Value, json};
 
@@ -29,7 +30,19 @@ fn every_recording_is_read_as_it_was() {
 /// Every provider against the emulator, with a key that must not be found afterwards.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_key_is_written() {
-    let handle = emulator::start("127.0.0.1:0".parse().unwrap(), EmulatorSettings::default()).await.unwrap();
+    let tool = ScriptedTool { name: "find_order".into(), arguments: json!({"number": "4711"}) };
+    let rule = ReplyRule {
+        words: vec!["4711".into()],
+        reply: "One moment.".into(),
+        tool: Some(tool),
+        more_tools: Vec::new(),
+        after_tool: None,
+    };
+    let answer = "You can read a book. You can visit a museum, bake bread, or call a friend. Then the sun comes out.";
+    let other =
+        ReplyRule { words: Vec::new(), reply: answer.into(), tool: None, more_tools: Vec::new(), after_tool: None };
+    let settings = EmulatorSettings { script: ReplyScript(vec![rule, other]), ..EmulatorSettings::default() };
+    let handle = emulator::start("127.0.0.1:0".parse().unwrap(), settings).await.unwrap();
     let folder = std::env::temp_dir().join(format!("trunkline-recorded-{}", uuid::Uuid::new_v4()));
     std::fs::create_dir_all(&folder).unwrap();
     let key_file = folder.join("key");

@@ -2,7 +2,7 @@
 
 use super::recording::{Notes, Received, Recording};
 use super::socket::RecordedSocket;
-use super::{CASE_TIMEOUT, Recorder};
+use super::target::{CASE_TIMEOUT, Target};
 use serde_json::json;
 use std::time::Duration;
 use trunkline::providers::tts_socket::TtsSocketProtocol;
@@ -50,11 +50,11 @@ pub(super) fn context(index: usize) -> String {
 }
 
 /// All cases of all models.
-pub(super) async fn record(recorder: &Recorder) -> Vec<Recording> {
+pub(super) async fn record(target: &Target) -> Vec<Recording> {
     let mut recordings = Vec::new();
-    let (own, wrong) = (&recorder.endpoint, recorder.with_wrong_key());
-    for model in models(recorder.account) {
-        let voice = recorder.args.voice.as_str();
+    let (own, wrong) = (&target.endpoint, target.with_wrong_key());
+    for model in models(target.account) {
+        let voice = target.args.voice.as_str();
         let named = |case: &str| format!("{}_{case}", model.replace(['.', '-'], "_"));
         for (case, endpoint, voice, is_cancelled) in [
             ("two_sentences", own, voice, false),
@@ -62,12 +62,12 @@ pub(super) async fn record(recorder: &Recorder) -> Vec<Recording> {
             ("unknown_voice", own, UNKNOWN_VOICE, false),
             ("wrong_key", &wrong, voice, false),
         ] {
-            let mut recording = recorder.recording(PipelineStage::Tts, &named(case), model);
+            let mut recording = target.recording(PipelineStage::Tts, &named(case), model);
             recording.request = json!({"texts": if is_cancelled { &SENTENCES[..1] } else { &SENTENCES[..] }});
             let mut notes = Notes::new();
-            match protocol(recorder.account.name(), model, voice) {
-                Some(protocol) => on_socket(recorder, endpoint, protocol, is_cancelled, &mut notes).await,
-                None => over_http(recorder, endpoint, (model, voice), is_cancelled, &mut notes).await,
+            match protocol(target.account.name(), model, voice) {
+                Some(protocol) => on_socket(endpoint, protocol, is_cancelled, &mut notes).await,
+                None => over_http(target, endpoint, (model, voice), is_cancelled, &mut notes).await,
             }
             recording.exchange = notes.exchange;
             recordings.push(recording);
@@ -77,10 +77,9 @@ pub(super) async fn record(recorder: &Recorder) -> Vec<Recording> {
 }
 
 async fn on_socket(
-    recorder: &Recorder, endpoint: &ProviderAccess, mut protocol: Box<dyn TtsSocketProtocol>, is_cancelled: bool,
-    notes: &mut Notes,
+    endpoint: &ProviderAccess, mut protocol: Box<dyn TtsSocketProtocol>, is_cancelled: bool, notes: &mut Notes,
 ) {
-    let Some(mut socket) = RecordedSocket::open(recorder, endpoint, protocol.upgrade(endpoint), notes).await else {
+    let Some(mut socket) = RecordedSocket::open(endpoint, protocol.upgrade(endpoint), notes).await else {
         return;
     };
     let count = if is_cancelled { 1 } else { SENTENCES.len() };
@@ -124,12 +123,12 @@ async fn on_socket(
 }
 
 async fn over_http(
-    recorder: &Recorder, endpoint: &ProviderAccess, (model, voice): (&str, &str), is_cancelled: bool, notes: &mut Notes,
+    target: &Target, endpoint: &ProviderAccess, (model, voice): (&str, &str), is_cancelled: bool, notes: &mut Notes,
 ) {
-    let Some(config) = config(recorder.account.name(), model, voice) else { return };
+    let Some(config) = config(target.account.name(), model, voice) else { return };
     let vendor = vendors::tts_vendor(config.provider);
     let setup = tts::TtsSetup {
-        providers: recorder.registry.clone(),
+        providers: target.registry.clone(),
         endpoint: endpoint.clone(),
         config,
         settings: VoiceSettings::default(),

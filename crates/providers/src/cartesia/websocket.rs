@@ -1,7 +1,6 @@
 //! Messages of `/tts/websocket`: a context for each sentence, complete when it is sent.
 
 use crate::nullable::lenient;
-use crate::speech_tags;
 use crate::transport::WebSocketRequest;
 use crate::tts::language_code;
 use crate::tts_socket::TtsSocketProtocol;
@@ -13,6 +12,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use tokio_tungstenite::tungstenite::Message;
 use trunkline_domain::provider_config::{TtsConfig, VoiceSettings};
+use trunkline_domain::speech_tags;
 
 /// The vendor's present model, where the agent names none.
 const DEFAULT_MODEL: &str = "sonic-3.5";

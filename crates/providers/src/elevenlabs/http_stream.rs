@@ -2,10 +2,10 @@
 //! before v4 accepts.
 
 use super::voice::{model, takes_language, voice_settings};
-use crate::speech_tags;
 use crate::tts::{TtsSession, TtsSetup, language_code, speak_over_http};
 use crate::{AudioFormat, ProviderError, TtsStream};
 use serde_json::{Value, json};
+use trunkline_domain::speech_tags;
 
 /// A voice that speaks each text with one HTTP request; for models whose names end with `_v1`.
 #[derive(Debug)]

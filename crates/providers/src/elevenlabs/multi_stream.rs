@@ -3,7 +3,6 @@
 use super::http_stream::segments;
 use super::voice::{model, takes_language, voice_settings};
 use crate::nullable::lenient;
-use crate::speech_tags;
 use crate::transport::WebSocketRequest;
 use crate::tts::language_code;
 use crate::tts_socket::TtsSocketProtocol;
@@ -15,6 +14,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use tokio_tungstenite::tungstenite::Message;
 use trunkline_domain::provider_config::{TtsConfig, VoiceSettings};
+use trunkline_domain::speech_tags;
 
 /// The sixth open context closes the socket.
 const CONTEXTS_MAX: usize = 5;

@@ -1,12 +1,13 @@
 //! Rewrites a sentence for the voice: at each word the grammars are asked in order, and what none of them understands
 //! stays as it is written.
 
+use super::super::script::has_no_blanks;
 use super::locale::Locale;
 use super::markup::{Manner, PlainText};
 use super::tokens::{Reading, Sentence, TokenKind};
 use super::{abbreviations, codes, dates, money, numbers, ordinals, phone, symbols, times, units, web_addresses};
 use std::ops::Range;
-use trunkline_providers::speech_tags;
+use trunkline_domain::speech_tags;
 
 /// A part of the text that is said as another one; octets of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,7 +182,7 @@ impl Output<'_> {
             return;
         }
         // Words do not grow together: "AT&T" is "AT and T". The blanks belong to what is said.
-        let is_letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        let is_letter = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() && !has_no_blanks(c));
         let from = self.spoken.len();
         if is_letter(self.spoken.chars().next_back()) && is_letter(spoken.chars().next()) {
             self.spoken.push(' ');

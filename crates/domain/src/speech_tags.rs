@@ -1,8 +1,6 @@
 //! Tags in the text for a voice: pauses and sounds, as ElevenLabs and Cartesia write them. A voice gets those that it
 //! takes; nothing of a tag is ever left to be read aloud. Word timestamps count the characters beside the tags.
 
-use super::tts::TextAbilities;
-
 /// How the tags begin and end.
 const BREAK: (&str, &str) = ("<break time=\"", "\" />");
 const PHONEME: (&str, &str) = ("<phoneme alphabet=\"ipa\" ph=\"", "\">");
@@ -24,15 +22,15 @@ pub fn are_in(text: &str) -> bool {
 }
 
 /// The text with the tags that a voice takes.
-pub fn kept(text: &str, abilities: TextAbilities) -> String {
+pub fn kept(text: &str, takes_breaks: bool, takes_phonemes: bool) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(open) = rest.find('<') {
         out.push_str(&rest[..open]);
         rest = &rest[open..];
         let (length, is_taken) = match tag(rest) {
-            Some((length, true)) => (length, abilities.takes_breaks),
-            Some((length, false)) => (length, abilities.takes_phonemes),
+            Some((length, true)) => (length, takes_breaks),
+            Some((length, false)) => (length, takes_phonemes),
             None => (1, true),
         };
         if is_taken {
@@ -46,7 +44,7 @@ pub fn kept(text: &str, abilities: TextAbilities) -> String {
 
 /// The text without tags, which word timestamps count in.
 pub fn removed(text: &str) -> String {
-    kept(text, TextAbilities::default())
+    kept(text, false, false)
 }
 
 /// Octets of the tag that a text begins with, and whether it is a pause.
@@ -69,9 +67,7 @@ mod tests {
     fn a_voice_gets_the_tags_that_it_takes() {
         let (open, close) = sounds("bɑːθ");
         let text = format!("To {open}Bath{close},{} and 5 < 6.", pause(1_500));
-        let with = |takes_breaks, takes_phonemes| {
-            kept(&text, TextAbilities { takes_breaks, takes_phonemes, ..TextAbilities::default() })
-        };
+        let with = |takes_breaks, takes_phonemes| kept(&text, takes_breaks, takes_phonemes);
         assert_eq!(with(true, true), text);
         assert_eq!(with(true, false), "To Bath,<break time=\"1.5s\" /> and 5 < 6.");
         assert_eq!(with(false, true), "To <phoneme alphabet=\"ipa\" ph=\"bɑːθ\">Bath</phoneme>, and 5 < 6.");
