@@ -51,6 +51,7 @@ pub mod router;
 mod secrets;
 mod sessions;
 mod settings;
+mod sip_log;
 mod state;
 mod tasks;
 mod text_limits;

@@ -3,6 +3,7 @@
 //!
 //! Pure: whether an account has a key is an argument.
 
+use super::local_voice::local_voice;
 use super::machine::CallSpec;
 use crate::domain::agent::AgentFields;
 use crate::domain::provider::ProviderAccount;
@@ -83,7 +84,7 @@ pub fn tts_configs(spec: &CallSpec) -> Vec<TtsConfig> {
     let agent = &spec.agent;
     let local = TtsConfig {
         provider: TtsProvider::Local,
-        voice_id: String::new(),
+        voice_id: local_voice(agent.tts_config.as_ref(), spec.language()),
         language: spec.language().to_owned(),
         model: None,
         text_normalization: None,

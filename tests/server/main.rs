@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod accounts;
+mod aiortc;
 mod api;
 mod baresip;
 mod browser;
@@ -26,6 +27,7 @@ mod live;
 mod management;
 mod nodes;
 mod odd_models;
+mod odd_vendors;
 mod outgoing_calls;
 mod pjsip;
 mod postgres;
@@ -42,6 +44,7 @@ mod scheduler;
 mod schemas;
 mod schemathesis;
 mod session_descriptions;
+mod sip_log;
 mod sip_peer;
 mod sipp;
 mod snapshots;

@@ -1,5 +1,6 @@
 //! STT, model and voice of an agent, as the customer writes them.
 
+use super::keyterms;
 use super::llm_options::{
     ANSWER_TOKENS, ExtraBody, LlmOptions, ReasoningEffort, STOP_MAX, STOP_WORDS, effort_of, is_stop, of_text_models,
     of_text_models_list, unset_for_realtime,
@@ -47,6 +48,7 @@ pub struct SttConfig {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 100)]
     #[garde(custom(at_most(100)))]
+    #[garde(custom(keyterms::rule(self.provider, &self.model, self.base_url.is_some())))]
     pub keyterms: Vec<String>,
     /// A server of the customer's that speaks the provider's protocol.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,10 +1,11 @@
 //! The consultation call to a transfer target: rings, speaks the briefing, and bridges both legs. Runs in its own task
 //! that ends with its handle, so that no phone keeps ringing after the caller left.
 
+use super::leg_events::leg_event_queue;
 use super::outgoing_call::{AnsweredDialog, EarlyLeg, OutgoingCallDriver, OutgoingLeg, handle_dialog_media};
 use super::trunk_calls::{self, InviteParams, custom_headers, with_referrer};
 use super::tts::{TtsPipeline, TtsPipelineEvent};
-use super::{AdmissionError, AdmissionPermit, CALL_LEG_EVENTS_MAX, CallServices, SharedServices, ntp_clock};
+use super::{AdmissionError, AdmissionPermit, CallServices, SharedServices, ntp_clock};
 use crate::call::machine::{CallSpec, ConsultationEvent};
 use crate::call::negotiate::Negotiation;
 use crate::call::outgoing_call::{
@@ -12,7 +13,7 @@ use crate::call::outgoing_call::{
 };
 use crate::dialogue::response::{AfterResponse, AgentResponse};
 use crate::domain::end_reason::EndReason;
-use crate::domain::ids::TrunkId;
+use crate::domain::ids::{CallId, TrunkId};
 use crate::domain::phone_number::Destination;
 use crate::domain::transfer::TransferTarget;
 use crate::domain::trunk::Trunk;
@@ -42,6 +43,8 @@ enum ConsultationCommand {
 /// The callee and the caller id.
 pub(super) struct ConsultationParams {
     pub scope: OrgScope,
+    /// The caller's call.
+    pub call: CallId,
     pub trunk: Option<TrunkId>,
     pub from_number: String,
     pub target: TransferTarget,
@@ -144,7 +147,8 @@ async fn call(
         ring_timeout: Duration::from_millis(party.spec.agent.transfers().ring_timeout_ms),
     };
     let build_invite = |to: &Destination, offer| invite(context, &trunk, &party, to, offer);
-    let mut outgoing = OutgoingCallDriver::start(context.sip.clone(), params, build_invite).await;
+    let attempted = |leg| context.sip_logs.add_leg(party.call, leg);
+    let mut outgoing = OutgoingCallDriver::start(context.sip.clone(), params, build_invite, attempted).await;
     let mut leg = EarlyLeg::Waiting(ports);
     let dialog = match wait_for_answer(context, &mut outgoing, &mut leg, &mut command_queue, update_sender).await {
         Ok(dialog) => dialog,
@@ -234,8 +238,7 @@ impl OutgoingLeg for ConsultationLeg {
 
 impl ConsultationLeg {
     fn start(context: &CallServices, stream: StreamConfig, ports: PortPair) -> Option<Self> {
-        let (sender, events) = mpsc::channel(CALL_LEG_EVENTS_MAX);
-        let sink = Box::new(move |event| sender.try_send(event).is_ok());
+        let (sink, events) = leg_event_queue();
         let handle =
             context.media.workers.add(leg_config(context, stream), TransportSetup::Rtp(ports), None, sink).ok()?;
         Some(Self { handle, events })

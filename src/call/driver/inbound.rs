@@ -338,6 +338,7 @@ async fn refuse(ringing: &RingingCall, mut call: Call, slot: &CallSlot, error: N
     }
     let hooks = CallWebhooks::default();
     let mut record = CallRecord::new(context, ringing.route.scope, call, hooks, slot, &ringing.panic_guard).await;
+    context.sip_logs.add_leg(ringing.id, ringing.incoming.call);
     record.record_ended(error.end_reason()).await;
 }
 
@@ -389,6 +390,7 @@ async fn choose_agent(ringing: &mut RingingCall, permit: AdmissionPermit) -> Opt
     let variables = personalize::metric(&personalize(&mut resolved.fields, None, &call, now()));
     let mut record =
         CallRecord::new(&ringing.context, ringing.route.scope, call, hooks, &slot, &ringing.panic_guard).await;
+    ringing.context.sip_logs.add_leg(ringing.id, ringing.incoming.call);
     record.set_metric("schemas", left_out);
     record.set_metric("templates", variables);
     Some(InboundSetup { spec: CallSpec { agent: resolved.fields, task: None, is_web: false }, record, slot })

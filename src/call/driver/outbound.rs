@@ -122,7 +122,10 @@ async fn dial(
     };
     let mut ringing = RingingCall { context: &context, spec: &spec, leg: EarlyLeg::Waiting(ports), stt: None };
     let build_invite = |to: &Destination, offer| invite(&context, &order, to, offer);
-    let mut call = OutgoingCallDriver::start(context.sip.clone(), params, build_invite).await;
+    let mut call = OutgoingCallDriver::start(context.sip.clone(), params, build_invite, |leg| {
+        context.sip_logs.add_leg(order.call, leg)
+    })
+    .await;
     match ringing.wait_for_answer(&mut call, &mut record, &mut slot).await {
         Ok(dialog) => {
             drop(call);

@@ -118,6 +118,7 @@ impl ConversationLoop {
         let call = &self.call.record.call;
         let party = ConsultationParams {
             scope: self.call.record.scope,
+            call: call.id,
             trunk: call.trunk,
             from_number: consultation_from(call).to_owned(),
             headers: target.headers(self.call.record.user_to_user()),

@@ -1,10 +1,10 @@
 //! An agent's pronunciations in the text for its voice: whole words, the longest entry first, each place once.
 
-use super::super::script::has_no_blanks;
 use super::markup::{Manner, PlainText};
 use std::collections::HashMap;
 use std::ops::Range;
 use trunkline_domain::pronunciation::{Pronunciation, one_line};
+use trunkline_media::turn::script::has_no_blanks;
 
 /// The entries for one voice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,13 +1,13 @@
 //! Rewrites a sentence for the voice: at each word the grammars are asked in order, and what none of them understands
 //! stays as it is written.
 
-use super::super::script::has_no_blanks;
 use super::locale::Locale;
 use super::markup::{Manner, PlainText};
 use super::tokens::{Reading, Sentence, TokenKind};
 use super::{abbreviations, codes, dates, money, numbers, ordinals, phone, symbols, times, units, web_addresses};
 use std::ops::Range;
 use trunkline_domain::speech_tags;
+use trunkline_media::turn::script::has_no_blanks;
 
 /// A part of the text that is said as another one; octets of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
