@@ -20,6 +20,7 @@ mod fault_soak;
 mod fraud_limits;
 mod hostile_sip;
 mod hostile_tenants;
+mod http_tools;
 mod kamailio;
 mod linphone;
 mod listeners;

@@ -157,6 +157,7 @@ pub const FOREIGN: &[Foreign] = &[
             "recorder",
             "egress",
             "src/webhooks/sender.rs",
+            "src/webhooks/tool_sender.rs",
             "src/webhooks/mcp_client.rs",
             "src/stir/mod.rs",
         ],

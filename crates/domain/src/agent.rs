@@ -15,6 +15,7 @@ use super::rules::{at_most, between, chars, events, fits, is_http_url, parses, s
 use super::secret::{Secret, exposed};
 use super::template::{self, TemplateUse};
 use super::time::UnixMs;
+use super::tool_request::ToolRequest;
 use super::transfer::TransferConfig;
 use super::turn_config::{SilenceConfig, TurnConfig};
 use super::webhook_secret::{self, PreviousSecret, WebhookSecrets};
@@ -282,7 +283,26 @@ impl AgentFields {
         self.schemas(block).try_for_each(|(field, schema)| {
             let compiled = CompiledSchema::compile(schema, &mut budget, PatternPolicy::None);
             compiled.map(drop).map_err(|error| FieldError::new(field, error.to_string()))
-        })
+        })?;
+        if block.is_empty() || block == "llm_config" { self.check_static_parameters(&mut budget) } else { Ok(()) }
+    }
+
+    /// Whether the values that tools always send fit the schemas that describe them.
+    fn check_static_parameters(&self, budget: &mut SchemaBudget) -> Result<(), FieldError> {
+        let tools = self.llm_config.iter().flat_map(|config| config.tools.iter().enumerate());
+        let described = tools.filter_map(|(index, tool)| {
+            let (request, parameters) = (tool.request.as_ref()?, tool.function.parameters.as_ref()?);
+            Some((index, request.described_static(parameters)?))
+        });
+        for (index, (fixed, schema)) in described {
+            let field = || format!("llm_config.tools[{index}].request.static_parameters");
+            let compiled = CompiledSchema::compile(&schema, budget, PatternPolicy::None);
+            let compiled = compiled.map_err(|error| FieldError::new(field(), error.to_string()))?;
+            compiled.check_value(&fixed, 5).map_err(|error| {
+                FieldError::new(field(), format!("do not fit function.parameters: {}", error.describe()))
+            })?;
+        }
+        Ok(())
     }
 
     /// Removes tools and a plan whose schemas are beyond the limits: they were saved before there were any. Reports
@@ -323,13 +343,16 @@ impl AgentFields {
         }
     }
 
-    /// The document as it may be shown: every secret in it is left out.
+    /// The document as it may be shown: every secret in it is left out, or masked where its name is shown.
     #[must_use]
     pub fn without_secrets(&self) -> Self {
         let mut shown = self.clone();
         (shown.webhook_secret, shown.previous_webhook_secret) = (None, None);
         if let Some(config) = &mut shown.llm_config {
-            config.tools.iter_mut().for_each(|tool| tool.authorization = None);
+            for tool in &mut config.tools {
+                tool.authorization = None;
+                tool.request = tool.request.as_ref().map(ToolRequest::masked);
+            }
         }
         shown
     }

@@ -39,6 +39,8 @@ pub mod task;
 pub mod template;
 pub mod time;
 pub mod tool_limits;
+pub mod tool_progress;
+pub mod tool_request;
 pub mod transcript;
 pub mod transfer;
 pub mod trunk;

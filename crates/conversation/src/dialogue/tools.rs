@@ -108,7 +108,7 @@ impl ToolSet<'_> {
         let own = self.functions().map(|tool| ToolOffer {
             name: tool.function.name.clone(),
             description: tool.function.description.clone().unwrap_or_default(),
-            parameters: tool.function.parameters.clone().unwrap_or_else(|| json!({"type": "object", "properties": {}})),
+            parameters: offered(tool),
             strict: tool.function.strict.unwrap_or(false),
         });
         let mut offers: Vec<ToolOffer> = own.collect();
@@ -187,8 +187,12 @@ impl ToolSet<'_> {
     /// The schema that the arguments of a tool are held against, if there is such a tool.
     pub fn schema(&self, name: &str) -> Option<Value> {
         let mut offer = self.offers().into_iter().find(|offer| offer.name == name)?;
-        let own = self.functions().any(|tool| tool.function.name == name);
-        if !own && self.remote.iter().all(|tool| tool.name != name) {
+        let own = self.functions().find(|tool| tool.function.name == name);
+        if let Some(request) = own.and_then(|tool| tool.request.as_ref()) {
+            // What the model says in place of a fixed value is replaced, whatever it is.
+            request.take_any_static(&mut offer.parameters);
+        }
+        if own.is_none() && self.remote.iter().all(|tool| tool.name != name) {
             // Extra arguments of built-in tools are ignored.
             offer.parameters.as_object_mut().map(|schema| schema.remove("additionalProperties"));
         }
@@ -241,6 +245,16 @@ impl ToolSet<'_> {
             }
         }
     }
+}
+
+/// The arguments that the model is offered: none that are always sent.
+fn offered(tool: &Tool) -> Value {
+    let none = || json!({"type": "object", "properties": {}});
+    let mut parameters = tool.function.parameters.clone().unwrap_or_else(none);
+    if let Some(request) = &tool.request {
+        request.hide_static(&mut parameters);
+    }
+    parameters
 }
 
 /// Keys and pauses as models write them: `w` is half a second, a comma or `p` two seconds; blanks, hyphens and brackets
@@ -336,6 +350,24 @@ mod tests {
         );
         invalid("fly", "{}", "there is no tool named fly");
         invalid("end_call", "{", "the arguments are not valid JSON");
+    }
+
+    #[test]
+    fn what_is_always_sent_is_not_asked_of_the_model_and_taken_in_any_form() {
+        let tool: Tool = serde_json::from_value(json!({"function": {"name": "find", "parameters": {"type": "object",
+            "properties": {"order": {"type": "integer"}, "shop": {"type": "string"}}, "required": ["order", "shop"],
+            "additionalProperties": false}}, "request": {"static_parameters": {"shop": "main"}}}))
+        .unwrap();
+        let custom = [tool];
+        let set = ToolSet { custom: &custom, ..ToolSet::default() };
+        let offered = &set.offers()[0].parameters;
+        assert_eq!(offered["properties"], json!({"order": {"type": "integer"}}));
+        assert_eq!(offered["required"], json!(["order"]));
+        let schema =
+            CompiledSchema::compile(&set.schema("find").unwrap(), &mut SchemaBudget::default(), PatternPolicy::None)
+                .unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(argument_error(&schema, r#"{"order":1,"shop":["other"]}"#), None);
+        assert!(argument_error(&schema, r#"{"order":1,"more":1}"#).is_some());
     }
 
     #[test]

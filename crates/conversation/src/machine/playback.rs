@@ -202,6 +202,7 @@ impl CallMachine {
             return;
         }
         talk.keep_remainder(rest);
+        talk.arm_filler_for_tools(now);
         if talk.line.caller.end_of_turn.is_speaking() {
             return;
         }

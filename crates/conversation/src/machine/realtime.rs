@@ -13,6 +13,8 @@ use trunkline_providers::{ProviderError, TokenUsage};
 
 /// A realtime model that does not respond for this long is considered failed.
 pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(6);
+/// When something else is said, with another voice if it has to be, while the model is silent.
+const FILLER_AFTER: Duration = Duration::from_millis(2_500);
 /// The shorter timeout in the middle of a response.
 const RESPONSE_STALL_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long the caller's transcript, and the turns after it, wait: providers send it within a second or two, or never.
@@ -113,6 +115,8 @@ pub struct Realtime {
     pub(super) turn_ended: Option<Instant>,
     /// When a model that was asked counts as failed.
     pub(super) stall_at: Option<Instant>,
+    /// Until when a model that was asked is waited for once something else was said in the meantime.
+    pub(super) give_up_at: Option<Instant>,
     /// When the caller's transcript is not waited for any more.
     pub(super) transcript_at: Option<Instant>,
     has_spoken: bool,
@@ -129,6 +133,7 @@ impl Realtime {
             speech_started: None,
             turn_ended: None,
             stall_at: None,
+            give_up_at: None,
             transcript_at: None,
             has_spoken: false,
         }
@@ -158,7 +163,8 @@ impl Realtime {
 
     /// The model owes a response from now on.
     pub(super) fn expect_response(&mut self, now: Instant) {
-        self.stall_at = Some(now + RESPONSE_TIMEOUT);
+        self.stall_at = Some(now + FILLER_AFTER);
+        self.give_up_at = Some(now + RESPONSE_TIMEOUT);
     }
 
     pub(super) fn send_tool_result(line: &mut Line, id: &str, result: &str) {
@@ -247,6 +253,7 @@ impl Realtime {
         line.metrics().record_first_token(segment.response_id, at_ms);
         line.metrics().record_first_audio(segment.response_id, at_ms);
         self.stall_at = Some(now + RESPONSE_STALL_TIMEOUT);
+        self.give_up_at = None;
         Some(segment)
     }
 
@@ -307,8 +314,10 @@ impl Realtime {
             (None, _) => Owed::Nothing,
         };
         self.link = Link::Lost(owed);
-        let patience = if self.capabilities.fallback.is_some() { RECONNECT_TIMEOUT } else { RESPONSE_TIMEOUT };
-        self.stall_at = Some(now + patience);
+        self.expect_response(now);
+        if self.capabilities.fallback.is_some() {
+            (self.stall_at, self.give_up_at) = (Some(now + RECONNECT_TIMEOUT), None);
+        }
     }
 
     /// Another session hears the caller. False if none was lost.

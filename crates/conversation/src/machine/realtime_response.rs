@@ -81,7 +81,9 @@ impl Talk {
             self.line.output(CallOutput::CancelSpeech { response_id });
             if response.begun.is_some() {
                 let said = response.said();
-                self.history.push_assistant(&said, Vec::new());
+                if !response.is_filler {
+                    self.history.push_assistant(&said, Vec::new());
+                }
                 self.line.record_response(&response, self.line.ms(now), true, said);
             }
         }

@@ -24,7 +24,7 @@ impl Talk {
                 self.line.caller.queue_turn(turn);
                 return false;
             }
-            if response.is_scripted && !heard {
+            if response.is_scripted && !response.is_filler && !heard {
                 // "Hello?" before our greeting is audible: the greeting answers it.
                 self.note_turn(&turn);
                 return false;

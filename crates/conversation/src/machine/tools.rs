@@ -7,10 +7,12 @@ use super::output::CallOutput;
 use super::talk::Talk;
 use super::toolbox::{StartedCall, answer, take_call};
 use super::transfer::{TransferMethod, TransferOrigin, TransferRequest};
+use crate::dialogue::prompt;
 use crate::dialogue::response::AfterResponse;
 use crate::dialogue::tools::{ToolAction, ToolSet};
 use serde_json::Value;
 use std::time::Instant;
+use trunkline_domain::call_facts::CallVariables;
 use trunkline_domain::chat::{ToolCall, ToolOffer};
 use trunkline_domain::end_reason::EndReason;
 use trunkline_domain::transfer::TransferConfig;
@@ -48,7 +50,7 @@ impl Talk {
 
     /// A tool works; its result follows.
     fn await_tool(&mut self, call: &ToolCall) {
-        self.tools.waiting.push(call.clone());
+        self.tools.wait_for(call.clone());
         self.history.push_tool_result(&call.id, RESULT_PENDING);
     }
 
@@ -200,7 +202,7 @@ impl CallMachine {
                 };
                 match round.filler.filter(is_new) {
                     Some(words) => talk.say_filler(now, words),
-                    None => talk.arm_filler(now),
+                    None => talk.arm_filler_for_tools(now),
                 }
             }
             None => self.next_round(now),
@@ -264,6 +266,15 @@ impl CallMachine {
             && talk.handle_tool_result(now, id, result)
         {
             self.request_response_to_results(now);
+        }
+    }
+
+    /// Answers of tools have set variables: the prompt says so from the next request on.
+    pub fn set_variables(&mut self, variables: &CallVariables) {
+        if let Some(talk) = self.mode.talk_mut() {
+            let spec = &talk.line.facts.spec;
+            let system = prompt::system_messages_with(&spec.agent, spec.task.as_ref(), variables);
+            talk.history.set_system(system);
         }
     }
 

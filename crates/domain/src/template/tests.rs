@@ -1,5 +1,6 @@
 //! Texts with variables: what is filled in, what is left out, and what is refused.
 
+use super::values::VALUE_CHARS_MAX;
 use super::*;
 use std::collections::BTreeMap;
 

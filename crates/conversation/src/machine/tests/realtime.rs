@@ -76,7 +76,9 @@ fn last_audio_of_a_failed_realtime_model_is_heard() {
 #[test]
 fn silent_realtime_model_without_fallback_ends_the_call_with_an_apology() {
     let mut harness = CallHarness::on_realtime(None);
-    harness.pass_ms(6_000);
+    harness.pass_ms(3_000);
+    assert!(!harness.play_everything().is_empty(), "somebody is there");
+    harness.pass_ms(3_000);
     assert!(harness.seen.contains(&CallOutput::LeaveRealtime));
     assert!(harness.play_everything().starts_with("Sorry, I can't help you right now."));
     harness.pass_ms(1_000);
@@ -173,7 +175,8 @@ fn the_next_session_answers_what_the_last_one_heard() {
     assert_eq!(harness.sent_to_realtime().last(), Some(&RealtimeInput::RequestResponse(None)));
     harness.realtime_says(0, "It is on its way.", 8_000);
     assert!(!harness.seen.contains(&CallOutput::LeaveRealtime));
-    harness.pass_ms(10_000);
+    harness.realtime_event(RealtimeEvent::ResponseDone(TokenUsage::default()));
+    harness.pass_ms(7_000);
     assert_eq!(harness.hang_up_reasons(), [], "{:?}", harness.transcript());
 }
 
