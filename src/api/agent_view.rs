@@ -8,6 +8,7 @@ use crate::domain::built_in_tools::BuiltInTools;
 use crate::domain::dtmf_rules::DtmfRules;
 use crate::domain::fallback::Fallbacks;
 use crate::domain::ids::AgentId;
+use crate::domain::pronunciation::Pronunciation;
 use crate::domain::provider_config::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
 use crate::domain::ringing_config::RingingConfig;
 use crate::domain::transfer::TransferConfig;
@@ -37,6 +38,8 @@ pub(super) struct AgentView {
     /// The same as `first_message`.
     starting_message: Option<String>,
     voice_settings: Option<VoiceSettings>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pronunciation_dictionary: Vec<Pronunciation>,
     dtmf_rules: Option<DtmfRules>,
     voicemail_detection: Option<bool>,
     voicemail_message: Option<String>,
@@ -86,6 +89,7 @@ impl From<&Agent> for AgentView {
             starting_message: fields.first_message.clone(),
             first_message: fields.first_message,
             voice_settings: fields.voice_settings,
+            pronunciation_dictionary: fields.pronunciation_dictionary,
             dtmf_rules: fields.dtmf_rules,
             transfer_config: fields.transfer_config,
             built_in_tools: fields.built_in_tools,

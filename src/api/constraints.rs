@@ -50,6 +50,7 @@ fn rules() -> Vec<(&'static str, &'static str, Value)> {
         ("PhoneNumberFields", "name", json!({"pattern": "^[^\\u0000]*$"})),
         ("PhoneNumberFields", "webhook_url", https()),
         ("PhoneNumberFields", "webhook_secret", json!({"pattern": "^[ -~]+$"})),
+        ("Pronunciation", "language", json!({"pattern": "^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*$"})),
         ("AgentFields", "webhook_secret", json!({"pattern": "^[ -~]+$"})),
         ("AgentFields", "previous_webhook_secret", json!({"pattern": "^[ -~]+$"})),
         ("PhoneNumberFields", "previous_webhook_secret", json!({"pattern": "^[ -~]+$"})),
@@ -374,17 +375,19 @@ mod tests {
 
     #[test]
     fn the_description_states_the_limits_that_hold() {
-        let llm = json!({"provider": "groq", "model": "m"});
+        let llm = json!({"provider": "groq", "model": "m", "stop": ["a"], "extra_body": {"seed": 1}});
         let stt = json!({"provider": "deepgram", "model": "m", "language": "en", "keyterms": ["a"]});
         let tts = json!({"provider": "openai", "voice_id": "v", "language": "en"});
         let tool = json!({"function": {"name": "f"}});
         let agent = json!({
-            "name": "a", "voice_settings": {}, "background": {"sound": "room"}, "ringing": {}, "analysis_plan": {},
+            "name": "a", "voice_settings": {}, "pronunciation_dictionary": [{"text": "a", "say_as": "b"}], "background": {"sound": "room"}, "ringing": {}, "analysis_plan": {},
             "dtmf_rules": {"rules": [{"digits": "1", "action": "end_call"}]},
             "transfer_config": {"destinations": [{"name": "a", "target": "+31201234567"}]},
             "silence_config": {"prompts": ["a"], "fillers": ["a"]}, "turn_config": {"backchannels": ["a"]},
-            "built_in_tools": {"skip_turn": {"description": "a"}, "collect_digits": {"description": "a"}, "collect_value": {"description": "a", "country": "NL"}}, "stt_config": stt, "tts_config": tts,
-            "llm_config": {"provider": "groq", "model": "m", "tools": [tool]},
+            "built_in_tools": {"skip_turn": {"description": "a"}, "hold_call": {"description": "a"},
+                "collect_digits": {"description": "a"}, "collect_value": {"description": "a", "country": "NL"}},
+            "stt_config": stt, "tts_config": tts,
+            "llm_config": {"provider": "groq", "model": "m", "tools": [tool], "stop": ["a"], "extra_body": {"seed": 1}},
             "fallbacks": {"stt": [stt], "llm": [llm], "tts": [tts]},
         });
         let found = compare::<AgentFields>("AgentFields", agent);

@@ -36,6 +36,7 @@ pub mod trunk_routes;
 pub mod trunk_selection;
 mod trunk_states;
 mod tts_queue;
+mod voice_text;
 mod web_quota;
 
 pub use trunkline_conversation::{amd, dtmf, machine};

@@ -4,8 +4,8 @@
 //!
 //! Pure: `F` is what delivers the audio of a request. The driver opens it and says what it delivered.
 
+use super::voice_text::{TtsVoice, VoiceText};
 use crate::dialogue::response::spoken;
-use crate::dialogue::text_normalization::without_tags;
 use crate::domain::provider::PipelineStage;
 use crate::providers::{Failover, ProviderError, WordTimestamp};
 use std::collections::VecDeque;
@@ -75,22 +75,15 @@ pub enum TtsPipelineEvent {
     },
 }
 
-/// A voice that may speak.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TtsVoice {
-    /// `provider/model`, as prices and records have it.
-    pub name: String,
-    /// It acts on audio tags; others would read them aloud.
-    pub acts_on_tags: bool,
-}
-
 /// Text that a voice is to speak now. The driver opens its feed and hands both to [`TtsQueue::handle_started`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct TtsRequest {
     /// The place of the voice in the order.
     pub tts: usize,
     /// What it speaks.
-    pub text: String,
+    pub text: VoiceText,
+    /// The text for voices that it was made from.
+    source: String,
     /// Only the local voice is left after it: it is worth a second attempt.
     pub is_alone: bool,
     segment: SegmentId,
@@ -104,7 +97,9 @@ pub struct TtsRequest {
 struct ActiveSynthesis<F> {
     segment: SegmentId,
     /// The text in progress; after a failover, the rest of the sentence.
-    text: String,
+    text: VoiceText,
+    /// What it was made from.
+    source: String,
     /// The place of its voice in the order.
     tts: usize,
     feed: F,
@@ -264,18 +259,19 @@ impl<F> TtsQueue<F> {
         &self, tts: usize, segment: SegmentId, text: String, before: (u64, u32), is_rest: bool,
     ) -> Option<TtsRequest> {
         let is_alone = tts + 2 >= self.voices.len();
-        let acts = self.voices.get(tts)?.voice.acts_on_tags;
-        let text = if acts || !text.contains('[') { text } else { without_tags(&text) };
-        Some(TtsRequest { tts, text, is_alone, segment, before, is_rest })
+        let source = text;
+        let text = self.voices.get(tts)?.voice.text(&source);
+        Some(TtsRequest { tts, text, source, is_alone, segment, before, is_rest })
     }
 
     /// A request was sent; its audio comes from the feed.
     pub fn handle_started(&mut self, request: TtsRequest, feed: F, now: Instant) {
-        let TtsRequest { tts, text, segment, before, is_rest, .. } = request;
+        let TtsRequest { tts, text, source, segment, before, is_rest, .. } = request;
         let name = self.voices.get(tts).map(|state| state.voice.name.clone()).unwrap_or_default();
-        let characters = text.chars().count() as u64;
+        let characters = text.sent.chars().count() as u64;
         self.events.push_back(TtsPipelineEvent::Requested { tts: name, characters });
-        let active = ActiveSynthesis { segment, text, tts, feed, began: now, before, total: 0, marks: Vec::new() };
+        let active =
+            ActiveSynthesis { segment, text, source, tts, feed, began: now, before, total: 0, marks: Vec::new() };
         if is_rest { self.active.push_front(active) } else { self.active.push_back(active) }
     }
 
@@ -308,7 +304,8 @@ impl<F> TtsQueue<F> {
         let active = self.active.front_mut()?;
         let (samples, chars) = active.before;
         let at = |mark: &WordTimestamp| {
-            (samples + u64::from(mark.at_ms) * u64::from(SAMPLE_RATE_HZ) / 1_000, chars + mark.chars)
+            let at = samples + u64::from(mark.at_ms) * u64::from(SAMPLE_RATE_HZ) / 1_000;
+            (at, chars + active.text.chars_said(mark.chars))
         };
         let marks: Vec<_> = marks.iter().map(at).collect();
         active.marks.extend_from_slice(&marks);
@@ -322,7 +319,7 @@ impl<F> TtsQueue<F> {
         if let Some(state) = self.voices.get_mut(active.tts) {
             state.health = VoiceHealth::Well;
             state.speech_rate.0 += total;
-            state.speech_rate.1 += active.text.chars().count() as u64;
+            state.speech_rate.1 += active.text.plain.chars().count() as u64;
         }
         Some(self.done(active.segment, samples, active.before.0 + total))
     }
@@ -336,8 +333,8 @@ impl<F> TtsQueue<F> {
     pub fn handle_failed(&mut self, failure: ProviderError, now: Instant) -> Option<TtsPipelineEvent> {
         let active = self.active.pop_front()?;
         let next = self.replacement(&active, &failure, now);
-        let said = self.estimated_samples(active.tts, &active.text);
-        let ActiveSynthesis { segment, text, total, tts, began, before: (samples, chars), marks, .. } = active;
+        let said = self.estimated_samples(active.tts, &active.text.plain);
+        let ActiveSynthesis { segment, text, source, total, tts, began, before: (samples, chars), marks, .. } = active;
         let Some(next) = next else {
             if samples + total > 0 {
                 // Half the sentence was heard: it ends there.
@@ -357,7 +354,8 @@ impl<F> TtsQueue<F> {
             self.events.push_back(TtsPipelineEvent::FailedOver { switch, failure });
         }
         let own: Vec<(u64, u32)> = marks.iter().map(|(at, count)| (at - samples, count - chars)).collect();
-        let (heard, rest) = if total == 0 { ("", text.as_str()) } else { spoken(&text, total, Some(said), &own) };
+        let (heard, rest) =
+            if total == 0 { ("", source.as_str()) } else { spoken(&text.plain, total, Some(said), &own) };
         if rest.is_empty() {
             return Some(self.done(segment, Vec::new(), samples + total));
         }

@@ -15,6 +15,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use trunkline::domain::chat::{ChatMessage, ToolCall};
+use trunkline::domain::llm_options::LlmOptions;
 use trunkline::domain::provider::{LlmProvider, ProviderAccount, SttProvider};
 use trunkline::domain::provider_config::{TtsConfig, VoiceSettings};
 use trunkline::providers::llm::{LlmPlan, complete, stream_llm_response};
@@ -167,7 +168,8 @@ impl Capture {
     }
 
     async fn chat(&mut self, name: &str, provider: LlmProvider, model: &str, temperature: Option<f64>) {
-        let candidate = vendors::llm_candidate(&self.providers, provider, model, temperature, None).unwrap();
+        let options = LlmOptions { temperature, ..LlmOptions::default() };
+        let candidate = vendors::llm_candidate(&self.providers, provider, model, options, None).unwrap();
         let plan = LlmPlan { candidates: vec![candidate], hedge_after: None };
         let stream = stream_llm_response(&self.providers, plan.clone(), conversation());
         self.compare_next(name).await;
@@ -192,7 +194,7 @@ impl Capture {
         let config: TtsConfig = serde_json::from_value(config).unwrap();
         let settings: VoiceSettings =
             serde_json::from_value(json!({"stability": 0.4, "style": 0.1, "speed": 2.0})).unwrap();
-        let mut voice = vendors::tts_session(&self.providers, &config, &settings);
+        let mut voice = vendors::tts_session(&self.providers, &config, &settings, false);
         let speech = voice.speak("Goede morgen.", true);
         (voice, speech)
     }

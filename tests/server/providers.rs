@@ -89,6 +89,43 @@ async fn a_call_runs_on_every_stt_llm_and_tts() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_end_at_the_limit_that_the_agent_sets_whatever_the_vendor_calls_it() {
+    let check = async |provider: &str, model: &str| {
+        let reply = "One moment please. This sentence is far too long to be whole.".to_owned();
+        let rule = ReplyRule { words: Vec::new(), reply, tool: None, more_tools: Vec::new(), after_tool: None };
+        let server = Server::start_scripted(ReplyScript(vec![rule]), |_| {}).await;
+        let llm = json!({"provider": provider, "model": model, "max_tokens": 6, "top_p": 0.9, "stop": ["END"],
+            "extra_body": {"metadata": {"team": "north"}}});
+        change(&server, json!({"llm_config": llm})).await;
+        server.call("listen; say opening_hours; listen; hangup").await;
+        let call = server.last_call().await;
+        assert!(lines(&call).contains(&"assistant: One moment please.".to_owned()), "{provider}: {call}");
+        assert_eq!(call["metrics"]["provider_errors"], json!({"llm_cut": 1}), "{provider}");
+    };
+    tokio::join!(
+        check("openai", "gpt-4o-mini"),
+        check("openai", "o1"),
+        check("anthropic", "claude-sonnet-4"),
+        check("groq", "openai/gpt-oss-20b"),
+        check("mistral", "mistral-small-latest"),
+        check("xai", "grok-4-1-fast-non-reasoning"),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_transcript_keeps_what_the_voice_says_in_its_own_way() {
+    let model = json!({"provider": "openai", "model": "gpt-4o-mini"});
+    let mut changes = agent(
+        json!({"provider": "deepgram", "model": "nova-3-general"}),
+        model,
+        voice("elevenlabs", json!({"model": "eleven_flash_v2"})),
+    );
+    changes["pronunciation_dictionary"] =
+        json!([{"text": "Acme", "say_as": "ack me"}, {"text": "weekdays", "ipa": "ˈwiːkdeɪz", "say_as": "week days"}]);
+    check(changes).await;
+}
+
 /// A model that wants two tools at once.
 fn with_tools() -> ReplyScript {
     let tool = |name: &str| ScriptedTool { name: name.to_owned(), arguments: json!({"name": name}) };

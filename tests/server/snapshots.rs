@@ -52,6 +52,30 @@ fn id(body: &Value, what: &str) -> String {
     body["data"][what]["id"].as_str().unwrap().to_owned()
 }
 
+/// Settings of models and voices, and refusals of them.
+async fn agent_settings(book: &mut SnapshotRun<'_>) {
+    for (name, body) in [
+        (
+            "agents_create_bad_model_settings",
+            json!({"name": "A", "llm_config": {"provider": "openai", "model": "m", "stop": ["a", "b", "c", "d", "e"],
+                "reasoning_effort": "default", "extra_body": {"seed": 1, "messages": [], "temperature": 1}}}),
+        ),
+        (
+            "agents_create_bad_pronunciations",
+            json!({"name": "A", "pronunciation_dictionary": [{"text": "SQL", "say_as": "sequel"}, {"text": "sql", "say_as": "ess"}, {"text": "x"}]}),
+        ),
+        (
+            "agents_create_model_and_voice_settings",
+            json!({"name": "Settings", "llm_config": {"provider": "anthropic", "model": "m", "max_tokens": 300, "top_p": 0.9,
+                "stop": ["END"], "reasoning_effort": "low", "extra_body": {"service_tier": "auto"}},
+                "tts_config": {"provider": "cartesia", "voice_id": "v", "language": "en", "text_normalization": "ours"},
+                "pronunciation_dictionary": [{"text": "SQL", "say_as": "sequel"}]}),
+        ),
+    ] {
+        book.pin(name, "POST", "/agents", Some(body)).await;
+    }
+}
+
 async fn agents(book: &mut SnapshotRun<'_>) {
     let full = json!({
         "name": "Support", "enabled": true, "description": "First line", "business_name": "Acme",
@@ -278,6 +302,7 @@ async fn every_answer_is_as_it_was() {
     tasks(&mut book).await;
     numbers_and_trunks(&mut book).await;
     calls(&mut book).await;
+    agent_settings(&mut book).await;
     let owner = LoggedInUser::owner(&server).await;
     book.owner = Some(&owner);
     management(&mut book).await;

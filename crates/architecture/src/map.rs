@@ -77,7 +77,7 @@ pub const AREAS: &[Area] = &[
     area("webhooks", "src/webhooks", &["domain", "egress", "json"]),
     area("signaling", "signaling/src", &["connections", "supervision"]),
     area("media", "media/src", &["connections", "supervision"]),
-    area("dialogue", "crates/conversation/src/dialogue", &["domain", "json"]),
+    area("dialogue", "crates/conversation/src/dialogue", &["domain", "json", "media"]),
     area("amd", "crates/conversation/src/amd", &["dialogue", "media"]),
     area("dtmf", "crates/conversation/src/dtmf", &["domain"]),
     area(
@@ -112,6 +112,7 @@ pub const AREAS: &[Area] = &[
             "trunk_check",
         ],
     ),
+    area("recorder", "crates/lab/src/recorder", &["domain", "egress", "emulator", "media", "providers"]),
     area(
         "trunk_check",
         "crates/lab/src/trunk_check",
@@ -127,6 +128,7 @@ pub const AREAS: &[Area] = &[
             "domain",
             "emulator",
             "lab",
+            "recorder",
             "signaling",
             "supervision",
             "telemetry",
@@ -152,6 +154,7 @@ pub const FOREIGN: &[Foreign] = &[
         places: &[
             "providers",
             "lab",
+            "recorder",
             "egress",
             "src/webhooks/sender.rs",
             "src/webhooks/tool_sender.rs",

@@ -19,7 +19,7 @@ use trunkline_domain::ids::OrganizationId;
 use trunkline_domain::login_address::LoginAddress;
 use trunkline_domain::provider::ProviderAccount;
 use trunkline_domain::quota::QuotaResource;
-use trunkline_lab::{bench, call, demo, emulator, stop_signal, trunk_check};
+use trunkline_lab::{bench, call, demo, emulator, recorder, stop_signal, trunk_check};
 
 /// Telephony media server for AI voice agents: SIP in and out, streaming speech, barge-in, recordings
 /// and transcripts behind a REST API.
@@ -60,6 +60,8 @@ enum CliCommand {
     /// Call a test number through a trunk and report what the carrier does: codecs, DTMF, early media, session timers,
     /// hold, transfer, one-way audio, clock drift. Exit code 1 if it found a problem.
     CheckTrunk(Box<trunk_check::CheckTrunkArgs>),
+    /// Run a fixed set of requests against one provider, and write them as fixtures without keys, ids and audio.
+    RecordProvider(Box<recorder::RecordProviderArgs>),
     /// Measure whole calls against emulated providers (what `make bench` runs).
     Bench(bench::BenchArgs),
 }
@@ -168,6 +170,12 @@ async fn dispatch(cli: Cli) -> Result<(), CommandError> {
         CliCommand::Emulate(args) => Ok(emulate(args).await?),
         CliCommand::Call(args) => Ok(call::run(args).await?),
         CliCommand::CheckTrunk(args) => check_trunk::run(config, *args).await,
+        CliCommand::RecordProvider(args) => {
+            for written in recorder::run(*args).await? {
+                println!("{}", written.display());
+            }
+            Ok(())
+        }
         CliCommand::Bench(args) => Ok(bench::run(args).await?),
     }
 }

@@ -9,9 +9,10 @@ use super::dtmf_rules::{DtmfContext, DtmfRules};
 use super::fallback::Fallbacks;
 use super::ids::{AgentId, OrganizationId};
 use super::organization;
+use super::pronunciation::{self, Pronunciation};
 use super::provider_config::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
 use super::ringing_config::RingingConfig;
-use super::rules::{between, chars, events, fits, is_http_url, parses, secret_chars, set_with};
+use super::rules::{at_most, between, chars, events, fits, is_http_url, parses, secret_chars, set_with};
 use super::secret::{Secret, exposed};
 use super::template::{self, TemplateUse};
 use super::time::UnixMs;
@@ -78,6 +79,11 @@ pub struct AgentFields {
     #[serde(default)]
     #[garde(dive)]
     pub voice_settings: Option<VoiceSettings>,
+    /// How the voice says certain words, whichever voice speaks; at most 500 entries. Realtime models do not use it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 500)]
+    #[garde(custom(at_most(pronunciation::ENTRIES_MAX)), dive(&self.pronunciation_dictionary))]
+    pub pronunciation_dictionary: Vec<Pronunciation>,
     /// What happens when the caller presses keys. None: the digits go to the LLM as `[DTMF 1234]`.
     #[serde(default)]
     #[garde(dive(&self.dtmf_context()))]

@@ -53,11 +53,11 @@ pub struct CollectValueTool {
     /// Country of national phone numbers, ISO 3166-1 with two capitals: `NL`. None: only international numbers are
     /// understood.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(pattern = "^[A-Z]{2}$")]
+    #[schema(pattern = "^[A-Z]{2}$", example = "NL")]
     #[garde(inner(custom(fits(|text: &str| is_capitals(text, 2), "must be two capital letters (ISO 3166-1) such as NL"))))]
     pub country: Option<String>,
     /// Currency of amounts that name none, ISO 4217: `EUR` by default.
-    #[schema(pattern = "^[A-Z]{3}$")]
+    #[schema(pattern = "^[A-Z]{3}$", example = "EUR")]
     #[garde(custom(fits(|text: &str| is_capitals(text, 3), "must be three capital letters (ISO 4217) such as EUR")))]
     pub currency: String,
     /// How codes are read back.

@@ -1,5 +1,6 @@
 //! Fallback providers: `fallbacks` of an agent, by stage and in order.
 
+use super::llm_options::{ANSWER_TOKENS, ExtraBody, ReasoningEffort, STOP_MAX, STOP_WORDS, effort_of, is_stop};
 use super::provider_config::{LlmProvider, SttConfig, TtsConfig, address};
 use super::rules::{at_most, between, chars, filled, fits};
 use garde::Validate;
@@ -57,6 +58,34 @@ pub struct LlmFallback {
     #[schema(minimum = 0, maximum = 2)]
     #[garde(inner(custom(between(0.0..=2.0))))]
     pub temperature: Option<f64>,
+    /// Most tokens of an answer, thoughts included, 1 to 32,768. An answer that is cut there ends with its last whole
+    /// sentence. None: the vendor's limit; 1,024 for Anthropic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 32_768)]
+    #[garde(inner(custom(between(ANSWER_TOKENS))))]
+    pub max_tokens: Option<u32>,
+    /// Share of the likeliest tokens that the model chooses from, 0 to 1. None: the vendor's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 1)]
+    #[garde(inner(custom(between(0.0..=1.0))))]
+    pub top_p: Option<f64>,
+    /// Texts that end an answer; they are not said. At most four of 100 characters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 4)]
+    #[garde(custom(at_most(STOP_MAX)), inner(custom(fits(is_stop, STOP_WORDS))))]
+    pub stop: Vec<String>,
+    /// How much the model thinks before it answers: `none`, `minimal`, `default`, `low`, `medium`, `high`, `xhigh`,
+    /// `max`, as far as the provider documents them. None: as little as the model can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[garde(inner(custom(effort_of(self.provider, self.base_url.is_some()))))]
+    pub reasoning_effort: Option<ReasoningEffort>,
+    /// Further parameters of the vendor's API, put into the request as they are: 8,192 bytes and eight levels at most.
+    /// It must not have what the server writes itself (`model`, `messages`, `stream`, `tools`, keys) or what is a
+    /// setting beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    #[garde(dive)]
+    pub extra_body: Option<ExtraBody>,
     /// Address of your own server that speaks the provider's protocol. None: the provider's default address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(format = "uri", max_length = 2_048)]
@@ -79,6 +108,11 @@ impl LlmFallback {
             provider: self.provider,
             model: self.model.clone(),
             temperature: self.temperature,
+            max_tokens: self.max_tokens,
+            top_p: self.top_p,
+            stop: self.stop.clone(),
+            reasoning_effort: self.reasoning_effort,
+            extra_body: self.extra_body.clone(),
             messages: Vec::new(),
             tools: Vec::new(),
             base_url: self.base_url.clone(),

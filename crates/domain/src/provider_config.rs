@@ -1,6 +1,10 @@
 //! STT, model and voice of an agent, as the customer writes them.
 
 use super::keyterms;
+use super::llm_options::{
+    ANSWER_TOKENS, ExtraBody, LlmOptions, ReasoningEffort, STOP_MAX, STOP_WORDS, effort_of, is_stop, of_text_models,
+    of_text_models_list, unset_for_realtime,
+};
 pub use super::provider::{LlmProvider, SttProvider, TtsProvider};
 use super::rules::{
     at_most, before, between, chars, filled, fits, is_header_value, is_http_url, secret_chars, secret_fits,
@@ -73,6 +77,34 @@ pub struct LlmConfig {
     #[schema(minimum = 0, maximum = 2)]
     #[garde(inner(custom(between(0.0..=2.0))))]
     pub temperature: Option<f64>,
+    /// Most tokens of an answer, thoughts included, 1 to 32,768. An answer that is cut there ends with its last whole
+    /// sentence. None: the vendor's limit; 1,024 for Anthropic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 32_768)]
+    #[garde(inner(custom(between(ANSWER_TOKENS)), custom(of_text_models(self.provider))))]
+    pub max_tokens: Option<u32>,
+    /// Share of the likeliest tokens that the model chooses from, 0 to 1. None: the vendor's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 1)]
+    #[garde(inner(custom(between(0.0..=1.0)), custom(of_text_models(self.provider))))]
+    pub top_p: Option<f64>,
+    /// Texts that end an answer; they are not said. At most four of 100 characters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 4)]
+    #[garde(custom(at_most(STOP_MAX)), custom(of_text_models_list(self.provider)), inner(custom(fits(is_stop, STOP_WORDS))))]
+    pub stop: Vec<String>,
+    /// How much the model thinks before it answers: `none`, `minimal`, `default`, `low`, `medium`, `high`, `xhigh`,
+    /// `max`, as far as the provider documents them. None: as little as the model can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[garde(inner(custom(effort_of(self.provider, self.base_url.is_some())), custom(of_text_models(self.provider))))]
+    pub reasoning_effort: Option<ReasoningEffort>,
+    /// Further parameters of the vendor's API, put into the request as they are: 8,192 bytes and eight levels at most.
+    /// It must not have what the server writes itself (`model`, `messages`, `stream`, `tools`, keys) or what is a
+    /// setting beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    #[garde(dive, custom(unset_for_realtime(self.provider)))]
+    pub extra_body: Option<ExtraBody>,
     /// Messages after `system_prompt` and before the conversation, such as examples.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[garde(dive)]
@@ -93,6 +125,20 @@ pub struct LlmConfig {
     #[garde(inner(custom(fits(|_: &str| self.provider.is_realtime(), "is only for realtime models"))))]
     #[garde(inner(custom(chars(200))))]
     pub voice: Option<String>,
+}
+
+impl LlmConfig {
+    /// What goes into the requests of the model.
+    pub fn options(&self) -> LlmOptions {
+        LlmOptions {
+            temperature: self.temperature,
+            max_tokens: self.max_tokens,
+            top_p: self.top_p,
+            stop: self.stop.clone(),
+            reasoning_effort: self.reasoning_effort,
+            extra_body: self.extra_body.clone().unwrap_or_default(),
+        }
+    }
 }
 
 /// A message that the model gets before the conversation.
@@ -283,6 +329,19 @@ fn function_type() -> String {
     "function".to_owned()
 }
 
+/// Who writes numbers, dates, amounts and abbreviations out as they are said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TextNormalization {
+    /// The voice, where its vendor documents that it does; else the server.
+    #[default]
+    Auto,
+    /// The server: the voice gets words.
+    Ours,
+    /// The voice: it gets the text without markup.
+    Vendor,
+}
+
 /// Which voice an agent speaks with; `tts_config` of an agent, and an entry of `fallbacks.tts`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Validate, ToSchema)]
 #[garde(allow_unvalidated)]
@@ -305,6 +364,10 @@ pub struct TtsConfig {
     #[schema(max_length = 200)]
     #[garde(inner(custom(chars(200))))]
     pub model: Option<String>,
+    /// Who writes numbers, dates and amounts out: `ours` (the server), `vendor` (the voice), or `auto`, the default: the
+    /// voice, where its vendor documents that it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_normalization: Option<TextNormalization>,
     /// Speed of the speech, 0.5 to 2; 1 is normal. ElevenLabs takes 0.7 to 1.2, Cartesia 0.6 to 1.5; other values are
     /// cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -11,6 +11,7 @@ pub mod carrier;
 pub mod demo;
 pub mod emulator;
 pub mod faults;
+pub mod recorder;
 pub mod trunk_check;
 
 use tokio::signal::unix::{SignalKind, signal};

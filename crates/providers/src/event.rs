@@ -4,6 +4,7 @@ use super::error::ProviderError;
 use bytes::Bytes;
 use std::time::Duration;
 use trunkline_domain::chat::{ChatMessage, ToolCall, ToolOffer};
+use trunkline_domain::llm_options::LlmOptions;
 use trunkline_domain::provider::PipelineStage;
 
 /// A failover: a fallback took over during a call.
@@ -78,8 +79,8 @@ pub struct TokenUsage {
 pub struct LlmRequest {
     /// The vendor's name of the model.
     pub model: String,
-    /// What the agent asks for; `None`: the default of the reference, where the model takes one.
-    pub temperature: Option<f64>,
+    /// What the agent asks for.
+    pub options: LlmOptions,
     /// System messages and history, the oldest first.
     pub messages: Vec<ChatMessage>,
     /// The tools that the model may call; empty if there are none.
@@ -99,6 +100,8 @@ pub enum LlmEvent {
     Retracted,
     /// The complete calls, after the text.
     ToolCalls(Vec<ToolCall>),
+    /// The answer was cut at its most tokens: it ends with its last whole sentence.
+    Cut,
     /// The answer is complete; the last event.
     Done(TokenUsage),
     /// Another model is asked, or has answered first.

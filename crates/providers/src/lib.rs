@@ -15,6 +15,7 @@ pub mod elevenlabs;
 mod error;
 mod event;
 mod event_stream;
+mod extra_body;
 pub mod groq;
 pub mod llm;
 mod llm_activity;

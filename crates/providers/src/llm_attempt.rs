@@ -42,12 +42,24 @@ pub(crate) async fn attempt(
     };
     loop {
         match attempt.read().await {
-            Ok((events, true)) if events.len() <= 1 && !attempt.said => return (index, FirstOutput::Empty(events)),
-            Ok((events, true)) => return (index, FirstOutput::Complete(events)),
+            Ok((events, true)) => return (index, whole_output(events, attempt.said)),
             Ok((events, false)) if events.is_empty() => {}
             Ok((events, false)) => return (index, FirstOutput::Output(attempt, events)),
             Err(failure) => return (index, FirstOutput::Failed(failure)),
         }
+    }
+}
+
+/// An answer that came at once. One that was cut before its first word is none: the model has only thought.
+fn whole_output(events: Vec<LlmEvent>, said: bool) -> FirstOutput {
+    match events.as_slice() {
+        _ if said => FirstOutput::Complete(events),
+        [LlmEvent::Cut, _] => {
+            let words = "the answer was cut at its most tokens before its first word (max_tokens)";
+            FirstOutput::Failed(ProviderError::InvalidResponse(words.to_owned()))
+        }
+        [] | [_] => FirstOutput::Empty(events),
+        _ => FirstOutput::Complete(events),
     }
 }
 
@@ -78,7 +90,7 @@ impl LlmAttempt {
         let deadlines = providers.timeouts.llm;
         let first_byte = tokio::time::Instant::now() + deadlines.first_byte;
         let (model, origin) = (candidate.id.clone(), candidate.name.clone());
-        let request = LlmRequest { model, origin, temperature: candidate.temperature, ..request.clone() };
+        let request = LlmRequest { model, origin, options: candidate.options.clone(), ..request.clone() };
         let outgoing = candidate.model.request(&candidate.endpoint, &request)?;
         let sent = send(providers, candidate, outgoing);
         let response = match timeout_at(first_byte, sent).await.unwrap_or(Err(ProviderError::Timeout("first token"))) {

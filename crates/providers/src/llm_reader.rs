@@ -84,7 +84,26 @@ impl SpokenReader {
         if let Some(start) = self.filter.observed_start() {
             self.starts.record(&self.key, start);
         }
+        let (is_cut, progress) = (self.reader.is_cut(), self.reader.calls());
         let words = Some(rest).filter(|rest| !rest.is_empty()).map(LlmEvent::Text);
-        words.into_iter().chain(self.reader.finish()).collect()
+        let mut events: Vec<LlmEvent> = words.into_iter().chain(self.reader.finish()).collect();
+        if is_cut {
+            note_cut(&mut events, progress);
+        }
+        events
     }
+}
+
+/// The answer was cut: the tool call in which that happened is not made, and the conversation learns of it.
+fn note_cut(events: &mut Vec<LlmEvent>, progress: CallProgress) {
+    for event in &mut *events {
+        if let LlmEvent::ToolCalls(calls) = event
+            && progress == CallProgress::Partial
+        {
+            calls.pop();
+        }
+    }
+    events.retain(|event| !matches!(event, LlmEvent::ToolCalls(calls) if calls.is_empty()));
+    let last = events.len().saturating_sub(1);
+    events.insert(last, LlmEvent::Cut);
 }

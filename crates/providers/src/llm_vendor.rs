@@ -5,6 +5,7 @@ use super::{LlmEvent, LlmRequest, ProviderAccess, ProviderError};
 use serde_json::Value;
 use std::time::Duration;
 use trunkline_domain::chat::ChatMessage;
+use trunkline_domain::llm_options::LlmOptions;
 use trunkline_domain::secret::Secret;
 
 /// A request on the wire.
@@ -78,6 +79,9 @@ pub trait LlmStreamReader: Send {
     /// Enough was read for the answer to count when the stream ends here.
     fn is_finished(&self) -> bool;
 
+    /// The answer was cut at its most tokens.
+    fn is_cut(&self) -> bool;
+
     /// How far the tool calls have come: whole ones count even if the answer ends without an end mark.
     fn calls(&self) -> CallProgress;
 
@@ -96,8 +100,8 @@ pub struct LlmCandidate {
     pub name: String,
     /// The vendor's name of the model.
     pub id: String,
-    /// Temperature from the agent; `None` leaves it to the vendor.
-    pub temperature: Option<f64>,
+    /// The agent's settings of this model.
+    pub options: LlmOptions,
 }
 
 impl std::fmt::Debug for LlmCandidate {

@@ -16,6 +16,20 @@ use trunkline_domain::provider_config::{TtsConfig, VoiceSettings};
 pub trait TtsVendor: Sync {
     /// Opens a voice for one call; socket vendors connect at once.
     fn open(&self, setup: TtsSetup) -> Box<dyn TtsSession>;
+
+    /// What a model does with text beyond reading it out; `None` is the vendor's default model.
+    fn abilities(&self, model: Option<&str>) -> TextAbilities;
+}
+
+/// What a voice does with text beyond reading it out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TextAbilities {
+    /// It says numbers, dates, amounts and the like as they are written.
+    pub normalizes: bool,
+    /// `<break time="1s" />` is a pause to it.
+    pub takes_breaks: bool,
+    /// `<phoneme alphabet="ipa" ph="…">` gives it the sounds of a word.
+    pub takes_phonemes: bool,
 }
 
 /// What a voice is opened with.
@@ -29,6 +43,8 @@ pub struct TtsSetup {
     pub config: TtsConfig,
     /// The agent's `voice_settings`; `config` wins field by field.
     pub settings: VoiceSettings,
+    /// Texts may have tags (`domain::speech_tags`).
+    pub has_tags: bool,
 }
 
 /// The voice of one call.

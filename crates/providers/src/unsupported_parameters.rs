@@ -7,8 +7,12 @@ use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
 /// Parameters that are worth having and that an answer can do without.
-const DISPENSABLE: [&str; 8] = [
+const DISPENSABLE: [&str; 12] = [
     "temperature",
+    "top_p",
+    "stop",
+    "stop_sequences",
+    "effort",
     "stream_options",
     "prompt_cache_key",
     "parallel_tool_calls",
@@ -27,6 +31,16 @@ const SHORT_IDS: &str = "short ids";
 const NO_SYSTEM: &str = "no system";
 /// Tools are not known at all.
 const NO_TOOLS: &str = "no tools";
+/// The limit of an answer has its other name: OpenAI's newer models take `max_completion_tokens` only, older servers
+/// `max_tokens` only.
+const NEW_LIMIT: &str = "max_completion_tokens";
+const OLD_LIMIT: &str = "max_tokens";
+/// Answers of this model may have fewer tokens than the agent allows.
+const SMALL_LIMIT: &str = "small limit";
+/// What every model takes.
+const SMALL_LIMIT_TOKENS: u64 = 4_096;
+/// How servers say that.
+const TOO_LARGE: [&str; 6] = ["too large", "too high", "at most", "maximum", "must be less", "exceed"];
 /// How servers say so.
 const NO_TOOLS_WORDS: [&str; 12] = [
     "does not support tool",
@@ -107,6 +121,7 @@ impl UnsupportedParameters {
         if known.contains(&NO_SYSTEM) {
             give_system_to_user(&mut body);
         }
+        adapt_limit(&mut body, &known);
         self.leave_out_tools(model, &mut body, known.contains(&NO_TOOLS));
         body
     }
@@ -142,6 +157,7 @@ impl UnsupportedParameters {
             return false;
         }
         self.record_wish(model, body, &words)
+            || self.record_limit(model, sent, &words)
             || self.record_parameter(model, sent, &words)
             || has_tools && self.record_tool(model, sent, &words)
     }
@@ -170,12 +186,34 @@ impl UnsupportedParameters {
         is_new
     }
 
+    /// The limit of an answer is too large, or has another name.
+    fn record_limit(&self, model: &str, sent: &Value, words: &str) -> bool {
+        let Some(name) = [NEW_LIMIT, OLD_LIMIT].into_iter().find(|name| !sent[*name].is_null()) else { return false };
+        if !words.contains(name) {
+            return false;
+        }
+        if TOO_LARGE.iter().any(|said| words.contains(said)) {
+            let is_large = sent[name].as_u64() > Some(SMALL_LIMIT_TOKENS) && !self.knows(model, SMALL_LIMIT);
+            if is_large {
+                self.remember(model, SMALL_LIMIT);
+            }
+            return is_large;
+        }
+        // Anthropic requires it.
+        if sent["thinking"].is_object() {
+            return false;
+        }
+        let other = if name == NEW_LIMIT { OLD_LIMIT } else { NEW_LIMIT };
+        let is_new = !self.knows(model, name) && !self.knows(model, other);
+        self.remember(model, other);
+        is_new
+    }
+
     /// A parameter is named that can be left out.
     fn record_parameter(&self, model: &str, sent: &Value, words: &str) -> bool {
-        let words = words.replace(['_', ' ', '-'], "");
         let named = DISPENSABLE
             .into_iter()
-            .find(|name| words.contains(&name.replace('_', "")) && mentions(sent, name) && !self.knows(model, name));
+            .find(|name| is_named(words, name) && mentions(sent, name) && !self.knows(model, name));
         let Some(named) = named else { return false };
         self.remember(model, named);
         true
@@ -196,6 +234,35 @@ impl UnsupportedParameters {
             known.iter().rev().take(REFUSED_TOOLS_MAX - 1).copied().chain([digest(tool)]).collect()
         });
         true
+    }
+}
+
+/// Whether a parameter is named, in any way of writing. A short name has to stand alone: "stopped" has two in it.
+fn is_named(words: &str, name: &str) -> bool {
+    let bare = name.replace('_', "");
+    if bare.len() <= 5 {
+        let mut parts = words.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        return parts.any(|part| part == name || part == bare);
+    }
+    words.replace(['_', ' ', '-'], "").contains(&bare)
+}
+
+/// The limit of an answer under the name, and as small, as the model takes it.
+fn adapt_limit(body: &mut Value, known: &[&'static str]) {
+    let Some(fields) = body.as_object_mut() else { return };
+    for (from, to) in [(OLD_LIMIT, NEW_LIMIT), (NEW_LIMIT, OLD_LIMIT)] {
+        if known.contains(&to)
+            && let Some(limit) = fields.remove(from)
+        {
+            fields.insert(to.to_owned(), limit);
+            break;
+        }
+    }
+    if known.contains(&SMALL_LIMIT) {
+        let limits = [OLD_LIMIT, NEW_LIMIT];
+        for limit in fields.iter_mut().filter(|(name, _)| limits.contains(&name.as_str())).map(|(_, value)| value) {
+            *limit = json!(limit.as_u64().unwrap_or(SMALL_LIMIT_TOKENS).min(SMALL_LIMIT_TOKENS));
+        }
     }
 }
 

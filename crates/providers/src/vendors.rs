@@ -4,10 +4,11 @@ use super::llm::{LlmCandidate, LlmVendor};
 use super::realtime::RealtimeVendor;
 use super::registry::ProviderRegistry;
 use super::stt::{SttCandidate, SttSessionConfig, SttVendor};
-use super::tts::{TtsSession, TtsSetup, TtsVendor};
+use super::tts::{TextAbilities, TtsSession, TtsSetup, TtsVendor};
 use super::{anthropic, cartesia, deepgram, elevenlabs, groq, local, mistral, openai, xai};
+use trunkline_domain::llm_options::LlmOptions;
 use trunkline_domain::provider::{LlmProvider, SttProvider, TtsProvider};
-use trunkline_domain::provider_config::{TtsConfig, VoiceSettings};
+use trunkline_domain::provider_config::{TextNormalization, TtsConfig, VoiceSettings};
 
 macro_rules! clients {
     ($( $account:ident $field:ident $name:literal at $url:literal env $env:literal version $version:literal probe $probe:literal $auth:literal {
@@ -45,14 +46,14 @@ trunkline_domain::provider_table!(clients);
 
 /// Returns a candidate for LLM requests; `None` for a realtime model. `base_url` is the customer's server.
 pub fn llm_candidate(
-    providers: &ProviderRegistry, provider: LlmProvider, model: &str, temperature: Option<f64>, base_url: Option<&str>,
+    providers: &ProviderRegistry, provider: LlmProvider, model: &str, options: LlmOptions, base_url: Option<&str>,
 ) -> Option<LlmCandidate> {
     Some(LlmCandidate {
         model: llm_vendor(provider)?,
         endpoint: providers.endpoint(provider.account(), base_url),
         name: format!("{}/{model}", provider.name()),
         id: model.to_owned(),
-        temperature,
+        options,
     })
 }
 
@@ -68,11 +69,24 @@ pub fn stt_candidate(
     }
 }
 
-/// Opens a TTS session for one call, at the address in `config` or at the provider's default address.
-pub fn tts_session(providers: &ProviderRegistry, config: &TtsConfig, settings: &VoiceSettings) -> Box<dyn TtsSession> {
+/// Opens a TTS session for one call, whose texts may have tags, at the address in `config` or at the provider's default address.
+pub fn tts_session(
+    providers: &ProviderRegistry, config: &TtsConfig, settings: &VoiceSettings, has_tags: bool,
+) -> Box<dyn TtsSession> {
     let endpoint = providers.endpoint(config.provider.account(), config.base_url.as_deref());
     let (config, settings) = (config.clone(), settings.clone());
-    tts_vendor(config.provider).open(TtsSetup { providers: providers.clone(), endpoint, config, settings })
+    tts_vendor(config.provider).open(TtsSetup { providers: providers.clone(), endpoint, config, settings, has_tags })
+}
+
+/// What a voice does with text, by its row and by what the agent says of it.
+pub fn text_abilities(config: &TtsConfig) -> TextAbilities {
+    let documented = tts_vendor(config.provider).abilities(config.model.as_deref());
+    let normalizes = match config.text_normalization.unwrap_or_default() {
+        TextNormalization::Auto => documented.normalizes,
+        TextNormalization::Ours => false,
+        TextNormalization::Vendor => true,
+    };
+    TextAbilities { normalizes, ..documented }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub(super) fn stt_candidates(
 pub(super) fn llm_plan(providers: &ProviderRegistry, agent: &AgentFields) -> LlmPlan {
     let candidates = provider_plan::llm_configs(agent).into_iter().filter_map(|config| {
         let base_url = config.base_url.as_deref();
-        vendors::llm_candidate(providers, config.provider, &config.model, config.temperature, base_url)
+        vendors::llm_candidate(providers, config.provider, &config.model, config.options(), base_url)
     });
     let candidates = provider_plan::with_primary(candidates, |one| one.endpoint.is_usable());
     let hedge_after = provider_plan::hedge_after(agent, candidates.len());

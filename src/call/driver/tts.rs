@@ -1,8 +1,9 @@
 //! The TTS pipeline of a call: opens what the queue of segments asks for, and carries its audio.
 
-use crate::call::machine::{CallSpec, acts_on_tags};
+use crate::call::machine::CallSpec;
 use crate::call::provider_plan;
-use crate::call::tts_queue::{TtsQueue, TtsVoice};
+use crate::call::tts_queue::TtsQueue;
+use crate::call::voice_text::TtsVoice;
 use crate::domain::provider::PipelineStage;
 use crate::domain::provider_config::TtsConfig;
 use crate::providers::{AudioFormat, ProviderError, ProviderRegistry, TtsEvent, TtsStream, tts, vendors};
@@ -37,10 +38,7 @@ impl TtsPipeline {
     /// `at_once`: connect the socket now, because TTS will be needed.
     pub(super) fn new(providers: ProviderRegistry, spec: CallSpec, at_once: bool) -> Self {
         let configs = provider_plan::tts_configs(&spec);
-        let voice = |config: &TtsConfig| TtsVoice {
-            name: provider_plan::tts_name(config),
-            acts_on_tags: acts_on_tags(config.model.as_deref()),
-        };
+        let voice = |config: &TtsConfig| TtsVoice::new(&spec, config);
         let queue = TtsQueue::new(configs.iter().map(voice).collect());
         let candidates = configs.into_iter().map(|config| TtsCandidate { config, tts: None }).collect();
         let mut tts = Self { providers, spec, candidates, queue };
@@ -53,8 +51,13 @@ impl TtsPipeline {
     /// The session of a voice, opened: one with a socket connects now.
     fn session(&mut self, place: usize) -> Option<&mut Box<dyn tts::TtsSession>> {
         let settings = self.spec.agent.voice_settings.clone().unwrap_or_default();
+        let has_tags = self.spec.has_speech_tags();
         let candidate = self.candidates.get_mut(place)?;
-        Some(candidate.tts.get_or_insert_with(|| vendors::tts_session(&self.providers, &candidate.config, &settings)))
+        Some(
+            candidate
+                .tts
+                .get_or_insert_with(|| vendors::tts_session(&self.providers, &candidate.config, &settings, has_tags)),
+        )
     }
 
     pub(super) fn speak(&mut self, segment: SegmentId, text: String) {
@@ -82,7 +85,7 @@ impl TtsPipeline {
     fn send_requests(&mut self) {
         while let Some(request) = self.queue.poll_request() {
             let Some(session) = self.session(request.tts) else { continue };
-            let speech = session.speak(&request.text, request.is_alone);
+            let speech = session.speak(&request.text.sent, request.is_alone);
             let decoder = speech_decoder(speech.format);
             self.queue.handle_started(request, TtsFeed { speech, decoder }, Instant::now());
         }

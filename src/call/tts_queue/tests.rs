@@ -11,7 +11,8 @@ struct Pipeline {
 }
 
 fn pipeline(voices: &[&str]) -> Pipeline {
-    let voice = |name: &&str| TtsVoice { name: (*name).to_owned(), acts_on_tags: *name == "acting" };
+    let voice =
+        |name: &&str| TtsVoice { name: (*name).to_owned(), acts_on_tags: *name == "acting", ..TtsVoice::default() };
     Pipeline { queue: TtsQueue::new(voices.iter().map(voice).collect()), start: Instant::now(), requests: Vec::new() }
 }
 
@@ -35,7 +36,7 @@ impl Pipeline {
     /// Opens what is to be requested, as the driver does after every change.
     fn open(&mut self) {
         while let Some(request) = self.queue.poll_request() {
-            self.requests.push((request.tts, request.text.clone()));
+            self.requests.push((request.tts, request.text.sent.clone()));
             self.queue.handle_started(request, self.requests.len(), self.start);
         }
     }
@@ -244,7 +245,7 @@ fn a_voice_that_breaks_off_speaks_the_rest_itself_once() {
     assert_eq!(tts.failed(Duration::from_millis(50)), None);
     assert_eq!(tts.requests[1], (0, "three four".to_owned()), "the same voice");
     assert!(!tts.events().iter().any(|event| matches!(event, TtsPipelineEvent::FailedOver { .. })));
-    tts.queue.handle_audio(seconds(1));
+    tts.queue.handle_audio(vec![1; 2_000]);
     tts.failed(Duration::from_millis(50));
     assert_eq!(tts.requests.last().unwrap().0, 1, "not a third time");
 }
@@ -335,4 +336,34 @@ fn a_voices_own_rate_tells_how_much_of_a_sentence_was_heard() {
     tts.speak(segment(1, 0), "0123456789");
     tts.done(seconds(2));
     assert_eq!(tts.queue.estimated_samples(0, "01234"), 8_000);
+}
+
+#[test]
+fn a_voice_that_needs_words_gets_them_and_its_timestamps_count_in_the_text() {
+    use crate::dialogue::text_normalization::SpeechStyle;
+    let voice = |name: &str, normalized| TtsVoice { name: name.to_owned(), normalized, ..TtsVoice::default() };
+    let voices = vec![voice("main", None), voice("local", Some(SpeechStyle::new("en", false)))];
+    let mut tts = Pipeline { queue: TtsQueue::new(voices), start: Instant::now(), requests: Vec::new() };
+    tts.speak(segment(1, 0), "It costs $5 a month.");
+    tts.failed(Duration::ZERO);
+    assert_eq!(tts.texts(), ["It costs $5 a month.", "It costs 5 dollars a month."]);
+    let mark = |chars| WordTimestamp { at_ms: 1_000, chars };
+    let marks = [mark(2), mark(8), mark(18), mark(20), mark(27)];
+    let Some(TtsPipelineEvent::WordTimestamps { marks, .. }) = tts.queue.handle_word_timestamps(&marks) else {
+        unreachable!()
+    };
+    let chars: Vec<u32> = marks.into_iter().map(|(_, chars)| chars).collect();
+    assert_eq!(chars, [2, 8, 11, 13, 20], "in the text that the caller reads");
+}
+
+#[test]
+fn what_was_not_heard_at_all_keeps_its_tags_for_the_next_voice() {
+    use crate::providers::tts::TextAbilities;
+    let pausing = TextAbilities { takes_breaks: true, ..TextAbilities::default() };
+    let voice = |name: &str, abilities| TtsVoice { name: name.to_owned(), abilities, ..TtsVoice::default() };
+    let voices = vec![voice("plain", TextAbilities::default()), voice("pausing", pausing)];
+    let mut tts = Pipeline { queue: TtsQueue::new(voices), start: Instant::now(), requests: Vec::new() };
+    tts.speak(segment(1, 0), "One,<break time=\"1s\" /> two three four.");
+    tts.failed(Duration::ZERO);
+    assert_eq!(tts.texts(), ["One, two three four.", "One,<break time=\"1s\" /> two three four."]);
 }

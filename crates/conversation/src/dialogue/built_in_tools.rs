@@ -5,7 +5,7 @@ use super::spoken::value::ValueKind;
 use serde_json::{Value, json};
 use std::ops::RangeInclusive;
 use std::time::Duration;
-use trunkline_domain::built_in_tools::{BuiltInTools, CollectDigitsTool, FIRST_KEY_MS, NEXT_KEY_MS};
+use trunkline_domain::built_in_tools::{BuiltInTools, CollectDigitsTool, FIRST_KEY_MS, HoldCallTool, NEXT_KEY_MS};
 use trunkline_domain::chat::ToolOffer;
 use trunkline_domain::transfer::TransferDestination;
 
@@ -180,6 +180,12 @@ fn collect_digits(chosen: &BuiltInTools) -> Option<(String, Value)> {
         "secret": {"type": "boolean", "description": "A PIN, card number or the like: nobody reads the digits."},
     });
     Some((description, json!({"type": "object", "properties": properties, "additionalProperties": false})))
+}
+
+/// How long the LLM puts the caller on hold; as long as the agent's settings allow, if it does not say.
+pub(super) fn hold_limit(settings: &HoldCallTool, arguments: &Value) -> Duration {
+    let wanted = arguments.get("seconds").and_then(Value::as_u64).unwrap_or(settings.max_seconds);
+    Duration::from_secs(wanted.clamp(1, settings.max_seconds.max(1)))
 }
 
 /// What the LLM asks for, with the agent's settings where it does not say. Fails with the words for the LLM.

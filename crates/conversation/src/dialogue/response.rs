@@ -87,7 +87,7 @@ impl AgentResponse {
         Self {
             response_id,
             request_id: response_id,
-            style,
+            style: style.clone(),
             after: AfterResponse::AwaitCaller,
             segments: Vec::new(),
             splitter: SentenceSplitter::new(style),
@@ -125,6 +125,11 @@ impl AgentResponse {
         self.add(&last)
     }
 
+    /// The LLM was cut off: a sentence that it has not ended is not said, unless nothing else is.
+    pub fn cut(&mut self) {
+        self.splitter.drop_unended(self.has_words());
+    }
+
     /// Adds a filler while the LLM is slow.
     pub fn add_filler(&mut self, text: &str) -> Option<(u32, String)> {
         let segment = self.add(&SplitSegment { text: text.to_owned(), is_glued: false })?;
@@ -155,7 +160,7 @@ impl AgentResponse {
     /// Adds a segment; `None` if nothing of it can be spoken.
     fn add(&mut self, segment: &SplitSegment) -> Option<(u32, String)> {
         let said = self.style.normalize(&segment.text);
-        let to_say = self.style.with_tags(&segment.text, &said);
+        let to_say = self.style.for_voice(&segment.text, &said);
         (!said.spoken.is_empty()).then(|| (self.push(said, segment.is_glued), to_say))
     }
 

@@ -58,6 +58,15 @@ impl SentenceSplitter {
         rest.chars().any(char::is_alphanumeric).then(|| SplitSegment { text: rest.trim().to_owned(), is_glued })
     }
 
+    /// Drops what has come of a sentence without its end, if anything was said before it.
+    pub fn drop_unended(&mut self, is_continued: bool) {
+        let text = self.pending.trim_end().trim_end_matches(is_closer);
+        let ends = text.ends_with(is_end) || THAI_ENDS.iter().any(|end| text.ends_with(end));
+        if is_continued && !ends {
+            self.pending.clear();
+        }
+    }
+
     /// End of the first segment, with its marks, closing quotes, brackets and tags. One character more than these has
     /// to be known.
     fn find_end(&self) -> Option<usize> {
@@ -136,7 +145,7 @@ impl SentenceSplitter {
     }
 
     fn is_abbreviation(&self, text: &str, dot: usize, following: Option<char>) -> AbbreviationEnd {
-        abbreviation_end(self.style, &text[..dot], following)
+        abbreviation_end(&self.style, &text[..dot], following)
     }
 }
 

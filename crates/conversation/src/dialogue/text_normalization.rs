@@ -5,6 +5,7 @@
 mod abbreviations;
 mod codes;
 mod dates;
+pub mod dictionary;
 mod language;
 mod languages;
 mod locale;
@@ -22,18 +23,25 @@ mod tokens;
 mod units;
 mod web_addresses;
 
+use dictionary::Dictionary;
 use locale::Locale;
+use markup::PlainText;
 pub use markup::without_tags;
-use rewrite::Rewritten;
+use rewrite::{Rewritten, Spoken};
 pub use sentence_ends::{AbbreviationEnd, abbreviation_end};
+use std::sync::Arc;
+use trunkline_domain::pronunciation::Pronunciation;
 
 /// How text is normalized.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpeechStyle {
     /// `None` for languages without tables: only markup and emoji are removed.
     locale: Option<Locale>,
     /// The TTS model understands audio tags such as `[whispers]`; others would read them aloud.
     tags: bool,
+    /// The voice reads numbers and the like by itself.
+    is_plain: bool,
+    dictionary: Arc<Dictionary>,
 }
 
 impl Default for SpeechStyle {
@@ -50,6 +58,8 @@ pub struct NormalizedText {
     /// For the voice.
     pub spoken: String,
     rewritten: Vec<Rewritten>,
+    /// Tags for voices that take them, by their places in `spoken`.
+    tags: Vec<(usize, String)>,
 }
 
 impl NormalizedText {
@@ -76,31 +86,68 @@ impl NormalizedText {
 impl SpeechStyle {
     /// Returns the style of a language code such as `nl` or `pt-BR`; `tags` keeps audio tags for the TTS model.
     pub fn new(language: &str, tags: bool) -> Self {
-        Self { locale: Locale::of(language), tags }
+        Self { locale: Locale::of(language), tags, is_plain: false, dictionary: Arc::default() }
+    }
+
+    /// The same for an agent that has its own pronunciations, and a voice of this language.
+    #[must_use]
+    pub fn pronouncing(self, entries: &[Pronunciation], language: &str) -> Self {
+        if entries.is_empty() {
+            self
+        } else {
+            Self { dictionary: Arc::new(Dictionary::new(entries, language)), ..self }
+        }
     }
 
     /// The same for a voice that reads numbers, dates and amounts by itself: only markup is taken out.
+    #[must_use]
     pub fn plain(self) -> Self {
-        Self { locale: None, ..self }
+        Self { is_plain: true, ..self }
+    }
+
+    /// Whether numbers and the like are left to the voice.
+    pub fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+
+    fn spoken(&self, text: &str, with_directions: bool) -> (PlainText, Spoken) {
+        let mut plain = markup::plain_text(text, with_directions);
+        self.dictionary.mark(&mut plain);
+        let spoken = rewrite::rewrite(&plain, self.locale.filter(|_| !self.is_plain));
+        (plain, spoken)
     }
 
     /// Both forms of a text; empty when nothing of it can be said.
-    pub fn normalize(self, text: &str) -> NormalizedText {
-        let plain = markup::plain_text(text, false);
-        let (spoken, rewritten) = rewrite::rewrite(&plain, self.locale);
+    pub fn normalize(&self, text: &str) -> NormalizedText {
+        let (plain, Spoken { text: spoken, parts: rewritten, tags }) = self.spoken(text, false);
         if !plain.text.chars().any(char::is_alphanumeric) && rewritten.is_empty() {
             return NormalizedText::default();
         }
-        NormalizedText { shown: plain.text, spoken, rewritten }
+        NormalizedText { shown: plain.text, spoken, rewritten, tags }
     }
 
-    /// The same with the tags of the original, for a voice that acts on them.
-    pub fn with_tags(self, text: &str, said: &NormalizedText) -> String {
+    /// The text for voices, with every tag that one of them may take: audio tags of the original, pauses, sounds.
+    pub fn for_voice(&self, text: &str, said: &NormalizedText) -> String {
         if !self.tags || !text.contains('[') {
-            return said.spoken.clone();
+            return tagged(&said.spoken, &said.tags);
         }
-        rewrite::rewrite(&markup::plain_text(text, true), self.locale).0
+        let spoken = self.spoken(text, true).1;
+        tagged(&spoken.text, &spoken.tags)
     }
+}
+
+/// A text with tags put into it, in order.
+fn tagged(text: &str, tags: &[(usize, String)]) -> String {
+    let mut out = String::with_capacity(text.len() + tags.iter().map(|(_, tag)| tag.len()).sum::<usize>());
+    let mut done = 0;
+    for (at, tag) in tags {
+        let at = text.floor_char_boundary((*at).max(done));
+        out.push_str(&text[done..at]);
+        out.push_str(tag);
+        done = at;
+    }
+    out.push_str(&text[done..]);
+    out
 }
 
 #[cfg(test)]

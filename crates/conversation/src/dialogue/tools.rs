@@ -170,9 +170,7 @@ impl ToolSet<'_> {
             arguments.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty()).map(str::to_owned)
         };
         // Offered, and none of ours: a defect, which must not do what another tool does.
-        let Some(tool) = BuiltInTool::named(&call.name) else {
-            return ToolAction::Invalid(format!("the tool {} is not available", call.name));
-        };
+        let Some(tool) = BuiltInTool::named(&call.name) else { return unavailable(&call.name) };
         match tool {
             BuiltInTool::EndCall => ToolAction::EndCall { farewell: text("farewell") },
             BuiltInTool::SendDtmf => {
@@ -191,8 +189,7 @@ impl ToolSet<'_> {
             },
             BuiltInTool::HoldCall => {
                 let settings = self.built_in.and_then(|chosen| chosen.hold_call.clone()).unwrap_or_default();
-                let wanted = arguments.get("seconds").and_then(Value::as_u64).unwrap_or(settings.max_seconds);
-                let limit = Duration::from_secs(wanted.clamp(1, settings.max_seconds));
+                let limit = built_in_tools::hold_limit(&settings, &arguments);
                 ToolAction::Hold { limit, music: settings.music }
             }
             BuiltInTool::CollectDigits => {
@@ -204,8 +201,8 @@ impl ToolSet<'_> {
             }
             BuiltInTool::TransferCall => {
                 let wanted = text("destination");
-                let destination = self.destinations.iter().position(|one| Some(&one.name) == wanted.as_ref());
-                ToolAction::Transfer { destination: destination.unwrap_or_default(), briefing: text("briefing") }
+                let known = self.destinations.iter().position(|one| Some(&one.name) == wanted.as_ref());
+                ToolAction::Transfer { destination: known.unwrap_or_default(), briefing: text("briefing") }
             }
         }
     }
@@ -219,6 +216,10 @@ fn offered(tool: &Tool) -> Value {
         request.hide_static(&mut parameters);
     }
     parameters
+}
+
+fn unavailable(name: &str) -> ToolAction {
+    ToolAction::Invalid(format!("the tool {name} is not available"))
 }
 
 /// Keys and pauses as models write them: `w` is half a second, a comma or `p` two seconds; blanks, hyphens and brackets

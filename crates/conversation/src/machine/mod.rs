@@ -18,6 +18,7 @@ mod conversing;
 mod ending;
 mod fillers;
 mod held;
+mod hold_events;
 mod line;
 pub mod mode;
 mod output;

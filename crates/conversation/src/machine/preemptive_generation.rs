@@ -81,6 +81,10 @@ impl Talk {
                 ahead.segments.clear();
                 ahead.response = AgentResponse::from_model(response_id, self.line.facts.spec.style());
             }
+            LlmEvent::Cut => {
+                ahead.response.cut();
+                self.line.metrics().record_provider_error("llm", "cut");
+            }
             LlmEvent::ToolCalls(calls) => ahead.response.tool_calls.clone_from(calls),
             LlmEvent::Done(usage) => {
                 ahead.segments.extend(ahead.response.finish());

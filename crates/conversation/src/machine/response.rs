@@ -91,6 +91,12 @@ impl Talk {
                 self.retract_response(now);
                 false
             }
+            LlmEvent::Cut => {
+                response.cut();
+                tracing::warn!("an answer was cut at its most tokens (max_tokens)");
+                self.line.metrics().record_provider_error("llm", "cut");
+                false
+            }
             LlmEvent::ToolCalls(calls) => {
                 response.tool_calls.clone_from(&calls);
                 self.start_tools_at_once(&calls);

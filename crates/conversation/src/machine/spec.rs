@@ -7,6 +7,7 @@ use std::time::Instant;
 use trunkline_domain::agent::AgentFields;
 use trunkline_domain::task::TaskFields;
 use trunkline_domain::turn_config::SilenceConfig;
+use trunkline_providers::vendors::text_abilities;
 
 /// What the call is about: agent, task and kind of peer.
 #[derive(Clone, Debug)]
@@ -33,10 +34,24 @@ impl CallSpec {
         self.task.is_some() && !self.is_web && self.agent.voicemail_detection.unwrap_or(false)
     }
 
-    /// How text is normalized for TTS. Only one TTS model understands audio tags.
+    /// How text is normalized for TTS, by the agent's own voice. Only one TTS model understands audio tags.
     pub fn style(&self) -> SpeechStyle {
-        let tags = self.agent.tts_config.as_ref().is_some_and(|tts| acts_on_tags(tts.model.as_deref()));
-        SpeechStyle::new(self.language(), tags)
+        let voice = self.agent.tts_config.as_ref();
+        let tags = voice.is_some_and(|tts| acts_on_tags(tts.model.as_deref()));
+        let style = SpeechStyle::new(self.language(), tags);
+        let style = style.pronouncing(&self.agent.pronunciation_dictionary, self.language());
+        if voice.is_some_and(|tts| text_abilities(tts).normalizes) { style.plain() } else { style }
+    }
+
+    /// Whether texts for voices may have tags: the dictionary has sounds, or one of the agent's texts speaks of pauses.
+    /// Without either, a pause that the LLM makes up is a comma.
+    pub fn has_speech_tags(&self) -> bool {
+        let agent = &self.agent;
+        let examples = agent.llm_config.iter().flat_map(|config| config.messages.iter().map(|one| &one.content));
+        let texts = [&agent.system_prompt, &agent.first_message, &agent.voicemail_message].into_iter().flatten();
+        let start = self.task.iter().filter_map(|task| task.starting_message.as_ref());
+        agent.pronunciation_dictionary.iter().any(|entry| entry.ipa.is_some())
+            || texts.chain(examples).chain(start).any(|text| text.contains("<break"))
     }
 
     /// Language of the caller (STT).

@@ -310,11 +310,7 @@ impl CallMachine {
                 result
             }
             ToolAction::Transfer { destination, briefing } if is_conversing && round.transfer.is_none() => {
-                let one = &transfers.destinations[destination];
-                let target = one.transfer_target()?;
-                let method = TransferMethod::new(one.mode.unwrap_or(transfers.mode), briefing);
-                let origin = TransferOrigin::Tool { call_id: call.id.clone() };
-                round.transfer = Some(TransferRequest { name: one.name.clone(), target, method, origin });
+                round.transfer = Some(TransferRequest::by_tool(&transfers, destination, briefing, &call.id)?);
                 talk.await_tool(call);
                 return None;
             }
@@ -330,8 +326,11 @@ impl CallMachine {
                 }
                 return result;
             }
-            ToolAction::CollectDigits { .. } if !is_conversing || is_collecting || round.asks() => ONE_ENTRY.to_owned(),
-            ToolAction::CollectValue { .. } if !is_conversing || is_collecting || round.asks() => ONE_ENTRY.to_owned(),
+            ToolAction::CollectDigits { .. } | ToolAction::CollectValue { .. } | ToolAction::Hold { .. }
+                if !is_conversing || is_collecting || round.asks() =>
+            {
+                ONE_ENTRY.to_owned()
+            }
             ToolAction::CollectValue { kind, prompt, heard } => {
                 talk.await_tool(call);
                 round.value = Some(WantedValue { call: call.clone(), kind, prompt, heard });
@@ -342,7 +341,6 @@ impl CallMachine {
                 round.digits = Some(WantedDigits { call: call.clone(), request, prompt });
                 return None;
             }
-            ToolAction::Hold { .. } if !is_conversing || is_collecting || round.asks() => ONE_ENTRY.to_owned(),
             ToolAction::Hold { limit, music } => {
                 talk.await_tool(call);
                 round.hold = Some(WantedHold { call: call.clone(), limit, music });

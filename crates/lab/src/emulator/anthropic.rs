@@ -2,7 +2,7 @@
 
 use super::fault_injection::InjectedFault;
 use super::odd_models::{OddModel, refuses_schema, schema_in_prompt};
-use super::openai::{events, instance};
+use super::openai::{events, instance, tokens_max};
 use super::script::ScriptedAnswer;
 use super::state::Emulator;
 use super::wire::{has_token, is_key, stall};
@@ -55,6 +55,16 @@ fn invalid(headers: &HeaderMap, body: &Value) -> Option<String> {
     let model = body["model"].as_str().unwrap_or("");
     if model.contains("opus-5-5") && body["thinking"]["type"] == "disabled" {
         return Some("thinking: disabled is not supported on this model".to_owned());
+    }
+    let budget = body["thinking"]["budget_tokens"].as_u64();
+    if budget.is_some_and(|budget| budget < 1_024 || body["max_tokens"].as_u64() <= Some(budget)) {
+        return Some("max_tokens must be greater than thinking.budget_tokens".to_owned());
+    }
+    if body["stop_sequences"]
+        .as_array()
+        .is_some_and(|all| all.iter().any(|one| one.as_str().is_none_or(|text| text.trim().is_empty())))
+    {
+        return Some("stop_sequences: each stop sequence must contain non-whitespace".to_owned());
     }
     if let Some(message) = refuses_schema(&body["output_config"]["format"]["schema"]) {
         return Some(message);
@@ -116,6 +126,7 @@ pub(super) async fn messages(
         emulator.script.answer_to(&plain(&body), &names)
     };
     let answer = ScriptedAnswer { reply: odd.written(&answer.reply), ..answer };
+    let tokens_max = tokens_max(&body);
     let model = body["model"].as_str().unwrap_or("").to_owned();
     if body["stream"] != json!(true) {
         emulator.clock.wait_ms(arrived, emulator.delays.llm_first_token_ms).await;
@@ -125,7 +136,7 @@ pub(super) async fn messages(
         return Json(whole(&model, &answer)).into_response();
     }
     let (sender, receiver) = mpsc::channel(64);
-    tokio::spawn(async move { stream(&emulator, arrived, fault, &model, &answer, sender).await });
+    tokio::spawn(async move { stream(&emulator, (arrived, fault, tokens_max), &model, &answer, sender).await });
     events(receiver, fault)
 }
 
@@ -196,8 +207,8 @@ impl EventSender {
 }
 
 async fn stream(
-    emulator: &Emulator, arrived: Instant, fault: Option<InjectedFault>, model: &str, answer: &ScriptedAnswer,
-    sender: mpsc::Sender<Result<Bytes, std::io::Error>>,
+    emulator: &Emulator, (arrived, fault, tokens_max): (Instant, Option<InjectedFault>, usize), model: &str,
+    answer: &ScriptedAnswer, sender: mpsc::Sender<Result<Bytes, std::io::Error>>,
 ) {
     match fault {
         Some(InjectedFault::Stall | InjectedFault::HalfOpen) => return stall().await,
@@ -210,13 +221,16 @@ async fn stream(
     let events = EventSender(sender);
     emulator.clock.wait_ms(arrived, emulator.delays.llm_first_token_ms).await;
     events.start(model).await;
-    let words: Vec<&str> =
+    let mut words: Vec<&str> =
         if fault == Some(InjectedFault::Empty) { Vec::new() } else { answer.reply.split_inclusive(' ').collect() };
+    // A word is a token.
+    let is_cut = words.len() > tokens_max;
+    words.truncate(tokens_max);
     if !words.is_empty() && !stream_words(emulator, fault, &words, &events).await {
         return;
     }
-    let mut reason = "end_turn";
-    if matches!(fault, None | Some(InjectedFault::OddChunks)) {
+    let mut reason = if is_cut { "max_tokens" } else { "end_turn" };
+    if !is_cut && matches!(fault, None | Some(InjectedFault::OddChunks)) {
         for (index, (name, arguments)) in answer.tools.iter().enumerate() {
             reason = "tool_use";
             events.tool(index, name, arguments).await;

@@ -65,6 +65,12 @@ impl ChatVendor {
             Self::Openai if model.starts_with("o1") && !body["temperature"].is_null() => {
                 bad("Unsupported parameter: 'temperature' is not supported with this model.")
             }
+            Self::Openai if model.starts_with('o') && !body["max_tokens"].is_null() => bad(
+                "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+            ),
+            Self::Openai if model.starts_with("o1") && !body["stop"].is_null() => {
+                bad("Unsupported parameter: 'stop' is not supported with this model.")
+            }
             Self::Openai if model == "no-such-model" => {
                 Some(refusal(StatusCode::NOT_FOUND, "model_not_found", "The model `no-such-model` does not exist"))
             }
@@ -150,7 +156,7 @@ async fn answer(emulator: Emulator, headers: &HeaderMap, body: Value, vendor: Ch
     let names: Vec<String> = names.filter_map(|t| t["function"]["name"].as_str().map(str::to_owned)).collect();
     let ScriptedAnswer { reply, tools } = emulator.script.answer_to(messages, &names);
     let reply = odd.written(&reply);
-    let answer = ChatAnswer { vendor, odd, model: model.to_owned(), reply, tools };
+    let answer = ChatAnswer { vendor, odd, model: model.to_owned(), reply, tools, tokens_max: tokens_max(&body) };
     if body["stream"] != json!(true) {
         emulator.clock.wait_ms(arrived, emulator.delays.llm_first_token_ms).await;
         return Json(answer.whole()).into_response();
@@ -193,7 +199,8 @@ async fn structured(
     let model = body["model"].as_str().unwrap_or("").to_owned();
     let odd = OddModel::named(&model);
     let reply = odd.written(&content);
-    let answer = ChatAnswer { vendor: ChatVendor::Openai, odd, model, reply, tools: Vec::new() };
+    let answer =
+        ChatAnswer { vendor: ChatVendor::Openai, odd, model, reply, tools: Vec::new(), tokens_max: usize::MAX };
     Json(answer.whole()).into_response()
 }
 
@@ -221,6 +228,14 @@ struct ChatAnswer {
     model: String,
     reply: String,
     tools: Vec<(String, String)>,
+    /// Tokens that the request allows.
+    tokens_max: usize,
+}
+
+/// Tokens that a request allows, by any of the names.
+pub(super) fn tokens_max(body: &Value) -> usize {
+    let limit = ["max_completion_tokens", "max_tokens"].iter().find_map(|name| body[*name].as_u64());
+    limit.map_or(usize::MAX, |limit| limit as usize)
 }
 
 impl ChatAnswer {
@@ -247,6 +262,17 @@ impl ChatAnswer {
             "choices": [{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish_reason}], "usage": null,
             "x_groq": if self.vendor == ChatVendor::Groq { json!({"id": "req_emulated"}) } else { Value::Null },
         })
+    }
+
+    /// The words that the request allows, a token each, and whether there would be more.
+    fn words(&self, fault: Option<InjectedFault>) -> (Vec<&str>, bool) {
+        if fault == Some(InjectedFault::Empty) {
+            return (Vec::new(), false);
+        }
+        let mut words: Vec<&str> = self.reply.split_inclusive(' ').collect();
+        let is_cut = words.len() > self.tokens_max;
+        words.truncate(self.tokens_max);
+        (words, is_cut)
     }
 
     /// The tool calls as they are streamed: in alternating fragments, or each complete.
@@ -299,8 +325,7 @@ impl ChatAnswer {
         emulator.clock.wait_ms(arrived, emulator.delays.llm_first_token_ms).await;
         send(": keep-alive comment\n\n".to_owned()).await;
         send(data(&self.chunk(&json!({"role": "assistant", "content": "", "refusal": null}), &Value::Null))).await;
-        let words: Vec<&str> =
-            if fault == Some(InjectedFault::Empty) { Vec::new() } else { self.reply.split_inclusive(' ').collect() };
+        let (words, is_cut) = self.words(fault);
         for (index, word) in words.iter().enumerate() {
             match fault {
                 Some(InjectedFault::StallMidStream) if index == 4 => return stall().await,
@@ -321,8 +346,8 @@ impl ChatAnswer {
             }
             emulator.clock.wait_ms(Instant::now(), emulator.delays.llm_token_ms).await;
         }
-        let mut reason = json!("stop");
-        if !self.tools.is_empty() && matches!(fault, None | Some(InjectedFault::OddChunks)) {
+        let mut reason = json!(if is_cut { "length" } else { "stop" });
+        if !is_cut && !self.tools.is_empty() && matches!(fault, None | Some(InjectedFault::OddChunks)) {
             reason = json!("tool_calls");
             for delta in self.tool_deltas() {
                 send(data(&self.chunk(&delta, &Value::Null))).await;

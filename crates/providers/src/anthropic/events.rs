@@ -18,6 +18,8 @@ pub struct MessagesReader {
     blocks: Vec<Block>,
     usage: Counts,
     finished: bool,
+    /// It ended at its most tokens.
+    is_cut: bool,
 }
 
 #[derive(Debug, Default)]
@@ -85,7 +87,9 @@ impl LlmStreamReader for MessagesReader {
             "content_block_delta" => self.add(&event, said),
             "message_delta" => {
                 self.count(&event["usage"]);
-                self.finished |= filled(&event["delta"]["stop_reason"]).is_some();
+                let reason = filled(&event["delta"]["stop_reason"]);
+                self.finished |= reason.is_some();
+                self.is_cut |= matches!(reason, Some("max_tokens" | "model_context_window_exceeded"));
             }
             "message_stop" => return Ok(true),
             _ => {}
@@ -95,6 +99,10 @@ impl LlmStreamReader for MessagesReader {
 
     fn is_finished(&self) -> bool {
         self.finished
+    }
+
+    fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     fn calls(&self) -> CallProgress {

@@ -1,18 +1,17 @@
 //! Requests of `POST /v1/messages`. `events` reads its streams.
 
 use super::events::{MessagesReader, THINKING_BLOCKS, error_of};
+use super::options;
 use crate::canonical_conversation::{CanonicalConversation, CanonicalTurn, ToolIdStyle};
 use crate::llm::{Completion, LlmHttpRequest, LlmStreamReader, LlmVendor, StructuredRequest};
 use crate::structured_output::{self, AnswerShape};
-use crate::{LlmRequest, ProviderAccess, ProviderError, tool_dialect};
+use crate::{LlmRequest, ProviderAccess, ProviderError, extra_body, tool_dialect};
 use serde_json::{Value, json};
 use trunkline_domain::chat::ChatMessage;
 
-/// Longest answer: `max_tokens` is required, and what is spoken is shorter.
-const TOKENS_MAX: u32 = 1_024;
 /// A report with fields that the customer defines.
 const REPORT_TOKENS_MAX: u32 = 4_096;
-/// The last version whose older models take a temperature.
+/// The last version whose older models take a temperature and the like.
 const VERSION_WITH_TEMPERATURE: &str = "2023-06-01";
 
 /// Client of the Messages API, with streamed and structured answers.
@@ -22,16 +21,11 @@ pub struct AnthropicMessages;
 impl LlmVendor for AnthropicMessages {
     fn request(&self, endpoint: &ProviderAccess, request: &LlmRequest) -> Result<LlmHttpRequest, ProviderError> {
         let (system, messages) = conversation(&request.messages, &request.origin);
-        let mut body = json!({
-            "model": request.model, "max_tokens": TOKENS_MAX, "stream": true, "messages": messages,
-            "thinking": thinking(&request.model),
-        });
+        let mut body = json!({"model": request.model, "stream": true, "messages": messages});
+        options::write(&mut body, &request.model, &request.options);
         if !system.is_empty() {
             // The prompt is the same for every turn: it is read from the cache after the first.
             body["system"] = json!([{"type": "text", "text": system, "cache_control": {"type": "ephemeral"}}]);
-        }
-        if let Some(temperature) = request.temperature {
-            body["temperature"] = json!(temperature.clamp(0.0, 1.0));
         }
         if !request.tools.is_empty() {
             let tools = tool_dialect::offers(&request.tools).map(|tool| {
@@ -45,6 +39,7 @@ impl LlmVendor for AnthropicMessages {
             });
             body["tools"] = tools.collect();
         }
+        extra_body::merge(&mut body, &request.options.extra_body);
         outgoing(endpoint, body)
     }
 
@@ -60,7 +55,7 @@ impl LlmVendor for AnthropicMessages {
         let (system, messages) = conversation(&shape.ask(request.messages, request.schema), "");
         let mut body = json!({
             "model": request.model, "max_tokens": REPORT_TOKENS_MAX, "messages": messages,
-            "thinking": thinking(request.model),
+            "thinking": options::least_thinking(request.model),
         });
         if let Some(schema) = schema {
             body["output_config"] = json!({"format": {"type": "json_schema", "schema": schema}});
@@ -93,16 +88,10 @@ impl LlmVendor for AnthropicMessages {
 }
 
 fn outgoing(endpoint: &ProviderAccess, body: Value) -> Result<LlmHttpRequest, ProviderError> {
-    let version =
-        if body["temperature"].is_null() { endpoint.api_version.clone() } else { VERSION_WITH_TEMPERATURE.to_owned() };
+    let samples = ["temperature", "top_p", "top_k"].iter().any(|name| !body[*name].is_null());
+    let version = if samples { VERSION_WITH_TEMPERATURE.to_owned() } else { endpoint.api_version.clone() };
     let headers = vec![("x-api-key", endpoint.key()?.into()), ("anthropic-version", version.into())];
     Ok(LlmHttpRequest { path: "/v1/messages", headers, body })
-}
-
-/// Callers wait for the first word: no thinking, where a model can do without. One that cannot refuses
-/// this, and is asked without it.
-fn thinking(model: &str) -> Value {
-    if model.contains("sonnet-5-5") { json!({"type": "between_tools"}) } else { json!({"type": "disabled"}) }
 }
 
 /// The system prompt, and turns of which user and assistant take one each. Results come first in their message.

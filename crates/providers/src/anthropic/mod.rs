@@ -2,6 +2,7 @@
 
 mod events;
 pub mod messages;
+mod options;
 
 /// The LLM client that the registry hands out.
 pub static LLM: messages::AnthropicMessages = messages::AnthropicMessages;

@@ -3,7 +3,7 @@
 pub(crate) mod session_errors;
 pub mod websocket;
 
-use super::tts::{TtsSession, TtsSetup, TtsVendor};
+use super::tts::{TextAbilities, TtsSession, TtsSetup, TtsVendor};
 use super::tts_socket::TtsSocketSession;
 
 /// The TTS client that the registry hands out.
@@ -17,5 +17,11 @@ impl TtsVendor for CartesiaTts {
     fn open(&self, setup: TtsSetup) -> Box<dyn TtsSession> {
         let wire = websocket::CartesiaProtocol::new(&setup.config, &setup.settings);
         Box::new(TtsSocketSession::open(setup, Box::new(wire)))
+    }
+
+    /// Sonic reads what is written in the usual way; its tags are documented for every version.
+    /// <https://docs.cartesia.ai/build-with-cartesia/capability-guides/prompting-tips>
+    fn abilities(&self, _: Option<&str>) -> TextAbilities {
+        TextAbilities { normalizes: true, takes_breaks: true, takes_phonemes: false }
     }
 }

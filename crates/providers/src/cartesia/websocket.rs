@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use tokio_tungstenite::tungstenite::Message;
 use trunkline_domain::provider_config::{TtsConfig, VoiceSettings};
+use trunkline_domain::speech_tags;
 
 /// The vendor's present model, where the agent names none.
 const DEFAULT_MODEL: &str = "sonic-3.5";
@@ -59,7 +60,7 @@ impl TtsSocketProtocol for CartesiaProtocol {
     }
 
     fn speak(&mut self, context: &str, text: &str) -> Vec<Message> {
-        self.progress.insert(context.to_owned(), AlignmentProgress { text: text.to_owned(), at: 0 });
+        self.progress.insert(context.to_owned(), AlignmentProgress { text: speech_tags::removed(text), at: 0 });
         let mut message = json!({
             "model_id": self.model, "context_id": context, "transcript": text, "continue": false,
             "language": self.language, "voice": {"mode": "id", "id": self.voice},

@@ -5,6 +5,7 @@ use super::voice::{model, takes_language, voice_settings};
 use crate::tts::{TtsSession, TtsSetup, language_code, speak_over_http};
 use crate::{AudioFormat, ProviderError, TtsStream};
 use serde_json::{Value, json};
+use trunkline_domain::speech_tags;
 
 /// A voice that speaks each text with one HTTP request; for models whose names end with `_v1`.
 #[derive(Debug)]
@@ -17,6 +18,9 @@ impl TtsSession for ElevenlabsHttpSession {
         let mut body = json!({"text": text, "model_id": model(config)});
         if takes_language(model(config)) {
             body["language_code"] = json!(language_code(config));
+        }
+        if speech_tags::are_in(text) {
+            body["enable_ssml_parsing"] = json!(true);
         }
         let voice = voice_settings(config, &setup.settings);
         if !voice.is_empty() {

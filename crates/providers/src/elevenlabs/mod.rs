@@ -9,7 +9,7 @@ pub(crate) mod session_errors;
 pub mod text_to_dialogue;
 mod voice;
 
-use super::tts::{TtsSession, TtsSetup, TtsVendor};
+use super::tts::{TextAbilities, TtsSession, TtsSetup, TtsVendor};
 use super::tts_socket::TtsSocketSession;
 
 /// The TTS client that the registry hands out.
@@ -32,8 +32,19 @@ impl TtsVendor for ElevenlabsTts {
             name if name.ends_with("_v1") => Box::new(http_stream::ElevenlabsHttpSession(setup)),
             _ => {
                 let wire = multi_stream::MultiStreamProtocol::new(&setup.config, &setup.settings);
+                let wire = if setup.has_tags { wire.with_tags() } else { wire };
                 Box::new(TtsSocketSession::open(setup, Box::new(wire)))
             }
         }
+    }
+
+    /// Flash and turbo leave numbers as they are, to be quick; version 3 pauses at marks of its own.
+    /// <https://elevenlabs.io/docs/overview/capabilities/text-to-speech/best-practices>
+    fn abilities(&self, model: Option<&str>) -> TextAbilities {
+        let name = model.unwrap_or(voice::DEFAULT_MODEL);
+        let is_quick = name.contains("_flash") || name.contains("_turbo");
+        let is_expressive = name.starts_with("eleven_v3") || name.starts_with("eleven_v4");
+        let is_english = matches!(name, "eleven_flash_v2" | "eleven_turbo_v2" | "eleven_monolingual_v1");
+        TextAbilities { normalizes: !is_quick, takes_breaks: !is_expressive, takes_phonemes: is_english }
     }
 }

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use tokio_tungstenite::tungstenite::Message;
 use trunkline_domain::provider_config::{TtsConfig, VoiceSettings};
+use trunkline_domain::speech_tags;
 
 /// The sixth open context closes the socket.
 const CONTEXTS_MAX: usize = 5;
@@ -24,24 +25,34 @@ const CONTEXTS_MAX: usize = 5;
 pub(super) struct AlignmentProgress {
     bytes: usize,
     chars: u32,
+    has_tags: bool,
+    /// A tag has begun and not ended.
+    in_tag: bool,
 }
 
 impl AlignmentProgress {
+    /// The progress of a text; letters of tags in it are not counted.
+    pub(super) fn of(text: &str) -> Self {
+        Self { has_tags: speech_tags::are_in(text), ..Self::default() }
+    }
+
     /// Marks of a chunk, at its words' ends.
     pub(super) fn marks(&mut self, audio: usize, letters: &[String], starts_ms: &[f64]) -> Vec<WordTimestamp> {
         let base_ms = self.bytes as f64 / 8.0;
         self.bytes += audio;
         let mut marks = Vec::new();
         for (index, letter) in letters.iter().enumerate() {
+            let was_in_tag = self.in_tag;
+            self.in_tag = self.has_tags && (letter == "<" || was_in_tag && letter != ">");
+            if was_in_tag || self.in_tag {
+                continue;
+            }
+            self.chars += 1;
             if letter.trim().is_empty() || index + 1 == letters.len() {
                 let start = starts_ms.get(index).copied().unwrap_or(0.0);
-                marks.push(WordTimestamp {
-                    at_ms: (base_ms + start).max(0.0) as u32,
-                    chars: self.chars + index as u32 + 1,
-                });
+                marks.push(WordTimestamp { at_ms: (base_ms + start).max(0.0) as u32, chars: self.chars });
             }
         }
-        self.chars += letters.len() as u32;
         marks
     }
 }
@@ -76,6 +87,15 @@ impl MultiStreamProtocol {
     }
 }
 
+impl MultiStreamProtocol {
+    /// The same for texts with tags.
+    #[must_use]
+    pub fn with_tags(mut self) -> Self {
+        self.query.push(("enable_ssml_parsing", "true".to_owned()));
+        self
+    }
+}
+
 /// Path and query of a socket, with the key in the header.
 pub(super) fn upgrade(
     endpoint: &ProviderAccess, path: &[&str], query: &[(&str, &str)],
@@ -98,7 +118,7 @@ impl TtsSocketProtocol for MultiStreamProtocol {
     }
 
     fn speak(&mut self, context: &str, text: &str) -> Vec<Message> {
-        self.progress.insert(context.to_owned(), AlignmentProgress::default());
+        self.progress.insert(context.to_owned(), AlignmentProgress::of(text));
         // Settings are taken from a context's first message only; a text ends with a space.
         let mut first = json!({"text": " ", "context_id": context});
         if self.settings.as_object().is_some_and(|settings| !settings.is_empty()) {

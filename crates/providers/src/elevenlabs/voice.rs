@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use trunkline_domain::provider_config::{TtsConfig, VoiceSettings};
 
 /// Vendor's fastest model, the default of the reference.
-const DEFAULT_MODEL: &str = "eleven_flash_v2_5";
+pub(super) const DEFAULT_MODEL: &str = "eleven_flash_v2_5";
 
 pub(super) fn model(config: &TtsConfig) -> &str {
     config.model.as_deref().unwrap_or(DEFAULT_MODEL)

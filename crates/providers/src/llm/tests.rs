@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use trunkline_domain::chat::ToolCall;
+use trunkline_domain::llm_options::LlmOptions;
 use trunkline_domain::provider::{LlmProvider, ProviderAccount};
 
 /// What a server answers: status, and the pieces of its body, each written by itself.
@@ -92,7 +93,7 @@ impl Vendor {
     }
 
     fn candidate(&self, provider: LlmProvider, model: &str) -> LlmCandidate {
-        vendors::llm_candidate(&self.providers, provider, model, None, None).unwrap()
+        vendors::llm_candidate(&self.providers, provider, model, LlmOptions::default(), None).unwrap()
     }
 
     /// Words, tool calls, and how it ended, of one answer; what was retracted is not in it.
@@ -110,6 +111,7 @@ impl Vendor {
                 LlmEvent::ToolCalls(all) => calls = all,
                 LlmEvent::Done(_) => return (words, calls, Ok(())),
                 LlmEvent::Failed(failure) => return (words, calls, Err(failure.kind().to_owned())),
+                LlmEvent::Cut => words.push('|'),
                 LlmEvent::FailedOver(_) => {}
             }
         }
@@ -320,4 +322,36 @@ async fn a_shape_of_answers_that_is_refused_is_asked_for_in_words() {
         other.providers.unsupported_parameters.for_model(&plan.candidates[0].key()).is_empty(),
         "not about the shape"
     );
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_at_its_most_tokens_says_so_and_its_open_tool_call_is_not_made() {
+    let whole = call("{}").replace("\"index\":0,\"id\":\"a\"", "\"index\":1,\"id\":\"b\"");
+    for (pieces, words, calls) in [
+        (vec![text("It costs 12 euros. And it")], "It costs 12 euros. And it|", 0),
+        (vec![text("One moment."), call("{\"x\": ")], "One moment.|", 0),
+        (vec![call("{\"x\": 1}"), whole], "|", 2),
+    ] {
+        for reason in ["length", "model_length"] {
+            let pieces: Vec<String> = pieces.iter().cloned().chain([finish(reason)]).collect();
+            let vendor = Vendor::start(vec![streamed(&pieces)]).await;
+            let (said, made, end) = vendor.answer().await;
+            assert_eq!((said.as_str(), made.len(), end), (words, calls, Ok(())), "{pieces:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_only_thinks_until_the_limit_has_failed_and_is_asked_once_more() {
+    let thought = "data: {\"choices\": [{\"index\": 0, \"delta\": {\"reasoning_content\": \"Hm\"}}]}\n\n".to_owned();
+    let only_thoughts = streamed(&[thought, finish("length")]);
+    let open_call = streamed(&[call("{\"x\": "), finish("length")]);
+    let answer = streamed(&[text("Yes."), stop()]);
+    for failed in [only_thoughts, open_call] {
+        let vendor = Vendor::start(vec![failed.clone(), answer.clone()]).await;
+        assert_eq!(vendor.answer().await, ("Yes.".to_owned(), vec![], Ok(())));
+        let vendor = Vendor::start(vec![failed]).await;
+        assert_eq!(vendor.answer().await, (String::new(), vec![], Err("garbage".to_owned())));
+        assert_eq!(vendor.asked().len(), 2);
+    }
 }

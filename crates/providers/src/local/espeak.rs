@@ -1,6 +1,6 @@
 //! One child a sentence; a synthesis takes tens of milliseconds. The child dies with its stream.
 
-use crate::tts::{TtsSession, TtsSetup, TtsVendor};
+use crate::tts::{TextAbilities, TtsSession, TtsSetup, TtsVendor};
 use crate::{AudioFormat, EventStream, ProviderError, ProviderRegistry, TtsEvent, TtsStream};
 use bytes::Bytes;
 use std::process::Stdio;
@@ -28,6 +28,11 @@ pub struct LocalTts;
 impl TtsVendor for LocalTts {
     fn open(&self, setup: TtsSetup) -> Box<dyn TtsSession> {
         Box::new(LocalTtsSession(setup))
+    }
+
+    /// Its reading of numbers is that of the program: words are said alike by all.
+    fn abilities(&self, _: Option<&str>) -> TextAbilities {
+        TextAbilities::default()
     }
 }
 

@@ -8,6 +8,7 @@ use super::openai::chat_completions::ChatCompletions;
 pub static LLM: ChatCompletions = ChatCompletions {
     has_stream_options: false,
     has_cache_key: true,
+    has_completion_tokens: false,
     effort: |_| None,
     tool_ids: ToolIdStyle::NineCharacters,
 };

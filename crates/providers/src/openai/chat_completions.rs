@@ -4,9 +4,10 @@ use super::chunks::{ChatCompletionsReader, text_of};
 use crate::canonical_conversation::{CanonicalCall, CanonicalConversation, CanonicalTurn, ToolIdStyle};
 use crate::llm::{Completion, LlmHttpRequest, LlmStreamReader, LlmVendor, StructuredRequest};
 use crate::structured_output::{self, AnswerShape};
-use crate::{LlmRequest, ProviderAccess, ProviderError, tool_dialect};
+use crate::{LlmRequest, ProviderAccess, ProviderError, extra_body, tool_dialect};
 use serde_json::{Map, Value, json};
 use trunkline_domain::chat::ChatMessage;
+use trunkline_domain::llm_options::ReasoningEffort;
 
 /// Stands between a tool's result and the caller's next words: templates that count turns want an answer there. Nothing
 /// of it can be spoken.
@@ -21,6 +22,8 @@ pub struct ChatCompletions {
     pub has_stream_options: bool,
     /// `prompt_cache_key` is known.
     pub has_cache_key: bool,
+    /// The limit of an answer is `max_completion_tokens`; else `max_tokens`.
+    pub has_completion_tokens: bool,
     /// Whether a model thinks before it speaks, and how little it can be asked to.
     pub effort: fn(&str) -> Option<&'static str>,
     /// How the ids of tool calls look.
@@ -31,6 +34,31 @@ impl ChatCompletions {
     fn outgoing(&self, endpoint: &ProviderAccess, body: Value) -> Result<LlmHttpRequest, ProviderError> {
         let headers = vec![("authorization", format!("Bearer {}", endpoint.key()?).into())];
         Ok(LlmHttpRequest { path: "/chat/completions", headers, body })
+    }
+
+    /// The agent's settings, by this server's names.
+    fn write_options(&self, body: &mut Value, endpoint: &ProviderAccess, request: &LlmRequest) {
+        let options = &request.options;
+        let own = (self.effort)(&request.model).filter(|_| !endpoint.is_customer_server);
+        let effort = options.reasoning_effort.map(ReasoningEffort::name).or(own);
+        if let Some(effort) = effort {
+            body["reasoning_effort"] = json!(effort);
+        }
+        // A model that thinks takes the temperature only where it was asked for, if at all.
+        if let Some(temperature) = options.temperature.or(effort.is_none().then_some(TEMPERATURE)) {
+            body["temperature"] = json!(temperature);
+        }
+        if let Some(top_p) = options.top_p {
+            body["top_p"] = json!(top_p);
+        }
+        if let Some(max_tokens) = options.max_tokens {
+            // Servers that speak the protocol know the old name; the vendors have deprecated it.
+            let is_new = self.has_completion_tokens && !endpoint.is_customer_server;
+            body[if is_new { "max_completion_tokens" } else { "max_tokens" }] = json!(max_tokens);
+        }
+        if !options.stop.is_empty() {
+            body["stop"] = json!(options.stop);
+        }
     }
 
     /// One system message, then user and assistant in turns.
@@ -66,14 +94,7 @@ impl LlmVendor for ChatCompletions {
         if self.has_stream_options {
             body["stream_options"] = json!({"include_usage": true});
         }
-        let effort = (self.effort)(&request.model).filter(|_| !endpoint.is_customer_server);
-        if let Some(effort) = effort {
-            body["reasoning_effort"] = json!(effort);
-        }
-        // A model that thinks takes the temperature only where it was asked for, if at all.
-        if let Some(temperature) = request.temperature.or(effort.is_none().then_some(TEMPERATURE)) {
-            body["temperature"] = json!(temperature);
-        }
+        self.write_options(&mut body, endpoint, request);
         if let (Some(key), true, false) = (&request.cache_key, self.has_cache_key, endpoint.is_customer_server) {
             body["prompt_cache_key"] = json!(key);
         }
@@ -89,6 +110,7 @@ impl LlmVendor for ChatCompletions {
             });
             body["tools"] = tools.collect();
         }
+        extra_body::merge(&mut body, &request.options.extra_body);
         self.outgoing(endpoint, body)
     }
 

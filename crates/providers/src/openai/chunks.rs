@@ -18,6 +18,8 @@ pub struct ChatCompletionsReader {
     usage: TokenUsage,
     has_words: bool,
     finished: bool,
+    /// It ended at its most tokens.
+    is_cut: bool,
 }
 
 /// Content is a text, or a list of parts of which some are text (Mistral).
@@ -71,7 +73,9 @@ impl LlmStreamReader for ChatCompletionsReader {
         self.tools.take(&delta["tool_calls"]);
         self.tools.take_legacy(&delta["function_call"]);
         self.keep_thoughts(delta);
-        self.finished |= choice["finish_reason"].as_str().is_some_and(|reason| !reason.is_empty());
+        let reason = choice["finish_reason"].as_str().filter(|reason| !reason.is_empty());
+        self.finished |= reason.is_some();
+        self.is_cut |= matches!(reason, Some("length" | "model_length" | "max_tokens" | "MAX_TOKENS"));
         let filled = |text: &String| !text.is_empty();
         let words = text_of(&delta["content"]).filter(filled);
         if let Some(words) = words.or_else(|| text_of(&delta["refusal"]).filter(filled)) {
@@ -84,6 +88,10 @@ impl LlmStreamReader for ChatCompletionsReader {
     /// A finish reason was seen: an end of the stream without `[DONE]` is then complete too.
     fn is_finished(&self) -> bool {
         self.finished
+    }
+
+    fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     fn calls(&self) -> CallProgress {

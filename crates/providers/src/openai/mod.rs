@@ -15,8 +15,13 @@ use crate::canonical_conversation::ToolIdStyle;
 use chat_completions::ChatCompletions;
 
 /// The LLM client that the registry hands out.
-pub static LLM: ChatCompletions =
-    ChatCompletions { has_stream_options: true, has_cache_key: true, effort, tool_ids: ToolIdStyle::Plain };
+pub static LLM: ChatCompletions = ChatCompletions {
+    has_stream_options: true,
+    has_cache_key: true,
+    has_completion_tokens: true,
+    effort,
+    tool_ids: ToolIdStyle::Plain,
+};
 /// The TTS client that the registry hands out.
 pub static TTS: tts::OpenaiTts = tts::OpenaiTts;
 /// The STT client that the registry hands out.

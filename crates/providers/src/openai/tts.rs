@@ -1,6 +1,6 @@
 //! `POST /audio/speech`, of OpenAI and of servers that speak its protocol.
 
-use crate::tts::{TtsSession, TtsSetup, TtsVendor, speak_over_http};
+use crate::tts::{TextAbilities, TtsSession, TtsSetup, TtsVendor, speak_over_http};
 use crate::{AudioFormat, TtsStream};
 use serde_json::json;
 
@@ -14,6 +14,11 @@ pub struct OpenaiTts;
 impl TtsVendor for OpenaiTts {
     fn open(&self, setup: TtsSetup) -> Box<dyn TtsSession> {
         Box::new(OpenaiHttpSession(setup))
+    }
+
+    /// The models read text as a person does; they have no tags. <https://platform.openai.com/docs/guides/text-to-speech>
+    fn abilities(&self, _: Option<&str>) -> TextAbilities {
+        TextAbilities { normalizes: true, ..TextAbilities::default() }
     }
 }
 

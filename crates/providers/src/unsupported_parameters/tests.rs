@@ -78,3 +78,42 @@ fn ids_and_system_texts_take_the_form_that_a_template_wants() {
     assert_eq!(next["messages"][0], json!({"role": "user", "content": "Be kind.\n\nHi"}));
     assert_eq!(after(&learnt, &body, 500, "Jinja template: System role not supported"), None);
 }
+
+#[test]
+fn the_limit_of_an_answer_has_the_name_and_the_size_that_a_model_takes() {
+    let refusal =
+        "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.";
+    let learnt = UnsupportedParameters::default();
+    let old = json!({"model": "m", "max_tokens": 200});
+    assert_eq!(after(&learnt, &old, 400, refusal), Some(json!({"model": "m", "max_completion_tokens": 200})));
+    assert_eq!(after(&learnt, &old, 400, refusal), None, "no second change of names");
+    let learnt = UnsupportedParameters::default();
+    let new = json!({"model": "m", "max_completion_tokens": 200});
+    let refusal = "max_completion_tokens: Extra inputs are not permitted";
+    assert_eq!(after(&learnt, &new, 422, refusal), Some(json!({"model": "m", "max_tokens": 200})));
+    assert_eq!(after(&learnt, &new, 422, "max_tokens: Extra inputs are not permitted"), None);
+    for message in [
+        "max_tokens is too large: 30000. This model supports at most 16384 completion tokens",
+        "max_tokens: 30000 > 8192, which is the maximum allowed number of output tokens for claude-3-5-haiku",
+    ] {
+        let learnt = UnsupportedParameters::default();
+        let large = json!({"max_tokens": 30_000, "thinking": {"type": "disabled"}});
+        let next = json!({"max_tokens": 4_096, "thinking": {"type": "disabled"}});
+        assert_eq!(after(&learnt, &large, 400, message), Some(next), "{message}");
+        assert_eq!(after(&learnt, &json!({"max_tokens": 9}), 400, message), None, "it is small already");
+    }
+}
+
+#[test]
+fn short_names_have_to_stand_alone_in_a_refusal() {
+    let body = json!({"stop": ["a"], "top_p": 0.5, "temperature": 0.5});
+    let learnt = UnsupportedParameters::default();
+    assert_eq!(after(&learnt, &body, 400, "The server has stopped: nonstop load"), None);
+    let next = json!({"top_p": 0.5, "temperature": 0.5});
+    assert_eq!(after(&learnt, &body, 400, "'stop' is not supported with this model"), Some(next));
+    let next = json!({"temperature": 0.5});
+    assert_eq!(after(&learnt, &body, 400, "Argument not supported on this model: topP"), Some(next));
+    let learnt = UnsupportedParameters::default();
+    let both = "`temperature` and `top_p` cannot both be specified for this model. Please use only one.";
+    assert_eq!(after(&learnt, &body, 400, both), Some(json!({"stop": ["a"], "top_p": 0.5})));
+}

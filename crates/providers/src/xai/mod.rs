@@ -7,8 +7,13 @@ use super::openai::realtime::{OpenaiRealtime, RealtimeDialect};
 use super::session_error::{SessionErrors, SessionFault};
 
 /// Reasoning is part of the model's name: `reasoning_effort` is refused by most.
-pub static LLM: ChatCompletions =
-    ChatCompletions { has_stream_options: true, has_cache_key: false, effort: |_| None, tool_ids: ToolIdStyle::Plain };
+pub static LLM: ChatCompletions = ChatCompletions {
+    has_stream_options: true,
+    has_cache_key: false,
+    has_completion_tokens: true,
+    effort: |_| None,
+    tool_ids: ToolIdStyle::Plain,
+};
 /// The realtime client that the registry hands out.
 pub static REALTIME: OpenaiRealtime = OpenaiRealtime { dialect: RealtimeDialect::Xai, errors: &SESSION_ERRORS };
 /// What the codes of its error frames mean. <https://docs.x.ai/docs/guides/voice>

@@ -440,15 +440,14 @@ impl NumberWords {
     pub fn number(&self, words: &[String]) -> Option<(u64, usize)> {
         let (mut total, mut part, mut used) = (0_u64, 0_u64, 0_usize);
         let mut at = 0_usize;
-        while let Some(word) = words.get(at) {
-            let word = word.as_str();
+        while let Some(word) = words.get(at).map(String::as_str) {
             if self.is_joiner(word) && used > 0 && part + total > 0 {
                 let next = words.get(at + 1).and_then(|next| self.one_word(next));
-                if next.is_some_and(|next| self.may_follow(part, next) && next > 0) {
-                    at += 1;
-                    continue;
+                if !next.is_some_and(|next| self.may_follow(part, next) && next > 0) {
+                    break;
                 }
-                break;
+                at += 1;
+                continue;
             }
             if used > 0 && self.is_french() && matches!(word, "vingt" | "vingts") && part % 100 == 4 {
                 part += 76;

@@ -8,6 +8,9 @@ use std::ops::Range;
 const DIRECTION_BYTES_MAX: usize = 42;
 const LINK_BYTES_MAX: usize = 2_000;
 
+/// The longest pause in a text: ElevenLabs takes three seconds.
+const PAUSE_MS_MAX: u32 = 3_000;
+
 /// How a part of the text is said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Manner {
@@ -15,6 +18,11 @@ pub(super) enum Manner {
     Phone,
     /// As another text.
     Alias(String),
+    /// With these sounds where a voice takes them, else as another text.
+    Sounds {
+        ipa: String,
+        said: String,
+    },
 }
 
 /// A text without markup, white space single.
@@ -23,6 +31,8 @@ pub(super) struct PlainText {
     pub(super) text: String,
     /// Parts that the markup says how to say, in order.
     pub(super) manners: Vec<(Range<usize>, Manner)>,
+    /// Pauses: where, and their milliseconds.
+    pub(super) pauses: Vec<(usize, u32)>,
 }
 
 /// What a line is.
@@ -198,8 +208,11 @@ impl Builder {
         if tag.parts_words() {
             let says = self.out.text.chars().next_back().is_some_and(|last| last.is_alphanumeric());
             let goes_on = behind.trim_start().starts_with(|c: char| c.is_alphanumeric());
-            if tag.is("break") && !tag.is_closing && says && goes_on && is_heard(tag) {
-                self.out.text.push(',');
+            if tag.is("break") && !tag.is_closing && is_heard(tag) {
+                if says && goes_on {
+                    self.out.text.push(',');
+                }
+                self.out.pauses.push((self.out.text.len(), pause_ms(tag)));
             }
             self.blank();
         }
@@ -235,6 +248,22 @@ fn is_heard(tag: &Tag<'_>) -> bool {
     let time = tag.attribute("time").unwrap_or("1s");
     let short = time.strip_suffix("ms").and_then(|ms| ms.trim().parse::<u32>().ok()).is_some_and(|ms| ms < 200);
     !short && !time.starts_with("0s") && strength != Some("none")
+}
+
+/// How long a pause is, as far as vendors take it.
+fn pause_ms(tag: &Tag<'_>) -> u32 {
+    let by_strength = match tag.attribute("strength") {
+        Some("x-weak" | "weak") => 250,
+        Some("strong") => 800,
+        Some("x-strong") => 1_200,
+        _ => 500,
+    };
+    let Some(time) = tag.attribute("time").map(str::trim) else { return by_strength };
+    let ms = match time.strip_suffix("ms") {
+        Some(ms) => ms.trim().parse::<f64>().ok(),
+        None => time.strip_suffix('s').and_then(|s| s.trim().parse::<f64>().ok()).map(|s| s * 1_000.0),
+    };
+    ms.filter(|ms| ms.is_finite() && *ms > 0.0).map_or(by_strength, |ms| ms.min(f64::from(PAUSE_MS_MAX)) as u32)
 }
 
 fn manner(tag: &Tag<'_>) -> Option<Manner> {

@@ -5,12 +5,24 @@ use super::locale::Locale;
 use super::markup::{Manner, PlainText};
 use super::tokens::{Reading, Sentence, TokenKind};
 use super::{abbreviations, codes, dates, money, numbers, ordinals, phone, symbols, times, units, web_addresses};
+use std::ops::Range;
+use trunkline_domain::speech_tags;
+use trunkline_media::turn::script::has_no_blanks;
 
 /// A part of the text that is said as another one; octets of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rewritten {
     pub(super) shown: (usize, usize),
     pub(super) spoken: (usize, usize),
+}
+
+/// A text for the voice.
+#[derive(Debug, Default)]
+pub(super) struct Spoken {
+    pub(super) text: String,
+    pub(super) parts: Vec<Rewritten>,
+    /// Tags that belong into it: before which octet.
+    pub(super) tags: Vec<(usize, String)>,
 }
 
 type Grammar = fn(&Sentence<'_>, usize, Locale) -> Option<Reading>;
@@ -31,34 +43,50 @@ const GRAMMARS: &[Grammar] = &[
 ];
 
 /// What is said for a text, and which parts of it are said differently.
-pub(super) fn rewrite(plain: &PlainText, locale: Option<Locale>) -> (String, Vec<Rewritten>) {
+pub(super) fn rewrite(plain: &PlainText, locale: Option<Locale>) -> Spoken {
     let sentence = Sentence::new(&plain.text);
     let mut out =
-        Output { text: &plain.text, spoken: String::with_capacity(plain.text.len() + 16), parts: Vec::new(), at: 0 };
+        Output { text: &plain.text, spoken: String::with_capacity(plain.text.len() + 16), ..Output::default() };
     let mut manners = plain.manners.iter().peekable();
     let mut at = 0;
     while let Some(token) = sentence.get(at) {
         while manners.peek().is_some_and(|(range, _)| range.end <= token.start) {
             manners.next();
         }
-        if let Some((range, manner)) = manners.peek().filter(|(range, _)| range.start <= token.start) {
-            let inner = plain.text.get(range.start..range.end).unwrap_or("");
-            out.replace(range.start.max(out.at), range.end, &said_in_manner(inner, manner, locale));
-            at = sentence.token_from(range.end);
+        // Of a word without blanks around it, parts may be said in manners of their own.
+        let (mut limit, mut behind) = (token.end(), None);
+        while let Some((range, manner)) = manners.next_if(|(range, _)| range.start < limit) {
+            out.say(range, manner, locale);
+            let next = sentence.token_from(range.end);
+            limit = next.checked_sub(1).and_then(|last| sentence.get(last)).map_or(limit, super::tokens::Token::end);
+            behind = Some(next);
+        }
+        if let Some(behind) = behind {
+            at = behind.max(at + 1);
             continue;
         }
+        let next_manner = manners.peek().map_or(usize::MAX, |(range, _)| range.start);
+        let end_of = |reading: &Reading| sentence.get(reading.end - 1).map_or(token.end(), super::tokens::Token::end);
         let reading = locale.and_then(|locale| GRAMMARS.iter().find_map(|grammar| grammar(&sentence, at, locale)));
-        at = match reading.filter(|reading| reading.end > at) {
+        at = match reading.filter(|reading| reading.end > at && end_of(reading) <= next_manner) {
             Some(reading) => {
-                let end = sentence.get(reading.end - 1).map_or(token.end(), super::tokens::Token::end);
-                out.replace(token.start, end, &reading.spoken);
+                out.replace(token.start, end_of(&reading), &reading.spoken);
                 reading.end
             }
             None => behind_unread(&sentence, at),
         };
     }
     out.copy(plain.text.len());
-    (out.spoken, out.parts)
+    let Output { spoken: text, parts, mut tags, .. } = out;
+    tags.extend(plain.pauses.iter().map(|(at, ms)| (spoken_at(&parts, *at), speech_tags::pause(*ms))));
+    tags.sort_by_key(|(at, _)| *at);
+    Spoken { text, parts, tags }
+}
+
+/// Where an octet of the shown text is in the spoken one; what is said differently ends before it.
+fn spoken_at(parts: &[Rewritten], shown: usize) -> usize {
+    let last = parts.iter().rev().find(|part| part.shown.0 < shown);
+    last.map_or(shown, |part| part.spoken.1 + shown.saturating_sub(part.shown.1))
 }
 
 /// The next place where a grammar may begin: not within a number that was not understood.
@@ -79,7 +107,7 @@ fn behind_unread(sentence: &Sentence<'_>, at: usize) -> usize {
 fn said_in_manner(inner: &str, manner: &Manner, locale: Option<Locale>) -> String {
     match manner {
         Manner::Spelled => codes::spell(inner),
-        Manner::Alias(alias) => alias.clone(),
+        Manner::Alias(said) | Manner::Sounds { said, .. } => said.clone(),
         Manner::Phone => {
             let digits: String = inner.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect();
             let sentence = Sentence::new(inner);
@@ -117,10 +145,12 @@ fn spelled_groups(sentence: &Sentence<'_>, locale: Option<Locale>) -> String {
 }
 
 /// The text for the voice as it grows.
+#[derive(Default)]
 struct Output<'a> {
     text: &'a str,
     spoken: String,
     parts: Vec<Rewritten>,
+    tags: Vec<(usize, String)>,
     /// Octets of the text that are done.
     at: usize,
 }
@@ -131,6 +161,20 @@ impl Output<'_> {
         self.at = self.at.max(until);
     }
 
+    /// Says a part in a manner of its own.
+    fn say(&mut self, range: &Range<usize>, manner: &Manner, locale: Option<Locale>) {
+        let inner = self.text.get(range.start..range.end).unwrap_or("");
+        let start = range.start.max(self.at);
+        self.copy(start);
+        let from = self.spoken.len();
+        self.replace(start, range.end, &said_in_manner(inner, manner, locale));
+        if let Manner::Sounds { ipa, .. } = manner {
+            let (open, close) = speech_tags::sounds(ipa);
+            self.tags.push((from, open));
+            self.tags.push((self.spoken.len(), close.to_owned()));
+        }
+    }
+
     fn replace(&mut self, start: usize, end: usize, spoken: &str) {
         self.copy(start);
         if self.text.get(start..end) == Some(spoken) {
@@ -138,7 +182,7 @@ impl Output<'_> {
             return;
         }
         // Words do not grow together: "AT&T" is "AT and T". The blanks belong to what is said.
-        let is_letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        let is_letter = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() && !has_no_blanks(c));
         let from = self.spoken.len();
         if is_letter(self.spoken.chars().next_back()) && is_letter(spoken.chars().next()) {
             self.spoken.push(' ');

@@ -25,7 +25,7 @@ const LIST_ENDS: &[&str] = &["etc", "usw", "enz", "ecc", "uvm"];
 const TAIL_CHARS: usize = 24;
 
 /// Judges a dot: `before` is the text up to it, `following` the first character behind it and its white space.
-pub fn abbreviation_end(style: SpeechStyle, before: &str, following: Option<char>) -> AbbreviationEnd {
+pub fn abbreviation_end(style: &SpeechStyle, before: &str, following: Option<char>) -> AbbreviationEnd {
     let word = before.rsplit(char::is_whitespace).next().unwrap_or("");
     let word = word.trim_start_matches(|c: char| !c.is_alphanumeric());
     let is_first = before.trim_start_matches(|c: char| !c.is_alphanumeric()).len() == word.len();

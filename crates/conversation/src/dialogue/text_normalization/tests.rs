@@ -48,7 +48,7 @@ fn stage_directions_go_only_to_tts_that_support_them() {
         ("That is funny, [DTMF 12] see.", "That is funny, [DTMF 12] see.")
     );
     let acting = SpeechStyle::new("en", true);
-    assert_eq!(acting.with_tags(text, &acting.normalize(text)), text);
+    assert_eq!(acting.for_voice(text, &acting.normalize(text)), text);
     assert_eq!(acting.normalize("[sighs]").spoken, "");
 }
 
@@ -99,7 +99,7 @@ fn any_text_can_be_said_and_every_word_of_it_is_accounted_for() {
             let style = SpeechStyle::new(language, true);
             let said = style.normalize(&text);
             check_parts(&said, &text);
-            let _ = style.with_tags(&text, &said);
+            let _ = style.for_voice(&text, &said);
         }
     }
 }

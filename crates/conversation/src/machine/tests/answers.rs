@@ -172,3 +172,25 @@ fn a_realtime_answer_that_failed_is_a_failure() {
     assert!(harness.seen.contains(&CallOutput::LeaveRealtime));
     assert_eq!(harness.provider_errors()["engine_deadline"], serde_json::json!(3));
 }
+
+#[test]
+fn a_cut_answer_is_said_up_to_its_last_whole_sentence() {
+    for (words, said) in [
+        ("Your order was shipped. It will arrive on Mon", "Your order was shipped."),
+        ("Your order was shipped. It will arrive on Monday.", "Your order was shipped. It will arrive on Monday."),
+        ("Your order was shipped. \"It will arrive.\"", "Your order was shipped. \"It will arrive.\""),
+        ("It will arrive on Mon", "It will arrive on Mon"),
+        ("Ihre Bestellung kommt am Montag, wenn alles gut", "Ihre Bestellung kommt am Montag,"),
+    ] {
+        let mut harness = CallHarness::greeted();
+        harness.caller_says("hello");
+        let request = harness.machine.response_id();
+        harness.model_event(request, LlmEvent::Text(words.into()));
+        harness.model_event(request, LlmEvent::Cut);
+        harness.model_event(request, LlmEvent::Done(TokenUsage::default()));
+        assert_eq!(harness.play_everything(), said);
+        assert_eq!(harness.provider_errors(), serde_json::json!({"llm_cut": 1}));
+        harness.caller_says("thanks");
+        assert_eq!(harness.last_messages()[2], assistant(said));
+    }
+}

@@ -161,6 +161,7 @@ fn other_words_cancel_the_entry() {
     let mut harness = asked(collecting(json!({})), json!({}));
     harness.keys("12");
     harness.caller_says("I have lost my card");
+    harness.pass_ms(2_000);
     assert_eq!(harness.llm_requests(), 2);
     let wanted = json!({"status": "cancelled", "count": 2, "digits": "12", "reason": "the caller spoke instead"});
     assert_eq!(harness.told(), wanted);

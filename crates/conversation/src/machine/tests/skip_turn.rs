@@ -19,22 +19,26 @@ fn greeted(more: serde_json::Value) -> CallHarness {
 #[test]
 fn nothing_is_said_and_the_next_turn_is_answered() {
     let mut harness = greeted(json!({"silence_config": {"fillers": ["One moment."], "filler_after_ms": 500}}));
-    harness.caller_says("hang on");
+    harness.caller_says("give me a second");
     harness.calls_tool("skip_turn", json!({}), None);
     assert_eq!(harness.llm_requests(), 1, "the model is not asked again");
     harness.pass_ms(5_000);
     assert_eq!(harness.play_everything(), "", "no filler, no answer");
     harness.caller_says("here it is");
     assert_eq!(harness.llm_requests(), 2);
-    let wanted =
-        ["user: hang on", "assistant:  +1", "tool: you say nothing; the caller has the next word", "user: here it is"];
+    let wanted = [
+        "user: give me a second",
+        "assistant:  +1",
+        "tool: you say nothing; the caller has the next word",
+        "user: here it is",
+    ];
     assert_eq!(harness.last_question()[1..], wanted);
 }
 
 #[test]
 fn reminders_go_on_as_configured() {
     let mut harness = greeted(json!({"silence_config": {"prompt_after_ms": 5_000, "max_prompts": 1}}));
-    harness.caller_says("hang on");
+    harness.caller_says("give me a second");
     harness.calls_tool("skip_turn", json!({}), None);
     harness.pass_ms(4_900);
     assert!(harness.waiting.is_empty());
@@ -48,7 +52,7 @@ fn reminders_go_on_as_configured() {
 #[test]
 fn words_before_the_call_are_said() {
     let mut harness = greeted(json!({}));
-    harness.caller_says("hang on");
+    harness.caller_says("give me a second");
     harness.calls_tool("skip_turn", json!({}), Some("Sure."));
     assert_eq!(harness.play_everything(), "Sure.");
     harness.pass_ms(5_000);
@@ -59,11 +63,11 @@ fn words_before_the_call_are_said() {
 fn a_turn_that_has_waited_may_be_skipped() {
     let uninterruptible = json!({"turn_config": {"first_message_interruptible": false}});
     let mut harness = CallHarness::new(skipping(uninterruptible));
-    harness.caller_says("hang on");
+    harness.caller_says("give me a second");
     harness.play_everything();
     harness.calls_tool("skip_turn", json!({}), None);
     assert_eq!(harness.llm_requests(), 1);
-    harness.caller_says("go on");
+    harness.caller_says("I am back");
     assert_eq!(harness.llm_requests(), 2);
 }
 
@@ -73,7 +77,7 @@ fn with_another_tool_its_result_is_waited_for_without_a_filler() {
     agent.llm_config = with_tool(Some("Let me see.")).llm_config;
     let mut harness = CallHarness::new(agent);
     harness.play_everything();
-    harness.caller_says("where is it, hang on");
+    harness.caller_says("where is my order, give me a second");
     let response_id = harness.machine.response_id();
     let call = |id: &str, name: &str| ToolCall {
         id: id.into(),
@@ -94,7 +98,7 @@ fn with_another_tool_its_result_is_waited_for_without_a_filler() {
 #[test]
 fn it_is_offered_only_if_the_agent_has_chosen_it() {
     let mut harness = CallHarness::greeted();
-    harness.caller_says("hang on");
+    harness.caller_says("give me a second");
     harness.calls_tool("skip_turn", json!({}), None);
     assert_eq!(harness.llm_requests(), 2);
     assert_eq!(harness.last_question().last().unwrap(), "tool: error: there is no tool named skip_turn");
@@ -115,7 +119,7 @@ fn a_realtime_model_that_skips_is_not_asked_again_and_not_missed() {
     harness.realtime_event(RealtimeEvent::ToolCalls(vec![call]));
     harness.realtime_event(RealtimeEvent::ResponseDone(TokenUsage::default()));
     // The words come after the answer to them.
-    harness.realtime_event(RealtimeEvent::UserFinal("hang on".into()));
+    harness.realtime_event(RealtimeEvent::UserFinal("give me a second".into()));
     let result = "you say nothing; the caller has the next word".to_owned();
     assert_eq!(harness.sent_to_realtime()[1..], [RealtimeInput::ToolResult { id: "c".into(), result }]);
     harness.pass_ms(7_500);
