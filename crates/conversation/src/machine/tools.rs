@@ -8,7 +8,7 @@ use super::mode::Mode;
 use super::output::CallOutput;
 use super::talk::Talk;
 use super::toolbox::{StartedCall, answer, take_call};
-use super::transfer::{TransferMethod, TransferOrigin, TransferRequest};
+use super::transfer::TransferRequest;
 use super::value_events::WantedValue;
 use crate::dialogue::prompt;
 use crate::dialogue::response::AfterResponse;
