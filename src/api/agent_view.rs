@@ -2,6 +2,7 @@
 
 use super::response::to_json;
 use crate::domain::agent::Agent;
+use crate::domain::agent_handover::HandoverConfig;
 use crate::domain::ambience::AmbienceConfig;
 use crate::domain::analysis::AnalysisPlan;
 use crate::domain::dtmf_rules::DtmfRules;
@@ -44,6 +45,7 @@ pub(super) struct AgentView {
     silence_config: Option<SilenceConfig>,
     turn_config: Option<TurnConfig>,
     transfer_config: Option<TransferConfig>,
+    handover_config: Option<HandoverConfig>,
     background: Option<AmbienceConfig>,
     ringing: Option<RingingConfig>,
     recording_enabled: Option<bool>,
@@ -86,6 +88,7 @@ impl From<&Agent> for AgentView {
             voice_settings: fields.voice_settings,
             dtmf_rules: fields.dtmf_rules,
             transfer_config: fields.transfer_config,
+            handover_config: fields.handover_config,
             background: fields.background,
             ringing: fields.ringing,
             voicemail_detection: fields.voicemail_detection,

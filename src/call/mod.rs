@@ -1,6 +1,7 @@
 //! A call: the machine that decides is in `trunkline-conversation`, the driver that carries is here.
 
 pub mod admission;
+mod agent_switch;
 pub mod assistant;
 mod call_events;
 mod call_metrics;
@@ -25,6 +26,7 @@ mod realtime_plan;
 mod recordings;
 pub mod registry;
 pub mod sip_causes;
+mod stt_change;
 mod task_placement;
 mod tool_calls;
 mod tool_schemas;

@@ -25,6 +25,7 @@ pub fn session_config(spec: &CallSpec, vendor: &dyn RealtimeVendor, line: AudioF
     let abilities = ToolSet {
         custom: &config.tools,
         destinations: &transfers.destinations,
+        handovers: &[],
         voicemail: spec.runs_amd(),
         remote: &[],
     };
@@ -96,7 +97,7 @@ mod tests {
             "llm_config": {"provider": "openai_realtime", "model": "m", "voice": "alloy"},
             "transfer_config": {"destinations": [{"name": "desk", "target": "+31201234567"}]},
         });
-        CallSpec { agent: serde_json::from_value(agent).unwrap(), task: None, is_web: false }
+        CallSpec { agent_id: None, agent: serde_json::from_value(agent).unwrap(), task: None, is_web: false }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod accounts;
+mod agent_handover;
 mod api;
 mod baresip;
 mod browser;

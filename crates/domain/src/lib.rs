@@ -1,6 +1,7 @@
 //! The vocabulary of the product: values that cannot be wrong once they exist. Imports nothing of ours.
 
 pub mod agent;
+pub mod agent_handover;
 pub mod agent_texts;
 pub mod allowed_networks;
 pub mod ambience;

@@ -391,7 +391,11 @@ async fn choose_agent(ringing: &mut RingingCall, permit: AdmissionPermit) -> Opt
         CallRecord::new(&ringing.context, ringing.route.scope, call, hooks, &slot, &ringing.panic_guard).await;
     record.set_metric("schemas", left_out);
     record.set_metric("templates", variables);
-    Some(InboundSetup { spec: CallSpec { agent: resolved.fields, task: None, is_web: false }, record, slot })
+    Some(InboundSetup {
+        spec: CallSpec { agent_id: resolved.agent, agent: resolved.fields, task: None, is_web: false },
+        record,
+        slot,
+    })
 }
 
 /// Asks the customer's server while the caller hears ringing and may hang up. `None` means the saved agent.

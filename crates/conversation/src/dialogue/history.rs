@@ -1,10 +1,14 @@
 //! The chat history for the LLM: only words that were spoken and heard.
 
+use trunkline_domain::agent_handover::HandoverHistory;
 use trunkline_domain::chat::{ChatMessage, ToolCall};
 
 /// Messages kept in addition to the system prompt; the oldest go first. A turn is about 30 tokens, so this is
 /// far beyond any call and still a bound.
 const MESSAGES_MAX: usize = 400;
+
+/// What the LLM reads in place of a tool result that is not there yet.
+pub const RESULT_PENDING: &str = "still being worked on; the result will follow by itself, do not call this again";
 
 /// Told to the LLM after an interrupted response.
 const INTERRUPTION_NOTE: &str =
@@ -21,6 +25,44 @@ impl History {
     /// Returns a history without conversation; `system` always comes first.
     pub fn new(system: Vec<ChatMessage>) -> Self {
         Self { system, messages: Vec::new() }
+    }
+
+    /// The history that the next agent of a call begins with: its own `system` messages, what it may know of this one,
+    /// and a note about the handover. Tool calls become notes, because the next agent has other tools: a model that
+    /// reads of calls makes the same ones. `handover_id` is the call that asked for the handover.
+    pub fn passed_on(&self, how: HandoverHistory, system: Vec<ChatMessage>, note: String, handover_id: &str) -> Self {
+        let mut next = Self::new(system);
+        if how == HandoverHistory::Full {
+            for message in &self.messages {
+                next.messages.extend(self.as_words(message, handover_id));
+            }
+        }
+        next.push_note(note);
+        next
+    }
+
+    /// A message without what only the agent can use that called a tool; `None` if nothing is left.
+    fn as_words(&self, message: &ChatMessage, handover_id: &str) -> Option<ChatMessage> {
+        match message {
+            ChatMessage::Assistant { content, .. } if content.is_empty() => None,
+            ChatMessage::Assistant { content, .. } => {
+                Some(ChatMessage::Assistant { content: content.clone(), tool_calls: Vec::new() })
+            }
+            ChatMessage::Tool { call_id, content } if call_id != handover_id && content != RESULT_PENDING => {
+                let name = self.tool_name(call_id)?;
+                Some(ChatMessage::System(format!("The tool {name} answered: {content}")))
+            }
+            ChatMessage::Tool { .. } => None,
+            ChatMessage::User(_) | ChatMessage::System(_) => Some(message.clone()),
+        }
+    }
+
+    fn tool_name(&self, id: &str) -> Option<&str> {
+        let calls = self.messages.iter().filter_map(|message| match message {
+            ChatMessage::Assistant { tool_calls, .. } => Some(tool_calls),
+            _ => None,
+        });
+        calls.flatten().find(|call| call.id == id).map(|call| call.name.as_str())
     }
 
     /// Adds the words of a finished turn of the caller.

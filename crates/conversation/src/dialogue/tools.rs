@@ -2,6 +2,7 @@
 //! (MCP).
 
 use serde_json::{Value, json};
+use trunkline_domain::agent_handover::{HandoverHistory, HandoverTarget};
 use trunkline_domain::chat::{ToolCall, ToolOffer};
 use trunkline_domain::provider_config::Tool;
 use trunkline_domain::tool_limits::OFFERS_MAX;
@@ -24,12 +25,15 @@ pub enum BuiltInTool {
     SendDtmf,
     /// Puts the caller through.
     TransferCall,
+    /// Hands the call to another agent.
+    TransferAgent,
     /// Leaves a message after the beep.
     LeaveVoicemail,
 }
 
 impl BuiltInTool {
-    const ALL: [Self; 4] = [Self::EndCall, Self::SendDtmf, Self::TransferCall, Self::LeaveVoicemail];
+    const ALL: [Self; 5] =
+        [Self::EndCall, Self::SendDtmf, Self::TransferCall, Self::TransferAgent, Self::LeaveVoicemail];
 
     /// The name of the function, as the LLM calls it.
     pub fn name(self) -> &'static str {
@@ -37,6 +41,7 @@ impl BuiltInTool {
             Self::EndCall => "end_call",
             Self::SendDtmf => "send_dtmf",
             Self::TransferCall => "transfer_call",
+            Self::TransferAgent => "transfer_agent",
             Self::LeaveVoicemail => "leave_voicemail",
         }
     }
@@ -55,6 +60,8 @@ pub struct ToolSet<'a> {
     pub remote: &'a [ToolOffer],
     /// Where the call may be transferred; empty if it may not.
     pub destinations: &'a [TransferDestination],
+    /// The agents that the call may be handed to; empty if it may not.
+    pub handovers: &'a [HandoverTarget],
     /// Voicemail may have answered.
     pub voicemail: bool,
 }
@@ -73,6 +80,13 @@ pub enum ToolAction {
         destination: usize,
         /// The briefing for the transfer target, spoken before the calls are bridged.
         briefing: Option<String>,
+    },
+    /// Hand the call to another agent, by index.
+    HandOver {
+        /// Index into the agents of the tool set, from 0.
+        target: usize,
+        /// What the next agent should know.
+        summary: Option<String>,
     },
     /// Send DTMF to the peer.
     SendDigits {
@@ -149,6 +163,9 @@ impl ToolSet<'_> {
         if !self.destinations.is_empty() {
             offers.push(offer(BuiltInTool::TransferCall, self.describe_transfer(), self.transfer_schema()));
         }
+        if !self.handovers.is_empty() {
+            offers.push(offer(BuiltInTool::TransferAgent, self.describe_handover(), self.handover_schema()));
+        }
         if self.voicemail {
             offers.push(offer(
                 BuiltInTool::LeaveVoicemail,
@@ -179,6 +196,44 @@ impl ToolSet<'_> {
             "briefing": {"type": "string", "description":
                 "One or two sentences for whoever picks up: who is calling, what about, what was done so far."}},
             "required": ["destination"], "additionalProperties": false})
+    }
+
+    fn describe_handover(&self) -> String {
+        let about = |one: &HandoverTarget| match (&one.description, &one.summary_description) {
+            (Some(about), Some(summary)) => format!("{}: {about} (summary: {summary})", one.name),
+            (Some(about), None) => format!("{}: {about}", one.name),
+            (None, Some(summary)) => format!("{} (summary: {summary})", one.name),
+            (None, None) => one.name.clone(),
+        };
+        let list = self.handovers.iter().map(about).collect::<Vec<_>>().join("; ");
+        format!("Hands this call to another agent, who goes on with the caller at once. Agents: {list}")
+    }
+
+    fn handover_schema(&self) -> Value {
+        let names: Vec<&str> = self.handovers.iter().map(|one| one.name.as_str()).collect();
+        let takes = |history| self.handovers.iter().any(|one| one.history == history);
+        let mut properties = json!({"agent": {"type": "string", "enum": names}});
+        let mut required = vec!["agent"];
+        if takes(HandoverHistory::Full) || takes(HandoverHistory::Summary) {
+            properties["summary"] = json!({"type": "string", "description":
+                "What the agent must know, in a few sentences: who is calling, what about, what was done so far."});
+        }
+        if self.handovers.iter().all(|one| one.history == HandoverHistory::Summary) {
+            required.push("summary");
+        }
+        json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
+    }
+
+    /// The handover to an agent; one that learns nothing but a summary needs one.
+    fn hand_over(&self, wanted: Option<&str>, summary: Option<String>) -> ToolAction {
+        let found = self.handovers.iter().enumerate().find(|(_, one)| Some(one.name.as_str()) == wanted);
+        match found {
+            Some((_, one)) if one.history == HandoverHistory::Summary && summary.is_none() => {
+                ToolAction::Invalid(format!("{} needs a summary", one.name))
+            }
+            Some((target, _)) => ToolAction::HandOver { target, summary },
+            None => ToolAction::Invalid("there is no such agent".to_owned()),
+        }
     }
 
     /// The schema that the arguments of a tool are held against, if there is such a tool.
@@ -222,6 +277,7 @@ impl ToolSet<'_> {
             BuiltInTool::EndCall => ToolAction::EndCall { farewell: text("farewell") },
             BuiltInTool::SendDtmf => ToolAction::SendDigits { digits: text("digits").unwrap_or_default() },
             BuiltInTool::LeaveVoicemail => ToolAction::LeaveVoicemail { message: text("message") },
+            BuiltInTool::TransferAgent => self.hand_over(text("agent").as_deref(), text("summary")),
             BuiltInTool::TransferCall => {
                 let wanted = text("destination");
                 let destination = self.destinations.iter().position(|one| Some(&one.name) == wanted.as_ref());
@@ -260,7 +316,7 @@ mod tests {
             "type": "object", "properties": {"order": {"type": "integer"}}, "required": ["order"]}}}))
         .unwrap();
         let custom = [find];
-        let abilities = ToolSet { custom: &custom, destinations: &destinations, voicemail: true, remote: &[] };
+        let abilities = ToolSet { custom: &custom, destinations: &destinations, voicemail: true, ..ToolSet::default() };
         let schema = abilities.schema(name).map(|schema| {
             CompiledSchema::compile(&schema, &mut SchemaBudget::default(), PatternPolicy::None)
                 .unwrap_or_else(|error| panic!("{error}"))

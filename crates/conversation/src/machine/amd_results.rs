@@ -68,6 +68,7 @@ impl CallMachine {
         let talk = match &mut self.mode {
             Mode::Conversing(conversing) => &mut conversing.talk,
             Mode::Transferring(transferring) => &mut transferring.talk,
+            Mode::HandingOver(handover) => &mut handover.talk,
             Mode::Voicemail(_) | Mode::Bridged(_) | Mode::Ending(_) | Mode::Over(_) => return,
         };
         talk.stop_speaking(now);
@@ -79,6 +80,7 @@ impl CallMachine {
         self.change(|mode| match mode {
             Mode::Conversing(conversing) => Mode::Voicemail(conversing.leave_message(now, amd, message)),
             Mode::Transferring(transferring) => Mode::Voicemail(transferring.leave_message(now, amd, message)),
+            Mode::HandingOver(handover) => Mode::Voicemail(handover.give_up().0.leave_message(now, amd, message)),
             unchanged @ (Mode::Voicemail(_) | Mode::Bridged(_) | Mode::Ending(_) | Mode::Over(_)) => unchanged,
         });
     }

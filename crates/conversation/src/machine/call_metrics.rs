@@ -1,5 +1,7 @@
 //! Metrics of one call: how long each turn took and in which stage.
 
+use super::agent_shares::{AgentShares, UsageSums};
+use super::spec::CallSpec;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use trunkline_providers::{Failover, TokenUsage};
@@ -96,6 +98,7 @@ pub struct CallMetrics {
     /// Characters by `provider/model` of the voice.
     voices: BTreeMap<String, u64>,
     failovers: Vec<Value>,
+    agents: AgentShares,
 }
 
 /// Failovers that are listed individually; further ones are only counted.
@@ -177,6 +180,20 @@ impl CallMetrics {
         }
     }
 
+    /// Another agent has the call from here on.
+    pub(super) fn record_agent_change(&mut self, at_ms: u64, from: &CallSpec, to: &CallSpec) {
+        self.agents.record(at_ms, from, to, self.sums());
+    }
+
+    fn sums(&self) -> UsageSums {
+        UsageSums {
+            prompt_tokens: self.prompt_tokens,
+            completion_tokens: self.completion_tokens,
+            characters: self.characters_spoken,
+            turns: self.turns.len() as u64,
+        }
+    }
+
     pub(super) fn record_failover(&mut self, at_ms: u64, switch: &Failover) {
         let stage = switch.stage.name();
         metrics::counter!("trunkline_provider_failovers_total", "stage" => stage, "why" => switch.reason).increment(1);
@@ -238,7 +255,7 @@ impl CallMetrics {
                 (name.as_str(), json!({"prompt_tokens": prompt, "completion_tokens": completion}))
             })
             .collect();
-        json!({
+        let mut figures = json!({
             "turns": turns,
             "barge_ins": self.barge_ins,
             "interruptions": {
@@ -256,7 +273,11 @@ impl CallMetrics {
             "provider_errors": errors,
             "failovers": self.failovers,
             "used": {"llm": models, "tts": self.voices},
-        })
+        });
+        if let Some(agents) = self.agents.to_json(self.sums()) {
+            figures["agents"] = agents;
+        }
+        figures
     }
 }
 

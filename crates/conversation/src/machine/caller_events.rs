@@ -174,6 +174,7 @@ impl CallMachine {
             }
             Mode::Voicemail(voicemail) => voicemail.talk.note_turn(&turn),
             Mode::Transferring(transferring) => transferring.talk.note_turn(&turn),
+            Mode::HandingOver(handover) => handover.handle_turn(turn),
             Mode::Bridged(bridged) => bridged.line.record_user(&turn),
             Mode::Ending(_) | Mode::Over(_) => {}
         }
@@ -193,6 +194,8 @@ impl CallMachine {
         let talk = match &mut self.mode {
             Mode::Conversing(conversing) => &mut conversing.talk,
             Mode::Voicemail(voicemail) => &mut voicemail.talk,
+            // The next agent reads them: the rules of the present one may not be its own.
+            Mode::HandingOver(handover) => return handover.handle_turn(dtmf_turn(now, input.digits())),
             Mode::Transferring(_) | Mode::Bridged(_) | Mode::Ending(_) | Mode::Over(_) => return,
         };
         let (digits, command) = match input {

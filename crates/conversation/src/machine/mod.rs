@@ -6,6 +6,7 @@
 //! The call is in one [`mode`] at a time. `line`, `talk` and the modes hold what there is; the files of `impl CallMachine`
 //! (`*_events`, `amd_results`, `playback`, `tools`, `timeouts`) pass each event to the mode and change it.
 
+mod agent_shares;
 mod amd_results;
 mod barge_in;
 mod bridged;
@@ -15,6 +16,8 @@ mod caller_events;
 mod conversing;
 mod ending;
 mod fillers;
+mod handover;
+mod handover_events;
 mod line;
 pub mod mode;
 mod output;

@@ -1,15 +1,18 @@
-//! What a call is about, fixed from its answer to its end.
+//! What a call is about, as long as one agent has it.
 
 use crate::dialogue::phrases::{ScriptedPhrases, phrases};
 use crate::dialogue::text_normalization::SpeechStyle;
 use std::time::Instant;
 use trunkline_domain::agent::AgentFields;
+use trunkline_domain::ids::AgentId;
 use trunkline_domain::task::TaskFields;
 use trunkline_domain::turn_config::SilenceConfig;
 
 /// What the call is about: agent, task and kind of peer.
 #[derive(Clone, Debug)]
 pub struct CallSpec {
+    /// The stored agent; `None` where a webhook described one that is not stored.
+    pub agent_id: Option<AgentId>,
     /// The agent's configuration as it holds for this call.
     pub agent: AgentFields,
     /// The task of an outbound call, or the parameters of a web call; `None` for an inbound call.
@@ -54,7 +57,7 @@ pub fn acts_on_tags(model: Option<&str>) -> bool {
     model.is_some_and(|model| model.starts_with("eleven_v3"))
 }
 
-/// What does not change while somebody is on the line.
+/// What does not change while one agent has the call.
 #[derive(Debug)]
 pub(super) struct CallFacts {
     pub(super) spec: CallSpec,
@@ -67,6 +70,11 @@ pub(super) struct CallFacts {
 impl CallFacts {
     pub(super) fn new(answered: Instant, spec: CallSpec) -> Self {
         Self { phrases: phrases(spec.language()), silence: spec.agent.silence(), answered, spec }
+    }
+
+    /// Another agent has the call from here on.
+    pub(super) fn change_agent(&mut self, spec: CallSpec) {
+        *self = Self::new(self.answered, spec);
     }
 
     /// Milliseconds of the call at an instant; 0 before the answer.

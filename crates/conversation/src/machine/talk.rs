@@ -76,6 +76,8 @@ pub struct Talk {
     pub(super) last_filler: Option<String>,
     /// Consecutive failures of the LLM or the realtime model.
     pub(super) llm_failures: u32,
+    /// How often the call was handed to another agent.
+    pub(super) handovers: u32,
     pub(super) timers: TalkTimers,
 }
 
@@ -92,6 +94,7 @@ impl Talk {
             interruption: Interruption::default(),
             last_filler: None,
             llm_failures: 0,
+            handovers: 0,
             timers: TalkTimers { max_duration: Some(now + longest), ..TalkTimers::default() },
             line: Line::new(now, spec),
         }
@@ -111,7 +114,9 @@ impl Talk {
             (CallTimer::CallerTranscript, Speaker::Realtime(realtime)) => realtime.transcript_at,
             (CallTimer::SttStall | CallTimer::SttLate, Speaker::Realtime(_))
             | (CallTimer::RealtimeStall | CallTimer::CallerTranscript, Speaker::Pipeline(_))
-            | (CallTimer::FinalTranscript | CallTimer::Voicemail | CallTimer::Transfer, _) => None,
+            | (CallTimer::FinalTranscript | CallTimer::Voicemail | CallTimer::Transfer | CallTimer::Handover, _) => {
+                None
+            }
         }
     }
 
@@ -130,7 +135,7 @@ impl Talk {
             (CallTimer::CallerTranscript, Speaker::Realtime(realtime)) => realtime.transcript_at = None,
             (CallTimer::SttStall | CallTimer::SttLate, Speaker::Realtime(_))
             | (CallTimer::RealtimeStall | CallTimer::CallerTranscript, Speaker::Pipeline(_))
-            | (CallTimer::FinalTranscript | CallTimer::Voicemail | CallTimer::Transfer, _) => {}
+            | (CallTimer::FinalTranscript | CallTimer::Voicemail | CallTimer::Transfer | CallTimer::Handover, _) => {}
         }
     }
 

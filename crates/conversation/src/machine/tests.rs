@@ -4,6 +4,7 @@ mod amd;
 mod answers;
 mod ending;
 mod failures;
+mod handover;
 mod realtime;
 mod tools;
 mod transcript;
@@ -57,7 +58,7 @@ impl CallHarness {
     }
 
     fn with(agent: AgentFields, realtime: Option<RealtimeCapabilities>) -> Self {
-        Self::briefed(CallSpec { agent, task: None, is_web: false }, realtime)
+        Self::briefed(CallSpec { agent_id: None, agent, task: None, is_web: false }, realtime)
     }
 
     fn briefed(spec: CallSpec, realtime: Option<RealtimeCapabilities>) -> Self {

@@ -28,6 +28,8 @@ pub enum CallTimer {
     Voicemail,
     /// The transfer target does not answer.
     Transfer,
+    /// The next agent of a handover is not ready.
+    Handover,
     /// The realtime model was asked and does not respond, or stalls.
     RealtimeStall,
     /// The realtime model has not sent the caller's transcript.
@@ -36,7 +38,7 @@ pub enum CallTimer {
 
 impl CallTimer {
     /// All timers; of those that are due at once the first fires first.
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::MaxDuration,
         Self::Goodbye,
         Self::Silence,
@@ -48,6 +50,7 @@ impl CallTimer {
         Self::Filler,
         Self::Voicemail,
         Self::Transfer,
+        Self::Handover,
         Self::RealtimeStall,
         Self::CallerTranscript,
     ];

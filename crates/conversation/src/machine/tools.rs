@@ -2,24 +2,27 @@
 
 use super::call_machine::CallMachine;
 use super::caller_events::dtmf_turn;
+use super::handover::HandoverRequest;
 use super::mode::Mode;
 use super::output::CallOutput;
 use super::talk::Talk;
-use super::toolbox::{answer, take_call};
+use super::toolbox::{InheritedCall, answer, take_call};
 use super::transfer::{TransferMethod, TransferOrigin, TransferRequest};
+use crate::dialogue::history::RESULT_PENDING;
 use crate::dialogue::response::AfterResponse;
 use crate::dialogue::tools::{ToolAction, ToolSet};
 use serde_json::Value;
 use std::time::Instant;
+use trunkline_domain::agent_handover::HANDOVERS_MAX;
 use trunkline_domain::chat::{ToolCall, ToolOffer};
 use trunkline_domain::end_reason::EndReason;
 use trunkline_domain::transfer::TransferConfig;
 
-/// What the model reads in place of a result that is not there yet.
-const RESULT_PENDING: &str = "still being worked on; the result will follow by itself, do not call this again";
 /// What it reads where none will come.
 const NO_RESULT_EXPECTED: &str = "started; there will be no result";
 const ONE_DESTINATION: &str = "error: the caller can be put through to one destination only";
+const HANDED_OVER_TOO_OFTEN: &str = "error: this call was handed over too often; help the caller yourself";
+const ALREADY_THERE: &str = "error: you are this agent; help the caller yourself";
 
 impl Talk {
     pub(super) fn available_tools(&self) -> Vec<ToolOffer> {
@@ -32,8 +35,33 @@ impl Talk {
             custom: self.line.facts.spec.agent.llm_config.as_ref().map_or(&[], |config| &config.tools),
             remote: &self.tools.remote,
             destinations: &transfers.destinations,
+            handovers: self.line.facts.spec.agent.handovers(),
             voicemail: self.amd.is_some(),
         }
+    }
+
+    /// The handover that a tool call asks for, if the call may be handed over once more.
+    fn handover_request(
+        &self, call: &ToolCall, target: usize, summary: Option<String>,
+    ) -> Result<HandoverRequest, &'static str> {
+        let spec = &self.line.facts.spec;
+        let target = spec.agent.handovers().get(target).and_then(|target| Some((target, target.agent()?)));
+        let Some((target, agent)) = target else { return Err(ONE_DESTINATION) };
+        if self.handovers >= HANDOVERS_MAX {
+            return Err(HANDED_OVER_TOO_OFTEN);
+        }
+        if spec.agent_id == Some(agent) {
+            return Err(ALREADY_THERE);
+        }
+        Ok(HandoverRequest {
+            name: target.name.clone(),
+            agent,
+            history: target.history,
+            opening: target.opening,
+            summary,
+            announcement: target.announcement.clone(),
+            call_id: call.id.clone(),
+        })
     }
 
     /// A tool has its result at once.
@@ -51,7 +79,9 @@ impl Talk {
 
     /// A tool that was waited for has answered; false if none waits with this id.
     fn handle_tool_result(&mut self, now: Instant, id: &str, result: &str) -> bool {
-        let Some(call) = take_call(&mut self.tools.waiting, id) else { return false };
+        let Some(call) = take_call(&mut self.tools.waiting, id) else {
+            return self.handle_inherited_result(now, id, result);
+        };
         if !self.history.replace_tool(id, result) {
             self.history.push_note(answer(&call, result));
         }
@@ -63,6 +93,18 @@ impl Talk {
         }
         self.tools.has_unread = true;
         true
+    }
+
+    /// A tool that an earlier agent called has answered.
+    fn handle_inherited_result(&mut self, now: Instant, id: &str, result: &str) -> bool {
+        let Some(at) = self.tools.inherited.iter().position(|one| one.call.id == id) else { return false };
+        let InheritedCall { call, tells_agent } = self.tools.inherited.remove(at);
+        self.line.record_tool(now, &call.name, result);
+        if tells_agent {
+            self.history.push_note(answer(&call, result));
+            self.tools.has_unread = true;
+        }
+        tells_agent
     }
 
     /// Whether the model may be asked about results: neither side speaks or is about to.
@@ -83,6 +125,14 @@ struct ToolRound {
     /// Said while results are waited for.
     filler: Option<String>,
     transfer: Option<TransferRequest>,
+    handover: Option<HandoverRequest>,
+}
+
+impl ToolRound {
+    /// The caller goes to somebody else; one destination is all that a caller can go to.
+    fn leads_away(&self) -> bool {
+        self.transfer.is_some() || self.handover.is_some()
+    }
 }
 
 impl CallMachine {
@@ -147,8 +197,11 @@ impl CallMachine {
                 if let Some(request) = round.transfer {
                     return self.transfer(now, request, said_something);
                 }
+                if let Some(request) = round.handover {
+                    return self.hand_over(now, request, said_something);
+                }
             }
-            Mode::Transferring(_) => {}
+            Mode::Transferring(_) | Mode::HandingOver(_) => {}
             // A message is left, or nobody is left who could be told.
             Mode::Voicemail(_) | Mode::Bridged(_) | Mode::Ending(_) | Mode::Over(_) => return,
         }
@@ -186,7 +239,7 @@ impl CallMachine {
                 talk.line.output(CallOutput::SendDtmf(digits));
                 result
             }
-            ToolAction::Transfer { destination, briefing } if is_conversing && round.transfer.is_none() => {
+            ToolAction::Transfer { destination, briefing } if is_conversing && !round.leads_away() => {
                 let one = &transfers.destinations[destination];
                 let target = one.transfer_target()?;
                 let method = TransferMethod::new(one.mode.unwrap_or(transfers.mode), briefing);
@@ -196,6 +249,17 @@ impl CallMachine {
                 return None;
             }
             ToolAction::Transfer { .. } => ONE_DESTINATION.to_owned(),
+            ToolAction::HandOver { target, summary } if is_conversing && !round.leads_away() => {
+                match talk.handover_request(call, target, summary) {
+                    Ok(request) => {
+                        round.handover = Some(request);
+                        talk.await_tool(call);
+                        return None;
+                    }
+                    Err(why) => why.to_owned(),
+                }
+            }
+            ToolAction::HandOver { .. } => ONE_DESTINATION.to_owned(),
             ToolAction::LeaveVoicemail { message } => {
                 self.leave_voicemail(now, message);
                 "the message is left after the beep, and the call ends".to_owned()

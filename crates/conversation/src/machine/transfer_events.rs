@@ -15,6 +15,7 @@ impl CallMachine {
             Mode::Conversing(conversing) => Mode::Transferring(conversing.transfer(now, request, told)),
             unchanged @ (Mode::Voicemail(_)
             | Mode::Transferring(_)
+            | Mode::HandingOver(_)
             | Mode::Bridged(_)
             | Mode::Ending(_)
             | Mode::Over(_)) => unchanged,
@@ -50,7 +51,15 @@ impl CallMachine {
                 }
             }
             (Mode::Bridged(_), ConsultationEvent::Failed(_)) => self.handle_command(now, EndReason::Transferred),
-            (Mode::Conversing(_) | Mode::Voicemail(_) | Mode::Bridged(_) | Mode::Ending(_) | Mode::Over(_), _) => {}
+            (
+                Mode::Conversing(_)
+                | Mode::Voicemail(_)
+                | Mode::HandingOver(_)
+                | Mode::Bridged(_)
+                | Mode::Ending(_)
+                | Mode::Over(_),
+                _,
+            ) => {}
         }
     }
 
@@ -74,6 +83,7 @@ impl CallMachine {
                 Mode::Transferring(transferring) => Mode::Bridged(transferring.connect(now)),
                 unchanged @ (Mode::Conversing(_)
                 | Mode::Voicemail(_)
+                | Mode::HandingOver(_)
                 | Mode::Bridged(_)
                 | Mode::Ending(_)
                 | Mode::Over(_)) => unchanged,
@@ -94,6 +104,7 @@ impl CallMachine {
             }
             unchanged @ (Mode::Conversing(_)
             | Mode::Voicemail(_)
+            | Mode::HandingOver(_)
             | Mode::Bridged(_)
             | Mode::Ending(_)
             | Mode::Over(_)) => unchanged,

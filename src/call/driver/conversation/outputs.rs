@@ -64,8 +64,11 @@ impl ConversationLoop {
                     let ambience = ambience(&self.call.spec.agent);
                     self.send_to_leg(|leg| leg.set_ambience(ambience));
                 }
-                CallOutput::FinalizeStt => self.listener.tell_stt(SttInput::Finalize),
-                CallOutput::RestartStt => self.listener.tell_stt(SttInput::Restart),
+                CallOutput::PrepareAgent { agent } => self.prepare_agent(agent),
+                CallOutput::CancelPreparation => self.cancel_preparation(),
+                CallOutput::ChangeAgent => self.change_agent().await,
+                CallOutput::FinalizeStt => self.listener.tell_stt(Instant::now(), SttInput::Finalize),
+                CallOutput::RestartStt => self.listener.tell_stt(Instant::now(), SttInput::Restart),
                 CallOutput::Realtime(input) => {
                     if let Listener::Realtime(side) = &self.listener {
                         side.send_input(input);
@@ -89,7 +92,7 @@ impl ConversationLoop {
     }
 
     /// A leg that cannot take commands is lost.
-    fn send_to_leg(&mut self, tell: impl FnOnce(&LegHandle) -> Result<(), OverloadedError>) {
+    pub(super) fn send_to_leg(&mut self, tell: impl FnOnce(&LegHandle) -> Result<(), OverloadedError>) {
         if tell(&self.call.media.leg).is_err() {
             self.machine.handle_command(Instant::now(), EndReason::Overload);
         }
