@@ -15,7 +15,7 @@ use trunkline::domain::provider_config::{TtsConfig, VoiceSettings};
 use trunkline::providers::cartesia::websocket::CartesiaProtocol as CartesiaContexts;
 use trunkline::providers::deepgram::{flux, nova};
 use trunkline::providers::elevenlabs::multi_stream::MultiStreamProtocol;
-use trunkline::providers::tts::TtsSocketProtocol as _;
+use trunkline::providers::tts_socket::TtsSocketProtocol as _;
 use trunkline::providers::{realtime, sse, stt, vendors};
 use trunkline_lab::emulator::fixture_phrases;
 use trunkline_media::codec::Companding;

@@ -1,5 +1,6 @@
 //! Which segment is synthesized next and by which voice: sentences in order, the next one requested while the current
-//! one streams. If a voice fails, the next one speaks the rest of the sentence and everything after it.
+//! one streams. If a voice fails, the next one speaks the rest of the sentence, and the first one comes back with the
+//! sentence after it; a voice that fails again rests for longer.
 //!
 //! Pure: `F` is what delivers the audio of a request. The driver opens it and says what it delivered.
 
@@ -19,6 +20,9 @@ const SEGMENTS_AHEAD_MAX: usize = 3;
 const REQUESTS_MAX: usize = 2;
 /// Characters that a voice speaks in a second, until its own rate is known.
 const CHARACTERS_PER_SECOND: u64 = 15;
+/// Sentences for which a voice rests after a timeout or its second failure in a row; each further one doubles them.
+const REST_SENTENCES: u32 = 2;
+const REST_SENTENCES_MAX: u32 = 16;
 
 /// What became of the text that was to be spoken.
 #[derive(Debug, PartialEq)]
@@ -112,9 +116,7 @@ struct ActiveSynthesis<F> {
 /// The segments of a call on their way from text to audio.
 #[derive(Debug)]
 pub struct TtsQueue<F> {
-    voices: Vec<TtsVoice>,
-    /// The current voice; never goes back, so the caller hears at most one change of voice per failure.
-    current: usize,
+    voices: Vec<VoiceState>,
     queued: VecDeque<(SegmentId, String)>,
     /// The rest of a sentence whose voice failed.
     rest: Option<TtsRequest>,
@@ -122,28 +124,88 @@ pub struct TtsQueue<F> {
     /// Synthesised and not yet heard to the end.
     unplayed: VecDeque<SegmentId>,
     events: VecDeque<TtsPipelineEvent>,
-    /// Samples and characters of finished sentences of the current voice: its speech rate.
+}
+
+/// A voice, and how it has done so far.
+#[derive(Debug)]
+struct VoiceState {
+    voice: TtsVoice,
+    health: VoiceHealth,
+    /// Samples and characters of its finished sentences: its speech rate.
     speech_rate: (u64, u64),
+}
+
+/// Whether a voice is asked for the next sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum VoiceHealth {
+    Well,
+    /// It failed so often in a row, the last time at `at`, and is passed over for so many sentences.
+    Failed {
+        times: u32,
+        at: Instant,
+        rest: u32,
+    },
+    /// Its key or its configuration is refused: asking again is no use in this call.
+    Refused,
+}
+
+impl VoiceHealth {
+    fn is_asked(self) -> bool {
+        match self {
+            Self::Well | Self::Failed { rest: 0, .. } => true,
+            Self::Failed { .. } | Self::Refused => false,
+        }
+    }
+
+    /// What is left of it after a failure. After the first one the voice is asked for the next sentence again, unless
+    /// the caller has waited for it.
+    fn after(self, failure: &ProviderError, now: Instant) -> Self {
+        let before = match self {
+            Self::Well => 0,
+            Self::Failed { times, .. } => times,
+            Self::Refused => return Self::Refused,
+        };
+        match failure {
+            ProviderError::Timeout(_) => {}
+            failure if !failure.is_retryable() => return Self::Refused,
+            _ if before == 0 => return Self::Failed { times: 1, at: now, rest: 0 },
+            _ => {}
+        }
+        let times = before + 1;
+        Self::Failed { times, at: now, rest: (REST_SENTENCES << times.min(4)).min(REST_SENTENCES_MAX) }
+    }
+
+    /// A sentence begins.
+    fn pass_sentence(&mut self) {
+        if let Self::Failed { rest, .. } = self {
+            *rest = rest.saturating_sub(1);
+        }
+    }
 }
 
 impl<F> TtsQueue<F> {
     /// Creates a queue for voices in order of preference.
     pub fn new(voices: Vec<TtsVoice>) -> Self {
+        let well = |voice| VoiceState { voice, health: VoiceHealth::Well, speech_rate: (0, 0) };
         Self {
-            voices,
-            current: 0,
+            voices: voices.into_iter().map(well).collect(),
             queued: VecDeque::new(),
             rest: None,
             active: VecDeque::new(),
             unplayed: VecDeque::new(),
             events: VecDeque::new(),
-            speech_rate: (0, 0),
         }
     }
 
-    /// The place of the voice that speaks now.
+    /// The place of the voice that speaks now, or speaks next.
     pub fn current(&self) -> usize {
-        self.current
+        self.active.front().map_or_else(|| self.next_voice(0), |active| active.tts)
+    }
+
+    /// The first voice from a place on that is asked; the last one always is.
+    fn next_voice(&self, from: usize) -> usize {
+        let found = self.voices.iter().skip(from).position(|voice| voice.health.is_asked());
+        found.map_or(self.voices.len().saturating_sub(1), |place| from + place)
     }
 
     /// Queues a segment.
@@ -173,16 +235,20 @@ impl<F> TtsQueue<F> {
             && self.active.len() + self.unplayed.len() < SEGMENTS_AHEAD_MAX
             && let Some((segment, text)) = self.queued.pop_front()
         {
-            if let Some(request) = self.request(segment, text, (0, 0), false) {
-                return Some(request);
+            let request = self.request(self.next_voice(0), segment, text, (0, 0), false);
+            self.voices.iter_mut().for_each(|voice| voice.health.pass_sentence());
+            if request.is_some() {
+                return request;
             }
         }
         None
     }
 
-    fn request(&self, segment: SegmentId, text: String, before: (u64, u32), is_rest: bool) -> Option<TtsRequest> {
-        let (tts, is_alone) = (self.current, self.current + 2 >= self.voices.len());
-        let acts = self.voices.get(tts)?.acts_on_tags;
+    fn request(
+        &self, tts: usize, segment: SegmentId, text: String, before: (u64, u32), is_rest: bool,
+    ) -> Option<TtsRequest> {
+        let is_alone = tts + 2 >= self.voices.len();
+        let acts = self.voices.get(tts)?.voice.acts_on_tags;
         let text = if acts || !text.contains('[') { text } else { without_tags(&text) };
         Some(TtsRequest { tts, text, is_alone, segment, before, is_rest })
     }
@@ -190,7 +256,7 @@ impl<F> TtsQueue<F> {
     /// A request was sent; its audio comes from the feed.
     pub fn handle_started(&mut self, request: TtsRequest, feed: F, now: Instant) {
         let TtsRequest { tts, text, segment, before, is_rest, .. } = request;
-        let name = self.voices.get(tts).map(|voice| voice.name.clone()).unwrap_or_default();
+        let name = self.voices.get(tts).map(|state| state.voice.name.clone()).unwrap_or_default();
         let characters = text.chars().count() as u64;
         self.events.push_back(TtsPipelineEvent::Requested { tts: name, characters });
         let active = ActiveSynthesis { segment, text, tts, feed, began: now, before, total: 0, marks: Vec::new() };
@@ -237,9 +303,10 @@ impl<F> TtsQueue<F> {
     pub fn handle_done(&mut self, samples: Vec<i16>) -> Option<TtsPipelineEvent> {
         let active = self.active.pop_front()?;
         let total = active.total + samples.len() as u64;
-        if active.tts == self.current {
-            self.speech_rate.0 += total;
-            self.speech_rate.1 += active.text.chars().count() as u64;
+        if let Some(state) = self.voices.get_mut(active.tts) {
+            state.health = VoiceHealth::Well;
+            state.speech_rate.0 += total;
+            state.speech_rate.1 += active.text.chars().count() as u64;
         }
         Some(self.done(active.segment, samples, active.before.0 + total))
     }
@@ -249,21 +316,13 @@ impl<F> TtsQueue<F> {
         TtsPipelineEvent::Done { segment, samples, total }
     }
 
-    /// Its voice failed: the next one takes over. Returns what is to be told at once.
+    /// Its voice failed: the next one speaks the rest. Returns what is to be told at once.
     pub fn handle_failed(&mut self, failure: ProviderError, now: Instant) -> Option<TtsPipelineEvent> {
         let active = self.active.pop_front()?;
-        if active.tts == self.current {
-            // Its other sentences would be split between two voices.
-            self.current += 1;
-            self.speech_rate = (0, 0);
-            for later in std::mem::take(&mut self.active).into_iter().rev() {
-                self.queued.push_front((later.segment, later.text));
-            }
-        }
+        let next = self.replacement(&active, &failure, now);
+        let said = self.estimated_samples(active.tts, &active.text);
         let ActiveSynthesis { segment, text, total, tts, began, before: (samples, chars), marks, .. } = active;
-        let Some(next) = self.voices.get(self.current) else {
-            // The last voice is tried again with the next sentence.
-            self.current = self.voices.len().saturating_sub(1);
+        let Some(next) = next else {
             if samples + total > 0 {
                 // Half the sentence was heard: it ends there.
                 self.events.push_back(TtsPipelineEvent::Failed { segment, failure });
@@ -271,29 +330,42 @@ impl<F> TtsQueue<F> {
             }
             return Some(TtsPipelineEvent::Failed { segment, failure });
         };
-        let switch = Failover {
-            stage: PipelineStage::Tts,
-            from: self.voices[tts].name.clone(),
-            to: next.name.clone(),
-            reason: failure.kind(),
-            after: now.saturating_duration_since(began),
-        };
+        if next != tts {
+            let switch = Failover {
+                stage: PipelineStage::Tts,
+                from: self.voices[tts].voice.name.clone(),
+                to: self.voices[next].voice.name.clone(),
+                reason: failure.kind(),
+                after: now.saturating_duration_since(began),
+            };
+            self.events.push_back(TtsPipelineEvent::FailedOver { switch, failure });
+        }
         let own: Vec<(u64, u32)> = marks.iter().map(|(at, count)| (at - samples, count - chars)).collect();
-        let said = self.estimated_samples(&text);
         let (heard, rest) = if total == 0 { ("", text.as_str()) } else { spoken(&text, total, Some(said), &own) };
-        self.events.push_back(TtsPipelineEvent::FailedOver { switch, failure });
         if rest.is_empty() {
             return Some(self.done(segment, Vec::new(), samples + total));
         }
         let skipped = (heard.chars().count() + usize::from(!heard.is_empty())) as u32;
-        self.rest = self.request(segment, rest.to_owned(), (samples + total, chars + skipped), true);
+        self.rest = self.request(next, segment, rest.to_owned(), (samples + total, chars + skipped), true);
         None
     }
 
-    /// Estimated samples of a text at the current speech rate.
-    fn estimated_samples(&self, text: &str) -> u64 {
+    /// Who speaks what a voice has not: the next one that is asked, if there is one. A sentence that was under way when
+    /// its voice failed another one belongs to the same failure: whoever is asked now is asked for it.
+    fn replacement(&mut self, active: &ActiveSynthesis<F>, failure: &ProviderError, now: Instant) -> Option<usize> {
+        let state = self.voices.get_mut(active.tts)?;
+        if matches!(state.health, VoiceHealth::Failed { at, .. } if active.began <= at) {
+            return Some(self.next_voice(0));
+        }
+        state.health = state.health.after(failure, now);
+        let next = active.tts + 1;
+        (next < self.voices.len()).then(|| self.next_voice(next))
+    }
+
+    /// Estimated samples of a text at the speech rate of a voice.
+    fn estimated_samples(&self, tts: usize, text: &str) -> u64 {
         let chars = text.chars().count() as u64;
-        match self.speech_rate {
+        match self.voices.get(tts).map_or((0, 0), |state| state.speech_rate) {
             (samples, said) if said > 0 => chars * samples / said,
             _ => chars * u64::from(SAMPLE_RATE_HZ) / CHARACTERS_PER_SECOND,
         }

@@ -156,15 +156,19 @@ pub fn task_event(event: &str, task: TaskId, call: &Call, turns: &[Turn]) -> Val
 /// What is read of an answer to `tool-calls`.
 const ANSWER: DocumentLimits = DocumentLimits { bytes_max: 256 * 1024, depth_max: 64, values_max: 50_000 };
 
-/// A server's answer to `tool-calls`, for one call. `Err` goes to the model as a failure.
+/// Characters of an answer that goes to the model as text.
+const TEXT_CHARS_MAX: usize = 8_000;
+
+/// A server's answer to `tool-calls`, for one call. `Err` goes to the model as a failure: only an answer that says so
+/// itself is one. What is no JSON within the limits is the result as text.
 pub fn tool_result(answer: &[u8], call_id: &str) -> Result<Value, String> {
     if answer.iter().all(u8::is_ascii_whitespace) {
         return Ok(json!("done"));
     }
-    let answer = ANSWER.parse(answer).map_err(|error| match error {
-        DocumentError::Invalid(_) => "the answer is not JSON".to_owned(),
-        bound => format!("the answer {bound}"),
-    })?;
+    let answer = match parse_answer(answer) {
+        Ok(answer) => answer,
+        Err(text) => return Ok(json!(text)),
+    };
     let Value::Object(object) = &answer else { return Ok(answer) };
     if let Some(Value::Array(results)) = object.get("results") {
         let of_call = |one: &&Value| one["tool_call_id"].as_str() == Some(call_id);
@@ -173,7 +177,7 @@ pub fn tool_result(answer: &[u8], call_id: &str) -> Result<Value, String> {
             [one] if !named(&one) => Some(one),
             _ => None,
         });
-        let found = found.ok_or_else(|| "the answer has no result for this call".to_owned())?;
+        let Some(found) = found else { return Ok(answer.clone()) };
         return match (found.get("result"), found.get("error")) {
             (_, Some(error)) if !error.is_null() => Err(plain(error)),
             (Some(result), _) => Ok(result.clone()),
@@ -187,6 +191,22 @@ pub fn tool_result(answer: &[u8], call_id: &str) -> Result<Value, String> {
         Some(result) if object.len() == 1 => Ok(result.clone()),
         _ => Ok(answer),
     }
+}
+
+/// Reads an answer as JSON: after a byte order mark too, and with line breaks inside its texts. `Err` holds its text.
+fn parse_answer(answer: &[u8]) -> Result<Value, String> {
+    let answer = answer.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(answer);
+    match ANSWER.parse(answer) {
+        Ok(value) => return Ok(value),
+        Err(DocumentError::Invalid(_)) => {
+            let without_controls: Vec<u8> = answer.iter().map(|byte| if *byte < b' ' { b' ' } else { *byte }).collect();
+            if let Ok(value) = ANSWER.parse(&without_controls) {
+                return Ok(value);
+            }
+        }
+        Err(_) => {}
+    }
+    Err(String::from_utf8_lossy(answer).trim().chars().take(TEXT_CHARS_MAX).collect())
 }
 
 fn plain(value: &Value) -> String {
@@ -211,16 +231,29 @@ mod tests {
             r#"{"results": [{"tool_call_id": "x", "result": 1}, {"tool_call_id": "tool_abc123", "result": 2}]}"#,
             Ok(json!(2)),
         );
-        check(r#"{"results": [{"tool_call_id": "x", "result": 1}]}"#, Err("the answer has no result for this call"));
+        let other = json!({"results": [{"tool_call_id": "x", "result": 1}]});
+        check(&other.to_string(), Ok(other));
         check(r#"{"results": [{"tool_call_id": "tool_abc123", "error": "gone"}]}"#, Err("gone"));
         check(r#"{"result": {"name": "Jan"}}"#, Ok(json!({"name": "Jan"})));
         check(r#"{"name": "Jan"}"#, Ok(json!({"name": "Jan"})));
         check(r#"{"error": "Contact not found"}"#, Err("Contact not found"));
         check("[1]", Ok(json!([1])));
         check("", Ok(json!("done")));
-        check("<html>", Err("the answer is not JSON"));
-        check(&"[".repeat(100_000), Err("the answer is nested more than 64 levels deep"));
-        check(&format!("[{}1]", "1,".repeat(60_000)), Err("the answer has more than 50000 values"));
+    }
+
+    #[test]
+    fn an_answer_of_any_shape_is_a_result() {
+        check("Accepted", Ok(json!("Accepted")));
+        check(" Created\n", Ok(json!("Created")));
+        check("<html>ok</html>", Ok(json!("<html>ok</html>")));
+        check("{\"result\":\"line one\nline two\"}", Ok(json!("line one line two")));
+        check("\u{FEFF}{\"result\":\"ok\"}", Ok(json!("ok")));
+        check("{\"result\": tru", Ok(json!("{\"result\": tru")));
+        check("true", Ok(json!(true)));
+        check(&"[".repeat(100_000), Ok(json!("[".repeat(TEXT_CHARS_MAX))));
+        let many = format!("[{}1]", "1,".repeat(60_000));
+        check(&many, Ok(json!(many[..TEXT_CHARS_MAX])));
+        assert_eq!(tool_result(b"caf\xE9", "x"), Ok(json!("caf\u{FFFD}")), "another encoding");
     }
 
     #[test]

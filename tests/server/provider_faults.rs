@@ -196,3 +196,19 @@ async fn one_failure_is_retried_inside_the_turn() {
         check_once("stt", InjectedFault::Refuse),
     );
 }
+
+/// The second sentence of the voice's socket, the first answer, is empty or lost: the same voice speaks it after all.
+async fn check_sentence(fault: InjectedFault) {
+    let server = Server::start_with(brisk).await;
+    server.emulator.faults.set("tts.elevenlabs", Some(fault), 1);
+    let report = server.call("listen; say opening_hours; listen; say goodbye; listen").await;
+    let call = server.last_call().await;
+    assert!(report.failure.is_none(), "{fault:?}: {report:?}");
+    assert_eq!(call["metrics"]["failovers"], json!([]), "{fault:?}: {call}");
+    assert!(call["metrics"]["provider_errors"].as_object().unwrap().is_empty(), "{fault:?}: {call}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_or_lost_sentence_does_not_change_the_voice() {
+    tokio::join!(check_sentence(InjectedFault::EmptySentence), check_sentence(InjectedFault::LostSentence));
+}

@@ -1,7 +1,7 @@
 //! Answering machine detection (AMD): who has answered an outbound call, and when voicemail is ready. A plain value fed
 //! with voice activity, words and tones. It causes no delay: a person is greeted while it runs.
 
-use crate::dialogue::amd_phrases::{AmdResult, classify_announcement};
+use crate::dialogue::amd_phrases::{AmdResult, AnnouncementEvidence, classify_announcement};
 use std::time::{Duration, Instant};
 use trunkline_media::detect::tone::Tone;
 
@@ -9,6 +9,8 @@ use trunkline_media::detect::tone::Tone;
 const AMD_TIMEOUT: Duration = Duration::from_secs(25);
 /// Speech without pause that no person answers with, when no words are known.
 const MONOLOGUE_MIN: Duration = Duration::from_millis(6_000);
+/// Speech without pause that makes a machine of words that a person could say too.
+const ANNOUNCEMENT_MIN: Duration = Duration::from_millis(4_000);
 /// A pause that ends an utterance.
 const PAUSE: Duration = Duration::from_millis(700);
 /// A short utterance followed by a pause is a person.
@@ -31,19 +33,48 @@ enum HeardVoice {
     Quiet { run: Instant, last_sound: Instant },
 }
 
+/// How far the call has come: the further, the more it takes to be a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CallStage {
+    /// On the way to the callee: persons do not speak here.
+    EarlyMedia,
+    /// Answered. Words that only recordings say are enough, and so is a beep after speech.
+    Opening,
+    /// A person has answered and has been answered: words need a second sign, a monologue or a beep.
+    Conversation,
+}
+
 /// Answering machine detection for one outbound call. It ends 25 s after the answer, or with any result but a person.
 #[derive(Clone, Debug)]
 pub struct AmdDetector {
     since: Instant,
     voice: HeardVoice,
     words: String,
+    stage: CallStage,
+    /// What words made likely and no second sign has confirmed.
+    hint: Option<AmdResult>,
     result: Option<AmdResult>,
 }
 
 impl AmdDetector {
-    /// The callee is audible from now on, in early media or after the answer.
+    /// The callee is audible from now on, after the answer.
     pub fn new(now: Instant) -> Self {
-        Self { since: now, voice: HeardVoice::None, words: String::new(), result: None }
+        let (voice, stage) = (HeardVoice::None, CallStage::Opening);
+        Self { since: now, voice, words: String::new(), stage, hint: None, result: None }
+    }
+
+    /// The network or a mailbox may be audible from now on, before the answer.
+    pub fn early_media(now: Instant) -> Self {
+        Self { stage: CallStage::EarlyMedia, ..Self::new(now) }
+    }
+
+    /// The agent was heard. After the words of a person this is a conversation.
+    pub fn handle_agent_heard(&mut self) {
+        if self.result == Some(AmdResult::Human) && matches!(self.voice, HeardVoice::Quiet { .. }) {
+            self.stage = CallStage::Conversation;
+            // What follows is judged by itself.
+            (self.words, self.hint) = (String::new(), None);
+        }
     }
 
     /// The call is answered: earlier sound was on the way there, unless it was a machine.
@@ -92,11 +123,24 @@ impl AmdDetector {
         if is_final {
             self.words = all;
         }
-        // "Is not available" may be said by a person, so it counts only before a conversation.
-        if let Some(amd) = found {
+        let (amd, is_enough) = match found? {
+            AnnouncementEvidence::Strong(amd) => (amd, self.stage != CallStage::Conversation),
+            AnnouncementEvidence::Weak(amd) => (amd, self.stage == CallStage::EarlyMedia),
+        };
+        if is_enough || self.speech_duration(now) >= ANNOUNCEMENT_MIN {
             return self.decide(amd);
         }
+        self.hint = Some(amd);
         None
+    }
+
+    /// How long the last run of speech is.
+    fn speech_duration(&self, now: Instant) -> Duration {
+        match self.voice {
+            HeardVoice::None => Duration::ZERO,
+            HeardVoice::Speaking { run, .. } => now.saturating_duration_since(run),
+            HeardVoice::Quiet { run, last_sound } => last_sound.saturating_duration_since(run),
+        }
     }
 
     /// Checks a tone for a fax signal or a voicemail beep; returns the result if the tone changes it.
@@ -109,7 +153,10 @@ impl AmdDetector {
             return self.decide(AmdResult::Fax);
         }
         // A beep after speech: voicemail whose words were not recognised.
-        let spoke = self.voice != HeardVoice::None || !self.words.is_empty();
+        let spoke = match self.stage {
+            CallStage::EarlyMedia | CallStage::Opening => self.voice != HeardVoice::None || !self.words.is_empty(),
+            CallStage::Conversation => self.hint == Some(AmdResult::Voicemail),
+        };
         (is_beep(tone) && spoke).then(|| self.decide(AmdResult::Voicemail)).flatten()
     }
 
@@ -190,7 +237,9 @@ mod tests {
         assert_eq!(d.handle_timeout(t + 2_300 * MS), Some(AmdResult::Human), "Hi, this is John.");
         d.handle_speech_started(t + 2_400 * MS);
         let words = "Hi, this is John. I can't come to the phone";
-        assert_eq!(d.handle_words(t + 4_000 * MS, words, false), Some(AmdResult::Voicemail));
+        assert_eq!(d.handle_words(t + 4_000 * MS, words, false), None, "a person may say so");
+        let words = format!("{words}, so leave a message");
+        assert_eq!(d.handle_words(t + 5_000 * MS, &words, false), Some(AmdResult::Voicemail));
         assert_eq!(d.handle_words(t + 5_000 * MS, "press one", true), None, "decided is decided");
     }
 
@@ -216,9 +265,61 @@ mod tests {
         assert_eq!(d.handle_tone(t + 2_000 * MS, &tone(425, 1_000)), None, "still ringing");
     }
 
+    /// "Hello?", a pause, and the agent's answer.
+    fn in_conversation() -> (Instant, AmdDetector) {
+        let (t, mut d) = answered();
+        d.handle_speech_started(t + 300 * MS);
+        d.handle_speech_ended(t + 800 * MS);
+        assert_eq!(d.handle_timeout(t + 1_500 * MS), Some(AmdResult::Human));
+        d.handle_agent_heard();
+        (t, d)
+    }
+
+    #[test]
+    fn a_person_who_was_answered_stays_a_person_whatever_the_words() {
+        for words in [
+            "He is not available right now, can I take a message?",
+            "I'm driving, can I get back to you?",
+            "You have reached the Smith residence, who's calling?",
+            "I'll have you forwarded to accounting.",
+            "I deleted your voicemail, what was it about?",
+            "Should I record your message after the tone?",
+            "Press one and see what happens.",
+        ] {
+            let (t, mut d) = in_conversation();
+            d.handle_speech_started(t + 5_000 * MS);
+            assert_eq!(d.handle_words(t + 6_000 * MS, words, false), None, "{words}");
+            d.handle_speech_ended(t + 8_000 * MS);
+            assert_eq!(d.handle_words(t + 8_300 * MS, words, true), None, "{words}");
+            assert_eq!(d.result(), Some(AmdResult::Human));
+        }
+    }
+
+    #[test]
+    fn a_second_sign_makes_a_mailbox_even_after_an_answer() {
+        let (t, mut d) = in_conversation();
+        d.handle_speech_started(t + 3_000 * MS);
+        let words = "I can't come to the phone. Please leave a message after the tone.";
+        assert_eq!(d.handle_words(t + 6_000 * MS, words, false), None);
+        assert_eq!(d.handle_words(t + 7_000 * MS, words, true), Some(AmdResult::Voicemail), "a monologue");
+        let (t, mut d) = in_conversation();
+        assert_eq!(d.handle_tone(t + 4_000 * MS, &tone(1_000, 400)), None, "a key or a spoon");
+        d.handle_words(t + 6_000 * MS, "please leave a message", true);
+        assert_eq!(d.handle_tone(t + 7_000 * MS, &tone(1_000, 400)), Some(AmdResult::Voicemail), "a beep");
+    }
+
+    #[test]
+    fn weak_words_at_the_beginning_need_a_second_sign_too() {
+        let (t, mut d) = answered();
+        d.handle_speech_started(t + 300 * MS);
+        assert_eq!(d.handle_words(t + 2_000 * MS, "She is not available", false), None);
+        assert_eq!(d.handle_words(t + 4_400 * MS, "She is not available today and", false), Some(AmdResult::Voicemail));
+    }
+
     #[test]
     fn voicemail_in_early_media_is_still_voicemail_when_answered() {
-        let (t, mut d) = answered();
+        let (t, _) = answered();
+        let mut d = AmdDetector::early_media(t);
         assert_eq!(d.handle_words(t + 2_000 * MS, "niet bereikbaar", false), Some(AmdResult::Voicemail));
         d.handle_answered(t + 4_000 * MS);
         assert_eq!(d.result(), Some(AmdResult::Voicemail));

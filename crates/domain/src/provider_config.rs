@@ -151,10 +151,24 @@ pub struct Tool {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(inner(custom(between(TOOL_TIMEOUT_MS))))]
     pub timeout_ms: Option<u64>,
+    /// When a call that the agent announces starts: once the announcement was heard, so that a caller who interrupts it
+    /// stops it, or at once, for tools without side effects. `after_announcement` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<ToolStart>,
     /// Said to the caller while the tool works. None: only the general `fillers` of `silence_config`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(inner(custom(template::rule(TemplateUse::Text))))]
     pub filler: Option<String>,
+}
+
+/// When a tool call starts whose answer has words before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolStart {
+    /// When the model has decided on it.
+    AtOnce,
+    /// When the words before it were heard.
+    AfterAnnouncement,
 }
 
 /// Name, purpose and arguments of a function, in OpenAI's shape.

@@ -109,7 +109,7 @@ pub struct SilenceConfig {
     /// Said before the call ends because the caller stayed silent; must not be empty.
     #[garde(custom(filled()), custom(template::rule(TemplateUse::Text)))]
     pub goodbye: String,
-    /// Said when a tool or the model takes longer; never the same twice in a row. None: nothing is said.
+    /// Said when a tool or the model takes longer; never the same twice in a row. None: `default_fillers` decides.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 50)]
     #[garde(custom(at_most(TEXTS_MAX)), inner(custom(text()), custom(template::rule(TemplateUse::Text))))]
@@ -118,6 +118,9 @@ pub struct SilenceConfig {
     #[schema(minimum = 300, maximum = 20000)]
     #[garde(custom(between(300..=20_000)))]
     pub filler_after_ms: u64,
+    /// Without `fillers`: whether a short phrase in the voice's language is said when a tool or the model takes longer
+    /// than 2.5 s; true by default.
+    pub default_fillers: bool,
 }
 
 impl Default for SilenceConfig {
@@ -130,6 +133,7 @@ impl Default for SilenceConfig {
             generate_prompts: false,
             fillers: Vec::new(),
             filler_after_ms: 1_500,
+            default_fillers: true,
             goodbye: "I can't hear you, so I will end the call now. Goodbye.".to_owned(),
         }
     }

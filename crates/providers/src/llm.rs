@@ -1,5 +1,6 @@
 //! LLM requests with failover and hedging: one stream of events from whichever model answers first.
 
+use super::llm_activity::{ModelActivity, sleep_until_some};
 use super::llm_attempt::{FirstOutput, attempt};
 use super::llm_send::permit_failure;
 use super::{EventStream, Failover, LlmEvent, LlmRequest, ProviderError, ProviderRegistry};
@@ -8,7 +9,6 @@ use futures_util::stream::FuturesUnordered;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
-use tokio::time::sleep_until;
 use trunkline_domain::chat::{CONTINUE_PROMPT, ChatMessage};
 use trunkline_domain::provider::PipelineStage;
 
@@ -39,6 +39,8 @@ struct HedgedRequest<'a> {
     last: Option<(usize, ProviderError)>,
     /// The answer so far.
     said: String,
+    /// Whether a model sends tokens, though no words yet.
+    activity: ModelActivity,
 }
 
 impl<'a> HedgedRequest<'a> {
@@ -46,7 +48,8 @@ impl<'a> HedgedRequest<'a> {
         providers: &'a ProviderRegistry, plan: &'a LlmPlan, request: LlmRequest, events: &'a mpsc::Sender<LlmEvent>,
     ) -> Self {
         let (began, request) = (Instant::now(), Arc::new(request));
-        Self { providers, plan, request, events, began, next: 0, last: None, said: String::new() }
+        let activity = ModelActivity::default();
+        Self { providers, plan, request, events, began, next: 0, last: None, said: String::new(), activity }
     }
 
     async fn run(&mut self) -> Result<(), ProviderError> {
@@ -83,32 +86,35 @@ impl<'a> HedgedRequest<'a> {
                         if let Some((index, events)) = empty {
                             return Ok((index, FirstOutput::Complete(events)));
                         }
-                        let (index, failure) = self.last.take().unwrap_or((0, ProviderError::NotConfigured));
-                        // Without a fallback, the same model is asked once more.
-                        if retried || self.plan.candidates.len() > 1 || !failure.is_retryable() {
-                            return Err(failure);
-                        }
+                        self.ask_again_after_failure(retried)?;
                         retried = true;
-                        self.next = index;
-                        metrics::counter!("trunkline_provider_retries_total", "stage" => "llm").increment(1);
                         continue;
                     }
                 }
             }
             let may_hedge = running.len() == 1 && self.next < self.plan.candidates.len();
-            let hedge = async {
-                match self.plan.hedge_after.filter(|_| may_hedge) {
-                    Some(after) => sleep_until((self.began + after * self.next as u32).into()).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let hedge = self.plan.hedge_after.filter(|_| may_hedge).map(|after| self.began + after * self.next as u32);
+            let silence = self.silence_limit(retried);
             let first = tokio::select! {
                 first = running.next() => first,
-                () = hedge => {
+                () = sleep_until_some(hedge) => {
                     if let Some(attempt) = self.start(false).await {
                         metrics::counter!("trunkline_provider_hedges_total", "stage" => "llm").increment(1);
                         running.push(attempt);
                     }
+                    continue;
+                }
+                () = sleep_until_some(silence) => {
+                    if self.activity.is_working() {
+                        continue;
+                    }
+                    if retried {
+                        return Err(ProviderError::Timeout("first token"));
+                    }
+                    retried = true;
+                    self.next = 0;
+                    metrics::counter!("trunkline_provider_retries_total", "stage" => "llm").increment(1);
+                    running.extend(self.start(false).await);
                     continue;
                 }
             };
@@ -126,6 +132,28 @@ impl<'a> HedgedRequest<'a> {
                 None => {}
             }
         }
+    }
+
+    /// Without a fallback, the model that failed is asked once more.
+    fn ask_again_after_failure(&mut self, retried: bool) -> Result<(), ProviderError> {
+        let (index, failure) = self.last.take().unwrap_or((0, ProviderError::NotConfigured));
+        if retried || self.plan.candidates.len() > 1 || !failure.is_retryable() || self.is_late() {
+            return Err(failure);
+        }
+        self.next = index;
+        metrics::counter!("trunkline_provider_retries_total", "stage" => "llm").increment(1);
+        Ok(())
+    }
+
+    /// The time for the first token is over.
+    fn is_late(&self) -> bool {
+        self.began.elapsed() >= self.providers.timeouts.llm.first_byte
+    }
+
+    /// When a model without a fallback that has sent nothing is asked once more, or given up.
+    fn silence_limit(&self, retried: bool) -> Option<Instant> {
+        let limit = self.providers.timeouts.llm.first_byte;
+        self.activity.silence_limit(self.began, limit, retried).filter(|_| self.plan.candidates.len() == 1)
     }
 
     /// Nothing is a proper answer to the result of a tool.
@@ -157,7 +185,10 @@ impl<'a> HedgedRequest<'a> {
                 circuits.acquire(tenant, &candidate.endpoint, PipelineStage::Llm, Instant::now(), false)
             };
             match entered {
-                Ok(pass) => return Some(attempt(self.providers, self.request.clone(), candidate, index, pass)),
+                Ok(pass) => {
+                    let thinking = self.activity.thinking();
+                    return Some(attempt(self.providers, self.request.clone(), candidate, index, pass, thinking));
+                }
                 Err(refusal) => self.last = Some((index, permit_failure(&refusal))),
             }
         }

@@ -1,6 +1,7 @@
 //! One answer of one model as it streams in: events, deadlines, and ends of every kind.
 
 use super::circuit_breaker::ProviderPermit;
+use super::llm_activity::{Thinking, is_token};
 use super::llm_reader::SpokenReader;
 use super::llm_send::send;
 use super::llm_vendor::{CallProgress, LlmCandidate};
@@ -33,9 +34,9 @@ pub(crate) enum FirstOutput {
 /// One request to one model, until its first word.
 pub(crate) async fn attempt(
     providers: &ProviderRegistry, request: Arc<LlmRequest>, candidate: &LlmCandidate, index: usize,
-    pass: ProviderPermit,
+    pass: ProviderPermit, thinking: Thinking,
 ) -> (usize, FirstOutput) {
-    let mut attempt = match LlmAttempt::open(providers, &request, candidate, pass).await {
+    let mut attempt = match LlmAttempt::open(providers, &request, candidate, pass, thinking).await {
         Ok(attempt) => attempt,
         Err(failure) => return (index, FirstOutput::Failed(failure)),
     };
@@ -55,7 +56,7 @@ pub(crate) struct LlmAttempt {
     pass: ProviderPermit,
     name: String,
     deadlines: Deadlines,
-    first_byte: tokio::time::Instant,
+    thinking: Thinking,
     bytes: futures_util::stream::BoxStream<'static, reqwest::Result<bytes::Bytes>>,
     parser: SseParser,
     reader: SpokenReader,
@@ -72,6 +73,7 @@ pub(crate) struct LlmAttempt {
 impl LlmAttempt {
     async fn open(
         providers: &ProviderRegistry, request: &LlmRequest, candidate: &LlmCandidate, pass: ProviderPermit,
+        thinking: Thinking,
     ) -> Result<Self, ProviderError> {
         let deadlines = providers.timeouts.llm;
         let first_byte = tokio::time::Instant::now() + deadlines.first_byte;
@@ -97,7 +99,7 @@ impl LlmAttempt {
             pass,
             name,
             deadlines,
-            first_byte,
+            thinking: thinking.until(first_byte),
             bytes,
             parser,
             reader,
@@ -127,7 +129,7 @@ impl LlmAttempt {
         let (deadline, what) = if self.said {
             (tokio::time::Instant::now() + self.deadlines.between_bytes, "next token")
         } else {
-            (self.first_byte, "first token")
+            self.thinking.deadline(self.deadlines.first_byte)
         };
         let is_finished = self.reader.is_finished();
         // Only figures follow a finish reason, if anything does: the last sentence does not wait for them.
@@ -146,8 +148,9 @@ impl LlmAttempt {
         let endless = || ProviderError::InvalidResponse("endless answer".to_owned());
         self.bytes_left = self.bytes_left.checked_sub(chunk.len()).ok_or_else(endless)?;
         let (mut texts, mut over, mut fault) = (Vec::new(), false, None);
-        let reader = &mut self.reader;
+        let (reader, mut works) = (&mut self.reader, false);
         let fits = self.parser.push(chunk, |data| {
+            works |= is_token(data);
             if fault.is_none() && !over {
                 match transport::check_text(data.as_bytes()).and_then(|()| reader.event(data, &mut texts)) {
                     Ok(last) => over = last,
@@ -155,6 +158,9 @@ impl LlmAttempt {
                 }
             }
         });
+        if works {
+            self.thinking.record(tokio::time::Instant::now());
+        }
         let words = texts.iter().map(String::len).sum();
         self.words_left = self.words_left.checked_sub(words).ok_or_else(endless)?;
         let retracted = self.reader.take_retraction() && self.said;

@@ -238,6 +238,9 @@ impl SttWorker {
                 }
                 Err(failure) => failure,
             };
+            if self.leave_out_extra(current, &failure) {
+                continue;
+            }
             tries += 1;
             self.is_disabled[current] |= !failure.is_retryable();
             let round = tries / self.candidates.len() as u32;
@@ -254,6 +257,26 @@ impl SttWorker {
             }
             current = next;
         }
+    }
+
+    /// A service has refused the session: an extra that it may not know is left out of the next attempt. False if there
+    /// is none, or if something else was wrong.
+    fn leave_out_extra(&mut self, index: usize, failure: &ProviderError) -> bool {
+        let (ProviderError::Refused { status: 400 | 422, message, .. }, Some(candidate)) =
+            (failure, self.candidates.get_mut(index))
+        else {
+            return false;
+        };
+        let extra = if !candidate.setup.keyterms.is_empty() {
+            candidate.setup.keyterms.clear();
+            "keyterms"
+        } else if std::mem::take(&mut candidate.setup.eager) {
+            "eager"
+        } else {
+            return false;
+        };
+        tracing::warn!(stt = candidate.name, extra, message, "STT refused the session; an extra is left out");
+        true
     }
 
     async fn connect(

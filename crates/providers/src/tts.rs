@@ -1,24 +1,16 @@
-//! TTS: what every vendor provides, vendors over HTTP, and vendors with one socket per call and one context per
-//! sentence.
+//! TTS: what every vendor provides, and vendors over HTTP.
 
 use super::circuit_breaker::ProviderPermit;
-use super::transport::{self, ProviderSocket, WebSocketRequest};
 use super::{
     AudioFormat, EventStream, ProviderAccess, ProviderError, ProviderRegistry, TtsEvent, TtsStream, refusal,
     unreachable,
 };
 use bytes::Bytes;
-use futures_util::{SinkExt as _, StreamExt as _};
-use std::collections::HashMap;
-use std::time::Duration;
+use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout};
-use tokio_tungstenite::tungstenite::Message;
+use tokio::time::timeout;
 use trunkline_domain::provider::PipelineStage;
 use trunkline_domain::provider_config::{TtsConfig, VoiceSettings};
-
-/// Sentences waiting for the socket of one call.
-const COMMANDS_MAX: usize = 16;
 
 /// A vendor's voices.
 pub trait TtsVendor: Sync {
@@ -51,7 +43,7 @@ pub fn language_code(config: &TtsConfig) -> &str {
 }
 
 impl TtsSetup {
-    async fn acquire_permit(&self, alone: bool) -> Result<ProviderPermit, ProviderError> {
+    pub(crate) async fn acquire_permit(&self, alone: bool) -> Result<ProviderPermit, ProviderError> {
         let (circuits, tenant) = (&self.providers.circuits, self.providers.tenant());
         let entered = if alone {
             circuits
@@ -84,16 +76,25 @@ pub fn speak_over_http(
     TtsStream { format, stream }
 }
 
-/// Streams the bytes of an audio answer. Without a fallback, one retry is made before the first byte.
+/// What is said of a text that came back without any sound.
+pub(crate) const NO_AUDIO: &str = "no audio at all";
+
+/// Whether a voice that failed before its first sound is asked once more: for a text that came back empty always,
+/// otherwise if nobody else can speak it.
+fn is_worth_another_try(failure: &ProviderError, alone: bool) -> bool {
+    matches!(failure, ProviderError::Disconnected(why) if why == NO_AUDIO) || alone && failure.is_retryable()
+}
+
+/// Streams the bytes of an audio answer. One retry is made before the first byte.
 async fn spoken(
     setup: &TtsSetup, alone: bool, request: Result<reqwest::RequestBuilder, ProviderError>,
     events: &mpsc::Sender<TtsEvent>,
 ) -> Result<(), ProviderError> {
     let request = request?;
-    let again = request.try_clone().filter(|_| alone);
+    let again = request.try_clone();
     let mut heard = false;
     match (spoken_once(setup, alone, request, events, &mut heard).await, again) {
-        (Err(failure), Some(again)) if !heard && failure.is_retryable() => {
+        (Err(failure), Some(again)) if !heard && is_worth_another_try(&failure, alone) => {
             metrics::counter!("trunkline_provider_retries_total", "stage" => "tts").increment(1);
             spoken_once(setup, alone, again, events, &mut heard).await
         }
@@ -135,7 +136,7 @@ async fn audio_body(
             Ok(Some(Ok(chunk))) => chunk,
             Ok(Some(Err(error))) => return Err(ProviderError::Disconnected(error.to_string())),
             Ok(None) if *heard => return Ok(()),
-            Ok(None) => return Err(ProviderError::Disconnected("no audio at all".to_owned())),
+            Ok(None) => return Err(ProviderError::Disconnected(NO_AUDIO.to_owned())),
             Err(_) => return Err(ProviderError::Timeout("next audio")),
         };
         if !std::mem::replace(heard, true) {
@@ -145,320 +146,4 @@ async fn audio_body(
             return Ok(());
         }
     }
-}
-
-/// The wire of a voice with a socket, without the socket.
-pub trait TtsSocketProtocol: Send + Sync {
-    /// Returns the request that opens the socket; fails without a usable key.
-    fn upgrade(&self, endpoint: &ProviderAccess) -> Result<WebSocketRequest, ProviderError>;
-    /// A whole text in a separate context, spoken at once.
-    fn speak(&mut self, context: &str, text: &str) -> Vec<Message>;
-    /// Returns the messages that stop a context; empty if the vendor has none.
-    fn cancel(&mut self, context: &str) -> Vec<Message>;
-    /// Reads a text frame: what it means for which context.
-    fn read(&mut self, text: &str) -> Result<Vec<(String, TtsEvent)>, ProviderError>;
-    /// Returns the format of all audio on this socket.
-    fn format(&self) -> AudioFormat;
-    /// Contexts of one socket that may be open together.
-    fn contexts_max(&self) -> usize;
-}
-
-struct QueuedSentence {
-    text: String,
-    events: mpsc::Sender<TtsEvent>,
-    pass: ProviderPermit,
-}
-
-enum TtsCommand {
-    Speak(QueuedSentence),
-    /// The sentence with this number is no longer wanted.
-    Cancel(u64),
-}
-
-/// A voice on a separate socket, opened before the first word is needed.
-pub struct TtsSocketSession {
-    setup: TtsSetup,
-    format: AudioFormat,
-    commands: mpsc::Sender<TtsCommand>,
-}
-
-impl std::fmt::Debug for TtsSocketSession {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TtsSocketSession").field("format", &self.format).finish_non_exhaustive()
-    }
-}
-
-impl TtsSocketSession {
-    /// Starts the task of the socket and returns at once; the socket opens in the background.
-    pub fn open(setup: TtsSetup, wire: Box<dyn TtsSocketProtocol>) -> Self {
-        let (commands, queue) = mpsc::channel(COMMANDS_MAX);
-        let format = wire.format();
-        let own = commands.downgrade();
-        let speaking =
-            TtsSocketWorker { setup: setup.clone(), wire, queue, own, open: HashMap::new(), left: 0, next: 0 };
-        trunkline_supervision::spawn("tts", speaking.run());
-        Self { setup, format, commands }
-    }
-}
-
-impl TtsSession for TtsSocketSession {
-    fn speak(&mut self, text: &str, alone: bool) -> TtsStream {
-        let (events, stream) = EventStream::channel();
-        let (setup, text) = (&self.setup, text.to_owned());
-        let now = std::time::Instant::now();
-        // Sentences go out in their order: the way to the socket is a queue, not a task for each.
-        match setup.providers.circuits.acquire(
-            setup.providers.tenant(),
-            &setup.endpoint,
-            PipelineStage::Tts,
-            now,
-            alone,
-        ) {
-            Ok(pass) => {
-                let command = TtsCommand::Speak(QueuedSentence { text, events: events.clone(), pass });
-                if self.commands.try_send(command).is_err() {
-                    let failure = ProviderError::Disconnected("the voice takes no more".to_owned());
-                    let _ = events.try_send(TtsEvent::Failed(failure));
-                }
-            }
-            Err(_) if alone => self.wait(text, events),
-            Err(refusal) => drop(events.try_send(TtsEvent::Failed(refusal.failure()))),
-        }
-        TtsStream { format: self.format, stream }
-    }
-}
-
-impl TtsSocketSession {
-    /// The provider is busy and there is no fallback: speaks the text when the provider has room.
-    fn wait(&self, text: String, events: mpsc::Sender<TtsEvent>) {
-        let (setup, commands) = (self.setup.clone(), self.commands.clone());
-        trunkline_supervision::spawn("tts", async move {
-            let entered = tokio::select! {
-                entered = setup.acquire_permit(true) => entered,
-                () = events.closed() => return,
-            };
-            let failure = match entered {
-                Ok(pass) => {
-                    let sentence = QueuedSentence { text, events: events.clone(), pass };
-                    if commands.send(TtsCommand::Speak(sentence)).await.is_ok() {
-                        return;
-                    }
-                    ProviderError::Disconnected("voice ended".to_owned())
-                }
-                Err(failure) => failure,
-            };
-            let _ = events.send(TtsEvent::Failed(failure)).await;
-        });
-    }
-}
-
-/// A sentence that is being spoken.
-struct OpenContext {
-    sentence: QueuedSentence,
-    heard: bool,
-    retried: bool,
-    deadline: Instant,
-}
-
-/// The socket of one call.
-struct TtsSocketWorker {
-    setup: TtsSetup,
-    wire: Box<dyn TtsSocketProtocol>,
-    queue: mpsc::Receiver<TtsCommand>,
-    own: mpsc::WeakSender<TtsCommand>,
-    open: HashMap<u64, OpenContext>,
-    /// Contexts that were cancelled on this socket and have not ended.
-    left: usize,
-    next: u64,
-}
-
-/// What the loop of a socket ended with.
-enum TtsSocketEnd {
-    /// The call is over.
-    Finished,
-    Broken(ProviderError),
-    /// The socket works, but no further context can be opened on it.
-    ContextsExhausted,
-}
-
-impl TtsSocketWorker {
-    async fn run(mut self) {
-        loop {
-            let (failure, connected) = match self.connect().await {
-                Ok(mut socket) => {
-                    let end = self.serve(&mut socket).await;
-                    let _ = timeout(Duration::from_millis(200), socket.close(None)).await;
-                    match end {
-                        TtsSocketEnd::Finished => return,
-                        TtsSocketEnd::ContextsExhausted => continue,
-                        TtsSocketEnd::Broken(failure) => (failure, true),
-                    }
-                }
-                Err(failure) => (failure, false),
-            };
-            self.fail_open(&failure, connected).await;
-            if self.open.is_empty() {
-                // No sentence is waiting: the next sentence opens the next socket.
-                match self.queue.recv().await {
-                    Some(TtsCommand::Speak(sentence)) => drop(self.begin(sentence)),
-                    Some(TtsCommand::Cancel(_)) => {}
-                    None => return,
-                }
-            }
-        }
-    }
-
-    async fn connect(&mut self) -> Result<ProviderSocket, ProviderError> {
-        self.left = 0;
-        let upgrade = self.wire.upgrade(&self.setup.endpoint)?;
-        let deadlines = self.setup.providers.timeouts.tts;
-        self.setup.providers.open(&self.setup.endpoint, &upgrade, &deadlines).await
-    }
-
-    /// Sentences without audio so far are retried once on the next socket.
-    async fn fail_open(&mut self, failure: &ProviderError, connected: bool) {
-        let now = Instant::now();
-        let numbers: Vec<u64> = self.open.keys().copied().collect();
-        for number in numbers {
-            let Some(open) = self.open.get_mut(&number) else { continue };
-            let again = connected && !open.heard && !open.retried && failure.is_retryable();
-            if again && !matches!(failure, ProviderError::Timeout(_)) {
-                open.retried = true;
-                open.deadline = now + self.setup.providers.timeouts.tts.first_byte;
-                continue;
-            }
-            if let Some(OpenContext { sentence, .. }) = self.open.remove(&number) {
-                sentence.pass.failed(std::time::Instant::now(), failure);
-                let _ = sentence.events.send(TtsEvent::Failed(failure.clone())).await;
-            }
-        }
-    }
-
-    fn begin(&mut self, sentence: QueuedSentence) -> u64 {
-        let number = self.next;
-        self.next += 1;
-        let (events, own) = (sentence.events.clone(), self.own.clone());
-        // The task ends with the sentence: its receiver is dropped at the latest when the call ends.
-        trunkline_supervision::spawn("tts", async move {
-            events.closed().await;
-            if let Some(own) = own.upgrade() {
-                let _ = own.send(TtsCommand::Cancel(number)).await;
-            }
-        });
-        let deadline = Instant::now() + self.setup.providers.timeouts.tts.first_byte;
-        self.open.insert(number, OpenContext { sentence, heard: false, retried: false, deadline });
-        number
-    }
-
-    async fn serve(&mut self, socket: &mut ProviderSocket) -> TtsSocketEnd {
-        let mut waiting: Vec<u64> = self.open.keys().copied().collect();
-        waiting.sort_unstable();
-        for number in waiting {
-            if let Err(failure) = self.send_sentence(socket, number).await {
-                return TtsSocketEnd::Broken(failure);
-            }
-        }
-        loop {
-            let deadline = self.open.values().map(|open| open.deadline).min();
-            let late = async {
-                match deadline {
-                    Some(at) => tokio::time::sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
-            let result = tokio::select! {
-                command = self.queue.recv() => match command {
-                    Some(TtsCommand::Speak(sentence)) => {
-                        let number = self.begin(sentence);
-                        if self.left + self.open.len() > self.wire.contexts_max() {
-                            return TtsSocketEnd::ContextsExhausted;
-                        }
-                        self.send_sentence(socket, number).await
-                    }
-                    Some(TtsCommand::Cancel(number)) => self.cancel(socket, number).await,
-                    None => return TtsSocketEnd::Finished,
-                },
-                message = socket.next() => match message {
-                    Some(Ok(Message::Text(text))) => match transport::check_text(text.as_bytes()).and_then(|()| self.wire.read(&text)) {
-                        Ok(events) => {
-                            self.deliver(events).await;
-                            Ok(())
-                        }
-                        Err(failure) => Err(failure),
-                    },
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => Err(transport::close_error(message)),
-                    Some(Ok(_)) => Ok(()),
-                },
-                () = late => Err(ProviderError::Timeout("audio")),
-            };
-            if let Err(failure) = result {
-                return TtsSocketEnd::Broken(failure);
-            }
-        }
-    }
-
-    async fn send_sentence(&mut self, socket: &mut ProviderSocket, number: u64) -> Result<(), ProviderError> {
-        let Some(OpenContext { sentence, .. }) = self.open.get(&number) else { return Ok(()) };
-        let messages = self.wire.speak(&context_id(number), &sentence.text);
-        self.send(socket, messages).await
-    }
-
-    async fn cancel(&mut self, socket: &mut ProviderSocket, number: u64) -> Result<(), ProviderError> {
-        if self.open.remove(&number).is_none() {
-            return Ok(());
-        }
-        self.left += 1;
-        let messages = self.wire.cancel(&context_id(number));
-        self.send(socket, messages).await
-    }
-
-    async fn send(&self, socket: &mut ProviderSocket, messages: Vec<Message>) -> Result<(), ProviderError> {
-        let limit = self.setup.providers.timeouts.tts.between_bytes;
-        for message in messages {
-            match timeout(limit, socket.send(message)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => return Err(ProviderError::Disconnected(error.to_string())),
-                Err(_) => return Err(ProviderError::Timeout("room to send")),
-            }
-        }
-        Ok(())
-    }
-
-    async fn deliver(&mut self, events: Vec<(String, TtsEvent)>) {
-        for (context, event) in events {
-            let Some(number) = context.strip_prefix('s').and_then(|number| number.parse().ok()) else { continue };
-            let over = matches!(event, TtsEvent::Done | TtsEvent::Failed(_));
-            let Some(open) = self.open.get_mut(&number) else {
-                // Late audio of a cancelled sentence; its end frees a context.
-                self.left -= usize::from(over && self.left > 0);
-                continue;
-            };
-            let sentence = &open.sentence;
-            let event = match event {
-                TtsEvent::Done if !open.heard => {
-                    TtsEvent::Failed(ProviderError::Disconnected("no audio at all".to_owned()))
-                }
-                event => event,
-            };
-            match &event {
-                TtsEvent::Audio(_) => {
-                    open.deadline = Instant::now() + self.setup.providers.timeouts.tts.between_bytes;
-                    if !std::mem::replace(&mut open.heard, true) {
-                        sentence.pass.succeeded();
-                    }
-                }
-                TtsEvent::Failed(failure) => sentence.pass.failed(std::time::Instant::now(), failure),
-                TtsEvent::WordTimestamps(_) | TtsEvent::Done => {}
-            }
-            // A call that has left finds out by its own cancel.
-            let _ = sentence.events.send(event).await;
-            if over {
-                self.open.remove(&number);
-            }
-        }
-    }
-}
-
-fn context_id(number: u64) -> String {
-    format!("s{number}")
 }

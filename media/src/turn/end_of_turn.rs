@@ -3,6 +3,7 @@
 //! Owned by the call, not by the leg, because transcripts arrive at the call.
 
 use super::completeness::{self, Completeness};
+use super::taken_words::{self, TakenWords, TurnCorrection};
 use std::time::{Duration, Instant};
 
 /// Pauses of a caller inside of turns that are remembered.
@@ -101,7 +102,9 @@ pub struct EndOfTurnDetector {
     pauses: Vec<Duration>,
     stt: SttMode,
     /// Interim words that were already used; their final version will still arrive.
-    taken: Vec<String>,
+    taken: TakenWords,
+    /// Another writing of the turn that was taken last.
+    correction: Option<TurnCorrection>,
     /// When the last final words arrived.
     final_at: Option<Instant>,
     /// When the last words arrived: start of silence for a caller the VAD does not detect.
@@ -121,7 +124,8 @@ impl EndOfTurnDetector {
             verdict: SttVerdict::Open,
             pauses: Vec::with_capacity(PAUSES_MAX),
             stt: SttMode::AfterSpeech,
-            taken: Vec::new(),
+            taken: TakenWords::default(),
+            correction: None,
             final_at: None,
             last_words_at: None,
         }
@@ -164,7 +168,7 @@ impl EndOfTurnDetector {
 
     /// Words of the present turn so far.
     pub fn words(&self) -> String {
-        join(&self.finals, &self.interim)
+        taken_words::join(&self.finals, &self.interim)
     }
 
     /// What the words of the present turn say about its end.
@@ -218,6 +222,7 @@ impl EndOfTurnDetector {
             self.record_pause(at.saturating_duration_since(since));
         }
         self.speech = Some(SpeechState::Speaking { since: at });
+        self.taken.record_speech();
         self.started.get_or_insert(at);
         if self.verdict == SttVerdict::UtteranceOver {
             self.verdict = SttVerdict::Open;
@@ -231,9 +236,12 @@ impl EndOfTurnDetector {
 
     /// Replaces the interim words of the turn. Words of a turn that was already taken are left out.
     pub fn handle_interim(&mut self, now: Instant, text: &str) {
-        let text = without_taken(&self.taken, text);
         // A replacement STT session that hears the replay buffer repeats them word by word.
-        if !self.taken.is_empty() && (text.is_empty() || is_prefix_of_taken(&self.taken, &text)) {
+        if self.taken.covers(text) || self.taken.is_begun_by(text) {
+            return;
+        }
+        let text = self.taken.without(text);
+        if !self.taken.is_empty() && (text.is_empty() || self.taken.is_begun_by(&text)) {
             return;
         }
         self.last_words_at = Some(now);
@@ -249,21 +257,12 @@ impl EndOfTurnDetector {
     /// `done`: STT holds the utterance for finished (`speech_final`, `UtteranceEnd`).
     pub fn handle_final(&mut self, now: Instant, text: &str, confidence: Option<f32>, done: bool) {
         self.interim.clear();
-        // An empty final is not the final of the used words; it is still to come.
-        let count = text.split_whitespace().count();
-        let text = if count > 0 && count < self.taken.len() && is_prefix_of_taken(&self.taken, text) {
-            // Some STT services send their final words in parts: the rest still comes.
-            self.taken.drain(..count);
-            String::new()
-        } else {
-            let taken = if count == 0 { Vec::new() } else { std::mem::take(&mut self.taken) };
-            without_taken(&taken, text)
-        };
+        let text = self.new_words(text);
         if !text.is_empty() {
             self.last_words_at = Some(now);
             self.final_at = Some(now);
             self.started.get_or_insert(now);
-            self.finals = join(&self.finals, &text);
+            self.finals = taken_words::join(&self.finals, &text);
             if let Some(confidence) = confidence {
                 self.confidences.0 += confidence;
                 self.confidences.1 += 1;
@@ -272,6 +271,29 @@ impl EndOfTurnDetector {
         if done {
             self.handle_utterance_end();
         }
+    }
+
+    /// What final words say beyond the turn that was taken. The same words in another writing correct that turn.
+    fn new_words(&mut self, text: &str) -> String {
+        // An empty final is not the final of the used words; it is still to come.
+        if text.trim().is_empty() || self.taken.is_empty() {
+            return text.to_owned();
+        }
+        // Some STT services send their final words in parts: the rest still comes.
+        if self.taken.take_part(text) {
+            return String::new();
+        }
+        let taken = std::mem::take(&mut self.taken);
+        if taken.covers(text) {
+            self.correction = taken.correction(text);
+            return String::new();
+        }
+        taken.without(text)
+    }
+
+    /// Another writing of the turn that was taken last, if its final words have brought one.
+    pub fn take_correction(&mut self) -> Option<TurnCorrection> {
+        self.correction.take()
     }
 
     /// Records that STT holds the utterance for finished, which shortens the silence needed.
@@ -355,7 +377,7 @@ impl EndOfTurnDetector {
             self.stt = SttMode::AfterSpeech;
         }
         if !self.interim.is_empty() {
-            self.taken = plain_words(&self.interim).collect();
+            self.taken = TakenWords::new(&self.finals, &self.interim, self.is_speaking() || self.speech.is_none());
         }
         let confidence = self.confidence();
         self.finals.clear();
@@ -368,43 +390,6 @@ impl EndOfTurnDetector {
         }
         let final_at = self.final_at.take();
         (!text.is_empty()).then_some(CallerTurn { text, confidence, started, ended: ended.max(started), final_at })
-    }
-}
-
-fn plain_words(text: &str) -> impl Iterator<Item = String> {
-    text.split_whitespace()
-        .map(|word| word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect())
-}
-
-/// The words of a text are the first of those that were taken.
-fn is_prefix_of_taken(taken: &[String], text: &str) -> bool {
-    plain_words(text).eq(taken.iter().take(text.split_whitespace().count()).cloned())
-}
-
-/// What a text has beyond words that were taken before; all of it when it is another text.
-fn without_taken(taken: &[String], text: &str) -> String {
-    if taken.is_empty() {
-        return text.to_owned();
-    }
-    // The final words may differ from the interim ones here and there: what they have in common, in order.
-    let (mut same, mut known, mut end) = (0, 0, 0);
-    for (index, word) in plain_words(text).enumerate() {
-        if let Some(at) = taken[known..].iter().position(|one| *one == word) {
-            (same, known, end) = (same + 1, known + at + 1, index + 1);
-        }
-    }
-    if same * 2 < taken.len() {
-        return text.to_owned();
-    }
-    text.split_whitespace().skip(end).collect::<Vec<_>>().join(" ")
-}
-
-fn join(first: &str, second: &str) -> String {
-    let (first, second) = (first.trim(), second.trim());
-    match (first.is_empty(), second.is_empty()) {
-        (true, _) => second.to_owned(),
-        (_, true) => first.to_owned(),
-        _ => format!("{first} {second}"),
     }
 }
 

@@ -4,3 +4,4 @@ pub mod barge_in;
 pub mod completeness;
 pub mod end_of_turn;
 mod lexicon;
+pub mod taken_words;

@@ -1,6 +1,7 @@
 //! The media of one call: its leg, and who processes the caller's speech.
 
 use super::call_record::CallRecord;
+use super::leg_events::leg_event_queue;
 use super::services::CallServices;
 use super::stt_feed::SttFeed;
 use super::{provider_candidates, realtime};
@@ -22,8 +23,6 @@ use trunkline_media::rtp::rtcp::NtpClock;
 use trunkline_media::turn::barge_in;
 use trunkline_media::vad;
 
-/// Events of a leg waiting for the call: two seconds of audio beside everything else.
-pub(super) const CALL_LEG_EVENTS_MAX: usize = 128;
 /// The line's format where STT is opened before a description names it.
 pub(super) const DEFAULT_FORMAT: AudioFormat = AudioFormat::G711(Companding::MuLaw);
 /// Seconds between the NTP epoch (1900) and 1970.
@@ -50,7 +49,7 @@ impl CallServices {
     pub(super) fn start_leg(
         &self, spec: &CallSpec, record: &CallRecord, stream: StreamConfig, wire: TransportSetup, early: bool,
     ) -> Option<CallMedia> {
-        let (sender, events) = mpsc::channel(CALL_LEG_EVENTS_MAX);
+        let (sink, events) = leg_event_queue();
         let organization = record.scope.organization();
         let has_room = self.recordings.quota.has_room(organization);
         let plan = RecordingPlan::new(spec.agent.recording_enabled, has_room, organization, record.call.id);
@@ -79,7 +78,6 @@ impl CallServices {
             ambience: ambience(&spec.agent),
         };
         let path = recording.as_ref().map(|relative| self.recordings.folder.join(relative));
-        let sink = Box::new(move |event| sender.try_send(event).is_ok());
         let leg = self.media.workers.add(config, wire, path, sink).ok()?;
         Some(CallMedia { leg, events, audio_format: stream.audio_format(), recording })
     }

@@ -1,10 +1,11 @@
 //! The consultation call to a transfer target: rings, speaks the briefing, and bridges both legs. Runs in its own task
 //! that ends with its handle, so that no phone keeps ringing after the caller left.
 
+use super::leg_events::leg_event_queue;
 use super::outgoing_call::{AnsweredDialog, EarlyLeg, OutgoingCallDriver, OutgoingLeg, handle_dialog_media};
 use super::trunk_calls::{self, InviteParams, custom_headers, with_referrer};
 use super::tts::{TtsPipeline, TtsPipelineEvent};
-use super::{AdmissionError, AdmissionPermit, CALL_LEG_EVENTS_MAX, CallServices, SharedServices, ntp_clock};
+use super::{AdmissionError, AdmissionPermit, CallServices, SharedServices, ntp_clock};
 use crate::call::machine::{CallSpec, ConsultationEvent};
 use crate::call::negotiate::Negotiation;
 use crate::call::outgoing_call::{
@@ -234,8 +235,7 @@ impl OutgoingLeg for ConsultationLeg {
 
 impl ConsultationLeg {
     fn start(context: &CallServices, stream: StreamConfig, ports: PortPair) -> Option<Self> {
-        let (sender, events) = mpsc::channel(CALL_LEG_EVENTS_MAX);
-        let sink = Box::new(move |event| sender.try_send(event).is_ok());
+        let (sink, events) = leg_event_queue();
         let handle =
             context.media.workers.add(leg_config(context, stream), TransportSetup::Rtp(ports), None, sink).ok()?;
         Some(Self { handle, events })

@@ -20,6 +20,7 @@ mod early_media;
 mod inbound;
 mod inbound_refer;
 mod last_written_call;
+mod leg_events;
 mod listener;
 mod media_service;
 mod node;
@@ -73,5 +74,5 @@ pub use web_call::WebCallParams;
 pub use web_offers::{IceRestart, WebAnswer, WebCallError, WebCallLimits, WebCallService, WebCalls, WebOffer};
 pub use wrap_up::{WrapUpService, wrap_up};
 
-use call_media::{CALL_LEG_EVENTS_MAX, CallMedia, DEFAULT_FORMAT, SpeechBackend, ambience, ntp_clock};
+use call_media::{CallMedia, DEFAULT_FORMAT, SpeechBackend, ambience, ntp_clock};
 use call_record::CallRecord;

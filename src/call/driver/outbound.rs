@@ -233,7 +233,7 @@ impl RingingCall<'_> {
                 let (context, spec) = (self.context, self.spec);
                 self.leg.apply(stream, |stream, ports| {
                     let media = context.start_leg(spec, record, stream, TransportSetup::Rtp(ports), true)?;
-                    Some(OutboundMedia { media, detection: Some(AmdDetector::new(Instant::now())) })
+                    Some(OutboundMedia { media, detection: Some(AmdDetector::early_media(Instant::now())) })
                 });
                 // STT that was opened while it only rang expects the other format.
                 let format = self.audio_format();

@@ -24,12 +24,13 @@ impl Line {
     fn frames(&mut self, count: u32) {
         for _ in 0..count {
             let frame = AudioFrame::g711(Companding::MuLaw, &[self.frame; 160]).unwrap();
-            match &mut self.change {
-                Some(change) if change.hear(self.now, &frame) => {
-                    let lead = self.change.take().unwrap().into_lead();
+            let is_due = self.change.as_mut().is_some_and(|change| change.hear(self.now, &frame));
+            match self.change.take_if(|_| is_due) {
+                Some(change) => {
+                    let lead = change.into_lead();
                     self.new.extend(lead.iter().map(|frame| frame.as_g711().unwrap().1[0]));
                 }
-                Some(_) => self.old.push(self.frame),
+                None if self.change.is_some() => self.old.push(self.frame),
                 None => self.new.push(self.frame),
             }
             self.frame += 1;

@@ -23,6 +23,10 @@ fn seconds(count: u64) -> Vec<i16> {
     vec![1; (count * u64::from(SAMPLE_RATE_HZ)) as usize]
 }
 
+fn refused() -> ProviderError {
+    ProviderError::Refused { status: 401, message: "no such key".to_owned(), retry_after: None }
+}
+
 fn broken() -> ProviderError {
     ProviderError::Disconnected("gone".to_owned())
 }
@@ -48,9 +52,22 @@ impl Pipeline {
     }
 
     fn failed(&mut self, after: Duration) -> Option<TtsPipelineEvent> {
-        let event = self.queue.handle_failed(broken(), self.start + after);
+        self.failed_with(broken(), after)
+    }
+
+    fn failed_with(&mut self, failure: ProviderError, after: Duration) -> Option<TtsPipelineEvent> {
+        let event = self.queue.handle_failed(failure, self.start + after);
+        self.start += after + Duration::from_millis(1);
         self.open();
         event
+    }
+
+    /// Speaks a sentence, hears it to its end, and returns the voice that was asked.
+    fn heard(&mut self, index: u32) -> usize {
+        self.speak(segment(1, index), "sentence");
+        self.done(seconds(1));
+        self.queue.handle_played(segment(1, index));
+        self.requests.last().unwrap().0
     }
 
     fn events(&mut self) -> Vec<TtsPipelineEvent> {
@@ -120,19 +137,83 @@ fn a_silent_voice_hands_over_with_the_sentences_that_wait() {
     assert_eq!(tts.queue.first_audio_deadline(patience), Some(tts.start + Duration::from_millis(700)));
     assert_eq!(tts.queue.first_audio_deadline(None), None);
     tts.events();
-    assert_eq!(tts.failed(Duration::from_millis(700)), None);
-    assert_eq!(tts.requests[2..], [(1, "one".to_owned()), (1, "two".to_owned())], "the other one is not split");
+    let silent = ProviderError::Timeout("first audio");
+    assert_eq!(tts.failed_with(silent.clone(), Duration::from_millis(700)), None);
+    assert_eq!(tts.requests[2..], [(1, "one".to_owned())], "the other one may still come");
     let switch = Failover {
         stage: PipelineStage::Tts,
         from: "main".into(),
         to: "second".into(),
-        reason: broken().kind(),
+        reason: silent.kind(),
         after: Duration::from_millis(700),
     };
-    assert_eq!(tts.events()[0], TtsPipelineEvent::FailedOver { switch, failure: broken() });
+    assert_eq!(tts.events()[0], TtsPipelineEvent::FailedOver { switch, failure: silent.clone() });
     tts.queue.handle_audio(vec![1; 10]);
     assert_eq!(tts.queue.first_audio_deadline(patience), None, "it speaks");
     assert_eq!(tts.queue.current(), 1);
+    tts.done(seconds(1));
+    assert_eq!(tts.failed_with(silent, Duration::from_millis(700)), None);
+    assert_eq!(tts.requests[3..], [(1, "two".to_owned())], "the same silence");
+}
+
+#[test]
+fn one_lost_sentence_changes_the_voice_for_that_sentence_only() {
+    for failure in [broken(), ProviderError::InvalidResponse("<html>".to_owned()), ProviderError::CircuitOpen("full")] {
+        let mut tts = pipeline(&["main", "local"]);
+        tts.speak(segment(1, 0), "one");
+        tts.failed_with(failure.clone(), Duration::from_millis(50));
+        assert_eq!(tts.requests[1], (1, "one".to_owned()));
+        tts.done(seconds(1));
+        tts.queue.handle_played(segment(1, 0));
+        assert_eq!((1..6).map(|index| tts.heard(index)).collect::<Vec<_>>(), [0, 0, 0, 0, 0], "{failure:?}");
+    }
+}
+
+#[test]
+fn a_voice_that_keeps_failing_rests_for_longer_and_comes_back() {
+    let mut tts = pipeline(&["main", "local"]);
+    let mut rests = Vec::new();
+    for round in 0..4 {
+        tts.speak(segment(1, 100 * round), "one");
+        assert_eq!(tts.requests.last().unwrap().0, 0);
+        tts.failed(Duration::from_millis(50));
+        tts.done(seconds(1));
+        tts.queue.handle_played(segment(1, 100 * round));
+        let mut rest = 0;
+        while tts.queue.next_voice(0) == 1 {
+            rest += 1;
+            assert_eq!(tts.heard(100 * round + rest), 1);
+        }
+        rests.push(rest);
+    }
+    assert_eq!(rests, [0, 8, 16, 16]);
+    assert_eq!((tts.heard(900), tts.heard(901)), (0, 0));
+    tts.speak(segment(1, 902), "one");
+    tts.failed(Duration::from_millis(50));
+    assert_eq!(tts.queue.next_voice(0), 0, "what it spoke in between counts");
+}
+
+#[test]
+fn a_voice_whose_key_is_refused_is_not_asked_again() {
+    let mut tts = pipeline(&["main", "second", "local"]);
+    tts.speak(segment(1, 0), "one");
+    tts.failed_with(refused(), Duration::ZERO);
+    tts.done(seconds(1));
+    tts.queue.handle_played(segment(1, 0));
+    assert_eq!((1..30).map(|index| tts.heard(index)).collect::<Vec<_>>(), [1; 29]);
+}
+
+#[test]
+fn sentences_that_fail_together_are_one_failure() {
+    let mut tts = pipeline(&["main", "local"]);
+    tts.speak(segment(1, 0), "one");
+    tts.speak(segment(1, 1), "two");
+    tts.failed(Duration::from_millis(50));
+    tts.done(seconds(1));
+    tts.failed(Duration::ZERO);
+    assert_eq!(tts.requests[2..], [(1, "one".to_owned()), (0, "two".to_owned())]);
+    tts.failed(Duration::from_millis(50));
+    assert_eq!(tts.requests[4], (1, "two".to_owned()), "no third time");
 }
 
 #[test]
@@ -200,7 +281,7 @@ fn the_last_voice_before_the_local_one_is_alone() {
         let mut tts = pipeline(voices);
         for _ in 0..fail {
             tts.speak(segment(1, 0), "one");
-            tts.failed(Duration::ZERO);
+            tts.failed_with(refused(), Duration::ZERO);
         }
         tts.queue.cancel_response(1);
         tts.queue.speak(segment(2, 0), "two".to_owned());
@@ -213,8 +294,8 @@ fn the_last_voice_before_the_local_one_is_alone() {
 #[test]
 fn a_voices_own_rate_tells_how_much_of_a_sentence_was_heard() {
     let mut tts = pipeline(&["main", "local"]);
-    assert_eq!(tts.queue.estimated_samples("fifteen letters"), 8_000);
+    assert_eq!(tts.queue.estimated_samples(0, "fifteen letters"), 8_000);
     tts.speak(segment(1, 0), "0123456789");
     tts.done(seconds(2));
-    assert_eq!(tts.queue.estimated_samples("01234"), 8_000);
+    assert_eq!(tts.queue.estimated_samples(0, "01234"), 8_000);
 }

@@ -2,6 +2,7 @@
 
 mod connections;
 mod links;
+mod sip_tls;
 mod webrtc;
 
 use super::error::ConfigError;
@@ -21,6 +22,7 @@ pub(super) fn check(config: &Config, faults: &mut Vec<ConfigError>) {
     webrtc::check(config, faults);
     connections::check(config, faults);
     links::check(config, faults);
+    sip_tls::check(&config.sip, faults);
     smtp(config, faults);
     secrets(config, faults);
     provider_timeouts(config, faults);

@@ -1,5 +1,9 @@
 //! AMD by words: phrases of recorded announcements of carriers, phones and companies, by language.
 
+mod announcements;
+
+use announcements::{MESSAGE_WORDS, RECORDED_STRONG, RECORDED_WEAK, TONE_WORDS};
+
 /// AMD result: what answered an outbound call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AmdResult {
@@ -28,27 +32,45 @@ impl AmdResult {
     }
 }
 
-const CALL_SCREENING_PHRASES: &[&str] = &[
+/// What words say about who speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnnouncementEvidence {
+    /// Only a recording says this.
+    Strong(AmdResult),
+    /// A recording may say this, and a person may: it needs a second sign, such as a monologue or a beep.
+    Weak(AmdResult),
+}
+
+/// Only screening services say these.
+const SCREENING_STRONG: &[&str] = &[
     "call screening",
     "screening service",
-    "call assist",
     "google assistant",
+    "please state your name",
+    "please say your name",
+    "record your name",
+    "before i try to connect",
+    "see if this person is available",
+    "see if they're available",
+    "uw naam en de reden",
+    "ihren namen und den grund",
+    "votre nom et la raison",
+    "su nombre y el motivo",
+    "il suo nome e il motivo",
+    "o seu nome e o motivo",
+];
+/// A secretary asks these too.
+const SCREENING_WEAK: &[&str] = &[
+    "call assist",
     "state your name",
     "say your name",
-    "record your name",
     "reason for calling",
     "reason for your call",
     "why you are calling",
     "why you're calling",
-    "before i try to connect",
-    "see if this person is available",
-    "see if they're available",
     "who is calling and why",
-    "uw naam en de reden",
-    "ihren namen und den grund",
-    "votre nom et la raison",
 ];
-const IVR_PHRASES: &[&str] = &[
+const IVR_STRONG: &[&str] = &[
     "press one",
     "press 1",
     "press two",
@@ -59,129 +81,175 @@ const IVR_PHRASES: &[&str] = &[
     "press pound",
     "press hash",
     "following options",
-    "main menu",
     "menu options",
     "to continue in english",
     "your call is important",
     "toets een",
     "toets 1",
     "kies 1",
-    "drücken sie",
-    "wählen sie",
+    "drücken sie die",
+    "drücken sie eins",
+    "drücken sie die 1",
+    "wählen sie die",
+    "wählen sie eins",
     "tapez 1",
-    "appuyez sur",
+    "appuyez sur la touche",
+    "appuyez sur 1",
+    "pulse 1",
+    "pulse uno",
+    "marque 1",
+    "marque uno",
+    "oprima 1",
+    "oprima uno",
+    "prema 1",
+    "prema uno",
+    "digiti 1",
+    "digite 1",
+    "digite um",
+    "pressione 1",
+    "tecle 1",
+    "naciśnij 1",
+    "wybierz 1",
+    "нажмите 1",
+    "1 दबाएं",
+    "एक दबाएं",
+    "番号を押して",
+    "请按1",
+    "请按一",
 ];
-const VOICEMAIL_PHRASES: &[&str] = &[
-    "leave a message",
-    "leave your message",
-    "leave me a message",
-    "leave your name",
-    "leave us a message",
-    "after the tone",
-    "after the beep",
-    "message at the tone",
-    "message at the beep",
-    "voicemail",
-    "voice mail",
-    "mailbox",
-    "record your message",
-    "answering machine",
-    "can't come to the phone",
-    "cannot come to the phone",
-    "can't take your call",
-    "cannot take your call",
-    "unable to take your call",
-    "not able to take your call",
-    "is not available",
-    "are not available",
-    "nobody is available",
-    "no one is available",
-    "is unavailable",
-    "mail box",
-    "not available right now",
-    "get back to you",
-    "return your call",
-    "you have reached the",
-    "you've reached the voice",
-    "forwarded to",
-    "has not been set up",
-    "bericht achter",
-    "spreek een bericht in",
-    "na de toon",
-    "na de piep",
-    "na de pieptoon",
-    "niet bereikbaar",
-    "voicemailbox",
-    "antwoordapparaat",
-    "niet aanwezig",
-    "nachricht hinterlassen",
-    "hinterlassen sie",
-    "nach dem signalton",
-    "nach dem ton",
-    "nach dem piep",
-    "mailbox",
-    "anrufbeantworter",
-    "nicht erreichbar",
-    "nicht zu erreichen",
-    "vorübergehend nicht",
-    "laissez un message",
-    "laisser un message",
-    "après le bip",
-    "après le signal",
-    "messagerie",
-    "répondeur",
-    "n'est pas disponible",
-    "pas joignable",
-];
+const IVR_WEAK: &[&str] = &["main menu", "drücken sie", "wählen sie", "appuyez sur"];
 
-/// Classifies recorded announcements by their words; `None` for words that a person says.
-pub fn classify_announcement(text: &str) -> Option<AmdResult> {
-    let plain: String = text
-        .to_lowercase()
-        .chars()
-        .map(|c| if c == '’' { '\'' } else { c })
-        .filter(|c| c.is_alphanumeric() || *c == ' ' || *c == '\'')
-        .collect();
-    let says = |phrases: &[&str]| phrases.iter().any(|phrase| plain.contains(phrase));
+/// Judges words by whether a living person can say them; `None` for words that say nothing about a machine. A text
+/// that ends with a question is a person's, unless its words are a recording's.
+pub fn classify_announcement(text: &str) -> Option<AnnouncementEvidence> {
+    use AnnouncementEvidence::{Strong, Weak};
+    let is_question = text.trim_end().ends_with(['?', '？', '؟']);
+    let plain = plain_words(text);
+    let says = |phrases: &[&str]| phrases.iter().any(|phrase| has_phrase(&plain, phrase));
+    if says(SCREENING_STRONG) {
+        return Some(Strong(AmdResult::CallScreening));
+    }
     // "To leave a message press one" is a voicemail menu: voicemail wins.
-    if says(CALL_SCREENING_PHRASES) {
-        Some(AmdResult::CallScreening)
-    } else if says(VOICEMAIL_PHRASES) {
-        Some(AmdResult::Voicemail)
-    } else if says(IVR_PHRASES) {
-        Some(AmdResult::Ivr)
-    } else {
+    if says(RECORDED_STRONG) || says(MESSAGE_WORDS) && says(TONE_WORDS) {
+        return Some(Strong(AmdResult::Voicemail));
+    }
+    let kinds = RECORDED_WEAK.iter().filter(|phrases| says(phrases)).count();
+    match kinds {
+        0 => {}
+        _ if is_question => return None,
+        1 => return Some(if says(IVR_STRONG) { Strong(AmdResult::Voicemail) } else { Weak(AmdResult::Voicemail) }),
+        _ => return Some(Strong(AmdResult::Voicemail)),
+    }
+    if says(IVR_STRONG) {
+        Some(Strong(AmdResult::Ivr))
+    } else if is_question {
         None
+    } else if says(SCREENING_WEAK) {
+        Some(Weak(AmdResult::CallScreening))
+    } else {
+        says(IVR_WEAK).then_some(Weak(AmdResult::Ivr))
     }
 }
 
+/// Lower case, with a blank for each mark of punctuation.
+fn plain_words(text: &str) -> String {
+    let mark = |c: char| c.is_ascii_punctuation() && c != '\'' || "。、！？，．；：「」¿¡।…–—؟،".contains(c);
+    let plain = |c: char| match c {
+        '’' => '\'',
+        c if mark(c) || c.is_whitespace() => ' ',
+        c => c,
+    };
+    text.to_lowercase()
+        .chars()
+        .map(plain)
+        .collect::<String>()
+        .split(' ')
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Whether a phrase is in a text as whole words; in scripts without blanks, anywhere.
+fn has_phrase(plain: &str, phrase: &str) -> bool {
+    let has_blanks = phrase.chars().all(|c| c < '\u{2E80}');
+    plain.match_indices(phrase).any(|(at, found)| {
+        let before = plain[..at].chars().next_back();
+        let after = plain[at + found.len()..].chars().next();
+        let ends = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
+        !has_blanks || ends(before) && (ends(after) || STEMS.contains(&phrase))
+    })
+}
+
+/// Phrases that end with the stem of a word.
+const STEMS: &[&str] = &["vous rappel", "richiamer", "oddzwon"];
+
 #[cfg(test)]
 mod tests {
+    use super::AnnouncementEvidence::{Strong, Weak};
     use super::*;
 
-    fn check(text: &str, wanted: Option<AmdResult>) {
+    fn check(text: &str, wanted: Option<AnnouncementEvidence>) {
         assert_eq!(classify_announcement(text), wanted, "{text}");
     }
 
     #[test]
     fn recorded_announcements_are_known_by_their_words() {
-        check("Hi, you’ve reached John. I can’t come to the phone right now.", Some(AmdResult::Voicemail));
-        check(
+        for text in [
+            "Hi, you’ve reached John. I can’t come to the phone right now.",
             "The person you are calling is not available. At the tone, please record your message.",
-            Some(AmdResult::Voicemail),
-        );
-        check("Spreek een bericht in na de pieptoon.", Some(AmdResult::Voicemail));
-        check("Bitte hinterlassen Sie eine Nachricht nach dem Signalton.", Some(AmdResult::Voicemail));
-        check("Laissez un message après le bip.", Some(AmdResult::Voicemail));
-        check(
+            "To leave a message, press one.",
+            "Spreek een bericht in na de pieptoon.",
+            "Bitte hinterlassen Sie eine Nachricht nach dem Signalton.",
+            "Laissez un message après le bip.",
+        ] {
+            check(text, Some(Strong(AmdResult::Voicemail)));
+        }
+        for text in [
             "Hi, the person you're calling is using a screening service from Google.",
-            Some(AmdResult::CallScreening),
-        );
-        check(
             "If you record your name and reason for calling, I'll see if this person is available.",
-            Some(AmdResult::CallScreening),
-        );
-        check("For sales, press one. For support, press two.", Some(AmdResult::Ivr));
+        ] {
+            check(text, Some(Strong(AmdResult::CallScreening)));
+        }
+        check("For sales, press one. For support, press two.", Some(Strong(AmdResult::Ivr)));
+    }
+
+    #[test]
+    fn mailboxes_and_networks_speak_many_languages() {
+        for text in [
+            "Deja tu mensaje después de la señal.",
+            "El número que ha marcado no está disponible.",
+            "Lasciate un messaggio dopo il segnale acustico.",
+            "Deixe a sua mensagem após o sinal.",
+            "Nagraj wiadomość po sygnale.",
+            "Abonent jest czasowo niedostępny.",
+            "कृपया बीप के बाद अपना संदेश छोड़ें।",
+            "जिस नंबर पर आप कॉल कर रहे हैं वह अभी व्यस्त है।",
+            "発信音の後にメッセージをどうぞ。",
+            "おかけになった電話は電源が入っていません。",
+            "您拨打的电话暂时无法接通。",
+            "Оставьте сообщение после сигнала.",
+            "Lämna ett meddelande efter tonen.",
+            "The number you have dialled is not in service.",
+            "Het door u gekozen nummer is niet in gebruik.",
+            "Kein Anschluss unter dieser Nummer.",
+            "Le numéro que vous avez demandé n'est pas attribué.",
+        ] {
+            check(text, Some(Strong(AmdResult::Voicemail)));
+        }
+    }
+
+    #[test]
+    fn what_a_person_can_say_is_a_hint_at_most() {
+        for text in [
+            "I'll have you forwarded to accounting.",
+            "He is not available right now.",
+            "I will get back to you.",
+            "Hij is vandaag niet bereikbaar.",
+            "No está disponible.",
+        ] {
+            check(text, Some(Weak(AmdResult::Voicemail)));
+        }
+        check("Tell me the reason for your call.", Some(Weak(AmdResult::CallScreening)));
     }
 
     #[test]
@@ -191,6 +259,12 @@ mod tests {
             "Yes, this is Anna speaking, who is this?",
             "Acme bakery, good morning, how can I help you?",
             "Hold on a second.",
+            "He is not available right now, can I take a message?",
+            "I'm driving, can I get back to you?",
+            "You have reached the Smith residence, who's calling?",
+            "I deleted your voicemail, what was it about?",
+            "Tony got your message.",
+            "¿Quiere dejar un mensaje?",
         ] {
             check(text, None);
         }

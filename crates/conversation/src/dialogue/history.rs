@@ -70,6 +70,16 @@ impl History {
         self.push(ChatMessage::User(text.to_owned()));
     }
 
+    /// The final words of the caller's last turn differ from those that were used.
+    pub fn replace_user(&mut self, was: &str, is: &str) {
+        let last = self.messages.iter_mut().rev().find(|message| matches!(message, ChatMessage::User(_)));
+        if let Some(ChatMessage::User(text)) =
+            last.filter(|last| matches!(last, ChatMessage::User(text) if text == was))
+        {
+            is.clone_into(text);
+        }
+    }
+
     /// What the agent said; of an interrupted reply the heard part.
     pub fn push_assistant(&mut self, content: &str, tool_calls: Vec<ToolCall>) {
         if !content.is_empty() || !tool_calls.is_empty() {

@@ -54,3 +54,32 @@ pub fn phrases(language: &str) -> &'static ScriptedPhrases {
         },
     }
 }
+
+/// What is said by default while the caller waits for a tool or the model, by TTS language; empty for languages without
+/// phrases, because another language is worse than a pause.
+pub fn fillers(language: &str) -> &'static [&'static str] {
+    match language.split(['-', '_']).next().unwrap_or("") {
+        "en" => &["One moment, please.", "I'm still on it.", "Just a little longer, please."],
+        "nl" => &["Een ogenblik.", "Ik ben er nog mee bezig.", "Nog heel even."],
+        "de" => &["Einen Moment bitte.", "Ich bin noch dabei.", "Noch einen kleinen Moment."],
+        "fr" => &["Un instant, s'il vous plaît.", "Je m'en occupe.", "Encore un petit instant."],
+        "es" => &["Un momento, por favor.", "Sigo en ello.", "Un momentito más."],
+        "it" => &["Un momento, per favore.", "Ci sto lavorando.", "Ancora un attimo."],
+        "pt" => &["Um momento, por favor.", "Ainda estou a ver.", "Só mais um instante."],
+        "pl" => &["Chwileczkę.", "Już sprawdzam.", "Jeszcze chwilę."],
+        "sv" => &["Ett ögonblick.", "Jag håller på.", "Strax klart."],
+        "da" => &["Et øjeblik.", "Jeg er i gang.", "Et øjeblik endnu."],
+        "no" | "nb" => &["Et øyeblikk.", "Jeg holder på.", "Et øyeblikk til."],
+        "fi" => &["Hetkinen.", "Selvitän vielä.", "Vielä pieni hetki."],
+        "cs" => &["Okamžik, prosím.", "Stále na tom pracuji.", "Ještě chvilku."],
+        "ru" => &["Одну минуту.", "Я всё ещё проверяю.", "Ещё немного."],
+        "uk" => &["Хвилинку.", "Я ще перевіряю.", "Ще трохи."],
+        "tr" => &["Bir saniye lütfen.", "Hâlâ bakıyorum.", "Az kaldı."],
+        "ar" => &["لحظة من فضلك.", "ما زلت أتحقق.", "لحظة أخرى."],
+        "hi" => &["एक क्षण रुकिए।", "मैं अभी देख रहा हूँ।", "बस थोड़ा और।"],
+        "ja" => &["少々お待ちください。", "ただいま確認しております。", "もう少々お待ちください。"],
+        "zh" => &["请稍等。", "我还在查询。", "请再稍等一下。"],
+        "ko" => &["잠시만 기다려 주세요.", "지금 확인하고 있습니다.", "조금만 더 기다려 주세요."],
+        _ => &[],
+    }
+}

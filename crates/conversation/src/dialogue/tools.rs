@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use trunkline_domain::agent_handover::{HandoverHistory, HandoverTarget};
 use trunkline_domain::chat::{ToolCall, ToolOffer};
-use trunkline_domain::provider_config::Tool;
+use trunkline_domain::provider_config::{Tool, ToolStart};
 use trunkline_domain::tool_limits::OFFERS_MAX;
 use trunkline_domain::transfer::TransferDestination;
 use trunkline_json::document::DocumentLimits;
@@ -90,7 +90,7 @@ pub enum ToolAction {
     },
     /// Send DTMF to the peer.
     SendDigits {
-        /// The digits, at most 32: `0` to `9`, `*`, `#` or `A` to `D`.
+        /// The digits, at most 64: `0` to `9`, `*`, `#` or `A` to `D`; `w` and `,` are pauses of 0.5 and 2 seconds.
         digits: String,
     },
     /// Leave a message after the beep, then hang up.
@@ -104,6 +104,8 @@ pub enum ToolAction {
         is_async: bool,
         /// Said while the result is waited for.
         filler: Option<String>,
+        /// It runs before the words that announce it were heard.
+        starts_at_once: bool,
     },
     /// Told to the LLM as an error.
     Invalid(String),
@@ -156,7 +158,8 @@ impl ToolSet<'_> {
                 BuiltInTool::SendDtmf,
                 "Presses keys on the telephone keypad, to get through a menu.".to_owned(),
                 json!({"type": "object", "properties": {
-                    "digits": {"type": "string", "description": "0-9, * and #", "pattern": "^[0-9*#A-D]{1,32}$"}},
+                    "digits": {"type": "string", "pattern": "^[0-9*#A-Da-dwWpP,. ()-]{1,64}$", "description":
+                        "0-9, * and #; w waits half a second, a comma two seconds"}},
                     "required": ["digits"], "additionalProperties": false}),
             ),
         ];
@@ -261,10 +264,12 @@ impl ToolSet<'_> {
             return ToolAction::Invalid(fault.clone());
         }
         if let Some(tool) = self.functions().find(|tool| tool.function.name == call.name) {
-            return ToolAction::Custom { is_async: tool.is_async.unwrap_or(false), filler: tool.filler.clone() };
+            let starts_at_once = tool.start == Some(ToolStart::AtOnce);
+            let (is_async, filler) = (tool.is_async.unwrap_or(false), tool.filler.clone());
+            return ToolAction::Custom { is_async, filler, starts_at_once };
         }
         if self.remote.iter().any(|tool| tool.name == call.name) {
-            return ToolAction::Custom { is_async: false, filler: None };
+            return ToolAction::Custom { is_async: false, filler: None, starts_at_once: false };
         }
         let text = |name: &str| {
             arguments.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty()).map(str::to_owned)
@@ -275,7 +280,14 @@ impl ToolSet<'_> {
         };
         match tool {
             BuiltInTool::EndCall => ToolAction::EndCall { farewell: text("farewell") },
-            BuiltInTool::SendDtmf => ToolAction::SendDigits { digits: text("digits").unwrap_or_default() },
+            BuiltInTool::SendDtmf => {
+                let digits = dial_digits(&text("digits").unwrap_or_default());
+                if digits.chars().any(|c| !matches!(c, 'w' | ',')) {
+                    ToolAction::SendDigits { digits }
+                } else {
+                    ToolAction::Invalid("digits has no key: 0-9, *, # or A-D".to_owned())
+                }
+            }
             BuiltInTool::LeaveVoicemail => ToolAction::LeaveVoicemail { message: text("message") },
             BuiltInTool::TransferAgent => self.hand_over(text("agent").as_deref(), text("summary")),
             BuiltInTool::TransferCall => {
@@ -285,6 +297,19 @@ impl ToolSet<'_> {
             }
         }
     }
+}
+
+/// Keys and pauses as models write them: `w` is half a second, a comma or `p` two seconds; blanks, hyphens and brackets
+/// only group.
+fn dial_digits(text: &str) -> String {
+    let key = |c: char| match c {
+        '0'..='9' | '*' | '#' => Some(c),
+        'a'..='d' | 'A'..='D' => Some(c.to_ascii_uppercase()),
+        'w' | 'W' => Some('w'),
+        ',' | 'p' | 'P' => Some(','),
+        _ => None,
+    };
+    text.chars().filter_map(key).collect()
 }
 
 /// Arguments as a model writes them; none are an empty object.
@@ -338,8 +363,15 @@ mod tests {
         check("end_call", "{\"reason\":\"done\"}", &ToolAction::EndCall { farewell: None });
         check("end_call", "{\"farewell\":\"Bye\"}", &ToolAction::EndCall { farewell: Some("Bye".into()) });
         check("send_dtmf", "{\"digits\":\"12#\"}", &ToolAction::SendDigits { digits: "12#".into() });
+        for (written, digits) in
+            [("1w2ww4711#", "1w2ww4711#"), ("1,2", "1,2"), ("1 2", "12"), ("1-2", "12"), ("1p(2)a", "1,2A")]
+        {
+            let arguments = format!("{{\"digits\":\"{written}\"}}");
+            check("send_dtmf", &arguments, &ToolAction::SendDigits { digits: digits.into() });
+        }
+        invalid("send_dtmf", "{\"digits\":\"w, -\"}", "digits has no key: 0-9, *, # or A-D");
         check("leave_voicemail", "{}", &ToolAction::LeaveVoicemail { message: None });
-        check("find", "{\"order\":4}", &ToolAction::Custom { is_async: false, filler: None });
+        check("find", "{\"order\":4}", &ToolAction::Custom { is_async: false, filler: None, starts_at_once: false });
         let billing = ToolAction::Transfer { destination: 1, briefing: Some("An invoice.".into()) };
         check("transfer_call", "{\"destination\":\"billing\",\"briefing\":\"An invoice.\"}", &billing);
     }
@@ -351,7 +383,7 @@ mod tests {
         invalid(
             "send_dtmf",
             "{\"digits\":\"x\"}",
-            "the arguments do not fit: digits: \"x\" does not match \"^[0-9*#A-D]{1,32}$\"",
+            "the arguments do not fit: digits: \"x\" does not match \"^[0-9*#A-Da-dwWpP,. ()-]{1,64}$\"",
         );
         invalid(
             "transfer_call",

@@ -71,6 +71,7 @@ impl CallMachine {
                 self.handle_words(now, &text, true, |end_of_turn| {
                     end_of_turn.handle_final(now, &text, confidence, speech_final);
                 });
+                self.correct_turn();
                 self.handle_likely_end_of_turn(now);
                 if let Mode::Ending(ending) = &self.mode
                     && ending.is_silent()
@@ -83,6 +84,7 @@ impl CallMachine {
                 self.handle_words(now, &text, true, |end_of_turn| {
                     end_of_turn.handle_end_of_turn(now, &text, confidence);
                 });
+                self.correct_turn();
             }
             SttEvent::EagerEndOfTurn => {
                 if let Some(talk) = self.mode.talk_mut() {
@@ -108,6 +110,17 @@ impl CallMachine {
             }
         }
         self.check_turn(now);
+    }
+
+    /// The final words of a turn that is being answered already are the same turn: they replace its words.
+    fn correct_turn(&mut self) {
+        let Some(line) = self.mode.line_mut() else { return };
+        if let Some(correction) = line.caller.end_of_turn.take_correction()
+            && line.correct_user(&correction)
+            && let Some(talk) = self.mode.talk_mut()
+        {
+            talk.history.replace_user(&correction.was, &correction.is);
+        }
     }
 
     /// Words of the caller, in the order of those who need them: end of turn, AMD, barge-in.

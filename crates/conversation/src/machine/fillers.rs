@@ -1,15 +1,41 @@
 //! Fillers: a short phrase while a tool or the LLM takes long.
 
 use super::output::CallOutput;
-use super::talk::Talk;
+use super::talk::{Speaker, Talk};
+use crate::dialogue::phrases::fillers;
 use crate::dialogue::response::AfterResponse;
 use std::time::{Duration, Instant};
 use trunkline_media::playout::queue::SegmentId;
 
+/// When a default filler is said, while nobody has chosen other ones.
+const DEFAULT_FILLER_AFTER: Duration = Duration::from_millis(2_500);
+/// From one filler to the next while the caller still waits: the phrase itself, and some four seconds.
+const NEXT_FILLER_AFTER: Duration = Duration::from_secs(6);
+
 impl Talk {
     pub(super) fn arm_filler(&mut self, now: Instant) {
-        if let Some(config) = self.line.facts.silence.as_ref().filter(|config| !config.fillers.is_empty()) {
-            self.timers.filler = Some(now + Duration::from_millis(config.filler_after_ms));
+        let after = match &self.line.facts.silence {
+            Some(config) if !config.fillers.is_empty() => Duration::from_millis(config.filler_after_ms),
+            Some(_) if !self.default_fillers().is_empty() => DEFAULT_FILLER_AFTER,
+            Some(_) | None => return,
+        };
+        let after = if self.fillers.is_empty() { after } else { after.max(NEXT_FILLER_AFTER - DEFAULT_FILLER_AFTER) };
+        self.timers.filler = (!self.fillers.is_exhausted()).then(|| now + after);
+    }
+
+    /// The phrases for an agent without any of its own. A realtime model talks by itself while it waits.
+    fn default_fillers(&self) -> &'static [&'static str] {
+        let wanted = self.line.facts.silence.as_ref().is_some_and(|config| config.default_fillers);
+        match &self.speaker {
+            Speaker::Pipeline(_) if wanted => fillers(self.line.facts.spec.language()),
+            Speaker::Pipeline(_) | Speaker::Realtime(_) => &[],
+        }
+    }
+
+    /// The caller still waits for a tool after something was said.
+    pub(super) fn arm_filler_for_tools(&mut self, now: Instant) {
+        if self.tools.is_waiting() && self.line.playout.response.is_none() {
+            self.arm_filler(now);
         }
     }
 
@@ -23,7 +49,7 @@ impl Talk {
                 self.line.make_uninterruptible();
             }
         }
-        self.last_filler = Some(words);
+        self.fillers.record(words);
     }
 
     /// Filler timeout: a tool or the LLM takes too long.
@@ -33,7 +59,8 @@ impl Talk {
         if let Some(response) = response.filter(|response| !response.is_scripted && !response.has_words()) {
             let response_id = response.response_id;
             let Some((index, text)) = response.add_filler(&words) else { return };
-            self.last_filler = Some(words);
+            self.fillers.record(words);
+            self.timers.filler = (!self.fillers.is_exhausted()).then(|| now + NEXT_FILLER_AFTER);
             self.line.output(CallOutput::Speak { segment: SegmentId { response_id, index }, text });
         } else if self.line.playout.response.is_none()
             && self.tools.is_waiting()
@@ -45,10 +72,13 @@ impl Talk {
 
     /// The filler after the one that was used last; none when it is the only one.
     fn next_filler(&self) -> Option<String> {
-        let fillers = &self.line.facts.silence.as_ref()?.fillers;
-        let last = self.last_filler.as_ref();
-        let after = last.and_then(|last| fillers.iter().position(|one| one == last)).map_or(0, |at| at + 1);
-        let next = fillers.get(after % fillers.len().max(1))?;
-        (Some(next) != last).then(|| next.clone())
+        let own = &self.line.facts.silence.as_ref()?.fillers;
+        let default = self.default_fillers();
+        let count = if own.is_empty() { default.len() } else { own.len() };
+        let filler = |index: usize| own.get(index).map(String::as_str).or_else(|| default.get(index).copied());
+        let last = self.fillers.last.as_deref();
+        let after = last.and_then(|last| (0..count).find(|index| filler(*index) == Some(last))).map_or(0, |at| at + 1);
+        let next = filler(after % count.max(1))?;
+        (Some(next) != last).then(|| next.to_owned())
     }
 }

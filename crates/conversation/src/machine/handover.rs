@@ -3,6 +3,7 @@
 
 use super::conversing::Conversing;
 use super::output::CallOutput;
+use super::said_fillers::SaidFillers;
 use super::spec::CallSpec;
 use super::talk::{Interruption, Talk};
 use crate::dialogue::prompt;
@@ -163,7 +164,8 @@ impl Talk {
         self.history = self.history.passed_on(request.history, system, note, &request.call_id);
         self.tools.change_agent(&request.call_id, request.history);
         self.dtmf.set_rules(spec.agent.dtmf_rules.clone());
-        (self.interruption, self.last_filler, self.llm_failures) = (Interruption::default(), None, 0);
+        (self.interruption, self.llm_failures) = (Interruption::default(), 0);
+        self.fillers = SaidFillers::default();
         (self.timers.silence, self.timers.resume, self.timers.filler) = (None, None, None);
         self.handovers += 1;
         self.line.change_agent(now, spec);

@@ -13,6 +13,7 @@ use trunkline_domain::ids::AgentId;
 use trunkline_domain::transcript::{Turn, TurnRole};
 use trunkline_media::playout::queue::{SegmentId, SegmentPlayed};
 use trunkline_media::turn::end_of_turn::{CallerTurn, EndOfTurnConfig, EndOfTurnDetector};
+use trunkline_media::turn::taken_words::TurnCorrection;
 use trunkline_providers::{Failover, SttEvent};
 
 /// If the caller speaks again within this time, the turn had not ended.
@@ -32,6 +33,8 @@ pub(super) struct Caller {
     pub(super) end_of_turn: EndOfTurnDetector,
     /// A finished turn that waits for the playback report of the response it interrupted.
     pub(super) waiting_turn: Option<CallerTurn>,
+    /// The last turn in the transcript: its final words may still be written differently.
+    pub(super) last_recorded: Option<(TurnNumber, CallerTurn)>,
     /// When the last answered turn ended, until the caller speaks again.
     pub(super) last_turn: Option<Instant>,
     /// The line echoes the agent's voice.
@@ -41,7 +44,7 @@ pub(super) struct Caller {
 impl Caller {
     fn new(spec: &CallSpec) -> Self {
         let end_of_turn = EndOfTurnDetector::new(end_of_turn_config(spec));
-        Self { end_of_turn, waiting_turn: None, last_turn: None, has_echo: false }
+        Self { end_of_turn, waiting_turn: None, last_recorded: None, last_turn: None, has_echo: false }
     }
 
     /// Neither a sound nor words that are not a turn yet.
@@ -252,6 +255,27 @@ impl Line {
 impl Line {
     pub(super) fn record_user(&mut self, turn: &CallerTurn) {
         let number = self.transcript.open();
+        self.record_user_as(number, turn);
+        self.caller.last_recorded = Some((number, turn.clone()));
+    }
+
+    /// STT has written a turn differently in the end: true if it was the last one that was recorded.
+    pub(super) fn correct_user(&mut self, correction: &TurnCorrection) -> bool {
+        let TurnCorrection { was, is } = correction;
+        if let Some(waiting) = self.caller.waiting_turn.as_mut().filter(|waiting| waiting.text.contains(was.as_str())) {
+            waiting.text = waiting.text.replacen(was.as_str(), is, 1);
+            return false;
+        }
+        let Some((number, mut turn)) = self.caller.last_recorded.take().filter(|(_, turn)| turn.text == *was) else {
+            return false;
+        };
+        turn.text.clone_from(is);
+        self.record_user_as(number, &turn);
+        self.caller.last_recorded = Some((number, turn));
+        true
+    }
+
+    fn record_user_as(&mut self, number: TurnNumber, turn: &CallerTurn) {
         let turn = Turn {
             role: TurnRole::User,
             content: turn.text.clone(),

@@ -28,6 +28,7 @@ mod realtime;
 mod realtime_events;
 mod realtime_response;
 mod response;
+mod said_fillers;
 mod spec;
 mod talk;
 mod timeouts;

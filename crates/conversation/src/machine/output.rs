@@ -53,7 +53,7 @@ pub enum CallOutput {
         /// The whole turn as it is now.
         turn: Turn,
     },
-    /// Send these digits to the peer: `0` to `9`, `*`, `#` or `A` to `D`.
+    /// Send these digits to the peer: `0` to `9`, `*`, `#` or `A` to `D`; `w` and `,` are pauses of 0.5 and 2 seconds.
     SendDtmf(String),
     /// Run one of the agent's tools; blocking tools return a result.
     CallTool {

@@ -70,8 +70,9 @@ impl CallMachine {
         if let Some(talk) = self.mode.talk_mut() {
             talk.timers.silence = None;
         }
-        if let Some(line) = self.mode.line_mut() {
-            line.handle_segment_started(segment, at);
+        let begun = self.mode.line_mut().is_some_and(|line| line.handle_segment_started(segment, at));
+        if begun && let Some(amd) = self.mode.amd_mut() {
+            amd.handle_agent_heard();
         }
     }
 
@@ -80,6 +81,9 @@ impl CallMachine {
         if let Some(line) = self.mode.line_mut()
             && line.handle_segment_finished(&heard, at)
         {
+            if let Some(amd) = self.mode.amd_mut() {
+                amd.handle_agent_heard();
+            }
             self.advance(at);
         }
     }
@@ -128,6 +132,9 @@ impl CallMachine {
                 if !self.answer_waiting_turn(now) {
                     self.arm_silence(now);
                     self.request_response_to_results(now);
+                    if let Some(talk) = self.mode.talk_mut() {
+                        talk.arm_filler_for_tools(now);
+                    }
                 }
             }
         }
@@ -165,7 +172,7 @@ impl CallMachine {
         if let Mode::Ending(ending) = &mut self.mode {
             ending.handle_response_cut(&response, &sent);
         } else if let Some(talk) = self.mode.talk_mut() {
-            talk.handle_response_cut(&response, &said, &rest, &sent);
+            talk.handle_response_cut(now, &response, &said, &rest, &sent);
         }
         if let Some(line) = self.mode.line_mut() {
             line.record_response(&response, line.ms(now), true, said);

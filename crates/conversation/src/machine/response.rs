@@ -36,7 +36,9 @@ impl Talk {
                 self.line.caller.queue_turn(turn);
                 return false;
             }
-            self.line.playout.response = None;
+            let unheard = self.line.playout.response.take();
+            let calls = unheard.map(|response| response.tool_calls).unwrap_or_default();
+            self.settle_cut_tools(now, "", &calls);
         }
         self.answer_turn(now, &turn)
     }
@@ -50,6 +52,7 @@ impl Talk {
         }
         self.history.push_user(&turn.text);
         self.tools.start_over();
+        self.fillers.start_over();
         self.line.caller.last_turn = Some(turn.ended);
         if let Some(ahead) = self.take_preemptive_generation(turn) {
             return self.adopt_preemptive_generation(now, turn, ahead);
@@ -89,7 +92,8 @@ impl Talk {
                 false
             }
             LlmEvent::ToolCalls(calls) => {
-                response.tool_calls = calls;
+                response.tool_calls.clone_from(&calls);
+                self.start_tools_at_once(&calls);
                 false
             }
             LlmEvent::FailedOver(switch) => {
@@ -137,14 +141,16 @@ impl Talk {
         tracing::warn!(error = %failure, "LLM failed");
         self.line.metrics().record_provider_error("llm", failure.kind());
         let Some(response) = &mut self.line.playout.response else { return false };
-        response.tool_calls.clear();
+        let calls = std::mem::take(&mut response.tool_calls);
         let last = response.finish();
         if response.has_words() {
             // The words that came are said: the response ends with them.
             self.line.speak(last.into_iter().collect());
+            self.settle_cut_tools(now, "", &calls);
             return true;
         }
         self.line.playout.response = None;
+        self.settle_cut_tools(now, "", &calls);
         self.llm_failures += 1;
         if self.llm_failures >= FAILURES_MAX || *failure == ProviderError::NotConfigured {
             self.end_with_apology(now);
@@ -176,12 +182,11 @@ impl Talk {
 
     /// The current response was cut: history and realtime model learn what was heard of it.
     pub(super) fn handle_response_cut(
-        &mut self, response: &AgentResponse, said: &str, rest: &str, sent: &[(u32, u64)],
+        &mut self, now: Instant, response: &AgentResponse, said: &str, rest: &str, sent: &[(u32, u64)],
     ) {
         let begun = response.begun.is_some();
-        if begun && !response.is_filler {
-            self.history.push_assistant(said, Vec::new());
-        }
+        let said = if begun && !response.is_filler { said } else { "" };
+        self.settle_cut_tools(now, said, &response.tool_calls);
         self.interruption.is_untold = begun && !rest.is_empty();
         if let Speaker::Realtime(realtime) = &mut self.speaker {
             realtime.truncate(&mut self.line, response, sent);

@@ -4,6 +4,7 @@ use super::line::{Line, PlayoutState};
 use super::output::CallOutput;
 use super::pipeline::Pipeline;
 use super::realtime::Realtime;
+use super::said_fillers::SaidFillers;
 use super::spec::CallSpec;
 use super::timers::{CallTimer, TalkTimers};
 use super::toolbox::Toolbox;
@@ -73,7 +74,7 @@ pub struct Talk {
     /// AMD on calls that run it, until voicemail is known to have answered.
     pub(super) amd: Option<AmdDetector>,
     pub(super) interruption: Interruption,
-    pub(super) last_filler: Option<String>,
+    pub(super) fillers: SaidFillers,
     /// Consecutive failures of the LLM or the realtime model.
     pub(super) llm_failures: u32,
     /// How often the call was handed to another agent.
@@ -92,7 +93,7 @@ impl Talk {
             dtmf: DtmfCollector::new(spec.agent.dtmf_rules.clone()),
             amd: spec.runs_amd().then(|| AmdDetector::new(now)),
             interruption: Interruption::default(),
-            last_filler: None,
+            fillers: SaidFillers::default(),
             llm_failures: 0,
             handovers: 0,
             timers: TalkTimers { max_duration: Some(now + longest), ..TalkTimers::default() },
@@ -194,9 +195,8 @@ impl Talk {
         if let Speaker::Realtime(realtime) = &mut self.speaker {
             realtime.truncate(&mut self.line, &response, &[]);
         }
-        if response.begun.is_some() && !response.is_filler {
-            self.history.push_assistant(&response.said(), Vec::new());
-        }
+        let said = if response.begun.is_some() && !response.is_filler { response.said() } else { String::new() };
+        self.settle_cut_tools(now, &said, &response.tool_calls);
         self.line.record_response(&response, self.line.ms(now), true, response.said());
     }
 

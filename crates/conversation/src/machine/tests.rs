@@ -6,6 +6,7 @@ mod ending;
 mod failures;
 mod handover;
 mod realtime;
+mod silence;
 mod tools;
 mod transcript;
 mod transfers;

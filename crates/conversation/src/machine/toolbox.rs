@@ -25,6 +25,8 @@ pub(super) struct Toolbox {
     pub(super) remote: Vec<ToolOffer>,
     /// Tools that DTMF cannot call, and why.
     pub(super) dtmf_errors: HashMap<String, String>,
+    /// Calls that run before the words that announce them were heard.
+    started: Vec<StartedCall>,
     /// Calls whose results are waited for.
     pub(super) waiting: Vec<ToolCall>,
     /// Calls of an earlier agent: their results are told when they come, and nobody waits for them.
@@ -37,11 +39,20 @@ pub(super) struct Toolbox {
     rounds: u32,
 }
 
+/// A call that runs while the agent still announces it.
+#[derive(Debug)]
+pub(super) struct StartedCall {
+    pub(super) call: ToolCall,
+    /// Its result, if it came before the announcement was over.
+    pub(super) result: Option<String>,
+}
+
 impl Toolbox {
     /// Another agent has the call: it has tools of its own. Calls of the one before it go on.
     pub(super) fn change_agent(&mut self, handover_id: &str, history: HandoverHistory) {
         let goes_on = std::mem::take(self);
-        let running = goes_on.waiting.into_iter().filter(|call| call.id != handover_id);
+        let announced = goes_on.started.into_iter().map(|started| started.call);
+        let running = goes_on.waiting.into_iter().chain(announced).filter(|call| call.id != handover_id);
         let tells_agent = history != HandoverHistory::None;
         // What an agent must not know, the one after it does not learn either.
         let before = goes_on
@@ -51,6 +62,24 @@ impl Toolbox {
         self.inherited = before.chain(running.map(|call| InheritedCall { call, tells_agent })).collect();
         let dropped = self.inherited.len().saturating_sub(INHERITED_MAX);
         self.inherited.drain(..dropped);
+    }
+
+    /// Records that a call runs already.
+    pub(super) fn start(&mut self, call: &ToolCall) {
+        self.started.push(StartedCall { call: call.clone(), result: None });
+    }
+
+    /// Keeps the result of a call that is still being announced; false if there is none with this id.
+    pub(super) fn keep_result(&mut self, id: &str, result: &str) -> bool {
+        let Some(started) = self.started.iter_mut().find(|started| started.call.id == id) else { return false };
+        started.result = Some(result.to_owned());
+        true
+    }
+
+    /// Takes a call that was started early.
+    pub(super) fn take_started(&mut self, id: &str) -> Option<StartedCall> {
+        let index = self.started.iter().position(|started| started.call.id == id)?;
+        Some(self.started.remove(index))
     }
 
     pub(super) fn is_waiting(&self) -> bool {

@@ -6,7 +6,7 @@ use super::handover::HandoverRequest;
 use super::mode::Mode;
 use super::output::CallOutput;
 use super::talk::Talk;
-use super::toolbox::{InheritedCall, answer, take_call};
+use super::toolbox::{InheritedCall, StartedCall, answer, take_call};
 use super::transfer::{TransferMethod, TransferOrigin, TransferRequest};
 use crate::dialogue::history::RESULT_PENDING;
 use crate::dialogue::response::AfterResponse;
@@ -20,6 +20,9 @@ use trunkline_domain::transfer::TransferConfig;
 
 /// What it reads where none will come.
 const NO_RESULT_EXPECTED: &str = "started; there will be no result";
+/// What it reads of tools that an interrupted answer had announced, before their names.
+const UNCALLED: &str = "You were interrupted before these tools were called, so they were not called and nothing was \
+done; call them again if they are still wanted: ";
 const ONE_DESTINATION: &str = "error: the caller can be put through to one destination only";
 const HANDED_OVER_TOO_OFTEN: &str = "error: this call was handed over too often; help the caller yourself";
 const ALREADY_THERE: &str = "error: you are this agent; help the caller yourself";
@@ -79,6 +82,9 @@ impl Talk {
 
     /// A tool that was waited for has answered; false if none waits with this id.
     fn handle_tool_result(&mut self, now: Instant, id: &str, result: &str) -> bool {
+        if self.tools.keep_result(id, result) {
+            return false;
+        }
         let Some(call) = take_call(&mut self.tools.waiting, id) else {
             return self.handle_inherited_result(now, id, result);
         };
@@ -105,6 +111,36 @@ impl Talk {
             self.tools.has_unread = true;
         }
         tells_agent
+    }
+
+    /// Starts the calls of an answer that need not wait until its words were heard.
+    pub(super) fn start_tools_at_once(&mut self, calls: &[ToolCall]) {
+        for call in calls {
+            let transfers = self.line.facts.spec.agent.transfers();
+            if let ToolAction::Custom { is_async, starts_at_once: true, .. } = self.abilities(&transfers).action(call) {
+                self.tools.start(call);
+                self.line.output(CallOutput::CallTool { call: call.clone(), is_async });
+            }
+        }
+    }
+
+    /// An answer was cut before its calls were due: the model learns which ones ran and which did not.
+    pub(super) fn settle_cut_tools(&mut self, now: Instant, said: &str, calls: &[ToolCall]) {
+        let (started, uncalled): (Vec<_>, Vec<_>) =
+            calls.iter().map(|call| self.tools.take_started(&call.id).ok_or(call)).partition(Result::is_ok);
+        let started: Vec<StartedCall> = started.into_iter().flatten().collect();
+        self.history.push_assistant(said, started.iter().map(|started| started.call.clone()).collect());
+        for StartedCall { call, result } in started {
+            match result {
+                Some(result) => self.answer_tool(now, &call, &result),
+                None => self.await_tool(&call),
+            }
+        }
+        let names: Vec<&str> =
+            uncalled.iter().filter_map(|call| call.as_ref().err()).map(|call| call.name.as_str()).collect();
+        if !names.is_empty() {
+            self.history.push_note(format!("{UNCALLED}{}", names.join(", ")));
+        }
     }
 
     /// Whether the model may be asked about results: neither side speaks or is about to.
@@ -213,7 +249,7 @@ impl CallMachine {
             Some(_) => self.handle_command(now, EndReason::AgentHungUp),
             None if talk.tools.is_waiting() => {
                 let is_new = |words: &String| {
-                    !said_something && !words.trim().is_empty() && Some(words) != talk.last_filler.as_ref()
+                    !said_something && !words.trim().is_empty() && Some(words) != talk.fillers.last.as_ref()
                 };
                 match round.filler.filter(is_new) {
                     Some(words) => talk.say_filler(now, words),
@@ -264,8 +300,14 @@ impl CallMachine {
                 self.leave_voicemail(now, message);
                 "the message is left after the beep, and the call ends".to_owned()
             }
-            ToolAction::Custom { is_async, filler } => {
-                talk.line.output(CallOutput::CallTool { call: call.clone(), is_async });
+            ToolAction::Custom { is_async, filler, .. } => {
+                let started = talk.tools.take_started(&call.id);
+                if started.is_none() {
+                    talk.line.output(CallOutput::CallTool { call: call.clone(), is_async });
+                }
+                if let Some(result) = started.and_then(|started| started.result).filter(|_| !is_async) {
+                    return Some(result);
+                }
                 if !is_async {
                     talk.await_tool(call);
                     round.filler = round.filler.take().or(filler);

@@ -76,7 +76,8 @@ fn accept(
             return refusal(StatusCode::BAD_REQUEST, "invalid_output_format", takes);
         }
     };
-    let session = ElevenlabsSocket { emulator, kind, companding, fault, contexts: BTreeMap::new(), mute: false };
+    let session =
+        ElevenlabsSocket { emulator, kind, companding, fault, contexts: BTreeMap::new(), spoken: 0, mute: false };
     upgrade.on_upgrade(move |socket| session.run(socket)).into_response()
 }
 
@@ -92,6 +93,8 @@ struct ElevenlabsSocket {
     companding: Option<Companding>,
     fault: Option<InjectedFault>,
     contexts: BTreeMap<String, SpeechContext>,
+    /// Sentences so far.
+    spoken: u32,
     /// Nothing more is said: a stall.
     mute: bool,
 }
@@ -144,6 +147,9 @@ impl ElevenlabsSocket {
         let flush = message["flush"] == json!(true) || ends;
         if flush && !context.text.trim().is_empty() {
             let text = std::mem::take(&mut context.text);
+            if self.loses_sentence() {
+                return self.lose_sentence(socket, &id).await;
+            }
             if !self.speak(socket, &id, text.trim(), arrived).await {
                 return false;
             }
@@ -172,6 +178,20 @@ impl ElevenlabsSocket {
         let frame = CloseFrame { code: 1008, reason: error.to_owned().into() };
         let _ = socket.send(Message::Close(Some(frame))).await;
         false
+    }
+
+    /// Counts a sentence; true if it is the one that brings no sound.
+    fn loses_sentence(&mut self) -> bool {
+        self.spoken += 1;
+        self.spoken == 2 && matches!(self.fault, Some(InjectedFault::EmptySentence | InjectedFault::LostSentence))
+    }
+
+    async fn lose_sentence(&mut self, socket: &mut WebSocket, id: &str) -> bool {
+        if self.fault == Some(InjectedFault::LostSentence) {
+            return true;
+        }
+        self.contexts.remove(id);
+        send(socket, &json!({"contextId": id, "isFinal": true})).await
     }
 
     async fn speak(&mut self, socket: &mut WebSocket, id: &str, text: &str, arrived: Instant) -> bool {

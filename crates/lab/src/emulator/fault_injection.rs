@@ -28,10 +28,14 @@ pub enum InjectedFault {
     OddChunks,
     /// The other end is gone without closing the connection: it takes everything and answers nothing, not even a ping.
     HalfOpen,
+    /// ElevenLabs' sockets: the second sentence of a socket ends without a sound, once.
+    EmptySentence,
+    /// The same sentence brings nothing at all, not even its end.
+    LostSentence,
 }
 
 impl InjectedFault {
-    /// Every fault, for tests that try them all.
+    /// Every fault of a whole request, for tests that try them all on every stage.
     pub const ALL: [Self; 10] = [
         Self::Refuse,
         Self::Unauthorized,

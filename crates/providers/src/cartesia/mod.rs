@@ -2,7 +2,8 @@
 
 pub mod websocket;
 
-use super::tts::{TtsSession, TtsSetup, TtsSocketSession, TtsVendor};
+use super::tts::{TtsSession, TtsSetup, TtsVendor};
+use super::tts_socket::TtsSocketSession;
 
 /// The TTS client that the registry hands out.
 pub static TTS: CartesiaTts = CartesiaTts;

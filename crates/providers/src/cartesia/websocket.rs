@@ -1,7 +1,9 @@
 //! Messages of `/tts/websocket`: a context for each sentence, complete when it is sent.
 
+use crate::nullable::lenient;
 use crate::transport::WebSocketRequest;
-use crate::tts::{TtsSocketProtocol, language_code};
+use crate::tts::language_code;
+use crate::tts_socket::TtsSocketProtocol;
 use crate::{AudioFormat, ProviderAccess, ProviderError, TtsEvent, WordTimestamp};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -131,29 +133,29 @@ impl CartesiaProtocol {
 
 #[derive(Debug, Deserialize)]
 struct CartesiaMessage {
-    #[serde(rename = "type", default)]
+    #[serde(rename = "type", default, deserialize_with = "lenient")]
     kind: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     context_id: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     status_code: Option<u16>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     data: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     word_timestamps: Option<CartesiaWordTimestamps>,
     #[serde(default)]
     error: Option<Value>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     title: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     message: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 struct CartesiaWordTimestamps {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     words: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     end: Vec<f64>,
 }
 
@@ -182,5 +184,33 @@ mod tests {
             "error_code": "concurrency_limited", "title": "Too many concurrent requests"});
         let failed = TtsEvent::Failed(ProviderError::refused(429, "Too many concurrent requests"));
         assert_eq!(read(busy), Ok(vec![("s3".into(), failed)]));
+    }
+
+    #[test]
+    fn a_field_that_is_missing_null_or_odd_costs_no_call() {
+        let whole = json!({"type": "chunk", "context_id": "s1", "status_code": 206, "data": STANDARD.encode([0xFF; 80]),
+            "word_timestamps": {"words": ["Ja"], "end": [0.2]}, "message": "m", "title": "t"});
+        for field in ["type", "context_id", "status_code", "data", "word_timestamps", "message", "title"] {
+            for kind in ["chunk", "timestamps", "done"] {
+                let mut event = whole.clone();
+                event["type"] = json!(kind);
+                event.as_object_mut().unwrap().remove(field);
+                let read = |event: &Value| {
+                    CartesiaProtocol {
+                        voice: "v".into(),
+                        model: "sonic-3.5".into(),
+                        language: "nl".into(),
+                        speed: None,
+                        progress: HashMap::new(),
+                    }
+                    .read(&event.to_string())
+                };
+                assert!(read(&event).is_ok(), "{kind} without {field}");
+                for odd in [json!(null), json!(""), json!([]), json!({"words": null, "end": null})] {
+                    event[field] = odd;
+                    assert!(read(&event).is_ok(), "{event}");
+                }
+            }
+        }
     }
 }

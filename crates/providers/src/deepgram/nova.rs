@@ -1,5 +1,6 @@
 //! Messages of `/v1/listen`. Unknown types and fields are skipped: the provider adds some often.
 
+use crate::nullable::lenient;
 use crate::stt::{SttProtocol, SttSessionConfig, SttUpdate};
 use crate::transport::WebSocketRequest;
 use crate::{ProviderAccess, ProviderError, SttEvent};
@@ -78,44 +79,53 @@ impl SttProtocol for NovaProtocol {
 #[serde(tag = "type")]
 enum NovaMessage {
     Results {
+        #[serde(default, deserialize_with = "lenient")]
         channel: Channel,
-        #[serde(default)]
+        #[serde(default, deserialize_with = "lenient")]
         is_final: bool,
-        #[serde(default)]
+        #[serde(default, deserialize_with = "lenient")]
         speech_final: bool,
-        #[serde(default)]
+        #[serde(default, deserialize_with = "lenient")]
         from_finalize: bool,
         /// Seconds of the connection's audio.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "lenient")]
         start: f64,
-        #[serde(default)]
+        #[serde(default, deserialize_with = "lenient")]
         duration: f64,
     },
     UtteranceEnd {},
     Error {
-        #[serde(default)]
+        #[serde(default, deserialize_with = "lenient")]
         description: String,
     },
     #[serde(other)]
     Unknown,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Channel {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     alternatives: Vec<Alternative>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Alternative {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     transcript: String,
+    #[serde(default, deserialize_with = "lenient")]
     confidence: Option<f32>,
 }
 
 /// What a text frame means.
 pub fn parse(text: &str) -> Result<SttUpdate, ProviderError> {
-    let message: NovaMessage = serde_json::from_str(text).map_err(ProviderError::invalid_response)?;
+    let message: NovaMessage = match serde_json::from_str(text) {
+        Ok(message) => message,
+        // An object of an unknown kind, or of none.
+        Err(_) if serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).is_ok() => {
+            NovaMessage::Unknown
+        }
+        Err(error) => return Err(ProviderError::invalid_response(error)),
+    };
     Ok(match message {
         NovaMessage::Results { channel, is_final, speech_final, from_finalize, start, duration } => {
             // What it was asked for before its time is all it has.
@@ -163,7 +173,29 @@ mod tests {
             one(SttEvent::UtteranceEnd)
         );
         assert_eq!(parse("{\"type\":\"SomethingNew\",\"x\":1}"), Ok(SttUpdate::default()));
-        assert!(parse("{\"type\":\"Results\",\"channel\":7}").is_err());
+        assert_eq!(parse("{\"type\":\"Results\",\"channel\":7}"), Ok(SttUpdate::default()));
         assert!(parse("<html>").is_err());
+    }
+
+    #[test]
+    fn a_field_that_is_missing_null_or_odd_costs_no_connection() {
+        let whole = serde_json::json!({"type": "Results", "is_final": true, "speech_final": true, "from_finalize": false,
+            "start": 1.0, "duration": 2.0, "channel": {"alternatives": [{"transcript": "ja", "confidence": 0.9}]}});
+        for field in ["is_final", "speech_final", "from_finalize", "start", "duration", "channel"] {
+            let mut event = whole.clone();
+            event.as_object_mut().unwrap().remove(field);
+            assert!(parse(&event.to_string()).is_ok(), "without {field}");
+            for odd in [serde_json::json!(null), serde_json::json!(""), serde_json::json!([]), serde_json::json!({})] {
+                event[field] = odd;
+                assert!(parse(&event.to_string()).is_ok(), "{event}");
+            }
+        }
+        for alternative in ["null", "{}", "{\"transcript\":null,\"confidence\":null}"] {
+            let event =
+                format!("{{\"type\":\"Results\",\"is_final\":true,\"channel\":{{\"alternatives\":[{alternative}]}}}}");
+            let update = parse(&event).unwrap();
+            let empty = SttEvent::Final { text: String::new(), confidence: None, speech_final: false };
+            assert_eq!(update.events, [empty], "{event}");
+        }
     }
 }

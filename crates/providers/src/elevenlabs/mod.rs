@@ -8,7 +8,8 @@ pub mod multi_stream;
 pub mod text_to_dialogue;
 mod voice;
 
-use super::tts::{TtsSession, TtsSetup, TtsSocketSession, TtsVendor};
+use super::tts::{TtsSession, TtsSetup, TtsVendor};
+use super::tts_socket::TtsSocketSession;
 
 /// The TTS client that the registry hands out.
 pub static TTS: ElevenlabsTts = ElevenlabsTts;

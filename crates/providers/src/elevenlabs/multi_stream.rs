@@ -2,8 +2,10 @@
 
 use super::http_stream::segments;
 use super::voice::{model, takes_language, voice_settings};
+use crate::nullable::lenient;
 use crate::transport::WebSocketRequest;
-use crate::tts::{TtsSocketProtocol, language_code};
+use crate::tts::language_code;
+use crate::tts_socket::TtsSocketProtocol;
 use crate::{AudioFormat, ProviderAccess, ProviderError, TtsEvent, WordTimestamp};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -83,6 +85,11 @@ pub(super) fn upgrade(
     Ok(WebSocketRequest::for_endpoint(endpoint, path, query).header("xi-api-key", endpoint.key()?))
 }
 
+/// Ends a context once everything in it is spoken.
+pub(super) fn close_context(context: &str) -> Message {
+    Message::text(json!({"context_id": context, "close_context": true}).to_string())
+}
+
 impl TtsSocketProtocol for MultiStreamProtocol {
     fn upgrade(&self, endpoint: &ProviderAccess) -> Result<WebSocketRequest, ProviderError> {
         let query: Vec<(&str, &str)> = self.query.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -97,13 +104,17 @@ impl TtsSocketProtocol for MultiStreamProtocol {
             first["voice_settings"] = self.settings.clone();
         }
         let said = json!({"text": format!("{text} "), "context_id": context, "flush": true});
-        let close = json!({"context_id": context, "close_context": true});
-        [first, said, close].iter().map(|message| Message::text(message.to_string())).collect()
+        [first, said].iter().map(|message| Message::text(message.to_string())).collect()
+    }
+
+    fn after_first_audio(&mut self, context: &str) -> Vec<Message> {
+        // In one burst with its text it sometimes ends the context without a sound.
+        vec![close_context(context)]
     }
 
     fn cancel(&mut self, context: &str) -> Vec<Message> {
         self.progress.remove(context);
-        vec![Message::text(json!({"context_id": context, "close_context": true}).to_string())]
+        vec![close_context(context)]
     }
 
     fn read(&mut self, text: &str) -> Result<Vec<(String, TtsEvent)>, ProviderError> {
@@ -161,25 +172,25 @@ pub(super) fn refused(name: &str, message: Option<String>) -> ProviderError {
 /// The sockets differ in how they spell their fields.
 #[derive(Debug, Deserialize)]
 struct MultiStreamMessage {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     audio: Option<String>,
-    #[serde(rename = "isFinal", alias = "is_final", default)]
+    #[serde(rename = "isFinal", alias = "is_final", default, deserialize_with = "lenient")]
     is_final: Option<bool>,
-    #[serde(rename = "contextId", alias = "context_id", default)]
+    #[serde(rename = "contextId", alias = "context_id", default, deserialize_with = "lenient")]
     context_id: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     alignment: Option<Alignment>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     error: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     message: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 struct Alignment {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     chars: Vec<String>,
-    #[serde(rename = "charStartTimesMs", alias = "char_start_times_ms", default)]
+    #[serde(rename = "charStartTimesMs", alias = "char_start_times_ms", default, deserialize_with = "lenient")]
     starts_ms: Vec<f64>,
 }
 
@@ -200,7 +211,8 @@ pub(super) mod tests {
     fn chunks_become_sound_and_marks() {
         let mut wire = contexts();
         let sent = wire.speak("s1", "Ja hoor.");
-        assert_eq!(sent.len(), 3);
+        assert!(sent.len() == 2 && !sent.iter().any(|one| one.to_string().contains("close_context")), "{sent:?}");
+        assert!(wire.after_first_audio("s1")[0].to_string().contains("close_context"));
         let audio = STANDARD.encode([0xFF; 800]);
         let chunk = |audio: &str| {
             json!({"audio": audio, "contextId": "s1", "isFinal": null, "normalizedAlignment": null,
@@ -224,5 +236,21 @@ pub(super) mod tests {
         assert_eq!(read(json!({"type": "flush_done"})), []);
         let error = json!({"message": "no", "error": "max_active_conversations", "code": 1008});
         assert_eq!(wire.read(&error.to_string()), Err(ProviderError::refused(429, "no")));
+    }
+
+    #[test]
+    fn a_field_that_is_missing_null_or_odd_costs_no_call() {
+        let whole = json!({"audio": STANDARD.encode([0xFF; 80]), "contextId": "s1", "isFinal": false, "error": null,
+            "message": null, "alignment": {"chars": ["J"], "charStartTimesMs": [0]}});
+        for field in ["audio", "contextId", "isFinal", "message", "alignment"] {
+            let mut event = whole.clone();
+            event.as_object_mut().unwrap().remove(field);
+            assert!(contexts().read(&event.to_string()).is_ok(), "without {field}");
+            for odd in [json!(null), json!(""), json!([]), json!({"chars": null, "charStartTimesMs": null})] {
+                event[field] = odd;
+                assert!(contexts().read(&event.to_string()).is_ok(), "{event}");
+            }
+        }
+        assert_eq!(contexts().read(&whole.to_string()).unwrap().len(), 1, "sound of a context that has ended");
     }
 }

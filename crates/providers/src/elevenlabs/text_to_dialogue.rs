@@ -1,9 +1,10 @@
 //! Text-to-Dialogue sockets: the transport of the expressive models (v3, v4).
 
-use super::multi_stream::{AlignmentProgress, read, upgrade};
+use super::multi_stream::{AlignmentProgress, close_context, read, upgrade};
 use super::voice::model;
 use crate::transport::WebSocketRequest;
-use crate::tts::{TtsSocketProtocol, language_code};
+use crate::tts::language_code;
+use crate::tts_socket::TtsSocketProtocol;
 use crate::{AudioFormat, ProviderAccess, ProviderError, TtsEvent};
 use serde_json::json;
 use std::collections::HashMap;
@@ -57,13 +58,16 @@ impl TtsSocketProtocol for TextToDialogueProtocol {
         let said = json!({"context_id": context, "inputs": [input]});
         // Without a flush nothing is said before forty characters have come.
         let flush = json!({"context_id": context, "flush": true});
-        let close = json!({"context_id": context, "close_context": true});
-        [first, said, flush, close].iter().map(|message| Message::text(message.to_string())).collect()
+        [first, said, flush].iter().map(|message| Message::text(message.to_string())).collect()
+    }
+
+    fn after_first_audio(&mut self, context: &str) -> Vec<Message> {
+        vec![close_context(context)]
     }
 
     fn cancel(&mut self, context: &str) -> Vec<Message> {
         self.progress.remove(context);
-        vec![Message::text(json!({"context_id": context, "close_context": true}).to_string())]
+        vec![close_context(context)]
     }
 
     fn read(&mut self, text: &str) -> Result<Vec<(String, TtsEvent)>, ProviderError> {

@@ -6,6 +6,7 @@ mod chunks;
 pub mod realtime;
 mod tool_deltas;
 pub mod transcription;
+mod transcription_items;
 pub mod tts;
 
 use crate::canonical_conversation::ToolIdStyle;

@@ -1,6 +1,8 @@
 //! A transcription session of the Realtime API, as OpenAI and self-hosted STT services speak it.
 //! <https://platform.openai.com/docs/guides/realtime-transcription>
 
+use super::transcription_items::TranscriptionItems;
+use crate::nullable::lenient;
 use crate::stt::{SttProtocol, SttSessionConfig, SttUpdate, SttVendor};
 use crate::transport::WebSocketRequest;
 use crate::{ProviderAccess, ProviderError, SttEvent};
@@ -26,18 +28,10 @@ impl SttVendor for OpenaiStt {
             setup: setup.clone(),
             chunk: Vec::new(),
             sent: 0,
-            item: TranscriptionItem::default(),
+            items: TranscriptionItems::default(),
+            works: false,
         })
     }
-}
-
-/// The utterance being spoken.
-#[derive(Debug, Default)]
-struct TranscriptionItem {
-    id: String,
-    text: String,
-    /// End of its audio, where the server said.
-    ended_ms: Option<u64>,
 }
 
 struct TranscriptionProtocol {
@@ -45,7 +39,9 @@ struct TranscriptionProtocol {
     chunk: Vec<u8>,
     /// Codes that were sent.
     sent: u64,
-    item: TranscriptionItem,
+    items: TranscriptionItems,
+    /// The session has heard something: it is configured rightly.
+    works: bool,
 }
 
 impl TranscriptionProtocol {
@@ -62,13 +58,43 @@ impl TranscriptionProtocol {
         self.chunk.clear();
         Some(Frame::text(json!({"type": "input_audio_buffer.append", "audio": audio}).to_string()))
     }
+}
 
-    fn of_item(&mut self, id: Option<String>) -> &mut TranscriptionItem {
-        let id = id.unwrap_or_default();
-        if self.item.id != id {
-            self.item = TranscriptionItem { id, ..TranscriptionItem::default() };
+impl TranscriptionProtocol {
+    /// An error frame: keys and configuration are final, one event that was refused means nothing, and everything else
+    /// passes with the session: the next one is as good.
+    fn read_error(&self, error: &Value) -> Result<SttUpdate, ProviderError> {
+        let text = |name: &str| error[name].as_str().unwrap_or("").to_owned();
+        let (kind, code) = (text("type"), text("code"));
+        let said = error["message"].as_str().unwrap_or("error").to_owned();
+        let is = |word: &str| kind.contains(word) || code.contains(word);
+        if code == "input_audio_buffer_commit_empty" {
+            // A commit without sound is refused and means nothing.
+            let empty = SttEvent::Final { text: String::new(), confidence: None, speech_final: true };
+            return Ok(SttUpdate::one(empty));
         }
-        &mut self.item
+        if is("api_key") || is("authentication") || is("permission") {
+            return Err(ProviderError::refused(401, said));
+        }
+        if is("quota") || is("billing") {
+            return Err(ProviderError::refused(402, said));
+        }
+        if is("rate_limit") {
+            return Err(ProviderError::refused(429, said));
+        }
+        if is("expired") || is("session_limit") || is("server_error") || is("timeout") || is("overloaded") {
+            return Err(ProviderError::Disconnected(said));
+        }
+        if code.contains("model") {
+            return Err(ProviderError::refused(400, said));
+        }
+        if self.works {
+            tracing::info!(code, "STT has refused an event; the session goes on");
+            return Ok(SttUpdate::default());
+        }
+        let is_configuration =
+            kind == "invalid_request_error" || code.starts_with("invalid") || code.contains("not_found");
+        Err(if is_configuration { ProviderError::refused(400, said) } else { ProviderError::Disconnected(said) })
     }
 }
 
@@ -126,38 +152,31 @@ impl SttProtocol for TranscriptionProtocol {
         let event: TranscriptionEvent = serde_json::from_str(text).map_err(ProviderError::invalid_response)?;
         let sent_ms = self.sent / 8;
         Ok(match event.kind.as_str() {
-            "input_audio_buffer.speech_started" => SttUpdate::one(SttEvent::StartOfTurn),
+            "input_audio_buffer.speech_started" => {
+                self.works = true;
+                SttUpdate::one(SttEvent::StartOfTurn)
+            }
             "input_audio_buffer.speech_stopped" | "input_audio_buffer.committed" => {
-                let ended = event.audio_end_ms.unwrap_or(sent_ms);
-                self.of_item(event.item_id).ended_ms.get_or_insert(ended);
+                self.works = true;
+                self.items.end(&event.item_id, event.previous_item_id, event.audio_end_ms.unwrap_or(sent_ms));
                 SttUpdate::default()
             }
             "conversation.item.input_audio_transcription.delta" => {
-                let item = self.of_item(event.item_id);
-                item.text.push_str(&event.delta.unwrap_or_default());
-                SttUpdate::one(SttEvent::Interim(item.text.trim().to_owned()))
+                self.works = true;
+                self.items.append(&event.item_id, &event.delta);
+                SttUpdate { events: self.items.interim().into_iter().collect(), settled_ms: None }
             }
             "conversation.item.input_audio_transcription.completed" => {
-                let item = self.of_item(event.item_id);
-                let text = event.transcript.unwrap_or_else(|| std::mem::take(&mut item.text)).trim().to_owned();
-                let settled_ms = Some(item.ended_ms.unwrap_or(sent_ms));
-                self.item = TranscriptionItem::default();
-                let last = SttEvent::Final { text, confidence: None, speech_final: true };
-                SttUpdate { events: vec![last], settled_ms }
+                self.works = true;
+                self.items.complete(&event.item_id, event.transcript);
+                self.items.poll(sent_ms)
             }
-            "error" => {
-                let error = event.error.unwrap_or_default();
-                let said = error["message"].as_str().unwrap_or("error").to_owned();
-                // A commit without sound is refused and means nothing; the rest is a session that will not work.
-                if error["code"] == "input_audio_buffer_commit_empty" {
-                    return Ok(SttUpdate::one(SttEvent::Final {
-                        text: String::new(),
-                        confidence: None,
-                        speech_final: true,
-                    }));
-                }
-                return Err(ProviderError::refused(400, said));
+            // What was heard of it before is all there is.
+            "conversation.item.input_audio_transcription.failed" => {
+                self.items.complete(&event.item_id, None);
+                self.items.poll(sent_ms)
             }
+            "error" => return self.read_error(&event.error),
             _ => SttUpdate::default(),
         })
     }
@@ -165,18 +184,20 @@ impl SttProtocol for TranscriptionProtocol {
 
 #[derive(Debug, Deserialize)]
 struct TranscriptionEvent {
-    #[serde(rename = "type")]
+    #[serde(rename = "type", default, deserialize_with = "lenient")]
     kind: String,
-    #[serde(default)]
-    item_id: Option<String>,
-    #[serde(default)]
-    delta: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
+    item_id: String,
+    #[serde(default, deserialize_with = "lenient")]
+    previous_item_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    delta: String,
+    #[serde(default, deserialize_with = "lenient")]
     transcript: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     audio_end_ms: Option<u64>,
     #[serde(default)]
-    error: Option<Value>,
+    error: Value,
 }
 
 #[cfg(test)]
@@ -214,5 +235,108 @@ mod tests {
         assert_eq!(last, SttUpdate { events: vec![wanted], settled_ms: Some(40) });
         let error = json!({"type": "error", "error": {"message": "unknown model", "code": "invalid_model"}});
         assert_eq!(wire.read(&error.to_string()), Err(ProviderError::refused(400, "unknown model")));
+    }
+
+    fn protocol() -> Box<dyn SttProtocol> {
+        OpenaiStt.open(&SttSessionConfig {
+            model: "gpt-4o-transcribe".into(),
+            language: "en".into(),
+            keyterms: vec![],
+            encoding: "mulaw",
+            endpointing_ms: 300,
+            eager: false,
+        })
+    }
+
+    fn read(wire: &mut dyn SttProtocol, event: &Value) -> Vec<SttEvent> {
+        wire.read(&event.to_string()).unwrap().events
+    }
+
+    fn last(text: &str) -> SttEvent {
+        SttEvent::Final { text: text.into(), confidence: None, speech_final: true }
+    }
+
+    fn of_item(name: &str, item: &str, field: &str, text: &str) -> Value {
+        json!({"type": format!("conversation.item.input_audio_transcription.{name}"), "item_id": item, field: text})
+    }
+
+    #[test]
+    fn utterances_keep_their_order_whatever_the_order_of_their_transcripts() {
+        let mut wire = protocol();
+        let wire = wire.as_mut();
+        read(wire, &json!({"type": "input_audio_buffer.committed", "item_id": "a", "previous_item_id": null}));
+        read(wire, &json!({"type": "input_audio_buffer.committed", "item_id": "b", "previous_item_id": "a"}));
+        let interim = |text: &str| vec![SttEvent::Interim(text.into())];
+        assert_eq!(read(wire, &of_item("delta", "a", "delta", "My name")), interim("My name"));
+        assert_eq!(read(wire, &of_item("delta", "b", "delta", "Yes")), interim("My name"));
+        assert_eq!(read(wire, &of_item("delta", "a", "delta", " is Ann.")), interim("My name is Ann."));
+        assert_eq!(read(wire, &of_item("completed", "b", "transcript", "Yes.")), []);
+        let both = [last("My name is Ann."), last("Yes.")];
+        assert_eq!(read(wire, &of_item("completed", "a", "transcript", "My name is Ann.")), both);
+    }
+
+    #[test]
+    fn an_utterance_whose_predecessor_comes_later_waits_for_it() {
+        let mut wire = protocol();
+        let wire = wire.as_mut();
+        read(wire, &json!({"type": "input_audio_buffer.committed", "item_id": "b", "previous_item_id": "a"}));
+        read(wire, &json!({"type": "input_audio_buffer.committed", "item_id": "a", "previous_item_id": null}));
+        assert_eq!(read(wire, &of_item("completed", "b", "transcript", "two")), []);
+        assert_eq!(read(wire, &of_item("completed", "a", "transcript", "one")), [last("one"), last("two")]);
+    }
+
+    #[test]
+    fn a_failed_utterance_is_over_at_once() {
+        let mut wire = protocol();
+        let wire = wire.as_mut();
+        read(wire, &json!({"type": "input_audio_buffer.committed", "item_id": "a"}));
+        assert_eq!(read(wire, &of_item("failed", "a", "x", "")), [last("")]);
+        read(wire, &of_item("delta", "b", "delta", "Half a"));
+        assert_eq!(read(wire, &of_item("failed", "b", "x", "")), [last("Half a")]);
+        assert_eq!(read(wire, &of_item("completed", "c", "transcript", "next")), [last("next")]);
+        assert_eq!(read(wire, &of_item("completed", "c", "transcript", "next")), [], "doubled");
+        assert_eq!(read(wire, &of_item("delta", "b", "delta", "late")), []);
+    }
+
+    #[test]
+    fn only_keys_and_configuration_end_a_session_for_good() {
+        let judged = |works: bool, error: Value| {
+            let mut wire = protocol();
+            if works {
+                read(wire.as_mut(), &json!({"type": "input_audio_buffer.speech_started"}));
+            }
+            wire.read(&json!({"type": "error", "error": error}).to_string()).map_err(|error| error.is_retryable())
+        };
+        for works in [false, true] {
+            assert_eq!(
+                judged(works, json!({"type": "server_error", "code": null, "message": "The server had an error"})),
+                Err(true)
+            );
+            let expired =
+                json!({"type": "invalid_request_error", "code": "session_expired", "message": "maximum duration"});
+            assert_eq!(judged(works, expired), Err(true));
+            assert_eq!(judged(works, json!({"type": "rate_limit_error"})), Err(true));
+            assert_eq!(judged(works, json!({"type": "invalid_request_error", "code": "invalid_api_key"})), Err(false));
+            assert_eq!(judged(works, json!({"code": "insufficient_quota"})), Err(false));
+        }
+        let refused = json!({"type": "invalid_request_error", "code": "invalid_value", "message": "no such thing"});
+        assert_eq!(judged(false, refused.clone()), Err(false), "the session never worked");
+        assert_eq!(judged(true, refused), Ok(SttUpdate::default()), "one event, not the session");
+        assert_eq!(judged(false, json!(null)), Err(true));
+    }
+
+    #[test]
+    fn odd_fields_cost_no_session() {
+        let whole = of_item("completed", "a", "transcript", "yes");
+        for field in ["type", "item_id", "transcript"] {
+            for odd in [json!(null), json!(""), json!([]), json!(7), json!({})] {
+                let mut event = whole.clone();
+                event[field] = odd;
+                assert!(protocol().read(&event.to_string()).is_ok(), "{event}");
+            }
+            let mut event = whole.clone();
+            event.as_object_mut().unwrap().remove(field);
+            assert!(protocol().read(&event.to_string()).is_ok(), "{event}");
+        }
     }
 }

@@ -191,3 +191,54 @@ fn late_partial_finals_are_no_new_turn() {
         assert_eq!(detector.words(), "Hello again.", "{pieces:?}");
     }
 }
+
+/// A turn that was taken from interim words, because the final ones are late.
+fn taken_from_interim(words: &[&str]) -> (Instant, EndOfTurnDetector) {
+    let (t, mut e) = start();
+    for (index, words) in (1u32..).zip(words) {
+        e.handle_interim(t + index * 200 * MS, words);
+    }
+    e.handle_speech_ended(t + 500 * MS);
+    assert_eq!(e.take_turn(t + 2_600 * MS).map(|turn| turn.text).as_deref(), words.last().copied());
+    (t + 2_600 * MS, e)
+}
+
+#[test]
+fn a_late_final_is_the_same_turn_however_it_is_written() {
+    for (interim, last) in [
+        (["my number is two one six", "my number is two one six four"], "My number is 2164."),
+        (["two one", "two one six"], "216."),
+        (["it is twelve", "it is twelve euros fifty"], "It's €12.50."),
+        (["my name is", "my name is jon smith"], "My name is John Smyth."),
+    ] {
+        let (t, mut e) = taken_from_interim(&interim);
+        e.handle_interim(t + 100 * MS, last);
+        e.handle_final(t + 200 * MS, last, Some(0.9), true);
+        assert_eq!((e.words().as_str(), e.take_turn(t + 3_000 * MS)), ("", None), "{last}");
+        let correction = TurnCorrection { was: interim[1].to_owned(), is: last.to_owned() };
+        assert_eq!(e.take_correction(), Some(correction));
+        assert_eq!(e.take_correction(), None, "told once");
+    }
+}
+
+#[test]
+fn a_late_final_that_only_adds_punctuation_corrects_nothing() {
+    let (t, mut e) = taken_from_interim(&["where is", "where is my order"]);
+    e.handle_final(t + 200 * MS, "Where is my order?", None, true);
+    assert_eq!((e.words().as_str(), e.take_correction()), ("", None));
+}
+
+#[test]
+fn words_after_new_speech_are_a_new_turn_and_spelled_numbers_are_still_known() {
+    let (t, mut e) = taken_from_interim(&["two one", "two one six"]);
+    e.handle_speech_started(t + 100 * MS);
+    e.handle_final(t + 900 * MS, "216 and a zip code", None, true);
+    assert_eq!(e.words(), "and a zip code");
+    let (t, mut e) = taken_from_interim(&["yes", "yes please"]);
+    e.handle_speech_started(t + 100 * MS);
+    e.handle_final(t + 900 * MS, "Where is it?", None, true);
+    assert_eq!(e.words(), "Where is it?");
+    let (t, mut e) = taken_from_interim(&["yes", "yes please"]);
+    e.handle_final(t + 900 * MS, "I want to know where my order is and when it will come.", None, true);
+    assert!(!e.words().is_empty(), "far more than was taken is not another writing of it");
+}

@@ -7,7 +7,7 @@ use compact_str::CompactString;
 macro_rules! header_names {
     ($($variant:ident $name:literal $($compact:literal)?),* $(,)?) => {
         /// A header's name; compact forms and letter case are gone after parsing.
-        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[derive(Clone, Debug)]
         pub enum HeaderName {
             $(#[doc = concat!("The `", $name, "` header.")] $variant,)*
             /// A header that is not in the list, its name spelled as received.
@@ -44,6 +44,18 @@ header_names! {
     Replaces "Replaces", Path "Path", ServiceRoute "Service-Route", MinExpires "Min-Expires", Diversion "Diversion",
     Identity "Identity" "y", AcceptEncoding "Accept-Encoding", AcceptLanguage "Accept-Language", ProxyRequire "Proxy-Require",
 }
+
+/// Names are compared without letter case (RFC 3261 section 7.3.1), also those that are not in the list.
+impl PartialEq for HeaderName {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Other(one), Self::Other(two)) => one.eq_ignore_ascii_case(two),
+            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
+    }
+}
+
+impl Eq for HeaderName {}
 
 /// One header line: name and value, folding undone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -332,6 +344,16 @@ mod tests {
         let via = Via::parse("SIP / 2.0 / UDP [2001:db8::9]:5070;rport;branch=z9hG4bK1").unwrap();
         assert_eq!((via.host.as_str(), via.port, via.branch()), ("2001:db8::9", Some(5070), Some("z9hG4bK1")));
         assert_eq!(Via::parse("SIP/7.0/UDP host"), None);
+    }
+
+    #[test]
+    fn names_have_no_letter_case() {
+        let mut list = Headers::default();
+        list.push(HeaderName::parse("x-account-ID"), "7");
+        assert_eq!(list.get(&HeaderName::parse("X-Account-Id")), Some("7"));
+        assert_eq!(list.get(&HeaderName::parse("X-Account")), None);
+        assert_eq!(HeaderName::parse("SUBJECT"), HeaderName::parse("s"));
+        assert_ne!(HeaderName::parse("Subject"), HeaderName::parse("To"));
     }
 
     #[test]

@@ -156,9 +156,7 @@ impl UserAgent {
             _ => {}
         }
         if self.servers.is_full() {
-            increment(&mut self.counters.overload);
-            self.reject_stateless(reply_to, &request.headers, 503, |_| {});
-            return;
+            return self.reject_overloaded(reply_to, &request.headers);
         }
         let Some(tag) = request.headers.to_tag() else {
             return self.handle_initial(now, ReceivedRequest { request, key, from, reply_to });

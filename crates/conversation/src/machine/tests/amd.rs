@@ -158,3 +158,25 @@ fn amd_does_not_run_on_inbound_calls() {
     harness.caller_says("I want to leave a message.");
     assert_eq!((harness.answered_by(), harness.llm_requests()), (None, 1));
 }
+
+#[test]
+fn a_person_who_was_answered_is_not_taken_for_a_mailbox() {
+    for words in [
+        "He is not available right now, can I take a message?",
+        "I'm driving, can I get back to you?",
+        "You have reached the Smith residence, who's calling?",
+        "I'll have you forwarded to accounting.",
+        "I deleted your voicemail, what was it about?",
+    ] {
+        let mut harness = CallHarness::dialled(Some(MESSAGE));
+        harness.callee_speaks(500);
+        harness.callee_pauses();
+        harness.pass_ms(800);
+        harness.play_everything();
+        harness.caller_says(words);
+        assert_eq!((harness.answered_by(), harness.llm_requests()), (Some("human"), 1), "{words}");
+        harness.model_says("It is about your order.");
+        assert_eq!(harness.play_everything(), "It is about your order.", "{words}");
+        assert_eq!(harness.hang_up_reasons(), []);
+    }
+}

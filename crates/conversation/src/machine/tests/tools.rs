@@ -115,3 +115,100 @@ fn results_of_calls_with_the_same_id_go_to_their_own_calls() {
         harness.last_question().into_iter().filter(|message| message.starts_with("tool: ")).collect();
     assert_eq!(results, ["tool: here", "tool: there"]);
 }
+
+/// An agent whose only tool starts as said.
+fn with_start(start: &str) -> AgentFields {
+    let tool = serde_json::json!({"function": {"name": "find"}, "start": start});
+    let config = serde_json::json!({"provider": "openai", "model": "m", "tools": [tool]});
+    AgentFields { llm_config: Some(serde_json::from_value(config).unwrap()), ..agent() }
+}
+
+impl CallHarness {
+    /// "One moment, I will book that." and the call of the tool, of which the caller has heard half a second.
+    fn announces_tool(&mut self) -> SegmentId {
+        self.caller_says("Book it.");
+        let response_id = self.machine.response_id();
+        let words = LlmEvent::Text("One moment, I will book that for you.".into());
+        self.machine.handle_llm_event(self.now, response_id, words);
+        self.wants_tool();
+        let (segment, _) = self.waiting.remove(0);
+        self.machine.handle_tts_done(segment, 16_000);
+        self.machine.handle_segment_started(segment, self.now);
+        self.pass_ms(500);
+        segment
+    }
+
+    fn interrupts_with(&mut self, segment: SegmentId, words: &str) {
+        self.machine.handle_speech_started(self.now);
+        let heard = [SegmentPlayed { segment, sent_samples: 8_000, complete: false }];
+        self.machine.handle_flushed(self.now, true, segment.response_id, &heard);
+        self.drain();
+        self.caller_says(words);
+    }
+
+    fn tool_calls(&self) -> usize {
+        self.seen.iter().filter(|output| matches!(output, CallOutput::CallTool { .. })).count()
+    }
+}
+
+#[test]
+fn the_model_learns_that_an_interrupted_tool_was_not_called() {
+    let mut harness = CallHarness::new(with_tool(None));
+    harness.play_everything();
+    let segment = harness.announces_tool();
+    harness.interrupts_with(segment, "Thank you very much.");
+    assert_eq!(harness.tool_calls(), 0);
+    let asked = harness.last_question();
+    assert!(asked.iter().any(|one| one.contains("were not called") && one.ends_with(": find")), "{asked:?}");
+}
+
+#[test]
+fn a_tool_that_was_never_announced_aloud_is_not_called_either() {
+    let mut harness = CallHarness::new(with_tool(None));
+    harness.play_everything();
+    harness.caller_says("Book it.");
+    let response_id = harness.machine.response_id();
+    harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Text("One moment, please.".into()));
+    harness.wants_tool();
+    harness.caller_says("No, wait.");
+    assert_eq!(harness.tool_calls(), 0);
+    assert!(harness.last_question().iter().any(|one| one.ends_with(": find")), "{:?}", harness.last_question());
+}
+
+#[test]
+fn a_tool_without_side_effects_starts_at_once_and_its_early_result_is_kept() {
+    let mut harness = CallHarness::new(with_start("at_once"));
+    harness.play_everything();
+    let segment = harness.announces_tool();
+    assert_eq!(harness.tool_calls(), 1, "while it is announced");
+    let before = harness.llm_requests();
+    harness.result("found");
+    assert_eq!(harness.llm_requests(), before, "the announcement is still being said");
+    harness.pass_ms(1_500);
+    let heard = SegmentPlayed { segment, sent_samples: 16_000, complete: true };
+    harness.machine.handle_segment_finished(heard, harness.now);
+    harness.drain();
+    assert_eq!((harness.tool_calls(), harness.llm_requests()), (1, before + 1));
+    assert_eq!(harness.last_question().last().unwrap(), "tool: found");
+}
+
+#[test]
+fn a_started_tool_whose_announcement_is_interrupted_counts_as_called() {
+    let mut harness = CallHarness::new(with_start("at_once"));
+    harness.play_everything();
+    let segment = harness.announces_tool();
+    harness.interrupts_with(segment, "And hurry.");
+    harness.result("found");
+    assert_eq!(harness.tool_calls(), 1);
+    let asked = harness.last_question();
+    assert!(asked.iter().any(|one| one.ends_with("+1")), "{asked:?}");
+    assert!(!asked.iter().any(|one| one.contains("were not called")), "{asked:?}");
+}
+
+#[test]
+fn by_default_a_tool_waits_for_its_announcement() {
+    let mut harness = CallHarness::new(with_start("after_announcement"));
+    harness.play_everything();
+    harness.announces_tool();
+    assert_eq!(harness.tool_calls(), 0);
+}

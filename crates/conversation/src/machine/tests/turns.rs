@@ -324,3 +324,27 @@ fn the_beginning_of_a_backchannel_does_not_interrupt_the_agent() {
     harness.stt_event(interim("I want"));
     assert_eq!(harness.interrupts(), 1);
 }
+
+#[test]
+fn the_late_differently_written_final_is_not_answered_again() {
+    let mut harness = CallHarness::greeted();
+    harness.machine.handle_speech_started(harness.now);
+    for words in ["my number is two one six", "my number is two one six four"] {
+        harness.pass_ms(400);
+        harness.machine.handle_stt(harness.now, SttEvent::Interim(words.into()));
+    }
+    harness.machine.handle_speech_ended(harness.now, harness.now - 200 * MS);
+    harness.drain();
+    harness.pass_ms(2_600);
+    assert_eq!(harness.llm_requests(), 1);
+    harness.model_says("Thank you.");
+    let last = SttEvent::Final { text: "My number is 2164.".into(), confidence: Some(0.9), speech_final: true };
+    harness.machine.handle_stt(harness.now, last);
+    harness.drain();
+    harness.pass_ms(1_000);
+    assert_eq!(harness.llm_requests(), 1, "one turn");
+    assert_eq!(harness.play_everything(), "Thank you.");
+    harness.caller_says("Is it there?");
+    assert_eq!(harness.last_messages()[1], user("My number is 2164."), "the final words replace it");
+    assert_eq!(harness.transcript()[1..], ["user: My number is 2164.", "assistant: Thank you.", "user: Is it there?"]);
+}

@@ -1,0 +1,32 @@
+//! Fields of vendors' messages that are `null` or of another shape: they count as missing.
+
+use serde::{Deserialize as _, Deserializer, de::DeserializeOwned};
+use serde_json::Value;
+
+/// Reads a field; `null` and values of another shape are the default, so that one odd field does not cost the message.
+pub(crate) fn lenient<'de, T: DeserializeOwned + Default, D: Deserializer<'de>>(source: D) -> Result<T, D::Error> {
+    let value = Value::deserialize(source)?;
+    Ok(serde_json::from_value(value).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Default, PartialEq, serde::Deserialize)]
+    struct Message {
+        #[serde(default, deserialize_with = "lenient")]
+        text: String,
+        #[serde(default, deserialize_with = "lenient")]
+        is_final: Option<bool>,
+    }
+
+    #[test]
+    fn null_and_odd_shapes_count_as_missing() {
+        for json in ["{}", "{\"text\":null}", "{\"text\":[],\"is_final\":\"yes\"}", "{\"is_final\":null}"] {
+            assert_eq!(serde_json::from_str::<Message>(json).unwrap(), Message::default(), "{json}");
+        }
+        let whole = serde_json::from_str::<Message>("{\"text\":\"a\",\"is_final\":true}").unwrap();
+        assert_eq!(whole, Message { text: "a".into(), is_final: Some(true) });
+    }
+}
