@@ -8,12 +8,14 @@ use crate::domain::analysis::AnalysisPlan;
 use crate::domain::dtmf_rules::DtmfRules;
 use crate::domain::fallback::Fallbacks;
 use crate::domain::ids::AgentId;
+use crate::domain::languages::LanguageConfig;
 use crate::domain::provider_config::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
 use crate::domain::ringing_config::RingingConfig;
 use crate::domain::transfer::TransferConfig;
 use crate::domain::turn_config::{SilenceConfig, TurnConfig};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use utoipa::ToSchema;
 
@@ -59,6 +61,7 @@ pub(super) struct AgentView {
     stt_config: Option<SttConfig>,
     llm_config: Option<LlmConfig>,
     tts_config: Option<TtsConfig>,
+    languages: Option<BTreeMap<String, LanguageConfig>>,
     analysis_plan: Option<AnalysisPlan>,
     fallbacks: Option<Fallbacks>,
     time_zone: Option<String>,
@@ -105,6 +108,7 @@ impl From<&Agent> for AgentView {
             stt_config: fields.stt_config,
             llm_config: fields.llm_config,
             tts_config: fields.tts_config,
+            languages: fields.languages,
             analysis_plan: fields.analysis_plan,
             fallbacks: fields.fallbacks,
             time_zone: fields.time_zone,

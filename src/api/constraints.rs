@@ -376,6 +376,7 @@ mod tests {
             "name": "a", "voice_settings": {}, "background": {"sound": "room"}, "ringing": {}, "analysis_plan": {},
             "dtmf_rules": {"rules": [{"digits": "1", "action": "end_call"}]},
             "transfer_config": {"destinations": [{"name": "a", "target": "+31201234567"}]},
+            "languages": {"nl": {"prompts": ["a"], "fillers": ["a"]}},
             "handover_config": {"agents": [{"agent_id": "0194a8a6-1111-7000-8000-000000000001", "name": "a"}]},
             "silence_config": {"prompts": ["a"], "fillers": ["a"]}, "turn_config": {"backchannels": ["a"]},
             "stt_config": stt, "tts_config": tts,

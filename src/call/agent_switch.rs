@@ -99,7 +99,7 @@ pub fn successor(
         // It was for the agent that began the call.
         task.starting_message = None;
     }
-    let spec = CallSpec { agent_id: Some(id), agent: fields, task, is_web: before.is_web };
+    let spec = CallSpec { agent_id: Some(id), agent: fields, task, spoken: None, is_web: before.is_web };
     Successor { spec, hooks, assistant, report }
 }
 

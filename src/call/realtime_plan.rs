@@ -26,6 +26,7 @@ pub fn session_config(spec: &CallSpec, vendor: &dyn RealtimeVendor, line: AudioF
         custom: &config.tools,
         destinations: &transfers.destinations,
         handovers: &[],
+        languages: &[],
         voicemail: spec.runs_amd(),
         remote: &[],
     };
@@ -97,7 +98,13 @@ mod tests {
             "llm_config": {"provider": "openai_realtime", "model": "m", "voice": "alloy"},
             "transfer_config": {"destinations": [{"name": "desk", "target": "+31201234567"}]},
         });
-        CallSpec { agent_id: None, agent: serde_json::from_value(agent).unwrap(), task: None, is_web: false }
+        CallSpec {
+            agent_id: None,
+            agent: serde_json::from_value(agent).unwrap(),
+            task: None,
+            spoken: None,
+            is_web: false,
+        }
     }
 
     #[test]

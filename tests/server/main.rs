@@ -21,6 +21,7 @@ mod fraud_limits;
 mod hostile_sip;
 mod hostile_tenants;
 mod kamailio;
+mod language_switch;
 mod linphone;
 mod listeners;
 mod live;

@@ -8,6 +8,7 @@ use super::call_facts::is_time_zone;
 use super::dtmf_rules::{DtmfContext, DtmfRules};
 use super::fallback::Fallbacks;
 use super::ids::{AgentId, OrganizationId};
+use super::languages::{self, LanguageConfig};
 use super::organization;
 use super::provider_config::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
 use super::ringing_config::RingingConfig;
@@ -21,6 +22,7 @@ use super::webhook_secret::{self, PreviousSecret, WebhookSecrets};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use trunkline_json::schema::{CompiledSchema, PatternPolicy, SchemaBudget};
 use utoipa::ToSchema;
 
@@ -174,6 +176,15 @@ pub struct AgentFields {
     #[serde(default)]
     #[garde(dive)]
     pub tts_config: Option<TtsConfig>,
+    /// What the agent speaks with and says in other languages, by language code (BCP 47). With `multi` as the language of
+    /// `stt_config` it follows the caller into these languages, and without this list into any; otherwise the LLM can
+    /// choose one of them. At most 20.
+    #[serde(default)]
+    #[garde(dive)]
+    #[garde(custom(|all: &Option<BTreeMap<String, LanguageConfig>>, (): &()| {
+        all.as_ref().map_or(Ok(()), |all| languages::check(all, self.tts_config.as_ref()))
+    }))]
+    pub languages: Option<BTreeMap<String, LanguageConfig>>,
     /// What to find out about a call when it is over. None: only summary and report.
     #[serde(default)]
     #[garde(dive)]

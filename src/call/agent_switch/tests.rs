@@ -28,7 +28,7 @@ fn agent(more: Value) -> Agent {
 }
 
 fn spec(more: Value) -> CallSpec {
-    CallSpec { agent_id: Some(AgentId::new()), agent: fields(more), task: None, is_web: false }
+    CallSpec { agent_id: Some(AgentId::new()), agent: fields(more), task: None, spoken: None, is_web: false }
 }
 
 fn call() -> Call {

@@ -392,7 +392,7 @@ async fn choose_agent(ringing: &mut RingingCall, permit: AdmissionPermit) -> Opt
     record.set_metric("schemas", left_out);
     record.set_metric("templates", variables);
     Some(InboundSetup {
-        spec: CallSpec { agent_id: resolved.agent, agent: resolved.fields, task: None, is_web: false },
+        spec: CallSpec { agent_id: resolved.agent, agent: resolved.fields, task: None, spoken: None, is_web: false },
         record,
         slot,
     })

@@ -76,7 +76,7 @@ pub async fn outbound(context: SharedServices, order: OutboundCallParams, permit
     let left_out = context.schemas.remove_oversized(order.scope, &mut agent).await;
     let mut task = order.task.fields.clone();
     let variables = personalize::metric(&personalize(&mut agent, Some(&mut task), &call, now()));
-    let spec = CallSpec { agent_id: call.agent, agent, task: Some(task), is_web: false };
+    let spec = CallSpec { agent_id: call.agent, agent, task: Some(task), spoken: None, is_web: false };
     let panic_guard = CallPanicGuard::default();
     let mut record = CallRecord::new(&context, order.scope, call, hooks, &slot, &panic_guard).await;
     record.set_metric("schemas", left_out);

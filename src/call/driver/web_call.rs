@@ -95,7 +95,7 @@ async fn set_up(
         TaskFields { starting_message: order.first_message, context_data: order.context_data, ..TaskFields::default() };
     let left_out = context.schemas.remove_oversized(scope, &mut fields).await;
     let variables = personalize::metric(&personalize(&mut fields, Some(&mut said), &call, now()));
-    let spec = CallSpec { agent_id: call.agent, agent: fields, task: Some(said), is_web: true };
+    let spec = CallSpec { agent_id: call.agent, agent: fields, task: Some(said), spoken: None, is_web: true };
     let panic_guard = CallPanicGuard::default();
     let mut record = CallRecord::new(&context, scope, call, hooks, &slot, &panic_guard).await;
     record.set_metric("schemas", left_out);

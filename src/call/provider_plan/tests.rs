@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 fn spec(agent: Value) -> CallSpec {
     let mut all = json!({"name": "Agent"});
     all.as_object_mut().unwrap().extend(agent.as_object().unwrap().clone());
-    CallSpec { agent_id: None, agent: serde_json::from_value(all).unwrap(), task: None, is_web: false }
+    CallSpec { agent_id: None, agent: serde_json::from_value(all).unwrap(), task: None, spoken: None, is_web: false }
 }
 
 fn full() -> CallSpec {

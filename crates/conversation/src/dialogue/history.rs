@@ -18,13 +18,15 @@ const INTERRUPTION_NOTE: &str =
 #[derive(Clone, Debug, Default)]
 pub struct History {
     system: Vec<ChatMessage>,
+    /// Which language to answer in, once the conversation has left the agent's own one.
+    language: Option<String>,
     messages: Vec<ChatMessage>,
 }
 
 impl History {
     /// Returns a history without conversation; `system` always comes first.
     pub fn new(system: Vec<ChatMessage>) -> Self {
-        Self { system, messages: Vec::new() }
+        Self { system, language: None, messages: Vec::new() }
     }
 
     /// The history that the next agent of a call begins with: its own `system` messages, what it may know of this one,
@@ -150,6 +152,11 @@ impl History {
         self.push(ChatMessage::System(text));
     }
 
+    /// The conversation goes on in another language: replaces what was said about it before.
+    pub fn set_language(&mut self, note: String) {
+        self.language = Some(note);
+    }
+
     /// Notes that the caller interrupted the last message.
     pub fn push_interruption_note(&mut self) {
         self.push(self.interruption_note());
@@ -162,7 +169,12 @@ impl History {
 
     /// Returns all messages for an LLM request, the oldest first.
     pub fn messages(&self) -> Vec<ChatMessage> {
-        self.system.iter().chain(&self.messages).cloned().collect()
+        // Parts of the prompt lead; examples of the agent follow them.
+        let prompt = self.system.iter().take_while(|message| matches!(message, ChatMessage::System(_))).count();
+        let (prompt, examples) = self.system.split_at(prompt);
+        let language = self.language.iter().map(|language| ChatMessage::System(language.clone()));
+        let before = prompt.iter().cloned().chain(language);
+        before.chain(examples.iter().cloned()).chain(self.messages.iter().cloned()).collect()
     }
 
     fn push(&mut self, message: ChatMessage) {

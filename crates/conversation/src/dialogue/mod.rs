@@ -3,6 +3,7 @@
 pub mod amd_phrases;
 pub mod backchannel;
 pub mod history;
+pub mod language_tracker;
 pub mod phrases;
 pub mod prompt;
 pub mod report;

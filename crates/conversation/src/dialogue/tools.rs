@@ -27,13 +27,21 @@ pub enum BuiltInTool {
     TransferCall,
     /// Hands the call to another agent.
     TransferAgent,
+    /// Goes on in another language.
+    SetLanguage,
     /// Leaves a message after the beep.
     LeaveVoicemail,
 }
 
 impl BuiltInTool {
-    const ALL: [Self; 5] =
-        [Self::EndCall, Self::SendDtmf, Self::TransferCall, Self::TransferAgent, Self::LeaveVoicemail];
+    const ALL: [Self; 6] = [
+        Self::EndCall,
+        Self::SendDtmf,
+        Self::TransferCall,
+        Self::TransferAgent,
+        Self::SetLanguage,
+        Self::LeaveVoicemail,
+    ];
 
     /// The name of the function, as the LLM calls it.
     pub fn name(self) -> &'static str {
@@ -42,6 +50,7 @@ impl BuiltInTool {
             Self::SendDtmf => "send_dtmf",
             Self::TransferCall => "transfer_call",
             Self::TransferAgent => "transfer_agent",
+            Self::SetLanguage => "set_language",
             Self::LeaveVoicemail => "leave_voicemail",
         }
     }
@@ -62,6 +71,8 @@ pub struct ToolSet<'a> {
     pub destinations: &'a [TransferDestination],
     /// The agents that the call may be handed to; empty if it may not.
     pub handovers: &'a [HandoverTarget],
+    /// Codes of the languages that the LLM can choose; empty if it cannot.
+    pub languages: &'a [String],
     /// Voicemail may have answered.
     pub voicemail: bool,
 }
@@ -87,6 +98,11 @@ pub enum ToolAction {
         target: usize,
         /// What the next agent should know.
         summary: Option<String>,
+    },
+    /// Go on in another language.
+    SetLanguage {
+        /// One of the codes of the tool set.
+        language: String,
     },
     /// Send DTMF to the peer.
     SendDigits {
@@ -168,6 +184,16 @@ impl ToolSet<'_> {
         }
         if !self.handovers.is_empty() {
             offers.push(offer(BuiltInTool::TransferAgent, self.describe_handover(), self.handover_schema()));
+        }
+        if !self.languages.is_empty() {
+            offers.push(offer(
+                BuiltInTool::SetLanguage,
+                "Use it as soon as the caller speaks or asks for another language: voice and speech recognition change \
+                 to it. Not for single words or names."
+                    .to_owned(),
+                json!({"type": "object", "properties": {"language": {"type": "string", "enum": self.languages}},
+                    "required": ["language"], "additionalProperties": false}),
+            ));
         }
         if self.voicemail {
             offers.push(offer(
@@ -289,6 +315,10 @@ impl ToolSet<'_> {
                 }
             }
             BuiltInTool::LeaveVoicemail => ToolAction::LeaveVoicemail { message: text("message") },
+            BuiltInTool::SetLanguage => match text("language").filter(|code| self.languages.contains(code)) {
+                Some(language) => ToolAction::SetLanguage { language },
+                None => ToolAction::Invalid("the agent does not speak this language".to_owned()),
+            },
             BuiltInTool::TransferAgent => self.hand_over(text("agent").as_deref(), text("summary")),
             BuiltInTool::TransferCall => {
                 let wanted = text("destination");

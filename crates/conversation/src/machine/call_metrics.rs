@@ -99,6 +99,8 @@ pub struct CallMetrics {
     voices: BTreeMap<String, u64>,
     failovers: Vec<Value>,
     agents: AgentShares,
+    /// Languages that the conversation changed to.
+    languages: Vec<Value>,
 }
 
 /// Failovers that are listed individually; further ones are only counted.
@@ -185,6 +187,13 @@ impl CallMetrics {
         self.agents.record(at_ms, from, to, self.sums());
     }
 
+    /// The conversation goes on in another language.
+    pub(super) fn record_language(&mut self, at_ms: u64, language: &str, source: &'static str) {
+        if self.languages.len() < SWITCHES_MAX {
+            self.languages.push(json!({"language": language, "by": source, "at_ms": at_ms}));
+        }
+    }
+
     fn sums(&self) -> UsageSums {
         UsageSums {
             prompt_tokens: self.prompt_tokens,
@@ -255,7 +264,7 @@ impl CallMetrics {
                 (name.as_str(), json!({"prompt_tokens": prompt, "completion_tokens": completion}))
             })
             .collect();
-        let mut figures = json!({
+        self.with_changes(json!({
             "turns": turns,
             "barge_ins": self.barge_ins,
             "interruptions": {
@@ -273,9 +282,16 @@ impl CallMetrics {
             "provider_errors": errors,
             "failovers": self.failovers,
             "used": {"llm": models, "tts": self.voices},
-        });
+        }))
+    }
+
+    /// Figures with the changes of agent and language, in calls that had any.
+    fn with_changes(&self, mut figures: Value) -> Value {
         if let Some(agents) = self.agents.to_json(self.sums()) {
             figures["agents"] = agents;
+        }
+        if !self.languages.is_empty() {
+            figures["languages"] = json!(self.languages);
         }
         figures
     }

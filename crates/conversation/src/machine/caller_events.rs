@@ -63,6 +63,7 @@ impl CallMachine {
         let Some(line) = self.mode.line() else { return };
         match line.remove_echo(event) {
             SttEvent::Ready => {}
+            SttEvent::Languages(heard) => return self.handle_languages(now, &heard),
             SttEvent::Interim(text) => {
                 self.handle_words(now, &text, false, |end_of_turn| end_of_turn.handle_interim(now, &text));
                 self.handle_likely_end_of_turn(now);

@@ -2,6 +2,7 @@
 //! present agent, who continues with the reason if it fails.
 
 use super::conversing::Conversing;
+use super::language::ConversationLanguage;
 use super::output::CallOutput;
 use super::said_fillers::SaidFillers;
 use super::spec::CallSpec;
@@ -168,6 +169,7 @@ impl Talk {
         self.fillers = SaidFillers::default();
         (self.timers.silence, self.timers.resume, self.timers.filler) = (None, None, None);
         self.handovers += 1;
+        self.language = ConversationLanguage::new(spec.clone());
         self.line.change_agent(now, spec);
     }
 

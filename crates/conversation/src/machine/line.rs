@@ -152,8 +152,15 @@ impl Line {
         let at_ms = self.ms(now);
         self.log.metrics.record_agent_change(at_ms, &self.facts.spec, &spec);
         self.caller.end_of_turn.set_config(end_of_turn_config(&spec));
-        self.facts.change_agent(spec);
+        self.facts.change_spec(spec);
         self.output(CallOutput::ChangeAgent);
+    }
+
+    /// The same agent goes on in another language.
+    pub(super) fn change_language(&mut self, spec: CallSpec) {
+        self.caller.end_of_turn.set_config(end_of_turn_config(&spec));
+        self.facts.change_spec(spec);
+        self.output(CallOutput::ChangeLanguage);
     }
 
     /// The agent that speaks or calls a tool.

@@ -95,6 +95,8 @@ pub enum CallOutput {
     CancelPreparation,
     /// The agent that was prepared has the call from here on.
     ChangeAgent,
+    /// The conversation goes on in another language: voices and STT as the call is configured now.
+    ChangeLanguage,
     /// Ask STT for its final words, because the caller has hung up or has probably finished.
     FinalizeStt,
     /// Replace the STT connection: speech brought no result within 4 s, or no final one within 1.2 s.

@@ -17,6 +17,8 @@ pub struct CallSpec {
     pub agent: AgentFields,
     /// The task of an outbound call, or the parameters of a web call; `None` for an inbound call.
     pub task: Option<TaskFields>,
+    /// Language of the conversation where it is not the agent's own one.
+    pub spoken: Option<String>,
     /// The other side is a browser, so a person has just clicked.
     pub is_web: bool,
 }
@@ -47,6 +49,9 @@ impl CallSpec {
 
     /// Language of the scripted phrases (TTS).
     pub fn language(&self) -> &str {
+        if let Some(spoken) = &self.spoken {
+            return spoken;
+        }
         let tts = self.agent.tts_config.as_ref().map(|tts| tts.language.as_str());
         tts.or(self.agent.stt_config.as_ref().map(|stt| stt.language.as_str())).unwrap_or("en")
     }
@@ -72,8 +77,8 @@ impl CallFacts {
         Self { phrases: phrases(spec.language()), silence: spec.agent.silence(), answered, spec }
     }
 
-    /// Another agent has the call from here on.
-    pub(super) fn change_agent(&mut self, spec: CallSpec) {
+    /// Another agent has the call from here on, or the same one in another language.
+    pub(super) fn change_spec(&mut self, spec: CallSpec) {
         *self = Self::new(self.answered, spec);
     }
 

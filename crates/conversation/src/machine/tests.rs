@@ -5,6 +5,7 @@ mod answers;
 mod ending;
 mod failures;
 mod handover;
+mod language;
 mod realtime;
 mod silence;
 mod tools;
@@ -59,7 +60,7 @@ impl CallHarness {
     }
 
     fn with(agent: AgentFields, realtime: Option<RealtimeCapabilities>) -> Self {
-        Self::briefed(CallSpec { agent_id: None, agent, task: None, is_web: false }, realtime)
+        Self::briefed(CallSpec { agent_id: None, agent, task: None, spoken: None, is_web: false }, realtime)
     }
 
     fn briefed(spec: CallSpec, realtime: Option<RealtimeCapabilities>) -> Self {

@@ -39,13 +39,14 @@ impl Talk {
             remote: &self.tools.remote,
             destinations: &transfers.destinations,
             handovers: self.line.facts.spec.agent.handovers(),
+            languages: &self.language.selectable,
             voicemail: self.amd.is_some(),
         }
     }
 
     /// The handover that a tool call asks for, if the call may be handed over once more.
-    fn handover_request(
-        &self, call: &ToolCall, target: usize, summary: Option<String>,
+    fn begin_handover(
+        &mut self, call: &ToolCall, target: usize, summary: Option<String>,
     ) -> Result<HandoverRequest, &'static str> {
         let spec = &self.line.facts.spec;
         let target = spec.agent.handovers().get(target).and_then(|target| Some((target, target.agent()?)));
@@ -56,7 +57,7 @@ impl Talk {
         if spec.agent_id == Some(agent) {
             return Err(ALREADY_THERE);
         }
-        Ok(HandoverRequest {
+        let request = HandoverRequest {
             name: target.name.clone(),
             agent,
             history: target.history,
@@ -64,7 +65,9 @@ impl Talk {
             summary,
             announcement: target.announcement.clone(),
             call_id: call.id.clone(),
-        })
+        };
+        self.await_tool(call);
+        Ok(request)
     }
 
     /// A tool has its result at once.
@@ -286,16 +289,16 @@ impl CallMachine {
             }
             ToolAction::Transfer { .. } => ONE_DESTINATION.to_owned(),
             ToolAction::HandOver { target, summary } if is_conversing && !round.leads_away() => {
-                match talk.handover_request(call, target, summary) {
+                match talk.begin_handover(call, target, summary) {
                     Ok(request) => {
                         round.handover = Some(request);
-                        talk.await_tool(call);
                         return None;
                     }
                     Err(why) => why.to_owned(),
                 }
             }
             ToolAction::HandOver { .. } => ONE_DESTINATION.to_owned(),
+            ToolAction::SetLanguage { language } => talk.set_language(now, &language),
             ToolAction::LeaveVoicemail { message } => {
                 self.leave_voicemail(now, message);
                 "the message is left after the beep, and the call ends".to_owned()

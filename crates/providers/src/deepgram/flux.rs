@@ -2,7 +2,7 @@
 
 use crate::stt::{SttProtocol, SttSessionConfig, SttUpdate};
 use crate::transport::WebSocketRequest;
-use crate::{ProviderAccess, ProviderError, SttEvent};
+use crate::{LanguageWords, ProviderAccess, ProviderError, SttEvent};
 use serde::Deserialize;
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::Message as Frame;
@@ -87,6 +87,9 @@ enum FluxMessage {
         transcript: String,
         #[serde(default)]
         words: Vec<FluxWord>,
+        /// Of `flux-general-multi`: the most frequent first.
+        #[serde(default)]
+        languages: Vec<String>,
         #[serde(default)]
         audio_window_end: f64,
     },
@@ -119,9 +122,9 @@ struct FluxWord {
 /// What a text frame means. A transcript is that of the turn so far and replaces the one before.
 pub fn parse(text: &str) -> Result<SttUpdate, ProviderError> {
     let message: FluxMessage = serde_json::from_str(text).map_err(ProviderError::invalid_response)?;
-    let (event, transcript, words, end) = match message {
-        FluxMessage::TurnInfo { event, transcript, words, audio_window_end } => {
-            (event, transcript, words, audio_window_end)
+    let (event, transcript, (words, languages), end) = match message {
+        FluxMessage::TurnInfo { event, transcript, words, languages, audio_window_end } => {
+            (event, transcript, (words, languages), audio_window_end)
         }
         FluxMessage::Error { code, description } => {
             return Err(ProviderError::Disconnected(format!("{code} {description}")));
@@ -145,7 +148,10 @@ pub fn parse(text: &str) -> Result<SttUpdate, ProviderError> {
             let sure: Vec<f32> = words.iter().filter_map(|word| word.confidence).collect();
             let confidence = (!sure.is_empty()).then(|| sure.iter().sum::<f32>() / sure.len() as f32);
             let settled_ms = Some((end.max(0.0) * 1_000.0) as u64);
-            SttUpdate { events: vec![SttEvent::EndOfTurn { text: transcript, confidence }], settled_ms }
+            let words = transcript.split_whitespace().count() as u32;
+            let told = languages.into_iter().next().map(|language| vec![LanguageWords { language, words }]);
+            let end = SttEvent::EndOfTurn { text: transcript, confidence };
+            SttUpdate { events: told.map(SttEvent::Languages).into_iter().chain([end]).collect(), settled_ms }
         }
         FluxTurnEvent::Unknown => SttUpdate::default(),
     })

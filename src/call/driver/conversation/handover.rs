@@ -4,8 +4,10 @@ use super::super::agent_preparation::{AgentPreparation, PreparedAgent};
 use super::super::ambience;
 use super::super::call_media::barge_in_config;
 use super::super::schema_validation::check_dtmf_tools;
+use super::super::stt_feed::SttFeed;
+use super::super::tts::TtsPipeline;
 use super::ConversationLoop;
-use crate::call::agent_switch::{Change, HandoverError};
+use crate::call::agent_switch::{self, Change, HandoverError};
 use crate::call::live_update::LiveUpdate;
 use crate::call::personalize;
 use crate::call::stt_change::CallerActivity;
@@ -61,14 +63,33 @@ impl ConversationLoop {
         }
     }
 
+    /// Another STT session takes the place of the present one when the caller is silent.
+    fn change_stt(&mut self, stt: SttFeed) {
+        let (is_speaking, has_words) = self.machine.caller_state();
+        self.listener.change_stt(stt, CallerActivity::new(Instant::now(), is_speaking, has_words));
+    }
+
+    /// From here on the same agent speaks another language.
+    pub(super) fn change_language(&mut self) {
+        let Some(spec) = self.machine.spec().cloned() else { return };
+        let switch = agent_switch::plan(&self.call.spec, &spec);
+        match switch.tts {
+            Change::Replace => self.tts = TtsPipeline::new(self.call.context.providers.clone(), spec.clone(), true),
+            Change::Keep => self.tts.set_spec(spec.clone()),
+        }
+        if switch.stt == Change::Replace {
+            // It takes what it is sent while it connects.
+            self.change_stt(self.call.context.start_stt(&spec, self.call.media.audio_format));
+        }
+        self.call.spec = spec;
+    }
+
     /// From here on the call is the next agent's.
     pub(super) async fn change_agent(&mut self) {
         let Some(next) = self.next_agent.ready.take() else { return };
         let PreparedAgent { successor, switch, stt, tts, left_out } = *next;
         if let Some(stt) = stt {
-            let (is_speaking, has_words) = self.machine.caller_state();
-            let caller = CallerActivity::new(Instant::now(), is_speaking, has_words);
-            self.listener.change_stt(stt, caller);
+            self.change_stt(stt);
         }
         match tts {
             Some(tts) => self.tts = tts,

@@ -67,6 +67,7 @@ impl ConversationLoop {
                 CallOutput::PrepareAgent { agent } => self.prepare_agent(agent),
                 CallOutput::CancelPreparation => self.cancel_preparation(),
                 CallOutput::ChangeAgent => self.change_agent().await,
+                CallOutput::ChangeLanguage => self.change_language(),
                 CallOutput::FinalizeStt => self.listener.tell_stt(Instant::now(), SttInput::Finalize),
                 CallOutput::RestartStt => self.listener.tell_stt(Instant::now(), SttInput::Restart),
                 CallOutput::Realtime(input) => {

@@ -12,7 +12,13 @@ fn spec(id: &str, more: Value) -> CallSpec {
     let mut all = json!({"name": "Reception", "is_active": true, "first_message": "Good morning.",
         "system_prompt": "You are the reception."});
     all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    CallSpec { agent_id: AgentId::parse(id), agent: serde_json::from_value(all).unwrap(), task: None, is_web: false }
+    CallSpec {
+        agent_id: AgentId::parse(id),
+        agent: serde_json::from_value(all).unwrap(),
+        task: None,
+        spoken: None,
+        is_web: false,
+    }
 }
 
 /// The reception, which can hand calls to billing.
