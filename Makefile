@@ -2,7 +2,7 @@
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: check demo test unit counts lint format doc deny bench criterion fmt deps deps-build deps-demo
+.PHONY: check demo test unit counts lint format doc deny bench captures criterion fmt deps deps-build deps-demo
 
 # What a build needs beside Rust: libopus is compiled with cmake, the console with npm. Nothing is installed when it is
 # there.
@@ -18,7 +18,7 @@ deps-demo: deps-build
 	@command -v espeak-ng >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq espeak-ng; }
 
 # Peers from PyPI: the API's fuzzer, the vendors' own clients, and PJSIP as a phone.
-PYTHON_PEERS := schemathesis==4.32.5 openai==3.54.0 anthropic==2.12.0 deepgram-sdk==7.17.0 elevenlabs==2.78.0 cartesia==4.2.0 mcp==2.3.0 opentelemetry-proto==1.45.2 pjsua2-python==2.15.1.post1
+PYTHON_PEERS := schemathesis==4.32.5 openai==3.54.0 anthropic==2.12.0 deepgram-sdk==7.17.0 elevenlabs==2.78.0 cartesia==4.2.0 mcp==2.3.0 opentelemetry-proto==1.45.2 pjsua2-python==2.15.1.post1 aiortc==1.16.0
 
 deps: deps-build
 	@missing=""; command -v espeak-ng >/dev/null || missing="$$missing espeak-ng"; \
@@ -115,6 +115,14 @@ bench: deps-demo
 	@command -v chromium >/dev/null && .ci/measure-browser || echo "no Chromium: the browser is not measured"
 	cargo test --quiet -p trunkline-media --test recorded_conversation -- --nocapture --test-threads 1
 	cargo test --quiet -p trunkline --test amd -- --nocapture
+
+# One call with each peer against a server on loopback, captured, and checked with tshark. Capturing needs root.
+captures: deps
+	@missing=""; command -v tcpdump >/dev/null || missing="$$missing tcpdump"; \
+	command -v tshark >/dev/null || missing="$$missing tshark"; \
+	if [ -n "$$missing" ]; then $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; fi
+	cargo build --release --quiet
+	$(SUDO) python3 tests/captures/run.py $(CAPTURES_FLAGS)
 
 # Single paths.
 criterion: deps-build

@@ -140,6 +140,7 @@ impl App {
             registry.end_all(reason);
             let _ = tokio::time::timeout(Duration::from_secs(5), registry.drained()).await;
         }
+        let _ = tokio::time::timeout(SIP_DEADLINE, self.services.live_calls.sip_logs.store_ended()).await;
         // An unavailable database must not keep the process alive.
         if !self.services.journal.flush(FLUSH_DEADLINE).await {
             tracing::error!("the database did not accept the last journal entries");

@@ -157,6 +157,33 @@ export interface Call {
   metadata: unknown;
 }
 
+/** A SIP message of a call, without secrets. */
+export interface SipMessage {
+  at: string;
+  direction: "received" | "sent";
+  transport: string;
+  local: string;
+  remote: string;
+  start_line: string;
+  method: string;
+  status: number | null;
+  cseq: string;
+  sip_call_id: string;
+  length: number;
+  cut: boolean;
+  retransmissions: number;
+  last_at: string;
+  text: string;
+}
+
+export interface SipLog {
+  call_id: string;
+  /** No more messages will come. */
+  complete: boolean;
+  left_out: number;
+  messages: SipMessage[];
+}
+
 export interface Task {
   id: string;
   agent_id: string;

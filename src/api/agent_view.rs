@@ -5,6 +5,7 @@ use crate::domain::agent::Agent;
 use crate::domain::agent_handover::HandoverConfig;
 use crate::domain::ambience::AmbienceConfig;
 use crate::domain::analysis::AnalysisPlan;
+use crate::domain::built_in_tools::BuiltInTools;
 use crate::domain::dtmf_rules::DtmfRules;
 use crate::domain::fallback::Fallbacks;
 use crate::domain::ids::AgentId;
@@ -48,6 +49,7 @@ pub(super) struct AgentView {
     turn_config: Option<TurnConfig>,
     transfer_config: Option<TransferConfig>,
     handover_config: Option<HandoverConfig>,
+    built_in_tools: Option<BuiltInTools>,
     background: Option<AmbienceConfig>,
     ringing: Option<RingingConfig>,
     recording_enabled: Option<bool>,
@@ -92,6 +94,7 @@ impl From<&Agent> for AgentView {
             dtmf_rules: fields.dtmf_rules,
             transfer_config: fields.transfer_config,
             handover_config: fields.handover_config,
+            built_in_tools: fields.built_in_tools,
             background: fields.background,
             ringing: fields.ringing,
             voicemail_detection: fields.voicemail_detection,

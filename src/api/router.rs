@@ -7,7 +7,7 @@ use super::state::ApiState;
 use super::{
     agent_versions, agents, api_keys, audit_log, call_events, calls, client_ip, console, envelope, events, health,
     idempotency, live_transcript, metrics, openapi, organizations, phone_numbers, providers, query_parameters,
-    recordings, reports, secrets, sessions, tasks, trunks, usage, users, web_calls, webhook_deliveries, whip,
+    recordings, reports, secrets, sessions, sip_log, tasks, trunks, usage, users, web_calls, webhook_deliveries, whip,
 };
 use axum::Router;
 use axum::extract::Request;
@@ -53,6 +53,7 @@ fn mount() -> OpenApiRouter<ApiState> {
         .routes(routes!(calls::list))
         .routes(routes!(calls::get))
         .routes(routes!(calls::transcript, reports::process_transcript))
+        .routes(routes!(sip_log::sip_log))
         .routes(routes!(reports::report))
         .routes(routes!(call_events::events))
         .routes(routes!(live_transcript::live))

@@ -5,7 +5,7 @@ use super::error::AppError;
 use super::{database, media, providers, sip};
 use crate::call::driver::{
     AdmissionConfig, AdmissionService, AnalysisService, CallRecovery, CallServices, LiveCalls, MediaService, Node,
-    NodeConfig, ProviderAccounts, RecordingFolder, SchemaWorkers, SharedServices, TrunkConfig, TrunkService,
+    NodeConfig, ProviderAccounts, RecordingFolder, SchemaWorkers, SharedServices, SipLogs, TrunkConfig, TrunkService,
     WebCallService, WrapUpService,
 };
 use crate::call::public_links::{LinksConfig, PublicLinks};
@@ -67,8 +67,9 @@ impl Services {
         let clients = providers::build(config, &guards.providers)?;
         let identities = sip::identities(config, guards.stir)?;
         let node = Node::build(node_config(config));
-        let live_calls = LiveCalls::build(&store, &supervisor, quotas);
         let journal = Journal::start(store.clone(), &node.name, &supervisor);
+        let sip_logs = SipLogs::new(sip.clone(), journal.clone());
+        let live_calls = LiveCalls::build(&store, &supervisor, quotas, sip_logs.clone());
         let trunks = TrunkService::build(trunk_config(config, advertised, guards.sip), &sip, &store);
         let admission = AdmissionService::build(admission_config(config, &node), &store);
         let accounts = ProviderAccounts::build(clients, database::master_key(config), &store, quotas);
@@ -96,13 +97,15 @@ impl Services {
             schemas,
             store: store.clone(),
             journal: journal.clone(),
+            sip_logs: sip_logs.clone(),
             registry: live_calls.registry.clone(),
             supervisor: supervisor.clone(),
             spans: TraceExporter::start(&config.telemetry.otlp_endpoint).map_err(AppError::Other)?,
             node: node.name.clone(),
         });
         let (registry, own_store) = (live_calls.registry.clone(), store.clone());
-        let recovery = CallRecovery { store: own_store, journal: journal.clone(), registry, recordings, node };
+        let recovery =
+            CallRecovery { store: own_store, journal: journal.clone(), sip_logs, registry, recordings, node };
         Ok(Self { store, journal, supervisor, sip, media, trunks, live_calls, admission, wrap_up, recovery, calls })
     }
 }

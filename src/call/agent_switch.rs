@@ -9,6 +9,7 @@ use super::personalize::personalize_successor;
 use super::provider_plan;
 use crate::domain::agent::{Agent, AgentFields};
 use crate::domain::call::Call;
+use crate::domain::call_facts::day_at;
 use crate::domain::ids::AgentId;
 use crate::domain::provider::ProviderAccount;
 use crate::domain::template::TemplateReport;
@@ -99,7 +100,8 @@ pub fn successor(
         // It was for the agent that began the call.
         task.starting_message = None;
     }
-    let spec = CallSpec { agent_id: Some(id), agent: fields, task, spoken: None, is_web: before.is_web };
+    let today = day_at(fields.time_zone.as_deref(), now);
+    let spec = CallSpec { agent_id: Some(id), agent: fields, task, spoken: None, is_web: before.is_web, today };
     Successor { spec, hooks, assistant, report }
 }
 

@@ -41,7 +41,7 @@ fn fill_in(
     let (name, zone) = (agent.name.clone(), agent.time_zone.clone());
     let facts = CallFacts::new(call, &name, zone.as_deref(), now);
     let metadata = call.metadata.as_ref().and_then(Value::as_object);
-    let values = CallValues { facts, context: context.as_ref(), metadata };
+    let values = CallValues { facts, variables: None, context: context.as_ref(), metadata };
     let report = agent_texts::fill_in(agent, task, &values);
     if tells_facts(agent) {
         let facts = values.facts.sentences();

@@ -1,6 +1,6 @@
-"""A PJSIP phone calls an agent: SDES-SRTP, session timer, hold and resume, UPDATE, a key by RFC 4733 and by INFO, BYE.
+"""A PJSIP phone calls an agent: SDES-SRTP, session timer, hold and resume, UPDATE, a key by RFC 4733 and by INFO, REFER, BYE.
 
-Arguments: the SIP URI to call. Prints what it has done, one word a line; a failure ends it with a sentence.
+Arguments: the SIP URI to call, and that to which the agent is transferred (none: no transfer). Prints what it has done, one word a line; a failure ends it with a sentence.
 """
 
 import sys
@@ -14,7 +14,7 @@ DEADLINE_S = 10
 class Phone(pj.Call):
     def __init__(self, account):
         super().__init__(account)
-        self.states, self.answers = [], []
+        self.states, self.answers, self.transfer = [], [], []
 
     def onCallState(self, _):
         self.states.append(self.getInfo().state)
@@ -24,6 +24,9 @@ class Phone(pj.Call):
         # A transaction of INVITE ends with its 2xx, another one is completed before it ends.
         if transaction.role == pj.PJSIP_ROLE_UAC and transaction.state == pj.PJSIP_TSX_STATE_TERMINATED:
             self.answers.append((transaction.method, transaction.statusCode))
+
+    def onCallTransferStatus(self, progress):
+        self.transfer.append((progress.statusCode, progress.finalNotify))
 
     def received(self):
         return self.getStreamStat(0).rtcp.rxStat.pkt
@@ -37,7 +40,7 @@ def until(endpoint, what, holds):
         endpoint.libHandleEvents(20)
 
 
-def main(target):
+def main(target, refer_to=None):
     endpoint = pj.Endpoint()
     endpoint.libCreate()
     config = pj.EpConfig()
@@ -94,7 +97,18 @@ def main(target):
     call.sendDtmf(key)
     answered("the answer to INFO", "INFO", 1)
     print("keys")
-    call.hangup(pj.CallOpParam(True))
+    if refer_to:
+        # The keys of the media are those of the call, and its end follows on the outcome.
+        if "SRTP" in call.dump(True, "") and pj.PJSIP_INV_STATE_DISCONNECTED not in call.states:
+            print("srtp")
+        call.xfer(refer_to, pj.CallOpParam(True))
+        until(endpoint, "the outcome of the transfer", lambda: any(final for _, final in call.transfer))
+        statuses = [status for status, _ in call.transfer]
+        if statuses[-1] != 200 or any(status < 100 for status in statuses):
+            sys.exit(f"the transfer was reported as {statuses}")
+        print("transfer")
+    if pj.PJSIP_INV_STATE_DISCONNECTED not in call.states:
+        call.hangup(pj.CallOpParam(True))
     until(endpoint, "the end", lambda: pj.PJSIP_INV_STATE_DISCONNECTED in call.states)
     print("bye")
     sys.stdout.flush()
@@ -103,4 +117,4 @@ def main(target):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:3])

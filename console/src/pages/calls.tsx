@@ -4,6 +4,7 @@ import { Waterfall, Waveform } from "../charts";
 import { t } from "../i18n";
 import { useLoad } from "../live";
 import { type Route, setQuery } from "../router";
+import { SipMessages } from "../sip";
 import { Badge, Button, Card, EmptyState, Input, Link, Page, Pager, ErrorMessage, Select, LoadedView, Table, formatDuration, formatMoney, formatNumber, useAction, formatDateTime } from "../ui";
 
 const LIMIT = 25;
@@ -96,6 +97,7 @@ export function CallPage({ id }: { id: string }) {
               <Card title={t("Cost")}><Costs call={call} /></Card>
               <Card title={t("Line")}><ConnectionQuality call={call} /></Card>
             </div>
+            <SipMessages call={call} />
             {call.extracted_data !== null && <Card title={t("Extracted data")} wide><pre tabIndex={0}>{JSON.stringify(call.extracted_data, null, 2)}</pre></Card>}
             <Card title={t("Sent webhooks")} wide>
               {hooks.data?.webhook_deliveries.length ? (

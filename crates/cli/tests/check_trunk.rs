@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use std::process::{Child, Command, Output, Stdio};
-use trunkline_lab::carrier::{CalleeAnswer, CalleeAudio, Carrier, CarrierBehavior};
+use trunkline_lab::carrier::{CalleeAnswer, CalleeAudio, Carrier, CarrierBehavior, CarrierSrtp};
 
 const TO: &str = "+31201234567";
 
@@ -125,11 +125,68 @@ async fn a_clock_that_is_off_is_measured() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn srtp_that_is_refused_is_left_out_of_a_second_call() {
-    let behavior = CarrierBehavior { refuses_srtp: true, ..CarrierBehavior::default() };
+    let behavior = CarrierBehavior { srtp: CarrierSrtp::Refused, ..CarrierBehavior::default() };
     let (_, report, carrier) = check(behavior, &["--seconds", "6", "--codecs", "PCMA", "--srtp", "preferred"]).await;
     assert_finding(&report, "srtp", "note", "the same call without it was made");
     assert_finding(&report, "call", "ok", "Answered");
     assert_eq!(carrier.dialed(), 1);
+}
+
+/// Whoever offers it must and may: what comes back is decrypted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn srtp_that_is_taken_carries_audio_and_digits() {
+    let behavior = CarrierBehavior { srtp: CarrierSrtp::Taken, ..CarrierBehavior::default() };
+    for policy in ["preferred", "mandatory"] {
+        let (output, report, carrier) =
+            check(behavior.clone(), &["--seconds", "6", "--codecs", "PCMA", "--srtp", policy]).await;
+        assert_finding(&report, "srtp", "ok", "taken");
+        assert_finding(&report, "dtmf", "ok", "159# was sent and came back complete");
+        assert_finding(&report, "hold", "ok", "Audio went on afterwards");
+        assert_eq!((output.status.code(), carrier.dialed(), carrier.open_calls()), (Some(0), 1, 0), "{report:#}");
+    }
+}
+
+/// The callee answers only after PRACK, in a call whose INVITE was challenged.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reliable_responses_are_acknowledged() {
+    for answer in [CalleeAnswer::Soon, CalleeAnswer::AfterEarlyMedia] {
+        let behavior = CarrierBehavior { is_reliable: true, answer, ..CarrierBehavior::default() };
+        let (output, report, carrier) = check(behavior, &["--seconds", "6", "--codecs", "PCMU"]).await;
+        assert_finding(&report, "prack", "ok", "PRACK was taken");
+        assert_finding(&report, "hang_up", "ok", "BYE was answered 200");
+        assert_eq!((output.status.code(), carrier.dialed(), carrier.open_calls()), (Some(0), 1, 0), "{report:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transfer_is_reported_as_the_carrier_reports_it() {
+    let arguments = ["--seconds", "6", "--codecs", "PCMU", "--refer-to", "sip:+31207654399@127.0.0.1"];
+    for (transfer, verdict, words) in [
+        (&["SIP/2.0 100 Trying", "SIP/2.0 200 OK"][..], "ok", "reported SIP/2.0 100 Trying and SIP/2.0 200 OK"),
+        (&["SIP/2.0 180 Ringing", "SIP/2.0 486 Busy Here"], "problem", "ended with SIP/2.0 486 Busy Here"),
+        (&[], "note", "no NOTIFY told how it went"),
+    ] {
+        let (_, report, carrier) = check(CarrierBehavior { transfer, ..CarrierBehavior::default() }, &arguments).await;
+        assert_finding(&report, "transfer", verdict, words);
+        assert_eq!(carrier.open_calls(), 0);
+    }
+}
+
+/// It registers for as long as the registrar wants, and takes its contact back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registration_is_granted_and_taken_back() {
+    let behavior =
+        CarrierBehavior { account: Some(("account", "word")), min_expires_s: 7_200, ..CarrierBehavior::default() };
+    let carrier = Carrier::start(behavior).await.unwrap();
+    let arguments =
+        ["--username", "account", "--password-env", "PW", "--register", "--seconds", "6", "--codecs", "PCMU"];
+    let mut command = command(&carrier.addr().to_string(), &arguments);
+    command.env("PW", "word");
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_finding(&report, "registration", "ok", "Registered for 7200 s");
+    assert_finding(&report, "credentials", "ok", "accepted");
+    assert_eq!((carrier.registrations(), carrier.registered(), carrier.dialed()), (1, 0, 1), "{report:#}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,8 +3,10 @@
 
 use super::deliveries::enqueue;
 use super::schedule::record_task_ended;
+use super::sip_logs::write_sip_log;
 use super::{OrgScope, Store, StoreError, now, storable, storable_or_none, text};
 use sqlx::{Any, Transaction};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::error::SendTimeoutError;
@@ -12,6 +14,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use trunkline_domain::call::{Call, CallStatus};
 use trunkline_domain::delivery::{Delivery, DeliveryProgress};
 use trunkline_domain::ids::CallId;
+use trunkline_domain::sip_log::SipLog;
 use trunkline_domain::time::UnixMs;
 use trunkline_domain::transcript::{Turn, TurnRole};
 use trunkline_supervision::{Supervisor, contain};
@@ -28,6 +31,8 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// Calls found to be over whose owners have not been told yet: as many as a process may hold in a batch of entries. One
 /// that is lost here is found by its next entry.
 const OVERTAKEN_MAX: usize = 1_024;
+/// Bytes of SIP messages waiting for the database: the calls of a minute on a busy server. Further ones are not stored.
+const SIP_LOG_BYTES_MAX: usize = 64 << 20;
 
 #[derive(Debug)]
 enum JournalEntry {
@@ -42,6 +47,11 @@ enum JournalEntry {
         scope: OrgScope,
         call: CallId,
         path: String,
+    },
+    /// The SIP messages of a call, as JSON.
+    SipLog {
+        call: CallId,
+        log: String,
     },
     /// Something to be sent, in its place among the rows.
     Delivery(Box<Delivery>, Option<DeliveryProgress>),
@@ -80,6 +90,8 @@ pub struct Journal {
     entries: mpsc::Sender<QueuedEntry>,
     progress: Arc<Mutex<WriteProgress>>,
     overtaken: broadcast::Sender<CallId>,
+    /// Bytes of the SIP messages that wait.
+    sip_log_bytes: Arc<AtomicUsize>,
 }
 
 impl Journal {
@@ -88,7 +100,7 @@ impl Journal {
         let (entries, queue) = mpsc::channel(ENTRIES_MAX);
         let progress = Arc::new(Mutex::new(WriteProgress { writing: None, done: clock(), wrote: None }));
         let overtaken = broadcast::Sender::new(OVERTAKEN_MAX);
-        let node = node.to_owned();
+        let (node, sip_log_bytes) = (node.to_owned(), Arc::<AtomicUsize>::default());
         let writer = JournalWriter {
             store,
             node,
@@ -96,10 +108,11 @@ impl Journal {
             batch: Vec::new(),
             progress: progress.clone(),
             overtaken: overtaken.clone(),
+            sip_log_bytes: sip_log_bytes.clone(),
         };
         // The queue and the entries taken from it outlive a panic of the task.
         supervisor.supervise("journal", writer, |writer| Box::pin(writer.run()));
-        Self { entries, progress, overtaken }
+        Self { entries, progress, overtaken, sip_log_bytes }
     }
 
     /// Calls of this node that another node has already failed because it considered this one dead.
@@ -128,6 +141,17 @@ impl Journal {
         self.put(JournalEntry::Turn { call, position, turn }).await;
     }
 
+    /// Writes or replaces the SIP messages of a call, after its row. Drops them, and counts that, if very many wait.
+    pub async fn record_sip_log(&self, call: CallId, log: &SipLog) {
+        let Ok(log) = text(log) else { return };
+        let bytes = log.len();
+        let waiting = self.sip_log_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if waiting.saturating_add(bytes) > SIP_LOG_BYTES_MAX || !self.put(JournalEntry::SipLog { call, log }).await {
+            self.sip_log_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            metrics::counter!("trunkline_queue_overflows_total", "queue" => "sip_logs").increment(1);
+        }
+    }
+
     /// Puts something into the outbox after the rows before it.
     pub async fn record_delivery(&self, delivery: Delivery) {
         self.put(JournalEntry::Delivery(Box::new(delivery), None)).await;
@@ -154,14 +178,17 @@ impl Journal {
         matches!(waited, Ok(Ok(())))
     }
 
-    async fn put(&self, entry: JournalEntry) {
-        match self.entries.send_timeout((clock(), entry), ROOM_DEADLINE).await {
+    /// False when there was no room.
+    async fn put(&self, entry: JournalEntry) -> bool {
+        let sent = self.entries.send_timeout((clock(), entry), ROOM_DEADLINE).await;
+        match &sent {
             Ok(()) => {}
             Err(SendTimeoutError::Timeout(_)) => {
                 metrics::counter!("trunkline_queue_overflows_total", "queue" => "journal").increment(1);
             }
             Err(SendTimeoutError::Closed(_)) => tracing::error!("the journal ended before its calls"),
         }
+        sent.is_ok()
     }
 }
 
@@ -174,6 +201,7 @@ struct JournalWriter {
     batch: Vec<QueuedEntry>,
     progress: Arc<Mutex<WriteProgress>>,
     overtaken: broadcast::Sender<CallId>,
+    sip_log_bytes: Arc<AtomicUsize>,
 }
 
 impl JournalWriter {
@@ -192,8 +220,14 @@ impl JournalWriter {
                 }
             }
             for (_, entry) in self.batch.drain(..) {
-                if let JournalEntry::Flush(done) = entry {
-                    let _ = done.send(());
+                match entry {
+                    JournalEntry::Flush(done) => {
+                        let _ = done.send(());
+                    }
+                    JournalEntry::SipLog { log, .. } => {
+                        self.sip_log_bytes.fetch_sub(log.len(), Ordering::Relaxed);
+                    }
+                    _ => {}
                 }
             }
             let mut pace = self.pace();
@@ -277,6 +311,7 @@ async fn write(store: &Store, node: &str, batch: &[QueuedEntry]) -> Result<Vec<C
                 }
             }
             JournalEntry::Turn { call, position, turn } => write_turn(&mut transaction, *call, *position, turn).await?,
+            JournalEntry::SipLog { call, log } => write_sip_log(&mut transaction, *call, log).await?,
             JournalEntry::Recording { scope, call, path } => {
                 sqlx::query("UPDATE calls SET recording = $1 WHERE id = $2 AND organization_id = $3")
                     .bind(path)
@@ -393,134 +428,4 @@ pub(super) async fn write_turn(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use trunkline_domain::call::Direction;
-    use trunkline_domain::ids::OrganizationId;
-
-    async fn store() -> (Store, OrgScope) {
-        let store = Store::open("sqlite::memory:").await.unwrap();
-        store.migrate().await.unwrap();
-        let made = store.bootstrap("Test", "owner@example.com", "x").await.unwrap();
-        (store, made.scope)
-    }
-
-    fn call(organization: OrganizationId) -> Call {
-        Call::begun(CallId::new(), organization, Direction::Inbound, super::super::now())
-    }
-
-    fn turn(content: &str) -> Turn {
-        Turn {
-            role: TurnRole::User,
-            content: content.into(),
-            started_at_ms: 0,
-            ended_at_ms: 1,
-            interrupted: false,
-            confidence: None,
-            agent_id: None,
-        }
-    }
-
-    #[tokio::test]
-    async fn an_entry_the_database_refuses_takes_no_other_with_it() {
-        let (store, scope) = store().await;
-        let journal = Journal::start(store.clone(), "test", &Supervisor::default());
-        let call = call(scope.organization());
-        let id = call.id;
-        journal.record_call(call, None).await;
-        journal.record_turn(CallId::new(), 0, turn("of a call that does not exist")).await;
-        journal.record_turn(id, 0, turn("hello")).await;
-        assert!(journal.flush(Duration::from_secs(5)).await);
-        let turns = store.turns(scope, id).await.unwrap();
-        assert_eq!(turns.iter().map(|turn| turn.content.as_str()).collect::<Vec<_>>(), ["hello"]);
-    }
-
-    #[tokio::test]
-    async fn what_no_database_keeps_is_replaced_and_nothing_is_lost() {
-        let (store, scope) = store().await;
-        let journal = Journal::start(store.clone(), "test", &Supervisor::default());
-        let mut call = call(scope.organization());
-        let id = call.id;
-        call.from_number = "+1555\0 01".to_owned();
-        call.sip_call_id = Some("a\0b".to_owned());
-        call.metadata = serde_json::from_str(r#"{"note": "a\u0000b"}"#).unwrap();
-        journal.record_call(call, None).await;
-        journal.record_turn(id, 0, turn("hel\0lo")).await;
-        assert!(journal.flush(Duration::from_secs(5)).await);
-        let stored = store.call(scope, id).await.unwrap().unwrap();
-        assert_eq!(stored.from_number, "+1555\u{FFFD} 01");
-        assert_eq!(stored.sip_call_id.as_deref(), Some("a\u{FFFD}b"));
-        assert_eq!(stored.metadata.unwrap()["note"], "a\0b", "JSON escapes it by itself");
-        assert_eq!(store.turns(scope, id).await.unwrap()[0].content, "hel\u{FFFD}lo");
-    }
-
-    #[tokio::test]
-    async fn a_row_that_is_over_stays_as_it_is_and_its_owner_is_told() {
-        let (store, scope) = store().await;
-        let journal = Journal::start(store.clone(), "test", &Supervisor::default());
-        let mut overtaken = journal.subscribe_taken_over();
-        let mut call = call(scope.organization());
-        let id = call.id;
-        call.node = Some("test".to_owned());
-        journal.record_call(call.clone(), None).await;
-        assert!(journal.flush(Duration::from_secs(5)).await);
-        // Another process takes this one for dead.
-        assert_eq!(store.recover("another", false, |_, _| None).await.unwrap(), 1);
-        let event = |name: &str| Delivery {
-            id: trunkline_domain::ids::DeliveryId::new(),
-            organization: scope.organization(),
-            channel: trunkline_domain::delivery::DeliveryChannel::Webhook,
-            order_key: "k".into(),
-            call: Some(id),
-            task: None,
-            agent: None,
-            event_type: name.to_owned(),
-            target: "http://127.0.0.1/".into(),
-            body: "{}".into(),
-            created_at: now(),
-        };
-        let answered = Call { progress: call.progress.answer(now()), ..call.clone() };
-        journal.record_call(answered.clone(), Some(event("in-progress"))).await;
-        assert!(journal.flush(Duration::from_secs(5)).await);
-        assert_eq!(overtaken.try_recv(), Ok(id));
-        let progress = answered.progress.end(trunkline_domain::end_reason::EndReason::CustomerHungUp, now());
-        let ended = Call { progress, ..call };
-        journal.record_call(ended, Some(event("ended"))).await;
-        assert!(journal.flush(Duration::from_secs(5)).await);
-        let stored = store.call(scope, id).await.unwrap().unwrap();
-        let reason = Some(trunkline_domain::end_reason::EndReason::ServerCrash);
-        assert_eq!((stored.status(), stored.end_reason()), (CallStatus::Failed, reason));
-        assert!(overtaken.try_recv().is_err(), "a call that ends needs no notification");
-        let max = trunkline_domain::fair_share::ShareLimits { of_one: 10, of_family: 10, in_all: 10 };
-        let mut shares = trunkline_domain::fair_share::FairShares::new(max);
-        assert_eq!(
-            store.claim_deliveries(&mut shares, 1_000).await.unwrap().len(),
-            0,
-            "its events are dropped with it"
-        );
-    }
-
-    #[tokio::test]
-    async fn how_long_entries_wait_is_known() {
-        let (store, scope) = store().await;
-        let journal = Journal::start(store.clone(), "test", &Supervisor::default());
-        let idle = journal.health();
-        assert_eq!((idle.queued, idle.oldest, idle.wrote_at), (0, Duration::ZERO, None));
-        journal.record_call(call(scope.organization()), None).await;
-        assert!(journal.flush(Duration::from_secs(5)).await);
-        assert!(journal.health().wrote_at.is_some());
-        store.close().await;
-        journal.record_call(call(scope.organization()), None).await;
-        assert!(!journal.flush(Duration::from_millis(50)).await);
-        assert!(journal.health().oldest >= Duration::from_millis(40), "{:?}", journal.health());
-    }
-
-    #[tokio::test]
-    async fn unreachable_database_does_not_block_callers() {
-        let (store, scope) = store().await;
-        let journal = Journal::start(store.clone(), "test", &Supervisor::default());
-        store.close().await;
-        journal.record_call(call(scope.organization()), None).await;
-        assert!(!journal.flush(Duration::from_millis(50)).await);
-    }
-}
+mod tests;

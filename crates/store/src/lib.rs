@@ -30,6 +30,7 @@ mod schedule;
 mod scope;
 pub mod secrets;
 pub mod signed_tokens;
+mod sip_logs;
 mod tasks;
 mod trunks;
 mod usage;

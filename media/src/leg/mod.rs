@@ -142,6 +142,7 @@ impl Leg {
         self.latch.handle_description(now, signalled_media(&stream), keeps_path);
         if stream.needs_new_ssrc(&self.stream) {
             self.outgoing.packetizer.renew_ssrc();
+            self.outgoing.pause();
         }
         if stream.direction.receives() && !self.stream.direction.receives() {
             self.network.touch(now);

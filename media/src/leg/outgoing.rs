@@ -31,11 +31,12 @@ struct PartialPacket {
     marker: bool,
 }
 
-/// Whether every frame was sent.
+/// Whether the last frame was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Continuity {
     Continuous,
-    /// The codec had nothing to send for the last frame (DTX): the next one begins a talk spurt.
+    /// It was not: the stream has not begun, may not send (hold), has no address, or its codec had nothing to send (DTX). The
+    /// next packet begins a talk spurt (RFC 3551 section 4.1).
     Paused,
 }
 
@@ -58,7 +59,7 @@ struct CodedFrame<'a> {
 
 impl OutgoingStream {
     pub(super) fn new(packetizer: Packetizer) -> Self {
-        Self { packetizer, dtmf: DtmfSender::default(), packing: Packing::Whole, continuity: Continuity::Continuous }
+        Self { packetizer, dtmf: DtmfSender::default(), packing: Packing::Whole, continuity: Continuity::Paused }
     }
 
     pub(super) fn push_digits(&mut self, digits: &str) {
@@ -81,6 +82,12 @@ impl OutgoingStream {
         if let Packing::Cut(partial) = &mut self.packing {
             partial.len = 0;
         }
+    }
+
+    /// Nothing is sent for a frame; audio that waits is dropped.
+    pub(super) fn pause(&mut self) {
+        self.discard_waiting();
+        self.continuity = Continuity::Paused;
     }
 
     /// What the digits send in this frame; `None` while there are none.

@@ -70,9 +70,7 @@ impl RtcpExchange {
         buffer: &mut [u8; RTCP_BYTES_MAX],
     ) -> Option<usize> {
         let ours = streams.ours;
-        // Spread by a quarter so that calls set up together do not report together (section 6.3.1).
-        let spread = rtcp::INTERVAL.mul_f32(0.75 + (ours.ssrc % 512) as f32 / 1_024.0);
-        self.next_report = now + spread;
+        self.next_report = now + interval(ours);
         let (rtp_timestamp, reception) = (ours.timestamp().wrapping_mul(streams.clock_scale), reception(now, streams));
         let out = rtcp::OutgoingRtcp {
             ssrc: ours.ssrc,
@@ -87,6 +85,13 @@ impl RtcpExchange {
         };
         rtcp::write(&out, buffer)
     }
+}
+
+/// Time to the next report: another one each time, from half of the interval to one and a half (section 6.3.1), so that calls
+/// that are set up together do not report together.
+fn interval(ours: &Packetizer) -> Duration {
+    let mixed = ours.ssrc.wrapping_add(ours.timestamp()).wrapping_mul(0x9E37_79B1) >> 22;
+    rtcp::INTERVAL.mul_f32(0.5 + mixed as f32 / 1_024.0)
 }
 
 /// What is reported about the source that is heard, once there is one.
@@ -110,6 +115,22 @@ fn reception(now: Instant, streams: ReportedStreams<'_>) -> Option<ReceptionRepo
 mod tests {
     use super::*;
     use crate::rtp::rtcp::ReportBlock;
+
+    #[test]
+    fn intervals_between_reports_differ_within_half_of_their_length() {
+        let mut ours = Packetizer::new(7, 1, 1);
+        let intervals: Vec<f32> = (0..200)
+            .map(|_| {
+                let next = interval(&ours);
+                ours.advance((next.as_millis() * 8) as u32);
+                next.as_secs_f32()
+            })
+            .collect();
+        assert!(intervals.iter().all(|one| (2.5..=7.5).contains(one)), "{intervals:?}");
+        assert!(intervals.windows(2).filter(|pair| (pair[0] - pair[1]).abs() > 0.1).count() > 150, "{intervals:?}");
+        let mean = intervals.iter().sum::<f32>() / 200.0;
+        assert!((4.5..5.5).contains(&mean), "{mean}");
+    }
 
     #[test]
     fn score_of_our_stream_is_that_of_the_peer_or_follows_from_its_reports() {

@@ -20,7 +20,7 @@ impl Leg {
         let mut frame: Frame = [0; FRAME_SAMPLES];
         let timestamp = self.outgoing.advance();
         if !self.stream.direction.sends() {
-            self.outgoing.discard_waiting();
+            self.outgoing.pause();
             self.pacer.record_sent(due, false);
         } else if let Some(step) = self.outgoing.step_digits(timestamp, &self.stream, &mut frame) {
             self.pacer.record_sent(due, false);
@@ -35,7 +35,7 @@ impl Leg {
     /// A frame in which nothing can be sent: media time passes, and speech and digits wait.
     pub(super) fn skip_frame(&mut self, due: Instant) {
         self.outgoing.advance();
-        self.outgoing.discard_waiting();
+        self.outgoing.pause();
         self.pacer.record_sent(due, false);
         self.record_frame(&[0; FRAME_SAMPLES]);
     }
@@ -79,7 +79,12 @@ impl Leg {
     fn send_audio(
         &mut self, timestamp: u32, marker: bool, frame: &Frame, send: &mut impl FnMut(PortKind, SocketAddr, &[u8]),
     ) {
-        let mut transmit = transmitter(self.latch.target(), &mut self.stats.packets_sent, send);
+        let target = self.latch.target();
+        if target.is_none() {
+            // What nobody gets is not counted in reports.
+            return self.outgoing.pause();
+        }
+        let mut transmit = transmitter(target, &mut self.stats.packets_sent, send);
         self.outgoing.send_audio(timestamp, marker, frame, &self.stream, &mut self.codec, &mut transmit);
     }
 

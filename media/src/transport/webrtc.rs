@@ -102,6 +102,8 @@ pub struct WebRtcPeer {
     sources: Vec<(IceTransport, SocketAddr)>,
     /// Candidates that signalling has named.
     candidates: usize,
+    /// The other side's latest offer, which has its ICE password; empty if the offer was ours.
+    offer: SecretString,
 }
 
 /// How far the session is.
@@ -174,12 +176,13 @@ impl WebRtcPeer {
     }
 
     fn answer_with(mut rtc: Rtc, offer: &str, host_candidates: &HostCandidates) -> Result<AnsweredOffer, WebRtcError> {
-        let offer = SdpOffer::from_sdp_string(offer).map_err(|error| WebRtcError(format!("not SDP: {error}")))?;
+        let parsed = SdpOffer::from_sdp_string(offer).map_err(|error| WebRtcError(format!("not SDP: {error}")))?;
         add_host_candidates(&mut rtc, host_candidates);
-        let answer = rtc.sdp_api().accept_offer(offer).map_err(|error| WebRtcError(error.to_string()))?;
+        let answer = rtc.sdp_api().accept_offer(parsed).map_err(|error| WebRtcError(error.to_string()))?;
         let sdp = answer.to_sdp_string();
         let mid = audio_mid(&sdp).ok_or_else(|| WebRtcError("no audio in the offer".to_owned()))?;
-        let (peer, stream) = Self::new(rtc, mid)?;
+        let (mut peer, stream) = Self::new(rtc, mid)?;
+        peer.offer = offer.to_owned().into();
         let sdp = if stream.codec.uses_dtx() { request_dtx(&sdp, stream.payload_type) } else { sdp };
         Ok(AnsweredOffer { peer, sdp, stream })
     }
@@ -196,7 +199,8 @@ impl WebRtcPeer {
 
     fn new(rtc: Rtc, mid: Mid) -> Result<(Self, StreamConfig), WebRtcError> {
         let stream = stream(&rtc, mid)?;
-        let peer = Self { rtc, mid, sequence: 1, state: PeerState::Connecting, sources: Vec::new(), candidates: 0 };
+        let (state, sources, offer) = (PeerState::Connecting, Vec::new(), SecretString::default());
+        let peer = Self { rtc, mid, sequence: 1, state, sources, candidates: 0, offer };
         Ok((peer, stream))
     }
 
@@ -207,8 +211,9 @@ impl WebRtcPeer {
 
     /// Answers another offer of the same session: other directions, or an ICE restart.
     pub fn answer_reoffer(&mut self, offer: &str) -> Result<(String, StreamConfig), WebRtcError> {
-        let offer = SdpOffer::from_sdp_string(offer).map_err(|error| WebRtcError(format!("not SDP: {error}")))?;
-        let answer = self.rtc.sdp_api().accept_offer(offer).map_err(|error| WebRtcError(error.to_string()))?;
+        let parsed = SdpOffer::from_sdp_string(offer).map_err(|error| WebRtcError(format!("not SDP: {error}")))?;
+        let answer = self.rtc.sdp_api().accept_offer(parsed).map_err(|error| WebRtcError(error.to_string()))?;
+        self.offer = offer.to_owned().into();
         let stream = stream(&self.rtc, self.mid)?;
         let sdp = answer.to_sdp_string();
         let sdp = if stream.codec.uses_dtx() { request_dtx(&sdp, stream.payload_type) } else { sdp };
@@ -232,15 +237,23 @@ impl WebRtcPeer {
         }
     }
 
-    /// The peer restarts ICE; returns our new credentials, which are valid from now on.
+    /// The peer restarts ICE; returns our new credentials, which are valid from now on. Our audio goes on over the former path
+    /// until the peer has chosen a new one.
     pub fn restart_ice(&mut self, theirs: IceCredentials, host_candidates: &HostCandidates) -> IceCredentials {
-        let ours = IceCreds::new();
+        // The library forgets former paths only in answer to an offer: an unchanged one with the new credentials.
+        let offer = with_credentials(self.offer.expose_secret(), &theirs);
+        let is_answered =
+            SdpOffer::from_sdp_string(&offer).is_ok_and(|offer| self.rtc.sdp_api().accept_offer(offer).is_ok());
+        self.sources.clear();
         let mut api = self.rtc.direct_api();
-        api.set_local_ice_credentials(ours.clone());
-        api.set_remote_ice_credentials(IceCreds {
-            ufrag: theirs.ufrag,
-            pass: theirs.password.expose_secret().to_owned(),
-        });
+        if !is_answered {
+            api.set_local_ice_credentials(IceCreds::new());
+            api.set_remote_ice_credentials(IceCreds {
+                ufrag: theirs.ufrag,
+                pass: theirs.password.expose_secret().to_owned(),
+            });
+        }
+        let ours = api.local_ice_credentials();
         add_host_candidates(&mut self.rtc, host_candidates);
         IceCredentials { ufrag: ours.ufrag, password: ours.pass.into() }
     }
@@ -444,6 +457,22 @@ fn codec(codec: str0m::format::Codec) -> Option<Codec> {
         str0m::format::Codec::PCMA => Some(Codec::G711(Companding::ALaw)),
         _ => None,
     }
+}
+
+/// An offer with other ICE credentials, and without candidates: the other side's checks tell where it is now.
+fn with_credentials(offer: &str, theirs: &IceCredentials) -> String {
+    let mut changed = String::with_capacity(offer.len());
+    for line in offer.lines().filter(|line| !line.starts_with("a=candidate:")) {
+        if line.starts_with("a=ice-ufrag:") {
+            changed.extend(["a=ice-ufrag:", &theirs.ufrag]);
+        } else if line.starts_with("a=ice-pwd:") {
+            changed.extend(["a=ice-pwd:", theirs.password.expose_secret()]);
+        } else {
+            changed.push_str(line);
+        }
+        changed.push_str("\r\n");
+    }
+    changed
 }
 
 /// Our ufrag in the USERNAME of a check (RFC 8445 section 7.2.2).

@@ -231,8 +231,9 @@ fn each_source_is_reported_by_its_own_packets() {
     assert_eq!(word(28), 1, "about the audio");
     let (fraction, lost, highest) = (report[32], word(32) & 0xff_ffff, word(36));
     assert!((22..=30).contains(&fraction), "{fraction} of 256");
-    assert!((85..=100).contains(&lost), "{lost} of 1,000");
-    assert!(highest >> 16 == 1 && (300..=464).contains(&(highest & 0xffff)), "{highest:x}");
+    // The last report is up to 7.5 s old.
+    assert!((60..=100).contains(&lost), "{lost} of 1,000");
+    assert!(highest >> 16 == 1 && (60..=464).contains(&(highest & 0xffff)), "{highest:x}");
     assert_eq!(word(44), 0x0707_0707, "the audio's own report");
 }
 

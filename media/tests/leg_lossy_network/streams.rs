@@ -84,6 +84,34 @@ fn packets_have_the_length_the_peer_asked_for() {
     }
 }
 
+/// The first packet, the first after a pause in sending, and the first of speech; sequence numbers have no gap, and the time
+/// of the pause is in the timestamps.
+#[test]
+fn packets_that_follow_a_pause_are_marked() {
+    let mut link = LossyLine::new(Companding::MuLaw);
+    let active = config(link.now, Companding::MuLaw).stream;
+    link.pass(200);
+    for direction in [StreamDirection::ReceiveOnly, StreamDirection::Inactive] {
+        link.leg.renegotiate(link.now, StreamConfig { direction, ..active });
+        link.pass(400);
+        link.leg.renegotiate(link.now, active);
+        link.pass(200);
+    }
+    link.leg.play(segment(1, 0), fixture("hello"), true);
+    link.pass(200);
+    let packets: Vec<RtpPacket<'_>> = link.sent.iter().map(|(_, bytes)| RtpPacket::parse(bytes).unwrap()).collect();
+    assert!(packets[0].marker, "the stream begins");
+    let (mut pauses, mut marked) = (0, 1);
+    for pair in packets.windows(2) {
+        let step = pair[1].timestamp.wrapping_sub(pair[0].timestamp);
+        assert_eq!(pair[1].sequence, pair[0].sequence.wrapping_add(1));
+        pauses += u32::from(step > 160);
+        marked += u32::from(pair[1].marker);
+        assert!(step == 160 || (pair[1].marker && (3_040..=3_360).contains(&step)), "{step}");
+    }
+    assert_eq!((pauses, marked), (2, 4));
+}
+
 #[test]
 fn no_sample_is_lost_when_the_packet_length_changes() {
     for every_ms in [20, 40, 60, 100] {

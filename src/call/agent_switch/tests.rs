@@ -28,7 +28,14 @@ fn agent(more: Value) -> Agent {
 }
 
 fn spec(more: Value) -> CallSpec {
-    CallSpec { agent_id: Some(AgentId::new()), agent: fields(more), task: None, spoken: None, is_web: false }
+    CallSpec {
+        agent_id: Some(AgentId::new()),
+        agent: fields(more),
+        task: None,
+        spoken: None,
+        is_web: false,
+        today: jiff::civil::date(2026, 11, 28),
+    }
 }
 
 fn call() -> Call {

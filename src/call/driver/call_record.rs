@@ -2,6 +2,7 @@
 
 use super::last_written_call::{CallPanicGuard, LastWrittenCall};
 use super::services::CallServices;
+use super::sip_logs::SipLogs;
 use crate::call::call_row;
 use crate::call::call_webhooks::CallWebhooks;
 use crate::call::live_update::{LiveFeed, LiveUpdate};
@@ -23,6 +24,7 @@ pub(super) struct CallRecord {
     pub call: Call,
     pub(super) hooks: CallWebhooks,
     pub(super) journal: Journal,
+    sip_logs: SipLogs,
     pub(super) live: LiveFeed,
     place: Arc<RegistryGuard>,
     /// Knows the call when its task is gone.
@@ -37,7 +39,9 @@ impl CallRecord {
         panic_guard: &CallPanicGuard,
     ) -> Self {
         call.node = Some(context.node.clone());
-        let mut record = Self::resume_existing(&context.journal, scope, call, hooks, slot.live.clone(), slot.place());
+        context.sip_logs.open(call.id);
+        let writers = (&context.journal, &context.sip_logs);
+        let mut record = Self::resume_existing(writers, scope, call, hooks, slot.live.clone(), slot.place());
         record.panic_guard = panic_guard.clone();
         record.write(None).await;
         record
@@ -45,11 +49,12 @@ impl CallRecord {
 
     /// For a call whose row exists already.
     pub(super) fn resume_existing(
-        journal: &Journal, scope: OrgScope, call: Call, hooks: CallWebhooks, live: LiveFeed, place: Arc<RegistryGuard>,
+        (journal, sip_logs): (&Journal, &SipLogs), scope: OrgScope, call: Call, hooks: CallWebhooks, live: LiveFeed,
+        place: Arc<RegistryGuard>,
     ) -> Self {
         let signalling = call_row::signalling_facts(&call);
-        let (journal, panic_guard) = (journal.clone(), CallPanicGuard::default());
-        Self { scope, hooks, journal, live, place, panic_guard, signalling, call }
+        let (journal, sip_logs, panic_guard) = (journal.clone(), sip_logs.clone(), CallPanicGuard::default());
+        Self { scope, hooks, journal, sip_logs, live, place, panic_guard, signalling, call }
     }
 
     /// The User-to-User header that the call came with.
@@ -125,6 +130,7 @@ impl CallRecord {
     pub(super) async fn record_ended(&mut self, reason: EndReason) {
         call_row::end(&mut self.call, reason, now());
         self.write(self.status_update()).await;
+        self.sip_logs.record_ended(self.call.id);
         metrics::counter!("trunkline_calls_ended_total", "direction" => self.call.direction.name(), "reason" => reason.name())
             .increment(1);
     }

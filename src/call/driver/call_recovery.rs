@@ -3,6 +3,7 @@
 use super::call_record::CallRecord;
 use super::node::Node;
 use super::recording_quota::RecordingFolder;
+use super::sip_logs::SipLogs;
 use crate::call::call_row::{Orphans, find_orphans};
 use crate::call::call_webhooks::CallWebhooks;
 use crate::call::live_update::LiveFeed;
@@ -25,6 +26,8 @@ pub struct CallRecovery {
     pub store: Store,
     /// Writes the rows of calls in the background, in batches.
     pub journal: Journal,
+    /// The SIP messages of calls.
+    pub sip_logs: SipLogs,
     /// The live calls of this process.
     pub registry: CallRegistry,
     /// Where their recordings are.
@@ -58,7 +61,8 @@ impl CallRecovery {
             };
             let place = self.registry.register_finished(scope, id, call.task);
             let hooks = CallWebhooks::new(call.agent, &agent_fields(&call));
-            CallRecord::resume_existing(&self.journal, scope, call, hooks, LiveFeed::default(), place)
+            let writers = (&self.journal, &self.sip_logs);
+            CallRecord::resume_existing(writers, scope, call, hooks, LiveFeed::default(), place)
                 .record_ended(EndReason::ServerCrash)
                 .await;
             tracing::error!(call = %id, "ended an orphaned call");

@@ -2,6 +2,7 @@
 //! the process with listeners.
 
 use super::concurrency::{ConcurrencyKind, ConcurrencyLimit, ConcurrencyLimiter};
+use super::sip_logs::SipLogs;
 use crate::call::cluster_messages::{
     ClusterEffect, ClusterMessage, ForwardedCalls, Subscribed, effect, update_message,
 };
@@ -50,17 +51,19 @@ pub struct LiveCalls {
     pub registry: CallRegistry,
     /// Messages to and from the other nodes that share the database.
     pub cluster: Cluster,
+    /// The SIP messages of the calls of this process.
+    pub sip_logs: SipLogs,
     /// Connections that follow live calls (`/ws/calls`, `/ws/events`).
     pub listeners: ConcurrencyLimiter,
 }
 
 impl LiveCalls {
     /// Starts the exchange with the other nodes; `live_connections` of the quotas limits one organization's connections.
-    pub fn build(store: &Store, supervisor: &Supervisor, quotas: &Quotas) -> Self {
+    pub fn build(store: &Store, supervisor: &Supervisor, quotas: &Quotas, sip_logs: SipLogs) -> Self {
         let registry = CallRegistry::default();
         let cluster = Cluster::start(store, &registry, supervisor);
         let listeners = ConcurrencyLimit::of(ConcurrencyKind::LiveConnections, quotas);
-        Self { registry, cluster, listeners: ConcurrencyLimiter::new(listeners) }
+        Self { registry, cluster, sip_logs, listeners: ConcurrencyLimiter::new(listeners) }
     }
 }
 

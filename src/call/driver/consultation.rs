@@ -13,7 +13,7 @@ use crate::call::outgoing_call::{
 };
 use crate::dialogue::response::{AfterResponse, AgentResponse};
 use crate::domain::end_reason::EndReason;
-use crate::domain::ids::TrunkId;
+use crate::domain::ids::{CallId, TrunkId};
 use crate::domain::phone_number::Destination;
 use crate::domain::transfer::TransferTarget;
 use crate::domain::trunk::Trunk;
@@ -43,6 +43,8 @@ enum ConsultationCommand {
 /// The callee and the caller id.
 pub(super) struct ConsultationParams {
     pub scope: OrgScope,
+    /// The caller's call.
+    pub call: CallId,
     pub trunk: Option<TrunkId>,
     pub from_number: String,
     pub target: TransferTarget,
@@ -145,7 +147,8 @@ async fn call(
         ring_timeout: Duration::from_millis(party.spec.agent.transfers().ring_timeout_ms),
     };
     let build_invite = |to: &Destination, offer| invite(context, &trunk, &party, to, offer);
-    let mut outgoing = OutgoingCallDriver::start(context.sip.clone(), params, build_invite).await;
+    let attempted = |leg| context.sip_logs.add_leg(party.call, leg);
+    let mut outgoing = OutgoingCallDriver::start(context.sip.clone(), params, build_invite, attempted).await;
     let mut leg = EarlyLeg::Waiting(ports);
     let dialog = match wait_for_answer(context, &mut outgoing, &mut leg, &mut command_queue, update_sender).await {
         Ok(dialog) => dialog,

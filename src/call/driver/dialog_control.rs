@@ -4,7 +4,7 @@ use super::CallMedia;
 use super::call_leg::{CallLeg, SignalingEvent};
 use super::conversation::Conversation;
 use super::inbound::calls_other_organization;
-use super::inbound_refer::{InboundRefer, InboundReferEvent};
+use super::inbound_refer::{InboundRefer, InboundReferEvent, ReferringCall};
 use super::outgoing_call::handle_dialog_media;
 use crate::call::dialog_rules::{ReferSituation, ReplacesError, may_be_replaced, our_number};
 use crate::call::machine::CallMachine;
@@ -86,8 +86,9 @@ impl Conversation {
             return;
         }
         let us = our_number(&self.record.call).to_owned();
-        let (context, scope, trunk) = (self.context.clone(), self.record.scope, self.record.call.trunk);
-        line.inbound_refer = Some(InboundRefer::start(context, scope, trunk, us, referred, line.negotiation.fork()));
+        let (context, call) = (self.context.clone(), &self.record.call);
+        let referring = ReferringCall { scope: self.record.scope, id: call.id, trunk: call.trunk };
+        line.inbound_refer = Some(InboundRefer::start(context, referring, us, referred, line.negotiation.fork()));
     }
 
     async fn handle_inbound_refer_event(&mut self, update: InboundReferEvent) {
@@ -140,6 +141,7 @@ impl Conversation {
             },
             None => negotiation.offer(), // its answer comes with the ACK
         };
+        self.context.sip_logs.add_leg(self.record.call.id, by.call);
         sip.answer(by.call, answer).await;
         let before = line.call;
         line.replace(by.call, events, negotiation);

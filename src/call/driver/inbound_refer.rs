@@ -10,7 +10,7 @@ use crate::call::outgoing_call::{
     OfferMode, OutgoingCallParams, OutgoingCallUpdate, RedirectPolicy, destination_within_trunk,
 };
 use crate::domain::end_reason::EndReason;
-use crate::domain::ids::TrunkId;
+use crate::domain::ids::{CallId, TrunkId};
 use crate::domain::phone_number::Destination;
 use crate::domain::trunk::Trunk;
 use crate::store::OrgScope;
@@ -32,6 +32,14 @@ pub(super) enum InboundReferEvent {
     Failed(u16),
 }
 
+/// The call whose peer sent the REFER.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReferringCall {
+    pub scope: OrgScope,
+    pub id: CallId,
+    pub trunk: Option<TrunkId>,
+}
+
 /// The call being made; dropping it cancels the call.
 #[derive(Debug)]
 pub(super) struct InboundRefer {
@@ -50,12 +58,12 @@ impl InboundRefer {
     }
 
     pub(super) fn start(
-        context: SharedServices, scope: OrgScope, trunk: Option<TrunkId>, from_number: String, referred: ReferRequest,
+        context: SharedServices, referring: ReferringCall, from_number: String, referred: ReferRequest,
         negotiation: Negotiation,
     ) -> Self {
         let (update_sender, updates) = mpsc::channel(QUEUE_MAX);
         supervision::spawn("handover", async move {
-            let last = call(&context, scope, trunk, &from_number, &referred, negotiation, &update_sender).await;
+            let last = call(&context, referring, &from_number, &referred, negotiation, &update_sender).await;
             if let Err(mpsc::error::SendError(InboundReferEvent::Answered { dialog, .. })) =
                 update_sender.send(last).await
             {
@@ -67,10 +75,10 @@ impl InboundRefer {
 }
 
 async fn call(
-    context: &CallServices, scope: OrgScope, trunk: Option<TrunkId>, from_number: &str, referred: &ReferRequest,
+    context: &CallServices, referring: ReferringCall, from_number: &str, referred: &ReferRequest,
     negotiation: Negotiation, update_sender: &mpsc::Sender<InboundReferEvent>,
 ) -> InboundReferEvent {
-    let (trunk, permit) = match admit_second_leg(context, scope, trunk).await {
+    let (trunk, permit) = match admit_second_leg(context, referring.scope, referring.trunk).await {
         Ok(line) => line,
         Err(error) => return InboundReferEvent::Failed(error.refer_status()),
     };
@@ -85,7 +93,8 @@ async fn call(
         ring_timeout: context.trunks.ring_timeout,
     };
     let build_invite = |to: &Destination, offer| invite(context, &trunk, from_number, referred, to, offer);
-    let mut call = OutgoingCallDriver::start(context.sip.clone(), params, build_invite).await;
+    let attempted = |leg| context.sip_logs.add_leg(referring.id, leg);
+    let mut call = OutgoingCallDriver::start(context.sip.clone(), params, build_invite, attempted).await;
     loop {
         while let Some(update) = call.poll_update() {
             match update {

@@ -20,6 +20,7 @@ use crate::call::registry::{CallCommand, CallSlot};
 use crate::call::sip_causes::reason_facts;
 use crate::domain::agent::Agent;
 use crate::domain::call::{Call, Direction};
+use crate::domain::call_facts::day_at;
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::CallId;
 use crate::domain::phone_number::Destination;
@@ -76,7 +77,8 @@ pub async fn outbound(context: SharedServices, order: OutboundCallParams, permit
     let left_out = context.schemas.remove_oversized(order.scope, &mut agent).await;
     let mut task = order.task.fields.clone();
     let variables = personalize::metric(&personalize(&mut agent, Some(&mut task), &call, now()));
-    let spec = CallSpec { agent_id: call.agent, agent, task: Some(task), spoken: None, is_web: false };
+    let today = day_at(agent.time_zone.as_deref(), now());
+    let spec = CallSpec { agent_id: call.agent, agent, task: Some(task), spoken: None, is_web: false, today };
     let panic_guard = CallPanicGuard::default();
     let mut record = CallRecord::new(&context, order.scope, call, hooks, &slot, &panic_guard).await;
     record.set_metric("schemas", left_out);
@@ -122,7 +124,10 @@ async fn dial(
     };
     let mut ringing = RingingCall { context: &context, spec: &spec, leg: EarlyLeg::Waiting(ports), stt: None };
     let build_invite = |to: &Destination, offer| invite(&context, &order, to, offer);
-    let mut call = OutgoingCallDriver::start(context.sip.clone(), params, build_invite).await;
+    let mut call = OutgoingCallDriver::start(context.sip.clone(), params, build_invite, |leg| {
+        context.sip_logs.add_leg(order.call, leg)
+    })
+    .await;
     match ringing.wait_for_answer(&mut call, &mut record, &mut slot).await {
         Ok(dialog) => {
             drop(call);

@@ -23,6 +23,8 @@ pub struct OutgoingCallDriver<'a> {
     machine: OutgoingCall,
     sip: SipHandle,
     build_invite: BuildInvite<'a>,
+    /// Told of each attempt.
+    attempted: Box<dyn FnMut(SipCall) + Send + 'a>,
     /// The present attempt.
     dialog: Option<SipDialog>,
 }
@@ -63,13 +65,15 @@ impl std::fmt::Debug for OutgoingCallDriver<'_> {
 }
 
 impl<'a> OutgoingCallDriver<'a> {
-    /// Sends the first INVITE.
+    /// Sends the first INVITE. `attempted` is told of each INVITE, the first and those of redirections.
     pub async fn start(
         sip: SipHandle, params: OutgoingCallParams,
         build_invite: impl FnMut(&Destination, Option<Vec<u8>>) -> Option<InviteRequest> + Send + 'a,
+        attempted: impl FnMut(SipCall) + Send + 'a,
     ) -> Self {
         let machine = OutgoingCall::new(Instant::now(), params);
-        let mut driver = Self { machine, sip, build_invite: Box::new(build_invite), dialog: None };
+        let (build_invite, attempted) = (Box::new(build_invite), Box::new(attempted));
+        let mut driver = Self { machine, sip, build_invite, attempted, dialog: None };
         driver.carry().await;
         driver
     }
@@ -154,7 +158,10 @@ impl<'a> OutgoingCallDriver<'a> {
         };
         let invite = InviteRequest { extensions, ..invite };
         match self.sip.send_invite(invite).await {
-            Ok((call, events)) => self.dialog = Some(SipDialog { call, events }),
+            Ok((call, events)) => {
+                (self.attempted)(call);
+                self.dialog = Some(SipDialog { call, events });
+            }
             Err(_) => self.machine.handle_signaling_error(OutgoingCallError::Overloaded),
         }
     }

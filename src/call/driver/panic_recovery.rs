@@ -24,7 +24,8 @@ impl CallPanicGuard {
         context.web_calls.counts.forget(id);
         let path = recordings::path(scope.organization(), id);
         let recorded = call.answered_at().is_some() && context.recordings.folder.join(&path).exists();
-        let mut record = CallRecord::resume_existing(&context.journal, scope, call, hooks, live, place);
+        let mut record =
+            CallRecord::resume_existing((&context.journal, &context.sip_logs), scope, call, hooks, live, place);
         if recorded {
             // The recording is playable up to its last half second.
             context.journal.record_recording(scope, id, path);

@@ -6,6 +6,7 @@ use super::media_service::MediaService;
 use super::provider_accounts::ProviderAccounts;
 use super::recording_quota::RecordingFolder;
 use super::schema_validation::SchemaWorkers;
+use super::sip_logs::SipLogs;
 use super::trunk_service::TrunkService;
 use super::web_offers::WebCallService;
 use crate::call::registry::CallRegistry;
@@ -48,6 +49,8 @@ pub struct CallServices {
     pub store: Store,
     /// Writes the rows of calls in the background, in batches.
     pub journal: Journal,
+    /// The SIP messages of calls.
+    pub sip_logs: SipLogs,
     /// The live calls of this process.
     pub registry: CallRegistry,
     /// Runs the background tasks and starts them again after a panic.

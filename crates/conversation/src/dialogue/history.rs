@@ -67,6 +67,11 @@ impl History {
         calls.flatten().find(|call| call.id == id).map(|call| call.name.as_str())
     }
 
+    /// Replaces the messages that always come first.
+    pub fn set_system(&mut self, system: Vec<ChatMessage>) {
+        self.system = system;
+    }
+
     /// Adds the words of a finished turn of the caller.
     pub fn push_user(&mut self, text: &str) {
         self.push(ChatMessage::User(text.to_owned()));
@@ -147,6 +152,11 @@ impl History {
         matches!(self.messages.last(), Some(ChatMessage::User(_)))
     }
 
+    /// The caller, or a tool that ran for the caller, has the last word.
+    pub fn ends_unanswered(&self) -> bool {
+        self.ends_with_user() || self.ends_with_tool()
+    }
+
     /// A note for the LLM that neither side has spoken.
     pub fn push_note(&mut self, text: String) {
         self.push(ChatMessage::System(text));
@@ -175,6 +185,14 @@ impl History {
         let language = self.language.iter().map(|language| ChatMessage::System(language.clone()));
         let before = prompt.iter().cloned().chain(language);
         before.chain(examples.iter().cloned()).chain(self.messages.iter().cloned()).collect()
+    }
+
+    /// Returns the newest messages of the conversation without the prompt, for a model that takes over within the call.
+    pub fn conversation(&self, messages_max: usize) -> Vec<ChatMessage> {
+        let start = self.messages.len().saturating_sub(messages_max);
+        // A tool result without its call means nothing.
+        let newest = self.messages.iter().skip(start).skip_while(|message| matches!(message, ChatMessage::Tool { .. }));
+        newest.cloned().collect()
     }
 
     fn push(&mut self, message: ChatMessage) {

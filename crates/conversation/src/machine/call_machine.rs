@@ -89,6 +89,7 @@ impl CallMachine {
         let (pending, reason) = match &mut self.mode {
             Mode::Conversing(Conversing { talk, .. }) => (talk.expect_last_words(), reason),
             Mode::Voicemail(voicemail) => (voicemail.talk.expect_last_words(), reason),
+            Mode::Held(held) => (held.talk.expect_last_words(), reason),
             Mode::Transferring(transferring) => {
                 (transferring.talk.expect_last_words(), transferring.end_reason(reason))
             }
@@ -100,10 +101,12 @@ impl CallMachine {
     }
 
     fn begin_hang_up(&mut self, now: Instant, reason: EndReason, wait: Duration) {
+        self.cancel_collecting(now);
         self.change(|mode| {
             let ending = match mode {
                 Mode::Conversing(conversing) => conversing.talk.hang_up(now, reason, wait),
                 Mode::Voicemail(voicemail) => voicemail.talk.hang_up(now, reason, wait),
+                Mode::Held(held) => held.talk.hang_up(now, reason, wait),
                 Mode::Transferring(transferring) => transferring.talk.hang_up(now, reason, wait),
                 Mode::HandingOver(handover) => handover.talk.hang_up(now, reason, wait),
                 Mode::Bridged(bridged) => bridged.hang_up(now, reason, wait),
@@ -123,6 +126,7 @@ impl CallMachine {
             Mode::Ending(ending) => Mode::Over(ending.finish(now)),
             going_on @ (Mode::Conversing(_)
             | Mode::Voicemail(_)
+            | Mode::Held(_)
             | Mode::Transferring(_)
             | Mode::HandingOver(_)
             | Mode::Bridged(_)) => going_on,

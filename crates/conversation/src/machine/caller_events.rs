@@ -180,6 +180,7 @@ impl CallMachine {
         if let Some(talk) = self.mode.talk_mut() {
             talk.clear_before_turn();
         }
+        let Some(turn) = self.collect_turn(now, turn) else { return };
         match &mut self.mode {
             Mode::Conversing(conversing) => {
                 if conversing.handle_turn(now, turn) {
@@ -187,6 +188,7 @@ impl CallMachine {
                 }
             }
             Mode::Voicemail(voicemail) => voicemail.talk.note_turn(&turn),
+            Mode::Held(held) => held.talk.note_turn(&turn),
             Mode::Transferring(transferring) => transferring.talk.note_turn(&turn),
             Mode::HandingOver(handover) => handover.handle_turn(turn),
             Mode::Bridged(bridged) => bridged.line.record_user(&turn),
@@ -196,6 +198,9 @@ impl CallMachine {
 
     /// Handles a DTMF digit of the caller: `0` to `9`, `*`, `#` or `A` to `D`.
     pub fn handle_digit(&mut self, now: Instant, digit: char) {
+        if self.collect_digit(now, digit) {
+            return;
+        }
         let Some(talk) = self.mode.talk_mut() else { return };
         talk.timers.silence = None;
         if let Some(input) = talk.dtmf.handle_digit(now, digit) {
@@ -210,7 +215,7 @@ impl CallMachine {
             Mode::Voicemail(voicemail) => &mut voicemail.talk,
             // The next agent reads them: the rules of the present one may not be its own.
             Mode::HandingOver(handover) => return handover.handle_turn(dtmf_turn(now, input.digits())),
-            Mode::Transferring(_) | Mode::Bridged(_) | Mode::Ending(_) | Mode::Over(_) => return,
+            Mode::Held(_) | Mode::Transferring(_) | Mode::Bridged(_) | Mode::Ending(_) | Mode::Over(_) => return,
         };
         let (digits, command) = match input {
             DtmfInput::Rule { digits, command } => (digits, command),

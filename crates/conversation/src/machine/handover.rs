@@ -7,9 +7,9 @@ use super::output::CallOutput;
 use super::said_fillers::SaidFillers;
 use super::spec::CallSpec;
 use super::talk::{Interruption, Talk};
+use crate::dialogue::built_in_tools::BuiltInTool;
 use crate::dialogue::prompt;
 use crate::dialogue::response::AfterResponse;
-use crate::dialogue::tools::BuiltInTool;
 use std::time::{Duration, Instant};
 use trunkline_domain::agent_handover::{HandoverHistory, HandoverOpening};
 use trunkline_domain::ids::AgentId;
@@ -133,7 +133,7 @@ impl HandingOver {
     /// Ends the attempt: the present agent keeps the call.
     pub(super) fn give_up(mut self) -> (Conversing, HandoverRequest) {
         self.talk.line.output(CallOutput::CancelPreparation);
-        (Conversing { talk: self.talk, silence_prompts: 0 }, self.request)
+        (Conversing::returned(self.talk), self.request)
     }
 }
 
@@ -142,7 +142,7 @@ fn take_over(now: Instant, mut talk: Talk, spec: CallSpec, request: &HandoverReq
     let result = format!("handed over to {}", request.name);
     talk.line.record_tool(now, BuiltInTool::TransferAgent.name(), &result);
     talk.change_agent(now, spec, request);
-    HandoverStep::TakenOver(Conversing { talk, silence_prompts: 0 }, request.opening)
+    HandoverStep::TakenOver(Conversing::returned(talk), request.opening)
 }
 
 /// What the next agent is told about the handover.

@@ -9,6 +9,7 @@ use std::time::Instant;
 impl CallMachine {
     /// Starts a handover out of a conversation; tells the caller, unless that was done.
     pub(super) fn hand_over(&mut self, now: Instant, request: HandoverRequest, told: bool) {
+        self.cancel_collecting(now);
         self.change(|mode| match mode {
             Mode::Conversing(conversing) => Mode::HandingOver(conversing.hand_over(now, request, told)),
             unchanged => unchanged,

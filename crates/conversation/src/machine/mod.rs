@@ -13,11 +13,14 @@ mod bridged;
 mod call_machine;
 mod call_metrics;
 mod caller_events;
+mod collect_events;
+mod collecting;
 mod conversing;
 mod ending;
 mod fillers;
 mod handover;
 mod handover_events;
+mod held;
 mod language;
 mod line;
 pub mod mode;
@@ -40,6 +43,7 @@ mod tools;
 mod transcript;
 mod transfer;
 mod transfer_events;
+mod value_events;
 mod voicemail;
 
 #[cfg(test)]

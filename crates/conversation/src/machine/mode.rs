@@ -80,6 +80,7 @@ pub use super::bridged::Bridged;
 pub use super::conversing::Conversing;
 pub use super::ending::{Ending, Over};
 pub use super::handover::{HandingOver, HandoverRequest};
+pub use super::held::Held;
 pub use super::pipeline::Pipeline;
 pub use super::realtime::Realtime;
 pub use super::talk::{Speaker, Talk};
@@ -92,6 +93,8 @@ pub(super) enum Mode {
     Conversing(Conversing),
     /// A message is left for somebody who did not answer.
     Voicemail(Voicemail),
+    /// The caller is on hold until the agent comes back.
+    Held(Held),
     /// The caller is being put through, and still belongs to the agent.
     Transferring(Transferring),
     /// Another agent is about to take over; the caller still belongs to the present one.
@@ -110,6 +113,7 @@ impl Mode {
         match self {
             Self::Conversing(_) => "conversing",
             Self::Voicemail(_) => "voicemail",
+            Self::Held(_) => "held",
             Self::Transferring(_) => "transferring",
             Self::HandingOver(_) => "handing_over",
             Self::Bridged(_) => "bridged",
@@ -122,6 +126,7 @@ impl Mode {
         match self {
             Self::Conversing(Conversing { talk, .. })
             | Self::Voicemail(Voicemail { talk, .. })
+            | Self::Held(Held { talk, .. })
             | Self::Transferring(Transferring { talk, .. })
             | Self::HandingOver(HandingOver { talk, .. }) => Some(&talk.line),
             Self::Bridged(bridged) => Some(&bridged.line),
@@ -135,6 +140,7 @@ impl Mode {
         match self {
             Self::Conversing(Conversing { talk, .. })
             | Self::Voicemail(Voicemail { talk, .. })
+            | Self::Held(Held { talk, .. })
             | Self::Transferring(Transferring { talk, .. })
             | Self::HandingOver(HandingOver { talk, .. }) => Some(&mut talk.line),
             Self::Bridged(bridged) => Some(&mut bridged.line),
@@ -147,6 +153,7 @@ impl Mode {
         match self {
             Self::Conversing(Conversing { talk, .. })
             | Self::Voicemail(Voicemail { talk, .. })
+            | Self::Held(Held { talk, .. })
             | Self::Transferring(Transferring { talk, .. })
             | Self::HandingOver(HandingOver { talk, .. }) => Some(talk),
             Self::Bridged(_) | Self::Ending(_) | Self::Over(_) => None,
@@ -158,6 +165,7 @@ impl Mode {
         match self {
             Self::Conversing(Conversing { talk, .. })
             | Self::Voicemail(Voicemail { talk, .. })
+            | Self::Held(Held { talk, .. })
             | Self::Transferring(Transferring { talk, .. })
             | Self::HandingOver(HandingOver { talk, .. }) => Some(talk),
             Self::Bridged(_) | Self::Ending(_) | Self::Over(_) => None,
@@ -168,6 +176,7 @@ impl Mode {
     pub(super) fn amd(&self) -> Option<&AmdDetector> {
         match self {
             Self::Conversing(Conversing { talk, .. })
+            | Self::Held(Held { talk, .. })
             | Self::Transferring(Transferring { talk, .. })
             | Self::HandingOver(HandingOver { talk, .. }) => talk.amd.as_ref(),
             Self::Voicemail(voicemail) => Some(&voicemail.amd),
@@ -178,6 +187,7 @@ impl Mode {
     pub(super) fn amd_mut(&mut self) -> Option<&mut AmdDetector> {
         match self {
             Self::Conversing(Conversing { talk, .. })
+            | Self::Held(Held { talk, .. })
             | Self::Transferring(Transferring { talk, .. })
             | Self::HandingOver(HandingOver { talk, .. }) => talk.amd.as_mut(),
             Self::Voicemail(voicemail) => Some(&mut voicemail.amd),
@@ -190,6 +200,7 @@ impl Mode {
             Self::Over(over) => &over.log,
             Self::Conversing(Conversing { talk, .. })
             | Self::Voicemail(Voicemail { talk, .. })
+            | Self::Held(Held { talk, .. })
             | Self::Transferring(Transferring { talk, .. })
             | Self::HandingOver(HandingOver { talk, .. }) => &talk.line.log,
             Self::Bridged(bridged) => &bridged.line.log,
@@ -202,6 +213,7 @@ impl Mode {
             Self::Over(over) => &mut over.log,
             Self::Conversing(Conversing { talk, .. })
             | Self::Voicemail(Voicemail { talk, .. })
+            | Self::Held(Held { talk, .. })
             | Self::Transferring(Transferring { talk, .. })
             | Self::HandingOver(HandingOver { talk, .. }) => &mut talk.line.log,
             Self::Bridged(bridged) => &mut bridged.line.log,
@@ -213,11 +225,14 @@ impl Mode {
     pub(super) fn deadline(&self, timer: CallTimer) -> Option<Instant> {
         match (self, timer) {
             (Self::Voicemail(voicemail), CallTimer::Voicemail) => voicemail.ready_at(),
+            (Self::Held(held), CallTimer::Hold) => Some(held.until),
             (Self::Transferring(transferring), CallTimer::Transfer) => transferring.until(),
             (Self::HandingOver(handover), CallTimer::Handover) => handover.until(),
-            (Self::Conversing(_) | Self::Voicemail(_) | Self::Transferring(_) | Self::HandingOver(_), timer) => {
-                self.talk().and_then(|talk| talk.deadline(timer))
-            }
+            (Self::Conversing(conversing), CallTimer::Collection) => conversing.collecting.deadline(),
+            (
+                Self::Conversing(_) | Self::Voicemail(_) | Self::Held(_) | Self::Transferring(_) | Self::HandingOver(_),
+                timer,
+            ) => self.talk().and_then(|talk| talk.deadline(timer)),
             (Self::Bridged(bridged), CallTimer::MaxDuration) => Some(bridged.until),
             (Self::Ending(ending), CallTimer::FinalTranscript) => Some(ending.until),
             (Self::Bridged(_) | Self::Ending(_) | Self::Over(_), _) => None,
@@ -229,6 +244,7 @@ impl Mode {
         match self {
             Self::Conversing(_)
             | Self::Voicemail(_)
+            | Self::Held(_)
             | Self::Transferring(_)
             | Self::HandingOver(_)
             | Self::Bridged(_) => self.line_mut()?.caller.end_of_turn.poll_turn(now),
@@ -241,6 +257,7 @@ impl Mode {
         match self {
             Self::Conversing(_)
             | Self::Voicemail(_)
+            | Self::Held(_)
             | Self::Transferring(_)
             | Self::HandingOver(_)
             | Self::Bridged(_) => {

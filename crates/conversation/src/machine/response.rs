@@ -24,7 +24,7 @@ impl Talk {
                 self.line.caller.queue_turn(turn);
                 return false;
             }
-            if response.is_scripted && !heard {
+            if response.is_scripted && !response.is_filler && !heard {
                 // "Hello?" before our greeting is audible: the greeting answers it.
                 self.note_turn(&turn);
                 return false;
@@ -53,7 +53,7 @@ impl Talk {
         }
         self.history.push_user(&turn.text);
         self.tools.start_over();
-        self.fillers.start_over();
+        self.fillers.start_over(now);
         self.line.caller.last_turn = Some(turn.ended);
         if let Some(ahead) = self.take_preemptive_generation(turn) {
             return self.adopt_preemptive_generation(now, turn, ahead);
@@ -161,9 +161,9 @@ impl Talk {
         false
     }
 
-    /// Lets the LLM continue a response that the realtime model left unfinished.
+    /// Lets the LLM, or the next session of a realtime model, continue a response that the realtime model left unfinished.
     pub(super) fn continue_unfinished_response(&mut self, now: Instant) -> bool {
-        let Speaker::Pipeline(pipeline) = &mut self.speaker else { return false };
+        let Speaker::Pipeline(pipeline) = &mut self.speaker else { return self.ask_for_owed(now) };
         let cut_off = std::mem::take(&mut pipeline.owes_continuation);
         if cut_off {
             self.request_response(now, Some(CONTINUE_PROMPT));

@@ -2,6 +2,7 @@
 
 use crate::dialogue::phrases::{ScriptedPhrases, phrases};
 use crate::dialogue::text_normalization::SpeechStyle;
+use jiff::civil::Date;
 use std::time::Instant;
 use trunkline_domain::agent::AgentFields;
 use trunkline_domain::ids::AgentId;
@@ -21,6 +22,8 @@ pub struct CallSpec {
     pub spoken: Option<String>,
     /// The other side is a browser, so a person has just clicked.
     pub is_web: bool,
+    /// The day on which it began, in the agent's time zone.
+    pub today: Date,
 }
 
 impl CallSpec {

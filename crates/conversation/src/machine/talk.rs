@@ -118,9 +118,15 @@ impl Talk {
             (CallTimer::CallerTranscript, Speaker::Realtime(realtime)) => realtime.transcript_at,
             (CallTimer::SttStall | CallTimer::SttLate, Speaker::Realtime(_))
             | (CallTimer::RealtimeStall | CallTimer::CallerTranscript, Speaker::Pipeline(_))
-            | (CallTimer::FinalTranscript | CallTimer::Voicemail | CallTimer::Transfer | CallTimer::Handover, _) => {
-                None
-            }
+            | (
+                CallTimer::FinalTranscript
+                | CallTimer::Voicemail
+                | CallTimer::Collection
+                | CallTimer::Hold
+                | CallTimer::Transfer
+                | CallTimer::Handover,
+                _,
+            ) => None,
         }
     }
 
@@ -139,7 +145,15 @@ impl Talk {
             (CallTimer::CallerTranscript, Speaker::Realtime(realtime)) => realtime.transcript_at = None,
             (CallTimer::SttStall | CallTimer::SttLate, Speaker::Realtime(_))
             | (CallTimer::RealtimeStall | CallTimer::CallerTranscript, Speaker::Pipeline(_))
-            | (CallTimer::FinalTranscript | CallTimer::Voicemail | CallTimer::Transfer | CallTimer::Handover, _) => {}
+            | (
+                CallTimer::FinalTranscript
+                | CallTimer::Voicemail
+                | CallTimer::Collection
+                | CallTimer::Hold
+                | CallTimer::Transfer
+                | CallTimer::Handover,
+                _,
+            ) => {}
         }
     }
 

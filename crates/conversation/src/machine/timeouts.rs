@@ -49,6 +49,7 @@ impl CallMachine {
                     conversing.handle_silence(now);
                 }
             }
+            (CallTimer::Collection, _) => self.handle_collection_timeout(now),
             (CallTimer::SttStall, _) => {
                 if let Mode::Conversing(conversing) = &mut self.mode {
                     conversing.handle_stt_stalled(now);
@@ -59,6 +60,7 @@ impl CallMachine {
                     voicemail.handle_ready(now);
                 }
             }
+            (CallTimer::Hold, _) => self.resume_hold(now, "the time is over"),
             (CallTimer::Transfer, _) => self.handle_transfer_timeout(now),
             (CallTimer::Handover, _) => self.handle_handover_timeout(now),
             (CallTimer::FinalTranscript, _) => self.finish(now),
@@ -80,7 +82,9 @@ impl CallMachine {
             (CallTimer::Filler, Some(talk)) => talk.handle_filler_timeout(now),
             (CallTimer::SttLate, Some(talk)) => talk.handle_stt_late(),
             (CallTimer::RealtimeStall, Some(talk)) => {
-                talk.handle_realtime_failed(now, &ProviderError::Timeout("answer"));
+                if !talk.wait_on_realtime() {
+                    talk.handle_realtime_failed(now, &ProviderError::Timeout("answer"));
+                }
             }
             (CallTimer::CallerTranscript, Some(talk)) => talk.handle_caller_transcript_timeout(),
             (
@@ -101,6 +105,7 @@ impl CallMachine {
             return self.handle_command(now, EndReason::MaxDuration);
         }
         self.give_up_transfer();
+        self.resume_hold(now, "the call has reached its longest duration");
         self.give_up_handover();
         if let Some(talk) = self.mode.talk_mut() {
             let text = talk.line.facts.phrases.time_is_up;

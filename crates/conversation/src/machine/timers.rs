@@ -26,6 +26,10 @@ pub enum CallTimer {
     Filler,
     /// Voicemail: maximum announcement or message time, or the pause after the beep.
     Voicemail,
+    /// The caller enters no digits.
+    Collection,
+    /// The caller has been on hold for as long as the agent wanted.
+    Hold,
     /// The transfer target does not answer.
     Transfer,
     /// The next agent of a handover is not ready.
@@ -38,7 +42,7 @@ pub enum CallTimer {
 
 impl CallTimer {
     /// All timers; of those that are due at once the first fires first.
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::MaxDuration,
         Self::Goodbye,
         Self::Silence,
@@ -49,6 +53,8 @@ impl CallTimer {
         Self::ToolResult,
         Self::Filler,
         Self::Voicemail,
+        Self::Collection,
+        Self::Hold,
         Self::Transfer,
         Self::Handover,
         Self::RealtimeStall,

@@ -31,6 +31,8 @@ pub(super) struct Toolbox {
     pub(super) waiting: Vec<ToolCall>,
     /// Calls of an earlier agent: their results are told when they come, and nobody waits for them.
     pub(super) inherited: Vec<InheritedCall>,
+    /// Phrases that the caller has heard about them.
+    pub(super) phrases: usize,
     /// A result has come that the LLM has not read.
     pub(super) has_unread: bool,
     /// Results that arrived after the conversation moved on.
@@ -84,6 +86,14 @@ impl Toolbox {
 
     pub(super) fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
+    }
+
+    /// A tool works; its result follows.
+    pub(super) fn wait_for(&mut self, call: ToolCall) {
+        if self.waiting.is_empty() {
+            self.phrases = 0;
+        }
+        self.waiting.push(call);
     }
 
     /// The LLM has been asked with all results.

@@ -153,7 +153,7 @@ impl Softphone {
             ring_timeout: SETUP_DEADLINE,
         };
         let build_invite = |to: &Destination, offer| Some(dial.invite_to(&Uri::parse(to.as_str()).ok()?, offer));
-        let mut call = OutgoingCallDriver::start(self.sip.clone(), params, build_invite).await;
+        let mut call = OutgoingCallDriver::start(self.sip.clone(), params, build_invite, |_| {}).await;
         let mut leg = EarlyLeg::Waiting(ports);
         let dialog = self.wait_for_answer(&mut call, &mut leg, recording.as_ref()).await?;
         report.setup_ms = Some(started.elapsed().as_secs_f64() * 1_000.0);

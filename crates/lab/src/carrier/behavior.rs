@@ -22,6 +22,17 @@ pub enum CalleeAnswer {
     Never,
 }
 
+/// What becomes of SRTP that is offered with keys in SDP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CarrierSrtp {
+    /// The answer is plain RTP.
+    Ignored,
+    /// The offer is refused with 488.
+    Refused,
+    /// It is taken. The callee's key is the caller's, so that an echo needs no key at all.
+    Taken,
+}
+
 /// How the carrier behaves. The default one is pleasant.
 #[derive(Clone, Debug)]
 pub struct CarrierBehavior {
@@ -45,8 +56,14 @@ pub struct CarrierBehavior {
     pub pressed_payload_type: u8,
     /// Its Allow header.
     pub allow: &'static str,
-    /// Offers of SRTP are refused with 488.
-    pub refuses_srtp: bool,
+    /// What becomes of offered SRTP.
+    pub srtp: CarrierSrtp,
+    /// Responses before the answer are reliable (100rel), and the callee answers only after PRACK.
+    pub is_reliable: bool,
+    /// Status lines that NOTIFY reports after a REFER.
+    pub transfer: &'static [&'static str],
+    /// Registrations for a shorter time are refused with 423; 0 takes all.
+    pub min_expires_s: u32,
     /// BYE is not answered.
     pub ignores_bye: bool,
     /// Digest account that it asks for.
@@ -66,7 +83,10 @@ impl Default for CarrierBehavior {
             event_payload_type: 101,
             pressed_payload_type: 0,
             allow: "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, PRACK, REFER, NOTIFY",
-            refuses_srtp: false,
+            srtp: CarrierSrtp::Ignored,
+            is_reliable: false,
+            transfer: &["SIP/2.0 100 Trying", "SIP/2.0 200 OK"],
+            min_expires_s: 0,
             ignores_bye: false,
             account: None,
         }

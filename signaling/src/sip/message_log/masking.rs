@@ -16,8 +16,8 @@ const PUBLIC_DIGEST_FIELDS: [&str; 6] = ["username", "realm", "uri", "algorithm"
 const SECRET_NAMES: [&str; 8] =
     ["authorization", "password", "passwd", "secret", "token", "api-key", "apikey", "cookie"];
 
-/// What is done with the lines of a body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is done with the lines of a body, the strictest last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum BodyRule {
     /// Keys and passwords are masked.
     Keys,
@@ -35,7 +35,11 @@ pub fn mask(message: &[u8]) -> String {
     let (head, body) = split_head(text);
     let mut rule = BodyRule::Keys;
     for (index, header) in logical_lines(head).enumerate() {
-        rule = if index == 0 { rule_of_start_line(header) } else { rule_of_header(header).unwrap_or(rule) };
+        rule = if index == 0 {
+            rule_of_start_line(header)
+        } else {
+            rule_of_header(header).map_or(rule, |other| rule.max(other))
+        };
         masked.push_str(&mask_header(header, index == 0));
     }
     match rule {
@@ -241,18 +245,16 @@ fn mask_after_user(line: Cow<'_, str>) -> Cow<'_, str> {
     {
         masked.push_str(before);
         rest = after;
-        let end = after.find(|c: char| c.is_whitespace() || matches!(c, '>' | '<' | '"' | ',')).unwrap_or(after.len());
-        let Some((uri, next)) = after.split_at_checked(end) else { break };
-        if let Some((user, host)) = uri.split_once('@')
-            && let Some((name, _)) = user.split_once(':')
-        {
+        let Some((uri, next)) = after.split_at_checked(end_of_uri(after)) else { break };
+        if let Some((user, host)) = uri.split_once('@') {
+            let Some((name, _)) = user.split_once(':') else { continue };
             masked.extend([name, ":", MASK, "@", host]);
             rest = next;
-        } else if next.is_empty()
+        } else if let Some((name, tail)) = uri.split_once(':')
             && !uri.starts_with('[')
-            && let Some((name, _)) = uri.split_once(':')
+            && (next.is_empty() || !is_port(name, tail))
         {
-            // The message is cut here: this may be the beginning of a password.
+            // The message was cut before the host: this may be the beginning of a password.
             masked.extend([name, ":", MASK]);
             rest = next;
         }
@@ -262,6 +264,20 @@ fn mask_after_user(line: Cow<'_, str>) -> Cow<'_, str> {
     }
     masked.push_str(rest);
     Cow::Owned(masked)
+}
+
+/// Where a URI at the beginning of `text` ends. A comma belongs to a user or a password, and ends a host.
+fn end_of_uri(text: &str) -> usize {
+    let end = text.find(|c: char| c.is_whitespace() || matches!(c, '>' | '<' | '"')).unwrap_or(text.len());
+    let host = text.find('@').filter(|at| *at < end).unwrap_or(0);
+    let comma = text.get(host..end).and_then(|host| host.find(',')).map(|comma| comma.saturating_add(host));
+    comma.unwrap_or(end)
+}
+
+/// Whether a URI without a user has a host of this name and a port, or a colon in its parameters.
+fn is_port(name: &str, tail: &str) -> bool {
+    name.contains([';', '?'])
+        || tail.split([';', '?']).next().is_some_and(|port| port.chars().all(|c| c.is_ascii_digit()))
 }
 
 fn push_body(masked: &mut String, body: &str, rule: BodyRule) {

@@ -127,7 +127,7 @@ impl LoggedMessage {
     fn is_repeated_by(&self, other: &Self) -> bool {
         (self.direction, self.transport, self.remote, self.length)
             == (other.direction, other.transport, other.remote, other.length)
-            && self.text == other.text
+            && (&self.cseq, &self.text) == (&other.cseq, &other.text)
     }
 
     fn cost(&self) -> usize {

@@ -92,6 +92,8 @@ fn keys_and_passwords_of_bodies_are_masked() {
         assert!(!masked.contains("SECRET") && masked.contains("***"), "{masked}");
         assert!(masked.contains("v=0\r\n") && masked.contains("a=sendrecv"), "{masked}");
     }
+    let encoded = mask(b"INFO sip:b@h SIP/2.0\r\nContent-Encoding: gzip\r\nCSeq: 2 INFO\r\n\r\nSECRET");
+    assert!(!encoded.contains("SECRET"), "{encoded}");
     let encoded = mask(b"INVITE sip:b@h SIP/2.0\r\nContent-Encoding: gzip\r\n\r\nSECRET");
     assert!(!encoded.contains("SECRET"), "{encoded}");
 }
@@ -212,4 +214,21 @@ fn invites_that_become_no_call_are_bounded() {
         received(&mut log, &message("INVITE sip:b@h SIP/2.0", &from, "<sip:b@h>", "1 INVITE"));
     }
     assert_eq!(log.recent.len(), limits::MESSAGE_LOG_RECENT_MAX);
+}
+
+#[test]
+fn a_password_in_which_a_message_was_cut_is_masked_and_ports_stay() {
+    for (text, masked) in [
+        ("INVITE sip:agent:50", "INVITE sip:agent:***"),
+        ("INVITE sip:agent;phone-context=x:hun", "INVITE sip:agent;phone-context=x:***"),
+        ("INVITE sip:agent:hun,ter@h SIP/2.0", "INVITE sip:agent:***@h SIP/2.0"),
+        ("INVITE sip:agent:hunter SIP/2.0", "INVITE sip:agent:*** SIP/2.0"),
+        ("Contact: sip:a:hunter@h, sip:b:hunter@h", "Contact: sip:a:***@h, sip:b:***@h"),
+        ("Route: <sip:a@h:5060>,<sip:h:5060;x=a:b>\r\n", "Route: <sip:a@h:5060>,<sip:h:5060;x=a:b>\r\n"),
+        ("INVITE sip:agent:hunter", "INVITE sip:agent:***"),
+        ("INVITE sip:host:5060 SIP/2.0", "INVITE sip:host:5060 SIP/2.0"),
+        ("Contact: <sip:[2001:db8::1]:5060;transport=udp>", "Contact: <sip:[2001:db8::1]:5060;transport=udp>"),
+    ] {
+        assert_eq!(super::masking::mask(text.as_bytes()), masked);
+    }
 }

@@ -18,6 +18,7 @@ fn spec(id: &str, more: Value) -> CallSpec {
         task: None,
         spoken: None,
         is_web: false,
+        today: jiff::civil::date(2026, 11, 28),
     }
 }
 

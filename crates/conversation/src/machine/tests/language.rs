@@ -10,7 +10,14 @@ fn spec(more: Value) -> CallSpec {
         "tts_config": {"provider": "elevenlabs", "voice_id": "english", "language": "en"},
         "languages": {"nl": {"voice_id": "dutch", "model": "m", "prompts": ["Hallo?"], "fillers": ["Momentje."]}}});
     all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    CallSpec { agent_id: None, agent: serde_json::from_value(all).unwrap(), task: None, spoken: None, is_web: false }
+    CallSpec {
+        agent_id: None,
+        agent: serde_json::from_value(all).unwrap(),
+        task: None,
+        spoken: None,
+        is_web: false,
+        today: jiff::civil::date(2026, 11, 28),
+    }
 }
 
 impl CallHarness {
