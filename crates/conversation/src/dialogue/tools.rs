@@ -195,12 +195,16 @@ impl ToolSet<'_> {
         if self.remote.iter().any(|tool| tool.name == call.name) {
             return ToolAction::Custom { is_async: false, filler: None, starts_at_once: false };
         }
+        // Offered, and none of ours: a defect, which must not do what another tool does.
+        match BuiltInTool::named(&call.name) {
+            Some(tool) => self.built_in_action(tool, &arguments),
+            None => ToolAction::Invalid(format!("the tool {} is not available", call.name)),
+        }
+    }
+
+    fn built_in_action(&self, tool: BuiltInTool, arguments: &Value) -> ToolAction {
         let text = |name: &str| {
             arguments.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty()).map(str::to_owned)
-        };
-        // Offered, and none of ours: a defect, which must not do what another tool does.
-        let Some(tool) = BuiltInTool::named(&call.name) else {
-            return ToolAction::Invalid(format!("the tool {} is not available", call.name));
         };
         match tool {
             BuiltInTool::EndCall => ToolAction::EndCall { farewell: text("farewell") },
@@ -231,7 +235,7 @@ impl ToolSet<'_> {
             }
             BuiltInTool::CollectDigits => {
                 let settings = self.built_in.and_then(|chosen| chosen.collect_digits.clone()).unwrap_or_default();
-                match built_in_tools::digit_request(&settings, &arguments) {
+                match built_in_tools::digit_request(&settings, arguments) {
                     Ok(request) => ToolAction::CollectDigits { request, prompt: text("prompt") },
                     Err(fault) => ToolAction::Invalid(fault),
                 }

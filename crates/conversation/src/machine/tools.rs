@@ -52,6 +52,21 @@ impl Talk {
         }
     }
 
+    /// The caller is to go to somebody else; returns what the LLM reads at once.
+    fn lead_away(&mut self, call: &ToolCall, action: ToolAction, round: &mut ToolRound) -> Option<String> {
+        match action {
+            ToolAction::Transfer { destination, briefing } => {
+                round.transfer = self.begin_transfer(call, destination, briefing);
+            }
+            ToolAction::HandOver { target, summary } => match self.begin_handover(call, target, summary) {
+                Ok(request) => round.handover = Some(request),
+                Err(why) => return Some(why.to_owned()),
+            },
+            _ => {}
+        }
+        None
+    }
+
     /// The transfer that a tool call asks for; `None` if its target cannot be read.
     fn begin_transfer(
         &mut self, call: &ToolCall, destination: usize, briefing: Option<String>,
@@ -383,17 +398,9 @@ impl CallMachine {
             ToolAction::Transfer { .. } | ToolAction::HandOver { .. } if !is_conversing || round.leads_away() => {
                 ONE_DESTINATION.to_owned()
             }
-            ToolAction::Transfer { destination, briefing } => {
-                round.transfer = Some(talk.begin_transfer(call, destination, briefing)?);
-                return None;
+            action @ (ToolAction::Transfer { .. } | ToolAction::HandOver { .. }) => {
+                return talk.lead_away(call, action, round);
             }
-            ToolAction::HandOver { target, summary } => match talk.begin_handover(call, target, summary) {
-                Ok(request) => {
-                    round.handover = Some(request);
-                    return None;
-                }
-                Err(why) => why.to_owned(),
-            },
             ToolAction::SetLanguage { language } => talk.set_language(now, &language),
             ToolAction::LeaveVoicemail { message } => {
                 self.leave_voicemail(now, message);

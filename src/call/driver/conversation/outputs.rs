@@ -53,10 +53,7 @@ impl ConversationLoop {
                     let scene = if music { AmbienceKind::HoldMusic } else { AmbienceKind::Room };
                     self.send_to_leg(|leg| leg.set_ambience(Some(AmbienceMixer::new(scene, 0.0))));
                 }
-                CallOutput::EndHold => {
-                    let ambience = ambience(&self.call.spec.agent);
-                    self.send_to_leg(|leg| leg.set_ambience(ambience));
-                }
+                CallOutput::EndHold => self.end_hold(),
                 CallOutput::BriefConsultation { text } => {
                     if let Some(consultation) = &self.consultation {
                         consultation.spec(text);
@@ -65,8 +62,7 @@ impl ConversationLoop {
                 CallOutput::BridgeCalls => self.bridge_calls(),
                 CallOutput::EndConsultation => {
                     self.consultation = None;
-                    let ambience = ambience(&self.call.spec.agent);
-                    self.send_to_leg(|leg| leg.set_ambience(ambience));
+                    self.end_hold();
                 }
                 CallOutput::PrepareAgent { agent } => self.prepare_agent(agent),
                 CallOutput::CancelPreparation => self.cancel_preparation(),
@@ -83,6 +79,12 @@ impl ConversationLoop {
                 CallOutput::HangUp { reason } => self.hang_up = Some(reason),
             }
         }
+    }
+
+    /// The caller hears the agent's own background again.
+    fn end_hold(&mut self) {
+        let ambience = ambience(&self.call.spec.agent);
+        self.send_to_leg(|leg| leg.set_ambience(ambience));
     }
 
     /// STT, LLM and TTS take over, if the agent has a fallback LLM.
