@@ -2,6 +2,7 @@
 
 use super::response::to_json;
 use crate::domain::agent::Agent;
+use crate::domain::agent_handover::HandoverConfig;
 use crate::domain::ambience::AmbienceConfig;
 use crate::domain::analysis::AnalysisPlan;
 use crate::domain::built_in_tools::BuiltInTools;
@@ -9,12 +10,14 @@ use crate::domain::dtmf_rules::DtmfRules;
 use crate::domain::fallback::Fallbacks;
 use crate::domain::ids::AgentId;
 use crate::domain::pronunciation::Pronunciation;
+use crate::domain::languages::LanguageConfig;
 use crate::domain::provider_config::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
 use crate::domain::ringing_config::RingingConfig;
 use crate::domain::transfer::TransferConfig;
 use crate::domain::turn_config::{SilenceConfig, TurnConfig};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use utoipa::ToSchema;
 
@@ -48,6 +51,7 @@ pub(super) struct AgentView {
     silence_config: Option<SilenceConfig>,
     turn_config: Option<TurnConfig>,
     transfer_config: Option<TransferConfig>,
+    handover_config: Option<HandoverConfig>,
     built_in_tools: Option<BuiltInTools>,
     background: Option<AmbienceConfig>,
     ringing: Option<RingingConfig>,
@@ -62,6 +66,7 @@ pub(super) struct AgentView {
     stt_config: Option<SttConfig>,
     llm_config: Option<LlmConfig>,
     tts_config: Option<TtsConfig>,
+    languages: Option<BTreeMap<String, LanguageConfig>>,
     analysis_plan: Option<AnalysisPlan>,
     fallbacks: Option<Fallbacks>,
     time_zone: Option<String>,
@@ -92,6 +97,7 @@ impl From<&Agent> for AgentView {
             pronunciation_dictionary: fields.pronunciation_dictionary,
             dtmf_rules: fields.dtmf_rules,
             transfer_config: fields.transfer_config,
+            handover_config: fields.handover_config,
             built_in_tools: fields.built_in_tools,
             background: fields.background,
             ringing: fields.ringing,
@@ -109,6 +115,7 @@ impl From<&Agent> for AgentView {
             stt_config: fields.stt_config,
             llm_config: fields.llm_config,
             tts_config: fields.tts_config,
+            languages: fields.languages,
             analysis_plan: fields.analysis_plan,
             fallbacks: fields.fallbacks,
             time_zone: fields.time_zone,

@@ -9,6 +9,7 @@ use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, conte
 use super::response::{ApiResponse, Deleted};
 use super::state::ApiState;
 use super::tool_secrets;
+use crate::domain::FieldError;
 use crate::domain::agent::{ALIASES, Agent, AgentFields};
 use crate::domain::ids::AgentId;
 use crate::store::{OrgScope, now};
@@ -45,6 +46,28 @@ async fn checked_schemas(api: &ApiState, scope: OrgScope, fields: AgentFields) -
     let checked = api.schemas.of_request(scope, move || fields.check_schemas("").map(|()| fields)).await;
     let busy = |_| ApiError::unavailable("overloaded", "The schemas cannot be checked now");
     Ok(checked.map_err(busy)??)
+}
+
+/// Whether each agent that calls may be handed to is one of the organization, and can take them. What changes later is
+/// found during the call.
+async fn check_handovers(
+    api: &ApiState, scope: OrgScope, own: Option<AgentId>, fields: &AgentFields,
+) -> Result<(), ApiError> {
+    for (index, target) in fields.handovers().iter().enumerate() {
+        let refused = |why: &str| FieldError::new(format!("handover_config.agents[{index}].agent_id"), why);
+        let Some(id) = target.agent() else { continue };
+        if Some(id) == own {
+            return Err(refused("must be another agent").into());
+        }
+        match api.store.shared_agent(scope, id).await? {
+            None => return Err(refused("is not an agent of the organization").into()),
+            Some(agent) if agent.fields.is_realtime() => {
+                return Err(refused("has a realtime model, which cannot take a call over from STT, LLM and TTS").into());
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
 }
 
 fn unify_names(object: &mut Map<String, Value>) -> Result<(), ApiError> {
@@ -89,7 +112,9 @@ pub(super) async fn create(
 ) -> Result<Versioned, ApiError> {
     object.retain(|_, value| !value.is_null());
     unify_names(&mut object)?;
-    let agent = api.store.create_agent(scope, fields(&api, scope, object).await?).await?;
+    let fields = fields(&api, scope, object).await?;
+    check_handovers(&api, scope, None, &fields).await?;
+    let agent = api.store.create_agent(scope, fields).await?;
     Ok(Versioned(agent.version, ApiResponse::created(AgentBody { agent: (&agent).into() })))
 }
 
@@ -123,6 +148,9 @@ pub(super) async fn update(
             true => fields(&api, scope, document).await?,
             false => fields_but_schemas(&api, document)?,
         };
+        if patch.change("handover_config").is_some() {
+            check_handovers(&api, scope, Some(agent.id), &agent.fields).await?;
+        }
         agent.updated_at = now();
         if api.store.update_agent(scope, &agent).await? {
             return Ok(Versioned(agent.version + 1, ApiResponse::ok(AgentBody { agent: (&agent).into() })));

@@ -383,6 +383,8 @@ mod tests {
             "name": "a", "voice_settings": {}, "pronunciation_dictionary": [{"text": "a", "say_as": "b"}], "background": {"sound": "room"}, "ringing": {}, "analysis_plan": {},
             "dtmf_rules": {"rules": [{"digits": "1", "action": "end_call"}]},
             "transfer_config": {"destinations": [{"name": "a", "target": "+31201234567"}]},
+            "languages": {"nl": {"prompts": ["a"], "fillers": ["a"]}},
+            "handover_config": {"agents": [{"agent_id": "0194a8a6-1111-7000-8000-000000000001", "name": "a"}]},
             "silence_config": {"prompts": ["a"], "fillers": ["a"]}, "turn_config": {"backchannels": ["a"]},
             "built_in_tools": {"skip_turn": {"description": "a"}, "hold_call": {"description": "a"},
                 "collect_digits": {"description": "a"}, "collect_value": {"description": "a", "country": "NL"}},

@@ -12,7 +12,7 @@ use super::state::ApiState;
 use crate::call::driver::{ConcurrencyLimitError, ConcurrencyPermit};
 use crate::call::live_update::LiveUpdate;
 use crate::domain::call::Call;
-use crate::domain::ids::CallId;
+use crate::domain::ids::{AgentId, CallId};
 use crate::domain::permission::KeyScope;
 use crate::domain::secret::{Secret, exposed};
 use crate::domain::transcript::Turn;
@@ -59,7 +59,7 @@ pub(super) struct ConnectionInfo {
     example: String,
     example_session: String,
     message_format: &'static str,
-    message_types: [&'static str; 4],
+    message_types: [&'static str; 5],
 }
 
 /// Where the live transcript of a call is, and a token for it.
@@ -81,7 +81,7 @@ pub(super) async fn live(
             example: format!("{url}?api_key=YOUR_API_KEY"),
             example_session: format!("{url}?session_token=TEMP_TOKEN"),
             message_format: "json",
-            message_types: ["connected", "transcript_update", "call_status_update", "error"],
+            message_types: ["connected", "transcript_update", "agent_changed", "call_status_update", "error"],
             url,
         },
     }))
@@ -190,6 +190,7 @@ impl TranscriptListener {
                 update = updates.recv() => match update {
                     Ok(LiveUpdate::Turn { position, turn }) => self.transcript(vec![turn_json(position, &turn)]),
                     Ok(LiveUpdate::Interim { text }) => self.transcript(vec![interim_json(&text)]),
+                    Ok(LiveUpdate::AgentChanged { agent, name }) => self.agent_changed(agent, &name),
                     Ok(LiveUpdate::Status { status, end_reason }) => {
                         self.status(status.name(), end_reason.map(|reason| reason.name()))
                     }
@@ -213,6 +214,10 @@ impl TranscriptListener {
 
     fn transcript(&self, turns: Vec<Value>) -> Value {
         json!({"type": "transcript_update", "data": {"call_id": self.call, "transcript": turns}})
+    }
+
+    fn agent_changed(&self, agent: Option<AgentId>, name: &str) -> Value {
+        json!({"type": "agent_changed", "data": {"call_id": self.call, "agent_id": agent, "agent_name": name}})
     }
 
     fn status(&self, status: &str, end_reason: Option<&str>) -> Value {

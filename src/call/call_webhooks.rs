@@ -87,6 +87,15 @@ impl CallWebhooks {
         Some(self.delivery(call, id, event::STATUS_UPDATE, target, &event::status_update(id, call, at), at))
     }
 
+    /// Tells the customer's server that another agent has the call, if it wants to know.
+    pub fn agent_changed(
+        &self, call: &Call, previous: Option<AgentId>, id: DeliveryId, at: UnixMs,
+    ) -> Option<Delivery> {
+        let target = self.target(event::AGENT_CHANGED)?;
+        let body = event::agent_changed(id, call, previous, at);
+        Some(self.delivery(call, id, event::AGENT_CHANGED, target, &body, at))
+    }
+
     /// Tells the task's webhook that its call is initiated, if it wants to know.
     pub fn task_started(&self, call: &Call, task: &Task, id: DeliveryId, at: UnixMs) -> Option<Delivery> {
         let target = task.fields.webhook(CALL_STARTED)?;

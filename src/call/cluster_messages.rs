@@ -6,7 +6,7 @@
 use super::live_update::LiveUpdate;
 use crate::domain::call::CallStatus;
 use crate::domain::end_reason::EndReason;
-use crate::domain::ids::{CallId, TaskId};
+use crate::domain::ids::{AgentId, CallId, TaskId};
 use crate::domain::transcript::Turn;
 use crate::store::node_bus::MESSAGE_BYTES_MAX;
 use serde::{Deserialize, Serialize};
@@ -70,6 +70,15 @@ pub enum ClusterMessage {
         call: String,
         /// The words so far.
         text: String,
+    },
+    /// Another agent has the call.
+    AgentChanged {
+        /// The call.
+        call: String,
+        /// The agent, if it is stored.
+        agent: Option<String>,
+        /// Its name.
+        name: String,
     },
     /// The status of a call with listeners has changed.
     Status {
@@ -151,6 +160,10 @@ fn known_effect<S>(message: ClusterMessage, scope: impl Fn(&str) -> Option<S>) -
         ClusterMessage::Interim { call, text } => {
             ClusterEffect::Update(CallId::parse(&call)?, LiveUpdate::Interim { text })
         }
+        ClusterMessage::AgentChanged { call, agent, name } => {
+            let agent = agent.as_deref().and_then(AgentId::parse);
+            ClusterEffect::Update(CallId::parse(&call)?, LiveUpdate::AgentChanged { agent, name })
+        }
         ClusterMessage::Status { call, status, end_reason } => {
             let status = CallStatus::parse(&status)?;
             let end_reason = end_reason.as_deref().and_then(EndReason::parse);
@@ -181,6 +194,9 @@ pub fn update_message(call: CallId, update: LiveUpdate) -> ClusterMessage {
         LiveUpdate::Interim { mut text } => {
             text.truncate(text.floor_char_boundary(MESSAGE_BYTES_MAX / 6 - 100));
             ClusterMessage::Interim { call, text }
+        }
+        LiveUpdate::AgentChanged { agent, name } => {
+            ClusterMessage::AgentChanged { call, agent: agent.map(|agent| agent.to_string()), name }
         }
         LiveUpdate::Status { status, end_reason } => ClusterMessage::Status {
             call,

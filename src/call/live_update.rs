@@ -2,6 +2,7 @@
 
 use crate::domain::call::CallStatus;
 use crate::domain::end_reason::EndReason;
+use crate::domain::ids::AgentId;
 use crate::domain::transcript::Turn;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +25,13 @@ pub enum LiveUpdate {
     Interim {
         /// The words of the utterance so far; a later update replaces them.
         text: String,
+    },
+    /// Another agent has the call from here on.
+    AgentChanged {
+        /// The agent that speaks now; `None` if it is not stored.
+        agent: Option<AgentId>,
+        /// Its name.
+        name: String,
     },
     /// The status of the call has changed.
     Status {
@@ -81,6 +89,7 @@ mod tests {
             ended_at_ms: 0,
             interrupted: false,
             confidence: None,
+            agent_id: None,
         };
         LiveUpdate::Turn { position, turn }
     }

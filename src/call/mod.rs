@@ -1,6 +1,7 @@
 //! A call: the machine that decides is in `trunkline-conversation`, the driver that carries is here.
 
 pub mod admission;
+mod agent_switch;
 pub mod assistant;
 mod call_events;
 mod call_metrics;
@@ -27,6 +28,7 @@ mod recordings;
 pub mod registry;
 pub mod sip_causes;
 mod sip_log;
+mod stt_change;
 mod task_placement;
 mod tool_answer;
 mod tool_calls;

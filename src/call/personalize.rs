@@ -12,7 +12,7 @@ use crate::domain::chat::ChatMessage;
 use crate::domain::task::TaskFields;
 use crate::domain::template::TemplateReport;
 use crate::domain::time::UnixMs;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Whether the LLM is told the facts of calls.
 fn tells_facts(agent: &AgentFields) -> bool {
@@ -22,8 +22,23 @@ fn tells_facts(agent: &AgentFields) -> bool {
 /// Fills in the variables of a call's configuration, and adds the facts of the call to its prompt. The report says
 /// which variables had no value: they are left out.
 pub fn personalize(agent: &mut AgentFields, task: Option<&mut TaskFields>, call: &Call, now: UnixMs) -> TemplateReport {
-    let (name, zone) = (agent.name.clone(), agent.time_zone.clone());
     let context = task.as_ref().and_then(|task| task.context_data.clone());
+    fill_in(agent, task, context, call, now)
+}
+
+/// The same for an agent that takes over a call: the task was filled in when the call began, and its values are filled
+/// in here.
+pub fn personalize_successor(
+    agent: &mut AgentFields, task: Option<&TaskFields>, call: &Call, now: UnixMs,
+) -> TemplateReport {
+    fill_in(agent, None, task.and_then(|task| task.context_data.clone()), call, now)
+}
+
+fn fill_in(
+    agent: &mut AgentFields, task: Option<&mut TaskFields>, context: Option<Map<String, Value>>, call: &Call,
+    now: UnixMs,
+) -> TemplateReport {
+    let (name, zone) = (agent.name.clone(), agent.time_zone.clone());
     let facts = CallFacts::new(call, &name, zone.as_deref(), now);
     let metadata = call.metadata.as_ref().and_then(Value::as_object);
     let values = CallValues { facts, variables: None, context: context.as_ref(), metadata };

@@ -3,13 +3,12 @@
 //! Pure: the driver reads rows, asks the LLM and writes; ids, links and times are arguments.
 
 use super::call_webhooks::CallWebhooks;
-use super::provider_plan;
 use crate::dialogue::report::{Analysis, AnalysisSchema};
 use crate::domain::agent::AgentFields;
 use crate::domain::analysis::AnalysisPlan;
 use crate::domain::call::{Call, CallOutcome, CallStatus, CallUsage};
 use crate::domain::delivery::{Delivery, DeliveryChannel};
-use crate::domain::ids::DeliveryId;
+use crate::domain::ids::{AgentId, DeliveryId};
 use crate::domain::price::{BillableUsage, PriceTable};
 use crate::domain::task::Task;
 use crate::domain::time::UnixMs;
@@ -17,9 +16,6 @@ use crate::domain::transcript::Turn;
 use crate::outbox::mail::MailMessage;
 use crate::webhooks::event;
 use serde_json::{Value, json};
-
-/// STT as the price table has it, where the agent names none.
-const DEFAULT_STT: &str = "deepgram/nova-3-general";
 
 /// The results of the analysis, and the tokens it used.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -116,10 +112,23 @@ pub fn analysis_language(fields: &AgentFields) -> &str {
     fields.tts_config.as_ref().map(|tts| tts.language.as_str()).or(stt).unwrap_or("en")
 }
 
-/// `provider/model`, as the price table has it.
-fn key(provider: impl serde::Serialize, model: &str) -> String {
-    let provider = serde_json::to_value(provider).unwrap_or_default();
-    format!("{}/{model}", provider.as_str().unwrap_or_default())
+/// STT services of a call and the seconds they listened. A call that was handed from agent to agent has those of each
+/// agent; a realtime model hears by itself.
+fn recognised(call: &Call, fields: &AgentFields) -> Vec<(String, i64)> {
+    let seconds = call.duration_seconds().unwrap_or(0);
+    let shares = call.metrics.as_ref().and_then(|metrics| metrics["agents"].as_array());
+    let Some(shares) = shares else { return fields.stt_name().map(|name| (name, seconds)).into_iter().collect() };
+    let mut heard: Vec<(String, i64)> = Vec::new();
+    for share in shares {
+        let Some(name) = share["stt"].as_str() else { continue };
+        let at = |field: &str| share[field].as_i64().map(|ms| (ms + 500) / 1_000);
+        let share_s = at("until_ms").unwrap_or(seconds).min(seconds) - at("from_ms").unwrap_or(0).min(seconds);
+        match heard.iter_mut().find(|(known, _)| known == name) {
+            Some((_, sum)) => *sum += share_s,
+            None => heard.push((name.to_owned(), share_s)),
+        }
+    }
+    heard
 }
 
 /// What the call used, from its row and its analysis. A realtime model hears by itself: it uses no STT.
@@ -130,11 +139,9 @@ fn used(call: &Call, found: &CallAnalysis) -> BillableUsage {
         used.into_iter().flatten().map(|(name, amount)| (name.clone(), amount.clone()))
     };
     let tokens = |amount: &Value, name: &str| amount[name].as_i64().unwrap_or(0);
-    let recognised = !provider_plan::llm(&fields).provider.is_realtime();
-    let stt = fields.stt_config.as_ref().map_or(DEFAULT_STT.to_owned(), |c| key(c.provider, &c.model));
     BillableUsage {
         seconds: call.duration_seconds().unwrap_or(0),
-        stt: if recognised { stt } else { String::new() },
+        stt: recognised(call, &fields),
         tts: by_name("tts").map(|(name, count)| (name, count.as_i64().unwrap_or(0))).collect(),
         llm: by_name("llm")
             .map(|(name, amount)| (name, tokens(&amount, "prompt_tokens"), tokens(&amount, "completion_tokens")))
@@ -195,6 +202,13 @@ fn task_event_name(status: CallStatus) -> &'static str {
     if status == CallStatus::Completed { "call_completed" } else { "call_failed" }
 }
 
+/// The agent whose secret signs the call's webhooks: the one that has it, unless it has no webhook of its own and the
+/// events go on to that of an earlier agent.
+fn webhook_agent(call: &Call) -> Option<AgentId> {
+    let earlier = call.assistant.as_ref().and_then(|assistant| assistant["webhook_agent_id"].as_str());
+    earlier.and_then(AgentId::parse).or(call.agent)
+}
+
 /// Everything that is to be sent about a call that is over; `new_id` makes the ids.
 pub fn reports(call: &Call, facts: &ReportFacts<'_>, mut new_id: impl FnMut() -> DeliveryId) -> Vec<Delivery> {
     let fields = agent_fields(call);
@@ -205,14 +219,14 @@ pub fn reports(call: &Call, facts: &ReportFacts<'_>, mut new_id: impl FnMut() ->
         order_key,
         call: Some(call.id),
         task: call.task,
-        agent: call.agent,
+        agent: webhook_agent(call),
         event_type: event_type.to_owned(),
         target,
         body,
         created_at: facts.now,
     };
     let mut all = Vec::new();
-    if let Some(target) = CallWebhooks::new(call.agent, &fields).target(event::END_OF_CALL_REPORT) {
+    if let Some(target) = CallWebhooks::new(webhook_agent(call), &fields).target(event::END_OF_CALL_REPORT) {
         let (id, key) = (new_id(), format!("{} agent", call.id));
         let body = event::end_of_call_report(id, call, facts.turns, facts.recording_url.clone(), facts.now).to_string();
         all.push(blank(id, DeliveryChannel::Webhook, key, event::END_OF_CALL_REPORT, target, body));

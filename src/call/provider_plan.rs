@@ -60,7 +60,7 @@ fn stt_configs(agent: &AgentFields, language: &str) -> Vec<SttConfig> {
 }
 
 /// An STT service and what it is told when a session begins.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct SttChoice {
     /// The provider.
     pub provider: SttProvider,

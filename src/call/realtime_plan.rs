@@ -29,6 +29,8 @@ pub fn session_config(spec: &CallSpec, vendor: &dyn RealtimeVendor, line: AudioF
         custom: &config.tools,
         built_in: built_in.as_ref(),
         destinations: &transfers.destinations,
+        handovers: &[],
+        languages: &[],
         voicemail: spec.runs_amd(),
         remote: &[],
     };
@@ -101,8 +103,10 @@ mod tests {
             "transfer_config": {"destinations": [{"name": "desk", "target": "+31201234567"}]},
         });
         CallSpec {
+            agent_id: None,
             agent: serde_json::from_value(agent).unwrap(),
             task: None,
+            spoken: None,
             is_web: false,
             today: jiff::civil::date(2026, 11, 28),
         }

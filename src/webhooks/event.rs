@@ -15,6 +15,8 @@ pub const ASSISTANT_REQUEST: &str = "assistant-request";
 pub const TOOL_CALLS: &str = "tool-calls";
 /// Tells that a call is in progress or over.
 pub const STATUS_UPDATE: &str = "status-update";
+/// Tells that another agent has the call.
+pub const AGENT_CHANGED: &str = "agent-changed";
 /// Tells everything about a call that is over.
 pub const END_OF_CALL_REPORT: &str = "end-of-call-report";
 
@@ -94,6 +96,15 @@ pub fn status_update(id: DeliveryId, call: &Call, now: UnixMs) -> Value {
         CallStatus::Failed => "ended-with-error",
     });
     json["end_reason"] = json!(call.end_reason().map(|reason| reason.name()));
+    json
+}
+
+/// Returns the JSON of `agent-changed`; `call` has its new agent already.
+pub fn agent_changed(id: DeliveryId, call: &Call, previous: Option<AgentId>, now: UnixMs) -> Value {
+    let mut json = message(id, AGENT_CHANGED, call, now);
+    json["agent_id"] = json!(call.agent);
+    json["agent_name"] = call.assistant.as_ref().map_or(Value::Null, |assistant| assistant["name"].clone());
+    json["previous_agent_id"] = json!(previous);
     json
 }
 

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod accounts;
+mod agent_handover;
 mod aiortc;
 mod api;
 mod baresip;
@@ -23,6 +24,7 @@ mod hostile_sip;
 mod hostile_tenants;
 mod http_tools;
 mod kamailio;
+mod language_switch;
 mod linphone;
 mod listeners;
 mod live;

@@ -51,6 +51,15 @@ pub enum DtmfInput {
     Digits(String),
 }
 
+impl DtmfInput {
+    /// The digits that were entered.
+    pub fn digits(&self) -> &str {
+        match self {
+            Self::Rule { digits, .. } | Self::Digits(digits) => digits,
+        }
+    }
+}
+
 /// Digits that are being entered.
 #[derive(Debug, Default)]
 enum DtmfEntry {
@@ -84,6 +93,11 @@ impl DtmfCollector {
     /// Returns an empty collector; `None` for an agent without DTMF rules: every sequence goes to the LLM.
     pub fn new(rules: Option<DtmfRules>) -> Self {
         Self { rules, entry: DtmfEntry::Empty }
+    }
+
+    /// Other rules apply from here on, also to digits that are being entered.
+    pub fn set_rules(&mut self, rules: Option<DtmfRules>) {
+        self.rules = rules;
     }
 
     /// Adds a digit; returns the result if it ends the sequence, by the terminator (default `#`) or by a match that no

@@ -1,6 +1,7 @@
 //! An agent: how a call is answered, understood, thought about and spoken.
 
 use super::FieldError;
+use super::agent_handover::{HandoverConfig, HandoverTarget};
 use super::ambience::AmbienceConfig;
 use super::analysis::{self, AnalysisPlan};
 use super::built_in_tools::BuiltInTools;
@@ -8,6 +9,7 @@ use super::call_facts::is_time_zone;
 use super::dtmf_rules::{DtmfContext, DtmfRules};
 use super::fallback::Fallbacks;
 use super::ids::{AgentId, OrganizationId};
+use super::languages::{self, LanguageConfig};
 use super::organization;
 use super::pronunciation::{self, Pronunciation};
 use super::provider_config::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
@@ -23,13 +25,19 @@ use super::webhook_secret::{self, PreviousSecret, WebhookSecrets};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use trunkline_json::schema::{CompiledSchema, PatternPolicy, SchemaBudget};
 use utoipa::ToSchema;
 
 /// Longest call an agent may be set to hold: carriers cut at four hours themselves.
 const MAX_DURATION_SECONDS: u32 = 14_400;
 /// Events an agent's webhook may ask for; none set means all.
-pub const WEBHOOK_EVENTS: &[&str] = &["assistant-request", "tool-calls", "status-update", "end-of-call-report"];
+pub const WEBHOOK_EVENTS: &[&str] =
+    &["assistant-request", "tool-calls", "status-update", "agent-changed", "end-of-call-report"];
+/// Why a realtime agent has no handovers: it hears and speaks by itself, and nothing of its session can be passed on.
+const NO_HANDOVER: &str = "is only for agents with STT, LLM and TTS: llm_config names a realtime model";
+/// STT of agents without `stt_config`, as prices and records have it.
+const DEFAULT_STT: &str = "deepgram/nova-3-general";
 /// Fields that the two reference documents name differently: our name, and the other one. Input takes either; answers
 /// and webhooks show both.
 pub const ALIASES: [(&str, &str); 2] = [("first_message", "starting_message"), ("is_active", "enabled")];
@@ -92,6 +100,11 @@ pub struct AgentFields {
     #[serde(default)]
     #[garde(dive)]
     pub transfer_config: Option<TransferConfig>,
+    /// The agents of the organization that the LLM may hand calls to. None: no handovers. Not for realtime models.
+    #[serde(default)]
+    #[garde(dive)]
+    #[garde(custom(fits(|config: &Option<HandoverConfig>| config.is_none() || !self.is_realtime(), NO_HANDOVER)))]
+    pub handover_config: Option<HandoverConfig>,
     /// Tools of the server beside those that every agent has. None: no others.
     #[serde(default)]
     #[garde(dive)]
@@ -158,8 +171,8 @@ pub struct AgentFields {
     #[garde(inner(custom(parses(UnixMs::parse, "must be an RFC 3339 time such as 2026-03-27T12:00:00Z"))))]
     #[garde(custom(set_with(&self.previous_webhook_secret, "previous_webhook_secret")))]
     pub webhook_rotation_ends_at: Option<String>,
-    /// Events that go to `webhook_url`: `assistant-request`, `tool-calls`, `status-update`, `end-of-call-report`. None:
-    /// all.
+    /// Events that go to `webhook_url`: `assistant-request`, `tool-calls`, `status-update`, `agent-changed`,
+    /// `end-of-call-report`. None: all.
     #[serde(default)]
     #[garde(inner(custom(events(WEBHOOK_EVENTS))))]
     pub webhook_events: Option<Vec<String>>,
@@ -175,6 +188,15 @@ pub struct AgentFields {
     #[serde(default)]
     #[garde(dive)]
     pub tts_config: Option<TtsConfig>,
+    /// What the agent speaks with and says in other languages, by language code (BCP 47). With `multi` as the language of
+    /// `stt_config` it follows the caller into these languages, and without this list into any; otherwise the LLM can
+    /// choose one of them. At most 20.
+    #[serde(default)]
+    #[garde(dive)]
+    #[garde(custom(|all: &Option<BTreeMap<String, LanguageConfig>>, (): &()| {
+        all.as_ref().map_or(Ok(()), |all| languages::check(all, self.tts_config.as_ref()))
+    }))]
+    pub languages: Option<BTreeMap<String, LanguageConfig>>,
     /// What to find out about a call when it is over. None: only summary and report.
     #[serde(default)]
     #[garde(dive)]
@@ -373,6 +395,22 @@ impl AgentFields {
     /// Returns the transfer settings, or the defaults (no destinations, mode `auto`) where the agent has none.
     pub fn transfers(&self) -> TransferConfig {
         self.transfer_config.clone().unwrap_or_default()
+    }
+
+    /// The agents that the LLM can hand calls to.
+    pub fn handovers(&self) -> &[HandoverTarget] {
+        self.handover_config.as_ref().map_or(&[], |config| &config.agents)
+    }
+
+    /// Whether the LLM is a realtime model, which hears and speaks by itself.
+    pub fn is_realtime(&self) -> bool {
+        self.llm_config.as_ref().is_some_and(|config| config.provider.is_realtime())
+    }
+
+    /// `provider/model` of STT, as prices and records have it; `None` for a realtime model, which hears by itself.
+    pub fn stt_name(&self) -> Option<String> {
+        let named = self.stt_config.as_ref().map(|stt| format!("{}/{}", stt.provider.name(), stt.model));
+        (!self.is_realtime()).then(|| named.unwrap_or_else(|| DEFAULT_STT.to_owned()))
     }
 
     /// Returns the settings of turn taking, or the defaults where the agent has none.

@@ -38,6 +38,14 @@ pub fn fill_in(agent: &mut AgentFields, task: Option<&mut TaskFields>, values: &
             .chain(&mut silence.fillers)
             .for_each(|one| text(one, TemplateUse::Text));
     }
+    for language in agent.languages.iter_mut().flat_map(|languages| languages.values_mut()) {
+        let single = [&mut language.prompt, &mut language.goodbye].into_iter().flatten();
+        single.chain(&mut language.prompts).chain(&mut language.fillers).for_each(|one| text(one, TemplateUse::Text));
+    }
+    for target in agent.handover_config.iter_mut().flat_map(|config| &mut config.agents) {
+        let words = [&mut target.description, &mut target.summary_description, &mut target.announcement];
+        words.into_iter().flatten().for_each(|one| text(one, TemplateUse::Text));
+    }
     if let Some(ringing) = &mut agent.ringing {
         ringing.announcement.iter_mut().for_each(|one| text(one, TemplateUse::Text));
     }
@@ -121,6 +129,9 @@ mod tests {
             "transfer_config": {"destinations": [{"name": "desk", "target": "+31201234567",
                 "description": "When {{who}} asks", "headers": {"X-Caller": "{{who}}"}}]},
             "dtmf_rules": {"rules": [{"digits": "1", "action": "say", "text": "Yes, {{who}}"}]},
+            "languages": {"nl": {"prompt": "{{who}}?", "prompts": ["{{who}}!"], "goodbye": "Dag {{who}}", "fillers": ["Ja {{who}}"]}},
+            "handover_config": {"agents": [{"agent_id": "0194a8a6-1111-7000-8000-000000000001", "name": "b",
+                "description": "For {{who}}", "summary_description": "{{who}}", "announcement": "Bye {{who}}."}]},
         }))
         .unwrap()
     }

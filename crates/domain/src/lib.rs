@@ -1,6 +1,7 @@
 //! The vocabulary of the product: values that cannot be wrong once they exist. Imports nothing of ours.
 
 pub mod agent;
+pub mod agent_handover;
 pub mod agent_texts;
 pub mod allowed_networks;
 pub mod ambience;
@@ -19,6 +20,7 @@ pub mod fallback;
 pub mod ids;
 pub mod inbound_claim;
 pub mod keyterms;
+pub mod languages;
 pub mod llm_options;
 pub mod login_address;
 pub mod organization;

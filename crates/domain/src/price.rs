@@ -47,8 +47,8 @@ impl Default for PriceTable {
 pub struct BillableUsage {
     /// Whole seconds between answer and end.
     pub seconds: i64,
-    /// `provider/model`.
-    pub stt: String,
+    /// STT services and the seconds they listened.
+    pub stt: Vec<(String, i64)>,
     /// Voices and the characters they spoke.
     pub tts: Vec<(String, i64)>,
     /// Models with prompt and completion tokens.
@@ -76,15 +76,21 @@ impl PriceTable {
     /// cost `null` and counts nothing.
     pub fn bill(&self, used: &BillableUsage) -> (Value, i64) {
         let minutes = used.seconds as f64 / 60.0;
-        let stt = of(&self.stt_per_minute, &used.stt).map(|price| price * minutes);
+        let stt = |name: &str, seconds: i64| of(&self.stt_per_minute, name).map(|price| price * seconds as f64 / 60.0);
         let tts = |name: &str, characters: i64| {
             of(&self.tts_per_million_characters, name).map(|price| price * characters as f64 / 1e6)
         };
+        let heard: Vec<Option<f64>> = used.stt.iter().map(|(name, seconds)| stt(name, *seconds)).collect();
         let spoken: Vec<Option<f64>> = used.tts.iter().map(|(name, characters)| tts(name, *characters)).collect();
         let thought: Vec<Option<f64>> = used.llm.iter().map(|(name, p, c)| self.tokens(name, *p, *c)).collect();
         let analysis = self.tokens(&used.analysis, used.analysis_prompt_tokens, used.analysis_completion_tokens);
         let telephony = self.telephony_per_minute * minutes;
-        let known = [stt, analysis].into_iter().chain(spoken.iter().copied()).chain(thought.iter().copied()).flatten();
+        let known = [analysis]
+            .into_iter()
+            .chain(heard.iter().copied())
+            .chain(spoken.iter().copied())
+            .chain(thought.iter().copied())
+            .flatten();
         let total: f64 = telephony + known.sum::<f64>();
         let micros = |cost: f64| (cost * 1e6).round() as i64;
         let money = |cost: Option<f64>| cost.map(|cost| micros(cost) as f64 / 1e6);
@@ -97,7 +103,9 @@ impl PriceTable {
             }
             items.push(one);
         };
-        item("stt", &used.stt, json!({"seconds": used.seconds}), stt);
+        for ((name, seconds), cost) in used.stt.iter().zip(heard) {
+            item("stt", name, json!({"seconds": seconds}), cost);
+        }
         let tokens = |prompt: i64, completion: i64| json!({"prompt_tokens": prompt, "completion_tokens": completion});
         for ((name, prompt, completion), cost) in used.llm.iter().zip(thought) {
             item("llm", name, tokens(*prompt, *completion), cost);
@@ -126,7 +134,7 @@ mod tests {
         .unwrap();
         let used = BillableUsage {
             seconds: 120,
-            stt: "deepgram/nova-3-general".into(),
+            stt: vec![("deepgram/nova-3-general".into(), 120)],
             tts: vec![("elevenlabs/x".into(), 500)],
             llm: vec![("openai/gpt-4o-mini".into(), 10_000, 1_000)],
             ..BillableUsage::default()

@@ -1,5 +1,6 @@
 //! The transcript: the words of both sides, as they were heard.
 
+use super::ids::AgentId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -34,6 +35,10 @@ pub struct Turn {
     /// Between 0 and 1, to four places.
     #[serde(serialize_with = "round_to_four_decimals")]
     pub confidence: Option<f32>,
+    /// The agent that spoke or called the tool. `None` for the caller, and where the agent is not stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    pub agent_id: Option<AgentId>,
 }
 
 fn round_to_four_decimals<S: serde::Serializer>(value: &Option<f32>, serializer: S) -> Result<S::Ok, S::Error> {

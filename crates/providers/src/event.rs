@@ -22,6 +22,15 @@ pub struct Failover {
     pub after: Duration,
 }
 
+/// Words of a final STT result in one language.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LanguageWords {
+    /// Its code, as the vendor writes it.
+    pub language: String,
+    /// How many words.
+    pub words: u32,
+}
+
 /// Events of STT.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SttEvent {
@@ -29,6 +38,8 @@ pub enum SttEvent {
     Ready,
     /// The words since the last final ones, which may still change.
     Interim(String),
+    /// The languages of the final words that follow, where the vendor tells them apart.
+    Languages(Vec<LanguageWords>),
     /// Words that no longer change.
     Final {
         /// The words since the last final ones; empty if there were none.

@@ -48,7 +48,9 @@ pub mod xai;
 
 pub use access::{BlockReason, Deadlines, ProviderAccess};
 pub use error::ProviderError;
-pub use event::{AudioFormat, Failover, LlmEvent, LlmRequest, SttEvent, TokenUsage, TtsEvent, WordTimestamp};
+pub use event::{
+    AudioFormat, Failover, LanguageWords, LlmEvent, LlmRequest, SttEvent, TokenUsage, TtsEvent, WordTimestamp,
+};
 pub use event_stream::{EVENTS_MAX, EventStream, TtsStream};
 pub(crate) use refusal::{refusal, unreachable};
 pub use registry::{

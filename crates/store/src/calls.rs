@@ -270,6 +270,7 @@ fn turn(row: &AnyRow) -> Result<Turn, StoreError> {
         ended_at_ms: row.try_get::<i64, _>("ended_at_ms")? as u64,
         interrupted: row.try_get::<i64, _>("interrupted")? != 0,
         confidence: row.try_get::<Option<f64>, _>("confidence")?.map(|c| c as f32),
+        agent_id: row.try_get::<Option<String>, _>("agent_id")?.as_deref().and_then(AgentId::parse),
     })
 }
 

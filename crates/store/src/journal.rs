@@ -407,8 +407,8 @@ pub(super) async fn write_turn(
         TurnRole::System => "system",
     };
     sqlx::query(
-        "INSERT INTO turns (call_id, position, role, content, started_at_ms, ended_at_ms, interrupted, confidence) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, CAST($8 AS DOUBLE PRECISION)) ON CONFLICT (call_id, position) DO UPDATE SET content = excluded.content, \
+        "INSERT INTO turns (call_id, position, role, content, started_at_ms, ended_at_ms, interrupted, confidence, agent_id) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, CAST($8 AS DOUBLE PRECISION), $9) ON CONFLICT (call_id, position) DO UPDATE SET content = excluded.content, \
          ended_at_ms = excluded.ended_at_ms, interrupted = excluded.interrupted",
     )
     .bind(call.to_string())
@@ -421,6 +421,7 @@ pub(super) async fn write_turn(
     // As text: sqlx sends a missing double as another type than one that is there, and PostgreSQL keeps the
     // first one it saw.
     .bind(turn.confidence.map(|confidence| confidence.to_string()))
+    .bind(turn.agent_id.map(|agent| agent.to_string()))
     .execute(&mut **transaction)
     .await?;
     Ok(())

@@ -131,6 +131,11 @@ impl EndOfTurnDetector {
         }
     }
 
+    /// Other rules apply from here on. Words, pauses and what STT said stay.
+    pub fn set_config(&mut self, config: EndOfTurnConfig) {
+        self.config = config;
+    }
+
     /// Returns true between the VAD's start and end of speech.
     pub fn is_speaking(&self) -> bool {
         matches!(self.speech, Some(SpeechState::Speaking { .. }))

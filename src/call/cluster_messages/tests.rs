@@ -13,6 +13,7 @@ fn turn(content: &str) -> Turn {
         ended_at_ms: 0,
         interrupted: false,
         confidence: None,
+        agent_id: None,
     }
 }
 

@@ -50,7 +50,6 @@ impl CallServices {
         &self, spec: &CallSpec, record: &CallRecord, stream: StreamConfig, wire: TransportSetup, early: bool,
     ) -> Option<CallMedia> {
         let (sink, events) = leg_event_queue();
-        let turn = spec.agent.turn();
         let organization = record.scope.organization();
         let has_room = self.recordings.quota.has_room(organization);
         let plan = RecordingPlan::new(spec.agent.recording_enabled, has_room, organization, record.call.id);
@@ -69,10 +68,7 @@ impl CallServices {
             cname: record.call.id.to_string(),
             analysis: leg::AnalysisConfig::Voice {
                 vad: vad::VadConfig::default(),
-                barge_in: barge_in::BargeInConfig {
-                    enabled: turn.barge_in,
-                    min_speech: Duration::from_millis(turn.barge_in_min_speech_ms),
-                },
+                barge_in: barge_in_config(&spec.agent),
                 tones: spec.runs_amd(),
             },
             network_timeout: self.media.network_timeout,
@@ -114,6 +110,13 @@ impl CallServices {
     pub(super) fn start_stt(&self, spec: &CallSpec, line: AudioFormat) -> SttFeed {
         SttFeed::open(&self.providers, spec, line)
     }
+}
+
+/// What interrupts the agent.
+pub(super) fn barge_in_config(agent: &AgentFields) -> barge_in::BargeInConfig {
+    let turn = agent.turn();
+    let min_speech = Duration::from_millis(turn.barge_in_min_speech_ms);
+    barge_in::BargeInConfig { enabled: turn.barge_in, min_speech }
 }
 
 /// Ambience under the agent's speech.

@@ -10,7 +10,7 @@ use crate::call::registry::{CallChange, CallSlot, RegistryGuard};
 use crate::domain::call::Call;
 use crate::domain::delivery::Delivery;
 use crate::domain::end_reason::EndReason;
-use crate::domain::ids::DeliveryId;
+use crate::domain::ids::{AgentId, DeliveryId};
 use crate::domain::task::Task;
 use crate::domain::transfer::USER_TO_USER;
 use crate::store::journal::Journal;
@@ -109,6 +109,21 @@ impl CallRecord {
     pub(super) async fn record_answered(&mut self) {
         call_row::answer(&mut self.call, now());
         self.write(self.status_update()).await;
+    }
+
+    /// Records that another agent has the call. Both webhooks are told, if the next agent has one of its own.
+    pub(super) async fn record_agent_changed(&mut self, agent: Option<AgentId>, assistant: Value, hooks: CallWebhooks) {
+        let previous = std::mem::replace(&mut self.call.agent, agent);
+        self.call.assistant = Some(assistant);
+        let before = std::mem::replace(&mut self.hooks, hooks);
+        let told = before.agent_changed(&self.call, previous, DeliveryId::new(), now());
+        self.journal.record_call(self.call.clone(), told).await;
+        if before.url != self.hooks.url
+            && let Some(one) = self.hooks.agent_changed(&self.call, previous, DeliveryId::new(), now())
+        {
+            self.journal.record_delivery(one).await;
+        }
+        self.keep_for_panic();
     }
 
     /// Records the one final state.

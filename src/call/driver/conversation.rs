@@ -2,6 +2,7 @@
 
 mod closing;
 mod events;
+mod handover;
 mod outputs;
 mod tool_calls;
 
@@ -23,6 +24,7 @@ use crate::domain::end_reason::EndReason;
 use crate::providers::{EventStream, LlmEvent};
 use crate::supervision::PanicError;
 use crate::webhooks::mcp::McpServer;
+use handover::NextAgent;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::task::JoinSet;
@@ -62,6 +64,7 @@ struct ConversationLoop {
     schemas: ToolSchemas,
     /// The consultation call of a transfer.
     consultation: Option<ConsultationHandle>,
+    next_agent: NextAgent,
     hang_up: Option<EndReason>,
     stats: Option<LegStats>,
 }
@@ -95,6 +98,7 @@ pub(super) async fn run_conversation(established: EstablishedCall) {
         servers: Vec::new(),
         schemas: ToolSchemas::default(),
         consultation: None,
+        next_agent: NextAgent::default(),
         hang_up: None,
         stats: None,
     };

@@ -397,7 +397,9 @@ async fn choose_agent(ringing: &mut RingingCall, permit: AdmissionPermit) -> Opt
     record.set_metric("schemas", left_out);
     record.set_metric("templates", variables);
     let today = day_at(resolved.fields.time_zone.as_deref(), now());
-    Some(InboundSetup { spec: CallSpec { agent: resolved.fields, task: None, is_web: false, today }, record, slot })
+    let agent_id = resolved.agent;
+    let spec = CallSpec { agent_id, agent: resolved.fields, task: None, spoken: None, is_web: false, today };
+    Some(InboundSetup { spec, record, slot })
 }
 
 /// Asks the customer's server while the caller hears ringing and may hang up. `None` means the saved agent.

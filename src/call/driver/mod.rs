@@ -3,6 +3,7 @@
 
 mod address_checks;
 mod admission;
+mod agent_preparation;
 mod analysis;
 mod call_leg;
 mod call_media;

@@ -78,7 +78,7 @@ pub async fn outbound(context: SharedServices, order: OutboundCallParams, permit
     let mut task = order.task.fields.clone();
     let variables = personalize::metric(&personalize(&mut agent, Some(&mut task), &call, now()));
     let today = day_at(agent.time_zone.as_deref(), now());
-    let spec = CallSpec { agent, task: Some(task), is_web: false, today };
+    let spec = CallSpec { agent_id: call.agent, agent, task: Some(task), spoken: None, is_web: false, today };
     let panic_guard = CallPanicGuard::default();
     let mut record = CallRecord::new(&context, order.scope, call, hooks, &slot, &panic_guard).await;
     record.set_metric("schemas", left_out);

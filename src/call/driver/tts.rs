@@ -48,6 +48,11 @@ impl TtsPipeline {
         tts
     }
 
+    /// The same voices speak for another agent.
+    pub(super) fn set_spec(&mut self, spec: CallSpec) {
+        self.spec = spec;
+    }
+
     /// The session of a voice, opened: one with a socket connects now.
     fn session(&mut self, place: usize) -> Option<&mut Box<dyn tts::TtsSession>> {
         let settings = self.spec.agent.voice_settings.clone().unwrap_or_default();

@@ -97,7 +97,7 @@ async fn set_up(
     let left_out = context.schemas.remove_oversized(scope, &mut fields).await;
     let variables = personalize::metric(&personalize(&mut fields, Some(&mut said), &call, now()));
     let today = day_at(fields.time_zone.as_deref(), now());
-    let spec = CallSpec { agent: fields, task: Some(said), is_web: true, today };
+    let spec = CallSpec { agent_id: call.agent, agent: fields, task: Some(said), spoken: None, is_web: true, today };
     let panic_guard = CallPanicGuard::default();
     let mut record = CallRecord::new(&context, scope, call, hooks, &slot, &panic_guard).await;
     record.set_metric("schemas", left_out);

@@ -7,8 +7,10 @@ fn spec(agent: Value) -> CallSpec {
     let mut all = json!({"name": "Agent"});
     all.as_object_mut().unwrap().extend(agent.as_object().unwrap().clone());
     CallSpec {
+        agent_id: None,
         agent: serde_json::from_value(all).unwrap(),
         task: None,
+        spoken: None,
         is_web: false,
         today: jiff::civil::date(2026, 11, 28),
     }

@@ -5,6 +5,7 @@ use super::spoken::value::ValueKind;
 use serde_json::{Value, json};
 use std::ops::RangeInclusive;
 use std::time::Duration;
+use trunkline_domain::agent_handover::{HandoverHistory, HandoverTarget};
 use trunkline_domain::built_in_tools::{BuiltInTools, CollectDigitsTool, FIRST_KEY_MS, HoldCallTool, NEXT_KEY_MS};
 use trunkline_domain::chat::ToolOffer;
 use trunkline_domain::transfer::TransferDestination;
@@ -18,6 +19,10 @@ pub enum BuiltInTool {
     SendDtmf,
     /// Puts the caller through.
     TransferCall,
+    /// Hands the call to another agent.
+    TransferAgent,
+    /// Goes on in another language.
+    SetLanguage,
     /// Leaves a message after the beep.
     LeaveVoicemail,
     /// Says nothing and leaves the next word to the caller.
@@ -37,15 +42,21 @@ pub(super) struct Abilities<'a> {
     pub(super) chosen: Option<&'a BuiltInTools>,
     /// Where the call may be transferred; empty if it may not.
     pub(super) destinations: &'a [TransferDestination],
+    /// The agents that the call may be handed to; empty if it may not.
+    pub(super) handovers: &'a [HandoverTarget],
+    /// Codes of the languages that the LLM can choose; empty if it cannot.
+    pub(super) languages: &'a [String],
     /// Voicemail may have answered.
     pub(super) voicemail: bool,
 }
 
 impl BuiltInTool {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::EndCall,
         Self::SendDtmf,
         Self::TransferCall,
+        Self::TransferAgent,
+        Self::SetLanguage,
         Self::LeaveVoicemail,
         Self::SkipTurn,
         Self::HoldCall,
@@ -59,6 +70,8 @@ impl BuiltInTool {
             Self::EndCall => "end_call",
             Self::SendDtmf => "send_dtmf",
             Self::TransferCall => "transfer_call",
+            Self::TransferAgent => "transfer_agent",
+            Self::SetLanguage => "set_language",
             Self::LeaveVoicemail => "leave_voicemail",
             Self::SkipTurn => "skip_turn",
             Self::HoldCall => "hold_call",
@@ -77,6 +90,8 @@ impl BuiltInTool {
             Self::EndCall => end_call(),
             Self::SendDtmf => send_dtmf(),
             Self::TransferCall => transfer_call(abilities.destinations)?,
+            Self::TransferAgent => transfer_agent(abilities.handovers)?,
+            Self::SetLanguage => set_language(abilities.languages)?,
             Self::LeaveVoicemail => abilities.voicemail.then(leave_voicemail)?,
             Self::SkipTurn => skip_turn(abilities.chosen?)?,
             Self::HoldCall => hold_call(abilities.chosen?)?,
@@ -123,6 +138,41 @@ fn transfer_call(destinations: &[TransferDestination]) -> Option<(String, Value)
             "One or two sentences for whoever picks up: who is calling, what about, what was done so far."}},
         "required": ["destination"], "additionalProperties": false});
     Some((format!("Puts the caller through to somebody else. Say so first. Destinations: {list}"), parameters))
+}
+
+fn transfer_agent(agents: &[HandoverTarget]) -> Option<(String, Value)> {
+    if agents.is_empty() {
+        return None;
+    }
+    let about = |one: &HandoverTarget| match (&one.description, &one.summary_description) {
+        (Some(about), Some(summary)) => format!("{}: {about} (summary: {summary})", one.name),
+        (Some(about), None) => format!("{}: {about}", one.name),
+        (None, Some(summary)) => format!("{} (summary: {summary})", one.name),
+        (None, None) => one.name.clone(),
+    };
+    let list = agents.iter().map(about).collect::<Vec<_>>().join("; ");
+    let names: Vec<&str> = agents.iter().map(|one| one.name.as_str()).collect();
+    let mut properties = json!({"agent": {"type": "string", "enum": names}});
+    let mut required = vec!["agent"];
+    if agents.iter().any(|one| one.history != HandoverHistory::None) {
+        properties["summary"] = json!({"type": "string", "description":
+            "What the agent must know, in a few sentences: who is calling, what about, what was done so far."});
+    }
+    if agents.iter().all(|one| one.history == HandoverHistory::Summary) {
+        required.push("summary");
+    }
+    let parameters =
+        json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
+    let description = format!("Hands this call to another agent, who goes on with the caller at once. Agents: {list}");
+    Some((description, parameters))
+}
+
+fn set_language(languages: &[String]) -> Option<(String, Value)> {
+    let parameters = json!({"type": "object", "properties": {"language": {"type": "string", "enum": languages}},
+        "required": ["language"], "additionalProperties": false});
+    let description = "Use it as soon as the caller speaks or asks for another language: voice and speech recognition \
+                       change to it. Not for single words or names.";
+    (!languages.is_empty()).then(|| (description.to_owned(), parameters))
 }
 
 fn leave_voicemail() -> (String, Value) {

@@ -1,10 +1,14 @@
 //! The chat history for the LLM: only words that were spoken and heard.
 
+use trunkline_domain::agent_handover::HandoverHistory;
 use trunkline_domain::chat::{ChatMessage, ToolCall};
 
 /// Messages kept in addition to the system prompt; the oldest go first. A turn is about 30 tokens, so this is
 /// far beyond any call and still a bound.
 const MESSAGES_MAX: usize = 400;
+
+/// What the LLM reads in place of a tool result that is not there yet.
+pub const RESULT_PENDING: &str = "still being worked on; the result will follow by itself, do not call this again";
 
 /// Told to the LLM after an interrupted response.
 const INTERRUPTION_NOTE: &str =
@@ -14,13 +18,53 @@ const INTERRUPTION_NOTE: &str =
 #[derive(Clone, Debug, Default)]
 pub struct History {
     system: Vec<ChatMessage>,
+    /// Which language to answer in, once the conversation has left the agent's own one.
+    language: Option<String>,
     messages: Vec<ChatMessage>,
 }
 
 impl History {
     /// Returns a history without conversation; `system` always comes first.
     pub fn new(system: Vec<ChatMessage>) -> Self {
-        Self { system, messages: Vec::new() }
+        Self { system, language: None, messages: Vec::new() }
+    }
+
+    /// The history that the next agent of a call begins with: its own `system` messages, what it may know of this one,
+    /// and a note about the handover. Tool calls become notes, because the next agent has other tools: a model that
+    /// reads of calls makes the same ones. `handover_id` is the call that asked for the handover.
+    pub fn passed_on(&self, how: HandoverHistory, system: Vec<ChatMessage>, note: String, handover_id: &str) -> Self {
+        let mut next = Self::new(system);
+        if how == HandoverHistory::Full {
+            for message in &self.messages {
+                next.messages.extend(self.as_words(message, handover_id));
+            }
+        }
+        next.push_note(note);
+        next
+    }
+
+    /// A message without what only the agent can use that called a tool; `None` if nothing is left.
+    fn as_words(&self, message: &ChatMessage, handover_id: &str) -> Option<ChatMessage> {
+        match message {
+            ChatMessage::Assistant { content, .. } if content.is_empty() => None,
+            ChatMessage::Assistant { content, .. } => {
+                Some(ChatMessage::Assistant { content: content.clone(), tool_calls: Vec::new() })
+            }
+            ChatMessage::Tool { call_id, content } if call_id != handover_id && content != RESULT_PENDING => {
+                let name = self.tool_name(call_id)?;
+                Some(ChatMessage::System(format!("The tool {name} answered: {content}")))
+            }
+            ChatMessage::Tool { .. } => None,
+            ChatMessage::User(_) | ChatMessage::System(_) => Some(message.clone()),
+        }
+    }
+
+    fn tool_name(&self, id: &str) -> Option<&str> {
+        let calls = self.messages.iter().filter_map(|message| match message {
+            ChatMessage::Assistant { tool_calls, .. } => Some(tool_calls),
+            _ => None,
+        });
+        calls.flatten().find(|call| call.id == id).map(|call| call.name.as_str())
     }
 
     /// Replaces the messages that always come first.
@@ -118,6 +162,11 @@ impl History {
         self.push(ChatMessage::System(text));
     }
 
+    /// The conversation goes on in another language: replaces what was said about it before.
+    pub fn set_language(&mut self, note: String) {
+        self.language = Some(note);
+    }
+
     /// Notes that the caller interrupted the last message.
     pub fn push_interruption_note(&mut self) {
         self.push(self.interruption_note());
@@ -130,7 +179,12 @@ impl History {
 
     /// Returns all messages for an LLM request, the oldest first.
     pub fn messages(&self) -> Vec<ChatMessage> {
-        self.system.iter().chain(&self.messages).cloned().collect()
+        // Parts of the prompt lead; examples of the agent follow them.
+        let prompt = self.system.iter().take_while(|message| matches!(message, ChatMessage::System(_))).count();
+        let (prompt, examples) = self.system.split_at(prompt);
+        let language = self.language.iter().map(|language| ChatMessage::System(language.clone()));
+        let before = prompt.iter().cloned().chain(language);
+        before.chain(examples.iter().cloned()).chain(self.messages.iter().cloned()).collect()
     }
 
     /// Returns the newest messages of the conversation without the prompt, for a model that takes over within the call.

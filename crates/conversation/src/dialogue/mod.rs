@@ -5,6 +5,7 @@ pub mod backchannel;
 pub mod built_in_tools;
 pub mod digit_collection;
 pub mod history;
+pub mod language_tracker;
 pub mod phrases;
 pub mod prompt;
 pub mod report;

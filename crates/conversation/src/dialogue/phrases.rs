@@ -15,43 +15,99 @@ pub struct ScriptedPhrases {
     pub connecting: &'static str,
     /// Briefing when the caller has not said why.
     pub caller_waits: &'static str,
+    /// Asks a silent caller.
+    pub still_there: &'static str,
+    /// Before the call ends because the caller stayed silent.
+    pub cannot_hear: &'static str,
 }
+
+const DUTCH: ScriptedPhrases = ScriptedPhrases {
+    repeat: "Sorry, er ging iets mis. Kunt u dat herhalen?",
+    give_up: "Sorry, het lukt me op dit moment niet. Probeert u het later nog eens. Tot ziens.",
+    time_is_up: "We zijn aan het einde van onze tijd. Bedankt voor het gesprek. Tot ziens.",
+    goodbye: "Tot ziens.",
+    connecting: "Een ogenblik, ik verbind u door.",
+    caller_waits: "Er is een beller voor u. Ik verbind u door.",
+    still_there: "Bent u er nog?",
+    cannot_hear: "Ik hoor u niet, dus ik beëindig het gesprek. Tot ziens.",
+};
+
+const GERMAN: ScriptedPhrases = ScriptedPhrases {
+    repeat: "Entschuldigung, da ist etwas schiefgegangen. Können Sie das bitte wiederholen?",
+    give_up: "Entschuldigung, das klappt gerade nicht. Bitte versuchen Sie es später noch einmal. Auf Wiederhören.",
+    time_is_up: "Unsere Zeit ist leider um. Vielen Dank für das Gespräch. Auf Wiederhören.",
+    goodbye: "Auf Wiederhören.",
+    connecting: "Einen Moment bitte, ich verbinde Sie.",
+    caller_waits: "Es ist ein Anrufer für Sie da. Ich verbinde.",
+    still_there: "Sind Sie noch da?",
+    cannot_hear: "Ich kann Sie nicht hören und beende jetzt das Gespräch. Auf Wiederhören.",
+};
+
+const FRENCH: ScriptedPhrases = ScriptedPhrases {
+    repeat: "Désolé, il y a eu un problème. Pouvez-vous répéter ?",
+    give_up: "Désolé, cela ne fonctionne pas pour le moment. Veuillez réessayer plus tard. Au revoir.",
+    time_is_up: "Notre temps est écoulé. Merci de votre appel. Au revoir.",
+    goodbye: "Au revoir.",
+    connecting: "Un instant, je vous mets en relation.",
+    caller_waits: "Un appel pour vous. Je vous mets en relation.",
+    still_there: "Vous êtes toujours là ?",
+    cannot_hear: "Je ne vous entends pas, je vais donc mettre fin à l'appel. Au revoir.",
+};
+
+const SPANISH: ScriptedPhrases = ScriptedPhrases {
+    repeat: "Lo siento, algo ha ido mal. ¿Puede repetirlo?",
+    give_up: "Lo siento, ahora mismo no puedo ayudarle. Inténtelo más tarde, por favor. Adiós.",
+    time_is_up: "Se nos ha acabado el tiempo. Gracias por la llamada. Adiós.",
+    goodbye: "Adiós.",
+    connecting: "Un momento, le paso.",
+    caller_waits: "Hay una llamada para usted. Se la paso.",
+    still_there: "¿Sigue ahí?",
+    cannot_hear: "No le oigo, así que voy a terminar la llamada. Adiós.",
+};
+
+const ITALIAN: ScriptedPhrases = ScriptedPhrases {
+    repeat: "Mi scusi, qualcosa è andato storto. Può ripetere?",
+    give_up: "Mi scusi, in questo momento non posso aiutarla. Riprovi più tardi. Arrivederci.",
+    time_is_up: "Il nostro tempo è finito. Grazie della chiamata. Arrivederci.",
+    goodbye: "Arrivederci.",
+    connecting: "Un attimo, la metto in linea.",
+    caller_waits: "C'è una chiamata per lei. La passo.",
+    still_there: "È ancora in linea?",
+    cannot_hear: "Non la sento, quindi chiudo la chiamata. Arrivederci.",
+};
+
+const PORTUGUESE: ScriptedPhrases = ScriptedPhrases {
+    repeat: "Desculpe, algo correu mal. Pode repetir?",
+    give_up: "Desculpe, neste momento não consigo ajudar. Tente mais tarde, por favor. Até logo.",
+    time_is_up: "O nosso tempo acabou. Obrigado pela chamada. Até logo.",
+    goodbye: "Até logo.",
+    connecting: "Um momento, vou passar a chamada.",
+    caller_waits: "Tem uma chamada. Vou passar.",
+    still_there: "Ainda está aí?",
+    cannot_hear: "Não consigo ouvir, por isso vou terminar a chamada. Até logo.",
+};
+
+const ENGLISH: ScriptedPhrases = ScriptedPhrases {
+    repeat: "Sorry, something went wrong. Could you say that again?",
+    give_up: "Sorry, I can't help you right now. Please try again later. Goodbye.",
+    time_is_up: "We have reached the end of our time. Thank you for the call. Goodbye.",
+    goodbye: "Goodbye.",
+    connecting: "One moment, I will put you through.",
+    caller_waits: "There is a caller for you. I am putting them through.",
+    still_there: "Are you still there?",
+    cannot_hear: "I can't hear you, so I will end the call now. Goodbye.",
+};
 
 /// By TTS language; English as default.
 pub fn phrases(language: &str) -> &'static ScriptedPhrases {
     match language.split(['-', '_']).next().unwrap_or("") {
-        "nl" => &ScriptedPhrases {
-            repeat: "Sorry, er ging iets mis. Kunt u dat herhalen?",
-            give_up: "Sorry, het lukt me op dit moment niet. Probeert u het later nog eens. Tot ziens.",
-            time_is_up: "We zijn aan het einde van onze tijd. Bedankt voor het gesprek. Tot ziens.",
-            goodbye: "Tot ziens.",
-            connecting: "Een ogenblik, ik verbind u door.",
-            caller_waits: "Er is een beller voor u. Ik verbind u door.",
-        },
-        "de" => &ScriptedPhrases {
-            repeat: "Entschuldigung, da ist etwas schiefgegangen. Können Sie das bitte wiederholen?",
-            give_up: "Entschuldigung, das klappt gerade nicht. Bitte versuchen Sie es später noch einmal. Auf Wiederhören.",
-            time_is_up: "Unsere Zeit ist leider um. Vielen Dank für das Gespräch. Auf Wiederhören.",
-            goodbye: "Auf Wiederhören.",
-            connecting: "Einen Moment bitte, ich verbinde Sie.",
-            caller_waits: "Es ist ein Anrufer für Sie da. Ich verbinde.",
-        },
-        "fr" => &ScriptedPhrases {
-            repeat: "Désolé, il y a eu un problème. Pouvez-vous répéter ?",
-            give_up: "Désolé, cela ne fonctionne pas pour le moment. Veuillez réessayer plus tard. Au revoir.",
-            time_is_up: "Notre temps est écoulé. Merci de votre appel. Au revoir.",
-            goodbye: "Au revoir.",
-            connecting: "Un instant, je vous mets en relation.",
-            caller_waits: "Un appel pour vous. Je vous mets en relation.",
-        },
-        _ => &ScriptedPhrases {
-            repeat: "Sorry, something went wrong. Could you say that again?",
-            give_up: "Sorry, I can't help you right now. Please try again later. Goodbye.",
-            time_is_up: "We have reached the end of our time. Thank you for the call. Goodbye.",
-            goodbye: "Goodbye.",
-            connecting: "One moment, I will put you through.",
-            caller_waits: "There is a caller for you. I am putting them through.",
-        },
+        "nl" => &DUTCH,
+        "de" => &GERMAN,
+        "fr" => &FRENCH,
+        "es" => &SPANISH,
+        "it" => &ITALIAN,
+        "pt" => &PORTUGUESE,
+        _ => &ENGLISH,
     }
 }
 

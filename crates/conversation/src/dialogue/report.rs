@@ -205,7 +205,15 @@ mod tests {
     use super::*;
 
     fn turn(role: TurnRole, content: &str) -> Turn {
-        Turn { role, content: content.into(), started_at_ms: 0, ended_at_ms: 0, interrupted: false, confidence: None }
+        Turn {
+            role,
+            content: content.into(),
+            started_at_ms: 0,
+            ended_at_ms: 0,
+            interrupted: false,
+            confidence: None,
+            agent_id: None,
+        }
     }
 
     fn plan() -> AnalysisPlan {

@@ -19,6 +19,8 @@ pub enum AfterResponse {
     HangUp(EndReason),
     /// The caller is put through.
     Transfer,
+    /// Let the next agent take over.
+    HandOver,
 }
 
 #[derive(Clone, Debug)]

@@ -5,6 +5,7 @@ use super::digit_collection::DigitRequest;
 use super::spoken::value::ValueKind;
 use serde_json::{Value, json};
 use std::time::Duration;
+use trunkline_domain::agent_handover::{HandoverHistory, HandoverTarget};
 use trunkline_domain::built_in_tools::BuiltInTools;
 use trunkline_domain::chat::{ToolCall, ToolOffer};
 use trunkline_domain::provider_config::{Tool, ToolStart};
@@ -30,6 +31,10 @@ pub struct ToolSet<'a> {
     pub remote: &'a [ToolOffer],
     /// Where the call may be transferred; empty if it may not.
     pub destinations: &'a [TransferDestination],
+    /// The agents that the call may be handed to; empty if it may not.
+    pub handovers: &'a [HandoverTarget],
+    /// Codes of the languages that the LLM can choose; empty if it cannot.
+    pub languages: &'a [String],
     /// Voicemail may have answered.
     pub voicemail: bool,
 }
@@ -48,6 +53,18 @@ pub enum ToolAction {
         destination: usize,
         /// The briefing for the transfer target, spoken before the calls are bridged.
         briefing: Option<String>,
+    },
+    /// Hand the call to another agent, by index.
+    HandOver {
+        /// Index into the agents of the tool set, from 0.
+        target: usize,
+        /// What the next agent should know.
+        summary: Option<String>,
+    },
+    /// Go on in another language.
+    SetLanguage {
+        /// One of the codes of the tool set.
+        language: String,
     },
     /// Send DTMF to the peer.
     SendDigits {
@@ -126,8 +143,20 @@ impl ToolSet<'_> {
     }
 
     fn built_in(&self) -> Vec<ToolOffer> {
-        let Self { built_in: chosen, destinations, voicemail, .. } = *self;
-        built_in_tools::offers(Abilities { chosen, destinations, voicemail })
+        let Self { built_in: chosen, destinations, handovers, languages, voicemail, .. } = *self;
+        built_in_tools::offers(Abilities { chosen, destinations, handovers, languages, voicemail })
+    }
+
+    /// The handover to an agent; one that learns nothing but a summary needs one.
+    fn hand_over(&self, wanted: Option<&str>, summary: Option<String>) -> ToolAction {
+        let found = self.handovers.iter().enumerate().find(|(_, one)| Some(one.name.as_str()) == wanted);
+        match found {
+            Some((_, one)) if one.history == HandoverHistory::Summary && summary.is_none() => {
+                ToolAction::Invalid(format!("{} needs a summary", one.name))
+            }
+            Some((target, _)) => ToolAction::HandOver { target, summary },
+            None => ToolAction::Invalid("there is no such agent".to_owned()),
+        }
     }
 
     /// The schema that the arguments of a tool are held against, if there is such a tool.
@@ -166,11 +195,17 @@ impl ToolSet<'_> {
         if self.remote.iter().any(|tool| tool.name == call.name) {
             return ToolAction::Custom { is_async: false, filler: None, starts_at_once: false };
         }
+        // Offered, and none of ours: a defect, which must not do what another tool does.
+        match BuiltInTool::named(&call.name) {
+            Some(tool) => self.built_in_action(tool, &arguments),
+            None => ToolAction::Invalid(format!("the tool {} is not available", call.name)),
+        }
+    }
+
+    fn built_in_action(&self, tool: BuiltInTool, arguments: &Value) -> ToolAction {
         let text = |name: &str| {
             arguments.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty()).map(str::to_owned)
         };
-        // Offered, and none of ours: a defect, which must not do what another tool does.
-        let Some(tool) = BuiltInTool::named(&call.name) else { return unavailable(&call.name) };
         match tool {
             BuiltInTool::EndCall => ToolAction::EndCall { farewell: text("farewell") },
             BuiltInTool::SendDtmf => {
@@ -182,6 +217,11 @@ impl ToolSet<'_> {
                 }
             }
             BuiltInTool::LeaveVoicemail => ToolAction::LeaveVoicemail { message: text("message") },
+            BuiltInTool::SetLanguage => match text("language").filter(|code| self.languages.contains(code)) {
+                Some(language) => ToolAction::SetLanguage { language },
+                None => ToolAction::Invalid("the agent does not speak this language".to_owned()),
+            },
+            BuiltInTool::TransferAgent => self.hand_over(text("agent").as_deref(), text("summary")),
             BuiltInTool::SkipTurn => ToolAction::SkipTurn,
             BuiltInTool::CollectValue => match text("type").as_deref().and_then(ValueKind::named) {
                 Some(kind) => ToolAction::CollectValue { kind, prompt: text("prompt"), heard: text("heard") },
@@ -194,7 +234,7 @@ impl ToolSet<'_> {
             }
             BuiltInTool::CollectDigits => {
                 let settings = self.built_in.and_then(|chosen| chosen.collect_digits.clone()).unwrap_or_default();
-                match built_in_tools::digit_request(&settings, &arguments) {
+                match built_in_tools::digit_request(&settings, arguments) {
                     Ok(request) => ToolAction::CollectDigits { request, prompt: text("prompt") },
                     Err(fault) => ToolAction::Invalid(fault),
                 }
@@ -216,10 +256,6 @@ fn offered(tool: &Tool) -> Value {
         request.hide_static(&mut parameters);
     }
     parameters
-}
-
-fn unavailable(name: &str) -> ToolAction {
-    ToolAction::Invalid(format!("the tool {name} is not available"))
 }
 
 /// Keys and pauses as models write them: `w` is half a second, a comma or `p` two seconds; blanks, hyphens and brackets
@@ -270,7 +306,7 @@ mod tests {
             built_in: Some(&built_in),
             destinations: &destinations,
             voicemail: true,
-            remote: &[],
+            ..ToolSet::default()
         };
         let schema = abilities.schema(name).map(|schema| {
             CompiledSchema::compile(&schema, &mut SchemaBudget::default(), PatternPolicy::None)

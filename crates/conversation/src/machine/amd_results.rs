@@ -70,6 +70,7 @@ impl CallMachine {
             Mode::Conversing(conversing) => &mut conversing.talk,
             Mode::Held(held) => &mut held.talk,
             Mode::Transferring(transferring) => &mut transferring.talk,
+            Mode::HandingOver(handover) => &mut handover.talk,
             Mode::Voicemail(_) | Mode::Bridged(_) | Mode::Ending(_) | Mode::Over(_) => return,
         };
         talk.stop_speaking(now);
@@ -82,6 +83,7 @@ impl CallMachine {
             Mode::Conversing(conversing) => Mode::Voicemail(conversing.leave_message(now, amd, message)),
             Mode::Held(held) => Mode::Voicemail(held.leave_message(now, amd, message)),
             Mode::Transferring(transferring) => Mode::Voicemail(transferring.leave_message(now, amd, message)),
+            Mode::HandingOver(handover) => Mode::Voicemail(handover.give_up().0.leave_message(now, amd, message)),
             unchanged @ (Mode::Voicemail(_) | Mode::Bridged(_) | Mode::Ending(_) | Mode::Over(_)) => unchanged,
         });
     }

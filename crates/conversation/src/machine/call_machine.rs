@@ -55,6 +55,12 @@ impl CallMachine {
         matches!(self.mode, Mode::Over(_))
     }
 
+    /// Whether the caller makes a sound, and whether words of the present turn are known.
+    pub fn caller_state(&self) -> (bool, bool) {
+        let caller = self.mode.line().map(|line| &line.caller.end_of_turn);
+        caller.map_or((false, false), |caller| (caller.is_speaking(), !caller.words().is_empty()))
+    }
+
     /// Replaces the mode by what becomes of it.
     pub(super) fn change(&mut self, next: impl FnOnce(Mode) -> Mode) {
         let mode = std::mem::replace(&mut self.mode, Mode::Over(Over::default()));
@@ -87,6 +93,7 @@ impl CallMachine {
             Mode::Transferring(transferring) => {
                 (transferring.talk.expect_last_words(), transferring.end_reason(reason))
             }
+            Mode::HandingOver(handover) => (handover.talk.expect_last_words(), reason),
             Mode::Bridged(bridged) => (!bridged.line.caller.is_quiet(), bridged.end_reason(reason)),
             Mode::Ending(_) | Mode::Over(_) => return,
         };
@@ -101,6 +108,7 @@ impl CallMachine {
                 Mode::Voicemail(voicemail) => voicemail.talk.hang_up(now, reason, wait),
                 Mode::Held(held) => held.talk.hang_up(now, reason, wait),
                 Mode::Transferring(transferring) => transferring.talk.hang_up(now, reason, wait),
+                Mode::HandingOver(handover) => handover.talk.hang_up(now, reason, wait),
                 Mode::Bridged(bridged) => bridged.hang_up(now, reason, wait),
                 ended @ (Mode::Ending(_) | Mode::Over(_)) => return ended,
             };
@@ -120,6 +128,7 @@ impl CallMachine {
             | Mode::Voicemail(_)
             | Mode::Held(_)
             | Mode::Transferring(_)
+            | Mode::HandingOver(_)
             | Mode::Bridged(_)) => going_on,
             over @ Mode::Over(_) => over,
         });

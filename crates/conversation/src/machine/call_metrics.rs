@@ -1,5 +1,7 @@
 //! Metrics of one call: how long each turn took and in which stage.
 
+use super::agent_shares::{AgentShares, UsageSums};
+use super::spec::CallSpec;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use trunkline_providers::{Failover, TokenUsage};
@@ -96,6 +98,9 @@ pub struct CallMetrics {
     /// Characters by `provider/model` of the voice.
     voices: BTreeMap<String, u64>,
     failovers: Vec<Value>,
+    agents: AgentShares,
+    /// Languages that the conversation changed to.
+    languages: Vec<Value>,
 }
 
 /// Failovers that are listed individually; further ones are only counted.
@@ -177,6 +182,27 @@ impl CallMetrics {
         }
     }
 
+    /// Another agent has the call from here on.
+    pub(super) fn record_agent_change(&mut self, at_ms: u64, from: &CallSpec, to: &CallSpec) {
+        self.agents.record(at_ms, from, to, self.sums());
+    }
+
+    /// The conversation goes on in another language.
+    pub(super) fn record_language(&mut self, at_ms: u64, language: &str, source: &'static str) {
+        if self.languages.len() < SWITCHES_MAX {
+            self.languages.push(json!({"language": language, "by": source, "at_ms": at_ms}));
+        }
+    }
+
+    fn sums(&self) -> UsageSums {
+        UsageSums {
+            prompt_tokens: self.prompt_tokens,
+            completion_tokens: self.completion_tokens,
+            characters: self.characters_spoken,
+            turns: self.turns.len() as u64,
+        }
+    }
+
     pub(super) fn record_failover(&mut self, at_ms: u64, switch: &Failover) {
         let stage = switch.stage.name();
         metrics::counter!("trunkline_provider_failovers_total", "stage" => stage, "why" => switch.reason).increment(1);
@@ -238,7 +264,7 @@ impl CallMetrics {
                 (name.as_str(), json!({"prompt_tokens": prompt, "completion_tokens": completion}))
             })
             .collect();
-        json!({
+        self.with_changes(json!({
             "turns": turns,
             "barge_ins": self.barge_ins,
             "interruptions": {
@@ -256,7 +282,18 @@ impl CallMetrics {
             "provider_errors": errors,
             "failovers": self.failovers,
             "used": {"llm": models, "tts": self.voices},
-        })
+        }))
+    }
+
+    /// Figures with the changes of agent and language, in calls that had any.
+    fn with_changes(&self, mut figures: Value) -> Value {
+        if let Some(agents) = self.agents.to_json(self.sums()) {
+            figures["agents"] = agents;
+        }
+        if !self.languages.is_empty() {
+            figures["languages"] = json!(self.languages);
+        }
+        figures
     }
 }
 

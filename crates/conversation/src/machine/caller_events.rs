@@ -63,6 +63,7 @@ impl CallMachine {
         let Some(line) = self.mode.line() else { return };
         match line.remove_echo(event) {
             SttEvent::Ready => {}
+            SttEvent::Languages(heard) => return self.handle_languages(now, &heard),
             SttEvent::Interim(text) => {
                 self.handle_words(now, &text, false, |end_of_turn| end_of_turn.handle_interim(now, &text));
                 self.handle_likely_end_of_turn(now);
@@ -189,6 +190,7 @@ impl CallMachine {
             Mode::Voicemail(voicemail) => voicemail.talk.note_turn(&turn),
             Mode::Held(held) => held.talk.note_turn(&turn),
             Mode::Transferring(transferring) => transferring.talk.note_turn(&turn),
+            Mode::HandingOver(handover) => handover.handle_turn(turn),
             Mode::Bridged(bridged) => bridged.line.record_user(&turn),
             Mode::Ending(_) | Mode::Over(_) => {}
         }
@@ -211,6 +213,8 @@ impl CallMachine {
         let talk = match &mut self.mode {
             Mode::Conversing(conversing) => &mut conversing.talk,
             Mode::Voicemail(voicemail) => &mut voicemail.talk,
+            // The next agent reads them: the rules of the present one may not be its own.
+            Mode::HandingOver(handover) => return handover.handle_turn(dtmf_turn(now, input.digits())),
             Mode::Held(_) | Mode::Transferring(_) | Mode::Bridged(_) | Mode::Ending(_) | Mode::Over(_) => return,
         };
         let (digits, command) = match input {

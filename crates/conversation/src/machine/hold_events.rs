@@ -26,6 +26,7 @@ impl CallMachine {
             Mode::Voicemail(_)
             | Mode::Held(_)
             | Mode::Transferring(_)
+            | Mode::HandingOver(_)
             | Mode::Bridged(_)
             | Mode::Ending(_)
             | Mode::Over(_) => Some(ENDED),

@@ -10,6 +10,7 @@ use crate::dialogue::response::{AgentResponse, ResponseStart};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use trunkline_domain::collected::CollectedValues;
+use trunkline_domain::ids::AgentId;
 use trunkline_domain::transcript::{Turn, TurnRole};
 use trunkline_media::playout::queue::{SegmentId, SegmentPlayed};
 use trunkline_media::turn::end_of_turn::{CallerTurn, EndOfTurnConfig, EndOfTurnDetector};
@@ -43,23 +44,8 @@ pub(super) struct Caller {
 
 impl Caller {
     fn new(spec: &CallSpec) -> Self {
-        let turn = spec.agent.turn();
-        let ms = Duration::from_millis;
-        let config = EndOfTurnConfig {
-            min_silence: ms(turn.min_silence_ms),
-            complete_silence: ms(turn.complete_silence_ms),
-            unfinished_silence: ms(turn.unfinished_silence_ms),
-            language: spec.stt_language().to_owned(),
-            silence: ms(turn.silence_ms.max(turn.min_silence_ms)),
-            max_silence: ms(turn.max_silence_ms.max(turn.silence_ms).max(turn.min_silence_ms)),
-        };
-        Self {
-            end_of_turn: EndOfTurnDetector::new(config),
-            waiting_turn: None,
-            last_recorded: None,
-            last_turn: None,
-            has_echo: false,
-        }
+        let end_of_turn = EndOfTurnDetector::new(end_of_turn_config(spec));
+        Self { end_of_turn, waiting_turn: None, last_recorded: None, last_turn: None, has_echo: false }
     }
 
     /// Neither a sound nor words that are not a turn yet.
@@ -73,6 +59,20 @@ impl Caller {
             Some(first) => CallerTurn { text: format!("{} {}", first.text, turn.text), ..turn },
             None => turn,
         });
+    }
+}
+
+/// When turns end, as the agent is configured.
+fn end_of_turn_config(spec: &CallSpec) -> EndOfTurnConfig {
+    let turn = spec.agent.turn();
+    let ms = Duration::from_millis;
+    EndOfTurnConfig {
+        min_silence: ms(turn.min_silence_ms),
+        complete_silence: ms(turn.complete_silence_ms),
+        unfinished_silence: ms(turn.unfinished_silence_ms),
+        language: spec.stt_language().to_owned(),
+        silence: ms(turn.silence_ms.max(turn.min_silence_ms)),
+        max_silence: ms(turn.max_silence_ms.max(turn.silence_ms).max(turn.min_silence_ms)),
     }
 }
 
@@ -149,6 +149,27 @@ impl Line {
 
     pub(super) fn ms(&self, at: Instant) -> u64 {
         self.facts.ms(at)
+    }
+
+    /// Another agent has the call from here on. Words that are no turn yet stay.
+    pub(super) fn change_agent(&mut self, now: Instant, spec: CallSpec) {
+        let at_ms = self.ms(now);
+        self.log.metrics.record_agent_change(at_ms, &self.facts.spec, &spec);
+        self.caller.end_of_turn.set_config(end_of_turn_config(&spec));
+        self.facts.change_spec(spec);
+        self.output(CallOutput::ChangeAgent);
+    }
+
+    /// The same agent goes on in another language.
+    pub(super) fn change_language(&mut self, spec: CallSpec) {
+        self.caller.end_of_turn.set_config(end_of_turn_config(&spec));
+        self.facts.change_spec(spec);
+        self.output(CallOutput::ChangeLanguage);
+    }
+
+    /// The agent that speaks or calls a tool.
+    fn agent_id(&self) -> Option<AgentId> {
+        self.facts.spec.agent_id
     }
 
     pub(super) fn output(&mut self, output: CallOutput) {
@@ -273,6 +294,7 @@ impl Line {
             ended_at_ms: self.ms(turn.ended),
             interrupted: false,
             confidence: turn.confidence,
+            agent_id: None,
         };
         self.record(number, turn);
     }
@@ -286,6 +308,7 @@ impl Line {
             ended_at_ms: at_ms,
             interrupted: false,
             confidence: None,
+            agent_id: self.agent_id(),
         };
         self.record(number, turn);
     }
@@ -323,6 +346,7 @@ impl Line {
             ended_at_ms: at_ms,
             interrupted,
             confidence: None,
+            agent_id: self.agent_id(),
         };
         self.record(start.transcript_turn, turn);
     }

@@ -6,6 +6,7 @@
 //! The call is in one [`mode`] at a time. `line`, `talk` and the modes hold what there is; the files of `impl CallMachine`
 //! (`*_events`, `amd_results`, `playback`, `tools`, `timeouts`) pass each event to the mode and change it.
 
+mod agent_shares;
 mod amd_results;
 mod barge_in;
 mod bridged;
@@ -17,8 +18,11 @@ mod collecting;
 mod conversing;
 mod ending;
 mod fillers;
+mod handover;
+mod handover_events;
 mod held;
 mod hold_events;
+mod language;
 mod line;
 pub mod mode;
 mod output;
@@ -31,6 +35,7 @@ mod realtime_response;
 mod response;
 mod said_fillers;
 mod spec;
+mod spoken_language;
 mod talk;
 mod timeouts;
 mod timers;

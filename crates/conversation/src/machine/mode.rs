@@ -79,6 +79,7 @@ use trunkline_media::turn::end_of_turn::CallerTurn;
 pub use super::bridged::Bridged;
 pub use super::conversing::Conversing;
 pub use super::ending::{Ending, Over};
+pub use super::handover::{HandingOver, HandoverRequest};
 pub use super::held::Held;
 pub use super::pipeline::Pipeline;
 pub use super::realtime::Realtime;
@@ -96,6 +97,8 @@ pub(super) enum Mode {
     Held(Held),
     /// The caller is being put through, and still belongs to the agent.
     Transferring(Transferring),
+    /// Another agent is about to take over; the caller still belongs to the present one.
+    HandingOver(HandingOver),
     /// The caller talks to somebody else; the agent has left.
     Bridged(Bridged),
     /// Waiting for the final transcript and the playback report.
@@ -112,6 +115,7 @@ impl Mode {
             Self::Voicemail(_) => "voicemail",
             Self::Held(_) => "held",
             Self::Transferring(_) => "transferring",
+            Self::HandingOver(_) => "handing_over",
             Self::Bridged(_) => "bridged",
             Self::Ending(_) => "ending",
             Self::Over(_) => "over",
@@ -123,7 +127,8 @@ impl Mode {
             Self::Conversing(Conversing { talk, .. })
             | Self::Voicemail(Voicemail { talk, .. })
             | Self::Held(Held { talk, .. })
-            | Self::Transferring(Transferring { talk, .. }) => Some(&talk.line),
+            | Self::Transferring(Transferring { talk, .. })
+            | Self::HandingOver(HandingOver { talk, .. }) => Some(&talk.line),
             Self::Bridged(bridged) => Some(&bridged.line),
             Self::Ending(ending) => Some(&ending.line),
             Self::Over(_) => None,
@@ -136,7 +141,8 @@ impl Mode {
             Self::Conversing(Conversing { talk, .. })
             | Self::Voicemail(Voicemail { talk, .. })
             | Self::Held(Held { talk, .. })
-            | Self::Transferring(Transferring { talk, .. }) => Some(&mut talk.line),
+            | Self::Transferring(Transferring { talk, .. })
+            | Self::HandingOver(HandingOver { talk, .. }) => Some(&mut talk.line),
             Self::Bridged(bridged) => Some(&mut bridged.line),
             Self::Ending(ending) => Some(&mut ending.line),
             Self::Over(_) => None,
@@ -148,7 +154,8 @@ impl Mode {
             Self::Conversing(Conversing { talk, .. })
             | Self::Voicemail(Voicemail { talk, .. })
             | Self::Held(Held { talk, .. })
-            | Self::Transferring(Transferring { talk, .. }) => Some(talk),
+            | Self::Transferring(Transferring { talk, .. })
+            | Self::HandingOver(HandingOver { talk, .. }) => Some(talk),
             Self::Bridged(_) | Self::Ending(_) | Self::Over(_) => None,
         }
     }
@@ -159,7 +166,8 @@ impl Mode {
             Self::Conversing(Conversing { talk, .. })
             | Self::Voicemail(Voicemail { talk, .. })
             | Self::Held(Held { talk, .. })
-            | Self::Transferring(Transferring { talk, .. }) => Some(talk),
+            | Self::Transferring(Transferring { talk, .. })
+            | Self::HandingOver(HandingOver { talk, .. }) => Some(talk),
             Self::Bridged(_) | Self::Ending(_) | Self::Over(_) => None,
         }
     }
@@ -169,7 +177,8 @@ impl Mode {
         match self {
             Self::Conversing(Conversing { talk, .. })
             | Self::Held(Held { talk, .. })
-            | Self::Transferring(Transferring { talk, .. }) => talk.amd.as_ref(),
+            | Self::Transferring(Transferring { talk, .. })
+            | Self::HandingOver(HandingOver { talk, .. }) => talk.amd.as_ref(),
             Self::Voicemail(voicemail) => Some(&voicemail.amd),
             Self::Bridged(_) | Self::Ending(_) | Self::Over(_) => None,
         }
@@ -179,7 +188,8 @@ impl Mode {
         match self {
             Self::Conversing(Conversing { talk, .. })
             | Self::Held(Held { talk, .. })
-            | Self::Transferring(Transferring { talk, .. }) => talk.amd.as_mut(),
+            | Self::Transferring(Transferring { talk, .. })
+            | Self::HandingOver(HandingOver { talk, .. }) => talk.amd.as_mut(),
             Self::Voicemail(voicemail) => Some(&mut voicemail.amd),
             Self::Bridged(_) | Self::Ending(_) | Self::Over(_) => None,
         }
@@ -191,7 +201,8 @@ impl Mode {
             Self::Conversing(Conversing { talk, .. })
             | Self::Voicemail(Voicemail { talk, .. })
             | Self::Held(Held { talk, .. })
-            | Self::Transferring(Transferring { talk, .. }) => &talk.line.log,
+            | Self::Transferring(Transferring { talk, .. })
+            | Self::HandingOver(HandingOver { talk, .. }) => &talk.line.log,
             Self::Bridged(bridged) => &bridged.line.log,
             Self::Ending(ending) => &ending.line.log,
         }
@@ -203,7 +214,8 @@ impl Mode {
             Self::Conversing(Conversing { talk, .. })
             | Self::Voicemail(Voicemail { talk, .. })
             | Self::Held(Held { talk, .. })
-            | Self::Transferring(Transferring { talk, .. }) => &mut talk.line.log,
+            | Self::Transferring(Transferring { talk, .. })
+            | Self::HandingOver(HandingOver { talk, .. }) => &mut talk.line.log,
             Self::Bridged(bridged) => &mut bridged.line.log,
             Self::Ending(ending) => &mut ending.line.log,
         }
@@ -215,10 +227,12 @@ impl Mode {
             (Self::Voicemail(voicemail), CallTimer::Voicemail) => voicemail.ready_at(),
             (Self::Held(held), CallTimer::Hold) => Some(held.until),
             (Self::Transferring(transferring), CallTimer::Transfer) => transferring.until(),
+            (Self::HandingOver(handover), CallTimer::Handover) => handover.until(),
             (Self::Conversing(conversing), CallTimer::Collection) => conversing.collecting.deadline(),
-            (Self::Conversing(_) | Self::Voicemail(_) | Self::Held(_) | Self::Transferring(_), timer) => {
-                self.talk().and_then(|talk| talk.deadline(timer))
-            }
+            (
+                Self::Conversing(_) | Self::Voicemail(_) | Self::Held(_) | Self::Transferring(_) | Self::HandingOver(_),
+                timer,
+            ) => self.talk().and_then(|talk| talk.deadline(timer)),
             (Self::Bridged(bridged), CallTimer::MaxDuration) => Some(bridged.until),
             (Self::Ending(ending), CallTimer::FinalTranscript) => Some(ending.until),
             (Self::Bridged(_) | Self::Ending(_) | Self::Over(_), _) => None,
@@ -228,9 +242,12 @@ impl Mode {
     /// A turn of the caller that ends now. The end of a call takes the words that are left.
     pub(super) fn poll_turn(&mut self, now: Instant) -> Option<CallerTurn> {
         match self {
-            Self::Conversing(_) | Self::Voicemail(_) | Self::Held(_) | Self::Transferring(_) | Self::Bridged(_) => {
-                self.line_mut()?.caller.end_of_turn.poll_turn(now)
-            }
+            Self::Conversing(_)
+            | Self::Voicemail(_)
+            | Self::Held(_)
+            | Self::Transferring(_)
+            | Self::HandingOver(_)
+            | Self::Bridged(_) => self.line_mut()?.caller.end_of_turn.poll_turn(now),
             Self::Ending(_) | Self::Over(_) => None,
         }
     }
@@ -238,7 +255,12 @@ impl Mode {
     /// When the caller's present turn ends, if nothing else happens.
     pub(super) fn end_of_turn(&self) -> Option<Instant> {
         match self {
-            Self::Conversing(_) | Self::Voicemail(_) | Self::Held(_) | Self::Transferring(_) | Self::Bridged(_) => {
+            Self::Conversing(_)
+            | Self::Voicemail(_)
+            | Self::Held(_)
+            | Self::Transferring(_)
+            | Self::HandingOver(_)
+            | Self::Bridged(_) => {
                 let caller = &self.line()?.caller;
                 caller.end_of_turn.poll_timeout().filter(|_| caller.waiting_turn.is_none())
             }

@@ -3,6 +3,7 @@
 use trunkline_domain::chat::{ChatMessage, ToolCall, ToolOffer};
 use trunkline_domain::collected::CollectedValues;
 use trunkline_domain::end_reason::EndReason;
+use trunkline_domain::ids::AgentId;
 use trunkline_domain::transcript::Turn;
 use trunkline_domain::transfer::TransferTarget;
 use trunkline_media::playout::queue::SegmentId;
@@ -90,6 +91,17 @@ pub enum CallOutput {
     BridgeCalls,
     /// The transfer failed: the caller is back with the agent.
     EndConsultation,
+    /// Prepare another agent of the organization to take over the call.
+    PrepareAgent {
+        /// The agent.
+        agent: AgentId,
+    },
+    /// Nobody waits for the agent that is being prepared, or is ready.
+    CancelPreparation,
+    /// The agent that was prepared has the call from here on.
+    ChangeAgent,
+    /// The conversation goes on in another language: voices and STT as the call is configured now.
+    ChangeLanguage,
     /// Ask STT for its final words, because the caller has hung up or has probably finished.
     FinalizeStt,
     /// Replace the STT connection: speech brought no result within 4 s, or no final one within 1.2 s.

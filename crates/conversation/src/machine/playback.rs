@@ -92,11 +92,13 @@ impl CallMachine {
     pub(super) fn advance(&mut self, now: Instant) {
         let response = self.mode.line_mut().and_then(|line| line.take_finished_response());
         let Some(mut response) = response else { return };
+        let is_handing_over = matches!(self.mode, Mode::HandingOver(_));
         let talk = match &mut self.mode {
             Mode::Conversing(conversing) => &mut conversing.talk,
             Mode::Voicemail(voicemail) => &mut voicemail.talk,
             Mode::Held(held) => &mut held.talk,
             Mode::Transferring(transferring) => &mut transferring.talk,
+            Mode::HandingOver(handover) => &mut handover.talk,
             Mode::Ending(_) => return self.finish(now),
             Mode::Bridged(_) | Mode::Over(_) => return,
         };
@@ -120,6 +122,8 @@ impl CallMachine {
         match response.after {
             AfterResponse::HangUp(reason) => self.handle_command(now, reason),
             AfterResponse::Transfer => self.start_transfer(now),
+            AfterResponse::HandOver => self.handle_handover_announced(now),
+            AfterResponse::AwaitCaller if is_handing_over => self.handle_handover_announced(now),
             AfterResponse::AwaitCaller => {
                 talk.timers.goodbye = None;
                 // A realtime model that broke off: its last audio was heard to the end before playback was flushed.
@@ -184,11 +188,13 @@ impl CallMachine {
 
     /// After a response was truncated: `rest` is the part that was not heard.
     fn handle_response_truncated(&mut self, now: Instant, then: AfterResponse, rest: Option<String>) {
+        let is_handing_over = matches!(self.mode, Mode::HandingOver(_));
         let talk = match &mut self.mode {
             Mode::Conversing(conversing) => &mut conversing.talk,
             Mode::Voicemail(voicemail) => &mut voicemail.talk,
             Mode::Held(held) => &mut held.talk,
             Mode::Transferring(transferring) => &mut transferring.talk,
+            Mode::HandingOver(handover) => &mut handover.talk,
             Mode::Ending(ending) if ending.is_over_after_playback(now) => return self.finish(now),
             Mode::Ending(_) | Mode::Bridged(_) | Mode::Over(_) => return,
         };
@@ -198,6 +204,9 @@ impl CallMachine {
                 return self.handle_command(now, reason);
             }
             AfterResponse::Transfer => return self.start_transfer(now),
+            AfterResponse::HandOver => return self.handle_handover_announced(now),
+            // Of what the caller says the next owner of the call takes care.
+            _ if is_handing_over => return self.handle_handover_announced(now),
             // A caller who speaks during the goodbye wants to continue.
             AfterResponse::HangUp(_) | AfterResponse::AwaitCaller => {}
         }

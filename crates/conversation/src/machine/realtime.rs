@@ -215,6 +215,7 @@ impl Realtime {
                 ended_at_ms: line.ms(spoken.ended),
                 interrupted: false,
                 confidence: None,
+                agent_id: None,
             };
             line.record(number, turn);
         } else if let Some(number) = spoken.and_then(|spoken| spoken.turn) {

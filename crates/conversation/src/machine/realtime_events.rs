@@ -15,7 +15,7 @@ impl CallMachine {
     pub fn handle_realtime_event(&mut self, now: Instant, event: RealtimeEvent) {
         match &mut self.mode {
             Mode::Conversing(_) => self.handle_speaker_event(now, event, WantedResponses::All),
-            Mode::Voicemail(_) | Mode::Held(_) | Mode::Transferring(_) => {
+            Mode::Voicemail(_) | Mode::Held(_) | Mode::Transferring(_) | Mode::HandingOver(_) => {
                 self.handle_speaker_event(now, event, WantedResponses::Ordered);
             }
             Mode::Ending(ending) => {

@@ -46,6 +46,7 @@ impl Talk {
     /// Answers a turn; true when a preemptive answer may be over by that.
     #[must_use]
     pub(super) fn answer_turn(&mut self, now: Instant, turn: &CallerTurn) -> bool {
+        self.speak_due_language(now);
         self.line.record_user(turn);
         if std::mem::take(&mut self.interruption.is_untold) {
             self.history.push_interruption_note();

@@ -1,10 +1,11 @@
-//! What a call is about, fixed from its answer to its end.
+//! What a call is about, as long as one agent has it.
 
 use crate::dialogue::phrases::{ScriptedPhrases, phrases};
 use crate::dialogue::text_normalization::SpeechStyle;
 use jiff::civil::Date;
 use std::time::Instant;
 use trunkline_domain::agent::AgentFields;
+use trunkline_domain::ids::AgentId;
 use trunkline_domain::task::TaskFields;
 use trunkline_domain::turn_config::SilenceConfig;
 use trunkline_providers::vendors::text_abilities;
@@ -12,10 +13,14 @@ use trunkline_providers::vendors::text_abilities;
 /// What the call is about: agent, task and kind of peer.
 #[derive(Clone, Debug)]
 pub struct CallSpec {
+    /// The stored agent; `None` where a webhook described one that is not stored.
+    pub agent_id: Option<AgentId>,
     /// The agent's configuration as it holds for this call.
     pub agent: AgentFields,
     /// The task of an outbound call, or the parameters of a web call; `None` for an inbound call.
     pub task: Option<TaskFields>,
+    /// Language of the conversation where it is not the agent's own one.
+    pub spoken: Option<String>,
     /// The other side is a browser, so a person has just clicked.
     pub is_web: bool,
     /// The day on which it began, in the agent's time zone.
@@ -62,6 +67,9 @@ impl CallSpec {
 
     /// Language of the scripted phrases (TTS).
     pub fn language(&self) -> &str {
+        if let Some(spoken) = &self.spoken {
+            return spoken;
+        }
         let tts = self.agent.tts_config.as_ref().map(|tts| tts.language.as_str());
         tts.or(self.agent.stt_config.as_ref().map(|stt| stt.language.as_str())).unwrap_or("en")
     }
@@ -72,7 +80,7 @@ pub fn acts_on_tags(model: Option<&str>) -> bool {
     model.is_some_and(|model| model.starts_with("eleven_v3"))
 }
 
-/// What does not change while somebody is on the line.
+/// What does not change while one agent has the call.
 #[derive(Debug)]
 pub(super) struct CallFacts {
     pub(super) spec: CallSpec,
@@ -85,6 +93,11 @@ pub(super) struct CallFacts {
 impl CallFacts {
     pub(super) fn new(answered: Instant, spec: CallSpec) -> Self {
         Self { phrases: phrases(spec.language()), silence: spec.agent.silence(), answered, spec }
+    }
+
+    /// Another agent has the call from here on, or the same one in another language.
+    pub(super) fn change_spec(&mut self, spec: CallSpec) {
+        *self = Self::new(self.answered, spec);
     }
 
     /// Milliseconds of the call at an instant; 0 before the answer.

@@ -1,5 +1,6 @@
 //! The agent's part in a call, as long as it takes part: what is said and asked, by a pipeline or a realtime model.
 
+use super::language::ConversationLanguage;
 use super::line::{Line, PlayoutState};
 use super::output::CallOutput;
 use super::pipeline::Pipeline;
@@ -77,6 +78,9 @@ pub struct Talk {
     pub(super) fillers: SaidFillers,
     /// Consecutive failures of the LLM or the realtime model.
     pub(super) llm_failures: u32,
+    /// How often the call was handed to another agent.
+    pub(super) handovers: u32,
+    pub(super) language: ConversationLanguage,
     pub(super) timers: TalkTimers,
 }
 
@@ -93,6 +97,8 @@ impl Talk {
             interruption: Interruption::default(),
             fillers: SaidFillers::default(),
             llm_failures: 0,
+            handovers: 0,
+            language: ConversationLanguage::new(spec.clone()),
             timers: TalkTimers { max_duration: Some(now + longest), ..TalkTimers::default() },
             line: Line::new(now, spec),
         }
@@ -117,7 +123,8 @@ impl Talk {
                 | CallTimer::Voicemail
                 | CallTimer::Collection
                 | CallTimer::Hold
-                | CallTimer::Transfer,
+                | CallTimer::Transfer
+                | CallTimer::Handover,
                 _,
             ) => None,
         }
@@ -143,7 +150,8 @@ impl Talk {
                 | CallTimer::Voicemail
                 | CallTimer::Collection
                 | CallTimer::Hold
-                | CallTimer::Transfer,
+                | CallTimer::Transfer
+                | CallTimer::Handover,
                 _,
             ) => {}
         }

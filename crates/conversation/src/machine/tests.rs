@@ -6,7 +6,9 @@ mod collect_digits;
 mod collect_value;
 mod ending;
 mod failures;
+mod handover;
 mod held;
+mod language;
 mod realtime;
 mod silence;
 mod skip_turn;
@@ -62,7 +64,17 @@ impl CallHarness {
     }
 
     fn with(agent: AgentFields, realtime: Option<RealtimeCapabilities>) -> Self {
-        Self::briefed(CallSpec { agent, task: None, is_web: false, today: jiff::civil::date(2026, 11, 28) }, realtime)
+        Self::briefed(
+            CallSpec {
+                agent_id: None,
+                agent,
+                task: None,
+                spoken: None,
+                is_web: false,
+                today: jiff::civil::date(2026, 11, 28),
+            },
+            realtime,
+        )
     }
 
     fn briefed(spec: CallSpec, realtime: Option<RealtimeCapabilities>) -> Self {

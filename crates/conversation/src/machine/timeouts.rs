@@ -62,12 +62,15 @@ impl CallMachine {
             }
             (CallTimer::Hold, _) => self.resume_hold(now, "the time is over"),
             (CallTimer::Transfer, _) => self.handle_transfer_timeout(now),
+            (CallTimer::Handover, _) => self.handle_handover_timeout(now),
             (CallTimer::FinalTranscript, _) => self.finish(now),
             (CallTimer::ToolResult, _) => self.request_response_to_results(now),
             (CallTimer::Goodbye, Some(talk)) => {
                 let reason = match talk.line.playout.response.as_ref().map(|response| response.after) {
                     Some(AfterResponse::HangUp(reason)) => reason,
-                    Some(AfterResponse::AwaitCaller | AfterResponse::Transfer) | None => EndReason::AgentHungUp,
+                    Some(AfterResponse::AwaitCaller | AfterResponse::Transfer | AfterResponse::HandOver) | None => {
+                        EndReason::AgentHungUp
+                    }
                 };
                 self.handle_command(now, reason);
             }
@@ -103,6 +106,7 @@ impl CallMachine {
         }
         self.give_up_transfer();
         self.resume_hold(now, "the call has reached its longest duration");
+        self.give_up_handover();
         if let Some(talk) = self.mode.talk_mut() {
             let text = talk.line.facts.phrases.time_is_up;
             talk.say_instead(now, text, AfterResponse::HangUp(EndReason::MaxDuration));

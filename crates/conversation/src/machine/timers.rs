@@ -32,6 +32,8 @@ pub enum CallTimer {
     Hold,
     /// The transfer target does not answer.
     Transfer,
+    /// The next agent of a handover is not ready.
+    Handover,
     /// The realtime model was asked and does not respond, or stalls.
     RealtimeStall,
     /// The realtime model has not sent the caller's transcript.
@@ -40,7 +42,7 @@ pub enum CallTimer {
 
 impl CallTimer {
     /// All timers; of those that are due at once the first fires first.
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::MaxDuration,
         Self::Goodbye,
         Self::Silence,
@@ -54,6 +56,7 @@ impl CallTimer {
         Self::Collection,
         Self::Hold,
         Self::Transfer,
+        Self::Handover,
         Self::RealtimeStall,
         Self::CallerTranscript,
     ];

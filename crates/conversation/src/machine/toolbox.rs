@@ -1,10 +1,22 @@
 //! The tools of a call: what servers offer, which results are waited for, and whether the LLM has read those that came.
 
 use std::collections::HashMap;
+use trunkline_domain::agent_handover::HandoverHistory;
 use trunkline_domain::chat::{ToolCall, ToolOffer};
 
 /// Rounds of tool results before the caller gets a turn.
 const ROUNDS_MAX: u32 = 5;
+
+/// Calls of earlier agents that are remembered: far more than run at once.
+const INHERITED_MAX: usize = 64;
+
+/// A call of an earlier agent.
+#[derive(Debug)]
+pub(super) struct InheritedCall {
+    pub(super) call: ToolCall,
+    /// The present agent may know the result; else only the transcript has it.
+    pub(super) tells_agent: bool,
+}
 
 /// Offers, calls and results of tools.
 #[derive(Debug, Default)]
@@ -17,6 +29,8 @@ pub(super) struct Toolbox {
     started: Vec<StartedCall>,
     /// Calls whose results are waited for.
     pub(super) waiting: Vec<ToolCall>,
+    /// Calls of an earlier agent: their results are told when they come, and nobody waits for them.
+    pub(super) inherited: Vec<InheritedCall>,
     /// Phrases that the caller has heard about them.
     pub(super) phrases: usize,
     /// A result has come that the LLM has not read.
@@ -36,6 +50,22 @@ pub(super) struct StartedCall {
 }
 
 impl Toolbox {
+    /// Another agent has the call: it has tools of its own. Calls of the one before it go on.
+    pub(super) fn change_agent(&mut self, handover_id: &str, history: HandoverHistory) {
+        let goes_on = std::mem::take(self);
+        let announced = goes_on.started.into_iter().map(|started| started.call);
+        let running = goes_on.waiting.into_iter().chain(announced).filter(|call| call.id != handover_id);
+        let tells_agent = history != HandoverHistory::None;
+        // What an agent must not know, the one after it does not learn either.
+        let before = goes_on
+            .inherited
+            .into_iter()
+            .map(|one| InheritedCall { tells_agent: one.tells_agent && tells_agent, ..one });
+        self.inherited = before.chain(running.map(|call| InheritedCall { call, tells_agent })).collect();
+        let dropped = self.inherited.len().saturating_sub(INHERITED_MAX);
+        self.inherited.drain(..dropped);
+    }
+
     /// Records that a call runs already.
     pub(super) fn start(&mut self, call: &ToolCall) {
         self.started.push(StartedCall { call: call.clone(), result: None });

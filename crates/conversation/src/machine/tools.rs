@@ -3,25 +3,26 @@
 use super::call_machine::CallMachine;
 use super::caller_events::dtmf_turn;
 use super::collect_events::WantedDigits;
+use super::handover::HandoverRequest;
 use super::held::{HoldReason, WantedHold};
 use super::mode::Mode;
 use super::output::CallOutput;
 use super::talk::Talk;
-use super::toolbox::{StartedCall, answer, take_call};
-use super::transfer::TransferRequest;
+use super::toolbox::{InheritedCall, StartedCall, answer, take_call};
+use super::transfer::{TransferMethod, TransferOrigin, TransferRequest};
 use super::value_events::WantedValue;
+use crate::dialogue::history::RESULT_PENDING;
 use crate::dialogue::prompt;
 use crate::dialogue::response::AfterResponse;
 use crate::dialogue::tools::{ToolAction, ToolSet};
 use serde_json::Value;
 use std::time::Instant;
+use trunkline_domain::agent_handover::HANDOVERS_MAX;
 use trunkline_domain::call_facts::CallVariables;
 use trunkline_domain::chat::{ToolCall, ToolOffer};
 use trunkline_domain::end_reason::EndReason;
 use trunkline_domain::transfer::TransferConfig;
 
-/// What the model reads in place of a result that is not there yet.
-const RESULT_PENDING: &str = "still being worked on; the result will follow by itself, do not call this again";
 /// What it reads where none will come.
 const NO_RESULT_EXPECTED: &str = "started; there will be no result";
 const ONE_ENTRY: &str = "error: the caller can be asked for one thing at a time";
@@ -29,6 +30,8 @@ const ONE_ENTRY: &str = "error: the caller can be asked for one thing at a time"
 const UNCALLED: &str = "You were interrupted before these tools were called, so they were not called and nothing was \
 done; call them again if they are still wanted: ";
 const ONE_DESTINATION: &str = "error: the caller can be put through to one destination only";
+const HANDED_OVER_TOO_OFTEN: &str = "error: this call was handed over too often; help the caller yourself";
+const ALREADY_THERE: &str = "error: you are this agent; help the caller yourself";
 
 impl Talk {
     pub(super) fn available_tools(&self) -> Vec<ToolOffer> {
@@ -42,8 +45,64 @@ impl Talk {
             custom: self.line.facts.spec.agent.llm_config.as_ref().map_or(&[], |config| &config.tools),
             remote: &self.tools.remote,
             destinations: &transfers.destinations,
+            handovers: self.line.facts.spec.agent.handovers(),
+            languages: &self.language.selectable,
             voicemail: self.amd.is_some(),
         }
+    }
+
+    /// The caller is to go to somebody else; returns what the LLM reads at once.
+    fn lead_away(&mut self, call: &ToolCall, action: ToolAction, round: &mut ToolRound) -> Option<String> {
+        match action {
+            ToolAction::Transfer { destination, briefing } => {
+                round.transfer = self.begin_transfer(call, destination, briefing);
+            }
+            ToolAction::HandOver { target, summary } => match self.begin_handover(call, target, summary) {
+                Ok(request) => round.handover = Some(request),
+                Err(why) => return Some(why.to_owned()),
+            },
+            _ => {}
+        }
+        None
+    }
+
+    /// The transfer that a tool call asks for; `None` if its target cannot be read.
+    fn begin_transfer(
+        &mut self, call: &ToolCall, destination: usize, briefing: Option<String>,
+    ) -> Option<TransferRequest> {
+        let transfers = self.line.facts.spec.agent.transfers();
+        let one = transfers.destinations.get(destination)?;
+        let method = TransferMethod::new(one.mode.unwrap_or(transfers.mode), briefing);
+        let origin = TransferOrigin::Tool { call_id: call.id.clone() };
+        let request = TransferRequest { name: one.name.clone(), target: one.transfer_target()?, method, origin };
+        self.await_tool(call);
+        Some(request)
+    }
+
+    /// The handover that a tool call asks for, if the call may be handed over once more.
+    fn begin_handover(
+        &mut self, call: &ToolCall, target: usize, summary: Option<String>,
+    ) -> Result<HandoverRequest, &'static str> {
+        let spec = &self.line.facts.spec;
+        let target = spec.agent.handovers().get(target).and_then(|target| Some((target, target.agent()?)));
+        let Some((target, agent)) = target else { return Err(ONE_DESTINATION) };
+        if self.handovers >= HANDOVERS_MAX {
+            return Err(HANDED_OVER_TOO_OFTEN);
+        }
+        if spec.agent_id == Some(agent) {
+            return Err(ALREADY_THERE);
+        }
+        let request = HandoverRequest {
+            name: target.name.clone(),
+            agent,
+            history: target.history,
+            opening: target.opening,
+            summary,
+            announcement: target.announcement.clone(),
+            call_id: call.id.clone(),
+        };
+        self.await_tool(call);
+        Ok(request)
     }
 
     /// A tool has its result at once.
@@ -66,7 +125,7 @@ impl Talk {
         if self.tools.keep_result(id, told) {
             return false;
         }
-        self.handle_own_result(now, id, told, &shown)
+        self.handle_own_result(now, id, told, &shown) || self.handle_inherited_result(now, id, told, &shown)
     }
 
     /// The same; `told` is for the model, `shown` for the transcript.
@@ -83,6 +142,18 @@ impl Talk {
         }
         self.tools.has_unread = true;
         true
+    }
+
+    /// A tool that an earlier agent called has answered.
+    fn handle_inherited_result(&mut self, now: Instant, id: &str, told: &str, shown: &str) -> bool {
+        let Some(at) = self.tools.inherited.iter().position(|one| one.call.id == id) else { return false };
+        let InheritedCall { call, tells_agent } = self.tools.inherited.remove(at);
+        self.line.record_tool(now, &call.name, shown);
+        if tells_agent {
+            self.history.push_note(answer(&call, told));
+            self.tools.has_unread = true;
+        }
+        tells_agent
     }
 
     /// The customer's server runs a tool.
@@ -166,6 +237,7 @@ struct ToolRound {
     /// Said while results are waited for.
     filler: Option<String>,
     transfer: Option<TransferRequest>,
+    handover: Option<HandoverRequest>,
     next: NextWord,
     digits: Option<WantedDigits>,
     value: Option<WantedValue>,
@@ -173,6 +245,16 @@ struct ToolRound {
 }
 
 impl ToolRound {
+    /// The caller goes to somebody else; one destination is all that a caller can go to.
+    fn leads_away(&self) -> bool {
+        self.transfer.is_some() || self.handover.is_some()
+    }
+
+    /// The caller stays with the agent.
+    fn stays(&self) -> bool {
+        !self.leads_away() && self.end.is_none()
+    }
+
     /// Whether the caller is to be asked for something, or to wait.
     fn asks(&self) -> bool {
         self.digits.is_some() || self.value.is_some() || self.hold.is_some()
@@ -237,19 +319,19 @@ impl CallMachine {
             }
         }
         if let Some(wanted) = round.value.take() {
-            if round.transfer.is_none() && round.end.is_none() {
+            if round.stays() {
                 return self.begin_value(now, wanted);
             }
             self.refuse_value(now, &wanted);
         }
         if let Some(wanted) = round.digits.take() {
-            if round.transfer.is_none() && round.end.is_none() {
+            if round.stays() {
                 return self.begin_collecting(now, wanted);
             }
             self.refuse_collecting(now, wanted);
         }
         if let Some(wanted) = round.hold.take() {
-            if round.transfer.is_none() && round.end.is_none() {
+            if round.stays() {
                 let wait = if calls.len() > 1 { HoldReason::Results } else { HoldReason::Time };
                 return self.begin_hold(now, wanted, said_something, wait);
             }
@@ -260,8 +342,11 @@ impl CallMachine {
                 if let Some(request) = round.transfer {
                     return self.transfer(now, request, said_something);
                 }
+                if let Some(request) = round.handover {
+                    return self.hand_over(now, request, said_something);
+                }
             }
-            Mode::Held(_) | Mode::Transferring(_) => {}
+            Mode::Held(_) | Mode::Transferring(_) | Mode::HandingOver(_) => {}
             // A message is left, or nobody is left who could be told.
             Mode::Voicemail(_) | Mode::Bridged(_) | Mode::Ending(_) | Mode::Over(_) => return,
         }
@@ -309,12 +394,13 @@ impl CallMachine {
                 talk.line.output(CallOutput::SendDtmf(digits));
                 result
             }
-            ToolAction::Transfer { destination, briefing } if is_conversing && round.transfer.is_none() => {
-                round.transfer = Some(TransferRequest::by_tool(&transfers, destination, briefing, &call.id)?);
-                talk.await_tool(call);
-                return None;
+            ToolAction::Transfer { .. } | ToolAction::HandOver { .. } if !is_conversing || round.leads_away() => {
+                ONE_DESTINATION.to_owned()
             }
-            ToolAction::Transfer { .. } => ONE_DESTINATION.to_owned(),
+            action @ (ToolAction::Transfer { .. } | ToolAction::HandOver { .. }) => {
+                return talk.lead_away(call, action, round);
+            }
+            ToolAction::SetLanguage { language } => talk.set_language(now, &language),
             ToolAction::LeaveVoicemail { message } => {
                 self.leave_voicemail(now, message);
                 "the message is left after the beep, and the call ends".to_owned()

@@ -10,7 +10,7 @@ use crate::dialogue::built_in_tools::BuiltInTool;
 use crate::dialogue::response::AfterResponse;
 use std::time::{Duration, Instant};
 use trunkline_domain::end_reason::EndReason;
-use trunkline_domain::transfer::{TransferConfig, TransferMode, TransferTarget};
+use trunkline_domain::transfer::{TransferMode, TransferTarget};
 
 /// The trunk's answer to a REFER, over the ring timeout.
 const REFER_EXTRA: Duration = Duration::from_secs(5);
@@ -106,17 +106,6 @@ pub struct TransferRequest {
 }
 
 impl TransferRequest {
-    /// The model names a destination of the agent's; `None` if that has no target.
-    pub(super) fn by_tool(
-        transfers: &TransferConfig, destination: usize, briefing: Option<String>, call_id: &str,
-    ) -> Option<Self> {
-        let one = transfers.destinations.get(destination)?;
-        let target = one.transfer_target()?;
-        let method = TransferMethod::new(one.mode.unwrap_or(transfers.mode), briefing);
-        let origin = TransferOrigin::Tool { call_id: call_id.to_owned() };
-        Some(Self { name: one.name.clone(), target, method, origin })
-    }
-
     /// A DTMF rule names the target; a destination of the agent's gives it name and mode.
     pub(super) fn by_dtmf(facts: &CallFacts, target: TransferTarget) -> Self {
         let config = facts.spec.agent.transfers();

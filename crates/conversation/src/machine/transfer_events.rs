@@ -17,6 +17,7 @@ impl CallMachine {
             unchanged @ (Mode::Voicemail(_)
             | Mode::Held(_)
             | Mode::Transferring(_)
+            | Mode::HandingOver(_)
             | Mode::Bridged(_)
             | Mode::Ending(_)
             | Mode::Over(_)) => unchanged,
@@ -56,6 +57,7 @@ impl CallMachine {
                 Mode::Conversing(_)
                 | Mode::Voicemail(_)
                 | Mode::Held(_)
+                | Mode::HandingOver(_)
                 | Mode::Bridged(_)
                 | Mode::Ending(_)
                 | Mode::Over(_),
@@ -85,6 +87,7 @@ impl CallMachine {
                 unchanged @ (Mode::Conversing(_)
                 | Mode::Voicemail(_)
                 | Mode::Held(_)
+                | Mode::HandingOver(_)
                 | Mode::Bridged(_)
                 | Mode::Ending(_)
                 | Mode::Over(_)) => unchanged,
@@ -106,6 +109,7 @@ impl CallMachine {
             unchanged @ (Mode::Conversing(_)
             | Mode::Voicemail(_)
             | Mode::Held(_)
+            | Mode::HandingOver(_)
             | Mode::Bridged(_)
             | Mode::Ending(_)
             | Mode::Over(_)) => unchanged,

@@ -1,7 +1,7 @@
 //! Deepgram `/v1/listen`: upgrade, audio in, results out, with the vendor's other messages.
 
 use super::fault_injection::InjectedFault;
-use super::phrase_stt::{RecognitionEvent, RecognitionStream};
+use super::phrase_stt::{RecognitionEvent, RecognitionStream, language_of};
 use super::state::Emulator;
 use super::wire::{has_token, query, send, stall};
 use axum::extract::State;
@@ -62,6 +62,7 @@ pub(super) async fn listen(
         interim: flag("interim_results"),
         vad_events: flag("vad_events"),
         utterance_end: text("utterance_end_ms").is_some(),
+        multi: text("language") == Some("multi"),
         endpointing_ms: text("endpointing").and_then(|v| v.parse().ok()).unwrap_or(10),
         request_id: request_id(),
         listener: RecognitionStream::default(),
@@ -116,6 +117,8 @@ struct NovaSocket {
     interim: bool,
     vad_events: bool,
     utterance_end: bool,
+    /// `language=multi`: words have languages.
+    multi: bool,
     endpointing_ms: u64,
     request_id: String,
     listener: RecognitionStream,
@@ -271,14 +274,22 @@ impl NovaSocket {
             .map(|(index, word)| {
                 let at = |n: f64| start + (end - start) * n / count;
                 let plain: String = word.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect();
-                json!({"word": plain, "start": at(index as f64), "end": at(index as f64 + 1.0),
-                    "confidence": confidence, "punctuated_word": word})
+                let mut one = json!({"word": plain, "start": at(index as f64), "end": at(index as f64 + 1.0),
+                    "confidence": confidence, "punctuated_word": word});
+                if self.multi {
+                    one["language"] = json!(language_of(text));
+                }
+                one
             })
             .collect();
+        let mut alternative = json!({"transcript": text, "confidence": confidence, "words": words});
+        if self.multi && !text.is_empty() {
+            alternative["languages"] = json!([language_of(text)]);
+        }
         json!({
             "type": "Results", "channel_index": [0, 1], "duration": end - start, "start": start,
             "is_final": is_final, "speech_final": speech_final, "from_finalize": from_finalize,
-            "channel": {"alternatives": [{"transcript": text, "confidence": confidence, "words": words}]},
+            "channel": {"alternatives": [alternative]},
             "metadata": {"request_id": self.request_id, "model_uuid": "00000000-0000-0000-0000-000000000000",
                 "model_info": {"name": "emulator", "version": "1", "arch": "emulator"}},
         })

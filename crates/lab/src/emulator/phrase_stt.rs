@@ -79,6 +79,17 @@ pub fn fixture_phrases() -> Vec<FixturePhrase> {
         .collect()
 }
 
+/// The language of a phrase, or of its beginning; English for everything else.
+pub(super) fn language_of(text: &str) -> &'static str {
+    let texts: &'static str = include_str!("../../../../fixtures/audio/phrases.tsv");
+    let mut rows = texts.lines().map(|line| line.split('\t'));
+    let found = rows.find_map(|mut row| {
+        let (_, language, phrase) = (row.next()?, row.next()?, row.next()?);
+        (!text.is_empty() && phrase.starts_with(text)).then_some(language)
+    });
+    found.unwrap_or("en")
+}
+
 fn level_dbfs(samples: &[i16]) -> f32 {
     let energy: f32 = samples.iter().map(|s| f32::from(*s) * f32::from(*s)).sum();
     20.0 * ((energy / samples.len().max(1) as f32).sqrt() / 32_768.0).max(1e-5).log10()

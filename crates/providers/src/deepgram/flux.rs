@@ -4,7 +4,7 @@ use super::session_errors::error_frame;
 use crate::nullable::{lenient, lenient_items, tagged};
 use crate::stt::{SttProtocol, SttSessionConfig, SttUpdate};
 use crate::transport::WebSocketRequest;
-use crate::{ProviderAccess, ProviderError, SttEvent};
+use crate::{LanguageWords, ProviderAccess, ProviderError, SttEvent};
 use serde::Deserialize;
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::Message as Frame;
@@ -90,6 +90,9 @@ enum FluxMessage {
         transcript: String,
         #[serde(default, deserialize_with = "lenient_items")]
         words: Vec<FluxWord>,
+        /// Of `flux-general-multi`: the most frequent first.
+        #[serde(default, deserialize_with = "lenient_items")]
+        languages: Vec<String>,
         #[serde(default, deserialize_with = "lenient")]
         audio_window_end: f64,
     },
@@ -125,9 +128,9 @@ struct FluxWord {
 /// What a text frame means. A transcript is that of the turn so far and replaces the one before.
 pub fn parse(text: &str) -> Result<SttUpdate, ProviderError> {
     let message: FluxMessage = tagged(text)?.unwrap_or(FluxMessage::Unknown);
-    let (event, transcript, words, end) = match message {
-        FluxMessage::TurnInfo { event, transcript, words, audio_window_end } => {
-            (event, transcript, words, audio_window_end)
+    let (event, transcript, (words, languages), end) = match message {
+        FluxMessage::TurnInfo { event, transcript, words, languages, audio_window_end } => {
+            (event, transcript, (words, languages), audio_window_end)
         }
         FluxMessage::Error { code, description } => return error_frame(&code, &description),
         FluxMessage::Unknown => return Ok(SttUpdate::default()),
@@ -149,7 +152,10 @@ pub fn parse(text: &str) -> Result<SttUpdate, ProviderError> {
             let sure: Vec<f32> = words.iter().filter_map(|word| word.confidence).collect();
             let confidence = (!sure.is_empty()).then(|| sure.iter().sum::<f32>() / sure.len() as f32);
             let settled_ms = Some((end.max(0.0) * 1_000.0) as u64);
-            SttUpdate { events: vec![SttEvent::EndOfTurn { text: transcript, confidence }], settled_ms }
+            let words = transcript.split_whitespace().count() as u32;
+            let told = languages.into_iter().next().map(|language| vec![LanguageWords { language, words }]);
+            let end = SttEvent::EndOfTurn { text: transcript, confidence };
+            SttUpdate { events: told.map(SttEvent::Languages).into_iter().chain([end]).collect(), settled_ms }
         }
         FluxTurnEvent::Unknown => SttUpdate::default(),
     })

@@ -4,7 +4,7 @@ use super::session_errors::error_frame;
 use crate::nullable::{lenient, lenient_items, tagged};
 use crate::stt::{SttProtocol, SttSessionConfig, SttUpdate};
 use crate::transport::WebSocketRequest;
-use crate::{ProviderAccess, ProviderError, SttEvent};
+use crate::{LanguageWords, ProviderAccess, ProviderError, SttEvent};
 use bytes::Bytes;
 use serde::Deserialize;
 use std::time::Duration;
@@ -125,6 +125,35 @@ struct Alternative {
     transcript: String,
     #[serde(default, deserialize_with = "lenient")]
     confidence: Option<f32>,
+    #[serde(default, deserialize_with = "lenient")]
+    words: Vec<Word>,
+    /// With `language=multi`: those of the words, the most frequent first.
+    #[serde(default, deserialize_with = "lenient")]
+    languages: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Word {
+    #[serde(default, deserialize_with = "lenient")]
+    language: Option<String>,
+}
+
+impl Alternative {
+    /// How many words are in which language; empty if the vendor does not say.
+    fn languages(&self) -> Vec<LanguageWords> {
+        let mut counted: Vec<LanguageWords> = Vec::new();
+        for language in self.words.iter().filter_map(|word| word.language.as_ref()) {
+            match counted.iter_mut().find(|known| known.language == *language) {
+                Some(known) => known.words += 1,
+                None => counted.push(LanguageWords { language: language.clone(), words: 1 }),
+            }
+        }
+        if counted.is_empty() {
+            let words = self.transcript.split_whitespace().count() as u32;
+            counted.extend(self.languages.first().map(|first| LanguageWords { language: first.clone(), words }));
+        }
+        counted
+    }
 }
 
 /// What a text frame means.
@@ -135,11 +164,14 @@ pub fn parse(text: &str) -> Result<SttUpdate, ProviderError> {
             // What it was asked for before its time is all it has.
             let speech_final = speech_final || from_finalize;
             let best = channel.alternatives.into_iter().next();
+            let languages = best.as_ref().map(Alternative::languages).unwrap_or_default();
             let (text, confidence) = best.map(|a| (a.transcript, a.confidence)).unwrap_or_default();
             if is_final {
                 let confidence = confidence.filter(|_| !text.is_empty());
                 let settled_ms = Some(((start + duration).max(0.0) * 1_000.0) as u64);
-                SttUpdate { events: vec![SttEvent::Final { text, confidence, speech_final }], settled_ms }
+                let told = (!languages.is_empty()).then_some(SttEvent::Languages(languages));
+                let last = SttEvent::Final { text, confidence, speech_final };
+                SttUpdate { events: told.into_iter().chain([last]).collect(), settled_ms }
             } else if text.is_empty() {
                 SttUpdate::default()
             } else {
@@ -157,6 +189,26 @@ pub fn parse(text: &str) -> Result<SttUpdate, ProviderError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_languages_of_final_words_come_before_them() {
+        let results = |is_final: bool, alternative: &str| {
+            let text = format!(
+                "{{\"type\":\"Results\",\"is_final\":{is_final},\"speech_final\":true,\"channel\":{{\"alternatives\":[{alternative}]}}}}"
+            );
+            parse(&text).unwrap().events
+        };
+        let of = |language: &str, words| LanguageWords { language: language.into(), words };
+        let by_word = r#"{"transcript":"hola mi name","confidence":0.9,"languages":["es","en"],"words":[
+            {"word":"hola","language":"es"},{"word":"mi","language":"es"},{"word":"name","language":"en"}]}"#;
+        assert_eq!(results(true, by_word)[0], SttEvent::Languages(vec![of("es", 2), of("en", 1)]));
+        assert_eq!(results(false, by_word), [SttEvent::Interim("hola mi name".into())]);
+        let in_all =
+            r#"{"transcript":"hola buenos dias","confidence":0.9,"languages":["es"],"words":[{"word":"hola"}]}"#;
+        assert_eq!(results(true, in_all)[0], SttEvent::Languages(vec![of("es", 3)]));
+        let plain = r#"{"transcript":"hello","confidence":0.9,"words":[{"word":"hello"}]}"#;
+        assert_eq!(results(true, plain).len(), 1, "a model for one language says nothing");
+    }
 
     #[test]
     fn results_become_events_and_the_rest_is_skipped() {

@@ -91,6 +91,7 @@ fn turns(conversation: &VendorConversation) -> Vec<Turn> {
                 ended_at_ms: next.unwrap_or(started_at_ms).max(started_at_ms),
                 interrupted: entry.interrupted,
                 confidence: None,
+                agent_id: None,
             })
         })
         .collect()

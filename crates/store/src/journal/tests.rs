@@ -23,6 +23,7 @@ fn turn(content: &str) -> Turn {
         ended_at_ms: 1,
         interrupted: false,
         confidence: None,
+        agent_id: None,
     }
 }
 

@@ -7,6 +7,7 @@ use super::super::tool_runner::ToolServerResult;
 use super::super::tts::TtsPipelineEvent;
 use super::super::web_commands;
 use super::ConversationLoop;
+use super::handover::PreparationResult;
 use crate::call::call_events::{self, LegAction, SessionEvent, TtsAction, on_leg_event, on_tts_event};
 use crate::call::live_update::LiveUpdate;
 use crate::call::machine::ConsultationEvent;
@@ -36,6 +37,8 @@ pub(super) enum CallEvent {
     /// None if the connection task panicked.
     ToolServer(Option<ToolServerResult>),
     Consultation(Option<(ConsultationEvent, Option<RelaySender>)>),
+    /// The next agent is ready, or cannot take over.
+    AgentPrepared(Option<PreparationResult>),
     Timeout,
 }
 
@@ -85,6 +88,7 @@ impl ConversationLoop {
             event = self.tts.next() => CallEvent::Tts(event),
             news = consultation => CallEvent::Consultation(news),
             Some(server) = self.connecting_servers.join_next() => CallEvent::ToolServer(server.ok().and_then(Result::ok)),
+            Some(prepared) = self.next_agent.preparing.join_next() => CallEvent::AgentPrepared(prepared.ok()),
             Some(result) = self.tools.join_next() => CallEvent::Tool(result.ok()),
             () = timer => CallEvent::Timeout,
         }
@@ -129,6 +133,7 @@ impl ConversationLoop {
                 self.machine.note_tool_server_failure();
             }
             CallEvent::Consultation(update) => self.handle_consultation_event(now, update),
+            CallEvent::AgentPrepared(result) => self.handle_agent_prepared(now, result),
             CallEvent::Timeout => self.machine.handle_timeout(now),
         }
     }
@@ -173,8 +178,8 @@ impl ConversationLoop {
     fn handle_leg_event(&mut self, now: Instant, event: Option<LegEvent>) {
         self.leg_alive = event.is_some();
         match on_leg_event(&mut self.machine, now, event) {
-            LegAction::CarryAudio(frame) => self.carry_audio(&frame),
-            LegAction::TellStt(input) => self.listener.tell_stt(input),
+            LegAction::CarryAudio(frame) => self.carry_audio(now, &frame),
+            LegAction::TellStt(input) => self.listener.tell_stt(now, input),
             LegAction::SegmentPlayed(segment) => self.tts.handle_segment_played(segment),
             LegAction::SpeechCancelled(response_id) => self.tts.cancel_response(response_id),
             LegAction::Closed(stats) => self.stats = Some(stats),
@@ -183,9 +188,9 @@ impl ConversationLoop {
     }
 
     /// If STT does not keep up, audio is lost here rather than delaying the call.
-    fn carry_audio(&mut self, frame: &AudioFrame) {
+    fn carry_audio(&mut self, now: Instant, frame: &AudioFrame) {
         let relay = self.consultation.as_ref().and_then(|consultation| consultation.relay.as_ref());
-        if self.listener.hear(frame, relay) == Carried::Lost {
+        if self.listener.hear(now, frame, relay) == Carried::Lost {
             metrics::counter!("trunkline_queue_overflows_total", "queue" => "stt_audio").increment(1);
         }
     }

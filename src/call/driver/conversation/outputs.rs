@@ -53,10 +53,7 @@ impl ConversationLoop {
                     let scene = if music { AmbienceKind::HoldMusic } else { AmbienceKind::Room };
                     self.send_to_leg(|leg| leg.set_ambience(Some(AmbienceMixer::new(scene, 0.0))));
                 }
-                CallOutput::EndHold => {
-                    let ambience = ambience(&self.call.spec.agent);
-                    self.send_to_leg(|leg| leg.set_ambience(ambience));
-                }
+                CallOutput::EndHold => self.end_hold(),
                 CallOutput::BriefConsultation { text } => {
                     if let Some(consultation) = &self.consultation {
                         consultation.spec(text);
@@ -65,11 +62,14 @@ impl ConversationLoop {
                 CallOutput::BridgeCalls => self.bridge_calls(),
                 CallOutput::EndConsultation => {
                     self.consultation = None;
-                    let ambience = ambience(&self.call.spec.agent);
-                    self.send_to_leg(|leg| leg.set_ambience(ambience));
+                    self.end_hold();
                 }
-                CallOutput::FinalizeStt => self.listener.tell_stt(SttInput::Finalize),
-                CallOutput::RestartStt => self.listener.tell_stt(SttInput::Restart),
+                CallOutput::PrepareAgent { agent } => self.prepare_agent(agent),
+                CallOutput::CancelPreparation => self.cancel_preparation(),
+                CallOutput::ChangeAgent => self.change_agent().await,
+                CallOutput::ChangeLanguage => self.change_language(),
+                CallOutput::FinalizeStt => self.listener.tell_stt(Instant::now(), SttInput::Finalize),
+                CallOutput::RestartStt => self.listener.tell_stt(Instant::now(), SttInput::Restart),
                 CallOutput::Realtime(input) => {
                     if let Listener::Realtime(side) = &self.listener {
                         side.send_input(input);
@@ -79,6 +79,12 @@ impl ConversationLoop {
                 CallOutput::HangUp { reason } => self.hang_up = Some(reason),
             }
         }
+    }
+
+    /// The caller hears the agent's own background again.
+    fn end_hold(&mut self) {
+        let ambience = ambience(&self.call.spec.agent);
+        self.send_to_leg(|leg| leg.set_ambience(ambience));
     }
 
     /// STT, LLM and TTS take over, if the agent has a fallback LLM.
@@ -93,7 +99,7 @@ impl ConversationLoop {
     }
 
     /// A leg that cannot take commands is lost.
-    fn send_to_leg(&mut self, tell: impl FnOnce(&LegHandle) -> Result<(), OverloadedError>) {
+    pub(super) fn send_to_leg(&mut self, tell: impl FnOnce(&LegHandle) -> Result<(), OverloadedError>) {
         if tell(&self.call.media.leg).is_err() {
             self.machine.handle_command(Instant::now(), EndReason::Overload);
         }
