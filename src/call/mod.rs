@@ -14,6 +14,7 @@ mod inbound_answer;
 mod inbound_route;
 pub mod invite;
 pub mod live_update;
+mod local_voice;
 pub mod negotiate;
 pub mod outgoing_call;
 pub mod past_events;

@@ -3,6 +3,7 @@
 //!
 //! Pure: whether an account has a key is an argument.
 
+use super::local_voice::local_voice;
 use super::machine::CallSpec;
 use crate::domain::agent::AgentFields;
 use crate::domain::provider::ProviderAccount;
@@ -16,6 +17,10 @@ use trunkline_media::codec::Companding;
 const DEFAULT_LLM: &str = "gpt-4o-mini";
 /// STT where the agent names none.
 const DEFAULT_STT_MODEL: &str = "nova-3-general";
+
+/// How long the agent's last voice may be silent before the local one speaks: with the model before it, callers wait three
+/// seconds at most.
+const LAST_VOICE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The agent's model, or the default.
 pub fn llm(agent: &AgentFields) -> LlmConfig {
@@ -78,7 +83,7 @@ pub fn tts_configs(spec: &CallSpec) -> Vec<TtsConfig> {
     let agent = &spec.agent;
     let local = TtsConfig {
         provider: TtsProvider::Local,
-        voice_id: String::new(),
+        voice_id: local_voice(agent.tts_config.as_ref(), spec.language()),
         language: spec.language().to_owned(),
         model: None,
         speed: None,
@@ -124,12 +129,20 @@ pub fn hedge_after(agent: &AgentFields, candidates: usize) -> Option<Duration> {
     (hedge_ms > 0 && candidates > 1).then(|| Duration::from_millis(hedge_ms))
 }
 
-/// How long the voice at a place of the order may be silent before the next one speaks. `None` for those after the
-/// agent's last fallback: they have the stage's own deadline.
+/// How long the voice at a place of the order may be silent before the next one speaks. The agent's last voice gets more
+/// time, because only the local one stands behind it. `None` for the local one, and if the agent wants none to be hurried:
+/// they have the stage's own deadline.
 pub fn first_audio_timeout(agent: &AgentFields, current: usize) -> Option<Duration> {
-    let fallbacks = agent.fallbacks.as_ref()?;
-    let hedge_ms = fallbacks.hedge_after_ms();
-    (hedge_ms > 0 && current < fallbacks.tts.len()).then(|| Duration::from_millis(hedge_ms))
+    let (hedge_ms, others) = match &agent.fallbacks {
+        Some(fallbacks) if fallbacks.hedge_after_ms() == 0 => return None,
+        Some(fallbacks) => (fallbacks.hedge_after_ms(), fallbacks.tts.len()),
+        None => (0, 0),
+    };
+    match current {
+        current if current < others => Some(Duration::from_millis(hedge_ms)),
+        current if current < others + usize::from(agent.tts_config.is_some()) => Some(LAST_VOICE_TIMEOUT),
+        _ => None,
+    }
 }
 
 /// The first provider without a key: reported before any phone rings. `is_usable` says whether an account can be asked

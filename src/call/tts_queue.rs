@@ -23,6 +23,8 @@ const CHARACTERS_PER_SECOND: u64 = 15;
 /// Sentences for which a voice rests after a timeout or its second failure in a row; each further one doubles them.
 const REST_SENTENCES: u32 = 2;
 const REST_SENTENCES_MAX: u32 = 16;
+/// Failures in a row after which a voice is asked again with the next response all the same.
+const BRIEF_FAILURES_MAX: u32 = 2;
 
 /// What became of the text that was to be spoken.
 #[derive(Debug, PartialEq)]
@@ -123,6 +125,8 @@ pub struct TtsQueue<F> {
     active: VecDeque<ActiveSynthesis<F>>,
     /// Synthesised and not yet heard to the end.
     unplayed: VecDeque<SegmentId>,
+    /// The newest response that has a segment here.
+    last_response: u32,
     events: VecDeque<TtsPipelineEvent>,
 }
 
@@ -175,6 +179,13 @@ impl VoiceHealth {
         Self::Failed { times, at: now, rest: (REST_SENTENCES << times.min(4)).min(REST_SENTENCES_MAX) }
     }
 
+    /// The agent begins to say something else.
+    fn begin_response(&mut self) {
+        if let Self::Failed { times: ..=BRIEF_FAILURES_MAX, rest, .. } = self {
+            *rest = 0;
+        }
+    }
+
     /// A sentence begins.
     fn pass_sentence(&mut self) {
         if let Self::Failed { rest, .. } = self {
@@ -193,6 +204,7 @@ impl<F> TtsQueue<F> {
             rest: None,
             active: VecDeque::new(),
             unplayed: VecDeque::new(),
+            last_response: 0,
             events: VecDeque::new(),
         }
     }
@@ -208,8 +220,12 @@ impl<F> TtsQueue<F> {
         found.map_or(self.voices.len().saturating_sub(1), |place| from + place)
     }
 
-    /// Queues a segment.
+    /// Queues a segment. With a new response the chosen voice is asked again, unless it has failed again and again.
     pub fn speak(&mut self, segment: SegmentId, text: String) {
+        if segment.response_id > self.last_response {
+            self.last_response = segment.response_id;
+            self.voices.iter_mut().for_each(|voice| voice.health.begin_response());
+        }
         self.queued.push_back((segment, text));
     }
 
@@ -357,7 +373,13 @@ impl<F> TtsQueue<F> {
         if matches!(state.health, VoiceHealth::Failed { at, .. } if active.began <= at) {
             return Some(self.next_voice(0));
         }
+        let breaks_off = active.total > 0 && !matches!(failure, ProviderError::Timeout(_)) && failure.is_retryable();
+        let is_first = state.health == VoiceHealth::Well;
         state.health = state.health.after(failure, now);
+        // In the middle of a sentence another voice is worse than a gap.
+        if breaks_off && is_first {
+            return Some(active.tts);
+        }
         let next = active.tts + 1;
         (next < self.voices.len()).then(|| self.next_voice(next))
     }

@@ -39,7 +39,10 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     );
     describe_counter!("trunkline_media_slot_lateness_seconds_bucket", "Frames that left at most this late");
     describe_counter!("trunkline_media_slot_lateness_seconds_count", "Frames sent");
-    describe_counter!("trunkline_media_events_dropped_total", "What legs reported and their calls did not take in time, by kind");
+    describe_counter!(
+        "trunkline_media_events_dropped_total",
+        "What legs reported and their calls did not take in time, by kind"
+    );
     describe_counter!("trunkline_panics_total", "Panics, each kept to its part: defects, by part");
     describe_counter!("trunkline_journal_entries_lost_total", "Entries of calls that the database refused");
     Ok(handle)

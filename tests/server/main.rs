@@ -27,6 +27,7 @@ mod live;
 mod management;
 mod nodes;
 mod odd_models;
+mod odd_vendors;
 mod outgoing_calls;
 mod pjsip;
 mod postgres;

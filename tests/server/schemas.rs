@@ -234,6 +234,25 @@ async fn hostile_tools_of_a_tool_server_are_left_out() {
     watch.end().await;
 }
 
+/// The server answers plain JSON, and describes its tool at a length that the model's server refuses.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_description_of_a_tool_server_is_cut_before_a_strict_model_sees_it() {
+    let schema = json!({"type": "object", "properties": {"article": {"type": "string"}}, "required": ["article"]});
+    let description = "Says how many of an article there are. ".repeat(80);
+    let url = tool_server(vec![json!({"name": "stock", "description": description, "inputSchema": schema})]).await;
+    let mut script = trunkline_lab::emulator::ReplyScript::default();
+    script.0.insert(0, rule(&["opening hours"], "Let me look.", Some(("stock", json!({"article": "chairs"})))));
+    let server = Server::start_scripted(script, |_| {}).await;
+    let model = json!({"provider": "openai", "model": "odd-strict", "tools": [{"type": "mcp", "server_url": url}]});
+    let (status, answer) =
+        server.send("PATCH", &format!("/agents/{}", server.agent), Some(json!({"llm_config": model}))).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(server.call("listen; say opening_hours; listen; hangup").await.failure, None);
+    let call = server.last_call().await;
+    assert!(lines(&call).contains(&"tool: stock: four chairs".to_owned()), "{call}");
+    assert_eq!(call["metrics"]["provider_errors"], json!({}), "{call}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_that_was_saved_before_there_were_limits_still_answers() {
     let server = Server::start().await;

@@ -42,6 +42,13 @@ pub fn fill_in(agent: &mut AgentFields, task: Option<&mut TaskFields>, values: &
             .chain(&mut silence.fillers)
             .for_each(|one| text(one, TemplateUse::Text));
     }
+    if let Some(ringing) = &mut agent.ringing {
+        ringing.announcement.iter_mut().for_each(|one| text(one, TemplateUse::Text));
+    }
+    for destination in agent.transfer_config.iter_mut().flat_map(|transfers| &mut transfers.destinations) {
+        destination.description.iter_mut().for_each(|one| text(one, TemplateUse::Text));
+        destination.headers.values_mut().for_each(|one| text(one, TemplateUse::Header));
+    }
     for rule in agent.dtmf_rules.iter_mut().flat_map(|rules| &mut rules.rules) {
         rule.text.iter_mut().for_each(|one| text(one, TemplateUse::Text));
     }
@@ -70,6 +77,9 @@ mod tests {
                     "url": "https://a.example/{{who}}"},
                     {"type": "mcp", "server_url": "https://b.example/?u={{who}}", "authorization": "Bearer {{token}}"}]},
             "silence_config": {"prompt": "{{who}}?", "goodbye": "Bye {{who}}"},
+            "ringing": {"ring_ms": 0, "announcement": "One moment, {{who}}."},
+            "transfer_config": {"destinations": [{"name": "desk", "target": "+31201234567",
+                "description": "When {{who}} asks", "headers": {"X-Caller": "{{who}}"}}]},
             "dtmf_rules": {"rules": [{"digits": "1", "action": "say", "text": "Yes, {{who}}"}]},
         }))
         .unwrap()

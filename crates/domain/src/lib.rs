@@ -16,6 +16,7 @@ pub mod fair_share;
 pub mod fallback;
 pub mod ids;
 pub mod inbound_claim;
+pub mod keyterms;
 pub mod login_address;
 pub mod organization;
 pub mod password;

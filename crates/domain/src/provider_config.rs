@@ -1,5 +1,6 @@
 //! STT, model and voice of an agent, as the customer writes them.
 
+use super::keyterms;
 pub use super::provider::{LlmProvider, SttProvider, TtsProvider};
 use super::rules::{
     at_most, before, between, chars, filled, fits, is_header_value, is_http_url, secret_chars, secret_fits,
@@ -43,6 +44,7 @@ pub struct SttConfig {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 100)]
     #[garde(custom(at_most(100)))]
+    #[garde(custom(keyterms::rule(self.provider, &self.model, self.base_url.is_some())))]
     pub keyterms: Vec<String>,
     /// A server of the customer's that speaks the provider's protocol.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,6 +3,7 @@
 use super::phone_number::{Destination, PhoneNumber};
 use super::rules::{at_most, before, between, fits, is_text, parses};
 use super::sip_headers;
+use super::template::{self, TemplateUse};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -45,6 +46,7 @@ pub struct TransferDestination {
     pub target: String,
     /// When the model should choose it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[garde(inner(custom(template::rule(TemplateUse::Text))))]
     pub description: Option<String>,
     /// How to transfer to this destination. None: the `mode` of `transfer_config`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -27,6 +27,8 @@ pub enum ProviderError {
     Timeout(&'static str),
     /// The stream ended early.
     Disconnected(String),
+    /// The vendor ended the session in its own time, or asks for another one; holds what it says.
+    SessionEnded(String),
     /// The response does not follow the provider's protocol.
     InvalidResponse(String),
     /// Not asked: the circuit is open, or the concurrency limit is reached.
@@ -65,6 +67,7 @@ impl ProviderError {
             Self::Unreachable(_) => "unreachable",
             Self::Timeout(_) => "deadline",
             Self::Disconnected(_) => "dropped",
+            Self::SessionEnded(_) => "session_ended",
             Self::InvalidResponse(_) => "garbage",
             Self::CircuitOpen(_) => "closed",
         }
@@ -81,6 +84,7 @@ impl std::fmt::Display for ProviderError {
             Self::Unreachable(why) => write!(f, "unreachable: {why}"),
             Self::Timeout(which) => write!(f, "no {which} in time"),
             Self::Disconnected(why) => write!(f, "dropped: {why}"),
+            Self::SessionEnded(why) => write!(f, "session ended: {why}"),
             Self::InvalidResponse(what) => write!(f, "not understood: {what}"),
             Self::CircuitOpen(why) => write!(f, "not asked: {why}"),
         }

@@ -8,6 +8,8 @@ pub mod anthropic;
 pub mod canonical_conversation;
 pub mod cartesia;
 pub mod circuit_breaker;
+#[cfg(test)]
+mod damage;
 pub mod deepgram;
 pub mod elevenlabs;
 mod error;
@@ -29,6 +31,8 @@ pub mod provider_check;
 pub mod realtime;
 mod refusal;
 pub mod registry;
+mod replay_buffer;
+mod session_error;
 pub mod sse;
 pub mod structured_output;
 pub mod stt;

@@ -1,5 +1,6 @@
 //! Fields of vendors' messages that are `null` or of another shape: they count as missing.
 
+use super::ProviderError;
 use serde::{Deserialize as _, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -7,6 +8,25 @@ use serde_json::Value;
 pub(crate) fn lenient<'de, T: DeserializeOwned + Default, D: Deserializer<'de>>(source: D) -> Result<T, D::Error> {
     let value = Value::deserialize(source)?;
     Ok(serde_json::from_value(value).unwrap_or_default())
+}
+
+/// Reads a list; items of another shape are left out, so that one odd item does not cost the list.
+pub(crate) fn lenient_items<'de, T: DeserializeOwned, D: Deserializer<'de>>(source: D) -> Result<Vec<T>, D::Error> {
+    let items: Vec<Value> = lenient(source)?;
+    Ok(items.into_iter().filter_map(|item| serde_json::from_value(item).ok()).collect())
+}
+
+/// Reads a message; one of another shape says nothing. Anything but JSON is not the protocol.
+pub(crate) fn message<T: DeserializeOwned + Default>(text: &str) -> Result<T, ProviderError> {
+    Ok(tagged(text)?.unwrap_or_default())
+}
+
+/// Reads a message whose field `type` says what it is; `None` for one of no kind that is known. Anything but JSON is not the
+/// protocol.
+pub(crate) fn tagged<T: DeserializeOwned>(text: &str) -> Result<Option<T>, ProviderError> {
+    // A field that is there twice counts once.
+    let value: Value = serde_json::from_str(text).map_err(ProviderError::invalid_response)?;
+    Ok(serde_json::from_value(value).ok())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
-//! Realtime (speech-to-speech) sessions: one socket that hears and speaks. The call decides what is played; failover is
-//! up to the call.
+//! Realtime (speech-to-speech) sessions: one socket that hears and speaks. A session that ends early is opened again with
+//! the conversation so far. The call decides what is played; failover is up to the call.
 
+use super::replay_buffer::ReplayBuffer;
 use super::transport::{self, KeepAlive};
 use super::{EventStream, ProviderAccess, ProviderError, ProviderRegistry, TokenUsage};
 use crate::transport::WebSocketRequest;
@@ -11,13 +12,19 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::Message;
-use trunkline_domain::chat::{ToolCall, ToolOffer};
+use trunkline_domain::chat::{ChatMessage, ToolCall, ToolOffer};
 use trunkline_domain::provider::PipelineStage;
 
 /// Inputs waiting for the socket: ten seconds of audio.
 const INPUTS_MAX: usize = 500;
-/// Audio kept until the session is set up: three seconds.
-const EARLY_AUDIO_MAX: usize = 150;
+/// Other inputs kept until the session is set up; the oldest go first.
+const EARLY_INPUTS_MAX: usize = 64;
+/// Sessions that are opened again in a row; one that lasts resets the count.
+const RECONNECTS_MAX: u32 = 3;
+/// A session that lasted this long is not counted.
+const STABLE_AFTER: Duration = Duration::from_secs(60);
+/// How long the call may take to tell what was said so far.
+const CONVERSATION_TIMEOUT: Duration = Duration::from_millis(500);
 /// Without sound for this long, an answer that was begun may be over.
 const RESPONSE_SILENCE: Duration = Duration::from_millis(800);
 
@@ -77,13 +84,17 @@ pub enum RealtimeInput {
         /// Number of the item and the milliseconds of it that were heard; `None` if nothing was playing.
         item: Option<(u32, u64)>,
     },
+    /// The conversation so far, for the session that takes the place of one that ended. The answer to `Reconnecting`.
+    Resume(Vec<ChatMessage>),
 }
 
 /// Event of a realtime session.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RealtimeEvent {
-    /// It hears from now on.
+    /// It hears from now on; once for each session.
     Ready,
+    /// The session has ended early, and another one is being opened: what it was about to say will not come.
+    Reconnecting(ProviderError),
     /// An identifier under which the vendor keeps the conversation.
     Conversation(String),
     /// The model's voice activity detection heard the caller begin.
@@ -157,6 +168,8 @@ pub trait RealtimeVendor: Sync {
 pub trait RealtimeProtocol: Send {
     /// Returns the request that opens the socket; fails without a usable key.
     fn upgrade(&self, endpoint: &ProviderAccess) -> Result<WebSocketRequest, ProviderError>;
+    /// The conversation began in another session; called before the socket is opened.
+    fn resume(&mut self, conversation: &[ChatMessage]);
     /// Sent as soon as the socket is open.
     fn initial_messages(&mut self) -> Vec<Message>;
     /// Returns the messages to send for an input; empty if the vendor needs none.
@@ -186,14 +199,18 @@ pub fn open_realtime_session(
     let (input, queue) = mpsc::channel(INPUTS_MAX);
     let providers = providers.clone();
     let stream = EventStream::spawn("realtime", move |events| async move {
-        let wire = realtime.open(setup);
+        let wire = realtime.open(setup.clone());
+        let replay_buffer = ReplayBuffer::of_speech();
         let mut running = RealtimeWorker {
             providers,
             endpoint,
+            vendor: realtime,
+            setup,
             wire,
             queue,
             events,
-            ready: false,
+            state: SessionState::SettingUp,
+            replay_buffer,
             early: VecDeque::new(),
             sound: None,
         };
@@ -204,14 +221,26 @@ pub fn open_realtime_session(
     RealtimeSession { input, stream }
 }
 
+/// How far a session has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SessionState {
+    SettingUp,
+    /// It hears, since then.
+    Ready(Instant),
+}
+
 struct RealtimeWorker {
     providers: ProviderRegistry,
     endpoint: ProviderAccess,
+    vendor: &'static dyn RealtimeVendor,
+    setup: RealtimeSessionConfig,
     wire: Box<dyn RealtimeProtocol>,
     queue: mpsc::Receiver<RealtimeInput>,
     events: mpsc::Sender<RealtimeEvent>,
-    ready: bool,
-    /// What came before the session was set up; of audio the newest is kept.
+    state: SessionState,
+    /// Audio that no session has turned into words yet.
+    replay_buffer: ReplayBuffer,
+    /// What else came before the session was set up.
     early: VecDeque<RealtimeInput>,
     /// When sound came last.
     sound: Option<Instant>,
@@ -225,7 +254,60 @@ async fn until(at: Option<Instant>) {
 }
 
 impl RealtimeWorker {
+    /// Opens one session after the other, until the call is over or no further one would help.
     async fn run(&mut self) -> Result<(), ProviderError> {
+        let (mut losses, mut has_been_ready) = (0, false);
+        loop {
+            let Err(failure) = self.session().await else { return Ok(()) };
+            let ended = std::mem::replace(&mut self.state, SessionState::SettingUp);
+            if let SessionState::Ready(since) = ended {
+                has_been_ready = true;
+                if since.elapsed() > STABLE_AFTER {
+                    losses = 0;
+                }
+            }
+            losses += 1;
+            if losses > RECONNECTS_MAX || !may_reconnect(&failure, has_been_ready, losses) {
+                return Err(failure);
+            }
+            self.wire = self.vendor.open(self.setup.clone());
+            if let SessionState::Ready(_) = ended {
+                // Whoever begins to speak now is heard by the next session.
+                self.replay_buffer.speaking = true;
+                self.sound = None;
+                metrics::counter!("trunkline_engine_reconnects_total").increment(1);
+                if self.events.send(RealtimeEvent::Reconnecting(failure)).await.is_err() {
+                    return Ok(());
+                }
+            }
+            if !self.conversation_so_far(Duration::from_millis(250) * (losses - 1)).await {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits before the next session, and for the conversation that it takes over. False when the call is over.
+    async fn conversation_so_far(&mut self, pause: Duration) -> bool {
+        let begun = Instant::now();
+        let (mut known, mut until) = (false, begun + pause.max(CONVERSATION_TIMEOUT));
+        loop {
+            match tokio::time::timeout_at(until, self.queue.recv()).await {
+                Ok(Some(RealtimeInput::Resume(conversation))) => {
+                    self.wire.resume(&conversation);
+                    (known, until) = (true, begun + pause);
+                }
+                Ok(Some(input)) => self.keep(input),
+                Ok(None) => return false,
+                Err(_) => break,
+            }
+        }
+        if !known {
+            tracing::debug!("a realtime session takes over without knowing what was said");
+        }
+        true
+    }
+
+    async fn session(&mut self) -> Result<(), ProviderError> {
         let deadlines = self.providers.timeouts.realtime;
         let entered = self
             .providers
@@ -256,11 +338,10 @@ impl RealtimeWorker {
                 }
             }
             let quiet_at = self.sound.map(|at| at + RESPONSE_SILENCE);
-            let setting_up = until((!self.ready).then_some(set_up_by));
+            let setting_up = until((self.state == SessionState::SettingUp).then_some(set_up_by));
             tokio::select! {
                 input = self.queue.recv() => match input {
-                    Some(input) if self.ready => out.extend(self.wire.input(input)),
-                    Some(input) => self.keep(input),
+                    Some(input) => out.extend(self.input(input)),
                     None => {
                         let _ = timeout(Duration::from_millis(200), socket.close(None)).await;
                         return Ok(());
@@ -301,11 +382,15 @@ impl RealtimeWorker {
             if matches!(event, RealtimeEvent::Audio { .. }) {
                 self.sound = Some(Instant::now());
             }
-            if event == RealtimeEvent::Ready && !std::mem::replace(&mut self.ready, true) {
-                pass.succeeded();
-                for input in std::mem::take(&mut self.early) {
-                    out.extend(self.wire.input(input));
+            match &event {
+                RealtimeEvent::Ready if self.state == SessionState::SettingUp => {
+                    pass.succeeded();
+                    out.extend(self.begin());
                 }
+                RealtimeEvent::SpeechStarted => self.replay_buffer.speaking = true,
+                // What was said until now has become words.
+                RealtimeEvent::UserFinal(_) => self.replay_buffer.settle(u64::MAX, true),
+                _ => {}
             }
             if self.events.send(event).await.is_err() {
                 return Ok(false);
@@ -314,12 +399,68 @@ impl RealtimeWorker {
         Ok(true)
     }
 
-    fn keep(&mut self, input: RealtimeInput) {
-        let audio = self.early.iter().filter(|one| matches!(one, RealtimeInput::Audio(_))).count();
-        if matches!(input, RealtimeInput::Audio(_)) && audio >= EARLY_AUDIO_MAX {
-            let oldest = self.early.iter().position(|one| matches!(one, RealtimeInput::Audio(_)));
-            oldest.and_then(|index| self.early.remove(index));
+    /// The session hears: it gets what came before.
+    fn begin(&mut self) -> Vec<Message> {
+        self.state = SessionState::Ready(Instant::now());
+        let pieces: Vec<Bytes> = self.replay_buffer.pieces.iter().cloned().collect();
+        self.replay_buffer.speaking = false;
+        let inputs = pieces.into_iter().map(RealtimeInput::Audio).chain(std::mem::take(&mut self.early));
+        inputs.flat_map(|input| self.wire.input(input)).collect()
+    }
+
+    /// The messages for an input; what comes before the session hears is kept.
+    fn input(&mut self, input: RealtimeInput) -> Vec<Message> {
+        match self.state {
+            SessionState::SettingUp => {
+                self.keep(input);
+                Vec::new()
+            }
+            SessionState::Ready(_) => {
+                if let RealtimeInput::Audio(codes) = &input {
+                    self.replay_buffer.push(codes.clone());
+                }
+                self.wire.input(input)
+            }
         }
-        self.early.push_back(input);
+    }
+
+    fn keep(&mut self, input: RealtimeInput) {
+        match input {
+            RealtimeInput::Audio(codes) => self.replay_buffer.push(codes),
+            // The answer that was interrupted ended with its session.
+            RealtimeInput::Interrupted { .. } | RealtimeInput::Resume(_) => {}
+            input => {
+                if self.early.len() >= EARLY_INPUTS_MAX {
+                    self.early.pop_front();
+                }
+                self.early.push_back(input);
+            }
+        }
+    }
+}
+
+/// Whether another session may help. Before the first one the caller has heard nothing yet: a fallback is asked after one
+/// more try, and at once where the time is gone already.
+fn may_reconnect(failure: &ProviderError, has_been_ready: bool, losses: u32) -> bool {
+    match failure {
+        ProviderError::CircuitOpen(_) => false,
+        ProviderError::Timeout(_) | ProviderError::Refused { status: 429, .. } => has_been_ready,
+        _ => failure.is_retryable() && (has_been_ready || losses == 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_ended_is_opened_again_and_a_wrong_key_is_not_tried_twice() {
+        let ended = ProviderError::SessionEnded("maximum duration".into());
+        let late = ProviderError::Timeout("session");
+        assert!(may_reconnect(&ended, true, 3) && may_reconnect(&ended, false, 1) && !may_reconnect(&ended, false, 2));
+        assert!(may_reconnect(&late, true, 1) && !may_reconnect(&late, false, 1));
+        assert!(!may_reconnect(&ProviderError::refused(401, "key"), true, 1));
+        assert!(!may_reconnect(&ProviderError::refused(400, "model"), true, 1));
+        assert!(!may_reconnect(&ProviderError::CircuitOpen("open"), true, 1));
     }
 }

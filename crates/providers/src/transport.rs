@@ -14,6 +14,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Error};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_with_config};
 use trunkline_domain::secret::Secret;
@@ -411,7 +412,10 @@ impl KeepAlive {
 pub fn close_error(message: Option<Result<tungstenite::Message, Error>>) -> ProviderError {
     match message {
         Some(Ok(tungstenite::Message::Close(Some(frame)))) => {
-            ProviderError::Disconnected(format!("{} {}", frame.code, frame.reason))
+            let said = format!("{} {}", frame.code, frame.reason);
+            // Vendors that bound their sessions say so in the close frame, under various codes.
+            let is_planned = frame.code == CloseCode::Away || frame.reason.to_lowercase().contains("maximum duration");
+            if is_planned { ProviderError::SessionEnded(said) } else { ProviderError::Disconnected(said) }
         }
         Some(Ok(tungstenite::Message::Close(None))) => ProviderError::Disconnected("closed".to_owned()),
         Some(Err(error)) => ProviderError::Disconnected(error.to_string()),

@@ -79,10 +79,14 @@ pub fn speak_over_http(
 /// What is said of a text that came back without any sound.
 pub(crate) const NO_AUDIO: &str = "no audio at all";
 
-/// Whether a voice that failed before its first sound is asked once more: for a text that came back empty always,
-/// otherwise if nobody else can speak it.
+/// Whether a voice that failed before its first sound is asked once more: after a failure that took no time, because one
+/// failure is no reason for another voice; after any that may pass if nobody else can speak the text.
 fn is_worth_another_try(failure: &ProviderError, alone: bool) -> bool {
-    matches!(failure, ProviderError::Disconnected(why) if why == NO_AUDIO) || alone && failure.is_retryable()
+    match failure {
+        ProviderError::Disconnected(_) | ProviderError::SessionEnded(_) | ProviderError::InvalidResponse(_) => true,
+        ProviderError::Refused { status: 500.., .. } => true,
+        failure => alone && failure.is_retryable(),
+    }
 }
 
 /// Streams the bytes of an audio answer. One retry is made before the first byte.

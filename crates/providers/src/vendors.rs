@@ -74,3 +74,84 @@ pub fn tts_session(providers: &ProviderRegistry, config: &TtsConfig, settings: &
     let (config, settings) = (config.clone(), settings.clone());
     tts_vendor(config.provider).open(TtsSetup { providers: providers.clone(), endpoint, config, settings })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::session_error::{SessionErrors, SessionFault};
+    use crate::{cartesia, deepgram, elevenlabs, openai, xai};
+
+    /// Every vendor says these things in its own words.
+    #[test]
+    fn each_vendors_errors_end_what_they_have_to() {
+        let cases: &[(&SessionErrors, &[(&str, SessionFault)])] = &[
+            (
+                &openai::session_errors::SESSION_ERRORS,
+                &[
+                    ("session_expired", SessionFault::Session),
+                    ("server_error", SessionFault::Session),
+                    ("rate_limit_exceeded", SessionFault::RateLimit),
+                    ("insufficient_quota", SessionFault::Credit),
+                    ("invalid_api_key", SessionFault::Key),
+                    ("model_not_found", SessionFault::Configuration),
+                    ("invalid_model", SessionFault::Configuration),
+                    ("response_cancel_not_active", SessionFault::Event),
+                    ("invalid_value", SessionFault::Event),
+                    ("", SessionFault::Event),
+                ],
+            ),
+            (
+                &xai::SESSION_ERRORS,
+                &[
+                    ("session_expired", SessionFault::Session),
+                    ("max_session_duration", SessionFault::Session),
+                    ("internal_error", SessionFault::Session),
+                    ("resource_exhausted", SessionFault::RateLimit),
+                    ("unauthenticated", SessionFault::Key),
+                    ("permission_denied", SessionFault::Key),
+                    ("invalid_argument", SessionFault::Event),
+                ],
+            ),
+            (
+                &elevenlabs::session_errors::SESSION_ERRORS,
+                &[
+                    ("max_duration_exceeded", SessionFault::Session),
+                    ("input_timeout_exceeded", SessionFault::Session),
+                    ("system_busy", SessionFault::RateLimit),
+                    ("max_active_conversations", SessionFault::RateLimit),
+                    ("quota_exceeded", SessionFault::Credit),
+                    ("invalid_api_key", SessionFault::Key),
+                    ("voice_not_found", SessionFault::Configuration),
+                    ("model_not_found", SessionFault::Configuration),
+                    ("something_new", SessionFault::Session),
+                ],
+            ),
+            (
+                &deepgram::session_errors::SESSION_ERRORS,
+                &[
+                    ("INTERNAL_SERVER_ERROR", SessionFault::Session),
+                    ("NET-0001", SessionFault::Session),
+                    ("TOO_MANY_REQUESTS", SessionFault::RateLimit),
+                    ("INSUFFICIENT_PERMISSIONS", SessionFault::Key),
+                    ("ASR_PAYMENT_REQUIRED", SessionFault::Credit),
+                    ("INVALID_QUERY_PARAMETER", SessionFault::Configuration),
+                    ("UNPARSABLE_CLIENT_MESSAGE", SessionFault::Event),
+                ],
+            ),
+            (
+                &cartesia::session_errors::SESSION_ERRORS,
+                &[
+                    ("concurrency_limited", SessionFault::RateLimit),
+                    ("internal_error", SessionFault::Session),
+                    ("quota_exceeded", SessionFault::Credit),
+                    ("unauthorized", SessionFault::Key),
+                    ("voice_not_found", SessionFault::Configuration),
+                ],
+            ),
+        ];
+        for (table, rows) in cases {
+            for (code, fault) in *rows {
+                assert_eq!(table.fault(&[code]), *fault, "{code}");
+            }
+        }
+    }
+}

@@ -2,6 +2,7 @@
 //! Function words are listed per language; unknown languages use the default timing.
 
 use super::lexicon::{LanguageLexicon, language};
+use super::script;
 
 /// Completeness of an utterance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub fn completeness(text: &str, code: &str) -> Completeness {
         .collect();
     let Some(last) = words.last() else { return Completeness::Undecided };
     let whole = words.join(" ");
-    let open = text.ends_with([',', '-', '–', '—', '…', ':']) || text.ends_with("...");
+    let open = text.ends_with([',', '-', '–', '—', '…', ':', '、', '，', '：', '،']) || text.ends_with("...");
     // "Thank you," is followed by something.
     if !open && language.complete.contains(&whole.as_str()) {
         return Completeness::Complete;
@@ -45,14 +46,14 @@ pub fn completeness(text: &str, code: &str) -> Completeness {
             false => last == entry,
         })
     };
-    let ends = !open && text.ends_with(['.', '?', '!', '。', '？']);
+    let ends = !open && text.ends_with(['.', '?', '!', '。', '？', '！', '｡', '؟', '।']);
     // "Where my order is." has its dot; "my number is." has too few words for one.
     let hangs = ends_with(language.usually_continued) && !(ends && words.len() > HANGING_SENTENCE_WORDS_MIN);
     if open || ends_with(language.unfinished) || hangs {
         return Completeness::Unfinished;
     }
     // "Yes, that is correct" is as finished as "correct", whatever STT's punctuation.
-    if ends && words.len() > 1 || words.len() <= 4 && ends_with(language.complete) {
+    if ends && script::words(text).nth(1).is_some() || words.len() <= 4 && ends_with(language.complete) {
         return Completeness::Complete;
     }
     Completeness::Undecided

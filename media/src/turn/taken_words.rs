@@ -1,5 +1,7 @@
 //! Interim words that were used for a turn before their final version came: what the final version adds to them.
 
+use super::script::{after_words, words};
+
 /// Letters by which another writing of few words may be longer.
 const EXTRA_LETTERS: usize = 8;
 /// Digits in the languages that callers spell numbers in, from zero to nine.
@@ -53,12 +55,12 @@ impl TakenWords {
 
     /// The words of a text are the first of those that were taken.
     pub(super) fn is_begun_by(&self, text: &str) -> bool {
-        !self.is_empty() && plain_words(text).eq(self.words.iter().take(text.split_whitespace().count()).cloned())
+        !self.is_empty() && plain_words(text).eq(self.words.iter().take(words(text).count()).cloned())
     }
 
     /// Takes a part of the final version; false if the text is more than a part, or another one.
     pub(super) fn take_part(&mut self, text: &str) -> bool {
-        let count = text.split_whitespace().count();
+        let count = words(text).count();
         let is_part = count < self.words.len() && self.is_begun_by(text);
         if is_part {
             self.words.drain(..count);
@@ -105,7 +107,7 @@ impl TakenWords {
             return text.to_owned();
         }
         if let Some(count) = self.spelled_prefix(text) {
-            return text.split_whitespace().skip(count).collect::<Vec<_>>().join(" ");
+            return after_words(text, count).to_owned();
         }
         // The final words may differ from the interim ones here and there: what they have in common, in order.
         let (mut same, mut known, mut end) = (0, 0, 0);
@@ -117,14 +119,14 @@ impl TakenWords {
         if same * 2 < self.words.len() {
             return text.to_owned();
         }
-        text.split_whitespace().skip(end).collect::<Vec<_>>().join(" ")
+        after_words(text, end).to_owned()
     }
 }
 
 /// Words in lower case without punctuation.
 fn plain_words(text: &str) -> impl Iterator<Item = String> {
     let plain = |word: &str| word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-    text.split_whitespace().map(plain)
+    words(text).map(plain)
 }
 
 /// Words without blanks, digits as digits.

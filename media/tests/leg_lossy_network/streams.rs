@@ -92,9 +92,9 @@ fn packets_that_follow_a_pause_are_marked() {
     let active = config(link.now, Companding::MuLaw).stream;
     link.pass(200);
     for direction in [StreamDirection::ReceiveOnly, StreamDirection::Inactive] {
-        link.leg.renegotiate(link.now, StreamConfig { direction, ..active.clone() });
+        link.leg.renegotiate(link.now, StreamConfig { direction, ..active });
         link.pass(400);
-        link.leg.renegotiate(link.now, active.clone());
+        link.leg.renegotiate(link.now, active);
         link.pass(200);
     }
     link.leg.play(segment(1, 0), fixture("hello"), true);

@@ -39,11 +39,15 @@ mod tests {
     use super::*;
     use std::time::Instant;
     use trunkline_media::audio::AudioFrame;
+    use trunkline_media::codec::Companding;
 
     #[test]
     fn audio_that_nobody_takes_leaves_room_for_other_events() {
         let (mut sink, mut events) = leg_event_queue();
-        let frame = || LegEvent::Audio { frame: AudioFrame::pcm(8_000, &[0; 160]).unwrap(), at: Instant::now() };
+        let frame = || LegEvent::Audio {
+            frame: AudioFrame::g711(Companding::MuLaw, &[0xFF; 160]).unwrap(),
+            at: Instant::now(),
+        };
         for _ in 0..1_000 {
             assert!(sink(frame()));
         }

@@ -74,7 +74,7 @@ impl RealtimeBridge {
                 return played;
             }
             RealtimeEvent::ItemDone { item } => played = self.end(Some(item), machine, leg),
-            RealtimeEvent::ResponseDone(_) | RealtimeEvent::ResponseFailed { .. } => {
+            RealtimeEvent::ResponseDone(_) | RealtimeEvent::ResponseFailed { .. } | RealtimeEvent::Reconnecting(_) => {
                 played = self.end(None, machine, leg)
             }
             RealtimeEvent::Conversation(ref id) => self.conversation = Some(id.clone()),

@@ -227,7 +227,7 @@ fn the_next_voice_speaks_the_rest_of_the_sentence() {
         Some(TtsPipelineEvent::WordTimestamps { segment: segment(1, 0), marks: vec![(4_000, 3), (8_000, 7)] })
     );
     tts.queue.handle_audio(seconds(1));
-    assert_eq!(tts.failed(Duration::from_secs(1)), None);
+    assert_eq!(tts.failed_with(ProviderError::Timeout("more audio"), Duration::from_secs(1)), None);
     assert_eq!(tts.requests[1], (1, "three four".to_owned()));
     let told = tts.queue.handle_word_timestamps(&[WordTimestamp { at_ms: 500, chars: 5 }]);
     assert_eq!(told, Some(TtsPipelineEvent::WordTimestamps { segment: segment(1, 0), marks: vec![(12_000, 13)] }));
@@ -236,12 +236,49 @@ fn the_next_voice_speaks_the_rest_of_the_sentence() {
 }
 
 #[test]
+fn a_voice_that_breaks_off_speaks_the_rest_itself_once() {
+    let mut tts = pipeline(&["main", "local"]);
+    tts.speak(segment(1, 0), "one two three four");
+    tts.queue.handle_word_timestamps(&[WordTimestamp { at_ms: 1_000, chars: 7 }]);
+    tts.queue.handle_audio(seconds(1));
+    assert_eq!(tts.failed(Duration::from_millis(50)), None);
+    assert_eq!(tts.requests[1], (0, "three four".to_owned()), "the same voice");
+    assert!(!tts.events().iter().any(|event| matches!(event, TtsPipelineEvent::FailedOver { .. })));
+    tts.queue.handle_audio(seconds(1));
+    tts.failed(Duration::from_millis(50));
+    assert_eq!(tts.requests.last().unwrap().0, 1, "not a third time");
+}
+
+#[test]
+fn the_chosen_voice_comes_back_with_the_next_response() {
+    let mut tts = pipeline(&["main", "local"]);
+    tts.speak(segment(1, 0), "one");
+    tts.failed_with(ProviderError::Timeout("first audio"), Duration::from_millis(700));
+    tts.done(seconds(1));
+    tts.queue.handle_played(segment(1, 0));
+    assert_eq!(tts.heard(1), 1, "within the answer the voice stays");
+    tts.speak(segment(2, 0), "two");
+    assert_eq!(tts.requests.last().unwrap().0, 0, "the next answer begins with the chosen one");
+    tts.done(seconds(1));
+    tts.queue.handle_played(segment(2, 0));
+    // One that fails in every answer is not waited for in every answer.
+    for response_id in 3..6 {
+        tts.speak(segment(response_id, 0), "more");
+        tts.failed_with(ProviderError::Timeout("first audio"), Duration::from_millis(700));
+        tts.done(seconds(1));
+        tts.queue.handle_played(segment(response_id, 0));
+    }
+    tts.speak(segment(6, 0), "late");
+    assert_eq!(tts.requests.last().unwrap().0, 1);
+}
+
+#[test]
 fn a_sentence_that_was_heard_to_its_end_is_not_repeated() {
     let mut tts = pipeline(&["main", "local"]);
     tts.speak(segment(1, 0), "done");
     tts.queue.handle_word_timestamps(&[WordTimestamp { at_ms: 900, chars: 4 }]);
     tts.queue.handle_audio(seconds(1));
-    let event = tts.failed(Duration::from_secs(1));
+    let event = tts.failed_with(ProviderError::Timeout("more audio"), Duration::from_secs(1));
     assert_eq!(event, Some(TtsPipelineEvent::Done { segment: segment(1, 0), samples: Vec::new(), total: 8_000 }));
     assert_eq!(tts.requests.len(), 1);
     assert!(matches!(tts.events()[1], TtsPipelineEvent::FailedOver { .. }));

@@ -1,5 +1,7 @@
 //! Backchannels: sounds and words of a listener that do not interrupt.
 
+use trunkline_media::turn::script::{has_no_blanks, joins_previous, words};
+
 /// Always a backchannel.
 fn backchannels(language: &str) -> &'static [&'static str] {
     match language {
@@ -8,6 +10,28 @@ fn backchannels(language: &str) -> &'static [&'static str] {
             &["mhm", "hm", "hmm", "aha", "ach so", "achso", "ah", "oh", "okay", "ok", "genau", "ja ja", "jaja", "so"]
         }
         "fr" => &["mhm", "hm", "hmm", "ah", "oh", "d'accord", "ok", "je vois", "bien", "voilà", "ouais"],
+        "zh" => &[
+            "嗯",
+            "嗯嗯",
+            "哦",
+            "噢",
+            "啊",
+            "好的",
+            "好",
+            "是的",
+            "是是",
+            "对",
+            "对对",
+            "对对对",
+            "这样啊",
+            "明白",
+            "了解",
+        ],
+        "ja" => {
+            &["うん", "うんうん", "ええ", "はいはい", "へえ", "ああ", "なるほど", "そうですか", "そうですね", "そっか"]
+        }
+        "ko" => &["음", "아", "아네", "네네", "그렇군요", "그래요", "그렇죠", "알겠습니다"],
+        "th" => &["อืม", "อือ", "อ๋อ", "อ้อ", "ครับ", "ค่ะ", "จ้ะ", "โอเค"],
         _ => &[
             "mhm",
             "mm",
@@ -42,6 +66,10 @@ fn ambiguous_backchannels(language: &str) -> &'static [&'static str] {
         "nl" => &["ja", "goed", "prima"],
         "de" => &["ja", "gut"],
         "fr" => &["oui"],
+        "zh" => &["是", "可以", "行"],
+        "ja" => &["はい", "いいです"],
+        "ko" => &["네", "예", "좋아요"],
+        "th" => &["ใช่", "ได้"],
         _ => &["yes", "yeah", "yep", "yup", "good"],
     }
 }
@@ -52,9 +80,16 @@ fn call_openings(language: &str) -> &'static [&'static str] {
         "nl" => &["hallo", "ja", "ja hallo", "hoi", "dag"],
         "de" => &["hallo", "ja", "ja hallo", "ja bitte", "guten tag"],
         "fr" => &["allô", "oui", "oui allô", "bonjour"],
+        "zh" => &["喂", "你好", "您好", "喂你好", "喂您好"],
+        "ja" => &["もしもし", "はい", "はいもしもし", "こんにちは"],
+        "ko" => &["여보세요", "네", "네 여보세요", "안녕하세요"],
+        "th" => &["สวัสดีครับ", "สวัสดีค่ะ", "สวัสดี", "ฮัลโหล"],
         _ => &["hello", "hi", "hey", "yes", "yeah", "yes hello", "hello hello", "good morning", "good afternoon"],
     }
 }
+
+/// Signs of a language without blanks that have to come back: two of them are in many sentences.
+const ECHO_SIGNS_MIN: usize = 4;
 
 fn plain(text: &str) -> String {
     let words = text.split_whitespace().map(|word| {
@@ -112,14 +147,30 @@ pub fn is_call_opening(text: &str, language: &str) -> bool {
     !text.is_empty()
 }
 
+/// What is compared of a text: its words; of languages without blanks, and of Korean, whose particles change, the syllables.
+fn units(text: &str) -> Vec<String> {
+    let is_hangul = |c: char| matches!(u32::from(c), 0xAC00..=0xD7AF);
+    let parts = words(text).flat_map(|word| {
+        let word: String = word.chars().filter(|c| c.is_alphanumeric() || joins_previous(*c)).collect();
+        match word.chars().any(is_hangul) {
+            true => word.chars().map(String::from).collect(),
+            false => vec![plain(&word)],
+        }
+    });
+    parts.filter(|part| !part.is_empty()).collect()
+}
+
 /// Whether words are an echo of the agent: most of them were just said by the agent, in this order.
 pub fn is_echo_of(text: &str, said: &str) -> bool {
-    let (text, said) = (plain(text), plain(said));
-    let words: Vec<&str> = text.split(' ').collect();
-    let mut rest = said.split(' ');
+    let (units, said) = (units(text), units(said));
+    let mut rest = said.iter();
     let found =
-        words.iter().filter(|word| rest.clone().any(|one| one == **word) && rest.any(|one| one == **word)).count();
-    words.len() >= 2 && found * 10 >= words.len() * 7
+        units.iter().filter(|unit| rest.clone().any(|one| one == *unit) && rest.any(|one| one == *unit)).count();
+    let is_sign = |unit: &String| {
+        unit.chars().next().is_some_and(|c| has_no_blanks(c) || matches!(u32::from(c), 0xAC00..=0xD7AF))
+    };
+    let enough = if units.iter().any(is_sign) { ECHO_SIGNS_MIN } else { 2 };
+    units.len() >= enough && found * 10 >= units.len() * 7
 }
 
 #[cfg(test)]
@@ -175,5 +226,31 @@ mod tests {
         assert!(is_echo_of("the pizza place on elm treat", said));
         assert!(!is_echo_of("I would like a pizza", said));
         assert!(!is_echo_of("help", said), "one word is too little to say");
+    }
+
+    #[test]
+    fn our_words_come_back_in_languages_without_blanks() {
+        let said = "您好，这里是健康诊所，请问有什么可以帮您？";
+        assert!(is_echo_of("这里是健康诊所", said) && is_echo_of("这里是健康整所", said));
+        assert!(!is_echo_of("我要预约医生", said) && !is_echo_of("您好", said));
+        assert!(is_echo_of("ご注文はどちら", "ご注文はどちらになさいますか。"));
+        assert!(!is_echo_of("いいえ違います", "ご注文はどちらになさいますか。"));
+        assert!(is_echo_of("ยินดีต้อนรับ", "สวัสดีค่ะ ยินดีต้อนรับค่ะ"));
+        // Korean changes its particles from one hearing to the next.
+        assert!(is_echo_of("주문은 어디로 보낼까요", "주문을 어디로 보낼까요?"));
+        assert!(!is_echo_of("내일 다시 전화할게요", "주문을 어디로 보낼까요?"));
+    }
+
+    #[test]
+    fn listeners_say_go_on_in_languages_without_blanks() {
+        for (text, language) in [("嗯嗯。", "zh-CN"), ("なるほど。", "ja"), ("네네.", "ko"), ("ครับ", "th-TH")]
+        {
+            check(text, language, false, true);
+        }
+        for (text, language) in [("等一下", "zh"), ("ちょっと待って", "ja"), ("잠깐만요", "ko"), ("รอเดี๋ยว", "th")]
+        {
+            check(text, language, false, false);
+        }
+        assert!(is_call_opening("もしもし。", "ja") && is_call_opening("喂？", "zh"));
     }
 }

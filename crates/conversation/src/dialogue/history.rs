@@ -103,6 +103,11 @@ impl History {
         matches!(self.messages.last(), Some(ChatMessage::User(_)))
     }
 
+    /// The caller, or a tool that ran for the caller, has the last word.
+    pub fn ends_unanswered(&self) -> bool {
+        self.ends_with_user() || self.ends_with_tool()
+    }
+
     /// A note for the LLM that neither side has spoken.
     pub fn push_note(&mut self, text: String) {
         self.push(ChatMessage::System(text));
@@ -121,6 +126,14 @@ impl History {
     /// Returns all messages for an LLM request, the oldest first.
     pub fn messages(&self) -> Vec<ChatMessage> {
         self.system.iter().chain(&self.messages).cloned().collect()
+    }
+
+    /// Returns the newest messages of the conversation without the prompt, for a model that takes over within the call.
+    pub fn conversation(&self, messages_max: usize) -> Vec<ChatMessage> {
+        let start = self.messages.len().saturating_sub(messages_max);
+        // A tool result without its call means nothing.
+        let newest = self.messages.iter().skip(start).skip_while(|message| matches!(message, ChatMessage::Tool { .. }));
+        newest.cloned().collect()
     }
 
     fn push(&mut self, message: ChatMessage) {

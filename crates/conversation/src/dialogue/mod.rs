@@ -7,7 +7,6 @@ pub mod phrases;
 pub mod prompt;
 pub mod report;
 pub mod response;
-mod script;
 pub mod sentence_splitter;
 pub mod text_normalization;
 pub mod tools;

@@ -1,10 +1,10 @@
 //! One response of the agent, from the LLM's text to playback.
 
-use super::script::{has_no_blanks, joins_previous};
 use super::sentence_splitter::{SentenceSplitter, SplitSegment};
 use super::text_normalization::{NormalizedText, SpeechStyle};
 use trunkline_domain::chat::ToolCall;
 use trunkline_domain::end_reason::EndReason;
+use trunkline_media::turn::script::{has_no_blanks, joins_previous};
 
 /// Assumed speech rate while a segment's length is unknown: characters a second.
 const CHARS_PER_SECOND: u64 = 15;
@@ -240,6 +240,11 @@ impl AgentResponse {
                 .filter(|p| matches!(p.heard, SegmentPlayback::Playing | SegmentPlayback::Played))
                 .map(|p| (p.text.as_str(), p.is_glued)),
         )
+    }
+
+    /// All text of the response, heard or not.
+    pub fn whole_text(&self) -> String {
+        join(self.segments.iter().map(|segment| (segment.text.as_str(), segment.is_glued)))
     }
 
     /// Truncates the response, given the samples sent per segment. Returns the heard text and the rest.

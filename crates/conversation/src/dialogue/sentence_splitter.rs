@@ -1,7 +1,7 @@
 //! Splits a streamed LLM response into segments that can be spoken while the rest is generated.
 
-use super::script::{has_no_blanks, joins_previous};
 use super::text_normalization::{AbbreviationEnd, SpeechStyle, abbreviation_end, ssml};
+use trunkline_media::turn::script::{has_no_blanks, joins_previous};
 
 /// A segment without a sentence end is split after this many characters, at a blank or a comma.
 const SEGMENT_CHARS_MAX: usize = 240;

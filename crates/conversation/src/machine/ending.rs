@@ -110,7 +110,9 @@ impl Ending {
                 let end = realtime.handle_response_done(line, usage);
                 return end == ResponseEnd::Complete && line.take_finished_response().is_some();
             }
-            RealtimeEvent::Failed(failure) => self.handle_realtime_failed(&failure),
+            RealtimeEvent::Failed(failure) | RealtimeEvent::Reconnecting(failure) => {
+                self.handle_realtime_failed(&failure)
+            }
             RealtimeEvent::Ready
             | RealtimeEvent::Conversation(_)
             | RealtimeEvent::Audio { .. }

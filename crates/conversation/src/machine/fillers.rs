@@ -3,7 +3,7 @@
 use super::output::CallOutput;
 use super::talk::{Speaker, Talk};
 use crate::dialogue::phrases::fillers;
-use crate::dialogue::response::AfterResponse;
+use crate::dialogue::response::{AfterResponse, AgentResponse};
 use std::time::{Duration, Instant};
 use trunkline_media::playout::queue::SegmentId;
 
@@ -68,6 +68,29 @@ impl Talk {
         {
             self.say_filler(now, words);
         }
+    }
+
+    /// A realtime model is silent: the caller hears that somebody is there, and the model gets some more time. False when
+    /// that time is over.
+    pub(super) fn wait_on_realtime(&mut self) -> bool {
+        let Speaker::Realtime(realtime) = &mut self.speaker else { return false };
+        let Some(give_up_at) = realtime.give_up_at.take() else { return false };
+        realtime.stall_at = Some(give_up_at);
+        let own = self.line.facts.silence.as_ref().and_then(|config| config.fillers.first().cloned());
+        let default = self.line.facts.silence.as_ref().filter(|config| config.default_fillers);
+        let default = default.and_then(|_| fillers(self.line.facts.spec.language()).first().copied());
+        let Some(words) = own.or_else(|| default.map(str::to_owned)) else { return true };
+        if self.line.playout.response.is_none() && !self.fillers.is_exhausted() {
+            let response_id = self.line.playout.next_id();
+            let style = self.line.facts.spec.style();
+            let (mut response, segments) =
+                AgentResponse::scripted(response_id, &words, AfterResponse::AwaitCaller, style);
+            response.is_filler = true;
+            self.line.playout.response = Some(response);
+            self.line.speak(segments);
+            self.fillers.record(words);
+        }
+        true
     }
 
     /// The filler after the one that was used last; none when it is the only one.

@@ -13,10 +13,14 @@ use trunkline_providers::{ProviderError, TokenUsage};
 
 /// A realtime model that does not respond for this long is considered failed.
 pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(6);
+/// When something else is said, with another voice if it has to be, while the model is silent.
+const FILLER_AFTER: Duration = Duration::from_millis(2_500);
 /// The shorter timeout in the middle of a response.
 const RESPONSE_STALL_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long the caller's transcript, and the turns after it, wait: providers send it within a second or two, or never.
 const CALLER_TRANSCRIPT_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long another session may take after one has ended, if a fallback is there to take over.
+const RECONNECT_TIMEOUT: Duration = Duration::from_millis(2_500);
 /// Samples in a millisecond.
 const SAMPLES_PER_MS: u64 = 8;
 
@@ -68,19 +72,51 @@ pub(super) enum ResponseEnd {
     Unknown,
 }
 
+/// What the caller still waits for from a session that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Owed {
+    /// Nothing, or what the next session does by itself once it hears the caller.
+    Nothing,
+    /// A scripted text that was not begun.
+    Words(String, AfterResponse),
+    /// The answer to what was said last.
+    Answer,
+    /// The rest of an answer that was being said.
+    Rest,
+}
+
+/// The connection with the model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Link {
+    /// A session hears the caller. `Owed` is asked for as soon as nothing else is being said.
+    Up(Owed),
+    /// One has ended, another one is being opened.
+    Lost(Owed),
+}
+
+/// A text that the model was told to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct OrderedText {
+    text: String,
+    pub(super) then: AfterResponse,
+}
+
 /// A session with a realtime model.
 #[derive(Debug)]
 pub struct Realtime {
     pub(super) capabilities: RealtimeCapabilities,
+    pub(super) link: Link,
     pub(super) incoming: Option<IncomingResponse>,
-    /// What happens after the next response, if we have ordered it.
-    pub(super) after: Option<AfterResponse>,
+    /// What the next response says and what happens after it, if we have ordered it.
+    pub(super) ordered: Option<OrderedText>,
     pending_turn: Option<PendingUserTurn>,
     pub(super) speech_started: Option<Instant>,
     /// When the caller's turn ended, for the figures of the next answer.
     pub(super) turn_ended: Option<Instant>,
     /// When a model that was asked counts as failed.
     pub(super) stall_at: Option<Instant>,
+    /// Until when a model that was asked is waited for once something else was said in the meantime.
+    pub(super) give_up_at: Option<Instant>,
     /// When the caller's transcript is not waited for any more.
     pub(super) transcript_at: Option<Instant>,
     has_spoken: bool,
@@ -90,12 +126,14 @@ impl Realtime {
     pub(super) fn new(capabilities: RealtimeCapabilities) -> Self {
         Self {
             capabilities,
+            link: Link::Up(Owed::Nothing),
             incoming: None,
-            after: None,
+            ordered: None,
             pending_turn: None,
             speech_started: None,
             turn_ended: None,
             stall_at: None,
+            give_up_at: None,
             transcript_at: None,
             has_spoken: false,
         }
@@ -113,7 +151,7 @@ impl Realtime {
 
     /// Says a scripted text with the realtime voice.
     pub(super) fn say(&mut self, line: &mut Line, now: Instant, text: &str, then: AfterResponse) {
-        self.after = Some(then);
+        self.ordered = Some(OrderedText { text: text.to_owned(), then });
         self.expect_response(now);
         Self::send(line, RealtimeInput::Say(text.to_owned()));
     }
@@ -125,7 +163,8 @@ impl Realtime {
 
     /// The model owes a response from now on.
     pub(super) fn expect_response(&mut self, now: Instant) {
-        self.stall_at = Some(now + RESPONSE_TIMEOUT);
+        self.stall_at = Some(now + FILLER_AFTER);
+        self.give_up_at = Some(now + RESPONSE_TIMEOUT);
     }
 
     pub(super) fn send_tool_result(line: &mut Line, id: &str, result: &str) {
@@ -214,6 +253,7 @@ impl Realtime {
         line.metrics().record_first_token(segment.response_id, at_ms);
         line.metrics().record_first_audio(segment.response_id, at_ms);
         self.stall_at = Some(now + RESPONSE_STALL_TIMEOUT);
+        self.give_up_at = None;
         Some(segment)
     }
 
@@ -258,6 +298,50 @@ impl Realtime {
     /// Whether audio of the response that is coming in has arrived.
     pub(super) fn has_incoming_audio(&self) -> bool {
         self.incoming.as_ref().is_some_and(|incoming| incoming.items.iter().any(|item| item.has_audio))
+    }
+
+    /// The session has ended early: what it owes is asked of the next one. The caller's words that were not written down yet
+    /// are heard again by that one.
+    pub(super) fn lose_session(&mut self, now: Instant, is_unanswered: bool) {
+        let was_owed = match &mut self.link {
+            Link::Up(owed) | Link::Lost(owed) => std::mem::replace(owed, Owed::Nothing),
+        };
+        let owed = match (self.ordered.take(), self.incoming.take()) {
+            (Some(OrderedText { text, then }), _) => Owed::Words(text, then),
+            (None, Some(incoming)) if incoming.items.iter().any(|item| item.has_audio) => Owed::Rest,
+            (None, _) if was_owed != Owed::Nothing => was_owed,
+            (None, _) if is_unanswered && self.pending_turn.is_none() && self.speech_started.is_none() => Owed::Answer,
+            (None, _) => Owed::Nothing,
+        };
+        self.link = Link::Lost(owed);
+        self.expect_response(now);
+        if self.capabilities.fallback.is_some() {
+            (self.stall_at, self.give_up_at) = (Some(now + RECONNECT_TIMEOUT), None);
+        }
+    }
+
+    /// Another session hears the caller. False if none was lost.
+    pub(super) fn regain_session(&mut self) -> bool {
+        let Link::Lost(owed) = &mut self.link else { return false };
+        self.link = Link::Up(std::mem::replace(owed, Owed::Nothing));
+        self.stall_at = None;
+        true
+    }
+
+    /// Takes what is owed, if there is a session to ask for it.
+    pub(super) fn take_owed(&mut self) -> Owed {
+        match &mut self.link {
+            Link::Up(owed) => std::mem::replace(owed, Owed::Nothing),
+            Link::Lost(_) => Owed::Nothing,
+        }
+    }
+
+    /// The caller speaks: nobody waits for the rest of what was said before.
+    pub(super) fn forget_rest(&mut self) {
+        match &mut self.link {
+            Link::Up(owed) | Link::Lost(owed) if *owed == Owed::Rest => *owed = Owed::Nothing,
+            Link::Up(_) | Link::Lost(_) => {}
+        }
     }
 
     /// The model failed: turns that have waited for its transcript are published.

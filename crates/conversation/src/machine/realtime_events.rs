@@ -37,12 +37,20 @@ impl CallMachine {
         let Some(talk) = self.mode.talk_mut() else { return };
         let (line, Speaker::Realtime(realtime)) = (&mut talk.line, &mut talk.speaker) else { return };
         match event {
-            RealtimeEvent::Ready
-            | RealtimeEvent::Conversation(_)
-            | RealtimeEvent::Audio { .. }
-            | RealtimeEvent::ItemDone { .. } => {}
+            RealtimeEvent::Conversation(_) | RealtimeEvent::Audio { .. } | RealtimeEvent::ItemDone { .. } => {}
+            RealtimeEvent::Ready => {
+                if realtime.regain_session() {
+                    talk.ask_for_owed(now);
+                }
+            }
+            RealtimeEvent::Reconnecting(failure) => {
+                if talk.handle_session_lost(now, &failure) {
+                    self.advance(now);
+                }
+            }
             RealtimeEvent::SpeechStarted => {
                 realtime.speech_started = Some(now);
+                realtime.forget_rest();
                 talk.timers.silence = None;
                 Realtime::handle_interrupted(line);
             }

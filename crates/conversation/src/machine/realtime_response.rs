@@ -1,15 +1,19 @@
 //! Responses of a realtime model in a call that it speaks in, and the pipeline that takes over when it fails.
 
 use super::output::CallOutput;
-use super::realtime::{Realtime, ResponseEnd};
+use super::realtime::{Owed, Realtime, ResponseEnd};
 use super::talk::{FAILURES_MAX, Speaker, Talk};
 use crate::dialogue::response::{AfterResponse, AgentResponse};
 use std::time::{Duration, Instant};
+use trunkline_domain::chat::{CONTINUE_PROMPT, ChatMessage};
 use trunkline_domain::provider::PipelineStage;
 use trunkline_media::playout::queue::SegmentId;
 use trunkline_media::turn::end_of_turn::CallerTurn;
 use trunkline_providers::realtime::RealtimeInput;
 use trunkline_providers::{Failover, ProviderError, TokenUsage};
+
+/// Messages of the conversation that a new session is told: some 40 turns, which it takes in at once.
+const CONVERSATION_MAX: usize = 80;
 
 /// Which responses of a realtime model the mode of the call lets through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +72,7 @@ impl Talk {
         let current = self.line.playout.response.as_ref();
         let ending =
             current.is_some_and(|response| response.is_scripted && matches!(response.after, AfterResponse::HangUp(_)));
-        if ending || wanted == WantedResponses::Ordered && realtime.after.is_none() {
+        if ending || wanted == WantedResponses::Ordered && realtime.ordered.is_none() {
             return Realtime::send(&mut self.line, RealtimeInput::Interrupted { item: None });
         }
         if let Some(response) = self.line.playout.response.take() {
@@ -77,13 +81,15 @@ impl Talk {
             self.line.output(CallOutput::CancelSpeech { response_id });
             if response.begun.is_some() {
                 let said = response.said();
-                self.history.push_assistant(&said, Vec::new());
+                if !response.is_filler {
+                    self.history.push_assistant(&said, Vec::new());
+                }
                 self.line.record_response(&response, self.line.ms(now), true, said);
             }
         }
         let response_id = self.line.playout.next_id();
         let mut response = AgentResponse::from_model(response_id, self.line.facts.spec.style());
-        response.after = realtime.after.take().unwrap_or(AfterResponse::AwaitCaller);
+        response.after = realtime.ordered.take().map_or(AfterResponse::AwaitCaller, |ordered| ordered.then);
         realtime.begin_response(now, response_id);
         let turn_ended = realtime.turn_ended.take();
         self.line.playout.response = Some(response);
@@ -124,6 +130,50 @@ impl Talk {
             self.ask_to_repeat(now);
         }
         false
+    }
+
+    /// The session has ended early, and another one is being opened: it learns what was said so far. What has come of an
+    /// answer is heard to its end. True when the response may be over by that.
+    #[must_use]
+    pub(super) fn handle_session_lost(&mut self, now: Instant, failure: &ProviderError) -> bool {
+        let Speaker::Realtime(realtime) = &mut self.speaker else { return false };
+        tracing::info!(error = %failure, "realtime session ended early; connecting again");
+        self.line.metrics().record_provider_error("engine", failure.kind());
+        let mut conversation = self.history.conversation(CONVERSATION_MAX);
+        let has_audio = realtime.has_incoming_audio();
+        let response_id = realtime.incoming.as_ref().map(|incoming| incoming.response_id);
+        realtime.lose_session(now, self.history.ends_unanswered());
+        let current = response_id.and_then(|response_id| self.line.playout.current(response_id));
+        let is_played = match current {
+            Some(response) if has_audio => {
+                let _ = response.finish();
+                let said = response.whole_text();
+                conversation.push(ChatMessage::Assistant { content: said, tool_calls: Vec::new() });
+                true
+            }
+            Some(_) => {
+                self.line.playout.response = None;
+                false
+            }
+            None => false,
+        };
+        Realtime::send(&mut self.line, RealtimeInput::Resume(conversation));
+        is_played
+    }
+
+    /// Asks a new session for what the one before it owes, unless something is being said. True if it was asked.
+    pub(super) fn ask_for_owed(&mut self, now: Instant) -> bool {
+        if self.line.playout.response.is_some() {
+            return false;
+        }
+        let Speaker::Realtime(realtime) = &mut self.speaker else { return false };
+        match realtime.take_owed() {
+            Owed::Nothing => return false,
+            Owed::Words(text, then) => realtime.say(&mut self.line, now, &text, then),
+            Owed::Answer => realtime.request_response(&mut self.line, now, None),
+            Owed::Rest => realtime.request_response(&mut self.line, now, Some(CONTINUE_PROMPT)),
+        }
+        true
     }
 
     /// The realtime model failed: the fallback takes over, or the call ends with an apology.

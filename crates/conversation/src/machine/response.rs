@@ -160,9 +160,9 @@ impl Talk {
         false
     }
 
-    /// Lets the LLM continue a response that the realtime model left unfinished.
+    /// Lets the LLM, or the next session of a realtime model, continue a response that the realtime model left unfinished.
     pub(super) fn continue_unfinished_response(&mut self, now: Instant) -> bool {
-        let Speaker::Pipeline(pipeline) = &mut self.speaker else { return false };
+        let Speaker::Pipeline(pipeline) = &mut self.speaker else { return self.ask_for_owed(now) };
         let cut_off = std::mem::take(&mut pipeline.owes_continuation);
         if cut_off {
             self.request_response(now, Some(CONTINUE_PROMPT));

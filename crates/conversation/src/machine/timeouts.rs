@@ -77,7 +77,9 @@ impl CallMachine {
             (CallTimer::Filler, Some(talk)) => talk.handle_filler_timeout(now),
             (CallTimer::SttLate, Some(talk)) => talk.handle_stt_late(),
             (CallTimer::RealtimeStall, Some(talk)) => {
-                talk.handle_realtime_failed(now, &ProviderError::Timeout("answer"));
+                if !talk.wait_on_realtime() {
+                    talk.handle_realtime_failed(now, &ProviderError::Timeout("answer"));
+                }
             }
             (CallTimer::CallerTranscript, Some(talk)) => talk.handle_caller_transcript_timeout(),
             (

@@ -40,7 +40,7 @@ pub struct BenchArgs {
     #[arg(long, default_value_t = 50)]
     web: usize,
     /// Only these: api, setup, turns, live, barge-in, many, web, flood, failover, faults, memory. Only when named:
-    /// sipp (needs sip-tester), soak, damaged, defence, hostile.
+    /// sipp (needs sip-tester), soak, damaged, defence, hostile, first-words.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Damaged calls of the fault soak.
@@ -119,6 +119,9 @@ async fn long_measurements(
     }
     if args.names("soak") {
         results.insert("soak".into(), sip::soak(bench).await?);
+    }
+    if args.names("first-words") {
+        results.insert("first_words".into(), providers::first_words(bench).await?);
     }
     if args.names("damaged") {
         let seed = args.fault_seed.unwrap_or_else(rand::random);

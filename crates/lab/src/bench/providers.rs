@@ -58,6 +58,27 @@ pub(super) async fn failover(bench: &Bench) -> Result<Value, String> {
     Ok(result)
 }
 
+/// What callers wait until anything is said, whatever fails: every fault of every stage, at an agent without fallbacks.
+pub(super) async fn first_words(bench: &Bench) -> Result<Value, String> {
+    let mut result = json!({});
+    for (stage, provider) in STAGES {
+        for fault in InjectedFault::ALL {
+            let target = format!("{stage}.{provider}");
+            bench.emulator().faults.set(&target, Some(fault), u32::MAX);
+            let reports = bench.call(TURNS, "listen; say hello; listen; hangup", CALLS, 10.0, CALLS).await?;
+            bench.emulator().faults.set(&target, None, 0);
+            let waits = reports.iter().flat_map(|report| report.responses_ms.clone()).collect();
+            let unheard = reports.iter().filter(|report| report.responses_ms.is_empty()).count();
+            result[format!("{stage} {fault:?}").to_lowercase()] =
+                json!({"response_ms": percentile_summary(waits), "calls_without_an_answer": unheard});
+            // The breaker lets the provider be tried again.
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            bench.call(TURNS, "listen; say hello; listen; hangup", 2, 2.0, 2).await?;
+        }
+    }
+    Ok(result)
+}
+
 /// HTTP requests for each connection that was opened, over calls without faults.
 async fn reuse(bench: &Bench) -> Result<Value, String> {
     let counts = &bench.emulator().counts;

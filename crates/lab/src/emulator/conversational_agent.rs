@@ -47,6 +47,7 @@ pub(super) async fn conversation(
         event: 0,
         tools: Vec::new(),
         sent: 0,
+        utterances: 0,
     };
     upgrade.on_upgrade(move |socket| session.run(socket)).into_response()
 }
@@ -61,6 +62,8 @@ struct ConversationalAgentSocket {
     /// Names of the client tools of the agent.
     tools: Vec<String>,
     sent: usize,
+    /// What the caller has said in this session.
+    utterances: u32,
 }
 
 impl ConversationalAgentSocket {
@@ -159,7 +162,14 @@ impl ConversationalAgentSocket {
                 self.out.clear();
                 self.out.push_back(json!({"type": "interruption", "interruption_event": {"event_id": self.event}}));
             }
+            RecognitionEvent::Final { .. }
+                if self.fault == Some(InjectedFault::SessionExpired) && self.utterances > 0 =>
+            {
+                let error = json!({"error_type": "max_duration_exceeded", "message": "Conversation has exceeded maximum duration"});
+                self.out.push_back(json!({"type": "error", "error_event": error}));
+            }
             RecognitionEvent::Final { text, .. } => {
+                self.utterances += 1;
                 let _ = self.emulator.results.send((Instant::now(), text.clone()));
                 self.out.push_back(
                     json!({"type": "user_transcript", "user_transcription_event": {"user_transcript": text}}),

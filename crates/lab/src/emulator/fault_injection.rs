@@ -32,6 +32,8 @@ pub enum InjectedFault {
     EmptySentence,
     /// The same sentence brings nothing at all, not even its end.
     LostSentence,
+    /// Realtime and transcription sessions: the session has had its time when the caller has spoken twice.
+    SessionExpired,
 }
 
 impl InjectedFault {

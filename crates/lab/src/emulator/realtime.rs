@@ -69,6 +69,7 @@ fn accept(
         speaking: None,
         next: 0,
         event: 0,
+        utterances: 0,
     };
     upgrade.on_upgrade(move |socket| session.run(socket)).into_response()
 }
@@ -99,6 +100,8 @@ struct RealtimeSocket {
     speaking: Option<ActiveResponse>,
     next: u32,
     event: u32,
+    /// What the caller has said in this session.
+    utterances: u32,
 }
 
 impl RealtimeSocket {
@@ -231,6 +234,7 @@ impl RealtimeSocket {
         let text = item["content"][0]["text"].as_str().unwrap_or("").to_owned();
         match item["type"].as_str() {
             Some("message") => self.messages.push(json!({"role": item["role"], "content": text})),
+            Some("function_call") => self.messages.push(json!({"role": "assistant", "content": ""})),
             Some("function_call_output") => self.messages.push(json!({"role": "tool", "content": item["output"]})),
             Some("force_message") if self.vendor == RealtimeFlavor::Xai => {
                 self.speak(ScriptedAnswer { reply: text, tools: Vec::new() }).await;
@@ -282,6 +286,11 @@ impl RealtimeSocket {
     }
 
     async fn speech_stopped(&mut self, socket: &mut WebSocket, text: String) -> bool {
+        self.utterances += 1;
+        if self.fault == Some(InjectedFault::SessionExpired) && self.utterances > 1 {
+            self.error(socket, "session_expired", "Your session hit the maximum duration of 60 minutes.").await;
+            return false;
+        }
         let (now_ms, item) = (self.listener.samples / 8, format!("item_{}", self.next));
         let stopped = json!({"type": "input_audio_buffer.speech_stopped", "audio_end_ms": now_ms, "item_id": item});
         self.say(socket, stopped).await;

@@ -1,5 +1,6 @@
 //! Cartesia: speech over one WebSocket for a call. <https://docs.cartesia.ai/api-reference/tts/websocket>
 
+pub(crate) mod session_errors;
 pub mod websocket;
 
 use super::tts::{TtsSession, TtsSetup, TtsVendor};

@@ -1,5 +1,6 @@
 //! Messages of `/tts/websocket`: a context for each sentence, complete when it is sent.
 
+use super::session_errors::SESSION_ERRORS;
 use crate::nullable::lenient;
 use crate::transport::WebSocketRequest;
 use crate::tts::language_code;
@@ -78,22 +79,22 @@ impl TtsSocketProtocol for CartesiaProtocol {
     }
 
     fn read(&mut self, text: &str) -> Result<Vec<(String, TtsEvent)>, ProviderError> {
-        let message: CartesiaMessage = serde_json::from_str(text).map_err(ProviderError::invalid_response)?;
+        let message: CartesiaMessage = crate::nullable::message(text)?;
         let context = message.context_id.unwrap_or_default();
         let event = match message.kind.as_str() {
             "chunk" => {
                 let bytes = STANDARD.decode(message.data.unwrap_or_default());
-                TtsEvent::Audio(bytes.map_err(ProviderError::invalid_response)?.into())
+                // Sound that cannot be read is missing; the rest is heard.
+                TtsEvent::Audio(bytes.unwrap_or_default().into())
             }
             "timestamps" => {
                 TtsEvent::WordTimestamps(self.marks(&context, &message.word_timestamps.unwrap_or_default()))
             }
             "error" => {
-                let status = message.status_code.unwrap_or(500);
                 // Before 2026-03-01 an error was a plain text.
                 let said =
                     message.message.or(message.title).or(message.error.and_then(|e| e.as_str().map(str::to_owned)));
-                let failure = ProviderError::refused(status, said.unwrap_or_default());
+                let failure = failure(message.status_code, &message.error_code, &said.unwrap_or_default());
                 if context.is_empty() {
                     return Err(failure);
                 }
@@ -131,7 +132,16 @@ impl CartesiaProtocol {
     }
 }
 
-#[derive(Debug, Deserialize)]
+/// An error's status says whose fault it is; where it has none, its code does.
+fn failure(status: Option<u16>, code: &str, said: &str) -> ProviderError {
+    let named = || SESSION_ERRORS.fault(&[code]).error(said);
+    match status {
+        Some(status) => ProviderError::refused(status, said),
+        None => named().unwrap_or_else(|| ProviderError::SessionEnded(said.to_owned())),
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
 struct CartesiaMessage {
     #[serde(rename = "type", default, deserialize_with = "lenient")]
     kind: String,
@@ -143,6 +153,8 @@ struct CartesiaMessage {
     data: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     word_timestamps: Option<CartesiaWordTimestamps>,
+    #[serde(default, deserialize_with = "lenient")]
+    error_code: String,
     #[serde(default)]
     error: Option<Value>,
     #[serde(default, deserialize_with = "lenient")]
@@ -184,6 +196,26 @@ mod tests {
             "error_code": "concurrency_limited", "title": "Too many concurrent requests"});
         let failed = TtsEvent::Failed(ProviderError::refused(429, "Too many concurrent requests"));
         assert_eq!(read(busy), Ok(vec![("s3".into(), failed)]));
+    }
+
+    #[test]
+    fn no_damage_ends_the_socket() {
+        let chunk = json!({"type": "chunk", "context_id": "s1", "status_code": 206, "done": false,
+            "data": STANDARD.encode([0xFF; 80]), "step_time": 1.5});
+        let words = json!({"type": "timestamps", "context_id": "s1", "status_code": 206, "done": false,
+            "word_timestamps": {"words": ["Ja,", "hoor."], "start": [0.0, 0.2], "end": [0.2, 0.5]}});
+        let done = json!({"type": "done", "context_id": "s1", "status_code": 200, "done": true});
+        crate::damage::survives(&[chunk, words, done], |texts| {
+            let mut wire = CartesiaProtocol {
+                voice: "v".into(),
+                model: "sonic-3.5".into(),
+                language: "nl".into(),
+                speed: None,
+                progress: HashMap::new(),
+            };
+            wire.speak("s1", "Ja, hoor.");
+            texts.iter().try_for_each(|text| wire.read(text).map(drop)).map_err(|failure| failure.to_string())
+        });
     }
 
     #[test]

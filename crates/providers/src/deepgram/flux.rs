@@ -1,5 +1,7 @@
 //! Messages of `/v2/listen`: an STT service that decides itself when a turn is over.
 
+use super::session_errors::error_frame;
+use crate::nullable::{lenient, lenient_items, tagged};
 use crate::stt::{SttProtocol, SttSessionConfig, SttUpdate};
 use crate::transport::WebSocketRequest;
 use crate::{ProviderAccess, ProviderError, SttEvent};
@@ -82,50 +84,52 @@ impl SttProtocol for FluxProtocol {
 #[serde(tag = "type")]
 enum FluxMessage {
     TurnInfo {
+        #[serde(default, deserialize_with = "lenient")]
         event: FluxTurnEvent,
-        #[serde(default)]
+        #[serde(default, deserialize_with = "lenient")]
         transcript: String,
-        #[serde(default)]
+        #[serde(default, deserialize_with = "lenient_items")]
         words: Vec<FluxWord>,
-        #[serde(default)]
+        #[serde(default, deserialize_with = "lenient")]
         audio_window_end: f64,
     },
+    #[serde(alias = "FatalError")]
     Error {
-        #[serde(default)]
+        #[serde(default, deserialize_with = "lenient")]
         code: String,
-        #[serde(default)]
+        #[serde(default, deserialize_with = "lenient")]
         description: String,
     },
     #[serde(other)]
     Unknown,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 enum FluxTurnEvent {
     Update,
     StartOfTurn,
     EagerEndOfTurn,
     TurnResumed,
     EndOfTurn,
+    #[default]
     #[serde(other)]
     Unknown,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct FluxWord {
+    #[serde(default, deserialize_with = "lenient")]
     confidence: Option<f32>,
 }
 
 /// What a text frame means. A transcript is that of the turn so far and replaces the one before.
 pub fn parse(text: &str) -> Result<SttUpdate, ProviderError> {
-    let message: FluxMessage = serde_json::from_str(text).map_err(ProviderError::invalid_response)?;
+    let message: FluxMessage = tagged(text)?.unwrap_or(FluxMessage::Unknown);
     let (event, transcript, words, end) = match message {
         FluxMessage::TurnInfo { event, transcript, words, audio_window_end } => {
             (event, transcript, words, audio_window_end)
         }
-        FluxMessage::Error { code, description } => {
-            return Err(ProviderError::Disconnected(format!("{code} {description}")));
-        }
+        FluxMessage::Error { code, description } => return error_frame(&code, &description),
         FluxMessage::Unknown => return Ok(SttUpdate::default()),
     };
     let interim = |first: Option<SttEvent>| {
@@ -175,6 +179,40 @@ mod tests {
         assert_eq!(info("Something", "x"), SttUpdate::default());
         assert_eq!(parse("{\"type\":\"Connected\",\"sequence_id\":0}"), Ok(SttUpdate::default()));
         assert!(parse("{\"type\":\"Error\",\"code\":\"INTERNAL_SERVER_ERROR\",\"description\":\"x\"}").is_err());
+    }
+
+    #[test]
+    fn no_damage_ends_the_connection() {
+        let info = |event: &str| {
+            serde_json::json!({"type": "TurnInfo", "request_id": "r", "sequence_id": 7, "event": event, "turn_index": 2,
+                "audio_window_start": 3.2, "audio_window_end": 4.5, "transcript": "ik wil",
+                "words": [{"word": "ik", "confidence": 0.5}, {"word": "wil", "confidence": 1.0}],
+                "end_of_turn_confidence": 0.12})
+        };
+        let messages = [
+            serde_json::json!({"type": "Connected", "sequence_id": 0}),
+            info("StartOfTurn"),
+            info("Update"),
+            info("EagerEndOfTurn"),
+            info("TurnResumed"),
+            info("EndOfTurn"),
+        ];
+        crate::damage::survives(&messages, |texts| {
+            texts.iter().try_for_each(|text| parse(text).map(drop)).map_err(|failure| failure.to_string())
+        });
+        // One odd word costs neither the others nor the turn.
+        let mut odd = info("EndOfTurn");
+        odd["words"][0] = serde_json::json!(null);
+        let end = SttEvent::EndOfTurn { text: "ik wil".into(), confidence: Some(1.0) };
+        assert_eq!(parse(&odd.to_string()).unwrap().events, [end]);
+    }
+
+    #[test]
+    fn an_error_says_whose_fault_it_is() {
+        let error = |code: &str| parse(&format!("{{\"type\":\"Error\",\"code\":\"{code}\",\"description\":\"x\"}}"));
+        assert!(matches!(error("INTERNAL_SERVER_ERROR"), Err(ProviderError::SessionEnded(_))));
+        assert!(matches!(error("INSUFFICIENT_PERMISSIONS"), Err(ProviderError::Refused { status: 401, .. })));
+        assert_eq!(error("UNPARSABLE_CLIENT_MESSAGE"), Ok(SttUpdate::default()));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 pub mod flux;
 pub mod nova;
+pub(crate) mod session_errors;
 
 use super::stt::{SttProtocol, SttSessionConfig, SttVendor};
 

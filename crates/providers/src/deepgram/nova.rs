@@ -1,6 +1,7 @@
 //! Messages of `/v1/listen`. Unknown types and fields are skipped: the provider adds some often.
 
-use crate::nullable::lenient;
+use super::session_errors::error_frame;
+use crate::nullable::{lenient, lenient_items, tagged};
 use crate::stt::{SttProtocol, SttSessionConfig, SttUpdate};
 use crate::transport::WebSocketRequest;
 use crate::{ProviderAccess, ProviderError, SttEvent};
@@ -8,6 +9,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::Message as Frame;
+use trunkline_domain::keyterms::{KeytermUse, keyterm_use};
+use trunkline_domain::provider::SttProvider;
 
 /// A socket without audio is held by a KeepAlive at least every ten seconds (close code NET-0001).
 const KEEP_ALIVE: Duration = Duration::from_secs(4);
@@ -40,7 +43,11 @@ impl SttProtocol for NovaProtocol {
             ("endpointing", &endpointing),
             ("utterance_end_ms", "1000"),
         ];
-        query.extend(self.setup.keyterms.iter().map(|term| ("keyterm", term.as_str())));
+        let name = match keyterm_use(SttProvider::Deepgram, &self.setup.model) {
+            KeytermUse::Words => "keywords",
+            KeytermUse::Terms { .. } | KeytermUse::Prompt | KeytermUse::None => "keyterm",
+        };
+        query.extend(self.setup.keyterms.iter().map(|term| (name, term.as_str())));
         Ok(WebSocketRequest::for_endpoint(endpoint, "/v1/listen", &query)
             .header("authorization", format!("Token {}", endpoint.key()?)))
     }
@@ -97,6 +104,10 @@ enum NovaMessage {
     Error {
         #[serde(default, deserialize_with = "lenient")]
         description: String,
+        #[serde(default, deserialize_with = "lenient")]
+        message: String,
+        #[serde(default, deserialize_with = "lenient")]
+        variant: String,
     },
     #[serde(other)]
     Unknown,
@@ -104,7 +115,7 @@ enum NovaMessage {
 
 #[derive(Debug, Default, Deserialize)]
 struct Channel {
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "lenient_items")]
     alternatives: Vec<Alternative>,
 }
 
@@ -118,14 +129,7 @@ struct Alternative {
 
 /// What a text frame means.
 pub fn parse(text: &str) -> Result<SttUpdate, ProviderError> {
-    let message: NovaMessage = match serde_json::from_str(text) {
-        Ok(message) => message,
-        // An object of an unknown kind, or of none.
-        Err(_) if serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).is_ok() => {
-            NovaMessage::Unknown
-        }
-        Err(error) => return Err(ProviderError::invalid_response(error)),
-    };
+    let message: NovaMessage = tagged(text)?.unwrap_or(NovaMessage::Unknown);
     Ok(match message {
         NovaMessage::Results { channel, is_final, speech_final, from_finalize, start, duration } => {
             // What it was asked for before its time is all it has.
@@ -143,7 +147,9 @@ pub fn parse(text: &str) -> Result<SttUpdate, ProviderError> {
             }
         }
         NovaMessage::UtteranceEnd {} => SttUpdate::one(SttEvent::UtteranceEnd),
-        NovaMessage::Error { description } => return Err(ProviderError::InvalidResponse(description)),
+        NovaMessage::Error { description, message, variant } => {
+            return error_frame(&variant, &format!("{description} {message}"));
+        }
         NovaMessage::Unknown => SttUpdate::default(),
     })
 }
@@ -175,6 +181,45 @@ mod tests {
         assert_eq!(parse("{\"type\":\"SomethingNew\",\"x\":1}"), Ok(SttUpdate::default()));
         assert_eq!(parse("{\"type\":\"Results\",\"channel\":7}"), Ok(SttUpdate::default()));
         assert!(parse("<html>").is_err());
+    }
+
+    #[test]
+    fn no_damage_ends_the_connection() {
+        let results = |is_final: bool| {
+            serde_json::json!({"type": "Results", "is_final": is_final, "speech_final": is_final, "from_finalize": false,
+                "start": 1.0, "duration": 2.0, "channel_index": [0, 1],
+                "channel": {"alternatives": [{"transcript": "ja", "confidence": 0.9, "words": []}]}})
+        };
+        let end = serde_json::json!({"type": "UtteranceEnd", "channel": [0, 1], "last_word_end": 6.1});
+        crate::damage::survives(&[results(false), results(true), end], |texts| {
+            texts.iter().try_for_each(|text| parse(text).map(drop)).map_err(|failure| failure.to_string())
+        });
+    }
+
+    #[test]
+    fn words_to_listen_for_are_named_as_the_model_names_them() {
+        let query = |model: &str| {
+            let setup = SttSessionConfig {
+                model: model.into(),
+                language: "en".into(),
+                keyterms: vec!["Acme".into()],
+                encoding: "mulaw",
+                endpointing_ms: 300,
+                eager: false,
+            };
+            let endpoint = ProviderAccess {
+                account: trunkline_domain::provider::ProviderAccount::Deepgram,
+                base_url: "http://stt.example".into(),
+                api_key: Some(trunkline_domain::secret::Secret::from("k".to_owned())),
+                api_version: String::new(),
+                concurrency_max: 1,
+                is_customer_server: false,
+                blocked: None,
+            };
+            format!("{:?}", NovaProtocol::new(setup).upgrade(&endpoint).unwrap())
+        };
+        assert!(query("nova-2-phonecall").contains("keywords=Acme"), "{}", query("nova-2-phonecall"));
+        assert!(query("nova-3-general").contains("keyterm=Acme"), "{}", query("nova-3-general"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! that agent has to allow. <https://elevenlabs.io/docs/conversational-ai/api-reference>
 
 use super::multi_stream::upgrade;
+use super::session_errors::SESSION_ERRORS;
 use crate::realtime::{RealtimeEvent, RealtimeInput, RealtimeProtocol, RealtimeSessionConfig, RealtimeVendor};
 use crate::transport::WebSocketRequest;
 use crate::{ProviderAccess, ProviderError, TokenUsage};
@@ -11,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
-use trunkline_domain::chat::ToolCall;
+use trunkline_domain::chat::{ChatMessage, ToolCall};
 
 /// The realtime client that the registry hands out.
 pub static REALTIME: ElevenlabsRealtime = ElevenlabsRealtime;
@@ -22,7 +23,7 @@ pub struct ElevenlabsRealtime;
 
 impl RealtimeVendor for ElevenlabsRealtime {
     fn open(&self, setup: RealtimeSessionConfig) -> Box<dyn RealtimeProtocol> {
-        Box::new(ConversationalAgentProtocol { setup, item: 0, speaking: false, interrupted: 0 })
+        Box::new(ConversationalAgentProtocol { setup, item: 0, speaking: false, interrupted: 0, origin: Origin::First })
     }
 
     fn can_say(&self) -> bool {
@@ -39,6 +40,31 @@ impl RealtimeVendor for ElevenlabsRealtime {
     }
 }
 
+/// Told to an agent that takes over within a call.
+const EARLIER: &str = "\n\nThe connection of this call was lost and is back. Go on where the conversation stopped, \
+    without greeting again. What was said so far:\n";
+
+/// A message as a line of the prompt.
+fn line_of(message: &ChatMessage) -> Option<String> {
+    match message {
+        ChatMessage::User(text) => Some(format!("Caller: {text}")),
+        ChatMessage::Assistant { content, .. } if !content.is_empty() => Some(format!("You: {content}")),
+        ChatMessage::Tool { content, .. } => Some(format!("(A tool answered: {content})")),
+        ChatMessage::System(text) => Some(format!("({text})")),
+        ChatMessage::Assistant { .. } => None,
+    }
+}
+
+/// Where the conversation of a session began.
+#[derive(Debug)]
+enum Origin {
+    First,
+    /// In an earlier one, with what the caller said last there without an answer.
+    Resumed {
+        unanswered: Option<String>,
+    },
+}
+
 struct ConversationalAgentProtocol {
     setup: RealtimeSessionConfig,
     /// The answer being given; each has one item.
@@ -46,6 +72,7 @@ struct ConversationalAgentProtocol {
     speaking: bool,
     /// Sound up to this event was made before the last interruption.
     interrupted: i64,
+    origin: Origin,
 }
 
 impl ConversationalAgentProtocol {
@@ -72,6 +99,19 @@ impl RealtimeProtocol for ConversationalAgentProtocol {
         upgrade(endpoint, &["v1", "convai", "conversation"], &[("agent_id", &self.setup.model)])
     }
 
+    /// Its prompt tells what was said before, and it does not greet again.
+    fn resume(&mut self, conversation: &[ChatMessage]) {
+        let (earlier, last) = match conversation.split_last() {
+            Some((ChatMessage::User(text), earlier)) => (earlier, Some(text.clone())),
+            _ => (conversation, None),
+        };
+        self.origin = Origin::Resumed { unanswered: last };
+        let said = earlier.iter().filter_map(line_of).collect::<Vec<_>>().join("\n");
+        self.setup.instructions.push_str(EARLIER);
+        self.setup.instructions.push_str(&said);
+        self.setup.first_message = Some(String::new());
+    }
+
     fn initial_messages(&mut self) -> Vec<Message> {
         let setup = &self.setup;
         let mut agent = json!({"prompt": {"prompt": setup.instructions}, "language": setup.language_code()});
@@ -91,14 +131,22 @@ impl RealtimeProtocol for ConversationalAgentProtocol {
         let message = match input {
             RealtimeInput::Audio(codes) => json!({"user_audio_chunk": STANDARD.encode(codes)}),
             RealtimeInput::UserMessage(text) => json!({"type": "user_message", "text": text}),
-            RealtimeInput::RequestResponse(Some(hint)) => json!({"type": "contextual_update", "text": hint}),
+            RealtimeInput::RequestResponse(hint) => match (&mut self.origin, hint) {
+                // It does not know by itself that somebody waits for it.
+                (Origin::Resumed { .. }, Some(hint)) => json!({"type": "user_message", "text": format!("({hint})")}),
+                (Origin::First, Some(hint)) => json!({"type": "contextual_update", "text": hint}),
+                // It answers by itself what it has heard in this session.
+                (Origin::Resumed { unanswered }, None) => match unanswered.take() {
+                    Some(text) => json!({"type": "user_message", "text": text}),
+                    None => return Vec::new(),
+                },
+                (Origin::First, None) => return Vec::new(),
+            },
             RealtimeInput::ToolResult { id, result } => {
                 json!({"type": "client_tool_result", "tool_call_id": id, "is_error": result.starts_with("error:"), "result": result})
             }
-            // It answers by itself, handles interruptions by itself, and cannot say a given text.
-            RealtimeInput::RequestResponse(None) | RealtimeInput::Say(_) | RealtimeInput::Interrupted { .. } => {
-                return Vec::new();
-            }
+            // It handles interruptions by itself, and cannot say a given text.
+            RealtimeInput::Say(_) | RealtimeInput::Interrupted { .. } | RealtimeInput::Resume(_) => return Vec::new(),
         };
         vec![Message::text(message.to_string())]
     }
@@ -147,6 +195,15 @@ impl RealtimeProtocol for ConversationalAgentProtocol {
             }
             "client_tool_call" => {
                 events.push(RealtimeEvent::ToolCalls(vec![tool_call(&message.tool.unwrap_or_default())]));
+            }
+            "error" => {
+                let error = message.error.unwrap_or_default();
+                let text = |name: &str| error[name].as_str().unwrap_or_default();
+                let said = [text("message"), text("reason"), text("error_type")];
+                let said = said.into_iter().find(|text| !text.is_empty()).unwrap_or("error");
+                if let Some(failure) = SESSION_ERRORS.fault(&[text("error_type"), text("code")]).error(said) {
+                    return Err(failure);
+                }
             }
             "ping" => {
                 let id = message.ping.unwrap_or_default()["event_id"].clone();
@@ -200,11 +257,82 @@ struct ConversationalAgentMessage {
     interruption: Option<Value>,
     #[serde(rename = "ping_event", default)]
     ping: Option<Value>,
+    #[serde(rename = "error_event", default)]
+    error: Option<Value>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn agent() -> RealtimeSessionConfig {
+        RealtimeSessionConfig {
+            model: "agent_1".into(),
+            voice: None,
+            instructions: "Be brief.".into(),
+            first_message: Some("Hello.".into()),
+            language: "en".into(),
+            tools: vec![],
+            encoding: "mulaw",
+            silence_ms: 300,
+        }
+    }
+
+    #[test]
+    fn an_agent_that_takes_over_knows_what_was_said_and_does_not_greet() {
+        let mut wire = REALTIME.open(agent());
+        let said = ChatMessage::Assistant { content: "Hello.".into(), tool_calls: Vec::new() };
+        wire.resume(&[said, ChatMessage::User("Where is it?".into())]);
+        let first: Value = serde_json::from_str(wire.initial_messages()[0].to_text().unwrap()).unwrap();
+        let agent = &first["conversation_config_override"]["agent"];
+        assert_eq!(agent["first_message"], "");
+        let prompt = agent["prompt"]["prompt"].as_str().unwrap();
+        assert!(prompt.starts_with("Be brief.") && prompt.ends_with("You: Hello."), "{prompt}");
+        let mut sent =
+            |input| wire.input(input).iter().map(|one| one.to_text().unwrap().to_owned()).collect::<Vec<_>>();
+        let asked = sent(RealtimeInput::RequestResponse(None));
+        assert!(asked.len() == 1 && asked[0].contains("Where is it?"), "{asked:?}");
+        assert!(sent(RealtimeInput::RequestResponse(None)).is_empty(), "once");
+        assert!(sent(RealtimeInput::RequestResponse(Some("Go on.".into())))[0].contains("user_message"));
+    }
+
+    #[test]
+    fn no_damage_ends_the_conversation() {
+        let messages = [
+            json!({"type": "conversation_initiation_metadata",
+                "conversation_initiation_metadata_event": {"conversation_id": "conv_1"}}),
+            json!({"type": "agent_response", "agent_response_event": {"agent_response": "Hello."}}),
+            json!({"type": "audio", "audio_event": {"audio_base_64": STANDARD.encode([1]), "event_id": 1}}),
+            json!({"type": "user_transcript", "user_transcription_event": {"user_transcript": "Hi"}}),
+            json!({"type": "interruption", "interruption_event": {"event_id": 1}}),
+            json!({"type": "client_tool_call",
+                "client_tool_call": {"tool_name": "t", "tool_call_id": "c", "parameters": {"a": 1}}}),
+            json!({"type": "agent_response_complete"}),
+            json!({"type": "ping", "ping_event": {"event_id": 3, "ping_ms": 20}}),
+        ];
+        crate::damage::survives(&messages, |texts| {
+            let mut wire = REALTIME.open(agent());
+            texts.iter().try_for_each(|text| wire.read(text).map(drop)).map_err(|failure| failure.to_string())
+        });
+    }
+
+    #[test]
+    fn errors_end_the_session_the_account_or_nothing() {
+        let read = |error: Value| {
+            let event = json!({"type": "error", "error_event": error});
+            REALTIME.open(agent()).read(&event.to_string()).err()
+        };
+        let ended = ProviderError::SessionEnded("Max conversation duration reached".into());
+        assert_eq!(
+            read(json!({"error_type": "max_duration_exceeded", "message": "Max conversation duration reached"})),
+            Some(ended)
+        );
+        assert_eq!(
+            read(json!({"error_type": "quota_exceeded", "reason": "x"})),
+            Some(ProviderError::refused(402, "x"))
+        );
+        assert_eq!(read(json!(null)), Some(ProviderError::SessionEnded("error".into())));
+    }
 
     #[test]
     fn an_answer_begins_with_its_sound_and_ends_with_what_follows() {

@@ -5,6 +5,7 @@ pub mod conversation;
 pub mod conversational_agent;
 pub mod http_stream;
 pub mod multi_stream;
+pub(crate) mod session_errors;
 pub mod text_to_dialogue;
 mod voice;
 

@@ -1,6 +1,7 @@
 //! `multi-stream-input`: one socket for a call, one context for a sentence.
 
 use super::http_stream::segments;
+use super::session_errors::SESSION_ERRORS;
 use super::voice::{model, takes_language, voice_settings};
 use crate::nullable::lenient;
 use crate::transport::WebSocketRequest;
@@ -134,14 +135,15 @@ impl TtsSocketProtocol for MultiStreamProtocol {
 pub(super) fn read(
     progress: &mut HashMap<String, AlignmentProgress>, text: &str,
 ) -> Result<Vec<(String, TtsEvent)>, ProviderError> {
-    let message: MultiStreamMessage = serde_json::from_str(text).map_err(ProviderError::invalid_response)?;
-    if let Some(error) = message.error {
+    let message: MultiStreamMessage = crate::nullable::message(text)?;
+    if let Some(error) = message.error.filter(|error| !error.is_empty()) {
         return Err(refused(&error, message.message));
     }
     let Some(context) = message.context_id else { return Ok(Vec::new()) };
     let mut events = Vec::new();
     if let Some(audio) = message.audio.filter(|audio| !audio.is_empty()) {
-        let bytes = STANDARD.decode(audio).map_err(ProviderError::invalid_response)?;
+        // Sound that cannot be read is missing; the rest is heard.
+        let bytes = STANDARD.decode(audio).unwrap_or_default();
         // Sound without an alignment takes its time all the same.
         let Alignment { chars, starts_ms } = message.alignment.unwrap_or_default();
         let marks = progress.get_mut(&context).map(|one| one.marks(bytes.len(), &chars, &starts_ms));
@@ -159,18 +161,13 @@ pub(super) fn read(
 
 /// An error frame; its name says what kind of refusal it is.
 pub(super) fn refused(name: &str, message: Option<String>) -> ProviderError {
-    let status = match name {
-        "too_many_concurrent_requests" | "system_busy" | "max_active_conversations" => 429,
-        "invalid_api_key" | "quota_exceeded" | "detected_unusual_activity" => 401,
-        // Nothing was said for a while: the next socket is as good.
-        "input_timeout_exceeded" => return ProviderError::Disconnected(name.to_owned()),
-        _ => 400,
-    };
-    ProviderError::refused(status, message.unwrap_or_else(|| name.to_owned()))
+    let said = message.as_deref().unwrap_or(name);
+    let failure = SESSION_ERRORS.fault(&[name]).error(said);
+    failure.unwrap_or_else(|| ProviderError::SessionEnded(said.to_owned()))
 }
 
 /// The sockets differ in how they spell their fields.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct MultiStreamMessage {
     #[serde(default, deserialize_with = "lenient")]
     audio: Option<String>,
@@ -236,6 +233,18 @@ pub(super) mod tests {
         assert_eq!(read(json!({"type": "flush_done"})), []);
         let error = json!({"message": "no", "error": "max_active_conversations", "code": 1008});
         assert_eq!(wire.read(&error.to_string()), Err(ProviderError::refused(429, "no")));
+    }
+
+    #[test]
+    fn no_damage_ends_the_socket() {
+        let chunk = json!({"audio": STANDARD.encode([0xFF; 80]), "contextId": "s1", "isFinal": false,
+            "alignment": {"chars": ["J", "a"], "charStartTimesMs": [0, 40], "charDurationsMs": [40, 50]}});
+        let end = json!({"isFinal": true, "contextId": "s1"});
+        crate::damage::survives(&[chunk.clone(), chunk, end], |texts| {
+            let mut wire = contexts();
+            wire.speak("s1", "Ja.");
+            texts.iter().try_for_each(|text| wire.read(text).map(drop)).map_err(|failure| failure.to_string())
+        });
     }
 
     #[test]

@@ -4,6 +4,8 @@
 pub mod chat_completions;
 mod chunks;
 pub mod realtime;
+mod realtime_items;
+pub(crate) mod session_errors;
 mod tool_deltas;
 pub mod transcription;
 mod transcription_items;

@@ -1,17 +1,20 @@
 //! The Realtime API as OpenAI has it, and as xAI has it with its own differences.
 //! <https://platform.openai.com/docs/guides/realtime>, <https://docs.x.ai/docs/guides/voice>
 
+use super::realtime_items::conversation_items;
+use super::session_errors::SESSION_ERRORS;
 use crate::realtime::{RealtimeEvent, RealtimeInput, RealtimeProtocol, RealtimeSessionConfig, RealtimeVendor};
+use crate::session_error::SessionErrors;
 use crate::transport::WebSocketRequest;
 use crate::{ProviderAccess, ProviderError, TokenUsage, tool_dialect};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
-use trunkline_domain::chat::ToolCall;
+use trunkline_domain::chat::{ChatMessage, ToolCall};
 
-/// Errors that say nothing about the session: a cancel that came too late, a cut beyond what there is.
-const HARMLESS: [&str; 4] = [
+/// Errors that are part of any conversation: a cancel that came too late, a cut beyond what there is.
+const USUAL: [&str; 4] = [
     "response_cancel_not_active",
     "conversation_already_has_active_response",
     "input_audio_buffer_commit_empty",
@@ -34,16 +37,22 @@ pub enum RealtimeDialect {
 
 /// Client of the Realtime API, for one dialect.
 #[derive(Debug)]
-pub struct OpenaiRealtime(pub RealtimeDialect);
+pub struct OpenaiRealtime {
+    pub(crate) dialect: RealtimeDialect,
+    /// What the vendor's error codes mean.
+    pub(crate) errors: &'static SessionErrors,
+}
 
 /// The client for OpenAI's dialect.
-pub const OPENAI: OpenaiRealtime = OpenaiRealtime(RealtimeDialect::Openai);
+pub const OPENAI: OpenaiRealtime = OpenaiRealtime { dialect: RealtimeDialect::Openai, errors: &SESSION_ERRORS };
 
 impl RealtimeVendor for OpenaiRealtime {
     fn open(&self, setup: RealtimeSessionConfig) -> Box<dyn RealtimeProtocol> {
         Box::new(OpenaiRealtimeProtocol {
-            dialect: self.0,
+            dialect: self.dialect,
+            errors: self.errors,
             setup,
+            earlier: Vec::new(),
             items: Vec::new(),
             user: (String::new(), String::new()),
             tools: Vec::new(),
@@ -62,7 +71,10 @@ impl RealtimeVendor for OpenaiRealtime {
 
 struct OpenaiRealtimeProtocol {
     dialect: RealtimeDialect,
+    errors: &'static SessionErrors,
     setup: RealtimeSessionConfig,
+    /// The conversation that began in another session.
+    earlier: Vec<ChatMessage>,
     /// Items of the agent, in the order they came; their place is their number.
     items: Vec<String>,
     /// The caller's item being transcribed, and its text so far.
@@ -141,6 +153,10 @@ impl RealtimeProtocol for OpenaiRealtimeProtocol {
         Ok(upgrade.header("authorization", format!("Bearer {}", endpoint.key()?)))
     }
 
+    fn resume(&mut self, conversation: &[ChatMessage]) {
+        self.earlier = conversation.to_vec();
+    }
+
     fn initial_messages(&mut self) -> Vec<Message> {
         Vec::new() // the server speaks first
     }
@@ -157,6 +173,7 @@ impl RealtimeProtocol for OpenaiRealtimeProtocol {
             RealtimeInput::UserMessage(text) => vec![Self::message("user", &text), respond()],
             RealtimeInput::ToolResult { id, result } => vec![json!({"type": "conversation.item.create",
                 "item": {"type": "function_call_output", "call_id": id, "output": result}})],
+            RealtimeInput::Resume(_) => Vec::new(),
             RealtimeInput::Interrupted { item } => {
                 let mut events = vec![json!({"type": "response.cancel"})];
                 if let Some((number, ms)) = item
@@ -180,6 +197,8 @@ impl RealtimeProtocol for OpenaiRealtimeProtocol {
                 if !std::mem::replace(&mut self.hello, true) {
                     let update = json!({"type": "session.update", "session": self.session()});
                     answers.push(Message::text(update.to_string()));
+                    let earlier = conversation_items(&std::mem::take(&mut self.earlier));
+                    answers.extend(earlier.iter().map(|item| Message::text(item.to_string())));
                 }
                 Vec::new()
             }
@@ -264,11 +283,15 @@ impl OpenaiRealtimeProtocol {
 
     /// Most errors keep the session; one before it was set up does not.
     fn check_error(&self, error: &Value) -> Result<(), ProviderError> {
-        let code = error["code"].as_str().unwrap_or("");
-        if !self.hello || code.contains("session") || error["type"] == "authentication_error" {
-            return Err(ProviderError::refused(400, error["message"].as_str().unwrap_or("error")));
+        let text = |name: &str| error[name].as_str().unwrap_or_default();
+        let (code, said) = (text("code"), error["message"].as_str().unwrap_or("error"));
+        if let Some(failure) = self.errors.fault(&[code, text("type")]).error(said) {
+            return Err(failure);
         }
-        if !HARMLESS.contains(&code) {
+        if !self.hello {
+            return Err(ProviderError::refused(400, said));
+        }
+        if !USUAL.contains(&code) {
             tracing::warn!(code, "realtime model reports an error");
         }
         Ok(())
@@ -365,7 +388,7 @@ mod tests {
     #[test]
     fn a_session_is_set_up_in_each_dialect() {
         let update = |dialect| {
-            let mut wire = OpenaiRealtime(dialect).open(setup());
+            let mut wire = OpenaiRealtime { dialect, errors: &SESSION_ERRORS }.open(setup());
             let (events, answers) = wire.read("{\"type\":\"session.created\"}").unwrap();
             assert_eq!((events.len(), wire.read("{\"type\":\"conversation.created\"}").unwrap().1.len()), (0, 0));
             texts(answers)[0]["session"].clone()
@@ -423,6 +446,40 @@ mod tests {
     }
 
     #[test]
+    fn no_damage_ends_the_session() {
+        let of = |kind: &str, mut rest: Value| {
+            rest["type"] = json!(kind);
+            rest
+        };
+        let call = json!({"type": "function_call", "call_id": "c", "name": "book", "arguments": "{}"});
+        let messages = [
+            of("session.created", json!({"session": {"id": "s"}})),
+            of("session.updated", json!({"session": {"id": "s"}})),
+            of("input_audio_buffer.speech_started", json!({"item_id": "u"})),
+            of("input_audio_buffer.speech_stopped", json!({"item_id": "u"})),
+            of("conversation.item.input_audio_transcription.delta", json!({"item_id": "u", "delta": "Ja "})),
+            of("conversation.item.input_audio_transcription.updated", json!({"item_id": "u", "transcript": "Ja"})),
+            of("conversation.item.input_audio_transcription.completed", json!({"item_id": "u", "transcript": "Ja."})),
+            of("response.created", json!({"response": {"id": "r", "status": "in_progress"}})),
+            of("response.output_audio.delta", json!({"item_id": "i", "delta": STANDARD.encode([1, 2])})),
+            of("response.output_audio_transcript.delta", json!({"item_id": "i", "delta": "Hi"})),
+            of("response.output_audio.done", json!({"item_id": "i"})),
+            of("response.output_audio_transcript.done", json!({"item_id": "i", "transcript": "Hi."})),
+            of("response.function_call_arguments.done", json!({"call_id": "c", "name": "book", "arguments": "{}"})),
+            of(
+                "response.done",
+                json!({"response": {"status": "completed", "output": [call], "usage": {"input_tokens": 1}}}),
+            ),
+        ];
+        for dialect in [RealtimeDialect::Openai, RealtimeDialect::Xai] {
+            crate::damage::survives(&messages, |texts| {
+                let mut wire = OpenaiRealtime { dialect, errors: &SESSION_ERRORS }.open(setup());
+                texts.iter().try_for_each(|text| wire.read(text).map(drop)).map_err(|failure| failure.to_string())
+            });
+        }
+    }
+
+    #[test]
     fn a_tool_call_is_taken_once_wherever_its_name_stands() {
         let mut wire = OPENAI.open(setup());
         wire.read("{\"type\":\"session.created\"}").unwrap();
@@ -434,6 +491,34 @@ mod tests {
         let done = json!({"type": "response.done", "response": {"status": "completed", "output": [item, null, {"type": "message"}]}});
         let wanted = ToolCall::new("c".into(), "book".into(), "{\"a\":1}".into());
         assert_eq!(read(done)[0], RealtimeEvent::ToolCalls(vec![wanted]));
+    }
+
+    #[test]
+    fn a_session_that_takes_over_knows_what_was_said() {
+        let mut wire = OPENAI.open(setup());
+        wire.resume(&[ChatMessage::User("Where is it?".into())]);
+        let (events, answers) = wire.read("{\"type\":\"session.created\"}").unwrap();
+        let sent = texts(answers);
+        assert_eq!((events.len(), sent.len()), (0, 2));
+        assert_eq!(sent[0]["type"], "session.update");
+        assert_eq!(sent[1]["item"]["content"][0]["text"], "Where is it?");
+        assert_eq!(wire.read("{\"type\":\"conversation.created\"}").unwrap().1.len(), 0, "once");
+    }
+
+    #[test]
+    fn only_keys_and_configuration_end_more_than_the_session() {
+        let read = |kind: &str, code: &str| {
+            let mut wire = OPENAI.open(setup());
+            wire.read("{\"type\":\"session.created\"}").unwrap();
+            let error = json!({"type": "error", "error": {"type": kind, "code": code, "message": "x"}});
+            wire.read(&error.to_string()).err()
+        };
+        let ended = Some(ProviderError::SessionEnded("x".into()));
+        assert_eq!(read("invalid_request_error", "session_expired"), ended);
+        assert_eq!(read("server_error", ""), ended);
+        assert_eq!(read("invalid_request_error", "unknown_parameter"), None);
+        assert_eq!(read("invalid_request_error", "invalid_api_key"), Some(ProviderError::refused(401, "x")));
+        assert_eq!(read("invalid_request_error", "model_not_found"), Some(ProviderError::refused(400, "x")));
     }
 
     #[test]

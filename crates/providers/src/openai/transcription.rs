@@ -1,6 +1,7 @@
 //! A transcription session of the Realtime API, as OpenAI and self-hosted STT services speak it.
 //! <https://platform.openai.com/docs/guides/realtime-transcription>
 
+use super::session_errors::SESSION_ERRORS;
 use super::transcription_items::TranscriptionItems;
 use crate::nullable::lenient;
 use crate::stt::{SttProtocol, SttSessionConfig, SttUpdate, SttVendor};
@@ -64,29 +65,16 @@ impl TranscriptionProtocol {
     /// An error frame: keys and configuration are final, one event that was refused means nothing, and everything else
     /// passes with the session: the next one is as good.
     fn read_error(&self, error: &Value) -> Result<SttUpdate, ProviderError> {
-        let text = |name: &str| error[name].as_str().unwrap_or("").to_owned();
+        let text = |name: &str| error[name].as_str().unwrap_or_default();
         let (kind, code) = (text("type"), text("code"));
-        let said = error["message"].as_str().unwrap_or("error").to_owned();
-        let is = |word: &str| kind.contains(word) || code.contains(word);
+        let said = error["message"].as_str().unwrap_or("error");
         if code == "input_audio_buffer_commit_empty" {
             // A commit without sound is refused and means nothing.
             let empty = SttEvent::Final { text: String::new(), confidence: None, speech_final: true };
             return Ok(SttUpdate::one(empty));
         }
-        if is("api_key") || is("authentication") || is("permission") {
-            return Err(ProviderError::refused(401, said));
-        }
-        if is("quota") || is("billing") {
-            return Err(ProviderError::refused(402, said));
-        }
-        if is("rate_limit") {
-            return Err(ProviderError::refused(429, said));
-        }
-        if is("expired") || is("session_limit") || is("server_error") || is("timeout") || is("overloaded") {
-            return Err(ProviderError::Disconnected(said));
-        }
-        if code.contains("model") {
-            return Err(ProviderError::refused(400, said));
+        if let Some(failure) = SESSION_ERRORS.fault(&[code, kind]).error(said) {
+            return Err(failure);
         }
         if self.works {
             tracing::info!(code, "STT has refused an event; the session goes on");
@@ -94,7 +82,11 @@ impl TranscriptionProtocol {
         }
         let is_configuration =
             kind == "invalid_request_error" || code.starts_with("invalid") || code.contains("not_found");
-        Err(if is_configuration { ProviderError::refused(400, said) } else { ProviderError::Disconnected(said) })
+        Err(if is_configuration {
+            ProviderError::refused(400, said)
+        } else {
+            ProviderError::SessionEnded(said.to_owned())
+        })
     }
 }
 
@@ -149,7 +141,7 @@ impl SttProtocol for TranscriptionProtocol {
     }
 
     fn read(&mut self, text: &str) -> Result<SttUpdate, ProviderError> {
-        let event: TranscriptionEvent = serde_json::from_str(text).map_err(ProviderError::invalid_response)?;
+        let event: TranscriptionEvent = crate::nullable::message(text)?;
         let sent_ms = self.sent / 8;
         Ok(match event.kind.as_str() {
             "input_audio_buffer.speech_started" => {
@@ -182,7 +174,7 @@ impl SttProtocol for TranscriptionProtocol {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct TranscriptionEvent {
     #[serde(rename = "type", default, deserialize_with = "lenient")]
     kind: String,
@@ -235,6 +227,24 @@ mod tests {
         assert_eq!(last, SttUpdate { events: vec![wanted], settled_ms: Some(40) });
         let error = json!({"type": "error", "error": {"message": "unknown model", "code": "invalid_model"}});
         assert_eq!(wire.read(&error.to_string()), Err(ProviderError::refused(400, "unknown model")));
+    }
+
+    #[test]
+    fn no_damage_ends_the_session() {
+        let kind = |name: &str| format!("conversation.item.input_audio_transcription.{name}");
+        let messages = [
+            json!({"type": "session.created", "session": {"id": "s"}}),
+            json!({"type": "input_audio_buffer.speech_started", "item_id": "a", "audio_start_ms": 10}),
+            json!({"type": "input_audio_buffer.speech_stopped", "item_id": "a", "audio_end_ms": 900}),
+            json!({"type": "input_audio_buffer.committed", "item_id": "a", "previous_item_id": null}),
+            json!({"type": kind("delta"), "item_id": "a", "delta": "Ja "}),
+            json!({"type": kind("completed"), "item_id": "a", "transcript": "Ja hoor."}),
+            json!({"type": kind("failed"), "item_id": "b", "error": {"code": "x", "message": "y"}}),
+        ];
+        crate::damage::survives(&messages, |texts| {
+            let mut wire = protocol();
+            texts.iter().try_for_each(|text| wire.read(text).map(drop)).map_err(|failure| failure.to_string())
+        });
     }
 
     fn protocol() -> Box<dyn SttProtocol> {

@@ -20,6 +20,16 @@ fn complete_answers() {
 }
 
 #[test]
+fn sentences_without_blanks_end_with_their_marks() {
+    for text in ["我的订单在哪里？", "注文はどこですか。", "谢谢！"] {
+        check(text, "zh", Completeness::Complete);
+    }
+    for text in ["我的订单号是，", "あのう、"] {
+        check(text, "ja", Completeness::Unfinished);
+    }
+}
+
+#[test]
 fn unfinished_clauses() {
     check("Yes,", "en", Completeness::Unfinished);
     check("Thank you,", "en", Completeness::Unfinished);

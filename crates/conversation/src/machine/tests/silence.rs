@@ -58,6 +58,96 @@ fn whatever_fails_something_is_said_within_three_seconds() {
     }
 }
 
+/// Times in milliseconds from the end of the caller's words to anything said, for one kind of failure: half of the calls,
+/// and all but one in a hundred.
+fn percentiles(mut times: Vec<u32>) -> (u32, u32) {
+    times.sort_unstable();
+    (times[times.len() / 2], times[(times.len() * 99).div_ceil(100) - 1])
+}
+
+/// A failure that comes this many milliseconds after the request.
+type LateFailure = fn(&mut CallHarness, u32);
+
+#[test]
+fn first_words_after_every_kind_of_failure() {
+    let fails: LateFailure = |harness, after| {
+        harness.pass_ms(after);
+        harness.model_fails();
+    };
+    let kinds: [(&str, LateFailure); 7] = [
+        ("model refused, 429, 500, wrong key, no connection", fails),
+        ("model stalls before its first word", |_, _| {}),
+        ("model stalls in mid-answer", |harness, after| {
+            harness.pass_ms(after);
+            let response_id = harness.machine.response_id();
+            harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Text("Your order. It".into()));
+            harness.drain();
+        }),
+        ("model breaks off before a sentence", |harness, after| {
+            harness.pass_ms(after);
+            let response_id = harness.machine.response_id();
+            harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Text("Your".into()));
+            harness.model_fails();
+        }),
+        ("tool stalls", |harness, after| {
+            harness.pass_ms(after);
+            harness.wants_tool();
+        }),
+        ("tool fails, model stalls then", |harness, after| {
+            harness.wants_tool();
+            harness.pass_ms(after);
+            harness.result("error: 500");
+        }),
+        ("STT hears nothing", |_, _| {}),
+    ];
+    let mut table = Vec::new();
+    for (kind, fail) in kinds {
+        let times = (0..100).map(|call| {
+            let mut harness = CallHarness::new(speaking("en"));
+            harness.play_everything();
+            if kind.starts_with("STT") {
+                harness.machine.handle_speech_started(harness.now);
+                harness.pass_ms(1_000);
+                harness.machine.handle_speech_ended(harness.now, harness.now - 200 * MS);
+                return 200 + harness.silence_ms();
+            }
+            harness.caller_says("Where is my order?");
+            let begun = harness.now;
+            fail(&mut harness, call * 20);
+            harness.now.duration_since(begun).as_millis() as u32 + harness.silence_ms()
+        });
+        table.push((kind, percentiles(times.collect())));
+    }
+    let (mut realtime, mut lost) = (Vec::new(), Vec::new());
+    for call in 0..100 {
+        for (times, ends) in [(&mut realtime, false), (&mut lost, true)] {
+            let mut harness = CallHarness::on_realtime(None);
+            harness.realtime_says(0, "Good morning.", 8_000);
+            harness.realtime_event(RealtimeEvent::ResponseDone(TokenUsage::default()));
+            let greeting = SegmentId { response_id: 1, index: 0 };
+            let heard = SegmentPlayed { segment: greeting, sent_samples: 8_000, complete: true };
+            harness.machine.handle_segment_finished(heard, harness.now);
+            harness.realtime_event(RealtimeEvent::SpeechStarted);
+            harness.pass_ms(900);
+            harness.realtime_event(RealtimeEvent::SpeechStopped);
+            harness.realtime_event(RealtimeEvent::UserFinal("where is my order".into()));
+            let begun = harness.now;
+            if ends {
+                harness.pass_ms(call * 2);
+                harness.realtime_event(RealtimeEvent::Reconnecting(ProviderError::SessionEnded("limit".into())));
+            }
+            times.push(harness.now.duration_since(begun).as_millis() as u32 + harness.silence_ms());
+        }
+    }
+    table.extend([
+        ("realtime model stalls", percentiles(realtime)),
+        ("realtime session lost and not back", percentiles(lost)),
+    ]);
+    for (kind, (_, most)) in table {
+        assert!(most <= SILENCE_MAX_MS, "{kind}: {most} ms");
+    }
+}
+
 #[test]
 fn fillers_go_on_in_the_voices_language_up_to_a_limit() {
     let mut harness = asked(speaking("nl-BE"));
