@@ -4,6 +4,7 @@ use super::response::to_json;
 use crate::domain::agent::Agent;
 use crate::domain::ambience::AmbienceConfig;
 use crate::domain::analysis::AnalysisPlan;
+use crate::domain::built_in_tools::BuiltInTools;
 use crate::domain::dtmf_rules::DtmfRules;
 use crate::domain::fallback::Fallbacks;
 use crate::domain::ids::AgentId;
@@ -44,6 +45,7 @@ pub(super) struct AgentView {
     silence_config: Option<SilenceConfig>,
     turn_config: Option<TurnConfig>,
     transfer_config: Option<TransferConfig>,
+    built_in_tools: Option<BuiltInTools>,
     background: Option<AmbienceConfig>,
     ringing: Option<RingingConfig>,
     recording_enabled: Option<bool>,
@@ -86,6 +88,7 @@ impl From<&Agent> for AgentView {
             voice_settings: fields.voice_settings,
             dtmf_rules: fields.dtmf_rules,
             transfer_config: fields.transfer_config,
+            built_in_tools: fields.built_in_tools,
             background: fields.background,
             ringing: fields.ringing,
             voicemail_detection: fields.voicemail_detection,

@@ -8,6 +8,7 @@ use super::patch::{Patch, rotate_webhook_secret};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use super::response::{ApiResponse, Deleted};
 use super::state::ApiState;
+use super::tool_secrets;
 use crate::domain::agent::{ALIASES, Agent, AgentFields};
 use crate::domain::ids::AgentId;
 use crate::store::{OrgScope, now};
@@ -115,6 +116,9 @@ pub(super) async fn update(
         if_match.check(agent.version, patch.sent(), AgentView::from(&agent))?;
         let mut document = in_place(|| patch.apply(&agent.fields));
         rotate_webhook_secret(&patch, &mut document, agent.fields.webhook_secret.as_ref());
+        if patch.change("llm_config").is_some() {
+            ApiError::unless_empty(tool_secrets::keep(&mut document, &agent.fields))?;
+        }
         agent.fields = match HOLDS_SCHEMAS.iter().any(|name| patch.change(name).is_some()) {
             true => fields(&api, scope, document).await?,
             false => fields_but_schemas(&api, document)?,

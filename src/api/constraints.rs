@@ -180,6 +180,12 @@ fn conversation_rules() -> Vec<(&'static str, &'static str, Value)> {
         ("Tool", "type", json!({"enum": ["function", "mcp"]})),
         ("Tool", "url", json!({"pattern": HTTPS, "example": "https://your-app.example.com/tools"})),
         ("Tool", "timeout_ms", json!({"minimum": TOOL_TIMEOUT_MS.start(), "maximum": TOOL_TIMEOUT_MS.end()})),
+        ("ToolRequest", "query_parameters", json!({"uniqueItems": true})),
+        (
+            "ToolRequest",
+            "secrets",
+            json!({"propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]{0,63}$"}, "maxProperties": 20}),
+        ),
         ("ToolFunction", "name", json!({"pattern": "^[A-Za-z0-9_-]{1,64}$", "example": "find_order"})),
         ("TtsConfig", "voice_id", json!({"pattern": "\\S", "example": "EXAVITQu4vr4xnSDxMaL"})),
         ("TtsConfig", "language", json!({"pattern": "\\S", "example": "en"})),
@@ -232,7 +238,7 @@ pub(super) fn add(schemas: &mut Value) {
     schemas["Tool"]["anyOf"] = json!([
         {"properties": {"type": {"const": "function"}, "server_url": none(), "authorization": none(), "allowed_tools": none()},
             "required": ["function"]},
-        {"properties": {"type": {"const": "mcp"}, "url": none()}, "required": ["type", "server_url"], "not": {"required": ["function"]}},
+        {"properties": {"type": {"const": "mcp"}, "url": none(), "request": none(), "progress": none()}, "required": ["type", "server_url"], "not": {"required": ["function"]}},
     ]);
     schemas["Tool"]["example"] = json!({"type": "function", "function": {"name": "find_order"}});
     let one_name = ALIASES.iter().flat_map(|(field, alias)| one_name(schemas, field, alias));
@@ -377,7 +383,7 @@ mod tests {
             "dtmf_rules": {"rules": [{"digits": "1", "action": "end_call"}]},
             "transfer_config": {"destinations": [{"name": "a", "target": "+31201234567"}]},
             "silence_config": {"prompts": ["a"], "fillers": ["a"]}, "turn_config": {"backchannels": ["a"]},
-            "stt_config": stt, "tts_config": tts,
+            "built_in_tools": {"skip_turn": {"description": "a"}, "collect_digits": {"description": "a"}, "collect_value": {"description": "a", "country": "NL"}}, "stt_config": stt, "tts_config": tts,
             "llm_config": {"provider": "groq", "model": "m", "tools": [tool]},
             "fallbacks": {"stt": [stt], "llm": [llm], "tts": [tts]},
         });

@@ -55,6 +55,7 @@ mod sip_log;
 mod state;
 mod tasks;
 mod text_limits;
+mod tool_secrets;
 mod trunks;
 mod usage;
 mod user_view;

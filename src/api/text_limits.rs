@@ -11,7 +11,8 @@ const FREE_BYTES_MAX: usize = 65_536;
 const ITEMS_MAX: usize = 1_000;
 
 /// Fields whose content the customer chooses.
-pub(super) const FREE: [&str; 4] = ["metadata", "context_data", "structured_data_plan", "parameters"];
+pub(super) const FREE: [&str; 5] =
+    ["metadata", "context_data", "structured_data_plan", "parameters", "static_parameters"];
 
 /// The texts and lists of an object that are too long, by their paths.
 pub(super) fn check(object: &Map<String, Value>) -> Vec<FieldError> {

@@ -26,7 +26,7 @@ pub fn personalize(agent: &mut AgentFields, task: Option<&mut TaskFields>, call:
     let context = task.as_ref().and_then(|task| task.context_data.clone());
     let facts = CallFacts::new(call, &name, zone.as_deref(), now);
     let metadata = call.metadata.as_ref().and_then(Value::as_object);
-    let values = CallValues { facts, context: context.as_ref(), metadata };
+    let values = CallValues { facts, variables: None, context: context.as_ref(), metadata };
     let report = agent_texts::fill_in(agent, task, &values);
     if tells_facts(agent) {
         let facts = values.facts.sentences();

@@ -6,6 +6,7 @@ use super::machine::{CallSpec, RealtimeCapabilities};
 use super::provider_plan;
 use crate::dialogue::prompt;
 use crate::dialogue::tools::ToolSet;
+use crate::domain::built_in_tools::BuiltInTools;
 use crate::domain::chat::ChatMessage;
 use crate::providers::realtime::{RealtimeSessionConfig, RealtimeVendor};
 use trunkline_media::audio::AudioFormat;
@@ -22,8 +23,11 @@ pub fn session_config(spec: &CallSpec, vendor: &dyn RealtimeVendor, line: AudioF
     };
     let transfers = spec.agent.transfers();
     let instructions: Vec<String> = messages.iter().filter_map(words).collect();
+    // It hears and answers by itself, so nobody could ask for a value beside it.
+    let built_in = spec.agent.built_in_tools.clone().map(|chosen| BuiltInTools { collect_value: None, ..chosen });
     let abilities = ToolSet {
         custom: &config.tools,
+        built_in: built_in.as_ref(),
         destinations: &transfers.destinations,
         voicemail: spec.runs_amd(),
         remote: &[],
@@ -96,7 +100,12 @@ mod tests {
             "llm_config": {"provider": "openai_realtime", "model": "m", "voice": "alloy"},
             "transfer_config": {"destinations": [{"name": "desk", "target": "+31201234567"}]},
         });
-        CallSpec { agent: serde_json::from_value(agent).unwrap(), task: None, is_web: false }
+        CallSpec {
+            agent: serde_json::from_value(agent).unwrap(),
+            task: None,
+            is_web: false,
+            today: jiff::civil::date(2026, 11, 28),
+        }
     }
 
     #[test]

@@ -1,15 +1,14 @@
-//! Who runs a tool that the model calls, how it is asked, and what the model reads of the answer.
+//! Who runs a tool that the model calls, how long it may take, and what the model reads of a result.
 //!
 //! Pure: the driver asks the customer's server.
 
 use crate::domain::chat::ToolOffer;
 use crate::domain::provider_config::Tool;
-use crate::webhooks::event;
 use serde_json::{Map, Value};
 use std::time::Duration;
 
-/// Document B: a tool answers within ten seconds.
-pub const DEADLINE: Duration = Duration::from_secs(10);
+/// Document B: a tool answers within ten seconds, unless it is given more.
+const DEADLINE: Duration = Duration::from_secs(10);
 /// Characters of a result that the model receives.
 const RESULT_CHARS_MAX: usize = 16_000;
 /// The model learns that a tool failed, but not the address of the customer's server.
@@ -39,21 +38,14 @@ pub fn owner<'a, 'b>(
     servers.position(offers).map_or(ToolOwner::Nobody, ToolOwner::Server)
 }
 
-/// How the customer's server is asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ToolQuestion {
-    /// Where the question is posted.
-    pub target: String,
-    /// How long the answer may take.
-    pub deadline: Duration,
+/// How long a tool may take, with all attempts.
+pub fn deadline(tool: &Tool) -> Duration {
+    deadline_of(tool.timeout_ms)
 }
 
-/// Plans the question; `webhook_url` is where the call's events go. Fails with the text for the model.
-pub fn question(tool: &Tool, webhook_url: Option<&str>) -> Result<ToolQuestion, String> {
-    let of_call = || webhook_url.map(|url| event::url(url, event::TOOL_CALLS));
-    let target = tool.url.clone().or_else(of_call).ok_or_else(|| "error: this tool has no URL".to_owned())?;
-    let deadline = tool.timeout_ms.map_or(DEADLINE, Duration::from_millis).min(DEADLINE);
-    Ok(ToolQuestion { target, deadline })
+/// The same of its `timeout_ms`.
+pub fn deadline_of(timeout_ms: Option<u64>) -> Duration {
+    timeout_ms.map_or(DEADLINE, Duration::from_millis)
 }
 
 /// The arguments for a tool server. Fails with the text for the model.

@@ -6,6 +6,8 @@ use crate::dialogue::tools::argument_error;
 use crate::domain::FieldError;
 use crate::domain::agent::AgentFields;
 use crate::domain::chat::{ToolCall, ToolOffer};
+use crate::domain::collected::CollectedValues;
+use crate::domain::template::COLLECTED;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,6 +17,9 @@ use trunkline_json::schema::{CompiledSchema, PatternPolicy, SchemaBudget};
 const NOT_CHECKED: &str = "the arguments could not be held against their schema in time";
 /// The message to the model if the customer's schema cannot be used.
 const INVALID_SCHEMA: &str = "the schema of this tool is invalid";
+
+/// The message to the model if arguments with an entry of the caller do not fit.
+const ENTRY_DOES_NOT_FIT: &str = "the arguments do not fit their schema with what the caller has entered";
 
 /// Schemas of a call's tools that were compiled, each with what it was compiled of.
 #[derive(Debug, Default)]
@@ -83,6 +88,19 @@ impl ToolSchemas {
             calls[one.place].schema_error = one.schema_error;
             self.0.extend(one.schema.map(|schema| (one.name, (one.source, schema))));
         }
+    }
+}
+
+/// The calls with what the caller has entered in the place of references to it: as the server of the tool gets them.
+pub fn with_entries(calls: &[ToolCall], collected: &CollectedValues) -> Vec<ToolCall> {
+    let filled = |call: &ToolCall| ToolCall { arguments: collected.fill_json(&call.arguments), ..call.clone() };
+    calls.iter().map(filled).collect()
+}
+
+/// Errors of calls that refer to an entry say nothing of it: they would repeat the digits.
+pub fn hide_entries(calls: &mut [ToolCall]) {
+    for call in calls.iter_mut().filter(|call| call.arguments.contains(COLLECTED)) {
+        call.schema_error = call.schema_error.take().map(|_| ENTRY_DOES_NOT_FIT.to_owned());
     }
 }
 

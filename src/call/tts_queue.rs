@@ -374,7 +374,7 @@ impl<F> TtsQueue<F> {
             return Some(self.next_voice(0));
         }
         let breaks_off = active.total > 0 && !matches!(failure, ProviderError::Timeout(_)) && failure.is_retryable();
-        let is_first = state.health == VoiceHealth::Well;
+        let is_first = state.health == VoiceHealth::Well && active.before == (0, 0);
         state.health = state.health.after(failure, now);
         // In the middle of a sentence another voice is worse than a gap.
         if breaks_off && is_first {

@@ -34,6 +34,8 @@ pub struct McpServer {
     service: RunningService<RoleClient, ()>,
     /// Tools that the agent allows and every model can name; at most 64.
     pub tools: Vec<ToolOffer>,
+    /// How long each of them may take. `None`: the default.
+    pub timeout_ms: Option<u64>,
 }
 
 impl std::fmt::Debug for McpServer {
@@ -70,7 +72,7 @@ impl WebhookSender {
         let connect = async {
             let service = ().serve(transport).await.map_err(|error| unreachable(&error))?;
             let tools = list(&service, tool.allowed_tools.as_deref()).await?;
-            Ok(McpServer { tools, service })
+            Ok(McpServer { tools, service, timeout_ms: tool.timeout_ms })
         };
         timeout(CONNECT_DEADLINE, connect).await.unwrap_or(Err(WebhookError::Deadline))
     }

@@ -6,3 +6,4 @@ pub mod mcp;
 mod mcp_client;
 pub mod sender;
 pub mod signature;
+pub mod tool_sender;

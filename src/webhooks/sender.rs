@@ -61,8 +61,8 @@ pub struct WebhookMessage<'a> {
 /// Shared by everything that sends webhooks.
 #[derive(Clone, Debug)]
 pub struct WebhookSender {
-    http: GuardedHttp,
-    /// For servers that offer tools.
+    pub(super) http: GuardedHttp,
+    /// For servers that offer tools, and for requests with headers of the customer's.
     pub(super) tools: GuardedHttp,
 }
 
@@ -106,23 +106,27 @@ impl WebhookSender {
             request = request.header("webhook-signature", signatures.join(" "));
         }
         let exchange = async {
-            let mut response = request.send().await.map_err(|error| unreachable(&error))?;
-            let status = response.status().as_u16();
-            let mut body = Vec::new();
-            while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
-                if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-                    return Err(WebhookError::TooLarge);
-                }
-                body.extend_from_slice(&chunk);
-            }
-            Ok((status, Bytes::from(body)))
+            let response = request.send().await.map_err(|error| unreachable(&error))?;
+            Ok((response.status().as_u16(), read_body(response).await?))
         };
         timeout(deadline, exchange).await.unwrap_or(Err(WebhookError::Deadline))
     }
 }
 
+/// The body of an answer, up to its bound.
+pub(super) async fn read_body(mut response: reqwest::Response) -> Result<Bytes, WebhookError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
+        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+            return Err(WebhookError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Bytes::from(body))
+}
+
 /// The innermost reason; a URL may hold a customer's token and stays out.
-fn unreachable(error: &reqwest::Error) -> WebhookError {
+pub(super) fn unreachable(error: &reqwest::Error) -> WebhookError {
     let mut why = if error.is_redirect() { "redirect not followed".to_owned() } else { "request failed".to_owned() };
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {

@@ -154,6 +154,7 @@ pub const FOREIGN: &[Foreign] = &[
             "lab",
             "egress",
             "src/webhooks/sender.rs",
+            "src/webhooks/tool_sender.rs",
             "src/webhooks/mcp_client.rs",
             "src/stir/mod.rs",
         ],

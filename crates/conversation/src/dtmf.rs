@@ -120,6 +120,14 @@ impl DtmfCollector {
         if self.poll_timeout().is_some_and(|at| now >= at) { self.finish() } else { None }
     }
 
+    /// Takes the digits of an open sequence away: an entry that is asked for gets them. Empty if there are none.
+    pub fn take_entry(&mut self) -> String {
+        match std::mem::take(&mut self.entry) {
+            DtmfEntry::Open { digits, .. } => digits,
+            DtmfEntry::Empty => String::new(),
+        }
+    }
+
     fn finish(&mut self) -> Option<DtmfInput> {
         let DtmfEntry::Open { digits, .. } = std::mem::take(&mut self.entry) else { return None };
         match self.rules().find(|rule| rule.digits == digits).cloned() {

@@ -3,6 +3,7 @@
 use super::FieldError;
 use super::ambience::AmbienceConfig;
 use super::analysis::{self, AnalysisPlan};
+use super::built_in_tools::BuiltInTools;
 use super::call_facts::is_time_zone;
 use super::dtmf_rules::{DtmfContext, DtmfRules};
 use super::fallback::Fallbacks;
@@ -14,6 +15,7 @@ use super::rules::{between, chars, events, fits, is_http_url, parses, secret_cha
 use super::secret::{Secret, exposed};
 use super::template::{self, TemplateUse};
 use super::time::UnixMs;
+use super::tool_request::ToolRequest;
 use super::transfer::TransferConfig;
 use super::turn_config::{SilenceConfig, TurnConfig};
 use super::webhook_secret::{self, PreviousSecret, WebhookSecrets};
@@ -84,6 +86,10 @@ pub struct AgentFields {
     #[serde(default)]
     #[garde(dive)]
     pub transfer_config: Option<TransferConfig>,
+    /// Tools of the server beside those that every agent has. None: no others.
+    #[serde(default)]
+    #[garde(dive)]
+    pub built_in_tools: Option<BuiltInTools>,
     /// Sound behind the agent's voice. None: silence.
     #[serde(default)]
     #[garde(dive)]
@@ -276,7 +282,26 @@ impl AgentFields {
         self.schemas(block).try_for_each(|(field, schema)| {
             let compiled = CompiledSchema::compile(schema, &mut budget, PatternPolicy::None);
             compiled.map(drop).map_err(|error| FieldError::new(field, error.to_string()))
-        })
+        })?;
+        if block.is_empty() || block == "llm_config" { self.check_static_parameters(&mut budget) } else { Ok(()) }
+    }
+
+    /// Whether the values that tools always send fit the schemas that describe them.
+    fn check_static_parameters(&self, budget: &mut SchemaBudget) -> Result<(), FieldError> {
+        let tools = self.llm_config.iter().flat_map(|config| config.tools.iter().enumerate());
+        let described = tools.filter_map(|(index, tool)| {
+            let (request, parameters) = (tool.request.as_ref()?, tool.function.parameters.as_ref()?);
+            Some((index, request.described_static(parameters)?))
+        });
+        for (index, (fixed, schema)) in described {
+            let field = || format!("llm_config.tools[{index}].request.static_parameters");
+            let compiled = CompiledSchema::compile(&schema, budget, PatternPolicy::None);
+            let compiled = compiled.map_err(|error| FieldError::new(field(), error.to_string()))?;
+            compiled.check_value(&fixed, 5).map_err(|error| {
+                FieldError::new(field(), format!("do not fit function.parameters: {}", error.describe()))
+            })?;
+        }
+        Ok(())
     }
 
     /// Removes tools and a plan whose schemas are beyond the limits: they were saved before there were any. Reports
@@ -317,13 +342,16 @@ impl AgentFields {
         }
     }
 
-    /// The document as it may be shown: every secret in it is left out.
+    /// The document as it may be shown: every secret in it is left out, or masked where its name is shown.
     #[must_use]
     pub fn without_secrets(&self) -> Self {
         let mut shown = self.clone();
         (shown.webhook_secret, shown.previous_webhook_secret) = (None, None);
         if let Some(config) = &mut shown.llm_config {
-            config.tools.iter_mut().for_each(|tool| tool.authorization = None);
+            for tool in &mut config.tools {
+                tool.authorization = None;
+                tool.request = tool.request.as_ref().map(ToolRequest::masked);
+            }
         }
         shown
     }

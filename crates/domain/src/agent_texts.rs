@@ -1,38 +1,34 @@
 //! The texts of an agent and of a task that may have variables.
 
 use super::agent::AgentFields;
+use super::provider_config::Tool;
 use super::secret::Secret;
 use super::task::TaskFields;
 use super::template::{TemplateReport, TemplateUse, TemplateValues, fill};
+use std::collections::BTreeSet;
 
 /// Fills in the variables of all texts of one call's configuration, each once. The task's own `context_data` is left
 /// as it is: it is where values come from.
 pub fn fill_in(agent: &mut AgentFields, task: Option<&mut TaskFields>, values: &dyn TemplateValues) -> TemplateReport {
     let mut report = TemplateReport::default();
+    let changing = Changing { values, names: variables(agent) };
+    let values: &dyn TemplateValues = &changing;
     let mut text = |text: &mut String, usage| *text = fill(text, usage, values, &mut report);
     let has_starting_message = task.as_ref().is_some_and(|task| task.starting_message.is_some());
-    for one in task.into_iter().flat_map(|task| [&mut task.starting_message, &mut task.description]).flatten() {
-        text(one, TemplateUse::Text);
+    if let Some(task) = task {
+        task.starting_message.iter_mut().for_each(|one| text(one, TemplateUse::Text));
+        task.description.iter_mut().for_each(|one| text(one, TemplateUse::Prompt));
     }
     if has_starting_message {
         // It is not said, so what is missing in it is not missed.
         agent.first_message = None;
     }
-    let own = [&mut agent.system_prompt, &mut agent.first_message, &mut agent.voicemail_message];
+    agent.system_prompt.iter_mut().for_each(|one| text(one, TemplateUse::Prompt));
+    let own = [&mut agent.first_message, &mut agent.voicemail_message];
     own.into_iter().flatten().for_each(|one| text(one, TemplateUse::Text));
     if let Some(config) = &mut agent.llm_config {
-        config.messages.iter_mut().for_each(|message| text(&mut message.content, TemplateUse::Text));
-        for tool in &mut config.tools {
-            let words = [&mut tool.filler, &mut tool.function.description];
-            words.into_iter().flatten().for_each(|one| text(one, TemplateUse::Text));
-            let urls = [&mut tool.url, &mut tool.server_url];
-            urls.into_iter().flatten().for_each(|one| text(one, TemplateUse::Url));
-            if let Some(secret) = &mut tool.authorization {
-                let mut header = secret.expose().to_owned();
-                text(&mut header, TemplateUse::Header);
-                *secret = Secret::from(header);
-            }
-        }
+        config.messages.iter_mut().for_each(|message| text(&mut message.content, TemplateUse::Prompt));
+        config.tools.iter_mut().for_each(|tool| fill_in_tool(tool, &mut text));
     }
     if let Some(silence) = &mut agent.silence_config {
         let words = [&mut silence.prompt, &mut silence.goodbye];
@@ -53,6 +49,50 @@ pub fn fill_in(agent: &mut AgentFields, task: Option<&mut TaskFields>, values: &
         rule.text.iter_mut().for_each(|one| text(one, TemplateUse::Text));
     }
     report
+}
+
+/// The texts of a tool. A tool with a `request` is filled in for each call of it, with the values that there are then.
+fn fill_in_tool(tool: &mut Tool, text: &mut impl FnMut(&mut String, TemplateUse)) {
+    let words = [&mut tool.filler, &mut tool.function.description];
+    words.into_iter().flatten().for_each(|one| text(one, TemplateUse::Text));
+    tool.progress.iter_mut().flat_map(|progress| &mut progress.phrases).for_each(|one| text(one, TemplateUse::Text));
+    match &tool.request {
+        // Values that are missing already are reported; the texts themselves stay.
+        Some(request) => {
+            tool.url.clone().iter_mut().for_each(|one| text(one, TemplateUse::Url));
+            let headers = request.headers.values().filter(|value| !value.contains("secrets."));
+            headers.for_each(|one| text(&mut one.clone(), TemplateUse::Header));
+        }
+        None => tool.url.iter_mut().for_each(|one| text(one, TemplateUse::Url)),
+    }
+    tool.server_url.iter_mut().for_each(|one| text(one, TemplateUse::Url));
+    if let Some(secret) = &mut tool.authorization {
+        let mut header = secret.expose().to_owned();
+        text(&mut header, TemplateUse::Header);
+        *secret = Secret::from(header);
+    }
+}
+
+/// Names of the variables that answers of the agent's tools set.
+fn variables(agent: &AgentFields) -> BTreeSet<String> {
+    let tools = agent.llm_config.iter().flat_map(|config| &config.tools);
+    tools.filter_map(|tool| tool.request.as_ref()).flat_map(|request| request.variables()).cloned().collect()
+}
+
+/// Values of which some change during the call.
+struct Changing<'a> {
+    values: &'a dyn TemplateValues,
+    names: BTreeSet<String>,
+}
+
+impl TemplateValues for Changing<'_> {
+    fn value(&self, name: &str) -> Option<String> {
+        self.values.value(name)
+    }
+
+    fn changes(&self, name: &str) -> bool {
+        self.names.contains(name.split('.').next().unwrap_or(name))
+    }
 }
 
 #[cfg(test)]

@@ -11,9 +11,18 @@ use serde_json::{Map, Value};
 /// Parts of a name that are followed into a customer's JSON.
 const DEPTH_MAX: usize = 16;
 
+/// Variables of one call.
+const VARIABLES_MAX: usize = 200;
+
 /// Whether a text names a time zone of the IANA database.
 pub fn is_time_zone(name: &str) -> bool {
     TimeZone::get(name).is_ok()
+}
+
+/// The day at an instant in a time zone; UTC for none and for one that is not known.
+pub fn day_at(time_zone: Option<&str>, at: UnixMs) -> jiff::civil::Date {
+    let zone = time_zone.and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC);
+    Timestamp::from_millisecond(at.0).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(zone).date()
 }
 
 /// The facts of a call at an instant, in the agent's time zone.
@@ -93,12 +102,14 @@ fn one_line(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() && !c.is_whitespace()).take(120).collect()
 }
 
-/// The values that an agent's and a task's texts may name: the task's `context_data` first, then `metadata`, and the
-/// facts of the call.
+/// The values that an agent's and a task's texts may name: variables of the call first, then the task's `context_data`,
+/// `metadata`, and the facts of the call.
 #[derive(Clone, Debug)]
 pub struct CallValues<'a> {
     /// Facts of the call.
     pub facts: CallFacts<'a>,
+    /// What answers of tools have set. `None`: the call has just begun.
+    pub variables: Option<&'a Map<String, Value>>,
     /// The task's `context_data`.
     pub context: Option<&'a Map<String, Value>>,
     /// The customer's `metadata`, as the call has it.
@@ -111,10 +122,35 @@ impl TemplateValues for CallValues<'_> {
             return self.facts.value(fact);
         }
         let of = |object: Option<&Map<String, Value>>, path: &str| find(object?, path).and_then(text);
-        of(self.context, name)
+        of(self.variables, name)
+            .or_else(|| of(self.context, name))
             .or_else(|| of(self.context, name.strip_prefix("context_data.")?))
             .or_else(|| of(self.metadata, name.strip_prefix("metadata.")?))
             .or_else(|| self.facts.value(name).filter(|_| name != "id"))
+    }
+}
+
+/// Variables of a call alone, as values of templates.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CallVariables(pub Map<String, Value>);
+
+impl CallVariables {
+    /// Takes in variables that were set; a known one gets its new value. True if there were any. What is beyond 200
+    /// variables is left out.
+    pub fn take(&mut self, set: Map<String, Value>) -> bool {
+        let is_any = !set.is_empty();
+        for (name, value) in set {
+            if self.0.len() < VARIABLES_MAX || self.0.contains_key(&name) {
+                self.0.insert(name, value);
+            }
+        }
+        is_any
+    }
+}
+
+impl TemplateValues for CallVariables {
+    fn value(&self, name: &str) -> Option<String> {
+        find(&self.0, name).and_then(text)
     }
 }
 
@@ -201,8 +237,12 @@ mod tests {
         let context = json!({"customer": {"name": "Ann", "orders": [{"id": 7}]}, "date": "3 May", "a.b": "dotted", "none": null,
             "yes": true, "list": [1, 2]});
         let metadata = json!({"crm": "c-1"});
-        let values =
-            CallValues { facts: facts(&call, None), context: context.as_object(), metadata: metadata.as_object() };
+        let values = CallValues {
+            facts: facts(&call, None),
+            variables: None,
+            context: context.as_object(),
+            metadata: metadata.as_object(),
+        };
         for (name, wanted) in [
             ("customer.name", Some("Ann")),
             ("customer.orders.0.id", Some("7")),

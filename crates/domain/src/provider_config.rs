@@ -8,6 +8,8 @@ use super::rules::{
 use super::secret::{Secret, exposed};
 use super::template::{self, TemplateUse};
 use super::tool_limits::{DESCRIPTION_CHARS_MAX, OFFERS_MAX, is_tool_name};
+use super::tool_progress::ToolProgress;
+use super::tool_request::{RequestUse, ToolRequest};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,7 +20,7 @@ use utoipa::ToSchema;
 pub const TOOLS_MAX: usize = OFFERS_MAX;
 
 /// Milliseconds that a tool may be given.
-pub const TOOL_TIMEOUT_MS: RangeInclusive<u64> = 1..=10_000;
+pub const TOOL_TIMEOUT_MS: RangeInclusive<u64> = 1..=120_000;
 
 const ROLES: [&str; 3] = ["system", "user", "assistant"];
 const DESCRIBED_BY_SERVER: &str = "must not be set: a server describes its functions itself";
@@ -139,17 +141,23 @@ pub struct Tool {
     /// Of `mcp`: which of its tools the model may use; all without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_tools: Option<Vec<String>>,
-    /// For `function`: where calls of this tool are posted; `{{name}}` in path and query is filled in. None:
-    /// `tool-calls` below the agent's `webhook_url`.
+    /// For `function`: where calls of this tool are posted; `{{name}}` in path and query is filled in, and with `request`
+    /// also `{name}`, by the argument of that name. None: `tool-calls` below the agent's `webhook_url`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 2_048)]
     #[garde(inner(custom(chars(2_048))))]
     #[garde(inner(custom(template::rule(TemplateUse::Url))))]
+    #[garde(inner(if(cond = self.request.is_some(), custom(url_template))))]
     pub url: Option<String>,
+    /// For `function`: method, body, headers, credentials and the use of the answer. None: the message `tool-calls` is
+    /// posted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[garde(dive(&self.request_use()))]
+    pub request: Option<ToolRequest>,
     /// Whether the conversation goes on without the result; false by default.
     #[serde(rename = "async", default, skip_serializing_if = "Option::is_none")]
     pub is_async: Option<bool>,
-    /// Milliseconds to wait for the result, 1 to 10,000; 10,000 by default.
+    /// Milliseconds to wait for the result, with all attempts: 1 to 120,000; 10,000 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(inner(custom(between(TOOL_TIMEOUT_MS))))]
     pub timeout_ms: Option<u64>,
@@ -157,10 +165,16 @@ pub struct Tool {
     /// stops it, or at once, for tools without side effects. `after_announcement` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<ToolStart>,
-    /// Said to the caller while the tool works. None: only the general `fillers` of `silence_config`.
+    /// Said to the caller as soon as the tool works. None: only what `progress` and the general `fillers` of
+    /// `silence_config` say later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(inner(custom(template::rule(TemplateUse::Text))))]
     pub filler: Option<String>,
+    /// What callers hear when the tool takes long. None: as `fillers` and `default_fillers` of `silence_config` say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[garde(if(cond = self.is_server(), custom(fits(Option::is_none, "is only for tools of type function"))))]
+    #[garde(dive(&()))]
+    pub progress: Option<ToolProgress>,
 }
 
 /// When a tool call starts whose answer has words before it.
@@ -236,6 +250,10 @@ impl Tool {
         !self.function.is_none() || self.url.is_some()
     }
 
+    fn request_use(&self) -> RequestUse {
+        RequestUse::new(self.is_function(), self.url.as_deref(), self.function.parameters.as_ref())
+    }
+
     fn function_use(&self, tools: &[Tool]) -> FunctionUse {
         let is_function = self.is_function();
         let mut taken = before(tools, self).filter(|tool| tool.is_function()).map(|tool| &tool.function.name);
@@ -246,6 +264,11 @@ impl Tool {
 /// The text of a secret may have variables; the error does not repeat it.
 fn header_template<C>(secret: &Secret, context: &C) -> garde::Result {
     template::rule(TemplateUse::Header)(secret.expose(), context)
+}
+
+fn url_template<C>(url: &str, _: &C) -> garde::Result {
+    let read = template::url_parts(url).map(drop);
+    read.map_err(|error| garde::Error::new(format!("is not a valid template: {error}")))
 }
 
 fn is_place(url: &Option<String>) -> bool {

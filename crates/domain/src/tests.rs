@@ -39,7 +39,7 @@ const FAULTS_OF_AGENT: &[(&str, &str)] = &[
     ("llm_config.tools[4].authorization", "must be the value of a header"),
     ("llm_config.tools[4].function", "must not be set: a server describes its functions itself"),
     ("llm_config.tools[4].server_url", URL),
-    ("llm_config.tools[4].timeout_ms", "must be between 1 and 10000"),
+    ("llm_config.tools[4].timeout_ms", "must be between 1 and 120000"),
     ("llm_config.tools[6].server_url", "is only for tools of type mcp"),
     ("llm_config.voice", "is only for realtime models"),
     ("name", "must have 1 to 200 characters, none of them U+0000"),

@@ -12,7 +12,8 @@ const SEGMENT: SegmentId = SegmentId { response_id: 1, index: 0 };
 
 fn machine(now: Instant) -> CallMachine {
     let agent = AgentFields { name: "Agent".into(), first_message: Some("Hello.".into()), ..AgentFields::default() };
-    let mut machine = CallMachine::new(now, CallSpec { agent, task: None, is_web: false });
+    let mut machine =
+        CallMachine::new(now, CallSpec { agent, task: None, is_web: false, today: jiff::civil::date(2026, 11, 28) });
     while machine.poll_output().is_some() {}
     machine
 }

@@ -16,7 +16,9 @@ use crate::call::amd::AmdDetector;
 use crate::call::call_events;
 use crate::call::machine::{CallMachine, CallSpec};
 use crate::call::registry::CallSlot;
+use crate::call::tool_answer::ToolOutcome;
 use crate::call::tool_schemas::ToolSchemas;
+use crate::domain::call_facts::CallVariables;
 use crate::domain::end_reason::EndReason;
 use crate::providers::{EventStream, LlmEvent};
 use crate::supervision::PanicError;
@@ -51,7 +53,9 @@ struct ConversationLoop {
     llm: Option<(u32, EventStream<LlmEvent>)>,
     listener: Listener,
     leg_alive: bool,
-    tools: JoinSet<(String, String)>,
+    tools: JoinSet<(String, ToolOutcome)>,
+    /// What answers of tools have set.
+    variables: CallVariables,
     /// Servers of the agent that offer tools: being reached, and there.
     connecting_servers: JoinSet<Result<ToolServerResult, PanicError>>,
     servers: Vec<Arc<McpServer>>,
@@ -86,6 +90,7 @@ pub(super) async fn run_conversation(established: EstablishedCall) {
         listener,
         leg_alive: true,
         tools: JoinSet::new(),
+        variables: CallVariables::default(),
         connecting_servers: JoinSet::new(),
         servers: Vec::new(),
         schemas: ToolSchemas::default(),

@@ -1,6 +1,7 @@
 //! Inbound calls: chooses who answers, negotiates media, then starts the conversation.
 
 use super::call_leg::CallLeg;
+use super::call_webhooks::CustomerQuestion;
 use super::conversation::{Conversation, EstablishedCall, run_conversation};
 use super::early_media::{EarlyDigits, handle_early_event, play_early_media};
 use super::last_written_call::CallPanicGuard;
@@ -20,6 +21,8 @@ use crate::call::registry::{CallCommand, CallSlot};
 use crate::call::sip_causes::end_reason_before_ack;
 use crate::call::trunk_selection;
 use crate::domain::call::Call;
+use crate::domain::call_facts::day_at;
+use crate::domain::collected::CollectedValues;
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{CallId, OrganizationId};
 use crate::domain::trunk::Trunk;
@@ -393,7 +396,8 @@ async fn choose_agent(ringing: &mut RingingCall, permit: AdmissionPermit) -> Opt
     ringing.context.sip_logs.add_leg(ringing.id, ringing.incoming.call);
     record.set_metric("schemas", left_out);
     record.set_metric("templates", variables);
-    Some(InboundSetup { spec: CallSpec { agent: resolved.fields, task: None, is_web: false }, record, slot })
+    let today = day_at(resolved.fields.time_zone.as_deref(), now());
+    Some(InboundSetup { spec: CallSpec { agent: resolved.fields, task: None, is_web: false, today }, record, slot })
 }
 
 /// Asks the customer's server while the caller hears ringing and may hang up. `None` means the saved agent.
@@ -404,7 +408,9 @@ async fn request_assistant(
     context.sip.send_provisional(ringing.incoming.call, 180, None).await;
     let asked = call_with_saved_agent(call, ringing.route.agent.as_ref());
     let body = |id| event::assistant_request(id, &asked, now());
-    let question = context.ask_customer(hooks, &asked, event::ASSISTANT_REQUEST, target, body, ASSISTANT_DEADLINE);
+    let (name, collected) = (event::ASSISTANT_REQUEST, CollectedValues::default());
+    let question = CustomerQuestion { name, target, collected, deadline: ASSISTANT_DEADLINE };
+    let question = context.ask_customer(hooks, &asked, question, body);
     let answer = tokio::select! {
         answer = question => answer,
         () = wait_for_cancel(&context.sip, &mut ringing.events) => return Err(NotAnsweredError::CallerGone),

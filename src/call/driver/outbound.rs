@@ -20,6 +20,7 @@ use crate::call::registry::{CallCommand, CallSlot};
 use crate::call::sip_causes::reason_facts;
 use crate::domain::agent::Agent;
 use crate::domain::call::{Call, Direction};
+use crate::domain::call_facts::day_at;
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::CallId;
 use crate::domain::phone_number::Destination;
@@ -76,7 +77,8 @@ pub async fn outbound(context: SharedServices, order: OutboundCallParams, permit
     let left_out = context.schemas.remove_oversized(order.scope, &mut agent).await;
     let mut task = order.task.fields.clone();
     let variables = personalize::metric(&personalize(&mut agent, Some(&mut task), &call, now()));
-    let spec = CallSpec { agent, task: Some(task), is_web: false };
+    let today = day_at(agent.time_zone.as_deref(), now());
+    let spec = CallSpec { agent, task: Some(task), is_web: false, today };
     let panic_guard = CallPanicGuard::default();
     let mut record = CallRecord::new(&context, order.scope, call, hooks, &slot, &panic_guard).await;
     record.set_metric("schemas", left_out);

@@ -3,7 +3,8 @@
 
 use crate::call::machine::CallMachine;
 use crate::call::tool_schemas::{
-    self, ToolSchemas, dtmf_tool_calls, fault_text, left_out_metric, record_not_checked, without_oversized,
+    self, ToolSchemas, dtmf_tool_calls, fault_text, hide_entries, left_out_metric, record_not_checked, with_entries,
+    without_oversized,
 };
 use crate::domain::agent::AgentFields;
 use crate::domain::chat::{ToolCall, ToolOffer};
@@ -128,12 +129,14 @@ impl SchemaWorkers {
 pub(super) async fn validate_arguments(
     schemas: &mut ToolSchemas, workers: &SchemaWorkers, scope: OrgScope, machine: &CallMachine, calls: &mut [ToolCall],
 ) {
-    let Some(check) = schemas.to_check(calls, |name| machine.tool_schema(name)) else { return };
+    let filled = with_entries(calls, &machine.collected());
+    let Some(check) = schemas.to_check(&filled, |name| machine.tool_schema(name)) else { return };
     let places = check.places();
     match workers.of_call(scope, move || check.run()).await {
         Ok(checked) => schemas.record(checked, calls),
         Err(SchemaTimeoutError) => record_not_checked(&places, calls),
     }
+    hide_entries(calls);
 }
 
 /// The same for the tools that keys may call, before the first digit.

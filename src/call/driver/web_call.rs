@@ -15,6 +15,7 @@ use crate::call::registry::{CallCommand, CallSlot};
 use crate::call::web_quota::{self, AfterOffer, CallOfOffer, after_offer, check_web_call, end_reason_before_answer};
 use crate::domain::agent::Agent;
 use crate::domain::call::{Call, Direction};
+use crate::domain::call_facts::day_at;
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::CallId;
 use crate::domain::task::TaskFields;
@@ -95,7 +96,8 @@ async fn set_up(
         TaskFields { starting_message: order.first_message, context_data: order.context_data, ..TaskFields::default() };
     let left_out = context.schemas.remove_oversized(scope, &mut fields).await;
     let variables = personalize::metric(&personalize(&mut fields, Some(&mut said), &call, now()));
-    let spec = CallSpec { agent: fields, task: Some(said), is_web: true };
+    let today = day_at(fields.time_zone.as_deref(), now());
+    let spec = CallSpec { agent: fields, task: Some(said), is_web: true, today };
     let panic_guard = CallPanicGuard::default();
     let mut record = CallRecord::new(&context, scope, call, hooks, &slot, &panic_guard).await;
     record.set_metric("schemas", left_out);

@@ -6,7 +6,12 @@ use serde_json::{Value, json};
 fn spec(agent: Value) -> CallSpec {
     let mut all = json!({"name": "Agent"});
     all.as_object_mut().unwrap().extend(agent.as_object().unwrap().clone());
-    CallSpec { agent: serde_json::from_value(all).unwrap(), task: None, is_web: false }
+    CallSpec {
+        agent: serde_json::from_value(all).unwrap(),
+        task: None,
+        is_web: false,
+        today: jiff::civil::date(2026, 11, 28),
+    }
 }
 
 fn full() -> CallSpec {

@@ -23,13 +23,10 @@ fn the_agents_own_functions_come_before_those_of_tool_servers() {
 }
 
 #[test]
-fn a_tool_is_asked_at_its_own_address_or_below_the_calls_webhook() {
-    let own = question(&tool(json!({"url": "https://own.example/book"})), Some("https://a.example")).unwrap();
-    assert_eq!((own.target.as_str(), own.deadline), ("https://own.example/book", DEADLINE));
-    let shared = question(&tool(json!({"timeout_ms": 500})), Some("https://a.example")).unwrap();
-    assert_eq!((shared.target.as_str(), shared.deadline), ("https://a.example/tool-calls", Duration::from_millis(500)));
-    assert_eq!(question(&tool(json!({"timeout_ms": 60_000})), Some("https://a.example")).unwrap().deadline, DEADLINE);
-    assert_eq!(question(&tool(json!({})), None).unwrap_err(), "error: this tool has no URL");
+fn a_tool_has_ten_seconds_unless_it_is_given_others() {
+    assert_eq!(deadline(&tool(json!({}))), Duration::from_secs(10));
+    assert_eq!(deadline(&tool(json!({"timeout_ms": 500}))), Duration::from_millis(500));
+    assert_eq!(deadline(&tool(json!({"timeout_ms": 120_000}))), Duration::from_secs(120));
 }
 
 #[test]

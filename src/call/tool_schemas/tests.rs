@@ -28,6 +28,23 @@ fn each_call_learns_how_its_own_arguments_do_not_fit() {
 }
 
 #[test]
+fn what_the_caller_has_entered_is_checked_and_not_repeated() {
+    let mut collected = CollectedValues::default();
+    collected.put("pin", "4711".into(), true);
+    let pin = |name: &str| {
+        (name == "pay").then(|| json!({"type": "object", "properties": {"pin": {"type": "string", "maxLength": 3}}}))
+    };
+    let mut calls = [call("pay", r#"{"pin":"{{collected.pin}}"}"#)];
+    let mut schemas = ToolSchemas::default();
+    let check = schemas.to_check(&with_entries(&calls, &collected), pin).unwrap();
+    schemas.record(check.run(), &mut calls);
+    assert!(calls[0].schema_error.as_deref().unwrap().contains("4711"));
+    hide_entries(&mut calls);
+    assert_eq!(calls[0].schema_error.as_deref(), Some(ENTRY_DOES_NOT_FIT));
+    assert!(calls[0].arguments.contains("{{collected.pin}}"), "the reference stays");
+}
+
+#[test]
 fn a_schema_is_compiled_once_until_it_changes() {
     let mut schemas = ToolSchemas::default();
     let mut calls = [call("book", r#"{"day":"monday"}"#)];

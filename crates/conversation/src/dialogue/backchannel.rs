@@ -93,7 +93,8 @@ const ECHO_SIGNS_MIN: usize = 4;
 
 fn plain(text: &str) -> String {
     let words = text.split_whitespace().map(|word| {
-        let word = word.trim_matches(|c: char| !c.is_alphanumeric());
+        // Tone marks of Thai belong to the letter before them.
+        let word = word.trim_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '\u{0E47}'..='\u{0E4E}'));
         word.to_lowercase()
     });
     words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")

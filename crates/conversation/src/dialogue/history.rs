@@ -23,6 +23,11 @@ impl History {
         Self { system, messages: Vec::new() }
     }
 
+    /// Replaces the messages that always come first.
+    pub fn set_system(&mut self, system: Vec<ChatMessage>) {
+        self.system = system;
+    }
+
     /// Adds the words of a finished turn of the caller.
     pub fn push_user(&mut self, text: &str) {
         self.push(ChatMessage::User(text.to_owned()));

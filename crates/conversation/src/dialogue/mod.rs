@@ -2,11 +2,15 @@
 
 pub mod amd_phrases;
 pub mod backchannel;
+pub mod built_in_tools;
+pub mod digit_collection;
 pub mod history;
 pub mod phrases;
 pub mod prompt;
 pub mod report;
 pub mod response;
 pub mod sentence_splitter;
+pub mod spoken;
 pub mod text_normalization;
 pub mod tools;
+pub mod value_collection;

@@ -1,9 +1,11 @@
 //! System messages of a call: the agent's prompt, the task, and rules for speaking on the phone.
 
 use trunkline_domain::agent::AgentFields;
+use trunkline_domain::call_facts::CallVariables;
 use trunkline_domain::chat::ChatMessage;
 use trunkline_domain::provider_config::PromptMessage;
 use trunkline_domain::task::TaskFields;
+use trunkline_domain::template::settle;
 
 /// Appended to every prompt: answers are heard, not read.
 const PHONE_PROMPT: &str = "You are speaking on the telephone. Answer in one to three short spoken sentences, \
@@ -31,17 +33,27 @@ pub fn default_prompt(agent: &AgentFields) -> Option<String> {
 }
 
 /// Returns the messages before the conversation: the agent's prompt, its own system messages, the task and the rules for
-/// the phone; then the examples of user and assistant.
+/// the phone; then the examples of user and assistant. No tool has set a variable yet.
 pub fn system_messages(agent: &AgentFields, task: Option<&TaskFields>) -> Vec<ChatMessage> {
+    system_messages_with(agent, task, &CallVariables::default())
+}
+
+/// The same with the variables that answers of tools have set.
+pub fn system_messages_with(
+    agent: &AgentFields, task: Option<&TaskFields>, variables: &CallVariables,
+) -> Vec<ChatMessage> {
     let mut messages = Vec::new();
-    let own: Vec<_> = agent.llm_config.iter().flat_map(|config| &config.messages).map(chat_message).collect();
+    let settled = |message: &PromptMessage| {
+        chat_message(&PromptMessage { content: settle(&message.content, variables), ..message.clone() })
+    };
+    let own: Vec<_> = agent.llm_config.iter().flat_map(|config| &config.messages).map(settled).collect();
     match &agent.system_prompt {
-        Some(prompt) => messages.push(ChatMessage::System(prompt.clone())),
+        Some(prompt) => messages.push(ChatMessage::System(settle(prompt, variables))),
         None => messages.extend(default_prompt(agent).map(ChatMessage::System)),
     }
     messages.extend(own);
     if let Some(task) = task {
-        if let Some(description) = &task.description {
+        if let Some(description) = task.description.as_ref().map(|text| settle(text, variables)) {
             messages.push(ChatMessage::System(format!("The purpose of this call: {description}")));
         }
         if let Some(context) = &task.context_data {

@@ -1,7 +1,11 @@
-//! The tools of a call: built-in ones (end call, transfer, DTMF, voicemail), the agent's, and those of tool servers
-//! (MCP).
+//! The tools of a call: built-in ones, the agent's, and those of tool servers (MCP).
 
+use super::built_in_tools::{self, Abilities, BuiltInTool};
+use super::digit_collection::DigitRequest;
+use super::spoken::value::ValueKind;
 use serde_json::{Value, json};
+use std::time::Duration;
+use trunkline_domain::built_in_tools::BuiltInTools;
 use trunkline_domain::chat::{ToolCall, ToolOffer};
 use trunkline_domain::provider_config::{Tool, ToolStart};
 use trunkline_domain::tool_limits::OFFERS_MAX;
@@ -15,42 +19,13 @@ const FAULTS_MAX: usize = 5;
 const ARGUMENTS: DocumentLimits =
     DocumentLimits { bytes_max: ToolCall::ARGUMENTS_BYTES_MAX, depth_max: 32, values_max: 5_000 };
 
-/// The tools that every agent has, unless it replaces them by its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BuiltInTool {
-    /// Ends the call.
-    EndCall,
-    /// Sends DTMF to the peer.
-    SendDtmf,
-    /// Puts the caller through.
-    TransferCall,
-    /// Leaves a message after the beep.
-    LeaveVoicemail,
-}
-
-impl BuiltInTool {
-    const ALL: [Self; 4] = [Self::EndCall, Self::SendDtmf, Self::TransferCall, Self::LeaveVoicemail];
-
-    /// The name of the function, as the LLM calls it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::EndCall => "end_call",
-            Self::SendDtmf => "send_dtmf",
-            Self::TransferCall => "transfer_call",
-            Self::LeaveVoicemail => "leave_voicemail",
-        }
-    }
-
-    fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|tool| tool.name() == name)
-    }
-}
-
 /// The tools that a call offers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ToolSet<'a> {
     /// The tools of the agent, which the customer's server runs.
     pub custom: &'a [Tool],
+    /// What the agent has chosen of the server's own tools.
+    pub built_in: Option<&'a BuiltInTools>,
     /// Of servers, as they describe them.
     pub remote: &'a [ToolOffer],
     /// Where the call may be transferred; empty if it may not.
@@ -84,6 +59,31 @@ pub enum ToolAction {
         /// The message to leave; `None`: the agent's configured message.
         message: Option<String>,
     },
+    /// Say nothing: the caller has the next word.
+    SkipTurn,
+    /// The caller is on hold until other tools have answered, or the time is over.
+    Hold {
+        /// The longest time.
+        limit: Duration,
+        /// Whether the caller hears music.
+        music: bool,
+    },
+    /// Ask the caller for digits.
+    CollectDigits {
+        /// What is asked for.
+        request: DigitRequest,
+        /// Said first; `None` if the caller was asked already.
+        prompt: Option<String>,
+    },
+    /// Ask the caller for a value, and read it back.
+    CollectValue {
+        /// What is asked for.
+        kind: ValueKind,
+        /// Said first; `None` if the caller was asked already.
+        prompt: Option<String>,
+        /// What the caller has said of it already.
+        heard: Option<String>,
+    },
     /// A tool of the agent's: the customer's server runs it.
     Custom {
         /// The conversation goes on without a result.
@@ -108,7 +108,7 @@ impl ToolSet<'_> {
         let own = self.functions().map(|tool| ToolOffer {
             name: tool.function.name.clone(),
             description: tool.function.description.clone().unwrap_or_default(),
-            parameters: tool.function.parameters.clone().unwrap_or_else(|| json!({"type": "object", "properties": {}})),
+            parameters: offered(tool),
             strict: tool.function.strict.unwrap_or(false),
         });
         let mut offers: Vec<ToolOffer> = own.collect();
@@ -126,69 +126,19 @@ impl ToolSet<'_> {
     }
 
     fn built_in(&self) -> Vec<ToolOffer> {
-        let offer = |tool: BuiltInTool, description: String, parameters: Value| ToolOffer {
-            name: tool.name().to_owned(),
-            description,
-            parameters,
-            strict: false,
-        };
-        let mut offers = vec![
-            offer(
-                BuiltInTool::EndCall,
-                "Ends the phone call. Use it when the conversation is finished; say goodbye first.".to_owned(),
-                json!({"type": "object", "properties": {
-                    "farewell": {"type": "string", "description": "Last words, if you have not said them yet."}},
-                    "additionalProperties": false}),
-            ),
-            offer(
-                BuiltInTool::SendDtmf,
-                "Presses keys on the telephone keypad, to get through a menu.".to_owned(),
-                json!({"type": "object", "properties": {
-                    "digits": {"type": "string", "pattern": "^[0-9*#A-Da-dwWpP,. ()-]{1,64}$", "description":
-                        "0-9, * and #; w waits half a second, a comma two seconds"}},
-                    "required": ["digits"], "additionalProperties": false}),
-            ),
-        ];
-        if !self.destinations.is_empty() {
-            offers.push(offer(BuiltInTool::TransferCall, self.describe_transfer(), self.transfer_schema()));
-        }
-        if self.voicemail {
-            offers.push(offer(
-                BuiltInTool::LeaveVoicemail,
-                "Use it as soon as you notice that an answering machine or mailbox has answered: the message is left \
-                 after the beep and the call ends."
-                    .to_owned(),
-                json!({"type": "object", "properties": {
-                    "message": {"type": "string", "description": "What to say; the agent's own message without it."}},
-                    "additionalProperties": false}),
-            ));
-        }
-        offers
-    }
-
-    fn describe_transfer(&self) -> String {
-        let about = |one: &TransferDestination| match &one.description {
-            Some(about) => format!("{}: {about}", one.name),
-            None => one.name.clone(),
-        };
-        let list = self.destinations.iter().map(about).collect::<Vec<_>>().join("; ");
-        format!("Puts the caller through to somebody else. Say so first. Destinations: {list}")
-    }
-
-    fn transfer_schema(&self) -> Value {
-        let names: Vec<&str> = self.destinations.iter().map(|one| one.name.as_str()).collect();
-        json!({"type": "object", "properties": {
-            "destination": {"type": "string", "enum": names},
-            "briefing": {"type": "string", "description":
-                "One or two sentences for whoever picks up: who is calling, what about, what was done so far."}},
-            "required": ["destination"], "additionalProperties": false})
+        let Self { built_in: chosen, destinations, voicemail, .. } = *self;
+        built_in_tools::offers(Abilities { chosen, destinations, voicemail })
     }
 
     /// The schema that the arguments of a tool are held against, if there is such a tool.
     pub fn schema(&self, name: &str) -> Option<Value> {
         let mut offer = self.offers().into_iter().find(|offer| offer.name == name)?;
-        let own = self.functions().any(|tool| tool.function.name == name);
-        if !own && self.remote.iter().all(|tool| tool.name != name) {
+        let own = self.functions().find(|tool| tool.function.name == name);
+        if let Some(request) = own.and_then(|tool| tool.request.as_ref()) {
+            // What the model says in place of a fixed value is replaced, whatever it is.
+            request.take_any_static(&mut offer.parameters);
+        }
+        if own.is_none() && self.remote.iter().all(|tool| tool.name != name) {
             // Extra arguments of built-in tools are ignored.
             offer.parameters.as_object_mut().map(|schema| schema.remove("additionalProperties"));
         }
@@ -234,6 +184,24 @@ impl ToolSet<'_> {
                 }
             }
             BuiltInTool::LeaveVoicemail => ToolAction::LeaveVoicemail { message: text("message") },
+            BuiltInTool::SkipTurn => ToolAction::SkipTurn,
+            BuiltInTool::CollectValue => match text("type").as_deref().and_then(ValueKind::named) {
+                Some(kind) => ToolAction::CollectValue { kind, prompt: text("prompt"), heard: text("heard") },
+                None => ToolAction::Invalid("there is no such type of value".to_owned()),
+            },
+            BuiltInTool::HoldCall => {
+                let settings = self.built_in.and_then(|chosen| chosen.hold_call.clone()).unwrap_or_default();
+                let wanted = arguments.get("seconds").and_then(Value::as_u64).unwrap_or(settings.max_seconds);
+                let limit = Duration::from_secs(wanted.clamp(1, settings.max_seconds));
+                ToolAction::Hold { limit, music: settings.music }
+            }
+            BuiltInTool::CollectDigits => {
+                let settings = self.built_in.and_then(|chosen| chosen.collect_digits.clone()).unwrap_or_default();
+                match built_in_tools::digit_request(&settings, &arguments) {
+                    Ok(request) => ToolAction::CollectDigits { request, prompt: text("prompt") },
+                    Err(fault) => ToolAction::Invalid(fault),
+                }
+            }
             BuiltInTool::TransferCall => {
                 let wanted = text("destination");
                 let destination = self.destinations.iter().position(|one| Some(&one.name) == wanted.as_ref());
@@ -241,6 +209,16 @@ impl ToolSet<'_> {
             }
         }
     }
+}
+
+/// The arguments that the model is offered: none that are always sent.
+fn offered(tool: &Tool) -> Value {
+    let none = || json!({"type": "object", "properties": {}});
+    let mut parameters = tool.function.parameters.clone().unwrap_or_else(none);
+    if let Some(request) = &tool.request {
+        request.hide_static(&mut parameters);
+    }
+    parameters
 }
 
 /// Keys and pauses as models write them: `w` is half a second, a comma or `p` two seconds; blanks, hyphens and brackets
@@ -285,7 +263,14 @@ mod tests {
             "type": "object", "properties": {"order": {"type": "integer"}}, "required": ["order"]}}}))
         .unwrap();
         let custom = [find];
-        let abilities = ToolSet { custom: &custom, destinations: &destinations, voicemail: true, remote: &[] };
+        let built_in = serde_json::from_value(json!({"skip_turn": {}, "hold_call": {}})).unwrap();
+        let abilities = ToolSet {
+            custom: &custom,
+            built_in: Some(&built_in),
+            destinations: &destinations,
+            voicemail: true,
+            remote: &[],
+        };
         let schema = abilities.schema(name).map(|schema| {
             CompiledSchema::compile(&schema, &mut SchemaBudget::default(), PatternPolicy::None)
                 .unwrap_or_else(|error| panic!("{error}"))
@@ -307,6 +292,10 @@ mod tests {
         check("end_call", "{\"reason\":\"done\"}", &ToolAction::EndCall { farewell: None });
         check("end_call", "{\"farewell\":\"Bye\"}", &ToolAction::EndCall { farewell: Some("Bye".into()) });
         check("send_dtmf", "{\"digits\":\"12#\"}", &ToolAction::SendDigits { digits: "12#".into() });
+        check("skip_turn", "{}", &ToolAction::SkipTurn);
+        let hold = |seconds| ToolAction::Hold { limit: Duration::from_secs(seconds), music: true };
+        check("hold_call", "{}", &hold(120));
+        check("hold_call", "{\"seconds\":30}", &hold(30));
         for (written, digits) in
             [("1w2ww4711#", "1w2ww4711#"), ("1,2", "1,2"), ("1 2", "12"), ("1-2", "12"), ("1p(2)a", "1,2A")]
         {
@@ -336,6 +325,24 @@ mod tests {
         );
         invalid("fly", "{}", "there is no tool named fly");
         invalid("end_call", "{", "the arguments are not valid JSON");
+    }
+
+    #[test]
+    fn what_is_always_sent_is_not_asked_of_the_model_and_taken_in_any_form() {
+        let tool: Tool = serde_json::from_value(json!({"function": {"name": "find", "parameters": {"type": "object",
+            "properties": {"order": {"type": "integer"}, "shop": {"type": "string"}}, "required": ["order", "shop"],
+            "additionalProperties": false}}, "request": {"static_parameters": {"shop": "main"}}}))
+        .unwrap();
+        let custom = [tool];
+        let set = ToolSet { custom: &custom, ..ToolSet::default() };
+        let offered = &set.offers()[0].parameters;
+        assert_eq!(offered["properties"], json!({"order": {"type": "integer"}}));
+        assert_eq!(offered["required"], json!(["order"]));
+        let schema =
+            CompiledSchema::compile(&set.schema("find").unwrap(), &mut SchemaBudget::default(), PatternPolicy::None)
+                .unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(argument_error(&schema, r#"{"order":1,"shop":["other"]}"#), None);
+        assert!(argument_error(&schema, r#"{"order":1,"more":1}"#).is_some());
     }
 
     #[test]

@@ -65,8 +65,10 @@ impl CallMachine {
     /// Voicemail has answered: what was meant for a person is stopped, and the message is left. Without one the call
     /// ends.
     fn handle_voicemail_answered(&mut self, now: Instant, message: Option<String>) {
+        self.cancel_collecting(now);
         let talk = match &mut self.mode {
             Mode::Conversing(conversing) => &mut conversing.talk,
+            Mode::Held(held) => &mut held.talk,
             Mode::Transferring(transferring) => &mut transferring.talk,
             Mode::Voicemail(_) | Mode::Bridged(_) | Mode::Ending(_) | Mode::Over(_) => return,
         };
@@ -78,6 +80,7 @@ impl CallMachine {
         };
         self.change(|mode| match mode {
             Mode::Conversing(conversing) => Mode::Voicemail(conversing.leave_message(now, amd, message)),
+            Mode::Held(held) => Mode::Voicemail(held.leave_message(now, amd, message)),
             Mode::Transferring(transferring) => Mode::Voicemail(transferring.leave_message(now, amd, message)),
             unchanged @ (Mode::Voicemail(_) | Mode::Bridged(_) | Mode::Ending(_) | Mode::Over(_)) => unchanged,
         });

@@ -83,6 +83,7 @@ impl CallMachine {
         let (pending, reason) = match &mut self.mode {
             Mode::Conversing(Conversing { talk, .. }) => (talk.expect_last_words(), reason),
             Mode::Voicemail(voicemail) => (voicemail.talk.expect_last_words(), reason),
+            Mode::Held(held) => (held.talk.expect_last_words(), reason),
             Mode::Transferring(transferring) => {
                 (transferring.talk.expect_last_words(), transferring.end_reason(reason))
             }
@@ -93,10 +94,12 @@ impl CallMachine {
     }
 
     fn begin_hang_up(&mut self, now: Instant, reason: EndReason, wait: Duration) {
+        self.cancel_collecting(now);
         self.change(|mode| {
             let ending = match mode {
                 Mode::Conversing(conversing) => conversing.talk.hang_up(now, reason, wait),
                 Mode::Voicemail(voicemail) => voicemail.talk.hang_up(now, reason, wait),
+                Mode::Held(held) => held.talk.hang_up(now, reason, wait),
                 Mode::Transferring(transferring) => transferring.talk.hang_up(now, reason, wait),
                 Mode::Bridged(bridged) => bridged.hang_up(now, reason, wait),
                 ended @ (Mode::Ending(_) | Mode::Over(_)) => return ended,
@@ -113,9 +116,11 @@ impl CallMachine {
     pub(super) fn finish(&mut self, now: Instant) {
         self.change(|mode| match mode {
             Mode::Ending(ending) => Mode::Over(ending.finish(now)),
-            going_on @ (Mode::Conversing(_) | Mode::Voicemail(_) | Mode::Transferring(_) | Mode::Bridged(_)) => {
-                going_on
-            }
+            going_on @ (Mode::Conversing(_)
+            | Mode::Voicemail(_)
+            | Mode::Held(_)
+            | Mode::Transferring(_)
+            | Mode::Bridged(_)) => going_on,
             over @ Mode::Over(_) => over,
         });
     }

@@ -179,6 +179,7 @@ impl CallMachine {
         if let Some(talk) = self.mode.talk_mut() {
             talk.clear_before_turn();
         }
+        let Some(turn) = self.collect_turn(now, turn) else { return };
         match &mut self.mode {
             Mode::Conversing(conversing) => {
                 if conversing.handle_turn(now, turn) {
@@ -186,6 +187,7 @@ impl CallMachine {
                 }
             }
             Mode::Voicemail(voicemail) => voicemail.talk.note_turn(&turn),
+            Mode::Held(held) => held.talk.note_turn(&turn),
             Mode::Transferring(transferring) => transferring.talk.note_turn(&turn),
             Mode::Bridged(bridged) => bridged.line.record_user(&turn),
             Mode::Ending(_) | Mode::Over(_) => {}
@@ -194,6 +196,9 @@ impl CallMachine {
 
     /// Handles a DTMF digit of the caller: `0` to `9`, `*`, `#` or `A` to `D`.
     pub fn handle_digit(&mut self, now: Instant, digit: char) {
+        if self.collect_digit(now, digit) {
+            return;
+        }
         let Some(talk) = self.mode.talk_mut() else { return };
         talk.timers.silence = None;
         if let Some(input) = talk.dtmf.handle_digit(now, digit) {
@@ -206,7 +211,7 @@ impl CallMachine {
         let talk = match &mut self.mode {
             Mode::Conversing(conversing) => &mut conversing.talk,
             Mode::Voicemail(voicemail) => &mut voicemail.talk,
-            Mode::Transferring(_) | Mode::Bridged(_) | Mode::Ending(_) | Mode::Over(_) => return,
+            Mode::Held(_) | Mode::Transferring(_) | Mode::Bridged(_) | Mode::Ending(_) | Mode::Over(_) => return,
         };
         let (digits, command) = match input {
             DtmfInput::Rule { digits, command } => (digits, command),

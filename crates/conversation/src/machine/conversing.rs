@@ -1,5 +1,6 @@
 //! A conversation: the agent answers the caller's turns, and prompts a caller who says nothing.
 
+use super::collecting::Collecting;
 use super::output::CallOutput;
 use super::spec::CallSpec;
 use super::talk::{FAILURES_MAX, Speaker, Talk};
@@ -18,6 +19,7 @@ pub struct Conversing {
     pub(super) talk: Talk,
     /// Consecutive prompts to a silent caller.
     pub(super) silence_prompts: u32,
+    pub(super) collecting: Collecting,
 }
 
 impl Conversing {
@@ -25,7 +27,12 @@ impl Conversing {
     pub(super) fn answered(now: Instant, spec: CallSpec, speaker: Speaker) -> Self {
         let mut talk = Talk::new(now, spec, speaker);
         talk.greet(now);
-        Self { talk, silence_prompts: 0 }
+        Self::returned(talk)
+    }
+
+    /// The caller is with the agent, and is asked for nothing.
+    pub(super) fn returned(talk: Talk) -> Self {
+        Self { talk, silence_prompts: 0, collecting: Collecting::Nothing }
     }
 
     /// The agent's part in the conversation.
@@ -48,6 +55,9 @@ impl Conversing {
     /// Starts the silence timer if it is the caller's turn. While a tool works the caller waits for us.
     pub(super) fn arm_silence(&mut self, now: Instant) {
         let talk = &mut self.talk;
+        if talk.line.playout.response.is_none() {
+            self.collecting.handle_silence(now);
+        }
         if let (Some(config), None, false) =
             (&talk.line.facts.silence, &talk.line.playout.response, talk.tools.is_waiting())
         {

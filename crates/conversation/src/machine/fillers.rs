@@ -5,12 +5,18 @@ use super::talk::{Speaker, Talk};
 use crate::dialogue::phrases::fillers;
 use crate::dialogue::response::{AfterResponse, AgentResponse};
 use std::time::{Duration, Instant};
+use trunkline_domain::tool_progress::ToolProgress;
 use trunkline_media::playout::queue::SegmentId;
 
 /// When a default filler is said, while nobody has chosen other ones.
 const DEFAULT_FILLER_AFTER: Duration = Duration::from_millis(2_500);
 /// From one filler to the next while the caller still waits: the phrase itself, and some four seconds.
 const NEXT_FILLER_AFTER: Duration = Duration::from_secs(6);
+
+/// The same when a tool works for longer than fillers are said to one turn.
+const LATE_FILLER_AFTER: Duration = Duration::from_secs(15);
+/// When a filler is tried again that was due while the caller spoke.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl Talk {
     pub(super) fn arm_filler(&mut self, now: Instant) {
@@ -20,7 +26,7 @@ impl Talk {
             Some(_) | None => return,
         };
         let after = if self.fillers.is_empty() { after } else { after.max(NEXT_FILLER_AFTER - DEFAULT_FILLER_AFTER) };
-        self.timers.filler = (!self.fillers.is_exhausted()).then(|| now + after);
+        self.timers.filler = (!self.fillers.is_exhausted()).then(|| self.fillers.due(now, after));
     }
 
     /// The phrases for an agent without any of its own. A realtime model talks by itself while it waits.
@@ -32,10 +38,40 @@ impl Talk {
         }
     }
 
-    /// The caller still waits for a tool after something was said.
+    /// The caller waits for a tool, and nobody speaks.
     pub(super) fn arm_filler_for_tools(&mut self, now: Instant) {
-        if self.tools.is_waiting() && self.line.playout.response.is_none() {
-            self.arm_filler(now);
+        if !self.tools.is_waiting() || self.line.playout.response.is_some() {
+            return;
+        }
+        match self.tool_progress() {
+            Some(progress) => {
+                let is_first = self.tools.phrases == 0 && self.fillers.is_empty();
+                let ms = if is_first { progress.after_ms } else { progress.repeat_ms };
+                self.timers.filler = progress.enabled.then(|| now + Duration::from_millis(ms));
+            }
+            None if self.fillers.is_exhausted() => self.timers.filler = Some(now + LATE_FILLER_AFTER),
+            None => self.arm_filler(now),
+        }
+    }
+
+    /// What the tools that are waited for say of themselves; `None`: what the agent says while anything takes long.
+    fn tool_progress(&self) -> Option<&ToolProgress> {
+        let tools = self.line.facts.spec.agent.llm_config.as_ref().map_or(&[][..], |config| &config.tools);
+        let of = |name: &str| tools.iter().find(|tool| tool.is_function() && tool.function.name == name);
+        self.tools.waiting.iter().find_map(|call| of(&call.name)?.progress.as_ref())
+    }
+
+    /// The next words while tools work.
+    fn next_tool_words(&self) -> Option<String> {
+        let place = self.tools.phrases;
+        match self.tool_progress() {
+            Some(progress) if !progress.enabled => None,
+            Some(progress) if !progress.phrases.is_empty() => in_turn(&progress.phrases, place).cloned(),
+            Some(_) => {
+                let of_language = fillers(self.line.facts.spec.language());
+                self.next_filler().or_else(|| in_turn(of_language, place).map(|words| (*words).to_owned()))
+            }
+            None => self.next_filler(),
         }
     }
 
@@ -54,19 +90,18 @@ impl Talk {
 
     /// Filler timeout: a tool or the LLM takes too long.
     pub(super) fn handle_filler_timeout(&mut self, now: Instant) {
-        let Some(words) = self.next_filler() else { return };
-        let response = self.line.playout.response.as_mut();
-        if let Some(response) = response.filter(|response| !response.is_scripted && !response.has_words()) {
-            let response_id = response.response_id;
-            let Some((index, text)) = response.add_filler(&words) else { return };
-            self.fillers.record(words);
-            self.timers.filler = (!self.fillers.is_exhausted()).then(|| now + NEXT_FILLER_AFTER);
-            self.line.output(CallOutput::Speak { segment: SegmentId { response_id, index }, text });
-        } else if self.line.playout.response.is_none()
-            && self.tools.is_waiting()
-            && !self.line.caller.end_of_turn.is_speaking()
-        {
-            self.say_filler(now, words);
+        match &self.line.playout.response {
+            Some(response) if !response.is_scripted && !response.has_words() => self.add_filler_to_response(now),
+            None if self.tools.is_waiting() => {
+                let Some(words) = self.next_tool_words() else { return };
+                if self.line.caller.is_quiet() {
+                    self.tools.phrases += 1;
+                    self.say_filler(now, words);
+                } else {
+                    self.timers.filler = Some(now + AGAIN_AFTER);
+                }
+            }
+            Some(_) | None => {}
         }
     }
 
@@ -93,6 +128,15 @@ impl Talk {
         true
     }
 
+    fn add_filler_to_response(&mut self, now: Instant) {
+        let (Some(words), Some(response)) = (self.next_filler(), self.line.playout.response.as_mut()) else { return };
+        let response_id = response.response_id;
+        let Some((index, text)) = response.add_filler(&words) else { return };
+        self.fillers.record(words);
+        self.timers.filler = (!self.fillers.is_exhausted()).then(|| now + NEXT_FILLER_AFTER);
+        self.line.output(CallOutput::Speak { segment: SegmentId { response_id, index }, text });
+    }
+
     /// The filler after the one that was used last; none when it is the only one.
     fn next_filler(&self) -> Option<String> {
         let own = &self.line.facts.silence.as_ref()?.fillers;
@@ -104,4 +148,11 @@ impl Talk {
         let next = filler(after % count.max(1))?;
         (Some(next) != last).then(|| next.to_owned())
     }
+}
+
+/// The phrase at a place of a list; behind its end, all but the first follow again and again.
+fn in_turn<T>(list: &[T], place: usize) -> Option<&T> {
+    let again = list.len().saturating_sub(1).max(1);
+    let repeated = place.saturating_sub(1) % again + 1;
+    list.get(place).or_else(|| list.get(repeated)).or(list.first())
 }

@@ -9,6 +9,7 @@ use crate::dialogue::backchannel::is_echo_of;
 use crate::dialogue::response::{AgentResponse, ResponseStart};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+use trunkline_domain::collected::CollectedValues;
 use trunkline_domain::transcript::{Turn, TurnRole};
 use trunkline_media::playout::queue::{SegmentId, SegmentPlayed};
 use trunkline_media::turn::end_of_turn::{CallerTurn, EndOfTurnConfig, EndOfTurnDetector};
@@ -130,6 +131,8 @@ pub(super) struct Line {
     pub(super) transcript: TranscriptOrder,
     pub(super) caller: Caller,
     pub(super) playout: Playout,
+    /// What the caller has entered: secret digits are in no turn.
+    pub(super) collected: CollectedValues,
 }
 
 impl Line {
@@ -140,6 +143,7 @@ impl Line {
             log: CallLog::default(),
             transcript: TranscriptOrder::default(),
             playout: Playout { response: None, last_id: 0, state: PlayoutState::Running, silent_responses: 0 },
+            collected: CollectedValues::default(),
         }
     }
 
@@ -287,7 +291,10 @@ impl Line {
     }
 
     /// Writes a turn down, and those that have waited for it.
-    pub(super) fn record(&mut self, number: TurnNumber, turn: Turn) {
+    pub(super) fn record(&mut self, number: TurnNumber, mut turn: Turn) {
+        if !self.collected.is_empty() {
+            turn.content = self.collected.masked(&turn.content);
+        }
         self.transcript.put(number, turn);
         self.emit_turns();
     }

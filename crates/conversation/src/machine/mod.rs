@@ -12,9 +12,12 @@ mod bridged;
 mod call_machine;
 mod call_metrics;
 mod caller_events;
+mod collect_events;
+mod collecting;
 mod conversing;
 mod ending;
 mod fillers;
+mod held;
 mod line;
 pub mod mode;
 mod output;
@@ -35,6 +38,7 @@ mod tools;
 mod transcript;
 mod transfer;
 mod transfer_events;
+mod value_events;
 mod voicemail;
 
 #[cfg(test)]

@@ -79,6 +79,7 @@ use trunkline_media::turn::end_of_turn::CallerTurn;
 pub use super::bridged::Bridged;
 pub use super::conversing::Conversing;
 pub use super::ending::{Ending, Over};
+pub use super::held::Held;
 pub use super::pipeline::Pipeline;
 pub use super::realtime::Realtime;
 pub use super::talk::{Speaker, Talk};
@@ -91,6 +92,8 @@ pub(super) enum Mode {
     Conversing(Conversing),
     /// A message is left for somebody who did not answer.
     Voicemail(Voicemail),
+    /// The caller is on hold until the agent comes back.
+    Held(Held),
     /// The caller is being put through, and still belongs to the agent.
     Transferring(Transferring),
     /// The caller talks to somebody else; the agent has left.
@@ -107,6 +110,7 @@ impl Mode {
         match self {
             Self::Conversing(_) => "conversing",
             Self::Voicemail(_) => "voicemail",
+            Self::Held(_) => "held",
             Self::Transferring(_) => "transferring",
             Self::Bridged(_) => "bridged",
             Self::Ending(_) => "ending",
@@ -118,6 +122,7 @@ impl Mode {
         match self {
             Self::Conversing(Conversing { talk, .. })
             | Self::Voicemail(Voicemail { talk, .. })
+            | Self::Held(Held { talk, .. })
             | Self::Transferring(Transferring { talk, .. }) => Some(&talk.line),
             Self::Bridged(bridged) => Some(&bridged.line),
             Self::Ending(ending) => Some(&ending.line),
@@ -130,6 +135,7 @@ impl Mode {
         match self {
             Self::Conversing(Conversing { talk, .. })
             | Self::Voicemail(Voicemail { talk, .. })
+            | Self::Held(Held { talk, .. })
             | Self::Transferring(Transferring { talk, .. }) => Some(&mut talk.line),
             Self::Bridged(bridged) => Some(&mut bridged.line),
             Self::Ending(ending) => Some(&mut ending.line),
@@ -141,6 +147,7 @@ impl Mode {
         match self {
             Self::Conversing(Conversing { talk, .. })
             | Self::Voicemail(Voicemail { talk, .. })
+            | Self::Held(Held { talk, .. })
             | Self::Transferring(Transferring { talk, .. }) => Some(talk),
             Self::Bridged(_) | Self::Ending(_) | Self::Over(_) => None,
         }
@@ -151,6 +158,7 @@ impl Mode {
         match self {
             Self::Conversing(Conversing { talk, .. })
             | Self::Voicemail(Voicemail { talk, .. })
+            | Self::Held(Held { talk, .. })
             | Self::Transferring(Transferring { talk, .. }) => Some(talk),
             Self::Bridged(_) | Self::Ending(_) | Self::Over(_) => None,
         }
@@ -159,9 +167,9 @@ impl Mode {
     /// AMD, on calls that run it. A voicemail may still turn out to be a fax machine.
     pub(super) fn amd(&self) -> Option<&AmdDetector> {
         match self {
-            Self::Conversing(Conversing { talk, .. }) | Self::Transferring(Transferring { talk, .. }) => {
-                talk.amd.as_ref()
-            }
+            Self::Conversing(Conversing { talk, .. })
+            | Self::Held(Held { talk, .. })
+            | Self::Transferring(Transferring { talk, .. }) => talk.amd.as_ref(),
             Self::Voicemail(voicemail) => Some(&voicemail.amd),
             Self::Bridged(_) | Self::Ending(_) | Self::Over(_) => None,
         }
@@ -169,9 +177,9 @@ impl Mode {
 
     pub(super) fn amd_mut(&mut self) -> Option<&mut AmdDetector> {
         match self {
-            Self::Conversing(Conversing { talk, .. }) | Self::Transferring(Transferring { talk, .. }) => {
-                talk.amd.as_mut()
-            }
+            Self::Conversing(Conversing { talk, .. })
+            | Self::Held(Held { talk, .. })
+            | Self::Transferring(Transferring { talk, .. }) => talk.amd.as_mut(),
             Self::Voicemail(voicemail) => Some(&mut voicemail.amd),
             Self::Bridged(_) | Self::Ending(_) | Self::Over(_) => None,
         }
@@ -182,6 +190,7 @@ impl Mode {
             Self::Over(over) => &over.log,
             Self::Conversing(Conversing { talk, .. })
             | Self::Voicemail(Voicemail { talk, .. })
+            | Self::Held(Held { talk, .. })
             | Self::Transferring(Transferring { talk, .. }) => &talk.line.log,
             Self::Bridged(bridged) => &bridged.line.log,
             Self::Ending(ending) => &ending.line.log,
@@ -193,6 +202,7 @@ impl Mode {
             Self::Over(over) => &mut over.log,
             Self::Conversing(Conversing { talk, .. })
             | Self::Voicemail(Voicemail { talk, .. })
+            | Self::Held(Held { talk, .. })
             | Self::Transferring(Transferring { talk, .. }) => &mut talk.line.log,
             Self::Bridged(bridged) => &mut bridged.line.log,
             Self::Ending(ending) => &mut ending.line.log,
@@ -203,8 +213,10 @@ impl Mode {
     pub(super) fn deadline(&self, timer: CallTimer) -> Option<Instant> {
         match (self, timer) {
             (Self::Voicemail(voicemail), CallTimer::Voicemail) => voicemail.ready_at(),
+            (Self::Held(held), CallTimer::Hold) => Some(held.until),
             (Self::Transferring(transferring), CallTimer::Transfer) => transferring.until(),
-            (Self::Conversing(_) | Self::Voicemail(_) | Self::Transferring(_), timer) => {
+            (Self::Conversing(conversing), CallTimer::Collection) => conversing.collecting.deadline(),
+            (Self::Conversing(_) | Self::Voicemail(_) | Self::Held(_) | Self::Transferring(_), timer) => {
                 self.talk().and_then(|talk| talk.deadline(timer))
             }
             (Self::Bridged(bridged), CallTimer::MaxDuration) => Some(bridged.until),
@@ -216,7 +228,7 @@ impl Mode {
     /// A turn of the caller that ends now. The end of a call takes the words that are left.
     pub(super) fn poll_turn(&mut self, now: Instant) -> Option<CallerTurn> {
         match self {
-            Self::Conversing(_) | Self::Voicemail(_) | Self::Transferring(_) | Self::Bridged(_) => {
+            Self::Conversing(_) | Self::Voicemail(_) | Self::Held(_) | Self::Transferring(_) | Self::Bridged(_) => {
                 self.line_mut()?.caller.end_of_turn.poll_turn(now)
             }
             Self::Ending(_) | Self::Over(_) => None,
@@ -226,7 +238,7 @@ impl Mode {
     /// When the caller's present turn ends, if nothing else happens.
     pub(super) fn end_of_turn(&self) -> Option<Instant> {
         match self {
-            Self::Conversing(_) | Self::Voicemail(_) | Self::Transferring(_) | Self::Bridged(_) => {
+            Self::Conversing(_) | Self::Voicemail(_) | Self::Held(_) | Self::Transferring(_) | Self::Bridged(_) => {
                 let caller = &self.line()?.caller;
                 caller.end_of_turn.poll_timeout().filter(|_| caller.waiting_turn.is_none())
             }

@@ -1,6 +1,7 @@
 //! Outputs of the call machine: what the driver has to do.
 
 use trunkline_domain::chat::{ChatMessage, ToolCall, ToolOffer};
+use trunkline_domain::collected::CollectedValues;
 use trunkline_domain::end_reason::EndReason;
 use trunkline_domain::transcript::Turn;
 use trunkline_domain::transfer::TransferTarget;
@@ -60,6 +61,8 @@ pub enum CallOutput {
         call: ToolCall,
         /// The conversation goes on without waiting for the result.
         is_async: bool,
+        /// What the arguments refer to as `{{collected.NAME}}`: only the server of the tool gets it.
+        collected: CollectedValues,
     },
     /// Send REFER to the trunk.
     Refer {
@@ -76,6 +79,8 @@ pub enum CallOutput {
         /// Whether the caller hears music on hold.
         music: bool,
     },
+    /// The caller is no longer on hold.
+    EndHold,
     /// Briefing for the transfer target.
     BriefConsultation {
         /// The text for the transfer target, spoken before the calls are bridged.

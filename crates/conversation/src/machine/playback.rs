@@ -95,6 +95,7 @@ impl CallMachine {
         let talk = match &mut self.mode {
             Mode::Conversing(conversing) => &mut conversing.talk,
             Mode::Voicemail(voicemail) => &mut voicemail.talk,
+            Mode::Held(held) => &mut held.talk,
             Mode::Transferring(transferring) => &mut transferring.talk,
             Mode::Ending(_) => return self.finish(now),
             Mode::Bridged(_) | Mode::Over(_) => return,
@@ -107,6 +108,9 @@ impl CallMachine {
             }
         }
         let said = response.said();
+        if !said.is_empty() {
+            talk.fillers.end_wait();
+        }
         if matches!(talk.speaker, Speaker::Pipeline(_)) {
             talk.history.make_ids_unique(&mut response.tool_calls, response.response_id);
         }
@@ -125,10 +129,11 @@ impl CallMachine {
                 if !response.tool_calls.is_empty() {
                     return self.run_tools(now, &response.tool_calls, !said.is_empty());
                 }
+                let is_collecting = self.is_collecting();
                 if !self.answer_waiting_turn(now) {
                     self.arm_silence(now);
                     self.request_response_to_results(now);
-                    if let Some(talk) = self.mode.talk_mut() {
+                    if let Some(talk) = self.mode.talk_mut().filter(|_| !is_collecting) {
                         talk.arm_filler_for_tools(now);
                     }
                 }
@@ -137,10 +142,11 @@ impl CallMachine {
     }
 
     /// Answers the turn that has waited for the end of a response; false if there is none.
-    fn answer_waiting_turn(&mut self, now: Instant) -> bool {
+    pub(super) fn answer_waiting_turn(&mut self, now: Instant) -> bool {
         let Some(talk) = self.mode.talk_mut() else { return false };
         let Some(turn) = talk.line.caller.waiting_turn.take() else { return false };
-        if talk.answer_turn(now, &turn) {
+        let Some(turn) = self.collect_turn(now, turn) else { return true };
+        if self.mode.talk_mut().is_some_and(|talk| talk.answer_turn(now, &turn)) {
             self.advance(now);
         }
         true
@@ -181,6 +187,7 @@ impl CallMachine {
         let talk = match &mut self.mode {
             Mode::Conversing(conversing) => &mut conversing.talk,
             Mode::Voicemail(voicemail) => &mut voicemail.talk,
+            Mode::Held(held) => &mut held.talk,
             Mode::Transferring(transferring) => &mut transferring.talk,
             Mode::Ending(ending) if ending.is_over_after_playback(now) => return self.finish(now),
             Mode::Ending(_) | Mode::Bridged(_) | Mode::Over(_) => return,
@@ -202,6 +209,7 @@ impl CallMachine {
             return;
         }
         talk.keep_remainder(rest);
+        talk.arm_filler_for_tools(now);
         if talk.line.caller.end_of_turn.is_speaking() {
             return;
         }

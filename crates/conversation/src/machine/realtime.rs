@@ -187,6 +187,11 @@ impl Realtime {
         }
     }
 
+    /// The answer to the turn whose transcript is outstanding has begun already.
+    pub(super) fn has_answered_pending_turn(&self) -> bool {
+        self.pending_turn.is_some() && self.turn_ended.is_none()
+    }
+
     /// The caller's transcript timed out: later turns are published without it.
     pub(super) fn drop_late_transcript(&mut self, line: &mut Line) {
         let late = self.pending_turn.as_mut().and_then(|pending| pending.turn.take());
@@ -308,7 +313,11 @@ impl Realtime {
         };
         let owed = match (self.ordered.take(), self.incoming.take()) {
             (Some(OrderedText { text, then }), _) => Owed::Words(text, then),
-            (None, Some(incoming)) if incoming.items.iter().any(|item| item.has_audio) => Owed::Rest,
+            (None, Some(incoming)) if incoming.items.iter().any(|item| item.has_audio) => match self.speech_started {
+                // The caller has interrupted it.
+                Some(_) => Owed::Nothing,
+                None => Owed::Rest,
+            },
             (None, _) if was_owed != Owed::Nothing => was_owed,
             (None, _) if is_unanswered && self.pending_turn.is_none() && self.speech_started.is_none() => Owed::Answer,
             (None, _) => Owed::Nothing,

@@ -15,7 +15,7 @@ impl CallMachine {
     pub fn handle_realtime_event(&mut self, now: Instant, event: RealtimeEvent) {
         match &mut self.mode {
             Mode::Conversing(_) => self.handle_speaker_event(now, event, WantedResponses::All),
-            Mode::Voicemail(_) | Mode::Transferring(_) => {
+            Mode::Voicemail(_) | Mode::Held(_) | Mode::Transferring(_) => {
                 self.handle_speaker_event(now, event, WantedResponses::Ordered);
             }
             Mode::Ending(ending) => {
@@ -62,9 +62,11 @@ impl CallMachine {
             RealtimeEvent::UserInterim(text) => self.handle_caller_words(&text),
             RealtimeEvent::UserFinal(text) => {
                 self.handle_caller_words(&text);
+                let shown = self.shown_words(&text);
                 if let Some(talk) = self.mode.talk_mut() {
-                    talk.handle_caller_transcript(now, &text);
+                    talk.handle_caller_transcript(now, &shown);
                 }
+                self.collect_transcript(now, &text);
             }
             RealtimeEvent::ResponseStarted => talk.handle_response_started(now, wanted),
             RealtimeEvent::Text { item, text } => realtime.add_text(line, item, &text, false),

@@ -49,9 +49,10 @@ impl Talk {
     /// The caller's words, as the realtime model has understood them.
     pub(super) fn handle_caller_transcript(&mut self, now: Instant, text: &str) {
         let Speaker::Realtime(realtime) = &mut self.speaker else { return };
+        let is_answered = realtime.has_answered_pending_turn();
         realtime.record_transcript(&mut self.line, now, text);
         if !text.is_empty() {
-            if realtime.incoming.is_none() {
+            if realtime.incoming.is_none() && !is_answered {
                 realtime.expect_response(now);
             }
             self.history.push_user(text);

@@ -24,7 +24,7 @@ impl Talk {
                 self.line.caller.queue_turn(turn);
                 return false;
             }
-            if response.is_scripted && !heard {
+            if response.is_scripted && !response.is_filler && !heard {
                 // "Hello?" before our greeting is audible: the greeting answers it.
                 self.note_turn(&turn);
                 return false;
@@ -52,7 +52,7 @@ impl Talk {
         }
         self.history.push_user(&turn.text);
         self.tools.start_over();
-        self.fillers.start_over();
+        self.fillers.start_over(now);
         self.line.caller.last_turn = Some(turn.ended);
         if let Some(ahead) = self.take_preemptive_generation(turn) {
             return self.adopt_preemptive_generation(now, turn, ahead);

@@ -1,5 +1,7 @@
 //! Fillers that were said while the caller waited.
 
+use std::time::{Duration, Instant};
+
 /// Fillers to one turn of the caller: half a minute.
 const FILLERS_MAX: u32 = 5;
 
@@ -10,12 +12,24 @@ pub(super) struct SaidFillers {
     pub(super) last: Option<String>,
     /// Since the caller's last turn.
     count: u32,
+    /// Since when the caller has waited without hearing a word.
+    waits_since: Option<Instant>,
 }
 
 impl SaidFillers {
-    /// The caller had a turn.
-    pub(super) fn start_over(&mut self) {
-        self.count = 0;
+    /// The caller had a turn, and waits.
+    pub(super) fn start_over(&mut self, now: Instant) {
+        (self.count, self.waits_since) = (0, Some(now));
+    }
+
+    /// The caller has heard something.
+    pub(super) fn end_wait(&mut self) {
+        self.waits_since = None;
+    }
+
+    /// When a phrase is due that is said after so long a wait.
+    pub(super) fn due(&self, now: Instant, after: Duration) -> Instant {
+        (self.waits_since.unwrap_or(now) + after).max(now)
     }
 
     /// None was said since the caller's last turn.
@@ -29,6 +43,7 @@ impl SaidFillers {
     }
 
     pub(super) fn record(&mut self, words: String) {
+        self.waits_since = None;
         self.count += 1;
         self.last = Some(words);
     }

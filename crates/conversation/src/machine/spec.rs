@@ -2,6 +2,7 @@
 
 use crate::dialogue::phrases::{ScriptedPhrases, phrases};
 use crate::dialogue::text_normalization::SpeechStyle;
+use jiff::civil::Date;
 use std::time::Instant;
 use trunkline_domain::agent::AgentFields;
 use trunkline_domain::task::TaskFields;
@@ -16,6 +17,8 @@ pub struct CallSpec {
     pub task: Option<TaskFields>,
     /// The other side is a browser, so a person has just clicked.
     pub is_web: bool,
+    /// The day on which it began, in the agent's time zone.
+    pub today: Date,
 }
 
 impl CallSpec {

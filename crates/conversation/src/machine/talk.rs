@@ -112,7 +112,14 @@ impl Talk {
             (CallTimer::CallerTranscript, Speaker::Realtime(realtime)) => realtime.transcript_at,
             (CallTimer::SttStall | CallTimer::SttLate, Speaker::Realtime(_))
             | (CallTimer::RealtimeStall | CallTimer::CallerTranscript, Speaker::Pipeline(_))
-            | (CallTimer::FinalTranscript | CallTimer::Voicemail | CallTimer::Transfer, _) => None,
+            | (
+                CallTimer::FinalTranscript
+                | CallTimer::Voicemail
+                | CallTimer::Collection
+                | CallTimer::Hold
+                | CallTimer::Transfer,
+                _,
+            ) => None,
         }
     }
 
@@ -131,7 +138,14 @@ impl Talk {
             (CallTimer::CallerTranscript, Speaker::Realtime(realtime)) => realtime.transcript_at = None,
             (CallTimer::SttStall | CallTimer::SttLate, Speaker::Realtime(_))
             | (CallTimer::RealtimeStall | CallTimer::CallerTranscript, Speaker::Pipeline(_))
-            | (CallTimer::FinalTranscript | CallTimer::Voicemail | CallTimer::Transfer, _) => {}
+            | (
+                CallTimer::FinalTranscript
+                | CallTimer::Voicemail
+                | CallTimer::Collection
+                | CallTimer::Hold
+                | CallTimer::Transfer,
+                _,
+            ) => {}
         }
     }
 

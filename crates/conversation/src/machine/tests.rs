@@ -2,10 +2,14 @@
 
 mod amd;
 mod answers;
+mod collect_digits;
+mod collect_value;
 mod ending;
 mod failures;
+mod held;
 mod realtime;
 mod silence;
+mod skip_turn;
 mod tools;
 mod transcript;
 mod transfers;
@@ -58,7 +62,7 @@ impl CallHarness {
     }
 
     fn with(agent: AgentFields, realtime: Option<RealtimeCapabilities>) -> Self {
-        Self::briefed(CallSpec { agent, task: None, is_web: false }, realtime)
+        Self::briefed(CallSpec { agent, task: None, is_web: false, today: jiff::civil::date(2026, 11, 28) }, realtime)
     }
 
     fn briefed(spec: CallSpec, realtime: Option<RealtimeCapabilities>) -> Self {
@@ -373,6 +377,23 @@ impl CallHarness {
         self.machine.handle_llm_event(self.now, response_id, LlmEvent::ToolCalls(vec![call]));
         let done = LlmEvent::Done(TokenUsage::default());
         self.machine.handle_llm_event(self.now, response_id, done);
+        self.drain();
+    }
+
+    fn output_seen(&self, wanted: impl Fn(&CallOutput) -> bool) -> bool {
+        self.seen.iter().any(wanted)
+    }
+
+    /// The model says something, or nothing, and calls a tool.
+    fn calls_tool(&mut self, name: &str, arguments: serde_json::Value, words: Option<&str>) {
+        let response_id = self.machine.response_id();
+        if let Some(words) = words {
+            self.machine.handle_llm_event(self.now, response_id, LlmEvent::Text(words.into()));
+        }
+        let call =
+            ToolCall { id: "1".into(), name: name.into(), arguments: arguments.to_string(), ..ToolCall::default() };
+        self.machine.handle_llm_event(self.now, response_id, LlmEvent::ToolCalls(vec![call]));
+        self.machine.handle_llm_event(self.now, response_id, LlmEvent::Done(TokenUsage::default()));
         self.drain();
     }
 

@@ -49,6 +49,7 @@ impl CallMachine {
                     conversing.handle_silence(now);
                 }
             }
+            (CallTimer::Collection, _) => self.handle_collection_timeout(now),
             (CallTimer::SttStall, _) => {
                 if let Mode::Conversing(conversing) = &mut self.mode {
                     conversing.handle_stt_stalled(now);
@@ -59,6 +60,7 @@ impl CallMachine {
                     voicemail.handle_ready(now);
                 }
             }
+            (CallTimer::Hold, _) => self.resume_hold(now, "the time is over"),
             (CallTimer::Transfer, _) => self.handle_transfer_timeout(now),
             (CallTimer::FinalTranscript, _) => self.finish(now),
             (CallTimer::ToolResult, _) => self.request_response_to_results(now),
@@ -100,6 +102,7 @@ impl CallMachine {
             return self.handle_command(now, EndReason::MaxDuration);
         }
         self.give_up_transfer();
+        self.resume_hold(now, "the call has reached its longest duration");
         if let Some(talk) = self.mode.talk_mut() {
             let text = talk.line.facts.phrases.time_is_up;
             talk.say_instead(now, text, AfterResponse::HangUp(EndReason::MaxDuration));

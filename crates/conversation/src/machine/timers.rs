@@ -26,6 +26,10 @@ pub enum CallTimer {
     Filler,
     /// Voicemail: maximum announcement or message time, or the pause after the beep.
     Voicemail,
+    /// The caller enters no digits.
+    Collection,
+    /// The caller has been on hold for as long as the agent wanted.
+    Hold,
     /// The transfer target does not answer.
     Transfer,
     /// The realtime model was asked and does not respond, or stalls.
@@ -36,7 +40,7 @@ pub enum CallTimer {
 
 impl CallTimer {
     /// All timers; of those that are due at once the first fires first.
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::MaxDuration,
         Self::Goodbye,
         Self::Silence,
@@ -47,6 +51,8 @@ impl CallTimer {
         Self::ToolResult,
         Self::Filler,
         Self::Voicemail,
+        Self::Collection,
+        Self::Hold,
         Self::Transfer,
         Self::RealtimeStall,
         Self::CallerTranscript,

@@ -17,6 +17,8 @@ pub(super) struct Toolbox {
     started: Vec<StartedCall>,
     /// Calls whose results are waited for.
     pub(super) waiting: Vec<ToolCall>,
+    /// Phrases that the caller has heard about them.
+    pub(super) phrases: usize,
     /// A result has come that the LLM has not read.
     pub(super) has_unread: bool,
     /// Results that arrived after the conversation moved on.
@@ -54,6 +56,14 @@ impl Toolbox {
 
     pub(super) fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
+    }
+
+    /// A tool works; its result follows.
+    pub(super) fn wait_for(&mut self, call: ToolCall) {
+        if self.waiting.is_empty() {
+            self.phrases = 0;
+        }
+        self.waiting.push(call);
     }
 
     /// The LLM has been asked with all results.

@@ -2,15 +2,20 @@
 
 use super::call_machine::CallMachine;
 use super::caller_events::dtmf_turn;
+use super::collect_events::WantedDigits;
+use super::held::{HoldReason, WantedHold};
 use super::mode::Mode;
 use super::output::CallOutput;
 use super::talk::Talk;
 use super::toolbox::{StartedCall, answer, take_call};
 use super::transfer::{TransferMethod, TransferOrigin, TransferRequest};
+use super::value_events::WantedValue;
+use crate::dialogue::prompt;
 use crate::dialogue::response::AfterResponse;
 use crate::dialogue::tools::{ToolAction, ToolSet};
 use serde_json::Value;
 use std::time::Instant;
+use trunkline_domain::call_facts::CallVariables;
 use trunkline_domain::chat::{ToolCall, ToolOffer};
 use trunkline_domain::end_reason::EndReason;
 use trunkline_domain::transfer::TransferConfig;
@@ -19,6 +24,7 @@ use trunkline_domain::transfer::TransferConfig;
 const RESULT_PENDING: &str = "still being worked on; the result will follow by itself, do not call this again";
 /// What it reads where none will come.
 const NO_RESULT_EXPECTED: &str = "started; there will be no result";
+const ONE_ENTRY: &str = "error: the caller can be asked for one thing at a time";
 /// What it reads of tools that an interrupted answer had announced, before their names.
 const UNCALLED: &str = "You were interrupted before these tools were called, so they were not called and nothing was \
 done; call them again if they are still wanted: ";
@@ -32,6 +38,7 @@ impl Talk {
 
     fn abilities<'a>(&'a self, transfers: &'a TransferConfig) -> ToolSet<'a> {
         ToolSet {
+            built_in: self.line.facts.spec.agent.built_in_tools.as_ref(),
             custom: self.line.facts.spec.agent.llm_config.as_ref().map_or(&[], |config| &config.tools),
             remote: &self.tools.remote,
             destinations: &transfers.destinations,
@@ -48,21 +55,28 @@ impl Talk {
 
     /// A tool works; its result follows.
     fn await_tool(&mut self, call: &ToolCall) {
-        self.tools.waiting.push(call.clone());
+        self.tools.wait_for(call.clone());
         self.history.push_tool_result(&call.id, RESULT_PENDING);
     }
 
     /// A tool that was waited for has answered; false if none waits with this id.
     fn handle_tool_result(&mut self, now: Instant, id: &str, result: &str) -> bool {
-        if self.tools.keep_result(id, result) {
+        let shown = self.line.collected.masked(result);
+        let told = if self.reveals_secrets() { result } else { &shown };
+        if self.tools.keep_result(id, told) {
             return false;
         }
-        let Some(call) = take_call(&mut self.tools.waiting, id) else { return false };
+        self.handle_own_result(now, id, told, &shown)
+    }
+
+    /// The same; `told` is for the model, `shown` for the transcript.
+    pub(super) fn handle_own_result(&mut self, now: Instant, id: &str, told: &str, shown: &str) -> bool {
+        let (Some(call), result) = (take_call(&mut self.tools.waiting, id), told) else { return false };
         if !self.history.replace_tool(id, result) {
             self.history.push_note(answer(&call, result));
         }
         self.send_tool_result_to_realtime(id, result);
-        self.line.record_tool(now, &call.name, result);
+        self.line.record_tool(now, &call.name, shown);
         if !self.history.ends_with_tool() {
             // The conversation moved on: the LLM gets the result together with the latest history.
             self.tools.add_late_result(&call, result);
@@ -71,13 +85,36 @@ impl Talk {
         true
     }
 
+    /// The customer's server runs a tool.
+    fn call_tool(&mut self, call: &ToolCall, is_async: bool) {
+        let collected = self.line.collected.clone();
+        self.line.output(CallOutput::CallTool { call: call.clone(), is_async, collected });
+    }
+
+    /// Runs a tool of the customer's, unless it runs already. Returns what the model reads at once; `None` if a result
+    /// is waited for.
+    fn run_custom(&mut self, call: &ToolCall, is_async: bool) -> Option<String> {
+        let started = self.tools.take_started(&call.id);
+        if started.is_none() {
+            self.call_tool(call, is_async);
+        }
+        if is_async {
+            return Some(NO_RESULT_EXPECTED.to_owned());
+        }
+        let result = started.and_then(|started| started.result);
+        if result.is_none() {
+            self.await_tool(call);
+        }
+        result
+    }
+
     /// Starts the calls of an answer that need not wait until its words were heard.
     pub(super) fn start_tools_at_once(&mut self, calls: &[ToolCall]) {
         for call in calls {
             let transfers = self.line.facts.spec.agent.transfers();
             if let ToolAction::Custom { is_async, starts_at_once: true, .. } = self.abilities(&transfers).action(call) {
                 self.tools.start(call);
-                self.line.output(CallOutput::CallTool { call: call.clone(), is_async });
+                self.call_tool(call, is_async);
             }
         }
     }
@@ -111,6 +148,16 @@ impl Talk {
     }
 }
 
+/// Who has the next word after a round of tool calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum NextWord {
+    /// The model reads the results.
+    #[default]
+    Agent,
+    /// The model wants to say nothing.
+    Caller,
+}
+
 /// What a round of tool calls leaves to be done.
 #[derive(Debug, Default)]
 struct ToolRound {
@@ -119,6 +166,17 @@ struct ToolRound {
     /// Said while results are waited for.
     filler: Option<String>,
     transfer: Option<TransferRequest>,
+    next: NextWord,
+    digits: Option<WantedDigits>,
+    value: Option<WantedValue>,
+    hold: Option<WantedHold>,
+}
+
+impl ToolRound {
+    /// Whether the caller is to be asked for something, or to wait.
+    fn asks(&self) -> bool {
+        self.digits.is_some() || self.value.is_some() || self.hold.is_some()
+    }
 }
 
 impl CallMachine {
@@ -178,13 +236,32 @@ impl CallMachine {
                 talk.answer_tool(now, call, &result);
             }
         }
+        if let Some(wanted) = round.value.take() {
+            if round.transfer.is_none() && round.end.is_none() {
+                return self.begin_value(now, wanted);
+            }
+            self.refuse_value(now, &wanted);
+        }
+        if let Some(wanted) = round.digits.take() {
+            if round.transfer.is_none() && round.end.is_none() {
+                return self.begin_collecting(now, wanted);
+            }
+            self.refuse_collecting(now, wanted);
+        }
+        if let Some(wanted) = round.hold.take() {
+            if round.transfer.is_none() && round.end.is_none() {
+                let wait = if calls.len() > 1 { HoldReason::Results } else { HoldReason::Time };
+                return self.begin_hold(now, wanted, said_something, wait);
+            }
+            self.refuse_hold(now, &wanted);
+        }
         match &self.mode {
             Mode::Conversing(_) => {
                 if let Some(request) = round.transfer {
                     return self.transfer(now, request, said_something);
                 }
             }
-            Mode::Transferring(_) => {}
+            Mode::Held(_) | Mode::Transferring(_) => {}
             // A message is left, or nobody is left who could be told.
             Mode::Voicemail(_) | Mode::Bridged(_) | Mode::Ending(_) | Mode::Over(_) => return,
         }
@@ -194,22 +271,32 @@ impl CallMachine {
                 talk.say(now, &farewell, AfterResponse::HangUp(EndReason::AgentHungUp));
             }
             Some(_) => self.handle_command(now, EndReason::AgentHungUp),
+            None if round.next == NextWord::Caller => self.leave_to_caller(now),
             None if talk.tools.is_waiting() => {
                 let is_new = |words: &String| {
                     !said_something && !words.trim().is_empty() && Some(words) != talk.fillers.last.as_ref()
                 };
                 match round.filler.filter(is_new) {
                     Some(words) => talk.say_filler(now, words),
-                    None => talk.arm_filler(now),
+                    None => talk.arm_filler_for_tools(now),
                 }
             }
             None => self.next_round(now),
         }
     }
 
+    /// The model says nothing: no further answer, no filler. What was said meanwhile has its turn.
+    fn leave_to_caller(&mut self, now: Instant) {
+        if !self.answer_waiting_turn(now) {
+            self.arm_silence(now);
+            self.request_response_to_results(now);
+        }
+    }
+
     /// Runs one tool; `None` if its result follows later, or if the call takes no part in the conversation any more.
     fn run_tool(&mut self, now: Instant, call: &ToolCall, round: &mut ToolRound) -> Option<String> {
         let is_conversing = matches!(self.mode, Mode::Conversing(_));
+        let is_collecting = self.is_collecting();
         let talk = self.mode.talk_mut()?;
         let transfers = talk.line.facts.spec.agent.transfers();
         let result = match talk.abilities(&transfers).action(call) {
@@ -237,19 +324,33 @@ impl CallMachine {
                 "the message is left after the beep, and the call ends".to_owned()
             }
             ToolAction::Custom { is_async, filler, .. } => {
-                let started = talk.tools.take_started(&call.id);
-                if started.is_none() {
-                    talk.line.output(CallOutput::CallTool { call: call.clone(), is_async });
-                }
-                if let Some(result) = started.and_then(|started| started.result).filter(|_| !is_async) {
-                    return Some(result);
-                }
-                if !is_async {
-                    talk.await_tool(call);
+                let result = talk.run_custom(call, is_async);
+                if result.is_none() {
                     round.filler = round.filler.take().or(filler);
-                    return None;
                 }
-                NO_RESULT_EXPECTED.to_owned()
+                return result;
+            }
+            ToolAction::CollectDigits { .. } if !is_conversing || is_collecting || round.asks() => ONE_ENTRY.to_owned(),
+            ToolAction::CollectValue { .. } if !is_conversing || is_collecting || round.asks() => ONE_ENTRY.to_owned(),
+            ToolAction::CollectValue { kind, prompt, heard } => {
+                talk.await_tool(call);
+                round.value = Some(WantedValue { call: call.clone(), kind, prompt, heard });
+                return None;
+            }
+            ToolAction::CollectDigits { request, prompt } => {
+                talk.await_tool(call);
+                round.digits = Some(WantedDigits { call: call.clone(), request, prompt });
+                return None;
+            }
+            ToolAction::Hold { .. } if !is_conversing || is_collecting || round.asks() => ONE_ENTRY.to_owned(),
+            ToolAction::Hold { limit, music } => {
+                talk.await_tool(call);
+                round.hold = Some(WantedHold { call: call.clone(), limit, music });
+                return None;
+            }
+            ToolAction::SkipTurn => {
+                round.next = NextWord::Caller;
+                "you say nothing; the caller has the next word".to_owned()
             }
             ToolAction::Invalid(why) => format!("error: {why}"),
         };
@@ -264,6 +365,16 @@ impl CallMachine {
             && talk.handle_tool_result(now, id, result)
         {
             self.request_response_to_results(now);
+            self.resume_with_results(now);
+        }
+    }
+
+    /// Answers of tools have set variables: the prompt says so from the next request on.
+    pub fn set_variables(&mut self, variables: &CallVariables) {
+        if let Some(talk) = self.mode.talk_mut() {
+            let spec = &talk.line.facts.spec;
+            let system = prompt::system_messages_with(&spec.agent, spec.task.as_ref(), variables);
+            talk.history.set_system(system);
         }
     }
 

@@ -6,8 +6,8 @@ use super::conversing::Conversing;
 use super::output::CallOutput;
 use super::spec::CallFacts;
 use super::talk::{GOODBYE_MAX, Talk};
+use crate::dialogue::built_in_tools::BuiltInTool;
 use crate::dialogue::response::AfterResponse;
-use crate::dialogue::tools::BuiltInTool;
 use std::time::{Duration, Instant};
 use trunkline_domain::end_reason::EndReason;
 use trunkline_domain::transfer::{TransferMode, TransferTarget};
@@ -299,7 +299,7 @@ impl Transferring {
 
     /// Ends the attempt: the caller is back with the agent.
     pub(super) fn give_up(self) -> (Conversing, TransferRequest) {
-        (Conversing { talk: self.talk, silence_prompts: 0 }, self.request)
+        (Conversing::returned(self.talk), self.request)
     }
 }
 

@@ -4,16 +4,18 @@ use super::call_machine::CallMachine;
 use super::mode::Mode;
 use super::output::CallOutput;
 use super::transfer::{ConsultationEvent, ReferProgress, TransferOrigin, TransferOutcome, TransferRequest};
-use crate::dialogue::tools::BuiltInTool;
+use crate::dialogue::built_in_tools::BuiltInTool;
 use std::time::Instant;
 use trunkline_domain::end_reason::EndReason;
 
 impl CallMachine {
     /// Starts a transfer out of a conversation; tells the caller, unless that was done. Other modes put nobody through.
     pub(super) fn transfer(&mut self, now: Instant, request: TransferRequest, told: bool) {
+        self.cancel_collecting(now);
         self.change(|mode| match mode {
             Mode::Conversing(conversing) => Mode::Transferring(conversing.transfer(now, request, told)),
             unchanged @ (Mode::Voicemail(_)
+            | Mode::Held(_)
             | Mode::Transferring(_)
             | Mode::Bridged(_)
             | Mode::Ending(_)
@@ -50,7 +52,15 @@ impl CallMachine {
                 }
             }
             (Mode::Bridged(_), ConsultationEvent::Failed(_)) => self.handle_command(now, EndReason::Transferred),
-            (Mode::Conversing(_) | Mode::Voicemail(_) | Mode::Bridged(_) | Mode::Ending(_) | Mode::Over(_), _) => {}
+            (
+                Mode::Conversing(_)
+                | Mode::Voicemail(_)
+                | Mode::Held(_)
+                | Mode::Bridged(_)
+                | Mode::Ending(_)
+                | Mode::Over(_),
+                _,
+            ) => {}
         }
     }
 
@@ -74,6 +84,7 @@ impl CallMachine {
                 Mode::Transferring(transferring) => Mode::Bridged(transferring.connect(now)),
                 unchanged @ (Mode::Conversing(_)
                 | Mode::Voicemail(_)
+                | Mode::Held(_)
                 | Mode::Bridged(_)
                 | Mode::Ending(_)
                 | Mode::Over(_)) => unchanged,
@@ -94,6 +105,7 @@ impl CallMachine {
             }
             unchanged @ (Mode::Conversing(_)
             | Mode::Voicemail(_)
+            | Mode::Held(_)
             | Mode::Bridged(_)
             | Mode::Ending(_)
             | Mode::Over(_)) => unchanged,

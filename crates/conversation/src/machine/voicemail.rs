@@ -1,6 +1,7 @@
 //! Voicemail has answered: the announcement is listened to, and the message is left after the beep.
 
 use super::conversing::Conversing;
+use super::held::Held;
 use super::output::CallOutput;
 use super::talk::Talk;
 use super::transfer::Transferring;
@@ -46,6 +47,15 @@ impl Conversing {
     /// Voicemail has answered: the message is left as soon as the announcement is over.
     pub(super) fn leave_message(self, now: Instant, amd: AmdDetector, message: String) -> Voicemail {
         Voicemail::listen(now, self.talk, amd, message)
+    }
+}
+
+impl Held {
+    /// Voicemail has answered: nobody is on hold.
+    pub(super) fn leave_message(self, now: Instant, amd: AmdDetector, message: String) -> Voicemail {
+        let Self { mut talk, .. } = self;
+        talk.line.output(CallOutput::EndHold);
+        Voicemail::listen(now, talk, amd, message)
     }
 }
 

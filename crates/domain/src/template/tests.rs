@@ -1,5 +1,6 @@
 //! Texts with variables: what is filled in, what is left out, and what is refused.
 
+use super::values::VALUE_CHARS_MAX;
 use super::*;
 use std::collections::BTreeMap;
 
@@ -161,4 +162,11 @@ fn a_text_that_was_saved_before_stays_as_it_was_written() {
     let text = "Hi {{#if name}}{{name}}{{/if}}";
     assert_eq!(fill(text, TemplateUse::Text, &Known(BTreeMap::new()), &mut report), text);
     assert_eq!((report.missing.len(), report.faults.len()), (0, 1));
+}
+
+#[test]
+fn what_is_entered_during_the_call_stays_a_reference_until_then() {
+    is("Pass {{ collected.pin }} on, {{name}}.", "Pass {{collected.pin}} on, Ann.");
+    let (url, missing) = filled_as("https://a.example/{{name}}?p={{collected.pin}}", TemplateUse::Url);
+    assert_eq!((url.as_str(), missing.len()), ("https://a.example/Ann?p={{collected.pin}}", 0));
 }

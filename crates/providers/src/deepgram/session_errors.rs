@@ -26,5 +26,5 @@ pub(crate) const SESSION_ERRORS: SessionErrors = SessionErrors {
 /// What follows an error frame.
 pub(super) fn error_frame(code: &str, said: &str) -> Result<SttUpdate, ProviderError> {
     let said = said.trim();
-    SESSION_ERRORS.fault(&[code]).error(&format!("{code} {said}")).map_or_else(|| Ok(SttUpdate::default()), Err)
+    SESSION_ERRORS.fault(&[code]).error(format!("{code} {said}").trim()).map_or_else(|| Ok(SttUpdate::default()), Err)
 }

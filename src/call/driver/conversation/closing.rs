@@ -14,6 +14,8 @@ impl ConversationLoop {
     /// Releases everything and records the final state of the call.
     pub(super) async fn close(mut self, reason: EndReason) {
         self.llm = None;
+        // Nobody waits for these results any more: their requests end now.
+        self.tools.abort_all();
         if let CallLeg::Sip(line) = &self.call.leg {
             self.call.context.sip.hang_up(line.call).await;
         }

@@ -11,6 +11,7 @@ use crate::call::call_events::{self, LegAction, SessionEvent, TtsAction, on_leg_
 use crate::call::live_update::LiveUpdate;
 use crate::call::machine::ConsultationEvent;
 use crate::call::registry::CallCommand;
+use crate::call::tool_answer::ToolOutcome;
 use crate::domain::chat::ToolCall;
 use crate::domain::end_reason::EndReason;
 use crate::providers::realtime::RealtimeEvent as EngineEvent;
@@ -31,7 +32,7 @@ pub(super) enum CallEvent {
     Signaling(SignalingEvent),
     Command(Option<CallCommand>),
     /// A tool result; its tool call was made before.
-    Tool(Option<(String, String)>),
+    Tool(Option<(String, ToolOutcome)>),
     /// None if the connection task panicked.
     ToolServer(Option<ToolServerResult>),
     Consultation(Option<(ConsultationEvent, Option<RelaySender>)>),
@@ -116,7 +117,7 @@ impl ConversationLoop {
             CallEvent::Command(Some(CallCommand::End(reason))) => self.machine.handle_command(now, reason),
             CallEvent::Command(Some(command)) => web_commands::handle_command(&self.call.media, command),
             CallEvent::Command(None) => self.machine.handle_command(now, EndReason::ServerShutdown),
-            CallEvent::Tool(Some((id, result))) => self.machine.handle_tool_result(now, &id, &result),
+            CallEvent::Tool(Some((id, outcome))) => self.handle_tool_outcome(now, &id, outcome),
             CallEvent::Tool(None) => tracing::error!("a tool's task panicked"),
             CallEvent::ToolServer(Some(Ok((server, left_out)))) => {
                 self.machine.add_tools(server.tools.clone(), left_out);
@@ -163,7 +164,7 @@ impl ConversationLoop {
 
     /// Shows interim words to those who follow the call.
     fn show_interim(&self, text: Option<&str>) {
-        if let Some(text) = text {
+        if let Some(text) = text.filter(|_| !self.machine.is_collecting_secret()) {
             self.call.slot.live.send(LiveUpdate::Interim { text: text.to_owned() });
         }
     }

@@ -46,12 +46,16 @@ impl ConversationLoop {
                 CallOutput::SendDtmf(digits) => {
                     let _ = self.call.media.leg.send_dtmf(digits);
                 }
-                CallOutput::CallTool { call, is_async } => self.call_tool(call, is_async),
+                CallOutput::CallTool { call, is_async, collected } => self.call_tool(call, is_async, collected),
                 CallOutput::Refer { target } => self.refer(target),
                 CallOutput::StartConsultation { target } => self.start_consultation(target),
                 CallOutput::Hold { music } => {
                     let scene = if music { AmbienceKind::HoldMusic } else { AmbienceKind::Room };
                     self.send_to_leg(|leg| leg.set_ambience(Some(AmbienceMixer::new(scene, 0.0))));
+                }
+                CallOutput::EndHold => {
+                    let ambience = ambience(&self.call.spec.agent);
+                    self.send_to_leg(|leg| leg.set_ambience(ambience));
                 }
                 CallOutput::BriefConsultation { text } => {
                     if let Some(consultation) = &self.consultation {

@@ -1,11 +1,18 @@
 //! Tools of an answered call: connects to tool servers and runs tool calls, each contained. A panic counts as a failed
 //! tool.
 
+use super::super::tool_runner::PlannedToolCall;
 use super::super::{schema_validation, tool_runner};
 use super::ConversationLoop;
+use crate::call::tool_answer::ToolOutcome;
 use crate::call::tool_calls::{TOOL_FAILED, ToolOwner, owner};
+use crate::call::tool_request::{ToolSituation, plan};
 use crate::domain::chat::ToolCall;
+use crate::domain::collected::CollectedValues;
+use crate::domain::ids::DeliveryId;
+use crate::store::now;
 use crate::supervision::{self, contain};
+use std::time::Instant;
 
 impl ConversationLoop {
     /// Connects to the agent's tool servers in the background.
@@ -25,30 +32,55 @@ impl ConversationLoop {
     }
 
     /// A blocking tool ends with the call; an async tool runs on.
-    pub(super) fn call_tool(&mut self, call: ToolCall, is_async: bool) {
-        let tools = self.call.spec.agent.llm_config.as_ref().map_or(&[][..], |config| &config.tools);
-        let (id, record) = (call.id.clone(), &self.call.record);
+    pub(super) fn call_tool(&mut self, call: ToolCall, is_async: bool, collected: CollectedValues) {
+        let (agent, record) = (&self.call.spec.agent, &self.call.record);
+        let tools = agent.llm_config.as_ref().map_or(&[][..], |config| &config.tools);
+        let id = call.id.clone();
         let offers = self.servers.iter().map(|server| server.tools.as_slice());
         let tool = match owner(tools, offers, &call.name) {
             ToolOwner::Function(tool) => tool.clone(),
             ToolOwner::Server(place) => {
                 let server = self.servers[place].clone();
-                return self.wait_for_tool(id, tool_runner::run_remote(server, call));
+                return self.wait_for_tool(id, tool_runner::run_remote(server, call, collected));
             }
             ToolOwner::Nobody => return,
         };
-        let run = tool_runner::run(self.call.context.clone(), record.hooks.clone(), record.call.clone(), tool, call);
+        let situation = ToolSituation {
+            call: &record.call,
+            agent,
+            task: self.call.spec.task.as_ref(),
+            variables: &self.variables,
+            collected: &collected,
+            webhook_url: record.hooks.url.as_deref(),
+            now: now(),
+        };
+        let delivery = DeliveryId::new();
+        let request = match plan(&tool, &call, delivery, &situation) {
+            Ok(request) => request,
+            Err(why) => return self.wait_for_tool(id, std::future::ready(ToolOutcome::failed(&why))),
+        };
+        let (context, hooks) = (self.call.context.clone(), record.hooks.clone());
+        let planned =
+            PlannedToolCall { context, hooks, call: record.call.clone(), tool, wanted: call, id: delivery, request };
         if is_async {
-            supervision::spawn("tool", run);
+            supervision::spawn("tool", planned.run());
         } else {
-            self.wait_for_tool(id, run);
+            self.wait_for_tool(id, planned.run());
         }
     }
 
-    fn wait_for_tool(&mut self, id: String, run: impl Future<Output = String> + Send + 'static) {
+    fn wait_for_tool(&mut self, id: String, run: impl Future<Output = ToolOutcome> + Send + 'static) {
         self.tools.spawn(async move {
             let result = contain("tool", run).await;
-            (id, result.unwrap_or_else(|_| TOOL_FAILED.to_owned()))
+            (id, result.unwrap_or_else(|_| ToolOutcome::new(TOOL_FAILED)))
         });
+    }
+
+    /// A tool has answered: the machine learns it, with the variables that the answer sets.
+    pub(super) fn handle_tool_outcome(&mut self, now: Instant, id: &str, outcome: ToolOutcome) {
+        if self.variables.take(outcome.variables) {
+            self.machine.set_variables(&self.variables);
+        }
+        self.machine.handle_tool_result(now, id, &outcome.text);
     }
 }

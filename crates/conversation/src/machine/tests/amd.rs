@@ -13,7 +13,7 @@ impl CallHarness {
         .unwrap();
         let agent =
             AgentFields { voicemail_detection: Some(true), voicemail_message: message.map(str::to_owned), ..agent() };
-        Self::briefed(CallSpec { agent, task: Some(task), is_web: false }, None)
+        Self::briefed(CallSpec { agent, task: Some(task), is_web: false, today: jiff::civil::date(2026, 11, 28) }, None)
     }
 
     /// The other side speaks for so long without a word being recognised yet.

@@ -68,13 +68,13 @@ fn percentiles(mut times: Vec<u32>) -> (u32, u32) {
 /// A failure that comes this many milliseconds after the request.
 type LateFailure = fn(&mut CallHarness, u32);
 
-#[test]
-fn first_words_after_every_kind_of_failure() {
+/// Kinds of failures of STT, LLM and tools.
+fn kinds() -> [(&'static str, LateFailure); 7] {
     let fails: LateFailure = |harness, after| {
         harness.pass_ms(after);
         harness.model_fails();
     };
-    let kinds: [(&str, LateFailure); 7] = [
+    [
         ("model refused, 429, 500, wrong key, no connection", fails),
         ("model stalls before its first word", |_, _| {}),
         ("model stalls in mid-answer", |harness, after| {
@@ -99,9 +99,35 @@ fn first_words_after_every_kind_of_failure() {
             harness.result("error: 500");
         }),
         ("STT hears nothing", |_, _| {}),
-    ];
+    ]
+}
+
+/// How long callers of a realtime model wait that stalls, or whose session ends and does not come back.
+fn realtime_waits(ends: bool) -> Vec<u32> {
+    let wait = |call: u32| {
+        let mut harness = CallHarness::on_realtime(None);
+        let greeting = harness.realtime_says(0, "Good morning.", 8_000);
+        harness.realtime_event(RealtimeEvent::ResponseDone(TokenUsage::default()));
+        let heard = SegmentPlayed { segment: greeting, sent_samples: 8_000, complete: true };
+        harness.machine.handle_segment_finished(heard, harness.now);
+        harness.realtime_event(RealtimeEvent::SpeechStarted);
+        harness.pass_ms(900);
+        harness.realtime_event(RealtimeEvent::SpeechStopped);
+        harness.realtime_event(RealtimeEvent::UserFinal("where is my order".into()));
+        let begun = harness.now;
+        if ends {
+            harness.pass_ms(call * 2);
+            harness.realtime_event(RealtimeEvent::Reconnecting(ProviderError::SessionEnded("limit".into())));
+        }
+        harness.now.duration_since(begun).as_millis() as u32 + harness.silence_ms()
+    };
+    (0..100).map(wait).collect()
+}
+
+#[test]
+fn first_words_after_every_kind_of_failure() {
     let mut table = Vec::new();
-    for (kind, fail) in kinds {
+    for (kind, fail) in kinds() {
         let times = (0..100).map(|call| {
             let mut harness = CallHarness::new(speaking("en"));
             harness.play_everything();
@@ -118,30 +144,9 @@ fn first_words_after_every_kind_of_failure() {
         });
         table.push((kind, percentiles(times.collect())));
     }
-    let (mut realtime, mut lost) = (Vec::new(), Vec::new());
-    for call in 0..100 {
-        for (times, ends) in [(&mut realtime, false), (&mut lost, true)] {
-            let mut harness = CallHarness::on_realtime(None);
-            harness.realtime_says(0, "Good morning.", 8_000);
-            harness.realtime_event(RealtimeEvent::ResponseDone(TokenUsage::default()));
-            let greeting = SegmentId { response_id: 1, index: 0 };
-            let heard = SegmentPlayed { segment: greeting, sent_samples: 8_000, complete: true };
-            harness.machine.handle_segment_finished(heard, harness.now);
-            harness.realtime_event(RealtimeEvent::SpeechStarted);
-            harness.pass_ms(900);
-            harness.realtime_event(RealtimeEvent::SpeechStopped);
-            harness.realtime_event(RealtimeEvent::UserFinal("where is my order".into()));
-            let begun = harness.now;
-            if ends {
-                harness.pass_ms(call * 2);
-                harness.realtime_event(RealtimeEvent::Reconnecting(ProviderError::SessionEnded("limit".into())));
-            }
-            times.push(harness.now.duration_since(begun).as_millis() as u32 + harness.silence_ms());
-        }
-    }
     table.extend([
-        ("realtime model stalls", percentiles(realtime)),
-        ("realtime session lost and not back", percentiles(lost)),
+        ("realtime model stalls", percentiles(realtime_waits(false))),
+        ("realtime session lost and not back", percentiles(realtime_waits(true))),
     ]);
     for (kind, (_, most)) in table {
         assert!(most <= SILENCE_MAX_MS, "{kind}: {most} ms");

@@ -212,3 +212,131 @@ fn by_default_a_tool_waits_for_its_announcement() {
     harness.announces_tool();
     assert_eq!(harness.tool_calls(), 0);
 }
+
+/// An agent whose tool has these settings.
+fn slow_tool(settings: serde_json::Value) -> AgentFields {
+    let mut tool = serde_json::json!({"function": {"name": "find"}, "timeout_ms": 120_000});
+    tool.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+    let config = serde_json::json!({"provider": "openai", "model": "m", "tools": [tool]});
+    AgentFields { llm_config: Some(serde_json::from_value(config).unwrap()), ..agent() }
+}
+
+/// The caller has asked, and the tool works.
+fn waiting_for_tool(agent: AgentFields) -> CallHarness {
+    let mut harness = CallHarness::new(agent);
+    harness.play_everything();
+    harness.caller_says("Where is it?");
+    harness.wants_tool();
+    harness
+}
+
+impl CallHarness {
+    /// What the caller hears within this time, with the second in which it began.
+    fn hears_for(&mut self, seconds: u32) -> Vec<(u64, String)> {
+        let (began, mut heard) = (self.now, vec![]);
+        for _ in 0..seconds * 10 {
+            self.pass_ms(100);
+            if !self.waiting.is_empty() {
+                let second = self.now.duration_since(began).as_secs();
+                heard.push((second, self.play_everything()));
+            }
+        }
+        heard
+    }
+}
+
+fn words(heard: &[(u64, String)]) -> Vec<&str> {
+    heard.iter().map(|(_, text)| text.as_str()).collect()
+}
+
+#[test]
+fn nobody_waits_in_silence_for_a_tool_that_works_for_two_minutes() {
+    let mut harness = waiting_for_tool(slow_tool(serde_json::json!({})));
+    let heard = harness.hears_for(110);
+    assert_eq!(words(&heard)[..3], ["One moment, please.", "I'm still on it.", "Just a little longer, please."]);
+    assert!(heard[0].0 <= 3, "{heard:?}");
+    let longest = heard.windows(2).map(|pair| pair[1].0 - pair[0].0).max();
+    assert!(longest <= Some(17) && heard.last().unwrap().0 > 90, "{heard:?}");
+    let before = harness.llm_requests();
+    harness.result("here");
+    assert_eq!(harness.llm_requests(), before + 1);
+    harness.model_says("It is here.");
+    assert_eq!(words(&harness.hears_for(7)), ["It is here."], "no more words about the tool");
+}
+
+#[test]
+fn the_words_and_their_times_are_those_of_the_tool() {
+    let own = serde_json::json!({"progress": {"after_ms": 1_000, "repeat_ms": 3_000, "phrases": ["A.", "B."]}});
+    let mut harness = waiting_for_tool(slow_tool(own));
+    let heard = harness.hears_for(120);
+    assert_eq!(words(&heard)[..4], ["A.", "B.", "B.", "B."]);
+    assert_eq!(heard[0].0, 1);
+    assert!(heard.windows(2).all(|pair| (3..=5).contains(&(pair[1].0 - pair[0].0))), "{heard:?}");
+    let filler = serde_json::json!({"filler": "Let me see.", "progress": {"repeat_ms": 5_000}});
+    let heard = waiting_for_tool(slow_tool(filler)).hears_for(20);
+    assert_eq!(words(&heard)[..3], ["Let me see.", "One moment, please.", "I'm still on it."]);
+    let mut dutch = slow_tool(serde_json::json!({"progress": {}}));
+    let voice = serde_json::json!({"provider": "openai", "voice_id": "v", "language": "nl"});
+    dutch.tts_config = Some(serde_json::from_value(voice).unwrap());
+    dutch.autonomous_silence_handling = Some(false);
+    let heard = waiting_for_tool(dutch).hears_for(20);
+    assert_eq!(words(&heard), ["Een ogenblik.", "Ik ben er nog mee bezig."]);
+}
+
+#[test]
+fn a_setting_turns_the_words_off() {
+    let off = serde_json::json!({"progress": {"enabled": false}});
+    let mut agent = slow_tool(off);
+    let silence = serde_json::json!({"fillers": ["Hold on."], "filler_after_ms": 1_500});
+    assert_eq!(waiting_for_tool(agent.clone()).hears_for(60), []);
+    agent.silence_config = Some(serde_json::from_value(silence).unwrap());
+    assert_eq!(waiting_for_tool(agent).hears_for(60), []);
+}
+
+#[test]
+fn the_caller_talks_while_a_slow_tool_works_and_its_result_is_not_lost() {
+    let mut harness = waiting_for_tool(slow_tool(serde_json::json!({})));
+    harness.pass_ms(2_600);
+    assert_eq!(harness.waiting[0].1, "One moment, please.");
+    // The caller asks before a word of it is heard: the question is answered.
+    let before = harness.llm_requests();
+    harness.caller_says("And are you open?");
+    assert_eq!(harness.llm_requests(), before + 1);
+    harness.model_says("We are.");
+    assert_eq!(harness.play_everything(), "We are.");
+    assert_eq!(words(&harness.hears_for(5)), ["I'm still on it."], "after the answer too");
+    harness.machine.handle_speech_started(harness.now);
+    assert_eq!(harness.hears_for(30), [], "not into the caller's words");
+    harness.result("here");
+    harness.machine.handle_speech_ended(harness.now, harness.now);
+    harness.pass_ms(2_000);
+    let asked = harness.last_question();
+    assert!(asked.contains(&"tool: here".to_owned()), "{asked:?}");
+}
+
+#[test]
+fn a_variable_that_a_tool_sets_is_in_the_prompt_from_then_on() {
+    let request =
+        serde_json::json!({"url": "https://a.example/", "request": {"response": {"variables": {"order": "$"}}}});
+    let mut agent = slow_tool(request);
+    agent.system_prompt = Some("Order: {{order|none}}.".into());
+    let _ = trunkline_domain::agent_texts::fill_in(
+        &mut agent,
+        None,
+        &trunkline_domain::call_facts::CallVariables::default(),
+    );
+    let mut harness = waiting_for_tool(agent);
+    let prompt = |harness: &CallHarness| {
+        let asked = harness.seen.iter().rev().find_map(|output| match output {
+            CallOutput::RequestLlm { messages, .. } => Some(messages[0].clone()),
+            _ => None,
+        });
+        asked.unwrap()
+    };
+    assert_eq!(prompt(&harness), ChatMessage::System("Order: none.".into()));
+    let mut variables = trunkline_domain::call_facts::CallVariables::default();
+    assert!(variables.take(serde_json::json!({"order": "7 {{who}}"}).as_object().unwrap().clone()));
+    harness.machine.set_variables(&variables);
+    harness.result("here");
+    assert_eq!(prompt(&harness), ChatMessage::System("Order: 7 {{who}}.".into()));
+}

@@ -40,10 +40,6 @@ impl CallHarness {
         self.machine.handle_consultation(self.now, event);
         self.drain();
     }
-
-    fn output_seen(&self, wanted: impl Fn(&CallOutput) -> bool) -> bool {
-        self.seen.iter().any(wanted)
-    }
 }
 
 fn is_consult(output: &CallOutput) -> bool {

@@ -1,0 +1,356 @@
+//! Dates as they are said: "the third of March", "morgen", "le 3 mars 2026", "3/4/2026".
+
+use super::numbers::{NumberWords, number_words};
+use super::words::{base, words};
+use jiff::ToSpan as _;
+use jiff::civil::{Date, Weekday};
+
+/// Names of months and days of a language, folded, and its words for days near today.
+struct DateWords {
+    months: [&'static [&'static str]; 12],
+    weekdays: [&'static str; 7],
+    /// Words, and how many days later.
+    near: &'static [(&'static str, i64)],
+    /// Ordinals that are not a number with an ending.
+    ordinals: &'static [(&'static str, u64)],
+    /// Endings of ordinals, the longest first.
+    endings: &'static [&'static str],
+}
+
+static EN: DateWords = DateWords {
+    months: [
+        &["january", "jan"],
+        &["february", "feb"],
+        &["march", "mar"],
+        &["april", "apr"],
+        &["may"],
+        &["june", "jun"],
+        &["july", "jul"],
+        &["august", "aug"],
+        &["september", "sept", "sep"],
+        &["october", "oct"],
+        &["november", "nov"],
+        &["december", "dec"],
+    ],
+    weekdays: ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"],
+    near: &[("day after tomorrow", 2), ("tomorrow", 1), ("today", 0), ("day before yesterday", -2), ("yesterday", -1)],
+    ordinals: &[
+        ("first", 1),
+        ("second", 2),
+        ("third", 3),
+        ("fifth", 5),
+        ("eighth", 8),
+        ("ninth", 9),
+        ("twelfth", 12),
+        ("twentieth", 20),
+        ("thirtieth", 30),
+    ],
+    endings: &["th", "st", "nd", "rd"],
+};
+static NL: DateWords = DateWords {
+    months: [
+        &["januari", "jan"],
+        &["februari", "feb"],
+        &["maart", "mrt"],
+        &["april", "apr"],
+        &["mei"],
+        &["juni", "jun"],
+        &["juli", "jul"],
+        &["augustus", "aug"],
+        &["september", "sep"],
+        &["oktober", "okt"],
+        &["november", "nov"],
+        &["december", "dec"],
+    ],
+    weekdays: ["maandag", "dinsdag", "woensdag", "donderdag", "vrijdag", "zaterdag", "zondag"],
+    near: &[("overmorgen", 2), ("morgen", 1), ("vandaag", 0), ("eergisteren", -2), ("gisteren", -1)],
+    ordinals: &[("eerste", 1), ("derde", 3)],
+    endings: &["ste", "de", "e"],
+};
+static DE: DateWords = DateWords {
+    months: [
+        &["januar", "janner", "jan"],
+        &["februar", "feb"],
+        &["marz"],
+        &["april", "apr"],
+        &["mai"],
+        &["juni", "juno", "jun"],
+        &["juli", "jul"],
+        &["august", "aug"],
+        &["september", "sep"],
+        &["oktober", "okt"],
+        &["november", "nov"],
+        &["dezember", "dez"],
+    ],
+    weekdays: ["montag", "dienstag", "mittwoch", "donnerstag", "freitag", "samstag", "sonntag"],
+    near: &[("ubermorgen", 2), ("morgen", 1), ("heute", 0), ("vorgestern", -2), ("gestern", -1)],
+    ordinals: &[
+        ("erste", 1),
+        ("ersten", 1),
+        ("erster", 1),
+        ("dritte", 3),
+        ("dritten", 3),
+        ("dritter", 3),
+        ("siebte", 7),
+        ("siebten", 7),
+        ("siebter", 7),
+        ("achte", 8),
+        ("achten", 8),
+        ("achter", 8),
+    ],
+    endings: &["sten", "ster", "ste", "ten", "ter", "te"],
+};
+static FR: DateWords = DateWords {
+    months: [
+        &["janvier"],
+        &["fevrier"],
+        &["mars"],
+        &["avril"],
+        &["mai"],
+        &["juin"],
+        &["juillet"],
+        &["aout"],
+        &["septembre"],
+        &["octobre"],
+        &["novembre"],
+        &["decembre"],
+    ],
+    weekdays: ["lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"],
+    near: &[("apres demain", 2), ("demain", 1), ("aujourd'hui", 0), ("avant hier", -2), ("hier", -1)],
+    ordinals: &[("premier", 1), ("1er", 1)],
+    endings: &["ieme"],
+};
+static ES: DateWords = DateWords {
+    months: [
+        &["enero"],
+        &["febrero"],
+        &["marzo"],
+        &["abril"],
+        &["mayo"],
+        &["junio"],
+        &["julio"],
+        &["agosto"],
+        &["septiembre", "setiembre"],
+        &["octubre"],
+        &["noviembre"],
+        &["diciembre"],
+    ],
+    weekdays: ["lunes", "martes", "miercoles", "jueves", "viernes", "sabado", "domingo"],
+    near: &[("pasado manana", 2), ("manana", 1), ("hoy", 0), ("anteayer", -2), ("ayer", -1)],
+    ordinals: &[("primero", 1), ("primer", 1)],
+    endings: &["º", "°"],
+};
+static IT: DateWords = DateWords {
+    months: [
+        &["gennaio"],
+        &["febbraio"],
+        &["marzo"],
+        &["aprile"],
+        &["maggio"],
+        &["giugno"],
+        &["luglio"],
+        &["agosto"],
+        &["settembre"],
+        &["ottobre"],
+        &["novembre"],
+        &["dicembre"],
+    ],
+    weekdays: ["lunedi", "martedi", "mercoledi", "giovedi", "venerdi", "sabato", "domenica"],
+    near: &[("dopodomani", 2), ("domani", 1), ("oggi", 0), ("l'altro ieri", -2), ("ieri", -1)],
+    ordinals: &[("primo", 1)],
+    endings: &["º", "°"],
+};
+static PT: DateWords = DateWords {
+    months: [
+        &["janeiro"],
+        &["fevereiro"],
+        &["marco"],
+        &["abril"],
+        &["maio"],
+        &["junho"],
+        &["julho"],
+        &["agosto"],
+        &["setembro"],
+        &["outubro"],
+        &["novembro"],
+        &["dezembro"],
+    ],
+    weekdays: ["segunda", "terca", "quarta", "quinta", "sexta", "sabado", "domingo"],
+    near: &[("depois de amanha", 2), ("amanha", 1), ("hoje", 0), ("anteontem", -2), ("ontem", -1)],
+    ordinals: &[("primeiro", 1)],
+    endings: &["º", "°"],
+};
+
+fn date_words(language: &str) -> &'static DateWords {
+    match base(language) {
+        "nl" => &NL,
+        "de" => &DE,
+        "fr" => &FR,
+        "es" => &ES,
+        "it" => &IT,
+        "pt" => &PT,
+        _ => &EN,
+    }
+}
+
+/// The date in a text; without a year, the next one that is not before `today`. `None` if it is none.
+pub fn date(text: &str, language: &str, today: Date) -> Option<Date> {
+    if let Some(date) = figures(text, language) {
+        return Some(date);
+    }
+    let (names, numbers, words) = (date_words(language), number_words(language), words(text));
+    let month_at = |(at, word): (usize, &String)| {
+        let month = names.months.iter().position(|names| names.contains(&word.as_str()))?;
+        Some((at, i8::try_from(month + 1).ok()?))
+    };
+    if let Some((at, month)) = words.iter().enumerate().find_map(month_at) {
+        return with_month(&words, at, month, (names, numbers), today);
+    }
+    let said = format!(" {} ", words.join(" "));
+    if let Some((_, days)) = names.near.iter().find(|(word, _)| said.contains(&format!(" {word} "))) {
+        return today.checked_add(days.days()).ok();
+    }
+    let weekday = names.weekdays.iter().position(|day| words.iter().any(|word| word == day))?;
+    let weekday = Weekday::from_monday_zero_offset(i8::try_from(weekday).ok()?).ok()?;
+    today.nth_weekday(1, weekday).ok()
+}
+
+/// A day, a month by its name, and perhaps a year.
+fn with_month(words: &[String], at: usize, month: i8, known: (&DateWords, &NumberWords), today: Date) -> Option<Date> {
+    let (before, after) = (words.get(..at)?, words.get(at + 1..)?);
+    // The day stands close before the month, or follows it: "the third of March", "March third".
+    let starts = (before.len().saturating_sub(4)..before.len()).rev();
+    let mut day = None;
+    for start in starts {
+        if let Some((value, used)) = day_number(before.get(start..)?, known)
+            && before.get(start + used..)?.iter().all(|word| word.len() <= 3)
+        {
+            day = Some(value);
+        }
+    }
+    let (day, rest) = match day {
+        Some(day) => (day, after),
+        None => {
+            let skipped = after.iter().take_while(|word| matches!(word.as_str(), "the" | "de" | "den")).count();
+            let (day, used) = day_number(after.get(skipped..)?, known)?;
+            (day, after.get(skipped + used..)?)
+        }
+    };
+    let day = i8::try_from(day).ok()?;
+    let skipped =
+        rest.iter().take_while(|word| matches!(word.as_str(), "of" | "in" | "de" | "del" | "do" | "year")).count();
+    match year(rest.get(skipped..)?, known.1) {
+        Some(year) => Date::new(year, month, day).ok(),
+        None => {
+            let this_year = Date::new(today.year(), month, day).ok().filter(|date| *date >= today);
+            this_year.or_else(|| (1..=4).find_map(|years| Date::new(today.year() + years, month, day).ok()))
+        }
+    }
+}
+
+/// A day of a month, as a number or an ordinal.
+fn day_number(words: &[String], (names, numbers): (&DateWords, &NumberWords)) -> Option<(u64, usize)> {
+    let ordinal = |word: &str| {
+        let known = names.ordinals.iter().find(|(name, _)| *name == word).map(|(_, value)| *value);
+        known.or_else(|| {
+            let stem = names.endings.iter().find_map(|ending| word.strip_suffix(ending))?;
+            stem.parse().ok().or_else(|| numbers.one_word(stem)).or_else(|| numbers.one_word(&format!("{stem}t")))
+        })
+    };
+    let first = words.first()?;
+    let found = if let Some(value) = ordinal(first) {
+        (value, 1)
+    } else {
+        let (value, used) = numbers.number(words)?;
+        // "twenty first"
+        match words.get(used).and_then(|next| ordinal(next)) {
+            Some(unit) if value >= 20 && value % 10 == 0 && unit < 10 => (value + unit, used + 1),
+            _ => (value, used),
+        }
+    };
+    (1..=31).contains(&found.0).then_some(found)
+}
+
+/// A year of four digits, or of two numbers: "twenty twenty six", "nineteen eighty four".
+fn year(words: &[String], numbers: &NumberWords) -> Option<i16> {
+    let (first, used) = numbers.number(words)?;
+    let whole = if (10..100).contains(&first) {
+        let (second, _) = numbers.number(words.get(used..)?)?;
+        (second < 100).then(|| first * 100 + second)?
+    } else {
+        first
+    };
+    i16::try_from(whole).ok().filter(|year| (1_800..=2_200).contains(year))
+}
+
+/// `2026-04-03`, `3.4.2026`, `3/4/26`. Americans write the month first.
+fn figures(text: &str, language: &str) -> Option<Date> {
+    let month_first = language.eq_ignore_ascii_case("en-US");
+    text.split_whitespace().find_map(|word| {
+        let word = word.trim_matches(|c: char| !c.is_ascii_digit());
+        let parts: Vec<i16> = word.split(['-', '/', '.']).map(|part| part.parse().ok()).collect::<Option<_>>()?;
+        let [first, second, third] = parts.as_slice() else { return None };
+        let (year, month, day) = match (*first > 31, month_first) {
+            (true, _) => (*first, *second, *third),
+            (false, true) => (*third, *first, *second),
+            (false, false) => (*third, *second, *first),
+        };
+        let year = if year < 100 { year + if year > 40 { 1_900 } else { 2_000 } } else { year };
+        Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A Saturday.
+    const TODAY: Date = jiff::civil::date(2026, 11, 28);
+
+    #[test]
+    fn dates_are_read_in_each_language() {
+        for (language, text, wanted) in [
+            ("en", "the third of March", "2027-03-03"),
+            ("en", "December 24th", "2026-12-24"),
+            ("en", "tomorrow", "2026-11-29"),
+            ("en", "the day after tomorrow", "2026-11-30"),
+            ("en", "next Friday", "2026-12-04"),
+            ("en", "on Saturday", "2026-12-05"),
+            ("en", "May twenty first, nineteen eighty four", "1984-05-21"),
+            ("en", "2027-02-01", "2027-02-01"),
+            ("en", "3/4/2027", "2027-04-03"),
+            ("en-US", "3/4/2027", "2027-03-04"),
+            ("en", "the 31st of January twenty twenty seven", "2027-01-31"),
+            ("nl", "drie maart", "2027-03-03"),
+            ("nl", "eenentwintig mei negentien vierentachtig", "1984-05-21"),
+            ("nl", "morgen", "2026-11-29"),
+            ("nl", "24 december", "2026-12-24"),
+            ("nl", "vrijdag", "2026-12-04"),
+            ("nl", "de derde april tweeduizend zevenentwintig", "2027-04-03"),
+            ("de", "am dritten März", "2027-03-03"),
+            ("de", "der einundzwanzigste Mai neunzehnhundertvierundachtzig", "1984-05-21"),
+            ("de", "übermorgen", "2026-11-30"),
+            ("de", "24. Dezember", "2026-12-24"),
+            ("de", "3.4.2027", "2027-04-03"),
+            ("fr", "le trois mars", "2027-03-03"),
+            ("fr", "le premier avril deux mille vingt-sept", "2027-04-01"),
+            ("fr", "demain", "2026-11-29"),
+            ("fr", "le vingt et un mai mille neuf cent quatre-vingt-quatre", "1984-05-21"),
+            ("es", "el tres de marzo", "2027-03-03"),
+            ("es", "mañana", "2026-11-29"),
+            ("es", "el veintiuno de mayo de mil novecientos ochenta y cuatro", "1984-05-21"),
+            ("it", "il tre marzo", "2027-03-03"),
+            ("it", "domani", "2026-11-29"),
+            ("it", "ventuno maggio millenovecentottantaquattro", "1984-05-21"),
+            ("pt", "três de março", "2027-03-03"),
+            ("pt", "amanhã", "2026-11-29"),
+            ("pt", "primeiro de abril de dois mil e vinte e sete", "2027-04-01"),
+        ] {
+            let read = date(text, language, TODAY).map(|date| date.to_string());
+            assert_eq!(read.as_deref(), Some(wanted), "{language}: {text}");
+        }
+        for text in ["no idea", "the 35th of March", "30 February 2027", ""] {
+            assert_eq!(date(text, "en", TODAY), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! What STT writes of spelled and spoken values, and how they are read back: digits, phone numbers, addresses, dates,
+//! amounts, names, codes, yes and no. Plain functions of a text and a language.
+
+pub mod answers;
+pub mod dates;
+pub mod digits;
+pub mod email;
+pub mod letters;
+pub mod money;
+pub mod names;
+pub mod numbers;
+pub mod phone;
+pub mod read_back;
+pub mod value;
+pub mod words;

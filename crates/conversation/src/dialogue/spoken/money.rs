@@ -1,0 +1,188 @@
+//! Amounts of money as they are said: "twelve fifty", "twaalf euro vijftig", "€12.50", "two hundred dollars".
+
+use super::numbers::{NumberWords, number_words};
+use super::words::{WORDS_MAX, fold};
+
+/// An amount in the smallest unit of its currency.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Amount {
+    /// Cents, pence, or whole yen.
+    pub minor_units: u64,
+    /// ISO 4217.
+    pub currency: String,
+}
+
+/// Words of currencies; what has no minor unit is told by [`minor_digits`].
+const CURRENCIES: &[(&str, &[&str])] = &[
+    ("EUR", &["euro", "euros", "€", "eur"]),
+    ("USD", &["dollar", "dollars", "dolares", "dolar", "dollari", "$", "usd", "buck", "bucks"]),
+    (
+        "GBP",
+        &[
+            "pound", "pounds", "pond", "pfund", "livre", "livres", "libra", "libras", "sterlina", "sterline", "£",
+            "gbp", "quid",
+        ],
+    ),
+    ("CHF", &["franken", "francs", "franc", "franchi", "frank", "chf"]),
+    ("JPY", &["yen", "¥", "jpy"]),
+    ("BRL", &["real", "reais", "r$", "brl"]),
+];
+const MINOR: &[&str] = &[
+    "cent",
+    "cents",
+    "centen",
+    "centime",
+    "centimes",
+    "centimos",
+    "centimo",
+    "centesimi",
+    "centesimo",
+    "centavos",
+    "centavo",
+    "pence",
+    "penny",
+    "p",
+    "rappen",
+];
+/// Between whole and part of a decimal number.
+const POINTS: &[&str] = &["point", "komma", "comma", "virgule", "coma", "virgola", "virgula", "punto", "ponto", "dot"];
+
+/// How many digits the part of a currency has.
+pub fn minor_digits(currency: &str) -> u32 {
+    if matches!(currency, "JPY" | "KRW" | "ISK" | "CLP" | "VND") { 0 } else { 2 }
+}
+
+/// The amount in a text; without a currency it is of `default`. `None` if it is none.
+pub fn money(text: &str, language: &str, default: &str) -> Option<Amount> {
+    let (words, numbers) = (tokens(text), number_words(language));
+    let of_word = |word: &str| CURRENCIES.iter().find(|(_, names)| names.contains(&word)).map(|(code, _)| *code);
+    // "cent" is a hundred in French, and the part of an amount everywhere.
+    let currency = words.iter().find_map(|word| of_word(word)).unwrap_or(default).to_owned();
+    let scale = 10_u64.pow(minor_digits(&currency));
+    let start = (0..words.len()).find(|at| value(words.get(*at..).unwrap_or_default(), numbers).is_some())?;
+    let (whole, used) = value(words.get(start..)?, numbers)?;
+    let rest = words.get(start + used..)?;
+    let is_noise = |word: &String| numbers.is_joiner(word) || of_word(word).is_some() || word == "a" || word == "con";
+    let is_minor = |word: Option<&String>| word.is_some_and(|word| MINOR.contains(&word.as_str()));
+    let amount = |minor_units| Some(Amount { minor_units, currency: currency.clone() });
+    if let Value::Decimal(minor) = whole {
+        return amount(if scale == 1 { minor / 100 } else { minor });
+    }
+    let Value::Whole(whole) = whole else { return None };
+    if is_minor(rest.first()) {
+        return amount(whole);
+    }
+    if rest.first().is_some_and(|word| POINTS.contains(&word.as_str())) {
+        return amount(whole.checked_mul(scale)?.checked_add(decimals(rest.get(1..)?, numbers))?);
+    }
+    let skipped = rest.iter().take_while(|word| is_noise(word)).count();
+    let part = value(rest.get(skipped..)?, numbers).and_then(|(part, used)| match part {
+        Value::Whole(part) if part < 100 && scale == 100 => Some((part, used)),
+        _ => None,
+    });
+    amount(whole.checked_mul(scale)?.checked_add(part.map_or(0, |(part, _)| part))?)
+}
+
+#[derive(Clone, Copy)]
+enum Value {
+    Whole(u64),
+    /// In hundredths.
+    Decimal(u64),
+}
+
+fn value(words: &[String], numbers: &NumberWords) -> Option<(Value, usize)> {
+    let first = words.first()?;
+    if first.contains(|c: char| c.is_ascii_digit()) {
+        let read = figures(first)?;
+        let next = words
+            .get(1)
+            .is_some_and(|word| numbers.number(&["2".to_owned(), word.clone()]).is_some_and(|(_, used)| used == 2));
+        if let (Value::Whole(_), true) = (read, next) {
+            return numbers.number(words).map(|(value, used)| (Value::Whole(value), used));
+        }
+        return Some((read, 1));
+    }
+    // "a hundred"
+    let (value, used) = numbers.number(words)?;
+    Some((Value::Whole(value), used))
+}
+
+/// `12`, `1.200`, `12,50`, `1,200.50`.
+fn figures(word: &str) -> Option<Value> {
+    let word: String = word.chars().filter(|c| c.is_ascii_digit() || matches!(c, '.' | ',')).collect();
+    let word = word.trim_matches(['.', ',']);
+    let plain =
+        |text: &str| text.replace(['.', ','], "").parse::<u64>().ok().filter(|value| *value < 1_000_000_000_000);
+    match word.rsplit_once(['.', ',']) {
+        Some((whole, part)) if part.len() == 2 || part.len() == 1 => {
+            let part: u64 = part.parse::<u64>().ok()? * if part.len() == 1 { 10 } else { 1 };
+            Some(Value::Decimal(plain(whole)? * 100 + part))
+        }
+        _ => plain(word).map(Value::Whole),
+    }
+}
+
+/// Digits after a point: "five" is fifty, "five oh" and "fifty" too.
+fn decimals(words: &[String], numbers: &NumberWords) -> u64 {
+    let Some((first, used)) = numbers.number(words) else { return 0 };
+    if first >= 10 {
+        return first.min(99);
+    }
+    let second = words.get(used..).and_then(|rest| numbers.number(rest)).map(|(second, _)| second);
+    first * 10 + second.filter(|second| *second < 10).unwrap_or(0)
+}
+
+/// Words; signs of currencies are words of their own.
+fn tokens(text: &str) -> Vec<String> {
+    let mut folded = fold(text);
+    for sign in ["€", "$", "£", "¥"] {
+        folded = folded.replace(sign, &format!(" {sign} "));
+    }
+    let parts = folded.split(|c: char| c.is_whitespace() || c == '-').take(WORDS_MAX);
+    let trimmed = parts.map(|part| part.trim_matches(|c: char| matches!(c, '.' | ',' | '?' | '!' | ':' | ';' | '\'')));
+    trimmed.filter(|part| !part.is_empty()).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_read_in_each_language() {
+        for (language, text, wanted) in [
+            ("en", "twelve fifty", (1_250, "EUR")),
+            ("en", "€12.50", (1_250, "EUR")),
+            ("en", "twelve euros and fifty cents", (1_250, "EUR")),
+            ("en", "a hundred dollars", (10_000, "USD")),
+            ("en", "two hundred and five pounds", (20_500, "GBP")),
+            ("en", "$1,200.50", (120_050, "USD")),
+            ("en", "twelve point five euros", (1_250, "EUR")),
+            ("en", "75 cents", (75, "EUR")),
+            ("en", "three thousand yen", (3_000, "JPY")),
+            ("nl", "twaalf euro vijftig", (1_250, "EUR")),
+            ("nl", "€ 12,50", (1_250, "EUR")),
+            ("nl", "twaalf komma vijf euro", (1_250, "EUR")),
+            ("nl", "honderdvijf euro", (10_500, "EUR")),
+            ("nl", "1.200 euro", (120_000, "EUR")),
+            ("de", "zwölf Euro fünfzig", (1_250, "EUR")),
+            ("de", "zwölf Euro und fünfzig Cent", (1_250, "EUR")),
+            ("de", "zweihundert Franken", (20_000, "CHF")),
+            ("de", "dreißig Komma fünf Euro", (3_050, "EUR")),
+            ("fr", "douze euros cinquante", (1_250, "EUR")),
+            ("fr", "deux cents euros", (20_000, "EUR")),
+            ("fr", "12,50 €", (1_250, "EUR")),
+            ("es", "doce euros con cincuenta", (1_250, "EUR")),
+            ("es", "doscientos euros", (20_000, "EUR")),
+            ("it", "dodici euro e cinquanta", (1_250, "EUR")),
+            ("it", "duecento euro", (20_000, "EUR")),
+            ("pt", "doze euros e cinquenta", (1_250, "EUR")),
+            ("pt", "duzentos reais", (20_000, "BRL")),
+        ] {
+            let wanted = Amount { minor_units: wanted.0, currency: wanted.1.to_owned() };
+            assert_eq!(money(text, language, "EUR"), Some(wanted), "{language}: {text}");
+        }
+        for text in ["nothing at all", ""] {
+            assert_eq!(money(text, "en", "EUR"), None, "{text}");
+        }
+    }
+}

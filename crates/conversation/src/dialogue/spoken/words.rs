@@ -1,0 +1,30 @@
+//! Words of a text as they are compared: in small letters, without accents and without the marks around them.
+
+use unicode_normalization::UnicodeNormalization as _;
+
+/// Words of a turn that are looked at; a value is not longer.
+pub const WORDS_MAX: usize = 200;
+
+/// Small letters without accents; the German sharp s becomes two.
+pub fn fold(text: &str) -> String {
+    let plain = text.nfd().filter(|c| !is_mark(*c)).flat_map(char::to_lowercase);
+    plain.flat_map(|c| if c == 'ß' { vec!['s', 's'] } else { vec![c] }).collect()
+}
+
+fn is_mark(c: char) -> bool {
+    ('\u{300}'..='\u{36f}').contains(&c)
+}
+
+/// The folded words of a text: hyphens and blanks part them, marks at their ends are left out.
+pub fn words(text: &str) -> Vec<String> {
+    let folded = fold(text).replace(['’', '‘'], "'").replace("x-ray", "xray");
+    let parts = folded.split(|c: char| c.is_whitespace() || matches!(c, '-' | '–' | '—' | ',' | ';' | '(' | ')' | '"'));
+    let trimmed =
+        parts.map(|part| part.trim_matches(|c: char| matches!(c, '.' | '?' | '!' | ':' | '\'' | '¿' | '¡' | '…')));
+    trimmed.filter(|part| !part.is_empty()).take(WORDS_MAX).map(str::to_owned).collect()
+}
+
+/// The first two letters of a language tag.
+pub fn base(language: &str) -> &str {
+    language.split(['-', '_']).next().unwrap_or("en")
+}

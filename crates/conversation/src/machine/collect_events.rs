@@ -1,0 +1,257 @@
+//! An entry of digits from its beginning to its result: keys, spoken digits, time, and everything that cancels it.
+
+use super::call_machine::CallMachine;
+use super::collecting::{Collecting, DigitEntry};
+use super::mode::Mode;
+use super::output::CallOutput;
+use super::talk::{Speaker, Talk};
+use crate::dialogue::built_in_tools::BuiltInTool;
+use crate::dialogue::digit_collection::{DigitCollection, DigitOutcome, DigitRequest};
+use crate::dialogue::response::AfterResponse;
+use crate::dialogue::spoken::digits::{SpokenDigits, spoken_digits};
+use std::time::Instant;
+use trunkline_domain::chat::ToolCall;
+use trunkline_domain::collected::{CollectedValues, MASK};
+use trunkline_media::turn::end_of_turn::CallerTurn;
+
+/// So few digits among other words are no entry.
+const SPOKEN_DIGITS_MIN: usize = 3;
+const SPOKE: &str = "the caller spoke instead";
+const SPOKE_DIGITS: &str = "the caller said digits aloud; they do not count, ask for the keypad";
+const ENDED: &str = "the conversation went on without it";
+
+/// An entry that a round of tools begins with.
+#[derive(Debug)]
+pub(super) struct WantedDigits {
+    pub(super) call: ToolCall,
+    pub(super) request: DigitRequest,
+    /// Said first.
+    pub(super) prompt: Option<String>,
+}
+
+/// What the caller has said of the digits.
+enum SpokenEntry {
+    /// These count.
+    Digits(String),
+    /// Something else, or what may not count.
+    Cancels(&'static str),
+}
+
+impl CallMachine {
+    /// What the caller has entered so far, for the tools that refer to it.
+    pub fn collected(&self) -> CollectedValues {
+        self.mode.line().map(|line| line.collected.clone()).unwrap_or_default()
+    }
+
+    /// Whether the caller is being asked for something by a tool.
+    pub(super) fn is_collecting(&self) -> bool {
+        matches!(&self.mode, Mode::Conversing(conversing) if conversing.collecting.is_active())
+    }
+
+    /// Whether what the caller says now may be digits that nobody else may read: interim words are not shown.
+    pub fn is_collecting_secret(&self) -> bool {
+        matches!(&self.mode, Mode::Conversing(conversing) if conversing.collecting.is_secret())
+    }
+
+    /// Begins an entry. Digits that the caller has entered before the agent was done count.
+    pub(super) fn begin_collecting(&mut self, now: Instant, wanted: WantedDigits) {
+        let Mode::Conversing(conversing) = &mut self.mode else { return };
+        let collection = DigitCollection::new(wanted.request);
+        conversing.collecting = Collecting::Digits(DigitEntry { call: wanted.call, collection });
+        let typed_ahead = conversing.talk.dtmf.take_entry();
+        if let (Some(prompt), true) = (wanted.prompt, typed_ahead.is_empty()) {
+            conversing.talk.say(now, &prompt, AfterResponse::AwaitCaller);
+        }
+        self.arm_silence(now);
+        for digit in typed_ahead.chars() {
+            self.handle_digit(now, digit);
+        }
+    }
+
+    /// The same round of tools ends or transfers the call: nothing is asked.
+    pub(super) fn refuse_collecting(&mut self, now: Instant, wanted: WantedDigits) {
+        let entry = DigitEntry { call: wanted.call, collection: DigitCollection::new(wanted.request) };
+        if let Some(talk) = self.mode.talk_mut() {
+            talk.keep_entry(now, &entry, DigitOutcome::Cancelled, Some(ENDED));
+        }
+    }
+
+    /// A key belongs to an entry: to the one in progress, to one that was complete already, or to one that the agent is
+    /// asking for right now. True if it does.
+    pub(super) fn collect_digit(&mut self, now: Instant, digit: char) -> bool {
+        self.begin_early(now);
+        let Mode::Conversing(conversing) = &mut self.mode else { return false };
+        if conversing.collecting.is_left_over(now, digit) {
+            return true;
+        }
+        let Collecting::Digits(entry) = &mut conversing.collecting else { return false };
+        let outcome = entry.collection.handle_digit(now, digit);
+        conversing.talk.stop_for_key(now);
+        if let Some(outcome) = outcome {
+            self.finish_collecting(now, outcome, None);
+        }
+        true
+    }
+
+    /// A key comes while the agent says words that end with an entry: the entry begins at once.
+    fn begin_early(&mut self, now: Instant) {
+        let Mode::Conversing(conversing) = &mut self.mode else { return };
+        let name = BuiltInTool::CollectDigits.name();
+        let asks = conversing.talk.line.playout.response.as_ref().is_some_and(|response| {
+            response.is_model_done() && response.tool_calls.iter().any(|call| call.name == name)
+        });
+        if !asks || conversing.collecting.is_active() {
+            return;
+        }
+        let calls = conversing.talk.cut_before_tools(now);
+        self.run_tools(now, &calls, true);
+    }
+
+    /// The caller has taken too long.
+    pub(super) fn handle_collection_timeout(&mut self, now: Instant) {
+        let Mode::Conversing(conversing) = &mut self.mode else { return };
+        let Collecting::Digits(entry) = &mut conversing.collecting else { return self.handle_value_timeout(now) };
+        if conversing.talk.line.playout.response.is_some() && entry.collection.count() == 0 {
+            // The agent has said something meanwhile: the time begins again when it was heard.
+            return entry.collection.handle_speech();
+        }
+        if !conversing.talk.line.caller.is_quiet() {
+            return entry.collection.handle_caller_speech(now);
+        }
+        let outcome = entry.collection.handle_timeout();
+        self.finish_collecting(now, outcome, None);
+    }
+
+    /// A turn of the caller while digits are asked for; returned if it concerns nobody here.
+    pub(super) fn collect_turn(&mut self, now: Instant, turn: CallerTurn) -> Option<CallerTurn> {
+        let Mode::Conversing(conversing) = &mut self.mode else { return Some(turn) };
+        if !conversing.collecting.is_active() || conversing.talk.is_backchannel(&turn.text, turn.confidence) {
+            return Some(turn);
+        }
+        if let Collecting::Value(_) = conversing.collecting {
+            self.take_value_turn(now, &turn);
+            return None;
+        }
+        let is_secret = conversing.collecting.is_secret();
+        let (said, shown) = read(&turn.text, conversing.talk.line.facts.spec.stt_language(), is_secret);
+        conversing.talk.stop_for_key(now);
+        conversing.talk.note_turn(&CallerTurn { text: shown, ..turn });
+        conversing.talk.tools.start_over();
+        self.take_spoken(now, said);
+        None
+    }
+
+    /// What may be written down of words that a realtime model has heard.
+    pub(super) fn shown_words(&self, text: &str) -> String {
+        match &self.mode {
+            Mode::Conversing(conversing) if conversing.collecting.is_secret() => {
+                read(text, conversing.talk.line.facts.spec.stt_language(), true).1
+            }
+            _ => text.to_owned(),
+        }
+    }
+
+    /// Words that a realtime model has heard, and answers by itself: only digits end an entry.
+    pub(super) fn collect_transcript(&mut self, now: Instant, text: &str) {
+        let Mode::Conversing(conversing) = &self.mode else { return };
+        if !matches!(conversing.collecting, Collecting::Digits(_)) || conversing.collecting.is_secret() {
+            return;
+        }
+        let (said, _) = read(text, conversing.talk.line.facts.spec.stt_language(), false);
+        if matches!(said, SpokenEntry::Digits(_)) {
+            self.take_spoken(now, said);
+        }
+    }
+
+    fn take_spoken(&mut self, now: Instant, said: SpokenEntry) {
+        let digits = match said {
+            SpokenEntry::Digits(digits) => digits,
+            SpokenEntry::Cancels(why) => return self.finish_collecting(now, DigitOutcome::Cancelled, Some(why)),
+        };
+        for digit in digits.chars() {
+            let Mode::Conversing(conversing) = &mut self.mode else { return };
+            let Collecting::Digits(entry) = &mut conversing.collecting else { return };
+            if let Some(outcome) = entry.collection.handle_digit(now, digit) {
+                return self.finish_collecting(now, outcome, None);
+            }
+        }
+    }
+
+    /// The model learns what was entered, and answers.
+    fn finish_collecting(&mut self, now: Instant, outcome: DigitOutcome, reason: Option<&str>) {
+        self.end_collecting(now, outcome, reason);
+        self.request_response_to_results(now);
+    }
+
+    /// Ends an entry because something else has begun. The model reads it with what comes next.
+    pub(super) fn cancel_collecting(&mut self, now: Instant) {
+        self.end_collecting(now, DigitOutcome::Cancelled, Some(ENDED));
+        self.cancel_value(now);
+    }
+
+    fn end_collecting(&mut self, now: Instant, outcome: DigitOutcome, reason: Option<&str>) {
+        let Mode::Conversing(conversing) = &mut self.mode else { return };
+        if let Some(entry) = conversing.collecting.end(now) {
+            conversing.silence_prompts = 0;
+            conversing.talk.keep_entry(now, &entry, outcome, reason);
+        }
+    }
+}
+
+impl Talk {
+    /// The agent stops speaking at a key, unless it says goodbye.
+    pub(super) fn stop_for_key(&mut self, now: Instant) {
+        let response = self.line.playout.response.as_ref();
+        if response.is_some_and(|response| matches!(response.after, AfterResponse::AwaitCaller)) {
+            self.cancel_response(now);
+        }
+        self.interruption.remainder = None;
+        (self.timers.silence, self.timers.resume, self.timers.filler) = (None, None, None);
+    }
+
+    /// Cuts the words before tool calls, which run now.
+    fn cut_before_tools(&mut self, now: Instant) -> Vec<ToolCall> {
+        let Some(mut response) = self.line.playout.response.take() else { return Vec::new() };
+        self.line.playout.end_pause();
+        self.line.output(CallOutput::CancelSpeech { response_id: response.response_id });
+        match &mut self.speaker {
+            Speaker::Pipeline(_) => self.history.make_ids_unique(&mut response.tool_calls, response.response_id),
+            Speaker::Realtime(realtime) => realtime.truncate(&mut self.line, &response, &[]),
+        }
+        let said = response.said();
+        self.line.record_response(&response, self.line.ms(now), true, said.clone());
+        self.history.push_assistant(&said, response.tool_calls.clone());
+        self.timers.filler = None;
+        response.tool_calls
+    }
+
+    /// Keeps what was entered for tools, and hands over the result.
+    fn keep_entry(&mut self, now: Instant, entry: &DigitEntry, outcome: DigitOutcome, reason: Option<&str>) {
+        let request = entry.collection.request();
+        if outcome == DigitOutcome::Completed {
+            self.line.collected.put(&request.name, entry.collection.digits(), request.is_secret);
+        }
+        let shown = entry.shown(outcome, reason).to_string();
+        let told = entry.told(outcome, reason, self.reveals_secrets()).to_string();
+        self.tools.start_over();
+        self.handle_own_result(now, &entry.call.id, &told, &shown);
+    }
+
+    /// Whether the model may read secret digits.
+    pub(super) fn reveals_secrets(&self) -> bool {
+        let tools = self.line.facts.spec.agent.built_in_tools.as_ref();
+        tools.and_then(|tools| tools.collect_digits.as_ref()).is_some_and(|settings| settings.reveal_secrets)
+    }
+}
+
+/// What a text says of an entry, and what may be written down of it.
+fn read(text: &str, language: &str, is_secret: bool) -> (SpokenEntry, String) {
+    match spoken_digits(text, language) {
+        SpokenDigits::Only(digits) if !is_secret => (SpokenEntry::Digits(digits), text.to_owned()),
+        SpokenDigits::Only(_) => (SpokenEntry::Cancels(SPOKE_DIGITS), MASK.to_owned()),
+        SpokenDigits::Among(digits) if is_secret && digits.len() >= SPOKEN_DIGITS_MIN => {
+            (SpokenEntry::Cancels(SPOKE_DIGITS), MASK.to_owned())
+        }
+        SpokenDigits::Among(_) | SpokenDigits::None => (SpokenEntry::Cancels(SPOKE), text.to_owned()),
+    }
+}

@@ -1,0 +1,64 @@
+//! Values of variables: what they are for, where they come from, and how they are written.
+
+use super::url_template::percent_encoded;
+
+/// Characters of one value in a text.
+pub(super) const VALUE_CHARS_MAX: usize = 10_000;
+/// Characters of one value in a URL.
+const SHORT_VALUE_CHARS_MAX: usize = 500;
+/// Characters of one value in a header: tokens are long.
+const HEADER_VALUE_CHARS_MAX: usize = 4_096;
+/// Begins an open variable (Unicode, private use).
+pub(super) const OPEN: char = '\u{F8F0}';
+/// Between its name and its default.
+pub(super) const DEFAULT: char = '\u{F8F1}';
+/// Ends it.
+pub(super) const CLOSE: char = '\u{F8F2}';
+
+/// What a text is used for: how values are written into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TemplateUse {
+    /// Words that are said.
+    Text,
+    /// Prompts: a variable that changes during the call stays open until the prompt is used.
+    Prompt,
+    /// A URL: values are percent-encoded, and never become part of its host.
+    Url,
+    /// The value of an HTTP header: one line of visible ASCII.
+    Header,
+}
+
+/// Where values come from. `None`: there is no such value.
+pub trait TemplateValues {
+    /// The value of a variable, as text.
+    fn value(&self, name: &str) -> Option<String>;
+
+    /// Whether the value may change during the call: it is filled in when the text is used ([`settle`](super::settle)), where the text
+    /// allows for that.
+    fn changes(&self, _name: &str) -> bool {
+        false
+    }
+}
+
+/// "Hi {{name}}, this is Acme." without a name is "Hi, this is Acme."
+pub(super) fn close_gap(filled: &mut String, next: &str) {
+    let closes = next.chars().next().is_none_or(|c| c.is_whitespace() || ",.;:!?".contains(c));
+    if closes && filled.ends_with(' ') {
+        filled.pop();
+    }
+}
+
+/// A value as its surroundings take it.
+pub(super) fn written(value: &str, usage: TemplateUse) -> String {
+    match usage {
+        TemplateUse::Text | TemplateUse::Prompt => value
+            .chars()
+            .filter(|c| (!c.is_control() || "\n\t".contains(*c)) && !matches!(*c, OPEN | DEFAULT | CLOSE))
+            .take(VALUE_CHARS_MAX)
+            .collect(),
+        TemplateUse::Header => value.chars().filter(|c| (' '..='~').contains(c)).take(HEADER_VALUE_CHARS_MAX).collect(),
+        // A segment of dots leads to another path, encoded or not.
+        TemplateUse::Url if value.bytes().all(|byte| byte == b'.') => String::new(),
+        TemplateUse::Url => percent_encoded(&value.chars().take(SHORT_VALUE_CHARS_MAX).collect::<String>()),
+    }
+}
