@@ -16,8 +16,8 @@ import peers
 
 # encrypted: only headers can be read. clock_hz: of the audio. constant_length: false for Opus. sip: false without. loses: the peer sends
 # no audio, or its first packets before we listen. unseen: packets that go to an address of the description, until the peer's audio shows the
-# way, or over a browser's TCP connection until its ICE has chosen UDP. reduced_size: RTCP of a browser's session may be without a report. first_report_s: where the peer is reached at another address than it described, reports wait
-# for its own first one, which tells their port.
+# way, or over a browser's TCP connection until its ICE has chosen UDP. reduced_size: RTCP of a browser's session may be without a report.
+# first_report_s: where the peer is reached at another address than it described, reports wait for its own first one, which tells their port.
 EXPECTS = {
     "sipp": {"loses": True},
     "baresip": {"first_report_s": 13.0},

@@ -55,7 +55,7 @@ async fn tls_srtp_and_a_transfer_are_checked_in_one_call() {
         config.sip.tls.private_key = files.private_key.display().to_string();
     })
     .await;
-    let fields = json!({"srtp": "mandatory", "accept_refer": true, "codecs": ["PCMA"]});
+    let fields = json!({"srtp": "preferred", "accept_refer": true, "codecs": ["PCMA"]});
     server.send("PATCH", &format!("/trunks/{}", server.trunk), Some(fields)).await;
     let host = format!("127.0.0.1:{}", server.app.services.sip.local().tls.unwrap().port());
     let colleague = format!("sip:+15550123@127.0.0.1:{}", server.phone.sip.local_udp().port());
