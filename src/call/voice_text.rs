@@ -86,7 +86,14 @@ mod tests {
     fn spec(agent: Value) -> CallSpec {
         let mut fields = json!({"name": "a"});
         fields.as_object_mut().unwrap().extend(agent.as_object().unwrap().clone());
-        CallSpec { agent: serde_json::from_value::<AgentFields>(fields).unwrap(), task: None, is_web: false }
+        CallSpec {
+            agent_id: None,
+            agent: serde_json::from_value::<AgentFields>(fields).unwrap(),
+            task: None,
+            spoken: None,
+            is_web: false,
+            today: jiff::civil::date(2026, 11, 2),
+        }
     }
 
     fn voice(provider: &str, more: Value) -> Value {

@@ -229,7 +229,7 @@ impl ToolSet<'_> {
             },
             BuiltInTool::HoldCall => {
                 let settings = self.built_in.and_then(|chosen| chosen.hold_call.clone()).unwrap_or_default();
-                let limit = built_in_tools::hold_limit(&settings, &arguments);
+                let limit = built_in_tools::hold_limit(&settings, arguments);
                 ToolAction::Hold { limit, music: settings.music }
             }
             BuiltInTool::CollectDigits => {
