@@ -51,7 +51,8 @@ pub fn outcome(
         let is_page = answer.is_ok_and(is_page);
         return ToolOutcome::new(result_text(if is_page { Err(PAGE.to_owned()) } else { result }));
     };
-    let read = answer.map_err(|error| error_text(tool, error)).and_then(|answer| result(request, call_id, answer));
+    let read =
+        answer.map_err(|error| error_text(tool, error)).and_then(|answer| result(request, call_id, answer, redaction));
     match read {
         Ok(value) => {
             let value = redaction.value(value);
@@ -77,14 +78,15 @@ fn error_text(tool: &Tool, error: &WebhookError) -> String {
 }
 
 /// The value of an answer, whatever its form.
-fn result(request: &ToolRequest, call_id: &str, answer: &ToolAnswer) -> Result<Value, String> {
+fn result(request: &ToolRequest, call_id: &str, answer: &ToolAnswer, redaction: &Redaction) -> Result<Value, String> {
     let status = answer.status;
     if (300..400).contains(&status) {
         return Err(format!("the server answered with a redirect (status {status}) that is not followed"));
     }
     if !(200..300).contains(&status) {
         let said = content(answer).ok().and_then(said_error).filter(|said| !said.trim().is_empty());
-        let said = said.map(|said| said.chars().take(ERROR_CHARS_MAX).collect::<String>());
+        // A secret that is cut is not found any more.
+        let said = said.map(|said| redaction.text(&said).chars().take(ERROR_CHARS_MAX).collect::<String>());
         let said = said.map(|said| format!(": {said}")).unwrap_or_default();
         return Err(format!("the server answered with status {status}{said}"));
     }

@@ -120,14 +120,17 @@ impl<'a> ToolSituation<'a> {
         &self, tool: &Tool, wanted: &ToolCall, id: DeliveryId, request: &ToolRequest,
     ) -> Result<KeptMessage, String> {
         let values = RequestValues { collected: None, ..self.values(&request.secrets) };
-        let parameters = merged(&wanted.arguments, filled(&request.static_parameters, &values))?;
+        let parameters = merged(&wanted.arguments, filled(&request.static_parameters, &values)?)?;
         let of_call = || self.webhook_url.map(|url| event::url(url, event::TOOL_CALLS));
         let target = match &tool.url {
             Some(url) => filled_url(url, &parameters, &values).map_or_else(|_| url.clone(), |(url, _)| url),
             None => of_call().unwrap_or_default(),
         };
         let arguments = Value::Object(parameters).to_string();
-        Ok(KeptMessage { target, body: self.message(id, &ToolCall { arguments, ..wanted.clone() }) })
+        // A model that has read the digits may write them.
+        let arguments = self.collected.masked(&arguments);
+        let body = self.message(id, &ToolCall { arguments, ..wanted.clone() });
+        Ok(KeptMessage { target: self.collected.masked(&target), body })
     }
 
     fn message(&self, id: DeliveryId, wanted: &ToolCall) -> Value {
@@ -145,12 +148,17 @@ pub fn plan(tool: &Tool, wanted: &ToolCall, id: DeliveryId, of: &ToolSituation<'
         let body = PlannedBody { content_type: Some("application/json"), text };
         let (headers, redaction) = (Vec::new(), Redaction::default());
         let (method, body) = (HttpMethod::Post, Some(body));
-        let (filled, kept) = (of.collected.fill_url(&url), Some(KeptMessage { target: url, body: message }));
+        let shown = ToolCall { arguments: of.collected.masked(&wanted.arguments), ..wanted.clone() };
+        let filled = of.collected.fill_url(&url);
+        let kept = Some(KeptMessage { target: url, body: of.message(id, &shown) });
         return Ok(PlannedRequest { method, url: filled, headers, body, kept, redaction });
     };
+    if tool.url.is_none() && request.has_secret() {
+        return Err("this tool has no URL of its own".to_owned());
+    }
     let values = of.values(&request.secrets);
     let entered = of.collected.fill_json(&wanted.arguments);
-    let parameters = merged(&entered, filled(&request.static_parameters, &values))?;
+    let parameters = merged(&entered, filled(&request.static_parameters, &values)?)?;
     // Only a tool's own URL has parameters; that of the agent's events is as it is.
     let (url, rest) = match &tool.url {
         Some(_) => filled_url(&url, &parameters, &values)?,

@@ -134,6 +134,29 @@ async fn a_model_that_skips_its_turn_says_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_on_hold_hears_music_until_the_agent_is_back() {
+    let hold = asks(&["order"], "I put you on hold.", "hold_call", json!({"seconds": 3}), "Thank you for waiting.");
+    let server = Server::start_scripted(script(vec![hold]), |_| {}).await;
+    change_agent(&server, json!({"built_in_tools": {"hold_call": {}}})).await;
+    let report = server.call("listen; say where_is_my_order; pause 7000; hangup").await;
+    assert_eq!(report.failure, None, "{report:?}");
+    assert_eq!(report.packets_lost, 0);
+    let call = server.last_call().await;
+    let said = lines(&call);
+    let at = |words: &str| {
+        said.iter().position(|line| line.contains(words)).unwrap_or_else(|| panic!("{words} is not in {said:?}"))
+    };
+    assert!(at("I put you on hold.") < at("tool: hold_call") && at("tool: hold_call") < at("Thank you for waiting."));
+    assert!(said[at("tool: hold_call")].contains("\"seconds\":3"), "{said:?}");
+    let begins = |words: &str, edge: &str| {
+        let transcript = call["transcript"].as_array().unwrap();
+        transcript.iter().find(|turn| turn["content"] == words).unwrap()[edge].as_i64().unwrap()
+    };
+    let away = begins("Thank you for waiting.", "started_at_ms") - begins("I put you on hold.", "ended_at_ms");
+    assert!((2_900..4_500).contains(&away), "{away} ms");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tools_that_nobody_knows_are_refused_with_their_field() {
     let server = Server::start().await;
     for (tools, field) in [

@@ -66,9 +66,10 @@ impl CollectedValues {
     /// A text without secret digits, also where blanks or dashes part them.
     pub fn masked(&self, text: &str) -> String {
         let secrets = self.0.iter().filter(|entry| entry.is_secret).map(|entry| entry.value.expose());
-        secrets
-            .filter(|digits| digits.len() >= MASKED_DIGITS_MIN)
-            .fold(text.to_owned(), |text, digits| mask(&text, digits))
+        let mut secrets: Vec<&str> = secrets.filter(|digits| digits.len() >= MASKED_DIGITS_MIN).collect();
+        // One entry may be a part of another one.
+        secrets.sort_by_key(|digits| std::cmp::Reverse(digits.len()));
+        secrets.into_iter().fold(text.to_owned(), |text, digits| mask(&text, digits))
     }
 }
 
@@ -134,6 +135,10 @@ mod tests {
         assert_eq!(values.masked("4 7-1 1 # 9"), "•••");
         assert_eq!(values.masked("4711 is short"), "4711 is short");
         assert!(!format!("{values:?}").contains("4711"));
+        let mut values = CollectedValues::default();
+        values.put("short", "1234".into(), true);
+        values.put("long", "12345678".into(), true);
+        assert_eq!(values.masked("12345678"), "•••");
     }
 
     #[test]

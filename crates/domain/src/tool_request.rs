@@ -216,6 +216,11 @@ pub struct ToolRequest {
 }
 
 impl ToolRequest {
+    /// Whether it carries a secret of the tool.
+    pub fn has_secret(&self) -> bool {
+        self.auth.is_some() || !self.secrets.is_empty()
+    }
+
     /// The request as it may be shown: every secret in it is masked.
     #[must_use]
     pub fn masked(&self) -> Self {

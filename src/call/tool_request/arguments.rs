@@ -3,18 +3,32 @@
 use crate::domain::template::{TemplateReport, TemplateUse, TemplateValues, fill};
 use serde_json::{Map, Value};
 
-/// The fixed parameters with their variables filled in.
-pub(super) fn filled(fixed: &Map<String, Value>, values: &dyn TemplateValues) -> Map<String, Value> {
-    fixed.iter().map(|(name, value)| (name.clone(), filled_value(value, values))).collect()
+/// Bytes of the fixed parameters after their variables were filled in.
+const FILLED_BYTES_MAX: usize = 256 * 1_024;
+
+/// The fixed parameters with their variables filled in. Fails with the text for the model if they become too long.
+pub(super) fn filled(fixed: &Map<String, Value>, values: &dyn TemplateValues) -> Result<Map<String, Value>, String> {
+    let mut room = FILLED_BYTES_MAX;
+    filled_fields(fixed, values, &mut room).ok_or_else(|| "the tool's parameters are too long".to_owned())
 }
 
-fn filled_value(value: &Value, values: &dyn TemplateValues) -> Value {
-    match value {
-        Value::String(text) => Value::String(fill(text, TemplateUse::Text, values, &mut TemplateReport::default())),
-        Value::Array(items) => items.iter().map(|item| filled_value(item, values)).collect(),
-        Value::Object(fields) => Value::Object(filled(fields, values)),
+fn filled_fields(
+    fields: &Map<String, Value>, values: &dyn TemplateValues, room: &mut usize,
+) -> Option<Map<String, Value>> {
+    fields.iter().map(|(name, value)| Some((name.clone(), filled_value(value, values, room)?))).collect()
+}
+
+fn filled_value(value: &Value, values: &dyn TemplateValues, room: &mut usize) -> Option<Value> {
+    Some(match value {
+        Value::String(text) => {
+            let text = fill(text, TemplateUse::Text, values, &mut TemplateReport::default());
+            *room = room.checked_sub(text.len())?;
+            Value::String(text)
+        }
+        Value::Array(items) => items.iter().map(|item| filled_value(item, values, room)).collect::<Option<_>>()?,
+        Value::Object(fields) => Value::Object(filled_fields(fields, values, room)?),
         other => other.clone(),
-    }
+    })
 }
 
 /// The model's arguments with the fixed parameters, which come first. Fails with the text for the model.

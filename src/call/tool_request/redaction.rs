@@ -52,6 +52,11 @@ impl Redaction {
             Value::Object(fields) => {
                 fields.into_iter().map(|(name, value)| (self.text(&name), self.value(value))).collect()
             }
+            Value::Number(number) => {
+                let text = number.to_string();
+                let shown = self.text(&text);
+                if shown == text { Value::Number(number) } else { Value::String(shown) }
+            }
             other => other,
         }
     }

@@ -205,3 +205,19 @@ fn what_the_caller_has_entered_is_sent_and_not_kept() {
     let planned = scene("https://a.example/x", form).plan(json!({"code": "{{collected.pin}}"})).unwrap();
     assert_eq!(planned.body.unwrap().text, "code=4711%23");
 }
+
+#[test]
+fn parameters_have_a_bound_and_secrets_an_address_of_their_own() {
+    let many = json!({"static_parameters": {"all": vec!["{{shop}} and some words more"; 20_000]}});
+    assert!(scene("https://a.example/x", many).plan(json!({})).is_err_and(|why| why.contains("too long")));
+    let mut without = scene("https://a.example/x", json!({"secrets": {"KEY": "k-1234"}}));
+    without.tool.url = None;
+    assert!(without.plan(json!({})).is_err());
+}
+
+#[test]
+fn digits_that_a_model_writes_are_sent_and_not_kept() {
+    let planned = scene("https://a.example/x", json!({})).plan(json!({"code": "4711#"})).unwrap();
+    assert!(planned.body.unwrap().text.contains("4711#"));
+    assert!(!planned.kept.unwrap().body.to_string().contains("4711"));
+}

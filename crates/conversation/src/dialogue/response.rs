@@ -334,6 +334,11 @@ pub fn spoken<'a>(text: &'a str, sent: u64, total: Option<u64>, marks: &[(u64, u
     (&text[..end], text[end..].trim_start())
 }
 
+/// Whether a text has anything that a voice can say.
+pub fn is_sayable(text: &str) -> bool {
+    text.chars().any(char::is_alphanumeric)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

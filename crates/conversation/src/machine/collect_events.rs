@@ -7,7 +7,7 @@ use super::output::CallOutput;
 use super::talk::{Speaker, Talk};
 use crate::dialogue::built_in_tools::BuiltInTool;
 use crate::dialogue::digit_collection::{DigitCollection, DigitOutcome, DigitRequest};
-use crate::dialogue::response::AfterResponse;
+use crate::dialogue::response::{AfterResponse, is_sayable};
 use crate::dialogue::spoken::digits::{SpokenDigits, spoken_digits};
 use std::time::Instant;
 use trunkline_domain::chat::ToolCall;
@@ -59,7 +59,8 @@ impl CallMachine {
         let collection = DigitCollection::new(wanted.request);
         conversing.collecting = Collecting::Digits(DigitEntry { call: wanted.call, collection });
         let typed_ahead = conversing.talk.dtmf.take_entry();
-        if let (Some(prompt), true) = (wanted.prompt, typed_ahead.is_empty()) {
+        let prompt = wanted.prompt.filter(|prompt| is_sayable(prompt));
+        if let (Some(prompt), true) = (prompt, typed_ahead.is_empty()) {
             conversing.talk.say(now, &prompt, AfterResponse::AwaitCaller);
         }
         self.arm_silence(now);
@@ -125,6 +126,9 @@ impl CallMachine {
     /// A turn of the caller while digits are asked for; returned if it concerns nobody here.
     pub(super) fn collect_turn(&mut self, now: Instant, turn: CallerTurn) -> Option<CallerTurn> {
         let Mode::Conversing(conversing) = &mut self.mode else { return Some(turn) };
+        if conversing.collecting.was_secret_at(turn.started) {
+            return self.hide_late_digits(turn);
+        }
         if !conversing.collecting.is_active() || conversing.talk.is_backchannel(&turn.text, turn.confidence) {
             return Some(turn);
         }
@@ -139,6 +143,19 @@ impl CallMachine {
         conversing.talk.tools.start_over();
         self.take_spoken(now, said);
         None
+    }
+
+    /// A turn that began while a secret entry was in progress, and ended after it: digits in it are not written down.
+    fn hide_late_digits(&mut self, turn: CallerTurn) -> Option<CallerTurn> {
+        let Mode::Conversing(conversing) = &mut self.mode else { return Some(turn) };
+        let (_, text) = read(&turn.text, conversing.talk.line.facts.spec.stt_language(), true);
+        let is_hidden = text == MASK;
+        let turn = CallerTurn { text, ..turn };
+        if is_hidden {
+            conversing.talk.note_turn(&turn);
+            return None;
+        }
+        Some(turn)
     }
 
     /// What may be written down of words that a realtime model has heard.

@@ -49,6 +49,11 @@ impl Collecting {
         matches!(self, Self::Digits(entry) if entry.collection.request().is_secret)
     }
 
+    /// Whether a secret entry was in progress at this time, and is over.
+    pub(super) fn was_secret_at(&self, at: Instant) -> bool {
+        matches!(self, Self::Settling { until, is_secret: true, .. } if at + SETTLING <= *until)
+    }
+
     /// When the caller has taken too long.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self {

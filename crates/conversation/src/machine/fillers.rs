@@ -3,7 +3,7 @@
 use super::output::CallOutput;
 use super::talk::{Speaker, Talk};
 use crate::dialogue::phrases::fillers;
-use crate::dialogue::response::{AfterResponse, AgentResponse};
+use crate::dialogue::response::{AfterResponse, AgentResponse, is_sayable};
 use std::time::{Duration, Instant};
 use trunkline_domain::tool_progress::ToolProgress;
 use trunkline_media::playout::queue::SegmentId;
@@ -77,6 +77,9 @@ impl Talk {
 
     /// Says something while tools run.
     pub(super) fn say_filler(&mut self, now: Instant, words: String) {
+        if !is_sayable(&words) {
+            return self.arm_filler_for_tools(now);
+        }
         self.history.append_filler(&words);
         self.say(now, &words, AfterResponse::AwaitCaller);
         if let Some(response) = &mut self.line.playout.response {

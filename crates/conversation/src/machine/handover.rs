@@ -9,7 +9,7 @@ use super::spec::CallSpec;
 use super::talk::{Interruption, Talk};
 use crate::dialogue::built_in_tools::BuiltInTool;
 use crate::dialogue::prompt;
-use crate::dialogue::response::AfterResponse;
+use crate::dialogue::response::{AfterResponse, is_sayable};
 use std::time::{Duration, Instant};
 use trunkline_domain::agent_handover::{HandoverHistory, HandoverOpening};
 use trunkline_domain::ids::AgentId;
@@ -77,7 +77,7 @@ impl Conversing {
         self.talk.discard_preemptive_generation();
         self.talk.line.output(CallOutput::PrepareAgent { agent: request.agent });
         let until = now + PREPARATION_MAX;
-        let stage = match request.announcement.clone().filter(|text| !told && !text.trim().is_empty()) {
+        let stage = match request.announcement.clone().filter(|text| !told && is_sayable(text)) {
             Some(text) => {
                 self.talk.say_instead(now, &text, AfterResponse::HandOver);
                 HandoverStage::Announcing { until }

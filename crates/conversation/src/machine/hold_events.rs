@@ -13,8 +13,8 @@ const ENDED: &str = "error: the conversation went on without it";
 const REALTIME: &str = "error: this model cannot leave the call for a while";
 
 impl CallMachine {
-    /// Puts the caller on hold at the end of a round of tools, if they were told.
-    pub(super) fn begin_hold(&mut self, now: Instant, wanted: WantedHold, told: bool, reason: HoldReason) {
+    /// Puts the caller on hold at the end of a round of tools, if they were told. False: the conversation goes on.
+    pub(super) fn begin_hold(&mut self, now: Instant, wanted: WantedHold, told: bool, reason: HoldReason) -> bool {
         let is_waited_for = |talk: &Talk| talk.tools.waiting.iter().any(|call| call.id != wanted.call.id);
         let refusal = match &self.mode {
             Mode::Conversing(Conversing { talk: Talk { speaker: Speaker::Realtime(_), .. }, .. }) => Some(REALTIME),
@@ -32,13 +32,17 @@ impl CallMachine {
             | Mode::Over(_) => Some(ENDED),
         };
         if let Some(refusal) = refusal {
-            return self.handle_tool_result(now, &wanted.call.id, refusal);
+            if let Some(talk) = self.mode.talk_mut() {
+                talk.handle_own_result(now, &wanted.call.id, refusal, refusal);
+            }
+            return false;
         }
         self.cancel_collecting(now);
         self.change(|mode| match mode {
             Mode::Conversing(conversing) => Mode::Held(conversing.hold(now, wanted)),
             unchanged => unchanged,
         });
+        true
     }
 
     /// The same round of tools ends or transfers the call.

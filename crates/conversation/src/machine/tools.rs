@@ -20,6 +20,7 @@ use std::time::Instant;
 use trunkline_domain::agent_handover::HANDOVERS_MAX;
 use trunkline_domain::call_facts::CallVariables;
 use trunkline_domain::chat::{ToolCall, ToolOffer};
+use trunkline_domain::collected::CollectedValues;
 use trunkline_domain::end_reason::EndReason;
 use trunkline_domain::transfer::TransferConfig;
 
@@ -333,9 +334,12 @@ impl CallMachine {
         if let Some(wanted) = round.hold.take() {
             if round.stays() {
                 let wait = if calls.len() > 1 { HoldReason::Results } else { HoldReason::Time };
-                return self.begin_hold(now, wanted, said_something, wait);
+                if self.begin_hold(now, wanted, said_something, wait) {
+                    return;
+                }
+            } else {
+                self.refuse_hold(now, &wanted);
             }
-            self.refuse_hold(now, &wanted);
         }
         match &self.mode {
             Mode::Conversing(_) => {
@@ -457,6 +461,8 @@ impl CallMachine {
     pub fn set_variables(&mut self, variables: &CallVariables) {
         if let Some(talk) = self.mode.talk_mut() {
             let spec = &talk.line.facts.spec;
+            let masked = (!talk.reveals_secrets()).then(|| masked_variables(variables, &talk.line.collected));
+            let variables = masked.as_ref().unwrap_or(variables);
             let system = prompt::system_messages_with(&spec.agent, spec.task.as_ref(), variables);
             talk.history.set_system(system);
         }
@@ -480,4 +486,24 @@ impl CallMachine {
             None => self.arm_silence(now),
         }
     }
+}
+
+/// Variables without the secret digits that a server has repeated.
+fn masked_variables(variables: &CallVariables, collected: &CollectedValues) -> CallVariables {
+    fn masked(value: &Value, collected: &CollectedValues) -> Value {
+        match value {
+            Value::String(text) => Value::String(collected.masked(text)),
+            Value::Number(number) => {
+                let text = number.to_string();
+                let shown = collected.masked(&text);
+                if shown == text { value.clone() } else { Value::String(shown) }
+            }
+            Value::Array(items) => items.iter().map(|item| masked(item, collected)).collect(),
+            Value::Object(fields) => {
+                fields.iter().map(|(name, value)| (name.clone(), masked(value, collected))).collect()
+            }
+            other => other.clone(),
+        }
+    }
+    CallVariables(variables.0.iter().map(|(name, value)| (name.clone(), masked(value, collected))).collect())
 }

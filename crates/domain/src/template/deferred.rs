@@ -2,6 +2,7 @@
 //! the prompt is used. Marks that no text can hold stand for their braces, so that what was filled in before is not
 //! read again.
 
+use super::FILLED_BYTES_MAX;
 use super::values::{CLOSE, DEFAULT, OPEN, TemplateUse, TemplateValues, close_gap, written};
 
 /// An open variable.
@@ -28,6 +29,10 @@ pub fn settle(text: &str, values: &dyn TemplateValues) -> String {
             None => close_gap(&mut filled, rest),
         }
         filled.push_str(rest);
+        if filled.len() > FILLED_BYTES_MAX {
+            filled.truncate(filled.floor_char_boundary(FILLED_BYTES_MAX));
+            break;
+        }
     }
     filled
 }

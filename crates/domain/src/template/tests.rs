@@ -170,3 +170,18 @@ fn what_is_entered_during_the_call_stays_a_reference_until_then() {
     let (url, missing) = filled_as("https://a.example/{{name}}?p={{collected.pin}}", TemplateUse::Url);
     assert_eq!((url.as_str(), missing.len()), ("https://a.example/Ann?p={{collected.pin}}", 0));
 }
+
+#[test]
+fn open_variables_do_not_multiply_without_a_bound() {
+    struct Long;
+    impl TemplateValues for Long {
+        fn value(&self, _: &str) -> Option<String> {
+            Some("é".repeat(9_000))
+        }
+        fn changes(&self, _: &str) -> bool {
+            true
+        }
+    }
+    let open = fill(&"{{a}}".repeat(1_000), TemplateUse::Prompt, &Long, &mut TemplateReport::default());
+    assert!(settle(&open, &Long).len() <= FILLED_BYTES_MAX);
+}

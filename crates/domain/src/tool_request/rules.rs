@@ -115,8 +115,14 @@ impl Validate for ToolRequest {
         if !used.is_function {
             return faults.add(&[], "is only for tools of type function");
         }
-        let needs_url = used.url.is_none() && !(self.method.has_body() && self.body_format == BodyFormat::Message);
-        faults.check(!needs_url, &[], "needs the tool's url: only a message goes to the agent's webhook_url");
+        // The webhook may be changed by others, or by a number or a handover: a secret goes where it was saved for.
+        let needs_url = used.url.is_none()
+            && (self.has_secret() || !(self.method.has_body() && self.body_format == BodyFormat::Message));
+        faults.check(
+            !needs_url,
+            &[],
+            "needs the tool's url: only a message without secrets goes to the agent's webhook_url",
+        );
         check_url(self, used, &mut faults);
         check_parameters(self, used, &mut faults);
         check_headers(self, &mut faults);

@@ -114,3 +114,25 @@ fn a_call_that_is_over_time_on_hold_ends_with_words() {
     harness.pass_ms(2_000);
     assert_eq!(harness.hang_up_reasons(), [EndReason::MaxDuration]);
 }
+
+#[test]
+fn a_refused_hold_leaves_nobody_in_silence() {
+    let tool = json!({"function": {"name": "find"}, "filler": "Let me see."});
+    let mut harness = holding(json!({"llm_config": {"provider": "openai", "model": "m", "tools": [tool]}}));
+    let response_id = harness.machine.response_id();
+    let call = |id: &str, name: &str| ToolCall {
+        id: id.into(),
+        name: name.into(),
+        arguments: "{}".into(),
+        ..ToolCall::default()
+    };
+    let calls = LlmEvent::ToolCalls(vec![call("f", "find"), call("h", "hold_call")]);
+    harness.machine.handle_llm_event(harness.now, response_id, calls);
+    harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Done(TokenUsage::default()));
+    harness.drain();
+    assert!(!held(&harness));
+    assert_eq!(harness.play_everything(), "Let me see.");
+    harness.machine.handle_tool_result(harness.now, "f", "found");
+    harness.drain();
+    assert_eq!(harness.llm_requests(), 2, "one answer to both results");
+}
