@@ -211,6 +211,7 @@ pub fn open_realtime_session(
             events,
             state: SessionState::SettingUp,
             replay_buffer,
+            reports_speech: false,
             early: VecDeque::new(),
             sound: None,
         };
@@ -240,6 +241,8 @@ struct RealtimeWorker {
     state: SessionState,
     /// Audio that no session has turned into words yet.
     replay_buffer: ReplayBuffer,
+    /// The vendor says when the caller begins to speak. One that does not may be hearing speech at any time.
+    reports_speech: bool,
     /// What else came before the session was set up.
     early: VecDeque<RealtimeInput>,
     /// When sound came last.
@@ -387,9 +390,9 @@ impl RealtimeWorker {
                     pass.succeeded();
                     out.extend(self.begin());
                 }
-                RealtimeEvent::SpeechStarted => self.replay_buffer.speaking = true,
+                RealtimeEvent::SpeechStarted => (self.replay_buffer.speaking, self.reports_speech) = (true, true),
                 // What was said until now has become words.
-                RealtimeEvent::UserFinal(_) => self.replay_buffer.settle(u64::MAX, true),
+                RealtimeEvent::UserFinal(_) => self.replay_buffer.settle(u64::MAX, self.reports_speech),
                 _ => {}
             }
             if self.events.send(event).await.is_err() {
@@ -403,7 +406,7 @@ impl RealtimeWorker {
     fn begin(&mut self) -> Vec<Message> {
         self.state = SessionState::Ready(Instant::now());
         let pieces: Vec<Bytes> = self.replay_buffer.pieces.iter().cloned().collect();
-        self.replay_buffer.speaking = false;
+        self.replay_buffer.speaking = !self.reports_speech;
         let inputs = pieces.into_iter().map(RealtimeInput::Audio).chain(std::mem::take(&mut self.early));
         inputs.flat_map(|input| self.wire.input(input)).collect()
     }
