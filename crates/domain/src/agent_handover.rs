@@ -134,7 +134,8 @@ mod tests {
             let wanted = format!("handover_config.agents[0].{name}");
             assert_eq!(field(with(bad(name, value.clone()))), Some(wanted), "{value}");
         }
-        assert_eq!(field(with(json!(vec![one; 21]))).as_deref(), Some("handover_config.agents"));
+        let many: Vec<Value> = (0..21).map(|number| json!({"agent_id": id, "name": number.to_string()})).collect();
+        assert_eq!(field(with(json!(many))).as_deref(), Some("handover_config.agents"));
     }
 
     #[test]

@@ -54,7 +54,7 @@ const FAULTS_OF_AGENT: &[(&str, &str)] = &[
     ("turn_config.silence_ms", "must be between 0 and 10000"),
     (
         "webhook_events",
-        "calls is not an event; allowed are assistant-request, tool-calls, status-update, end-of-call-report",
+        "calls is not an event; allowed are assistant-request, tool-calls, status-update, agent-changed, end-of-call-report",
     ),
     ("webhook_secret", "must be printable ASCII; null for none"),
 ];

@@ -59,9 +59,10 @@ impl CallHarness {
 
 #[test]
 fn a_sentence_in_another_language_changes_voice_prompt_and_phrases() {
-    let mut harness =
-        CallHarness::in_languages(json!({"silence_config": {"prompt_after_ms": 3_000, "filler_after_ms": 500,
-        "fillers": ["One moment."]}}));
+    // A voice that does not read numbers by itself.
+    let voice = json!({"provider": "local", "voice_id": "english", "language": "en"});
+    let silence = json!({"prompt_after_ms": 3_000, "filler_after_ms": 500, "fillers": ["One moment."]});
+    let mut harness = CallHarness::in_languages(json!({"silence_config": silence, "tts_config": voice}));
     harness.caller_speaks("nl", "waar is mijn pakket gebleven");
     assert_eq!(harness.changes(), 1);
     assert_eq!(harness.voice(), ("dutch".to_owned(), "nl".to_owned()));
@@ -98,7 +99,7 @@ fn loanwords_names_and_languages_that_the_agent_does_not_speak_change_nothing() 
     harness.caller_speaks("nl", "Utrecht");
     harness.caller_speaks("de", "wo ist mein Paket denn jetzt");
     assert_eq!(harness.changes(), 0);
-    assert!(harness.system().iter().all(|text| !text.contains("Answer in")), "{:?}", harness.system());
+    assert!(harness.system().iter().all(|text| !text.contains("The caller speaks")), "{:?}", harness.system());
     // Two short answers are enough together.
     harness.caller_speaks("nl", "goede morgen");
     assert_eq!(harness.changes(), 0);
