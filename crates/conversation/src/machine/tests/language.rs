@@ -27,7 +27,9 @@ impl CallHarness {
         harness
     }
 
+    /// After a while, so that it is no continuation of what was said before.
     fn caller_speaks(&mut self, language: &str, text: &str) {
+        self.pass_ms(2_000);
         let words = text.split_whitespace().count() as u32;
         let heard = vec![LanguageWords { language: language.into(), words }];
         self.machine.handle_stt(self.now, SttEvent::Languages(heard));
