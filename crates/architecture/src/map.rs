@@ -77,7 +77,7 @@ pub const AREAS: &[Area] = &[
     area("webhooks", "src/webhooks", &["domain", "egress", "json"]),
     area("signaling", "signaling/src", &["connections", "supervision"]),
     area("media", "media/src", &["connections", "supervision"]),
-    area("dialogue", "crates/conversation/src/dialogue", &["domain", "json", "media"]),
+    area("dialogue", "crates/conversation/src/dialogue", &["domain", "json", "media", "providers"]),
     area("amd", "crates/conversation/src/amd", &["dialogue", "media"]),
     area("dtmf", "crates/conversation/src/dtmf", &["domain"]),
     area(

@@ -3,6 +3,7 @@
 mod closing;
 mod events;
 mod handover;
+mod next_agent;
 mod outputs;
 mod tool_calls;
 
@@ -24,7 +25,7 @@ use crate::domain::end_reason::EndReason;
 use crate::providers::{EventStream, LlmEvent};
 use crate::supervision::PanicError;
 use crate::webhooks::mcp::McpServer;
-use handover::NextAgent;
+use next_agent::NextAgent;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::task::JoinSet;

@@ -23,6 +23,7 @@ mod handover_events;
 mod held;
 mod hold_events;
 mod language;
+mod language_change;
 mod line;
 pub mod mode;
 mod output;

@@ -26,6 +26,7 @@ use trunkline_domain::transfer::TransferConfig;
 
 /// What it reads where none will come.
 const NO_RESULT_EXPECTED: &str = "started; there will be no result";
+const SKIPPED: &str = "you say nothing; the caller has the next word";
 const ONE_ENTRY: &str = "error: the caller can be asked for one thing at a time";
 /// What it reads of tools that an interrupted answer had announced, before their names.
 const UNCALLED: &str = "You were interrupted before these tools were called, so they were not called and nothing was \
@@ -65,6 +66,12 @@ impl Talk {
             _ => {}
         }
         None
+    }
+
+    fn press(&mut self, digits: String) -> String {
+        let result = format!("pressed {digits}");
+        self.line.output(CallOutput::SendDtmf(digits));
+        result
     }
 
     /// The transfer that a tool call asks for; `None` if its target cannot be read.
@@ -311,6 +318,32 @@ impl CallMachine {
         self.run_tools(now, &[call], false);
     }
 
+    /// Asks the caller for something, or puts them on hold, if the round wants that. False: the round goes on.
+    fn take_ask(&mut self, now: Instant, round: &mut ToolRound, calls: usize, told: bool) -> bool {
+        if let Some(wanted) = round.value.take() {
+            if round.stays() {
+                self.begin_value(now, wanted);
+                return true;
+            }
+            self.refuse_value(now, &wanted);
+        }
+        if let Some(wanted) = round.digits.take() {
+            if round.stays() {
+                self.begin_collecting(now, wanted);
+                return true;
+            }
+            self.refuse_collecting(now, wanted);
+        }
+        if let Some(wanted) = round.hold.take() {
+            if round.stays() {
+                let wait = if calls > 1 { HoldReason::Results } else { HoldReason::Time };
+                return self.begin_hold(now, wanted, told, wait);
+            }
+            self.refuse_hold(now, &wanted);
+        }
+        false
+    }
+
     pub(super) fn run_tools(&mut self, now: Instant, calls: &[ToolCall], said_something: bool) {
         let mut round = ToolRound::default();
         for call in calls {
@@ -319,27 +352,8 @@ impl CallMachine {
                 talk.answer_tool(now, call, &result);
             }
         }
-        if let Some(wanted) = round.value.take() {
-            if round.stays() {
-                return self.begin_value(now, wanted);
-            }
-            self.refuse_value(now, &wanted);
-        }
-        if let Some(wanted) = round.digits.take() {
-            if round.stays() {
-                return self.begin_collecting(now, wanted);
-            }
-            self.refuse_collecting(now, wanted);
-        }
-        if let Some(wanted) = round.hold.take() {
-            if round.stays() {
-                let wait = if calls.len() > 1 { HoldReason::Results } else { HoldReason::Time };
-                if self.begin_hold(now, wanted, said_something, wait) {
-                    return;
-                }
-            } else {
-                self.refuse_hold(now, &wanted);
-            }
+        if self.take_ask(now, &mut round, calls.len(), said_something) {
+            return;
         }
         match &self.mode {
             Mode::Conversing(_) => {
@@ -393,11 +407,7 @@ impl CallMachine {
                 round.end = Some(farewell);
                 "the call ends".to_owned()
             }
-            ToolAction::SendDigits { digits } => {
-                let result = format!("pressed {digits}");
-                talk.line.output(CallOutput::SendDtmf(digits));
-                result
-            }
+            ToolAction::SendDigits { digits } => talk.press(digits),
             ToolAction::Transfer { .. } | ToolAction::HandOver { .. } if !is_conversing || round.leads_away() => {
                 ONE_DESTINATION.to_owned()
             }
@@ -438,7 +448,7 @@ impl CallMachine {
             }
             ToolAction::SkipTurn => {
                 round.next = NextWord::Caller;
-                "you say nothing; the caller has the next word".to_owned()
+                SKIPPED.to_owned()
             }
             ToolAction::Invalid(why) => format!("error: {why}"),
         };

@@ -2,8 +2,7 @@
 //! the prompt is used. Marks that no text can hold stand for their braces, so that what was filled in before is not
 //! read again.
 
-use super::FILLED_BYTES_MAX;
-use super::values::{CLOSE, DEFAULT, OPEN, TemplateUse, TemplateValues, close_gap, written};
+use super::values::{CLOSE, DEFAULT, FILLED_BYTES_MAX, OPEN, TemplateUse, TemplateValues, close_gap, written};
 
 /// An open variable.
 pub(super) fn open(name: &str, default: Option<&str>) -> String {

@@ -15,11 +15,9 @@ pub use parse::TemplateError;
 use std::collections::BTreeSet;
 use url_template::has_host;
 pub use url_template::{UrlPart, names, percent_encoded, url_parts};
+use values::{FILLED_BYTES_MAX, close_gap, written};
 pub use values::{TemplateUse, TemplateValues};
-use values::{close_gap, written};
 
-/// Bytes of a text after its variables were filled in; what is beyond is cut.
-const FILLED_BYTES_MAX: usize = 400_000;
 /// Variables and faults that are kept for the report.
 const REPORTED_MAX: usize = 50;
 

@@ -2,6 +2,8 @@
 
 use super::url_template::percent_encoded;
 
+/// Bytes of a text after its variables were filled in; what is beyond is cut.
+pub(super) const FILLED_BYTES_MAX: usize = 400_000;
 /// Characters of one value in a text.
 pub(super) const VALUE_CHARS_MAX: usize = 10_000;
 /// Characters of one value in a URL.

@@ -7,7 +7,7 @@ use super::super::tool_runner::ToolServerResult;
 use super::super::tts::TtsPipelineEvent;
 use super::super::web_commands;
 use super::ConversationLoop;
-use super::handover::PreparationResult;
+use super::next_agent::PreparationResult;
 use crate::call::call_events::{self, LegAction, SessionEvent, TtsAction, on_leg_event, on_tts_event};
 use crate::call::live_update::LiveUpdate;
 use crate::call::machine::ConsultationEvent;

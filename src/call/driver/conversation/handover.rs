@@ -7,26 +7,16 @@ use super::super::schema_validation::check_dtmf_tools;
 use super::super::stt_feed::SttFeed;
 use super::super::tts::TtsPipeline;
 use super::ConversationLoop;
+use super::next_agent::{NextAgent, PreparationResult};
 use crate::call::agent_switch::{self, Change, HandoverError};
 use crate::call::live_update::LiveUpdate;
 use crate::call::personalize;
 use crate::call::stt_change::CallerActivity;
 use crate::call::tool_schemas::ToolSchemas;
 use crate::domain::ids::AgentId;
-use crate::supervision::{PanicError, contain};
+use crate::supervision::contain;
 use std::time::Instant;
 use tokio::task::JoinSet;
-
-/// How the preparation of an agent went; outside of it, whether its task panicked.
-pub(super) type PreparationResult = Result<Result<Box<PreparedAgent>, HandoverError>, PanicError>;
-
-/// The next agent of a call, as far as there is one.
-#[derive(Default)]
-pub(super) struct NextAgent {
-    /// At most one.
-    pub preparing: JoinSet<PreparationResult>,
-    ready: Option<Box<PreparedAgent>>,
-}
 
 impl ConversationLoop {
     pub(super) fn prepare_agent(&mut self, agent: AgentId) {

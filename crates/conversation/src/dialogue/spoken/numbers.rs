@@ -438,8 +438,7 @@ impl NumberWords {
 
     /// A number that begins with the first of these words, and how many of them it takes. Figures count too.
     pub fn number(&self, words: &[String]) -> Option<(u64, usize)> {
-        let (mut total, mut part, mut used) = (0_u64, 0_u64, 0_usize);
-        let mut at = 0_usize;
+        let (mut total, mut part, mut used, mut at) = (0_u64, 0_u64, 0_usize, 0_usize);
         while let Some(word) = words.get(at).map(String::as_str) {
             if self.is_joiner(word) && used > 0 && part + total > 0 {
                 let next = words.get(at + 1).and_then(|next| self.one_word(next));

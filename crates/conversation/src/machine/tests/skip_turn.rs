@@ -24,13 +24,13 @@ fn nothing_is_said_and_the_next_turn_is_answered() {
     assert_eq!(harness.llm_requests(), 1, "the model is not asked again");
     harness.pass_ms(5_000);
     assert_eq!(harness.play_everything(), "", "no filler, no answer");
-    harness.caller_says("here it is");
+    harness.caller_says("Where is it?");
     assert_eq!(harness.llm_requests(), 2);
     let wanted = [
         "user: give me a second",
         "assistant:  +1",
         "tool: you say nothing; the caller has the next word",
-        "user: here it is",
+        "user: Where is it?",
     ];
     assert_eq!(harness.last_question()[1..], wanted);
 }
@@ -67,7 +67,7 @@ fn a_turn_that_has_waited_may_be_skipped() {
     harness.play_everything();
     harness.calls_tool("skip_turn", json!({}), None);
     assert_eq!(harness.llm_requests(), 1);
-    harness.caller_says("I am back");
+    harness.caller_says("Where is it?");
     assert_eq!(harness.llm_requests(), 2);
 }
 
