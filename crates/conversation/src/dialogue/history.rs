@@ -1,5 +1,6 @@
 //! The chat history for the LLM: only words that were spoken and heard.
 
+use super::built_in_tools::BuiltInTool;
 use trunkline_domain::agent_handover::HandoverHistory;
 use trunkline_domain::chat::{ChatMessage, ToolCall};
 
@@ -31,12 +32,12 @@ impl History {
 
     /// The history that the next agent of a call begins with: its own `system` messages, what it may know of this one,
     /// and a note about the handover. Tool calls become notes, because the next agent has other tools: a model that
-    /// reads of calls makes the same ones. `handover_id` is the call that asked for the handover.
-    pub fn passed_on(&self, how: HandoverHistory, system: Vec<ChatMessage>, note: String, handover_id: &str) -> Self {
+    /// reads of calls makes the same ones.
+    pub fn passed_on(&self, how: HandoverHistory, system: Vec<ChatMessage>, note: String) -> Self {
         let mut next = Self::new(system);
         if how == HandoverHistory::Full {
             for message in &self.messages {
-                next.messages.extend(self.as_words(message, handover_id));
+                next.messages.extend(self.as_words(message));
             }
         }
         next.push_note(note);
@@ -44,14 +45,15 @@ impl History {
     }
 
     /// A message without what only the agent can use that called a tool; `None` if nothing is left.
-    fn as_words(&self, message: &ChatMessage, handover_id: &str) -> Option<ChatMessage> {
+    fn as_words(&self, message: &ChatMessage) -> Option<ChatMessage> {
         match message {
             ChatMessage::Assistant { content, .. } if content.is_empty() => None,
             ChatMessage::Assistant { content, .. } => {
                 Some(ChatMessage::Assistant { content: content.clone(), tool_calls: Vec::new() })
             }
-            ChatMessage::Tool { call_id, content } if call_id != handover_id && content != RESULT_PENDING => {
-                let name = self.tool_name(call_id)?;
+            ChatMessage::Tool { call_id, content } if content != RESULT_PENDING => {
+                // What became of handovers says nothing to those who come after them.
+                let name = self.tool_name(call_id).filter(|name| *name != BuiltInTool::TransferAgent.name())?;
                 Some(ChatMessage::System(format!("The tool {name} answered: {content}")))
             }
             ChatMessage::Tool { .. } => None,

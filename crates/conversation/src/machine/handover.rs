@@ -162,7 +162,7 @@ impl Talk {
         self.discard_preemptive_generation();
         let note = note(&self.line.facts.spec.agent.name, request);
         let system = prompt::system_messages(&spec.agent, spec.task.as_ref());
-        self.history = self.history.passed_on(request.history, system, note, &request.call_id);
+        self.history = self.history.passed_on(request.history, system, note);
         self.tools.change_agent(&request.call_id, request.history);
         self.dtmf.set_rules(spec.agent.dtmf_rules.clone());
         (self.interruption, self.llm_failures) = (Interruption::default(), 0);

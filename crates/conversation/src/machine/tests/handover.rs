@@ -279,6 +279,7 @@ fn an_agent_that_cannot_take_over_leaves_the_call_with_the_present_one() {
     harness.wants_billing();
     harness.prepared(billing(json!({})));
     assert_eq!(harness.times(&change()), 1);
+    assert!(harness.asked().iter().all(|message| !message.contains("switched off")), "{:?}", harness.asked());
 }
 
 #[test]
