@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use trunkline_media::codec::opus::Opus;
 use trunkline_media::codec::{Codec, Companding};
 use trunkline_media::frame::FRAME_SAMPLES;
-use trunkline_media::leg::{AnalysisConfig, Leg, LegConfig, LegEvent, PortKind, StreamConfig};
+use trunkline_media::leg::{AnalysisConfig, Leg, LegConfig, LegEvent, PortKind, RtcpRoute, StreamConfig};
 use trunkline_media::rtp::packet::RtpPacket;
 use trunkline_media::rtp::rtcp;
 
@@ -354,4 +354,36 @@ fn another_codec_in_the_call_ends_the_old_timeline() {
     }
     assert!(line.heard.abs_diff(line.passed()) <= 1_600, "{} of {}", line.heard, line.passed());
     assert_eq!(line.leg.stats().packets_late, 0);
+}
+
+/// A report without an address waits for one: the peer learns of our stream with its first packets, not an interval later.
+#[test]
+fn a_report_that_was_due_is_sent_when_there_is_an_address() {
+    for (rtcp, held) in
+        [(RtcpRoute::Muxed, "0.0.0.0:4000"), (RtcpRoute::Separate("127.0.0.1:4001".parse().unwrap()), PEER)]
+    {
+        let base = config(Instant::now(), Companding::MuLaw).stream;
+        let mut line = SourcesLine::new(StreamConfig { rtcp, remote: held.parse().unwrap(), ..base });
+        if rtcp != RtcpRoute::Muxed {
+            // Behind a NAT, where only the peer's own reports show the way.
+            let nat = Some("203.0.113.5".parse().unwrap());
+            let private = RtcpRoute::Separate("192.168.1.7:4001".parse().unwrap());
+            let remote = "192.168.1.7:4000".parse().unwrap();
+            line = SourcesLine::new(StreamConfig { rtcp: private, remote, signalling: nat, ..base });
+        }
+        let is_report = |bytes: &Vec<u8>| bytes.get(1).is_some_and(|kind| (200..205).contains(kind));
+        let reports = |line: &SourcesLine| line.reports.len() + line.sent.iter().filter(|one| is_report(one)).count();
+        line.pass(60_000);
+        assert_eq!(reports(&line), 0, "nobody is known");
+        let from: SocketAddr = if rtcp == RtcpRoute::Muxed { PEER } else { "203.0.113.5:7001" }.parse().unwrap();
+        if rtcp == RtcpRoute::Muxed {
+            line.audio(1, 0);
+        } else {
+            line.leg.handle_rtcp(line.now, from, &[0x80, 201, 0, 1, 0, 0, 0, 1]);
+        }
+        line.pass(40);
+        assert_eq!(reports(&line), 1, "{rtcp:?}");
+        line.pass(2_000);
+        assert_eq!(reports(&line), 1, "the next one has its interval");
+    }
 }

@@ -136,3 +136,59 @@ fn a_refused_hold_leaves_nobody_in_silence() {
     harness.drain();
     assert_eq!(harness.llm_requests(), 2, "one answer to both results");
 }
+
+/// A round of tool calls, with words before them.
+fn round(harness: &mut CallHarness, words: &str, calls: &[(&str, &str, serde_json::Value)]) {
+    let response_id = harness.machine.response_id();
+    let call = |(id, name, arguments): &(&str, &str, serde_json::Value)| ToolCall {
+        id: (*id).into(),
+        name: (*name).into(),
+        arguments: arguments.to_string(),
+        ..ToolCall::default()
+    };
+    harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Text(words.into()));
+    let calls = LlmEvent::ToolCalls(calls.iter().map(call).collect());
+    harness.machine.handle_llm_event(harness.now, response_id, calls);
+    harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Done(TokenUsage::default()));
+    harness.drain();
+}
+
+#[test]
+fn a_hold_has_music_only_where_the_agent_has_it() {
+    let mut harness = holding(json!({"built_in_tools": {"hold_call": {"max_seconds": 60, "music": false}}}));
+    harness.calls_tool("hold_call", json!({"seconds": 30}), Some("I put you on hold."));
+    harness.play_everything();
+    assert!(harness.output_seen(|output| *output == CallOutput::Hold { music: false }));
+    assert!(!held(&harness));
+}
+
+#[test]
+fn nobody_waits_for_results_that_are_there_already() {
+    let tool = json!({"function": {"name": "find"}});
+    let mut harness = holding(json!({"llm_config": {"provider": "openai", "model": "m", "tools": [tool]}}));
+    round(&mut harness, "I put you on hold.", &[("h", "hold_call", json!({})), ("f", "find", json!({}))]);
+    harness.machine.handle_tool_result(harness.now, "f", "found");
+    harness.drain();
+    harness.play_everything();
+    assert!(!held(&harness), "the words were said, and the results came before their end");
+    assert_eq!(harness.llm_requests(), 2);
+    assert!(harness.last_question().iter().any(|one| one.contains("not needed")), "{:?}", harness.last_question());
+}
+
+#[test]
+fn an_entry_of_digits_ends_with_a_hold() {
+    let tools = json!({"hold_call": {"max_seconds": 60}, "collect_digits": {}});
+    let mut harness = holding(json!({"built_in_tools": tools}));
+    let (entry, hold) = (json!({"max_digits": 4}), json!({"seconds": 30}));
+    round(&mut harness, "I put you on hold.", &[("c", "collect_digits", entry), ("h", "hold_call", hold)]);
+    harness.play_everything();
+    assert!(held(&harness));
+    for key in ['1', '2', '3', '4'] {
+        harness.machine.handle_digit(harness.now, key);
+        harness.drain();
+    }
+    harness.pass_ms(31_000);
+    let last = harness.last_question();
+    assert!(last.iter().any(|one| one.contains("cancelled")), "{last:?}");
+    assert!(!last.iter().any(|one| one.contains("1234")), "nobody entered anything: {last:?}");
+}
