@@ -152,7 +152,7 @@ mod tests {
         recorder.record(MessageDirection::Received, at, other.as_bytes(), other.len());
         let [leg] = &recorder.messages(&[CallId(1), CallId(2)])[..] else { panic!("one leg is known") };
         let seen: Vec<_> =
-            leg.messages.iter().map(|one| (one.direction, one.local.port(), one.length, one.is_cut)).collect();
+            leg.messages.iter().map(|one| (one.direction, one.local.port(), one.length, one.masked().is_cut)).collect();
         let received = (MessageDirection::Received, 5_061, 70_000, true);
         assert_eq!(seen, [(MessageDirection::Sent, 5_061, invite.len(), false), received]);
         assert!(leg.messages.iter().all(|one| one.at_ms > 1_700_000_000_000), "milliseconds since 1970");
