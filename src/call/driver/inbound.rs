@@ -256,10 +256,7 @@ async fn connect(
     };
     // Delayed offer: the caller's answer came with the ACK.
     let Some(stream) = stream.or_else(|| negotiation.accept(&confirmed?).ok()) else {
-        context.sip.hang_up_without_media(sip_call).await;
-        record.add_signalling_facts(reason_facts(&EndCause::UnusableMedia));
-        record.record_ended(EndReason::TrunkError).await;
-        return None;
+        return end_without_media(&context, sip_call, record).await;
     };
     let media = match prepared {
         AnswerMedia::Ringing(media) => media.leg.start_call(media.recording.is_some()).is_ok().then_some(media),
@@ -274,6 +271,14 @@ async fn connect(
     let leg = CallLeg::sip(sip_call, ringing.events, negotiation, digits);
     let conversation = Conversation { context, spec, record, slot, leg, media };
     Some(EstablishedCall { conversation, speech, early: None })
+}
+
+/// The ACK had no answer to our offer, or one that cannot be used.
+async fn end_without_media(context: &CallServices, call: SipCall, mut record: CallRecord) -> Option<EstablishedCall> {
+    context.sip.hang_up_without_media(call).await;
+    record.add_signalling_facts(reason_facts(&EndCause::UnusableMedia));
+    record.record_ended(EndReason::TrunkError).await;
+    None
 }
 
 /// The negotiated media and what will carry it.
