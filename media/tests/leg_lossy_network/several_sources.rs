@@ -356,33 +356,38 @@ fn another_codec_in_the_call_ends_the_old_timeline() {
     assert_eq!(line.leg.stats().packets_late, 0);
 }
 
-/// A report without an address waits for one: the peer learns of our stream with its first packets, not an interval later.
+/// A report without an address waits for one: the peer learns of our stream when it is heard of, not an interval later.
 #[test]
 fn a_report_that_was_due_is_sent_when_there_is_an_address() {
-    for (rtcp, held) in
-        [(RtcpRoute::Muxed, "0.0.0.0:4000"), (RtcpRoute::Separate("127.0.0.1:4001".parse().unwrap()), PEER)]
-    {
-        let base = config(Instant::now(), Companding::MuLaw).stream;
-        let mut line = SourcesLine::new(StreamConfig { rtcp, remote: held.parse().unwrap(), ..base });
-        if rtcp != RtcpRoute::Muxed {
-            // Behind a NAT, where only the peer's own reports show the way.
-            let nat = Some("203.0.113.5".parse().unwrap());
-            let private = RtcpRoute::Separate("192.168.1.7:4001".parse().unwrap());
-            let remote = "192.168.1.7:4000".parse().unwrap();
-            line = SourcesLine::new(StreamConfig { rtcp: private, remote, signalling: nat, ..base });
-        }
+    let base = config(Instant::now(), Companding::MuLaw).stream;
+    let muxed = StreamConfig {
+        rtcp: RtcpRoute::Muxed,
+        remote: "0.0.0.0:4000".parse().unwrap(),
+        signalling: Some("127.0.0.1".parse().unwrap()),
+        ..base
+    };
+    // Behind a NAT only the peer's own reports show the way.
+    let behind_nat = StreamConfig {
+        rtcp: RtcpRoute::Separate("192.168.1.7:4001".parse().unwrap()),
+        remote: "192.168.1.7:4000".parse().unwrap(),
+        signalling: Some("203.0.113.5".parse().unwrap()),
+        ..base
+    };
+    for stream in [muxed, behind_nat] {
+        let mut line = SourcesLine::new(stream);
         let is_report = |bytes: &Vec<u8>| bytes.get(1).is_some_and(|kind| (200..205).contains(kind));
         let reports = |line: &SourcesLine| line.reports.len() + line.sent.iter().filter(|one| is_report(one)).count();
         line.pass(60_000);
         assert_eq!(reports(&line), 0, "nobody is known");
-        let from: SocketAddr = if rtcp == RtcpRoute::Muxed { PEER } else { "203.0.113.5:7001" }.parse().unwrap();
-        if rtcp == RtcpRoute::Muxed {
-            line.audio(1, 0);
-        } else {
-            line.leg.handle_rtcp(line.now, from, &[0x80, 201, 0, 1, 0, 0, 0, 1]);
+        match stream.rtcp {
+            RtcpRoute::Muxed => line.audio(1, 0),
+            RtcpRoute::Separate(_) => {
+                let report = [0x80, 201, 0, 1, 0, 0, 0, 1];
+                line.leg.handle_rtcp(line.now, "203.0.113.5:7001".parse().unwrap(), &report);
+            }
         }
         line.pass(40);
-        assert_eq!(reports(&line), 1, "{rtcp:?}");
+        assert_eq!(reports(&line), 1, "{:?}", stream.rtcp);
         line.pass(2_000);
         assert_eq!(reports(&line), 1, "the next one has its interval");
     }

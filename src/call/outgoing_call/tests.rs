@@ -428,7 +428,7 @@ fn an_answer_without_audio_ends_the_first_attempt_and_begins_a_plain_one() {
     let off = || Some(describe(0, "8", "PCMA"));
     let mut call = with_optional_keys();
     let again = call.answered("a", off());
-    assert_eq!(again.first(), Some(&OutgoingCallAction::HangUp));
+    assert_eq!(again.first(), Some(&OutgoingCallAction::HangUpWithoutMedia));
     assert!(!offered(&again).contains("crypto"));
     call.answered("b", Some(sdp(6_004)));
     assert_eq!(call.port(), 6_004);

@@ -91,7 +91,7 @@ fn a_first_answer_that_cannot_be_used_ends_the_dialog_and_a_later_one_changes_no
         let change = negotiation.clone().handle_dialog_event(&unusable);
         assert!(matches!(change, DialogMediaChange::Unanswerable), "{change:?}");
     }
-    let change = negotiation.handle_dialog_event(&answer("8", "PCMA"));
+    let change = negotiation.handle_dialog_event(&answer("0", "PCMU"));
     assert!(matches!(change, DialogMediaChange::Answered(_)), "{change:?}");
     negotiation.offer();
     let change = negotiation.handle_dialog_event(&answer("97", "iLBC"));

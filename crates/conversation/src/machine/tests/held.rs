@@ -164,31 +164,30 @@ fn a_hold_has_music_only_where_the_agent_has_it() {
 
 #[test]
 fn nobody_waits_for_results_that_are_there_already() {
-    let tool = json!({"function": {"name": "find"}});
-    let mut harness = holding(json!({"llm_config": {"provider": "openai", "model": "m", "tools": [tool]}}));
-    round(&mut harness, "I put you on hold.", &[("h", "hold_call", json!({})), ("f", "find", json!({}))]);
-    harness.machine.handle_tool_result(harness.now, "f", "found");
-    harness.drain();
+    let mut harness = holding(json!({}));
+    round(&mut harness, "I put you on hold.", &[("h", "hold_call", json!({})), ("f", "nowhere", json!({}))]);
     harness.play_everything();
-    assert!(!held(&harness), "the words were said, and the results came before their end");
+    assert!(!held(&harness), "the other tool has failed at once");
     assert_eq!(harness.llm_requests(), 2);
     assert!(harness.last_question().iter().any(|one| one.contains("not needed")), "{:?}", harness.last_question());
 }
 
 #[test]
-fn an_entry_of_digits_ends_with_a_hold() {
-    let tools = json!({"hold_call": {"max_seconds": 60}, "collect_digits": {}});
-    let mut harness = holding(json!({"built_in_tools": tools}));
-    let (entry, hold) = (json!({"max_digits": 4}), json!({"seconds": 30}));
-    round(&mut harness, "I put you on hold.", &[("c", "collect_digits", entry), ("h", "hold_call", hold)]);
+fn the_agent_stays_away_until_the_last_result_and_nothing_is_said_meanwhile() {
+    let tools = json!([{"function": {"name": "find"}, "filler": "Let me see."}, {"function": {"name": "count"}}]);
+    let mut harness = holding(json!({"llm_config": {"provider": "openai", "model": "m", "tools": tools}}));
+    let calls = [("h", "hold_call", json!({})), ("f", "find", json!({})), ("c", "count", json!({}))];
+    round(&mut harness, "I put you on hold.", &calls);
     harness.play_everything();
     assert!(held(&harness));
-    for key in ['1', '2', '3', '4'] {
-        harness.machine.handle_digit(harness.now, key);
-        harness.drain();
-    }
-    harness.pass_ms(31_000);
-    let last = harness.last_question();
-    assert!(last.iter().any(|one| one.contains("cancelled")), "{last:?}");
-    assert!(!last.iter().any(|one| one.contains("1234")), "nobody entered anything: {last:?}");
+    harness.pass_ms(6_000);
+    harness.machine.handle_tool_result(harness.now, "f", "found");
+    harness.drain();
+    harness.pass_ms(6_000);
+    assert!(!resumed(&harness), "one of two results");
+    assert_eq!(harness.play_everything(), "", "no filler, no reminder");
+    harness.machine.handle_tool_result(harness.now, "c", "three");
+    harness.drain();
+    assert!(resumed(&harness));
+    assert_eq!(harness.llm_requests(), 2, "one answer to both results");
 }
