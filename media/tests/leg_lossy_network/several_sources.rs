@@ -360,17 +360,13 @@ fn another_codec_in_the_call_ends_the_old_timeline() {
 #[test]
 fn a_report_that_was_due_is_sent_when_there_is_an_address() {
     let base = config(Instant::now(), Companding::MuLaw).stream;
-    let muxed = StreamConfig {
-        rtcp: RtcpRoute::Muxed,
-        remote: "0.0.0.0:4000".parse().unwrap(),
-        signalling: Some("127.0.0.1".parse().unwrap()),
-        ..base
-    };
-    // Behind a NAT only the peer's own reports show the way.
+    // Both are known by what comes: the first by its audio, the second, behind a NAT, by its own reports.
+    let signalling = Some("203.0.113.5".parse().unwrap());
+    let muxed = StreamConfig { rtcp: RtcpRoute::Muxed, remote: "0.0.0.0:4000".parse().unwrap(), signalling, ..base };
     let behind_nat = StreamConfig {
         rtcp: RtcpRoute::Separate("192.168.1.7:4001".parse().unwrap()),
         remote: "192.168.1.7:4000".parse().unwrap(),
-        signalling: Some("203.0.113.5".parse().unwrap()),
+        signalling,
         ..base
     };
     for stream in [muxed, behind_nat] {
@@ -379,14 +375,21 @@ fn a_report_that_was_due_is_sent_when_there_is_an_address() {
         let reports = |line: &SourcesLine| line.reports.len() + line.sent.iter().filter(|one| is_report(one)).count();
         line.pass(60_000);
         assert_eq!(reports(&line), 0, "nobody is known");
-        match stream.rtcp {
-            RtcpRoute::Muxed => line.audio(1, 0),
-            RtcpRoute::Separate(_) => {
-                let report = [0x80, 201, 0, 1, 0, 0, 0, 1];
-                line.leg.handle_rtcp(line.now, "203.0.113.5:7001".parse().unwrap(), &report);
-            }
+        for n in 0..20u16 {
+            let timestamp = u32::from(n) * 160;
+            let packet =
+                RtpPacket { payload_type: 0, marker: false, sequence: n, timestamp, ssrc: 1, payload: &[0x20; 160] };
+            let mut bytes = vec![0; 172];
+            packet.write(&mut bytes).unwrap();
+            line.leg.handle_rtp(line.now, "203.0.113.5:7000".parse().unwrap(), &bytes);
+            line.pass(20);
         }
-        line.pass(40);
+        if matches!(stream.rtcp, RtcpRoute::Separate(_)) {
+            assert_eq!(reports(&line), 0, "where its reports go is not known");
+            let report = [0x80, 201, 0, 1, 0, 0, 0, 1];
+            line.leg.handle_rtcp(line.now, "203.0.113.5:7001".parse().unwrap(), &report);
+            line.pass(40);
+        }
         assert_eq!(reports(&line), 1, "{:?}", stream.rtcp);
         line.pass(2_000);
         assert_eq!(reports(&line), 1, "the next one has its interval");
