@@ -27,7 +27,7 @@ fn sent(log: &mut MessageLog, text: &str) {
 
 fn starts(log: &MessageLog, call: u64) -> Vec<String> {
     let leg = log.messages(CallId(call)).unwrap();
-    leg.messages.iter().map(|one| one.text.lines().next().unwrap_or("").to_owned()).collect()
+    leg.messages.iter().map(|one| one.masked().text.lines().next().unwrap_or("").to_owned()).collect()
 }
 
 fn info(number: usize) -> String {
@@ -175,7 +175,22 @@ fn a_large_message_is_cut_and_says_so() {
     received(&mut log, &large);
     let leg = log.messages(CallId(1)).unwrap();
     let one = &leg.messages[0];
-    assert_eq!((one.is_cut, one.text.len(), one.length), (true, limits::MESSAGE_LOG_BYTES_MAX, large.len()));
+    let masked = one.masked();
+    assert_eq!((masked.is_cut, masked.text.len(), one.length), (true, limits::MESSAGE_LOG_BYTES_MAX, large.len()));
+}
+
+#[test]
+fn what_is_held_shows_no_secret_to_whoever_prints_it() {
+    let mut log = inbound();
+    received(&mut log, &info(1).replace("Call-ID", "Authorization: Basic aHVudGVyMg==\r\nCall-ID"));
+    let leg = log.messages(CallId(1)).unwrap();
+    let one = leg.messages.last().unwrap();
+    assert!(one.masked().text.contains("Authorization: ***"), "{}", one.masked().text);
+    let bytes = format!("{:?}", b"aHVudGVyMg==");
+    let bytes = bytes.trim_matches(['[', ']']).to_owned();
+    for printed in [format!("{one:?}"), format!("{leg:?}"), format!("{log:?}"), one.masked().text] {
+        assert!(!printed.contains("aHVudGVyMg") && !printed.contains(&bytes), "{printed}");
+    }
 }
 
 #[test]
