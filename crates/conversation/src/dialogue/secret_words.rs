@@ -45,11 +45,14 @@ pub fn hidden_interim(text: &str, language: &str, collected: &CollectedValues) -
         return text;
     }
     let words = words_of(&text);
-    let tail = (words.len().saturating_sub(TAIL_WORDS)..words.len()).find_map(|at| {
+    let tail = |at: usize| {
         let (start, _) = *words.get(at)?;
-        collected.may_continue(&digits(text.get(start..)?, language)?).then_some(start)
-    });
-    if let Some(start) = tail {
+        Some((start, digits(text.get(start..)?, language)?))
+    };
+    let tails: Vec<_> = (words.len().saturating_sub(TAIL_WORDS)..words.len()).filter_map(tail).collect();
+    let longest = tails.iter().find(|(_, said)| collected.may_continue(said)).map(|(_, said)| said.clone());
+    // Without the words before them that are no digits.
+    if let Some((start, _)) = tails.into_iter().rfind(|(_, said)| Some(said) == longest.as_ref()) {
         text.replace_range(start.., MASK);
     }
     text

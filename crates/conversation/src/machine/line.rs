@@ -337,17 +337,25 @@ impl Line {
     /// Writes a turn down, and those that have waited for it.
     pub(super) fn record(&mut self, number: TurnNumber, mut turn: Turn) {
         turn.content = match turn.role {
-            TurnRole::User => {
-                let language = self.facts.spec.stt_language();
-                let is_entry = self.secret_until.is_some_and(|until| turn.started_at_ms <= self.ms(until));
-                let content = if is_entry { hidden_entry(&turn.content, language) } else { turn.content };
-                hidden(&content, language, &self.collected)
-            }
+            TurnRole::User => self.shown_user(&turn),
             TurnRole::Assistant => hidden(&turn.content, self.facts.spec.language(), &self.collected),
             TurnRole::Tool | TurnRole::System => self.collected.masked(&turn.content),
         };
         self.transcript.put(number, turn);
         self.emit_turns();
+    }
+
+    /// What is written down of the caller's words; digits that were said during a secret entry are secret from here on.
+    fn shown_user(&mut self, turn: &Turn) -> String {
+        let is_entry = self.secret_until.is_some_and(|until| turn.started_at_ms <= self.ms(until));
+        let shown = match is_entry {
+            true => hidden_entry(&turn.content, self.facts.spec.stt_language()),
+            false => turn.content.clone(),
+        };
+        if shown != turn.content {
+            self.hide_said(&turn.content, None);
+        }
+        hidden(&shown, self.facts.spec.stt_language(), &self.collected)
     }
 
     pub(super) fn emit_turns(&mut self) {

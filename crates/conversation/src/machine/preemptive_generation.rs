@@ -26,6 +26,11 @@ impl Talk {
             && self.line.caller.waiting_turn.is_none()
             && !self.tools.has_unread
             && !self.tools.is_waiting();
+        let began = self.line.caller.end_of_turn.started();
+        if began.is_some_and(|began| self.line.was_secret_at(began)) {
+            // They may be digits of a secret entry.
+            return;
+        }
         if !free || text.is_empty() || !self.line.facts.spec.agent.turn().eager {
             return;
         }

@@ -301,6 +301,11 @@ mod tests {
         let asked = sent(RealtimeInput::RequestResponse(None));
         assert!(asked.len() == 1 && asked[0].contains("Where is it?"), "{asked:?}");
         assert!(sent(RealtimeInput::RequestResponse(None)).is_empty(), "once");
+        let told = sent(RealtimeInput::Instructions("You help Jan.".into()));
+        assert!(
+            told.len() == 1 && told[0].contains("contextual_update") && told[0].contains("You help Jan."),
+            "{told:?}"
+        );
         assert!(sent(RealtimeInput::RequestResponse(Some("Go on.".into())))[0].contains("user_message"));
     }
 

@@ -430,6 +430,18 @@ mod tests {
     }
 
     #[test]
+    fn instructions_change_within_a_session_and_nothing_else_does() {
+        for (dialect, wanted) in [
+            (RealtimeDialect::Openai, json!({"type": "realtime", "instructions": "You help Jan."})),
+            (RealtimeDialect::Xai, json!({"instructions": "You help Jan."})),
+        ] {
+            let mut wire = OpenaiRealtime { dialect, errors: &SESSION_ERRORS }.open(setup());
+            let sent = texts(wire.input(RealtimeInput::Instructions("You help Jan.".into())));
+            assert_eq!(sent, [json!({"type": "session.update", "session": wanted})]);
+        }
+    }
+
+    #[test]
     fn answers_are_read_and_cut() {
         let mut wire = OPENAI.open(setup());
         wire.read("{\"type\":\"session.created\"}").unwrap();

@@ -98,7 +98,10 @@ impl ConversationLoop {
             Connection::Keep => {}
         }
         match Connection::at_switch(tts, switch.tts) {
-            Connection::Prepared(tts) => self.tts = tts,
+            Connection::Prepared(mut tts) => {
+                tts.set_spec(spec.clone());
+                self.tts = tts;
+            }
             Connection::Open => {
                 self.tts = TtsPipeline::new(self.call.context.providers.clone(), spec.clone(), true);
             }

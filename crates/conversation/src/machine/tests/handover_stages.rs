@@ -1,6 +1,6 @@
 //! Every stage of a handover ends, and the next agent knows what tools have set.
 
-use super::handover::{billing, change, reception};
+use super::handover::{billing, change};
 use super::*;
 use serde_json::{Value, json};
 use trunkline_domain::call_facts::CallVariables;
@@ -63,9 +63,7 @@ fn a_transfer_whose_announcement_is_never_reported_goes_on() {
 
 #[test]
 fn the_next_agents_prompt_has_what_tools_of_the_one_before_have_set() {
-    let mut harness = CallHarness::briefed(reception(json!({})), None);
-    harness.play_everything();
-    harness.caller_says("my invoice");
+    let mut harness = CallHarness::at_reception(json!({}));
     harness.machine.set_variables(&variables(json!({"customer": "Jan"})));
     harness.wants_billing();
     // As the driver fills it in: names that tools set stay open in prompts.
@@ -82,7 +80,8 @@ fn the_next_agents_prompt_has_what_tools_of_the_one_before_have_set() {
     harness.machine.set_variables(&variables(json!({"customer": "Ann"})));
     harness.model_says("Hello.");
     harness.play_everything();
-    harness.caller_says("my invoice");
+    harness.caller_says("where is my invoice");
+    harness.pass_ms(2_500);
     assert!(harness.asked()[0].starts_with("system: You help Ann."), "{:?}", harness.asked());
 }
 

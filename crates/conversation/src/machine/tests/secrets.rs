@@ -53,7 +53,7 @@ fn later_turns_are_hidden_from_model_and_transcript_alike() {
     ] {
         let mut harness = CallHarness::entered();
         harness.caller_says(said);
-        harness.pass_ms(1_000);
+        harness.pass_ms(2_500);
         assert_eq!(harness.last_messages().last(), Some(&user(shown)), "{said}");
         assert_eq!(harness.transcript().last().unwrap(), &format!("user: {shown}"));
         for digits in ["4711", "47 11", "seven one", "eleven"] {
@@ -117,6 +117,7 @@ fn digits_of_an_entry_that_came_to_nothing_are_secret_as_well() {
     said.model_says("Please use the keypad.");
     said.play_everything();
     said.caller_says("I said 4711 to you");
+    said.pass_ms(2_500);
     assert_eq!(said.last_messages().last(), Some(&user("I said ••• to you")));
     // Keys before the caller gave up.
     let mut keyed = asked_for_pin(json!({"inter_digit_timeout_ms": 1000}));
@@ -125,6 +126,7 @@ fn digits_of_an_entry_that_came_to_nothing_are_secret_as_well() {
     keyed.model_says("That was too short.");
     keyed.play_everything();
     keyed.caller_says("it begins with 471");
+    keyed.pass_ms(2_500);
     assert_eq!(keyed.last_messages().last(), Some(&user("it begins with •••")));
 }
 
@@ -147,6 +149,7 @@ fn what_was_said_before_the_entry_is_hidden_from_the_model_from_then_on() {
     let mut harness = CallHarness::new(agent_with(json!({})));
     harness.play_everything();
     harness.caller_says("my pin is 4711");
+    harness.pass_ms(2_500);
     let arguments = json!({"min_digits": 4, "max_digits": 4, "secret": true});
     harness.calls_tool("collect_digits", arguments, None);
     harness.presses("4711");
@@ -160,6 +163,7 @@ fn an_agent_that_may_read_secrets_reads_them_and_the_transcript_does_not() {
     harness.model_says("Thank you.");
     harness.play_everything();
     harness.caller_says("it is 4711 as I said");
+    harness.pass_ms(2_500);
     assert_eq!(harness.last_messages().last(), Some(&user("it is 4711 as I said")));
     assert_eq!(harness.transcript().last().unwrap(), "user: it is ••• as I said");
     assert_eq!(harness.machine.shown_interim("4711").as_deref(), Some("•••"));
@@ -169,6 +173,7 @@ fn an_agent_that_may_read_secrets_reads_them_and_the_transcript_does_not() {
 fn a_value_that_repeats_a_secret_is_hidden_from_the_model() {
     let mut harness = CallHarness::entered();
     harness.caller_says("one more thing");
+    harness.pass_ms(2_500);
     harness.calls_tool("collect_value", json!({"type": "code", "heard": "4711"}), None);
     harness.caller_says("yes");
     harness.pass_ms(1_000);

@@ -43,7 +43,7 @@ impl CallHarness {
 fn a_late_result_of_the_agent_before_is_not_taken_for_one_of_the_next() {
     let mut harness = CallHarness::briefed(reception(json!({})), None);
     harness.play_everything();
-    harness.caller_says("my invoice");
+    harness.caller_says("I have a question about my invoice");
     let mut calls = numbered("find");
     let arguments = json!({"agent": "billing"}).to_string();
     calls.push(ToolCall { id: "call_1".into(), name: "transfer_agent".into(), arguments, ..ToolCall::default() });
