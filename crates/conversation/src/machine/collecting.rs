@@ -54,7 +54,7 @@ impl Collecting {
     pub(super) fn secret_lengths(&self) -> Option<RangeInclusive<usize>> {
         let Self::Digits(entry) = self else { return None };
         let request = entry.collection.request();
-        request.is_secret.then(|| request.min_digits..=request.max_digits)
+        request.is_secret.then_some(request.min_digits..=request.max_digits)
     }
 
     /// When the caller has taken too long.
