@@ -1,3 +1,5 @@
+//! Bodies of every kind, in pieces of every size.
+
 use super::*;
 
 const PCM: AudioFormat = AudioFormat::Pcm16 { rate_hz: 24_000 };
