@@ -45,6 +45,12 @@ pub fn hidden_interim(text: &str, language: &str, collected: &CollectedValues) -
         return text;
     }
     let words = words_of(&text);
+    let all = digits(&text, language);
+    let before = words.last().and_then(|(last, _)| digits(text.get(..*last)?, language));
+    if all == before {
+        // The words went on after the digits.
+        return text;
+    }
     let tail = |at: usize| {
         let (start, _) = *words.get(at)?;
         Some((start, digits(text.get(start..)?, language)?))

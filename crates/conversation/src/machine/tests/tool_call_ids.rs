@@ -71,7 +71,8 @@ fn a_tool_that_starts_at_once_runs_once_for_each_call_of_it() {
     let mut harness = CallHarness::new(with_find("at_once"));
     harness.play_everything();
     for round in 1..=3 {
-        harness.caller_says("where is it");
+        harness.caller_says("Where is my order?");
+        harness.pass_ms(2_500);
         harness.answers_with("I will look.", numbered("find"));
         assert_eq!(harness.called_ids().len(), round, "while it is announced");
         harness.play_everything();
