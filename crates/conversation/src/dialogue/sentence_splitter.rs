@@ -8,6 +8,8 @@ const SEGMENT_CHARS_MAX: usize = 240;
 /// The first segment may end at a comma once it is this long, for lower latency. Characters of Chinese, Japanese and
 /// Korean count twice.
 const FIRST_CLAUSE_WIDTH: usize = 24;
+/// Blanks behind a dot after which what follows decides no more.
+const BLANKS_MAX: usize = 4;
 /// Polite particles that end a sentence in Thai, before white space.
 const THAI_ENDS: &[&str] = &["ครับ", "ค่ะ", "คะ", "จ้ะ", "จ้า"];
 
@@ -133,10 +135,13 @@ impl SentenceSplitter {
         if marks != "." {
             return EndSearch::End(behind);
         }
-        if closed && self.is_abbreviation(text, at, Some('A')) != AbbreviationEnd::Always {
-            return EndSearch::End(behind);
-        }
-        let following = text[behind..].trim_start_matches([' ', '\t', '\u{a0}', '\u{202f}']).chars().next();
+        let blanks = [' ', '\t', '\u{a0}', '\u{202f}'];
+        let following = text[behind..].trim_start_matches(blanks).chars().next();
+        // Behind a closing mark only a small letter goes on.
+        let following = following.filter(|c| !closed || c.is_lowercase()).or(following.filter(|_| closed).map(|_| 'A'));
+        // Blanks alone are not waited for without end.
+        let blank_len = text.len() - behind - text[behind..].trim_start_matches(blanks).len();
+        let following = following.or((blank_len > BLANKS_MAX).then_some('\n'));
         match self.is_abbreviation(text, at, following) {
             AbbreviationEnd::No => EndSearch::End(behind),
             AbbreviationEnd::Unknown => EndSearch::Unknown,
@@ -218,13 +223,14 @@ fn is_particle_end(text: &str, at: usize, c: char) -> bool {
     THAI_ENDS.iter().any(|end| before.ends_with(end))
 }
 
-/// A comma or dash behind which the first segment may end; not within numbers and dates.
+/// A comma or dash behind which the first segment may end; not within numbers and dates, nor before a key.
 fn is_clause_end(text: &str, end: usize, c: char) -> bool {
     let rest = &text[end..];
     match c {
         '，' | '、' | '；' => !rest.is_empty(),
         ',' | ';' | '–' | '—' | '،' | '؛' => {
-            let number = rest.trim_start().chars().next().is_none_or(|next| next.is_ascii_digit());
+            let number =
+                rest.trim_start().chars().next().is_none_or(|next| next.is_ascii_digit() || matches!(next, '*' | '#'));
             rest.starts_with(char::is_whitespace) && !number
         }
         _ => false,

@@ -65,6 +65,30 @@ fn numbers_abbreviations_and_domains_stay_whole() {
 }
 
 #[test]
+fn a_small_letter_goes_on_behind_short_words() {
+    check("Temps. are low. So is it.", &["Temps. are low.", "So is it."]);
+    check("It is \"low.\" or so. Ok.", &["It is \"low.\" or so.", "Ok."]);
+    check("It is complicated. iPhones are not.", &["It is complicated.", "iPhones are not."]);
+    check("you want it. that is fine. ok.", &["you want it.", "that is fine.", "ok."]);
+    check_in("de", "Am Mo. und im Dez. geht es ggü. Mai. Ja.", &["Am Mo. und im Dez. geht es ggü. Mai.", "Ja."]);
+    check_in("fr", "Du lun. – ven. et le sam. matin. Bien.", &["Du lun. – ven. et le sam. matin.", "Bien."]);
+}
+
+#[test]
+fn what_follows_a_dot_is_not_waited_for_without_end() {
+    let segments_of = |text: &str| {
+        let mut segments = vec![];
+        SentenceSplitter::new(SpeechStyle::new("en", false)).push(text, |segment| segments.push(segment.text));
+        segments
+    };
+    assert_eq!(segments_of("It is complicated. "), ["It is complicated."], "no abbreviation is that long");
+    assert_eq!(segments_of("That is it. "), [""; 0]);
+    assert_eq!(segments_of("That is it. S"), ["That is it."]);
+    assert_eq!(segments_of("That is it.     "), ["That is it."], "blanks alone decide nothing");
+    assert_eq!(segments_of("That is it.\n"), ["That is it."]);
+}
+
+#[test]
 fn the_first_piece_may_end_at_a_comma() {
     check(
         "Let me have a look at that, one moment, please. Done.",

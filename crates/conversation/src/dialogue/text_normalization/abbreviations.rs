@@ -11,6 +11,8 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
     let is_free = glued.is_none_or(|before| {
         before.kind == TokenKind::Sign
             && matches!(before.text, "(" | "\"" | "“" | "„" | "«" | "'" | "’" | "¿" | "¡" | "/" | "[")
+            // "Kunden-Nr."
+            || before.text == "-" && matches!(token.text, "nr" | "Nr" | "NR")
     });
     if !is_free {
         return None;
@@ -70,6 +72,24 @@ fn is_place(sentence: &Sentence<'_>, at: usize, end: usize, place: Place, writte
         Place::BeforeNumber => sentence.digits(end).is_some() && !(written == "no." && sentence.is_sentence_start(at)),
         Place::AfterNumber => sentence.before(at).is_some_and(|before| before.kind == TokenKind::Number),
         Place::BeforeName => next.is_some_and(has_capital),
+        Place::BeforeSmall => next.is_some_and(|next| next.starts_with(char::is_lowercase)),
+        Place::Capital => has_capital(sentence.text(at)),
+        Place::BeforeBirth if has_capital(sentence.text(at)) => {
+            sentence.is_sentence_start(at) && next.is_some_and(|next| matches!(next, "am" | "in"))
+        }
+        Place::BeforeBirth => {
+            let born = next.is_some_and(|next| has_capital(next) || matches!(next, "am" | "in" | "im" | "von"));
+            born || sentence.digits(end).is_some()
+        }
+        Place::AfterCentury => before.is_some_and(|before| {
+            let number = before.text.trim_end_matches(['e', 'è', 'm', 'r']);
+            !number.is_empty() && number.chars().all(|c| matches!(c, 'I' | 'V' | 'X'))
+        }),
+        Place::BeforeStreet => next.is_some_and(|next| {
+            let particle =
+                ["de", "du", "des", "d", "la", "le", "les", "l", "del", "della", "dei", "das", "do", "da", "dos"];
+            has_capital(next) || particle.contains(&next)
+        }),
         Place::AfterName => {
             before.is_some_and(|before| has_capital(before.text) && before.text.len() > 1)
                 && !sentence.is_sentence_start(at)

@@ -164,6 +164,10 @@ fn is_counted(sentence: &Sentence<'_>, end: usize, locale: Locale) -> bool {
 
 fn asked(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Asked> {
     let codes = &locale.language.codes;
+    let head = sentence.get(at).and_then(|token| sentence.text.get(..token.start)).unwrap_or("");
+    if locale.is_dutch() && head.trim_end().ends_with("o.v.v.") {
+        return Some(Asked::Weak);
+    }
     let mut back = at;
     let mut ending_only = false;
     for _ in 0..6 {
@@ -180,7 +184,8 @@ fn asked(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Asked> {
                     ":" | "#" | "," | "\"" | "." | "'" | "’" | "“" | "„" | "«" | "*" | "(" | "°" | "º" | "-"
                 ) =>
             {
-                if matches!(token.text, ".") && sentence.before(back).is_some_and(|before| before.text.len() > 6) {
+                let is_end = |before: &super::tokens::Token<'_>| before.text.len() > 6 && !before.text.ends_with("nr");
+                if matches!(token.text, ".") && sentence.before(back).is_some_and(is_end) {
                     return None;
                 }
                 continue;
@@ -217,7 +222,8 @@ fn kind_of_word(sentence: &Sentence<'_>, at: usize, word: &str, locale: Locale) 
     if codes.strong.iter().any(|one| word == *one || one.len() >= 4 && word.ends_with(one)) {
         return Some(Asked::Strong);
     }
-    let weak = codes.weak.iter().any(|one| word == *one || one.len() >= 6 && word.ends_with(one));
+    let short = (locale.is_dutch() || locale.is_german()) && word.ends_with("nr");
+    let weak = short || codes.weak.iter().any(|one| word == *one || one.len() >= 6 && word.ends_with(one));
     // "La ville compte 250000 habitants": only behind an article it is a noun.
     let (nouns, articles) = codes.behind_articles;
     if nouns.contains(&word) {

@@ -166,7 +166,7 @@ fn names_range(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Rea
         let Some((second, end, _)) = named(sentence, behind.0, names, short) else { continue };
         let end = if sentence.text(end - 1) == "." && sentence.is_end(end) { end - 1 } else { end };
         let spoken = match behind.1 {
-            Some(word) => format!("{first} {word} {second}"),
+            Some(word) => format!("{} {word} {second}", capitalized(sentence, at, first)),
             None => super::numbers::say_range(sentence, at, first, second, locale),
         };
         return Reading::new(end, spoken);
@@ -183,9 +183,18 @@ fn between(sentence: &Sentence<'_>, at: usize) -> Option<(usize, Option<&'static
     through.then_some((at + 3, Some("tot en met")))
 }
 
-/// "Jan. 5", "5 Jan. 2026", "ma. 4 mei": a short form next to a number.
+/// Short forms that are words as well: before a small letter they need another day or month near them.
+const WORDS: &[&str] =
+    &["zo", "so", "mar", "set", "out", "mai", "ago", "mer", "ter", "sex", "seg", "dom", "mag", "gen", "sam"];
+/// The same at the end of a text, where the dot is no sign.
+const WORDS_AT_END: &[&str] = &["sun", "sat", "do", "di", "ma", "mo", "mi", "fr", "sa"];
+
+/// "Jan. 5", "5 Jan. 2026", "ma. 4 mei", "Mon. and Tues.", "in Jan. or Feb.".
 fn short_name(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
     let calendar = &locale.language.calendar;
+    if !sentence.get(at)?.is_spaced && !sentence.before(at).is_some_and(|before| matches!(before.text, "(" | "/")) {
+        return None;
+    }
     let number_before = sentence
         .before(at)
         .is_some_and(|before| before.kind == super::tokens::TokenKind::Number && before.text.len() <= 2)
@@ -193,21 +202,98 @@ fn short_name(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Read
             && sentence.before(at).is_some_and(|before| before.text == ".")
             && at >= 2
             && sentence.digits(at - 2).is_some();
-    if let Some((name, end, true)) = named(sentence, at, &calendar.months, calendar.short_months) {
+    let month = named(sentence, at, &calendar.months, calendar.short_months).filter(|(_, _, short)| *short);
+    let day = named(sentence, at, &calendar.days, calendar.short_days).filter(|(_, _, short)| *short);
+    let year_after = |end: usize| sentence.digits(end).is_some_and(|digits| digits.len() == 4);
+    // "mar. 5 giugno" is a day, "5 mar." and "mar. 2026" are a month.
+    let is_month = month.is_some_and(|(_, end, _)| day.is_none() || number_before || year_after(end));
+    let (name, end, _) = if is_month { month? } else { day? };
+    let dotted = sentence.text(end - 1) == ".";
+    let behind = if dotted && sentence.is_end(end) { end - 1 } else { end };
+    if is_month {
         let number_after = sentence.digits(end).is_some_and(|digits| digits.len() <= 2 || digits.len() == 4);
-        let dotted = sentence.text(end - 1) == ".";
         let is_word =
             matches!(sentence.text(at), "mar" | "mars" | "dec" | "set" | "out" | "mai" | "may" | "ago") && !dotted;
-        let spaced = sentence.get(at).is_some_and(|token| token.is_spaced);
-        let ends = if dotted && sentence.is_end(end) { end - 1 } else { end };
-        return ((number_after || number_before) && spaced && (!is_word || number_before))
-            .then(|| Reading { end: ends, spoken: name.to_owned() });
+        if (number_after || number_before) && (!is_word || number_before) {
+            return Reading::new(behind, capitalized(sentence, at, name));
+        }
     }
-    let (name, end, short) = named(sentence, at, &calendar.days, calendar.short_days)?;
-    let dotted = sentence.text(end - 1) == ".";
-    let spaced = sentence.get(at).is_some_and(|token| token.is_spaced);
     let capital = has_capital(name) == has_capital(sentence.text(at)) || sentence.is_sentence_start(at);
+    (dotted && capital && goes_on_behind(sentence, at, end, locale))
+        .then(|| Reading { end: behind, spoken: capitalized(sentence, at, name) })
+}
+
+/// A capital at the beginning of a sentence stays one.
+fn capitalized(sentence: &Sentence<'_>, at: usize, name: &str) -> String {
+    let mut chars = name.chars();
+    match chars.next() {
+        Some(first) if has_capital(sentence.text(at)) && sentence.is_sentence_start(at) => {
+            first.to_uppercase().chain(chars).collect()
+        }
+        _ => name.to_owned(),
+    }
+}
+
+/// Whether a short form with a dot is followed by more of its sentence, or ends a text that speaks of days and months.
+fn goes_on_behind(sentence: &Sentence<'_>, at: usize, end: usize, locale: Locale) -> bool {
     let next = sentence.text(end);
-    let goes_on = next == "," || next.starts_with(|c: char| c.is_ascii_digit() || c.is_lowercase());
-    (short && dotted && spaced && capital && goes_on).then(|| Reading { end, spoken: name.to_owned() })
+    if next.starts_with(|c: char| c.is_ascii_digit() || c.is_lowercase())
+        || matches!(next, "," | ";" | ":" | ")" | "-" | "–" | "—" | "&" | "/" | "?" | "!")
+    {
+        let unsure = sentence.is_end(end) || !locale.is_english() && is_word(sentence, at);
+        return !unsure || listed(sentence, at, locale) || is_listed_behind(sentence, end, locale);
+    }
+    sentence.is_end(end) && listed(sentence, at, locale)
+}
+
+fn is_word(sentence: &Sentence<'_>, at: usize) -> bool {
+    WORDS.contains(&sentence.text(at).to_lowercase().as_str())
+}
+
+fn is_word_at_end(sentence: &Sentence<'_>, at: usize) -> bool {
+    is_word(sentence, at) || WORDS_AT_END.contains(&sentence.text(at).to_lowercase().as_str())
+}
+
+/// Whether a number, another day or another month follows: "Sa. und So.", "el mar. y el jue.".
+fn is_listed_behind(sentence: &Sentence<'_>, end: usize, locale: Locale) -> bool {
+    let calendar = &locale.language.calendar;
+    sentence.digits(end).is_some()
+        || (end..end + 5).any(|at| {
+            named(sentence, at, &calendar.months, calendar.short_months).is_some()
+                || named(sentence, at, &calendar.days, calendar.short_days).is_some()
+        })
+}
+
+/// Whether the words before a short form at the end of a text make it a day or month.
+fn listed(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
+    let calendar = &locale.language.calendar;
+    let from = at.saturating_sub(6);
+    let other = (from..at).any(|back| {
+        named(sentence, back, &calendar.months, calendar.short_months).is_some()
+            || named(sentence, back, &calendar.days, calendar.short_days)
+                .is_some_and(|(_, end, short)| !short || sentence.text(end - 1) == ".")
+    });
+    let before = sentence.words_before(at, 1);
+    let before = before.first().map_or("", String::as_str);
+    let asked = matches!(
+        before,
+        "on" | "am"
+            | "op"
+            | "until"
+            | "by"
+            | "vom"
+            | "im"
+            | "le"
+            | "au"
+            | "du"
+            | "il"
+            | "el"
+            | "al"
+            | "del"
+            | "no"
+            | "na"
+    );
+    let in_month =
+        matches!(before, "in" | "en" | "em" | "a" | "since" | "seit" | "sinds" | "ab" | "bis" | "depuis" | "desde");
+    other || asked || !is_word_at_end(sentence, at) && (in_month || calendar.before_dates.contains(&before))
 }

@@ -60,6 +60,16 @@ pub(super) enum Place {
     BeforeName,
     /// Behind a word with a capital.
     AfterName,
+    /// Only with its capital: "Geb.".
+    Capital,
+    /// "geb.", before a name, a date or a year.
+    BeforeBirth,
+    /// Behind the number of a century: "XIVe s.".
+    AfterCentury,
+    /// Before a word without a capital.
+    BeforeSmall,
+    /// Before the name of a street: "r. de Paris".
+    BeforeStreet,
 }
 
 /// An abbreviation, in small letters unless its capitals matter, and what it stands for.
@@ -69,6 +79,8 @@ pub(super) type Abbreviation = (&'static str, &'static str, Place);
 #[derive(Debug)]
 pub(super) struct Language {
     pub(super) signs: Signs,
+    pub(super) sizes: Sizes,
+    pub(super) fractions: Fractions,
     pub(super) calendar: Calendar,
     pub(super) money: Money,
     pub(super) units: &'static [Unit],
@@ -110,8 +122,58 @@ pub(super) struct Signs {
     pub(super) underscore: &'static str,
     /// "number", before digits.
     pub(super) number: &'static str,
-    /// "a half", behind a number.
-    pub(super) half: &'static str,
+}
+
+/// How sizes, and numbers of times, are said.
+#[derive(Debug)]
+pub(super) struct Sizes {
+    /// Between the sides of something: "30 by 40".
+    pub(super) by: &'static str,
+    /// "2x" is "2 times".
+    pub(super) once: &'static str,
+    pub(super) repeated: &'static str,
+}
+
+/// How a fraction is put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FractionStyle {
+    /// Half an hour, 3 quarters of a mile, 2 and a half hours.
+    English,
+    /// Een half uur, een halve liter, 2,5 liter.
+    Dutch,
+    /// Eine halbe Stunde, ein halber Liter, 2,5 Liter.
+    German,
+    /// Un demi-litre, 3 quarts d'heure, 2 heures et demie.
+    Romance {
+        /// Before a noun: masculine and feminine, and what stands between.
+        half: (&'static str, &'static str),
+        glue: &'static str,
+        /// Before "of".
+        half_of: &'static str,
+        /// Behind a noun: masculine and feminine.
+        demi: (&'static str, &'static str),
+        and: &'static str,
+        of: &'static str,
+        elided: &'static str,
+    },
+}
+
+/// Names of fractions.
+#[derive(Debug)]
+pub(super) struct Fractions {
+    pub(super) style: FractionStyle,
+    /// "a", before a name.
+    pub(super) one: &'static str,
+    /// From a third to a tenth: one, and more.
+    pub(super) names: [(&'static str, &'static str); 8],
+    /// Words behind a fraction of something.
+    pub(super) of: &'static [&'static str],
+    /// Words before a fraction that make its own article superfluous.
+    pub(super) articles: &'static [&'static str],
+    /// Nouns that are measured, and are not masculine; in Dutch those of the neuter.
+    pub(super) feminine: &'static [&'static str],
+    /// Nouns before "1/2" that number something: "page".
+    pub(super) numbered: &'static [&'static str],
 }
 
 /// Dates and times.
@@ -180,6 +242,9 @@ pub(super) struct Codes {
     pub(super) extensions: &'static [&'static str],
     /// Before a phone number.
     pub(super) phone: &'static [&'static str],
+    /// "call", before a short number, and words that may stand between.
+    pub(super) call: &'static [&'static str],
+    pub(super) call_fillers: &'static [&'static str],
     /// The keys of a phone.
     pub(super) hash: &'static str,
     pub(super) star: &'static str,

@@ -1,6 +1,7 @@
 //! Takes out what is written for the eye: Markdown, HTML, SSML, emoji, stage directions. Headings, list items and rows
 //! of tables get an end.
 
+use super::emphasis::star_keys;
 use super::ssml::{Bracket, Tag, bracket, entity};
 use std::ops::Range;
 
@@ -167,9 +168,15 @@ impl Builder {
 
     /// A line, or a cell of a table.
     fn inline(&mut self, line: &str) {
+        let keys = star_keys(line);
         let mut rest = line;
         let mut before: Option<char> = None;
         while let Some(c) = rest.chars().next() {
+            if let Some(sign) = escaped(rest) {
+                self.push(sign);
+                (rest, before) = (&rest[2..], Some(sign));
+                continue;
+            }
             if c == '<'
                 && let Some((found, length)) = bracket(rest)
             {
@@ -190,7 +197,8 @@ impl Builder {
             }
             if matches!(c, '*' | '_' | '`' | '~') {
                 let run = rest.len() - rest.trim_start_matches(c).len();
-                if !is_marker(c, run / c.len_utf8(), before, rest[run..].chars().next()) {
+                let is_key = keys.binary_search(&(line.len() - rest.len())).is_ok();
+                if is_key || !is_marker(c, run / c.len_utf8(), before, rest[run..].chars().next()) {
                     (0..run).for_each(|_| self.push(c));
                 }
                 (rest, before) = (&rest[run..], Some(c));
@@ -281,6 +289,11 @@ fn manner(tag: &Tag<'_>) -> Option<Manner> {
         "telephone" | "phone" => Some(Manner::Phone),
         _ => None,
     }
+}
+
+/// The sign of `\*` and `\#`, which are no markup.
+fn escaped(rest: &str) -> Option<char> {
+    rest.strip_prefix('\\').and_then(|rest| rest.chars().next()).filter(|sign| matches!(sign, '*' | '#'))
 }
 
 /// Whether signs are Markdown: they stand next to a word, on one of its sides.

@@ -4,7 +4,7 @@
 use super::language::{Currency, Scale};
 use super::locale::Locale;
 use super::numbers::{Number, behind_hyphen, is_before_noun, number, range, say_range};
-use super::tokens::{Reading, Sentence};
+use super::tokens::{Reading, Sentence, has_capital};
 use super::units;
 
 /// Names of the currency of a text, and where they end.
@@ -28,7 +28,9 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
         Some(behind) => (true, behind),
         None => (false, at),
     };
-    let amount = sign_first(sentence, at, start, locale).or_else(|| number_first(sentence, at, start, locale))?;
+    let amount = sign_first(sentence, at, start, locale)
+        .or_else(|| number_first(sentence, at, start, locale))
+        .or_else(|| scaled(sentence, start, locale))?;
     let minus = locale.language.signs.minus;
     let spoken = if negative { format!("{minus} {}", amount.spoken) } else { amount.spoken };
     Some(with_per(sentence, amount.end, spoken, locale))
@@ -63,6 +65,7 @@ fn sign_first(sentence: &Sentence<'_>, at: usize, start: usize, locale: Locale) 
     }
     let spoken = say(sentence, at, end, &value, scale, named.currency, locale)?;
     let minus = locale.language.signs.minus;
+    let end = without_full_stop(sentence, end, locale);
     Reading::new(end, if negative { format!("{minus} {spoken}") } else { spoken })
 }
 
@@ -93,6 +96,9 @@ fn number_first(sentence: &Sentence<'_>, at: usize, start: usize, locale: Locale
         return Reading::new(again.end, spoken);
     }
     let named = currency(sentence, end, locale, true)?;
+    if is_key(sentence, at, end, locale) {
+        return None;
+    }
     // "12€50".
     if let (Value::One(number), Some(cents)) = (&value, sentence.digits(named.end))
         && sentence.is_glued(named.end)
@@ -108,6 +114,18 @@ fn number_first(sentence: &Sentence<'_>, at: usize, start: usize, locale: Locale
     }
     let spoken = say(sentence, at, named.end, &value, scale_word, named.currency, locale)?;
     Reading::new(named.end, spoken)
+}
+
+/// "star 2 1 pound" are keys of a phone.
+fn is_key(sentence: &Sentence<'_>, at: usize, end: usize, locale: Locale) -> bool {
+    let codes = &locale.language.codes;
+    let before = sentence.before(at);
+    sentence.text(end) == codes.hash
+        && before.is_some_and(|before| {
+            before.text == codes.star
+                || before.text == codes.hash
+                || before.text.parse::<u8>().is_ok_and(|digit| digit < 10)
+        })
 }
 
 impl Value {
@@ -176,6 +194,35 @@ fn only_cents(sentence: &Sentence<'_>, at: usize) -> Option<Number> {
 fn with_scale(sentence: &Sentence<'_>, end: usize, locale: Locale) -> (Option<&'static Scale>, usize) {
     let end = without_dash_ending(sentence, end);
     scale(sentence, end, locale).map_or((None, end), |(scale, end)| (Some(scale), end))
+}
+
+/// The dot of "€ 3,2 mld." is that of the sentence, too, where one ends.
+fn without_full_stop(sentence: &Sentence<'_>, end: usize, locale: Locale) -> usize {
+    let dotted = sentence.before(end).is_some_and(|last| last.text == ".");
+    let next_sentence = !locale.is_german() && sentence.word(end).is_some_and(has_capital);
+    if dotted && (sentence.is_end(end) || next_sentence) { end - 1 } else { end }
+}
+
+/// "2,5 Tsd. Stück", "3 Mio. Menschen", "1 M d'habitants": a short form of a scale behind a number that is no amount.
+fn scaled(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let (numbers, last) = match range(sentence, at, locale) {
+        Some((first, second)) => (say_range(sentence, at, &first.say(locale), &second.say(locale), locale), second),
+        None => {
+            let number = number(sentence, at, locale)?;
+            (number.say(locale), number)
+        }
+    };
+    let (scale, end) = scale(sentence, last.end, locale)?;
+    let written = sentence.text.get(sentence.get(last.end)?.start..sentence.before(end)?.end())?;
+    let french = locale.is_french() && written == "M" && matches!(sentence.text(end), "d" | "de");
+    let is_short =
+        written.ends_with('.') || matches!(written, "Mio" | "Mrd" | "Tsd" | "mln" | "mld" | "mio" | "mrd" | "bln");
+    if !is_short && !french || !sentence.ends_word(end) {
+        return None;
+    }
+    let singular = last.is_one() || locale.language.money.below_two && last.is_below_two();
+    let name = if singular { scale.one } else { scale.many };
+    Reading::new(without_full_stop(sentence, end, locale), format!("{numbers} {name}"))
 }
 
 /// "million", "bn", "Mrd.": the word, and where it ends.
@@ -309,6 +356,11 @@ fn with_per(sentence: &Sentence<'_>, end: usize, spoken: String, locale: Locale)
         return Reading { end: behind, spoken: format!("{spoken} {} {name}", locale.language.per) };
     }
     Reading { end, spoken }
+}
+
+/// The currency whose sign or code stands at a token, and where that ends.
+pub(super) fn sign(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<(&'static Currency, usize)> {
+    currency(sentence, at, locale, false).map(|named| (named.currency, named.end))
 }
 
 /// Whether the sign, code or name of a currency stands at a token.

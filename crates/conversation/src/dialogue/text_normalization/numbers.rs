@@ -1,4 +1,4 @@
-//! Numbers: separators of thousands, decimals, minus, ranges, scores, fractions.
+//! Numbers: separators of thousands, decimals, minus, ranges, scores.
 
 use super::locale::Locale;
 use super::tokens::{Reading, Sentence, TokenKind, has_capital};
@@ -77,8 +77,16 @@ fn blank_group(sentence: &Sentence<'_>, at: usize, groups: &[&str], separators: 
         && first.len() <= 3
         && !first.starts_with('0')
         && separators.iter().all(|sign| *sign == ' ')
+        && !behind_group(sentence, at, groups, separators)
         // "404 555 019" is more often a phone number.
         && !(first.len() == 3 && sentence.digits(at + 1).is_some_and(|next| next.len() >= 2))
+}
+
+/// Whether the number would begin within digits that were not understood: "123 456" of "800 123 456".
+fn behind_group(sentence: &Sentence<'_>, at: usize, groups: &[&str], separators: &[char]) -> bool {
+    let start = at.saturating_sub(groups.len() + separators.iter().filter(|sign| **sign != ' ').count());
+    sentence.before(start).is_some_and(|before| before.kind == TokenKind::Number && before.text.len() == 3)
+        && sentence.get(start).is_some_and(|token| token.is_spaced && token.text.len() == 3)
 }
 
 /// Digits before and behind the decimal sign.
@@ -134,7 +142,7 @@ pub(super) fn say_range(sentence: &Sentence<'_>, at: usize, first: &str, second:
     }
 }
 
-/// Reads plain numbers: "1,250,000", "-12", "3-5", "3-1", "2½".
+/// Reads plain numbers: "1,250,000", "-12", "3-5", "3-1".
 pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
     let signs = &locale.language.signs;
     if let Some(behind) = sentence.minus(at) {
@@ -146,9 +154,6 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
         return None;
     }
     let first = number(sentence, at, locale)?;
-    if sentence.glued_sign(first.end, &["½"]) && sentence.ends_word(first.end + 1) {
-        return half(sentence, &first, locale);
-    }
     if let Some((first, second)) = range(sentence, at, locale)
         && let Some(spoken) = plain_range(sentence, at, &first, &second, locale)
     {
@@ -159,21 +164,6 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
     let last = sentence.before(first.end).map_or("", |token| token.text);
     let plain = first.is_grouped && !version && !last.is_empty() && sentence.ends_word(first.end);
     (plain && !followed_by_digits(sentence, first.end)).then(|| Reading { end: first.end, spoken: first.say(locale) })
-}
-
-fn half(sentence: &Sentence<'_>, first: &Number, locale: Locale) -> Option<Reading> {
-    let half = locale.language.signs.half;
-    let end = first.end + 1;
-    // The French half stands behind what is counted.
-    if let Some(half) = half.strip_prefix('~') {
-        let noun = sentence.word(end).filter(|_| sentence.get(end).is_some_and(|token| token.is_spaced))?;
-        return Reading::new(end + 1, format!("{} {noun} {half}", first.whole));
-    }
-    let spoken = match half.is_empty() {
-        true => format!("{}{}5", first.whole, locale.decimal),
-        false => format!("{} {half}", first.whole),
-    };
-    Reading::new(end, spoken)
 }
 
 /// Whether a number is the second part of something: "COVID-19", "A/4".

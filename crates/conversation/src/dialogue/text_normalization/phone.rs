@@ -2,7 +2,8 @@
 
 use super::locale::Locale;
 use super::numbers::behind_hyphen;
-use super::tokens::{DASHES, Reading, Sentence};
+use super::tokens::{DASHES, Reading, Sentence, TokenKind};
+use super::units;
 
 /// A phone number has at most so many groups, and so many digits.
 const GROUPS_MAX: usize = 9;
@@ -24,6 +25,9 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
     if !sentence.starts_word(at) || behind_hyphen(sentence, at) {
         return None;
     }
+    if let Some(reading) = short_number(sentence, at, locale) {
+        return Some(reading);
+    }
     let groups = groups(sentence, at)?;
     if !sentence.ends_word(groups.end) || !is_phone(sentence, at, &groups, locale) {
         return None;
@@ -32,6 +36,64 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
     let said = said.join(", ");
     let plus = locale.language.signs.plus;
     Reading::new(groups.end, if groups.is_international { format!("{plus} {said}") } else { said })
+}
+
+/// Numbers of three digits that are dialled and rarely counted.
+const SHORT: &[&str] = &[
+    "110", "111", "112", "113", "114", "115", "116", "117", "118", "119", "144", "101", "105", "211", "311", "411",
+    "511", "611", "711", "811", "911", "933", "988", "999", "000", "061", "062", "091", "016", "190", "192", "193",
+];
+/// Tokens between "call" and its number.
+const CALL_TOKENS: usize = 8;
+
+/// "Call 911": short numbers behind a word of calling. French says them as numbers.
+fn short_number(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let digits = sentence.digits(at).filter(|digits| (3..=6).contains(&digits.len()))?;
+    let end = at + 1;
+    let goes_on = sentence.glued_sign(end, &["-", "–", "/", ".", ",", ":", "%", "€", "$", "°", "'", "’"])
+        && (sentence.is_glued(end + 1) || !matches!(sentence.text(end), "." | "," | ":"));
+    let ranged = sentence.dash(end).is_some_and(|next| sentence.digits(next).is_some());
+    if goes_on
+        || ranged
+        || !sentence.ends_word(end)
+        || sentence.digits(end).is_some()
+        || !is_called(sentence, at, locale)
+    {
+        return None;
+    }
+    if units::unit(sentence, end, locale).is_some_and(|(_, behind)| sentence.ends_word(behind)) {
+        return None;
+    }
+    let known = SHORT.contains(&digits);
+    let calls = &locale.language.codes;
+    let next = sentence.word(end).map(str::to_lowercase);
+    // "Call 250 people": what is counted follows.
+    let is_last = next.is_none_or(|next| calls.call_fillers.contains(&next.as_str()) || next == "an");
+    (known || is_last && digits.len() == 3 && !digits.ends_with("00") || is_last && digits.len() > 3)
+        .then(|| Reading { end, spoken: say_group(digits) })
+}
+
+/// Whether a word of calling stands before, and nothing but other numbers and small words between.
+fn is_called(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
+    let codes = &locale.language.codes;
+    for back in 1..=CALL_TOKENS {
+        let Some(index) = at.checked_sub(back) else { return false };
+        let Some(token) = sentence.get(index) else { return false };
+        let word = token.text.to_lowercase();
+        match token.kind {
+            TokenKind::Word if codes.call.contains(&word.as_str()) => {
+                // "A call 300 miles away."
+                let article =
+                    sentence.before(index).is_some_and(|before| matches!(before.text, "a" | "the" | "A" | "The"));
+                return !article;
+            }
+            TokenKind::Word if codes.call_fillers.contains(&word.as_str()) => {}
+            TokenKind::Number => {}
+            TokenKind::Sign if matches!(token.text, "," | ":" | "\"" | "“" | "„" | "«" | "(" | "/") => {}
+            TokenKind::Word | TokenKind::Sign => return false,
+        }
+    }
+    false
 }
 
 /// Digits with a blank between them; more than five in groups of three.
@@ -128,6 +190,16 @@ fn is_phone(sentence: &Sentence<'_>, at: usize, groups: &Groups<'_>, locale: Loc
     }
     if groups.is_bracketed {
         return many && total >= 6;
+    }
+    // "0 800 123 456" of French.
+    if first == "0" && locale.is_french() {
+        return total == 10
+            && sizes.get(1) == Some(&3)
+            && groups.digits.get(1).is_some_and(|group| group.starts_with('8'));
+    }
+    // "118 218".
+    if sizes.as_slice() == [3, 3] && first == "118" && locale.is_french() {
+        return asked;
     }
     if first.starts_with('0') && first.len() >= 2 {
         // "007" and "00 1" are none; nor is a date.

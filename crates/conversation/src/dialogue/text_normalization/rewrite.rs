@@ -4,7 +4,10 @@
 use super::locale::Locale;
 use super::markup::{Manner, PlainText};
 use super::tokens::{Reading, Sentence, TokenKind};
-use super::{abbreviations, codes, dates, money, numbers, ordinals, phone, symbols, times, units, web_addresses};
+use super::{
+    abbreviations, codes, dates, dimensions, fractions, keys, money, numbers, ordinals, phone, symbols, times, units,
+    web_addresses,
+};
 use std::ops::Range;
 use trunkline_domain::speech_tags;
 use trunkline_media::turn::script::has_no_blanks;
@@ -29,9 +32,12 @@ type Grammar = fn(&Sentence<'_>, usize, Locale) -> Option<Reading>;
 
 /// The first one that understands a place wins.
 const GRAMMARS: &[Grammar] = &[
+    keys::read,
     web_addresses::read,
+    fractions::read,
     dates::read,
     money::read,
+    dimensions::read,
     times::read,
     phone::read,
     codes::read,

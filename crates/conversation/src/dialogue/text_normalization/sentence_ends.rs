@@ -3,6 +3,7 @@
 use super::SpeechStyle;
 use super::language::Place;
 use super::locale::Locale;
+use super::tokens::has_capital;
 
 /// What a dot is, given the word before it and the first character behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,9 +24,37 @@ const COMMON: &[&str] = &["mr", "mrs", "ms", "dr", "prof", "vs", "nr", "sr", "�
 const LIST_ENDS: &[&str] = &["etc", "usw", "enz", "ecc", "uvm"];
 /// Characters before a dot that can belong to an abbreviation.
 const TAIL_CHARS: usize = 24;
+/// Letters of an abbreviation that no table has.
+const UNKNOWN_CHARS_MAX: usize = 8;
 
 /// Judges a dot: `before` is the text up to it, `following` the first character behind it and its white space.
 pub fn abbreviation_end(style: &SpeechStyle, before: &str, following: Option<char>) -> AbbreviationEnd {
+    match known_end(style, before, following) {
+        AbbreviationEnd::No => before_small_letter(before, following),
+        end => end,
+    }
+}
+
+/// Before a small letter a dot behind a short word ends nothing, whatever the word stands for. Where the sentence itself
+/// began with a small letter, all of them do.
+fn before_small_letter(before: &str, following: Option<char>) -> AbbreviationEnd {
+    let word = before.rsplit(char::is_whitespace).next().unwrap_or("");
+    let word = word.trim_matches(|c: char| !c.is_alphanumeric());
+    let letters = word.chars().take(UNKNOWN_CHARS_MAX + 1).count();
+    let is_word = (1..=UNKNOWN_CHARS_MAX).contains(&letters) && word.chars().all(char::is_alphabetic);
+    let cased = word.chars().any(|c| c.is_lowercase() || c.is_uppercase());
+    let starts_small = before.chars().find(|c| c.is_alphanumeric()).is_none_or(char::is_lowercase);
+    if !is_word || !cased || starts_small {
+        return AbbreviationEnd::No;
+    }
+    match following {
+        None => AbbreviationEnd::Unknown,
+        Some(next) if next.is_lowercase() => AbbreviationEnd::Here,
+        Some(_) => AbbreviationEnd::No,
+    }
+}
+
+fn known_end(style: &SpeechStyle, before: &str, following: Option<char>) -> AbbreviationEnd {
     let word = before.rsplit(char::is_whitespace).next().unwrap_or("");
     let word = word.trim_start_matches(|c: char| !c.is_alphanumeric());
     let is_first = before.trim_start_matches(|c: char| !c.is_alphanumeric()).len() == word.len();
@@ -111,7 +140,7 @@ fn by_tables(locale: Locale, before: &str, word: &str, following: Option<char>) 
     let mut found = AbbreviationEnd::No;
     for (written, _, place) in language.abbreviations {
         let Some(short) = written.strip_suffix('.').filter(|short| ends_with(short)) else { continue };
-        match by_place(*place, short, following) {
+        match by_place(*place, short, word, following) {
             AbbreviationEnd::No => {}
             AbbreviationEnd::Unknown => found = AbbreviationEnd::Unknown,
             end => return end,
@@ -143,7 +172,9 @@ fn by_tables(locale: Locale, before: &str, word: &str, following: Option<char>) 
     if short_names.any(|(short, _)| ends_with(short)) {
         return match following {
             None => AbbreviationEnd::Unknown,
-            Some(next) if next.is_ascii_digit() || counted && !next.is_uppercase() => AbbreviationEnd::Here,
+            Some(next) if next.is_ascii_digit() || next.is_lowercase() => AbbreviationEnd::Here,
+            Some('-' | '–' | '—' | '&' | '/' | '+') => AbbreviationEnd::Here,
+            Some(next) if counted && !next.is_uppercase() => AbbreviationEnd::Here,
             Some(_) => AbbreviationEnd::No,
         };
     }
@@ -157,15 +188,22 @@ fn behind_number(before: &str, word: &str) -> bool {
     glued || head.chars().next_back().is_some_and(|c| c.is_ascii_digit() || matches!(c, '/' | '½' | '€' | '$' | '.'))
 }
 
-fn by_place(place: Place, short: &str, following: Option<char>) -> AbbreviationEnd {
+fn by_place(place: Place, short: &str, word: &str, following: Option<char>) -> AbbreviationEnd {
     match (place, following) {
         (Place::Anywhere, _) if LIST_ENDS.contains(&short) => before_capital(following),
-        (Place::Anywhere | Place::AfterNumber, _) => AbbreviationEnd::Always,
+        (Place::Anywhere | Place::AfterNumber | Place::AfterCentury, _) => AbbreviationEnd::Always,
+        (Place::Capital, _) if has_capital(word) => AbbreviationEnd::Always,
+        (Place::BeforeBirth, _) if has_capital(word) => AbbreviationEnd::No,
+        (Place::Capital, _) => AbbreviationEnd::No,
         (_, None) => AbbreviationEnd::Unknown,
         (Place::BeforeNumber, Some(next)) if next.is_ascii_digit() => AbbreviationEnd::Here,
         (Place::BeforeNumber, Some(_)) => AbbreviationEnd::No,
-        (Place::BeforeName, Some(next)) if next.is_alphabetic() => AbbreviationEnd::Here,
-        (Place::BeforeName, Some(_)) => AbbreviationEnd::No,
+        (Place::BeforeName | Place::BeforeStreet, Some(next)) if next.is_alphabetic() => AbbreviationEnd::Here,
+        (Place::BeforeName | Place::BeforeStreet, Some(_)) => AbbreviationEnd::No,
+        (Place::BeforeSmall, Some(next)) if next.is_lowercase() => AbbreviationEnd::Here,
+        (Place::BeforeSmall, Some(_)) => AbbreviationEnd::No,
+        (Place::BeforeBirth, Some(next)) if next.is_alphanumeric() => AbbreviationEnd::Here,
+        (Place::BeforeBirth, Some(_)) => AbbreviationEnd::No,
         (Place::AfterName, Some(next)) if next.is_uppercase() => AbbreviationEnd::No,
         (Place::AfterName, Some(_)) => AbbreviationEnd::Here,
     }

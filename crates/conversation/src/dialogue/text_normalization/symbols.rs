@@ -1,4 +1,4 @@
-//! Signs between words and numbers: "&", "2 + 2 = 4", "C++", "#1", keys after "press".
+//! Signs between words and numbers: "&", "2 + 2 = 4", "C++", "#1".
 
 use super::locale::Locale;
 use super::tokens::{Reading, Sentence, TokenKind};
@@ -21,7 +21,7 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
         }
         "=" if is_calculation(sentence, at) => Reading::new(at + 1, signs.equals),
         "*" | "×" if is_calculation(sentence, at) => Reading::new(at + 1, signs.times),
-        "*" | "#" => key(sentence, at, locale),
+        "#" => numbered(sentence, at, locale),
         "24" | "7" => around_the_clock(sentence, at),
         _ => None,
     }
@@ -59,25 +59,12 @@ fn programming(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Rea
     sharp.then(|| Reading { end: at + 2, spoken: format!("{word} sharp") })
 }
 
-/// A key of the phone behind "press", or "#1".
-fn key(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
-    let signs = &locale.language.signs;
-    let token = sentence.get(at)?;
-    let keys = &locale.language.codes;
-    let hash = token.text == "#";
-    let quoted = sentence.before(at).is_some_and(|before| matches!(before.text, "\"" | "'" | "“" | "„" | "«" | "("));
-    let alone = (token.is_spaced || quoted)
-        && sentence.get(at + 1).is_none_or(|next| {
-            next.is_spaced
-                || matches!(next.text, "." | "," | "!" | "?" | ";" | ":" | ")" | "\"" | "'" | "”" | "“" | "»" | "-")
-        });
-    if alone {
-        let words = sentence.words_before(at, 12);
-        let asked = words.iter().any(|word| locale.language.codes.press.contains(&word.as_str()));
-        return asked.then(|| Reading { end: at + 1, spoken: (if hash { keys.hash } else { keys.star }).to_owned() });
-    }
-    let numbered = hash && token.is_spaced && sentence.is_glued(at + 1) && sentence.digits(at + 1).is_some();
-    numbered.then(|| Reading { end: at + 1, spoken: signs.number.to_owned() })
+/// "#1".
+fn numbered(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let is_numbered = sentence.get(at).is_some_and(|token| token.is_spaced)
+        && sentence.is_glued(at + 1)
+        && sentence.digits(at + 1).is_some();
+    is_numbered.then(|| Reading { end: at + 1, spoken: locale.language.signs.number.to_owned() })
 }
 
 /// "24/7".

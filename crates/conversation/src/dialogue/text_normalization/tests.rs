@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod keys_and_fractions;
+
 fn check(language: &str, text: &str, spoken: &str) {
     assert_eq!(SpeechStyle::new(language, false).normalize(text).spoken, spoken, "{text}");
 }
@@ -87,15 +89,23 @@ fn any_text_can_be_said_and_every_word_of_it_is_accounted_for() {
         "…",
         "'",
         "\u{200d}",
+        "*",
+        "#",
+        "/",
+        "1/2",
+        "½",
+        "x",
+        "Mon.",
+        "kg",
     ];
     let mut dice = 1u64;
-    for _ in 0..20_000 {
+    for _ in 0..12_000 {
         let mut text = String::new();
         for _ in 0..12 {
             dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             text.push_str(BITS[(dice >> 33) as usize % BITS.len()]);
         }
-        for language in ["en", "nl", "de", "fr", "pl"] {
+        for language in ["en", "nl", "de", "fr", ["es", "it", "pt", "pl"][(dice >> 40) as usize % 4]] {
             let style = SpeechStyle::new(language, true);
             let said = style.normalize(&text);
             check_parts(&said, &text);
@@ -261,37 +271,37 @@ fn check_corpus(language: &str, at_least: usize) {
 
 #[test]
 fn the_english_corpus_is_spoken_as_written_there() {
-    check_corpus("en", 220);
+    check_corpus("en", 250);
 }
 
 #[test]
 fn the_dutch_corpus_is_spoken_as_written_there() {
-    check_corpus("nl", 100);
+    check_corpus("nl", 125);
 }
 
 #[test]
 fn the_german_corpus_is_spoken_as_written_there() {
-    check_corpus("de", 100);
+    check_corpus("de", 125);
 }
 
 #[test]
 fn the_french_corpus_is_spoken_as_written_there() {
-    check_corpus("fr", 90);
+    check_corpus("fr", 110);
 }
 
 #[test]
 fn the_spanish_corpus_is_spoken_as_written_there() {
-    check_corpus("es", 50);
+    check_corpus("es", 57);
 }
 
 #[test]
 fn the_italian_corpus_is_spoken_as_written_there() {
-    check_corpus("it", 50);
+    check_corpus("it", 57);
 }
 
 #[test]
 fn the_portuguese_corpus_is_spoken_as_written_there() {
-    check_corpus("pt", 50);
+    check_corpus("pt", 57);
 }
 
 #[test]
@@ -324,9 +334,37 @@ fn any_slice_of_the_corpus_can_be_said() {
 #[test]
 fn monotonous_texts_of_any_length_can_be_said() {
     for bit in [
-        "1.", "<a", "[", "[a](", "# ", "(", "1-", "+1 ", "A1 ", "0 ", "<!--", "**", "\"", "$1,", "1:0", "&#", "é", ").",
+        "1.",
+        "<a",
+        "[",
+        "[a](",
+        "# ",
+        "(",
+        "1-",
+        "+1 ",
+        "A1 ",
+        "0 ",
+        "<!--",
+        "**",
+        "\"",
+        "$1,",
+        "1:0",
+        "&#",
+        "é",
+        ").",
+        "*1",
+        "*1 ",
+        "**1 ",
+        "1/2 ",
+        "$½",
+        "2x",
+        "1x1 m ",
+        "Mon. ",
+        "nr. 4711 ",
+        "call 911, ",
+        "\\*",
     ] {
         let said = SpeechStyle::new("en", false).normalize(&bit.repeat(3_000));
-        assert!(said.spoken.len() <= 30_000, "{bit}");
+        assert!(said.spoken.len() <= 30_000.max(bit.len() * 15_000), "{bit}");
     }
 }

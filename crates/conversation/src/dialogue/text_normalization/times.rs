@@ -232,7 +232,7 @@ fn letter_time(sentence: &Sentence<'_>, bare: Time, locale: Locale) -> Option<Ti
     };
     let german = locale.language.calendar.hour_words.contains(&"Uhr");
     let spaced = sentence.get(bare.end).is_some_and(|token| token.is_spaced);
-    if sentence.text(bare.end) != letter || german || letter == "u" && spaced {
+    if sentence.text(bare.end) != letter || german && !is_german_clock(sentence, bare) || letter == "u" && spaced {
         return None;
     }
     let behind = bare.end + 1;
@@ -249,6 +249,16 @@ fn letter_time(sentence: &Sentence<'_>, bare: Time, locale: Locale) -> Option<Ti
     // "17h30min".
     let end = if sentence.text(time.end) == "min" && time.minute != Some(0) { time.end + 1 } else { time.end };
     Some(Time { has_word: true, end, ..time })
+}
+
+/// "um 14h", "9 Uhr oder 14h": an hour and not how many of them.
+fn is_german_clock(sentence: &Sentence<'_>, bare: Time) -> bool {
+    let words = sentence.words_before(bare.end.saturating_sub(1), 3);
+    let joined = words.first().is_some_and(|word| matches!(word.as_str(), "oder" | "und" | "bis" | "ab"));
+    let adjacent = sentence.before(bare.end.saturating_sub(1)).is_some_and(|before| before.kind == TokenKind::Word);
+    let word = |at: usize| words.get(at).map_or("", String::as_str);
+    let clock = word(1) == "uhr" || word(1) == "h" && word(2) == "um";
+    adjacent && (words.first().is_some_and(|word| matches!(word.as_str(), "um" | "gegen")) || joined && clock)
 }
 
 /// "AM", "p.m.", "a. m.": which half, and where it ends. The last dot may be that of the sentence.

@@ -96,11 +96,41 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
             format!("{spoken} {} {of} {}", name(unit, &first, locale), sentence.text(end + 1)),
         );
     }
+    if let Some((per, end)) = per(sentence, end, locale) {
+        return Reading::new(end, format!("{spoken} {} {per}", name(unit, &first, locale)));
+    }
+    if let Some((inches, end)) = inches(sentence, unit, end, locale) {
+        return Reading::new(end, format!("{spoken} {} {inches}", name(unit, &first, locale)));
+    }
     let unit_name = if is_before_noun(sentence, at, end, locale) { unit.one } else { name(unit, &first, locale) };
     Reading::new(end, format!("{spoken} {unit_name}"))
 }
 
-fn name(unit: &Unit, number: &Number, locale: Locale) -> &'static str {
+/// "/s", "/100 km" behind a unit: what is said for it.
+fn per(sentence: &Sentence<'_>, end: usize, locale: Locale) -> Option<(String, usize)> {
+    if !sentence.glued_sign(end, &["/"]) || !sentence.is_glued(end + 1) {
+        return None;
+    }
+    let per = locale.language.per;
+    if let Some(count) = sentence.digits(end + 1) {
+        let (unit, behind) = unit(sentence, end + 2, locale).filter(|(_, behind)| sentence.ends_word(*behind))?;
+        return Some((format!("{per} {count} {}", unit.many), behind));
+    }
+    let (name, behind) = per_name(sentence, end + 1, locale)?;
+    sentence.ends_word(behind).then(|| (format!("{per} {name}"), behind))
+}
+
+/// "6 in" behind feet.
+fn inches(sentence: &Sentence<'_>, unit: &Unit, end: usize, locale: Locale) -> Option<(String, usize)> {
+    let feet = locale.is_english() && unit.one == "foot";
+    let count = sentence.digits(end).filter(|count| feet && count.len() <= 2)?;
+    let written = sentence.text(end + 1) == "in" && sentence.ends_word(end + 2);
+    let behind = if sentence.glued_sign(end + 2, &["."]) && !sentence.is_end(end + 3) { end + 3 } else { end + 2 };
+    written.then(|| (format!("{count} {}", if count == "1" { "inch" } else { "inches" }), behind))
+}
+
+/// The name of a unit as its number asks for.
+pub(super) fn name(unit: &Unit, number: &Number, locale: Locale) -> &'static str {
     let french = locale.is_french();
     if number.is_one() || french && number.is_below_two() { unit.one } else { unit.many }
 }

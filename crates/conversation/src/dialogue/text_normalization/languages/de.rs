@@ -2,7 +2,8 @@
 
 use super::{anywhere, currency, scale, unit};
 use crate::dialogue::text_normalization::language::{
-    Abbreviation, Calendar, Clock, Codes, Currency, DateStyle, Language, Money, Place, Scale, Signs, Unit,
+    Abbreviation, Calendar, Clock, Codes, Currency, DateStyle, FractionStyle, Fractions, Language, Money, Place, Scale,
+    Signs, Sizes, Unit,
 };
 
 pub(in crate::dialogue::text_normalization) static GERMAN: Language = Language {
@@ -25,7 +26,28 @@ pub(in crate::dialogue::text_normalization) static GERMAN: Language = Language {
         dash: "Bindestrich",
         underscore: "Unterstrich",
         number: "Nummer",
-        half: "",
+    },
+    sizes: Sizes { by: "mal", once: "mal", repeated: "mal" },
+    fractions: Fractions {
+        style: FractionStyle::German,
+        one: "ein",
+        names: [
+            ("Drittel", "Drittel"),
+            ("Viertel", "Viertel"),
+            ("Fünftel", "Fünftel"),
+            ("Sechstel", "Sechstel"),
+            ("Siebtel", "Siebtel"),
+            ("Achtel", "Achtel"),
+            ("Neuntel", "Neuntel"),
+            ("Zehntel", "Zehntel"),
+        ],
+        of: &["der", "des", "von", "aller", "vom"],
+        articles: &["ein", "eine", "einen", "einer", "einem", "eines", "der", "die", "das", "den", "dem"],
+        feminine: &[
+            "Stunde", "Minute", "Sekunde", "Tasse", "Seite", "Portion", "Flasche", "Packung", "Woche", "Million",
+            "Tonne", "Meile", "Dose", "Tablette", "Scheibe", "Zwiebel", "Unze",
+        ],
+        numbered: &["seite", "teil", "schritt", "kapitel", "zimmer", "version", "frage", "zeile", "raum"],
     },
     calendar: Calendar {
         months: [
@@ -100,7 +122,7 @@ pub(in crate::dialogue::text_normalization) static GERMAN: Language = Language {
         ("Pers.", "Person"),
     ],
     abbreviations: ABBREVIATIONS,
-    suffixes: &[("str", "straße"), ("Str", "Straße"), ("pl", "platz")],
+    suffixes: &[("str", "straße"), ("Str", "Straße"), ("pl", "platz"), ("nr", "nummer"), ("Nr", "Nummer")],
     ordinals: None,
     codes: Codes {
         strong: &["code", "pin", "passwort", "kennwort", "zugangscode"],
@@ -124,6 +146,8 @@ pub(in crate::dialogue::text_normalization) static GERMAN: Language = Language {
             "sendung",
             "paket",
             "bestellnummer",
+            "nr",
+            "az",
             "id",
             "fall",
         ],
@@ -152,6 +176,8 @@ pub(in crate::dialogue::text_normalization) static GERMAN: Language = Language {
             "anrufen",
             "whatsapp",
         ],
+        call: &["rufen", "rufe", "ruf", "wählen", "wähle", "wählt", "anrufen"],
+        call_fillers: &["uns", "mich", "unter", "sie", "die", "der", "den", "das", "oder", "und", "nummer", "bitte"],
         hash: "Raute",
         star: "Stern",
         press: &[
@@ -206,6 +232,7 @@ const UNITS: &[Unit] = &[
     unit(&["mg"], "Milligramm", "Milligramm"),
     unit(&["g"], "Gramm", "Gramm"),
     unit(&["ml"], "Milliliter", "Milliliter"),
+    unit(&["dl"], "Deziliter", "Deziliter"),
     unit(&["cl"], "Zentiliter", "Zentiliter"),
     unit(&["l", "L"], "Liter", "Liter"),
     unit(&["ha"], "Hektar", "Hektar"),
@@ -236,6 +263,7 @@ const UNITS: &[Unit] = &[
     unit(&["Std.", "Std", "h"], "Stunde", "Stunden"),
     unit(&["Sek.", "Sek", "sec", "s"], "Sekunde", "Sekunden"),
     unit(&["Stk.", "Stk"], "Stück", "Stück"),
+    unit(&["Wo."], "Woche", "Wochen"),
     unit(&["Mon."], "Monat", "Monate"),
 ];
 
@@ -280,7 +308,8 @@ const ABBREVIATIONS: &[Abbreviation] = &[
     anywhere("Tel.", "Telefon"),
     anywhere("Str.", "Straße"),
     anywhere("Abt.", "Abteilung"),
-    anywhere("geb.", "geboren"),
+    ("geb.", "geboren", Place::BeforeBirth),
+    ("Geb.", "Gebäude", Place::Capital),
     ("nr.", "Nummer", Place::Anywhere),
     ("st.", "Sankt", Place::BeforeName),
     ("abs.", "Absatz", Place::BeforeNumber),
@@ -289,4 +318,21 @@ const ABBREVIATIONS: &[Abbreviation] = &[
     ("s.", "Seite", Place::BeforeNumber),
     ("§§", "Paragrafen", Place::BeforeNumber),
     ("§", "Paragraf", Place::BeforeNumber),
+    anywhere("ggü.", "gegenüber"),
+    anywhere("vsl.", "voraussichtlich"),
+    ("voraussichtl.", "voraussichtliche", Place::BeforeName),
+    anywhere("voraussichtl.", "voraussichtlich"),
+    anywhere("z.Hd.", "zu Händen"),
+    anywhere("p.P.", "pro Person"),
+    anywhere("Vj.", "Vorjahr"),
+    anywhere("Az.", "Aktenzeichen"),
+    anywhere("u.", "und"),
+    anywhere("mtl.", "monatlich"),
+    anywhere("tgl.", "täglich"),
+    anywhere("jährl.", "jährlich"),
+    anywhere("zzt.", "zurzeit"),
+    anywhere("i.H.v.", "in Höhe von"),
+    anywhere("einschl.", "einschließlich"),
+    anywhere("entspr.", "entsprechend"),
+    anywhere("vorauss.", "voraussichtlich"),
 ];

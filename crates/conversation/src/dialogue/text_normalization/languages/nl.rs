@@ -2,7 +2,8 @@
 
 use super::{anywhere, currency, scale, unit};
 use crate::dialogue::text_normalization::language::{
-    Abbreviation, Calendar, Clock, Codes, Currency, DateStyle, Language, Money, Place, Scale, Signs, Unit,
+    Abbreviation, Calendar, Clock, Codes, Currency, DateStyle, FractionStyle, Fractions, Language, Money, Place, Scale,
+    Signs, Sizes, Unit,
 };
 
 pub(in crate::dialogue::text_normalization) static DUTCH: Language = Language {
@@ -25,7 +26,27 @@ pub(in crate::dialogue::text_normalization) static DUTCH: Language = Language {
         dash: "streepje",
         underscore: "underscore",
         number: "nummer",
-        half: "",
+    },
+    sizes: Sizes { by: "bij", once: "keer", repeated: "keer" },
+    fractions: Fractions {
+        style: FractionStyle::Dutch,
+        one: "een",
+        names: [
+            ("derde", "derde"),
+            ("kwart", "kwart"),
+            ("vijfde", "vijfde"),
+            ("zesde", "zesde"),
+            ("zevende", "zevende"),
+            ("achtste", "achtste"),
+            ("negende", "negende"),
+            ("tiende", "tiende"),
+        ],
+        of: &["van"],
+        articles: &["een", "de", "het", "elk", "elke", "ieder", "iedere"],
+        feminine: &[
+            "uur", "jaar", "pond", "ons", "dozijn", "etmaal", "procent", "brood", "glas", "blik", "pak", "stuk",
+        ],
+        numbered: &["pagina", "deel", "stap", "hoofdstuk", "kamer", "versie", "vraag", "regel"],
     },
     calendar: Calendar {
         months: [
@@ -89,7 +110,7 @@ pub(in crate::dialogue::text_normalization) static DUTCH: Language = Language {
         ("p.p.", "persoon"),
     ],
     abbreviations: ABBREVIATIONS,
-    suffixes: &[("str", "straat")],
+    suffixes: &[("str", "straat"), ("nr", "nummer")],
     ordinals: None,
     codes: Codes {
         strong: &["code", "pin", "pincode", "wachtwoord", "toegangscode"],
@@ -119,6 +140,8 @@ pub(in crate::dialogue::text_normalization) static DUTCH: Language = Language {
             "aanvraag",
             "contract",
             "zaaknummer",
+            "nr",
+            "ref",
         ],
         grouped: &["kenteken", "iban", "kentekenplaat"],
         fillers: &["is", "was", "het", "de", "nummer", "nr", "met", "code", "en", "dan", "daarna", "luidt", "uw", "id"],
@@ -139,6 +162,8 @@ pub(in crate::dialogue::text_normalization) static DUTCH: Language = Language {
             "lijn",
             "whatsapp",
         ],
+        call: &["bel", "bellen", "belt", "kies", "draai", "sms"],
+        call_fillers: &["ons", "me", "op", "via", "het", "de", "of", "en", "naar", "nummer", "u", "dan"],
         hash: "hekje",
         star: "sterretje",
         press: &["toets", "druk", "kies", "hekje", "sterretje", "toetsen", "drukt"],
@@ -182,6 +207,7 @@ const UNITS: &[Unit] = &[
     unit(&["mg"], "milligram", "milligram"),
     unit(&["g", "gr", "gr."], "gram", "gram"),
     unit(&["ml"], "milliliter", "milliliter"),
+    unit(&["dl"], "deciliter", "deciliter"),
     unit(&["cl"], "centiliter", "centiliter"),
     unit(&["l", "L", "ltr"], "liter", "liter"),
     unit(&["ha"], "hectare", "hectare"),
@@ -212,6 +238,8 @@ const UNITS: &[Unit] = &[
     unit(&["u"], "uur", "uur"),
     unit(&["sec.", "sec", "s"], "seconde", "seconden"),
     unit(&["st.", "stk."], "stuk", "stuks"),
+    unit(&["dgn.", "dgn"], "dag", "dagen"),
+    unit(&["wkn.", "wkn"], "week", "weken"),
     unit(&["mnd.", "mnd"], "maand", "maanden"),
     unit(&["jr."], "jaar", "jaar"),
 ];
@@ -269,4 +297,14 @@ const ABBREVIATIONS: &[Abbreviation] = &[
     ("art.", "artikel", Place::BeforeNumber),
     ("blz.", "bladzijde", Place::BeforeNumber),
     ("pag.", "pagina", Place::BeforeNumber),
+    anywhere("temp.", "temperatuur"),
+    ("nl.", "namelijk", Place::BeforeSmall),
+    anywhere("o.v.v.", "onder vermelding van"),
+    anywhere("p.u.", "per uur"),
+    anywhere("ref.", "referentie"),
+    anywhere("m.i.v.", "met ingang van"),
+    anywhere("e.d.", "en dergelijke"),
+    anywhere("i.h.b.", "in het bijzonder"),
+    anywhere("vnl.", "voornamelijk"),
+    anywhere("mbt.", "met betrekking tot"),
 ];

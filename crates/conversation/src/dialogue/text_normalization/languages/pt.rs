@@ -2,7 +2,8 @@
 
 use super::{anywhere, currency, scale, unit};
 use crate::dialogue::text_normalization::language::{
-    Abbreviation, Calendar, Clock, Codes, Currency, DateStyle, Language, Money, Ordinals, Place, Scale, Signs, Unit,
+    Abbreviation, Calendar, Clock, Codes, Currency, DateStyle, FractionStyle, Fractions, Language, Money, Ordinals,
+    Place, Scale, Signs, Sizes, Unit,
 };
 
 pub(in crate::dialogue::text_normalization) static PORTUGUESE: Language = Language {
@@ -25,7 +26,36 @@ pub(in crate::dialogue::text_normalization) static PORTUGUESE: Language = Langua
         dash: "hífen",
         underscore: "underline",
         number: "número",
-        half: "e meia",
+    },
+    sizes: Sizes { by: "por", once: "vez", repeated: "vezes" },
+    fractions: Fractions {
+        style: FractionStyle::Romance {
+            half: ("meio", "meia"),
+            glue: " ",
+            half_of: "a metade",
+            demi: ("meio", "meia"),
+            and: "e",
+            of: "de ",
+            elided: "de ",
+        },
+        one: "um",
+        names: [
+            ("terço", "terços"),
+            ("quarto", "quartos"),
+            ("quinto", "quintos"),
+            ("sexto", "sextos"),
+            ("sétimo", "sétimos"),
+            ("oitavo", "oitavos"),
+            ("nono", "nonos"),
+            ("décimo", "décimos"),
+        ],
+        of: &["de", "do", "da", "dos", "das"],
+        articles: &["a", "o", "uma", "um"],
+        feminine: &[
+            "hora", "xícara", "chávena", "garrafa", "libra", "página", "dúzia", "porção", "colher", "jornada",
+            "tonelada", "semana", "caixa", "dose", "milha",
+        ],
+        numbered: &["página", "parte", "passo", "etapa", "capítulo", "quarto", "versão", "pergunta", "linha", "sala"],
     },
     calendar: Calendar {
         months: [
@@ -138,6 +168,8 @@ pub(in crate::dialogue::text_normalization) static PORTUGUESE: Language = Langua
             "liga",
             "whatsapp",
         ],
+        call: &["ligue", "ligar", "liga", "disque", "marque", "chame"],
+        call_fillers: &["para", "o", "a", "ao", "ou", "e", "número"],
         hash: "jogo da velha",
         star: "asterisco",
         press: &["tecle", "pressione", "tecla", "digite", "aperte", "prima", "marque", "carregue"],
@@ -174,6 +206,7 @@ const UNITS: &[Unit] = &[
     unit(&["kg"], "quilo", "quilos"),
     unit(&["mg"], "miligrama", "miligramas"),
     unit(&["g"], "grama", "gramas"),
+    unit(&["dl"], "decilitro", "decilitros"),
     unit(&["ml"], "mililitro", "mililitros"),
     unit(&["l", "L"], "litro", "litros"),
     unit(&["ha"], "hectare", "hectares"),
@@ -220,8 +253,10 @@ const ABBREVIATIONS: &[Abbreviation] = &[
     anywhere("mín.", "mínimo"),
     anywhere("tel.", "telefone"),
     anywhere("vc", "você"),
-    ("av.", "avenida", Place::BeforeName),
-    ("r.", "rua", Place::BeforeName),
+    anywhere("ref.", "referência"),
+    anywhere("temp.", "temperatura"),
+    ("av.", "avenida", Place::BeforeStreet),
+    ("r.", "rua", Place::BeforeStreet),
     ("n.º", "número", Place::BeforeNumber),
     ("nº", "número", Place::BeforeNumber),
     ("n°", "número", Place::BeforeNumber),
