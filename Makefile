@@ -55,7 +55,7 @@ ON_POSTGRES := accounts:: api:: calls:: crash:: concurrent_changes:: live:: mana
 empty :=
 space := $(empty) $(empty)
 # Calls take their real time and little of the processor: more of them than cores go on together.
-test: export RUST_TEST_THREADS := 4
+test: export RUST_TEST_THREADS := 6
 test: deps
 	@if command -v cargo-nextest >/dev/null; then \
 		cargo nextest run --workspace --features otlp && \
