@@ -10,6 +10,7 @@ mod handover;
 mod held;
 mod language;
 mod realtime;
+mod shop;
 mod silence;
 mod skip_turn;
 mod tools;

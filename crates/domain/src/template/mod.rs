@@ -24,6 +24,9 @@ const REPORTED_MAX: usize = 50;
 /// Names that stay in a text until a tool is called: what the caller has entered by then.
 pub const COLLECTED: &str = "collected.";
 
+/// Names that stay in a text until it is said: slots of a flow, which the caller fills.
+pub const SLOTS: &str = "slots.";
+
 /// What happened while texts were filled in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TemplateReport {
@@ -83,8 +86,14 @@ pub fn fill(text: &str, usage: TemplateUse, values: &dyn TemplateValues, report:
                 is_after_gap = false;
             }
             // Nothing was entered when the call begins: the tool that is called fills it in.
-            Part::Variable { name, .. } if name.starts_with(COLLECTED) && values.value(name).is_none() => {
-                filled.extend(["{{", name, "}}"]);
+            Part::Variable { name, default, .. }
+                if (name.starts_with(COLLECTED) || name.starts_with(SLOTS)) && values.value(name).is_none() =>
+            {
+                filled.extend(["{{", name]);
+                if let Some(default) = default.filter(|_| name.starts_with(SLOTS)) {
+                    filled.extend(["|", default]);
+                }
+                filled.push_str("}}");
                 is_after_gap = false;
             }
             Part::Variable { name, default, .. } => {
