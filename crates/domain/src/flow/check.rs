@@ -1,6 +1,6 @@
 //! What is wrong with a flow, each fault with its place: refused when an agent is saved, so that no call finds out.
 
-use super::{
+use super::document::{
     ARGUMENTS_MAX, CHOICES_MAX, DOCUMENTS_BYTES_MAX, DOCUMENTS_MAX, Flow, FlowAsk, FlowDocument, FlowIntent, FlowMenu,
     FlowSlot, FlowSlotType, FlowState, FlowTool, INTENTS_MAX, NAME_CHARS_MAX, PHRASE_CHARS_MAX, PHRASES_MAX, SLOTS_MAX,
     SPOKEN_CHARS_MAX, STATES_MAX, TRIES,
@@ -316,6 +316,7 @@ impl Flow {
                 way.push(next);
                 if let Some(at) = way.iter().position(|name| *name == next).filter(|at| at + 1 < way.len()) {
                     way.drain(..at);
+                    begin_with_first(&mut way);
                     break;
                 }
                 here = next;
@@ -327,6 +328,14 @@ impl Flow {
         }
         circles
     }
+}
+
+/// A circle is told from the first of its names, wherever it was found.
+fn begin_with_first(way: &mut Vec<&str>) {
+    way.pop();
+    let first = way.iter().enumerate().min_by_key(|(_, name)| **name).map_or(0, |(at, _)| at);
+    way.rotate_left(first);
+    way.extend(way.first().copied());
 }
 
 /// Whether a slot can have this value.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::agent::AgentFields;
 use crate::faults;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 /// A shop in a few states.
 fn flow() -> Value {

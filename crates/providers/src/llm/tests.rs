@@ -1,5 +1,8 @@
 //! Servers that end their streams in every way, refuse extras, think aloud and say nothing.
 
+mod local_servers;
+mod rules;
+
 use super::*;
 use crate::{Deadlines, LocalTtsPrograms, ProviderAccess, ProviderSettings, StageDeadlines, vendors};
 use serde_json::{Value, json};

@@ -1,26 +1,15 @@
 //! Answers from documents. A search engine ranks passages by their words (BM25); what counts as an answer is decided here.
 
-use super::FlowDialogue;
 use super::matching::{content_words, is_alike};
+use super::passages::FaqPassage;
+use super::prepared::FlowDialogue;
 use std::collections::{BTreeMap, BTreeSet};
 use trunkline_domain::chat::ChatMessage;
-use trunkline_domain::flow::FlowDocument;
 
 /// Turns of the caller that are searched for, the newest first: earlier ones say nothing any more.
 const SEARCHES_MAX: usize = 100;
 /// Words of a search.
 const KEYWORDS_MAX: usize = 16;
-
-/// A passage that can be said.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct FaqPassage {
-    /// What it is about.
-    pub title: String,
-    /// What is said.
-    pub text: String,
-    /// Other words for it.
-    pub words: String,
-}
 
 /// Something that the caller said, to be looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,16 +22,6 @@ pub struct FaqSearch {
 
 /// Places of passages by the caller's words, the best ones first.
 pub type FaqFound = BTreeMap<String, Vec<usize>>;
-
-/// The passages of all documents.
-pub(super) fn passages(documents: &[FlowDocument]) -> Vec<FaqPassage> {
-    let of_document = |document: &FlowDocument| {
-        let (title, words) = (document.title.clone(), document.words.clone().unwrap_or_default());
-        let each = |text: &str| FaqPassage { title: title.clone(), text: text.to_owned(), words: words.clone() };
-        document.passages().map(each).collect::<Vec<_>>()
-    };
-    documents.iter().flat_map(of_document).collect()
-}
 
 impl FlowDialogue {
     /// The passages to search in.

@@ -2,150 +2,26 @@
 //! conversation: where it stands in the flow is read from what was said and heard, so that nothing has to be kept.
 
 mod calls;
+mod context;
 mod faq;
 mod matching;
+mod passages;
 mod phrases;
+mod position;
+mod prepared;
 mod replay;
+mod results;
 mod run;
 mod stand_in;
+mod texts;
 mod turns;
 mod values;
 
-pub use faq::{FaqFound, FaqPassage, FaqSearch};
+pub use context::value_context;
+pub use faq::{FaqFound, FaqSearch};
+pub use passages::FaqPassage;
+pub use prepared::{FlowAnswer, FlowDialogue, FlowRole, MESSAGE_SLOTS};
 pub use stand_in::stand_in;
-
-use super::spoken::value::ValueContext;
-use matching::Phrase;
-use phrases::{FlowPhrases, flow_phrases};
-use std::collections::BTreeMap;
-use trunkline_domain::agent::AgentFields;
-use trunkline_domain::built_in_tools::CollectValueTool;
-use trunkline_domain::chat::ToolCall;
-use trunkline_domain::flow::{Flow, FlowAsk, FlowMessage, FlowSay, FlowSlot, FlowSlotType, FlowState};
-
-/// Slots that a message fills: name, number, words.
-pub const MESSAGE_SLOTS: [&str; 3] = ["message_name", "message_phone", "message_text"];
-
-/// Whose place the rules have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FlowRole {
-    /// They are the agent.
-    Agent,
-    /// They take the place of a model that does not answer: what the model and the caller said before is not theirs.
-    Fallback,
-    /// The same; they say that the model cannot be reached before they hear the caller.
-    StandIn,
-}
-
-/// What is said next, and what is to be done.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FlowAnswer {
-    /// Words for the caller; empty if only a tool is called, or its result is awaited.
-    pub text: String,
-    /// A tool of the agent, a transfer, or the end of the call; one at most.
-    pub calls: Vec<ToolCall>,
-}
-
-/// A flow, ready to answer.
-#[derive(Debug)]
-pub struct FlowDialogue {
-    states: BTreeMap<String, FlowState>,
-    slots: BTreeMap<String, FlowSlot>,
-    start: String,
-    intents: Vec<Intent>,
-    passages: Vec<FaqPassage>,
-    context: ValueContext,
-    phrases: &'static FlowPhrases,
-    role: FlowRole,
-}
-
-/// An intent whose phrases are ready to be compared.
-#[derive(Debug)]
-struct Intent {
-    name: String,
-    phrases: Vec<Phrase>,
-    next: Option<String>,
-    answer: Option<String>,
-}
-
-impl FlowDialogue {
-    /// Prepares a flow that was checked.
-    pub fn new(flow: Flow, context: ValueContext, role: FlowRole) -> Self {
-        let phrases = flow_phrases(&context.spoken_language);
-        let language = context.language.as_str();
-        let intents = flow.intents.into_iter().map(|intent| Intent {
-            phrases: intent.phrases.iter().map(|phrase| Phrase::new(phrase, language)).collect(),
-            name: intent.name,
-            next: intent.next,
-            answer: intent.answer,
-        });
-        let intents = intents.collect();
-        let passages = faq::passages(&flow.documents);
-        let mut dialogue = Self {
-            states: BTreeMap::new(),
-            slots: flow.slots,
-            start: flow.start,
-            intents,
-            passages,
-            context,
-            phrases,
-            role,
-        };
-        for (name, state) in flow.states {
-            match state {
-                FlowState::TakeMessage(message) => dialogue.add_message(name, message),
-                state => drop(dialogue.states.insert(name, state)),
-            }
-        }
-        dialogue
-    }
-
-    /// A message is three questions, one after the other; what cannot be understood is left out.
-    fn add_message(&mut self, name: String, message: FlowMessage) {
-        let phrases = self.phrases;
-        let kinds = [FlowSlotType::Name, FlowSlotType::Phone, FlowSlotType::Text];
-        let questions = [phrases.ask_name, phrases.ask_phone, phrases.ask_text];
-        let names = ["name", "phone", "text"].map(|part| format!("{name}.{part}"));
-        let ends = [Some(&names[1]), Some(&names[2]), None].map(|next| next.unwrap_or(&message.next).clone());
-        let first = FlowSay { text: message.text.unwrap_or_else(|| phrases.take.to_owned()), next: names[0].clone() };
-        self.states.insert(name, FlowState::Say(first));
-        for (((slot, kind), question), (state, next)) in
-            MESSAGE_SLOTS.into_iter().zip(kinds).zip(questions).zip(names.into_iter().zip(ends))
-        {
-            let ask = FlowAsk { slot: slot.to_owned(), again: None, next: next.clone(), exhausted: next };
-            self.states.insert(state, FlowState::Ask(ask));
-            self.slots.insert(slot.to_owned(), message_slot(kind, question));
-        }
-    }
-}
-
-fn message_slot(kind: FlowSlotType, question: &str) -> FlowSlot {
-    FlowSlot {
-        r#type: kind,
-        question: question.to_owned(),
-        reask: None,
-        confirm: None,
-        tries: None,
-        choices: BTreeMap::new(),
-        min_digits: None,
-        max_digits: None,
-    }
-}
-
-/// What the reading of values depends on, from the agent: its settings of `collect_value`, or else the country of the
-/// language.
-pub fn value_context(agent: &AgentFields, heard: &str, spoken: &str, today: jiff::civil::Date) -> ValueContext {
-    let settings = agent.built_in_tools.as_ref().and_then(|tools| tools.collect_value.clone());
-    let settings: CollectValueTool = settings.unwrap_or_default();
-    ValueContext {
-        language: heard.to_owned(),
-        spoken_language: spoken.to_owned(),
-        country: settings.country.or_else(|| values::country_of(heard)),
-        currency: settings.currency,
-        spelling: settings.spelling,
-        today,
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -2,13 +2,16 @@
 //! answer says whether it counts.
 
 use super::faq::FaqFound;
-use super::run::{Position, Run, Step};
+use super::position::{Position, Run, Step};
+use super::prepared::{FlowAnswer, FlowDialogue, FlowRole};
 use super::turns::HeardTurn;
-use super::{FlowAnswer, FlowDialogue, FlowRole};
 use crate::dialogue::built_in_tools::BuiltInTool;
 use std::collections::BTreeMap;
 use trunkline_domain::chat::{ChatMessage, ToolOffer};
 use trunkline_domain::flow::FlowState;
+
+/// Letters of its first words by which a flow is known that stands in for a model.
+const BEGINNING_BYTES_MIN: usize = 16;
 
 /// An answer that is given, and has not been heard yet.
 struct Given {
@@ -54,7 +57,7 @@ impl Replay<'_> {
         let is_lost = self.strayed && self.run.at != Position::Before;
         let step = match is_lost && self.dialogue.role == FlowRole::StandIn {
             // The turn answers what the model has said.
-            true => self.dialogue.come_back(&self.run),
+            true => self.dialogue.come_back(&self.run, &self.offered),
             false => self.dialogue.hear(&self.run, turn),
         };
         self.given = Some(Given { step, brings_result: false });
@@ -70,8 +73,7 @@ impl Replay<'_> {
     fn settle_unheard(&mut self) {
         let Some(given) = self.given.take() else { return };
         if self.dialogue.role == FlowRole::Agent || self.run.at != Position::Before {
-            let owes = given.brings_result || !self.run.owed.is_empty();
-            self.run = given.step.unheard(owes);
+            self.run = given.step.unheard(given.brings_result || !self.run.owed.is_empty());
         }
     }
 
@@ -91,26 +93,40 @@ impl Replay<'_> {
             if self.last.0.len() > self.last.1.len() && self.last.0.ends_with(&content) {
                 self.last.1 = self.last.0.clone();
                 self.run.is_heard = true;
-            } else if self.dialogue.role != FlowRole::Agent && self.run.at != Position::Before && !content.is_empty() {
-                self.stray();
             }
             return;
         };
         let whole = squeezed(&given.step.text());
-        let is_ours = !content.is_empty() && whole.starts_with(&content) || content.is_empty() && whole.is_empty();
+        let is_ours = self.is_ours(&whole, &content);
         match self.dialogue.role {
             FlowRole::Fallback | FlowRole::StandIn if !is_ours => self.stray(),
+            // Another agent of the call has said this.
+            FlowRole::Agent if !is_ours && self.run.at == Position::Before => {}
             _ if is_ours => {
                 let question = squeezed(&given.step.run.question);
                 self.run = given.step.run;
-                self.run.is_heard = 2 * (whole.len() - content.len()) <= question.len();
+                self.run.is_heard = 2 * whole.len().saturating_sub(content.len()) <= question.len();
                 self.last = (whole, content);
                 self.strayed = false;
             }
             FlowRole::Agent | FlowRole::Fallback | FlowRole::StandIn => {
-                self.run = given.step.unheard(given.brings_result);
+                self.run = given.step.unheard(given.brings_result || !self.run.owed.is_empty());
                 self.run.is_heard = !content.is_empty();
             }
+        }
+    }
+
+    /// Whether words are those that are to be said, or their beginning. Markup that is not said may be missing from them.
+    fn is_ours(&self, whole: &str, content: &str) -> bool {
+        if content.is_empty() {
+            return whole.is_empty();
+        }
+        let common = whole.bytes().zip(content.bytes()).take_while(|(one, other)| one == other).count();
+        match (self.dialogue.role, &self.run.at) {
+            (FlowRole::Agent, _) => 2 * common >= content.len(),
+            // A model may be sorry too.
+            (_, Position::Before) => common == content.len() && common >= BEGINNING_BYTES_MIN.min(whole.len()),
+            _ => common == content.len(),
         }
     }
 

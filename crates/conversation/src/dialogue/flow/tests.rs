@@ -1,7 +1,11 @@
+use super::phrases::flow_phrases;
 use super::*;
 use crate::dialogue::history::RESULT_PENDING;
+use crate::dialogue::spoken::value::ValueContext;
 use serde_json::{Value, json};
-use trunkline_domain::chat::{ChatMessage, ToolOffer};
+use trunkline_domain::agent::AgentFields;
+use trunkline_domain::chat::{ChatMessage, ToolCall, ToolOffer};
+use trunkline_domain::flow::Flow;
 
 /// A conversation with a flow, as the history of a call has it.
 struct Conversation {
@@ -15,7 +19,8 @@ fn context(language: &str) -> ValueContext {
 }
 
 fn tools() -> Vec<ToolOffer> {
-    let offer = |name: &str| ToolOffer { name: name.to_owned(), parameters: json!({"type": "object"}), ..ToolOffer::default() };
+    let offer =
+        |name: &str| ToolOffer { name: name.to_owned(), parameters: json!({"type": "object"}), ..ToolOffer::default() };
     ["order_status", "transfer_call", "end_call"].map(offer).into()
 }
 
@@ -59,7 +64,11 @@ impl Conversation {
     fn new(flow: Value, language: &str, role: FlowRole) -> Self {
         let flow: Flow = serde_json::from_value(flow).unwrap();
         assert_eq!(flow.check(), []);
-        Self { dialogue: FlowDialogue::new(flow, context(language), role), messages: Vec::new(), found: FaqFound::new() }
+        Self {
+            dialogue: FlowDialogue::new(flow, context(language), role),
+            messages: Vec::new(),
+            found: FaqFound::new(),
+        }
     }
 
     fn shop() -> Self {
@@ -205,6 +214,13 @@ fn a_question_that_was_not_heard_is_asked_again() {
     }
     shop.heard("small or a large room?", vec![]);
     assert_eq!(shop.hears("purple").text, "Sorry, I did not get that. Could you say it again?", "now it was heard");
+    let mut agreed = Conversation::shop();
+    agreed.says("book a room");
+    agreed.says("tomorrow");
+    agreed.says("small");
+    agreed.hears("ann at shop dot com");
+    agreed.heard("I have", vec![]);
+    assert!(agreed.hears("yes").text.starts_with("I have"), "what was not heard was not agreed to");
     let mut message = Conversation::shop();
     message.says("speak to a person");
     message.messages.push(ChatMessage::Tool { call_id: "x".into(), content: "error: busy".into() });
@@ -268,9 +284,27 @@ fn stand_in_conversation(language: &str, destination: Option<&str>) -> Conversat
 fn the_stand_in_takes_a_message_in_each_language() {
     for (language, yes, name, number, text) in [
         ("en-GB", "yes please", "Ann Lee", "oh two oh seven nine four six oh nine five eight", "Call me back."),
-        ("nl", "ja graag", "Mijn naam is Jan de Vries", "nul twee nul, een twee drie, vier vijf, zes zeven", "Bel me terug."),
-        ("de", "ja, gerne", "Anna Müller", "null drei null, zwölf vierunddreißig sechsundfünfzig", "Bitte rufen Sie an."),
-        ("fr", "oui", "Marie Dupont", "zéro six, douze, trente-quatre, cinquante-six, soixante-dix-huit", "Rappelez-moi."),
+        (
+            "nl",
+            "ja graag",
+            "Mijn naam is Jan de Vries",
+            "nul twee nul, een twee drie, vier vijf, zes zeven",
+            "Bel me terug.",
+        ),
+        (
+            "de",
+            "ja, gerne",
+            "Anna Müller",
+            "null drei null, zwölf vierunddreißig sechsundfünfzig",
+            "Bitte rufen Sie an.",
+        ),
+        (
+            "fr",
+            "oui",
+            "Marie Dupont",
+            "zéro six, douze, trente-quatre, cinquante-six, soixante-dix-huit",
+            "Rappelez-moi.",
+        ),
         ("es", "sí", "Ana Ruiz", "seis doce, treinta y cuatro, cincuenta y seis, setenta y ocho", "Llámeme."),
         ("it", "sì", "Luca Rossi", "zero sei, dodici, trentaquattro, cinquantasei, settantotto", "Mi richiami."),
         ("pt", "sim", "João Silva", "nove um dois, trezentos e quarenta e cinco, seis sete oito", "Ligue-me."),
@@ -312,17 +346,72 @@ fn the_model_comes_back_and_the_stand_in_goes_on_where_it_was() {
     call.messages.push(ChatMessage::User("why?".into()));
     call.heard("I am back. Do you want red shoes?", vec![]);
     let answer = call.says("yes");
-    assert_eq!(answer, "I am sorry, our assistant cannot be reached at the moment. On which number can we call you back?");
+    assert_eq!(
+        answer,
+        "I am sorry, our assistant cannot be reached at the moment. On which number can we call you back?"
+    );
     assert!(call.says("+31 20 123 4567").starts_with("I have +31201234567."));
     assert_eq!(call.dialogue.collected(&call.messages, &call.found)["message_name"], "Ann");
+}
+
+#[test]
+fn words_of_others_do_not_move_the_flow() {
+    // Whether the caller is still there is asked by the server.
+    let mut call = stand_in_conversation("en", None);
+    call.says("hello");
+    call.heard("Are you still there?", vec![]);
+    assert!(call.says("yes").ends_with("What is your name?"), "the offer is answered");
+    // A model that is sorry too is no stand-in.
+    let mut sorry = stand_in_conversation("en", None);
+    sorry.messages.push(ChatMessage::User("do you sell cars".into()));
+    sorry.heard("I am sorry.", vec![]);
+    assert!(sorry.says("yes").ends_with("Shall I take a message?"));
+    // An agent that had the call before has asked for something else.
+    let mut next = Conversation::shop();
+    next.messages.push(ChatMessage::User("where is my order".into()));
+    next.heard("I will hand you over to my colleague.", vec![]);
+    assert_eq!(next.says("order status please"), "What is your order number?");
 }
 
 #[test]
 fn any_words_have_an_answer() {
     use rand::{RngExt as _, SeedableRng as _};
     let mut random = rand::rngs::StdRng::seed_from_u64(6);
-    let words = ["where", "order", "is", "my", "42", "no", "yes", "I", "meant", "book", "a", "room", "what", "?", "[DTMF", "1]", "\u{0}",
-        "{{slots.order}}", "{{", "}}", "person", "ann@shop.com", "tomorrow", "😀", "ﷺ", "a\u{301}", "日本語", "\"", "NEAR(", "%s", "open", "", " "];
+    let words = [
+        "where",
+        "order",
+        "is",
+        "my",
+        "42",
+        "no",
+        "yes",
+        "I",
+        "meant",
+        "book",
+        "a",
+        "room",
+        "what",
+        "?",
+        "[DTMF",
+        "1]",
+        "\u{0}",
+        "{{slots.order}}",
+        "{{",
+        "}}",
+        "person",
+        "ann@shop.com",
+        "tomorrow",
+        "😀",
+        "ﷺ",
+        "a\u{301}",
+        "日本語",
+        "\"",
+        "NEAR(",
+        "%s",
+        "open",
+        "",
+        " ",
+    ];
     for role in [FlowRole::Agent, FlowRole::Fallback, FlowRole::StandIn] {
         for _ in 0..60 {
             let mut call = Conversation::new(shop(), "en", role);
@@ -340,7 +429,8 @@ fn any_words_have_an_answer() {
                     _ => {
                         call.heard(&answer.text, answer.calls.clone());
                         if let Some(made) = answer.calls.first() {
-                            let content = ["error: x", r#"{"status": "sent"}"#, "", RESULT_PENDING][random.random_range(0..4)];
+                            let content =
+                                ["error: x", r#"{"status": "sent"}"#, "", RESULT_PENDING][random.random_range(0..4)];
                             call.messages.push(ChatMessage::Tool { call_id: made.id.clone(), content: content.into() });
                         }
                     }

@@ -1,9 +1,9 @@
 //! A turn of the caller: a value, a correction, something they want, or a question.
 
 use super::matching::{best, content_words};
-use super::run::{Position, Run, Step};
+use super::position::{Position, Run, Step};
+use super::prepared::{FlowDialogue, Intent};
 use super::values::SlotValue;
-use super::{FlowDialogue, Intent};
 use crate::dialogue::backchannel::is_call_opening;
 use crate::dialogue::spoken::answers::{without_denial, yes_no};
 use crate::dialogue::spoken::read_back::{confirmation, noted, value_phrases};
@@ -173,6 +173,8 @@ impl FlowDialogue {
                 }
                 self.fill(run, turn, (name, ask, slot), other, tries + 1)
             }
+            // What was not heard was not agreed to.
+            (Some(true), _) if !run.is_heard => Step::from(run),
             (Some(true), _) => self.accept(run, turn, (name, ask), value.clone()),
             (None, Some(_)) => self.accept(run, turn, (name, ask), value.clone()),
             (Some(false), _) => again(phrases.wrong),

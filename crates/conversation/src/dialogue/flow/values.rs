@@ -1,11 +1,10 @@
 //! Values of slots: read from the caller's words by the readers of spoken values, read back, and put into texts.
 
-use super::FlowDialogue;
 use super::matching::{self, Phrase, content_words};
+use super::prepared::FlowDialogue;
 use crate::dialogue::spoken::digits::{SpokenDigits, spoken_digits};
 use crate::dialogue::spoken::read_back::spoken;
 use crate::dialogue::spoken::value::{SpokenValue, ValueContext, ValueKind};
-use crate::dialogue::spoken::words::base;
 use trunkline_domain::flow::{FlowSlot, FlowSlotType};
 
 /// Digits of a phone number that cannot be read as one of a country.
@@ -71,22 +70,6 @@ impl SlotValue {
 /// Digit by digit: a number of an order is no amount.
 fn apart(digits: &str) -> String {
     digits.chars().map(String::from).collect::<Vec<_>>().join(" ")
-}
-
-/// The country whose numbers callers of a language leave without a country code: that of its region, or the largest one.
-pub(super) fn country_of(language: &str) -> Option<String> {
-    let region = language.split(['-', '_']).skip(1).find(|part| part.len() == 2);
-    let region = region.map(str::to_ascii_uppercase);
-    let by_language = match base(language) {
-        "nl" => "NL",
-        "de" => "DE",
-        "fr" => "FR",
-        "es" => "ES",
-        "it" => "IT",
-        "pt" => "PT",
-        _ => return region,
-    };
-    region.or_else(|| Some(by_language.to_owned()))
 }
 
 impl FlowDialogue {

@@ -47,13 +47,15 @@ impl Shop {
     /// The rules answer what the machine asks the model.
     fn answer(&mut self) {
         let asked = self.harness.seen.iter().filter_map(|output| match output {
-            CallOutput::RequestLlm { response_id, messages, tools } => Some((*response_id, messages.clone(), tools.clone())),
+            CallOutput::RequestLlm { response_id, messages, tools } => {
+                Some((*response_id, messages.clone(), tools.clone()))
+            }
             _ => None,
         });
         let Some((id, messages, tools)) = asked.skip(self.answered).last() else { return };
         self.answered = self.harness.llm_requests();
         let answer = self.dialogue.answer(&messages, &tools, &self.look_up(&messages));
-        let (harness, now) = (&mut self.harness, self.harness.now);
+        let (now, harness) = (self.harness.now, &mut self.harness);
         if !answer.text.is_empty() {
             harness.machine.handle_llm_event(now, id, LlmEvent::Text(answer.text));
         }
@@ -127,7 +129,13 @@ fn callers_are_understood_in_words_that_the_rules_were_not_written_with() {
 
 #[test]
 fn what_is_not_understood_gets_no_wrong_answer() {
-    for words in ["Do you sell elephants?", "My neighbour has a green bicycle", "Is it going to rain?", "How old are you?", "Tell me a joke"] {
+    for words in [
+        "Do you sell elephants?",
+        "My neighbour has a green bicycle",
+        "Is it going to rain?",
+        "How old are you?",
+        "Tell me a joke",
+    ] {
         assert_eq!(Shop::open().says(words), "What else can I do for you?", "{words}");
     }
 }
@@ -167,11 +175,17 @@ fn a_question_that_was_cut_off_is_asked_again() {
 #[test]
 fn callers_whose_model_is_away_leave_a_message() {
     let mut call = Shop::new(agent(), FlowRole::StandIn);
-    assert_eq!(call.says("I want to buy a lamp"), "I am sorry, our assistant cannot be reached at the moment. Shall I take a message?");
+    assert_eq!(
+        call.says("I want to buy a lamp"),
+        "I am sorry, our assistant cannot be reached at the moment. Shall I take a message?"
+    );
     assert_eq!(call.says("yes please"), "I will take a message. What is your name?");
     assert_eq!(call.says("my name is Ann Lee"), "On which number can we call you back?");
     assert!(call.says("oh two oh one two three four five six seven").ends_with("Is that right?"));
-    assert_eq!(call.says("no, it's oh two oh one two three four five six eight"), "I have 0 2 0 1 2 3 4 5 6 8. Is that right?");
+    assert_eq!(
+        call.says("no, it's oh two oh one two three four five six eight"),
+        "I have 0 2 0 1 2 3 4 5 6 8. Is that right?"
+    );
     assert_eq!(call.says("yes that's right"), "What is your message?");
     assert_eq!(call.says("I want the lamp in the window"), "Thank you, I have noted your message. Goodbye.");
     assert_eq!(call.harness.hang_up_reasons().len(), 1);
