@@ -185,13 +185,13 @@ fn a_correction_changes_the_slot_before_and_what_follows_from_it() {
     let mut shop = Conversation::shop();
     shop.says("book a room");
     assert_eq!(shop.says("on the third of December"), "A small or a large room?");
-    assert_eq!(shop.says("No, I meant the fourth of December"), "I have 4 December. A small or a large room?");
+    assert_eq!(shop.says("No, I meant the fourth of December"), "I have December 4, 2026. A small or a large room?");
     assert_eq!(shop.says("a big one"), "What is your e-mail address?");
     assert_eq!(shop.says("no, the little one"), "I have small. What is your e-mail address?");
     assert_eq!(shop.says("ann at shop dot com"), "I have ann at shop dot com. Is that right?");
     assert_eq!(shop.says("no, it's anna at shop dot com"), "I have anna at shop dot com. Is that right?");
     assert_eq!(shop.says("hm"), "Please say yes or no: is that right?");
-    assert!(shop.says("correct").starts_with("Booked for 4 December, small."));
+    assert!(shop.says("correct").starts_with("Booked for December 4, 2026, small."));
     let mut shop = Conversation::shop();
     shop.says("order status");
     shop.calls("forty two");
