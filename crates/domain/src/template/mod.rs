@@ -91,26 +91,6 @@ pub fn fill(text: &str, usage: TemplateUse, values: &dyn TemplateValues, report:
                 filled.push_str(text);
                 is_after_gap = false;
             }
-<<<<<<< HEAD
-            // Nothing was entered when the call begins: the tool that is called fills it in.
-            Part::Variable { name, default, .. }
-                if (name.starts_with(COLLECTED) || name.starts_with(SLOTS)) && values.value(name).is_none() =>
-            {
-                filled.extend(["{{", name]);
-                if let Some(default) = default.filter(|_| name.starts_with(SLOTS)) {
-                    filled.extend(["|", default]);
-                }
-                filled.push_str("}}");
-                is_after_gap = false;
-            }
-||||||| d6ad4df7
-            // Nothing was entered when the call begins: the tool that is called fills it in.
-            Part::Variable { name, .. } if name.starts_with(COLLECTED) && values.value(name).is_none() => {
-                filled.extend(["{{", name, "}}"]);
-                is_after_gap = false;
-            }
-=======
->>>>>>> e5aae3baacb8d2fd8b22bfb0a02711ca74e0a91a
             Part::Variable { name, default, .. } => {
                 is_after_gap = !fill_variable(&mut filled, name, default, usage, values, report)
                     && matches!(usage, TemplateUse::Text | TemplateUse::Prompt);
@@ -136,6 +116,13 @@ fn fill_variable(
     // Nothing was entered when the call begins: the tool that is called fills it in.
     if name.starts_with(COLLECTED) && value.is_none() {
         filled.extend(["{{", name, "}}"]);
+        return true;
+    }
+    // The caller fills slots later: the text is read once more when it is said.
+    if name.starts_with(SLOTS) && value.is_none() {
+        filled.extend(["{{", name]);
+        filled.extend(default.into_iter().flat_map(|default| ["|", default]));
+        filled.push_str("}}");
         return true;
     }
     let value = value.filter(|value| default.is_none() || !value.trim().is_empty());
