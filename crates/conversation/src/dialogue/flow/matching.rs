@@ -8,6 +8,12 @@ const GAP_MAX: usize = 2;
 const ENDING_CHARS_MAX: usize = 3;
 /// Shorter words have no endings.
 const STEM_CHARS_MIN: usize = 4;
+/// Words up to this length are the stem of another one only with an ending that words have: `good` is none of `goodbye`.
+const SHORT_CHARS_MAX: usize = 5;
+const ENDINGS: [&str; 36] = [
+    "s", "es", "d", "ed", "r", "er", "ers", "ing", "ly", "y", "n", "en", "e", "ne", "se", "t", "te", "ten", "de",
+    "den", "em", "est", "st", "a", "as", "o", "os", "i", "x", "al", "ar", "ir", "re", "ez", "ons", "ung",
+];
 
 /// Words that say little about what somebody wants.
 fn fillers(language: &str) -> &'static str {
@@ -15,12 +21,12 @@ fn fillers(language: &str) -> &'static str {
         "nl" => {
             "de het een en of is zijn was ben bent ik je jij u uw mijn jullie we wij er dat dit die van voor met op in aan te \
              om naar bij uit ook nog maar dan wel niet kan kunt kunnen zou wil wilt graag even eens hoor heb heeft hebben \
-             moet mag gaat doe doen mij me uh eh als door over zo nou dus hallo goedemorgen goedemiddag weten vertellen zeggen"
+             hoe wat wie welke moet mag gaat doe doen mij me uh eh als door over zo nou dus hallo goedemorgen goedemiddag weten vertellen zeggen"
         }
         "de" => {
             "der die das ein eine einen einem einer und oder ist sind war bin ich du sie ihr ihre ihren mein meine meinen \
              wir es da dass dies von vom fur mit auf in im an am zu zum zur um bei aus auch noch aber dann wohl nicht kann \
-             konnen konnte wurde will mochte gern gerne mal bitte hab habe haben hat muss darf mir mich ah ahm als durch \
+             konnen konnte wurde will mochte gern gerne mal bitte hab habe haben hat wie was wer welche muss darf mir mich ah ahm als durch \
              uber so also hallo guten morgen tag wissen sagen"
         }
         "fr" => {
@@ -31,23 +37,23 @@ fn fillers(language: &str) -> &'static str {
         "es" => {
             "el la los las un una unos y o es son era soy yo tu usted ustedes su sus mi mis nuestro esto esta ese de del al \
              a para con por en que no puedo puede pueden quiero quisiera me se lo le eh tambien pero entonces hola buenos \
-             dias tengo tiene saber decir favor"
+             dias tengo tiene saber decir favor como cual"
         }
         "it" => {
             "il lo la i gli le un uno una e o sono era io tu lei voi suo sua mio mia questo questa quello di del della al alla \
              a per con su in da che non posso puo potete vorrei voglio mi si ci ne eh anche ma allora buongiorno ciao ho ha \
-             avete sapere dire favore"
+             avete sapere dire favore come quale"
         }
         "pt" => {
             "o a os as um uma e ou sou era eu tu voce voces seu sua meu minha isto isso este esta de do da dos das no na em \
              para por com que nao posso pode podem queria quero me se lhe eh tambem mas entao ola bom dia tenho tem saber \
-             dizer favor"
+             dizer favor como qual"
         }
         _ => {
             "the a an and or is are was were be been am i i'm i'd i've you you're your my me we our us it it's its that this \
              these those there of to for from with on in at by as do does did can could would will shall should may might have \
              has had not don't doesn't just also still but then so please hi hello hey good morning afternoon um uh er well \
-             like want wanna need gonna know tell say let get got if any some about what's i'll okay ok yes no thanks thank"
+             until before after than too very how what which who why they them he she like want wanna need gonna know tell say let get got if any some about what's i'll okay ok yes no thanks thank"
         }
     }
 }
@@ -81,7 +87,9 @@ pub(super) fn is_alike(one: &str, other: &str) -> bool {
     // The last letter of a stem may change: `delivery`, `deliveries`; of digits it means another number.
     let stem = if short_chars > STEM_CHARS_MIN { short_chars - 1 } else { short_chars };
     let is_word = short.chars().all(char::is_alphabetic);
-    is_word && common >= STEM_CHARS_MIN && common >= stem && long_chars - common <= ENDING_CHARS_MAX
+    let is_stem = is_word && common >= STEM_CHARS_MIN && common >= stem && long_chars - common <= ENDING_CHARS_MAX;
+    let ending = long.strip_prefix(short).filter(|_| short_chars <= SHORT_CHARS_MAX);
+    is_stem && ending.is_none_or(|ending| ENDINGS.contains(&ending))
 }
 
 /// A phrase of an intent or a choice.
@@ -151,6 +159,7 @@ mod tests {
             ("day", "dad"),
             ("return", "retail"),
             ("", "a"),
+            ("good", "goodbye"),
         ] {
             assert!(!is_alike(one, other), "{one} {other}");
         }

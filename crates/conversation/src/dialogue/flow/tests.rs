@@ -188,8 +188,8 @@ fn a_correction_changes_the_slot_before_and_what_follows_from_it() {
     assert_eq!(shop.says("No, I meant the fourth of December"), "I have December 4, 2026. A small or a large room?");
     assert_eq!(shop.says("a big one"), "What is your e-mail address?");
     assert_eq!(shop.says("no, the little one"), "I have small. What is your e-mail address?");
-    assert_eq!(shop.says("ann at shop dot com"), "I have ann at shop dot com. Is that right?");
-    assert_eq!(shop.says("no, it's anna at shop dot com"), "I have anna at shop dot com. Is that right?");
+    assert_eq!(shop.says("ann at shop dot com"), "I have a n n at shop dot com. Is that right?");
+    assert_eq!(shop.says("no, it's anna at shop dot com"), "I have a n n a at shop dot com. Is that right?");
     assert_eq!(shop.says("hm"), "Please say yes or no: is that right?");
     assert!(shop.says("correct").starts_with("Booked for December 4, 2026, small."));
     let mut shop = Conversation::shop();
@@ -413,7 +413,7 @@ fn any_words_have_an_answer() {
         " ",
     ];
     for role in [FlowRole::Agent, FlowRole::Fallback, FlowRole::StandIn] {
-        for _ in 0..60 {
+        for _ in 0..10 {
             let mut call = Conversation::new(shop(), "en", role);
             for _ in 0..12 {
                 let count = random.random_range(0..8);
