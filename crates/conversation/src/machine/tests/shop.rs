@@ -20,7 +20,7 @@ impl Shop {
         let context = value_context(&agent, "en", "en", jiff::civil::date(2026, 11, 28));
         let own = agent.llm_config.as_ref().and_then(|config| config.flow.clone());
         let flow = own.unwrap_or_else(|| stand_in("en", None));
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut harness = CallHarness::new(agent);
         harness.play_everything();
         let dialogue = FlowDialogue::new(flow, context, role);
