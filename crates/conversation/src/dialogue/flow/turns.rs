@@ -266,7 +266,7 @@ impl FlowDialogue {
                 (rest.trim() != turn.text.trim() && !rest.is_empty()).then_some(rest)?
             }
         };
-        let value = self.read(slot, &rest).filter(|value| run.slots.get(&ask.slot) != Some(value))?;
+        let value = self.read(slot, &rest)?;
         let mut step = Step::from(run);
         step.said.push(noted(&value.said(&self.context), &self.context.spoken_language));
         step.run.slots.insert(ask.slot.clone(), value);
