@@ -72,5 +72,8 @@ mod tests {
         for content in ["error: the tool did not answer", r#"{"order": {}}"#, "sent", "", "[", "null"] {
             assert_eq!(read(content), None, "{content}");
         }
+        let nothing: FlowTool = serde_json::from_value(json!({"tool": "t", "next": "a", "failed": "b"})).unwrap();
+        assert_eq!(results(&nothing, "done"), Some(Vec::new()));
+        assert_eq!(results(&nothing, "error: the tool did not answer"), None);
     }
 }
