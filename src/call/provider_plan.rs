@@ -28,6 +28,7 @@ pub fn llm(agent: &AgentFields) -> LlmConfig {
     agent.llm_config.clone().unwrap_or_else(|| LlmConfig {
         provider: LlmProvider::Openai,
         model: DEFAULT_LLM.to_owned(),
+        flow: None,
         temperature: None,
         max_tokens: None,
         top_p: None,
@@ -41,10 +42,10 @@ pub fn llm(agent: &AgentFields) -> LlmConfig {
     })
 }
 
-/// LLMs in order; the first may be a realtime model, which is none.
+/// LLMs in order; the first may be a realtime model, which is none. Rules are none either, and nothing is asked after them.
 pub fn llm_configs(agent: &AgentFields) -> Vec<LlmConfig> {
     let others = agent.fallbacks.iter().flat_map(|fallbacks| fallbacks.llm.iter().map(|one| one.as_config()));
-    std::iter::once(llm(agent)).chain(others).collect()
+    std::iter::once(llm(agent)).chain(others).take_while(|config| !config.provider.is_rules()).collect()
 }
 
 /// STT services in order.

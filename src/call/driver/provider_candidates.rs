@@ -1,5 +1,6 @@
 //! Looks up the providers of a call's plan: their addresses, keys and clients.
 
+use super::rules_llm::rules_llm;
 use crate::call::machine::CallSpec;
 use crate::call::provider_plan::{self, SttChoice};
 use crate::domain::agent::AgentFields;
@@ -7,6 +8,7 @@ use crate::domain::provider::PipelineStage;
 use crate::domain::provider_config::TtsProvider;
 use crate::providers::llm::LlmPlan;
 use crate::providers::{ProviderAccess, ProviderRegistry, stt, vendors};
+use crate::store::PassageIndex;
 use trunkline_media::codec::Companding;
 
 /// STT candidates of a call.
@@ -20,7 +22,7 @@ pub(super) fn stt_candidates(
     provider_plan::with_primary(candidates, |one| one.endpoint.is_usable())
 }
 
-/// LLM candidates of a call; none for a realtime model without a fallback LLM.
+/// LLM candidates of an agent; none for a realtime model without a fallback LLM, and for rules.
 pub(super) fn llm_plan(providers: &ProviderRegistry, agent: &AgentFields) -> LlmPlan {
     let candidates = provider_plan::llm_configs(agent).into_iter().filter_map(|config| {
         let base_url = config.base_url.as_deref();
@@ -28,7 +30,20 @@ pub(super) fn llm_plan(providers: &ProviderRegistry, agent: &AgentFields) -> Llm
     });
     let candidates = provider_plan::with_primary(candidates, |one| one.endpoint.is_usable());
     let hedge_after = provider_plan::hedge_after(agent, candidates.len());
-    LlmPlan { candidates, hedge_after }
+    LlmPlan { candidates, rules: None, hedge_after }
+}
+
+/// The LLMs of a call, and the rules that answer when none of them does.
+pub(super) fn call_llm_plan(providers: &ProviderRegistry, index: &PassageIndex, spec: &CallSpec) -> LlmPlan {
+    LlmPlan { rules: rules_llm(index, spec), ..llm_plan(providers, &spec.agent) }
+}
+
+/// What takes over from a realtime model: the first LLM, or the rules if somebody hears the caller for them.
+pub(super) fn realtime_fallback(providers: &ProviderRegistry, index: &PassageIndex, spec: &CallSpec) -> Option<String> {
+    let plan = call_llm_plan(providers, index, spec);
+    let hears = || stt_candidates(providers, spec, Companding::MuLaw).iter().any(|one| one.endpoint.is_usable());
+    let rules = plan.rules.as_ref().filter(|_| hears()).map(|rules| rules.name().to_owned());
+    plan.candidates.first().map(|one| one.name.clone()).or(rules)
 }
 
 /// What a call will ask over HTTP.
