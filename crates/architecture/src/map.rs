@@ -89,6 +89,7 @@ pub const AREAS: &[Area] = &[
     area("egress", "crates/egress/src", &[]),
     area("providers", "crates/providers/src", &["domain", "egress", "json", "media", "supervision"]),
     area("store", "crates/store/src", &["domain", "supervision"]),
+    area("local_speech", "crates/local-speech/src", &["supervision"]),
     area("connections", "crates/connections/src", &[]),
     area("supervision", "crates/supervision/src", &[]),
     area("json", "crates/json/src", &[]),
@@ -167,7 +168,7 @@ pub const FOREIGN: &[Foreign] = &[
 ];
 
 /// Areas of machines: no sockets, no clock, no tasks, no locks, no files.
-pub const MACHINES: &[&str] = &["media", "signaling", "call", "dialogue", "amd", "dtmf", "machine"];
+pub const MACHINES: &[&str] = &["media", "signaling", "call", "dialogue", "amd", "dtmf", "machine", "local_speech"];
 /// The parts of them that carry, and the door between tasks.
 pub const DRIVERS: &[&str] = &["/io/", "/driver/", "/driver.rs", "/call/registry.rs", "/call/live_update.rs"];
 
