@@ -18,3 +18,8 @@ pub const AUDIO_BYTES_MAX: usize = 65_536;
 pub const NAMES_MAX: usize = 64;
 /// Longest frame without its length: the longest audio, and room for the rest of its message.
 pub const FRAME_BYTES_MAX: usize = 2 * TRANSCRIBE_SAMPLES_MAX + 64;
+
+/// Requests of one kind that may wait for the worker; more are refused. A final transcription pushes out a partial one.
+pub const WAITING_MAX: usize = 64;
+/// Pieces of audio of one request that may wait for whoever asked: a text of [`SYNTHESIZE_BYTES_MAX`] has fewer.
+pub const ANSWERS_WAITING_MAX: usize = 512;
