@@ -116,6 +116,17 @@ pub enum SupervisorOutput {
     Deliver(RequestId, SpeechAnswer),
 }
 
+/// Whether the worker can be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It has loaded its models.
+    Ready,
+    /// It starts, or nobody wants it to.
+    Pending,
+    /// It cannot work, or has just crashed.
+    Failed(SpeechError),
+}
+
 /// Whether the worker runs.
 #[derive(Debug)]
 enum WorkerState {
@@ -177,6 +188,16 @@ impl WorkerSupervisor {
         match &self.state {
             WorkerState::Ready { hello, .. } => Some(hello),
             _ => None,
+        }
+    }
+
+    /// Whether it can be asked now.
+    pub fn readiness(&self) -> Readiness {
+        match &self.state {
+            WorkerState::Ready { .. } => Readiness::Ready,
+            WorkerState::Stopped | WorkerState::Starting { .. } => Readiness::Pending,
+            WorkerState::BackingOff { why, .. } => Readiness::Failed(SpeechError::Crashed(why.clone())),
+            WorkerState::Unavailable { why, .. } => Readiness::Failed(SpeechError::Unavailable(why.clone())),
         }
     }
 
