@@ -7,4 +7,5 @@ pub mod frame;
 pub mod io;
 pub mod limits;
 pub mod message;
+pub mod models;
 pub mod supervisor;
