@@ -87,7 +87,7 @@ pub const AREAS: &[Area] = &[
     ),
     area("domain", "crates/domain/src", &["json"]),
     area("egress", "crates/egress/src", &[]),
-    area("providers", "crates/providers/src", &["domain", "egress", "json", "media", "supervision"]),
+    area("providers", "crates/providers/src", &["domain", "egress", "json", "local_speech", "media", "supervision"]),
     area("store", "crates/store/src", &["domain", "supervision"]),
     area("local_speech", "crates/local-speech/src", &["supervision"]),
     area("speech_worker", "crates/speech-worker/src", &["local_speech", "supervision"]),
