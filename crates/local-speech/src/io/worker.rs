@@ -4,7 +4,8 @@
 use super::process::{ProcessEvent, WorkerProcess, WorkerProgram};
 use crate::limits::ANSWERS_WAITING_MAX;
 use crate::message::{Hello, RequestId, ServerMessage, SessionId};
-use crate::supervisor::{Readiness, SpeechAnswer, SpeechError, SpeechRequest, SupervisorOutput, WorkerSupervisor};
+use crate::request::{SpeechAnswer, SpeechError, SpeechRequest};
+use crate::supervisor::{Readiness, SupervisorOutput, WorkerSupervisor};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};

@@ -261,6 +261,11 @@ fn a_lost_answer_costs_one_sentence() {
 #[test]
 fn what_the_model_is_not_sure_of_is_no_speech() {
     let words = |text: &str, confidence| HeardWords { text: text.into(), confidence };
-    assert!(is_speech(&words("Yes.", 0.5)));
-    assert!(!is_speech(&words("Yes.", 0.2)) && !is_speech(&words("...", 0.9)) && !is_speech(&words("", 1.0)));
+    let second = samples(1_000);
+    assert!(is_speech(&words("Yes.", 0.5), second));
+    for (text, confidence) in [("Yes.", 0.2), ("...", 0.9), ("♪♪", 0.9), ("", 1.0)] {
+        assert!(!is_speech(&words(text, confidence), second), "{text}");
+    }
+    assert!(!is_speech(&words("You", 0.9), samples(300)), "what it writes for a click");
+    assert!(is_speech(&words("You", 0.9), second) && is_speech(&words("Yes", 0.9), samples(300)));
 }

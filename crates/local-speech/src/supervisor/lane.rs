@@ -1,8 +1,8 @@
 //! Requests of one kind: what waits, in order, and the one that the worker does.
 
-use super::{SpeechError, SpeechRequest};
 use crate::limits::WAITING_MAX;
 use crate::message::{RequestId, ServerMessage, SessionId, Urgency};
+use crate::request::{SpeechError, SpeechRequest};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 

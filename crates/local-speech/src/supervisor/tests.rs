@@ -1,6 +1,7 @@
 //! The worker in virtual time.
 
 use super::*;
+use crate::message::{SessionId, Urgency};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 

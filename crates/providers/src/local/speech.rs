@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use trunkline_local_speech::io::model_files::ModelState;
 use trunkline_local_speech::io::{SpeechWorker, WorkerProgram};
-use trunkline_local_speech::models::{MOONSHINE_TINY_EN, Model, ModelState};
+use trunkline_local_speech::models::{MOONSHINE_TINY_EN, Model};
 
 /// Where the models and the worker are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -22,7 +22,9 @@ pub(super) struct Decoding {
     tokens: Vec<i64>,
     tokens_max: usize,
     steps: usize,
-    /// Logarithms of the tokens' probabilities, added up, with that of the end.
+    /// Tokens that the certainty is of.
+    certain: usize,
+    /// Logarithms of the tokens' probabilities, added up. The end is none of them: it is certain after invented words too.
     log_probability: f32,
 }
 
@@ -31,7 +33,7 @@ impl Decoding {
     pub(super) fn new(samples: usize) -> Self {
         let seconds = samples as f32 / STT_RATE_HZ as f32;
         let tokens_max = (seconds * TOKENS_PER_SECOND) as usize + TOKENS_SPARE;
-        Self { tokens: Vec::with_capacity(tokens_max), tokens_max, steps: 0, log_probability: 0.0 }
+        Self { tokens: Vec::with_capacity(tokens_max), tokens_max, steps: 0, certain: 0, log_probability: 0.0 }
     }
 
     /// What the next step begins with.
@@ -53,11 +55,12 @@ impl Decoding {
         let best = logits.iter().copied().enumerate().max_by(|(_, one), (_, other)| one.total_cmp(other));
         let Some((token, highest)) = best else { return true };
         let sum: f32 = logits.iter().map(|logit| (logit - highest).exp()).sum();
-        self.log_probability -= sum.max(1.0).ln();
         let token = token as i64;
         if token == END {
             return true;
         }
+        self.log_probability -= sum.max(1.0).ln();
+        self.certain += 1;
         self.tokens.push(token);
         if let Some(period) = self.repeated() {
             // Once is enough of what it repeats; without anything before it, it was no speech.
@@ -75,7 +78,7 @@ impl Decoding {
 
     /// Geometric mean of the tokens' probabilities.
     pub(super) fn confidence(&self) -> f32 {
-        if self.steps == 0 { 0.0 } else { (self.log_probability / self.steps as f32).exp() }
+        if self.certain == 0 { 0.0 } else { (self.log_probability / self.certain as f32).exp() }
     }
 
     /// The length of the part that the text ends with too often.

@@ -11,6 +11,7 @@ use ort::session::{Session, SessionInputValue};
 use ort::value::{DynValue, Tensor};
 use std::borrow::Cow;
 use std::path::Path;
+use std::sync::OnceLock;
 use tokens::Tokens;
 use trunkline_local_speech::limits::STT_RATE_HZ;
 use trunkline_local_speech::message::FailureKind;
@@ -38,6 +39,18 @@ impl std::fmt::Debug for Moonshine {
     }
 }
 
+/// The library, which a process loads once.
+static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
+
+fn environment(library: &Path) -> Result<&'static Environment, String> {
+    if let Some(environment) = ENVIRONMENT.get() {
+        return Ok(environment);
+    }
+    let builder = ort::init_from(library).map_err(|error| error.to_string())?;
+    let environment = builder.build().map_err(|error| error.to_string())?;
+    Ok(ENVIRONMENT.get_or_init(|| environment))
+}
+
 fn unusable(message: String) -> EngineError {
     EngineError { kind: FailureKind::FilesMissing, message }
 }
@@ -51,17 +64,12 @@ impl Moonshine {
         }
         let folder = model.folder(models);
         let library = folder.join(LIBRARY);
-        let environment = ort::init_from(&library).map_err(|error| error.to_string());
-        let environment = environment.and_then(|builder| builder.build().map_err(|error| error.to_string()));
-        let environment = environment.map_err(|error| {
-            unusable(format!(
-                "{} cannot be loaded on this system (it needs glibc 2.34 or later): {error}",
-                library.display()
-            ))
+        let environment = environment(&library).map_err(|error| {
+            let advice = "it cannot be loaded on this system (it needs glibc 2.34 or later)";
+            unusable(format!("{}/{LIBRARY}: {advice}: {error}", model.name))
         })?;
-        let open = |name: &str| {
-            session(&environment, &folder.join(name)).map_err(|error| unusable(format!("{name}: {error}")))
-        };
+        let open =
+            |name: &str| session(environment, &folder.join(name)).map_err(|error| unusable(format!("{name}: {error}")));
         let (encoder, decoder) = (open("encoder_model.ort")?, open("decoder_model_merged.ort")?);
         let tokens = std::fs::read(folder.join("tokenizer.bin")).ok().and_then(|bytes| Tokens::read(&bytes));
         let tokens = tokens.ok_or_else(|| unusable("tokenizer.bin cannot be read".to_owned()))?;

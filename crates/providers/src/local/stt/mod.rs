@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use trunkline_domain::local_stt;
 use trunkline_local_speech::models::Model;
-use trunkline_local_speech::supervisor::SpeechError;
+use trunkline_local_speech::request::SpeechError;
 use trunkline_media::audio::AudioFormat;
 use trunkline_media::codec::Companding;
 use wire::LocalWire;
@@ -37,7 +37,7 @@ impl SttVendor for LocalStt {
         Box::pin(async move {
             candidate.endpoint.check()?;
             let setup = &candidate.setup;
-            check(providers, setup)?;
+            check(providers, setup).inspect_err(|error| tracing::warn!(%error, "the local STT cannot be used"))?;
             let worker = providers.speech().worker();
             let ready = timeout(START_MAX, worker.warm_up()).await;
             ready.map_err(|_| ProviderError::Timeout("start of the speech worker"))?.map_err(provider_error)?;

@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use trunkline_local_speech::io::SpeechWorker;
 use trunkline_local_speech::message::{SessionId, Urgency};
+use trunkline_local_speech::request::{SpeechAnswer, SpeechError, SpeechRequest};
 use trunkline_local_speech::segmenter::{HeardWords, Segmenter, SegmenterOutput, Ticket};
-use trunkline_local_speech::supervisor::{SpeechAnswer, SpeechError, SpeechRequest};
 use trunkline_supervision::ContainedTask;
 
 /// Pieces of audio that wait for the session: what is replayed after a change of STT comes at once, and is 15 s.

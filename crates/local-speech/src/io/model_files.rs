@@ -1,6 +1,6 @@
 //! What is there of a model on this machine.
 
-use super::{Model, ModelFile};
+use crate::models::{Model, ModelFile};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use std::io::Read as _;
