@@ -44,6 +44,7 @@ deps: deps-build deps-models
 	command -v baresip >/dev/null || missing="$$missing baresip-core"; \
 	command -v linphonec >/dev/null || missing="$$missing linphone-cli"; \
 	command -v turnserver >/dev/null || missing="$$missing coturn"; \
+	command -v gst-launch-1.0 >/dev/null || missing="$$missing gstreamer1.0-tools gstreamer1.0-plugins-good"; \
 	[ -x /usr/sbin/kamailio ] || missing="$$missing kamailio"; \
 	[ -n "$$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null)" ] || missing="$$missing postgresql"; \
 	[ -f /usr/share/nodejs/ws/package.json ] || missing="$$missing node-ws"; \
@@ -71,7 +72,7 @@ ON_POSTGRES := accounts:: api:: calls:: crash:: concurrent_changes:: live:: mana
 empty :=
 space := $(empty) $(empty)
 # Calls take their real time and little of the processor: more of them than cores go on together.
-test: export RUST_TEST_THREADS := 4
+test: export RUST_TEST_THREADS := 6
 test: deps
 	@if command -v cargo-nextest >/dev/null; then \
 		cargo nextest run --workspace --features otlp && \

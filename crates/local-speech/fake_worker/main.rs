@@ -7,6 +7,9 @@ use std::time::Duration;
 use trunkline_local_speech::frame::FrameReader;
 use trunkline_local_speech::message::{FailureKind, Hello, RequestId, ServerMessage, VERSION, WorkerMessage};
 
+/// The second sample of audio whose first one is a command.
+const COMMAND_MARK: i16 = 12_345;
+
 fn write(bytes: &[u8]) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(bytes);
@@ -74,7 +77,9 @@ fn handle(message: ServerMessage) {
                 confidence_permille: 900,
                 compute_us: 1_000,
             };
-            match samples.first() {
+            // Callers' audio is never taken for a command.
+            let command = samples.split_first_chunk::<2>().filter(|([_, mark], _)| *mark == COMMAND_MARK);
+            match command.map(|([command, _], _)| *command) {
                 Some(-1) => std::process::exit(3),
                 Some(-2) => {}
                 Some(-3) => {

@@ -16,7 +16,7 @@ fn worker(start: &str) -> SpeechWorker {
 /// A request whose first sample tells the fake worker what to do.
 fn audio(session: u64, first: i16) -> SpeechRequest {
     let mut samples = vec![0; 1_600];
-    samples[0] = first;
+    (samples[0], samples[1]) = (first, 12_345);
     SpeechRequest::Transcribe { session: SessionId(session), urgency: Urgency::Final, samples }
 }
 

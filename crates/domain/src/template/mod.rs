@@ -57,6 +57,12 @@ pub(crate) fn rule<C>(usage: TemplateUse) -> impl FnOnce(&str, &C) -> garde::Res
     move |text, _| check(text, usage).map_err(|error| garde::Error::new(format!("is not a valid template: {error}")))
 }
 
+fn report_missing(report: &mut TemplateReport, name: &str) {
+    if report.missing.len() < REPORTED_MAX {
+        report.missing.insert(name.to_owned());
+    }
+}
+
 /// Fills in the variables of a text. A text that cannot be read stays as it is.
 pub fn fill(text: &str, usage: TemplateUse, values: &dyn TemplateValues, report: &mut TemplateReport) -> String {
     if !text.contains("{{") && !text.contains("{%") {
@@ -82,30 +88,9 @@ pub fn fill(text: &str, usage: TemplateUse, values: &dyn TemplateValues, report:
                 filled.push_str(text);
                 is_after_gap = false;
             }
-            // Nothing was entered when the call begins: the tool that is called fills it in.
-            Part::Variable { name, .. } if name.starts_with(COLLECTED) && values.value(name).is_none() => {
-                filled.extend(["{{", name, "}}"]);
-                is_after_gap = false;
-            }
             Part::Variable { name, default, .. } => {
-                let value = values.value(name).filter(|value| default.is_none() || !value.trim().is_empty());
-                if usage == TemplateUse::Prompt && values.changes(name) {
-                    filled.push_str(&deferred::open(name, value.as_deref().or(default)));
-                    is_after_gap = false;
-                    continue;
-                }
-                match value.as_deref().or(default) {
-                    Some(value) => {
-                        filled.push_str(&written(value, usage));
-                        is_after_gap = false;
-                    }
-                    None => {
-                        if report.missing.len() < REPORTED_MAX && !values.changes(name) {
-                            report.missing.insert(name.to_owned());
-                        }
-                        is_after_gap = matches!(usage, TemplateUse::Text | TemplateUse::Prompt);
-                    }
-                }
+                is_after_gap = !fill_variable(&mut filled, name, default, usage, values, report)
+                    && matches!(usage, TemplateUse::Text | TemplateUse::Prompt);
             }
         }
         if filled.len() > FILLED_BYTES_MAX {
@@ -117,6 +102,31 @@ pub fn fill(text: &str, usage: TemplateUse, values: &dyn TemplateValues, report:
         close_gap(&mut filled, "");
     }
     filled
+}
+
+/// Writes what stands for a variable. False: nothing does.
+fn fill_variable(
+    filled: &mut String, name: &str, default: Option<&str>, usage: TemplateUse, values: &dyn TemplateValues,
+    report: &mut TemplateReport,
+) -> bool {
+    let value = values.value(name);
+    // Nothing was entered when the call begins: the tool that is called fills it in.
+    if name.starts_with(COLLECTED) && value.is_none() {
+        filled.extend(["{{", name, "}}"]);
+        return true;
+    }
+    let value = value.filter(|value| default.is_none() || !value.trim().is_empty());
+    let (is_set, value) = (value.is_some(), value.as_deref().or(default));
+    let is_deferred = usage == TemplateUse::Prompt && (values.changes(name) || values.may_come(name));
+    if !is_set && default.is_none() && !values.changes(name) {
+        report_missing(report, name);
+    }
+    match value {
+        value if is_deferred => filled.push_str(&deferred::open(name, value)),
+        Some(value) => filled.push_str(&written(value, usage)),
+        None => return false,
+    }
+    true
 }
 
 #[cfg(test)]
