@@ -130,7 +130,7 @@ function AgentForm({ agent, change, save, isNew }: { agent: Partial<Agent>; chan
           <fieldset>
             <legend>{t("Speech recognition")}</legend>
             <div class="grid">
-              <Select label={t("Provider")} value={config(agent, "stt_config", "provider") || "deepgram"} set={inside("stt_config", "provider")} options={providers("deepgram", "openai")} />
+              <Select label={t("Provider")} value={config(agent, "stt_config", "provider") || "deepgram"} set={inside("stt_config", "provider")} options={providers("deepgram", "openai", "local")} />
               <Input label={t("Model")} value={config(agent, "stt_config", "model")} set={inside("stt_config", "model")} />
               <Input label={t("Language")} hint="en, nl, de, multi" value={config(agent, "stt_config", "language")} set={inside("stt_config", "language")} />
             </div>

@@ -41,6 +41,7 @@ macro_rules! provider_table {
                 tts Cartesia cartesia::TTS;
             }
             Local local "local" at "" env "" version "" probe "" "" {
+                stt Local local::STT;
                 rules Local;
                 tts Local local::TTS;
             }
