@@ -62,6 +62,9 @@ enum CliCommand {
     CheckTrunk(Box<trunk_check::CheckTrunkArgs>),
     /// Run a fixed set of requests against one provider, and write them as fixtures without keys, ids and audio.
     RecordProvider(Box<recorder::RecordProviderArgs>),
+    /// Run speech models for a server, which starts this by itself.
+    #[command(hide = true)]
+    SpeechWorker(SpeechWorkerArgs),
     /// Measure whole calls against emulated providers (what `make bench` runs).
     Bench(bench::BenchArgs),
 }
@@ -85,6 +88,13 @@ struct QuotaArgs {
     organization: String,
     /// NAME=NUMBER, e.g. agents=5000; `NAME=` restores the default. Names are those of stored objects in `[quotas]`.
     changes: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct SpeechWorkerArgs {
+    /// Folder of the models.
+    #[arg(long)]
+    models: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -113,6 +123,10 @@ struct EmulateArgs {
 
 /// Runs a sub-command to its end.
 pub fn run(cli: Cli) -> ExitCode {
+    // It needs no runtime, and no memory for one.
+    if let CliCommand::SpeechWorker(args) = &cli.command {
+        return trunkline_speech_worker::run(&args.models);
+    }
     ExitCode::from(run_to_code(cli))
 }
 
@@ -177,6 +191,8 @@ async fn dispatch(cli: Cli) -> Result<(), CommandError> {
             Ok(())
         }
         CliCommand::Bench(args) => Ok(bench::run(args).await?),
+        // It never comes here: see `run`.
+        CliCommand::SpeechWorker(_) => Ok(()),
     }
 }
 
