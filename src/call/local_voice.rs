@@ -2,6 +2,7 @@
 
 use crate::domain::provider::TtsProvider;
 use crate::domain::provider_config::TtsConfig;
+use crate::providers::local::piper::piper_voice;
 
 /// Voices that are known by name, women's and men's; others keep the local program's own voice. The vendors' pages:
 /// <https://platform.openai.com/docs/guides/text-to-speech>, <https://elevenlabs.io/docs/voices/default-voices>.
@@ -18,7 +19,12 @@ pub(super) fn local_voice(chosen: Option<&TtsConfig>, language: &str) -> String 
         let known = WOMEN.iter().filter(|(provider, _)| *provider == chosen.provider);
         known.flat_map(|(_, names)| names.iter()).any(|name| *name == chosen.voice_id)
     });
+    let piper = chosen
+        .and_then(|chosen| chosen.voice_id.strip_prefix("piper:").filter(|_| chosen.provider == TtsProvider::Local));
     let base = language.split(['-', '_']).next().unwrap_or_default();
+    if let Some(Ok(voice)) = piper.map(piper_voice).filter(|_| !base.is_empty()) {
+        return format!("{base}{}", voice.stand_in);
+    }
     if is_woman && !base.is_empty() { format!("{base}{WOMANS_VARIANT}") } else { String::new() }
 }
 
@@ -39,6 +45,8 @@ mod tests {
         for (provider, voice) in [("openai", "onyx"), ("elevenlabs", "v"), ("cartesia", "nova")] {
             assert_eq!(stands_in(provider, voice, "en"), "", "{provider} {voice}");
         }
+        assert_eq!(stands_in("local", "piper:joe", "en-GB"), "en+m3", "a neural voice of a man");
+        assert_eq!(stands_in("local", "piper:nobody", "en"), "");
         assert_eq!(local_voice(None, "en"), "");
     }
 }

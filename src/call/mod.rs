@@ -11,6 +11,7 @@ mod cluster_messages;
 mod concurrency_limits;
 mod dialog_rules;
 pub mod driver;
+mod fixed_phrases;
 mod inbound_answer;
 mod inbound_route;
 pub mod invite;

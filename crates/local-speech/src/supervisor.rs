@@ -90,6 +90,8 @@ pub enum SpeechAnswer {
         /// Mono.
         samples: Vec<i16>,
     },
+    /// The sample at which each word of the speech is over.
+    WordEnds(Vec<u32>),
     /// All of the speech has come; the last answer.
     Done,
     /// Nothing more comes.
@@ -99,7 +101,7 @@ pub enum SpeechAnswer {
 impl SpeechAnswer {
     /// Nothing comes after it.
     pub fn is_last(&self) -> bool {
-        !matches!(self, Self::Audio { .. })
+        !matches!(self, Self::Audio { .. } | Self::WordEnds(_))
     }
 }
 
@@ -258,6 +260,7 @@ impl WorkerSupervisor {
             WorkerMessage::Audio { id, rate_hz, samples } => {
                 self.answer(now, id, SpeechAnswer::Audio { rate_hz, samples });
             }
+            WorkerMessage::WordEnds { id, samples } => self.answer(now, id, SpeechAnswer::WordEnds(samples)),
             WorkerMessage::Done { id } => self.answer(now, id, SpeechAnswer::Done),
             WorkerMessage::Failed { id, kind, message } => {
                 let error = match kind {

@@ -51,7 +51,9 @@ fn a_text_that_fails_is_an_error_and_the_next_one_is_spoken() {
 #[test]
 fn files_that_are_no_voice_are_refused_in_words() {
     let model = std::fs::read(fixture("tiny.onnx")).unwrap();
-    for broken in [Vec::new(), model[..model.len() / 2].to_vec(), b"<!DOCTYPE html>".to_vec(), vec![0xFF; 10_000]] {
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:5945dee6\nsize 63201294\n".to_vec();
+    let cut = model[..model.len() / 2].to_vec();
+    for broken in [Vec::new(), cut, pointer, b"<!DOCTYPE html>".to_vec(), vec![0xFF; 10_000]] {
         let refused = Voice::new(broken, config(), 1).unwrap_err();
         assert!(refused.to_string().starts_with("the voice's model: "), "{refused}");
     }

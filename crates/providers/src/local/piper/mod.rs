@@ -10,10 +10,12 @@ mod sentence;
 mod speaker;
 mod voices;
 mod word_marks;
+mod worker;
 
 pub use phrase_cache::{Phrase, PhraseCache, PhraseKey};
 pub use speaker::{PartSpeaker, SpeakError, SpokenPart};
-pub use voices::{PIPER_VOICES, PiperVoice, piper_voice};
+pub use voices::piper_voice;
+pub use worker::WorkerSpeaker;
 
 use super::espeak;
 use crate::tts::{TtsSession, TtsSetup};
@@ -21,9 +23,14 @@ use crate::{AudioFormat, EventStream, ProviderError, TtsEvent, TtsStream};
 use sentence::Sentence;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use trunkline_local_speech::models::PiperVoice;
 
-/// Texts of an agent whose sound may be kept.
+/// Texts of an agent whose sound is kept.
 const PHRASES_MAX: usize = 512;
+/// How long the caller waits for the first part, or for a further one when the sound before it has ended. espeak-ng needs
+/// some tens of milliseconds then, and the call's own patience is two seconds.
+const PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// What the voices of this server share.
 #[derive(Debug)]
@@ -32,6 +39,8 @@ pub struct PiperVoices {
     speaker: Arc<dyn PartSpeaker>,
     /// Phrases on disk; `None` if none are kept.
     cache: Option<Arc<PhraseCache>>,
+    /// How long the caller waits for sound before espeak-ng speaks.
+    patience: Duration,
     /// Why a voice could not speak, as far as the log says it.
     reported: Mutex<HashSet<String>>,
 }
@@ -39,7 +48,13 @@ pub struct PiperVoices {
 impl PiperVoices {
     /// Voices that `speaker` speaks with.
     pub fn new(speaker: Arc<dyn PartSpeaker>, cache: Option<Arc<PhraseCache>>) -> Self {
-        Self { speaker, cache, reported: Mutex::default() }
+        Self { speaker, cache, patience: PATIENCE, reported: Mutex::default() }
+    }
+
+    /// For programs that nobody waits for.
+    #[must_use]
+    pub fn patient(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Counts that espeak-ng speaks in a voice's place, and logs each reason once until the voice has spoken again.
@@ -67,7 +82,7 @@ pub(super) fn open(setup: TtsSetup, name: &str) -> Box<dyn TtsSession> {
             if let Some(voices) = setup.providers.piper() {
                 voices.speaker.warm_up();
             }
-            Box::new(PiperSession { setup, voice, phrases: Arc::default() })
+            Box::new(PiperSession { setup, voice, phrases: HashSet::new() })
         }
         Err(error) => Box::new(UnknownVoice(error)),
     }
@@ -76,7 +91,7 @@ pub(super) fn open(setup: TtsSetup, name: &str) -> Box<dyn TtsSession> {
 struct PiperSession {
     setup: TtsSetup,
     voice: &'static PiperVoice,
-    phrases: Arc<[String]>,
+    phrases: HashSet<String>,
 }
 
 impl TtsSession for PiperSession {
@@ -87,7 +102,7 @@ impl TtsSession for PiperSession {
             language: self.setup.config.language.clone(),
             speed: self.setup.config.speed.unwrap_or(1.0).clamp(0.5, 2.0),
             text: text.to_owned(),
-            is_kept: is_within(&self.phrases, text),
+            is_kept: self.phrases.contains(text),
         };
         let stream = EventStream::spawn("tts", move |events| async move {
             let last = match sentence.speak(&events).await {
@@ -100,19 +115,8 @@ impl TtsSession for PiperSession {
     }
 
     fn keep_phrases(&mut self, phrases: &[String]) {
-        self.phrases = phrases.iter().take(PHRASES_MAX).map(|phrase| words(phrase)).collect();
+        self.phrases = phrases.iter().filter(|phrase| !phrase.is_empty()).take(PHRASES_MAX).cloned().collect();
     }
-}
-
-/// A text in one line.
-fn words(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// A text is one of the phrases, or a part of one: a greeting comes sentence by sentence.
-fn is_within(phrases: &[String], text: &str) -> bool {
-    let text = words(text);
-    !text.is_empty() && phrases.iter().any(|phrase| phrase.contains(&text))
 }
 
 struct UnknownVoice(String);

@@ -3,7 +3,7 @@
 use super::clauses::{Clause, clauses, parts, phonemes};
 use super::phrase_cache::{Phrase, PhraseCache, PhraseKey};
 use super::speaker::{SpeakError, SpokenPart};
-use super::voices::{PiperVoice, primary};
+use super::voices::primary;
 use super::word_marks::marks;
 use super::{PiperVoices, espeak};
 use crate::{ProviderError, ProviderRegistry, TtsEvent, WordTimestamp};
@@ -11,11 +11,9 @@ use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+use trunkline_local_speech::models::PiperVoice;
 use trunkline_media::codec::resample::PcmResampler;
 
-/// How long the caller waits for the first part, or for a further one when the sound before it has ended. espeak-ng needs
-/// some tens of milliseconds then, and the call's own patience is two seconds.
-const PATIENCE: Duration = Duration::from_millis(1_500);
 /// What is said where the server has no worker.
 const NO_WORKER: &str = "no models of local voices are installed: run `trunkline models fetch`";
 /// Bytes of one event.
@@ -48,12 +46,12 @@ impl Sent {
     }
 
     /// How long the next part may take: as long as there is sound, and somewhat more.
-    fn patience(&self, began: Instant) -> Duration {
+    fn patience(&self, began: Instant, patience: Duration) -> Duration {
         let until = match self.first {
             Some(first) => first + Duration::from_millis(self.ms()),
             None => began,
         };
-        (until + PATIENCE).saturating_duration_since(Instant::now())
+        (until + patience).saturating_duration_since(Instant::now())
     }
 }
 
@@ -92,7 +90,7 @@ impl Sentence {
     }
 
     fn key(&self) -> PhraseKey {
-        PhraseKey::new(self.providers.tenant(), self.voice.name, self.voice.model_sha256, self.permille(), &self.text)
+        PhraseKey::new(self.providers.tenant(), self.voice.name, self.voice.model_sha256(), self.permille(), &self.text)
     }
 
     fn permille(&self) -> u32 {
@@ -105,12 +103,12 @@ impl Sentence {
         let clauses = clauses(&self.text);
         let lines: Vec<&str> = clauses.iter().map(|clause| clause.words.as_str()).collect();
         let written = espeak::phonemes(&self.providers, self.voice.espeak_voice, &lines);
-        let written = tokio::time::timeout(sent.patience(began), written).await;
+        let written = tokio::time::timeout(sent.patience(began, voices.patience), written).await;
         let written = written.map_err(|_| SpeakError::Late)?.map_err(|error| SpeakError::Failed(error.to_string()))?;
         let sounds = phonemes(&clauses, &written);
         for part in spoken_parts(clauses, sounds) {
-            let patience = sent.patience(began);
-            let speech = voices.speaker.speak(self.voice.name, text_of(&part), self.permille(), patience);
+            let patience = sent.patience(began, voices.patience);
+            let speech = voices.speaker.speak(self.voice, text_of(&part), self.permille(), patience);
             let spoken = tokio::time::timeout(patience, speech).await.map_err(|_| SpeakError::Late)??;
             self.send_part(&part, spoken, sent, events).await?;
         }
@@ -146,7 +144,7 @@ impl Sentence {
         }
         let is_own = primary(&self.language) == self.voice.language;
         let base = if is_own { self.voice.espeak_voice } else { &self.language };
-        let voice = format!("{base}+{}", self.voice.stand_in);
+        let voice = format!("{base}{}", self.voice.stand_in);
         let voice = if espeak::is_voice(&voice) { voice } else { self.language.clone() };
         espeak::synthesize(&self.providers, &voice, espeak::words_per_minute(Some(self.speed)), &rest, events).await
     }

@@ -2,6 +2,7 @@
 
 use futures_util::future::BoxFuture;
 use std::time::Duration;
+use trunkline_local_speech::models::PiperVoice;
 
 /// What was spoken of a part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,6 +55,6 @@ pub trait PartSpeaker: Send + Sync + std::fmt::Debug {
 
     /// Speaks phonemes, within this time.
     fn speak(
-        &self, voice: &'static str, phonemes: String, speed_permille: u32, patience: Duration,
+        &self, voice: &'static PiperVoice, phonemes: String, speed_permille: u32, patience: Duration,
     ) -> BoxFuture<'static, Result<SpokenPart, SpeakError>>;
 }

@@ -37,12 +37,12 @@ impl PartSpeaker for Shared {
     }
 
     fn speak(
-        &self, voice: &'static str, phonemes: String, speed_permille: u32, _: Duration,
+        &self, voice: &'static PiperVoice, phonemes: String, speed_permille: u32, _: Duration,
     ) -> BoxFuture<'static, Result<SpokenPart, SpeakError>> {
         let speaker = Arc::clone(&self.0);
         let number = {
             let mut asked = speaker.asked.lock().unwrap();
-            asked.push(format!("{voice} {speed_permille} {phonemes}"));
+            asked.push(format!("{} {speed_permille} {phonemes}", voice.name));
             asked.len() - 1
         };
         Box::pin(async move {
@@ -268,15 +268,16 @@ async fn only_the_agents_own_phrases_are_kept() {
     let voice = speaker(|_, phonemes| Ok(spoken(phonemes)));
     let providers = with(&voice, Some(Arc::clone(&cache)));
     let mut first = session(&providers, "piper:joe", "en");
-    first.keep_phrases(&["Good morning,\n this is Acme. How can I help you?".to_owned()]);
+    let phrases = ["Good morning, this is Acme.", "How can I help you?"].map(str::to_owned);
+    first.keep_phrases(&phrases);
     let greeting = heard(first.speak("Good morning, this is Acme.", true)).await;
     until(|| cache.bytes() > 0).await;
     let stored = cache.bytes();
     heard(first.speak("Your code is 1 2 3 4.", true)).await;
-    heard(first.speak("", true)).await;
+    heard(first.speak("Good morning", true)).await;
     let asked = voice.asked.lock().unwrap().len();
     let mut second = session(&providers, "piper:joe", "en");
-    second.keep_phrases(&["Good morning, this is Acme. How can I help you?".to_owned()]);
+    second.keep_phrases(&phrases);
     let again = heard(second.speak("Good morning, this is Acme.", true)).await;
     assert_eq!((again.samples, again.marks), (greeting.samples, greeting.marks));
     assert_eq!((voice.asked.lock().unwrap().len(), cache.bytes()), (asked, stored), "neither made nor stored again");
@@ -285,7 +286,7 @@ async fn only_the_agents_own_phrases_are_kept() {
     assert_eq!(voice.asked.lock().unwrap().len(), asked + 1);
     let other = providers.of_organization("other", crate::OrganizationKeys::Known(Vec::new()));
     let mut third = session(&other, "piper:joe", "en");
-    third.keep_phrases(&["Good morning, this is Acme.".to_owned()]);
+    third.keep_phrases(&phrases);
     heard(third.speak("Good morning, this is Acme.", true)).await;
     assert_eq!(voice.asked.lock().unwrap().len(), asked + 2);
 }

@@ -1,28 +1,6 @@
-//! The Piper voices that are known by name, and what is said where one cannot speak.
+//! The Piper voices that are known by name.
 
-/// A voice.
-#[derive(Debug, PartialEq, Eq)]
-pub struct PiperVoice {
-    /// The name in `voice_id`, after `piper:`.
-    pub name: &'static str,
-    /// What it speaks, `en`.
-    pub language: &'static str,
-    /// The voice of espeak-ng that makes its phonemes.
-    pub espeak_voice: &'static str,
-    /// The voice of espeak-ng that speaks in its place: of the same gender.
-    pub stand_in: &'static str,
-    /// SHA-256 of its model, in hexadecimal digits.
-    pub model_sha256: &'static str,
-}
-
-/// All voices.
-pub const PIPER_VOICES: &[PiperVoice] = &[PiperVoice {
-    name: "joe",
-    language: "en",
-    espeak_voice: "en-us",
-    stand_in: "m3",
-    model_sha256: "58afce0321b8d9c46d7cdf9c16500cc55a793b4220212dba6b70fb788b3baf06",
-}];
+use trunkline_local_speech::models::{PIPER_VOICES, PiperVoice};
 
 /// The voice that a `voice_id` names after `piper:`; in words where there is none.
 pub fn piper_voice(name: &str) -> Result<&'static PiperVoice, String> {
