@@ -6,6 +6,7 @@
 use super::local_voice::local_voice;
 use super::machine::CallSpec;
 use crate::domain::agent::AgentFields;
+use crate::domain::local_stt;
 use crate::domain::provider::ProviderAccount;
 use crate::domain::provider_config::{LlmConfig, LlmProvider, SttConfig, SttProvider, TtsConfig, TtsProvider};
 use crate::providers::stt::SttSessionConfig;
@@ -81,6 +82,19 @@ pub fn stt_choices(spec: &CallSpec, companding: Companding) -> Vec<SttChoice> {
         SttChoice { provider, base_url, setup }
     });
     choices.collect()
+}
+
+/// The STT of this machine, for a call whose others are down: where the first one hears English, and none is local.
+pub fn last_resort_stt(choices: &[SttChoice]) -> Option<SttChoice> {
+    let first = choices.first().filter(|first| local_stt::knows_language(&first.setup.language))?;
+    let has_local = choices.iter().any(|choice| choice.provider == SttProvider::Local);
+    let setup = SttSessionConfig {
+        model: local_stt::FALLBACK_MODEL.to_owned(),
+        keyterms: Vec::new(),
+        eager: false,
+        ..first.setup.clone()
+    };
+    (!has_local).then_some(SttChoice { provider: SttProvider::Local, base_url: None, setup })
 }
 
 /// TTS configurations in order; the local one is always last.

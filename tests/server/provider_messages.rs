@@ -88,6 +88,7 @@ fn providers(base: &str) -> ProviderRegistry {
         timeouts: StageDeadlines { stt: deadlines, llm: deadlines, tts: deadlines, realtime: deadlines },
         endpoints: ProviderAccount::ALL.iter().map(endpoint).collect(),
         programs: LocalTtsPrograms { espeak: "espeak-ng".into(), flite: "flite".into() },
+        speech: trunkline::providers::LocalSpeechSettings::default(),
         guard: trunkline::egress::EgressGuard::unrestricted(),
     };
     ProviderRegistry::new(settings).unwrap()

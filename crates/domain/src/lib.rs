@@ -22,6 +22,7 @@ pub mod inbound_claim;
 pub mod keyterms;
 pub mod languages;
 pub mod llm_options;
+pub mod local_stt;
 pub mod login_address;
 pub mod organization;
 pub mod password;

@@ -40,7 +40,7 @@ macro_rules! provider_table {
                 tts Cartesia cartesia::TTS;
             }
             Local local "local" at "" env "" version "" probe "" "" {
-                tts Local local::TTS;
+                stt Local local::STT; tts Local local::TTS;
             }
         }
     };

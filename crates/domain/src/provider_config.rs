@@ -5,6 +5,7 @@ use super::llm_options::{
     ANSWER_TOKENS, ExtraBody, LlmOptions, ReasoningEffort, STOP_MAX, STOP_WORDS, effort_of, is_stop, of_text_models,
     of_text_models_list, unset_for_realtime,
 };
+use super::local_stt;
 pub use super::provider::{LlmProvider, SttProvider, TtsProvider};
 use super::rules::{
     at_most, before, between, chars, filled, fits, is_header_value, is_http_url, secret_chars, secret_fits,
@@ -39,12 +40,12 @@ pub struct SttConfig {
     /// The provider's name of the model, such as `nova-3-general`; must not be empty.
     #[schema(max_length = 200)]
     #[garde(custom(filled()))]
-    #[garde(custom(chars(200)))]
+    #[garde(custom(chars(200)), custom(local_stt::model(self.provider)))]
     pub model: String,
     /// Language of the caller as the provider writes it, such as `en` or `multi`; must not be empty.
     #[schema(max_length = 35)]
     #[garde(custom(filled()))]
-    #[garde(custom(chars(35)))]
+    #[garde(custom(chars(35)), custom(local_stt::language(self.provider)))]
     pub language: String,
     /// Words that the caller is likely to say, such as names and products; at most 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -56,7 +57,7 @@ pub struct SttConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(format = "uri", max_length = 2_048)]
     #[garde(inner(custom(address())))]
-    #[garde(inner(custom(chars(2_048))))]
+    #[garde(inner(custom(chars(2_048)), custom(local_stt::base_url(self.provider))))]
     pub base_url: Option<String>,
 }
 

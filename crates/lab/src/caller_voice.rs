@@ -3,15 +3,16 @@
 use crate::caller::script::SpokenTexts;
 use clap::Args;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use trunkline::egress::EgressGuard;
 use trunkline::providers::local::piper::{PiperVoices, WorkerSpeaker};
 use trunkline::providers::{
-    Deadlines, LocalTtsPrograms, ProviderAccess, ProviderRegistry, ProviderSettings, StageDeadlines, TtsEvent, vendors,
+    Deadlines, LocalSpeechSettings, LocalTtsPrograms, ProviderAccess, ProviderRegistry, ProviderSettings,
+    StageDeadlines, TtsEvent, vendors,
 };
 use trunkline_domain::provider::{ProviderAccount, TtsProvider};
 use trunkline_domain::provider_config::{TtsConfig, VoiceSettings};
-use trunkline_local_speech::io::{SpeechWorker, WorkerProgram};
 use trunkline_media::audio::{AudioFormat, convert::StreamDecoder};
 use trunkline_media::frame::SAMPLE_RATE_HZ;
 
@@ -96,12 +97,10 @@ fn providers(models: &Path) -> Result<ProviderRegistry, reqwest::Error> {
         timeouts: StageDeadlines { stt: every, llm: every, tts: every, realtime: every },
         endpoints: ProviderAccount::ALL.iter().map(endpoint).collect(),
         programs: LocalTtsPrograms { espeak: "espeak-ng".to_owned(), flite: "flite".to_owned() },
+        speech: LocalSpeechSettings { models: models.to_owned(), worker: None },
         guard: EgressGuard::unrestricted(),
     })?;
-    let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("trunkline"));
-    let arguments = ["speech-worker".to_owned(), "--models".to_owned(), models.display().to_string()].into();
-    let worker = SpeechWorker::new(WorkerProgram { program, arguments });
-    let voices = PiperVoices::new(std::sync::Arc::new(WorkerSpeaker::new(worker, models.to_owned())), None);
+    let voices = PiperVoices::new(Arc::new(WorkerSpeaker::new(providers.speech().clone())), None);
     Ok(providers.with_piper(voices.patient(DEADLINE)))
 }
 

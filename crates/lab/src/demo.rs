@@ -3,7 +3,7 @@
 use crate::caller::report::CallReport;
 use crate::caller::script::CallScript;
 use crate::caller::softphone::{DialParams, Softphone};
-use crate::caller_voice::{CallerVoiceArgs, MODELS};
+use crate::caller_voice::CallerVoiceArgs;
 use crate::emulator;
 use crate::stop_signal;
 use clap::Args;
@@ -168,6 +168,7 @@ fn settings(args: &DemoArgs) -> Config {
     config.webrtc.listen = free(args.web, "port of browsers");
     config.webrtc.advertised_addresses.clear();
     config.database.url = format!("sqlite://{}/trunkline.db", args.folder.display()).into();
+    config.providers.local.phrases_folder = args.folder.join("phrases").display().to_string();
     config.recordings.folder = args.folder.join("recordings").display().to_string();
     config
 }
@@ -221,7 +222,7 @@ async fn start(args: &DemoArgs) -> Result<Demo, String> {
     println!("API key       {}", made.key.text.expose());
     let base = format!("http://{}/api/v1", app.api_addr);
     let agent = agent.id.to_string();
-    let models = PathBuf::from(MODELS);
+    let models = PathBuf::from(config.providers.local.models_folder.clone());
     Ok(Demo { app, http: reqwest::Client::new(), base, key: made.key.text, agent, models, _emulator: running })
 }
 

@@ -27,7 +27,7 @@ const TRAIL: usize = samples(160);
 /// How much speech there is between two requests for words so far.
 const PARTIAL_EVERY: usize = samples(480);
 /// Silence at which the end is guessed. The detector itself sees silence some 100 ms late.
-const GUESS_AFTER: usize = samples(80);
+const GUESS_AFTER: usize = samples(20);
 /// Speech between two guesses.
 const GUESS_EVERY: usize = samples(300);
 /// Less voice than this is a click.

@@ -66,6 +66,7 @@ pub fn stt_candidate(
         endpoint: providers.endpoint(provider.account(), base_url),
         name: format!("{}/{}", provider.name(), setup.model),
         setup,
+        is_last_resort: false,
     }
 }
 

@@ -13,11 +13,16 @@ use trunkline_media::codec::Companding;
 pub(super) fn stt_candidates(
     providers: &ProviderRegistry, spec: &CallSpec, companding: Companding,
 ) -> Vec<stt::SttCandidate> {
-    let candidates = provider_plan::stt_choices(spec, companding).into_iter();
-    let candidates = candidates.map(|SttChoice { provider, base_url, setup }| {
+    let choices = provider_plan::stt_choices(spec, companding);
+    let last_resort = provider_plan::last_resort_stt(&choices).filter(|_| providers.speech().has_stt());
+    let candidate = |SttChoice { provider, base_url, setup }: SttChoice| {
         vendors::stt_candidate(providers, provider, base_url.as_deref(), setup)
-    });
-    provider_plan::with_primary(candidates, |one| one.endpoint.is_usable())
+    };
+    let mut candidates =
+        provider_plan::with_primary(choices.into_iter().map(candidate), |one| one.endpoint.is_usable());
+    let last_resort = last_resort.map(candidate);
+    candidates.extend(last_resort.map(|last| stt::SttCandidate { is_last_resort: true, ..last }));
+    candidates
 }
 
 /// LLM candidates of a call; none for a realtime model without a fallback LLM.

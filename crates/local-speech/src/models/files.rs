@@ -50,8 +50,10 @@ impl Model {
     pub fn check(&self, models: &Path) -> ModelState {
         self.state(models, |file, path| match sha256_of_file(path) {
             Ok(hash) if hash == file.sha256 => Ok(()),
-            Ok(_) => Err(format!("{} is not the file that was published (its SHA-256 differs)", path.display())),
-            Err(error) => Err(format!("{} cannot be read: {error}", path.display())),
+            Ok(_) => {
+                Err(format!("{}/{} is not the file that was published (its SHA-256 differs)", self.name, file.name))
+            }
+            Err(error) => Err(format!("{}/{} cannot be read: {error}", self.name, file.name)),
         })
     }
 
@@ -65,13 +67,12 @@ impl Model {
         }
         for file in self.all_files() {
             let path = folder.join(file.name);
+            let name = format!("{}/{}", self.name, file.name);
             let fault = match std::fs::metadata(&path) {
                 Ok(found) if found.len() == file.bytes => check(&file, &path).err(),
-                Ok(found) => Some(format!("{} has {} bytes instead of {}", path.display(), found.len(), file.bytes)),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    Some(format!("{} is missing", path.display()))
-                }
-                Err(error) => Some(format!("{} cannot be read: {error}", path.display())),
+                Ok(found) => Some(format!("{name} has {} bytes instead of {}", found.len(), file.bytes)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some(format!("{name} is missing")),
+                Err(error) => Some(format!("{name} cannot be read: {error}")),
             };
             if let Some(fault) = fault {
                 return ModelState::Broken(fault);

@@ -143,6 +143,7 @@ fn registry(base: &str) -> ProviderRegistry {
         timeouts: StageDeadlines { stt: deadlines, llm: deadlines, tts: deadlines, realtime: deadlines },
         endpoints: ProviderAccount::ALL.iter().map(endpoint).collect(),
         programs: LocalTtsPrograms { espeak: "espeak-ng".into(), flite: "flite".into() },
+        speech: crate::LocalSpeechSettings::default(),
         guard: trunkline_egress::EgressGuard::unrestricted(),
     };
     ProviderRegistry::new(settings).unwrap()

@@ -84,6 +84,7 @@ fn registry() -> ProviderRegistry {
         timeouts: StageDeadlines { stt: of, llm: of, tts: of, realtime: of },
         endpoints: ProviderAccount::ALL.iter().map(endpoint).collect(),
         programs: LocalTtsPrograms { espeak: "espeak-ng".into(), flite: "flite".into() },
+        speech: crate::LocalSpeechSettings::default(),
         guard: EgressGuard::unrestricted(),
     })
     .unwrap()

@@ -1,13 +1,13 @@
 //! Piper's voices in the speech worker.
 
+use super::super::speech::LocalSpeech;
 use super::speaker::{PartSpeaker, SpeakError, SpokenPart};
 use futures_util::future::BoxFuture;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
-use trunkline_local_speech::io::{PendingAnswer, SpeechWorker};
+use trunkline_local_speech::io::PendingAnswer;
 use trunkline_local_speech::models::{ModelState, PIPER_VOICES, PiperVoice};
 use trunkline_local_speech::supervisor::{SpeechAnswer, SpeechError, SpeechRequest};
 
@@ -22,33 +22,31 @@ const TRIAL: &str = "a.";
 /// The worker of this server.
 #[derive(Debug)]
 pub struct WorkerSpeaker {
-    worker: SpeechWorker,
-    /// The folder of the models.
-    models: PathBuf,
+    speech: LocalSpeech,
     room: Arc<Semaphore>,
     /// The process whose voice is loaded.
     warm: Arc<AtomicU32>,
 }
 
 impl WorkerSpeaker {
-    /// Speaks with this worker, whose models are in this folder.
-    pub fn new(worker: SpeechWorker, models: PathBuf) -> Self {
-        Self { worker, models, room: Arc::new(Semaphore::new(TEXTS_MAX)), warm: Arc::default() }
+    /// Speaks with the worker of these models.
+    pub fn new(speech: LocalSpeech) -> Self {
+        Self { speech, room: Arc::new(Semaphore::new(TEXTS_MAX)), warm: Arc::default() }
     }
 }
 
 impl PartSpeaker for WorkerSpeaker {
     fn warm_up(&self) {
-        let current = self.worker.process_id().unwrap_or_default();
+        let current = self.speech.worker().process_id().unwrap_or_default();
         if current != 0 && self.warm.load(Ordering::Relaxed) == current {
             return;
         }
-        let is_there = |voice: &&PiperVoice| voice.model.glance(&self.models) == ModelState::Present;
+        let is_there = |voice: &&PiperVoice| self.speech.state(&voice.model) == ModelState::Present;
         let Some(voice) = PIPER_VOICES.iter().find(is_there) else { return };
-        let (worker, warm) = (self.worker.clone(), Arc::clone(&self.warm));
+        let (speech, warm) = (self.speech.clone(), Arc::clone(&self.warm));
         trunkline_supervision::spawn("local_voice", async move {
-            if spoken(request(&worker, voice.name, TRIAL.to_owned(), 1_000, LOAD_MAX)).await.is_ok() {
-                warm.store(worker.process_id().unwrap_or_default(), Ordering::Relaxed);
+            if spoken(request(&speech, voice.name, TRIAL.to_owned(), 1_000, LOAD_MAX)).await.is_ok() {
+                warm.store(speech.worker().process_id().unwrap_or_default(), Ordering::Relaxed);
             }
         });
     }
@@ -57,13 +55,13 @@ impl PartSpeaker for WorkerSpeaker {
         &self, voice: &'static PiperVoice, phonemes: String, speed_permille: u32, patience: Duration,
     ) -> BoxFuture<'static, Result<SpokenPart, SpeakError>> {
         // A worker that has to start to say that there is nothing would keep the caller waiting.
-        if let Some(advice) = voice.model.glance(&self.models).advice(&voice.model) {
+        if let Some(advice) = self.speech.state(&voice.model).advice(&voice.model) {
             return Box::pin(std::future::ready(Err(SpeakError::Unavailable(advice))));
         }
         let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else {
             return Box::pin(std::future::ready(Err(SpeakError::Busy)));
         };
-        let answers = request(&self.worker, voice.name, phonemes, speed_permille, patience);
+        let answers = request(&self.speech, voice.name, phonemes, speed_permille, patience);
         Box::pin(async move {
             let spoken = spoken(answers).await;
             drop(permit);
@@ -73,10 +71,10 @@ impl PartSpeaker for WorkerSpeaker {
 }
 
 fn request(
-    worker: &SpeechWorker, voice: &str, phonemes: String, speed_permille: u32, patience: Duration,
+    speech: &LocalSpeech, voice: &str, phonemes: String, speed_permille: u32, patience: Duration,
 ) -> PendingAnswer {
     let request = SpeechRequest::Synthesize { voice: voice.to_owned(), speed_permille, text: phonemes };
-    worker.request(request, patience)
+    speech.worker().request(request, patience)
 }
 
 async fn spoken(mut answers: PendingAnswer) -> Result<SpokenPart, SpeakError> {
