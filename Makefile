@@ -44,6 +44,7 @@ deps: deps-build deps-models
 	command -v baresip >/dev/null || missing="$$missing baresip-core"; \
 	command -v linphonec >/dev/null || missing="$$missing linphone-cli"; \
 	command -v turnserver >/dev/null || missing="$$missing coturn"; \
+	command -v gst-launch-1.0 >/dev/null || missing="$$missing gstreamer1.0-tools gstreamer1.0-plugins-good"; \
 	[ -x /usr/sbin/kamailio ] || missing="$$missing kamailio"; \
 	[ -n "$$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null)" ] || missing="$$missing postgresql"; \
 	[ -f /usr/share/nodejs/ws/package.json ] || missing="$$missing node-ws"; \

@@ -14,8 +14,9 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// Status updates and reports of a call that are looked at; there are three, and more after repairs.
-const SENT_MAX: i64 = 20;
+/// Events of one kind of a call that are looked at: two status updates and a report, more after repairs, and a change of
+/// agent for two webhooks ten times.
+const SENT_MAX: i64 = 40;
 
 /// The events of a call, as its webhooks say them.
 #[derive(Serialize, ToSchema)]
@@ -31,7 +32,7 @@ pub(super) struct CallEventPage {
 }
 
 /// The events of a call, oldest first, with the same JSON as its webhooks: those that were sent within thirty days, and
-/// the status updates and the report where none were. `before` is the `message_id` of the last event of the page before.
+/// the status updates, the changes of agent and the report where none were. `before` is the `message_id` of the last event of the page before.
 #[utoipa::path(get, path = "/calls/{id}/events", tag = "calls", params(IdPath, Paging), responses((status = 200, body = CallEventPage)))]
 pub(super) async fn events(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>, query: QueryParams,
@@ -66,7 +67,7 @@ pub(super) async fn events(
     }))
 }
 
-/// The status updates and the report that no webhook told.
+/// The status updates, changes of agent and the report that no webhook told.
 async fn unsent_events(api: &ApiState, scope: OrgScope, call: &Call) -> Result<Vec<PastEvent>, ApiError> {
     let mut bodies = Vec::new();
     for event in OF_EVERY_CALL {

@@ -10,7 +10,8 @@ use super::provider_plan;
 use crate::domain::agent::{Agent, AgentFields};
 use crate::domain::agent_texts::fixed_texts;
 use crate::domain::call::Call;
-use crate::domain::call_facts::day_at;
+use crate::domain::call_facts::{CallVariables, day_at};
+use crate::domain::collected::CollectedValues;
 use crate::domain::ids::AgentId;
 use crate::domain::provider::ProviderAccount;
 use crate::domain::template::TemplateReport;
@@ -80,7 +81,8 @@ pub struct Successor {
 /// Configures an agent for a call that another one has. What belongs to the call and not to an agent stays as it began:
 /// the task, the recording and the longest duration. An agent without a webhook leaves the events where they went.
 pub fn successor(
-    id: AgentId, mut fields: AgentFields, before: &CallSpec, hooks: &CallWebhooks, call: &Call, now: UnixMs,
+    (id, mut fields): (AgentId, AgentFields), before: &CallSpec, hooks: &CallWebhooks, call: &Call, now: UnixMs,
+    variables: &CallVariables,
 ) -> Successor {
     let mut added = Map::new();
     fields.recording_enabled = before.agent.recording_enabled;
@@ -97,7 +99,7 @@ pub fn successor(
     let assistant = event::assistant(Some(id), &fields, &added);
     let mut task = before.task.clone();
     let fixed_texts = fixed_texts(&fields).into();
-    let report = personalize_successor(&mut fields, task.as_ref(), call, now);
+    let report = personalize_successor(&mut fields, (task.as_ref(), &before.agent), call, now, variables);
     if let Some(task) = &mut task {
         // It was for the agent that began the call.
         task.starting_message = None;
@@ -106,6 +108,39 @@ pub fn successor(
     let spec =
         CallSpec { agent_id: Some(id), agent: fields, task, fixed_texts, spoken: None, is_web: before.is_web, today };
     Successor { spec, hooks, assistant, report }
+}
+
+/// What an agent's texts may say of what tools have set: secret digits of the caller only if the agent may read them.
+pub fn readable_variables(
+    fields: &AgentFields, variables: &CallVariables, collected: &CollectedValues,
+) -> CallVariables {
+    let settings = fields.built_in_tools.as_ref().and_then(|tools| tools.collect_digits.as_ref());
+    match settings.is_some_and(|settings| settings.reveal_secrets) {
+        true => variables.clone(),
+        false => variables.masked(collected),
+    }
+}
+
+/// Where the next agent's connection of one kind comes from.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Connection<T> {
+    /// It was opened while the agent was prepared.
+    Prepared(T),
+    /// The call's own one has changed since: another one is opened now.
+    Open,
+    /// The call's own one goes on.
+    Keep,
+}
+
+impl<T> Connection<T> {
+    /// `change` compares the agents as they are at the switch: the language may have changed since the preparation.
+    pub fn at_switch(prepared: Option<T>, change: Change) -> Self {
+        match (prepared, change) {
+            (Some(prepared), _) => Self::Prepared(prepared),
+            (None, Change::Replace) => Self::Open,
+            (None, Change::Keep) => Self::Keep,
+        }
+    }
 }
 
 /// What of a connection or a setting happens at the switch.

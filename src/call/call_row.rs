@@ -58,6 +58,26 @@ pub fn find_orphans<S>(
     Orphans { found, to_end: open }
 }
 
+/// Adds to one entry of the metrics: lists that are there already get what they do not have yet.
+pub fn add_metric(call: &mut Call, name: &str, more: Value) {
+    let before = call.metrics.as_mut().and_then(|metrics| metrics.get_mut(name)).map(Value::take);
+    let (Some(Value::Object(mut all)), Value::Object(more)) = (before, &more) else {
+        return set_metric(call, name, more);
+    };
+    for (field, value) in more {
+        match (all.get_mut(field), value) {
+            (Some(Value::Array(known)), Value::Array(new)) => {
+                let unknown: Vec<Value> = new.iter().filter(|one| !known.contains(one)).cloned().collect();
+                known.extend(unknown);
+            }
+            _ => {
+                all.insert(field.clone(), value.clone());
+            }
+        }
+    }
+    set_metric(call, name, Value::Object(all));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +120,11 @@ mod tests {
         set_metric(&mut row, "a", json!(1));
         set_metric(&mut row, "b", json!(2));
         assert_eq!(row.metrics, Some(json!({"a": 1, "b": 2})));
+        for missing in [json!(["x", "y"]), json!(["y", "z"])] {
+            add_metric(&mut row, "templates", json!({"missing_variables": missing, "faults": []}));
+        }
+        let templates = &row.metrics.unwrap()["templates"];
+        assert_eq!(*templates, json!({"missing_variables": ["x", "y", "z"], "faults": []}));
     }
 
     #[test]

@@ -91,7 +91,8 @@ pub enum DialogMediaChange {
     },
     /// The peer has answered an offer of ours: the stream from now on.
     Answered(StreamConfig),
-    /// The peer has answered the offer in our 200 with keys that we did not offer, which leaves nothing to talk with.
+    /// The peer has answered an offer of ours with keys that we did not offer, or a first one with nothing that can be used.
+    /// That leaves nothing to talk with.
     Unanswerable,
 }
 
@@ -317,11 +318,17 @@ impl Negotiation {
                     Ok(stream) => DialogMediaChange::Answered(stream),
                     // Nothing else can be said to an ACK.
                     Err(NegotiationError::NO_KEY) => DialogMediaChange::Unanswerable,
+                    Err(_) if !self.has_media() => DialogMediaChange::Unanswerable,
                     Err(_) => DialogMediaChange::Unchanged,
                 }
             }
             _ => DialogMediaChange::Unchanged,
         }
+    }
+
+    /// Something was agreed in this dialog.
+    fn has_media(&self) -> bool {
+        matches!(self.transport, MediaTransport::WebRtc(_)) || self.agreed.is_some()
     }
 
     /// Renews what must not outlive a change of the peer: true if the answer has to be written anew.

@@ -7,12 +7,13 @@ use crate::dialogue::report::AnalysisPrompt;
 use crate::domain::agent::AgentFields;
 use crate::domain::agent_texts;
 use crate::domain::call::Call;
-use crate::domain::call_facts::{CallFacts, CallValues};
+use crate::domain::call_facts::{CallFacts, CallValues, CallVariables};
 use crate::domain::chat::ChatMessage;
 use crate::domain::task::TaskFields;
 use crate::domain::template::TemplateReport;
 use crate::domain::time::UnixMs;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// Whether the LLM is told the facts of calls.
 fn tells_facts(agent: &AgentFields) -> bool {
@@ -23,25 +24,37 @@ fn tells_facts(agent: &AgentFields) -> bool {
 /// which variables had no value: they are left out.
 pub fn personalize(agent: &mut AgentFields, task: Option<&mut TaskFields>, call: &Call, now: UnixMs) -> TemplateReport {
     let context = task.as_ref().and_then(|task| task.context_data.clone());
-    fill_in(agent, task, context, call, now)
+    fill_in(agent, task, (context, KnownVariables::default()), call, now)
 }
 
 /// The same for an agent that takes over a call: the task was filled in when the call began, and its values are filled
-/// in here.
+/// in here, with what tools of the agents `before` it have set and may still set.
 pub fn personalize_successor(
-    agent: &mut AgentFields, task: Option<&TaskFields>, call: &Call, now: UnixMs,
+    agent: &mut AgentFields, (task, before): (Option<&TaskFields>, &AgentFields), call: &Call, now: UnixMs,
+    variables: &CallVariables,
 ) -> TemplateReport {
-    fill_in(agent, None, task.and_then(|task| task.context_data.clone()), call, now)
+    let mut to_come = agent_texts::variables(before);
+    to_come.extend(variables.0.keys().cloned());
+    let known = KnownVariables { set: Some(variables), to_come };
+    fill_in(agent, None, (task.and_then(|task| task.context_data.clone()), known), call, now)
+}
+
+/// What tools have set when texts are filled in, and names of what they may still set.
+#[derive(Default)]
+struct KnownVariables<'a> {
+    set: Option<&'a CallVariables>,
+    to_come: BTreeSet<String>,
 }
 
 fn fill_in(
-    agent: &mut AgentFields, task: Option<&mut TaskFields>, context: Option<Map<String, Value>>, call: &Call,
-    now: UnixMs,
+    agent: &mut AgentFields, task: Option<&mut TaskFields>,
+    (context, known): (Option<Map<String, Value>>, KnownVariables<'_>), call: &Call, now: UnixMs,
 ) -> TemplateReport {
     let (name, zone) = (agent.name.clone(), agent.time_zone.clone());
     let facts = CallFacts::new(call, &name, zone.as_deref(), now);
     let metadata = call.metadata.as_ref().and_then(Value::as_object);
-    let values = CallValues { facts, variables: None, context: context.as_ref(), metadata };
+    let variables = known.set.map(|variables| &variables.0);
+    let values = CallValues { facts, variables, to_come: known.to_come, context: context.as_ref(), metadata };
     let report = agent_texts::fill_in(agent, task, &values);
     if tells_facts(agent) {
         let facts = values.facts.sentences();

@@ -3,9 +3,10 @@
 //!
 //! Pure: whether an account has a key is an argument.
 
-use super::local_voice::local_voice;
+use super::fallback_voices::{in_place_of, local_voice};
 use super::machine::CallSpec;
 use crate::domain::agent::AgentFields;
+use crate::domain::fallback::Fallbacks;
 use crate::domain::local_stt;
 use crate::domain::provider::ProviderAccount;
 use crate::domain::provider_config::{LlmConfig, LlmProvider, SttConfig, SttProvider, TtsConfig, TtsProvider};
@@ -97,7 +98,7 @@ pub fn last_resort_stt(choices: &[SttChoice]) -> Option<SttChoice> {
     (!has_local).then_some(SttChoice { provider: SttProvider::Local, base_url: None, setup })
 }
 
-/// TTS configurations in order; the local one is always last.
+/// TTS configurations in order; the local one is always last. All speak the language of the call.
 pub fn tts_configs(spec: &CallSpec) -> Vec<TtsConfig> {
     let agent = &spec.agent;
     let local = TtsConfig {
@@ -112,7 +113,11 @@ pub fn tts_configs(spec: &CallSpec) -> Vec<TtsConfig> {
         use_speaker_boost: None,
         base_url: None,
     };
-    let others = agent.fallbacks.iter().flat_map(|fallbacks| fallbacks.tts.iter().cloned());
+    let others = agent.fallbacks.iter().flat_map(|fallbacks| &fallbacks.tts);
+    let others = match &agent.tts_config {
+        Some(own) => in_place_of(own, spec.language(), others),
+        None => others.cloned().collect(),
+    };
     agent.tts_config.iter().cloned().chain(others).chain(std::iter::once(local)).collect()
 }
 
@@ -149,19 +154,15 @@ pub fn hedge_after(agent: &AgentFields, candidates: usize) -> Option<Duration> {
     (hedge_ms > 0 && candidates > 1).then(|| Duration::from_millis(hedge_ms))
 }
 
-/// How long the voice at a place of the order may be silent before the next one speaks. The agent's last voice gets more
+/// How long the voice at a place of the order, which ends with the local one at `local`, may be silent before the next one speaks. The agent's last voice gets more
 /// time, because only the local one stands behind it. `None` for the local one, and if the agent wants none to be hurried:
 /// they have the stage's own deadline.
-pub fn first_audio_timeout(agent: &AgentFields, current: usize) -> Option<Duration> {
-    let (hedge_ms, others) = match &agent.fallbacks {
-        Some(fallbacks) if fallbacks.hedge_after_ms() == 0 => return None,
-        Some(fallbacks) => (fallbacks.hedge_after_ms(), fallbacks.tts.len()),
-        None => (0, 0),
-    };
-    match current {
-        current if current < others => Some(Duration::from_millis(hedge_ms)),
-        current if current < others + usize::from(agent.tts_config.is_some()) => Some(LAST_VOICE_TIMEOUT),
-        _ => None,
+pub fn first_audio_timeout(agent: &AgentFields, current: usize, local: usize) -> Option<Duration> {
+    let hedge_ms = agent.fallbacks.as_ref().map(Fallbacks::hedge_after_ms);
+    match (hedge_ms, local.saturating_sub(current)) {
+        (Some(0), _) | (_, 0) => None,
+        (_, 1) => Some(LAST_VOICE_TIMEOUT),
+        (hedge_ms, _) => hedge_ms.map(Duration::from_millis),
     }
 }
 

@@ -7,7 +7,6 @@ use super::provider_plan;
 use crate::dialogue::prompt;
 use crate::dialogue::tools::ToolSet;
 use crate::domain::built_in_tools::BuiltInTools;
-use crate::domain::chat::ChatMessage;
 use crate::providers::realtime::{RealtimeSessionConfig, RealtimeVendor};
 use trunkline_media::audio::AudioFormat;
 use trunkline_media::codec::Companding;
@@ -17,12 +16,7 @@ use trunkline_media::playout::queue::SegmentId;
 pub fn session_config(spec: &CallSpec, vendor: &dyn RealtimeVendor, line: AudioFormat) -> RealtimeSessionConfig {
     let config = provider_plan::llm(&spec.agent);
     let messages = prompt::system_messages(&spec.agent, spec.task.as_ref());
-    let words = |message: &ChatMessage| match message {
-        ChatMessage::System(text) => Some(text.clone()),
-        _ => None,
-    };
     let transfers = spec.agent.transfers();
-    let instructions: Vec<String> = messages.iter().filter_map(words).collect();
     // It hears and answers by itself, so nobody could ask for a value beside it.
     let built_in = spec.agent.built_in_tools.clone().map(|chosen| BuiltInTools { collect_value: None, ..chosen });
     let abilities = ToolSet {
@@ -37,7 +31,7 @@ pub fn session_config(spec: &CallSpec, vendor: &dyn RealtimeVendor, line: AudioF
     RealtimeSessionConfig {
         model: config.model.clone(),
         voice: config.voice.clone(),
-        instructions: instructions.join("\n\n"),
+        instructions: prompt::instructions(&messages),
         first_message: spec.first_message().map(str::to_owned),
         language: spec.language().to_owned(),
         tools: abilities.offers(),

@@ -21,7 +21,8 @@ pub fn refer_progress(referral: user_agent::ReferStatus) -> ReferProgress {
 pub fn end_reason_of_cause(cause: &EndCause) -> EndReason {
     match cause {
         EndCause::RemoteBye { reason_header: why } | EndCause::RemoteCancel { reason_header: why } => match why {
-            Some(Reason { q850: Some(27 | 34 | 38 | 41 | 42 | 44 | 47 | 58), .. }) => EndReason::TrunkError,
+            Some(Reason { q850: Some(27 | 34 | 38 | 41 | 42 | 44 | 47 | 58 | 65 | 88), .. }) => EndReason::TrunkError,
+            Some(Reason { q850: None | Some(31), sip: Some(488 | 606), .. }) => EndReason::TrunkError,
             Some(Reason { q850: None | Some(31 | 102), sip: Some(408 | 481 | 500..=599), .. }) => {
                 EndReason::NetworkLost
             }
@@ -30,7 +31,10 @@ pub fn end_reason_of_cause(cause: &EndCause) -> EndReason {
         EndCause::NotAcknowledged | EndCause::NoResponse | EndCause::DialogLost | EndCause::SessionExpired => {
             EndReason::NetworkLost
         }
-        EndCause::Unreachable(_) | EndCause::Rejected { .. } | EndCause::Redirected { .. } => EndReason::TrunkError,
+        EndCause::Unreachable(_)
+        | EndCause::Rejected { .. }
+        | EndCause::Redirected { .. }
+        | EndCause::UnusableMedia => EndReason::TrunkError,
         EndCause::LocalHangUp => EndReason::AgentHungUp,
         EndCause::InternalError => EndReason::ServerCrash,
     }
@@ -56,6 +60,7 @@ pub fn end_reason_before_ack(cause: &EndCause) -> EndReason {
         EndCause::RemoteCancel { .. } => EndReason::Canceled,
         EndCause::RemoteBye { .. } => EndReason::CustomerHungUp,
         EndCause::InternalError => EndReason::ServerCrash,
+        EndCause::UnusableMedia => EndReason::TrunkError,
         _ => EndReason::NetworkLost,
     }
 }
@@ -84,6 +89,10 @@ pub fn reason_facts(cause: &EndCause) -> Map<String, Value> {
         }
         EndCause::SessionExpired => {
             facts.insert("problem".to_owned(), json!("the session was not refreshed in time"));
+            None
+        }
+        EndCause::UnusableMedia => {
+            facts.insert("problem".to_owned(), json!("the media that the peer described cannot be used"));
             None
         }
         EndCause::LocalHangUp | EndCause::NotAcknowledged | EndCause::DialogLost | EndCause::InternalError => None,

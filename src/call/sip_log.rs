@@ -17,6 +17,7 @@ pub fn merge<'a>(legs: impl IntoIterator<Item = &'a LegMessages>, is_over: bool)
 }
 
 fn message(sip_call_id: &str, message: &LoggedMessage) -> SipLogMessage {
+    let masked = message.masked();
     SipLogMessage {
         at_ms: message.at_ms,
         direction: match message.direction {
@@ -29,9 +30,9 @@ fn message(sip_call_id: &str, message: &LoggedMessage) -> SipLogMessage {
         sip_call_id: sip_call_id.to_owned(),
         cseq: message.cseq.to_string(),
         length: message.length,
-        is_cut: message.is_cut,
+        is_cut: masked.is_cut,
         repetitions: message.repetitions,
         last_at_ms: message.last_at_ms,
-        text: message.text.to_string(),
+        text: masked.text,
     }
 }

@@ -24,7 +24,7 @@ use arguments::{filled, merged, pairs, single};
 use base64::Engine as _;
 pub use redaction::Redaction;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use url::form_urlencoded::{self, Serializer};
 
 /// Bytes of a URL with its query: what servers and proxies take.
@@ -111,7 +111,8 @@ impl<'a> ToolSituation<'a> {
         let facts = CallFacts::new(self.call, &self.agent.name, self.agent.time_zone.as_deref(), self.now);
         let context = self.task.and_then(|task| task.context_data.as_ref());
         let metadata = self.call.metadata.as_ref().and_then(Value::as_object);
-        let of_call = CallValues { facts, variables: Some(&self.variables.0), context, metadata };
+        let of_call =
+            CallValues { facts, variables: Some(&self.variables.0), to_come: BTreeSet::new(), context, metadata };
         RequestValues { of_call, secrets, collected: Some(self.collected) }
     }
 

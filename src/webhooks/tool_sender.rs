@@ -6,8 +6,8 @@ use crate::domain::secret::Secret;
 use bytes::Bytes;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response};
-use std::time::Duration;
-use tokio::time::timeout;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::{Instant, timeout};
 
 /// Seconds of `Retry-After` that are believed.
 const RETRY_AFTER_S_MAX: u64 = 600;
@@ -53,7 +53,7 @@ pub struct ToolAnswer {
     pub content_type: Option<String>,
     /// `Content-Encoding` as it came.
     pub content_encoding: Option<String>,
-    /// How long the server wants to be left alone; only if it says so in seconds.
+    /// How long the server wants to be left alone, ten minutes at most.
     pub retry_after: Option<Duration>,
     /// The body.
     pub body: Bytes,
@@ -63,9 +63,11 @@ impl WebhookSender {
     /// Sends a tool's request once.
     pub async fn ask_tool(&self, message: ToolMessage<'_>, deadline: Duration) -> Result<ToolAnswer, WebhookError> {
         let request = self.tool_request(message)?;
+        let (sent_s, begun) = (u64::try_from(message.at_s).unwrap_or_default(), Instant::now());
         let exchange = async {
             let response = request.send().await.map_err(|error| unreachable(&error))?;
-            let head = head(&response);
+            let now = UNIX_EPOCH + Duration::from_secs(sent_s) + begun.elapsed();
+            let head = head(&response, now);
             Ok(ToolAnswer { body: read_body(response).await?, ..head })
         };
         timeout(deadline, exchange).await.unwrap_or(Err(WebhookError::Deadline))
@@ -106,15 +108,61 @@ impl WebhookSender {
     }
 }
 
-/// Everything of an answer but its body.
-fn head(response: &Response) -> ToolAnswer {
+/// Everything of an answer but its body, which came at `now`.
+fn head(response: &Response, now: SystemTime) -> ToolAnswer {
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let seconds = header("retry-after").and_then(|text| text.trim().parse().ok());
     ToolAnswer {
         status: response.status().as_u16(),
         content_type: header("content-type"),
         content_encoding: header("content-encoding"),
-        retry_after: seconds.map(|seconds: u64| Duration::from_secs(seconds.min(RETRY_AFTER_S_MAX))),
+        retry_after: header("retry-after").and_then(|text| retry_after(&text, header("date").as_deref(), now)),
         body: Bytes::new(),
+    }
+}
+
+/// `Retry-After` (RFC 9110 section 10.2.3): seconds, or the time when the server may be asked again. The server's own
+/// clock counts if it says what time it is. A time that is past is no wait; what is neither is left out.
+fn retry_after(text: &str, date: Option<&str>, now: SystemTime) -> Option<Duration> {
+    let longest = Duration::from_secs(RETRY_AFTER_S_MAX);
+    let text = text.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // Too many digits are a very long time.
+        return Some(text.parse().map_or(longest, Duration::from_secs).min(longest));
+    }
+    let until = httpdate::parse_http_date(text).ok()?;
+    let now = date.and_then(|date| httpdate::parse_http_date(date.trim()).ok()).unwrap_or(now);
+    Some(until.duration_since(now).unwrap_or_default().min(longest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_of_retry_after_are_read_and_bounded() {
+        let now = httpdate::parse_http_date("Sat, 28 Nov 2026 10:00:00 GMT").unwrap();
+        let wait = |text: &str, date: Option<&str>| retry_after(text, date, now).map(|wait| wait.as_secs());
+        for (text, seconds) in [
+            ("7", Some(7)),
+            (" 7 ", Some(7)),
+            ("0", Some(0)),
+            ("86400", Some(600)),
+            ("99999999999999999999999", Some(600)),
+            ("Sat, 28 Nov 2026 10:00:07 GMT", Some(7)),
+            ("Saturday, 28-Nov-26 10:00:07 GMT", Some(7)),
+            ("Sat Nov 28 10:00:07 2026", Some(7)),
+            ("Sat, 28 Nov 2026 09:00:00 GMT", Some(0)),
+            ("Sun, 29 Nov 2026 10:00:00 GMT", Some(600)),
+            ("", None),
+            ("-7", None),
+            ("1.5", None),
+            ("soon", None),
+            ("2026-11-28T10:00:07Z", None),
+        ] {
+            assert_eq!(wait(text, None), seconds, "{text}");
+        }
+        let (until, servers) = ("Sat, 28 Nov 2026 12:00:07 GMT", "Sat, 28 Nov 2026 12:00:00 GMT");
+        assert_eq!(wait(until, Some(servers)), Some(7), "its clock is two hours fast");
+        assert_eq!(wait(until, Some("noon")), Some(600));
     }
 }

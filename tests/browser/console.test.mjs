@@ -50,6 +50,11 @@ test("agents: made in the form, changed as JSON, taken back", async () => {
   await at.getByRole("button", { name: "Create" }).click();
   await at.getByRole("heading", { name: "Reception" }).waitFor();
   await at.getByLabel("Greeting").fill("Good evening, reception.");
+  await at.getByRole("button", { name: "Add a destination" }).click();
+  await at.getByLabel("Name of the destination").fill("billing");
+  await at.getByLabel("Number or SIP address").fill("+31201234567");
+  await at.getByLabel("SIP headers").pressSequentially("X-Queue: vip\nX-Step: 2");
+  await at.getByLabel("Passes the caller's User-to-User header on").check();
   await at.getByRole("button", { name: "Save" }).click();
   await at.getByText("Saved").waitFor();
   await looked("agent");
@@ -57,6 +62,8 @@ test("agents: made in the form, changed as JSON, taken back", async () => {
   const document = at.getByLabel("The agent as JSON");
   const agent = JSON.parse(await document.inputValue());
   assert.equal(agent.first_message, "Good evening, reception.");
+  const billing = { name: "billing", target: "+31201234567", headers: { "X-Queue": "vip", "X-Step": "2" }, pass_user_to_user: true };
+  assert.deepEqual(agent.transfer_config.destinations, [billing]);
   await document.fill("{ not json");
   await at.getByRole("button", { name: "Save" }).click();
   await at.getByRole("alert").waitFor();

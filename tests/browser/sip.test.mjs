@@ -20,7 +20,7 @@ const bundled = await esbuild.build({
 
 const dbfs = ({ energy, seconds }) => 10 * Math.log10(energy / Math.max(seconds, 0.001));
 
-test("JsSIP in Chromium is greeted, understood, held and resumed, and hangs up", async () => {
+test("JsSIP in Chromium is greeted, understood, held and resumed, presses keys, and hangs up", async () => {
   const made = await browser(microphone("sip-microphone.wav", 60, [5, 20, 35].map((at) => [at, "opening_hours"])));
   open_.push(made);
   const { page: phone, faults } = await page(made, { bypassCSP: true });
@@ -75,6 +75,10 @@ test("JsSIP in Chromium is greeted, understood, held and resumed, and hangs up",
   await until("the answer to the resumption", async () => /a=sendrecv/.test(await answer()));
   const before = (await stats(phone)).received;
   await until("sound after the hold", async () => (await stats(phone)).received > before + 50);
+  // Keys: JsSIP sends an INFO for each.
+  await phone.evaluate(() => session.sendDTMF("42#", { transportType: "INFO", interToneGap: 100 }));
+  const pressed = await until("the keys", async () => (await row()).transcript.find((entry) => entry.content === "[DTMF 42]"), 15_000);
+  assert.equal(pressed.role, "user");
   await phone.evaluate(() => session.terminate());
   const call = await until("the end of the call", async () => {
     const call = await row();

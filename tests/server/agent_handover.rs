@@ -87,6 +87,9 @@ async fn the_next_agent_goes_on_in_the_same_call_with_its_own_providers() {
     assert_eq!((&changed["agent_id"], &changed["previous_agent_id"]), (&next, &first), "{changed}");
     assert_eq!((&changed["agent_name"], &changed["call"]["id"]), (&json!("Billing"), &call["id"]));
     let report = &receiver.wait("/end-of-call-report", 1).await[0].body;
+    let events = server.get(&format!("/calls/{}/events", call["id"].as_str().unwrap())).await;
+    let all = events["events"].as_array().unwrap();
+    assert_eq!(all.iter().filter(|one| one["type"] == json!("agent-changed")).count(), 1, "once: {events}");
     assert_eq!(report["assistant"]["name"], json!("Billing"), "{report}");
     let items = report["cost"]["items"].as_array().unwrap();
     let heard: Vec<&Value> =
@@ -106,6 +109,41 @@ async fn a_caller_who_speaks_while_the_agents_change_is_heard_once() {
     assert!(said.iter().any(|line| line.starts_with("assistant: We are open")), "{said:?}");
     let greetings = said.iter().filter(|line| line.contains("Billing here")).count();
     assert!(greetings <= 1, "{said:?}");
+    // Nobody was told of the change, and it is among the events that can be asked for.
+    let events = server.get(&format!("/calls/{}/events", call["id"].as_str().unwrap())).await;
+    let all = events["events"].as_array().unwrap();
+    let changed = all.iter().find(|one| one["type"] == json!("agent-changed")).unwrap_or_else(|| panic!("{events}"));
+    assert_eq!((&changed["agent_id"], &changed["agent_name"]), (&call["agent_id"], &json!("Billing")), "{changed}");
+    assert_eq!(changed["previous_agent_id"], json!(server.agent));
+    assert_eq!(events["total"], json!(all.len()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_agent_knows_what_tools_of_the_one_before_have_set() {
+    let customer = CustomerServer::start(|_| at_once(&json!({"name": "Jan"}))).await;
+    let mut script = wants_billing();
+    let mut finds = rule(&["order"], "", None);
+    finds.tool = Some(ScriptedTool { name: "find_customer".into(), arguments: json!({}) });
+    finds.after_tool = Some("I found you.".into());
+    script.0.insert(0, finds);
+    let server = Server::start_scripted(script, |_| {}).await;
+    let tool = json!({"function": {"name": "find_customer"}, "url": format!("{}/customer", customer.url),
+        "request": {"method": "GET", "response": {"variables": {"customer": "name"}}}});
+    let mut first = agent();
+    first["llm_config"]["tools"] = json!([tool]);
+    let changes = json!({"llm_config": first["llm_config"], "first_message": "Good morning, {{shop}} this is Acme."});
+    let (status, body) = server.patch_agent(changes).await;
+    assert_eq!(status, 200, "{body}");
+    let mut next = billing();
+    next["first_message"] = json!("Billing here, {{customer}}, about {{invoice}}?");
+    server.can_hand_over_to(next, json!({"opening": "greet"})).await;
+    let caller =
+        "listen; say where_is_my_order; listen; listen; say speak_to_human; listen; pause 3000; say goodbye; listen";
+    let call = server.call_billing(caller).await;
+    let said = lines(&call);
+    assert!(said.contains(&"assistant: Billing here, Jan, about?".to_owned()), "{said:?}");
+    let missing = &call["metrics"]["templates"]["missing_variables"];
+    assert_eq!(*missing, json!(["shop", "invoice"]), "of both agents");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

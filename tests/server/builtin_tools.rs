@@ -1,7 +1,7 @@
 //! The server's own tools over real calls: entries of digits, secrets, pauses between keys, turns that are skipped.
 
 use super::conversation::rule;
-use super::support::{CustomerServer, Server, at_once, lines, until};
+use super::support::{CustomerServer, Server, at_once, lines, until, watch_log, watched_log};
 use serde_json::{Value, json};
 use std::path::Path;
 use trunkline_lab::emulator::{ReplyRule, ReplyScript, ScriptedTool};
@@ -73,6 +73,7 @@ async fn is_nowhere(server: &Server, id: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn secret_digits_reach_the_tool_and_nothing_else() {
+    watch_log(PIN);
     let customer = CustomerServer::start(|request| match request.path.as_str() {
         "/tool" => {
             let id = &request.body["tool_calls"][0]["id"];
@@ -86,7 +87,8 @@ async fn secret_digits_reach_the_tool_and_nothing_else() {
     asked.after_tool = Some("Entered: {result}".to_owned());
     let check =
         asks(&["opening hours", "open"], "", "check_pin", json!({"pin": "{{collected.pin}}"}), "Checked: {result}");
-    let server = Server::start_scripted(script(vec![asked, check]), |_| {}).await;
+    let again = rule(&["dtmf"], "Thank you.", None);
+    let server = Server::start_scripted(script(vec![asked, check, again]), |_| {}).await;
     let function = json!({"name": "check_pin", "parameters": {"type": "object", "properties": {
         "pin": {"type": "string", "pattern": "^[0-9]{8}$"}}, "required": ["pin"]}});
     let tools = json!([{"type": "function", "function": function, "url": format!("{}/tool", customer.url)}]);
@@ -97,7 +99,7 @@ async fn secret_digits_reach_the_tool_and_nothing_else() {
     )
     .await;
     let keys = format!(
-        "listen; say where_is_my_order; listen; dtmf {PIN}; listen; say opening_hours; listen; say goodbye; listen"
+        "listen; say where_is_my_order; listen; dtmf {PIN}; listen; say opening_hours; listen; dtmf {PIN}#; listen; say goodbye; listen"
     );
     let report = server.call(&keys).await;
     assert_eq!(report.failure, None, "{report:?}");
@@ -117,6 +119,9 @@ async fn secret_digits_reach_the_tool_and_nothing_else() {
     assert!(others.is_empty(), "{others:?}");
     let said = lines(&call).join("\n");
     assert!(said.contains("{{collected.pin}}") && said.contains("•••"), "{said}");
+    assert!(said.contains("user: [DTMF •••]"), "the caller has entered it again: {said}");
+    let (logged, found) = watched_log();
+    assert!(logged > 100 && found.is_empty(), "{logged} lines: {found:?}");
     is_nowhere(&server, call["id"].as_str().unwrap()).await;
 }
 

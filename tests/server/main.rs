@@ -20,6 +20,7 @@ mod egress;
 mod examples;
 mod fault_soak;
 mod fraud_limits;
+mod gstreamer;
 mod hostile_sip;
 mod hostile_tenants;
 mod http_tools;

@@ -2,7 +2,7 @@
 //! one of them can do, all of them can.
 
 use super::sip_peer::{MediaPort, SipPeer, SipText, unusable_sdp};
-use super::support::{NUMBER, Server, loopback};
+use super::support::{NUMBER, Server, loopback, until};
 use serde_json::json;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -117,6 +117,17 @@ async fn server(peer: &SipPeer, policy: Policy) -> Server {
         assert_eq!(status, 200, "{answer}");
     }
     server
+}
+
+/// The live call's agent hears these keys.
+async fn hears_keys(server: &Server, keys: &str) {
+    let said = json!(format!("[DTMF {keys}]"));
+    until("keys", async || {
+        let id = server.get("/calls?limit=1").await["calls"][0]["id"].as_str()?.to_owned();
+        let call = server.get(&format!("/calls/{id}")).await["call"].take();
+        call["transcript"].as_array()?.iter().any(|entry| entry["content"] == said).then_some(())
+    })
+    .await;
 }
 
 async fn scripted_caller(peer: &SipPeer, policy: Policy) -> JoinHandle<CallReport> {
@@ -334,9 +345,50 @@ async fn unusable_answer(maker: Maker) {
         let (call, invite) = maker.dial(&mut peer, Policy::default()).await;
         peer.answer(&invite, "a", &sdp).await;
         let bye = peer.request_to("a", "BYE").await;
+        assert!(bye.header("Reason").starts_with("SIP;cause=488;"), "{}", bye.0);
         peer.respond(&bye, "200 OK", "a", &[], "").await;
         call.has_failed().await;
     }
+}
+
+/// Keys by INFO before the answer. The agent that is on the line afterwards hears them; nobody else does.
+async fn early_digits(maker: Maker) {
+    let mut peer = SipPeer::open().await;
+    let (mut call, invite) = maker.dial(&mut peer, Policy::default()).await;
+    let person = MediaPort::open().await;
+    peer.respond(&invite, "183 Session Progress", "a", &[], &person.sdp()).await;
+    call.has_early_media(&person, "before the answer").await;
+    for key in ["4", "2", "#"] {
+        let response = peer.press(&invite, "a", key).await;
+        assert!(response.0.starts_with("SIP/2.0 200"), "{}", response.0);
+    }
+    peer.answer(&invite, "a", &person.sdp()).await;
+    person.hears("after the answer").await;
+    if let Call::Outbound(server) | Call::InboundRefer(server, _) = &call {
+        hears_keys(server, "42").await;
+    }
+    call.ends(&mut peer, &invite, "a").await;
+}
+
+/// The network stops early media, and lets them through later (RFC 5009).
+async fn gated_early_media(maker: Maker) {
+    let mut peer = SipPeer::open().await;
+    let (mut call, invite) = maker.dial(&mut peer, Policy::default()).await;
+    assert_eq!(invite.header("P-Early-Media"), "supported");
+    let (announcement, person) = (MediaPort::open().await, MediaPort::open().await);
+    let (stopped, free) = (["P-Early-Media: inactive"], ["P-Early-Media: sendonly"]);
+    peer.respond(&invite, "183 Session Progress", "a", &stopped, &announcement.sdp()).await;
+    peer.respond(&invite, "183 Session Progress", "a", &free, "").await;
+    call.has_early_media(&announcement, "once they are let through").await;
+    peer.answer(&invite, "a", &person.sdp()).await;
+    person.hears("where the 200 says").await;
+    call.ends(&mut peer, &invite, "a").await;
+    // Never let through: the answer brings the media all the same.
+    let (call, invite) = maker.dial(&mut peer, Policy::default()).await;
+    peer.respond(&invite, "183 Session Progress", "b", &stopped, &announcement.sdp()).await;
+    peer.answer(&invite, "b", &person.sdp()).await;
+    person.hears("after the answer").await;
+    call.ends(&mut peer, &invite, "b").await;
 }
 
 /// A test for each pair of a behaviour of the callee and a call that meets it.
@@ -368,4 +420,15 @@ macro_rules! every_call_meets {
     )*};
 }
 
-every_call_meets!(early_media, fork, redirect, update, prack, delayed_offer, reliable_answer, unusable_answer);
+every_call_meets!(
+    early_media,
+    fork,
+    redirect,
+    update,
+    prack,
+    delayed_offer,
+    reliable_answer,
+    unusable_answer,
+    early_digits,
+    gated_early_media
+);

@@ -62,6 +62,11 @@ impl MediaPort {
     }
 }
 
+/// A description of A-law at a port that another program listens on.
+pub fn sdp_at(port: u16) -> String {
+    description(port, "8", "PCMA")
+}
+
 /// What a callee cannot be agreed with.
 pub fn unusable_sdp() -> String {
     description(9, "97", "iLBC")
@@ -216,6 +221,12 @@ impl SipPeer {
         response
     }
 
+    /// A key by INFO: the response.
+    pub async fn press(&mut self, invite: &SipText, fork: &str, key: &str) -> SipText {
+        let cseq = self.send_request(invite, "INFO", fork, &format!("Signal={key}\r\nDuration=160\r\n")).await;
+        self.response(&cseq).await
+    }
+
     /// Ends the call from this end.
     pub async fn hang_up(&mut self, invite: &SipText, fork: &str) {
         let cseq = self.send_request(invite, "BYE", fork, "").await;
@@ -225,6 +236,10 @@ impl SipPeer {
 }
 
 fn with_body(head: String, sdp: &str) -> String {
-    let kind = if sdp.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    let kind = match sdp {
+        "" => "",
+        keys if keys.starts_with("Signal=") => "Content-Type: application/dtmf-relay\r\n",
+        _ => "Content-Type: application/sdp\r\n",
+    };
     format!("{head}{kind}Content-Length: {}\r\n\r\n{sdp}", sdp.len())
 }

@@ -4,6 +4,7 @@ import { t } from "../i18n";
 import { useLoad } from "../live";
 import { navigate } from "../router";
 import { TestCall } from "../testcall";
+import { type Transfers, TransferFields } from "./transfers";
 import { Badge, Button, Card, Checkbox, Confirm, EmptyState, Form, Input, Link, Page, ErrorMessage, Select, LoadedView, Table, TextArea, useAction, formatDateTime } from "../ui";
 
 export function Agents() {
@@ -142,6 +143,7 @@ function AgentForm({ agent, change, save, isNew }: { agent: Partial<Agent>; chan
           </fieldset>
         </>
       )}
+      <TransferFields transfers={(agent.transfer_config ?? null) as Transfers | null} change={(transfer_config) => change({ transfer_config })} />
       <div class="grid">
         <Input label={t("Webhook")} type="url" placeholder="https://" value={text("webhook_url")} set={put("webhook_url")} />
         <Input label={t("Maximum call length (seconds)")} type="number" min={10} max={14400} value={text("max_duration_seconds")} set={(value) => change({ max_duration_seconds: value ? Number(value) : null })} />

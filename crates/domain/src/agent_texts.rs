@@ -106,7 +106,7 @@ fn fill_in_tool(tool: &mut Tool, text: &mut impl FnMut(&mut String, TemplateUse)
 }
 
 /// Names of the variables that answers of the agent's tools set.
-fn variables(agent: &AgentFields) -> BTreeSet<String> {
+pub fn variables(agent: &AgentFields) -> BTreeSet<String> {
     let tools = agent.llm_config.iter().flat_map(|config| &config.tools);
     tools.filter_map(|tool| tool.request.as_ref()).flat_map(|request| request.variables()).cloned().collect()
 }
@@ -124,6 +124,10 @@ impl TemplateValues for Changing<'_> {
 
     fn changes(&self, name: &str) -> bool {
         self.names.contains(name.split('.').next().unwrap_or(name))
+    }
+
+    fn may_come(&self, name: &str) -> bool {
+        self.values.may_come(name)
     }
 }
 

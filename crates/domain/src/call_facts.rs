@@ -2,11 +2,13 @@
 //! in words for the LLM.
 
 use super::call::{Call, Direction};
+use super::collected::CollectedValues;
 use super::template::TemplateValues;
 use super::time::UnixMs;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// Parts of a name that are followed into a customer's JSON.
 const DEPTH_MAX: usize = 16;
@@ -110,6 +112,8 @@ pub struct CallValues<'a> {
     pub facts: CallFacts<'a>,
     /// What answers of tools have set. `None`: the call has just begun.
     pub variables: Option<&'a Map<String, Value>>,
+    /// Names that tools of others still set, after the texts were filled in.
+    pub to_come: BTreeSet<String>,
     /// The task's `context_data`.
     pub context: Option<&'a Map<String, Value>>,
     /// The customer's `metadata`, as the call has it.
@@ -117,6 +121,10 @@ pub struct CallValues<'a> {
 }
 
 impl TemplateValues for CallValues<'_> {
+    fn may_come(&self, name: &str) -> bool {
+        self.to_come.contains(name.split('.').next().unwrap_or(name))
+    }
+
     fn value(&self, name: &str) -> Option<String> {
         if let Some(fact) = name.strip_prefix("call.") {
             return self.facts.value(fact);
@@ -145,6 +153,26 @@ impl CallVariables {
             }
         }
         is_any
+    }
+
+    /// The same without the secret digits that a server has repeated.
+    #[must_use]
+    pub fn masked(&self, collected: &CollectedValues) -> Self {
+        Self(self.0.iter().map(|(name, value)| (name.clone(), masked(value, collected))).collect())
+    }
+}
+
+fn masked(value: &Value, collected: &CollectedValues) -> Value {
+    match value {
+        Value::String(text) => Value::String(collected.masked(text)),
+        Value::Number(number) => {
+            let text = number.to_string();
+            let shown = collected.masked(&text);
+            if shown == text { value.clone() } else { Value::String(shown) }
+        }
+        Value::Array(items) => items.iter().map(|item| masked(item, collected)).collect(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), masked(value, collected))).collect(),
+        other => other.clone(),
     }
 }
 
@@ -238,6 +266,7 @@ mod tests {
             "yes": true, "list": [1, 2]});
         let metadata = json!({"crm": "c-1"});
         let values = CallValues {
+            to_come: BTreeSet::new(),
             facts: facts(&call, None),
             variables: None,
             context: context.as_object(),

@@ -17,6 +17,7 @@ mod event;
 mod event_stream;
 mod extra_body;
 pub mod groq;
+mod http_audio;
 pub mod llm;
 mod llm_activity;
 mod llm_attempt;

@@ -84,6 +84,8 @@ pub enum RealtimeInput {
         /// Number of the item and the milliseconds of it that were heard; `None` if nothing was playing.
         item: Option<(u32, u64)>,
     },
+    /// The instructions hold from here on, also for the sessions after this one.
+    Instructions(String),
     /// The conversation so far, for the session that takes the place of one that ended. The answer to `Reconnecting`.
     Resume(Vec<ChatMessage>),
 }
@@ -413,6 +415,7 @@ impl RealtimeWorker {
 
     /// The messages for an input; what comes before the session hears is kept.
     fn input(&mut self, input: RealtimeInput) -> Vec<Message> {
+        self.renew_setup(&input);
         match self.state {
             SessionState::SettingUp => {
                 self.keep(input);
@@ -427,7 +430,16 @@ impl RealtimeWorker {
         }
     }
 
+    /// A session that is opened later begins with the newest instructions.
+    fn renew_setup(&mut self, input: &RealtimeInput) {
+        if let RealtimeInput::Instructions(text) = input {
+            self.setup.instructions.clone_from(text);
+            self.early.retain(|early| !matches!(early, RealtimeInput::Instructions(_)));
+        }
+    }
+
     fn keep(&mut self, input: RealtimeInput) {
+        self.renew_setup(&input);
         match input {
             RealtimeInput::Audio(codes) => self.replay_buffer.push(codes),
             // The answer that was interrupted ended with its session.

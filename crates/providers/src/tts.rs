@@ -1,6 +1,7 @@
 //! TTS: what every vendor provides, and vendors over HTTP.
 
 use super::circuit_breaker::ProviderPermit;
+use super::http_audio::AudioBody;
 use super::{
     AudioFormat, EventStream, ProviderAccess, ProviderError, ProviderRegistry, TtsEvent, TtsStream, refusal,
     unreachable,
@@ -87,7 +88,7 @@ pub fn speak_over_http(
     let request = build(&post);
     let setup = setup.clone();
     let stream = EventStream::spawn("tts", move |events| async move {
-        let last = match spoken(&setup, alone, request, &events).await {
+        let last = match spoken(&setup, alone, format, request, &events).await {
             Ok(()) => TtsEvent::Done,
             Err(failure) => TtsEvent::Failed(failure),
         };
@@ -111,26 +112,27 @@ fn is_worth_another_try(failure: &ProviderError, alone: bool) -> bool {
 
 /// Streams the bytes of an audio answer. One retry is made before the first byte.
 async fn spoken(
-    setup: &TtsSetup, alone: bool, request: Result<reqwest::RequestBuilder, ProviderError>,
+    setup: &TtsSetup, alone: bool, format: AudioFormat, request: Result<reqwest::RequestBuilder, ProviderError>,
     events: &mpsc::Sender<TtsEvent>,
 ) -> Result<(), ProviderError> {
     let request = request?;
     let again = request.try_clone();
     let mut heard = false;
-    match (spoken_once(setup, alone, request, events, &mut heard).await, again) {
+    match (spoken_once(setup, alone, format, request, events, &mut heard).await, again) {
         (Err(failure), Some(again)) if !heard && is_worth_another_try(&failure, alone) => {
             metrics::counter!("trunkline_provider_retries_total", "stage" => "tts").increment(1);
-            spoken_once(setup, alone, again, events, &mut heard).await
+            spoken_once(setup, alone, format, again, events, &mut heard).await
         }
         (result, _) => result,
     }
 }
 
 async fn spoken_once(
-    setup: &TtsSetup, alone: bool, request: reqwest::RequestBuilder, events: &mpsc::Sender<TtsEvent>, heard: &mut bool,
+    setup: &TtsSetup, alone: bool, format: AudioFormat, request: reqwest::RequestBuilder,
+    events: &mpsc::Sender<TtsEvent>, heard: &mut bool,
 ) -> Result<(), ProviderError> {
     let pass = setup.acquire_permit(alone).await?;
-    let result = audio_body(setup, request, events, heard, &pass).await;
+    let result = audio_body(setup, format, request, events, heard, &pass).await;
     if let Err(failure) = &result {
         pass.failed(std::time::Instant::now(), failure);
     }
@@ -138,8 +140,8 @@ async fn spoken_once(
 }
 
 async fn audio_body(
-    setup: &TtsSetup, request: reqwest::RequestBuilder, events: &mpsc::Sender<TtsEvent>, heard: &mut bool,
-    pass: &ProviderPermit,
+    setup: &TtsSetup, format: AudioFormat, request: reqwest::RequestBuilder, events: &mpsc::Sender<TtsEvent>,
+    heard: &mut bool, pass: &ProviderPermit,
 ) -> Result<(), ProviderError> {
     let deadlines = setup.providers.timeouts.tts;
     let response = match timeout(deadlines.first_byte, request.send()).await {
@@ -148,21 +150,27 @@ async fn audio_body(
         Ok(Err(error)) => return Err(unreachable(&error)),
         Err(_) => return Err(ProviderError::Timeout("first audio")),
     };
-    let kind = response.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or("");
+    let kind = response.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or("").to_ascii_lowercase();
     if kind.starts_with("application/json") || kind.starts_with("text/") {
         return Err(ProviderError::InvalidResponse(format!("content type {kind}")));
     }
     let mut bytes = response.bytes_stream();
+    let mut body = AudioBody::new();
     loop {
         let limit = if *heard { deadlines.between_bytes } else { deadlines.first_byte };
         let chunk: Bytes = match timeout(limit, bytes.next()).await {
-            Ok(Some(Ok(chunk))) if chunk.is_empty() => continue,
-            Ok(Some(Ok(chunk))) => chunk,
+            Ok(Some(Ok(chunk))) => body.push(chunk, format, &kind)?,
             Ok(Some(Err(error))) => return Err(ProviderError::Disconnected(error.to_string())),
             Ok(None) if *heard => return Ok(()),
-            Ok(None) => return Err(ProviderError::Disconnected(NO_AUDIO.to_owned())),
+            Ok(None) => match std::mem::replace(&mut body, AudioBody::new()).finish(format, &kind)? {
+                rest if rest.is_empty() => return Err(ProviderError::Disconnected(NO_AUDIO.to_owned())),
+                rest => rest,
+            },
             Err(_) => return Err(ProviderError::Timeout("next audio")),
         };
+        if chunk.is_empty() {
+            continue;
+        }
         if !std::mem::replace(heard, true) {
             pass.succeeded();
         }

@@ -212,7 +212,8 @@ impl Leg {
         self.release(now);
         self.fill_gap(now);
         self.send_frame(now, due, send);
-        if self.rtcp.is_due(now) {
+        // Without an address it stays due.
+        if self.rtcp.is_due(now) && self.latch.rtcp_target().is_some() {
             self.send_rtcp(now, false, send);
         }
         self.check_network(now);

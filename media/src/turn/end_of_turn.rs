@@ -171,6 +171,11 @@ impl EndOfTurnDetector {
         taken_words::join(&self.finals, &self.interim)
     }
 
+    /// When the present turn began; `None` before its first sound or word.
+    pub fn started(&self) -> Option<Instant> {
+        self.started
+    }
+
     /// What the words of the present turn say about its end.
     pub fn completeness(&self) -> Completeness {
         completeness::completeness(&self.words(), &self.config.language)

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use trunkline_media::codec::opus::Opus;
 use trunkline_media::codec::{Codec, Companding};
 use trunkline_media::frame::FRAME_SAMPLES;
-use trunkline_media::leg::{AnalysisConfig, Leg, LegConfig, LegEvent, PortKind, StreamConfig};
+use trunkline_media::leg::{AnalysisConfig, Leg, LegConfig, LegEvent, PortKind, RtcpRoute, StreamConfig};
 use trunkline_media::rtp::packet::RtpPacket;
 use trunkline_media::rtp::rtcp;
 
@@ -354,4 +354,44 @@ fn another_codec_in_the_call_ends_the_old_timeline() {
     }
     assert!(line.heard.abs_diff(line.passed()) <= 1_600, "{} of {}", line.heard, line.passed());
     assert_eq!(line.leg.stats().packets_late, 0);
+}
+
+/// A report without an address waits for one: the peer learns of our stream when it is heard of, not an interval later.
+#[test]
+fn a_report_that_was_due_is_sent_when_there_is_an_address() {
+    let base = config(Instant::now(), Companding::MuLaw).stream;
+    // Both are known by what comes: the first by its audio, the second, behind a NAT, by its own reports.
+    let signalling = Some("203.0.113.5".parse().unwrap());
+    let muxed = StreamConfig { rtcp: RtcpRoute::Muxed, remote: "0.0.0.0:4000".parse().unwrap(), signalling, ..base };
+    let behind_nat = StreamConfig {
+        rtcp: RtcpRoute::Separate("192.168.1.7:4001".parse().unwrap()),
+        remote: "192.168.1.7:4000".parse().unwrap(),
+        signalling,
+        ..base
+    };
+    for stream in [muxed, behind_nat] {
+        let mut line = SourcesLine::new(stream);
+        let is_report = |bytes: &Vec<u8>| bytes.get(1).is_some_and(|kind| (200..205).contains(kind));
+        let reports = |line: &SourcesLine| line.reports.len() + line.sent.iter().filter(|one| is_report(one)).count();
+        line.pass(60_000);
+        assert_eq!(reports(&line), 0, "nobody is known");
+        for n in 0..20u16 {
+            let timestamp = u32::from(n) * 160;
+            let packet =
+                RtpPacket { payload_type: 0, marker: false, sequence: n, timestamp, ssrc: 1, payload: &[0x20; 160] };
+            let mut bytes = vec![0; 172];
+            packet.write(&mut bytes).unwrap();
+            line.leg.handle_rtp(line.now, "203.0.113.5:7000".parse().unwrap(), &bytes);
+            line.pass(20);
+        }
+        if matches!(stream.rtcp, RtcpRoute::Separate(_)) {
+            assert_eq!(reports(&line), 0, "where its reports go is not known");
+            let report = [0x80, 201, 0, 1, 0, 0, 0, 1];
+            line.leg.handle_rtcp(line.now, "203.0.113.5:7001".parse().unwrap(), &report);
+            line.pass(40);
+        }
+        assert_eq!(reports(&line), 1, "{:?}", stream.rtcp);
+        line.pass(2_000);
+        assert_eq!(reports(&line), 1, "the next one has its interval");
+    }
 }

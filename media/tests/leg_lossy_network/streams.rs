@@ -210,6 +210,30 @@ fn stt_audio_keeps_its_companding() {
     assert!((first - second).abs() < 1.0, "{first} and {second} dB: the second was taken for other companding");
 }
 
+/// Mu-law has two zeros, and the negative one is handed on as the positive: the same sample (ITU-T G.711, table 2b).
+#[test]
+fn every_octet_is_handed_on_as_it_came_but_for_the_sign_of_zero() {
+    for companding in [Companding::MuLaw, Companding::ALaw] {
+        let mut line = LossyLine::new(companding);
+        let came: Vec<u8> = (0..=u8::MAX).cycle().take(160 * 48).collect();
+        for codes in came.chunks(160) {
+            line.send_packet(if companding == Companding::MuLaw { 0 } else { 8 }, codes);
+            line.timestamp = line.timestamp.wrapping_add(160);
+            line.pass(20);
+        }
+        line.pass(200);
+        let mut handed_on = vec![];
+        for event in &line.events {
+            if let LegEvent::Audio { frame, .. } = event {
+                handed_on.extend_from_slice(frame.as_g711().unwrap().1);
+            }
+        }
+        let is_negative_zero = |octet: u8| companding == Companding::MuLaw && octet == 0x7F;
+        let wanted: Vec<u8> = came.iter().map(|octet| if is_negative_zero(*octet) { 0xFF } else { *octet }).collect();
+        assert!(handed_on.windows(wanted.len()).any(|part| part == wanted), "{companding:?}");
+    }
+}
+
 #[test]
 fn a_plain_stream_keeps_its_source_when_the_peer_moves() {
     let mut link = LossyLine::new(Companding::MuLaw);

@@ -44,6 +44,7 @@ pub(super) enum CallCommand {
     Answer { sdp: Vec<u8> },
     Reject { status: u16, retry_after_s: Option<u32> },
     HangUp,
+    HangUpWithoutMedia,
     AnswerReoffer { sdp: Option<Vec<u8>> },
     SendInfo { content_type: &'static str, body: Vec<u8> },
     SendRefer { target: String, headers: Headers },
@@ -192,6 +193,11 @@ impl SipHandle {
     /// Ends a call in any state: rejects it with 480, cancels it, or sends BYE. `Ended` follows at once.
     pub async fn hang_up(&self, call: CallId) {
         self.send_for(call, CallCommand::HangUp).await;
+    }
+
+    /// Ends an answered call because the media that the peer described cannot be used. `Ended` follows at once.
+    pub async fn hang_up_without_media(&self, call: CallId) {
+        self.send_for(call, CallCommand::HangUpWithoutMedia).await;
     }
 
     /// Answers the peer's re-INVITE or UPDATE with 200 and this description; `None` rejects it with 488 and keeps the

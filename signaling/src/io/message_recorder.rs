@@ -89,3 +89,82 @@ impl SipHandle {
         answer.await.unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::user_agent::DestinationPolicy;
+
+    fn recorder() -> MessageRecorder {
+        MessageRecorder::new(&UserAgentConfig {
+            advertised: [192, 0, 2, 1].into(),
+            advertised_other: Some("2001:db8::1".parse().unwrap()),
+            udp_port: 5_060,
+            tcp_port: 5_061,
+            tls_port: Some(5_062),
+            ws_port: Some(5_063),
+            user_agent: "test".into(),
+            realm: "test".into(),
+            calls_max: 1,
+            retry_after_s: 1,
+            session_expires_s: 0,
+            destinations: DestinationPolicy::allow_all(),
+            trunks: vec![],
+        })
+    }
+
+    fn peer(transport: Transport, addr: &str) -> TransportAddress {
+        TransportAddress { transport, addr: addr.parse().unwrap() }
+    }
+
+    fn message(start: &str, from_tag: &str, to: &str) -> String {
+        format!(
+            "{start}\r\nFrom: <sip:a@h>;tag={from_tag}\r\nTo: <sip:b@h>{to}\r\nCall-ID: c1\r\nCSeq: 1 INVITE\r\n\r\n"
+        )
+    }
+
+    #[test]
+    fn our_address_is_that_of_the_transport_and_of_the_peers_family() {
+        let recorder = recorder();
+        for (transport, addr, local) in [
+            (Transport::Udp, "192.0.2.7:5060", "192.0.2.1:5060"),
+            (Transport::Tcp, "192.0.2.7:5060", "192.0.2.1:5061"),
+            (Transport::Tls, "192.0.2.7:5060", "192.0.2.1:5062"),
+            (Transport::Ws, "192.0.2.7:5060", "192.0.2.1:5063"),
+            (Transport::Wss, "[2001:db8::7]:5060", "[2001:db8::1]:5063"),
+        ] {
+            assert_eq!(recorder.local(peer(transport, addr)).to_string(), local, "{transport:?} {addr}");
+        }
+    }
+
+    #[test]
+    fn messages_of_both_directions_are_found_by_the_tag_of_who_called() {
+        let mut recorder = recorder();
+        let at = peer(Transport::Tcp, "192.0.2.7:5060");
+        recorder.open_outbound(CallId(1), "c1", "ours");
+        let invite = message("INVITE sip:b@h SIP/2.0", "ours", "");
+        recorder.record(MessageDirection::Sent, at, invite.as_bytes(), invite.len());
+        // Of a long message of a connection there is the beginning.
+        let answer = message("SIP/2.0 200 OK", "ours", ";tag=theirs");
+        recorder.record_excerpt(at, &MessageExcerpt { bytes: answer.clone().into_bytes(), length: 70_000 });
+        // With one Call-ID, the call of somebody else.
+        let other = message("INVITE sip:b@h SIP/2.0", "another", "");
+        recorder.record(MessageDirection::Received, at, other.as_bytes(), other.len());
+        let [leg] = &recorder.messages(&[CallId(1), CallId(2)])[..] else { panic!("one leg is known") };
+        let seen: Vec<_> =
+            leg.messages.iter().map(|one| (one.direction, one.local.port(), one.length, one.masked().is_cut)).collect();
+        let received = (MessageDirection::Received, 5_061, 70_000, true);
+        assert_eq!(seen, [(MessageDirection::Sent, 5_061, invite.len(), false), received]);
+        assert!(leg.messages.iter().all(|one| one.at_ms > 1_700_000_000_000), "milliseconds since 1970");
+    }
+
+    #[test]
+    fn a_call_that_goes_on_is_open() {
+        let mut recorder = recorder();
+        recorder.open_outbound(CallId(1), "c1", "ours");
+        recorder.sweep(|_| true);
+        assert!(recorder.messages(&[CallId(1)])[0].is_open);
+        recorder.sweep(|call| call != CallId(1));
+        assert!(!recorder.messages(&[CallId(1)])[0].is_open);
+    }
+}

@@ -7,6 +7,9 @@ use super::reason::Reason;
 pub enum EndCause {
     /// We hung up, cancelled or refused.
     LocalHangUp,
+    /// We hung up, because the media that the peer described cannot be used: its answer came with a 200 or an ACK, which
+    /// cannot be refused.
+    UnusableMedia,
     /// The peer sent BYE.
     RemoteBye {
         /// Reason header of the BYE (RFC 3326); `None` without a readable one.

@@ -3,6 +3,7 @@
 
 pub mod dialog;
 pub mod digest;
+pub mod early_media;
 pub mod end_cause;
 pub mod info_body;
 pub mod message;

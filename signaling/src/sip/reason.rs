@@ -56,6 +56,9 @@ pub fn status_to_q850(status: u16) -> u8 {
 /// `Q.850;cause=16;text="Normal call clearing"` for normal clearing.
 pub const NORMAL_CLEARING: &str = "Q.850;cause=16;text=\"Normal call clearing\"";
 
+/// Reason of a BYE to a peer whose answer cannot be used: what a response would have said.
+pub const UNUSABLE_MEDIA: &str = "SIP;cause=488;text=\"Not Acceptable Here\", Q.850;cause=65";
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,6 +10,7 @@ mod carrier;
 mod common;
 
 mod answers;
+mod early_media;
 mod requests;
 
 use carrier::*;

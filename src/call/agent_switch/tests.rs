@@ -105,7 +105,8 @@ fn what_belongs_to_the_call_stays_as_it_began() {
     let more = json!({"recording_enabled": true, "max_duration_seconds": 60, "tell_call_facts": false,
         "system_prompt": "You help {{customer}}.", "first_message": "Hi {{customer}}, {{missing}}."});
     let id = AgentId::new();
-    let next = successor(id, fields(more), &before, &CallWebhooks::default(), &call(), NOW);
+    let next =
+        successor((id, fields(more)), &before, &CallWebhooks::default(), &call(), NOW, &CallVariables::default());
     let agent = &next.spec.agent;
     assert_eq!((agent.recording_enabled, agent.max_duration_seconds), (Some(false), Some(600)));
     assert_eq!(agent.system_prompt.as_deref(), Some("You help Jan."));
@@ -125,13 +126,54 @@ fn events_go_to_the_next_agents_webhook_or_stay_where_they_went() {
         (CallWebhooks::new(Some(AgentId::new()), &fields(with.clone())), spec(with))
     };
     let (old, before) = hooks("https://a.example/hook", "old-secret-that-is-long");
-    let next = successor(AgentId::new(), fields(json!({})), &before, &old, &call(), NOW);
+    let next = successor((AgentId::new(), fields(json!({}))), &before, &old, &call(), NOW, &CallVariables::default());
     assert_eq!(next.hooks, old);
     assert_eq!(next.assistant["webhook_url"], json!("https://a.example/hook"));
     assert_eq!(next.assistant["webhook_agent_id"], json!(old.agent), "whose secret signs the report");
     let own = json!({"webhook_url": "https://b.example/hook"});
     let id = AgentId::new();
-    let next = successor(id, fields(own), &before, &old, &call(), NOW);
+    let next = successor((id, fields(own)), &before, &old, &call(), NOW, &CallVariables::default());
     assert_eq!((next.hooks.url.as_deref(), next.hooks.agent), (Some("https://b.example/hook"), Some(id)));
     assert_eq!(next.assistant.get("webhook_agent_id"), None);
+}
+
+#[test]
+fn what_tools_have_set_is_in_the_texts_of_the_next_agent() {
+    let set_name = json!({"llm_config": {"provider": "openai", "model": "m", "tools": [{"function": {"name": "find"},
+        "url": "https://crm.example/find", "request": {"response": {"variables": {"plan": "$.plan"}}}}]}});
+    let before = spec(set_name);
+    let mut variables = CallVariables::default();
+    variables.take(json!({"customer": {"name": "Jan"}, "pin": 4711}).as_object().unwrap().clone());
+    let more = json!({"tell_call_facts": false, "system_prompt": "You help {{customer.name}} with {{plan}}.",
+        "first_message": "Hi {{customer.name}}, {{plan}}, {{pin}}."});
+    let mut collected = CollectedValues::default();
+    collected.put("pin", "4711".into(), true);
+    let readable = readable_variables(&fields(more.clone()), &variables, &collected);
+    let next = successor((AgentId::new(), fields(more)), &before, &CallWebhooks::default(), &call(), NOW, &readable);
+    assert_eq!(next.spec.first_message(), Some("Hi Jan,, •••."));
+    let told = |variables: &CallVariables| {
+        format!("{:?}", crate::dialogue::prompt::system_messages_with(&next.spec.agent, None, variables))
+    };
+    assert!(told(&readable).contains("You help Jan with."), "{}", told(&readable));
+    assert_eq!(next.report.missing.iter().collect::<Vec<_>>(), ["plan"]);
+    variables.take(json!({"plan": "gold"}).as_object().unwrap().clone());
+    assert!(told(&variables).contains("You help Jan with gold."), "a tool of the agent before answers late");
+    let reveals = fields(json!({"built_in_tools": {"collect_digits": {"reveal_secrets": true}}}));
+    assert_eq!(readable_variables(&reveals, &variables, &collected), variables);
+}
+
+#[test]
+fn the_voice_is_the_next_agents_in_whatever_language_the_call_is_by_then() {
+    let languages = json!({"languages": {"nl": {"voice_id": "w"}}});
+    let (before, after) = (spec(languages.clone()), spec(languages));
+    let prepared = plan(&before, &after);
+    assert_eq!((prepared.tts, prepared.stt), (Change::Keep, Change::Keep));
+    // The caller speaks Dutch by the time the next agent is ready, and it begins in its own language.
+    let at_switch = plan(&before.in_language("nl"), &after);
+    assert_eq!((at_switch.tts, at_switch.stt), (Change::Replace, Change::Replace));
+    assert_eq!(Connection::at_switch(None::<u8>, at_switch.tts), Connection::Open);
+    assert_eq!(Connection::at_switch(None::<u8>, prepared.tts), Connection::Keep);
+    for change in [Change::Keep, Change::Replace] {
+        assert_eq!(Connection::at_switch(Some(1), change), Connection::Prepared(1));
+    }
 }

@@ -5,11 +5,13 @@ use super::provider_candidates;
 use super::services::SharedServices;
 use super::stt_feed::SttFeed;
 use super::tts::TtsPipeline;
-use crate::call::agent_switch::{self, AgentSwitch, Change, HandoverError, Successor};
+use crate::call::agent_switch::{self, Change, HandoverError, Successor};
 use crate::call::call_webhooks::CallWebhooks;
 use crate::call::machine::CallSpec;
 use crate::domain::agent::AgentFields;
 use crate::domain::call::Call;
+use crate::domain::call_facts::CallVariables;
+use crate::domain::collected::CollectedValues;
 use crate::domain::ids::AgentId;
 use crate::domain::provider::ProviderAccount;
 use crate::providers::SttEvent;
@@ -33,14 +35,17 @@ pub(super) struct AgentPreparation {
     pub before: CallSpec,
     pub call: Call,
     pub hooks: CallWebhooks,
+    /// What tools have set so far, as the agent may read it or not.
+    pub variables: (CallVariables, CollectedValues),
     /// The format of the line.
     pub line: AudioFormat,
 }
 
 /// An agent that can take the call over at once.
 pub(super) struct PreparedAgent {
+    /// As it is stored: its texts are filled in again when tools have set something meanwhile.
+    pub stored: (AgentId, AgentFields),
     pub successor: Successor,
-    pub switch: AgentSwitch,
     /// `None`: the session goes on.
     pub stt: Option<SttFeed>,
     /// `None`: the voices go on.
@@ -59,7 +64,10 @@ impl AgentPreparation {
         let missing = |fields: &AgentFields| provider_candidates::missing_provider(&self.context.providers, fields);
         let mut agent = agent_switch::check_successor(found, missing)?;
         let left_out = self.context.schemas.remove_oversized(self.scope, &mut agent.fields).await;
-        let successor = agent_switch::successor(agent.id, agent.fields, &self.before, &self.hooks, &self.call, now());
+        let stored = (agent.id, agent.fields);
+        let variables = agent_switch::readable_variables(&stored.1, &self.variables.0, &self.variables.1);
+        let (before, hooks) = (&self.before, &self.hooks);
+        let successor = agent_switch::successor(stored.clone(), before, hooks, &self.call, now(), &variables);
         let switch = agent_switch::plan(&self.before, &successor.spec);
         let (stt, llm) = tokio::join!(self.open_stt(&successor.spec, switch.stt), self.try_llm(switch.untried_llm));
         llm?;
@@ -67,7 +75,7 @@ impl AgentPreparation {
         let providers = &self.context.providers;
         let tts =
             (switch.tts == Change::Replace).then(|| TtsPipeline::new(providers.clone(), successor.spec.clone(), true));
-        Ok(Box::new(PreparedAgent { successor, switch, stt, tts, left_out }))
+        Ok(Box::new(PreparedAgent { stored, successor, stt, tts, left_out }))
     }
 
     async fn open_stt(&self, spec: &CallSpec, change: Change) -> Result<Option<SttFeed>, HandoverError> {

@@ -38,9 +38,12 @@ impl SipLeg {
         Self { call, events, early_digits, negotiation, is_open: true, inbound_refer: None }
     }
 
-    /// Continues in another dialog.
-    pub(super) fn replace(&mut self, call: SipCall, events: mpsc::Receiver<SipEvent>, negotiation: Negotiation) {
+    /// Continues in another dialog, with the keys that were pressed in it before.
+    pub(super) fn replace(
+        &mut self, call: SipCall, events: mpsc::Receiver<SipEvent>, negotiation: Negotiation, early_digits: EarlyDigits,
+    ) {
         (self.call, self.events, self.negotiation) = (call, events, negotiation);
+        self.early_digits = early_digits;
         (self.is_open, self.inbound_refer) = (true, None);
     }
 }

@@ -97,6 +97,13 @@ impl CallRecord {
         }
     }
 
+    /// Adds what another agent has to an entry of the call's metrics.
+    pub(super) fn add_metric(&mut self, name: &str, value: Option<Value>) {
+        if let Some(value) = value {
+            call_row::add_metric(&mut self.call, name, value);
+        }
+    }
+
     /// Records how many lines the call holds, for other processes.
     pub(super) async fn record_legs(&mut self, legs: u32) {
         if self.call.legs != legs {

@@ -186,7 +186,7 @@ fn invite(
     trunk_calls::invite(&context.trunks, trunk, params).map(|invite| with_referrer(invite, &trunk.fields))
 }
 
-/// Rings until the target answers. Early media keeps the leg open and is not heard: the caller has music.
+/// Rings until the target answers. Early media keeps the leg open and is not heard, its digits neither: the caller has music.
 async fn wait_for_answer(
     context: &CallServices, outgoing: &mut OutgoingCallDriver<'_>, leg: &mut EarlyLeg<ConsultationLeg>,
     command_queue: &mut mpsc::Receiver<ConsultationCommand>, update_sender: &ConsultationUpdates,

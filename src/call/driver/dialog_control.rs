@@ -3,6 +3,7 @@
 use super::CallMedia;
 use super::call_leg::{CallLeg, SignalingEvent};
 use super::conversation::Conversation;
+use super::early_media::EarlyDigits;
 use super::inbound::calls_other_organization;
 use super::inbound_refer::{InboundRefer, InboundReferEvent, ReferringCall};
 use super::outgoing_call::handle_dialog_media;
@@ -103,7 +104,8 @@ impl Conversation {
             InboundReferEvent::Answered { dialog, permit } => {
                 // Report success before the dialog closes, so that the phone shows the transfer as done.
                 sip.send_refer_notify(before, 200).await;
-                line.replace(dialog.call, dialog.events, dialog.negotiation);
+                let digits = EarlyDigits::of_call(dialog.call, &dialog.early_digits);
+                line.replace(dialog.call, dialog.events, dialog.negotiation, digits);
                 let _ = self.media.leg.renegotiate(dialog.stream);
                 sip.hang_up(before).await;
                 drop(permit); // one line again
@@ -144,7 +146,7 @@ impl Conversation {
         self.context.sip_logs.add_leg(self.record.call.id, by.call);
         sip.answer(by.call, answer).await;
         let before = line.call;
-        line.replace(by.call, events, negotiation);
+        line.replace(by.call, events, negotiation, EarlyDigits::default());
         sip.hang_up(before).await;
         tracing::info!("another dialog replaced this call's dialog");
     }

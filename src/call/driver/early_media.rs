@@ -3,6 +3,7 @@
 use super::tts::{TtsPipeline, TtsPipelineEvent};
 use super::{CallMedia, SharedServices};
 use crate::call::machine::CallSpec;
+use crate::call::outgoing_call::EARLY_DIGITS_MAX;
 use crate::call::registry::{CallCommand, CallSlot};
 use crate::dialogue::response::{AfterResponse, AgentResponse};
 use crate::domain::end_reason::EndReason;
@@ -21,9 +22,6 @@ const ANNOUNCEMENT_DEADLINE: Duration = Duration::from_secs(60);
 /// Ringing tone (ETSI TR 101 041-2): 425 Hz, one second of five, at -13 dBm0 less what two wires take.
 const TONE_HZ: f32 = 425.0;
 const TONE_LEVEL: f32 = 3_000.0;
-
-/// Keys that are kept until the conversation begins.
-const EARLY_DIGITS_MAX: usize = 64;
 
 /// Response ids of the conversation start at one.
 const EARLY_RESPONSE_ID: u32 = 0;
@@ -101,6 +99,13 @@ pub(super) async fn play_early_media(
 pub(super) struct EarlyDigits(VecDeque<SipEvent>);
 
 impl EarlyDigits {
+    /// The digits of a call of ours, which were pressed before its answer.
+    pub(super) fn of_call(call: SipCall, digits: &str) -> Self {
+        let mut kept = Self::default();
+        digits.chars().for_each(|digit| kept.push(call, digit));
+        kept
+    }
+
     /// Keeps a key that was pressed; those over the limit are forgotten.
     fn push(&mut self, call: SipCall, digit: char) {
         if self.0.len() < EARLY_DIGITS_MAX {
@@ -142,6 +147,14 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(kept[..3].iter().map(digit).collect::<String>(), "12#");
+    }
+
+    #[test]
+    fn digits_before_the_answer_of_a_call_of_ours_are_its_first_events() {
+        let mut digits = EarlyDigits::of_call(SipCall(9), "4#");
+        assert!(matches!(digits.pop(), Some(SipEvent::DigitReceived { call: SipCall(9), digit: '4' })));
+        assert!(matches!(digits.pop(), Some(SipEvent::DigitReceived { digit: '#', .. })));
+        assert!(digits.pop().is_none());
     }
 
     #[test]

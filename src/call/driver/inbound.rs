@@ -18,7 +18,7 @@ use crate::call::machine::CallSpec;
 use crate::call::negotiate::{Negotiation, NegotiationError, WebRtcAnswer};
 use crate::call::personalize::{self, personalize};
 use crate::call::registry::{CallCommand, CallSlot};
-use crate::call::sip_causes::end_reason_before_ack;
+use crate::call::sip_causes::{end_reason_before_ack, reason_facts};
 use crate::call::trunk_selection;
 use crate::domain::agent_texts::fixed_texts;
 use crate::domain::call::Call;
@@ -39,6 +39,7 @@ use trunkline_media::io::worker::TransportSetup;
 use trunkline_media::leg::StreamConfig;
 use trunkline_signaling::io::SipHandle;
 use trunkline_signaling::io::driver::IncomingCall;
+use trunkline_signaling::sip::end_cause::EndCause;
 use trunkline_signaling::sip::message::HeaderName;
 use trunkline_signaling::sip::user_agent::{CallId as SipCall, IncomingInvite, SipEvent};
 
@@ -255,11 +256,12 @@ async fn connect(
         }
     };
     // Delayed offer: the caller's answer came with the ACK.
-    let stream = stream.or_else(|| negotiation.accept(&confirmed?).ok());
-    let media = match (prepared, stream) {
-        (AnswerMedia::Ringing(media), _) => media.leg.start_call(media.recording.is_some()).is_ok().then_some(media),
-        (AnswerMedia::Waiting(wire), Some(stream)) => context.start_leg(&spec, &record, stream, wire, false),
-        (AnswerMedia::Waiting(_), None) => None,
+    let Some(stream) = stream.or_else(|| negotiation.accept(&confirmed?).ok()) else {
+        return end_without_media(&context, sip_call, record).await;
+    };
+    let media = match prepared {
+        AnswerMedia::Ringing(media) => media.leg.start_call(media.recording.is_some()).is_ok().then_some(media),
+        AnswerMedia::Waiting(wire) => context.start_leg(&spec, &record, stream, wire, false),
     };
     let Some(media) = media else {
         context.sip.hang_up(sip_call).await;
@@ -270,6 +272,14 @@ async fn connect(
     let leg = CallLeg::sip(sip_call, ringing.events, negotiation, digits);
     let conversation = Conversation { context, spec, record, slot, leg, media };
     Some(EstablishedCall { conversation, speech, early: None })
+}
+
+/// The ACK had no answer to our offer, or one that cannot be used.
+async fn end_without_media(context: &CallServices, call: SipCall, mut record: CallRecord) -> Option<EstablishedCall> {
+    context.sip.hang_up_without_media(call).await;
+    record.add_signalling_facts(reason_facts(&EndCause::UnusableMedia));
+    record.record_ended(EndReason::TrunkError).await;
+    None
 }
 
 /// The negotiated media and what will carry it.

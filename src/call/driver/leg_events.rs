@@ -54,6 +54,7 @@ mod tests {
         for _ in 0..RESERVED {
             assert!(sink(LegEvent::DtmfSent));
         }
+        assert!(sink(LegEvent::DtmfSent), "the leg of a call that is slow goes on");
         let (mut audio, mut other) = (0, 0);
         while let Ok(event) = events.try_recv() {
             match event {
@@ -64,5 +65,19 @@ mod tests {
         assert_eq!((audio, other), (FRAMES_MAX, RESERVED));
         drop(events);
         assert!(!sink(frame()) && !sink(LegEvent::DtmfSent), "the call is gone");
+    }
+
+    #[test]
+    fn a_leg_whose_full_queue_was_left_ends() {
+        let (mut sink, events) = leg_event_queue();
+        let frame = || LegEvent::Audio {
+            frame: AudioFrame::g711(Companding::MuLaw, &[0xFF; 160]).unwrap(),
+            at: Instant::now(),
+        };
+        for _ in 0..2 * FRAMES_MAX {
+            assert!(sink(frame()));
+        }
+        drop(events);
+        assert!(!sink(frame()), "also where it would drop the frame");
     }
 }

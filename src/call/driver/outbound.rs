@@ -229,7 +229,7 @@ impl RingingCall<'_> {
                     Some(CallCommand::End(reason)) => call.give_up(reason).await,
                     Some(_) => {}
                 },
-                event = heard => self.handle_leg_event(event),
+                event = heard => self.handle_leg_event(call, event),
                 event = words => self.handle_stt_event(event),
             }
         }
@@ -270,7 +270,7 @@ impl RingingCall<'_> {
         EarlyStt { feed: self.context.start_stt(self.spec, format), format }
     }
 
-    fn handle_leg_event(&mut self, event: Option<LegEvent>) {
+    fn handle_leg_event(&mut self, call: &mut OutgoingCallDriver<'_>, event: Option<LegEvent>) {
         let EarlyLeg::Started(OutboundMedia { detection: Some(detection), .. }) = &mut self.leg else { return };
         match event {
             Some(LegEvent::Audio { frame, .. }) => {
@@ -283,6 +283,7 @@ impl RingingCall<'_> {
             Some(LegEvent::Tone { tone, .. }) => {
                 detection.handle_tone(Instant::now(), &tone);
             }
+            Some(LegEvent::DtmfReceived { digit }) => call.handle_early_digit(digit),
             Some(_) => {}
             None => self.leg = EarlyLeg::Lost, // it failed with its worker
         }
@@ -329,7 +330,8 @@ async fn establish(
         None => context.start_speech_backend(&spec, media.audio_format),
     };
     tracing::info!("call answered");
-    let leg = CallLeg::sip(dialog.call, dialog.events, dialog.negotiation, EarlyDigits::default());
+    let digits = EarlyDigits::of_call(dialog.call, &dialog.early_digits);
+    let leg = CallLeg::sip(dialog.call, dialog.events, dialog.negotiation, digits);
     let conversation = Conversation { context, spec, record, slot, leg, media };
     Some(EstablishedCall { conversation, speech, early: detection })
 }

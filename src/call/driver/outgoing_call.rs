@@ -56,6 +56,8 @@ pub struct AnsweredDialog {
     pub stream: StreamConfig,
     /// Value of the Call-ID header.
     pub sip_call_id: String,
+    /// Digits that were pressed before the answer, in their order.
+    pub early_digits: String,
 }
 
 impl std::fmt::Debug for OutgoingCallDriver<'_> {
@@ -119,6 +121,11 @@ impl<'a> OutgoingCallDriver<'a> {
         self.carry().await;
     }
 
+    /// A digit in the early media, which belongs to those that come as INFO.
+    pub fn handle_early_digit(&mut self, digit: char) {
+        self.machine.handle_early_digit(digit);
+    }
+
     /// Takes the next news.
     pub fn poll_update(&mut self) -> Option<OutgoingCallUpdate> {
         self.machine.poll_update()
@@ -137,6 +144,7 @@ impl<'a> OutgoingCallDriver<'a> {
             negotiation: answered.negotiation,
             stream: answered.stream,
             sip_call_id: answered.sip_call_id,
+            early_digits: answered.early_digits,
         }))
     }
 
@@ -171,6 +179,7 @@ impl<'a> OutgoingCallDriver<'a> {
         match action {
             OutgoingCallAction::SendInvite { .. } => {}
             OutgoingCallAction::HangUp => self.sip.hang_up(call).await,
+            OutgoingCallAction::HangUpWithoutMedia => self.sip.hang_up_without_media(call).await,
             OutgoingCallAction::Acknowledge { answer } => self.sip.acknowledge(call, answer).await,
             OutgoingCallAction::AnswerReoffer { answer } => self.sip.answer_reoffer(call, answer).await,
             OutgoingCallAction::RefuseRefer => self.sip.answer_refer(call, false).await,
@@ -249,7 +258,7 @@ pub async fn handle_dialog_media(
             sip.answer_reoffer(call, text).await;
         }
         DialogMediaChange::Answered(stream) => drop(leg.renegotiate(stream)),
-        DialogMediaChange::Unanswerable => sip.hang_up(call).await,
+        DialogMediaChange::Unanswerable => sip.hang_up_without_media(call).await,
     }
     None
 }

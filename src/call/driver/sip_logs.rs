@@ -94,6 +94,12 @@ impl SipLogs {
 
     /// The messages of a call of this process so far; `None` if it is not known here, or they are stored.
     pub async fn messages(&self, call: CallId) -> Option<SipLog> {
+        let (legs, is_over) = self.read_legs(call).await?;
+        Some(merge(&legs, is_over))
+    }
+
+    /// The messages of each leg that has some, and whether the call is over.
+    async fn read_legs(&self, call: CallId) -> Option<(Vec<LegMessages>, bool)> {
         let open: Vec<SipCall> = self.lock().get(&call)?.open_legs();
         let mut read = Vec::with_capacity(open.len());
         for leg in open {
@@ -101,8 +107,8 @@ impl SipLogs {
         }
         let mut calls = self.lock();
         let logged = calls.get_mut(&call)?;
-        let (mut live, open) = (Vec::new(), read);
-        for (leg, messages) in open {
+        let mut live = Vec::new();
+        for (leg, messages) in read {
             match messages {
                 Some(messages) if messages.is_open => live.push(messages),
                 Some(messages) => logged.close(leg, LoggedLeg::Over(messages)),
@@ -110,10 +116,10 @@ impl SipLogs {
             }
         }
         let over = logged.legs.iter().filter_map(|leg| match leg {
-            LoggedLeg::Over(messages) => Some(messages),
+            LoggedLeg::Over(messages) => Some(messages.clone()),
             LoggedLeg::Open(_) | LoggedLeg::Lost => None,
         });
-        Some(merge(over.chain(&live), logged.is_over))
+        Some((over.chain(live).collect(), logged.is_over))
     }
 
     /// Hands the messages of calls that have ended to the journal, because the process ends.
@@ -136,10 +142,11 @@ impl SipLogs {
         let (mut stored, mut looks) = (SipLog::default(), 0_usize);
         while looks < LOOKS_MAX {
             tokio::time::sleep(LOOK_INTERVAL).await;
-            let Some(log) = self.messages(call).await else { return };
-            if !self.lock().get(&call).is_some_and(|logged| logged.is_over) {
+            let Some((legs, is_over)) = self.read_legs(call).await else { return };
+            if !is_over {
                 continue;
             }
+            let log = merge(&legs, is_over);
             looks = looks.saturating_add(1);
             if (looks == 1 || log.is_complete || looks == LOOKS_MAX) && log != stored && !log.messages.is_empty() {
                 self.journal.record_sip_log(call, &log).await;

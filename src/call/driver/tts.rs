@@ -104,7 +104,8 @@ impl TtsPipeline {
             if let Some(event) = self.queue.poll_event() {
                 return event;
             }
-            let patience = provider_plan::first_audio_timeout(&self.spec.agent, self.queue.current());
+            let patience =
+                provider_plan::first_audio_timeout(&self.spec.agent, self.queue.current(), self.candidates.len() - 1);
             let deadline = self.queue.first_audio_deadline(patience);
             let Some(feed) = self.queue.feed() else { return std::future::pending().await };
             let received = feed.speech.stream.events.recv();

@@ -1,7 +1,8 @@
 //! The forks of an INVITE that answered before the 200: each is a dialog with its own offers and answers.
 
 use crate::call::negotiate::{Negotiation, NegotiationError};
-use trunkline_media::leg::StreamConfig;
+use trunkline_media::leg::{StreamConfig, StreamDirection};
+use trunkline_signaling::sip::early_media::EarlyMediaAuthorization;
 
 /// Forks that are kept; the user agent has as many early dialogs at most. A further fork is heard when it answers.
 const FORKS_MAX: usize = 16;
@@ -24,6 +25,8 @@ pub struct EarlyFork {
     negotiation: Negotiation,
     stream: StreamConfig,
     answer: EarlyAnswer,
+    /// The network stops its media.
+    is_gated: bool,
 }
 
 impl EarlyFork {
@@ -33,7 +36,7 @@ impl EarlyFork {
     ) -> Result<Self, NegotiationError> {
         let stream = negotiation.accept(answer)?;
         let answer = if is_reliable { EarlyAnswer::Final } else { EarlyAnswer::Preview };
-        Ok(Self { remote_tag, negotiation, stream, answer })
+        Ok(Self { remote_tag, negotiation, stream, answer, is_gated: false })
     }
 
     /// The fork makes an offer (UPDATE) before a description of it could be used: the fork and our answer.
@@ -41,19 +44,21 @@ impl EarlyFork {
         remote_tag: String, mut negotiation: Negotiation, offer: &[u8],
     ) -> Result<(Self, Vec<u8>), NegotiationError> {
         let (stream, text) = negotiation.answer(offer)?;
-        Ok((Self { remote_tag, negotiation, stream, answer: EarlyAnswer::Renegotiated }, text))
+        let answer = EarlyAnswer::Renegotiated;
+        Ok((Self { remote_tag, negotiation, stream, answer, is_gated: false }, text))
     }
 
-    /// Another description in a provisional response: the stream if it is usable and no answer stands already.
-    pub(super) fn handle_answer(&mut self, answer: &[u8], is_reliable: bool) -> Option<StreamConfig> {
+    /// Another description in a provisional response: false if it cannot be used, or an answer stands already.
+    pub(super) fn handle_answer(&mut self, answer: &[u8], is_reliable: bool) -> bool {
         if self.answer == EarlyAnswer::Final {
-            return None;
+            return false;
         }
-        self.stream = self.negotiation.accept(answer).ok()?;
+        let Ok(stream) = self.negotiation.accept(answer) else { return false };
+        self.stream = stream;
         if is_reliable {
             self.answer = EarlyAnswer::Final;
         }
-        Some(self.stream)
+        true
     }
 
     /// An offer inside the early dialog (UPDATE): our answer, `None` if it cannot be used.
@@ -64,11 +69,6 @@ impl EarlyFork {
             self.answer = EarlyAnswer::Renegotiated;
         }
         Some(text)
-    }
-
-    /// What was agreed last.
-    pub(super) fn stream(&self) -> StreamConfig {
-        self.stream
     }
 
     /// The fork's side of the dialog, and its stream if the answer was given already. `answer`: the description of the 200.
@@ -84,29 +84,59 @@ impl EarlyFork {
 
 /// At least one fork.
 #[derive(Clone, Debug)]
-pub struct EarlyForks(Vec<EarlyFork>);
+pub struct EarlyForks {
+    forks: Vec<EarlyFork>,
+    /// Tag of the fork that is heard.
+    heard: Option<String>,
+}
 
 impl EarlyForks {
     pub(super) fn of(first: EarlyFork) -> Self {
-        Self(vec![first])
+        Self { forks: vec![first], heard: None }
     }
 
     pub(super) fn find(&mut self, remote_tag: &str) -> Option<&mut EarlyFork> {
-        self.0.iter_mut().find(|fork| fork.remote_tag == remote_tag)
+        self.forks.iter_mut().find(|fork| fork.remote_tag == remote_tag)
     }
 
     /// Adds a fork; false if there are too many.
     pub(super) fn add(&mut self, fork: EarlyFork) -> bool {
-        let has_room = self.0.len() < FORKS_MAX;
+        let has_room = self.forks.len() < FORKS_MAX;
         if has_room {
-            self.0.push(fork);
+            self.forks.push(fork);
         }
         has_room
     }
 
     /// The fork that answered the call.
     pub(super) fn take(mut self, remote_tag: &str) -> Option<EarlyFork> {
-        let at = self.0.iter().position(|fork| fork.remote_tag == remote_tag)?;
-        Some(self.0.swap_remove(at))
+        let at = self.forks.iter().position(|fork| fork.remote_tag == remote_tag)?;
+        Some(self.forks.swap_remove(at))
+    }
+
+    /// Takes what a message says about the media of a fork (RFC 5009); `is_described`: it has described them anew. The
+    /// stream to be heard from now on; `None` if that does not change.
+    pub(super) fn authorize(
+        &mut self, remote_tag: &str, authorization: EarlyMediaAuthorization, is_described: bool,
+    ) -> Option<StreamConfig> {
+        let fork = self.forks.iter_mut().find(|fork| fork.remote_tag == remote_tag)?;
+        let was_gated = fork.is_gated;
+        match authorization {
+            EarlyMediaAuthorization::Unspecified => {}
+            EarlyMediaAuthorization::Authorized => fork.is_gated = false,
+            EarlyMediaAuthorization::Refused => fork.is_gated = true,
+        }
+        let is_heard = self.heard.as_deref() == Some(remote_tag);
+        match fork.is_gated {
+            false if is_described || was_gated => {
+                self.heard = Some(remote_tag.to_owned());
+                Some(fork.stream)
+            }
+            true if is_heard => {
+                self.heard = None;
+                Some(StreamConfig { direction: StreamDirection::Inactive, ..fork.stream })
+            }
+            _ => None,
+        }
     }
 }

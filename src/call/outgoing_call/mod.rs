@@ -23,8 +23,12 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use trunkline_media::leg::StreamConfig;
+use trunkline_signaling::sip::early_media::EarlyMediaAuthorization;
 use trunkline_signaling::sip::end_cause::EndCause;
 use trunkline_signaling::sip::user_agent::{CallId as SipCall, InviteExtensions, SipEvent};
+
+/// Digits that are kept until the answer; later ones are forgotten.
+pub const EARLY_DIGITS_MAX: usize = 64;
 
 /// Who makes the offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +85,8 @@ pub struct AnsweredCall {
     pub stream: StreamConfig,
     /// Value of the Call-ID header.
     pub sip_call_id: String,
+    /// Digits that were pressed before the answer, in their order.
+    pub early_digits: String,
 }
 
 /// How far an outgoing call is.
@@ -110,6 +116,8 @@ pub enum OutgoingCallAction {
     },
     /// Ends the call: CANCEL, or ACK and BYE.
     HangUp,
+    /// Ends a call whose 200 has no description that can be used: ACK, and a BYE that says so.
+    HangUpWithoutMedia,
     /// ACK of a 200 that brought the offer: our answer, `None` if the offer cannot be used.
     Acknowledge {
         /// The description for the ACK.
@@ -132,7 +140,8 @@ pub enum OutgoingCallAction {
 /// News for the owner of the call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum OutgoingCallUpdate {
-    /// The media to be heard before the answer: of the fork that described itself last.
+    /// The media to be heard before the answer: of the fork that described itself last. Inactive once the network stops them
+    /// (P-Early-Media).
     EarlyMedia(StreamConfig),
     /// A provisional response came. If it described media, `EarlyMedia` came before this.
     Ringing {
@@ -151,6 +160,8 @@ pub struct OutgoingCall {
     actions: VecDeque<OutgoingCallAction>,
     /// Drained after each event, which adds two at most.
     updates: VecDeque<OutgoingCallUpdate>,
+    /// Digits of the present attempt.
+    early_digits: String,
 }
 
 impl DialAttempt {
@@ -227,7 +238,12 @@ impl OutgoingCall {
             ring_timeout: params.ring_timeout,
             give_up_at: now,
         };
-        let mut call = Self { state: OutgoingCallState::LEAVING, actions: VecDeque::new(), updates: VecDeque::new() };
+        let mut call = Self {
+            state: OutgoingCallState::LEAVING,
+            actions: VecDeque::new(),
+            updates: VecDeque::new(),
+            early_digits: String::new(),
+        };
         call.dial(now, attempt);
         call
     }
@@ -299,12 +315,11 @@ impl OutgoingCall {
     /// Handles an event of the call's INVITE or of its early dialogs.
     pub fn handle_sip_event(&mut self, now: Instant, event: SipEvent) {
         match event {
-            SipEvent::ProvisionalResponse { status, sdp, peer, remote_tag, is_reliable, .. } => {
+            SipEvent::ProvisionalResponse { status, sdp, peer, remote_tag, is_reliable, early_media, .. } => {
                 let Some(attempt) = self.state.attempt() else { return };
                 attempt.negotiation.set_signalling(peer.ip());
-                if let Some(answer) = sdp.filter(|_| attempt.offer_mode == OfferMode::Early) {
-                    self.handle_early_answer(remote_tag, &answer, is_reliable);
-                }
+                let answer = sdp.filter(|_| attempt.offer_mode == OfferMode::Early);
+                self.handle_early_response(&remote_tag, answer.as_deref(), is_reliable, early_media);
                 self.updates.push_back(OutgoingCallUpdate::Ringing { status });
             }
             SipEvent::Answered { sdp, sip_call_id, peer, remote_tag, .. } => {
@@ -315,6 +330,7 @@ impl OutgoingCall {
             }
             SipEvent::Ended { cause, .. } => self.handle_ended(now, cause),
             SipEvent::ReofferReceived { sdp, remote_tag, .. } => self.handle_update(sdp, remote_tag),
+            SipEvent::DigitReceived { digit, .. } => self.handle_early_digit(digit),
             SipEvent::ReferReceived { .. } => self.actions.push_back(OutgoingCallAction::RefuseRefer),
             SipEvent::ReplacesReceived { by, .. } => {
                 self.actions.push_back(OutgoingCallAction::RefuseReplaces { by: by.call });
@@ -323,7 +339,15 @@ impl OutgoingCall {
         }
     }
 
+    /// A digit before the answer, in the signalling or in the early media. It is kept for the owner of the answered call.
+    pub fn handle_early_digit(&mut self, digit: char) {
+        if self.state.attempt().is_some() && self.early_digits.len() < EARLY_DIGITS_MAX {
+            self.early_digits.push(digit);
+        }
+    }
+
     fn dial(&mut self, now: Instant, mut attempt: DialAttempt) {
+        self.early_digits.clear(); // somebody else's
         attempt.give_up_at = now + attempt.ring_timeout;
         let offer = (attempt.offer_mode == OfferMode::Early).then(|| attempt.negotiation.offer());
         let (destination, extensions) = (attempt.destination.clone(), attempt.extensions);
@@ -336,34 +360,41 @@ impl OutgoingCall {
         self.state = OutgoingCallState::Failed(error);
     }
 
-    /// A fork describes its media in a provisional response. The newest is heard; one that cannot be used changes nothing.
-    fn handle_early_answer(&mut self, remote_tag: String, answer: &[u8], is_reliable: bool) {
-        let stream = match self.state.fork(&remote_tag) {
+    /// A fork describes its media in a provisional response. The newest is heard if the network lets its media through; a
+    /// description that cannot be used changes nothing.
+    fn handle_early_response(
+        &mut self, remote_tag: &str, answer: Option<&[u8]>, is_reliable: bool, authorization: EarlyMediaAuthorization,
+    ) {
+        let is_described = answer.is_some_and(|answer| self.handle_early_answer(remote_tag, answer, is_reliable));
+        let OutgoingCallState::EarlyMedia(_, forks) = &mut self.state else { return };
+        let change = forks.authorize(remote_tag, authorization, is_described);
+        self.updates.extend(change.map(OutgoingCallUpdate::EarlyMedia));
+    }
+
+    /// False if the description cannot be used, or an answer stands already.
+    fn handle_early_answer(&mut self, remote_tag: &str, answer: &[u8], is_reliable: bool) -> bool {
+        match self.state.fork(remote_tag) {
             Some(fork) => fork.handle_answer(answer, is_reliable),
-            None => self.new_negotiation().and_then(|negotiation| {
-                let fork = EarlyFork::from_answer(remote_tag, negotiation, answer, is_reliable).ok()?;
-                let stream = fork.stream();
-                self.state.add_fork(fork).then_some(stream)
+            None => self.new_negotiation().is_some_and(|negotiation| {
+                EarlyFork::from_answer(remote_tag.to_owned(), negotiation, answer, is_reliable)
+                    .is_ok_and(|fork| self.state.add_fork(fork))
             }),
-        };
-        self.updates.extend(stream.map(OutgoingCallUpdate::EarlyMedia));
+        }
     }
 
     /// A fork changes its media before it answers, for example when announcements move to another server.
     fn handle_update(&mut self, offer: Option<Vec<u8>>, remote_tag: String) {
-        let agreed = offer.and_then(|offer| match self.state.fork(&remote_tag) {
-            Some(fork) => {
-                let text = fork.handle_offer(&offer)?;
-                Some((fork.stream(), text))
-            }
+        let answer = offer.and_then(|offer| match self.state.fork(&remote_tag) {
+            Some(fork) => fork.handle_offer(&offer),
             None => {
-                let (fork, text) = EarlyFork::from_offer(remote_tag, self.new_negotiation()?, &offer).ok()?;
-                let stream = fork.stream();
-                self.state.add_fork(fork).then_some((stream, text))
+                let (fork, text) = EarlyFork::from_offer(remote_tag.clone(), self.new_negotiation()?, &offer).ok()?;
+                self.state.add_fork(fork).then_some(text)
             }
         });
-        let (stream, answer) = agreed.unzip();
-        self.updates.extend(stream.map(OutgoingCallUpdate::EarlyMedia));
+        if let (Some(_), OutgoingCallState::EarlyMedia(_, forks)) = (&answer, &mut self.state) {
+            let change = forks.authorize(&remote_tag, EarlyMediaAuthorization::Unspecified, true);
+            self.updates.extend(change.map(OutgoingCallUpdate::EarlyMedia));
+        }
         self.actions.push_back(OutgoingCallAction::AnswerReoffer { answer });
     }
 
@@ -391,14 +422,19 @@ impl OutgoingCall {
         };
         match stream {
             Ok(stream) => {
-                self.state = OutgoingCallState::Answered(AnsweredCall { negotiation, stream, sip_call_id });
+                let early_digits = std::mem::take(&mut self.early_digits);
+                self.state =
+                    OutgoingCallState::Answered(AnsweredCall { negotiation, stream, sip_call_id, early_digits });
             }
             // It answers, but not with the audio that we have offered.
             Err(OutgoingCallError::UnusableDescription(NegotiationError::STREAM_OFF)) if attempt.makes_plain() => {
-                self.actions.push_back(OutgoingCallAction::HangUp);
+                self.actions.push_back(OutgoingCallAction::HangUpWithoutMedia);
                 self.dial(now, attempt);
             }
-            Err(error) => self.hang_up(error),
+            Err(error) => {
+                self.actions.push_back(OutgoingCallAction::HangUpWithoutMedia);
+                self.state = OutgoingCallState::Failed(error);
+            }
         }
     }
 

@@ -3,8 +3,11 @@
 use super::*;
 use crate::call::negotiate::{Negotiation, TrunkMedia};
 use std::net::SocketAddr;
+use trunkline_media::leg::StreamDirection;
 
 const CALL: SipCall = SipCall(1);
+/// In the place of a port: nothing is heard any more.
+const SILENCE: u16 = 0;
 const RING_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The other end's description with its media at this port.
@@ -66,7 +69,10 @@ impl Harness {
         let mut done = Done { actions, heard: Vec::new(), rung: Vec::new() };
         while let Some(update) = self.call.poll_update() {
             match update {
-                OutgoingCallUpdate::EarlyMedia(stream) => done.heard.push(stream.remote.port()),
+                OutgoingCallUpdate::EarlyMedia(stream) => {
+                    let is_silent = stream.direction == StreamDirection::Inactive;
+                    done.heard.push(if is_silent { SILENCE } else { stream.remote.port() });
+                }
                 OutgoingCallUpdate::Ringing { status } => done.rung.push(status),
                 OutgoingCallUpdate::Redirected(_) => {}
             }
@@ -80,8 +86,16 @@ impl Harness {
     }
 
     fn provisional(&mut self, status: u16, fork: &str, sdp: Option<Vec<u8>>, is_reliable: bool) -> Done {
-        let remote_tag = fork.to_owned();
-        self.event(SipEvent::ProvisionalResponse { call: CALL, status, sdp, peer: peer(), remote_tag, is_reliable })
+        self.gated(status, fork, sdp, is_reliable, EarlyMediaAuthorization::Unspecified)
+    }
+
+    /// A provisional response with P-Early-Media.
+    fn gated(
+        &mut self, status: u16, fork: &str, sdp: Option<Vec<u8>>, is_reliable: bool,
+        early_media: EarlyMediaAuthorization,
+    ) -> Done {
+        let (call, peer, remote_tag) = (CALL, peer(), fork.to_owned());
+        self.event(SipEvent::ProvisionalResponse { call, status, sdp, peer, remote_tag, is_reliable, early_media })
     }
 
     /// An unreliable 183; the port that is then to be heard.
@@ -208,7 +222,7 @@ fn a_200_without_a_description_ends_the_call_unless_the_fork_has_given_its_answe
         if let Some((fork, is_reliable)) = early {
             call.provisional(183, fork, Some(sdp(6_000)), is_reliable);
         }
-        assert_eq!(call.answered("a", None), [OutgoingCallAction::HangUp], "{early:?}");
+        assert_eq!(call.answered("a", None), [OutgoingCallAction::HangUpWithoutMedia], "{early:?}");
         assert_eq!(call.error(), OutgoingCallError::NoDescription);
     }
 }
@@ -217,7 +231,7 @@ fn a_200_without_a_description_ends_the_call_unless_the_fork_has_given_its_answe
 fn an_unusable_description_ends_the_call() {
     let mut call = Harness::early();
     call.early_media("a", 6_000);
-    assert_eq!(call.answered("a", Some(unusable())), [OutgoingCallAction::HangUp]);
+    assert_eq!(call.answered("a", Some(unusable())), [OutgoingCallAction::HangUpWithoutMedia]);
     assert!(matches!(call.error(), OutgoingCallError::UnusableDescription(_)));
     assert_eq!(call.error().end_reason(), EndReason::TrunkError);
 }
@@ -260,10 +274,10 @@ fn a_delayed_offer_is_answered_in_the_ack() {
 #[test]
 fn a_delayed_offer_that_cannot_be_used_or_is_missing_ends_the_call() {
     let mut call = Harness::start(OfferMode::Delayed, RedirectPolicy::Refuse);
-    let refused = [OutgoingCallAction::Acknowledge { answer: None }, OutgoingCallAction::HangUp];
+    let refused = [OutgoingCallAction::Acknowledge { answer: None }, OutgoingCallAction::HangUpWithoutMedia];
     assert_eq!(call.answered("a", Some(unusable())), refused);
     let mut call = Harness::start(OfferMode::Delayed, RedirectPolicy::Refuse);
-    assert_eq!(call.answered("a", None), [OutgoingCallAction::HangUp]);
+    assert_eq!(call.answered("a", None), [OutgoingCallAction::HangUpWithoutMedia]);
     assert_eq!(call.error(), OutgoingCallError::NoDescription);
 }
 
@@ -279,7 +293,7 @@ fn a_redirect_begins_anew_with_other_keys_and_another_ring_timeout() {
     assert_eq!(destination.as_str(), "sip:desk@x.example");
     assert_eq!(call.call.poll_timeout(), Some(call.now + RING_TIMEOUT));
     assert!(matches!(call.call.state(), OutgoingCallState::Dialing(_)), "the forks of the first attempt are gone");
-    assert_eq!(call.answered("a", None), [OutgoingCallAction::HangUp], "their answers too");
+    assert_eq!(call.answered("a", None), [OutgoingCallAction::HangUpWithoutMedia], "their answers too");
 }
 
 #[test]
@@ -419,12 +433,12 @@ fn an_answer_without_audio_ends_the_first_attempt_and_begins_a_plain_one() {
     let off = || Some(describe(0, "8", "PCMA"));
     let mut call = with_optional_keys();
     let again = call.answered("a", off());
-    assert_eq!(again.first(), Some(&OutgoingCallAction::HangUp));
+    assert_eq!(again.first(), Some(&OutgoingCallAction::HangUpWithoutMedia));
     assert!(!offered(&again).contains("crypto"));
     call.answered("b", Some(sdp(6_004)));
     assert_eq!(call.port(), 6_004);
     let mut call = Harness::early();
-    assert_eq!(call.answered("a", off()), [OutgoingCallAction::HangUp]);
+    assert_eq!(call.answered("a", off()), [OutgoingCallAction::HangUpWithoutMedia]);
     assert_eq!(call.error().end_reason(), EndReason::TrunkError);
 }
 
@@ -436,4 +450,58 @@ fn an_offer_of_the_callee_replaces_what_it_said_before() {
     assert_eq!(call.update("a", sdp(6_002)).heard, [6_002]);
     assert_eq!(call.answered("a", None), []);
     assert_eq!(call.port(), 6_002);
+}
+
+/// RFC 5009: what the network stops is no ringing tone and no announcement, and it says when that changes.
+#[test]
+fn media_that_the_network_stops_are_not_heard_until_it_lets_them_through() {
+    use EarlyMediaAuthorization::{Authorized, Refused, Unspecified};
+    let mut call = Harness::early();
+    let silent = call.gated(183, "a", Some(sdp(6_000)), false, Refused);
+    assert_eq!((silent.heard, silent.rung), (vec![], vec![183]), "it is told all the same");
+    assert_eq!(call.gated(183, "a", Some(sdp(6_002)), false, Unspecified).heard, [0_u16; 0], "that holds");
+    assert_eq!(call.update("a", sdp(6_004)).heard, [0_u16; 0], "for an UPDATE too");
+    assert_eq!(call.gated(180, "a", None, false, Refused).heard, [0_u16; 0]);
+    assert_eq!(call.gated(180, "a", None, false, Authorized).heard, [6_004], "without a description");
+    assert_eq!(call.gated(180, "a", None, false, Authorized).heard, [0_u16; 0], "once");
+    assert_eq!(call.gated(183, "b", None, false, Authorized).heard, [0_u16; 0], "nothing is described");
+    call.answered("a", Some(sdp(6_006)));
+    assert_eq!(call.port(), 6_006);
+    // A reliable answer that is not heard is the answer all the same.
+    let mut call = Harness::early();
+    assert_eq!(call.gated(183, "a", Some(sdp(6_000)), true, Refused).heard, [0_u16; 0]);
+    call.answered("a", None);
+    let Some(Ok(answered)) = call.call.result() else { panic!() };
+    assert_eq!((answered.stream.remote.port(), answered.stream.direction), (6_000, StreamDirection::SendReceive));
+}
+
+#[test]
+fn media_that_are_stopped_fall_silent_and_those_of_another_fork_do_not() {
+    let stop = |call: &mut Harness, fork| call.gated(183, fork, None, false, EarlyMediaAuthorization::Refused).heard;
+    let mut call = Harness::early();
+    call.early_media("a", 6_000);
+    call.early_media("b", 7_000);
+    assert_eq!(stop(&mut call, "a"), [0_u16; 0], "the other fork is heard");
+    assert_eq!(stop(&mut call, "b"), [SILENCE]);
+    assert_eq!(stop(&mut call, "b"), [0_u16; 0], "once");
+}
+
+#[test]
+fn digits_before_the_answer_are_kept_for_the_answered_call() {
+    let digit = |digit| SipEvent::DigitReceived { call: CALL, digit };
+    let mut call = Harness::start(OfferMode::Early, RedirectPolicy::Anywhere);
+    call.event(digit('9'));
+    call.ended(redirected(&["sip:desk@x.example"]));
+    call.event(digit('1'));
+    call.early_media("a", 6_000);
+    call.event(digit('2'));
+    call.call.handle_early_digit('3');
+    for _ in 0..2 * EARLY_DIGITS_MAX {
+        call.event(digit('0'));
+    }
+    call.answered("a", Some(sdp(6_000)));
+    call.event(digit('4'));
+    let Some(Ok(answered)) = call.call.result() else { panic!() };
+    assert_eq!(answered.early_digits[..3], *"123", "of this callee alone, in their order");
+    assert_eq!(answered.early_digits.len(), EARLY_DIGITS_MAX);
 }

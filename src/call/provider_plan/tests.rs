@@ -86,10 +86,10 @@ fn a_hedge_needs_a_second_candidate_and_a_delay() {
     assert_eq!(hedge_after(&full, 1), None);
     let off = spec(json!({"fallbacks": {"llm": [], "hedge_after_ms": 0}})).agent;
     assert_eq!((hedge_after(&off, 2), hedge_after(&AgentFields::default(), 2)), (None, None));
-    assert_eq!(first_audio_timeout(&full, 0), Some(Duration::from_millis(700)));
-    assert_eq!(first_audio_timeout(&full, 1), Some(Duration::from_secs(2)), "only the local voice is left");
-    assert_eq!(first_audio_timeout(&full, 2), None, "the local voice is not hurried");
-    assert_eq!((first_audio_timeout(&off, 0), first_audio_timeout(&AgentFields::default(), 0)), (None, None));
+    assert_eq!(first_audio_timeout(&full, 0, 2), Some(Duration::from_millis(700)));
+    assert_eq!(first_audio_timeout(&full, 1, 2), Some(Duration::from_secs(2)), "only the local voice is left");
+    assert_eq!(first_audio_timeout(&full, 2, 2), None, "the local voice is not hurried");
+    assert_eq!((first_audio_timeout(&off, 0, 1), first_audio_timeout(&AgentFields::default(), 0, 0)), (None, None));
 }
 
 #[test]

@@ -30,6 +30,9 @@ fn ends_are_named_by_the_networks_cause() {
         (Some(408), Some(31), EndReason::NetworkLost),
         (Some(408), Some(16), EndReason::CustomerHungUp),
         (Some(200), None, EndReason::CustomerHungUp),
+        (Some(488), Some(65), EndReason::TrunkError),
+        (Some(606), None, EndReason::TrunkError),
+        (None, Some(88), EndReason::TrunkError),
     ] {
         let bye = EndCause::RemoteBye { reason_header: why(sip, q850) };
         assert_eq!(end_reason_of_cause(&bye), wanted, "{sip:?} {q850:?}");
@@ -53,6 +56,7 @@ fn every_end_of_a_dialog_has_a_reason_before_and_after_the_answer() {
         (EndCause::DialogLost, EndReason::TrunkError, EndReason::NetworkLost, EndReason::NetworkLost),
         (EndCause::SessionExpired, EndReason::TrunkError, EndReason::NetworkLost, EndReason::NetworkLost),
         (EndCause::LocalHangUp, EndReason::Canceled, EndReason::NetworkLost, EndReason::AgentHungUp),
+        (EndCause::UnusableMedia, EndReason::TrunkError, EndReason::TrunkError, EndReason::TrunkError),
         (EndCause::InternalError, EndReason::ServerCrash, EndReason::ServerCrash, EndReason::ServerCrash),
     ] {
         assert_eq!(end_reason_of_unanswered(&cause), unanswered, "{cause:?}");
@@ -71,6 +75,8 @@ fn a_call_shows_status_cause_and_text_of_its_end() {
     assert_eq!(facts(EndCause::Redirected { status: 302, contacts: Vec::new() }), json!({"sip_status": 302}));
     assert_eq!(facts(EndCause::Unreachable("refused".into())), json!({"problem": "refused"}));
     assert_eq!(facts(EndCause::NoResponse), json!({"problem": "no answer from the trunk"}));
+    let unusable = json!({"problem": "the media that the peer described cannot be used"});
+    assert_eq!(facts(EndCause::UnusableMedia), unusable);
     assert_eq!(facts(EndCause::LocalHangUp), json!({}));
 }
 

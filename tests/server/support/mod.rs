@@ -1,11 +1,13 @@
 //! A server, its emulator and a phone for one test.
 
 mod customer_server;
+mod log_watch;
 mod logged_in_user;
 mod polling;
 mod snapshots;
 
 pub use customer_server::{CannedAnswer, CustomerRequest, CustomerServer, at_once};
+pub use log_watch::{watch_log, watched_log};
 pub use logged_in_user::LoggedInUser;
 pub use polling::{PATIENCE, exited, peer_takes, poll, stays, until};
 pub use snapshots::{SnapshotFolder, SnapshotMask};

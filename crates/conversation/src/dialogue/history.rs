@@ -69,9 +69,11 @@ impl History {
         calls.flatten().find(|call| call.id == id).map(|call| call.name.as_str())
     }
 
-    /// Replaces the messages that always come first.
-    pub fn set_system(&mut self, system: Vec<ChatMessage>) {
+    /// Replaces the messages that always come first; false if they are the same.
+    pub fn set_system(&mut self, system: Vec<ChatMessage>) -> bool {
+        let is_new = self.system != system;
         self.system = system;
+        is_new
     }
 
     /// Adds the words of a finished turn of the caller.
@@ -125,20 +127,6 @@ impl History {
         }
     }
 
-    /// Gives calls whose ids earlier calls have had ids of their own: some servers number the calls of each answer from the
-    /// start, and results are told apart by them.
-    pub fn make_ids_unique(&self, tool_calls: &mut [ToolCall], response_id: u32) {
-        let is_known = |id: &str| {
-            self.messages.iter().any(|message| match message {
-                ChatMessage::Assistant { tool_calls, .. } => tool_calls.iter().any(|call| call.id == id),
-                _ => false,
-            })
-        };
-        for call in tool_calls.iter_mut().filter(|call| is_known(&call.id)) {
-            call.id = format!("{}-{response_id}", call.id);
-        }
-    }
-
     /// Whether the last message is a tool result.
     pub fn ends_with_tool(&self) -> bool {
         matches!(self.messages.last(), Some(ChatMessage::Tool { .. }))
@@ -179,22 +167,24 @@ impl History {
         ChatMessage::System(INTERRUPTION_NOTE.to_owned())
     }
 
-    /// Returns all messages for an LLM request, the oldest first.
-    pub fn messages(&self) -> Vec<ChatMessage> {
+    /// Returns all messages for an LLM request, the oldest first. `told` says what the model reads of a message of the
+    /// conversation; the prompt is read as it is.
+    pub fn messages(&self, told: impl Fn(&ChatMessage) -> ChatMessage) -> Vec<ChatMessage> {
         // Parts of the prompt lead; examples of the agent follow them.
         let prompt = self.system.iter().take_while(|message| matches!(message, ChatMessage::System(_))).count();
         let (prompt, examples) = self.system.split_at(prompt);
         let language = self.language.iter().map(|language| ChatMessage::System(language.clone()));
         let before = prompt.iter().cloned().chain(language);
-        before.chain(examples.iter().cloned()).chain(self.messages.iter().cloned()).collect()
+        before.chain(examples.iter().cloned()).chain(self.messages.iter().map(told)).collect()
     }
 
-    /// Returns the newest messages of the conversation without the prompt, for a model that takes over within the call.
-    pub fn conversation(&self, messages_max: usize) -> Vec<ChatMessage> {
+    /// Returns the newest messages of the conversation without the prompt, for a model that takes over within the call; `told`
+    /// as for [`Self::messages`].
+    pub fn conversation(&self, messages_max: usize, told: impl Fn(&ChatMessage) -> ChatMessage) -> Vec<ChatMessage> {
         let start = self.messages.len().saturating_sub(messages_max);
         // A tool result without its call means nothing.
         let newest = self.messages.iter().skip(start).skip_while(|message| matches!(message, ChatMessage::Tool { .. }));
-        newest.cloned().collect()
+        newest.map(told).collect()
     }
 
     fn push(&mut self, message: ChatMessage) {
@@ -224,23 +214,10 @@ mod tests {
     }
 
     #[test]
-    fn calls_of_later_answers_get_ids_of_their_own() {
-        let call = |id: &str| ToolCall { id: id.to_owned(), ..ToolCall::default() };
-        let mut history = History::default();
-        let mut first = [call("call_0"), call("call_1")];
-        history.make_ids_unique(&mut first, 1);
-        assert_eq!(first, [call("call_0"), call("call_1")]);
-        history.push_assistant("", first.to_vec());
-        let mut second = [call("call_0"), call("call_7")];
-        history.make_ids_unique(&mut second, 4);
-        assert_eq!(second, [call("call_0-4"), call("call_7")]);
-    }
-
-    #[test]
     fn a_full_history_loses_its_beginning_up_to_a_turn_of_the_caller() {
         let full = filled(MESSAGES_MAX);
-        assert_eq!(full.messages().len(), 1 + MESSAGES_MAX, "as many as are kept");
-        let shortened = filled(MESSAGES_MAX + 1).messages();
+        assert_eq!(full.messages(Clone::clone).len(), 1 + MESSAGES_MAX, "as many as are kept");
+        let shortened = filled(MESSAGES_MAX + 1).messages(Clone::clone);
         assert_eq!(shortened[..2], [ChatMessage::System("S".to_owned()), ChatMessage::User("51".to_owned())]);
         assert_eq!(shortened.len(), 1 + MESSAGES_MAX + 1 - 51);
     }

@@ -10,6 +10,7 @@ pub mod phrases;
 pub mod prompt;
 pub mod report;
 pub mod response;
+pub mod secret_words;
 pub mod sentence_splitter;
 pub mod spoken;
 pub mod text_normalization;

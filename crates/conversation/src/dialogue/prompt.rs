@@ -67,6 +67,15 @@ pub fn system_messages_with(
     messages
 }
 
+/// The system messages before the conversation as one text, for models that take no messages.
+pub fn instructions(messages: &[ChatMessage]) -> String {
+    let words = messages.iter().map_while(|message| match message {
+        ChatMessage::System(text) => Some(text.as_str()),
+        _ => None,
+    });
+    words.collect::<Vec<_>>().join("\n\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

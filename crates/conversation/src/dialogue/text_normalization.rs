@@ -50,6 +50,31 @@ impl Default for SpeechStyle {
     }
 }
 
+/// How the signs of an address and the months are called in a language.
+#[derive(Clone, Copy, Debug)]
+pub struct SpokenNames {
+    /// `@`.
+    pub at: &'static str,
+    /// `.`
+    pub dot: &'static str,
+    /// `-`.
+    pub dash: &'static str,
+    /// `_`.
+    pub underscore: &'static str,
+    /// From the first on.
+    pub months: &'static [&'static str; 12],
+}
+
+impl SpokenNames {
+    /// The names in a language such as `nl` or `pt-BR`; English for those without tables.
+    pub fn of(language: &str) -> Self {
+        let language = Locale::of(language).map_or(&languages::en::ENGLISH, |locale| locale.language);
+        let signs = &language.signs;
+        let (at, dot, dash, underscore) = (signs.at, signs.dot, signs.dash, signs.underscore);
+        Self { at, dot, dash, underscore, months: &language.calendar.months }
+    }
+}
+
 /// A text in both forms.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NormalizedText {

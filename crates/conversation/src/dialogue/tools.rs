@@ -16,6 +16,8 @@ use trunkline_json::schema::CompiledSchema;
 
 /// Faults of arguments that the model receives at once.
 const FAULTS_MAX: usize = 5;
+/// Characters of an unknown name that the model reads again.
+const NAME_CHARS_MAX: usize = 100;
 /// Arguments of a tool: a long form has a hundred values.
 const ARGUMENTS: DocumentLimits =
     DocumentLimits { bytes_max: ToolCall::ARGUMENTS_BYTES_MAX, depth_max: 32, values_max: 5_000 };
@@ -155,7 +157,7 @@ impl ToolSet<'_> {
                 ToolAction::Invalid(format!("{} needs a summary", one.name))
             }
             Some((target, _)) => ToolAction::HandOver { target, summary },
-            None => ToolAction::Invalid("there is no such agent".to_owned()),
+            None => unknown("agent", wanted, self.handovers.iter().map(|one| one.name.as_str())),
         }
     }
 
@@ -219,7 +221,7 @@ impl ToolSet<'_> {
             BuiltInTool::LeaveVoicemail => ToolAction::LeaveVoicemail { message: text("message") },
             BuiltInTool::SetLanguage => match text("language").filter(|code| self.languages.contains(code)) {
                 Some(language) => ToolAction::SetLanguage { language },
-                None => ToolAction::Invalid("the agent does not speak this language".to_owned()),
+                None => unknown("language", text("language").as_deref(), self.languages.iter().map(String::as_str)),
             },
             BuiltInTool::TransferAgent => self.hand_over(text("agent").as_deref(), text("summary")),
             BuiltInTool::SkipTurn => ToolAction::SkipTurn,
@@ -241,11 +243,22 @@ impl ToolSet<'_> {
             }
             BuiltInTool::TransferCall => {
                 let wanted = text("destination");
-                let known = self.destinations.iter().position(|one| Some(&one.name) == wanted.as_ref());
-                ToolAction::Transfer { destination: known.unwrap_or_default(), briefing: text("briefing") }
+                let names = || self.destinations.iter().map(|one| one.name.as_str());
+                match names().position(|name| Some(name) == wanted.as_deref()) {
+                    Some(destination) => ToolAction::Transfer { destination, briefing: text("briefing") },
+                    None => unknown("destination", wanted.as_deref(), names()),
+                }
             }
         }
     }
+}
+
+/// The model has named something that is not there: it reads what is.
+fn unknown<'a>(what: &str, wanted: Option<&str>, known: impl Iterator<Item = &'a str>) -> ToolAction {
+    let names = known.map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+    let wanted: String = wanted.unwrap_or_default().chars().take(NAME_CHARS_MAX).collect();
+    let named = if wanted.is_empty() { String::new() } else { format!(" named \"{wanted}\"") };
+    ToolAction::Invalid(format!("there is no {what}{named}; choose one of {names}"))
 }
 
 /// The arguments that the model is offered: none that are always sent.

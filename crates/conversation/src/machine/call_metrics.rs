@@ -285,9 +285,14 @@ impl CallMetrics {
         }))
     }
 
+    /// The agents of the call so far, in calls that more than one had.
+    pub fn agents(&self) -> Option<Value> {
+        self.agents.to_json(self.sums())
+    }
+
     /// Figures with the changes of agent and language, in calls that had any.
     fn with_changes(&self, mut figures: Value) -> Value {
-        if let Some(agents) = self.agents.to_json(self.sums()) {
+        if let Some(agents) = self.agents() {
             figures["agents"] = agents;
         }
         if !self.languages.is_empty() {

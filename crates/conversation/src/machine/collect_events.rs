@@ -8,14 +8,13 @@ use super::talk::{Speaker, Talk};
 use crate::dialogue::built_in_tools::BuiltInTool;
 use crate::dialogue::digit_collection::{DigitCollection, DigitOutcome, DigitRequest};
 use crate::dialogue::response::{AfterResponse, is_sayable};
+use crate::dialogue::secret_words::hidden_entry;
 use crate::dialogue::spoken::digits::{SpokenDigits, spoken_digits};
 use std::time::Instant;
 use trunkline_domain::chat::ToolCall;
-use trunkline_domain::collected::{CollectedValues, MASK};
+use trunkline_domain::collected::CollectedValues;
 use trunkline_media::turn::end_of_turn::CallerTurn;
 
-/// So few digits among other words are no entry.
-const SPOKEN_DIGITS_MIN: usize = 3;
 const SPOKE: &str = "the caller spoke instead";
 const SPOKE_DIGITS: &str = "the caller said digits aloud; they do not count, ask for the keypad";
 const ENDED: &str = "the conversation went on without it";
@@ -46,11 +45,6 @@ impl CallMachine {
     /// Whether the caller is being asked for something by a tool.
     pub(super) fn is_collecting(&self) -> bool {
         matches!(&self.mode, Mode::Conversing(conversing) if conversing.collecting.is_active())
-    }
-
-    /// Whether what the caller says now may be digits that nobody else may read: interim words are not shown.
-    pub fn is_collecting_secret(&self) -> bool {
-        matches!(&self.mode, Mode::Conversing(conversing) if conversing.collecting.is_secret())
     }
 
     /// Begins an entry. Digits that the caller has entered before the agent was done count.
@@ -125,10 +119,10 @@ impl CallMachine {
 
     /// A turn of the caller while digits are asked for; returned if it concerns nobody here.
     pub(super) fn collect_turn(&mut self, now: Instant, turn: CallerTurn) -> Option<CallerTurn> {
-        let Mode::Conversing(conversing) = &mut self.mode else { return Some(turn) };
-        if conversing.collecting.was_secret_at(turn.started) {
+        if self.mode.line().is_some_and(|line| line.was_secret_at(turn.started)) {
             return self.hide_late_digits(turn);
         }
+        let Mode::Conversing(conversing) = &mut self.mode else { return Some(turn) };
         if !conversing.collecting.is_active() || conversing.talk.is_backchannel(&turn.text, turn.confidence) {
             return Some(turn);
         }
@@ -138,6 +132,9 @@ impl CallMachine {
         }
         let is_secret = conversing.collecting.is_secret();
         let (said, shown) = read(&turn.text, conversing.talk.line.facts.spec.stt_language(), is_secret);
+        if let Some(lengths) = conversing.collecting.secret_lengths() {
+            conversing.talk.line.hide_said(&turn.text, Some(lengths));
+        }
         conversing.talk.stop_for_key(now);
         conversing.talk.note_turn(&CallerTurn { text: shown, ..turn });
         conversing.talk.tools.start_over();
@@ -147,25 +144,29 @@ impl CallMachine {
 
     /// A turn that began while a secret entry was in progress, and ended after it: digits in it are not written down.
     fn hide_late_digits(&mut self, turn: CallerTurn) -> Option<CallerTurn> {
-        let Mode::Conversing(conversing) = &mut self.mode else { return Some(turn) };
-        let (_, text) = read(&turn.text, conversing.talk.line.facts.spec.stt_language(), true);
-        let is_hidden = text == MASK;
-        let turn = CallerTurn { text, ..turn };
+        let Some(line) = self.mode.line_mut() else { return Some(turn) };
+        let text = hidden_entry(&turn.text, line.facts.spec.stt_language());
+        let is_hidden = text != turn.text;
         if is_hidden {
-            conversing.talk.note_turn(&turn);
-            return None;
+            line.hide_said(&turn.text, None);
         }
-        Some(turn)
+        let turn = CallerTurn { text, ..turn };
+        match &mut self.mode {
+            Mode::Conversing(conversing) if is_hidden => {
+                conversing.talk.note_turn(&turn);
+                None
+            }
+            _ => Some(turn),
+        }
     }
 
-    /// What may be written down of words that a realtime model has heard.
-    pub(super) fn shown_words(&self, text: &str) -> String {
-        match &self.mode {
-            Mode::Conversing(conversing) if conversing.collecting.is_secret() => {
-                read(text, conversing.talk.line.facts.spec.stt_language(), true).1
-            }
-            _ => text.to_owned(),
-        }
+    /// What may be written down of words that a realtime model has heard; digits that it has heard in place of keys are
+    /// secret from here on.
+    pub(super) fn shown_words(&mut self, text: &str) -> String {
+        let Mode::Conversing(conversing) = &mut self.mode else { return text.to_owned() };
+        let Some(lengths) = conversing.collecting.secret_lengths() else { return text.to_owned() };
+        conversing.talk.line.hide_said(text, Some(lengths));
+        read(text, conversing.talk.line.facts.spec.stt_language(), true).1
     }
 
     /// Words that a realtime model has heard, and answers by itself: only digits end an entry.
@@ -228,12 +229,11 @@ impl Talk {
 
     /// Cuts the words before tool calls, which run now.
     fn cut_before_tools(&mut self, now: Instant) -> Vec<ToolCall> {
-        let Some(mut response) = self.line.playout.response.take() else { return Vec::new() };
+        let Some(response) = self.line.playout.response.take() else { return Vec::new() };
         self.line.playout.end_pause();
         self.line.output(CallOutput::CancelSpeech { response_id: response.response_id });
-        match &mut self.speaker {
-            Speaker::Pipeline(_) => self.history.make_ids_unique(&mut response.tool_calls, response.response_id),
-            Speaker::Realtime(realtime) => realtime.truncate(&mut self.line, &response, &[]),
+        if let Speaker::Realtime(realtime) = &mut self.speaker {
+            realtime.truncate(&mut self.line, &response, &[]);
         }
         let said = response.said();
         self.line.record_response(&response, self.line.ms(now), true, said.clone());
@@ -245,30 +245,32 @@ impl Talk {
     /// Keeps what was entered for tools, and hands over the result.
     fn keep_entry(&mut self, now: Instant, entry: &DigitEntry, outcome: DigitOutcome, reason: Option<&str>) {
         let request = entry.collection.request();
+        if request.is_secret {
+            self.line.secret_until = Some(now);
+        }
         if outcome == DigitOutcome::Completed {
             self.line.collected.put(&request.name, entry.collection.digits(), request.is_secret);
+        } else if request.is_secret {
+            // The caller will enter them again, or say them.
+            self.line.collected.hide(entry.collection.digits());
         }
         let shown = entry.shown(outcome, reason).to_string();
         let told = entry.told(outcome, reason, self.reveals_secrets()).to_string();
         self.tools.start_over();
         self.handle_own_result(now, &entry.call.id, &told, &shown);
     }
-
-    /// Whether the model may read secret digits.
-    pub(super) fn reveals_secrets(&self) -> bool {
-        let tools = self.line.facts.spec.agent.built_in_tools.as_ref();
-        tools.and_then(|tools| tools.collect_digits.as_ref()).is_some_and(|settings| settings.reveal_secrets)
-    }
 }
 
 /// What a text says of an entry, and what may be written down of it.
 fn read(text: &str, language: &str, is_secret: bool) -> (SpokenEntry, String) {
-    match spoken_digits(text, language) {
-        SpokenDigits::Only(digits) if !is_secret => (SpokenEntry::Digits(digits), text.to_owned()),
-        SpokenDigits::Only(_) => (SpokenEntry::Cancels(SPOKE_DIGITS), MASK.to_owned()),
-        SpokenDigits::Among(digits) if is_secret && digits.len() >= SPOKEN_DIGITS_MIN => {
-            (SpokenEntry::Cancels(SPOKE_DIGITS), MASK.to_owned())
-        }
-        SpokenDigits::Among(_) | SpokenDigits::None => (SpokenEntry::Cancels(SPOKE), text.to_owned()),
+    if is_secret {
+        let shown = hidden_entry(text, language);
+        let why = if shown == text { SPOKE } else { SPOKE_DIGITS };
+        return (SpokenEntry::Cancels(why), shown);
     }
+    let said = match spoken_digits(text, language) {
+        SpokenDigits::Only(digits) => SpokenEntry::Digits(digits),
+        SpokenDigits::Among(_) | SpokenDigits::None => SpokenEntry::Cancels(SPOKE),
+    };
+    (said, text.to_owned())
 }

@@ -3,6 +3,7 @@
 use crate::dialogue::digit_collection::{DigitCollection, DigitOutcome};
 use crate::dialogue::value_collection::ValueCollection;
 use serde_json::{Value, json};
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 use trunkline_domain::chat::ToolCall;
 use trunkline_domain::collected::CollectedValues;
@@ -49,9 +50,11 @@ impl Collecting {
         matches!(self, Self::Digits(entry) if entry.collection.request().is_secret)
     }
 
-    /// Whether a secret entry was in progress at this time, and is over.
-    pub(super) fn was_secret_at(&self, at: Instant) -> bool {
-        matches!(self, Self::Settling { until, is_secret: true, .. } if at + SETTLING <= *until)
+    /// How many digits a secret entry in progress may have.
+    pub(super) fn secret_lengths(&self) -> Option<RangeInclusive<usize>> {
+        let Self::Digits(entry) = self else { return None };
+        let request = entry.collection.request();
+        request.is_secret.then_some(request.min_digits..=request.max_digits)
     }
 
     /// When the caller has taken too long.

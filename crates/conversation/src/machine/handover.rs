@@ -8,7 +8,6 @@ use super::said_fillers::SaidFillers;
 use super::spec::CallSpec;
 use super::talk::{Interruption, Talk};
 use crate::dialogue::built_in_tools::BuiltInTool;
-use crate::dialogue::prompt;
 use crate::dialogue::response::{AfterResponse, is_sayable};
 use std::time::{Duration, Instant};
 use trunkline_domain::agent_handover::{HandoverHistory, HandoverOpening};
@@ -17,6 +16,8 @@ use trunkline_media::turn::end_of_turn::CallerTurn;
 
 /// How long the next agent may take to be ready: a database and a connection of STT.
 const PREPARATION_MAX: Duration = Duration::from_secs(6);
+/// How long the present agent may go on speaking when the next one is ready; then it is cut.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(20);
 /// Told to an agent that goes on without a greeting.
 const CONTINUE_HINT: &str = "You have just taken over this call. Go on with what the caller wants at once, in one or \
 two sentences. Do not greet the caller again.";
@@ -50,7 +51,7 @@ enum HandoverStage {
     /// Nothing is being said any more; the next agent is still being prepared.
     Preparing { until: Instant },
     /// The next agent is ready; the caller still hears the present one.
-    Ready(Box<CallSpec>),
+    Ready { spec: Box<CallSpec>, until: Instant },
 }
 
 /// The call is being handed to another agent.
@@ -66,6 +67,8 @@ pub struct HandingOver {
 pub(super) enum HandoverStep {
     /// Something is still waited for.
     Waiting(HandingOver),
+    /// The next agent was not ready in time.
+    TooLate(HandingOver),
     /// The next agent has taken over.
     TakenOver(Conversing, HandoverOpening),
 }
@@ -89,11 +92,23 @@ impl Conversing {
 }
 
 impl HandingOver {
-    /// When the next agent has taken too long; an announcement ends by being heard.
-    pub(super) fn until(&self) -> Option<Instant> {
+    /// When the next agent, or the present one's last words, have taken too long.
+    pub(super) fn until(&self) -> Instant {
         match self.stage {
-            HandoverStage::Announcing { until } | HandoverStage::Preparing { until } => Some(until),
-            HandoverStage::Ready(_) => None,
+            HandoverStage::Announcing { until }
+            | HandoverStage::Preparing { until }
+            | HandoverStage::Ready { until, .. } => until,
+        }
+    }
+
+    /// The present stage has lasted for too long: an agent that is ready takes over, and one that is not does not.
+    pub(super) fn handle_timeout(mut self, now: Instant) -> HandoverStep {
+        match self.stage {
+            HandoverStage::Announcing { .. } | HandoverStage::Preparing { .. } => HandoverStep::TooLate(self),
+            HandoverStage::Ready { spec, .. } => {
+                self.talk.cancel_response(now);
+                take_over(now, self.talk, *spec, &self.request)
+            }
         }
     }
 
@@ -104,21 +119,22 @@ impl HandingOver {
             HandoverStage::Announcing { until } | HandoverStage::Preparing { until } => {
                 HandoverStep::Waiting(Self { talk, request, stage: HandoverStage::Preparing { until } })
             }
-            HandoverStage::Ready(spec) => take_over(now, talk, *spec, &request),
+            HandoverStage::Ready { spec, .. } => take_over(now, talk, *spec, &request),
         }
     }
 
     /// The next agent is ready: it takes over as soon as the present one has finished.
     pub(super) fn handle_ready(self, now: Instant, spec: Box<CallSpec>) -> HandoverStep {
         let Self { talk, request, stage } = self;
-        match stage {
-            HandoverStage::Preparing { .. } if talk.line.playout.response.is_none() => {
-                take_over(now, talk, *spec, &request)
-            }
-            HandoverStage::Announcing { .. } | HandoverStage::Preparing { .. } | HandoverStage::Ready(_) => {
-                HandoverStep::Waiting(Self { talk, request, stage: HandoverStage::Ready(spec) })
-            }
+        if talk.line.playout.response.is_none() {
+            return take_over(now, talk, *spec, &request);
         }
+        let until = match stage {
+            HandoverStage::Announcing { .. } | HandoverStage::Preparing { .. } => now + LAST_WORDS_MAX,
+            // The same agent with what tools have set since.
+            HandoverStage::Ready { until, .. } => until,
+        };
+        HandoverStep::Waiting(Self { talk, request, stage: HandoverStage::Ready { spec, until } })
     }
 
     /// A turn of the caller: whoever has the call at the end of the handover answers it.
@@ -161,8 +177,7 @@ impl Talk {
     fn change_agent(&mut self, now: Instant, spec: CallSpec, request: &HandoverRequest) {
         self.discard_preemptive_generation();
         let note = note(&self.line.facts.spec.agent.name, request);
-        let system = prompt::system_messages(&spec.agent, spec.task.as_ref());
-        self.history = self.history.passed_on(request.history, system, note);
+        self.history = self.history.passed_on(request.history, Vec::new(), note);
         self.tools.change_agent(&request.call_id, request.history);
         self.dtmf.set_rules(spec.agent.dtmf_rules.clone());
         (self.interruption, self.llm_failures) = (Interruption::default(), 0);
@@ -171,6 +186,8 @@ impl Talk {
         self.handovers += 1;
         self.language = ConversationLanguage::new(spec.clone());
         self.line.change_agent(now, spec);
+        // With what tools have set for earlier agents.
+        self.renew_prompt();
     }
 
     /// The next agent begins: with the caller's words if there are any, else as it is configured.

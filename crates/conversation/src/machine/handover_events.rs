@@ -30,16 +30,20 @@ impl CallMachine {
         self.step_handover(now, |handover| handover.handle_announced(now));
     }
 
-    /// The next agent has taken too long.
+    /// The next agent, or the present one's last words, have taken too long.
     pub(super) fn handle_handover_timeout(&mut self, now: Instant) {
-        self.handover_failed(now, "it was not ready in time");
+        self.step_handover(now, |handover| handover.handle_timeout(now));
     }
 
     fn step_handover(&mut self, now: Instant, step: impl FnOnce(HandingOver) -> HandoverStep) {
-        let mut taken_over = None;
+        let (mut taken_over, mut is_late) = (None, false);
         self.change(|mode| match mode {
             Mode::HandingOver(handover) => match step(handover) {
                 HandoverStep::Waiting(handover) => Mode::HandingOver(handover),
+                HandoverStep::TooLate(handover) => {
+                    is_late = true;
+                    Mode::HandingOver(handover)
+                }
                 HandoverStep::TakenOver(conversing, opening) => {
                     taken_over = Some(opening);
                     Mode::Conversing(conversing)
@@ -47,6 +51,9 @@ impl CallMachine {
             },
             unchanged => unchanged,
         });
+        if is_late {
+            return self.handover_failed(now, "it was not ready in time");
+        }
         if let Some(opening) = taken_over
             && !self.answer_waiting_turn(now)
             && let Some(talk) = self.mode.talk_mut()

@@ -7,7 +7,10 @@ use super::spec::{CallFacts, CallSpec};
 use super::transcript::{TranscriptOrder, TurnNumber};
 use crate::dialogue::backchannel::is_echo_of;
 use crate::dialogue::response::{AgentResponse, ResponseStart};
+use crate::dialogue::secret_words::{hidden, hidden_entry};
+use crate::dialogue::spoken::digits::{SpokenDigits, spoken_digits};
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 use trunkline_domain::collected::CollectedValues;
 use trunkline_domain::ids::AgentId;
@@ -133,6 +136,8 @@ pub(super) struct Line {
     pub(super) playout: Playout,
     /// What the caller has entered: secret digits are in no turn.
     pub(super) collected: CollectedValues,
+    /// When the last secret entry ended: words that began before may be a part of it.
+    pub(super) secret_until: Option<Instant>,
 }
 
 impl Line {
@@ -144,6 +149,7 @@ impl Line {
             transcript: TranscriptOrder::default(),
             playout: Playout { response: None, last_id: 0, state: PlayoutState::Running, silent_responses: 0 },
             collected: CollectedValues::default(),
+            secret_until: None,
         }
     }
 
@@ -165,6 +171,21 @@ impl Line {
         self.caller.end_of_turn.set_config(end_of_turn_config(&spec));
         self.facts.change_spec(spec);
         self.output(CallOutput::ChangeLanguage);
+    }
+
+    /// Whether a secret entry was in progress at this time, and is over.
+    pub(super) fn was_secret_at(&self, at: Instant) -> bool {
+        self.secret_until.is_some_and(|until| at <= until)
+    }
+
+    /// Digits that were said in place of the keys of a secret entry are secret, if they may be the entry.
+    pub(super) fn hide_said(&mut self, text: &str, wanted: Option<RangeInclusive<usize>>) {
+        let said = spoken_digits(text, self.facts.spec.stt_language());
+        if let SpokenDigits::Only(digits) | SpokenDigits::Among(digits) = said
+            && wanted.is_none_or(|wanted| wanted.contains(&digits.len()))
+        {
+            self.collected.hide(digits.into());
+        }
     }
 
     /// The agent that speaks or calls a tool.
@@ -315,11 +336,26 @@ impl Line {
 
     /// Writes a turn down, and those that have waited for it.
     pub(super) fn record(&mut self, number: TurnNumber, mut turn: Turn) {
-        if !self.collected.is_empty() {
-            turn.content = self.collected.masked(&turn.content);
-        }
+        turn.content = match turn.role {
+            TurnRole::User => self.shown_user(&turn),
+            TurnRole::Assistant => hidden(&turn.content, self.facts.spec.language(), &self.collected),
+            TurnRole::Tool | TurnRole::System => self.collected.masked(&turn.content),
+        };
         self.transcript.put(number, turn);
         self.emit_turns();
+    }
+
+    /// What is written down of the caller's words; digits that were said during a secret entry are secret from here on.
+    fn shown_user(&mut self, turn: &Turn) -> String {
+        let is_entry = self.secret_until.is_some_and(|until| turn.started_at_ms <= self.ms(until));
+        let shown = match is_entry {
+            true => hidden_entry(&turn.content, self.facts.spec.stt_language()),
+            false => turn.content.clone(),
+        };
+        if shown != turn.content {
+            self.hide_said(&turn.content, None);
+        }
+        hidden(&shown, self.facts.spec.stt_language(), &self.collected)
     }
 
     pub(super) fn emit_turns(&mut self) {

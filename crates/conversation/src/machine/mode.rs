@@ -226,8 +226,8 @@ impl Mode {
         match (self, timer) {
             (Self::Voicemail(voicemail), CallTimer::Voicemail) => voicemail.ready_at(),
             (Self::Held(held), CallTimer::Hold) => Some(held.until),
-            (Self::Transferring(transferring), CallTimer::Transfer) => transferring.until(),
-            (Self::HandingOver(handover), CallTimer::Handover) => handover.until(),
+            (Self::Transferring(transferring), CallTimer::Transfer) => Some(transferring.until()),
+            (Self::HandingOver(handover), CallTimer::Handover) => Some(handover.until()),
             (Self::Conversing(conversing), CallTimer::Collection) => conversing.collecting.deadline(),
             (
                 Self::Conversing(_) | Self::Voicemail(_) | Self::Held(_) | Self::Transferring(_) | Self::HandingOver(_),

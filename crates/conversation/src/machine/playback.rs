@@ -4,7 +4,7 @@ use super::barge_in::RESUME_AFTER;
 use super::call_machine::CallMachine;
 use super::mode::Mode;
 use super::output::CallOutput;
-use super::talk::{FAILURES_MAX, Speaker};
+use super::talk::FAILURES_MAX;
 use crate::dialogue::response::AfterResponse;
 use std::time::Instant;
 use trunkline_domain::end_reason::EndReason;
@@ -91,7 +91,7 @@ impl CallMachine {
     /// Goes on when everything of the response was heard.
     pub(super) fn advance(&mut self, now: Instant) {
         let response = self.mode.line_mut().and_then(|line| line.take_finished_response());
-        let Some(mut response) = response else { return };
+        let Some(response) = response else { return };
         let is_handing_over = matches!(self.mode, Mode::HandingOver(_));
         let talk = match &mut self.mode {
             Mode::Conversing(conversing) => &mut conversing.talk,
@@ -112,9 +112,6 @@ impl CallMachine {
         let said = response.said();
         if !said.is_empty() {
             talk.fillers.end_wait();
-        }
-        if matches!(talk.speaker, Speaker::Pipeline(_)) {
-            talk.history.make_ids_unique(&mut response.tool_calls, response.response_id);
         }
         if !response.is_filler {
             talk.history.push_assistant(&said, response.tool_calls.clone());

@@ -26,6 +26,11 @@ impl Talk {
             && self.line.caller.waiting_turn.is_none()
             && !self.tools.has_unread
             && !self.tools.is_waiting();
+        let began = self.line.caller.end_of_turn.started();
+        if began.is_some_and(|began| self.line.was_secret_at(began)) {
+            // They may be digits of a secret entry.
+            return;
+        }
         if !free || text.is_empty() || !self.line.facts.spec.agent.turn().eager {
             return;
         }
@@ -35,11 +40,11 @@ impl Talk {
         self.discard_preemptive_generation();
         tracing::trace!(at_ms = self.line.ms(now), "thinks ahead");
         let response_id = self.line.playout.next_id();
-        let mut messages = self.history.messages();
+        let mut messages = self.history.messages(|message| self.told(message));
         if self.interruption.is_untold {
             messages.push(self.history.interruption_note());
         }
-        messages.push(ChatMessage::User(text.clone()));
+        messages.push(self.told(&ChatMessage::User(text.clone())));
         let ahead = PreemptiveGeneration {
             text,
             response: AgentResponse::from_model(response_id, self.line.facts.spec.style()),
@@ -85,7 +90,10 @@ impl Talk {
                 ahead.response.cut();
                 self.line.metrics().record_provider_error("llm", "cut");
             }
-            LlmEvent::ToolCalls(calls) => ahead.response.tool_calls.clone_from(calls),
+            LlmEvent::ToolCalls(calls) => {
+                ahead.response.tool_calls.clone_from(calls);
+                self.tools.ids.make_unique(&mut ahead.response.tool_calls, response_id);
+            }
             LlmEvent::Done(usage) => {
                 ahead.segments.extend(ahead.response.finish());
                 ahead.done = true;

@@ -87,8 +87,9 @@ impl CallMachine {
     }
 
     /// Tools run after the text before them was heard.
-    fn handle_realtime_tool_calls(&mut self, now: Instant, calls: Vec<ToolCall>) {
+    fn handle_realtime_tool_calls(&mut self, now: Instant, mut calls: Vec<ToolCall>) {
         let Some(talk) = self.mode.talk_mut() else { return };
+        talk.tools.ids.make_unique_for_realtime(&mut calls, talk.line.playout.last_id);
         match talk.line.playout.response.as_mut().filter(|response| !response.is_scripted) {
             Some(response) => response.tool_calls.extend(calls),
             None => {

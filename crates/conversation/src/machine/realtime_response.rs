@@ -29,12 +29,14 @@ impl Talk {
     pub(super) fn send_to_realtime(&mut self, turn: &CallerTurn) {
         self.line.cancel_playback();
         self.note_turn(turn);
-        Realtime::send(&mut self.line, RealtimeInput::UserMessage(turn.text.clone()));
+        let text = self.told_words(&turn.text);
+        Realtime::send(&mut self.line, RealtimeInput::UserMessage(text));
     }
 
     pub(super) fn send_tool_result_to_realtime(&mut self, id: &str, result: &str) {
         if let Speaker::Realtime(_) = self.speaker {
-            Realtime::send_tool_result(&mut self.line, id, result);
+            let own = self.tools.ids.take_own(id);
+            Realtime::send_tool_result(&mut self.line, &own, result);
         }
     }
 
@@ -137,10 +139,10 @@ impl Talk {
     /// answer is heard to its end. True when the response may be over by that.
     #[must_use]
     pub(super) fn handle_session_lost(&mut self, now: Instant, failure: &ProviderError) -> bool {
+        let mut conversation = self.history.conversation(CONVERSATION_MAX, |message| self.told(message));
         let Speaker::Realtime(realtime) = &mut self.speaker else { return false };
         tracing::info!(error = %failure, "realtime session ended early; connecting again");
         self.line.metrics().record_provider_error("engine", failure.kind());
-        let mut conversation = self.history.conversation(CONVERSATION_MAX);
         let has_audio = realtime.has_incoming_audio();
         let response_id = realtime.incoming.as_ref().map(|incoming| incoming.response_id);
         realtime.lose_session(now, self.history.ends_unanswered());

@@ -98,7 +98,9 @@ impl Talk {
                 self.line.metrics().record_provider_error("llm", "cut");
                 false
             }
-            LlmEvent::ToolCalls(calls) => {
+            LlmEvent::ToolCalls(mut calls) => {
+                // Before anything refers to them: a tool that starts at once is the same call when its turn comes.
+                self.tools.ids.make_unique(&mut calls, response_id);
                 response.tool_calls.clone_from(&calls);
                 self.start_tools_at_once(&calls);
                 false

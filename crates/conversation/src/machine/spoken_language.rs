@@ -38,6 +38,13 @@ fn voice(config: &mut TtsConfig, code: &str, own: Option<&LanguageConfig>) {
     }
 }
 
+/// The same voice, or a local one of the same gender, in another language.
+pub fn voice_in_language(config: &TtsConfig, code: &str) -> TtsConfig {
+    let mut config = config.clone();
+    voice(&mut config, code, None);
+    config
+}
+
 /// What the agent says in another language of its own accord.
 fn texts(agent: &mut AgentFields, code: &str, own: Option<&LanguageConfig>) {
     let Some(mut silence) = agent.silence() else { return };

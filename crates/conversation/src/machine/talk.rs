@@ -236,7 +236,7 @@ impl Talk {
         let response_id = self.line.playout.next_id();
         self.line.playout.response = Some(AgentResponse::from_model(response_id, self.line.facts.spec.style()));
         self.arm_filler(now);
-        let mut messages = self.history.messages();
+        let mut messages = self.history.messages(|message| self.told(message));
         messages.extend(hint.map(|hint| ChatMessage::System(hint.to_owned())));
         self.tools.mark_read();
         let tools = self.available_tools();

@@ -7,11 +7,14 @@ mod collect_value;
 mod ending;
 mod failures;
 mod handover;
+mod handover_stages;
 mod held;
 mod language;
 mod realtime;
+mod secrets;
 mod silence;
 mod skip_turn;
+mod tool_call_ids;
 mod tools;
 mod transcript;
 mod transfers;
@@ -410,8 +413,19 @@ impl CallHarness {
         self.drain();
     }
 
+    /// Ids of the calls that customers' servers got, in their order.
+    fn called_ids(&self) -> Vec<String> {
+        let id = |output: &CallOutput| match output {
+            CallOutput::CallTool { call, .. } => Some(call.id.clone()),
+            _ => None,
+        };
+        self.seen.iter().filter_map(id).collect()
+    }
+
+    /// The tool that was called last has answered.
     fn result(&mut self, text: &str) {
-        self.machine.handle_tool_result(self.now, "1", text);
+        let id = self.called_ids().pop().unwrap_or_else(|| "1".into());
+        self.machine.handle_tool_result(self.now, &id, text);
         self.drain();
     }
 }

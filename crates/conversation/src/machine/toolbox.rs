@@ -1,7 +1,9 @@
 //! The tools of a call: what servers offer, which results are waited for, and whether the LLM has read those that came.
 
+use super::call_ids::CallIds;
 use std::collections::HashMap;
 use trunkline_domain::agent_handover::HandoverHistory;
+use trunkline_domain::call_facts::CallVariables;
 use trunkline_domain::chat::{ToolCall, ToolOffer};
 
 /// Rounds of tool results before the caller gets a turn.
@@ -39,6 +41,10 @@ pub(super) struct Toolbox {
     late_results: Vec<String>,
     /// Rounds of results since the caller's last turn.
     rounds: u32,
+    /// Ids of the call's tool calls, of all agents.
+    pub(super) ids: CallIds,
+    /// What answers of tools have set, of all agents.
+    pub(super) variables: CallVariables,
 }
 
 /// A call that runs while the agent still announces it.
@@ -61,6 +67,7 @@ impl Toolbox {
             .inherited
             .into_iter()
             .map(|one| InheritedCall { tells_agent: one.tells_agent && tells_agent, ..one });
+        (self.ids, self.variables) = (goes_on.ids, goes_on.variables);
         self.inherited = before.chain(running.map(|call| InheritedCall { call, tells_agent })).collect();
         let dropped = self.inherited.len().saturating_sub(INHERITED_MAX);
         self.inherited.drain(..dropped);

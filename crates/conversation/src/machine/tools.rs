@@ -7,7 +7,8 @@ use super::handover::HandoverRequest;
 use super::held::{HoldReason, WantedHold};
 use super::mode::Mode;
 use super::output::CallOutput;
-use super::talk::Talk;
+use super::realtime::Realtime;
+use super::talk::{Speaker, Talk};
 use super::toolbox::{InheritedCall, StartedCall, answer, take_call};
 use super::transfer::{TransferMethod, TransferOrigin, TransferRequest};
 use super::value_events::WantedValue;
@@ -20,9 +21,9 @@ use std::time::Instant;
 use trunkline_domain::agent_handover::HANDOVERS_MAX;
 use trunkline_domain::call_facts::CallVariables;
 use trunkline_domain::chat::{ToolCall, ToolOffer};
-use trunkline_domain::collected::CollectedValues;
 use trunkline_domain::end_reason::EndReason;
 use trunkline_domain::transfer::TransferConfig;
+use trunkline_providers::realtime::RealtimeInput;
 
 /// What it reads where none will come.
 const NO_RESULT_EXPECTED: &str = "started; there will be no result";
@@ -31,6 +32,7 @@ const ONE_ENTRY: &str = "error: the caller can be asked for one thing at a time"
 /// What it reads of tools that an interrupted answer had announced, before their names.
 const UNCALLED: &str = "You were interrupted before these tools were called, so they were not called and nothing was \
 done; call them again if they are still wanted: ";
+const NO_TARGET: &str = "error: the destination has no number that can be called; help the caller yourself";
 const ONE_DESTINATION: &str = "error: the caller can be put through to one destination only";
 const HANDED_OVER_TOO_OFTEN: &str = "error: this call was handed over too often; help the caller yourself";
 const ALREADY_THERE: &str = "error: you are this agent; help the caller yourself";
@@ -56,9 +58,10 @@ impl Talk {
     /// The caller is to go to somebody else; returns what the LLM reads at once.
     fn lead_away(&mut self, call: &ToolCall, action: ToolAction, round: &mut ToolRound) -> Option<String> {
         match action {
-            ToolAction::Transfer { destination, briefing } => {
-                round.transfer = self.begin_transfer(call, destination, briefing);
-            }
+            ToolAction::Transfer { destination, briefing } => match self.begin_transfer(call, destination, briefing) {
+                Some(request) => round.transfer = Some(request),
+                None => return Some(NO_TARGET.to_owned()),
+            },
             ToolAction::HandOver { target, summary } => match self.begin_handover(call, target, summary) {
                 Ok(request) => round.handover = Some(request),
                 Err(why) => return Some(why.to_owned()),
@@ -124,6 +127,18 @@ impl Talk {
     fn await_tool(&mut self, call: &ToolCall) {
         self.tools.wait_for(call.clone());
         self.history.push_tool_result(&call.id, RESULT_PENDING);
+    }
+
+    /// The prompt with what answers of tools have set.
+    pub(super) fn renew_prompt(&mut self) {
+        let spec = &self.line.facts.spec;
+        let masked = (!self.reveals_secrets()).then(|| self.tools.variables.masked(&self.line.collected));
+        let variables = masked.as_ref().unwrap_or(&self.tools.variables);
+        let system = prompt::system_messages_with(&spec.agent, spec.task.as_ref(), variables);
+        if self.history.set_system(system) && matches!(self.speaker, Speaker::Realtime(_)) {
+            let instructions = prompt::instructions(&self.history.messages(Clone::clone));
+            Realtime::send(&mut self.line, RealtimeInput::Instructions(instructions));
+        }
     }
 
     /// A tool that was waited for has answered; false if none waits with this id.
@@ -310,12 +325,14 @@ impl CallMachine {
     pub(super) fn call_tool_by_dtmf(&mut self, now: Instant, digits: &str, name: String) {
         let Some(talk) = self.mode.talk_mut() else { return };
         talk.note_turn(&dtmf_turn(now, digits));
-        let id = format!("key-{}", talk.line.playout.next_id());
+        let response_id = talk.line.playout.next_id();
         let schema_error = talk.tools.dtmf_errors.get(&name).cloned();
-        let call = ToolCall { id, name, arguments: "{}".to_owned(), schema_error, opaque: None };
-        talk.history.push_assistant("", vec![call.clone()]);
+        let id = format!("key-{response_id}");
+        let mut calls = [ToolCall { id, name, arguments: "{}".to_owned(), schema_error, opaque: None }];
+        talk.tools.ids.make_unique(&mut calls, response_id);
+        talk.history.push_assistant("", calls.to_vec());
         talk.tools.start_over();
-        self.run_tools(now, &[call], false);
+        self.run_tools(now, &calls, false);
     }
 
     /// Asks the caller for something, or puts them on hold, if the round wants that. False: the round goes on.
@@ -467,14 +484,11 @@ impl CallMachine {
         }
     }
 
-    /// Answers of tools have set variables: the prompt says so from the next request on.
+    /// Answers of tools have set variables: the prompt says so from the next request on. A realtime session is told.
     pub fn set_variables(&mut self, variables: &CallVariables) {
         if let Some(talk) = self.mode.talk_mut() {
-            let spec = &talk.line.facts.spec;
-            let masked = (!talk.reveals_secrets()).then(|| masked_variables(variables, &talk.line.collected));
-            let variables = masked.as_ref().unwrap_or(variables);
-            let system = prompt::system_messages_with(&spec.agent, spec.task.as_ref(), variables);
-            talk.history.set_system(system);
+            talk.tools.variables.clone_from(variables);
+            talk.renew_prompt();
         }
     }
 
@@ -496,24 +510,4 @@ impl CallMachine {
             None => self.arm_silence(now),
         }
     }
-}
-
-/// Variables without the secret digits that a server has repeated.
-fn masked_variables(variables: &CallVariables, collected: &CollectedValues) -> CallVariables {
-    fn masked(value: &Value, collected: &CollectedValues) -> Value {
-        match value {
-            Value::String(text) => Value::String(collected.masked(text)),
-            Value::Number(number) => {
-                let text = number.to_string();
-                let shown = collected.masked(&text);
-                if shown == text { value.clone() } else { Value::String(shown) }
-            }
-            Value::Array(items) => items.iter().map(|item| masked(item, collected)).collect(),
-            Value::Object(fields) => {
-                fields.iter().map(|(name, value)| (name.clone(), masked(value, collected))).collect()
-            }
-            other => other.clone(),
-        }
-    }
-    CallVariables(variables.0.iter().map(|(name, value)| (name.clone(), masked(value, collected))).collect())
 }

@@ -120,7 +120,7 @@ impl TransferRequest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TransferStage {
     /// The agent announces the transfer to the caller.
-    Announcing,
+    Announcing { until: Instant },
     /// The trunk was asked.
     Referring { accepted: bool, until: Instant },
     /// The trunk no longer reports and has not said how it went; the caller's leaving would say so.
@@ -154,7 +154,8 @@ impl Conversing {
     /// Starts a transfer; tells the caller, unless that was done.
     pub fn transfer(mut self, now: Instant, request: TransferRequest, told: bool) -> Transferring {
         (self.talk.timers.silence, self.talk.timers.filler) = (None, None);
-        let mut transferring = Transferring { talk: self.talk, request, stage: TransferStage::Announcing };
+        let mut transferring =
+            Transferring { talk: self.talk, request, stage: TransferStage::Announcing { until: now + GOODBYE_MAX } };
         if told {
             transferring.start(now);
         } else {
@@ -167,20 +168,20 @@ impl Conversing {
 }
 
 impl Transferring {
-    /// When the present stage has lasted for too long; an announcement ends by being heard.
-    pub(super) fn until(&self) -> Option<Instant> {
+    /// When the present stage has lasted for too long.
+    pub(super) fn until(&self) -> Instant {
         match self.stage {
-            TransferStage::Announcing => None,
-            TransferStage::Referring { until, .. }
+            TransferStage::Announcing { until }
+            | TransferStage::Referring { until, .. }
             | TransferStage::Unreported { until }
             | TransferStage::Dialing { until }
-            | TransferStage::Briefing { until } => Some(until),
+            | TransferStage::Briefing { until } => until,
         }
     }
 
     /// Trunk or destination were asked already.
     pub(super) fn is_under_way(&self) -> bool {
-        self.stage != TransferStage::Announcing
+        !matches!(self.stage, TransferStage::Announcing { .. })
     }
 
     /// The end reason when the caller is gone: once the trunk has taken over, it was no hang-up.
@@ -279,7 +280,7 @@ impl Transferring {
             // The target has answered: the briefing took too long.
             TransferStage::Briefing { .. } => TransferOutcome::Answered,
             TransferStage::Unreported { .. } => TransferOutcome::Failed("the trunk did not say how it went".to_owned()),
-            TransferStage::Announcing | TransferStage::Referring { .. } | TransferStage::Dialing { .. } => {
+            TransferStage::Announcing { .. } | TransferStage::Referring { .. } | TransferStage::Dialing { .. } => {
                 TransferOutcome::Failed(reason(EndReason::NoAnswer).to_owned())
             }
         }

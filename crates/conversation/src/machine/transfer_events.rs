@@ -68,7 +68,11 @@ impl CallMachine {
 
     /// The present stage of the transfer has lasted for too long.
     pub(super) fn handle_transfer_timeout(&mut self, now: Instant) {
-        if let Mode::Transferring(transferring) = &self.mode {
+        if let Mode::Transferring(transferring) = &mut self.mode {
+            if !transferring.is_under_way() {
+                // The announcement was not heard to its end: the caller is put through all the same.
+                return transferring.start(now);
+            }
             let outcome = transferring.handle_timeout();
             self.handle_transfer_outcome(now, outcome);
         }

@@ -83,7 +83,8 @@ impl CallMachine {
         if let Some(entry) = conversing.collecting.end_value() {
             conversing.silence_prompts = 0;
             let result = result.to_string();
-            conversing.talk.handle_own_result(now, &entry.call.id, &result, &result);
+            let told = conversing.talk.told_words(&result);
+            conversing.talk.handle_own_result(now, &entry.call.id, &told, &result);
         }
     }
 

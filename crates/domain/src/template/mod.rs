@@ -57,6 +57,12 @@ pub(crate) fn rule<C>(usage: TemplateUse) -> impl FnOnce(&str, &C) -> garde::Res
     move |text, _| check(text, usage).map_err(|error| garde::Error::new(format!("is not a valid template: {error}")))
 }
 
+fn report_missing(report: &mut TemplateReport, name: &str) {
+    if report.missing.len() < REPORTED_MAX {
+        report.missing.insert(name.to_owned());
+    }
+}
+
 /// Fills in the variables of a text. A text that cannot be read stays as it is.
 pub fn fill(text: &str, usage: TemplateUse, values: &dyn TemplateValues, report: &mut TemplateReport) -> String {
     if !text.contains("{{") && !text.contains("{%") {
@@ -89,7 +95,10 @@ pub fn fill(text: &str, usage: TemplateUse, values: &dyn TemplateValues, report:
             }
             Part::Variable { name, default, .. } => {
                 let value = values.value(name).filter(|value| default.is_none() || !value.trim().is_empty());
-                if usage == TemplateUse::Prompt && values.changes(name) {
+                if usage == TemplateUse::Prompt && (values.changes(name) || values.may_come(name)) {
+                    if value.is_none() && default.is_none() && !values.changes(name) {
+                        report_missing(report, name);
+                    }
                     filled.push_str(&deferred::open(name, value.as_deref().or(default)));
                     is_after_gap = false;
                     continue;
@@ -100,8 +109,8 @@ pub fn fill(text: &str, usage: TemplateUse, values: &dyn TemplateValues, report:
                         is_after_gap = false;
                     }
                     None => {
-                        if report.missing.len() < REPORTED_MAX && !values.changes(name) {
-                            report.missing.insert(name.to_owned());
+                        if !values.changes(name) {
+                            report_missing(report, name);
                         }
                         is_after_gap = matches!(usage, TemplateUse::Text | TemplateUse::Prompt);
                     }

@@ -40,6 +40,11 @@ pub trait TemplateValues {
     fn changes(&self, _name: &str) -> bool {
         false
     }
+
+    /// The same of a variable that others set, if they set it at all: where it is missing now, it is missing.
+    fn may_come(&self, _name: &str) -> bool {
+        false
+    }
 }
 
 /// "Hi {{name}}, this is Acme." without a name is "Hi, this is Acme."

@@ -231,8 +231,9 @@ fn start_server(folder: &Path, emulator: &emulator::EmulatorHandle) -> Result<(C
     let mut settings: Vec<(String, String)> = [
         ("API__LISTEN", api.to_string()),
         ("API__RATE_LIMIT_PER_MINUTE", "10000000".to_owned()),
-        // A fast machine asks the API more often than an organization may.
+        // A fast machine asks the API more often than an organization may, and makes more agents.
         ("QUOTAS__REQUESTS_PER_MINUTE", "10000000".to_owned()),
+        ("QUOTAS__AGENTS", "1000000".to_owned()),
         ("SIP__LISTEN", "127.0.0.1:15060".to_owned()),
         ("SIP__WEBSOCKET__LISTEN", WEBSOCKET.to_string()),
         ("WEBRTC__LISTEN", "127.0.0.1:15062".to_owned()),

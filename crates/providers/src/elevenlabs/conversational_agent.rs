@@ -44,6 +44,9 @@ impl RealtimeVendor for ElevenlabsRealtime {
 const EARLIER: &str = "\n\nThe connection of this call was lost and is back. Go on where the conversation stopped, \
     without greeting again. What was said so far:\n";
 
+/// Told to an agent whose prompt cannot change within a call.
+const NEW_INSTRUCTIONS: &str = "From here on these instructions hold in place of those that you began with:\n";
+
 /// A message as a line of the prompt.
 fn line_of(message: &ChatMessage) -> Option<String> {
     match message {
@@ -144,6 +147,11 @@ impl RealtimeProtocol for ConversationalAgentProtocol {
             },
             RealtimeInput::ToolResult { id, result } => {
                 json!({"type": "client_tool_result", "tool_call_id": id, "is_error": result.starts_with("error:"), "result": result})
+            }
+            // Its prompt stays as it was; what it is told does not count as the caller's words.
+            RealtimeInput::Instructions(text) => {
+                let text = format!("{NEW_INSTRUCTIONS}{text}");
+                json!({"type": "contextual_update", "text": text})
             }
             // It handles interruptions by itself, and cannot say a given text.
             RealtimeInput::Say(_) | RealtimeInput::Interrupted { .. } | RealtimeInput::Resume(_) => return Vec::new(),
@@ -293,6 +301,11 @@ mod tests {
         let asked = sent(RealtimeInput::RequestResponse(None));
         assert!(asked.len() == 1 && asked[0].contains("Where is it?"), "{asked:?}");
         assert!(sent(RealtimeInput::RequestResponse(None)).is_empty(), "once");
+        let told = sent(RealtimeInput::Instructions("You help Jan.".into()));
+        assert!(
+            told.len() == 1 && told[0].contains("contextual_update") && told[0].contains("You help Jan."),
+            "{told:?}"
+        );
         assert!(sent(RealtimeInput::RequestResponse(Some("Go on.".into())))[0].contains("user_message"));
     }
 

@@ -56,7 +56,7 @@ impl RealtimeVendor for OpenaiRealtime {
             items: Vec::new(),
             user: (String::new(), String::new()),
             tools: Vec::new(),
-            hello: false,
+            stage: SessionStage::Opening,
         })
     }
 
@@ -67,6 +67,17 @@ impl RealtimeVendor for OpenaiRealtime {
     fn greets_first(&self) -> bool {
         false
     }
+}
+
+/// How far a session is set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SessionStage {
+    /// The server has not spoken yet.
+    Opening,
+    /// It was told what the session is like.
+    SettingUp,
+    /// It hears.
+    Ready,
 }
 
 struct OpenaiRealtimeProtocol {
@@ -80,7 +91,7 @@ struct OpenaiRealtimeProtocol {
     /// The caller's item being transcribed, and its text so far.
     user: (String, String),
     tools: Vec<ToolCall>,
-    hello: bool,
+    stage: SessionStage,
 }
 
 impl OpenaiRealtimeProtocol {
@@ -118,6 +129,15 @@ impl OpenaiRealtimeProtocol {
             session["tool_choice"] = json!("auto");
         }
         session
+    }
+
+    /// What changes in a session whose instructions change.
+    fn instructions(&self) -> Value {
+        let instructions = &self.setup.instructions;
+        match self.dialect {
+            RealtimeDialect::Openai => json!({"type": "realtime", "instructions": instructions}),
+            RealtimeDialect::Xai => json!({"instructions": instructions}),
+        }
     }
 
     /// The number of an item; a new one gets the next.
@@ -173,6 +193,10 @@ impl RealtimeProtocol for OpenaiRealtimeProtocol {
             RealtimeInput::UserMessage(text) => vec![Self::message("user", &text), respond()],
             RealtimeInput::ToolResult { id, result } => vec![json!({"type": "conversation.item.create",
                 "item": {"type": "function_call_output", "call_id": id, "output": result}})],
+            RealtimeInput::Instructions(text) => {
+                self.setup.instructions = text;
+                vec![json!({"type": "session.update", "session": self.instructions()})]
+            }
             RealtimeInput::Resume(_) => Vec::new(),
             RealtimeInput::Interrupted { item } => {
                 let mut events = vec![json!({"type": "response.cancel"})];
@@ -194,7 +218,8 @@ impl RealtimeProtocol for OpenaiRealtimeProtocol {
         let mut answers = Vec::new();
         let events = match event.kind.as_str() {
             "session.created" | "conversation.created" => {
-                if !std::mem::replace(&mut self.hello, true) {
+                if self.stage == SessionStage::Opening {
+                    self.stage = SessionStage::SettingUp;
                     let update = json!({"type": "session.update", "session": self.session()});
                     answers.push(Message::text(update.to_string()));
                     let earlier = conversation_items(&std::mem::take(&mut self.earlier));
@@ -202,7 +227,11 @@ impl RealtimeProtocol for OpenaiRealtimeProtocol {
                 }
                 Vec::new()
             }
-            "session.updated" => vec![RealtimeEvent::Ready],
+            // Once for each session; it comes again for other instructions.
+            "session.updated" => match std::mem::replace(&mut self.stage, SessionStage::Ready) {
+                SessionStage::Opening | SessionStage::SettingUp => vec![RealtimeEvent::Ready],
+                SessionStage::Ready => Vec::new(),
+            },
             "input_audio_buffer.speech_started" => vec![RealtimeEvent::SpeechStarted],
             "input_audio_buffer.speech_stopped" => vec![RealtimeEvent::SpeechStopped],
             "conversation.item.input_audio_transcription.delta" => {
@@ -288,7 +317,7 @@ impl OpenaiRealtimeProtocol {
         if let Some(failure) = self.errors.fault(&[code, text("type")]).error(said) {
             return Err(failure);
         }
-        if !self.hello {
+        if self.stage == SessionStage::Opening {
             return Err(ProviderError::refused(400, said));
         }
         if !USUAL.contains(&code) {
@@ -401,11 +430,24 @@ mod tests {
     }
 
     #[test]
+    fn instructions_change_within_a_session_and_nothing_else_does() {
+        for (dialect, wanted) in [
+            (RealtimeDialect::Openai, json!({"type": "realtime", "instructions": "You help Jan."})),
+            (RealtimeDialect::Xai, json!({"instructions": "You help Jan."})),
+        ] {
+            let mut wire = OpenaiRealtime { dialect, errors: &SESSION_ERRORS }.open(setup());
+            let sent = texts(wire.input(RealtimeInput::Instructions("You help Jan.".into())));
+            assert_eq!(sent, [json!({"type": "session.update", "session": wanted})]);
+        }
+    }
+
+    #[test]
     fn answers_are_read_and_cut() {
         let mut wire = OPENAI.open(setup());
         wire.read("{\"type\":\"session.created\"}").unwrap();
         let mut read = |event: Value| wire.read(&event.to_string()).unwrap().0;
         assert_eq!(read(json!({"type": "session.updated"})), [RealtimeEvent::Ready]);
+        assert_eq!(read(json!({"type": "session.updated"})), [], "once for each session");
         assert_eq!(read(json!({"type": "ping", "timestamp": 1})), []);
         let delta = json!({"type": "response.output_audio.delta", "item_id": "i9", "delta": STANDARD.encode([1, 2])});
         assert_eq!(read(delta), [RealtimeEvent::Audio { item: 0, codes: vec![1, 2].into() }]);

@@ -30,6 +30,7 @@ impl SipDriver {
             CallCommand::RejectUnknownNumber => user_agent.reject_unknown_number(now, call),
             CallCommand::AssignTrunk { id } => user_agent.assign_trunk(call, &id),
             CallCommand::HangUp => user_agent.hang_up(now, call),
+            CallCommand::HangUpWithoutMedia => user_agent.hang_up_without_media(now, call),
             CallCommand::AnswerReoffer { sdp } => user_agent.answer_reoffer(now, call, sdp),
             CallCommand::SendInfo { content_type, body } => user_agent.send_info(now, call, content_type, body),
             CallCommand::SendRefer { target, headers } => user_agent.send_refer_with(now, call, &target, &headers),

@@ -99,8 +99,8 @@ impl SipDriver {
 
     fn send_to(&mut self, transmit: Transmit, addr: SocketAddr) {
         let peer = TransportAddress { transport: transmit.transport, addr };
-        self.messages.record(MessageDirection::Sent, peer, &transmit.bytes, transmit.bytes.len());
         if transmit.transport != Transport::Udp {
+            self.messages.record(MessageDirection::Sent, peer, &transmit.bytes, transmit.bytes.len());
             return self.send_on_stream(transmit, addr);
         }
         let both = self.udp.local_addr().is_ok_and(|local| local.is_ipv6());
@@ -108,7 +108,10 @@ impl SipDriver {
             IpAddr::V4(ip) if both => SocketAddr::new(ip.to_ipv6_mapped().into(), addr.port()),
             _ => addr,
         };
-        match self.udp.try_send_to(&transmit.bytes, to) {
+        let sent = self.udp.try_send_to(&transmit.bytes, to);
+        // The peer does not wait for the recording.
+        self.messages.record(MessageDirection::Sent, peer, &transmit.bytes, transmit.bytes.len());
+        match sent {
             Ok(_) => {}
             // A full socket buffer is packet loss, which the transaction timers repair.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

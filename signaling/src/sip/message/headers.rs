@@ -43,6 +43,7 @@ header_names! {
     ReferredBy "Referred-By" "b", Event "Event" "o", SubscriptionState "Subscription-State",
     Replaces "Replaces", Path "Path", ServiceRoute "Service-Route", MinExpires "Min-Expires", Diversion "Diversion",
     Identity "Identity" "y", AcceptEncoding "Accept-Encoding", AcceptLanguage "Accept-Language", ProxyRequire "Proxy-Require",
+    PEarlyMedia "P-Early-Media",
 }
 
 /// Names are compared without letter case (RFC 3261 section 7.3.1), also those that are not in the list.

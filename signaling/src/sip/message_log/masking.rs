@@ -236,12 +236,15 @@ fn split_after<'a>(text: &'a str, marker: &str) -> Option<(&'a str, &'a str)> {
     text.split_at_checked(found.saturating_add(marker.len()))
 }
 
-/// The password in `sip:user:password@host` (RFC 3261 section 19.1.1).
+/// What stands before the user of a URI.
+const URI_MARKERS: [&str; 3] = ["sip:", "sips:", "://"];
+
+/// The password in `sip:user:password@host` (RFC 3261 section 19.1.1), or of another URI (RFC 3986 section 3.2.1).
 fn mask_after_user(line: Cow<'_, str>) -> Cow<'_, str> {
     let mut masked = String::new();
     let mut rest = line.as_ref();
     while let Some((before, after)) =
-        [split_after(rest, "sip:"), split_after(rest, "sips:")].into_iter().flatten().min_by_key(|(b, _)| b.len())
+        URI_MARKERS.iter().filter_map(|marker| split_after(rest, marker)).min_by_key(|(before, _)| before.len())
     {
         masked.push_str(before);
         rest = after;
@@ -266,10 +269,15 @@ fn mask_after_user(line: Cow<'_, str>) -> Cow<'_, str> {
     Cow::Owned(masked)
 }
 
-/// Where a URI at the beginning of `text` ends. A comma belongs to a user or a password, and ends a host.
+/// Where a URI at the beginning of `text` ends. A comma belongs to a user or a password, and ends a host. Where the message
+/// was cut before a host, all of it may be user and password.
 fn end_of_uri(text: &str) -> usize {
     let end = text.find(|c: char| c.is_whitespace() || matches!(c, '>' | '<' | '"')).unwrap_or(text.len());
-    let host = text.find('@').filter(|at| *at < end).unwrap_or(0);
+    let host = text.find('@').filter(|at| *at < end);
+    if host.is_none() && end == text.len() {
+        return end;
+    }
+    let host = host.unwrap_or(0);
     let comma = text.get(host..end).and_then(|host| host.find(',')).map(|comma| comma.saturating_add(host));
     comma.unwrap_or(end)
 }
@@ -277,7 +285,7 @@ fn end_of_uri(text: &str) -> usize {
 /// Whether a URI without a user has a host of this name and a port, or a colon in its parameters.
 fn is_port(name: &str, tail: &str) -> bool {
     name.contains([';', '?'])
-        || tail.split([';', '?']).next().is_some_and(|port| port.chars().all(|c| c.is_ascii_digit()))
+        || tail.split([';', '?', '/']).next().is_some_and(|port| port.chars().all(|c| c.is_ascii_digit()))
 }
 
 fn push_body(masked: &mut String, body: &str, rule: BodyRule) {

@@ -1,5 +1,6 @@
-//! The SIP messages of each call, as they went over the wire, for a carrier's support. Secrets are masked before a
-//! message is stored, and everything is bounded.
+//! The SIP messages of each call, as they went over the wire, for a carrier's support. Everything is bounded. What is
+//! held is as received; whoever reads it gets it without secrets. So a call pays for the masking only when somebody
+//! reads its messages, and not between its INVITE and the answer.
 //!
 //! A leg is one call at the user agent. It is found by Call-ID and one tag: by ours if we sent the INVITE, by the peer's
 //! if the peer did. So both legs of a call that comes back to us, with one Call-ID, stay apart.
@@ -14,6 +15,7 @@ use super::transport::Transport;
 use super::user_agent::CallId;
 use crate::limits;
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,7 +26,7 @@ const KEPT_AFTER_END: Duration = Duration::from_secs(10);
 const FIRST_KEPT: usize = limits::MESSAGE_LOG_MESSAGES_MAX * 3 / 5;
 /// Latest messages that a repetition is compared with.
 const REPETITIONS_OF: usize = 8;
-/// What a message costs beside its text.
+/// What a message costs beside its bytes.
 const MESSAGE_OVERHEAD_BYTES: usize = 256;
 
 /// Which way a message went.
@@ -72,6 +74,25 @@ impl MessageExcerpt {
     }
 }
 
+/// Bytes with secrets in them: they are shown to nobody.
+#[derive(Clone, PartialEq, Eq)]
+struct UnmaskedBytes(Arc<[u8]>);
+
+impl fmt::Debug for UnmaskedBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({} bytes)", self.0.len())
+    }
+}
+
+/// A message as it may be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MaskedText {
+    /// The message without secrets, its unprintable bytes escaped; at most [`limits::MESSAGE_LOG_BYTES_MAX`] bytes.
+    pub text: String,
+    /// The text is only the beginning.
+    pub is_cut: bool,
+}
+
 /// A message that was recorded. Cloning is cheap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoggedMessage {
@@ -87,12 +108,10 @@ pub struct LoggedMessage {
     pub remote: SocketAddr,
     /// Value of CSeq; empty if it cannot be read.
     pub cseq: Arc<str>,
-    /// The message without secrets, its unprintable bytes escaped.
-    pub text: Arc<str>,
+    /// The message, or its beginning.
+    excerpt: UnmaskedBytes,
     /// Length on the wire, in bytes.
     pub length: usize,
-    /// The text is only the beginning.
-    pub is_cut: bool,
     /// How often the same message went the same way again.
     pub repetitions: u32,
     /// When it last did; `at_ms` without repetitions.
@@ -102,13 +121,6 @@ pub struct LoggedMessage {
 impl LoggedMessage {
     fn record(wire: &WireMessage<'_>, cseq: &str) -> Self {
         let excerpt = wire.bytes.get(..limits::MESSAGE_LOG_BYTES_MAX).unwrap_or(wire.bytes);
-        let mut text = masking::mask(excerpt);
-        let mut end = text.len().min(limits::MESSAGE_LOG_BYTES_MAX);
-        while !text.is_char_boundary(end) {
-            end = end.saturating_sub(1);
-        }
-        let is_cut = wire.length > excerpt.len() || end < text.len();
-        text.truncate(end);
         Self {
             at_ms: wire.at_ms,
             direction: wire.direction,
@@ -116,22 +128,33 @@ impl LoggedMessage {
             local: wire.local,
             remote: wire.remote,
             cseq: cseq.chars().filter(|c| !c.is_control()).take(64).collect::<String>().into(),
-            text: text.into(),
+            excerpt: UnmaskedBytes(excerpt.into()),
             length: wire.length,
-            is_cut,
             repetitions: 0,
             last_at_ms: wire.at_ms,
         }
     }
 
+    /// The message without secrets.
+    pub fn masked(&self) -> MaskedText {
+        let mut text = masking::mask(&self.excerpt.0);
+        let mut end = text.len().min(limits::MESSAGE_LOG_BYTES_MAX);
+        while !text.is_char_boundary(end) {
+            end = end.saturating_sub(1);
+        }
+        let is_cut = self.length > self.excerpt.0.len() || end < text.len();
+        text.truncate(end);
+        MaskedText { text, is_cut }
+    }
+
     fn is_repeated_by(&self, other: &Self) -> bool {
         (self.direction, self.transport, self.remote, self.length)
             == (other.direction, other.transport, other.remote, other.length)
-            && (&self.cseq, &self.text) == (&other.cseq, &other.text)
+            && (&self.cseq, &self.excerpt) == (&other.cseq, &other.excerpt)
     }
 
     fn cost(&self) -> usize {
-        self.text.len().saturating_add(MESSAGE_OVERHEAD_BYTES)
+        self.excerpt.0.len().saturating_add(MESSAGE_OVERHEAD_BYTES)
     }
 }
 

@@ -27,7 +27,7 @@ fn sent(log: &mut MessageLog, text: &str) {
 
 fn starts(log: &MessageLog, call: u64) -> Vec<String> {
     let leg = log.messages(CallId(call)).unwrap();
-    leg.messages.iter().map(|one| one.text.lines().next().unwrap_or("").to_owned()).collect()
+    leg.messages.iter().map(|one| one.masked().text.lines().next().unwrap_or("").to_owned()).collect()
 }
 
 fn info(number: usize) -> String {
@@ -175,7 +175,22 @@ fn a_large_message_is_cut_and_says_so() {
     received(&mut log, &large);
     let leg = log.messages(CallId(1)).unwrap();
     let one = &leg.messages[0];
-    assert_eq!((one.is_cut, one.text.len(), one.length), (true, limits::MESSAGE_LOG_BYTES_MAX, large.len()));
+    let masked = one.masked();
+    assert_eq!((masked.is_cut, masked.text.len(), one.length), (true, limits::MESSAGE_LOG_BYTES_MAX, large.len()));
+}
+
+#[test]
+fn what_is_held_shows_no_secret_to_whoever_prints_it() {
+    let mut log = inbound();
+    received(&mut log, &info(1).replace("Call-ID", "Authorization: Basic aHVudGVyMg==\r\nCall-ID"));
+    let leg = log.messages(CallId(1)).unwrap();
+    let one = leg.messages.last().unwrap();
+    assert!(one.masked().text.contains("Authorization: ***"), "{}", one.masked().text);
+    let bytes = format!("{:?}", b"aHVudGVyMg==");
+    let bytes = bytes.trim_matches(['[', ']']).to_owned();
+    for printed in [format!("{one:?}"), format!("{leg:?}"), format!("{log:?}"), one.masked().text] {
+        assert!(!printed.contains("aHVudGVyMg") && !printed.contains(&bytes), "{printed}");
+    }
 }
 
 #[test]
@@ -226,9 +241,40 @@ fn a_password_in_which_a_message_was_cut_is_masked_and_ports_stay() {
         ("Contact: sip:a:hunter@h, sip:b:hunter@h", "Contact: sip:a:***@h, sip:b:***@h"),
         ("Route: <sip:a@h:5060>,<sip:h:5060;x=a:b>\r\n", "Route: <sip:a@h:5060>,<sip:h:5060;x=a:b>\r\n"),
         ("INVITE sip:agent:hunter", "INVITE sip:agent:***"),
+        ("Contact: sip:agent:50,60", "Contact: sip:agent:***"),
+        ("Contact: <sip:[::1]:5060>, sip:agent:50,6", "Contact: <sip:[::1]:5060>, sip:agent:***"),
+        ("Contact: sip:h:5060, sip:agent:50\r\n", "Contact: sip:h:5060, sip:agent:50\r\n"),
+        ("Call-Info: <https://agent:hunter@h/x>", "Call-Info: <https://agent:***@h/x>"),
+        ("Call-Info: <https://h:8443/x>;purpose=info", "Call-Info: <https://h:8443/x>;purpose=info"),
+        ("Call-Info: <https://agent:50", "Call-Info: <https://agent:***"),
         ("INVITE sip:host:5060 SIP/2.0", "INVITE sip:host:5060 SIP/2.0"),
         ("Contact: <sip:[2001:db8::1]:5060;transport=udp>", "Contact: <sip:[2001:db8::1]:5060;transport=udp>"),
     ] {
         assert_eq!(super::masking::mask(text.as_bytes()), masked);
+    }
+}
+
+/// Wherever a message was cut, nothing of a secret in it is left. In this one, sevens are in secrets alone.
+#[test]
+fn no_cut_shows_a_part_of_a_secret() {
+    let secret = "7,77$7";
+    let head = format!(
+        "INVITE sip:b:{secret}@h:5060;transport=tcp SIP/2.0\r\nVia: SIP/2.0/TCP h:5060;branch=z9hG4bK1\r\n\
+         Route: <sip:p:777@h;lr>,<sips:u@[2001:db8::1]:5061>\r\nFrom: <sip:a@h>;tag=a\r\nTo: \"B\" <sip:b:777@h>\r\n\
+         Contact: sip:a:{secret}@h, sip:h:5060, sip:a:{secret}@h;q=1\r\nCall-Info: <https://u:777@h:8443/x>\r\n\
+         Refer-To: <sips:c:7,7@h?Authorization=Digest%20response%3D%22777%22&Subject=x>\r\n\
+         Authorization: Digest username=\"u\", realm=\"r\", nonce=\"777\", response=\"777\", qop=auth, nc=00000001\r\n\
+         Proxy-Authorization: Basic 777\r\nX-Token: 777\r\nIdentity: a.b.777;info=<https://c/x>\r\n\r\n"
+    );
+    let body = "v=0\r\nc=IN IP4 192.0.2.1\r\nk=base64:777\r\na=ice-pwd:777\r\na=key-mgmt:mikey 777\r\n\
+                a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:777|2^20|1:32;inline:777|2^20|2:32\r\na=sendrecv\r\n";
+    let text = head + body;
+    for end in 0..=text.len() {
+        let masked = mask(&text.as_bytes()[..end]);
+        assert!(!masked.contains('7'), "cut at {end}: {masked}");
+    }
+    let masked = mask(text.as_bytes());
+    for kept in ["h:5060;transport=tcp", "sip:h:5060,", "https://u:***@h:8443/x", "[2001:db8::1]:5061", "a=sendrecv"] {
+        assert!(masked.contains(kept), "{kept}: {masked}");
     }
 }

@@ -73,7 +73,7 @@ pub struct InviteRequest {
     pub extensions: InviteExtensions,
 }
 
-/// What a callee need not understand about an INVITE: Supported, and the session timer.
+/// What a callee need not understand about an INVITE: Supported, P-Early-Media, and the session timer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum InviteExtensions {
     /// They are named; a callee that refuses them gets a second INVITE without.

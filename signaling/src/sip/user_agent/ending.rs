@@ -14,6 +14,11 @@ impl UserAgent {
         self.hang_up_as(now, call, EndCause::LocalHangUp)
     }
 
+    /// Ends an answered call because the media that the peer described cannot be used; its BYE says so.
+    pub fn hang_up_without_media(&mut self, now: Instant, call: CallId) -> Result<(), SipCommandError> {
+        self.hang_up_as(now, call, EndCause::UnusableMedia)
+    }
+
     /// Ends a call after an internal error: reports it to the owner and, if the state permits, rejects or ends it
     /// towards the peer.
     pub fn end_failed_call(&mut self, now: Instant, call: CallId) {
@@ -24,15 +29,19 @@ impl UserAgent {
 
     fn hang_up_as(&mut self, now: Instant, call: CallId, cause: EndCause) -> Result<(), SipCommandError> {
         let session = self.sessions.get(call).ok_or(SipCommandError::UnknownCall)?;
+        let why = match cause {
+            EndCause::UnusableMedia => reason::UNUSABLE_MEDIA,
+            _ => reason::NORMAL_CLEARING,
+        };
         match session.mode() {
             SessionMode::Ringing(_) => return self.reject_as(now, call, 480, None, cause),
             SessionMode::Inviting(_) => self.cancel_call(now, call, cause),
             SessionMode::AwaitingAck(_) => self.end_after_ack(now, call, cause),
             SessionMode::AnswerDue(_) => {
                 let _ = self.acknowledge(call, None);
-                self.send_bye(now, call, cause, reason::NORMAL_CLEARING);
+                self.send_bye(now, call, cause, why);
             }
-            SessionMode::Confirmed(_) => self.send_bye(now, call, cause, reason::NORMAL_CLEARING),
+            SessionMode::Confirmed(_) => self.send_bye(now, call, cause, why),
             SessionMode::Probing { .. } => self.stop_probe(now, call),
             SessionMode::Terminating(_) | SessionMode::Registering { .. } => {}
         }

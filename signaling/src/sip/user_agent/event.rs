@@ -1,6 +1,7 @@
 //! What the user agent tells: events of calls and registrations, refused commands, counters.
 
 use super::inbound_trunks::TrunkCandidates;
+use crate::sip::early_media::EarlyMediaAuthorization;
 use crate::sip::end_cause::EndCause;
 use crate::sip::message::{Headers, NameAddr, Uri};
 use crate::sip::transport::Transport;
@@ -56,6 +57,8 @@ pub enum SipEvent {
         remote_tag: String,
         /// Sent reliably (RFC 3262): a description in it is the answer to our offer, not a preview of it.
         is_reliable: bool,
+        /// Whether the network lets media through before the answer (P-Early-Media).
+        early_media: EarlyMediaAuthorization,
     },
     /// Our INVITE was accepted; the ACK is already queued, unless the INVITE had no offer: then this is the
     /// peer's, and [`UserAgent::acknowledge`](super::UserAgent::acknowledge) takes the answer.

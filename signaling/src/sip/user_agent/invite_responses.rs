@@ -10,6 +10,7 @@ use super::session::{
 use crate::limits;
 use crate::sdp::negotiate::offers_security;
 use crate::sip::dialog::Dialog;
+use crate::sip::early_media::EarlyMediaAuthorization;
 use crate::sip::end_cause::EndCause;
 use crate::sip::message::scan::param;
 use crate::sip::message::{HeaderName, Headers, Method, NameAddr, Response};
@@ -131,7 +132,8 @@ impl UserAgent {
             return false;
         }
         self.resend_request(now, key, call, |request| {
-            for name in [HeaderName::Supported, HeaderName::SessionExpires, HeaderName::MinSe] {
+            for name in [HeaderName::Supported, HeaderName::SessionExpires, HeaderName::MinSe, HeaderName::PEarlyMedia]
+            {
                 request.headers.remove(&name);
             }
         });
@@ -154,9 +156,18 @@ impl UserAgent {
         }
         let Some(peer) = self.clients.get(key).map(|tx| tx.address().addr) else { return };
         let is_reliable = is_reliable(&response.headers);
+        let early_media = EarlyMediaAuthorization::from_headers(&response.headers);
         let remote_tag = response.headers.to_tag().unwrap_or("").to_owned();
         let (status, sdp) = (response.status, (!response.body.is_empty()).then_some(response.body));
-        self.events.push_back(SipEvent::ProvisionalResponse { call, status, sdp, peer, remote_tag, is_reliable });
+        self.events.push_back(SipEvent::ProvisionalResponse {
+            call,
+            status,
+            sdp,
+            peer,
+            remote_tag,
+            is_reliable,
+            early_media,
+        });
     }
 
     /// Takes a provisional response into the early dialog of its tag and acknowledges a reliable one: false for a

@@ -9,6 +9,7 @@ use super::next_hop::NextHop;
 use super::outbound_request::{OutboundRequest, OwnContact};
 use super::request_route::RequestRoute;
 use super::session::{CallRights, DialogIds, Inviting, SessionMode, SipSession};
+use crate::sip::early_media;
 use crate::sip::message::{HeaderName, Headers, Method, NameAddr, Request};
 use crate::sip::session_timer;
 use std::time::Instant;
@@ -35,6 +36,7 @@ impl UserAgent {
         // answer in the PRACK.
         if invite.extensions == InviteExtensions::Offered {
             headers.push(HeaderName::Supported, if sdp.is_empty() { "timer, replaces" } else { SUPPORTED });
+            headers.push(HeaderName::PEarlyMedia, early_media::SUPPORTED);
             if self.config.session_expires_s > 0 {
                 headers.push(HeaderName::SessionExpires, self.config.session_expires_s.to_string());
                 headers.push(HeaderName::MinSe, session_timer::MIN_SE_S.to_string());

@@ -169,8 +169,8 @@ impl ConversationLoop {
 
     /// Shows interim words to those who follow the call.
     fn show_interim(&self, text: Option<&str>) {
-        if let Some(text) = text.filter(|_| !self.machine.is_collecting_secret()) {
-            self.call.slot.live.send(LiveUpdate::Interim { text: text.to_owned() });
+        if let Some(text) = text.and_then(|text| self.machine.shown_interim(text)) {
+            self.call.slot.live.send(LiveUpdate::Interim { text });
         }
     }
 

@@ -8,12 +8,13 @@ use super::super::stt_feed::SttFeed;
 use super::super::tts::TtsPipeline;
 use super::ConversationLoop;
 use super::next_agent::{NextAgent, PreparationResult};
-use crate::call::agent_switch::{self, Change, HandoverError};
+use crate::call::agent_switch::{self, Change, Connection, HandoverError};
 use crate::call::live_update::LiveUpdate;
 use crate::call::personalize;
 use crate::call::stt_change::CallerActivity;
 use crate::call::tool_schemas::ToolSchemas;
 use crate::domain::ids::AgentId;
+use crate::store;
 use crate::supervision::contain;
 use std::time::Instant;
 use tokio::task::JoinSet;
@@ -28,6 +29,7 @@ impl ConversationLoop {
             before: self.call.spec.clone(),
             call: record.call.clone(),
             hooks: record.hooks.clone(),
+            variables: (self.variables.clone(), self.machine.collected()),
             line: self.call.media.audio_format,
         };
         self.next_agent = NextAgent::default();
@@ -42,15 +44,26 @@ impl ConversationLoop {
     pub(super) fn handle_agent_prepared(&mut self, now: Instant, result: Option<PreparationResult>) {
         match result {
             Some(Ok(Ok(agent))) => {
-                let spec = Box::new(agent.successor.spec.clone());
                 self.next_agent.ready = Some(agent);
-                self.machine.handle_agent_prepared(now, Ok(spec));
+                self.renew_next_agent(now);
             }
             Some(Ok(Err(error))) => self.machine.handle_agent_prepared(now, Err(error.to_string())),
             Some(Err(_)) | None => {
                 self.machine.handle_agent_prepared(now, Err(HandoverError::Internal.to_string()));
             }
         }
+    }
+
+    /// The next agent is ready, with what tools have set until now. Nothing happens as long as it is prepared.
+    pub(super) fn renew_next_agent(&mut self, now: Instant) {
+        let Some(agent) = &mut self.next_agent.ready else { return };
+        let (record, before) = (&self.call.record, &self.call.spec);
+        let variables = agent_switch::readable_variables(&agent.stored.1, &self.variables, &self.machine.collected());
+        let stored = agent.stored.clone();
+        let at = store::now();
+        agent.successor = agent_switch::successor(stored, before, &record.hooks, &record.call, at, &variables);
+        let spec = Box::new(agent.successor.spec.clone());
+        self.machine.handle_agent_prepared(now, Ok(spec));
     }
 
     /// Another STT session takes the place of the present one when the caller is silent.
@@ -77,13 +90,22 @@ impl ConversationLoop {
     /// From here on the call is the next agent's.
     pub(super) async fn change_agent(&mut self) {
         let Some(next) = self.next_agent.ready.take() else { return };
-        let PreparedAgent { successor, switch, stt, tts, left_out } = *next;
-        if let Some(stt) = stt {
-            self.change_stt(stt);
+        let PreparedAgent { successor, stt, tts, left_out, .. } = *next;
+        let (switch, spec) = (agent_switch::plan(&self.call.spec, &successor.spec), &successor.spec);
+        match Connection::at_switch(stt, switch.stt) {
+            Connection::Prepared(stt) => self.change_stt(stt),
+            Connection::Open => self.change_stt(self.call.context.start_stt(spec, self.call.media.audio_format)),
+            Connection::Keep => {}
         }
-        match tts {
-            Some(tts) => self.tts = tts,
-            None => self.tts.set_spec(successor.spec.clone()),
+        match Connection::at_switch(tts, switch.tts) {
+            Connection::Prepared(mut tts) => {
+                tts.set_spec(spec.clone());
+                self.tts = tts;
+            }
+            Connection::Open => {
+                self.tts = TtsPipeline::new(self.call.context.providers.clone(), spec.clone(), true);
+            }
+            Connection::Keep => self.tts.set_spec(spec.clone()),
         }
         self.call.spec = successor.spec;
         if switch.ambience == Change::Replace {
@@ -100,9 +122,11 @@ impl ConversationLoop {
         let (workers, scope, agent) = (&self.call.context.schemas, self.call.record.scope, &self.call.spec.agent);
         check_dtmf_tools(&mut self.schemas, workers, scope, &mut self.machine, agent).await;
         let (agent, name) = (self.call.spec.agent_id, self.call.spec.agent.name.clone());
+        let agents = self.machine.metrics().agents();
         let record = &mut self.call.record;
-        record.set_metric("schemas", left_out);
-        record.set_metric("templates", personalize::metric(&successor.report));
+        record.add_metric("schemas", left_out);
+        record.add_metric("templates", personalize::metric(&successor.report));
+        record.set_metric("agents", agents);
         record.record_agent_changed(agent, successor.assistant, successor.hooks).await;
         self.call.slot.live.send(LiveUpdate::AgentChanged { agent, name });
         tracing::info!("another agent has the call");

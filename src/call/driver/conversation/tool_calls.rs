@@ -80,6 +80,7 @@ impl ConversationLoop {
     pub(super) fn handle_tool_outcome(&mut self, now: Instant, id: &str, outcome: ToolOutcome) {
         if self.variables.take(outcome.variables) {
             self.machine.set_variables(&self.variables);
+            self.renew_next_agent(now);
         }
         self.machine.handle_tool_result(now, id, &outcome.text);
     }

@@ -73,3 +73,27 @@ fn keys_that_were_not_offered_end_the_session_that_asked_for_an_offer() {
         assert!(matches!(refused, DialogMediaChange::Unanswerable), "{refused:?}");
     }
 }
+
+/// A call that takes another's place offers in its 200; later answers without a codec leave what was agreed.
+#[test]
+fn a_first_answer_that_cannot_be_used_ends_the_dialog_and_a_later_one_changes_nothing() {
+    let media = media(trunk::SrtpPolicy::Off, trunk::SrtpKeying::Sdes);
+    let mut negotiation = Negotiation::new([192, 0, 2, 1].into(), 30_000, &media, None, 1).fork();
+    let answer = |format: &str, codec: &str| {
+        let text = format!(
+            "v=0\r\no=- 1 1 IN IP4 198.51.100.9\r\ns=-\r\nc=IN IP4 198.51.100.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP {format}\r\n\
+             a=rtpmap:{format} {codec}/8000\r\n"
+        );
+        SipEvent::Acknowledged { call: CallId(1), sdp: Some(text.into_bytes()) }
+    };
+    negotiation.offer();
+    for unusable in [answer("97", "iLBC"), SipEvent::Acknowledged { call: CallId(1), sdp: Some(b"v=0".to_vec()) }] {
+        let change = negotiation.clone().handle_dialog_event(&unusable);
+        assert!(matches!(change, DialogMediaChange::Unanswerable), "{change:?}");
+    }
+    let change = negotiation.handle_dialog_event(&answer("0", "PCMU"));
+    assert!(matches!(change, DialogMediaChange::Answered(_)), "{change:?}");
+    negotiation.offer();
+    let change = negotiation.handle_dialog_event(&answer("97", "iLBC"));
+    assert!(matches!(change, DialogMediaChange::Unchanged), "{change:?}");
+}

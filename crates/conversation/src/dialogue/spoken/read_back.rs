@@ -1,5 +1,6 @@
 //! How a value is read back: spelled where it matters, in the agent's language. Text normalization says numbers and amounts.
 
+use super::super::text_normalization::SpokenNames;
 use super::money::minor_digits;
 use super::value::{SpokenValue, ValueContext};
 use super::words::base;
@@ -21,11 +22,6 @@ pub struct ValuePhrases {
     pub wrong: &'static str,
     /// Yes or no was not understood.
     pub confirm: &'static str,
-    at: &'static str,
-    dot: &'static str,
-    dash: &'static str,
-    underscore: &'static str,
-    months: [&'static str; 12],
 }
 
 static EN: ValuePhrases = ValuePhrases {
@@ -35,24 +31,6 @@ static EN: ValuePhrases = ValuePhrases {
     spell: "Sorry, I did not get that. Could you spell it for me?",
     wrong: "I am sorry. Please say it once more.",
     confirm: "Please say yes or no: is that right?",
-    at: "at",
-    dot: "dot",
-    dash: "dash",
-    underscore: "underscore",
-    months: [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ],
 };
 static NL: ValuePhrases = ValuePhrases {
     before: "Ik heb genoteerd:",
@@ -61,24 +39,6 @@ static NL: ValuePhrases = ValuePhrases {
     spell: "Sorry, dat heb ik niet verstaan. Kunt u het voor me spellen?",
     wrong: "Excuses. Zegt u het alstublieft nog eens.",
     confirm: "Zegt u alstublieft ja of nee: klopt dat?",
-    at: "apenstaartje",
-    dot: "punt",
-    dash: "streepje",
-    underscore: "laag streepje",
-    months: [
-        "januari",
-        "februari",
-        "maart",
-        "april",
-        "mei",
-        "juni",
-        "juli",
-        "augustus",
-        "september",
-        "oktober",
-        "november",
-        "december",
-    ],
 };
 static DE: ValuePhrases = ValuePhrases {
     before: "Ich habe notiert:",
@@ -87,24 +47,6 @@ static DE: ValuePhrases = ValuePhrases {
     spell: "Entschuldigung, das habe ich nicht verstanden. Können Sie es bitte buchstabieren?",
     wrong: "Entschuldigung. Bitte sagen Sie es noch einmal.",
     confirm: "Bitte sagen Sie ja oder nein: Ist das richtig?",
-    at: "at",
-    dot: "Punkt",
-    dash: "Bindestrich",
-    underscore: "Unterstrich",
-    months: [
-        "Januar",
-        "Februar",
-        "März",
-        "April",
-        "Mai",
-        "Juni",
-        "Juli",
-        "August",
-        "September",
-        "Oktober",
-        "November",
-        "Dezember",
-    ],
 };
 static FR: ValuePhrases = ValuePhrases {
     before: "J'ai noté :",
@@ -113,24 +55,6 @@ static FR: ValuePhrases = ValuePhrases {
     spell: "Désolé, je n'ai pas compris. Pouvez-vous l'épeler ?",
     wrong: "Désolé. Redites-le-moi, s'il vous plaît.",
     confirm: "Dites oui ou non, s'il vous plaît : c'est bien ça ?",
-    at: "arobase",
-    dot: "point",
-    dash: "tiret",
-    underscore: "tiret bas",
-    months: [
-        "janvier",
-        "février",
-        "mars",
-        "avril",
-        "mai",
-        "juin",
-        "juillet",
-        "août",
-        "septembre",
-        "octobre",
-        "novembre",
-        "décembre",
-    ],
 };
 static ES: ValuePhrases = ValuePhrases {
     before: "He anotado:",
@@ -139,24 +63,6 @@ static ES: ValuePhrases = ValuePhrases {
     spell: "Perdón, no le he entendido. ¿Puede deletrearlo?",
     wrong: "Lo siento. Dígamelo otra vez, por favor.",
     confirm: "Diga sí o no, por favor: ¿es correcto?",
-    at: "arroba",
-    dot: "punto",
-    dash: "guion",
-    underscore: "guion bajo",
-    months: [
-        "enero",
-        "febrero",
-        "marzo",
-        "abril",
-        "mayo",
-        "junio",
-        "julio",
-        "agosto",
-        "septiembre",
-        "octubre",
-        "noviembre",
-        "diciembre",
-    ],
 };
 static IT: ValuePhrases = ValuePhrases {
     before: "Ho annotato:",
@@ -165,24 +71,6 @@ static IT: ValuePhrases = ValuePhrases {
     spell: "Scusi, non ho capito. Può fare lo spelling?",
     wrong: "Mi scusi. Lo ripeta, per favore.",
     confirm: "Dica sì o no, per favore: è corretto?",
-    at: "chiocciola",
-    dot: "punto",
-    dash: "trattino",
-    underscore: "trattino basso",
-    months: [
-        "gennaio",
-        "febbraio",
-        "marzo",
-        "aprile",
-        "maggio",
-        "giugno",
-        "luglio",
-        "agosto",
-        "settembre",
-        "ottobre",
-        "novembre",
-        "dicembre",
-    ],
 };
 static PT: ValuePhrases = ValuePhrases {
     before: "Anotei:",
@@ -191,24 +79,6 @@ static PT: ValuePhrases = ValuePhrases {
     spell: "Desculpe, não percebi. Pode soletrar?",
     wrong: "Peço desculpa. Diga outra vez, por favor.",
     confirm: "Diga sim ou não, por favor: está correto?",
-    at: "arroba",
-    dot: "ponto",
-    dash: "hífen",
-    underscore: "traço baixo",
-    months: [
-        "janeiro",
-        "fevereiro",
-        "março",
-        "abril",
-        "maio",
-        "junho",
-        "julho",
-        "agosto",
-        "setembro",
-        "outubro",
-        "novembro",
-        "dezembro",
-    ],
 };
 
 /// The phrases of a language; English for those that are not known.
@@ -232,12 +102,11 @@ pub fn read_back(value: &SpokenValue, context: &ValueContext) -> String {
 
 /// A value as it is said.
 pub fn spoken(value: &SpokenValue, context: &ValueContext) -> String {
-    let phrases = value_phrases(&context.spoken_language);
     match value {
         // The numbers' grammar says them in groups.
         SpokenValue::Phone(number) => number.clone(),
-        SpokenValue::Email(address) => email(address, phrases),
-        SpokenValue::Date(date) => day(*date, &context.spoken_language, phrases),
+        SpokenValue::Email(address) => email(address, SpokenNames::of(&context.spoken_language)),
+        SpokenValue::Date(date) => day(*date, &context.spoken_language),
         SpokenValue::Money(amount) => {
             let scale = 10_u64.pow(minor_digits(&amount.currency));
             let (whole, part) = (amount.minor_units / scale, amount.minor_units % scale);
@@ -261,12 +130,12 @@ pub fn spoken(value: &SpokenValue, context: &ValueContext) -> String {
 }
 
 /// The part before the sign letter by letter, hosts as words: "j o h n dot s m i t h at example dot com".
-fn email(address: &str, phrases: &ValuePhrases) -> String {
+fn email(address: &str, names: SpokenNames) -> String {
     let (user, host) = address.split_once('@').unwrap_or((address, ""));
     let sign = |c: char| match c {
-        '.' => phrases.dot.to_owned(),
-        '-' => phrases.dash.to_owned(),
-        '_' => phrases.underscore.to_owned(),
+        '.' => names.dot.to_owned(),
+        '-' => names.dash.to_owned(),
+        '_' => names.underscore.to_owned(),
         '+' => "plus".to_owned(),
         c => c.to_string(),
     };
@@ -287,7 +156,7 @@ fn email(address: &str, phrases: &ValuePhrases) -> String {
             parts.push(sign(c));
         }
     }
-    format!("{} {} {}", user.join(" "), phrases.at, parts.join(" "))
+    format!("{} {} {}", user.join(" "), names.at, parts.join(" "))
 }
 
 /// Whether a part of a host is said as a word: `nl` and `gmx` are spelled.
@@ -316,9 +185,9 @@ fn spelled_code(code: &str, spelling: Spelling) -> String {
     code.chars().map(sign).collect::<Vec<_>>().join(", ")
 }
 
-fn day(date: Date, language: &str, phrases: &ValuePhrases) -> String {
+fn day(date: Date, language: &str) -> String {
     let place = usize::try_from(date.month() - 1).unwrap_or_default();
-    let month = phrases.months.get(place).copied().unwrap_or_default();
+    let month = SpokenNames::of(language).months.get(place).copied().unwrap_or_default();
     let (day, year) = (date.day(), date.year());
     match base(language) {
         "de" => format!("{day}. {month} {year}"),
@@ -348,12 +217,12 @@ mod tests {
         let email = SpokenValue::Email("john.smith_2@mail-server.nl".into());
         for (language, wanted) in [
             ("en", "j o h n dot s m i t h underscore 2 at mail dash server dot n l"),
-            ("nl", "j o h n punt s m i t h laag streepje 2 apenstaartje mail streepje server punt n l"),
+            ("nl", "j o h n punt s m i t h underscore 2 apenstaartje mail streepje server punt n l"),
             ("de", "j o h n Punkt s m i t h Unterstrich 2 at mail Bindestrich server Punkt n l"),
             ("fr", "j o h n point s m i t h tiret bas 2 arobase mail tiret server point n l"),
             ("es", "j o h n punto s m i t h guion bajo 2 arroba mail guion server punto n l"),
-            ("it", "j o h n punto s m i t h trattino basso 2 chiocciola mail trattino server punto n l"),
-            ("pt", "j o h n ponto s m i t h traço baixo 2 arroba mail hífen server ponto n l"),
+            ("it", "j o h n punto s m i t h underscore 2 chiocciola mail trattino server punto n l"),
+            ("pt", "j o h n ponto s m i t h underline 2 arroba mail hífen server ponto n l"),
         ] {
             assert_eq!(said(&email, language, Spelling::Letters), wanted);
         }

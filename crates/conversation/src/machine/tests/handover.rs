@@ -24,7 +24,7 @@ fn spec(id: &str, more: Value) -> CallSpec {
 }
 
 /// The reception, which can hand calls to billing.
-fn reception(target: Value) -> CallSpec {
+pub(super) fn reception(target: Value) -> CallSpec {
     let mut billing = json!({"agent_id": NEXT, "name": "billing", "description": "Invoices"});
     billing.as_object_mut().unwrap().extend(target.as_object().unwrap().clone());
     let find = json!({"function": {"name": "find"}, "url": "https://crm.example/find"});
@@ -35,21 +35,21 @@ fn reception(target: Value) -> CallSpec {
     )
 }
 
-fn billing(more: Value) -> Box<CallSpec> {
+pub(super) fn billing(more: Value) -> Box<CallSpec> {
     let mut all = json!({"name": "Billing", "system_prompt": "You know invoices.", "first_message": "Billing here."});
     all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     Box::new(spec(NEXT, all))
 }
 
 impl CallHarness {
-    fn at_reception(target: Value) -> Self {
+    pub(super) fn at_reception(target: Value) -> Self {
         let mut harness = Self::briefed(reception(target), None);
         harness.play_everything();
         harness.caller_says("I have a question about my invoice");
         harness
     }
 
-    fn wants(&mut self, words: &str, calls: &[(&str, Value)]) {
+    pub(super) fn wants(&mut self, words: &str, calls: &[(&str, Value)]) {
         let response_id = self.machine.response_id();
         let calls = calls.iter().zip(1..).map(|((name, arguments), id)| ToolCall {
             id: format!("call-{id}"),
@@ -65,21 +65,21 @@ impl CallHarness {
         self.drain();
     }
 
-    fn wants_billing(&mut self) {
+    pub(super) fn wants_billing(&mut self) {
         self.wants("", &[("transfer_agent", json!({"agent": "billing", "summary": "Jan asks about invoice 7."}))]);
     }
 
-    fn prepared(&mut self, spec: Box<CallSpec>) {
+    pub(super) fn prepared(&mut self, spec: Box<CallSpec>) {
         self.machine.handle_agent_prepared(self.now, Ok(spec));
         self.drain();
     }
 
-    fn times(&self, wanted: &CallOutput) -> usize {
+    pub(super) fn times(&self, wanted: &CallOutput) -> usize {
         self.seen.iter().filter(|output| *output == wanted).count()
     }
 
     /// All messages of the last request, as role and text.
-    fn asked(&self) -> Vec<String> {
+    pub(super) fn asked(&self) -> Vec<String> {
         let last = self.seen.iter().rev().find_map(|output| match output {
             CallOutput::RequestLlm { messages, .. } => Some(messages.clone()),
             _ => None,
@@ -112,7 +112,7 @@ impl CallHarness {
     }
 }
 
-fn change() -> CallOutput {
+pub(super) fn change() -> CallOutput {
     CallOutput::ChangeAgent
 }
 

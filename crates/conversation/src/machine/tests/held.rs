@@ -136,3 +136,58 @@ fn a_refused_hold_leaves_nobody_in_silence() {
     harness.drain();
     assert_eq!(harness.llm_requests(), 2, "one answer to both results");
 }
+
+/// A round of tool calls, with words before them.
+fn round(harness: &mut CallHarness, words: &str, calls: &[(&str, &str, serde_json::Value)]) {
+    let response_id = harness.machine.response_id();
+    let call = |(id, name, arguments): &(&str, &str, serde_json::Value)| ToolCall {
+        id: (*id).into(),
+        name: (*name).into(),
+        arguments: arguments.to_string(),
+        ..ToolCall::default()
+    };
+    harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Text(words.into()));
+    let calls = LlmEvent::ToolCalls(calls.iter().map(call).collect());
+    harness.machine.handle_llm_event(harness.now, response_id, calls);
+    harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Done(TokenUsage::default()));
+    harness.drain();
+}
+
+#[test]
+fn a_hold_has_music_only_where_the_agent_has_it() {
+    let mut harness = holding(json!({"built_in_tools": {"hold_call": {"max_seconds": 60, "music": false}}}));
+    harness.calls_tool("hold_call", json!({"seconds": 30}), Some("I put you on hold."));
+    harness.play_everything();
+    assert!(harness.output_seen(|output| *output == CallOutput::Hold { music: false }));
+    assert!(!held(&harness));
+}
+
+#[test]
+fn nobody_waits_for_results_that_are_there_already() {
+    let mut harness = holding(json!({}));
+    round(&mut harness, "I put you on hold.", &[("h", "hold_call", json!({})), ("f", "nowhere", json!({}))]);
+    harness.play_everything();
+    assert!(!held(&harness), "the other tool has failed at once");
+    assert_eq!(harness.llm_requests(), 2);
+    assert!(harness.last_question().iter().any(|one| one.contains("not needed")), "{:?}", harness.last_question());
+}
+
+#[test]
+fn the_agent_stays_away_until_the_last_result_and_nothing_is_said_meanwhile() {
+    let tools = json!([{"function": {"name": "find"}, "filler": "Let me see."}, {"function": {"name": "count"}}]);
+    let mut harness = holding(json!({"llm_config": {"provider": "openai", "model": "m", "tools": tools}}));
+    let calls = [("h", "hold_call", json!({})), ("f", "find", json!({})), ("c", "count", json!({}))];
+    round(&mut harness, "I put you on hold.", &calls);
+    harness.play_everything();
+    assert!(held(&harness));
+    harness.pass_ms(6_000);
+    harness.machine.handle_tool_result(harness.now, "f", "found");
+    harness.drain();
+    harness.pass_ms(6_000);
+    assert!(!resumed(&harness), "one of two results");
+    assert_eq!(harness.play_everything(), "", "no filler, no reminder");
+    harness.machine.handle_tool_result(harness.now, "c", "three");
+    harness.drain();
+    assert!(resumed(&harness));
+    assert_eq!(harness.llm_requests(), 2, "one answer to both results");
+}
