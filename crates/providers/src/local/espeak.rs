@@ -1,8 +1,7 @@
 //! One child a sentence; a synthesis takes tens of milliseconds. The child dies with its stream. The same program makes the
 //! phonemes of the neural voices.
 
-use super::piper;
-use crate::tts::{TextAbilities, TtsSession, TtsSetup, TtsVendor};
+use crate::tts::{TtsSession, TtsSetup};
 use crate::{AudioFormat, EventStream, ProviderError, ProviderRegistry, TtsEvent, TtsStream};
 use bytes::Bytes;
 use std::process::Stdio;
@@ -26,26 +25,8 @@ static CHILD_PROCESSES: Semaphore = Semaphore::const_new(8);
 /// Bytes of phonemes that are read: a text of the longest request has a tenth of them.
 const PHONEME_BYTES_MAX: u64 = 256 * 1_024;
 
-/// Opens local voices: Piper's for voice ids that begin with `piper:`, flite for those that begin with `flite`, espeak-ng for
-/// all others.
-#[derive(Debug)]
-pub struct LocalTts;
-
-impl TtsVendor for LocalTts {
-    fn open(&self, setup: TtsSetup) -> Box<dyn TtsSession> {
-        match setup.config.voice_id.strip_prefix("piper:").map(str::to_owned) {
-            Some(name) => piper::open(setup, &name),
-            None => Box::new(LocalTtsSession(setup)),
-        }
-    }
-
-    /// Its reading of numbers is that of the program: words are said alike by all.
-    fn abilities(&self, _: Option<&str>) -> TextAbilities {
-        TextAbilities::default()
-    }
-}
-
-struct LocalTtsSession(TtsSetup);
+/// A voice of espeak-ng or flite in one call.
+pub(super) struct LocalTtsSession(pub(super) TtsSetup);
 
 impl TtsSession for LocalTtsSession {
     fn speak(&mut self, text: &str, _alone: bool) -> TtsStream {

@@ -7,9 +7,10 @@ pub mod piper;
 pub mod speech;
 mod speech_feed;
 pub mod stt;
+pub mod tts;
 
 /// The STT client that the registry hands out.
 pub static STT: stt::LocalStt = stt::LocalStt;
 
 /// The TTS client that the registry hands out.
-pub static TTS: espeak::LocalTts = espeak::LocalTts;
+pub static TTS: tts::LocalTts = tts::LocalTts;

@@ -1,11 +1,12 @@
 //! One text on its way to sound: from the disk, from the voice part by part, or what is left of it from espeak-ng.
 
+use super::super::espeak;
 use super::clauses::{Clause, clauses, parts, phonemes};
 use super::phrase_cache::{Phrase, PhraseCache, PhraseKey};
+use super::piper_voices::PiperVoices;
 use super::speaker::{SpeakError, SpokenPart};
 use super::voices::primary;
 use super::word_marks::marks;
-use super::{PiperVoices, espeak};
 use crate::{ProviderError, ProviderRegistry, TtsEvent, WordTimestamp};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub(super) struct Sentence {
 /// What was sent of a text.
 #[derive(Default)]
 struct Sent {
+    samples: u64,
+    /// Of a text that is kept.
     audio: Vec<u8>,
     marks: Vec<WordTimestamp>,
     /// Characters of the text that are spoken.
@@ -42,7 +45,7 @@ struct Sent {
 
 impl Sent {
     fn ms(&self) -> u64 {
-        self.audio.len() as u64 / 2 * 1_000 / u64::from(espeak::RATE_HZ)
+        self.samples * 1_000 / u64::from(espeak::RATE_HZ)
     }
 
     /// How long the next part may take: as long as there is sound, and somewhat more.
@@ -123,9 +126,12 @@ impl Sentence {
             at_our_rate(spoken).ok_or_else(|| SpeakError::Failed("a rate that cannot be converted".to_owned()))?;
         let audio: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
         sent.first.get_or_insert_with(Instant::now);
-        send(events, marks.clone(), &Bytes::from(audio.clone())).await.ok_or(Stopped::Unheard)?;
-        sent.audio.extend(audio);
-        sent.marks.extend(marks);
+        sent.samples += samples.len() as u64;
+        if self.is_kept {
+            sent.audio.extend_from_slice(&audio);
+            sent.marks.extend_from_slice(&marks);
+        }
+        send(events, marks, &Bytes::from(audio)).await.ok_or(Stopped::Unheard)?;
         let said = part.last().and_then(|(clause, _)| clause.word_ends.last());
         sent.chars = said.map_or(sent.chars, |chars| *chars as usize);
         Ok(())

@@ -1,15 +1,19 @@
 //! Texts of a Piper voice with a speaker in the place of the worker: parts, marks, what espeak-ng says instead, phrases.
 
 use super::*;
+use crate::tts::TtsSession;
+use crate::{AudioFormat, ProviderError, TtsStream};
 use crate::{Deadlines, LocalTtsPrograms, ProviderAccess, ProviderRegistry, ProviderSettings, StageDeadlines};
 use crate::{TtsEvent, WordTimestamp, vendors};
 use futures_util::future::BoxFuture;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use trunkline_domain::provider::ProviderAccount;
 use trunkline_domain::provider_config::{TtsConfig, VoiceSettings};
 use trunkline_egress::EgressGuard;
+use trunkline_local_speech::models::PiperVoice;
 
 /// What a speaker does with its n-th part.
 type Play = dyn Fn(usize, &str) -> Result<SpokenPart, SpeakError> + Send + Sync;
