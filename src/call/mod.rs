@@ -12,6 +12,7 @@ mod concurrency_limits;
 mod dialog_rules;
 pub mod driver;
 mod fallback_voices;
+mod fixed_phrases;
 mod inbound_answer;
 mod inbound_route;
 pub mod invite;

@@ -139,7 +139,7 @@ function AgentForm({ agent, change, save, isNew }: { agent: Partial<Agent>; chan
             <legend>{t("Voice")}</legend>
             <div class="grid">
               <Select label={t("Provider")} value={config(agent, "tts_config", "provider") || "elevenlabs"} set={inside("tts_config", "provider")} options={providers("elevenlabs", "cartesia", "openai", "local")} />
-              <Input label={t("Voice")} value={config(agent, "tts_config", "voice_id")} set={inside("tts_config", "voice_id")} />
+              <Input label={t("Voice")} hint={config(agent, "tts_config", "provider") === "local" ? "piper:joe, en-us+f3, flite:slt" : undefined} value={config(agent, "tts_config", "voice_id")} set={inside("tts_config", "voice_id")} />
               <Input label={t("Language")} value={config(agent, "tts_config", "language")} set={inside("tts_config", "language")} />
             </div>
           </fieldset>

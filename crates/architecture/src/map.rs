@@ -91,7 +91,8 @@ pub const AREAS: &[Area] = &[
     area("store", "crates/store/src", &["domain", "supervision"]),
     area("local_speech", "crates/local-speech/src", &["supervision"]),
     area("fake_speech_worker", "crates/local-speech/fake_worker", &["local_speech"]),
-    area("speech_worker", "crates/speech-worker/src", &["local_speech", "supervision"]),
+    area("piper", "crates/piper/src", &[]),
+    area("speech_worker", "crates/speech-worker/src", &["local_speech", "piper", "supervision"]),
     area("connections", "crates/connections/src", &[]),
     area("supervision", "crates/supervision/src", &[]),
     area("json", "crates/json/src", &[]),
@@ -108,8 +109,10 @@ pub const AREAS: &[Area] = &[
             "caller",
             "config",
             "domain",
+            "egress",
             "emulator",
             "media",
+            "providers",
             "signaling",
             "telemetry",
             "trunk_check",
@@ -169,6 +172,7 @@ pub const FOREIGN: &[Foreign] = &[
         tests_too: false,
     },
     Foreign { library: "ort", places: &["speech_worker"], tests_too: true },
+    Foreign { library: "rten", places: &["piper"], tests_too: true },
     Foreign { library: "jsonschema", places: &["crates/json/src/schema"], tests_too: true },
 ];
 

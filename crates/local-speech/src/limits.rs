@@ -14,6 +14,8 @@ pub const TRANSCRIPT_BYTES_MAX: usize = 8_192;
 pub const FAILURE_BYTES_MAX: usize = 1_024;
 /// Most bytes of audio in one answer; longer audio comes in several.
 pub const AUDIO_BYTES_MAX: usize = 65_536;
+/// Most words of one text whose ends are told.
+pub const WORD_ENDS_MAX: usize = 2_048;
 /// Most names of one kind that a worker may announce.
 pub const NAMES_MAX: usize = 64;
 /// Longest frame without its length: the longest audio, and room for the rest of its message.

@@ -9,7 +9,7 @@ mod body;
 use super::frame::Frame;
 use super::limits::{
     AUDIO_BYTES_MAX, FAILURE_BYTES_MAX, NAMES_MAX, SYNTHESIZE_BYTES_MAX, TRANSCRIBE_SAMPLES_MAX, TRANSCRIPT_BYTES_MAX,
-    VOICE_BYTES_MAX,
+    VOICE_BYTES_MAX, WORD_ENDS_MAX,
 };
 pub use body::MessageError;
 use body::{BodyReader, BodyWriter};
@@ -72,7 +72,8 @@ pub enum ServerMessage {
         voice: String,
         /// Speed in thousandths: 1,000 is the voice's own.
         speed_permille: u32,
-        /// What is said; at most [`SYNTHESIZE_BYTES_MAX`].
+        /// What is said, as the voice takes it: phonemes of espeak-ng for a Piper voice; at most
+        /// [`SYNTHESIZE_BYTES_MAX`].
         text: String,
     },
     /// The answer is not needed any more. The worker ends the request as soon as it can, with
@@ -121,6 +122,13 @@ pub enum WorkerMessage {
         rate_hz: u32,
         /// Mono.
         samples: Vec<i16>,
+    },
+    /// When the words of the speech are over; voices that know it say it before the audio.
+    WordEnds {
+        /// Id of the request.
+        id: RequestId,
+        /// The sample at which each word is over; at most [`WORD_ENDS_MAX`].
+        samples: Vec<u32>,
     },
     /// All of the speech was sent.
     Done {
@@ -186,6 +194,7 @@ const TRANSCRIPT: u8 = 0x82;
 const AUDIO: u8 = 0x83;
 const DONE: u8 = 0x84;
 const FAILED: u8 = 0x85;
+const WORD_ENDS: u8 = 0x86;
 
 impl ServerMessage {
     /// Writes the message as a frame.
@@ -280,6 +289,12 @@ impl WorkerMessage {
                 body.samples(samples, AUDIO_BYTES_MAX / 2);
                 body.finish()
             }
+            Self::WordEnds { id, samples } => {
+                let mut body = BodyWriter::new(WORD_ENDS);
+                body.u64(id.0);
+                body.numbers(samples, WORD_ENDS_MAX);
+                body.finish()
+            }
             Self::Done { id } => {
                 let mut body = BodyWriter::new(DONE);
                 body.u64(id.0);
@@ -309,6 +324,10 @@ impl WorkerMessage {
             AUDIO => {
                 let (id, rate_hz) = (RequestId(body.u64()?), body.u32()?);
                 Self::Audio { id, rate_hz, samples: body.samples(AUDIO_BYTES_MAX / 2)? }
+            }
+            WORD_ENDS => {
+                let id = RequestId(body.u64()?);
+                Self::WordEnds { id, samples: body.numbers(WORD_ENDS_MAX, "word ends")? }
             }
             DONE => Self::Done { id: RequestId(body.u64()?) },
             FAILED => {

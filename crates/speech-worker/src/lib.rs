@@ -8,6 +8,8 @@
 pub mod engine;
 #[cfg(feature = "inference")]
 pub mod moonshine;
+#[cfg(feature = "inference")]
+pub mod piper;
 mod serve;
 
 pub use serve::serve;
@@ -42,8 +44,18 @@ pub fn run(models: &Path) -> ExitCode {
 /// Loads the models that are there; fails if there is none.
 #[cfg(feature = "inference")]
 fn load(models: &Path) -> Result<Engines, EngineError> {
-    let stt = moonshine::Moonshine::load(models)?;
-    Ok(Engines { stt: Some(Box::new(stt)), tts: None })
+    let stt = moonshine::Moonshine::load(models).map_err(|error| error.message);
+    let tts = piper::PiperVoices::open(models).map_err(|error| error.message);
+    if let (Err(advice), Err(_)) = (&stt, &tts) {
+        return Err(EngineError { kind: FailureKind::FilesMissing, message: advice.clone() });
+    }
+    let advice = |missing: Option<&String>| missing.cloned().unwrap_or_default();
+    Ok(Engines {
+        stt_advice: advice(stt.as_ref().err()),
+        tts_advice: advice(tts.as_ref().err()),
+        stt: stt.ok().map(|model| Box::new(model) as Box<dyn engine::Transcriber>),
+        tts: tts.ok().map(|voices| Box::new(voices) as Box<dyn engine::Synthesizer>),
+    })
 }
 
 #[cfg(not(feature = "inference"))]

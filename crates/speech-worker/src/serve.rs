@@ -1,7 +1,7 @@
 //! The worker's loop: a thread reads, one transcribes, one synthesizes. Each does one request at a time, as the server
 //! sends them.
 
-use crate::engine::{Cancellation, EngineError, Engines, Synthesizer, Transcriber, Transcription};
+use crate::engine::{Cancellation, EngineError, Engines, SpeechPiece, Synthesizer, Transcriber, Transcription};
 use std::io::{Read, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
@@ -53,7 +53,7 @@ impl Lane {
 /// Answers requests until the input ends or is no message.
 pub fn serve(engines: Engines, mut input: impl Read, output: impl Write + Send) {
     let output = Mutex::new(output);
-    let Engines { stt, tts } = engines;
+    let Engines { stt, tts, stt_advice, tts_advice } = engines;
     send_shared(
         &output,
         &WorkerMessage::Hello(Hello {
@@ -65,8 +65,8 @@ pub fn serve(engines: Engines, mut input: impl Read, output: impl Write + Send) 
     std::thread::scope(|scope| {
         let ((mut stt_lane, stt_jobs), (mut tts_lane, tts_jobs)) = (Lane::new(), Lane::new());
         let output = &output;
-        scope.spawn(move || transcribe_all(stt, &stt_jobs, output));
-        scope.spawn(move || synthesize_all(tts, &tts_jobs, output));
+        scope.spawn(move || transcribe_all(stt, &stt_advice, &stt_jobs, output));
+        scope.spawn(move || synthesize_all(tts, &tts_advice, &tts_jobs, output));
         let (mut frames, mut piece) = (FrameReader::default(), vec![0; PIECE_BYTES]);
         loop {
             let count = input.read(&mut piece).unwrap_or_default();
@@ -119,7 +119,9 @@ fn contained<T>(run: impl FnOnce() -> Result<T, EngineError>) -> Result<T, Engin
     contain_sync("speech_model", run).unwrap_or_else(|panic| Err(EngineError::model(panic)))
 }
 
-fn transcribe_all(mut model: Option<Box<dyn Transcriber>>, jobs: &Receiver<Job>, output: &Mutex<impl Write>) {
+fn transcribe_all(
+    mut model: Option<Box<dyn Transcriber>>, advice: &str, jobs: &Receiver<Job>, output: &Mutex<impl Write>,
+) {
     while let Ok(Job { id, message, cancellation }) = jobs.recv() {
         let ServerMessage::Transcribe { samples, .. } = message else { continue };
         let began = Instant::now();
@@ -128,7 +130,7 @@ fn transcribe_all(mut model: Option<Box<dyn Transcriber>>, jobs: &Receiver<Job>,
                 cancellation.check()?;
                 model.transcribe(&samples, &cancellation)
             }),
-            None => Err(EngineError::unsupported("the speech worker has no model of STT")),
+            None => Err(EngineError::unsupported(format!("the speech worker has no model of STT: {advice}"))),
         };
         let answer = match heard {
             Ok(Transcription { text, confidence }) => WorkerMessage::Transcript {
@@ -143,21 +145,28 @@ fn transcribe_all(mut model: Option<Box<dyn Transcriber>>, jobs: &Receiver<Job>,
     }
 }
 
-fn synthesize_all(mut voices: Option<Box<dyn Synthesizer>>, jobs: &Receiver<Job>, output: &Mutex<impl Write>) {
+fn synthesize_all(
+    mut voices: Option<Box<dyn Synthesizer>>, advice: &str, jobs: &Receiver<Job>, output: &Mutex<impl Write>,
+) {
     while let Ok(Job { id, message, cancellation }) = jobs.recv() {
         let ServerMessage::Synthesize { voice, speed_permille, text, .. } = message else { continue };
         let speed = speed_permille as f32 / 1_000.0;
-        let mut audio = |rate_hz: u32, samples: &[i16]| {
-            for piece in samples.chunks(AUDIO_BYTES_MAX / 2) {
-                send_shared(output, &WorkerMessage::Audio { id, rate_hz, samples: piece.to_vec() });
+        let mut speech = |piece: SpeechPiece<'_>| match piece {
+            SpeechPiece::Audio { rate_hz, samples } => {
+                for piece in samples.chunks(AUDIO_BYTES_MAX / 2) {
+                    send_shared(output, &WorkerMessage::Audio { id, rate_hz, samples: piece.to_vec() });
+                }
+            }
+            SpeechPiece::WordEnds(ends) => {
+                send_shared(output, &WorkerMessage::WordEnds { id, samples: ends.to_vec() });
             }
         };
         let spoken = match &mut voices {
             Some(voices) => contained(|| {
                 cancellation.check()?;
-                voices.synthesize(&voice, speed, &text, &cancellation, &mut audio)
+                voices.synthesize(&voice, speed, &text, &cancellation, &mut speech)
             }),
-            None => Err(EngineError::unsupported("the speech worker has no voice")),
+            None => Err(EngineError::unsupported(format!("the speech worker has no voice: {advice}"))),
         };
         send_shared(output, &spoken.map_or_else(|error| failed(id, error), |()| WorkerMessage::Done { id }));
     }

@@ -136,6 +136,7 @@ impl Server {
         (config.media.port_first, config.media.port_last) = (20_000, 39_999);
         config.database.url = database_url(folder.path()).await.into();
         config.recordings.folder = folder.path().join("recordings").display().to_string();
+        config.providers.local.phrases_folder = folder.path().join("phrases").display().to_string();
         config.providers.local.models_folder = folder.path().join("models").display().to_string();
         config.webhooks.allow_private = true;
         config.secrets.master_key = "a master key of the tests".into();

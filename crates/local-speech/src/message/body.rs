@@ -67,6 +67,13 @@ impl BodyWriter {
         self.0.body.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
     }
 
+    /// Numbers beyond the bound are left out.
+    pub(super) fn numbers(&mut self, numbers: &[u32], count_max: usize) {
+        let numbers = numbers.get(..count_max).unwrap_or(numbers);
+        self.u32(numbers.len() as u32);
+        numbers.iter().for_each(|number| self.u32(*number));
+    }
+
     pub(super) fn finish(self) -> Frame {
         self.0
     }
@@ -122,6 +129,14 @@ impl<'a> BodyReader<'a> {
         }
         let (pairs, _) = self.take(count * 2)?.as_chunks::<2>();
         Ok(pairs.iter().map(|pair| i16::from_le_bytes(*pair)).collect())
+    }
+
+    pub(super) fn numbers(&mut self, count_max: usize, field: &'static str) -> Result<Vec<u32>, MessageError> {
+        let count = self.u32()? as usize;
+        if count > count_max {
+            return Err(MessageError::TooLong(field));
+        }
+        (0..count).map(|_| self.u32()).collect()
     }
 
     pub(super) fn skip_rest(&mut self) {

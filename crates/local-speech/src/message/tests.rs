@@ -40,6 +40,7 @@ fn from_worker() -> Vec<WorkerMessage> {
             compute_us: 41_000,
         },
         WorkerMessage::Audio { id: RequestId(8), rate_hz: 22_050, samples: vec![-3, 3] },
+        WorkerMessage::WordEnds { id: RequestId(8), samples: vec![2_205, u32::MAX] },
         WorkerMessage::Done { id: RequestId(8) },
         WorkerMessage::Failed { id: RequestId(9), kind: FailureKind::Cancelled, message: "cancelled".into() },
     ]
@@ -78,6 +79,7 @@ fn the_wire_of_version_1_does_not_change() {
             "3200000081544c535701000100110000006d6f6f6e7368696e652d74696e792d656e020009000000656e5f55532d6a6f650100000062",
             "1e000000820700000000000000900328a000000b00000068656c6c6f207468657265",
             "150000008308000000000000002256000002000000fdff0300",
+            "15000000860800000000000000020000009d080000ffffffff",
             "09000000840800000000000000",
             "17000000850900000000000000000900000063616e63656c6c6564",
         ]

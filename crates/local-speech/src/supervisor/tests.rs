@@ -77,6 +77,7 @@ impl Worker {
                     format!("{} heard {text}", id.0)
                 }
                 SupervisorOutput::Deliver(id, SpeechAnswer::Audio { .. }) => format!("{} audio", id.0),
+                SupervisorOutput::Deliver(id, SpeechAnswer::WordEnds(_)) => format!("{} words", id.0),
                 SupervisorOutput::Deliver(id, SpeechAnswer::Done) => format!("{} done", id.0),
             })
             .collect()

@@ -27,12 +27,13 @@ impl Synthesizer for Beeper {
     }
 
     fn synthesize(
-        &mut self, voice: &str, _: f32, text: &str, _: &Cancellation, audio: &mut dyn FnMut(u32, &[i16]),
+        &mut self, voice: &str, _: f32, text: &str, _: &Cancellation, speech: &mut dyn FnMut(SpeechPiece<'_>),
     ) -> Result<(), EngineError> {
         if voice != "beeper" {
             return Err(EngineError::unsupported("no such voice"));
         }
-        audio(16_000, &vec![1; text.len() * 10_000]);
+        speech(SpeechPiece::WordEnds(&[1_000]));
+        speech(SpeechPiece::Audio { rate_hz: 16_000, samples: &vec![1; text.len() * 10_000] });
         Ok(())
     }
 }
@@ -59,7 +60,7 @@ fn bytes(messages: &[ServerMessage]) -> Vec<u8> {
 }
 
 fn both() -> Engines {
-    Engines { stt: Some(Box::new(Counter)), tts: Some(Box::new(Beeper)) }
+    Engines { stt: Some(Box::new(Counter)), tts: Some(Box::new(Beeper)), ..Engines::default() }
 }
 
 #[test]
@@ -84,6 +85,7 @@ fn requests_are_answered_and_a_model_that_panics_has_failed_on_one_input() {
         let is_of = |message: &&WorkerMessage| match message {
             WorkerMessage::Transcript { id: other, .. }
             | WorkerMessage::Audio { id: other, .. }
+            | WorkerMessage::WordEnds { id: other, .. }
             | WorkerMessage::Done { id: other }
             | WorkerMessage::Failed { id: other, .. } => other.0 == id,
             WorkerMessage::Hello(_) => false,
@@ -93,6 +95,7 @@ fn requests_are_answered_and_a_model_that_panics_has_failed_on_one_input() {
     assert!(matches!(of(1)[..], [WorkerMessage::Failed { kind: FailureKind::Model, .. }]));
     assert!(matches!(of(2)[..], [WorkerMessage::Transcript { text, confidence_permille: 1_000, .. }] if text == "3"));
     let [
+        WorkerMessage::WordEnds { .. },
         WorkerMessage::Audio { samples: first, .. },
         WorkerMessage::Audio { samples: second, .. },
         WorkerMessage::Done { .. },

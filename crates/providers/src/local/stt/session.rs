@@ -185,7 +185,7 @@ async fn ask(worker: SpeechWorker, session: SessionId, ticket: Ticket, urgency: 
             Ok(HeardWords { text, confidence })
         }
         Some(SpeechAnswer::Failed(error)) => Err(error),
-        Some(SpeechAnswer::Audio { .. } | SpeechAnswer::Done) | None => {
+        Some(SpeechAnswer::Audio { .. } | SpeechAnswer::WordEnds(_) | SpeechAnswer::Done) | None => {
             Err(SpeechError::Model("it answers something else".to_owned()))
         }
     };
