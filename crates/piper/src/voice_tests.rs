@@ -28,6 +28,17 @@ fn phonemes_become_samples_and_words_know_their_end() {
     assert!(said.samples.iter().any(|sample| sample.unsigned_abs() > 10_000));
 }
 
+/// Silence that was left out at the start is in no word's time, and lengths of another text are in none.
+#[test]
+fn words_end_where_they_do_in_what_is_sent() {
+    let read = PhonemeIds { ids: vec![1; 6], word_ends: vec![3, 6] };
+    assert_eq!(word_ends(&read, &[1.0; 6], 6_000, 500), [2_500, 5_500]);
+    assert_eq!(word_ends(&read, &[4.0, 1.0, 1.0, 1.0, 1.0, 2.0], 10_000, 0), [6_000, 10_000]);
+    for other in [&[1.0; 5][..], &[0.0; 6], &[f32::NAN; 6], &[]] {
+        assert_eq!(word_ends(&read, other, 6_000, 0), [] as [u32; 0]);
+    }
+}
+
 #[test]
 fn speed_makes_phonemes_shorter() {
     let voice = tiny();
