@@ -347,7 +347,7 @@ mod tests {
     fn an_interrupted_reply_is_cut_at_the_word_that_was_heard() {
         let mut response = AgentResponse::from_model(1, SpeechStyle::default());
         assert_eq!(
-            response.text("Your order was shipped. It will arrive on Monday morning. "),
+            response.text("Your order was shipped. It will arrive on Monday morning.\n"),
             [(0, "Your order was shipped.".to_owned()), (1, "It will arrive on Monday morning.".to_owned()),]
         );
         response.mark_playing(0);
@@ -365,7 +365,7 @@ mod tests {
     #[test]
     fn what_is_said_differently_is_cut_as_it_is_shown() {
         let mut response = AgentResponse::from_model(1, SpeechStyle::default());
-        assert_eq!(response.text("It costs €12.50 a month. "), [(0, "It costs 12 euros 50 a month.".to_owned())]);
+        assert_eq!(response.text("It costs €12.50 a month.\n"), [(0, "It costs 12 euros 50 a month.".to_owned())]);
         response.mark_playing(0);
         response.record_tts_done(0, 16_000);
         let cut = |sent| response.truncate_at(&[(0, sent)]);

@@ -102,7 +102,7 @@ fn thoughts_that_were_passed_on_are_withdrawn() {
     let mut harness = CallHarness::greeted();
     harness.caller_says("where is my order");
     let request_id = harness.machine.response_id();
-    harness.model_event(request_id, LlmEvent::Text("The caller wants an order. Keep it short. ".into()));
+    harness.model_event(request_id, LlmEvent::Text("The caller wants an order. Keep it short.\n".into()));
     assert_eq!(harness.waiting.len(), 2);
     harness.model_event(request_id, LlmEvent::Retracted);
     assert!(harness.waiting.is_empty(), "the voice is told to stop");
@@ -124,7 +124,7 @@ fn withdrawn_thoughts_before_a_tool_leave_the_tool() {
     harness.play_everything();
     harness.caller_says("where is my order");
     let request_id = harness.machine.response_id();
-    harness.model_event(request_id, LlmEvent::Text("I should look. ".into()));
+    harness.model_event(request_id, LlmEvent::Text("I should look.\n".into()));
     harness.model_event(request_id, LlmEvent::Retracted);
     let call = ToolCall { id: "1".into(), name: "find".into(), arguments: "{}".into(), ..ToolCall::default() };
     harness.model_event(request_id, LlmEvent::ToolCalls(vec![call]));
