@@ -89,7 +89,7 @@ fn sounds_are_for_voices_that_take_them() {
 fn an_interrupted_sentence_is_cut_as_it_was_written() {
     let entries = json!([{"text": "WWF", "say_as": "World Wide Fund for Nature"}]);
     let mut response = AgentResponse::from_model(1, style("en", entries));
-    let segments = response.text("The WWF called you. ");
+    let segments = response.text("The WWF called you.\n");
     assert_eq!(segments, [(0, "The World Wide Fund for Nature called you.".to_owned())]);
     response.mark_playing(0);
     // 42 characters in 42,000 samples.
