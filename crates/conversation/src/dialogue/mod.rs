@@ -7,6 +7,7 @@ pub mod digit_collection;
 pub mod history;
 pub mod language_tracker;
 pub mod phrases;
+mod placeholders;
 pub mod prompt;
 pub mod report;
 pub mod response;
