@@ -155,7 +155,8 @@ impl ConversationLoop {
         &self, messages: Vec<ChatMessage>, tools: Vec<ToolOffer>, tool_choice: ToolChoice,
     ) -> EventStream<LlmEvent> {
         let providers = &self.call.context.providers;
-        let plan = provider_candidates::llm_plan(providers, &self.call.spec.agent);
+        let index = self.call.context.store.passages();
+        let plan = provider_candidates::call_llm_plan(providers, index, &self.call.spec);
         let cache_key = self.call.record.call.agent.map(|agent| agent.to_string());
         let request = LlmRequest { messages, tools, tool_choice, cache_key, ..LlmRequest::default() };
         llm::stream_llm_response(providers, plan, request)
