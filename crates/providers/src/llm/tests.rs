@@ -385,7 +385,7 @@ async fn words_are_not_held_until_the_arguments_of_a_call_have_come() {
 
 /// The events of one answer, and when each came.
 async fn timed(vendor: &Vendor) -> Vec<(u128, LlmEvent)> {
-    let plan = LlmPlan { candidates: vec![vendor.candidate(LlmProvider::Openai, "m")], hedge_after: None };
+    let plan = LlmPlan { candidates: vec![vendor.candidate(LlmProvider::Openai, "m")], rules: None, hedge_after: None };
     let request = LlmRequest { messages: vec![ChatMessage::User("Hi".into())], ..LlmRequest::default() };
     let (began, mut events) = (Instant::now(), vec![]);
     let mut stream = stream_llm_response(&vendor.providers, plan, request);
@@ -431,7 +431,8 @@ async fn an_answer_that_is_not_streamed_is_read() {
     let anthropic = json!({"type": "message", "role": "assistant", "stop_reason": "tool_use", "usage": {"input_tokens": 3, "output_tokens": 5},
         "content": [{"type": "text", "text": "One moment."}, {"type": "tool_use", "id": "t", "name": "find", "input": {"x": 1}}]});
     let vendor = Vendor::start(vec![Answer(200, vec![anthropic.to_string()])]).await;
-    let plan = LlmPlan { candidates: vec![vendor.candidate(LlmProvider::Anthropic, "m")], hedge_after: None };
+    let plan =
+        LlmPlan { candidates: vec![vendor.candidate(LlmProvider::Anthropic, "m")], rules: None, hedge_after: None };
     let request = LlmRequest { messages: vec![ChatMessage::User("Hi".into())], ..LlmRequest::default() };
     let mut stream = stream_llm_response(&vendor.providers, plan, request);
     assert_eq!(stream.events.recv().await, Some(LlmEvent::Text("One moment.".into())));
@@ -482,7 +483,7 @@ async fn a_model_that_may_call_no_tool_is_told_so_in_the_vendors_way() {
     for (provider, wanted) in [(LlmProvider::Openai, json!("none")), (LlmProvider::Anthropic, json!({"type": "none"}))]
     {
         let vendor = Vendor::start(vec![streamed(&[text("Hello."), stop()])]).await;
-        let plan = LlmPlan { candidates: vec![vendor.candidate(provider, "m")], hedge_after: None };
+        let plan = LlmPlan { candidates: vec![vendor.candidate(provider, "m")], rules: None, hedge_after: None };
         let tools = vec![trunkline_domain::chat::ToolOffer { name: "find".into(), ..Default::default() }];
         let messages = vec![ChatMessage::User("Hi".into())];
         let request = LlmRequest { messages, tools, tool_choice: ToolChoice::None, ..LlmRequest::default() };
