@@ -31,12 +31,13 @@ pub fn resolve<'a>(text: &'a str, variables: &CallVariables) -> Cow<'a, str> {
             continue;
         }
         if is_gap && (said.is_empty() || said.ends_with(char::is_whitespace)) {
-            // Before a mark, a gap takes the blank before it as well.
-            if matches!(c, ',' | '.' | ';' | ':' | '!' | '?' | ')') {
-                said.truncate(said.trim_end().len());
-            } else if c.is_whitespace() {
+            // Before a mark, a gap takes the blank and the comma before it as well.
+            if said.is_empty() && matches!(c, ',' | ';') || c.is_whitespace() {
                 at += c.len_utf8();
                 continue;
+            }
+            if matches!(c, ',' | '.' | ';' | ':' | '!' | '?' | ')') {
+                said.truncate(said.trim_end_matches(|c: char| c.is_whitespace() || c == ',').len());
             }
         }
         is_gap = false;
@@ -92,7 +93,8 @@ mod tests {
             ("Dear {{unknown}}, it is here.", "Dear, it is here."),
             ("Dear {{unknown|friend}}, it is here.", "Dear friend, it is here."),
             ("Dear {{customer name}}, it is here.", "Dear, it is here."),
-            ("{{unknown}}, hello.", ", hello."),
+            ("{{unknown}}, hello.", "hello."),
+            ("Bye, {{unknown}}.", "Bye."),
             ("{{unknown}} Hello.", "Hello."),
             ("Hello {{unknown}}.", "Hello."),
             ("Hello {{unknown}} and welcome.", "Hello and welcome."),

@@ -3,6 +3,7 @@
 use super::placeholders;
 use super::sentence_splitter::{SentenceSplitter, SplitSegment};
 use super::text_normalization::{NormalizedText, SpeechStyle};
+use std::borrow::Cow;
 use trunkline_domain::call_facts::CallVariables;
 use trunkline_domain::chat::ToolCall;
 use trunkline_domain::end_reason::EndReason;
@@ -184,7 +185,10 @@ impl AgentResponse {
 
     /// Adds a segment; `None` if nothing of it can be spoken.
     fn add(&mut self, segment: &SplitSegment) -> Option<(u32, String)> {
-        let text = placeholders::resolve(&segment.text, &self.variables);
+        // The agent's own texts were filled in before.
+        let written = segment.text.as_str();
+        let is_filled = self.is_scripted || !written.contains('{');
+        let text = if is_filled { Cow::Borrowed(written) } else { placeholders::resolve(written, &self.variables) };
         let said = self.style.normalize(&text);
         let to_say = self.style.for_voice(&text, &said);
         (!said.spoken.is_empty()).then(|| (self.push(said, segment.is_glued), to_say))
