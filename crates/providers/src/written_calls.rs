@@ -234,7 +234,7 @@ impl WrittenCalls {
             return Opening::No;
         }
         let name = rest.strip_prefix('[').filter(|_| self.is_line_start).unwrap_or(rest);
-        if !name.is_empty() && name.len() < FUNCTIONS.len() && FUNCTIONS.starts_with(name) {
+        if !name.is_empty() && name.len() <= FUNCTIONS.len() && FUNCTIONS.starts_with(name) {
             return Opening::Unknown;
         }
         let name = name.strip_prefix(FUNCTIONS).unwrap_or(name);
