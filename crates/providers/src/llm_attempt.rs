@@ -224,7 +224,7 @@ impl LlmAttempt {
         }
         if over {
             events.extend(self.last());
-        } else {
+        } else if matches!(part, BodyPart::Bytes(_)) {
             events.extend(self.call_begins());
         }
         Ok((events, over))

@@ -115,8 +115,7 @@ impl Vendor {
                 LlmEvent::Done(_) => return (words, calls, Ok(())),
                 LlmEvent::Failed(failure) => return (words, calls, Err(failure.kind().to_owned())),
                 LlmEvent::Cut => words.push('|'),
-                LlmEvent::ToolCallBegan => words.push('>'),
-                LlmEvent::FailedOver(_) | LlmEvent::Stalled => {}
+                LlmEvent::FailedOver(_) | LlmEvent::Stalled | LlmEvent::ToolCallBegan => {}
             }
         }
         unreachable!("the last event is the end")
@@ -201,10 +200,10 @@ async fn half_a_tool_call_is_none_and_a_whole_one_needs_no_end_mark() {
     let spoken = streamed(&[text("Let me look."), call("{\"number\": \"12")]);
     let vendor = Vendor::start(vec![spoken]).await;
     let (said, calls, end) = vendor.answer().await;
-    assert_eq!((said.as_str(), calls.len(), end), ("Let me look.>", 0, Err("dropped".to_owned())));
+    assert_eq!((said.as_str(), calls.len(), end), ("Let me look.", 0, Err("dropped".to_owned())));
     let vendor = Vendor::start(vec![streamed(&[text("Let me look."), call("{\"number\": \"12\"}")])]).await;
     let (said, calls, end) = vendor.answer().await;
-    assert_eq!((said.as_str(), calls.len(), end), ("Let me look.>", 1, Ok(())));
+    assert_eq!((said.as_str(), calls.len(), end), ("Let me look.", 1, Ok(())));
 }
 
 #[tokio::test]
@@ -343,7 +342,7 @@ async fn an_answer_that_is_cut_at_its_most_tokens_says_so_and_its_open_tool_call
     let whole = call("{}").replace("\"index\":0,\"id\":\"a\"", "\"index\":1,\"id\":\"b\"");
     for (pieces, words, calls) in [
         (vec![text("It costs 12 euros. And it")], "It costs 12 euros. And it|", 0),
-        (vec![text("One moment."), call("{\"x\": ")], "One moment.>|", 0),
+        (vec![text("One moment."), call("{\"x\": ")], "One moment.|", 0),
         (vec![call("{\"x\": 1}"), whole], "|", 2),
     ] {
         for reason in ["length", "model_length"] {
@@ -376,11 +375,13 @@ async fn words_are_not_held_until_the_arguments_of_a_call_have_come() {
         let args = json!({"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, "id": "a", "function": {"name": "find", "arguments": "{\"x\": 1}"}}]}}]});
         let pieces = [first, format!("data: {args}\n\n"), text(" I look."), finish("tool_calls")];
         let vendor = Vendor::start(vec![streamed(&pieces)]).await;
-        let (said, calls, end) = vendor.answer().await;
-        assert_eq!((said.as_str(), calls.len(), end), ("One moment.> I look.", 1, Ok(())), "told once");
+        let events = timed(&vendor).await;
+        let began: Vec<usize> = (0..events.len()).filter(|index| events[*index].1 == LlmEvent::ToolCallBegan).collect();
+        let made = events.iter().position(|(_, event)| matches!(event, LlmEvent::ToolCalls(_))).unwrap();
+        assert!(began.len() == 1 && began[0] > 0 && began[0] < made, "told once: {events:?}");
     }
-    let vendor = Vendor::start(vec![streamed(&[call("{}"), text("One moment."), finish("tool_calls")])]).await;
-    assert_eq!(vendor.answer().await.0, "One moment.", "no words were held");
+    let vendor = Vendor::start(vec![streamed(&[call("{}"), finish("tool_calls")])]).await;
+    assert!(timed(&vendor).await.iter().all(|(_, event)| *event != LlmEvent::ToolCallBegan), "no words were held");
 }
 
 /// The events of one answer, and when each came.
