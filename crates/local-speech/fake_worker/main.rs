@@ -1,6 +1,6 @@
 //! A speech worker without models, which does what a test says: by its first argument how it starts, and by the first
 //! sample of the audio, or the first word of the text, what it does with a request.
-#![expect(clippy::disallowed_methods, reason = "a program of the tests")]
+#![expect(clippy::disallowed_methods, clippy::print_stderr, reason = "a program of the tests")]
 
 use std::io::{Read as _, Write as _};
 use std::time::Duration;

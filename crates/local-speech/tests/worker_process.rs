@@ -1,4 +1,5 @@
 //! The server's side of the worker with real processes: one that works, and ones that crash, hang and write garbage.
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking, and needs deadlines")]
 
 use std::time::{Duration, Instant};
 use trunkline_local_speech::io::{PendingAnswer, SpeechWorker, WorkerProgram};

@@ -88,6 +88,7 @@ fn files_that_are_no_voice_are_refused_in_words() {
 
 /// `TRUNKLINE_PIPER_VOICE=…/en_US-joe-medium.onnx`; the configuration lies beside it.
 #[test]
+#[expect(clippy::print_stderr, reason = "says why nothing was tested")]
 fn the_real_voice_speaks_where_it_is_installed() {
     let Some(model) = std::env::var_os("TRUNKLINE_PIPER_VOICE").map(PathBuf::from) else {
         return eprintln!("skipped: TRUNKLINE_PIPER_VOICE names no voice");

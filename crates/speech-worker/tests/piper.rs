@@ -1,5 +1,7 @@
 //! Voices of the worker with files that are missing, broken or foreign; and the real one, where `TRUNKLINE_MODELS` names a
 //! folder with its files.
+#![expect(clippy::print_stderr, reason = "says why nothing was tested")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(feature = "inference")]
 
 use std::path::{Path, PathBuf};

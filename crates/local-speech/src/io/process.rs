@@ -125,7 +125,11 @@ async fn read(
             if frames.finish().is_err() {
                 return format!("{status}, within a message");
             }
-            let last_words = String::from_utf8_lossy(&last_words);
+            // The pipe of an ended process is short; a child of it may hold it open.
+            let rest = stderr.read_to_end(&mut last_words);
+            let _ = tokio::time::timeout(std::time::Duration::from_millis(200), rest).await;
+            let from = last_words.len().saturating_sub(LAST_WORDS_BYTES);
+            let last_words = String::from_utf8_lossy(last_words.get(from..).unwrap_or_default());
             let last_line = last_words.trim().lines().next_back().unwrap_or_default();
             return if last_line.is_empty() { status } else { format!("{status}; its last words: {last_line}") };
         }

@@ -27,6 +27,7 @@ fn cancelled(id: RequestId) -> WorkerMessage {
 }
 
 impl Worker {
+    #[expect(clippy::disallowed_methods, reason = "a test needs some time")]
     fn new() -> Self {
         Self { machine: WorkerSupervisor::default(), now: Instant::now() }
     }
