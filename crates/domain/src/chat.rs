@@ -87,6 +87,16 @@ fn bounded(mut text: String) -> String {
     text
 }
 
+/// Whether a model may call the tools that it is offered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ToolChoice {
+    /// As it sees fit.
+    #[default]
+    Auto,
+    /// It answers in words. The tools are named because vendors want them beside earlier calls.
+    None,
+}
+
 /// A tool offered to the model: name, description and JSON schema of its arguments.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ToolOffer {

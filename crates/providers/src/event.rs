@@ -3,7 +3,7 @@
 use super::error::ProviderError;
 use bytes::Bytes;
 use std::time::Duration;
-use trunkline_domain::chat::{ChatMessage, ToolCall, ToolOffer};
+use trunkline_domain::chat::{ChatMessage, ToolCall, ToolChoice, ToolOffer};
 use trunkline_domain::llm_options::LlmOptions;
 use trunkline_domain::provider::PipelineStage;
 
@@ -96,6 +96,8 @@ pub struct LlmRequest {
     pub messages: Vec<ChatMessage>,
     /// The tools that the model may call; empty if there are none.
     pub tools: Vec<ToolOffer>,
+    /// Whether it may call them.
+    pub tool_choice: ToolChoice,
     /// `provider/model` that is asked: it gets its own opaque fields back. Empty for none.
     pub origin: String,
     /// Requests of one agent begin alike: providers that cache prompts by name get this one.
@@ -109,6 +111,10 @@ pub enum LlmEvent {
     Text(String),
     /// All text so far was the model's thoughts: nothing of it is said.
     Retracted,
+    /// No further word has come for a while behind the end of a sentence.
+    Stalled,
+    /// A tool call begins behind words: nothing of them is held back until it is complete.
+    ToolCallBegan,
     /// The complete calls, after the text.
     ToolCalls(Vec<ToolCall>),
     /// The answer was cut at its most tokens: it ends with its last whole sentence.

@@ -4,10 +4,12 @@
 #![expect(clippy::disallowed_methods, reason = "clients drive sockets: tasks, clocks and deadlines are theirs")]
 
 mod access;
+mod answer_limit;
 pub mod anthropic;
 pub mod canonical_conversation;
 pub mod cartesia;
 pub mod circuit_breaker;
+mod context_limit;
 #[cfg(test)]
 mod damage;
 pub mod deepgram;
@@ -21,6 +23,7 @@ mod http_audio;
 pub mod llm;
 mod llm_activity;
 mod llm_attempt;
+mod llm_body;
 mod llm_completion;
 mod llm_reader;
 mod llm_send;
@@ -45,6 +48,7 @@ pub mod tts;
 pub mod tts_socket;
 mod unsupported_parameters;
 pub mod vendors;
+mod written_calls;
 pub mod xai;
 
 pub use access::{BlockReason, Deadlines, ProviderAccess};

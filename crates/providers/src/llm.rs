@@ -88,15 +88,12 @@ impl<'a> HedgedRequest<'a> {
     async fn first(&mut self) -> Result<(usize, FirstOutput), ProviderError> {
         let mut running = FuturesUnordered::new();
         let mut retried = false;
-        let mut empty = None;
+        let mut was_empty = false;
         loop {
             if running.is_empty() {
                 match self.start(true).await {
                     Some(attempt) => running.push(attempt),
                     None => {
-                        if let Some((index, events)) = empty {
-                            return Ok((index, FirstOutput::Complete(events)));
-                        }
                         self.ask_again_after_failure(retried)?;
                         retried = true;
                         continue;
@@ -130,13 +127,17 @@ impl<'a> HedgedRequest<'a> {
                 }
             };
             match first {
-                Some((index, FirstOutput::Failed(failure))) => self.last = Some((index, failure)),
+                Some((index, FirstOutput::Failed(failure))) => {
+                    // Nothing and then a failure is no answer: the caller hears of it.
+                    was_empty = false;
+                    self.last = Some((index, failure));
+                }
                 Some((index, FirstOutput::Empty(events))) => {
-                    if empty.is_some() || self.may_stay_unanswered() {
+                    if was_empty || self.may_stay_unanswered() {
                         return Ok((index, FirstOutput::Complete(events)));
                     }
                     self.ask_again_after_silence(index);
-                    empty = Some((index, events));
+                    was_empty = true;
                 }
                 // Losing attempts are cancelled on drop.
                 Some((index, first)) => return Ok((index, first)),
@@ -178,6 +179,8 @@ impl<'a> HedgedRequest<'a> {
             self.next = index;
         }
         self.last = Some((index, ProviderError::InvalidResponse("empty answer".to_owned())));
+        // Another one that is silent is not waited for because the first one has worked.
+        self.activity = ModelActivity::default();
         metrics::counter!("trunkline_provider_retries_total", "stage" => "llm").increment(1);
     }
 

@@ -2,12 +2,11 @@
 
 use super::circuit_breaker::ProviderPermit;
 use super::llm_activity::{Thinking, is_token};
+use super::llm_body::{AnswerBody, BodyPart, BrokenEvents};
 use super::llm_reader::SpokenReader;
 use super::llm_send::send;
 use super::llm_vendor::{CallProgress, LlmCandidate};
-use super::sse::SseParser;
-use super::transport;
-use super::{Deadlines, LlmEvent, LlmRequest, ProviderError, ProviderRegistry};
+use super::{Deadlines, LlmEvent, LlmRequest, ProviderError, ProviderRegistry, transport};
 use futures_util::StreamExt as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +18,8 @@ const STREAM_BYTES_MAX: usize = 8 << 20;
 const TEXT_BYTES_MAX: usize = 64 * 1024;
 /// How long the figures of a finished answer are waited for.
 const FIGURES_WAIT: Duration = Duration::from_millis(500);
+/// A sentence that is whole is said when no further words have come for this long.
+const STALL: Duration = Duration::from_millis(500);
 /// First output of an attempt.
 pub(crate) enum FirstOutput {
     /// Something to hear: the attempt goes on as the answer.
@@ -70,11 +71,16 @@ pub(crate) struct LlmAttempt {
     deadlines: Deadlines,
     thinking: Thinking,
     bytes: futures_util::stream::BoxStream<'static, reqwest::Result<bytes::Bytes>>,
-    parser: SseParser,
+    body: AnswerBody,
+    broken: BrokenEvents,
     reader: SpokenReader,
     said: bool,
     /// The words so far end as a sentence does.
     ends_sentence: bool,
+    /// When words that end a sentence are said if no others come; `None` once that was done.
+    stalls_at: Option<tokio::time::Instant>,
+    /// A tool call has begun behind words: they were said.
+    call_began: bool,
     /// Bytes that may still come, and bytes of words.
     bytes_left: usize,
     words_left: usize,
@@ -101,25 +107,29 @@ impl LlmAttempt {
             }
         };
         let bytes = response.bytes_stream().boxed();
-        let reader =
-            SpokenReader::new(candidate.model.reader(), &providers.answer_starts, candidate.key(), &candidate.id);
-        let name = candidate.name.clone();
-        let parser = SseParser::default();
-        let (bytes_left, words_left) = (STREAM_BYTES_MAX, TEXT_BYTES_MAX);
-        let (said, ends_sentence, pending) = (false, false, None);
+        let reader = SpokenReader::new(
+            candidate.model.reader(),
+            &providers.answer_starts,
+            candidate.key(),
+            &candidate.id,
+            &request.tools,
+        );
         Ok(Self {
             pass,
-            name,
+            name: candidate.name.clone(),
             deadlines,
             thinking: thinking.until(first_byte),
             bytes,
-            parser,
+            body: AnswerBody::default(),
+            broken: BrokenEvents::default(),
             reader,
-            said,
-            ends_sentence,
-            bytes_left,
-            words_left,
-            pending,
+            said: false,
+            ends_sentence: false,
+            stalls_at: None,
+            call_began: false,
+            bytes_left: STREAM_BYTES_MAX,
+            words_left: TEXT_BYTES_MAX,
+            pending: None,
         })
     }
 
@@ -146,28 +156,55 @@ impl LlmAttempt {
         let is_finished = self.reader.is_finished();
         // Only figures follow a finish reason, if anything does: the last sentence does not wait for them.
         let deadline = if is_finished { deadline.min(tokio::time::Instant::now() + FIGURES_WAIT) } else { deadline };
+        if let Some(at) = self.stalls_at.filter(|at| !is_finished && *at < deadline) {
+            let Ok(read) = timeout_at(at, self.bytes.next()).await else {
+                self.stalls_at = None;
+                return Ok((vec![LlmEvent::Stalled], false));
+            };
+            return self.take_read(read);
+        }
         match timeout_at(deadline, self.bytes.next()).await {
-            Ok(Some(Ok(chunk))) => self.take(&chunk),
-            Ok(None) => self.end(),
-            Ok(Some(Err(_))) | Err(_) if is_finished => Ok((self.last(), true)),
-            Ok(Some(Err(error))) => Err(ProviderError::Disconnected(error.to_string())),
+            Ok(read) => self.take_read(read),
+            Err(_) if is_finished => Ok((self.last(), true)),
             Err(_) => Err(ProviderError::Timeout(what)),
         }
     }
 
+    fn take_read(
+        &mut self, read: Option<reqwest::Result<bytes::Bytes>>,
+    ) -> Result<(Vec<LlmEvent>, bool), ProviderError> {
+        match read {
+            Some(Ok(chunk)) => self.take(BodyPart::Bytes(&chunk)),
+            None => self.end(),
+            Some(Err(_)) if self.reader.is_finished() => Ok((self.last(), true)),
+            Some(Err(error)) => Err(ProviderError::Disconnected(error.to_string())),
+        }
+    }
+
     /// Reads a part of the body.
-    fn take(&mut self, chunk: &[u8]) -> Result<(Vec<LlmEvent>, bool), ProviderError> {
+    fn take(&mut self, part: BodyPart<'_>) -> Result<(Vec<LlmEvent>, bool), ProviderError> {
         let endless = || ProviderError::InvalidResponse("endless answer".to_owned());
-        self.bytes_left = self.bytes_left.checked_sub(chunk.len()).ok_or_else(endless)?;
+        if let BodyPart::Bytes(chunk) = part {
+            self.bytes_left = self.bytes_left.checked_sub(chunk.len()).ok_or_else(endless)?;
+        }
         let (mut texts, mut over, mut fault) = (Vec::new(), false, None);
-        let (reader, mut works) = (&mut self.reader, false);
-        let fits = self.parser.push(chunk, |data| {
+        let (reader, broken, mut works) = (&mut self.reader, &mut self.broken, false);
+        let fits = self.body.read(part, |data| {
             works |= is_token(data);
-            if fault.is_none() && !over {
-                match transport::check_text(data.as_bytes()).and_then(|()| reader.event(data, &mut texts)) {
-                    Ok(last) => over = last,
-                    Err(failure) => fault = Some(failure),
+            if fault.is_some() || over {
+                return;
+            }
+            if let Err(failure) = transport::check_text(data.as_bytes()) {
+                fault = Some(failure);
+                return;
+            }
+            match reader.event(data, &mut texts) {
+                Ok(last) => {
+                    over = last;
+                    broken.record_whole();
                 }
+                Err(failure) if broken.skip(data, reader.calls(), &failure) => over |= reader.is_finished(),
+                Err(failure) => fault = Some(failure),
             }
         });
         if works {
@@ -175,13 +212,7 @@ impl LlmAttempt {
         }
         let words = texts.iter().map(String::len).sum();
         self.words_left = self.words_left.checked_sub(words).ok_or_else(endless)?;
-        let retracted = self.reader.take_retraction() && self.said;
-        self.ends_sentence = texts.iter().rev().find_map(|text| ends_sentence(text)).unwrap_or(self.ends_sentence);
-        let mut events: Vec<LlmEvent> = texts.into_iter().map(LlmEvent::Text).collect();
-        self.said |= !events.is_empty();
-        if retracted {
-            events.insert(0, LlmEvent::Retracted);
-        }
+        let mut events = self.spoken(texts);
         match fault {
             // The answer was over before the fault.
             Some(_) if self.reader.is_finished() => over = true,
@@ -193,14 +224,41 @@ impl LlmAttempt {
         }
         if over {
             events.extend(self.last());
+        } else if matches!(part, BodyPart::Bytes(_)) {
+            events.extend(self.call_begins());
         }
         Ok((events, over))
     }
 
+    /// Words as events. When they end a sentence, it does not wait for the next word for long.
+    fn spoken(&mut self, texts: Vec<String>) -> Vec<LlmEvent> {
+        let retracted = self.reader.take_retraction() && self.said;
+        if !texts.is_empty() {
+            self.ends_sentence = texts.iter().rev().find_map(|text| ends_sentence(text)).unwrap_or(self.ends_sentence);
+            self.stalls_at = self.ends_sentence.then(|| tokio::time::Instant::now() + STALL);
+        }
+        let mut events: Vec<LlmEvent> = texts.into_iter().map(LlmEvent::Text).collect();
+        self.said |= !events.is_empty();
+        if retracted {
+            events.insert(0, LlmEvent::Retracted);
+        }
+        events
+    }
+
+    /// The first part of a tool call behind words: they are not held until its arguments have come.
+    fn call_begins(&mut self) -> Option<LlmEvent> {
+        if self.call_began || self.reader.calls() == CallProgress::None {
+            return None;
+        }
+        (self.call_began, self.stalls_at) = (true, None);
+        self.said.then_some(LlmEvent::ToolCallBegan)
+    }
+
     /// The body has ended. Its last event counts without the empty line behind it, and so does an answer without an end
-    /// mark that is whole by itself: sentences, or tool calls.
+    /// mark that is whole by itself: sentences, tool calls, or a message that was not streamed.
     fn end(&mut self) -> Result<(Vec<LlmEvent>, bool), ProviderError> {
-        let (mut events, over) = match self.take(b"\n\n") {
+        let skipped = self.broken.count();
+        let (mut events, over) = match self.take(BodyPart::End) {
             // The last event was cut.
             Err(ProviderError::InvalidResponse(_)) => {
                 return Err(ProviderError::Disconnected("end of stream".to_owned()));
@@ -210,16 +268,19 @@ impl LlmAttempt {
         if over {
             return Ok((events, over));
         }
+        let broken = self.broken.take_last().filter(|_| self.broken.count() == skipped);
+        let is_cut = self.broken.count() > skipped;
         let is_whole = match self.reader.calls() {
             CallProgress::Whole => true,
-            CallProgress::None => self.ends_sentence,
+            CallProgress::None => self.ends_sentence || self.body.is_plain() && self.said,
             CallProgress::Partial => false,
         };
-        if self.pending.is_none() && (self.reader.is_finished() || is_whole) {
+        let failure = self.pending.take().or(broken);
+        if failure.is_none() && !is_cut && (self.reader.is_finished() || is_whole) {
             events.extend(self.last());
             return Ok((events, true));
         }
-        let failure = self.pending.take().unwrap_or_else(|| ProviderError::Disconnected("end of stream".to_owned()));
+        let failure = failure.unwrap_or_else(|| ProviderError::Disconnected("end of stream".to_owned()));
         if events.is_empty() {
             return Err(failure);
         }

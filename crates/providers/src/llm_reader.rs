@@ -4,7 +4,9 @@ use super::LlmEvent;
 use super::ProviderError;
 use super::llm_vendor::{CallProgress, LlmStreamReader};
 use super::thoughts::{AnswerStart, ThoughtFilter};
+use super::written_calls::WrittenCalls;
 use moka::sync::Cache;
+use trunkline_domain::chat::ToolOffer;
 
 /// Models remembered.
 const MODELS_MAX: u64 = 1_000;
@@ -36,16 +38,19 @@ impl AnswerStarts {
 pub struct SpokenReader {
     reader: Box<dyn LlmStreamReader>,
     filter: ThoughtFilter,
+    written: WrittenCalls,
     starts: AnswerStarts,
     key: String,
     is_retracted: bool,
 }
 
 impl SpokenReader {
-    /// `key` is address and model, `model` the vendor's name of it.
-    pub fn new(reader: Box<dyn LlmStreamReader>, starts: &AnswerStarts, key: String, model: &str) -> Self {
+    /// `key` is address and model, `model` the vendor's name of it, `tools` what it was offered.
+    pub fn new(
+        reader: Box<dyn LlmStreamReader>, starts: &AnswerStarts, key: String, model: &str, tools: &[ToolOffer],
+    ) -> Self {
         let filter = ThoughtFilter::new(starts.of_model(&key, model));
-        Self { reader, filter, starts: starts.clone(), key, is_retracted: false }
+        Self { reader, filter, written: WrittenCalls::new(tools), starts: starts.clone(), key, is_retracted: false }
     }
 
     /// True once after a closing tag showed that everything passed on so far was thoughts.
@@ -55,15 +60,16 @@ impl SpokenReader {
 
     /// One server-sent event; true when it was the last. Words that were thoughts are taken out of `said` again.
     pub fn event(&mut self, data: &str, said: &mut Vec<String>) -> Result<bool, ProviderError> {
-        let mut written = Vec::new();
-        let read = self.reader.event(data, &mut written);
-        for piece in written {
+        let mut pieces = Vec::new();
+        let read = self.reader.event(data, &mut pieces);
+        for piece in pieces {
             let part = self.filter.push(&piece);
             if part.is_retraction {
                 said.clear();
+                self.written.clear();
                 self.is_retracted = true;
             }
-            said.extend(Some(part.text).filter(|text| !text.is_empty()));
+            said.extend(Some(self.written.push(&part.text)).filter(|text| !text.is_empty()));
         }
         read
     }
@@ -75,18 +81,31 @@ impl SpokenReader {
 
     /// How far the tool calls have come.
     pub fn calls(&self) -> CallProgress {
-        self.reader.calls()
+        match self.reader.calls() {
+            CallProgress::None if self.written.is_within() => CallProgress::Partial,
+            CallProgress::None if self.written.has_calls() => CallProgress::Whole,
+            progress => progress,
+        }
     }
 
     /// What is left to say at the end: words that were held back, tool calls, then what it took.
     pub fn finish(&mut self) -> Vec<LlmEvent> {
-        let rest = self.filter.finish();
+        let mut rest = self.written.push(&self.filter.finish());
+        rest.push_str(&self.written.finish());
+        for (name, arguments) in self.filter.take_calls() {
+            self.written.add(&name, &arguments);
+        }
         if let Some(start) = self.filter.observed_start() {
             self.starts.record(&self.key, start);
         }
         let (is_cut, progress) = (self.reader.is_cut(), self.reader.calls());
         let words = Some(rest).filter(|rest| !rest.is_empty()).map(LlmEvent::Text);
         let mut events: Vec<LlmEvent> = words.into_iter().chain(self.reader.finish()).collect();
+        let written = self.written.take();
+        if progress == CallProgress::None && !written.is_empty() {
+            let last = events.len().saturating_sub(1);
+            events.insert(last, LlmEvent::ToolCalls(written));
+        }
         if is_cut {
             note_cut(&mut events, progress);
         }

@@ -1,66 +1,19 @@
 //! Takes a model's thoughts out of its words, as they stream in: tags around them, a closing tag alone, and the channel marks
 //! of models whose server does not read them. Marks may be cut anywhere.
 
-/// What a mark in the text means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mark {
-    /// Thoughts begin.
-    Open,
-    /// Thoughts end. Without a beginning, everything before was thoughts.
-    Close,
-    /// The name of a channel follows.
-    Channel,
-    /// A role follows.
-    Role,
-    /// The words of the channel that was named follow.
-    Message,
-    /// The words of a channel end.
-    End,
-    /// Says nothing to a caller.
-    Noise,
-}
+mod marks;
 
-/// In small letters; they are found in any case.
-const MARKS: [(&str, Mark); 32] = [
-    ("<think>", Mark::Open),
-    ("</think>", Mark::Close),
-    ("<thinking>", Mark::Open),
-    ("</thinking>", Mark::Close),
-    ("<thought>", Mark::Open),
-    ("</thought>", Mark::Close),
-    ("<thoughts>", Mark::Open),
-    ("</thoughts>", Mark::Close),
-    ("<reasoning>", Mark::Open),
-    ("</reasoning>", Mark::Close),
-    ("<seed:think>", Mark::Open),
-    ("</seed:think>", Mark::Close),
-    ("[think]", Mark::Open),
-    ("[/think]", Mark::Close),
-    ("◁think▷", Mark::Open),
-    ("◁/think▷", Mark::Close),
-    ("<|begin_of_thought|>", Mark::Open),
-    ("<|end_of_thought|>", Mark::Close),
-    ("<|begin_of_solution|>", Mark::Noise),
-    ("<|end_of_solution|>", Mark::Noise),
-    ("<|channel>", Mark::Open),
-    ("<channel|>", Mark::Close),
-    ("<|channel|>", Mark::Channel),
-    ("<|start|>", Mark::Role),
-    ("<|message|>", Mark::Message),
-    ("<|end|>", Mark::End),
-    ("<|return|>", Mark::End),
-    ("<|call|>", Mark::End),
-    ("<|im_end|>", Mark::Noise),
-    ("<|eot_id|>", Mark::Noise),
-    ("<|endoftext|>", Mark::Noise),
-    ("<end_of_turn>", Mark::Noise),
-];
-/// First characters of the marks.
-const MARK_STARTS: [char; 3] = ['<', '[', '◁'];
+use marks::{Mark, next_mark};
+
 /// Where a server has dropped the channel marks themselves, their names are left: before thoughts that begin with a
 /// capital letter, and before the answer.
 const BARE_CHANNEL: &str = "analysis";
+const BARE_CHANNELS: [&str; 2] = ["assistantanalysis", "assistantcommentary"];
 const BARE_ANSWER: &str = "assistantfinal";
+/// Who a message is for, if it is a call.
+const RECIPIENT: &str = "to=";
+/// Bytes of the arguments of a call.
+const CALL_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of the name of a channel.
 const HEADER_BYTES_MAX: usize = 300;
 
@@ -92,6 +45,10 @@ enum State {
     Answer,
     /// Between tags.
     Thoughts,
+    /// Behind a closing tag that may be one of several: what comes is kept until the next one, or the end.
+    Nested,
+    /// In the arguments of a call.
+    Call,
     /// In a channel that is not for the caller.
     OtherChannel,
     /// After a channel name without marks.
@@ -124,6 +81,11 @@ pub struct ThoughtFilter {
     trims: bool,
     lone_close: bool,
     held: bool,
+    /// Opening tags within thoughts that no closing one has ended.
+    nested: usize,
+    /// Who the message in this channel is for.
+    recipient: String,
+    calls: Vec<(String, String)>,
 }
 
 impl ThoughtFilter {
@@ -139,6 +101,9 @@ impl ThoughtFilter {
             trims: true,
             lone_close: false,
             held,
+            nested: 0,
+            recipient: String::new(),
+            calls: Vec::new(),
         }
     }
 
@@ -161,6 +126,11 @@ impl ThoughtFilter {
         part
     }
 
+    /// Calls of tools that were written into a channel of their own: names and arguments.
+    pub fn take_calls(&mut self) -> Vec<(String, String)> {
+        std::mem::take(&mut self.calls)
+    }
+
     /// What is left when the answer is over.
     pub fn finish(&mut self) -> String {
         let mut part = SpokenPart::default();
@@ -170,12 +140,26 @@ impl ThoughtFilter {
                 self.speak(&rest, &mut part);
             }
             // No closing tag came: these were words.
-            State::Held => {
+            State::Held | State::Nested => {
                 let rest = std::mem::take(&mut self.kept) + &std::mem::take(&mut self.pending);
                 self.speak(&rest, &mut part);
             }
-            State::Thoughts | State::OtherChannel | State::BareChannel | State::Header => self.pending.clear(),
+            State::Thoughts => {
+                let rest = std::mem::take(&mut self.kept);
+                self.speak(&rest, &mut part);
+            }
+            State::Call => self.end_call(),
+            State::BareChannel => self.end_bare_call(),
+            // The words of an answer whose header has no end.
+            State::Header => {
+                let header = std::mem::take(&mut self.kept);
+                let words = header.trim_start().strip_prefix("assistant").or(header.trim_start().strip_prefix("final"));
+                let words = words.filter(|words| words.starts_with(char::is_whitespace) && !words.contains(RECIPIENT));
+                self.speak(words.unwrap_or_default(), &mut part);
+            }
+            State::OtherChannel => {}
         }
+        self.pending.clear();
         part.text
     }
 
@@ -199,31 +183,74 @@ impl ThoughtFilter {
     /// The first characters show whether a channel without marks begins; false if there are too few.
     fn decide_start(&mut self) -> bool {
         let text = self.pending.trim_start();
-        if text.is_empty() || (text.len() <= BARE_CHANNEL.len() && BARE_CHANNEL.starts_with(text)) {
+        let is_open = |name: &&str| text.len() <= name.len() && name.starts_with(text);
+        if text.is_empty()
+            || is_open(&BARE_CHANNEL)
+            || is_open(&BARE_ANSWER)
+            || BARE_CHANNELS.iter().any(|name| is_open(name))
+        {
             return false;
         }
         let after = text.strip_prefix(BARE_CHANNEL).and_then(|rest| rest.chars().next());
-        self.state = if after.is_some_and(char::is_uppercase) { State::BareChannel } else { State::Answer };
+        self.state = if text.starts_with(BARE_ANSWER) {
+            self.pending = text.get(BARE_ANSWER.len()..).unwrap_or_default().to_owned();
+            State::Answer
+        } else if after.is_some_and(char::is_uppercase) || BARE_CHANNELS.iter().any(|name| text.starts_with(name)) {
+            State::BareChannel
+        } else {
+            State::Answer
+        };
         true
     }
 
     fn end_bare_channel(&mut self) -> bool {
         let Some(at) = self.pending.find(BARE_ANSWER) else {
-            let keep = self.pending.ceil_char_boundary(self.pending.len().saturating_sub(BARE_ANSWER.len()));
-            self.pending.drain(..keep);
+            let passed = self.pending.ceil_char_boundary(self.pending.len().saturating_sub(BARE_ANSWER.len()));
+            let passed: String = self.pending.drain(..passed).collect();
+            if self.kept.len() + passed.len() <= CALL_BYTES_MAX {
+                self.kept.push_str(&passed);
+            }
             return false;
         };
         self.pending.drain(..at + BARE_ANSWER.len());
+        self.kept.clear();
         self.state = State::Answer;
         true
+    }
+
+    /// "assistantcommentary to=functions.find json{…}": a call whose marks were dropped.
+    fn end_bare_call(&mut self) {
+        let text = std::mem::take(&mut self.kept) + &std::mem::take(&mut self.pending);
+        let Some((_, call)) = text.rsplit_once(RECIPIENT) else { return };
+        let Some((name, _)) = call.split_once(char::is_whitespace) else { return };
+        if let Some(at) = call.find('{') {
+            self.calls.push((name.to_owned(), call.get(at..).unwrap_or_default().trim().to_owned()));
+        }
+    }
+
+    /// Notes who the message is for that this header stands before.
+    fn read_header(&mut self) -> String {
+        let header = std::mem::take(&mut self.kept);
+        if let Some((_, recipient)) = header.split_once(RECIPIENT) {
+            let end = recipient.find(|c: char| c.is_whitespace() || c == '<').unwrap_or(recipient.len());
+            self.recipient = recipient.get(..end).unwrap_or_default().to_owned();
+        }
+        header
+    }
+
+    fn end_call(&mut self) {
+        let arguments = std::mem::take(&mut self.kept);
+        self.calls.push((std::mem::take(&mut self.recipient), arguments.trim().to_owned()));
     }
 
     fn take_text(&mut self, text: &str, part: &mut SpokenPart) {
         match self.state {
             State::Answer => self.speak(text, part),
-            State::Held => self.kept.push_str(text),
+            State::Held | State::Nested => self.kept.push_str(text),
+            State::Call if self.kept.len() + text.len() <= CALL_BYTES_MAX => self.kept.push_str(text),
             State::Header if self.kept.len() + text.len() <= HEADER_BYTES_MAX => self.kept.push_str(text),
-            State::Start | State::Header | State::Thoughts | State::OtherChannel | State::BareChannel => {}
+            State::Start | State::Header | State::Thoughts | State::OtherChannel | State::BareChannel | State::Call => {
+            }
         }
     }
 
@@ -241,16 +268,21 @@ impl ThoughtFilter {
 
     fn take_mark(&mut self, mark: Mark, part: &mut SpokenPart) {
         self.state = match (self.state, mark) {
-            (State::Thoughts, Mark::Close) => self.begin_answer(),
-            (State::Thoughts, _) => State::Thoughts,
-            (State::Header, Mark::Message) => {
-                let header = std::mem::take(&mut self.kept);
-                let name = header.split_whitespace().next().unwrap_or_default();
-                if matches!(name, "" | "final" | "assistant") { self.begin_answer() } else { State::OtherChannel }
+            (State::Thoughts | State::Nested, _) => self.take_mark_in_thoughts(mark),
+            (State::Header, Mark::Message) => self.end_header(),
+            (State::Header, Mark::Channel) => {
+                self.read_header();
+                State::Header
             }
+            (State::Call, Mark::End | Mark::Role | Mark::Channel) => {
+                self.end_call();
+                if mark == Mark::End { self.begin_answer() } else { State::Header }
+            }
+            (State::Call, _) => State::Call,
             (State::OtherChannel, Mark::End) => self.begin_answer(),
             (_, Mark::Channel | Mark::Role) => {
                 self.kept.clear();
+                self.recipient.clear();
                 State::Header
             }
             (State::Held, Mark::Close) => {
@@ -277,6 +309,33 @@ impl ThoughtFilter {
         };
     }
 
+    /// Thoughts end with the last of their closing tags: some models write tags within them.
+    fn take_mark_in_thoughts(&mut self, mark: Mark) -> State {
+        match (self.state, mark, self.nested.checked_sub(1)) {
+            (_, Mark::Open, _) => {
+                self.nested += 1;
+                State::Thoughts
+            }
+            (state, Mark::Close, left) => {
+                if state == State::Nested {
+                    self.kept.clear();
+                }
+                self.nested = left.unwrap_or(0);
+                if left.is_some() { State::Nested } else { self.begin_answer() }
+            }
+            (state, ..) => state,
+        }
+    }
+
+    fn end_header(&mut self) -> State {
+        let header = self.read_header();
+        if !self.recipient.is_empty() {
+            return State::Call;
+        }
+        let name = header.split_whitespace().next().unwrap_or_default();
+        if matches!(name, "" | "final" | "assistant") { self.begin_answer() } else { State::OtherChannel }
+    }
+
     /// Words for the caller follow.
     fn begin_answer(&mut self) -> State {
         self.trims = true;
@@ -293,25 +352,6 @@ impl ThoughtFilter {
             (self.has_spoken, self.ends_with_space) = (false, true);
         }
     }
-}
-
-/// Where the first mark is, or where one may begin; its length in bytes and its meaning if it is whole.
-fn next_mark(text: &str) -> (usize, Option<(usize, Mark)>) {
-    for (at, _) in text.char_indices().filter(|(_, c)| MARK_STARTS.contains(c)) {
-        let rest = &text[at..];
-        if let Some((name, mark)) = MARKS.iter().find(|(name, _)| begins_with(rest, name)) {
-            return (at, Some((name.len(), *mark)));
-        }
-        if MARKS.iter().any(|(name, _)| begins_with(name, rest)) {
-            return (at, None);
-        }
-    }
-    (text.len(), None)
-}
-
-/// Without regard to case.
-fn begins_with(text: &str, start: &str) -> bool {
-    text.as_bytes().get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start.as_bytes()))
 }
 
 /// A whole answer that should be JSON, from behind the last mark that an object follows. One that is JSON as it stands is left

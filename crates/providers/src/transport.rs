@@ -155,6 +155,9 @@ pub fn error_field(body: &str) -> Option<String> {
         let part = |part: &Value| part.as_str().map_or_else(|| part.to_string(), str::to_owned);
         Some(parts.iter().skip(1).map(part).collect::<Vec<_>>().join("."))
     };
+    let too_long =
+        || body.pointer("/error/code").and_then(Value::as_str).filter(|code| code.starts_with("context_length"));
+    let named = named.or_else(too_long);
     named.map(str::to_owned).or_else(place).filter(|field| !field.is_empty())
 }
 

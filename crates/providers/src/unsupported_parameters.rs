@@ -1,13 +1,15 @@
 //! What the servers of models do not take, or want. Model ids are passed through, so it is learnt from refusals: a request is
 //! adapted and sent again, and later requests are adapted from the start.
 
+use super::answer_limit::{self, AnswerLimits};
+use super::context_limit::{self, ContextLimits};
 use moka::sync::Cache;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
 /// Parameters that are worth having and that an answer can do without.
-const DISPENSABLE: [&str; 12] = [
+const DISPENSABLE: [&str; 13] = [
     "temperature",
     "top_p",
     "stop",
@@ -20,7 +22,10 @@ const DISPENSABLE: [&str; 12] = [
     "strict",
     "cache_control",
     "thinking",
+    TOOL_CHOICE,
 ];
+/// Without it, a model that is to call no tool is offered none.
+const TOOL_CHOICE: &str = "tool_choice";
 /// Sent only to a model whose server asks for it.
 const THOUGHTS: [&str; 2] = ["reasoning_content", "reasoning"];
 /// Thoughts are returned beside their tool calls.
@@ -35,12 +40,15 @@ const NO_TOOLS: &str = "no tools";
 /// `max_tokens` only.
 const NEW_LIMIT: &str = "max_completion_tokens";
 const OLD_LIMIT: &str = "max_tokens";
-/// Answers of this model may have fewer tokens than the agent allows.
-const SMALL_LIMIT: &str = "small limit";
-/// What every model takes.
-const SMALL_LIMIT_TOKENS: u64 = 4_096;
-/// How servers say that.
-const TOO_LARGE: [&str; 6] = ["too large", "too high", "at most", "maximum", "must be less", "exceed"];
+/// Beside calls of tools, no words are an empty text: null is refused.
+const EMPTY_CONTENT: &str = "empty content";
+/// An empty text is refused as well.
+const FILLED_CONTENT: &str = "filled content";
+/// Nothing of it can be spoken, if the model should repeat it.
+const NO_WORDS: &str = "…";
+/// How servers say that a text is missing, or empty.
+const NO_TEXT_WORDS: [&str; 7] = ["string", "null", "none", "required", "missing", "must not be", "invalid"];
+const EMPTY_WORDS: [&str; 6] = ["empty", "blank", "non-empty", "at least", "too short", "whitespace"];
 /// How servers say so.
 const NO_TOOLS_WORDS: [&str; 12] = [
     "does not support tool",
@@ -67,11 +75,18 @@ pub struct UnsupportedParameters {
     known: Cache<String, Arc<[&'static str]>>,
     /// Tools whose definitions were refused, by their digests.
     refused_tools: Cache<String, Arc<[[u8; 32]]>>,
+    answer_limits: AnswerLimits,
+    contexts: ContextLimits,
 }
 
 impl Default for UnsupportedParameters {
     fn default() -> Self {
-        Self { known: Cache::new(MODELS_MAX), refused_tools: Cache::new(MODELS_MAX) }
+        Self {
+            known: Cache::new(MODELS_MAX),
+            refused_tools: Cache::new(MODELS_MAX),
+            answer_limits: AnswerLimits::default(),
+            contexts: ContextLimits::default(),
+        }
     }
 }
 
@@ -106,6 +121,8 @@ impl UnsupportedParameters {
     pub fn adapted(&self, model: &str, body: &Value) -> Value {
         let known = self.for_model(model);
         let mut body = body.clone();
+        self.contexts.shorten(model, &mut body);
+        let is_without_calls = body[TOOL_CHOICE] == "none" && known.contains(&TOOL_CHOICE);
         let left_out: Vec<&str> = DISPENSABLE.into_iter().filter(|name| known.contains(name)).collect();
         remove_fields(&mut body, &left_out);
         if !known.contains(&RETURNS_THOUGHTS) {
@@ -121,8 +138,13 @@ impl UnsupportedParameters {
         if known.contains(&NO_SYSTEM) {
             give_system_to_user(&mut body);
         }
+        if known.contains(&EMPTY_CONTENT) {
+            let words = if known.contains(&FILLED_CONTENT) { NO_WORDS } else { "" };
+            for_each_message(&mut body, |message| give_content(message, words));
+        }
         adapt_limit(&mut body, &known);
-        self.leave_out_tools(model, &mut body, known.contains(&NO_TOOLS));
+        self.answer_limits.adapt(model, &mut body);
+        self.leave_out_tools(model, &mut body, is_without_calls || known.contains(&NO_TOOLS));
         body
     }
 
@@ -134,7 +156,9 @@ impl UnsupportedParameters {
         let Some(tools) = body.get_mut("tools").and_then(Value::as_array_mut) else { return };
         tools.retain(|tool| !all && !refused.contains(&digest(tool)));
         if tools.is_empty() {
-            body.as_object_mut().map(|fields| fields.remove("tools"));
+            body.as_object_mut()
+                .into_iter()
+                .for_each(|fields| fields.retain(|name, _| name != "tools" && name != TOOL_CHOICE));
         }
     }
 
@@ -153,10 +177,14 @@ impl UnsupportedParameters {
             self.remember(model, NO_TOOLS);
             return true;
         }
+        if matches!(status, 400 | 413 | 422 | 500) && context_limit::is_too_long(&words) {
+            return self.record_limit(model, sent, &words) || self.record_context(model, body, sent);
+        }
         if !matches!(status, 400 | 422) && (status != 500 || !words.contains("template")) {
             return false;
         }
         self.record_wish(model, body, &words)
+            || self.record_content(model, sent, &words)
             || self.record_limit(model, sent, &words)
             || self.record_parameter(model, sent, &words)
             || has_tools && self.record_tool(model, sent, &words)
@@ -186,18 +214,40 @@ impl UnsupportedParameters {
         is_new
     }
 
-    /// The limit of an answer is too large, or has another name.
-    fn record_limit(&self, model: &str, sent: &Value, words: &str) -> bool {
-        let Some(name) = [NEW_LIMIT, OLD_LIMIT].into_iter().find(|name| !sent[*name].is_null()) else { return false };
-        if !words.contains(name) {
+    /// The server wants a text beside calls of tools.
+    fn record_content(&self, model: &str, sent: &Value, words: &str) -> bool {
+        if !words.contains("content") {
             return false;
         }
-        if TOO_LARGE.iter().any(|said| words.contains(said)) {
-            let is_large = sent[name].as_u64() > Some(SMALL_LIMIT_TOKENS) && !self.knows(model, SMALL_LIMIT);
-            if is_large {
-                self.remember(model, SMALL_LIMIT);
-            }
-            return is_large;
+        let says = |all: &[&str]| all.iter().any(|said| words.contains(said));
+        let wish = if has_content(sent, &Value::Null) && says(&NO_TEXT_WORDS) {
+            EMPTY_CONTENT
+        } else if self.knows(model, EMPTY_CONTENT) && has_content(sent, &json!("")) && says(&EMPTY_WORDS) {
+            FILLED_CONTENT
+        } else {
+            return false;
+        };
+        let is_new = !self.knows(model, wish);
+        self.remember(model, wish);
+        is_new
+    }
+
+    /// The conversation is too long: the next request has fewer turns, if it can have fewer.
+    fn record_context(&self, model: &str, body: &Value, sent: &Value) -> bool {
+        self.contexts.record(model, body);
+        self.adapted(model, body) != *sent
+    }
+
+    /// The limit of an answer is too large, or has another name.
+    fn record_limit(&self, model: &str, sent: &Value, words: &str) -> bool {
+        let Some(name) = answer_limit::NAMES.into_iter().find(|name| !sent[*name].is_null()) else { return false };
+        let limit = sent[name].as_u64().unwrap_or(0);
+        let is_about_context = context_limit::is_too_long(words);
+        if !words.contains(name) && !(is_about_context && answer_limit::numbers(words).contains(&limit)) {
+            return false;
+        }
+        if is_about_context || answer_limit::is_too_large(words) {
+            return self.answer_limits.record(model, limit, words);
         }
         // Anthropic requires it.
         if sent["thinking"].is_object() {
@@ -247,7 +297,7 @@ fn is_named(words: &str, name: &str) -> bool {
     words.replace(['_', ' ', '-'], "").contains(&bare)
 }
 
-/// The limit of an answer under the name, and as small, as the model takes it.
+/// The limit of an answer under the name that the model takes.
 fn adapt_limit(body: &mut Value, known: &[&'static str]) {
     let Some(fields) = body.as_object_mut() else { return };
     for (from, to) in [(OLD_LIMIT, NEW_LIMIT), (NEW_LIMIT, OLD_LIMIT)] {
@@ -256,12 +306,6 @@ fn adapt_limit(body: &mut Value, known: &[&'static str]) {
         {
             fields.insert(to.to_owned(), limit);
             break;
-        }
-    }
-    if known.contains(&SMALL_LIMIT) {
-        let limits = [OLD_LIMIT, NEW_LIMIT];
-        for limit in fields.iter_mut().filter(|(name, _)| limits.contains(&name.as_str())).map(|(_, value)| value) {
-            *limit = json!(limit.as_u64().unwrap_or(SMALL_LIMIT_TOKENS).min(SMALL_LIMIT_TOKENS));
         }
     }
 }
@@ -273,6 +317,18 @@ fn digest(tool: &Value) -> [u8; 32] {
 fn has_thoughts(body: &Value) -> bool {
     let mut messages = body["messages"].as_array().into_iter().flatten();
     messages.any(|message| THOUGHTS.iter().any(|name| message.get(*name).is_some()))
+}
+
+/// Whether a message that calls tools has this content.
+fn has_content(body: &Value, content: &Value) -> bool {
+    let mut messages = body["messages"].as_array().into_iter().flatten();
+    messages.any(|message| message["tool_calls"].is_array() && message["content"] == *content)
+}
+
+fn give_content(message: &mut Value, words: &str) {
+    if message["tool_calls"].is_array() && message["content"].is_null() {
+        message["content"] = json!(words);
+    }
 }
 
 fn for_each_message(body: &mut Value, change: impl FnMut(&mut Value)) {

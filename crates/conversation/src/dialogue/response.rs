@@ -1,7 +1,10 @@
 //! One response of the agent, from the LLM's text to playback.
 
+use super::placeholders;
 use super::sentence_splitter::{SentenceSplitter, SplitSegment};
 use super::text_normalization::{NormalizedText, SpeechStyle};
+use std::borrow::Cow;
+use trunkline_domain::call_facts::CallVariables;
 use trunkline_domain::chat::ToolCall;
 use trunkline_domain::end_reason::EndReason;
 use trunkline_media::turn::script::{has_no_blanks, joins_previous};
@@ -67,6 +70,8 @@ pub struct AgentResponse {
     pub after: AfterResponse,
     segments: Vec<Segment>,
     splitter: SentenceSplitter,
+    /// What placeholders stand for that the model writes.
+    variables: CallVariables,
     style: SpeechStyle,
     llm_done: bool,
     /// Tool calls of the LLM; they run when the text before them was heard.
@@ -93,6 +98,7 @@ impl AgentResponse {
             after: AfterResponse::AwaitCaller,
             segments: Vec::new(),
             splitter: SentenceSplitter::new(style),
+            variables: CallVariables::default(),
             llm_done: false,
             tool_calls: Vec::new(),
             begun: None,
@@ -101,6 +107,12 @@ impl AgentResponse {
             fillers: 0,
             is_uninterruptible: false,
         }
+    }
+
+    /// The same response, with what placeholders stand for.
+    #[must_use]
+    pub fn with_variables(self, variables: CallVariables) -> Self {
+        Self { variables, ..self }
     }
 
     /// A reply with a given text. Returns its segments, to be spoken.
@@ -125,6 +137,18 @@ impl AgentResponse {
         self.llm_done = true;
         let last = self.splitter.finish()?;
         self.add(&last)
+    }
+
+    /// Nothing more has come for a while: what ends as a sentence is said.
+    pub fn end_sentence(&mut self) -> Option<(u32, String)> {
+        let sentence = self.splitter.end_sentence()?;
+        self.add(&sentence)
+    }
+
+    /// A tool call follows: all words so far are said.
+    pub fn flush(&mut self) -> Option<(u32, String)> {
+        let words = self.splitter.flush()?;
+        self.add(&words)
     }
 
     /// The LLM was cut off: a sentence that it has not ended is not said, unless nothing else is.
@@ -161,8 +185,12 @@ impl AgentResponse {
 
     /// Adds a segment; `None` if nothing of it can be spoken.
     fn add(&mut self, segment: &SplitSegment) -> Option<(u32, String)> {
-        let said = self.style.normalize(&segment.text);
-        let to_say = self.style.for_voice(&segment.text, &said);
+        // The agent's own texts were filled in before.
+        let written = segment.text.as_str();
+        let is_filled = self.is_scripted || !written.contains('{');
+        let text = if is_filled { Cow::Borrowed(written) } else { placeholders::resolve(written, &self.variables) };
+        let said = self.style.normalize(&text);
+        let to_say = self.style.for_voice(&text, &said);
         (!said.spoken.is_empty()).then(|| (self.push(said, segment.is_glued), to_say))
     }
 

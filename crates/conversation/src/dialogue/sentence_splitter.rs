@@ -46,7 +46,10 @@ impl SentenceSplitter {
             let done = std::mem::replace(&mut self.pending, rest);
             let parted = done.ends_with(char::is_whitespace) || self.pending.starts_with(char::is_whitespace);
             if done.chars().any(char::is_alphanumeric) {
-                segment(SplitSegment { text: done.trim().to_owned(), is_glued: self.is_glued && self.segments > 0 });
+                segment(SplitSegment {
+                    text: done.trim().to_owned(),
+                    is_glued: self.is_glued && self.segments > 0 && !done.starts_with(char::is_whitespace),
+                });
                 self.segments += 1;
                 self.is_glued = !parted;
             }
@@ -58,6 +61,38 @@ impl SentenceSplitter {
         let rest = std::mem::take(&mut self.pending);
         let is_glued = self.is_glued && self.segments > 0 && !rest.starts_with(char::is_whitespace);
         rest.chars().any(char::is_alphanumeric).then(|| SplitSegment { text: rest.trim().to_owned(), is_glued })
+    }
+
+    /// What has come so far, though more may follow.
+    pub fn flush(&mut self) -> Option<SplitSegment> {
+        let is_parted = self.pending.ends_with(char::is_whitespace);
+        let segment = self.finish()?;
+        self.segments += 1;
+        self.is_glued = !is_parted;
+        Some(segment)
+    }
+
+    /// What has come so far if it ends as a sentence does, whatever follows: no number, abbreviation or address goes on
+    /// behind its dot.
+    pub fn end_sentence(&mut self) -> Option<SplitSegment> {
+        let text = self.pending.trim_end();
+        let open = text.trim_end_matches(is_closer);
+        let before = open.trim_end_matches(is_end);
+        let marks = open.get(before.len()..)?;
+        let is_open_tag =
+            text.rfind('<').is_some_and(|at| ssml::may_become_tag(&text[at..]) && ssml::tag_len(&text[at..]) == 0);
+        if marks.is_empty() || is_open_tag || marks == "." && !self.is_final_dot(before) {
+            return None;
+        }
+        self.flush()
+    }
+
+    /// A dot that is the end of a sentence, whether a capital, a small letter or a digit follows.
+    fn is_final_dot(&self, before: &str) -> bool {
+        let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
+        let goes_on = word.contains(['.', '@', '/', ':', '_']) || word.ends_with(|c: char| c.is_numeric());
+        let ends = |following| abbreviation_end(&self.style, before, Some(following)) == AbbreviationEnd::No;
+        !goes_on && ['A', 'a', '1'].into_iter().all(ends)
     }
 
     /// Drops what has come of a sentence without its end, if anything was said before it.

@@ -1,6 +1,6 @@
 //! Outputs of the call machine: what the driver has to do.
 
-use trunkline_domain::chat::{ChatMessage, ToolCall, ToolOffer};
+use trunkline_domain::chat::{ChatMessage, ToolCall, ToolChoice, ToolOffer};
 use trunkline_domain::collected::CollectedValues;
 use trunkline_domain::end_reason::EndReason;
 use trunkline_domain::ids::AgentId;
@@ -20,6 +20,8 @@ pub enum CallOutput {
         messages: Vec<ChatMessage>,
         /// The tools that the LLM may call; empty if there are none.
         tools: Vec<ToolOffer>,
+        /// Whether it may call them.
+        tool_choice: ToolChoice,
     },
     /// Cancel the LLM request that is running, if there is one.
     CancelLlm,

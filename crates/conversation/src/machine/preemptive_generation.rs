@@ -6,7 +6,7 @@ use super::pipeline::PreemptiveGeneration;
 use super::talk::{Speaker, Talk};
 use crate::dialogue::response::AgentResponse;
 use std::time::Instant;
-use trunkline_domain::chat::ChatMessage;
+use trunkline_domain::chat::{ChatMessage, ToolChoice};
 use trunkline_media::turn::end_of_turn::CallerTurn;
 use trunkline_providers::LlmEvent;
 
@@ -47,7 +47,8 @@ impl Talk {
         messages.push(self.told(&ChatMessage::User(text.clone())));
         let ahead = PreemptiveGeneration {
             text,
-            response: AgentResponse::from_model(response_id, self.line.facts.spec.style()),
+            response: AgentResponse::from_model(response_id, self.line.facts.spec.style())
+                .with_variables(self.told_variables()),
             segments: Vec::new(),
             first_token_ms: None,
             first_segment_ms: None,
@@ -57,7 +58,7 @@ impl Talk {
             pipeline.preemptive = Some(ahead);
         }
         let tools = self.available_tools();
-        self.line.output(CallOutput::RequestLlm { response_id, messages, tools });
+        self.line.output(CallOutput::RequestLlm { response_id, messages, tools, tool_choice: ToolChoice::Auto });
     }
 
     pub(super) fn discard_preemptive_generation(&mut self) {
@@ -86,6 +87,8 @@ impl Talk {
                 ahead.segments.clear();
                 ahead.response = AgentResponse::from_model(response_id, self.line.facts.spec.style());
             }
+            LlmEvent::Stalled => ahead.segments.extend(ahead.response.end_sentence()),
+            LlmEvent::ToolCallBegan => ahead.segments.extend(ahead.response.flush()),
             LlmEvent::Cut => {
                 ahead.response.cut();
                 self.line.metrics().record_provider_error("llm", "cut");

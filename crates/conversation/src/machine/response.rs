@@ -79,13 +79,14 @@ impl Talk {
         match event {
             LlmEvent::Text(text) => {
                 let segments = response.text(&text);
-                if !segments.is_empty() {
-                    self.timers.filler = None;
-                    self.line.metrics().record_first_segment(response_id, at_ms);
-                }
                 self.line.metrics().record_first_token(response_id, at_ms);
                 self.llm_failures = 0;
-                self.line.speak(segments);
+                self.speak_segments(response_id, at_ms, segments);
+                false
+            }
+            LlmEvent::Stalled | LlmEvent::ToolCallBegan => {
+                let segment = if event == LlmEvent::Stalled { response.end_sentence() } else { response.flush() };
+                self.speak_segments(response_id, at_ms, segment.into_iter().collect());
                 false
             }
             LlmEvent::Retracted => {
@@ -120,6 +121,15 @@ impl Talk {
             }
             LlmEvent::Failed(failure) => self.handle_llm_failed(now, &failure),
         }
+    }
+
+    /// Segments of an answer go to the voice: there is nothing to fill any more.
+    fn speak_segments(&mut self, response_id: u32, at_ms: u64, segments: Vec<(u32, String)>) {
+        if !segments.is_empty() {
+            self.timers.filler = None;
+            self.line.metrics().record_first_segment(response_id, at_ms);
+        }
+        self.line.speak(segments);
     }
 
     /// The LLM's text is complete; true when the response may be over by that. Nothing is an answer too: the caller has the

@@ -15,7 +15,7 @@ use crate::dialogue::prompt;
 use crate::dialogue::response::{AfterResponse, AgentResponse};
 use crate::dtmf::DtmfCollector;
 use std::time::{Duration, Instant};
-use trunkline_domain::chat::ChatMessage;
+use trunkline_domain::chat::{ChatMessage, ToolChoice};
 use trunkline_domain::end_reason::EndReason;
 use trunkline_media::turn::end_of_turn::CallerTurn;
 
@@ -228,19 +228,25 @@ impl Talk {
 
     /// Requests a response of the model to everything said so far.
     pub(super) fn request_response(&mut self, now: Instant, hint: Option<&str>) {
+        self.request_answer(now, hint, ToolChoice::Auto);
+    }
+
+    /// The same; the model may be asked for words alone.
+    pub(super) fn request_answer(&mut self, now: Instant, hint: Option<&str>, tool_choice: ToolChoice) {
         if let Speaker::Realtime(realtime) = &mut self.speaker {
             self.tools.mark_read();
             return realtime.request_response(&mut self.line, now, hint);
         }
         self.discard_preemptive_generation();
         let response_id = self.line.playout.next_id();
-        self.line.playout.response = Some(AgentResponse::from_model(response_id, self.line.facts.spec.style()));
+        let response = AgentResponse::from_model(response_id, self.line.facts.spec.style());
+        self.line.playout.response = Some(response.with_variables(self.told_variables()));
         self.arm_filler(now);
         let mut messages = self.history.messages(|message| self.told(message));
         messages.extend(hint.map(|hint| ChatMessage::System(hint.to_owned())));
         self.tools.mark_read();
         let tools = self.available_tools();
-        self.line.output(CallOutput::RequestLlm { response_id, messages, tools });
+        self.line.output(CallOutput::RequestLlm { response_id, messages, tools, tool_choice });
     }
 
     /// A required provider failed: says so and ends the call.

@@ -9,6 +9,13 @@ use trunkline_domain::chat::{ToolCall, ToolOffer};
 /// Rounds of tool results before the caller gets a turn.
 const ROUNDS_MAX: u32 = 5;
 
+/// Then the model has to answer in words.
+const LAST_ROUND: u32 = ROUNDS_MAX + 1;
+/// And then it has had its chance.
+const FIRST_REFUSAL: u32 = ROUNDS_MAX + 2;
+const NO_MORE_TOOLS: &str = "You have called tools several times in a row. Call no further tool now: tell the caller what \
+you have found out, or what you could not do.";
+
 /// Calls of earlier agents that are remembered: far more than run at once.
 const INHERITED_MAX: usize = 64;
 
@@ -45,6 +52,19 @@ pub(super) struct Toolbox {
     pub(super) ids: CallIds,
     /// What answers of tools have set, of all agents.
     pub(super) variables: CallVariables,
+}
+
+/// Who reads the results of a round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ToolsRead {
+    /// The model, with these words about late ones.
+    Round(String),
+    /// The model, which may call no tool.
+    LastRound(String),
+    /// Nobody: the caller is to say it again.
+    Lost,
+    /// Nobody, and the caller knows.
+    CallersTurn,
 }
 
 /// A call that runs while the agent still announces it.
@@ -114,13 +134,23 @@ impl Toolbox {
         self.rounds = 0;
     }
 
-    /// Starts a round of results, unless the caller is due; returns what the LLM is told about late ones.
-    pub(super) fn next_round(&mut self) -> Option<String> {
-        if self.rounds >= ROUNDS_MAX {
-            return None;
-        }
+    /// Starts a round of results. After the most of them the model is asked for words alone, and if it calls tools even
+    /// then, nothing is asked any more until the caller's next turn.
+    pub(super) fn next_round(&mut self) -> ToolsRead {
         self.rounds += 1;
-        Some(std::mem::take(&mut self.late_results).join("\n"))
+        let late = if self.rounds <= ROUNDS_MAX + 1 { std::mem::take(&mut self.late_results) } else { Vec::new() };
+        match self.rounds {
+            1..=ROUNDS_MAX => ToolsRead::Round(late.join("\n")),
+            LAST_ROUND => {
+                let hint = late.iter().map(String::as_str).chain([NO_MORE_TOOLS]).collect::<Vec<_>>();
+                ToolsRead::LastRound(hint.join("\n"))
+            }
+            FIRST_REFUSAL => ToolsRead::Lost,
+            _ => {
+                self.rounds = FIRST_REFUSAL;
+                ToolsRead::CallersTurn
+            }
+        }
     }
 
     pub(super) fn add_late_result(&mut self, call: &ToolCall, result: &str) {

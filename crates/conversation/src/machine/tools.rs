@@ -9,7 +9,7 @@ use super::mode::Mode;
 use super::output::CallOutput;
 use super::realtime::Realtime;
 use super::talk::{Speaker, Talk};
-use super::toolbox::{InheritedCall, StartedCall, answer, take_call};
+use super::toolbox::{InheritedCall, StartedCall, ToolsRead, answer, take_call};
 use super::transfer::{TransferMethod, TransferOrigin, TransferRequest};
 use super::value_events::WantedValue;
 use crate::dialogue::history::RESULT_PENDING;
@@ -20,7 +20,7 @@ use serde_json::Value;
 use std::time::Instant;
 use trunkline_domain::agent_handover::HANDOVERS_MAX;
 use trunkline_domain::call_facts::CallVariables;
-use trunkline_domain::chat::{ToolCall, ToolOffer};
+use trunkline_domain::chat::{ToolCall, ToolChoice, ToolOffer};
 use trunkline_domain::end_reason::EndReason;
 use trunkline_domain::transfer::TransferConfig;
 use trunkline_providers::realtime::RealtimeInput;
@@ -129,12 +129,16 @@ impl Talk {
         self.history.push_tool_result(&call.id, RESULT_PENDING);
     }
 
+    /// What answers of tools have set, as the model may know it.
+    pub(super) fn told_variables(&self) -> CallVariables {
+        let variables = &self.tools.variables;
+        if self.reveals_secrets() { variables.clone() } else { variables.masked(&self.line.collected) }
+    }
+
     /// The prompt with what answers of tools have set.
     pub(super) fn renew_prompt(&mut self) {
         let spec = &self.line.facts.spec;
-        let masked = (!self.reveals_secrets()).then(|| self.tools.variables.masked(&self.line.collected));
-        let variables = masked.as_ref().unwrap_or(&self.tools.variables);
-        let system = prompt::system_messages_with(&spec.agent, spec.task.as_ref(), variables);
+        let system = prompt::system_messages_with(&spec.agent, spec.task.as_ref(), &self.told_variables());
         if self.history.set_system(system) && matches!(self.speaker, Speaker::Realtime(_)) {
             let instructions = prompt::instructions(&self.history.messages(Clone::clone));
             Realtime::send(&mut self.line, RealtimeInput::Instructions(instructions));
@@ -401,7 +405,7 @@ impl CallMachine {
                     None => talk.arm_filler_for_tools(now),
                 }
             }
-            None => self.next_round(now),
+            None => self.next_round(now, said_something),
         }
     }
 
@@ -496,18 +500,24 @@ impl CallMachine {
     /// the next request.
     pub(super) fn request_response_to_results(&mut self, now: Instant) {
         if self.mode.talk().is_some_and(Talk::may_read_results) {
-            self.next_round(now);
+            self.next_round(now, false);
         }
     }
 
-    /// The model reads the results, unless it is the caller's turn after so many rounds.
-    fn next_round(&mut self, now: Instant) {
+    /// The model reads the results, unless it has called tools too often and even where it may not. The caller never waits
+    /// for nothing.
+    fn next_round(&mut self, now: Instant, said_something: bool) {
         let Some(talk) = self.mode.talk_mut() else { return };
         match talk.tools.next_round() {
-            Some(late_results) => {
-                talk.request_response(now, Some(late_results.as_str()).filter(|late_results| !late_results.is_empty()));
+            ToolsRead::Round(late) => talk.request_response(now, Some(late.as_str()).filter(|late| !late.is_empty())),
+            ToolsRead::LastRound(hint) => talk.request_answer(now, Some(&hint), ToolChoice::None),
+            ToolsRead::Lost if said_something => self.arm_silence(now),
+            ToolsRead::Lost => {
+                tracing::warn!("a model goes on calling tools; the caller is asked to say it again");
+                talk.line.metrics().record_provider_error("llm", "tool_rounds");
+                talk.ask_to_repeat(now);
             }
-            None => self.arm_silence(now),
+            ToolsRead::CallersTurn => self.arm_silence(now),
         }
     }
 }

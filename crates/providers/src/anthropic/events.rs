@@ -87,10 +87,10 @@ impl LlmStreamReader for MessagesReader {
             "content_block_delta" => self.add(&event, said),
             "message_delta" => {
                 self.count(&event["usage"]);
-                let reason = filled(&event["delta"]["stop_reason"]);
-                self.finished |= reason.is_some();
-                self.is_cut |= matches!(reason, Some("max_tokens" | "model_context_window_exceeded"));
+                self.stop(&event["delta"]["stop_reason"]);
             }
+            // A server that does not stream sends the whole message at once.
+            "message" if self.blocks.is_empty() => self.take_message(&event, said),
             "message_stop" => return Ok(true),
             _ => {}
         }
@@ -173,6 +173,20 @@ impl MessagesReader {
     /// The index of an event; without one it is about the newest block.
     fn index_of(&self, event: &Value, otherwise: u64) -> u64 {
         event["index"].as_u64().unwrap_or(otherwise)
+    }
+
+    fn stop(&mut self, reason: &Value) {
+        let reason = filled(reason);
+        self.finished |= reason.is_some();
+        self.is_cut |= matches!(reason, Some("max_tokens" | "model_context_window_exceeded"));
+    }
+
+    fn take_message(&mut self, message: &Value, said: &mut Vec<String>) {
+        self.count(&message["usage"]);
+        for (index, block) in message["content"].as_array().into_iter().flatten().enumerate() {
+            self.start_block(&json!({"index": index, "content_block": block}), said);
+        }
+        self.stop(&message["stop_reason"]);
     }
 
     fn start_block(&mut self, event: &Value, said: &mut Vec<String>) {

@@ -7,7 +7,7 @@ use crate::llm::{Completion, LlmHttpRequest, LlmStreamReader, LlmVendor, Structu
 use crate::structured_output::{self, AnswerShape};
 use crate::{LlmRequest, ProviderAccess, ProviderError, extra_body, tool_dialect};
 use serde_json::{Value, json};
-use trunkline_domain::chat::ChatMessage;
+use trunkline_domain::chat::{ChatMessage, ToolChoice};
 
 /// A report with fields that the customer defines.
 const REPORT_TOKENS_MAX: u32 = 4_096;
@@ -38,6 +38,9 @@ impl LlmVendor for AnthropicMessages {
                 one
             });
             body["tools"] = tools.collect();
+            if request.tool_choice == ToolChoice::None {
+                body["tool_choice"] = json!({"type": "none"});
+            }
         }
         extra_body::merge(&mut body, &request.options.extra_body);
         outgoing(endpoint, body)

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use trunkline_domain::chat::ToolCall;
+use trunkline_domain::chat::{ToolCall, ToolChoice};
 use trunkline_domain::llm_options::LlmOptions;
 use trunkline_domain::provider::{LlmProvider, ProviderAccount};
 
@@ -115,7 +115,7 @@ impl Vendor {
                 LlmEvent::Done(_) => return (words, calls, Ok(())),
                 LlmEvent::Failed(failure) => return (words, calls, Err(failure.kind().to_owned())),
                 LlmEvent::Cut => words.push('|'),
-                LlmEvent::FailedOver(_) => {}
+                LlmEvent::FailedOver(_) | LlmEvent::Stalled | LlmEvent::ToolCallBegan => {}
             }
         }
         unreachable!("the last event is the end")
@@ -217,7 +217,14 @@ async fn nothing_is_asked_for_once_more_and_then_an_answer() {
     let late = Vendor::start(vec![streamed(&[stop()]), streamed(&[text("Yes."), stop()])]).await;
     assert_eq!((late.answer().await, late.asked().len()), (words("Yes."), 2));
     let broken = Vendor::start(vec![streamed(&[stop()]), Answer(500, vec![])]).await;
-    assert_eq!(broken.answer().await, words(""), "the first answer stands");
+    assert_eq!(broken.answer().await, (String::new(), vec![], Err("refused".to_owned())), "the caller hears of it");
+    let late = [streamed(&[stop()]), Answer(500, vec![]), streamed(&[text("Yes."), stop()])];
+    let late = Vendor::start(late.to_vec()).await;
+    assert_eq!((late.answer().await, late.asked().len()), (words("Yes."), 3), "a failure is asked about once");
+    let open = streamed(&[text("<think>Only a thought."), stop()]);
+    let cut = streamed(&[text("<think>Only a thought."), finish("length")]);
+    let thoughts = Vendor::start(vec![open, cut]).await;
+    assert_eq!(thoughts.answer().await.2, Err("garbage".to_owned()));
     let after_tool = Vendor::start(vec![streamed(&[text(""), stop()])]).await;
     let call = ToolCall { id: "a".into(), name: "find".into(), arguments: "{}".into(), ..ToolCall::default() };
     let messages = vec![
@@ -359,5 +366,131 @@ async fn a_model_that_only_thinks_until_the_limit_has_failed_and_is_asked_once_m
         let vendor = Vendor::start(vec![failed]).await;
         assert_eq!(vendor.answer().await, (String::new(), vec![], Err("garbage".to_owned())));
         assert_eq!(vendor.asked().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn words_are_not_held_until_the_arguments_of_a_call_have_come() {
+    for first in [text("One moment.") + &call("{\"x\": "), text("One moment.")] {
+        let args = json!({"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, "id": "a", "function": {"name": "find", "arguments": "{\"x\": 1}"}}]}}]});
+        let pieces = [first, format!("data: {args}\n\n"), text(" I look."), finish("tool_calls")];
+        let vendor = Vendor::start(vec![streamed(&pieces)]).await;
+        let events = timed(&vendor).await;
+        let began: Vec<usize> = (0..events.len()).filter(|index| events[*index].1 == LlmEvent::ToolCallBegan).collect();
+        let made = events.iter().position(|(_, event)| matches!(event, LlmEvent::ToolCalls(_))).unwrap();
+        assert!(began.len() == 1 && began[0] > 0 && began[0] < made, "told once: {events:?}");
+    }
+    let vendor = Vendor::start(vec![streamed(&[call("{}"), finish("tool_calls")])]).await;
+    assert!(timed(&vendor).await.iter().all(|(_, event)| *event != LlmEvent::ToolCallBegan), "no words were held");
+}
+
+/// The events of one answer, and when each came.
+async fn timed(vendor: &Vendor) -> Vec<(u128, LlmEvent)> {
+    let plan = LlmPlan { candidates: vec![vendor.candidate(LlmProvider::Openai, "m")], rules: None, hedge_after: None };
+    let request = LlmRequest { messages: vec![ChatMessage::User("Hi".into())], ..LlmRequest::default() };
+    let (began, mut events) = (Instant::now(), vec![]);
+    let mut stream = stream_llm_response(&vendor.providers, plan, request);
+    while let Some(event) = stream.events.recv().await {
+        events.push((began.elapsed().as_millis(), event));
+    }
+    events
+}
+
+#[tokio::test]
+async fn a_whole_sentence_does_not_wait_for_a_stream_that_stands_still() {
+    let pause = Duration::from_millis(800);
+    for (words, stalls) in [("It is here.", 1), ("It is", 0)] {
+        let mut pieces = vec![text(words)];
+        // Comments keep the connection alive; they are no words.
+        pieces.extend(std::iter::repeat_n(": ping\n\n".to_owned(), (pause.as_millis() / 20) as usize));
+        pieces.extend([text(" And more."), stop()]);
+        let vendor = Vendor::start(vec![streamed(&pieces)]).await;
+        let events = timed(&vendor).await;
+        let stalled: Vec<usize> = (0..events.len()).filter(|index| events[*index].1 == LlmEvent::Stalled).collect();
+        assert_eq!(stalled.len(), stalls, "{events:?}");
+        assert!(stalled.iter().all(|index| *index == 1 && (450..800).contains(&events[*index].0)), "{events:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_streamed_is_read() {
+    let message = |message: Value| {
+        Answer(200, vec![json!({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}).to_string()])
+    };
+    let vendor = Vendor::start(vec![message(json!({"role": "assistant", "content": "It is on its way."}))]).await;
+    assert_eq!((vendor.answer().await, vendor.asked().len()), (words("It is on its way."), 1));
+    let calls = json!([{"id": "a", "type": "function", "function": {"name": "find", "arguments": "{\"x\":1}"}},
+        {"id": "b", "type": "function", "function": {"name": "find", "arguments": "{\"x\":2}"}}]);
+    let vendor = Vendor::start(vec![message(json!({"content": null, "tool_calls": calls}))]).await;
+    let (said, made, end) = vendor.answer().await;
+    let arguments: Vec<&str> = made.iter().map(|call| call.arguments.as_str()).collect();
+    assert_eq!((said.as_str(), arguments.as_slice(), end), ("", ["{\"x\":1}", "{\"x\":2}"].as_slice(), Ok(())));
+    let vendor = Vendor::start(vec![Answer(200, vec!["{\"error\": {\"message\": \"quota\"}}".into()])]).await;
+    assert_eq!(vendor.answer().await.2, Err("refused".to_owned()));
+    let vendor = Vendor::start(vec![Answer(200, vec!["{\"status\": \"ok\"}".into()])]).await;
+    assert!(vendor.answer().await.2.is_err(), "no answer");
+    let anthropic = json!({"type": "message", "role": "assistant", "stop_reason": "tool_use", "usage": {"input_tokens": 3, "output_tokens": 5},
+        "content": [{"type": "text", "text": "One moment."}, {"type": "tool_use", "id": "t", "name": "find", "input": {"x": 1}}]});
+    let vendor = Vendor::start(vec![Answer(200, vec![anthropic.to_string()])]).await;
+    let plan =
+        LlmPlan { candidates: vec![vendor.candidate(LlmProvider::Anthropic, "m")], rules: None, hedge_after: None };
+    let request = LlmRequest { messages: vec![ChatMessage::User("Hi".into())], ..LlmRequest::default() };
+    let mut stream = stream_llm_response(&vendor.providers, plan, request);
+    assert_eq!(stream.events.recv().await, Some(LlmEvent::Text("One moment.".into())));
+    let Some(LlmEvent::ToolCalls(calls)) = stream.events.recv().await else { panic!("no calls") };
+    assert_eq!((calls[0].name.as_str(), calls[0].arguments.as_str()), ("find", "{\"x\":1}"));
+    assert!(matches!(stream.events.recv().await, Some(LlmEvent::Done(usage)) if usage.completion_tokens == 5));
+}
+
+#[tokio::test]
+async fn one_broken_event_costs_that_event() {
+    let broken = || "data: {\"choices\":[{\"ind\n\n".to_owned();
+    let vendor = Vendor::start(vec![streamed(&[text("It is here. And"), broken(), text(" more."), stop()])]).await;
+    assert_eq!((vendor.answer().await, vendor.asked().len()), (words("It is here. And more."), 1));
+    let first = Vendor::start(vec![streamed(&[broken(), text("It is here."), stop()])]).await;
+    assert_eq!((first.answer().await, first.asked().len()), (words("It is here."), 1));
+    let many = [vec![text("It is")], vec![broken(); 4], vec![text(" here."), stop()]].concat();
+    let vendor = Vendor::start(vec![streamed(&many)]).await;
+    assert_eq!(vendor.answer().await.2, Err("garbage".to_owned()), "there is an end to it");
+    let within = [call("{\"x\": \"1"), broken(), call("2\"}"), finish("tool_calls")];
+    let vendor = Vendor::start(vec![streamed(&within)]).await;
+    assert_eq!(vendor.answer().await.1, [], "a call with a hole is none");
+}
+
+#[tokio::test]
+async fn calls_that_are_written_as_words_are_made() {
+    let written = "<tool_call>{\"name\": \"find\", \"arguments\": {\"x\": 1}}</tool_call>";
+    for pieces in [vec![text(written), stop()], vec![text("One moment. <tool_"), text(&written[6..]), stop()]] {
+        let vendor = Vendor::start(vec![streamed(&pieces)]).await;
+        let (said, calls, end) = vendor.answer().await;
+        assert!(said.is_empty() || said.starts_with("One moment."), "{said}");
+        assert!(!said.contains(['<', '{']), "{said}");
+        assert_eq!((calls.len(), end), (1, Ok(())));
+        assert_eq!((calls[0].name.as_str(), calls[0].arguments.as_str()), ("find", "{\"x\":1}"));
+    }
+    let harmony = "<|channel|>commentary to=functions.find <|constrain|>json<|message|>{\"x\":1}<|call|>";
+    let vendor = Vendor::start(vec![streamed(&[text(harmony), stop()])]).await;
+    assert_eq!(vendor.answer().await.1.len(), 1);
+    let unknown = streamed(&[text(&written.replace("find", "none")), stop()]);
+    let vendor = Vendor::start(vec![unknown, streamed(&[text("Yes."), stop()])]).await;
+    assert_eq!(vendor.answer().await, words("Yes."), "asked once more");
+    let cut = [text("<tool_call>{\"name\": \"find\", \"argum"), finish("length")];
+    let vendor = Vendor::start(vec![streamed(&cut), streamed(&[text("Yes."), stop()])]).await;
+    assert_eq!(vendor.answer().await, words("Yes."));
+}
+
+#[tokio::test]
+async fn a_model_that_may_call_no_tool_is_told_so_in_the_vendors_way() {
+    for (provider, wanted) in [(LlmProvider::Openai, json!("none")), (LlmProvider::Anthropic, json!({"type": "none"}))]
+    {
+        let vendor = Vendor::start(vec![streamed(&[text("Hello."), stop()])]).await;
+        let plan = LlmPlan { candidates: vec![vendor.candidate(provider, "m")], rules: None, hedge_after: None };
+        let tools = vec![trunkline_domain::chat::ToolOffer { name: "find".into(), ..Default::default() }];
+        let messages = vec![ChatMessage::User("Hi".into())];
+        let request = LlmRequest { messages, tools, tool_choice: ToolChoice::None, ..LlmRequest::default() };
+        let mut stream = stream_llm_response(&vendor.providers, plan, request);
+        while stream.events.recv().await.is_some() {}
+        let asked = vendor.asked();
+        assert_eq!((&asked[0]["tool_choice"], asked[0]["tools"].is_array()), (&wanted, true));
     }
 }

@@ -6,7 +6,7 @@ use crate::llm::{Completion, LlmHttpRequest, LlmStreamReader, LlmVendor, Structu
 use crate::structured_output::{self, AnswerShape};
 use crate::{LlmRequest, ProviderAccess, ProviderError, extra_body, tool_dialect};
 use serde_json::{Map, Value, json};
-use trunkline_domain::chat::ChatMessage;
+use trunkline_domain::chat::{ChatMessage, ToolChoice};
 use trunkline_domain::llm_options::ReasoningEffort;
 
 /// Stands between a tool's result and the caller's next words: templates that count turns want an answer there. Nothing
@@ -109,6 +109,9 @@ impl LlmVendor for ChatCompletions {
                 json!({"type": "function", "function": function})
             });
             body["tools"] = tools.collect();
+            if request.tool_choice == ToolChoice::None {
+                body["tool_choice"] = json!("none");
+            }
         }
         extra_body::merge(&mut body, &request.options.extra_body);
         self.outgoing(endpoint, body)

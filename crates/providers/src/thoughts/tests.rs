@@ -1,5 +1,6 @@
 //! Thoughts in all shapes, cut at every place.
 
+use super::marks::THOUGHT_TAGS;
 use super::*;
 
 /// What is heard of a text that comes in pieces of so many characters.
@@ -128,4 +129,58 @@ fn a_whole_answer_loses_its_thoughts_and_json_stays() {
     );
     assert_eq!(without_thoughts("<think>{}".into()), "<think>{}");
     assert_eq!(without_thoughts("No.</think>".into()), "No.</think>");
+}
+
+#[test]
+fn tags_have_attributes_blanks_and_other_names() {
+    for name in THOUGHT_TAGS {
+        check(&format!("<{name}>Secret.</{name}>Yes."), "Yes.");
+        check(&format!("<{}\n type=\"x > y\" a='1' b=2 >Secret.</{name} >Yes.", name.to_uppercase()), "Yes.");
+    }
+    check("<think type=x>Secret.</ think>Yes.", "Yes.");
+    check("<think/>Yes.", "Yes.");
+    check("<reflection>secret</reflection><answer>Bye now.</answer>", "Bye now.");
+    for words in ["<thinking about it, yes.", "I <reason 5 > 4", "a <think", "<analysis=", "<thinker>", "</ thin"] {
+        check(words, words);
+    }
+    let long = format!("<think {}", "a=1 ".repeat(100));
+    check(&long, &long);
+}
+
+#[test]
+fn thoughts_within_thoughts_end_with_the_last_of_their_tags() {
+    check("<think>Secret <think>inner</think> outer secret.</think>Your order is here.", "Your order is here.");
+    check("<think>a<think>b<think>c</think>d</think>e</think>Yes.", "Yes.");
+    check("<think>I use <think> here.</think>Your order is here.", "Your order is here.");
+    assert_eq!(heard_of("<think>a<think>b</think>c</think>Yes.", 3, AnswerStart::Marked).1, None);
+}
+
+#[test]
+fn headers_and_bare_channels_are_not_heard() {
+    check("<|start_header_id|>assistant<|end_header_id|>\n\nBye now.<|eot_id|>", "Bye now.");
+    check("assistantanalysisSecret words.assistantfinalHello again.", "Hello again.");
+    check("analysisSecret one.assistantanalysisSecret two.assistantfinalHello again.", "Hello again.");
+    check("assistantfinalHello again.", "Hello again.");
+    check("<|start|>assistant Hello again.", "Hello again.");
+    check("assist you? Yes.", "assist you? Yes.");
+    check("assistants are here.", "assistants are here.");
+}
+
+#[test]
+fn calls_in_channels_are_read() {
+    for text in [
+        "<|channel|>commentary to=functions.find <|constrain|>json<|message|>{\"a\":1}<|call|>",
+        "<|channel|>analysis<|message|>Hm<|end|><|start|>assistant to=functions.find<|channel|>commentary json<|message|>{\"a\":1}",
+        "analysisSecret.assistantcommentary to=functions.find json{\"a\":1}",
+        "assistantcommentary to=functions.find json{\"a\":1}",
+    ] {
+        for size in [1, 3, 1_000] {
+            let mut filter = ThoughtFilter::new(AnswerStart::Marked);
+            let chars: Vec<char> = text.chars().collect();
+            let said: String =
+                chars.chunks(size).map(|piece| filter.push(&piece.iter().collect::<String>()).text).collect();
+            assert_eq!(said + &filter.finish(), "", "{text}");
+            assert_eq!(filter.take_calls(), [("functions.find".to_owned(), "{\"a\":1}".to_owned())], "{text}");
+        }
+    }
 }

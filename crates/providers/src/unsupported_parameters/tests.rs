@@ -92,13 +92,14 @@ fn the_limit_of_an_answer_has_the_name_and_the_size_that_a_model_takes() {
     let refusal = "max_completion_tokens: Extra inputs are not permitted";
     assert_eq!(after(&learnt, &new, 422, refusal), Some(json!({"model": "m", "max_tokens": 200})));
     assert_eq!(after(&learnt, &new, 422, "max_tokens: Extra inputs are not permitted"), None);
-    for message in [
-        "max_tokens is too large: 30000. This model supports at most 16384 completion tokens",
-        "max_tokens: 30000 > 8192, which is the maximum allowed number of output tokens for claude-3-5-haiku",
+    for (message, limit) in [
+        ("max_tokens is too large: 30000. This model supports at most 16384 completion tokens", 16_384),
+        ("max_tokens: 30000 > 8192, which is the maximum allowed number of output tokens for claude-3-5-haiku", 8_192),
+        ("max_tokens is too large", 4_096),
     ] {
         let learnt = UnsupportedParameters::default();
         let large = json!({"max_tokens": 30_000, "thinking": {"type": "disabled"}});
-        let next = json!({"max_tokens": 4_096, "thinking": {"type": "disabled"}});
+        let next = json!({"max_tokens": limit, "thinking": {"type": "disabled"}});
         assert_eq!(after(&learnt, &large, 400, message), Some(next), "{message}");
         assert_eq!(after(&learnt, &json!({"max_tokens": 9}), 400, message), None, "it is small already");
     }
@@ -116,4 +117,85 @@ fn short_names_have_to_stand_alone_in_a_refusal() {
     let learnt = UnsupportedParameters::default();
     let both = "`temperature` and `top_p` cannot both be specified for this model. Please use only one.";
     assert_eq!(after(&learnt, &body, 400, both), Some(json!({"stop": ["a"], "top_p": 0.5})));
+}
+
+#[test]
+fn a_text_stands_beside_calls_where_null_is_refused() {
+    let message = |content: Value| {
+        json!({"messages": [{"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": content, "tool_calls": [{"id": "a"}]}, {"role": "tool", "content": "7"}]})
+    };
+    let body = message(Value::Null);
+    for refusal in [
+        "Input should be a valid string: messages.3.content",
+        "messages.1.content: none is not an allowed value",
+        "Invalid type for 'messages[1].content': expected a string, but got null instead.",
+        "Field required: messages[1].content",
+        "invalid message content type: <nil>",
+        "Invalid 'content': 'content' field must be a string or an array of objects.",
+    ] {
+        let learnt = UnsupportedParameters::default();
+        assert_eq!(after(&learnt, &body, 400, refusal), Some(message(json!(""))), "{refusal}");
+        assert_eq!(after(&learnt, &body, 400, refusal), None, "it was given already");
+        let empty = "messages.1.content must not be empty";
+        assert_eq!(after(&learnt, &body, 400, empty), Some(message(json!(NO_WORDS))), "{refusal}");
+        assert_eq!(after(&learnt, &body, 400, empty), None);
+    }
+    let learnt = UnsupportedParameters::default();
+    let words = message(json!("One moment."));
+    assert_eq!(after(&learnt, &words, 400, "messages.1.content: Input should be a valid string"), None);
+    assert_eq!(after(&learnt, &body, 400, "the content is unsafe"), None);
+}
+
+#[test]
+fn a_conversation_that_is_too_long_loses_its_oldest_turns() {
+    let turn = |number: usize| json!({"role": if number.is_multiple_of(2) { "user" } else { "assistant" }, "content": format!("{number}")});
+    let body = |turns: usize| {
+        let system = json!({"role": "system", "content": "Be kind."});
+        json!({"messages": std::iter::once(system).chain((0..turns).map(turn)).collect::<Vec<_>>()})
+    };
+    for (status, refusal) in [
+        (400, "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens"),
+        (400, "context_length_exceeded: too much"),
+        (400, "prompt is too long: 210000 tokens > 200000 maximum"),
+        (413, "Request too large for model `m` on tokens per minute (TPM): Limit 6000, Requested 9000"),
+        (500, "the request exceeds the available context size"),
+    ] {
+        let learnt = UnsupportedParameters::default();
+        let next = after(&learnt, &body(9), status, refusal).unwrap();
+        let left = next["messages"].as_array().unwrap();
+        assert!(left.len() < 8 && left[0]["role"] == "system" && left[1]["role"] == "user", "{next}");
+        assert_eq!(left.last(), Some(&turn(8)));
+        let later = learnt.adapted("u m", &body(11));
+        assert!(later["messages"].as_array().unwrap().len() < 8, "remembered");
+        let mut tries = 0;
+        while after(&learnt, &body(9), status, refusal).is_some() {
+            tries += 1;
+            assert!(tries < 5, "there is an end to it");
+        }
+        let last = learnt.adapted("u m", &body(9));
+        assert_eq!(last["messages"].as_array().unwrap().len(), 2, "the caller's last words stay");
+    }
+    assert_eq!(after(&UnsupportedParameters::default(), &body(1), 400, "context length exceeded"), None);
+}
+
+#[test]
+fn an_answer_that_does_not_fit_beside_the_conversation_is_made_smaller_first() {
+    let learnt = UnsupportedParameters::default();
+    let body = json!({"max_tokens": 9_000, "messages": [{"role": "user", "content": "Hi"}]});
+    let refusal = "This model's maximum context length is 4096 tokens. However, you requested 9200 tokens \
+        (200 in the messages, 9000 in the completion).";
+    assert_eq!(after(&learnt, &body, 400, refusal).unwrap()["max_tokens"], json!(4_096));
+    let refusal = "This model's maximum context length is 4096 tokens. However, you requested 4296 tokens \
+        (200 in the messages, 4096 in the completion).";
+    assert_eq!(after(&learnt, &body, 400, refusal).unwrap()["max_tokens"], Value::Null);
+}
+
+#[test]
+fn a_server_without_tool_choice_is_offered_no_tools_when_none_may_be_called() {
+    let learnt = UnsupportedParameters::default();
+    let body = json!({"tools": [{"function": {"name": "a"}}], "tool_choice": "none"});
+    assert_eq!(after(&learnt, &body, 400, "property 'tool_choice' is unsupported"), Some(json!({})));
+    let free = json!({"tools": [{"function": {"name": "a"}}]});
+    assert_eq!(learnt.adapted("u m", &free), free);
 }

@@ -9,7 +9,7 @@ use super::ConversationLoop;
 use crate::call::dialog_rules::{consultation_from, refer_needs_trunk, refer_uri};
 use crate::call::live_update::LiveUpdate;
 use crate::call::machine::{CallOutput, ReferProgress};
-use crate::domain::chat::{ChatMessage, ToolOffer};
+use crate::domain::chat::{ChatMessage, ToolChoice, ToolOffer};
 use crate::domain::end_reason::EndReason;
 use crate::domain::transfer::TransferTarget;
 use crate::providers::stt::SttInput;
@@ -25,8 +25,8 @@ impl ConversationLoop {
     pub(super) async fn execute_outputs(&mut self) {
         while let Some(output) = self.machine.poll_output() {
             match output {
-                CallOutput::RequestLlm { response_id, messages, tools } => {
-                    self.llm = Some((response_id, self.request_llm(messages, tools)));
+                CallOutput::RequestLlm { response_id, messages, tools, tool_choice } => {
+                    self.llm = Some((response_id, self.request_llm(messages, tools, tool_choice)));
                 }
                 CallOutput::CancelLlm => self.llm = None,
                 CallOutput::Speak { segment, text } => self.tts.speak(segment, text),
@@ -151,11 +151,14 @@ impl ConversationLoop {
         self.send_to_leg(|leg| leg.set_barge_in(quiet));
     }
 
-    fn request_llm(&self, messages: Vec<ChatMessage>, tools: Vec<ToolOffer>) -> EventStream<LlmEvent> {
+    fn request_llm(
+        &self, messages: Vec<ChatMessage>, tools: Vec<ToolOffer>, tool_choice: ToolChoice,
+    ) -> EventStream<LlmEvent> {
         let providers = &self.call.context.providers;
         let index = self.call.context.store.passages();
         let plan = provider_candidates::call_llm_plan(providers, index, &self.call.spec);
         let cache_key = self.call.record.call.agent.map(|agent| agent.to_string());
-        llm::stream_llm_response(providers, plan, LlmRequest { messages, tools, cache_key, ..LlmRequest::default() })
+        let request = LlmRequest { messages, tools, tool_choice, cache_key, ..LlmRequest::default() };
+        llm::stream_llm_response(providers, plan, request)
     }
 }

@@ -188,3 +188,47 @@ fn without_clause_cuts(segments: Vec<SplitSegment>) -> Vec<String> {
     }
     texts
 }
+
+#[test]
+fn a_sentence_that_ends_whole_need_not_wait_and_others_do() {
+    let ends = |language: &str, text: &str| {
+        let mut splitter = SentenceSplitter::new(SpeechStyle::new(language, false));
+        splitter.push(text, |segment| panic!("{segment:?}"));
+        let ended = splitter.end_sentence().map(|segment| segment.text);
+        assert!(ended.is_none() || splitter.pending.is_empty());
+        ended
+    };
+    for text in ["It is here.", "Is it?", "Yes!", "He said \"stop.\"", "Well…", "Is it 12?", "Wait..."] {
+        assert_eq!(ends("en", text).as_deref(), Some(text));
+    }
+    for text in [
+        "It is",
+        "It costs 12.",
+        "Ask Dr.",
+        "It is at 9 a.m.",
+        "We sell pens, etc.",
+        "Visit www.example.",
+        "e.g.",
+        "J.",
+        "1.",
+        "Write to info@example.",
+        "Wait <break time=\"1s.",
+    ] {
+        assert_eq!(ends("en", text), None, "{text}");
+    }
+    assert_eq!(ends("de", "Am 3."), None);
+    assert_eq!(ends("de", "Das ist gut.").as_deref(), Some("Das ist gut."));
+    assert_eq!(ends("fr", "C'est ici !").as_deref(), Some("C'est ici !"));
+}
+
+#[test]
+fn what_follows_a_sentence_that_did_not_wait_is_joined_as_it_was_written() {
+    for (text, is_glued) in [(" And more. ", false), ("And more. ", true)] {
+        let mut splitter = SentenceSplitter::new(SpeechStyle::default());
+        splitter.push("It is here.", |segment| panic!("{segment:?}"));
+        assert!(splitter.end_sentence().is_some());
+        let mut seen = vec![];
+        splitter.push(text, |segment| seen.push(segment));
+        assert_eq!(seen, [SplitSegment { text: "And more.".into(), is_glued }]);
+    }
+}

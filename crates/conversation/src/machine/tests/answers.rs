@@ -194,3 +194,34 @@ fn a_cut_answer_is_said_up_to_its_last_whole_sentence() {
         assert_eq!(harness.last_messages()[2], assistant(said));
     }
 }
+
+#[test]
+fn words_before_a_tool_call_are_said_while_its_arguments_come() {
+    for words in ["One moment, I write the mail.", "One moment", "I look at 12."] {
+        let mut harness = CallHarness::greeted();
+        harness.caller_says("hello");
+        let request = harness.machine.response_id();
+        harness.model_event(request, LlmEvent::Text(words.into()));
+        assert!(harness.waiting.is_empty());
+        harness.model_event(request, LlmEvent::ToolCallBegan);
+        assert_eq!(harness.waiting.first().map(|(_, text)| text.as_str()), Some(words));
+        harness.model_event(request, LlmEvent::Text(" And more.".into()));
+        harness.model_event(request, LlmEvent::Done(TokenUsage::default()));
+        assert_eq!(harness.play_everything(), format!("{words} And more."));
+    }
+}
+
+#[test]
+fn a_whole_sentence_is_said_when_the_model_stands_still() {
+    for (words, is_said) in [("It is here.", true), ("It is", false), ("It costs 12.", false)] {
+        let mut harness = CallHarness::greeted();
+        harness.caller_says("hello");
+        let request = harness.machine.response_id();
+        harness.model_event(request, LlmEvent::Text(words.into()));
+        harness.model_event(request, LlmEvent::Stalled);
+        assert_eq!(!harness.waiting.is_empty(), is_said, "{words}");
+        harness.model_event(request, LlmEvent::Text(" It is on its way".into()));
+        harness.model_event(request, LlmEvent::Done(TokenUsage::default()));
+        assert_eq!(harness.play_everything(), format!("{words} It is on its way"));
+    }
+}

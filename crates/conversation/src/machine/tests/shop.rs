@@ -47,7 +47,7 @@ impl Shop {
     /// The rules answer what the machine asks the model.
     fn answer(&mut self) {
         let asked = self.harness.seen.iter().filter_map(|output| match output {
-            CallOutput::RequestLlm { response_id, messages, tools } => {
+            CallOutput::RequestLlm { response_id, messages, tools, .. } => {
                 Some((*response_id, messages.clone(), tools.clone()))
             }
             _ => None,

@@ -1,6 +1,7 @@
 //! Tools that the model calls, and results that come early, late, or while somebody speaks.
 
 use super::*;
+use trunkline_domain::chat::ToolChoice;
 
 #[test]
 fn a_result_that_comes_during_the_filler_is_read_when_it_was_heard() {
@@ -339,4 +340,85 @@ fn a_variable_that_a_tool_sets_is_in_the_prompt_from_then_on() {
     harness.machine.set_variables(&variables);
     harness.result("here");
     assert_eq!(prompt(&harness), ChatMessage::System("Order: 7 {{who}}.".into()));
+}
+
+/// What the model was asked with last: whether it may call tools, and the last message.
+fn last_request(harness: &CallHarness) -> (ToolChoice, bool, ChatMessage) {
+    let last = harness.seen.iter().rev().find_map(|output| match output {
+        CallOutput::RequestLlm { messages, tools, tool_choice, .. } => {
+            Some((*tool_choice, tools.is_empty(), messages.last().unwrap().clone()))
+        }
+        _ => None,
+    });
+    last.unwrap()
+}
+
+/// A model that has called the tool as often as it may.
+fn after_all_rounds() -> CallHarness {
+    let mut harness = CallHarness::new(with_tool(None));
+    harness.play_everything();
+    harness.caller_says("Where is it?");
+    for _ in 0..5 {
+        harness.wants_tool();
+        harness.result("look elsewhere");
+        assert_eq!(last_request(&harness).0, ToolChoice::Auto);
+    }
+    harness.wants_tool();
+    harness.result("look elsewhere");
+    harness
+}
+
+#[test]
+fn a_model_that_goes_on_calling_tools_is_asked_for_words() {
+    let mut harness = after_all_rounds();
+    let (choice, is_without_tools, hint) = last_request(&harness);
+    assert_eq!((choice, is_without_tools), (ToolChoice::None, false));
+    assert!(matches!(hint, ChatMessage::System(text) if text.contains("Call no further tool")));
+    harness.model_says("I cannot find it.");
+    assert_eq!(harness.play_everything(), "I cannot find it.");
+    harness.caller_says("Try again.");
+    assert_eq!(last_request(&harness).0, ToolChoice::Auto, "after the caller's turn it may call them again");
+}
+
+#[test]
+fn a_model_that_calls_tools_even_then_leaves_no_silence() {
+    let mut harness = after_all_rounds();
+    let requests = harness.llm_requests();
+    harness.wants_tool();
+    harness.result("look elsewhere");
+    assert_eq!(harness.llm_requests(), requests, "it is not asked any more");
+    assert_eq!(harness.play_everything(), harness.phrase_to_repeat());
+    // Nor does it hear the phrase again and again.
+    harness.pass_ms(1_000);
+    assert!(harness.waiting.is_empty());
+    harness.caller_says("Where is it?");
+    assert_eq!(harness.llm_requests(), requests + 1);
+}
+
+#[test]
+fn a_model_that_has_said_something_beside_its_last_call_is_not_followed_by_a_phrase() {
+    let mut harness = after_all_rounds();
+    harness.calls_tool("no_such_tool", serde_json::json!({}), Some("I cannot find it."));
+    assert_eq!(harness.play_everything(), "I cannot find it.");
+    harness.pass_ms(500);
+    assert!(harness.waiting.is_empty());
+}
+
+impl CallHarness {
+    fn phrase_to_repeat(&self) -> String {
+        self.machine.mode.talk().unwrap().line.facts.phrases.repeat.to_owned()
+    }
+}
+
+#[test]
+fn what_a_tool_has_set_is_said_where_the_model_writes_its_name() {
+    let mut harness = CallHarness::greeted();
+    let mut variables = trunkline_domain::call_facts::CallVariables::default();
+    variables.take(serde_json::json!({"customer_name": "Ann"}).as_object().unwrap().clone());
+    harness.machine.set_variables(&variables);
+    harness.caller_says("hello");
+    harness.model_says("Dear {{customer_name}}, it is here. Bye, {{who}}.");
+    assert_eq!(harness.play_everything(), "Dear Ann, it is here. Bye.");
+    harness.caller_says("bye");
+    assert_eq!(harness.last_messages()[2], assistant("Dear Ann, it is here. Bye."));
 }

@@ -1,0 +1,114 @@
+//! Placeholders that a model writes as it has read them somewhere: `{{customer_name}}`, `{name}`, `${name}`, `{% … %}`. A
+//! known variable is said; of another one nothing is.
+
+use std::borrow::Cow;
+use trunkline_domain::call_facts::CallVariables;
+use trunkline_domain::template::TemplateValues as _;
+
+/// Bytes of a placeholder; what is longer is none.
+const INNER_BYTES_MAX: usize = 80;
+
+/// A placeholder at the beginning of a text.
+struct Placeholder<'a> {
+    length: usize,
+    inner: &'a str,
+}
+
+/// The text with the values of known variables, and without the others and the gaps that they leave.
+pub fn resolve<'a>(text: &'a str, variables: &CallVariables) -> Cow<'a, str> {
+    if !text.contains('{') {
+        return Cow::Borrowed(text);
+    }
+    let (mut said, mut at, mut is_gap) = (String::with_capacity(text.len()), 0, false);
+    while let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) {
+        let rest = text.get(at..).unwrap_or_default();
+        if let Some(found) = placeholder(rest) {
+            at += found.length;
+            match value(found.inner, variables) {
+                Some(value) => said.push_str(&value),
+                None => is_gap = true,
+            }
+            continue;
+        }
+        if is_gap && (said.is_empty() || said.ends_with(char::is_whitespace)) {
+            // Before a mark, a gap takes the blank and the comma before it as well.
+            if said.is_empty() && matches!(c, ',' | ';') || c.is_whitespace() {
+                at += c.len_utf8();
+                continue;
+            }
+            if matches!(c, ',' | '.' | ';' | ':' | '!' | '?' | ')') {
+                said.truncate(said.trim_end_matches(|c: char| c.is_whitespace() || c == ',').len());
+            }
+        }
+        is_gap = false;
+        said.push(c);
+        at += c.len_utf8();
+    }
+    if is_gap {
+        said.truncate(said.trim_end().len());
+    }
+    Cow::Owned(said)
+}
+
+/// `name`, or `name|default`.
+fn value(inner: &str, variables: &CallVariables) -> Option<String> {
+    let (name, default) = inner.split_once('|').map_or((inner, None), |(name, default)| (name, Some(default)));
+    let known = variables.value(name.trim()).filter(|value| !value.trim().is_empty());
+    known.or_else(|| default.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()))
+}
+
+fn placeholder(text: &str) -> Option<Placeholder<'_>> {
+    let open = text.strip_prefix('$').unwrap_or(text);
+    let body = open.trim_start_matches('{');
+    if body.len() == open.len() {
+        return None;
+    }
+    let is_double = open.starts_with("{{") || open.starts_with("{%");
+    let Some(end) = body.find('}').filter(|end| *end <= INNER_BYTES_MAX) else {
+        // Its end was cut off.
+        let end = body.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '|'))).unwrap_or(body.len());
+        return is_double.then(|| Placeholder {
+            length: text.len() - body.len() + end,
+            inner: body.get(..end).unwrap_or_default(),
+        });
+    };
+    let (inner, behind) = body.split_at(end);
+    let is_name = inner.trim().chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '|' | ' ' | '-'))
+        && inner.chars().any(char::is_alphabetic);
+    let length = text.len() - behind.trim_start_matches('}').len();
+    (is_double || is_name).then_some(Placeholder { length, inner: inner.trim_matches(['%', ' ']) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_variables_are_said_and_others_leave_no_gap() {
+        let set = serde_json::json!({"customer_name": "Ann", "order": {"id": 7}, "empty": ""});
+        let variables = CallVariables(set.as_object().unwrap().clone());
+        for (text, wanted) in [
+            ("Dear {{customer_name}}, it is here.", "Dear Ann, it is here."),
+            ("Dear {{ customer_name }}, order {{order.id}} is here.", "Dear Ann, order 7 is here."),
+            ("Dear {{unknown}}, it is here.", "Dear, it is here."),
+            ("Dear {{unknown|friend}}, it is here.", "Dear friend, it is here."),
+            ("Dear {{customer name}}, it is here.", "Dear, it is here."),
+            ("{{unknown}}, hello.", "hello."),
+            ("Bye, {{unknown}}.", "Bye."),
+            ("{{unknown}} Hello.", "Hello."),
+            ("Hello {{unknown}}.", "Hello."),
+            ("Hello {{unknown}} and welcome.", "Hello and welcome."),
+            ("Hello {{unknown}}", "Hello"),
+            ("Hello {{empty}}.", "Hello."),
+            ("Hello {customer_name}, {other} and ${other}.", "Hello Ann, and."),
+            ("Hello {{{customer_name}}}.", "Hello Ann."),
+            ("{% if a == 1 %}Hello.{% endif %}", "Hello."),
+            ("Hello {{customer_name", "Hello Ann"),
+            ("Hello {{unknown", "Hello"),
+            ("It is { 7 }.", "It is { 7 }."),
+            ("Hello there.", "Hello there."),
+        ] {
+            assert_eq!(resolve(text, &variables), wanted, "{text}");
+        }
+    }
+}
