@@ -16,6 +16,7 @@ mod error;
 mod event;
 mod event_stream;
 mod extra_body;
+mod final_repeats;
 pub mod groq;
 mod http_audio;
 pub mod llm;
@@ -39,10 +40,12 @@ pub mod sse;
 pub mod structured_output;
 pub mod stt;
 mod thoughts;
+mod tool_arguments;
 mod tool_dialect;
 pub mod transport;
 pub mod tts;
 pub mod tts_socket;
+mod unreadable_frames;
 mod unsupported_parameters;
 pub mod vendors;
 pub mod xai;
@@ -53,6 +56,7 @@ pub use event::{
     AudioFormat, Failover, LanguageWords, LlmEvent, LlmRequest, SttEvent, TokenUsage, TtsEvent, WordTimestamp,
 };
 pub use event_stream::{EVENTS_MAX, EventStream, TtsStream};
+pub use final_repeats::AudioSpan;
 pub(crate) use refusal::{refusal, unreachable};
 pub use registry::{
     LocalTtsPrograms, OrganizationKey, OrganizationKeys, ProviderRegistry, ProviderSettings, StageDeadlines,
