@@ -1,12 +1,15 @@
 //! The providers' clients.
 
 use super::error::AppError;
-use crate::config::{Config, StageTimeoutsConfig};
+use crate::config::{Config, ProviderConfig, StageTimeoutsConfig};
 use crate::domain::provider::ProviderAccount;
 use crate::egress::EgressGuard;
+use crate::providers::local::piper::{PhraseCache, PiperVoices, WorkerSpeaker};
 use crate::providers::{
-    Deadlines, LocalTtsPrograms, ProviderAccess, ProviderRegistry, ProviderSettings, StageDeadlines,
+    Deadlines, LocalSpeechSettings, LocalTtsPrograms, ProviderAccess, ProviderRegistry, ProviderSettings,
+    StageDeadlines,
 };
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Clients with the server's own keys.
@@ -36,7 +39,30 @@ pub(super) fn build(config: &Config, guard: &EgressGuard) -> Result<ProviderRegi
         realtime: deadlines(p.timeouts.realtime),
     };
     let programs = LocalTtsPrograms { espeak: p.local.program.clone(), flite: p.local.flite_program.clone() };
+    let worker = &p.local.speech_worker;
+    let speech = LocalSpeechSettings {
+        models: p.local.models_folder.clone().into(),
+        worker: (!worker.is_empty()).then(|| worker.into()),
+    };
     let endpoints = ProviderAccount::ALL.iter().map(endpoint).collect();
-    ProviderRegistry::new(ProviderSettings { timeouts, endpoints, programs, guard: guard.clone() })
-        .map_err(|error| AppError::Other(format!("HTTP client: {error}")))
+    let settings = ProviderSettings { timeouts, endpoints, programs, speech, guard: guard.clone() };
+    let providers =
+        ProviderRegistry::new(settings).map_err(|error| AppError::Other(format!("HTTP client: {error}")))?;
+    let speaker = WorkerSpeaker::new(providers.speech().clone());
+    let voices = PiperVoices::new(Arc::new(speaker), phrases(&p.local));
+    Ok(providers.with_piper(voices))
+}
+
+/// The phrases on disk. A server whose disk refuses them makes them anew.
+fn phrases(local: &ProviderConfig) -> Option<Arc<PhraseCache>> {
+    if local.phrases_folder.is_empty() || local.phrases_max_mb == 0 {
+        return None;
+    }
+    match PhraseCache::open(local.phrases_folder.as_ref(), local.phrases_max_mb.saturating_mul(1_048_576)) {
+        Ok(cache) => Some(Arc::new(cache)),
+        Err(error) => {
+            tracing::warn!(folder = local.phrases_folder, %error, "phrases of local voices are not kept");
+            None
+        }
+    }
 }

@@ -8,6 +8,7 @@ use super::machine::CallSpec;
 use super::personalize::personalize_successor;
 use super::provider_plan;
 use crate::domain::agent::{Agent, AgentFields};
+use crate::domain::agent_texts::fixed_texts;
 use crate::domain::call::Call;
 use crate::domain::call_facts::{CallVariables, day_at};
 use crate::domain::collected::CollectedValues;
@@ -97,13 +98,15 @@ pub fn successor(
     };
     let assistant = event::assistant(Some(id), &fields, &added);
     let mut task = before.task.clone();
+    let fixed_texts = fixed_texts(&fields).into();
     let report = personalize_successor(&mut fields, (task.as_ref(), &before.agent), call, now, variables);
     if let Some(task) = &mut task {
         // It was for the agent that began the call.
         task.starting_message = None;
     }
     let today = day_at(fields.time_zone.as_deref(), now);
-    let spec = CallSpec { agent_id: Some(id), agent: fields, task, spoken: None, is_web: before.is_web, today };
+    let spec =
+        CallSpec { agent_id: Some(id), agent: fields, task, fixed_texts, spoken: None, is_web: before.is_web, today };
     Successor { spec, hooks, assistant, report }
 }
 
@@ -182,7 +185,8 @@ pub fn plan(before: &CallSpec, after: &CallSpec) -> AgentSwitch {
                 == (new_turn.barge_in, new_turn.barge_in_min_speech_ms),
         ),
         ambience: change(before.agent.background == after.agent.background),
-        untried_llm: (is_alone && !is_known && llm.base_url.is_none()).then(|| llm.provider.account()),
+        untried_llm: (is_alone && !is_known && llm.base_url.is_none() && !llm.provider.is_rules())
+            .then(|| llm.provider.account()),
     }
 }
 

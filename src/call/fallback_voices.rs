@@ -5,6 +5,7 @@ use super::machine::voice_in_language;
 use crate::domain::languages::{is_same_language, primary};
 use crate::domain::provider::TtsProvider;
 use crate::domain::provider_config::TtsConfig;
+use crate::providers::local::piper::piper_voice;
 
 /// Who speaks with a voice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +80,8 @@ fn local_gender(voice: &str) -> Option<Gender> {
     if let Some(name) = voice.strip_prefix("flite") {
         return Some(if matches!(name.trim_start_matches(':'), "" | "slt") { Gender::Woman } else { Gender::Man });
     }
-    let (_, variant) = voice.split_once('+')?;
+    let piper = voice.strip_prefix("piper:").and_then(|name| Some(piper_voice(name).ok()?.stand_in));
+    let (_, variant) = piper.unwrap_or(voice).split_once('+')?;
     match variant.as_bytes().first()? {
         b'f' => Some(Gender::Woman),
         b'm' => Some(Gender::Man),
@@ -153,6 +155,7 @@ mod tests {
             assert_eq!(stands_in(provider, voice, "en"), "", "{provider} {voice}");
         }
         assert_eq!(local_voice(None, "en"), "");
+        assert_eq!((local_gender("piper:joe"), local_gender("piper:nobody")), (Some(Gender::Man), None));
     }
 
     /// Voices and their languages in the order in which they are asked.

@@ -100,6 +100,7 @@ mod tests {
             agent_id: None,
             agent: serde_json::from_value(agent).unwrap(),
             task: None,
+            fixed_texts: Default::default(),
             spoken: None,
             is_web: false,
             today: jiff::civil::date(2026, 11, 28),

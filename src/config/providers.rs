@@ -33,6 +33,9 @@ macro_rules! accounts {
                     Self { allow_private: false, timeouts: ProviderTimeoutsConfig::default(), $( $field: at($url, $version), )* };
                 providers.local.program = "espeak-ng".to_owned();
                 providers.local.flite_program = "flite".to_owned();
+                providers.local.models_folder = "data/models".to_owned();
+                providers.local.phrases_folder = "data/phrases".to_owned();
+                providers.local.phrases_max_mb = 256;
                 providers
             }
         }
@@ -108,4 +111,12 @@ pub struct ProviderConfig {
     pub program: String,
     /// Program of the second local TTS, used for voices such as `flite:slt`. Default `flite`.
     pub flite_program: String,
+    /// Folder of the speech models that `trunkline models fetch` gets. Default `data/models`.
+    pub models_folder: String,
+    /// Folder of the phrases that neural voices have spoken. Empty: none are kept. Default `data/phrases`.
+    pub phrases_folder: String,
+    /// Megabytes of these phrases at most. Default 256.
+    pub phrases_max_mb: u64,
+    /// Program that runs them, as `trunkline speech-worker`. Empty: this program.
+    pub speech_worker: String,
 }

@@ -30,6 +30,9 @@ pub fn fill_in(agent: &mut AgentFields, task: Option<&mut TaskFields>, values: &
         config.messages.iter_mut().for_each(|message| text(&mut message.content, TemplateUse::Prompt));
         config.tools.iter_mut().for_each(|tool| fill_in_tool(tool, &mut text));
     }
+    let own = agent.llm_config.iter_mut().filter_map(|config| config.flow.as_mut());
+    let others = agent.fallbacks.iter_mut().flat_map(|all| &mut all.llm).filter_map(|one| one.flow.as_mut());
+    own.chain(others).for_each(|flow| flow.each_text(&mut |one| text(one, TemplateUse::Text)));
     if let Some(silence) = &mut agent.silence_config {
         let words = [&mut silence.prompt, &mut silence.goodbye];
         words
@@ -57,6 +60,30 @@ pub fn fill_in(agent: &mut AgentFields, task: Option<&mut TaskFields>, values: &
         rule.text.iter_mut().for_each(|one| text(one, TemplateUse::Text));
     }
     report
+}
+
+/// What a stored agent says of its own accord, word for word in each of its calls: texts without variables.
+pub fn fixed_texts(agent: &AgentFields) -> Vec<String> {
+    let mut texts: Vec<&String> = [&agent.first_message, &agent.voicemail_message].into_iter().flatten().collect();
+    if let Some(silence) = &agent.silence_config {
+        texts.extend([&silence.prompt, &silence.goodbye]);
+        texts.extend(silence.prompts.iter().chain(&silence.fillers));
+    }
+    for language in agent.languages.iter().flat_map(|languages| languages.values()) {
+        texts.extend([&language.prompt, &language.goodbye].into_iter().flatten());
+        texts.extend(language.prompts.iter().chain(&language.fillers));
+    }
+    let tools = agent.llm_config.iter().flat_map(|config| &config.tools);
+    for tool in tools {
+        texts.extend(&tool.filler);
+        texts.extend(tool.progress.iter().flat_map(|progress| &progress.phrases));
+    }
+    texts.extend(
+        agent.handover_config.iter().flat_map(|config| &config.agents).filter_map(|to| to.announcement.as_ref()),
+    );
+    texts.extend(agent.ringing.iter().filter_map(|ringing| ringing.announcement.as_ref()));
+    texts.extend(agent.dtmf_rules.iter().flat_map(|rules| &rules.rules).filter_map(|rule| rule.text.as_ref()));
+    texts.into_iter().filter(|text| !text.contains("{{") && !text.contains("{%")).cloned().collect()
 }
 
 /// The texts of a tool. A tool with a `request` is filled in for each call of it, with the values that there are then.
@@ -156,6 +183,21 @@ mod tests {
         let tools = &agent.llm_config.as_ref().unwrap().tools;
         assert_eq!(tools[0].url.as_deref(), Some("https://a.example/Ann%20Lee"));
         assert_eq!(tools[1].authorization.as_ref().map(Secret::expose), Some("Bearer t1X: y"), "one line");
+    }
+
+    /// What has a variable is another text in each call, and nothing that the agent may have said before is one of them.
+    #[test]
+    fn fixed_texts_are_those_without_variables() {
+        let mut fixed = agent();
+        assert_eq!(fixed_texts(&fixed), [] as [&str; 0]);
+        fixed.first_message = Some("Good morning.".to_owned());
+        fixed.system_prompt = Some("You help.".to_owned());
+        if let Some(silence) = &mut fixed.silence_config {
+            silence.fillers = vec!["One moment.".to_owned(), "{% if a %}x{% endif %}".to_owned()];
+        }
+        assert_eq!(fixed_texts(&fixed), ["Good morning.", "One moment."]);
+        fill_in(&mut fixed, None, &context(json!({"who": "Ann Lee", "token": "t"})));
+        assert_eq!(fixed_texts(&fixed).len(), 10, "so they are asked for before: {:?}", fixed_texts(&fixed));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::caller::load::{LoadProfile, run as run_load};
 use crate::caller::report::{CallReport, summarize};
 use crate::caller::script::CallScript;
 use crate::caller::softphone::{DialParams, Softphone};
+use crate::caller_voice::CallerVoiceArgs;
 use clap::Args;
 use secrecy::SecretString;
 use std::net::SocketAddr;
@@ -19,9 +20,12 @@ pub struct CallArgs {
     /// SIP URI to call, e.g. sip:+31201234567@127.0.0.1:5060. Without it, wait for calls (--listen).
     to: Option<String>,
     /// What to do: listen; say NAME; interrupt NAME; dtmf DIGITS; pause MS; hangup. NAME is a built-in
-    /// phrase (hello, where_is_my_order, order_number, …) or a WAV file (8 kHz, mono, 16 bit).
+    /// phrase (hello, where_is_my_order, order_number, …), a WAV file (8 kHz, mono, 16 bit), or a text in quotes, which
+    /// --voice speaks.
     #[arg(long, default_value = "listen; say hello; listen; hangup")]
     script: String,
+    #[command(flatten)]
+    voice: CallerVoiceArgs,
     /// Local address for SIP and RTP.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
@@ -59,7 +63,7 @@ pub struct CallArgs {
 ///
 /// What could not be started, or which calls failed, for the person at the terminal.
 pub async fn run(args: CallArgs) -> Result<(), String> {
-    let script = CallScript::parse(&args.script)?;
+    let script = CallScript::parse_spoken(&args.script, &args.voice.speak(CallScript::texts(&args.script)).await?)?;
     let ports = args.rtp_ports.split_once('-').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
     let ports: (u16, u16) = ports.ok_or("--rtp-ports wants FIRST-LAST")?;
     let _ = rlimit::increase_nofile_limit(1 << 20);

@@ -3,12 +3,13 @@
 use crate::caller::report::CallReport;
 use crate::caller::script::CallScript;
 use crate::caller::softphone::{DialParams, Softphone};
+use crate::caller_voice::CallerVoiceArgs;
 use crate::emulator;
 use crate::stop_signal;
 use clap::Args;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use trunkline::api::DemoPhrase;
 use trunkline::api::DemoSettings as ConsoleDemo;
@@ -37,6 +38,15 @@ pub struct DemoArgs {
     /// for the voice, ELEVENLABS_API_KEY).
     #[arg(long)]
     real_providers: bool,
+    /// Voice of the agent: one of this machine, such as piper:joe. Without it the emulated, or the real provider's voice.
+    #[arg(long)]
+    voice: Option<String>,
+    /// What the first caller says, for example with --real-providers: the emulated STT knows the built-in phrases only.
+    #[arg(long)]
+    caller: Option<String>,
+    /// Voice of --caller.
+    #[arg(long, default_value = "piper:joe")]
+    caller_voice: String,
     /// Folder for database and recordings.
     #[arg(long, default_value = "data/demo")]
     folder: PathBuf,
@@ -55,6 +65,8 @@ struct Demo {
     base: String,
     key: Secret,
     agent: String,
+    /// Folder of speech models.
+    models: PathBuf,
     /// The emulator lives as long as this.
     _emulator: Option<emulator::EmulatorHandle>,
 }
@@ -79,7 +91,7 @@ pub async fn run(args: DemoArgs) -> Result<(), String> {
         credentials: None,
         codecs: vec!["PCMU".into()],
     };
-    let script = CallScript::parse(INBOUND)?;
+    let script = caller_script(&args, &demo.models).await?;
     let report = demo.watch(None, phone.dial(&dial, &script, None)).await?;
     show_report(&report);
 
@@ -122,6 +134,14 @@ pub async fn run(args: DemoArgs) -> Result<(), String> {
     Ok(())
 }
 
+/// What the caller does: the usual conversation, or the text of `--caller`.
+async fn caller_script(args: &DemoArgs, models: &Path) -> Result<CallScript, String> {
+    let Some(text) = &args.caller else { return CallScript::parse(INBOUND) };
+    let script = format!("listen; say \"{}\"; listen; say goodbye; listen", text.replace('"', ""));
+    let voice = CallerVoiceArgs::new(&args.caller_voice, models);
+    CallScript::parse_spoken(&script, &voice.speak(CallScript::texts(&script)).await?)
+}
+
 /// The address, or another port of it where something else listens already.
 fn free(wanted: SocketAddr, what: &str) -> SocketAddr {
     let taken = std::net::TcpListener::bind(wanted).is_err() || std::net::UdpSocket::bind(wanted).is_err();
@@ -148,6 +168,7 @@ fn settings(args: &DemoArgs) -> Config {
     config.webrtc.listen = free(args.web, "port of browsers");
     config.webrtc.advertised_addresses.clear();
     config.database.url = format!("sqlite://{}/trunkline.db", args.folder.display()).into();
+    config.providers.local.phrases_folder = args.folder.join("phrases").display().to_string();
     config.recordings.folder = args.folder.join("recordings").display().to_string();
     config
 }
@@ -180,7 +201,7 @@ async fn start(args: &DemoArgs) -> Result<Demo, String> {
     let hash = password::hash(&word)?;
     let made = store.bootstrap("Demo", &email, &hash).await.map_err(|error| error.to_string())?;
     let prometheus = telemetry::metrics::install().map_err(|error| error.to_string())?;
-    let agent = first_agent(args.real_providers, &config);
+    let agent = first_agent(args, &config);
     let agent: AgentFields = serde_json::from_value(agent).map_err(|error| error.to_string())?;
     let agent = store.create_agent(made.scope, agent).await.map_err(|error| error.to_string())?;
     store.close().await;
@@ -201,12 +222,15 @@ async fn start(args: &DemoArgs) -> Result<Demo, String> {
     println!("API key       {}", made.key.text.expose());
     let base = format!("http://{}/api/v1", app.api_addr);
     let agent = agent.id.to_string();
-    Ok(Demo { app, http: reqwest::Client::new(), base, key: made.key.text, agent, _emulator: running })
+    let models = PathBuf::from(config.providers.local.models_folder.clone());
+    Ok(Demo { app, http: reqwest::Client::new(), base, key: made.key.text, agent, models, _emulator: running })
 }
 
 /// Who answers.
-fn first_agent(real: bool, config: &Config) -> Value {
-    let voice = if real && config.providers.elevenlabs.api_key.is_none() {
+fn first_agent(args: &DemoArgs, config: &Config) -> Value {
+    let voice = if let Some(voice) = &args.voice {
+        json!({"provider": "local", "voice_id": voice, "language": "en"})
+    } else if args.real_providers && config.providers.elevenlabs.api_key.is_none() {
         json!({"provider": "openai", "voice_id": "alloy", "language": "en"})
     } else {
         json!({"provider": "elevenlabs", "voice_id": "21m00Tcm4TlvDq8ikWAM", "language": "en"})

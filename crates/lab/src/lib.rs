@@ -7,6 +7,7 @@
 pub mod bench;
 pub mod call;
 pub mod caller;
+pub mod caller_voice;
 pub mod carrier;
 pub mod demo;
 pub mod emulator;

@@ -57,6 +57,7 @@ pub use event::{
 };
 pub use event_stream::{EVENTS_MAX, EventStream, TtsStream};
 pub use final_repeats::AudioSpan;
+pub use local::speech::LocalSpeechSettings;
 pub(crate) use refusal::{refusal, unreachable};
 pub use registry::{
     LocalTtsPrograms, OrganizationKey, OrganizationKeys, ProviderRegistry, ProviderSettings, StageDeadlines,

@@ -32,6 +32,7 @@ fn spec(more: Value) -> CallSpec {
         agent_id: Some(AgentId::new()),
         agent: fields(more),
         task: None,
+        fixed_texts: Default::default(),
         spoken: None,
         is_web: false,
         today: jiff::civil::date(2026, 11, 28),

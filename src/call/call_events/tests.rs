@@ -18,6 +18,7 @@ fn machine(now: Instant) -> CallMachine {
             agent_id: None,
             agent,
             task: None,
+            fixed_texts: Default::default(),
             spoken: None,
             is_web: false,
             today: jiff::civil::date(2026, 11, 28),

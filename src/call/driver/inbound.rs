@@ -20,6 +20,7 @@ use crate::call::personalize::{self, personalize};
 use crate::call::registry::{CallCommand, CallSlot};
 use crate::call::sip_causes::{end_reason_before_ack, reason_facts};
 use crate::call::trunk_selection;
+use crate::domain::agent_texts::fixed_texts;
 use crate::domain::call::Call;
 use crate::domain::call_facts::day_at;
 use crate::domain::collected::CollectedValues;
@@ -408,7 +409,11 @@ async fn choose_agent(ringing: &mut RingingCall, permit: AdmissionPermit) -> Opt
     record.set_metric("templates", variables);
     let today = day_at(resolved.fields.time_zone.as_deref(), now());
     let agent_id = resolved.agent;
-    let spec = CallSpec { agent_id, agent: resolved.fields, task: None, spoken: None, is_web: false, today };
+    // Of the stored agent: what the customer's server names may be for this caller alone.
+    let stored = ringing.route.agent.as_ref().filter(|stored| Some(stored.id) == agent_id);
+    let fixed_texts = stored.map(|stored| fixed_texts(&stored.fields)).unwrap_or_default().into();
+    let spec =
+        CallSpec { agent_id, agent: resolved.fields, task: None, fixed_texts, spoken: None, is_web: false, today };
     Some(InboundSetup { spec, record, slot })
 }
 

@@ -19,6 +19,7 @@ use crate::call::personalize::{self, personalize};
 use crate::call::registry::{CallCommand, CallSlot};
 use crate::call::sip_causes::reason_facts;
 use crate::domain::agent::Agent;
+use crate::domain::agent_texts::fixed_texts;
 use crate::domain::call::{Call, Direction};
 use crate::domain::call_facts::day_at;
 use crate::domain::end_reason::EndReason;
@@ -76,9 +77,11 @@ pub async fn outbound(context: SharedServices, order: OutboundCallParams, permit
     let hooks = CallWebhooks::new(call.agent, &agent);
     let left_out = context.schemas.remove_oversized(order.scope, &mut agent).await;
     let mut task = order.task.fields.clone();
+    let fixed_texts = fixed_texts(&agent).into();
     let variables = personalize::metric(&personalize(&mut agent, Some(&mut task), &call, now()));
     let today = day_at(agent.time_zone.as_deref(), now());
-    let spec = CallSpec { agent_id: call.agent, agent, task: Some(task), spoken: None, is_web: false, today };
+    let spec =
+        CallSpec { agent_id: call.agent, agent, task: Some(task), fixed_texts, spoken: None, is_web: false, today };
     let panic_guard = CallPanicGuard::default();
     let mut record = CallRecord::new(&context, order.scope, call, hooks, &slot, &panic_guard).await;
     record.set_metric("schemas", left_out);

@@ -1,5 +1,6 @@
 //! The TTS pipeline of a call: opens what the queue of segments asks for, and carries its audio.
 
+use crate::call::fixed_phrases::fixed_phrases;
 use crate::call::machine::CallSpec;
 use crate::call::provider_plan;
 use crate::call::tts_queue::TtsQueue;
@@ -58,11 +59,12 @@ impl TtsPipeline {
         let settings = self.spec.agent.voice_settings.clone().unwrap_or_default();
         let has_tags = self.spec.has_speech_tags();
         let candidate = self.candidates.get_mut(place)?;
-        Some(
-            candidate
-                .tts
-                .get_or_insert_with(|| vendors::tts_session(&self.providers, &candidate.config, &settings, has_tags)),
-        )
+        let open = || {
+            let mut session = vendors::tts_session(&self.providers, &candidate.config, &settings, has_tags);
+            session.keep_phrases(&fixed_phrases(&self.spec, &candidate.config));
+            session
+        };
+        Some(candidate.tts.get_or_insert_with(open))
     }
 
     pub(super) fn speak(&mut self, segment: SegmentId, text: String) {

@@ -14,6 +14,7 @@ use crate::call::personalize::{self, personalize};
 use crate::call::registry::{CallCommand, CallSlot};
 use crate::call::web_quota::{self, AfterOffer, CallOfOffer, after_offer, check_web_call, end_reason_before_answer};
 use crate::domain::agent::Agent;
+use crate::domain::agent_texts::fixed_texts;
 use crate::domain::call::{Call, Direction};
 use crate::domain::call_facts::day_at;
 use crate::domain::end_reason::EndReason;
@@ -95,9 +96,18 @@ async fn set_up(
     let mut said =
         TaskFields { starting_message: order.first_message, context_data: order.context_data, ..TaskFields::default() };
     let left_out = context.schemas.remove_oversized(scope, &mut fields).await;
+    let fixed_texts = fixed_texts(&fields).into();
     let variables = personalize::metric(&personalize(&mut fields, Some(&mut said), &call, now()));
     let today = day_at(fields.time_zone.as_deref(), now());
-    let spec = CallSpec { agent_id: call.agent, agent: fields, task: Some(said), spoken: None, is_web: true, today };
+    let spec = CallSpec {
+        agent_id: call.agent,
+        agent: fields,
+        task: Some(said),
+        fixed_texts,
+        spoken: None,
+        is_web: true,
+        today,
+    };
     let panic_guard = CallPanicGuard::default();
     let mut record = CallRecord::new(&context, scope, call, hooks, &slot, &panic_guard).await;
     record.set_metric("schemas", left_out);

@@ -3,6 +3,7 @@
 use crate::dialogue::phrases::{ScriptedPhrases, phrases};
 use crate::dialogue::text_normalization::SpeechStyle;
 use jiff::civil::Date;
+use std::sync::Arc;
 use std::time::Instant;
 use trunkline_domain::agent::AgentFields;
 use trunkline_domain::ids::AgentId;
@@ -19,6 +20,8 @@ pub struct CallSpec {
     pub agent: AgentFields,
     /// The task of an outbound call, or the parameters of a web call; `None` for an inbound call.
     pub task: Option<TaskFields>,
+    /// What the stored agent says word for word in each of its calls: texts without variables.
+    pub fixed_texts: Arc<[String]>,
     /// Language of the conversation where it is not the agent's own one.
     pub spoken: Option<String>,
     /// The other side is a browser, so a person has just clicked.

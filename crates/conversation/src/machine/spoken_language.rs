@@ -5,9 +5,13 @@ use crate::dialogue::phrases::phrases;
 use trunkline_domain::agent::AgentFields;
 use trunkline_domain::languages::{LanguageConfig, is_same_language, primary};
 use trunkline_domain::provider_config::{TtsConfig, TtsProvider};
+use trunkline_providers::local::piper::piper_voice;
 
-/// Gender of a voice of espeak-ng, as the variant of its name says: `en+f3`.
+/// Gender of a local voice, as a variant of espeak-ng's names: `en+f3`.
 fn local_variant(voice: &str) -> &str {
+    if let Some(name) = voice.strip_prefix("piper:") {
+        return piper_voice(name).map_or("", |voice| voice.stand_in);
+    }
     match voice.strip_prefix("flite") {
         // `slt` is a woman, and the voice where none is named; all others are men.
         Some(name) if matches!(name.trim_start_matches(':'), "" | "slt") => "+f2",

@@ -12,6 +12,7 @@ mod held;
 mod language;
 mod realtime;
 mod secrets;
+mod shop;
 mod silence;
 mod skip_turn;
 mod tool_call_ids;
@@ -72,6 +73,7 @@ impl CallHarness {
                 agent_id: None,
                 agent,
                 task: None,
+                fixed_texts: Default::default(),
                 spoken: None,
                 is_web: false,
                 today: jiff::civil::date(2026, 11, 28),

@@ -1,6 +1,7 @@
 //! What the caller does: `listen; say hello; interrupt wait_stop; dtmf 12#; tones 5; beep 1000 400; pause 500; hangup`.
 
 use crate::emulator::fixture_phrases;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,11 +46,41 @@ pub struct CallScript(pub Vec<ScriptStep>);
 /// A frame louder than this is sound.
 pub(super) const SOUND_DBFS: f32 = -48.0;
 
+/// Texts in quotes with their sound at 8 kHz.
+pub type SpokenTexts = HashMap<String, Vec<i16>>;
+
+/// Steps of a script: what stands between semicolons, unless those are in quotes.
+fn steps(text: &str) -> Vec<&str> {
+    let mut in_quotes = false;
+    let parts = text.split(|sign| {
+        in_quotes ^= sign == '"';
+        sign == ';' && !in_quotes
+    });
+    parts.map(str::trim).filter(|step| !step.is_empty()).collect()
+}
+
+/// The text in quotes; `None` for a name.
+fn quoted(name: &str) -> Option<&str> {
+    name.strip_prefix('"')?.strip_suffix('"').map(str::trim).filter(|text| !text.is_empty())
+}
+
 impl CallScript {
     /// Parses a script; names are built-in phrases or paths of WAV files (8 kHz, mono, 16 bit).
     pub fn parse(text: &str) -> Result<Self, String> {
-        let steps = text.split(';').map(str::trim).filter(|step| !step.is_empty());
-        let steps = steps.map(|step| {
+        Self::parse_spoken(text, &SpokenTexts::new())
+    }
+
+    /// The texts in quotes that a script says, which a voice has to speak.
+    pub fn texts(text: &str) -> Vec<&str> {
+        let said =
+            steps(text).into_iter().filter_map(|step| step.strip_prefix("say ").or(step.strip_prefix("interrupt ")));
+        said.filter_map(|name| quoted(name.trim())).collect()
+    }
+
+    /// Parses a script whose texts in quotes have been spoken.
+    pub fn parse_spoken(text: &str, spoken: &SpokenTexts) -> Result<Self, String> {
+        let speech = |name: &str| speech(name, spoken);
+        let steps = steps(text).into_iter().map(|step| {
             let (verb, rest) = step.split_once(' ').unwrap_or((step, ""));
             let rest = rest.trim();
             match verb {
@@ -66,7 +97,7 @@ impl CallScript {
                 "answer" => Ok(ScriptStep::Answer),
                 "hangup" => Ok(ScriptStep::HangUp),
                 _ => Err(format!(
-                    "{step:?} is not one of listen, say NAME, interrupt NAME, dtmf DIGITS, tones DIGITS, beep HZ MS, pause MS, answer, hangup"
+                    "{step:?} is not one of listen, say NAME or \"TEXT\", interrupt NAME, dtmf DIGITS, tones DIGITS, beep HZ MS, pause MS, answer, hangup"
                 )),
             }
         });
@@ -102,7 +133,12 @@ fn key_tones(digits: &str) -> Result<SpeechClip, String> {
     sounding(digits, samples)
 }
 
-fn speech(name: &str) -> Result<SpeechClip, String> {
+fn speech(name: &str, spoken: &SpokenTexts) -> Result<SpeechClip, String> {
+    if name.starts_with('"') {
+        let text = quoted(name).ok_or_else(|| format!("{name} is no text in quotes"))?;
+        let samples = spoken.get(text).ok_or("a text in quotes needs a voice that speaks it (--voice)")?;
+        return sounding(text, samples.clone());
+    }
     sounding(name, if name.ends_with(".wav") { wav(Path::new(name))? } else { built_in(name)? })
 }
 
@@ -153,6 +189,12 @@ mod tests {
         let script = CallScript::parse("listen; say hello ;interrupt wait_stop; dtmf 12#; pause 50; hangup;").unwrap();
         assert_eq!(script.0.len(), 6);
         assert!(CallScript::parse("shout hello").unwrap_err().contains("\"shout hello\" is not one of"));
+        let text = "say \"Where is it; I wait.\"; interrupt \" Stop. \"; say hello; pause 50";
+        assert_eq!(CallScript::texts(text), ["Where is it; I wait.", "Stop."]);
+        assert!(CallScript::parse(text).unwrap_err().contains("--voice"));
+        let spoken = CallScript::texts(text).into_iter().map(|text| (text.to_owned(), vec![9_000; 1_600])).collect();
+        assert_eq!(CallScript::parse_spoken(text, &spoken).unwrap().0.len(), 4);
+        assert!(CallScript::parse("say \"unfinished").unwrap_err().contains("no text in quotes"));
         assert!(CallScript::parse("say nothing_known").unwrap_err().contains("where_is_my_order"));
     }
 }

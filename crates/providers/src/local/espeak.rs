@@ -1,6 +1,7 @@
-//! One child a sentence; a synthesis takes tens of milliseconds. The child dies with its stream.
+//! One child a sentence; a synthesis takes tens of milliseconds. The child dies with its stream. The same program makes the
+//! phonemes of the neural voices.
 
-use crate::tts::{TextAbilities, TtsSession, TtsSetup, TtsVendor};
+use crate::tts::{TtsSession, TtsSetup};
 use crate::{AudioFormat, EventStream, ProviderError, ProviderRegistry, TtsEvent, TtsStream};
 use bytes::Bytes;
 use std::process::Stdio;
@@ -11,7 +12,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
 /// Sampling rate of espeak-ng's voices.
-const RATE_HZ: u32 = 22_050;
+pub(super) const RATE_HZ: u32 = 22_050;
 /// Sampling rate of flite's better voices (`slt`, `rms`, `awb`, `kal16`).
 const FLITE_RATE_HZ: u32 = 16_000;
 /// Words a minute at speed 1.0 (the program's default).
@@ -21,22 +22,11 @@ const HEADER_BYTES: usize = 44;
 /// Children at once: synthesis is a thousand times faster than speech, so a few serve every call.
 static CHILD_PROCESSES: Semaphore = Semaphore::const_new(8);
 
-/// Opens local voices: flite for voice ids that begin with `flite`, espeak-ng for all others.
-#[derive(Debug)]
-pub struct LocalTts;
+/// Bytes of phonemes that are read: a text of the longest request has a tenth of them.
+const PHONEME_BYTES_MAX: u64 = 256 * 1_024;
 
-impl TtsVendor for LocalTts {
-    fn open(&self, setup: TtsSetup) -> Box<dyn TtsSession> {
-        Box::new(LocalTtsSession(setup))
-    }
-
-    /// Its reading of numbers is that of the program: words are said alike by all.
-    fn abilities(&self, _: Option<&str>) -> TextAbilities {
-        TextAbilities::default()
-    }
-}
-
-struct LocalTtsSession(TtsSetup);
+/// A voice of espeak-ng or flite in one call.
+pub(super) struct LocalTtsSession(pub(super) TtsSetup);
 
 impl TtsSession for LocalTtsSession {
     fn speak(&mut self, text: &str, _alone: bool) -> TtsStream {
@@ -55,7 +45,7 @@ impl TtsSession for LocalTtsSession {
 pub fn speech(providers: &ProviderRegistry, voice: &str, language: &str, speed: Option<f64>, text: &str) -> TtsStream {
     let (providers, text) = (providers.clone(), text.to_owned());
     let voice = if is_voice(voice) { voice.to_owned() } else { language.to_owned() };
-    let words = (WORDS_PER_MINUTE * speed.unwrap_or(1.0).clamp(0.5, 2.0)) as u32;
+    let words = words_per_minute(speed);
     let stream = EventStream::spawn("tts", move |events| async move {
         let last = match synthesize(&providers, &voice, words, &text, &events).await {
             Ok(()) => TtsEvent::Done,
@@ -64,6 +54,11 @@ pub fn speech(providers: &ProviderRegistry, voice: &str, language: &str, speed: 
         let _ = events.send(last).await;
     });
     TtsStream { format: AudioFormat::Pcm16 { rate_hz: RATE_HZ }, stream }
+}
+
+/// How fast the program speaks.
+pub(super) fn words_per_minute(speed: Option<f64>) -> u32 {
+    (WORDS_PER_MINUTE * speed.unwrap_or(1.0).clamp(0.5, 2.0)) as u32
 }
 
 /// The second local voice: English only, and a person's.
@@ -135,12 +130,12 @@ async fn write_stdin(child: &mut Child, text: &str, limit: Duration) -> Result<(
 }
 
 /// espeak-ng's voices are language codes, possibly with a variant: `en-us+f3`, `nl`.
-fn is_voice(voice: &str) -> bool {
+pub(super) fn is_voice(voice: &str) -> bool {
     let base = voice.split('+').next().unwrap_or(voice);
     (2..=6).contains(&base.len()) && voice.bytes().all(|b| b.is_ascii_alphanumeric() || b"-+".contains(&b))
 }
 
-async fn synthesize(
+pub(super) async fn synthesize(
     providers: &ProviderRegistry, voice: &str, words_per_minute: u32, text: &str, events: &mpsc::Sender<TtsEvent>,
 ) -> Result<(), ProviderError> {
     let _permit = turn(providers).await?;
@@ -181,4 +176,32 @@ async fn synthesize(
             }
         }
     }
+}
+
+/// The phonemes of lines of text in the international alphabet, a line for each.
+pub(super) async fn phonemes(
+    providers: &ProviderRegistry, voice: &str, lines: &[&str],
+) -> Result<String, ProviderError> {
+    let _permit = turn(providers).await?;
+    let program = &providers.programs().espeak;
+    let limit = providers.timeouts.tts.first_byte;
+    let mut child = Command::new(program)
+        .args(["-q", "--ipa", "-v", voice])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| ProviderError::Unreachable(format!("{program}: {error}")))?;
+    let Some(stdout) = child.stdout.take() else { return Err(ProviderError::Unreachable("no pipe".to_owned())) };
+    let text: String = lines.iter().flat_map(|line| [*line, "\n"]).collect();
+    let mut phonemes = String::new();
+    let mut stdout = stdout.take(PHONEME_BYTES_MAX);
+    // Both at once: a pipe that is full in one direction would stop the other.
+    let (written, read) =
+        tokio::join!(write_stdin(&mut child, &text, limit), timeout(limit, stdout.read_to_string(&mut phonemes)),);
+    written?;
+    read.map_err(|_| ProviderError::Timeout("local voice"))?
+        .map_err(|error| ProviderError::Disconnected(error.to_string()))?;
+    Ok(phonemes)
 }

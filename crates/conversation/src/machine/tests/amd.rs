@@ -18,6 +18,7 @@ impl CallHarness {
                 agent_id: None,
                 agent,
                 task: Some(task),
+                fixed_texts: Default::default(),
                 spoken: None,
                 is_web: false,
                 today: jiff::civil::date(2026, 11, 28),

@@ -16,6 +16,7 @@ fn spec(id: &str, more: Value) -> CallSpec {
         agent_id: AgentId::parse(id),
         agent: serde_json::from_value(all).unwrap(),
         task: None,
+        fixed_texts: Default::default(),
         spoken: None,
         is_web: false,
         today: jiff::civil::date(2026, 11, 28),

@@ -14,6 +14,7 @@ fn spec(more: Value) -> CallSpec {
         agent_id: None,
         agent: serde_json::from_value(all).unwrap(),
         task: None,
+        fixed_texts: Default::default(),
         spoken: None,
         is_web: false,
         today: jiff::civil::date(2026, 11, 28),

@@ -1,0 +1,231 @@
+//! One text on its way to sound: from the disk, from the voice part by part, or what is left of it from espeak-ng.
+
+use super::super::espeak;
+use super::clauses::{Clause, clauses, parts, phonemes};
+use super::phrase_cache::{Phrase, PhraseCache, PhraseKey};
+use super::piper_voices::PiperVoices;
+use super::speaker::{SpeakError, SpokenPart};
+use super::voices::primary;
+use super::word_marks::marks;
+use crate::{ProviderError, ProviderRegistry, TtsEvent, WordTimestamp};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use trunkline_local_speech::models::PiperVoice;
+use trunkline_media::codec::resample::PcmResampler;
+
+/// What is said where the server has no worker.
+const NO_WORKER: &str = "no models of local voices are installed: run `trunkline models fetch`";
+/// Bytes of one event.
+const AUDIO_BYTES: usize = 16_384;
+
+/// A text, and who speaks it.
+pub(super) struct Sentence {
+    pub(super) providers: ProviderRegistry,
+    pub(super) voice: &'static PiperVoice,
+    pub(super) language: String,
+    pub(super) speed: f64,
+    pub(super) text: String,
+    /// It stands in the agent's configuration: its sound is kept.
+    pub(super) is_kept: bool,
+}
+
+/// What was sent of a text.
+#[derive(Default)]
+struct Sent {
+    samples: u64,
+    /// Of a text that is kept.
+    audio: Vec<u8>,
+    marks: Vec<WordTimestamp>,
+    /// Characters of the text that are spoken.
+    chars: usize,
+    first: Option<Instant>,
+}
+
+impl Sent {
+    fn ms(&self) -> u64 {
+        self.samples * 1_000 / u64::from(espeak::RATE_HZ)
+    }
+
+    /// How long the next part may take: as long as there is sound, and somewhat more.
+    fn patience(&self, began: Instant, patience: Duration) -> Duration {
+        let until = match self.first {
+            Some(first) => first + Duration::from_millis(self.ms()),
+            None => began,
+        };
+        (until + patience).saturating_duration_since(Instant::now())
+    }
+}
+
+type Events = mpsc::Sender<TtsEvent>;
+
+impl Sentence {
+    /// Speaks the text to its end.
+    pub(super) async fn speak(self, events: &Events) -> Result<(), ProviderError> {
+        let began = Instant::now();
+        if primary(&self.language) != self.voice.language {
+            return self.stand_in(SpeakError::Language(self.language.clone()), 0, events).await;
+        }
+        let Some(voices) = self.providers.piper().cloned() else {
+            return self.stand_in(SpeakError::Unavailable(NO_WORKER.to_owned()), 0, events).await;
+        };
+        let stored = voices.cache.as_ref().filter(|_| self.is_kept).map(|cache| (Arc::clone(cache), self.key()));
+        if let Some((cache, key)) = &stored
+            && let Some(phrase) = read(cache, *key).await
+        {
+            metrics::counter!("trunkline_local_voice_phrases_total", "from" => "disk").increment(1);
+            let _ = send(events, phrase.marks, &phrase.audio).await;
+            return Ok(());
+        }
+        let mut sent = Sent::default();
+        match self.synthesize(&voices, began, &mut sent, events).await {
+            Ok(()) => {
+                voices.has_spoken();
+                if let Some((cache, key)) = stored {
+                    write(cache, key, sent);
+                }
+                Ok(())
+            }
+            Err(Stopped::Unheard) => Ok(()),
+            Err(Stopped::Failed(error)) => self.stand_in(error, sent.chars, events).await,
+        }
+    }
+
+    fn key(&self) -> PhraseKey {
+        PhraseKey::new(self.providers.tenant(), self.voice.name, self.voice.model_sha256(), self.permille(), &self.text)
+    }
+
+    fn permille(&self) -> u32 {
+        (self.speed * 1_000.0) as u32
+    }
+
+    async fn synthesize(
+        &self, voices: &PiperVoices, began: Instant, sent: &mut Sent, events: &Events,
+    ) -> Result<(), Stopped> {
+        let clauses = clauses(&self.text);
+        let lines: Vec<&str> = clauses.iter().map(|clause| clause.words.as_str()).collect();
+        let written = espeak::phonemes(&self.providers, self.voice.espeak_voice, &lines);
+        let written = tokio::time::timeout(sent.patience(began, voices.patience), written).await;
+        let written = written.map_err(|_| SpeakError::Late)?.map_err(|error| SpeakError::Failed(error.to_string()))?;
+        let sounds = phonemes(&clauses, &written);
+        for part in spoken_parts(clauses, sounds) {
+            let patience = sent.patience(began, voices.patience);
+            let speech = voices.speaker.speak(self.voice, text_of(&part), self.permille(), patience);
+            let spoken = tokio::time::timeout(patience, speech).await.map_err(|_| SpeakError::Late)??;
+            self.send_part(&part, spoken, sent, events).await?;
+        }
+        if sent.first.is_some() { Ok(()) } else { Err(SpeakError::Failed("the text has no words".to_owned()).into()) }
+    }
+
+    async fn send_part(
+        &self, part: &[(Clause, String)], spoken: SpokenPart, sent: &mut Sent, events: &Events,
+    ) -> Result<(), Stopped> {
+        let marks = marks(part, &spoken.word_ends, spoken.rate_hz, sent.ms() as u32);
+        let samples =
+            at_our_rate(spoken).ok_or_else(|| SpeakError::Failed("a rate that cannot be converted".to_owned()))?;
+        let audio: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        sent.first.get_or_insert_with(Instant::now);
+        sent.samples += samples.len() as u64;
+        if self.is_kept {
+            sent.audio.extend_from_slice(&audio);
+            sent.marks.extend_from_slice(&marks);
+        }
+        send(events, marks, &Bytes::from(audio)).await.ok_or(Stopped::Unheard)?;
+        let said = part.last().and_then(|(clause, _)| clause.word_ends.last());
+        sent.chars = said.map_or(sent.chars, |chars| *chars as usize);
+        Ok(())
+    }
+
+    /// espeak-ng says what is left of the text.
+    async fn stand_in(&self, error: SpeakError, chars: usize, events: &Events) -> Result<(), ProviderError> {
+        match self.providers.piper() {
+            Some(voices) => voices.report(self.voice, &error),
+            None => tracing::debug!(voice = self.voice.name, %error, "espeak-ng speaks in place of a local voice"),
+        }
+        let rest: String =
+            self.text.chars().skip(chars).skip_while(|sign| chars > 0 && !sign.is_alphanumeric()).collect();
+        if chars > 0 && rest.is_empty() {
+            return Ok(());
+        }
+        let is_own = primary(&self.language) == self.voice.language;
+        let base = if is_own { self.voice.espeak_voice } else { &self.language };
+        let voice = format!("{base}{}", self.voice.stand_in);
+        let voice = if espeak::is_voice(&voice) { voice } else { self.language.clone() };
+        espeak::synthesize(&self.providers, &voice, espeak::words_per_minute(Some(self.speed)), &rest, events).await
+    }
+}
+
+/// Why a text was not spoken to its end.
+enum Stopped {
+    /// The call does not want it any more.
+    Unheard,
+    Failed(SpeakError),
+}
+
+impl From<SpeakError> for Stopped {
+    fn from(error: SpeakError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Clauses with their phonemes, in parts. Clauses without phonemes of their own are one.
+fn spoken_parts(clauses: Vec<Clause>, sounds: Vec<String>) -> Vec<Vec<(Clause, String)>> {
+    if clauses.len() != sounds.len() {
+        let Some(whole) = joined(&clauses) else { return Vec::new() };
+        return vec![sounds.into_iter().map(|sounds| (whole.clone(), sounds)).collect()];
+    }
+    let mut sounds = sounds.into_iter();
+    parts(clauses).into_iter().map(|part| part.into_iter().zip(sounds.by_ref()).collect()).collect()
+}
+
+fn joined(clauses: &[Clause]) -> Option<Clause> {
+    let words: Vec<&str> = clauses.iter().map(|clause| clause.words.as_str()).collect();
+    let word_ends = clauses.iter().flat_map(|clause| clause.word_ends.clone()).collect();
+    Some(Clause { words: words.join(" "), mark: clauses.last()?.mark, word_ends })
+}
+
+/// The phonemes of a part, each clause with its mark.
+fn text_of(part: &[(Clause, String)]) -> String {
+    part.iter().map(|(clause, sounds)| format!("{sounds}{}", clause.mark)).collect::<Vec<_>>().join(" ")
+}
+
+fn at_our_rate(spoken: SpokenPart) -> Option<Vec<i16>> {
+    if spoken.rate_hz == espeak::RATE_HZ {
+        return Some(spoken.samples);
+    }
+    let mut resampler = PcmResampler::new(spoken.rate_hz, espeak::RATE_HZ)?;
+    let mut samples = Vec::new();
+    resampler.push(spoken.samples.into_iter(), &mut samples);
+    resampler.finish(&mut samples);
+    Some(samples)
+}
+
+/// `None` if nobody listens any more.
+async fn send(events: &Events, marks: Vec<WordTimestamp>, audio: &Bytes) -> Option<()> {
+    if !marks.is_empty() {
+        events.send(TtsEvent::WordTimestamps(marks)).await.ok()?;
+    }
+    for at in (0..audio.len()).step_by(AUDIO_BYTES) {
+        let piece = audio.slice(at..audio.len().min(at + AUDIO_BYTES));
+        events.send(TtsEvent::Audio(piece)).await.ok()?;
+    }
+    Some(())
+}
+
+async fn read(cache: &Arc<PhraseCache>, key: PhraseKey) -> Option<Phrase> {
+    let cache = Arc::clone(cache);
+    let read = trunkline_supervision::spawn_blocking("phrase_cache", move || cache.get(key)).await;
+    read.ok()?.ok()?.filter(|phrase| phrase.rate_hz == espeak::RATE_HZ)
+}
+
+/// Writes it while the caller listens.
+fn write(cache: Arc<PhraseCache>, key: PhraseKey, sent: Sent) {
+    metrics::counter!("trunkline_local_voice_phrases_total", "from" => "voice").increment(1);
+    let phrase = Phrase { rate_hz: espeak::RATE_HZ, marks: sent.marks, audio: sent.audio.into() };
+    drop(trunkline_supervision::spawn_blocking("phrase_cache", move || {
+        if let Err(error) = cache.put(key, &phrase) {
+            tracing::warn!(%error, "a phrase of a local voice was not stored");
+        }
+    }));
+}

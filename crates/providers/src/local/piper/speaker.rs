@@ -1,0 +1,60 @@
+//! Who turns phonemes into samples: the speech worker, or what a test puts in its place.
+
+use futures_util::future::BoxFuture;
+use std::time::Duration;
+use trunkline_local_speech::models::PiperVoice;
+
+/// What was spoken of a part.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SpokenPart {
+    /// Sampling rate in Hz.
+    pub rate_hz: u32,
+    /// Mono.
+    pub samples: Vec<i16>,
+    /// The sample at which each word of the phonemes is over; empty if it is not known.
+    pub word_ends: Vec<u32>,
+}
+
+/// Why a voice does not speak.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SpeakError {
+    /// The text is in another language than the voice's.
+    #[error("the language of tts_config is {0}, and the voice speaks another one")]
+    Language(String),
+    /// The server has no models; in words, with what to do about it.
+    #[error("{0}")]
+    Unavailable(String),
+    /// Too many texts wait.
+    #[error("too many texts wait for the local voices")]
+    Busy,
+    /// It took too long.
+    #[error("the voice was too slow")]
+    Late,
+    /// The voice failed; in words, without the text.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl SpeakError {
+    /// The reason in metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Language(_) => "language",
+            Self::Unavailable(_) => "no_model",
+            Self::Busy => "busy",
+            Self::Late => "late",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+/// Speaks with Piper's voices.
+pub trait PartSpeaker: Send + Sync + std::fmt::Debug {
+    /// A call will need a voice: loads what takes time.
+    fn warm_up(&self);
+
+    /// Speaks phonemes, within this time.
+    fn speak(
+        &self, voice: &'static PiperVoice, phonemes: String, speed_permille: u32, patience: Duration,
+    ) -> BoxFuture<'static, Result<SpokenPart, SpeakError>>;
+}

@@ -1,0 +1,110 @@
+//! Piper's voices. A voice is loaded with the first text for it, so that a server that only listens keeps its memory.
+
+use crate::engine::{Cancellation, EngineError, SpeechPiece, Synthesizer};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use trunkline_local_speech::io::model_files::ModelState;
+use trunkline_local_speech::message::FailureKind;
+use trunkline_local_speech::models::{PIPER_CONFIG, PIPER_MODEL, PIPER_VOICES, PiperVoice};
+use trunkline_piper::{Voice, VoiceError};
+
+/// Threads of a synthesis at most; more than half of the machine are never taken.
+const THREADS_MAX: usize = 2;
+/// How long files that were no voice are left alone: to hash them takes half a second.
+const BROKEN_FOR: Duration = Duration::from_secs(30);
+
+/// The voices on this machine.
+#[derive(Debug)]
+pub struct PiperVoices {
+    models: PathBuf,
+    voices: Vec<(PiperVoice, VoiceState)>,
+    threads: usize,
+}
+
+#[derive(Debug)]
+enum VoiceState {
+    Unloaded,
+    Loaded(Box<Voice>),
+    Broken { why: String, until: Instant },
+}
+
+impl PiperVoices {
+    /// The voices whose files are there; fails if there is none, with what to do.
+    pub fn open(models: &Path) -> Result<Self, EngineError> {
+        let state = |voice: &PiperVoice| voice.model.glance(models);
+        // A voice with a broken file is one all the same: whoever asks for it is told.
+        let there =
+            PIPER_VOICES.iter().filter(|voice| matches!(state(voice), ModelState::Present | ModelState::Broken(_)));
+        let voices: Vec<_> = there.map(|voice| (*voice, VoiceState::Unloaded)).collect();
+        if voices.is_empty() {
+            let advice = PIPER_VOICES.first().and_then(|voice| state(voice).advice(&voice.model));
+            return Err(EngineError::unsupported(advice.unwrap_or_default()));
+        }
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Ok(Self { models: models.to_owned(), voices, threads: (cores / 2).clamp(1, THREADS_MAX) })
+    }
+}
+
+/// Checks the files of a voice and loads it.
+fn load(voice: &PiperVoice, models: &Path, threads: usize) -> Result<Voice, String> {
+    if let Some(advice) = voice.model.check(models).advice(&voice.model) {
+        return Err(advice);
+    }
+    let folder = voice.model.folder(models);
+    Voice::load(&folder.join(PIPER_MODEL), &folder.join(PIPER_CONFIG), threads).map_err(|error| error.to_string())
+}
+
+impl VoiceState {
+    /// The voice, loaded; in words if its files are not the published ones.
+    fn loaded(&mut self, voice: &PiperVoice, models: &Path, threads: usize) -> Result<&Voice, String> {
+        let is_due = match self {
+            Self::Loaded(_) => false,
+            Self::Unloaded => true,
+            Self::Broken { until, .. } => *until <= Instant::now(),
+        };
+        if is_due {
+            *self = match load(voice, models, threads) {
+                Ok(voice) => Self::Loaded(Box::new(voice)),
+                Err(why) => Self::Broken { why, until: Instant::now() + BROKEN_FOR },
+            };
+        }
+        match self {
+            Self::Loaded(voice) => Ok(voice),
+            Self::Broken { why, .. } => Err(why.clone()),
+            Self::Unloaded => Err(String::new()),
+        }
+    }
+}
+
+impl Synthesizer for PiperVoices {
+    fn voices(&self) -> Vec<String> {
+        self.voices.iter().map(|(voice, _)| voice.name.to_owned()).collect()
+    }
+
+    fn synthesize(
+        &mut self, voice: &str, speed: f32, text: &str, cancellation: &Cancellation,
+        speech: &mut dyn FnMut(SpeechPiece<'_>),
+    ) -> Result<(), EngineError> {
+        let found = self.voices.iter_mut().find(|(one, _)| one.name == voice);
+        let Some((known, state)) = found else {
+            let model = PIPER_VOICES.iter().find(|one| one.name == voice).map(|one| one.model);
+            let advice = model.and_then(|model| model.glance(&self.models).advice(&model));
+            return Err(EngineError::unsupported(advice.unwrap_or_else(|| "there is no such voice".to_owned())));
+        };
+        let loaded = state.loaded(known, &self.models, self.threads).map_err(EngineError::unsupported)?;
+        // Loading may have taken longer than the caller waits.
+        cancellation.check()?;
+        let spoken = loaded.synthesize(text, speed).map_err(|error| match error {
+            VoiceError::NothingToSay | VoiceError::TooLong { .. } | VoiceError::Synthesis(_) => {
+                EngineError::model(error)
+            }
+            other => EngineError { kind: FailureKind::Unsupported, message: other.to_string() },
+        })?;
+        cancellation.check()?;
+        if !spoken.word_ends.is_empty() {
+            speech(SpeechPiece::WordEnds(&spoken.word_ends));
+        }
+        speech(SpeechPiece::Audio { rate_hz: loaded.config().sample_rate_hz, samples: &spoken.samples });
+        Ok(())
+    }
+}
