@@ -7,6 +7,9 @@ const WRAPPINGS_MAX: usize = 4;
 
 /// The object that arguments hold; arguments that hold none stay as they are.
 pub(crate) fn unwrapped(arguments: String) -> String {
+    if is_object(&arguments) {
+        return arguments;
+    }
     let mut inner = arguments.trim().to_owned();
     for _ in 0..WRAPPINGS_MAX {
         if is_object(&inner) {
@@ -44,7 +47,6 @@ mod tests {
         let twice = serde_json::to_string(&string).unwrap();
         for wrapped in [
             object.to_owned(),
-            format!(" {object}\n"),
             string.clone(),
             twice,
             format!("```json\n{object}\n```"),

@@ -158,8 +158,8 @@ fn an_answer_to_a_message_has_the_four_formats() {
 fn an_answer_to_a_message_is_a_result_whatever_its_form_and_a_failure_has_its_true_words() {
     let plain: Tool = serde_json::from_value(json!({"function": {"name": "find"}})).unwrap();
     let read = |answer: &ToolAnswer| outcome(&plain, "call_1", Ok(answer), &Redaction::default()).text;
-    for (kind, body, wanted) in [
-        ("text/html; charset=utf-8", &b"{\"result\":\"shipped\"}"[..], "shipped"),
+    let cases: [(&str, &[u8], &str); 13] = [
+        ("text/html; charset=utf-8", b"{\"result\":\"shipped\"}", "shipped"),
         ("text/html", b"{\"results\":[{\"tool_call_id\":\"call_1\",\"result\":\"shipped\"}]}", "shipped"),
         ("text/html", b"<html><body>shipped</body></html>", "shipped"),
         ("text/plain", b"<html><body>shipped</body></html>", "shipped"),
@@ -172,7 +172,8 @@ fn an_answer_to_a_message_is_a_result_whatever_its_form_and_a_failure_has_its_tr
         ("text/plain; charset=koi8-r", b"Accepted", "Accepted"),
         ("text/html", b"<html><body><form></form></body></html>", "error: the answer is a web page (HTML)"),
         ("text/html", b"{oops", "{oops"),
-    ] {
+    ];
+    for (kind, body, wanted) in cases {
         assert_eq!(read(&answer(200, kind, body)), wanted, "{kind} {}", String::from_utf8_lossy(body));
     }
     assert_eq!(

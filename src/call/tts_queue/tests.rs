@@ -375,8 +375,8 @@ fn a_voice_that_stalls_in_mid_sentence_is_taken_over_two_seconds_after_it_was_la
     tts.speak(segment(1, 0), "one two three four");
     tts.queue.handle_word_timestamps(&[WordTimestamp { at_ms: 1_000, chars: 7 }]);
     tts.queue.handle_audio(seconds(1), tts.start);
-    tts.queue.handle_audio(seconds(1), tts.start + second / 10);
-    let due = tts.start + 4 * second;
+    tts.queue.handle_audio(vec![100; 80], tts.start + second / 10);
+    let due = tts.start + 3 * second + second / 100;
     assert_eq!(tts.queue.audio_deadline(None), Some((due, "next audio")), "what is to be played counts");
     assert_eq!(tts.failed_with(ProviderError::Timeout("next audio"), 4 * second), None);
     assert_eq!(tts.requests[1].0, 0, "the same voice is asked for the rest");

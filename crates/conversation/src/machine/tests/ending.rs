@@ -169,9 +169,9 @@ fn a_caller_who_talks_over_the_last_words_hears_them_to_their_end() {
     assert_eq!(harness.hang_up_reasons(), [EndReason::ProviderError]);
     assert_eq!(harness.transcript().last().unwrap(), "user: wait a moment I have a question");
 
-    let mut harness = CallHarness::new(AgentFields { max_duration_seconds: Some(60), ..agent() });
+    let mut harness = CallHarness::new(AgentFields { max_duration_seconds: Some(5), ..agent() });
     harness.play_everything();
-    harness.pass_ms(60_000);
+    harness.pass_ms(5_000);
     talked_over(&mut harness);
     assert_eq!(harness.hang_up_reasons(), [EndReason::MaxDuration]);
 }
@@ -179,13 +179,12 @@ fn a_caller_who_talks_over_the_last_words_hears_them_to_their_end() {
 #[test]
 fn a_realtime_model_that_says_the_last_words_is_not_interrupted() {
     let realtime = RealtimeCapabilities { name: "x/m".into(), can_say: true, greets: false, fallback: None };
-    let mut harness = CallHarness::with(AgentFields { max_duration_seconds: Some(60), ..agent() }, Some(realtime));
-    harness.realtime_event(RealtimeEvent::Ready);
+    let mut harness = CallHarness::with(AgentFields { max_duration_seconds: Some(5), ..agent() }, Some(realtime));
     let greeting = harness.realtime_says(1, "Good morning.", 8_000);
     harness.realtime_event(RealtimeEvent::ResponseDone(TokenUsage::default()));
     let whole = |segment| SegmentPlayed { segment, sent_samples: 8_000, complete: true };
     harness.machine.handle_segment_finished(whole(greeting), harness.now);
-    harness.pass_ms(60_000);
+    harness.pass_ms(5_000);
     let segment = harness.realtime_says(2, "The time is up.", 8_000);
     harness.realtime_event(RealtimeEvent::SpeechStarted);
     harness.realtime_event(RealtimeEvent::Interrupted);
