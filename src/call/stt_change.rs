@@ -76,7 +76,10 @@ impl SttChange {
     pub fn handle_event(&mut self, event: &SttEvent) {
         let is_last = matches!(
             event,
-            SttEvent::Final { speech_final: true, .. } | SttEvent::EndOfTurn { .. } | SttEvent::UtteranceEnd
+            SttEvent::Final { speech_final: true, .. }
+                | SttEvent::Corrected { speech_final: true, .. }
+                | SttEvent::EndOfTurn { .. }
+                | SttEvent::UtteranceEnd
         );
         if let (CallerActivity::WordsDue { since }, true) = (self.caller, is_last) {
             self.caller = CallerActivity::Silent { since };

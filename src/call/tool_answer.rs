@@ -2,6 +2,7 @@
 //!
 //! Pure: the driver has asked.
 
+mod page;
 mod text;
 
 use super::tool_calls::{NO_ANSWER, result_text};
@@ -13,7 +14,7 @@ use crate::webhooks::sender::WebhookError;
 use crate::webhooks::tool_sender::ToolAnswer;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
-use text::{Content, PAGE, content, is_page};
+use text::{Content, PAGE, any_text, content};
 
 /// Characters of a server's error that the model receives.
 const ERROR_CHARS_MAX: usize = 300;
@@ -46,10 +47,8 @@ pub fn outcome(
     tool: &Tool, call_id: &str, answer: Result<&ToolAnswer, &WebhookError>, redaction: &Redaction,
 ) -> ToolOutcome {
     let Some(request) = &tool.request else {
-        let body = answer.ok().filter(|answer| (200..300).contains(&answer.status)).map(|answer| &answer.body);
-        let result = body.map_or(Err(NO_ANSWER.to_owned()), |body| event::tool_result(body, call_id));
-        let is_page = answer.is_ok_and(is_page);
-        return ToolOutcome::new(result_text(if is_page { Err(PAGE.to_owned()) } else { result }));
+        let read = answer.map_err(|error| error_text(tool, error)).and_then(|answer| message_result(call_id, answer));
+        return ToolOutcome::new(result_text(read));
     };
     let read =
         answer.map_err(|error| error_text(tool, error)).and_then(|answer| result(request, call_id, answer, redaction));
@@ -77,18 +76,41 @@ fn error_text(tool: &Tool, error: &WebhookError) -> String {
     }
 }
 
+/// Why a status is no result; `None` for a success.
+fn status_error(status: u16, said: Option<String>) -> Option<String> {
+    match status {
+        200..300 => None,
+        300..400 => Some(format!("the server answered with a redirect (status {status}) that is not followed")),
+        _ => {
+            let said = said.map(|said| format!(": {said}")).unwrap_or_default();
+            Some(format!("the server answered with status {status}{said}"))
+        }
+    }
+}
+
+/// The result in an answer to the message `tool-calls`. A success stays one whatever the shape of its body, but for pages that
+/// are made for people.
+fn message_result(call_id: &str, answer: &ToolAnswer) -> Result<Value, String> {
+    if let Some(error) = status_error(answer.status, None) {
+        return Err(error);
+    }
+    match content(answer) {
+        Ok(Content::Empty) => Ok(json!("done")),
+        Ok(Content::Text(text)) => event::tool_result(text.as_bytes(), call_id),
+        Ok(Content::Json(value)) => event::tool_result(value.to_string().as_bytes(), call_id),
+        Err(why) if why == PAGE || answer.content_encoding.is_some() => Err(why),
+        Err(_) => event::tool_result(any_text(answer).as_bytes(), call_id),
+    }
+}
+
 /// The value of an answer, whatever its form.
 fn result(request: &ToolRequest, call_id: &str, answer: &ToolAnswer, redaction: &Redaction) -> Result<Value, String> {
-    let status = answer.status;
-    if (300..400).contains(&status) {
-        return Err(format!("the server answered with a redirect (status {status}) that is not followed"));
-    }
-    if !(200..300).contains(&status) {
-        let said = content(answer).ok().and_then(said_error).filter(|said| !said.trim().is_empty());
-        // A secret that is cut is not found any more.
-        let said = said.map(|said| redaction.text(&said).chars().take(ERROR_CHARS_MAX).collect::<String>());
-        let said = said.map(|said| format!(": {said}")).unwrap_or_default();
-        return Err(format!("the server answered with status {status}{said}"));
+    let said = || content(answer).ok().and_then(said_error).filter(|said| !said.trim().is_empty());
+    // A secret that is cut is not found any more.
+    let said = || said().map(|said| redaction.text(&said).chars().take(ERROR_CHARS_MAX).collect::<String>());
+    let said = if (200..400).contains(&answer.status) { None } else { said() };
+    if let Some(error) = status_error(answer.status, said) {
+        return Err(error);
     }
     match content(answer)? {
         Content::Empty => Ok(json!("done")),

@@ -25,6 +25,13 @@ const REST_SENTENCES: u32 = 2;
 const REST_SENTENCES_MAX: u32 = 16;
 /// Failures in a row after which a voice is asked again with the next response all the same.
 const BRIEF_FAILURES_MAX: u32 = 2;
+/// How long the caller may hear nothing in the middle of a sentence.
+const STALL_MAX: Duration = Duration::from_secs(2);
+/// Samples up to this size are digital silence: zero, and the smallest step of A-law.
+const SILENCE_MAX: u16 = 8;
+/// Samples of digital silence with which nothing has been said: three seconds, or half a second if nothing follows.
+const SILENT_START_MAX: usize = 3 * SAMPLE_RATE_HZ as usize;
+const SILENT_SENTENCE_MIN: usize = SAMPLE_RATE_HZ as usize / 2;
 
 /// What became of the text that was to be spoken.
 #[derive(Debug, PartialEq)]
@@ -107,6 +114,8 @@ struct ActiveSynthesis<F> {
     /// Samples and characters spoken by the previous provider.
     before: (u64, u32),
     total: u64,
+    /// The silence with which it begins: nobody hears it before a sound follows.
+    silent_start: Vec<i16>,
     marks: Vec<(u64, u32)>,
 }
 
@@ -120,9 +129,27 @@ pub struct TtsQueue<F> {
     active: VecDeque<ActiveSynthesis<F>>,
     /// Synthesised and not yet heard to the end.
     unplayed: VecDeque<SegmentId>,
+    /// When everything that was delivered has been played, if nothing holds it up.
+    played_until: Option<Instant>,
     /// The newest response that has a segment here.
     last_response: u32,
     events: VecDeque<TtsPipelineEvent>,
+}
+
+impl<F> ActiveSynthesis<F> {
+    /// Its text has more than a pause.
+    fn is_to_be_heard(&self) -> bool {
+        !self.text.sent.contains("<break")
+    }
+}
+
+fn is_silent(samples: &[i16]) -> bool {
+    samples.iter().all(|sample| sample.unsigned_abs() <= SILENCE_MAX)
+}
+
+/// The failure of a voice that sends nothing but silence.
+fn mute() -> ProviderError {
+    ProviderError::Disconnected("no audio but digital silence (no_audio)".to_owned())
 }
 
 /// A voice, and how it has done so far.
@@ -199,6 +226,7 @@ impl<F> TtsQueue<F> {
             rest: None,
             active: VecDeque::new(),
             unplayed: VecDeque::new(),
+            played_until: None,
             last_response: 0,
             events: VecDeque::new(),
         }
@@ -230,6 +258,7 @@ impl<F> TtsQueue<F> {
         self.active.retain(|active| active.segment.response_id > response_id);
         self.unplayed.retain(|segment| segment.response_id > response_id);
         self.rest.take_if(|rest| rest.segment.response_id <= response_id);
+        self.played_until = None;
     }
 
     /// A segment was heard to its end.
@@ -270,8 +299,18 @@ impl<F> TtsQueue<F> {
         let name = self.voices.get(tts).map(|state| state.voice.name.clone()).unwrap_or_default();
         let characters = text.sent.chars().count() as u64;
         self.events.push_back(TtsPipelineEvent::Requested { tts: name, characters });
-        let active =
-            ActiveSynthesis { segment, text, source, tts, feed, began: now, before, total: 0, marks: Vec::new() };
+        let active = ActiveSynthesis {
+            segment,
+            text,
+            source,
+            tts,
+            feed,
+            began: now,
+            before,
+            total: 0,
+            silent_start: Vec::new(),
+            marks: Vec::new(),
+        };
         if is_rest { self.active.push_front(active) } else { self.active.push_back(active) }
     }
 
@@ -285,17 +324,36 @@ impl<F> TtsQueue<F> {
         self.active.front_mut().map(|active| &mut active.feed)
     }
 
-    /// When that segment's voice has kept silent for too long.
-    pub fn first_audio_deadline(&self, patience: Option<Duration>) -> Option<Instant> {
-        let active = self.active.front().filter(|active| active.total == 0)?;
-        Some(active.began + patience?)
+    /// When that segment's voice has kept silent for too long, and what it owes then: its first sound, within `patience`,
+    /// or the next one, before the caller has heard nothing for [`STALL_MAX`].
+    pub fn audio_deadline(&self, patience: Option<Duration>) -> Option<(Instant, &'static str)> {
+        let active = self.active.front()?;
+        if active.total == 0 {
+            return Some((active.began + patience?, "first audio"));
+        }
+        let has_others = active.tts + 1 < self.voices.len();
+        self.played_until.filter(|_| has_others).map(|until| (until + STALL_MAX, "next audio"))
     }
 
-    /// Samples that its feed has delivered.
-    pub fn handle_audio(&mut self, samples: Vec<i16>) -> Option<TtsPipelineEvent> {
+    /// Samples that its feed has delivered. Digital silence at the start is held back until a sound follows.
+    pub fn handle_audio(&mut self, samples: Vec<i16>, now: Instant) -> Option<TtsPipelineEvent> {
         let active = self.active.front_mut()?;
+        let samples = if active.total == 0 && active.is_to_be_heard() {
+            if is_silent(&samples) {
+                active.silent_start.extend(samples);
+                let is_mute = active.silent_start.len() >= SILENT_START_MAX;
+                return is_mute.then(|| self.handle_failed(mute(), now)).flatten();
+            }
+            let mut start = std::mem::take(&mut active.silent_start);
+            start.extend(samples);
+            start
+        } else {
+            samples
+        };
         active.total += samples.len() as u64;
         let segment = active.segment;
+        let length = Duration::from_millis(samples.len() as u64 * 1_000 / u64::from(SAMPLE_RATE_HZ));
+        self.played_until = Some(self.played_until.map_or(now, |until| until.max(now)) + length);
         (!samples.is_empty()).then_some(TtsPipelineEvent::Audio { segment, samples })
     }
 
@@ -313,7 +371,15 @@ impl<F> TtsQueue<F> {
     }
 
     /// It has delivered everything; `samples` are the last.
-    pub fn handle_done(&mut self, samples: Vec<i16>) -> Option<TtsPipelineEvent> {
+    pub fn handle_done(&mut self, mut samples: Vec<i16>, now: Instant) -> Option<TtsPipelineEvent> {
+        let active = self.active.front_mut()?;
+        if !active.silent_start.is_empty() {
+            let start = std::mem::take(&mut active.silent_start);
+            if is_silent(&samples) && start.len() + samples.len() >= SILENT_SENTENCE_MIN {
+                return self.handle_failed(mute(), now);
+            }
+            samples.splice(0..0, start);
+        }
         let active = self.active.pop_front()?;
         let total = active.total + samples.len() as u64;
         if let Some(state) = self.voices.get_mut(active.tts) {
@@ -371,7 +437,7 @@ impl<F> TtsQueue<F> {
         if matches!(state.health, VoiceHealth::Failed { at, .. } if active.began <= at) {
             return Some(self.next_voice(0));
         }
-        let breaks_off = active.total > 0 && !matches!(failure, ProviderError::Timeout(_)) && failure.is_retryable();
+        let breaks_off = active.total > 0 && failure.is_retryable();
         let is_first = state.health == VoiceHealth::Well && active.before == (0, 0);
         state.health = state.health.after(failure, now);
         // In the middle of a sentence another voice is worse than a gap.

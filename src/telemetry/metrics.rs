@@ -31,6 +31,11 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_counter!("trunkline_queue_overflows_total", "Entries lost to a full queue, by queue");
     describe_counter!("trunkline_provider_errors_total", "Failures of providers, by stage and kind");
     describe_counter!("trunkline_provider_retries_total", "Requests repeated inside a turn, by stage");
+    describe_counter!(
+        "trunkline_provider_unreadable_frames_total",
+        "Text frames of providers that were empty or no JSON, by stage"
+    );
+    describe_counter!("trunkline_stt_repeated_finals_total", "Final words that STT sent again for the same audio");
     describe_counter!("trunkline_sip_messages_total", "SIP messages, by fate");
     describe_gauge!("trunkline_sip_sessions", "Calls, registrations and probes that the SIP user agent holds");
     describe_gauge!("trunkline_sip_transactions", "SIP transactions held, by our role in them");

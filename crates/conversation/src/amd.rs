@@ -15,6 +15,8 @@ const ANNOUNCEMENT_MIN: Duration = Duration::from_millis(4_000);
 const PAUSE: Duration = Duration::from_millis(700);
 /// A short utterance followed by a pause is a person.
 const SHORT_UTTERANCE_MAX: Duration = Duration::from_millis(3_500);
+/// What a question ends with.
+const QUESTION_MARKS: [char; 3] = ['?', '？', '؟'];
 /// Fax tones: CED 2100 Hz and CNG 1100 Hz, within 25 Hz.
 const CED_HZ: u32 = 2_100;
 const CNG_HZ: u32 = 1_100;
@@ -44,6 +46,14 @@ enum CallStage {
     Conversation,
 }
 
+/// What words made likely and no second sign has confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct WordHint {
+    amd: AmdResult,
+    /// STT does not change the words any more.
+    is_settled: bool,
+}
+
 /// Answering machine detection for one outbound call. It ends 25 s after the answer, or with any result but a person.
 #[derive(Clone, Debug)]
 pub struct AmdDetector {
@@ -51,8 +61,7 @@ pub struct AmdDetector {
     voice: HeardVoice,
     words: String,
     stage: CallStage,
-    /// What words made likely and no second sign has confirmed.
-    hint: Option<AmdResult>,
+    hint: Option<WordHint>,
     result: Option<AmdResult>,
 }
 
@@ -119,28 +128,47 @@ impl AmdDetector {
             return None;
         }
         let all = format!("{} {text}", self.words);
-        let found = classify_announcement(&all);
+        // A person who was answered may say what mailboxes say, and ask something.
+        let is_asked = self.stage == CallStage::Conversation && all.contains(QUESTION_MARKS);
+        let found = if is_asked { None } else { classify_announcement(&all) };
         if is_final {
             self.words = all;
         }
-        let (amd, is_enough) = match found? {
-            AnnouncementEvidence::Strong(amd) => (amd, self.stage != CallStage::Conversation),
-            AnnouncementEvidence::Weak(amd) => (amd, self.stage == CallStage::EarlyMedia),
+        let (amd, is_enough) = match found {
+            Some(AnnouncementEvidence::Strong(amd)) => (amd, self.stage != CallStage::Conversation),
+            Some(AnnouncementEvidence::Weak(amd)) => (amd, self.stage == CallStage::EarlyMedia),
+            None => {
+                self.hint = None;
+                return None;
+            }
         };
-        if is_enough || self.speech_duration(now) >= ANNOUNCEMENT_MIN {
-            return self.decide(amd);
-        }
-        self.hint = Some(amd);
-        None
+        self.hint = Some(WordHint { amd, is_settled: is_final });
+        if is_enough { self.decide(amd) } else { self.confirm_hint(now) }
     }
 
-    /// How long the last run of speech is.
-    fn speech_duration(&self, now: Instant) -> Duration {
+    /// When a hint is confirmed by a monologue. In a conversation its end is waited for: it may still become a question.
+    fn hint_due(&self) -> Option<Instant> {
+        let hint = self.hint?;
+        let is_conversation = self.stage == CallStage::Conversation;
         match self.voice {
-            HeardVoice::None => Duration::ZERO,
-            HeardVoice::Speaking { run, .. } => now.saturating_duration_since(run),
-            HeardVoice::Quiet { run, last_sound } => last_sound.saturating_duration_since(run),
+            HeardVoice::Speaking { run, .. } => (!is_conversation).then_some(run + ANNOUNCEMENT_MIN),
+            HeardVoice::Quiet { run, last_sound }
+                if last_sound.saturating_duration_since(run) >= ANNOUNCEMENT_MIN
+                    && (hint.is_settled || !is_conversation) =>
+            {
+                Some(if is_conversation { last_sound + PAUSE } else { last_sound })
+            }
+            HeardVoice::None | HeardVoice::Quiet { .. } => None,
         }
+    }
+
+    /// Decides if a monologue has confirmed what the words made likely.
+    fn confirm_hint(&mut self, now: Instant) -> Option<AmdResult> {
+        if self.hint_due().is_none_or(|due| now < due) {
+            return None;
+        }
+        let hint = self.hint.take()?;
+        if self.is_over(now) { None } else { self.decide(hint.amd) }
     }
 
     /// Checks a tone for a fax signal or a voicemail beep; returns the result if the tone changes it.
@@ -155,7 +183,7 @@ impl AmdDetector {
         // A beep after speech: voicemail whose words were not recognised.
         let spoke = match self.stage {
             CallStage::EarlyMedia | CallStage::Opening => self.voice != HeardVoice::None || !self.words.is_empty(),
-            CallStage::Conversation => self.hint == Some(AmdResult::Voicemail),
+            CallStage::Conversation => self.hint.is_some_and(|hint| hint.amd == AmdResult::Voicemail),
         };
         (is_beep(tone) && spoke).then(|| self.decide(AmdResult::Voicemail)).flatten()
     }
@@ -166,6 +194,9 @@ impl AmdDetector {
         if now < at {
             return None;
         }
+        if self.hint_due().is_some_and(|due| due <= now) {
+            return self.confirm_hint(now);
+        }
         match self.voice {
             HeardVoice::None => None,
             HeardVoice::Speaking { .. } => self.decide(AmdResult::Voicemail),
@@ -175,9 +206,16 @@ impl AmdDetector {
 
     /// Returns when the machine must be called for a timeout; `None` when no result depends on time.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if self.result.is_some() {
-            return None;
-        }
+        let by_voice = match self.result {
+            None => self.voice_due(),
+            Some(AmdResult::Human) => None,
+            Some(_) => return None,
+        };
+        by_voice.into_iter().chain(self.hint_due()).min()
+    }
+
+    /// When the voice alone decides.
+    fn voice_due(&self) -> Option<Instant> {
         match self.voice {
             HeardVoice::Speaking { run, .. } if self.words.is_empty() => Some(run + MONOLOGUE_MIN),
             HeardVoice::Quiet { run, last_sound }
@@ -301,11 +339,63 @@ mod tests {
         d.handle_speech_started(t + 3_000 * MS);
         let words = "I can't come to the phone. Please leave a message after the tone.";
         assert_eq!(d.handle_words(t + 6_000 * MS, words, false), None);
-        assert_eq!(d.handle_words(t + 7_000 * MS, words, true), Some(AmdResult::Voicemail), "a monologue");
+        assert_eq!(d.handle_words(t + 7_000 * MS, words, true), None, "it may still become a question");
+        d.handle_speech_ended(t + 7_200 * MS);
+        assert_eq!(d.poll_timeout(), Some(t + 7_900 * MS));
+        assert_eq!(d.handle_timeout(t + 7_900 * MS), Some(AmdResult::Voicemail), "a monologue");
+        assert_eq!(d.poll_timeout(), None);
+        let (t, mut d) = in_conversation();
+        d.handle_speech_started(t + 3_000 * MS);
+        d.handle_speech_ended(t + 8_000 * MS);
+        assert_eq!(d.handle_words(t + 8_300 * MS, words, false), None);
+        assert_eq!(d.handle_words(t + 8_800 * MS, words, true), Some(AmdResult::Voicemail), "its words came late");
         let (t, mut d) = in_conversation();
         assert_eq!(d.handle_tone(t + 4_000 * MS, &tone(1_000, 400)), None, "a key or a spoon");
         d.handle_words(t + 6_000 * MS, "please leave a message", true);
         assert_eq!(d.handle_tone(t + 7_000 * MS, &tone(1_000, 400)), Some(AmdResult::Voicemail), "a beep");
+    }
+
+    #[test]
+    fn a_joke_of_a_person_who_was_answered_is_no_mailbox() {
+        for rest in ["No really, who is this?", "Who is this? I mean it.", "Seriously, who are you ?"] {
+            let (t, mut d) = in_conversation();
+            let joke = "If this is about money leave a message after the beep, ha ha.";
+            d.handle_speech_started(t + 3_000 * MS);
+            assert_eq!(d.handle_words(t + 7_200 * MS, joke, false), None);
+            assert_eq!(d.handle_words(t + 7_300 * MS, joke, true), None);
+            d.handle_speech_ended(t + 7_000 * MS);
+            d.handle_speech_started(t + 7_600 * MS);
+            assert_eq!(d.handle_words(t + 8_400 * MS, rest, true), None, "{rest}");
+            d.handle_speech_ended(t + 8_600 * MS);
+            assert_eq!((d.poll_timeout(), d.result()), (None, Some(AmdResult::Human)), "{rest}");
+            assert_eq!(d.handle_tone(t + 9_000 * MS, &tone(1_000, 400)), None, "{rest}");
+        }
+    }
+
+    #[test]
+    fn a_greeting_without_a_beep_is_a_mailbox_by_its_words_and_its_length() {
+        let words = "Hi this is Anna. Sorry I missed you. I will call you back as soon as I can. Thanks, bye.";
+        let (t, mut d) = answered();
+        d.handle_speech_started(t + 300 * MS);
+        d.handle_speech_ended(t + 5_800 * MS);
+        assert_eq!(d.handle_words(t + 6_200 * MS, words, true), Some(AmdResult::Voicemail));
+        // Words that say less, and come before the end.
+        let (t, mut d) = answered();
+        d.handle_speech_started(t + 300 * MS);
+        assert_eq!(d.handle_words(t + 1_500 * MS, "I will get back to you as soon as I can", true), None);
+        assert_eq!(d.poll_timeout(), Some(t + 4_300 * MS));
+        assert_eq!(d.handle_timeout(t + 4_300 * MS), Some(AmdResult::Voicemail));
+        // A person who asks, and one who stops.
+        let (t, mut d) = answered();
+        d.handle_speech_started(t + 300 * MS);
+        assert_eq!(d.handle_words(t + 1_500 * MS, "He is not available", false), None);
+        assert_eq!(d.handle_words(t + 3_500 * MS, "He is not available, can I take a message?", true), None);
+        assert_ne!(d.handle_timeout(t + 4_300 * MS), Some(AmdResult::Voicemail));
+        let (t, mut d) = answered();
+        d.handle_speech_started(t + 300 * MS);
+        assert_eq!(d.handle_words(t + 1_500 * MS, "I'll call you back as soon as I can.", true), None);
+        d.handle_speech_ended(t + 2_300 * MS);
+        assert_eq!(d.handle_timeout(t + 3_000 * MS), Some(AmdResult::Human));
     }
 
     #[test]

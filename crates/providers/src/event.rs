@@ -49,6 +49,15 @@ pub enum SttEvent {
         /// The vendor heard a pause after these words, or was asked to finalize.
         speech_final: bool,
     },
+    /// Final words came again in another version, for audio whose words were final already: no new words.
+    Corrected {
+        /// The words as they came first.
+        was: String,
+        /// The same words now.
+        is: String,
+        /// The vendor heard a pause after these words, and had not said so before.
+        speech_final: bool,
+    },
     /// The vendor heard no more words for a while, so the utterance is over (Deepgram: 1 s).
     UtteranceEnd,
     /// STT detected the start of speech.

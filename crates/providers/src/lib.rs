@@ -18,6 +18,7 @@ mod error;
 mod event;
 mod event_stream;
 mod extra_body;
+mod final_repeats;
 pub mod groq;
 mod http_audio;
 pub mod llm;
@@ -42,10 +43,12 @@ pub mod sse;
 pub mod structured_output;
 pub mod stt;
 mod thoughts;
+mod tool_arguments;
 mod tool_dialect;
 pub mod transport;
 pub mod tts;
 pub mod tts_socket;
+mod unreadable_frames;
 mod unsupported_parameters;
 pub mod vendors;
 mod written_calls;
@@ -57,6 +60,7 @@ pub use event::{
     AudioFormat, Failover, LanguageWords, LlmEvent, LlmRequest, SttEvent, TokenUsage, TtsEvent, WordTimestamp,
 };
 pub use event_stream::{EVENTS_MAX, EventStream, TtsStream};
+pub use final_repeats::AudioSpan;
 pub use local::speech::LocalSpeechSettings;
 pub(crate) use refusal::{refusal, unreachable};
 pub use registry::{

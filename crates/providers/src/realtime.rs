@@ -3,6 +3,7 @@
 
 use super::replay_buffer::ReplayBuffer;
 use super::transport::{self, KeepAlive};
+use super::unreadable_frames::UnreadableFrames;
 use super::{EventStream, ProviderAccess, ProviderError, ProviderRegistry, TokenUsage};
 use crate::transport::WebSocketRequest;
 use bytes::Bytes;
@@ -216,6 +217,7 @@ pub fn open_realtime_session(
             reports_speech: false,
             early: VecDeque::new(),
             sound: None,
+            frames: UnreadableFrames::new("realtime"),
         };
         if let Err(failure) = running.run().await {
             let _ = running.events.send(RealtimeEvent::Failed(failure)).await;
@@ -249,6 +251,7 @@ struct RealtimeWorker {
     early: VecDeque<RealtimeInput>,
     /// When sound came last.
     sound: Option<Instant>,
+    frames: UnreadableFrames,
 }
 
 async fn until(at: Option<Instant>) {
@@ -276,6 +279,7 @@ impl RealtimeWorker {
                 return Err(failure);
             }
             self.wire = self.vendor.open(self.setup.clone());
+            self.frames = UnreadableFrames::new("realtime");
             if let SessionState::Ready(_) = ended {
                 // Whoever begins to speak now is heard by the next session.
                 self.replay_buffer.speaking = true;
@@ -381,7 +385,8 @@ impl RealtimeWorker {
     async fn read(
         &mut self, text: &str, out: &mut VecDeque<Message>, pass: &super::circuit_breaker::ProviderPermit,
     ) -> Result<bool, ProviderError> {
-        let (events, answers) = self.wire.read(text)?;
+        let read = self.wire.read(text);
+        let Some((events, answers)) = self.frames.judge(read)? else { return Ok(true) };
         out.extend(answers);
         for event in events {
             if matches!(event, RealtimeEvent::Audio { .. }) {

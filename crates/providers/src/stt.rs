@@ -2,9 +2,11 @@
 //! the audio that has no final text yet.
 
 use super::circuit_breaker::ProviderPermit;
+use super::final_repeats::FinalRepeats;
 use super::replay_buffer::{ReplayBuffer, SAMPLES_PER_MS};
 use super::transport::{self, KeepAlive, WebSocketRequest};
-use super::{EventStream, Failover, ProviderAccess, ProviderError, ProviderRegistry, SttEvent};
+use super::unreadable_frames::UnreadableFrames;
+use super::{AudioSpan, EventStream, Failover, ProviderAccess, ProviderError, ProviderRegistry, SttEvent};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
@@ -117,12 +119,14 @@ pub struct SttUpdate {
     pub events: Vec<SttEvent>,
     /// Text is final up to here, in milliseconds of the connection's audio.
     pub settled_ms: Option<u64>,
+    /// Audio of the words; `None` where the vendor does not say.
+    pub span: Option<AudioSpan>,
 }
 
 impl SttUpdate {
     /// Returns an update with one event and no settled audio.
     pub fn one(event: SttEvent) -> Self {
-        Self { events: vec![event], settled_ms: None }
+        Self { events: vec![event], ..Self::default() }
     }
 }
 
@@ -163,8 +167,16 @@ pub fn open_stt_session(providers: &ProviderRegistry, candidates: Vec<SttCandida
     let stream = EventStream::spawn("stt", |events| async move {
         let dead = vec![false; candidates.len()];
         let replay_buffer = ReplayBuffer::default();
-        let mut listening =
-            SttWorker { providers, candidates, is_disabled: dead, queue, events, replay_buffer, failed: None };
+        let mut listening = SttWorker {
+            providers,
+            candidates,
+            is_disabled: dead,
+            queue,
+            events,
+            replay_buffer,
+            repeats: FinalRepeats::new(),
+            failed: None,
+        };
         if let Err(failure) = listening.run().await {
             let _ = listening.events.send(SttEvent::Failed(failure)).await;
         }
@@ -176,7 +188,8 @@ pub fn open_stt_session(providers: &ProviderRegistry, candidates: Vec<SttCandida
 enum SttConnectionEnd {
     /// The call is over.
     Finished,
-    Broken(ProviderError),
+    /// `has_heard`: it has brought final words.
+    Broken { failure: ProviderError, has_heard: bool },
 }
 
 struct SttWorker {
@@ -187,6 +200,7 @@ struct SttWorker {
     queue: mpsc::Receiver<SttInput>,
     events: mpsc::Sender<SttEvent>,
     replay_buffer: ReplayBuffer,
+    repeats: FinalRepeats,
     /// The provider that failed last, how, and when.
     failed: Option<(usize, ProviderError, Instant)>,
 }
@@ -200,12 +214,13 @@ impl SttWorker {
                 Ok((socket, pass, wire)) => {
                     self.connected(current).await;
                     let since = Instant::now();
-                    let failure = match self.serve(current, socket, wire, &pass).await {
+                    let (failure, has_heard) = match self.serve(current, socket, wire, &pass).await {
                         SttConnectionEnd::Finished => return Ok(()),
-                        SttConnectionEnd::Broken(failure) => failure,
+                        SttConnectionEnd::Broken { failure, has_heard } => (failure, has_heard),
                     };
                     pass.failed(std::time::Instant::now(), &failure);
-                    if since.elapsed() > STABLE_AFTER {
+                    // One that ends after each utterance still understands the caller.
+                    if has_heard || since.elapsed() > STABLE_AFTER {
                         tries = 0;
                     }
                     failure
@@ -320,7 +335,10 @@ impl SttWorker {
             replay_origin: self.replay_buffer.gone as i64 - silence.len() as i64,
             last_audio: Instant::now(),
             keep_alive: KeepAlive::new(self.providers.timeouts.stt.between_bytes),
+            frames: UnreadableFrames::new("stt"),
+            progress: SttProgress::Nothing,
         };
+        self.repeats.handle_connected();
         let mut greeting = connection.wire.initial_messages();
         // A new connection needs audio soon; keep-alives alone do not hold it.
         greeting.extend(connection.wire.audio(&silence));
@@ -332,7 +350,7 @@ impl SttWorker {
         }
         for message in greeting {
             if let Err(failure) = connection.send(message).await {
-                return SttConnectionEnd::Broken(failure);
+                return SttConnectionEnd::Broken { failure, has_heard: false };
             }
         }
         let end = self.converse(&mut connection, pass).await;
@@ -341,7 +359,6 @@ impl SttWorker {
     }
 
     async fn converse(&mut self, connection: &mut SttConnection, pass: &ProviderPermit) -> SttConnectionEnd {
-        let mut succeeded = false;
         loop {
             let (idle_after, filler) = connection.wire.keep_alive();
             let idle = tokio::time::sleep_until(connection.last_audio + idle_after);
@@ -359,15 +376,7 @@ impl SttWorker {
                 message = connection.socket.next() => {
                     connection.keep_alive.record_activity();
                     match message {
-                        Some(Ok(Message::Text(text))) => {
-                            if !std::mem::replace(&mut succeeded, true) {
-                                pass.succeeded();
-                            }
-                            match transport::check_text(text.as_bytes()) {
-                                Ok(()) => self.heard(connection, &text).await,
-                                Err(failure) => Err(failure),
-                            }
-                        }
+                        Some(Ok(Message::Text(text))) => self.heard(connection, &text, pass).await,
                         Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_))) => Ok(true),
                         ended => Err(transport::close_error(ended)),
                     }
@@ -388,7 +397,10 @@ impl SttWorker {
             match result {
                 Ok(true) => {}
                 Ok(false) => return SttConnectionEnd::Finished,
-                Err(failure) => return SttConnectionEnd::Broken(failure),
+                Err(failure) => {
+                    let has_heard = connection.progress == SttProgress::Words;
+                    return SttConnectionEnd::Broken { failure, has_heard };
+                }
             }
         }
     }
@@ -403,9 +415,13 @@ impl SttWorker {
             }
             SttInput::SpeechStarted => {
                 self.replay_buffer.speaking = true;
+                self.repeats.handle_speech_started();
                 None
             }
-            SttInput::SpeechEnded => connection.wire.speech_ended_message(),
+            SttInput::SpeechEnded => {
+                self.repeats.handle_speech_ended();
+                connection.wire.speech_ended_message()
+            }
             SttInput::Finalize => connection.wire.finalize(),
             SttInput::Restart => None,
         };
@@ -416,8 +432,16 @@ impl SttWorker {
     }
 
     /// False when the call no longer listens.
-    async fn heard(&mut self, connection: &mut SttConnection, text: &str) -> Result<bool, ProviderError> {
-        let heard = connection.wire.read(text)?;
+    async fn heard(
+        &mut self, connection: &mut SttConnection, text: &str, pass: &ProviderPermit,
+    ) -> Result<bool, ProviderError> {
+        transport::check_text(text.as_bytes())?;
+        let read = connection.wire.read(text);
+        let Some(heard) = connection.frames.judge(read)? else { return Ok(true) };
+        if connection.progress == SttProgress::Nothing {
+            pass.succeeded();
+            connection.progress = SttProgress::Message;
+        }
         let over = heard.events.iter().any(|event| {
             matches!(
                 event,
@@ -429,6 +453,12 @@ impl SttWorker {
             self.replay_buffer.settle(u64::try_from(until).unwrap_or(0), over);
         }
         for event in heard.events {
+            let Some(event) = self.repeats.filter(Instant::now(), event, heard.span) else { continue };
+            if let SttEvent::Final { text, .. } | SttEvent::EndOfTurn { text, .. } = &event
+                && !text.trim().is_empty()
+            {
+                connection.progress = SttProgress::Words;
+            }
             if self.events.send(event).await.is_err() {
                 return Ok(false);
             }
@@ -446,6 +476,17 @@ struct SttConnection {
     replay_origin: i64,
     last_audio: Instant,
     keep_alive: KeepAlive,
+    frames: UnreadableFrames,
+    progress: SttProgress,
+}
+
+/// What a connection has brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SttProgress {
+    Nothing,
+    Message,
+    /// Final words of the caller.
+    Words,
 }
 
 impl SttConnection {

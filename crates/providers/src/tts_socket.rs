@@ -3,6 +3,7 @@
 use super::circuit_breaker::ProviderPermit;
 use super::transport::{self, ProviderSocket, WebSocketRequest};
 use super::tts::{NO_AUDIO, TtsSession, TtsSetup};
+use super::unreadable_frames::UnreadableFrames;
 use super::{AudioFormat, EventStream, ProviderAccess, ProviderError, TtsEvent, TtsStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use std::collections::HashMap;
@@ -274,6 +275,7 @@ impl TtsSocketWorker {
                 return TtsSocketEnd::Broken(failure);
             }
         }
+        let mut frames = UnreadableFrames::new("tts");
         loop {
             let deadline = self.open.values().map(|open| open.deadline).min();
             let late = async {
@@ -295,13 +297,7 @@ impl TtsSocketWorker {
                     None => return TtsSocketEnd::Finished,
                 },
                 message = socket.next() => match message {
-                    Some(Ok(Message::Text(text))) => match transport::check_text(text.as_bytes()).and_then(|()| self.wire.read(&text)) {
-                        Ok(events) => {
-                            let next = self.deliver(events).await;
-                            self.follow(socket, next).await
-                        }
-                        Err(failure) => Err(failure),
-                    },
+                    Some(Ok(Message::Text(text))) => self.handle_text(socket, &text, &mut frames).await,
                     Some(Ok(Message::Close(_)) | Err(_)) | None => Err(transport::close_error(message)),
                     Some(Ok(_)) => Ok(()),
                 },
@@ -311,6 +307,15 @@ impl TtsSocketWorker {
                 return TtsSocketEnd::Broken(failure);
             }
         }
+    }
+
+    async fn handle_text(
+        &mut self, socket: &mut ProviderSocket, text: &str, frames: &mut UnreadableFrames,
+    ) -> Result<(), ProviderError> {
+        transport::check_text(text.as_bytes())?;
+        let Some(events) = frames.judge(self.wire.read(text))? else { return Ok(()) };
+        let next = self.deliver(events).await;
+        self.follow(socket, next).await
     }
 
     async fn send_sentence(&mut self, socket: &mut ProviderSocket, number: u64) -> Result<(), ProviderError> {

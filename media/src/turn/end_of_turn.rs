@@ -296,6 +296,19 @@ impl EndOfTurnDetector {
         taken.without(text)
     }
 
+    /// Final words came once more in another version: it takes the place of the first, in this turn or in the last one.
+    pub fn handle_corrected(&mut self, was: &str, is: &str, done: bool) {
+        let (was, is) = (was.trim(), is.trim());
+        if let Some(at) = self.finals.rfind(was) {
+            self.finals.replace_range(at..at + was.len(), is);
+        } else {
+            self.correction = Some(TurnCorrection { was: was.to_owned(), is: is.to_owned() });
+        }
+        if done && !self.finals.is_empty() {
+            self.handle_utterance_end();
+        }
+    }
+
     /// Another writing of the turn that was taken last, if its final words have brought one.
     pub fn take_correction(&mut self) -> Option<TurnCorrection> {
         self.correction.take()

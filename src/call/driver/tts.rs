@@ -106,14 +106,14 @@ impl TtsPipeline {
             }
             let patience =
                 provider_plan::first_audio_timeout(&self.spec.agent, self.queue.current(), self.candidates.len() - 1);
-            let deadline = self.queue.first_audio_deadline(patience);
+            let deadline = self.queue.audio_deadline(patience);
             let Some(feed) = self.queue.feed() else { return std::future::pending().await };
             let received = feed.speech.stream.events.recv();
             let received = match deadline {
-                Some(deadline) => tokio::time::timeout_at(deadline.into(), received).await,
+                Some((at, owed)) => tokio::time::timeout_at(at.into(), received).await.map_err(|_| owed),
                 None => Ok(received.await),
             };
-            let received = received.unwrap_or_else(|_| self.slow_timeout());
+            let received = received.unwrap_or_else(|owed| self.slow_timeout(owed));
             let event = self.handle(received);
             self.send_requests();
             if let Some(event) = event {
@@ -128,12 +128,12 @@ impl TtsPipeline {
         match event {
             Some(TtsEvent::Audio(bytes)) => {
                 self.queue.feed()?.decoder.iter_mut().for_each(|decoder| decoder.push(&bytes, &mut samples));
-                self.queue.handle_audio(samples)
+                self.queue.handle_audio(samples, Instant::now())
             }
             Some(TtsEvent::WordTimestamps(marks)) => self.queue.handle_word_timestamps(&marks),
             Some(TtsEvent::Done) => {
                 self.queue.feed()?.decoder.iter_mut().for_each(|decoder| decoder.finish(&mut samples));
-                self.queue.handle_done(samples)
+                self.queue.handle_done(samples, Instant::now())
             }
             Some(TtsEvent::Failed(failure)) => self.queue.handle_failed(failure, Instant::now()),
             None => {
@@ -143,11 +143,11 @@ impl TtsPipeline {
         }
     }
 
-    fn slow_timeout(&self) -> Option<TtsEvent> {
+    fn slow_timeout(&self, owed: &'static str) -> Option<TtsEvent> {
         let config = &self.candidates.get(self.queue.current())?.config;
         let endpoint = self.providers.endpoint(config.provider.account(), config.base_url.as_deref());
         self.providers.record_slow_response(&endpoint, PipelineStage::Tts);
-        Some(TtsEvent::Failed(ProviderError::Timeout("first audio")))
+        Some(TtsEvent::Failed(ProviderError::Timeout(owed)))
     }
 }
 

@@ -151,7 +151,40 @@ fn an_answer_to_a_message_has_the_four_formats() {
     assert_eq!(read(&answer(200, "text/plain", "It is sent.")), "It is sent.");
     assert_eq!(read(&answer(204, "", "")), "done");
     assert_eq!(read(&answer(200, "text/html", "<html>Log in")), "error: the answer is a web page (HTML)");
-    assert_eq!(read(&answer(500, "text/plain", "secret path /etc")), "error: the tool did not answer");
+    assert_eq!(read(&answer(500, "text/plain", "secret path /etc")), "error: the server answered with status 500");
+}
+
+#[test]
+fn an_answer_to_a_message_is_a_result_whatever_its_form_and_a_failure_has_its_true_words() {
+    let plain: Tool = serde_json::from_value(json!({"function": {"name": "find"}})).unwrap();
+    let read = |answer: &ToolAnswer| outcome(&plain, "call_1", Ok(answer), &Redaction::default()).text;
+    let cases: [(&str, &[u8], &str); 13] = [
+        ("text/html; charset=utf-8", b"{\"result\":\"shipped\"}", "shipped"),
+        ("text/html", b"{\"results\":[{\"tool_call_id\":\"call_1\",\"result\":\"shipped\"}]}", "shipped"),
+        ("text/html", b"<html><body>shipped</body></html>", "shipped"),
+        ("text/plain", b"<html><body>shipped</body></html>", "shipped"),
+        ("text/plain; charset=iso-8859-1", b"Gr\xF6\xDFe verf\xFCgbar", "Größe verfügbar"),
+        ("application/json; charset=iso-8859-1", b"{\"result\":\"Gr\xF6\xDFe\"}", "Größe"),
+        ("text/html; charset=iso-8859-1", b"<p>Gr\xF6\xDFe</p>", "Größe"),
+        ("text/plain", b"caf\xE9", "café"),
+        ("application/json", b"{\"result\": tru", "{\"result\": tru"),
+        ("application/pdf", b"Accepted", "Accepted"),
+        ("text/plain; charset=koi8-r", b"Accepted", "Accepted"),
+        ("text/html", b"<html><body><form></form></body></html>", "error: the answer is a web page (HTML)"),
+        ("text/html", b"{oops", "{oops"),
+    ];
+    for (kind, body, wanted) in cases {
+        assert_eq!(read(&answer(200, kind, body)), wanted, "{kind} {}", String::from_utf8_lossy(body));
+    }
+    assert_eq!(
+        read(&answer(302, "text/html", "")),
+        "error: the server answered with a redirect (status 302) that is not followed"
+    );
+    assert_eq!(read(&answer(404, "application/json", "{}")), "error: the server answered with status 404");
+    let failed = |error: WebhookError| outcome(&plain, "1", Err(&error), &Redaction::default()).text;
+    assert_eq!(failed(WebhookError::TooLarge), "error: the answer is too large");
+    assert!(failed(WebhookError::Deadline).starts_with("error: the tool did not answer within"));
+    assert_eq!(failed(WebhookError::Unreachable("reset".into())), "error: the tool did not answer");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The text of an answer, by its type and charset.
 
+use super::page::page_text;
 use crate::webhooks::tool_sender::ToolAnswer;
 use serde_json::Value;
 use trunkline_json::document::DocumentLimits;
@@ -35,8 +36,10 @@ pub(super) fn content(answer: &ToolAnswer) -> Result<Content, String> {
     let declared = answer.content_type.as_deref().unwrap_or_default();
     let (essence, charset) = media_type(declared);
     let text = decoded(&answer.body, charset.as_deref())?;
-    if is_page(answer) || begins_page(&text) {
-        return Err(PAGE.to_owned());
+    // Some servers call everything HTML.
+    let may_be_json = text.trim_start().starts_with(['{', '[']);
+    if begins_page(&text) || is_page(answer) && !may_be_json {
+        return page_text(&text).map(Content::Text).ok_or_else(|| PAGE.to_owned());
     }
     let is_json = essence.ends_with("/json") || essence.ends_with("+json");
     // Line breaks inside of texts are a frequent mistake.
@@ -61,6 +64,12 @@ pub(super) fn content(answer: &ToolAnswer) -> Result<Content, String> {
     }
 }
 
+/// The body as text, whatever it is.
+pub(super) fn any_text(answer: &ToolAnswer) -> String {
+    let (_, charset) = media_type(answer.content_type.as_deref().unwrap_or_default());
+    decoded(&answer.body, charset.as_deref()).unwrap_or_else(|_| String::from_utf8_lossy(&answer.body).into_owned())
+}
+
 /// A word of the server's choosing, as an error repeats it.
 fn shown(word: &str) -> String {
     let is_plain = |c: &char| c.is_ascii_alphanumeric() || "/+-._".contains(*c);
@@ -78,7 +87,7 @@ fn media_type(text: &str) -> (String, Option<String>) {
 }
 
 /// Whether an answer calls itself a web page.
-pub(super) fn is_page(answer: &ToolAnswer) -> bool {
+fn is_page(answer: &ToolAnswer) -> bool {
     let (essence, _) = media_type(answer.content_type.as_deref().unwrap_or_default());
     let has_body = !matches!(answer.status, 204 | 205) && !answer.body.is_empty();
     has_body && (essence.ends_with("/html") || essence.ends_with("/xhtml+xml"))

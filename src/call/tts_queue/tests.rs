@@ -21,7 +21,7 @@ fn segment(response_id: u32, index: u32) -> SegmentId {
 }
 
 fn seconds(count: u64) -> Vec<i16> {
-    vec![1; (count * u64::from(SAMPLE_RATE_HZ)) as usize]
+    vec![100; (count * u64::from(SAMPLE_RATE_HZ)) as usize]
 }
 
 fn refused() -> ProviderError {
@@ -47,7 +47,7 @@ impl Pipeline {
     }
 
     fn done(&mut self, samples: Vec<i16>) -> Option<TtsPipelineEvent> {
-        let event = self.queue.handle_done(samples);
+        let event = self.queue.handle_done(samples, self.start);
         self.open();
         event
     }
@@ -105,12 +105,12 @@ fn audio_and_its_total_belong_to_the_first_segment_in_order() {
     let mut tts = pipeline(&["main", "local"]);
     tts.speak(segment(1, 0), "one");
     tts.speak(segment(1, 1), "two");
-    assert_eq!(tts.queue.handle_audio(Vec::new()), None);
-    let audio = tts.queue.handle_audio(vec![7; 10]);
-    assert_eq!(audio, Some(TtsPipelineEvent::Audio { segment: segment(1, 0), samples: vec![7; 10] }));
+    assert_eq!(tts.queue.handle_audio(Vec::new()), None, tts.start);
+    let audio = tts.queue.handle_audio(vec![70; 10]);
+    assert_eq!(audio, Some(TtsPipelineEvent::Audio { segment: segment(1, 0), samples: vec![70; 10] }));
     assert_eq!(tts.queue.feed().copied(), Some(1));
-    let done = tts.done(vec![7; 5]);
-    assert_eq!(done, Some(TtsPipelineEvent::Done { segment: segment(1, 0), samples: vec![7; 5], total: 15 }));
+    let done = tts.done(vec![70; 5]);
+    assert_eq!(done, Some(TtsPipelineEvent::Done { segment: segment(1, 0), samples: vec![70; 5], total: 15 }));
     assert_eq!(tts.queue.feed().copied(), Some(2));
 }
 
@@ -135,8 +135,8 @@ fn a_silent_voice_hands_over_with_the_sentences_that_wait() {
     tts.speak(segment(1, 0), "one");
     tts.speak(segment(1, 1), "two");
     let patience = Some(Duration::from_millis(700));
-    assert_eq!(tts.queue.first_audio_deadline(patience), Some(tts.start + Duration::from_millis(700)));
-    assert_eq!(tts.queue.first_audio_deadline(None), None);
+    assert_eq!(tts.queue.audio_deadline(patience), Some((tts.start + Duration::from_millis(700), "first audio")));
+    assert_eq!(tts.queue.audio_deadline(None), None);
     tts.events();
     let silent = ProviderError::Timeout("first audio");
     assert_eq!(tts.failed_with(silent.clone(), Duration::from_millis(700)), None);
@@ -149,8 +149,8 @@ fn a_silent_voice_hands_over_with_the_sentences_that_wait() {
         after: Duration::from_millis(700),
     };
     assert_eq!(tts.events()[0], TtsPipelineEvent::FailedOver { switch, failure: silent.clone() });
-    tts.queue.handle_audio(vec![1; 10]);
-    assert_eq!(tts.queue.first_audio_deadline(patience), None, "it speaks");
+    tts.queue.handle_audio(vec![100; 10]);
+    assert_eq!(tts.queue.audio_deadline(patience).map(|(_, owed)| owed), Some("next audio"), "it speaks");
     assert_eq!(tts.queue.current(), 1);
     tts.done(seconds(1));
     assert_eq!(tts.failed_with(silent, Duration::from_millis(700)), None);
@@ -227,8 +227,8 @@ fn the_next_voice_speaks_the_rest_of_the_sentence() {
         told,
         Some(TtsPipelineEvent::WordTimestamps { segment: segment(1, 0), marks: vec![(4_000, 3), (8_000, 7)] })
     );
-    tts.queue.handle_audio(seconds(1));
-    assert_eq!(tts.failed_with(ProviderError::Timeout("more audio"), Duration::from_secs(1)), None);
+    tts.queue.handle_audio(seconds(1), tts.start);
+    assert_eq!(tts.failed_with(refused(), Duration::from_secs(1)), None);
     assert_eq!(tts.requests[1], (1, "three four".to_owned()));
     let told = tts.queue.handle_word_timestamps(&[WordTimestamp { at_ms: 500, chars: 5 }]);
     assert_eq!(told, Some(TtsPipelineEvent::WordTimestamps { segment: segment(1, 0), marks: vec![(12_000, 13)] }));
@@ -241,11 +241,11 @@ fn a_voice_that_breaks_off_speaks_the_rest_itself_once() {
     let mut tts = pipeline(&["main", "local"]);
     tts.speak(segment(1, 0), "one two three four");
     tts.queue.handle_word_timestamps(&[WordTimestamp { at_ms: 1_000, chars: 7 }]);
-    tts.queue.handle_audio(seconds(1));
+    tts.queue.handle_audio(seconds(1), tts.start);
     assert_eq!(tts.failed(Duration::from_millis(50)), None);
     assert_eq!(tts.requests[1], (0, "three four".to_owned()), "the same voice");
     assert!(!tts.events().iter().any(|event| matches!(event, TtsPipelineEvent::FailedOver { .. })));
-    tts.queue.handle_audio(vec![1; 2_000]);
+    tts.queue.handle_audio(vec![100; 2_000]);
     tts.failed(Duration::from_millis(50));
     assert_eq!(tts.requests.last().unwrap().0, 1, "not a third time");
 }
@@ -278,8 +278,8 @@ fn a_sentence_that_was_heard_to_its_end_is_not_repeated() {
     let mut tts = pipeline(&["main", "local"]);
     tts.speak(segment(1, 0), "done");
     tts.queue.handle_word_timestamps(&[WordTimestamp { at_ms: 900, chars: 4 }]);
-    tts.queue.handle_audio(seconds(1));
-    let event = tts.failed_with(ProviderError::Timeout("more audio"), Duration::from_secs(1));
+    tts.queue.handle_audio(seconds(1), tts.start);
+    let event = tts.failed_with(refused(), Duration::from_secs(1));
     assert_eq!(event, Some(TtsPipelineEvent::Done { segment: segment(1, 0), samples: Vec::new(), total: 8_000 }));
     assert_eq!(tts.requests.len(), 1);
     assert!(matches!(tts.events()[1], TtsPipelineEvent::FailedOver { .. }));
@@ -295,7 +295,7 @@ fn when_the_last_voice_fails_the_segment_fails_and_the_voice_is_tried_again() {
     );
     tts.speak(segment(1, 1), "two");
     assert_eq!(tts.requests[1], (0, "two".to_owned()));
-    tts.queue.handle_audio(seconds(1));
+    tts.queue.handle_audio(seconds(1), tts.start);
     tts.events();
     let event = tts.failed(Duration::ZERO);
     assert_eq!(event, Some(TtsPipelineEvent::Done { segment: segment(1, 1), samples: Vec::new(), total: 8_000 }));
@@ -366,4 +366,65 @@ fn what_was_not_heard_at_all_keeps_its_tags_for_the_next_voice() {
     tts.speak(segment(1, 0), "One,<break time=\"1s\" /> two three four.");
     tts.failed(Duration::ZERO);
     assert_eq!(tts.texts(), ["One, two three four.", "One,<break time=\"1s\" /> two three four."]);
+}
+
+#[test]
+fn a_voice_that_stalls_in_mid_sentence_is_taken_over_two_seconds_after_it_was_last_heard() {
+    let mut tts = pipeline(&["main", "local"]);
+    let second = Duration::from_secs(1);
+    tts.speak(segment(1, 0), "one two three four");
+    tts.queue.handle_word_timestamps(&[WordTimestamp { at_ms: 1_000, chars: 7 }]);
+    tts.queue.handle_audio(seconds(1), tts.start);
+    tts.queue.handle_audio(vec![100; 80], tts.start + second / 10);
+    let due = tts.start + 3 * second + second / 100;
+    assert_eq!(tts.queue.audio_deadline(None), Some((due, "next audio")), "what is to be played counts");
+    assert_eq!(tts.failed_with(ProviderError::Timeout("next audio"), 4 * second), None);
+    assert_eq!(tts.requests[1].0, 0, "the same voice is asked for the rest");
+    let patience = Some(2 * second);
+    assert_eq!(tts.queue.audio_deadline(patience).map(|(_, owed)| owed), Some("first audio"));
+    tts.queue.handle_audio(vec![100; 80], tts.start);
+    let due = tts.start + 2 * second + second / 100;
+    assert_eq!(tts.queue.audio_deadline(patience), Some((due, "next audio")), "nothing of before is left");
+    tts.failed_with(ProviderError::Timeout("next audio"), 2 * second);
+    assert_eq!(tts.requests.last().unwrap().0, 1, "not a third time");
+    tts.queue.handle_audio(seconds(1), tts.start);
+    assert_eq!(tts.queue.audio_deadline(patience), None, "nobody is left after the local voice");
+    tts.queue.cancel_response(1);
+    tts.speak(segment(2, 0), "new");
+    assert_eq!(tts.queue.audio_deadline(patience).map(|(_, owed)| owed), Some("first audio"));
+}
+
+#[test]
+fn a_voice_that_sends_digital_silence_alone_has_failed() {
+    let second = usize::try_from(SAMPLE_RATE_HZ).unwrap();
+    let silence = |samples: usize| vec![0i16; samples];
+    // A whole sentence of it.
+    let mut tts = pipeline(&["main", "local"]);
+    tts.speak(segment(1, 0), "one");
+    assert_eq!(tts.queue.handle_audio(silence(second), tts.start), None, "nobody hears it");
+    assert_eq!(tts.done(vec![-8; 80]), None);
+    assert_eq!(tts.requests[1], (1, "one".to_owned()));
+    let failed = |event: &TtsPipelineEvent| matches!(event, TtsPipelineEvent::FailedOver { failure, .. } if failure.to_string().contains("no_audio"));
+    assert!(tts.events().iter().any(failed));
+    // A stream of it that does not end.
+    let mut tts = pipeline(&["main", "local"]);
+    tts.speak(segment(1, 0), "one");
+    assert_eq!(tts.queue.handle_audio(silence(2 * second), tts.start), None);
+    assert_eq!(tts.requests.len(), 1);
+    tts.queue.handle_audio(silence(second), tts.start);
+    tts.open();
+    assert_eq!(tts.requests[1].0, 1);
+    // A pause before the first sound is a part of it.
+    let mut tts = pipeline(&["main", "local"]);
+    tts.speak(segment(1, 0), "one");
+    tts.queue.handle_audio(silence(second), tts.start);
+    let heard = tts.queue.handle_audio(vec![100; 80], tts.start);
+    let Some(TtsPipelineEvent::Audio { samples, .. }) = heard else { panic!("{heard:?}") };
+    assert_eq!(samples.len(), second + 80);
+    assert!(matches!(tts.done(silence(second)), Some(TtsPipelineEvent::Done { total: 16_080, .. })));
+    // A sound that is almost none.
+    let mut tts = pipeline(&["main", "local"]);
+    tts.speak(segment(1, 0), "one");
+    tts.queue.handle_audio(silence(80), tts.start);
+    assert!(matches!(tts.done(silence(80)), Some(TtsPipelineEvent::Done { total: 160, .. })));
 }

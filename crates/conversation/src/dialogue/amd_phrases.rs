@@ -198,6 +198,7 @@ mod tests {
             "Hi, you’ve reached John. I can’t come to the phone right now.",
             "The person you are calling is not available. At the tone, please record your message.",
             "To leave a message, press one.",
+            "Hi this is Anna. Sorry I missed you. I will call you back as soon as I can. Thanks, bye.",
             "Spreek een bericht in na de pieptoon.",
             "Bitte hinterlassen Sie eine Nachricht nach dem Signalton.",
             "Laissez un message après le bip.",
@@ -244,6 +245,7 @@ mod tests {
             "I'll have you forwarded to accounting.",
             "He is not available right now.",
             "I will get back to you.",
+            "Sorry I missed your call earlier.",
             "Hij is vandaag niet bereikbaar.",
             "No está disponible.",
         ] {

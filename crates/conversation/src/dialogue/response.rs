@@ -26,6 +26,13 @@ pub enum AfterResponse {
     HandOver,
 }
 
+impl AfterResponse {
+    /// The call ends then, whatever the caller says: a required provider has failed, or the time is over.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::HangUp(EndReason::ProviderError | EndReason::MaxDuration))
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Segment {
     /// Text for transcript and history.

@@ -8,7 +8,7 @@ use crate::dtmf::{DtmfCommand, DtmfInput};
 use std::time::Instant;
 use trunkline_domain::end_reason::EndReason;
 use trunkline_media::turn::end_of_turn::{CallerTurn, EndOfTurnDetector};
-use trunkline_providers::SttEvent;
+use trunkline_providers::{ProviderError, SttEvent};
 
 impl CallMachine {
     /// Records that voice activity of the caller began at this instant.
@@ -80,6 +80,10 @@ impl CallMachine {
                     return self.finish(now);
                 }
             }
+            SttEvent::Corrected { was, is, speech_final } => {
+                self.update_end_of_turn(|end_of_turn| end_of_turn.handle_corrected(&was, &is, speech_final));
+                self.correct_turn();
+            }
             SttEvent::UtteranceEnd => self.update_end_of_turn(EndOfTurnDetector::handle_utterance_end),
             SttEvent::EndOfTurn { text, confidence } => {
                 self.handle_words(now, &text, true, |end_of_turn| {
@@ -103,14 +107,17 @@ impl CallMachine {
                 self.mode.log_mut().metrics.record_provider_error("stt", failure.kind());
             }
             SttEvent::FailedOver(switch) => self.record_failover(now, &switch),
-            SttEvent::Failed(failure) => {
-                self.mode.log_mut().metrics.record_provider_error("stt", failure.kind());
-                if let Some(talk) = self.mode.talk_mut() {
-                    talk.end_with_apology(now);
-                }
-            }
+            SttEvent::Failed(failure) => self.handle_stt_failed(now, &failure),
         }
         self.check_turn(now);
+    }
+
+    /// No STT is left.
+    fn handle_stt_failed(&mut self, now: Instant, failure: &ProviderError) {
+        self.mode.log_mut().metrics.record_provider_error("stt", failure.kind());
+        if let Some(talk) = self.mode.talk_mut() {
+            talk.end_with_apology(now);
+        }
     }
 
     /// The final words of a turn that is being answered already are the same turn: they replace its words.
@@ -202,6 +209,9 @@ impl CallMachine {
             return;
         }
         let Some(talk) = self.mode.talk_mut() else { return };
+        if talk.line.is_saying_last_words() {
+            return;
+        }
         talk.timers.silence = None;
         if let Some(input) = talk.dtmf.handle_digit(now, digit) {
             self.handle_dtmf_input(now, input);

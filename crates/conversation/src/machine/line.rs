@@ -243,6 +243,11 @@ impl Line {
         }
     }
 
+    /// The response after which the call ends in any case is being said.
+    pub(super) fn is_saying_last_words(&self) -> bool {
+        self.playout.response.as_ref().is_some_and(|response| response.after.is_final())
+    }
+
     /// Makes the current response uninterruptible.
     pub(super) fn make_uninterruptible(&mut self) {
         if let Some(response) = &mut self.playout.response {

@@ -197,9 +197,7 @@ impl CallMachine {
         };
         talk.timers.goodbye = None;
         match then {
-            AfterResponse::HangUp(reason @ (EndReason::MaxDuration | EndReason::ProviderError)) => {
-                return self.handle_command(now, reason);
-            }
+            AfterResponse::HangUp(reason) if then.is_final() => return self.handle_command(now, reason),
             AfterResponse::Transfer => return self.start_transfer(now),
             AfterResponse::HandOver => return self.handle_handover_announced(now),
             // Of what the caller says the next owner of the call takes care.

@@ -173,7 +173,7 @@ impl Realtime {
 
     /// The model detected the caller's speech: stop playing its response.
     pub(super) fn handle_interrupted(line: &mut Line) {
-        if line.facts.spec.agent.turn().barge_in {
+        if line.facts.spec.agent.turn().barge_in && !line.is_saying_last_words() {
             line.cancel_playback();
         }
     }

@@ -73,8 +73,10 @@ impl Talk {
     pub(super) fn handle_response_started(&mut self, now: Instant, wanted: WantedResponses) {
         let Speaker::Realtime(realtime) = &mut self.speaker else { return };
         let current = self.line.playout.response.as_ref();
-        let ending =
-            current.is_some_and(|response| response.is_scripted && matches!(response.after, AfterResponse::HangUp(_)));
+        let ending = current.is_some_and(|response| match response.after {
+            AfterResponse::HangUp(_) => response.is_scripted || response.after.is_final(),
+            AfterResponse::AwaitCaller | AfterResponse::Transfer | AfterResponse::HandOver => false,
+        });
         if ending || wanted == WantedResponses::Ordered && realtime.ordered.is_none() {
             return Realtime::send(&mut self.line, RealtimeInput::Interrupted { item: None });
         }
@@ -95,7 +97,11 @@ impl Talk {
         response.after = realtime.ordered.take().map_or(AfterResponse::AwaitCaller, |ordered| ordered.then);
         realtime.begin_response(now, response_id);
         let turn_ended = realtime.turn_ended.take();
+        let is_final = response.after.is_final();
         self.line.playout.response = Some(response);
+        if is_final {
+            self.line.make_uninterruptible();
+        }
         if let Some(ended) = turn_ended {
             let ended_ms = self.line.ms(ended);
             self.line.metrics().record_turn(response_id, ended_ms, None, ended_ms);

@@ -196,8 +196,11 @@ impl Talk {
         self.line.speak(segments);
     }
 
-    /// Says a scripted text in place of the current response.
+    /// Says a scripted text in place of the current response, unless the call's last words are being said.
     pub(super) fn say_instead(&mut self, now: Instant, text: &str, then: AfterResponse) {
+        if self.line.is_saying_last_words() {
+            return;
+        }
         self.cancel_response(now);
         self.say(now, text, then);
     }
@@ -254,7 +257,15 @@ impl Talk {
         let response = self.line.playout.response.as_ref();
         if response.is_none_or(|response| !matches!(response.after, AfterResponse::HangUp(_))) {
             let text = self.line.facts.phrases.give_up;
-            self.say_instead(now, text, AfterResponse::HangUp(EndReason::ProviderError));
+            self.say_last_words(now, text, EndReason::ProviderError);
+        }
+    }
+
+    /// Words after which the call ends whatever the caller says: they are heard to their end.
+    pub(super) fn say_last_words(&mut self, now: Instant, text: &str, reason: EndReason) {
+        self.say_instead(now, text, AfterResponse::HangUp(reason));
+        if self.line.is_saying_last_words() {
+            self.line.make_uninterruptible();
         }
     }
 

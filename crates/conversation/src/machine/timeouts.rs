@@ -109,7 +109,7 @@ impl CallMachine {
         self.give_up_handover();
         if let Some(talk) = self.mode.talk_mut() {
             let text = talk.line.facts.phrases.time_is_up;
-            talk.say_instead(now, text, AfterResponse::HangUp(EndReason::MaxDuration));
+            talk.say_last_words(now, text, EndReason::MaxDuration);
         }
     }
 }

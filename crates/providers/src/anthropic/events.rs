@@ -2,6 +2,7 @@
 //! begin twice or not at all. Only what is no JSON is refused.
 
 use crate::llm::{CallProgress, LlmStreamReader};
+use crate::tool_arguments::unwrapped;
 use crate::{LlmEvent, ProviderError, TokenUsage};
 use serde_json::{Map, Value, json};
 use trunkline_domain::chat::{OpaqueFields, ToolCall};
@@ -122,6 +123,7 @@ impl LlmStreamReader for MessagesReader {
             if call.id.is_empty() {
                 call.id = format!("toolu_{index}");
             }
+            call.arguments = unwrapped(std::mem::take(&mut call.arguments));
             if call.arguments.trim().is_empty() {
                 call.arguments = "{}".to_owned();
             }

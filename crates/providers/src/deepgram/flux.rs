@@ -137,7 +137,7 @@ pub fn parse(text: &str) -> Result<SttUpdate, ProviderError> {
     };
     let interim = |first: Option<SttEvent>| {
         let words = (!transcript.is_empty()).then(|| SttEvent::Interim(transcript.clone()));
-        SttUpdate { events: first.into_iter().chain(words).collect(), settled_ms: None }
+        SttUpdate { events: first.into_iter().chain(words).collect(), ..SttUpdate::default() }
     };
     Ok(match event {
         FluxTurnEvent::Update => interim(None),
@@ -155,7 +155,11 @@ pub fn parse(text: &str) -> Result<SttUpdate, ProviderError> {
             let words = transcript.split_whitespace().count() as u32;
             let told = languages.into_iter().next().map(|language| vec![LanguageWords { language, words }]);
             let end = SttEvent::EndOfTurn { text: transcript, confidence };
-            SttUpdate { events: told.map(SttEvent::Languages).into_iter().chain([end]).collect(), settled_ms }
+            SttUpdate {
+                events: told.map(SttEvent::Languages).into_iter().chain([end]).collect(),
+                settled_ms,
+                span: None,
+            }
         }
         FluxTurnEvent::Unknown => SttUpdate::default(),
     })
@@ -181,7 +185,7 @@ mod tests {
         assert_eq!(info("EagerEndOfTurn", "ik wil").events, [words("ik wil"), SttEvent::EagerEndOfTurn]);
         assert_eq!(info("TurnResumed", "ik wil").events, [SttEvent::TurnResumed, words("ik wil")]);
         let end = SttEvent::EndOfTurn { text: "ik wil".into(), confidence: Some(0.75) };
-        assert_eq!(info("EndOfTurn", "ik wil"), SttUpdate { events: vec![end], settled_ms: Some(4_500) });
+        assert_eq!(info("EndOfTurn", "ik wil"), SttUpdate { events: vec![end], settled_ms: Some(4_500), span: None });
         assert_eq!(info("Something", "x"), SttUpdate::default());
         assert_eq!(parse("{\"type\":\"Connected\",\"sequence_id\":0}"), Ok(SttUpdate::default()));
         assert!(parse("{\"type\":\"Error\",\"code\":\"INTERNAL_SERVER_ERROR\",\"description\":\"x\"}").is_err());

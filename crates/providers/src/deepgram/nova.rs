@@ -4,7 +4,7 @@ use super::session_errors::error_frame;
 use crate::nullable::{lenient, lenient_items, tagged};
 use crate::stt::{SttProtocol, SttSessionConfig, SttUpdate};
 use crate::transport::WebSocketRequest;
-use crate::{LanguageWords, ProviderAccess, ProviderError, SttEvent};
+use crate::{AudioSpan, LanguageWords, ProviderAccess, ProviderError, SttEvent};
 use bytes::Bytes;
 use serde::Deserialize;
 use std::time::Duration;
@@ -163,6 +163,7 @@ pub fn parse(text: &str) -> Result<SttUpdate, ProviderError> {
         NovaMessage::Results { channel, is_final, speech_final, from_finalize, start, duration } => {
             // What it was asked for before its time is all it has.
             let speech_final = speech_final || from_finalize;
+            let span = AudioSpan::of_seconds(start, duration);
             let best = channel.alternatives.into_iter().next();
             let languages = best.as_ref().map(Alternative::languages).unwrap_or_default();
             let (text, confidence) = best.map(|a| (a.transcript, a.confidence)).unwrap_or_default();
@@ -171,11 +172,11 @@ pub fn parse(text: &str) -> Result<SttUpdate, ProviderError> {
                 let settled_ms = Some(((start + duration).max(0.0) * 1_000.0) as u64);
                 let told = (!languages.is_empty()).then_some(SttEvent::Languages(languages));
                 let last = SttEvent::Final { text, confidence, speech_final };
-                SttUpdate { events: told.into_iter().chain([last]).collect(), settled_ms }
+                SttUpdate { events: told.into_iter().chain([last]).collect(), settled_ms, span }
             } else if text.is_empty() {
                 SttUpdate::default()
             } else {
-                SttUpdate::one(SttEvent::Interim(text))
+                SttUpdate { span, ..SttUpdate::one(SttEvent::Interim(text)) }
             }
         }
         NovaMessage::UtteranceEnd {} => SttUpdate::one(SttEvent::UtteranceEnd),
@@ -219,12 +220,14 @@ mod tests {
             )
         };
         let one = |event: SttEvent| Ok(SttUpdate::one(event));
-        assert_eq!(parse(&results(false, false, "ja")), one(SttEvent::Interim("ja".into())));
+        let span = AudioSpan::of_seconds(2.0, 1.5);
+        let interim = SttUpdate { span, ..SttUpdate::one(SttEvent::Interim("ja".into())) };
+        assert_eq!(parse(&results(false, false, "ja")), Ok(interim));
         assert_eq!(parse(&results(false, false, "")), Ok(SttUpdate::default()));
         let last = SttEvent::Final { text: "ja dat klopt".into(), confidence: Some(0.9), speech_final: true };
         assert_eq!(
             parse(&results(true, true, "ja dat klopt")),
-            Ok(SttUpdate { events: vec![last], settled_ms: Some(3_500) })
+            Ok(SttUpdate { events: vec![last], settled_ms: Some(3_500), span })
         );
         assert_eq!(
             parse("{\"type\":\"UtteranceEnd\",\"channel\":[0,1],\"last_word_end\":6.1}"),

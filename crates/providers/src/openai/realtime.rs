@@ -5,6 +5,7 @@ use super::realtime_items::conversation_items;
 use super::session_errors::SESSION_ERRORS;
 use crate::realtime::{RealtimeEvent, RealtimeInput, RealtimeProtocol, RealtimeSessionConfig, RealtimeVendor};
 use crate::session_error::SessionErrors;
+use crate::tool_arguments::unwrapped;
 use crate::transport::WebSocketRequest;
 use crate::{ProviderAccess, ProviderError, TokenUsage, tool_dialect};
 use base64::Engine as _;
@@ -290,7 +291,7 @@ impl OpenaiRealtimeProtocol {
     /// Keeps a call until the response is done. One that is known is completed.
     fn keep_tool_call(&mut self, id: Option<String>, name: Option<String>, arguments: Option<String>) {
         let arguments = arguments.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| "{}".to_owned());
-        let call = ToolCall::new(id.unwrap_or_default(), name.unwrap_or_default(), arguments);
+        let call = ToolCall::new(id.unwrap_or_default(), name.unwrap_or_default(), unwrapped(arguments));
         if let Some(known) = self.tools.iter_mut().find(|known| !call.id.is_empty() && known.id == call.id) {
             if known.name.is_empty() {
                 known.name = call.name;

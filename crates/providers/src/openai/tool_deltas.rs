@@ -1,6 +1,7 @@
 //! Puts the pieces of streamed tool calls together. What belongs together is told by the id first and by the place second:
 //! several servers send all parallel calls with index 0, or with none.
 
+use crate::tool_arguments::{is_object, unwrapped};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 use trunkline_domain::chat::{OpaqueFields, ToolCall};
@@ -22,6 +23,33 @@ pub struct ToolDeltas {
 struct PartialCall {
     index: Option<u64>,
     call: ToolCall,
+    pieces: ArgumentPieces,
+}
+
+/// How a server sends the pieces of arguments.
+#[derive(Debug, Default)]
+enum ArgumentPieces {
+    /// None has come.
+    #[default]
+    None,
+    /// Each began with the one before: perhaps each holds everything so far. The last of them.
+    Growing(String),
+    /// Each goes on where the one before ended.
+    Following,
+}
+
+impl ArgumentPieces {
+    fn push(&mut self, piece: &str) {
+        if piece.is_empty() {
+            return;
+        }
+        let grows = match self {
+            Self::None => true,
+            Self::Growing(last) => piece.len() <= ToolCall::ARGUMENTS_BYTES_MAX && piece.starts_with(last.as_str()),
+            Self::Following => false,
+        };
+        *self = if grows { Self::Growing(piece.to_owned()) } else { Self::Following };
+    }
 }
 
 impl PartialCall {
@@ -29,10 +57,18 @@ impl PartialCall {
     fn is_whole(&self) -> bool {
         is_object(&self.call.arguments)
     }
-}
 
-fn is_object(text: &str) -> bool {
-    serde_json::from_str::<Map<String, Value>>(text).is_ok()
+    /// The call with readable arguments, if it has any.
+    fn finish(mut self) -> ToolCall {
+        let text = std::mem::take(&mut self.call.arguments);
+        self.call.arguments = match self.pieces {
+            ArgumentPieces::Growing(last) if !is_object(&text) && is_object(&unwrapped(last.clone())) => {
+                unwrapped(last)
+            }
+            _ => unwrapped(text),
+        };
+        self.call
+    }
 }
 
 /// One piece, with what is missing, null or empty left out.
@@ -139,6 +175,9 @@ impl ToolDeltas {
         if let Some(name) = piece.name {
             add_name(call, name);
         }
+        if let Value::String(part) = piece.arguments {
+            one.pieces.push(part);
+        }
         add_arguments(call, piece.arguments);
         if call.opaque.is_none() {
             call.opaque = extension_of(delta);
@@ -170,7 +209,7 @@ impl ToolDeltas {
     /// The calls with a name, each with an id of its own and arguments.
     pub fn finish(self) -> Vec<ToolCall> {
         let mut used = HashSet::new();
-        let named = self.calls.into_iter().map(|one| one.call).filter(|call| !call.name.trim().is_empty());
+        let named = self.calls.into_iter().map(PartialCall::finish).filter(|call| !call.name.trim().is_empty());
         let mut calls: Vec<ToolCall> = named.collect();
         for (index, call) in calls.iter_mut().enumerate() {
             if call.id.is_empty() || used.contains(&call.id) {

@@ -156,7 +156,7 @@ impl SttProtocol for TranscriptionProtocol {
             "conversation.item.input_audio_transcription.delta" => {
                 self.works = true;
                 self.items.append(&event.item_id, &event.delta);
-                SttUpdate { events: self.items.interim().into_iter().collect(), settled_ms: None }
+                SttUpdate { events: self.items.interim().into_iter().collect(), ..SttUpdate::default() }
             }
             "conversation.item.input_audio_transcription.completed" => {
                 self.works = true;
@@ -224,7 +224,7 @@ mod tests {
         read(json!({"type": "input_audio_buffer.speech_stopped", "item_id": "i", "audio_end_ms": 40}));
         let last = read(json!({"type": kind("completed"), "item_id": "i", "transcript": "Ja hoor."}));
         let wanted = SttEvent::Final { text: "Ja hoor.".into(), confidence: None, speech_final: true };
-        assert_eq!(last, SttUpdate { events: vec![wanted], settled_ms: Some(40) });
+        assert_eq!(last, SttUpdate { events: vec![wanted], settled_ms: Some(40), span: None });
         let error = json!({"type": "error", "error": {"message": "unknown model", "code": "invalid_model"}});
         assert_eq!(wire.read(&error.to_string()), Err(ProviderError::refused(400, "unknown model")));
     }

@@ -242,3 +242,17 @@ fn words_after_new_speech_are_a_new_turn_and_spelled_numbers_are_still_known() {
     e.handle_final(t + 900 * MS, "I want to know where my order is and when it will come.", None, true);
     assert!(!e.words().is_empty(), "far more than was taken is not another writing of it");
 }
+
+#[test]
+fn final_words_that_come_in_another_version_take_the_place_of_the_first() {
+    let (t, mut e) = start();
+    e.handle_speech_ended(t + 1_000 * MS);
+    e.handle_final(t + 1_300 * MS, "my name is and", None, false);
+    e.handle_final(t + 1_310 * MS, "smith", None, false);
+    e.handle_corrected("my name is and", "My name is Ann", true);
+    let turn = e.poll_turn(t + 2_500 * MS).unwrap();
+    assert_eq!((turn.text.as_str(), e.take_correction()), ("My name is Ann smith", None));
+    e.handle_corrected("My name is Ann smith", "My name is Ann Smith.", true);
+    let correction = TurnCorrection { was: "My name is Ann smith".into(), is: "My name is Ann Smith.".into() };
+    assert_eq!((e.poll_turn(t + 9_000 * MS), e.take_correction()), (None, Some(correction)), "no new turn");
+}

@@ -119,3 +119,81 @@ fn last_words_over_the_agent_are_waited_for_too() {
     assert_eq!(harness.hang_up_reasons(), [EndReason::CustomerHungUp]);
     assert_eq!(harness.transcript().last().unwrap(), "user: my number is seven");
 }
+
+/// Until the last words are being heard, and from there on the caller talks over them.
+fn talked_over(harness: &mut CallHarness) {
+    let (segment, text) = harness.waiting.remove(0);
+    harness.machine.handle_tts_done(segment, 16_000);
+    harness.machine.handle_segment_started(segment, harness.now);
+    harness.sounding = vec![SegmentPlayed { segment, sent_samples: 2_000, complete: false }];
+    harness.machine.handle_paused(harness.now, segment.response_id);
+    harness.drain();
+    harness.machine.handle_stt(harness.now, SttEvent::Interim("wait a moment I have".into()));
+    harness.drain();
+    harness.caller_says("wait a moment I have a question");
+    harness.machine.handle_digit(harness.now, '5');
+    harness.machine.handle_stt(harness.now, SttEvent::Failed(ProviderError::NotConfigured));
+    harness.pass_ms(1_000);
+    harness.drain();
+    let interrupted = |output: &CallOutput| {
+        matches!(output, CallOutput::Interrupt { .. }) || is_cancelled(output, segment.response_id)
+    };
+    assert!(!harness.seen.iter().any(interrupted), "{text} was cut");
+    assert_eq!(harness.hang_up_reasons(), []);
+    harness.sounding.clear();
+    let whole = SegmentPlayed { segment, sent_samples: 16_000, complete: true };
+    harness.machine.handle_segment_finished(whole, harness.now);
+    harness.drain();
+    harness.play_everything();
+    harness.pass_ms(1_000);
+}
+
+fn is_cancelled(output: &CallOutput, wanted: u32) -> bool {
+    matches!(output, CallOutput::CancelSpeech { response_id } if *response_id >= wanted)
+}
+
+#[test]
+fn a_caller_who_talks_over_the_last_words_hears_them_to_their_end() {
+    let rules = serde_json::json!({"rules": [{"digits": "5", "action": "say", "text": "Five."}]});
+    let with_keys = Some(serde_json::from_value(rules).unwrap());
+    let mut harness = CallHarness::new(AgentFields { dtmf_rules: with_keys, ..agent() });
+    harness.play_everything();
+    for _ in 0..2 {
+        harness.caller_says("hello");
+        harness.model_fails();
+        if harness.llm_requests() == 1 {
+            harness.play_everything();
+        }
+    }
+    talked_over(&mut harness);
+    assert_eq!(harness.hang_up_reasons(), [EndReason::ProviderError]);
+    assert_eq!(harness.transcript().last().unwrap(), "user: wait a moment I have a question");
+
+    let mut harness = CallHarness::new(AgentFields { max_duration_seconds: Some(5), ..agent() });
+    harness.play_everything();
+    harness.pass_ms(5_000);
+    talked_over(&mut harness);
+    assert_eq!(harness.hang_up_reasons(), [EndReason::MaxDuration]);
+}
+
+#[test]
+fn a_realtime_model_that_says_the_last_words_is_not_interrupted() {
+    let realtime = RealtimeCapabilities { name: "x/m".into(), can_say: true, greets: false, fallback: None };
+    let mut harness = CallHarness::with(AgentFields { max_duration_seconds: Some(5), ..agent() }, Some(realtime));
+    let greeting = harness.realtime_says(1, "Good morning.", 8_000);
+    harness.realtime_event(RealtimeEvent::ResponseDone(TokenUsage::default()));
+    let whole = |segment| SegmentPlayed { segment, sent_samples: 8_000, complete: true };
+    harness.machine.handle_segment_finished(whole(greeting), harness.now);
+    harness.pass_ms(5_000);
+    let segment = harness.realtime_says(2, "The time is up.", 8_000);
+    harness.realtime_event(RealtimeEvent::SpeechStarted);
+    harness.realtime_event(RealtimeEvent::Interrupted);
+    assert!(!harness.seen.iter().any(|output| is_cancelled(output, segment.response_id)));
+    harness.realtime_event(RealtimeEvent::ResponseStarted);
+    harness.realtime_event(RealtimeEvent::ResponseDone(TokenUsage::default()));
+    assert_eq!(harness.hang_up_reasons(), []);
+    harness.machine.handle_segment_finished(whole(segment), harness.now);
+    harness.drain();
+    harness.pass_ms(1_000);
+    assert_eq!(harness.hang_up_reasons(), [EndReason::MaxDuration]);
+}

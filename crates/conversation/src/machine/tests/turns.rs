@@ -348,3 +348,18 @@ fn the_late_differently_written_final_is_not_answered_again() {
     assert_eq!(harness.last_messages()[1], user("My number is 2164."), "the final words replace it");
     assert_eq!(harness.transcript()[1..], ["user: My number is 2164.", "assistant: Thank you.", "user: Is it there?"]);
 }
+
+#[test]
+fn words_that_come_in_another_version_are_the_same_turn() {
+    let mut harness = CallHarness::greeted();
+    harness.caller_says("where is my order");
+    let corrected = |was: &str, is: &str| SttEvent::Corrected { was: was.into(), is: is.into(), speech_final: true };
+    harness.stt_event(corrected("where is my order", "Where is my border?"));
+    harness.pass_ms(3_000);
+    assert_eq!(harness.llm_requests(), 1);
+    assert_eq!(harness.transcript().last().unwrap(), "user: Where is my border?");
+    harness.model_says("Here.");
+    harness.play_everything();
+    harness.caller_says("thanks");
+    assert!(harness.last_messages().contains(&user("Where is my border?")), "{:?}", harness.last_messages());
+}

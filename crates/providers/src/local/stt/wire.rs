@@ -88,6 +88,7 @@ impl SttProtocol for LocalWire {
             FromSession::Final { text, confidence, is_end, until_ms } => SttUpdate {
                 events: vec![SttEvent::Final { text, confidence, speech_final: is_end }],
                 settled_ms: Some(until_ms),
+                span: None,
             },
             FromSession::Error { is_permanent: true, message } => return Err(ProviderError::Unavailable(message)),
             FromSession::Error { is_permanent: false, message } => return Err(ProviderError::Disconnected(message)),

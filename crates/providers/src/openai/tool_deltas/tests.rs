@@ -138,3 +138,29 @@ fn the_extension_of_a_call_is_kept() {
     let opaque = tools.finish().remove(0).opaque.unwrap();
     assert_eq!(opaque.fields["extra_content"]["google"]["thought_signature"], json!("s"));
 }
+
+#[test]
+fn arguments_that_grow_with_each_piece_are_the_last_of_them() {
+    let of = |parts: &[&str]| {
+        let deltas: Vec<Value> =
+            parts.iter().map(|part| json!([piece(json!(0), json!("a"), json!("look"), json!(part))])).collect();
+        calls(&deltas)
+    };
+    let wanted = ["a look {\"day\":1}"];
+    assert_eq!(of(&["{\"day\":", "{\"day\":1}"]), wanted);
+    assert_eq!(of(&["", "{", "{\"day\"", "{\"day\":1", "{\"day\":1}"]), wanted);
+    assert_eq!(of(&["{\"day\":", "1}"]), wanted, "pieces that follow each other");
+    assert_eq!(of(&["{\"day\":", "{\"day\":1}", "}"]), ["a look {\"day\":{\"day\":1}}"], "an object in an object");
+}
+
+#[test]
+fn arguments_in_a_string_or_a_code_block_are_read() {
+    for text in ["\"{\\\"day\\\":1}\"", "```json\n{\"day\":1}\n```"] {
+        let one = piece(json!(0), json!("a"), json!("look"), json!(text));
+        assert_eq!(calls(&[json!([one])]), ["a look {\"day\":1}"], "{text}");
+    }
+    let fence = |part: &str| json!([{"index": 0, "function": {"arguments": part}}]);
+    let pieces =
+        [json!([piece(json!(0), json!("a"), json!("look"), json!("```json"))]), fence("\n{\"day\":1}"), fence("\n```")];
+    assert_eq!(calls(&pieces), ["a look {\"day\":1}"]);
+}
