@@ -18,7 +18,6 @@ use crate::supervision;
 use std::time::Instant;
 use trunkline_media::io::worker::{LegHandle, OverloadedError};
 use trunkline_media::playout::ambience::{AmbienceKind, AmbienceMixer};
-use trunkline_media::turn::barge_in;
 
 impl ConversationLoop {
     /// Executes the outputs of the machine.
@@ -45,6 +44,12 @@ impl ConversationLoop {
                 }
                 CallOutput::SendDtmf(digits) => {
                     let _ = self.call.media.leg.send_dtmf(digits);
+                }
+                CallOutput::RelayDigit(digit) => {
+                    if let Some(relay) = self.consultation.as_ref().and_then(|consultation| consultation.relay.as_ref())
+                    {
+                        relay.send_digit(digit);
+                    }
                 }
                 CallOutput::CallTool { call, is_async, collected } => self.call_tool(call, is_async, collected),
                 CallOutput::Refer { target } => self.refer(target),
@@ -147,8 +152,7 @@ impl ConversationLoop {
         self.listener = Listener::Bridged;
         self.llm = None;
         self.send_to_leg(|leg| leg.set_ambience(None));
-        let quiet = barge_in::BargeInConfig { enabled: false, ..barge_in::BargeInConfig::default() };
-        self.send_to_leg(|leg| leg.set_barge_in(quiet));
+        self.send_to_leg(LegHandle::start_bridge);
     }
 
     fn request_llm(&self, messages: Vec<ChatMessage>, tools: Vec<ToolOffer>) -> EventStream<LlmEvent> {
