@@ -2,7 +2,7 @@
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: check demo test unit counts lint format doc deny bench captures criterion fmt deps deps-build deps-demo
+.PHONY: check demo test unit models counts lint format doc deny bench captures criterion fmt deps deps-build deps-demo deps-models
 
 # What a build needs beside Rust: libopus is compiled with cmake, the console with npm. Nothing is installed when it is
 # there.
@@ -20,7 +20,24 @@ deps-demo: deps-build
 # Peers from PyPI: the API's fuzzer, the vendors' own clients, and PJSIP as a phone.
 PYTHON_PEERS := schemathesis==4.32.5 openai==3.54.0 anthropic==2.12.0 deepgram-sdk==7.17.0 elevenlabs==2.78.0 cartesia==4.2.0 mcp==2.3.0 opentelemetry-proto==1.45.2 pjsua2-python==2.15.1.post1 aiortc==1.16.0
 
-deps: deps-build
+# Speech models for the local STT, below data/models. Nothing is fetched while the server runs.
+models:
+	cargo run --release --quiet -p trunkline-cli -- models fetch
+
+# The same for the tests, which say so and pass without them.
+TEST_MODEL := moonshine-voice==0.0.73
+TEST_MODELS := target/models/moonshine-tiny-en
+deps-models:
+	@[ -f $(TEST_MODELS)/tokenizer.bin ] || { set -e; mkdir -p target/models; rm -rf target/models/.fetch; \
+		python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --dest target/models/.fetch $(TEST_MODEL); \
+		python3 -m zipfile -e target/models/.fetch/*.whl target/models/.fetch; \
+		mkdir target/models/.fetch/model; cp target/models/.fetch/moonshine_voice/assets/tiny-en/*.* target/models/.fetch/model; \
+		cp target/models/.fetch/moonshine_voice-*.dist-info/licenses/LICENSE target/models/.fetch/model; \
+		cp target/models/.fetch/moonshine_voice.libs/libonnxruntime-* target/models/.fetch/model/libonnxruntime.so; \
+		rm -rf $(TEST_MODELS); mv target/models/.fetch/model $(TEST_MODELS); rm -rf target/models/.fetch; } || \
+		echo "no speech model: its tests are skipped"
+
+deps: deps-build deps-models
 	@missing=""; command -v espeak-ng >/dev/null || missing="$$missing espeak-ng"; \
 	command -v flite >/dev/null || missing="$$missing flite"; \
 	command -v sipp >/dev/null || missing="$$missing sip-tester"; \
@@ -55,7 +72,7 @@ ON_POSTGRES := accounts:: api:: calls:: crash:: concurrent_changes:: live:: mana
 empty :=
 space := $(empty) $(empty)
 # Calls take their real time and little of the processor: more of them than cores go on together.
-test: export RUST_TEST_THREADS := 4
+test: export RUST_TEST_THREADS := 6
 test: deps
 	@if command -v cargo-nextest >/dev/null; then \
 		cargo nextest run --workspace --features otlp && \

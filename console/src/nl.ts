@@ -107,6 +107,8 @@ export const nl: Record<string, string> = {
   "Host": "Host",
   "Import": "Importeren",
   "Import CSV": "CSV importeren",
+  "Flow": "Stroomschema",
+  "States, slots, intents and documents as JSON.": "Toestanden, velden, bedoelingen en documenten als JSON.",
   "Instructions": "Instructies",
   "Interruptions": "Onderbrekingen",
   "Invite": "Uitnodigen",

@@ -41,7 +41,7 @@ pub(super) struct ProviderTest {
 pub(super) struct ProviderView {
     name: String,
     stages: Vec<StageView>,
-    /// `own` (of the organization), `server`, or `none`; `not_needed` for the local voices.
+    /// `own` (of the organization), `server`, or `none`; `not_needed` for what runs on this machine.
     key: &'static str,
 }
 

@@ -5,7 +5,8 @@ use crate::config::{Config, StageTimeoutsConfig};
 use crate::domain::provider::ProviderAccount;
 use crate::egress::EgressGuard;
 use crate::providers::{
-    Deadlines, LocalTtsPrograms, ProviderAccess, ProviderRegistry, ProviderSettings, StageDeadlines,
+    Deadlines, LocalSpeechSettings, LocalTtsPrograms, ProviderAccess, ProviderRegistry, ProviderSettings,
+    StageDeadlines,
 };
 use std::time::Duration;
 
@@ -36,7 +37,12 @@ pub(super) fn build(config: &Config, guard: &EgressGuard) -> Result<ProviderRegi
         realtime: deadlines(p.timeouts.realtime),
     };
     let programs = LocalTtsPrograms { espeak: p.local.program.clone(), flite: p.local.flite_program.clone() };
+    let worker = &p.local.speech_worker;
+    let speech = LocalSpeechSettings {
+        models: p.local.models_folder.clone().into(),
+        worker: (!worker.is_empty()).then(|| worker.into()),
+    };
     let endpoints = ProviderAccount::ALL.iter().map(endpoint).collect();
-    ProviderRegistry::new(ProviderSettings { timeouts, endpoints, programs, guard: guard.clone() })
+    ProviderRegistry::new(ProviderSettings { timeouts, endpoints, programs, speech, guard: guard.clone() })
         .map_err(|error| AppError::Other(format!("HTTP client: {error}")))
 }

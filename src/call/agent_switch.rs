@@ -182,7 +182,8 @@ pub fn plan(before: &CallSpec, after: &CallSpec) -> AgentSwitch {
                 == (new_turn.barge_in, new_turn.barge_in_min_speech_ms),
         ),
         ambience: change(before.agent.background == after.agent.background),
-        untried_llm: (is_alone && !is_known && llm.base_url.is_none()).then(|| llm.provider.account()),
+        untried_llm: (is_alone && !is_known && llm.base_url.is_none() && !llm.provider.is_rules())
+            .then(|| llm.provider.account()),
     }
 }
 

@@ -27,6 +27,7 @@ pub mod public_links;
 mod realtime_plan;
 mod recordings;
 pub mod registry;
+mod rules;
 pub mod sip_causes;
 mod sip_log;
 mod stt_change;

@@ -3,6 +3,7 @@
 //! Pure: the driver reads rows, asks the LLM and writes; ids, links and times are arguments.
 
 use super::call_webhooks::CallWebhooks;
+use super::rules;
 use crate::dialogue::report::{Analysis, AnalysisSchema};
 use crate::domain::agent::AgentFields;
 use crate::domain::analysis::AnalysisPlan;
@@ -16,6 +17,7 @@ use crate::domain::transcript::Turn;
 use crate::outbox::mail::MailMessage;
 use crate::webhooks::event;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// The results of the analysis, and the tokens it used.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -50,6 +52,29 @@ impl CallAnalysis {
     /// The analysis failed; tokens that were used stay counted.
     pub fn record_failure(&mut self, error: &str) {
         self.outcome.report = Some(json!({"analysed": false, "error": error}));
+    }
+
+    /// A call whose agent answers by rules: what it has collected is the result, and nobody judges it.
+    pub fn record_rules(
+        &mut self, slots: &BTreeMap<String, String>, plan: Option<&AnalysisPlan>, schema: &AnalysisSchema,
+        fault: Option<String>,
+    ) {
+        self.outcome.report = Some(json!({"analysed": false}));
+        self.record_collected(slots);
+        let data = rules::structured(slots, plan.and_then(|plan| plan.structured_data_plan.as_ref()));
+        let fault = fault.or_else(|| schema.check_structured_data(&data).err());
+        match (fault, &mut self.outcome.report) {
+            (Some(fault), Some(report)) => report["structured_data_fault"] = json!(fault),
+            _ => self.outcome.extracted_data = Some(data),
+        }
+    }
+
+    /// Adds what rules have collected, such as a message of the caller.
+    pub fn record_collected(&mut self, slots: &BTreeMap<String, String>) {
+        self.outcome.summary = rules::summary(slots);
+        if let Some(report) = &mut self.outcome.report {
+            report["collected"] = json!(slots);
+        }
     }
 
     /// Takes the answer of the LLM. `fault` says why the customer's plan for structured data was ignored.

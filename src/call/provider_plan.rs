@@ -7,6 +7,7 @@ use super::fallback_voices::{in_place_of, local_voice};
 use super::machine::CallSpec;
 use crate::domain::agent::AgentFields;
 use crate::domain::fallback::Fallbacks;
+use crate::domain::local_stt;
 use crate::domain::provider::ProviderAccount;
 use crate::domain::provider_config::{LlmConfig, LlmProvider, SttConfig, SttProvider, TtsConfig, TtsProvider};
 use crate::providers::stt::SttSessionConfig;
@@ -28,6 +29,7 @@ pub fn llm(agent: &AgentFields) -> LlmConfig {
     agent.llm_config.clone().unwrap_or_else(|| LlmConfig {
         provider: LlmProvider::Openai,
         model: DEFAULT_LLM.to_owned(),
+        flow: None,
         temperature: None,
         max_tokens: None,
         top_p: None,
@@ -41,10 +43,10 @@ pub fn llm(agent: &AgentFields) -> LlmConfig {
     })
 }
 
-/// LLMs in order; the first may be a realtime model, which is none.
+/// LLMs in order; the first may be a realtime model, which is none. Rules are none either, and nothing is asked after them.
 pub fn llm_configs(agent: &AgentFields) -> Vec<LlmConfig> {
     let others = agent.fallbacks.iter().flat_map(|fallbacks| fallbacks.llm.iter().map(|one| one.as_config()));
-    std::iter::once(llm(agent)).chain(others).collect()
+    std::iter::once(llm(agent)).chain(others).take_while(|config| !config.provider.is_rules()).collect()
 }
 
 /// STT services in order.
@@ -82,6 +84,19 @@ pub fn stt_choices(spec: &CallSpec, companding: Companding) -> Vec<SttChoice> {
         SttChoice { provider, base_url, setup }
     });
     choices.collect()
+}
+
+/// The STT of this machine, for a call whose others are down: where the first one hears English, and none is local.
+pub fn last_resort_stt(choices: &[SttChoice]) -> Option<SttChoice> {
+    let first = choices.first().filter(|first| local_stt::knows_language(&first.setup.language))?;
+    let has_local = choices.iter().any(|choice| choice.provider == SttProvider::Local);
+    let setup = SttSessionConfig {
+        model: local_stt::FALLBACK_MODEL.to_owned(),
+        keyterms: Vec::new(),
+        eager: false,
+        ..first.setup.clone()
+    };
+    (!has_local).then_some(SttChoice { provider: SttProvider::Local, base_url: None, setup })
 }
 
 /// TTS configurations in order; the local one is always last. All speak the language of the call.

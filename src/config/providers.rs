@@ -33,6 +33,7 @@ macro_rules! accounts {
                     Self { allow_private: false, timeouts: ProviderTimeoutsConfig::default(), $( $field: at($url, $version), )* };
                 providers.local.program = "espeak-ng".to_owned();
                 providers.local.flite_program = "flite".to_owned();
+                providers.local.models_folder = "data/models".to_owned();
                 providers
             }
         }
@@ -108,4 +109,8 @@ pub struct ProviderConfig {
     pub program: String,
     /// Program of the second local TTS, used for voices such as `flite:slt`. Default `flite`.
     pub flite_program: String,
+    /// Folder of the speech models that `trunkline models fetch` gets. Default `data/models`.
+    pub models_folder: String,
+    /// Program that runs them, as `trunkline speech-worker`. Empty: this program.
+    pub speech_worker: String,
 }

@@ -24,6 +24,10 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_histogram!("trunkline_jitter_seconds", Unit::Seconds, "Interarrival jitter of a call");
     describe_counter!("trunkline_rtp_packets_received_total", "RTP packets received");
     describe_counter!("trunkline_rtp_packets_lost_total", "RTP packets lost on their way to us");
+    describe_counter!("trunkline_speech_worker_starts_total", "Starts of the speech worker");
+    describe_counter!("trunkline_speech_worker_crashes_total", "Ends of the speech worker that nobody wanted");
+    describe_counter!("trunkline_local_stt_lost_total", "Sentences whose words the local STT lost");
+    describe_histogram!("trunkline_local_stt_seconds", Unit::Seconds, "What one request to the local STT took");
     describe_counter!("trunkline_queue_overflows_total", "Entries lost to a full queue, by queue");
     describe_counter!("trunkline_provider_errors_total", "Failures of providers, by stage and kind");
     describe_counter!("trunkline_provider_retries_total", "Requests repeated inside a turn, by stage");

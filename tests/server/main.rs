@@ -29,6 +29,7 @@ mod language_switch;
 mod linphone;
 mod listeners;
 mod live;
+mod local_stt;
 mod management;
 mod nodes;
 mod odd_models;

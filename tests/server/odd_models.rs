@@ -46,6 +46,8 @@ async fn a_conversation_goes_on_with_strict_and_careless_servers() {
     let casts = [
         ("openai", "odd-strict-nulls"),
         ("openai", "odd-strict-untidy"),
+        ("openai", "odd-strict-ollama"),
+        ("openai", "odd-strict-llamacpp"),
         ("groq", "odd-strict-thinker"),
         ("openai", "odd-strict-lone"),
         ("xai", "odd-strict-channels"),
@@ -105,6 +107,8 @@ async fn tools_interruptions_and_late_turns_keep_the_order_that_templates_want()
     };
     tokio::join!(
         check("openai", "odd-strict-parallel"),
+        check("openai", "odd-strict-llamacpp"),
+        check("openai", "odd-strict-ollama"),
         check("openai", "odd-strict-recalling-nulls"),
         check("mistral", "odd-strict"),
         check("anthropic", "claude-haiku-5-5"),

@@ -88,6 +88,7 @@ fn providers(base: &str) -> ProviderRegistry {
         timeouts: StageDeadlines { stt: deadlines, llm: deadlines, tts: deadlines, realtime: deadlines },
         endpoints: ProviderAccount::ALL.iter().map(endpoint).collect(),
         programs: LocalTtsPrograms { espeak: "espeak-ng".into(), flite: "flite".into() },
+        speech: trunkline::providers::LocalSpeechSettings::default(),
         guard: trunkline::egress::EgressGuard::unrestricted(),
     };
     ProviderRegistry::new(settings).unwrap()
@@ -170,7 +171,7 @@ impl Capture {
     async fn chat(&mut self, name: &str, provider: LlmProvider, model: &str, temperature: Option<f64>) {
         let options = LlmOptions { temperature, ..LlmOptions::default() };
         let candidate = vendors::llm_candidate(&self.providers, provider, model, options, None).unwrap();
-        let plan = LlmPlan { candidates: vec![candidate], hedge_after: None };
+        let plan = LlmPlan { candidates: vec![candidate], rules: None, hedge_after: None };
         let stream = stream_llm_response(&self.providers, plan.clone(), conversation());
         self.compare_next(name).await;
         drop(stream);

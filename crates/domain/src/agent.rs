@@ -8,6 +8,7 @@ use super::built_in_tools::BuiltInTools;
 use super::call_facts::is_time_zone;
 use super::dtmf_rules::{DtmfContext, DtmfRules};
 use super::fallback::Fallbacks;
+use super::flow::{Flow, FlowContext};
 use super::ids::{AgentId, OrganizationId};
 use super::languages::{self, LanguageConfig};
 use super::organization;
@@ -183,6 +184,9 @@ pub struct AgentFields {
     /// The language model with its tools. None: OpenAI `gpt-4o-mini`.
     #[serde(default)]
     #[garde(dive)]
+    #[garde(custom(|config: &Option<LlmConfig>, (): &()| {
+        self.check_flow("flow", config.as_ref().and_then(|config| config.flow.as_ref()))
+    }))]
     pub llm_config: Option<LlmConfig>,
     /// The voice. None: the first voice of `fallbacks`, or else the local one. Realtime models do not use it.
     #[serde(default)]
@@ -204,6 +208,10 @@ pub struct AgentFields {
     /// Providers that take over when the first of a stage fails. None: each request is repeated once.
     #[serde(default)]
     #[garde(dive)]
+    #[garde(custom(|fallbacks: &Option<Fallbacks>, (): &()| {
+        let mut flows = fallbacks.iter().flat_map(|fallbacks| fallbacks.llm.iter().enumerate());
+        flows.try_for_each(|(at, one)| self.check_flow(&format!("llm[{at}].flow"), one.flow.as_ref()))
+    }))]
     pub fallbacks: Option<Fallbacks>,
     /// Time zone of the agent, of the IANA database: of dates and times that the LLM is told, and of `{{date}}` and
     /// `{{time}}`. None: UTC.
@@ -267,6 +275,18 @@ impl AgentFields {
     fn dtmf_context(&self) -> DtmfContext {
         let tools = self.llm_config.iter().flat_map(|config| &config.tools).filter(|tool| tool.is_function());
         DtmfContext::new(self.dtmf_rules.as_ref(), tools.map(|tool| tool.function.name.clone()).collect())
+    }
+
+    /// Tools and destinations of a flow are those of the agent.
+    fn check_flow(&self, place: &str, flow: Option<&Flow>) -> garde::Result {
+        let tools = || self.llm_config.iter().flat_map(|config| &config.tools);
+        let context = FlowContext {
+            tools: tools().filter(|tool| tool.is_function()).map(|tool| tool.function.name.clone()).collect(),
+            has_servers: tools().any(|tool| !tool.is_function()),
+            destinations: self.transfers().destinations.into_iter().map(|one| one.name).collect(),
+        };
+        let fault = flow.and_then(|flow| flow.check_in(&context).into_iter().next());
+        fault.map_or(Ok(()), |fault| Err(garde::Error::new(format!("{place}.{}: {}", fault.field, fault.message))))
     }
 
     /// Every address that this server would connect to because the configuration says so.

@@ -30,6 +30,9 @@ pub fn fill_in(agent: &mut AgentFields, task: Option<&mut TaskFields>, values: &
         config.messages.iter_mut().for_each(|message| text(&mut message.content, TemplateUse::Prompt));
         config.tools.iter_mut().for_each(|tool| fill_in_tool(tool, &mut text));
     }
+    let own = agent.llm_config.iter_mut().filter_map(|config| config.flow.as_mut());
+    let others = agent.fallbacks.iter_mut().flat_map(|all| &mut all.llm).filter_map(|one| one.flow.as_mut());
+    own.chain(others).for_each(|flow| flow.each_text(&mut |one| text(one, TemplateUse::Text)));
     if let Some(silence) = &mut agent.silence_config {
         let words = [&mut silence.prompt, &mut silence.goodbye];
         words

@@ -1,8 +1,9 @@
 //! Fallback providers: `fallbacks` of an agent, by stage and in order.
 
+use super::flow::Flow;
 use super::llm_options::{ANSWER_TOKENS, ExtraBody, ReasoningEffort, STOP_MAX, STOP_WORDS, effort_of, is_stop};
-use super::provider_config::{LlmProvider, SttConfig, TtsConfig, address};
-use super::rules::{at_most, between, chars, filled, fits};
+use super::provider_config::{LlmProvider, SttConfig, TtsConfig, address, names_model, of_rules};
+use super::rules::{at_most, between, chars, fits};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -22,10 +23,11 @@ pub struct Fallbacks {
     #[schema(max_items = 3)]
     #[garde(custom(at_most(FALLBACKS_MAX)), dive)]
     pub stt: Vec<SttConfig>,
-    /// Language models that take over, in this order; at most three.
+    /// Language models that take over, in this order; at most three. `local` with a `flow` always answers, so nothing may
+    /// follow it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 3)]
-    #[garde(custom(at_most(FALLBACKS_MAX)), dive)]
+    #[garde(custom(at_most(FALLBACKS_MAX)), custom(rules_are_last), dive)]
     pub llm: Vec<LlmFallback>,
     /// Voices that take over, in this order; at most three. The local voice always follows them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -38,6 +40,19 @@ pub struct Fallbacks {
     #[schema(minimum = 0, maximum = 30_000)]
     #[garde(inner(custom(between(0..=30_000))))]
     pub hedge_after_ms: Option<u64>,
+    /// Whether callers can leave a message when no language model answers: the server says so in the language of the
+    /// voice, takes name, number and message, and puts callers through if there is a destination. True by default; false:
+    /// an apology, and the end of the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub take_messages: Option<bool>,
+}
+
+fn rules_are_last(models: &[LlmFallback], (): &()) -> garde::Result {
+    let first = models.iter().position(|one| one.provider.is_rules());
+    match first {
+        Some(at) if at + 1 < models.len() => Err(garde::Error::new("must not go on after local, which always answers")),
+        _ => Ok(()),
+    }
 }
 
 /// Another model for the same prompt and tools.
@@ -48,11 +63,16 @@ pub struct LlmFallback {
     /// Whose model it is; realtime models are refused.
     #[garde(custom(fits(|provider: &LlmProvider| !provider.is_realtime(), "must not be a realtime model")))]
     pub provider: LlmProvider,
-    /// The provider's name of the model.
+    /// The provider's name of the model; must not be empty, except for `local`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schema(max_length = 200)]
-    #[garde(custom(filled()))]
+    #[garde(custom(names_model(self.provider)))]
     #[garde(custom(chars(200)))]
     pub model: String,
+    /// Of `local`: the dialogue by rules. Other providers have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[garde(custom(of_rules(self.provider)), dive)]
+    pub flow: Option<Flow>,
     /// Randomness of the answers, 0 to 2. None: 0.7 where the model accepts it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 2)]
@@ -99,6 +119,11 @@ impl Fallbacks {
     pub fn hedge_after_ms(&self) -> u64 {
         self.hedge_after_ms.unwrap_or(HEDGE_AFTER_MS)
     }
+
+    /// Whether callers can leave a message when no language model answers.
+    pub fn takes_messages(&self) -> bool {
+        self.take_messages.unwrap_or(true)
+    }
 }
 
 impl LlmFallback {
@@ -107,6 +132,7 @@ impl LlmFallback {
         super::provider_config::LlmConfig {
             provider: self.provider,
             model: self.model.clone(),
+            flow: self.flow.clone(),
             temperature: self.temperature,
             max_tokens: self.max_tokens,
             top_p: self.top_p,

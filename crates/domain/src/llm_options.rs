@@ -102,7 +102,10 @@ impl ReasoningEffort {
             LlmProvider::Groq => &[Self::Disabled, Self::Default, Self::Low, Self::Medium, Self::High],
             LlmProvider::Mistral => &[Self::Disabled, Self::Low, Self::Medium, Self::High],
             LlmProvider::Xai => &[Self::Disabled, Self::Low, Self::Medium, Self::High, Self::Xhigh],
-            LlmProvider::OpenaiRealtime | LlmProvider::XaiRealtime | LlmProvider::ElevenlabsAgent => &[],
+            LlmProvider::OpenaiRealtime
+            | LlmProvider::XaiRealtime
+            | LlmProvider::ElevenlabsAgent
+            | LlmProvider::Local => &[],
         }
     }
 }

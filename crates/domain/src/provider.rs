@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 /// `Account field name at ADDRESS env VARIABLE version VERSION probe PATH AUTH { stage Name CLIENT; … }`
 ///
+/// `rules` is an LLM that is none: the server answers by itself, so there is no client.
 /// The address and version are defaults of the settings. Clients are paths inside of `providers`; `engine`
 /// is a realtime model, which has a separate name among the models.
 #[macro_export]
@@ -40,6 +41,8 @@ macro_rules! provider_table {
                 tts Cartesia cartesia::TTS;
             }
             Local local "local" at "" env "" version "" probe "" "" {
+                stt Local local::STT;
+                rules Local;
                 tts Local local::TTS;
             }
         }
@@ -48,7 +51,8 @@ macro_rules! provider_table {
 
 macro_rules! names {
     ($( $account:ident $field:ident $name:literal at $url:literal env $env:literal version $version:literal probe $probe:literal $auth:literal {
-        $(stt $stt:ident $stt_client:path;)? $(llm $llm:ident $llm_client:path;)? $(tts $tts:ident $tts_client:path;)?
+        $(stt $stt:ident $stt_client:path;)? $(llm $llm:ident $llm_client:path;)? $(rules $rules:ident;)?
+        $(tts $tts:ident $tts_client:path;)?
         $(realtime $realtime:ident $realtime_name:literal $realtime_client:path;)?
     } )*) => {
         /// Whose key and address a stage uses.
@@ -67,6 +71,7 @@ macro_rules! names {
         #[serde(rename_all = "snake_case")]
         pub enum LlmProvider {
             $( $( #[doc = concat!("LLM of `", $name, "`.")] $llm, )? )*
+            $( $( #[doc = concat!("Rules of a `flow`, without a model: `", $name, "`.")] $rules, )? )*
             $( $( #[doc = concat!("Realtime model of `", $name, "`.")] $realtime, )? )*
         }
 
@@ -90,6 +95,7 @@ macro_rules! names {
                     $(Self::$account => vec![
                         $( { let SttProvider::$stt = SttProvider::$stt else { unreachable!() }; PipelineStage::Stt }, )?
                         $( { let LlmProvider::$llm = LlmProvider::$llm else { unreachable!() }; PipelineStage::Llm }, )?
+                        $( { let LlmProvider::$rules = LlmProvider::$rules else { unreachable!() }; PipelineStage::Llm }, )?
                         $( { let TtsProvider::$tts = TtsProvider::$tts else { unreachable!() }; PipelineStage::Tts }, )?
                         $( { let LlmProvider::$realtime = LlmProvider::$realtime else { unreachable!() }; PipelineStage::Realtime }, )?
                     ]),*
@@ -120,6 +126,7 @@ macro_rules! names {
             pub fn account(self) -> ProviderAccount {
                 match self {
                     $( $( Self::$llm => ProviderAccount::$account, )? )*
+                    $( $( Self::$rules => ProviderAccount::$account, )? )*
                     $( $( Self::$realtime => ProviderAccount::$account, )? )*
                 }
             }
@@ -128,7 +135,17 @@ macro_rules! names {
             pub fn is_realtime(self) -> bool {
                 match self {
                     $( $( Self::$llm => false, )? )*
+                    $( $( Self::$rules => false, )? )*
                     $( $( Self::$realtime => true, )? )*
+                }
+            }
+
+            /// It answers by the rules of a flow: no server is asked.
+            pub fn is_rules(self) -> bool {
+                match self {
+                    $( $( Self::$llm => false, )? )*
+                    $( $( Self::$rules => true, )? )*
+                    $( $( Self::$realtime => false, )? )*
                 }
             }
 
@@ -136,6 +153,7 @@ macro_rules! names {
             pub fn name(self) -> &'static str {
                 match self {
                     $( $( Self::$llm => $name, )? )*
+                    $( $( Self::$rules => $name, )? )*
                     $( $( Self::$realtime => $realtime_name, )? )*
                 }
             }

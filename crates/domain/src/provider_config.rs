@@ -1,10 +1,12 @@
 //! STT, model and voice of an agent, as the customer writes them.
 
+use super::flow::Flow;
 use super::keyterms;
 use super::llm_options::{
     ANSWER_TOKENS, ExtraBody, LlmOptions, ReasoningEffort, STOP_MAX, STOP_WORDS, effort_of, is_stop, of_text_models,
     of_text_models_list, unset_for_realtime,
 };
+use super::local_stt;
 pub use super::provider::{LlmProvider, SttProvider, TtsProvider};
 use super::rules::{
     at_most, before, between, chars, filled, fits, is_header_value, is_http_url, secret_chars, secret_fits,
@@ -39,12 +41,12 @@ pub struct SttConfig {
     /// The provider's name of the model, such as `nova-3-general`; must not be empty.
     #[schema(max_length = 200)]
     #[garde(custom(filled()))]
-    #[garde(custom(chars(200)))]
+    #[garde(custom(chars(200)), custom(local_stt::model(self.provider)))]
     pub model: String,
     /// Language of the caller as the provider writes it, such as `en` or `multi`; must not be empty.
     #[schema(max_length = 35)]
     #[garde(custom(filled()))]
-    #[garde(custom(chars(35)))]
+    #[garde(custom(chars(35)), custom(local_stt::language(self.provider)))]
     pub language: String,
     /// Words that the caller is likely to say, such as names and products; at most 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -56,7 +58,7 @@ pub struct SttConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(format = "uri", max_length = 2_048)]
     #[garde(inner(custom(address())))]
-    #[garde(inner(custom(chars(2_048))))]
+    #[garde(inner(custom(chars(2_048)), custom(local_stt::base_url(self.provider))))]
     pub base_url: Option<String>,
 }
 
@@ -65,13 +67,19 @@ pub struct SttConfig {
 #[garde(allow_unvalidated)]
 #[serde(deny_unknown_fields)]
 pub struct LlmConfig {
-    /// The provider of the model; a realtime model hears and speaks by itself.
+    /// The provider of the model; a realtime model hears and speaks by itself, and `local` is no model: it answers by
+    /// the rules of `flow`.
     pub provider: LlmProvider,
-    /// The provider's name of the model, such as `gpt-4o-mini`; must not be empty.
+    /// The provider's name of the model, such as `gpt-4o-mini`; must not be empty, except for `local`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schema(max_length = 200)]
-    #[garde(custom(filled()))]
+    #[garde(custom(names_model(self.provider)))]
     #[garde(custom(chars(200)))]
     pub model: String,
+    /// Of `local`: the dialogue by rules. Other providers have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[garde(custom(of_rules(self.provider)), dive)]
+    pub flow: Option<Flow>,
     /// Randomness of the answers, 0 to 2. None: 0.7 where the model accepts it. Anthropic takes 1 at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 2)]
@@ -125,6 +133,17 @@ pub struct LlmConfig {
     #[garde(inner(custom(fits(|_: &str| self.provider.is_realtime(), "is only for realtime models"))))]
     #[garde(inner(custom(chars(200))))]
     pub voice: Option<String>,
+}
+
+/// A model has a name; rules have none.
+pub(super) fn names_model(provider: LlmProvider) -> impl FnOnce(&str, &()) -> garde::Result {
+    fits(move |model: &str| provider.is_rules() || !model.trim().is_empty(), "must not be empty")
+}
+
+/// Rules need a flow, and a model takes none.
+pub(super) fn of_rules(provider: LlmProvider) -> impl FnOnce(&Option<Flow>, &()) -> garde::Result {
+    let words = if provider.is_rules() { "must be set for local" } else { "is only for local" };
+    fits(move |flow: &Option<Flow>| flow.is_some() == provider.is_rules(), words)
 }
 
 impl LlmConfig {

@@ -111,6 +111,7 @@ impl ProviderCircuit {
             // A bad request is not the provider's failure.
             ProviderError::Refused { status: 400..500, .. }
             | ProviderError::NotConfigured
+            | ProviderError::Unavailable(_)
             | ProviderError::SessionEnded(_)
             | ProviderError::CircuitOpen(_) => {}
             _ => self.breaker.failed(now, false),

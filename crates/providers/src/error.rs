@@ -31,6 +31,8 @@ pub enum ProviderError {
     SessionEnded(String),
     /// The response does not follow the provider's protocol.
     InvalidResponse(String),
+    /// A model of this machine cannot be used; holds why, and what to do about it.
+    Unavailable(String),
     /// Not asked: the circuit is open, or the concurrency limit is reached.
     CircuitOpen(&'static str),
 }
@@ -50,7 +52,7 @@ impl ProviderError {
     /// Whether the same request may be retried.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::NotConfigured | Self::KeyUnreadable | Self::AddressBlocked(_) => false,
+            Self::NotConfigured | Self::KeyUnreadable | Self::AddressBlocked(_) | Self::Unavailable(_) => false,
             Self::Refused { status, .. } => matches!(status, 408 | 409 | 429 | 500..),
             _ => true,
         }
@@ -59,7 +61,7 @@ impl ProviderError {
     /// A short name for metrics and the call's record.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::NotConfigured | Self::KeyUnreadable => "not_configured",
+            Self::NotConfigured | Self::KeyUnreadable | Self::Unavailable(_) => "not_configured",
             Self::AddressBlocked(_) => "address_refused",
             Self::Refused { status: 401 | 403, .. } => "unauthorized",
             Self::Refused { status: 429, .. } => "rate_limited",
@@ -86,6 +88,7 @@ impl std::fmt::Display for ProviderError {
             Self::Disconnected(why) => write!(f, "dropped: {why}"),
             Self::SessionEnded(why) => write!(f, "session ended: {why}"),
             Self::InvalidResponse(what) => write!(f, "not understood: {what}"),
+            Self::Unavailable(why) => f.write_str(why),
             Self::CircuitOpen(why) => write!(f, "not asked: {why}"),
         }
     }

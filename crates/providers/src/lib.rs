@@ -53,6 +53,7 @@ pub use event::{
     AudioFormat, Failover, LanguageWords, LlmEvent, LlmRequest, SttEvent, TokenUsage, TtsEvent, WordTimestamp,
 };
 pub use event_stream::{EVENTS_MAX, EventStream, TtsStream};
+pub use local::speech::LocalSpeechSettings;
 pub(crate) use refusal::{refusal, unreachable};
 pub use registry::{
     LocalTtsPrograms, OrganizationKey, OrganizationKeys, ProviderRegistry, ProviderSettings, StageDeadlines,

@@ -3,7 +3,7 @@
 use super::llm_activity::{ModelActivity, sleep_until_some};
 use super::llm_attempt::{FirstOutput, attempt};
 use super::llm_send::permit_failure;
-use super::{EventStream, Failover, LlmEvent, LlmRequest, ProviderError, ProviderRegistry};
+use super::{EventStream, Failover, LlmEvent, LlmRequest, ProviderError, ProviderRegistry, TokenUsage};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use std::sync::Arc;
@@ -14,15 +14,26 @@ use trunkline_domain::provider::PipelineStage;
 
 pub use super::llm_completion::complete;
 pub use super::llm_vendor::{
-    CallProgress, Completion, LlmCandidate, LlmHttpRequest, LlmPlan, LlmStreamReader, LlmVendor, StructuredRequest,
+    AnswersByRules, CallProgress, Completion, LlmCandidate, LlmHttpRequest, LlmPlan, LlmStreamReader, LlmVendor,
+    RulesAnswer, StructuredRequest,
 };
 
 /// Starts a request; dropping the stream cancels all attempts.
 pub fn stream_llm_response(providers: &ProviderRegistry, plan: LlmPlan, request: LlmRequest) -> EventStream<LlmEvent> {
     let providers = providers.clone();
     EventStream::spawn("llm", |events| async move {
-        if let Err(failure) = HedgedRequest::new(&providers, &plan, request, &events).run().await {
-            let _ = events.send(LlmEvent::Failed(failure)).await;
+        let mut hedged = HedgedRequest::new(&providers, &plan, request, &events);
+        let failure = match (&plan.rules, plan.candidates.is_empty()) {
+            (Some(rules), true) => return hedged.answer_by_rules(rules.as_ref()).await,
+            _ => hedged.run().await.err(),
+        };
+        match (failure, &plan.rules) {
+            (None, _) => {}
+            // Words that were said already are the answer: rules cannot go on with them.
+            (Some(failure), Some(rules)) if hedged.said.is_empty() => {
+                hedged.fail_over_to_rules(rules.as_ref(), &failure).await;
+            }
+            (Some(failure), _) => drop(events.send(LlmEvent::Failed(failure)).await),
         }
     })
 }
@@ -232,6 +243,33 @@ impl<'a> HedgedRequest<'a> {
             }
             FirstOutput::Failed(failure) => Err(failure),
         }
+    }
+
+    /// No model has answered.
+    async fn fail_over_to_rules(&mut self, rules: &dyn AnswersByRules, failure: &ProviderError) {
+        tracing::warn!(error = %failure, "no LLM answers: rules stand in");
+        let switch = Failover {
+            stage: PipelineStage::Llm,
+            from: self.plan.candidates.last().map(|last| last.name.clone()).unwrap_or_default(),
+            to: rules.name().to_owned(),
+            reason: failure.kind(),
+            after: self.began.elapsed(),
+        };
+        let _ = self.events.send(LlmEvent::FailedOver(switch)).await;
+        self.answer_by_rules(rules).await;
+    }
+
+    async fn answer_by_rules(&mut self, rules: &dyn AnswersByRules) {
+        let RulesAnswer { text, calls } = rules.answer(&self.request).await;
+        let mut answer = Vec::new();
+        if !text.is_empty() {
+            answer.push(LlmEvent::Text(text));
+        }
+        if !calls.is_empty() {
+            answer.push(LlmEvent::ToolCalls(calls));
+        }
+        answer.push(LlmEvent::Done(TokenUsage { model: rules.name().to_owned(), ..TokenUsage::default() }));
+        self.forward(answer).await;
     }
 
     async fn forward(&mut self, events: Vec<LlmEvent>) {

@@ -2,9 +2,11 @@
 
 use super::structured_output::AnswerShape;
 use super::{LlmEvent, LlmRequest, ProviderAccess, ProviderError};
+use futures_util::future::BoxFuture;
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::Duration;
-use trunkline_domain::chat::ChatMessage;
+use trunkline_domain::chat::{ChatMessage, ToolCall};
 use trunkline_domain::llm_options::LlmOptions;
 use trunkline_domain::secret::Secret;
 
@@ -117,11 +119,31 @@ impl LlmCandidate {
     }
 }
 
+/// The answer of rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RulesAnswer {
+    /// Words for the caller; empty if there are none.
+    pub text: String,
+    /// Calls of tools, after the words.
+    pub calls: Vec<ToolCall>,
+}
+
+/// Answers by rules, without a model: always there, and at once.
+pub trait AnswersByRules: std::fmt::Debug + Send + Sync {
+    /// `provider/model`, for the record.
+    fn name(&self) -> &'static str;
+
+    /// The answer to a conversation.
+    fn answer<'a>(&'a self, request: &'a LlmRequest) -> BoxFuture<'a, RulesAnswer>;
+}
+
 /// An agent's LLMs in order.
 #[derive(Clone, Debug)]
 pub struct LlmPlan {
     /// The models in the order in which they are asked; empty if no LLM is configured.
     pub candidates: Vec<LlmCandidate>,
+    /// What answers when none of them does, or if there is none. `None`: the request fails.
+    pub rules: Option<Arc<dyn AnswersByRules>>,
     /// After this time without output the next model is asked as well.
     pub hedge_after: Option<Duration>,
 }

@@ -6,6 +6,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use trunkline_domain::provider::{PipelineStage, ProviderAccount};
+use trunkline_local_speech::io::model_files::ModelState;
+use trunkline_local_speech::models::MOONSHINE_TINY_EN;
 
 /// The user waits for the answer.
 const DEADLINE: Duration = Duration::from_secs(8);
@@ -34,7 +36,13 @@ impl ProviderRegistry {
         let endpoint = self.endpoint(account, None);
         let (path, auth) = account.probe();
         if !account.needs_key() {
-            return runs(&self.programs().espeak).await;
+            runs(&self.programs().espeak).await?;
+            // Who wants voices only needs no model; one that is damaged is told.
+            let advice = match self.speech().state(&MOONSHINE_TINY_EN) {
+                state @ ModelState::Broken(_) => state.advice(&MOONSHINE_TINY_EN),
+                _ => None,
+            };
+            return advice.map_or(Ok(()), |advice| Err(ProviderError::Unavailable(advice)));
         }
         let key = endpoint.key()?;
         let request = self.http(PipelineStage::Llm).request(Method::GET, &endpoint, endpoint.url(path)?)?;

@@ -4,6 +4,7 @@ use super::access::{BlockReason, Deadlines, ProviderAccess};
 use super::circuit_breaker::{CircuitState, ProviderCircuits};
 use super::error::ProviderError;
 use super::llm_reader::AnswerStarts;
+use super::local::speech::{LocalSpeech, LocalSpeechSettings};
 use super::transport::{self, ProviderHttp, ProviderSocket, WarmConnections, WebSocketRequest};
 use super::unsupported_parameters::UnsupportedParameters;
 use reqwest::Method;
@@ -44,6 +45,8 @@ pub struct ProviderSettings {
     pub endpoints: Vec<ProviderAccess>,
     /// Programs of the local voices, from the settings.
     pub programs: LocalTtsPrograms,
+    /// Speech models of this machine, from the settings.
+    pub speech: LocalSpeechSettings,
     /// Where customers' own servers may be.
     pub guard: EgressGuard,
 }
@@ -76,6 +79,7 @@ pub struct ProviderRegistry {
     /// One for each account, at its place: the settings are made from [`Account::ALL`].
     endpoints: Arc<Vec<ProviderAccess>>,
     programs: Arc<LocalTtsPrograms>,
+    speech: LocalSpeech,
     /// Keys that belong to the organization.
     organization_keys: Arc<OrganizationKeys>,
     http_llm: ProviderHttp,
@@ -91,11 +95,12 @@ pub struct ProviderRegistry {
 impl ProviderRegistry {
     /// Returns a registry without keys of organizations; fails if the HTTP clients cannot be set up.
     pub fn new(settings: ProviderSettings) -> Result<Self, reqwest::Error> {
-        let ProviderSettings { timeouts, endpoints, programs, guard } = settings;
+        let ProviderSettings { timeouts, endpoints, programs, speech, guard } = settings;
         Ok(Self {
             timeouts,
             endpoints: Arc::new(endpoints),
             programs: Arc::new(programs),
+            speech: LocalSpeech::new(speech),
             organization_keys: Arc::new(OrganizationKeys::Known(Vec::new())),
             http_llm: ProviderHttp::new(&timeouts.llm, &guard)?,
             http_tts: ProviderHttp::new(&timeouts.tts, &guard)?,
@@ -182,6 +187,11 @@ impl ProviderRegistry {
     /// Returns the programs of the local voices.
     pub fn programs(&self) -> &LocalTtsPrograms {
         &self.programs
+    }
+
+    /// Returns the speech models of this machine.
+    pub fn speech(&self) -> &LocalSpeech {
+        &self.speech
     }
 
     /// Whether requests to a customer's server are allowed, judging by its address before name resolution.

@@ -53,6 +53,8 @@ impl SseParser {
                     self.data.push('\n');
                 }
                 self.data.push_str(data.strip_prefix(' ').unwrap_or(data));
+            } else if let Some(error) = line.strip_prefix("error:") {
+                self.data = error_event(error.trim());
             }
             if self.data.len() > EVENT_BYTES_MAX {
                 return false;
@@ -62,6 +64,13 @@ impl SseParser {
         self.seen = self.buffer.len();
         self.buffer.len() + self.data.len() <= EVENT_BYTES_MAX
     }
+}
+
+/// llama.cpp wrote errors in a field of their own until the end of 2025: `error: {"code": 500, "message": "…"}`. As an event
+/// that reports an error, as other servers write it.
+fn error_event(error: &str) -> String {
+    let error: serde_json::Value = serde_json::from_str(error).unwrap_or_else(|_| error.into());
+    serde_json::json!({"error": error}).to_string()
 }
 
 #[cfg(test)]
@@ -99,6 +108,14 @@ mod tests {
                 assert_eq!(seen, ["one", "two"], "{wire:?} in reads of {chunk}");
             }
         }
+    }
+
+    #[test]
+    fn an_error_in_a_field_of_its_own_is_an_event() {
+        let (mut parser, mut seen) = (SseParser::default(), vec![]);
+        let wire = "error: {\"code\":500}\n\nerror: out of memory\r\n\r\n";
+        assert!(parser.push(wire.as_bytes(), |data| seen.push(data.to_owned())));
+        assert_eq!(seen, ["{\"error\":{\"code\":500}}", "{\"error\":\"out of memory\"}"]);
     }
 
     #[test]

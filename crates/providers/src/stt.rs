@@ -3,14 +3,15 @@
 
 use super::circuit_breaker::ProviderPermit;
 use super::replay_buffer::{ReplayBuffer, SAMPLES_PER_MS};
-use super::transport::{self, KeepAlive, ProviderSocket, WebSocketRequest};
+use super::transport::{self, KeepAlive, WebSocketRequest};
 use super::{EventStream, Failover, ProviderAccess, ProviderError, ProviderRegistry, SttEvent};
 use bytes::Bytes;
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::future::BoxFuture;
+use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{Error, Message};
 use trunkline_domain::provider::PipelineStage;
 
 /// Chunks of audio that wait while a connection is made: ten seconds. What comes on top of them is lost.
@@ -68,10 +69,29 @@ pub enum SttInput {
 pub trait SttVendor: Sync {
     /// Returns the protocol of one connection, without a socket.
     fn open(&self, setup: &SttSessionConfig) -> Box<dyn SttProtocol>;
+
+    /// Connects: a WebSocket, where the vendor is not on this machine.
+    fn connect<'a>(
+        &'a self, providers: &'a ProviderRegistry, candidate: &'a SttCandidate, wire: &'a dyn SttProtocol,
+    ) -> BoxFuture<'a, Result<SttSocket, ProviderError>> {
+        Box::pin(async move {
+            let upgrade = wire.upgrade(&candidate.endpoint)?;
+            let socket = providers.open(&candidate.endpoint, &upgrade, &providers.timeouts.stt).await?;
+            Ok(Box::new(socket) as SttSocket)
+        })
+    }
 }
 
+/// What carries the messages of a session: a socket, or a channel to a model on this machine.
+pub trait SttTransport: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Send + Unpin {}
+
+impl<T: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Send + Unpin> SttTransport for T {}
+
+/// An open connection to STT.
+pub type SttSocket = Box<dyn SttTransport>;
+
 /// The STT protocol of one connection, without its socket.
-pub trait SttProtocol: Send {
+pub trait SttProtocol: Send + Sync {
     /// Returns the request that opens the socket; fails without a usable key.
     fn upgrade(&self, endpoint: &ProviderAccess) -> Result<WebSocketRequest, ProviderError>;
     /// Sent before any audio.
@@ -117,6 +137,8 @@ pub struct SttCandidate {
     pub setup: SttSessionConfig,
     /// `provider/model`, for the record.
     pub name: String,
+    /// It is only asked when the others are down: a connection that broke is opened again first.
+    pub is_last_resort: bool,
 }
 
 impl std::fmt::Debug for SttCandidate {
@@ -173,6 +195,7 @@ impl SttWorker {
     async fn run(&mut self) -> Result<(), ProviderError> {
         let (mut current, mut tries) = (0, 0);
         loop {
+            let mut is_down = false;
             let failure = match self.connect(current).await {
                 Ok((socket, pass, wire)) => {
                     self.connected(current).await;
@@ -187,7 +210,10 @@ impl SttWorker {
                     }
                     failure
                 }
-                Err(failure) => failure,
+                Err(failure) => {
+                    is_down = true;
+                    failure
+                }
             };
             if self.leave_out_extra(current, &failure) {
                 continue;
@@ -195,8 +221,7 @@ impl SttWorker {
             tries += 1;
             self.is_disabled[current] |= !failure.is_retryable();
             let round = tries / self.candidates.len() as u32;
-            let next = (1..=self.candidates.len()).map(|step| (current + step) % self.candidates.len());
-            let next = next.into_iter().find(|index| !self.is_disabled[*index]).filter(|_| round < FAILOVER_ROUNDS_MAX);
+            let next = self.next(current, is_down || tries > 1).filter(|_| round < FAILOVER_ROUNDS_MAX);
             self.failed.get_or_insert((current, failure.clone(), Instant::now()));
             let Some(next) = next else { return Err(failure) };
             if self.events.send(SttEvent::Reconnecting(failure)).await.is_err() {
@@ -208,6 +233,22 @@ impl SttWorker {
             }
             current = next;
         }
+    }
+
+    /// The next candidate in order, which may be the same one.
+    fn next(&self, current: usize, are_others_down: bool) -> Option<usize> {
+        let order = (1..=self.candidates.len()).map(|step| (current + step) % self.candidates.len());
+        let mut usable = order.filter(|index| !self.is_disabled[*index]);
+        let mut last_resort = None;
+        usable
+            .find(|index| {
+                let is_last_resort = self.candidates[*index].is_last_resort && *index != current;
+                if is_last_resort && !are_others_down {
+                    last_resort.get_or_insert(*index);
+                }
+                !is_last_resort || are_others_down
+            })
+            .or(last_resort)
     }
 
     /// A service has refused the session: an extra that it may not know is left out of the next attempt. False if there
@@ -230,9 +271,7 @@ impl SttWorker {
         true
     }
 
-    async fn connect(
-        &self, index: usize,
-    ) -> Result<(ProviderSocket, ProviderPermit, Box<dyn SttProtocol>), ProviderError> {
+    async fn connect(&self, index: usize) -> Result<(SttSocket, ProviderPermit, Box<dyn SttProtocol>), ProviderError> {
         let candidate = &self.candidates[index];
         let deadlines = self.providers.timeouts.stt;
         let (circuits, tenant, endpoint) = (&self.providers.circuits, self.providers.tenant(), &candidate.endpoint);
@@ -244,11 +283,7 @@ impl SttWorker {
         };
         let pass = entered.map_err(|refusal| refusal.failure())?;
         let wire = candidate.vendor.open(&candidate.setup);
-        let opened = match wire.upgrade(endpoint) {
-            Ok(upgrade) => self.providers.open(endpoint, &upgrade, &deadlines).await,
-            Err(failure) => Err(failure),
-        };
-        match opened {
+        match candidate.vendor.connect(&self.providers, candidate, wire.as_ref()).await {
             Ok(socket) => Ok((socket, pass, wire)),
             Err(failure) => {
                 pass.failed(std::time::Instant::now(), &failure);
@@ -274,7 +309,7 @@ impl SttWorker {
     }
 
     async fn serve(
-        &mut self, index: usize, socket: ProviderSocket, wire: Box<dyn SttProtocol>, pass: &ProviderPermit,
+        &mut self, index: usize, socket: SttSocket, wire: Box<dyn SttProtocol>, pass: &ProviderPermit,
     ) -> SttConnectionEnd {
         let silence = vec![self.candidates[index].setup.silence(); 20 * SAMPLES_PER_MS];
         let mut connection = SttConnection {
@@ -301,7 +336,7 @@ impl SttWorker {
             }
         }
         let end = self.converse(&mut connection, pass).await;
-        let _ = timeout(Duration::from_millis(200), connection.socket.close(None)).await;
+        let _ = timeout(Duration::from_millis(200), connection.socket.close()).await;
         end
     }
 
@@ -404,7 +439,7 @@ impl SttWorker {
 
 /// An open connection.
 struct SttConnection {
-    socket: ProviderSocket,
+    socket: SttSocket,
     wire: Box<dyn SttProtocol>,
     limit: Duration,
     /// Position of the connection's first audio in the replay buffer.

@@ -12,7 +12,8 @@ use trunkline_domain::provider_config::{TextNormalization, TtsConfig, VoiceSetti
 
 macro_rules! clients {
     ($( $account:ident $field:ident $name:literal at $url:literal env $env:literal version $version:literal probe $probe:literal $auth:literal {
-        $(stt $stt:ident $stt_client:path;)? $(llm $llm:ident $llm_client:path;)? $(tts $tts:ident $tts_client:path;)?
+        $(stt $stt:ident $stt_client:path;)? $(llm $llm:ident $llm_client:path;)? $(rules $rules:ident;)?
+        $(tts $tts:ident $tts_client:path;)?
         $(realtime $realtime:ident $realtime_name:literal $realtime_client:path;)?
     } )*) => {
         /// Returns the STT client of a provider.
@@ -20,10 +21,11 @@ macro_rules! clients {
             match provider { $( $( SttProvider::$stt => &$stt_client, )? )* }
         }
 
-        /// `None` for a realtime model.
+        /// `None` for a realtime model, and for rules.
         pub fn llm_vendor(provider: LlmProvider) -> Option<&'static dyn LlmVendor> {
             match provider {
                 $( $( LlmProvider::$llm => Some(&$llm_client), )? )*
+                $( $( LlmProvider::$rules => None, )? )*
                 $( $( LlmProvider::$realtime => None, )? )*
             }
         }
@@ -32,6 +34,7 @@ macro_rules! clients {
         pub fn realtime_vendor(provider: LlmProvider) -> Option<&'static dyn RealtimeVendor> {
             match provider {
                 $( $( LlmProvider::$llm => None, )? )*
+                $( $( LlmProvider::$rules => None, )? )*
                 $( $( LlmProvider::$realtime => Some(&$realtime_client), )? )*
             }
         }
@@ -66,6 +69,7 @@ pub fn stt_candidate(
         endpoint: providers.endpoint(provider.account(), base_url),
         name: format!("{}/{}", provider.name(), setup.model),
         setup,
+        is_last_resort: false,
     }
 }
 

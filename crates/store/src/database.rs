@@ -5,6 +5,7 @@ use super::error::{DEADLINE, StoreError};
 use super::full_outboxes::FullOutboxes;
 use super::list_permits::ListPermits;
 use super::notifiers::Notifiers;
+use super::passages::PassageIndex;
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyPool, Executor as _};
 use std::ops::Deref;
@@ -57,6 +58,7 @@ pub struct StoreParts {
     pub(super) quotas: Quotas,
     pub(super) notifiers: Notifiers,
     pub(super) login_secret: Arc<OnceCell<String>>,
+    pub(super) passages: PassageIndex,
 }
 
 impl Deref for Store {
@@ -89,6 +91,7 @@ impl Store {
                 quotas: Quotas::default(),
                 notifiers: Notifiers::default(),
                 login_secret: Arc::default(),
+                passages: PassageIndex::default(),
             }));
         }
         let file =
@@ -117,6 +120,7 @@ impl Store {
             quotas: Quotas::default(),
             notifiers: Notifiers::default(),
             login_secret: Arc::default(),
+            passages: PassageIndex::default(),
         }))
     }
 
@@ -141,6 +145,11 @@ impl Store {
     pub async fn open_existing(url: &str) -> Result<Self, StoreError> {
         let is_file = url.starts_with("sqlite:") && !url.contains('?') && !url.contains(":memory:");
         if is_file { Self::open(&format!("{url}?mode=rw")).await } else { Self::open(url).await }
+    }
+
+    /// Returns the search in the documents of flows.
+    pub fn passages(&self) -> &PassageIndex {
+        &self.passages
     }
 
     /// Returns the notifiers that wake outbox, post-call work and scheduler when there are new rows.

@@ -3,9 +3,12 @@
 use super::concurrency::{ConcurrencyKind, ConcurrencyLimit, ConcurrencyLimiter};
 use super::provider_accounts::ProviderAccounts;
 use super::provider_candidates;
+use super::rules_llm::look_up;
 use super::schema_validation::{SchemaTimeoutError, SchemaWorkers};
 use crate::call::personalize::tell_analysis;
 use crate::call::post_call::{self, CompiledAnalysis, agent_fields, analysis_language};
+use crate::call::provider_plan;
+use crate::call::rules::{self, rules_of_past_call};
 use crate::dialogue::report::{self, Analysis, AnalysisSchema};
 use crate::domain::agent::AgentFields;
 use crate::domain::analysis::AnalysisPlan;
@@ -17,6 +20,7 @@ use crate::providers::llm::{self, Completion, LlmPlan};
 use crate::providers::{ProviderError, ProviderRegistry, elevenlabs};
 use crate::store::{OrgScope, now};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,15 +77,34 @@ impl AnalysisService {
                 return found;
             }
         };
+        let collected = self.collected(call, &fields, turns).await;
+        if provider_plan::llm(&fields).provider.is_rules() {
+            found.record_rules(&collected, plan.as_ref(), &shape, fault);
+            return found;
+        }
         let asked = AnalysisRequest { turns, plan: plan.as_ref(), shape, scope, fields: &fields, call };
         match self.ask_about(&providers, asked, &models, &mut found).await {
             Ok(analysis) => found.record(analysis, fault),
             Err(failure) => {
                 tracing::warn!(call = %call.id, error = %failure, "the analysis of the call failed");
                 found.record_failure(failure.kind());
+                if !collected.is_empty() {
+                    found.record_collected(&collected);
+                }
             }
         }
         found
+    }
+
+    /// What the rules of a call have collected: those of its agent, or those that stood in for its LLM.
+    async fn collected(&self, call: &Call, fields: &AgentFields, turns: &[Turn]) -> BTreeMap<String, String> {
+        let began = call.started_at.day();
+        let Some(rules) = rules_of_past_call(fields, analysis_language(fields), &began) else {
+            return BTreeMap::new();
+        };
+        let messages = rules::messages(turns);
+        let found = look_up(self.accounts.passages(), &rules.dialogue, &messages).await;
+        rules.dialogue.collected(&messages, &found)
     }
 
     /// Compiles what the answer must fit.

@@ -90,7 +90,7 @@ impl CallServices {
 
     /// Opens STT, or the realtime session instead; it connects while the phone rings.
     pub(super) fn start_speech_backend(&self, spec: &CallSpec, line: AudioFormat) -> SpeechBackend {
-        match realtime::RealtimeBridge::open(&self.providers, spec, line) {
+        match realtime::RealtimeBridge::open(&self.providers, self.store.passages(), spec, line) {
             Some(side) => SpeechBackend::Realtime(side),
             None => SpeechBackend::Stt(self.start_stt(spec, line)),
         }

@@ -31,6 +31,7 @@ mod provider_accounts;
 mod provider_candidates;
 mod realtime;
 mod recording_quota;
+mod rules_llm;
 mod schema_validation;
 mod services;
 mod sip_logs;

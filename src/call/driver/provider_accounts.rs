@@ -5,7 +5,7 @@ use crate::domain::provider::ProviderAccount;
 use crate::domain::quota::Quotas;
 use crate::providers::{OrganizationKey, OrganizationKeys, ProviderRegistry};
 use crate::store::secrets::{MasterKey, StoredKey};
-use crate::store::{OrgScope, Store};
+use crate::store::{OrgScope, PassageIndex, Store};
 use std::time::Duration;
 
 /// How long the keys of an organization may take to be read.
@@ -28,6 +28,11 @@ impl ProviderAccounts {
     pub fn build(registry: ProviderRegistry, master_key: Option<MasterKey>, store: &Store, quotas: &Quotas) -> Self {
         let tests = ConcurrencyLimit::of(ConcurrencyKind::ProviderTests, quotas);
         Self { registry, master_key, tests: ConcurrencyLimiter::new(tests), store: store.clone() }
+    }
+
+    /// The search in the documents of flows.
+    pub fn passages(&self) -> &PassageIndex {
+        self.store.passages()
     }
 
     /// The clients for one organization, with its own keys if it has any.

@@ -1,5 +1,6 @@
 //! Looks up the providers of a call's plan: their addresses, keys and clients.
 
+use super::rules_llm::rules_llm;
 use crate::call::machine::CallSpec;
 use crate::call::provider_plan::{self, SttChoice};
 use crate::domain::agent::AgentFields;
@@ -7,20 +8,26 @@ use crate::domain::provider::PipelineStage;
 use crate::domain::provider_config::TtsProvider;
 use crate::providers::llm::LlmPlan;
 use crate::providers::{ProviderAccess, ProviderRegistry, stt, vendors};
+use crate::store::PassageIndex;
 use trunkline_media::codec::Companding;
 
 /// STT candidates of a call.
 pub(super) fn stt_candidates(
     providers: &ProviderRegistry, spec: &CallSpec, companding: Companding,
 ) -> Vec<stt::SttCandidate> {
-    let candidates = provider_plan::stt_choices(spec, companding).into_iter();
-    let candidates = candidates.map(|SttChoice { provider, base_url, setup }| {
+    let choices = provider_plan::stt_choices(spec, companding);
+    let last_resort = provider_plan::last_resort_stt(&choices).filter(|_| providers.speech().has_stt());
+    let candidate = |SttChoice { provider, base_url, setup }: SttChoice| {
         vendors::stt_candidate(providers, provider, base_url.as_deref(), setup)
-    });
-    provider_plan::with_primary(candidates, |one| one.endpoint.is_usable())
+    };
+    let mut candidates =
+        provider_plan::with_primary(choices.into_iter().map(candidate), |one| one.endpoint.is_usable());
+    let last_resort = last_resort.map(candidate);
+    candidates.extend(last_resort.map(|last| stt::SttCandidate { is_last_resort: true, ..last }));
+    candidates
 }
 
-/// LLM candidates of a call; none for a realtime model without a fallback LLM.
+/// LLM candidates of an agent; none for a realtime model without a fallback LLM, and for rules.
 pub(super) fn llm_plan(providers: &ProviderRegistry, agent: &AgentFields) -> LlmPlan {
     let candidates = provider_plan::llm_configs(agent).into_iter().filter_map(|config| {
         let base_url = config.base_url.as_deref();
@@ -28,7 +35,20 @@ pub(super) fn llm_plan(providers: &ProviderRegistry, agent: &AgentFields) -> Llm
     });
     let candidates = provider_plan::with_primary(candidates, |one| one.endpoint.is_usable());
     let hedge_after = provider_plan::hedge_after(agent, candidates.len());
-    LlmPlan { candidates, hedge_after }
+    LlmPlan { candidates, rules: None, hedge_after }
+}
+
+/// The LLMs of a call, and the rules that answer when none of them does.
+pub(super) fn call_llm_plan(providers: &ProviderRegistry, index: &PassageIndex, spec: &CallSpec) -> LlmPlan {
+    LlmPlan { rules: rules_llm(index, spec), ..llm_plan(providers, &spec.agent) }
+}
+
+/// What takes over from a realtime model: the first LLM, or the rules if somebody hears the caller for them.
+pub(super) fn realtime_fallback(providers: &ProviderRegistry, index: &PassageIndex, spec: &CallSpec) -> Option<String> {
+    let plan = call_llm_plan(providers, index, spec);
+    let hears = || stt_candidates(providers, spec, Companding::MuLaw).iter().any(|one| one.endpoint.is_usable());
+    let rules = plan.rules.as_ref().filter(|_| hears()).map(|rules| rules.name().to_owned());
+    plan.candidates.first().map(|one| one.name.clone()).or(rules)
 }
 
 /// What a call will ask over HTTP.

@@ -6,6 +6,7 @@ use crate::call::provider_plan;
 use crate::call::realtime_plan::{OpenItems, capabilities, format_of, session_config};
 use crate::providers::realtime::{self, RealtimeEvent, RealtimeInput, RealtimeSession};
 use crate::providers::{ProviderRegistry, vendors};
+use crate::store::PassageIndex;
 use bytes::Bytes;
 use std::time::Instant;
 use trunkline_media::audio::convert::{FrameEncoder, StreamDecoder};
@@ -28,13 +29,15 @@ pub(super) struct RealtimeBridge {
 
 impl RealtimeBridge {
     /// Connects if the agent's LLM is a realtime model.
-    pub(super) fn open(providers: &ProviderRegistry, spec: &CallSpec, line: AudioFormat) -> Option<Self> {
+    pub(super) fn open(
+        providers: &ProviderRegistry, index: &PassageIndex, spec: &CallSpec, line: AudioFormat,
+    ) -> Option<Self> {
         let config = provider_plan::llm(&spec.agent);
         let vendor = vendors::realtime_vendor(config.provider)?;
         let setup = session_config(spec, vendor, line);
         let endpoint = providers.endpoint(config.provider.account(), config.base_url.as_deref());
-        let plan = provider_candidates::llm_plan(providers, &spec.agent);
-        let capabilities = capabilities(spec, vendor, plan.candidates.first().map(|one| one.name.clone()));
+        let fallback = provider_candidates::realtime_fallback(providers, index, spec);
+        let capabilities = capabilities(spec, vendor, fallback);
         let format = format_of(setup.encoding);
         let (encoder, decoder) = (FrameEncoder::new(format), StreamDecoder::new(format, SAMPLE_RATE_HZ).ok()?);
         let session = realtime::open_realtime_session(providers, vendor, endpoint, setup);

@@ -10,6 +10,7 @@ pub fn all() -> Vec<(&'static str, SttProvider, &'static str, Messages)> {
         ("deepgram_listen", SttProvider::Deepgram, "nova-3", deepgram_listen()),
         ("deepgram_flux", SttProvider::Deepgram, "flux-general-en", deepgram_flux()),
         ("openai_transcription", SttProvider::Openai, "gpt-4o-transcribe", openai_transcription()),
+        ("local_stt", SttProvider::Local, "moonshine-tiny-en", local_stt()),
     ]
 }
 
@@ -48,6 +49,18 @@ fn deepgram_flux() -> Messages {
         json!({"type": "ConfigureSuccess", "request_id": "b1", "sequence_id": 9}),
         json!({"type": "Warning", "request_id": "b1", "sequence_id": 10, "code": "X", "description": "x"}),
         json!({"type": "Error", "sequence_id": 11, "code": "INTERNAL_SERVER_ERROR", "description": "x"}),
+    ]
+}
+
+/// What a session of the local STT says, which is a task of the server.
+fn local_stt() -> Messages {
+    vec![
+        json!({"type": "interim", "text": "What are your"}),
+        json!({"type": "final", "text": "What are your opening hours?", "confidence": 0.93, "is_end": true, "until_ms": 2140}),
+        json!({"type": "final", "text": "", "confidence": null, "is_end": true, "until_ms": 9000}),
+        json!({"type": "final", "text": "and the first part", "confidence": 0.8, "is_end": false, "until_ms": 15000}),
+        json!({"type": "error", "is_permanent": true, "message": "the model moonshine-tiny-en is not on this machine: run `trunkline models fetch`"}),
+        json!({"type": "error", "is_permanent": false, "message": "the speech worker ended: signal: 11 (SIGSEGV)"}),
     ]
 }
 

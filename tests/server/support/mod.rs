@@ -133,10 +133,10 @@ impl Server {
         config.webrtc.listen = loopback(0);
         config.api.public_rate_limit_per_minute = 1_000_000;
         config.quotas.requests_per_minute = 10_000_000;
-        config.media.port_first = 20_000;
-        config.media.port_last = 39_999;
+        (config.media.port_first, config.media.port_last) = (20_000, 39_999);
         config.database.url = database_url(folder.path()).await.into();
         config.recordings.folder = folder.path().join("recordings").display().to_string();
+        config.providers.local.models_folder = folder.path().join("models").display().to_string();
         config.webhooks.allow_private = true;
         config.secrets.master_key = "a master key of the tests".into();
         let brisk = StageTimeoutsConfig { connect_ms: 3_000, first_byte_ms: 1_500, between_bytes_ms: 1_000 };

@@ -4,6 +4,7 @@ pub mod amd_phrases;
 pub mod backchannel;
 pub mod built_in_tools;
 pub mod digit_collection;
+pub mod flow;
 pub mod history;
 pub mod language_tracker;
 pub mod phrases;

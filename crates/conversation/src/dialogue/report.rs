@@ -128,6 +128,13 @@ pub fn analysis_prompt(turns: &[Turn], plan: Option<&AnalysisPlan>, language: &s
 }
 
 impl AnalysisSchema {
+    /// Whether data that no model wrote fits the customer's schema, if there is one.
+    pub fn check_structured_data(&self, data: &Value) -> Result<(), String> {
+        let Some(schema) = &self.structured_data else { return Ok(()) };
+        let faults = described("/structured_data", schema.check_value(data, FAULTS_MAX));
+        if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
+    }
+
     /// The answer, if it has the shape that was asked for; what is wrong with it otherwise. Takes milliseconds.
     pub fn read(&self, answer: &str) -> Result<Analysis, String> {
         let answer = first_object(answer);

@@ -12,6 +12,7 @@ mod held;
 mod language;
 mod realtime;
 mod secrets;
+mod shop;
 mod silence;
 mod skip_turn;
 mod tool_call_ids;

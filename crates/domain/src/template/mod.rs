@@ -24,6 +24,9 @@ const REPORTED_MAX: usize = 50;
 /// Names that stay in a text until a tool is called: what the caller has entered by then.
 pub const COLLECTED: &str = "collected.";
 
+/// Names that stay in a text until it is said: slots of a flow, which the caller fills.
+pub const SLOTS: &str = "slots.";
+
 /// What happened while texts were filled in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TemplateReport {
@@ -113,6 +116,13 @@ fn fill_variable(
     // Nothing was entered when the call begins: the tool that is called fills it in.
     if name.starts_with(COLLECTED) && value.is_none() {
         filled.extend(["{{", name, "}}"]);
+        return true;
+    }
+    // The caller fills slots later: the text is read once more when it is said.
+    if name.starts_with(SLOTS) && value.is_none() {
+        filled.extend(["{{", name]);
+        filled.extend(default.into_iter().flat_map(|default| ["|", default]));
+        filled.push_str("}}");
         return true;
     }
     let value = value.filter(|value| default.is_none() || !value.trim().is_empty());

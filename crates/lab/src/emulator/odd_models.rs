@@ -11,6 +11,8 @@
 //! | `parallel` | gives all tool calls index 0 |
 //! | `schemaless`, `shapeless` | knows no `json_schema`; no `response_format` at all |
 //! | `toolless` | knows no tools |
+//! | `ollama` | writes the role in every chunk, and tool calls without index that end with `stop` |
+//! | `llamacpp` | writes null for words beside tool calls, and `timings` |
 //! | `recalling` | wants its thoughts back beside its tool calls |
 
 use serde_json::{Value, json};
@@ -96,6 +98,7 @@ impl OddModel {
         if self.is("untidy") && is_end {
             return None;
         }
+        self.write_as_local_server(&mut chunk);
         if self.is("nulls") {
             let choices = chunk["choices"].as_array().map_or(0, Vec::len);
             if choices == 0 {
@@ -110,6 +113,32 @@ impl OddModel {
             }
         }
         Some(chunk)
+    }
+}
+
+impl OddModel {
+    /// Ollama's and llama.cpp's own ways of writing a chunk.
+    fn write_as_local_server(&self, chunk: &mut Value) {
+        let has_calls = chunk["choices"][0]["delta"]["tool_calls"].is_array();
+        let Some(choice) = chunk.pointer_mut("/choices/0") else { return };
+        if self.is("ollama") {
+            choice["delta"]["role"] = json!("assistant");
+            if choice["delta"]["content"].is_null() {
+                choice["delta"]["content"] = json!("");
+            }
+            if choice["finish_reason"] == "tool_calls" {
+                choice["finish_reason"] = json!("stop");
+            }
+            for call in choice["delta"]["tool_calls"].as_array_mut().into_iter().flatten() {
+                call.as_object_mut().and_then(|call| call.remove("index"));
+            }
+        }
+        if self.is("llamacpp") {
+            if has_calls {
+                choice["delta"]["content"] = Value::Null;
+            }
+            chunk["timings"] = json!({"prompt_n": 5, "prompt_ms": 12.5, "predicted_n": 2, "predicted_ms": 20.25});
+        }
     }
 }
 

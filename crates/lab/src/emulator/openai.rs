@@ -278,8 +278,9 @@ impl ChatAnswer {
     /// The tool calls as they are streamed: in alternating fragments, or each complete.
     fn tool_deltas(&self) -> Vec<Value> {
         let shares_index = self.odd.is("parallel");
-        let whole =
-            matches!(self.vendor, ChatVendor::Mistral | ChatVendor::Xai) || shares_index || self.odd.is("nulls");
+        let is_whole = |word: &&str| self.odd.is(word);
+        let whole = matches!(self.vendor, ChatVendor::Mistral | ChatVendor::Xai)
+            || ["parallel", "nulls", "ollama"].iter().any(is_whole);
         let mut deltas = Vec::new();
         for (index, (name, arguments)) in self.tools.iter().enumerate() {
             let id = if self.vendor == ChatVendor::Mistral { "null".to_owned() } else { format!("call_{}", index + 1) };

@@ -116,6 +116,7 @@ fn registry(endpoint: &ProviderAccess) -> Result<ProviderRegistry, impl std::fmt
         timeouts: StageDeadlines { stt: every, llm: every, tts: every, realtime: every },
         endpoints: ProviderAccount::ALL.iter().map(|_| endpoint.clone()).collect(),
         programs: LocalTtsPrograms { espeak: "espeak-ng".to_owned(), flite: "flite".to_owned() },
+        speech: trunkline::providers::LocalSpeechSettings::default(),
         guard: EgressGuard::unrestricted(),
     })
 }

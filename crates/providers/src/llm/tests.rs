@@ -1,5 +1,8 @@
 //! Servers that end their streams in every way, refuse extras, think aloud and say nothing.
 
+mod local_servers;
+mod rules;
+
 use super::*;
 use crate::{Deadlines, LocalTtsPrograms, ProviderAccess, ProviderSettings, StageDeadlines, vendors};
 use serde_json::{Value, json};
@@ -99,7 +102,7 @@ impl Vendor {
     /// Words, tool calls, and how it ended, of one answer; what was retracted is not in it.
     async fn answer_to(&self, model: &str, messages: Vec<ChatMessage>) -> (String, Vec<ToolCall>, Result<(), String>) {
         let candidates = vec![self.candidate(LlmProvider::Openai, model)];
-        let plan = LlmPlan { candidates, hedge_after: None };
+        let plan = LlmPlan { candidates, rules: None, hedge_after: None };
         let tools = vec![trunkline_domain::chat::ToolOffer { name: "find".into(), ..Default::default() }];
         let request = LlmRequest { messages, tools, ..LlmRequest::default() };
         let mut stream = stream_llm_response(&self.providers, plan, request);
@@ -143,6 +146,7 @@ fn registry(base: &str) -> ProviderRegistry {
         timeouts: StageDeadlines { stt: deadlines, llm: deadlines, tts: deadlines, realtime: deadlines },
         endpoints: ProviderAccount::ALL.iter().map(endpoint).collect(),
         programs: LocalTtsPrograms { espeak: "espeak-ng".into(), flite: "flite".into() },
+        speech: crate::LocalSpeechSettings::default(),
         guard: trunkline_egress::EgressGuard::unrestricted(),
     };
     ProviderRegistry::new(settings).unwrap()
@@ -250,7 +254,8 @@ async fn a_model_that_has_shown_a_lone_closing_tag_is_not_heard_thinking_again()
     let retractions = async || {
         let candidates = vec![vendor.candidate(LlmProvider::Openai, "m")];
         let request = LlmRequest { messages: vec![ChatMessage::User("Hi".into())], ..LlmRequest::default() };
-        let mut stream = stream_llm_response(&vendor.providers, LlmPlan { candidates, hedge_after: None }, request);
+        let mut stream =
+            stream_llm_response(&vendor.providers, LlmPlan { candidates, rules: None, hedge_after: None }, request);
         let mut events = vec![];
         while let Some(event) = stream.events.recv().await {
             events.push(event);
@@ -303,7 +308,7 @@ async fn a_shape_of_answers_that_is_refused_is_asked_for_in_words() {
         whole("<think>Short.</think>{\"a\": 1}"),
     ])
     .await;
-    let plan = LlmPlan { candidates: vec![vendor.candidate(LlmProvider::Groq, "m")], hedge_after: None };
+    let plan = LlmPlan { candidates: vec![vendor.candidate(LlmProvider::Groq, "m")], rules: None, hedge_after: None };
     let schema = json!({"type": "object", "properties": {"a": {"type": "integer"}}});
     let messages = [ChatMessage::System("Report.".into()), ChatMessage::User("Hello".into())];
     let ask =
@@ -315,7 +320,8 @@ async fn a_shape_of_answers_that_is_refused_is_asked_for_in_words() {
     assert_eq!(json!(shapes), json!(["json_schema", "json_object", null, null]), "remembered");
     assert!(asked[1]["messages"][0]["content"].as_str().unwrap().contains("\"integer\""), "{}", asked[1]);
     let other = Vendor::start(vec![refused("context length exceeded"), whole("{}")]).await;
-    let plan = LlmPlan { candidates: vec![other.candidate(LlmProvider::Anthropic, "m")], hedge_after: None };
+    let plan =
+        LlmPlan { candidates: vec![other.candidate(LlmProvider::Anthropic, "m")], rules: None, hedge_after: None };
     let failed = complete(&other.providers, &plan, &messages, &schema, Duration::from_secs(2)).await;
     assert!(failed.is_err(), "no text in Anthropic's form: {failed:?}");
     assert!(

@@ -22,6 +22,7 @@ fn providers(base_url: &str) -> ProviderRegistry {
         timeouts: StageDeadlines { stt: deadlines, llm: deadlines, tts: deadlines, realtime: deadlines },
         endpoints: ProviderAccount::ALL.iter().map(endpoint).collect(),
         programs: LocalTtsPrograms { espeak: String::new(), flite: String::new() },
+        speech: crate::LocalSpeechSettings::default(),
         guard: EgressGuard::unrestricted(),
     })
     .unwrap()

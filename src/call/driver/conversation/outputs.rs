@@ -157,7 +157,8 @@ impl ConversationLoop {
 
     fn request_llm(&self, messages: Vec<ChatMessage>, tools: Vec<ToolOffer>) -> EventStream<LlmEvent> {
         let providers = &self.call.context.providers;
-        let plan = provider_candidates::llm_plan(providers, &self.call.spec.agent);
+        let index = self.call.context.store.passages();
+        let plan = provider_candidates::call_llm_plan(providers, index, &self.call.spec);
         let cache_key = self.call.record.call.agent.map(|agent| agent.to_string());
         llm::stream_llm_response(providers, plan, LlmRequest { messages, tools, cache_key, ..LlmRequest::default() })
     }

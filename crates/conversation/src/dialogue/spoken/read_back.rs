@@ -96,8 +96,18 @@ pub fn value_phrases(language: &str) -> &'static ValuePhrases {
 
 /// The question whether a value is right.
 pub fn read_back(value: &SpokenValue, context: &ValueContext) -> String {
-    let phrases = value_phrases(&context.spoken_language);
-    format!("{} {}. {}", phrases.before, spoken(value, context), phrases.after)
+    confirmation(&spoken(value, context), &context.spoken_language)
+}
+
+/// The question whether a value is right, in words that stand for it.
+pub fn confirmation(said: &str, language: &str) -> String {
+    let phrases = value_phrases(language);
+    format!("{} {said}. {}", phrases.before, phrases.after)
+}
+
+/// What is said of a value that was corrected.
+pub fn noted(said: &str, language: &str) -> String {
+    format!("{} {said}.", value_phrases(language).before)
 }
 
 /// A value as it is said.

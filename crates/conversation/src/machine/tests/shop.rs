@@ -1,0 +1,190 @@
+//! The shop of `examples/shop_flow.json`: callers talk to its rules in virtual time.
+
+use super::*;
+use crate::dialogue::flow::{FaqFound, FlowDialogue, FlowRole, stand_in, value_context};
+use trunkline_store::{IndexedPassage, PassageIndex};
+
+const SHOP: &str = include_str!("../../../../../examples/shop_flow.json");
+
+struct Shop {
+    harness: CallHarness,
+    dialogue: FlowDialogue,
+    index: PassageIndex,
+    runtime: tokio::runtime::Runtime,
+    /// Requests that were answered.
+    answered: usize,
+}
+
+impl Shop {
+    fn new(agent: AgentFields, role: FlowRole) -> Self {
+        let context = value_context(&agent, "en", "en", jiff::civil::date(2026, 11, 28));
+        let own = agent.llm_config.as_ref().and_then(|config| config.flow.clone());
+        let flow = own.unwrap_or_else(|| stand_in("en", None));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let mut harness = CallHarness::new(agent);
+        harness.play_everything();
+        let dialogue = FlowDialogue::new(flow, context, role);
+        Self { harness, dialogue, index: PassageIndex::default(), runtime, answered: 0 }
+    }
+
+    fn open() -> Self {
+        let agent: AgentFields = serde_json::from_str(SHOP).unwrap();
+        assert_eq!(trunkline_domain::faults(&agent), []);
+        Self::new(agent, FlowRole::Agent)
+    }
+
+    fn look_up(&self, messages: &[ChatMessage]) -> FaqFound {
+        let passages = self.dialogue.passages().iter();
+        let passages: Vec<_> =
+            passages.map(|one| IndexedPassage { title: &one.title, text: &one.text, words: &one.words }).collect();
+        let searches = self.dialogue.searches(messages).into_iter().map(|search| {
+            let places = self.runtime.block_on(self.index.search(&passages, &search.keywords, 5)).unwrap();
+            (search.turn, places)
+        });
+        searches.collect()
+    }
+
+    /// The rules answer what the machine asks the model.
+    fn answer(&mut self) {
+        let asked = self.harness.seen.iter().filter_map(|output| match output {
+            CallOutput::RequestLlm { response_id, messages, tools } => {
+                Some((*response_id, messages.clone(), tools.clone()))
+            }
+            _ => None,
+        });
+        let Some((id, messages, tools)) = asked.skip(self.answered).last() else { return };
+        self.answered = self.harness.llm_requests();
+        let answer = self.dialogue.answer(&messages, &tools, &self.look_up(&messages));
+        let (now, harness) = (self.harness.now, &mut self.harness);
+        if !answer.text.is_empty() {
+            harness.machine.handle_llm_event(now, id, LlmEvent::Text(answer.text));
+        }
+        if !answer.calls.is_empty() {
+            harness.machine.handle_llm_event(now, id, LlmEvent::ToolCalls(answer.calls));
+        }
+        harness.machine.handle_llm_event(now, id, LlmEvent::Done(TokenUsage::default()));
+        harness.drain();
+    }
+
+    fn says(&mut self, text: &str) -> String {
+        self.harness.caller_says(text);
+        self.harness.pass_ms(1_500);
+        self.answer();
+        self.harness.play_everything()
+    }
+
+    /// The arguments of the last call of a customer's tool, and its id.
+    fn called(&self) -> (String, String) {
+        let calls = self.harness.seen.iter().rev().find_map(|output| match output {
+            CallOutput::CallTool { call, .. } => Some((call.id.clone(), call.arguments.clone())),
+            _ => None,
+        });
+        calls.unwrap()
+    }
+
+    fn result(&mut self, text: &str) -> String {
+        let (id, _) = self.called();
+        self.harness.machine.handle_tool_result(self.harness.now, &id, text);
+        self.harness.drain();
+        self.answer();
+        self.harness.play_everything()
+    }
+}
+
+/// What callers said when the rules were written is in the document; these words are not.
+const WORDINGS: [(&str, &str); 20] = [
+    ("What time do you shut on a Friday?", "We are open"),
+    ("Are you guys open this weekend?", "We are open"),
+    ("Until when can I visit you this evening?", "We are open"),
+    ("How do I get to you, where exactly is it?", "You find us"),
+    ("Is there a place where I can leave my car?", "You find us"),
+    ("I'm looking for the shop, which street is it on?", "You find us"),
+    ("The shoes I bought don't fit, can I swap them?", "You can return"),
+    ("I'd like my money back for a broken lamp", "You can return"),
+    ("What if I want to send something back?", "You can return"),
+    ("How much does shipping cost?", "We deliver"),
+    ("Do you deliver to my home?", "We deliver"),
+    ("How long until you deliver a new table?", "We deliver"),
+    ("Has my parcel arrived at the depot yet?", "What is your order number?"),
+    ("Last week's order of mine hasn't arrived", "What is your order number?"),
+    ("Can you track an order for me?", "What is your order number?"),
+    ("I'm still waiting for a package", "What is your order number?"),
+    ("Can I talk to a real human being please?", "I will put you through"),
+    ("I need to speak with someone from the shop", "I will put you through"),
+    ("Could you connect me to an employee?", "I will put you through"),
+    ("Can you have them call me back tomorrow?", "I will take a message"),
+];
+
+#[test]
+fn callers_are_understood_in_words_that_the_rules_were_not_written_with() {
+    let mut missed = Vec::new();
+    for (words, wanted) in WORDINGS {
+        let answer = Shop::open().says(words);
+        if !answer.starts_with(wanted) {
+            missed.push((words, answer));
+        }
+    }
+    assert!(missed.is_empty(), "{missed:#?}");
+}
+
+#[test]
+fn what_is_not_understood_gets_no_wrong_answer() {
+    for words in [
+        "Do you sell elephants?",
+        "My neighbour has a green bicycle",
+        "Is it going to rain?",
+        "How old are you?",
+        "Tell me a joke",
+        "Good morning",
+    ] {
+        assert_eq!(Shop::open().says(words), "What else can I do for you?", "{words}");
+    }
+}
+
+#[test]
+fn an_order_is_looked_up_with_a_question_between() {
+    let mut shop = Shop::open();
+    assert_eq!(shop.says("where is my order"), "What is your order number?");
+    assert!(shop.says("do you charge for delivery?").ends_with("What is your order number?"));
+    assert_eq!(shop.says("one two three"), "Your order number has six digits. Could you say it digit by digit?");
+    assert!(shop.says("one two three four five six").starts_with("One moment"));
+    assert_eq!(shop.called().1, r#"{"order_number":"123456"}"#);
+    assert!(shop.result(r#"{"status": "shipped"}"#).starts_with("Your order has left our shop"));
+    let goodbye = shop.says("that's all thank you goodbye");
+    assert_eq!(goodbye, "Thank you for calling Corner Shop. Goodbye.");
+    assert_eq!(shop.harness.hang_up_reasons().len(), 1);
+}
+
+#[test]
+fn a_question_that_was_cut_off_is_asked_again() {
+    let mut shop = Shop::open();
+    shop.harness.caller_says("where is my order");
+    shop.harness.pass_ms(1_500);
+    shop.answer();
+    let (segment, _) = shop.harness.waiting.remove(0);
+    shop.harness.machine.handle_tts_done(segment, 16_000);
+    shop.harness.machine.handle_segment_started(segment, shop.harness.now);
+    shop.harness.pass_ms(300);
+    shop.harness.machine.handle_speech_started(shop.harness.now);
+    let heard = [SegmentPlayed { segment, sent_samples: 2_400, complete: false }];
+    shop.harness.machine.handle_flushed(shop.harness.now, true, segment.response_id, &heard);
+    shop.harness.drain();
+    assert_eq!(shop.says("sorry the doorbell rang"), "What is your order number?");
+    assert!(shop.says("nine eight seven six five four").starts_with("One moment"));
+}
+
+#[test]
+fn callers_whose_model_is_away_leave_a_message() {
+    let mut call = Shop::new(agent(), FlowRole::StandIn);
+    assert_eq!(
+        call.says("I want to buy a lamp"),
+        "I am sorry, our assistant cannot be reached at the moment. Shall I take a message?"
+    );
+    assert_eq!(call.says("yes please"), "I will take a message. What is your name?");
+    assert_eq!(call.says("my name is Ann Lee"), "On which number can we call you back?");
+    assert!(call.says("oh two oh one two three four five six seven").ends_with("Is that right?"));
+    assert!(call.says("no, it's oh two oh one two three four five six eight").ends_with("Is that right?"));
+    assert_eq!(call.says("yes that's right"), "What is your message?");
+    assert_eq!(call.says("I want the lamp in the window"), "Thank you, I have noted your message. Goodbye.");
+    assert_eq!(call.harness.hang_up_reasons().len(), 1);
+}

@@ -1,0 +1,35 @@
+//! The call's side of the wire, and what is refused before the worker is asked.
+
+use super::*;
+use crate::SttEvent;
+use crate::stt::SttUpdate;
+use tokio_tungstenite::tungstenite::Message;
+
+fn read(text: &str) -> Result<SttUpdate, ProviderError> {
+    LocalWire::new(0xFF).read(text)
+}
+
+#[test]
+fn what_a_session_says_is_read_like_a_vendors_words() {
+    let interim = read(r#"{"type":"interim","text":"where is"}"#).unwrap();
+    assert_eq!(interim, SttUpdate::one(SttEvent::Interim("where is".into())));
+    let last =
+        read(r#"{"type":"final","text":"Where is it?","confidence":0.9,"is_end":true,"until_ms":2140}"#).unwrap();
+    assert_eq!(last.settled_ms, Some(2_140));
+    let words = SttEvent::Final { text: "Where is it?".into(), confidence: Some(0.9), speech_final: true };
+    assert_eq!(last.events, [words]);
+    let gone = read(r#"{"type":"error","is_permanent":true,"message":"run `trunkline models fetch`"}"#).unwrap_err();
+    assert!(!gone.is_retryable() && gone.kind() == "not_configured", "{gone}");
+    assert!(read(r#"{"type":"error","is_permanent":false,"message":"crashed"}"#).unwrap_err().is_retryable());
+    assert!(matches!(read("<html>"), Err(ProviderError::InvalidResponse(_))));
+}
+
+#[test]
+fn audio_passes_as_it_is_and_gaps_are_silence() {
+    let mut wire = LocalWire::new(0xD5);
+    assert_eq!(wire.audio(&[1, 2, 3]), Some(Message::Binary(vec![1, 2, 3].into())));
+    assert_eq!(wire.audio(&[]), None);
+    let (gap, silence) = wire.keep_alive();
+    assert_eq!((gap, silence), (Duration::from_millis(200), Message::Binary(vec![0xD5; 1_600].into())));
+    assert_eq!(wire.finalize(), Some(Message::text(r#"{"type":"finalize"}"#)));
+}

@@ -1,0 +1,125 @@
+//! The loop with models that are none.
+
+use super::*;
+use std::io::Cursor;
+use trunkline_local_speech::message::{FailureKind, SessionId, Urgency};
+
+/// Says how many samples it got, and panics at the sample -1.
+struct Counter;
+
+impl Transcriber for Counter {
+    fn name(&self) -> &str {
+        "counter"
+    }
+
+    fn transcribe(&mut self, samples: &[i16], cancellation: &Cancellation) -> Result<Transcription, EngineError> {
+        assert_ne!(samples.first(), Some(&-1), "a model that panics");
+        cancellation.check()?;
+        Ok(Transcription { text: samples.len().to_string(), confidence: 2.0 })
+    }
+}
+
+struct Beeper;
+
+impl Synthesizer for Beeper {
+    fn voices(&self) -> Vec<String> {
+        vec!["beeper".to_owned()]
+    }
+
+    fn synthesize(
+        &mut self, voice: &str, _: f32, text: &str, _: &Cancellation, audio: &mut dyn FnMut(u32, &[i16]),
+    ) -> Result<(), EngineError> {
+        if voice != "beeper" {
+            return Err(EngineError::unsupported("no such voice"));
+        }
+        audio(16_000, &vec![1; text.len() * 10_000]);
+        Ok(())
+    }
+}
+
+fn audio(id: u64, samples: &[i16]) -> ServerMessage {
+    let (id, session) = (RequestId(id), SessionId(1));
+    ServerMessage::Transcribe { id, session, urgency: Urgency::Final, samples: samples.to_vec() }
+}
+
+/// What a worker answers to these bytes, by request.
+fn answers(engines: Engines, input: Vec<u8>) -> Vec<WorkerMessage> {
+    let mut output = Vec::new();
+    serve(engines, Cursor::new(input), &mut output);
+    let (mut frames, mut messages) = (FrameReader::default(), Vec::new());
+    frames.push(&output);
+    while let Some(frame) = frames.next_frame().unwrap() {
+        messages.push(WorkerMessage::read(&frame).unwrap());
+    }
+    messages
+}
+
+fn bytes(messages: &[ServerMessage]) -> Vec<u8> {
+    messages.iter().flat_map(|message| message.frame().encode()).collect()
+}
+
+fn both() -> Engines {
+    Engines { stt: Some(Box::new(Counter)), tts: Some(Box::new(Beeper)) }
+}
+
+#[test]
+fn requests_are_answered_and_a_model_that_panics_has_failed_on_one_input() {
+    let speak = |id, voice: &str| ServerMessage::Synthesize {
+        id: RequestId(id),
+        voice: voice.into(),
+        speed_permille: 1_000,
+        text: "beep".into(),
+    };
+    let input = [
+        ServerMessage::Hello(Hello::of_server()),
+        audio(1, &[-1]),
+        audio(2, &[1, 2, 3]),
+        speak(3, "beeper"),
+        speak(4, "other"),
+    ];
+    let messages = answers(both(), bytes(&input));
+    let hello = Hello { version: VERSION, stt_models: vec!["counter".into()], voices: vec!["beeper".into()] };
+    assert_eq!(messages[0], WorkerMessage::Hello(hello));
+    let of = |id: u64| {
+        let is_of = |message: &&WorkerMessage| match message {
+            WorkerMessage::Transcript { id: other, .. }
+            | WorkerMessage::Audio { id: other, .. }
+            | WorkerMessage::Done { id: other }
+            | WorkerMessage::Failed { id: other, .. } => other.0 == id,
+            WorkerMessage::Hello(_) => false,
+        };
+        messages.iter().filter(is_of).collect::<Vec<_>>()
+    };
+    assert!(matches!(of(1)[..], [WorkerMessage::Failed { kind: FailureKind::Model, .. }]));
+    assert!(matches!(of(2)[..], [WorkerMessage::Transcript { text, confidence_permille: 1_000, .. }] if text == "3"));
+    let [
+        WorkerMessage::Audio { samples: first, .. },
+        WorkerMessage::Audio { samples: second, .. },
+        WorkerMessage::Done { .. },
+    ] = of(3)[..]
+    else {
+        panic!("{:?}", of(3).len())
+    };
+    assert_eq!((first.len(), second.len()), (AUDIO_BYTES_MAX / 2, 40_000 - AUDIO_BYTES_MAX / 2));
+    assert!(matches!(of(4)[..], [WorkerMessage::Failed { kind: FailureKind::Unsupported, .. }]));
+}
+
+#[test]
+fn a_worker_without_a_model_says_so() {
+    let messages = answers(Engines::default(), bytes(&[audio(1, &[1])]));
+    assert!(matches!(&messages[1], WorkerMessage::Failed { kind: FailureKind::Unsupported, .. }));
+}
+
+#[test]
+fn the_worker_ends_with_its_input_and_at_what_is_no_message() {
+    assert_eq!(answers(both(), Vec::new()).len(), 1);
+    let mut garbage = bytes(&[audio(1, &[1])]);
+    garbage.extend_from_slice(b"GET / HTTP/1.1\r\n\r\n");
+    garbage.extend(bytes(&[audio(2, &[1])]));
+    assert_eq!(answers(both(), garbage).len(), 2, "what comes after it is not read");
+    let other = ServerMessage::Hello(Hello { version: VERSION + 1, ..Hello::default() });
+    assert_eq!(answers(both(), bytes(&[other, audio(1, &[1])])).len(), 1, "a server of another version");
+    let mut truncated = bytes(&[audio(1, &[1, 2, 3])]);
+    truncated.pop();
+    assert_eq!(answers(both(), truncated).len(), 1);
+}

@@ -1,0 +1,66 @@
+//! Rules in the place of a model: searches the documents of a flow, and answers.
+
+use crate::call::machine::CallSpec;
+use crate::call::rules::{CallRules, call_rules};
+use crate::dialogue::flow::{FaqFound, FlowDialogue};
+use crate::domain::chat::ChatMessage;
+use crate::providers::LlmRequest;
+use crate::providers::llm::{AnswersByRules, RulesAnswer};
+use crate::store::{IndexedPassage, PassageIndex};
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// The documents are searched for this long: callers wait for the answer.
+const SEARCH_DEADLINE: Duration = Duration::from_millis(500);
+/// Passages that are looked at for one turn.
+const PASSAGES_MAX: usize = 5;
+
+/// The rules of a call, with the search in its documents.
+#[derive(Debug)]
+struct RulesLlm {
+    rules: CallRules,
+    index: PassageIndex,
+}
+
+/// What answers in a call when no model does.
+pub(super) fn rules_llm(index: &PassageIndex, spec: &CallSpec) -> Option<Arc<dyn AnswersByRules>> {
+    let rules = call_rules(spec)?;
+    Some(Arc::new(RulesLlm { rules, index: index.clone() }))
+}
+
+impl AnswersByRules for RulesLlm {
+    fn name(&self) -> &'static str {
+        self.rules.name
+    }
+
+    fn answer<'a>(&'a self, request: &'a LlmRequest) -> BoxFuture<'a, RulesAnswer> {
+        Box::pin(async move {
+            let dialogue = &self.rules.dialogue;
+            let found = look_up(&self.index, dialogue, &request.messages).await;
+            let answer = dialogue.answer(&request.messages, &request.tools, &found);
+            RulesAnswer { text: answer.text, calls: answer.calls }
+        })
+    }
+}
+
+/// The passages for the turns of a conversation. Without them the flow goes on by its rules alone.
+pub(super) async fn look_up(index: &PassageIndex, dialogue: &FlowDialogue, messages: &[ChatMessage]) -> FaqFound {
+    let passages = dialogue.passages().iter();
+    let passages: Vec<IndexedPassage<'_>> =
+        passages.map(|one| IndexedPassage { title: &one.title, text: &one.text, words: &one.words }).collect();
+    let mut found = FaqFound::new();
+    let search = async {
+        for search in dialogue.searches(messages) {
+            match index.search(&passages, &search.keywords, PASSAGES_MAX).await {
+                Ok(places) => drop(found.insert(search.turn, places)),
+                Err(error) => return tracing::error!(%error, "cannot search the documents of a flow"),
+            }
+        }
+    };
+    if timeout(SEARCH_DEADLINE, search).await.is_err() {
+        tracing::warn!("the search in the documents of a flow took too long");
+    }
+    found
+}
