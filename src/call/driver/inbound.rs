@@ -36,6 +36,7 @@ use tokio::sync::mpsc;
 use tracing::Instrument as _;
 use trunkline_media::io::ports::PortPair;
 use trunkline_media::io::worker::{LegHandle, TransportSetup};
+use trunkline_media::leg::StreamConfig;
 use trunkline_signaling::io::SipHandle;
 use trunkline_signaling::io::driver::IncomingCall;
 use trunkline_signaling::sip::end_cause::EndCause;
@@ -218,6 +219,16 @@ impl AnswerMedia {
             Self::Ringing(media) => Some(&media.leg),
         }
     }
+
+    /// The media of the answered call; `None` if there is no leg for them.
+    fn answered(
+        self, context: &CallServices, spec: &CallSpec, record: &CallRecord, stream: StreamConfig,
+    ) -> Option<CallMedia> {
+        match self {
+            Self::Ringing(media) => media.leg.start_call(media.recording.is_some()).is_ok().then_some(media),
+            Self::Waiting(wire) => context.start_leg(spec, record, stream, wire, false),
+        }
+    }
 }
 
 /// Answers with the agent that was chosen.
@@ -270,11 +281,7 @@ async fn connect(
     let Some(stream) = stream.or_else(|| negotiation.accept(&confirmed?).ok()) else {
         return end_without_media(&context, sip_call, record).await;
     };
-    let media = match prepared {
-        AnswerMedia::Ringing(media) => media.leg.start_call(media.recording.is_some()).is_ok().then_some(media),
-        AnswerMedia::Waiting(wire) => context.start_leg(&spec, &record, stream, wire, false),
-    };
-    let Some(media) = media else {
+    let Some(media) = prepared.answered(&context, &spec, &record, stream) else {
         context.sip.hang_up(sip_call).await;
         record.record_ended(EndReason::TrunkError).await;
         return None;

@@ -45,12 +45,7 @@ impl ConversationLoop {
                 CallOutput::SendDtmf(digits) => {
                     let _ = self.call.media.leg.send_dtmf(digits);
                 }
-                CallOutput::RelayDigit(digit) => {
-                    if let Some(relay) = self.consultation.as_ref().and_then(|consultation| consultation.relay.as_ref())
-                    {
-                        relay.send_digit(digit);
-                    }
-                }
+                CallOutput::RelayDigit(digit) => self.relay_digit(digit),
                 CallOutput::CallTool { call, is_async, collected } => self.call_tool(call, is_async, collected),
                 CallOutput::Refer { target } => self.refer(target),
                 CallOutput::StartConsultation { target } => self.start_consultation(target),
@@ -83,6 +78,13 @@ impl ConversationLoop {
                 CallOutput::LeaveRealtime => self.leave_realtime(),
                 CallOutput::HangUp { reason } => self.hang_up = Some(reason),
             }
+        }
+    }
+
+    /// A key of the caller's for the transfer target.
+    fn relay_digit(&self, digit: char) {
+        if let Some(relay) = self.consultation.as_ref().and_then(|consultation| consultation.relay.as_ref()) {
+            relay.send_digit(digit);
         }
     }
 
