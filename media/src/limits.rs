@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-/// Largest RTP packet taken: 200 ms of G.711 with extensions and the tag of SRTP. Ethernet carries up to 1,500 bytes.
-pub const PACKET_BYTES_MAX: usize = 2_000;
-/// Longest packet time in samples: a receiver should accept 200 ms (RFC 3551 section 4.2).
-pub const PACKET_SAMPLES_MAX: usize = 1_600;
+/// Largest RTP packet taken: 300 ms of G.711 with extensions and the tag of SRTP. Ethernet carries up to 1,500 bytes.
+pub const PACKET_BYTES_MAX: usize = 2_600;
+/// Longest packet time in samples: a receiver should accept 200 ms (RFC 3551 section 4.2), and recorders of old send 240
+/// and 300. What is longer is ignored.
+pub const PACKET_SAMPLES_MAX: usize = 2_400;
 /// Samples of the longest packet of ours, 60 ms.
 pub const PACKET_OUT_SAMPLES_MAX: usize = 480;
 /// Octets of a frame handed to a call: 20 ms of G.711. Up to 128 frames wait for a call, and each takes this room. A leg

@@ -197,3 +197,28 @@ fn an_answer_that_is_repeated_before_its_acknowledgement_hangs_nobody_up() {
     assert_eq!(forked.sent(), [ack], "it was lost");
     assert_eq!(forked.caller.calls(), 1);
 }
+
+/// RFC 3261 section 13.2.2.4: what a fork answers after the refusal of another one is a dialog that nobody wants.
+#[test]
+fn a_fork_that_answers_after_anothers_refusal_gets_ack_and_bye() {
+    for (is_cancelled, refusal) in [(true, 487), (false, 486)] {
+        let mut forked = ForkedCall::start();
+        forked.respond(180, "one", "", "");
+        forked.respond(180, "two", "", "");
+        if is_cancelled {
+            forked.caller.hang_up(forked.now, forked.call).unwrap();
+        }
+        forked.respond(refusal, "one", "", "");
+        forked.sent();
+        for _ in 0..2 {
+            forked.respond(200, "two", "", "answer of two");
+            let sent = forked.sent();
+            let methods: Vec<&str> = sent.iter().map(|text| text.split(' ').next().unwrap()).collect();
+            assert_eq!(methods, ["ACK", "BYE"], "{refusal}: {sent:?}");
+            assert!(sent.iter().all(|text| text.contains("sip:phonetwo@192.0.2.9")), "{sent:?}");
+            assert!(ForkedCall::line(&sent[1], "To").ends_with(";tag=two"), "{sent:?}");
+        }
+        let is_answered = |event| matches!(event, SipEvent::Answered { .. });
+        assert!(!std::iter::from_fn(|| forked.caller.poll_event()).any(is_answered), "{refusal}");
+    }
+}

@@ -30,8 +30,12 @@ struct Call {
 
 impl Call {
     fn new() -> Self {
+        Self::dialled(|_| {})
+    }
+
+    fn dialled(change: impl FnOnce(&mut InviteRequest)) -> Self {
         let mut bench = UserAgentTest::new();
-        let id = bench.dial("sip:1@192.0.2.7", |_| {});
+        let id = bench.dial("sip:1@192.0.2.7", change);
         let invite = bench.invite();
         bench.answer(&invite, "200 OK", "Contact: <sip:peer@192.0.2.7>\r\n");
         bench.sent();
@@ -46,6 +50,13 @@ impl Call {
     }
 
     fn ask_as(&mut self, method: &str, parties: &str, rest: &str) -> SentRequest {
+        let mut sent = self.tell(method, parties, rest);
+        assert_eq!(sent.len(), 1, "{method} {rest}");
+        sent.remove(0)
+    }
+
+    /// What we send at once.
+    fn tell(&mut self, method: &str, parties: &str, rest: &str) -> Vec<SentRequest> {
         self.cseq += 1;
         let (headers, body) = rest.split_once("\r\n\r\n").unwrap_or((rest, ""));
         let separator = if headers.is_empty() { "" } else { "\r\n" };
@@ -58,9 +69,7 @@ impl Call {
             body.len(),
         );
         self.bench.user_agent.handle_datagram(self.bench.now, CARRIER.parse().unwrap(), text.as_bytes());
-        let mut sent = self.bench.sent();
-        assert_eq!(sent.len(), 1, "{text}");
-        sent.remove(0)
+        self.bench.sent()
     }
 
     fn digits(&mut self) -> String {
@@ -250,4 +259,30 @@ fn a_refer_says_who_transfers_and_what_it_was_given() {
     assert_eq!(refer.header("refer-to"), Some("<tel:+31201234567>"));
     assert!(refer.header("referred-by").unwrap().starts_with("<sip:us@"));
     assert_eq!((refer.header("user-to-user"), refer.header("x-queue")), (Some("00aa;encoding=hex"), Some("vip")));
+}
+
+/// RFC 3515 section 2.1: the URI may name the method, and only calls are made for a peer.
+#[test]
+fn a_transfer_by_another_method_than_invite_is_declined() {
+    for (uri, target) in [
+        ("sip:x@192.0.2.8;method=BYE", None),
+        ("sip:x@192.0.2.8;transport=tcp;Method=SUBSCRIBE", None),
+        ("sip:x@192.0.2.8;method=%42YE", None),
+        ("sip:x@192.0.2.8;method=", None),
+        ("sip:x@192.0.2.8;method=INVITE;transport=tcp", Some("sip:x@192.0.2.8;transport=tcp")),
+        ("sip:x@192.0.2.8;method=invite", Some("sip:x@192.0.2.8")),
+        ("sip:x@192.0.2.8;methods=BYE", Some("sip:x@192.0.2.8;methods=BYE")),
+    ] {
+        let mut call = Call::dialled(|invite| invite.accept_refer = true);
+        let (us, them) = (call.invite.header("from").unwrap().to_owned(), call.invite.header("to").unwrap().to_owned());
+        let parties = format!("From: {them};tag=peer\r\nTo: {us}\r\n");
+        let sent = call.tell("REFER", &parties, &format!("Contact: <sip:peer@192.0.2.7>\r\nRefer-To: <{uri}>"));
+        let referred = call.bench.events.drain(..).find_map(|event| match event {
+            SipEvent::ReferReceived { referred, .. } => Some(referred.target.to_string()),
+            _ => None,
+        });
+        assert_eq!(referred.as_deref(), target, "{uri}");
+        let refused: Vec<&str> = sent.iter().map(status).collect();
+        assert_eq!(refused, if target.is_some() { vec![] } else { vec!["603"] }, "{uri}");
+    }
 }

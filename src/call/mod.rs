@@ -11,6 +11,7 @@ mod cluster_messages;
 mod concurrency_limits;
 mod dialog_rules;
 pub mod driver;
+mod early_description;
 mod fallback_voices;
 mod fixed_phrases;
 mod inbound_answer;

@@ -105,5 +105,12 @@ pub fn reason_facts(cause: &EndCause) -> Map<String, Value> {
     facts
 }
 
+/// Takes out what was said of attempts before the one that was answered, which is what the call is.
+pub fn forget_refusal(facts: &mut Map<String, Value>) {
+    for name in ["sip_status", "sip_reason", "problem", "reason_sip_cause", "q850_cause", "reason_text"] {
+        facts.remove(name);
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -56,6 +56,12 @@ pub(super) enum WorkerCommand {
         leg: u64,
         frame: Box<AudioFrame>,
     },
+    StartBridge {
+        leg: u64,
+    },
+    NoteSignalledDigit {
+        leg: u64,
+    },
     SetUninterruptible {
         leg: u64,
         response_id: u32,
@@ -106,6 +112,8 @@ impl WorkerCommand {
             | Self::StartCall { leg, .. }
             | Self::SetAmbience { leg, .. }
             | Self::RelayFrame { leg, .. }
+            | Self::StartBridge { leg }
+            | Self::NoteSignalledDigit { leg }
             | Self::SetUninterruptible { leg, .. }
             | Self::SetBargeIn { leg, .. }
             | Self::SendDtmf { leg, .. }

@@ -245,6 +245,8 @@ impl Worker {
                 self.with_slot(leg, |slot| slot.leg.set_ambience(ambience.map(|ambience| *ambience)));
             }
             WorkerCommand::RelayFrame { leg, frame } => self.with_slot(leg, |slot| slot.leg.relay_frame(&frame)),
+            WorkerCommand::StartBridge { leg } => self.with_slot(leg, |slot| slot.leg.start_bridge()),
+            WorkerCommand::NoteSignalledDigit { leg } => self.with_slot(leg, |slot| slot.leg.handle_signalled_digit()),
             WorkerCommand::StartCall { leg, record } => self.with_slot(leg, |slot| slot.leg.start_call(now, record)),
             WorkerCommand::SetUninterruptible { leg, response_id } => {
                 self.with_slot(leg, |slot| slot.leg.set_uninterruptible(response_id));

@@ -184,6 +184,18 @@ impl LegHandle {
         RelaySender { worker: self.worker.clone(), leg: self.leg }
     }
 
+    /// The party of another leg listens to this one from now on, no longer the agent. Fails when the worker's queue is
+    /// full.
+    pub fn start_bridge(&self) -> Result<(), OverloadedError> {
+        self.send(WorkerCommand::StartBridge { leg: self.leg })
+    }
+
+    /// A key of the peer was reported by signalling: tones of keys in its audio are copies. Fails when the worker's
+    /// queue is full.
+    pub fn note_signalled_digit(&self) -> Result<(), OverloadedError> {
+        self.send(WorkerCommand::NoteSignalledDigit { leg: self.leg })
+    }
+
     /// Marks a leg that was started for early media as answered.
     pub fn start_call(&self, record: bool) -> Result<(), OverloadedError> {
         self.send(WorkerCommand::StartCall { leg: self.leg, record })
@@ -250,7 +262,7 @@ impl LegHandle {
     }
 }
 
-/// Sends frames of the bridged party to a leg. Does not keep the leg alive.
+/// Sends frames and keys of the bridged party to a leg. Does not keep the leg alive.
 #[derive(Clone)]
 pub struct RelaySender {
     leg: u64,
@@ -267,6 +279,12 @@ impl RelaySender {
     /// Drops the frame if the queue is full.
     pub fn send(&self, frame: AudioFrame) {
         let _ = self.worker.commands.try_send(WorkerCommand::RelayFrame { leg: self.leg, frame: Box::new(frame) });
+    }
+
+    /// Sends a key that the bridged party pressed (0-9, *, #, A-D), as the leg's peer takes it: an event, or tones. Lost
+    /// if the queue is full.
+    pub fn send_digit(&self, digit: char) {
+        let _ = self.worker.commands.try_send(WorkerCommand::SendDtmf { leg: self.leg, digits: digit.to_string() });
     }
 }
 

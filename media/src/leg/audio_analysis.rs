@@ -46,6 +46,8 @@ impl BackgroundLevel {
 /// Analysis of a leg that listens; a leg that does not has none of its detectors.
 pub(super) enum AudioAnalysis {
     Off,
+    /// Only the keys of a party that a person listens to.
+    Keys(Box<dtmf::DtmfDetector>),
     Voice(Box<VoiceAnalysis>),
 }
 
@@ -72,6 +74,8 @@ pub(super) struct VoiceAnalysis {
 pub(super) struct FrameAnalysis {
     /// Echo or DTMF: STT gets silence instead.
     pub is_muted: bool,
+    /// Tones of a key: a person whom the key reaches as an event gets silence instead.
+    pub has_key_tones: bool,
     /// An echo path that was found in this frame, the first of the leg.
     pub new_echo_path: Option<EchoPath>,
     pub speech_change: Option<SpeechChange>,
@@ -98,7 +102,7 @@ impl AudioAnalysis {
 
     fn voice(&mut self) -> Option<&mut VoiceAnalysis> {
         match self {
-            Self::Off => None,
+            Self::Off | Self::Keys(_) => None,
             Self::Voice(voice) => Some(voice),
         }
     }
@@ -106,6 +110,17 @@ impl AudioAnalysis {
     pub(super) fn set_barge_in(&mut self, config: barge_in::BargeInConfig) {
         if let Some(voice) = self.voice() {
             voice.barge_in = BargeInDetector::new(config);
+        }
+    }
+
+    /// A person listens from now on: nobody is interrupted any more.
+    pub(super) fn start_bridge(&mut self) {
+        match self {
+            Self::Off => *self = Self::Keys(Box::default()),
+            Self::Keys(_) => {}
+            Self::Voice(_) => {
+                self.set_barge_in(barge_in::BargeInConfig { enabled: false, ..barge_in::BargeInConfig::default() });
+            }
         }
     }
 
@@ -125,7 +140,7 @@ impl AudioAnalysis {
     /// Path and total of the echo that was found.
     pub(super) fn echo(&self) -> (Option<EchoPath>, u64) {
         match self {
-            Self::Off => (None, 0),
+            Self::Off | Self::Keys(_) => (None, 0),
             Self::Voice(voice) => (voice.echo.path(), voice.echo.echo_frames * 20),
         }
     }
@@ -137,7 +152,15 @@ impl AudioAnalysis {
 
     /// `playing`: the agent is speaking and can be interrupted.
     pub(super) fn handle_frame(&mut self, now: Instant, frame: &Frame, playing: bool) -> FrameAnalysis {
-        self.voice().map_or_else(FrameAnalysis::default, |voice| voice.handle_frame(now, frame, playing))
+        match self {
+            Self::Off => FrameAnalysis::default(),
+            Self::Keys(keys) => {
+                let digit = keys.handle_frame(frame);
+                let has_key_tones = keys.is_key_down();
+                FrameAnalysis { is_muted: has_key_tones, has_key_tones, digit, ..FrameAnalysis::default() }
+            }
+            Self::Voice(voice) => voice.handle_frame(now, frame, playing),
+        }
     }
 }
 
@@ -159,7 +182,8 @@ impl VoiceAnalysis {
         let new_echo_path = self.find_echo_path();
         let digit = self.dtmf.handle_frame(frame);
         let tone = self.tones.as_mut().and_then(|tones| tones.handle_frame(frame));
-        let is_muted = judgement == EchoJudgement::Echo || self.dtmf.is_key_down();
+        let has_key_tones = self.dtmf.is_key_down();
+        let is_muted = judgement == EchoJudgement::Echo || has_key_tones;
         let before = self.detector.voiced();
         let speech_change = self.detector.handle_frame(now, if is_muted { &[0; FRAME_SAMPLES] } else { frame });
         let (after, speaking) = (self.detector.voiced(), self.detector.is_speaking());
@@ -167,6 +191,6 @@ impl VoiceAnalysis {
         let stands_out = self.ambient.update_and_compare(level_dbfs(frame), playing && !self.barge_in.is_paused());
         let counts = speaking && stands_out && !is_muted && judgement == EchoJudgement::NotEcho;
         let barge_in = self.barge_in.handle_frame(if counts { new } else { Duration::ZERO }, speaking, playing);
-        FrameAnalysis { is_muted, new_echo_path, speech_change, barge_in, digit, tone }
+        FrameAnalysis { is_muted, has_key_tones, new_echo_path, speech_change, barge_in, digit, tone }
     }
 }

@@ -22,6 +22,16 @@ enum Delivery {
     G711(Companding),
 }
 
+/// Who listens to what is handed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AudioListener {
+    /// The agent: echo of its own voice and keys are no words.
+    Agent,
+    /// The party that this leg is bridged with hears the line as it is. Keys that it gets as events, it does not get as
+    /// tones too.
+    Party,
+}
+
 /// Collects samples into frames.
 #[derive(Debug)]
 struct FrameAssembler {
@@ -51,6 +61,7 @@ pub(super) struct Hearing {
     assembler: FrameAssembler,
     pub(super) analysis: AudioAnalysis,
     delivery: Delivery,
+    listener: AudioListener,
 }
 
 impl Hearing {
@@ -60,7 +71,14 @@ impl Hearing {
             AudioDelivery::G711 => Delivery::G711(stream.codec.companding()),
         };
         let assembler = FrameAssembler { frame: [0; FRAME_SAMPLES], filled: 0 };
-        Self { timeline: ReceivedTimeline::default(), assembler, analysis, delivery }
+        let timeline = ReceivedTimeline::default();
+        Self { timeline, assembler, analysis, delivery, listener: AudioListener::Agent }
+    }
+
+    /// The party of another leg listens from now on.
+    pub(super) fn start_bridge(&mut self) {
+        self.listener = AudioListener::Party;
+        self.analysis.start_bridge();
     }
 }
 
@@ -70,7 +88,7 @@ pub(super) struct SampleSink<'a> {
     pub(super) playout: &'a mut Playout,
     pub(super) recording: &'a mut Recording,
     pub(super) events: &'a mut LegEventQueue,
-    /// Digits in the audio are reported.
+    /// Digits in the audio count: the peer reports none in another way.
     pub(super) reports_in_band_digits: bool,
 }
 
@@ -91,13 +109,26 @@ impl SampleSink<'_> {
         self.recording.push_caller(frame);
         let playing = self.playout.is_interruptible();
         let heard = self.hearing.analysis.handle_frame(now, frame, playing);
-        self.deliver(now, frame, heard.is_muted);
+        self.deliver(now, frame, self.is_muted(&heard));
         self.report(now, &heard);
         match heard.barge_in {
             Some(BargeInDecision::Pause) => self.playout.pause(now, self.events),
             Some(BargeInDecision::Stop) => self.playout.interrupt(now, self.events),
             None => {}
         }
+    }
+
+    /// Whether silence is handed on instead of a frame.
+    fn is_muted(&self, heard: &FrameAnalysis) -> bool {
+        match self.hearing.listener {
+            AudioListener::Agent => heard.is_muted,
+            AudioListener::Party => heard.has_key_tones && !self.reports_in_band_digits,
+        }
+    }
+
+    /// Digits in the audio are reported to the agent; a party hears them.
+    fn reports_digit(&self) -> bool {
+        self.reports_in_band_digits && self.hearing.listener == AudioListener::Agent
     }
 
     /// Hands the frame on, in the format of the leg.
@@ -116,7 +147,7 @@ impl SampleSink<'_> {
         if let Some(path) = heard.new_echo_path {
             self.events.push(LegEvent::EchoPathFound { path });
         }
-        if let Some(digit) = heard.digit.filter(|_| self.reports_in_band_digits) {
+        if let Some(digit) = heard.digit.filter(|_| self.reports_digit()) {
             self.events.push(LegEvent::DtmfReceived { digit });
         }
         if let Some(tone) = heard.tone {

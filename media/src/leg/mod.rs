@@ -170,6 +170,18 @@ impl Leg {
         let _ = self.playout.push_relayed(frame);
     }
 
+    /// The party of another leg hears this one from now on, and the agent does not: nothing is taken out of its audio
+    /// but the tones of keys that are reported as events. Paused playout goes on.
+    pub fn start_bridge(&mut self) {
+        self.hearing.start_bridge();
+        self.playout.resume();
+    }
+
+    /// The peer reports its keys by signalling (INFO): tones in its audio are copies of them.
+    pub fn handle_signalled_digit(&mut self) {
+        self.peer.handle_signalled_digit();
+    }
+
     /// Starts the answered call: recording and network timeout begin here.
     pub fn start_call(&mut self, now: Instant, record: bool) {
         self.recording = Recording::new(now, record);

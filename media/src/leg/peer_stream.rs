@@ -48,10 +48,10 @@ pub(super) enum PeerSound {
 /// Where the peer's digits are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DigitSource {
-    /// In its audio, until it sends an event.
+    /// In its audio, until it reports one in another way.
     InBand,
-    /// In its events. In-band tones are ignored, because they duplicate them.
-    TelephoneEvents,
+    /// In its events, or in its signalling. In-band tones are ignored, because they duplicate them.
+    Reported,
 }
 
 /// How a packet continues what came before.
@@ -93,7 +93,7 @@ impl PeerStream {
                 stream.sound = PeerSound::Paused(ComfortNoise::from_payload(packet.payload));
             }
             PayloadKind::TelephoneEvent => {
-                stream.digits = DigitSource::TelephoneEvents;
+                stream.digits = DigitSource::Reported;
                 return stream.source_mut(packet.ssrc)?.digits.handle(packet.timestamp, packet.payload);
             }
             PayloadKind::Unknown => {}
@@ -136,6 +136,13 @@ impl PeerStream {
     /// Digits in the audio count.
     pub(super) fn has_in_band_digits(&self) -> bool {
         self.received().is_none_or(|stream| stream.digits == DigitSource::InBand)
+    }
+
+    /// A digit came by signalling.
+    pub(super) fn handle_signalled_digit(&mut self) {
+        if let Self::Received(stream) = self {
+            stream.digits = DigitSource::Reported;
+        }
     }
 
     fn received(&self) -> Option<&ReceivedStream> {

@@ -122,6 +122,13 @@ impl Playout {
         MixedFrame { speech, relayed }
     }
 
+    /// A frame in which nothing is mixed: speech waits, the bridged party does not.
+    pub(super) fn skip_relayed(&mut self) {
+        if let Some(relay) = &mut self.relay {
+            relay.skip();
+        }
+    }
+
     pub(super) fn underruns(&self) -> u64 {
         self.underruns
     }

@@ -21,8 +21,10 @@ impl Leg {
         let timestamp = self.outgoing.advance();
         if !self.stream.direction.sends() {
             self.outgoing.pause();
+            self.playout.skip_relayed();
             self.pacer.record_sent(due, false);
         } else if let Some(step) = self.outgoing.step_digits(timestamp, &self.stream, &mut frame) {
+            self.playout.skip_relayed();
             self.pacer.record_sent(due, false);
             self.send_digit(timestamp, &step, &frame, send);
         } else {
@@ -36,6 +38,7 @@ impl Leg {
     pub(super) fn skip_frame(&mut self, due: Instant) {
         self.outgoing.advance();
         self.outgoing.pause();
+        self.playout.skip_relayed();
         self.pacer.record_sent(due, false);
         self.record_frame(&[0; FRAME_SAMPLES]);
     }

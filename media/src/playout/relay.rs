@@ -50,6 +50,11 @@ impl RelayBuffer {
         Ok(())
     }
 
+    /// Time passes by a frame in which something else is sent: what the other party said meanwhile does not come late.
+    pub fn skip(&mut self) {
+        self.mix(&mut [0; FRAME_SAMPLES]);
+    }
+
     /// Adds the next frame; false when nothing came.
     pub fn mix(&mut self, frame: &mut Frame) -> bool {
         if self.flow == RelayFlow::Buffering || self.samples.len() < FRAME_SAMPLES {

@@ -1,10 +1,11 @@
 //! Digits as events in both directions.
 
 use crate::line::{LossyLine, config};
+use trunkline_media::audio::AudioFrame;
 use trunkline_media::codec::Companding;
 use trunkline_media::detect::dtmf::DtmfDetector;
-use trunkline_media::frame::FRAME_SAMPLES;
-use trunkline_media::leg::{LegEvent, StreamConfig};
+use trunkline_media::frame::{FRAME_SAMPLES, level_dbfs};
+use trunkline_media::leg::{AnalysisConfig, Leg, LegConfig, LegEvent, StreamConfig};
 use trunkline_media::rtp::packet::RtpPacket;
 
 #[test]
@@ -52,4 +53,135 @@ fn digits_leave_as_tones_to_a_peer_without_events() {
     let mut detector = DtmfDetector::default();
     let frames = samples.as_chunks::<FRAME_SAMPLES>().0;
     assert_eq!(frames.iter().filter_map(|frame| detector.handle_frame(frame)).collect::<String>(), "0123456789*#ABCD");
+}
+
+/// Samples of a steady sound of these frequencies.
+fn tones(ms: usize, hz: &[f32]) -> Vec<i16> {
+    let at = |n: usize, hz: &f32| (n as f32 / 8_000.0 * hz * std::f32::consts::TAU).sin() * 6_000.0;
+    (0..ms * 8).map(|n| hz.iter().map(|hz| at(n, hz)).sum::<f32>() as i16).collect()
+}
+
+/// The key 5 for 100 ms, as tones.
+fn five() -> Vec<i16> {
+    tones(100, &[770.0, 1_336.0])
+}
+
+impl LossyLine {
+    /// The key 5 as an event, with its tones in the audio before the event's end, as some gateways do.
+    fn press_five_twice_told(&mut self) {
+        let begin = self.timestamp;
+        for (index, frame) in five().chunks(FRAME_SAMPLES).enumerate() {
+            let [high, low] = (160 * (index as u16 + 1)).to_be_bytes();
+            let end = if index == 4 { 0x80 } else { 0 };
+            let after = std::mem::replace(&mut self.timestamp, begin);
+            self.send_packet(101, &[5, end | 10, high, low]);
+            self.timestamp = after;
+            self.speak(frame);
+        }
+    }
+
+    fn digits(&self) -> String {
+        self.events
+            .iter()
+            .filter_map(|e| if let LegEvent::DtmfReceived { digit } = e { Some(*digit) } else { None })
+            .collect()
+    }
+
+    /// Keys whose tones whoever listens hears.
+    fn heard_keys(&self) -> String {
+        let (mut detector, heard) = (DtmfDetector::default(), self.heard());
+        heard.as_chunks::<FRAME_SAMPLES>().0.iter().filter_map(|frame| detector.handle_frame(frame)).collect()
+    }
+}
+
+/// A leg of an agent, and one that only speaks until it is bridged.
+fn bridged_lines() -> [LossyLine; 2] {
+    let agent = LossyLine::new(Companding::MuLaw);
+    let mut callee = LossyLine::new(Companding::MuLaw);
+    let base = config(callee.now, Companding::MuLaw);
+    callee.leg = Leg::new(callee.now, LegConfig { analysis: AnalysisConfig::Off, ..base });
+    [agent, callee].map(|mut link| {
+        link.silence_ms(200);
+        link.leg.start_bridge();
+        link
+    })
+}
+
+#[test]
+fn the_other_party_of_a_bridge_hears_tones_of_keys_that_come_as_nothing_else() {
+    for mut link in bridged_lines() {
+        link.speak(&five());
+        link.silence_ms(300);
+        assert_eq!((link.digits().as_str(), link.heard_keys().as_str()), ("", "5"), "heard, and not sent again");
+    }
+}
+
+#[test]
+fn a_key_that_comes_as_an_event_and_in_the_audio_crosses_a_bridge_once() {
+    for mut link in bridged_lines() {
+        link.press_five_twice_told();
+        link.silence_ms(300);
+        assert_eq!((link.digits().as_str(), link.heard_keys().as_str()), ("5", ""));
+    }
+}
+
+#[test]
+fn tones_of_a_peer_that_signals_its_keys_are_copies() {
+    for mut link in bridged_lines() {
+        link.leg.handle_signalled_digit();
+        link.speak(&five());
+        link.silence_ms(300);
+        assert_eq!((link.digits().as_str(), link.heard_keys().as_str()), ("", ""));
+    }
+    let mut agent = LossyLine::new(Companding::MuLaw);
+    agent.silence_ms(200);
+    agent.speak(&five());
+    agent.silence_ms(300);
+    assert_eq!((agent.digits().as_str(), agent.heard_keys().as_str()), ("5", ""), "the agent does not hear tones");
+    agent.leg.handle_signalled_digit();
+    agent.speak(&five());
+    agent.silence_ms(300);
+    assert_eq!(agent.digits(), "5", "signalled and in the audio: one key");
+}
+
+#[test]
+fn steady_tones_like_those_that_are_sent_cross_a_bridge() {
+    let heard = |is_bridged: bool| {
+        let mut link = LossyLine::new(Companding::MuLaw);
+        link.silence_ms(200);
+        if is_bridged {
+            link.leg.start_bridge();
+        }
+        let tone = tones(4_000, &[1_100.0]);
+        for frame in tone.chunks(FRAME_SAMPLES) {
+            let octets: Vec<u8> = frame.iter().map(|sample| Companding::MuLaw.encode(*sample)).collect();
+            link.leg.relay_frame(&AudioFrame::g711(Companding::MuLaw, &octets).unwrap());
+            link.speak(frame);
+        }
+        let heard = link.heard();
+        heard[heard.len() - 8_000..].chunks(FRAME_SAMPLES).filter(|frame| level_dbfs(frame) > -30.0).count()
+    };
+    assert!(heard(false) < 10, "to an agent it is an echo of its own sound: {}", heard(false));
+    assert!(heard(true) >= 49, "a fax tone is for the other party: {}", heard(true));
+}
+
+#[test]
+fn the_bridged_party_is_not_late_after_keys() {
+    let mut link = LossyLine::new(Companding::MuLaw);
+    link.leg.set_ambience(None);
+    let mut code = 0u8;
+    let mut relay = |link: &mut LossyLine, frames: usize| {
+        for _ in 0..frames {
+            code = if code == 100 { 0 } else { code + 1 };
+            link.leg.relay_frame(&AudioFrame::g711(Companding::MuLaw, &[code; FRAME_SAMPLES]).unwrap());
+            link.silence_ms(20);
+        }
+        code
+    };
+    relay(&mut link, 20);
+    link.leg.send_dtmf("12345");
+    let last = relay(&mut link, 70);
+    let (_, bytes) = link.sent.last().unwrap();
+    let packet = RtpPacket::parse(bytes).unwrap();
+    assert!(packet.payload_type == 0 && last - packet.payload[0] <= 3, "{last} {}", packet.payload[0]);
 }

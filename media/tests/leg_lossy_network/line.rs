@@ -105,7 +105,7 @@ impl LossyLine {
             ssrc: 9,
             payload,
         };
-        let mut buffer = [0; 400];
+        let mut buffer = [0; 2_600];
         let len = packet.write(&mut buffer).unwrap();
         self.sequence = self.sequence.wrapping_add(1);
         if self.lost_left > 0 || self.rng.roll(1_000) < self.burst_loss_permille {

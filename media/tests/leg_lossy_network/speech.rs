@@ -173,3 +173,20 @@ fn each_gap_in_the_agents_speech_is_counted_once() {
     }
     assert_eq!(link.leg.stats().underruns, 2, "none at the end");
 }
+
+/// RFC 3551 section 4.2 asks for 200 ms; recorders of old send more.
+#[test]
+fn long_packets_are_heard() {
+    for ms in [60_usize, 200, 240, 300] {
+        let mut link = LossyLine::new(Companding::MuLaw);
+        link.silence_ms(100);
+        let codes = vec![Companding::MuLaw.encode(8_000); ms * 8];
+        for _ in 0..10 {
+            link.send_packet(0, &codes);
+            link.timestamp = link.timestamp.wrapping_add(ms as u32 * 8);
+            link.pass(ms as u32);
+        }
+        let loud = link.heard().iter().filter(|sample| **sample > 4_000).count();
+        assert!(loud >= 9 * ms * 8, "{ms} ms: {loud} samples");
+    }
+}

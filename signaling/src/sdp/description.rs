@@ -120,6 +120,8 @@ pub struct MediaDescription {
     pub direction: MediaDirection,
     /// Packet time the writer wants to receive, 1 to 200 ms; `None` if absent or out of range.
     pub ptime_ms: Option<u16>,
+    /// Longest packet that the writer takes (RFC 8866 section 6.5); `None` if absent or no number above 0.
+    pub max_ptime_ms: Option<u16>,
     /// Port of RTCP and its address, `None` for the address of the line (RFC 3605). Without `a=rtcp` the port is the
     /// next one.
     pub rtcp: Option<(u16, Option<IpAddr>)>,

@@ -234,7 +234,6 @@ fn select_codec(
         // Port 65535 has no next port: use the same port.
         None => (media.port.saturating_add(1), None),
     };
-    let ptime_ms = media.ptime_ms.filter(|ms| ms % 10 == 0 && PTIMES_MS.contains(ms)).unwrap_or(local.ptime_ms);
     Ok(NegotiatedSdp {
         codec,
         payload_type,
@@ -243,7 +242,7 @@ fn select_codec(
         telephone_event_in: telephone_event,
         telephone_event_clock_hz: event.map_or(codec.clock_hz(), |(_, clock_hz)| clock_hz),
         comfort_noise: named("CN", 8_000).filter(|_| codec != SdpCodec::Opus),
-        ptime_ms: codec.fixed_ptime_ms().unwrap_or(ptime_ms),
+        ptime_ms: codec.fixed_ptime_ms().unwrap_or_else(|| packet_time_ms(media, local)),
         direction: MediaDirection::SendRecv,
         remote,
         remote_rtcp: SocketAddr::new(rtcp_addr.unwrap_or(addr), rtcp_port),
@@ -256,6 +255,13 @@ fn select_codec(
         layout: MediaLayout::default(),
         protocol: media.protocol.clone(),
     })
+}
+
+/// What the peer asks for, else what we like best; never longer than it takes, in steps of 10 ms.
+fn packet_time_ms(media: &MediaDescription, local: &LocalMedia) -> u16 {
+    let asked = media.ptime_ms.filter(|ms| ms % 10 == 0 && PTIMES_MS.contains(ms)).unwrap_or(local.ptime_ms);
+    let longest = media.max_ptime_ms.map_or(asked, |ms| ms.saturating_sub(ms % 10));
+    asked.min(longest).max(*PTIMES_MS.start())
 }
 
 /// Not with candidates that are still to come: those stand behind 0.0.0.0 and port 9 (RFC 8840 section 4.1.1).

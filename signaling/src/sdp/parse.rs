@@ -199,6 +199,7 @@ fn media_line(value: &str, addr: Option<IpAddr>, common: &SessionAttributes) -> 
         addr,
         direction: common.direction,
         ptime_ms: None,
+        max_ptime_ms: None,
         rtcp: None,
         rtcp_mux: false,
         crypto: Vec::new(),
@@ -236,6 +237,8 @@ fn attribute(media: &mut MediaDescription, value: &str) {
         }
     } else if let Some(value) = value.strip_prefix("ptime:") {
         media.ptime_ms = value.trim().split('.').next().and_then(digits).filter(|ms| (1..=200).contains(ms));
+    } else if let Some(value) = value.strip_prefix("maxptime:") {
+        media.max_ptime_ms = value.trim().split('.').next().and_then(digits).filter(|ms| *ms > 0);
     } else if value.trim() == "rtcp-mux" {
         media.rtcp_mux = true;
     } else if let Some(value) = value.strip_prefix("crypto:") {

@@ -11,6 +11,9 @@ pub const MIN_SE_S: u32 = 90;
 /// (section 10).
 const EXPIRY_MARGIN: Duration = Duration::from_secs(32);
 
+/// What an answer to a repeated refresh may take.
+const ANSWER_TIME: Duration = Duration::from_secs(4);
+
 /// Which side refreshes the session, relative to one request (RFC 4028 section 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refresher {
@@ -90,6 +93,20 @@ impl SessionTimer {
         u32::try_from(self.interval.as_secs()).unwrap_or(limits::INTERVAL_S_MAX)
     }
 
+    /// When a refused refresh is repeated: after this long, but in time for an answer before the session ends; `None` when
+    /// it is too late.
+    pub fn repeat_at(&self, now: Instant, after: Duration) -> Option<Instant> {
+        let last = self.ends.checked_sub(ANSWER_TIME)?;
+        Some(last.min(now + after)).filter(|at| *at > now)
+    }
+
+    /// What was to refresh the session has not: a refresh that was due is due again.
+    pub fn refresh_again(&mut self, now: Instant) {
+        if self.we_refresh && self.at == self.ends && now < self.ends {
+            self.at = now;
+        }
+    }
+
     /// After a refresh was requested, waits until the session expires.
     pub fn handle_timeout(&mut self, now: Instant) -> SessionTimerAction {
         if now >= self.ends {
@@ -117,6 +134,23 @@ mod tests {
         let mut theirs = SessionTimer::start(start, 90, false);
         assert_eq!(s(theirs.at), 60);
         assert_eq!(theirs.handle_timeout(theirs.at), SessionTimerAction::Expired);
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
+    #[test]
+    fn a_refused_refresh_is_repeated_before_the_session_ends() {
+        let start = Instant::now();
+        let s = |s: u64| Duration::from_secs(s);
+        let mut timer = SessionTimer::start(start, 90, true);
+        assert_eq!(timer.handle_timeout(timer.at), SessionTimerAction::Refresh);
+        assert_eq!(timer.repeat_at(start + s(45), s(5)), Some(start + s(50)));
+        assert_eq!(timer.repeat_at(start + s(45), s(86_400)), Some(start + s(56)), "not after the end");
+        assert_eq!(timer.repeat_at(start + s(56), s(1)), None);
+        timer.refresh_again(start + s(50));
+        assert_eq!(timer.handle_timeout(start + s(50)), SessionTimerAction::Refresh);
+        let mut theirs = SessionTimer::start(start, 90, false);
+        theirs.refresh_again(start);
+        assert_eq!(theirs.at, start + s(60), "the peer's refresh is not ours");
     }
 
     #[test]

@@ -281,3 +281,29 @@ fn reports_on_a_later_refer_have_its_number() {
     assert!(refer(&mut bench, 9, false).is_empty(), "declined");
     assert_eq!(event(&refer(&mut bench, 11, true)), "refer;id=11");
 }
+
+/// RFC 3262 section 5: the 2xx of a PRACK answers its offer; RFC 3311 for UPDATE.
+#[test]
+fn offers_of_a_caller_before_the_answer_are_answered_in_their_own_2xx() {
+    let mut call = InboundCall::new();
+    let sdp = "Content-Type: application/sdp\r\n\r\nv=0\r\n";
+    call.ring(&format!("Contact: <sip:them@192.0.2.7>\r\nSupported: 100rel\r\n{sdp}"));
+    let first = Some(b"v=0\r\ns=first\r\n".to_vec());
+    call.bench.user_agent.send_provisional(call.bench.now, call.id, 183, first).unwrap();
+    let ringing = call.bench.sent().pop().unwrap();
+    call.to = ringing.header("to").unwrap().to_owned();
+    let rack = format!("RAck: {} {} INVITE\r\n", ringing.header("rseq").unwrap(), call.cseq);
+    for (method, headers) in [("PRACK", rack.as_str()), ("UPDATE", "Contact: <sip:them@192.0.2.7>\r\n")] {
+        assert!(call.ask(method, &format!("{headers}{sdp}s={method}\r\n")).is_empty(), "the owner answers");
+        let offer = call.bench.events.drain(..).find_map(|event| match event {
+            SipEvent::ReofferReceived { sdp, .. } => sdp,
+            _ => None,
+        });
+        assert_eq!(offer, Some(format!("v=0\r\ns={method}\r\n").into_bytes()));
+        let answer = format!("v=0\r\ns=for {method}\r\n").into_bytes();
+        call.bench.user_agent.answer_reoffer(call.bench.now, call.id, Some(answer)).unwrap();
+        let ok = call.bench.sent().pop().unwrap();
+        assert_eq!((status(&ok), ok.header("cseq").unwrap().ends_with(method)), ("200", true));
+        assert!(ok.text.ends_with(&format!("s=for {method}\r\n")), "{}", ok.text);
+    }
+}

@@ -125,6 +125,137 @@ fn a_session_is_refreshed_by_reinvite_where_update_is_not_allowed() {
     }
 }
 
+/// A call of ours that we refresh every 45 s, by UPDATE or re-INVITE.
+fn refreshed_call(allow: &str) -> (UserAgentTest, CallId) {
+    let mut bench = UserAgentTest::new();
+    let call = bench.dial("sip:1@192.0.2.7", |invite| invite.sdp = Some(b"v=0\r\ns=ours\r\n".to_vec()));
+    let invite = bench.invite();
+    let more = format!("Allow: {allow}\r\n{TIMER}");
+    bench.answer(&invite, "200 OK", &more);
+    bench.sent();
+    (bench, call)
+}
+
+const TIMER: &str = "Require: timer\r\nSession-Expires: 90;refresher=uac\r\nContact: <sip:peer@192.0.2.7>\r\n";
+
+impl UserAgentTest {
+    /// Waits for the next refresh, refuses it, and returns what else was sent meanwhile.
+    fn refuse_refresh(&mut self, after_ms: u64, method: &str, refusal: &str, more: &str) {
+        self.pass(Duration::from_millis(after_ms));
+        let refresh = self.sent().into_iter().find(|sent| sent.method() == method);
+        let refresh = refresh.unwrap_or_else(|| panic!("no {method} after {after_ms} ms"));
+        self.answer(&refresh, refusal, more);
+        self.sent();
+    }
+}
+
+/// RFC 4028 section 10: a refresh that is refused for now is repeated before the session ends.
+#[test]
+fn a_refused_refresh_is_repeated() {
+    for (allow, method) in [("INVITE, UPDATE, BYE", "UPDATE"), ("INVITE, BYE", "INVITE")] {
+        for (refusal, more, wait_ms) in [
+            ("503 Busy", "Retry-After: 3\r\n", 3_000),
+            ("500 Odd", "Retry-After: 5 (soon);duration=60\r\n", 5_000),
+            ("504 Timeout", "", 10_000),
+            ("500 Odd", "", 10_000),
+            ("486 Busy", "Retry-After: 0\r\n", 1_000),
+            ("503 Busy", "Retry-After: 3600\r\n", 10_900),
+        ] {
+            let (mut bench, _) = refreshed_call(allow);
+            bench.refuse_refresh(45_100, method, refusal, more);
+            bench.pass(Duration::from_millis(wait_ms - 100));
+            assert!(bench.sent().is_empty(), "{method} {refusal} {more}: too early");
+            bench.pass(Duration::from_millis(200));
+            let again = bench.sent().into_iter().find(|sent| sent.method() == method);
+            bench.answer(&again.unwrap_or_else(|| panic!("{method} {refusal} {more}")), "200 OK", TIMER);
+            bench.sent();
+            bench.pass(Duration::from_millis(44_000));
+            assert!(bench.ends().is_empty() && bench.sent().is_empty(), "{method} {refusal}: the session goes on");
+        }
+    }
+}
+
+#[test]
+fn a_refresh_that_is_always_refused_ends_the_session_by_bye() {
+    let (mut bench, _) = refreshed_call("INVITE, UPDATE, BYE");
+    bench.refuse_refresh(45_100, "UPDATE", "503 Busy", "Retry-After: 1\r\n");
+    let mut updates = 0;
+    while bench.ends().is_empty() {
+        bench.pass(Duration::from_millis(100));
+        for sent in bench.sent() {
+            match sent.method() {
+                "UPDATE" => {
+                    updates += 1;
+                    bench.answer(&sent, "503 Busy", "Retry-After: 1\r\n");
+                }
+                "BYE" => bench.answer(&sent, "200 OK", ""),
+                _ => {}
+            }
+        }
+        assert!(updates <= 8, "{updates}");
+    }
+    assert!((3..=5).contains(&updates), "waits double: {updates}");
+}
+
+/// The method or its lack of a description may be what the peer refuses: a re-INVITE shows, once.
+#[test]
+fn a_refused_update_is_followed_by_one_reinvite() {
+    for refusal in ["415 Unsupported", "420 Bad Extension", "488 Not Acceptable", "405 No", "501 No"] {
+        let (mut bench, _) = refreshed_call("INVITE, UPDATE, BYE");
+        bench.pass(Duration::from_millis(45_100));
+        let update = bench.only("UPDATE");
+        bench.answer(&update, refusal, "");
+        let invite = bench.invite();
+        assert!(invite.text.ends_with("\r\n\r\nv=0\r\ns=ours\r\n"), "no other description: {}", invite.text);
+        bench.answer(&invite, refusal, "");
+        assert!(bench.sent().iter().all(|sent| sent.method() == "ACK"), "{refusal}");
+        bench.pass(Duration::from_millis(5_000));
+        assert!(bench.sent().is_empty() && bench.ends().is_empty(), "{refusal}: not for ever");
+    }
+}
+
+/// RFC 3261 section 14.2: the peer is not ready for another description yet.
+#[test]
+fn a_media_change_that_comes_too_early_is_offered_again() {
+    for (refusal, more, is_repeated) in [
+        ("500 Overlap", "Retry-After: 4\r\n", true),
+        ("503 Busy", "Retry-After: 4\r\n", true),
+        ("500 Odd", "", false),
+        ("503 Busy", "Retry-After: 600\r\n", false),
+        ("488 No", "", false),
+    ] {
+        let (mut bench, call) = refreshed_call("INVITE, UPDATE, BYE");
+        bench.user_agent.send_reoffer(bench.now, call, b"v=0\r\ns=other\r\n".to_vec()).unwrap();
+        let offer = bench.invite();
+        bench.answer(&offer, refusal, more);
+        bench.sent();
+        let is_told = bench.events.iter().any(|event| matches!(event, SipEvent::ReofferRejected { .. }));
+        assert_eq!(is_told, !is_repeated, "{refusal} {more}");
+        bench.pass(Duration::from_millis(4_100));
+        let again = bench.sent().into_iter().find(|sent| sent.method() == "INVITE");
+        assert_eq!(again.is_some(), is_repeated, "{refusal} {more}");
+        if let Some(again) = again {
+            assert!(again.text.ends_with("s=other\r\n"));
+            bench.answer(&again, "200 OK", TIMER);
+            assert!(bench.events.iter().any(|event| matches!(event, SipEvent::ReofferAccepted { .. })));
+        }
+    }
+}
+
+/// A refresh was left out for a description that was on its way: it is made up for when that is refused.
+#[test]
+fn a_refused_media_change_leaves_the_refresh_due() {
+    let (mut bench, call) = refreshed_call("INVITE, UPDATE, BYE");
+    bench.pass(Duration::from_millis(44_000));
+    bench.user_agent.send_reoffer(bench.now, call, b"v=0\r\ns=other\r\n".to_vec()).unwrap();
+    let offer = bench.invite();
+    bench.answer(&offer, "500 Overlap", "Retry-After: 3\r\n");
+    bench.sent();
+    bench.refuse_refresh(3_100, "INVITE", "488 No", "");
+    bench.pass(Duration::from_millis(10));
+    bench.only("UPDATE");
+}
+
 /// RFC 3261 section 12.2.1.2: whoever answers 481 or 408 has lost the call.
 #[test]
 fn a_peer_that_does_not_know_the_dialog_any_more_ends_it() {

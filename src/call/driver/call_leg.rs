@@ -28,6 +28,8 @@ pub(super) struct SipLeg {
 /// An event of the call leg.
 pub(super) enum SignalingEvent {
     Sip(Option<SipEvent>),
+    /// A key that was pressed before the conversation, as an event, as INFO or in the audio.
+    EarlyDigit(char),
     InboundRefer(InboundReferEvent),
 }
 
@@ -59,7 +61,7 @@ impl CallLeg {
     pub(super) async fn next(&mut self) -> SignalingEvent {
         let Self::Sip(line) = self else { return std::future::pending().await };
         if let Some(early) = line.early_digits.pop() {
-            return SignalingEvent::Sip(Some(early));
+            return SignalingEvent::EarlyDigit(early);
         }
         let inbound_refer = async {
             match &mut line.inbound_refer {

@@ -7,6 +7,7 @@ use crate::call::call_row;
 use crate::call::call_webhooks::CallWebhooks;
 use crate::call::live_update::{LiveFeed, LiveUpdate};
 use crate::call::registry::{CallChange, CallSlot, RegistryGuard};
+use crate::call::sip_causes::forget_refusal;
 use crate::domain::call::Call;
 use crate::domain::delivery::Delivery;
 use crate::domain::end_reason::EndReason;
@@ -44,6 +45,8 @@ impl CallRecord {
         let mut record = Self::resume_existing(writers, scope, call, hooks, slot.live.clone(), slot.place());
         record.panic_guard = panic_guard.clone();
         record.write(None).await;
+        // Counted with the row, as the end is: a call that is refused or never acknowledged begins and ends too.
+        metrics::counter!("trunkline_calls_started_total", "direction" => record.call.direction.name()).increment(1);
         record
     }
 
@@ -66,6 +69,12 @@ impl CallRecord {
     pub(super) fn add_signalling_facts(&mut self, facts: Map<String, Value>) {
         self.signalling.extend(facts);
         self.call.signalling = (!self.signalling.is_empty()).then(|| Value::Object(self.signalling.clone()));
+    }
+
+    /// An attempt was answered: what was said of those before it is not the call's.
+    pub(super) fn forget_refused_attempts(&mut self) {
+        forget_refusal(&mut self.signalling);
+        self.add_signalling_facts(Map::new());
     }
 
     /// Keeps the row for the case that the call's task panics.

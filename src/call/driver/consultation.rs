@@ -327,6 +327,7 @@ impl ConsultationCall {
             }
             ConsultationCommand::Bridge(caller) => {
                 self.relay_to_caller = Some(caller);
+                let _ = self.leg.handle.start_bridge();
                 self.tts = None;
             }
         }
@@ -360,11 +361,19 @@ impl ConsultationCall {
                     caller.send(frame);
                 }
             }
+            LegEvent::DtmfReceived { digit } => self.relay_digit(digit),
             LegEvent::SegmentFinished { heard, .. } => self.handle_segment_played(heard.segment, update_sender),
             LegEvent::NetworkLost | LegEvent::InternalError => return Some(EndReason::NetworkLost),
             _ => {}
         }
         None
+    }
+
+    /// A key of the transfer target, which the caller gets once both are bridged.
+    fn relay_digit(&self, digit: char) {
+        if let Some(caller) = &self.relay_to_caller {
+            caller.send_digit(digit);
+        }
     }
 
     async fn sip_event(&mut self, event: Option<SipEvent>) -> Option<EndReason> {
@@ -374,6 +383,10 @@ impl ConsultationCall {
             // Redirects are decided by the caller's side.
             SipEvent::ReplacesReceived { by, .. } => sip.reject(by.call, 603, None).await,
             SipEvent::ReferReceived { call, .. } => sip.answer_refer(call, false).await,
+            SipEvent::DigitReceived { digit, .. } => {
+                let _ = self.leg.handle.note_signalled_digit();
+                self.relay_digit(digit);
+            }
             SipEvent::Ended { .. } => return Some(EndReason::CustomerHungUp),
             _ => {}
         }

@@ -25,6 +25,7 @@ impl Conversation {
     ) {
         match update {
             SignalingEvent::Sip(event) => self.sip_event(now, machine, event).await,
+            SignalingEvent::EarlyDigit(digit) => machine.handle_digit(now, digit),
             SignalingEvent::InboundRefer(update) => self.handle_inbound_refer_event(update).await,
         }
     }
@@ -46,7 +47,10 @@ impl Conversation {
             }
             Some(SipEvent::ReferReceived { call, referred }) => self.handle_refer(call, *referred).await,
             Some(SipEvent::ReplacesReceived { by, .. }) => self.handle_replaces(*by).await,
-            Some(SipEvent::DigitReceived { digit, .. }) => machine.handle_digit(now, digit),
+            Some(SipEvent::DigitReceived { digit, .. }) => {
+                let _ = self.media.leg.note_signalled_digit();
+                machine.handle_digit(now, digit);
+            }
             Some(_) => {}
         }
     }
@@ -104,7 +108,7 @@ impl Conversation {
             InboundReferEvent::Answered { dialog, permit } => {
                 // Report success before the dialog closes, so that the phone shows the transfer as done.
                 sip.send_refer_notify(before, 200).await;
-                let digits = EarlyDigits::of_call(dialog.call, &dialog.early_digits);
+                let digits = EarlyDigits::of_call(&dialog.early_digits);
                 line.replace(dialog.call, dialog.events, dialog.negotiation, digits);
                 let _ = self.media.leg.renegotiate(dialog.stream);
                 sip.hang_up(before).await;

@@ -2,6 +2,7 @@
 
 use super::tts::{TtsPipeline, TtsPipelineEvent};
 use super::{CallMedia, SharedServices};
+use crate::call::early_description::EarlyDescription;
 use crate::call::machine::CallSpec;
 use crate::call::outgoing_call::EARLY_DIGITS_MAX;
 use crate::call::registry::{CallCommand, CallSlot};
@@ -12,10 +13,11 @@ use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use trunkline_media::frame::SAMPLE_RATE_HZ;
+use trunkline_media::io::worker::LegHandle;
 use trunkline_media::leg::LegEvent;
 use trunkline_media::playout::queue::SegmentId;
 use trunkline_signaling::io::SipHandle;
-use trunkline_signaling::sip::user_agent::{CallId as SipCall, SipEvent};
+use trunkline_signaling::sip::user_agent::SipEvent;
 
 /// An announcement that makes no sound for this long no longer delays the answer.
 const ANNOUNCEMENT_DEADLINE: Duration = Duration::from_secs(60);
@@ -37,12 +39,19 @@ fn tone(ms: u32) -> Vec<i16> {
     (0..samples).map(sample).collect()
 }
 
+/// A caller's dialog that is not answered yet.
+pub(super) struct EarlyDialog<'a> {
+    pub events: &'a mut mpsc::Receiver<SipEvent>,
+    pub digits: &'a mut EarlyDigits,
+    pub description: &'a mut EarlyDescription,
+}
+
 /// Plays ringing and announcements on an unanswered leg. `Err` when the caller cancels or the call is ended.
 pub(super) async fn play_early_media(
     context: &SharedServices, ringing: &RingingConfig, spec: &CallSpec, media: Option<CallMedia>,
-    ringing_call: (SipCall, &mut mpsc::Receiver<SipEvent>, &mut EarlyDigits), slot: &mut CallSlot,
+    dialog: EarlyDialog<'_>, slot: &mut CallSlot,
 ) -> Result<CallMedia, EndReason> {
-    let (sip_call, events, digits) = ringing_call;
+    let EarlyDialog { events, digits, description } = dialog;
     let Some(mut media) = media else { return Err(EndReason::Overload) };
     let mut tts = TtsPipeline::new(context.providers.clone(), spec.clone(), true);
     let mut unheard = Vec::new();
@@ -65,7 +74,10 @@ pub(super) async fn play_early_media(
         tokio::select! {
             event = events.recv() => match event {
                 Some(SipEvent::Ended { .. }) | None => return Err(EndReason::Canceled),
-                Some(event) => handle_early_event(&context.sip, event, digits).await,
+                Some(event) => {
+                    let early = Some((&mut *description, Some(&media.leg)));
+                    handle_early_event(&context.sip, event, digits, early).await;
+                }
             },
             command = slot.commands.recv() => match command {
                 Some(CallCommand::End(reason)) => return Err(reason),
@@ -77,7 +89,7 @@ pub(super) async fn play_early_media(
                     unheard.retain(|segment| *segment != heard.segment);
                     tts.handle_segment_played(heard.segment);
                 }
-                Some(LegEvent::DtmfReceived { digit, .. }) => digits.push(sip_call, digit),
+                Some(LegEvent::DtmfReceived { digit, .. }) => digits.push(digit),
                 Some(_) => {}
                 None => return Err(EndReason::Overload),
             },
@@ -96,34 +108,51 @@ pub(super) async fn play_early_media(
 
 /// Keys that were pressed before the conversation: its first events.
 #[derive(Debug, Default)]
-pub(super) struct EarlyDigits(VecDeque<SipEvent>);
+pub(super) struct EarlyDigits(VecDeque<char>);
 
 impl EarlyDigits {
     /// The digits of a call of ours, which were pressed before its answer.
-    pub(super) fn of_call(call: SipCall, digits: &str) -> Self {
+    pub(super) fn of_call(digits: &str) -> Self {
         let mut kept = Self::default();
-        digits.chars().for_each(|digit| kept.push(call, digit));
+        digits.chars().for_each(|digit| kept.push(digit));
         kept
     }
 
     /// Keeps a key that was pressed; those over the limit are forgotten.
-    fn push(&mut self, call: SipCall, digit: char) {
+    fn push(&mut self, digit: char) {
         if self.0.len() < EARLY_DIGITS_MAX {
-            self.0.push_back(SipEvent::DigitReceived { call, digit });
+            self.0.push_back(digit);
         }
     }
 
     /// Takes the next one.
-    pub(super) fn pop(&mut self) -> Option<SipEvent> {
+    pub(super) fn pop(&mut self) -> Option<char> {
         self.0.pop_front()
     }
 }
 
-/// Keeps keys (INFO), and rejects at once requests that are not possible before the answer; the media stay as they are.
-pub(super) async fn handle_early_event(sip: &SipHandle, event: SipEvent, digits: &mut EarlyDigits) {
+/// Keeps keys (INFO), answers offers where something was agreed already, and rejects at once requests that are not
+/// possible before the answer. `media`: the description, and the leg that rings, if there is one.
+pub(super) async fn handle_early_event(
+    sip: &SipHandle, event: SipEvent, digits: &mut EarlyDigits,
+    media: Option<(&mut EarlyDescription, Option<&LegHandle>)>,
+) {
     match event {
-        SipEvent::DigitReceived { call, digit } => digits.push(call, digit),
-        SipEvent::ReofferReceived { call, .. } => sip.answer_reoffer(call, None).await,
+        SipEvent::DigitReceived { digit, .. } => {
+            if let Some((_, Some(leg))) = media {
+                let _ = leg.note_signalled_digit();
+            }
+            digits.push(digit);
+        }
+        event @ SipEvent::ReofferReceived { call, .. } => {
+            let Some((description, leg)) = media else { return sip.answer_reoffer(call, None).await };
+            let event = sip.resolve_event(event, description.negotiation.signalling()).await;
+            let answer = description.answer_offer(&event);
+            if let Some((leg, stream)) = leg.zip(answer.stream) {
+                let _ = leg.renegotiate(stream);
+            }
+            sip.answer_reoffer(call, answer.text).await;
+        }
         SipEvent::ReferReceived { call, .. } => sip.answer_refer(call, false).await,
         SipEvent::ReplacesReceived { by, .. } => sip.reject(by.call, 481, None).await,
         _ => {}
@@ -138,23 +167,16 @@ mod tests {
     fn keys_before_the_conversation_are_kept_in_order_and_bounded() {
         let mut digits = EarlyDigits::default();
         for digit in "12#".chars().chain("0".repeat(2 * EARLY_DIGITS_MAX).chars()) {
-            digits.push(SipCall(7), digit);
+            digits.push(digit);
         }
-        let kept: Vec<SipEvent> = std::iter::from_fn(|| digits.pop()).collect();
-        assert_eq!(kept.len(), EARLY_DIGITS_MAX);
-        let digit = |event: &SipEvent| match event {
-            SipEvent::DigitReceived { call: SipCall(7), digit } => *digit,
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(kept[..3].iter().map(digit).collect::<String>(), "12#");
+        let kept: String = std::iter::from_fn(|| digits.pop()).collect();
+        assert!(kept.len() == EARLY_DIGITS_MAX && kept.starts_with("12#0"), "{kept}");
     }
 
     #[test]
     fn digits_before_the_answer_of_a_call_of_ours_are_its_first_events() {
-        let mut digits = EarlyDigits::of_call(SipCall(9), "4#");
-        assert!(matches!(digits.pop(), Some(SipEvent::DigitReceived { call: SipCall(9), digit: '4' })));
-        assert!(matches!(digits.pop(), Some(SipEvent::DigitReceived { digit: '#', .. })));
-        assert!(digits.pop().is_none());
+        let mut digits = EarlyDigits::of_call("4#");
+        assert_eq!([digits.pop(), digits.pop(), digits.pop()], [Some('4'), Some('#'), None]);
     }
 
     #[test]

@@ -3,11 +3,12 @@
 use super::call_leg::CallLeg;
 use super::call_webhooks::CustomerQuestion;
 use super::conversation::{Conversation, EstablishedCall, run_conversation};
-use super::early_media::{EarlyDigits, handle_early_event, play_early_media};
+use super::early_media::{EarlyDialog, EarlyDigits, handle_early_event, play_early_media};
 use super::last_written_call::CallPanicGuard;
 use super::{AdmissionError, AdmissionPermit, CallMedia, CallRecord, CallServices, DEFAULT_FORMAT, SharedServices};
 use crate::call::assistant::{self, AssistantDecision, ResolvedAssistant};
 use crate::call::call_webhooks::CallWebhooks;
+use crate::call::early_description::EarlyDescription;
 use crate::call::inbound_answer::{
     AttestationError, InboundCallFacts, NotAnsweredError, call_with_saved_agent, check_identity,
     check_missing_identity, configure, read_answer, who_answers,
@@ -35,7 +36,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
 use trunkline_media::io::ports::PortPair;
-use trunkline_media::io::worker::TransportSetup;
+use trunkline_media::io::worker::{LegHandle, TransportSetup};
 use trunkline_media::leg::StreamConfig;
 use trunkline_signaling::io::SipHandle;
 use trunkline_signaling::io::driver::IncomingCall;
@@ -212,22 +213,42 @@ enum AnswerMedia {
     Ringing(CallMedia),
 }
 
+impl AnswerMedia {
+    fn leg(&self) -> Option<&LegHandle> {
+        match self {
+            Self::Waiting(_) => None,
+            Self::Ringing(media) => Some(&media.leg),
+        }
+    }
+
+    /// The media of the answered call; `None` if there is no leg for them.
+    fn answered(
+        self, context: &CallServices, spec: &CallSpec, record: &CallRecord, stream: StreamConfig,
+    ) -> Option<CallMedia> {
+        match self {
+            Self::Ringing(media) => media.leg.start_call(media.recording.is_some()).is_ok().then_some(media),
+            Self::Waiting(wire) => context.start_leg(spec, record, stream, wire, false),
+        }
+    }
+}
+
 /// Answers with the agent that was chosen.
 async fn connect(
     mut ringing: RingingCall, setup: InboundSetup, described: LocalDescription,
 ) -> Option<EstablishedCall> {
     let InboundSetup { spec, mut record, mut slot } = setup;
-    let LocalDescription { mut negotiation, stream, sdp, wire } = described;
+    let LocalDescription { mut description, wire } = described;
     let sip_call = ringing.incoming.call;
     let context = CallServices::of_organization(&ringing.context, ringing.route.scope).await;
     context.open_connections(&spec);
     let mut digits = EarlyDigits::default();
     // Without the caller's offer there is no path for ringing.
-    let prepared = match spec.agent.ringing.clone().zip(stream) {
+    let prepared = match spec.agent.ringing.clone().zip(description.stream) {
         Some((before, stream)) => {
-            context.sip.send_provisional(sip_call, 183, Some(sdp.clone())).await;
+            context.sip.send_provisional(sip_call, 183, Some(description.sdp.clone())).await;
             let media = context.start_leg(&spec, &record, stream, wire, true);
-            let early = (sip_call, &mut ringing.events, &mut digits);
+            let (events, digits, description) = (&mut ringing.events, &mut digits, &mut description);
+            let early = EarlyDialog { events, digits, description };
             match play_early_media(&context, &before, &spec, media, early, &mut slot).await {
                 Ok(media) => AnswerMedia::Ringing(media),
                 Err(reason) => {
@@ -239,11 +260,12 @@ async fn connect(
         }
         None => AnswerMedia::Waiting(wire),
     };
-    let speech = context.start_speech_backend(&spec, stream.map_or(DEFAULT_FORMAT, |stream| stream.audio_format()));
-    context.sip.answer(sip_call, sdp).await;
+    let format = description.stream.map_or(DEFAULT_FORMAT, |stream| stream.audio_format());
+    let speech = context.start_speech_backend(&spec, format);
+    context.sip.answer(sip_call, description.sdp.clone()).await;
     metrics::histogram!("trunkline_setup_seconds").record(ringing.started.elapsed().as_secs_f64());
-    metrics::counter!("trunkline_calls_started_total", "direction" => "inbound").increment(1);
-    let confirmed = match wait_for_ack(&ringing.context.sip, &mut ringing.events, &mut digits).await {
+    let media = (&mut description, prepared.leg());
+    let confirmed = match wait_for_ack(&context.sip, &mut ringing.events, &mut digits, media).await {
         Ok(Some(answer)) => {
             let source = ringing.incoming.source.ip();
             Some(context.sip.resolve_description(answer, Some(source)).await)
@@ -256,14 +278,11 @@ async fn connect(
         }
     };
     // Delayed offer: the caller's answer came with the ACK.
+    let EarlyDescription { mut negotiation, stream, .. } = description;
     let Some(stream) = stream.or_else(|| negotiation.accept(&confirmed?).ok()) else {
         return end_without_media(&context, sip_call, record).await;
     };
-    let media = match prepared {
-        AnswerMedia::Ringing(media) => media.leg.start_call(media.recording.is_some()).is_ok().then_some(media),
-        AnswerMedia::Waiting(wire) => context.start_leg(&spec, &record, stream, wire, false),
-    };
-    let Some(media) = media else {
+    let Some(media) = prepared.answered(&context, &spec, &record, stream) else {
         context.sip.hang_up(sip_call).await;
         record.record_ended(EndReason::TrunkError).await;
         return None;
@@ -284,10 +303,7 @@ async fn end_without_media(context: &CallServices, call: SipCall, mut record: Ca
 
 /// The negotiated media and what will carry it.
 struct LocalDescription {
-    negotiation: Negotiation,
-    /// None until the caller's answer arrives.
-    stream: Option<StreamConfig>,
-    sdp: Vec<u8>,
+    description: EarlyDescription,
     wire: TransportSetup,
 }
 
@@ -302,19 +318,17 @@ fn answer_offer(
     let Some(offer) = &ringing.incoming.sdp else {
         // Delayed offer: our offer goes out with the 200, the answer comes with the ACK.
         let sdp = negotiation.offer();
-        return Ok(LocalDescription { negotiation, stream: None, sdp, wire: TransportSetup::Rtp(ports) });
+        let description = EarlyDescription { negotiation, stream: None, sdp };
+        return Ok(LocalDescription { description, wire: TransportSetup::Rtp(ports) });
     };
     if let Some(answered) = negotiation.answer_webrtc(Instant::now(), offer, context.media.workers.host_candidates()) {
         let WebRtcAnswer { peer, stream, sdp } = answered;
-        return Ok(LocalDescription {
-            negotiation,
-            stream: Some(stream),
-            sdp,
-            wire: TransportSetup::WebRtcInSipDialog(peer),
-        });
+        let description = EarlyDescription { negotiation, stream: Some(stream), sdp };
+        return Ok(LocalDescription { description, wire: TransportSetup::WebRtcInSipDialog(peer) });
     }
     let (stream, sdp) = negotiation.answer(offer)?;
-    Ok(LocalDescription { negotiation, stream: Some(stream), sdp, wire: TransportSetup::Rtp(ports) })
+    let description = EarlyDescription { negotiation, stream: Some(stream), sdp };
+    Ok(LocalDescription { description, wire: TransportSetup::Rtp(ports) })
 }
 
 /// Facts of the caller's Identity header, if what it says is enough for the trunk.
@@ -478,8 +492,8 @@ async fn wait_for_cancel(sip: &SipHandle, events: &mut mpsc::Receiver<SipEvent>)
     loop {
         match events.recv().await {
             Some(SipEvent::Ended { .. }) | None => return,
-            // No leg is there yet, and nobody who could listen.
-            Some(event) => handle_early_event(sip, event, &mut EarlyDigits::default()).await,
+            // No leg is there yet, and nobody who could listen; the offer of the INVITE is not answered either.
+            Some(event) => handle_early_event(sip, event, &mut EarlyDigits::default(), None).await,
         }
     }
 }
@@ -487,13 +501,14 @@ async fn wait_for_cancel(sip: &SipHandle, events: &mut mpsc::Receiver<SipEvent>)
 /// Waits for the ACK; its body when there is one.
 async fn wait_for_ack(
     sip: &SipHandle, events: &mut mpsc::Receiver<SipEvent>, digits: &mut EarlyDigits,
+    (description, leg): (&mut EarlyDescription, Option<&LegHandle>),
 ) -> Result<Option<Vec<u8>>, EndReason> {
     let until = tokio::time::Instant::now() + CONFIRM_DEADLINE;
     loop {
         match tokio::time::timeout_at(until, events.recv()).await {
             Ok(Some(SipEvent::Acknowledged { sdp, .. })) => return Ok(sdp),
             Ok(Some(SipEvent::Ended { cause, .. })) => return Err(end_reason_before_ack(&cause)),
-            Ok(Some(event)) => handle_early_event(sip, event, digits).await,
+            Ok(Some(event)) => handle_early_event(sip, event, digits, Some((&mut *description, leg))).await,
             Ok(None) | Err(_) => return Err(EndReason::NetworkLost),
         }
     }

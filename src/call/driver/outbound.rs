@@ -90,7 +90,6 @@ pub async fn outbound(context: SharedServices, order: OutboundCallParams, permit
     // The row should exist when `execute` answers with the call id, but an unavailable database must not block the
     // answer.
     context.journal.flush(ROW_DEADLINE).await;
-    metrics::counter!("trunkline_calls_started_total", "direction" => "outbound").increment(1);
     let span = tracing::info_span!("call", call = %order.call, organization = %order.scope.organization(), direction = "outbound");
     let run = async move {
         panic_guard.run_contained(&context.clone(), Box::pin(run(context, order, spec, record, slot))).await
@@ -135,6 +134,7 @@ async fn dial(
         Ok(dialog) => {
             drop(call);
             record.call.sip_call_id = Some(dialog.sip_call_id.clone());
+            record.forget_refused_attempts();
             let answered = ringing.answered(&record, dialog.stream);
             establish(context, spec, record, slot, dialog, answered).await
         }
@@ -330,7 +330,7 @@ async fn establish(
         None => context.start_speech_backend(&spec, media.audio_format),
     };
     tracing::info!("call answered");
-    let digits = EarlyDigits::of_call(dialog.call, &dialog.early_digits);
+    let digits = EarlyDigits::of_call(&dialog.early_digits);
     let leg = CallLeg::sip(dialog.call, dialog.events, dialog.negotiation, digits);
     let conversation = Conversation { context, spec, record, slot, leg, media };
     Some(EstablishedCall { conversation, speech, early: detection })

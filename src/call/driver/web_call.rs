@@ -113,7 +113,6 @@ async fn set_up(
     record.set_metric("schemas", left_out);
     record.set_metric("templates", variables);
     context.journal.flush(ROW_DEADLINE).await;
-    metrics::counter!("trunkline_calls_started_total", "direction" => "web").increment(1);
     let span = tracing::info_span!("call", call = %id, organization = %scope.organization(), direction = "web");
     let run = async move {
         panic_guard.run_contained(&context.clone(), Box::pin(wait(context, spec, record, slot, waiting))).await

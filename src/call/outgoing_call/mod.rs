@@ -426,8 +426,10 @@ impl OutgoingCall {
                 self.state =
                     OutgoingCallState::Answered(AnsweredCall { negotiation, stream, sip_call_id, early_digits });
             }
-            // It answers, but not with the audio that we have offered.
-            Err(OutgoingCallError::UnusableDescription(NegotiationError::STREAM_OFF)) if attempt.makes_plain() => {
+            // It answers, but not with the audio that we have offered, or with keys that are none of ours.
+            Err(OutgoingCallError::UnusableDescription(NegotiationError::STREAM_OFF | NegotiationError::NO_KEY))
+                if attempt.makes_plain() =>
+            {
                 self.actions.push_back(OutgoingCallAction::HangUpWithoutMedia);
                 self.dial(now, attempt);
             }
@@ -442,7 +444,7 @@ impl OutgoingCall {
     fn handle_ended(&mut self, now: Instant, cause: EndCause) {
         let Some((mut attempt, _)) = self.state.take_unanswered() else { return };
         // Best effort (RFC 8643): whoever refuses keys may take the same call without.
-        if matches!(cause, EndCause::Rejected { status: 415 | 488 | 606, .. }) && attempt.makes_plain() {
+        if matches!(cause, EndCause::Rejected { status: 415 | 421 | 488 | 606, .. }) && attempt.makes_plain() {
             return self.dial(now, attempt);
         }
         let destination = attempt.redirects.destination(&cause).filter(|_| attempt.redirects_left > 0);

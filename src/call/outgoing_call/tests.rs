@@ -411,7 +411,7 @@ fn refused(status: u16) -> EndCause {
 
 #[test]
 fn keys_that_are_optional_are_left_out_once_where_they_are_refused() {
-    for status in [415, 488, 606] {
+    for status in [415, 421, 488, 606] {
         let mut call = with_optional_keys();
         call.early_media("a", 6_000);
         let again = call.ended(refused(status)).actions;
@@ -439,6 +439,23 @@ fn an_answer_without_audio_ends_the_first_attempt_and_begins_a_plain_one() {
     assert_eq!(call.port(), 6_004);
     let mut call = Harness::early();
     assert_eq!(call.answered("a", off()), [OutgoingCallAction::HangUpWithoutMedia]);
+    assert_eq!(call.error().end_reason(), EndReason::TrunkError);
+}
+
+#[test]
+fn an_answer_with_keys_that_were_not_offered_begins_a_plain_attempt() {
+    let key = "A".repeat(40);
+    let foreign = || {
+        let line = format!("a=crypto:77 AES_CM_128_HMAC_SHA1_80 inline:{key}\r\n");
+        let mut text = String::from_utf8(sdp(6_000)).unwrap().replace("RTP/AVP", "RTP/SAVP");
+        text.push_str(&line);
+        Some(text.into_bytes())
+    };
+    let mut call = with_optional_keys();
+    let again = call.answered("a", foreign());
+    assert_eq!(again.first(), Some(&OutgoingCallAction::HangUpWithoutMedia));
+    assert!(!offered(&again).contains("crypto"));
+    assert_eq!(call.answered("b", foreign()), [OutgoingCallAction::HangUpWithoutMedia], "once");
     assert_eq!(call.error().end_reason(), EndReason::TrunkError);
 }
 

@@ -81,6 +81,15 @@ fn a_call_shows_status_cause_and_text_of_its_end() {
 }
 
 #[test]
+fn a_call_that_is_answered_after_a_redirection_does_not_show_it() {
+    let mut facts = Map::from_iter([("headers".to_owned(), json!({"x-a": "1"}))]);
+    facts.extend(reason_facts(&EndCause::Redirected { status: 302, contacts: Vec::new() }));
+    facts.extend(reason_facts(&rejected(486, Some(17))));
+    forget_refusal(&mut facts);
+    assert_eq!(Value::Object(facts), json!({"headers": {"x-a": "1"}}));
+}
+
+#[test]
 fn progress_of_a_referral_is_taken_over() {
     use user_agent::ReferStatus;
     assert!(matches!(refer_progress(ReferStatus::Accepted), ReferProgress::Accepted));

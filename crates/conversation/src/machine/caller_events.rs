@@ -2,6 +2,7 @@
 
 use super::call_machine::CallMachine;
 use super::mode::Mode;
+use super::output::CallOutput;
 use super::transfer::TransferRequest;
 use crate::dialogue::response::AfterResponse;
 use crate::dtmf::{DtmfCommand, DtmfInput};
@@ -205,6 +206,9 @@ impl CallMachine {
 
     /// Handles a DTMF digit of the caller: `0` to `9`, `*`, `#` or `A` to `D`.
     pub fn handle_digit(&mut self, now: Instant, digit: char) {
+        if let Mode::Bridged(bridged) = &mut self.mode {
+            return bridged.line.output(CallOutput::RelayDigit(digit));
+        }
         if self.collect_digit(now, digit) {
             return;
         }

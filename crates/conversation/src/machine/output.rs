@@ -58,6 +58,8 @@ pub enum CallOutput {
     },
     /// Send these digits to the peer: `0` to `9`, `*`, `#` or `A` to `D`; `w` and `,` are pauses of 0.5 and 2 seconds.
     SendDtmf(String),
+    /// The caller pressed this key while talking to the transfer target, which gets it.
+    RelayDigit(char),
     /// Run one of the agent's tools; blocking tools return a result.
     CallTool {
         /// The tool call with its id, name and arguments.

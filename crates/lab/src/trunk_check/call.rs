@@ -242,7 +242,7 @@ impl Call<'_> {
             reliable: None,
             early_media_header,
         };
-        if let Some(Ok((answer, key))) = description.map(offer::read) {
+        if let Some(Ok((answer, key))) = description.map(|description| offer::read(&description)) {
             self.start_media(&answer, key.as_ref().map(|line| line.key.as_bytes()));
             self.early = Some(answer);
         }
@@ -279,7 +279,7 @@ impl Call<'_> {
             Some((seconds, param(value, "refresher").map(shorten)))
         });
         let description = match SessionBody::find(&response.headers, &response.body).description() {
-            Some(description) => offer::read(description),
+            Some(description) => offer::read(&description),
             None => self.early.clone().map(|early| (early, None)).ok_or_else(|| "it has no description".to_owned()),
         };
         if let Ok((answer, key)) = &description {
@@ -333,7 +333,7 @@ impl Call<'_> {
         let ack = self.dialog.ack(&self.context.local, number);
         self.line.acknowledge(&ack).await?;
         let description = SessionBody::find(&response.headers, &response.body).description();
-        let direction = description.and_then(|bytes| offer::read(bytes).ok()).map(|(answer, _)| answer.direction);
+        let direction = description.and_then(|bytes| offer::read(&bytes).ok()).map(|(answer, _)| answer.direction);
         Ok((Some(response.status), direction))
     }
 

@@ -47,6 +47,28 @@ fn dynamic_payload_types_for_g711_are_understood() {
 }
 
 #[test]
+fn packets_are_no_longer_than_the_peer_takes() {
+    for (lines, ptime_ms) in [
+        ("a=maxptime:10", 10),
+        ("a=ptime:40\r\na=maxptime:30", 30),
+        ("a=maxptime:30\r\na=ptime:40", 30),
+        ("a=ptime:60\r\na=maxptime:25.5", 20),
+        ("a=ptime:30\r\na=maxptime:150", 30),
+        ("a=maxptime:5", 10),
+        ("a=maxptime:0", 20),
+        ("a=maxptime:many", 20),
+        ("a=maxptime:99999999", 20),
+    ] {
+        let (n, text) = answered(&format!("m=audio 4000 RTP/AVP 0\r\n{lines}\r\n"));
+        assert_eq!(n.ptime_ms, ptime_ms, "{lines}");
+        assert!(text.contains("\r\na=ptime:20\r\n"), "what we want is our own: {text}");
+    }
+    let offered = LocalMedia { codecs: vec![SdpCodec::Pcmu], ..local() };
+    let theirs = offer("m=audio 4000 RTP/AVP 0\r\na=maxptime:10\r\n");
+    assert_eq!(accept_answer(&theirs, &offered).unwrap().ptime_ms, 10, "in an answer too");
+}
+
+#[test]
 fn hold_and_resume_directions() {
     for (theirs, ours, line) in [
         ("a=sendonly", MediaDirection::RecvOnly, "\r\na=recvonly\r\n"),

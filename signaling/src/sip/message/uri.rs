@@ -59,6 +59,13 @@ impl Uri {
         UriParts::split(text).map(Self::from)
     }
 
+    /// Takes a parameter out, names without regard to case.
+    pub fn remove_param(&mut self, name: &str) {
+        let is_named = |param: &str| param.split('=').next().unwrap_or("").trim().eq_ignore_ascii_case(name);
+        let kept = self.params.split(';').filter(|param| !param.is_empty() && !is_named(param));
+        self.params = kept.flat_map(|param| [";", param]).collect();
+    }
+
     /// Value of a parameter; `Some("")` when it is there without a value.
     pub fn param(&self, name: &str) -> Option<&str> {
         param(&self.params, name)

@@ -67,6 +67,7 @@ impl InviteClient {
                 self.state = State::Completed { until: now + linger };
                 ResponseAction::Deliver
             }
+            (State::Completed { .. }, 200..300) => ResponseAction::EndDialog,
             (State::Completed { .. }, 300..) => ResponseAction::ResendAck,
             (State::Accepted { .. }, 200..300) => ResponseAction::Deliver,
             _ => ResponseAction::Absorb,
@@ -138,6 +139,16 @@ impl InviteClient {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fork_that_answers_after_a_refusal_is_ended() {
+        let now = Instant::now();
+        let mut tx = InviteClient::new(now, MessageBytes::from(&b"x"[..]), false, TIMEOUT);
+        assert_eq!(tx.handle_response(now, 487), ResponseAction::Deliver);
+        assert_eq!(tx.handle_response(now, 200), ResponseAction::EndDialog);
+        assert_eq!(tx.handle_response(now, 487), ResponseAction::ResendAck, "the refusal stands");
+        assert_eq!(tx.handle_response(now, 180), ResponseAction::Absorb);
+    }
 
     #[test]
     fn invite_is_sent_seven_times_and_then_times_out() {

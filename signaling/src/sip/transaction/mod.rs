@@ -32,6 +32,8 @@ pub enum ResponseAction {
     Deliver,
     /// A retransmission of the final response: the ACK goes out again.
     ResendAck,
+    /// A 2xx after a refusal, of another fork (RFC 3261 section 13.2.2.4): its dialog is not wanted.
+    EndDialog,
     /// A retransmission or a response out of place: nothing to do.
     Absorb,
 }

@@ -85,8 +85,8 @@ impl UserAgent {
         self.fail_over(now, key, why)
     }
 
-    /// Handles a late response after failover to another server.
-    fn handle_late_response(&mut self, now: Instant, key: &Arc<str>, response: &Response) {
+    /// Handles a response that nobody waits for: after failover to another server, or after a refusal.
+    pub(super) fn handle_late_response(&mut self, now: Instant, key: &Arc<str>, response: &Response) {
         match response.status {
             100..200 => {
                 if self.clients.get_mut(key).is_some_and(|tx| tx.claim_cancel()) {

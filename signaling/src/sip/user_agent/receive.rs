@@ -123,6 +123,7 @@ impl UserAgent {
                     self.send_in_transaction(&key, ack, None);
                 }
             }
+            ResponseAction::EndDialog => self.handle_late_response(now, &key, &response),
             ResponseAction::Absorb => {}
         }
     }

@@ -18,8 +18,10 @@ impl UserAgent {
         let may_refer = session.accept_refer();
         let status = match (referred, session.confirmed()) {
             (None, _) => 400,
-            (Some(_), _) if !may_refer => 603,
-            (Some(referred), Some(confirmed)) if confirmed.open_refer.is_none() => {
+            // RFC 3515 section 2.1: another method is not carried out as a call.
+            (Some(referred), _) if !may_refer || !wants_call(&referred) => 603,
+            (Some(mut referred), Some(confirmed)) if confirmed.open_refer.is_none() => {
+                referred.target.remove_param("method");
                 confirmed.open_refer = Some(key);
                 let number = request.headers.cseq().map_or(0, |cseq| cseq.number);
                 confirmed.peer_refer = confirmed.peer_refer.next(number);
@@ -133,6 +135,11 @@ impl UserAgent {
         };
         self.events.push_back(SipEvent::ReferProgress { call, referral });
     }
+}
+
+/// The peer asks for an INVITE, the method of a URI that names none.
+fn wants_call(referred: &ReferRequest) -> bool {
+    param(&referred.target.params, "method").is_none_or(|method| unescape(method).eq_ignore_ascii_case("INVITE"))
 }
 
 fn parse_refer(request: &Request) -> Option<ReferRequest> {

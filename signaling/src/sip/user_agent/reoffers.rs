@@ -4,7 +4,7 @@ use super::agent::UserAgent;
 use super::config::{ALLOW, SUPPORTED};
 use super::event::{CallId, SipCommandError, SipEvent};
 use super::respond::{add_allow, attach_sdp, unsupported};
-use super::session::{CallOrigin, InviteAck, OfferConflict, OfferContent, OfferStart, PendingRequest};
+use super::session::{CallOrigin, Confirmed, InviteAck, OfferConflict, OfferContent, OfferStart, PendingRequest};
 use super::session_body::{UnsupportedBody, keep_description};
 use super::session_refresh::negotiate_session_timer;
 use super::sips::demands_sips;
@@ -16,6 +16,11 @@ use crate::sip::session_timer::{MIN_SE_S, Refresher, SessionExpires, SessionTime
 use crate::sip::transport::TransportAddress;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// When a refresh is repeated first, where the peer does not say it.
+const REFRESH_REPEAT_WAIT: Duration = Duration::from_secs(10);
+/// Longest wait of another description, whose owner waits for the outcome.
+const MEDIA_CHANGE_WAIT_MAX: Duration = Duration::from_secs(64);
 
 impl UserAgent {
     pub(super) fn handle_reoffer(
@@ -214,7 +219,7 @@ impl UserAgent {
         let is_refresh = confirmed.offer_answer.local().is_some_and(|ours| ours.content == OfferContent::Refresh);
         let established = &mut confirmed.established;
         match response.status {
-            491 if confirmed.offer_answer.handle_glare(now + glare_wait(&established.origin, random)) => {
+            491 if confirmed.offer_answer.queue_again(now + glare_wait(&established.origin, random)) => {
                 return self.arm_session(call);
             }
             408 | 481 => return self.send_bye(now, call, EndCause::DialogLost, "SIP;cause=481"),
@@ -231,17 +236,50 @@ impl UserAgent {
                     });
                 }
             }
-            405 | 501 if is_refresh && established.peer_updates => {
+            status if is_refresh && established.peer_updates && refuses_update(status) => {
                 established.peer_updates = false;
                 confirmed.offer_answer.set_local_request(PendingRequest::Resolving);
                 return self.send_local_offer(now, call);
             }
             _ => {}
         }
+        if let Some(at) = confirmed.repeat_refused_at(now, response)
+            && confirmed.offer_answer.queue_again(at)
+        {
+            return self.arm_session(call);
+        }
         if let Some(OfferContent::MediaChange(_)) = confirmed.offer_answer.finish_local() {
+            // It would have refreshed the session too.
+            if let Some(timer) = &mut confirmed.established.timer {
+                timer.refresh_again(now);
+            }
             self.events.push_back(SipEvent::ReofferRejected { call, status: response.status });
+            self.arm_session(call);
         }
     }
+}
+
+impl Confirmed {
+    /// When our offer, which was refused, is to be sent once more (RFC 3261 sections 14.1 and 21.5, RFC 4028 section 10).
+    /// A peer that is out of order for now says so by 5xx, or when it wants the request again; waits double, so that the
+    /// repeats reach far.
+    fn repeat_refused_at(&self, now: Instant, response: &Response) -> Option<Instant> {
+        let ours = self.offer_answer.local()?;
+        let asked = response.headers.number(&HeaderName::RetryAfter).map(|s| Duration::from_secs(s.max(1).into()));
+        let is_refresh = ours.content == OfferContent::Refresh;
+        let is_transient = is_refresh && matches!(response.status, 500 | 502 | 503 | 504);
+        let first = asked.or(is_transient.then_some(REFRESH_REPEAT_WAIT))?;
+        let wait = first.saturating_mul(1u32.checked_shl(ours.repeats.into()).unwrap_or(u32::MAX));
+        match &ours.content {
+            OfferContent::Refresh => self.established.timer.and_then(|timer| timer.repeat_at(now, wait)),
+            OfferContent::MediaChange(_) => (wait <= MEDIA_CHANGE_WAIT_MAX).then(|| now + wait),
+        }
+    }
+}
+
+/// Whether a refusal of UPDATE may be about the method or its lack of a description: a re-INVITE shows.
+fn refuses_update(status: u16) -> bool {
+    matches!(status, 400 | 405 | 406 | 415 | 420 | 421 | 488 | 501 | 606)
 }
 
 /// The owner of the Call-ID waits longer (RFC 3261 section 14.1), in steps of 10 ms.

@@ -3,6 +3,7 @@
 use super::agent::UserAgent;
 use crate::sip::message::body::{ACCEPT, SessionBody};
 use crate::sip::message::{HeaderName, Headers, Request, Response};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,7 +15,8 @@ pub(super) struct UnsupportedBody;
 pub(super) fn keep_description(request: &mut Request) -> Result<(), UnsupportedBody> {
     let found = SessionBody::find(&request.headers, &request.body);
     let is_understood = !matches!(found, SessionBody::NotUnderstood(_));
-    if let Some(kept) = other_than(&request.body, found.description()) {
+    let kept = other_than(&request.body, found.description());
+    if let Some(kept) = kept {
         request.body = kept;
     }
     if is_understood { Ok(()) } else { Err(UnsupportedBody) }
@@ -23,15 +25,16 @@ pub(super) fn keep_description(request: &mut Request) -> Result<(), UnsupportedB
 /// The same for a message that cannot be refused: what is not understood in it is skipped.
 pub(super) fn keep_description_of_response(response: &mut Response) {
     let found = SessionBody::find(&response.headers, &response.body).description();
-    if let Some(kept) = other_than(&response.body, found) {
+    let kept = other_than(&response.body, found);
+    if let Some(kept) = kept {
         response.body = kept;
     }
 }
 
 /// What takes the place of a body; `None` where it is the description already.
-fn other_than(body: &[u8], description: Option<&[u8]>) -> Option<Vec<u8>> {
+fn other_than(body: &[u8], description: Option<Cow<'_, [u8]>>) -> Option<Vec<u8>> {
     match description {
-        Some(description) => (description.len() != body.len()).then(|| description.to_vec()),
+        Some(description) => (*description != *body).then(|| description.into_owned()),
         None => Some(Vec::new()),
     }
 }

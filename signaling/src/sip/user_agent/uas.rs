@@ -23,6 +23,7 @@ use crate::sip::rate_limit::SourceTrust;
 use crate::sip::reason::{self, Reason};
 use crate::sip::session_timer::SessionTimer;
 use crate::sip::transport::{Transport, TransportAddress};
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -257,7 +258,7 @@ impl UserAgent {
             self.trust_if_tag_received(now, call, from.addr.ip());
         }
         let Some(call) = by_dialog.or(call) else { return };
-        let sdp = SessionBody::find(headers, &request.body).description().map(<[u8]>::to_vec);
+        let sdp = SessionBody::find(headers, &request.body).description().map(Cow::into_owned);
         let Some(session) = self.sessions.get_mut(call) else { return };
         let number = headers.cseq().map(|cseq| cseq.number);
         let is_peers = |dialog: &Dialog| {

@@ -18,7 +18,6 @@ use crate::supervision;
 use std::time::Instant;
 use trunkline_media::io::worker::{LegHandle, OverloadedError};
 use trunkline_media::playout::ambience::{AmbienceKind, AmbienceMixer};
-use trunkline_media::turn::barge_in;
 
 impl ConversationLoop {
     /// Executes the outputs of the machine.
@@ -46,6 +45,7 @@ impl ConversationLoop {
                 CallOutput::SendDtmf(digits) => {
                     let _ = self.call.media.leg.send_dtmf(digits);
                 }
+                CallOutput::RelayDigit(digit) => self.relay_digit(digit),
                 CallOutput::CallTool { call, is_async, collected } => self.call_tool(call, is_async, collected),
                 CallOutput::Refer { target } => self.refer(target),
                 CallOutput::StartConsultation { target } => self.start_consultation(target),
@@ -78,6 +78,13 @@ impl ConversationLoop {
                 CallOutput::LeaveRealtime => self.leave_realtime(),
                 CallOutput::HangUp { reason } => self.hang_up = Some(reason),
             }
+        }
+    }
+
+    /// A key of the caller's for the transfer target.
+    fn relay_digit(&self, digit: char) {
+        if let Some(relay) = self.consultation.as_ref().and_then(|consultation| consultation.relay.as_ref()) {
+            relay.send_digit(digit);
         }
     }
 
@@ -147,8 +154,7 @@ impl ConversationLoop {
         self.listener = Listener::Bridged;
         self.llm = None;
         self.send_to_leg(|leg| leg.set_ambience(None));
-        let quiet = barge_in::BargeInConfig { enabled: false, ..barge_in::BargeInConfig::default() };
-        self.send_to_leg(|leg| leg.set_barge_in(quiet));
+        self.send_to_leg(LegHandle::start_bridge);
     }
 
     fn request_llm(

@@ -13,7 +13,11 @@ fn transferring(mode: &str) -> AgentFields {
 impl CallHarness {
     /// The caller asks for a person, and the model transfers the call.
     fn transfer(mode: &str) -> Self {
-        let mut harness = Self::new(transferring(mode));
+        Self::transfer_with(transferring(mode))
+    }
+
+    fn transfer_with(agent: AgentFields) -> Self {
+        let mut harness = Self::new(agent);
         harness.play_everything();
         harness.caller_says("A human, please.");
         let response_id = harness.machine.response_id();
@@ -291,4 +295,27 @@ fn a_trunk_that_never_says_how_it_went_brings_the_caller_back_and_may_still_succ
     harness.referral(ReferProgress::Progress { status: 200, last: true });
     harness.pass_ms(500);
     assert_eq!(harness.hang_up_reasons(), [EndReason::Transferred], "they are connected");
+}
+
+#[test]
+fn keys_of_a_bridged_caller_are_for_the_other_party() {
+    let rules = serde_json::json!({"rules": [{"digits": "9", "action": "end_call"}]});
+    let agent = AgentFields { dtmf_rules: Some(serde_json::from_value(rules).unwrap()), ..transferring("bridge") };
+    let mut harness = CallHarness::transfer_with(agent);
+    let relayed = |harness: &CallHarness, digit| harness.output_seen(|output| *output == CallOutput::RelayDigit(digit));
+    let press = |harness: &mut CallHarness, digit| {
+        harness.machine.handle_digit(harness.now, digit);
+        harness.drain();
+    };
+    harness.consultation(ConsultationEvent::Ringing);
+    press(&mut harness, '1');
+    assert!(!relayed(&harness, '1'), "nobody is there yet");
+    harness.consultation(ConsultationEvent::Answered);
+    for digit in ['9', '#'] {
+        press(&mut harness, digit);
+        assert!(relayed(&harness, digit), "{digit}");
+    }
+    harness.pass_ms(5_000);
+    assert!(harness.hang_up_reasons().is_empty(), "rules of the agent are over");
+    assert!(!harness.transcript().iter().any(|turn| turn.contains("DTMF")), "{:?}", harness.transcript());
 }

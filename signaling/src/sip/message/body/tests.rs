@@ -8,7 +8,7 @@ fn find(headers: &[(HeaderName, &str)], body: &str) -> (bool, Option<String>) {
     let mut all = Headers::default();
     headers.iter().for_each(|(name, value)| all.push(name.clone(), *value));
     let found = SessionBody::find(&all, body.as_bytes());
-    let text = |text: &[u8]| String::from_utf8(text.to_vec()).unwrap();
+    let text = |text: Cow<'_, [u8]>| String::from_utf8(text.into_owned()).unwrap();
     (!matches!(found, SessionBody::NotUnderstood(_)), found.description().map(text))
 }
 
@@ -128,4 +128,47 @@ fn any_bytes_are_read_without_harm() {
     }
     let many = format!("{}--b1\r\n\r\n{SDP}", "--b1\r\nContent-Type: text/plain\r\n\r\nx\r\n".repeat(5_000));
     assert_eq!(mixed(&many), (false, None), "more parts than are read");
+}
+
+#[test]
+fn a_part_without_a_type_is_text_unless_it_can_only_be_a_description() {
+    let part = format!("Content-Type: application/sdp\r\n\r\n{SDP}");
+    for untyped in ["\r\nPlease call back.", "Content-Disposition: render\r\n\r\nv = 0", "Subject: hello\r\n\r\n"] {
+        let body = format!("--b1\r\n{untyped}\r\n--b1\r\n{part}\r\n--b1--");
+        assert_eq!(mixed(&body), (true, sdp()), "{untyped}");
+        assert_eq!(mixed(&format!("--b1\r\n{untyped}\r\n--b1--")), (false, None), "{untyped}");
+    }
+    assert_eq!(mixed(&format!("--b1\r\n\r\n{SDP}\r\n--b1--")), (true, sdp()));
+}
+
+#[test]
+fn an_encoded_description_is_decoded() {
+    let wrapped = |encoding: &str, text: &str| {
+        let body = format!(
+            "--b1\r\nContent-Type: application/sdp\r\nContent-transfer-encoding: {encoding}\r\n\r\n{text}\r\n--b1--"
+        );
+        mixed(&body)
+    };
+    // v=0, o=- 1 1 IN IP4 192.0.2.1
+    let encoded = "dj0wDQpvPS0gMSAxIElO\r\nIElQNCAxOTIuMC4yLjENCg==";
+    for encoding in ["base64", "BASE64 "] {
+        assert_eq!(wrapped(encoding, encoded), (true, sdp()));
+    }
+    assert_eq!(wrapped("base64", encoded.trim_end_matches('=')), (true, sdp()), "without padding");
+    for encoding in ["binary", "8bit", "7bit"] {
+        assert_eq!(wrapped(encoding, SDP), (true, sdp()), "{encoding}");
+    }
+    assert_eq!(wrapped("base64", "no base64!"), (false, None));
+    assert_eq!(wrapped("quoted-printable", SDP), (false, None));
+    let whole = [
+        (HeaderName::ContentType, "application/sdp"),
+        (HeaderName::Other("Content-Transfer-Encoding".into()), "base64"),
+    ];
+    assert_eq!(find(&whole, encoded), (true, sdp()));
+    // Another part is chosen in place of what is not read.
+    let body = format!(
+        "--b1\r\nContent-Type: application/sdp\r\nContent-Transfer-Encoding: uuencode\r\n\r\nbegin\r\n\
+         --b1\r\nContent-Type: application/sdp\r\n\r\n{SDP}\r\n--b1--"
+    );
+    assert_eq!(mixed(&body), (true, sdp()));
 }

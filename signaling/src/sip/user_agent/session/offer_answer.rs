@@ -68,8 +68,8 @@ pub(crate) enum OfferContent {
 pub(crate) struct LocalOffer {
     pub(crate) request: PendingRequest,
     pub(crate) content: OfferContent,
-    /// How often it has crossed one of the peer's.
-    glare_count: u8,
+    /// How often it was sent again: it had crossed one of the peer's, or the peer wanted it later.
+    pub(crate) repeats: u8,
 }
 
 /// Our offer that waits for its turn.
@@ -77,7 +77,7 @@ pub(crate) struct LocalOffer {
 pub(crate) struct QueuedOffer {
     content: OfferContent,
     at: Instant,
-    glare_count: u8,
+    repeats: u8,
 }
 
 /// How far the peer's offer is.
@@ -140,11 +140,11 @@ impl OfferAnswer {
     pub(crate) fn offer(&mut self, now: Instant, content: OfferContent) -> Option<OfferStart> {
         match self {
             Self::Idle => {
-                *self = Self::Local(LocalOffer { request: PendingRequest::Resolving, content, glare_count: 0 });
+                *self = Self::Local(LocalOffer { request: PendingRequest::Resolving, content, repeats: 0 });
                 Some(OfferStart::Send)
             }
             Self::Remote { queued: queued @ None, .. } => {
-                *queued = Some(QueuedOffer { content, at: now + REMOTE_OFFER_WAIT, glare_count: 0 });
+                *queued = Some(QueuedOffer { content, at: now + REMOTE_OFFER_WAIT, repeats: 0 });
                 Some(OfferStart::Queued)
             }
             Self::Queued(_) | Self::Remote { queued: Some(_), .. } | Self::Local(_) => None,
@@ -157,8 +157,8 @@ impl OfferAnswer {
             return None;
         }
         match std::mem::replace(self, Self::Idle) {
-            Self::Queued(QueuedOffer { content, glare_count, .. }) => {
-                *self = Self::Local(LocalOffer { request: PendingRequest::Resolving, content, glare_count });
+            Self::Queued(QueuedOffer { content, repeats, .. }) => {
+                *self = Self::Local(LocalOffer { request: PendingRequest::Resolving, content, repeats });
                 Some(OfferStart::Send)
             }
             Self::Remote { stage, queued } => {
@@ -209,11 +209,11 @@ impl OfferAnswer {
         }
     }
 
-    /// Our offer crossed one of the peer's (491) and is repeated at this time; false when that was too often.
-    pub(crate) fn handle_glare(&mut self, at: Instant) -> bool {
+    /// Our offer, which was refused for now, is repeated at this time; false when that was too often.
+    pub(crate) fn queue_again(&mut self, at: Instant) -> bool {
         match std::mem::replace(self, Self::Idle) {
-            Self::Local(LocalOffer { content, glare_count, .. }) if glare_count < limits::REQUEST_RETRIES_MAX => {
-                *self = Self::Queued(QueuedOffer { content, at, glare_count: glare_count.saturating_add(1) });
+            Self::Local(LocalOffer { content, repeats, .. }) if repeats < limits::REQUEST_RETRIES_MAX => {
+                *self = Self::Queued(QueuedOffer { content, at, repeats: repeats.saturating_add(1) });
                 true
             }
             same => {
@@ -343,10 +343,10 @@ mod tests {
         assert_eq!(exchange.offer(now, OfferContent::MediaChange(vec![1])), Some(OfferStart::Send));
         for _ in 0..limits::REQUEST_RETRIES_MAX {
             exchange.set_local_request(PendingRequest::Sent { key: "ours".into() });
-            assert!(exchange.is_local_request("ours") && exchange.handle_glare(now));
+            assert!(exchange.is_local_request("ours") && exchange.queue_again(now));
             assert_eq!(exchange.handle_timeout(now), Some(OfferStart::Send));
         }
-        assert!(!exchange.handle_glare(now), "enough");
+        assert!(!exchange.queue_again(now), "enough");
         assert_eq!(exchange.finish_local(), Some(OfferContent::MediaChange(vec![1])));
     }
 
