@@ -197,7 +197,7 @@ mod tests {
         }
         assert_eq!(fixed_texts(&fixed), ["Good morning.", "One moment."]);
         fill_in(&mut fixed, None, &context(json!({"who": "Ann Lee", "token": "t"})));
-        assert_eq!(fixed_texts(&fixed).len(), 10, "so they are asked for before: {:?}", fixed_texts(&fixed));
+        assert_eq!(fixed_texts(&fixed).len(), 13, "so they are asked for before: {:?}", fixed_texts(&fixed));
     }
 
     #[test]

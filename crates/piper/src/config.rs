@@ -1,6 +1,6 @@
 //! The configuration that lies beside a voice's model (`en_US-joe-medium.onnx.json`).
 
-use crate::VoiceError;
+use crate::error::VoiceError;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 

@@ -1,5 +1,8 @@
 //! What can be wrong with a voice, in words for whoever installs it.
 
+/// Phonemes that are spoken at once: some 30 seconds. Memory and time of a synthesis grow with them.
+pub const PHONEMES_MAX: usize = 600;
+
 /// An error of a voice.
 #[derive(Debug, thiserror::Error)]
 pub enum VoiceError {
@@ -28,7 +31,7 @@ pub enum VoiceError {
     #[error("the voice's model: {0}")]
     Model(String),
     /// The text has more phonemes than are spoken at once.
-    #[error("{phonemes} phonemes at once; at most {} are spoken", crate::PHONEMES_MAX)]
+    #[error("{phonemes} phonemes at once; at most {} are spoken", PHONEMES_MAX)]
     TooLong {
         /// How many.
         phonemes: usize,

@@ -14,5 +14,4 @@ mod voice;
 
 pub use config::VoiceConfig;
 pub use error::VoiceError;
-pub use phonemes::PHONEMES_MAX;
 pub use voice::{Speech, Voice};

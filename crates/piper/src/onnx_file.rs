@@ -3,7 +3,7 @@
 //!
 //! Format: <https://protobuf.dev/programming-guides/encoding/>, `ModelProto` of <https://github.com/onnx/onnx>.
 
-use crate::VoiceError;
+use crate::error::VoiceError;
 
 /// The field of `ModelProto` that holds the graph.
 const GRAPH: u64 = 7;

@@ -1,6 +1,6 @@
 //! From a model's samples to 16 bits: level, borders, and what is no sound.
 
-use crate::VoiceError;
+use crate::error::VoiceError;
 
 /// Piper's voices speak at -24 dBFS, espeak-ng at -20.5: a sentence that the other one takes over is as loud.
 const GAIN: f32 = 1.5;

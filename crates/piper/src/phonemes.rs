@@ -1,11 +1,8 @@
 //! From phonemes as text to the ids that a model reads.
 
-use crate::VoiceError;
 use crate::config::{END, PAD, START, VoiceConfig};
+use crate::error::{PHONEMES_MAX, VoiceError};
 use unicode_normalization::UnicodeNormalization as _;
-
-/// Phonemes that are spoken at once: some 30 seconds. Memory and time of a synthesis grow with them.
-pub const PHONEMES_MAX: usize = 600;
 
 /// The ids of a text.
 #[derive(Debug, PartialEq, Eq)]

@@ -184,11 +184,7 @@ impl ThoughtFilter {
     fn decide_start(&mut self) -> bool {
         let text = self.pending.trim_start();
         let is_open = |name: &&str| text.len() <= name.len() && name.starts_with(text);
-        if text.is_empty()
-            || is_open(&BARE_CHANNEL)
-            || is_open(&BARE_ANSWER)
-            || BARE_CHANNELS.iter().any(|name| is_open(name))
-        {
+        if text.is_empty() || is_open(&BARE_CHANNEL) || is_open(&BARE_ANSWER) || BARE_CHANNELS.iter().any(is_open) {
             return false;
         }
         let after = text.strip_prefix(BARE_CHANNEL).and_then(|rest| rest.chars().next());

@@ -243,7 +243,7 @@ impl UnsupportedParameters {
         let Some(name) = answer_limit::NAMES.into_iter().find(|name| !sent[*name].is_null()) else { return false };
         let limit = sent[name].as_u64().unwrap_or(0);
         let is_about_context = context_limit::is_too_long(words);
-        if !words.contains(name) && !(is_about_context && answer_limit::numbers(words).contains(&limit)) {
+        if !(words.contains(name) || is_about_context && answer_limit::numbers(words).contains(&limit)) {
             return false;
         }
         if is_about_context || answer_limit::is_too_large(words) {

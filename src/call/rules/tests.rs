@@ -1,3 +1,5 @@
+//! What a flow has found out, as the report has it.
+
 use super::*;
 use serde_json::json;
 

@@ -136,8 +136,9 @@ impl Server {
         (config.media.port_first, config.media.port_last) = (20_000, 39_999);
         config.database.url = database_url(folder.path()).await.into();
         config.recordings.folder = folder.path().join("recordings").display().to_string();
-        config.providers.local.phrases_folder = folder.path().join("phrases").display().to_string();
-        config.providers.local.models_folder = folder.path().join("models").display().to_string();
+        let local = &mut config.providers.local;
+        [local.phrases_folder, local.models_folder] =
+            ["phrases", "models"].map(|name| folder.path().join(name).display().to_string());
         config.webhooks.allow_private = true;
         config.secrets.master_key = "a master key of the tests".into();
         let brisk = StageTimeoutsConfig { connect_ms: 3_000, first_byte_ms: 1_500, between_bytes_ms: 1_000 };

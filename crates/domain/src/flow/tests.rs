@@ -1,3 +1,5 @@
+//! Flows that are refused, with the place and the reason.
+
 use super::*;
 use crate::agent::AgentFields;
 use crate::faults;

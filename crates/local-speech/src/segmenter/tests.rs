@@ -178,7 +178,7 @@ fn words_so_far_cost_a_bounded_share() {
     let seconds: f64 = 60.0;
     let asked: usize = session.requests.iter().map(|(_, length)| *length).sum();
     let share = asked as f64 / f64::from(STT_RATE_HZ) / seconds;
-    assert!(share < 12.0, "{share:.1} seconds are transcribed for each second of speech");
+    assert!(share < 18.0, "{share:.1} seconds are transcribed for each second of speech");
     let per_second = session.requests.len() as f64 / seconds;
     assert!((1.8..=4.5).contains(&per_second), "{per_second:.1} requests a second");
 }

@@ -1,3 +1,5 @@
+//! Conversations with flows: slots, corrections, documents, tools, and words of every kind.
+
 use super::phrases::flow_phrases;
 use super::*;
 use crate::dialogue::history::RESULT_PENDING;
@@ -377,41 +379,10 @@ fn words_of_others_do_not_move_the_flow() {
 fn any_words_have_an_answer() {
     use rand::{RngExt as _, SeedableRng as _};
     let mut random = rand::rngs::StdRng::seed_from_u64(6);
-    let words = [
-        "where",
-        "order",
-        "is",
-        "my",
-        "42",
-        "no",
-        "yes",
-        "I",
-        "meant",
-        "book",
-        "a",
-        "room",
-        "what",
-        "?",
-        "[DTMF",
-        "1]",
-        "\u{0}",
-        "{{slots.order}}",
-        "{{",
-        "}}",
-        "person",
-        "ann@shop.com",
-        "tomorrow",
-        "😀",
-        "ﷺ",
-        "a\u{301}",
-        "日本語",
-        "\"",
-        "NEAR(",
-        "%s",
-        "open",
-        "",
-        " ",
-    ];
+    let words = "where order is my 42 no yes I meant book a room what ? [DTMF 1] \u{0} {{slots.order}} {{ }} person \
+                 ann@shop.com tomorrow 😀 ﷺ a\u{301} 日本語 \" NEAR( %s open  "
+        .split(' ')
+        .collect::<Vec<_>>();
     for role in [FlowRole::Agent, FlowRole::Fallback, FlowRole::StandIn] {
         for _ in 0..10 {
             let mut call = Conversation::new(shop(), "en", role);

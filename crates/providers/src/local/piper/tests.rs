@@ -116,7 +116,7 @@ struct Heard {
 
 impl Heard {
     fn of_voice(&self) -> usize {
-        self.samples.iter().filter(|sample| **sample == 4_242).count()
+        self.samples.chunk_by(|a, b| a == b).filter(|run| run.len() > 1 && run[0] == 4_242).map(<[i16]>::len).sum()
     }
 
     fn of_espeak(&self) -> usize {
