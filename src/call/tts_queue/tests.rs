@@ -105,7 +105,7 @@ fn audio_and_its_total_belong_to_the_first_segment_in_order() {
     let mut tts = pipeline(&["main", "local"]);
     tts.speak(segment(1, 0), "one");
     tts.speak(segment(1, 1), "two");
-    assert_eq!(tts.queue.handle_audio(Vec::new()), None, tts.start);
+    assert_eq!(tts.queue.handle_audio(Vec::new(), tts.start), None);
     let audio = tts.queue.handle_audio(vec![70; 10]);
     assert_eq!(audio, Some(TtsPipelineEvent::Audio { segment: segment(1, 0), samples: vec![70; 10] }));
     assert_eq!(tts.queue.feed().copied(), Some(1));
