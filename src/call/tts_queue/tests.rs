@@ -105,8 +105,8 @@ fn audio_and_its_total_belong_to_the_first_segment_in_order() {
     let mut tts = pipeline(&["main", "local"]);
     tts.speak(segment(1, 0), "one");
     tts.speak(segment(1, 1), "two");
-    assert_eq!(tts.queue.handle_audio(Vec::new()), None, tts.start);
-    let audio = tts.queue.handle_audio(vec![70; 10]);
+    assert_eq!(tts.queue.handle_audio(Vec::new(), tts.start), None);
+    let audio = tts.queue.handle_audio(vec![70; 10], tts.start);
     assert_eq!(audio, Some(TtsPipelineEvent::Audio { segment: segment(1, 0), samples: vec![70; 10] }));
     assert_eq!(tts.queue.feed().copied(), Some(1));
     let done = tts.done(vec![70; 5]);
@@ -149,7 +149,7 @@ fn a_silent_voice_hands_over_with_the_sentences_that_wait() {
         after: Duration::from_millis(700),
     };
     assert_eq!(tts.events()[0], TtsPipelineEvent::FailedOver { switch, failure: silent.clone() });
-    tts.queue.handle_audio(vec![100; 10]);
+    tts.queue.handle_audio(vec![100; 10], tts.start);
     assert_eq!(tts.queue.audio_deadline(patience).map(|(_, owed)| owed), Some("next audio"), "it speaks");
     assert_eq!(tts.queue.current(), 1);
     tts.done(seconds(1));
@@ -245,7 +245,7 @@ fn a_voice_that_breaks_off_speaks_the_rest_itself_once() {
     assert_eq!(tts.failed(Duration::from_millis(50)), None);
     assert_eq!(tts.requests[1], (0, "three four".to_owned()), "the same voice");
     assert!(!tts.events().iter().any(|event| matches!(event, TtsPipelineEvent::FailedOver { .. })));
-    tts.queue.handle_audio(vec![100; 2_000]);
+    tts.queue.handle_audio(vec![100; 2_000], tts.start);
     tts.failed(Duration::from_millis(50));
     assert_eq!(tts.requests.last().unwrap().0, 1, "not a third time");
 }
