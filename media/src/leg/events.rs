@@ -14,7 +14,8 @@ pub enum LegEvent {
     /// Sound of the caller, gapless from frame to frame, in the format that the leg began with
     /// ([`super::StreamConfig::audio_format`]). Today each frame holds 20 ms.
     Audio {
-        /// The sound; silence while echo or DTMF is heard.
+        /// The sound. For an agent, silence while echo or DTMF is heard; for the party of another leg, only while a key is
+        /// heard that is reported as well.
         frame: AudioFrame,
         /// Arrival of the packet that completed the frame, or the tick that filled it.
         at: Instant,
