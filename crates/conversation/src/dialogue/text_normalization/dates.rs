@@ -214,7 +214,7 @@ fn short_name(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Read
         let number_after = sentence.digits(end).is_some_and(|digits| digits.len() <= 2 || digits.len() == 4);
         let is_word =
             matches!(sentence.text(at), "mar" | "mars" | "dec" | "set" | "out" | "mai" | "may" | "ago") && !dotted;
-        if (number_after || number_before) && (!is_word || number_before) {
+        if number_before || number_after && !is_word {
             return Reading::new(behind, capitalized(sentence, at, name));
         }
     }
