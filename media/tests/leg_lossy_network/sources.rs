@@ -149,7 +149,7 @@ fn packets_of_200_ms_are_accepted_and_longer_counted() {
     let now = Instant::now();
     let mut leg = Leg::new(now, config(now, Companding::MuLaw));
     let mut heard = 0;
-    for (n, len) in [1_024usize, 1_600, 0, 1_601, 160].into_iter().enumerate() {
+    for (n, len) in [1_024usize, 1_600, 0, 2_401, 160].into_iter().enumerate() {
         let payload = vec![0x20; len];
         let packet = RtpPacket {
             payload_type: 0,

@@ -6,6 +6,7 @@ use crate::call::early_description::EarlyDescription;
 use crate::call::machine::CallSpec;
 use crate::call::outgoing_call::EARLY_DIGITS_MAX;
 use crate::call::registry::{CallCommand, CallSlot};
+use crate::call::sip_causes::end_reason_before_ack;
 use crate::dialogue::response::{AfterResponse, AgentResponse};
 use crate::domain::end_reason::EndReason;
 use crate::domain::ringing_config::RingingConfig;
@@ -19,6 +20,8 @@ use trunkline_media::playout::queue::SegmentId;
 use trunkline_signaling::io::SipHandle;
 use trunkline_signaling::sip::user_agent::SipEvent;
 
+/// How long the peer has to acknowledge our 200 before the endpoint gives up (64 T1, plus a second).
+const CONFIRM_DEADLINE: Duration = Duration::from_secs(33);
 /// An announcement that makes no sound for this long no longer delays the answer.
 const ANNOUNCEMENT_DEADLINE: Duration = Duration::from_secs(60);
 /// Ringing tone (ETSI TR 101 041-2): 425 Hz, one second of five, at -13 dBm0 less what two wires take.
@@ -156,6 +159,33 @@ pub(super) async fn handle_early_event(
         SipEvent::ReferReceived { call, .. } => sip.answer_refer(call, false).await,
         SipEvent::ReplacesReceived { by, .. } => sip.reject(by.call, 481, None).await,
         _ => {}
+    }
+}
+
+/// Returns when the caller cancels.
+pub(super) async fn wait_for_cancel(sip: &SipHandle, events: &mut mpsc::Receiver<SipEvent>) {
+    loop {
+        match events.recv().await {
+            Some(SipEvent::Ended { .. }) | None => return,
+            // No leg is there yet, and nobody who could listen; the offer of the INVITE is not answered either.
+            Some(event) => handle_early_event(sip, event, &mut EarlyDigits::default(), None).await,
+        }
+    }
+}
+
+/// Waits for the ACK; its body when there is one.
+pub(super) async fn wait_for_ack(
+    sip: &SipHandle, events: &mut mpsc::Receiver<SipEvent>, digits: &mut EarlyDigits,
+    (description, leg): (&mut EarlyDescription, Option<&LegHandle>),
+) -> Result<Option<Vec<u8>>, EndReason> {
+    let until = tokio::time::Instant::now() + CONFIRM_DEADLINE;
+    loop {
+        match tokio::time::timeout_at(until, events.recv()).await {
+            Ok(Some(SipEvent::Acknowledged { sdp, .. })) => return Ok(sdp),
+            Ok(Some(SipEvent::Ended { cause, .. })) => return Err(end_reason_before_ack(&cause)),
+            Ok(Some(event)) => handle_early_event(sip, event, digits, Some((&mut *description, leg))).await,
+            Ok(None) | Err(_) => return Err(EndReason::NetworkLost),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::call_leg::CallLeg;
 use super::call_webhooks::CustomerQuestion;
 use super::conversation::{Conversation, EstablishedCall, run_conversation};
-use super::early_media::{EarlyDialog, EarlyDigits, handle_early_event, play_early_media};
+use super::early_media::{EarlyDialog, EarlyDigits, play_early_media, wait_for_ack, wait_for_cancel};
 use super::last_written_call::CallPanicGuard;
 use super::{AdmissionError, AdmissionPermit, CallMedia, CallRecord, CallServices, DEFAULT_FORMAT, SharedServices};
 use crate::call::assistant::{self, AssistantDecision, ResolvedAssistant};
@@ -19,7 +19,7 @@ use crate::call::machine::CallSpec;
 use crate::call::negotiate::{Negotiation, NegotiationError, WebRtcAnswer};
 use crate::call::personalize::{self, personalize};
 use crate::call::registry::{CallCommand, CallSlot};
-use crate::call::sip_causes::{end_reason_before_ack, reason_facts};
+use crate::call::sip_causes::reason_facts;
 use crate::call::trunk_selection;
 use crate::domain::agent_texts::fixed_texts;
 use crate::domain::call::Call;
@@ -50,8 +50,6 @@ const ROUTE_DEADLINE: Duration = Duration::from_secs(2);
 const REPLACED_DEADLINE: Duration = Duration::from_millis(500);
 /// Document B: the customer's server has five seconds to answer.
 const ASSISTANT_DEADLINE: Duration = Duration::from_secs(5);
-/// How long the peer has to acknowledge our 200 before the endpoint gives up (64 T1, plus a second).
-const CONFIRM_DEADLINE: Duration = Duration::from_secs(33);
 
 /// Handles a call that passed the rate limiter of the user agent.
 pub async fn inbound(context: SharedServices, call: IncomingCall) {
@@ -483,33 +481,6 @@ async fn resolve(
         Err(busy) => {
             tracing::warn!(error = %busy, "assistant-request failed, the saved agent answers");
             Ok(None)
-        }
-    }
-}
-
-/// Returns when the caller cancels.
-async fn wait_for_cancel(sip: &SipHandle, events: &mut mpsc::Receiver<SipEvent>) {
-    loop {
-        match events.recv().await {
-            Some(SipEvent::Ended { .. }) | None => return,
-            // No leg is there yet, and nobody who could listen; the offer of the INVITE is not answered either.
-            Some(event) => handle_early_event(sip, event, &mut EarlyDigits::default(), None).await,
-        }
-    }
-}
-
-/// Waits for the ACK; its body when there is one.
-async fn wait_for_ack(
-    sip: &SipHandle, events: &mut mpsc::Receiver<SipEvent>, digits: &mut EarlyDigits,
-    (description, leg): (&mut EarlyDescription, Option<&LegHandle>),
-) -> Result<Option<Vec<u8>>, EndReason> {
-    let until = tokio::time::Instant::now() + CONFIRM_DEADLINE;
-    loop {
-        match tokio::time::timeout_at(until, events.recv()).await {
-            Ok(Some(SipEvent::Acknowledged { sdp, .. })) => return Ok(sdp),
-            Ok(Some(SipEvent::Ended { cause, .. })) => return Err(end_reason_before_ack(&cause)),
-            Ok(Some(event)) => handle_early_event(sip, event, digits, Some((&mut *description, leg))).await,
-            Ok(None) | Err(_) => return Err(EndReason::NetworkLost),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The outgoing call in virtual time: what it sends, what it lets be heard, how it ends.
 
+mod early_digits;
+
 use super::*;
 use crate::call::negotiate::{Negotiation, TrunkMedia};
 use std::net::SocketAddr;
@@ -501,24 +503,4 @@ fn media_that_are_stopped_fall_silent_and_those_of_another_fork_do_not() {
     assert_eq!(stop(&mut call, "a"), [0_u16; 0], "the other fork is heard");
     assert_eq!(stop(&mut call, "b"), [SILENCE]);
     assert_eq!(stop(&mut call, "b"), [0_u16; 0], "once");
-}
-
-#[test]
-fn digits_before_the_answer_are_kept_for_the_answered_call() {
-    let digit = |digit| SipEvent::DigitReceived { call: CALL, digit };
-    let mut call = Harness::start(OfferMode::Early, RedirectPolicy::Anywhere);
-    call.event(digit('9'));
-    call.ended(redirected(&["sip:desk@x.example"]));
-    call.event(digit('1'));
-    call.early_media("a", 6_000);
-    call.event(digit('2'));
-    call.call.handle_early_digit('3');
-    for _ in 0..2 * EARLY_DIGITS_MAX {
-        call.event(digit('0'));
-    }
-    call.answered("a", Some(sdp(6_000)));
-    call.event(digit('4'));
-    let Some(Ok(answered)) = call.call.result() else { panic!() };
-    assert_eq!(answered.early_digits[..3], *"123", "of this callee alone, in their order");
-    assert_eq!(answered.early_digits.len(), EARLY_DIGITS_MAX);
 }

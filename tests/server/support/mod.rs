@@ -96,6 +96,14 @@ pub fn strict(config: &mut Config) {
     config.webhooks.allow_private = false;
 }
 
+/// Everything that the server writes beside its database.
+fn keep_in(folder: &Path, config: &mut Config) {
+    let path = |name| folder.join(name).display().to_string();
+    config.recordings.folder = path("recordings");
+    let local = &mut config.providers.local;
+    (local.phrases_folder, local.models_folder) = (path("phrases"), path("models"));
+}
+
 impl Server {
     pub async fn start() -> Self {
         Self::start_with(|_| {}).await
@@ -135,10 +143,7 @@ impl Server {
         config.quotas.requests_per_minute = 10_000_000;
         (config.media.port_first, config.media.port_last) = (20_000, 39_999);
         config.database.url = database_url(folder.path()).await.into();
-        config.recordings.folder = folder.path().join("recordings").display().to_string();
-        let local = &mut config.providers.local;
-        [local.phrases_folder, local.models_folder] =
-            ["phrases", "models"].map(|name| folder.path().join(name).display().to_string());
+        keep_in(folder.path(), &mut config);
         config.webhooks.allow_private = true;
         config.secrets.master_key = "a master key of the tests".into();
         let brisk = StageTimeoutsConfig { connect_ms: 3_000, first_byte_ms: 1_500, between_bytes_ms: 1_000 };

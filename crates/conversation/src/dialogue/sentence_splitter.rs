@@ -87,12 +87,12 @@ impl SentenceSplitter {
         self.flush()
     }
 
-    /// A dot that is the end of a sentence, whether a capital, a small letter or a digit follows.
+    /// A dot that is the end of a sentence, whether a capital or a digit follows.
     fn is_final_dot(&self, before: &str) -> bool {
         let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
         let goes_on = word.contains(['.', '@', '/', ':', '_']) || word.ends_with(|c: char| c.is_numeric());
         let ends = |following| abbreviation_end(&self.style, before, Some(following)) == AbbreviationEnd::No;
-        !goes_on && ['A', 'a', '1'].into_iter().all(ends)
+        !goes_on && ['A', '1'].into_iter().all(ends)
     }
 
     /// Drops what has come of a sentence without its end, if anything was said before it.

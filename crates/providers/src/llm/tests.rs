@@ -2,6 +2,7 @@
 
 mod local_servers;
 mod rules;
+mod tool_choice;
 
 use super::*;
 use crate::{Deadlines, LocalTtsPrograms, ProviderAccess, ProviderSettings, StageDeadlines, vendors};
@@ -10,7 +11,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use trunkline_domain::chat::{ToolCall, ToolChoice};
+use trunkline_domain::chat::ToolCall;
 use trunkline_domain::llm_options::LlmOptions;
 use trunkline_domain::provider::{LlmProvider, ProviderAccount};
 
@@ -477,20 +478,4 @@ async fn calls_that_are_written_as_words_are_made() {
     let cut = [text("<tool_call>{\"name\": \"find\", \"argum"), finish("length")];
     let vendor = Vendor::start(vec![streamed(&cut), streamed(&[text("Yes."), stop()])]).await;
     assert_eq!(vendor.answer().await, words("Yes."));
-}
-
-#[tokio::test]
-async fn a_model_that_may_call_no_tool_is_told_so_in_the_vendors_way() {
-    for (provider, wanted) in [(LlmProvider::Openai, json!("none")), (LlmProvider::Anthropic, json!({"type": "none"}))]
-    {
-        let vendor = Vendor::start(vec![streamed(&[text("Hello."), stop()])]).await;
-        let plan = LlmPlan { candidates: vec![vendor.candidate(provider, "m")], rules: None, hedge_after: None };
-        let tools = vec![trunkline_domain::chat::ToolOffer { name: "find".into(), ..Default::default() }];
-        let messages = vec![ChatMessage::User("Hi".into())];
-        let request = LlmRequest { messages, tools, tool_choice: ToolChoice::None, ..LlmRequest::default() };
-        let mut stream = stream_llm_response(&vendor.providers, plan, request);
-        while stream.events.recv().await.is_some() {}
-        let asked = vendor.asked();
-        assert_eq!((&asked[0]["tool_choice"], asked[0]["tools"].is_array()), (&wanted, true));
-    }
 }
