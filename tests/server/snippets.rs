@@ -5,10 +5,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Documents with blocks that run or with JSON; each has its test below.
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 8] = [
     "README.md",
     "docs/api.md",
     "docs/browser.md",
+    "docs/flows.md",
     "docs/local-testing.md",
     "docs/providers.md",
     "docs/webhooks.md",
@@ -45,6 +46,11 @@ fn the_tour_of_the_api_runs() {
 #[test]
 fn calls_from_the_browser_run() {
     run("docs/browser.md");
+}
+
+#[test]
+fn flows_have_json() {
+    run("docs/flows.md");
 }
 
 #[test]

@@ -223,7 +223,7 @@ fn a_sentence_that_ends_whole_need_not_wait_and_others_do() {
 
 #[test]
 fn what_follows_a_sentence_that_did_not_wait_is_joined_as_it_was_written() {
-    for (text, is_glued) in [(" And more. ", false), ("And more. ", true)] {
+    for (text, is_glued) in [(" And more.\n", false), ("And more.\n", true)] {
         let mut splitter = SentenceSplitter::new(SpeechStyle::default());
         splitter.push("It is here.", |segment| panic!("{segment:?}"));
         assert!(splitter.end_sentence().is_some());
