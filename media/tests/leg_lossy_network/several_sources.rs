@@ -330,7 +330,7 @@ fn packets_that_are_not_heard_are_counted() {
         line.pass(20);
     }
     line.send(77, 1, 10, 1_600, &[1; 160]); // no such payload type
-    line.send(0, 1, 11, 1_760, &[1; 1_601]); // more than 200 ms
+    line.send(0, 1, 11, 1_760, &[1; 2_401]); // more than 300 ms
     line.pass(20);
     assert_eq!(line.leg.stats().packets_ignored, 2);
 }
