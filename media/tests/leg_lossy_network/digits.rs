@@ -1,6 +1,6 @@
 //! Digits as events in both directions.
 
-use crate::line::{LossyLine, config};
+use crate::line::{LossyLine, config, fixture};
 use trunkline_media::audio::AudioFrame;
 use trunkline_media::codec::Companding;
 use trunkline_media::detect::dtmf::DtmfDetector;
@@ -144,22 +144,33 @@ fn tones_of_a_peer_that_signals_its_keys_are_copies() {
     assert_eq!(agent.digits(), "5", "signalled and in the audio: one key");
 }
 
+/// Sound that comes back as it was sent is the agent's echo, but a fax or a ringing tone that both sides send is not.
 #[test]
-fn steady_tones_like_those_that_are_sent_cross_a_bridge() {
-    let heard = || {
+fn what_sounds_like_an_echo_crosses_a_bridge() {
+    let heard = |is_bridged: bool| {
         let mut link = LossyLine::new(Companding::MuLaw);
+        let speech: Vec<i16> = (0..4).flat_map(|_| fixture("opening_hours")).collect();
+        let frames: Vec<&[i16]> = speech.chunks_exact(FRAME_SAMPLES).collect();
         link.silence_ms(200);
-        link.leg.start_bridge();
-        let tone = tones(4_000, &[1_100.0]);
-        for frame in tone.chunks(FRAME_SAMPLES) {
+        let bridge_at = frames.len() / 2;
+        let mut later = 0;
+        for (n, frame) in frames.iter().enumerate() {
+            if is_bridged && n == bridge_at {
+                link.leg.start_bridge();
+            }
+            if n == bridge_at {
+                later = link.heard().len();
+            }
             let octets: Vec<u8> = frame.iter().map(|sample| Companding::MuLaw.encode(*sample)).collect();
             link.leg.relay_frame(&AudioFrame::g711(Companding::MuLaw, &octets).unwrap());
-            link.speak(frame);
+            let echo: Vec<i16> = n.checked_sub(8).map_or_else(Vec::new, |n| frames[n].iter().map(|s| s / 4).collect());
+            link.speak(&echo);
         }
-        let heard = link.heard();
-        heard[heard.len() - 8_000..].chunks(FRAME_SAMPLES).filter(|frame| level_dbfs(frame) > -30.0).count()
+        assert!(link.leg.stats().echo.is_some(), "a path of the echo");
+        link.heard()[later..].chunks(FRAME_SAMPLES).filter(|frame| level_dbfs(frame) > -45.0).count()
     };
-    assert!(heard() >= 49, "a fax tone is for the other party: {}", heard());
+    let (to_agent, to_party) = (heard(false), heard(true));
+    assert!(to_agent * 4 < to_party && to_party > 50, "{to_agent} frames for an agent, {to_party} for the other party");
 }
 
 #[test]
