@@ -169,7 +169,11 @@ async fn every_model_calls_two_tools_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unknown_model_is_refused_by_its_provider_and_the_call_says_so() {
     let server = Server::start().await;
-    change(&server, json!({"llm_config": {"provider": "openai", "model": "no-such-model"}, "fallbacks": {"take_messages": false}})).await;
+    change(
+        &server,
+        json!({"llm_config": {"provider": "openai", "model": "no-such-model"}, "fallbacks": {"take_messages": false}}),
+    )
+    .await;
     server.call("listen; say hello; listen; say hello; listen").await;
     let call = server.last_call().await;
     assert_eq!(call["end_reason"], json!("provider_error"), "{call}");
