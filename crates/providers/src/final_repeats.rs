@@ -35,7 +35,7 @@ impl AudioSpan {
     fn is_same_audio(self, other: Self) -> bool {
         let both = self.end_ms.min(other.end_ms).saturating_sub(self.start_ms.max(other.start_ms));
         let shorter = (self.end_ms - self.start_ms).min(other.end_ms - other.start_ms);
-        both * 2 > shorter
+        both > shorter / 2
     }
 }
 

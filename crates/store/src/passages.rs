@@ -54,10 +54,27 @@ impl PassageIndex {
         if passages.is_empty() || query.is_empty() {
             return Ok(Vec::new());
         }
-        let mut indexes = self.0.lock().await;
-        let found = indexes.search(passages, &query, limit).await;
+        let hash = hash(passages);
+        let mut indexes = Arc::clone(&self.0).lock_owned().await;
+        if !indexes.has(hash) {
+            // Whoever waits may give up; the index is made all the same, so that the next search finds it.
+            let passages: Vec<OwnedPassage> = passages.iter().take(PASSAGES_MAX).map(OwnedPassage::from).collect();
+            let made = trunkline_supervision::spawn("passage_index", async move {
+                let made = indexes.add(hash, &passages).await;
+                if made.is_err() {
+                    // Whatever it was: the next search begins with nothing.
+                    *indexes = Indexes::default();
+                }
+                made.map(|()| indexes)
+            });
+            indexes = match made.await {
+                Ok(Ok(made)) => made?,
+                // It has panicked, or the program ends.
+                Ok(Err(_)) | Err(_) => return Ok(Vec::new()),
+            };
+        }
+        let found = indexes.search(hash, &query, limit).await;
         if found.is_err() {
-            // Whatever it was: the next search begins with nothing.
             *indexes = Indexes::default();
         }
         found
@@ -65,10 +82,15 @@ impl PassageIndex {
 }
 
 impl Indexes {
-    async fn search(
-        &mut self, passages: &[IndexedPassage<'_>], query: &str, limit: usize,
-    ) -> Result<Vec<usize>, StoreError> {
-        let table = self.table(passages).await?;
+    fn has(&self, hash: SetHash) -> bool {
+        self.sets.iter().any(|(known, _)| *known == hash)
+    }
+
+    async fn search(&mut self, hash: SetHash, query: &str, limit: usize) -> Result<Vec<usize>, StoreError> {
+        let Some(at) = self.sets.iter().position(|(known, _)| *known == hash) else { return Ok(Vec::new()) };
+        let set = self.sets.remove(at);
+        self.sets.push(set);
+        let table = set.1;
         let Some(connection) = &mut self.connection else { return Ok(Vec::new()) };
         let sql = format!(
             "SELECT rowid FROM p{table} WHERE p{table} MATCH ? ORDER BY bm25(p{table}, 4.0, 1.0, 3.0), rowid LIMIT ?"
@@ -80,14 +102,8 @@ impl Indexes {
         Ok(places.collect::<Result<_, _>>()?)
     }
 
-    /// The table of a set; it is filled if it is not there.
-    async fn table(&mut self, passages: &[IndexedPassage<'_>]) -> Result<u64, StoreError> {
-        let hash = hash(passages);
-        if let Some(at) = self.sets.iter().position(|(known, _)| *known == hash) {
-            let set = self.sets.remove(at);
-            self.sets.push(set);
-            return Ok(set.1);
-        }
+    /// Makes the table of a set.
+    async fn add(&mut self, hash: SetHash, passages: &[OwnedPassage]) -> Result<(), StoreError> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => none.insert(SqliteConnectOptions::new().in_memory(true).connect().await?),
@@ -103,19 +119,23 @@ impl Indexes {
         );
         sqlx::query(AssertSqlSafe(create)).execute(&mut *connection).await?;
         sqlx::query("BEGIN").execute(&mut *connection).await?;
-        for (place, passage) in passages.iter().take(PASSAGES_MAX).enumerate() {
+        for (place, OwnedPassage(parts)) in passages.iter().enumerate() {
             let insert = format!("INSERT INTO p{number} (rowid, title, text, words) VALUES (?, ?, ?, ?)");
-            sqlx::query(AssertSqlSafe(insert))
-                .bind(i64::try_from(place).unwrap_or(i64::MAX))
-                .bind(passage.title.to_owned())
-                .bind(passage.text.to_owned())
-                .bind(passage.words.to_owned())
-                .execute(&mut *connection)
-                .await?;
+            let insert = sqlx::query(AssertSqlSafe(insert)).bind(i64::try_from(place).unwrap_or(i64::MAX));
+            parts.iter().fold(insert, |insert, part| insert.bind(part.clone())).execute(&mut *connection).await?;
         }
         sqlx::query("COMMIT").execute(&mut *connection).await?;
         self.sets.push((hash, number));
-        Ok(number)
+        Ok(())
+    }
+}
+
+/// Title, text and other words.
+struct OwnedPassage([String; 3]);
+
+impl From<&IndexedPassage<'_>> for OwnedPassage {
+    fn from(passage: &IndexedPassage<'_>) -> Self {
+        Self([passage.title, passage.text, passage.words].map(str::to_owned))
     }
 }
 
@@ -211,6 +231,16 @@ mod tests {
             assert!(found.is_ok(), "{:?}: {found:?}", hostile.chars().take(20).collect::<String>());
         }
         assert_eq!(search(&index, &["opened"]).await, [0], "and the index is as it was");
+    }
+
+    #[tokio::test]
+    async fn an_index_that_nobody_waits_for_is_made_all_the_same() {
+        let index = PassageIndex::default();
+        let words = ["opened".to_owned()];
+        let search = tokio::time::timeout(std::time::Duration::ZERO, index.search(&SHOP, &words, 3));
+        assert!(search.await.is_err(), "it is being made");
+        assert_eq!(search(&index, &["opened"]).await, [0]);
+        assert_eq!(index.0.lock().await.next, 1, "it was made once");
     }
 
     #[tokio::test]
