@@ -9,7 +9,7 @@ use crate::domain::agent::AgentFields;
 use crate::domain::fallback::Fallbacks;
 use crate::domain::local_stt;
 use crate::domain::provider::ProviderAccount;
-use crate::domain::provider_config::{LlmConfig, LlmProvider, SttConfig, SttProvider, TtsConfig, TtsProvider};
+use crate::domain::provider_config::{LlmConfig, LlmProvider, SttConfig, SttProvider, TtsConfig};
 use crate::providers::stt::SttSessionConfig;
 use std::time::Duration;
 use trunkline_media::audio::AudioFormat;
@@ -102,18 +102,8 @@ pub fn last_resort_stt(choices: &[SttChoice]) -> Option<SttChoice> {
 /// TTS configurations in order; the local one is always last. All speak the language of the call.
 pub fn tts_configs(spec: &CallSpec) -> Vec<TtsConfig> {
     let agent = &spec.agent;
-    let local = TtsConfig {
-        provider: TtsProvider::Local,
-        voice_id: local_voice(agent.tts_config.as_ref(), spec.language()),
-        language: spec.language().to_owned(),
-        model: None,
-        text_normalization: None,
-        speed: None,
-        stability: None,
-        similarity_boost: None,
-        use_speaker_boost: None,
-        base_url: None,
-    };
+    let voice = local_voice(agent.tts_config.as_ref(), spec.language());
+    let local = TtsConfig::local(voice, spec.language().to_owned());
     let others = agent.fallbacks.iter().flat_map(|fallbacks| &fallbacks.tts);
     let others = match &agent.tts_config {
         Some(own) => in_place_of(own, spec.language(), others),

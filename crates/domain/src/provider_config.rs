@@ -414,6 +414,24 @@ pub struct TtsConfig {
     pub base_url: Option<String>,
 }
 
+impl TtsConfig {
+    /// A voice of this machine, as it speaks by itself.
+    pub fn local(voice_id: String, language: String) -> Self {
+        Self {
+            provider: TtsProvider::Local,
+            voice_id,
+            language,
+            model: None,
+            text_normalization: None,
+            speed: None,
+            stability: None,
+            similarity_boost: None,
+            use_speaker_boost: None,
+            base_url: None,
+        }
+    }
+}
+
 /// ElevenLabs' `voice_settings`; `tts_config` wins field by field.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Validate, ToSchema)]
 #[garde(allow_unvalidated)]

@@ -11,7 +11,7 @@ use trunkline::providers::{
     Deadlines, LocalSpeechSettings, LocalTtsPrograms, ProviderAccess, ProviderRegistry, ProviderSettings,
     StageDeadlines, TtsEvent, vendors,
 };
-use trunkline_domain::provider::{ProviderAccount, TtsProvider};
+use trunkline_domain::provider::ProviderAccount;
 use trunkline_domain::provider_config::{TtsConfig, VoiceSettings};
 use trunkline_media::audio::{AudioFormat, convert::StreamDecoder};
 use trunkline_media::frame::SAMPLE_RATE_HZ;
@@ -66,18 +66,7 @@ impl CallerVoiceArgs {
     }
 
     fn config(&self) -> TtsConfig {
-        TtsConfig {
-            provider: TtsProvider::Local,
-            voice_id: self.voice.clone(),
-            language: self.voice_language.clone(),
-            model: None,
-            text_normalization: None,
-            speed: None,
-            stability: None,
-            similarity_boost: None,
-            use_speaker_boost: None,
-            base_url: None,
-        }
+        TtsConfig::local(self.voice.clone(), self.voice_language.clone())
     }
 }
 

@@ -237,8 +237,8 @@ mod tests {
     async fn an_index_that_nobody_waits_for_is_made_all_the_same() {
         let index = PassageIndex::default();
         let words = ["opened".to_owned()];
-        let search = tokio::time::timeout(std::time::Duration::ZERO, index.search(&SHOP, &words, 3));
-        assert!(search.await.is_err(), "it is being made");
+        let given_up = tokio::time::timeout(std::time::Duration::ZERO, index.search(&SHOP, &words, 3));
+        assert!(given_up.await.is_err(), "it is being made");
         assert_eq!(search(&index, &["opened"]).await, [0]);
         assert_eq!(index.0.lock().await.next, 1, "it was made once");
     }

@@ -1,6 +1,7 @@
 //! Order of providers, hedging, and the first one without a key.
 
 use super::*;
+use crate::domain::provider_config::TtsProvider;
 use serde_json::{Value, json};
 
 fn spec(agent: Value) -> CallSpec {

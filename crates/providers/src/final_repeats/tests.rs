@@ -92,3 +92,15 @@ fn another_connection_counts_its_audio_anew() {
     repeats.handle_speech_ended();
     assert!(repeats.filter(now, words, span(100, 900)).is_some());
 }
+
+#[test]
+fn odd_times_are_times_or_none() {
+    for (start, duration) in [(0.0, 1e300), (1e300, 1e300), (-5.0, 1e12), (f64::NAN, 1.0), (0.0, f64::INFINITY)] {
+        let spans = [AudioSpan::of_seconds(start, duration), AudioSpan::of_seconds(0.0, 1e300), span(0, u64::MAX)];
+        for (one, other) in spans.into_iter().flatten().zip(spans.into_iter().flatten().skip(1)) {
+            let _ = one.is_same_audio(other);
+        }
+    }
+    assert_eq!(AudioSpan::of_seconds(2.0, -1.0), None);
+    assert!(span(0, u64::MAX).unwrap().is_same_audio(span(0, u64::MAX).unwrap()));
+}

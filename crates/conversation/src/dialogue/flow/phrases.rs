@@ -1,6 +1,6 @@
 //! What the rules say by themselves, in the languages of the readers of spoken values.
 
-use crate::dialogue::spoken::words::{base, fold, words};
+use crate::dialogue::spoken::words::{fold, table_of, words};
 
 /// Phrases of one language. Lists are parted by bars.
 #[derive(Debug)]
@@ -147,15 +147,7 @@ static PT: FlowPhrases = FlowPhrases {
 
 /// The phrases of a language; English for those that are not known.
 pub(super) fn flow_phrases(language: &str) -> &'static FlowPhrases {
-    match base(language) {
-        "nl" => &NL,
-        "de" => &DE,
-        "fr" => &FR,
-        "es" => &ES,
-        "it" => &IT,
-        "pt" => &PT,
-        _ => &EN,
-    }
+    table_of(language, [&EN, &NL, &DE, &FR, &ES, &IT, &PT])
 }
 
 /// Words of courtesy that do not change what is meant.

@@ -1,7 +1,7 @@
 //! Dates as they are said: "the third of March", "morgen", "le 3 mars 2026", "3/4/2026".
 
 use super::numbers::{NumberWords, number_words};
-use super::words::{base, words};
+use super::words::{table_of, words};
 use jiff::ToSpan as _;
 use jiff::civil::{Date, Weekday};
 
@@ -182,15 +182,7 @@ static PT: DateWords = DateWords {
 };
 
 fn date_words(language: &str) -> &'static DateWords {
-    match base(language) {
-        "nl" => &NL,
-        "de" => &DE,
-        "fr" => &FR,
-        "es" => &ES,
-        "it" => &IT,
-        "pt" => &PT,
-        _ => &EN,
-    }
+    table_of(language, [&EN, &NL, &DE, &FR, &ES, &IT, &PT])
 }
 
 /// The date in a text; without a year, the next one that is not before `today`. `None` if it is none.

@@ -1,6 +1,6 @@
 //! Numbers in words: English, Dutch, German, French, Spanish, Italian, Portuguese.
 
-use super::words::base;
+use super::words::table_of;
 
 /// The number words of a language, folded.
 #[derive(Debug)]
@@ -357,15 +357,7 @@ static PT: NumberWords = NumberWords {
 
 /// The words of a language; English for those that are not known.
 pub fn number_words(language: &str) -> &'static NumberWords {
-    match base(language) {
-        "nl" => &NL,
-        "de" => &DE,
-        "fr" => &FR,
-        "es" => &ES,
-        "it" => &IT,
-        "pt" => &PT,
-        _ => &EN,
-    }
+    table_of(language, [&EN, &NL, &DE, &FR, &ES, &IT, &PT])
 }
 
 impl NumberWords {

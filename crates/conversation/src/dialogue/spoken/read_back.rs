@@ -3,7 +3,7 @@
 use super::super::text_normalization::SpokenNames;
 use super::money::minor_digits;
 use super::value::{SpokenValue, ValueContext};
-use super::words::base;
+use super::words::{base, table_of};
 use jiff::civil::Date;
 use trunkline_domain::built_in_tools::Spelling;
 
@@ -83,15 +83,7 @@ static PT: ValuePhrases = ValuePhrases {
 
 /// The phrases of a language; English for those that are not known.
 pub fn value_phrases(language: &str) -> &'static ValuePhrases {
-    match base(language) {
-        "nl" => &NL,
-        "de" => &DE,
-        "fr" => &FR,
-        "es" => &ES,
-        "it" => &IT,
-        "pt" => &PT,
-        _ => &EN,
-    }
+    table_of(language, [&EN, &NL, &DE, &FR, &ES, &IT, &PT])
 }
 
 /// The question whether a value is right.

@@ -28,3 +28,17 @@ pub fn words(text: &str) -> Vec<String> {
 pub fn base(language: &str) -> &str {
     language.split(['-', '_']).next().unwrap_or("en")
 }
+
+/// The table of a language: of English, Dutch, German, French, Spanish, Italian and Portuguese, in this order; English for
+/// others.
+pub fn table_of<T>(language: &str, [en, nl, de, fr, es, it, pt]: [&'static T; 7]) -> &'static T {
+    match base(language) {
+        "nl" => nl,
+        "de" => de,
+        "fr" => fr,
+        "es" => es,
+        "it" => it,
+        "pt" => pt,
+        _ => en,
+    }
+}
