@@ -3,6 +3,7 @@
 use futures_util::future::BoxFuture;
 use std::time::Duration;
 use trunkline_local_speech::models::PiperVoice;
+use trunkline_local_speech::request::Tenant;
 
 /// What was spoken of a part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,8 +54,8 @@ pub trait PartSpeaker: Send + Sync + std::fmt::Debug {
     /// A call will need a voice: loads what takes time.
     fn warm_up(&self);
 
-    /// Speaks phonemes, within this time.
+    /// Speaks phonemes, within this time; organizations take turns.
     fn speak(
-        &self, voice: &'static PiperVoice, phonemes: String, speed_permille: u32, patience: Duration,
+        &self, tenant: Tenant, voice: &'static PiperVoice, phonemes: String, speed_permille: u32, patience: Duration,
     ) -> BoxFuture<'static, Result<SpokenPart, SpeakError>>;
 }

@@ -14,6 +14,7 @@ use trunkline_domain::provider::ProviderAccount;
 use trunkline_domain::provider_config::{TtsConfig, VoiceSettings};
 use trunkline_egress::EgressGuard;
 use trunkline_local_speech::models::PiperVoice;
+use trunkline_local_speech::request::Tenant;
 
 /// What a speaker does with its n-th part.
 type Play = dyn Fn(usize, &str) -> Result<SpokenPart, SpeakError> + Send + Sync;
@@ -41,7 +42,7 @@ impl PartSpeaker for Shared {
     }
 
     fn speak(
-        &self, voice: &'static PiperVoice, phonemes: String, speed_permille: u32, _: Duration,
+        &self, _: Tenant, voice: &'static PiperVoice, phonemes: String, speed_permille: u32, _: Duration,
     ) -> BoxFuture<'static, Result<SpokenPart, SpeakError>> {
         let speaker = Arc::clone(&self.0);
         let number = {

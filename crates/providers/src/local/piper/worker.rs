@@ -2,19 +2,16 @@
 
 use super::super::speech::LocalSpeech;
 use super::speaker::{PartSpeaker, SpeakError, SpokenPart};
+use super::text_room::TextRoom;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use trunkline_local_speech::io::PendingAnswer;
 use trunkline_local_speech::io::model_files::ModelState;
 use trunkline_local_speech::models::{PIPER_VOICES, PiperVoice};
-use trunkline_local_speech::request::{SpeechAnswer, SpeechError, SpeechRequest};
+use trunkline_local_speech::request::{SpeechAnswer, SpeechError, SpeechRequest, Tenant};
 
-/// Texts at the worker, of which it speaks one: a part takes a quarter of a second, and who waits for more than six of them
-/// has waited too long.
-const TEXTS_MAX: usize = 6;
 /// How long a voice may take to load.
 const LOAD_MAX: Duration = Duration::from_secs(20);
 /// What is spoken to nobody, so that a voice is loaded.
@@ -24,7 +21,7 @@ const TRIAL: &str = "a.";
 #[derive(Debug)]
 pub struct WorkerSpeaker {
     speech: LocalSpeech,
-    room: Arc<Semaphore>,
+    room: TextRoom,
     /// The process whose voice is loaded.
     warm: Arc<AtomicU32>,
 }
@@ -32,7 +29,7 @@ pub struct WorkerSpeaker {
 impl WorkerSpeaker {
     /// Speaks with the worker of these models.
     pub fn new(speech: LocalSpeech) -> Self {
-        Self { speech, room: Arc::new(Semaphore::new(TEXTS_MAX)), warm: Arc::default() }
+        Self { speech, room: TextRoom::default(), warm: Arc::default() }
     }
 }
 
@@ -46,23 +43,24 @@ impl PartSpeaker for WorkerSpeaker {
         let Some(voice) = PIPER_VOICES.iter().find(is_there) else { return };
         let (speech, warm) = (self.speech.clone(), Arc::clone(&self.warm));
         trunkline_supervision::spawn("local_voice", async move {
-            if spoken(request(&speech, voice.name, TRIAL.to_owned(), 1_000, LOAD_MAX)).await.is_ok() {
+            if spoken(request(&speech, Tenant::default(), voice.name, TRIAL.to_owned(), 1_000, LOAD_MAX)).await.is_ok()
+            {
                 warm.store(speech.worker().process_id().unwrap_or_default(), Ordering::Relaxed);
             }
         });
     }
 
     fn speak(
-        &self, voice: &'static PiperVoice, phonemes: String, speed_permille: u32, patience: Duration,
+        &self, tenant: Tenant, voice: &'static PiperVoice, phonemes: String, speed_permille: u32, patience: Duration,
     ) -> BoxFuture<'static, Result<SpokenPart, SpeakError>> {
         // A worker that has to start to say that there is nothing would keep the caller waiting.
         if let Some(advice) = self.speech.state(&voice.model).advice(&voice.model) {
             return Box::pin(std::future::ready(Err(SpeakError::Unavailable(advice))));
         }
-        let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else {
+        let Some(permit) = self.room.enter(tenant) else {
             return Box::pin(std::future::ready(Err(SpeakError::Busy)));
         };
-        let answers = request(&self.speech, voice.name, phonemes, speed_permille, patience);
+        let answers = request(&self.speech, tenant, voice.name, phonemes, speed_permille, patience);
         Box::pin(async move {
             let spoken = spoken(answers).await;
             drop(permit);
@@ -72,10 +70,10 @@ impl PartSpeaker for WorkerSpeaker {
 }
 
 fn request(
-    speech: &LocalSpeech, voice: &str, phonemes: String, speed_permille: u32, patience: Duration,
+    speech: &LocalSpeech, tenant: Tenant, voice: &str, phonemes: String, speed_permille: u32, patience: Duration,
 ) -> PendingAnswer {
     let request = SpeechRequest::Synthesize { voice: voice.to_owned(), speed_permille, text: phonemes };
-    speech.worker().request(request, patience)
+    speech.worker().request(tenant, request, patience)
 }
 
 async fn spoken(mut answers: PendingAnswer) -> Result<SpokenPart, SpeakError> {
