@@ -321,7 +321,7 @@ impl ConsultationCall {
                 for (index, text) in segments {
                     let segment = SegmentId { response_id: 1, index };
                     self.unplayed.push_back(segment);
-                    tts.speak(segment, text);
+                    tts.speak(segment, text, None);
                 }
                 self.tts = Some(tts);
             }
