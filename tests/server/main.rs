@@ -34,6 +34,7 @@ mod management;
 mod nodes;
 mod odd_models;
 mod odd_vendors;
+mod outage;
 mod outgoing_calls;
 mod pjsip;
 mod postgres;
