@@ -66,7 +66,7 @@ async fn words_that_were_said_are_not_followed_by_rules() {
 async fn a_model_that_stalls_turn_after_turn_gets_half_of_its_time() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
-    let silent = tokio::spawn(async move {
+    let silent = trunkline_supervision::spawn("vendor", async move {
         let mut held = Vec::new();
         while let Ok((stream, _)) = listener.accept().await {
             held.push(stream);
