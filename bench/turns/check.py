@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""Checks a set of turns and says what is in it, by numbers: `check.py data/turns/set/tune [...]`."""
+
+import json
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import numpy as np  # noqa: E402
+
+import sound  # noqa: E402
+from sound import RATE  # noqa: E402
+
+
+def rows_of(folder):
+    """All rows of a folder."""
+    return [json.loads(line) for path in sorted(folder.glob("rows*.jsonl")) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def faults(row, seconds):
+    """What is wrong with a row: order, overlaps, lengths, labels, words inside pauses."""
+    found, last = [], 0.0
+    spans = row["silence_spans"]
+    for index, span in enumerate(spans):
+        label = "eot" if index + 1 == len(spans) else "hold"
+        if span["label"] != label:
+            found.append(f"span {index} is {span['label']} and not {label}")
+        if span["start"] < last - 0.001 or span["end"] - span["start"] < 0.0995:
+            found.append(f"span {index} is out of order or too short")
+        last = span["end"]
+    if last > seconds + 0.02 or seconds > 120:
+        found.append("longer than the audio")
+    for word in row["words"]:
+        if word["end"] <= word["start"]:
+            found.append(f"word {word['word']} has no length")
+        for span in spans:
+            if min(word["end"], span["end"]) - max(word["start"], span["start"]) > 0.03:
+                found.append(f"word {word['word']} reaches into a pause")
+    if any(b["start"] < a["start"] for a, b in zip(row["words"], row["words"][1:])):
+        found.append("words out of order")
+    return found
+
+
+def measure(row, samples):
+    """Speech level, level in the pauses, steps at their borders, and what lies outside of the band, in dB."""
+    loud, quiet, step = [], [], 0.0
+    inside = np.zeros(len(samples), bool)
+    for span in row["silence_spans"]:
+        first, past = int(span["start"] * RATE), int(span["end"] * RATE)
+        inside[first:past] = True
+        quiet.append(samples[first + 160:past - 160] if past - first > 480 else samples[first:past])
+        if span["label"] == "hold":
+            for at in (first, past):
+                near = np.abs(np.diff(samples[max(0, at - 8):at + 8]))
+                step = max(step, float(near.max()))
+    inside[:int(row["words"][0]["start"] * RATE)] = True
+    speech = samples[~inside]
+    loud = sound.speech_level(speech)
+    silence = np.concatenate(quiet)
+    spectrum = np.abs(np.fft.rfft(samples)) ** 2
+    hz = np.fft.rfftfreq(len(samples), 1 / RATE)
+    outside = spectrum[(hz < 200) | (hz > 3600)].sum() / spectrum.sum()
+    return {"speech": 20 * np.log10(loud), "below": 20 * np.log10(loud / max(1e-6, np.sqrt((silence ** 2).mean()))),
+            "step": 20 * np.log10(max(step, 1e-6) / loud), "outside": 10 * np.log10(max(outside, 1e-12)), "peak": float(np.abs(samples).max())}
+
+
+def quantiles(values):
+    """5, 25, 50, 75, 95 %."""
+    return [round(float(value), 3) for value in np.percentile(values, [5, 25, 50, 75, 95])] if len(values) else []
+
+
+def summary(folder):
+    """Counts, pauses and levels of a folder."""
+    rows = rows_of(folder)
+    counted, holds, pauses, levels, bad = defaultdict(Counter), Counter(), defaultdict(list), defaultdict(list), []
+    for row in rows:
+        samples = sound.read(folder / row["audio"])
+        bad += [f"{row['id']}: {fault}" for fault in faults(row, len(samples) / RATE)]
+        counted[row["language"] + ("*" if row["synthetic"] else "")][row["kind"]] += 1
+        for span in row["silence_spans"][:-1]:
+            length = span["end"] - span["start"]
+            holds[(row["language"], span["seam"], "counted" if length >= 0.2 else "below 0.2 s")] += 1
+            pauses["drawn" if span["drawn"] else "natural"].append(length)
+        for name, value in measure(row, samples).items():
+            levels[f"{name} {row['noise'].split('+')[0]}" if name == "below" else name].append(value)
+    return {
+        "rows": len(rows), "turns": {language: dict(kinds) for language, kinds in counted.items()},
+        "holds": {" ".join(key): count for key, count in sorted(holds.items())},
+        "pauses": {name: {"count": len(values), "quantiles": quantiles(values)} for name, values in pauses.items()},
+        "levels": {name: quantiles(values) for name, values in sorted(levels.items())}, "faults": bad,
+    }
+
+
+def main():
+    """Prints the summary of each folder; the exit code says whether there are faults."""
+    wrong = 0
+    for folder in map(Path, sys.argv[1:]):
+        found = summary(folder)
+        print(json.dumps({str(folder): found}, indent=1, ensure_ascii=False))
+        wrong += len(found["faults"])
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""Makes the set of turns for `trunkline bench turns` into a folder outside of git.
+
+    python3 bench/turns/make_set.py --out data/turns
+
+Needs python3-numpy, sox, libespeak-ng and `apt-get download`; see docs/benchmarks.md. The same packages and the same `--seed` give the same set.
+"""
+
+import argparse
+import json
+import random
+import sys
+import zlib
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import numpy as np  # noqa: E402
+
+import channel  # noqa: E402
+import sound  # noqa: E402
+import voices  # noqa: E402
+from espeak import Espeak  # noqa: E402
+from pauses import Pauses  # noqa: E402
+from speakers import Speaker  # noqa: E402
+from turns import Studio  # noqa: E402
+
+RECIPES = Path(__file__).parent / "recipes"
+#: Turns of each kind for one voice of a half.
+WANTED = {"digits": 30, "letters": 22, "list": 20, "clause": 28, "mid_sentence": 32, "whole": 14, "short": 14}
+SMALL = {"digits": 12, "letters": 8, "list": 8, "clause": 12, "mid_sentence": 12, "whole": 6, "short": 6}
+
+
+def seed_of(*parts):
+    """A number from names, the same in every run."""
+    return zlib.crc32("/".join(map(str, parts)).encode())
+
+
+def recipe(language):
+    """The recipe of a language, see recipes/README.md."""
+    return json.loads((RECIPES / f"{language}.json").read_text(encoding="utf-8"))
+
+
+def row_of(turn, number, speaker, half, messages, noise, extra):
+    """The row of a finished turn, without its audio."""
+    name = f"{speaker.voice.language}-{speaker.voice.name}-{turn.kind}-{number:03d}"
+    if half != speaker.voice.half:
+        name = f"{name}-{half}"
+    return {
+        "id": name, "language": speaker.voice.language, "audio": f"{speaker.voice.language}/{name}.wav",
+        "silence_spans": [dict(span, start=round(span["start"], 3), end=round(span["end"], 3)) for span in turn.spans],
+        "messages": messages,
+        "words": [{"word": word, "start": round(start, 3), "end": round(end, 3)} for word, start, end in turn.words],
+        "kind": turn.kind, "half": half, "speaker": speaker.voice.name, "source": speaker.voice.package, "noise": noise,
+        "sentences": turn.sentences, **extra,
+    }
+
+
+class Set:
+    """Rows and their files below one folder."""
+
+    def __init__(self, folder):
+        self.folder, self.rows = folder, []
+
+    def add(self, row, samples):
+        """Writes the sound and keeps the row."""
+        path = self.folder / row["audio"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sound.write(path, samples)
+        self.rows.append(row)
+
+    def close(self):
+        """Writes one file of rows for each language."""
+        for language in sorted({row["language"] for row in self.rows}):
+            with open(self.folder / f"rows-{language}.jsonl", "w", encoding="utf-8") as lines:
+                for row in self.rows:
+                    if row["language"] == language:
+                        lines.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def speak(speaker, wanted, half, out, rng, babble, extra):
+    """All turns of one speaker."""
+    for kind, count in wanted.items():
+        made = tries = 0
+        while made < count and tries < 4 * count:
+            tries += 1
+            turn = getattr(speaker, kind)()
+            if turn is None:
+                continue
+            samples, noise = channel.telephone(turn, rng, babble)
+            question = speaker.random.choice(speaker.recipe["messages"][kind])
+            messages = [{"role": "assistant", "content": question}]
+            out.add(row_of(turn, made, speaker, half, messages, noise, extra), samples)
+            made += 1
+
+
+def babble_of(studio, clips, rng, count=5):
+    """Some long recordings of a half, for the voices in the background."""
+    long = sorted((clip for clip in clips if 12 <= len(clip.text.split()) <= 40), key=lambda clip: str(clip.path))
+    chosen = [long[int(i)] for i in rng.permutation(len(long))[:count]]
+    return [sound.trim(sound.read(clip.path)) for clip in chosen]
+
+
+def recorded(args, root, studio, half_of):
+    """The recorded people: their own half, and for English the same voice with unseen sentences."""
+    for voice in voices.VOICES:
+        if args.only and voice.language not in args.only:
+            continue
+        clips = voices.clips(root, voice)
+        halves = [voice.half] + (["same-speaker"] if voice.name == "allison" else [])
+        for half in halves:
+            part = "test" if half == "same-speaker" else half
+            own = {name for name in clips if half_of.get(name) == part}
+            rng = np.random.default_rng(seed_of(args.seed, voice.name, half))
+            speaker = Speaker(voice, clips, own, recipe(voice.language), studio, Pauses(random.Random(seed_of(args.seed, voice.name, half, "pauses"))),
+                              seed_of(args.seed, voice.name, half, "texts"), rng)
+            babble = babble_of(studio, [clips[name] for name in own], rng)
+            speak(speaker, WANTED if voice.language == "en" else SMALL, half, args.sets[half], rng, babble, {"synthetic": False})
+            print(f"{voice.name} {half}: {Counter(row['kind'] for row in args.sets[half].rows if row['speaker'] == voice.name)}", file=sys.stderr)
+
+
+def main():
+    """Reads the arguments and makes the set."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("data/turns"), help="where packages, voices and the set go")
+    parser.add_argument("--seed", default="1", help="another seed gives other sequences, pauses and noise")
+    parser.add_argument("--only", nargs="*", help="languages, all without it")
+    args = parser.parse_args()
+    root = voices.fetch(args.out)
+    args.sets = {half: Set(args.out / "set" / half) for half in ("tune", "test", "same-speaker")}
+    half_of = voices.halves({language: voices.transcript(root, language) for language in ("en", "fr", "es", "it", "ru")})
+    studio = Studio(Espeak())
+    recorded(args, root, studio, half_of)
+    for each in args.sets.values():
+        each.close()
+
+
+if __name__ == "__main__":
+    main()
