@@ -97,3 +97,17 @@ def words_of(samples, text, voice, espeak):
     starts = [0.0] + [end for _, end in gaps]
     ends = [start for start, _ in gaps] + [len(samples) / RATE]
     return [(word, round(start, 3), round(max(end, start + 0.02), 3)) for word, start, end in zip(words, starts, ends)]
+
+
+def distance(samples, text, voice, espeak):
+    """How far a recording is from a text said by espeak-ng: the mean cost along the best path."""
+    known, heard = features(espeak.say(text, voice)[0]), features(samples)
+    path = warp(known, heard)
+    return float(np.mean(np.sqrt(((known - heard[path]) ** 2).sum(axis=1))))
+
+
+def says(samples, text, others, voice, espeak):
+    """Whether a recording says `text` rather than any of `others`. Transcripts of one package need not be those of another."""
+    own = distance(samples, text, voice, espeak)
+    foreign = [distance(samples, other, voice, espeak) for other in others]
+    return own < min(foreign) - 0.2 and own < np.mean(foreign) - 0.8

@@ -20,6 +20,7 @@ import numpy as np  # noqa: E402
 
 import channel  # noqa: E402
 import sound  # noqa: E402
+import synthetic  # noqa: E402
 import voices  # noqa: E402
 from espeak import Espeak  # noqa: E402
 from pauses import Pauses  # noqa: E402
@@ -28,8 +29,10 @@ from turns import Studio  # noqa: E402
 
 RECIPES = Path(__file__).parent / "recipes"
 #: Turns of each kind for one voice of a half.
-WANTED = {"digits": 30, "letters": 22, "list": 20, "clause": 28, "mid_sentence": 32, "whole": 14, "short": 14}
-SMALL = {"digits": 12, "letters": 8, "list": 8, "clause": 12, "mid_sentence": 12, "whole": 6, "short": 6}
+WANTED = {"digits": 26, "letters": 20, "list": 16, "clause": 34, "mid_sentence": 40, "whole": 14, "short": 14}
+SMALL = {"digits": 10, "letters": 8, "list": 8, "clause": 12, "mid_sentence": 14, "whole": 6, "short": 6}
+#: A language with one speaker has all its turns in one half.
+ALONE = {kind: 2 * count for kind, count in SMALL.items()}
 
 
 def seed_of(*parts):
@@ -116,8 +119,30 @@ def recorded(args, root, studio, half_of):
             speaker = Speaker(voice, clips, own, recipe(voice.language), studio, Pauses(random.Random(seed_of(args.seed, voice.name, half, "pauses"))),
                               seed_of(args.seed, voice.name, half, "texts"), rng)
             babble = babble_of(studio, [clips[name] for name in own], rng)
-            speak(speaker, WANTED if voice.language == "en" else SMALL, half, args.sets[half], rng, babble, {"synthetic": False})
+            wanted = WANTED if voice.language == "en" else ALONE if voice.language == "ru" else SMALL
+            speak(speaker, wanted, half, args.sets[half], rng, babble, {"synthetic": False})
             print(f"{voice.name} {half}: {Counter(row['kind'] for row in args.sets[half].rows if row['speaker'] == voice.name)}", file=sys.stderr)
+
+
+def spoken(args, espeak):
+    """What espeak-ng says, in both halves."""
+    for language in ("en", "nl", "de", "pt"):
+        if args.only and language not in args.only:
+            continue
+        wanted = synthetic.recipe(language)
+        for half, settings in wanted["voices"].items():
+            source = random.Random(seed_of(args.seed, language, half))
+            rng = np.random.default_rng(seed_of(args.seed, language, half, "sound"))
+            voices_here = [synthetic.Synthesizer(one, language, half, espeak, Pauses(source), rng, one["name"]) for one in settings]
+            numbers = Counter()
+            for index, (kind, question, text) in enumerate(synthetic.texts(wanted, half, source)):
+                # Voices and ways to pause alternate, so that neither goes with a kind.
+                one = voices_here[index // 2 % len(voices_here)]
+                turn = one.turn(kind, text, index % 2 == 0)
+                samples, noise = channel.telephone(turn, rng, [])
+                messages = [{"role": "assistant", "content": question}]
+                args.sets[half].add(row_of(turn, numbers[one, kind], one, half, messages, noise, {"synthetic": True}), samples)
+                numbers[one, kind] += 1
 
 
 def main():
@@ -132,6 +157,7 @@ def main():
     half_of = voices.halves({language: voices.transcript(root, language) for language in ("en", "fr", "es", "it", "ru")})
     studio = Studio(Espeak())
     recorded(args, root, studio, half_of)
+    spoken(args, studio.espeak)
     for each in args.sets.values():
         each.close()
 
