@@ -93,11 +93,30 @@ def summary(folder):
     }
 
 
+def overlaps(folder):
+    """Counts and levels of a folder of overlaps."""
+    rows = [json.loads(line) for line in (folder / "overlaps.jsonl").read_text(encoding="utf-8").splitlines()]
+    counted, rise, lengths, bad = Counter(), defaultdict(list), defaultdict(list), []
+    for row in rows:
+        agent, caller = sound.read(folder / row["agent_audio"]), sound.read(folder / row["caller_audio"])
+        if len(agent) != len(caller) or not row["agent_start"] < row["onset"] < row["offset"] <= len(agent) / RATE:
+            bad.append(f"{row['id']}: lengths or times")
+        if row["onset"] >= row["agent_end"]:
+            bad.append(f"{row['id']}: no overlap")
+        counted[row["label"] + ("" if row.get("synthetic", False) else " recorded" if "speaker" in row else "")] += 1
+        inside = caller[int(row["onset"] * RATE):int(row["offset"] * RATE)]
+        before = caller[:int(row["onset"] * RATE)]
+        rise[row["label"]].append(20 * np.log10(sound.speech_level(inside) / max(1e-5, np.sqrt((before ** 2).mean()))))
+        lengths[row["label"]].append(row["offset"] - row["onset"])
+    return {"rows": dict(counted), "rise_db": {label: quantiles(values) for label, values in rise.items()},
+            "seconds": {label: quantiles(values) for label, values in lengths.items()}, "faults": bad}
+
+
 def main():
     """Prints the summary of each folder; the exit code says whether there are faults."""
     wrong = 0
     for folder in map(Path, sys.argv[1:]):
-        found = summary(folder)
+        found = overlaps(folder) if (folder / "overlaps.jsonl").exists() else summary(folder)
         print(json.dumps({str(folder): found}, indent=1, ensure_ascii=False))
         wrong += len(found["faults"])
     return 1 if wrong else 0

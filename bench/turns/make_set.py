@@ -92,7 +92,7 @@ def speak(speaker, wanted, half, out, rng, babble, extra):
             if turn is None:
                 continue
             samples, noise = channel.telephone(turn, rng, babble)
-            question = speaker.random.choice(speaker.recipe["messages"][kind])
+            question = speaker.random.choice(speaker.recipe["messages"][turn.kind])
             messages = [{"role": "assistant", "content": question}]
             out.add(row_of(turn, made, speaker, half, messages, noise, extra), samples)
             made += 1
@@ -107,10 +107,13 @@ def babble_of(studio, clips, rng, count=5):
 
 def recorded(args, root, studio, half_of):
     """The recorded people: their own half, and for English the same voice with unseen sentences."""
+    heard = json.loads((RECIPES / "heard.json").read_text(encoding="utf-8"))
     for voice in voices.VOICES:
         if args.only and voice.language not in args.only:
             continue
         clips = voices.clips(root, voice)
+        if voice.name in heard:
+            clips = {name: clip for name, clip in clips.items() if name in heard[voice.name] or len(clip.text.split()) < 3}
         halves = [voice.half] + (["same-speaker"] if voice.name == "allison" else [])
         for half in halves:
             part = "test" if half == "same-speaker" else half
@@ -122,6 +125,34 @@ def recorded(args, root, studio, half_of):
             wanted = WANTED if voice.language == "en" else ALONE if voice.language == "ru" else SMALL
             speak(speaker, wanted, half, args.sets[half], rng, babble, {"synthetic": False})
             print(f"{voice.name} {half}: {Counter(row['kind'] for row in args.sets[half].rows if row['speaker'] == voice.name)}", file=sys.stderr)
+
+
+def plausible(clip):
+    """Whether a phrase takes the time that its words need; a longer recording has something else in it."""
+    seconds = len(sound.trim(sound.read(clip.path))) / sound.RATE
+    return seconds <= 0.5 * len(clip.text.split()) + 0.5
+
+
+def others(args, root, studio):
+    """Other people: a reader and actors in English, two actors in Dutch."""
+    phrases = json.loads((RECIPES / "phrases-en.json").read_text(encoding="utf-8"))
+    heard = json.loads((RECIPES / "heard.json").read_text(encoding="utf-8"))
+    for voice in voices.EXTRA + voices.FISH:
+        if args.only and voice.language not in args.only:
+            continue
+        if voice in voices.FISH:
+            known = voices.fish(root, voice)
+            clips = {name: known[name] for name in heard[voice.name]}
+            wanted = {"clause": 24, "mid_sentence": 24, "whole": 12, "short": 0}
+        elif voice.name == "librivox":
+            clips, wanted = voices.extra(root, voice, phrases), {"mid_sentence": 8, "whole": 5}
+        else:
+            clips = {name: clip for name, clip in voices.extra(root, voice, phrases).items() if plausible(clip)}
+            wanted = {"phrases": 5, "short": 3}
+        rng = np.random.default_rng(seed_of(args.seed, voice.name))
+        speaker = Speaker(voice, clips, set(clips), recipe(voice.language), studio, Pauses(random.Random(seed_of(args.seed, voice.name, "pauses"))),
+                          seed_of(args.seed, voice.name, "texts"), rng)
+        speak(speaker, wanted, voice.half, args.sets[voice.half], rng, [], {"synthetic": False})
 
 
 def spoken(args, espeak):
@@ -157,6 +188,7 @@ def main():
     half_of = voices.halves({language: voices.transcript(root, language) for language in ("en", "fr", "es", "it", "ru")})
     studio = Studio(Espeak())
     recorded(args, root, studio, half_of)
+    others(args, root, studio)
     spoken(args, studio.espeak)
     for each in args.sets.values():
         each.close()

@@ -195,3 +195,16 @@ class Speaker:
         builder = self.builder("short", name)
         builder.say_with_pauses(self.piece(name), {}, {})
         return builder.finish()
+
+    def phrases(self):
+        """Two or three short phrases, one by one."""
+        names = [self.take(lambda text: 2 <= len(text.split()) <= 4, 4) for _ in range(self.random.choice([2, 3, 3]))]
+        names = list(dict.fromkeys(name for name in names if name))
+        if len(names) < 2:
+            return None
+        builder = self.builder("clause", names[0])
+        for index, name in enumerate(names):
+            if index:
+                builder.pause(self.pauses.draw(), "clause")
+            builder.say_with_pauses(self.piece(name), {}, {})
+        return builder.finish()

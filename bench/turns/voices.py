@@ -54,8 +54,15 @@ FISH = [
     Voice("fish-big", "nl", "nl", "fillets-ng-data-nl", "usr/share/games/fillets-ng", "ogg", "test"),
 ]
 
+#: Readers and actors of short clips. Who speaks the voices of the game is not known, and some may be one person: all are in one half.
+PHRASES = "usr/share/games/hedgewars/Data/Sounds/voices"
+EXTRA = [Voice("librivox", "en", "en-us", "pocketsphinx-testdata", "usr/share/pocketsphinx/test/data/librivox", "wav", "test")] + [
+    Voice(f"game-{name.lower()}", "en", "en-us", "hedgewars-data", f"{PHRASES}/{name}", "ogg", "test")
+    for name in ("British", "Classic", "HillBilly", "Mobster", "Pirate", "Surfer")
+]
+
 #: The transcripts are in the packages without a format.
-PACKAGES = sorted({voice.package for voice in VOICES + FISH} | {f"asterisk-core-sounds-{code}" for code in ("en", "fr", "es", "it", "ru")}
+PACKAGES = sorted({voice.package for voice in VOICES + FISH + EXTRA} | {f"asterisk-core-sounds-{code}" for code in ("en", "fr", "es", "it", "ru")}
                   | {"fillets-ng-data", "pocketsphinx-testdata", "asterisk-moh-opsound-wav"})
 
 
@@ -112,6 +119,18 @@ def fish(root, voice):
             if who == font and path.exists():
                 found[f"{script.parent.name}/{name}"] = Clip(f"fish:{name}", text.replace("...", "…"), path, voice)
     return found
+
+
+def extra(root, voice, phrases):
+    """What a voice of `EXTRA` says: sentences of a book with their transcription, or the phrases of a game by file name."""
+    folder = root / voice.folder
+    if voice.name == "librivox":
+        lines = re.findall(r"<s> (.+?) </s> \((.+)\)", (folder / "transcription").read_text())
+        texts = {name: " ".join(text.split()).replace("more a amiable", "more amiable") + "." for text, name in lines}
+    else:
+        texts = phrases
+    found = {name: Clip(f"{voice.package}:{name}", text, folder / f"{name}.{voice.suffix}", voice) for name, text in texts.items()}
+    return {name: clip for name, clip in found.items() if clip.path.exists()}
 
 
 def plain(text):
