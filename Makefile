@@ -2,7 +2,7 @@
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: check demo test unit models counts lint format doc deny bench captures criterion fmt deps deps-build deps-demo deps-models
+.PHONY: check demo test unit models turns counts lint format doc deny bench captures criterion fmt deps deps-build deps-demo deps-models
 
 # What a build needs beside Rust: libopus is compiled with cmake, the console with npm. Nothing is installed when it is
 # there.
@@ -54,6 +54,7 @@ deps: deps-build deps-models
 	command -v ip >/dev/null || missing="$$missing iproute2"; \
 	command -v chromium >/dev/null || missing="$$missing chromium"; \
 	python3 -c "import venv, ensurepip" 2>/dev/null || missing="$$missing python3-venv"; \
+	python3 -c "import numpy" 2>/dev/null || missing="$$missing python3-numpy"; \
 	[ -d /usr/share/asterisk/sounds/en_US_f_Allison ] || missing="$$missing asterisk-core-sounds-en-wav"; \
 	if [ -n "$$missing" ]; then $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; fi
 	@[ tests/browser/node_modules/.package-lock.json -nt tests/browser/package-lock.json ] || \
@@ -66,6 +67,15 @@ demo: deps-demo
 	cargo build --release --quiet
 	rm -rf data/demo
 	./target/release/trunkline demo $(DEMO_FLAGS)
+
+# The set of turns for `trunkline bench turns`, below data/turns (docs/benchmarks.md). Some minutes; downloads 400 MB of recordings once.
+turns:
+	@missing=""; command -v sox >/dev/null || missing="$$missing sox libsox-fmt-base"; command -v flite >/dev/null || missing="$$missing flite"; \
+	command -v espeak-ng >/dev/null || missing="$$missing espeak-ng"; python3 -c "import numpy" 2>/dev/null || missing="$$missing python3-numpy"; \
+	if [ -n "$$missing" ]; then $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; fi
+	python3 bench/turns/make_set.py
+	python3 bench/turns/overlaps.py
+	python3 bench/turns/check.py data/turns/set/* > data/turns/set/summary.json
 
 # Everything: unit tests, scenarios, snapshots, real peers; what touches the database once more on PostgreSQL.
 ON_POSTGRES := accounts:: api:: calls:: crash:: concurrent_changes:: live:: management:: reports:: scheduler:: reference_documents:: snapshots:: webhooks::

@@ -10,6 +10,8 @@ import numpy as np
 from sound import FRAME, RATE, levels, silence_threshold, silences
 
 HOP = 160  # 20 ms
+#: What a straight step of the path costs beside the distance.
+STRAIGHT = 0.4
 
 
 def features(samples):
@@ -31,19 +33,19 @@ def warp(known, heard):
     """For each frame of `known` the frame of `heard` that fits it."""
     cost = np.sqrt(((known[:, None, :] - heard[None, :, :]) ** 2).sum(axis=2))
     rows, columns = cost.shape
-    total = np.full((rows + 1, columns + 1), np.inf)
+    # `total[i + j, i]`: a diagonal needs only the two before it, so each is one step of numpy.
+    total = np.full((rows + columns + 1, rows + 1), np.inf)
     total[0, 0] = 0.0
-    lists = cost.tolist()
-    table = total.tolist()
-    for i in range(1, rows + 1):
-        above, here, line = table[i - 1], table[i], lists[i - 1]
-        for j in range(1, columns + 1):
-            # A diagonal step costs no more than a straight one: both voices speak at about the same pace.
-            here[j] = line[j - 1] + min(above[j - 1], above[j] + 0.4, here[j - 1] + 0.4)
+    for sum_ in range(2, rows + columns + 1):
+        i = np.arange(max(1, sum_ - columns), min(rows, sum_ - 1) + 1)
+        # A diagonal step costs no more than a straight one: both voices speak at about the same pace.
+        best = np.minimum(total[sum_ - 2, i - 1], np.minimum(total[sum_ - 1, i - 1], total[sum_ - 1, i]) + STRAIGHT)
+        total[sum_, i] = cost[i - 1, sum_ - i - 1] + best
     i, j, path = rows, columns, [0] * rows
     while i > 0 and j > 0:
         path[i - 1] = j - 1
-        step = min((table[i - 1][j - 1], 0), (table[i - 1][j] + 0.4, 1), (table[i][j - 1] + 0.4, 2))[1]
+        steps = (total[i + j - 2, i - 1], total[i + j - 1, i - 1] + STRAIGHT, total[i + j - 1, i] + STRAIGHT)
+        step = int(np.argmin(steps))
         i, j = (i - 1, j - 1) if step == 0 else (i - 1, j) if step == 1 else (i, j - 1)
     return path
 

@@ -93,6 +93,32 @@ def summary(folder):
     }
 
 
+#: Persons who have several names as speakers.
+PERSON = {"allison-es": "allison"}
+#: Single words that everybody says; their sequences are compared instead.
+VOCABULARY = ("asterisk:digits/", "asterisk:letters/", "asterisk:phonetic/")
+
+
+def leaks(tune, test, same_speaker=False):
+    """What stands in both halves: speakers (unless they may), sentences, sequences of vocabulary, texts."""
+    def persons(rows):
+        return {PERSON.get(row["speaker"], row["speaker"]) for row in rows}
+
+    def sentences(rows):
+        return {name for row in rows for name in row["sentences"] if not name.startswith(VOCABULARY)}
+
+    def sequences(rows):
+        return {tuple(row["sentences"]) for row in rows if row["kind"] in ("digits", "letters") and len(row["sentences"]) > 5}
+
+    def spoken(rows):
+        return {(row["language"], " ".join(word["word"].lower() for word in row["words"])) for row in rows if len(row["words"]) > 3}
+
+    found = [] if same_speaker else [f"speaker {name}" for name in sorted(persons(tune) & persons(test))]
+    found += [f"sentence {name}" for name in sorted(sentences(tune) & sentences(test))]
+    found += [f"sequence {' '.join(name)}" for name in sorted(sequences(tune) & sequences(test))]
+    return found + [f"text {text}" for _, text in sorted(spoken(tune) & spoken(test))]
+
+
 def overlaps(folder):
     """Counts and levels of a folder of overlaps."""
     rows = [json.loads(line) for line in (folder / "overlaps.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -115,6 +141,12 @@ def overlaps(folder):
 def main():
     """Prints the summary of each folder; the exit code says whether there are faults."""
     wrong = 0
+    rows = {Path(folder).name: rows_of(Path(folder)) for folder in sys.argv[1:]}
+    for other in ("test", "same-speaker"):
+        if "tune" in rows and other in rows:
+            found = leaks(rows["tune"], rows[other], other == "same-speaker")
+            print(json.dumps({f"in tune and {other}": found}))
+            wrong += len(found)
     for folder in map(Path, sys.argv[1:]):
         found = overlaps(folder) if (folder / "overlaps.jsonl").exists() else summary(folder)
         print(json.dumps({str(folder): found}, indent=1, ensure_ascii=False))

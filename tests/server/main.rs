@@ -60,6 +60,7 @@ mod tenants;
 mod third_party_clients;
 mod transports;
 mod trunk_check;
+mod turn_set;
 mod web;
 mod web_peer;
 mod webhook_rules;
