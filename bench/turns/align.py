@@ -101,15 +101,22 @@ def words_of(samples, text, voice, espeak):
     return [(word, round(start, 3), round(max(end, start + 0.02), 3)) for word, start, end in zip(words, starts, ends)]
 
 
-def distance(samples, text, voice, espeak):
-    """How far a recording is from a text said by espeak-ng: the mean cost along the best path."""
-    known, heard = features(espeak.say(text, voice)[0]), features(samples)
-    path = warp(known, heard)
-    return float(np.mean(np.sqrt(((known - heard[path]) ** 2).sum(axis=1))))
+class Texts:
+    """What texts look like when espeak-ng says them, each said once."""
 
+    def __init__(self, voice, espeak):
+        self.voice, self.espeak, self.known = voice, espeak, {}
 
-def says(samples, text, others, voice, espeak):
-    """Whether a recording says `text` rather than any of `others`. Transcripts of one package need not be those of another."""
-    own = distance(samples, text, voice, espeak)
-    foreign = [distance(samples, other, voice, espeak) for other in others]
-    return own < min(foreign) - 0.2 and own < np.mean(foreign) - 0.8
+    def distance(self, heard, text):
+        """How far the features of a recording are from a text: the mean cost along the best path."""
+        if text not in self.known:
+            self.known[text] = features(self.espeak.say(text, self.voice)[0])
+        known = self.known[text]
+        return float(np.mean(np.sqrt(((known - heard[warp(known, heard)]) ** 2).sum(axis=1))))
+
+    def says(self, samples, text, others):
+        """Whether a recording says `text` rather than any of `others`. Transcripts of one package need not be those of another."""
+        heard = features(samples)
+        own = self.distance(heard, text)
+        foreign = [self.distance(heard, other) for other in others]
+        return own < min(foreign) - 0.2 and own < np.mean(foreign) - 0.8

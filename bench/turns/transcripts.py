@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import sound  # noqa: E402
 import voices  # noqa: E402
-from align import says  # noqa: E402
+from align import Texts  # noqa: E402
 from espeak import Espeak  # noqa: E402
 
 #: Speakers whose transcripts are another's.
@@ -27,12 +27,12 @@ def heard(root, voice, espeak):
     texts = voices.fish(root, voice) if voice in voices.FISH else voices.clips(root, voice)
     names = sorted(name for name, clip in texts.items() if len(clip.text.split()) >= 3 and not name.startswith(voices.VOCABULARY))
     chosen = sorted(random.Random(voice.name).sample(names, min(MOST, len(names))))
-    found = []
+    found, known = [], Texts(voice.espeak, espeak)
     for name in chosen:
         text = texts[name].text
         others = [clip.text for clip in texts.values() if not voices.alike(voices.plain(clip.text), voices.plain(text))]
         others.sort(key=lambda other: (abs(len(other) - len(text)), other))
-        if says(sound.trim(sound.read(texts[name].path)), text, others[:8], voice.espeak, espeak):
+        if known.says(sound.trim(sound.read(texts[name].path)), text, others[:8]):
             found.append(name)
     print(f"{voice.name}: {len(found)} of {len(chosen)}", file=sys.stderr, flush=True)
     return found
