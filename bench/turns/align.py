@@ -1,8 +1,8 @@
 """Where the words of a recording are.
 
 The text is said by espeak-ng, whose word times are known, and both are laid over one another (dynamic time warping over the shape of the
-spectrum). Then each border moves to the silence or, where there is none, to the quietest place near it. Checked on digits that were joined
-by us, so that the truth is known: see `precision` in the set's `summary.json`.
+spectrum). Then each border moves to the silence or, where there is none, to the quietest place near it. On digits that were joined with 30 ms
+between them, half of the borders were within 80 ms and 95 % within 220.
 """
 
 import numpy as np

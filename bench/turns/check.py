@@ -44,7 +44,7 @@ def faults(row, seconds):
 
 
 def measure(row, samples):
-    """Speech level, level in the pauses, steps at their borders, and what lies outside of the band, in dB."""
+    """Speech level, level in the pauses, steps at their borders against the largest of the row, and what lies outside of the band, in dB."""
     loud, quiet, step = [], [], 0.0
     inside = np.zeros(len(samples), bool)
     for span in row["silence_spans"]:
@@ -63,7 +63,7 @@ def measure(row, samples):
     hz = np.fft.rfftfreq(len(samples), 1 / RATE)
     outside = spectrum[(hz < 200) | (hz > 3600)].sum() / spectrum.sum()
     return {"speech": 20 * np.log10(loud), "below": 20 * np.log10(loud / max(1e-6, np.sqrt((silence ** 2).mean()))),
-            "step": 20 * np.log10(max(step, 1e-6) / loud), "outside": 10 * np.log10(max(outside, 1e-12)), "peak": float(np.abs(samples).max())}
+            "step": 20 * np.log10(max(step, 1e-6) / max(1e-6, np.abs(np.diff(samples)).max())), "outside": 10 * np.log10(max(outside, 1e-12)), "peak": float(np.abs(samples).max())}
 
 
 def quantiles(values):
@@ -96,7 +96,7 @@ def summary(folder):
 #: Persons who have several names as speakers.
 PERSON = {"allison-es": "allison"}
 #: Single words that everybody says; their sequences are compared instead.
-VOCABULARY = ("asterisk:digits/", "asterisk:letters/", "asterisk:phonetic/")
+VOCABULARY = ("asterisk:digits/", "asterisk:letters/", "asterisk:phonetic/", "asterisk:vm-and")
 
 
 def leaks(tune, test, same_speaker=False):
@@ -108,7 +108,7 @@ def leaks(tune, test, same_speaker=False):
         return {name for row in rows for name in row["sentences"] if not name.startswith(VOCABULARY)}
 
     def sequences(rows):
-        return {tuple(row["sentences"]) for row in rows if row["kind"] in ("digits", "letters") and len(row["sentences"]) > 5}
+        return {tuple(row["sentences"]) for row in rows if row["kind"] in ("digits", "letters", "list") and len(row["sentences"]) > 2}
 
     def spoken(rows):
         return {(row["language"], " ".join(word["word"].lower() for word in row["words"])) for row in rows if len(row["words"]) > 3}

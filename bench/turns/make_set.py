@@ -55,7 +55,7 @@ def row_of(turn, number, speaker, half, messages, noise, extra):
         "silence_spans": [dict(span, start=round(span["start"], 3), end=round(span["end"], 3)) for span in turn.spans],
         "messages": messages,
         "words": [{"word": word, "start": round(start, 3), "end": round(end, 3)} for word, start, end in turn.words],
-        "kind": turn.kind, "half": half, "speaker": speaker.voice.name, "source": speaker.voice.package, "noise": noise,
+        "kind": turn.kind, "half": "tune" if half == "tune" else "test", "same_speaker": half == "same-speaker", "speaker": speaker.voice.name, "source": speaker.voice.package, "noise": noise,
         "sentences": turn.sentences, **extra,
     }
 
@@ -120,7 +120,7 @@ def recorded(args, root, studio, half_of):
             own = {name for name in clips if half_of.get(name) == part}
             rng = np.random.default_rng(seed_of(args.seed, voice.name, half))
             speaker = Speaker(voice, clips, own, recipe(voice.language), studio, Pauses(random.Random(seed_of(args.seed, voice.name, half, "pauses"))),
-                              seed_of(args.seed, voice.name, half, "texts"), rng)
+                              seed_of(args.seed, voice.name, half, "texts"), rng, half)
             babble = babble_of(studio, [clips[name] for name in own], rng)
             wanted = WANTED if voice.language == "en" else ALONE if voice.language == "ru" else SMALL
             speak(speaker, wanted, half, args.sets[half], rng, babble, {"synthetic": False})
@@ -151,7 +151,7 @@ def others(args, root, studio):
             wanted = {"phrases": 5, "short": 3}
         rng = np.random.default_rng(seed_of(args.seed, voice.name))
         speaker = Speaker(voice, clips, set(clips), recipe(voice.language), studio, Pauses(random.Random(seed_of(args.seed, voice.name, "pauses"))),
-                          seed_of(args.seed, voice.name, "texts"), rng)
+                          seed_of(args.seed, voice.name, "texts"), rng, voice.half)
         speak(speaker, wanted, voice.half, args.sets[voice.half], rng, [], {"synthetic": False})
 
 

@@ -3,6 +3,7 @@
 import random
 
 from turns import Builder, ends_clause, openings
+from voices import VOCABULARY, in_half
 
 #: Seconds between the words of one group.
 BETWEEN = (0.02, 0.08)
@@ -13,7 +14,8 @@ GROUPS = [(3, 3, 4), (4, 4), (4, 4, 4), (3, 4), (2, 2, 2, 2), (1, 3, 3, 4), (3, 
 class Speaker:
     """A voice with its clips of one half, its recipe and its source of chance."""
 
-    def __init__(self, voice, clips, own, recipe, studio, pauses, seed, rng):
+    def __init__(self, voice, clips, own, recipe, studio, pauses, seed, rng, half):
+        self.half = half
         self.voice, self.clips, self.own, self.recipe, self.studio, self.pauses = voice, clips, own, recipe, studio, pauses
         self.random, self.rng = random.Random(seed), rng
         self.used, self.said = {}, set()
@@ -25,7 +27,7 @@ class Speaker:
 
     def may(self, name):
         """Whether the prompt is there and in this half."""
-        return name in self.clips and (name in self.own or name.startswith(("digits/", "letters/", "phonetic/")))
+        return name in self.clips and (name in self.own or name.startswith(VOCABULARY))
 
     def take(self, fits, limit=2):
         """A sentence that fits, the least used first; `limit` uses at most."""
@@ -57,11 +59,11 @@ class Speaker:
                 builder.say(self.piece(name), self.word(name))
 
     def fresh(self, make):
-        """A sequence that was not said before in the set."""
+        """A sequence of this half that the speaker did not say before."""
         for _ in range(200):
             groups = make()
             key = tuple(name for group in groups for name in group)
-            if key not in self.said:
+            if key not in self.said and in_half(key, self.half):
                 self.said.add(key)
                 return groups
         return None

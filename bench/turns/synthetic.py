@@ -79,13 +79,13 @@ def texts(wanted, half, random_source):
     """All turns of a half as (kind, question, text): those of the recipe, and numbers and spellings drawn for it."""
     for kind, question, text in wanted["turns"][half]:
         yield kind, question, text
-    for _ in range(NUMBERS):
+    for _ in range(wanted.get("numbers", NUMBERS)):
         sizes = random_source.choice([(3, 3, 4), (4, 4), (3, 4), (2, 2, 2), (3, 2, 2), (4, 3, 3)])
         groups = [" ".join(random_source.choice(wanted["digits"]) for _ in range(size)) for size in sizes]
         if random_source.random() < 0.5:
             groups.insert(0, random_source.choice(wanted["lead_digits"][half]))
         yield "digits", random_source.choice(wanted["ask_digits"][half]), " | ".join(groups)
-    for _ in range(SPELLINGS):
+    for _ in range(wanted.get("spellings", SPELLINGS)):
         sizes = random_source.choice([(2, 2), (3, 3), (2, 2, 2), (1, 2, 2), (3, 2, 2)])
         yield "letters", random_source.choice(wanted["ask_letters"][half]), " | ".join(
             " ".join(random_source.choice(LETTERS) for _ in range(size)) for size in sizes)

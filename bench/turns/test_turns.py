@@ -196,6 +196,12 @@ class HalvesTest(unittest.TestCase):
         self.assertNotIn("digits/1", half)
         self.assertGreater(sum(value == "test" for value in half.values()), 10)
 
+    def test_a_sequence_of_vocabulary_has_one_half(self):
+        sequences = [("digits/1", f"digits/{n}", f"letters/{chr(97 + n)}") for n in range(20)]
+        halves = [[half for half in ("tune", "test") if voices.in_half(names, half)] for names in sequences]
+        self.assertEqual({len(half) for half in halves}, {1})
+        self.assertEqual({half[0] for half in halves}, {"tune", "test"})
+
     def test_a_person_has_one_half(self):
         half = {}
         for voice in voices.VOICES + voices.FISH + voices.EXTRA:

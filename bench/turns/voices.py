@@ -5,6 +5,7 @@ import hashlib
 import re
 import subprocess
 import unicodedata
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,8 +140,13 @@ def plain(text):
     return tuple(re.findall(r"[^\W_]+", "".join(c for c in bare if not unicodedata.combining(c))))
 
 
-#: Single words that everybody says. Sequences of them are sentences of their own; see `turns.py`.
-VOCABULARY = ("digits/", "letters/", "phonetic/")
+#: Single words that everybody says: digits, letters, days, months, "and". What is said with them differs between the halves, see `in_half`.
+VOCABULARY = ("digits/", "letters/", "phonetic/", "vm-and")
+
+
+def in_half(names, half):
+    """Whether a sequence of vocabulary may be said in a half: the same sequence never stands in both, in no language and by no speaker."""
+    return (zlib.crc32(" ".join(names).encode()) % 2 == 0) == (half == "tune")
 
 
 def alike(one, other):
