@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import re
 import subprocess
+import tarfile
 import unicodedata
 import zlib
 from dataclasses import dataclass
@@ -67,6 +68,11 @@ PACKAGES = sorted({voice.package for voice in VOICES + FISH + EXTRA} | {f"asteri
                   | {"fillets-ng-data", "pocketsphinx-testdata", "asterisk-moh-opsound-wav"})
 
 
+#: What of the packages is kept.
+KEPT = ("usr/share/asterisk/", "usr/share/doc/", "usr/share/games/fillets-ng/script/", "usr/share/games/fillets-ng/sound/",
+        "usr/share/games/hedgewars/Data/Sounds/", "usr/share/pocketsphinx/")
+
+
 def fetch(folder):
     """Downloads the packages with `apt-get download` and unpacks them below `folder`. Nothing is installed; root is not needed."""
     debs, root = folder / "packages", folder / "voices"
@@ -77,10 +83,21 @@ def fetch(folder):
             continue
         subprocess.run(["apt-get", "download", "-qq", package], cwd=debs, check=True, stderr=subprocess.DEVNULL)
         archive = max(debs.glob(f"{package}_*.deb"))
-        subprocess.run(["dpkg-deb", "-x", str(archive), str(root)], check=True)
+        unpack(archive, root)
         archive.unlink()
         mark.touch()
     return root
+
+
+def unpack(archive, root):
+    """Takes the sounds, texts and licenses out of a package."""
+    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(archive)], stdout=subprocess.PIPE) as reader:
+        with tarfile.open(fileobj=reader.stdout, mode="r|") as files:
+            for member in files:
+                if member.name.removeprefix("./").startswith(KEPT):
+                    files.extract(member, root, filter="data")
+    if reader.returncode:
+        raise OSError(f"{archive} cannot be unpacked")
 
 
 def transcript(root, language):
