@@ -74,12 +74,16 @@ class Set:
         self.rows.append(row)
 
     def close(self):
-        """Writes one file of rows for each language."""
+        """Writes one file of rows for each language, and removes the sounds of an earlier set."""
+        known = {row["audio"] for row in self.rows}
         for language in sorted({row["language"] for row in self.rows}):
             with open(self.folder / f"rows-{language}.jsonl", "w", encoding="utf-8") as lines:
                 for row in self.rows:
                     if row["language"] == language:
                         lines.write(json.dumps(row, ensure_ascii=False) + "\n")
+            for path in (self.folder / language).glob("*.wav"):
+                if f"{language}/{path.name}" not in known:
+                    path.unlink()
 
 
 def speak(speaker, wanted, half, out, rng, babble, extra):
