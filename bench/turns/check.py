@@ -12,6 +12,7 @@ import numpy as np  # noqa: E402
 
 import sound  # noqa: E402
 from sound import RATE  # noqa: E402
+from voices import alike, plain  # noqa: E402
 
 
 def rows_of(folder):
@@ -100,7 +101,7 @@ VOCABULARY = ("asterisk:digits/", "asterisk:letters/", "asterisk:phonetic/", "as
 
 
 def leaks(tune, test, same_speaker=False):
-    """What stands in both halves: speakers (unless they may), sentences, sequences of vocabulary, texts."""
+    """What stands in both halves: speakers (unless they may), sentences, sequences of vocabulary, texts of nearly the same words."""
     def persons(rows):
         return {PERSON.get(row["speaker"], row["speaker"]) for row in rows}
 
@@ -110,13 +111,18 @@ def leaks(tune, test, same_speaker=False):
     def sequences(rows):
         return {tuple(row["sentences"]) for row in rows if row["kind"] in ("digits", "letters", "list") and len(row["sentences"]) > 2}
 
-    def spoken(rows):
-        return {(row["language"], " ".join(word["word"].lower() for word in row["words"])) for row in rows if len(row["words"]) > 3}
+    def spoken(rows, language):
+        texts = {" ".join(word["word"] for word in row["words"]).lower() for row in rows
+                 if row["language"] == language and row["kind"] not in ("digits", "letters", "list")}
+        return sorted(text for text in texts if len(text.split()) > 3)
 
     found = [] if same_speaker else [f"speaker {name}" for name in sorted(persons(tune) & persons(test))]
     found += [f"sentence {name}" for name in sorted(sentences(tune) & sentences(test))]
     found += [f"sequence {' '.join(name)}" for name in sorted(sequences(tune) & sequences(test))]
-    return found + [f"text {text}" for _, text in sorted(spoken(tune) & spoken(test))]
+    for language in sorted({row["language"] for row in tune}):
+        others = [plain(text) for text in spoken(test, language)]
+        found += [f"text {text}" for text in spoken(tune, language) if any(alike(plain(text), other) for other in others)]
+    return found
 
 
 def overlaps(folder):
