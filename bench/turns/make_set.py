@@ -131,12 +131,6 @@ def recorded(args, root, studio, half_of):
             print(f"{voice.name} {half}: {Counter(row['kind'] for row in args.sets[half].rows if row['speaker'] == voice.name)}", file=sys.stderr)
 
 
-def plausible(clip):
-    """Whether a phrase takes the time that its words need; a longer recording has something else in it."""
-    seconds = len(sound.trim(sound.read(clip.path))) / sound.RATE
-    return seconds <= 0.5 * len(clip.text.split()) + 0.5
-
-
 def others(args, root, studio):
     """Other people: a reader and actors in English, two actors in Dutch."""
     phrases = json.loads((RECIPES / "phrases-en.json").read_text(encoding="utf-8"))
@@ -151,8 +145,7 @@ def others(args, root, studio):
         elif voice.name == "librivox":
             clips, wanted = voices.extra(root, voice, phrases), {"mid_sentence": 8, "whole": 5}
         else:
-            clips = {name: clip for name, clip in voices.extra(root, voice, phrases).items() if plausible(clip)}
-            wanted = {"phrases": 5, "short": 3}
+            clips, wanted = voices.extra(root, voice, phrases), {"phrases": 7, "short": 3, "whole": 2}
         rng = np.random.default_rng(seed_of(args.seed, voice.name))
         speaker = Speaker(voice, clips, set(clips), recipe(voice.language), studio, Pauses(random.Random(seed_of(args.seed, voice.name, "pauses"))),
                           seed_of(args.seed, voice.name, "texts"), rng, voice.half)

@@ -25,7 +25,7 @@ import sound  # noqa: E402
 import voices  # noqa: E402
 from align import words_of  # noqa: E402
 from espeak import Espeak  # noqa: E402
-from make_set import plausible, seed_of  # noqa: E402
+from make_set import seed_of  # noqa: E402
 from sound import RATE  # noqa: E402
 from turns import SPEECH, bare  # noqa: E402
 
@@ -70,7 +70,7 @@ class Mixer:
 
     def _actors(self):
         phrases = json.loads((RECIPES / "phrases-en.json").read_text(encoding="utf-8"))
-        return [clip for voice in voices.EXTRA[1:] for name, clip in sorted(voices.extra(self.root, voice, phrases).items()) if plausible(clip)]
+        return [clip for voice in voices.EXTRA[1:] for name, clip in sorted(voices.extra(self.root, voice, phrases).items())]
 
     def agent(self, asks):
         """One of the agent's utterances: text, samples, words."""
@@ -84,7 +84,7 @@ class Mixer:
 
     def caller(self, label):
         """Words from the caller: samples at the common level, words, speaker, whether synthetic."""
-        recorded = [clip for clip in self.actors if clip.path.stem in self.recipe["recorded"].get(label, [])]
+        recorded = [clip for clip in self.actors if clip.sentence in self.recipe["recorded"].get(label, [])]
         if recorded and self.random.random() < 0.5:
             clip = self.random.choice(recorded)
             samples, text, speaker, made = sound.trim(sound.read(clip.path)), clip.text, clip.voice.name, False

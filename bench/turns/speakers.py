@@ -200,7 +200,7 @@ class Speaker:
 
     def phrases(self):
         """Two or three short phrases, one by one."""
-        names = [self.take(lambda text: 2 <= len(text.split()) <= 4, 4) for _ in range(self.random.choice([2, 3, 3]))]
+        names = [self.take(lambda text: 2 <= len(text.split()) <= 9, 4) for _ in range(self.random.choice([2, 3, 3]))]
         names = list(dict.fromkeys(name for name in names if name))
         if len(names) < 2:
             return None

@@ -11,6 +11,8 @@ from sound import FRAME, RATE
 #: Speech is brought to this RMS before noise and the telephone's band; -23 dB of full scale.
 SPEECH = 10 ** (-23 / 20)
 LEAD, TAIL = 0.3, 3.2
+#: The most that room tone may have against speech: -34 dB.
+QUIET = 10 ** (-34 / 20)
 #: Silences of a recording from this length on are pauses of the turn; shorter ones are closures of consonants.
 NATURAL = 0.13
 
@@ -48,8 +50,11 @@ class Studio:
             raw = sound.read(clip.path)
             samples = sound.trim(raw)
             gain = SPEECH / sound.speech_level(samples)
+            # A recording without a pause has speech in its quietest place too: its room must stay well below speech.
+            tone = sound.room_tone(raw) * gain
+            tone *= min(1.0, SPEECH * QUIET / max(1e-9, np.sqrt((tone ** 2).mean())))
             words = words_of(samples, clip.text, clip.voice.espeak, self.espeak)
-            self.pieces[clip.path] = Piece(sound.fade(samples * gain, 0.004, 0.008), words, sound.room_tone(raw) * gain, clip.sentence)
+            self.pieces[clip.path] = Piece(sound.fade(samples * gain, 0.004, 0.008), words, tone, clip.sentence)
         return self.pieces[clip.path]
 
 

@@ -60,7 +60,7 @@ FISH = [
 PHRASES = "usr/share/games/hedgewars/Data/Sounds/voices"
 EXTRA = [Voice("librivox", "en", "en-us", "pocketsphinx-testdata", "usr/share/pocketsphinx/test/data/librivox", "wav", "test")] + [
     Voice(f"game-{name.lower()}", "en", "en-us", "hedgewars-data", f"{PHRASES}/{name}", "ogg", "test")
-    for name in ("British", "Classic", "HillBilly", "Mobster", "Pirate", "Surfer")
+    for name in ("British", "Classic", "Mobster", "Pirate", "Surfer")
 ]
 
 #: The transcripts are in the packages without a format.
@@ -140,14 +140,14 @@ def fish(root, voice):
 
 
 def extra(root, voice, phrases):
-    """What a voice of `EXTRA` says: sentences of a book with their transcription, or the phrases of a game by file name."""
+    """What a voice of `EXTRA` says: sentences of a book with their transcription, or the phrases of a game, written down."""
     folder = root / voice.folder
     if voice.name == "librivox":
         lines = re.findall(r"<s> (.+?) </s> \((.+)\)", (folder / "transcription").read_text())
         texts = {name: " ".join(text.split()).replace("more a amiable", "more amiable") + "." for text, name in lines}
     else:
-        texts = phrases
-    found = {name: Clip(f"{voice.package}:{name}", text, folder / f"{name}.{voice.suffix}", voice) for name, text in texts.items()}
+        texts = phrases[voice.name]
+    found = {name: Clip(f"{voice.name}:{name}", text, folder / f"{name}.{voice.suffix}", voice) for name, text in texts.items()}
     return {name: clip for name, clip in found.items() if clip.path.exists()}
 
 
