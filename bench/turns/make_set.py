@@ -3,7 +3,7 @@
 
     python3 bench/turns/make_set.py --out data/turns
 
-Needs python3-numpy, sox, libespeak-ng and `apt-get download`; see docs/benchmarks.md. The same packages and the same `--seed` give the same set.
+Needs python3-numpy, sox, libespeak-ng and `apt-get download`; see docs/benchmarks.md. The same packages and the same arguments give the same set.
 """
 
 import argparse
