@@ -49,6 +49,7 @@ mod rtp;
 mod scheduler;
 mod schemas;
 mod schemathesis;
+mod sdks;
 mod session_descriptions;
 mod sip_log;
 mod sip_peer;
