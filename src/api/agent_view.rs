@@ -127,8 +127,10 @@ impl From<&Agent> for AgentView {
     }
 }
 
+/// One agent.
 #[derive(Serialize, ToSchema)]
 pub(super) struct AgentBody {
+    /// The agent.
     pub(super) agent: AgentView,
     /// After a change: what the agent asks of the server that it does not have, such as speech models, and what to do about
     /// it. Absent if there is nothing.
