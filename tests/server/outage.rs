@@ -30,7 +30,9 @@ struct Gates(Vec<watch::Sender<Gate>>);
 
 impl Gates {
     fn set(&self, gate: Gate) {
-        self.0.iter().for_each(|one| drop(one.send_replace(gate)));
+        for one in &self.0 {
+            one.send_replace(gate);
+        }
     }
 }
 
