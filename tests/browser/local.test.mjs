@@ -39,8 +39,8 @@ test("an example is said without a microphone", async () => {
   await lines.locator("li.assistant").first().waitFor();
   await until("the greeting to end", async () => (await stats(console_)).received > 60);
   await until("an answer", async () => {
-    await console_.getByRole("button", { name: "“Where can I park?”" }).click();
-    return lines.getByText("You find us at 12 Market Street").first().waitFor({ timeout: 9_000 }).then(() => true, () => false);
+    await console_.getByRole("button", { name: "“Is the shop open on Sunday?”" }).click();
+    return lines.getByText("We are open from Monday to Saturday").first().waitFor({ timeout: 9_000 }).then(() => true, () => false);
   }, 40_000);
   await console_.getByRole("button", { name: "Hang up" }).click();
   await console_.locator(".callstate", { hasText: "ended" }).waitFor();

@@ -82,7 +82,7 @@ async fn the_demos_agent_understands_any_words_from_a_browser() {
     let Some(models) = speech_models() else { return };
     let nowhere = "127.0.0.1:9".parse().unwrap();
     let agent = shop(ShopPlaces { orders: nowhere, second_phone: nowhere, voice: "en-gb" }).unwrap();
-    let text = "Where can I park?".to_owned();
+    let text = "Is the shop open on Sunday?".to_owned();
     let example = DemoPhrase { name: "example_1".to_owned(), sound: spoken(&text).await, text };
     let server = Server::start_demo_of(agent, vec![example], |config| {
         config.providers.local.speech_worker = program().display().to_string();
