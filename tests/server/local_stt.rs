@@ -1,7 +1,7 @@
 //! Calls that are heard by the STT of this machine: as the agent's own, as the last fallback, and without its model.
 //! A fake worker says what it was sent; the real model is used where `make deps` has put it.
 
-use super::support::{PATIENCE, Server, lines, poll, program};
+use super::support::{PATIENCE, Server, lines, poll, program, speech_models};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use trunkline_lab::emulator::InjectedFault;
@@ -124,13 +124,8 @@ async fn a_local_model_that_is_missing_costs_the_call_nothing_but_a_fallback() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stderr, reason = "says what it skips")]
 async fn the_real_model_hears_a_call() {
-    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/models");
-    if MOONSHINE_TINY_EN.glance(&models) != ModelState::Present {
-        eprintln!("skipped: make deps-models gets the model");
-        return;
-    }
+    let Some(models) = speech_models() else { return };
     let server = Server::start_with(|config| {
         config.providers.local.speech_worker = program().display().to_string();
         config.providers.local.models_folder = models.display().to_string();

@@ -16,6 +16,7 @@ mod concurrent_changes;
 mod connections;
 mod conversation;
 mod crash;
+mod demo;
 mod egress;
 mod examples;
 mod fault_soak;
