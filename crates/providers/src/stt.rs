@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use trunkline_domain::provider::PipelineStage;
 
@@ -22,6 +22,9 @@ const AUDIO_MAX: usize = 500;
 const FAILOVER_ROUNDS_MAX: u32 = 4;
 /// A connection that lasted this long resets the rounds.
 const STABLE_AFTER: Duration = Duration::from_secs(60);
+
+/// Final words this soon behind an error frame belong to the same session.
+const WORDS_BEHIND_ERROR: Duration = Duration::from_millis(50);
 
 /// What an STT service is to listen for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -397,12 +400,31 @@ impl SttWorker {
             match result {
                 Ok(true) => {}
                 Ok(false) => return SttConnectionEnd::Finished,
+                Err(ProviderError::SessionEnded(said)) if self.words_follow(connection, pass).await => {
+                    tracing::warn!(error = said, "STT has told of an error, and goes on");
+                }
                 Err(failure) => {
                     let has_heard = connection.progress == SttProgress::Words;
                     return SttConnectionEnd::Broken { failure, has_heard };
                 }
             }
         }
+    }
+
+    /// Whether final words come right behind an error: then the session has not ended with it.
+    async fn words_follow(&mut self, connection: &mut SttConnection, pass: &ProviderPermit) -> bool {
+        let until = Instant::now() + WORDS_BEHIND_ERROR;
+        let before = std::mem::replace(&mut connection.progress, SttProgress::Message);
+        while let Ok(Some(Ok(message))) = timeout_at(until, connection.socket.next()).await {
+            let Message::Text(text) = message else { continue };
+            match self.heard(connection, &text, pass).await {
+                Ok(true) if connection.progress == SttProgress::Words => return true,
+                Ok(true) => {}
+                Ok(false) | Err(_) => break,
+            }
+        }
+        connection.progress = before;
+        false
     }
 
     async fn input(&mut self, connection: &mut SttConnection, input: SttInput) -> Result<bool, ProviderError> {
@@ -498,3 +520,6 @@ impl SttConnection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

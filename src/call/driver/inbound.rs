@@ -424,8 +424,17 @@ async fn choose_agent(ringing: &mut RingingCall, permit: AdmissionPermit) -> Opt
     // Of the stored agent: what the customer's server names may be for this caller alone.
     let stored = ringing.route.agent.as_ref().filter(|stored| Some(stored.id) == agent_id);
     let fixed_texts = stored.map(|stored| fixed_texts(&stored.fields)).unwrap_or_default().into();
-    let spec =
-        CallSpec { agent_id, agent: resolved.fields, task: None, fixed_texts, spoken: None, is_web: false, today };
+    let known = personalize::known_values(&resolved.fields, None, &call, now());
+    let spec = CallSpec {
+        agent_id,
+        agent: resolved.fields,
+        task: None,
+        fixed_texts,
+        known,
+        spoken: None,
+        is_web: false,
+        today,
+    };
     Some(InboundSetup { spec, record, slot })
 }
 

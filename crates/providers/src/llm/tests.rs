@@ -5,7 +5,7 @@ mod rules;
 mod tool_choice;
 
 use super::*;
-use crate::{Deadlines, LocalTtsPrograms, ProviderAccess, ProviderSettings, StageDeadlines, vendors};
+use crate::{Deadlines, LocalTtsPrograms, ProviderAccess, ProviderSettings, StageDeadlines, Stall, vendors};
 use serde_json::{Value, json};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -116,7 +116,7 @@ impl Vendor {
                 LlmEvent::Done(_) => return (words, calls, Ok(())),
                 LlmEvent::Failed(failure) => return (words, calls, Err(failure.kind().to_owned())),
                 LlmEvent::Cut => words.push('|'),
-                LlmEvent::FailedOver(_) | LlmEvent::Stalled | LlmEvent::ToolCallBegan => {}
+                LlmEvent::FailedOver(_) | LlmEvent::Stalled(_) | LlmEvent::ToolCallBegan => {}
             }
         }
         unreachable!("the last event is the end")
@@ -399,17 +399,20 @@ async fn timed(vendor: &Vendor) -> Vec<(u128, LlmEvent)> {
 
 #[tokio::test]
 async fn a_whole_sentence_does_not_wait_for_a_stream_that_stands_still() {
-    let pause = Duration::from_millis(800);
-    for (words, stalls) in [("It is here.", 1), ("It is", 0)] {
+    let stalls = [(Stall::Brief, 450..900), (Stall::Long, 1_450..1_900)];
+    for (words, pause_ms, count) in [("It is here.", 800, 1), ("It is here. ", 1_900, 2), ("It is", 800, 0)] {
         let mut pieces = vec![text(words)];
         // Comments keep the connection alive; they are no words.
-        pieces.extend(std::iter::repeat_n(": ping\n\n".to_owned(), (pause.as_millis() / 20) as usize));
+        pieces.extend(std::iter::repeat_n(": ping\n\n".to_owned(), pause_ms / 20));
         pieces.extend([text(" And more."), stop()]);
         let vendor = Vendor::start(vec![streamed(&pieces)]).await;
         let events = timed(&vendor).await;
-        let stalled: Vec<usize> = (0..events.len()).filter(|index| events[*index].1 == LlmEvent::Stalled).collect();
-        assert_eq!(stalled.len(), stalls, "{events:?}");
-        assert!(stalled.iter().all(|index| *index == 1 && (450..800).contains(&events[*index].0)), "{events:?}");
+        let told = events.iter().filter(|(_, event)| matches!(event, LlmEvent::Stalled(_)));
+        assert_eq!(told.count(), count, "{events:?}");
+        for (index, (stall, at_ms)) in stalls.iter().take(count).enumerate() {
+            let (ms, event) = &events[index + 1];
+            assert!(*event == LlmEvent::Stalled(*stall) && at_ms.contains(ms), "{events:?}");
+        }
     }
 }
 
@@ -441,6 +444,30 @@ async fn an_answer_that_is_not_streamed_is_read() {
     let Some(LlmEvent::ToolCalls(calls)) = stream.events.recv().await else { panic!("no calls") };
     assert_eq!((calls[0].name.as_str(), calls[0].arguments.as_str()), ("find", "{\"x\":1}"));
     assert!(matches!(stream.events.recv().await, Some(LlmEvent::Done(usage)) if usage.completion_tokens == 5));
+}
+
+#[tokio::test]
+async fn a_call_is_of_the_tool_that_its_name_means() {
+    let named = |name: &str| {
+        let call = json!({"index": 0, "id": "a", "function": {"name": name, "arguments": "{}"}});
+        format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}))
+    };
+    for (name, meant) in [("functions.find", "find"), ("find", "find"), ("functions.other", "functions.other")] {
+        let vendor = Vendor::start(vec![streamed(&[named(name), finish("tool_calls")])]).await;
+        let names: Vec<String> = vendor.answer().await.1.into_iter().map(|call| call.name).collect();
+        assert_eq!(names, [meant]);
+    }
+}
+
+#[tokio::test]
+async fn thoughts_under_a_label_are_not_said_and_their_calls_are_made() {
+    let labelled = [text("**Thinking:** The caller"), text(" asks.\n\n**Ans"), text("wer:** It is here."), stop()];
+    let vendor = Vendor::start(vec![streamed(&labelled)]).await;
+    assert_eq!(vendor.answer().await, words("It is here."));
+    let action = [text("Thought: I look.\nAction: find\nAction Input: {\"x\":1}\n"), stop()];
+    let vendor = Vendor::start(vec![streamed(&action)]).await;
+    let (said, calls, _) = vendor.answer().await;
+    assert_eq!((said.as_str(), calls.len(), calls[0].arguments.as_str()), ("", 1, "{\"x\":1}"));
 }
 
 #[tokio::test]
