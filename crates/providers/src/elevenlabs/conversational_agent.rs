@@ -202,12 +202,7 @@ impl RealtimeProtocol for ConversationalAgentProtocol {
                 events.push(RealtimeEvent::Interrupted);
                 self.ended(&mut events);
             }
-            "client_tool_call" => {
-                let call = tool_call(&message.tool.unwrap_or_default());
-                if !call.name.is_empty() {
-                    events.push(RealtimeEvent::ToolCalls(vec![call]));
-                }
-            }
+            "client_tool_call" => events.extend(tool_call(&message.tool.unwrap_or_default())),
             "error" => {
                 let error = message.error.unwrap_or_default();
                 let text = |name: &str| error[name].as_str().unwrap_or_default();
@@ -245,14 +240,16 @@ fn check_formats(metadata: &Value) -> Result<(), ProviderError> {
     Ok(())
 }
 
-fn tool_call(call: &Value) -> ToolCall {
+/// The call of a tool; `None` without a name.
+fn tool_call(call: &Value) -> Option<RealtimeEvent> {
     let text = |name: &str| call[name].as_str().unwrap_or_default().to_owned();
     let arguments = match &call["parameters"] {
         Value::Object(_) => call["parameters"].to_string(),
         Value::String(wrapped) if !wrapped.trim().is_empty() => unwrapped(wrapped.clone()),
         _ => "{}".to_owned(),
     };
-    ToolCall::new(text("tool_call_id"), text("tool_name"), arguments)
+    let call = ToolCall::new(text("tool_call_id"), text("tool_name"), arguments);
+    (!call.name.is_empty()).then(|| RealtimeEvent::ToolCalls(vec![call]))
 }
 
 #[derive(Debug, Default, Deserialize)]
