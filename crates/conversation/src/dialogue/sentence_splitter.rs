@@ -91,9 +91,7 @@ impl SentenceSplitter {
     /// A dot that is the end of a sentence, whether a capital or a digit follows.
     fn is_final_dot(&self, before: &str) -> bool {
         let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
-        let is_parted = self.pending.ends_with(char::is_whitespace) && word.len() < before.len();
         let goes_on = word.contains(['.', '@', '/', ':', '_']) || word.ends_with(|c: char| c.is_numeric());
-        let goes_on = goes_on && !is_parted;
         let ends = |following| abbreviation_end(&self.style, before, Some(following)) == AbbreviationEnd::No;
         !goes_on && ['A', '1'].into_iter().all(ends)
     }

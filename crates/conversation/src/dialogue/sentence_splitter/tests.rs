@@ -220,9 +220,7 @@ fn a_sentence_that_ends_whole_need_not_wait_and_others_do() {
         assert_eq!(ends("en", text), None, "{text}");
     }
     assert_eq!(ends("de", "Am 3."), None);
-    for text in ["That is it. ", "It is on a.example. "] {
-        assert_eq!(ends("en", text).as_deref(), Some(text.trim_end()), "a blank has come");
-    }
+    assert_eq!(ends("en", "That is it. ").as_deref(), Some("That is it."));
     for (language, text) in
         [("en", "It is at 9 a.m. "), ("en", "Ask Dr. "), ("en", "1. "), ("de", "Am 3. "), ("en", "It costs 12.")]
     {
