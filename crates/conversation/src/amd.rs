@@ -395,6 +395,7 @@ mod tests {
         d.handle_speech_started(t + 3_000 * MS);
         d.handle_speech_ended(t + 8_000 * MS);
         assert_eq!(d.handle_words(t + 8_300 * MS, words, false), None);
+        assert_eq!(d.poll_timeout(), None, "they may still change");
         assert_eq!(d.handle_words(t + 8_800 * MS, words, true), Some(AmdResult::Voicemail), "its words came late");
         let (t, mut d) = in_conversation();
         assert_eq!(d.handle_tone(t + 4_000 * MS, &tone(1_000, 400)), None, "a key or a spoon");

@@ -136,3 +136,10 @@ fn a_name_with_something_around_it_is_the_tool_that_is_meant() {
         assert_eq!(calls.meant_by(name), None, "{name}");
     }
 }
+
+#[test]
+fn a_placeholder_at_the_beginning_of_a_line_is_words() {
+    check("{{\"name\"}} is here.", "{{\"name\"}} is here.", &[]);
+    let mut filter = WrittenCalls::new(&tools());
+    assert_eq!(filter.push("{{\"na"), "{{\"na", "nothing is held back");
+}

@@ -1,4 +1,4 @@
-//! Names of tools and thoughts as models write them.
+//! What models write in place of an answer: names of tools, thoughts, and nothing.
 
 use super::*;
 
@@ -24,4 +24,11 @@ async fn thoughts_under_a_label_are_not_said_and_their_calls_are_made() {
     let vendor = Vendor::start(vec![streamed(&action)]).await;
     let (said, calls, _) = vendor.answer().await;
     assert_eq!((said.as_str(), calls.len(), calls[0].arguments.as_str()), ("", 1, "{\"x\":1}"));
+}
+
+#[tokio::test]
+async fn a_failure_between_two_empty_answers_makes_the_second_one_the_first() {
+    let empty = || streamed(&[stop()]);
+    let vendor = Vendor::start(vec![empty(), Answer(500, vec![]), empty(), streamed(&[text("Yes."), stop()])]).await;
+    assert_eq!((vendor.answer().await, vendor.asked().len()), (words("Yes."), 4));
 }
