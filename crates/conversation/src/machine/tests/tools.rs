@@ -452,8 +452,11 @@ fn what_the_task_knows_is_said_where_a_model_writes_its_name() {
         harness.drain();
     }
     assert_eq!(harness.play_everything(), "Dear Ann.", "after a retraction as before");
+    let mut variables = trunkline_domain::call_facts::CallVariables::default();
+    variables.take(serde_json::json!({"customer_name": "Bob"}).as_object().unwrap().clone());
+    harness.machine.set_variables(&variables);
     harness.caller_says("hello");
     let prompt = "{{customer_name}}, your {{who}} number?";
     harness.calls_tool("collect_digits", serde_json::json!({"max_digits": 4, "prompt": prompt}), None);
-    assert_eq!(harness.play_everything(), "Ann, your number?", "what is written for a tool is said, too");
+    assert_eq!(harness.play_everything(), "Bob, your number?", "a tool knows better, and its words are said, too");
 }
