@@ -34,6 +34,12 @@ const FIRST_AUDIO_MIN: Duration = Duration::from_millis(250);
 const RETRY_PATIENCE: Duration = Duration::from_millis(700);
 /// How long the caller may hear nothing in the middle of a sentence.
 const STALL_MAX: Duration = Duration::from_secs(2);
+/// The same once a sentence is as long as this voice says it: its end was not told.
+const UNTOLD_END_MAX: Duration = Duration::from_millis(800);
+/// Share of its usual length, in percent, with which a sentence counts as whole then.
+const WHOLE_PERCENT: u64 = 95;
+/// What a voice owes that has said a sentence as long as it is.
+pub const END_OF_AUDIO: &str = "end of audio";
 /// Samples up to this size are digital silence: zero, and the smallest step of A-law.
 const SILENCE_MAX: u16 = 8;
 /// Samples of digital silence with which nothing has been said: three seconds, or half a second if nothing follows.
@@ -362,7 +368,17 @@ impl<F> TtsQueue<F> {
             return Some((due.map_or(usual, |due| due.min(usual)), "first audio"));
         }
         let has_others = active.tts + 1 < self.voices.len();
+        if let Some(until) = self.played_until.filter(|_| self.is_whole(active)) {
+            return Some((until + UNTOLD_END_MAX, END_OF_AUDIO));
+        }
         self.played_until.filter(|_| has_others).map(|until| (until + STALL_MAX, "next audio"))
+    }
+
+    /// A sentence is about as long as its voice says it, by the sentences before.
+    fn is_whole(&self, active: &ActiveSynthesis<F>) -> bool {
+        let is_known = self.voices.get(active.tts).is_some_and(|state| state.speech_rate.1 > 0);
+        let usual = self.estimated_samples(active.tts, &active.text.plain);
+        is_known && active.total * 100 >= usual * WHOLE_PERCENT
     }
 
     /// Samples that its feed has delivered. Digital silence at the start is held back until a sound follows.

@@ -5,7 +5,6 @@ use super::support::{PATIENCE, Server, lines, poll, program, speech_models};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use trunkline_lab::emulator::InjectedFault;
-use trunkline_local_speech::io::model_files::ModelState;
 use trunkline_local_speech::models::{MOONSHINE_TINY_EN, PIPER_JOE};
 
 /// A worker without models, which is built beside the tests.

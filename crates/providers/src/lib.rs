@@ -62,7 +62,7 @@ pub mod xai;
 pub use access::{BlockReason, Deadlines, ProviderAccess};
 pub use error::ProviderError;
 pub use event::{
-    AudioFormat, Failover, LanguageWords, LlmEvent, LlmRequest, SttEvent, TokenUsage, TtsEvent, WordTimestamp,
+    AudioFormat, Failover, LanguageWords, LlmEvent, LlmRequest, Stall, SttEvent, TokenUsage, TtsEvent, WordTimestamp,
 };
 pub use event_stream::{EVENTS_MAX, EventStream, TtsStream};
 pub use final_repeats::AudioSpan;

@@ -14,6 +14,9 @@ use tokio_tungstenite::tungstenite::Message;
 /// How long the end of a socket may take.
 const CLOSE_MAX: Duration = Duration::from_millis(200);
 
+/// Final words this soon behind an error frame belong to the same session, which goes on.
+const WORDS_BEHIND_ERROR: Duration = Duration::from_millis(50);
+
 /// A socket that was opened, before anything was sent.
 pub(super) struct OpenedSocket {
     pub(super) socket: SttSocket,
@@ -79,6 +82,8 @@ pub(super) struct SttConnection {
     keep_alive: KeepAlive,
     frames: UnreadableFrames,
     progress: SttProgress,
+    /// An error that the vendor has told of, and when it ends the session unless words come.
+    told: Option<(ProviderError, Instant)>,
 }
 
 impl SttConnection {
@@ -100,6 +105,7 @@ impl SttConnection {
             keep_alive: KeepAlive::new(limit),
             frames: UnreadableFrames::new("stt"),
             progress: SttProgress::Nothing,
+            told: None,
         };
         let mut greeting = connection.wire.initial_messages();
         // A new connection needs audio soon; keep-alives alone do not hold it.
@@ -135,7 +141,9 @@ impl SttConnection {
     /// What happens next. Cancel safe: deadlines are kept, and a message is either taken by the socket or not.
     pub(super) async fn next(&mut self) -> Result<SttNews, ProviderError> {
         let (idle_after, filler) = self.wire.keep_alive();
+        let told_until = self.told.as_ref().map(|(_, until)| *until);
         tokio::select! {
+            biased;
             message = self.socket.next() => {
                 self.keep_alive.record_activity();
                 match message {
@@ -143,9 +151,12 @@ impl SttConnection {
                     Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_))) => {
                         Ok(SttNews::Upkeep)
                     }
-                    ended => Err(transport::close_error(ended)),
+                    ended => Err(self.told.take().map_or_else(|| transport::close_error(ended), |(told, _)| told)),
                 }
             },
+            () = sleep_until_some(told_until) => {
+                Err(self.told.take().map_or_else(|| ProviderError::SessionEnded(String::new()), |(told, _)| told))
+            }
             () = tokio::time::sleep_until(self.last_audio + idle_after) => {
                 self.last_audio = Instant::now();
                 self.send(filler).await.map(|()| SttNews::Upkeep)
@@ -160,12 +171,23 @@ impl SttConnection {
     fn read(&mut self, text: &str) -> Result<SttNews, ProviderError> {
         transport::check_text(text.as_bytes())?;
         let read = self.wire.read(text);
-        let Some(update) = self.frames.judge(read)? else { return Ok(SttNews::Upkeep) };
+        let update = match self.frames.judge(read) {
+            Ok(Some(update)) => update,
+            Ok(None) => return Ok(SttNews::Upkeep),
+            Err(told @ ProviderError::SessionEnded(_)) if self.told.is_none() => {
+                self.told = Some((told, Instant::now() + WORDS_BEHIND_ERROR));
+                return Ok(SttNews::Upkeep);
+            }
+            Err(failure) => return Err(failure),
+        };
         if self.progress == SttProgress::Nothing {
             self.pass.succeeded();
             self.progress = SttProgress::Message;
         }
         if update.has_final_words() {
+            if let Some((ProviderError::SessionEnded(said), _)) = self.told.take() {
+                tracing::warn!(error = said, "STT has told of an error, and goes on");
+            }
             self.progress = SttProgress::Words;
         }
         Ok(SttNews::Update(update))
@@ -211,3 +233,13 @@ impl SttConnection {
         }
     }
 }
+
+async fn sleep_until_some(until: Option<Instant>) {
+    match until {
+        Some(until) => tokio::time::sleep_until(until).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use crate::call::fixed_phrases::fixed_phrases;
 use crate::call::machine::CallSpec;
 use crate::call::provider_plan;
-use crate::call::tts_queue::TtsQueue;
+use crate::call::tts_queue::{END_OF_AUDIO, TtsQueue};
 use crate::call::voice_text::TtsVoice;
 use crate::domain::provider::PipelineStage;
 use crate::domain::provider_config::TtsConfig;
@@ -146,6 +146,9 @@ impl TtsPipeline {
     }
 
     fn slow_timeout(&self, owed: &'static str) -> Option<TtsEvent> {
+        if owed == END_OF_AUDIO {
+            return Some(TtsEvent::Done);
+        }
         let config = &self.candidates.get(self.queue.current())?.config;
         let endpoint = self.providers.endpoint(config.provider.account(), config.base_url.as_deref());
         self.providers.record_slow_response(&endpoint, PipelineStage::Tts);

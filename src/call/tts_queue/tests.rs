@@ -397,6 +397,26 @@ fn a_voice_that_stalls_in_mid_sentence_is_taken_over_two_seconds_after_it_was_la
 }
 
 #[test]
+fn a_sentence_as_long_as_its_voice_says_it_is_whole_without_its_end() {
+    let mut tts = pipeline(&["main", "local"]);
+    let (second, ms) = (Duration::from_secs(1), Duration::from_millis(1));
+    tts.speak(segment(1, 0), "one two three four");
+    tts.queue.handle_audio(seconds(2), tts.start);
+    assert_eq!(tts.queue.audio_deadline(None).map(|(_, owed)| owed), Some("next audio"), "its rate is not known");
+    tts.done(Vec::new());
+    // The same number of characters.
+    tts.speak(segment(1, 1), "six two three four");
+    let start = tts.start + 2 * second;
+    tts.queue.handle_audio(seconds(1), start);
+    assert_eq!(tts.queue.audio_deadline(None), Some((start + 3 * second, "next audio")), "half of it is missing");
+    tts.queue.handle_audio(vec![100; 7_200], start);
+    assert_eq!(tts.queue.audio_deadline(None), Some((start + 2_700 * ms, END_OF_AUDIO)));
+    let whole = Some(TtsPipelineEvent::Done { segment: segment(1, 1), samples: vec![], total: 15_200 });
+    assert_eq!(tts.done(Vec::new()), whole);
+    assert_eq!(tts.requests.len(), 2, "nobody says it again");
+}
+
+#[test]
 fn a_voice_that_sends_digital_silence_alone_has_failed() {
     let second = usize::try_from(SAMPLE_RATE_HZ).unwrap();
     let silence = |samples: usize| vec![0i16; samples];

@@ -73,7 +73,7 @@ impl CallMachine {
         }
         let begun = self.mode.line_mut().is_some_and(|line| line.handle_segment_started(segment, at));
         if begun && let Some(amd) = self.mode.amd_mut() {
-            amd.handle_agent_heard();
+            amd.handle_agent_speaking();
         }
     }
 
@@ -83,7 +83,7 @@ impl CallMachine {
             && line.handle_segment_finished(&heard, at)
         {
             if let Some(amd) = self.mode.amd_mut() {
-                amd.handle_agent_heard();
+                amd.handle_agent_heard(at);
             }
             self.advance(at);
         }
