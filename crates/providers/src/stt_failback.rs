@@ -41,6 +41,8 @@ pub(super) struct Failback {
     /// Which of them is tried next.
     next_target: usize,
     schedule: FailbackSchedule,
+    /// The caller speaks: a connection that is lost is made anew for what he says.
+    is_speaking: bool,
     state: FailbackState,
 }
 
@@ -53,6 +55,7 @@ impl Failback {
             targets: targets.collect(),
             next_target: 0,
             schedule: FailbackSchedule::new(now()),
+            is_speaking: false,
             state: FailbackState::Waiting,
         }
     }
@@ -138,6 +141,11 @@ impl Failback {
 
     /// What the call sends to the fallback.
     pub(super) async fn handle_input(&mut self, now: Instant, input: &SttInput) -> Verdict {
+        match input {
+            SttInput::SpeechStarted => self.is_speaking = true,
+            SttInput::SpeechEnded => self.is_speaking = false,
+            SttInput::Audio(_) | SttInput::Finalize | SttInput::Restart => {}
+        }
         if matches!(input, SttInput::SpeechStarted) {
             self.schedule.handle_speech_started(now);
             // One that hangs is one of the outage.
@@ -182,7 +190,12 @@ impl Failback {
                 trial.handle_lost()
             }
         };
-        self.follow(now, verdict)
+        let is_lost = matches!(verdict, Verdict::Failed(_, TryCost::Nothing));
+        let verdict = self.follow(now, verdict);
+        if is_lost && self.is_speaking {
+            self.schedule.handle_speech_started(now);
+        }
+        verdict
     }
 
     /// Time has passed.

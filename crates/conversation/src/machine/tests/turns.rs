@@ -335,7 +335,7 @@ fn the_late_differently_written_final_is_not_answered_again() {
     }
     harness.machine.handle_speech_ended(harness.now, harness.now - 200 * MS);
     harness.drain();
-    harness.pass_ms(2_600);
+    harness.pass_ms(2_200);
     assert_eq!(harness.llm_requests(), 1);
     harness.model_says("Thank you.");
     let last = SttEvent::Final { text: "My number is 2164.".into(), confidence: Some(0.9), speech_final: true };
