@@ -6,29 +6,26 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool prints")]
 #![expect(clippy::disallowed_methods, reason = "a tool is a program: it reads clocks and files, and starts tasks")]
 
-mod curve;
-mod data;
-mod heard_words;
-mod hearing;
-mod line;
-mod measuring;
-mod playing;
-mod policy;
-mod report;
-mod row;
-mod score;
-mod stt_source;
-mod summary;
-mod timers;
-mod weights;
-mod words;
-
-#[cfg(test)]
-mod tests;
+pub mod curve;
+pub mod data;
+pub mod heard_words;
+pub mod hearing;
+pub mod line;
+pub mod measuring;
+pub mod playing;
+pub mod policy;
+pub mod report;
+pub mod row;
+pub mod score;
+pub mod stt_source;
+pub mod summary;
+pub mod timers;
+pub mod weights;
+pub mod words;
 
 use clap::Args;
 use data::Selection;
-pub use hearing::Hearer;
+use hearing::Hearer;
 use measuring::{Conditions, RowResult};
 use policy::Sweep;
 use row::Half;

@@ -12,6 +12,9 @@ use super::words::{Punctuation, SimulatedStt, SpokenWords, SttDelays, WordSource
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+/// How long an answer may be held back: on a noisy line the leg waits for a caller who seems to speak.
+const HELD_BACK_MAX: Duration = Duration::from_secs(3);
+
 /// How the rows are played.
 #[derive(Clone, Copy, Debug)]
 pub struct Conditions {
@@ -74,7 +77,11 @@ fn play_row(
 ) -> RowResult {
     let Some(first) = settings.first() else { return RowResult::default() };
     let row = &turn.row;
-    let around = Surroundings { origin, response: conditions.response, patience: LATENCY_MAX + conditions.response };
+    let around = Surroundings {
+        origin,
+        response: conditions.response,
+        patience: LATENCY_MAX + conditions.response + HELD_BACK_MAX,
+    };
     let audio = CallerAudio::new(&turn.samples, row.end(), row.end() + around.patience);
     let lead = lead_segments(&mut answered(origin, row, &first.turn));
     let line = RecordedLine::record(origin, &audio, &first.turn, &lead);

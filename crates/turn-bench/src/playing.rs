@@ -44,6 +44,7 @@ pub struct Surroundings {
 }
 
 /// A turn that is played with a policy.
+#[derive(Debug)]
 pub struct PlayedTurn<'a> {
     around: Surroundings,
     row: &'a TurnRow,
@@ -61,6 +62,7 @@ pub struct PlayedTurn<'a> {
 }
 
 /// Where the reports of the leg come from.
+#[derive(Debug)]
 enum Line<'a> {
     /// The agent is silent: they are known.
     Recorded { line: &'a RecordedLine, next: usize },
@@ -128,8 +130,8 @@ impl<'a> PlayedTurn<'a> {
         }
     }
 
-    /// The same, with a leg of its own from the start.
-    #[cfg(test)]
+    /// The same, with a leg of its own from the start. It takes longer and says the same.
+    #[must_use]
     pub fn live(mut self) -> Self {
         let line = LiveLine::new(self.around.origin, self.audio, self.turn, self.lead);
         self.line = Line::Live(Box::new(line));

@@ -55,7 +55,7 @@ fn columns(summary: &Summary) -> Vec<(String, Pick)> {
 }
 
 fn row(first: &str, cells: &[&str]) -> String {
-    let mut line = format!("{first:<30}");
+    let mut line = format!("{first:<36}");
     for cell in cells {
         line.push_str(&format!(" {cell:>13}"));
     }

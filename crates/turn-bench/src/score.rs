@@ -53,6 +53,8 @@ impl RowOutcome {
             }
         }
         let answered = decisions.iter().find(|(_, heard)| heard.is_some_and(|heard| heard >= end));
+        // One that is still held back is an answer too, as nothing took it back.
+        let answered = answered.or(decisions.last().filter(|(at, _)| *at >= end));
         outcome.latency = answered.map(|(at, heard)| match *at >= end {
             true => *at - end,
             false => heard.unwrap_or(*at).saturating_sub(end + response),

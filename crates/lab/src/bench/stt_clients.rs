@@ -8,7 +8,7 @@ use trunkline::providers::{
     StageDeadlines,
 };
 use trunkline_domain::provider::ProviderAccount;
-use trunkline_turn_bench::Hearer;
+use trunkline_turn_bench::hearing::Hearer;
 
 /// Nobody waits for a caller: the rows do not run away.
 const DEADLINE: Duration = Duration::from_secs(20);

@@ -1,16 +1,18 @@
 //! Rates, operating points and weights with known answers.
 
-use super::super::data::Turn;
-use super::super::measuring::RowResult;
-use super::super::policy::{Setting, Sweep, default_sweep, settings};
-use super::super::score::{CurvePoint, Part, RowOutcome, best_within_cuts, best_within_latency, frontier, score};
-use super::super::summary::summarize;
-use super::super::weights::PauseWeights;
-use super::super::{curve, report, timers};
 use super::with_holds;
 use serde_json::json;
 use std::time::Duration;
 use trunkline_domain::turn_config::TurnConfig;
+use trunkline_turn_bench::data::Turn;
+use trunkline_turn_bench::measuring::RowResult;
+use trunkline_turn_bench::policy::{Setting, Sweep, default_sweep, settings};
+use trunkline_turn_bench::score::{
+    CurvePoint, Part, RowOutcome, best_within_cuts, best_within_latency, frontier, score,
+};
+use trunkline_turn_bench::summary::summarize;
+use trunkline_turn_bench::weights::PauseWeights;
+use trunkline_turn_bench::{curve, report, timers};
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)

@@ -1,16 +1,17 @@
 //! The measure on rows with known answers.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
 
 mod refusals;
 mod scores;
 mod turns;
 
-use super::data::{Selection, Turn};
-use super::row::TurnRow;
-use super::words::WordSource;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use trunkline_turn_bench::data::{self, Selection, Turn};
+use trunkline_turn_bench::row::TurnRow;
+use trunkline_turn_bench::words::WordSource;
 
 /// A folder that is gone with the test.
 struct Folder(PathBuf);
@@ -45,7 +46,7 @@ impl Folder {
     }
 
     fn read(&self, words: WordSource) -> Result<Vec<Turn>, String> {
-        super::data::read(&self.0, &Selection::default(), words)
+        data::read(&self.0, &Selection::default(), words)
     }
 }
 

@@ -1,11 +1,11 @@
 //! Bad rows are refused with their line and field.
 
-use super::super::row::{PauseKind, Seam, SpanLabel, TurnRow};
-use super::super::words::WordSource;
 use super::{Folder, valid};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::time::Duration;
+use trunkline_turn_bench::row::{PauseKind, Seam, SpanLabel, TurnRow};
+use trunkline_turn_bench::words::WordSource;
 
 fn changed(pointer: &str, value: Value) -> Value {
     let mut row = valid();
@@ -145,12 +145,12 @@ fn damaged_rows_are_refused_and_break_nothing() {
     for _ in 0..20_000 {
         let mut line = whole.clone();
         for _ in 0..=random(4) {
-            let mut at = random(line.len());
+            let mut at = random(line.len().max(1));
             while !line.is_char_boundary(at) {
                 at -= 1;
             }
             match random(3) {
-                0 => line.truncate(at.max(1)),
+                0 => line.truncate(at),
                 1 => line.insert_str(at, tokens[random(tokens.len())]),
                 _ => {
                     let mut end = (at + 1 + random(12)).min(line.len());
