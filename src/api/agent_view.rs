@@ -127,8 +127,10 @@ impl From<&Agent> for AgentView {
     }
 }
 
+/// One agent.
 #[derive(Serialize, ToSchema)]
 pub(super) struct AgentBody {
+    /// The agent.
     pub(super) agent: AgentView,
 }
 

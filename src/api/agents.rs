@@ -19,8 +19,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+/// A page of agents.
 #[derive(Serialize, ToSchema)]
 pub(super) struct AgentPage {
+    /// Agents, newest first.
     agents: Vec<AgentView>,
     total: i64,
     limit: i64,

@@ -27,11 +27,16 @@ pub(super) struct ProviderProblem {
     message: String,
 }
 
+/// What a test of a provider found.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ProviderTest {
+    /// Name of the provider.
     provider: String,
+    /// Whether it took the key and answered.
     ok: bool,
+    /// Milliseconds that its answer took.
     latency_ms: u64,
+    /// What is wrong; `null` if nothing is.
     problem: Option<ProviderProblem>,
 }
 
@@ -39,7 +44,9 @@ pub(super) struct ProviderTest {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Provider)]
 pub(super) struct ProviderView {
+    /// Name of the provider, as in `stt_config.provider`.
     name: String,
+    /// What it does, each with its circuit breaker.
     stages: Vec<StageView>,
     /// `own` (of the organization), `server`, or `none`; `not_needed` for what runs on this machine.
     key: &'static str,
@@ -54,13 +61,17 @@ pub(super) struct StageView {
     /// `open`: requests go through; `closed`: none do, after too many failures; `trying`: one tests it; `waiting`: it asked
     /// for a pause.
     breaker: &'static str,
+    /// Failures since the last success.
     failures_in_a_row: u32,
+    /// Milliseconds until the next attempt; `null` if the breaker does not wait.
     retry_after_ms: Option<u64>,
 }
 
+/// All providers.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ProviderList)]
 pub(super) struct ProviderList {
+    /// Every provider that the server knows.
     providers: Vec<ProviderView>,
 }
 
