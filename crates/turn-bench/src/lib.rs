@@ -75,34 +75,11 @@ pub struct TurnBenchArgs {
     /// Where the words come from.
     #[arg(long, value_enum, default_value = "rows")]
     words: WordSource,
-    /// PROVIDER/MODEL of an STT service that hears the rows, in place of their words. It hears each row once, in real time;
-    /// what it said is kept beside the rows. The key is read from the provider's environment variable.
-    #[arg(long)]
-    stt: Option<String>,
-    /// Another address of that service.
-    #[arg(long)]
-    stt_base_url: Option<String>,
-    /// Rows that it hears at the same time.
-    #[arg(long, default_value_t = 4)]
-    stt_sessions: usize,
-    /// Folder of the models, for `--stt local/...`.
-    #[arg(long, default_value = "models")]
-    models: PathBuf,
     /// How the words are punctuated.
     #[arg(long, value_enum, default_value = "rows")]
     punctuation: Punctuation,
-    /// Time between two interim results of STT.
-    #[arg(long, default_value_t = 500)]
-    stt_interim_ms: u64,
-    /// How far interim results are behind the voice.
-    #[arg(long, default_value_t = 200)]
-    stt_interim_delay_ms: u64,
-    /// From the silence that STT waits for (`endpointing_ms`) to its final result.
-    #[arg(long, default_value_t = 100)]
-    stt_final_delay_ms: u64,
-    /// From a request to finalize to the final result.
-    #[arg(long, default_value_t = 100)]
-    stt_finalize_delay_ms: u64,
+    #[command(flatten)]
+    stt: SttArgs,
     /// Which weights the pauses have.
     #[arg(long, value_enum, default_value = "none")]
     weights: Weights,
@@ -117,17 +94,47 @@ pub struct TurnBenchArgs {
     details: Option<PathBuf>,
 }
 
+/// Who hears the words, and when they come.
+#[derive(Debug, Args)]
+struct SttArgs {
+    /// PROVIDER/MODEL of an STT service that hears the rows, in place of their words. It hears each row once, in real time;
+    /// what it said is kept beside the rows. The key is read from the provider's environment variable.
+    #[arg(long)]
+    stt: Option<String>,
+    /// Another address of that service.
+    #[arg(long)]
+    stt_base_url: Option<String>,
+    /// Rows that it hears at the same time.
+    #[arg(long, default_value_t = 4)]
+    stt_sessions: usize,
+    /// Folder of the models, for `--stt local/...`.
+    #[arg(long, default_value = "models")]
+    models: PathBuf,
+    /// Time between two interim results of STT.
+    #[arg(long, default_value_t = 500)]
+    stt_interim_ms: u64,
+    /// How far interim results are behind the voice.
+    #[arg(long, default_value_t = 200)]
+    stt_interim_delay_ms: u64,
+    /// From the silence that STT waits for (`endpointing_ms`) to its final result.
+    #[arg(long, default_value_t = 100)]
+    stt_final_delay_ms: u64,
+    /// From a request to finalize to the final result.
+    #[arg(long, default_value_t = 100)]
+    stt_finalize_delay_ms: u64,
+}
+
 impl TurnBenchArgs {
     fn conditions(&self) -> Conditions {
         let ms = Duration::from_millis;
         Conditions {
             response: ms(self.response_ms),
             stt: SttDelays {
-                interim_every: ms(self.stt_interim_ms.max(20)),
-                interim_delay: ms(self.stt_interim_delay_ms),
+                interim_every: ms(self.stt.stt_interim_ms.max(20)),
+                interim_delay: ms(self.stt.stt_interim_delay_ms),
                 endpointing: Duration::ZERO,
-                final_delay: ms(self.stt_final_delay_ms),
-                finalize_delay: ms(self.stt_finalize_delay_ms),
+                final_delay: ms(self.stt.stt_final_delay_ms),
+                finalize_delay: ms(self.stt.stt_finalize_delay_ms),
                 utterance_end: ms(1_000),
             },
             words: self.words,
@@ -137,10 +144,10 @@ impl TurnBenchArgs {
 
     fn hearer(&self, endpointing_ms: u64) -> Option<Hearer> {
         Some(Hearer {
-            name: self.stt.clone()?,
-            base_url: self.stt_base_url.clone(),
-            models: self.models.clone(),
-            sessions: self.stt_sessions,
+            name: self.stt.stt.clone()?,
+            base_url: self.stt.stt_base_url.clone(),
+            models: self.stt.models.clone(),
+            sessions: self.stt.stt_sessions,
             endpointing_ms,
         })
     }
@@ -166,7 +173,7 @@ pub async fn run(
     let settings = policy::settings(&own, &args.sweep())?;
     let wanted = Selection { half: args.half, languages: args.languages.clone() };
     // Whoever hears the rows needs no words in them.
-    let words = if args.stt.is_some() { WordSource::None } else { args.words };
+    let words = if args.stt.stt.is_some() { WordSource::None } else { args.words };
     let turns = data::read(&args.data, &wanted, words)?;
     let heard = match args.hearer(own.endpointing_ms) {
         Some(hearer) => Some(hearing::hear(&turns, &args.data, &hearer, providers).await?),

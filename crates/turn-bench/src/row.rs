@@ -8,6 +8,10 @@ use std::time::Duration;
 
 /// Silences that are shorter are no pauses, as in eot-bench.
 pub const SILENCE_MIN: Duration = Duration::from_millis(100);
+/// Holds that count, as in eot-bench (`--min-hold-span-duration`, `--max-hold-span-duration`).
+pub const HOLD_MIN: Duration = Duration::from_millis(200);
+/// The longest hold that counts.
+pub const HOLD_MAX: Duration = Duration::from_secs(5);
 /// Longer turns are refused.
 pub const AUDIO_MAX: Duration = Duration::from_secs(120);
 /// Characters of a line, so that one row cannot fill the memory.

@@ -1,15 +1,11 @@
 //! What was cut and how late ends were: outcomes of rows, and rates over them as eot-bench computes them.
 
 use super::data::main_language;
-use super::row::{PauseKind, Seam, SilenceSpan, SpanLabel, TurnRow};
+use super::row::{HOLD_MAX, HOLD_MIN, PauseKind, Seam, SilenceSpan, SpanLabel, TurnRow};
 use super::weights::PauseWeights;
 use std::cmp::Ordering;
 use std::time::Duration;
 
-/// Holds that count, as in eot-bench (`--min-hold-span-duration`, `--max-hold-span-duration`).
-pub const HOLD_MIN: Duration = Duration::from_millis(200);
-/// The longest hold that counts.
-pub const HOLD_MAX: Duration = Duration::from_secs(5);
 /// What a turn counts that was never answered: the longest time-out of eot-bench's grid.
 pub const LATENCY_MAX: Duration = Duration::from_millis(3_500);
 

@@ -1,6 +1,6 @@
 //! Weights that give the holds of a set the lengths of another one's.
 
-use super::score::{HOLD_MAX, HOLD_MIN};
+use super::row::{HOLD_MAX, HOLD_MIN};
 use std::time::Duration;
 
 /// Shares of the English holds of eot-bench that last longer, as its silence-only baseline shows them: 55.6 % are cut
