@@ -237,7 +237,7 @@ pub fn best_within_latency(points: &[CurvePoint], budget_ms: f64) -> Option<Curv
 /// The least mean latency with a share of holds cut; `None` if every setting cuts more.
 pub fn best_within_cuts(points: &[CurvePoint], budget: f64) -> Option<CurvePoint> {
     let feasible = points.iter().copied().filter(|point| point.cut <= budget + EPSILON);
-    feasible.min_by(|one, other| by_latency(one, other))
+    feasible.min_by(by_latency)
 }
 
 /// The points that no other one beats in both, by latency.
