@@ -33,42 +33,21 @@ pub enum LegAction {
 
 /// Takes an event of the leg; `None` is a leg that is gone.
 pub fn on_leg_event(machine: &mut CallMachine, now: Instant, event: Option<LegEvent>) -> LegAction {
-    match event {
-        Some(LegEvent::Audio { frame, .. }) => return LegAction::CarryAudio(frame),
-        Some(LegEvent::SpeechStarted { at }) => {
-            machine.handle_speech_started(at);
-            return LegAction::TellStt(SttInput::SpeechStarted);
-        }
-        Some(LegEvent::SpeechEnded { last_sound }) => {
-            machine.handle_speech_ended(now, last_sound);
-            return LegAction::TellStt(SttInput::SpeechEnded);
-        }
-        Some(LegEvent::SegmentFinished { heard, at }) => {
-            machine.handle_segment_finished(heard, at);
-            return LegAction::SegmentPlayed(heard.segment);
-        }
-        Some(LegEvent::PlayoutFlushed { barge_in, response_id, heard, at }) => {
-            machine.handle_flushed(at, barge_in, response_id, &heard);
-            return LegAction::SpeechCancelled(response_id);
-        }
-        Some(LegEvent::Closed { stats }) => return LegAction::Closed(stats),
-        Some(LegEvent::SegmentStarted { segment, at }) => machine.handle_segment_started(segment, at),
-        Some(LegEvent::PlayoutPaused { response_id, at }) => machine.handle_paused(at, response_id),
-        Some(LegEvent::EchoPathFound { .. }) => machine.handle_echo(),
-        Some(LegEvent::DtmfReceived { digit }) => machine.handle_digit(now, digit),
-        // Without media the call is over, whatever the cause.
-        Some(LegEvent::NetworkLost | LegEvent::InternalError) | None => machine.handle_network_lost(now),
-        Some(LegEvent::PeerClosed) => machine.handle_peer_hung_up(now, EndReason::CustomerHungUp),
-        Some(LegEvent::Tone { tone, at }) => machine.handle_tone(at, &tone),
-        Some(
-            LegEvent::DtmfSent
-            | LegEvent::TalkSpurtStarted { .. }
-            | LegEvent::Connected { .. }
-            | LegEvent::MediaStarted { .. }
-            | LegEvent::RecordingBlock { .. },
-        ) => {}
-    }
-    LegAction::Nothing
+    let Some(event) = event else {
+        machine.handle_network_lost(now);
+        return LegAction::Nothing;
+    };
+    let action = match &event {
+        LegEvent::Audio { frame, .. } => LegAction::CarryAudio(*frame),
+        LegEvent::SpeechStarted { .. } => LegAction::TellStt(SttInput::SpeechStarted),
+        LegEvent::SpeechEnded { .. } => LegAction::TellStt(SttInput::SpeechEnded),
+        LegEvent::SegmentFinished { heard, .. } => LegAction::SegmentPlayed(heard.segment),
+        LegEvent::PlayoutFlushed { response_id, .. } => LegAction::SpeechCancelled(*response_id),
+        LegEvent::Closed { stats } => LegAction::Closed(*stats),
+        _ => LegAction::Nothing,
+    };
+    machine.handle_leg_event(now, event);
+    action
 }
 
 /// What is carried on from an event of TTS.

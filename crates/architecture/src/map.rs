@@ -117,8 +117,10 @@ pub const AREAS: &[Area] = &[
             "signaling",
             "telemetry",
             "trunk_check",
+            "turn_bench",
         ],
     ),
+    area("turn_bench", "crates/turn-bench/src", &["domain", "machine", "media", "providers"]),
     area("recorder", "crates/lab/src/recorder", &["domain", "egress", "emulator", "media", "providers"]),
     area(
         "trunk_check",
@@ -185,7 +187,7 @@ pub const DRIVERS: &[&str] = &["/io/", "/driver/", "/driver.rs", "/call/registry
 /// Tools, which are not the server, and what contains panics by itself: threads of media contain them leg by leg, the
 /// supervision is what contains.
 pub const SPAWN_FREELY: &[&str] =
-    &["caller", "cli", "emulator", "lab", "supervision", "architecture", "trunk_check", "speech_worker"];
+    &["caller", "cli", "emulator", "lab", "supervision", "architecture", "trunk_check", "speech_worker", "turn_bench"];
 /// Folders of the same kind.
 pub const SPAWN_FREELY_IN: &[&str] = &["/media/src/io/"];
 

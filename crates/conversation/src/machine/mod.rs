@@ -25,6 +25,7 @@ mod held;
 mod hold_events;
 mod language;
 mod language_change;
+mod leg_events;
 mod line;
 pub mod mode;
 mod output;

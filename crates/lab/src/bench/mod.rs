@@ -10,20 +10,33 @@ mod live;
 mod process;
 mod providers;
 mod sip;
+mod stt_clients;
 mod web;
 
 use crate::faults::FaultMix;
-use clap::Args;
+use clap::{Args, Subcommand};
 use installation::{API, Bench, LINGER, TALKER, TURNS};
 use process::ProcessUsage;
 use serde_json::{Map, Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use trunkline_turn_bench::TurnBenchArgs;
+
+/// A bench of its own.
+#[derive(Debug, Subcommand)]
+enum BenchCommand {
+    /// Measure turn-taking on recorded turns with labelled pauses, in virtual time: how many pauses are cut off, and how late
+    /// true ends are answered.
+    Turns(Box<TurnBenchArgs>),
+}
 
 /// What `trunkline bench` takes.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct BenchArgs {
+    #[command(subcommand)]
+    command: Option<BenchCommand>,
     /// Concurrent calls for turns and barge-in.
     #[arg(long, default_value_t = 100)]
     calls: usize,
@@ -79,6 +92,9 @@ impl BenchArgs {
 ///
 /// What could not be started, or which measurement failed, for the person at the terminal.
 pub async fn run(args: BenchArgs) -> Result<(), String> {
+    if let Some(BenchCommand::Turns(args)) = &args.command {
+        return trunkline_turn_bench::run(args, stt_clients::build).await;
+    }
     if args.hello {
         return api::hello().await;
     }
