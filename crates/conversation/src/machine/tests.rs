@@ -156,6 +156,17 @@ impl CallHarness {
         let event = SttEvent::Final { text: text.into(), confidence: Some(0.9), speech_final: true };
         self.machine.handle_stt(self.now, event);
         self.drain();
+        self.stay_silent();
+    }
+
+    /// The caller stays silent until the turn is over.
+    fn stay_silent(&mut self) {
+        let until = self.now + 3_000 * MS;
+        while let Some(at) = self.machine.mode.end_of_turn().filter(|at| *at <= until) {
+            self.now = self.now.max(at);
+            self.machine.handle_timeout(self.now);
+            self.drain();
+        }
     }
 
     fn model_says(&mut self, text: &str) {
