@@ -207,7 +207,7 @@ pub(super) const WEIGHTS: &Weights = &[
     (Cue::OpenPair, -1.5),
     (Cue::OpenList, -2.2),
     (Cue::ClosedList, 3.0),
-    (Cue::QuestionForm, 1.2),
+    (Cue::QuestionForm, 2.0),
     (Cue::Sentence, 1.9),
     (Cue::FewWords, -0.8),
     (Cue::Fragment, -1.2),

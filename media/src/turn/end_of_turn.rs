@@ -23,7 +23,7 @@ const LIKELY: f32 = 0.7;
 /// Words of this probability are an answer by themselves, even if no later ones have confirmed them.
 const SURE: f32 = 0.85;
 /// How much the caller's pauses may count, as a probability.
-const RHYTHM_COUNTS_MAX: f32 = 0.5;
+const RHYTHM_COUNTS_MAX: f32 = 0.4;
 /// Stops that count for or against an STT at most.
 const FALSE_STOPS_MAX: i32 = 3;
 /// Judgements of a turn that are kept for its explanation.

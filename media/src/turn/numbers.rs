@@ -91,8 +91,11 @@ pub(super) fn number_tail(sentence: &Sentence, table: &LanguageTable) -> NumberT
             (tail.words, index, digit_follows) = (tail.words + used, index - used, false);
             continue;
         }
-        let is_first_digit = matches!(piece(token, table, tail.words > 0), Piece::Digits(1));
-        match piece(token, table, tail.words > 0) {
+        let before = index.checked_sub(2).and_then(|at| sentence.tokens.get(at));
+        let is_spelled = before.is_some_and(|before| before.word.chars().count() == 1 && before.is_capital);
+        let is_inside = tail.words > 0 || is_spelled;
+        let is_first_digit = matches!(piece(token, table, is_inside), Piece::Digits(1));
+        match piece(token, table, is_inside) {
             Piece::Digits(count) => tail.digits += count,
             // "Twenty one" is two digits.
             Piece::Tens => tail.digits += if digit_follows { 1 } else { 2 },

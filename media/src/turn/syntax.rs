@@ -18,6 +18,12 @@ const SHORT_ANSWER_WORDS_MAX: usize = 5;
 const PLEASE: [&str; 8] =
     ["please", "alstublieft", "alsjeblieft", "bitte", "s'il vous plaît", "por favor", "per favore", "se faz favor"];
 
+/// How much "and" before the last noun counts.
+const CLOSED_BY_NOUNS: f32 = 0.6;
+/// Digits of the shortest phone numbers.
+const LOCAL_NUMBER_DIGITS: usize = 7;
+/// Words of a sentence whose verb the table may not know.
+const LONG_SENTENCE_WORDS_MIN: usize = 6;
 /// How much a full stop counts behind words that are no sentence.
 const STOP_ALONE: f32 = 0.4;
 
@@ -99,8 +105,10 @@ impl Judge {
 
     fn judge(&mut self) {
         if self.asked == Asked::Story {
-            // A sentence that STT has ended with a mark may be all of it.
-            self.add(Cue::StoryAsked, if self.has_mark() { 0.4 } else { 1.0 });
+            // One sentence of a story counts less; what is none is open anyway.
+            let strength = self.sentence_strength();
+            let is_known = self.has_mark() || self.is_question();
+            self.add(Cue::StoryAsked, if is_known { 0.4 } else { strength.max(0.2) });
         }
         if self.is_hold() {
             return self.add(Cue::CourtesyHold, 1.0);
@@ -247,7 +255,10 @@ impl Judge {
         }
         let total = digits + letters;
         match wanted {
-            Asked::Digits { min, .. } if letters == 0 && total < min => self.add(Cue::NumberShort, 1.0),
+            // A local number has seven digits.
+            Asked::Digits { min, .. } if letters == 0 && total < min => {
+                self.add(Cue::NumberShort, if total >= LOCAL_NUMBER_DIGITS { 0.4 } else { 1.0 });
+            }
             Asked::Digits { max, .. } if letters == 0 => {
                 self.add(Cue::NumberFull, if total <= max { 1.0 } else { 0.5 })
             }
@@ -282,10 +293,11 @@ impl Judge {
             || contains_phrase(table.topics.name, &self.sentence.text)
             || contains_phrase(table.topics.date, &self.sentence.text);
         let is_short = self.sentence.len() <= HANGING_SENTENCE_WORDS_MIN + 1;
-        // "May" is a month, where STT wrote its capital.
-        let is_month =
-            has_word(table.values.months, last) && self.sentence.tokens.last().is_some_and(|token| token.is_capital);
-        if is_month {
+        // "May" and "van der Meer" are names, where STT wrote their capitals.
+        let is_name = self.sentence.len() > 1
+            && last.chars().count() > 1
+            && self.sentence.tokens.last().is_some_and(|token| token.is_capital);
+        if is_name {
         } else if has_word(table.grammar.never_last, last) {
             self.add(Cue::NeverLast, 1.0);
         } else if has_word(table.grammar.seldom_last, last) && !is_excused {
@@ -319,8 +331,9 @@ impl Judge {
         let inner = words.get(1..words.len().saturating_sub(2)).unwrap_or_default();
         let is_begun = inner.iter().any(|word| lists.iter().any(|list| has_word(list, word)));
         let body = self.body();
+        let is_verb_final = table.grammar.is_verb_final && body.len() > HANGING_SENTENCE_WORDS_MIN;
         let has_subject = body.len() == 2 && body.first().is_some_and(|word| has_word(table.grammar.subjects, word));
-        is_begun || has_subject && (body.len() < words.len() || self.asked == Asked::YesNo)
+        is_begun || is_verb_final || has_subject && (body.len() < words.len() || self.asked == Asked::YesNo)
     }
 
     /// A verb that wants an object, by what stands before it: "I want", "to order", and not "my order".
@@ -328,7 +341,8 @@ impl Judge {
         let mut words = self.sentence.words().rev();
         let is_verb = words.next().is_some_and(|last| has_word(self.table.grammar.needs_object, last));
         let before = words.next();
-        is_verb && (before.is_none() || self.may_precede_verb(before.as_ref()))
+        let is_alone = before.is_none() && has_word(self.table.grammar.imperatives, self.sentence.last());
+        is_verb && (is_alone || self.may_precede_verb(before.as_ref()))
     }
 
     fn may_precede_verb(&self, word: Option<&&str>) -> bool {
@@ -343,6 +357,16 @@ impl Judge {
         word.is_some_and(|word| lists.iter().any(|list| has_word(list, word)))
     }
 
+    /// How sure it is that there is a sentence: a long one may have a verb that the table does not know.
+    fn sentence_strength(&self) -> f32 {
+        match self.body().len() {
+            _ if self.is_sentence() => 1.0,
+            length if length >= LONG_SENTENCE_WORDS_MIN => 0.6,
+            5 => 0.3,
+            _ => 0.0,
+        }
+    }
+
     /// A verb with something before it, or a request, in some words.
     fn is_sentence(&self) -> bool {
         let body = self.body();
@@ -355,7 +379,12 @@ impl Judge {
                     || has_word(table.grammar.needs_object, word) && self.may_precede_verb(body.get(at - 1))
             }
         };
-        let has_verb = body.iter().enumerate().any(|(at, word)| is_verb(at, word));
+        let is_request = |at: usize, word: &str| {
+            let before = at.checked_sub(1).and_then(|before| body.get(before));
+            has_word(table.grammar.imperatives, word)
+                && before.is_some_and(|before| !has_word(table.grammar.determiners, before))
+        };
+        let has_verb = body.iter().enumerate().any(|(at, word)| is_verb(at, word) || is_request(at, word));
         let is_request = body.first().is_some_and(|word| has_word(self.table.grammar.imperatives, word));
         body.len() >= 3 && (has_verb || is_request)
     }
@@ -394,8 +423,13 @@ impl Judge {
             let needed = if relative { 2 } else { 1 };
             let is_answer = matches!(self.asked, Asked::Short | Asked::Name | Asked::Date);
             // A longer phrase more often has a verb that the table does not know.
-            let strength = if relative || body.len() <= 3 { 1.0 } else { 0.6 };
-            if verbs < needed && !is_answer {
+            let strength = match body.len() {
+                0..=3 => 1.0,
+                _ if relative => 1.0,
+                4..=5 => 0.6,
+                _ => 0.0,
+            };
+            if verbs < needed && !is_answer && strength > 0.0 && !self.is_closed_list() {
                 self.add(Cue::NoVerb, strength);
             }
         }
@@ -406,7 +440,19 @@ impl Judge {
         if is_open_pair {
             self.add(Cue::OpenPair, open);
         }
+        let is_hanging = [Cue::NeverLast, Cue::SeldomLast, Cue::NeedsObject].iter().any(|cue| self.has(*cue));
+        if self.is_closed_list() && !is_hanging {
+            return self.add(Cue::ClosedList, CLOSED_BY_NOUNS);
+        }
         self.judge_list(open);
+    }
+
+    /// Nouns without a verb, and "and" before the last of them: "the jacket two pairs of socks and the belt".
+    fn is_closed_list(&self) -> bool {
+        let words: Vec<&str> = self.sentence.words().collect();
+        let joiner = words.iter().rposition(|word| has_word(self.table.grammar.joiners, word));
+        let after = joiner.map_or(0, |at| words.len() - at - 1);
+        (1..=4).contains(&after) && joiner.is_some_and(|at| at >= 2) && self.finite_verbs() == 0
     }
 
     /// "Apples, pears": "and" is still to come.
@@ -468,8 +514,9 @@ impl Judge {
         if is_hanging {
             return;
         }
-        if self.sentence.mark == EndMark::None && !self.is_question() && self.is_sentence() {
-            self.add(Cue::Sentence, 1.0);
+        let strength = self.sentence_strength();
+        if self.sentence.mark == EndMark::None && !self.is_question() && strength > 0.0 {
+            self.add(Cue::Sentence, strength);
         }
         if self.sentence.mark != EndMark::Question && self.is_question() {
             self.add(Cue::QuestionForm, 1.0);
@@ -477,13 +524,14 @@ impl Judge {
         let count = self.sentence.turn_words;
         let is_short_answer = matches!(self.asked, Asked::Short | Asked::Name | Asked::Date);
         if is_short_answer && count <= SHORT_ANSWER_WORDS_MAX {
-            self.add(Cue::Answered, 1.0);
+            // "My name is Ann" may go on.
+            self.add(Cue::Answered, if strength > 0.0 { 0.2 } else { 1.0 });
         } else if matches!(self.asked, Asked::YesNo | Asked::AnythingElse) && count <= 3 {
             self.add(Cue::Answered, 1.0);
         } else if self.has(Cue::AnswerAtEnd) {
         } else if count <= 2 {
             self.add(Cue::FewWords, 1.0);
-        } else if !self.is_question() && !self.is_sentence() && !self.has(Cue::ClosedList) {
+        } else if !self.is_question() && strength == 0.0 && !self.has(Cue::ClosedList) {
             self.add(Cue::Fragment, 1.0);
         }
     }

@@ -17,11 +17,13 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         subordinators: "als omdat wanneer terwijl toen nadat voordat zodra hoewel doordat zolang tenzij",
         determiners: "de het een mijn uw jouw onze hun deze die dit dat elk elke iedere geen m'n",
         subjects: "ik jij je u hij zij ze wij we jullie het",
-        finite: "is was ben bent zijn waren heb hebt heeft had hadden kan kun kunt kunnen kon wil wilt willen wou \
-            zal zult zullen zou moet moeten mag mogen word wordt werd gaat ga ging komt kom kwam staat sta doet doe \
-            deed zegt weet wist werkt klopt lukt duurt krijg krijgt belt bel geeft heet woon woont zoek zoekt begint \
-            stopt",
+        finite: "is was ben bent zijn waren heb hebt heeft had hadden kan kun kunt kunnen kon wil wilt willen \
+            wou zal zult zullen zou moet moeten mag mogen word wordt werd gaat ga ging komt kom kwam staat sta \
+            doet doe deed zegt weet wist werkt klopt lukt duurt krijg krijgt belt bel geeft heet woon woont \
+            zoek zoekt begint stopt vind vinden vindt denk denkt hoop loopt gaan komen zien ziet maakt neemt \
+            probeer probeert probeerde gebeurt gebeurde kreeg belde kocht betaalde vergeten verveelt",
         pairs: &[("tussen", "en"), ("zowel", "als"), ("hetzij", "hetzij")],
+        is_verb_final: true,
         joiners: "en of",
         question_words: "wat waar wanneer wie welke welk waarom hoe hoeveel waarvoor",
         question_verbs: "is zijn was heb hebt heeft kan kun kunt kunnen wil wilt zal zou moet mag ben bent doet doe \
@@ -37,7 +39,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
             nee dat was het|weet ik niet|dat weet ik niet|ik weet het niet|stop|goedemorgen|goedemiddag|goedenavond|\
             perfect|is goed|dat is goed|helemaal goed|uitstekend|sorry|pardon|nog niet|niks|niets|helemaal niet|\
             jawel|ja hoor|ja hallo|nee hoor|jazeker",
-        affirmations: "ja jawel oké ok goed nou zeker",
+        affirmations: "ja jawel oké ok goed nou zeker hallo hoi goedemorgen goedemiddag goedenavond dag",
         lead_ins: "ja nee oké ok dus nou en maar hallo sorry",
         request_verbs: "kunt kan kun mag wilt",
         holds: "even kijken|even denken|momentje|een momentje|moment|een moment|een ogenblik|ogenblik|\
@@ -51,8 +53,10 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         numbers: "tien elf twaalf dertien veertien vijftien zestien zeventien achttien negentien twintig dertig \
             veertig vijftig zestig zeventig tachtig negentig",
         multipliers: "dubbel dubbele drie-dubbel honderd duizend hekje sterretje",
-        spelling: "anton bernard cornelis dirk eduard ferdinand gerard hendrik izaak johan karel lodewijk maria nico \
-            otto pieter quotiënt rudolf simon theodor utrecht victor willem xantippe ypsilon zaandam ij",
+        spelling: "anton bernard cornelis dirk eduard ferdinand gerard hendrik izaak johan karel lodewijk maria \
+            nico otto pieter quotiënt rudolf simon theodor utrecht victor willem xantippe ypsilon zaandam ij \
+            alfa alpha bravo charlie delta echo foxtrot golf hotel india juliett juliet kilo lima mike november \
+            oscar papa quebec romeo sierra tango uniform whiskey yankee zulu",
         address_words: "apenstaartje apestaartje at punt streepje koppelteken plus underscore",
         items: "maandag dinsdag woensdag donderdag vrijdag zaterdag zondag vandaag morgen eerste tweede derde vierde \
             vijfde",
@@ -73,8 +77,8 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         short: "hoeveel|hoe laat|hoe oud|hoe lang|wanneer|welke|welk|welke maat|welke kleur",
         several: "welke dagen|welke maanden|welke producten|welke artikelen|wilt u bestellen|bestellen",
         anything_else: "nog iets|verder nog|iets anders|nog meer|andere vragen|verder helpen",
-        story: "waarmee kan ik|hoe kan ik|wat kan ik|wat is er|vertel|waar gaat het over|wat is er gebeurd|beschrijf|\
-            waar kan ik|waarvoor belt|bericht achterlaten",
+        story: "waarmee kan ik|hoe kan ik|wat kan ik|wat is er|vertel|waar gaat het over|wat is er gebeurd|\
+            beschrijf|waar kan ik|waarvoor belt|bericht achterlaten|wat is het probleem|wat is er mis",
     },
     weights: WEIGHTS,
 };

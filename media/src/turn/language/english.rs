@@ -7,19 +7,19 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
     grammar: Grammar {
         never_last: "and or but because the a an my your his its our their we're they're you're i'm i'll i've i'd as \
             nor than whose every",
-        seldom_last: "currently otherwise already still even only exactly approximately usually followed located due \
-            able going trying supposed according rather also via so is are was were am be been to of with for from \
-            in on at by if when while that which who i it's that's he's she's there's what's like about well maybe \
-            then into would could should will can must may might have has had not under until between without within \
-            during near toward do does did let's just very really some any each either neither both per whether he \
-            she we they",
+        seldom_last: "currently otherwise already still even only exactly approximately usually followed \
+            located due able going trying supposed according rather also via so is are was were am be been to \
+            of with for from in on at by if when while that which who i it's that's he's she's there's what's \
+            like about well maybe then into would could should will can must may might have has had not under \
+            until between without within during near toward do does did let's just very really some any each \
+            either neither both per whether he she we they therefore",
         prenominals: "this these those more many much few several other another new next same own first main \
             different total only little old big such",
-        needs_object: "order return report discuss complete finish forward accept remove mark record save delete \
-            join place call add check confirm update try transfer connect cancel hear know start using accepting \
-            trying like need want enter entered press pressed get got give make made take took put bring send sent \
-            buy bought book change find found receive received ordered include use used select choose chose dial \
-            dialed reach leave schedule reschedule have provide reached exceeded contact tell ask say says",
+        needs_object: "order return report forward accept remove mark record save delete join place call add \
+            check confirm update try transfer connect cancel hear know start using accepting trying like need \
+            want enter entered press pressed get got give make made take took put bring send sent buy bought \
+            book change find found receive received ordered include use used select choose chose dial dialed \
+            reach leave schedule reschedule have provide reached exceeded contact tell ask say says",
         particles: "to please not never always just also now only really",
         subordinators: "if when because while although though unless whenever",
         determiners: "the a an my your his her our their this that these those any every no some",
@@ -35,6 +35,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
             wants likes works worked starts started stops stopped keeps kept means meant seems looks expired arrived \
             arrives ends closes opens",
         pairs: &[("either", "or"), ("both", "and"), ("between", "and"), ("whether", "or"), ("neither", "nor")],
+        is_verb_final: false,
         joiners: "and or",
         question_words: "what where when who whom whose which why how",
         question_verbs: "is are was were do does did can could will would should may have has shall am isn't aren't \
@@ -55,7 +56,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
             yes ma'am|all of them|neither|not at all|yes that's right|yes that's correct|yes that is correct|\
             you're welcome|got it|all right|alright|help|good|i think so|i hope so|i guess so|i believe so|\
             i don't think so|if possible|that's what i want|no problem|any time|anytime",
-        affirmations: "yes yeah yep yup okay ok sure right well",
+        affirmations: "yes yeah yep yup okay ok sure right well hello hi hey good morning afternoon evening",
         lead_ins: "yes yeah okay ok so well and but oh no sorry actually alright right hello hi",
         request_verbs: "can could may would please",
         holds: "let me see|let me think|let me check|let me look|let me get|let me find|let me look it up|\
@@ -96,9 +97,10 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
             toppings|ingredients|which ones|list",
         anything_else: "anything else|something else|help you with anything|any other|any more questions|\
             further assistance",
-        story: "how can i help|how may i help|what can i do|what happened|tell me|describe|explain|how can we help|\
-            what is it about|what's it about|what seems|how can i assist|how may i assist|why are you calling|\
-            reason for your call|leave a message|your message|what's going on",
+        story: "how can i help|how may i help|what can i do|what happened|tell me|describe|explain|\
+            how can we help|what is it about|what's it about|what seems|how can i assist|how may i assist|\
+            why are you calling|reason for your call|leave a message|your message|what's going on|\
+            what is the problem|what's the problem|what's wrong",
     },
     weights: WEIGHTS,
 };

@@ -17,13 +17,16 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         needs_object: "voudrais veux cherche cherchais commander changer modifier annuler réserver prendre obtenir \
             avoir donner donne envoyer composez appuyez besoin",
         particles: "de d' pas à pour veuillez bien ne",
-        subordinators: "si quand lorsque puisque comme pendant avant après dès bien",
+        subordinators: "si quand lorsque puisque comme",
         determiners: "le la les un une des mon ma mes votre vos notre nos leur ce cette ces l'",
         subjects: "je j'ai tu il elle on nous vous ils elles",
-        finite: "est sont était suis êtes ai as a avons avez ont avait peux peut pouvez pouvons veux veut voulez \
-            voudrais dois doit devez vais va allez faut fait fais faites marche fonctionne arrive vient viens dit \
-            sais sait savez c'est j'ai n'est n'ai n'a s'est appelle m'appelle habite cherche reçu ferme ouvre",
+        finite: "est sont était suis êtes ai as a avons avez ont avait peux peut pouvez pouvons veux veut \
+            voulez voudrais dois doit devez vais va allez faut fait fais faites marche fonctionne arrive vient \
+            viens dit sais sait savez c'est j'ai n'est n'ai n'a s'est appelle m'appelle habite cherche reçu \
+            ferme ouvre étez désirez tentez appartient existe existent reste attendez joint rejoint quitté mets \
+            met prends prend voit vois pense crois espère aimerais aimerait pourrais pourrait serait",
         pairs: &[("soit", "soit"), ("entre", "et"), ("ni", "ni")],
+        is_verb_final: false,
         joiners: "et ou",
         question_words: "quoi où quand qui quel quelle quels quelles pourquoi comment combien qu'est-ce que",
         question_verbs: "est-ce êtes-vous avez-vous pouvez-vous voulez-vous puis-je pourriez-vous est-il est-elle y",
@@ -37,7 +40,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
             c'est tout|ce sera tout|non c'est tout|je ne sais pas|je sais pas|stop|parfait|très bien|tout à fait|\
             absolument|pas encore|rien|rien d'autre|pas du tout|si|voilà|pardon|excusez-moi|c'est bon|ça marche|\
             entendu|volontiers|ouais|effectivement|bonne journée",
-        affirmations: "oui ouais d'accord ok bon alors",
+        affirmations: "oui ouais d'accord ok bon alors bonjour bonsoir allô",
         lead_ins: "oui non ok alors et mais bonjour bon euh",
         request_verbs: "pouvez-vous puis-je pourriez-vous pouvez pourriez",
         holds: "un instant|un instant s'il vous plaît|attendez|attends|attendez un instant|\
@@ -52,8 +55,9 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
             cinquante soixante soixante-dix quatre-vingt quatre-vingts quatre-vingt-dix",
         multipliers: "double triple cent mille dièse étoile",
         spelling: "anatole berthe célestin désiré eugène françois gaston henri irma joseph kléber louis marcel \
-            nicolas oscar pierre quintal raoul suzanne thérèse ursule victor william xavier yvonne zoé accent aigu \
-            grave trait apostrophe",
+            nicolas oscar pierre quintal raoul suzanne thérèse ursule victor william xavier yvonne zoé accent \
+            aigu grave trait apostrophe alfa alpha bravo charlie delta echo foxtrot golf hotel india juliett \
+            juliet kilo lima mike november papa quebec romeo sierra tango uniform whiskey yankee zulu",
         address_words: "arobase point tiret plus underscore",
         items: "lundi mardi mercredi jeudi vendredi samedi dimanche aujourd'hui demain premier deuxième troisième \
             quatrième cinquième",
@@ -75,7 +79,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         several: "quels jours|quels mois|quels produits|quels articles|souhaitez-vous commander|commander",
         anything_else: "autre chose|d'autres questions|autre question|encore quelque chose|besoin d'autre",
         story: "comment puis-je|que puis-je|en quoi puis-je|comment est-ce que je peux|que s'est-il|racontez|\
-            expliquez|décrivez|laisser un message|votre message|de quoi s'agit",
+            expliquez|décrivez|laisser un message|votre message|de quoi s'agit|quel est le problème",
     },
     weights: WEIGHTS,
 };

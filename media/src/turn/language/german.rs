@@ -19,10 +19,13 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         determiners: "der die das den dem ein eine einen mein meine ihr ihre unser unsere dein deine dieser diese \
             dieses kein keine jede",
         subjects: "ich du er sie es wir ihr man",
-        finite: "ist war bin sind waren hat habe haben hatte hätte kann können konnte will wollen möchte soll sollte \
-            muss müssen darf dürfen wird werden würde wurde geht ging kommt kam steht macht sagt weiß braucht \
-            funktioniert stimmt dauert heißt heiße wohne wohnt bekomme bekommt gibt suche brauche fängt liegt",
+        finite: "ist war bin sind waren hat habe haben hatte hätte kann können konnte will wollen möchte soll \
+            sollte muss müssen darf dürfen wird werden würde wurde geht ging kommt kam steht macht sagt weiß \
+            braucht funktioniert stimmt dauert heißt heiße wohne wohnt bekomme bekommt gibt suche brauche fängt \
+            liegt finde findet denke glaube hoffe läuft fällt zahle zahlt kaufe kaufte nehme nimmt sieht bekam \
+            rief hattest möchten sollten könnten wollte wollten brauchte",
         pairs: &[("entweder", "oder"), ("zwischen", "und"), ("sowohl", "als"), ("weder", "noch")],
+        is_verb_final: true,
         joiners: "und oder",
         question_words: "was wo wann wer wen wem welche welcher welches warum wieso wie wieviel woher wohin",
         question_verbs: "ist sind war haben hat kann können könnten wollen möchten soll muss darf wird werden würden \
@@ -38,7 +41,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
             das weiß ich nicht|ich weiß es nicht|ich weiß nicht|stopp|stop|guten tag|guten morgen|guten abend|\
             perfekt|passt|das passt|in ordnung|alles klar|noch nicht|nichts|gar nicht|doch|jawohl|auf jeden fall|\
             entschuldigung|super",
-        affirmations: "ja okay ok gut gerne also doch",
+        affirmations: "ja okay ok gut gerne also doch hallo guten tag morgen abend",
         lead_ins: "ja nein okay ok also und aber hallo nun",
         request_verbs: "können könnten darf dürfte würden",
         holds: "moment|einen moment|einen moment bitte|moment bitte|moment mal|mal sehen|mal schauen|\
@@ -53,9 +56,11 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         numbers: "zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn siebzehn achtzehn neunzehn zwanzig dreißig \
             vierzig fünfzig sechzig siebzig achtzig neunzig",
         multipliers: "doppel zweimal dreimal hundert tausend raute stern",
-        spelling: "anton berta cäsar dora emil friedrich gustav heinrich ida julius kaufmann ludwig martha nordpol \
-            otto paula quelle richard samuel siegfried theodor ulrich viktor wilhelm xanthippe ypsilon zacharias \
-            zeppelin aachen",
+        spelling: "anton berta cäsar dora emil friedrich gustav heinrich ida julius kaufmann ludwig martha \
+            nordpol otto paula quelle richard samuel siegfried theodor ulrich viktor wilhelm xanthippe ypsilon \
+            zacharias zeppelin aachen alfa alpha bravo charlie delta echo foxtrot golf hotel india juliett \
+            juliet kilo lima mike november oscar papa quebec romeo sierra tango uniform victor whiskey yankee \
+            zulu",
         address_words: "at punkt minus bindestrich unterstrich plus klammeraffe",
         items: "montag dienstag mittwoch donnerstag freitag samstag sonntag heute morgen erste zweite dritte vierte \
             fünfte ersten zweiten dritten",
@@ -77,7 +82,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         several: "welche tage|welchen tagen|welche monate|welche artikel|welche produkte|bestellen",
         anything_else: "sonst noch|noch etwas|noch was|weitere fragen|weiterhelfen|anderes",
         story: "wie kann ich|womit kann ich|was kann ich|was ist passiert|erzählen|worum geht|beschreiben|\
-            nachricht hinterlassen|wobei kann ich",
+            nachricht hinterlassen|wobei kann ich|was ist das problem|was kann ich für sie tun",
     },
     weights: WEIGHTS,
 };

@@ -16,13 +16,15 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         needs_object: "vorrei voglio cerco ordinare cambiare annullare prenotare prendere avere fare dare comprare \
             mandare premere digitare bisogno inserire",
         particles: "di a non per da che mi",
-        subordinators: "se quando perché mentre siccome appena dopo prima finché",
+        subordinators: "se quando perché mentre siccome appena finché",
         determiners: "il lo la i gli le un uno una mio mia suo sua nostro nostra questo questa quello quella l'",
         subjects: "io tu lui lei noi voi loro",
-        finite: "è sono era sei siamo ho ha hanno abbiamo avevo posso può possono voglio vuole vorrei devo deve sto \
-            sta stanno vado va funziona arriva arrivato viene so sa dice costa abito chiamo chiama sembra manca \
-            serve chiude apre inizia stato",
+        finite: "è sono era sei siamo ho ha hanno abbiamo avevo posso può possono voglio vuole vorrei devo deve \
+            sto sta stanno vado va funziona arriva arrivato viene so sa dice costa abito chiamo chiama sembra \
+            manca serve chiude apre inizia stato esiste esistono resta desidero desidera credo penso spero \
+            piacerebbe potrebbe sarebbe fa successo stai avendo entrato uscito abbia hai sanno",
         pairs: &[("tra", "e"), ("sia", "sia"), ("né", "né")],
+        is_verb_final: false,
         joiners: "e ed o oppure",
         question_words: "cosa dove quando chi quale quali perché come quanto quanta quanti quante cos'è dov'è",
         question_verbs: "è può posso potete avete c'è ci sono potrebbe",
@@ -35,7 +37,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
             sì esatto|sì è corretto|grazie|grazie mille|arrivederci|ciao|pronto|buongiorno|buonasera|sì grazie|\
             no grazie|sì per favore|certamente|è tutto|basta così|nient'altro|no è tutto|non lo so|non so|non ancora|\
             perfetto|benissimo|bene|niente|nulla|per niente|scusi|mi scusi|volentieri|assolutamente|prego|stop|ecco",
-        affirmations: "sì si certo va ok allora",
+        affirmations: "sì si certo va ok allora buongiorno buonasera salve pronto ciao",
         lead_ins: "sì no ok allora e ma buongiorno salve",
         request_verbs: "può potrebbe posso mi",
         holds: "un momento|un momento per favore|un attimo|un attimo per favore|aspetti|aspetta|aspetti un attimo|\
@@ -49,11 +51,13 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
             ventuno ventidue ventitré trenta quaranta cinquanta sessanta settanta ottanta novanta",
         multipliers: "doppio triplo cento mille cancelletto asterisco",
         spelling: "ancona bologna como domodossola empoli firenze genova hotel imola jolly kappa livorno milano \
-            napoli otranto padova quarto roma savona torino udine venezia washington xilofono york zara acca effe \
-            elle emme enne erre esse zeta",
+            napoli otranto padova quarto roma savona torino udine venezia washington xilofono york zara acca \
+            effe elle emme enne erre esse zeta alfa alpha bravo charlie delta echo foxtrot golf india juliett \
+            juliet kilo lima mike november oscar papa quebec romeo sierra tango uniform victor whiskey yankee \
+            zulu",
         address_words: "chiocciola punto trattino plus",
         items: "lunedì martedì mercoledì giovedì venerdì sabato domenica oggi domani primo secondo terzo quarto \
-            quinto",
+            quinto lunedi martedi mercoledi giovedi venerdi",
         months: "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre",
         phone_digits: (9, 10),
         postal_digits: (5, 5),
@@ -72,7 +76,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         several: "quali giorni|quali mesi|quali prodotti|quali articoli|ordinare",
         anything_else: "altro|qualcos'altro|altre domande|ancora qualcosa",
         story: "come posso|in cosa posso|cosa posso|cosa è successo|mi racconti|spieghi|descriva|\
-            lasciare un messaggio|il suo messaggio|di cosa si tratta",
+            lasciare un messaggio|il suo messaggio|di cosa si tratta|qual è il problema",
     },
     weights: WEIGHTS,
 };

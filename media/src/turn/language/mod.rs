@@ -49,6 +49,8 @@ pub(super) struct Grammar {
     pub(super) finite: &'static str,
     /// Words of which a phrase has two: "either" and "or".
     pub(super) pairs: &'static [(&'static str, &'static str)],
+    /// Verbs stand at the end of clauses.
+    pub(super) is_verb_final: bool,
     /// "And", "or": what comes before the last item of a list.
     pub(super) joiners: &'static str,
     /// Words that begin a question.

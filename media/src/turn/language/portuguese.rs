@@ -15,13 +15,16 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         needs_object: "quero queria gostaria preciso procuro pedir mudar cancelar reservar fazer comprar tomar ter \
             dar digite pressione enviar insira",
         particles: "a de que não para por me",
-        subordinators: "se quando porque enquanto embora como depois antes desde até caso",
+        subordinators: "se quando porque enquanto embora como caso",
         determiners: "o a os as um uma meu minha seu sua nosso nossa este esta esse essa",
         subjects: "eu tu você ele ela nós vocês eles elas",
-        finite: "é são era sou está estão estou tenho tem têm posso pode podem quero quer queria gostaria preciso \
-            devo deve vou vai foi funciona chega chegou chamo chama vem sei sabe diz custa moro mora parece falta \
-            fecha abre começa há",
+        finite: "é são era sou está estão estou tenho tem têm posso pode podem quero quer queria gostaria \
+            preciso devo deve vou vai foi funciona chega chegou chamo chama vem sei sabe diz custa moro mora \
+            parece falta fecha abre começa há recebi mudei continuo tocou cheguei cai veio prefiro gosto acho \
+            espero seria poderia faz fez passou sai saiu entrei liguei paguei comprei esqueci perdi funcionava \
+            existe existem",
         pairs: &[("entre", "e"), ("tanto", "quanto"), ("nem", "nem")],
+        is_verb_final: false,
         joiners: "e ou",
         question_words: "quê onde quando quem qual quais como quanto quanta quantos quantas porquê",
         question_verbs: "é está pode posso tem há poderia",
@@ -35,7 +38,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
             boa tarde|boa noite|sim por favor|não obrigado|não obrigada|com certeza|é só isso|só isso|é tudo|\
             não é só isso|mais nada|não sei|ainda não|perfeito|muito bem|está bem|pode ser|nada|de jeito nenhum|\
             desculpe|beleza|pare|pronto|estou sim",
-        affirmations: "sim tá claro ok certo bom",
+        affirmations: "sim tá claro ok certo bom olá oi dia boa tarde noite alô",
         lead_ins: "sim não ok então e mas olá bom",
         request_verbs: "pode poderia posso me",
         holds: "um momento|um momento por favor|espere|espera|espere um pouco|espera aí|só um momento|só um minuto|\
@@ -48,10 +51,12 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         numbers: "dez onze doze treze catorze quatorze quinze dezesseis dezasseis dezessete dezassete dezoito \
             dezenove dezanove vinte trinta quarenta cinquenta sessenta setenta oitenta noventa",
         multipliers: "duplo triplo cem cento mil cardinal jogo asterisco sustenido",
-        spelling: "efe agá jota cá ele eme ene erre esse xis zê dáblio ípsilon maiúsculo minúsculo",
+        spelling: "efe agá jota cá ele eme ene erre esse xis zê dáblio ípsilon maiúsculo minúsculo alfa alpha \
+            bravo charlie delta echo foxtrot golf hotel india juliett juliet kilo lima mike november oscar papa \
+            quebec romeo sierra tango uniform victor whiskey yankee zulu",
         address_words: "arroba ponto hífen traço plus",
-        items: "segunda terça quarta quinta sexta sábado domingo hoje amanhã primeiro segundo terceiro quarto quinto \
-            segunda-feira terça-feira quarta-feira quinta-feira sexta-feira",
+        items: "segunda terça quarta quinta sexta sábado domingo hoje amanhã primeiro segundo terceiro quarto \
+            quinto segunda-feira terça-feira quarta-feira quinta-feira sexta-feira sabado terca",
         months: "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro",
         phone_digits: (9, 11),
         postal_digits: (8, 8),
@@ -69,8 +74,9 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         short: "quantos|quantas|quanto|que horas|qual a idade|quando|qual|que tamanho|que cor",
         several: "quais dias|que dias|quais meses|que meses|quais produtos|pedir",
         anything_else: "mais alguma|algo mais|outra coisa|mais perguntas|mais alguma coisa",
-        story: "como posso|em que posso|no que posso|o que aconteceu|conte|explique|descreva|deixar uma mensagem|\
-            deixar um recado|sua mensagem|do que se trata",
+        story: "como posso|em que posso|no que posso|o que aconteceu|conte|explique|descreva|\
+            deixar uma mensagem|deixar um recado|sua mensagem|do que se trata|qual é o problema|\
+            o que posso fazer",
     },
     weights: WEIGHTS,
 };

@@ -16,13 +16,16 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         needs_object: "quiero quisiera necesito busco pedir cambiar cancelar reservar hacer comprar tomar obtener \
             tener dar marque pulse oprima enviar introduzca ingrese",
         particles: "a de que no para por me",
-        subordinators: "si cuando porque mientras aunque como después antes desde hasta",
+        subordinators: "si cuando porque mientras aunque como",
         determiners: "el la los las un una mi mis su sus tu nuestro nuestra este esta ese esa estos estas",
         subjects: "yo tú usted él ella nosotros ellos ellas ustedes",
         finite: "es son era soy eres está están estoy ha he han hay había tengo tiene tienen puedo puede pueden \
-            quiero quiere quisiera necesito debo debe voy va fue funciona llega llegó llama llamo viene sé sabe dice \
-            cuesta vivo vive parece gusta falta cierra abre empieza sido encuentra",
+            quiero quiere quisiera necesito debo debe voy va fue funciona llega llegó llama llamo viene sé sabe \
+            dice cuesta vivo vive parece gusta falta cierra abre empieza sido encuentra existe existen queda \
+            quedan desea deseo uso usa unirán uniran creo pienso espero gustaría podría sería hace hizo pasa \
+            pasó sigue puedes tenemos estamos iniciará",
         pairs: &[("entre", "y"), ("tanto", "como"), ("ni", "ni")],
+        is_verb_final: false,
         joiners: "y e o u",
         question_words: "qué dónde cuándo quién cuál cuáles cómo cuánto cuánta cuántos cuántas",
         question_verbs: "es está puede puedo tiene hay podría",
@@ -36,7 +39,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
             sí por favor|no gracias|sí gracias|por supuesto|eso es todo|es todo|nada más|no eso es todo|no sé|\
             no lo sé|todavía no|perfecto|muy bien|está bien|bien|desde luego|nada|para nada|perdón|disculpe|bueno|\
             sí claro|diga|dígame|aló|basta|listo",
-        affirmations: "sí si vale bueno claro ok",
+        affirmations: "sí si vale bueno claro ok hola buenos días buenas tardes noches",
         lead_ins: "sí no vale bueno pues y pero hola",
         request_verbs: "puede podría puedo me",
         holds: "un momento|un momento por favor|espere|espera|espere un momento|espere por favor|un segundo|\
@@ -49,11 +52,14 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         numbers: "diez once doce trece catorce quince dieciséis diecisiete dieciocho diecinueve veinte veintiuno \
             veintidós veintitrés veinticuatro veinticinco treinta cuarenta cincuenta sesenta setenta ochenta noventa",
         multipliers: "doble triple cien ciento mil numeral asterisco",
-        spelling: "antonio barcelona carmen dolores enrique francia gerona historia inés josé kilo lorenzo madrid \
-            navarra oviedo parís querido ramón sábado tarragona ulises valencia washington xiquena yegua zaragoza be \
-            ce hache jota uve zeta eñe equis",
+        spelling: "antonio barcelona carmen dolores enrique francia gerona historia inés josé kilo lorenzo \
+            madrid navarra oviedo parís querido ramón sábado tarragona ulises valencia washington xiquena yegua \
+            zaragoza be ce hache jota uve zeta eñe equis alfa bravo carlos charlie delta eco foxtrot golf hotel \
+            india julieta juliet lima mike nancy oscar papa quebec queso romeo sierra tango uniforme víctor \
+            whiskey yankee zulu x-ray",
         address_words: "arroba punto guion guión plus",
-        items: "lunes martes miércoles jueves viernes sábado domingo hoy mañana primero segundo tercero cuarto quinto",
+        items: "lunes martes miércoles jueves viernes sábado domingo hoy mañana primero segundo tercero cuarto \
+            quinto sabado miercoles",
         months: "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
         phone_digits: (9, 10),
         postal_digits: (5, 5),
@@ -72,7 +78,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         several: "qué días|qué meses|qué productos|qué artículos|desea pedir|ordenar",
         anything_else: "algo más|alguna otra|otra cosa|más preguntas|otra consulta",
         story: "en qué puedo|cómo puedo|en qué le puedo|qué pasó|cuénteme|explique|describa|dejar un mensaje|\
-            su mensaje|de qué se trata|qué ha pasado",
+            su mensaje|de qué se trata|qué ha pasado|cuál es el problema",
     },
     weights: WEIGHTS,
 };

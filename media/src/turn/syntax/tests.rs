@@ -56,7 +56,7 @@ fn what_is_complete_is_known_by_its_sign() {
         ("I want that please", Cue::AnswerAtEnd),
         ("At 11:30 AM.", Cue::DateFull),
         ("at half past three p.m.", Cue::DateFull),
-        ("milk, bread and butter", Cue::Fragment),
+        ("milk, bread and butter", Cue::ClosedList),
         ("Monday and Tuesday", Cue::ClosedList),
         ("The line is busy", Cue::Sentence),
         ("where is my order", Cue::QuestionForm),
