@@ -398,3 +398,18 @@ fn stops_that_stt_writes_at_every_pause_are_not_trusted() {
     trusting.handle_final(t, "It is always busy.", None, true);
     assert!(wary < trusting.judgement.probability - 0.05, "{wary}");
 }
+
+#[test]
+fn a_cut_off_of_a_complete_question_is_waited_for_the_next_time() {
+    let (t, mut e) = start();
+    let mut waits = vec![];
+    for at in [t, t + 10_000 * MS] {
+        e.handle_speech_started(at);
+        e.handle_speech_ended(at + 1_000 * MS);
+        e.handle_final(at + 1_200 * MS, "Where is my order?", None, true);
+        waits.push(e.poll_timeout().unwrap() - (at + 1_000 * MS));
+        assert!(e.poll_turn(at + 2_000 * MS).is_some());
+        e.record_cut_off(700 * MS);
+    }
+    assert!(waits[0] <= 200 * MS && waits[1] >= 500 * MS, "{waits:?}");
+}
