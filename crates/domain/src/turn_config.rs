@@ -108,7 +108,7 @@ struct TurnConfigDocument {
 impl From<TurnConfigDocument> for TurnConfig {
     fn from(document: TurnConfigDocument) -> Self {
         let [endpointing, min, complete, silence, unfinished, max] = match document.preset.unwrap_or_default() {
-            TurnPreset::Patient => [500, 200, 500, 1_200, 2_500, 4_000],
+            TurnPreset::Patient => [500, 200, 400, 1_000, 2_500, 4_000],
             TurnPreset::Balanced => [300, 100, 300, 700, 2_000, 3_000],
             TurnPreset::Quick => [200, 0, 150, 400, 1_200, 2_000],
         };
