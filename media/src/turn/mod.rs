@@ -2,6 +2,7 @@
 
 mod asked;
 pub mod barge_in;
+mod clause;
 pub mod cues;
 pub mod decision;
 pub mod end_of_turn;

@@ -2,6 +2,7 @@
 //! or is not.
 
 use super::asked::{Asked, topic};
+use super::clause::Clause;
 use super::cues::Cue;
 use super::evidence::Evidence;
 use super::language::{LanguageTable, contains_phrase, ends_with_phrase, has_phrase, has_word};
@@ -22,8 +23,6 @@ const PLEASE: [&str; 8] =
 const CLOSED_BY_NOUNS: f32 = 0.6;
 /// Digits of the shortest phone numbers.
 const LOCAL_NUMBER_DIGITS: usize = 7;
-/// Words of a sentence whose verb the table may not know.
-const LONG_SENTENCE_WORDS_MIN: usize = 6;
 /// How much a full stop counts behind words that are no sentence.
 const STOP_ALONE: f32 = 0.4;
 
@@ -54,7 +53,7 @@ pub(super) fn signs(table: Option<&'static LanguageTable>, evidence: &Evidence<'
         address: address(&sentence, table, asked == Asked::Email),
         is_written: evidence.is_written || sentence.has_marks,
         trusts_stops: evidence.trusts_stops,
-        sentence,
+        clause: Clause { sentence, table },
         table,
         asked,
         signs: Vec::with_capacity(8),
@@ -75,7 +74,7 @@ fn marks_alone(text: &str, sentence: &Sentence) -> Vec<Sign> {
 }
 
 struct Judge {
-    sentence: Sentence,
+    clause: Clause,
     table: &'static LanguageTable,
     asked: Asked,
     tail: NumberTail,
@@ -95,28 +94,23 @@ impl Judge {
     }
 
     fn has_mark(&self) -> bool {
-        matches!(self.sentence.mark, EndMark::Stop | EndMark::Question)
-    }
-
-    /// Words behind "yes", "well", "so".
-    fn body(&self) -> Vec<&str> {
-        self.sentence.words().skip_while(|word| has_word(self.table.replies.lead_ins, word)).collect()
+        matches!(self.clause.sentence.mark, EndMark::Stop | EndMark::Question)
     }
 
     fn judge(&mut self) {
         if self.asked == Asked::Story {
             // One sentence of a story counts less; what is none is open anyway.
-            let strength = self.sentence_strength();
-            let is_known = self.has_mark() || self.is_question();
+            let strength = self.clause.sentence_strength();
+            let is_known = self.has_mark() || self.clause.is_question();
             self.add(Cue::StoryAsked, if is_known { 0.4 } else { strength.max(0.2) });
         }
         if self.is_hold() {
             return self.add(Cue::CourtesyHold, 1.0);
         }
-        if has_word(self.table.replies.fillers, self.sentence.last()) {
+        if has_word(self.table.replies.fillers, self.clause.sentence.last()) {
             return self.add(Cue::Filler, 1.0);
         }
-        if self.sentence.mark == EndMark::Open {
+        if self.clause.sentence.mark == EndMark::Open {
             self.add(Cue::OpenMark, 1.0);
         } else if self.judge_answer() {
             return;
@@ -132,41 +126,41 @@ impl Judge {
 
     /// "One moment, please": the whole sentence, or its end if the phrase has several words.
     fn is_hold(&self) -> bool {
-        let text = without_please(&self.sentence.text);
-        let body = self.body().join(" ");
+        let text = without_please(&self.clause.sentence.text);
+        let body = self.clause.body().join(" ");
         let body = without_please(&body);
         let holds = self.table.replies.holds;
         let is_one = |text: &str| has_phrase(holds, text);
         // "Wait" and "moment" end other sentences too.
         let ends = holds.split('|').any(|hold| hold.contains(' ') && ends_with_phrase(hold, text));
-        is_one(text) || is_one(body) || ends && self.sentence.mark != EndMark::Question
+        is_one(text) || is_one(body) || ends && self.clause.sentence.mark != EndMark::Question
     }
 
     /// An answer that is complete by itself; true if there is nothing else to be judged.
     fn judge_answer(&mut self) -> bool {
-        let text = self.sentence.text.as_str();
+        let text = self.clause.sentence.text.as_str();
         let parts_are_answers = || {
             let mut part: Vec<&str> = Vec::new();
-            self.sentence.tokens.iter().enumerate().all(|(at, token)| {
+            self.clause.sentence.tokens.iter().enumerate().all(|(at, token)| {
                 part.push(&token.word);
-                let is_end = token.has_comma || at + 1 == self.sentence.len();
+                let is_end = token.has_comma || at + 1 == self.clause.sentence.len();
                 !is_end || has_phrase(self.table.replies.answers, &std::mem::take(&mut part).join(" "))
             })
         };
         let is_whole = has_phrase(self.table.replies.answers, text) || parts_are_answers();
         if !is_whole {
-            let is_short = self.sentence.len() <= 4 && self.sentence.turn_words <= 6;
+            let is_short = self.clause.sentence.len() <= 4 && self.clause.sentence.turn_words <= 6;
             let is_answer = is_short && ends_with_phrase(self.table.replies.answers, text);
-            let is_polite = self.sentence.len() >= 2 && without_please(text).len() < text.len();
+            let is_polite = self.clause.sentence.len() >= 2 && without_please(text).len() < text.len();
             if (is_answer || is_polite) && self.tail.words == 0 {
                 self.add(Cue::AnswerAtEnd, 1.0);
             }
             return false;
         }
-        let is_affirmation = self.sentence.words().all(|word| has_word(self.table.replies.affirmations, word));
+        let is_affirmation = self.clause.sentence.words().all(|word| has_word(self.table.replies.affirmations, word));
         let is_announced = match self.asked {
             Asked::Nothing | Asked::YesNo => false,
-            _ => is_affirmation && self.sentence.turn_words <= 2,
+            _ => is_affirmation && self.clause.sentence.turn_words <= 2,
         };
         if is_announced {
             self.add(Cue::Announced, 1.0);
@@ -194,14 +188,14 @@ impl Judge {
             self.add(Cue::DateFull, 1.0);
             return true;
         }
-        let has_month = self.sentence.words().any(|word| has_word(self.table.values.months, word));
-        let figures = self.sentence.last().split(['/', '-', '.']).filter(|part| !part.is_empty()).count();
-        let is_numeric = figures == 3 && self.sentence.last().chars().all(|c| !c.is_alphabetic());
+        let has_month = self.clause.sentence.words().any(|word| has_word(self.table.values.months, word));
+        let figures = self.clause.sentence.last().split(['/', '-', '.']).filter(|part| !part.is_empty()).count();
+        let is_numeric = figures == 3 && self.clause.sentence.last().chars().all(|c| !c.is_alphabetic());
         if self.asked != Asked::Date || !(has_month || is_numeric) {
             return false;
         }
-        let digits: usize = self.sentence.words().map(|word| digits_of(word, self.table)).sum();
-        let ends_in_month = has_word(self.table.values.months, self.sentence.last());
+        let digits: usize = self.clause.sentence.words().map(|word| digits_of(word, self.table)).sum();
+        let ends_in_month = has_word(self.table.values.months, self.clause.sentence.last());
         // The day and the year; "the third of May" may be all there is.
         match (is_numeric || digits >= 5, ends_in_month) {
             (true, _) => self.add(Cue::DateFull, 1.0),
@@ -213,7 +207,7 @@ impl Judge {
 
     /// "11:30", "half past three p.m.".
     fn has_time(&self) -> bool {
-        let mut words = self.sentence.words().rev();
+        let mut words = self.clause.sentence.words().rev();
         let (last, before) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let is_figures = |word: &str| word.contains(':') && word.chars().all(|c| c.is_ascii_digit() || c == ':');
         let is_half_day = matches!(last, "am" | "pm" | "a.m" | "p.m" | "o'clock" | "uhr" | "uur" | "heures");
@@ -233,7 +227,7 @@ impl Judge {
         if words == 0 {
             return false;
         }
-        let own = topic(&self.sentence.text, self.table);
+        let own = topic(&self.clause.sentence.text, self.table);
         let wanted = match (self.asked, own) {
             (Asked::Digits { .. } | Asked::Number | Asked::Spelling, _) => self.asked,
             (_, Some(own @ (Asked::Digits { .. } | Asked::Number | Asked::Spelling))) => own,
@@ -250,7 +244,7 @@ impl Judge {
             return true;
         }
         // An article that is a number too, and a letter that is a word.
-        if is_one_word && before > 0 && has_word(self.table.grammar.never_last, self.sentence.last()) {
+        if is_one_word && before > 0 && has_word(self.table.grammar.never_last, self.clause.sentence.last()) {
             return false;
         }
         let total = digits + letters;
@@ -283,20 +277,20 @@ impl Judge {
     /// The last word.
     fn judge_end(&mut self) {
         let table = self.table;
-        let last = self.sentence.last();
-        let is_question = self.is_question();
+        let last = self.clause.sentence.last();
+        let is_question = self.clause.is_question();
         // "Where my order is." has its dot; "my number is." has too few words for one.
-        let is_excused = self.has_mark() && self.sentence.len() > HANGING_SENTENCE_WORDS_MIN
-            || self.sentence.mark == EndMark::Question
+        let is_excused = self.has_mark() && self.clause.sentence.len() > HANGING_SENTENCE_WORDS_MIN
+            || self.clause.sentence.mark == EndMark::Question
             || self.ends_clause();
-        let names = contains_phrase(table.topics.number, &self.sentence.text)
-            || contains_phrase(table.topics.name, &self.sentence.text)
-            || contains_phrase(table.topics.date, &self.sentence.text);
-        let is_short = self.sentence.len() <= HANGING_SENTENCE_WORDS_MIN + 1;
+        let names = contains_phrase(table.topics.number, &self.clause.sentence.text)
+            || contains_phrase(table.topics.name, &self.clause.sentence.text)
+            || contains_phrase(table.topics.date, &self.clause.sentence.text);
+        let is_short = self.clause.sentence.len() <= HANGING_SENTENCE_WORDS_MIN + 1;
         // "May" and "van der Meer" are names, where STT wrote their capitals.
-        let is_name = self.sentence.len() > 1
+        let is_name = self.clause.sentence.len() > 1
             && last.chars().count() > 1
-            && self.sentence.tokens.last().is_some_and(|token| token.is_capital);
+            && self.clause.sentence.tokens.last().is_some_and(|token| token.is_capital);
         if is_name {
         } else if has_word(table.grammar.never_last, last) {
             self.add(Cue::NeverLast, 1.0);
@@ -308,13 +302,13 @@ impl Judge {
         } else if has_word(table.grammar.seldom_last, last)
             && names
             && is_short
-            && self.sentence.mark != EndMark::Question
+            && self.clause.sentence.mark != EndMark::Question
         {
             // "My order number is." with a stop that STT wrote at the pause.
             self.add(Cue::OpenLabel, 1.0);
         } else if has_word(table.grammar.prenominals, last) && !has_word(table.values.items, last) && !self.has_mark() {
             self.add(Cue::SeldomLast, 0.6);
-        } else if self.ends_in_verb() && !is_question {
+        } else if self.clause.ends_in_verb() && !is_question {
             self.add(Cue::NeedsObject, if self.has_mark() { 0.5 } else { 1.0 });
         }
     }
@@ -323,96 +317,28 @@ impl Judge {
     /// I can" is one too.
     fn ends_clause(&self) -> bool {
         let table = self.table;
-        let words: Vec<&str> = self.sentence.words().collect();
-        if !has_word(table.grammar.finite, self.sentence.last()) {
+        let words: Vec<&str> = self.clause.sentence.words().collect();
+        if !has_word(table.grammar.finite, self.clause.sentence.last()) {
             return false;
         }
         let lists = [table.grammar.subordinators, table.grammar.question_words];
         let inner = words.get(1..words.len().saturating_sub(2)).unwrap_or_default();
         let is_begun = inner.iter().any(|word| lists.iter().any(|list| has_word(list, word)));
-        let body = self.body();
+        let body = self.clause.body();
         let is_verb_final = table.grammar.is_verb_final && body.len() > HANGING_SENTENCE_WORDS_MIN;
         let has_subject = body.len() == 2 && body.first().is_some_and(|word| has_word(table.grammar.subjects, word));
         is_begun || is_verb_final || has_subject && (body.len() < words.len() || self.asked == Asked::YesNo)
     }
 
-    /// A verb that wants an object, by what stands before it: "I want", "to order", and not "my order".
-    fn ends_in_verb(&self) -> bool {
-        let mut words = self.sentence.words().rev();
-        let is_verb = words.next().is_some_and(|last| has_word(self.table.grammar.needs_object, last));
-        let before = words.next();
-        let is_alone = before.is_none() && has_word(self.table.grammar.imperatives, self.sentence.last());
-        is_verb && (is_alone || self.may_precede_verb(before.as_ref()))
-    }
-
-    fn may_precede_verb(&self, word: Option<&&str>) -> bool {
-        let table = self.table;
-        let lists = [
-            table.grammar.subjects,
-            table.grammar.finite,
-            table.grammar.joiners,
-            table.replies.lead_ins,
-            table.grammar.particles,
-        ];
-        word.is_some_and(|word| lists.iter().any(|list| has_word(list, word)))
-    }
-
-    /// How sure it is that there is a sentence: a long one may have a verb that the table does not know.
-    fn sentence_strength(&self) -> f32 {
-        match self.body().len() {
-            _ if self.is_sentence() => 1.0,
-            length if length >= LONG_SENTENCE_WORDS_MIN => 0.6,
-            5 => 0.3,
-            _ => 0.0,
-        }
-    }
-
-    /// A verb with something before it, or a request, in some words.
-    fn is_sentence(&self) -> bool {
-        let body = self.body();
-        let table = self.table;
-        let is_verb = |at: usize, word: &str| match at {
-            // "It's busy".
-            0 => word.contains('\'') && has_word(table.grammar.finite, word),
-            _ => {
-                has_word(table.grammar.finite, word)
-                    || has_word(table.grammar.needs_object, word) && self.may_precede_verb(body.get(at - 1))
-            }
-        };
-        let is_request = |at: usize, word: &str| {
-            let before = at.checked_sub(1).and_then(|before| body.get(before));
-            has_word(table.grammar.imperatives, word)
-                && before.is_some_and(|before| !has_word(table.grammar.determiners, before))
-        };
-        let has_verb = body.iter().enumerate().any(|(at, word)| is_verb(at, word) || is_request(at, word));
-        let is_request = body.first().is_some_and(|word| has_word(self.table.grammar.imperatives, word));
-        body.len() >= 3 && (has_verb || is_request)
-    }
-
-    fn finite_verbs(&self) -> usize {
-        self.sentence.words().filter(|word| has_word(self.table.grammar.finite, word)).count()
-    }
-
-    fn is_question(&self) -> bool {
-        let body = self.body();
-        let (first, second) = (body.first().copied().unwrap_or_default(), body.get(1).copied().unwrap_or_default());
-        let is_inverted = has_word(self.table.grammar.question_verbs, first)
-            && (has_word(self.table.grammar.subjects, second)
-                || has_word(self.table.grammar.determiners, second)
-                || first.contains('-'));
-        let is_asked = has_word(self.table.grammar.question_words, first);
-        body.len() >= 3 && (is_inverted || is_asked && self.finite_verbs() > 0)
-    }
-
     /// Clauses and pairs whose other half is missing.
     fn judge_clause(&mut self) {
-        let body: Vec<String> = self.body().into_iter().map(str::to_owned).collect();
+        let body: Vec<String> = self.clause.body().into_iter().map(str::to_owned).collect();
         let table = self.table;
         let Some(first) = body.first() else { return };
         let open = if self.has_mark() { 0.4 } else { 1.0 };
-        let has_inner_comma = self.sentence.tokens.iter().rev().skip(1).any(|token| token.has_comma);
-        let verbs = self.finite_verbs();
-        let is_question = self.is_question() || self.sentence.mark == EndMark::Question;
+        let has_inner_comma = self.clause.sentence.tokens.iter().rev().skip(1).any(|token| token.has_comma);
+        let verbs = self.clause.finite_verbs();
+        let is_question = self.clause.is_question() || self.clause.sentence.mark == EndMark::Question;
         if has_word(table.grammar.subordinators, first) && !is_question && !has_inner_comma && verbs <= 1 {
             self.add(Cue::OpenClause, open);
         } else if has_word(table.grammar.determiners, first) && body.len() >= 2 && !is_question {
@@ -429,7 +355,7 @@ impl Judge {
                 4..=5 => 0.6,
                 _ => 0.0,
             };
-            if verbs < needed && !is_answer && strength > 0.0 && !self.is_closed_list() {
+            if verbs < needed && !is_answer && strength > 0.0 && !self.clause.is_closed_list() {
                 self.add(Cue::NoVerb, strength);
             }
         }
@@ -441,18 +367,10 @@ impl Judge {
             self.add(Cue::OpenPair, open);
         }
         let is_hanging = [Cue::NeverLast, Cue::SeldomLast, Cue::NeedsObject].iter().any(|cue| self.has(*cue));
-        if self.is_closed_list() && !is_hanging {
+        if self.clause.is_closed_list() && !is_hanging {
             return self.add(Cue::ClosedList, CLOSED_BY_NOUNS);
         }
         self.judge_list(open);
-    }
-
-    /// Nouns without a verb, and "and" before the last of them: "the jacket two pairs of socks and the belt".
-    fn is_closed_list(&self) -> bool {
-        let words: Vec<&str> = self.sentence.words().collect();
-        let joiner = words.iter().rposition(|word| has_word(self.table.grammar.joiners, word));
-        let after = joiner.map_or(0, |at| words.len() - at - 1);
-        (1..=4).contains(&after) && joiner.is_some_and(|at| at >= 2) && self.finite_verbs() == 0
     }
 
     /// "Apples, pears": "and" is still to come.
@@ -460,8 +378,8 @@ impl Judge {
         if self.judge_items(open) {
             return;
         }
-        let Some(comma) = self.sentence.tokens.iter().rposition(|token| token.has_comma) else { return };
-        let after = self.sentence.tokens.get(comma + 1..).unwrap_or_default();
+        let Some(comma) = self.clause.sentence.tokens.iter().rposition(|token| token.has_comma) else { return };
+        let after = self.clause.sentence.tokens.get(comma + 1..).unwrap_or_default();
         let is_item = !after.is_empty()
             && after.len() <= 3
             && !after.iter().any(|token| {
@@ -471,7 +389,8 @@ impl Judge {
                     .any(|list| has_word(list, word))
             });
         let leads_in =
-            self.sentence.words().next().is_some_and(|word| has_word(self.table.replies.lead_ins, word)) && comma == 0;
+            self.clause.sentence.words().next().is_some_and(|word| has_word(self.table.replies.lead_ins, word))
+                && comma == 0;
         let is_polite =
             after.iter().any(|token| has_phrase(self.table.replies.answers, &token.word) || token.word == "please");
         if is_item && !leads_in && !is_polite && !self.has(Cue::AnswerAtEnd) {
@@ -483,7 +402,7 @@ impl Judge {
     fn judge_items(&mut self, open: f32) -> bool {
         let table = self.table;
         let is_item = |word: &str| has_word(table.values.items, word) || has_word(table.values.months, word);
-        let words: Vec<&str> = self.sentence.words().collect();
+        let words: Vec<&str> = self.clause.sentence.words().collect();
         let Some((last, before)) = words.split_last().filter(|(last, _)| is_item(last)) else { return false };
         let is_closed = before.last().is_some_and(|word| has_word(table.grammar.joiners, word));
         let count = 1 + before.iter().rev().take_while(|word| is_item(word)).count();
@@ -514,14 +433,14 @@ impl Judge {
         if is_hanging {
             return;
         }
-        let strength = self.sentence_strength();
-        if self.sentence.mark == EndMark::None && !self.is_question() && strength > 0.0 {
+        let strength = self.clause.sentence_strength();
+        if self.clause.sentence.mark == EndMark::None && !self.clause.is_question() && strength > 0.0 {
             self.add(Cue::Sentence, strength);
         }
-        if self.sentence.mark != EndMark::Question && self.is_question() {
+        if self.clause.sentence.mark != EndMark::Question && self.clause.is_question() {
             self.add(Cue::QuestionForm, 1.0);
         }
-        let count = self.sentence.turn_words;
+        let count = self.clause.sentence.turn_words;
         let is_short_answer = matches!(self.asked, Asked::Short | Asked::Name | Asked::Date);
         if is_short_answer && count <= SHORT_ANSWER_WORDS_MAX {
             // "My name is Ann" may go on.
@@ -531,18 +450,18 @@ impl Judge {
         } else if self.has(Cue::AnswerAtEnd) {
         } else if count <= 2 {
             self.add(Cue::FewWords, 1.0);
-        } else if !self.is_question() && strength == 0.0 && !self.has(Cue::ClosedList) {
+        } else if !self.clause.is_question() && strength == 0.0 && !self.has(Cue::ClosedList) {
             self.add(Cue::Fragment, 1.0);
         }
     }
 
     /// The mark at the end, which counts less behind a number or a single word.
     fn judge_mark(&mut self, strength: f32) {
-        match self.sentence.mark {
+        match self.clause.sentence.mark {
             EndMark::Question => self.add(Cue::QuestionMark, 1.0),
             EndMark::Stop => {
                 // Some STT services end whatever comes before a pause with a stop: it counts where a sentence is.
-                let is_whole = self.trusts_stops && (self.is_sentence() || self.is_question());
+                let is_whole = self.trusts_stops && (self.clause.is_sentence() || self.clause.is_question());
                 self.add(Cue::FullStop, if is_whole { strength } else { strength.min(STOP_ALONE) });
             }
             EndMark::None if self.is_written && strength >= 1.0 => self.add(Cue::NoMark, 1.0),

@@ -1,7 +1,7 @@
 //! English.
 
 use super::super::cues::WEIGHTS;
-use super::{Grammar, LanguageTable, Replies, Topics, Values};
+use super::table::{Grammar, LanguageTable, Replies, Topics, Values};
 
 pub(super) const TABLE: LanguageTable = LanguageTable {
     grammar: Grammar {
