@@ -292,7 +292,9 @@ impl Judge {
             && last.chars().count() > 1
             && self.clause.sentence.tokens.last().is_some_and(|token| token.is_capital);
         if is_name {
-        } else if has_word(table.grammar.never_last, last) {
+            return;
+        }
+        if has_word(table.grammar.never_last, last) {
             self.add(Cue::NeverLast, 1.0);
         } else if has_word(table.grammar.seldom_last, last) && !is_excused {
             self.add(Cue::SeldomLast, 1.0);
@@ -403,7 +405,7 @@ impl Judge {
         let table = self.table;
         let is_item = |word: &str| has_word(table.values.items, word) || has_word(table.values.months, word);
         let words: Vec<&str> = self.clause.sentence.words().collect();
-        let Some((last, before)) = words.split_last().filter(|(last, _)| is_item(last)) else { return false };
+        let Some((_, before)) = words.split_last().filter(|(last, _)| is_item(last)) else { return false };
         let is_closed = before.last().is_some_and(|word| has_word(table.grammar.joiners, word));
         let count = 1 + before.iter().rev().take_while(|word| is_item(word)).count();
         let is_list = self.asked == Asked::Several;
@@ -411,7 +413,6 @@ impl Judge {
         if is_closed {
             self.add(Cue::ClosedList, 1.0);
         } else if count >= 2 || is_list {
-            let _ = last;
             self.add(Cue::OpenList, open);
         }
         is_closed || count >= 2 || is_list
@@ -447,10 +448,13 @@ impl Judge {
             self.add(Cue::Answered, if strength > 0.0 { 0.2 } else { 1.0 });
         } else if matches!(self.asked, Asked::YesNo | Asked::AnythingElse) && count <= 3 {
             self.add(Cue::Answered, 1.0);
-        } else if self.has(Cue::AnswerAtEnd) {
-        } else if count <= 2 {
+        } else if count <= 2 && !self.has(Cue::AnswerAtEnd) {
             self.add(Cue::FewWords, 1.0);
-        } else if !self.clause.is_question() && strength == 0.0 && !self.has(Cue::ClosedList) {
+        } else if count > 2
+            && !self.clause.is_question()
+            && strength == 0.0
+            && ![Cue::ClosedList, Cue::AnswerAtEnd].iter().any(|cue| self.has(*cue))
+        {
             self.add(Cue::Fragment, 1.0);
         }
     }
