@@ -264,8 +264,8 @@ impl Judge {
     /// A number or a word of unknown length: most have six digits and more, or four letters and more.
     fn judge_length(&mut self, count: usize, is_spelled: bool) {
         let (cue, strength) = match (is_spelled, count) {
-            (false, 0..=4) | (true, 0..=2) => (Cue::NumberShort, 1.0),
-            (false, 5) | (true, 3) => (Cue::NumberShort, 0.6),
+            (false, 0..=3) | (true, 0..=2) => (Cue::NumberShort, 1.0),
+            (false, 4..=5) | (true, 3) => (Cue::NumberShort, 0.6),
             (false, 6) => (Cue::NumberOpen, 0.8),
             (false, 7) | (true, 4) => (Cue::NumberOpen, 0.0),
             (false, 8..=9) | (true, 5) => (Cue::NumberFull, 0.4),
