@@ -341,6 +341,10 @@ impl Line {
     /// Takes the current response if all of it was heard or nothing more of it will be.
     pub(super) fn take_finished_response(&mut self) -> Option<AgentResponse> {
         let response = self.playout.response.take_if(|response| response.is_over())?;
+        if response.begun.is_some() {
+            // The caller has heard the answer: what follows answers it.
+            self.caller.last_turn = None;
+        }
         self.playout.state = PlayoutState::Running;
         Some(response)
     }

@@ -217,6 +217,7 @@ fn model_begins_early_and_its_answer_is_said_when_the_turn_is_over() {
     harness.model_says("It comes on Monday. Anything else?");
     assert!(harness.waiting.is_empty(), "nothing is said yet");
     harness.stt_event(SttEvent::EndOfTurn { text: "Where is my order?".into(), confidence: None });
+    harness.pass_ms(250);
     assert_eq!(harness.llm_requests(), 1, "and nothing is asked twice");
     assert_eq!(harness.play_everything(), "It comes on Monday. Anything else?");
     assert_eq!(
@@ -239,6 +240,7 @@ fn model_began_early_and_the_caller_goes_on() {
             harness.stt_event(SttEvent::TurnResumed);
         }
         harness.stt_event(SttEvent::EndOfTurn { text: "my number is seven".into(), confidence: None });
+        harness.stay_silent();
         assert_eq!(harness.llm_requests(), 2);
         assert_eq!((harness.machine.metrics().preemptive_used, harness.machine.metrics().preemptive_discarded), (0, 1));
         harness.model_says("Seven.");
