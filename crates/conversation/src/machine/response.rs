@@ -54,7 +54,7 @@ impl Talk {
         }
         self.history.push_user(&turn.text);
         self.tools.start_over();
-        self.fillers.start_over(now);
+        self.fillers.start_over(now, turn.ended);
         self.line.caller.last_turn = Some(AnsweredTurn { ended: turn.ended, decided: now });
         self.line.caller.possible_cut_off = None;
         if let Some(ahead) = self.take_preemptive_generation(turn) {
