@@ -98,6 +98,12 @@ export function AgentEdit({ id }: { id: string }) {
   );
 }
 
+/** Waiting times of their own would replace those of the preset. */
+const withPreset = (turns: unknown, preset: string) => {
+  const rest = Object.entries((turns ?? {}) as Record<string, unknown>).filter(([name]) => !name.endsWith("silence_ms") && name !== "endpointing_ms");
+  return { ...Object.fromEntries(rest), preset };
+};
+
 /** Empty texts are fields that were left out. */
 const withoutEmpty = (body: Record<string, unknown>) => Object.fromEntries(Object.entries(body).filter(([, value]) => value !== "" && value !== null));
 
@@ -148,6 +154,10 @@ function AgentForm({ agent, change, save, isNew }: { agent: Partial<Agent>; chan
           </fieldset>
         </>
       )}
+      <fieldset>
+        <legend>{t("Turn-taking")}</legend>
+        <Select label={t("Waiting for the caller")} hint={t("How long the agent waits when the caller may not have finished.")} value={config(agent, "turn_config", "preset") || "balanced"} set={(preset) => change({ turn_config: withPreset(agent.turn_config, preset) })} options={[["quick", t("Quick")], ["balanced", t("Balanced")], ["patient", t("Patient")]]} />
+      </fieldset>
       <TransferFields transfers={(agent.transfer_config ?? null) as Transfers | null} change={(transfer_config) => change({ transfer_config })} />
       <div class="grid">
         <Input label={t("Webhook")} type="url" placeholder="https://" value={text("webhook_url")} set={put("webhook_url")} />

@@ -11,35 +11,51 @@ const TEXTS_MAX: usize = 50;
 /// Characters of one of them.
 pub const TEXT_CHARS_MAX: usize = 500;
 
+/// How long the agent waits for a caller who may not have finished.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TurnPreset {
+    /// For callers who think or dictate: longer waits, fewer cut-offs.
+    Patient,
+    /// The default.
+    #[default]
+    Balanced,
+    /// For short exchanges: shorter waits, more cut-offs.
+    Quick,
+}
+
 /// `turn_config` of an agent. Every field has a default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
 #[garde(allow_unvalidated)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, from = "TurnConfigDocument")]
 pub struct TurnConfig {
+    /// Sets the fields that end in `silence_ms`, and `endpointing_ms`, as far as they are not given; `balanced` by
+    /// default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preset: Option<TurnPreset>,
     /// Silence STT waits for before it holds an utterance for finished.
     #[schema(minimum = 10, maximum = 5000)]
     #[garde(custom(between(10..=5_000)))]
     pub endpointing_ms: u64,
-    /// A turn never ends before this much silence.
+    /// Silence that ends a turn of which everything says that it is over; no turn ends before.
     #[schema(minimum = 0, maximum = 5000)]
     #[garde(custom(between(0..=5_000)))]
     pub min_silence_ms: u64,
-    /// Silence that ends a complete answer ("yes, please") when STT has not said that it is finished;
-    /// at most `silence_ms`.
+    /// Silence that ends a turn that is over with a probability of 0.9, such as a complete sentence; at most
+    /// `silence_ms`.
     #[schema(minimum = 0, maximum = 5000)]
     #[garde(custom(between(0..=5_000)))]
     pub complete_silence_ms: u64,
-    /// Silence that ends a turn when STT has not said that it is finished; at least
-    /// `min_silence_ms`.
+    /// Silence that ends a turn that may be over or not (a probability of 0.5); at least `min_silence_ms`.
     #[schema(minimum = 0, maximum = 10000)]
     #[garde(custom(between(0..=10_000)))]
     pub silence_ms: u64,
-    /// Silence that ends an unfinished clause ("my number is"), digits, letters and addresses, whatever the
-    /// STT says.
+    /// Silence that ends a turn that is hardly over (a probability of 0.1), such as an unfinished clause ("my number
+    /// is"), or whose last words STT does not send; at least `silence_ms`.
     #[schema(minimum = 0, maximum = 10000)]
     #[garde(custom(between(0..=10_000)))]
     pub unfinished_silence_ms: u64,
-    /// Silence that ends a turn even with unfinished words; at least `silence_ms`.
+    /// Silence that ends a turn whatever its words are; at least `unfinished_silence_ms`.
     #[schema(minimum = 0, maximum = 20000)]
     #[garde(custom(between(0..=20_000)))]
     pub max_silence_ms: u64,
@@ -66,19 +82,50 @@ pub struct TurnConfig {
 
 impl Default for TurnConfig {
     fn default() -> Self {
+        TurnConfigDocument::default().into()
+    }
+}
+
+/// The same as it is written: what is missing comes from the preset.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct TurnConfigDocument {
+    preset: Option<TurnPreset>,
+    endpointing_ms: Option<u64>,
+    min_silence_ms: Option<u64>,
+    complete_silence_ms: Option<u64>,
+    silence_ms: Option<u64>,
+    unfinished_silence_ms: Option<u64>,
+    max_silence_ms: Option<u64>,
+    eager: bool,
+    barge_in: Option<bool>,
+    barge_in_min_speech_ms: Option<u64>,
+    backchannels: Vec<String>,
+    first_message_interruptible: Option<bool>,
+    tool_speech_interruptible: Option<bool>,
+}
+
+impl From<TurnConfigDocument> for TurnConfig {
+    fn from(document: TurnConfigDocument) -> Self {
+        let [endpointing, min, complete, silence, unfinished, max] = match document.preset.unwrap_or_default() {
+            TurnPreset::Patient => [500, 200, 400, 1_000, 2_500, 4_000],
+            TurnPreset::Balanced => [300, 100, 300, 700, 2_000, 3_000],
+            TurnPreset::Quick => [200, 0, 150, 400, 1_200, 2_000],
+        };
         Self {
-            endpointing_ms: 300,
-            min_silence_ms: 100,
-            complete_silence_ms: 300,
-            silence_ms: 900,
-            unfinished_silence_ms: 1_500,
-            max_silence_ms: 2_000,
-            eager: false,
-            barge_in: true,
-            barge_in_min_speech_ms: 500,
-            backchannels: Vec::new(),
-            first_message_interruptible: true,
-            tool_speech_interruptible: true,
+            preset: document.preset,
+            endpointing_ms: document.endpointing_ms.unwrap_or(endpointing),
+            min_silence_ms: document.min_silence_ms.unwrap_or(min),
+            complete_silence_ms: document.complete_silence_ms.unwrap_or(complete),
+            silence_ms: document.silence_ms.unwrap_or(silence),
+            unfinished_silence_ms: document.unfinished_silence_ms.unwrap_or(unfinished),
+            max_silence_ms: document.max_silence_ms.unwrap_or(max),
+            eager: document.eager,
+            barge_in: document.barge_in.unwrap_or(true),
+            barge_in_min_speech_ms: document.barge_in_min_speech_ms.unwrap_or(500),
+            backchannels: document.backchannels,
+            first_message_interruptible: document.first_message_interruptible.unwrap_or(true),
+            tool_speech_interruptible: document.tool_speech_interruptible.unwrap_or(true),
         }
     }
 }
@@ -142,4 +189,38 @@ impl Default for SilenceConfig {
 fn text() -> impl FnOnce(&str, &()) -> garde::Result {
     let words = format!("must have 1 to {TEXT_CHARS_MAX} characters");
     fits(|text: &str| is_text(text, TEXT_CHARS_MAX), words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn read(document: Value) -> TurnConfig {
+        serde_json::from_value(document).unwrap()
+    }
+
+    #[test]
+    fn a_preset_sets_what_is_not_given() {
+        let waits =
+            |turn: &TurnConfig| [turn.min_silence_ms, turn.complete_silence_ms, turn.silence_ms, turn.max_silence_ms];
+        assert_eq!(read(json!({})), TurnConfig::default());
+        assert_eq!(waits(&read(json!({"preset": "balanced"}))), waits(&TurnConfig::default()));
+        let (patient, quick) = (read(json!({"preset": "patient"})), read(json!({"preset": "quick"})));
+        assert!(waits(&patient).iter().zip(waits(&TurnConfig::default())).all(|(one, other)| *one > other));
+        assert!(quick.silence_ms < TurnConfig::default().silence_ms);
+        let own = read(json!({"preset": "patient", "silence_ms": 700, "eager": true}));
+        assert_eq!((own.silence_ms, own.max_silence_ms, own.eager), (700, patient.max_silence_ms, true));
+        assert!(serde_json::from_value::<TurnConfig>(json!({"preset": "slow"})).is_err());
+    }
+
+    #[test]
+    fn a_document_of_today_keeps_its_values() {
+        let old = json!({"endpointing_ms": 250, "silence_ms": 700, "barge_in": false});
+        let turn = read(old);
+        assert_eq!((turn.endpointing_ms, turn.silence_ms, turn.barge_in, turn.preset), (250, 700, false, None));
+        assert_eq!(read(serde_json::to_value(&turn).unwrap()), turn, "what is stored is read as it was");
+        let quick = read(json!({"preset": "quick"}));
+        assert_eq!(read(serde_json::to_value(&quick).unwrap()), quick);
+    }
 }

@@ -52,15 +52,11 @@ fn end_of_turn(name: &str, text: &'static str, noise_dbfs: f64) -> f64 {
     // Frame and word of what STT has finished with; what it owes us, and when.
     let (mut settled, mut quiet, mut last_interim) = (0, 0, 0);
     let mut owed: Vec<(usize, usize)> = vec![];
-    let mut asked = false;
     for frame in 0..frames.len() + 200 {
         link.step(frames.get(frame).copied().unwrap_or(&[]));
         for event in std::mem::take(&mut link.events) {
             match event {
-                LegEvent::SpeechStarted { at } => {
-                    endpoint.handle_speech_started(at);
-                    asked = false;
-                }
+                LegEvent::SpeechStarted { at } => endpoint.handle_speech_started(at),
                 LegEvent::SpeechEnded { last_sound } => endpoint.handle_speech_ended(last_sound),
                 _ => {}
             }
@@ -75,8 +71,8 @@ fn end_of_turn(name: &str, text: &'static str, noise_dbfs: f64) -> f64 {
         if quiet == 15 && stand.words_until(frame) > settled {
             owed.push((frame + 5, stand.words_until(frame)));
         }
-        if endpoint.is_likely_over() && endpoint.is_waiting_for_final() && !asked {
-            asked = true;
+        if endpoint.wants_final() {
+            endpoint.handle_finalize_asked(link.now);
             owed.push((frame + 4, stand.words_until(frame)));
         }
         for (due, words) in owed.clone() {

@@ -137,6 +137,7 @@ impl SnapshotMask {
             Value::String(text) if name == "prefix" && text.starts_with("va_") => json!("<start of the key>"),
             Value::String(text) if text.len() == 10 && text.starts_with("20") => json!("<day>"),
             Value::String(text) => json!(self.text(&text)),
+            Value::Object(_) if name == "decision" => json!("<why the turn was over>"),
             Value::Object(_) if name == "media" => json!("<figures of the media leg>"),
             Value::Array(items) => items.into_iter().map(|item| self.value(name, item)).collect(),
             Value::Object(fields) => {

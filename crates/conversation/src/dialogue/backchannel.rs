@@ -74,6 +74,10 @@ fn ambiguous_backchannels(language: &str) -> &'static [&'static str] {
     }
 }
 
+/// Sounds of a listener that answer nothing, not even a question.
+const SOUNDS: [&str; 16] =
+    ["hm", "hmm", "mm", "mmm", "ah", "oh", "o", "aha", "wow", "really", "echt", "哦", "噢", "啊", "へえ", "아"];
+
 /// How people answer the phone: no reason to skip the greeting.
 fn call_openings(language: &str) -> &'static [&'static str] {
     match language {
@@ -104,13 +108,14 @@ fn short(language: &str) -> &str {
     language.split(['-', '_']).next().unwrap_or("")
 }
 
-/// Whether a text consists only of backchannels. `asked`: the agent has just asked something, so "yes" is an answer.
+/// Whether a text consists only of backchannels. `asked`: the agent has just asked something, so "yes" is an answer, and
+/// so are "mhm", "okay" and "sure".
 /// `own`: words from the agent's configuration.
 pub fn is_backchannel(text: &str, language: &str, asked: bool, own: &[String]) -> bool {
     let language = short(language);
     let text = plain(text);
     let known = |part: &str| {
-        backchannels(language).contains(&part)
+        backchannels(language).contains(&part) && (!asked || SOUNDS.contains(&part))
             || !asked && ambiguous_backchannels(language).contains(&part)
             || own.iter().any(|one| plain(one) == part)
     };
@@ -197,7 +202,10 @@ mod tests {
             check(text, "en", false, false);
         }
         check("yeah", "en", true, false);
-        check("mhm", "en", true, true);
+        for text in ["mhm", "Okay.", "sure", "uh-huh"] {
+            check(text, "en", true, false);
+        }
+        check("oh", "en", true, true);
     }
 
     #[test]

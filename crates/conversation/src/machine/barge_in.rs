@@ -100,8 +100,9 @@ impl Talk {
 
     /// STT has recognised something while playback is paused.
     pub(super) fn evaluate_barge_in(&mut self, now: Instant, is_final: bool) {
-        let PlayoutState::Paused { response_id } = self.line.playout.state else { return };
         let (text, confidence) = (self.line.caller.end_of_turn.words(), self.line.caller.end_of_turn.confidence());
+        self.judge_cut_off(&text, confidence, is_final);
+        let PlayoutState::Paused { response_id } = self.line.playout.state else { return };
         // Without words it was played to the end, and the sound was nothing.
         if text.is_empty() || self.is_backchannel(&text, confidence) {
             if is_final && !self.line.caller.end_of_turn.is_speaking() {
@@ -115,6 +116,16 @@ impl Talk {
             self.line.playout.state = PlayoutState::Running;
             self.timers.resume = None;
             self.line.output(CallOutput::Interrupt { response_id });
+        }
+    }
+
+    /// Whether the caller, who spoke into the agent's first words, went on with the last turn.
+    fn judge_cut_off(&mut self, text: &str, confidence: Option<f32>, is_final: bool) {
+        if self.line.caller.possible_cut_off.is_none() || text.is_empty() || self.is_backchannel(text, confidence) {
+            return;
+        }
+        if is_final || !may_be_backchannel(text, self.line.facts.spec.stt_language()) {
+            self.line.confirm_cut_off();
         }
     }
 
@@ -146,16 +157,20 @@ impl Talk {
         false
     }
 
-    /// The words are a complete sentence and the line is silent: ask STT to finalize, and start preemptive generation.
+    /// The turn may be over and the line is silent: asks STT to finalize, and starts preemptive generation. Neither
+    /// decides anything.
     pub(super) fn handle_likely_end_of_turn(&mut self, now: Instant) {
-        let end_of_turn = &self.line.caller.end_of_turn;
-        if matches!(self.speaker, Speaker::Realtime(_)) || !end_of_turn.is_likely_over() {
+        if matches!(self.speaker, Speaker::Realtime(_)) {
             return;
         }
-        if end_of_turn.is_waiting_for_final() && end_of_turn.is_streaming() {
+        let end_of_turn = &mut self.line.caller.end_of_turn;
+        if end_of_turn.wants_final() {
+            end_of_turn.handle_finalize_asked(now);
             self.line.output(CallOutput::FinalizeStt);
         }
-        self.start_preemptive_generation(now);
+        if self.line.caller.end_of_turn.is_likely_over() {
+            self.start_preemptive_generation(now);
+        }
     }
 
     /// Interim results without final ones: replays the audio to the fallback STT.

@@ -1,6 +1,7 @@
 //! Metrics of one call: how long each turn took and in which stage.
 
 use super::agent_shares::{AgentShares, UsageSums};
+use super::decision_record::DecisionRecord;
 use super::spec::CallSpec;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -32,6 +33,8 @@ pub struct TurnMetrics {
     pub llm: Option<String>,
     /// `provider/model` of the voice; `None` until text was sent to TTS.
     pub tts: Option<String>,
+    /// Why the end of turn was decided; `None` for turns that ended in another way.
+    pub decision: Option<DecisionRecord>,
 }
 
 /// A part of a turn: its name, and from when to when.
@@ -118,6 +121,13 @@ impl CallMetrics {
                 decided_ms,
                 ..TurnMetrics::default()
             });
+        }
+    }
+
+    /// Why the turn of a response was held for over.
+    pub(super) fn record_decision(&mut self, response_id: u32, decision: Option<DecisionRecord>) {
+        if let Some(turn) = self.of(response_id) {
+            turn.decision = decision;
         }
     }
 
@@ -236,6 +246,7 @@ impl CallMetrics {
                     stages.iter().map(|(name, from, to)| (format!("{name}_ms"), json!(to - from))).collect();
                 json!({
                     "cost": cost,
+                    "decision": turn.decision.as_ref().map(DecisionRecord::to_json),
                     "model": turn.llm,
                     "voice": turn.tts,
                     "timeline": {

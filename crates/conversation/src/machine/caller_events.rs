@@ -82,10 +82,10 @@ impl CallMachine {
                 }
             }
             SttEvent::Corrected { was, is, speech_final } => {
-                self.update_end_of_turn(|end_of_turn| end_of_turn.handle_corrected(&was, &is, speech_final));
+                self.update_end_of_turn(|end_of_turn| end_of_turn.handle_corrected(now, &was, &is, speech_final));
                 self.correct_turn();
             }
-            SttEvent::UtteranceEnd => self.update_end_of_turn(EndOfTurnDetector::handle_utterance_end),
+            SttEvent::UtteranceEnd => self.update_end_of_turn(|end_of_turn| end_of_turn.handle_utterance_end(now)),
             SttEvent::EndOfTurn { text, confidence } => {
                 self.handle_words(now, &text, true, |end_of_turn| {
                     end_of_turn.handle_end_of_turn(now, &text, confidence);
@@ -101,7 +101,7 @@ impl CallMachine {
                 if let Some(talk) = self.mode.talk_mut() {
                     talk.discard_preemptive_generation();
                 }
-                self.update_end_of_turn(EndOfTurnDetector::handle_turn_resumed);
+                self.update_end_of_turn(|end_of_turn| end_of_turn.handle_turn_resumed(now));
             }
             SttEvent::StartOfTurn => self.update_end_of_turn(EndOfTurnDetector::set_turn_model),
             SttEvent::Reconnecting(failure) => {
@@ -253,5 +253,12 @@ impl CallMachine {
 
 /// Pressed keys as a turn of the caller.
 pub(super) fn dtmf_turn(now: Instant, digits: &str) -> CallerTurn {
-    CallerTurn { text: format!("[DTMF {digits}]"), confidence: None, started: now, ended: now, final_at: None }
+    CallerTurn {
+        text: format!("[DTMF {digits}]"),
+        confidence: None,
+        started: now,
+        ended: now,
+        final_at: None,
+        decision: None,
+    }
 }

@@ -2,6 +2,7 @@
 //! of the agent's last response, and the transcript.
 
 use super::call_metrics::CallMetrics;
+use super::decision_record::DecisionRecord;
 use super::output::CallOutput;
 use super::spec::{CallFacts, CallSpec};
 use super::transcript::{TranscriptOrder, TurnNumber};
@@ -14,14 +15,18 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 use trunkline_domain::collected::CollectedValues;
 use trunkline_domain::ids::AgentId;
+use trunkline_domain::provider::SttProvider;
 use trunkline_domain::transcript::{Turn, TurnRole};
 use trunkline_media::playout::queue::{SegmentId, SegmentPlayed};
+use trunkline_media::turn::decision::WaitCurve;
 use trunkline_media::turn::end_of_turn::{CallerTurn, EndOfTurnConfig, EndOfTurnDetector};
 use trunkline_media::turn::taken_words::TurnCorrection;
 use trunkline_providers::{Failover, SttEvent};
 
-/// If the caller speaks again within this time, the turn had not ended.
+/// If the caller speaks again within this time after the decision, the turn had not ended.
 const CONTINUATION_WINDOW: Duration = Duration::from_millis(1_500);
+/// A caller who speaks again this soon after the agent's first sound has not answered it, but goes on.
+const REACTION_MIN: Duration = Duration::from_millis(700);
 
 /// What is left of a call when it is over: its figures, and the outputs that the driver has not taken yet.
 #[derive(Debug, Default)]
@@ -29,6 +34,13 @@ pub(super) struct CallLog {
     pub(super) metrics: CallMetrics,
     /// As many as one event causes: the driver takes them before the next event.
     pub(super) outputs: VecDeque<CallOutput>,
+}
+
+/// When a turn ended, and when that was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AnsweredTurn {
+    pub(super) ended: Instant,
+    pub(super) decided: Instant,
 }
 
 /// The caller's side: words until they are a turn, and what is known of the last one.
@@ -39,8 +51,10 @@ pub(super) struct Caller {
     pub(super) waiting_turn: Option<CallerTurn>,
     /// The last turn in the transcript: its final words may still be written differently.
     pub(super) last_recorded: Option<(TurnNumber, CallerTurn)>,
-    /// When the last answered turn ended, until the caller speaks again.
-    pub(super) last_turn: Option<Instant>,
+    /// The last answered turn, until the caller speaks again.
+    pub(super) last_turn: Option<AnsweredTurn>,
+    /// The pause after which the caller spoke again into the agent's first words: a cut-off, once there are words.
+    pub(super) possible_cut_off: Option<Duration>,
     /// The line echoes the agent's voice.
     pub(super) has_echo: bool,
 }
@@ -48,7 +62,14 @@ pub(super) struct Caller {
 impl Caller {
     fn new(spec: &CallSpec) -> Self {
         let end_of_turn = EndOfTurnDetector::new(end_of_turn_config(spec));
-        Self { end_of_turn, waiting_turn: None, last_recorded: None, last_turn: None, has_echo: false }
+        Self {
+            end_of_turn,
+            waiting_turn: None,
+            last_recorded: None,
+            last_turn: None,
+            possible_cut_off: None,
+            has_echo: false,
+        }
     }
 
     /// Neither a sound nor words that are not a turn yet.
@@ -70,12 +91,15 @@ fn end_of_turn_config(spec: &CallSpec) -> EndOfTurnConfig {
     let turn = spec.agent.turn();
     let ms = Duration::from_millis;
     EndOfTurnConfig {
-        min_silence: ms(turn.min_silence_ms),
-        complete_silence: ms(turn.complete_silence_ms),
-        unfinished_silence: ms(turn.unfinished_silence_ms),
+        waits: WaitCurve {
+            min_silence: ms(turn.min_silence_ms),
+            complete_silence: ms(turn.complete_silence_ms),
+            silence: ms(turn.silence_ms),
+            unfinished_silence: ms(turn.unfinished_silence_ms),
+            max_silence: ms(turn.max_silence_ms),
+        },
         language: spec.stt_language().to_owned(),
-        silence: ms(turn.silence_ms.max(turn.min_silence_ms)),
-        max_silence: ms(turn.max_silence_ms.max(turn.silence_ms).max(turn.min_silence_ms)),
+        is_streaming: spec.agent.stt_config.as_ref().is_none_or(|stt| stt.provider == SttProvider::Deepgram),
     }
 }
 
@@ -204,12 +228,45 @@ impl Line {
     /// The caller makes a sound: a turn considered finished may not have been.
     pub(super) fn handle_speech_started(&mut self, at: Instant) {
         self.caller.end_of_turn.handle_speech_started(at);
-        if let Some(ended) = self.caller.last_turn.take()
-            && !self.playout.has_begun()
-            && at.saturating_duration_since(ended) <= CONTINUATION_WINDOW
-        {
-            self.metrics().premature_ends_of_turn += 1;
-            self.caller.end_of_turn.record_cut_off(at.saturating_duration_since(ended));
+        let Some(turn) = self.caller.last_turn.take() else { return };
+        if at.saturating_duration_since(turn.decided) > CONTINUATION_WINDOW {
+            return;
+        }
+        let pause = at.saturating_duration_since(turn.ended);
+        let begun_ms = self.playout.response.as_ref().and_then(|response| response.begun).map(|begun| begun.at_ms);
+        match begun_ms {
+            None => self.record_cut_off(pause),
+            Some(begun_ms) if u128::from(self.ms(at).saturating_sub(begun_ms)) < REACTION_MIN.as_millis() => {
+                self.caller.possible_cut_off = Some(pause);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// The last turn was not over: the caller goes on after this pause.
+    fn record_cut_off(&mut self, pause: Duration) {
+        self.metrics().premature_ends_of_turn += 1;
+        self.caller.end_of_turn.record_cut_off(pause);
+    }
+
+    /// The caller's words into the agent's first ones are no backchannel: that was a cut-off.
+    pub(super) fn confirm_cut_off(&mut self) {
+        if let Some(pause) = self.caller.possible_cut_off.take() {
+            self.record_cut_off(pause);
+        }
+    }
+
+    /// Why a turn was held for over, in the call's time.
+    pub(super) fn decision_record(&self, turn: &CallerTurn) -> Option<DecisionRecord> {
+        let decision = turn.decision.as_ref()?;
+        Some(DecisionRecord::new(decision, |at| self.ms(at)))
+    }
+
+    /// What the agent has said so far tells what the caller answers.
+    fn note_asked(&mut self) {
+        if let Some(response) = self.playout.response.as_ref().filter(|response| !response.is_filler) {
+            let said = response.said();
+            self.caller.end_of_turn.set_asked(&said, self.facts.spec.language());
         }
     }
 
@@ -269,6 +326,7 @@ impl Line {
         }
         self.playout.silent_responses = 0;
         self.record_current_response(at_ms);
+        self.note_asked();
         true
     }
 
@@ -283,6 +341,10 @@ impl Line {
     /// Takes the current response if all of it was heard or nothing more of it will be.
     pub(super) fn take_finished_response(&mut self) -> Option<AgentResponse> {
         let response = self.playout.response.take_if(|response| response.is_over())?;
+        if response.begun.is_some() {
+            // The caller has heard the answer: what follows answers it.
+            self.caller.last_turn = None;
+        }
         self.playout.state = PlayoutState::Running;
         Some(response)
     }

@@ -17,6 +17,7 @@ mod caller_events;
 mod collect_events;
 mod collecting;
 mod conversing;
+mod decision_record;
 mod ending;
 mod fillers;
 mod handover;

@@ -124,9 +124,11 @@ impl Talk {
         let response_id = ahead.response.response_id;
         let (ended_ms, decided_ms) = (self.line.ms(turn.ended), self.line.ms(now));
         let final_ms = turn.final_at.map(|at| self.line.ms(at));
+        let decision = self.line.decision_record(turn);
         let metrics = self.line.metrics();
         metrics.preemptive_used += 1;
         metrics.record_turn(response_id, ended_ms, final_ms, decided_ms);
+        metrics.record_decision(response_id, decision);
         if let Some(at_ms) = ahead.first_token_ms {
             metrics.record_first_token(response_id, at_ms.max(decided_ms));
         }

@@ -1,5 +1,6 @@
 //! Turns and responses: the caller's turn to the LLM, and the LLM's text to TTS.
 
+use super::line::AnsweredTurn;
 use super::output::CallOutput;
 use super::talk::{FAILURES_MAX, Speaker, Talk};
 use crate::dialogue::response::AgentResponse;
@@ -54,14 +55,17 @@ impl Talk {
         self.history.push_user(&turn.text);
         self.tools.start_over();
         self.fillers.start_over(now, turn.ended);
-        self.line.caller.last_turn = Some(turn.ended);
+        self.line.caller.last_turn = Some(AnsweredTurn { ended: turn.ended, decided: now });
+        self.line.caller.possible_cut_off = None;
         if let Some(ahead) = self.take_preemptive_generation(turn) {
             return self.adopt_preemptive_generation(now, turn, ahead);
         }
         let (ended_ms, now_ms) = (self.line.ms(turn.ended), self.line.ms(now));
         let final_ms = turn.final_at.map(|at| self.line.ms(at));
         let response_id = self.line.playout.last_id + 1;
+        let decision = self.line.decision_record(turn);
         self.line.metrics().record_turn(response_id, ended_ms, final_ms, now_ms);
+        self.line.metrics().record_decision(response_id, decision);
         self.request_response(now, None);
         false
     }

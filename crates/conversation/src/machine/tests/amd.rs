@@ -167,6 +167,7 @@ fn a_screening_service_is_told_who_calls_and_why() {
         .handle_stt(harness.now, SttEvent::Final { text: words.into(), confidence: None, speech_final: true });
     harness.drain();
     assert_eq!(harness.answered_by(), Some("screening"));
+    harness.stay_silent();
     let question = harness.last_question();
     assert!(question.iter().any(|one| one.starts_with("system: A call screening service")), "{question:?}");
     harness.model_says("This is Acme, about your order.");

@@ -148,7 +148,6 @@ fn an_entry_owns_the_keys_of_the_rules() {
 fn digits_may_be_said() {
     let mut harness = asked(collecting(json!({})), json!({"min_digits": 4, "max_digits": 4}));
     harness.caller_says("one two");
-    harness.pass_ms(2_000);
     assert_eq!(harness.llm_requests(), 1);
     harness.caller_says("double three");
     harness.pass_ms(2_000);

@@ -83,6 +83,7 @@ fn stt_withholds_its_final_and_the_fallback_is_asked() {
     let last = SttEvent::Final { text: "my number is seven".into(), confidence: None, speech_final: true };
     harness.machine.handle_stt(harness.now, last);
     harness.drain();
+    harness.stay_silent();
     assert_eq!(harness.last_messages().last(), Some(&user("my number is seven")));
 }
 

@@ -217,6 +217,7 @@ fn model_begins_early_and_its_answer_is_said_when_the_turn_is_over() {
     harness.model_says("It comes on Monday. Anything else?");
     assert!(harness.waiting.is_empty(), "nothing is said yet");
     harness.stt_event(SttEvent::EndOfTurn { text: "Where is my order?".into(), confidence: None });
+    harness.pass_ms(250);
     assert_eq!(harness.llm_requests(), 1, "and nothing is asked twice");
     assert_eq!(harness.play_everything(), "It comes on Monday. Anything else?");
     assert_eq!(
@@ -239,6 +240,7 @@ fn model_began_early_and_the_caller_goes_on() {
             harness.stt_event(SttEvent::TurnResumed);
         }
         harness.stt_event(SttEvent::EndOfTurn { text: "my number is seven".into(), confidence: None });
+        harness.stay_silent();
         assert_eq!(harness.llm_requests(), 2);
         assert_eq!((harness.machine.metrics().preemptive_used, harness.machine.metrics().preemptive_discarded), (0, 1));
         harness.model_says("Seven.");
@@ -362,4 +364,89 @@ fn words_that_come_in_another_version_are_the_same_turn() {
     harness.play_everything();
     harness.caller_says("thanks");
     assert!(harness.last_messages().contains(&user("Where is my border?")), "{:?}", harness.last_messages());
+}
+
+#[test]
+fn a_turn_that_was_cut_off_by_an_audible_agent_is_counted_and_learnt_from() {
+    let mut harness = CallHarness::greeted();
+    harness.caller_says("I would like to book a flight.");
+    harness.model_says("Certainly. Where would you like to go?");
+    let (segment, _) = harness.waiting.remove(0);
+    harness.machine.handle_segment_started(segment, harness.now);
+    harness.pass_ms(300);
+    // The caller has not listened to the agent, but goes on.
+    harness.machine.handle_speech_started(harness.now);
+    harness.machine.handle_paused(harness.now, segment.response_id);
+    harness.pass_ms(300);
+    assert_eq!(harness.machine.metrics().premature_ends_of_turn, 0, "a sound alone may be a cough");
+    harness.stt_event(interim("to Paris"));
+    assert_eq!(harness.machine.metrics().premature_ends_of_turn, 1);
+}
+
+#[test]
+fn a_backchannel_into_the_first_words_and_a_later_interruption_are_no_cut_offs() {
+    for (after_ms, words) in [(300, "Mhm."), (900, "Wait, to Paris.")] {
+        let mut harness = CallHarness::greeted();
+        harness.caller_says("I would like to book a flight.");
+        harness.model_says("Certainly. I will look for one now.");
+        let (segment, _) = harness.waiting.remove(0);
+        harness.machine.handle_segment_started(segment, harness.now);
+        harness.pass_ms(after_ms);
+        harness.machine.handle_speech_started(harness.now);
+        harness.machine.handle_paused(harness.now, segment.response_id);
+        harness.pass_ms(300);
+        harness.stt_event(last_words(words));
+        assert_eq!(harness.machine.metrics().premature_ends_of_turn, 0, "{words}");
+    }
+}
+
+#[test]
+fn final_words_that_were_asked_for_decide_nothing() {
+    let mut harness = CallHarness::greeted();
+    harness.machine.handle_speech_started(harness.now);
+    harness.pass_ms(700);
+    harness.stt_event(interim("One moment"));
+    let now = harness.now;
+    harness.pass_ms(120);
+    harness.machine.handle_speech_ended(harness.now, now);
+    harness.drain();
+    assert_eq!(harness.count(&CallOutput::FinalizeStt), 1);
+    harness.pass_ms(80);
+    harness.stt_event(last_words("One moment, please."));
+    harness.pass_ms(1_200);
+    assert_eq!(harness.llm_requests(), 0, "the caller goes on");
+    harness.pass_ms(2_000);
+    assert_eq!(harness.llm_requests(), 1);
+}
+
+#[test]
+fn the_question_of_the_agent_tells_when_a_number_is_complete() {
+    for (said, wanted) in [("two one two five five five", 0), ("two one two five five five one two three four", 1)] {
+        let mut harness = CallHarness::greeted();
+        harness.caller_says("Call me back.");
+        harness.model_says("Of course. What is your phone number?");
+        harness.play_everything();
+        let asked = harness.llm_requests();
+        harness.machine.handle_speech_started(harness.now);
+        harness.pass_ms(2_000);
+        let now = harness.now;
+        harness.machine.handle_speech_ended(now + 120 * MS, now);
+        harness.pass_ms(400);
+        harness.stt_event(last_words(said));
+        harness.pass_ms(200);
+        assert_eq!(harness.llm_requests() - asked, wanted, "{said}");
+    }
+}
+
+#[test]
+fn each_decision_is_explained_without_the_caller_s_words() {
+    let mut harness = CallHarness::greeted();
+    harness.caller_says("Where is my order?");
+    let figures = harness.machine.metrics().to_json();
+    let decision = &figures["turns"][0]["decision"];
+    assert!(decision["probability"].as_f64().unwrap() > 0.9, "{decision}");
+    assert_eq!(decision["evidence"][0]["sign"], "question_mark");
+    assert_eq!(decision["steps"][0]["by"], "final");
+    assert!(decision["wait_ms"].as_u64().unwrap() <= 300 && decision["steps"][0]["at_ms"].is_u64(), "{decision}");
+    assert!(!decision.to_string().contains("order"), "{decision}");
 }

@@ -1,0 +1,96 @@
+//! The form of a sentence: its verbs, whether it asks, and whether its last word leaves it open.
+
+use super::language::{LanguageTable, has_word};
+use super::tokens::Sentence;
+
+/// Words of a sentence whose verb the table may not know.
+const LONG_SENTENCE_WORDS_MIN: usize = 6;
+
+/// The last sentence of a turn, in its language.
+pub(super) struct Clause {
+    pub(super) sentence: Sentence,
+    pub(super) table: &'static LanguageTable,
+}
+
+impl Clause {
+    /// Words behind "yes", "well", "so".
+    pub(super) fn body(&self) -> Vec<&str> {
+        self.sentence.words().skip_while(|word| has_word(self.table.replies.lead_ins, word)).collect()
+    }
+
+    pub(super) fn finite_verbs(&self) -> usize {
+        self.sentence.words().filter(|word| has_word(self.table.grammar.finite, word)).count()
+    }
+
+    pub(super) fn is_question(&self) -> bool {
+        let body = self.body();
+        let (first, second) = (body.first().copied().unwrap_or_default(), body.get(1).copied().unwrap_or_default());
+        let is_inverted = has_word(self.table.grammar.question_verbs, first)
+            && (has_word(self.table.grammar.subjects, second)
+                || has_word(self.table.grammar.determiners, second)
+                || first.contains('-'));
+        let is_asked = has_word(self.table.grammar.question_words, first);
+        body.len() >= 3 && (is_inverted || is_asked && self.finite_verbs() > 0)
+    }
+
+    /// A verb with something before it, or a request, in some words.
+    pub(super) fn is_sentence(&self) -> bool {
+        let body = self.body();
+        let table = self.table;
+        let is_verb = |at: usize, word: &str| match at {
+            // "It's busy".
+            0 => word.contains('\'') && has_word(table.grammar.finite, word),
+            _ => {
+                has_word(table.grammar.finite, word)
+                    || has_word(table.grammar.needs_object, word) && self.may_precede_verb(body.get(at - 1))
+            }
+        };
+        let is_request = |at: usize, word: &str| {
+            let before = at.checked_sub(1).and_then(|before| body.get(before));
+            has_word(table.grammar.imperatives, word)
+                && before.is_some_and(|before| !has_word(table.grammar.determiners, before))
+        };
+        let has_verb = body.iter().enumerate().any(|(at, word)| is_verb(at, word) || is_request(at, word));
+        let is_request = body.first().is_some_and(|word| has_word(self.table.grammar.imperatives, word));
+        body.len() >= 3 && (has_verb || is_request)
+    }
+
+    /// How sure it is that there is a sentence: a long one may have a verb that the table does not know.
+    pub(super) fn sentence_strength(&self) -> f32 {
+        match self.body().len() {
+            _ if self.is_sentence() => 1.0,
+            length if length >= LONG_SENTENCE_WORDS_MIN => 0.6,
+            5 => 0.3,
+            _ => 0.0,
+        }
+    }
+
+    pub(super) fn may_precede_verb(&self, word: Option<&&str>) -> bool {
+        let table = self.table;
+        let lists = [
+            table.grammar.subjects,
+            table.grammar.finite,
+            table.grammar.joiners,
+            table.replies.lead_ins,
+            table.grammar.particles,
+        ];
+        word.is_some_and(|word| lists.iter().any(|list| has_word(list, word)))
+    }
+
+    /// A verb that wants an object, by what stands before it: "I want", "to order", and not "my order".
+    pub(super) fn ends_in_verb(&self) -> bool {
+        let mut words = self.sentence.words().rev();
+        let is_verb = words.next().is_some_and(|last| has_word(self.table.grammar.needs_object, last));
+        let before = words.next();
+        let is_alone = before.is_none() && has_word(self.table.grammar.imperatives, self.sentence.last());
+        is_verb && (is_alone || self.may_precede_verb(before.as_ref()))
+    }
+
+    /// Nouns without a verb, and "and" before the last of them: "the jacket two pairs of socks and the belt".
+    pub(super) fn is_closed_list(&self) -> bool {
+        let words: Vec<&str> = self.sentence.words().collect();
+        let joiner = words.iter().rposition(|word| has_word(self.table.grammar.joiners, word));
+        let after = joiner.map_or(0, |at| words.len() - at - 1);
+        (1..=4).contains(&after) && joiner.is_some_and(|at| at >= 2) && self.finite_verbs() == 0
+    }
+}

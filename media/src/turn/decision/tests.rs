@@ -1,0 +1,196 @@
+//! What the policy makes of words, in each language.
+
+use super::super::asked::Asked;
+use super::*;
+
+/// The probability of final words that we asked STT for, which is no evidence.
+fn probability(text: &str, language: &str, question: Asked) -> f32 {
+    judge(&Evidence {
+        words: text,
+        language,
+        is_interim: false,
+        words_after_sound: Some(Duration::from_millis(200)),
+        is_written: false,
+        trusts_stops: true,
+        stt: SttSign::None,
+        asked: question,
+        prosody: None,
+    })
+    .probability
+}
+
+/// The wait with the default settings.
+fn wait_ms(text: &str, language: &str, question: &str) -> u128 {
+    let waits = super::super::end_of_turn::EndOfTurnConfig::default().waits;
+    waits.wait(probability(text, language, super::super::asked_of(question, language))).as_millis()
+}
+
+#[test]
+fn the_wait_falls_as_the_probability_rises() {
+    let waits = super::super::end_of_turn::EndOfTurnConfig::default().waits;
+    let at = |probability: f32| waits.wait(probability).as_millis();
+    assert_eq!([at(0.0), at(0.1), at(0.5), at(0.9), at(1.0)], [3_000, 2_000, 700, 300, 100]);
+    assert!((0..100).all(|step| at(step as f32 / 100.0) >= at((step + 1) as f32 / 100.0)));
+    assert_eq!((at(-1.0), at(2.0), at(f32::NAN)), (3_000, 100, 100), "no number of any kind is a panic");
+}
+
+#[test]
+fn settings_that_contradict_each_other_still_fall() {
+    let ms = Duration::from_millis;
+    for odd in [[500, 300, 200, 100, 50], [0, 0, 0, 0, 0], [0, 5_000, 10, 0, 0], [100, 300, 900, 0, 2_000]] {
+        let [min_silence, complete_silence, silence, unfinished_silence, max_silence] = odd.map(ms);
+        let waits = WaitCurve { min_silence, complete_silence, silence, unfinished_silence, max_silence };
+        let all: Vec<Duration> = (0..=50).map(|step| waits.wait(step as f32 / 50.0)).collect();
+        assert!(all.is_sorted_by(|one, next| one >= next), "{odd:?}: {all:?}");
+        assert!(all.iter().all(|wait| *wait >= min_silence), "{odd:?}");
+    }
+}
+
+#[test]
+fn what_was_cut_off_is_waited_for() {
+    for text in [
+        "The party you are trying to reach",
+        "You have entered",
+        "My order number is",
+        "My order number is.",
+        "One moment, please.",
+        "Just a second.",
+        "If this is the person you are looking for",
+        "I would like a table for",
+    ] {
+        assert!(wait_ms(text, "en", "How can I help you?") >= 1_400, "{text}");
+        assert!(wait_ms(text, "en", "") >= 1_300, "{text}");
+    }
+    for (question, text) in [
+        ("What is your order number?", "four two"),
+        ("What is your order number?", "seven"),
+        ("Could you spell your name?", "B"),
+        ("Could you spell your name?", "bravo oscar"),
+        ("Which days?", "Monday"),
+        ("What is your phone number?", "zero six one two"),
+    ] {
+        assert!(wait_ms(text, "en", question) >= 1_400, "{text}");
+    }
+}
+
+#[test]
+fn what_is_complete_is_answered_soon() {
+    for (question, text) in [
+        ("Is that correct?", "Yes."),
+        ("Is that correct?", "yes"),
+        ("Is there anything else?", "No, that's all."),
+        ("How many people?", "two"),
+        ("What time would suit you?", "11:30 AM."),
+        ("", "I would like to know where my order is."),
+        ("", "I would like to know where my order is"),
+        ("Can you hear me?", "yes I can"),
+        ("Is that right?", "I think so"),
+        ("How can I help you?", "I would like to cancel my contract."),
+        ("How can I help you?", "Where is my order?"),
+        ("What is your phone number?", "two one two five five five one two three four"),
+        ("What did the message say?", "the line is busy"),
+    ] {
+        assert!(wait_ms(text, "en", question) <= 400, "{text}: {}", wait_ms(text, "en", question));
+    }
+}
+
+#[test]
+fn each_language_has_its_words() {
+    for (language, open, complete) in [
+        ("nl-NL", "mijn ordernummer is", "Waar is mijn bestelling?"),
+        ("nl", "ik wil graag een", "ja graag"),
+        ("nl", "Een ogenblik, alstublieft.", "dat klopt"),
+        ("de", "ich brauche einen", "das stimmt"),
+        ("de", "ich hätte gerne", "ich wollte wissen wo mein Paket ist"),
+        ("nl", "ik zou graag", "ik wilde weten waar mijn pakket is"),
+        ("de-AT", "Einen Moment, bitte.", "Ich möchte meinen Vertrag kündigen."),
+        ("fr", "je voudrais un", "non merci"),
+        ("fr-CA", "Un instant, s'il vous plaît.", "Où est ma commande ?"),
+        ("es", "quiero cambiar mi", "Sí."),
+        ("es-MX", "Un momento, por favor.", "No, eso es todo."),
+        ("it", "il mio numero è", "Sì, grazie."),
+        ("it", "Un attimo.", "no grazie"),
+        ("pt-BR", "o meu número é", "não obrigado"),
+        ("pt", "Só um momento.", "Sim."),
+        ("multi", "ik wil graag een", "non merci"),
+    ] {
+        assert!(wait_ms(open, language, "") >= 1_300, "{open}");
+        assert!(wait_ms(complete, language, "") <= 400, "{complete}: {}", wait_ms(complete, language, ""));
+    }
+}
+
+#[test]
+fn each_language_knows_what_was_asked() {
+    for (language, question, wanted) in [
+        ("en", "What is your order number?", Asked::Number),
+        ("en", "Is your order number 4271?", Asked::YesNo),
+        ("en", "Could you tell me your phone number, please?", Asked::Digits { min: 10, max: 11 }),
+        ("nl", "Wat is uw postcode?", Asked::Digits { min: 4, max: 4 }),
+        ("nl", "Kan ik verder nog iets voor u doen?", Asked::AnythingElse),
+        ("de", "Wie ist Ihre Kundennummer?", Asked::Number),
+        ("de", "Womit kann ich Ihnen helfen?", Asked::Story),
+        ("fr", "Quel est votre numéro de téléphone ?", Asked::Digits { min: 10, max: 10 }),
+        ("es", "¿Cuál es su fecha de nacimiento?", Asked::Date),
+        ("it", "Come posso aiutarla?", Asked::Story),
+        ("pt", "Qual é o seu nome completo?", Asked::Name),
+        ("xx", "What is your name?", Asked::Nothing),
+    ] {
+        assert_eq!(super::super::asked_of(question, language), wanted, "{question}");
+    }
+}
+
+#[test]
+fn languages_without_a_table_have_marks_and_the_timer() {
+    for text in ["我的订单在哪里？", "注文はどこですか。"] {
+        assert!(wait_ms(text, "zh", "") <= 400, "{text}");
+    }
+    for text in ["我的订单号是，", "あのう、"] {
+        assert!(wait_ms(text, "ja", "") >= 1_400, "{text}");
+    }
+    assert_eq!(wait_ms("gdzie jest moja", "pl", ""), 700, "as silence alone");
+    assert_eq!(probability("", "en", Asked::Nothing), 0.0);
+}
+
+#[test]
+fn stt_is_evidence_and_no_verdict() {
+    let judged = |words: &str, stt| {
+        let evidence = Evidence {
+            words,
+            language: "en",
+            is_interim: false,
+            words_after_sound: None,
+            is_written: false,
+            trusts_stops: true,
+            stt,
+            asked: Asked::Nothing,
+            prosody: None,
+        };
+        judge(&evidence).probability
+    };
+    assert!(judged("my number is", SttSign::EndOfTurn) < 0.2, "a turn model does not end an open clause");
+    assert!(judged("I want to order a pizza", SttSign::EndOfTurn) > 0.95);
+    assert!(judged("two people", SttSign::SpeechFinal) > judged("two people", SttSign::None));
+    assert!(judged("my number is", SttSign::SpeechFinal) < 0.1 && judged("my number is", SttSign::UtteranceEnd) < 0.1);
+}
+
+#[test]
+fn the_voice_counts_where_it_is_measured() {
+    let heard = |fall: f32, lengthening: f32| {
+        let evidence = Evidence {
+            words: "the line is busy",
+            language: "en",
+            is_interim: false,
+            words_after_sound: None,
+            is_written: false,
+            trusts_stops: true,
+            stt: SttSign::None,
+            asked: Asked::Nothing,
+            prosody: Some(Prosody { fall, lengthening }),
+        };
+        judge(&evidence)
+    };
+    assert!(heard(1.0, 0.0).probability > heard(0.0, 0.0).probability);
+    assert!(heard(-1.0, 0.0).probability < heard(0.0, 0.0).probability);
+    assert!(heard(0.0, 1.0).probability < heard(0.0, 0.0).probability);
+    assert!(heard(-1.0, 1.0).reasons.iter().any(|(cue, counted)| *cue == Cue::VoiceHeld && *counted < 0.0));
+}
