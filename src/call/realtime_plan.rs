@@ -101,6 +101,7 @@ mod tests {
             agent: serde_json::from_value(agent).unwrap(),
             task: None,
             fixed_texts: Default::default(),
+            known: Default::default(),
             spoken: None,
             is_web: false,
             today: jiff::civil::date(2026, 11, 28),

@@ -7,8 +7,9 @@ use crate::domain::FieldError;
 use crate::domain::agent::AgentFields;
 use crate::domain::chat::{ToolCall, ToolOffer};
 use crate::domain::collected::CollectedValues;
+use crate::domain::languages::english_name;
 use crate::domain::template::COLLECTED;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
 use trunkline_json::schema::{CompiledSchema, PatternPolicy, SchemaBudget};
@@ -39,6 +40,8 @@ struct CheckedToolCall {
     /// `None`: to be compiled.
     schema: Option<Arc<CompiledSchema>>,
     schema_error: Option<String>,
+    /// Arguments that fit once texts are numbers, or numbers texts.
+    converted: Option<String>,
 }
 
 impl CheckedToolCall {
@@ -51,6 +54,10 @@ impl CheckedToolCall {
         }
         if let Some(schema) = &self.schema {
             self.schema_error = argument_error(schema, &self.arguments);
+            if self.schema_error.is_some() {
+                let converted = converted(&self.source, &self.arguments);
+                self.converted = converted.filter(|arguments| argument_error(schema, arguments).is_none());
+            }
         }
     }
 }
@@ -76,19 +83,71 @@ impl ToolSchemas {
             let source = schema_of(&call.name)?;
             let schema = self.0.get(&call.name).filter(|(of, _)| *of == source).map(|(_, schema)| schema.clone());
             let (name, arguments) = (call.name.clone(), call.arguments.clone());
-            Some(CheckedToolCall { place, name, arguments, source, schema, schema_error: None })
+            Some(CheckedToolCall { place, name, arguments, source, schema, schema_error: None, converted: None })
         };
         let checks: Vec<_> = calls.iter().enumerate().filter_map(check).collect();
         (!checks.is_empty()).then_some(SchemaCheck(checks))
     }
 
-    /// Records in each tool call how its arguments violate the schema, and keeps the compiled schemas.
+    /// Records in each tool call how its arguments violate the schema, and keeps the compiled schemas. Arguments that fit
+    /// once they are converted are, unless they hold what the caller has entered.
     pub fn record(&mut self, checked: SchemaCheck, calls: &mut [ToolCall]) {
         for one in checked.0 {
-            calls[one.place].schema_error = one.schema_error;
+            let call = &mut calls[one.place];
+            match one.converted.filter(|_| call.arguments == one.arguments) {
+                Some(converted) => (call.arguments, call.schema_error) = (converted, None),
+                None => call.schema_error = one.schema_error,
+            }
             self.0.extend(one.schema.map(|schema| (one.name, (one.source, schema))));
         }
     }
+}
+
+/// The arguments with their own fields as the schema wants them, as far as the values are the same: models write `"8"` for 8,
+/// `"true"` for true, 12 for `"12"`, and `"Dutch"` or `"nl-NL"` for `"nl"`. `None` if nothing is to be converted.
+fn converted(schema: &Value, arguments: &str) -> Option<String> {
+    let mut fields: Map<String, Value> = serde_json::from_str(arguments).ok()?;
+    let mut is_changed = false;
+    for (name, value) in &mut fields {
+        if let Some(other) = as_wanted(&schema["properties"][name.as_str()], value) {
+            (*value, is_changed) = (other, true);
+        }
+    }
+    is_changed.then(|| Value::Object(fields).to_string())
+}
+
+/// One value as its schema wants it.
+fn as_wanted(schema: &Value, value: &Value) -> Option<Value> {
+    let wanted = &schema["type"];
+    let takes = |kind: &str| wanted == kind || wanted.as_array().is_some_and(|kinds| kinds.iter().any(|k| k == kind));
+    match value {
+        Value::String(text) if takes("string") => choice(schema, text),
+        Value::String(text) => match text.trim() {
+            "true" if takes("boolean") => Some(Value::Bool(true)),
+            "false" if takes("boolean") => Some(Value::Bool(false)),
+            text if takes("integer") => text.parse::<i64>().ok().map(Value::from),
+            text if takes("number") => text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::from),
+            text => serde_json::from_str::<Value>(text)
+                .ok()
+                .filter(|value| value.is_array() && takes("array") || value.is_object() && takes("object")),
+        },
+        Value::Number(number) if takes("string") => Some(Value::String(number.to_string())),
+        _ => None,
+    }
+}
+
+/// The one value of a list that a text stands for: in other letters, or another code or the English name of a language.
+fn choice(schema: &Value, text: &str) -> Option<Value> {
+    let text = text.trim().to_lowercase();
+    let code = |text: &str| text.split(['-', '_']).next().unwrap_or_default().to_owned();
+    let listed: Vec<&str> = schema["enum"].as_array()?.iter().filter_map(Value::as_str).collect();
+    let is_languages = listed.iter().all(|one| (2..=3).contains(&code(one).len()));
+    let find = |is: &dyn Fn(&str) -> bool| {
+        let mut found = listed.iter().filter(|one| is(&one.to_lowercase()));
+        found.next().filter(|_| found.next().is_none()).map(|one| Value::String((*one).to_owned()))
+    };
+    let names = |one: &str| english_name(one).to_lowercase() == text || code(one) == code(&text);
+    find(&|one| one == text).or_else(|| find(&names).filter(|_| is_languages))
 }
 
 /// The calls with what the caller has entered in the place of references to it: as the server of the tool gets them.

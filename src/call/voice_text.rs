@@ -91,6 +91,7 @@ mod tests {
             agent: serde_json::from_value::<AgentFields>(fields).unwrap(),
             task: None,
             fixed_texts: Default::default(),
+            known: Default::default(),
             spoken: None,
             is_web: false,
             today: jiff::civil::date(2026, 11, 2),

@@ -15,6 +15,8 @@ const ANNOUNCEMENT_MIN: Duration = Duration::from_millis(4_000);
 const PAUSE: Duration = Duration::from_millis(700);
 /// A short utterance followed by a pause is a person.
 const SHORT_UTTERANCE_MAX: Duration = Duration::from_millis(3_500);
+/// Silence after our words that makes a mailbox of the words before them: a person answers.
+const UNANSWERED_MIN: Duration = Duration::from_secs(6);
 /// What a question ends with.
 const QUESTION_MARKS: [char; 3] = ['?', '？', '؟'];
 /// Fax tones: CED 2100 Hz and CNG 1100 Hz, within 25 Hz.
@@ -54,6 +56,16 @@ struct WordHint {
     is_settled: bool,
 }
 
+/// Whether somebody answers us who has said what a mailbox says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AgentTurn {
+    /// We have not spoken since, or they have.
+    None,
+    Speaking(AmdResult),
+    /// Nobody has said anything since.
+    Heard(AmdResult, Instant),
+}
+
 /// Answering machine detection for one outbound call. It ends 25 s after the answer, or with any result but a person.
 #[derive(Clone, Debug)]
 pub struct AmdDetector {
@@ -62,6 +74,7 @@ pub struct AmdDetector {
     words: String,
     stage: CallStage,
     hint: Option<WordHint>,
+    turn: AgentTurn,
     result: Option<AmdResult>,
 }
 
@@ -69,7 +82,7 @@ impl AmdDetector {
     /// The callee is audible from now on, after the answer.
     pub fn new(now: Instant) -> Self {
         let (voice, stage) = (HeardVoice::None, CallStage::Opening);
-        Self { since: now, voice, words: String::new(), stage, hint: None, result: None }
+        Self { since: now, voice, words: String::new(), stage, hint: None, turn: AgentTurn::None, result: None }
     }
 
     /// The network or a mailbox may be audible from now on, before the answer.
@@ -77,8 +90,26 @@ impl AmdDetector {
         Self { stage: CallStage::EarlyMedia, ..Self::new(now) }
     }
 
-    /// The agent was heard. After the words of a person this is a conversation.
-    pub fn handle_agent_heard(&mut self) {
+    /// The agent begins to be heard, after what is known of the other side so far.
+    pub fn handle_agent_speaking(&mut self) {
+        let hint = self.hint.filter(|_| matches!(self.voice, HeardVoice::Quiet { .. })).map(|hint| hint.amd);
+        self.turn = match (self.turn, hint) {
+            (AgentTurn::Speaking(amd) | AgentTurn::Heard(amd, _), None) | (_, Some(amd)) => AgentTurn::Speaking(amd),
+            (AgentTurn::None, None) => AgentTurn::None,
+        };
+        self.begin_conversation();
+    }
+
+    /// A sentence of the agent was heard to its end.
+    pub fn handle_agent_heard(&mut self, at: Instant) {
+        if let AgentTurn::Speaking(amd) | AgentTurn::Heard(amd, _) = self.turn {
+            self.turn = AgentTurn::Heard(amd, at);
+        }
+        self.begin_conversation();
+    }
+
+    /// After the words of a person, an agent that was heard makes it a conversation.
+    fn begin_conversation(&mut self) {
         if self.result == Some(AmdResult::Human) && matches!(self.voice, HeardVoice::Quiet { .. }) {
             self.stage = CallStage::Conversation;
             // What follows is judged by itself.
@@ -111,6 +142,7 @@ impl AmdDetector {
             HeardVoice::Speaking { run, last_sound } => (run, last_sound),
             HeardVoice::Quiet { run, last_sound } => (run, Some(last_sound)),
         };
+        self.turn = AgentTurn::None;
         let paused = last_sound.is_none_or(|last| at.saturating_duration_since(last) > PAUSE);
         self.voice = HeardVoice::Speaking { run: if paused { at } else { run }, last_sound };
     }
@@ -197,6 +229,12 @@ impl AmdDetector {
         if self.hint_due().is_some_and(|due| due <= now) {
             return self.confirm_hint(now);
         }
+        if let AgentTurn::Heard(amd, _) = self.turn
+            && self.answer_due().is_some_and(|due| due <= now)
+        {
+            self.turn = AgentTurn::None;
+            return if self.is_over(now) { None } else { self.decide(amd) };
+        }
         match self.voice {
             HeardVoice::None => None,
             HeardVoice::Speaking { .. } => self.decide(AmdResult::Voicemail),
@@ -211,7 +249,15 @@ impl AmdDetector {
             Some(AmdResult::Human) => None,
             Some(_) => return None,
         };
-        by_voice.into_iter().chain(self.hint_due()).min()
+        by_voice.into_iter().chain(self.hint_due()).chain(self.answer_due()).min()
+    }
+
+    /// Until when an answer to us is waited for.
+    fn answer_due(&self) -> Option<Instant> {
+        match self.turn {
+            AgentTurn::Heard(AmdResult::Voicemail, at) => Some(at + UNANSWERED_MIN),
+            AgentTurn::Heard(..) | AgentTurn::None | AgentTurn::Speaking(_) => None,
+        }
     }
 
     /// When the voice alone decides.
@@ -309,7 +355,8 @@ mod tests {
         d.handle_speech_started(t + 300 * MS);
         d.handle_speech_ended(t + 800 * MS);
         assert_eq!(d.handle_timeout(t + 1_500 * MS), Some(AmdResult::Human));
-        d.handle_agent_heard();
+        d.handle_agent_speaking();
+        d.handle_agent_heard(t + 2_500 * MS);
         (t, d)
     }
 
@@ -348,6 +395,7 @@ mod tests {
         d.handle_speech_started(t + 3_000 * MS);
         d.handle_speech_ended(t + 8_000 * MS);
         assert_eq!(d.handle_words(t + 8_300 * MS, words, false), None);
+        assert_eq!(d.poll_timeout(), None, "they may still change");
         assert_eq!(d.handle_words(t + 8_800 * MS, words, true), Some(AmdResult::Voicemail), "its words came late");
         let (t, mut d) = in_conversation();
         assert_eq!(d.handle_tone(t + 4_000 * MS, &tone(1_000, 400)), None, "a key or a spoon");
@@ -396,6 +444,39 @@ mod tests {
         assert_eq!(d.handle_words(t + 1_500 * MS, "I'll call you back as soon as I can.", true), None);
         d.handle_speech_ended(t + 2_300 * MS);
         assert_eq!(d.handle_timeout(t + 3_000 * MS), Some(AmdResult::Human));
+    }
+
+    #[test]
+    fn silence_after_our_words_makes_a_mailbox_of_the_words_before_them() {
+        let words = "I can't come to the phone right now";
+        let greeted = |words: &str| {
+            let (t, mut d) = answered();
+            d.handle_speech_started(t + 300 * MS);
+            d.handle_speech_ended(t + 2_000 * MS);
+            assert_eq!(d.handle_words(t + 2_300 * MS, words, true), None);
+            assert_eq!(d.handle_timeout(t + 2_700 * MS), Some(AmdResult::Human));
+            d.handle_agent_speaking();
+            assert_eq!(d.poll_timeout(), None, "we are being heard");
+            d.handle_agent_heard(t + 5_000 * MS);
+            (t, d)
+        };
+        let (t, mut d) = greeted(words);
+        d.handle_agent_speaking();
+        d.handle_agent_heard(t + 7_000 * MS);
+        assert_eq!((d.poll_timeout(), d.handle_timeout(t + 12_900 * MS)), (Some(t + 13_000 * MS), None));
+        assert_eq!(d.handle_timeout(t + 13_000 * MS), Some(AmdResult::Voicemail));
+        let (t, mut d) = greeted(words);
+        d.handle_speech_started(t + 9_000 * MS);
+        d.handle_speech_ended(t + 9_500 * MS);
+        assert_eq!(d.poll_timeout(), None, "somebody answers");
+        d.handle_agent_speaking();
+        d.handle_agent_heard(t + 12_000 * MS);
+        assert_eq!((d.poll_timeout(), d.result()), (None, Some(AmdResult::Human)));
+        let (_, d) = greeted("Hello?");
+        assert_eq!(d.poll_timeout(), None, "a silent person is none");
+        let (t, mut d) = greeted(words);
+        d.handle_agent_heard(t + 21_000 * MS);
+        assert_eq!(d.handle_timeout(t + 27_000 * MS), None, "it is over by then");
     }
 
     #[test]

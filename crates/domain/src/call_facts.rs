@@ -10,6 +10,22 @@ use jiff::{Timestamp, Zoned};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
+/// Names of the facts of a call.
+const FACTS: [&str; 12] = [
+    "call_id",
+    "direction",
+    "from_number",
+    "caller_number",
+    "to_number",
+    "called_number",
+    "date",
+    "time",
+    "weekday",
+    "now",
+    "time_zone",
+    "agent_name",
+];
+
 /// Parts of a name that are followed into a customer's JSON.
 const DEPTH_MAX: usize = 16;
 
@@ -61,6 +77,12 @@ impl<'a> CallFacts<'a> {
             "agent_name" => self.agent_name.to_owned(),
             _ => return None,
         })
+    }
+
+    /// All facts by their names.
+    pub fn values(&self) -> Map<String, Value> {
+        let names = FACTS.iter().filter_map(|name| Some(((*name).to_owned(), Value::String(self.value(name)?))));
+        names.collect()
     }
 
     /// The facts in a few sentences, for an LLM that takes part in the call.

@@ -25,6 +25,7 @@ pub mod keyterms;
 pub mod languages;
 pub mod llm_options;
 pub mod local_stt;
+pub mod local_voice;
 pub mod login_address;
 pub mod organization;
 pub mod password;

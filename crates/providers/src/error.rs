@@ -53,7 +53,7 @@ impl ProviderError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::NotConfigured | Self::KeyUnreadable | Self::AddressBlocked(_) | Self::Unavailable(_) => false,
-            Self::Refused { status, .. } => matches!(status, 408 | 409 | 429 | 500..),
+            Self::Refused { status, .. } => matches!(status, 408 | 409 | 425 | 429 | 500..),
             _ => true,
         }
     }

@@ -113,6 +113,15 @@ pub struct LlmRequest {
     pub cache_key: Option<String>,
 }
 
+/// How long a model has stood still behind the end of a sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stall {
+    /// Half a second: a sentence that is certainly whole need not wait.
+    Brief,
+    /// A second and a half: what may end there need not wait either.
+    Long,
+}
+
 /// Events of an LLM.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LlmEvent {
@@ -121,7 +130,7 @@ pub enum LlmEvent {
     /// All text so far was the model's thoughts: nothing of it is said.
     Retracted,
     /// No further word has come for a while behind the end of a sentence.
-    Stalled,
+    Stalled(Stall),
     /// A tool call begins behind words: nothing of them is held back until it is complete.
     ToolCallBegan,
     /// The complete calls, after the text.

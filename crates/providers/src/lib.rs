@@ -42,6 +42,11 @@ mod session_error;
 pub mod sse;
 pub mod structured_output;
 pub mod stt;
+mod stt_connection;
+mod stt_failback;
+pub mod stt_session;
+mod stt_trial;
+mod stt_watch;
 mod thoughts;
 mod tool_arguments;
 mod tool_dialect;
@@ -57,7 +62,7 @@ pub mod xai;
 pub use access::{BlockReason, Deadlines, ProviderAccess};
 pub use error::ProviderError;
 pub use event::{
-    AudioFormat, Failover, LanguageWords, LlmEvent, LlmRequest, SttEvent, TokenUsage, TtsEvent, WordTimestamp,
+    AudioFormat, Failover, LanguageWords, LlmEvent, LlmRequest, Stall, SttEvent, TokenUsage, TtsEvent, WordTimestamp,
 };
 pub use event_stream::{EVENTS_MAX, EventStream, TtsStream};
 pub use final_repeats::AudioSpan;

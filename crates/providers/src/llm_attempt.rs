@@ -6,7 +6,7 @@ use super::llm_body::{AnswerBody, BodyPart, BrokenEvents};
 use super::llm_reader::SpokenReader;
 use super::llm_send::send;
 use super::llm_vendor::{CallProgress, LlmCandidate};
-use super::{Deadlines, LlmEvent, LlmRequest, ProviderError, ProviderRegistry, transport};
+use super::{Deadlines, LlmEvent, LlmRequest, ProviderError, ProviderRegistry, Stall, transport};
 use futures_util::StreamExt as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +19,36 @@ const TEXT_BYTES_MAX: usize = 64 * 1024;
 /// How long the figures of a finished answer are waited for.
 const FIGURES_WAIT: Duration = Duration::from_millis(500);
 /// A sentence that is whole is said when no further words have come for this long.
-const STALL: Duration = Duration::from_millis(500);
+const BRIEF_STALL: Duration = Duration::from_millis(500);
+/// One that may be whole is said after this time more.
+const LONG_STALL: Duration = Duration::from_secs(1);
+
+/// Waits for the words behind the end of a sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StallWatch {
+    /// No sentence ends there, or all was told.
+    Off,
+    Waiting {
+        stall: Stall,
+        until: tokio::time::Instant,
+    },
+}
+
+impl StallWatch {
+    /// Words that end a sentence have come.
+    fn begun() -> Self {
+        Self::Waiting { stall: Stall::Brief, until: tokio::time::Instant::now() + BRIEF_STALL }
+    }
+
+    /// What follows once a stall was told.
+    fn behind(stall: Stall, told: tokio::time::Instant) -> Self {
+        match stall {
+            Stall::Brief => Self::Waiting { stall: Stall::Long, until: told + LONG_STALL },
+            Stall::Long => Self::Off,
+        }
+    }
+}
+
 /// First output of an attempt.
 pub(crate) enum FirstOutput {
     /// Something to hear: the attempt goes on as the answer.
@@ -77,8 +106,8 @@ pub(crate) struct LlmAttempt {
     said: bool,
     /// The words so far end as a sentence does.
     ends_sentence: bool,
-    /// When words that end a sentence are said if no others come; `None` once that was done.
-    stalls_at: Option<tokio::time::Instant>,
+    /// Words that end a sentence are said if no others come.
+    stall_watch: StallWatch,
     /// A tool call has begun behind words: they were said.
     call_began: bool,
     /// Bytes that may still come, and bytes of words.
@@ -125,7 +154,7 @@ impl LlmAttempt {
             reader,
             said: false,
             ends_sentence: false,
-            stalls_at: None,
+            stall_watch: StallWatch::Off,
             call_began: false,
             bytes_left: STREAM_BYTES_MAX,
             words_left: TEXT_BYTES_MAX,
@@ -156,10 +185,13 @@ impl LlmAttempt {
         let is_finished = self.reader.is_finished();
         // Only figures follow a finish reason, if anything does: the last sentence does not wait for them.
         let deadline = if is_finished { deadline.min(tokio::time::Instant::now() + FIGURES_WAIT) } else { deadline };
-        if let Some(at) = self.stalls_at.filter(|at| !is_finished && *at < deadline) {
-            let Ok(read) = timeout_at(at, self.bytes.next()).await else {
-                self.stalls_at = None;
-                return Ok((vec![LlmEvent::Stalled], false));
+        if let StallWatch::Waiting { stall, until } = self.stall_watch
+            && !is_finished
+            && until < deadline
+        {
+            let Ok(read) = timeout_at(until, self.bytes.next()).await else {
+                self.stall_watch = StallWatch::behind(stall, until);
+                return Ok((vec![LlmEvent::Stalled(stall)], false));
             };
             return self.take_read(read);
         }
@@ -235,7 +267,7 @@ impl LlmAttempt {
         let retracted = self.reader.take_retraction() && self.said;
         if !texts.is_empty() {
             self.ends_sentence = texts.iter().rev().find_map(|text| ends_sentence(text)).unwrap_or(self.ends_sentence);
-            self.stalls_at = self.ends_sentence.then(|| tokio::time::Instant::now() + STALL);
+            self.stall_watch = if self.ends_sentence { StallWatch::begun() } else { StallWatch::Off };
         }
         let mut events: Vec<LlmEvent> = texts.into_iter().map(LlmEvent::Text).collect();
         self.said |= !events.is_empty();
@@ -250,7 +282,7 @@ impl LlmAttempt {
         if self.call_began || self.reader.calls() == CallProgress::None {
             return None;
         }
-        (self.call_began, self.stalls_at) = (true, None);
+        (self.call_began, self.stall_watch) = (true, StallWatch::Off);
         self.said.then_some(LlmEvent::ToolCallBegan)
     }
 

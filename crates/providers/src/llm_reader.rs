@@ -3,7 +3,7 @@
 use super::LlmEvent;
 use super::ProviderError;
 use super::llm_vendor::{CallProgress, LlmStreamReader};
-use super::thoughts::{AnswerStart, ThoughtFilter};
+use super::thoughts::{AnswerStart, LabelledThoughts, ThoughtFilter};
 use super::written_calls::WrittenCalls;
 use moka::sync::Cache;
 use trunkline_domain::chat::ToolOffer;
@@ -38,6 +38,7 @@ impl AnswerStarts {
 pub struct SpokenReader {
     reader: Box<dyn LlmStreamReader>,
     filter: ThoughtFilter,
+    labels: LabelledThoughts,
     written: WrittenCalls,
     starts: AnswerStarts,
     key: String,
@@ -50,7 +51,15 @@ impl SpokenReader {
         reader: Box<dyn LlmStreamReader>, starts: &AnswerStarts, key: String, model: &str, tools: &[ToolOffer],
     ) -> Self {
         let filter = ThoughtFilter::new(starts.of_model(&key, model));
-        Self { reader, filter, written: WrittenCalls::new(tools), starts: starts.clone(), key, is_retracted: false }
+        Self {
+            reader,
+            filter,
+            labels: LabelledThoughts::new(),
+            written: WrittenCalls::new(tools),
+            starts: starts.clone(),
+            key,
+            is_retracted: false,
+        }
     }
 
     /// True once after a closing tag showed that everything passed on so far was thoughts.
@@ -66,10 +75,12 @@ impl SpokenReader {
             let part = self.filter.push(&piece);
             if part.is_retraction {
                 said.clear();
+                self.labels.clear();
                 self.written.clear();
                 self.is_retracted = true;
             }
-            said.extend(Some(self.written.push(&part.text)).filter(|text| !text.is_empty()));
+            let words = self.labels.push(&part.text);
+            said.extend(Some(self.written.push(&words)).filter(|text| !text.is_empty()));
         }
         read
     }
@@ -90,9 +101,10 @@ impl SpokenReader {
 
     /// What is left to say at the end: words that were held back, tool calls, then what it took.
     pub fn finish(&mut self) -> Vec<LlmEvent> {
-        let mut rest = self.written.push(&self.filter.finish());
+        let last = self.labels.push(&self.filter.finish()) + &self.labels.finish();
+        let mut rest = self.written.push(&last);
         rest.push_str(&self.written.finish());
-        for (name, arguments) in self.filter.take_calls() {
+        for (name, arguments) in self.filter.take_calls().into_iter().chain(self.labels.take_call()) {
             self.written.add(&name, &arguments);
         }
         if let Some(start) = self.filter.observed_start() {
@@ -101,6 +113,14 @@ impl SpokenReader {
         let (is_cut, progress) = (self.reader.is_cut(), self.reader.calls());
         let words = Some(rest).filter(|rest| !rest.is_empty()).map(LlmEvent::Text);
         let mut events: Vec<LlmEvent> = words.into_iter().chain(self.reader.finish()).collect();
+        for event in &mut events {
+            let LlmEvent::ToolCalls(calls) = event else { continue };
+            for call in calls {
+                if let Some(name) = self.written.meant_by(&call.name).filter(|name| *name != call.name) {
+                    call.name = name.to_owned();
+                }
+            }
+        }
         let written = self.written.take();
         if progress == CallProgress::None && !written.is_empty() {
             let last = events.len().saturating_sub(1);

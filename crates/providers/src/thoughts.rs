@@ -1,8 +1,10 @@
 //! Takes a model's thoughts out of its words, as they stream in: tags around them, a closing tag alone, and the channel marks
 //! of models whose server does not read them. Marks may be cut anywhere.
 
+mod labels;
 mod marks;
 
+pub(crate) use labels::LabelledThoughts;
 use marks::{Mark, next_mark};
 
 /// Where a server has dropped the channel marks themselves, their names are left: before thoughts that begin with a

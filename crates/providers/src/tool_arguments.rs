@@ -21,7 +21,16 @@ pub(crate) fn unwrapped(arguments: String) -> String {
             (Err(_), None) => break,
         };
     }
-    arguments
+    without_tail(&inner).unwrap_or(arguments)
+}
+
+/// A whole object with closing brackets too many behind it.
+fn without_tail(text: &str) -> Option<String> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Map<String, Value>>();
+    values.next()?.ok()?;
+    let (object, tail) = text.split_at_checked(values.byte_offset())?;
+    let is_noise = tail.chars().all(|c| c.is_whitespace() || matches!(c, '}' | ']' | ')' | ';' | '`'));
+    is_noise.then(|| object.to_owned())
 }
 
 /// Whether a text is a JSON object.
@@ -49,6 +58,8 @@ mod tests {
             object.to_owned(),
             string.clone(),
             twice,
+            format!("{object}}}"),
+            format!("{object}}}]\n"),
             format!("```json\n{object}\n```"),
             format!("```\n{object}```"),
             format!("```JSON {object}"),
@@ -61,7 +72,19 @@ mod tests {
 
     #[test]
     fn what_holds_no_object_stays() {
-        for other in ["", "12", "[\"12\"]", "\"twelve\"", "{\"number\":", "```", "```json", "null", "oops"] {
+        for other in [
+            "",
+            "12",
+            "{\"a\":1} or so",
+            "{\"a\":1}{\"b\":2}",
+            "[\"12\"]",
+            "\"twelve\"",
+            "{\"number\":",
+            "```",
+            "```json",
+            "null",
+            "oops",
+        ] {
             assert_eq!(unwrapped(other.to_owned()), other);
         }
     }

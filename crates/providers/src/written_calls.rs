@@ -127,6 +127,13 @@ impl WrittenCalls {
         }
     }
 
+    /// The name of an offered tool that a model means by this one: "functions.find", "tools:find".
+    pub(crate) fn meant_by(&self, name: &str) -> Option<&str> {
+        let is_known = |name: &str| self.tools.iter().find(|tool| tool.name == name).map(|tool| tool.name.as_str());
+        let last = name.rsplit(['.', ':', '/']).find(|part| !part.bytes().all(|byte| byte.is_ascii_digit()));
+        is_known(name).or_else(|| is_known(parse::bare_name(name))).or_else(|| is_known(last?.trim()))
+    }
+
     /// All that came so far was no answer.
     pub(crate) fn clear(&mut self) {
         *self = Self { tools: std::mem::take(&mut self.tools), ..Self::new(&[]) };

@@ -33,6 +33,7 @@ fn spec(more: Value) -> CallSpec {
         agent: fields(more),
         task: None,
         fixed_texts: Default::default(),
+        known: Default::default(),
         spoken: None,
         is_web: false,
         today: jiff::civil::date(2026, 11, 28),

@@ -414,6 +414,7 @@ async fn choose_agent(ringing: &mut RingingCall, permit: AdmissionPermit) -> Opt
     let hooks = hooks.for_call(resolved.agent, &resolved.fields);
     let left_out = ringing.context.schemas.remove_oversized(ringing.route.scope, &mut resolved.fields).await;
     let variables = personalize::metric(&personalize(&mut resolved.fields, None, &call, now()));
+    let known = personalize::known_values(&resolved.fields, None, &call, now());
     let mut record =
         CallRecord::new(&ringing.context, ringing.route.scope, call, hooks, &slot, &ringing.panic_guard).await;
     ringing.context.sip_logs.add_leg(ringing.id, ringing.incoming.call);
@@ -424,8 +425,16 @@ async fn choose_agent(ringing: &mut RingingCall, permit: AdmissionPermit) -> Opt
     // Of the stored agent: what the customer's server names may be for this caller alone.
     let stored = ringing.route.agent.as_ref().filter(|stored| Some(stored.id) == agent_id);
     let fixed_texts = stored.map(|stored| fixed_texts(&stored.fields)).unwrap_or_default().into();
-    let spec =
-        CallSpec { agent_id, agent: resolved.fields, task: None, fixed_texts, spoken: None, is_web: false, today };
+    let spec = CallSpec {
+        agent_id,
+        agent: resolved.fields,
+        task: None,
+        fixed_texts,
+        known,
+        spoken: None,
+        is_web: false,
+        today,
+    };
     Some(InboundSetup { spec, record, slot })
 }
 

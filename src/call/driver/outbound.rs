@@ -80,8 +80,17 @@ pub async fn outbound(context: SharedServices, order: OutboundCallParams, permit
     let fixed_texts = fixed_texts(&agent).into();
     let variables = personalize::metric(&personalize(&mut agent, Some(&mut task), &call, now()));
     let today = day_at(agent.time_zone.as_deref(), now());
-    let spec =
-        CallSpec { agent_id: call.agent, agent, task: Some(task), fixed_texts, spoken: None, is_web: false, today };
+    let known = personalize::known_values(&agent, Some(&task), &call, now());
+    let spec = CallSpec {
+        agent_id: call.agent,
+        agent,
+        task: Some(task),
+        fixed_texts,
+        known,
+        spoken: None,
+        is_web: false,
+        today,
+    };
     let panic_guard = CallPanicGuard::default();
     let mut record = CallRecord::new(&context, order.scope, call, hooks, &slot, &panic_guard).await;
     record.set_metric("schemas", left_out);

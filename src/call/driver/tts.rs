@@ -3,7 +3,7 @@
 use crate::call::fixed_phrases::fixed_phrases;
 use crate::call::machine::CallSpec;
 use crate::call::provider_plan;
-use crate::call::tts_queue::TtsQueue;
+use crate::call::tts_queue::{END_OF_AUDIO, TtsQueue};
 use crate::call::voice_text::TtsVoice;
 use crate::domain::provider::PipelineStage;
 use crate::domain::provider_config::TtsConfig;
@@ -67,7 +67,9 @@ impl TtsPipeline {
         Some(candidate.tts.get_or_insert_with(open))
     }
 
-    pub(super) fn speak(&mut self, segment: SegmentId, text: String) {
+    /// `waits_since`: the end of the turn after which the caller has heard nothing.
+    pub(super) fn speak(&mut self, segment: SegmentId, text: String, waits_since: Option<Instant>) {
+        self.queue.set_caller_waits_since(waits_since);
         let standing_by = self.candidates.iter().skip(self.queue.current());
         let endpoints: Vec<_> = standing_by
             .map(|c| self.providers.endpoint(c.config.provider.account(), c.config.base_url.as_deref()))
@@ -144,6 +146,9 @@ impl TtsPipeline {
     }
 
     fn slow_timeout(&self, owed: &'static str) -> Option<TtsEvent> {
+        if owed == END_OF_AUDIO {
+            return Some(TtsEvent::Done);
+        }
         let config = &self.candidates.get(self.queue.current())?.config;
         let endpoint = self.providers.endpoint(config.provider.account(), config.base_url.as_deref());
         self.providers.record_slow_response(&endpoint, PipelineStage::Tts);

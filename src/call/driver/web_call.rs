@@ -99,11 +99,13 @@ async fn set_up(
     let fixed_texts = fixed_texts(&fields).into();
     let variables = personalize::metric(&personalize(&mut fields, Some(&mut said), &call, now()));
     let today = day_at(fields.time_zone.as_deref(), now());
+    let known = personalize::known_values(&fields, Some(&said), &call, now());
     let spec = CallSpec {
         agent_id: call.agent,
         agent: fields,
         task: Some(said),
         fixed_texts,
+        known,
         spoken: None,
         is_web: true,
         today,

@@ -12,6 +12,7 @@ fn spec(agent: Value) -> CallSpec {
         agent: serde_json::from_value(all).unwrap(),
         task: None,
         fixed_texts: Default::default(),
+        known: Default::default(),
         spoken: None,
         is_web: false,
         today: jiff::civil::date(2026, 11, 28),

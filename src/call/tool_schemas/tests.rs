@@ -89,3 +89,56 @@ fn tools_with_unusable_schemas_are_left_out() {
     let fault = fault_text(&FieldError::new("llm_config.tools[0]", "is too large"));
     assert_eq!(left_out_metric(&[fault]), Some(json!({"faults": ["llm_config.tools[0]: is too large"]})));
 }
+
+#[test]
+fn values_of_another_type_are_converted_where_they_say_the_same() {
+    let types = json!({"type": "object", "properties": {"count": {"type": "integer", "maximum": 64}, "secret": {"type": "boolean"},
+        "price": {"type": ["number", "null"]}, "number": {"type": "string"}, "tags": {"type": "array"}}});
+    let checked = |arguments: &str| {
+        let (mut schemas, mut calls) = (ToolSchemas::default(), [call("ask", arguments)]);
+        let check = schemas.to_check(&calls, |_| Some(types.clone())).unwrap();
+        schemas.record(check.run(), &mut calls);
+        let [ToolCall { arguments, schema_error, .. }] = calls;
+        (serde_json::from_str::<Value>(&arguments).unwrap(), schema_error.is_some())
+    };
+    let given = r#"{"count":"8","secret":"true","price":" 1.5 ","number":12,"other":"3","tags":"[\"a\"]"}"#;
+    let fits = json!({"count": 8, "secret": true, "price": 1.5, "number": "12", "other": "3", "tags": ["a"]});
+    assert_eq!(checked(given), (fits.clone(), false));
+    assert_eq!(checked(&fits.to_string()), (fits, false), "what fits stays");
+    for misfit in
+        [r#"{"count":"eight"}"#, r#"{"count":"99"}"#, r#"{"secret":"yes"}"#, r#"{"price":"inf"}"#, r#"{"tags":"{}"}"#]
+    {
+        assert_eq!(checked(misfit), (serde_json::from_str(misfit).unwrap(), true), "{misfit}");
+    }
+}
+
+#[test]
+fn a_value_of_a_list_may_be_written_in_another_way() {
+    let types = json!({"type": "object", "properties": {"language": {"type": "string", "enum": ["en", "nl", "pt-BR"]},
+        "desk": {"type": "string", "enum": ["Sales", "sales team"]}}});
+    let checked = |arguments: Value| {
+        let (mut schemas, mut calls) = (ToolSchemas::default(), [call("ask", &arguments.to_string())]);
+        let check = schemas.to_check(&calls, |_| Some(types.clone())).unwrap();
+        schemas.record(check.run(), &mut calls);
+        calls[0].schema_error.is_none().then(|| serde_json::from_str::<Value>(&calls[0].arguments).unwrap())
+    };
+    for (written, meant) in [("Dutch", "nl"), ("nl-NL", "nl"), ("NL", "nl"), ("en_US", "en"), ("Portuguese", "pt-BR")] {
+        assert_eq!(checked(json!({"language": written})), Some(json!({"language": meant})), "{written}");
+    }
+    assert_eq!(checked(json!({"desk": "SALES"})), Some(json!({"desk": "Sales"})));
+    for misfit in [json!({"language": "Klingon"}), json!({"language": ""}), json!({"desk": "sa-les"})] {
+        assert_eq!(checked(misfit.clone()), None, "{misfit}");
+    }
+}
+
+#[test]
+fn an_entry_of_the_caller_is_not_written_into_the_call() {
+    let mut collected = CollectedValues::default();
+    collected.put("pin", "4711".into(), true);
+    let mut calls = [call("pay", r#"{"pin":"{{collected.pin}}"}"#)];
+    let mut schemas = ToolSchemas::default();
+    let pin = |_: &str| Some(json!({"type": "object", "properties": {"pin": {"type": "integer"}}}));
+    let check = schemas.to_check(&with_entries(&calls, &collected), pin).unwrap();
+    schemas.record(check.run(), &mut calls);
+    assert!(calls[0].arguments.contains("{{collected.pin}}") && calls[0].schema_error.is_some());
+}

@@ -8,7 +8,7 @@ pub mod flow;
 pub mod history;
 pub mod language_tracker;
 pub mod phrases;
-mod placeholders;
+pub mod placeholders;
 pub mod prompt;
 pub mod report;
 pub mod response;

@@ -1,5 +1,5 @@
-//! Placeholders that a model writes as it has read them somewhere: `{{customer_name}}`, `{name}`, `${name}`, `{% … %}`. A
-//! known variable is said; of another one nothing is.
+//! Placeholders that a model writes as it has read them somewhere: `{{customer_name}}`, `{name}`, `${name}`, `{% … %}`,
+//! `[Customer Name]`. A known variable is said; of another one nothing is.
 
 use std::borrow::Cow;
 use trunkline_domain::call_facts::CallVariables;
@@ -8,23 +8,36 @@ use trunkline_domain::template::TemplateValues as _;
 /// Bytes of a placeholder; what is longer is none.
 const INNER_BYTES_MAX: usize = 80;
 
+/// What blanks in square brackets ask for, with their first letter large: the last of at most four words.
+const BLANKS: [&str; 18] = [
+    "name", "number", "date", "time", "address", "email", "company", "amount", "day", "product", "title", "naam",
+    "datum", "nom", "nombre", "nome", "uhrzeit", "nummer",
+];
+const BLANK_WORDS_MAX: usize = 4;
+
 /// A placeholder at the beginning of a text.
 struct Placeholder<'a> {
     length: usize,
     inner: &'a str,
 }
 
+/// Whether a text is worth a closer look.
+pub fn may_have(text: &str) -> bool {
+    text.contains(['{', '['])
+}
+
 /// The text with the values of known variables, and without the others and the gaps that they leave.
 pub fn resolve<'a>(text: &'a str, variables: &CallVariables) -> Cow<'a, str> {
-    if !text.contains('{') {
+    if !may_have(text) {
         return Cow::Borrowed(text);
     }
     let (mut said, mut at, mut is_gap) = (String::with_capacity(text.len()), 0, false);
     while let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) {
         let rest = text.get(at..).unwrap_or_default();
-        if let Some(found) = placeholder(rest) {
+        if let Some(found) = placeholder(rest).or_else(|| blank(rest)) {
             at += found.length;
-            match value(found.inner, variables) {
+            let name = found.inner.to_lowercase().replace(' ', "_");
+            match value(found.inner, variables).or_else(|| value(&name, variables)) {
                 Some(value) => said.push_str(&value),
                 None => is_gap = true,
             }
@@ -79,6 +92,18 @@ fn placeholder(text: &str) -> Option<Placeholder<'_>> {
     (is_double || is_name).then_some(Placeholder { length, inner: inner.trim_matches(['%', ' ']) })
 }
 
+/// `[Customer Name]`; no link, no number, and no tag for a voice.
+fn blank(text: &str) -> Option<Placeholder<'_>> {
+    let (inner, behind) = text.strip_prefix('[')?.split_once(']')?;
+    let is_word = |word: &str| word.chars().all(|c| c.is_alphabetic() || matches!(c, '\'' | '’' | '_' | '-'));
+    let words: Vec<&str> = inner.split([' ', '_']).collect();
+    let is_name = (1..=BLANK_WORDS_MAX).contains(&words.len())
+        && inner.starts_with(char::is_uppercase)
+        && words.iter().all(|word| is_word(word))
+        && words.last().is_some_and(|word| BLANKS.contains(&word.to_lowercase().as_str()));
+    (is_name && !behind.starts_with('(')).then_some(Placeholder { length: inner.len() + 2, inner })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,7 +117,7 @@ mod tests {
             ("Dear {{ customer_name }}, order {{order.id}} is here.", "Dear Ann, order 7 is here."),
             ("Dear {{unknown}}, it is here.", "Dear, it is here."),
             ("Dear {{unknown|friend}}, it is here.", "Dear friend, it is here."),
-            ("Dear {{customer name}}, it is here.", "Dear, it is here."),
+            ("Dear {{customer name}}, it is here.", "Dear Ann, it is here."),
             ("{{unknown}}, hello.", "hello."),
             ("Bye, {{unknown}}.", "Bye."),
             ("{{unknown}} Hello.", "Hello."),
@@ -106,6 +131,15 @@ mod tests {
             ("Hello {{customer_name", "Hello Ann"),
             ("Hello {{unknown", "Hello"),
             ("It is { 7 }.", "It is { 7 }."),
+            ("Dear [Customer Name], it is here.", "Dear Ann, it is here."),
+            ("Dear [Name], it is here.", "Dear, it is here."),
+            ("Bye, [Your Company's Name].", "Bye."),
+            ("Beste [Naam], tot ziens.", "Beste, tot ziens."),
+            (
+                "See [Name](https://a.example), [name], [1] and [whispers].",
+                "See [Name](https://a.example), [name], [1] and [whispers].",
+            ),
+            ("It is [Open Now].", "It is [Open Now]."),
             ("Hello there.", "Hello there."),
         ] {
             assert_eq!(resolve(text, &variables), wanted, "{text}");

@@ -8,6 +8,7 @@ use trunkline_domain::call_facts::CallVariables;
 use trunkline_domain::chat::ToolCall;
 use trunkline_domain::end_reason::EndReason;
 use trunkline_media::turn::script::{has_no_blanks, joins_previous};
+use trunkline_providers::Stall;
 
 /// Assumed speech rate while a segment's length is unknown: characters a second.
 const CHARS_PER_SECOND: u64 = 15;
@@ -122,6 +123,16 @@ impl AgentResponse {
         Self { variables, ..self }
     }
 
+    /// The answer to the same request, without anything that it has said so far.
+    #[must_use]
+    pub fn begun_anew(&self, response_id: u32) -> Self {
+        Self {
+            request_id: self.request_id,
+            is_uninterruptible: self.is_uninterruptible,
+            ..Self::from_model(response_id, self.style.clone()).with_variables(self.variables.clone())
+        }
+    }
+
     /// A reply with a given text. Returns its segments, to be spoken.
     pub fn scripted(
         response_id: u32, text: &str, then: AfterResponse, style: SpeechStyle,
@@ -135,7 +146,7 @@ impl AgentResponse {
     /// Adds text from the LLM. Returns the completed segments with their numbers.
     pub fn text(&mut self, text: &str) -> Vec<(u32, String)> {
         let mut cut = Vec::new();
-        self.splitter.push(text, |segment| cut.push(segment));
+        self.splitter.push(&visible(text), |segment| cut.push(segment));
         cut.into_iter().filter_map(|segment| self.add(&segment)).collect()
     }
 
@@ -147,8 +158,8 @@ impl AgentResponse {
     }
 
     /// Nothing more has come for a while: what ends as a sentence is said.
-    pub fn end_sentence(&mut self) -> Option<(u32, String)> {
-        let sentence = self.splitter.end_sentence()?;
+    pub fn end_sentence(&mut self, stall: Stall) -> Option<(u32, String)> {
+        let sentence = self.splitter.end_sentence(stall)?;
         self.add(&sentence)
     }
 
@@ -194,7 +205,7 @@ impl AgentResponse {
     fn add(&mut self, segment: &SplitSegment) -> Option<(u32, String)> {
         // The agent's own texts were filled in before.
         let written = segment.text.as_str();
-        let is_filled = self.is_scripted || !written.contains('{');
+        let is_filled = self.is_scripted || !placeholders::may_have(written);
         let text = if is_filled { Cow::Borrowed(written) } else { placeholders::resolve(written, &self.variables) };
         let said = self.style.normalize(&text);
         let to_say = self.style.for_voice(&text, &said);
@@ -322,6 +333,21 @@ impl Segment {
     }
 }
 
+/// A text without signs that nobody sees or says: controls, marks of direction and width, and what could not be read.
+/// Joiners stay: scripts and emoji need them.
+fn visible(text: &str) -> Cow<'_, str> {
+    let is_unseen = |c: char| {
+        c.is_control() && !matches!(c, '\n' | '\r' | '\t')
+            || matches!(c, '\u{AD}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{FEFF}' | '\u{FFFD}')
+            || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}')
+    };
+    let is_line = |c: char| matches!(c, '\u{2028}' | '\u{2029}');
+    if !text.contains(|c| is_unseen(c) || is_line(c)) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().filter(|c| !is_unseen(*c)).map(|c| if is_line(c) { '\n' } else { c }).collect())
+}
+
 /// Joins pieces with blanks, except those that follow each other without one.
 fn join<'a>(parts: impl Iterator<Item = (&'a str, bool)>) -> String {
     let mut joined = String::new();
@@ -377,6 +403,14 @@ pub fn is_sayable(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn signs_that_nobody_sees_are_not_said_or_kept() {
+        let mut response = AgentResponse::from_model(1, SpeechStyle::default());
+        let text = "It\u{200b} is\0 on\u{202e} its\u{feff} way\u{2028}So\u{ad}on.\u{fffd} \u{200e}Yes.\n";
+        let said: Vec<String> = response.text(text).into_iter().map(|(_, text)| text).collect();
+        assert_eq!(said, ["It is on its way", "Soon.", "Yes."]);
+    }
 
     #[test]
     fn an_interrupted_reply_is_cut_at_the_word_that_was_heard() {

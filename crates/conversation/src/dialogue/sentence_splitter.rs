@@ -1,7 +1,8 @@
 //! Splits a streamed LLM response into segments that can be spoken while the rest is generated.
 
-use super::text_normalization::{AbbreviationEnd, SpeechStyle, abbreviation_end, ssml};
+use super::text_normalization::{AbbreviationEnd, SpeechStyle, abbreviation_end, day_end, ssml};
 use trunkline_media::turn::script::{has_no_blanks, joins_previous};
+use trunkline_providers::Stall;
 
 /// A segment without a sentence end is split after this many characters, at a blank or a comma.
 const SEGMENT_CHARS_MAX: usize = 240;
@@ -72,16 +73,16 @@ impl SentenceSplitter {
         Some(segment)
     }
 
-    /// What has come so far if it ends as a sentence does, whatever follows: no number, abbreviation or address goes on
-    /// behind its dot.
-    pub fn end_sentence(&mut self) -> Option<SplitSegment> {
+    /// What has come so far if it ends as a sentence does. After a brief stall, whatever follows: no number, abbreviation or
+    /// address goes on behind its dot. After a long one, nothing else is asked.
+    pub fn end_sentence(&mut self, stall: Stall) -> Option<SplitSegment> {
         let text = self.pending.trim_end();
         let open = text.trim_end_matches(is_closer);
         let before = open.trim_end_matches(is_end);
         let marks = open.get(before.len()..)?;
         let is_open_tag =
             text.rfind('<').is_some_and(|at| ssml::may_become_tag(&text[at..]) && ssml::tag_len(&text[at..]) == 0);
-        if marks.is_empty() || is_open_tag || marks == "." && !self.is_final_dot(before) {
+        if marks.is_empty() || is_open_tag || stall == Stall::Brief && marks == "." && !self.is_final_dot(before) {
             return None;
         }
         self.flush()
@@ -177,7 +178,13 @@ impl SentenceSplitter {
         // Blanks alone are not waited for without end.
         let blank_len = text.len() - behind - text[behind..].trim_start_matches(blanks).len();
         let following = following.or((blank_len > BLANKS_MAX).then_some('\n'));
-        match self.is_abbreviation(text, at, following) {
+        let ends = match self.is_abbreviation(text, at, following) {
+            AbbreviationEnd::No if following.is_some_and(char::is_uppercase) => {
+                day_end(&self.style, &text[..at], &text[behind..])
+            }
+            ends => ends,
+        };
+        match ends {
             AbbreviationEnd::No => EndSearch::End(behind),
             AbbreviationEnd::Unknown => EndSearch::Unknown,
             AbbreviationEnd::Always | AbbreviationEnd::Here => EndSearch::None(behind),

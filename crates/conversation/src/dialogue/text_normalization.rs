@@ -32,7 +32,7 @@ use locale::Locale;
 use markup::PlainText;
 pub use markup::without_tags;
 use rewrite::{Rewritten, Spoken};
-pub use sentence_ends::{AbbreviationEnd, abbreviation_end};
+pub use sentence_ends::{AbbreviationEnd, abbreviation_end, day_end};
 use std::sync::Arc;
 use trunkline_domain::pronunciation::Pronunciation;
 

@@ -4,7 +4,6 @@
 use super::output::CallOutput;
 use super::pipeline::PreemptiveGeneration;
 use super::talk::{Speaker, Talk};
-use crate::dialogue::response::AgentResponse;
 use std::time::Instant;
 use trunkline_domain::chat::{ChatMessage, ToolChoice};
 use trunkline_media::turn::end_of_turn::CallerTurn;
@@ -47,8 +46,7 @@ impl Talk {
         messages.push(self.told(&ChatMessage::User(text.clone())));
         let ahead = PreemptiveGeneration {
             text,
-            response: AgentResponse::from_model(response_id, self.line.facts.spec.style())
-                .with_variables(self.told_variables()),
+            response: self.model_response(response_id),
             segments: Vec::new(),
             first_token_ms: None,
             first_segment_ms: None,
@@ -85,9 +83,9 @@ impl Talk {
             }
             LlmEvent::Retracted => {
                 ahead.segments.clear();
-                ahead.response = AgentResponse::from_model(response_id, self.line.facts.spec.style());
+                ahead.response = ahead.response.begun_anew(response_id);
             }
-            LlmEvent::Stalled => ahead.segments.extend(ahead.response.end_sentence()),
+            LlmEvent::Stalled(stall) => ahead.segments.extend(ahead.response.end_sentence(*stall)),
             LlmEvent::ToolCallBegan => ahead.segments.extend(ahead.response.flush()),
             LlmEvent::Cut => {
                 ahead.response.cut();

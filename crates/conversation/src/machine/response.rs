@@ -53,7 +53,7 @@ impl Talk {
         }
         self.history.push_user(&turn.text);
         self.tools.start_over();
-        self.fillers.start_over(now);
+        self.fillers.start_over(now, turn.ended);
         self.line.caller.last_turn = Some(turn.ended);
         if let Some(ahead) = self.take_preemptive_generation(turn) {
             return self.adopt_preemptive_generation(now, turn, ahead);
@@ -84,8 +84,11 @@ impl Talk {
                 self.speak_segments(response_id, at_ms, segments);
                 false
             }
-            LlmEvent::Stalled | LlmEvent::ToolCallBegan => {
-                let segment = if event == LlmEvent::Stalled { response.end_sentence() } else { response.flush() };
+            LlmEvent::Stalled(_) | LlmEvent::ToolCallBegan => {
+                let segment = match event {
+                    LlmEvent::Stalled(stall) => response.end_sentence(stall),
+                    _ => response.flush(),
+                };
                 self.speak_segments(response_id, at_ms, segment.into_iter().collect());
                 false
             }
@@ -149,9 +152,7 @@ impl Talk {
         // What was heard of it stays in the transcript alone.
         self.line.record_response(&thoughts, self.line.ms(now), true, thoughts.said());
         let answer_id = self.line.playout.next_id();
-        let mut answer = AgentResponse::from_model(answer_id, self.line.facts.spec.style());
-        answer.request_id = thoughts.request_id;
-        answer.is_uninterruptible = thoughts.is_uninterruptible;
+        let answer = thoughts.begun_anew(answer_id);
         self.line.metrics().continue_turn(response_id, answer_id);
         self.line.playout.response = Some(answer);
     }

@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use std::sync::Arc;
 use std::time::Instant;
 use trunkline_domain::agent::AgentFields;
+use trunkline_domain::call_facts::CallVariables;
 use trunkline_domain::ids::AgentId;
 use trunkline_domain::task::TaskFields;
 use trunkline_domain::turn_config::SilenceConfig;
@@ -22,6 +23,8 @@ pub struct CallSpec {
     pub task: Option<TaskFields>,
     /// What the stored agent says word for word in each of its calls: texts without variables.
     pub fixed_texts: Arc<[String]>,
+    /// What placeholders stand for from the beginning on.
+    pub known: CallVariables,
     /// Language of the conversation where it is not the agent's own one.
     pub spoken: Option<String>,
     /// The other side is a browser, so a person has just clicked.

@@ -11,10 +11,11 @@ use super::timers::{CallTimer, TalkTimers};
 use super::toolbox::Toolbox;
 use crate::amd::AmdDetector;
 use crate::dialogue::history::History;
-use crate::dialogue::prompt;
 use crate::dialogue::response::{AfterResponse, AgentResponse};
+use crate::dialogue::{placeholders, prompt};
 use crate::dtmf::DtmfCollector;
 use std::time::{Duration, Instant};
+use trunkline_domain::call_facts::CallVariables;
 use trunkline_domain::chat::{ChatMessage, ToolChoice};
 use trunkline_domain::end_reason::EndReason;
 use trunkline_media::turn::end_of_turn::CallerTurn;
@@ -182,6 +183,10 @@ impl Talk {
     pub fn say(&mut self, now: Instant, text: &str, then: AfterResponse) {
         self.discard_preemptive_generation();
         self.timers.silence = None;
+        // A model may have written it for a tool.
+        let filled =
+            placeholders::may_have(text).then(|| placeholders::resolve(text, &self.known_values()).into_owned());
+        let text = filled.as_deref().unwrap_or(text);
         if matches!(then, AfterResponse::HangUp(_)) {
             self.timers.goodbye = Some(now + GOODBYE_MAX);
         }
@@ -234,6 +239,20 @@ impl Talk {
         self.request_answer(now, hint, ToolChoice::Auto);
     }
 
+    /// An answer that the model will write, with what its placeholders stand for.
+    pub(super) fn model_response(&self, response_id: u32) -> AgentResponse {
+        AgentResponse::from_model(response_id, self.line.facts.spec.style()).with_variables(self.known_values())
+    }
+
+    /// What placeholders stand for that a model writes: what answers of tools have set, then what the call began with.
+    fn known_values(&self) -> CallVariables {
+        let mut values = self.told_variables();
+        for (name, value) in &self.line.facts.spec.known.0 {
+            values.0.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+        values
+    }
+
     /// The same; the model may be asked for words alone.
     pub(super) fn request_answer(&mut self, now: Instant, hint: Option<&str>, tool_choice: ToolChoice) {
         if let Speaker::Realtime(realtime) = &mut self.speaker {
@@ -242,8 +261,7 @@ impl Talk {
         }
         self.discard_preemptive_generation();
         let response_id = self.line.playout.next_id();
-        let response = AgentResponse::from_model(response_id, self.line.facts.spec.style());
-        self.line.playout.response = Some(response.with_variables(self.told_variables()));
+        self.line.playout.response = Some(self.model_response(response_id));
         self.arm_filler(now);
         let mut messages = self.history.messages(|message| self.told(message));
         messages.extend(hint.map(|hint| ChatMessage::System(hint.to_owned())));

@@ -74,6 +74,7 @@ impl CallHarness {
                 agent,
                 task: None,
                 fixed_texts: Default::default(),
+                known: Default::default(),
                 spoken: None,
                 is_web: false,
                 today: jiff::civil::date(2026, 11, 28),

@@ -5,6 +5,7 @@
 use super::multi_stream::upgrade;
 use super::session_errors::SESSION_ERRORS;
 use crate::realtime::{RealtimeEvent, RealtimeInput, RealtimeProtocol, RealtimeSessionConfig, RealtimeVendor};
+use crate::tool_arguments::unwrapped;
 use crate::transport::WebSocketRequest;
 use crate::{ProviderAccess, ProviderError, TokenUsage};
 use base64::Engine as _;
@@ -201,9 +202,7 @@ impl RealtimeProtocol for ConversationalAgentProtocol {
                 events.push(RealtimeEvent::Interrupted);
                 self.ended(&mut events);
             }
-            "client_tool_call" => {
-                events.push(RealtimeEvent::ToolCalls(vec![tool_call(&message.tool.unwrap_or_default())]));
-            }
+            "client_tool_call" => events.extend(tool_call(&message.tool.unwrap_or_default())),
             "error" => {
                 let error = message.error.unwrap_or_default();
                 let text = |name: &str| error[name].as_str().unwrap_or_default();
@@ -241,10 +240,16 @@ fn check_formats(metadata: &Value) -> Result<(), ProviderError> {
     Ok(())
 }
 
-fn tool_call(call: &Value) -> ToolCall {
+/// The call of a tool; `None` without a name.
+fn tool_call(call: &Value) -> Option<RealtimeEvent> {
     let text = |name: &str| call[name].as_str().unwrap_or_default().to_owned();
-    let arguments = if call["parameters"].is_object() { call["parameters"].to_string() } else { "{}".to_owned() };
-    ToolCall::new(text("tool_call_id"), text("tool_name"), arguments)
+    let arguments = match &call["parameters"] {
+        Value::Object(_) => call["parameters"].to_string(),
+        Value::String(wrapped) if !wrapped.trim().is_empty() => unwrapped(wrapped.clone()),
+        _ => "{}".to_owned(),
+    };
+    let call = ToolCall::new(text("tool_call_id"), text("tool_name"), arguments);
+    (!call.name.is_empty()).then(|| RealtimeEvent::ToolCalls(vec![call]))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -327,6 +332,28 @@ mod tests {
             let mut wire = REALTIME.open(agent());
             texts.iter().try_for_each(|text| wire.read(text).map(drop)).map_err(|failure| failure.to_string())
         });
+    }
+
+    #[test]
+    fn arguments_are_read_in_whatever_they_are_wrapped() {
+        let object = json!({"number": "12"});
+        for (parameters, wanted) in [
+            (object.clone(), object.to_string()),
+            (json!(object.to_string()), object.to_string()),
+            (json!(json!(object.to_string()).to_string()), object.to_string()),
+            (json!(format!("```json\n{object}\n```")), object.to_string()),
+            (Value::Null, "{}".to_owned()),
+            (json!(""), "{}".to_owned()),
+        ] {
+            let call = json!({"tool_name": "find", "tool_call_id": "c", "parameters": parameters});
+            let mut wire = REALTIME.open(agent());
+            let (events, _) =
+                wire.read(&json!({"type": "client_tool_call", "client_tool_call": call}).to_string()).unwrap();
+            let [RealtimeEvent::ToolCalls(calls)] = events.as_slice() else { panic!("{events:?}") };
+            assert_eq!(calls[0].arguments, wanted, "{parameters}");
+        }
+        let nameless = json!({"type": "client_tool_call", "client_tool_call": null});
+        assert!(REALTIME.open(agent()).read(&nameless.to_string()).unwrap().0.is_empty());
     }
 
     #[test]

@@ -3,9 +3,10 @@
 mod local_servers;
 mod rules;
 mod tool_choice;
+mod written;
 
 use super::*;
-use crate::{Deadlines, LocalTtsPrograms, ProviderAccess, ProviderSettings, StageDeadlines, vendors};
+use crate::{Deadlines, LocalTtsPrograms, ProviderAccess, ProviderSettings, StageDeadlines, Stall, vendors};
 use serde_json::{Value, json};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -116,7 +117,7 @@ impl Vendor {
                 LlmEvent::Done(_) => return (words, calls, Ok(())),
                 LlmEvent::Failed(failure) => return (words, calls, Err(failure.kind().to_owned())),
                 LlmEvent::Cut => words.push('|'),
-                LlmEvent::FailedOver(_) | LlmEvent::Stalled | LlmEvent::ToolCallBegan => {}
+                LlmEvent::FailedOver(_) | LlmEvent::Stalled(_) | LlmEvent::ToolCallBegan => {}
             }
         }
         unreachable!("the last event is the end")
@@ -399,17 +400,20 @@ async fn timed(vendor: &Vendor) -> Vec<(u128, LlmEvent)> {
 
 #[tokio::test]
 async fn a_whole_sentence_does_not_wait_for_a_stream_that_stands_still() {
-    let pause = Duration::from_millis(800);
-    for (words, stalls) in [("It is here.", 1), ("It is", 0)] {
+    let stalls = [(Stall::Brief, 450..900), (Stall::Long, 1_450..1_900)];
+    for (words, pause_ms, count) in [("It is here.", 800, 1), ("It is here. ", 1_900, 2), ("It is", 800, 0)] {
         let mut pieces = vec![text(words)];
         // Comments keep the connection alive; they are no words.
-        pieces.extend(std::iter::repeat_n(": ping\n\n".to_owned(), (pause.as_millis() / 20) as usize));
+        pieces.extend(std::iter::repeat_n(": ping\n\n".to_owned(), pause_ms / 20));
         pieces.extend([text(" And more."), stop()]);
         let vendor = Vendor::start(vec![streamed(&pieces)]).await;
         let events = timed(&vendor).await;
-        let stalled: Vec<usize> = (0..events.len()).filter(|index| events[*index].1 == LlmEvent::Stalled).collect();
-        assert_eq!(stalled.len(), stalls, "{events:?}");
-        assert!(stalled.iter().all(|index| *index == 1 && (450..800).contains(&events[*index].0)), "{events:?}");
+        let told = events.iter().filter(|(_, event)| matches!(event, LlmEvent::Stalled(_)));
+        assert_eq!(told.count(), count, "{events:?}");
+        for (index, (stall, at_ms)) in stalls.iter().take(count).enumerate() {
+            let (ms, event) = &events[index + 1];
+            assert!(*event == LlmEvent::Stalled(*stall) && at_ms.contains(ms), "{events:?}");
+        }
     }
 }
 

@@ -118,3 +118,28 @@ fn a_call_without_end_fills_no_memory() {
         assert!(filter.pending.len() <= 2 * CALL_BYTES_MAX);
     }
 }
+
+#[test]
+fn a_name_with_something_around_it_is_the_tool_that_is_meant() {
+    let calls = WrittenCalls::new(&tools());
+    for name in [
+        "find_order",
+        "functions.find_order",
+        "functions.find_order:0",
+        "default_api.find_order",
+        "tool/find_order",
+        " find_order ",
+    ] {
+        assert_eq!(calls.meant_by(name), Some("find_order"), "{name}");
+    }
+    for name in ["", "find", "find_order_now", "functions.", "12"] {
+        assert_eq!(calls.meant_by(name), None, "{name}");
+    }
+}
+
+#[test]
+fn a_placeholder_at_the_beginning_of_a_line_is_words() {
+    check("{{\"name\"}} is here.", "{{\"name\"}} is here.", &[]);
+    let mut filter = WrittenCalls::new(&tools());
+    assert_eq!(filter.push("{{\"na"), "{{\"na", "nothing is held back");
+}

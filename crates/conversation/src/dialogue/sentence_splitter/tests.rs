@@ -71,6 +71,8 @@ fn a_small_letter_goes_on_behind_short_words() {
     check("It is complicated. iPhones are not.", &["It is complicated.", "iPhones are not."]);
     check("you want it. that is fine. ok.", &["you want it.", "that is fine.", "ok."]);
     check_in("de", "Am Mo. und im Dez. geht es ggü. Mai. Ja.", &["Am Mo. und im Dez. geht es ggü. Mai.", "Ja."]);
+    check_in("de", "Am Di. Vormittag und Do. Abend. Gut.", &["Am Di. Vormittag und Do. Abend.", "Gut."]);
+    check_in("de", "Wir kommen am Di. Vorher nicht. Gut.", &["Wir kommen am Di.", "Vorher nicht.", "Gut."]);
     check_in("fr", "Du lun. – ven. et le sam. matin. Bien.", &["Du lun. – ven. et le sam. matin.", "Bien."]);
 }
 
@@ -191,13 +193,14 @@ fn without_clause_cuts(segments: Vec<SplitSegment>) -> Vec<String> {
 
 #[test]
 fn a_sentence_that_ends_whole_need_not_wait_and_others_do() {
-    let ends = |language: &str, text: &str| {
+    let ends_after = |language: &str, text: &str, stall: Stall| {
         let mut splitter = SentenceSplitter::new(SpeechStyle::new(language, false));
         splitter.push(text, |segment| panic!("{segment:?}"));
-        let ended = splitter.end_sentence().map(|segment| segment.text);
+        let ended = splitter.end_sentence(stall).map(|segment| segment.text);
         assert!(ended.is_none() || splitter.pending.is_empty());
         ended
     };
+    let ends = |language: &str, text: &str| ends_after(language, text, Stall::Brief);
     for text in ["It is here.", "Is it?", "Yes!", "He said \"stop.\"", "Well…", "Is it 12?", "Wait..."] {
         assert_eq!(ends("en", text).as_deref(), Some(text));
     }
@@ -217,6 +220,16 @@ fn a_sentence_that_ends_whole_need_not_wait_and_others_do() {
         assert_eq!(ends("en", text), None, "{text}");
     }
     assert_eq!(ends("de", "Am 3."), None);
+    assert_eq!(ends("en", "That is it. ").as_deref(), Some("That is it."));
+    for (language, text) in
+        [("en", "It is at 9 a.m. "), ("en", "Ask Dr. "), ("en", "1. "), ("de", "Am 3. "), ("en", "It costs 12.")]
+    {
+        assert_eq!(ends(language, text), None, "{text}");
+        assert_eq!(ends_after(language, text, Stall::Long).as_deref(), Some(text.trim_end()), "{text}");
+    }
+    for text in ["It is", "Wait <break time=\"1s."] {
+        assert_eq!(ends_after("en", text, Stall::Long), None, "{text}");
+    }
     assert_eq!(ends("de", "Das ist gut.").as_deref(), Some("Das ist gut."));
     assert_eq!(ends("fr", "C'est ici !").as_deref(), Some("C'est ici !"));
 }
@@ -226,7 +239,7 @@ fn what_follows_a_sentence_that_did_not_wait_is_joined_as_it_was_written() {
     for (text, is_glued) in [(" And more.\n", false), ("And more.\n", true)] {
         let mut splitter = SentenceSplitter::new(SpeechStyle::default());
         splitter.push("It is here.", |segment| panic!("{segment:?}"));
-        assert!(splitter.end_sentence().is_some());
+        assert!(splitter.end_sentence(Stall::Brief).is_some());
         let mut seen = vec![];
         splitter.push(text, |segment| seen.push(segment));
         assert_eq!(seen, [SplitSegment { text: "And more.".into(), is_glued }]);

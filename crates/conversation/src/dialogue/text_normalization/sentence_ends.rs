@@ -35,6 +35,26 @@ pub fn abbreviation_end(style: &SpeechStyle, before: &str, following: Option<cha
     }
 }
 
+/// Parts of a day of German: nouns, behind the short name of a day.
+const GERMAN_DAY_PARTS: [&str; 8] =
+    ["Morgen", "Vormittag", "Mittag", "Nachmittag", "Abend", "Nacht", "Früh", "Mitternacht"];
+
+/// Judges the dot behind the short name of a day by the word behind it: "am Di. Vormittag" goes on.
+pub fn day_end(style: &SpeechStyle, before: &str, behind: &str) -> AbbreviationEnd {
+    let Some(locale) = style.locale.filter(|locale| locale.is_german()) else { return AbbreviationEnd::No };
+    let word = before.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or("").to_lowercase();
+    if !locale.language.calendar.short_days.iter().any(|(short, _)| *short == word) {
+        return AbbreviationEnd::No;
+    }
+    let behind = behind.trim_start();
+    let length = behind.find(|c: char| !c.is_alphabetic());
+    match length {
+        Some(length) if GERMAN_DAY_PARTS.contains(&&behind[..length]) => AbbreviationEnd::Here,
+        None if GERMAN_DAY_PARTS.iter().any(|part| part.starts_with(behind)) => AbbreviationEnd::Unknown,
+        Some(_) | None => AbbreviationEnd::No,
+    }
+}
+
 /// Before a small letter a dot behind a short word ends nothing, whatever the word stands for. Where the sentence itself
 /// began with a small letter, all of them do.
 fn before_small_letter(before: &str, following: Option<char>) -> AbbreviationEnd {

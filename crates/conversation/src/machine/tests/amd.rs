@@ -19,6 +19,7 @@ impl CallHarness {
                 agent,
                 task: Some(task),
                 fixed_texts: Default::default(),
+                known: Default::default(),
                 spoken: None,
                 is_web: false,
                 today: jiff::civil::date(2026, 11, 28),
@@ -125,6 +126,25 @@ fn an_announcement_that_never_ends_is_not_listened_to_for_ever() {
     assert!(harness.waiting.is_empty());
     harness.pass_ms(1_100);
     assert!(!harness.waiting.is_empty());
+}
+
+#[test]
+fn words_of_a_mailbox_and_silence_after_ours_get_the_message() {
+    let mut harness = CallHarness::dialled(Some(MESSAGE));
+    harness.callee_speaks(1_500);
+    let words =
+        SttEvent::Final { text: "I can't come to the phone right now.".into(), confidence: None, speech_final: false };
+    harness.machine.handle_stt(harness.now, words);
+    harness.callee_pauses();
+    harness.pass_ms(800);
+    assert_eq!(harness.answered_by(), Some("human"));
+    harness.play_everything();
+    harness.pass_ms(5_500);
+    assert_eq!(harness.answered_by(), Some("human"));
+    harness.pass_ms(1_000);
+    assert_eq!(harness.answered_by(), Some("voicemail"));
+    harness.pass_ms(3_100);
+    assert_eq!(harness.play_everything(), MESSAGE);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Answers with nothing in them, that break off, or that turn out to be thoughts.
 
 use super::*;
+use trunkline_providers::Stall;
 
 impl CallHarness {
     /// One event of the LLM, for the request that was made last.
@@ -213,15 +214,18 @@ fn words_before_a_tool_call_are_said_while_its_arguments_come() {
 
 #[test]
 fn a_whole_sentence_is_said_when_the_model_stands_still() {
-    for (words, is_said) in [("It is here.", true), ("It is", false), ("It costs 12.", false)] {
+    for (words, brief, long) in [("It is here.", 1, 1), ("It is", 0, 0), ("It costs 12.", 0, 1), ("It is here. ", 1, 1)]
+    {
         let mut harness = CallHarness::greeted();
         harness.caller_says("hello");
         let request = harness.machine.response_id();
         harness.model_event(request, LlmEvent::Text(words.into()));
-        harness.model_event(request, LlmEvent::Stalled);
-        assert_eq!(!harness.waiting.is_empty(), is_said, "{words}");
+        for (stall, said) in [(Stall::Brief, brief), (Stall::Long, long)] {
+            harness.model_event(request, LlmEvent::Stalled(stall));
+            assert_eq!(harness.waiting.len(), said, "{words}");
+        }
         harness.model_event(request, LlmEvent::Text(" It is on its way".into()));
         harness.model_event(request, LlmEvent::Done(TokenUsage::default()));
-        assert_eq!(harness.play_everything(), format!("{words} It is on its way"));
+        assert_eq!(harness.play_everything(), format!("{} It is on its way", words.trim_end()));
     }
 }

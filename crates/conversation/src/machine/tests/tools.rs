@@ -422,3 +422,41 @@ fn what_a_tool_has_set_is_said_where_the_model_writes_its_name() {
     harness.caller_says("bye");
     assert_eq!(harness.last_messages()[2], assistant("Dear Ann, it is here. Bye."));
 }
+
+#[test]
+fn what_the_task_knows_is_said_where_a_model_writes_its_name() {
+    let value = serde_json::json!({"name": "A", "is_active": true, "first_message": "Good morning.",
+        "built_in_tools": {"collect_digits": {}}});
+    let known = serde_json::json!({"customer_name": "Ann"}).as_object().unwrap().clone();
+    let spec = CallSpec {
+        agent_id: None,
+        agent: serde_json::from_value(value).unwrap(),
+        task: None,
+        fixed_texts: Default::default(),
+        known: trunkline_domain::call_facts::CallVariables(known),
+        spoken: None,
+        is_web: true,
+        today: jiff::civil::date(2026, 11, 28),
+    };
+    let mut harness = CallHarness::briefed(spec, None);
+    harness.play_everything();
+    harness.caller_says("hello");
+    let request = harness.machine.response_id();
+    for event in [
+        LlmEvent::Text("A thought of {{customer_name}}.\n".into()),
+        LlmEvent::Retracted,
+        LlmEvent::Text("Dear {{customer_name}}.\n".into()),
+        LlmEvent::Done(TokenUsage::default()),
+    ] {
+        harness.machine.handle_llm_event(harness.now, request, event);
+        harness.drain();
+    }
+    assert_eq!(harness.play_everything(), "Dear Ann.", "after a retraction as before");
+    let mut variables = trunkline_domain::call_facts::CallVariables::default();
+    variables.take(serde_json::json!({"customer_name": "Bob"}).as_object().unwrap().clone());
+    harness.machine.set_variables(&variables);
+    harness.caller_says("hello");
+    let prompt = "{{customer_name}}, your {{who}} number?";
+    harness.calls_tool("collect_digits", serde_json::json!({"max_digits": 4, "prompt": prompt}), None);
+    assert_eq!(harness.play_everything(), "Bob, your number?", "a tool knows better, and its words are said, too");
+}

@@ -1,0 +1,34 @@
+//! What models write in place of an answer: names of tools, thoughts, and nothing.
+
+use super::*;
+
+#[tokio::test]
+async fn a_call_is_of_the_tool_that_its_name_means() {
+    let named = |name: &str| {
+        let call = json!({"index": 0, "id": "a", "function": {"name": name, "arguments": "{}"}});
+        format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}))
+    };
+    for (name, meant) in [("functions.find", "find"), ("find", "find"), ("functions.other", "functions.other")] {
+        let vendor = Vendor::start(vec![streamed(&[named(name), finish("tool_calls")])]).await;
+        let names: Vec<String> = vendor.answer().await.1.into_iter().map(|call| call.name).collect();
+        assert_eq!(names, [meant]);
+    }
+}
+
+#[tokio::test]
+async fn thoughts_under_a_label_are_not_said_and_their_calls_are_made() {
+    let labelled = [text("**Thinking:** The caller"), text(" asks.\n\n**Ans"), text("wer:** It is here."), stop()];
+    let vendor = Vendor::start(vec![streamed(&labelled)]).await;
+    assert_eq!(vendor.answer().await, words("It is here."));
+    let action = [text("Thought: I look.\nAction: find\nAction Input: {\"x\":1}\n"), stop()];
+    let vendor = Vendor::start(vec![streamed(&action)]).await;
+    let (said, calls, _) = vendor.answer().await;
+    assert_eq!((said.as_str(), calls.len(), calls[0].arguments.as_str()), ("", 1, "{\"x\":1}"));
+}
+
+#[tokio::test]
+async fn a_failure_between_two_empty_answers_makes_the_second_one_the_first() {
+    let empty = || streamed(&[stop()]);
+    let vendor = Vendor::start(vec![empty(), Answer(500, vec![]), empty(), streamed(&[text("Yes."), stop()])]).await;
+    assert_eq!((vendor.answer().await, vendor.asked().len()), (words("Yes."), 4));
+}
