@@ -120,8 +120,9 @@ class Operation:
             entry = one["items"]["$ref"].rsplit("/", 1)[1]
             names = self.api.resolved(self.api.schemas[entry])["properties"]
             return ("pages", name, field, entry, "id" if "id" in names else "version")
-        if len(properties) == 1:
-            field, one = next(iter(properties.items()))
+        required = self.api.resolved(self.api.schemas[name]).get("required", [])
+        if len(required) == 1 and name.endswith("Body"):
+            field, one = required[0], properties[required[0]]
             if "$ref" in one:
                 return ("part", name, field, one["$ref"].rsplit("/", 1)[1])
         return ("model", name)

@@ -22,6 +22,7 @@ use utoipa::ToSchema;
 /// Milliseconds the owner of a new organization has to accept the invitation.
 const INVITATION_MS: i64 = 14 * 86_400_000;
 
+/// An organization as clients see it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Organization)]
 pub(super) struct OrganizationView {

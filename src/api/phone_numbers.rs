@@ -102,6 +102,7 @@ pub(super) struct PhoneNumberView {
     trunk_id: Option<String>,
     name: Option<String>,
     webhook_url: Option<String>,
+    /// Whether a secret is stored; it is never shown.
     webhook_secret_set: bool,
     /// Until when the secret before it signs as well.
     #[schema(format = "date-time")]
@@ -130,13 +131,17 @@ impl From<&PhoneNumberRow> for PhoneNumberView {
     }
 }
 
+/// One phone number.
 #[derive(Serialize, ToSchema)]
 pub(super) struct PhoneNumberBody {
+    /// The phone number.
     phone_number: PhoneNumberView,
 }
 
+/// A page of phone numbers.
 #[derive(Serialize, ToSchema)]
 pub(super) struct PhoneNumberPage {
+    /// Phone numbers, newest first.
     phone_numbers: Vec<PhoneNumberView>,
     total: i64,
     limit: i64,

@@ -28,6 +28,7 @@ pub(super) enum ResponsePayload {
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "describes Payload::Deleted")]
 pub(super) struct Deleted {
+    /// Always true.
     success: bool,
 }
 
