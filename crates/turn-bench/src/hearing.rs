@@ -14,7 +14,8 @@ use trunkline_domain::provider::SttProvider;
 use trunkline_domain::turn_config::TurnConfig;
 use trunkline_media::frame::FRAME_DURATION;
 use trunkline_media::leg::LegEvent;
-use trunkline_providers::stt::{SttInput, SttSession, SttSessionConfig, open_stt_session};
+use trunkline_providers::stt::{SttInput, SttSession, SttSessionConfig};
+use trunkline_providers::stt_session::open_stt_session;
 use trunkline_providers::{ProviderRegistry, SttEvent, vendors};
 
 /// Silence after the row in which its last words come.

@@ -87,6 +87,7 @@ pub fn answered(origin: Instant, row: &TurnRow, turn: &TurnConfig) -> CallMachin
         fixed_texts: std::sync::Arc::default(),
         spoken: Some(row.language.clone()),
         is_web: false,
+        known: Default::default(),
         today: jiff::civil::date(2026, 11, 28),
     };
     CallMachine::new(origin, spec)
