@@ -125,6 +125,7 @@ fn finish_provider(
         (&mut provider.api_version, &default.api_version),
         (&mut provider.program, &default.program),
         (&mut provider.flite_program, &default.flite_program),
+        (&mut provider.models_folder, &default.models_folder),
     ] {
         if own.is_empty() {
             own.clone_from(default);
@@ -262,5 +263,20 @@ mod tests {
             ["api.listenn", "sip.listen", "media.port_last", "metrics.token", "providers.deepgram.base_url"],
             "{faults:?}"
         );
+    }
+
+    /// A section with one field of its own keeps the defaults of the others; what is set to nothing is nothing.
+    #[test]
+    fn a_section_of_the_local_voices_keeps_what_it_does_not_set() {
+        let local =
+            from_environment(&[("TRUNKLINE_PROVIDERS__LOCAL__MODELS_FOLDER", "/srv/models")]).unwrap().providers.local;
+        assert_eq!((local.models_folder.as_str(), local.program.as_str()), ("/srv/models", "espeak-ng"));
+        assert_eq!((local.phrases_folder.as_str(), local.phrases_max_mb), ("data/phrases", 256));
+        let none = from_environment(&[
+            ("TRUNKLINE_PROVIDERS__LOCAL__PHRASES_FOLDER", ""),
+            ("TRUNKLINE_PROVIDERS__LOCAL__MODELS_FOLDER", ""),
+        ]);
+        let local = none.unwrap().providers.local;
+        assert_eq!((local.phrases_folder.as_str(), local.models_folder.as_str()), ("", "data/models"));
     }
 }

@@ -29,14 +29,7 @@ macro_rules! accounts {
                     api_version: api_version.to_owned(),
                     ..ProviderConfig::default()
                 };
-                let mut providers =
-                    Self { allow_private: false, timeouts: ProviderTimeoutsConfig::default(), $( $field: at($url, $version), )* };
-                providers.local.program = "espeak-ng".to_owned();
-                providers.local.flite_program = "flite".to_owned();
-                providers.local.models_folder = "data/models".to_owned();
-                providers.local.phrases_folder = "data/phrases".to_owned();
-                providers.local.phrases_max_mb = 256;
-                providers
+                Self { allow_private: false, timeouts: ProviderTimeoutsConfig::default(), $( $field: at($url, $version), )* }
             }
         }
 
@@ -94,7 +87,7 @@ pub struct StageTimeoutsConfig {
 }
 
 /// One account at a provider, from `[providers.<name>]`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProviderConfig {
     /// Start of the provider's URLs, without a trailing slash; http and ws only to loopback. Empty: the vendor's.
@@ -119,4 +112,23 @@ pub struct ProviderConfig {
     pub phrases_max_mb: u64,
     /// Program that runs them, as `trunkline speech-worker`. Empty: this program.
     pub speech_worker: String,
+}
+
+/// A section that sets one field keeps all others.
+impl Default for ProviderConfig {
+    fn default() -> Self {
+        Self {
+            base_url: String::new(),
+            api_key: None,
+            api_key_file: None,
+            api_version: String::new(),
+            concurrency_max: 0,
+            program: "espeak-ng".to_owned(),
+            flite_program: "flite".to_owned(),
+            models_folder: "data/models".to_owned(),
+            phrases_folder: "data/phrases".to_owned(),
+            phrases_max_mb: 256,
+            speech_worker: String::new(),
+        }
+    }
 }

@@ -83,7 +83,16 @@ pub fn fixed_texts(agent: &AgentFields) -> Vec<String> {
     );
     texts.extend(agent.ringing.iter().filter_map(|ringing| ringing.announcement.as_ref()));
     texts.extend(agent.dtmf_rules.iter().flat_map(|rules| &rules.rules).filter_map(|rule| rule.text.as_ref()));
-    texts.into_iter().filter(|text| !text.contains("{{") && !text.contains("{%")).cloned().collect()
+    let fixed = |text: &&String| !text.contains("{{") && !text.contains("{%");
+    let mut texts: Vec<String> = texts.into_iter().filter(fixed).cloned().collect();
+    // What a flow answers is the same in each call too, a passage at a time.
+    let flows = agent.llm_config.iter().filter_map(|config| config.flow.as_ref());
+    flows.for_each(|flow| {
+        flow.clone().each_text(&mut |text| {
+            texts.extend(text.split("\n\n").map(str::trim).map(str::to_owned).filter(|text| fixed(&text)));
+        });
+    });
+    texts
 }
 
 /// The texts of a tool. A tool with a `request` is filled in for each call of it, with the values that there are then.
@@ -183,6 +192,22 @@ mod tests {
         let tools = &agent.llm_config.as_ref().unwrap().tools;
         assert_eq!(tools[0].url.as_deref(), Some("https://a.example/Ann%20Lee"));
         assert_eq!(tools[1].authorization.as_ref().map(Secret::expose), Some("Bearer t1X: y"), "one line");
+    }
+
+    /// Each passage of a document is a text of its own; what has a variable is none.
+    #[test]
+    fn answers_of_a_flow_are_fixed_texts() {
+        let agent: AgentFields =
+            serde_json::from_value(json!({"name": "A", "llm_config": {"provider": "local", "flow": {
+            "start": "menu", "states": {
+                "menu": {"type": "menu", "question": "What can I do?", "exhausted": "bye", "choices": []},
+                "noted": {"type": "say", "text": "Order {{slots.number}}.", "next": "bye"},
+                "bye": {"type": "end", "text": "Goodbye."}},
+            "documents": [{"title": "Hours", "text": "Open till six.\n\nClosed on Sunday."}]}}}))
+            .unwrap();
+        let mut fixed = fixed_texts(&agent);
+        fixed.sort();
+        assert_eq!(fixed, ["Closed on Sunday.", "Goodbye.", "Open till six.", "What can I do?"]);
     }
 
     /// What has a variable is another text in each call, and nothing that the agent may have said before is one of them.

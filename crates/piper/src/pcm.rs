@@ -13,13 +13,6 @@ const LEAD_MS: usize = 10;
 /// What counts as sound: -54 dBFS.
 const SOUND: f32 = 0.002;
 
-/// Samples as they are sent, and how many were left out at the start.
-#[derive(Debug)]
-pub(crate) struct Pcm {
-    pub samples: Vec<i16>,
-    pub cut: usize,
-}
-
 /// Bends what would be beyond full scale.
 fn limited(sample: f32) -> f32 {
     let size = sample.abs();
@@ -30,19 +23,71 @@ fn limited(sample: f32) -> f32 {
     (KNEE + room * ((size - KNEE) / room).tanh()).copysign(sample)
 }
 
-/// Refuses values that are no samples: a model for something else, or one that was damaged.
-pub(crate) fn pcm(model: &[f32], rate_hz: u32) -> Result<Pcm, VoiceError> {
-    if model.is_empty() || !model.iter().all(|sample| sample.is_finite()) {
-        return Err(VoiceError::Synthesis("it returned no sound".to_owned()));
+/// Samples of a text on their way to the listener. What it holds back is at most the silence at the start, and the ramp
+/// at the end.
+#[derive(Debug)]
+pub(crate) struct PcmStream {
+    rate_hz: u32,
+    /// Samples that were not handed on yet.
+    held: Vec<f32>,
+    /// Samples of the ramp at the start that were handed on.
+    ramped: usize,
+    /// Samples that were left out at the start, as soon as there is sound.
+    cut: Option<usize>,
+}
+
+impl PcmStream {
+    pub(crate) fn new(rate_hz: u32) -> Self {
+        Self { rate_hz, held: Vec::new(), ramped: 0, cut: None }
     }
-    let samples_in = |ms: usize| rate_hz as usize * ms / 1_000;
-    let first = model.iter().position(|sample| sample.abs() * GAIN > SOUND).unwrap_or(0);
-    let cut = first.saturating_sub(samples_in(LEAD_MS));
-    let kept = model.get(cut..).unwrap_or_default();
-    let ramp = samples_in(RAMP_MS).min(kept.len() / 2).max(1);
-    let fade = |at: usize| (at.min(kept.len() - 1 - at) as f32 / ramp as f32).min(1.0);
-    let sample = |(at, sample): (usize, &f32)| (limited(sample * GAIN) * fade(at) * 32_767.0) as i16;
-    Ok(Pcm { samples: kept.iter().enumerate().map(sample).collect(), cut })
+
+    fn samples_in(&self, ms: usize) -> usize {
+        self.rate_hz as usize * ms / 1_000
+    }
+
+    /// Samples that were left out at the start.
+    pub(crate) fn cut(&self) -> usize {
+        self.cut.unwrap_or_default()
+    }
+
+    /// Takes further samples and returns what may be sent of them. Refuses values that are no samples: a model for
+    /// something else, or one that was damaged.
+    pub(crate) fn push(&mut self, model: &[f32]) -> Result<Vec<i16>, VoiceError> {
+        if model.is_empty() || !model.iter().all(|sample| sample.is_finite()) {
+            return Err(VoiceError::Synthesis("it returned no sound".to_owned()));
+        }
+        let before = self.held.len();
+        self.held.extend_from_slice(model);
+        if self.cut.is_none() {
+            let Some(first) = model.iter().position(|sample| sample.abs() * GAIN > SOUND) else {
+                return Ok(Vec::new());
+            };
+            let cut = (before + first).saturating_sub(self.samples_in(LEAD_MS));
+            self.held.drain(..cut);
+            self.cut = Some(cut);
+        }
+        let ready = self.held.len().saturating_sub(self.samples_in(RAMP_MS));
+        Ok(self.take(ready))
+    }
+
+    /// The end of it.
+    pub(crate) fn finish(&mut self) -> Vec<i16> {
+        let ramp = self.samples_in(RAMP_MS).min(self.held.len()).max(1);
+        let from = self.held.len() - ramp.min(self.held.len());
+        let end = self.held.get_mut(from..).unwrap_or_default().iter_mut().rev();
+        end.enumerate().for_each(|(at, sample)| *sample *= (at as f32 / ramp as f32).min(1.0));
+        self.take(self.held.len())
+    }
+
+    fn take(&mut self, count: usize) -> Vec<i16> {
+        let ramp = self.samples_in(RAMP_MS).max(1);
+        let from = self.ramped;
+        self.ramped = self.ramped.saturating_add(count).min(ramp);
+        let ramped = |(at, sample): (usize, f32)| {
+            (limited(sample * GAIN) * ((from + at) as f32 / ramp as f32).min(1.0) * 32_767.0) as i16
+        };
+        self.held.drain(..count).enumerate().map(ramped).collect()
+    }
 }
 
 #[cfg(test)]
@@ -61,19 +106,39 @@ mod tests {
     fn leading_silence_goes_and_borders_are_ramps() {
         let mut model = vec![0.0; 22_050];
         model.extend((0..4_410).map(|n| (n as f32 * 0.1).sin() * 0.5));
-        let made = pcm(&model, 22_050).unwrap();
-        assert!((made.cut as i32 - (22_050 - 220)).abs() < 5, "{}", made.cut);
-        assert_eq!(made.samples.len(), model.len() - made.cut);
-        assert_eq!((made.samples.first(), made.samples.last()), (Some(&0), Some(&0)));
-        let steps = made.samples.windows(2).map(|pair| (i32::from(pair[1]) - i32::from(pair[0])).abs());
+        let (samples, cut) = made(&model, model.len());
+        assert!((cut as i32 - (22_050 - 220)).abs() < 5, "{cut}");
+        assert_eq!(samples.len(), model.len() - cut);
+        assert_eq!((samples.first(), samples.last()), (Some(&0), Some(&0)));
+        let steps = samples.windows(2).map(|pair| (i32::from(pair[1]) - i32::from(pair[0])).abs());
         assert!(steps.max().unwrap() < 3_000);
+    }
+
+    /// All samples, given in pieces of this length, and what was cut.
+    fn made(model: &[f32], piece: usize) -> (Vec<i16>, usize) {
+        let mut pcm = PcmStream::new(22_050);
+        let mut samples: Vec<i16> = model.chunks(piece).flat_map(|piece| pcm.push(piece).unwrap()).collect();
+        samples.extend(pcm.finish());
+        (samples, pcm.cut())
+    }
+
+    #[test]
+    fn pieces_make_the_same_as_the_whole() {
+        let mut model = vec![0.0; 3_000];
+        model.extend((0..4_410).map(|n| (n as f32 * 0.1).sin() * 0.8));
+        let whole = made(&model, model.len());
+        for piece in [1, 7, 100, 256, 2_999, 3_000, 3_001, 7_000] {
+            assert_eq!(made(&model, piece), whole, "pieces of {piece}");
+        }
+        let silence = vec![0.0; 5_000];
+        assert_eq!(made(&silence, 700), (vec![0; 5_000], 0), "a text without a sound keeps its length");
     }
 
     #[test]
     fn what_is_no_sound_is_refused() {
         for wrong in [vec![], vec![0.1, f32::NAN], vec![f32::INFINITY]] {
-            assert!(pcm(&wrong, 22_050).is_err());
+            assert!(PcmStream::new(22_050).push(&wrong).is_err());
         }
-        assert!(pcm(&[0.0], 22_050).is_ok());
+        assert!(PcmStream::new(22_050).push(&[0.0]).is_ok());
     }
 }

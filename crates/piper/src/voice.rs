@@ -3,10 +3,12 @@
 use crate::config::VoiceConfig;
 use crate::error::VoiceError;
 use crate::onnx_file;
-use crate::pcm::pcm;
+use crate::pcm::PcmStream;
 use crate::phonemes::{PhonemeIds, phoneme_ids};
-use rten::{Model, NodeId, RunOptions, ThreadPool, Value};
+use rten::{Model, NodeId, RunOptions, ThreadPool, Value, ValueOrView};
+use rten_tensor::prelude::*;
 use rten_tensor::{NdTensor, Tensor};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,6 +19,14 @@ const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
 const TRIAL: &str = "a a.";
 /// Where models exported by Piper have the length of each phoneme, in frames of the vocoder.
 const DURATIONS: &str = "/Ceil_output_0";
+/// What the vocoder of these models makes samples of: `[1, channels, frames]`.
+const LATENT: &str = "/Mul_7_output_0";
+/// Frames of the vocoder that are made to samples first, 0.3 s at 22,050 Hz: the caller waits for them. Each further
+/// piece is twice as long.
+const FIRST_FRAMES: usize = 28;
+const FRAMES_MAX: usize = 112;
+/// Frames on both sides that a sample of a `medium` voice is made of, by the kernels of its vocoder.
+const CONTEXT_FRAMES: usize = 12;
 /// Sound of a text at most, in seconds: a damaged model must not fill the memory.
 const SECONDS_MAX: usize = 120;
 
@@ -36,8 +46,26 @@ pub struct Voice {
     inputs: Inputs,
     output: NodeId,
     durations: Option<NodeId>,
+    /// `None`: the model is of another kind, and a text is made at once.
+    latent: Option<NodeId>,
     options: RunOptions,
 }
+
+/// What is handed on while a text is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spoken<'a> {
+    /// The sample at which each word (phonemes between blanks) is over. Comes first, unless the model does not say.
+    WordEnds(&'a [u32]),
+    /// Further samples, mono, at the voice's rate.
+    Samples(&'a [i16]),
+}
+
+/// The listener went away; what is left of the text is not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Enough;
+
+/// Who takes the speech, piece by piece.
+pub type Listener<'a> = dyn FnMut(Spoken<'_>) -> Result<(), Enough> + 'a;
 
 struct Inputs {
     ids: NodeId,
@@ -78,10 +106,10 @@ impl Voice {
         let &[output, ..] = model.output_ids() else {
             return Err(VoiceError::Model("it has no output".to_owned()));
         };
-        let durations = model.find_node(DURATIONS);
+        let (durations, latent) = (model.find_node(DURATIONS), model.find_node(LATENT));
         let pool = ThreadPool::with_num_threads(threads.max(1));
         let options = RunOptions::default().with_thread_pool(Some(Arc::new(pool)));
-        let voice = Self { model, config, inputs, output, durations, options };
+        let voice = Self { model, config, inputs, output, durations, latent, options };
         match voice.synthesize(TRIAL, 1.0) {
             Ok(_) | Err(VoiceError::NothingToSay) => Ok(voice),
             Err(error) => Err(wrong(&error)),
@@ -94,24 +122,97 @@ impl Voice {
     }
 
     /// Speaks phonemes of espeak-ng, words between blanks, with the marks `,.;:!?` where the text has them. A speed of 2
-    /// is twice as fast.
+    /// is twice as fast. The speech is handed on as it is made, the first piece after a fraction of the time of all.
     ///
     /// # Errors
     ///
     /// Too much or nothing to say; a model that fails or returns what is no sound.
-    pub fn synthesize(&self, phonemes: &str, speed: f32) -> Result<Speech, VoiceError> {
+    pub fn speak(&self, phonemes: &str, speed: f32, listener: &mut Listener<'_>) -> Result<(), VoiceError> {
         let read = phoneme_ids(&self.config, phonemes)?;
-        let (samples, durations) = self.run(&read.ids, speed)?;
-        if samples.len() > self.config.sample_rate_hz as usize * SECONDS_MAX {
-            return Err(VoiceError::Synthesis(format!("it returned {} samples", samples.len())));
-        }
-        let pcm = pcm(&samples, self.config.sample_rate_hz)?;
-        let word_ends = word_ends(&read, &durations, samples.len(), pcm.cut);
-        Ok(Speech { samples: pcm.samples, word_ends })
+        let (made, durations) = self.run(&read.ids, speed)?;
+        let Some(latent) = self.latent else {
+            let samples = made.into_data();
+            self.check_length(samples.len())?;
+            let mut pcm = PcmStream::new(self.config.sample_rate_hz);
+            let mut voiced = Voiced { read: &read, durations: &durations, total: samples.len(), is_begun: false };
+            let mut made = pcm.push(&samples)?;
+            made.extend(pcm.finish());
+            let _ = voiced.hand_on(made, pcm.cut(), listener);
+            return Ok(());
+        };
+        self.speak_in_pieces(latent, &made, (&read, &durations), listener)
     }
 
-    fn run(&self, ids: &[i32], speed: f32) -> Result<(Vec<f32>, Vec<f32>), VoiceError> {
-        let failed = |error: &dyn std::fmt::Display| VoiceError::Synthesis(error.to_string());
+    /// The vocoder makes samples of some frames after the others: it takes nine tenths of the time.
+    fn speak_in_pieces(
+        &self, latent: NodeId, made: &Tensor<f32>, (read, durations): (&PhonemeIds, &[f32]),
+        listener: &mut Listener<'_>,
+    ) -> Result<(), VoiceError> {
+        let &[1, _, frames] = made.shape() else {
+            return Err(VoiceError::Synthesis("its vocoder takes other shapes".to_owned()));
+        };
+        let mut pcm = PcmStream::new(self.config.sample_rate_hz);
+        let mut voiced = Voiced { read, durations, total: 0, is_begun: false };
+        let (mut at, mut length) = (0, FIRST_FRAMES);
+        while at < frames {
+            // A last piece of some frames would cost as much as a long one.
+            let end = if frames - at < length + length / 2 { frames } else { at + length };
+            let (samples, hop) = self.decode(latent, made, at..end, frames)?;
+            voiced.total = frames * hop;
+            self.check_length(voiced.total)?;
+            let piece = pcm.push(&samples)?;
+            if voiced.hand_on(piece, pcm.cut(), listener).is_err() {
+                return Ok(());
+            }
+            (at, length) = (end, (length * 2).min(FRAMES_MAX));
+        }
+        let rest = pcm.finish();
+        let _ = voiced.hand_on(rest, pcm.cut(), listener);
+        Ok(())
+    }
+
+    /// Samples of these frames, made with those around them, and samples of one frame.
+    fn decode(
+        &self, latent: NodeId, made: &Tensor<f32>, wanted: Range<usize>, frames: usize,
+    ) -> Result<(Vec<f32>, usize), VoiceError> {
+        let with = wanted.start.saturating_sub(CONTEXT_FRAMES)..(wanted.end + CONTEXT_FRAMES).min(frames);
+        let part: Tensor<f32> = made.slice((.., .., with.clone())).to_tensor();
+        let inputs = vec![(latent, Value::from(part).into())];
+        let samples = self.outputs(inputs, &[self.output])?.remove(0).into_data();
+        let hop = samples.len() / with.len().max(1);
+        let first = (wanted.start - with.start) * hop;
+        let samples =
+            samples.get(first..first + wanted.len() * hop).filter(|_| hop > 0 && hop * with.len() == samples.len());
+        let samples = samples.ok_or_else(|| VoiceError::Synthesis("its vocoder returned another length".to_owned()))?;
+        Ok((samples.to_vec(), hop))
+    }
+
+    fn check_length(&self, samples: usize) -> Result<(), VoiceError> {
+        if samples > self.config.sample_rate_hz as usize * SECONDS_MAX {
+            return Err(VoiceError::Synthesis(format!("it returned {samples} samples")));
+        }
+        Ok(())
+    }
+
+    /// The same, all of it at its end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Voice::speak`].
+    pub fn synthesize(&self, phonemes: &str, speed: f32) -> Result<Speech, VoiceError> {
+        let mut speech = Speech { samples: Vec::new(), word_ends: Vec::new() };
+        self.speak(phonemes, speed, &mut |spoken| {
+            match spoken {
+                Spoken::WordEnds(ends) => speech.word_ends.extend_from_slice(ends),
+                Spoken::Samples(samples) => speech.samples.extend_from_slice(samples),
+            }
+            Ok(())
+        })?;
+        Ok(speech)
+    }
+
+    /// What the vocoder takes, or the samples of a model of another kind; and how long each phoneme is, in frames.
+    fn run(&self, ids: &[i32], speed: f32) -> Result<(Tensor<f32>, Vec<f32>), VoiceError> {
         let VoiceConfig { noise_scale, length_scale, noise_w, .. } = self.config;
         let length = length_scale / speed.clamp(0.5, 2.0);
         let ids_tensor: Value = NdTensor::from_data([1, ids.len()], ids.to_vec()).into();
@@ -126,13 +227,50 @@ impl Voice {
             let first: Value = NdTensor::from_data([1], vec![0i32]).into();
             inputs.push((speaker, first.into()));
         }
-        let mut wanted = vec![self.output];
+        let mut wanted = vec![self.latent.unwrap_or(self.output)];
         wanted.extend(self.durations);
-        let outputs = self.model.run(inputs, &wanted, Some(self.options.clone())).map_err(|error| failed(&error))?;
-        let mut outputs = outputs.into_iter().map(|value| Tensor::<f32>::try_from(value).map(Tensor::into_data));
-        let samples = outputs.next().ok_or_else(|| failed(&"it returned nothing"))?.map_err(|error| failed(&error))?;
-        let durations = outputs.next().and_then(Result::ok).unwrap_or_default();
-        Ok((samples, durations))
+        let mut outputs = self.outputs(inputs, &wanted)?;
+        let durations = outputs.drain(1..).next().map(Tensor::into_data).unwrap_or_default();
+        Ok((outputs.remove(0), durations))
+    }
+
+    /// One tensor for each wanted node.
+    fn outputs(
+        &self, inputs: Vec<(NodeId, ValueOrView<'_>)>, wanted: &[NodeId],
+    ) -> Result<Vec<Tensor<f32>>, VoiceError> {
+        let failed = |error: &dyn std::fmt::Display| VoiceError::Synthesis(error.to_string());
+        let outputs = self.model.run(inputs, wanted, Some(self.options.clone())).map_err(|error| failed(&error))?;
+        let outputs: Vec<_> = outputs
+            .into_iter()
+            .map(Tensor::<f32>::try_from)
+            .collect::<Result<_, _>>()
+            .map_err(|error| failed(&error))?;
+        if outputs.len() == wanted.len() { Ok(outputs) } else { Err(failed(&"it returned nothing")) }
+    }
+}
+
+/// A text while it is handed on.
+struct Voiced<'a> {
+    read: &'a PhonemeIds,
+    durations: &'a [f32],
+    /// Samples of all of it, with the silence at the start.
+    total: usize,
+    is_begun: bool,
+}
+
+impl Voiced<'_> {
+    /// The ends of words go before the first sample.
+    fn hand_on(&mut self, samples: Vec<i16>, cut: usize, listener: &mut Listener<'_>) -> Result<(), Enough> {
+        if samples.is_empty() {
+            return Ok(());
+        }
+        if !std::mem::replace(&mut self.is_begun, true) {
+            let ends = word_ends(self.read, self.durations, self.total, cut);
+            if !ends.is_empty() {
+                listener(Spoken::WordEnds(&ends))?;
+            }
+        }
+        listener(Spoken::Samples(&samples))
     }
 }
 

@@ -103,3 +103,40 @@ fn the_real_voice_speaks_where_it_is_installed() {
     let dbfs = 10.0 * (energy / said.samples.len() as f64 / 32_768f64.powi(2)).log10();
     assert!((-28.0..-17.0).contains(&dbfs), "{dbfs} dBFS");
 }
+
+/// What is made in pieces is what is made at once: each piece has enough around it.
+#[test]
+#[expect(clippy::print_stderr, reason = "says why nothing was tested")]
+fn pieces_of_the_real_voice_are_its_whole() {
+    let Some(model) = std::env::var_os("TRUNKLINE_PIPER_VOICE").map(PathBuf::from) else {
+        return eprintln!("skipped: TRUNKLINE_PIPER_VOICE names no voice");
+    };
+    let voice = Voice::load(&model, &model.with_extension("onnx.json"), 1).unwrap();
+    let text = "wiː ɑːɹ ˈoʊpən fɹʌm mˈʌndeɪ tə sˈæɾɚdˌeɪ, nˈaɪn ɪnðə mˈɔːɹnɪŋ tə sˈɪks ɪnðɪ ˈiːvnɪŋ.";
+    let read = phoneme_ids(voice.config(), text).unwrap();
+    let (made, _) = voice.run(&read.ids, 1.0).unwrap();
+    let frames = made.shape()[2];
+    let latent = voice.latent.expect("pieces are made of it");
+    let (whole, hop) = voice.decode(latent, &made, 0..frames, frames).unwrap();
+    assert_eq!((whole.len(), hop), (frames * 256, 256));
+    let mut joined = Vec::new();
+    let ends = [FIRST_FRAMES, FIRST_FRAMES * 3, frames];
+    for (start, end) in std::iter::once(0).chain(ends).zip(ends) {
+        joined.extend(voice.decode(latent, &made, start..end, frames).unwrap().0);
+    }
+    let furthest = whole.iter().zip(&joined).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(joined.len() == whole.len() && furthest < 1e-3, "{furthest}");
+
+    let mut pieces = Vec::new();
+    voice
+        .speak(text, 1.0, &mut |spoken| {
+            pieces.push(match spoken {
+                Spoken::WordEnds(_) => 0,
+                Spoken::Samples(samples) => samples.len(),
+            });
+            if pieces.len() == 3 { Err(Enough) } else { Ok(()) }
+        })
+        .unwrap();
+    assert!(pieces.len() == 3 && pieces[0] == 0, "ends of words first, nothing after the listener left: {pieces:?}");
+    assert!((2_000..=FIRST_FRAMES * 256).contains(&pieces[1]), "{pieces:?}");
+}

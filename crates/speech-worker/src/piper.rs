@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use trunkline_local_speech::io::model_files::ModelState;
 use trunkline_local_speech::message::FailureKind;
 use trunkline_local_speech::models::{PIPER_CONFIG, PIPER_MODEL, PIPER_VOICES, PiperVoice};
-use trunkline_piper::{Voice, VoiceError};
+use trunkline_piper::{Enough, Spoken, Voice, VoiceError};
 
 /// Threads of a synthesis at most; more than half of the machine are never taken.
 const THREADS_MAX: usize = 2;
@@ -94,17 +94,23 @@ impl Synthesizer for PiperVoices {
         let loaded = state.loaded(known, &self.models, self.threads).map_err(EngineError::unsupported)?;
         // Loading may have taken longer than the caller waits.
         cancellation.check()?;
-        let spoken = loaded.synthesize(text, speed).map_err(|error| match error {
+        let rate_hz = loaded.config().sample_rate_hz;
+        let spoken = loaded.speak(text, speed, &mut |spoken| {
+            if cancellation.check().is_err() {
+                return Err(Enough);
+            }
+            speech(match spoken {
+                Spoken::WordEnds(ends) => SpeechPiece::WordEnds(ends),
+                Spoken::Samples(samples) => SpeechPiece::Audio { rate_hz, samples },
+            });
+            Ok(())
+        });
+        spoken.map_err(|error| match error {
             VoiceError::NothingToSay | VoiceError::TooLong { .. } | VoiceError::Synthesis(_) => {
                 EngineError::model(error)
             }
             other => EngineError { kind: FailureKind::Unsupported, message: other.to_string() },
         })?;
-        cancellation.check()?;
-        if !spoken.word_ends.is_empty() {
-            speech(SpeechPiece::WordEnds(&spoken.word_ends));
-        }
-        speech(SpeechPiece::Audio { rate_hz: loaded.config().sample_rate_hz, samples: &spoken.samples });
-        Ok(())
+        cancellation.check()
     }
 }

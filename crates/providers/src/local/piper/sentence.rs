@@ -4,11 +4,12 @@ use super::super::espeak;
 use super::clauses::{Clause, clauses, parts, phonemes};
 use super::phrase_cache::{Phrase, PhraseCache, PhraseKey};
 use super::piper_voices::PiperVoices;
-use super::speaker::{SpeakError, SpokenPart};
+use super::speaker::{SpeakError, SpokenPart, SpokenPiece};
 use super::voices::primary;
 use super::word_marks::marks;
 use crate::{ProviderError, ProviderRegistry, TtsEvent, WordTimestamp};
 use bytes::Bytes;
+use futures_util::StreamExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -112,29 +113,60 @@ impl Sentence {
         for part in spoken_parts(clauses, sounds) {
             let patience = sent.patience(began, voices.patience);
             let speech = voices.speaker.speak(self.voice, text_of(&part), self.permille(), patience);
-            let spoken = tokio::time::timeout(patience, speech).await.map_err(|_| SpeakError::Late)??;
-            self.send_part(&part, spoken, sent, events).await?;
+            let mut pieces = Pieces {
+                part: &part,
+                speech,
+                ends: Vec::new(),
+                marks: Vec::new(),
+                before_ms: sent.ms(),
+                resampler: None,
+            };
+            let spoken = self.send_part(&mut pieces, voices.patience, began, sent, events).await;
+            // After a part that broke off: the words of it that are out.
+            let until = sent.ms();
+            let whole = spoken.is_ok();
+            let heard =
+                pieces.marks.iter().filter(|mark| whole || u64::from(mark.at_ms) <= until).map(|mark| mark.chars);
+            let last = part.last().and_then(|(clause, _)| clause.word_ends.last()).copied().filter(|_| whole);
+            sent.chars = heard.chain(last).max().map_or(sent.chars, |chars| sent.chars.max(chars as usize));
+            spoken?;
         }
         if sent.first.is_some() { Ok(()) } else { Err(SpeakError::Failed("the text has no words".to_owned()).into()) }
     }
 
+    /// Sends a part while it is spoken. Each piece comes before the sound of those before it has run out, or too late.
     async fn send_part(
-        &self, part: &[(Clause, String)], spoken: SpokenPart, sent: &mut Sent, events: &Events,
+        &self, pieces: &mut Pieces<'_>, patience: Duration, began: Instant, sent: &mut Sent, events: &Events,
     ) -> Result<(), Stopped> {
-        let marks = marks(part, &spoken.word_ends, spoken.rate_hz, sent.ms() as u32);
-        let samples =
-            at_our_rate(spoken).ok_or_else(|| SpeakError::Failed("a rate that cannot be converted".to_owned()))?;
+        loop {
+            let next = tokio::time::timeout(sent.patience(began, patience), pieces.speech.next()).await;
+            let Some(piece) = next.map_err(|_| SpeakError::Late)?.transpose()? else { break };
+            match piece {
+                SpokenPiece::WordEnds(ends) => pieces.ends = ends,
+                SpokenPiece::Audio { rate_hz, samples } => {
+                    let marks = pieces.new_marks(rate_hz);
+                    let samples = pieces.at_our_rate(rate_hz, samples)?;
+                    self.send_piece(marks, &samples, sent, events).await?;
+                }
+            }
+        }
+        let rest = pieces.rest();
+        self.send_piece(Vec::new(), &rest, sent, events).await
+    }
+
+    async fn send_piece(
+        &self, marks: Vec<WordTimestamp>, samples: &[i16], sent: &mut Sent, events: &Events,
+    ) -> Result<(), Stopped> {
         let audio: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
-        sent.first.get_or_insert_with(Instant::now);
+        if !audio.is_empty() {
+            sent.first.get_or_insert_with(Instant::now);
+        }
         sent.samples += samples.len() as u64;
         if self.is_kept {
             sent.audio.extend_from_slice(&audio);
             sent.marks.extend_from_slice(&marks);
         }
-        send(events, marks, &Bytes::from(audio)).await.ok_or(Stopped::Unheard)?;
-        let said = part.last().and_then(|(clause, _)| clause.word_ends.last());
-        sent.chars = said.map_or(sent.chars, |chars| *chars as usize);
-        Ok(())
+        send(events, marks, &Bytes::from(audio)).await.ok_or(Stopped::Unheard)
     }
 
     /// espeak-ng says what is left of the text.
@@ -190,15 +222,51 @@ fn text_of(part: &[(Clause, String)]) -> String {
     part.iter().map(|(clause, sounds)| format!("{sounds}{}", clause.mark)).collect::<Vec<_>>().join(" ")
 }
 
-fn at_our_rate(spoken: SpokenPart) -> Option<Vec<i16>> {
-    if spoken.rate_hz == espeak::RATE_HZ {
-        return Some(spoken.samples);
+/// A part on its way to the listener.
+struct Pieces<'a> {
+    part: &'a [(Clause, String)],
+    speech: SpokenPart,
+    /// Ends of words that have no marks yet.
+    ends: Vec<u32>,
+    marks: Vec<WordTimestamp>,
+    /// Sound of the text before this part.
+    before_ms: u64,
+    resampler: Option<(u32, PcmResampler)>,
+}
+
+impl Pieces<'_> {
+    /// The marks of the part, once.
+    fn new_marks(&mut self, rate_hz: u32) -> Vec<WordTimestamp> {
+        let made = marks(self.part, &std::mem::take(&mut self.ends), rate_hz, self.before_ms as u32);
+        self.marks.extend_from_slice(&made);
+        made
     }
-    let mut resampler = PcmResampler::new(spoken.rate_hz, espeak::RATE_HZ)?;
-    let mut samples = Vec::new();
-    resampler.push(spoken.samples.into_iter(), &mut samples);
-    resampler.finish(&mut samples);
-    Some(samples)
+
+    fn at_our_rate(&mut self, rate_hz: u32, samples: Vec<i16>) -> Result<Vec<i16>, SpeakError> {
+        if rate_hz == espeak::RATE_HZ {
+            return Ok(samples);
+        }
+        let wrong = || SpeakError::Failed("a rate that cannot be converted".to_owned());
+        let (rate, resampler) = match &mut self.resampler {
+            Some(open) => open,
+            none => none.insert((rate_hz, PcmResampler::new(rate_hz, espeak::RATE_HZ).ok_or_else(wrong)?)),
+        };
+        if *rate != rate_hz {
+            return Err(wrong());
+        }
+        let mut made = Vec::new();
+        resampler.push(samples.into_iter(), &mut made);
+        Ok(made)
+    }
+
+    /// What the resampler still has.
+    fn rest(&mut self) -> Vec<i16> {
+        let mut rest = Vec::new();
+        if let Some((_, mut resampler)) = self.resampler.take() {
+            resampler.finish(&mut rest);
+        }
+        rest
+    }
 }
 
 /// `None` if nobody listens any more.

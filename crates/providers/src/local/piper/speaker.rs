@@ -1,19 +1,25 @@
 //! Who turns phonemes into samples: the speech worker, or what a test puts in its place.
 
-use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
 use std::time::Duration;
 use trunkline_local_speech::models::PiperVoice;
 
-/// What was spoken of a part.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SpokenPart {
-    /// Sampling rate in Hz.
-    pub rate_hz: u32,
-    /// Mono.
-    pub samples: Vec<i16>,
-    /// The sample at which each word of the phonemes is over; empty if it is not known.
-    pub word_ends: Vec<u32>,
+/// What a voice has spoken of a part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SpokenPiece {
+    /// The sample at which each word of the phonemes is over. Comes before the sound, if it is known.
+    WordEnds(Vec<u32>),
+    /// Further sound.
+    Audio {
+        /// Sampling rate in Hz.
+        rate_hz: u32,
+        /// Mono.
+        samples: Vec<i16>,
+    },
 }
+
+/// A part while it is spoken. It ends when all of it was handed on, or with an error.
+pub type SpokenPart = BoxStream<'static, Result<SpokenPiece, SpeakError>>;
 
 /// Why a voice does not speak.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,8 +59,8 @@ pub trait PartSpeaker: Send + Sync + std::fmt::Debug {
     /// A call will need a voice: loads what takes time.
     fn warm_up(&self);
 
-    /// Speaks phonemes, within this time.
+    /// Speaks phonemes. The first sound comes within this time; who listens watches over the rest.
     fn speak(
         &self, voice: &'static PiperVoice, phonemes: String, speed_permille: u32, patience: Duration,
-    ) -> BoxFuture<'static, Result<SpokenPart, SpeakError>>;
+    ) -> SpokenPart;
 }

@@ -5,7 +5,7 @@ use crate::tts::TtsSession;
 use crate::{AudioFormat, ProviderError, TtsStream};
 use crate::{Deadlines, LocalTtsPrograms, ProviderAccess, ProviderRegistry, ProviderSettings, StageDeadlines};
 use crate::{TtsEvent, WordTimestamp, vendors};
-use futures_util::future::BoxFuture;
+use futures_util::{StreamExt, stream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use trunkline_egress::EgressGuard;
 use trunkline_local_speech::models::PiperVoice;
 
 /// What a speaker does with its n-th part.
-type Play = dyn Fn(usize, &str) -> Result<SpokenPart, SpeakError> + Send + Sync;
+type Play = dyn Fn(usize, &str) -> Played + Send + Sync;
 
 /// Speaks at once, or when a permit is given.
 struct FakeSpeaker {
@@ -40,35 +40,34 @@ impl PartSpeaker for Shared {
         *self.0.warm.lock().unwrap() += 1;
     }
 
-    fn speak(
-        &self, voice: &'static PiperVoice, phonemes: String, speed_permille: u32, _: Duration,
-    ) -> BoxFuture<'static, Result<SpokenPart, SpeakError>> {
+    fn speak(&self, voice: &'static PiperVoice, phonemes: String, speed_permille: u32, _: Duration) -> SpokenPart {
         let speaker = Arc::clone(&self.0);
         let number = {
             let mut asked = speaker.asked.lock().unwrap();
             asked.push(format!("{} {speed_permille} {phonemes}", voice.name));
             asked.len() - 1
         };
-        Box::pin(async move {
+        let played = async move {
             if let Some(permits) = &speaker.permits {
                 permits.acquire().await.unwrap().forget();
             }
             (speaker.play)(number, &phonemes)
-        })
+        };
+        stream::once(played).flat_map(stream::iter).boxed()
     }
 }
+
+type Played = Vec<Result<SpokenPiece, SpeakError>>;
 
 /// A tenth of a second for each word, of a value that no other voice has.
-fn spoken(phonemes: &str) -> SpokenPart {
+fn spoken(phonemes: &str) -> Played {
     let words = phonemes.split(' ').count();
-    SpokenPart {
-        rate_hz: 22_050,
-        samples: vec![4_242; words * 2_205],
-        word_ends: (1..=words as u32).map(|word| word * 2_205).collect(),
-    }
+    let word = || Ok(SpokenPiece::Audio { rate_hz: 22_050, samples: vec![4_242; 2_205] });
+    let ends = SpokenPiece::WordEnds((1..=words as u32).map(|word| word * 2_205).collect());
+    std::iter::once(Ok(ends)).chain(std::iter::repeat_with(word).take(words)).collect()
 }
 
-fn speaker(play: impl Fn(usize, &str) -> Result<SpokenPart, SpeakError> + Send + Sync + 'static) -> Arc<FakeSpeaker> {
+fn speaker(play: impl Fn(usize, &str) -> Played + Send + Sync + 'static) -> Arc<FakeSpeaker> {
     Arc::new(FakeSpeaker { asked: Mutex::default(), warm: Mutex::default(), permits: None, play: Box::new(play) })
 }
 
@@ -147,7 +146,7 @@ const TEXT: &str = "Good morning, this is Acme and we are glad. How can I help y
 
 #[tokio::test]
 async fn a_text_is_spoken_part_by_part_with_the_end_of_each_word() {
-    let voice = speaker(|_, phonemes| Ok(spoken(phonemes)));
+    let voice = speaker(|_, phonemes| spoken(phonemes));
     let providers = with(&voice, None);
     let heard = heard(session(&providers, "piper:joe", "en-GB").speak(TEXT, true)).await;
     assert_eq!((heard.failure.as_ref(), heard.of_espeak()), (None, 0));
@@ -164,7 +163,7 @@ async fn a_text_is_spoken_part_by_part_with_the_end_of_each_word() {
 
 #[tokio::test]
 async fn the_speed_of_the_agent_goes_to_the_voice() {
-    let voice = speaker(|_, phonemes| Ok(spoken(phonemes)));
+    let voice = speaker(|_, phonemes| spoken(phonemes));
     let providers = with(&voice, None);
     let faster = TtsConfig { speed: Some(1.25), ..config("piper:joe", "en") };
     let mut session = vendors::tts_session(&providers, &faster, &VoiceSettings::default(), false);
@@ -176,13 +175,13 @@ async fn the_speed_of_the_agent_goes_to_the_voice() {
 async fn another_language_no_model_and_a_full_queue_are_espeaks() {
     let errors = [SpeakError::Unavailable("run `trunkline models fetch`".into()), SpeakError::Busy];
     for error in errors {
-        let voice = speaker(move |_, _| Err(error.clone()));
+        let voice = speaker(move |_, _| vec![Err(error.clone())]);
         let providers = with(&voice, None);
         let heard = heard(session(&providers, "piper:joe", "en").speak(TEXT, true)).await;
         assert_eq!((heard.failure.as_ref(), heard.of_voice()), (None, 0));
         assert!(heard.of_espeak() > 22_050, "{} samples", heard.of_espeak());
     }
-    let voice = speaker(|_, phonemes| Ok(spoken(phonemes)));
+    let voice = speaker(|_, phonemes| spoken(phonemes));
     let dutch = heard(session(&with(&voice, None), "piper:joe", "nl").speak("Goedemorgen.", true)).await;
     assert!(dutch.failure.is_none() && dutch.of_espeak() > 5_000 && voice.asked.lock().unwrap().is_empty());
     let none = heard(session(&registry(), "piper:joe", "en").speak("Good morning.", true)).await;
@@ -193,8 +192,8 @@ async fn another_language_no_model_and_a_full_queue_are_espeaks() {
 #[tokio::test]
 async fn espeak_says_what_is_left_of_a_text() {
     let voice = speaker(|number, phonemes| match number {
-        0 => Ok(spoken(phonemes)),
-        _ => Err(SpeakError::Failed("the speech worker ended".into())),
+        0 => spoken(phonemes),
+        _ => vec![Err(SpeakError::Failed("the speech worker ended".into()))],
     });
     let providers = with(&voice, None);
     let whole = heard(session(&registry(), "piper:joe", "en").speak(TEXT, true)).await;
@@ -213,7 +212,7 @@ async fn a_voice_that_is_too_slow_is_not_waited_for() {
         asked: Mutex::default(),
         warm: Mutex::default(),
         permits: Some(permits),
-        play: Box::new(|_, phonemes| Ok(spoken(phonemes))),
+        play: Box::new(|_, phonemes| spoken(phonemes)),
     };
     let slow = Arc::new(slow);
     let providers = with(&slow, None);
@@ -225,8 +224,10 @@ async fn a_voice_that_is_too_slow_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_voice_of_another_rate_is_heard_at_the_streams() {
-    let voice =
-        speaker(|_, _| Ok(SpokenPart { rate_hz: 16_000, samples: vec![4_242; 16_000], word_ends: vec![16_000] }));
+    let voice = speaker(|_, _| {
+        let half = || Ok(SpokenPiece::Audio { rate_hz: 16_000, samples: vec![4_242; 8_000] });
+        vec![Ok(SpokenPiece::WordEnds(vec![16_000])), half(), half()]
+    });
     let heard = heard(session(&with(&voice, None), "piper:joe", "en").speak("Yes.", true)).await;
     assert!(heard.samples.len().abs_diff(22_050) < 300, "{}", heard.samples.len());
     assert_eq!(heard.marks, [WordTimestamp { at_ms: 1_000, chars: 3 }]);
@@ -234,7 +235,7 @@ async fn a_voice_of_another_rate_is_heard_at_the_streams() {
 
 #[tokio::test]
 async fn a_name_that_is_no_voice_is_refused_with_those_that_are() {
-    let voice = speaker(|_, phonemes| Ok(spoken(phonemes)));
+    let voice = speaker(|_, phonemes| spoken(phonemes));
     let providers = with(&voice, None);
     let heard = heard(session(&providers, "piper:jo", "en").speak("Yes.", true)).await;
     let Some(ProviderError::Refused { status: 400, message, .. }) = heard.failure else { panic!("{heard:?}") };
@@ -270,7 +271,7 @@ async fn until(what: impl Fn() -> bool) {
 #[tokio::test]
 async fn only_the_agents_own_phrases_are_kept() {
     let (_folder, cache) = folder();
-    let voice = speaker(|_, phonemes| Ok(spoken(phonemes)));
+    let voice = speaker(|_, phonemes| spoken(phonemes));
     let providers = with(&voice, Some(Arc::clone(&cache)));
     let mut first = session(&providers, "piper:joe", "en");
     let phrases = ["Good morning, this is Acme.", "How can I help you?"].map(str::to_owned);
@@ -300,10 +301,34 @@ async fn only_the_agents_own_phrases_are_kept() {
 #[tokio::test]
 async fn a_phrase_that_espeak_ended_is_not_kept() {
     let (_folder, cache) = folder();
-    let voice = speaker(|number, phonemes| if number == 0 { Ok(spoken(phonemes)) } else { Err(SpeakError::Busy) });
+    let voice = speaker(|number, phonemes| if number == 0 { spoken(phonemes) } else { vec![Err(SpeakError::Busy)] });
     let mut session = session(&with(&voice, Some(Arc::clone(&cache))), "piper:joe", "en");
     session.keep_phrases(&[TEXT.to_owned()]);
     let heard = heard(session.speak(TEXT, true)).await;
     assert!(heard.failure.is_none() && heard.of_espeak() > 0);
     assert_eq!(cache.bytes(), 0);
+}
+
+/// A worker that ends within a part: espeak-ng goes on behind the words that are out.
+#[tokio::test]
+async fn a_part_that_breaks_off_goes_on_behind_its_last_word() {
+    let voice = speaker(|number, phonemes| {
+        let mut played = spoken(phonemes);
+        if number == 1 {
+            played.truncate(4);
+            played.push(Err(SpeakError::Failed("the speech worker ended".into())));
+        }
+        played
+    });
+    let providers = with(&voice, None);
+    let broken = heard(session(&providers, "piper:joe", "en-GB").speak(TEXT, true)).await;
+    let asked = voice.asked.lock().unwrap()[1].clone();
+    assert!(broken.failure.is_none() && broken.of_espeak() > 5_000);
+    let whole = heard(
+        session(&with(&speaker(|_, _| vec![Err(SpeakError::Busy)]), None), "piper:joe", "en-GB").speak(TEXT, true),
+    )
+    .await;
+    assert!(broken.of_espeak() < whole.of_espeak(), "{} of {} for {asked}", broken.of_espeak(), whole.of_espeak());
+    let first_words = voice.asked.lock().unwrap()[0].split(' ').count() - 2;
+    assert_eq!(broken.of_voice(), (first_words + 3) * 2_205);
 }

@@ -1,12 +1,12 @@
 //! Piper's voices in the speech worker.
 
 use super::super::speech::LocalSpeech;
-use super::speaker::{PartSpeaker, SpeakError, SpokenPart};
-use futures_util::future::BoxFuture;
+use super::speaker::{PartSpeaker, SpeakError, SpokenPart, SpokenPiece};
+use futures_util::{StreamExt, stream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use trunkline_local_speech::io::PendingAnswer;
 use trunkline_local_speech::io::model_files::ModelState;
 use trunkline_local_speech::models::{PIPER_VOICES, PiperVoice};
@@ -17,6 +17,8 @@ use trunkline_local_speech::request::{SpeechAnswer, SpeechError, SpeechRequest};
 const TEXTS_MAX: usize = 6;
 /// How long a voice may take to load.
 const LOAD_MAX: Duration = Duration::from_secs(20);
+/// How much longer than its first sound a part may take: who listens gives up earlier, when his sound runs out.
+const WHOLE_MAX: Duration = Duration::from_secs(10);
 /// What is spoken to nobody, so that a voice is loaded.
 const TRIAL: &str = "a.";
 
@@ -46,7 +48,12 @@ impl PartSpeaker for WorkerSpeaker {
         let Some(voice) = PIPER_VOICES.iter().find(is_there) else { return };
         let (speech, warm) = (self.speech.clone(), Arc::clone(&self.warm));
         trunkline_supervision::spawn("local_voice", async move {
-            if spoken(request(&speech, voice.name, TRIAL.to_owned(), 1_000, LOAD_MAX)).await.is_ok() {
+            let mut trial = pieces(request(&speech, voice.name, TRIAL.to_owned(), 1_000, LOAD_MAX), None);
+            let mut is_spoken = false;
+            while let Some(piece) = trial.next().await {
+                is_spoken = piece.is_ok();
+            }
+            if is_spoken {
                 warm.store(speech.worker().process_id().unwrap_or_default(), Ordering::Relaxed);
             }
         });
@@ -54,21 +61,20 @@ impl PartSpeaker for WorkerSpeaker {
 
     fn speak(
         &self, voice: &'static PiperVoice, phonemes: String, speed_permille: u32, patience: Duration,
-    ) -> BoxFuture<'static, Result<SpokenPart, SpeakError>> {
+    ) -> SpokenPart {
         // A worker that has to start to say that there is nothing would keep the caller waiting.
         if let Some(advice) = self.speech.state(&voice.model).advice(&voice.model) {
-            return Box::pin(std::future::ready(Err(SpeakError::Unavailable(advice))));
+            return failed(SpeakError::Unavailable(advice));
         }
         let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else {
-            return Box::pin(std::future::ready(Err(SpeakError::Busy)));
+            return failed(SpeakError::Busy);
         };
-        let answers = request(&self.speech, voice.name, phonemes, speed_permille, patience);
-        Box::pin(async move {
-            let spoken = spoken(answers).await;
-            drop(permit);
-            spoken
-        })
+        pieces(request(&self.speech, voice.name, phonemes, speed_permille, patience + WHOLE_MAX), Some(permit))
     }
+}
+
+fn failed(error: SpeakError) -> SpokenPart {
+    stream::once(std::future::ready(Err(error))).boxed()
 }
 
 fn request(
@@ -78,22 +84,25 @@ fn request(
     speech.worker().request(request, patience)
 }
 
-async fn spoken(mut answers: PendingAnswer) -> Result<SpokenPart, SpeakError> {
-    let mut part = SpokenPart::default();
-    while let Some(answer) = answers.next().await {
-        match answer {
-            SpeechAnswer::Audio { rate_hz, samples } => {
-                part.rate_hz = rate_hz;
-                part.samples.extend(samples);
+/// The answers of the worker as pieces. A worker that ends without a sound has failed.
+fn pieces(answers: PendingAnswer, permit: Option<OwnedSemaphorePermit>) -> SpokenPart {
+    let open = Some((answers, permit, false));
+    stream::unfold(open, async |open| {
+        let (mut answers, permit, is_heard) = open?;
+        let silent = || SpeakError::Failed("the speech worker said nothing".to_owned());
+        match answers.next().await {
+            Some(SpeechAnswer::Audio { rate_hz, samples }) => {
+                Some((Ok(SpokenPiece::Audio { rate_hz, samples }), Some((answers, permit, true))))
             }
-            SpeechAnswer::WordEnds(ends) => part.word_ends = ends,
-            SpeechAnswer::Done if part.samples.is_empty() => break,
-            SpeechAnswer::Done => return Ok(part),
-            SpeechAnswer::Failed(error) => return Err(speak_error(error)),
-            SpeechAnswer::Transcript { .. } => break,
+            Some(SpeechAnswer::WordEnds(ends)) => {
+                Some((Ok(SpokenPiece::WordEnds(ends)), Some((answers, permit, is_heard))))
+            }
+            Some(SpeechAnswer::Done) if is_heard => None,
+            Some(SpeechAnswer::Failed(error)) => Some((Err(speak_error(error)), None)),
+            Some(SpeechAnswer::Done | SpeechAnswer::Transcript { .. }) | None => Some((Err(silent()), None)),
         }
-    }
-    Err(SpeakError::Failed("the speech worker said nothing".to_owned()))
+    })
+    .boxed()
 }
 
 fn speak_error(error: SpeechError) -> SpeakError {
