@@ -11,6 +11,7 @@ mod service_manager;
 
 use clap::{Args, Parser, Subcommand};
 use command_error::CommandError;
+pub use command_error::EXIT_PART_FAILED;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -157,10 +158,6 @@ pub fn run_to_code(cli: Cli) -> u8 {
         }
     }
 }
-
-/// Exit code when a component failed and cannot be restarted (EX_SOFTWARE of sysexits.h): the service manager should
-/// restart the process. Startup errors exit with 1, an orderly end with 0.
-pub const EXIT_PART_FAILED: u8 = 70;
 
 async fn dispatch(cli: Cli) -> Result<(), CommandError> {
     let config = || load_config(cli.config.as_deref());

@@ -1,7 +1,6 @@
 //! `trunkline serve`: runs the server, and does what signals ask.
 
-use crate::EXIT_PART_FAILED;
-use crate::command_error::CommandError;
+use crate::command_error::{CommandError, EXIT_PART_FAILED};
 use crate::service_manager::ServiceManager;
 use std::io::IsTerminal as _;
 use std::time::Duration;
