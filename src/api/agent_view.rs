@@ -127,9 +127,22 @@ impl From<&Agent> for AgentView {
     }
 }
 
+/// One agent.
 #[derive(Serialize, ToSchema)]
 pub(super) struct AgentBody {
+    /// The agent.
     pub(super) agent: AgentView,
+    /// After a change: what the agent asks of the server that it does not have, such as speech models, and what to do about
+    /// it. Absent if there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) warnings: Vec<String>,
+}
+
+impl AgentBody {
+    /// An agent that was not changed.
+    pub(super) fn unchanged(agent: &Agent) -> Self {
+        Self { agent: agent.into(), warnings: Vec::new() }
+    }
 }
 
 /// Serialized agents, kept while the store caches the same value: most requests ask for a recently requested agent.
@@ -155,7 +168,7 @@ impl AgentJsonCache {
         {
             return text;
         }
-        let text = to_json(AgentBody { agent: (&**agent).into() });
+        let text = to_json(AgentBody::unchanged(agent));
         self.0.insert(agent.id, (Arc::downgrade(agent), text.clone()));
         text
     }

@@ -19,8 +19,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+/// A page of agents.
 #[derive(Serialize, ToSchema)]
 pub(super) struct AgentPage {
+    /// Agents, newest first.
     agents: Vec<AgentView>,
     total: i64,
     limit: i64,
@@ -105,6 +107,12 @@ pub(super) async fn list(
     Ok(in_place(written))
 }
 
+/// The answer to a change, with what this server lacks for the agent.
+pub(super) fn saved(api: &ApiState, agent: &Agent) -> AgentBody {
+    let warnings = api.accounts.warnings(&agent.fields);
+    AgentBody { agent: agent.into(), warnings }
+}
+
 /// Creates an agent.
 #[utoipa::path(post, path = "/agents", tag = "agents", request_body = AgentFields, responses((status = 201, body = AgentBody)))]
 pub(super) async fn create(
@@ -115,7 +123,7 @@ pub(super) async fn create(
     let fields = fields(&api, scope, object).await?;
     check_handovers(&api, scope, None, &fields).await?;
     let agent = api.store.create_agent(scope, fields).await?;
-    Ok(Versioned(agent.version, ApiResponse::created(AgentBody { agent: (&agent).into() })))
+    Ok(Versioned(agent.version, ApiResponse::created(saved(&api, &agent))))
 }
 
 /// One agent.
@@ -153,7 +161,7 @@ pub(super) async fn update(
         }
         agent.updated_at = now();
         if api.store.update_agent(scope, &agent).await? {
-            return Ok(Versioned(agent.version + 1, ApiResponse::ok(AgentBody { agent: (&agent).into() })));
+            return Ok(Versioned(agent.version + 1, ApiResponse::ok(saved(&api, &agent))));
         }
     }
     Err(contended())

@@ -16,19 +16,22 @@ use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+/// An API key, without its text.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ApiKey)]
 pub(super) struct ApiKeyView {
     #[schema(format = "uuid")]
     id: String,
+    /// What people call the key.
     name: String,
     /// The first characters, to recognise it by.
     prefix: String,
     /// What it may do; `null`: everything.
     scopes: Option<Vec<KeyScope>>,
+    /// When the key stops working (RFC 3339, UTC); `null`: never.
     #[schema(format = "date-time")]
     expires_at: Option<String>,
-    /// To the minute.
+    /// When a request last used it (RFC 3339, UTC), to the minute; `null`: never.
     #[schema(format = "date-time")]
     last_used_at: Option<String>,
     #[schema(format = "date-time")]
@@ -67,23 +70,29 @@ impl From<CreatedApiKey> for NewKeyView {
     }
 }
 
+/// A key with its text, which is shown only here.
 #[derive(Serialize, ToSchema)]
 pub(super) struct NewKeyBody {
+    /// The key.
     api_key: NewKeyView,
 }
 
+/// A page of API keys.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ApiKeyPage {
+    /// Keys, newest first.
     api_keys: Vec<ApiKeyView>,
     total: i64,
     limit: i64,
     offset: i64,
 }
 
+/// An API key to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = ApiKeyFields)]
 pub(super) struct ApiKeyInput {
+    /// What people call the key: 1 to 200 characters.
     #[schema(min_length = 1, max_length = 200, example = "CRM")]
     name: String,
     /// Without any the key may do everything.

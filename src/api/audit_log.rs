@@ -10,21 +10,26 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// A change that a person made.
 #[derive(Serialize, ToSchema)]
 pub(super) struct AuditEntryView {
     #[schema(format = "uuid")]
     id: String,
     /// E-mail address of the person.
     actor: String,
+    /// What was done, such as `api_key.create`.
     action: String,
     /// Id of the changed object.
     target: Option<String>,
+    /// When (RFC 3339, UTC).
     #[schema(format = "date-time")]
     at: String,
 }
 
+/// A page of the audit log.
 #[derive(Serialize, ToSchema)]
 pub(super) struct AuditPage {
+    /// Changes, newest first.
     entries: Vec<AuditEntryView>,
     total: i64,
     limit: i64,

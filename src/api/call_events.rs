@@ -21,6 +21,7 @@ const SENT_MAX: i64 = 40;
 /// The events of a call, as its webhooks say them.
 #[derive(Serialize, ToSchema)]
 pub(super) struct CallEventPage {
+    /// Id of the call.
     #[schema(format = "uuid")]
     call_id: String,
     /// Oldest first. Each is the body of a webhook: see the description of webhooks.
@@ -33,7 +34,7 @@ pub(super) struct CallEventPage {
 
 /// The events of a call, oldest first, with the same JSON as its webhooks: those that were sent within thirty days, and
 /// the status updates, the changes of agent and the report where none were. `before` is the `message_id` of the last event of the page before.
-#[utoipa::path(get, path = "/calls/{id}/events", tag = "calls", params(IdPath, Paging), responses((status = 200, body = CallEventPage)))]
+#[utoipa::path(get, path = "/calls/{id}/events", tag = "calls", operation_id = "list_events", params(IdPath, Paging), responses((status = 200, body = CallEventPage)))]
 pub(super) async fn events(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>, query: QueryParams,
 ) -> Result<ApiResponse, ApiError> {

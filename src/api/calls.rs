@@ -8,6 +8,7 @@ use super::response::ApiResponse;
 use super::state::ApiState;
 use crate::call::registry::CallCommand;
 use crate::domain::call::{Call, CallStatus, Direction};
+use crate::domain::call_documents::{CallCost, CallFigures, CallReport, CallSignalling};
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{AgentId, CallId, TaskId};
 use crate::domain::time::UnixMs;
@@ -31,42 +32,64 @@ pub(super) struct CallView {
     id: String,
     #[schema(format = "uuid")]
     organization_id: String,
+    /// The agent that has or had the call; `null` if none took it.
     #[schema(format = "uuid")]
     agent_id: Option<String>,
+    /// The task that the call was made for; `null` for other calls.
     #[schema(format = "uuid")]
     task_id: Option<String>,
     /// `inbound`, `outbound` or `web`.
+    #[schema(value_type = Direction)]
     direction: &'static str,
     /// `sip` or `webrtc`.
     transport: &'static str,
+    /// Number of the caller (E.164), or what the caller said about themselves: a SIP user, `anonymous`, `web`.
     from_number: String,
+    /// Number that was called (E.164), or a SIP URI.
     to_number: String,
     /// `initiated`, `in_progress`, `completed` or `failed`.
+    #[schema(value_type = CallStatus)]
     status: &'static str,
     /// One of a closed list, once the call is over.
+    #[schema(value_type = Option<EndReason>)]
     end_reason: Option<&'static str>,
+    /// When the call began to be set up (RFC 3339, UTC).
     #[schema(format = "date-time")]
     started_at: String,
+    /// When it was answered (RFC 3339, UTC); `null` if it was not.
     #[schema(format = "date-time")]
     answered_at: Option<String>,
+    /// When it ended (RFC 3339, UTC); `null` while it goes on.
     #[schema(format = "date-time")]
     ended_at: Option<String>,
+    /// Seconds from the answer to the end; `null` while the call goes on or if it was not answered.
     duration_seconds: Option<i64>,
     /// Not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     transcript: Option<Vec<Turn>>,
+    /// The call in two or three sentences, once it is over and analysed.
     summary: Option<String>,
+    /// What the analysis found; `null` before it.
+    #[schema(value_type = Option<CallReport>)]
     report: Option<Value>,
     /// By the agent's `structured_data_plan`.
     extracted_data: Option<Value>,
+    /// Whether `recording/stream` has the recording.
     recording_available: bool,
     /// Latency of every turn, packets, tokens and errors.
+    #[schema(value_type = Option<CallFigures>)]
     metrics: Option<Value>,
+    /// What the call cost by the server's price table; `null` before the end.
+    #[schema(value_type = Option<CallCost>)]
     cost: Option<Value>,
+    /// The `metadata` of the task, else of the agent, as it was when the call began.
+    #[schema(value_type = Option<Object>)]
     metadata: Option<Value>,
+    /// Call-ID of the caller's or callee's leg; `null` for calls from browsers.
     sip_call_id: Option<String>,
     /// Facts from signalling: `headers` (`X-…` and similar), `identity` (STIR/SHAKEN), `diversion`; about the end
     /// `sip_status`, `sip_reason`, `q850_cause`, `reason_text`, `problem`.
+    #[schema(value_type = Option<CallSignalling>)]
     signalling: Option<Value>,
 }
 
@@ -101,24 +124,33 @@ impl From<&Call> for CallView {
     }
 }
 
+/// One call.
 #[derive(Serialize, ToSchema)]
 pub(super) struct CallBody {
+    /// The call.
     call: CallView,
 }
 
+/// A page of calls.
 #[derive(Serialize, ToSchema)]
 pub(super) struct CallPage {
+    /// Calls, newest first.
     calls: Vec<CallView>,
     total: i64,
     limit: i64,
     offset: i64,
 }
 
+/// What was said in a call.
 #[derive(Serialize, ToSchema)]
 pub(super) struct TranscriptBody {
+    /// Id of the call.
     #[schema(format = "uuid")]
     call_id: String,
+    /// `initiated`, `in_progress`, `completed` or `failed`.
+    #[schema(value_type = CallStatus)]
     status: &'static str,
+    /// The turns in the order in which they began.
     transcript: Vec<Turn>,
 }
 
@@ -133,7 +165,7 @@ async fn with_transcript(api: &ApiState, scope: OrgScope, call: &Call) -> Result
 }
 
 /// The calls of the organization, newest first.
-#[utoipa::path(get, path = "/calls", tag = "calls", params(Paging, ("task_id" = Option<String>, Query, format = "uuid"), ("agent_id" = Option<String>, Query, format = "uuid"), ("status" = Option<CallStatus>, Query), ("direction" = Option<Direction>, Query), ("end_reason" = Option<EndReason>, Query), ("started_after" = Option<String>, Query, format = "date-time"), ("started_before" = Option<String>, Query, format = "date-time"), ("q" = Option<String>, Query, description = "Part of a number, of the summary or of what was said, or a call's identifier; looked for in the newest 10,000 calls.", min_length = 1, max_length = 200, pattern = "[^\\s]")), responses((status = 200, body = CallPage)))]
+#[utoipa::path(get, path = "/calls", tag = "calls", params(Paging, ("task_id" = Option<String>, Query, description = "Only calls of this task.", format = "uuid"), ("agent_id" = Option<String>, Query, description = "Only calls of this agent.", format = "uuid"), ("status" = Option<CallStatus>, Query, description = "Only calls with this status."), ("direction" = Option<Direction>, Query, description = "Only calls in this direction."), ("end_reason" = Option<EndReason>, Query, description = "Only calls that ended for this reason."), ("started_after" = Option<String>, Query, description = "Only calls that began at this time or later.", format = "date-time"), ("started_before" = Option<String>, Query, description = "Only calls that began before this time.", format = "date-time"), ("q" = Option<String>, Query, description = "Part of a number, of the summary or of what was said, or a call's identifier; looked for in the newest 10,000 calls.", min_length = 1, max_length = 200, pattern = "[^\\s]")), responses((status = 200, body = CallPage)))]
 pub(super) async fn list(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, query: QueryParams,
 ) -> Result<ApiResponse, ApiError> {
@@ -168,7 +200,7 @@ pub(super) async fn get(
 }
 
 /// The transcript: the words of both sides, as far as they were heard.
-#[utoipa::path(get, path = "/calls/{id}/transcript", tag = "calls", params(IdPath), responses((status = 200, body = TranscriptBody)))]
+#[utoipa::path(get, path = "/calls/{id}/transcript", tag = "calls", operation_id = "get_transcript", params(IdPath), responses((status = 200, body = TranscriptBody)))]
 pub(super) async fn transcript(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
 ) -> Result<ApiResponse, ApiError> {

@@ -5,7 +5,7 @@ use super::auth::check_origin;
 use super::client_ip::ClientIp;
 use super::error::ApiError;
 use super::openapi;
-use super::settings::DemoSettings;
+use super::settings::{DemoPhrase, DemoSettings};
 use super::state::ApiState;
 use super::web_calls::{WebCallBody, refusal};
 use crate::call::driver::WebCallParams;
@@ -15,7 +15,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use axum::routing::{get, post};
 use rust_embed::Embed;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -120,9 +120,12 @@ fn demo_of(api: &ApiState) -> Result<Arc<DemoSettings>, ApiError> {
 /// What the console shows in demo mode; empty otherwise.
 async fn demo(State(api): State<ApiState>) -> Response {
     let Some(demo) = &api.demo else { return StatusCode::NO_CONTENT.into_response() };
-    let phrases: Vec<_> = demo.phrases.iter().map(|phrase| json!({"name": phrase.name, "text": phrase.text})).collect();
+    let shown = |phrases: &[DemoPhrase]| -> Vec<Value> {
+        phrases.iter().map(|phrase| json!({"name": phrase.name, "text": phrase.text})).collect()
+    };
     let (password, agent) = (demo.password.expose(), demo.agent.to_string());
-    let body = json!({"email": demo.email, "password": password, "agent_id": agent, "phrases": phrases});
+    let body = json!({"email": demo.email, "password": password, "agent_id": agent,
+        "phrases": shown(&demo.phrases), "examples": shown(&demo.examples)});
     ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], body.to_string())
         .into_response()
 }
@@ -141,7 +144,7 @@ async fn demo_call(State(api): State<ApiState>, visitor: ClientIp, headers: Head
 
 async fn demo_phrase(State(api): State<ApiState>, Path(name): Path<String>) -> Result<Response, ApiError> {
     let demo = demo_of(&api)?;
-    let phrase = demo.phrases.iter().find(|phrase| phrase.name == name);
+    let phrase = demo.phrases.iter().chain(&demo.examples).find(|phrase| phrase.name == name);
     let phrase = phrase.ok_or_else(|| ApiError::not_found("Phrase"))?;
     Ok(([(header::CONTENT_TYPE, "audio/wav")], phrase.sound.clone()).into_response())
 }

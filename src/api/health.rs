@@ -14,9 +14,12 @@ use utoipa::ToSchema;
 pub(super) struct Health {
     /// `ok` or `degraded`.
     status: &'static str,
+    /// When this was found (RFC 3339, UTC).
     #[schema(format = "date-time")]
     timestamp: String,
+    /// Version of the server, such as `0.2.0`.
     version: &'static str,
+    /// What was checked.
     checks: Checks,
 }
 
@@ -34,6 +37,7 @@ pub(super) struct Liveness {
 pub(super) struct Readiness {
     /// `ok`, `degraded` or `draining`.
     status: &'static str,
+    /// What was checked.
     checks: Checks,
 }
 
@@ -43,7 +47,7 @@ fn answer(well: bool, body: impl Serialize) -> ApiResponse {
 }
 
 /// Whether the server works.
-#[utoipa::path(get, path = "/health", tag = "health", security(()), responses((status = 200, body = Health), (status = 503, body = Health)))]
+#[utoipa::path(get, path = "/health", tag = "health", operation_id = "get", security(()), responses((status = 200, body = Health), (status = 503, body = Health)))]
 pub(super) async fn health(State(api): State<ApiState>) -> ApiResponse {
     let checked = api.health.checked().await;
     let body = Health {

@@ -26,26 +26,36 @@ const HEARTBEATS_MISSED_MAX: u32 = 4;
 /// How long a result is cached.
 const RESULT_TTL: Duration = Duration::from_millis(500);
 
+/// The parts of the server that are checked.
 #[derive(Clone, Serialize, ToSchema)]
 pub(super) struct Checks {
+    /// The database answers.
     database: DatabaseCheck,
+    /// Mail can be sent.
     mail: MailCheck,
+    /// The SIP stack answers.
     sip: SipCheck,
+    /// The media threads take their turns.
     media: MediaCheck,
+    /// Events of calls are written.
     journal: JournalCheck,
+    /// The process writes its heartbeat.
     node: NodeCheck,
 }
 
+/// Whether mail is sent.
 #[derive(Clone, Serialize, ToSchema)]
 struct MailCheck {
     /// `ok`, or `not_configured`: no mail is sent then.
     status: &'static str,
 }
 
+/// Whether the database answers.
 #[derive(Clone, Serialize, ToSchema)]
 struct DatabaseCheck {
     /// `ok` or `error`.
     status: &'static str,
+    /// Milliseconds that its answer took.
     latency_ms: i64,
 }
 
@@ -54,6 +64,7 @@ struct DatabaseCheck {
 struct SipCheck {
     /// `ok` or `error`.
     status: &'static str,
+    /// Milliseconds that its answer took.
     latency_ms: i64,
 }
 

@@ -249,8 +249,10 @@ pub(super) fn unify(object: &mut Map<String, Value>, canonical: &str, alias: &st
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes Query::page")]
 pub(super) struct Paging {
+    /// Entries of a page: 1 to 100.
     #[param(minimum = 1, maximum = 100, default = 50)]
     limit: Option<i64>,
+    /// Entries to leave out before the page.
     #[param(minimum = 0, maximum = 2147483647, default = 0)]
     offset: Option<i64>,
     /// The id of the last entry of the page before: this page begins behind it, whatever was added since.
@@ -263,8 +265,10 @@ pub(super) struct Paging {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes Query::page_of_versions")]
 pub(super) struct VersionPaging {
+    /// Entries of a page: 1 to 100.
     #[param(minimum = 1, maximum = 100, default = 50)]
     limit: Option<i64>,
+    /// Entries to leave out before the page.
     #[param(minimum = 0, maximum = 2147483647, default = 0)]
     offset: Option<i64>,
     /// The last version of the page before: this page begins behind it, with older ones.
@@ -276,6 +280,7 @@ pub(super) struct VersionPaging {
 #[into_params(parameter_in = Path)]
 #[expect(dead_code, reason = "describes the path")]
 pub(super) struct IdPath {
+    /// Id of the object, a UUID.
     #[param(format = "uuid")]
     id: String,
 }

@@ -38,32 +38,45 @@ const FLUSH_DEADLINE: Duration = Duration::from_secs(1);
 const BAD_CREDENTIALS: u16 = 4401;
 const NO_SUCH_CALL: u16 = 4404;
 
+/// Where to follow a call.
 #[derive(Serialize, ToSchema)]
 pub(super) struct LiveBody {
+    /// WebSocket of the live transcript; `connection_info` says how to connect to it.
     websocket_url: String,
+    /// Id of the call.
     #[schema(format = "uuid")]
     call_id: String,
     /// Good for this call and five minutes, to connect with.
     #[serde(serialize_with = "exposed")]
     #[schema(value_type = String)]
     temp_token: Secret,
+    /// How to connect, in words and examples.
     connection_info: ConnectionInfo,
 }
 
+/// How the WebSocket of a live transcript is used.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ConnectionInfo {
+    /// The same as `websocket_url`.
     url: String,
+    /// Always `query_param`: the URL carries a key or a token.
     auth_method: &'static str,
+    /// Query parameter that takes an API key.
     auth_param: &'static str,
+    /// Query parameter that takes `temp_token`.
     temp_auth_param: &'static str,
+    /// URL with an API key in it.
     example: String,
+    /// URL with a temporary token in it.
     example_session: String,
+    /// Format of the messages, always `json`.
     message_format: &'static str,
+    /// Values of `type` in the messages.
     message_types: [&'static str; 5],
 }
 
 /// Where the live transcript of a call is, and a token for it.
-#[utoipa::path(get, path = "/calls/{id}/live", tag = "calls", params(IdPath), responses((status = 200, body = LiveBody)))]
+#[utoipa::path(get, path = "/calls/{id}/live", tag = "calls", operation_id = "get_live", params(IdPath), responses((status = 200, body = LiveBody)))]
 pub(super) async fn live(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>, headers: HeaderMap,
 ) -> Result<ApiResponse, ApiError> {

@@ -48,6 +48,7 @@ mod request_deadline;
 mod request_limits;
 mod response;
 pub mod router;
+mod schema_forms;
 mod secrets;
 mod sessions;
 mod settings;
@@ -62,6 +63,7 @@ mod user_view;
 mod users;
 mod web_calls;
 mod webhook_deliveries;
+mod webhook_descriptions;
 mod whip;
 
 pub use health_checks::HealthSources;

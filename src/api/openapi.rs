@@ -2,7 +2,8 @@
 //! the envelope under `/api/v1` and bare under `/v1`.
 
 use super::auth_header::COOKIE;
-use super::{constraints, examples, idempotency};
+use super::schema_forms::{bring_into_form, nullable, one_line};
+use super::{constraints, examples, idempotency, webhook_descriptions};
 use crate::domain::agent::ALIASES;
 use crate::domain::call::{CallStatus, Direction};
 use crate::domain::delivery::DeliveryStatus;
@@ -15,6 +16,34 @@ use utoipa::openapi::OpenApi;
 /// Bodies of creates whose patches are the same with nothing required and `null` to clear.
 const PATCHED: [&str; 4] = ["AgentFields", "TaskFields", "PhoneNumberFields", "TrunkFields"];
 const METHODS: [&str; 4] = ["get", "post", "patch", "delete"];
+
+/// Closed lists whose types say only their names.
+const NAMED_LISTS: [(&str, &str); 3] = [
+    ("EndReason", "Why a call ended."),
+    ("KeyScope", "What an API key that is not for everything may do."),
+    ("Role", "What a person may do in an organization."),
+];
+
+/// Groups of operations.
+const TAGS: [(&str, &str); 17] = [
+    ("agents", "How calls are answered and how the conversation goes."),
+    ("tasks", "Outbound calls, at once or at a time of their own."),
+    ("calls", "Calls with their transcripts, reports, recordings and SIP messages."),
+    ("web-calls", "Calls from browsers (WHIP, RFC 9725)."),
+    ("phone-numbers", "Numbers that come in, and who answers them."),
+    ("trunks", "Carriers and PBXs that calls come from and go to."),
+    ("providers", "Services for STT, LLM and TTS."),
+    ("webhook-deliveries", "Webhooks that were or are to be sent."),
+    ("usage", "What was used, by day."),
+    ("auth", "Sessions of people."),
+    ("api-keys", "Keys of programs."),
+    ("users", "The people of the organization."),
+    ("organizations", "The organization and those below it."),
+    ("secrets", "Stored keys of providers."),
+    ("audit-log", "What people changed."),
+    ("health", "Whether the server works."),
+    ("webhooks", "What the server sends to yours."),
+];
 
 /// `GET /docs`: a page that shows it.
 pub(super) const PAGE: &str = include_str!("docs.html");
@@ -62,7 +91,9 @@ pub(super) fn document(described: OpenApi) -> Value {
         },
         "servers": [{"url": "/"}],
         "security": [{"key": []}, {"session": []}],
+        "tags": TAGS.map(|(name, description)| json!({"name": name, "description": description})),
         "paths": paths,
+        "webhooks": webhook_descriptions::webhooks(),
         "components": {
             "securitySchemes": {
                 "key": {"type": "http", "scheme": "bearer", "description": "An API key: va_…"},
@@ -76,9 +107,11 @@ pub(super) fn document(described: OpenApi) -> Value {
 /// The schemas with what their types cannot say, and those of patches and answers.
 fn completed(mut schemas: Value) -> Value {
     queried(&mut schemas);
+    webhook_descriptions::add_schemas(&mut schemas);
     two_names(&mut schemas["AgentFields"]);
     // A task has an agent in addition to its own fields.
-    schemas["TaskFields"]["properties"]["agent_id"] = json!({"type": "string", "format": "uuid"});
+    schemas["TaskFields"]["properties"]["agent_id"] =
+        json!({"type": "string", "format": "uuid", "description": "The agent that calls; one of the organization's."});
     require(&mut schemas["TaskFields"], "agent_id");
     constraints::add(&mut schemas);
     for name in PATCHED {
@@ -101,16 +134,42 @@ fn completed(mut schemas: Value) -> Value {
     if let Some(fields) = schemas["PhoneNumberFieldsPatch"]["properties"].as_object_mut() {
         fields.remove("number");
     }
-    schemas["Meta"] = json!({"type": "object", "required": ["timestamp", "request_id"], "properties": {
-        "timestamp": {"type": "string", "format": "date-time"}, "request_id": {"type": "string", "format": "uuid"}}});
-    schemas["Details"] = json!({"type": "object", "required": ["code"], "properties": {
-        "code": {"type": "string"}, "field": {"type": "string"}}});
-    schemas["Refusal"] = json!({"type": "object", "required": ["error", "details"], "properties": {
-        "error": {"type": "string"}, "details": {"$ref": "#/components/schemas/Details"}}});
-    schemas["RefusalEnvelope"] = json!({"type": "object", "required": ["success", "error", "details", "meta"], "properties": {
-        "success": {"const": false}, "error": {"type": "string"},
-        "details": {"$ref": "#/components/schemas/Details"}, "meta": {"$ref": "#/components/schemas/Meta"}}});
+    refusals(&mut schemas);
+    for (name, description) in NAMED_LISTS {
+        schemas[name]["description"] = json!(description);
+    }
+    bring_into_form(&mut schemas);
+    webhook_descriptions::complete_assistant(&mut schemas);
     schemas
+}
+
+/// The envelope's parts and the body of a refusal on either mount.
+fn refusals(schemas: &mut Value) {
+    let id = "Identifies the request in the server's log; the header `X-Request-Id` of the request, if it was a UUID.";
+    schemas["Meta"] = json!({"type": "object", "description": "About the answer itself.",
+        "required": ["timestamp", "request_id"], "properties": {
+            "timestamp": {"type": "string", "format": "date-time", "description": "When it was answered (RFC 3339, UTC)."},
+            "request_id": {"type": "string", "format": "uuid", "description": id}}});
+    schemas["FieldFault"] = json!({"type": "object", "description": "A field that is wrong.",
+        "required": ["field", "message"], "properties": {
+            "field": {"type": "string", "description": "Path of the field, such as `llm_config.tools[0].url`."},
+            "message": {"type": "string", "description": "What is wrong with it."}}});
+    schemas["Details"] = json!({"type": "object", "required": ["code"],
+        "description": "Why a request was refused, for programs. Some codes come with further fields.", "properties": {
+            "code": {"type": "string", "description": "The reason, such as `invalid_field`, `not_found` or `rate_limited`."},
+            "field": {"type": "string", "description": "The first field that is wrong."},
+            "faults": {"type": "array", "items": {"$ref": "#/components/schemas/FieldFault"},
+                "description": "Every field that is wrong, 50 at most; with the code `invalid_field`."},
+            "retry_after_seconds": {"type": "integer", "minimum": 0, "description": "Seconds to wait before the next attempt."},
+            "limit": {"type": "string", "description": "The limit that was reached; with the code `quota_exceeded`."}}});
+    let error = json!({"type": "string", "description": "What is wrong, in a sentence."});
+    let details = json!({"$ref": "#/components/schemas/Details", "description": "The same for programs."});
+    schemas["Refusal"] = json!({"type": "object", "description": "A refusal under /v1.",
+        "required": ["error", "details"], "properties": {"error": error, "details": details}});
+    schemas["RefusalEnvelope"] = json!({"type": "object", "description": "A refusal under /api/v1.",
+        "required": ["success", "error", "details", "meta"], "properties": {
+            "success": {"const": false, "description": "Always false."}, "error": error, "details": details,
+            "meta": {"$ref": "#/components/schemas/Meta", "description": "About the answer itself."}}});
 }
 
 /// Input takes either name of a field that has two.
@@ -134,7 +193,7 @@ fn clearable(schema: &mut Value) {
     let needed = |name: &str| required.as_array().is_some_and(|all| all.iter().any(|one| one == name));
     for (name, property) in schema["properties"].as_object_mut().into_iter().flatten() {
         if !needed(name) {
-            *property = json!({"anyOf": [property.take(), {"type": "null"}]});
+            *property = nullable(property.take());
         }
     }
 }
@@ -143,6 +202,7 @@ fn describe(operation: &mut Value, method: &str, path: &str, enveloped: bool) {
     let tag = operation["tags"][0].as_str().unwrap_or("").replace('-', "_");
     let name = operation["operationId"].as_str().unwrap_or(method).to_owned();
     operation["operationId"] = json!(format!("{tag}_{name}{}", if enveloped { "" } else { "_bare" }));
+    explain(operation);
     if method == "patch" && operation["requestBody"]["content"]["application/json"].is_object() {
         let schema = &mut operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
         let name = schema.as_str().and_then(|reference| reference.rsplit('/').next()).unwrap_or_default();
@@ -158,6 +218,11 @@ fn describe(operation: &mut Value, method: &str, path: &str, enveloped: bool) {
                 "503" => "Does not work; the body says what.",
                 _ => "Done.",
             });
+        }
+    }
+    for response in operation["responses"].as_object_mut().into_iter().flat_map(Map::values_mut) {
+        if let Some(schema) = response.pointer_mut("/content/audio~1wav/schema") {
+            *schema = json!({"type": "string", "format": "binary"});
         }
     }
     if path.starts_with("/health") {
@@ -193,19 +258,30 @@ fn describe(operation: &mut Value, method: &str, path: &str, enveloped: bool) {
     }
 }
 
+/// The summary is the first sentence of what the handler says about itself, the description all of it.
+fn explain(operation: &mut Value) {
+    let said = ["summary", "description"].map(|name| operation[name].as_str().unwrap_or_default().to_owned());
+    let whole = one_line(&said.join("\n\n"));
+    let whole = whole.trim();
+    operation["summary"] = json!(whole.split_inclusive(". ").next().unwrap_or(whole).trim());
+    operation["description"] = json!(whole);
+}
+
 /// An error response with additional details.
 fn refusal_envelope(refusal: Value) -> Value {
     json!({"allOf": [{"$ref": "#/components/schemas/RefusalEnvelope"}, refusal]})
 }
 
 fn envelope(data: Value) -> Value {
-    let meta = json!({"$ref": "#/components/schemas/Meta"});
+    let success = json!({"const": true, "description": "Always true."});
+    let meta = json!({"$ref": "#/components/schemas/Meta", "description": "About the answer itself."});
     if data["$ref"] == json!("#/components/schemas/Deleted") {
-        return json!({"type": "object", "required": ["success", "meta"], "properties": {
-            "success": {"const": true}, "meta": meta}});
+        return json!({"type": "object", "required": ["success", "meta"], "properties": {"success": success, "meta": meta}});
     }
+    let mut data = data;
+    data["description"] = json!("What was asked for; the whole body under /v1.");
     json!({"type": "object", "required": ["success", "data", "meta"], "properties": {
-        "success": {"const": true}, "data": data, "meta": meta}})
+        "success": success, "data": data, "meta": meta}})
 }
 
 #[cfg(test)]
@@ -246,6 +322,81 @@ mod tests {
                     "{path} says nothing"
                 );
             }
+        }
+    }
+
+    /// Properties whose shape is the customer's own.
+    const ANY_JSON: [&str; 3] = ["extracted_data", "structured_data", "result"];
+
+    /// Properties without a description, or without a shape. Rules between fields say nothing about a field.
+    fn undescribed(schema: &Value, place: &str, found: &mut Vec<String>) {
+        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+            let place = format!("{place}.{name}");
+            let shapes = ["type", "$ref", "anyOf", "oneOf", "allOf", "const", "enum"];
+            if property["description"].as_str().is_none_or(str::is_empty) {
+                found.push(place.clone());
+            }
+            if !ANY_JSON.contains(&name.as_str()) && !shapes.iter().any(|shape| property.get(shape).is_some()) {
+                found.push(format!("{place} has no shape"));
+            }
+            undescribed(property, &place, found);
+        }
+        for inner in ["items", "additionalProperties"] {
+            undescribed(&schema[inner], &format!("{place}.{inner}"), found);
+        }
+        if schema["properties"].is_null() {
+            for choice in ["anyOf", "oneOf", "allOf"] {
+                let forms = schema[choice].as_array().into_iter().flatten();
+                forms.for_each(|form| undescribed(form, &format!("{place}/{choice}"), found));
+            }
+        }
+    }
+
+    #[test]
+    fn everything_is_described() {
+        let document = super::super::router::openapi_document();
+        let mut found = vec![];
+        for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+            if schema["description"].as_str().is_none_or(str::is_empty) {
+                found.push(name.clone());
+            }
+            undescribed(schema, name, &mut found);
+        }
+        let all =
+            document["paths"].as_object().unwrap().values().chain(document["webhooks"].as_object().unwrap().values());
+        for operation in all.flat_map(|item| item.as_object().unwrap().values()) {
+            let id = operation["operationId"].as_str().unwrap();
+            for said in ["summary", "description"] {
+                let text = operation[said].as_str().unwrap_or_default();
+                if text.is_empty() || (said == "summary" && text.contains('\n')) {
+                    found.push(format!("{id}: {said}"));
+                }
+            }
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                if parameter["description"].as_str().is_none_or(str::is_empty) {
+                    found.push(format!("{id}: {}", parameter["name"]));
+                }
+            }
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                undescribed(&response["content"]["application/json"]["schema"], &format!("{id}: {status}"), &mut found);
+            }
+        }
+        assert!(found.is_empty(), "{found:#?}");
+    }
+
+    /// `agents_create` becomes `client.agents.create`: the group, and one or a few words of it.
+    #[test]
+    fn operations_have_names_for_methods() {
+        let document = super::super::router::openapi_document();
+        for operation in
+            document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values())
+        {
+            let (id, tag) = (operation["operationId"].as_str().unwrap(), operation["tags"][0].as_str().unwrap());
+            assert!(TAGS.iter().any(|(known, _)| *known == tag), "{tag}");
+            let name = id.strip_prefix(&tag.replace('-', "_")).and_then(|rest| rest.strip_prefix('_'));
+            let name = name.map(|name| name.strip_suffix("_bare").unwrap_or(name)).unwrap_or_default();
+            let is_plain = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+            assert!(name.split('_').all(is_plain) && name.split('_').count() <= 3, "{id}");
         }
     }
 }

@@ -27,13 +27,17 @@ const INVITATION_MS: i64 = 14 * 86_400_000;
 pub(super) struct OrganizationView {
     #[schema(format = "uuid")]
     id: String,
+    /// What people call the organization.
     name: String,
+    /// The organization above this one; `null` for the topmost.
     #[schema(format = "uuid")]
     parent_org_id: Option<String>,
     /// Who pays: itself, or the root of its parents.
     #[schema(format = "uuid")]
     billing_org_id: String,
+    /// Calls at once, those of all organizations below included; `null`: no limit of its own.
     max_concurrent_calls: Option<u32>,
+    /// New calls a second, those of all organizations below included; `null`: no limit of its own.
     calls_per_second: Option<f64>,
     /// Of answered calls in a UTC day, of everything below too; no call begins beyond them.
     max_minutes_per_day: Option<u32>,
@@ -62,13 +66,17 @@ impl From<&Organization> for OrganizationView {
     }
 }
 
+/// One organization.
 #[derive(Serialize, ToSchema)]
 pub(super) struct OrganizationBody {
+    /// The organization.
     organization: OrganizationView,
 }
 
+/// A new organization with its first key.
 #[derive(Serialize, ToSchema)]
 pub(super) struct OrganizationCreated {
+    /// The organization.
     organization: OrganizationView,
     /// Shown once.
     api_key: NewKeyView,
@@ -78,18 +86,22 @@ pub(super) struct OrganizationCreated {
     invitation_token: Option<Secret>,
 }
 
+/// A page of organizations.
 #[derive(Serialize, ToSchema)]
 pub(super) struct OrganizationPage {
+    /// The own organization and those below it.
     organizations: Vec<OrganizationView>,
     total: i64,
     limit: i64,
     offset: i64,
 }
 
+/// An organization to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = OrganizationFields)]
 pub(super) struct OrganizationInput {
+    /// What people call the organization: 1 to 200 characters.
     #[schema(min_length = 1, max_length = 200, example = "Reseller's customer")]
     name: String,
     /// The new organization is below this one and bills to its root. Without it: 403, the operator makes those.
@@ -100,15 +112,19 @@ pub(super) struct OrganizationInput {
     #[serde(default)]
     #[schema(format = "email", max_length = 320)]
     owner_email: Option<String>,
+    /// Calls at once, 1 to 100,000; further tasks wait, further callers are refused. None: the parent's limit alone.
     #[serde(default)]
     #[schema(minimum = 1, maximum = 100_000)]
     max_concurrent_calls: Option<u32>,
+    /// New calls a second, 0.01 to 1,000. None: the parent's limit alone.
     #[serde(default)]
     #[schema(minimum = 0.01, maximum = 1_000)]
     calls_per_second: Option<f64>,
+    /// Minutes of answered calls in a UTC day, 1 to 10,000,000. None: the parent's limit alone.
     #[serde(default)]
     #[schema(minimum = 1, maximum = 10_000_000)]
     max_minutes_per_day: Option<u32>,
+    /// Spend in a UTC day in the price table's currency, 0.01 to 10,000,000. None: the parent's limit alone.
     #[serde(default)]
     #[schema(minimum = 0.01, maximum = 10_000_000)]
     max_spend_per_day: Option<f64>,
@@ -130,21 +146,27 @@ impl OrganizationInput {
     }
 }
 
+/// What changes of an organization.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OrganizationPatch {
+    /// What people call the organization: 1 to 200 characters.
     #[serde(default)]
     #[schema(value_type = String, required = false, min_length = 1, max_length = 200)]
     name: Option<String>,
+    /// Calls at once, 1 to 100,000; `null` removes the limit.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 100_000)]
     max_concurrent_calls: Option<Option<u32>>,
+    /// New calls a second, 0.01 to 1,000; `null` removes the limit.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<f64>, minimum = 0.01, maximum = 1_000)]
     calls_per_second: Option<Option<f64>>,
+    /// Minutes of answered calls in a UTC day, 1 to 10,000,000; `null` removes the limit.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 10_000_000)]
     max_minutes_per_day: Option<Option<u32>>,
+    /// Spend in a UTC day in the price table's currency, 0.01 to 10,000,000; `null` removes the limit.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<f64>, minimum = 0.01, maximum = 10_000_000)]
     max_spend_per_day: Option<Option<f64>>,

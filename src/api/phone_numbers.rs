@@ -20,16 +20,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+/// A phone number that comes in, and who answers it.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = PhoneNumberFields)]
 pub(super) struct PhoneNumberInput {
     /// E.164.
     number: String,
+    /// The agent that answers. None: the server at `webhook_url` says who does.
     #[serde(default)]
     agent_id: Option<String>,
+    /// The trunk over which the number comes, and goes out as `from_number`. None: any trunk of the organization.
     #[serde(default)]
     trunk_id: Option<String>,
+    /// What people call the number: 200 characters at most.
     #[serde(default)]
     #[schema(max_length = 200)]
     name: Option<String>,
@@ -37,6 +41,7 @@ pub(super) struct PhoneNumberInput {
     #[serde(default)]
     #[schema(format = "uri", max_length = 2_048)]
     webhook_url: Option<String>,
+    /// Key that signs requests to `webhook_url`, printable ASCII; after `whsec_` it is base64. Never shown again.
     #[serde(default, serialize_with = "exposed")]
     #[schema(value_type = Option<String>, max_length = 1_024)]
     webhook_secret: Option<Secret>,

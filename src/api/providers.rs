@@ -27,19 +27,29 @@ pub(super) struct ProviderProblem {
     message: String,
 }
 
+/// What a test of a provider found.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ProviderTest {
+    /// Name of the provider.
     provider: String,
+    /// Whether it took the key and answered.
     ok: bool,
+    /// Milliseconds that its answer took.
     latency_ms: u64,
+    /// What is wrong; `null` if nothing is.
     problem: Option<ProviderProblem>,
+    /// Of `local`: the speech models that are not on the server, with what to do about it. Absent if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing_models: Vec<String>,
 }
 
 /// A provider as this organization can use it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Provider)]
 pub(super) struct ProviderView {
+    /// Name of the provider, as in `stt_config.provider`.
     name: String,
+    /// What it does, each with its circuit breaker.
     stages: Vec<StageView>,
     /// `own` (of the organization), `server`, or `none`; `not_needed` for what runs on this machine.
     key: &'static str,
@@ -54,13 +64,17 @@ pub(super) struct StageView {
     /// `open`: requests go through; `closed`: none do, after too many failures; `trying`: one tests it; `waiting`: it asked
     /// for a pause.
     breaker: &'static str,
+    /// Failures since the last success.
     failures_in_a_row: u32,
+    /// Milliseconds until the next attempt; `null` if the breaker does not wait.
     retry_after_ms: Option<u64>,
 }
 
+/// All providers.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ProviderList)]
 pub(super) struct ProviderList {
+    /// Every provider that the server knows.
     providers: Vec<ProviderView>,
 }
 
@@ -108,10 +122,12 @@ pub(super) async fn test(
         },
     });
     let latency_ms = trial.latency.as_millis() as u64;
+    let missing_models = if account.needs_key() { Vec::new() } else { api.accounts.registry.missing_models() };
     Ok(ApiResponse::ok(ProviderTest {
         provider: account.name().to_owned(),
         ok: problem.is_none(),
         latency_ms,
         problem,
+        missing_models,
     }))
 }

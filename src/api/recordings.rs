@@ -20,12 +20,15 @@ use serde::Serialize;
 use tower_http::services::ServeFile;
 use utoipa::ToSchema;
 
+/// Where the recording of a call is.
 #[derive(Serialize, ToSchema)]
 pub(super) struct RecordingBody {
+    /// Id of the call.
     #[schema(format = "uuid")]
     call_id: String,
     /// Asks for the same key as everything else.
     recording_url: String,
+    /// Always `audio/wav`.
     content_type: &'static str,
 }
 
@@ -56,7 +59,7 @@ fn available(call: &Call) -> Result<&str, ApiError> {
 }
 
 /// Where the recording is, on the mount it was asked on.
-#[utoipa::path(get, path = "/calls/{id}/recording", tag = "calls", params(IdPath), responses((status = 200, body = RecordingBody)))]
+#[utoipa::path(get, path = "/calls/{id}/recording", tag = "calls", operation_id = "get_recording", params(IdPath), responses((status = 200, body = RecordingBody)))]
 pub(super) async fn locate(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>, OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
@@ -68,7 +71,7 @@ pub(super) async fn locate(
 }
 
 /// The recording: stereo WAV, caller left, agent right; takes byte ranges.
-#[utoipa::path(get, path = "/calls/{id}/recording/stream", tag = "calls", params(IdPath, ("token" = Option<String>, Query, description = "Of a report's link, in place of a key.")), responses((status = 200, content_type = "audio/wav", body = Vec<u8>), (status = 206, content_type = "audio/wav", body = Vec<u8>), (status = 416, description = "The range lies outside of the recording.")))]
+#[utoipa::path(get, path = "/calls/{id}/recording/stream", tag = "calls", operation_id = "download_recording", params(IdPath, ("token" = Option<String>, Query, description = "Of a report's link, in place of a key.")), responses((status = 200, content_type = "audio/wav", body = Vec<u8>), (status = 206, content_type = "audio/wav", body = Vec<u8>), (status = 416, description = "The range lies outside of the recording.")))]
 pub(super) async fn stream(
     State(api): State<ApiState>, RecordingAuth(scope): RecordingAuth, Path(id): Path<String>, mut request: Request,
 ) -> Result<Response, ApiError> {

@@ -9,6 +9,7 @@ use super::response::ApiResponse;
 use super::state::ApiState;
 use crate::call::driver::PlaceCallError;
 use crate::domain::call::{Call, CallOutcome};
+use crate::domain::call_documents::{CallCost, CallReport};
 use crate::domain::transcript::Turn;
 use crate::store::OrgScope;
 use axum::extract::{Path, State};
@@ -16,24 +17,36 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+/// What a call was about.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ReportBody {
+    /// Id of the call.
     #[schema(format = "uuid")]
     call_id: String,
+    /// The call in two or three sentences.
     summary: Option<String>,
     /// success, success_reason, sentiment, follow_up; `analysed` says whether a model looked at the call.
+    #[schema(value_type = Option<CallReport>)]
     report: Option<Value>,
     /// By the agent's `structured_data_plan`.
     extracted_data: Option<Value>,
+    /// What the call cost by the server's price table.
+    #[schema(value_type = Option<CallCost>)]
     cost: Option<Value>,
 }
 
+/// A transcript and what was found in it.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ProcessedBody {
+    /// Id of the call.
     #[schema(format = "uuid")]
     call_id: String,
+    /// The turns in the order in which they began.
     transcript: Vec<Turn>,
+    /// By the agent's `structured_data_plan`; `null` without one.
     extracted_data: Option<Value>,
+    /// What the analysis found.
+    #[schema(value_type = Option<CallReport>)]
     report: Option<Value>,
 }
 
@@ -62,7 +75,7 @@ async fn process(api: &ApiState, scope: OrgScope, call: &Call, turns: &[Turn]) -
 }
 
 /// What the call was about; written now if it is not there yet.
-#[utoipa::path(get, path = "/calls/{id}/report", tag = "calls", params(IdPath), responses((status = 200, body = ReportBody)))]
+#[utoipa::path(get, path = "/calls/{id}/report", tag = "calls", operation_id = "get_report", params(IdPath), responses((status = 200, body = ReportBody)))]
 pub(super) async fn report(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>,
 ) -> Result<ApiResponse, ApiError> {

@@ -20,12 +20,15 @@ use utoipa::ToSchema;
 /// Of an address: hosts have 253 at most.
 const BASE_URL_BYTES_MAX: usize = 2_048;
 
+/// A stored provider key, without its text.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Secret)]
 pub(super) struct SecretView {
     #[schema(format = "uuid")]
     id: String,
+    /// What people call the key.
     name: String,
+    /// The provider whose key it is.
     provider: String,
     /// The only address the key is sent to; null for the provider's default address.
     #[schema(format = "uri")]
@@ -49,13 +52,17 @@ impl From<&SecretRow> for SecretView {
     }
 }
 
+/// One stored key.
 #[derive(Serialize, ToSchema)]
 pub(super) struct SecretBody {
+    /// The key, without its text.
     secret: SecretView,
 }
 
+/// A page of stored keys.
 #[derive(Serialize, ToSchema)]
 pub(super) struct SecretPage {
+    /// Keys, newest first.
     secrets: Vec<SecretView>,
     total: i64,
     limit: i64,
@@ -65,10 +72,12 @@ pub(super) struct SecretPage {
     xai_secret_id: Option<String>,
 }
 
+/// A provider key to store.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = SecretFields)]
 pub(super) struct SecretInput {
+    /// What people call the key: 1 to 200 characters.
     #[schema(min_length = 1, max_length = 200, example = "Our OpenAI account")]
     name: String,
     /// `xai` is also the key of `xai_realtime`.

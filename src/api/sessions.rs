@@ -28,11 +28,14 @@ const SESSION_LIFETIME_S: i64 = 7 * 86_400;
 const EMAIL_BYTES_MAX: usize = 1_024;
 const PASSWORD_BYTES_MAX: usize = 4_096;
 
+/// Who logs in.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Login {
+    /// Address of the account.
     #[schema(format = "email", example = "owner@example.com", max_length = 320)]
     email: String,
+    /// Its password, 256 characters at most.
     #[schema(value_type = String, max_length = 256)]
     password: Secret,
     /// Which organization's account, where the password fits several: one of those that a 409 has listed.
@@ -44,9 +47,12 @@ pub(super) struct Login {
 /// One of the organizations that a password opens.
 #[derive(Serialize, ToSchema)]
 pub(super) struct OrganizationChoice {
+    /// Id of the organization, for `organization_id`.
     #[schema(format = "uuid")]
     id: String,
+    /// Name of the organization.
     name: String,
+    /// The account's role there.
     role: UserRole,
 }
 
@@ -61,24 +67,32 @@ impl From<&LoginAccount> for OrganizationChoice {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes ApiError::organization_required")]
 pub(super) struct OrganizationRequired {
+    /// What is wrong, in words.
     error: String,
+    /// The choice.
     details: OrganizationRequiredDetails,
 }
 
+/// Organizations that an account may be meant of.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes ApiError::organization_required")]
 struct OrganizationRequiredDetails {
+    /// Always `organization_required`.
     #[schema(pattern = "^organization_required$")]
     code: String,
+    /// Always `organization_id`.
     #[schema(pattern = "^organization_id$")]
     field: String,
     /// By name, a hundred at most.
     organizations: Vec<OrganizationChoice>,
 }
 
+/// The account of a session.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Me {
+    /// The person.
     user: UserView,
+    /// Their organization.
     organization: OrganizationView,
 }
 
@@ -135,11 +149,14 @@ pub(super) async fn login(
     }
 }
 
+/// A change of the own password.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PasswordChange {
+    /// The password so far.
     #[schema(value_type = String)]
     current_password: Secret,
+    /// The new one: 10 to 256 characters.
     #[schema(value_type = String, min_length = 10)]
     new_password: Secret,
 }

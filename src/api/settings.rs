@@ -48,7 +48,7 @@ pub struct IceServerSettings {
     pub credential: Option<Secret>,
 }
 
-/// What the demo shows to any user of its console: it runs on loopback, with emulated providers.
+/// What the demo shows to any user of its console: it runs on loopback.
 #[derive(Clone, Debug)]
 pub struct DemoSettings {
     /// Login of the demo's user; the console signs visitors in with it.
@@ -59,8 +59,10 @@ pub struct DemoSettings {
     pub scope: OrgScope,
     /// Agent that answers the demo's web calls.
     pub agent: AgentId,
-    /// Phrases that the console offers as buttons.
+    /// Recorded phrases that the console offers as buttons: the emulated STT understands these.
     pub phrases: Vec<DemoPhrase>,
+    /// What the demo's agent may be asked, for example; empty where its STT understands recorded phrases only.
+    pub examples: Vec<DemoPhrase>,
 }
 
 /// A sentence that the demo's caller can say without a microphone.

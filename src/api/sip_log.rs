@@ -20,6 +20,7 @@ use utoipa::ToSchema;
 #[derive(Serialize, ToSchema)]
 #[schema(as = SipMessage)]
 pub(super) struct SipMessageView<'a> {
+    /// When the message went or came (RFC 3339, UTC).
     #[schema(format = "date-time")]
     at: String,
     /// `received` or `sent`.
@@ -30,11 +31,13 @@ pub(super) struct SipMessageView<'a> {
     local: &'a str,
     /// The peer's address and port.
     remote: &'a str,
+    /// First line of the message: the request line or the status line.
     start_line: &'a str,
     /// Of the request, or of the request that the response answers.
     method: &'a str,
     /// Of a response.
     status: Option<u16>,
+    /// Value of the CSeq header.
     cseq: &'a str,
     /// Value of the Call-ID header. Each leg of a call has its own.
     sip_call_id: &'a str,
@@ -51,8 +54,10 @@ pub(super) struct SipMessageView<'a> {
     text: &'a str,
 }
 
+/// The SIP messages of a call.
 #[derive(Serialize, ToSchema)]
 pub(super) struct SipLogBody<'a> {
+    /// Id of the call.
     #[schema(format = "uuid")]
     call_id: String,
     /// No more messages will come: the call and its last transactions are over.
@@ -152,7 +157,7 @@ fn as_text(call: &Call, log: &SipLog) -> String {
 
 /// The SIP messages of a call, of all its attempts and transfers. A call that goes on has those so far, if this process
 /// holds it.
-#[utoipa::path(get, path = "/calls/{id}/sip-log", tag = "calls", params(IdPath, ("format" = Option<String>, Query, description = "`json` or `text`. Without it, `Accept: text/plain` asks for text.", pattern = "^(json|text)$")), responses((status = 200, content((SipLogBody<'static> = "application/json"), (String = "text/plain")))))]
+#[utoipa::path(get, path = "/calls/{id}/sip-log", tag = "calls", operation_id = "get_sip_log", params(IdPath, ("format" = Option<String>, Query, description = "`json` or `text`. Without it, `Accept: text/plain` asks for text.", pattern = "^(json|text)$")), responses((status = 200, content((SipLogBody<'static> = "application/json"), (String = "text/plain")))))]
 pub(super) async fn sip_log(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>, headers: HeaderMap,
     query: QueryParams,

@@ -32,12 +32,14 @@ pub(super) struct TaskView {
     id: String,
     #[schema(format = "uuid")]
     organization_id: String,
+    /// The agent that calls.
     #[schema(format = "uuid")]
     agent_id: String,
     /// Only where one task is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     agent: Option<AgentView>,
     /// `pending`, `in_progress`, `completed` or `failed`.
+    #[schema(value_type = TaskStatus)]
     status: &'static str,
     name: Option<String>,
     to_number: String,
@@ -86,24 +88,30 @@ impl From<&Task> for TaskView {
     }
 }
 
+/// One task.
 #[derive(Serialize, ToSchema)]
 pub(super) struct TaskBody {
+    /// The task.
     task: TaskView,
 }
 
+/// A page of tasks.
 #[derive(Serialize, ToSchema)]
 pub(super) struct TaskPage {
+    /// Tasks, newest first.
     tasks: Vec<TaskView>,
     total: i64,
     limit: i64,
     offset: i64,
 }
 
+/// A call that was begun.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Executed {
     /// The call that is being set up.
     #[schema(format = "uuid")]
     call_id: String,
+    /// Whether the call is being set up or waits for a free place.
     message: &'static str,
 }
 
@@ -150,7 +158,7 @@ async fn trunks(api: &ApiState, scope: OrgScope) -> Result<Vec<Trunk>, ApiError>
 }
 
 /// The tasks of the organization, newest first.
-#[utoipa::path(get, path = "/tasks", tag = "tasks", params(Paging, ("agent_id" = Option<String>, Query, format = "uuid"), ("status" = Option<TaskStatus>, Query)), responses((status = 200, body = TaskPage)))]
+#[utoipa::path(get, path = "/tasks", tag = "tasks", params(Paging, ("agent_id" = Option<String>, Query, description = "Only tasks of this agent.", format = "uuid"), ("status" = Option<TaskStatus>, Query, description = "Only tasks with this status.")), responses((status = 200, body = TaskPage)))]
 pub(super) async fn list(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, query: QueryParams,
 ) -> Result<ApiResponse, ApiError> {

@@ -36,12 +36,14 @@ pub(super) struct TrunkView {
     port: Option<u16>,
     transport: TrunkTransport,
     username: Option<String>,
+    /// Whether a password is stored; it is never shown.
     password_set: bool,
     from_user: Option<String>,
     from_domain: Option<String>,
     dial_string: String,
     allowed_addresses: Vec<String>,
     inbound_username: Option<String>,
+    /// Whether a password for inbound callers is stored; it is never shown.
     inbound_password_set: bool,
     inbound_digest: InboundDigest,
     codecs: Vec<String>,
@@ -138,13 +140,17 @@ fn view(api: &ApiState, trunk: &Trunk) -> TrunkView {
     TrunkView { state: api.trunks.states.state(trunk.id), ..TrunkView::from(trunk) }
 }
 
+/// One trunk.
 #[derive(Serialize, ToSchema)]
 pub(super) struct TrunkBody {
+    /// The trunk.
     trunk: TrunkView,
 }
 
+/// A page of trunks.
 #[derive(Serialize, ToSchema)]
 pub(super) struct TrunkPage {
+    /// Trunks, newest first.
     trunks: Vec<TrunkView>,
     total: i64,
     limit: i64,
@@ -228,6 +234,7 @@ pub(super) struct TrunkTest {
     reachable: bool,
     /// Status of the answer to OPTIONS.
     sip_status: Option<u16>,
+    /// Milliseconds that the answer took; `null` if none came.
     latency_ms: Option<u64>,
     /// Why not, in words.
     problem: Option<String>,

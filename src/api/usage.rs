@@ -15,18 +15,27 @@ use utoipa::ToSchema;
 const DAYS_DEFAULT: i64 = 30;
 const DAY_MS: i64 = 86_400_000;
 
+/// Usage of an organization in a day.
 #[derive(Serialize, ToSchema)]
 #[schema(as = UsageDay)]
 pub(super) struct UsageDayView {
+    /// Organization that made the calls.
     #[schema(format = "uuid")]
     organization_id: String,
+    /// Day in UTC, `YYYY-MM-DD`.
     #[schema(format = "date")]
     day: String,
+    /// Calls that ended.
     calls: i64,
+    /// Seconds of answered calls.
     seconds: i64,
+    /// Tokens that LLMs read.
     prompt_tokens: i64,
+    /// Tokens that LLMs wrote.
     completion_tokens: i64,
+    /// Characters that voices were given.
     characters: i64,
+    /// Cost by the price table, in `currency`.
     cost: f64,
 }
 
@@ -45,30 +54,42 @@ impl From<&UsageDay> for UsageDayView {
     }
 }
 
+/// The sum of all days.
 #[derive(Serialize, ToSchema)]
 pub(super) struct UsageTotal {
+    /// Calls that ended.
     calls: i64,
+    /// Seconds of answered calls.
     seconds: i64,
+    /// Tokens that LLMs read.
     prompt_tokens: i64,
+    /// Tokens that LLMs wrote.
     completion_tokens: i64,
+    /// Characters that voices were given.
     characters: i64,
+    /// Cost by the price table, in `currency`.
     cost: f64,
 }
 
+/// Usage by day.
 #[derive(Serialize, ToSchema)]
 pub(super) struct UsageBody {
+    /// First day, `YYYY-MM-DD`.
     #[schema(format = "date")]
     from: String,
+    /// Last day, `YYYY-MM-DD`.
     #[schema(format = "date")]
     to: String,
+    /// Currency of the price table, such as `USD`.
     currency: String,
     /// Newest first; of the organization itself and of those billed to it.
     usage: Vec<UsageDayView>,
+    /// The sum of `usage`.
     total: UsageTotal,
 }
 
 /// Usage between two days (UTC, both included; the last 30 days without them).
-#[utoipa::path(get, path = "/usage", tag = "usage", params(("from" = Option<String>, Query, format = "date"), ("to" = Option<String>, Query, format = "date")), responses((status = 200, body = UsageBody)))]
+#[utoipa::path(get, path = "/usage", tag = "usage", params(("from" = Option<String>, Query, description = "First day (UTC), `YYYY-MM-DD`; 29 days before `to` by default.", format = "date"), ("to" = Option<String>, Query, description = "Last day (UTC), `YYYY-MM-DD`; today by default.", format = "date")), responses((status = 200, body = UsageBody)))]
 pub(super) async fn get(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, query: QueryParams,
 ) -> Result<ApiResponse, ApiError> {

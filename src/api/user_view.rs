@@ -5,6 +5,7 @@ use crate::store::User;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// A person with an account in an organization.
 #[derive(Serialize, ToSchema)]
 #[schema(as = User)]
 pub(super) struct UserView {
@@ -12,8 +13,11 @@ pub(super) struct UserView {
     id: String,
     #[schema(format = "uuid")]
     organization_id: String,
+    /// Address that the person logs in with.
     email: String,
+    /// Their name, if they gave one.
     name: Option<String>,
+    /// What they may do.
     role: UserRole,
     #[schema(format = "date-time")]
     created_at: String,

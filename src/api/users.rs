@@ -24,24 +24,31 @@ use utoipa::ToSchema;
 /// Milliseconds an invitation is good for.
 const INVITATION_MS: i64 = 7 * 86_400_000;
 
+/// One person.
 #[derive(Serialize, ToSchema)]
 pub(super) struct UserBody {
+    /// The person.
     user: UserView,
 }
 
+/// A page of people.
 #[derive(Serialize, ToSchema)]
 pub(super) struct UserPage {
+    /// The people of the organization.
     users: Vec<UserView>,
     total: i64,
     limit: i64,
     offset: i64,
 }
 
+/// A person to invite.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Invite {
+    /// Address of the person.
     #[schema(format = "email", example = "colleague@example.com", max_length = 320)]
     email: String,
+    /// What they will be allowed to do; not above your own role. `member` by default.
     #[serde(default = "member")]
     role: UserRole,
 }
@@ -50,12 +57,15 @@ fn member() -> UserRole {
     UserRole::Member
 }
 
+/// An invitation that waits for its person.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Invitation)]
 pub(super) struct InvitationView {
     #[schema(format = "uuid")]
     id: String,
+    /// Address of the person.
     email: String,
+    /// What they will be allowed to do.
     role: UserRole,
     /// What `POST /invitations/accept` takes; shown once.
     #[serde(serialize_with = "exposed")]
@@ -63,6 +73,7 @@ pub(super) struct InvitationView {
     token: Secret,
     #[schema(format = "date-time")]
     created_at: String,
+    /// When the invitation ends (RFC 3339, UTC).
     #[schema(format = "date-time")]
     expires_at: String,
 }
@@ -80,26 +91,34 @@ impl InvitationView {
     }
 }
 
+/// One invitation.
 #[derive(Serialize, ToSchema)]
 pub(super) struct InvitationBody {
+    /// The invitation.
     invitation: InvitationView,
 }
 
+/// An invited person's answer.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Acceptance {
+    /// The token of the invitation.
     #[schema(value_type = String, max_length = 256)]
     token: Secret,
+    /// Name of the person: 1 to 200 characters.
     #[serde(default)]
     #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
+    /// The password to log in with: 10 to 256 characters.
     #[schema(value_type = String, min_length = 10, max_length = 256)]
     password: Secret,
 }
 
+/// A new role.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RoleChange {
+    /// What the person may do; not above your own role.
     role: UserRole,
 }
 
@@ -145,7 +164,7 @@ pub(super) async fn invite(
 
 /// The invited person becomes a user of the organization, with a password for it, and is logged in. Accounts of the same
 /// address in other organizations keep their passwords.
-#[utoipa::path(post, path = "/invitations/accept", tag = "users", security(()), request_body = Acceptance, responses((status = 201, body = super::sessions::Me)))]
+#[utoipa::path(post, path = "/invitations/accept", tag = "users", operation_id = "accept_invitation", security(()), request_body = Acceptance, responses((status = 201, body = super::sessions::Me)))]
 pub(super) async fn accept(
     State(api): State<ApiState>, visitor: ClientIp, headers: HeaderMap, JsonObject(mut object, _turn): JsonObject,
 ) -> Result<Response, ApiError> {

@@ -23,6 +23,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WebCallFields {
+    /// The agent that takes the call.
     #[schema(format = "uuid")]
     agent_id: String,
     /// Who calls, as the call's `from_number` shows it; `web` without.
@@ -43,13 +44,16 @@ pub(super) struct WebCallFields {
 /// What the page needs. Give it the token, never the API key.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct WebCallBody {
+    /// Id of the call.
     #[schema(format = "uuid")]
     call_id: String,
+    /// The agent that takes the call.
     #[schema(format = "uuid")]
     agent_id: String,
     /// Takes the browser's offer (WHIP, RFC 9725) with `Authorization: Bearer {token}`.
     #[schema(format = "uri")]
     whip_url: String,
+    /// For this call alone: begins it at `whip_url` and follows it at `websocket_url`. Shown once.
     #[serde(serialize_with = "exposed")]
     #[schema(value_type = String)]
     token: Secret,
@@ -58,15 +62,19 @@ pub(super) struct WebCallBody {
     expires_at: String,
     /// WebSocket of the live transcript, with the same token as `session_token`.
     websocket_url: String,
+    /// For the browser's `RTCPeerConnection`, in its format.
     ice_servers: Vec<IceServerBody>,
 }
 
 /// As `RTCPeerConnection` takes it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct IceServerBody {
+    /// `stun:` or `turn:` URL.
     urls: String,
+    /// User name at the TURN server.
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<String>,
+    /// Password at the TURN server.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed")]
     #[schema(value_type = Option<String>)]
     credential: Option<Secret>,
@@ -101,7 +109,7 @@ pub(super) fn refusal(fault: WebCallError) -> ApiError {
 }
 
 /// Begins a call that waits for a browser.
-#[utoipa::path(post, path = "/calls/web", tag = "calls", request_body = WebCallFields, responses((status = 201, body = WebCallBody)))]
+#[utoipa::path(post, path = "/calls/web", tag = "web-calls", request_body = WebCallFields, responses((status = 201, body = WebCallBody)))]
 pub(super) async fn create(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, OriginalUri(uri): OriginalUri, headers: HeaderMap,
     JsonObject(object, _turn): JsonObject,

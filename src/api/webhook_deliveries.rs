@@ -20,28 +20,40 @@ pub(super) struct DeliveryView {
     /// Also the header `webhook-id` and the body's `message_id`.
     #[schema(format = "uuid")]
     id: String,
+    /// Call that it is about.
     #[schema(format = "uuid")]
     call_id: Option<String>,
+    /// Task that it is about; `null` for webhooks of agents.
     #[schema(format = "uuid")]
     task_id: Option<String>,
+    /// Agent whose webhook it is; `null` for webhooks of tasks.
     #[schema(format = "uuid")]
     agent_id: Option<String>,
+    /// The event: `status-update`, `agent-changed`, `end-of-call-report`, `call_started`, `call_completed` or
+    /// `call_failed`.
     event_type: String,
+    /// Where it goes.
     url: String,
     /// `pending`, `delivered` or `failed`.
+    #[schema(value_type = DeliveryStatus)]
     status: &'static str,
+    /// Attempts so far.
     attempts: i64,
+    /// When it is tried next (RFC 3339, UTC); `null` once it is delivered or given up.
     #[schema(format = "date-time")]
     next_attempt_at: Option<String>,
     /// Of the last attempt.
     response_status: Option<i64>,
+    /// Why the last attempt failed, in words.
     error: Option<String>,
     #[schema(format = "date-time")]
     created_at: String,
+    /// When the receiver took it (RFC 3339, UTC).
     #[schema(format = "date-time")]
     delivered_at: Option<String>,
     /// The message; not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     payload: Option<Value>,
 }
 
@@ -66,13 +78,17 @@ impl From<&(Delivery, DeliveryProgress)> for DeliveryView {
     }
 }
 
+/// One webhook.
 #[derive(Serialize, ToSchema)]
 pub(super) struct DeliveryBody {
+    /// The webhook.
     webhook_delivery: DeliveryView,
 }
 
+/// A page of webhooks.
 #[derive(Serialize, ToSchema)]
 pub(super) struct DeliveryPage {
+    /// Webhooks, newest first.
     webhook_deliveries: Vec<DeliveryView>,
     total: i64,
     limit: i64,
@@ -90,7 +106,7 @@ fn body(found: &(Delivery, DeliveryProgress)) -> DeliveryBody {
 }
 
 /// Webhooks that were or are to be sent, newest first.
-#[utoipa::path(get, path = "/webhook-deliveries", tag = "webhook-deliveries", params(Paging, ("call_id" = Option<String>, Query, format = "uuid"), ("task_id" = Option<String>, Query, format = "uuid"), ("status" = Option<DeliveryStatus>, Query), ("event_type" = Option<String>, Query)), responses((status = 200, body = DeliveryPage)))]
+#[utoipa::path(get, path = "/webhook-deliveries", tag = "webhook-deliveries", params(Paging, ("call_id" = Option<String>, Query, description = "Only webhooks about this call.", format = "uuid"), ("task_id" = Option<String>, Query, description = "Only webhooks about this task.", format = "uuid"), ("status" = Option<DeliveryStatus>, Query, description = "Only webhooks with this status."), ("event_type" = Option<String>, Query, description = "Only webhooks of this event, such as `end-of-call-report`.")), responses((status = 200, body = DeliveryPage)))]
 pub(super) async fn list(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, query: QueryParams,
 ) -> Result<ApiResponse, ApiError> {

@@ -110,7 +110,7 @@ async fn body(request: Request, kind: &str) -> Result<Vec<u8>, ApiError> {
 }
 
 /// Takes a browser's offer: 201 with the answer; `Location` is the resource to PATCH and DELETE.
-#[utoipa::path(post, path = "/whip/{agent_id}", tag = "web-calls", params(("agent_id" = String, Path, format = "uuid")),
+#[utoipa::path(post, path = "/whip/{agent_id}", tag = "web-calls", params(("agent_id" = String, Path, description = "The agent of the call.", format = "uuid")),
     request_body(content = String, content_type = "application/sdp"),
     responses((status = 201, content_type = "application/sdp", body = String, headers(("Location" = String), ("ETag" = String)))))]
 pub(super) async fn post_offer(
@@ -156,7 +156,7 @@ pub(super) async fn post_offer(
 
 /// Takes trickled candidates (204), or restarts ICE with `If-Match: *` (200).
 #[utoipa::path(patch, path = "/whip/{agent_id}/{call_id}", tag = "web-calls",
-    params(("agent_id" = String, Path, format = "uuid"), ("call_id" = String, Path, format = "uuid"), ("If-Match" = String, Header, description = "The ETag of the ICE session; `*` to begin anew.")),
+    params(("agent_id" = String, Path, description = "The agent of the call.", format = "uuid"), ("call_id" = String, Path, description = "The call.", format = "uuid"), ("If-Match" = String, Header, description = "The ETag of the ICE session; `*` to begin anew.")),
     request_body(content = String, content_type = "application/trickle-ice-sdpfrag"),
     responses((status = 204), (status = 200, content_type = "application/trickle-ice-sdpfrag", body = String)))]
 pub(super) async fn patch(
@@ -203,7 +203,7 @@ pub(super) async fn patch(
 
 /// Hangs up.
 #[utoipa::path(delete, path = "/whip/{agent_id}/{call_id}", tag = "web-calls",
-    params(("agent_id" = String, Path, format = "uuid"), ("call_id" = String, Path, format = "uuid")),
+    params(("agent_id" = String, Path, description = "The agent of the call.", format = "uuid"), ("call_id" = String, Path, description = "The call.", format = "uuid")),
     responses((status = 200)))]
 pub(super) async fn end(
     State(api): State<ApiState>, visitor: ClientIp, guest: WebCallAuth, Path((agent, call)): Path<(String, String)>,

@@ -48,6 +48,7 @@ pub(super) fn build(config: &Config, guard: &EgressGuard) -> Result<ProviderRegi
     let settings = ProviderSettings { timeouts, endpoints, programs, speech, guard: guard.clone() };
     let providers =
         ProviderRegistry::new(settings).map_err(|error| AppError::Other(format!("HTTP client: {error}")))?;
+    providers.log_models();
     let speaker = WorkerSpeaker::new(providers.speech().clone());
     let voices = PiperVoices::new(Arc::new(speaker), phrases(&p.local));
     Ok(providers.with_piper(voices))

@@ -7,7 +7,7 @@ use super::admission::LimitExceededError;
 use super::personalize::missing_variables;
 use crate::domain::agent::Agent;
 use crate::domain::call::{Call, Direction};
-use crate::domain::ids::{CallId, TrunkId};
+use crate::domain::ids::{AgentId, CallId, TrunkId};
 use crate::domain::phone_number::Destination;
 use crate::domain::schedule::next_allowed;
 use crate::domain::task::{Task, TaskStatus};
@@ -123,14 +123,32 @@ pub fn choose_trunk(
             let own = numbers.iter().find(|row| row.fields.number.as_str() == wanted);
             Some(own.ok_or(PlaceCallError::ForeignNumber)?)
         }
-        None => numbers.iter().find(|row| row.fields.agent == Some(task.agent)).or(numbers.first()),
+        None => number_of(Some(task.agent), numbers),
     };
-    let destination = Destination::parse(&task.fields.to_number);
-    let able = |trunk: &&Trunk| match &destination {
+    trunk_to(Destination::parse(&task.fields.to_number).as_ref(), number, trunks)
+}
+
+/// Trunk and number for the second leg of a call that came over no trunk, a browser's: those of a task of its agent.
+/// `trunks` and `numbers` are as for [`choose_trunk`].
+pub fn choose_trunk_of_web_call(
+    agent: Option<AgentId>, destination: &Destination, numbers: &[PhoneNumberRow], trunks: &[Trunk],
+) -> Result<(Trunk, Option<String>), PlaceCallError> {
+    trunk_to(Some(destination), number_of(agent, numbers), trunks)
+}
+
+/// The number that an agent calls from: its own, or the first.
+fn number_of(agent: Option<AgentId>, numbers: &[PhoneNumberRow]) -> Option<&PhoneNumberRow> {
+    numbers.iter().find(|row| agent.is_some() && row.fields.agent == agent).or(numbers.first())
+}
+
+fn trunk_to(
+    destination: Option<&Destination>, number: Option<&PhoneNumberRow>, trunks: &[Trunk],
+) -> Result<(Trunk, Option<String>), PlaceCallError> {
+    let able = |trunk: &&Trunk| match destination {
         Some(Destination::SipUri(_)) => trunk.fields.calls_out() && trunk.fields.allow_sip_uri,
         _ => trunk.fields.calls_out(),
     };
-    let usable = |trunk: &&Trunk| match &destination {
+    let usable = |trunk: &&Trunk| match destination {
         Some(Destination::Number(number)) => able(trunk) && trunk.fields.may_call(number),
         _ => able(trunk),
     };

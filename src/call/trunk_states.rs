@@ -30,13 +30,16 @@ pub struct TrunkState {
 /// State of a registration, as the API shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RegistrationState {
+    /// Whether the registrar has taken the registration and it has not run out.
     registered: bool,
+    /// When the registration runs out (RFC 3339, UTC); `null` if there is none.
     #[schema(format = "date-time")]
     expires_at: Option<String>,
     /// Status of the last refusal.
     sip_status: Option<u16>,
     /// Why it is not registered, in words.
     problem: Option<String>,
+    /// Since when this is so (RFC 3339, UTC).
     #[schema(format = "date-time")]
     since: String,
 }
@@ -44,10 +47,15 @@ pub struct RegistrationState {
 /// What a target's last probe found, as the API shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TargetState {
+    /// Host, with its port and transport where the trunk names them.
     host: String,
+    /// Whether it answered the last OPTIONS; a refusal is an answer too.
     reachable: bool,
+    /// Status of that answer; `null` if none came.
     sip_status: Option<u16>,
+    /// Milliseconds that the answer took; `null` if none came.
     latency_ms: Option<u64>,
+    /// When the last OPTIONS was sent (RFC 3339, UTC).
     #[schema(format = "date-time")]
     checked_at: String,
 }

@@ -23,8 +23,15 @@ const CHARACTERS_PER_SECOND: u64 = 15;
 /// Sentences for which a voice rests after a timeout or its second failure in a row; each further one doubles them.
 const REST_SENTENCES: u32 = 2;
 const REST_SENTENCES_MAX: u32 = 16;
-/// Failures in a row after which a voice is asked again with the next response all the same.
+/// Failures in a row after which a voice is asked again with the usual patience.
 const BRIEF_FAILURES_MAX: u32 = 2;
+/// How long the caller waits for a sound, from the end of a turn on, whatever has stalled until then.
+const ANSWER_MAX: Duration = Duration::from_millis(2_600);
+/// What a voice gets in any case.
+const FIRST_AUDIO_MIN: Duration = Duration::from_millis(250);
+/// How long a voice that has failed more often than [`BRIEF_FAILURES_MAX`] may be silent when it is asked again, and any voice
+/// that goes on with a sentence.
+const RETRY_PATIENCE: Duration = Duration::from_millis(700);
 /// How long the caller may hear nothing in the middle of a sentence.
 const STALL_MAX: Duration = Duration::from_secs(2);
 /// Samples up to this size are digital silence: zero, and the smallest step of A-law.
@@ -131,6 +138,8 @@ pub struct TtsQueue<F> {
     unplayed: VecDeque<SegmentId>,
     /// When everything that was delivered has been played, if nothing holds it up.
     played_until: Option<Instant>,
+    /// The end of the turn after which the caller has heard nothing.
+    caller_waits_since: Option<Instant>,
     /// The newest response that has a segment here.
     last_response: u32,
     events: VecDeque<TtsPipelineEvent>,
@@ -201,10 +210,18 @@ impl VoiceHealth {
         Self::Failed { times, at: now, rest: (REST_SENTENCES << times.min(4)).min(REST_SENTENCES_MAX) }
     }
 
-    /// The agent begins to say something else.
+    /// The agent begins to say something else: a voice that is back speaks it.
     fn begin_response(&mut self) {
-        if let Self::Failed { times: ..=BRIEF_FAILURES_MAX, rest, .. } = self {
+        if let Self::Failed { rest, .. } = self {
             *rest = 0;
+        }
+    }
+
+    /// How long it may be silent at first, of what it usually may.
+    fn patience(self, usual: Duration) -> Duration {
+        match self {
+            Self::Failed { times, .. } if times > BRIEF_FAILURES_MAX => usual.min(RETRY_PATIENCE),
+            Self::Well | Self::Failed { .. } | Self::Refused => usual,
         }
     }
 
@@ -227,6 +244,7 @@ impl<F> TtsQueue<F> {
             active: VecDeque::new(),
             unplayed: VecDeque::new(),
             played_until: None,
+            caller_waits_since: None,
             last_response: 0,
             events: VecDeque::new(),
         }
@@ -243,7 +261,13 @@ impl<F> TtsQueue<F> {
         found.map_or(self.voices.len().saturating_sub(1), |place| from + place)
     }
 
-    /// Queues a segment. With a new response the chosen voice is asked again, unless it has failed again and again.
+    /// Since when the caller has waited for a sound.
+    pub fn set_caller_waits_since(&mut self, since: Option<Instant>) {
+        self.caller_waits_since = since;
+    }
+
+    /// Queues a segment. With a new response the chosen voice is asked again; one that has failed again and again gets less
+    /// time for it.
     pub fn speak(&mut self, segment: SegmentId, text: String) {
         if segment.response_id > self.last_response {
             self.last_response = segment.response_id;
@@ -329,7 +353,13 @@ impl<F> TtsQueue<F> {
     pub fn audio_deadline(&self, patience: Option<Duration>) -> Option<(Instant, &'static str)> {
         let active = self.active.front()?;
         if active.total == 0 {
-            return Some((active.began + patience?, "first audio"));
+            let health = self.voices.get(active.tts).map_or(VoiceHealth::Well, |voice| voice.health);
+            let patience = health.patience(patience?);
+            // The caller has heard nothing since the sentence broke off.
+            let patience = if active.before.0 > 0 { patience.min(RETRY_PATIENCE) } else { patience };
+            let usual = active.began + patience;
+            let due = self.caller_waits_since.map(|since| (since + ANSWER_MAX).max(active.began + FIRST_AUDIO_MIN));
+            return Some((due.map_or(usual, |due| due.min(usual)), "first audio"));
         }
         let has_others = active.tts + 1 < self.voices.len();
         self.played_until.filter(|_| has_others).map(|until| (until + STALL_MAX, "next audio"))
@@ -351,6 +381,9 @@ impl<F> TtsQueue<F> {
             samples
         };
         active.total += samples.len() as u64;
+        if !samples.is_empty() {
+            self.caller_waits_since = None;
+        }
         let segment = active.segment;
         let length = Duration::from_millis(samples.len() as u64 * 1_000 / u64::from(SAMPLE_RATE_HZ));
         self.played_until = Some(self.played_until.map_or(now, |until| until.max(now)) + length);

@@ -24,10 +24,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_histogram!("trunkline_jitter_seconds", Unit::Seconds, "Interarrival jitter of a call");
     describe_counter!("trunkline_rtp_packets_received_total", "RTP packets received");
     describe_counter!("trunkline_rtp_packets_lost_total", "RTP packets lost on their way to us");
-    describe_counter!("trunkline_speech_worker_starts_total", "Starts of the speech worker");
-    describe_counter!("trunkline_speech_worker_crashes_total", "Ends of the speech worker that nobody wanted");
-    describe_counter!("trunkline_local_stt_lost_total", "Sentences whose words the local STT lost");
-    describe_histogram!("trunkline_local_stt_seconds", Unit::Seconds, "What one request to the local STT took");
+    describe_local_speech();
     describe_counter!("trunkline_queue_overflows_total", "Entries lost to a full queue, by queue");
     describe_counter!("trunkline_provider_errors_total", "Failures of providers, by stage and kind");
     describe_counter!("trunkline_provider_retries_total", "Requests repeated inside a turn, by stage");
@@ -55,4 +52,26 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_counter!("trunkline_panics_total", "Panics, each kept to its part: defects, by part");
     describe_counter!("trunkline_journal_entries_lost_total", "Entries of calls that the database refused");
     Ok(handle)
+}
+
+/// The models of this machine, and the way back from them.
+fn describe_local_speech() {
+    describe_counter!("trunkline_speech_worker_starts_total", "Starts of the speech worker");
+    describe_counter!("trunkline_speech_worker_crashes_total", "Ends of the speech worker that nobody wanted");
+    describe_gauge!("trunkline_speech_worker_waiting", "Requests that wait for the speech worker, by kind: stt, tts");
+    describe_histogram!(
+        "trunkline_speech_worker_request_seconds",
+        Unit::Seconds,
+        "From a request to the speech worker to its last answer, waiting included, by kind: final, partial, speech"
+    );
+    describe_counter!(
+        "trunkline_speech_worker_dropped_total",
+        "Requests to the speech worker without an answer, by kind (final, partial, speech) and reason"
+    );
+    describe_counter!(
+        "trunkline_stt_failbacks_total",
+        "Trials of an STT service beside its fallback, by result: passed (it listens again), failed"
+    );
+    describe_counter!("trunkline_local_stt_lost_total", "Sentences whose words the local STT lost");
+    describe_histogram!("trunkline_local_stt_seconds", Unit::Seconds, "What one request to the local STT took");
 }

@@ -1,11 +1,16 @@
 //! What webhooks say: document B's server messages and document A's task events.
 
+use super::message::{
+    AgentChanged, AssistantRequest, EndOfCallReport, ServerMessage, StatusUpdate, TaskEvent, TaskEventData,
+    ToolCallsMessage, WebhookCall, WebhookToolCall,
+};
 use crate::domain::agent::{ALIASES, AgentFields};
 use crate::domain::call::{Call, CallStatus};
 use crate::domain::chat::ToolCall;
 use crate::domain::ids::{AgentId, DeliveryId, TaskId};
 use crate::domain::time::UnixMs;
 use crate::domain::transcript::Turn;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use trunkline_json::document::{DocumentError, DocumentLimits};
 
@@ -51,85 +56,79 @@ pub fn assistant(id: Option<AgentId>, fields: &AgentFields, added: &Map<String, 
 }
 
 /// The head of every server message.
-fn message(id: DeliveryId, event: &str, call: &Call, now: UnixMs) -> Value {
-    json!({
-        "type": event,
-        "message_id": id.to_string(),
-        "timestamp": now.rfc3339(),
-        "call": {
-            "id": call.id.to_string(),
-            "direction": call.direction.name(),
-            "from_number": call.from_number,
-            "to_number": call.to_number,
-            "status": call.status().name(),
-            "task_id": call.task.map(|id| id.to_string()),
-            "signalling": call.signalling,
+fn head(id: DeliveryId, event: &'static str, call: &Call, now: UnixMs) -> ServerMessage {
+    ServerMessage {
+        r#type: event,
+        message_id: id.to_string(),
+        timestamp: now.rfc3339(),
+        call: WebhookCall {
+            id: call.id.to_string(),
+            direction: call.direction.name(),
+            from_number: call.from_number.clone(),
+            to_number: call.to_number.clone(),
+            status: call.status().name(),
+            task_id: call.task.map(|id| id.to_string()),
+            signalling: call.signalling.clone(),
         },
-        "assistant": call.assistant,
-    })
+        assistant: call.assistant.clone(),
+    }
+}
+
+fn to_json(message: impl Serialize) -> Value {
+    serde_json::to_value(message).unwrap_or_default()
 }
 
 /// Returns the JSON of `assistant-request`; `id` becomes its `message_id`.
 pub fn assistant_request(id: DeliveryId, call: &Call, now: UnixMs) -> Value {
-    message(id, ASSISTANT_REQUEST, call, now)
+    to_json(AssistantRequest { head: head(id, ASSISTANT_REQUEST, call, now) })
 }
 
 /// Returns the JSON of `tool-calls`. Arguments that are no JSON are sent as a string.
 pub fn tool_calls(id: DeliveryId, call: &Call, calls: &[&ToolCall], now: UnixMs) -> Value {
-    let mut json = message(id, TOOL_CALLS, call, now);
-    json["tool_calls"] = calls
-        .iter()
-        .map(|call| {
-            let arguments: Value = serde_json::from_str(&call.arguments).unwrap_or_else(|_| json!(call.arguments));
-            json!({"id": call.id, "name": call.name, "arguments": arguments})
-        })
-        .collect();
-    json
+    let tool_calls = calls.iter().map(|call| WebhookToolCall::from(*call)).collect();
+    to_json(ToolCallsMessage { head: head(id, TOOL_CALLS, call, now), tool_calls })
 }
 
 /// `in-progress`, `ended` or `ended-with-error`.
 pub fn status_update(id: DeliveryId, call: &Call, now: UnixMs) -> Value {
-    let mut json = message(id, STATUS_UPDATE, call, now);
-    json["status"] = json!(match call.status() {
+    let status = match call.status() {
         CallStatus::Initiated | CallStatus::InProgress => "in-progress",
         CallStatus::Completed => "ended",
         CallStatus::Failed => "ended-with-error",
-    });
-    json["end_reason"] = json!(call.end_reason().map(|reason| reason.name()));
-    json
+    };
+    let end_reason = call.end_reason().map(|reason| reason.name());
+    to_json(StatusUpdate { head: head(id, STATUS_UPDATE, call, now), status, end_reason })
 }
 
 /// Returns the JSON of `agent-changed`; `call` has its new agent already.
 pub fn agent_changed(id: DeliveryId, call: &Call, previous: Option<AgentId>, now: UnixMs) -> Value {
-    let mut json = message(id, AGENT_CHANGED, call, now);
-    json["agent_id"] = json!(call.agent);
-    json["agent_name"] = call.assistant.as_ref().map_or(Value::Null, |assistant| assistant["name"].clone());
-    json["previous_agent_id"] = json!(previous);
-    json
+    let name = call.assistant.as_ref().and_then(|assistant| assistant["name"].as_str());
+    to_json(AgentChanged {
+        head: head(id, AGENT_CHANGED, call, now),
+        agent_id: call.agent.map(|id| id.to_string()),
+        agent_name: name.map(str::to_owned),
+        previous_agent_id: previous.map(|id| id.to_string()),
+    })
 }
 
 /// Returns the JSON of `end-of-call-report`. Without a recording URL, `recording_url` is null.
 pub fn end_of_call_report(
     id: DeliveryId, call: &Call, turns: &[Turn], recording_url: Option<String>, now: UnixMs,
 ) -> Value {
-    let mut json = message(id, END_OF_CALL_REPORT, call, now);
-    let more = json!({
-        "end_reason": call.end_reason().map(|reason| reason.name()),
-        "started_at": call.started_at.rfc3339(),
-        "answered_at": call.answered_at().map(UnixMs::rfc3339),
-        "ended_at": call.ended_at().map(UnixMs::rfc3339),
-        "duration_seconds": call.duration_seconds().unwrap_or(0),
-        "summary": call.outcome.summary,
-        "messages": turns,
-        "structured_data": call.outcome.extracted_data,
-        "analysis": call.outcome.report,
-        "recording_url": recording_url,
-        "cost": call.outcome.cost,
-    });
-    if let (Value::Object(json), Value::Object(more)) = (&mut json, more) {
-        json.extend(more);
-    }
-    json
+    to_json(EndOfCallReport {
+        head: head(id, END_OF_CALL_REPORT, call, now),
+        end_reason: call.end_reason().map(|reason| reason.name()),
+        started_at: call.started_at.rfc3339(),
+        answered_at: call.answered_at().map(UnixMs::rfc3339),
+        ended_at: call.ended_at().map(UnixMs::rfc3339),
+        duration_seconds: call.duration_seconds().unwrap_or(0),
+        summary: call.outcome.summary.clone(),
+        messages: turns.to_vec(),
+        structured_data: call.outcome.extracted_data.clone(),
+        analysis: call.outcome.report.clone(),
+        recording_url,
+        cost: call.outcome.cost.clone(),
+    })
 }
 
 /// Document A's event of a task.
@@ -141,14 +140,14 @@ pub fn task_event(event: &str, task: TaskId, call: &Call, turns: &[Turn]) -> Val
         })
         .collect();
     let excerpt = |text: &str| text.chars().take(EXCERPT_CHARS).collect::<String>();
-    json!({
-        "event_type": event,
-        "task_id": task.to_string(),
-        "call_id": call.id.to_string(),
-        "status": call.status().name(),
-        "data": {
-            "transcript_excerpt": excerpt(&transcript.join("\n")),
-            "report_excerpt": excerpt(call.outcome.summary.as_deref().unwrap_or("")),
+    to_json(TaskEvent {
+        event_type: event.to_owned(),
+        task_id: task.to_string(),
+        call_id: call.id.to_string(),
+        status: call.status().name(),
+        data: TaskEventData {
+            transcript_excerpt: excerpt(&transcript.join("\n")),
+            report_excerpt: excerpt(call.outcome.summary.as_deref().unwrap_or("")),
         },
     })
 }

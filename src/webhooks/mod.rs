@@ -4,6 +4,7 @@
 pub mod event;
 pub mod mcp;
 mod mcp_client;
+pub mod message;
 pub mod sender;
 pub mod signature;
 pub mod tool_sender;

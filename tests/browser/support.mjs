@@ -20,9 +20,9 @@ fs.mkdirSync(ARTEFACTS, { recursive: true });
 
 const RATE = 48_000;
 
-/** Samples of a telephone phrase, at the rate of a sound card. */
+/** Samples of a telephone phrase, or of a WAV file at 8 kHz, at the rate of a sound card. */
 function phrase(name) {
-  const bytes = fs.readFileSync(path.join(fixtures, `${name}.wav`));
+  const bytes = fs.readFileSync(name.endsWith(".wav") ? name : path.join(fixtures, `${name}.wav`));
   const at = bytes.indexOf("data") + 8;
   const narrow = new Int16Array(bytes.buffer.slice(bytes.byteOffset + at, bytes.byteOffset + bytes.length - ((bytes.length - at) % 2)));
   const wide = new Int16Array(narrow.length * 6);

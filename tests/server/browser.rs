@@ -1,10 +1,13 @@
 //! The console and calls from it in Chromium, driven by Playwright: `tests/browser`. Screenshots are kept in `artefacts`.
 
-use super::support::{NUMBER, OWNER, PASSWORD, Server};
+use super::support::{NUMBER, OWNER, PASSWORD, Server, program, speech_models};
 use serde_json::json;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
+use trunkline::api::DemoPhrase;
+use trunkline_lab::caller_voice::CallerVoiceArgs;
+use trunkline_lab::demo::{ShopPlaces, shop};
 
 /// Longer than the slowest machine took by far.
 const DEADLINE: Duration = Duration::from_secs(240);
@@ -55,4 +58,38 @@ async fn jssip_calls_over_a_websocket() {
     server.send("PATCH", &format!("/trunks/{}", server.trunk), Some(fields)).await;
     let url = format!("ws://{}", server.app.services.sip.local().ws.unwrap());
     run("sip.test.mjs", &server, &[("SIP_URL", url), ("NUMBER", NUMBER.to_owned())]).await;
+}
+
+/// A WAV file of a text, at 8 kHz, in a voice of espeak-ng.
+async fn spoken(text: &str) -> Vec<u8> {
+    let voice = CallerVoiceArgs::new("en-us+m3", Path::new("none"));
+    let samples = voice.speak(vec![text]).await.unwrap().remove(text).unwrap();
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 8_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut file = std::io::Cursor::new(Vec::new());
+    let mut writer = hound::WavWriter::new(&mut file, spec).unwrap();
+    samples.iter().for_each(|sample| writer.write_sample(*sample).unwrap());
+    writer.finalize().unwrap();
+    file.into_inner()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demos_agent_understands_any_words_from_a_browser() {
+    let Some(models) = speech_models() else { return };
+    let nowhere = "127.0.0.1:9".parse().unwrap();
+    let agent = shop(ShopPlaces { orders: nowhere, second_phone: nowhere, voice: "en-gb" }).unwrap();
+    let text = "Is the shop open on Sunday?".to_owned();
+    let example = DemoPhrase { name: "example_1".to_owned(), sound: spoken(&text).await, text };
+    let server = Server::start_demo_of(agent, vec![example], |config| {
+        config.providers.local.speech_worker = program().display().to_string();
+        config.providers.local.models_folder = models.display().to_string();
+    })
+    .await;
+    let sentence = server.folder.path().join("sentence.wav");
+    std::fs::write(&sentence, spoken("I would like to know if you are open on Saturday.").await).unwrap();
+    run("local.test.mjs", &server, &[("SENTENCE", sentence.display().to_string())]).await;
 }

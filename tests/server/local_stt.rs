@@ -1,12 +1,12 @@
 //! Calls that are heard by the STT of this machine: as the agent's own, as the last fallback, and without its model.
 //! A fake worker says what it was sent; the real model is used where `make deps` has put it.
 
-use super::support::{PATIENCE, Server, lines, poll, program};
+use super::support::{PATIENCE, Server, lines, poll, program, speech_models};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use trunkline_lab::emulator::InjectedFault;
 use trunkline_local_speech::io::model_files::ModelState;
-use trunkline_local_speech::models::MOONSHINE_TINY_EN;
+use trunkline_local_speech::models::{MOONSHINE_TINY_EN, PIPER_JOE};
 
 /// A worker without models, which is built beside the tests.
 fn fake_worker() -> PathBuf {
@@ -36,9 +36,11 @@ async fn server(has_files: bool) -> Server {
     server
 }
 
-async fn change(server: &Server, changes: Value) {
+/// Changes the agent; what the answer warns of.
+async fn change(server: &Server, changes: Value) -> String {
     let (status, body) = server.send("PATCH", &format!("/agents/{}", server.agent), Some(changes)).await;
     assert_eq!(status, 200, "{body}");
+    body["data"]["warnings"].to_string()
 }
 
 fn local() -> Value {
@@ -105,7 +107,8 @@ async fn a_call_whose_stt_is_down_goes_on_with_the_local_model() {
 async fn a_local_model_that_is_missing_costs_the_call_nothing_but_a_fallback() {
     let server = server(false).await;
     let deepgram = json!({"provider": "deepgram", "model": "nova-3-general", "language": "en"});
-    change(&server, json!({"stt_config": local(), "fallbacks": {"stt": [deepgram]}})).await;
+    let warnings = change(&server, json!({"stt_config": local(), "fallbacks": {"stt": [deepgram]}})).await;
+    assert!(warnings.contains("stt_config: the model moonshine-tiny-en is not on this machine: run"), "{warnings}");
     server.call("listen; say opening_hours; listen; hangup").await;
     let call = server.last_call().await;
     assert!(lines(&call).contains(&"user: What are your opening hours?".to_owned()), "{call}");
@@ -121,13 +124,8 @@ async fn a_local_model_that_is_missing_costs_the_call_nothing_but_a_fallback() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stderr, reason = "says what it skips")]
 async fn the_real_model_hears_a_call() {
-    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/models");
-    if MOONSHINE_TINY_EN.glance(&models) != ModelState::Present {
-        eprintln!("skipped: make deps-models gets the model");
-        return;
-    }
+    let Some(models) = speech_models() else { return };
     let server = Server::start_with(|config| {
         config.providers.local.speech_worker = program().display().to_string();
         config.providers.local.models_folder = models.display().to_string();
@@ -138,4 +136,65 @@ async fn the_real_model_hears_a_call() {
     let call = server.last_call().await;
     let said = lines(&call).into_iter().find(|line| line.starts_with("user: ")).unwrap_or_default().to_lowercase();
     assert!(said.contains("speak to a human"), "{call}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_that_are_no_models_are_named_and_cost_a_fallback() {
+    // The worker of the program itself reads the files: they have the right lengths, and nothing in them.
+    let server = Server::start_with(|config| {
+        config.providers.local.speech_worker = program().display().to_string();
+    })
+    .await;
+    put_files(&server.folder.path().join("models"));
+    let deepgram = json!({"provider": "deepgram", "model": "nova-3-general", "language": "en"});
+    let fallbacks = json!({"stt": [deepgram]});
+    change(&server, json!({"stt_config": local(), "fallbacks": fallbacks})).await;
+    server.call("listen; say opening_hours; listen; hangup").await;
+    let call = server.last_call().await;
+    assert!(lines(&call).contains(&"user: What are your opening hours?".to_owned()), "{call}");
+    assert_eq!(call["metrics"]["provider_errors"], json!({"stt_not_configured": 1}), "{call}");
+    let tested = server.post("/providers/local/test", json!({})).await;
+    let problem = tested["problem"]["message"].as_str().unwrap_or_default();
+    assert!(problem.contains("is not the file that was published") && problem.contains("models fetch"), "{tested}");
+    // A voice whose model is not there at all is no fault of the provider; who saves an agent with it is told.
+    let missing = tested["missing_models"].to_string();
+    assert!(missing.contains("piper-joe") && missing.contains("trunkline models fetch"), "{tested}");
+    let voice = json!({"tts_config": {"provider": "local", "voice_id": "piper:joe", "language": "en"}});
+    let warnings = change(&server, voice).await;
+    assert!(warnings.contains("tts_config: the model piper-joe is not on this machine"), "{warnings}");
+    let unknown = json!({"tts_config": {"provider": "local", "voice_id": "piper:nobody", "language": "en"}});
+    let (status, body) = server.send("PATCH", &format!("/agents/{}", server.agent), Some(unknown)).await;
+    assert_eq!((status, &body["details"]["field"]), (400, &json!("tts_config.voice_id")), "{body}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_voice_whose_worker_dies_in_mid_sentence_is_taken_over_within_a_second() {
+    let server = server(true).await;
+    let folder = PIPER_JOE.folder(&server.folder.path().join("models"));
+    std::fs::create_dir_all(&folder).unwrap();
+    for file in PIPER_JOE.all_files() {
+        std::fs::File::create(folder.join(file.name)).unwrap().set_len(file.bytes).unwrap();
+    }
+    let text = "Good morning, this is Acme, and you have reached our shop, but then we crash here, and after \
+                that somebody else goes on with the rest of what was to be said, to its very end.";
+    let voice = json!({"provider": "local", "voice_id": "piper:joe", "language": "en"});
+    change(&server, json!({"first_message": text, "tts_config": voice})).await;
+    let report = server.call("listen; hangup").await;
+    let call = server.last_call().await;
+    assert!(report.failure.is_none() && report.heard_seconds > 6.0, "{report:?}");
+    // `listen` ends where the agent has been silent for a second: all of it was heard, so there was no such gap.
+    assert_eq!(lines(&call), [format!("assistant: {text}")], "{call}");
+    assert_eq!(call["metrics"]["failovers"], json!([]), "the same voice, as far as the call is concerned: {call}");
+    let metrics = server.http.get(format!("http://{}/metrics", server.app.api_addr)).send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    for name in [
+        "trunkline_speech_worker_waiting",
+        "trunkline_speech_worker_request_seconds",
+        "trunkline_speech_worker_starts_total",
+        "trunkline_speech_worker_crashes_total",
+        "trunkline_speech_worker_dropped_total",
+        "trunkline_local_voice_fallbacks_total",
+    ] {
+        assert!(metrics.lines().any(|line| line.starts_with(name)), "{name} is missing");
+    }
 }

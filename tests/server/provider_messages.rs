@@ -20,7 +20,8 @@ use trunkline::domain::provider::{LlmProvider, ProviderAccount, SttProvider};
 use trunkline::domain::provider_config::{TtsConfig, VoiceSettings};
 use trunkline::providers::llm::{LlmPlan, complete, stream_llm_response};
 use trunkline::providers::realtime::RealtimeSessionConfig;
-use trunkline::providers::stt::{SttInput, SttSessionConfig, open_stt_session};
+use trunkline::providers::stt::{SttInput, SttSessionConfig};
+use trunkline::providers::stt_session::open_stt_session;
 use trunkline::providers::tts::TtsSession;
 use trunkline::providers::tts_socket::TtsSocketProtocol;
 use trunkline::providers::{

@@ -1,6 +1,6 @@
 //! Calls from browsers: WHIP as it is written (RFC 9725), and whole calls by WebRTC.
 
-use super::support::{PASSWORD, Server, agent, lines, until};
+use super::support::{NUMBER, PASSWORD, Server, agent, lines, until};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use std::time::Instant;
@@ -89,6 +89,36 @@ impl Whip<'_> {
         }
         report
     }
+}
+
+/// It has no trunk of its own: the desk is called over the trunk of its agent's number.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_is_put_through_and_both_hear_each_other() {
+    let rule = json!({"words": ["human"], "reply": "I will put you through.",
+        "tool": {"name": "transfer_call", "arguments": {"destination": "desk", "briefing": "A browser."}}});
+    let script = serde_json::from_value(json!([rule])).unwrap();
+    let mut server = Server::start_scripted(script, |_| {}).await;
+    let desk = json!({"destinations": [{"name": "desk", "target": "+15550123"}]});
+    let path = format!("/agents/{}", server.agent);
+    assert_eq!(server.send("PATCH", &path, Some(json!({"transfer_config": desk}))).await.0, 200);
+    let mut calls = std::mem::replace(&mut server.incoming, tokio::sync::mpsc::channel(1).1);
+    let whip = Whip::place(&server).await;
+    let browser = whip.call(&CODECS[1..], "listen; say speak_to_human; pause 5000; say where_is_my_order; pause 3000");
+    let answer = async {
+        let call = calls.recv().await.unwrap();
+        assert_eq!(call.incoming.from.uri.user_plain().as_deref(), Some(NUMBER), "the agent's number calls");
+        server.phone.answer(call, &CallScript::parse("pause 1000; say opening_hours; pause 6000").unwrap(), None).await
+    };
+    let (browser, desk) = tokio::join!(browser, answer);
+    assert_eq!((browser.failure, desk.failure), (None, None));
+    let call = server.last_call().await;
+    assert_eq!(call["end_reason"], "transferred", "{call}");
+    assert!(
+        browser.heard_seconds > 2.5 && desk.heard_seconds > 1.0,
+        "{} {}",
+        browser.heard_seconds,
+        desk.heard_seconds
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -53,6 +53,7 @@ export function AgentEdit({ id }: { id: string }) {
   const [draft, setDraft] = useState<Partial<Agent> | null>(null);
   const [tab, setTab] = useState<"form" | "json" | "versions">("form");
   const [saved, setSaved] = useState(false);
+  const [warnings, setWarnings] = useState<string[]>([]);
   useEffect(() => setDraft(null), [id]);
   const agent = draft ?? loaded.data?.agent ?? null;
   const title = isNew ? t("New agent") : (loaded.data?.agent.name ?? t("Agent"));
@@ -63,10 +64,11 @@ export function AgentEdit({ id }: { id: string }) {
   const save = async (fields: Partial<Agent>) => {
     const body = Object.fromEntries(Object.entries(fields).filter(([name]) => !SERVER_FIELDS.includes(name)));
     const answer = isNew
-      ? await post<{ agent: Agent }>("/agents", withoutEmpty(body))
-      : await patch<{ agent: Agent }>(`/agents/${id}`, body);
+      ? await post<{ agent: Agent; warnings?: string[] }>("/agents", withoutEmpty(body))
+      : await patch<{ agent: Agent; warnings?: string[] }>(`/agents/${id}`, body);
     setDraft(null);
     setSaved(true);
+    setWarnings(answer.warnings ?? []);
     if (isNew) navigate(`agents/${answer.agent.id}`);
     else loaded.reload();
   };
@@ -86,6 +88,7 @@ export function AgentEdit({ id }: { id: string }) {
               {tab === "versions" && <Versions id={id} restored={() => { setDraft(null); loaded.reload(); }} />}
             </div>
             {saved && <p class="good" role="status">{t("Saved")}</p>}
+            {saved && warnings.map((warning) => <p key={warning} class="problem" role="alert">{warning}</p>)}
             </div>
             {!isNew && <div class="beside"><TestCall agent={id} /></div>}
           </div>

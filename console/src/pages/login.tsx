@@ -57,7 +57,11 @@ export function Login({ entered }: { entered: (me: Me) => void }) {
     <LoginCard title={t("Log in")}>
       {demo && (
         <section class="demo">
-          <p>{t("This is the demo: everything runs on this machine, with emulated providers.")}</p>
+          <p>
+            {demo.examples.length > 0
+              ? t("This is the demo: everything runs on this machine, and its agent hears and speaks here too.")
+              : t("This is the demo: everything runs on this machine, with emulated providers.")}
+          </p>
           <Button kind="main" busy={busy} onClick={() => run(() => login(demo.email, demo.password))}>{t("Look around")}</Button>
           <ErrorMessage error={error} />
         </section>

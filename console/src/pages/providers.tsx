@@ -8,6 +8,7 @@ interface ProviderTest {
   ok: boolean;
   latency_ms: number;
   problem: { kind: string; message: string } | null;
+  missing_models?: string[];
 }
 
 export function Providers({ user }: { user: User }) {
@@ -63,6 +64,7 @@ function Test({ provider }: { provider: Provider }) {
       <Button kind="quiet" busy={busy} aria-label={`${t("Test")}: ${provider.name}`} onClick={() => run(async () => set(await post<ProviderTest>(`/providers/${provider.name}/test`)))}>{t("Test")}</Button>
       {trial?.ok && <span role="status"><Badge value="open">{`${t("works")} · ${trial.latency_ms} ms`}</Badge></span>}
       {trial?.problem && <span class="bad" role="alert">{trial.problem.message}</span>}
+      {trial?.missing_models?.map((advice) => <span key={advice} class="soft">{advice}</span>)}
       {error && <span class="bad" role="alert">{error.message}</span>}
     </span>
   );

@@ -111,6 +111,7 @@ pub const AREAS: &[Area] = &[
             "domain",
             "egress",
             "emulator",
+            "local_speech",
             "media",
             "providers",
             "signaling",

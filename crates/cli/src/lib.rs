@@ -40,7 +40,7 @@ pub struct Cli {
 enum CliCommand {
     /// Run the server.
     Serve,
-    /// Run a server with emulated providers and make real calls through it.
+    /// Run a server and make real calls through it, with the speech models of this machine or with emulated providers.
     Demo(demo::DemoArgs),
     /// Create an organization with its owner and a first API key, and print them once.
     Bootstrap(BootstrapArgs),

@@ -53,7 +53,10 @@ fn an_unknown_command_ends_with_2_and_help_lists_every_command() {
     ] {
         assert!(text.lines().any(|line| line.trim_start().starts_with(command)), "{command} is missing:\n{text}");
     }
-    assert!(text.contains("Run a server with emulated providers"), "the summary of `demo` is its command's:\n{text}");
+    assert!(
+        text.contains("Run a server and make real calls through it"),
+        "the summary of `demo` is its command's:\n{text}"
+    );
 }
 
 /// A server of its own folder and free ports, and what it logs.

@@ -7,6 +7,7 @@ use super::llm_options::{
     of_text_models_list, unset_for_realtime,
 };
 use super::local_stt;
+use super::local_voice;
 pub use super::provider::{LlmProvider, SttProvider, TtsProvider};
 use super::rules::{
     at_most, before, between, chars, filled, fits, is_header_value, is_http_url, secret_chars, secret_fits,
@@ -371,7 +372,7 @@ pub struct TtsConfig {
     /// The provider's name or id of the voice; must not be empty.
     #[schema(max_length = 200)]
     #[garde(custom(filled()))]
-    #[garde(custom(chars(200)))]
+    #[garde(custom(chars(200)), custom(local_voice::voice_id(self.provider)))]
     pub voice_id: String,
     /// Language of the speech, such as `en`; must not be empty.
     #[schema(max_length = 35)]

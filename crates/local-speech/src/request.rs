@@ -1,6 +1,7 @@
 //! Requests to the speech worker as the server's parts make them, and their answers.
 
 use super::message::{SessionId, Urgency};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::time::Duration;
 
 /// Why a request has no answer.
@@ -27,6 +28,19 @@ pub enum SpeechError {
     /// The model failed on this input; in the worker's words.
     #[error("the speech model failed: {0}")]
     Model(String),
+}
+
+/// Whose request it is: organizations share the worker fairly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Tenant(pub u64);
+
+impl Tenant {
+    /// Of an organization's name.
+    pub fn of(organization: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        organization.hash(&mut hasher);
+        Self(hasher.finish())
+    }
 }
 
 /// What is asked of the worker.

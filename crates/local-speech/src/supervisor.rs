@@ -7,14 +7,17 @@
 //! killed.
 
 mod backoff;
+mod fair_queue;
 mod lane;
+mod work;
 
 use super::message::{FailureKind, Hello, RequestId, ServerMessage, VERSION, WorkerMessage};
-use super::request::{SpeechAnswer, SpeechError, SpeechRequest};
+use super::request::{SpeechAnswer, SpeechError, SpeechRequest, Tenant};
 use backoff::Backoff;
-use lane::{Expired, Lane, Lost, Work};
+use lane::{Displaced, Expired, Lane, Lost};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+use work::Work;
 
 /// How long the worker may take to load its models: a cold disk gives 50 MB in some seconds.
 pub const START_MAX: Duration = Duration::from_secs(20);
@@ -121,6 +124,11 @@ impl WorkerSupervisor {
         }
     }
 
+    /// How many requests wait, to transcribe and to synthesize.
+    pub fn waiting(&self) -> (usize, usize) {
+        (self.stt.waiting(), self.tts.waiting())
+    }
+
     /// Starts the worker, so that the first request does not wait for it. Fails where it cannot work.
     pub fn warm_up(&mut self, now: Instant) -> Result<(), SpeechError> {
         if let WorkerState::Unavailable { until, why } = &self.state {
@@ -139,7 +147,7 @@ impl WorkerSupervisor {
 
     /// Takes a request; its answers come as [`SupervisorOutput::Deliver`], the last one at `deadline` at the latest.
     pub fn request(
-        &mut self, now: Instant, request: SpeechRequest, deadline: Instant,
+        &mut self, now: Instant, tenant: Tenant, request: SpeechRequest, deadline: Instant,
     ) -> Result<RequestId, SpeechError> {
         self.warm_up(now)?;
         let id = RequestId(self.next_id);
@@ -147,10 +155,10 @@ impl WorkerSupervisor {
             SpeechRequest::Transcribe { .. } => &mut self.stt,
             SpeechRequest::Synthesize { .. } => &mut self.tts,
         };
-        let given_up = lane.push(Work::new(id, request, deadline))?;
+        let displaced = lane.push(Work::new(id, tenant, request, deadline))?;
         self.next_id += 1;
-        for id in given_up {
-            self.deliver(id, SpeechAnswer::Failed(SpeechError::Superseded));
+        for Displaced(id, error) in displaced {
+            self.deliver(id, SpeechAnswer::Failed(error));
         }
         self.dispatch(now);
         Ok(id)

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use trunkline_local_speech::io::{PendingAnswer, SpeechWorker, WorkerProgram};
 use trunkline_local_speech::limits::WAITING_MAX;
 use trunkline_local_speech::message::{SessionId, Urgency};
-use trunkline_local_speech::request::{SpeechAnswer, SpeechError, SpeechRequest};
+use trunkline_local_speech::request::{SpeechAnswer, SpeechError, SpeechRequest, Tenant};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -22,7 +22,7 @@ fn audio(session: u64, first: i16) -> SpeechRequest {
 }
 
 async fn ask(worker: &SpeechWorker, request: SpeechRequest) -> SpeechAnswer {
-    worker.request(request, PATIENCE).next().await.unwrap()
+    worker.request(Tenant(1), request, PATIENCE).next().await.unwrap()
 }
 
 async fn words(mut pending: PendingAnswer) -> Result<String, SpeechError> {
@@ -44,11 +44,13 @@ async fn sessions_share_one_worker() {
     worker.warm_up().await.unwrap();
     let id = worker.process_id();
     assert!(id.is_some());
-    let pending: Vec<PendingAnswer> = (1..=20).map(|session| worker.request(audio(session, 0), PATIENCE)).collect();
+    let pending: Vec<PendingAnswer> =
+        (1..=20).map(|session| worker.request(Tenant(1), audio(session, 0), PATIENCE)).collect();
     for (session, pending) in (1..).zip(pending) {
         assert_eq!(words(pending).await, Ok(format!("session {session} said 1600 samples")));
     }
     let mut speech = worker.request(
+        Tenant(1),
         SpeechRequest::Synthesize { voice: "fake".into(), speed_permille: 1_000, text: "one two".into() },
         PATIENCE,
     );
@@ -56,7 +58,7 @@ async fn sessions_share_one_worker() {
     while let Some(answer) = speech.next().await {
         answers.push(answer);
     }
-    let audio = SpeechAnswer::Audio { rate_hz: 22_050, samples: vec![1; 2_205] };
+    let audio = SpeechAnswer::Audio { rate_hz: 22_050, samples: vec![2_000; 2_205] };
     assert_eq!(answers, [audio.clone(), audio, SpeechAnswer::Done]);
     assert_eq!(worker.process_id(), id, "the same process");
 }
@@ -66,8 +68,9 @@ async fn a_worker_that_is_killed_in_mid_sentence_costs_no_call() {
     let worker = worker("");
     worker.warm_up().await.unwrap();
     // The first request is in the worker's hands, the others wait.
-    let pending: Vec<PendingAnswer> =
-        (1..=3).map(|session| worker.request(audio(session, if session == 1 { -3 } else { 0 }), PATIENCE)).collect();
+    let pending: Vec<PendingAnswer> = (1..=3)
+        .map(|session| worker.request(Tenant(1), audio(session, if session == 1 { -3 } else { 0 }), PATIENCE))
+        .collect();
     let first = worker.process_id();
     kill(&worker);
     for (session, pending) in (1..).zip(pending) {
@@ -80,8 +83,8 @@ async fn a_worker_that_is_killed_in_mid_sentence_costs_no_call() {
 async fn audio_that_crashes_the_worker_costs_one_sentence() {
     let worker = worker("");
     for (what, crashes) in [("an exit", -1), ("half a message", -6)] {
-        let bad = worker.request(audio(1, crashes), PATIENCE);
-        let good = worker.request(audio(2, 0), PATIENCE);
+        let bad = worker.request(Tenant(1), audio(1, crashes), PATIENCE);
+        let good = worker.request(Tenant(1), audio(2, 0), PATIENCE);
         let Err(SpeechError::Crashed(why)) = words(bad).await else { panic!("{what}: not lost") };
         assert!(why.contains(if crashes == -1 { "exit status: 3" } else { "within a message" }), "{why}");
         assert_eq!(words(good).await, Ok("session 2 said 1600 samples".to_owned()), "{what}");
@@ -92,11 +95,14 @@ async fn audio_that_crashes_the_worker_costs_one_sentence() {
 async fn garbage_on_the_pipe_ends_the_worker_and_not_the_server() {
     for first in [-4, -5] {
         let worker = worker("");
-        let Err(SpeechError::Crashed(why)) = words(worker.request(audio(1, first), PATIENCE)).await else {
+        let Err(SpeechError::Crashed(why)) = words(worker.request(Tenant(1), audio(1, first), PATIENCE)).await else {
             panic!("taken for a message")
         };
         assert!(why.starts_with("it writes something else than messages: a frame of"), "{why}");
-        assert_eq!(words(worker.request(audio(2, 0), PATIENCE)).await, Ok("session 2 said 1600 samples".to_owned()));
+        assert_eq!(
+            words(worker.request(Tenant(1), audio(2, 0), PATIENCE)).await,
+            Ok("session 2 said 1600 samples".to_owned())
+        );
     }
     let Err(SpeechError::Crashed(why)) = worker("garbage").warm_up().await else { panic!("taken for a hello") };
     assert!(why.contains("something else than messages"), "{why}");
@@ -121,13 +127,19 @@ async fn a_slow_worker_costs_its_requests_their_deadline_only() {
     let worker = worker("");
     worker.warm_up().await.unwrap();
     let began = Instant::now();
-    let silent = worker.request(audio(1, -2), Duration::from_millis(200));
+    let silent = worker.request(Tenant(1), audio(1, -2), Duration::from_millis(200));
     assert_eq!(words(silent).await, Err(SpeechError::Deadline));
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
-    assert_eq!(words(worker.request(audio(2, 0), PATIENCE)).await, Ok("session 2 said 1600 samples".to_owned()));
+    assert_eq!(
+        words(worker.request(Tenant(1), audio(2, 0), PATIENCE)).await,
+        Ok("session 2 said 1600 samples".to_owned())
+    );
     // What nobody waits for is cancelled, and the next is asked.
-    drop(worker.request(audio(3, -2), PATIENCE));
-    assert_eq!(words(worker.request(audio(4, 0), PATIENCE)).await, Ok("session 4 said 1600 samples".to_owned()));
+    drop(worker.request(Tenant(1), audio(3, -2), PATIENCE));
+    assert_eq!(
+        words(worker.request(Tenant(1), audio(4, 0), PATIENCE)).await,
+        Ok("session 4 said 1600 samples".to_owned())
+    );
     assert_eq!(ask(&worker, audio(5, -7)).await, SpeechAnswer::Failed(SpeechError::Model("no such input".into())));
 }
 
@@ -135,8 +147,9 @@ async fn a_slow_worker_costs_its_requests_their_deadline_only() {
 async fn a_full_queue_refuses_at_once() {
     let worker = worker("");
     worker.warm_up().await.unwrap();
-    let pending: Vec<PendingAnswer> =
-        (0..WAITING_MAX as u64 + 5).map(|n| worker.request(audio(n, if n == 0 { -3 } else { 0 }), PATIENCE)).collect();
+    let pending: Vec<PendingAnswer> = (0..WAITING_MAX as u64 + 5)
+        .map(|n| worker.request(Tenant(1), audio(n, if n == 0 { -3 } else { 0 }), PATIENCE))
+        .collect();
     let mut refused = 0;
     for pending in pending {
         match words(pending).await {

@@ -17,6 +17,8 @@ const OPEN_TIME_MAX: Duration = Duration::from_secs(60);
 const HALF_OPEN_TIMEOUT: Duration = Duration::from_secs(15);
 /// Circuits kept; when full, closed ones are removed.
 const CIRCUITS_MAX: usize = 10_000;
+/// How often all calls of an organization together may try whether a provider is back, beside its open circuit.
+const FAILBACK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A circuit breaker: closed while failures are rare, then open, then one try at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +99,8 @@ struct ProviderCircuit {
     breaker: CircuitBreaker,
     /// The provider sent Retry-After.
     not_before: Option<Instant>,
+    /// When a call on a fallback has last tried whether it is back.
+    last_failback: Option<Instant>,
     streams: Option<Arc<Semaphore>>,
 }
 
@@ -143,6 +147,14 @@ pub enum PermitError {
 }
 
 impl PermitError {
+    /// How long to wait by the provider's order.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RetryAfter(wait) => Some(*wait),
+            Self::CircuitOpen | Self::ConcurrencyLimit(_) => None,
+        }
+    }
+
     /// Returns the error that the call records for a provider that was not asked.
     pub fn failure(&self) -> ProviderError {
         ProviderError::CircuitOpen(match self {
@@ -234,6 +246,7 @@ impl ProviderCircuits {
         let mut circuit = self.0.entry(key.clone()).or_insert_with(|| ProviderCircuit {
             breaker: CircuitBreaker::Closed { failures: 0 },
             not_before: None,
+            last_failback: None,
             streams: (limit > 0).then(|| Arc::new(Semaphore::new(limit))),
         });
         if let Some(at) = circuit.not_before.filter(|at| *at > now) {
@@ -250,6 +263,24 @@ impl ProviderCircuits {
             return Err(PermitError::CircuitOpen);
         }
         Ok(ProviderPermit { circuits: self.clone(), key, _stream: stream })
+    }
+
+    /// Acquires a permit for a call that is on a fallback and tries whether the provider is back: nobody waits for it, so an
+    /// open circuit is passed once in a second.
+    pub fn acquire_failback(
+        &self, tenant: &Arc<str>, endpoint: &super::ProviderAccess, stage: PipelineStage, now: Instant,
+    ) -> Result<ProviderPermit, PermitError> {
+        let refusal = match self.acquire(tenant, endpoint, stage, now, false) {
+            Err(refusal @ PermitError::CircuitOpen) => refusal,
+            other => return other,
+        };
+        let Some(mut circuit) = self.0.get_mut(&key(tenant, endpoint, stage)) else { return Err(refusal) };
+        if circuit.last_failback.is_some_and(|at| now < at + FAILBACK_INTERVAL) {
+            return Err(refusal);
+        }
+        circuit.last_failback = Some(now);
+        drop(circuit);
+        self.acquire(tenant, endpoint, stage, now, true)
     }
 
     /// Records a failure; a refused request (4xx) that is not the provider's fault does not count.
@@ -387,6 +418,22 @@ mod tests {
             matches!(circuits.acquire(&tenant, &endpoint(0), PipelineStage::Llm, t + SECOND, false), Err(PermitError::RetryAfter(left)) if left == SECOND)
         );
         assert!(circuits.acquire(&tenant, &endpoint(0), PipelineStage::Llm, t + 2 * SECOND, false).is_ok());
+    }
+
+    #[test]
+    fn calls_on_a_fallback_try_an_open_circuit_once_in_a_second() {
+        let (circuits, t, tenant) = (ProviderCircuits::default(), Instant::now(), Arc::<str>::from("t"));
+        let gone = ProviderError::Unreachable("refused".to_owned());
+        let probe = |now| circuits.acquire_failback(&tenant, &endpoint(0), PipelineStage::Stt, now);
+        for _ in 0..FAILURES_MAX {
+            probe(t).unwrap().failed(t, &gone);
+        }
+        let tries: Vec<u64> = (0..100).filter(|step| probe(t + SECOND / 20 * *step as u32).is_ok()).collect();
+        assert_eq!(tries, [0, 20, 40, 60, 80], "of two calls in a second one is let through");
+        let back = probe(t + 5 * SECOND).unwrap();
+        back.succeeded();
+        assert!(circuits.acquire(&tenant, &endpoint(0), PipelineStage::Stt, t + 5 * SECOND, false).is_ok());
+        assert!(probe(t + 5 * SECOND).is_ok() && probe(t + 5 * SECOND).is_ok(), "it is back for every call");
     }
 
     #[tokio::test]

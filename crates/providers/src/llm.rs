@@ -7,7 +7,7 @@ use super::{EventStream, Failover, LlmEvent, LlmRequest, ProviderError, Provider
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use trunkline_domain::chat::{CONTINUE_PROMPT, ChatMessage};
 use trunkline_domain::provider::PipelineStage;
@@ -17,6 +17,9 @@ pub use super::llm_vendor::{
     AnswersByRules, CallProgress, Completion, LlmCandidate, LlmHttpRequest, LlmPlan, LlmStreamReader, LlmVendor,
     RulesAnswer, StructuredRequest,
 };
+
+/// Failures in a row after which a model that is silent gets half of its time.
+const STALLED_AFTER: u32 = 2;
 
 /// Starts a request; dropping the stream cancels all attempts.
 pub fn stream_llm_response(providers: &ProviderRegistry, plan: LlmPlan, request: LlmRequest) -> EventStream<LlmEvent> {
@@ -87,7 +90,7 @@ impl<'a> HedgedRequest<'a> {
     /// The first attempt that brings something.
     async fn first(&mut self) -> Result<(usize, FirstOutput), ProviderError> {
         let mut running = FuturesUnordered::new();
-        let mut retried = false;
+        let (limit, mut retried) = self.first_limit();
         let mut was_empty = false;
         loop {
             if running.is_empty() {
@@ -102,7 +105,7 @@ impl<'a> HedgedRequest<'a> {
             }
             let may_hedge = running.len() == 1 && self.next < self.plan.candidates.len();
             let hedge = self.plan.hedge_after.filter(|_| may_hedge).map(|after| self.began + after * self.next as u32);
-            let silence = self.silence_limit(retried);
+            let silence = self.silence_limit(limit, retried);
             let first = tokio::select! {
                 first = running.next() => first,
                 () = sleep_until_some(hedge) => {
@@ -117,6 +120,7 @@ impl<'a> HedgedRequest<'a> {
                         continue;
                     }
                     if retried {
+                        self.record_silence(running.len());
                         return Err(ProviderError::Timeout("first token"));
                     }
                     retried = true;
@@ -162,9 +166,30 @@ impl<'a> HedgedRequest<'a> {
         self.began.elapsed() >= self.providers.timeouts.llm.first_byte
     }
 
-    /// When a model without a fallback that has sent nothing is asked once more, or given up.
-    fn silence_limit(&self, retried: bool) -> Option<Instant> {
+    /// How long a model may be silent, and whether it is not asked twice: one that was silent in the turns before is not while
+    /// rules can answer, because callers would wait at each turn.
+    fn first_limit(&self) -> (Duration, bool) {
         let limit = self.providers.timeouts.llm.first_byte;
+        if self.has_stalled_before() { (limit / 2, true) } else { (limit, false) }
+    }
+
+    /// So many requests are given up without a word.
+    fn record_silence(&self, requests: usize) {
+        let only = self.plan.candidates.iter().take(1).cycle().take(requests);
+        only.for_each(|candidate| self.providers.record_slow_response(&candidate.endpoint, PipelineStage::Llm));
+    }
+
+    /// The only model has failed in the last turns, and rules can answer in its place.
+    fn has_stalled_before(&self) -> bool {
+        let [only] = self.plan.candidates.as_slice() else { return false };
+        let (circuits, tenant) = (&self.providers.circuits, self.providers.tenant());
+        let state = circuits.state(tenant, &only.endpoint, PipelineStage::Llm, Instant::now());
+        let has_failed = state.is_some_and(|state| state.failures() >= STALLED_AFTER || state.left().is_some());
+        self.plan.rules.is_some() && has_failed
+    }
+
+    /// When a model without a fallback that has sent nothing is asked once more, or given up.
+    fn silence_limit(&self, limit: Duration, retried: bool) -> Option<Instant> {
         self.activity.silence_limit(self.began, limit, retried).filter(|_| self.plan.candidates.len() == 1)
     }
 

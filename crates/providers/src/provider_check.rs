@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use trunkline_domain::provider::{PipelineStage, ProviderAccount};
 use trunkline_local_speech::io::model_files::ModelState;
-use trunkline_local_speech::models::MOONSHINE_TINY_EN;
+use trunkline_local_speech::models::MODELS;
 
 /// The user waits for the answer.
 const DEADLINE: Duration = Duration::from_secs(8);
@@ -37,12 +37,7 @@ impl ProviderRegistry {
         let (path, auth) = account.probe();
         if !account.needs_key() {
             runs(&self.programs().espeak).await?;
-            // Who wants voices only needs no model; one that is damaged is told.
-            let advice = match self.speech().state(&MOONSHINE_TINY_EN) {
-                state @ ModelState::Broken(_) => state.advice(&MOONSHINE_TINY_EN),
-                _ => None,
-            };
-            return advice.map_or(Ok(()), |advice| Err(ProviderError::Unavailable(advice)));
+            return self.check_models().await;
         }
         let key = endpoint.key()?;
         let request = self.http(PipelineStage::Llm).request(Method::GET, &endpoint, endpoint.url(path)?)?;
@@ -58,6 +53,41 @@ impl ProviderRegistry {
             if endpoint.api_version.is_empty() { request } else { request.header(version, &endpoint.api_version) };
         let response = request.send().await.map_err(|error| unreachable(&error))?;
         if response.status().is_success() { Ok(()) } else { Err(refusal(response).await) }
+    }
+}
+
+impl ProviderRegistry {
+    /// Reads the models of this machine. Who wants voices only needs no model; one that is damaged is told.
+    async fn check_models(&self) -> Result<(), ProviderError> {
+        let speech = self.speech().clone();
+        let read = trunkline_supervision::spawn_blocking("model_check", move || {
+            MODELS.iter().find_map(|model| match speech.check(model) {
+                state @ ModelState::Broken(_) => state.advice(model),
+                _ => None,
+            })
+        });
+        match read.await {
+            Ok(Ok(Some(advice))) => Err(ProviderError::Unavailable(advice)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Logs at the start of the server which models are missing or damaged, and what to do about it.
+    pub fn log_models(&self) {
+        for model in MODELS {
+            let state = self.speech().state(model);
+            let Some(advice) = state.advice(model) else { continue };
+            match state {
+                ModelState::Broken(_) => tracing::warn!(advice, "a speech model cannot be used"),
+                _ => tracing::info!(advice, purpose = model.purpose, "a speech model is not there"),
+            }
+        }
+    }
+
+    /// The models that are not on this machine, each with what to do about it.
+    pub fn missing_models(&self) -> Vec<String> {
+        let absent = MODELS.iter().filter(|model| self.speech().state(model) == ModelState::Absent);
+        absent.filter_map(|model| ModelState::Absent.advice(model)).collect()
     }
 }
 

@@ -11,13 +11,14 @@ use crate::call::negotiate::Negotiation;
 use crate::call::outgoing_call::{
     OfferMode, OutgoingCallParams, OutgoingCallUpdate, RedirectPolicy, SecondLegError, transfer_destination,
 };
+use crate::call::task_placement::choose_trunk_of_web_call;
 use crate::dialogue::response::{AfterResponse, AgentResponse};
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{CallId, TrunkId};
 use crate::domain::phone_number::Destination;
 use crate::domain::transfer::TransferTarget;
 use crate::domain::trunk::Trunk;
-use crate::store::{OrgScope, StoreError};
+use crate::store::{OrgScope, PageRequest, StoreError};
 use crate::supervision;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -45,6 +46,7 @@ pub(super) struct ConsultationParams {
     pub scope: OrgScope,
     /// The caller's call.
     pub call: CallId,
+    /// The call's; `None` for a browser's.
     pub trunk: Option<TrunkId>,
     pub from_number: String,
     pub target: TransferTarget,
@@ -119,13 +121,39 @@ pub(super) async fn admit_second_leg(
     tokio::time::timeout(TRUNK_DEADLINE, read).await.unwrap_or(Err(SecondLegError::NoTrunk))
 }
 
+/// A browser's call came over no trunk: trunk and caller id are those of its agent's number.
+async fn find_trunk(context: &CallServices, party: &mut ConsultationParams) {
+    let Some(destination) = party.target.destination() else { return };
+    let all = PageRequest::first(1_000);
+    let read = async {
+        let (numbers, _) = context.store.phone_numbers(party.scope, all).await?;
+        let (mut trunks, _) = context.store.trunks(party.scope, all).await?;
+        trunks.reverse(); // oldest first
+        Ok::<_, StoreError>((numbers, trunks))
+    };
+    let (numbers, trunks) = match tokio::time::timeout(TRUNK_DEADLINE, read).await {
+        Ok(Ok(rows)) => rows,
+        _ => return tracing::error!("cannot read trunks and numbers for a transfer"),
+    };
+    match choose_trunk_of_web_call(party.spec.agent_id, &destination, &numbers, &trunks) {
+        Ok((trunk, from_number)) => {
+            party.trunk = Some(trunk.id);
+            party.from_number = from_number.unwrap_or_default();
+        }
+        Err(error) => tracing::warn!(%error, "no trunk for the transfer of a call from a browser"),
+    }
+}
+
 /// News of the consultation call; with its answer comes where the caller's audio goes.
 type ConsultationUpdates = mpsc::Sender<(ConsultationEvent, Option<RelaySender>)>;
 
 async fn call(
-    context: &SharedServices, party: ConsultationParams, mut command_queue: mpsc::Receiver<ConsultationCommand>,
+    context: &SharedServices, mut party: ConsultationParams, mut command_queue: mpsc::Receiver<ConsultationCommand>,
     update_sender: &ConsultationUpdates,
 ) -> EndReason {
+    if party.trunk.is_none() {
+        find_trunk(context, &mut party).await;
+    }
     // Held until the consultation call ends.
     let (trunk, _permit) = match admit_second_leg(context, party.scope, party.trunk).await {
         Ok(line) => line,
@@ -321,7 +349,7 @@ impl ConsultationCall {
                 for (index, text) in segments {
                     let segment = SegmentId { response_id: 1, index };
                     self.unplayed.push_back(segment);
-                    tts.speak(segment, text);
+                    tts.speak(segment, text, None);
                 }
                 self.tts = Some(tts);
             }

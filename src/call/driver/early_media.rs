@@ -68,7 +68,7 @@ pub(super) async fn play_early_media(
         for (index, text) in segments {
             let segment = SegmentId { response_id: EARLY_RESPONSE_ID, index: index + 1 };
             unheard.push(segment);
-            tts.speak(segment, text);
+            tts.speak(segment, text, None);
         }
     }
     let patience = Duration::from_millis(ringing.ring_ms.into()) + ANNOUNCEMENT_DEADLINE;

@@ -1,8 +1,10 @@
 //! The providers' accounts: the server's own, and for each organization the keys that it stored.
 
 use super::concurrency::{ConcurrencyKind, ConcurrencyLimit, ConcurrencyLimiter};
+use crate::domain::agent::AgentFields;
 use crate::domain::provider::ProviderAccount;
 use crate::domain::quota::Quotas;
+use crate::providers::local::advice;
 use crate::providers::{OrganizationKey, OrganizationKeys, ProviderRegistry};
 use crate::store::secrets::{MasterKey, StoredKey};
 use crate::store::{OrgScope, PassageIndex, Store};
@@ -28,6 +30,18 @@ impl ProviderAccounts {
     pub fn build(registry: ProviderRegistry, master_key: Option<MasterKey>, store: &Store, quotas: &Quotas) -> Self {
         let tests = ConcurrencyLimit::of(ConcurrencyKind::ProviderTests, quotas);
         Self { registry, master_key, tests: ConcurrencyLimiter::new(tests), store: store.clone() }
+    }
+
+    /// What an agent asks of this machine that it does not have, such as speech models, with what to do about it.
+    pub fn warnings(&self, agent: &AgentFields) -> Vec<String> {
+        let (speech, fallbacks) = (self.registry.speech(), agent.fallbacks.as_ref());
+        let own = agent.stt_config.iter().filter_map(|config| advice::stt_warning(speech, "stt_config", config));
+        let stt = fallbacks.iter().flat_map(|one| one.stt.iter().enumerate());
+        let stt = stt.filter_map(|(at, config)| advice::stt_warning(speech, &format!("fallbacks.stt[{at}]"), config));
+        let voice = agent.tts_config.iter().filter_map(|config| advice::tts_warning(speech, "tts_config", config));
+        let tts = fallbacks.iter().flat_map(|one| one.tts.iter().enumerate());
+        let tts = tts.filter_map(|(at, config)| advice::tts_warning(speech, &format!("fallbacks.tts[{at}]"), config));
+        own.chain(stt).chain(voice).chain(tts).collect()
     }
 
     /// The search in the documents of flows.

@@ -3,7 +3,8 @@
 use super::provider_candidates;
 use crate::call::machine::CallSpec;
 use crate::call::provider_plan;
-use crate::providers::stt::{self, SttInput, SttSession};
+use crate::providers::stt::{SttInput, SttSession};
+use crate::providers::stt_session::open_stt_session;
 use crate::providers::{ProviderRegistry, SttEvent};
 use bytes::Bytes;
 use trunkline_media::audio::convert::FrameEncoder;
@@ -19,8 +20,7 @@ impl SttFeed {
     /// Opens the session for a line with this format; it connects at once.
     pub(super) fn open(providers: &ProviderRegistry, spec: &CallSpec, line: AudioFormat) -> Self {
         let companding = provider_plan::companding(line);
-        let session =
-            stt::open_stt_session(providers, provider_candidates::stt_candidates(providers, spec, companding));
+        let session = open_stt_session(providers, provider_candidates::stt_candidates(providers, spec, companding));
         Self { session, encoder: FrameEncoder::new(AudioFormat::G711(companding)) }
     }
 

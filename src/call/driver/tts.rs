@@ -67,7 +67,9 @@ impl TtsPipeline {
         Some(candidate.tts.get_or_insert_with(open))
     }
 
-    pub(super) fn speak(&mut self, segment: SegmentId, text: String) {
+    /// `waits_since`: the end of the turn after which the caller has heard nothing.
+    pub(super) fn speak(&mut self, segment: SegmentId, text: String, waits_since: Option<Instant>) {
+        self.queue.set_caller_waits_since(waits_since);
         let standing_by = self.candidates.iter().skip(self.queue.current());
         let endpoints: Vec<_> = standing_by
             .map(|c| self.providers.endpoint(c.config.provider.account(), c.config.base_url.as_deref()))

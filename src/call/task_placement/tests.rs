@@ -97,6 +97,24 @@ fn the_number_that_a_task_names_decides_the_trunk() {
 }
 
 #[test]
+fn a_browser_is_put_through_over_the_trunk_of_its_agents_number() {
+    let (first, second) = (trunk(json!({})), trunk(json!({"allow_sip_uri": true})));
+    let trunks = [first.clone(), second.clone()];
+    let agent = AgentId::new();
+    let numbers = [number("+31201111111", None, Some(&first)), number("+31202222222", Some(agent), Some(&second))];
+    let chosen = |agent, to: &str, trunks: &[Trunk]| {
+        let destination = Destination::parse(to).unwrap();
+        choose_trunk_of_web_call(agent, &destination, &numbers, trunks).map(|(trunk, from)| (trunk.id, from.unwrap()))
+    };
+    assert_eq!(chosen(Some(agent), "+4930123456", &trunks).unwrap(), (second.id, "+31202222222".into()));
+    assert_eq!(chosen(Some(AgentId::new()), "+4930123456", &trunks).unwrap(), (first.id, "+31201111111".into()));
+    assert_eq!(chosen(None, "+4930123456", &trunks).unwrap(), (first.id, "+31201111111".into()));
+    assert_eq!(chosen(None, "sip:desk@pbx.example", &trunks).unwrap().0, second.id, "the first one takes no URIs");
+    assert!(matches!(chosen(Some(agent), "sip:desk@pbx.example", &[first]), Err(PlaceCallError::TrunkMissing)));
+    assert!(matches!(chosen(Some(agent), "+4930123456", &[]), Err(PlaceCallError::TrunkMissing)));
+}
+
+#[test]
 fn a_trunk_that_may_not_call_there_is_passed_over() {
     let (denied, open) = (trunk(json!({"denied_destinations": ["+49"]})), trunk(json!({})));
     let (silent, with_uris) = (trunk(json!({"host": null})), trunk(json!({"allow_sip_uri": true})));

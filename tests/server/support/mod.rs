@@ -25,6 +25,7 @@ use trunkline_lab::caller::report::CallReport;
 use trunkline_lab::caller::script::CallScript;
 use trunkline_lab::caller::softphone::{DialParams, Softphone};
 use trunkline_lab::emulator::{self, Delays};
+use trunkline_local_speech::models::MOONSHINE_TINY_EN;
 use trunkline_signaling::io::driver::IncomingCall;
 use trunkline_signaling::sip::message::Uri;
 use trunkline_signaling::sip::user_agent::Transport;
@@ -115,21 +116,29 @@ impl Server {
 
     /// With a model that says something else.
     pub async fn start_scripted(script: emulator::ReplyScript, change: impl FnOnce(&mut Config)) -> Self {
-        Self::start_on(delays(), script, change, false).await
+        Self::start_on(delays(), script, change, None).await
     }
 
     /// With providers that take their time.
     pub async fn start_slow(delays: Delays) -> Self {
-        Self::start_on(delays, emulator::ReplyScript::default(), |_| {}, false).await
+        Self::start_on(delays, emulator::ReplyScript::default(), |_| {}, None).await
     }
 
     /// With what a demo shows in its console.
     pub async fn start_demo() -> Self {
-        Self::start_on(delays(), emulator::ReplyScript::default(), |_| {}, true).await
+        Self::start_demo_of(agent(), Vec::new(), |_| {}).await
+    }
+
+    /// The same with another agent, and with what it may be asked.
+    pub async fn start_demo_of(
+        agent: Value, examples: Vec<trunkline::api::DemoPhrase>, change: impl FnOnce(&mut Config),
+    ) -> Self {
+        Self::start_on(delays(), emulator::ReplyScript::default(), change, Some((agent, examples))).await
     }
 
     async fn start_on(
-        delays: Delays, script: emulator::ReplyScript, change: impl FnOnce(&mut Config), with_demo: bool,
+        delays: Delays, script: emulator::ReplyScript, change: impl FnOnce(&mut Config),
+        demo: Option<(Value, Vec<trunkline::api::DemoPhrase>)>,
     ) -> Self {
         let settings = emulator::EmulatorSettings { delays, espeak: Some("espeak-ng".into()), script };
         let emulator = emulator::start(loopback(0), settings).await.unwrap();
@@ -158,14 +167,15 @@ impl Server {
         let store = trunkline::app::open_store(config.database.url.expose()).await.unwrap();
         let hash = trunkline::domain::password::hash(PASSWORD).unwrap();
         let made = store.bootstrap("Test", OWNER, &hash).await.unwrap();
-        let demo = match with_demo {
-            true => {
-                let agent = store.create_agent(made.scope, serde_json::from_value(agent()).unwrap()).await.unwrap();
+        let demo = match demo {
+            Some((agent, examples)) => {
+                let agent = store.create_agent(made.scope, serde_json::from_value(agent).unwrap()).await.unwrap();
                 let phrases = trunkline_lab::demo::phrases().unwrap();
                 let (email, password) = (OWNER.to_owned(), PASSWORD.into());
-                Some(trunkline::api::DemoSettings { email, password, scope: made.scope, agent: agent.id, phrases })
+                let (scope, agent) = (made.scope, agent.id);
+                Some(trunkline::api::DemoSettings { email, password, scope, agent, phrases, examples })
             }
-            false => None,
+            None => None,
         };
         store.close().await;
         let app = App::start_with(&config, metrics(), demo).await.unwrap();
@@ -278,6 +288,19 @@ impl Server {
         let samples: Vec<i16> = reader.samples::<i16>().map(Result::unwrap).collect();
         (samples.iter().step_by(2).copied().collect(), samples.iter().skip(1).step_by(2).copied().collect())
     }
+}
+
+/// The folder of speech models, where `make deps` has put them; says what is missing otherwise.
+#[expect(clippy::print_stderr, reason = "says what it skips")]
+pub fn speech_models() -> Option<PathBuf> {
+    let folder = std::env::var_os("TRUNKLINE_TEST_MODELS").map(PathBuf::from);
+    let folder = folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/models"));
+    let state = MOONSHINE_TINY_EN.glance(&folder);
+    if let Some(advice) = state.advice(&MOONSHINE_TINY_EN) {
+        eprintln!("skipped: {advice} (make deps-models does it for tests)");
+        return None;
+    }
+    Some(folder)
 }
 
 /// A port for a process that needs a fixed one. It is outside of the system's ephemeral range: no other process gets it

@@ -77,23 +77,66 @@ fn a_model_takes_its_place_at_once_and_what_was_there_stays_if_it_cannot() {
     assert_eq!(std::fs::read_to_string(at("place/model.bin")).unwrap(), "new");
 }
 
+/// A registry's client that does what a shell does.
+fn client(folder: &Path, does: &str) -> String {
+    let client = folder.join("client");
+    write(&client, &format!("#!/bin/sh\n{does}\n"));
+    std::fs::set_permissions(&client, std::fs::Permissions::from_mode(0o755)).unwrap();
+    client.display().to_string()
+}
+
+const PIP: &str = "Python with pip (Debian: python3-pip)";
+
 #[test]
-fn a_registry_that_cannot_be_reached_is_told_in_words() {
+fn a_registry_that_cannot_be_reached_is_told_from_a_package_that_is_not_there() {
     let folder = tempfile::tempdir().unwrap();
-    let client = folder.path().join("client");
     let fails = |said: &str| {
-        write(&client, &format!("#!/bin/sh\necho '{said}' >&2\nexit 1\n"));
-        std::fs::set_permissions(&client, std::fs::Permissions::from_mode(0o755)).unwrap();
-        run(&client.display().to_string(), &["download"], "Python with pip (Debian: python3-pip)").unwrap_err()
+        let client = client(folder.path(), &format!("echo '{said}' >&2\nexit 1"));
+        run(&client, &["download"], PIP, UNPACK_TIMEOUT).unwrap_err()
     };
-    let why = fails("WARNING: Retrying\nERROR: Failed to establish a new connection: Name or service not known");
-    assert!(why.contains("Name or service not known; the registry cannot be reached from here"), "{why}");
-    let why = fails("/usr/bin/python3: No module named pip");
-    assert!(why.ends_with("it needs Python with pip (Debian: python3-pip)"), "{why}");
-    let why = fails("ERROR: No matching distribution found for moonshine-voice==0.0.73");
-    assert!(why.ends_with("No matching distribution found for moonshine-voice==0.0.73"), "{why}");
-    let why = run("/nonexistent/python3", &[], "Python with pip").unwrap_err();
-    assert!(why.contains("cannot be run") && why.ends_with("it needs Python with pip"), "{why}");
+    let ClientError::Unreachable(why) =
+        fails("WARNING: Retrying\nERROR: Failed to establish a new connection: Name or service not known")
+    else {
+        panic!("it was reached");
+    };
+    assert!(why.ends_with("new connection: Name or service not known"), "{why}");
+    for (said, wanted) in [
+        ("/usr/bin/python3: No module named pip", "it needs Python with pip (Debian: python3-pip)"),
+        ("ERROR: No matching distribution found for moonshine-voice==0.0.73", "for moonshine-voice==0.0.73"),
+    ] {
+        let ClientError::Failed(why) = fails(said) else { panic!("{said} is no word of the network") };
+        assert!(why.ends_with(wanted), "{why}");
+    }
+    let ClientError::Failed(why) = run("/nonexistent/python3", &[], PIP, UNPACK_TIMEOUT).unwrap_err() else {
+        panic!("nothing ran");
+    };
+    assert!(why.contains("cannot be run") && why.ends_with(PIP), "{why}");
+}
+
+#[test]
+fn a_client_that_does_not_end_is_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let client = client(folder.path(), "exec sleep 60");
+    let ended = run(&client, &[], PIP, Duration::from_millis(200)).unwrap_err();
+    assert!(matches!(&ended, ClientError::Unreachable(why) if why.ends_with("did not end within 0 s.")), "{ended:?}");
+}
+
+#[test]
+fn of_a_registry_that_cannot_be_reached_nothing_else_is_asked() {
+    let other = Model { name: "other", ..SMALL };
+    let asked = std::cell::Cell::new(0);
+    let ask = |error: fn(&Model) -> Result<(), FetchError>| {
+        asked.set(0);
+        fetch_all(&[&SMALL, &other], |model| {
+            asked.set(asked.get() + 1);
+            error(model)
+        })
+    };
+    let why = ask(|model| Err(FetchError::Unreachable(model.registry, "it is down.".into()))).unwrap_err();
+    assert_eq!((why.as_str(), asked.get()), ("it is down.; other was not asked for", 1));
+    let why = ask(|model| Err(FetchError::Model(format!("no {}", model.name)))).unwrap_err();
+    assert_eq!((why.as_str(), asked.get()), ("no small; no other", 2), "the next one may be there");
+    assert_eq!((ask(|_| Ok(())), asked.get()), (Ok(()), 2));
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub(super) const RESUME_AFTER: Duration = Duration::from_millis(1_500);
 /// Below this STT confidence a result counts as noise.
 const CONFIDENCE_MIN: f32 = 0.35;
 /// Speech without any STT result for this long means STT has stalled: the caller is asked to repeat within three seconds.
-const STT_STALL_TIMEOUT: Duration = Duration::from_millis(2_600);
+pub(super) const STT_STALL_TIMEOUT: Duration = Duration::from_millis(2_600);
 /// Silence without a final STT result after which the fallback STT is asked, if there is one: well before the interim
 /// result has to do.
 const STT_FINAL_TIMEOUT: Duration = Duration::from_millis(1_200);
@@ -25,6 +25,7 @@ impl Talk {
     /// The caller makes a sound.
     pub(super) fn handle_speech_started(&mut self) {
         self.discard_preemptive_generation();
+        self.fillers.handle_sound();
         self.timers.silence = None;
         if !self.line.playout.is_paused() {
             self.timers.resume = None;

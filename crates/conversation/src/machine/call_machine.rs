@@ -67,6 +67,11 @@ impl CallMachine {
         self.mode = next(mode);
     }
 
+    /// Since when the caller has waited for an answer without hearing a sound: the end of the last turn.
+    pub fn caller_waits_since(&self) -> Option<Instant> {
+        self.mode.talk().and_then(|talk| talk.fillers.unanswered_since())
+    }
+
     /// Records that a fallback provider took over.
     pub fn record_failover(&mut self, now: Instant, switch: &Failover) {
         if let Some(line) = self.mode.line_mut() {

@@ -1,5 +1,6 @@
 //! A conversation: the agent answers the caller's turns, and prompts a caller who says nothing.
 
+use super::barge_in::STT_STALL_TIMEOUT;
 use super::collecting::Collecting;
 use super::output::CallOutput;
 use super::spec::CallSpec;
@@ -98,6 +99,7 @@ impl Conversing {
             return talk.end_with_apology(now);
         }
         talk.line.output(CallOutput::RestartStt);
+        talk.fillers.note_unheard(now.checked_sub(STT_STALL_TIMEOUT).unwrap_or(now));
         talk.ask_to_repeat(now);
     }
 }

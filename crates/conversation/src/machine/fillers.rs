@@ -10,6 +10,8 @@ use trunkline_media::playout::queue::SegmentId;
 
 /// When a default filler is said, while nobody has chosen other ones.
 const DEFAULT_FILLER_AFTER: Duration = Duration::from_millis(2_500);
+/// The same from the end of the caller's turn on: whatever has stalled until then, somebody speaks within three seconds.
+const DEFAULT_FILLER_AFTER_TURN: Duration = Duration::from_millis(2_300);
 /// From one filler to the next while the caller still waits: the phrase itself, and some four seconds.
 const NEXT_FILLER_AFTER: Duration = Duration::from_secs(6);
 
@@ -22,6 +24,11 @@ impl Talk {
     pub(super) fn arm_filler(&mut self, now: Instant) {
         let after = match &self.line.facts.silence {
             Some(config) if !config.fillers.is_empty() => Duration::from_millis(config.filler_after_ms),
+            Some(_) if !self.default_fillers().is_empty() && self.fillers.is_empty() => {
+                self.timers.filler =
+                    Some(self.fillers.due_after_turn(now, DEFAULT_FILLER_AFTER, DEFAULT_FILLER_AFTER_TURN));
+                return;
+            }
             Some(_) if !self.default_fillers().is_empty() => DEFAULT_FILLER_AFTER,
             Some(_) | None => return,
         };

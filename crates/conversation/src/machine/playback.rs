@@ -69,6 +69,7 @@ impl CallMachine {
     pub fn handle_segment_started(&mut self, segment: SegmentId, at: Instant) {
         if let Some(talk) = self.mode.talk_mut() {
             talk.timers.silence = None;
+            talk.fillers.handle_sound();
         }
         let begun = self.mode.line_mut().is_some_and(|line| line.handle_segment_started(segment, at));
         if begun && let Some(amd) = self.mode.amd_mut() {

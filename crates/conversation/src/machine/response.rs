@@ -53,7 +53,7 @@ impl Talk {
         }
         self.history.push_user(&turn.text);
         self.tools.start_over();
-        self.fillers.start_over(now);
+        self.fillers.start_over(now, turn.ended);
         self.line.caller.last_turn = Some(turn.ended);
         if let Some(ahead) = self.take_preemptive_generation(turn) {
             return self.adopt_preemptive_generation(now, turn, ahead);

@@ -62,23 +62,30 @@ impl Model {
             return ModelState::Unsupported;
         }
         let folder = self.folder(models);
-        if !folder.exists() {
-            return ModelState::Absent;
-        }
-        for file in self.all_files() {
-            let path = folder.join(file.name);
-            let name = format!("{}/{}", self.name, file.name);
-            let fault = match std::fs::metadata(&path) {
-                Ok(found) if found.len() == file.bytes => check(&file, &path).err(),
-                Ok(found) => Some(format!("{name} has {} bytes instead of {}", found.len(), file.bytes)),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some(format!("{name} is missing")),
-                Err(error) => Some(format!("{name} cannot be read: {error}")),
-            };
-            if let Some(fault) = fault {
-                return ModelState::Broken(fault);
+        match folder.metadata() {
+            Ok(found) if found.is_dir() => {}
+            Ok(_) => return ModelState::Broken(format!("{} is no folder", folder.display())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return ModelState::Absent,
+            Err(error) => {
+                let whose = "the server's user must be able to read it";
+                return ModelState::Broken(format!("{} cannot be read ({error}): {whose}", folder.display()));
             }
         }
-        ModelState::Present
+        let files = self.all_files();
+        // What is short or missing is seen without reading tens of megabytes.
+        let found = files.iter().try_for_each(|file| self.has_its_length(file, &folder.join(file.name)));
+        let checked = found.and_then(|()| files.iter().try_for_each(|file| check(file, &folder.join(file.name))));
+        checked.map_or_else(ModelState::Broken, |()| ModelState::Present)
+    }
+
+    fn has_its_length(&self, file: &ModelFile, path: &Path) -> Result<(), String> {
+        let name = format!("{}/{}", self.name, file.name);
+        match std::fs::metadata(path) {
+            Ok(found) if found.len() == file.bytes => Ok(()),
+            Ok(found) => Err(format!("{name} has {} bytes instead of {}", found.len(), file.bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(format!("{name} is missing")),
+            Err(error) => Err(format!("{name} cannot be read: {error}")),
+        }
     }
 }
 

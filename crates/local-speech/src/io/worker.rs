@@ -3,8 +3,8 @@
 
 use super::process::{ProcessEvent, WorkerProcess, WorkerProgram};
 use crate::limits::ANSWERS_WAITING_MAX;
-use crate::message::{Hello, RequestId, ServerMessage, SessionId};
-use crate::request::{SpeechAnswer, SpeechError, SpeechRequest};
+use crate::message::{Hello, RequestId, ServerMessage, SessionId, Urgency};
+use crate::request::{SpeechAnswer, SpeechError, SpeechRequest, Tenant};
 use crate::supervisor::{Readiness, SupervisorOutput, WorkerSupervisor};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -21,6 +21,7 @@ const EVENTS_MAX: usize = 32;
 enum Command {
     WarmUp(oneshot::Sender<Result<(), SpeechError>>),
     Request {
+        tenant: Tenant,
         request: SpeechRequest,
         deadline: Instant,
         answers: mpsc::Sender<SpeechAnswer>,
@@ -102,12 +103,12 @@ impl SpeechWorker {
     }
 
     /// Sends a request; the last of its answers comes within `timeout`. Full queues answer as well.
-    pub fn request(&self, request: SpeechRequest, timeout: Duration) -> PendingAnswer {
+    pub fn request(&self, tenant: Tenant, request: SpeechRequest, timeout: Duration) -> PendingAnswer {
         let (sender, answers) = mpsc::channel(ANSWERS_WAITING_MAX);
         let (id, commands) = (Arc::default(), self.commands());
         let deadline = Instant::now() + timeout;
         // The sender is dropped with a command that finds no room: the answer is then that the queue is full.
-        let _ = commands.try_send(Command::Request { request, deadline, answers: sender, id: Arc::clone(&id) });
+        let _ = commands.try_send(Command::Request { tenant, request, deadline, answers: sender, id: Arc::clone(&id) });
         PendingAnswer { id, answers, commands: commands.clone(), is_over: false }
     }
 
@@ -132,6 +133,66 @@ impl SpeechWorker {
     }
 }
 
+/// What a request is for, as metrics name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RequestKind {
+    Final,
+    Partial,
+    Speech,
+}
+
+impl RequestKind {
+    fn of(request: &SpeechRequest) -> Self {
+        match request {
+            SpeechRequest::Transcribe { urgency: Urgency::Final, .. } => Self::Final,
+            SpeechRequest::Transcribe { urgency: Urgency::Partial, .. } => Self::Partial,
+            SpeechRequest::Synthesize { .. } => Self::Speech,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Final => "final",
+            Self::Partial => "partial",
+            Self::Speech => "speech",
+        }
+    }
+
+    fn record_failure(self, error: &SpeechError) {
+        let reason = match error {
+            SpeechError::QueueFull => "full",
+            SpeechError::Superseded => "superseded",
+            SpeechError::Deadline => "deadline",
+            SpeechError::Crashed(_) => "crashed",
+            SpeechError::Unavailable(_) | SpeechError::Unsupported(_) | SpeechError::Model(_) => "failed",
+        };
+        let (kind, name) = (self.name(), "trunkline_speech_worker_dropped_total");
+        metrics::counter!(name, "kind" => kind, "reason" => reason).increment(1);
+    }
+}
+
+/// Whoever waits for the answers to a request.
+struct Waiter {
+    answers: mpsc::Sender<SpeechAnswer>,
+    kind: RequestKind,
+    since: Instant,
+}
+
+impl Waiter {
+    /// False if nobody takes it.
+    fn hand_over(&self, answer: SpeechAnswer) -> bool {
+        match &answer {
+            SpeechAnswer::Failed(error) => self.kind.record_failure(error),
+            SpeechAnswer::Transcript { .. } | SpeechAnswer::Done => {
+                let name = "trunkline_speech_worker_request_seconds";
+                metrics::histogram!(name, "kind" => self.kind.name()).record(self.since.elapsed().as_secs_f64());
+            }
+            SpeechAnswer::Audio { .. } | SpeechAnswer::WordEnds(_) => {}
+        }
+        self.answers.try_send(answer).is_ok()
+    }
+}
+
 struct WorkerTask {
     program: WorkerProgram,
     process_id: Arc<AtomicU32>,
@@ -140,7 +201,7 @@ struct WorkerTask {
     /// How many were started.
     processes: u64,
     /// Whoever waits; bounded by the machine's queues.
-    answers: HashMap<RequestId, mpsc::Sender<SpeechAnswer>>,
+    answers: HashMap<RequestId, Waiter>,
     /// Whoever waits for the start; bounded by the sessions.
     warm_ups: Vec<oneshot::Sender<Result<(), SpeechError>>>,
     events: mpsc::Sender<ProcessEvent>,
@@ -174,13 +235,17 @@ impl WorkerTask {
                 Ok(()) => self.warm_ups.push(reply),
                 Err(error) => drop(reply.send(Err(error))),
             },
-            Command::Request { request, deadline, answers, id } => {
-                match self.machine.request(now(), request, deadline.into_std()) {
+            Command::Request { tenant, request, deadline, answers, id } => {
+                let kind = RequestKind::of(&request);
+                match self.machine.request(now(), tenant, request, deadline.into_std()) {
                     Ok(given) => {
                         id.store(given.0, Ordering::Relaxed);
-                        self.answers.insert(given, answers);
+                        self.answers.insert(given, Waiter { answers, kind, since: Instant::now() });
                     }
-                    Err(error) => drop(answers.try_send(SpeechAnswer::Failed(error))),
+                    Err(error) => {
+                        kind.record_failure(&error);
+                        let _ = answers.try_send(SpeechAnswer::Failed(error));
+                    }
                 }
             }
             Command::Cancel(id) => {
@@ -220,7 +285,7 @@ impl WorkerTask {
                 SupervisorOutput::Send(message) => self.send(&message),
                 SupervisorOutput::Deliver(id, answer) => {
                     let is_last = answer.is_last();
-                    let is_delivered = self.answers.get(&id).is_some_and(|sender| sender.try_send(answer).is_ok());
+                    let is_delivered = self.answers.get(&id).is_some_and(|waiter| waiter.hand_over(answer));
                     if is_last || !is_delivered {
                         self.answers.remove(&id);
                     }
@@ -230,6 +295,9 @@ impl WorkerTask {
                 }
             }
         }
+        let (stt, tts) = self.machine.waiting();
+        metrics::gauge!("trunkline_speech_worker_waiting", "kind" => "stt").set(stt as f64);
+        metrics::gauge!("trunkline_speech_worker_waiting", "kind" => "tts").set(tts as f64);
         match self.machine.readiness() {
             Readiness::Pending => self.warm_ups.retain(|reply| !reply.is_closed()),
             Readiness::Ready => self.warm_ups.drain(..).for_each(|reply| drop(reply.send(Ok(())))),

@@ -1,53 +1,14 @@
 //! Requests of one kind: what waits, in order, and the one that the worker does.
 
+use super::fair_queue::FairQueue;
+use super::work::Work;
 use crate::limits::WAITING_MAX;
-use crate::message::{RequestId, ServerMessage, SessionId, Urgency};
-use crate::request::{SpeechError, SpeechRequest};
-use std::collections::VecDeque;
+use crate::message::{RequestId, ServerMessage};
+use crate::request::SpeechError;
 use std::time::{Duration, Instant};
 
 /// How long the worker may take to end a request that was given up; one step of a model takes a fraction of it.
 const END_MAX: Duration = Duration::from_secs(5);
-/// How often a request is sent to a worker.
-const ATTEMPTS_MAX: u8 = 2;
-
-/// A request on its way.
-#[derive(Debug)]
-pub(super) struct Work {
-    id: RequestId,
-    request: SpeechRequest,
-    deadline: Instant,
-    attempts: u8,
-}
-
-impl Work {
-    pub(super) fn new(id: RequestId, request: SpeechRequest, deadline: Instant) -> Self {
-        Self { id, request, deadline, attempts: 0 }
-    }
-
-    fn is_partial(&self) -> bool {
-        matches!(self.request, SpeechRequest::Transcribe { urgency: Urgency::Partial, .. })
-    }
-
-    fn session(&self) -> Option<SessionId> {
-        match &self.request {
-            SpeechRequest::Transcribe { session, .. } => Some(*session),
-            SpeechRequest::Synthesize { .. } => None,
-        }
-    }
-
-    fn message(&self) -> ServerMessage {
-        let id = self.id;
-        match self.request.clone() {
-            SpeechRequest::Transcribe { session, urgency, samples } => {
-                ServerMessage::Transcribe { id, session, urgency, samples }
-            }
-            SpeechRequest::Synthesize { voice, speed_permille, text } => {
-                ServerMessage::Synthesize { id, voice, speed_permille, text }
-            }
-        }
-    }
-}
 
 /// What the worker does.
 #[derive(Debug)]
@@ -81,44 +42,67 @@ pub(super) enum Expired {
     Hanging,
 }
 
+/// A request that has made room for another one, and why nothing comes of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Displaced(pub(super) RequestId, pub(super) SpeechError);
+
 /// Requests of one kind.
 #[derive(Debug)]
 pub(super) struct Lane {
-    /// Final ones first, each kind in the order in which they came.
-    waiting: VecDeque<Work>,
+    /// Words that do not change any more, and all texts: before words so far.
+    finals: FairQueue,
+    partials: FairQueue,
     in_flight: InFlight,
 }
 
 impl Default for Lane {
     fn default() -> Self {
-        Self { waiting: VecDeque::new(), in_flight: InFlight::Nothing }
+        Self { finals: FairQueue::default(), partials: FairQueue::default(), in_flight: InFlight::Nothing }
     }
 }
 
 impl Lane {
     /// Takes a request. Returns the requests that it takes the place of.
-    pub(super) fn push(&mut self, work: Work) -> Result<Vec<RequestId>, SpeechError> {
-        let mut replaced = Vec::new();
-        if work.is_partial() {
+    pub(super) fn push(&mut self, work: Work) -> Result<Vec<Displaced>, SpeechError> {
+        let is_partial = work.is_partial();
+        let work = if is_partial {
             // Words so far are only of interest while they are the latest.
-            let older = self.waiting.iter().position(|other| other.is_partial() && other.session() == work.session());
-            replaced.extend(older.and_then(|place| self.waiting.remove(place)).map(|older| older.id));
-        }
-        if self.waiting.len() >= WAITING_MAX {
-            match self.waiting.back() {
-                Some(last) if last.is_partial() && !work.is_partial() => {
-                    replaced.extend(self.waiting.pop_back().map(|last| last.id));
-                }
-                _ => return Err(SpeechError::QueueFull),
+            let session = work.session();
+            match self.partials.replace(|other| other.session() == session, work) {
+                Ok(older) => return Ok(vec![Displaced(older, SpeechError::Superseded)]),
+                Err(work) => work,
             }
-        }
-        let place = if work.is_partial() {
-            self.waiting.len()
         } else {
-            self.waiting.iter().position(Work::is_partial).unwrap_or(self.waiting.len())
+            work
         };
-        self.waiting.insert(place, work);
-        Ok(replaced)
+        let displaced = if self.waiting() >= WAITING_MAX { vec![self.make_room(&work)?] } else { Vec::new() };
+        if is_partial {
+            self.partials.push(work)
+        } else {
+            self.finals.push(work)
+        }
+        Ok(displaced)
+    }
+
+    /// A full queue loses words so far before final ones, and those of the organization that has most here.
+    fn make_room(&mut self, work: &Work) -> Result<Displaced, SpeechError> {
+        let own = if work.is_partial() { &self.partials } else { &self.finals };
+        let own = own.count_of(work.tenant());
+        let busiest = |queue: &FairQueue, least: usize| queue.busiest().filter(|(_, count)| *count > least);
+        let least = if work.is_partial() { own + 1 } else { 0 };
+        if let Some((tenant, _)) = busiest(&self.partials, least)
+            && let Some(id) = self.partials.drop_last(tenant)
+        {
+            return Ok(Displaced(id, SpeechError::Superseded));
+        }
+        let over = busiest(&self.finals, own + 1).filter(|_| !work.is_partial());
+        let dropped = over.and_then(|(tenant, _)| self.finals.drop_last(tenant));
+        dropped.map(|id| Displaced(id, SpeechError::QueueFull)).ok_or(SpeechError::QueueFull)
+    }
+
+    /// How many requests wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.finals.len() + self.partials.len()
     }
 
     /// The next request for the worker, if it has nothing to do.
@@ -126,9 +110,8 @@ impl Lane {
         if !matches!(self.in_flight, InFlight::Nothing) {
             return None;
         }
-        let mut work = self.waiting.pop_front()?;
-        work.attempts += 1;
-        let message = work.message();
+        let mut work = self.finals.pop().or_else(|| self.partials.pop())?;
+        let message = work.send();
         self.in_flight = InFlight::Wanted { work, is_begun: false };
         Some(message)
     }
@@ -136,20 +119,21 @@ impl Lane {
     /// Gives up a partial transcription while a final one waits.
     pub(super) fn preempt(&mut self, now: Instant) -> Option<RequestId> {
         let InFlight::Wanted { work, .. } = &self.in_flight else { return None };
-        let final_waits = self.waiting.front().is_some_and(|first| !first.is_partial());
-        if !work.is_partial() || !final_waits {
+        if !work.is_partial() || self.finals.len() == 0 {
             return None;
         }
-        let id = work.id;
+        let id = work.id();
         self.in_flight = InFlight::GivenUp { id, until: now + END_MAX };
         Some(id)
     }
 
     /// Nobody waits for it. True if the worker has to be told.
     pub(super) fn cancel(&mut self, now: Instant, id: RequestId) -> bool {
-        self.waiting.retain(|work| work.id != id);
+        for queue in [&mut self.finals, &mut self.partials] {
+            queue.take_if(|work| work.id() == id);
+        }
         match &self.in_flight {
-            InFlight::Wanted { work, .. } if work.id == id => {
+            InFlight::Wanted { work, .. } if work.id() == id => {
                 self.in_flight = InFlight::GivenUp { id, until: now + END_MAX };
                 true
             }
@@ -160,7 +144,7 @@ impl Lane {
     /// The worker has answered. True if somebody waits for it.
     pub(super) fn answer(&mut self, answered: RequestId, is_last: bool) -> bool {
         match &mut self.in_flight {
-            InFlight::Wanted { work, is_begun } if work.id == answered => {
+            InFlight::Wanted { work, is_begun } if work.id() == answered => {
                 *is_begun = true;
                 if is_last {
                     self.in_flight = InFlight::Nothing;
@@ -180,23 +164,26 @@ impl Lane {
     /// The worker has ended: what it did is tried once more, or is lost.
     pub(super) fn handle_exit(&mut self, now: Instant) -> Option<Lost> {
         match std::mem::replace(&mut self.in_flight, InFlight::Nothing) {
-            InFlight::Wanted { work, is_begun: false } if work.attempts < ATTEMPTS_MAX && work.deadline > now => {
-                self.waiting.push_front(work);
+            InFlight::Wanted { work, is_begun: false } if work.may_be_sent_again() && work.deadline() > now => {
+                if work.is_partial() {
+                    self.partials.put_back(work)
+                } else {
+                    self.finals.put_back(work)
+                }
                 None
             }
-            InFlight::Wanted { work, .. } => Some(Lost(work.id)),
+            InFlight::Wanted { work, .. } => Some(Lost(work.id())),
             InFlight::GivenUp { .. } | InFlight::Nothing => None,
         }
     }
 
     /// What has taken too long by now.
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Vec<Expired> {
-        let late = self.waiting.iter().filter(|work| work.deadline <= now);
-        let mut expired: Vec<Expired> = late.map(|work| Expired::Waiting(work.id)).collect();
-        self.waiting.retain(|work| work.deadline > now);
+        let late = [&mut self.finals, &mut self.partials].map(|queue| queue.take_if(|work| work.deadline() <= now));
+        let mut expired: Vec<Expired> = late.into_iter().flatten().map(Expired::Waiting).collect();
         match &self.in_flight {
-            InFlight::Wanted { work, .. } if work.deadline <= now => {
-                let id = work.id;
+            InFlight::Wanted { work, .. } if work.deadline() <= now => {
+                let id = work.id();
                 expired.push(Expired::InFlight(id));
                 self.in_flight = InFlight::GivenUp { id, until: now + END_MAX };
             }
@@ -212,17 +199,18 @@ impl Lane {
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         let in_flight = match &self.in_flight {
             InFlight::Nothing => None,
-            InFlight::Wanted { work, .. } => Some(work.deadline),
+            InFlight::Wanted { work, .. } => Some(work.deadline()),
             InFlight::GivenUp { until, .. } => Some(*until),
         };
-        self.waiting.iter().map(|work| work.deadline).chain(in_flight).min()
+        self.finals.iter().chain(self.partials.iter()).map(|work| work.deadline()).chain(in_flight).min()
     }
 
     /// Takes out everything that somebody waits for.
     pub(super) fn clear(&mut self) -> Vec<RequestId> {
-        let mut ids: Vec<RequestId> = self.waiting.drain(..).map(|work| work.id).collect();
+        let waiting = [&mut self.finals, &mut self.partials].map(|queue| queue.take_if(|_| true));
+        let mut ids: Vec<RequestId> = waiting.into_iter().flatten().collect();
         if let InFlight::Wanted { work, .. } = std::mem::replace(&mut self.in_flight, InFlight::Nothing) {
-            ids.push(work.id);
+            ids.push(work.id());
         }
         ids
     }

@@ -46,7 +46,11 @@ impl Worker {
     }
 
     fn ask(&mut self, request: SpeechRequest) -> RequestId {
-        self.machine.request(self.now, request, self.now + MS(2_000)).unwrap()
+        self.ask_for(Tenant(1), request)
+    }
+
+    fn ask_for(&mut self, tenant: Tenant, request: SpeechRequest) -> RequestId {
+        self.machine.request(self.now, tenant, request, self.now + MS(2_000)).unwrap()
     }
 
     fn sends(&mut self, message: WorkerMessage) {
@@ -224,14 +228,14 @@ fn a_full_queue_refuses_and_keeps_final_words() {
         worker.ask(audio(session, Urgency::Partial));
     }
     worker.outputs();
-    let refused = worker.machine.request(worker.now, audio(1_000, Urgency::Partial), worker.now + MS(1));
+    let refused = worker.machine.request(worker.now, Tenant(1), audio(1_000, Urgency::Partial), worker.now + MS(1));
     assert_eq!(refused, Err(SpeechError::QueueFull));
     worker.ask(audio(1_001, Urgency::Final));
     assert_eq!(worker.outputs(), ["65 failed: replaced by a newer request"], "a partial one makes room");
     for session in 2_001..2_064 {
         worker.ask(audio(session, Urgency::Final));
     }
-    let refused = worker.machine.request(worker.now, audio(1_000, Urgency::Final), worker.now + MS(1));
+    let refused = worker.machine.request(worker.now, Tenant(1), audio(1_000, Urgency::Final), worker.now + MS(1));
     assert_eq!(refused, Err(SpeechError::QueueFull));
 }
 
@@ -244,7 +248,7 @@ fn a_worker_that_cannot_work_is_not_started_again_at_once() {
     worker.sends(WorkerMessage::Failed { id: RequestId(0), kind: FailureKind::FilesMissing, message: message.clone() });
     assert_eq!(worker.outputs(), ["kill".to_owned(), format!("1 failed: {message}")]);
     worker.machine.handle_exit(worker.now, "exit status: 1");
-    let refused = worker.machine.request(worker.now, audio(1, Urgency::Final), worker.now + MS(500));
+    let refused = worker.machine.request(worker.now, Tenant(1), audio(1, Urgency::Final), worker.now + MS(500));
     assert_eq!(refused, Err(SpeechError::Unavailable(message)));
     worker.wait(UNAVAILABLE_FOR.as_millis() as u64);
     assert!(worker.outputs().is_empty(), "only when somebody asks");
@@ -276,4 +280,47 @@ fn a_worker_that_does_not_start_is_killed_and_started_again() {
     assert_eq!(worker.outputs(), ["kill"], "two hellos are none");
     worker.sends(heard(RequestId(77)));
     assert!(worker.outputs().is_empty(), "an answer that nobody asked for");
+}
+
+/// What the worker is asked next when it has answered.
+fn answers(worker: &mut Worker, id: u64) -> Vec<u64> {
+    worker.sends(heard(RequestId(id)));
+    let asked = worker.outputs().into_iter().filter_map(|output| output.strip_prefix("ask ").map(str::to_owned));
+    asked.map(|id| id.parse().unwrap()).collect()
+}
+
+#[test]
+fn a_busy_organization_delays_final_words_of_another_by_one_request() {
+    let mut worker = Worker::ready();
+    for session in 0..40 {
+        worker.ask_for(Tenant(1), audio(session, Urgency::Final));
+    }
+    let quiet = worker.ask_for(Tenant(2), audio(100, Urgency::Final));
+    assert_eq!(worker.outputs(), ["ask 1"]);
+    assert_eq!(answers(&mut worker, 1), [quiet.0], "only what was under way");
+    assert_eq!(answers(&mut worker, quiet.0), [2]);
+    // The same for words so far and for speech.
+    let mut worker = Worker::ready();
+    for session in 0..20 {
+        worker.ask_for(Tenant(1), audio(session, Urgency::Partial));
+    }
+    let quiet = worker.ask_for(Tenant(2), audio(100, Urgency::Partial));
+    assert_eq!((worker.outputs(), answers(&mut worker, 1)), (vec!["ask 1".to_owned()], vec![quiet.0]));
+}
+
+#[test]
+fn a_full_queue_loses_what_is_of_the_organization_that_filled_it() {
+    let mut worker = Worker::ready();
+    for session in 0..=crate::limits::WAITING_MAX as u64 {
+        worker.ask_for(Tenant(1), audio(session, Urgency::Final));
+    }
+    worker.outputs();
+    let quiet = worker.ask_for(Tenant(2), audio(100, Urgency::Final));
+    assert_eq!(worker.outputs(), ["65 failed: too many requests wait for the speech worker"], "the newest of them");
+    assert_eq!(answers(&mut worker, 1), [quiet.0]);
+    assert_eq!(worker.machine.waiting(), (crate::limits::WAITING_MAX - 1, 0));
+    // Words so far of another organization do not push out final words.
+    worker.ask_for(Tenant(1), audio(101, Urgency::Final));
+    let refused = worker.machine.request(worker.now, Tenant(3), audio(1, Urgency::Partial), worker.now + MS(1));
+    assert_eq!(refused, Err(SpeechError::QueueFull));
 }

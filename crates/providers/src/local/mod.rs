@@ -2,6 +2,7 @@
 //! that their licences stay outside of our binary. STT, and Piper's neural voices as `piper:joe`, are models in the speech
 //! worker, a process of its own.
 
+pub mod advice;
 pub mod espeak;
 pub mod piper;
 pub mod speech;

@@ -41,6 +41,11 @@ impl LocalSpeech {
         model.glance(&self.settings.models)
     }
 
+    /// The same; reads all of its files.
+    pub fn check(&self, model: &Model) -> ModelState {
+        model.check(&self.settings.models)
+    }
+
     /// There is a model of STT, so calls can fall back on it.
     pub fn has_stt(&self) -> bool {
         self.state(&MOONSHINE_TINY_EN) == ModelState::Present

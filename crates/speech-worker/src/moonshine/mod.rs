@@ -24,6 +24,9 @@ const HEAD_WIDTH: usize = 36;
 /// Shorter audio gives no frame of the encoder.
 const SAMPLES_MIN: usize = STT_RATE_HZ as usize / 2;
 
+/// What helps against files that are not the published ones.
+const FETCH: &str = "run `trunkline models fetch`";
+
 /// The model, loaded.
 pub struct Moonshine {
     encoder: Session,
@@ -68,11 +71,13 @@ impl Moonshine {
             let advice = "it cannot be loaded on this system (it needs glibc 2.34 or later)";
             unusable(format!("{}/{LIBRARY}: {advice}: {error}", model.name))
         })?;
-        let open =
-            |name: &str| session(environment, &folder.join(name)).map_err(|error| unusable(format!("{name}: {error}")));
+        let open = |name: &str| {
+            session(environment, &folder.join(name))
+                .map_err(|error| unusable(format!("{name} cannot be loaded: {error}: {FETCH}")))
+        };
         let (encoder, decoder) = (open("encoder_model.ort")?, open("decoder_model_merged.ort")?);
         let tokens = std::fs::read(folder.join("tokenizer.bin")).ok().and_then(|bytes| Tokens::read(&bytes));
-        let tokens = tokens.ok_or_else(|| unusable("tokenizer.bin cannot be read".to_owned()))?;
+        let tokens = tokens.ok_or_else(|| unusable(format!("tokenizer.bin cannot be read: {FETCH}")))?;
         Ok(Self { encoder, decoder, tokens, kept: kept_values() })
     }
 

@@ -18,6 +18,7 @@ use crate::supervision;
 use std::time::Instant;
 use trunkline_media::io::worker::{LegHandle, OverloadedError};
 use trunkline_media::playout::ambience::{AmbienceKind, AmbienceMixer};
+use trunkline_media::playout::queue::SegmentId;
 
 impl ConversationLoop {
     /// Executes the outputs of the machine.
@@ -28,7 +29,7 @@ impl ConversationLoop {
                     self.llm = Some((response_id, self.request_llm(messages, tools, tool_choice)));
                 }
                 CallOutput::CancelLlm => self.llm = None,
-                CallOutput::Speak { segment, text } => self.tts.speak(segment, text),
+                CallOutput::Speak { segment, text } => self.speak(segment, text),
                 CallOutput::CancelSpeech { response_id } => {
                     self.tts.cancel_response(response_id);
                     self.send_to_leg(|leg| leg.flush(response_id, false));
@@ -79,6 +80,11 @@ impl ConversationLoop {
                 CallOutput::HangUp { reason } => self.hang_up = Some(reason),
             }
         }
+    }
+
+    /// A sentence for the voice, which gets less time where the caller has waited for long.
+    fn speak(&mut self, segment: SegmentId, text: String) {
+        self.tts.speak(segment, text, self.machine.caller_waits_since());
     }
 
     /// A key of the caller's for the transfer target.

@@ -1,7 +1,7 @@
 //! Answers from documents. A search engine ranks passages by their words (BM25); what counts as an answer is decided here.
 
 use super::matching::{content_words, is_alike};
-use super::passages::FaqPassage;
+use super::passages::{FaqPassage, is_known};
 use super::prepared::FlowDialogue;
 use std::collections::{BTreeMap, BTreeSet};
 use trunkline_domain::chat::ChatMessage;
@@ -61,17 +61,19 @@ impl FlowDialogue {
         let places = found.get(turn)?.iter();
         places
             .filter_map(|place| self.passages.get(*place))
-            .find(|one| is_about(one, &keywords, &self.context.language))
+            .find(|one| is_about(one, &keywords, &self.vocabulary, &self.context.language))
             .map(|one| one.text.as_str())
     }
 }
 
-/// Half of the keywords are in the passage, and one of them says what it is about.
-fn is_about(passage: &FaqPassage, keywords: &[String], language: &str) -> bool {
+/// Half of the keywords are in the passage, and one of them says what it is about. Words that no passage has say little
+/// about which one is meant, so two of them count as one.
+fn is_about(passage: &FaqPassage, keywords: &[String], vocabulary: &BTreeSet<String>, language: &str) -> bool {
     let about = content_words(&format!("{} {}", passage.title, passage.words), language);
     let text = content_words(&passage.text, language);
     let has = |words: &[String], keyword: &String| words.iter().any(|word| is_alike(word, keyword));
     let in_title = keywords.iter().filter(|keyword| has(&about, keyword)).count();
     let in_any = keywords.iter().filter(|keyword| has(&about, keyword) || has(&text, keyword)).count();
-    in_title > 0 && 2 * in_any >= keywords.len()
+    let known = keywords.iter().filter(|keyword| is_known(keyword, vocabulary)).count();
+    in_title > 0 && 4 * in_any >= 2 * known + (keywords.len() - known)
 }

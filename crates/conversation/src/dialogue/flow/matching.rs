@@ -7,7 +7,7 @@ const GAP_MAX: usize = 2;
 /// Letters that the ends of two forms of a word may differ in.
 const ENDING_CHARS_MAX: usize = 3;
 /// Shorter words have no endings.
-const STEM_CHARS_MIN: usize = 4;
+pub(super) const STEM_CHARS_MIN: usize = 4;
 /// Words up to this length are the stem of another one only with an ending that words have: `good` is none of `goodbye`.
 const SHORT_CHARS_MAX: usize = 5;
 const ENDINGS: [&str; 36] = [
@@ -53,7 +53,9 @@ fn fillers(language: &str) -> &'static str {
             "the a an and or is are was were be been am i i'm i'd i've you you're your my me we our us it it's its that this \
              these those there of to for from with on in at by as do does did can could would will shall should may might have \
              has had not don't doesn't just also still but then so please hi hello hey good morning afternoon um uh er well \
-             until before after than too very how what which who why they them he she like want wanna need gonna know tell say let get got if any some about what's i'll okay ok yes no thanks thank"
+             until before after than too very how what which who why they them he she like want wanna need gonna know tell say let get got if any some about what's i'll okay ok yes no thanks thank \
+             much very lot something anything thing things wondering wonder question questions ask really actually maybe \
+             calling whether because"
         }
     }
 }

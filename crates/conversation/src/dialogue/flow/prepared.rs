@@ -1,10 +1,10 @@
 //! A flow, prepared for a call.
 
 use super::matching::Phrase;
-use super::passages::{FaqPassage, passages};
+use super::passages::{FaqPassage, passages, vocabulary};
 use super::phrases::{FlowPhrases, flow_phrases};
 use crate::dialogue::spoken::value::ValueContext;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use trunkline_domain::chat::ToolCall;
 use trunkline_domain::flow::{Flow, FlowAsk, FlowMessage, FlowSay, FlowSlot, FlowSlotType, FlowState};
 
@@ -39,6 +39,8 @@ pub struct FlowDialogue {
     pub(super) start: String,
     pub(super) intents: Vec<Intent>,
     pub(super) passages: Vec<FaqPassage>,
+    /// The words of all passages.
+    pub(super) vocabulary: BTreeSet<String>,
     pub(super) context: ValueContext,
     pub(super) phrases: &'static FlowPhrases,
     pub(super) role: FlowRole,
@@ -66,12 +68,14 @@ impl FlowDialogue {
         });
         let intents = intents.collect();
         let passages = passages(&flow.documents);
+        let vocabulary = vocabulary(&passages, language);
         let mut dialogue = Self {
             states: BTreeMap::new(),
             slots: flow.slots,
             start: flow.start,
             intents,
             passages,
+            vocabulary,
             context,
             phrases,
             role,

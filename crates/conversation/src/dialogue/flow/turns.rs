@@ -2,7 +2,7 @@
 
 use super::matching::{best, content_words};
 use super::position::{Position, Run, Step};
-use super::prepared::{FlowDialogue, Intent};
+use super::prepared::{FlowDialogue, FlowRole, Intent};
 use super::values::SlotValue;
 use crate::dialogue::backchannel::is_call_opening;
 use crate::dialogue::spoken::answers::{without_denial, yes_no};
@@ -48,10 +48,12 @@ impl FlowDialogue {
 
     /// The flow begins with this turn: what it says already is not asked again.
     fn first_turn(&self, run: &Run, turn: HeardTurn<'_>) -> Step {
-        let begun = self.begin(run, turn.offered);
+        let mut begun = self.begin(run, turn.offered);
         if !self.hears_first_turn() || matches!(begun.run.at, Position::Calling { .. }) {
             return begun;
         }
+        // The greeting has asked already what the caller wants.
+        begun.run.is_heard = self.role == FlowRole::Agent && matches!(begun.run.at, Position::Menu { .. });
         let mut answered = self.hear(&begun.run, turn);
         answered.said.splice(0..0, begun.said);
         answered
@@ -68,6 +70,13 @@ impl FlowDialogue {
         }
         let understood =
             self.correction(run, turn).or_else(|| self.wish(run, turn, Some(menu))).or_else(|| self.faq(run, turn));
+        // Tries are counted in a row.
+        let understood = understood.map(|mut step| {
+            if let Position::Menu { tries, .. } = &mut step.run.at {
+                *tries = 0;
+            }
+            step
+        });
         understood.unwrap_or_else(|| {
             let mut step = Step::from(run);
             if run.is_heard && !is_call_opening(turn.text, &self.context.language) {

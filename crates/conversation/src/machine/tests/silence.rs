@@ -197,3 +197,19 @@ fn fillers_can_be_switched_off_and_unknown_languages_have_none() {
         assert!(harness.waiting.is_empty(), "{:?}", harness.waiting);
     }
 }
+
+#[test]
+fn the_first_filler_counts_from_the_end_of_the_callers_turn() {
+    let mut harness = asked(speaking("en"));
+    let ended = harness.machine.caller_waits_since().unwrap();
+    while harness.waiting.is_empty() && harness.now < ended + 5_000 * MS {
+        harness.pass_ms(10);
+    }
+    let waited = harness.now - ended;
+    assert!((2_290 * MS..=2_310 * MS).contains(&waited), "{waited:?}");
+    assert_eq!(harness.machine.caller_waits_since(), Some(ended), "it is not heard yet");
+    harness.play_everything();
+    assert_eq!(harness.machine.caller_waits_since(), None);
+    harness.pass_ms(2_000);
+    assert!(harness.waiting.is_empty(), "the next one is not hurried");
+}

@@ -61,3 +61,32 @@ async fn words_that_were_said_are_not_followed_by_rules() {
     let all = events(&vendor, vec![vendor.candidate(LlmProvider::Openai, "m")]).await;
     assert!(matches!(all.as_slice(), [LlmEvent::Text(_), LlmEvent::Failed(_)]), "{all:?}");
 }
+
+#[tokio::test]
+async fn a_model_that_stalls_turn_after_turn_gets_half_of_its_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let silent = trunkline_supervision::spawn("vendor", async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+        }
+    });
+    let mut providers = registry(&base);
+    let limit = Duration::from_millis(600);
+    providers.timeouts.llm.first_byte = limit;
+    let mut waits = Vec::new();
+    for _ in 0..3 {
+        let candidate = vendors::llm_candidate(&providers, LlmProvider::Openai, "m", LlmOptions::default(), None);
+        let plan =
+            LlmPlan { candidates: candidate.into_iter().collect(), rules: Some(Arc::new(Rules)), hedge_after: None };
+        let request = LlmRequest { messages: vec![ChatMessage::User("Hi".into())], ..LlmRequest::default() };
+        let began = Instant::now();
+        let mut stream = stream_llm_response(&providers, plan, request);
+        let first = stream.events.recv().await.unwrap();
+        assert!(matches!(&first, LlmEvent::FailedOver(switch) if switch.to == "local/messages"), "{first:?}");
+        waits.push(began.elapsed());
+    }
+    assert!(waits[0] >= limit && waits[1..].iter().all(|wait| *wait >= limit / 2 && *wait < limit), "{waits:?}");
+    silent.abort();
+}

@@ -10,6 +10,7 @@ mod piper_voices;
 mod sentence;
 pub(super) mod session;
 mod speaker;
+mod text_room;
 mod voices;
 mod word_marks;
 mod worker;

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use trunkline_local_speech::models::PiperVoice;
+use trunkline_local_speech::request::Tenant;
 use trunkline_media::codec::resample::PcmResampler;
 
 /// What is said where the server has no worker.
@@ -110,9 +111,10 @@ impl Sentence {
         let written = tokio::time::timeout(sent.patience(began, voices.patience), written).await;
         let written = written.map_err(|_| SpeakError::Late)?.map_err(|error| SpeakError::Failed(error.to_string()))?;
         let sounds = phonemes(&clauses, &written);
+        let tenant = Tenant::of(self.providers.tenant());
         for part in spoken_parts(clauses, sounds) {
             let patience = sent.patience(began, voices.patience);
-            let speech = voices.speaker.speak(self.voice, text_of(&part), self.permille(), patience);
+            let speech = voices.speaker.speak(tenant, self.voice, text_of(&part), self.permille(), patience);
             let mut pieces = Pieces {
                 part: &part,
                 speech,

@@ -3,6 +3,7 @@
 use futures_util::stream::BoxStream;
 use std::time::Duration;
 use trunkline_local_speech::models::PiperVoice;
+use trunkline_local_speech::request::Tenant;
 
 /// What a voice has spoken of a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,8 +60,8 @@ pub trait PartSpeaker: Send + Sync + std::fmt::Debug {
     /// A call will need a voice: loads what takes time.
     fn warm_up(&self);
 
-    /// Speaks phonemes. The first sound comes within this time; who listens watches over the rest.
+    /// Speaks phonemes; organizations take turns. The first sound comes within this time; who listens watches over the rest.
     fn speak(
-        &self, voice: &'static PiperVoice, phonemes: String, speed_permille: u32, patience: Duration,
+        &self, tenant: Tenant, voice: &'static PiperVoice, phonemes: String, speed_permille: u32, patience: Duration,
     ) -> SpokenPart;
 }

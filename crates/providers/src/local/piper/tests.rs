@@ -14,6 +14,7 @@ use trunkline_domain::provider::ProviderAccount;
 use trunkline_domain::provider_config::{TtsConfig, VoiceSettings};
 use trunkline_egress::EgressGuard;
 use trunkline_local_speech::models::PiperVoice;
+use trunkline_local_speech::request::Tenant;
 
 /// What a speaker does with its n-th part.
 type Play = dyn Fn(usize, &str) -> Played + Send + Sync;
@@ -40,7 +41,9 @@ impl PartSpeaker for Shared {
         *self.0.warm.lock().unwrap() += 1;
     }
 
-    fn speak(&self, voice: &'static PiperVoice, phonemes: String, speed_permille: u32, _: Duration) -> SpokenPart {
+    fn speak(
+        &self, _: Tenant, voice: &'static PiperVoice, phonemes: String, speed_permille: u32, _: Duration,
+    ) -> SpokenPart {
         let speaker = Arc::clone(&self.0);
         let number = {
             let mut asked = speaker.asked.lock().unwrap();

@@ -11,6 +11,13 @@ pub fn piper_voice(name: &str) -> Result<&'static PiperVoice, String> {
     })
 }
 
+#[cfg(test)]
+#[test]
+fn agents_can_be_saved_with_all_of_them() {
+    let names: Vec<_> = PIPER_VOICES.iter().map(|voice| voice.name).collect();
+    assert_eq!(names, trunkline_domain::local_voice::PIPER_VOICES);
+}
+
 /// `en` of `en-GB`.
 pub(super) fn primary(language: &str) -> String {
     language.split(['-', '_']).next().unwrap_or_default().to_lowercase()

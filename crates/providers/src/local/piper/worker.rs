@@ -2,19 +2,16 @@
 
 use super::super::speech::LocalSpeech;
 use super::speaker::{PartSpeaker, SpeakError, SpokenPart, SpokenPiece};
+use super::text_room::{TextPermit, TextRoom};
 use futures_util::{StreamExt, stream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use trunkline_local_speech::io::PendingAnswer;
 use trunkline_local_speech::io::model_files::ModelState;
 use trunkline_local_speech::models::{PIPER_VOICES, PiperVoice};
-use trunkline_local_speech::request::{SpeechAnswer, SpeechError, SpeechRequest};
+use trunkline_local_speech::request::{SpeechAnswer, SpeechError, SpeechRequest, Tenant};
 
-/// Texts at the worker, of which it speaks one: a part takes a quarter of a second, and who waits for more than six of them
-/// has waited too long.
-const TEXTS_MAX: usize = 6;
 /// How long a voice may take to load.
 const LOAD_MAX: Duration = Duration::from_secs(20);
 /// How much longer than its first sound a part may take: who listens gives up earlier, when his sound runs out.
@@ -26,7 +23,7 @@ const TRIAL: &str = "a.";
 #[derive(Debug)]
 pub struct WorkerSpeaker {
     speech: LocalSpeech,
-    room: Arc<Semaphore>,
+    room: TextRoom,
     /// The process whose voice is loaded.
     warm: Arc<AtomicU32>,
 }
@@ -34,7 +31,7 @@ pub struct WorkerSpeaker {
 impl WorkerSpeaker {
     /// Speaks with the worker of these models.
     pub fn new(speech: LocalSpeech) -> Self {
-        Self { speech, room: Arc::new(Semaphore::new(TEXTS_MAX)), warm: Arc::default() }
+        Self { speech, room: TextRoom::default(), warm: Arc::default() }
     }
 }
 
@@ -48,7 +45,8 @@ impl PartSpeaker for WorkerSpeaker {
         let Some(voice) = PIPER_VOICES.iter().find(is_there) else { return };
         let (speech, warm) = (self.speech.clone(), Arc::clone(&self.warm));
         trunkline_supervision::spawn("local_voice", async move {
-            let mut trial = pieces(request(&speech, voice.name, TRIAL.to_owned(), 1_000, LOAD_MAX), None);
+            let mut trial =
+                pieces(request(&speech, Tenant::default(), voice.name, TRIAL.to_owned(), 1_000, LOAD_MAX), None);
             let mut is_spoken = false;
             while let Some(piece) = trial.next().await {
                 is_spoken = piece.is_ok();
@@ -60,16 +58,16 @@ impl PartSpeaker for WorkerSpeaker {
     }
 
     fn speak(
-        &self, voice: &'static PiperVoice, phonemes: String, speed_permille: u32, patience: Duration,
+        &self, tenant: Tenant, voice: &'static PiperVoice, phonemes: String, speed_permille: u32, patience: Duration,
     ) -> SpokenPart {
         // A worker that has to start to say that there is nothing would keep the caller waiting.
         if let Some(advice) = self.speech.state(&voice.model).advice(&voice.model) {
             return failed(SpeakError::Unavailable(advice));
         }
-        let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else {
+        let Some(permit) = self.room.enter(tenant) else {
             return failed(SpeakError::Busy);
         };
-        pieces(request(&self.speech, voice.name, phonemes, speed_permille, patience + WHOLE_MAX), Some(permit))
+        pieces(request(&self.speech, tenant, voice.name, phonemes, speed_permille, patience + WHOLE_MAX), Some(permit))
     }
 }
 
@@ -78,14 +76,14 @@ fn failed(error: SpeakError) -> SpokenPart {
 }
 
 fn request(
-    speech: &LocalSpeech, voice: &str, phonemes: String, speed_permille: u32, patience: Duration,
+    speech: &LocalSpeech, tenant: Tenant, voice: &str, phonemes: String, speed_permille: u32, patience: Duration,
 ) -> PendingAnswer {
     let request = SpeechRequest::Synthesize { voice: voice.to_owned(), speed_permille, text: phonemes };
-    speech.worker().request(request, patience)
+    speech.worker().request(tenant, request, patience)
 }
 
 /// The answers of the worker as pieces. A worker that ends without a sound has failed.
-fn pieces(answers: PendingAnswer, permit: Option<OwnedSemaphorePermit>) -> SpokenPart {
+fn pieces(answers: PendingAnswer, permit: Option<TextPermit>) -> SpokenPart {
     let open = Some((answers, permit, false));
     stream::unfold(open, async |open| {
         let (mut answers, permit, is_heard) = open?;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use trunkline_domain::local_stt;
 use trunkline_local_speech::models::Model;
-use trunkline_local_speech::request::SpeechError;
+use trunkline_local_speech::request::{SpeechError, Tenant};
 use trunkline_media::audio::AudioFormat;
 use trunkline_media::codec::Companding;
 use wire::LocalWire;
@@ -44,8 +44,9 @@ impl SttVendor for LocalStt {
             let companding = if setup.encoding == "alaw" { Companding::ALaw } else { Companding::MuLaw };
             let feed = SpeechFeed::new(AudioFormat::G711(companding), Instant::now().into_std())
                 .map_err(|error| ProviderError::Unavailable(format!("{} Hz is not supported", error.from_hz)))?;
+            let tenant = Tenant::of(providers.tenant());
             let endpointing_ms = silence_after_detection(setup.endpointing_ms);
-            Ok(Box::new(LocalSession::open(worker.clone(), feed, endpointing_ms)) as SttSocket)
+            Ok(Box::new(LocalSession::open(worker.clone(), tenant, feed, endpointing_ms)) as SttSocket)
         })
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use trunkline_local_speech::io::SpeechWorker;
 use trunkline_local_speech::message::{SessionId, Urgency};
-use trunkline_local_speech::request::{SpeechAnswer, SpeechError, SpeechRequest};
+use trunkline_local_speech::request::{SpeechAnswer, SpeechError, SpeechRequest, Tenant};
 use trunkline_local_speech::segmenter::{HeardWords, Segmenter, SegmenterOutput, Ticket};
 use trunkline_supervision::ContainedTask;
 
@@ -41,12 +41,12 @@ impl Drop for LocalSession {
 
 impl LocalSession {
     /// Begins a session.
-    pub(super) fn open(worker: SpeechWorker, feed: SpeechFeed, endpointing_ms: u64) -> Self {
+    pub(super) fn open(worker: SpeechWorker, tenant: Tenant, feed: SpeechFeed, endpointing_ms: u64) -> Self {
         let (to_session, messages) = mpsc::channel(MESSAGES_MAX);
         let (told, from_session) = mpsc::channel(TOLD_MAX);
         let session = worker.new_session();
         let segmenter = Segmenter::new(endpointing_ms);
-        let task = SessionTask { worker, session, feed, segmenter, told, lost: 0 };
+        let task = SessionTask { worker, tenant, session, feed, segmenter, told, lost: 0 };
         let task = trunkline_supervision::spawn("local_stt", task.run(messages));
         Self { to_session, from_session, task }
     }
@@ -84,6 +84,7 @@ impl Sink<Message> for LocalSession {
 
 struct SessionTask {
     worker: SpeechWorker,
+    tenant: Tenant,
     session: SessionId,
     feed: SpeechFeed,
     segmenter: Segmenter,
@@ -106,7 +107,8 @@ impl SessionTask {
             while let Some(output) = self.segmenter.poll_output() {
                 let said = match output {
                     SegmenterOutput::Transcribe { ticket, urgency, samples } => {
-                        asked.push(ask(self.worker.clone(), self.session, ticket, urgency, samples));
+                        let request = SpeechRequest::Transcribe { session: self.session, urgency, samples };
+                        asked.push(ask(self.worker.clone(), self.tenant, ticket, urgency, request));
                         continue;
                     }
                     SegmenterOutput::Interim(text) => FromSession::Interim { text },
@@ -176,9 +178,9 @@ impl SessionTask {
     }
 }
 
-async fn ask(worker: SpeechWorker, session: SessionId, ticket: Ticket, urgency: Urgency, samples: Vec<i16>) -> Answer {
+async fn ask(worker: SpeechWorker, tenant: Tenant, ticket: Ticket, urgency: Urgency, request: SpeechRequest) -> Answer {
     let timeout = if urgency == Urgency::Final { FINAL_TIMEOUT } else { PARTIAL_TIMEOUT };
-    let mut pending = worker.request(SpeechRequest::Transcribe { session, urgency, samples }, timeout);
+    let mut pending = worker.request(tenant, request, timeout);
     let words = match pending.next().await {
         Some(SpeechAnswer::Transcript { text, confidence, compute }) => {
             metrics::histogram!("trunkline_local_stt_seconds").record(compute.as_secs_f64());
