@@ -34,6 +34,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use trunkline_connections::ConnectionCounters;
 use trunkline_signaling::io::driver::{IncomingCall, SipService};
+use trunkline_signaling::io::tls::TlsCertificates;
 use trunkline_signaling::sip::user_agent::RegistrationEvent;
 
 /// How long the last entries of ended calls may take.
@@ -56,6 +57,7 @@ pub struct App {
     pub metrics_addr: Option<SocketAddr>,
     /// Counters of the API's connections.
     pub api_connections: Arc<ConnectionCounters>,
+    certificates: TlsCertificates,
     drain_timeout: Duration,
     stop: watch::Sender<bool>,
     /// Sent when the last call is over.
@@ -79,7 +81,8 @@ impl App {
         let store = database::build(config).await?;
         let advertised = sip::advertised(config).await?;
         let guards = EgressGuards::new(config, advertised);
-        let SipService { handle: sip, incoming, registrations } = sip::build(config, advertised, &guards.sip).await?;
+        let (sip, certificates) = sip::build(config, advertised, &guards.sip).await?;
+        let SipService { handle: sip, incoming, registrations } = sip;
         let (listener, api_addr) = bind("api.listen", config.api.listen).await?;
         let metrics_listener = match config.metrics.listen {
             Some(listen) => Some(bind("metrics.listen", listen).await?),
@@ -106,6 +109,7 @@ impl App {
             api_addr,
             metrics_addr,
             api_connections,
+            certificates,
             drain_timeout: Duration::from_millis(config.calls.drain_timeout_ms),
             stop,
             stop_workers,
@@ -116,6 +120,16 @@ impl App {
     /// Returns when a part of the process was given up: it has to end.
     pub async fn failed(&self) -> PartFailedError {
         self.services.supervisor.wait_for_failure().await
+    }
+
+    /// Reads the certificate of SIP over TLS again, for connections from now on. What cannot be used is logged, and the
+    /// old one stays.
+    pub fn reload_certificates(&self) {
+        match self.certificates.reload() {
+            Ok(true) => tracing::info!("TLS certificate reloaded"),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "TLS certificate not reloaded"),
+        }
     }
 
     /// Ends in order: no new calls, calls may finish until the deadline, then they are ended.

@@ -16,11 +16,14 @@ use trunkline_signaling::sip::user_agent::UserAgentConfig as SipConfig;
 const WAITING_CALLS_MAX: usize = 1_024;
 
 /// Binds the sockets and starts the user agent.
-pub(super) async fn build(config: &Config, advertised: IpAddr, guard: &EgressGuard) -> Result<SipService, AppError> {
+pub(super) async fn build(
+    config: &Config, advertised: IpAddr, guard: &EgressGuard,
+) -> Result<(SipService, TlsCertificates), AppError> {
     let fault = |source| AppError::Io { what: format!("sip.listen {}", config.sip.listen), source };
     let listen = sip_listen(config).map_err(fault)?;
+    let certificates = listen.certificates.clone();
     let started = sip::start(listen, sip_config(config, advertised, guard), rand::random(), WAITING_CALLS_MAX).await;
-    started.map_err(fault)
+    Ok((started.map_err(fault)?, certificates))
 }
 
 /// The address that carriers use for us: configured, found by STUN, or that of the default route.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use trunkline_connections::{ConnectionCaps, NetworkList};
 
 /// Connections of the REST API.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApiConnections {
     /// Open connections of the API in all, 8 to 1,000,000. Default 4096.
@@ -82,7 +82,7 @@ impl ApiConnections {
 }
 
 /// SIP over TCP, TLS and WebSocket.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SipConnections {
     /// Of all listeners together, with those that we open.
@@ -141,7 +141,7 @@ impl SipConnections {
 }
 
 /// Calls from browsers over TCP.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WebrtcConnections {
     /// TCP connections of browsers in all, 8 to 1,000,000. Default 1024.

@@ -28,7 +28,10 @@ pub fn load(
             let path = path.to_lowercase();
             set(&mut table, &path, typed(&value));
             texts.insert(path.replace("__", "."), value);
-        } else if let Some(account) = ProviderAccount::ALL.iter().find(|account| account.environment() == name) {
+        } else if let Some(account) = ProviderAccount::ALL.iter().find(|account| account.environment() == name)
+            && !value.trim().is_empty()
+        {
+            // Container engines set what nobody has set to the empty text.
             vendor.insert(account.name().to_owned(), Value::String(value));
         }
     }
@@ -47,7 +50,9 @@ fn read(path: &Path, required: bool, faults: &mut Vec<ConfigError>) -> Table {
     let fault = |message: String| ConfigError { path: path.display().to_string(), message };
     match std::fs::read_to_string(path) {
         Ok(text) => text.parse::<Table>().unwrap_or_else(|error| {
-            faults.push(fault(error.message().to_owned()));
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.map_or(String::new(), |before| format!("line {}: ", before.matches('\n').count() + 1));
+            faults.push(fault(format!("{line}{}", error.message())));
             Table::new()
         }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => Table::new(),
@@ -163,6 +168,20 @@ mod tests {
         assert_eq!(secrets(&from_file), secrets(&defaults));
     }
 
+    /// The settings of the package and the image: valid, and nothing of them depends on the current folder.
+    #[test]
+    fn the_installed_file_names_folders_from_the_root() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("debian/config.toml");
+        let config = load(Some(&file), true, std::iter::empty()).unwrap();
+        assert_eq!(config.database.url.expose(), "sqlite:///var/lib/trunkline/trunkline.db");
+        let local = &config.providers.local;
+        for folder in [&config.recordings.folder, &local.models_folder, &local.phrases_folder] {
+            assert!(folder.starts_with("/var/lib/trunkline/"), "{folder}");
+        }
+        let defaults = Config::default();
+        assert_eq!(defaults.sections_changed(&config), ["database", "recordings", "providers"]);
+    }
+
     #[test]
     fn the_environment_overrides() {
         let config = from_environment(&[
@@ -185,6 +204,12 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_variable_is_no_key() {
+        let config = from_environment(&[("DEEPGRAM_API_KEY", ""), ("OPENAI_API_KEY", " ")]).unwrap();
+        assert!(config.providers.deepgram.api_key.is_none() && config.providers.openai.api_key.is_none());
+    }
+
+    #[test]
     fn a_password_that_looks_like_a_number_is_read_as_it_was_written() {
         let config = from_environment(&[
             ("TRUNKLINE_SMTP__PASSWORD", "0012"),
@@ -198,6 +223,28 @@ mod tests {
         assert_eq!(config.secrets.master_key.expose(), "12345678901234567890");
         let faults = from_environment(&[("TRUNKLINE_SMTP__PORT", "some")]).unwrap_err();
         assert_eq!(faults[0].path, "smtp.port");
+    }
+
+    fn from_file(text: &str) -> Vec<ConfigError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        load(Some(file.path()), true, std::iter::empty()).unwrap_err()
+    }
+
+    /// A file of another version: everything it has too much is named, section by section.
+    #[test]
+    fn keys_that_no_longer_exist_are_named() {
+        let faults = from_file("[api]\nlisten_on = \"127.0.0.1:1\"\n[sip.tls]\ncert = \"x\"\n[telephony]\nport = 1\n");
+        let named: Vec<(&str, bool)> =
+            faults.iter().map(|fault| (fault.path.as_str(), fault.message.contains("unknown field"))).collect();
+        assert_eq!(named, [("api.listen_on", true), ("sip.tls.cert", true), ("telephony", true)], "{faults:?}");
+        assert!(faults.iter().all(|fault| fault.message.contains("expected")), "{faults:?}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_toml_says_which_line() {
+        let faults = from_file("[api]\nlisten = \"127.0.0.1:1\"\nbroken = = 1\n");
+        assert!(faults.len() == 1 && faults[0].message.starts_with("line 3: "), "{faults:?}");
     }
 
     #[test]

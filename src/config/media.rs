@@ -4,7 +4,7 @@ use serde::Deserialize;
 use std::net::IpAddr;
 
 /// RTP ports, media threads and latching, from `[media]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MediaConfig {
     /// Address of the RTP sockets. `None`: that of `sip.listen`.

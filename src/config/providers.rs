@@ -9,7 +9,7 @@ macro_rules! accounts {
         $($stages:tt)*
     } )*) => {
         /// Provider accounts of the installation and their deadlines, from `[providers]`.
-        #[derive(Clone, Debug, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Deserialize)]
         #[serde(deny_unknown_fields, default)]
         pub struct ProvidersConfig {
             /// Customers' own servers (`base_url` of an agent) may be on private addresses, and speak http.
@@ -49,7 +49,7 @@ macro_rules! accounts {
 trunkline_domain::provider_table!(accounts);
 
 /// Deadlines by what a provider does.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProviderTimeoutsConfig {
     /// Deadlines of STT streams. Default 3000, 4000 and 4000 ms.
@@ -75,7 +75,7 @@ impl Default for ProviderTimeoutsConfig {
 }
 
 /// Deadlines of one kind of request in milliseconds, each 100 to 120,000.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StageTimeoutsConfig {
     /// TCP, TLS and upgrade.
@@ -87,7 +87,7 @@ pub struct StageTimeoutsConfig {
 }
 
 /// One account at a provider, from `[providers.<name>]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProviderConfig {
     /// Start of the provider's URLs, without a trailing slash; http and ws only to loopback. Empty: the vendor's.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 
 /// Settings of the REST API and console, from `[api]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApiConfig {
     /// Address of API, console, health and metrics. Default `127.0.0.1:3008`.
@@ -45,7 +45,7 @@ impl Default for ApiConfig {
 }
 
 /// Database of the installation, from `[database]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DatabaseConfig {
     /// `sqlite://path` (created on first use) or `postgres://user:password@host/name`. Default
@@ -60,7 +60,7 @@ impl Default for DatabaseConfig {
 }
 
 /// Where connections may go if a customer or a peer names the address.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EgressConfig {
     /// Networks and addresses that are allowed beside the public internet: `10.1.0.0/16`, `192.168.1.10`.
@@ -82,7 +82,7 @@ impl EgressConfig {
 }
 
 /// Where webhooks may be delivered; by default to public addresses over https only.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WebhooksConfig {
     /// Loopback, private addresses and http are allowed: for development and tests.
@@ -90,7 +90,7 @@ pub struct WebhooksConfig {
 }
 
 /// Where mail goes out; without a host none is sent.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SmtpConfig {
     /// Host name or address of the server; empty: no mail is sent.
@@ -121,7 +121,7 @@ impl Default for SmtpConfig {
 }
 
 /// Secrets of the installation, from `[secrets]`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SecretsConfig {
     /// Encrypts the provider keys of organizations.
@@ -129,7 +129,7 @@ pub struct SecretsConfig {
 }
 
 /// Identity and heartbeat of this process, from `[node]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NodeConfig {
     /// One for each process that shares a database; empty: a new one at each start.
@@ -147,7 +147,7 @@ impl Default for NodeConfig {
 }
 
 /// Limits and deadlines of calls, from `[calls]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CallsConfig {
     /// Simultaneous calls of this process, 1 to 20,000; a further INVITE gets 503. Default 1000.
@@ -167,7 +167,7 @@ impl Default for CallsConfig {
 }
 
 /// Storage of recordings, from `[recordings]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RecordingsConfig {
     /// Folder with one folder for each organization and one WAV file for each call. Default `data/recordings`.
@@ -181,7 +181,7 @@ impl Default for RecordingsConfig {
 }
 
 /// Settings of the log on standard error, from `[log]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
     /// Readable text or JSON lines. Default `pretty`.
@@ -207,7 +207,7 @@ pub enum LogFormat {
 }
 
 /// Where spans go.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TelemetryConfig {
     /// OTLP over HTTP: `http://127.0.0.1:4318/v1/traces`. Empty: nothing is sent.
@@ -215,7 +215,7 @@ pub struct TelemetryConfig {
 }
 
 /// Who may read `/metrics`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MetricsConfig {
     /// Sent as `Authorization: Bearer …`. Empty: on the API's port, programs on this machine alone.

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use std::net::IpAddr;
 
 /// Everything that can be set; `config.toml` in the repository explains each.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// REST API and console: address, limits, links.
@@ -56,6 +56,33 @@ pub struct Config {
 }
 
 impl Config {
+    /// Returns the names of the sections that differ, such as `sip`: what has to wait for a restart when the settings
+    /// are read again. `log` is left out where only `log.filter` differs, which takes effect at once.
+    pub fn sections_changed(&self, new: &Self) -> Vec<&'static str> {
+        let log = LogConfig { filter: new.log.filter.clone(), ..self.log.clone() };
+        let sections = [
+            ("api", self.api == new.api),
+            ("database", self.database == new.database),
+            ("sip", self.sip == new.sip),
+            ("egress", self.egress == new.egress),
+            ("media", self.media == new.media),
+            ("webrtc", self.webrtc == new.webrtc),
+            ("calls", self.calls == new.calls),
+            ("quotas", self.quotas == new.quotas),
+            ("recordings", self.recordings == new.recordings),
+            ("log", log == new.log),
+            ("telemetry", self.telemetry == new.telemetry),
+            ("metrics", self.metrics == new.metrics),
+            ("providers", self.providers == new.providers),
+            ("webhooks", self.webhooks == new.webhooks),
+            ("smtp", self.smtp == new.smtp),
+            ("secrets", self.secrets == new.secrets),
+            ("node", self.node == new.node),
+            ("prices", self.prices == new.prices),
+        ];
+        sections.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
+    }
+
     /// Address in Via, Contact and SDP.
     pub fn advertised(&self) -> IpAddr {
         self.sip.advertised_address.unwrap_or(if self.sip.listen.ip().is_unspecified() {
@@ -86,4 +113,22 @@ pub fn primary_address() -> Option<IpAddr> {
     let socket = std::net::UdpSocket::bind(("0.0.0.0", 0)).ok()?;
     socket.connect(("192.0.2.1", 9)).ok()?;
     socket.local_addr().ok().map(|addr| addr.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changed_sections_are_named_and_the_filter_is_not_among_them() {
+        let (old, mut new) = (Config::default(), Config::default());
+        new.log.filter = "debug".to_owned();
+        assert!(old.sections_changed(&new).is_empty());
+        new.api.token_secret = "new".into();
+        new.providers.openai.api_key = Some("new".into());
+        new.sip.realm = "acme".to_owned();
+        assert_eq!(old.sections_changed(&new), ["api", "sip", "providers"]);
+        new.log.format = super::super::LogFormat::Json;
+        assert_eq!(old.sections_changed(&new), ["api", "sip", "log", "providers"]);
+    }
 }

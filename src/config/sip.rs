@@ -6,7 +6,7 @@ use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 
 /// Settings of the SIP listeners and of our user agent, from `[sip]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SipConfig {
     /// Address of the UDP and TCP listeners. Default `0.0.0.0:5060`.
@@ -73,7 +73,7 @@ impl SipConfig {
 }
 
 /// Identity headers (RFC 8224).
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StirConfig {
     /// PEM file of the roots; empty: headers are shown and not checked.
@@ -91,7 +91,7 @@ impl Default for StirConfig {
 }
 
 /// SIP over TLS, from `[sip.tls]`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SipTlsConfig {
     /// Address of the TLS listener, such as `0.0.0.0:5061`. `None`: no TLS listener.
@@ -109,7 +109,7 @@ pub struct SipTlsConfig {
 }
 
 /// SIP over WebSocket (RFC 7118), from `[sip.websocket]`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SipWebSocketConfig {
     /// Address of the WebSocket listener. `None`: no WebSocket listener.

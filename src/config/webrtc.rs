@@ -6,7 +6,7 @@ use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 
 /// Settings of calls from browsers, from `[webrtc]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WebrtcConfig {
     /// Opens the port for browsers. Default true.
@@ -34,7 +34,7 @@ pub struct WebrtcConfig {
 }
 
 /// A STUN or TURN server that browsers may use.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IceServerConfig {
     /// `stun:stun.example.com:3478`, `turn:turn.example.com?transport=tcp`

@@ -187,6 +187,28 @@ async fn a_certificate_is_replaced_while_the_server_runs() {
     .await;
 }
 
+/// Sooner than the files are looked at (ten seconds).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_takes_the_new_certificate_at_once_and_keeps_the_old_one_if_it_is_broken() {
+    let (files, renewed) = (tls_files(), tls_files());
+    let server = Server::start_with(|config| {
+        config.sip.tls.listen = Some(([127, 0, 0, 1], 0).into());
+        config.sip.tls.certificate = files.certificate.display().to_string();
+        config.sip.tls.private_key = files.private_key.display().to_string();
+    })
+    .await;
+    let port = server.app.services.sip.local().tls.unwrap().port();
+    let before = tls(port, None).await;
+    std::fs::write(&files.certificate, "half a file").unwrap();
+    server.app.reload_certificates();
+    assert_eq!(tls(port, None).await, before);
+    std::fs::copy(&renewed.private_key, &files.private_key).unwrap();
+    std::fs::copy(&renewed.certificate, &files.certificate).unwrap();
+    server.app.reload_certificates();
+    let after = tls(port, None).await;
+    assert!(after != before && after.ends_with("SIP/2.0 200 OK"), "{after}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_may_have_to_show_who_they_are() {
     let (files, stranger) = (tls_files(), tls_files());

@@ -3,6 +3,10 @@
 /// Exit code when the arguments cannot be used, as of the parser of the command line.
 pub(crate) const EXIT_USAGE: u8 = 2;
 
+/// Exit code when a component failed and cannot be restarted (EX_SOFTWARE of sysexits.h): the service manager should
+/// restart the process. Startup errors exit with 1, an orderly end with 0.
+pub const EXIT_PART_FAILED: u8 = 70;
+
 /// Why a command failed, and the process's exit code.
 #[derive(Debug)]
 pub(crate) struct CommandError {

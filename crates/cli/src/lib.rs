@@ -3,19 +3,21 @@
 
 mod check_trunk;
 mod command_error;
+mod health;
 mod models;
 mod secrets;
+mod serve;
+mod service_manager;
 
 use clap::{Args, Parser, Subcommand};
 use command_error::CommandError;
+pub use command_error::EXIT_PART_FAILED;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
-use trunkline::app::{App, open_store};
+use trunkline::app::open_store;
 use trunkline::config::{self, Config};
-use trunkline::supervision::{self, PartFailedError};
-use trunkline::telemetry;
 use trunkline_domain::ids::OrganizationId;
 use trunkline_domain::login_address::LoginAddress;
 use trunkline_domain::provider::ProviderAccount;
@@ -27,7 +29,7 @@ use trunkline_lab::{bench, call, demo, emulator, recorder, stop_signal, trunk_ch
 #[derive(Debug, Parser)]
 #[command(name = "trunkline", version, propagate_version = true)]
 pub struct Cli {
-    /// Settings file. Default: ./config.toml, if it exists.
+    /// Settings file. Default: ./config.toml, or /etc/trunkline/config.toml, if one of them exists.
     #[arg(long, global = true, env = "TRUNKLINE_CONFIG")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -51,6 +53,8 @@ enum CliCommand {
     /// Check the settings and report every error with its path. If the database exists, also check that its provider
     /// keys can be decrypted.
     CheckConfig,
+    /// Ask the running server how it is. Exit code 1 if it is not well, or does not answer.
+    Health(health::HealthArgs),
     /// List, delete or re-encrypt provider keys that the master key cannot decrypt.
     #[command(subcommand)]
     Secrets(secrets::SecretsCommand),
@@ -155,14 +159,10 @@ pub fn run_to_code(cli: Cli) -> u8 {
     }
 }
 
-/// Exit code when a component failed and cannot be restarted (EX_SOFTWARE of sysexits.h): the service manager should
-/// restart the process. Startup errors exit with 1, an orderly end with 0.
-pub const EXIT_PART_FAILED: u8 = 70;
-
 async fn dispatch(cli: Cli) -> Result<(), CommandError> {
     let config = || load_config(cli.config.as_deref());
     match cli.command {
-        CliCommand::Serve => serve(&config()?).await,
+        CliCommand::Serve => serve::serve(config).await,
         CliCommand::Demo(args) => Ok(demo::run(args).await?),
         CliCommand::Bootstrap(args) => Ok(bootstrap(&config()?, args).await?),
         CliCommand::Quota(args) => Ok(quota(&config()?, args).await?),
@@ -178,6 +178,10 @@ async fn dispatch(cli: Cli) -> Result<(), CommandError> {
             for advice in config::advice(&config) {
                 println!("  {advice}");
             }
+            Ok(())
+        }
+        CliCommand::Health(args) => {
+            println!("{}", health::run(&config()?, args).await?);
             Ok(())
         }
         CliCommand::Secrets(command) => Ok(secrets::run(&config()?, command).await?),
@@ -201,42 +205,24 @@ async fn dispatch(cli: Cli) -> Result<(), CommandError> {
     }
 }
 
-fn load_config(path: Option<&std::path::Path>) -> Result<Config, String> {
-    let default = PathBuf::from("config.toml");
-    config::load(Some(path.unwrap_or(&default)), path.is_some(), std::env::vars()).map_err(|faults| {
+/// Settings of an installed server: commands find its database, wherever they are typed.
+const INSTALLED_CONFIG: &str = "/etc/trunkline/config.toml";
+
+fn load_config(named: Option<&Path>) -> Result<Config, String> {
+    let here = Path::new("config.toml");
+    let installed = Path::new(INSTALLED_CONFIG);
+    // One that may not be looked at exists: its error is better than another database.
+    let is_there = |path: &Path| path.try_exists().unwrap_or(true);
+    let (path, required) = match named {
+        Some(path) => (path, true),
+        None if !is_there(here) && is_there(installed) => (installed, true),
+        None => (here, false),
+    };
+    config::load(Some(path), required, std::env::vars()).map_err(|faults| {
         let lines: Vec<String> = faults.iter().map(|fault| format!("  {fault}")).collect();
         format!("the settings have {} error(s)\n{}", lines.len(), lines.join("\n"))
     })
 }
-
-async fn serve(config: &Config) -> Result<(), CommandError> {
-    telemetry::log::start(&config.log)?;
-    supervision::install_hook();
-    for advice in config::advice(config) {
-        tracing::warn!(setting = advice.path, "{}", advice.message);
-    }
-    let prometheus = telemetry::metrics::install().map_err(|error| error.to_string())?;
-    let app = App::start(config, prometheus).await.map_err(|error| error.to_string())?;
-    let given_up = tokio::select! {
-        () = stop_signal() => None,
-        given_up = app.failed() => Some(given_up),
-    };
-    tracing::info!("stopping");
-    match given_up {
-        None => app.drain().await,
-        // A hanging component may block others: the process ends anyway.
-        Some(_) => drop(tokio::time::timeout(SHUTDOWN_TIMEOUT, app.drain()).await),
-    }
-    match given_up {
-        None => Ok(()),
-        Some(PartFailedError { part, why }) => {
-            Err(CommandError { message: format!("{part} was given up: {why}"), code: EXIT_PART_FAILED })
-        }
-    }
-}
-
-/// How long a process with a failed component may take for its last entries and deliveries.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 
 async fn bootstrap(config: &Config, args: BootstrapArgs) -> Result<(), String> {
     let address = LoginAddress::parse(&args.email).ok_or_else(|| format!("{} is not an e-mail address", args.email))?;

@@ -1,7 +1,8 @@
 //! The program as a shell sees it: exit codes, and what stands on which output.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::process::{Command, Output};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 fn run(arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
@@ -43,6 +44,7 @@ fn an_unknown_command_ends_with_2_and_help_lists_every_command() {
         "migrate",
         "openapi",
         "check-config",
+        "health",
         "secrets",
         "emulate",
         "call",
@@ -55,4 +57,79 @@ fn an_unknown_command_ends_with_2_and_help_lists_every_command() {
         text.contains("Run a server and make real calls through it"),
         "the summary of `demo` is its command's:\n{text}"
     );
+}
+
+/// A server of its own folder and free ports, and what it logs.
+struct Served {
+    process: Child,
+    log: BufReader<ChildStderr>,
+    folder: tempfile::TempDir,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+const SETTINGS: &str = "[api]\nlisten = \"127.0.0.1:0\"\n[sip]\nlisten = \"127.0.0.1:0\"\n[webrtc]\nenabled = false\n";
+
+impl Served {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("config.toml"), SETTINGS).unwrap();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_trunkline"))
+            .arg("serve")
+            .current_dir(&folder)
+            .env_clear()
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(process.stderr.take().unwrap());
+        let mut served = Self { process, log, folder };
+        served.says("trunkline is ready");
+        served
+    }
+
+    /// Reads the log up to this line.
+    fn says(&mut self, words: &str) -> String {
+        let mut text = String::new();
+        loop {
+            let start = text.len();
+            assert!(self.log.read_line(&mut text).unwrap() > 0, "the log ended without {words:?}:\n{text}");
+            if text[start..].contains(words) {
+                return text;
+            }
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let done = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.process.id())]).status().unwrap();
+        assert!(done.success());
+    }
+
+    fn reload(&mut self, settings: &str, words: &str) -> String {
+        std::fs::write(self.folder.path().join("config.toml"), settings).unwrap();
+        self.signal("HUP");
+        self.says(words)
+    }
+}
+
+#[test]
+fn sighup_reads_the_settings_again_and_never_ends_the_server() {
+    let mut server = Served::start();
+    server.reload(SETTINGS, "settings reloaded");
+    let broken = server.reload("[api]\nlisten_on = \"127.0.0.1:0\"\n", "api.listen_on");
+    assert!(broken.contains("not reloaded"), "{broken}");
+    let changed = server.reload(&format!("{SETTINGS}[calls]\ncalls_max = 7\n"), "needs a restart");
+    assert!(changed.contains("[calls]") && !changed.contains("[api]"), "{changed}");
+    // The words of an unchanged file come at the level that this one turns off.
+    let quiet = format!("{SETTINGS}[calls]\ncalls_max = 7\n[log]\nfilter = \"warn\"\n");
+    server.reload(&quiet, "needs a restart");
+    server.reload(&format!("{SETTINGS}[log]\nfilter = \"info\"\n"), "settings reloaded");
+    server.signal("TERM");
+    let end = server.says("stopping");
+    assert!(!end.contains('\u{1b}'), "colours in a pipe: {end:?}");
+    assert!(server.process.wait().unwrap().success());
 }

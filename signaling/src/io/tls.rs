@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLock, Weak};
 use std::time::{Duration, SystemTime};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -38,6 +38,7 @@ pub struct CertificateFiles {
 pub struct TlsCertificates {
     pub(super) acceptor: Option<TlsAcceptor>,
     pub(super) connector: TlsConnector,
+    watched: Option<Arc<WatchedCertificate>>,
 }
 
 impl std::fmt::Debug for TlsCertificates {
@@ -46,13 +47,28 @@ impl std::fmt::Debug for TlsCertificates {
     }
 }
 
-/// Current certificate; replaced when its file changes. Existing connections stay open.
+/// Current certificate and the files it comes from; replaced when they change. Existing connections stay open.
 #[derive(Debug)]
-struct CurrentCertificate(RwLock<Arc<CertifiedKey>>);
+struct WatchedCertificate {
+    key: RwLock<Arc<CertifiedKey>>,
+    certificate: PathBuf,
+    private_key: PathBuf,
+}
 
-impl ResolvesServerCert for CurrentCertificate {
+impl WatchedCertificate {
+    /// Keeps the old one if the files cannot be used.
+    fn reload(&self) -> io::Result<()> {
+        let key = load_certificate(&self.certificate, &self.private_key)?;
+        if let Ok(mut slot) = self.key.write() {
+            *slot = key;
+        }
+        Ok(())
+    }
+}
+
+impl ResolvesServerCert for WatchedCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.0.read().ok().map(|key| key.clone())
+        self.key.read().ok().map(|key| key.clone())
     }
 }
 
@@ -85,7 +101,7 @@ impl TlsCertificates {
     pub fn none() -> Self {
         let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let client = client_builder().with_root_certificates(roots).with_no_client_auth();
-        Self { acceptor: None, connector: TlsConnector::from(Arc::new(client)) }
+        Self { acceptor: None, connector: TlsConnector::from(Arc::new(client)), watched: None }
     }
 
     /// Opens TLS to a server and verifies its certificate for this name or address. Returns the connection, and its
@@ -109,7 +125,7 @@ impl TlsCertificates {
         let client = client_builder().with_root_certificates(trusted);
         let (Some(certificate), Some(private_key)) = (&files.certificate, &files.private_key) else {
             let connector = TlsConnector::from(Arc::new(client.with_no_client_auth()));
-            return Ok(Self { acceptor: None, connector });
+            return Ok(Self { acceptor: None, connector, watched: None });
         };
         let key = load_certificate(certificate, private_key)?;
         // Trunks with mutual TLS know us by the same certificate.
@@ -118,7 +134,11 @@ impl TlsCertificates {
         let client = client
             .with_client_auth_cert(key.cert.clone(), own)
             .map_err(|error| fault("certificate", certificate, error))?;
-        let current = Arc::new(CurrentCertificate(RwLock::new(key)));
+        let current = Arc::new(WatchedCertificate {
+            key: RwLock::new(key),
+            certificate: certificate.clone(),
+            private_key: private_key.clone(),
+        });
         let provider = Arc::new(aws_lc_rs::default_provider());
         let server = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
@@ -132,9 +152,18 @@ impl TlsCertificates {
             }
         };
         let server = server.with_cert_resolver(current.clone());
-        spawn("sip_certificates", watch(current, certificate.clone(), private_key.clone()));
+        spawn("sip_certificates", watch(Arc::downgrade(&current)));
         let acceptor = Some(TlsAcceptor::from(Arc::new(server)));
-        Ok(Self { acceptor, connector: TlsConnector::from(Arc::new(client)) })
+        Ok(Self { acceptor, connector: TlsConnector::from(Arc::new(client)), watched: Some(current) })
+    }
+
+    /// Reads our certificate and key again, for connections from now on; false if there is none. Fails if the files
+    /// cannot be used: the old ones stay.
+    pub fn reload(&self) -> io::Result<bool> {
+        match &self.watched {
+            Some(watched) => watched.reload().map(|()| true),
+            None => Ok(false),
+        }
     }
 }
 
@@ -144,26 +173,26 @@ fn client_builder() -> tokio_rustls::rustls::ConfigBuilder<ClientConfig, tokio_r
         .unwrap_or_else(|_| unreachable!("the provider has the default versions"))
 }
 
-async fn watch(current: Arc<CurrentCertificate>, certificate: PathBuf, private_key: PathBuf) {
+/// Looks for new files until the last listener has ended.
+async fn watch(watched: Weak<WatchedCertificate>) {
     let changed = |path: PathBuf| async move { tokio::fs::metadata(path).await.and_then(|meta| meta.modified()).ok() };
+    let Some((certificate, private_key)) =
+        watched.upgrade().map(|current| (current.certificate.clone(), current.private_key.clone()))
+    else {
+        return;
+    };
     let mut seen: (Option<SystemTime>, Option<SystemTime>) =
         (changed(certificate.clone()).await, changed(private_key.clone()).await);
     loop {
         tokio::time::sleep(RELOAD_INTERVAL).await;
-        // The listener has ended.
-        if Arc::strong_count(&current) == 1 {
-            return;
-        }
         let now = (changed(certificate.clone()).await, changed(private_key.clone()).await);
+        let Some(current) = watched.upgrade() else { return };
         if now == seen {
             continue;
         }
         // While the two files are being replaced they may not match: keep the old pair and retry.
-        match load_certificate(&certificate, &private_key) {
-            Ok(key) => {
-                if let Ok(mut slot) = current.0.write() {
-                    *slot = key;
-                }
+        match current.reload() {
+            Ok(()) => {
                 seen = now;
                 tracing::info!("TLS certificate reloaded");
             }
