@@ -17,6 +17,7 @@ fn turn() -> TurnMetrics {
         first_packet_ms: Some(2_000),
         llm: Some("openai/gpt".into()),
         tts: None,
+        decision: None,
     }
 }
 
