@@ -24,7 +24,11 @@ pub struct Foreign {
 
 /// All areas, and what each may use of the others (ARCHITECTURE.md says why). The root of a crate with areas is none.
 pub const AREAS: &[Area] = &[
-    area("api", "src/api", &["call", "domain", "store", "supervision", "signaling", "connections", "media", "json"]),
+    area(
+        "api",
+        "src/api",
+        &["call", "domain", "store", "supervision", "signaling", "connections", "media", "json", "webhooks"],
+    ),
     area(
         "app",
         "src/app",

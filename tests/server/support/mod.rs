@@ -146,8 +146,7 @@ impl Server {
         let mut config = Config::default();
         config.api.listen = loopback(0);
         config.api.rate_limit_per_minute = 1_000_000; // tests poll
-        config.sip.listen = loopback(0);
-        config.webrtc.listen = loopback(0);
+        (config.sip.listen, config.webrtc.listen) = (loopback(0), loopback(0));
         config.api.public_rate_limit_per_minute = 1_000_000;
         config.quotas.requests_per_minute = 10_000_000;
         (config.media.port_first, config.media.port_last) = (20_000, 39_999);

@@ -99,6 +99,7 @@ fn a_patient_policy_keeps_out_of_a_pause_and_a_hasty_one_does_not() {
         complete_silence_ms: 100,
         silence_ms: 100,
         unfinished_silence_ms: 150,
+        max_silence_ms: 200,
         ..TurnConfig::default()
     };
     let patient = TurnConfig { min_silence_ms: 1_400, silence_ms: 1_400, max_silence_ms: 2_000, ..hasty.clone() };
@@ -119,8 +120,13 @@ fn a_patient_policy_keeps_out_of_a_pause_and_a_hasty_one_does_not() {
 
 #[test]
 fn an_answer_that_is_taken_back_unheard_is_no_cut_that_is_heard() {
-    let hasty =
-        TurnConfig { endpointing_ms: 100, silence_ms: 100, unfinished_silence_ms: 200, ..TurnConfig::default() };
+    let hasty = TurnConfig {
+        endpointing_ms: 100,
+        silence_ms: 100,
+        unfinished_silence_ms: 200,
+        max_silence_ms: 200,
+        ..TurnConfig::default()
+    };
     let turns = [paused(700)];
     let slow = Conditions { response: ms(1_500), ..conditions() };
     let outcome = &measure(&turns, &own(hasty), slow, None)[0].outcomes[0];

@@ -68,7 +68,7 @@ impl Shop {
 
     fn says(&mut self, text: &str) -> String {
         self.harness.caller_says(text);
-        self.harness.pass_ms(1_500);
+        self.harness.pass_ms(500);
         self.answer();
         self.harness.play_everything()
     }
