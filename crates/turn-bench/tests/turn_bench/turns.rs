@@ -110,7 +110,7 @@ fn a_patient_policy_keeps_out_of_a_pause_and_a_hasty_one_does_not() {
     let pause = turns[0].row.spans[0].start;
     assert!(cut - pause < ms(800), "{:?}", cut - pause);
     assert_eq!(heard, Some(cut + ms(500)), "before the caller went on");
-    assert_eq!(hasty.decisions[0].text, "My order number is");
+    assert!(hasty.decisions[0].text.starts_with("My order number"), "{:?}", hasty.decisions[0]);
     assert!(hasty.outcomes[0].latency.is_some(), "the rest is another turn");
     assert_eq!(patient.outcomes[0].cuts, [None]);
     assert_eq!(patient.decisions.len(), 1);
