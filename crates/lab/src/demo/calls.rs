@@ -48,14 +48,14 @@ impl DemoCalls {
                 call(
                     "a caller leaves a message",
                     "+15550101",
-                    "listen; say \"Could somebody call me back, please?\"; listen; say \"My name is John Smith.\"; listen; \
+                    "listen; say \"Could somebody call me back?\"; listen; say \"My name is John Smith.\"; listen; \
                      say \"Oh two oh, five five five, one two three four.\"; listen; say \"Yes, that's right.\"; listen; \
                      say \"My new lamp is broken. I would like another one.\"; listen; say \"That's all, thank you. Bye.\"; listen",
                 ),
                 call(
                     "a caller wants a person, and is put through to the demo's second phone",
                     "+15550102",
-                    "listen; say \"Can I talk to a real person, please?\"; listen; say \"Yes hello, can you hear me?\"; listen; listen",
+                    "listen; say \"Can I talk to a real person?\"; listen; say \"Yes hello, can you hear me?\"; listen; listen",
                 ),
             ],
             outbound: OutboundCall {

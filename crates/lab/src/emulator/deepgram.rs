@@ -232,7 +232,7 @@ impl NovaSocket {
             Some("KeepAlive") => Vec::new(),
             Some("Finalize") => {
                 let stt = self.emulator.stt.clone();
-                match self.listener.finish(&stt) {
+                match self.listener.finalize(&stt) {
                     Some(RecognitionEvent::Final { text, confidence }) => {
                         vec![self.results(&text, confidence, true, true, true)]
                     }

@@ -199,6 +199,8 @@ pub(super) struct RecognitionStream {
     /// Frames since the last sound.
     quiet: usize,
     sounding: usize,
+    /// Words of the utterance that were final before its end.
+    settled: usize,
     pub(super) samples: u64,
 }
 
@@ -257,19 +259,38 @@ impl RecognitionStream {
         }
         let words: Vec<&str> = text.split(' ').collect();
         let count = (words.len() * self.frames.len() / length.max(1)).clamp(1, words.len());
-        Some(words[..count].join(" "))
+        words.get(self.settled..count).filter(|words| !words.is_empty()).map(|words| words.join(" "))
+    }
+
+    /// Settles the words so far. Of the beginning of a phrase they are final, and the rest of it is still listened for.
+    pub(super) fn finalize(&mut self, stt: &PhraseRecognizer) -> Option<RecognitionEvent> {
+        let heard = self.frames.get(..self.frames.len().saturating_sub(self.quiet)).unwrap_or_default();
+        let is_whole = stt.best(heard, false).is_some_and(|(_, score, _)| score >= RECOGNISED);
+        let beginning = stt.best(heard, true).filter(|(_, score, _)| *score >= RECOGNISED).map(|(_, score, _)| score);
+        match (is_whole, beginning, self.interim(stt)) {
+            (false, Some(confidence), Some(text)) if heard.len() >= ONSET_FRAMES => {
+                self.settled += text.split(' ').count();
+                Some(RecognitionEvent::Final { text, confidence })
+            }
+            (false, Some(_), None) => None,
+            _ => self.finish(stt),
+        }
     }
 
     /// Ends the utterance now. `None` when there was none, or only a click.
     pub(super) fn finish(&mut self, stt: &PhraseRecognizer) -> Option<RecognitionEvent> {
         let mut frames = std::mem::take(&mut self.frames);
+        let settled = std::mem::take(&mut self.settled);
         frames.truncate(frames.len().saturating_sub(self.quiet));
         if frames.len() < ONSET_FRAMES {
             return None;
         }
         let best = stt.best(&frames, false).filter(|(_, score, _)| *score >= RECOGNISED);
         Some(match best {
-            Some((text, score, _)) => RecognitionEvent::Final { text: text.to_owned(), confidence: score.min(1.0) },
+            Some((text, score, _)) => {
+                let text = text.split(' ').skip(settled).collect::<Vec<_>>().join(" ");
+                RecognitionEvent::Final { text, confidence: score.min(1.0) }
+            }
             None => RecognitionEvent::Final { text: UNKNOWN.to_owned(), confidence: 0.1 },
         })
     }
@@ -306,6 +327,37 @@ mod tests {
             assert_eq!(text, phrase.text);
             assert!(confidence > 0.9, "{text}: {confidence}");
         }
+    }
+
+    /// A client may ask for the words in any pause: nothing of a phrase is lost or said twice by that.
+    #[test]
+    fn words_so_far_are_settled_and_the_rest_follows() {
+        let stt = PhraseRecognizer::new(fixture_phrases());
+        for phrase in fixture_phrases() {
+            let mut listener = RecognitionStream::default();
+            let mut finals = Vec::new();
+            let asked_at = phrase.samples.len() / 2;
+            let samples: Vec<i16> = phrase.samples.iter().copied().chain([0; 8_000]).collect();
+            for (index, chunk) in samples.chunks(160).enumerate() {
+                listener.listen(&stt, chunk, 300, |heard| finals.extend(Some(heard).filter(is_final)));
+                if index == asked_at / 160 {
+                    finals.extend(listener.finalize(&stt));
+                }
+            }
+            let words: Vec<String> = finals
+                .iter()
+                .filter_map(|heard| match heard {
+                    RecognitionEvent::Final { text, .. } => Some(text.clone()),
+                    _ => None,
+                })
+                .collect();
+            assert!(words.len() >= 2, "{}: {words:?}", phrase.name);
+            assert_eq!(words.join(" "), phrase.text, "{}", phrase.name);
+        }
+    }
+
+    fn is_final(heard: &RecognitionEvent) -> bool {
+        matches!(heard, RecognitionEvent::Final { .. })
     }
 
     #[test]
