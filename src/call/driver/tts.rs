@@ -145,11 +145,14 @@ impl TtsPipeline {
         }
     }
 
-    fn slow_timeout(&self, owed: &'static str) -> Option<TtsEvent> {
+    /// The voice was too slow. Its connection may be one that the other side has forgotten, so the next text gets another.
+    fn slow_timeout(&mut self, owed: &'static str) -> Option<TtsEvent> {
         if owed == END_OF_AUDIO {
             return Some(TtsEvent::Done);
         }
-        let config = &self.candidates.get(self.queue.current())?.config;
+        let candidate = self.candidates.get_mut(self.queue.current())?;
+        candidate.tts = None;
+        let config = &candidate.config;
         let endpoint = self.providers.endpoint(config.provider.account(), config.base_url.as_deref());
         self.providers.record_slow_response(&endpoint, PipelineStage::Tts);
         Some(TtsEvent::Failed(ProviderError::Timeout(owed)))
