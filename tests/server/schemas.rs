@@ -214,7 +214,7 @@ async fn hostile_tools_of_a_tool_server_are_left_out() {
     let mut script = trunkline_lab::emulator::ReplyScript::default();
     script.0.insert(0, rule(&["opening hours"], "Let me look.", Some(("stock", json!({"article": "chairs"})))));
     script.0.insert(1, rule(&["human"], "Let me see.", Some(("bad0", json!({})))));
-    script.0.insert(2, rule(&["order"], "One moment.", Some(("stock", json!({"article": 4})))));
+    script.0.insert(2, rule(&["order"], "One moment.", Some(("stock", json!({"article": {"x": 1}})))));
     let server = Server::start_scripted(script, |_| {}).await;
     let watch = HealthPoller::start(&server);
     let model = json!({"provider": "openai", "model": "m", "tools": [{"type": "mcp", "server_url": url}]});
@@ -228,7 +228,7 @@ async fn hostile_tools_of_a_tool_server_are_left_out() {
     assert!(said.contains(&"tool: stock: four chairs".to_owned()), "{said:?}");
     // The emulated model calls what it is offered: it would have called this one.
     assert!(!said.iter().any(|line| line.starts_with("tool: bad")), "{said:?}");
-    let misfit = "tool: stock: error: the arguments do not fit: article: 4 is not of type \"string\"";
+    let misfit = "tool: stock: error: the arguments do not fit: article: {\"x\":1} is not of type \"string\"";
     assert!(said.contains(&misfit.to_owned()), "{said:?}");
     assert!(call["metrics"].to_string().contains("tool_server_schema"), "{}", call["metrics"]);
     watch.end().await;

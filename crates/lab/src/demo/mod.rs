@@ -164,8 +164,10 @@ struct Demo {
 ///
 /// What could not be started, or went wrong in a call, for the person at the terminal.
 pub async fn run(args: DemoArgs) -> Result<(), String> {
-    let (demo, incoming) = start(&args).await?;
-    let reports = if args.at_once { demo.call_at_once(incoming).await? } else { demo.call(incoming).await? };
+    // As long as the demo runs: the phone rings for who calls it later.
+    let (demo, mut incoming) = start(&args).await?;
+    let calls = &mut incoming;
+    let reports = if args.at_once { demo.call_at_once(calls).await? } else { demo.call(calls).await? };
     demo.show_end(&args, reports.len()).await?;
     if let Some(failure) = reports.into_iter().find_map(|report| report.failure) {
         return Err(failure);
@@ -323,7 +325,7 @@ async fn start(args: &DemoArgs) -> Result<(Demo, mpsc::Receiver<IncomingCall>), 
 
 impl Demo {
     /// One call after the other.
-    async fn call(&self, incoming: mpsc::Receiver<IncomingCall>) -> Result<Vec<CallReport>, String> {
+    async fn call(&self, incoming: &mut mpsc::Receiver<IncomingCall>) -> Result<Vec<CallReport>, String> {
         let mut reports = Vec::new();
         for call in &self.calls.inbound {
             reports.push(self.call_in(call, Printing::Live).await?);
@@ -333,7 +335,7 @@ impl Demo {
     }
 
     /// All calls at the same time.
-    async fn call_at_once(&self, incoming: mpsc::Receiver<IncomingCall>) -> Result<Vec<CallReport>, String> {
+    async fn call_at_once(&self, incoming: &mut mpsc::Receiver<IncomingCall>) -> Result<Vec<CallReport>, String> {
         let inbound = try_join_all(self.calls.inbound.iter().map(|call| self.call_in(call, Printing::AtEnd)));
         let (mut reports, outbound) = tokio::try_join!(inbound, self.call_out(incoming, Printing::AtEnd))?;
         reports.push(outbound);
@@ -358,7 +360,7 @@ impl Demo {
     }
 
     async fn call_out(
-        &self, mut incoming: mpsc::Receiver<IncomingCall>, printing: Printing,
+        &self, incoming: &mut mpsc::Receiver<IncomingCall>, printing: Printing,
     ) -> Result<CallReport, String> {
         let outbound = &self.calls.outbound;
         let body = json!({"agent_id": self.caller, "name": "Delivery check", "to_number": "+15550199",

@@ -41,8 +41,8 @@ fn phrase(name: &str) -> Vec<i16> {
     let samples: Vec<i16> = hound::WavReader::open(path).unwrap().into_samples().map(Result::unwrap).collect();
     let loud = |frame: &&[i16]| frame.iter().any(|sample| sample.unsigned_abs() > 600);
     let frames: Vec<&[i16]> = samples.chunks(160).collect();
-    let first = frames.iter().position(|frame| loud(frame)).unwrap();
-    let last = frames.iter().rposition(|frame| loud(frame)).unwrap();
+    let first = frames.iter().position(&loud).unwrap();
+    let last = frames.iter().rposition(loud).unwrap();
     frames[first..=last].concat()
 }
 
