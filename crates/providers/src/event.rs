@@ -154,7 +154,7 @@ pub struct WordTimestamp {
     pub chars: u32,
 }
 
-/// Events of TTS, in the format of its [`TtsStream`].
+/// Events of TTS, in the format of its [`TtsStream`](crate::TtsStream).
 #[derive(Clone, Debug, PartialEq)]
 pub enum TtsEvent {
     /// A further part of the audio, in any number of bytes.

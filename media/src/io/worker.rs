@@ -236,7 +236,7 @@ impl LegHandle {
         self.send(WorkerCommand::RestartIce { leg: self.leg, theirs, done })
     }
 
-    /// Ends the leg; its last event is [`LegEvent::Closed`], and `recorded` is called when the
+    /// Ends the leg; its last event is [`LegEvent::Closed`](crate::leg::LegEvent::Closed), and `recorded` is called when the
     /// recording is complete on disk.
     pub fn remove(mut self, recorded: Option<RecordingDone>) {
         self.removed = true;
