@@ -165,9 +165,8 @@ async fn tls(port: u16, own: Option<(String, String)>) -> String {
     tokio::task::spawn_blocking(run).await.unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_certificate_is_replaced_while_the_server_runs() {
-    let (files, renewed) = (tls_files(), tls_files());
+/// A server with these files, and its port of SIP over TLS.
+async fn with_tls(files: &super::support::TlsFiles) -> (Server, u16) {
     let server = Server::start_with(|config| {
         config.sip.tls.listen = Some(([127, 0, 0, 1], 0).into());
         config.sip.tls.certificate = files.certificate.display().to_string();
@@ -175,6 +174,13 @@ async fn a_certificate_is_replaced_while_the_server_runs() {
     })
     .await;
     let port = server.app.services.sip.local().tls.unwrap().port();
+    (server, port)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_is_replaced_while_the_server_runs() {
+    let (files, renewed) = (tls_files(), tls_files());
+    let (_server, port) = with_tls(&files).await;
     let before = tls(port, None).await;
     assert!(before.ends_with("SIP/2.0 200 OK"), "{before}");
     std::fs::copy(&renewed.private_key, &files.private_key).unwrap();
@@ -191,13 +197,7 @@ async fn a_certificate_is_replaced_while_the_server_runs() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reload_takes_the_new_certificate_at_once_and_keeps_the_old_one_if_it_is_broken() {
     let (files, renewed) = (tls_files(), tls_files());
-    let server = Server::start_with(|config| {
-        config.sip.tls.listen = Some(([127, 0, 0, 1], 0).into());
-        config.sip.tls.certificate = files.certificate.display().to_string();
-        config.sip.tls.private_key = files.private_key.display().to_string();
-    })
-    .await;
-    let port = server.app.services.sip.local().tls.unwrap().port();
+    let (server, port) = with_tls(&files).await;
     let before = tls(port, None).await;
     std::fs::write(&files.certificate, "half a file").unwrap();
     server.app.reload_certificates();
