@@ -121,7 +121,9 @@ async fn a_model_that_says_nothing_ends_no_call() {
         let server = Server::start().await;
         change(&server, json!({"llm_config": {"provider": provider, "model": model}})).await;
         server
-            .call("listen; say order_number; pause 2500; say opening_hours; listen; say no_thank_you; pause 2500; hangup")
+            .call(
+                "listen; say order_number; pause 2500; say opening_hours; listen; say no_thank_you; pause 2500; hangup",
+            )
             .await;
         let call = server.last_call().await;
         let what = format!("{provider}: {call}");

@@ -32,3 +32,11 @@ async fn a_failure_between_two_empty_answers_makes_the_second_one_the_first() {
     let vendor = Vendor::start(vec![empty(), Answer(500, vec![]), empty(), streamed(&[text("Yes."), stop()])]).await;
     assert_eq!((vendor.answer().await, vendor.asked().len()), (words("Yes."), 4));
 }
+
+/// That the first try has sent something says nothing of the second, which may stand still.
+#[tokio::test]
+async fn a_second_try_that_stands_still_is_not_waited_for_because_the_first_one_worked() {
+    let still = streamed(&vec![": ping\n\n".to_owned(); 200]);
+    let vendor = Vendor::start(vec![streamed(&[text(" "), stop()]), still, streamed(&[text("Yes."), stop()])]).await;
+    assert_eq!((vendor.answer().await, vendor.asked().len()), (words("Yes."), 3));
+}
