@@ -221,6 +221,10 @@ pub(super) struct Ordinals {
     pub(super) short: &'static [(usize, &'static str)],
     /// Stays a full form before this word: "primero de mayo".
     pub(super) of: &'static str,
+    /// Articles of the singular, masculine and feminine, behind which "2°" is an ordinal.
+    pub(super) articles: (&'static [&'static str], &'static [&'static str]),
+    /// Nouns before which it is one without them.
+    pub(super) nouns: &'static [&'static str],
 }
 
 /// Words around numbers that are read digit by digit.

@@ -1,6 +1,7 @@
 //! Whether a dot behind a word ends a sentence, or belongs to an abbreviation, an initial or a number.
 
 use super::SpeechStyle;
+use super::dates::{is_german_start, may_become_german_start};
 use super::language::Place;
 use super::locale::Locale;
 use super::tokens::has_capital;
@@ -42,6 +43,10 @@ const GERMAN_DAY_PARTS: [&str; 8] =
 /// Judges the dot behind the short name of a day by the word behind it: "am Di. Vormittag" goes on.
 pub fn day_end(style: &SpeechStyle, before: &str, behind: &str) -> AbbreviationEnd {
     let Some(locale) = style.locale.filter(|locale| locale.is_german()) else { return AbbreviationEnd::No };
+    let last = before.rsplit(char::is_whitespace).next().unwrap_or("");
+    if is_dotted_date(last.trim_start_matches(|c: char| !c.is_alphanumeric())) {
+        return date_end(behind.trim_start());
+    }
     let word = before.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or("").to_lowercase();
     if !locale.language.calendar.short_days.iter().any(|(short, _)| *short == word) {
         return AbbreviationEnd::No;
@@ -52,6 +57,15 @@ pub fn day_end(style: &SpeechStyle, before: &str, behind: &str) -> AbbreviationE
         Some(length) if GERMAN_DAY_PARTS.contains(&&behind[..length]) => AbbreviationEnd::Here,
         None if GERMAN_DAY_PARTS.iter().any(|part| part.starts_with(behind)) => AbbreviationEnd::Unknown,
         Some(_) | None => AbbreviationEnd::No,
+    }
+}
+
+/// Behind "am 12.5." a noun goes on, and a word that begins sentences does not.
+fn date_end(behind: &str) -> AbbreviationEnd {
+    match behind.find(|c: char| !c.is_alphabetic()) {
+        Some(length) if is_german_start(&behind[..length]) => AbbreviationEnd::No,
+        None if may_become_german_start(behind) => AbbreviationEnd::Unknown,
+        Some(_) | None => AbbreviationEnd::Here,
     }
 }
 
@@ -78,6 +92,14 @@ fn known_end(style: &SpeechStyle, before: &str, following: Option<char>) -> Abbr
     let word = before.rsplit(char::is_whitespace).next().unwrap_or("");
     let word = word.trim_start_matches(|c: char| !c.is_alphanumeric());
     let is_first = before.trim_start_matches(|c: char| !c.is_alphanumeric()).len() == word.len();
+    if style.locale.is_some_and(Locale::is_german) && is_dotted_date(word) {
+        // Before a capital the word itself decides.
+        return match following {
+            None => AbbreviationEnd::Unknown,
+            Some(next) if next.is_uppercase() || next == '\n' => AbbreviationEnd::No,
+            Some(_) => AbbreviationEnd::Here,
+        };
+    }
     if !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit()) {
         return number_end(style.locale, word, is_first, following);
     }
@@ -92,6 +114,20 @@ fn known_end(style: &SpeechStyle, before: &str, following: Option<char>) -> Abbr
         Some(locale) => by_tables(locale, before, word, following),
         None => AbbreviationEnd::No,
     }
+}
+
+/// "12.5" and "30.06" of German, also as the end of a range: "3.4.-5.4", "15.–18".
+fn is_dotted_date(word: &str) -> bool {
+    let last = word.rsplit(['-', '–', '—', '/']).next().unwrap_or(word);
+    let mut numbers = last.split('.').map(|part| {
+        let digits = (1..=2).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+        digits.then(|| part.parse::<u8>().unwrap_or(0))
+    });
+    let day = numbers.next().flatten().is_some_and(|day| (1..=31).contains(&day));
+    let month = numbers.next();
+    let fits = month.is_none_or(|month| month.is_some_and(|month| (1..=12).contains(&month)));
+    let ranged = last.len() < word.len() && word[..word.len() - last.len()].contains('.');
+    day && fits && numbers.next().is_none() && (month.is_some() || ranged)
 }
 
 /// "1." of a list, "3. März", "2026. 3. 12." of Korean.

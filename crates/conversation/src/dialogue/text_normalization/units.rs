@@ -1,5 +1,6 @@
 //! Units behind numbers: "7 km", "-3 °C", "85 m²", "0.5%-1%", "1h 20min".
 
+use super::addresses;
 use super::language::Unit;
 use super::locale::Locale;
 use super::numbers::{Number, behind_hyphen, is_before_noun, number, range, say_range};
@@ -18,11 +19,24 @@ pub(super) fn unit(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
         }
     }
     let (unit, octets, dotted) = best?;
+    if addresses::is_direction(sentence, at, locale) {
+        return None;
+    }
     let end = sentence.token_from(octets);
+    // "5 km. de aquí": no sentence ends before a small letter.
+    if !dotted && sentence.glued_sign(end, &["."]) && goes_on_small(sentence, end + 1) {
+        return Some((unit, end + 1));
+    }
     // The dot of "min." belongs to a sentence that ends, or that is followed by another one.
     let next_sentence = locale.is_english() && sentence.word(end).is_some_and(has_capital);
     let end = if dotted && (sentence.is_end(end) || next_sentence) { end - 1 } else { end };
     Some((unit, end))
+}
+
+/// Whether a small letter follows behind a blank.
+fn goes_on_small(sentence: &Sentence<'_>, at: usize) -> bool {
+    let next = sentence.get(at).filter(|next| next.is_spaced);
+    next.is_some_and(|next| next.text.starts_with(char::is_lowercase))
 }
 
 /// What stands behind "/" of an amount: a unit, or a word as it is.

@@ -211,10 +211,10 @@ const CURRENCIES: &[Currency] = &[
 ];
 
 const SCALES: &[Scale] = &[
-    scale(&["Millionen", "Million", "Mio.", "Mio", "Mill."], "Million", "Millionen"),
-    scale(&["Milliarden", "Milliarde", "Mrd.", "Mrd"], "Milliarde", "Milliarden"),
-    scale(&["Billionen", "Billion"], "Billion", "Billionen"),
-    scale(&["tausend", "Tausend", "Tsd.", "Tsd", "k", "K"], "tausend", "tausend"),
+    scale(&["Millionen", "Million", "Mio.", "Mio", "Mill.", "Mill", "M"], "Million", "Millionen"),
+    scale(&["Milliarden", "Milliarde", "Mrd.", "Mrd", "Mia.", "Mia"], "Milliarde", "Milliarden"),
+    scale(&["Billionen", "Billion", "Bio.", "Bio", "Bill."], "Billion", "Billionen"),
+    scale(&["tausend", "Tausend", "Tsd.", "Tsd", "k", "K", "T"], "tausend", "tausend"),
 ];
 
 const UNITS: &[Unit] = &[

@@ -249,10 +249,16 @@ const CURRENCIES: &[Currency] = &[
 ];
 
 const SCALES: &[Scale] = &[
-    scale(&["million", "Million", "millions", "mln", "mn", "M", "m", "MM", "mil."], "million", "million"),
-    scale(&["billion", "Billion", "billions", "bn", "B", "bln"], "billion", "billion"),
-    scale(&["trillion", "Trillion", "tn", "T"], "trillion", "trillion"),
-    scale(&["thousand", "k", "K"], "thousand", "thousand"),
+    scale(
+        &["million", "Million", "millions", "mln", "mln.", "mn", "M", "m", "MM", "mil", "mil.", "mill."],
+        "million",
+        "million",
+    ),
+    scale(&["billion", "Billion", "billions", "bn", "bn.", "Bn", "B", "b", "bln", "bln.", "bil.", "bill."], "billion", "billion"),
+    scale(&["trillion", "Trillion", "trillions", "tn", "tn.", "trn", "T", "t", "tril.", "trill."], "trillion", "trillion"),
+    scale(&["thousand", "k", "K", "thou."], "thousand", "thousand"),
+    scale(&["lakh", "lakhs"], "lakh", "lakh"),
+    scale(&["crore", "crores", "cr"], "crore", "crore"),
 ];
 
 const UNITS: &[Unit] = &[
@@ -276,6 +282,7 @@ const UNITS: &[Unit] = &[
     unit(&["lbs", "lb", "lbs.", "lb."], "pound", "pounds"),
     unit(&["oz", "oz."], "ounce", "ounces"),
     unit(&["ft", "ft."], "foot", "feet"),
+    unit(&["in.", "inch.", "ins."], "inch", "inches"),
     unit(&["yd", "yd.", "yds"], "yard", "yards"),
     unit(&["mi", "mi."], "mile", "miles"),
     unit(&["ml", "mL"], "milliliter", "milliliters"),

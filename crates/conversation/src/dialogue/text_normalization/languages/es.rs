@@ -155,6 +155,12 @@ pub(in crate::dialogue::text_normalization) static SPANISH: Language = Language 
         ],
         short: &[(1, "primer"), (3, "tercer")],
         of: "de",
+        articles: (&["el", "del", "al", "un", "este", "ese", "mi", "su", "tu", "cada"], &["la", "una", "esta", "cada"]),
+        nouns: &[
+            "piso", "puesto", "lugar", "planta", "grado", "año", "curso", "capítulo", "premio", "trimestre", "semestre",
+            "cuatrimestre", "bimestre", "día", "intento", "aniversario", "clasificado", "clase", "fase", "sección", "edición",
+            "vez", "parte", "semana", "hijo", "hija", "ciclo", "nivel", "tramo", "turno", "mes",
+        ],
     }),
     codes: Codes {
         strong: &["código", "pin", "contraseña", "clave"],
@@ -188,6 +194,11 @@ pub(in crate::dialogue::text_normalization) static SPANISH: Language = Language 
         cards: &["iban", "tarjeta", "cuenta", "visa", "número"],
         extensions: &["extensión", "ext"],
         phone: &[
+            "tlf",
+            "tlfno",
+            "telf",
+            "móv",
+            "cel",
             "llame",
             "llamar",
             "teléfono",
@@ -227,9 +238,12 @@ const CURRENCIES: &[Currency] = &[
 ];
 
 const SCALES: &[Scale] = &[
-    scale(&["millones", "millón", "M", "mill."], "millón", "millones"),
-    scale(&["billones", "billón"], "billón", "billones"),
+    scale(&["millones", "millón", "M", "mill.", "mill", "mlls.", "mln"], "millón", "millones"),
+    scale(&["mil millones", "mil mill.", "mil M"], "mil millones", "mil millones"),
+    scale(&["billones", "billón", "bill."], "billón", "billones"),
     scale(&["mil", "k", "K"], "mil", "mil"),
+    // Millions to some, thousands of millions to others: the letters stay.
+    scale(&["MM"], "MM", "MM"),
 ];
 
 const UNITS: &[Unit] = &[
@@ -269,6 +283,7 @@ const UNITS: &[Unit] = &[
     unit(&["MHz"], "megahercio", "megahercios"),
     unit(&["GHz"], "gigahercio", "gigahercios"),
     unit(&["dB"], "decibelio", "decibelios"),
+    unit(&["uds.", "uds", "ud.", "ud", "unid.", "unids."], "unidad", "unidades"),
     unit(&["kcal"], "kilocaloría", "kilocalorías"),
     unit(&["min.", "min"], "minuto", "minutos"),
     unit(&["h"], "hora", "horas"),

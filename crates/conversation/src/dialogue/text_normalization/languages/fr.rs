@@ -203,8 +203,9 @@ const CURRENCIES: &[Currency] = &[
 ];
 
 const SCALES: &[Scale] = &[
-    scale(&["millions", "million", "M"], "million", "millions"),
-    scale(&["milliards", "milliard", "Mds", "Md"], "milliard", "milliards"),
+    scale(&["millions", "million", "M", "mio", "mio.", "Mio", "mln"], "million", "millions"),
+    scale(&["milliards", "milliard", "Mds", "Md", "Mrds", "Mrd", "mds", "md", "Mia"], "milliard", "milliards"),
+    scale(&["billions", "billion"], "billion", "billions"),
     scale(&["mille", "k", "K"], "mille", "mille"),
 ];
 

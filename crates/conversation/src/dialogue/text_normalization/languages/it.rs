@@ -13,7 +13,7 @@ pub(in crate::dialogue::text_normalization) static ITALIAN: Language = Language 
         to: "a",
         from: "da",
         between: &["tra", "fra"],
-        bounds: &[("dal", "al"), ("dalle", "alle"), ("dai", "ai"), ("dalla", "alla"), ("dall", "all'")],
+        bounds: &[("dal", "al"), ("dalle", "alle"), ("dai", "ai"), ("dalla", "alla"), ("dall", "all'"), ("ore", "alle")],
         score: "a",
         ratio: "a",
         minus: "meno",
@@ -155,6 +155,13 @@ pub(in crate::dialogue::text_normalization) static ITALIAN: Language = Language 
         ],
         short: &[],
         of: "di",
+        articles: (&["il", "del", "al", "dal", "nel", "sul", "un", "questo", "suo", "mio", "ogni"], &["la", "una", "della", "alla", "dalla", "nella", "sulla", "questa"]),
+        nouns: &[
+            "piano", "posto", "premio", "giorno", "anno", "livello", "capitolo", "trimestre", "semestre", "bimestre", "turno",
+            "tempo", "secolo", "tentativo", "compleanno", "anniversario", "classificato", "volta", "classe", "parte", "fase",
+            "edizione", "settimana", "lezione", "figlio", "figlia", "ciclo", "mese", "gruppo", "girone", "passo", "tappa",
+            "comma", "scaglione", "binario", "sec",
+        ],
     }),
     codes: Codes {
         strong: &["codice", "pin", "password"],
@@ -198,6 +205,8 @@ pub(in crate::dialogue::text_normalization) static ITALIAN: Language = Language 
         cards: &["iban", "carta", "conto", "visa", "numero"],
         extensions: &["interno", "int"],
         phone: &[
+            "cell",
+            "telef",
             "chiami",
             "chiamare",
             "telefono",
@@ -232,8 +241,9 @@ const CURRENCIES: &[Currency] = &[
 ];
 
 const SCALES: &[Scale] = &[
-    scale(&["milioni", "milione", "mln", "mln.", "M"], "milione", "milioni"),
-    scale(&["miliardi", "miliardo", "mld", "mld."], "miliardo", "miliardi"),
+    scale(&["milioni", "milione", "mln", "mln.", "mio", "mio.", "M", "mil."], "milione", "milioni"),
+    scale(&["miliardi", "miliardo", "mld", "mld.", "mrd", "mrd.", "Mrd", "mild."], "miliardo", "miliardi"),
+    scale(&["bilioni", "bilione"], "bilione", "bilioni"),
     scale(&["mila", "k", "K"], "mila", "mila"),
 ];
 

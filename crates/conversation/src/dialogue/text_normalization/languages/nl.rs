@@ -186,10 +186,10 @@ const CURRENCIES: &[Currency] = &[
 ];
 
 const SCALES: &[Scale] = &[
-    scale(&["miljoen", "mln.", "mln", "mio", "mio.", "M"], "miljoen", "miljoen"),
-    scale(&["miljard", "mld.", "mld", "mrd", "mrd."], "miljard", "miljard"),
-    scale(&["biljoen"], "biljoen", "biljoen"),
-    scale(&["duizend", "k", "K"], "duizend", "duizend"),
+    scale(&["miljoen", "mln.", "mln", "mio", "mio.", "Mio", "M", "milj.", "milj"], "miljoen", "miljoen"),
+    scale(&["miljard", "mld.", "mld", "mrd", "mrd.", "mjd."], "miljard", "miljard"),
+    scale(&["biljoen", "bln.", "bln"], "biljoen", "biljoen"),
+    scale(&["duizend", "k", "K", "dzd."], "duizend", "duizend"),
 ];
 
 const UNITS: &[Unit] = &[

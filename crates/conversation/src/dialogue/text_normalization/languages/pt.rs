@@ -95,7 +95,7 @@ pub(in crate::dialogue::text_normalization) static PORTUGUESE: Language = Langua
         hour_words: &["horas", "hora", "hs", "h"],
         before_times: &["às"],
         ratio_words: &["proporção", "escala", "razão"],
-        score_words: &["ganharam", "perderam", "ganhou", "perdeu", "placar", "resultado", "empataram", "salmo"],
+        score_words: &["venceu", "derrotou", "empatou", "goleou", "bateu", "jogo", "agregado", "vencer", "vitória", "ganharam", "perderam", "ganhou", "perdeu", "placar", "resultado", "empataram", "salmo"],
     },
     money: Money { currencies: CURRENCIES, scales: SCALES, joint: "e", of: "de", below_two: true },
     units: UNITS,
@@ -120,6 +120,12 @@ pub(in crate::dialogue::text_normalization) static PORTUGUESE: Language = Langua
         ],
         short: &[],
         of: "de",
+        articles: (&["o", "do", "ao", "no", "um", "este", "esse", "pelo", "cada", "meu", "seu"], &["da", "na", "uma", "esta", "essa", "pela", "minha", "sua"]),
+        nouns: &[
+            "andar", "piso", "lugar", "prêmio", "prémio", "ano", "dia", "capítulo", "trimestre", "semestre", "bimestre", "turno",
+            "tempo", "grau", "aniversário", "colocado", "classificado", "vez", "parte", "fase", "edição", "semana", "turma",
+            "filho", "filha", "ciclo", "nível", "mês", "grupo", "passo", "etapa", "via", "série", "quarto", "bloco",
+        ],
     }),
     codes: Codes {
         strong: &["código", "pin", "senha"],
@@ -155,6 +161,9 @@ pub(in crate::dialogue::text_normalization) static PORTUGUESE: Language = Langua
         cards: &["iban", "cartão", "conta", "visa", "número"],
         extensions: &["ramal", "extensão"],
         phone: &[
+            "telef",
+            "telem",
+            "cel",
             "ligue",
             "ligar",
             "telefone",
@@ -188,9 +197,13 @@ const CURRENCIES: &[Currency] = &[
 ];
 
 const SCALES: &[Scale] = &[
-    scale(&["milhões", "milhão", "mi", "M"], "milhão", "milhões"),
-    scale(&["bilhões", "bilhão", "bi"], "bilhão", "bilhões"),
+    scale(&["milhões", "milhão", "mi", "mi.", "M", "mln", "mio"], "milhão", "milhões"),
+    scale(&["mil milhões", "mil mi"], "mil milhões", "mil milhões"),
+    scale(&["bilhões", "bilhão", "bi", "bi.", "biliões", "bilião"], "bilhão", "bilhões"),
+    scale(&["trilhões", "trilhão", "tri", "tri."], "trilhão", "trilhões"),
     scale(&["mil", "k", "K"], "mil", "mil"),
+    // Millions to some, thousands of millions to others: the letters stay.
+    scale(&["MM"], "MM", "MM"),
 ];
 
 const UNITS: &[Unit] = &[
