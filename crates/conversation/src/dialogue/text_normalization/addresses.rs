@@ -130,7 +130,9 @@ fn before_town(sentence: &Sentence<'_>, at: usize, code: &str, locale: Locale) -
     let long = end == at + 3;
     let sure = match code.len() {
         5 if locale.is_german() => {
-            behind_house || prefixed || matches!(before, "in" | "nach" | "aus") && !code.ends_with("00")
+            behind_house && !code.ends_with("000")
+                || prefixed
+                || matches!(before, "in" | "nach" | "aus") && !code.ends_with("00")
         }
         5 => !locale.is_dutch() && !code.ends_with("000") && is_town_place(sentence, at, before, behind_house),
         4 => long || locale.is_german() && behind_house && !code.starts_with("19") && !code.starts_with("20"),

@@ -233,13 +233,7 @@ fn short_name(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Read
     if !sentence.get(at)?.is_spaced && !sentence.before(at).is_some_and(|before| matches!(before.text, "(" | "/")) {
         return None;
     }
-    let number_before = sentence
-        .before(at)
-        .is_some_and(|before| before.kind == super::tokens::TokenKind::Number && before.text.len() <= 2)
-        || locale.style == DateStyle::DayDotMonthYear
-            && sentence.before(at).is_some_and(|before| before.text == ".")
-            && at >= 2
-            && sentence.digits(at - 2).is_some();
+    let number_before = follows_day(sentence, at, locale);
     let month = named(sentence, at, &calendar.months, calendar.short_months).filter(|(_, _, short)| *short);
     let day = named(sentence, at, &calendar.days, calendar.short_days).filter(|(_, _, short)| *short);
     let year_after = |end: usize| sentence.digits(end).is_some_and(|digits| digits.len() == 4);
@@ -259,6 +253,22 @@ fn short_name(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Read
     let capital = has_capital(name) == has_capital(sentence.text(at)) || sentence.is_sentence_start(at);
     (dotted && capital && goes_on_behind(sentence, at, end, locale))
         .then(|| Reading { end: behind, spoken: capitalized(sentence, at, name) })
+}
+
+/// Whether the number of a day stands before: "5 mar.", "5. Apr.", "1st Sept.", "5 de mar.".
+fn follows_day(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
+    let day = |at: usize| sentence.digits(at).is_some_and(|digits| digits.len() <= 2);
+    let Some(before) = sentence.before(at) else { return false };
+    if day(at - 1) {
+        return true;
+    }
+    let Some(two) = at.checked_sub(2) else { return false };
+    match before.text {
+        "." => locale.style == DateStyle::DayDotMonthYear && sentence.digits(two).is_some(),
+        "st" | "nd" | "rd" | "th" | "er" | "º" | "°" => !before.is_spaced && day(two),
+        "de" | "di" | "of" => day(two) || at >= 3 && day(at - 3) && matches!(sentence.text(two), "st" | "nd" | "rd" | "th"),
+        _ => false,
+    }
 }
 
 /// A capital at the beginning of a sentence stays one.

@@ -113,6 +113,7 @@ pub(super) struct Signs {
     pub(super) ratio: &'static str,
     pub(super) minus: &'static str,
     pub(super) plus: &'static str,
+    pub(super) plus_minus: &'static str,
     pub(super) and: &'static str,
     pub(super) times: &'static str,
     pub(super) equals: &'static str,

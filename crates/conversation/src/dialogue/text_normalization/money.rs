@@ -203,7 +203,11 @@ fn currency(sentence: &Sentence<'_>, at: usize, locale: Locale, with_names: bool
             }
         }
     }
-    best
+    // The dot of "500 pts." is that of the sentence, too, where one ends.
+    best.map(|named| match sentence.text(named.end - 1) == "." && sentence.is_end(named.end) {
+        true => Named { end: named.end - 1, ..named },
+        false => named,
+    })
 }
 
 fn token_end(sentence: &Sentence<'_>, at: usize) -> usize {
@@ -331,8 +335,17 @@ fn say(
             let full = Currency { many: currency.one, ..*currency };
             amount(number, if cents && number.whole != "0" { &full } else { currency }, locale)
         }
+        // "3.5 pounds" is a weight more often.
+        Value::One(number) if number.fraction.len() == 1 && is_pound(sentence, end, locale) => {
+            Some(format!("{} pounds", number.say(locale)))
+        }
         Value::One(number) => amount(number, currency, locale),
     }
+}
+
+/// Whether the word "pounds" ends at a token, and no sign of the currency.
+fn is_pound(sentence: &Sentence<'_>, end: usize, locale: Locale) -> bool {
+    locale.is_english() && end.checked_sub(1).is_some_and(|last| matches!(sentence.text(last), "pound" | "pounds"))
 }
 
 fn padded(number: &Number, locale: Locale) -> String {

@@ -223,6 +223,18 @@ fn by_tables(locale: Locale, before: &str, word: &str, following: Option<char>) 
             _ => before_capital(following),
         };
     }
+    let written = language.units.iter().flat_map(|unit| unit.written);
+    if counted && following.is_none_or(char::is_lowercase) && written.into_iter().any(|short| *short == word) {
+        return following.map_or(AbbreviationEnd::Unknown, |_| AbbreviationEnd::Here);
+    }
+    let mut signs = language.money.currencies.iter().flat_map(|currency| currency.signs);
+    if signs.any(|sign| sign.strip_suffix('.').is_some_and(ends_with)) {
+        return match following {
+            None => AbbreviationEnd::Unknown,
+            Some(next) if next.is_ascii_digit() => AbbreviationEnd::Here,
+            _ => before_capital(following),
+        };
+    }
     let calendar = &language.calendar;
     let mut short_names = calendar.short_months.iter().chain(calendar.short_days);
     if short_names.any(|(short, _)| ends_with(short)) {
@@ -253,6 +265,7 @@ fn by_place(place: Place, short: &str, word: &str, following: Option<char>) -> A
         (Place::Capital, _) => AbbreviationEnd::No,
         (_, None) => AbbreviationEnd::Unknown,
         (Place::BeforeNumber, Some(next)) if next.is_ascii_digit() => AbbreviationEnd::Here,
+        (Place::BeforeNumber, Some('I' | 'V' | 'X')) if !matches!(short, "no" | "art") => AbbreviationEnd::Here,
         (Place::BeforeNumber, Some(_)) => AbbreviationEnd::No,
         (Place::BeforeName | Place::BeforeStreet, Some(next)) if next.is_alphabetic() => AbbreviationEnd::Here,
         (Place::BeforeName | Place::BeforeStreet, Some(_)) => AbbreviationEnd::No,
