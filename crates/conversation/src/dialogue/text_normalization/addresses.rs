@@ -41,7 +41,18 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
     if !sentence.starts_word(at) || !sentence.ends_word(at + 1) {
         return None;
     }
+    if code.len() == 5 && is_behind_code_word(sentence, at) {
+        return Reading::new(at + 1, say_group(code));
+    }
     if locale.is_english() { zip(sentence, at, code) } else { before_town(sentence, at, code, locale) }
+}
+
+/// "C.P. 28028", "CP 75001".
+fn is_behind_code_word(sentence: &Sentence<'_>, at: usize) -> bool {
+    let text = |back: usize| at.checked_sub(back).map_or("", |index| sentence.text(index));
+    matches!(text(1), "CP" | "CAP" | "PLZ")
+        || [text(4), text(3), text(2), text(1)] == ["C", ".", "P", "."]
+        || matches!((text(2), text(1)), ("CP" | "CAP" | "PLZ", ":" | "."))
 }
 
 /// "10 W 34th St.", "5 S. Elm Ave.": a house number before, and a street behind.

@@ -62,6 +62,11 @@ impl Locale {
         self.language.signs.and == "y"
     }
 
+    /// Italian words and customs.
+    pub(super) fn is_italian(self) -> bool {
+        self.language.signs.at == "chiocciola"
+    }
+
     /// Portuguese words and customs.
     pub(super) fn is_portuguese(self) -> bool {
         self.language.signs.at == "arroba" && self.language.signs.dot == "ponto"

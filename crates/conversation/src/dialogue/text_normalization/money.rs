@@ -420,7 +420,7 @@ fn with_per(sentence: &Sentence<'_>, end: usize, spoken: String, locale: Locale)
         && sentence.is_glued(end + 1)
         && let Some((name, behind)) = units::per_name(sentence, end + 1, locale)
     {
-        return Reading { end: behind, spoken: format!("{spoken} {} {name}", locale.language.per) };
+        return Reading { end: behind, spoken: format!("{spoken} {}", units::say_per(&name, locale)) };
     }
     Reading { end, spoken }
 }

@@ -21,6 +21,9 @@ pub enum AbbreviationEnd {
 
 /// Abbreviations that texts of all languages have.
 const COMMON: &[&str] = &["mr", "mrs", "ms", "dr", "prof", "vs", "nr", "sr", "डॉ", "रु", "प्रो", "ดร", "रू", "สนง"];
+/// Words of Hindi of one letter: they end sentences, and are no initials.
+const HINDI_ENDS: &[&str] =
+    &["है", "हैं", "हूँ", "हूं", "हो", "था", "थी", "थे", "थीं", "दो", "लो", "जी", "गा", "गी", "गे", "ना", "न", "दें", "लें", "तो"];
 /// May end a list, and a sentence with it.
 const LIST_ENDS: &[&str] = &["etc", "usw", "enz", "ecc", "uvm"];
 /// Characters before a dot that can belong to an abbreviation.
@@ -100,10 +103,16 @@ fn known_end(style: &SpeechStyle, before: &str, following: Option<char>) -> Abbr
             Some(_) => AbbreviationEnd::Here,
         };
     }
+    if style.locale.is_none() && is_spaced_date(before) {
+        return AbbreviationEnd::Always;
+    }
     if !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit()) {
         return number_end(style.locale, word, is_first, following);
     }
     let lower = word.to_lowercase();
+    if HINDI_ENDS.contains(&word) {
+        return AbbreviationEnd::No;
+    }
     if is_initial(word) || COMMON.contains(&lower.as_str()) {
         return AbbreviationEnd::Always;
     }
@@ -128,6 +137,20 @@ fn is_dotted_date(word: &str) -> bool {
     let fits = month.is_none_or(|month| month.is_some_and(|month| (1..=12).contains(&month)));
     let ranged = last.len() < word.len() && word[..word.len() - last.len()].contains('.');
     day && fits && numbers.next().is_none() && (month.is_some() || ranged)
+}
+
+/// "2026. 3. 12" of Korean, with its day.
+fn is_spaced_date(before: &str) -> bool {
+    let start = before.char_indices().rev().nth(TAIL_CHARS - 1).map_or(0, |(at, _)| at);
+    let mut parts = before[start..].rsplit(". ");
+    let is_number = |part: &str, digits: std::ops::RangeInclusive<usize>| {
+        digits.contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit())
+    };
+    let (day, month) = (parts.next(), parts.next());
+    let year = parts.next().and_then(|head| head.rsplit(char::is_whitespace).next());
+    day.is_some_and(|day| is_number(day, 1..=2))
+        && month.is_some_and(|month| is_number(month, 1..=2))
+        && year.is_some_and(|year| is_number(year, 4..=4))
 }
 
 /// "1." of a list, "3. März", "2026. 3. 12." of Korean.
@@ -193,7 +216,10 @@ fn by_tables(locale: Locale, before: &str, word: &str, following: Option<char>) 
     if language.suffixes.iter().any(|(short, _)| word.len() > short.len() && word.ends_with(short)) {
         return AbbreviationEnd::Always;
     }
-    let mut found = AbbreviationEnd::No;
+    let mut found = within_longer(locale, following, ends_with);
+    if found == AbbreviationEnd::Here {
+        return found;
+    }
     for (written, _, place) in language.abbreviations {
         let Some(short) = written.strip_suffix('.').filter(|short| ends_with(short)) else { continue };
         match by_place(*place, short, word, following) {
@@ -247,6 +273,23 @@ fn by_tables(locale: Locale, before: &str, word: &str, following: Option<char>) 
         };
     }
     AbbreviationEnd::No
+}
+
+/// Whether the dot is an inner one of a longer form: "EE. UU.", "pol. ind.".
+fn within_longer(locale: Locale, following: Option<char>, ends_with: impl Fn(&str) -> bool) -> AbbreviationEnd {
+    let language = locale.language;
+    let units = language.units.iter().flat_map(|unit| unit.written).copied();
+    let written = language.abbreviations.iter().map(|(written, _, _)| *written).chain(units);
+    let mut found = AbbreviationEnd::No;
+    for (head, rest) in written.filter_map(|written| written.split_once(". ")) {
+        match following {
+            _ if head.chars().count() < 2 || !ends_with(head) => {}
+            None => found = AbbreviationEnd::Unknown,
+            Some(next) if rest.starts_with(next) => return AbbreviationEnd::Here,
+            Some(_) => {}
+        }
+    }
+    found
 }
 
 /// Whether the word before this one ends with a number or a sign of an amount: "20 min", "€/Min".

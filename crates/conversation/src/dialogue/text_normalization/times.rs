@@ -100,6 +100,9 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
     if let Some(reading) = ratio(sentence, at, locale) {
         return Some(reading);
     }
+    if let Some(reading) = to_full_hour(sentence, at, locale) {
+        return Some(reading);
+    }
     let first = time(sentence, at, locale)?;
     if first.minute.is_some_and(|minute| minute != 0) && is_duration(sentence, first.end) {
         return None;
@@ -156,6 +159,27 @@ fn english_half_range(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Opt
     let hour: u32 = first.parse().ok().filter(|hour| (1..=12).contains(hour))?;
     let two = say(sentence, behind, second, locale);
     Reading::new(second.end, format!("{hour} {} {two}", locale.language.signs.to))
+}
+
+/// "14:30–18 Uhr", "9–12:30 Uhr": one end has minutes, and the word of the hour stands behind.
+fn to_full_hour(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let full = |at: usize| {
+        let hour = sentence.digits(at).filter(|hour| hour.len() <= 2)?.parse().ok().filter(|hour: &u32| *hour <= 24)?;
+        Some(Time { hour, minute: Some(0), half: None, word: HourWord::Left, end: at + 1 })
+    };
+    let minutes = |time: &Time| time.minute.is_some_and(|minute| minute != 0) && time.half.is_none();
+    if let Some(first) = time(sentence, at, locale).filter(minutes) {
+        let behind = sentence.dash(first.end)?;
+        let second = full(behind).filter(|second| !sentence.glued_sign(second.end, &[":", "."]))?;
+        let end = hour_word(sentence, second.end, locale)?;
+        let (one, two) = (say(sentence, at, first, locale), say(sentence, behind, Time { word: HourWord::Behind, end, ..second }, locale));
+        return Reading::new(end, super::numbers::say_range(sentence, at, &one, &two, locale));
+    }
+    let first = full(at).filter(|first| sentence.dash(first.end).is_some())?;
+    let behind = sentence.dash(first.end)?;
+    let second = time(sentence, behind, locale).filter(|second| minutes(second) && second.word == HourWord::Behind)?;
+    let two = say(sentence, behind, second, locale);
+    Reading::new(second.end, super::numbers::say_range(sentence, at, &first.hour.to_string(), &two, locale))
 }
 
 /// Reads the time at a token, without judging what follows it.

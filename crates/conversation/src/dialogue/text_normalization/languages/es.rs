@@ -306,7 +306,6 @@ const UNITS: &[Unit] = &[
     unit(&["sem."], "semana", "semanas"),
     unit(&["hs.", "hs"], "hora", "horas"),
     unit(&["gr.", "grs."], "gramo", "gramos"),
-    unit(&["ha"], "hectárea", "hectáreas"),
     unit(&["cda.", "cdas."], "cucharada", "cucharadas"),
     unit(&["cdta.", "cdtas."], "cucharadita", "cucharaditas"),
     unit(&["pzas.", "pza."], "pieza", "piezas"),

@@ -323,7 +323,6 @@ const ABBREVIATIONS: &[Abbreviation] = &[
     anywhere("a.C.", "antes de Cristo"),
     anywhere("d.C.", "depois de Cristo"),
     anywhere("adm.", "administração"),
-    anywhere("incl.", "incluindo"),
     anywhere("aprox", "aproximadamente"),
     anywhere("máx", "máximo"),
     anywhere("mín", "mínimo"),
