@@ -26,7 +26,8 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
 /// Day, month and year in the order of the language; `None` if there is no such day.
 fn say(day: u32, month: usize, year: &str, locale: Locale) -> Option<String> {
     let month = locale.language.calendar.months.get(month.checked_sub(1)?)?;
-    if !(1..=31).contains(&day) {
+    let is_february = std::ptr::eq(month, &locale.language.calendar.months[1]);
+    if !(1..=if is_february { 29 } else { 31 }).contains(&day) {
         return None;
     }
     let day_name = match locale.language.calendar.first {
@@ -113,6 +114,10 @@ fn dotted(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading>
         let month = sentence.is_glued(behind + 2) && sentence.digits(behind + 2).is_some();
         return (!month).then(|| Reading { end: behind + 2, spoken: format!("{day}. {to} {last}.") });
     }
+    let before = sentence.words_before(at, 1);
+    if before.first().is_some_and(|word| NUMBERED.contains(&word.as_str())) {
+        return None;
+    }
     let (first, end) = day_and_month(sentence, at, locale)?;
     // "3.5.-5.5." has months of its own.
     if sentence.text(end - 1) == "."
@@ -124,15 +129,104 @@ fn dotted(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading>
     Reading::new(end, first)
 }
 
+/// Words of German before a number in parts that is no date.
+const NUMBERED: &[&str] =
+    &["version", "kapitel", "abschnitt", "punkt", "ziffer", "update", "release", "absatz", "nummer", "nr", "wert"];
+
 /// Words that begin German sentences more often than they are names or nouns.
 const GERMAN_STARTS: &[&str] = &[
-    "Aber", "Ab", "Alle", "Also", "Am", "An", "Auch", "Auf", "Bei", "Bis", "Bitte", "Da", "Danach", "Danke", "Dann",
-    "Das", "Davor", "Den", "Denn", "Der", "Die", "Dies", "Diese", "Dieser", "Dort", "Ein", "Eine", "Er", "Es", "Falls",
-    "Für", "Gern", "Gerne", "Gibt", "Gut", "Haben", "Hat", "Heute", "Hier", "Ich", "Ihr", "Ihre", "Im", "In", "Ist",
-    "Ja", "Jetzt", "Kann", "Können", "Kommen", "Leider", "Mit", "Möchten", "Morgen", "Nach", "Natürlich", "Nein", "Nun",
-    "Ob", "Oder", "Passt", "Rufen", "Sie", "Sind", "So", "Soll", "Sollen", "Super", "Um", "Und", "Unser", "Unsere",
-    "Viele", "Vielen", "Vom", "Von", "Vor", "Wann", "Warum", "Was", "Welche", "Wenn", "Wer", "Wie", "Wir", "Wo",
-    "Wollen", "Wurde", "Würden", "Zu", "Zum", "Zur",
+    "Aber",
+    "Ab",
+    "Alle",
+    "Also",
+    "Am",
+    "An",
+    "Auch",
+    "Auf",
+    "Bei",
+    "Bis",
+    "Bitte",
+    "Da",
+    "Danach",
+    "Danke",
+    "Dann",
+    "Das",
+    "Davor",
+    "Den",
+    "Denn",
+    "Der",
+    "Die",
+    "Dies",
+    "Diese",
+    "Dieser",
+    "Dort",
+    "Ein",
+    "Eine",
+    "Er",
+    "Es",
+    "Falls",
+    "Für",
+    "Gern",
+    "Gerne",
+    "Gibt",
+    "Gut",
+    "Haben",
+    "Hat",
+    "Heute",
+    "Hier",
+    "Ich",
+    "Ihr",
+    "Ihre",
+    "Im",
+    "In",
+    "Ist",
+    "Ja",
+    "Jetzt",
+    "Kann",
+    "Können",
+    "Kommen",
+    "Leider",
+    "Mit",
+    "Möchten",
+    "Morgen",
+    "Nach",
+    "Natürlich",
+    "Nein",
+    "Nun",
+    "Ob",
+    "Oder",
+    "Passt",
+    "Rufen",
+    "Sie",
+    "Sind",
+    "So",
+    "Soll",
+    "Sollen",
+    "Super",
+    "Um",
+    "Und",
+    "Unser",
+    "Unsere",
+    "Viele",
+    "Vielen",
+    "Vom",
+    "Von",
+    "Vor",
+    "Wann",
+    "Warum",
+    "Was",
+    "Welche",
+    "Wenn",
+    "Wer",
+    "Wie",
+    "Wir",
+    "Wo",
+    "Wollen",
+    "Wurde",
+    "Würden",
+    "Zu",
+    "Zum",
+    "Zur",
 ];
 
 /// Whether a word of German begins a sentence behind a dot that may be that of a date.
@@ -266,7 +360,9 @@ fn follows_day(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
     match before.text {
         "." => locale.style == DateStyle::DayDotMonthYear && sentence.digits(two).is_some(),
         "st" | "nd" | "rd" | "th" | "er" | "º" | "°" => !before.is_spaced && day(two),
-        "de" | "di" | "of" => day(two) || at >= 3 && day(at - 3) && matches!(sentence.text(two), "st" | "nd" | "rd" | "th"),
+        "de" | "di" | "of" => {
+            day(two) || at >= 3 && day(at - 3) && matches!(sentence.text(two), "st" | "nd" | "rd" | "th")
+        }
         _ => false,
     }
 }
@@ -343,5 +439,7 @@ fn listed(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
     );
     let in_month =
         matches!(before, "in" | "en" | "em" | "a" | "since" | "seit" | "sinds" | "ab" | "bis" | "depuis" | "desde");
-    other || asked || !is_word_at_end(sentence, at) && (in_month || calendar.before_dates.contains(&before))
+    // "el mar." is the sea as well.
+    let is_sea = sentence.text(at).eq_ignore_ascii_case("mar") && !locale.is_english();
+    other || asked && !is_sea || !is_word_at_end(sentence, at) && (in_month || calendar.before_dates.contains(&before))
 }

@@ -172,7 +172,10 @@ fn to_full_hour(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Re
         let behind = sentence.dash(first.end)?;
         let second = full(behind).filter(|second| !sentence.glued_sign(second.end, &[":", "."]))?;
         let end = hour_word(sentence, second.end, locale)?;
-        let (one, two) = (say(sentence, at, first, locale), say(sentence, behind, Time { word: HourWord::Behind, end, ..second }, locale));
+        let (one, two) = (
+            say(sentence, at, first, locale),
+            say(sentence, behind, Time { word: HourWord::Behind, end, ..second }, locale),
+        );
         return Reading::new(end, super::numbers::say_range(sentence, at, &one, &two, locale));
     }
     let first = full(at).filter(|first| sentence.dash(first.end).is_some())?;
@@ -318,7 +321,10 @@ fn half_of_day(sentence: &Sentence<'_>, at: usize) -> Option<(DayHalf, usize)> {
         && matches!(sentence.text(at + 2), "m" | "M")
         && sentence.glued_sign(at + 3, &["."]);
     let found = half(word).filter(|_| dotted)?;
-    let last = if sentence.is_end(at + 4) { at + 3 } else { at + 4 };
+    // "5 p. m. Gracias": a capital behind the form with a blank begins a sentence.
+    let blank = sentence.get(at + 2).is_some_and(|letter| letter.is_spaced);
+    let next_sentence = blank && sentence.word(at + 4).is_some_and(has_capital);
+    let last = if sentence.is_end(at + 4) || next_sentence { at + 3 } else { at + 4 };
     Some((found, last))
 }
 

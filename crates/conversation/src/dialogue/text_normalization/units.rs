@@ -32,7 +32,7 @@ pub(super) fn unit(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
         return Some((unit, end + 1));
     }
     // The dot of "min." belongs to a sentence that ends, or that is followed by another one.
-    let next_sentence = locale.is_english() && sentence.word(end).is_some_and(has_capital);
+    let next_sentence = !locale.is_german() && sentence.word(end).is_some_and(has_capital);
     let end = if dotted && (sentence.is_end(end) || next_sentence) { end - 1 } else { end };
     Some((unit, end))
 }
@@ -99,6 +99,10 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
     let spoken = format!("{minus}{}", first.say(locale));
     // "15000 km-beurt", "10 kg-Sack": one word with what follows.
     if sentence.glued_sign(end, &["-"]) && sentence.is_glued(end + 1) && sentence.word(end + 1).is_some() {
+        // "5 t-shirts".
+        if sentence.text(end - 1) == "t" {
+            return None;
+        }
         let joint = if locale.is_dutch() { "" } else { "-" };
         return Reading::new(end + 1, format!("{spoken} {}{joint}", unit.one))
             .map(|reading| Reading { end: end + 2, spoken: format!("{}{}", reading.spoken, sentence.text(end + 1)) });
@@ -126,8 +130,8 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
 
 /// Signs of units that are no words of any language.
 const PLAIN_SIGNS: &[&str] = &[
-    "kg", "km", "km²", "m²", "m2", "m³", "m3", "cm", "mm", "qm", "cbm", "mq", "mc", "kWh", "MWh", "MB", "GB", "TB", "ml",
-    "min", "Std", "Stk", "h", "l", "L",
+    "kg", "km", "km²", "m²", "m2", "m³", "m3", "cm", "mm", "qm", "cbm", "mq", "mc", "kWh", "MWh", "MB", "GB", "TB",
+    "ml", "min", "Std", "Stk", "h", "l", "L",
 ];
 
 /// A unit without its number: "pro m²", "le kg", "los km 12 y 18".
@@ -137,7 +141,8 @@ fn without_number(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<
     let (unit, end) = unit(sentence, at, locale).filter(|(_, end)| sentence.ends_word(*end))?;
     let written = sentence.text.get(token.start..sentence.before(end)?.end())?;
     if written == "km" && sentence.digits(end).is_some() && !sentence.is_glued(end) {
-        let plural = matches!(before.as_str(), "los" | "les" | "des" | "aux" | "os" | "dos" | "aos" | "i" | "ai" | "dei");
+        let plural =
+            matches!(before.as_str(), "los" | "les" | "des" | "aux" | "os" | "dos" | "aos" | "i" | "ai" | "dei");
         return Reading::new(end, if plural { unit.many } else { unit.one });
     }
     let (per, articles): (&[&str], &[&str]) = match locale.language.signs.and {
