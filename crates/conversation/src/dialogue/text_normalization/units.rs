@@ -1,9 +1,9 @@
 //! Units behind numbers: "7 km", "-3 °C", "85 m²", "0.5%-1%", "1h 20min".
 
-use super::addresses;
 use super::language::Unit;
 use super::locale::Locale;
 use super::numbers::{Number, behind_hyphen, is_before_noun, number, range, say_range};
+use super::street_directions;
 use super::tokens::{Reading, Sentence, TokenKind, has_capital};
 
 /// The unit that stands at a token, and where it ends. The longest one is meant.
@@ -13,8 +13,8 @@ pub(super) fn unit(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
     for unit in locale.language.units {
         for written in unit.written {
             let octets = start + written.len();
-            // The Dutch "t/m" is no ton.
-            if *written == "t" && sentence.text(at + 1) == "/" {
+            // The Dutch "t/m" is no ton, nor are "t-shirts".
+            if *written == "t" && sentence.glued_sign(at + 1, &["/", "-"]) {
                 continue;
             }
             if sentence.stands(start, written) && best.is_none_or(|(_, longest, _)| octets > longest) {
@@ -23,7 +23,7 @@ pub(super) fn unit(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
         }
     }
     let (unit, octets, dotted) = best?;
-    if addresses::is_direction(sentence, at, locale) {
+    if street_directions::is_direction(sentence, at, locale) {
         return None;
     }
     let end = sentence.token_from(octets);
@@ -97,15 +97,8 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
         return None;
     }
     let spoken = format!("{minus}{}", first.say(locale));
-    // "15000 km-beurt", "10 kg-Sack": one word with what follows.
-    if sentence.glued_sign(end, &["-"]) && sentence.is_glued(end + 1) && sentence.word(end + 1).is_some() {
-        // "5 t-shirts".
-        if sentence.text(end - 1) == "t" {
-            return None;
-        }
-        let joint = if locale.is_dutch() { "" } else { "-" };
-        return Reading::new(end + 1, format!("{spoken} {}{joint}", unit.one))
-            .map(|reading| Reading { end: end + 2, spoken: format!("{}{}", reading.spoken, sentence.text(end + 1)) });
+    if let Some(reading) = compound(sentence, unit, end, &spoken, locale) {
+        return Some(reading);
     }
     // "24h/24" is "24 hours of 24".
     if sentence.glued_sign(end, &["/"])
@@ -170,6 +163,14 @@ pub(super) fn say_per(name: &str, locale: Locale) -> String {
         _ if name.ends_with(['o', 'e']) => format!("al {name}"),
         _ => format!("{per} {name}"),
     }
+}
+
+/// "15000 km-beurt", "10 kg-Sack": one word with what follows.
+fn compound(sentence: &Sentence<'_>, unit: &Unit, end: usize, spoken: &str, locale: Locale) -> Option<Reading> {
+    let joined = sentence.glued_sign(end, &["-"]) && sentence.is_glued(end + 1);
+    let word = sentence.word(end + 1).filter(|_| joined)?;
+    let joint = if locale.is_dutch() { "" } else { "-" };
+    Reading::new(end + 2, format!("{spoken} {}{joint}{word}", unit.one))
 }
 
 /// "/s", "/100 km" behind a unit: what is said for it.
