@@ -149,11 +149,35 @@ fn feminine(sentence: &Sentence<'_>, at: usize, long: &'static str) -> &'static 
 fn capitalized(sentence: &Sentence<'_>, at: usize, written: &str, long: &str) -> String {
     let mut chars = long.chars();
     match chars.next() {
-        Some(first) if has_capital(written) && sentence.is_sentence_start(at) => {
+        Some(first) if has_capital(written) && sentence.is_sentence_start(at) && !is_behind_title(sentence, at) => {
             first.to_uppercase().chain(chars).collect()
         }
         _ => long.to_owned(),
     }
+}
+
+/// "Sra. Dña.": the dot before is that of another title.
+fn is_behind_title(sentence: &Sentence<'_>, at: usize) -> bool {
+    let dotted = sentence.before(at).is_some_and(|before| before.text == ".");
+    let title = at.checked_sub(2).and_then(|two| sentence.word(two));
+    dotted
+        && title.is_some_and(|title| {
+            matches!(
+                title,
+                "Sr" | "Sra"
+                    | "Srta"
+                    | "Sres"
+                    | "Dr"
+                    | "Dra"
+                    | "Excmo"
+                    | "Ilmo"
+                    | "Exmo"
+                    | "Sig"
+                    | "Dott"
+                    | "Prof"
+                    | "Hr"
+            )
+        })
 }
 
 /// "Hauptstr.": the end of a word.

@@ -160,4 +160,5 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     ("gebr.", "Gebrüder", Place::BeforeName),
     ("sen.", "senior", Place::AfterName),
     ("jun.", "junior", Place::AfterName),
+    anywhere("pro Pers.", "pro Person"),
 ];

@@ -125,4 +125,5 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     ("cap.", "capitán", Place::BeforeName),
     ("tte.", "teniente", Place::BeforeName),
     ("gral.", "general", Place::BeforeName),
+    anywhere("por pers.", "por persona"),
 ];

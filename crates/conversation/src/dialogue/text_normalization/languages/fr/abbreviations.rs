@@ -96,4 +96,5 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     ("vve", "veuve", Place::BeforeName),
     ("dre", "docteure", Place::BeforeName),
     ("prof.", "professeur", Place::Title),
+    anywhere("par pers.", "par personne"),
 ];

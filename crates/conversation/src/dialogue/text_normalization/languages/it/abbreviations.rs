@@ -97,4 +97,5 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     ("comm.", "commendator", Place::BeforeName),
     ("card.", "cardinal", Place::BeforeName),
     anywhere("vs.", "contro"),
+    anywhere("a pers.", "a persona"),
 ];

@@ -130,4 +130,5 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     anywhere("p/mnd.", "per maand"),
     anywhere("p/jr.", "per jaar"),
     anywhere("o.l.v.", "onder leiding van"),
+    anywhere("per pers.", "per persoon"),
 ];

@@ -121,4 +121,5 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     ("ltda.", "limitada", Place::AfterName),
     ("ltda", "limitada", Place::AfterName),
     ("jr.", "júnior", Place::AfterName),
+    anywhere("por pess.", "por pessoa"),
 ];
