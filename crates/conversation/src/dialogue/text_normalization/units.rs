@@ -130,8 +130,11 @@ const PLAIN_SIGNS: &[&str] = &[
 /// A unit without its number: "pro m²", "le kg", "los km 12 y 18".
 fn without_number(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
     let token = sentence.get(at).filter(|token| token.is_spaced && token.kind == TokenKind::Word)?;
-    let before = sentence.before(at).filter(|before| before.kind == TokenKind::Word)?.text.to_lowercase();
     let (unit, end) = unit(sentence, at, locale).filter(|(_, end)| sentence.ends_word(*end))?;
+    if is_behind_scale(sentence, at, locale) {
+        return Reading::new(end, unit.many);
+    }
+    let before = sentence.before(at).filter(|before| before.kind == TokenKind::Word)?.text.to_lowercase();
     let written = sentence.text.get(token.start..sentence.before(end)?.end())?;
     if written == "km" && sentence.digits(end).is_some() && !sentence.is_glued(end) {
         let plural =
@@ -148,6 +151,18 @@ fn without_number(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<
     };
     let asked = per.contains(&before.as_str()) || articles.contains(&before.as_str()) && written.chars().count() > 1;
     (asked && PLAIN_SIGNS.contains(&written)).then(|| Reading { end, spoken: unit.one.to_owned() })
+}
+
+/// "93 Tsd. km²", "2 millones de kg": a number, a scale, and perhaps "de" stand before.
+fn is_behind_scale(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
+    let skips = |at: usize| at.checked_sub(1).filter(|back| matches!(sentence.text(*back), "." | "de" | "di" | "of"));
+    let behind = skips(at).map_or(at, |back| skips(back).unwrap_or(back));
+    let Some(last) = behind.checked_sub(1) else { return false };
+    let word = sentence.word(last).unwrap_or("");
+    let is_scale = |written: &str| written.trim_end_matches('.').rsplit(' ').next() == Some(word);
+    let mut scales = locale.language.money.scales.iter().flat_map(|scale| scale.written);
+    let counted = (last.saturating_sub(2)..last).any(|at| sentence.digits(at).is_some());
+    word.chars().count() >= 2 && counted && scales.any(|written| is_scale(written))
 }
 
 /// "per kilogram", "al mese".
