@@ -16,6 +16,11 @@ const MORE_WORDS_WAIT: Duration = Duration::from_millis(80);
 const SETTLED_AFTER: Duration = Duration::from_millis(350);
 /// Final words within this time of our request are its result.
 const FINALIZE_RESULT_MAX: Duration = Duration::from_millis(1_500);
+/// An event of STT speaks of a time that ended this long ago or longer: a voice that began later contradicts it.
+const SPEECH_FINAL_AGE: Duration = Duration::from_millis(600);
+const UTTERANCE_END_AGE: Duration = Duration::from_millis(1_200);
+/// Time without a new word after which an STT that sends words during speech hears nobody, whatever the line sounds like.
+const NO_WORDS_MAX: Duration = Duration::from_millis(1_200);
 /// From this probability on, STT is asked for its last words.
 const POSSIBLE: f32 = 0.4;
 /// From this probability on, the LLM may begin.
@@ -357,7 +362,7 @@ impl EndOfTurnDetector {
             self.finalize_asked.is_some_and(|at| at <= now && now.saturating_duration_since(at) <= FINALIZE_RESULT_MAX);
         self.words.is_settled = done;
         if done && !is_our_request {
-            self.record_stt_sign(SttSign::SpeechFinal);
+            self.record_stt_sign(now, SttSign::SpeechFinal);
         }
         self.judge(now, "final");
     }
@@ -391,7 +396,7 @@ impl EndOfTurnDetector {
             self.words.correction = Some(TurnCorrection { was: was.to_owned(), is: is.to_owned() });
         }
         if done && !self.finals.is_empty() {
-            self.record_stt_sign(SttSign::SpeechFinal);
+            self.record_stt_sign(now, SttSign::SpeechFinal);
         }
         self.judge(now, "correction");
     }
@@ -403,12 +408,19 @@ impl EndOfTurnDetector {
 
     /// Records that STT heard no more words for long, which is a sign of the end.
     pub fn handle_utterance_end(&mut self, now: Instant) {
-        self.record_stt_sign(SttSign::UtteranceEnd);
+        self.record_stt_sign(now, SttSign::UtteranceEnd);
         self.judge(now, "utterance_end");
     }
 
-    fn record_stt_sign(&mut self, sign: SttSign) {
-        if self.stt_sign != SttSign::EndOfTurn {
+    /// What STT says of the end, unless the caller has begun to speak since the time that it speaks of.
+    fn record_stt_sign(&mut self, now: Instant, sign: SttSign) {
+        let age = match sign {
+            SttSign::UtteranceEnd => UTTERANCE_END_AGE,
+            SttSign::None | SttSign::SpeechFinal | SttSign::EndOfTurn => SPEECH_FINAL_AGE,
+        };
+        let is_contradicted = matches!(self.speech, Some(SpeechState::Speaking { since })
+            if now.saturating_duration_since(since) < age);
+        if self.stt_sign != SttSign::EndOfTurn && !is_contradicted {
             self.stt_sign = sign;
         }
     }
@@ -496,6 +508,10 @@ impl EndOfTurnDetector {
             // If STT reports the end, it overrides a line that is never silent (music, traffic).
             (None, SttSign::EndOfTurn) => last_words? + wait,
             (None, SttSign::SpeechFinal | SttSign::UtteranceEnd) => last_words? + wait.max(self.config.waits.silence),
+            // Words would have come.
+            (None, SttSign::None) if self.stt == SttMode::Streaming => {
+                last_words? + wait.max(self.config.waits.silence) + NO_WORDS_MAX
+            }
             (None, SttSign::None) => return None,
         };
         // Words come in bursts: those that are not the last are followed by more at once.
