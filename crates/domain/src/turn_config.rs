@@ -86,6 +86,13 @@ impl Default for TurnConfig {
     }
 }
 
+impl TurnConfig {
+    /// What a preset sets, and defaults for the rest.
+    pub fn of_preset(preset: TurnPreset) -> Self {
+        TurnConfigDocument { preset: Some(preset), ..TurnConfigDocument::default() }.into()
+    }
+}
+
 /// The same as it is written: what is missing comes from the preset.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -108,9 +115,9 @@ struct TurnConfigDocument {
 impl From<TurnConfigDocument> for TurnConfig {
     fn from(document: TurnConfigDocument) -> Self {
         let [endpointing, min, complete, silence, unfinished, max] = match document.preset.unwrap_or_default() {
-            TurnPreset::Patient => [500, 200, 400, 1_000, 2_500, 4_000],
-            TurnPreset::Balanced => [300, 100, 300, 700, 2_000, 3_000],
-            TurnPreset::Quick => [200, 0, 150, 400, 1_200, 2_000],
+            TurnPreset::Patient => [500, 200, 400, 1_500, 2_800, 4_000],
+            TurnPreset::Balanced => [300, 100, 250, 750, 2_300, 3_000],
+            TurnPreset::Quick => [200, 50, 200, 350, 1_200, 1_800],
         };
         Self {
             preset: document.preset,

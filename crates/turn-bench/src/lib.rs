@@ -17,6 +17,7 @@ pub mod policy;
 pub mod report;
 pub mod row;
 pub mod score;
+pub mod signs;
 pub mod stt_source;
 pub mod summary;
 pub mod timers;
@@ -92,6 +93,9 @@ pub struct TurnBenchArgs {
     /// Write what became of each row with the agent's own settings into this file, a line of JSON each.
     #[arg(long)]
     details: Option<PathBuf>,
+    /// Write the signs that the policy sees at each pause and end into this file, a line of JSON each.
+    #[arg(long)]
+    signs: Option<PathBuf>,
 }
 
 /// Who hears the words, and when they come.
@@ -170,7 +174,10 @@ pub async fn run(
     args: &TurnBenchArgs, providers: impl FnOnce(&Hearer) -> Result<ProviderRegistry, String>,
 ) -> Result<(), String> {
     let own = own_settings(args.turn_config.as_deref())?;
-    let settings = policy::settings(&own, &args.sweep())?;
+    let mut settings = policy::settings(&own, &args.sweep())?;
+    if !args.no_sweep {
+        settings.extend(policy::presets());
+    }
     let wanted = Selection { half: args.half, languages: args.languages.clone() };
     // Whoever hears the rows needs no words in them.
     let words = if args.stt.stt.is_some() { WordSource::None } else { args.words };
@@ -199,6 +206,11 @@ pub async fn run(
     if let Some(path) = &args.details {
         let lines: Vec<String> =
             turns.iter().zip(&results).map(|(turn, result)| details(&turn.row, result).to_string()).collect();
+        write(path, &(lines.join("\n") + "\n"))?;
+    }
+    if let Some(path) = &args.signs {
+        let lines: Vec<String> =
+            turns.iter().flat_map(|turn| signs::signs(&turn.row)).map(|sign| sign.to_string()).collect();
         write(path, &(lines.join("\n") + "\n"))?;
     }
     Ok(())

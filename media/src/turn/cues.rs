@@ -63,6 +63,8 @@ pub enum Cue {
     DateOpen,
     /// What was asked for is there: yes or no, a quantity, a name.
     Answered,
+    /// A sentence without a digit, where a number was asked for.
+    AnswerMissing,
     /// "Yes" to "Is there anything else?": it comes now.
     Announced,
     /// The agent asked for a story.
@@ -118,6 +120,7 @@ impl Cue {
         Self::DateFull,
         Self::DateOpen,
         Self::Answered,
+        Self::AnswerMissing,
         Self::Announced,
         Self::StoryAsked,
         Self::SpeechFinal,
@@ -163,6 +166,7 @@ impl Cue {
             Self::DateFull => "date_full",
             Self::DateOpen => "date_open",
             Self::Answered => "answered",
+            Self::AnswerMissing => "answer_missing",
             Self::Announced => "announced",
             Self::StoryAsked => "story_asked",
             Self::SpeechFinal => "speech_final",
@@ -220,6 +224,7 @@ pub(super) const WEIGHTS: &Weights = &[
     (Cue::DateFull, 1.5),
     (Cue::DateOpen, -1.5),
     (Cue::Answered, 1.8),
+    (Cue::AnswerMissing, -1.2),
     (Cue::Announced, -2.0),
     (Cue::StoryAsked, -1.9),
     (Cue::SpeechFinal, 0.2),

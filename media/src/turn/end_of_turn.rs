@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 const MORE_WORDS_WAIT: Duration = Duration::from_millis(80);
 /// Silence after which words that came before its beginning are all there are, if they are an answer by themselves.
 const SETTLED_AFTER: Duration = Duration::from_millis(350);
+/// Silence after a sound of which STT has sent nothing, before the words that came before it are all there is.
+const UNHEARD_WAIT: Duration = Duration::from_millis(700);
 /// Final words within this time of our request are its result.
 const FINALIZE_RESULT_MAX: Duration = Duration::from_millis(1_500);
 /// An event of STT speaks of a time that ended this long ago or longer: a voice that began later contradicts it.
@@ -101,6 +103,8 @@ pub struct EndOfTurnDetector {
     config: EndOfTurnConfig,
     speech: Option<SpeechState>,
     started: Option<Instant>,
+    /// When the caller last began to make a sound.
+    onset: Option<Instant>,
     finals: String,
     interim: String,
     confidences: (f32, u32),
@@ -141,6 +145,8 @@ struct WordTimes {
     final_at: Option<Instant>,
     /// When the last words arrived: start of silence for a caller the VAD does not detect.
     last_at: Option<Instant>,
+    /// When STT last sent anything, also that there were no words.
+    heard_at: Option<Instant>,
     /// STT has sent all it has for now: it heard a pause, or was asked.
     is_settled: bool,
     /// The final words without the stops that STT wrote at pauses after which the caller went on.
@@ -156,6 +162,7 @@ impl EndOfTurnDetector {
             config,
             speech: None,
             started: None,
+            onset: None,
             finals: String::new(),
             interim: String::new(),
             confidences: (0.0, 0),
@@ -245,7 +252,13 @@ impl EndOfTurnDetector {
         // A short answer may be over before STT has sent anything of it.
         let has_sound_alone = !self.has_words() && self.started.is_some();
         let is_open = self.is_waiting_for_final() && (!self.is_covered() || self.judgement.probability >= POSSIBLE);
-        self.is_silent() && self.stt_sign == SttSign::None && (has_sound_alone || is_open)
+        let is_due = has_sound_alone || is_open || self.has_unheard_sound();
+        self.is_silent() && self.stt_sign == SttSign::None && is_due
+    }
+
+    /// The caller has made a sound since STT last sent anything: words of it are on their way.
+    fn has_unheard_sound(&self) -> bool {
+        self.onset.is_some_and(|onset| self.words.heard_at.is_none_or(|heard| heard < onset))
     }
 
     fn is_silent(&self) -> bool {
@@ -296,6 +309,7 @@ impl EndOfTurnDetector {
             }
         }
         self.speech = Some(SpeechState::Speaking { since: at });
+        self.onset = Some(at);
         self.words.taken.record_speech();
         self.started.get_or_insert(at);
         self.finalize_asked = None;
@@ -320,6 +334,7 @@ impl EndOfTurnDetector {
 
     /// Replaces the interim words of the turn. Words of a turn that was already taken are left out.
     pub fn handle_interim(&mut self, now: Instant, text: &str) {
+        self.words.heard_at = Some(now);
         let taken = &self.words.taken;
         // A replacement STT session that hears the replay buffer repeats them word by word.
         if taken.covers(text) || taken.is_begun_by(text) {
@@ -344,6 +359,7 @@ impl EndOfTurnDetector {
     /// `done`: STT holds the utterance for finished (`speech_final`, `UtteranceEnd`).
     pub fn handle_final(&mut self, now: Instant, text: &str, confidence: Option<f32>, done: bool) {
         self.interim.clear();
+        self.words.heard_at = Some(now);
         let text = self.new_words(text);
         if !text.is_empty() {
             self.words.last_at = Some(now);
@@ -486,6 +502,8 @@ impl EndOfTurnDetector {
         let wait = by_words.max(by_rhythm);
         let is_covered = self.words_after_sound().is_some() || self.speech.is_none();
         match (self.interim.is_empty(), is_covered && self.is_streaming()) {
+            // The words of the last sound are missing.
+            (true, _) if self.is_streaming() && self.has_unheard_sound() => wait.max(UNHEARD_WAIT),
             (true, _) => wait,
             // Words for the last sound may follow, unless STT would have sent them by now.
             (false, true) if self.is_covered() => wait,

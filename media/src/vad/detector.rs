@@ -24,9 +24,9 @@ pub struct VadConfig {
 
 impl Default for VadConfig {
     fn default() -> Self {
-        // Three of four model frames. The model itself goes on for about 100 ms after the last sound, so
-        // that a pause inside a word stays below this hangover.
-        Self { onset_ms: 48, hangover_ms: 120 }
+        // Three of four model frames. The model itself goes on for up to 100 ms after the last sound, or the level ends
+        // speech before its last soft sounds: a pause inside a word stays below this hangover in both cases.
+        Self { onset_ms: 48, hangover_ms: 150 }
     }
 }
 

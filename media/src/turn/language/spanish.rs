@@ -19,6 +19,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         subordinators: "si cuando porque mientras aunque como",
         determiners: "el la los las un una mi mis su sus tu nuestro nuestra este esta ese esa estos estas",
         subjects: "yo tú usted él ella nosotros ellos ellas ustedes",
+        fronted: "que",
         finite: "es son era soy eres está están estoy ha he han hay había tengo tiene tienen puedo puede pueden \
             quiero quiere quisiera necesito debo debe voy va fue funciona llega llegó llama llamo viene sé sabe \
             dice cuesta vivo vive parece gusta falta cierra abre empieza sido encuentra existe existen queda \
