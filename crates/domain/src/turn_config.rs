@@ -116,7 +116,7 @@ impl From<TurnConfigDocument> for TurnConfig {
     fn from(document: TurnConfigDocument) -> Self {
         let [endpointing, min, complete, silence, unfinished, max] = match document.preset.unwrap_or_default() {
             TurnPreset::Patient => [500, 200, 400, 1_500, 2_800, 4_000],
-            TurnPreset::Balanced => [300, 100, 250, 750, 2_300, 3_000],
+            TurnPreset::Balanced => [300, 100, 300, 700, 2_000, 3_000],
             TurnPreset::Quick => [200, 50, 200, 350, 1_200, 1_800],
         };
         Self {
@@ -216,6 +216,12 @@ mod tests {
         let (patient, quick) = (read(json!({"preset": "patient"})), read(json!({"preset": "quick"})));
         assert!(waits(&patient).iter().zip(waits(&TurnConfig::default())).all(|(one, other)| *one > other));
         assert!(quick.silence_ms < TurnConfig::default().silence_ms);
+        let all =
+            |turn: &TurnConfig| [waits(turn).as_slice(), &[turn.unfinished_silence_ms, turn.endpointing_ms]].concat();
+        let by_patience = [quick.clone(), TurnConfig::default(), patient.clone()].map(|turn| all(&turn));
+        for pair in by_patience.windows(2) {
+            assert!(pair[0].iter().zip(&pair[1]).all(|(one, next)| one < next), "{pair:?}");
+        }
         let own = read(json!({"preset": "patient", "silence_ms": 700, "eager": true}));
         assert_eq!((own.silence_ms, own.max_silence_ms, own.eager), (700, patient.max_silence_ms, true));
         assert!(serde_json::from_value::<TurnConfig>(json!({"preset": "slow"})).is_err());

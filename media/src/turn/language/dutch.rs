@@ -1,6 +1,6 @@
 //! Dutch.
 
-use super::super::cues::WEIGHTS;
+use super::super::cues::WEIGHTS_OTHER;
 use super::table::{Grammar, LanguageTable, Replies, Topics, Values};
 
 pub(super) const TABLE: LanguageTable = LanguageTable {
@@ -81,5 +81,5 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         story: "waarmee kan ik|hoe kan ik|wat kan ik|wat is er|vertel|waar gaat het over|wat is er gebeurd|\
             beschrijf|waar kan ik|waarvoor belt|bericht achterlaten|wat is het probleem|wat is er mis",
     },
-    weights: WEIGHTS,
+    weights: WEIGHTS_OTHER,
 };

@@ -1,6 +1,6 @@
 //! French.
 
-use super::super::cues::WEIGHTS;
+use super::super::cues::WEIGHTS_OTHER;
 use super::table::{Grammar, LanguageTable, Replies, Topics, Values};
 
 pub(super) const TABLE: LanguageTable = LanguageTable {
@@ -82,5 +82,5 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         story: "comment puis-je|que puis-je|en quoi puis-je|comment est-ce que je peux|que s'est-il|racontez|\
             expliquez|décrivez|laisser un message|votre message|de quoi s'agit|quel est le problème",
     },
-    weights: WEIGHTS,
+    weights: WEIGHTS_OTHER,
 };

@@ -1,6 +1,6 @@
 //! German.
 
-use super::super::cues::WEIGHTS;
+use super::super::cues::WEIGHTS_OTHER;
 use super::table::{Grammar, LanguageTable, Replies, Topics, Values};
 
 pub(super) const TABLE: LanguageTable = LanguageTable {
@@ -85,5 +85,5 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         story: "wie kann ich|womit kann ich|was kann ich|was ist passiert|erzählen|worum geht|beschreiben|\
             nachricht hinterlassen|wobei kann ich|was ist das problem|was kann ich für sie tun",
     },
-    weights: WEIGHTS,
+    weights: WEIGHTS_OTHER,
 };

@@ -1,6 +1,6 @@
 //! Italian.
 
-use super::super::cues::WEIGHTS;
+use super::super::cues::WEIGHTS_OTHER;
 use super::table::{Grammar, LanguageTable, Replies, Topics, Values};
 
 pub(super) const TABLE: LanguageTable = LanguageTable {
@@ -79,5 +79,5 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         story: "come posso|in cosa posso|cosa posso|cosa è successo|mi racconti|spieghi|descriva|\
             lasciare un messaggio|il suo messaggio|di cosa si tratta|qual è il problema",
     },
-    weights: WEIGHTS,
+    weights: WEIGHTS_OTHER,
 };

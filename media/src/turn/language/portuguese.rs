@@ -1,6 +1,6 @@
 //! Portuguese.
 
-use super::super::cues::WEIGHTS;
+use super::super::cues::WEIGHTS_OTHER;
 use super::table::{Grammar, LanguageTable, Replies, Topics, Values};
 
 pub(super) const TABLE: LanguageTable = LanguageTable {
@@ -79,5 +79,5 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
             deixar uma mensagem|deixar um recado|sua mensagem|do que se trata|qual é o problema|\
             o que posso fazer",
     },
-    weights: WEIGHTS,
+    weights: WEIGHTS_OTHER,
 };

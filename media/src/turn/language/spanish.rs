@@ -1,6 +1,6 @@
 //! Spanish.
 
-use super::super::cues::WEIGHTS;
+use super::super::cues::WEIGHTS_OTHER;
 use super::table::{Grammar, LanguageTable, Replies, Topics, Values};
 
 pub(super) const TABLE: LanguageTable = LanguageTable {
@@ -81,5 +81,5 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         story: "en qué puedo|cómo puedo|en qué le puedo|qué pasó|cuénteme|explique|describa|dejar un mensaje|\
             su mensaje|de qué se trata|qué ha pasado|cuál es el problema",
     },
-    weights: WEIGHTS,
+    weights: WEIGHTS_OTHER,
 };
