@@ -100,8 +100,8 @@ impl CallMachine {
             Mode::Held(held) => &mut held.talk,
             Mode::Transferring(transferring) => &mut transferring.talk,
             Mode::HandingOver(handover) => &mut handover.talk,
-            Mode::Ending(_) => return self.finish(now),
-            Mode::Bridged(_) | Mode::Over(_) => return,
+            Mode::Ending(ending) if !ending.is_working() => return self.finish(now),
+            Mode::Ending(_) | Mode::Bridged(_) | Mode::Over(_) => return,
         };
         talk.timers.filler = None;
         if response.was_silent() {
