@@ -86,6 +86,9 @@ impl CallMachine {
                 amd.handle_agent_heard(at);
             }
             self.advance(at);
+            if let Some(talk) = self.mode.talk_mut() {
+                talk.arm_filler_in_answer(at);
+            }
         }
     }
 
