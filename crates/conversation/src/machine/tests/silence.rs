@@ -11,7 +11,7 @@ type Failure = fn(&mut CallHarness);
 
 impl CallHarness {
     /// Milliseconds until the agent has something to say.
-    fn silence_ms(&mut self) -> u32 {
+    pub(super) fn silence_ms(&mut self) -> u32 {
         let mut waited = 0;
         while self.waiting.is_empty() && waited < 60_000 {
             self.pass_ms(50);
