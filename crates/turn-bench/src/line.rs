@@ -7,6 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 use trunkline_domain::turn_config::TurnConfig;
+use trunkline_media::audio::AudioFrame;
 use trunkline_media::codec::Companding;
 use trunkline_media::frame::{FRAME_DURATION, FRAME_SAMPLES};
 use trunkline_media::leg::{AnalysisConfig, Leg, LegConfig, LegEvent, StreamConfig};
@@ -113,6 +114,8 @@ pub struct LiveLine<'a> {
     audio: &'a CallerAudio,
     next_frame: usize,
     now: Instant,
+    /// For each frame handed on, whether it has a sound.
+    passed: Vec<bool>,
 }
 
 impl std::fmt::Debug for LiveLine<'_> {
@@ -135,7 +138,7 @@ impl<'a> LiveLine<'a> {
         for segment in lead {
             leg.play(*segment, agent_voice(LEAD_SEGMENT_SAMPLES), true);
         }
-        Self { leg, origin, audio, next_frame: 0, now: origin }
+        Self { leg, origin, audio, next_frame: 0, now: origin, passed: Vec::new() }
     }
 
     /// The same call at a later instant: everything up to there was heard.
@@ -171,10 +174,16 @@ impl<'a> LiveLine<'a> {
     /// What the leg reports after something was done to it.
     pub fn reports(&mut self, report: &mut impl FnMut(LegEvent)) {
         while let Some(event) = self.leg.poll_event() {
-            if !matches!(event, LegEvent::Audio { .. }) {
-                report(event);
+            match event {
+                LegEvent::Audio { frame, .. } => self.passed.push(has_sound(&frame)),
+                event => report(event),
             }
         }
+    }
+
+    /// Of each frame that was handed on to STT, whether it was more than the silence that stands for an echo.
+    pub fn passed(&self) -> &[bool] {
+        &self.passed
     }
 
     fn send_packet(&mut self, now: Instant) {
@@ -198,6 +207,11 @@ impl<'a> LiveLine<'a> {
     pub fn leg(&mut self) -> &mut Leg {
         &mut self.leg
     }
+}
+
+fn has_sound(frame: &AudioFrame) -> bool {
+    let silence = Companding::MuLaw.silence();
+    frame.as_g711().is_none_or(|(_, octets)| octets.iter().any(|octet| *octet != silence))
 }
 
 /// A sound with the level of a voice. Nobody analyses what it is.
