@@ -39,8 +39,17 @@ pub struct CallerAudio {
 impl CallerAudio {
     /// The row's samples after a silent line; what is heard after `quiet_from` goes on until the turn is `length` old.
     pub fn new(samples: &[i16], quiet_from: Duration, length: Duration) -> Self {
+        Self::after(LEAD_FRAMES, samples, quiet_from, length)
+    }
+
+    /// The samples without a silent line before them.
+    pub fn whole(samples: &[i16], quiet_from: Duration, length: Duration) -> Self {
+        Self::after(0, samples, quiet_from, length)
+    }
+
+    fn after(lead_frames: usize, samples: &[i16], quiet_from: Duration, length: Duration) -> Self {
         let silence = [Companding::MuLaw.silence(); FRAME_SAMPLES];
-        let mut frames = vec![silence; LEAD_FRAMES];
+        let mut frames = vec![silence; lead_frames];
         let wanted = (length.as_millis() as usize * 8).next_multiple_of(FRAME_SAMPLES);
         let mut all = samples.to_vec();
         let quiet = samples.get(quiet_from.as_millis() as usize * 8..).unwrap_or_default();

@@ -10,6 +10,7 @@ pub mod evidence;
 pub mod explanation;
 mod language;
 mod numbers;
+pub mod overlap;
 mod rhythm;
 pub mod script;
 mod syntax;

@@ -75,12 +75,13 @@ pub fn measure(overlaps: &[Overlap], turn: &TurnConfig, delays: SttDelays) -> Ve
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(overlaps.len().max(1));
     let next = AtomicUsize::new(0);
     let origin = Instant::now();
+    let first_turn = playing::first_turn(overlaps).unwrap_or_default();
     let play = || {
         let mut played = Vec::new();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(overlap) = overlaps.get(index) else { return played };
-            played.push((index, playing::play(origin, overlap, turn, delays)));
+            played.push((index, playing::play(origin, overlap, &first_turn, turn, delays)));
         }
     };
     let mut outcomes = vec![OverlapOutcome::default(); overlaps.len()];

@@ -14,10 +14,15 @@ use trunkline_media::leg::LegEvent;
 use trunkline_media::playout::queue::SegmentId;
 use trunkline_providers::{LlmEvent, SttEvent, TokenUsage};
 
-/// Noise of the caller's line before the row begins: detectors settle in it.
-const NOISE_BEFORE: Duration = Duration::from_millis(1_500);
-/// From the start of the call to the caller's first turn, which the row's words answer.
-const FIRST_TURN_AFTER: Duration = Duration::from_millis(600);
+/// From the start of the call to the row: the greeting, and the caller's first turn over the noise of its line, in which
+/// the leg learns the caller's level.
+const BEFORE: Duration = Duration::from_millis(7_000);
+/// From the start of the call to the caller's first turn.
+const FIRST_TURN_AT: Duration = Duration::from_millis(800);
+/// From the start of the call to its words.
+const FIRST_WORDS_AT: Duration = Duration::from_millis(3_200);
+/// The first turn lasts this long: two seconds, and its words follow.
+const FIRST_TURN_SAMPLES: usize = 16_000;
 /// How long a row is watched after its sound.
 const WATCHED_AFTER: Duration = Duration::from_secs(4);
 const GREETING: &str = "Good morning.";
@@ -82,10 +87,31 @@ pub struct OverlapOutcome {
     pub passed: Vec<bool>,
 }
 
-/// Plays an overlap.
-pub fn play(origin: Instant, overlap: &Overlap, turn: &TurnConfig, delays: SttDelays) -> OverlapOutcome {
+/// The caller's voice of a set: of interruptions, at their middle level, for as long as a first turn. `None` if nobody
+/// interrupts in it.
+pub fn first_turn(overlaps: &[Overlap]) -> Option<Vec<i16>> {
+    let sound = |overlap: &Overlap| {
+        let sample = |at: Duration| (at.as_secs_f64() * f64::from(SAMPLE_RATE_HZ)) as usize;
+        overlap.caller.get(sample(overlap.row.onset)..sample(overlap.row.offset)).unwrap_or_default().to_vec()
+    };
+    let energy = |samples: &[i16]| {
+        samples.iter().map(|sample| f64::from(*sample).powi(2)).sum::<f64>() / samples.len().max(1) as f64
+    };
+    let interruptions = overlaps.iter().filter(|overlap| overlap.row.label == OverlapLabel::Interruption);
+    let mut voices: Vec<Vec<i16>> = interruptions.map(sound).filter(|samples| samples.len() > 4_000).collect();
+    voices.sort_by(|one, other| energy(one).total_cmp(&energy(other)));
+    let middle = voices.len() / 2;
+    let voice = voices.get(middle..)?.iter().take(3).flatten().copied();
+    let voice: Vec<i16> = voice.take(FIRST_TURN_SAMPLES).collect();
+    (!voice.is_empty()).then_some(voice)
+}
+
+/// Plays an overlap. `first_turn`: what the caller says before the agent speaks.
+pub fn play(
+    origin: Instant, overlap: &Overlap, first_turn: &[i16], turn: &TurnConfig, delays: SttDelays,
+) -> OverlapOutcome {
     let row = &overlap.row;
-    let audio = caller_audio(overlap);
+    let audio = caller_audio(overlap, first_turn);
     let words = match row.label {
         // What the leg lets through of an echo, STT hears as words of the agent.
         OverlapLabel::Echo => {
@@ -98,16 +124,19 @@ pub fn play(origin: Instant, overlap: &Overlap, turn: &TurnConfig, delays: SttDe
     PlayedOverlap::new(origin, overlap, turn, &audio, (&words, &silences), delays).play()
 }
 
-/// The caller's line: its noise, the row, and its noise again.
-fn caller_audio(overlap: &Overlap) -> CallerAudio {
+/// The caller's line: its noise with the first turn in it, the row, and its noise again.
+fn caller_audio(overlap: &Overlap, first_turn: &[i16]) -> CallerAudio {
     let row = &overlap.row;
     let samples = |duration: Duration| (duration.as_secs_f64() * f64::from(SAMPLE_RATE_HZ)) as usize;
     let head = overlap.caller.get(..samples(row.agent_start)).unwrap_or_default();
-    let mut all: Vec<i16> = head.iter().rev().chain(head).copied().cycle().take(samples(NOISE_BEFORE)).collect();
-    all.resize(samples(NOISE_BEFORE), 0);
+    let mut all: Vec<i16> = head.iter().rev().chain(head).copied().cycle().take(samples(BEFORE)).collect();
+    all.resize(samples(BEFORE), 0);
+    for (sample, said) in all.iter_mut().skip(samples(FIRST_TURN_AT)).zip(first_turn) {
+        *sample = sample.saturating_add(*said);
+    }
     all.extend(&overlap.caller);
     let last = row.offset.max(row.agent_end);
-    CallerAudio::new(&all, NOISE_BEFORE + last, NOISE_BEFORE + last + WATCHED_AFTER)
+    CallerAudio::whole(&all, BEFORE + last, BEFORE + last + WATCHED_AFTER)
 }
 
 /// Words of the agent whose echo STT gets, at the time at which it comes.
@@ -206,14 +235,14 @@ impl<'a> PlayedOverlap<'a> {
             self.step(due);
             self.execute_outputs();
         }
-        let skipped = (CallerAudio::begins() + NOISE_BEFORE).as_millis() / FRAME_DURATION.as_millis();
+        let skipped = BEFORE.as_millis() / FRAME_DURATION.as_millis();
         self.outcome.passed = self.line.passed().get(skipped as usize..).unwrap_or_default().to_vec();
         self.outcome
     }
 
     /// The first sample of the row.
     fn begins(&self) -> Instant {
-        self.origin + CallerAudio::begins() + NOISE_BEFORE
+        self.origin + BEFORE
     }
 
     fn row_time(&self, at: Instant) -> Duration {
@@ -221,7 +250,7 @@ impl<'a> PlayedOverlap<'a> {
     }
 
     fn first_turn_at(&self) -> Option<Instant> {
-        self.is_first_turn_due.then(|| self.origin + FIRST_TURN_AFTER)
+        self.is_first_turn_due.then(|| self.origin + FIRST_WORDS_AT)
     }
 
     fn voice_at(&self) -> Option<Instant> {
