@@ -172,7 +172,7 @@ impl AudioAnalysis {
 impl VoiceAnalysis {
     fn pause_if_speaking(&mut self) -> bool {
         let loud = self.ambient.smooth > self.ambient.dbfs + OVER_BACKGROUND_DB;
-        loud && self.overlap.is_caller() && self.detector.is_speaking() && self.barge_in.pause()
+        loud && self.overlap.may_be_speaking() && self.detector.is_speaking() && self.barge_in.pause()
     }
 
     /// The echo path, in the frame that shows the first one.

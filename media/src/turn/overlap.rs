@@ -80,6 +80,9 @@ const FLOOR_BLOCK_FRAMES: u32 = 25;
 /// Below this a line is silent, and nothing has to stand out.
 const SILENT_DBFS: f32 = -60.0;
 
+/// Frames of a pause between two words.
+const PAUSE_FRAMES: u32 = 15;
+
 /// The lowest level of the last two seconds.
 #[derive(Clone, Copy, Debug)]
 struct NoiseFloor {
@@ -117,6 +120,8 @@ pub struct OverlapDetector {
     background: u32,
     /// Frames since the caller was heard.
     since_caller: u32,
+    /// Frames since one that may be the caller's.
+    since_loud: u32,
     source: Option<OverlapSource>,
     was_playing: bool,
 }
@@ -137,6 +142,7 @@ impl OverlapDetector {
             recent: [-96.0; 3],
             background: 0,
             since_caller: u32::MAX,
+            since_loud: u32::MAX,
             source: None,
             was_playing: false,
         }
@@ -147,8 +153,13 @@ impl OverlapDetector {
         (self.caller.heard >= self.config.learnt_after).then_some(self.caller.dbfs)
     }
 
+    /// Whether the caller may be speaking, in a pause between two words too.
+    pub fn may_be_speaking(&self) -> bool {
+        self.since_loud <= PAUSE_FRAMES
+    }
+
     /// Whether the last frames may be the caller: loud enough, and above the noise.
-    pub fn is_caller(&self) -> bool {
+    fn is_caller(&self) -> bool {
         let loudest = self.recent.iter().copied().fold(-96.0, f32::max);
         let is_loud = self.caller_dbfs().is_none_or(|caller| loudest > caller - self.config.below_caller_db);
         is_loud && loudest > self.floor.dbfs() + self.config.over_noise_db
@@ -167,6 +178,7 @@ impl OverlapDetector {
         }
         self.was_playing = playing;
         let is_caller = self.is_caller();
+        self.since_loud = if is_caller { 0 } else { self.since_loud.saturating_add(1) };
         let is_voiced = is_caller && !sound.voiced.is_zero();
         if playing {
             return FrameOverlap { is_caller, change: self.update_source(is_voiced, is_audible) };
