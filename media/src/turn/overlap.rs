@@ -261,6 +261,18 @@ mod tests {
         assert_eq!(hear(&mut detector, &[sound(-27.0); 10]), (10, vec![OverlapSource::Caller]));
         let (_, changes) = hear(&mut detector, &[sound(-38.0); 60]);
         assert_eq!(changes, [OverlapSource::Background], "the caller has stopped, the other one has not");
+        let mut detector = knows(-22.0);
+        hear(&mut detector, &[sound(-27.0); 10]);
+        assert_eq!(hear(&mut detector, &[sound(-38.0); 30]).1, [], "words of the caller may still be on their way");
+    }
+
+    #[test]
+    fn a_caller_answers_while_somebody_behind_goes_on_talking() {
+        let mut detector = knows(-22.0);
+        hear(&mut detector, &[sound(-38.0); 30]);
+        assert_eq!(detector.handle_frame(sound(-38.0), false).change, None, "the agent has finished");
+        assert_eq!(detector.handle_frame(sound(-24.0), false).change, Some(OverlapSource::Caller));
+        assert_eq!(detector.handle_frame(sound(-24.0), false).change, None);
     }
 
     #[test]
@@ -291,7 +303,8 @@ mod tests {
     fn an_echo_of_ours_is_nobody() {
         let mut detector = knows(-22.0);
         let echo = FrameSound { dbfs: -20.0, voiced: Duration::ZERO, is_ours: true };
-        assert_eq!(hear(&mut detector, &[echo; 50]), (0, vec![]));
+        assert_eq!(hear(&mut detector, &[echo; 200]), (0, vec![]));
+        assert_eq!(hear(&mut detector, &[sound(-22.0); 5]).0, 5, "an echo is no noise that the caller has to exceed");
     }
 
     #[test]

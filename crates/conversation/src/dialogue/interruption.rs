@@ -1,6 +1,6 @@
 //! Words that mean an interruption by themselves: "stop", "wait", "hold on".
 
-use trunkline_media::turn::script::{joins_previous, words};
+use trunkline_media::turn::script::words;
 
 /// Words of an utterance that is a command at most: "no, wait a second please".
 const WORDS_MAX: usize = 5;
@@ -161,7 +161,8 @@ const AROUND: &str = "please oh no okay ok yeah but hey alsjeblieft bitte s'il v
 /// "wait for the tone" are none.
 pub fn is_stop_command(text: &str, language: &str) -> bool {
     let language = language.split(['-', '_']).next().unwrap_or("");
-    let is_part = |c: &char| c.is_alphanumeric() || joins_previous(*c) || matches!(c, '\'' | '-');
+    // Tone marks of Thai belong to the letter before them.
+    let is_part = |c: &char| c.is_alphanumeric() || matches!(c, '\'' | '-' | '\u{0E47}'..='\u{0E4E}');
     let plain: Vec<String> = words(text)
         .map(|word| word.to_lowercase().chars().filter(is_part).collect())
         .filter(|word: &String| !word.is_empty())
