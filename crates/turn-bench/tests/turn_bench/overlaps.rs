@@ -1,6 +1,7 @@
 //! Overlaps played through the leg and the call machine, and what is counted of them.
 
 use super::Folder;
+use super::turns::phrase;
 use serde_json::{Value, json};
 use std::time::Duration;
 use trunkline_domain::turn_config::TurnConfig;
@@ -109,12 +110,6 @@ fn precision_and_recall_are_those_of_interruptions() {
     assert_eq!((backchannel.name.as_str(), backchannel.pause.p50_ms), ("backchannel", Some(350)));
     assert!(report::table(std::slice::from_ref(all)).contains("by 500 ms"));
     assert_eq!(report::json(std::slice::from_ref(all))["overlaps"][0]["labels"][2]["pause_ms"]["p50"], 350);
-}
-
-/// A phrase of the fixtures.
-fn phrase(name: &str) -> Vec<i16> {
-    let path = format!("{}/../../fixtures/audio/{name}.wav", env!("CARGO_MANIFEST_DIR"));
-    hound::WavReader::open(path).unwrap().into_samples().map(Result::unwrap).collect()
 }
 
 /// The agent speaks for six seconds; after two, the caller's side has a phrase at this level.
