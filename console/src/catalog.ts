@@ -33,7 +33,7 @@ export const TTS: Record<string, Offer> = {
   elevenlabs: {
     models: ["eleven_flash_v2_5", "eleven_turbo_v2_5", "eleven_multilingual_v2", "eleven_v3"],
     voices: [
-      ["EXAVITQu4vr4xnSDxMaL", "Sarah"], ["JBFqnCBsd6RMkjVDRZzb", "George"], ["XrExE9yKIg1WjnnlVkGX", "Matilda"], ["onwK4e9ZLuTAKqWW03F9", "Daniel"],
+      ["EXAVITQu4vr4xnSDxMaL", "Sarah"], ["21m00Tcm4TlvDq8ikWAM", "Rachel"], ["JBFqnCBsd6RMkjVDRZzb", "George"], ["XrExE9yKIg1WjnnlVkGX", "Matilda"], ["onwK4e9ZLuTAKqWW03F9", "Daniel"],
       ["Xb7hH8MSUJpSbSDYk0k2", "Alice"], ["nPczCjzI2devNBz1zQrb", "Brian"], ["cgSgspJ2msm6clMCkdW9", "Jessica"], ["cjVigY5qzO86Huf0OWal", "Eric"],
       ["FGY2WhTYpPnrIDTdsKH5", "Laura"], ["TX3LPaxmHKxFdv7VOQHJ", "Liam"], ["pFZP5JQG7iQjIQuC4Bku", "Lily"], ["IKne3meq5aSn9XLyUdCD", "Charlie"],
     ],

@@ -41,11 +41,11 @@ export function Waterfall({ turns, none }: { turns: TurnFigures[]; none?: string
   );
 }
 
-/** The upper end of an axis: 1, 2 or 5 times a power of ten. */
+/** The upper end of an axis: a round number whose half is round too. */
 export function axisTop(value: number): number {
   if (!(value > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  return power * ([1, 2, 5, 10].find((one) => one * power >= value) ?? 10);
+  return power * ([1, 2, 4, 6, 8, 10].find((one) => one * power >= value) ?? 10);
 }
 
 /** A bar a day, with its axis. */

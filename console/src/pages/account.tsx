@@ -148,7 +148,7 @@ export function Settings({ me, changed }: { me: Me; changed: () => void }) {
           <Select label={t("Theme")} value={theme()} set={setTheme} options={[["", t("System default")], ["light", t("Light")], ["dark", t("Dark")]]} />
         </Card>
         <Card title={t("Organization")}>
-          <Form label={t("Save")} locked={user.role === "owner" ? undefined : t("Only an owner can change this.")} beside={differs && <><Button onClick={() => set(stored)}>{t("Discard changes")}</Button> <span class="soft">{t("Unsaved changes")}</span></>} submit={async () => {
+          <Form label={t("Save")} locked={user.role === "owner" ? undefined : t("Only an owner can change this.")} beside={differs && !saved && <><Button onClick={() => set(stored)}>{t("Discard changes")}</Button> <span class="soft">{t("Unsaved changes")}</span></>} submit={async () => {
             setSaved(false);
             await patch(`/organizations/${organization.id}`, readLimits(fields));
             writeDraft(`${DRAFT}.${organization.id}`, null);

@@ -138,7 +138,7 @@ export function CallPage({ id }: { id: string }) {
                   { name: t("Status"), cell: (one) => <Badge value={one.status} /> },
                   { name: t("Response"), cell: (one) => one.response_status ?? one.error ?? "–" },
                 ]} />
-              ) : <p class="soft">{hooks.data ? t("None: neither the agent nor the task has a webhook.") : t("Loading…")}</p>}
+              ) : <p class="soft">{hooks.data ? t("No webhooks were sent for this call.") : t("Loading…")}</p>}
             </Card>
           </>
         )}

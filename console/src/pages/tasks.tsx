@@ -62,7 +62,7 @@ export function Tasks() {
               { name: t("Agent"), extra: true, cell: (task) => named(task.agent_id) },
               { name: t("Scheduled for"), extra: true, cell: (task) => formatDateTime(task.scheduled_at) },
               { name: t("Status"), cell: (task) => <Badge value={task.status} /> },
-              { name: t("Calls"), cell: (task) => (task.status === "pending" ? "–" : <Link to={`calls?task=${task.id}`} aria-label={`${t("Calls")}: ${task.name ?? task.to_number}`}>{t("Show calls")}</Link>) },
+              { name: t("Calls"), cell: (task) => (task.status === "pending" ? "–" : <Link to={`calls?task=${task.id}`} aria-label={`${t("Calls")}: ${task.name ?? task.to_number}`}>{t("Show")}</Link>) },
               { name: "", right: true, cell: (task) => (
                 <span class="actions">
                   {task.status === "pending" && <Button kind="quiet" busy={busy} aria-label={`${t("Call now")}: ${task.to_number}`} onClick={() => run(async () => { await post(`/tasks/${task.id}/execute`); reload(); })}>{t("Call now")}</Button>}
