@@ -130,6 +130,15 @@ export interface User {
   created_at: string;
 }
 
+/** An invitation that nobody has taken up yet. */
+export interface PendingInvitation {
+  id: string;
+  email: string;
+  role: User["role"];
+  created_at: string;
+  expires_at: string;
+}
+
 export interface Organization {
   id: string;
   name: string;

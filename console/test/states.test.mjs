@@ -145,6 +145,7 @@ test("refusals are said in Dutch, field by field", async () => {
   assert.equal(translated("must have at most 64 characters"), "mag ten hoogste 64 tekens hebben");
   assert.equal(translated("must be between 10 and 14400"), "moet tussen 10 en 14400 liggen");
   assert.equal(translated("Only a pending task can be executed"), "Alleen een wachtende taak kan worden gestart");
+  assert.equal(translated("must be an E.164 number such as +31201234567, or a SIP URI"), "moet een nummer met landcode zijn, zoals +31201234567, of een SIP-adres");
   assert.equal(translated("something unheard of"), "something unheard of");
   const refusal = (...faults) => new ApiError(400, "invalid_field", "the server's words", faults[0].field, [], faults);
   const [one, other] = [{ field: "to_number", message: "is required" }, { field: "priority", message: "must be between 1 and 5" }];

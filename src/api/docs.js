@@ -100,17 +100,19 @@ const show = (path, method, operation, isWebhook) => {
   const made = element("details", { id: operation.operationId || path }, element("summary", {},
     element("span", { className: `method ${method}`, textContent: method.toUpperCase() }), element("code", { textContent: path }),
     element("span", { className: "what", textContent: operation.summary || "" })), body);
-  made.dataset.text = `${method} ${path} ${body.textContent} ${operation.summary || ""}`.toLowerCase();
+  made.dataset.name = `${method} ${path} ${operation.summary || ""}`.toLowerCase();
+  made.dataset.text = `${made.dataset.name} ${body.textContent}`.toLowerCase();
   return made;
 };
-// Every word must occur; a group without a match is hidden with its heading.
+// Every word must occur: in method, path and summary, or else, where no endpoint has them there, anywhere in its fields.
 const search = text => {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  let found = 0;
-  for (const one of document.querySelectorAll("main details[data-text]")) {
-    one.hidden = !words.every(word => one.dataset.text.includes(word));
-    if (!one.hidden) found += 1;
-  }
+  const all = [...document.querySelectorAll("main details[data-text]")];
+  const having = where => all.filter(one => words.every(word => one.dataset[where].includes(word)));
+  const named = having("name");
+  const shown = new Set(named.length ? named : having("text"));
+  const found = shown.size;
+  for (const one of all) one.hidden = !shown.has(one);
   for (const group of document.querySelectorAll("main section")) group.hidden = !group.querySelector("details[data-text]:not([hidden])");
   document.getElementById("found").textContent = words.length ? `${found} found` : "";
 };

@@ -263,6 +263,15 @@ test("people: invited, and the invitation is taken up", async () => {
   await other.page.getByRole("heading", { name: "Overview" }).waitFor();
   assert.equal(await other.page.getByRole("link", { name: "API keys" }).count(), 0, "members manage no keys");
   await other.context.close();
+  // An invitation that waits is seen, and taken back.
+  await at.getByRole("button", { name: "Invite" }).click();
+  await dialog().getByLabel("E-mail").fill("mistake@example.com");
+  await dialog().getByRole("button", { name: "Invite" }).click();
+  await at.getByRole("heading", { name: "Pending invitations" }).waitFor();
+  await looked("people-pending");
+  await at.getByRole("button", { name: "Revoke: mistake@example.com" }).click();
+  await dialog().getByRole("button", { name: "Revoke" }).click();
+  await at.getByRole("heading", { name: "Pending invitations" }).waitFor({ state: "detached" });
 });
 
 test("log in: an address with one password in two organizations is asked which", async () => {

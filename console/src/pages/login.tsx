@@ -73,7 +73,7 @@ export function Login({ entered }: { entered: (me: Me) => void }) {
       {!demo && (
         <details class="soft">
           <summary>{t("No account, or a forgotten password?")}</summary>
-          <p>{t("Ask an owner or admin of your organization: they remove you under People and invite you again.")}</p>
+          <p>{t("Ask an owner of your organization to remove you under People and to invite you again.")}</p>
           <p>{t("The first owner is created on the server with")} <code>trunkline bootstrap</code>.</p>
         </details>
       )}

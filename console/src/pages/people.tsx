@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { type ApiKey, type Me, type Organization, type User, getAll, patch, post, remove } from "../api";
+import { type ApiKey, type Me, type Organization, type PendingInvitation, type User, getAll, patch, post, remove } from "../api";
 import { t } from "../i18n";
 import { useLoad } from "../live";
 import { Badge, Button, Card, Checkbox, Confirm, Dialog, EmptyState, Form, Input, ShownOnce, Page, ErrorMessage, Select, LoadedView, Table, useAction, usePage, formatDateTime, formatNumber } from "../ui";
@@ -69,7 +69,8 @@ export function Users({ me }: { me: User }) {
   const { busy, error, run } = useAction();
   const { shown, pager } = usePage(state.data ?? [], LIMIT);
   const manages = me.role !== "member";
-  // Only an owner may change roles, and nobody may give one above their own.
+  const pending = useLoad(() => (manages ? getAll<PendingInvitation>("/users/invitations", "invitations") : Promise.resolve([])), [manages]);
+  // Only an owner changes roles and removes people.
   const changesRoles = me.role === "owner";
   return (
     <Page title={t("People")} actions={manages && <Button kind="main" onClick={() => setOpen(true)}>{t("Invite")}</Button>}>
@@ -87,13 +88,23 @@ export function Users({ me }: { me: User }) {
                 </select>
               ) : t(user.role) },
               { name: t("Since"), extra: true, cell: (user) => formatDateTime(user.created_at) },
-              { name: "", right: true, cell: (user) => manages && user.id !== me.id && <Confirm label={t("Remove")} name={user.email} question={t("This person can no longer log in.")} act={async () => { await remove(`/users/${user.id}`); state.reload(); }} /> },
+              { name: "", right: true, cell: (user) => changesRoles && user.id !== me.id && <Confirm label={t("Remove")} name={user.email} question={t("This person can no longer log in.")} act={async () => { await remove(`/users/${user.id}`); state.reload(); }} /> },
             ]} />
             {pager}
           </Card>
         )}
       </LoadedView>
-      {open && <Invite me={me} close={(link) => { setOpen(false); if (link) setInvited(link); state.reload(); }} />}
+      {manages && pending.data && pending.data.length > 0 && (
+        <Card title={t("Pending invitations")} wide>
+          <Table caption={t("Pending invitations")} rows={pending.data} columns={[
+            { name: t("E-mail"), cell: (one) => one.email },
+            { name: t("Role"), cell: (one) => t(one.role) },
+            { name: t("Expires"), cell: (one) => formatDateTime(one.expires_at) },
+            { name: "", right: true, cell: (one) => <Confirm label={t("Revoke")} name={one.email} question={t("The link that was sent stops working.")} act={async () => { await remove(`/users/invitations/${one.id}`); setInvited(null); pending.reload(); }} /> },
+          ]} />
+        </Card>
+      )}
+      {open && <Invite me={me} close={(link) => { setOpen(false); if (link) setInvited(link); state.reload(); pending.reload(); }} />}
     </Page>
   );
 }
