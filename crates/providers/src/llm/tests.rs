@@ -110,7 +110,10 @@ impl Vendor {
         let candidates = vec![self.candidate(LlmProvider::Openai, model)];
         let plan = LlmPlan { candidates, rules: None, hedge_after: None };
         let tools = vec![trunkline_domain::chat::ToolOffer { name: "find".into(), ..Default::default() }];
-        let request = LlmRequest { messages, tools, ..LlmRequest::default() };
+        self.read(plan, LlmRequest { messages, tools, ..LlmRequest::default() }).await
+    }
+
+    async fn read(&self, plan: LlmPlan, request: LlmRequest) -> (String, Vec<ToolCall>, Result<(), String>) {
         let mut stream = stream_llm_response(&self.providers, plan, request);
         let (mut words, mut calls) = (String::new(), vec![]);
         while let Some(event) = stream.events.recv().await {
