@@ -637,6 +637,7 @@ export const nl: Record<string, string> = {
   "The call is over, or runs on another server": "Het gesprek is voorbij of loopt op een andere server",
   "The organization has used up its minutes or its money of the day": "De organisatie heeft haar minuten of haar bedrag van vandaag verbruikt",
   "No answer to OPTIONS in four seconds": "Geen antwoord op OPTIONS binnen vier seconden",
+  "The session is over: log in again": "Uw sessie is verlopen: log opnieuw in",
   // Values of the API.
   "active": "actief",
   "inactive": "inactief",

@@ -98,6 +98,7 @@ test("a host is read as people copy it", () => {
 
 test("numbers are read as people write them", () => {
   for (const text of ["+1 (555) 0199", "001 555-0199", "+1.555.0199", "+1/555/0199"]) assert.equal(plainNumber(text), "+15550199", text);
+  assert.equal(plainNumber("+31 (0)20 123 4567"), "+31 (0)20 123 4567", "the server refuses it");
   assert.equal(plainNumber(" sip:alice@example.com "), "sip:alice@example.com");
 });
 
