@@ -8,6 +8,7 @@ mod common;
 use common::*;
 use std::time::Duration;
 use trunkline_signaling::limits;
+use trunkline_signaling::sip::end_cause::EndCause;
 use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
 use trunkline_signaling::sip::user_agent::{
     CallId, InviteRequest, NextHop, PROBE_TIMEOUT, ProbeResult, RegistrationConfig, SipCommandError, SipEvent,
