@@ -21,6 +21,7 @@ use crate::stop_signal;
 use calls::{DemoCalls, InboundCall};
 use clap::Args;
 use futures_util::future::try_join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use report::{show_report, show_stored};
 use serde_json::{Value, json};
 use server::{DemoServer, Printing, WatchedCall};
@@ -50,6 +51,9 @@ const CALLER_VOICE: &str = "piper:joe";
 const STAND_IN: &str = "en-us+m3";
 /// Voice of the second phone: a woman's, of espeak-ng, so that it is told from the agent.
 const SECOND_VOICE: &str = "en-us+f3";
+
+/// Calls that the demo's phone holds at once.
+const ANSWERED_MAX: usize = 20;
 
 /// What `trunkline demo` takes.
 #[derive(Debug, Args)]
@@ -178,7 +182,10 @@ pub async fn run(args: DemoArgs) -> Result<(), String> {
             demo.server.app.api_addr
         );
         println!("still running; press Ctrl-C to end");
-        stop_signal().await;
+        tokio::select! {
+            () = stop_signal() => {}
+            () = demo.answer_calls(&mut incoming) => {}
+        }
     }
     demo.server.app.drain().await;
     Ok(())
@@ -380,6 +387,23 @@ impl Demo {
         let report = self.server.watch(&title, WatchedCall::Id(call), answer, printing).await?;
         show_report(&report);
         Ok(report)
+    }
+
+    /// Answers what calls the phone later, such as a task from the console, as it answered the demo's own task. Never ends.
+    async fn answer_calls(&self, incoming: &mut mpsc::Receiver<IncomingCall>) {
+        if let Ok(script) = CallScript::parse_spoken(self.calls.outbound.script, &self.spoken) {
+            let mut answered = FuturesUnordered::new();
+            loop {
+                tokio::select! {
+                    call = incoming.recv(), if answered.len() < ANSWERED_MAX => match call {
+                        Some(call) => answered.push(self.phone.answer(call, &script, None)),
+                        None => break,
+                    },
+                    Some(_) = answered.next(), if !answered.is_empty() => {}
+                }
+            }
+        }
+        std::future::pending().await
     }
 
     async fn show_end(&self, args: &DemoArgs, calls: usize) -> Result<(), String> {
