@@ -133,6 +133,11 @@ pub const AREAS: &[Area] = &[
     ),
     area("client", "crates/client/src", &["domain"]),
     area(
+        "doctor",
+        "crates/doctor/src",
+        &["app", "config", "domain", "local_speech", "providers", "signaling", "store"],
+    ),
+    area(
         "cli",
         "crates/cli/src",
         &[
@@ -140,6 +145,7 @@ pub const AREAS: &[Area] = &[
             "app",
             "client",
             "config",
+            "doctor",
             "domain",
             "emulator",
             "lab",
@@ -171,6 +177,7 @@ pub const FOREIGN: &[Foreign] = &[
         places: &[
             "providers",
             "client",
+            "doctor",
             "lab",
             "recorder",
             "egress",

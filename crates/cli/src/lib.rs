@@ -58,6 +58,9 @@ enum CliCommand {
     CheckConfig,
     /// Ask the running server how it is. Exit code 1 if it is not well, or does not answer.
     Health(health::HealthArgs),
+    /// Look at ports, address, clock, names, limits, keys, database, providers, trunks, certificates and disk, and say
+    /// what to do about what is wrong. Exit code 1 if something does not work.
+    Doctor(trunkline_doctor::DoctorArgs),
     /// List, delete or re-encrypt provider keys that the master key cannot decrypt.
     #[command(subcommand)]
     Secrets(secrets::SecretsCommand),
@@ -198,6 +201,10 @@ async fn dispatch(cli: Cli) -> Result<(), CommandError> {
             println!("{}", health::run(&config()?, args).await?);
             Ok(())
         }
+        CliCommand::Doctor(args) => match trunkline_doctor::run(&args, config()).await {
+            true => Ok(()),
+            false => Err("something does not work: the findings say what to do".to_owned().into()),
+        },
         CliCommand::Secrets(command) => Ok(secrets::run(&config()?, command).await?),
         CliCommand::Openapi => {
             println!("{}", serde_json::to_string_pretty(&trunkline::api::openapi_document()).unwrap_or_default());

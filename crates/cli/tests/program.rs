@@ -59,6 +59,7 @@ fn an_unknown_command_ends_with_2_and_help_lists_every_command() {
         "calls",
         "apply",
         "completions",
+        "doctor",
     ] {
         assert!(text.lines().any(|line| line.trim_start().starts_with(command)), "{command} is missing:\n{text}");
     }

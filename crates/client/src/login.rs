@@ -56,6 +56,9 @@ pub(crate) async fn login(args: LoginArgs) -> Result<(), ClientError> {
     stored.servers.insert(name.clone(), StoredKey { api_key: key });
     stored.default = Some(name.clone());
     stored.store(&path)?;
+    for variable in [URL_VARIABLE, KEY_VARIABLE].into_iter().filter(|name| credentials::variable(name).is_some()) {
+        eprintln!("trunkline: {variable} is set, and comes before what was stored now");
+    }
     print(&format!("logged in to {name}{what}; the key is in {}", path.display()))
 }
 
