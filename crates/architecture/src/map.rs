@@ -131,7 +131,7 @@ pub const AREAS: &[Area] = &[
         "crates/lab/src/trunk_check",
         &["call::invite", "call::trunk_routes", "domain", "lab::stop_signal", "media", "signaling"],
     ),
-    area("client", "crates/client/src", &["domain"]),
+    area("client", "crates/client/src", &["domain", "json"]),
     area(
         "doctor",
         "crates/doctor/src",

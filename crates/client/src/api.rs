@@ -75,6 +75,11 @@ impl Api {
         Ok(self.request(Method::GET, path, &[], None, None).await?.body)
     }
 
+    /// The server's OpenAPI document.
+    pub(crate) async fn description(&self) -> Result<Value, ClientError> {
+        self.get("/openapi.json").await
+    }
+
     pub(crate) async fn get_with_version(&self, path: &str) -> Result<Answer, ClientError> {
         self.request(Method::GET, path, &[], None, None).await
     }

@@ -7,6 +7,7 @@ mod item;
 mod plan;
 mod references;
 mod rules;
+mod server_rules;
 mod server_state;
 
 use crate::api::Api;
@@ -60,6 +61,10 @@ pub(crate) async fn run(args: ApplyArgs) -> Result<(), ClientError> {
     let items = read(&args.file)?;
     let server = credentials::server()?;
     let api = Api::new(&server)?;
+    let errors = server_rules::check(&api, &items).await?;
+    if !errors.is_empty() {
+        return Err(refused(&args.file, errors));
+    }
     let person = person(&server, &items, args.email.as_deref()).await?;
     let outcome = planned_and_applied(&args, items, &api, person.as_ref()).await;
     if let Some(person) = &person {

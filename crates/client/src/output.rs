@@ -80,7 +80,7 @@ mod tests {
     fn columns_are_aligned_and_control_characters_are_not_obeyed() {
         let rows = vec![vec!["Support".into(), "yes".into()], vec!["\u{1b}[2Jgone\nnext".into(), "no".into()]];
         let text = table(&["NAME", "ENABLED"], &rows);
-        assert_eq!(text, "NAME            ENABLED\nSupport         yes\n�[2Jgone next   no");
+        assert_eq!(text, "NAME           ENABLED\nSupport        yes\n�[2Jgone next  no");
     }
 
     #[test]
