@@ -81,6 +81,15 @@ impl Deref for Store {
     }
 }
 
+/// How far a schema is from that of this version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SchemaDifference {
+    /// Migrations that the database has not had yet.
+    pub missing: usize,
+    /// Migrations of a newer version.
+    pub unknown: usize,
+}
+
 impl Store {
     /// Opens a database: `sqlite://path` (created if it is not there), `sqlite::memory:` or `postgres://…`.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
@@ -183,6 +192,17 @@ impl Store {
     pub async fn migrate(&self) -> Result<(), StoreError> {
         migrator().run(&self.write).await?;
         Ok(())
+    }
+
+    /// Compares the schema with this version's; changes nothing.
+    pub async fn schema_difference(&self) -> Result<SchemaDifference, StoreError> {
+        let known: Vec<i64> = sqlx::migrate!("../../migrations").iter().map(|one| one.version).collect();
+        let applied: Vec<i64> =
+            sqlx::query_scalar("SELECT version FROM _sqlx_migrations").fetch_all(&self.read).await?;
+        Ok(SchemaDifference {
+            missing: known.iter().filter(|version| !applied.contains(version)).count(),
+            unknown: applied.iter().filter(|version| !known.contains(version)).count(),
+        })
     }
 
     /// A round trip, for the health page.
