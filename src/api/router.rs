@@ -31,7 +31,7 @@ pub fn openapi_document() -> Value {
     openapi::document(mount().into_openapi())
 }
 
-/// `GET /openapi.json`: as it stands on both mounts.
+/// `GET /openapi.json`: as it stands on both mounts, and where people look for it first.
 async fn openapi_json() -> ApiResponse {
     ApiResponse(StatusCode::OK, ResponsePayload::Written(&DOCUMENT_TEXT))
 }
@@ -106,6 +106,7 @@ pub fn router(api: ApiState) -> Router {
     Router::new()
         .nest("/api/v1", mount.clone())
         .nest("/v1", mount)
+        .route("/openapi.json", get(openapi_json))
         .route("/health", get(health::health))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))

@@ -10,6 +10,7 @@ pub mod evidence;
 pub mod explanation;
 mod language;
 mod numbers;
+mod question;
 mod rhythm;
 pub mod script;
 mod syntax;
@@ -18,3 +19,4 @@ mod tokens;
 
 pub use asked::Asked;
 pub use asked::asked as asked_of;
+pub use question::is_question;

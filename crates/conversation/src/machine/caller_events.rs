@@ -77,6 +77,7 @@ impl CallMachine {
                 self.handle_likely_end_of_turn(now);
                 if let Mode::Ending(ending) = &self.mode
                     && ending.is_silent()
+                    && !ending.is_working()
                 {
                     return self.finish(now);
                 }
