@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use trunkline_local_speech::frame::FrameReader;
 use trunkline_local_speech::limits::AUDIO_BYTES_MAX;
 use trunkline_local_speech::message::{Hello, RequestId, ServerMessage, SpeechUrgency, VERSION, WorkerMessage};
@@ -14,6 +14,10 @@ use trunkline_supervision::contain_sync;
 
 /// Requests of one kind that wait for their thread: the server sends one of each urgency at a time.
 const WAITING_MAX: usize = 8;
+/// Texts that are spoken between two pieces of another one at most, so that its end, if it is given up, is not late.
+const IN_A_ROW_MAX: usize = 3;
+/// How long it takes the server to send the next text.
+const NEXT_MAX: Duration = Duration::from_millis(3);
 /// Bytes that are read at once.
 const PIECE_BYTES: usize = 65_536;
 
@@ -165,8 +169,15 @@ fn synthesize_all(
         }
         // Whoever hears nothing does not wait for the end of what others hear later.
         let mut speak_waited = || {
-            while let Ok(job) = jobs.try_recv() {
-                if job.is_waited_for() { speaker.speak(job, &mut || {}) } else { waiting.push_back(job) }
+            let mut patience = Duration::ZERO;
+            for _ in 0..IN_A_ROW_MAX {
+                let Ok(job) = jobs.recv_timeout(patience) else { return };
+                if job.is_waited_for() {
+                    speaker.speak(job, &mut || {})
+                } else {
+                    waiting.push_back(job)
+                }
+                patience = NEXT_MAX;
             }
         };
         speak_waited();
