@@ -103,6 +103,13 @@ fn is_place(sentence: &Sentence<'_>, at: usize, end: usize, place: Place, writte
                     && at >= 2
                     && sentence.digits(at - 2).is_some()
             });
+            // "Smith Bros. Co.".
+            let behind_short = sentence.before(at).is_some_and(|before| before.text == ".")
+                && matches!(written, "co." | "inc." | "ltd." | "corp.")
+                && at.checked_sub(2).and_then(|two| sentence.word(two)) == Some("Bros");
+            if behind_short {
+                return true;
+            }
             (numbered || before.is_some_and(|before| has_capital(before.text) && before.text.len() > 1))
                 && !sentence.is_sentence_start(at)
         }

@@ -77,6 +77,8 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     anywhere("p/mnd", "per maand"),
     anywhere("tel.nr.", "telefoonnummer"),
     anywhere("e.v.", "en verder"),
+    ("zgn.", "zogenaamde", Place::BeforeName),
+    ("zgn.", "zogenaamde", Place::BeforeSmall),
     anywhere("zgn.", "zogenaamd"),
     anywhere("t.g.v.", "ten gevolge van"),
     anywhere("t.b.v.", "ten behoeve van"),
