@@ -94,5 +94,5 @@ pub(super) fn is_direction(sentence: &Sentence<'_>, at: usize, locale: Locale) -
     let capital = sentence.word(behind).is_some_and(|word| has_capital(word) && !is_all_capitals(word));
     let numbered =
         sentence.digits(behind).is_some() && sentence.word(behind + 1).is_some() && sentence.is_glued(behind + 1);
-    dotted && (capital || numbered) || numbered || is_street_direction(sentence, at, behind)
+    numbered || dotted && capital || is_street_direction(sentence, at, behind)
 }
