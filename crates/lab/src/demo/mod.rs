@@ -8,6 +8,8 @@ mod phrases;
 mod report;
 mod second_phone;
 mod server;
+#[cfg(test)]
+mod tests;
 
 pub use agents::{ShopPlaces, shop};
 pub use phrases::recorded as phrases;
@@ -26,7 +28,7 @@ use report::{show_report, show_stored};
 use serde_json::{Value, json};
 use server::{DemoServer, Printing, WatchedCall};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use trunkline::api::{DemoPhrase, DemoSettings as ConsoleDemo};
@@ -55,6 +57,11 @@ const SECOND_VOICE: &str = "en-us+f3";
 /// Calls that the demo's phone holds at once.
 const ANSWERED_MAX: usize = 20;
 
+/// The database, in the demo's folder.
+const DATABASE: &str = "trunkline.db";
+/// How many demos' folders are looked at, for one without a database.
+const MAX_FOLDERS: u32 = 1000;
+
 /// What `trunkline demo` takes.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
@@ -81,7 +88,7 @@ pub struct DemoArgs {
     /// Folder of the models that `trunkline models fetch` gets. Default: that of the settings.
     #[arg(long)]
     models: Option<PathBuf>,
-    /// Folder for database and recordings.
+    /// Folder for database and recordings. Where an earlier demo has left its own, a new folder beside it.
     #[arg(long, default_value = "data/demo")]
     folder: PathBuf,
     #[arg(long, default_value = "127.0.0.1:3008")]
@@ -167,7 +174,12 @@ struct Demo {
 /// # Errors
 ///
 /// What could not be started, or went wrong in a call, for the person at the terminal.
-pub async fn run(args: DemoArgs) -> Result<(), String> {
+pub async fn run(mut args: DemoArgs) -> Result<(), String> {
+    let folder = unused(&args.folder, |folder| folder.join(DATABASE).exists());
+    if folder != args.folder {
+        println!("{} has an earlier demo, which stays: this one is in {}", args.folder.display(), folder.display());
+        args.folder = folder;
+    }
     // As long as the demo runs: the phone rings for who calls it later.
     let (demo, mut incoming) = start(&args).await?;
     let calls = &mut incoming;
@@ -189,6 +201,16 @@ pub async fn run(args: DemoArgs) -> Result<(), String> {
     }
     demo.server.app.drain().await;
     Ok(())
+}
+
+/// The folder, or the first one beside it without an earlier demo's database: `demo-2`, `demo-3` and so on.
+fn unused(wanted: &Path, is_used: impl Fn(&Path) -> bool) -> PathBuf {
+    let name = wanted.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let others = (2..=MAX_FOLDERS).map(|number| wanted.with_file_name(format!("{name}-{number}")));
+    std::iter::once(wanted.to_owned())
+        .chain(others)
+        .find(|folder| !is_used(folder))
+        .unwrap_or_else(|| wanted.to_owned())
 }
 
 /// The address, or another port of it where something else listens already.
@@ -216,7 +238,7 @@ fn settings(args: &DemoArgs) -> Config {
     config.sip.listen = free(args.sip, "SIP");
     config.webrtc.listen = free(args.web, "port of browsers");
     config.webrtc.advertised_addresses.clear();
-    config.database.url = format!("sqlite://{}/trunkline.db", args.folder.display()).into();
+    config.database.url = format!("sqlite://{}", args.folder.join(DATABASE).display()).into();
     config.providers.local.phrases_folder = args.folder.join("phrases").display().to_string();
     config.providers.local.models_folder = models;
     config.recordings.folder = args.folder.join("recordings").display().to_string();
