@@ -34,7 +34,7 @@ impl ProbeAgent {
         let guards = EgressGuards::new(config, advertised);
         let (service, _) = sip::build(&own, advertised, &guards.sip).await?;
         // Calls that come in by mistake go to another server.
-        let _ = service.handle.set_calls_max(0).await;
+        service.handle.set_calls_max(0).await;
         Ok(Self { service, advertised })
     }
 
@@ -45,6 +45,6 @@ impl ProbeAgent {
         let sip = &self.service.handle;
         let local = LocalHost { addr: self.advertised, port: sip.local_udp().port() };
         let probe = probe(trunk, &targets, local, target).map_err(|error| error.to_string())?;
-        sip.send_options(probe).await.map_err(|error| error.to_string())
+        sip.send_options(probe).await.map_err(|error| format!("the SIP user agent refuses it ({error:?})"))
     }
 }
