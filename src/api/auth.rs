@@ -57,7 +57,7 @@ impl FromRequestParts<ApiState> for OrgAuth {
         if cookie(&parts.headers).is_some() {
             return UserAuth::from_request_parts(parts, api).await.map(|person| Self(person.scope()));
         }
-        Err(ApiError::unauthorized())
+        Err(ApiError::no_credentials())
     }
 }
 
@@ -66,7 +66,7 @@ impl FromRequestParts<ApiState> for UserAuth {
 
     async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Self, ApiError> {
         let Some(token) = cookie(&parts.headers) else {
-            let Some(text) = bearer(&parts.headers) else { return Err(ApiError::unauthorized()) };
+            let Some(text) = bearer(&parts.headers) else { return Err(ApiError::no_credentials()) };
             // Even a key with all scopes is not a person.
             let (_, quota) = authenticate(api, text).await?;
             count_request(parts, quota)?;
@@ -74,7 +74,7 @@ impl FromRequestParts<ApiState> for UserAuth {
             return Err(ApiError::forbidden("session_required", message));
         };
         check_origin(api, &parts.method, &parts.headers)?;
-        let session = api.store.session(token).await?.ok_or_else(ApiError::unauthorized)?;
+        let session = api.store.session(token).await?.ok_or_else(ApiError::session_over)?;
         api.limits.count(session.scope, RateKind::Requests).await?;
         count_connection(parts, session.scope)?;
         parts.extensions.insert(session.scope);
@@ -133,7 +133,7 @@ fn check_scope(parts: &Parts, key: &AuthenticatedKey) -> Result<(), ApiError> {
 pub(super) async fn authenticate(
     api: &ApiState, key: &str,
 ) -> Result<(Arc<AuthenticatedKey>, RateLimitStatus), ApiError> {
-    let key = api.store.authenticate(key).await?.ok_or_else(ApiError::unauthorized)?;
+    let key = api.store.authenticate(key).await?.ok_or_else(ApiError::invalid_key)?;
     let quota = api.limits.per_key.take(key.id, unix_s());
     Ok((key, quota))
 }

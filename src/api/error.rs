@@ -63,9 +63,24 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "invalid_state", message)
     }
 
-    /// 401: no key or session, or one that is not valid.
-    pub fn unauthorized() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Missing or invalid API key")
+    /// 401: neither a key nor a session.
+    pub fn no_credentials() -> Self {
+        Self::unauthorized("An API key is needed: Authorization: Bearer va_…")
+    }
+
+    /// 401: a key that does not exist, or no longer.
+    pub fn invalid_key() -> Self {
+        Self::unauthorized("The API key is not valid: it does not exist, or it was deleted")
+    }
+
+    /// 401: a session that has ended.
+    pub fn session_over() -> Self {
+        Self::unauthorized("The session is over: log in again")
+    }
+
+    /// 401: what came with the request opens nothing.
+    pub fn unauthorized(message: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
     }
 
     /// 403: the key or the user may not do this.

@@ -250,7 +250,7 @@ fn describe(operation: &mut Value, method: &str, path: &str, enveloped: bool) {
             json!({"description": why, "content": {"application/json": {
                 "schema": {"$ref": format!("#/components/schemas/{refusal}")}}}})
         };
-        responses.insert("401".into(), refused("Missing or invalid API key."));
+        responses.insert("401".into(), refused("No API key, or one that is not valid."));
         responses.insert("default".into(), refused("Refused; details.code says why, details.field where."));
         if path.contains('{') {
             responses.insert("404".into(), refused("There is none, or it is another organization's."));

@@ -184,7 +184,7 @@ impl PasswordService {
         if familiar_only {
             return Err(ApiError::login_throttled(guess.wait_s));
         }
-        let hash = store.password_hash(user).await?.ok_or_else(ApiError::unauthorized)?;
+        let hash = store.password_hash(user).await?.ok_or_else(ApiError::session_over)?;
         let right = self.strangers.run_hash(source, move || password::verify(password.expose(), &hash)).await;
         if !matches!(right, Ok(false)) {
             self.take_back(&guess);

@@ -10,7 +10,7 @@ use super::state::ApiState;
 use crate::domain::FieldError;
 use crate::domain::agent::check_webhook_secret;
 use crate::domain::ids::{AgentId, PhoneNumberId, TrunkId};
-use crate::domain::phone_number::PhoneNumber;
+use crate::domain::phone_number::{PhoneNumber, read_number};
 use crate::domain::secret::{Secret, exposed};
 use crate::domain::time::UnixMs;
 use crate::domain::webhook_secret::PreviousSecret;
@@ -25,7 +25,8 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 #[schema(as = PhoneNumberFields)]
 pub(super) struct PhoneNumberInput {
-    /// E.164.
+    /// E.164; separators such as spaces, dots, hyphens and parentheses are left out.
+    #[serde(deserialize_with = "read_number")]
     number: String,
     /// The agent that answers. None: the server at `webhook_url` says who does.
     #[serde(default)]

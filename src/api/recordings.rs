@@ -47,7 +47,7 @@ impl FromRequestParts<ApiState> for RecordingAuth {
         let Path(id) = Path::<String>::from_request_parts(parts, api).await.map_err(|_| ApiError::not_found("Call"))?;
         let opened = api.links.secret.verify(TokenPurpose::Recording, &token, unix_s());
         let fits = opened.filter(|(_, call)| CallId::parse(&id) == Some(*call));
-        fits.map(|(scope, _)| Self(scope)).ok_or_else(ApiError::unauthorized)
+        fits.map(|(scope, _)| Self(scope)).ok_or_else(|| ApiError::unauthorized("The link is not valid, or no longer"))
     }
 }
 

@@ -31,7 +31,7 @@ pub fn openapi_document() -> Value {
     openapi::document(mount().into_openapi())
 }
 
-/// `GET /openapi.json`: as it stands on both mounts.
+/// `GET /openapi.json`: as it stands on both mounts, and where people look for it first.
 async fn openapi_json() -> ApiResponse {
     ApiResponse(StatusCode::OK, ResponsePayload::Written(&DOCUMENT_TEXT))
 }
@@ -86,6 +86,8 @@ fn mount() -> OpenApiRouter<ApiState> {
         .routes(routes!(api_keys::regenerate))
         .routes(routes!(users::list))
         .routes(routes!(users::invite))
+        .routes(routes!(users::invitations))
+        .routes(routes!(users::revoke_invitation))
         .routes(routes!(users::update, users::delete))
         .routes(routes!(users::accept))
         .routes(routes!(secrets::list, secrets::create))
@@ -106,6 +108,7 @@ pub fn router(api: ApiState) -> Router {
     Router::new()
         .nest("/api/v1", mount.clone())
         .nest("/v1", mount)
+        .route("/openapi.json", get(openapi_json))
         .route("/health", get(health::health))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))

@@ -118,7 +118,7 @@ pub(super) async fn logged_in(
 ) -> Result<Response, ApiError> {
     let token = api.store.create_session(user, SESSION_LIFETIME_S * 1_000).await?;
     api.store.remember_source(user.id, visitor.address()).await?;
-    let session = api.store.session(&token).await?.ok_or_else(ApiError::unauthorized)?;
+    let session = api.store.session(&token).await?.ok_or_else(ApiError::session_over)?;
     let mut response = ApiResponse::ok(me_of(api, &session).await?).into_response();
     if let Some(cookie) = set_cookie(api, headers, &token, SESSION_LIFETIME_S) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);

@@ -48,13 +48,14 @@ fn script(first: ReplyRule) -> emulator::ReplyScript {
     script
 }
 
-/// A quarter of a second of a voice: too short for a word.
+/// A quarter of a second of a voice: too short for a word, and backwards, so that it is the beginning of none.
 fn cough(folder: &std::path::Path) -> String {
     let path = folder.join("cough.wav");
     let source = format!("{}/fixtures/audio/yes_correct.wav", env!("CARGO_MANIFEST_DIR"));
     let mut reader = hound::WavReader::open(source).unwrap();
     let mut writer = hound::WavWriter::create(&path, reader.spec()).unwrap();
-    for sample in reader.samples::<i16>().map(Result::unwrap).take(2_000).chain(std::iter::repeat_n(0, 1_600)) {
+    let voice: Vec<i16> = reader.samples::<i16>().map(Result::unwrap).take(2_000).collect();
+    for sample in voice.into_iter().rev().chain(std::iter::repeat_n(0, 1_600)) {
         writer.write_sample(sample).unwrap();
     }
     writer.finalize().unwrap();

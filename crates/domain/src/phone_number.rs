@@ -1,5 +1,6 @@
 //! Phone numbers in E.164 form, and other destinations that can be dialled.
 
+use serde::Deserialize;
 use std::fmt;
 
 /// `+` and 7 to 15 digits that do not start with zero (ITU-T E.164; seven digits is the shortest
@@ -24,6 +25,30 @@ impl PhoneNumber {
     pub fn digits(&self) -> &str {
         &self.0[1..]
     }
+}
+
+/// Separators that people write between digits.
+const SEPARATORS: [char; 8] = [' ', '\u{a0}', '\u{202f}', '-', '\u{2011}', '.', '(', ')'];
+
+/// A number as people write it, `+1 (555) 019-9000`, in E.164. "(0)" is dialled at home only, and no digit of the number
+/// here: such a text stays as it is, as does every other.
+pub fn without_separators(text: &str) -> String {
+    let text = text.trim();
+    let is_number = text.strip_prefix('+').is_some_and(|rest| {
+        rest.starts_with(|c: char| c.is_ascii_digit() || SEPARATORS.contains(&c))
+            && rest.chars().all(|c| c.is_ascii_digit() || SEPARATORS.contains(&c))
+    });
+    if is_number && !text.contains("(0)") { text.replace(SEPARATORS, "") } else { text.to_owned() }
+}
+
+/// Reads a number, which may have separators.
+pub fn read_number<'de, D: serde::Deserializer<'de>>(value: D) -> Result<String, D::Error> {
+    String::deserialize(value).map(|text| without_separators(&text))
+}
+
+/// Reads a number that may be null.
+pub fn read_optional_number<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+    Option::<String>::deserialize(value).map(|text| text.map(|text| without_separators(&text)))
 }
 
 impl fmt::Display for PhoneNumber {
@@ -73,6 +98,17 @@ mod tests {
         }
         for bad in ["", "+", "0201234567", "+0201234567", "+12345", "+1234567890123456", "+31 20", "+31201234567x"] {
             assert_eq!(PhoneNumber::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn separators_that_people_write_are_left_out() {
+        for text in ["+1 (555) 019-9000", "+1.555.019.9000", " +1\u{a0}555\u{202f}019\u{2011}9000 ", "+(1)5550199000"] {
+            assert_eq!(without_separators(text), "+15550199000", "{text}");
+        }
+        for text in ["+31 (0)20 123 4567", "sip:a b@host", "020 123 4567", "+1 555 CALL", "+-", "+", ""] {
+            let parsed = PhoneNumber::parse(&without_separators(text));
+            assert_eq!(parsed, None, "{text}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! A task: one call to be made.
 
 use super::ids::{AgentId, OrganizationId, TaskId};
-use super::phone_number::{Destination, PhoneNumber};
+use super::phone_number::{Destination, PhoneNumber, read_number, read_optional_number};
 use super::rules::{at_most, between, chars, events, fits, is_http_url, parses};
 use super::schedule::{CallingWindow, RetryPolicy, WINDOWS_MAX, next_allowed};
 use super::sip_headers;
@@ -57,12 +57,13 @@ pub struct TaskFields {
     #[schema(max_length = 200)]
     #[garde(inner(custom(chars(200))))]
     pub name: Option<String>,
-    /// E.164, or a SIP URI where a trunk allows it.
+    /// E.164, or a SIP URI where a trunk allows it. Separators such as spaces, dots, hyphens and parentheses are left out.
     #[schema(example = "+31201234567")]
+    #[serde(deserialize_with = "read_number")]
     #[garde(custom(parses(Destination::parse, "must be an E.164 number such as +31201234567, or a SIP URI")))]
     pub to_number: String,
     /// The number shown to the callee, one of the organization's.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "read_optional_number")]
     #[garde(inner(custom(parses(PhoneNumber::parse, "must be an E.164 number such as +31201234567"))))]
     pub from_number: Option<String>,
     /// Purpose of the call, for the LLM.

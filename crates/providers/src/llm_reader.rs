@@ -37,6 +37,8 @@ impl AnswerStarts {
 /// A vendor's reader behind the filter for thoughts.
 pub struct SpokenReader {
     reader: Box<dyn LlmStreamReader>,
+    /// How the model's answers begin, as far as it was known.
+    start: AnswerStart,
     filter: ThoughtFilter,
     labels: LabelledThoughts,
     written: WrittenCalls,
@@ -50,10 +52,11 @@ impl SpokenReader {
     pub fn new(
         reader: Box<dyn LlmStreamReader>, starts: &AnswerStarts, key: String, model: &str, tools: &[ToolOffer],
     ) -> Self {
-        let filter = ThoughtFilter::new(starts.of_model(&key, model));
+        let start = starts.of_model(&key, model);
         Self {
             reader,
-            filter,
+            start,
+            filter: ThoughtFilter::new(start),
             labels: LabelledThoughts::new(),
             written: WrittenCalls::new(tools),
             starts: starts.clone(),
@@ -62,7 +65,7 @@ impl SpokenReader {
         }
     }
 
-    /// True once after a closing tag showed that everything passed on so far was thoughts.
+    /// True once after a closing tag showed that everything passed on so far was thoughts, or the answer began anew.
     pub fn take_retraction(&mut self) -> bool {
         std::mem::take(&mut self.is_retracted)
     }
@@ -71,18 +74,26 @@ impl SpokenReader {
     pub fn event(&mut self, data: &str, said: &mut Vec<String>) -> Result<bool, ProviderError> {
         let mut pieces = Vec::new();
         let read = self.reader.event(data, &mut pieces);
+        if self.reader.take_restart() {
+            self.filter = ThoughtFilter::new(self.start);
+            self.retract(said);
+        }
         for piece in pieces {
             let part = self.filter.push(&piece);
             if part.is_retraction {
-                said.clear();
-                self.labels.clear();
-                self.written.clear();
-                self.is_retracted = true;
+                self.retract(said);
             }
             let words = self.labels.push(&part.text);
             said.extend(Some(self.written.push(&words)).filter(|text| !text.is_empty()));
         }
         read
+    }
+
+    fn retract(&mut self, said: &mut Vec<String>) {
+        said.clear();
+        self.labels.clear();
+        self.written.clear();
+        self.is_retracted = true;
     }
 
     /// Enough was read for the answer to count when the stream ends here.

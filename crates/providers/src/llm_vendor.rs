@@ -89,6 +89,11 @@ pub trait LlmStreamReader: Send {
 
     /// What is left to say at the end: tool calls, then what it took.
     fn finish(&mut self) -> Vec<LlmEvent>;
+
+    /// True once after the answer has begun anew: what it said before counts no more.
+    fn take_restart(&mut self) -> bool {
+        false
+    }
 }
 
 /// A model that may be asked.

@@ -27,7 +27,7 @@ pub struct Prosody {
 }
 
 /// What is known of a turn at one moment. All of it is optional but the words.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Evidence<'a> {
     /// Words so far, final ones first.
     pub words: &'a str,

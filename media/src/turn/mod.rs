@@ -10,6 +10,8 @@ pub mod evidence;
 pub mod explanation;
 mod language;
 mod numbers;
+pub mod overlap;
+mod question;
 mod rhythm;
 pub mod script;
 mod syntax;
@@ -18,3 +20,4 @@ mod tokens;
 
 pub use asked::Asked;
 pub use asked::asked as asked_of;
+pub use question::is_question;

@@ -19,10 +19,25 @@ const SHORT_ANSWER_WORDS_MAX: usize = 5;
 const PLEASE: [&str; 8] =
     ["please", "alstublieft", "alsjeblieft", "bitte", "s'il vous plaît", "por favor", "per favore", "se faz favor"];
 
+/// Words by which a caller says that there is no number to be told.
+const NO_NUMBER: &str = "no not never none nothing forgot forgotten lost geen niet kwijt vergeten kein keine keinen nicht vergessen pas \
+    aucun oublié perdu non nessun perso sin olvidé perdí não nenhum esqueci perdi";
+
 /// How much "and" before the last noun counts.
 const CLOSED_BY_NOUNS: f32 = 0.6;
 /// Digits of the shortest phone numbers.
 const LOCAL_NUMBER_DIGITS: usize = 7;
+/// Words of a story after which a whole sentence counts against the end as it is weighted, and how much less each further one
+/// does: who has said much has more often said all.
+const STORY_WORDS: usize = 9;
+const STORY_WORD_SHARE: f32 = 0.05;
+const STORY_SHARES: (f32, f32) = (0.4, 1.15);
+/// How much a number's name counts, if a number was asked for and there is none yet.
+const NAME_OF_NUMBER: f32 = 0.6;
+/// How much nouns without "and" count, if several things were asked for.
+const NOUNS_OF_LIST: f32 = 0.4;
+/// Words behind a conjunction in which a verb is missed.
+const INNER_CLAUSE_WORDS_MAX: usize = 3;
 /// How much a full stop counts behind words that are no sentence.
 const STOP_ALONE: f32 = 0.4;
 
@@ -73,6 +88,12 @@ fn marks_alone(text: &str, sentence: &Sentence) -> Vec<Sign> {
     }
 }
 
+/// How much it counts that a story was asked for, by the words so far.
+fn story_share(words: usize) -> f32 {
+    let further = words as f32 - STORY_WORDS as f32;
+    (1.0 - further * STORY_WORD_SHARE).clamp(STORY_SHARES.0, STORY_SHARES.1)
+}
+
 struct Judge {
     clause: Clause,
     table: &'static LanguageTable,
@@ -102,7 +123,8 @@ impl Judge {
             // One sentence of a story counts less; what is none is open anyway.
             let strength = self.clause.sentence_strength();
             let is_known = self.has_mark() || self.clause.is_question();
-            self.add(Cue::StoryAsked, if is_known { 0.4 } else { strength.max(0.2) });
+            let told = story_share(self.clause.sentence.turn_words);
+            self.add(Cue::StoryAsked, if is_known { 0.4 } else { (strength * told).max(0.2) });
         }
         if self.is_hold() {
             return self.add(Cue::CourtesyHold, 1.0);
@@ -312,7 +334,29 @@ impl Judge {
             self.add(Cue::SeldomLast, 0.6);
         } else if self.clause.ends_in_verb() && !is_question {
             self.add(Cue::NeedsObject, if self.has_mark() { 0.5 } else { 1.0 });
+        } else if self.names_missing_number() {
+            self.add(Cue::OpenLabel, NAME_OF_NUMBER);
         }
+    }
+
+    /// A number was asked for, and the sentence neither has one nor says that there is none.
+    fn lacks_number(&self) -> bool {
+        let is_denied = |word: &str| word.ends_with("n't") || has_word(NO_NUMBER, word);
+        let sentence = &self.clause.sentence;
+        let has_digit = || sentence.words().any(|word| digits_of(word, self.table) > 0);
+        matches!(self.asked, Asked::Digits { .. } | Asked::Number)
+            && self.clause.is_sentence()
+            && !self.clause.is_question()
+            && sentence.mark != EndMark::Question
+            && !sentence.words().any(is_denied)
+            && !has_digit()
+    }
+
+    /// "You are entering conference number", after the agent has asked for one.
+    fn names_missing_number(&self) -> bool {
+        let is_number = |asked: Asked| matches!(asked, Asked::Digits { .. } | Asked::Number);
+        let own = topic(&self.clause.sentence.text, self.table);
+        is_number(self.asked) && own.is_some_and(is_number) && !self.has_mark()
     }
 
     /// A verb at the end of a clause that a conjunction or a question word began: "where my order is", "ob das geht". "Yes,
@@ -343,11 +387,10 @@ impl Judge {
         let is_question = self.clause.is_question() || self.clause.sentence.mark == EndMark::Question;
         if has_word(table.grammar.subordinators, first) && !is_question && !has_inner_comma && verbs <= 1 {
             self.add(Cue::OpenClause, open);
+        } else if self.ends_in_open_clause(&body) && !is_question {
+            self.add(Cue::OpenClause, open);
         } else if has_word(table.grammar.determiners, first) && body.len() >= 2 && !is_question {
-            let relative = body
-                .iter()
-                .skip(2)
-                .any(|word| has_word(table.grammar.subjects, word) || has_word("that which who", word));
+            let relative = body.iter().skip(2).any(|word| table.is_subject(word) || has_word("that which who", word));
             let needed = if relative { 2 } else { 1 };
             let is_answer = matches!(self.asked, Asked::Short | Asked::Name | Asked::Date);
             // A longer phrase more often has a verb that the table does not know.
@@ -357,7 +400,7 @@ impl Judge {
                 4..=5 => 0.6,
                 _ => 0.0,
             };
-            if verbs < needed && !is_answer && strength > 0.0 && !self.clause.is_closed_list() {
+            if self.clause.verbs() < needed && !is_answer && strength > 0.0 && !self.clause.is_closed_list() {
                 self.add(Cue::NoVerb, strength);
             }
         }
@@ -375,10 +418,36 @@ impl Judge {
         self.judge_list(open);
     }
 
+    /// A conjunction, and behind it the beginning of a clause without its verb: "it will begin when the leader".
+    fn ends_in_open_clause(&self, body: &[String]) -> bool {
+        let grammar = &self.table.grammar;
+        let Some(at) = body.iter().rposition(|word| has_word(grammar.subordinators, word)) else { return false };
+        let inner = body.get(at + 1..).unwrap_or_default();
+        let begins =
+            inner.first().is_some_and(|word| has_word(grammar.determiners, word) || has_word(grammar.subjects, word));
+        at > 0
+            && begins
+            && inner.len() <= INNER_CLAUSE_WORDS_MAX
+            && !inner.iter().any(|word| has_word(grammar.finite, word) || has_word(grammar.needs_object, word))
+    }
+
+    /// "The blue jacket two pairs of socks", after the agent has asked for several things.
+    fn is_list_of_nouns(&self) -> bool {
+        let grammar = &self.table.grammar;
+        self.asked == Asked::Several
+            && self.clause.sentence.len() >= 2
+            && self.clause.finite_verbs() == 0
+            && !self.has_mark()
+            && !self.clause.sentence.words().any(|word| has_word(grammar.joiners, word))
+    }
+
     /// "Apples, pears": "and" is still to come.
     fn judge_list(&mut self, open: f32) {
         if self.judge_items(open) {
             return;
+        }
+        if self.is_list_of_nouns() && !self.has(Cue::AnswerAtEnd) {
+            return self.add(Cue::OpenList, NOUNS_OF_LIST);
         }
         let Some(comma) = self.clause.sentence.tokens.iter().rposition(|token| token.has_comma) else { return };
         let after = self.clause.sentence.tokens.get(comma + 1..).unwrap_or_default();
@@ -440,6 +509,9 @@ impl Judge {
         }
         if self.clause.sentence.mark != EndMark::Question && self.clause.is_question() {
             self.add(Cue::QuestionForm, 1.0);
+        }
+        if self.lacks_number() {
+            self.add(Cue::AnswerMissing, 1.0);
         }
         let count = self.clause.sentence.turn_words;
         let is_short_answer = matches!(self.asked, Asked::Short | Asked::Name | Asked::Date);

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import unittest
+import warnings
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from unittest import mock
@@ -130,6 +131,16 @@ class Attempts(unittest.TestCase):
         self.assertEqual((error.status, error.code, error.field, error.request_id), (400, "invalid_field", "name", "r"))
         self.assertEqual([(one.field, one.message) for one in error.faults], [("name", "is required")])
         self.assertEqual(str(error), "`name` is required (400 invalid_field)")
+
+    def test_warnings_of_the_server_are_warnings_of_python(self):
+        told = {**EXECUTED, "warnings": ["the model `x` is not there: run `trunkline models fetch`"]}
+        with self.assertWarnsRegex(trunkline.TrunklineWarning, "models fetch") as caught:
+            self.client((200, {}, told)).tasks.execute(A)
+        self.assertTrue(caught.filename.endswith("test_client.py"), "the place is the caller's")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for none in ({**EXECUTED, "warnings": []}, {**EXECUTED, "message": 'a "warnings"'}, {**EXECUTED, "warnings": None}):
+                self.client((200, {}, none)).tasks.execute(A)
 
     def test_lists_are_read_page_by_page(self):
         client = self.client((200, {}, keys(A, B)), (200, {}, keys(C)))

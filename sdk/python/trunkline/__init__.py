@@ -22,6 +22,7 @@ from ._errors import (
     RateLimitedError,
     ServerError,
     TrunklineError,
+    TrunklineWarning,
 )
 from ._generated import models
 from ._generated.types import UNSET
@@ -45,6 +46,7 @@ __all__ = [
     "ServerError",
     "Trunkline",
     "TrunklineError",
+    "TrunklineWarning",
     "UNSET",
     "models",
     "webhooks",

@@ -9,13 +9,14 @@ import os
 import random
 import time
 import uuid
+import warnings
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 
-from ._errors import ConnectionFailedError, error_of
+from ._errors import ConnectionFailedError, TrunklineWarning, error_of
 from ._generated.types import Unset
 from ._resources import AsyncResources, Resources
 
@@ -70,6 +71,18 @@ def _failure(response: httpx.Response) -> Exception:
     except ValueError:
         body = None
     return error_of(response.status_code, body, response.headers.get("x-request-id"), _retry_after_s(response.headers))
+
+
+def _tell_warnings(response: httpx.Response) -> None:
+    """What was saved although it will not work as it stands, as warnings of Python."""
+    if b'"warnings"' not in response.content:
+        return
+    try:
+        told = response.json().get("warnings")
+    except (ValueError, AttributeError):
+        return
+    for text in told if isinstance(told, list) else []:
+        warnings.warn(str(text), TrunklineWarning, stacklevel=4)
 
 
 def _may_pass(response: httpx.Response | None) -> bool:
@@ -164,6 +177,8 @@ class Trunkline(Resources):
             try:
                 response = self._http.request(url=url, **arguments)
                 if response.is_success:
+                    if method != "GET":
+                        _tell_warnings(response)
                     return response
             except httpx.TransportError as error:
                 cause = error
@@ -220,6 +235,8 @@ class AsyncTrunkline(AsyncResources):
             try:
                 response = await self._http.request(url=url, **arguments)
                 if response.is_success:
+                    if method != "GET":
+                        _tell_warnings(response)
                     return response
             except httpx.TransportError as error:
                 cause = error

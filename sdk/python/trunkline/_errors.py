@@ -14,6 +14,10 @@ class ConnectionFailedError(TrunklineError):
     """No complete answer came: no connection, or none in time."""
 
 
+class TrunklineWarning(UserWarning):
+    """The server has saved something that will not work as it stands, and says why."""
+
+
 @dataclass(frozen=True)
 class FieldFault:
     """A field that is wrong."""

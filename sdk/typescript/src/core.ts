@@ -28,6 +28,8 @@ export interface ClientOptions {
   timeoutMs?: number;
   /** Attempts after the first one; 2 by default. */
   maxRetries?: number;
+  /** Hears what the server says of something that it has saved and that will not work as it stands; by default the console. */
+  onWarning?: (text: string) => void;
   /** In place of the global `fetch`. */
   fetch?: typeof fetch;
 }
@@ -70,6 +72,18 @@ async function failure(response: Response): Promise<Error> {
   return errorOf(response.status, body, id, retryAfterSeconds(response.headers));
 }
 
+/** What was saved although it will not work as it stands. */
+async function warnings(response: Response): Promise<string[]> {
+  const text = await response.clone().text();
+  if (!text.includes('"warnings"')) return [];
+  try {
+    const told = (JSON.parse(text) as { warnings?: unknown }).warnings;
+    return Array.isArray(told) ? told.map(String) : [];
+  } catch {
+    return [];
+  }
+}
+
 /** Whether another attempt may succeed: too busy, or an earlier attempt is still being answered. */
 async function mayPass(response: Response): Promise<boolean> {
   if (RETRY_STATUSES.has(response.status)) return true;
@@ -96,6 +110,7 @@ export class Core {
   readonly baseUrl: string;
   readonly headers: Record<string, string>;
   private readonly fetch: typeof fetch;
+  private readonly onWarning: (text: string) => void;
   private readonly timeoutMs: number;
   private readonly maxRetries: number;
 
@@ -105,6 +120,7 @@ export class Core {
     this.baseUrl = options.baseUrl ?? environment("TRUNKLINE_URL") ?? "http://127.0.0.1:3008";
     this.headers = { authorization: `Bearer ${key}` };
     this.fetch = options.fetch ?? globalThis.fetch;
+    this.onWarning = options.onWarning ?? ((text) => console.warn(`trunkline: ${text}`));
     this.timeoutMs = options.timeoutMs ?? 30_000;
     this.maxRetries = options.maxRetries ?? 2;
   }
@@ -120,8 +136,11 @@ export class Core {
       headers["content-type"] = "application/json";
       init.body = JSON.stringify(request.body);
     }
+    const url = address(this.baseUrl, path, request.query ?? {});
     // A POST is repeated only if a key makes it happen once.
-    return this.attempts(address(this.baseUrl, path, request.query ?? {}), init, method !== "POST" || key !== undefined, signal);
+    const response = await this.attempts(url, init, method !== "POST" || key !== undefined, signal);
+    if (method !== "GET") (await warnings(response)).forEach(this.onWarning);
+    return response;
   }
 
   private async attempts(url: string, init: RequestInit, repeatable: boolean, signal?: AbortSignal): Promise<Response> {

@@ -35,7 +35,7 @@ const keys = (...ids: string[]): Answer => ({
   body: { api_keys: ids.map((id) => ({ id })), total: 3, limit: 2, offset: 0 },
 });
 
-async function client(...answers: Answer[]): Promise<{ client: Trunkline; sent: Sent[] }> {
+async function client(...answers: Answer[]): Promise<{ client: Trunkline; sent: Sent[]; baseUrl: string }> {
   const sent: Sent[] = [];
   const server = createServer(async (request, response) => {
     let text = "";
@@ -49,7 +49,7 @@ async function client(...answers: Answer[]): Promise<{ client: Trunkline; sent: 
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   after(() => (server.close(), server.closeAllConnections()));
   const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-  return { client: new Trunkline({ apiKey: "va_k", baseUrl }), sent };
+  return { client: new Trunkline({ apiKey: "va_k", baseUrl }), sent, baseUrl };
 }
 
 async function caught(promise: Promise<unknown>): Promise<unknown> {
@@ -84,6 +84,17 @@ test("a request without a key is sent once, and attempts end", async () => {
   const many = await client(BUSY, BUSY, BUSY);
   assert.ok((await caught(many.client.agents.get(A))) instanceof ServerError);
   assert.equal(many.sent.length, 3);
+});
+
+test("warnings of the server are told", async () => {
+  const told = { status: 200, body: { ...EXECUTED.body, warnings: ["the model is not there"] } };
+  const none = { status: 200, body: { ...EXECUTED.body, message: 'a "warnings"', warnings: null } };
+  const { baseUrl } = await client(told, none);
+  const heard: string[] = [];
+  const trunkline = new Trunkline({ apiKey: "va_k", baseUrl, onWarning: (text) => heard.push(text) });
+  await trunkline.tasks.execute(A);
+  await trunkline.tasks.execute(A);
+  assert.deepEqual(heard, ["the model is not there"]);
 });
 
 test("no server is a failed connection", async () => {

@@ -139,7 +139,15 @@ impl History {
 
     /// The caller spoke last and was not answered.
     pub fn ends_with_user(&self) -> bool {
-        matches!(self.messages.last(), Some(ChatMessage::User(_)))
+        self.last_user().is_some()
+    }
+
+    /// The caller's words, if they are the last.
+    pub fn last_user(&self) -> Option<&str> {
+        match self.messages.last() {
+            Some(ChatMessage::User(words)) => Some(words),
+            _ => None,
+        }
     }
 
     /// The caller, or a tool that ran for the caller, has the last word.

@@ -138,6 +138,6 @@ impl Talk {
         self.line.playout.response = Some(ahead.response);
         self.arm_filler(now);
         self.line.speak(ahead.segments);
-        ahead.done && self.handle_llm_done()
+        ahead.done && self.handle_llm_done(now)
     }
 }

@@ -1,5 +1,6 @@
 //! Turns and responses: the caller's turn to the LLM, and the LLM's text to TTS.
 
+use super::interruption_counts::OverlapReason;
 use super::line::AnsweredTurn;
 use super::output::CallOutput;
 use super::talk::{FAILURES_MAX, Speaker, Talk};
@@ -7,6 +8,7 @@ use crate::dialogue::response::AgentResponse;
 use std::time::Instant;
 use trunkline_domain::chat::CONTINUE_PROMPT;
 use trunkline_media::turn::end_of_turn::CallerTurn;
+use trunkline_media::turn::is_question;
 use trunkline_providers::{LlmEvent, ProviderError};
 
 impl Talk {
@@ -16,7 +18,7 @@ impl Talk {
         if self.is_backchannel(&turn.text, turn.confidence) {
             // A backchannel is recorded but interrupts nothing.
             self.line.record_user(&turn);
-            self.dismiss_barge_in();
+            self.dismiss_barge_in(now);
             return false;
         }
         if let Some(response) = &self.line.playout.response {
@@ -33,6 +35,8 @@ impl Talk {
             self.line.output(CallOutput::CancelLlm);
             self.line.output(CallOutput::CancelSpeech { response_id });
             if heard {
+                let at_ms = self.line.ms(now);
+                self.line.metrics().interruptions.record(at_ms, OverlapReason::Turn);
                 // The history first needs the heard part of the response: wait for the report.
                 self.line.caller.queue_turn(turn);
                 return false;
@@ -124,7 +128,7 @@ impl Talk {
                 let last = response.finish();
                 self.line.metrics().record_token_usage(response_id, &usage);
                 self.line.speak(last.into_iter().collect());
-                self.handle_llm_done()
+                self.handle_llm_done(now)
             }
             LlmEvent::Failed(failure) => self.handle_llm_failed(now, &failure),
         }
@@ -139,26 +143,41 @@ impl Talk {
         self.line.speak(segments);
     }
 
-    /// The LLM's text is complete; true when the response may be over by that. Nothing is an answer too: the caller has the
-    /// next word.
+    /// The LLM's text is complete; true when the response may be over by that. Nothing is an answer too, and the caller
+    /// has the next word, unless the caller has asked something.
     #[must_use]
-    pub(super) fn handle_llm_done(&mut self) -> bool {
+    pub(super) fn handle_llm_done(&mut self, now: Instant) -> bool {
         self.llm_failures = 0;
-        self.line.playout.response.is_some()
+        let Some(response) = &self.line.playout.response else { return false };
+        let is_empty = !response.has_words() && response.tool_calls.is_empty();
+        let language = self.line.facts.spec.stt_language();
+        let is_owed = is_empty && self.history.last_user().is_some_and(|words| is_question(words, language));
+        if is_owed {
+            // The model was asked a second time by then.
+            self.drop_response(now);
+            self.ask_to_repeat(now);
+        }
+        !is_owed
     }
 
     /// What the model said so far was no answer: nothing more of it is heard, and its answer follows as another response.
     fn retract_response(&mut self, now: Instant) {
-        let Some(thoughts) = self.line.playout.response.take() else { return };
+        let Some(thoughts) = self.drop_response(now) else { return };
         let response_id = thoughts.response_id;
-        self.line.playout.end_pause();
-        self.line.output(CallOutput::CancelSpeech { response_id });
-        // What was heard of it stays in the transcript alone.
-        self.line.record_response(&thoughts, self.line.ms(now), true, thoughts.said());
         let answer_id = self.line.playout.next_id();
         let answer = thoughts.begun_anew(answer_id);
         self.line.metrics().continue_turn(response_id, answer_id);
         self.line.playout.response = Some(answer);
+    }
+
+    /// Nothing more of the response is heard. What was heard of it stays in the transcript alone.
+    fn drop_response(&mut self, now: Instant) -> Option<AgentResponse> {
+        let response = self.line.playout.response.take()?;
+        self.line.playout.end_pause();
+        self.line.output(CallOutput::CancelSpeech { response_id: response.response_id });
+        let is_cut = response.unfinished().is_some();
+        self.line.record_response(&response, self.line.ms(now), is_cut, response.said());
+        Some(response)
     }
 
     fn handle_llm_failed(&mut self, now: Instant, failure: &ProviderError) -> bool {

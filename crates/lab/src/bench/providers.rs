@@ -59,13 +59,14 @@ pub(super) async fn failover(bench: &Bench) -> Result<Value, String> {
 }
 
 /// What callers wait until anything is said, whatever fails: every fault of every stage, at an agent without fallbacks.
+/// They ask something: to a statement, nothing may be the answer.
 pub(super) async fn first_words(bench: &Bench) -> Result<Value, String> {
     let mut result = json!({});
     for (stage, provider) in STAGES {
         for fault in InjectedFault::ALL {
             let target = format!("{stage}.{provider}");
             bench.emulator().faults.set(&target, Some(fault), u32::MAX);
-            let reports = bench.call(TURNS, "listen; say hello; listen; hangup", CALLS, 10.0, CALLS).await?;
+            let reports = bench.call(TURNS, "listen; say opening_hours; listen; hangup", CALLS, 10.0, CALLS).await?;
             bench.emulator().faults.set(&target, None, 0);
             let waits = reports.iter().flat_map(|report| report.responses_ms.clone()).collect();
             let unheard = reports.iter().filter(|report| report.responses_ms.is_empty()).count();

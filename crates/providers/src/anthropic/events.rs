@@ -18,9 +18,23 @@ pub struct MessagesReader {
     /// In the order in which they began.
     blocks: Vec<Block>,
     usage: Counts,
+    /// What a second `message_start` means.
+    repetition: Repetition,
     finished: bool,
     /// It ended at its most tokens.
     is_cut: bool,
+}
+
+/// A proxy that asks a second server goes on with that one's stream from its beginning. A `message_start` alone that comes
+/// twice means nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Repetition {
+    #[default]
+    None,
+    /// A message has begun behind blocks of another one.
+    Possible,
+    /// So has its first block.
+    Certain,
 }
 
 #[derive(Debug, Default)]
@@ -83,9 +97,15 @@ impl LlmStreamReader for MessagesReader {
             return Err(error);
         }
         match event["type"].as_str().unwrap_or_default() {
-            "message_start" => self.count(&event["message"]["usage"]),
+            "message_start" => {
+                self.repetition = if self.blocks.is_empty() { Repetition::None } else { Repetition::Possible };
+                self.count(&event["message"]["usage"]);
+            }
             "content_block_start" => self.start_block(&event, said),
-            "content_block_delta" => self.add(&event, said),
+            "content_block_delta" => {
+                self.repetition = Repetition::None;
+                self.add(&event, said);
+            }
             "message_delta" => {
                 self.count(&event["usage"]);
                 self.stop(&event["delta"]["stop_reason"]);
@@ -113,6 +133,14 @@ impl LlmStreamReader for MessagesReader {
             (Some(_), true) => CallProgress::Whole,
             (Some(_), false) => CallProgress::Partial,
         }
+    }
+
+    fn take_restart(&mut self) -> bool {
+        let is_certain = self.repetition == Repetition::Certain;
+        if is_certain {
+            self.repetition = Repetition::None;
+        }
+        is_certain
     }
 
     fn finish(&mut self) -> Vec<LlmEvent> {
@@ -204,6 +232,12 @@ impl MessagesReader {
             "thinking" | "redacted_thinking" => BlockContent::Thinking(block.as_object().cloned().unwrap_or_default()),
             _ => BlockContent::Other,
         };
+        let is_first = self.blocks.first().is_some_and(|first| first.index == index);
+        if self.repetition == Repetition::Possible && is_first {
+            self.repetition = Repetition::Certain;
+            self.blocks.clear();
+            said.clear();
+        }
         if self.is_known(index, &content) {
             return;
         }

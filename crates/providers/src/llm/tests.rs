@@ -69,6 +69,18 @@ async fn request_of(stream: &mut TcpStream) -> Value {
     }
 }
 
+async fn write_answer(mut stream: TcpStream, Answer(status, pieces): Answer) {
+    let head = format!("HTTP/1.1 {status} X\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // Pieces that come together would be read as one.
+    let mut apart = tokio::time::interval(Duration::from_millis(20));
+    for piece in pieces {
+        apart.tick().await;
+        let _ = stream.write_all(piece.as_bytes()).await;
+        let _ = stream.flush().await;
+    }
+}
+
 impl Vendor {
     async fn start(answers: Vec<Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -81,17 +93,9 @@ impl Vendor {
                 let body = request_of(&mut stream).await;
                 let number = log.lock().unwrap().len();
                 log.lock().unwrap().push(body);
-                let Answer(status, pieces) = answers[number.min(answers.len() - 1)].clone();
-                let head =
-                    format!("HTTP/1.1 {status} X\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n");
-                stream.write_all(head.as_bytes()).await.unwrap();
-                // Pieces that come together would be read as one.
-                let mut apart = tokio::time::interval(Duration::from_millis(20));
-                for piece in pieces {
-                    apart.tick().await;
-                    let _ = stream.write_all(piece.as_bytes()).await;
-                    let _ = stream.flush().await;
-                }
+                let answer = answers[number.min(answers.len() - 1)].clone();
+                // A request may be repeated beside one that is not answered.
+                tokio::spawn(write_answer(stream, answer));
             }
         });
         Self { providers: registry(&base), asked }
@@ -106,7 +110,10 @@ impl Vendor {
         let candidates = vec![self.candidate(LlmProvider::Openai, model)];
         let plan = LlmPlan { candidates, rules: None, hedge_after: None };
         let tools = vec![trunkline_domain::chat::ToolOffer { name: "find".into(), ..Default::default() }];
-        let request = LlmRequest { messages, tools, ..LlmRequest::default() };
+        self.read(plan, LlmRequest { messages, tools, ..LlmRequest::default() }).await
+    }
+
+    async fn read(&self, plan: LlmPlan, request: LlmRequest) -> (String, Vec<ToolCall>, Result<(), String>) {
         let mut stream = stream_llm_response(&self.providers, plan, request);
         let (mut words, mut calls) = (String::new(), vec![]);
         while let Some(event) = stream.events.recv().await {

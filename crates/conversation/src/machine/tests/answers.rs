@@ -61,6 +61,31 @@ fn an_answer_with_nothing_in_it_is_a_finished_turn() {
 }
 
 #[test]
+fn nobody_waits_in_silence_for_an_answer_to_a_question() {
+    let mut harness = CallHarness::greeted();
+    for round in 1..=4 {
+        harness.caller_says("Where is my order?");
+        harness.model_says_nothing();
+        assert_eq!(harness.llm_requests(), round, "what reads the stream has asked a second time");
+        assert_eq!(harness.play_everything(), "Sorry, something went wrong. Could you say that again?");
+    }
+    assert_eq!((harness.hang_up_reasons(), harness.provider_errors()), (vec![], serde_json::json!({})));
+}
+
+#[test]
+fn a_filler_is_not_all_that_is_heard() {
+    let mut harness = CallHarness::greeted();
+    harness.caller_says("Where is my order?");
+    harness.pass_ms(2_600);
+    let filler = harness.play_everything();
+    assert!(!filler.is_empty());
+    harness.model_says_nothing();
+    let asked = harness.play_everything();
+    assert_eq!(asked, "Sorry, something went wrong. Could you say that again?");
+    assert_eq!(harness.transcript()[2..], [format!("assistant: {filler}"), format!("assistant: {asked}")]);
+}
+
+#[test]
 fn white_space_and_marks_alone_are_nothing() {
     let mut harness = CallHarness::greeted();
     harness.caller_says("hold on");

@@ -172,3 +172,17 @@ fn an_error_in_the_stream_says_what_it_is() {
     assert_eq!(read(&[json!({"type": "error", "error": null})]), Err(ProviderError::refused(500, "error")));
     assert!(matches!(MessagesReader::default().event("<html>", &mut vec![]), Err(ProviderError::InvalidResponse(_))));
 }
+
+#[test]
+fn a_message_that_begins_anew_is_read_from_there() {
+    let all = tidy();
+    for broke_off in [7, 8, 10, 12] {
+        let messages: Vec<Value> = all[..broke_off].iter().chain(&all).cloned().collect();
+        assert_eq!(read(&messages), Ok(tidy_reading()), "after {broke_off} events");
+    }
+    for (at, twice) in [(8, 1), (10, 1), (12, 2)] {
+        let starts = all[..twice].to_vec();
+        let messages: Vec<Value> = all[..at].iter().chain(&starts).chain(&all[at..]).cloned().collect();
+        assert_eq!(read(&messages), Ok(tidy_reading()), "only its start comes again before event {at}");
+    }
+}

@@ -32,3 +32,30 @@ async fn a_failure_between_two_empty_answers_makes_the_second_one_the_first() {
     let vendor = Vendor::start(vec![empty(), Answer(500, vec![]), empty(), streamed(&[text("Yes."), stop()])]).await;
     assert_eq!((vendor.answer().await, vendor.asked().len()), (words("Yes."), 4));
 }
+
+/// That the first try has sent something says nothing of the second, which may stand still.
+#[tokio::test]
+async fn a_second_try_that_stands_still_is_not_waited_for_because_the_first_one_worked() {
+    let still = streamed(&vec![": ping\n\n".to_owned(); 200]);
+    let vendor = Vendor::start(vec![streamed(&[text(" "), stop()]), still, streamed(&[text("Yes."), stop()])]).await;
+    assert_eq!((vendor.answer().await, vendor.asked().len()), (words("Yes."), 3));
+}
+
+#[tokio::test]
+async fn a_message_that_begins_anew_is_not_said_twice() {
+    let event = |value: Value| format!("data: {value}\n\n");
+    let begin = event(json!({"type": "message_start", "message": {"id": "m"}}))
+        + &event(json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}));
+    let said = |text: &str| {
+        event(json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}))
+    };
+    let end = event(json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}}));
+    let pieces = [begin.clone(), said("It is on "), begin, said("It is on its way."), end];
+    let vendor = Vendor::start(vec![streamed(&pieces), streamed(&[pieces.concat()])]).await;
+    for _ in 0..2 {
+        let candidates = vec![vendor.candidate(LlmProvider::Anthropic, "m")];
+        let plan = LlmPlan { candidates, rules: None, hedge_after: None };
+        let request = LlmRequest { messages: vec![ChatMessage::User("Hi".into())], ..LlmRequest::default() };
+        assert_eq!(vendor.read(plan, request).await, words("It is on its way."));
+    }
+}
