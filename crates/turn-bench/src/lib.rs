@@ -12,6 +12,7 @@ pub mod heard_words;
 pub mod hearing;
 pub mod line;
 pub mod measuring;
+pub mod overlaps;
 pub mod playing;
 pub mod policy;
 pub mod report;
@@ -51,7 +52,8 @@ pub enum Weights {
 /// What `trunkline bench turns` takes.
 #[derive(Debug, Args)]
 pub struct TurnBenchArgs {
-    /// Folder with rows (`*.jsonl`) in eot-bench's schema, and their WAV files.
+    /// Folder with rows (`*.jsonl`) in eot-bench's schema, and their WAV files; or with `overlaps.jsonl`, which measures
+    /// interruptions.
     #[arg(long)]
     data: PathBuf,
     /// Only rows of this half.
@@ -174,6 +176,9 @@ pub async fn run(
     args: &TurnBenchArgs, providers: impl FnOnce(&Hearer) -> Result<ProviderRegistry, String>,
 ) -> Result<(), String> {
     let own = own_settings(args.turn_config.as_deref())?;
+    if overlaps::rows_file(&args.data).is_some() {
+        return run_overlaps(args, &own);
+    }
     let mut settings = policy::settings(&own, &args.sweep())?;
     if !args.no_sweep {
         settings.extend(policy::presets());
@@ -211,6 +216,26 @@ pub async fn run(
     if let Some(path) = &args.signs {
         let lines: Vec<String> =
             turns.iter().flat_map(|turn| signs::signs(&turn.row)).map(|sign| sign.to_string()).collect();
+        write(path, &(lines.join("\n") + "\n"))?;
+    }
+    Ok(())
+}
+
+/// Interruptions, on a set of overlaps.
+fn run_overlaps(args: &TurnBenchArgs, own: &TurnConfig) -> Result<(), String> {
+    let wanted = Selection { half: args.half, languages: args.languages.clone() };
+    let rows = overlaps::read(&args.data, &wanted)?;
+    let started = Instant::now();
+    let outcomes = overlaps::measure(&rows, own, args.conditions().stt);
+    eprintln!("{} overlaps played in {:.1} s", rows.len(), started.elapsed().as_secs_f64());
+    let scores = overlaps::scores(&rows, &outcomes);
+    println!("{}", overlaps::report::table(&scores));
+    if let Some(path) = &args.json {
+        write(path, &serde_json::to_string_pretty(&overlaps::report::json(&scores)).unwrap_or_default())?;
+    }
+    if let Some(path) = &args.details {
+        let lines: Vec<String> =
+            rows.iter().zip(&outcomes).map(|(one, outcome)| overlaps::details(&one.row, outcome).to_string()).collect();
         write(path, &(lines.join("\n") + "\n"))?;
     }
     Ok(())

@@ -3,6 +3,7 @@
 //! written. Integers stay digits: every voice reads those.
 
 mod abbreviations;
+mod addresses;
 mod codes;
 mod dates;
 pub mod dictionary;

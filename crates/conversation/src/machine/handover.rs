@@ -142,10 +142,10 @@ impl HandingOver {
     }
 
     /// A turn of the caller: whoever has the call at the end of the handover answers it.
-    pub(super) fn handle_turn(&mut self, turn: CallerTurn) {
+    pub(super) fn handle_turn(&mut self, now: Instant, turn: CallerTurn) {
         if self.talk.is_backchannel(&turn.text, turn.confidence) {
             self.talk.line.record_user(&turn);
-            return self.talk.dismiss_barge_in();
+            return self.talk.dismiss_barge_in(now);
         }
         self.talk.line.caller.queue_turn(turn);
     }

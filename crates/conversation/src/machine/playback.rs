@@ -172,7 +172,7 @@ impl CallMachine {
         let (said, rest) = response.truncate_at(&sent);
         line.output(CallOutput::CancelLlm);
         if barge_in {
-            line.metrics().barge_ins += 1;
+            line.record_stop(now);
             line.output(CallOutput::CancelSpeech { response_id });
         }
         line.playout.end_pause();

@@ -27,10 +27,17 @@ impl Synthesizer for Beeper {
     }
 
     fn synthesize(
-        &mut self, voice: &str, _: f32, text: &str, _: &Cancellation, speech: &mut dyn FnMut(SpeechPiece<'_>),
+        &self, voice: &str, _: f32, text: &str, _: &Cancellation, speech: &mut dyn FnMut(SpeechPiece<'_>),
     ) -> Result<(), EngineError> {
         if voice != "beeper" {
             return Err(EngineError::unsupported("no such voice"));
+        }
+        if text == "long" {
+            for _ in 0..40 {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+                speech(SpeechPiece::Audio { rate_hz: 16_000, samples: &[1] });
+            }
+            return Ok(());
         }
         speech(SpeechPiece::WordEnds(&[1_000]));
         speech(SpeechPiece::Audio { rate_hz: 16_000, samples: &vec![1; text.len() * 10_000] });
@@ -67,6 +74,7 @@ fn both() -> Engines {
 fn requests_are_answered_and_a_model_that_panics_has_failed_on_one_input() {
     let speak = |id, voice: &str| ServerMessage::Synthesize {
         id: RequestId(id),
+        urgency: SpeechUrgency::Waited,
         voice: voice.into(),
         speed_permille: 1_000,
         text: "beep".into(),
@@ -105,6 +113,31 @@ fn requests_are_answered_and_a_model_that_panics_has_failed_on_one_input() {
     };
     assert_eq!((first.len(), second.len()), (AUDIO_BYTES_MAX / 2, 40_000 - AUDIO_BYTES_MAX / 2));
     assert!(matches!(of(4)[..], [WorkerMessage::Failed { kind: FailureKind::Unsupported, .. }]));
+}
+
+#[test]
+fn speech_that_is_waited_for_is_made_in_the_middle_of_other_speech() {
+    let speak = |id, urgency, text: &str| ServerMessage::Synthesize {
+        id: RequestId(id),
+        urgency,
+        voice: "beeper".into(),
+        speed_permille: 1_000,
+        text: text.into(),
+    };
+    let input = [
+        ServerMessage::Hello(Hello::of_server()),
+        speak(1, SpeechUrgency::Ahead, "long"),
+        speak(2, SpeechUrgency::Ahead, "b"),
+        speak(3, SpeechUrgency::Waited, "b"),
+    ];
+    let done: Vec<u64> = answers(both(), bytes(&input))
+        .iter()
+        .filter_map(|message| match message {
+            WorkerMessage::Done { id } => Some(id.0),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(done, [3, 1, 2]);
 }
 
 #[test]

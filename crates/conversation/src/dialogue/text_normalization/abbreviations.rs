@@ -60,7 +60,8 @@ fn matches(text: &str, start: usize, written: &str) -> Option<usize> {
     let next = text.get(end..)?.chars().next();
     let open = next.is_some_and(|next| next.is_alphanumeric() || matches!(next, '\'' | '’' | '@'));
     let numbered = written.ends_with(['.', '°', 'º']) && next.is_some_and(|next| next.is_ascii_digit());
-    (!open || numbered).then_some(end)
+    let joined = written.ends_with('-') && next.is_some_and(char::is_uppercase);
+    (!open || numbered || joined).then_some(end)
 }
 
 fn is_place(sentence: &Sentence<'_>, at: usize, end: usize, place: Place, written: &str) -> bool {
@@ -69,7 +70,11 @@ fn is_place(sentence: &Sentence<'_>, at: usize, end: usize, place: Place, writte
     match place {
         Place::Anywhere => true,
         // "No. 5 more minutes" at a sentence's start is an answer.
-        Place::BeforeNumber => sentence.digits(end).is_some() && !(written == "no." && sentence.is_sentence_start(at)),
+        Place::BeforeNumber => {
+            let roman = next.is_some_and(|next| next.chars().all(|c| matches!(c, 'I' | 'V' | 'X' | 'L' | 'C')));
+            (sentence.digits(end).is_some() || roman && written != "no.")
+                && !(written == "no." && sentence.is_sentence_start(at))
+        }
         Place::AfterNumber => sentence.before(at).is_some_and(|before| before.kind == TokenKind::Number),
         Place::BeforeName => next.is_some_and(has_capital),
         Place::BeforeSmall => next.is_some_and(|next| next.starts_with(char::is_lowercase)),
@@ -91,7 +96,13 @@ fn is_place(sentence: &Sentence<'_>, at: usize, end: usize, place: Place, writte
             has_capital(next) || particle.contains(&next)
         }),
         Place::AfterName => {
-            before.is_some_and(|before| has_capital(before.text) && before.text.len() > 1)
+            let numbered = before.is_some_and(|before| {
+                matches!(before.text, "st" | "nd" | "rd" | "th")
+                    && !before.is_spaced
+                    && at >= 2
+                    && sentence.digits(at - 2).is_some()
+            });
+            (numbered || before.is_some_and(|before| has_capital(before.text) && before.text.len() > 1))
                 && !sentence.is_sentence_start(at)
         }
     }

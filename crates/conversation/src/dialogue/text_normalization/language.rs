@@ -113,6 +113,7 @@ pub(super) struct Signs {
     pub(super) ratio: &'static str,
     pub(super) minus: &'static str,
     pub(super) plus: &'static str,
+    pub(super) plus_minus: &'static str,
     pub(super) and: &'static str,
     pub(super) times: &'static str,
     pub(super) equals: &'static str,
@@ -221,6 +222,10 @@ pub(super) struct Ordinals {
     pub(super) short: &'static [(usize, &'static str)],
     /// Stays a full form before this word: "primero de mayo".
     pub(super) of: &'static str,
+    /// Articles of the singular, masculine and feminine, behind which "2°" is an ordinal.
+    pub(super) articles: (&'static [&'static str], &'static [&'static str]),
+    /// Nouns before which it is one without them.
+    pub(super) nouns: &'static [&'static str],
 }
 
 /// Words around numbers that are read digit by digit.

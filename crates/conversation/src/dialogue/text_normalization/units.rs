@@ -1,9 +1,10 @@
 //! Units behind numbers: "7 km", "-3 °C", "85 m²", "0.5%-1%", "1h 20min".
 
+use super::addresses;
 use super::language::Unit;
 use super::locale::Locale;
 use super::numbers::{Number, behind_hyphen, is_before_noun, number, range, say_range};
-use super::tokens::{Reading, Sentence, has_capital};
+use super::tokens::{Reading, Sentence, TokenKind, has_capital};
 
 /// The unit that stands at a token, and where it ends. The longest one is meant.
 pub(super) fn unit(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<(&'static Unit, usize)> {
@@ -12,17 +13,34 @@ pub(super) fn unit(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
     for unit in locale.language.units {
         for written in unit.written {
             let octets = start + written.len();
+            // The Dutch "t/m" is no ton.
+            if *written == "t" && sentence.text(at + 1) == "/" {
+                continue;
+            }
             if sentence.stands(start, written) && best.is_none_or(|(_, longest, _)| octets > longest) {
                 best = Some((unit, octets, written.ends_with('.')));
             }
         }
     }
     let (unit, octets, dotted) = best?;
+    if addresses::is_direction(sentence, at, locale) {
+        return None;
+    }
     let end = sentence.token_from(octets);
+    // "5 km. de aquí": no sentence ends before a small letter.
+    if !dotted && sentence.glued_sign(end, &["."]) && goes_on_small(sentence, end + 1) {
+        return Some((unit, end + 1));
+    }
     // The dot of "min." belongs to a sentence that ends, or that is followed by another one.
     let next_sentence = locale.is_english() && sentence.word(end).is_some_and(has_capital);
     let end = if dotted && (sentence.is_end(end) || next_sentence) { end - 1 } else { end };
     Some((unit, end))
+}
+
+/// Whether a small letter follows behind a blank.
+fn goes_on_small(sentence: &Sentence<'_>, at: usize) -> bool {
+    let next = sentence.get(at).filter(|next| next.is_spaced);
+    next.is_some_and(|next| next.text.starts_with(char::is_lowercase))
 }
 
 /// What stands behind "/" of an amount: a unit, or a word as it is.
@@ -48,7 +66,7 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
     if !sentence.starts_word(at) || behind_hyphen(sentence, at) {
         return None;
     }
-    if let Some(reading) = feet_and_inches(sentence, at, locale) {
+    if let Some(reading) = feet_and_inches(sentence, at, locale).or_else(|| without_number(sentence, at, locale)) {
         return Some(reading);
     }
     let (minus, start) = match sentence.minus(at) {
@@ -106,6 +124,50 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
     Reading::new(end, format!("{spoken} {unit_name}"))
 }
 
+/// Signs of units that are no words of any language.
+const PLAIN_SIGNS: &[&str] = &[
+    "kg", "km", "km²", "m²", "m2", "m³", "m3", "cm", "mm", "qm", "cbm", "mq", "mc", "kWh", "MWh", "MB", "GB", "TB",
+    "ml", "min", "Std", "Stk", "h", "l", "L",
+];
+
+/// A unit without its number: "pro m²", "le kg", "los km 12 y 18".
+fn without_number(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let token = sentence.get(at).filter(|token| token.is_spaced && token.kind == TokenKind::Word)?;
+    let before = sentence.before(at).filter(|before| before.kind == TokenKind::Word)?.text.to_lowercase();
+    let (unit, end) = unit(sentence, at, locale).filter(|(_, end)| sentence.ends_word(*end))?;
+    let written = sentence.text.get(token.start..sentence.before(end)?.end())?;
+    if written == "km" && sentence.digits(end).is_some() && !sentence.is_glued(end) {
+        let plural =
+            matches!(before.as_str(), "los" | "les" | "des" | "aux" | "os" | "dos" | "aos" | "i" | "ai" | "dei");
+        return Reading::new(end, if plural { unit.many } else { unit.one });
+    }
+    let (per, articles): (&[&str], &[&str]) = match locale.language.signs.and {
+        "und" => (&["pro", "je"], &[]),
+        "et" => (&["par"], &["le", "au", "du"]),
+        "y" => (&["por"], &["el", "al", "del"]),
+        "e" if locale.is_portuguese() => (&["por"], &["o", "do"]),
+        "e" => (&["per"], &["il", "al"]),
+        _ => (&["per"], &[]),
+    };
+    let asked = per.contains(&before.as_str()) || articles.contains(&before.as_str()) && written.chars().count() > 1;
+    (asked && PLAIN_SIGNS.contains(&written)).then(|| Reading { end, spoken: unit.one.to_owned() })
+}
+
+/// "per kilogram", "al mese".
+pub(super) fn say_per(name: &str, locale: Locale) -> String {
+    let per = locale.language.per;
+    if !locale.is_italian() {
+        return format!("{per} {name}");
+    }
+    match name {
+        "persona" | "notte" | "testa" | "copia" => format!("a {name}"),
+        _ if name.starts_with(['a', 'e', 'i', 'o', 'u']) => format!("all'{name}"),
+        _ if name.ends_with('a') => format!("alla {name}"),
+        _ if name.ends_with(['o', 'e']) => format!("al {name}"),
+        _ => format!("{per} {name}"),
+    }
+}
+
 /// "/s", "/100 km" behind a unit: what is said for it.
 fn per(sentence: &Sentence<'_>, end: usize, locale: Locale) -> Option<(String, usize)> {
     if !sentence.glued_sign(end, &["/"]) || !sentence.is_glued(end + 1) {
@@ -117,7 +179,7 @@ fn per(sentence: &Sentence<'_>, end: usize, locale: Locale) -> Option<(String, u
         return Some((format!("{per} {count} {}", unit.many), behind));
     }
     let (name, behind) = per_name(sentence, end + 1, locale)?;
-    sentence.ends_word(behind).then(|| (format!("{per} {name}"), behind))
+    sentence.ends_word(behind).then(|| (say_per(&name, locale), behind))
 }
 
 /// "6 in" behind feet.
