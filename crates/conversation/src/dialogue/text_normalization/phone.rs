@@ -49,6 +49,8 @@ const CALL_TOKENS: usize = 14;
 const ASKED_TOKENS: usize = 5;
 /// A slash with blanks around it parts the first groups of a number, not two numbers.
 const HEAD_DIGITS_MAX: usize = 6;
+/// Tokens between "+" and such a slash.
+const AREA_TOKENS: usize = 7;
 
 /// "Call 911": short numbers behind a word of calling. French says them as numbers.
 fn short_number(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
@@ -162,7 +164,10 @@ fn next_group<'a>(sentence: &Sentence<'a>, at: usize, total: usize, is_first: bo
         if DASHES.contains(&sign) {
             at = sentence.dash(at)?;
         } else if matches!(sign, "." | "/") && sentence.is_glued(at) && sentence.is_glued(at + 1)
-            || sign == "/" && (2..=HEAD_DIGITS_MAX).contains(&total) && sentence.digits(at + 1).is_some()
+            || sign == "/"
+                && (2..=HEAD_DIGITS_MAX).contains(&total)
+                && sentence.digits(at + 1).is_some()
+                && is_behind_area(sentence, at)
         {
             at += 1;
         } else if sentence.digits(at).is_some() && sentence.is_glued(at) && sentence.text(at - 1) != ")" {
@@ -192,6 +197,12 @@ fn is_behind_short_word(sentence: &Sentence<'_>, at: usize, locale: Locale) -> b
                 word.chars().count() <= 6 && locale.language.codes.phone.contains(&word.to_lowercase().as_str())
             })
     })
+}
+
+/// Whether an area code stands before: "030", "(030)", "+49 (0) 30"; "202 / 235" are two numbers.
+fn is_behind_area(sentence: &Sentence<'_>, at: usize) -> bool {
+    let text = |back: usize| at.checked_sub(back).map_or("", |at| sentence.text(at));
+    text(1).starts_with('0') || text(1) == ")" || (2..=AREA_TOKENS).any(|back| text(back) == "+")
 }
 
 fn is_phone(sentence: &Sentence<'_>, at: usize, groups: &Groups<'_>, locale: Locale) -> bool {
