@@ -9,6 +9,7 @@ use crate::domain::trunk::Trunk;
 use crate::providers::ProviderRegistry;
 use std::net::IpAddr;
 use trunkline_signaling::io::driver::SipService;
+use trunkline_signaling::sip::user_agent::ProbeResult;
 
 /// Clients with the server's own keys, which reach what the server's reach.
 pub fn provider_clients(config: &Config) -> Result<ProviderRegistry, AppError> {
@@ -45,6 +46,11 @@ impl ProbeAgent {
         let sip = &self.service.handle;
         let local = LocalHost { addr: self.advertised, port: sip.local_udp().port() };
         let probe = probe(trunk, &targets, local, target).map_err(|error| error.to_string())?;
-        sip.send_options(probe).await.map_err(|error| error.to_string())
+        match sip.send_options(probe).await {
+            Ok(ProbeResult::Answered(status)) => Ok(Some(status)),
+            Ok(ProbeResult::Silent) => Ok(None),
+            Ok(ProbeResult::Unreachable(why)) => Err(why),
+            Err(_) => Err("the request could not be sent".to_owned()),
+        }
     }
 }

@@ -12,8 +12,6 @@ use url::{Host, Url};
 const ADDRESS: &str = "address";
 const DNS: &str = "dns";
 const DEADLINE: Duration = Duration::from_secs(4);
-/// Seed of a STUN transaction: one is made, and its answer comes to its own socket.
-const STUN_SEED: u64 = 0x7472_756e_6b6c_696e;
 
 /// Address and names.
 pub(crate) async fn look(config: &Config) -> Vec<Finding> {
@@ -29,7 +27,7 @@ async fn by_stun(config: &Config) -> Option<Result<IpAddr, String>> {
     if server.is_empty() {
         return None;
     }
-    let asked = timeout(DEADLINE, public_address(server, STUN_SEED)).await;
+    let asked = timeout(DEADLINE, public_address(server, rand::random())).await;
     Some(match asked {
         Ok(answer) => answer.map_err(|error| format!("{server}: {error}")),
         Err(_) => Err(format!("{server} did not answer")),
@@ -110,8 +108,10 @@ async fn names(config: &Config) -> Vec<Finding> {
 async fn resolved(host: String) -> Finding {
     let advice = "look at /etc/resolv.conf, and at what a firewall does with port 53";
     match timeout(DEADLINE, tokio::net::lookup_host((host.as_str(), 443))).await {
-        Ok(Ok(mut found)) if found.next().is_some() => Finding::ok(DNS, format!("{host} is resolved")),
-        Ok(Ok(_)) => Finding::error(DNS, format!("{host} has no address"), advice),
+        Ok(Ok(mut found)) => match found.next() {
+            Some(_) => Finding::ok(DNS, format!("{host} is resolved")),
+            None => Finding::error(DNS, format!("{host} has no address"), advice),
+        },
         Ok(Err(error)) => Finding::error(DNS, format!("{host} cannot be resolved: {error}"), advice),
         Err(_) => Finding::error(DNS, format!("{host} was not resolved in {} s", DEADLINE.as_secs()), advice),
     }

@@ -196,7 +196,7 @@ impl Store {
 
     /// Compares the schema with this version's; changes nothing.
     pub async fn schema_difference(&self) -> Result<SchemaDifference, StoreError> {
-        let known: Vec<i64> = sqlx::migrate!("../../migrations").iter().map(|one| one.version).collect();
+        let known: Vec<i64> = migrator().iter().map(|one| one.version).collect();
         let applied: Vec<i64> =
             sqlx::query_scalar("SELECT version FROM _sqlx_migrations").fetch_all(&self.read).await?;
         Ok(SchemaDifference {

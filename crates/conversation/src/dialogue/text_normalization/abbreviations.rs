@@ -97,7 +97,10 @@ fn is_place(sentence: &Sentence<'_>, at: usize, end: usize, place: Place, writte
         }),
         Place::AfterName => {
             let numbered = before.is_some_and(|before| {
-                matches!(before.text, "st" | "nd" | "rd" | "th") && !before.is_spaced && at >= 2 && sentence.digits(at - 2).is_some()
+                matches!(before.text, "st" | "nd" | "rd" | "th")
+                    && !before.is_spaced
+                    && at >= 2
+                    && sentence.digits(at - 2).is_some()
             });
             (numbered || before.is_some_and(|before| has_capital(before.text) && before.text.len() > 1))
                 && !sentence.is_sentence_start(at)

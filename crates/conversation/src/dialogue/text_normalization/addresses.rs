@@ -18,18 +18,50 @@ const DIRECTIONS: &[(&str, &str)] = &[
 
 /// What streets are called.
 const STREETS: &[&str] = &[
-    "St", "Street", "Ave", "Av", "Avenue", "Blvd", "Boulevard", "Rd", "Road", "Dr", "Drive", "Ln", "Lane", "Hwy", "Highway",
-    "Ct", "Court", "Pl", "Place", "Pkwy", "Parkway", "Sq", "Square", "Ter", "Terrace", "Way", "Broadway", "Trail", "Cir",
-    "Circle", "Loop", "Row", "Pike", "Expy", "Fwy",
+    "St",
+    "Street",
+    "Ave",
+    "Av",
+    "Avenue",
+    "Blvd",
+    "Boulevard",
+    "Rd",
+    "Road",
+    "Dr",
+    "Drive",
+    "Ln",
+    "Lane",
+    "Hwy",
+    "Highway",
+    "Ct",
+    "Court",
+    "Pl",
+    "Place",
+    "Pkwy",
+    "Parkway",
+    "Sq",
+    "Square",
+    "Ter",
+    "Terrace",
+    "Way",
+    "Broadway",
+    "Trail",
+    "Cir",
+    "Circle",
+    "Loop",
+    "Row",
+    "Pike",
+    "Expy",
+    "Fwy",
 ];
 /// Tokens between a direction and the name for its street.
 const STREET_TOKENS: usize = 5;
 
 /// States and territories of the United States, before a ZIP code.
 const STATES: &[&str] = &[
-    "AL", "AK", "AZ", "AR", "CA", "CO", "CT", "DE", "FL", "GA", "HI", "ID", "IL", "IN", "IA", "KS", "KY", "LA", "ME", "MD",
-    "MA", "MI", "MN", "MS", "MO", "MT", "NE", "NV", "NH", "NJ", "NM", "NY", "NC", "ND", "OH", "OK", "OR", "PA", "RI", "SC",
-    "SD", "TN", "TX", "UT", "VT", "VA", "WA", "WV", "WI", "WY", "DC", "PR",
+    "AL", "AK", "AZ", "AR", "CA", "CO", "CT", "DE", "FL", "GA", "HI", "ID", "IL", "IN", "IA", "KS", "KY", "LA", "ME",
+    "MD", "MA", "MI", "MN", "MS", "MO", "MT", "NE", "NV", "NH", "NJ", "NM", "NY", "NC", "ND", "OH", "OK", "OR", "PA",
+    "RI", "SC", "SD", "TN", "TX", "UT", "VT", "VA", "WA", "WV", "WI", "WY", "DC", "PR",
 ];
 
 /// Reads a direction or a postcode that begins at a token.
@@ -91,7 +123,8 @@ pub(super) fn is_direction(sentence: &Sentence<'_>, at: usize, locale: Locale) -
     let dotted = sentence.glued_sign(at + 1, &["."]);
     let behind = if dotted { at + 2 } else { at + 1 };
     let capital = sentence.word(behind).is_some_and(|word| has_capital(word) && !is_all_capitals(word));
-    let numbered = sentence.digits(behind).is_some() && sentence.word(behind + 1).is_some() && sentence.is_glued(behind + 1);
+    let numbered =
+        sentence.digits(behind).is_some() && sentence.word(behind + 1).is_some() && sentence.is_glued(behind + 1);
     dotted && (capital || numbered) || numbered || is_street_direction(sentence, at, behind)
 }
 
@@ -107,7 +140,10 @@ fn zip(sentence: &Sentence<'_>, at: usize, code: &str) -> Option<Reading> {
         return None;
     }
     let plus = sentence.digits(at + 2).filter(|plus| {
-        plus.len() == 4 && sentence.glued_sign(at + 1, &["-", "–"]) && sentence.is_glued(at + 2) && sentence.ends_word(at + 3)
+        plus.len() == 4
+            && sentence.glued_sign(at + 1, &["-", "–"])
+            && sentence.is_glued(at + 2)
+            && sentence.ends_word(at + 3)
     });
     match plus {
         Some(plus) => Reading::new(at + 3, format!("{}, {}", say_group(code), say_group(plus))),
@@ -130,7 +166,9 @@ fn before_town(sentence: &Sentence<'_>, at: usize, code: &str, locale: Locale) -
         }
         _ => (say_group(code), at + 1),
     };
-    let town = sentence.get(end).is_some_and(|next| next.is_spaced && next.text.chars().count() >= 3 && has_capital(next.text));
+    let town = sentence
+        .get(end)
+        .is_some_and(|next| next.is_spaced && next.text.chars().count() >= 3 && has_capital(next.text));
     let before = sentence.before(at).map_or("", |before| before.text);
     let prefixed = sentence.is_glued(at) && before == "-";
     let signed = sentence.is_glued(at) && !matches!(before, "(" | "\"" | "-");
@@ -155,7 +193,8 @@ fn before_town(sentence: &Sentence<'_>, at: usize, code: &str, locale: Locale) -
 /// "D-80331".
 fn is_country(sentence: &Sentence<'_>, at: usize) -> bool {
     at.checked_sub(2).is_some_and(|two| {
-        matches!(sentence.text(two), "D" | "A" | "CH" | "DE" | "AT" | "F" | "E" | "I" | "P") && sentence.starts_word(two)
+        matches!(sentence.text(two), "D" | "A" | "CH" | "DE" | "AT" | "F" | "E" | "I" | "P")
+            && sentence.starts_word(two)
     })
 }
 

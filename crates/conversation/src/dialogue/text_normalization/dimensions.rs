@@ -65,7 +65,10 @@ fn score(sentence: &Sentence<'_>, at: usize, sides: &[Side], end: usize, locale:
     let team = |at: usize| sentence.word(at).is_some_and(|word| has_capital(word) && word.chars().count() >= 3);
     let match_of = at >= 1 && team(at - 1) && team(end);
     let total = matches!(sentence.text(end), "no" | "na" | "nos")
-        && matches!(sentence.text(end + 1), "total" | "agregado" | "placar" | "pênaltis" | "prorrogação" | "jogo" | "final");
+        && matches!(
+            sentence.text(end + 1),
+            "total" | "agregado" | "placar" | "pênaltis" | "prorrogação" | "jogo" | "final"
+        );
     let score = locale.language.signs.score;
     (tells || match_of || total)
         .then(|| Reading { end, spoken: format!("{} {score} {}", first.number.say(locale), second.number.say(locale)) })
@@ -81,7 +84,9 @@ fn english_unit(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<(&
         return named("foot").map(|unit| (unit, at + 1));
     }
     let wordless = |next: usize| {
-        sentence.word(next).is_none_or(|word| matches!(word, "wide" | "tall" | "deep" | "long" | "high" | "thick" | "x"))
+        sentence
+            .word(next)
+            .is_none_or(|word| matches!(word, "wide" | "tall" | "deep" | "long" | "high" | "thick" | "x"))
     };
     (sentence.text(at) == "in" && wordless(at + 1) && sentence.digits(at + 1).is_none())
         .then(|| named("inch").map(|unit| (unit, at + 1)))

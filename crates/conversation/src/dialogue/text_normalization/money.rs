@@ -259,8 +259,8 @@ fn scaled(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading>
 
 /// Short forms of scales without a dot that mean nothing else behind a number.
 const SHORT_SCALES: &[&str] = &[
-    "Mio", "Mrd", "Mrd", "Tsd", "Mill", "mln", "mld", "mio", "mrd", "bln", "bn", "tn", "milj", "Mds", "Md", "Mrds", "mds",
-    "md",
+    "Mio", "Mrd", "Mrd", "Tsd", "Mill", "mln", "mld", "mio", "mrd", "bln", "bn", "tn", "milj", "Mds", "Md", "Mrds",
+    "mds", "md",
 ];
 /// Those that may be units as well: only beside a currency.
 const UNSURE_SCALES: &[&str] = &["m", "k", "b", "t", "mi", "bi", "tri", "mn", "mil", "cr", "Bio", "T"];

@@ -179,10 +179,7 @@ fn plus(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
         && sentence.dash(number.end).is_none()
         && sentence.digits(number.end).is_none()
         && !followed_by_digits(sentence, number.end);
-    fits.then(|| Reading {
-        end: number.end,
-        spoken: format!("{} {}", locale.language.signs.plus, number.say(locale)),
-    })
+    fits.then(|| Reading { end: number.end, spoken: format!("{} {}", locale.language.signs.plus, number.say(locale)) })
 }
 
 /// Whether a number is the second part of something: "COVID-19", "A/4".

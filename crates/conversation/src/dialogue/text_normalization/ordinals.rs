@@ -63,7 +63,9 @@ fn degree_sign(sentence: &Sentence<'_>, at: usize, end: usize, number: usize, lo
     }
     let ends_feminine = |noun: &str| noun.ends_with('a') || noun.ends_with("ão") && noun != "verão" || noun == "classe";
     let is_feminine = match named && !is_article {
-        true => noun.or(Some(before.as_str())).is_some_and(|noun| ends_feminine(noun) && !matches!(noun, "día" | "dia" | "tema" | "problema")),
+        true => noun
+            .or(Some(before.as_str()))
+            .is_some_and(|noun| ends_feminine(noun) && !matches!(noun, "día" | "dia" | "tema" | "problema")),
         false => feminine.contains(&before.as_str()),
     };
     let index = number.checked_sub(1)?;

@@ -93,7 +93,8 @@ fn is_called(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
             }
             TokenKind::Word if codes.call_fillers.contains(&word.as_str()) => {}
             TokenKind::Number => {}
-            TokenKind::Sign if matches!(token.text, "," | ":" | "\"" | "“" | "„" | "«" | "(" | "/" | "-" | "–" | "+") => {}
+            TokenKind::Sign
+                if matches!(token.text, "," | ":" | "\"" | "“" | "„" | "«" | "(" | "/" | "-" | "–" | "+") => {}
             TokenKind::Word | TokenKind::Sign => return false,
         }
     }
@@ -132,7 +133,9 @@ fn groups<'a>(sentence: &Sentence<'a>, at: usize) -> Option<Groups<'a>> {
     let mut all = Groups { digits: Vec::new(), is_international, is_bracketed: false, has_signs: false, end };
     let mut total = 0;
     while all.digits.len() < GROUPS_MAX {
-        let Some((group, behind, bracketed)) = next_group(sentence, all.end, total, all.digits.is_empty()) else { break };
+        let Some((group, behind, bracketed)) = next_group(sentence, all.end, total, all.digits.is_empty()) else {
+            break;
+        };
         total += group.len();
         if total > DIGITS_MAX {
             return None;
@@ -152,9 +155,7 @@ fn groups<'a>(sentence: &Sentence<'a>, at: usize) -> Option<Groups<'a>> {
 }
 
 /// The next group of digits behind a blank, a hyphen, a dot, a slash or brackets.
-fn next_group<'a>(
-    sentence: &Sentence<'a>, at: usize, total: usize, is_first: bool,
-) -> Option<(&'a str, usize, bool)> {
+fn next_group<'a>(sentence: &Sentence<'a>, at: usize, total: usize, is_first: bool) -> Option<(&'a str, usize, bool)> {
     let mut at = at;
     if !is_first {
         let sign = sentence.text(at);

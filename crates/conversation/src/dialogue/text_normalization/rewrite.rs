@@ -5,8 +5,8 @@ use super::locale::Locale;
 use super::markup::{Manner, PlainText};
 use super::tokens::{Reading, Sentence, TokenKind};
 use super::{
-    abbreviations, addresses, codes, dates, dimensions, fractions, keys, money, numbers, ordinals, phone, symbols, times, units,
-    web_addresses,
+    abbreviations, addresses, codes, dates, dimensions, fractions, keys, money, numbers, ordinals, phone, symbols,
+    times, units, web_addresses,
 };
 use std::ops::Range;
 use trunkline_domain::speech_tags;

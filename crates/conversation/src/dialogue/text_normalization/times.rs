@@ -172,7 +172,10 @@ fn to_full_hour(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Re
         let behind = sentence.dash(first.end)?;
         let second = full(behind).filter(|second| !sentence.glued_sign(second.end, &[":", "."]))?;
         let end = hour_word(sentence, second.end, locale)?;
-        let (one, two) = (say(sentence, at, first, locale), say(sentence, behind, Time { word: HourWord::Behind, end, ..second }, locale));
+        let (one, two) = (
+            say(sentence, at, first, locale),
+            say(sentence, behind, Time { word: HourWord::Behind, end, ..second }, locale),
+        );
         return Reading::new(end, super::numbers::say_range(sentence, at, &one, &two, locale));
     }
     let first = full(at).filter(|first| sentence.dash(first.end).is_some())?;

@@ -126,8 +126,8 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
 
 /// Signs of units that are no words of any language.
 const PLAIN_SIGNS: &[&str] = &[
-    "kg", "km", "km²", "m²", "m2", "m³", "m3", "cm", "mm", "qm", "cbm", "mq", "mc", "kWh", "MWh", "MB", "GB", "TB", "ml",
-    "min", "Std", "Stk", "h", "l", "L",
+    "kg", "km", "km²", "m²", "m2", "m³", "m3", "cm", "mm", "qm", "cbm", "mq", "mc", "kWh", "MWh", "MB", "GB", "TB",
+    "ml", "min", "Std", "Stk", "h", "l", "L",
 ];
 
 /// A unit without its number: "pro m²", "le kg", "los km 12 y 18".
@@ -137,7 +137,8 @@ fn without_number(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<
     let (unit, end) = unit(sentence, at, locale).filter(|(_, end)| sentence.ends_word(*end))?;
     let written = sentence.text.get(token.start..sentence.before(end)?.end())?;
     if written == "km" && sentence.digits(end).is_some() && !sentence.is_glued(end) {
-        let plural = matches!(before.as_str(), "los" | "les" | "des" | "aux" | "os" | "dos" | "aos" | "i" | "ai" | "dei");
+        let plural =
+            matches!(before.as_str(), "los" | "les" | "des" | "aux" | "os" | "dos" | "aos" | "i" | "ai" | "dei");
         return Reading::new(end, if plural { unit.many } else { unit.one });
     }
     let (per, articles): (&[&str], &[&str]) = match locale.language.signs.and {

@@ -255,8 +255,16 @@ const SCALES: &[Scale] = &[
         "million",
         "million",
     ),
-    scale(&["billion", "Billion", "billions", "bn", "bn.", "Bn", "B", "b", "bln", "bln.", "bil.", "bill."], "billion", "billion"),
-    scale(&["trillion", "Trillion", "trillions", "tn", "tn.", "trn", "T", "t", "tril.", "trill."], "trillion", "trillion"),
+    scale(
+        &["billion", "Billion", "billions", "bn", "bn.", "Bn", "B", "b", "bln", "bln.", "bil.", "bill."],
+        "billion",
+        "billion",
+    ),
+    scale(
+        &["trillion", "Trillion", "trillions", "tn", "tn.", "trn", "T", "t", "tril.", "trill."],
+        "trillion",
+        "trillion",
+    ),
     scale(&["thousand", "k", "K", "thou."], "thousand", "thousand"),
     scale(&["lakh", "lakhs"], "lakh", "lakh"),
     scale(&["crore", "crores", "cr"], "crore", "crore"),
