@@ -35,7 +35,7 @@ impl ProbeAgent {
         let guards = EgressGuards::new(config, advertised);
         let (service, _) = sip::build(&own, advertised, &guards.sip).await?;
         // Calls that come in by mistake go to another server.
-        let _ = service.handle.set_calls_max(0).await;
+        service.handle.set_calls_max(0).await;
         Ok(Self { service, advertised })
     }
 

@@ -201,7 +201,7 @@ async fn dispatch(cli: Cli) -> Result<(), CommandError> {
             println!("{}", health::run(&config()?, args).await?);
             Ok(())
         }
-        CliCommand::Doctor(args) => match trunkline_doctor::run(&args, config()).await {
+        CliCommand::Doctor(args) => match Box::pin(trunkline_doctor::run(&args, config())).await {
             true => Ok(()),
             false => Err("something does not work: the findings say what to do".to_owned().into()),
         },
@@ -211,8 +211,8 @@ async fn dispatch(cli: Cli) -> Result<(), CommandError> {
             Ok(())
         }
         CliCommand::Emulate(args) => Ok(emulate(args).await?),
-        CliCommand::Call(command) => call_command::run(*command).await,
-        CliCommand::Client(command) => Ok(trunkline_client::run(command).await?),
+        CliCommand::Call(command) => Box::pin(call_command::run(*command)).await,
+        CliCommand::Client(command) => Ok(Box::pin(trunkline_client::run(command)).await?),
         CliCommand::Completions(args) => {
             clap_complete::generate(args.shell, &mut Cli::command(), "trunkline", &mut std::io::stdout());
             Ok(())

@@ -153,8 +153,12 @@ fn half_way(plan: &Plan, states: &[StepState], error: ClientError) -> ClientErro
         if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
     };
     let (applied, rest) = (named(StepState::Applied), named(StepState::NotApplied));
+    let unfinished = match states.contains(&StepState::Unfinished) {
+        true => format!("applied without handovers: {}\n", named(StepState::Unfinished)),
+        false => String::new(),
+    };
     let words = format!(
-        "applied: {applied}\nfailed: {}\nnot applied: {rest}\nrun it again to finish it; what was applied stays as it is\n",
+        "applied: {applied}\n{unfinished}failed: {}\nnot applied: {rest}\nrun it again to finish it; what was applied stays as it is\n",
         named(StepState::Failed)
     );
     error.after(&words)

@@ -45,12 +45,12 @@ pub async fn run(args: &DoctorArgs, config: Result<Config, String>) -> bool {
 /// All findings about a server with these settings.
 pub async fn examine(config: &Config) -> Report {
     let server = server::find(config).await;
-    let (storage, trunks) = storage::look(config).await;
+    let (storage, trunks) = Box::pin(storage::look(config)).await;
     let (network, clock, providers, trunks) = tokio::join!(
         network::look(config),
         clock::look(config),
-        providers::look(config),
-        trunks::look(config, trunks, server.is_some())
+        Box::pin(providers::look(config)),
+        Box::pin(trunks::look(config, trunks, server.is_some()))
     );
     let mut findings = vec![server::finding(config, server.as_ref())];
     findings.extend(ports::look(config, server.as_ref()));

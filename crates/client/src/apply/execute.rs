@@ -13,6 +13,8 @@ use std::path::Path;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StepState {
     Applied,
+    /// It is there, without the handovers to agents that are not.
+    Unfinished,
     Failed,
     NotApplied,
 }
@@ -21,6 +23,7 @@ impl StepState {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Applied => "applied",
+            Self::Unfinished => "unfinished",
             Self::Failed => "failed",
             Self::NotApplied => "not_applied",
         }
@@ -52,6 +55,7 @@ pub(super) async fn execute(
         if is_whole {
             states[index] = StepState::Applied;
         } else {
+            states[index] = StepState::Unfinished;
             later.push(index);
         }
         if tells {
@@ -69,6 +73,10 @@ async fn apply(step: &Step, api: &Api, person: Option<&Api>, ids: &mut Ids) -> R
     let is_whole = !(item.kind == Kind::Agent && has_open_links);
     if !is_whole {
         body.remove(HANDOVERS);
+        // Nothing else changes: it is all for later.
+        if step.known.is_some() && body.is_empty() {
+            return Ok(false);
+        }
     }
     let body = Value::Object(body);
     let Some(resource) = item.kind.resource() else {

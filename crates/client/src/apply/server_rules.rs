@@ -105,7 +105,7 @@ mod tests {
         let items = items.unwrap_or_else(|errors| panic!("{errors:?}"));
         let schema = compiled(&document, "AgentFields").unwrap();
         let found: Vec<String> = faults(&schema, &items[0]).iter().map(ToString::to_string).collect();
-        assert!(found.iter().any(|fault| fault.starts_with("4: agents[0].tts_config.model: ")), "{found:?}");
+        assert!(found.iter().any(|fault| fault.starts_with("5: agents[0].tts_config.model: ")), "{found:?}");
         assert!(found.iter().any(|fault| fault.starts_with("3: agents[0].webhook_secret: ")), "{found:?}");
         assert!(!found.concat().contains("long-secret"), "{found:?}");
     }

@@ -3,7 +3,6 @@
 //! written. Integers stay digits: every voice reads those.
 
 mod abbreviations;
-mod addresses;
 mod codes;
 mod dates;
 pub mod dictionary;
@@ -19,9 +18,11 @@ mod money;
 mod numbers;
 mod ordinals;
 mod phone;
+mod postcodes;
 mod rewrite;
 mod sentence_ends;
 pub(crate) mod ssml;
+mod street_directions;
 mod symbols;
 mod times;
 mod tokens;

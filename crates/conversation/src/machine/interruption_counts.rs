@@ -75,7 +75,7 @@ impl InterruptionCounts {
         self.stopped += 1;
         let is_said = |(said_ms, reason): &(u64, OverlapReason)| {
             at_ms.saturating_sub(*said_ms) <= FLUSH_MAX_MS
-                && matches!(reason, OverlapReason::Words | OverlapReason::Command)
+                && matches!(reason, OverlapReason::Words | OverlapReason::Command | OverlapReason::Turn)
         };
         if !self.events.last().is_some_and(is_said) {
             self.record(at_ms, OverlapReason::Voice);

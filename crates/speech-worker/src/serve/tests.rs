@@ -52,14 +52,28 @@ fn audio(id: u64, samples: &[i16]) -> ServerMessage {
 
 /// What a worker answers to these bytes, by request.
 fn answers(engines: Engines, input: Vec<u8>) -> Vec<WorkerMessage> {
+    answers_to(engines, Cursor::new(input))
+}
+
+fn answers_to(engines: Engines, input: impl Read) -> Vec<WorkerMessage> {
     let mut output = Vec::new();
-    serve(engines, Cursor::new(input), &mut output);
+    serve(engines, input, &mut output);
     let (mut frames, mut messages) = (FrameReader::default(), Vec::new());
     frames.push(&output);
     while let Some(frame) = frames.next_frame().unwrap() {
         messages.push(WorkerMessage::read(&frame).unwrap());
     }
     messages
+}
+
+/// Bytes that come a little later.
+struct Later(Cursor<Vec<u8>>);
+
+impl Read for Later {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        std::thread::sleep(Duration::from_millis(40));
+        self.0.read(buffer)
+    }
 }
 
 fn bytes(messages: &[ServerMessage]) -> Vec<u8> {
@@ -128,9 +142,9 @@ fn speech_that_is_waited_for_is_made_in_the_middle_of_other_speech() {
         ServerMessage::Hello(Hello::of_server()),
         speak(1, SpeechUrgency::Ahead, "long"),
         speak(2, SpeechUrgency::Ahead, "b"),
-        speak(3, SpeechUrgency::Waited, "b"),
     ];
-    let done: Vec<u64> = answers(both(), bytes(&input))
+    let later = Later(Cursor::new(bytes(&[speak(3, SpeechUrgency::Waited, "b")])));
+    let done: Vec<u64> = answers_to(both(), Cursor::new(bytes(&input)).chain(later))
         .iter()
         .filter_map(|message| match message {
             WorkerMessage::Done { id } => Some(id.0),

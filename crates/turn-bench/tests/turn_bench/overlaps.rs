@@ -149,7 +149,7 @@ fn the_caller_stops_the_agent_and_a_voice_behind_does_not() {
     let person = "I want to speak to a human";
     let overlaps = [
         over_the_agent("interruption", "speak_to_human", person, 0.0),
-        over_the_agent("side_talk", "speak_to_human", person, -18.0),
+        over_the_agent("side_talk", "speak_to_human", person, -28.0),
     ];
     let outcomes = measure(&overlaps, &TurnConfig::default(), delays);
     let [caller, behind] = &outcomes[..] else { panic!("{outcomes:?}") };

@@ -29,7 +29,7 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
         }
     }
     if let Some((octet, long)) = best {
-        let spoken = capitalized(sentence, at, token.text, long);
+        let spoken = capitalized(sentence, at, token.text, feminine(sentence, at, long));
         return Reading::new(end_without_full_stop(sentence, octet, locale), spoken);
     }
     suffix(sentence, at, locale)
@@ -77,6 +77,7 @@ fn is_place(sentence: &Sentence<'_>, at: usize, end: usize, place: Place, writte
         }
         Place::AfterNumber => sentence.before(at).is_some_and(|before| before.kind == TokenKind::Number),
         Place::BeforeName => next.is_some_and(has_capital),
+        Place::Title => has_capital(sentence.text(at)) && next.is_some_and(has_capital),
         Place::BeforeSmall => next.is_some_and(|next| next.starts_with(char::is_lowercase)),
         Place::Capital => has_capital(sentence.text(at)),
         Place::BeforeBirth if has_capital(sentence.text(at)) => {
@@ -121,15 +122,62 @@ fn end_without_full_stop(sentence: &Sentence<'_>, octet: usize, locale: Locale) 
     if sentence.is_end(end) || next_sentence { end - 1 } else { end }
 }
 
+/// Titles of Spanish, Italian and Portuguese whose short form is that of men and women.
+const FEMININE: &[(&str, &str)] = &[
+    ("licenciado", "licenciada"),
+    ("ingeniero", "ingeniera"),
+    ("arquitecto", "arquitecta"),
+    ("profesor", "profesora"),
+    ("engenheiro", "engenheira"),
+    ("arquiteto", "arquiteta"),
+    ("deputado", "deputada"),
+    ("senador", "senadora"),
+    ("avvocato", "avvocata"),
+];
+
+/// "la Lic. Mora": the article before tells.
+fn feminine(sentence: &Sentence<'_>, at: usize, long: &'static str) -> &'static str {
+    let found = FEMININE.iter().find(|(masculine, _)| *masculine == long);
+    let before = sentence.before(at).map_or("", |before| before.text);
+    match found {
+        Some((_, said)) if matches!(before, "la" | "La" | "una" | "da" | "à" | "na" | "della" | "alla") => said,
+        _ => long,
+    }
+}
+
 /// A capital at the beginning of a sentence stays one.
 fn capitalized(sentence: &Sentence<'_>, at: usize, written: &str, long: &str) -> String {
     let mut chars = long.chars();
     match chars.next() {
-        Some(first) if has_capital(written) && sentence.is_sentence_start(at) => {
+        Some(first) if has_capital(written) && sentence.is_sentence_start(at) && !is_behind_title(sentence, at) => {
             first.to_uppercase().chain(chars).collect()
         }
         _ => long.to_owned(),
     }
+}
+
+/// "Sra. Dña.": the dot before is that of another title.
+fn is_behind_title(sentence: &Sentence<'_>, at: usize) -> bool {
+    let dotted = sentence.before(at).is_some_and(|before| before.text == ".");
+    let title = at.checked_sub(2).and_then(|two| sentence.word(two));
+    dotted
+        && title.is_some_and(|title| {
+            matches!(
+                title,
+                "Sr" | "Sra"
+                    | "Srta"
+                    | "Sres"
+                    | "Dr"
+                    | "Dra"
+                    | "Excmo"
+                    | "Ilmo"
+                    | "Exmo"
+                    | "Sig"
+                    | "Dott"
+                    | "Prof"
+                    | "Hr"
+            )
+        })
 }
 
 /// "Hauptstr.": the end of a word.

@@ -26,7 +26,8 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
 /// Day, month and year in the order of the language; `None` if there is no such day.
 fn say(day: u32, month: usize, year: &str, locale: Locale) -> Option<String> {
     let month = locale.language.calendar.months.get(month.checked_sub(1)?)?;
-    if !(1..=31).contains(&day) {
+    let is_february = std::ptr::eq(month, &locale.language.calendar.months[1]);
+    if !(1..=if is_february { 29 } else { 31 }).contains(&day) {
         return None;
     }
     let day_name = match locale.language.calendar.first {
@@ -113,6 +114,10 @@ fn dotted(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading>
         let month = sentence.is_glued(behind + 2) && sentence.digits(behind + 2).is_some();
         return (!month).then(|| Reading { end: behind + 2, spoken: format!("{day}. {to} {last}.") });
     }
+    let before = sentence.words_before(at, 1);
+    if before.first().is_some_and(|word| NUMBERED.contains(&word.as_str())) {
+        return None;
+    }
     let (first, end) = day_and_month(sentence, at, locale)?;
     // "3.5.-5.5." has months of its own.
     if sentence.text(end - 1) == "."
@@ -123,6 +128,10 @@ fn dotted(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading>
     }
     Reading::new(end, first)
 }
+
+/// Words of German before a number in parts that is no date.
+const NUMBERED: &[&str] =
+    &["version", "kapitel", "abschnitt", "punkt", "ziffer", "update", "release", "absatz", "nummer", "nr", "wert"];
 
 /// Words that begin German sentences more often than they are names or nouns.
 const GERMAN_STARTS: &[&str] = &[
@@ -430,5 +439,7 @@ fn listed(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
     );
     let in_month =
         matches!(before, "in" | "en" | "em" | "a" | "since" | "seit" | "sinds" | "ab" | "bis" | "depuis" | "desde");
-    other || asked || !is_word_at_end(sentence, at) && (in_month || calendar.before_dates.contains(&before))
+    // "el mar." is the sea as well.
+    let is_sea = sentence.text(at).eq_ignore_ascii_case("mar") && !locale.is_english();
+    other || asked && !is_sea || !is_word_at_end(sentence, at) && (in_month || calendar.before_dates.contains(&before))
 }

@@ -58,6 +58,8 @@ pub(super) enum Place {
     AfterNumber,
     /// Before a word with a capital.
     BeforeName,
+    /// With a capital, before a name: "Gov. Brown", and no "sales rep. The".
+    Title,
     /// Behind a word with a capital.
     AfterName,
     /// Only with its capital: "Geb.".

@@ -25,7 +25,10 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
         "ª" => *ordinals.feminine.get(index)?,
         // A degree sign before a capital is a temperature: "5°C" is no "5º C".
         "º" if !matches!(next, "C" | "F") => {
-            let noun = sentence.word(mark + 1).is_some_and(|word| word != ordinals.of && word.chars().count() > 2);
+            let noun = sentence.word(mark + 1).is_some_and(|word| {
+                let side = word.starts_with("izq") || word.starts_with("dch") || matches!(word, "izda" | "derecha");
+                word != ordinals.of && word.chars().count() > 2 && !side
+            });
             let short = ordinals.short.iter().find(|(of, _)| *of == number).filter(|_| noun);
             short.map_or(*ordinals.masculine.get(index)?, |(_, word)| word)
         }
@@ -61,11 +64,13 @@ fn degree_sign(sentence: &Sentence<'_>, at: usize, end: usize, number: usize, lo
     if is_temperature || !named && !is_article {
         return None;
     }
-    let ends_feminine = |noun: &str| noun.ends_with('a') || noun.ends_with("ão") && noun != "verão" || noun == "classe";
+    let ends_feminine = |noun: &str| {
+        noun.ends_with('a') && !matches!(noun, "día" | "dia" | "tema" | "problema")
+            || ["ção", "ción", "zione"].iter().any(|end| noun.ends_with(end))
+            || matches!(noun, "vez" | "fase" | "parte" | "classe" | "clase" | "série" | "edição")
+    };
     let is_feminine = match named && !is_article {
-        true => noun
-            .or(Some(before.as_str()))
-            .is_some_and(|noun| ends_feminine(noun) && !matches!(noun, "día" | "dia" | "tema" | "problema")),
+        true => ends_feminine(noun.unwrap_or(&before)),
         false => feminine.contains(&before.as_str()),
     };
     let index = number.checked_sub(1)?;

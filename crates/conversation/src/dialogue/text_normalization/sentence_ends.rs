@@ -220,6 +220,15 @@ fn by_tables(locale: Locale, before: &str, word: &str, following: Option<char>) 
     if found == AbbreviationEnd::Here {
         return found;
     }
+    let units = language.units.iter().flat_map(|unit| unit.written).copied();
+    let named = units.chain(language.per_names.iter().map(|(short, _)| *short));
+    let counted = behind_number(before, word);
+    if counted && named.filter_map(|short| short.strip_suffix('.')).any(ends_with) {
+        return match following {
+            Some(next) if next.is_uppercase() && locale.is_german() => AbbreviationEnd::Here,
+            _ => before_capital(following),
+        };
+    }
     for (written, _, place) in language.abbreviations {
         let Some(short) = written.strip_suffix('.').filter(|short| ends_with(short)) else { continue };
         match by_place(*place, short, word, following) {
@@ -240,28 +249,33 @@ fn by_tables(locale: Locale, before: &str, word: &str, following: Option<char>) 
     {
         return AbbreviationEnd::Always;
     }
-    let units = language.units.iter().flat_map(|unit| unit.written).copied();
-    let named = units.chain(language.per_names.iter().map(|(short, _)| *short));
-    let counted = behind_number(before, word);
-    if counted && named.filter_map(|short| short.strip_suffix('.')).any(ends_with) {
-        return match following {
-            Some(next) if next.is_uppercase() && locale.is_german() => AbbreviationEnd::Here,
-            _ => before_capital(following),
-        };
-    }
     let written = language.units.iter().flat_map(|unit| unit.written);
     if counted && following.is_none_or(char::is_lowercase) && written.into_iter().any(|short| *short == word) {
         return following.map_or(AbbreviationEnd::Unknown, |_| AbbreviationEnd::Here);
     }
-    let mut signs = language.money.currencies.iter().flat_map(|currency| currency.signs);
-    if signs.any(|sign| sign.strip_suffix('.').is_some_and(ends_with)) {
-        return match following {
-            None => AbbreviationEnd::Unknown,
-            Some(next) if next.is_ascii_digit() => AbbreviationEnd::Here,
-            _ => before_capital(following),
-        };
+    match by_sign(locale, following, ends_with) {
+        AbbreviationEnd::No => by_calendar(locale, counted, following, ends_with),
+        end => end,
     }
-    let calendar = &language.calendar;
+}
+
+/// "fl. 25", "500 pts. de entonces".
+fn by_sign(locale: Locale, following: Option<char>, ends_with: impl Fn(&str) -> bool) -> AbbreviationEnd {
+    let mut signs = locale.language.money.currencies.iter().flat_map(|currency| currency.signs);
+    if !signs.any(|sign| sign.strip_suffix('.').is_some_and(&ends_with)) {
+        return AbbreviationEnd::No;
+    }
+    match following {
+        Some(next) if next.is_ascii_digit() => AbbreviationEnd::Here,
+        _ => before_capital(following),
+    }
+}
+
+/// "Jan. 5", "Mon. to Fri.".
+fn by_calendar(
+    locale: Locale, counted: bool, following: Option<char>, ends_with: impl Fn(&str) -> bool,
+) -> AbbreviationEnd {
+    let calendar = &locale.language.calendar;
     let mut short_names = calendar.short_months.iter().chain(calendar.short_days);
     if short_names.any(|(short, _)| ends_with(short)) {
         return match following {
@@ -305,13 +319,16 @@ fn by_place(place: Place, short: &str, word: &str, following: Option<char>) -> A
         (Place::Anywhere | Place::AfterNumber | Place::AfterCentury, _) => AbbreviationEnd::Always,
         (Place::Capital, _) if has_capital(word) => AbbreviationEnd::Always,
         (Place::BeforeBirth, _) if has_capital(word) => AbbreviationEnd::No,
+        (Place::Title, _) if !has_capital(word) => AbbreviationEnd::No,
         (Place::Capital, _) => AbbreviationEnd::No,
         (_, None) => AbbreviationEnd::Unknown,
         (Place::BeforeNumber, Some(next)) if next.is_ascii_digit() => AbbreviationEnd::Here,
         (Place::BeforeNumber, Some('I' | 'V' | 'X')) if !matches!(short, "no" | "art") => AbbreviationEnd::Here,
         (Place::BeforeNumber, Some(_)) => AbbreviationEnd::No,
-        (Place::BeforeName | Place::BeforeStreet, Some(next)) if next.is_alphabetic() => AbbreviationEnd::Here,
-        (Place::BeforeName | Place::BeforeStreet, Some(_)) => AbbreviationEnd::No,
+        (Place::BeforeName | Place::Title | Place::BeforeStreet, Some(next)) if next.is_alphabetic() => {
+            AbbreviationEnd::Here
+        }
+        (Place::BeforeName | Place::Title | Place::BeforeStreet, Some(_)) => AbbreviationEnd::No,
         (Place::BeforeSmall, Some(next)) if next.is_lowercase() => AbbreviationEnd::Here,
         (Place::BeforeSmall, Some(_)) => AbbreviationEnd::No,
         (Place::BeforeBirth, Some(next)) if next.is_alphanumeric() => AbbreviationEnd::Here,

@@ -321,7 +321,10 @@ fn half_of_day(sentence: &Sentence<'_>, at: usize) -> Option<(DayHalf, usize)> {
         && matches!(sentence.text(at + 2), "m" | "M")
         && sentence.glued_sign(at + 3, &["."]);
     let found = half(word).filter(|_| dotted)?;
-    let last = if sentence.is_end(at + 4) { at + 3 } else { at + 4 };
+    // "5 p. m. Gracias": a capital behind the form with a blank begins a sentence.
+    let blank = sentence.get(at + 2).is_some_and(|letter| letter.is_spaced);
+    let next_sentence = blank && sentence.word(at + 4).is_some_and(has_capital);
+    let last = if sentence.is_end(at + 4) || next_sentence { at + 3 } else { at + 4 };
     Some((found, last))
 }
 

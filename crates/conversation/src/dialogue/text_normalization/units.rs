@@ -1,9 +1,9 @@
 //! Units behind numbers: "7 km", "-3 °C", "85 m²", "0.5%-1%", "1h 20min".
 
-use super::addresses;
 use super::language::Unit;
 use super::locale::Locale;
 use super::numbers::{Number, behind_hyphen, is_before_noun, number, range, say_range};
+use super::street_directions;
 use super::tokens::{Reading, Sentence, TokenKind, has_capital};
 
 /// The unit that stands at a token, and where it ends. The longest one is meant.
@@ -13,8 +13,8 @@ pub(super) fn unit(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
     for unit in locale.language.units {
         for written in unit.written {
             let octets = start + written.len();
-            // The Dutch "t/m" is no ton.
-            if *written == "t" && sentence.text(at + 1) == "/" {
+            // The Dutch "t/m" is no ton, nor are "t-shirts".
+            if *written == "t" && sentence.glued_sign(at + 1, &["/", "-"]) {
                 continue;
             }
             if sentence.stands(start, written) && best.is_none_or(|(_, longest, _)| octets > longest) {
@@ -23,7 +23,7 @@ pub(super) fn unit(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
         }
     }
     let (unit, octets, dotted) = best?;
-    if addresses::is_direction(sentence, at, locale) {
+    if street_directions::is_direction(sentence, at, locale) {
         return None;
     }
     let end = sentence.token_from(octets);
@@ -32,7 +32,7 @@ pub(super) fn unit(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
         return Some((unit, end + 1));
     }
     // The dot of "min." belongs to a sentence that ends, or that is followed by another one.
-    let next_sentence = locale.is_english() && sentence.word(end).is_some_and(has_capital);
+    let next_sentence = !locale.is_german() && sentence.word(end).is_some_and(has_capital);
     let end = if dotted && (sentence.is_end(end) || next_sentence) { end - 1 } else { end };
     Some((unit, end))
 }
@@ -97,11 +97,8 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
         return None;
     }
     let spoken = format!("{minus}{}", first.say(locale));
-    // "15000 km-beurt", "10 kg-Sack": one word with what follows.
-    if sentence.glued_sign(end, &["-"]) && sentence.is_glued(end + 1) && sentence.word(end + 1).is_some() {
-        let joint = if locale.is_dutch() { "" } else { "-" };
-        return Reading::new(end + 1, format!("{spoken} {}{joint}", unit.one))
-            .map(|reading| Reading { end: end + 2, spoken: format!("{}{}", reading.spoken, sentence.text(end + 1)) });
+    if let Some(reading) = compound(sentence, unit, end, &spoken, locale) {
+        return Some(reading);
     }
     // "24h/24" is "24 hours of 24".
     if sentence.glued_sign(end, &["/"])
@@ -133,8 +130,11 @@ const PLAIN_SIGNS: &[&str] = &[
 /// A unit without its number: "pro m²", "le kg", "los km 12 y 18".
 fn without_number(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
     let token = sentence.get(at).filter(|token| token.is_spaced && token.kind == TokenKind::Word)?;
-    let before = sentence.before(at).filter(|before| before.kind == TokenKind::Word)?.text.to_lowercase();
     let (unit, end) = unit(sentence, at, locale).filter(|(_, end)| sentence.ends_word(*end))?;
+    if is_behind_scale(sentence, at, locale) {
+        return Reading::new(end, unit.many);
+    }
+    let before = sentence.before(at).filter(|before| before.kind == TokenKind::Word)?.text.to_lowercase();
     let written = sentence.text.get(token.start..sentence.before(end)?.end())?;
     if written == "km" && sentence.digits(end).is_some() && !sentence.is_glued(end) {
         let plural =
@@ -153,6 +153,18 @@ fn without_number(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<
     (asked && PLAIN_SIGNS.contains(&written)).then(|| Reading { end, spoken: unit.one.to_owned() })
 }
 
+/// "93 Tsd. km²", "2 millones de kg": a number, a scale, and perhaps "de" stand before.
+fn is_behind_scale(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
+    let skips = |at: usize| at.checked_sub(1).filter(|back| matches!(sentence.text(*back), "." | "de" | "di" | "of"));
+    let behind = skips(at).map_or(at, |back| skips(back).unwrap_or(back));
+    let Some(last) = behind.checked_sub(1) else { return false };
+    let word = sentence.word(last).unwrap_or("");
+    let is_scale = |written: &str| written.trim_end_matches('.').rsplit(' ').next() == Some(word);
+    let mut scales = locale.language.money.scales.iter().flat_map(|scale| scale.written);
+    let counted = (last.saturating_sub(2)..last).any(|at| sentence.digits(at).is_some());
+    word.chars().count() >= 2 && counted && scales.any(|written| is_scale(written))
+}
+
 /// "per kilogram", "al mese".
 pub(super) fn say_per(name: &str, locale: Locale) -> String {
     let per = locale.language.per;
@@ -166,6 +178,14 @@ pub(super) fn say_per(name: &str, locale: Locale) -> String {
         _ if name.ends_with(['o', 'e']) => format!("al {name}"),
         _ => format!("{per} {name}"),
     }
+}
+
+/// "15000 km-beurt", "10 kg-Sack": one word with what follows.
+fn compound(sentence: &Sentence<'_>, unit: &Unit, end: usize, spoken: &str, locale: Locale) -> Option<Reading> {
+    let joined = sentence.glued_sign(end, &["-"]) && sentence.is_glued(end + 1);
+    let word = sentence.word(end + 1).filter(|_| joined)?;
+    let joint = if locale.is_dutch() { "" } else { "-" };
+    Reading::new(end + 2, format!("{spoken} {}{joint}{word}", unit.one))
 }
 
 /// "/s", "/100 km" behind a unit: what is said for it.
