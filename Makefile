@@ -94,8 +94,8 @@ sdks: deps-sdks
 	python3 sdk/build.py target/sdk/openapi.json target/sdk
 
 # Real phone calls with an agent that hears and speaks on this machine, or on emulated providers where the speech models
-# cannot be had; serves on afterwards. DEMO_FLAGS=--exit ends it. The profile `demo` (Cargo.toml) is built in a third of the
-# time of a release; what calls need is compiled as for a release.
+# cannot be had; serves on afterwards. DEMO_FLAGS=--exit ends it. The profile `demo` (Cargo.toml) is compiled
+# sooner than a release.
 WITHOUT_MODELS := $(filter --emulated --real-providers,$(DEMO_FLAGS))
 demo: deps-demo $(if $(WITHOUT_MODELS),,deps-fetch)
 	@[ -e target/demo/trunkline ] && echo "building what has changed: less than a minute, mostly" >&2 || \
