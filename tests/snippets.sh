@@ -50,13 +50,14 @@ trap leave EXIT
 
 # 2. A stand-in for a clone.
 clone=$work/clone
-mkdir -p "$clone/target/release" "$work/bin" "$work/home"
-for entry in "$root"/*; do
+mkdir -p "$clone/target/demo" "$clone/target/release" "$work/bin" "$work/home"
+for entry in "$root"/* "$root/.ci"; do
     case ${entry##*/} in
         target | data | *.log | *.wav) ;;
         *) ln -s "$entry" "$clone/" ;;
     esac
 done
+ln -s "$binary" "$clone/target/demo/trunkline"
 ln -s "$binary" "$clone/target/release/trunkline"
 cat >"$work/bin/cargo" <<END
 #!/usr/bin/env bash
@@ -229,7 +230,7 @@ for file in "$@"; do
     shell "while read -r command <&9; do eval \"\$command\"; done 9<'$work/commands'" second
     exec 9>"$work/commands"
     blocks "$file" >/dev/null
-    if [ "$file" != "$root/README.md" ] && grep -qE '(^|[ (])api |\$KEY|target/release/|cargo ' "$work"/blocks/*; then
+    if [ "$file" != "$root/README.md" ] && grep -qE '(^|[ (])api |\$KEY|target/(demo|release)/|cargo ' "$work"/blocks/*; then
         document "$root/README.md" 'api() {'
         rm -rf "$work/blocks.readme" && mv "$work/blocks" "$work/blocks.readme" # a terminal still writes there
     fi

@@ -30,6 +30,8 @@ export class ApiError extends Error {
   ) {
     super(message);
   }
+  /** Seconds after which the server would take the request; 0 if it does not say. */
+  retryAfterSeconds = 0;
 }
 
 /** Called when a session has ended. */
@@ -39,25 +41,72 @@ export function setLoggedOutHandler(then: () => void) {
   onLoggedOut = then;
 }
 
-export async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
+interface Sent {
+  body?: unknown;
+  headers?: Record<string, string>;
+}
+
+/** Sends a request; an answer that is not JSON is a proxy's or another server's. */
+async function send(method: string, path: string, { body, headers = {} }: Sent): Promise<{ answer: unknown; etag: string | null }> {
   let response: Response;
+  let text: string;
   try {
     response = await fetch(`/v1${path}`, {
       method,
-      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      headers: body === undefined ? headers : { "Content-Type": "application/json", ...headers },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
+    text = await response.text();
   } catch {
     throw new ApiError(0, "unreachable", "The server cannot be reached");
   }
-  const text = await response.text();
-  const answer = text ? JSON.parse(text) : {};
+  let answer: unknown;
+  try {
+    answer = text ? JSON.parse(text) : {};
+  } catch {
+    throw new ApiError(response.status, "not_json", "The answer did not come from Trunkline. Is a proxy in front of it?");
+  }
   if (!response.ok) {
     const { error, details } = answer as ApiErrorBody;
     if (response.status === 401 && !path.startsWith("/auth/")) onLoggedOut();
-    throw new ApiError(response.status, details?.code ?? "refused", error ?? response.statusText, details?.field, details?.organizations, details?.faults);
+    const fault = new ApiError(response.status, details?.code ?? "refused", error ?? response.statusText, details?.field, details?.organizations, details?.faults);
+    fault.retryAfterSeconds = Number(response.headers.get("Retry-After")) || 0;
+    throw fault;
   }
-  return answer as T;
+  return { answer, etag: response.headers.get("ETag") };
+}
+
+export async function request<T>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<T> {
+  return (await send(method, path, { body, headers })).answer as T;
+}
+
+/** A document and the tag of its version. */
+export type Tagged<T> = T & { etag: string | null };
+
+export async function getTagged<T>(path: string): Promise<Tagged<T>> {
+  const { answer, etag } = await send("GET", path, {});
+  return { ...(answer as T), etag };
+}
+
+/** Changes the version with this tag only; without a tag, whichever there is. */
+export async function patchTagged<T>(path: string, body: unknown, tag: string | null): Promise<Tagged<T>> {
+  const { answer, etag } = await send("PATCH", path, { body, headers: tag ? { "If-Match": tag } : {} });
+  return { ...(answer as T), etag };
+}
+
+const PAGE = 100;
+/** Entries that a choice or a list that is searched in the page may have. */
+export const ALL_MAX = 2_000;
+
+/** All entries of a list, page by page. */
+export async function getAll<T>(path: string, name: string): Promise<T[]> {
+  const rows: T[] = [];
+  for (let offset = 0; offset < ALL_MAX; offset += PAGE) {
+    const page = await get<Record<string, unknown> & { total: number }>(`${path}${path.includes("?") ? "&" : "?"}limit=${PAGE}${offset ? `&offset=${offset}` : ""}`);
+    rows.push(...(page[name] as T[]));
+    if (rows.length >= page.total || !(page[name] as T[]).length) break;
+  }
+  return rows;
 }
 
 export const get = <T>(path: string) => request<T>("GET", path);
@@ -79,6 +128,15 @@ export interface User {
   name: string | null;
   role: "owner" | "admin" | "member";
   created_at: string;
+}
+
+/** An invitation that nobody has taken up yet. */
+export interface PendingInvitation {
+  id: string;
+  email: string;
+  role: User["role"];
+  created_at: string;
+  expires_at: string;
 }
 
 export interface Organization {
@@ -133,6 +191,32 @@ export interface TurnFigures {
   response_ms: number | null;
 }
 
+/** What signalling says about the end of a call. */
+export interface Signalling {
+  sip_status?: number | null;
+  sip_reason?: string | null;
+  q850_cause?: number | null;
+  reason_text?: string | null;
+  problem?: string | null;
+}
+
+/** A provider that another one replaced. */
+export interface Failover {
+  stage?: string;
+  from?: string;
+  to?: string;
+  why?: string;
+  recovered?: boolean;
+  [field: string]: unknown;
+}
+
+export interface CallMetrics extends Record<string, unknown> {
+  turns?: TurnFigures[];
+  media?: Record<string, number>;
+  failovers?: Failover[];
+  provider_errors?: Record<string, number>;
+}
+
 export interface Call {
   id: string;
   agent_id: string | null;
@@ -147,12 +231,14 @@ export interface Call {
   answered_at: string | null;
   ended_at: string | null;
   duration_seconds: number | null;
+  sip_call_id: string | null;
+  signalling: Signalling | null;
   transcript?: Turn[];
   summary: string | null;
   report: unknown;
   extracted_data: unknown;
   recording_available: boolean;
-  metrics: (Record<string, unknown> & { turns?: TurnFigures[]; media?: Record<string, number> }) | null;
+  metrics: CallMetrics | null;
   cost: { total?: number; currency?: string; items?: Record<string, unknown>[] } | null;
   metadata: unknown;
 }
@@ -258,6 +344,7 @@ export interface Delivery {
   attempts: number;
   response_status: number | null;
   error: string | null;
+  next_attempt_at: string | null;
   created_at: string;
   payload?: unknown;
 }

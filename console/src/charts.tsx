@@ -3,14 +3,14 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Turn, TurnFigures, UsageDay } from "./api";
 import { t } from "./i18n";
-import { formatNumber } from "./ui";
+import { formatDay, formatNumber } from "./ui";
 
 const STAGES = ["recogniser", "decision", "model", "sentence", "voice", "playout"] as const;
 
 /** Latency breakdown, one row per turn. */
-export function Waterfall({ turns }: { turns: TurnFigures[] }) {
+export function Waterfall({ turns, none }: { turns: TurnFigures[]; none?: string }) {
   const answered = turns.filter((turn) => turn.response_ms !== null);
-  if (!answered.length) return <p class="soft">{t("No answers yet.")}</p>;
+  if (!answered.length) return <p class="soft">{none ?? t("The agent gave no answers.")}</p>;
   const longest = Math.max(1000, ...answered.map((turn) => turn.response_ms ?? 0));
   return (
     <div class="waterfall">
@@ -41,21 +41,33 @@ export function Waterfall({ turns }: { turns: TurnFigures[] }) {
   );
 }
 
-/** A bar a day. */
+/** The upper end of an axis: a round number whose half is round too. */
+export function axisTop(value: number): number {
+  if (!(value > 0)) return 1;
+  const power = 10 ** Math.floor(Math.log10(value));
+  return power * ([1, 2, 4, 6, 8, 10].find((one) => one * power >= value) ?? 10);
+}
+
+/** A bar a day, with its axis. */
 export function Bars({ days, value, label, unit }: { days: UsageDay[]; value: (day: UsageDay) => number; label: string; unit: (value: number) => string }) {
-  const top = Math.max(...days.map(value), 0);
+  const most = Math.max(...days.map(value), 0);
+  const top = axisTop(most);
   const width = 100 / Math.max(days.length, 1);
   const sum = days.reduce((all, day) => all + value(day), 0);
   return (
     <figure class="bars">
       <figcaption><span>{label}</span> <strong>{unit(sum)}</strong></figcaption>
-      <svg viewBox="0 0 100 40" preserveAspectRatio="none" role="img" aria-label={`${label}: ${days.filter(value).map((day) => `${day.day} ${unit(value(day))}`).join("; ") || t("none")}`}>
-        {days.map((day, index) => {
-          const height = top ? (value(day) / top) * 38 : 0;
-          return <rect key={day.day} x={index * width + width * 0.12} y={40 - height} width={width * 0.76} height={height}><title>{`${day.day}: ${unit(value(day))}`}</title></rect>;
-        })}
-      </svg>
-      <div class="axis" aria-hidden="true"><span>{days[0]?.day}</span><span>{days.at(-1)?.day}</span></div>
+      <div class="plot">
+        <div class="scale" aria-hidden="true">{most > 0 ? <><span>{unit(top)}</span><span>{unit(top / 2)}</span></> : <><span /><span /></>}<span>{unit(0)}</span></div>
+        <svg viewBox="0 0 100 40" preserveAspectRatio="none" role="img" aria-label={`${label}: ${days.filter(value).map((day) => `${formatDay(day.day)} ${unit(value(day))}`).join("; ") || t("none")}`}>
+          {[0.25, 20, 39.75].map((y) => <line key={y} class="line" x1="0" x2="100" y1={y} y2={y} />)}
+          {days.map((day, index) => {
+            const height = (value(day) / top) * 40;
+            return <rect key={day.day} x={index * width + width * 0.12} y={40 - height} width={width * 0.76} height={height}><title>{`${formatDay(day.day)}: ${unit(value(day))}`}</title></rect>;
+          })}
+        </svg>
+      </div>
+      <div class="axis" aria-hidden="true"><span>{days[0] && formatDay(days[0].day)}</span><span>{days.length > 2 && formatDay(days[Math.floor(days.length / 2)]!.day)}</span><span>{days.length > 1 && formatDay(days.at(-1)!.day)}</span></div>
     </figure>
   );
 }

@@ -77,3 +77,25 @@ export function parse(text: string): string[][] {
   if (cell || row.length) next();
   return rows;
 }
+
+/** A phone number may begin with a plus; other cells that a spreadsheet would compute are marked as text. */
+const COMPUTED = /^[=+\-@\t\r]/;
+const NUMBER = /^[+-]?[\d\s().,-]+$/;
+
+function cellText(value: string | number | null | undefined): string {
+  const text = String(value ?? "");
+  const safe = COMPUTED.test(text) && !NUMBER.test(text) ? `'${text}` : text;
+  return /[",\r\n;]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
+
+/** A list as a file that spreadsheets open: UTF-8 with its mark, lines ending in CRLF. */
+export function write(header: string[], rows: (string | number | null | undefined)[][]): string {
+  return `\uFEFF${[header, ...rows].map((row) => row.map(cellText).join(",")).join("\r\n")}\r\n`;
+}
+
+/** Saves a text as a file of the browser's user. */
+export function save(name: string, text: string) {
+  const url = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
+  Object.assign(document.createElement("a"), { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}

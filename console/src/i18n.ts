@@ -12,7 +12,8 @@ const DICTIONARIES: Record<Language, Record<string, string>> = { en: {}, nl };
 const NAMES: Record<string, string> = {
   "key: own": "your own", "key: server": "the server's", "key: none": "none", "key: not_needed": "not needed",
   "stage: stt": "STT", "stage: llm": "LLM", "stage: tts": "TTS", "stage: engine": "realtime model",
-  "breaker: open": "works", "breaker: closed": "stopped", "breaker: trying": "being tested", "breaker: waiting": "asked to wait",
+  "error: unauthorized": "Your session has ended: log in again.", "error: precondition_failed": "Somebody else has changed this in the meantime.",
+  "action: transfer": "transfer", "action: say": "say something", "action: send_to_llm": "tell the model", "action: tool": "call a tool", "action: end_call": "end the call",
 };
 
 function initialLanguage(): Language {

@@ -4,6 +4,8 @@ import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 
 type Listener = () => void;
 const listeners = new Set<Listener>();
+/** Everything on the page that was loaded: reloaded once the server is back. */
+const loads = new Set<Listener>();
 let socket: WebSocket | null = null;
 let again = 0;
 let wanted = false;
@@ -14,6 +16,8 @@ const AGAIN_MAX_MS = 15_000;
 let wait = AGAIN_MIN_MS;
 let settling = 0;
 let connected = false;
+/** Whether the connection was lost since the last time. */
+let lost = false;
 const states = new Set<(connected: boolean) => void>();
 
 function notifyListeners() {
@@ -38,12 +42,15 @@ function open() {
     if (message.type === "connected") {
       wait = AGAIN_MIN_MS;
       setConnected(true);
+      if (lost) for (const load of loads) load();
+      lost = false;
     }
     // Reload what was missed while disconnected.
     notifyListeners();
   });
   socket.addEventListener("close", () => {
     socket = null;
+    lost = true;
     setConnected(false);
     if (!wanted) return;
     again = window.setTimeout(open, wait);
@@ -55,11 +62,20 @@ function open() {
 export function subscribe(): () => void {
   wanted = true;
   if (!socket) open();
+  addEventListener("online", hurry);
   return () => {
     wanted = false;
+    removeEventListener("online", hurry);
     clearTimeout(again);
     socket?.close();
   };
+}
+
+function hurry() {
+  if (!wanted || socket) return;
+  clearTimeout(again);
+  wait = AGAIN_MIN_MS;
+  open();
 }
 
 /** Whether events come in. */
@@ -96,11 +112,13 @@ export function useLoad<T>(
   }, deps);
   useEffect(() => {
     reload();
+    loads.add(reload);
     if (live) listeners.add(reload);
     const timer = everyMs ? window.setInterval(reload, everyMs) : 0;
     return () => {
       turn.current++;
       listeners.delete(reload);
+      loads.delete(reload);
       clearInterval(timer);
     };
   }, [reload]);

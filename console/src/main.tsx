@@ -2,13 +2,15 @@
 
 import { render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { type Me, get, post, setLoggedOutHandler } from "./api";
+import { type ApiError, type Me, get, post, setLoggedOutHandler } from "./api";
+import { forgetDrafts, keepDraftsOf } from "./drafts";
 import { applyLanguage, t } from "./i18n";
 import { subscribe, useConnected } from "./live";
-import { Settings, Usage, Webhooks } from "./pages/account";
-import { AgentEdit, Agents } from "./pages/agents";
+import { AuditLog, Settings, Usage, Webhooks } from "./pages/account";
+import { AgentEdit } from "./pages/agent-edit";
+import { Agents } from "./pages/agents";
 import { CallPage, Calls } from "./pages/calls";
-import { Invitation, Login } from "./pages/login";
+import { Invitation, Login, LoginAgain } from "./pages/login";
 import { Numbers } from "./pages/numbers";
 import { Overview } from "./pages/overview";
 import { Keys, Organizations, Users } from "./pages/people";
@@ -17,7 +19,7 @@ import { Tasks } from "./pages/tasks";
 import { type Route, useRoute } from "./router";
 import "./style.css";
 import { applyTheme } from "./theme";
-import { EmptyState, Link, Page } from "./ui";
+import { EmptyState, ErrorMessage, Link, Page } from "./ui";
 
 const MENU: [string, string, boolean][] = [
   ["", "Overview", false],
@@ -31,6 +33,7 @@ const MENU: [string, string, boolean][] = [
   ["keys", "API keys", true],
   ["people", "People", false],
   ["organizations", "Organizations", false],
+  ["audit", "Audit log", true],
   ["settings", "Settings", false],
 ];
 
@@ -38,8 +41,8 @@ function Content({ route, me, changed }: { route: Route; me: Me; changed: () => 
   const [page = "", id] = route.parts;
   switch (page) {
     case "": return <Overview />;
-    case "agents": return id ? <AgentEdit key={id} id={id} /> : <Agents />;
-    case "calls": return id ? <CallPage key={id} id={id} /> : <Calls route={route} />;
+    case "agents": return id ? <AgentEdit key={`${id} ${route.params.get("from") ?? ""}`} id={id} route={route} /> : <Agents />;
+    case "calls": return id ? <CallPage key={id} id={id} /> : <Calls />;
     case "tasks": return <Tasks />;
     case "numbers": return <Numbers />;
     case "providers": return <Providers user={me.user} />;
@@ -48,10 +51,13 @@ function Content({ route, me, changed }: { route: Route; me: Me; changed: () => 
     case "keys": return <Keys />;
     case "people": return <Users me={me.user} />;
     case "organizations": return <Organizations me={me} />;
+    case "audit": return me.user.role === "member" ? <NoPage /> : <AuditLog />;
     case "settings": return <Settings me={me} changed={changed} />;
-    default: return <Page title={t("Not found")}><EmptyState title={t("There is no such page")}><Link to="">{t("Overview")}</Link></EmptyState></Page>;
+    default: return <NoPage />;
   }
 }
+
+const NoPage = () => <Page title={t("Not found")}><EmptyState title={t("There is no such page")}><Link to="">{t("Overview")}</Link></EmptyState></Page>;
 
 function Shell({ me, changed, leave }: { me: Me; changed: () => void; leave: () => void }) {
   const route = useRoute();
@@ -96,24 +102,38 @@ function Shell({ me, changed, leave }: { me: Me; changed: () => void; leave: () 
   );
 }
 
+/** The session: none, one, or one that has ended while somebody worked, whose page stays until they log in again. */
+type Session = { state: "unknown" } | { state: "unreachable"; error: Error } | { state: "none" } | { state: "open"; me: Me } | { state: "expired"; me: Me };
+
 function App() {
-  const [me, setMe] = useState<Me | null | undefined>(undefined);
+  const [session, set] = useState<Session>({ state: "unknown" });
   const [, again] = useState(0);
   const route = useRoute();
-  const load = () => get<Me>("/auth/me").then(setMe, () => setMe(null));
+  const enter = (me: Me) => {
+    keepDraftsOf(me.user.id);
+    set({ state: "open", me });
+  };
+  const load = () => get<Me>("/auth/me").then(enter, (error: ApiError) => set((now) => (now.state === "open" || now.state === "expired" ? now : error.status === 401 ? { state: "none" } : { state: "unreachable", error })));
   useEffect(() => {
-    setLoggedOutHandler(() => setMe(null));
+    setLoggedOutHandler(() => set((now) => (now.state === "open" ? { state: "expired", me: now.me } : now)));
     void load();
     // Language and theme apply at once.
     const change = () => again((count) => count + 1);
     addEventListener("trunkline.changed", change);
     return () => removeEventListener("trunkline.changed", change);
   }, []);
-  if (route.parts[0] === "invitation" && route.parts[1]) return <Invitation token={route.parts[1]} entered={setMe} />;
-  if (me === undefined) return <p class="loading" role="status">{t("Loading…")}</p>;
-  if (me === null) return <Login entered={setMe} />;
-  const leave = () => void post("/auth/logout").finally(() => setMe(null));
-  return <Shell key={me.user.id} me={me} changed={load} leave={leave} />;
+  if (route.parts[0] === "invitation" && route.parts[1]) return <Invitation token={route.parts[1]} entered={enter} />;
+  if (session.state === "unknown") return <p class="loading" role="status">{t("Loading…")}</p>;
+  if (session.state === "unreachable") return <main class="door"><h1>Trunkline</h1><ErrorMessage error={session.error} retry={load} /></main>;
+  if (session.state === "none") return <Login entered={enter} />;
+  const { me } = session;
+  const leave = () => void post("/auth/logout").catch(() => {}).finally(() => { forgetDrafts(); set({ state: "none" }); });
+  return (
+    <>
+      <Shell key={me.user.id} me={me} changed={load} leave={leave} />
+      {session.state === "expired" && <LoginAgain email={me.user.email} organization={me.organization.id} entered={enter} close={() => set((now) => (now.state === "expired" ? { state: "none" } : now))} />}
+    </>
+  );
 }
 
 applyTheme();

@@ -5,6 +5,8 @@ import { type Call as CallRow, type Demo, type WebCall, demoOf, get, post } from
 import { Trunkline, type Call, type CallState, type Turn } from "../client/trunkline.js";
 import { Level, Waterfall } from "./charts";
 import { t } from "./i18n";
+import { guardLeaving } from "./router";
+import { formatNumber } from "./ui";
 import { Badge, Button, Card, Link, ErrorMessage } from "./ui";
 
 /** Audio source when there is no microphone: plays phrases into the call. */
@@ -33,6 +35,28 @@ class PhraseAudioSource {
   }
 }
 
+/** The microphone, before a call is placed: whoever is refused it leaves no call behind. */
+async function openMicrophone(): Promise<MediaStream> {
+  if (!navigator.mediaDevices) throw new Error("Browsers allow the microphone only on https pages and localhost.");
+  try {
+    return await navigator.mediaDevices.getUserMedia({ audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true } });
+  } catch (error) {
+    const { name } = error as DOMException;
+    if (name === "NotAllowedError") throw new Error("The browser does not allow the microphone. Allow it for this page, then call again.");
+    if (name === "NotFoundError") throw new Error("This computer has no microphone.");
+    throw new Error("The microphone cannot be opened. Another program may be using it.");
+  }
+}
+
+/** Time from the end of the caller's words to the agent's answer, as far as the transcript tells it. */
+export function latencyOf(turns: Turn[], index: number): number | null {
+  const [before, turn] = [turns[index - 1], turns[index]];
+  if (turn?.role !== "assistant" || before?.role !== "user" || !before.is_final) return null;
+  if (!turn.started_at_ms || !before.ended_at_ms) return null;
+  const ms = turn.started_at_ms - before.ended_at_ms;
+  return ms > 0 ? ms : null;
+}
+
 const KEYS = "123456789*0#";
 
 export function TestCall({ agent }: { agent: string }) {
@@ -46,29 +70,47 @@ export function TestCall({ agent }: { agent: string }) {
   const [setUp, setSetUp] = useState<number | null>(null);
   const call = useRef<Call | null>(null);
   const mouth = useRef<PhraseAudioSource | null>(null);
+  const microphone = useRef<MediaStream | null>(null);
+  const left = useRef(false);
   const last = useRef<HTMLLIElement>(null);
+  const talking = state === "connecting" || state === "connected" || state === "reconnecting";
 
+  const closeSources = () => {
+    mouth.current?.close();
+    mouth.current = null;
+    for (const track of microphone.current?.getTracks() ?? []) track.stop();
+    microphone.current = null;
+  };
   useEffect(() => {
     demoOf().then(setDemo);
-    return () => void call.current?.hangUp();
+    return () => {
+      left.current = true;
+      void call.current?.hangUp();
+      closeSources();
+    };
   }, []);
+  useEffect(() => (talking ? guardLeaving(() => confirm(t("This ends the test call. Leave the page?"))) : undefined), [talking]);
   useEffect(() => last.current?.scrollIntoView({ block: "nearest" }), [turns]);
 
-  const start = async (microphone: boolean) => {
+  const start = async (speaks: boolean) => {
     setError(null);
     setTurns([]);
     setFigures(null);
     setSetUp(null);
+    // Nothing is muted in a new call.
+    mute(false);
     setState("connecting");
     const clicked = performance.now();
+    let placed: WebCall | null = null;
     try {
-      const placed = await post<WebCall>("/calls/web", { agent_id: agent, caller: "console" });
-      if (!microphone) mouth.current = new PhraseAudioSource();
+      if (speaks) microphone.current = await openMicrophone();
+      else mouth.current = new PhraseAudioSource();
+      placed = await post<WebCall>("/calls/web", { agent_id: agent, caller: "console" });
       const made = await Trunkline.call({
         agent,
         token: placed.token,
         iceServers: placed.ice_servers,
-        microphone: microphone ? true : (mouth.current?.stream ?? false),
+        microphone: microphone.current ?? mouth.current?.stream ?? false,
       });
       call.current = made;
       made.addEventListener("level", ({ detail }) => {
@@ -84,24 +126,27 @@ export function TestCall({ agent }: { agent: string }) {
         if (detail.state === "ended") void ended(made.id);
       });
       setState(made.state);
+      if (left.current) void made.hangUp();
     } catch (failure) {
+      closeSources();
       setError(failure as Error);
       setState("idle");
       call.current = null;
+      // A call that never began would wait for its browser.
+      if (placed) await post(`/calls/${placed.call_id}/cancel`).catch(() => {});
     }
   };
 
   const ended = async (id: string | null) => {
-    mouth.current?.close();
-    mouth.current = null;
+    closeSources();
     call.current = null;
     setLevels({ mine: 0, agent: 0 });
     if (!id) return;
     // The figures are written when the call is over.
-    for (let tries = 0; tries < 20; tries++) {
-      const { call: row } = await get<{ call: CallRow }>(`/calls/${id}`);
-      setFigures(row);
-      if (row.metrics?.turns) return;
+    for (let tries = 0; tries < 20 && !left.current; tries++) {
+      const found = await get<{ call: CallRow }>(`/calls/${id}`).catch(() => null);
+      if (found) setFigures(found.call);
+      if (found?.call.metrics?.turns) return;
       await new Promise((done) => setTimeout(done, 250));
     }
   };
@@ -109,7 +154,6 @@ export function TestCall({ agent }: { agent: string }) {
   // Other agents of the demo may have the emulated STT, which knows the recorded phrases only.
   const examples = demo && agent === demo.agent_id ? demo.examples : [];
   const sayable = examples.length > 0 ? examples : (demo?.phrases ?? []);
-  const talking = state === "connecting" || state === "connected" || state === "reconnecting";
   return (
     <Card title={t("Test call")} wide actions={state !== "idle" && <span role="status" class="callstate"><Badge value={state} /></span>}>
       <div class="testcall">
@@ -147,7 +191,7 @@ export function TestCall({ agent }: { agent: string }) {
             {turns.map((turn, index) => (
               <li key={turn.position ?? "interim"} ref={index === turns.length - 1 ? last : null} class={`${turn.role}${turn.is_final ? "" : " interim"}`}>
                 <span class="who">{t(turn.role)}</span>
-                <span>{turn.content}{turn.interrupted && <em> {t("interrupted")}</em>}</span>
+                <span>{turn.content}{turn.interrupted && <em> {t("interrupted")}</em>} <Latency ms={latencyOf(turns, index)} /></span>
               </li>
             ))}
           </ol>
@@ -155,7 +199,7 @@ export function TestCall({ agent }: { agent: string }) {
         {setUp !== null && <p class="soft">{t("Click to first sound")}: <output class="setup">{Math.round(setUp)}</output> ms</p>}
         {figures?.metrics?.turns && (
           <>
-            <h3>{t("Time breakdown of each answer")}</h3>
+            <h3>{t("Response latency by stage")}</h3>
             <Waterfall turns={figures.metrics.turns} />
             <p><Link to={`calls/${figures.id}`}>{t("The whole call")}</Link></p>
           </>
@@ -163,4 +207,8 @@ export function TestCall({ agent }: { agent: string }) {
       </div>
     </Card>
   );
+}
+
+function Latency({ ms }: { ms: number | null }) {
+  return ms === null ? null : <span class="ms" title={t("Response latency")}>{formatNumber(ms)} ms</span>;
 }

@@ -3,6 +3,7 @@
 import { ApiError } from "./api";
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { errorText, translated } from "./errors";
 import { locale, t } from "./i18n";
 import type { Loaded } from "./live";
 
@@ -51,33 +52,23 @@ export function Link({ to, children, ...rest }: Children & { to: string; "aria-l
 }
 
 const TONES: Record<string, string> = {
-  completed: "good", delivered: "good", open: "good", own: "good", reachable: "good", connected: "good",
-  failed: "bad", closed: "bad", none: "bad", unreachable: "bad",
-  in_progress: "live", initiated: "live", pending: "wait", trying: "wait", waiting: "wait", connecting: "wait", reconnecting: "wait",
+  completed: "good", delivered: "good", reachable: "good", connected: "good",
+  failed: "bad", unreachable: "bad",
+  in_progress: "live", initiated: "live", pending: "wait", connecting: "wait", reconnecting: "wait",
 };
 
 export function Badge({ value, tone, children }: Children & { value: string; tone?: string }) {
   return <span class={`badge ${tone ?? TONES[value] ?? ""}`}>{children ?? t(value.replaceAll("_", " "))}</span>;
 }
 
-/** What an error says in the user's language: by its code where there is a translation, else in the server's words. */
-function errorText(error: Error): string {
-  if (!(error instanceof ApiError)) return t(error.message);
-  // The list below names them one by one.
-  if (error.faults.length > 1) return t("Please correct these fields:");
-  const key = `error: ${error.code}`;
-  const byCode = t(key);
-  if (byCode === key) return t(error.message);
-  return error.faults.length === 1 && error.field ? `${byCode} ${error.field}: ${t(error.faults[0]?.message ?? "")}` : byCode;
-}
-
-export function ErrorMessage({ error }: { error: Error | null }) {
+export function ErrorMessage({ error, retry }: { error: Error | null; retry?: () => void }) {
   if (!error) return null;
   const faults = error instanceof ApiError ? error.faults : [];
   return (
     <div class="problem" role="alert">
       <p>{errorText(error)}</p>
-      {faults.length > 1 && <ul>{faults.map((fault) => <li key={fault.field}><code>{fault.field}</code> {t(fault.message)}</li>)}</ul>}
+      {faults.length > 1 && <ul>{faults.map((fault, index) => <li key={index}><code>{fault.field}</code> {translated(fault.message)}</li>)}</ul>}
+      {retry && <p><Button onClick={retry}>{t("Try again")}</Button></p>}
     </div>
   );
 }
@@ -94,8 +85,8 @@ export function EmptyState({ title, children }: Children & { title: string }) {
 
 /** Shows loaded data, a loading state or an error. */
 export function LoadedView<T>({ of, children }: { of: Loaded<T>; children: (data: T) => ComponentChildren }) {
-  if (of.data) return <>{of.error && <ErrorMessage error={of.error} />}{children(of.data)}</>;
-  if (of.error) return <ErrorMessage error={of.error} />;
+  if (of.data) return <>{of.error && <ErrorMessage error={of.error} retry={of.reload} />}{children(of.data)}</>;
+  if (of.error) return <ErrorMessage error={of.error} retry={of.reload} />;
   return <p class="loading" role="status">{t("Loading…")}</p>;
 }
 
@@ -109,17 +100,17 @@ export interface Column<T> {
 }
 
 export function Table<T extends { id: string }>({ rows, columns, caption }: { rows: T[]; columns: Column<T>[]; caption: string }) {
-  const look = (column: Column<T>) => [column.right && "right", column.extra && "extra"].filter(Boolean).join(" ");
+  const look = (column: Column<T>) => [column.right && "right", column.extra && "extra", !column.name && "acts"].filter(Boolean).join(" ");
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label={caption}>
-      <table>
+      <table class="list">
         <caption class="unseen">{caption}</caption>
         <thead>
           <tr>{columns.map((column) => <th key={column.name} scope="col" class={look(column)}>{column.name || <span class="unseen">{t("Actions")}</span>}</th>)}</tr>
         </thead>
         <tbody>
           {rows.map((row) => (
-            <tr key={row.id}>{columns.map((column) => <td key={column.name} class={look(column)}>{column.cell(row)}</td>)}</tr>
+            <tr key={row.id}>{columns.map((column) => <td key={column.name} class={look(column)} data-label={column.name || undefined}>{column.cell(row)}</td>)}</tr>
           ))}
         </tbody>
       </table>
@@ -128,13 +119,38 @@ export function Table<T extends { id: string }>({ rows, columns, caption }: { ro
 }
 
 export function Pager({ total, limit, offset, go }: { total: number; limit: number; offset: number; go: (offset: number) => void }) {
-  if (total <= limit) return null;
+  if (total <= limit && !offset) return null;
   return (
-    <nav class="pager" aria-label={t("Pages")}>
-      <Button disabled={offset === 0} onClick={() => go(Math.max(0, offset - limit))}>{t("Newer")}</Button>
-      <span>{offset + 1}–{Math.min(offset + limit, total)} {t("of")} {total}</span>
-      <Button disabled={offset + limit >= total} onClick={() => go(offset + limit)}>{t("Older")}</Button>
+    <nav class="pager" aria-label={t("Pages of the list")}>
+      <Button disabled={offset === 0} onClick={() => go(Math.max(0, Math.min(offset, Math.floor(Math.max(total - 1, 0) / limit) * limit + limit) - limit))}>{t("Previous")}</Button>
+      <span>{total > offset ? `${formatNumber(offset + 1)}–${formatNumber(Math.min(offset + limit, total))}` : "–"} {t("of")} {formatNumber(total)}</span>
+      <Button disabled={offset + limit >= total} onClick={() => go(offset + limit)}>{t("Next")}</Button>
     </nav>
+  );
+}
+
+/** Rows that the page holds already, a page of them at a time. */
+export function usePage<T>(rows: T[], limit: number): { shown: T[]; pager: ComponentChildren } {
+  const [offset, go] = useState(0);
+  const from = offset < rows.length ? offset : 0;
+  return { shown: rows.slice(from, from + limit), pager: <Pager total={rows.length} limit={limit} offset={from} go={go} /> };
+}
+
+/** Tabs of one page; arrow keys, Home and End move between them. */
+export function Tabs<T extends string>({ label, tabs, tab, set }: { label: string; tabs: [T, string][]; tab: T; set: (tab: T) => void }) {
+  const move = (event: KeyboardEvent) => {
+    const at = tabs.findIndex(([name]) => name === tab);
+    const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: tabs.length - 1 }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    const [next] = tabs[(to + tabs.length) % tabs.length]!;
+    set(next);
+    document.getElementById(`tab-${next}`)?.focus();
+  };
+  return (
+    <div class="tabs" role="tablist" aria-label={label} onKeyDown={move}>
+      {tabs.map(([name, text]) => <button type="button" key={name} role="tab" id={`tab-${name}`} aria-selected={tab === name} aria-controls="panel" tabIndex={tab === name ? 0 : -1} onClick={() => set(name)}>{text}</button>)}
+    </div>
   );
 }
 
@@ -155,7 +171,7 @@ function Labelled({ label, hint, error, id, children }: Children & FieldProps & 
   );
 }
 
-export function Input({ label, hint, error, value, set, ...rest }: FieldProps & { value: string; set: (value: string) => void } & Omit<JSX.HTMLAttributes<HTMLInputElement>, "label"> & { type?: string; required?: boolean; placeholder?: string; min?: number | string; max?: number | string; step?: number | string; autocomplete?: string; minLength?: number }) {
+export function Input({ label, hint, error, value, set, ...rest }: FieldProps & { value: string; set: (value: string) => void } & Omit<JSX.HTMLAttributes<HTMLInputElement>, "label"> & { type?: string; required?: boolean; placeholder?: string; min?: number | string; max?: number | string; step?: number | string; autocomplete?: string; minLength?: number; list?: string; disabled?: boolean; spellcheck?: boolean }) {
   const id = useId();
   return (
     <Labelled {...{ label, hint, error, id }}>
@@ -184,7 +200,7 @@ export function Select({ label, hint, error, value, set, options }: FieldProps &
   );
 }
 
-export function Checkbox({ label, checked, set }: { label: string; checked: boolean; set: (checked: boolean) => void }) {
+export function Checkbox({ label, checked, set }: { label: ComponentChildren; checked: boolean; set: (checked: boolean) => void }) {
   return (
     <label class="check">
       <input type="checkbox" checked={checked} onChange={(event) => set(event.currentTarget.checked)} /> {label}
@@ -192,66 +208,119 @@ export function Checkbox({ label, checked, set }: { label: string; checked: bool
   );
 }
 
-/** Form that shows server validation errors. */
-export function Form({ submit, label, children, danger }: Children & { submit: () => Promise<unknown>; label: string; danger?: boolean }) {
+/** Form that shows server validation errors. `locked`: somebody may read it and not change it. */
+export function Form({ submit, label, children, danger, locked, beside }: Children & { submit: () => Promise<unknown>; label: string; danger?: boolean; locked?: string; beside?: ComponentChildren }) {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<Error | null>(null);
   const send = (event: Event) => {
     event.preventDefault();
+    if (busy || locked) return;
     setBusy(true);
     setError(null);
     submit().catch(setError).finally(() => setBusy(false));
   };
   return (
     <form onSubmit={send}>
-      {children}
+      {locked ? <fieldset class="locked" disabled>{children}</fieldset> : children}
       <ErrorMessage error={error} />
-      <div class="actions"><Button kind={danger ? "danger" : "main"} type="submit" busy={busy}>{label}</Button></div>
+      {locked ? <p class="soft">{locked}</p> : <div class="actions submit"><Button kind={danger ? "danger" : "main"} type="submit" busy={busy}>{label}</Button>{beside}</div>}
     </form>
   );
 }
 
-/** A question in front of everything else; Escape closes it. */
-export function Dialog({ title, close, children, wide }: Children & { title: string; close: () => void; wide?: boolean }) {
+const FIELDS = "input:not([type=hidden]):not(:disabled), select:not(:disabled), textarea:not(:disabled)";
+
+/** A question in front of everything else. Escape closes it, and asks first if something was typed. */
+export function Dialog({ title, close, children, wide, unsaved }: Children & { title: string; close: () => void; wide?: boolean; unsaved?: boolean }) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const [touched, touch] = useState(false);
+  const typed = unsaved ?? touched;
+  const [asking, ask] = useState(false);
   const id = useId();
   useEffect(() => {
-    dialog.current?.showModal();
+    const box = dialog.current;
+    box?.showModal();
+    // The first thing to fill in, not the cross in the corner.
+    (box?.querySelector<HTMLElement>(`:scope > .inner :is(${FIELDS})`) ?? box?.querySelector<HTMLElement>(":scope > .inner button, :scope > .inner a"))?.focus();
   }, []);
+  const leave = () => (typed ? ask(true) : dialog.current?.close());
   return (
-    <dialog ref={dialog} class={wide ? "wide" : ""} onClose={close} aria-labelledby={id}>
+    <dialog
+      ref={dialog}
+      class={wide ? "wide" : ""}
+      onClose={(event) => event.target === dialog.current && close()}
+      onCancel={(event) => {
+        if (event.target !== dialog.current || !typed) return;
+        event.preventDefault();
+        ask(true);
+      }}
+      onInput={() => touch(true)}
+      onSubmit={() => ask(false)}
+      aria-labelledby={id}
+    >
       <header>
         <h2 id={id}>{title}</h2>
-        <Button kind="quiet" onClick={() => dialog.current?.close()} aria-label={t("Close")}>✕</Button>
+        <Button kind="quiet" onClick={leave} aria-label={t("Close")}>✕</Button>
       </header>
-      {children}
+      {asking && (
+        <div class="problem" role="alert">
+          <p>{t("What you have entered is not saved.")}</p>
+          <p class="actions"><Button onClick={() => ask(false)}>{t("Keep editing")}</Button><Button kind="danger" onClick={() => dialog.current?.close()}>{t("Discard")}</Button></p>
+        </div>
+      )}
+      <div class="inner">{children}</div>
     </dialog>
   );
 }
 
 /** Button with a confirmation dialog. */
-export function Confirm({ label, question, act, name }: { label: string; question: string; act: () => Promise<unknown>; name?: string }) {
+export function Confirm({ label, question, act, name, kind = "quiet", disabled, yes = label }: { label: string; question: string; act: () => Promise<unknown>; name?: string; kind?: "plain" | "danger" | "quiet"; disabled?: boolean; yes?: string }) {
   const [asking, ask] = useState(false);
   return (
     <>
-      <Button kind="quiet" onClick={() => ask(true)} aria-label={name && `${label}: ${name}`}>{label}</Button>
+      <Button kind={kind} disabled={disabled} onClick={() => ask(true)} aria-label={name && `${label}: ${name}`}>{label}</Button>
       {asking && (
-        <Dialog title={label} close={() => ask(false)}>
-          <Form label={label} danger submit={async () => { await act(); ask(false); }}><p>{question}</p></Form>
+        <Dialog title={name ? `${label}: ${name}` : label} close={() => ask(false)}>
+          <p>{question}</p>
+          <Form label={yes} danger submit={async () => { await act(); ask(false); }} beside={<Button onClick={() => ask(false)}>{t("Cancel")}</Button>} />
         </Dialog>
       )}
     </>
   );
 }
 
-/** A secret that is shown only once. */
+/** Copies a text; pages without https have no clipboard of their own. */
+async function copied(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const field = Object.assign(document.createElement("textarea"), { value: text });
+    (document.querySelector("dialog[open]") ?? document.body).append(field);
+    field.select();
+    const done = document.execCommand("copy");
+    field.remove();
+    return done;
+  }
+}
+
+export function CopyButton({ text, name }: { text: string; name?: string }) {
+  const [state, set] = useState<"" | "done" | "failed">("");
+  const said = state === "done" ? t("Copied") : state === "failed" ? t("Select it and copy it by hand") : t("Copy");
+  return <Button kind={name ? "quiet" : "plain"} aria-label={name && !state ? `${t("Copy")}: ${name}` : undefined} onClick={() => void copied(text).then((done) => set(done ? "done" : "failed"))}><span role={state ? "status" : undefined}>{said}</span></Button>;
+}
+
+/** An identifier to hand on. */
+export function Copyable({ text, name }: { text: string; name: string }) {
+  return <span class="copyable"><code>{text}</code> <CopyButton text={text} name={name} /></span>;
+}
+
+/** Secrets that are shown only once. */
 export function ShownOnce({ label, text }: { label: string; text: string }) {
-  const [copied, set] = useState(false);
   return (
     <div class="once">
       <p>{label}</p>
-      <code>{text}</code>
-      <Button onClick={() => navigator.clipboard.writeText(text).then(() => set(true))}>{copied ? t("Copied") : t("Copy")}</Button>
+      <code>{text}</code> <CopyButton text={text} />
     </div>
   );
 }
@@ -273,13 +342,33 @@ export function formatDateTime(iso: string | null): string {
   return new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(new Date(iso));
 }
 
+/** A day that is written YYYY-MM-DD, in UTC. */
+export function formatDay(day: string): string {
+  return new Intl.DateTimeFormat(locale(), { day: "numeric", month: "short", timeZone: "UTC" }).format(new Date(`${day}T00:00:00Z`));
+}
+
+/** The present moment, every second as long as something on the page goes on. */
+export function useNow(ticking: boolean): number {
+  const [now, set] = useState(Date.now());
+  useEffect(() => {
+    if (!ticking) return;
+    set(Date.now());
+    const timer = setInterval(() => set(Date.now()), 1000);
+    return () => clearInterval(timer);
+  }, [ticking]);
+  return now;
+}
+
 export function formatTime(iso: string): string {
   return new Intl.DateTimeFormat(locale(), { timeStyle: "medium" }).format(new Date(iso));
 }
 
 export function formatDuration(seconds: number | null): string {
   if (seconds === null) return "–";
-  return `${Math.floor(seconds / 60)}:${String(Math.round(seconds) % 60).padStart(2, "0")}`;
+  const whole = Math.round(seconds);
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const rest = String(whole % 60).padStart(2, "0");
+  return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
 }
 
 export function formatNumber(value: number, digits = 0): string {

@@ -8,9 +8,11 @@ mod common;
 use common::*;
 use std::time::Duration;
 use trunkline_signaling::limits;
+use trunkline_signaling::sip::end_cause::EndCause;
 use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
 use trunkline_signaling::sip::user_agent::{
-    CallId, InviteRequest, NextHop, PROBE_TIMEOUT, RegistrationConfig, SipCommandError, SipEvent, Transport,
+    CallId, InviteRequest, NextHop, PROBE_TIMEOUT, ProbeResult, RegistrationConfig, SipCommandError, SipEvent,
+    Transport,
 };
 
 /// An address without a listener.
@@ -36,9 +38,20 @@ fn probe(host: &str) -> InviteRequest {
 
 fn probed(network: &TestNetwork) -> Vec<Option<u16>> {
     let events = network.events[0].iter();
-    events
-        .filter_map(|event| if let SipEvent::OptionsAnswered { status, .. } = event { Some(*status) } else { None })
-        .collect()
+    let status = |event: &SipEvent| match event {
+        SipEvent::OptionsAnswered { result: ProbeResult::Answered(status), .. } => Some(Some(*status)),
+        SipEvent::OptionsAnswered { .. } => Some(None),
+        _ => None,
+    };
+    events.filter_map(status).collect()
+}
+
+#[test]
+fn a_probe_that_cannot_be_sent_says_why() {
+    let unknown = EndCause::Unreachable("resolve sip.invalid: DNS has no address for it".to_owned());
+    let why = ProbeResult::from(unknown);
+    assert_eq!(why, ProbeResult::Unreachable("resolve sip.invalid: DNS has no address for it".to_owned()));
+    assert_eq!(ProbeResult::from(EndCause::NoResponse), ProbeResult::Silent);
 }
 
 fn give_up(network: &mut TestNetwork, calls: &[CallId]) {

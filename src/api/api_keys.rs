@@ -118,7 +118,7 @@ fn faults(input: &ApiKeyInput) -> Vec<FieldError> {
     check_name(&input.name).err().into_iter().chain(scopes).chain(input.expires_at().err()).collect()
 }
 
-/// The keys of the organization, newest first; never their text.
+/// The keys of the organization, newest first, without secret values.
 #[utoipa::path(get, path = "/api-keys", tag = "api-keys", security(("session" = [])), params(Paging), responses((status = 200, body = ApiKeyPage)))]
 pub(super) async fn list(
     State(api): State<ApiState>, person: UserAuth, query: QueryParams,

@@ -86,6 +86,8 @@ fn mount() -> OpenApiRouter<ApiState> {
         .routes(routes!(api_keys::regenerate))
         .routes(routes!(users::list))
         .routes(routes!(users::invite))
+        .routes(routes!(users::invitations))
+        .routes(routes!(users::revoke_invitation))
         .routes(routes!(users::update, users::delete))
         .routes(routes!(users::accept))
         .routes(routes!(secrets::list, secrets::create))

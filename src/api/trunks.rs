@@ -8,7 +8,7 @@ use super::patch::{FieldChange, Patch};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use super::response::{ApiResponse, Deleted};
 use super::state::ApiState;
-use crate::call::driver::{ProbeError, TrunkState, probe_problem, probe_trunk};
+use crate::call::driver::{ProbeError, TrunkState, probe_problem, probe_trunk, status_of};
 use crate::domain::attestation::Attestation;
 use crate::domain::faults;
 use crate::domain::ids::TrunkId;
@@ -250,7 +250,7 @@ pub(super) async fn test(
     api.limits.count(scope, RateKind::TrunkTests).await?;
     let has_credentials = trunk.fields.username.is_some();
     let (status, took, problem) = match probe_trunk(&api.trunks, &trunk).await {
-        Ok((status, took)) => (status, took, probe_problem(status, has_credentials)),
+        Ok((result, took)) => (status_of(&result), took, probe_problem(&result, has_credentials)),
         Err(ProbeError::Full(full)) => return Err(full.into()),
         Err(ProbeError::Store(error)) => return Err(error.into()),
         Err(error @ ProbeError::NoHost) => (None, Duration::ZERO, Some(error.to_string())),

@@ -8,7 +8,7 @@ use super::response::{ApiResponse, Deleted};
 use super::sessions::logged_in;
 use super::state::ApiState;
 use super::user_view::UserView;
-use crate::domain::ids::UserId;
+use crate::domain::ids::{InvitationId, UserId};
 use crate::domain::login_address::LoginAddress;
 use crate::domain::organization::check_name;
 use crate::domain::password;
@@ -98,6 +98,44 @@ pub(super) struct InvitationBody {
     invitation: InvitationView,
 }
 
+/// An invitation that nobody has taken up yet.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PendingInvitation {
+    #[schema(format = "uuid")]
+    id: String,
+    /// Address of the person.
+    email: String,
+    /// What they will be allowed to do.
+    role: UserRole,
+    #[schema(format = "date-time")]
+    created_at: String,
+    /// When the invitation ends (RFC 3339, UTC).
+    #[schema(format = "date-time")]
+    expires_at: String,
+}
+
+impl From<&Invitation> for PendingInvitation {
+    fn from(made: &Invitation) -> Self {
+        Self {
+            id: made.id.to_string(),
+            email: made.email.clone(),
+            role: made.role,
+            created_at: made.created_at.rfc3339(),
+            expires_at: made.expires_at.rfc3339(),
+        }
+    }
+}
+
+/// A page of invitations.
+#[derive(Serialize, ToSchema)]
+pub(super) struct InvitationPage {
+    /// The invitations that can still be accepted.
+    invitations: Vec<PendingInvitation>,
+    total: i64,
+    limit: i64,
+    offset: i64,
+}
+
 /// An invited person's answer.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -160,6 +198,32 @@ pub(super) async fn invite(
     })?;
     person.audit(&api, "user.invite", made.id).await?;
     Ok(ApiResponse::created(InvitationBody { invitation: InvitationView::new(&made, token.into()) }))
+}
+
+/// The invitations that can still be accepted, oldest first, without their tokens.
+#[utoipa::path(get, path = "/users/invitations", tag = "users", operation_id = "list_invitations", security(("session" = [])), params(Paging), responses((status = 200, body = InvitationPage)))]
+pub(super) async fn invitations(
+    State(api): State<ApiState>, person: UserAuth, query: QueryParams,
+) -> Result<ApiResponse, ApiError> {
+    person.require(UserRole::Admin)?;
+    let page = query.page()?;
+    let (rows, total) = api.store.invitations(person.scope(), page).await?;
+    let invitations = rows.iter().map(PendingInvitation::from).collect();
+    Ok(ApiResponse::ok(InvitationPage { invitations, total, limit: page.limit, offset: page.offset }))
+}
+
+/// Takes an invitation back: its link works no longer.
+#[utoipa::path(delete, path = "/users/invitations/{id}", tag = "users", operation_id = "revoke_invitation", security(("session" = [])), params(IdPath), responses((status = 200, body = Deleted)))]
+pub(super) async fn revoke_invitation(
+    State(api): State<ApiState>, person: UserAuth, Path(text): Path<String>,
+) -> Result<ApiResponse, ApiError> {
+    person.require(UserRole::Admin)?;
+    let id = id(&text, InvitationId::parse, "Invitation")?;
+    if !api.store.revoke_invitation(person.scope(), id).await? {
+        return Err(ApiError::not_found("Invitation"));
+    }
+    person.audit(&api, "user.invite_revoke", id).await?;
+    Ok(ApiResponse::deleted())
 }
 
 /// The invited person becomes a user of the organization, with a password for it, and is logged in. Accounts of the same

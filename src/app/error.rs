@@ -26,7 +26,7 @@ pub enum AppError {
     Other(String),
 }
 
-/// Describes which keys are unreadable and what can be done; never their text.
+/// Describes which keys are unreadable and what can be done, without secret values.
 fn unreadable_text(secrets: &[UnreadableSecret]) -> String {
     let mut text = format!(
         "secrets.master_key does not open {} stored provider key(s); set the key they were stored with, seal them anew \

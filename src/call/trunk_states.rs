@@ -11,7 +11,7 @@ use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use trunkline_signaling::sip::user_agent::{RegistrationEvent, TrunkCandidates, TrunkEvidence};
+use trunkline_signaling::sip::user_agent::{ProbeResult, RegistrationEvent, TrunkCandidates, TrunkEvidence};
 use utoipa::ToSchema;
 
 /// Longer than probing all targets takes: after that a broken probe is forgotten.
@@ -73,18 +73,27 @@ impl TargetState {
     }
 }
 
+/// Status of the answer to OPTIONS; `None` if none came.
+pub fn status_of(result: &ProbeResult) -> Option<u16> {
+    match result {
+        ProbeResult::Answered(status) => Some(*status),
+        ProbeResult::Silent | ProbeResult::Unreachable(_) => None,
+    }
+}
+
 /// What is wrong with the answer to OPTIONS, in words. A challenge that reaches us says that there were no credentials, or
 /// the wrong ones; any other refusal shows that the peer is there.
-pub fn probe_problem(status: Option<u16>, has_credentials: bool) -> Option<String> {
-    match (status, has_credentials) {
-        (None, _) => Some("No answer to OPTIONS in four seconds".to_owned()),
-        (Some(status @ (401 | 407)), true) => {
+pub fn probe_problem(result: &ProbeResult, has_credentials: bool) -> Option<String> {
+    match (result, has_credentials) {
+        (ProbeResult::Silent, _) => Some("No answer to OPTIONS in four seconds".to_owned()),
+        (ProbeResult::Unreachable(why), _) => Some(format!("OPTIONS cannot be sent: {why}")),
+        (ProbeResult::Answered(status @ (401 | 407)), true) => {
             Some(format!("The peer does not take `username` and `password` of the trunk (SIP {status})"))
         }
-        (Some(status @ (401 | 407)), false) => {
+        (ProbeResult::Answered(status @ (401 | 407)), false) => {
             Some(format!("The peer asks for credentials (SIP {status}), and the trunk has no `username`"))
         }
-        (Some(_), _) => None,
+        (ProbeResult::Answered(_), _) => None,
     }
 }
 

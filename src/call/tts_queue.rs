@@ -276,6 +276,11 @@ impl<F> TtsQueue<F> {
         found.map_or(self.voices.len().saturating_sub(1), |place| from + place)
     }
 
+    /// When everything that was delivered has been played, if nothing holds it up.
+    pub fn played_until(&self) -> Option<Instant> {
+        self.played_until
+    }
+
     /// Since when the caller has waited for a sound.
     pub fn set_caller_waits_since(&mut self, since: Option<Instant>) {
         self.caller_waits_since = since;

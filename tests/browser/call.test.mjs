@@ -54,7 +54,7 @@ test("a call from the console is heard in both directions, interrupted, shown an
   assert.equal(call.transport, "webrtc");
   assert.ok(call.transcript.some((turn) => turn.interrupted), "the interruption is on record");
   // Its page: waveform, transcript, timeline, cost.
-  await open(console_, `#/calls/${call.id}`, "Call console");
+  await open(console_, `#/calls/${call.id}`, "Test call");
   await console_.getByRole("slider", { name: /Recording/ }).waitFor();
   await console_.getByRole("button", { name: /Listen from/ }).first().click();
   await until("the recording to play", () => console_.evaluate(() => document.querySelector("audio").currentTime > 0));
@@ -83,6 +83,16 @@ test("the demo's phrases are spoken without a microphone", async () => {
   await console_.getByRole("button", { name: "Unmute" }).waitFor();
   await console_.getByRole("button", { name: "Key 5" }).click();
   await shot(console_, "demo");
+  // Whoever leaves the page in a call is asked.
+  const asked = console_.waitForEvent("dialog").then((dialog) => dialog.dismiss());
+  await console_.evaluate(() => (location.hash = "#/calls"));
+  await asked;
+  assert.match(console_.url(), /#\/$/);
+  await console_.getByRole("button", { name: "Hang up" }).click();
+  await console_.locator(".callstate", { hasText: "ended" }).waitFor();
+  // The next call is not muted, and its button says so.
+  await console_.getByRole("button", { name: "Call without a microphone" }).click();
+  await console_.getByRole("button", { name: "Mute", exact: true }).waitFor();
   await console_.getByRole("button", { name: "Hang up" }).click();
   await console_.locator(".callstate", { hasText: "ended" }).waitFor();
   assert.deepEqual(faults, []);

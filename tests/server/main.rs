@@ -12,6 +12,7 @@ mod browser;
 mod builtin_tools;
 mod calls;
 mod carriers;
+mod client;
 mod concurrent_changes;
 mod connections;
 mod conversation;

@@ -105,6 +105,30 @@ async fn keys_are_for_people_to_manage_and_shown_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pending_invitations_are_listed_and_taken_back() {
+    let server = Server::start().await;
+    let owner = LoggedInUser::owner(&server).await;
+    let invite = |email: &'static str| owner.done("POST", "/users/invite", Some(json!({"email": email})));
+    let (kept, revoked) = (invite("kept@example.com").await, invite("revoked@example.com").await);
+    let listed = owner.done("GET", "/users/invitations", None).await;
+    assert_eq!(listed["total"], 2);
+    assert_eq!(listed["invitations"][0]["email"], "kept@example.com");
+    assert!(listed["invitations"][0].get("token").is_none(), "a token is shown once");
+    let path = format!("/users/invitations/{}", revoked["invitation"]["id"].as_str().unwrap());
+    owner.done("DELETE", &path, None).await;
+    assert_eq!(owner.send("DELETE", &path, None).await.0, 404, "it is gone");
+    let accept = |made: &serde_json::Value| {
+        let body = json!({"token": made["invitation"]["token"], "password": "long enough it is"});
+        server.http.post(server.url("/invitations/accept")).json(&body).send()
+    };
+    assert_eq!(accept(&revoked).await.unwrap().status(), 404);
+    assert_eq!(accept(&kept).await.unwrap().status(), 201);
+    assert_eq!(owner.done("GET", "/users/invitations", None).await["total"], 0);
+    let path = format!("/users/invitations/{}", kept["invitation"]["id"].as_str().unwrap());
+    assert_eq!(owner.send("DELETE", &path, None).await.0, 404, "an accepted one is no longer pending");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn people_are_invited_and_do_what_their_role_allows() {
     let server = Server::start().await;
     let owner = LoggedInUser::owner(&server).await;
@@ -125,6 +149,7 @@ async fn people_are_invited_and_do_what_their_role_allows() {
     for (method, path, body) in [
         ("POST", "/api-keys", Some(json!({"name": "k"}))),
         ("POST", "/users/invite", Some(json!({"email": "x@example.com"}))),
+        ("GET", "/users/invitations", None),
         ("POST", "/organizations", Some(json!({"name": "o"}))),
         ("POST", "/secrets", Some(json!({"name": "s", "provider": "openai", "value": "v"}))),
         ("GET", "/audit-log", None),

@@ -1,57 +1,92 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { type Agent, type Call, type Delivery, type Turn, get, post, query } from "../api";
+import { type Agent, type Call, type Delivery, type Task, type Turn, get, getAll, post, query } from "../api";
+import { type Phase, absent, failoverText, lengthOf, partyOf, phaseOf, reasonOf, titleOf, whyFailed } from "../callstate";
 import { Waterfall, Waveform } from "../charts";
+import { save, write } from "../csv";
+import { patiently } from "../import";
 import { t } from "../i18n";
 import { useLoad } from "../live";
-import { type Route, setQuery } from "../router";
+import { useListQuery } from "../router";
 import { SipMessages } from "../sip";
-import { Badge, Button, Card, EmptyState, Input, Link, Page, Pager, ErrorMessage, Select, LoadedView, Table, formatDuration, formatMoney, formatNumber, useAction, formatDateTime } from "../ui";
+import { Badge, Button, Card, Copyable, EmptyState, Input, Link, Page, Pager, ErrorMessage, Select, LoadedView, Table, formatDuration, formatMoney, formatNumber, useAction, useNow, formatDateTime } from "../ui";
 
 const LIMIT = 25;
+/** Calls in one exported file. */
+const EXPORT_MAX = 10_000;
+const EXPORT_PAGE = 100;
 
-export function Calls({ route }: { route: Route }) {
-  const of = (name: string) => route.params.get(name) ?? "";
+/** Midnight of a day in this browser's time zone, or of the day after. */
+function midnight(day: string, plus = 0): string | undefined {
+  const match = /^(\d{4})-(\d{2})-(\d{2})$/.exec(day);
+  return match ? new Date(Number(match[1]), Number(match[2]) - 1, Number(match[3]) + plus).toISOString() : undefined;
+}
+
+async function exportCalls(filter: Record<string, string | undefined>, named: (id: string | null) => string, step: (done: number) => void) {
+  const rows: Call[] = [];
+  for (let offset = 0; offset < EXPORT_MAX; offset += EXPORT_PAGE) {
+    const { calls, total } = await patiently(() => get<{ calls: Call[]; total: number }>(`/calls${query({ ...filter, limit: EXPORT_PAGE, offset })}`));
+    rows.push(...calls);
+    step(rows.length);
+    if (!calls.length || rows.length >= total) break;
+  }
+  // A call that begins meanwhile moves the others on by one.
+  const each = [...new Map(rows.map((call) => [call.id, call])).values()];
+  const header = ["id", "started_at", "answered_at", "ended_at", "direction", "from_number", "to_number", "agent", "status", "end_reason", "duration_seconds", "cost", "currency", "summary", "task_id", "sip_call_id"];
+  const cells = each.map((call) => [call.id, call.started_at, call.answered_at, call.ended_at, call.direction, call.from_number, call.to_number, named(call.agent_id), call.status, call.end_reason, call.duration_seconds, call.cost?.total, call.cost?.currency, call.summary, call.task_id, call.sip_call_id]);
+  save(`calls-${new Date().toISOString().slice(0, 10)}.csv`, write(header, cells));
+}
+
+export function Calls() {
+  const { of, offset, put, go } = useListQuery(LIMIT);
   const [text, setText] = useState(of("q"));
-  const [offset, setOffset] = useState(0);
-  const put = (changes: Record<string, string>) => {
-    setOffset(0);
-    setQuery({ ...Object.fromEntries(route.params), ...changes });
-  };
+  const [exported, setExported] = useState(0);
+  const { busy, error, run } = useAction();
   useEffect(() => {
     if (text === of("q")) return;
     const timer = setTimeout(() => put({ q: text }), 300);
     return () => clearTimeout(timer);
   }, [text]);
-  const agents = useLoad(() => get<{ agents: Agent[] }>("/agents?limit=100"), []);
-  const filter = { q: of("q"), status: of("status"), direction: of("direction"), agent_id: of("agent"), limit: LIMIT, offset };
-  const state = useLoad(() => get<{ calls: Call[]; total: number }>(`/calls${query(filter)}`), [JSON.stringify(filter)], { live: true });
-  const named = (id: string | null) => agents.data?.agents.find((agent) => agent.id === id)?.name ?? "–";
-  const filtered = ["q", "status", "direction", "agent"].some(of);
+  const agents = useLoad(() => getAll<Agent>("/agents", "agents"), []);
+  const filter = { q: of("q"), status: of("status"), direction: of("direction"), agent_id: of("agent"), task_id: of("task"), end_reason: of("reason"), started_after: midnight(of("from")), started_before: midnight(of("to"), 1) };
+  const state = useLoad(() => get<{ calls: Call[]; total: number }>(`/calls${query({ ...filter, limit: LIMIT, offset })}`), [JSON.stringify(filter), offset], { live: true });
+  const now = useNow(Boolean(state.data?.calls.some((call) => call.status === "in_progress")));
+  const named = (id: string | null) => agents.data?.find((agent) => agent.id === id)?.name ?? "–";
+  const filtered = ["q", "status", "direction", "agent", "task", "reason", "from", "to"].some(of);
+  const clear = () => {
+    setText("");
+    put({ q: "", status: "", direction: "", agent: "", task: "", reason: "", from: "", to: "" });
+  };
   return (
-    <Page title={t("Calls")}>
+    <Page title={t("Calls")} actions={<Button busy={busy} disabled={!state.data?.total} onClick={() => run(() => exportCalls(filter, named, setExported))}>{busy ? `${t("Exporting")}: ${formatNumber(exported)}` : t("Export CSV")}</Button>}>
       <search class="filters">
         <Input label={t("Search")} type="search" placeholder={t("Number, words, call id")} value={text} set={setText} />
+        <Input label={t("From day")} type="date" max={of("to") || undefined} value={of("from")} set={(from) => put({ from })} />
+        <Input label={t("To day")} type="date" min={of("from") || undefined} value={of("to")} set={(to) => put({ to })} />
         <Select label={t("Status")} value={of("status")} set={(status) => put({ status })} options={[["", t("All")], ...["initiated", "in_progress", "completed", "failed"].map((one): [string, string] => [one, t(one.replaceAll("_", " "))])]} />
+        <Select label={t("End reason")} value={of("reason")} set={(reason) => put({ reason })} options={[["", t("All")], ...END_REASONS.map((one): [string, string] => [one, reasonOf(one)])]} />
         <Select label={t("Direction")} value={of("direction")} set={(direction) => put({ direction })} options={[["", t("All")], ...["inbound", "outbound", "web"].map((one): [string, string] => [one, t(one)])]} />
-        <Select label={t("Agent")} value={of("agent")} set={(agent) => put({ agent })} options={[["", t("All")], ...(agents.data?.agents ?? []).map((agent): [string, string] => [agent.id, agent.name])]} />
+        <Select label={t("Agent")} value={of("agent")} set={(agent) => put({ agent })} options={[["", t("All")], ...(agents.data ?? []).map((agent): [string, string] => [agent.id, agent.name])]} />
       </search>
+      {of("task") && <p class="soft">{t("Only calls of one task.")} <Button kind="quiet" onClick={() => put({ task: "" })}>{t("Show all")}</Button></p>}
+      {busy && exported >= EXPORT_MAX && <p class="soft" role="status">{t("A file has at most 10,000 calls: choose fewer days.")}</p>}
+      <ErrorMessage error={error} />
       <LoadedView of={state}>
         {({ calls, total }) => calls.length ? (
           <Card>
             <Table caption={t("Calls")} rows={calls} columns={[
               { name: t("Started"), cell: (call) => <Link to={`calls/${call.id}`}>{formatDateTime(call.started_at)}</Link> },
-              { name: t("Other party"), cell: (call) => (call.direction === "outbound" ? call.to_number : call.from_number) },
+              { name: t("Other party"), cell: partyOf },
               { name: t("Agent"), extra: true, cell: (call) => named(call.agent_id) },
               { name: t("Direction"), extra: true, cell: (call) => t(call.direction) },
               { name: t("Status"), cell: (call) => <Badge value={call.status} /> },
-              { name: t("Reason"), extra: true, cell: (call) => t((call.end_reason ?? "–").replaceAll("_", " ")) },
-              { name: t("Length"), right: true, cell: (call) => formatDuration(call.duration_seconds) },
+              { name: t("End reason"), extra: true, cell: (call) => reasonOf(call.end_reason) },
+              { name: t("Duration"), right: true, cell: (call) => formatDuration(lengthOf(call, now)) },
               { name: t("Cost"), right: true, extra: true, cell: (call) => (call.cost?.currency ? formatMoney(call.cost.total ?? 0, call.cost.currency) : "–") },
             ]} />
-            <Pager total={total} limit={LIMIT} offset={offset} go={setOffset} />
+            <Pager total={total} limit={LIMIT} offset={offset} go={go} />
           </Card>
-        ) : filtered ? (
-          <EmptyState title={t("No matching calls")}>{t("Try fewer words or another filter.")}</EmptyState>
+        ) : filtered || offset ? (
+          <EmptyState title={t("No matching calls")}>{t("Try fewer words or another filter.")} <Button kind="quiet" onClick={clear}>{t("Clear the filters")}</Button></EmptyState>
         ) : (
           <EmptyState title={t("No calls yet")}>{t("Call an agent from its page, assign a number to it, or create a task that calls out.")} <Link to="agents">{t("Agents")}</Link> · <Link to="numbers">{t("Phone numbers and trunks")}</Link> · <Link to="tasks">{t("Tasks")}</Link></EmptyState>
         )}
@@ -60,59 +95,91 @@ export function Calls({ route }: { route: Route }) {
   );
 }
 
+const END_REASONS = ["customer_hung_up", "agent_hung_up", "transferred", "voicemail", "silence", "max_duration", "busy", "no_answer", "rejected", "canceled", "invalid_number", "fax", "trunk_error", "provider_error", "network_lost", "overload", "ended_by_api", "server_shutdown", "server_crash"];
+
 export function CallPage({ id }: { id: string }) {
   const state = useLoad(() => get<{ call: Call }>(`/calls/${id}`), [id], { live: true });
   const hooks = useLoad(() => get<{ webhook_deliveries: Delivery[] }>(`/webhook-deliveries${query({ call_id: id, limit: 100 })}`), [id], { live: true });
   const call = state.data?.call;
   const { busy, error, run } = useAction();
   const going = call?.status === "in_progress" || call?.status === "initiated";
+  const now = useNow(Boolean(going));
   const live = useTurns(id, Boolean(going));
+  const phase = call ? phaseOf(call, Date.now()) : "ringing";
   useEffect(() => {
-    // The report comes a moment after the end.
-    if (call && !going && !call.report) {
+    // Figures and report come a moment after the end.
+    if (call && !going && (phase === "settling" || (phase === "over" && !call.report && call.ended_at && Date.now() - Date.parse(call.ended_at) < 60_000))) {
       const timer = setTimeout(state.reload, 1500);
       return () => clearTimeout(timer);
     }
-  }, [call?.status, call?.report]);
+  }, [state.data]);
   return (
-    <Page title={call ? `${t("Call")} ${call.direction === "outbound" ? call.to_number : call.from_number}` : t("Call")} actions={going && <Button kind="danger" busy={busy} onClick={() => run(async () => { await post(`/calls/${id}/end`); state.reload(); })}>{t("End the call")}</Button>}>
+    <Page title={call ? titleOf(call) : t("Call")} actions={going && <Button kind="danger" busy={busy} onClick={() => run(async () => { await post(`/calls/${id}/end`); state.reload(); })}>{t("End the call")}</Button>}>
       <ErrorMessage error={error} />
       <LoadedView of={state}>
         {({ call }) => (
           <>
-            <dl class="facts">
-              <div><dt>{t("Status")}</dt><dd><Badge value={call.status} /></dd></div>
-              <div><dt>{t("Reason")}</dt><dd>{t((call.end_reason ?? "–").replaceAll("_", " "))}</dd></div>
-              <div><dt>{t("From")}</dt><dd>{call.from_number}</dd></div>
-              <div><dt>{t("To")}</dt><dd>{call.to_number}</dd></div>
-              <div><dt>{t("Direction")}</dt><dd>{t(call.direction)} ({call.transport})</dd></div>
-              <div><dt>{t("Started")}</dt><dd>{formatDateTime(call.started_at)}</dd></div>
-              <div><dt>{t("Length")}</dt><dd>{formatDuration(call.duration_seconds)}</dd></div>
-              <div><dt>{t("Agent")}</dt><dd>{call.agent_id ? <Link to={`agents/${call.agent_id}`}>{t("Open")}</Link> : "–"}</dd></div>
-            </dl>
+            <Why call={call} />
+            <Facts call={call} now={now} />
             {call.summary && <Card title={t("Summary")} wide><p>{call.summary}</p></Card>}
-            <Conversation call={call} turns={going && live.length ? live : (call.transcript ?? [])} />
-            <Card title={t("Time breakdown of each answer")} wide><Waterfall turns={call.metrics?.turns ?? []} /></Card>
+            <Conversation call={call} phase={phase} turns={going && live.length ? live : (call.transcript ?? [])} />
+            <Card title={t("Response latency by stage")} wide><Waterfall turns={call.metrics?.turns ?? []} none={absent(phase, "answers")} /></Card>
             <div class="columns">
-              <Card title={t("Cost")}><Costs call={call} /></Card>
-              <Card title={t("Line")}><ConnectionQuality call={call} /></Card>
+              <Card title={t("Cost")}><Costs call={call} phase={phase} /></Card>
+              <Card title={t("Connection")}><ConnectionQuality call={call} phase={phase} /></Card>
             </div>
             <SipMessages call={call} />
             {call.extracted_data !== null && <Card title={t("Extracted data")} wide><pre tabIndex={0}>{JSON.stringify(call.extracted_data, null, 2)}</pre></Card>}
-            <Card title={t("Sent webhooks")} wide>
-              {hooks.data?.webhook_deliveries.length ? (
-                <Table caption={t("Sent webhooks")} rows={hooks.data.webhook_deliveries} columns={[
+            <Card title={t("Webhook deliveries")} wide>
+              {hooks.error ? <ErrorMessage error={hooks.error} retry={hooks.reload} /> : hooks.data?.webhook_deliveries.length ? (
+                <Table caption={t("Webhook deliveries")} rows={hooks.data.webhook_deliveries} columns={[
                   { name: t("Event"), cell: (one) => one.event_type },
                   { name: t("Address"), extra: true, cell: (one) => <span class="clip">{one.url}</span> },
                   { name: t("Status"), cell: (one) => <Badge value={one.status} /> },
-                  { name: t("Answer"), right: true, cell: (one) => one.response_status ?? one.error ?? "–" },
+                  { name: t("Response"), cell: (one) => one.response_status ?? one.error ?? "–" },
                 ]} />
-              ) : <p class="soft">{t("None: neither the agent nor the task has a webhook.")}</p>}
+              ) : <p class="soft">{hooks.data ? t("No webhooks were sent for this call.") : t("Loading…")}</p>}
             </Card>
           </>
         )}
       </LoadedView>
     </Page>
+  );
+}
+
+/** The first line of a call that failed: why. */
+function Why({ call }: { call: Call }) {
+  const facts = whyFailed(call);
+  if (call.status !== "failed") return null;
+  return (
+    <div class="why">
+      <p><strong>{t("The call failed")}: {reasonOf(call.end_reason)}</strong>{facts[0] ? ` – ${facts[0]}` : ""}</p>
+      {facts.length > 1 && <p class="soft">{facts.slice(1).join(" · ")}</p>}
+    </div>
+  );
+}
+
+function Facts({ call, now }: { call: Call; now: number }) {
+  const agent = useLoad(() => (call.agent_id ? get<{ agent: Agent }>(`/agents/${call.agent_id}`).then((found) => found.agent.name, () => t("deleted agent")) : Promise.resolve("–")), [call.agent_id]);
+  const task = useLoad(() => (call.task_id ? get<{ task: Task }>(`/tasks/${call.task_id}`).then((found) => found.task, () => null) : Promise.resolve(null)), [call.task_id]);
+  const facts = whyFailed(call);
+  const failovers = call.metrics?.failovers ?? [];
+  return (
+    <dl class="facts">
+      <div><dt>{t("Status")}</dt><dd><Badge value={call.status} /></dd></div>
+      <div><dt>{t("End reason")}</dt><dd>{reasonOf(call.end_reason)}</dd></div>
+      {call.status !== "failed" && facts.length > 0 && <div><dt>{t("SIP reason")}</dt><dd>{facts.join(" · ")}</dd></div>}
+      <div><dt>{t("From")}</dt><dd>{call.from_number}</dd></div>
+      <div><dt>{t("To")}</dt><dd>{call.to_number}</dd></div>
+      <div><dt>{t("Direction")}</dt><dd>{t(call.direction)} ({call.transport === "webrtc" ? "WebRTC" : "SIP"})</dd></div>
+      <div><dt>{t("Agent")}</dt><dd>{call.agent_id ? <Link to={`agents/${call.agent_id}`}>{agent.data ?? "…"}</Link> : "–"}</dd></div>
+      {call.task_id && <div><dt>{t("Task")}</dt><dd><Link to={`calls?task=${call.task_id}`}>{task.data?.name ?? t("All calls of the task")}</Link></dd></div>}
+      <div><dt>{t("Started")}</dt><dd>{formatDateTime(call.started_at)}</dd></div>
+      <div><dt>{t("Duration")}</dt><dd>{formatDuration(lengthOf(call, now))}</dd></div>
+      {failovers.length > 0 && <div><dt>{t("Failovers")}</dt><dd><ul class="inline">{failovers.map((one, index) => <li key={index}>{failoverText(one)}</li>)}</ul></dd></div>}
+      <div><dt>{t("Call id")}</dt><dd><Copyable text={call.id} name={t("Call id")} /></dd></div>
+      {call.sip_call_id && <div><dt>SIP Call-ID</dt><dd><Copyable text={call.sip_call_id} name="SIP Call-ID" /></dd></div>}
+    </dl>
   );
 }
 
@@ -150,7 +217,7 @@ function useTurns(id: string, going: boolean): Turn[] {
   return turns;
 }
 
-function Conversation({ call, turns }: { call: Call; turns: Turn[] }) {
+function Conversation({ call, phase, turns }: { call: Call; phase: Phase; turns: Turn[] }) {
   const audio = useRef<HTMLAudioElement>(null);
   const [at, setAt] = useState(0);
   const url = `/v1/calls/${call.id}/recording/stream`;
@@ -179,14 +246,14 @@ function Conversation({ call, turns }: { call: Call; turns: Turn[] }) {
             </li>
           ))}
         </ol>
-      ) : <p class="soft">{t("Nothing was said.")}</p>}
+      ) : <p class="soft">{absent(phase, "words")}</p>}
     </Card>
   );
 }
 
-function Costs({ call }: { call: Call }) {
+function Costs({ call, phase }: { call: Call; phase: Phase }) {
   const { cost } = call;
-  if (!cost?.items || !cost.currency) return <p class="soft">{t("Available shortly after the call ends.")}</p>;
+  if (!cost?.items || !cost.currency) return <p class="soft">{absent(phase, "figures")}</p>;
   const rows = cost.items.map((item, index) => ({ id: String(index), ...item }) as Record<string, unknown> & { id: string });
   const amount = (row: Record<string, unknown>) =>
     [["seconds", "s"], ["prompt_tokens", t("tokens in")], ["completion_tokens", t("tokens out")], ["characters", t("characters")]]
@@ -201,14 +268,15 @@ function Costs({ call }: { call: Call }) {
         { name: t("Cost"), right: true, cell: (row) => (row.cost === null ? t("no price") : formatMoney(Number(row.cost), cost.currency!)) },
       ]} />
       <p class="right"><strong>{formatMoney(cost.total ?? 0, cost.currency)}</strong></p>
+      {rows.length > 0 && rows.every((row) => row.cost === null) && <p class="soft">{t("No prices configured; costs show as zero.")}</p>}
     </>
   );
 }
 
-function ConnectionQuality({ call }: { call: Call }) {
+function ConnectionQuality({ call, phase }: { call: Call; phase: Phase }) {
   const media = call.metrics?.media;
   const stopped = (call.metrics?.interruptions as Record<string, number> | undefined)?.stopped ?? 0;
-  if (!media) return <p class="soft">{t("Available shortly after the call ends.")}</p>;
+  if (!media) return <p class="soft">{absent(phase, "figures")}</p>;
   const figure = (name: string, digits = 0) => (typeof media[name] === "number" ? formatNumber(media[name], digits) : "–");
   return (
     <dl class="facts">

@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import { ApiError, type Demo, type Me, type OrganizationChoice, demoOf, post } from "../api";
 import { LANGUAGES, type Language, language, setLanguage, t } from "../i18n";
 import { navigate } from "../router";
-import { Button, Form, Input, ErrorMessage, Select, useAction } from "../ui";
+import { Button, Dialog, Form, Input, ErrorMessage, Select, useAction } from "../ui";
 
 function LoginCard({ title, children }: { title: string; children: preact.ComponentChildren }) {
   useEffect(() => {
@@ -70,8 +70,28 @@ export function Login({ entered }: { entered: (me: Me) => void }) {
         <Input label={t("E-mail")} type="email" required autocomplete="username" value={email} set={setEmail} />
         <Input label={t("Password")} type="password" required autocomplete="current-password" value={password} set={setPassword} />
       </Form>
-      {!demo && <p class="soft">{t("Create the first owner with")} <code>trunkline bootstrap</code>.</p>}
+      {!demo && (
+        <details class="soft">
+          <summary>{t("No account, or a forgotten password?")}</summary>
+          <p>{t("Ask an owner of your organization to remove you under People and to invite you again.")}</p>
+          <p>{t("The first owner is created on the server with")} <code>trunkline bootstrap</code>.</p>
+        </details>
+      )}
     </LoginCard>
+  );
+}
+
+/** The session has ended while somebody worked: the page behind stays, with everything that was typed. */
+export function LoginAgain({ email, organization, entered, close }: { email: string; organization: string; entered: (me: Me) => void; close: () => void }) {
+  const [password, setPassword] = useState("");
+  return (
+    <Dialog title={t("Your session has ended")} close={close} unsaved={false}>
+      <p>{t("Log in again to go on. What you have entered is still there.")}</p>
+      <Form label={t("Log in")} submit={async () => entered(await post<Me>("/auth/login", { email, password, organization_id: organization }))}>
+        <p class="clip">{email}</p>
+        <Input label={t("Password")} type="password" required autocomplete="current-password" value={password} set={setPassword} />
+      </Form>
+    </Dialog>
   );
 }
 

@@ -1,8 +1,13 @@
-import { useState } from "preact/hooks";
-import { type Agent, type PhoneNumber, type Task, type Trunk, get, patch, post, remove } from "../api";
+import { useRef, useState } from "preact/hooks";
+import { type Agent, type PhoneNumber, type Task, type Trunk, getAll, patch, post, remove } from "../api";
+import { CARRIERS, PLACEHOLDER } from "../carriers";
+import { lineText, translated } from "../errors";
 import { t } from "../i18n";
 import { useLoad } from "../live";
-import { Badge, Button, Card, Checkbox, Confirm, Dialog, EmptyState, Form, Input, Link, Page, Select, LoadedView, Table, useAction } from "../ui";
+import { plainNumber } from "./tasks";
+import { Badge, Button, Card, Checkbox, Confirm, Dialog, EmptyState, Form, Input, Link, Page, Select, LoadedView, Table, useAction, usePage } from "../ui";
+
+const LIMIT = 25;
 
 interface State {
   numbers: PhoneNumber[];
@@ -18,12 +23,8 @@ interface Health {
 }
 
 async function load(): Promise<State> {
-  const [numbers, trunks, agents] = await Promise.all([
-    get<{ phone_numbers: PhoneNumber[] }>("/phone-numbers?limit=100"),
-    get<{ trunks: Trunk[] }>("/trunks?limit=100"),
-    get<{ agents: Agent[] }>("/agents?limit=100"),
-  ]);
-  return { numbers: numbers.phone_numbers, trunks: trunks.trunks, agents: agents.agents };
+  const [numbers, trunks, agents] = await Promise.all([getAll<PhoneNumber>("/phone-numbers", "phone_numbers"), getAll<Trunk>("/trunks", "trunks"), getAll<Agent>("/agents", "agents")]);
+  return { numbers, trunks, agents };
 }
 
 export function Numbers() {
@@ -33,6 +34,8 @@ export function Numbers() {
     setOpen(null);
     state.reload();
   };
+  const trunkPage = usePage(state.data?.trunks ?? [], LIMIT);
+  const numberPage = usePage(state.data?.numbers ?? [], LIMIT);
   return (
     <Page title={t("Phone numbers and trunks")} actions={<><Button onClick={() => setOpen({ what: "trunk" })}>{t("New trunk")}</Button><Button kind="main" onClick={() => setOpen({ what: "number" })}>{t("New number")}</Button></>}>
       <LoadedView of={state}>
@@ -40,10 +43,10 @@ export function Numbers() {
           <>
             <Card title={t("Trunks")} wide>
               {trunks.length ? (
-                <Table caption={t("Trunks")} rows={trunks} columns={[
+                <><Table caption={t("Trunks")} rows={trunkPage.shown} columns={[
                   { name: t("Name"), cell: (trunk) => <button type="button" class="link" onClick={() => setOpen({ what: "trunk", trunk })}>{trunk.name}</button> },
                   { name: t("Host"), extra: true, cell: (trunk) => (trunk.host ? `${trunk.host}${trunk.port ? `:${trunk.port}` : ""} (${trunk.transport})` : t("receives only")) },
-                  { name: t("Calls come from"), extra: true, cell: (trunk) => trunk.allowed_addresses.join(", ") || t("nowhere") },
+                  { name: t("Allowed source IPs"), extra: true, cell: (trunk) => trunk.allowed_addresses.join(", ") || t("none") },
                   { name: t("Registration"), extra: true, cell: (trunk) => <Registration trunk={trunk} /> },
                   { name: t("Health"), cell: (trunk) => <TrunkHealth trunk={trunk} /> },
                   { name: "", right: true, cell: (trunk) => (
@@ -52,18 +55,18 @@ export function Numbers() {
                       <Confirm label={t("Delete")} name={trunk.name} question={t("Delete this trunk? Its numbers will have no trunk.")} act={async () => { await remove(`/trunks/${trunk.id}`); state.reload(); }} />
                     </span>
                   ) },
-                ]} />
+                ]} />{trunkPage.pager}</>
               ) : <EmptyState title={t("No trunks yet")}>{t("A trunk is the connection to your carrier: its address, and where calls may come from.")}</EmptyState>}
             </Card>
             <Card title={t("Numbers")} wide>
               {numbers.length ? (
-                <Table caption={t("Numbers")} rows={numbers} columns={[
+                <><Table caption={t("Numbers")} rows={numberPage.shown} columns={[
                   { name: t("Number"), cell: (number) => <button type="button" class="link" onClick={() => setOpen({ what: "number", number })}>{number.number}</button> },
                   { name: t("Name"), extra: true, cell: (number) => number.name ?? "–" },
                   { name: t("Answered by"), cell: (number) => (number.agent_id ? <Link to={`agents/${number.agent_id}`}>{agents.find((agent) => agent.id === number.agent_id)?.name ?? "–"}</Link> : t("no agent")) },
                   { name: t("Trunk"), extra: true, cell: (number) => trunks.find((trunk) => trunk.id === number.trunk_id)?.name ?? "–" },
                   { name: "", right: true, cell: (number) => <Confirm label={t("Delete")} name={number.number} question={t("Delete this number?")} act={async () => { await remove(`/phone-numbers/${number.id}`); state.reload(); }} /> },
-                ]} />
+                ]} />{numberPage.pager}</>
               ) : <EmptyState title={t("No numbers yet")}>{t("A number connects callers to an agent. Its calls must arrive over one of your trunks.")}</EmptyState>}
             </Card>
             {open?.what === "trunk" && <TrunkForm trunk={open.trunk} close={close} />}
@@ -80,36 +83,63 @@ function Registration({ trunk }: { trunk: Trunk }) {
   const state = trunk.state.registration;
   if (!trunk.register) return <Badge value="not used">{t("by address")}</Badge>;
   if (!state) return <span class="soft">{t("not tried yet")}</span>;
-  return <Badge value={state.registered ? "reachable" : "unreachable"}><span title={state.problem ?? state.since}>{state.registered ? t("registered") : `${t("not registered")}${state.sip_status ? ` · ${state.sip_status}` : ""}`}</span></Badge>;
+  return <><Badge value={state.registered ? "reachable" : "unreachable"}>{state.registered ? t("registered") : `${t("not registered")}${state.sip_status ? ` · ${state.sip_status}` : ""}`}</Badge>{!state.registered && state.problem && <Reason text={state.problem} />}</>;
 }
+
+/** Why something does not work, in words, below its state. */
+const Reason = ({ text }: { text: string }) => <small class="reason">{translated(text)}</small>;
 
 function TrunkHealth({ trunk }: { trunk: Trunk }) {
   const [health, set] = useState<Health | null>(null);
   const { busy, error, run } = useAction();
   if (!trunk.host) return <span class="soft">{t("receives only")}</span>;
   const probed = trunk.state.targets;
+  const away = probed.filter((one) => !one.reachable);
   return (
-    <span class="actions">
-      {!health && probed.length > 0 && <Badge value={probed.every((one) => one.reachable) ? "reachable" : "unreachable"}><span title={probed.map((one) => `${one.host}: ${one.sip_status ?? "–"}`).join("\n")}>{`${probed.filter((one) => one.reachable).length}/${probed.length} ${t("reachable")}`}</span></Badge>}
-      {health && <span role="status"><Badge value={health.reachable ? "reachable" : "unreachable"}>{health.reachable ? `${t("reachable")} · ${health.sip_status} · ${health.latency_ms} ms` : t("unreachable")}</Badge></span>}
-      {error && <span class="bad" role="alert">{error.message}</span>}
-      <Button kind="quiet" busy={busy} aria-label={`${t("Check")}: ${trunk.name}`} onClick={() => run(async () => set(await post<Health>(`/trunks/${trunk.id}/test`)))}>{t("Check")}</Button>
-    </span>
+    <>
+      <span class="actions">
+        {!health && probed.length > 0 && <Badge value={away.length ? "unreachable" : "reachable"}>{probed.length > 1 ? `${probed.length - away.length}/${probed.length} ${t("reachable")}` : away.length ? t("unreachable") : t("reachable")}</Badge>}
+        {health && <span role="status"><Badge value={health.reachable ? "reachable" : "unreachable"}>{health.reachable ? `${t("reachable")} · ${health.sip_status} · ${health.latency_ms} ms` : t("unreachable")}</Badge></span>}
+        <Button kind="quiet" busy={busy} aria-label={`${t("Check")}: ${trunk.name}`} onClick={() => run(async () => set(await post<Health>(`/trunks/${trunk.id}/test`)))}>{t("Check")}</Button>
+      </span>
+      {!health && away.map((one) => <Reason key={one.host} text={`${one.host}: ${one.sip_status ? `SIP ${one.sip_status}` : t("no answer to OPTIONS")}`} />)}
+      {health?.problem && <Reason text={health.problem} />}
+      {error && <span class="bad" role="alert">{lineText(error)}</span>}
+    </>
   );
 }
 
 const words = (text: string) => text.split(/[\s,]+/).filter(Boolean);
+
+/** A host as people copy it: without a scheme, and with its port and transport in the fields for them. */
+export function readHost(text: string): { host: string; port?: string; transport?: string } {
+  const match = /^(?:(sips?):)?(?:\/\/)?(?:[^@\s]*@)?(\[[0-9a-f:.]+\]|[^:;?\s/]+)(?::(\d{1,5}))?(?:;transport=(udp|tcp|tls))?[;?/]*$/i.exec(text.trim());
+  if (!match) return { host: text.trim() };
+  const [, scheme, host, port, transport] = match;
+  const over = transport?.toLowerCase() ?? (scheme?.toLowerCase() === "sips" ? "tls" : undefined);
+  return { host: host!.replace(/^\[|\]$/g, ""), ...(port ? { port } : {}), ...(over ? { transport: over } : {}) };
+}
 
 function TrunkForm({ trunk, close }: { trunk?: Trunk; close: () => void }) {
   const text = (name: string) => String(trunk?.[name] ?? "");
   const [fields, set] = useState({ name: text("name"), host: text("host"), port: text("port"), transport: text("transport") || "udp", username: text("username"), password: "", from_user: text("from_user"), dial_string: text("dial_string") || "{e164}", allowed: (trunk?.allowed_addresses ?? []).join(", "), codecs: (trunk?.codecs ?? ["PCMU", "PCMA"]).join(", "), max: text("max_concurrent_calls"), outbound_proxy: text("outbound_proxy"), srtp: text("srtp") || "off", country_code: text("country_code"), options: text("options_interval_s") });
   const [uris, setUris] = useState(trunk?.allow_sip_uri === true);
   const [register, setRegister] = useState(trunk?.register === true);
+  const [carrier, setCarrier] = useState("");
   const put = (name: keyof typeof fields) => (value: string) => set({ ...fields, [name]: value });
+  const preset = (key: string) => {
+    setCarrier(key);
+    const chosen = CARRIERS[key];
+    if (!chosen) return;
+    const named = Object.values(CARRIERS).some((one) => one.name === fields.name);
+    set({ ...fields, host: "", transport: "udp", allowed: "", srtp: "off", ...chosen.fields, name: fields.name && !named ? fields.name : chosen.name });
+    setRegister(chosen.register === true);
+  };
   return (
-    <Dialog title={trunk ? trunk.name : t("New trunk")} close={close}>
+    <Dialog title={trunk ? trunk.name : t("New trunk")} close={close} wide>
       <Form label={trunk ? t("Save") : t("Create")} submit={async () => {
-        const { allowed, codecs, max, options, port, password, ...rest } = fields;
+        if (PLACEHOLDER.test(`${fields.host} ${fields.allowed}`)) throw new Error("Replace the words in capital letters by your own values.");
+        const { allowed, codecs, max, options, port, password, ...rest } = { ...fields, ...readHost(fields.host) };
         const body: Record<string, unknown> = {
           ...Object.fromEntries(Object.entries(rest).map(([name, value]) => [name, value || null])),
           port: port ? Number(port) : null,
@@ -125,31 +155,34 @@ function TrunkForm({ trunk, close }: { trunk?: Trunk; close: () => void }) {
         else await post("/trunks", Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null)));
         close();
       }}>
+        {!trunk && <Select label={t("Carrier")} value={carrier} set={preset} options={[["", t("Another one")], ...Object.entries(CARRIERS).map(([key, { name }]): [string, string] => [key, t(name)])]} />}
+        {carrier && CARRIERS[carrier] && <p class="soft">{t(CARRIERS[carrier].note)} {t("The SIP address of this server is usually")} <code>sip:{location.hostname}:5060</code>. {t("Compare the addresses with the carrier's list.")}</p>}
         <Input label={t("Name")} required value={fields.name} set={put("name")} />
         <div class="grid">
-          <Input label={t("Host")} hint={t("Where our calls go. Empty: incoming calls only.")} placeholder="sip.carrier.example" value={fields.host} set={put("host")} />
-          <Input label={t("Port")} type="number" min={1} max={65535} value={fields.port} set={put("port")} />
+          <Input label={t("Host")} hint={t("Where calls are sent. Empty: incoming calls only.")} placeholder="sip.carrier.example" spellcheck={false} value={fields.host} set={put("host")} />
+          <Input label={t("Port")} type="number" min={1} max={65535} placeholder={fields.transport === "tls" ? "5061" : "5060"} value={fields.port} set={put("port")} />
           <Select label={t("Transport")} value={fields.transport} set={put("transport")} options={[["udp", "UDP"], ["tcp", "TCP"], ["tls", "TLS"]]} />
         </div>
         <div class="grid">
           <Input label={t("User name")} autocomplete="off" value={fields.username} set={put("username")} />
           <Input label={t("Password")} type="password" autocomplete="new-password" hint={trunk?.password_set ? t("Set. Leave empty to keep it. Enter it again if you change the host, port or proxy.") : undefined} value={fields.password} set={put("password")} />
-          <Input label={t("From user")} hint={t("Some carriers expect the account name here.")} value={fields.from_user} set={put("from_user")} />
-        </div>
-        <Input label={t("Calls come from")} hint={t("Addresses and networks, such as 203.0.113.0/24.")} value={fields.allowed} set={put("allowed")} />
-        <div class="grid">
-          <Input label={t("Dial string")} hint="{e164}, {number}, {national}" value={fields.dial_string} set={put("dial_string")} />
-          <Input label={t("Codecs")} value={fields.codecs} set={put("codecs")} />
-          <Input label={t("Concurrent calls")} type="number" min={1} value={fields.max} set={put("max")} />
-        </div>
-        <div class="grid">
-          <Input label={t("Outbound proxy")} placeholder="proxy.carrier.example:5060" value={fields.outbound_proxy} set={put("outbound_proxy")} />
-          <Input label={t("Country code")} placeholder="31" value={fields.country_code} set={put("country_code")} />
-          <Select label={t("Media encryption (SRTP)")} value={fields.srtp} set={put("srtp")} options={[["off", t("off")], ["preferred", t("where possible")], ["mandatory", t("always")]]} />
-          <Input label={t("Probe interval")} hint={t("Seconds; empty: never.")} type="number" min={10} max={3600} value={fields.options} set={put("options")} />
         </div>
         <Checkbox label={t("Register with this trunk")} checked={register} set={setRegister} />
-        <Checkbox label={t("Allow calls to SIP addresses")} checked={uris} set={setUris} />
+        <Input label={t("Allowed source IPs")} hint={t("Addresses and networks that may send calls, such as 203.0.113.0/24.")} value={fields.allowed} set={put("allowed")} />
+        <details class="section" open={Boolean(trunk)}>
+          <summary>{t("More settings")}</summary>
+          <div class="grid">
+            <Input label={t("Dial string")} hint="{e164}, {number}, {national}" value={fields.dial_string} set={put("dial_string")} />
+            <Input label={t("Country code")} placeholder="31" value={fields.country_code} set={put("country_code")} />
+            <Input label={t("From user")} hint={t("Some carriers expect the account name here.")} value={fields.from_user} set={put("from_user")} />
+            <Input label={t("Outbound proxy")} placeholder="proxy.carrier.example:5060" value={fields.outbound_proxy} set={put("outbound_proxy")} />
+            <Input label={t("Codecs")} hint="PCMU, PCMA, G722, OPUS" value={fields.codecs} set={put("codecs")} />
+            <Select label={t("Media encryption (SRTP)")} value={fields.srtp} set={put("srtp")} options={[["off", t("off")], ["preferred", t("where possible")], ["mandatory", t("always")]]} />
+            <Input label={t("Concurrent calls")} type="number" min={1} value={fields.max} set={put("max")} />
+            <Input label={t("Probe interval")} hint={t("Seconds; empty: never.")} type="number" min={10} max={3600} value={fields.options} set={put("options")} />
+          </div>
+          <Checkbox label={t("Allow calls to SIP addresses")} checked={uris} set={setUris} />
+        </details>
       </Form>
     </Dialog>
   );
@@ -158,7 +191,7 @@ function TrunkForm({ trunk, close }: { trunk?: Trunk; close: () => void }) {
 function NumberForm({ number, agents, trunks, close }: { number?: PhoneNumber; agents: Agent[]; trunks: Trunk[]; close: () => void }) {
   const [fields, set] = useState({ number: number?.number ?? "", name: number?.name ?? "", agent_id: number?.agent_id ?? agents[0]?.id ?? "", trunk_id: number?.trunk_id ?? trunks[0]?.id ?? "" });
   const put = (name: keyof typeof fields) => (value: string) => set({ ...fields, [name]: value });
-  const body = Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, value || null]));
+  const body = Object.fromEntries(Object.entries({ ...fields, number: plainNumber(fields.number) }).map(([name, value]) => [name, value || null]));
   return (
     <Dialog title={number ? number.number : t("New number")} close={close}>
       <Form label={number ? t("Save") : t("Create")} submit={async () => {
@@ -182,15 +215,20 @@ function CallOut({ agents, numbers, trunk, close }: { agents: Agent[]; numbers: 
   const [agent, setAgent] = useState(agents[0]?.id ?? "");
   const [to, setTo] = useState("");
   const [call, setCall] = useState<string | null>(null);
+  const made = useRef<Task | null>(null);
   if (!agents.length) return <Dialog title={t("Test call")} close={close}><p>{t("A call needs an agent.")} <Link to="agents/new">{t("Create the first one")}</Link></p></Dialog>;
   return (
-    <Dialog title={`${t("Test call")}: ${trunk.name}`} close={close}>
+    <Dialog title={`${t("Test call")}: ${trunk.name}`} close={close} unsaved={call ? false : undefined}>
       <Form label={t("Call now")} submit={async () => {
-        const { task } = await post<{ task: Task }>("/tasks", { agent_id: agent, to_number: to, name: t("Test call"), ...(from ? { from_number: from.number } : {}) });
-        const { call_id } = await post<{ call_id: string }>(`/tasks/${task.id}/execute`);
+        const body = { agent_id: agent, to_number: plainNumber(to), name: t("Test call"), ...(from ? { from_number: from.number } : {}) };
+        // A task whose call was refused is tried again, not made again.
+        if (made.current) await patch(`/tasks/${made.current.id}`, body);
+        else made.current = (await post<{ task: Task }>("/tasks", body)).task;
+        const { call_id } = await post<{ call_id: string }>(`/tasks/${made.current.id}/execute`);
+        made.current = null;
         setCall(call_id);
       }}>
-        {!from && <p class="soft">{t("This trunk has no number: the first trunk that can call out is used.")}</p>}
+        {!from && <p class="soft">{t("No number uses this trunk: the first trunk that can call out is used. Give a number this trunk to test it.")}</p>}
         <Input label={t("Number")} type="tel" required placeholder="+31201234567" value={to} set={setTo} />
         <Select label={t("Agent")} value={agent} set={setAgent} options={agents.map((one): [string, string] => [one.id, one.name])} />
         {call && <p role="status">{t("Ringing.")} <Link to={`calls/${call}`}>{t("Follow the call")}</Link></p>}

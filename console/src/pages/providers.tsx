@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
-import { type Provider, type Secret, type User, get, post, remove } from "../api";
+import { type Provider, type Secret, type User, get, getAll, post, remove } from "../api";
+import { lineText, translated } from "../errors";
 import { t } from "../i18n";
 import { useLoad } from "../live";
 import { Badge, Button, Card, Confirm, Dialog, Form, Input, Page, LoadedView, Table, useAction } from "../ui";
@@ -11,30 +12,47 @@ interface ProviderTest {
   missing_models?: string[];
 }
 
+/** What is known of a provider: nothing before a test or a failure. A key that is missing is no provider that works. */
+export type ProviderState = "not configured" | "untested" | "ok" | "failed" | "paused" | "being tested" | "asked to wait";
+
+/** The state of one stage; `breaker` is the API's word, where `open` lets requests through. */
+export function stageState(key: Provider["key"], stage: { breaker: string; failures_in_a_row: number }, trial: { ok: boolean } | undefined): ProviderState {
+  if (key === "none") return "not configured";
+  if (stage.breaker === "closed") return "paused";
+  if (stage.breaker === "trying") return "being tested";
+  if (stage.breaker === "waiting") return "asked to wait";
+  if (stage.failures_in_a_row > 0) return "failed";
+  return trial ? (trial.ok ? "ok" : "failed") : "untested";
+}
+
+const STATE_TONES: Record<ProviderState, string> = { "not configured": "", untested: "", ok: "good", failed: "bad", paused: "bad", "being tested": "wait", "asked to wait": "wait" };
+
 export function Providers({ user }: { user: User }) {
   const state = useLoad(async () => {
     const [{ providers }, secrets] = await Promise.all([
       get<{ providers: Provider[] }>("/providers"),
-      user.role === "member" ? [] : get<{ secrets: Secret[] }>("/secrets?limit=100").then((answer) => answer.secrets),
+      user.role === "member" ? [] : getAll<Secret>("/secrets", "secrets"),
     ]);
     return { providers: providers.map((provider) => ({ ...provider, id: provider.name })), secrets };
   }, [], { everyMs: 10_000 });
   const [open, setOpen] = useState<string | null>(null);
+  const [trials, setTrials] = useState<Record<string, ProviderTest>>({});
   return (
     <Page title={t("Providers")}>
-      <p class="soft">{t("Providers for STT, LLM and TTS. Your own key takes precedence over the server's.")}</p>
+      <p class="soft">{t("Speech and model providers. Your key overrides the server's.")}</p>
       <LoadedView of={state}>
         {({ providers, secrets }) => (
           <Card wide>
             <Table caption={t("Providers")} rows={providers} columns={[
               { name: t("Provider"), cell: (provider) => provider.name },
               { name: t("Provider key"), cell: (provider) => <Badge value={provider.key} tone={provider.key === "own" || provider.key === "server" ? "good" : ""}>{t(`key: ${provider.key}`)}</Badge> },
-              { name: t("Stages"), cell: (provider) => (
-                <ul class="inline">{provider.stages.map((stage) => (
-                  <li key={stage.stage}>{t(`stage: ${stage.stage}`)} <Badge value={stage.breaker}>{t(`breaker: ${stage.breaker}`)}{stage.failures_in_a_row > 0 && ` (${stage.failures_in_a_row})`}</Badge></li>
-                ))}</ul>
+              { name: t("State"), cell: (provider) => provider.key === "none" ? <Badge value="none" tone="">{t("not configured")}</Badge> : (
+                <ul class="inline">{provider.stages.map((stage) => {
+                  const now = stageState(provider.key, stage, trials[provider.name]);
+                  return <li key={stage.stage}>{t(`stage: ${stage.stage}`)} <Badge value={now} tone={STATE_TONES[now]}>{t(now)}{stage.failures_in_a_row > 0 && ` (${stage.failures_in_a_row}×)`}</Badge></li>;
+                })}</ul>
               ) },
-              { name: t("Test"), cell: (provider) => <Test provider={provider} /> },
+              { name: t("Test"), cell: (provider) => <Test provider={provider} trial={trials[provider.name]} set={(trial) => setTrials((before) => ({ ...before, [provider.name]: trial }))} /> },
               { name: "", right: true, cell: (provider) => {
                 const own = secrets.filter((one) => one.provider === provider.name);
                 if (user.role === "member" || provider.key === "not_needed") return null;
@@ -42,7 +60,7 @@ export function Providers({ user }: { user: User }) {
                   <span class="actions">
                     <Button kind="quiet" aria-label={`${t("Set key")}: ${provider.name}`} onClick={() => setOpen(provider.name)}>{t("Set key")}</Button>
                     {own.map((secret) => (
-                      <Confirm key={secret.id} label={t("Remove key")} name={secret.base_url ?? provider.name} question={t("Remove this key? Calls use the server's, if it has one.")} act={async () => { await remove(`/secrets/${secret.id}`); state.reload(); }} />
+                      <Confirm key={secret.id} label={t("Remove key")} name={secret.base_url ?? provider.name} question={t("Remove this key? Calls use the server's, if it has one.")} act={async () => { await remove(`/secrets/${secret.id}`); forget(provider.name); }} />
                     ))}
                   </span>
                 );
@@ -51,22 +69,31 @@ export function Providers({ user }: { user: User }) {
           </Card>
         )}
       </LoadedView>
-      {open && <SetKey provider={open} close={() => { setOpen(null); state.reload(); }} />}
+      {open && <SetKey provider={open} close={() => { setOpen(null); forget(open); }} />}
     </Page>
   );
+
+  /** Another key has not been tested. */
+  function forget(name: string) {
+    setTrials(({ [name]: _, ...rest }) => rest);
+    state.reload();
+  }
 }
 
-function Test({ provider }: { provider: Provider }) {
-  const [trial, set] = useState<ProviderTest | null>(null);
+function Test({ provider, trial, set }: { provider: Provider; trial: ProviderTest | undefined; set: (trial: ProviderTest) => void }) {
   const { busy, error, run } = useAction();
+  const missing = provider.key === "none";
   return (
-    <span class="actions">
-      <Button kind="quiet" busy={busy} aria-label={`${t("Test")}: ${provider.name}`} onClick={() => run(async () => set(await post<ProviderTest>(`/providers/${provider.name}/test`)))}>{t("Test")}</Button>
-      {trial?.ok && <span role="status"><Badge value="open">{`${t("works")} · ${trial.latency_ms} ms`}</Badge></span>}
-      {trial?.problem && <span class="bad" role="alert">{trial.problem.message}</span>}
-      {trial?.missing_models?.map((advice) => <span key={advice} class="soft">{advice}</span>)}
-      {error && <span class="bad" role="alert">{error.message}</span>}
-    </span>
+    <>
+      <span class="actions">
+        <Button kind="quiet" busy={busy} disabled={missing} aria-label={`${t("Test")}: ${provider.name}`} onClick={() => run(async () => set(await post<ProviderTest>(`/providers/${provider.name}/test`)))}>{t("Test")}</Button>
+        {trial?.ok && <span role="status"><Badge value="ok" tone="good">{`${t("ok")} · ${trial.latency_ms} ms`}</Badge></span>}
+      </span>
+      {missing && <small class="reason">{t("Set a key to test it.")}</small>}
+      {trial?.problem && <span class="bad" role="alert">{translated(trial.problem.message)}</span>}
+      {trial?.missing_models?.map((advice) => <small key={advice} class="reason">{advice}</small>)}
+      {error && <span class="bad" role="alert">{lineText(error)}</span>}
+    </>
   );
 }
 
@@ -77,7 +104,7 @@ function SetKey({ provider, close }: { provider: string; close: () => void }) {
     <Dialog title={`${t("Provider key")}: ${provider}`} close={close}>
       <Form label={t("Save")} submit={async () => { await post("/secrets", { name: provider, provider, value, ...(base_url ? { base_url } : {}) }); close(); }}>
         <Input label={t("Provider key")} type="password" required autocomplete="off" hint={t("Stored encrypted; it is never shown again.")} value={value} set={set} />
-        <Input label={t("Address (base_url)")} type="url" hint={t("Empty: the provider's own address. Otherwise the only base_url that this key is sent to.")} value={base_url} set={setAddress} />
+        <Input label={t("Address (base_url)")} type="url" hint={t("Empty: the provider's own address. Otherwise the key is sent to this address only.")} value={base_url} set={setAddress} />
       </Form>
     </Dialog>
   );

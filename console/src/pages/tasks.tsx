@@ -1,74 +1,125 @@
-import { useState } from "preact/hooks";
-import { type Agent, type Task, get, post, query, remove } from "../api";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { type Agent, type Task, get, getAll, patch, post, query, remove, request } from "../api";
 import { ListError, read as readList } from "../csv";
 import { columnOrder, readDate, type ColumnOrder, type DateOrder } from "../dates";
+import { lineText } from "../errors";
+import { type ImportState, importKey, importLines, patiently } from "../import";
 import { t } from "../i18n";
 import { useLoad } from "../live";
-import { Badge, Button, Card, Checkbox, Confirm, Dialog, EmptyState, Form, Input, Link, Page, Pager, ErrorMessage, Select, LoadedView, Table, TextArea, useAction, formatDateTime } from "../ui";
+import { useListQuery } from "../router";
+import { Badge, Button, Card, Checkbox, Confirm, Dialog, EmptyState, Form, Input, Link, Page, Pager, ErrorMessage, Select, LoadedView, Table, TextArea, useAction, formatDateTime, formatNumber } from "../ui";
 
 const LIMIT = 25;
 const STATUSES = ["pending", "in_progress", "completed", "failed"] as const;
 
 export function Tasks() {
-  const [status, setStatus] = useState("");
-  const [offset, setOffset] = useState(0);
+  const { of, offset, put, go } = useListQuery(LIMIT);
   const [open, setOpen] = useState<"" | "new" | "import">("");
-  const agents = useLoad(() => get<{ agents: Agent[] }>("/agents?limit=100"), []);
-  const state = useLoad(() => get<{ tasks: Task[]; total: number }>(`/tasks${query({ status, limit: LIMIT, offset })}`), [status, offset], { live: true, everyMs: 15_000 });
-  const counts = useLoad(() => Promise.all(STATUSES.map((one) => get<{ total: number }>(`/tasks?status=${one}&limit=1`).then(({ total }) => total))), [], { live: true, everyMs: 15_000 });
+  const [selected, select] = useState<Map<string, Task>>(new Map());
+  const filter = { status: of("status"), agent_id: of("agent") };
+  const agents = useLoad(() => getAll<Agent>("/agents", "agents"), []);
+  const state = useLoad(() => get<{ tasks: Task[]; total: number }>(`/tasks${query({ ...filter, limit: LIMIT, offset })}`), [JSON.stringify(filter), offset], { live: true, everyMs: 15_000 });
+  const counts = useLoad(() => Promise.all(STATUSES.map((one) => get<{ total: number }>(`/tasks${query({ agent_id: filter.agent_id, status: one, limit: 1 })}`).then(({ total }) => total))), [filter.agent_id], { live: true, everyMs: 15_000 });
   const { busy, error, run } = useAction();
+  // Whoever looks at other rows does not act on those out of sight.
+  useEffect(() => select(new Map()), [JSON.stringify(filter), offset]);
   const reload = () => {
     state.reload();
     counts.reload();
   };
-  const named = (id: string) => agents.data?.agents.find((agent) => agent.id === id)?.name ?? "–";
+  const named = (id: string) => agents.data?.find((agent) => agent.id === id)?.name ?? "–";
   const close = () => {
     setOpen("");
     reload();
   };
-  const all = counts.data?.reduce((sum, one) => sum + one, 0) ?? 0;
-  const over = (counts.data?.[2] ?? 0) + (counts.data?.[3] ?? 0);
+  const tick = (task: Task, on: boolean) => {
+    const now = new Map(selected);
+    if (on) now.set(task.id, task);
+    else now.delete(task.id);
+    select(now);
+  };
+  const filtered = Boolean(filter.status || filter.agent_id);
   return (
     <Page title={t("Tasks")} actions={<><Button onClick={() => setOpen("import")}>{t("Import CSV")}</Button><Button kind="main" onClick={() => setOpen("new")}>{t("New task")}</Button></>}>
-      {all > 0 && counts.data && (
-        <div class="progress">
-          <label for="done">{t("Progress")}: {over} {t("of")} {all}</label>
-          <progress id="done" max={all} value={over} />
-          <ul>{STATUSES.map((one, index) => <li key={one}><Badge value={one} /> {counts.data![index]}</li>)}</ul>
-        </div>
+      {counts.data && counts.data.some(Boolean) && (
+        <ul class="counts" aria-label={filter.agent_id ? t("Tasks of this agent") : t("All tasks")}>
+          {STATUSES.map((one, index) => <li key={one}><Badge value={one} /> {formatNumber(counts.data![index] ?? 0)}</li>)}
+        </ul>
       )}
       <search class="filters">
-        <Select label={t("Status")} value={status} set={(value) => { setOffset(0); setStatus(value); }} options={[["", t("All")], ...STATUSES.map((one): [string, string] => [one, t(one.replaceAll("_", " "))])]} />
+        <Select label={t("Status")} value={filter.status} set={(status) => put({ status })} options={[["", t("All")], ...STATUSES.map((one): [string, string] => [one, t(one.replaceAll("_", " "))])]} />
+        <Select label={t("Agent")} value={filter.agent_id} set={(agent) => put({ agent })} options={[["", t("All")], ...choices(agents.data ?? [])]} />
       </search>
       <ErrorMessage error={error} />
       <LoadedView of={state}>
         {({ tasks, total }) => tasks.length ? (
           <Card>
+            <Selected tasks={tasks} selected={[...selected.values()]} all={(on) => select(on ? new Map(tasks.map((task) => [task.id, task])) : new Map())} done={() => { select(new Map()); reload(); }} />
             <Table caption={t("Tasks")} rows={tasks} columns={[
+              { name: t("Select"), cell: (task) => <input type="checkbox" aria-label={`${t("Select")}: ${task.name ?? task.to_number}`} checked={selected.has(task.id)} onChange={(event) => tick(task, event.currentTarget.checked)} /> },
               { name: t("Name"), cell: (task) => task.name ?? t("Call") },
               { name: t("Number"), cell: (task) => task.to_number },
               { name: t("Agent"), extra: true, cell: (task) => named(task.agent_id) },
-              { name: t("Scheduled"), extra: true, cell: (task) => formatDateTime(task.scheduled_at) },
+              { name: t("Scheduled for"), extra: true, cell: (task) => formatDateTime(task.scheduled_at) },
               { name: t("Status"), cell: (task) => <Badge value={task.status} /> },
+              { name: t("Calls"), cell: (task) => (task.status === "pending" ? "–" : <Link to={`calls?task=${task.id}`} aria-label={`${t("Calls")}: ${task.name ?? task.to_number}`}>{t("Show")}</Link>) },
               { name: "", right: true, cell: (task) => (
                 <span class="actions">
                   {task.status === "pending" && <Button kind="quiet" busy={busy} aria-label={`${t("Call now")}: ${task.to_number}`} onClick={() => run(async () => { await post(`/tasks/${task.id}/execute`); reload(); })}>{t("Call now")}</Button>}
-                  {task.status !== "pending" && <Button kind="quiet" busy={busy} aria-label={`${t("Again")}: ${task.to_number}`} onClick={() => run(async () => { await post(`/tasks/${task.id}/reset`); reload(); })}>{t("Again")}</Button>}
+                  {task.status === "pending" && task.scheduled_at && <Button kind="quiet" busy={busy} aria-label={`${t("Pause")}: ${task.to_number}`} onClick={() => run(async () => { await patch(`/tasks/${task.id}`, { scheduled_at: null }); reload(); })}>{t("Pause")}</Button>}
+                  {task.status !== "pending" && <Confirm label={t("Reset to pending")} name={task.to_number} question={task.status === "in_progress" ? t("This ends the call that is in progress. The task can then be called again.") : t("The task can then be called again. Its earlier calls stay.")} act={async () => { await post(`/tasks/${task.id}/reset`); reload(); }} />}
                   {(task.status === "pending" || task.status === "failed") && <Confirm label={t("Delete")} name={task.to_number} question={t("Delete this task?")} act={async () => { await remove(`/tasks/${task.id}`); reload(); }} />}
                 </span>
               ) },
             ]} />
-            <Pager total={total} limit={LIMIT} offset={offset} go={setOffset} />
+            <Pager total={total} limit={LIMIT} offset={offset} go={go} />
           </Card>
+        ) : filtered || offset ? (
+          <EmptyState title={t("No matching tasks")}><Button kind="quiet" onClick={() => put({ status: "", agent: "" })}>{t("Clear the filters")}</Button></EmptyState>
         ) : (
-          <EmptyState title={status ? t("No matching tasks") : t("No tasks yet")}>{t("A task is a call that an agent makes: now, at a set time, or within hours that you allow. Import a list to call many people.")}</EmptyState>
+          <EmptyState title={t("No tasks yet")}>{t("A task is a call that an agent makes: now, at a set time, or within hours that you allow. Import a list to call many people.")}</EmptyState>
         )}
       </LoadedView>
-      {open === "new" && <NewTask agents={agents.data?.agents ?? []} close={close} />}
-      {open === "import" && <Import agents={agents.data?.agents ?? []} close={close} />}
+      {open === "new" && <NewTask agents={agents.data ?? []} close={close} />}
+      {open === "import" && <Import agents={agents.data ?? []} close={close} />}
     </Page>
   );
 }
+
+/** What may be done to many tasks at once; each action takes those that it fits. */
+function Selected({ tasks, selected, all, done }: { tasks: Task[]; selected: Task[]; all: (on: boolean) => void; done: () => void }) {
+  const [faults, setFaults] = useState<string[]>([]);
+  const of = (...statuses: Task["status"][]) => selected.filter((task) => statuses.includes(task.status));
+  const each = (fitting: Task[], act: (task: Task) => Promise<unknown>) => async () => {
+    const failed: string[] = [];
+    for (const task of fitting) await patiently(() => act(task)).catch((error: Error) => failed.push(`${task.to_number}: ${lineText(error)}`));
+    setFaults(failed);
+    done();
+  };
+  const [pending, deletable, resettable] = [of("pending"), of("pending", "failed"), of("completed", "failed", "in_progress")];
+  const live = of("in_progress").length;
+  const counted = (text: string, fitting: Task[]) => `${text} (${fitting.length})`;
+  return (
+    <>
+      <div class="selected" role="group" aria-label={t("Selected tasks")}>
+        <Checkbox label={selected.length ? `${formatNumber(selected.length)} ${t("selected")}` : t("Select all on this page")} checked={selected.length > 0 && selected.length === tasks.length} set={all} />
+        {pending.length > 0 && <Confirm kind="plain" label={counted(t("Call now"), pending)} yes={t("Call now")} question={t("Call all of these numbers now?")} act={each(pending, (task) => post(`/tasks/${task.id}/execute`))} />}
+        {pending.some((task) => task.scheduled_at) && <Confirm kind="plain" label={counted(t("Pause"), pending.filter((task) => task.scheduled_at))} yes={t("Pause")} question={t("Paused tasks lose their time and wait until you start them.")} act={each(pending.filter((task) => task.scheduled_at), (task) => patch(`/tasks/${task.id}`, { scheduled_at: null }))} />}
+        {resettable.length > 0 && <Confirm kind="plain" label={counted(t("Reset to pending"), resettable)} yes={t("Reset to pending")} question={live ? `${t("This ends calls that are in progress:")} ${live}. ${t("The tasks can then be called again.")}` : t("The tasks can then be called again.")} act={each(resettable, (task) => post(`/tasks/${task.id}/reset`))} />}
+        {deletable.length > 0 && <Confirm kind="danger" label={counted(t("Delete"), deletable)} yes={t("Delete")} question={t("Delete these tasks?")} act={each(deletable, (task) => remove(`/tasks/${task.id}`))} />}
+      </div>
+      {faults.length > 0 && <div class="problem" role="alert"><p>{t("Not done:")}</p><ul>{faults.map((fault) => <li key={fault}>{fault}</li>)}</ul></div>}
+    </>
+  );
+}
+
+/**
+ * A number as people write it, without its blanks, brackets and dashes. SIP addresses stay as they are, and so does "(0)",
+ * which is dialled at home only: the server refuses it, and nobody is called by mistake.
+ */
+export const plainNumber = (text: string) => (/^sips?:/i.test(text.trim()) || text.includes("(0)") ? text.trim() : text.replace(/[\s().\-/]/g, "").replace(/^00/, "+"));
+
+const timeZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 const choices = (agents: Agent[]): [string, string][] => agents.map((agent) => [agent.id, agent.name]);
 
@@ -79,23 +130,32 @@ function NoAgent() {
 function NewTask({ agents, close }: { agents: Agent[]; close: () => void }) {
   const [fields, set] = useState({ agent_id: agents[0]?.id ?? "", name: "", to_number: "", description: "", at: "" });
   const [now, setNow] = useState(false);
+  const [past, setPast] = useState(false);
+  // A task that was made is not made again when only its call was refused.
+  const made = useRef<Task | null>(null);
   const put = (name: keyof typeof fields) => (value: string) => set({ ...fields, [name]: value });
   return (
     <Dialog title={t("New task")} close={close}>
       {agents.length ? (
         <Form label={now ? t("Call now") : t("Create")} submit={async () => {
-          const { at, ...rest } = fields;
-          const body = Object.fromEntries(Object.entries(rest).filter(([, value]) => value));
-          const { task } = await post<{ task: Task }>("/tasks", { ...body, ...(at && !now ? { scheduled_at: new Date(at).toISOString() } : {}) });
-          if (now) await post(`/tasks/${task.id}/execute`);
+          const { at, to_number, ...rest } = fields;
+          const time = at && !now ? new Date(at) : null;
+          if (time && time.getTime() < Date.now() && !past) {
+            setPast(true);
+            throw new Error("This time is in the past: the call would be made at once. Press the button again if you want that.");
+          }
+          const body = { ...Object.fromEntries(Object.entries(rest).filter(([, value]) => value)), to_number: plainNumber(to_number), ...(time ? { scheduled_at: time.toISOString() } : {}) };
+          if (made.current) await patch(`/tasks/${made.current.id}`, { ...body, scheduled_at: time?.toISOString() ?? null });
+          else made.current = (await post<{ task: Task }>("/tasks", body)).task;
+          if (now) await post(`/tasks/${made.current.id}/execute`);
           close();
         }}>
           <Select label={t("Agent")} value={fields.agent_id} set={put("agent_id")} options={choices(agents)} />
-          <Input label={t("Number")} type="tel" required placeholder="+31201234567" value={fields.to_number} set={put("to_number")} />
+          <Input label={t("Number")} hint={t("With the country code, such as +31 20 123 4567.")} type="tel" required placeholder="+31201234567" value={fields.to_number} set={put("to_number")} />
           <Input label={t("Name")} value={fields.name} set={put("name")} />
           <TextArea label={t("What the call is for")} value={fields.description} set={put("description")} />
           <Checkbox label={t("Call now")} checked={now} set={setNow} />
-          {!now && <Input label={t("At")} hint={t("Without a time, the task waits until you start it.")} type="datetime-local" value={fields.at} set={put("at")} />}
+          {!now && <Input label={t("Scheduled for")} hint={`${t("Without a time, the task waits until you start it.")} ${t("Time zone")}: ${timeZone()}.`} type="datetime-local" value={fields.at} set={(at) => { setPast(false); put("at")(at); }} />}
         </Form>
       ) : <NoAgent />}
     </Dialog>
@@ -106,15 +166,13 @@ function NewTask({ agents, close }: { agents: Agent[]; close: () => void }) {
 const TARGETS = ["to_number", "name", "description", "scheduled_at", "context", "skip"] as const;
 type Target = (typeof TARGETS)[number];
 const COLUMN_PATTERNS: [RegExp, Target][] = [[/tele?(ph|f)oo?n|phone|number|nummer|mobi/i, "to_number"], [/^(name|naam|title)$/i, "name"], [/descr|purpose|omschrij|doel/i, "description"], [/sched|when|time|tijd|datum|date/i, "scheduled_at"]];
-/** Requests at once. */
-const CONCURRENT_REQUESTS = 4;
-
 function Import({ agents, close }: { agents: Agent[]; close: () => void }) {
   const [agent, setAgent] = useState(agents[0]?.id ?? "");
   const [rows, setRows] = useState<string[][]>([]);
   const [map, setMap] = useState<Target[]>([]);
-  const [done, setDone] = useState(0);
-  const [faults, setFaults] = useState<string[]>([]);
+  const [result, setResult] = useState<ImportState>({ taken: new Set(), faults: [] });
+  const [refusal, refuse] = useState("");
+  const key = useRef(importKey());
   const [encoding, setEncoding] = useState("utf-8");
   const [order, setOrder] = useState<DateOrder | "">("");
   const [header, ...body] = rows;
@@ -123,11 +181,12 @@ function Import({ agents, close }: { agents: Agent[]; close: () => void }) {
   const known = found === "dmy" || found === "mdy" ? found : order || undefined;
   const read = async (file: File | undefined) => {
     if (!file) return;
-    setDone(0);
-    setFaults([]);
+    setResult({ taken: new Set(), faults: [] });
+    key.current = importKey();
+    refuse("");
     setOrder("");
     const { rows: cells, encoding: used } = await readList(file).catch((error: Error) => {
-      setFaults([error instanceof ListError ? t(error.message) : t("The file cannot be read.")]);
+      refuse(error instanceof ListError ? t(error.message) : t("The file cannot be read."));
       return { rows: [] as string[][], encoding: "utf-8" };
     });
     setEncoding(used);
@@ -142,30 +201,24 @@ function Import({ agents, close }: { agents: Agent[]; close: () => void }) {
       if (!value.trim() || !target || target === "skip") return;
       if (target === "context") context[header?.[index] ?? `column ${index + 1}`] = value;
       else if (target === "scheduled_at") fields.scheduled_at = readDate(value, known)?.toISOString() ?? value;
-      else fields[target] = target === "to_number" ? value.replace(/[\s().-]/g, "").replace(/^00/, "+") : value;
+      else fields[target] = target === "to_number" ? plainNumber(value) : value;
     });
     if (Object.keys(context).length) fields.context_data = context;
     return fields;
   };
+  // Lines are numbered as in the file: the first one names the columns.
+  const lines = body.map((_, index) => index + 2);
+  const left = lines.length - result.taken.size;
   const submit = async () => {
-    setDone(0);
-    if (found === "mixed") return setFaults([t("Some dates have the day first and some the month: write them as 2026-04-03.")]);
-    if (found === "ambiguous" && !order) return setFaults([t("Choose how the dates are written.")]);
-    setFaults([]);
-    const queue = body.map((cells, index) => ({ cells, line: index + 2 }));
-    const work = async () => {
-      for (let next = queue.shift(); next; next = queue.shift()) {
-        const { cells, line } = next;
-        await post("/tasks", task(cells)).catch((error: Error) => setFaults((before) => [...before, `${t("Line")} ${line}: ${error.message}`]));
-        setDone((count) => count + 1);
-      }
-    };
-    await Promise.all(Array.from({ length: CONCURRENT_REQUESTS }, work));
+    refuse("");
+    if (found === "mixed") return refuse(t("Some dates have the day first and some the month: write them as 2026-04-03."));
+    if (found === "ambiguous" && !order) return refuse(t("Choose how the dates are written."));
+    await importLines(lines, result.taken, (line) => request("POST", "/tasks", task(body[line - 2]!), { "Idempotency-Key": `${key.current}-${line}` }), setResult);
   };
   if (!agents.length) return <Dialog title={t("Import CSV")} close={close}><NoAgent /></Dialog>;
   return (
-    <Dialog title={t("Import CSV")} close={close} wide>
-      <Form label={`${t("Import")} ${body.length || ""}`} submit={submit}>
+    <Dialog title={t("Import CSV")} close={close} wide unsaved={body.length > 0 && left > 0}>
+      <Form label={result.taken.size ? (left ? `${t("Import the remaining")} ${left}` : t("Done")) : `${t("Import")} ${body.length || ""}`} submit={async () => (body.length && !left ? close() : submit())}>
         <Select label={t("Agent")} value={agent} set={setAgent} options={choices(agents)} />
         <div class="field">
           <label for="csv">{t("File")}</label>
@@ -176,13 +229,13 @@ function Import({ agents, close }: { agents: Agent[]; close: () => void }) {
           <div class="scroll" tabIndex={0} role="region" aria-label={t("Columns")}>
             <table>
               <caption class="unseen">{t("Columns")}</caption>
-              <thead><tr><th scope="col">{t("Column")}</th><th scope="col">{t("Becomes")}</th><th scope="col">{t("First line")}</th></tr></thead>
+              <thead><tr><th scope="col">{t("Column")}</th><th scope="col">{t("Maps to")}</th><th scope="col">{t("First row")}</th></tr></thead>
               <tbody>
                 {header.map((name, index) => (
                   <tr key={index}>
                     <td>{name}</td>
                     <td>
-                      <select aria-label={`${t("Becomes")}: ${name}`} value={map[index]} onChange={(event) => setMap(map.map((one, at) => (at === index ? (event.currentTarget.value as Target) : one)))}>
+                      <select aria-label={`${t("Maps to")}: ${name}`} value={map[index]} onChange={(event) => setMap(map.map((one, at) => (at === index ? (event.currentTarget.value as Target) : one)))}>
                         {TARGETS.map((target) => <option key={target} value={target}>{t(target.replaceAll("_", " "))}</option>)}
                       </select>
                     </td>
@@ -197,8 +250,9 @@ function Import({ agents, close }: { agents: Agent[]; close: () => void }) {
         {found === "ambiguous" && <Select label={t("How are the dates written?")} hint={`${t("Example")}: ${dates.find((cell) => columnOrder([cell]) === "ambiguous") ?? ""}. ${t("Times are in the time zone")} ${Intl.DateTimeFormat().resolvedOptions().timeZone}.`} value={order} set={(value) => setOrder(value as DateOrder | "")} options={[["", t("Choose")], ["dmy", t("day/month/year")], ["mdy", t("month/day/year")]]} />}
         {found === "mixed" && <p class="problem" role="alert">{t("Some dates have the day first and some the month: write them as 2026-04-03.")}</p>}
         {header && !map.includes("to_number") && <p class="problem" role="alert">{t("No column contains the number to call.")}</p>}
-        {done > 0 && <p role="status">{done - faults.length} {t("of")} {body.length} {t("imported")}</p>}
-        {faults.length > 0 && <ul class="faults">{faults.slice(0, 50).map((fault) => <li key={fault}>{fault}</li>)}</ul>}
+        {refusal && <p class="problem" role="alert">{refusal}</p>}
+        {(result.taken.size > 0 || result.faults.length > 0) && <p role="status">{formatNumber(result.taken.size)} {t("of")} {formatNumber(body.length)} {t("imported")}{left > 0 && `. ${t("Lines that were imported are not sent again.")}`}</p>}
+        {result.faults.length > 0 && <ul class="faults">{result.faults.slice(0, 50).map(({ line, error }) => <li key={line}>{t("Line")} {line}: {lineText(error)}</li>)}</ul>}
       </Form>
     </Dialog>
   );

@@ -131,13 +131,21 @@ pub const AREAS: &[Area] = &[
         "crates/lab/src/trunk_check",
         &["call::invite", "call::trunk_routes", "domain", "lab::stop_signal", "media", "signaling"],
     ),
+    area("client", "crates/client/src", &["domain", "json"]),
+    area(
+        "doctor",
+        "crates/doctor/src",
+        &["app", "config", "domain", "local_speech", "providers", "signaling", "store"],
+    ),
     area(
         "cli",
         "crates/cli/src",
         &[
             "api::openapi_document",
             "app",
+            "client",
             "config",
+            "doctor",
             "domain",
             "emulator",
             "lab",
@@ -168,6 +176,8 @@ pub const FOREIGN: &[Foreign] = &[
         library: "reqwest",
         places: &[
             "providers",
+            "client",
+            "doctor",
             "lab",
             "recorder",
             "egress",
@@ -190,8 +200,18 @@ pub const DRIVERS: &[&str] = &["/io/", "/driver/", "/driver.rs", "/call/registry
 
 /// Tools, which are not the server, and what contains panics by itself: threads of media contain them leg by leg, the
 /// supervision is what contains.
-pub const SPAWN_FREELY: &[&str] =
-    &["caller", "cli", "emulator", "lab", "supervision", "architecture", "trunk_check", "speech_worker", "turn_bench"];
+pub const SPAWN_FREELY: &[&str] = &[
+    "caller",
+    "cli",
+    "client",
+    "emulator",
+    "lab",
+    "supervision",
+    "architecture",
+    "trunk_check",
+    "speech_worker",
+    "turn_bench",
+];
 /// Folders of the same kind.
 pub const SPAWN_FREELY_IN: &[&str] = &["/media/src/io/"];
 

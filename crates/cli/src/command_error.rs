@@ -19,3 +19,9 @@ impl From<String> for CommandError {
         Self { message, code: 1 }
     }
 }
+
+impl From<trunkline_client::ClientError> for CommandError {
+    fn from(error: trunkline_client::ClientError) -> Self {
+        Self { message: error.to_string(), code: error.exit_code() }
+    }
+}

@@ -1,6 +1,7 @@
 //! The command line: what each sub-command takes, and starting it.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
+mod call_command;
 mod check_trunk;
 mod command_error;
 mod health;
@@ -9,7 +10,8 @@ mod secrets;
 mod serve;
 mod service_manager;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 use command_error::CommandError;
 pub use command_error::EXIT_PART_FAILED;
 use std::net::SocketAddr;
@@ -18,11 +20,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 use trunkline::app::open_store;
 use trunkline::config::{self, Config};
+use trunkline_client::ClientCommand;
 use trunkline_domain::ids::OrganizationId;
 use trunkline_domain::login_address::LoginAddress;
 use trunkline_domain::provider::ProviderAccount;
 use trunkline_domain::quota::QuotaResource;
-use trunkline_lab::{bench, call, demo, emulator, recorder, stop_signal, trunk_check};
+use trunkline_lab::{bench, demo, emulator, recorder, stop_signal, trunk_check};
 
 /// Telephony media server for AI voice agents: SIP in and out, streaming speech, barge-in, recordings
 /// and transcripts behind a REST API.
@@ -55,13 +58,21 @@ enum CliCommand {
     CheckConfig,
     /// Ask the running server how it is. Exit code 1 if it is not well, or does not answer.
     Health(health::HealthArgs),
+    /// Look at ports, address, clock, names, limits, keys, database, providers, trunks, certificates and disk, and say
+    /// what to do about what is wrong. Exit code 1 if something does not work.
+    Doctor(trunkline_doctor::DoctorArgs),
     /// List, delete or re-encrypt provider keys that the master key cannot decrypt.
     #[command(subcommand)]
     Secrets(secrets::SecretsCommand),
     /// Emulate the STT, LLM, TTS and realtime providers on loopback, for tests without accounts.
     Emulate(EmulateArgs),
-    /// Call any SIP agent with a script, once or many times, and report latency, packet gaps and levels.
-    Call(call::CallArgs),
+    /// Call any SIP agent with a script, once or many times, and report latency, packet gaps and levels. With --agent:
+    /// let an agent of a server call a number.
+    Call(Box<call_command::CallCommand>),
+    #[command(flatten)]
+    Client(ClientCommand),
+    /// Print completions for a shell.
+    Completions(CompletionsArgs),
     /// Call a test number through a trunk and report what the carrier does: codecs, DTMF, early media, session timers,
     /// hold, transfer, one-way audio, clock drift. Exit code 1 if it found a problem.
     CheckTrunk(Box<trunk_check::CheckTrunkArgs>),
@@ -75,6 +86,12 @@ enum CliCommand {
     SpeechWorker(SpeechWorkerArgs),
     /// Measure whole calls against emulated providers (what `make bench` runs).
     Bench(bench::BenchArgs),
+}
+
+#[derive(Debug, Args)]
+struct CompletionsArgs {
+    #[arg(value_enum)]
+    shell: Shell,
 }
 
 #[derive(Debug, Args)]
@@ -138,7 +155,7 @@ pub fn run(cli: Cli) -> ExitCode {
     ExitCode::from(run_to_code(cli))
 }
 
-/// The same as a number: 0, 1 or [`EXIT_PART_FAILED`].
+/// The same as a number: 0, 1, [`EXIT_PART_FAILED`], or one of `trunkline_client`.
 pub fn run_to_code(cli: Cli) -> u8 {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -184,13 +201,22 @@ async fn dispatch(cli: Cli) -> Result<(), CommandError> {
             println!("{}", health::run(&config()?, args).await?);
             Ok(())
         }
+        CliCommand::Doctor(args) => match Box::pin(trunkline_doctor::run(&args, config())).await {
+            true => Ok(()),
+            false => Err("something does not work: the findings say what to do".to_owned().into()),
+        },
         CliCommand::Secrets(command) => Ok(secrets::run(&config()?, command).await?),
         CliCommand::Openapi => {
             println!("{}", serde_json::to_string_pretty(&trunkline::api::openapi_document()).unwrap_or_default());
             Ok(())
         }
         CliCommand::Emulate(args) => Ok(emulate(args).await?),
-        CliCommand::Call(args) => Ok(call::run(args).await?),
+        CliCommand::Call(command) => Box::pin(call_command::run(*command)).await,
+        CliCommand::Client(command) => Ok(Box::pin(trunkline_client::run(command)).await?),
+        CliCommand::Completions(args) => {
+            clap_complete::generate(args.shell, &mut Cli::command(), "trunkline", &mut std::io::stdout());
+            Ok(())
+        }
         CliCommand::CheckTrunk(args) => check_trunk::run(config, *args).await,
         CliCommand::RecordProvider(args) => {
             for written in recorder::run(*args).await? {

@@ -7,7 +7,7 @@ use trunkline::config::Config;
 
 #[derive(Debug, Subcommand)]
 pub enum SecretsCommand {
-    /// List the stored provider keys that secrets.master_key cannot decrypt (never their text).
+    /// List the stored provider keys that secrets.master_key cannot decrypt (without secret values).
     ListUnreadable,
     /// Delete these keys. Calls of their organizations then use the server's keys.
     DeleteUnreadable,

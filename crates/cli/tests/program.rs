@@ -50,6 +50,16 @@ fn an_unknown_command_ends_with_2_and_help_lists_every_command() {
         "call",
         "bench",
         "check-trunk",
+        "login",
+        "logout",
+        "agents",
+        "numbers",
+        "trunks",
+        "tasks",
+        "calls",
+        "apply",
+        "completions",
+        "doctor",
     ] {
         assert!(text.lines().any(|line| line.trim_start().starts_with(command)), "{command} is missing:\n{text}");
     }
@@ -132,4 +142,41 @@ fn sighup_reads_the_settings_again_and_never_ends_the_server() {
     let end = server.says("stopping");
     assert!(!end.contains('\u{1b}'), "colours in a pipe: {end:?}");
     assert!(server.process.wait().unwrap().success());
+}
+
+/// What the client needs is told before anything is asked of a server.
+#[test]
+fn a_client_without_a_server_says_how_to_log_in() {
+    let output = run(&["agents", "list"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(said.contains("TRUNKLINE_URL and TRUNKLINE_API_KEY"), "{said}");
+    let unreachable = Command::new(env!("CARGO_BIN_EXE_trunkline"))
+        .args(["agents", "list"])
+        .env_clear()
+        .env("TRUNKLINE_URL", "http://127.0.0.1:1")
+        .env("TRUNKLINE_API_KEY", "va_1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&unreachable.stderr);
+    assert_eq!(unreachable.status.code(), Some(4), "{unreachable:?}");
+    assert!(said.contains("http://127.0.0.1:1 cannot be reached") && !said.contains("va_1"), "{said}");
+}
+
+#[test]
+fn a_call_by_an_agent_takes_no_settings_of_the_phone() {
+    let output = run(&["call", "+31201234567", "--agent", "Support", "--script", "hangup"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let alone = run(&["call", "+31201234567"]);
+    let said = String::from_utf8_lossy(&alone.stderr);
+    assert!(alone.status.code() == Some(1) && said.contains("--agent NAME"), "{said}");
+}
+
+#[test]
+fn completions_know_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = run(&["completions", shell]);
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("check-trunk") && text.contains("tail"), "{shell}: {text}");
+    }
 }

@@ -9,8 +9,12 @@ use trunkline_media::detect::tone::Tone;
 const AMD_TIMEOUT: Duration = Duration::from_secs(25);
 /// Speech without pause that no person answers with, when no words are known.
 const MONOLOGUE_MIN: Duration = Duration::from_millis(6_000);
-/// Speech without pause that makes a machine of words that a person could say too.
+/// Speech without pause, now over, that makes a machine of words that a person could say too.
 const ANNOUNCEMENT_MIN: Duration = Duration::from_millis(4_000);
+/// The same while it goes on: a receptionist may still offer help.
+const ANNOUNCEMENT_GOING_ON_MIN: Duration = Duration::from_secs(10);
+/// How long after its words a beep belongs to an announcement, whoever has spoken since.
+const BEEP_AFTER_MAX: Duration = Duration::from_secs(10);
 /// A pause that ends an utterance.
 const PAUSE: Duration = Duration::from_millis(700);
 /// A short utterance followed by a pause is a person.
@@ -54,6 +58,8 @@ struct WordHint {
     amd: AmdResult,
     /// STT does not change the words any more.
     is_settled: bool,
+    /// Silence after our answer confirms it.
+    counts_unanswered: bool,
 }
 
 /// Whether somebody answers us who has said what a mailbox says.
@@ -74,6 +80,8 @@ pub struct AmdDetector {
     words: String,
     stage: CallStage,
     hint: Option<WordHint>,
+    /// When words of a mailbox were heard last, with nothing else since.
+    announced: Option<Instant>,
     turn: AgentTurn,
     result: Option<AmdResult>,
 }
@@ -82,7 +90,16 @@ impl AmdDetector {
     /// The callee is audible from now on, after the answer.
     pub fn new(now: Instant) -> Self {
         let (voice, stage) = (HeardVoice::None, CallStage::Opening);
-        Self { since: now, voice, words: String::new(), stage, hint: None, turn: AgentTurn::None, result: None }
+        Self {
+            since: now,
+            voice,
+            words: String::new(),
+            stage,
+            hint: None,
+            announced: None,
+            turn: AgentTurn::None,
+            result: None,
+        }
     }
 
     /// The network or a mailbox may be audible from now on, before the answer.
@@ -92,7 +109,8 @@ impl AmdDetector {
 
     /// The agent begins to be heard, after what is known of the other side so far.
     pub fn handle_agent_speaking(&mut self) {
-        let hint = self.hint.filter(|_| matches!(self.voice, HeardVoice::Quiet { .. })).map(|hint| hint.amd);
+        let is_quiet = matches!(self.voice, HeardVoice::Quiet { .. });
+        let hint = self.hint.filter(|hint| is_quiet && hint.counts_unanswered).map(|hint| hint.amd);
         self.turn = match (self.turn, hint) {
             (AgentTurn::Speaking(amd) | AgentTurn::Heard(amd, _), None) | (_, Some(amd)) => AgentTurn::Speaking(amd),
             (AgentTurn::None, None) => AgentTurn::None,
@@ -166,15 +184,18 @@ impl AmdDetector {
         if is_final {
             self.words = all;
         }
-        let (amd, is_enough) = match found {
-            Some(AnnouncementEvidence::Strong(amd)) => (amd, self.stage != CallStage::Conversation),
-            Some(AnnouncementEvidence::Weak(amd)) => (amd, self.stage == CallStage::EarlyMedia),
+        let (amd, is_strong, is_enough) = match found {
+            Some(AnnouncementEvidence::Strong(amd)) => (amd, true, self.stage != CallStage::Conversation),
+            Some(AnnouncementEvidence::Weak(amd)) => (amd, false, self.stage == CallStage::EarlyMedia),
             None => {
-                self.hint = None;
+                (self.hint, self.announced) = (None, None);
                 return None;
             }
         };
-        self.hint = Some(WordHint { amd, is_settled: is_final });
+        self.announced = (amd == AmdResult::Voicemail).then_some(now);
+        // Silence makes a mailbox of words that a person may say only at the beginning.
+        let counts_unanswered = is_strong || self.stage != CallStage::Conversation;
+        self.hint = Some(WordHint { amd, is_settled: is_final, counts_unanswered });
         if is_enough { self.decide(amd) } else { self.confirm_hint(now) }
     }
 
@@ -183,7 +204,7 @@ impl AmdDetector {
         let hint = self.hint?;
         let is_conversation = self.stage == CallStage::Conversation;
         match self.voice {
-            HeardVoice::Speaking { run, .. } => (!is_conversation).then_some(run + ANNOUNCEMENT_MIN),
+            HeardVoice::Speaking { run, .. } => (!is_conversation).then_some(run + ANNOUNCEMENT_GOING_ON_MIN),
             HeardVoice::Quiet { run, last_sound }
                 if last_sound.saturating_duration_since(run) >= ANNOUNCEMENT_MIN
                     && (hint.is_settled || !is_conversation) =>
@@ -215,7 +236,10 @@ impl AmdDetector {
         // A beep after speech: voicemail whose words were not recognised.
         let spoke = match self.stage {
             CallStage::EarlyMedia | CallStage::Opening => self.voice != HeardVoice::None || !self.words.is_empty(),
-            CallStage::Conversation => self.hint.is_some_and(|hint| hint.amd == AmdResult::Voicemail),
+            CallStage::Conversation => {
+                let since = self.announced.map(|at| now.saturating_duration_since(at));
+                since.is_some_and(|since| since <= BEEP_AFTER_MAX)
+            }
         };
         (is_beep(tone) && spoke).then(|| self.decide(AmdResult::Voicemail)).flatten()
     }
@@ -431,8 +455,8 @@ mod tests {
         let (t, mut d) = answered();
         d.handle_speech_started(t + 300 * MS);
         assert_eq!(d.handle_words(t + 1_500 * MS, "I will get back to you as soon as I can", true), None);
-        assert_eq!(d.poll_timeout(), Some(t + 4_300 * MS));
-        assert_eq!(d.handle_timeout(t + 4_300 * MS), Some(AmdResult::Voicemail));
+        assert_eq!(d.poll_timeout(), Some(t + 10_300 * MS));
+        assert_eq!(d.handle_timeout(t + 10_300 * MS), Some(AmdResult::Voicemail));
         // A person who asks, and one who stops.
         let (t, mut d) = answered();
         d.handle_speech_started(t + 300 * MS);
@@ -484,7 +508,47 @@ mod tests {
         let (t, mut d) = answered();
         d.handle_speech_started(t + 300 * MS);
         assert_eq!(d.handle_words(t + 2_000 * MS, "She is not available", false), None);
-        assert_eq!(d.handle_words(t + 4_400 * MS, "She is not available today and", false), Some(AmdResult::Voicemail));
+        assert_eq!(d.handle_words(t + 4_400 * MS, "She is not available today and", false), None, "it goes on");
+        d.handle_speech_ended(t + 5_000 * MS);
+        assert_eq!(d.handle_timeout(t + 5_000 * MS), Some(AmdResult::Voicemail), "a monologue");
+        let (t, mut d) = answered();
+        d.handle_speech_started(t + 300 * MS);
+        assert_eq!(d.handle_words(t + 4_400 * MS, "the doctor is not available at the moment", false), None);
+        let whole = "the doctor is not available at the moment but I can help you";
+        assert_eq!(d.handle_words(t + 7_000 * MS, whole, false), None);
+        d.handle_speech_ended(t + 8_100 * MS);
+        assert_eq!(d.handle_words(t + 8_400 * MS, whole, true), None);
+        assert_ne!(d.handle_timeout(t + 12_000 * MS), Some(AmdResult::Voicemail), "a receptionist");
+    }
+
+    #[test]
+    fn a_person_who_was_answered_and_is_silent_then_is_a_person() {
+        for words in [
+            "I got your voicemail yesterday about the message you left after the beep.",
+            "Please leave it at the door, I am not available right now.",
+            "She is not available today.",
+        ] {
+            let (t, mut d) = in_conversation();
+            d.handle_speech_started(t + 4_000 * MS);
+            d.handle_speech_ended(t + 7_000 * MS);
+            assert_eq!(d.handle_words(t + 7_300 * MS, words, true), None, "{words}");
+            d.handle_agent_speaking();
+            d.handle_agent_heard(t + 10_000 * MS);
+            assert_eq!((d.poll_timeout(), d.result()), (None, Some(AmdResult::Human)), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_mailbox_with_pauses_is_known_by_its_beep_though_it_was_answered() {
+        let (t, mut d) = in_conversation();
+        d.handle_speech_started(t + 4_000 * MS);
+        d.handle_speech_ended(t + 6_000 * MS);
+        assert_eq!(d.handle_words(t + 6_300 * MS, "So do your thing after the tone.", true), None);
+        d.handle_agent_speaking();
+        assert_eq!(d.handle_tone(t + 9_500 * MS, &tone(1_000, 500)), Some(AmdResult::Voicemail));
+        let (t, mut d) = in_conversation();
+        assert_eq!(d.handle_words(t + 6_300 * MS, "So do your thing after the tone.", true), None);
+        assert_eq!(d.handle_tone(t + 17_000 * MS, &tone(1_000, 500)), None, "too long ago");
     }
 
     #[test]

@@ -86,6 +86,13 @@ impl Default for TurnConfig {
     }
 }
 
+impl TurnConfig {
+    /// What a preset sets, and defaults for the rest.
+    pub fn of_preset(preset: TurnPreset) -> Self {
+        TurnConfigDocument { preset: Some(preset), ..TurnConfigDocument::default() }.into()
+    }
+}
+
 /// The same as it is written: what is missing comes from the preset.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -108,9 +115,9 @@ struct TurnConfigDocument {
 impl From<TurnConfigDocument> for TurnConfig {
     fn from(document: TurnConfigDocument) -> Self {
         let [endpointing, min, complete, silence, unfinished, max] = match document.preset.unwrap_or_default() {
-            TurnPreset::Patient => [500, 200, 400, 1_000, 2_500, 4_000],
+            TurnPreset::Patient => [500, 200, 400, 1_500, 2_800, 4_000],
             TurnPreset::Balanced => [300, 100, 300, 700, 2_000, 3_000],
-            TurnPreset::Quick => [200, 0, 150, 400, 1_200, 2_000],
+            TurnPreset::Quick => [200, 50, 200, 350, 1_200, 1_800],
         };
         Self {
             preset: document.preset,
@@ -209,6 +216,12 @@ mod tests {
         let (patient, quick) = (read(json!({"preset": "patient"})), read(json!({"preset": "quick"})));
         assert!(waits(&patient).iter().zip(waits(&TurnConfig::default())).all(|(one, other)| *one > other));
         assert!(quick.silence_ms < TurnConfig::default().silence_ms);
+        let all =
+            |turn: &TurnConfig| [waits(turn).as_slice(), &[turn.unfinished_silence_ms, turn.endpointing_ms]].concat();
+        let by_patience = [quick.clone(), TurnConfig::default(), patient.clone()].map(|turn| all(&turn));
+        for pair in by_patience.windows(2) {
+            assert!(pair[0].iter().zip(&pair[1]).all(|(one, next)| one < next), "{pair:?}");
+        }
         let own = read(json!({"preset": "patient", "silence_ms": 700, "eager": true}));
         assert_eq!((own.silence_ms, own.max_silence_ms, own.eager), (700, patient.max_silence_ms, true));
         assert!(serde_json::from_value::<TurnConfig>(json!({"preset": "slow"})).is_err());

@@ -18,7 +18,7 @@ use trunkline_signaling::sip::user_agent::Transport;
 #[derive(Debug, Args)]
 pub struct CallArgs {
     /// SIP URI to call, e.g. sip:+31201234567@127.0.0.1:5060. Without it, wait for calls (--listen).
-    to: Option<String>,
+    pub to: Option<String>,
     /// What to do: listen; say NAME; interrupt NAME; dtmf DIGITS; pause MS; hangup. NAME is a built-in
     /// phrase (hello, where_is_my_order, order_number, …), a WAV file (8 kHz, mono, 16 bit), or a text in quotes, which
     /// --voice speaks.
@@ -81,7 +81,10 @@ pub async fn run(args: CallArgs) -> Result<(), String> {
         phone.settle().await;
         return show(&reports);
     };
-    let to = Uri::parse(to).map_err(|_| format!("{to:?} is not a SIP URI"))?;
+    let to = Uri::parse(to).map_err(|_| match to.starts_with('+') {
+        true => format!("{to} is no SIP URI: sip:{to}@HOST calls as a phone; --agent NAME lets an agent call it"),
+        false => format!("{to:?} is not a SIP URI"),
+    })?;
     let dial = DialParams {
         to,
         from: Uri::sip(Some(&args.from), &phone.sip.local_udp().ip().to_string(), Some(phone.sip.local_udp().port())),

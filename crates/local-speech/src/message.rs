@@ -2,7 +2,7 @@
 //! [`Hello`]; a worker of another version is not asked anything.
 //!
 //! A request has an id; its answers carry it. The worker does one transcription and one synthesis at a time, so a long
-//! text to speak does not delay words. Numbers are little-endian; a text is a length of four bytes and UTF-8.
+//! text to speak does not delay words; between two pieces of a text it speaks one that a listener waits for. Numbers are little-endian; a text is a length of four bytes and UTF-8.
 
 mod body;
 
@@ -15,7 +15,7 @@ pub use body::MessageError;
 use body::{BodyReader, BodyWriter};
 
 /// The version of these messages. Every change of them is another version.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// The first bytes of a hello, so that another program is not taken for a worker.
 const MAGIC: u32 = u32::from_le_bytes(*b"TLSW");
 
@@ -34,6 +34,15 @@ pub enum Urgency {
     Final,
     /// Words so far: a newer request of the session takes its place.
     Partial,
+}
+
+/// How soon speech is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SpeechUrgency {
+    /// The listener hears nothing until it comes: it is made before all other speech, also in the middle of it.
+    Waited,
+    /// There is sound before it.
+    Ahead,
 }
 
 /// The first message of each side.
@@ -68,6 +77,8 @@ pub enum ServerMessage {
     Synthesize {
         /// Id of the request.
         id: RequestId,
+        /// How soon.
+        urgency: SpeechUrgency,
         /// One of the worker's voices.
         voice: String,
         /// Speed in thousandths: 1,000 is the voice's own.
@@ -212,9 +223,13 @@ impl ServerMessage {
                 body.samples(samples, TRANSCRIBE_SAMPLES_MAX);
                 body.finish()
             }
-            Self::Synthesize { id, voice, speed_permille, text } => {
+            Self::Synthesize { id, urgency, voice, speed_permille, text } => {
                 let mut body = BodyWriter::new(SYNTHESIZE);
                 body.u64(id.0);
+                body.u8(match urgency {
+                    SpeechUrgency::Waited => 0,
+                    SpeechUrgency::Ahead => 1,
+                });
                 body.u32(*speed_permille);
                 body.text(voice, VOICE_BYTES_MAX);
                 body.text(text, SYNTHESIZE_BYTES_MAX);
@@ -244,10 +259,16 @@ impl ServerMessage {
                 samples: body.samples(TRANSCRIBE_SAMPLES_MAX)?,
             },
             SYNTHESIZE => {
-                let (id, speed_permille) = (RequestId(body.u64()?), body.u32()?);
+                let id = RequestId(body.u64()?);
+                let urgency = match body.u8()? {
+                    0 => SpeechUrgency::Waited,
+                    1 => SpeechUrgency::Ahead,
+                    _ => return Err(MessageError::UnknownValue("urgency")),
+                };
+                let speed_permille = body.u32()?;
                 let voice = body.text(VOICE_BYTES_MAX, "voice")?;
                 let text = body.text(SYNTHESIZE_BYTES_MAX, "text")?;
-                Self::Synthesize { id, voice, speed_permille, text }
+                Self::Synthesize { id, urgency, voice, speed_permille, text }
             }
             CANCEL => Self::Cancel { id: RequestId(body.u64()?) },
             kind => return Err(MessageError::UnknownKind(kind)),

@@ -11,7 +11,7 @@ mod fair_queue;
 mod lane;
 mod work;
 
-use super::message::{FailureKind, Hello, RequestId, ServerMessage, VERSION, WorkerMessage};
+use super::message::{FailureKind, Hello, RequestId, ServerMessage, SpeechUrgency, VERSION, WorkerMessage};
 use super::request::{SpeechAnswer, SpeechError, SpeechRequest, Tenant};
 use backoff::Backoff;
 use lane::{Displaced, Expired, Lane, Lost};
@@ -70,7 +70,10 @@ enum WorkerState {
 pub struct WorkerSupervisor {
     state: WorkerState,
     stt: Lane,
-    tts: Lane,
+    /// Speech that listeners wait for.
+    waited: Lane,
+    /// Speech that has sound before it.
+    ahead: Lane,
     next_id: u64,
     backoff: Backoff,
     outputs: VecDeque<SupervisorOutput>,
@@ -81,7 +84,8 @@ impl Default for WorkerSupervisor {
         Self {
             state: WorkerState::Stopped,
             stt: Lane::default(),
-            tts: Lane::default(),
+            waited: Lane::default(),
+            ahead: Lane::default(),
             next_id: 1,
             backoff: Backoff::default(),
             outputs: VecDeque::new(),
@@ -103,7 +107,8 @@ impl WorkerSupervisor {
             WorkerState::Unavailable { until, .. } => Some(*until),
             WorkerState::Ready { last_used, .. } => Some(*last_used + IDLE_MAX),
         };
-        [own, self.stt.next_timeout(), self.tts.next_timeout()].into_iter().flatten().min()
+        let lanes = [&self.stt, &self.waited, &self.ahead].map(Lane::next_timeout);
+        lanes.into_iter().chain([own]).flatten().min()
     }
 
     /// What the worker can do; `None` while it does not run.
@@ -126,7 +131,7 @@ impl WorkerSupervisor {
 
     /// How many requests wait, to transcribe and to synthesize.
     pub fn waiting(&self) -> (usize, usize) {
-        (self.stt.waiting(), self.tts.waiting())
+        (self.stt.waiting(), self.waited.waiting() + self.ahead.waiting())
     }
 
     /// Starts the worker, so that the first request does not wait for it. Fails where it cannot work.
@@ -153,7 +158,8 @@ impl WorkerSupervisor {
         let id = RequestId(self.next_id);
         let lane = match &request {
             SpeechRequest::Transcribe { .. } => &mut self.stt,
-            SpeechRequest::Synthesize { .. } => &mut self.tts,
+            SpeechRequest::Synthesize { urgency: SpeechUrgency::Waited, .. } => &mut self.waited,
+            SpeechRequest::Synthesize { urgency: SpeechUrgency::Ahead, .. } => &mut self.ahead,
         };
         let displaced = lane.push(Work::new(id, tenant, request, deadline))?;
         self.next_id += 1;
@@ -166,7 +172,7 @@ impl WorkerSupervisor {
 
     /// Nobody waits for the answer any more.
     pub fn cancel(&mut self, now: Instant, id: RequestId) {
-        for lane in [&mut self.stt, &mut self.tts] {
+        for lane in [&mut self.stt, &mut self.waited, &mut self.ahead] {
             if lane.cancel(now, id) {
                 self.outputs.push_back(SupervisorOutput::Send(ServerMessage::Cancel { id }));
             }
@@ -208,7 +214,7 @@ impl WorkerSupervisor {
             WorkerState::Stopped | WorkerState::BackingOff { .. } | WorkerState::Unavailable { .. } => return,
         };
         self.state = WorkerState::BackingOff { until: now + self.backoff.next(was_ready_for), why: why.to_owned() };
-        for lane in [&mut self.stt, &mut self.tts] {
+        for lane in [&mut self.stt, &mut self.waited, &mut self.ahead] {
             if let Some(Lost(id)) = lane.handle_exit(now) {
                 let crashed = SpeechAnswer::Failed(SpeechError::Crashed(why.to_owned()));
                 self.outputs.push_back(SupervisorOutput::Deliver(id, crashed));
@@ -219,7 +225,7 @@ impl WorkerSupervisor {
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         let mut hangs = false;
-        for lane in [&mut self.stt, &mut self.tts] {
+        for lane in [&mut self.stt, &mut self.waited, &mut self.ahead] {
             for expired in lane.handle_timeout(now) {
                 match expired {
                     Expired::Waiting(id) => {
@@ -284,7 +290,7 @@ impl WorkerSupervisor {
     /// It cannot work, and whatever waits for it is refused.
     fn unavailable(&mut self, now: Instant, why: String) {
         self.outputs.push_back(SupervisorOutput::Kill);
-        for lane in [&mut self.stt, &mut self.tts] {
+        for lane in [&mut self.stt, &mut self.waited, &mut self.ahead] {
             for id in lane.clear() {
                 let error = SpeechAnswer::Failed(SpeechError::Unavailable(why.clone()));
                 self.outputs.push_back(SupervisorOutput::Deliver(id, error));
@@ -296,7 +302,9 @@ impl WorkerSupervisor {
     fn answer(&mut self, now: Instant, id: RequestId, answer: SpeechAnswer) {
         let WorkerState::Ready { last_used, .. } = &mut self.state else { return };
         *last_used = now;
-        let is_wanted = [&mut self.stt, &mut self.tts].into_iter().any(|lane| lane.answer(id, answer.is_last()));
+        let is_wanted = [&mut self.stt, &mut self.waited, &mut self.ahead]
+            .into_iter()
+            .any(|lane| lane.answer(id, answer.is_last()));
         if is_wanted {
             self.deliver(id, answer);
         }
@@ -311,7 +319,7 @@ impl WorkerSupervisor {
         if !matches!(self.state, WorkerState::Ready { .. }) {
             return;
         }
-        for lane in [&mut self.stt, &mut self.tts] {
+        for lane in [&mut self.stt, &mut self.waited, &mut self.ahead] {
             // Words that are final are not kept waiting by words that may change.
             if let Some(partial) = lane.preempt(now) {
                 self.outputs.push_back(SupervisorOutput::Send(ServerMessage::Cancel { id: partial }));

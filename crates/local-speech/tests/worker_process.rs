@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 use trunkline_local_speech::io::{PendingAnswer, SpeechWorker, WorkerProgram};
 use trunkline_local_speech::limits::WAITING_MAX;
-use trunkline_local_speech::message::{SessionId, Urgency};
+use trunkline_local_speech::message::{SessionId, SpeechUrgency, Urgency, VERSION};
 use trunkline_local_speech::request::{SpeechAnswer, SpeechError, SpeechRequest, Tenant};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -51,7 +51,12 @@ async fn sessions_share_one_worker() {
     }
     let mut speech = worker.request(
         Tenant(1),
-        SpeechRequest::Synthesize { voice: "fake".into(), speed_permille: 1_000, text: "one two".into() },
+        SpeechRequest::Synthesize {
+            urgency: SpeechUrgency::Waited,
+            voice: "fake".into(),
+            speed_permille: 1_000,
+            text: "one two".into(),
+        },
         PATIENCE,
     );
     let mut answers = Vec::new();
@@ -114,7 +119,7 @@ async fn a_worker_that_cannot_work_says_why_at_once() {
     let why = "encoder_model.ort is missing: run `trunkline models fetch`";
     assert_eq!(missing, Err(SpeechError::Unavailable(why.into())));
     let Err(SpeechError::Unavailable(why)) = worker("other-version").warm_up().await else { panic!("asked") };
-    assert!(why.contains("speaks version 2 of the protocol"), "{why}");
+    assert!(why.contains(&format!("speaks version {} of the protocol", VERSION + 1)), "{why}");
     let Err(SpeechError::Crashed(why)) = worker("dies").warm_up().await else { panic!("works") };
     assert_eq!(why, "exit status: 7; its last words: the models are broken");
     let nowhere = WorkerProgram { program: "/nonexistent/worker".into(), arguments: vec![] };

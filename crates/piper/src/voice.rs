@@ -8,6 +8,8 @@ use crate::phonemes::{PhonemeIds, phoneme_ids};
 use rten::{Model, NodeId, RunOptions, ThreadPool, Value, ValueOrView};
 use rten_tensor::prelude::*;
 use rten_tensor::{NdTensor, Tensor};
+use std::fs::File;
+use std::io::Read as _;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +26,8 @@ const LATENT: &str = "/Mul_7_output_0";
 /// Frames of the vocoder that are made to samples first, 0.3 s at 22,050 Hz: the caller waits for them. Each further
 /// piece is twice as long.
 const FIRST_FRAMES: usize = 28;
-const FRAMES_MAX: usize = 112;
+/// Beyond it a piece needs more memory, 0.5 MB a frame, and saves no time.
+const FRAMES_MAX: usize = 84;
 /// Frames on both sides that a sample of a `medium` voice is made of, by the kernels of its vocoder.
 const CONTEXT_FRAMES: usize = 12;
 /// Sound of a text at most, in seconds: a damaged model must not fill the memory.
@@ -81,25 +84,20 @@ impl std::fmt::Debug for Voice {
 }
 
 impl Voice {
-    /// Loads a model and the configuration beside it (`….onnx.json`), which synthesize with so many threads.
+    /// Loads a model (`….onnx`) and the configuration beside it (`….onnx.json`), which synthesize with so many threads.
+    /// The model is read piece by piece: its weights are in memory once.
     ///
     /// # Errors
     ///
     /// Files that are missing, too large, broken, or of something else than a Piper voice.
     pub fn load(model: &Path, config: &Path, threads: usize) -> Result<Self, VoiceError> {
         let config = VoiceConfig::parse(&read(config, CONFIG_BYTES_MAX)?)?;
-        Self::new(read(model, MODEL_BYTES_MAX)?, config, threads)
+        let (file, bytes) = open(model, MODEL_BYTES_MAX)?;
+        onnx_file::check(file, bytes)?;
+        Self::new(Model::load_file(model).map_err(|error| wrong(&error))?, config, threads)
     }
 
-    /// The same, from the contents of the model's file.
-    ///
-    /// # Errors
-    ///
-    /// A model that is broken or no Piper voice.
-    pub fn new(model: Vec<u8>, config: VoiceConfig, threads: usize) -> Result<Self, VoiceError> {
-        let wrong = |error: &dyn std::fmt::Display| VoiceError::Model(error.to_string());
-        onnx_file::check(&model)?;
-        let model = Model::load(model).map_err(|error| wrong(&error))?;
+    fn new(model: Model, config: VoiceConfig, threads: usize) -> Result<Self, VoiceError> {
         let node = |name: &str| model.find_node(name).ok_or_else(|| VoiceError::Model(format!("it has no {name:?}")));
         let speaker = if config.has_speakers { Some(node("sid")?) } else { None };
         let inputs = Inputs { ids: node("input")?, length: node("input_lengths")?, scales: node("scales")?, speaker };
@@ -291,14 +289,27 @@ fn word_ends(read: &PhonemeIds, durations: &[f32], samples: usize, cut: usize) -
     ends
 }
 
-fn read(path: &Path, max: u64) -> Result<Vec<u8>, VoiceError> {
-    let file = path.display().to_string();
-    let size = std::fs::metadata(path).map(|found| found.len());
-    match size.and_then(|bytes| if bytes > max { Ok((bytes, Vec::new())) } else { Ok((bytes, std::fs::read(path)?)) }) {
-        Ok((bytes, _)) if bytes > max => Err(VoiceError::FileTooLarge { file, bytes, max }),
-        Ok((_, content)) => Ok(content),
-        Err(error) => Err(VoiceError::File { file, error }),
+fn wrong(error: &dyn std::fmt::Display) -> VoiceError {
+    VoiceError::Model(error.to_string())
+}
+
+/// A file that is not larger than this, and its size.
+fn open(path: &Path, max: u64) -> Result<(File, u64), VoiceError> {
+    let name = || path.display().to_string();
+    let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
+    match opened {
+        Ok((bytes, _)) if bytes > max => Err(VoiceError::FileTooLarge { file: name(), bytes, max }),
+        Ok((bytes, file)) => Ok((file, bytes)),
+        Err(error) => Err(VoiceError::File { file: name(), error }),
     }
+}
+
+fn read(path: &Path, max: u64) -> Result<Vec<u8>, VoiceError> {
+    let (file, bytes) = open(path, max)?;
+    let mut content = Vec::with_capacity(bytes as usize);
+    let read = file.take(max).read_to_end(&mut content);
+    read.map_err(|error| VoiceError::File { file: path.display().to_string(), error })?;
+    Ok(content)
 }
 
 #[cfg(test)]

@@ -58,6 +58,18 @@ fn a_text_that_fails_is_an_error_and_the_next_one_is_spoken() {
     assert!(voice.synthesize("a", 1.0).is_ok());
 }
 
+/// What is said of a file with these contents.
+fn refused(content: &[u8], config: VoiceConfig) -> VoiceError {
+    let path = std::env::temp_dir().join(format!("trunkline-voice-{}.onnx", std::process::id()));
+    std::fs::write(&path, content).unwrap();
+    let file = File::open(&path).unwrap();
+    let loaded = onnx_file::check(file, content.len() as u64)
+        .and_then(|()| Model::load_file(&path).map_err(|error| wrong(&error)))
+        .and_then(|model| Voice::new(model, config, 1));
+    std::fs::remove_file(&path).unwrap();
+    loaded.unwrap_err()
+}
+
 /// A download that was cut, the file of another program, a model for something else, swapped files.
 #[test]
 fn files_that_are_no_voice_are_refused_in_words() {
@@ -65,7 +77,7 @@ fn files_that_are_no_voice_are_refused_in_words() {
     let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:5945dee6\nsize 63201294\n".to_vec();
     let cut = model[..model.len() / 2].to_vec();
     for broken in [Vec::new(), cut, pointer, b"<!DOCTYPE html>".to_vec(), vec![0xFF; 10_000]] {
-        let refused = Voice::new(broken, config(), 1).unwrap_err();
+        let refused = refused(&broken, config());
         assert!(refused.to_string().starts_with("the voice's model: "), "{refused}");
     }
     let renamed = |from: &str, to: &str| {
@@ -75,11 +87,11 @@ fn files_that_are_no_voice_are_refused_in_words() {
         places.into_iter().for_each(|at| other[at..at + to.len()].copy_from_slice(to.as_bytes()));
         other
     };
-    let foreign = Voice::new(renamed("scales", "speeds"), config(), 1).unwrap_err();
+    let foreign = refused(&renamed("scales", "speeds"), config());
     assert!(foreign.to_string().contains("\"scales\""), "{foreign}");
     let mut several = config();
     several.has_speakers = true;
-    assert!(Voice::new(model, several, 1).unwrap_err().to_string().contains("\"sid\""));
+    assert!(refused(&model, several).to_string().contains("\"sid\""));
     let swapped = Voice::load(&fixture("tiny.onnx.json"), &fixture("tiny.onnx"), 1).unwrap_err();
     assert!(matches!(swapped, VoiceError::Config(_)), "{swapped}");
     let missing = Voice::load(&fixture("none.onnx"), &fixture("tiny.onnx.json"), 1).unwrap_err();

@@ -8,6 +8,7 @@ use super::{
 };
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use trunkline_domain::provider::PipelineStage;
@@ -50,6 +51,9 @@ pub struct TtsSetup {
 
 /// The voice of one call.
 pub trait TtsSession: Send {
+    /// Until when the caller has sound, if nothing holds it up; `None`: he hears nothing. Said before each text.
+    fn set_sound_until(&mut self, _until: Option<Instant>) {}
+
     /// Speaks one text. `alone`: no fallback exists, so wait for a busy provider.
     fn speak(&mut self, text: &str, alone: bool) -> TtsStream;
 

@@ -81,9 +81,10 @@ pub enum SpeechPiece<'a> {
 pub trait Synthesizer: Send {
     /// Their names, as settings have them.
     fn voices(&self) -> Vec<String>;
-    /// Speaks a text; `speed` 1.0 is the voice's own. Hands the speech on piece by piece.
+    /// Speaks a text; `speed` 1.0 is the voice's own. Hands the speech on piece by piece; another text may be spoken
+    /// between two pieces.
     fn synthesize(
-        &mut self, voice: &str, speed: f32, text: &str, cancellation: &Cancellation,
+        &self, voice: &str, speed: f32, text: &str, cancellation: &Cancellation,
         speech: &mut dyn FnMut(SpeechPiece<'_>),
     ) -> Result<(), EngineError>;
 }

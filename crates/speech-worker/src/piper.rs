@@ -1,7 +1,9 @@
 //! Piper's voices. A voice is loaded with the first text for it, so that a server that only listens keeps its memory.
 
 use crate::engine::{Cancellation, EngineError, SpeechPiece, Synthesizer};
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trunkline_local_speech::io::model_files::ModelState;
 use trunkline_local_speech::message::FailureKind;
@@ -17,14 +19,14 @@ const BROKEN_FOR: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct PiperVoices {
     models: PathBuf,
-    voices: Vec<(PiperVoice, VoiceState)>,
+    voices: Vec<(PiperVoice, RefCell<VoiceState>)>,
     threads: usize,
 }
 
 #[derive(Debug)]
 enum VoiceState {
     Unloaded,
-    Loaded(Box<Voice>),
+    Loaded(Arc<Voice>),
     Broken { why: String, until: Instant },
 }
 
@@ -35,7 +37,7 @@ impl PiperVoices {
         // A voice with a broken file is one all the same: whoever asks for it is told.
         let there =
             PIPER_VOICES.iter().filter(|voice| matches!(state(voice), ModelState::Present | ModelState::Broken(_)));
-        let voices: Vec<_> = there.map(|voice| (*voice, VoiceState::Unloaded)).collect();
+        let voices: Vec<_> = there.map(|voice| (*voice, RefCell::new(VoiceState::Unloaded))).collect();
         if voices.is_empty() {
             let advice = PIPER_VOICES.first().and_then(|voice| state(voice).advice(&voice.model));
             return Err(EngineError::unsupported(advice.unwrap_or_default()));
@@ -56,7 +58,7 @@ fn load(voice: &PiperVoice, models: &Path, threads: usize) -> Result<Voice, Stri
 
 impl VoiceState {
     /// The voice, loaded; in words if its files are not the published ones.
-    fn loaded(&mut self, voice: &PiperVoice, models: &Path, threads: usize) -> Result<&Voice, String> {
+    fn loaded(&mut self, voice: &PiperVoice, models: &Path, threads: usize) -> Result<Arc<Voice>, String> {
         let is_due = match self {
             Self::Loaded(_) => false,
             Self::Unloaded => true,
@@ -64,12 +66,12 @@ impl VoiceState {
         };
         if is_due {
             *self = match load(voice, models, threads) {
-                Ok(voice) => Self::Loaded(Box::new(voice)),
+                Ok(voice) => Self::Loaded(Arc::new(voice)),
                 Err(why) => Self::Broken { why, until: Instant::now() + BROKEN_FOR },
             };
         }
         match self {
-            Self::Loaded(voice) => Ok(voice),
+            Self::Loaded(voice) => Ok(Arc::clone(voice)),
             Self::Broken { why, .. } => Err(why.clone()),
             Self::Unloaded => Err(String::new()),
         }
@@ -82,16 +84,16 @@ impl Synthesizer for PiperVoices {
     }
 
     fn synthesize(
-        &mut self, voice: &str, speed: f32, text: &str, cancellation: &Cancellation,
+        &self, voice: &str, speed: f32, text: &str, cancellation: &Cancellation,
         speech: &mut dyn FnMut(SpeechPiece<'_>),
     ) -> Result<(), EngineError> {
-        let found = self.voices.iter_mut().find(|(one, _)| one.name == voice);
+        let found = self.voices.iter().find(|(one, _)| one.name == voice);
         let Some((known, state)) = found else {
             let model = PIPER_VOICES.iter().find(|one| one.name == voice).map(|one| one.model);
             let advice = model.and_then(|model| model.glance(&self.models).advice(&model));
             return Err(EngineError::unsupported(advice.unwrap_or_else(|| "there is no such voice".to_owned())));
         };
-        let loaded = state.loaded(known, &self.models, self.threads).map_err(EngineError::unsupported)?;
+        let loaded = state.borrow_mut().loaded(known, &self.models, self.threads).map_err(EngineError::unsupported)?;
         // Loading may have taken longer than the caller waits.
         cancellation.check()?;
         let rate_hz = loaded.config().sample_rate_hz;

@@ -1,18 +1,23 @@
 //! The worker's loop: a thread reads, one transcribes, one synthesizes. Each does one request at a time, as the server
-//! sends them.
+//! sends them; speech that somebody waits for is made between two pieces of other speech.
 
 use crate::engine::{Cancellation, EngineError, Engines, SpeechPiece, Synthesizer, Transcriber, Transcription};
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use trunkline_local_speech::frame::FrameReader;
 use trunkline_local_speech::limits::AUDIO_BYTES_MAX;
-use trunkline_local_speech::message::{Hello, RequestId, ServerMessage, VERSION, WorkerMessage};
+use trunkline_local_speech::message::{Hello, RequestId, ServerMessage, SpeechUrgency, VERSION, WorkerMessage};
 use trunkline_supervision::contain_sync;
 
-/// Requests of one kind that wait for their thread: the server sends one at a time.
-const WAITING_MAX: usize = 4;
+/// Requests of one kind that wait for their thread: the server sends one of each urgency at a time.
+const WAITING_MAX: usize = 8;
+/// Texts that are spoken between two pieces of another one at most, so that its end, if it is given up, is not late.
+const IN_A_ROW_MAX: usize = 3;
+/// How long it takes the server to send the next text.
+const NEXT_MAX: Duration = Duration::from_millis(3);
 /// Bytes that are read at once.
 const PIECE_BYTES: usize = 65_536;
 
@@ -21,6 +26,13 @@ struct Job {
     id: RequestId,
     message: ServerMessage,
     cancellation: Cancellation,
+}
+
+impl Job {
+    /// A listener hears nothing until it is done.
+    fn is_waited_for(&self) -> bool {
+        matches!(self.message, ServerMessage::Synthesize { urgency: SpeechUrgency::Waited, .. })
+    }
 }
 
 /// The queue of one thread, and the requests that can be cancelled.
@@ -146,29 +158,65 @@ fn transcribe_all(
 }
 
 fn synthesize_all(
-    mut voices: Option<Box<dyn Synthesizer>>, advice: &str, jobs: &Receiver<Job>, output: &Mutex<impl Write>,
+    voices: Option<Box<dyn Synthesizer>>, advice: &str, jobs: &Receiver<Job>, output: &Mutex<impl Write>,
 ) {
-    while let Ok(Job { id, message, cancellation }) = jobs.recv() {
-        let ServerMessage::Synthesize { voice, speed_permille, text, .. } = message else { continue };
+    let speaker = Speaker { voices, advice, output };
+    let mut waiting = VecDeque::new();
+    while let Some(job) = waiting.pop_front().or_else(|| jobs.recv().ok()) {
+        if job.is_waited_for() {
+            speaker.speak(job, &mut || {});
+            continue;
+        }
+        // Whoever hears nothing does not wait for the end of what others hear later.
+        let mut speak_waited = || {
+            let mut patience = Duration::ZERO;
+            for _ in 0..IN_A_ROW_MAX {
+                let Ok(job) = jobs.recv_timeout(patience) else { return };
+                if job.is_waited_for() {
+                    speaker.speak(job, &mut || {})
+                } else {
+                    waiting.push_back(job)
+                }
+                patience = NEXT_MAX;
+            }
+        };
+        speak_waited();
+        speaker.speak(job, &mut speak_waited);
+    }
+}
+
+/// The voices, and where their speech goes.
+struct Speaker<'a, W> {
+    voices: Option<Box<dyn Synthesizer>>,
+    advice: &'a str,
+    output: &'a Mutex<W>,
+}
+
+impl<W: Write> Speaker<'_, W> {
+    /// Speaks a text; calls `between` after each piece of it.
+    fn speak(&self, job: Job, between: &mut dyn FnMut()) {
+        let Job { id, message, cancellation } = job;
+        let ServerMessage::Synthesize { voice, speed_permille, text, .. } = message else { return };
         let speed = speed_permille as f32 / 1_000.0;
         let mut speech = |piece: SpeechPiece<'_>| match piece {
             SpeechPiece::Audio { rate_hz, samples } => {
                 for piece in samples.chunks(AUDIO_BYTES_MAX / 2) {
-                    send_shared(output, &WorkerMessage::Audio { id, rate_hz, samples: piece.to_vec() });
+                    send_shared(self.output, &WorkerMessage::Audio { id, rate_hz, samples: piece.to_vec() });
                 }
+                between();
             }
             SpeechPiece::WordEnds(ends) => {
-                send_shared(output, &WorkerMessage::WordEnds { id, samples: ends.to_vec() });
+                send_shared(self.output, &WorkerMessage::WordEnds { id, samples: ends.to_vec() });
             }
         };
-        let spoken = match &mut voices {
+        let spoken = match &self.voices {
             Some(voices) => contained(|| {
                 cancellation.check()?;
                 voices.synthesize(&voice, speed, &text, &cancellation, &mut speech)
             }),
-            None => Err(EngineError::unsupported(format!("the speech worker has no voice: {advice}"))),
+            None => Err(EngineError::unsupported(format!("the speech worker has no voice: {}", self.advice))),
         };
-        send_shared(output, &spoken.map_or_else(|error| failed(id, error), |()| WorkerMessage::Done { id }));
+        send_shared(self.output, &spoken.map_or_else(|error| failed(id, error), |()| WorkerMessage::Done { id }));
     }
 }
 

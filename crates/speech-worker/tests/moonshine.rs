@@ -1,5 +1,6 @@
 //! The real model on recorded people through G.711. Without its files (`trunkline models fetch --folder target/models`)
-//! it says so and passes. `MEASURE=1` hears many prompts and prints what it measured.
+//! it says so and passes. `MEASURE=1` hears many prompts and prints what it measured; `TRUNKLINE_TEST_PROMPTS` names a list
+//! of others, in each line a WAV file of 8 or 16 kHz, a tab, and what it says.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, clippy::disallowed_methods, reason = "measures, and says what it skips")]
 
@@ -38,12 +39,17 @@ fn models() -> Option<PathBuf> {
     }
 }
 
-/// A recording at 8 kHz as a caller's voice arrives: through mu-law, and then at 16 kHz.
+/// A recording at 8 or 16 kHz as a caller's voice arrives: through mu-law, and then at 16 kHz.
 fn as_called(path: &Path) -> Option<Vec<i16>> {
     let bytes = std::fs::read(path).ok()?;
     let (pairs, _) = bytes.get(44..)?.as_chunks::<2>();
     let companding = Companding::MuLaw;
-    let narrow = pairs.iter().map(|pair| companding.decode(companding.encode(i16::from_le_bytes(*pair))));
+    let mut samples: Vec<i16> = pairs.iter().map(|pair| i16::from_le_bytes(*pair)).collect();
+    if bytes.get(24..28) == Some(&16_000_u32.to_le_bytes()) {
+        let wide = std::mem::take(&mut samples);
+        PcmResampler::new(16_000, 8_000)?.push(wide.into_iter(), &mut samples);
+    }
+    let narrow = samples.into_iter().map(|sample| companding.decode(companding.encode(sample)));
     let mut wide = Vec::new();
     let mut resampler = PcmResampler::new(8_000, 16_000)?;
     resampler.push(narrow.chain([0; 1_600]), &mut wide);
@@ -129,8 +135,18 @@ const SOME: [(&str, &str); 8] = [
     ),
 ];
 
-/// Every third prompt of 5 to 24 words, from the second on.
+/// The prompts of a list.
+fn listed() -> Option<Vec<(PathBuf, String)>> {
+    let list = std::fs::read_to_string(std::env::var_os("TRUNKLINE_TEST_PROMPTS")?).unwrap();
+    let prompt = |line: &str| line.split_once('\t').map(|(path, text)| (path.into(), text.to_owned()));
+    Some(list.lines().filter_map(prompt).collect())
+}
+
+/// Every third prompt of 5 to 24 words, from the second on, or those of a list.
 fn prompts() -> Vec<(PathBuf, String)> {
+    if let Some(listed) = listed() {
+        return listed;
+    }
     if !Path::new(&texts()).exists() {
         let some = SOME.iter().map(|(name, text)| (Path::new(PROMPTS).join(format!("{name}.wav")), (*text).to_owned()));
         return some.filter(|(path, _)| path.exists()).collect();
@@ -166,7 +182,7 @@ fn recorded_people_are_understood_through_a_telephone_line() {
         Some((root().join(format!("fixtures/audio/{name}.wav")), text.to_owned()))
     });
     let own = own.filter(|(path, _)| !path.ends_with("pakket_nl.wav"));
-    let prompts: Vec<(PathBuf, String)> = prompts().into_iter().take(if measure { 60 } else { 8 }).collect();
+    let prompts: Vec<(PathBuf, String)> = prompts().into_iter().take(if measure { 200 } else { 8 }).collect();
     for (name, list) in [("fixtures", own.collect::<Vec<_>>()), ("prompts", prompts)] {
         let (mut said, mut wrong, mut seconds, mut took) = (0, 0, 0.0, 0.0);
         let mut latencies = Vec::new();

@@ -7,7 +7,9 @@ use super::list_permits::ListPermits;
 use super::notifiers::Notifiers;
 use super::passages::PassageIndex;
 use sqlx::any::AnyPoolOptions;
-use sqlx::{AnyPool, Executor as _};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{AnyPool, Executor as _, SqlSafeStr as _};
+use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
 use tokio::sync::OnceCell;
@@ -24,8 +26,18 @@ const LIST_CONNECTIONS: u32 = 4;
 /// and the system caches the file.
 const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; \
     PRAGMA busy_timeout = 5000; PRAGMA cache_size = -512";
+/// Number, name and text of each file of `migrations/`, written by the build script.
+const MIGRATIONS: &[(i64, &str, &str)] = include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
 /// A process without a sign of life for this long is dead, where the settings say nothing else.
 const DEAD_AFTER_MS: i64 = 12_000;
+
+/// The way from any earlier schema to this version's.
+pub(super) fn migrator() -> Migrator {
+    let migration = |&(number, title, sql): &(i64, &'static str, &'static str)| {
+        Migration::new(number, Cow::Borrowed(title), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations(MIGRATIONS.iter().map(migration).collect())
+}
 
 /// Which database a store talks to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +79,15 @@ impl Deref for Store {
     fn deref(&self) -> &StoreParts {
         &self.0
     }
+}
+
+/// How far a schema is from that of this version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SchemaDifference {
+    /// Migrations that the database has not had yet.
+    pub missing: usize,
+    /// Migrations of a newer version.
+    pub unknown: usize,
 }
 
 impl Store {
@@ -169,8 +190,19 @@ impl Store {
 
     /// Brings the schema to this version. Fails with `Migration` if the database is newer or was changed by hand.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        sqlx::migrate!("../../migrations").run(&self.write).await?;
+        migrator().run(&self.write).await?;
         Ok(())
+    }
+
+    /// Compares the schema with this version's; changes nothing.
+    pub async fn schema_difference(&self) -> Result<SchemaDifference, StoreError> {
+        let known: Vec<i64> = migrator().iter().map(|one| one.version).collect();
+        let applied: Vec<i64> =
+            sqlx::query_scalar("SELECT version FROM _sqlx_migrations").fetch_all(&self.read).await?;
+        Ok(SchemaDifference {
+            missing: known.iter().filter(|version| !applied.contains(version)).count(),
+            unknown: applied.iter().filter(|version| !known.contains(version)).count(),
+        })
     }
 
     /// A round trip, for the health page.

@@ -43,7 +43,7 @@ pub use api_keys::{ApiKeyRow, CreatedApiKey};
 pub use audit::AuditEntry;
 pub use cached::{AuthenticatedKey, NumberOwner, PhoneNumberFields};
 pub use calls::CallFilter;
-pub use database::{DatabaseBackend, Store};
+pub use database::{DatabaseBackend, SchemaDifference, Store};
 pub use deliveries::{ClaimedDelivery, DeliveryFilter};
 pub use error::StoreError;
 pub use idempotency::IdempotencyClaim;

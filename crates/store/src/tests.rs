@@ -30,6 +30,22 @@ async fn store() -> (Store, Bootstrapped) {
     (store, made)
 }
 
+/// A database knows a migration by its checksum: one that differs is refused.
+#[tokio::test]
+async fn embedded_migrations_are_those_of_the_folder() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations");
+    let wanted = sqlx::migrate::Migrator::new(folder).await.unwrap();
+    let embedded = super::database::migrator();
+    let all = |migrator: &sqlx::migrate::Migrator| -> Vec<_> {
+        let row = |one: &sqlx::migrate::Migration| {
+            (one.version, one.description.clone(), one.migration_type, one.checksum.clone(), one.no_tx)
+        };
+        migrator.iter().map(row).collect()
+    };
+    assert!(embedded.iter().len() >= 13);
+    assert_eq!(all(&embedded), all(&wanted));
+}
+
 fn agent_fields(name: &str) -> AgentFields {
     serde_json::from_value(json!({"name": name})).unwrap()
 }

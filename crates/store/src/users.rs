@@ -85,6 +85,16 @@ pub(super) fn user(row: &AnyRow) -> Result<User, StoreError> {
     })
 }
 
+fn invitation(row: &AnyRow) -> Result<Invitation, StoreError> {
+    Ok(Invitation {
+        id: parsed(InvitationId::parse(row.try_get("id")?), "invitations.id")?,
+        email: row.try_get("email")?,
+        role: parsed(UserRole::parse(row.try_get("role")?), "invitations.role")?,
+        created_at: UnixMs(row.try_get("created_at")?),
+        expires_at: UnixMs(row.try_get("expires_at")?),
+    })
+}
+
 impl Store {
     /// Creates a user. Fails with `Duplicate` if the organization has the address, with `QuotaExceeded` if it is full.
     pub async fn create_user(&self, scope: OrgScope, new: NewUser<'_>) -> Result<User, StoreError> {
@@ -286,6 +296,26 @@ impl Store {
             .await?;
         transaction.commit().await?;
         Ok((made, token))
+    }
+
+    /// A page of the invitations that can still be accepted, oldest first, and the number of all.
+    pub async fn invitations(&self, scope: OrgScope, page: PageRequest) -> Result<(Vec<Invitation>, i64), StoreError> {
+        let binds = [BindValue::Text(scope.organization().to_string()), BindValue::MaybeInt(Some(now().0))];
+        let from = "FROM invitations WHERE organization_id = $1 AND expires_at > $2 AND accepted_at IS NULL";
+        self.list("*", from, "created_at, id", &binds, page, invitation).await
+    }
+
+    /// Takes an invitation back: its token works no longer. False if there is none that can be accepted.
+    pub async fn revoke_invitation(&self, scope: OrgScope, id: InvitationId) -> Result<bool, StoreError> {
+        let revoked = sqlx::query(
+            "DELETE FROM invitations WHERE id = $1 AND organization_id = $2 AND expires_at > $3 AND accepted_at IS NULL",
+        )
+        .bind(id.to_string())
+        .bind(scope.organization().to_string())
+        .bind(now().0)
+        .execute(&self.write)
+        .await?;
+        Ok(revoked.rows_affected() > 0)
     }
 
     /// The address that a token invites, while it can be accepted.

@@ -44,12 +44,30 @@ pub fn svg(summary: &Summary) -> String {
     line(&mut out, "heard", &curves.detected);
     line(&mut out, "silence", &curves.silence);
     line(&mut out, "policy", &curves.policy);
-    if let Some(own) = curves.settings.first() {
-        let _ = writeln!(out, "<circle class=\"own\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"5\"/>", x(own.mean_ms), y(own.cut));
+    for (point, name) in curves.settings.iter().zip(&summary.settings) {
+        if let Some(preset) = name.strip_prefix("preset ") {
+            mark(&mut out, point, preset);
+        }
     }
-    legend(&mut out);
+    if let Some(own) = curves.settings.first().filter(|_| !has_presets(summary)) {
+        mark(&mut out, own, "");
+    }
+    legend(&mut out, if has_presets(summary) { "presets" } else { "as configured" });
     out.push_str("</svg>\n");
     out
+}
+
+fn has_presets(summary: &Summary) -> bool {
+    summary.settings.iter().any(|name| name.starts_with("preset "))
+}
+
+/// A setting that is pointed out, with its name.
+fn mark(out: &mut String, point: &CurvePoint, name: &str) {
+    let (at, height) = (x(point.mean_ms), y(point.cut));
+    let _ = writeln!(out, "<circle class=\"own\" cx=\"{at:.1}\" cy=\"{height:.1}\" r=\"5\"/>");
+    if !name.is_empty() {
+        let _ = writeln!(out, "<text x=\"{:.1}\" y=\"{:.1}\">{name}</text>", at + 4.0, height - 9.0);
+    }
 }
 
 fn grid(out: &mut String) {
@@ -88,7 +106,7 @@ fn line(out: &mut String, class: &str, points: &[CurvePoint]) {
     }
 }
 
-fn legend(out: &mut String) {
+fn legend(out: &mut String, marked: &str) {
     let entries = [("policy", "policy, swept"), ("silence", "silence alone"), ("heard", "silence alone, as detected")];
     for (index, (class, name)) in entries.into_iter().enumerate() {
         let left = WIDTH - 230.0;
@@ -98,5 +116,5 @@ fn legend(out: &mut String) {
     }
     let (left, at) = (WIDTH - 230.0, TOP + 70.0);
     let _ = writeln!(out, "<circle class=\"own\" cx=\"{:.1}\" cy=\"{at:.1}\" r=\"5\"/>", left + 14.0);
-    let _ = writeln!(out, "<text x=\"{:.1}\" y=\"{:.1}\">as configured</text>", left + 36.0, at + 4.0);
+    let _ = writeln!(out, "<text x=\"{:.1}\" y=\"{:.1}\">{marked}</text>", left + 36.0, at + 4.0);
 }

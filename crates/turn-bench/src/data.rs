@@ -32,11 +32,12 @@ pub struct Selection {
 }
 
 impl Selection {
-    fn takes(&self, row: &TurnRow) -> bool {
+    /// Whether a row of this language and half is wanted.
+    pub(super) fn takes(&self, language: &str, half: Option<Half>) -> bool {
         let is = |wanted: &String| {
-            row.language.eq_ignore_ascii_case(wanted) || main_language(&row.language).eq_ignore_ascii_case(wanted)
+            language.eq_ignore_ascii_case(wanted) || main_language(language).eq_ignore_ascii_case(wanted)
         };
-        self.half.is_none_or(|half| row.half == Some(half))
+        self.half.is_none_or(|wanted| half == Some(wanted))
             && (self.languages.is_empty() || self.languages.iter().any(is))
     }
 }
@@ -65,17 +66,22 @@ pub fn read(folder: &Path, wanted: &Selection, words: WordSource) -> Result<Vec<
         }
     }
     if !refusals.is_empty() {
-        let more = refusals.len().saturating_sub(REFUSALS_SHOWN);
-        refusals.truncate(REFUSALS_SHOWN);
-        if more > 0 {
-            refusals.push(format!("and {more} more"));
-        }
-        return Err(refusals.join("\n"));
+        return Err(shown(refusals));
     }
     if turns.is_empty() {
         return Err(format!("{}: no row of the wanted half and languages", folder.display()));
     }
     Ok(turns)
+}
+
+/// The first refusals, and how many more there are.
+pub(super) fn shown(mut refusals: Vec<String>) -> String {
+    let more = refusals.len().saturating_sub(REFUSALS_SHOWN);
+    refusals.truncate(REFUSALS_SHOWN);
+    if more > 0 {
+        refusals.push(format!("and {more} more"));
+    }
+    refusals.join("\n")
 }
 
 fn row_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
@@ -99,7 +105,7 @@ fn read_line(
     if !ids.insert(row.id.clone()) {
         return Err(RowError::new("id", format!("`{}` is there already", row.id)));
     }
-    if !wanted.takes(&row) {
+    if !wanted.takes(&row.language, row.half) {
         return Ok(None);
     }
     if words == WordSource::Rows && row.words.as_ref().is_none_or(Vec::is_empty) {
@@ -111,7 +117,7 @@ fn read_line(
 }
 
 /// A WAV file as 16-bit mono at 8 kHz.
-fn read_audio(path: &Path) -> Result<Vec<i16>, String> {
+pub(super) fn read_audio(path: &Path) -> Result<Vec<i16>, String> {
     let shown = path.display();
     let mut reader = hound::WavReader::open(path).map_err(|error| format!("{shown}: {error}"))?;
     let spec = reader.spec();

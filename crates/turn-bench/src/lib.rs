@@ -12,11 +12,13 @@ pub mod heard_words;
 pub mod hearing;
 pub mod line;
 pub mod measuring;
+pub mod overlaps;
 pub mod playing;
 pub mod policy;
 pub mod report;
 pub mod row;
 pub mod score;
+pub mod signs;
 pub mod stt_source;
 pub mod summary;
 pub mod timers;
@@ -50,7 +52,8 @@ pub enum Weights {
 /// What `trunkline bench turns` takes.
 #[derive(Debug, Args)]
 pub struct TurnBenchArgs {
-    /// Folder with rows (`*.jsonl`) in eot-bench's schema, and their WAV files.
+    /// Folder with rows (`*.jsonl`) in eot-bench's schema, and their WAV files; or with `overlaps.jsonl`, which measures
+    /// interruptions.
     #[arg(long)]
     data: PathBuf,
     /// Only rows of this half.
@@ -92,6 +95,9 @@ pub struct TurnBenchArgs {
     /// Write what became of each row with the agent's own settings into this file, a line of JSON each.
     #[arg(long)]
     details: Option<PathBuf>,
+    /// Write the signs that the policy sees at each pause and end into this file, a line of JSON each.
+    #[arg(long)]
+    signs: Option<PathBuf>,
 }
 
 /// Who hears the words, and when they come.
@@ -170,7 +176,13 @@ pub async fn run(
     args: &TurnBenchArgs, providers: impl FnOnce(&Hearer) -> Result<ProviderRegistry, String>,
 ) -> Result<(), String> {
     let own = own_settings(args.turn_config.as_deref())?;
-    let settings = policy::settings(&own, &args.sweep())?;
+    if overlaps::rows_file(&args.data).is_some() {
+        return run_overlaps(args, &own);
+    }
+    let mut settings = policy::settings(&own, &args.sweep())?;
+    if !args.no_sweep {
+        settings.extend(policy::presets());
+    }
     let wanted = Selection { half: args.half, languages: args.languages.clone() };
     // Whoever hears the rows needs no words in them.
     let words = if args.stt.stt.is_some() { WordSource::None } else { args.words };
@@ -199,6 +211,31 @@ pub async fn run(
     if let Some(path) = &args.details {
         let lines: Vec<String> =
             turns.iter().zip(&results).map(|(turn, result)| details(&turn.row, result).to_string()).collect();
+        write(path, &(lines.join("\n") + "\n"))?;
+    }
+    if let Some(path) = &args.signs {
+        let lines: Vec<String> =
+            turns.iter().flat_map(|turn| signs::signs(&turn.row)).map(|sign| sign.to_string()).collect();
+        write(path, &(lines.join("\n") + "\n"))?;
+    }
+    Ok(())
+}
+
+/// Interruptions, on a set of overlaps.
+fn run_overlaps(args: &TurnBenchArgs, own: &TurnConfig) -> Result<(), String> {
+    let wanted = Selection { half: args.half, languages: args.languages.clone() };
+    let rows = overlaps::read(&args.data, &wanted)?;
+    let started = Instant::now();
+    let outcomes = overlaps::measure(&rows, own, args.conditions().stt);
+    eprintln!("{} overlaps played in {:.1} s", rows.len(), started.elapsed().as_secs_f64());
+    let scores = overlaps::scores(&rows, &outcomes);
+    println!("{}", overlaps::report::table(&scores));
+    if let Some(path) = &args.json {
+        write(path, &serde_json::to_string_pretty(&overlaps::report::json(&scores)).unwrap_or_default())?;
+    }
+    if let Some(path) = &args.details {
+        let lines: Vec<String> =
+            rows.iter().zip(&outcomes).map(|(one, outcome)| overlaps::details(&one.row, outcome).to_string()).collect();
         write(path, &(lines.join("\n") + "\n"))?;
     }
     Ok(())

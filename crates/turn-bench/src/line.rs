@@ -7,6 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 use trunkline_domain::turn_config::TurnConfig;
+use trunkline_media::audio::AudioFrame;
 use trunkline_media::codec::Companding;
 use trunkline_media::frame::{FRAME_DURATION, FRAME_SAMPLES};
 use trunkline_media::leg::{AnalysisConfig, Leg, LegConfig, LegEvent, StreamConfig};
@@ -38,8 +39,17 @@ pub struct CallerAudio {
 impl CallerAudio {
     /// The row's samples after a silent line; what is heard after `quiet_from` goes on until the turn is `length` old.
     pub fn new(samples: &[i16], quiet_from: Duration, length: Duration) -> Self {
+        Self::after(LEAD_FRAMES, samples, quiet_from, length)
+    }
+
+    /// The samples without a silent line before them.
+    pub fn whole(samples: &[i16], quiet_from: Duration, length: Duration) -> Self {
+        Self::after(0, samples, quiet_from, length)
+    }
+
+    fn after(lead_frames: usize, samples: &[i16], quiet_from: Duration, length: Duration) -> Self {
         let silence = [Companding::MuLaw.silence(); FRAME_SAMPLES];
-        let mut frames = vec![silence; LEAD_FRAMES];
+        let mut frames = vec![silence; lead_frames];
         let wanted = (length.as_millis() as usize * 8).next_multiple_of(FRAME_SAMPLES);
         let mut all = samples.to_vec();
         let quiet = samples.get(quiet_from.as_millis() as usize * 8..).unwrap_or_default();
@@ -113,6 +123,8 @@ pub struct LiveLine<'a> {
     audio: &'a CallerAudio,
     next_frame: usize,
     now: Instant,
+    /// For each frame handed on, whether it has a sound.
+    passed: Vec<bool>,
 }
 
 impl std::fmt::Debug for LiveLine<'_> {
@@ -135,7 +147,7 @@ impl<'a> LiveLine<'a> {
         for segment in lead {
             leg.play(*segment, agent_voice(LEAD_SEGMENT_SAMPLES), true);
         }
-        Self { leg, origin, audio, next_frame: 0, now: origin }
+        Self { leg, origin, audio, next_frame: 0, now: origin, passed: Vec::new() }
     }
 
     /// The same call at a later instant: everything up to there was heard.
@@ -171,10 +183,16 @@ impl<'a> LiveLine<'a> {
     /// What the leg reports after something was done to it.
     pub fn reports(&mut self, report: &mut impl FnMut(LegEvent)) {
         while let Some(event) = self.leg.poll_event() {
-            if !matches!(event, LegEvent::Audio { .. }) {
-                report(event);
+            match event {
+                LegEvent::Audio { frame, .. } => self.passed.push(has_sound(&frame)),
+                event => report(event),
             }
         }
+    }
+
+    /// Of each frame that was handed on to STT, whether it was more than the silence that stands for an echo.
+    pub fn passed(&self) -> &[bool] {
+        &self.passed
     }
 
     fn send_packet(&mut self, now: Instant) {
@@ -198,6 +216,11 @@ impl<'a> LiveLine<'a> {
     pub fn leg(&mut self) -> &mut Leg {
         &mut self.leg
     }
+}
+
+fn has_sound(frame: &AudioFrame) -> bool {
+    let silence = Companding::MuLaw.silence();
+    frame.as_g711().is_none_or(|(_, octets)| octets.iter().any(|octet| *octet != silence))
 }
 
 /// A sound with the level of a voice. Nobody analyses what it is.

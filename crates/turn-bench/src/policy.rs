@@ -2,7 +2,7 @@
 
 use garde::Validate;
 use serde_json::{Map, Value, json};
-use trunkline_domain::turn_config::TurnConfig;
+use trunkline_domain::turn_config::{TurnConfig, TurnPreset};
 
 /// Settings at most: each plays every row.
 const SETTINGS_MAX: usize = 2_000;
@@ -50,6 +50,16 @@ pub struct Setting {
     pub name: String,
     /// As the agent would have it.
     pub turn: TurnConfig,
+}
+
+/// The presets, as an agent has them that gives nothing else.
+pub fn presets() -> Vec<Setting> {
+    let setting = |preset: TurnPreset| {
+        let turn = TurnConfig::of_preset(preset);
+        let name = serde_json::to_value(preset).ok().and_then(|name| Some(name.as_str()?.to_owned()));
+        Setting { name: format!("preset {}", name.unwrap_or_default()), turn }
+    };
+    [TurnPreset::Quick, TurnPreset::Balanced, TurnPreset::Patient].map(setting).into()
 }
 
 /// The agent's own settings first, then every combination of the sweep.

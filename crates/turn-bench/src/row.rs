@@ -15,7 +15,7 @@ pub const HOLD_MAX: Duration = Duration::from_secs(5);
 /// Longer turns are refused.
 pub const AUDIO_MAX: Duration = Duration::from_secs(120);
 /// Characters of a line, so that one row cannot fill the memory.
-const LINE_BYTES_MAX: usize = 1 << 20;
+pub(super) const LINE_BYTES_MAX: usize = 1 << 20;
 /// Characters of names: ids, speakers, sources.
 const NAME_CHARS_MAX: usize = 128;
 /// Silences, words and messages of a row.
@@ -234,7 +234,7 @@ impl TurnRow {
     }
 }
 
-fn required<'a, T>(
+pub(super) fn required<'a, T>(
     fields: &'a Map<String, Value>, field: &str, read: impl FnOnce(&str, &'a Value) -> Parsed<T>,
 ) -> Parsed<T> {
     match fields.get(field) {
@@ -243,7 +243,7 @@ fn required<'a, T>(
     }
 }
 
-fn optional<'a, T>(
+pub(super) fn optional<'a, T>(
     fields: &'a Map<String, Value>, field: &str, read: impl FnOnce(&str, &'a Value) -> Parsed<T>,
 ) -> Parsed<Option<T>> {
     match fields.get(field) {
@@ -252,11 +252,11 @@ fn optional<'a, T>(
     }
 }
 
-fn text<'a>(field: &str, value: &'a Value) -> Parsed<&'a str> {
+pub(super) fn text<'a>(field: &str, value: &'a Value) -> Parsed<&'a str> {
     value.as_str().ok_or_else(|| RowError::new(field, "must be a string"))
 }
 
-fn name(field: &str, value: &Value) -> Parsed<String> {
+pub(super) fn name(field: &str, value: &Value) -> Parsed<String> {
     let text = text(field, value)?.trim();
     match text.chars().count() {
         1..=NAME_CHARS_MAX => Ok(text.to_owned()),
@@ -264,7 +264,7 @@ fn name(field: &str, value: &Value) -> Parsed<String> {
     }
 }
 
-fn language(field: &str, value: &Value) -> Parsed<String> {
+pub(super) fn language(field: &str, value: &Value) -> Parsed<String> {
     let code = name(field, value)?;
     let fits = code.len() <= 12 && code.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     let starts = code.bytes().take_while(u8::is_ascii_alphabetic).count();
@@ -275,7 +275,7 @@ fn language(field: &str, value: &Value) -> Parsed<String> {
 }
 
 /// A path, or an object with one, as audio features of data sets have it.
-fn audio_path(field: &str, value: &Value) -> Parsed<String> {
+pub(super) fn audio_path(field: &str, value: &Value) -> Parsed<String> {
     let (field, path) = match value {
         Value::Object(audio) => {
             let path = audio.get("path").filter(|path| path.is_string());
@@ -371,7 +371,7 @@ fn seam(field: &str, value: &Value) -> Parsed<Seam> {
     }
 }
 
-fn half(field: &str, value: &Value) -> Parsed<Half> {
+pub(super) fn half(field: &str, value: &Value) -> Parsed<Half> {
     match text(field, value)? {
         "tune" => Ok(Half::Tune),
         "test" => Ok(Half::Test),
@@ -396,7 +396,7 @@ fn last_question(field: &str, value: &Value) -> Parsed<Option<String>> {
     Ok(asked)
 }
 
-fn words(field: &str, value: &Value) -> Parsed<Vec<TimedWord>> {
+pub(super) fn words(field: &str, value: &Value) -> Parsed<Vec<TimedWord>> {
     let mut words: Vec<TimedWord> = Vec::new();
     for (index, item) in items(field, value)?.iter().enumerate() {
         let path = format!("{field}[{index}]");

@@ -5,6 +5,7 @@ use crate::detect::echo::{EchoDetector, EchoJudgement, EchoPath};
 use crate::detect::{dtmf, tone};
 use crate::frame::{FRAME_SAMPLES, Frame, level_dbfs};
 use crate::turn::barge_in::{self, BargeInDecision, BargeInDetector};
+use crate::turn::overlap::{FrameSound, OverlapDetector, OverlapSource};
 use crate::vad::{SpeechChange, VoiceActivityDetector};
 use std::time::{Duration, Instant};
 
@@ -62,6 +63,7 @@ pub(super) struct VoiceAnalysis {
     detector: VoiceActivityDetector,
     barge_in: BargeInDetector,
     ambient: BackgroundLevel,
+    overlap: OverlapDetector,
     echo: EchoDetector,
     echo_news: EchoNews,
     dtmf: dtmf::DtmfDetector,
@@ -80,6 +82,8 @@ pub(super) struct FrameAnalysis {
     pub new_echo_path: Option<EchoPath>,
     pub speech_change: Option<SpeechChange>,
     pub barge_in: Option<BargeInDecision>,
+    /// Somebody else is heard over the agent than before.
+    pub overlap_change: Option<OverlapSource>,
     pub digit: Option<char>,
     pub tone: Option<tone::Tone>,
 }
@@ -92,6 +96,7 @@ impl AudioAnalysis {
                 detector: VoiceActivityDetector::new(vad),
                 barge_in: BargeInDetector::new(barge_in),
                 ambient: BackgroundLevel { dbfs: -70.0, frames: 0, smooth: -70.0 },
+                overlap: OverlapDetector::default(),
                 echo: EchoDetector::default(),
                 echo_news: EchoNews::Unreported,
                 dtmf: dtmf::DtmfDetector::default(),
@@ -167,7 +172,7 @@ impl AudioAnalysis {
 impl VoiceAnalysis {
     fn pause_if_speaking(&mut self) -> bool {
         let loud = self.ambient.smooth > self.ambient.dbfs + OVER_BACKGROUND_DB;
-        loud && self.detector.is_speaking() && self.barge_in.pause()
+        loud && self.overlap.may_be_speaking() && self.detector.is_speaking() && self.barge_in.pause()
     }
 
     /// The echo path, in the frame that shows the first one.
@@ -188,9 +193,14 @@ impl VoiceAnalysis {
         let speech_change = self.detector.handle_frame(now, if is_muted { &[0; FRAME_SAMPLES] } else { frame });
         let (after, speaking) = (self.detector.voiced(), self.detector.is_speaking());
         let new = after.saturating_sub(if speech_change.is_some() { Duration::ZERO } else { before });
-        let stands_out = self.ambient.update_and_compare(level_dbfs(frame), playing && !self.barge_in.is_paused());
-        let counts = speaking && stands_out && !is_muted && judgement == EchoJudgement::NotEcho;
+        let dbfs = level_dbfs(frame);
+        let voiced = if speaking { new } else { Duration::ZERO };
+        let overlap = self.overlap.handle_frame(FrameSound { dbfs, voiced, is_ours: is_muted }, playing);
+        let stands_out = self.ambient.update_and_compare(dbfs, playing && !self.barge_in.is_paused());
+        let is_heard = speaking && stands_out && overlap.is_caller;
+        let counts = is_heard && !is_muted && judgement == EchoJudgement::NotEcho;
         let barge_in = self.barge_in.handle_frame(if counts { new } else { Duration::ZERO }, speaking, playing);
-        FrameAnalysis { is_muted, has_key_tones, new_echo_path, speech_change, barge_in, digit, tone }
+        let overlap_change = overlap.change;
+        FrameAnalysis { is_muted, has_key_tones, new_echo_path, speech_change, barge_in, overlap_change, digit, tone }
     }
 }

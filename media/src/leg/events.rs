@@ -5,6 +5,7 @@ use crate::detect::{echo, tone};
 use crate::limits;
 use crate::playout::queue::{SegmentId, SegmentPlayed};
 use crate::stats::LegStats;
+use crate::turn::overlap::OverlapSource;
 use std::collections::VecDeque;
 use std::time::Instant;
 
@@ -49,6 +50,13 @@ pub enum LegEvent {
         /// Response whose playout is paused.
         response_id: u32,
         /// When playout was paused. Speech that was playing fades out in the next frame.
+        at: Instant,
+    },
+    /// Somebody else than before is heard while the agent speaks. Not reported before the caller's level is known.
+    OverlapHeard {
+        /// Who it is, by the level.
+        source: OverlapSource,
+        /// Arrival of the frame that told.
         at: Instant,
     },
     /// An echo path was found.

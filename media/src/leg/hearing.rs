@@ -153,6 +153,9 @@ impl SampleSink<'_> {
         if let Some(tone) = heard.tone {
             self.events.push(LegEvent::Tone { tone, at: now });
         }
+        if let Some(source) = heard.overlap_change {
+            self.events.push(LegEvent::OverlapHeard { source, at: now });
+        }
         match heard.speech_change {
             Some(SpeechChange::Started(at)) => self.events.push(LegEvent::SpeechStarted { at }),
             Some(SpeechChange::Ended(last_sound)) => self.events.push(LegEvent::SpeechEnded { last_sound }),

@@ -22,6 +22,17 @@ impl Clause {
         self.sentence.words().filter(|word| has_word(self.table.grammar.finite, word)).count()
     }
 
+    /// Verbs, also those that want an object, behind their subject.
+    pub(super) fn verbs(&self) -> usize {
+        let words: Vec<&str> = self.sentence.words().collect();
+        let is_verb = |pair: &&[&str]| {
+            matches!(pair, [before, word] if self.table.is_subject(before)
+                && has_word(self.table.grammar.needs_object, word)
+                && !has_word(self.table.grammar.finite, word))
+        };
+        self.finite_verbs() + words.windows(2).filter(is_verb).count()
+    }
+
     pub(super) fn is_question(&self) -> bool {
         let body = self.body();
         let (first, second) = (body.first().copied().unwrap_or_default(), body.get(1).copied().unwrap_or_default());
@@ -82,6 +93,12 @@ impl Clause {
         let mut words = self.sentence.words().rev();
         let is_verb = words.next().is_some_and(|last| has_word(self.table.grammar.needs_object, last));
         let before = words.next();
+        // "That is all I need": the object stands before its clause.
+        let is_fronted = words.next().is_some_and(|word| has_word(self.table.grammar.fronted, word))
+            && before.is_some_and(|word| self.table.is_subject(word));
+        if is_fronted {
+            return false;
+        }
         let is_alone = before.is_none() && has_word(self.table.grammar.imperatives, self.sentence.last());
         is_verb && (is_alone || self.may_precede_verb(before.as_ref()))
     }

@@ -64,20 +64,28 @@ pub struct Judgement {
 
 /// Judges a turn by what is known of it.
 pub fn judge(evidence: &Evidence<'_>) -> Judgement {
-    let table = table_for(evidence.language, evidence.words);
-    let mut found = signs(table, evidence);
+    let found = signs_of(evidence);
     if found.is_empty() && evidence.words.trim().is_empty() {
         return Judgement { probability: 0.0, reasons: Vec::new() };
     }
-    found.extend(stt_signs(evidence));
-    found.extend(evidence.prosody.iter().flat_map(prosody_signs));
-    let weights = table.map_or(WEIGHTS, |table| table.weights);
+    let weights = table_for(evidence.language, evidence.words).map_or(WEIGHTS, |table| table.weights);
     let mut reasons: Vec<(Cue, f32)> =
         found.into_iter().map(|(cue, strength)| (cue, weight(weights, cue) * strength)).collect();
     let logit: f32 = BIAS + reasons.iter().map(|(_, counted)| counted).sum::<f32>();
     reasons.sort_by(|(_, one), (_, other)| other.abs().total_cmp(&one.abs()));
     reasons.truncate(REASONS_MAX);
     Judgement { probability: 1.0 / (1.0 + (-logit).exp()), reasons }
+}
+
+/// All signs of a turn, each with its strength from 0 to 1: what the weights are fitted to.
+pub fn signs_of(evidence: &Evidence<'_>) -> Vec<(Cue, f32)> {
+    let mut found = signs(table_for(evidence.language, evidence.words), evidence);
+    if found.is_empty() && evidence.words.trim().is_empty() {
+        return found;
+    }
+    found.extend(stt_signs(evidence));
+    found.extend(evidence.prosody.iter().flat_map(prosody_signs));
+    found
 }
 
 fn stt_signs(evidence: &Evidence<'_>) -> Vec<Sign> {

@@ -14,8 +14,15 @@ use std::time::{Duration, Instant};
 const MORE_WORDS_WAIT: Duration = Duration::from_millis(80);
 /// Silence after which words that came before its beginning are all there are, if they are an answer by themselves.
 const SETTLED_AFTER: Duration = Duration::from_millis(350);
+/// Silence after a sound of which STT has sent nothing, before the words that came before it are all there is.
+const UNHEARD_WAIT: Duration = Duration::from_millis(700);
 /// Final words within this time of our request are its result.
 const FINALIZE_RESULT_MAX: Duration = Duration::from_millis(1_500);
+/// An event of STT speaks of a time that ended this long ago or longer: a voice that began later contradicts it.
+const SPEECH_FINAL_AGE: Duration = Duration::from_millis(600);
+const UTTERANCE_END_AGE: Duration = Duration::from_millis(1_200);
+/// Time without a new word after which an STT that sends words during speech hears nobody, whatever the line sounds like.
+const NO_WORDS_MAX: Duration = Duration::from_millis(1_200);
 /// From this probability on, STT is asked for its last words.
 const POSSIBLE: f32 = 0.4;
 /// From this probability on, the LLM may begin.
@@ -96,6 +103,8 @@ pub struct EndOfTurnDetector {
     config: EndOfTurnConfig,
     speech: Option<SpeechState>,
     started: Option<Instant>,
+    /// When the caller last began to make a sound.
+    onset: Option<Instant>,
     finals: String,
     interim: String,
     confidences: (f32, u32),
@@ -136,6 +145,8 @@ struct WordTimes {
     final_at: Option<Instant>,
     /// When the last words arrived: start of silence for a caller the VAD does not detect.
     last_at: Option<Instant>,
+    /// When STT last sent anything, also that there were no words.
+    heard_at: Option<Instant>,
     /// STT has sent all it has for now: it heard a pause, or was asked.
     is_settled: bool,
     /// The final words without the stops that STT wrote at pauses after which the caller went on.
@@ -151,6 +162,7 @@ impl EndOfTurnDetector {
             config,
             speech: None,
             started: None,
+            onset: None,
             finals: String::new(),
             interim: String::new(),
             confidences: (0.0, 0),
@@ -240,7 +252,13 @@ impl EndOfTurnDetector {
         // A short answer may be over before STT has sent anything of it.
         let has_sound_alone = !self.has_words() && self.started.is_some();
         let is_open = self.is_waiting_for_final() && (!self.is_covered() || self.judgement.probability >= POSSIBLE);
-        self.is_silent() && self.stt_sign == SttSign::None && (has_sound_alone || is_open)
+        let is_due = has_sound_alone || is_open || self.has_unheard_sound();
+        self.is_silent() && self.stt_sign == SttSign::None && is_due
+    }
+
+    /// The caller has made a sound since STT last sent anything: words of it are on their way.
+    fn has_unheard_sound(&self) -> bool {
+        self.onset.is_some_and(|onset| self.words.heard_at.is_none_or(|heard| heard < onset))
     }
 
     fn is_silent(&self) -> bool {
@@ -291,6 +309,7 @@ impl EndOfTurnDetector {
             }
         }
         self.speech = Some(SpeechState::Speaking { since: at });
+        self.onset = Some(at);
         self.words.taken.record_speech();
         self.started.get_or_insert(at);
         self.finalize_asked = None;
@@ -315,6 +334,7 @@ impl EndOfTurnDetector {
 
     /// Replaces the interim words of the turn. Words of a turn that was already taken are left out.
     pub fn handle_interim(&mut self, now: Instant, text: &str) {
+        self.words.heard_at = Some(now);
         let taken = &self.words.taken;
         // A replacement STT session that hears the replay buffer repeats them word by word.
         if taken.covers(text) || taken.is_begun_by(text) {
@@ -339,6 +359,7 @@ impl EndOfTurnDetector {
     /// `done`: STT holds the utterance for finished (`speech_final`, `UtteranceEnd`).
     pub fn handle_final(&mut self, now: Instant, text: &str, confidence: Option<f32>, done: bool) {
         self.interim.clear();
+        self.words.heard_at = Some(now);
         let text = self.new_words(text);
         if !text.is_empty() {
             self.words.last_at = Some(now);
@@ -357,7 +378,7 @@ impl EndOfTurnDetector {
             self.finalize_asked.is_some_and(|at| at <= now && now.saturating_duration_since(at) <= FINALIZE_RESULT_MAX);
         self.words.is_settled = done;
         if done && !is_our_request {
-            self.record_stt_sign(SttSign::SpeechFinal);
+            self.record_stt_sign(now, SttSign::SpeechFinal);
         }
         self.judge(now, "final");
     }
@@ -391,7 +412,7 @@ impl EndOfTurnDetector {
             self.words.correction = Some(TurnCorrection { was: was.to_owned(), is: is.to_owned() });
         }
         if done && !self.finals.is_empty() {
-            self.record_stt_sign(SttSign::SpeechFinal);
+            self.record_stt_sign(now, SttSign::SpeechFinal);
         }
         self.judge(now, "correction");
     }
@@ -403,12 +424,19 @@ impl EndOfTurnDetector {
 
     /// Records that STT heard no more words for long, which is a sign of the end.
     pub fn handle_utterance_end(&mut self, now: Instant) {
-        self.record_stt_sign(SttSign::UtteranceEnd);
+        self.record_stt_sign(now, SttSign::UtteranceEnd);
         self.judge(now, "utterance_end");
     }
 
-    fn record_stt_sign(&mut self, sign: SttSign) {
-        if self.stt_sign != SttSign::EndOfTurn {
+    /// What STT says of the end, unless the caller has begun to speak since the time that it speaks of.
+    fn record_stt_sign(&mut self, now: Instant, sign: SttSign) {
+        let age = match sign {
+            SttSign::UtteranceEnd => UTTERANCE_END_AGE,
+            SttSign::None | SttSign::SpeechFinal | SttSign::EndOfTurn => SPEECH_FINAL_AGE,
+        };
+        let is_contradicted = matches!(self.speech, Some(SpeechState::Speaking { since })
+            if now.saturating_duration_since(since) < age);
+        if self.stt_sign != SttSign::EndOfTurn && !is_contradicted {
             self.stt_sign = sign;
         }
     }
@@ -474,6 +502,8 @@ impl EndOfTurnDetector {
         let wait = by_words.max(by_rhythm);
         let is_covered = self.words_after_sound().is_some() || self.speech.is_none();
         match (self.interim.is_empty(), is_covered && self.is_streaming()) {
+            // The words of the last sound are missing.
+            (true, _) if self.is_streaming() && self.has_unheard_sound() => wait.max(UNHEARD_WAIT),
             (true, _) => wait,
             // Words for the last sound may follow, unless STT would have sent them by now.
             (false, true) if self.is_covered() => wait,
@@ -496,6 +526,10 @@ impl EndOfTurnDetector {
             // If STT reports the end, it overrides a line that is never silent (music, traffic).
             (None, SttSign::EndOfTurn) => last_words? + wait,
             (None, SttSign::SpeechFinal | SttSign::UtteranceEnd) => last_words? + wait.max(self.config.waits.silence),
+            // Words would have come.
+            (None, SttSign::None) if self.stt == SttMode::Streaming => {
+                last_words? + wait.max(self.config.waits.silence) + NO_WORDS_MAX
+            }
             (None, SttSign::None) => return None,
         };
         // Words come in bursts: those that are not the last are followed by more at once.

@@ -10,6 +10,7 @@ pub mod evidence;
 pub mod explanation;
 mod language;
 mod numbers;
+pub mod overlap;
 mod question;
 mod rhythm;
 pub mod script;

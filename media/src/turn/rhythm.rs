@@ -8,6 +8,8 @@ const PAUSES_MAX: usize = 8;
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 /// Margin added to the caller's usual pause.
 const PAUSE_MARGIN: Duration = Duration::from_millis(100);
+/// A single pause tells little: it counts up to this length.
+const SINGLE_PAUSE_MAX: Duration = Duration::from_millis(700);
 /// How much less complete words may have looked at a pause to tell something about others.
 const LIKENESS: f32 = 0.2;
 /// From this probability on, words are a complete answer.
@@ -55,7 +57,7 @@ impl Rhythm {
         }
     }
 
-    /// How long this caller pauses after words that look so complete, with a margin. A single long pause is ignored,
+    /// How long this caller pauses after words that look so complete, with a margin. The longest pause is ignored,
     /// unless it was cut off.
     pub(super) fn usual_pause(&self, probability: f32) -> Duration {
         // An answer is complete whatever the rhythm, unless such a one was cut off.
@@ -64,8 +66,12 @@ impl Rhythm {
         let alike = || self.pauses.iter().filter(is_like);
         let mut lengths: Vec<Duration> = alike().map(|pause| pause.length).collect();
         lengths.sort_unstable();
-        let usual = if lengths.len() > 2 { lengths.len() - 2 } else { lengths.len().saturating_sub(1) };
+        let usual = match lengths.as_slice() {
+            [] => None,
+            [one] => Some((*one).min(SINGLE_PAUSE_MAX)),
+            [.., second, _] => Some(*second),
+        };
         let cut = alike().filter(|pause| pause.was_cut).map(|pause| pause.length).max();
-        lengths.get(usual).copied().max(cut).map_or(Duration::ZERO, |pause| pause + PAUSE_MARGIN)
+        usual.max(cut).map_or(Duration::ZERO, |pause| pause + PAUSE_MARGIN)
     }
 }

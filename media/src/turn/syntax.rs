@@ -10,6 +10,8 @@ use super::numbers::{AddressState, NumberTail, address, number_tail};
 use super::script;
 use super::tokens::{EndMark, Sentence};
 
+mod parts;
+
 /// Sentences of more words than these may end on a hanging word.
 const HANGING_SENTENCE_WORDS_MIN: usize = 4;
 /// Words of an answer to a question for something short.
@@ -23,6 +25,15 @@ const PLEASE: [&str; 8] =
 const CLOSED_BY_NOUNS: f32 = 0.6;
 /// Digits of the shortest phone numbers.
 const LOCAL_NUMBER_DIGITS: usize = 7;
+/// Words of a story after which a whole sentence counts against the end as it is weighted, and how much less each further one
+/// does: who has said much has more often said all.
+const STORY_WORDS: usize = 9;
+const STORY_WORD_SHARE: f32 = 0.05;
+const STORY_SHARES: (f32, f32) = (0.4, 1.15);
+/// How much a number's name counts, if a number was asked for and there is none yet.
+const NAME_OF_NUMBER: f32 = 0.6;
+/// Words behind a conjunction in which a verb is missed.
+const INNER_CLAUSE_WORDS_MAX: usize = 3;
 /// How much a full stop counts behind words that are no sentence.
 const STOP_ALONE: f32 = 0.4;
 
@@ -73,6 +84,12 @@ fn marks_alone(text: &str, sentence: &Sentence) -> Vec<Sign> {
     }
 }
 
+/// How much it counts that a story was asked for, by the words so far.
+fn story_share(words: usize) -> f32 {
+    let further = words as f32 - STORY_WORDS as f32;
+    (1.0 - further * STORY_WORD_SHARE).clamp(STORY_SHARES.0, STORY_SHARES.1)
+}
+
 struct Judge {
     clause: Clause,
     table: &'static LanguageTable,
@@ -102,7 +119,8 @@ impl Judge {
             // One sentence of a story counts less; what is none is open anyway.
             let strength = self.clause.sentence_strength();
             let is_known = self.has_mark() || self.clause.is_question();
-            self.add(Cue::StoryAsked, if is_known { 0.4 } else { strength.max(0.2) });
+            let told = story_share(self.clause.sentence.turn_words);
+            self.add(Cue::StoryAsked, if is_known { 0.4 } else { (strength * told).max(0.2) });
         }
         if self.is_hold() {
             return self.add(Cue::CourtesyHold, 1.0);
@@ -312,6 +330,8 @@ impl Judge {
             self.add(Cue::SeldomLast, 0.6);
         } else if self.clause.ends_in_verb() && !is_question {
             self.add(Cue::NeedsObject, if self.has_mark() { 0.5 } else { 1.0 });
+        } else if self.names_missing_number() {
+            self.add(Cue::OpenLabel, NAME_OF_NUMBER);
         }
     }
 
@@ -343,11 +363,10 @@ impl Judge {
         let is_question = self.clause.is_question() || self.clause.sentence.mark == EndMark::Question;
         if has_word(table.grammar.subordinators, first) && !is_question && !has_inner_comma && verbs <= 1 {
             self.add(Cue::OpenClause, open);
+        } else if self.ends_in_open_clause(&body) && !is_question {
+            self.add(Cue::OpenClause, open);
         } else if has_word(table.grammar.determiners, first) && body.len() >= 2 && !is_question {
-            let relative = body
-                .iter()
-                .skip(2)
-                .any(|word| has_word(table.grammar.subjects, word) || has_word("that which who", word));
+            let relative = body.iter().skip(2).any(|word| table.is_subject(word) || has_word("that which who", word));
             let needed = if relative { 2 } else { 1 };
             let is_answer = matches!(self.asked, Asked::Short | Asked::Name | Asked::Date);
             // A longer phrase more often has a verb that the table does not know.
@@ -357,7 +376,7 @@ impl Judge {
                 4..=5 => 0.6,
                 _ => 0.0,
             };
-            if verbs < needed && !is_answer && strength > 0.0 && !self.clause.is_closed_list() {
+            if self.clause.verbs() < needed && !is_answer && strength > 0.0 && !self.clause.is_closed_list() {
                 self.add(Cue::NoVerb, strength);
             }
         }
@@ -375,47 +394,17 @@ impl Judge {
         self.judge_list(open);
     }
 
-    /// "Apples, pears": "and" is still to come.
-    fn judge_list(&mut self, open: f32) {
-        if self.judge_items(open) {
-            return;
-        }
-        let Some(comma) = self.clause.sentence.tokens.iter().rposition(|token| token.has_comma) else { return };
-        let after = self.clause.sentence.tokens.get(comma + 1..).unwrap_or_default();
-        let is_item = !after.is_empty()
-            && after.len() <= 3
-            && !after.iter().any(|token| {
-                let word = token.word.as_str();
-                [self.table.grammar.joiners, self.table.grammar.finite, self.table.grammar.subjects]
-                    .iter()
-                    .any(|list| has_word(list, word))
-            });
-        let leads_in =
-            self.clause.sentence.words().next().is_some_and(|word| has_word(self.table.replies.lead_ins, word))
-                && comma == 0;
-        let is_polite =
-            after.iter().any(|token| has_phrase(self.table.replies.answers, &token.word) || token.word == "please");
-        if is_item && !leads_in && !is_polite && !self.has(Cue::AnswerAtEnd) {
-            self.add(Cue::OpenList, open);
-        }
-    }
-
-    /// Days, months and the like in a row; true if the turn ends in such.
-    fn judge_items(&mut self, open: f32) -> bool {
-        let table = self.table;
-        let is_item = |word: &str| has_word(table.values.items, word) || has_word(table.values.months, word);
-        let words: Vec<&str> = self.clause.sentence.words().collect();
-        let Some((_, before)) = words.split_last().filter(|(last, _)| is_item(last)) else { return false };
-        let is_closed = before.last().is_some_and(|word| has_word(table.grammar.joiners, word));
-        let count = 1 + before.iter().rev().take_while(|word| is_item(word)).count();
-        let is_list = self.asked == Asked::Several;
-        // A single day may be all that was wanted.
-        if is_closed {
-            self.add(Cue::ClosedList, 1.0);
-        } else if count >= 2 || is_list {
-            self.add(Cue::OpenList, open);
-        }
-        is_closed || count >= 2 || is_list
+    /// A conjunction, and behind it the beginning of a clause without its verb: "it will begin when the leader".
+    fn ends_in_open_clause(&self, body: &[String]) -> bool {
+        let grammar = &self.table.grammar;
+        let Some(at) = body.iter().rposition(|word| has_word(grammar.subordinators, word)) else { return false };
+        let inner = body.get(at + 1..).unwrap_or_default();
+        let begins =
+            inner.first().is_some_and(|word| has_word(grammar.determiners, word) || has_word(grammar.subjects, word));
+        at > 0
+            && begins
+            && inner.len() <= INNER_CLAUSE_WORDS_MAX
+            && !inner.iter().any(|word| has_word(grammar.finite, word) || has_word(grammar.needs_object, word))
     }
 
     /// What kind of sentence it is, and whether it answers.
@@ -440,6 +429,9 @@ impl Judge {
         }
         if self.clause.sentence.mark != EndMark::Question && self.clause.is_question() {
             self.add(Cue::QuestionForm, 1.0);
+        }
+        if self.lacks_number() {
+            self.add(Cue::AnswerMissing, 1.0);
         }
         let count = self.clause.sentence.turn_words;
         let is_short_answer = matches!(self.asked, Asked::Short | Asked::Name | Asked::Date);

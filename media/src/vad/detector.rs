@@ -1,5 +1,6 @@
 //! The detector: 8 kHz frames in, voiced or not out, with onset and end of speech.
 
+use super::level_contrast::LevelContrast;
 use super::level_normalizer::LevelNormalizer;
 use crate::codec::resample::Resampler;
 use crate::frame::Frame;
@@ -23,9 +24,9 @@ pub struct VadConfig {
 
 impl Default for VadConfig {
     fn default() -> Self {
-        // Three of four model frames. The model itself goes on for about 100 ms after the last sound, so
-        // that a pause inside a word stays below this hangover.
-        Self { onset_ms: 48, hangover_ms: 120 }
+        // Three of four model frames. The model itself goes on for up to 100 ms after the last sound, or the level ends
+        // speech before its last soft sounds: a pause inside a word stays below this hangover in both cases.
+        Self { onset_ms: 48, hangover_ms: 150 }
     }
 }
 
@@ -45,6 +46,7 @@ pub struct VoiceActivityDetector {
     resampler: Option<Resampler>,
     pending: Vec<f32>,
     normaliser: LevelNormalizer,
+    contrast: LevelContrast,
     /// Noise floor of the model score: rises slowly, falls quickly.
     floor: f32,
     /// Voiced flags of the last frames, newest in bit 0.
@@ -73,6 +75,7 @@ impl VoiceActivityDetector {
             resampler: Resampler::new(crate::frame::SAMPLE_RATE_HZ, MODEL_RATE_HZ),
             pending: Vec::with_capacity(2 * MODEL_SAMPLES),
             normaliser: LevelNormalizer::default(),
+            contrast: LevelContrast::default(),
             floor: 0.1,
             voiced_history: 0,
             speaking: false,
@@ -112,7 +115,9 @@ impl VoiceActivityDetector {
         let rate = if score < self.floor { 0.1 } else { 0.002 };
         self.floor += (score - self.floor) * rate;
         let threshold = (self.floor + 0.35).clamp(0.5, 0.8);
-        let voiced = score >= threshold && frame_dbfs > SILENCE_DBFS;
+        let resembles_voice = score >= threshold && frame_dbfs > SILENCE_DBFS;
+        self.contrast.handle_frame(frame_dbfs, resembles_voice);
+        let voiced = resembles_voice && !self.contrast.is_noise(self.speaking);
         if voiced && score > 0.8 {
             self.normaliser.update(frame_dbfs);
         }

@@ -156,7 +156,10 @@ async fn addresses(
     let mut found: Vec<SocketAddr> = match resolver {
         // This includes the hosts file.
         Some(resolver) => {
-            let found = resolver.lookup_ip(host).await.map_err(|error| fault(&error))?;
+            let found = resolver.lookup_ip(host).await.map_err(|error| match error.is_no_records_found() {
+                true => fault(&"DNS has no address for it"),
+                false => fault(&error),
+            })?;
             found.iter().map(|ip| SocketAddr::new(ip, port)).collect()
         }
         None => tokio::net::lookup_host((host, port)).await.map_err(|error| fault(&error))?.collect(),

@@ -5,8 +5,8 @@ use super::dns::HostResolver;
 use crate::sip::message::Headers;
 use crate::sip::message_log::LegMessages;
 use crate::sip::user_agent::{
-    CallId, InboundTrunk, InboundTrunks, InviteRequest, RegistrationConfig, SipCommandError, SipCounters, SipEvent,
-    TrunkKey,
+    CallId, InboundTrunk, InboundTrunks, InviteRequest, ProbeResult, RegistrationConfig, SipCommandError, SipCounters,
+    SipEvent, TrunkKey,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -156,16 +156,16 @@ impl SipHandle {
         answer.await.unwrap_or(Err(SipCommandError::Overloaded))
     }
 
-    /// Sends OPTIONS and returns the status of the answer; `None` without an answer after
-    /// [`PROBE_TIMEOUT`](crate::sip::user_agent::PROBE_TIMEOUT). Fails if too many probes are pending.
-    pub async fn send_options(&self, probe: InviteRequest) -> Result<Option<u16>, SipCommandError> {
+    /// Sends OPTIONS and returns what it found, after [`PROBE_TIMEOUT`](crate::sip::user_agent::PROBE_TIMEOUT) at the
+    /// latest. Fails if too many probes are pending.
+    pub async fn send_options(&self, probe: InviteRequest) -> Result<ProbeResult, SipCommandError> {
         let (reply, events) = oneshot::channel();
         let command = SipCommand::Service(ServiceCommand::SendOptions { probe: Box::new(probe), reply });
         self.commands.try_send(command).map_err(|_| SipCommandError::Overloaded)?;
         let mut events = events.await.unwrap_or(Err(SipCommandError::Overloaded))?;
         Ok(match events.recv().await {
-            Some(SipEvent::OptionsAnswered { status, .. }) => status,
-            _ => None,
+            Some(SipEvent::OptionsAnswered { result, .. }) => result,
+            _ => ProbeResult::Silent,
         })
     }
 

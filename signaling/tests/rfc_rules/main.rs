@@ -21,8 +21,8 @@ use trunkline_signaling::sip::digest::DigestCredentials;
 use trunkline_signaling::sip::end_cause::EndCause;
 use trunkline_signaling::sip::message::{Headers, NameAddr, Uri};
 use trunkline_signaling::sip::user_agent::{
-    CallId, DestinationPolicy, HostCredentials, InviteRequest, NextHop, SipEvent, TransmitTarget, Transport,
-    TransportAddress, UserAgent,
+    CallId, DestinationPolicy, HostCredentials, InviteRequest, NextHop, ProbeResult, SipEvent, TransmitTarget,
+    Transport, TransportAddress, UserAgent,
 };
 
 fn status(answer: &SentRequest) -> &str {

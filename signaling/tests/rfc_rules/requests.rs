@@ -324,7 +324,8 @@ fn a_probe_answers_challenges_with_the_credentials_of_its_trunk() {
     let answered = |bench: &mut UserAgentTest| {
         bench.sent();
         bench.events.drain(..).find_map(|event| match event {
-            SipEvent::OptionsAnswered { status, .. } => Some(status),
+            SipEvent::OptionsAnswered { result: ProbeResult::Answered(status), .. } => Some(Some(status)),
+            SipEvent::OptionsAnswered { .. } => Some(None),
             _ => None,
         })
     };

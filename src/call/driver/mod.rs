@@ -48,7 +48,7 @@ mod web_commands;
 mod web_offers;
 mod wrap_up;
 
-pub use crate::call::trunk_states::{TrunkState, probe_problem};
+pub use crate::call::trunk_states::{TrunkState, probe_problem, status_of};
 pub use crate::providers::registry::normalize_base_url;
 pub use address_checks::AddressChecks;
 pub use admission::{AdmissionConfig, AdmissionError, AdmissionPermit, AdmissionService, watch_other_nodes};

@@ -5,7 +5,7 @@ use super::concurrency::ConcurrencyLimitError;
 use super::trunk_service::TrunkService;
 use crate::call::concurrency_limits::PROBES;
 use crate::call::invite;
-use crate::call::trunk_states::TargetState;
+use crate::call::trunk_states::{TargetState, status_of};
 use crate::domain::ids::TrunkId;
 use crate::domain::trunk::{Trunk, TrunkTarget};
 use crate::store::{StoreError, now};
@@ -13,7 +13,7 @@ use crate::supervision;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-use trunkline_signaling::sip::user_agent::{PROBE_TIMEOUT, RegistrationEvent};
+use trunkline_signaling::sip::user_agent::{PROBE_TIMEOUT, ProbeResult, RegistrationEvent};
 
 /// How often it is looked whether a probe is due.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -36,8 +36,8 @@ pub enum ProbeError {
     Store(#[from] StoreError),
 }
 
-/// The status of the answer to OPTIONS (any is a sign of life), none without one, and how long it took.
-pub async fn probe_trunk(trunks: &TrunkService, trunk: &Trunk) -> Result<(Option<u16>, Duration), ProbeError> {
+/// What OPTIONS found (any answer is a sign of life), and how long it took.
+pub async fn probe_trunk(trunks: &TrunkService, trunk: &Trunk) -> Result<(ProbeResult, Duration), ProbeError> {
     let target = trunks.states.in_order(trunk).into_iter().next().ok_or(ProbeError::NoHost)?;
     let _slot = trunks.probes.asked.take(&trunks.store.lineage_of_trunk(trunk).await?)?;
     Ok(probe(trunks, trunk, &target).await?)
@@ -45,16 +45,17 @@ pub async fn probe_trunk(trunks: &TrunkService, trunk: &Trunk) -> Result<(Option
 
 async fn probe(
     trunks: &TrunkService, trunk: &Trunk, target: &TrunkTarget,
-) -> Result<(Option<u16>, Duration), ConcurrencyLimitError> {
+) -> Result<(ProbeResult, Duration), ConcurrencyLimitError> {
     let started = Instant::now();
     let targets = trunks.states.in_order(trunk);
-    let Ok(invite) = invite::probe(trunk, &targets, trunks.local_host(), target) else {
-        return Ok((None, Duration::ZERO));
+    let invite = match invite::probe(trunk, &targets, trunks.local_host(), target) {
+        Ok(invite) => invite,
+        Err(error) => return Ok((ProbeResult::Unreachable(error.to_string()), Duration::ZERO)),
     };
     match tokio::time::timeout(PROBE_DEADLINE, trunks.sip.send_options(invite)).await {
-        Ok(Ok(status)) => Ok((status, started.elapsed())),
+        Ok(Ok(result)) => Ok((result, started.elapsed())),
         Ok(Err(_)) => Err(ConcurrencyLimitError::Server(PROBES)),
-        Err(_) => Ok((None, started.elapsed())),
+        Err(_) => Ok((ProbeResult::Silent, started.elapsed())),
     }
 }
 
@@ -70,8 +71,8 @@ async fn states(trunks: &TrunkService, trunk: &Trunk) -> Result<Vec<TargetState>
     let _slot = trunks.probes.regular.take(&trunks.store.lineage_of_trunk(trunk).await?)?;
     let mut states = Vec::new();
     for target in trunk.fields.all_targets() {
-        let (status, took) = probe(trunks, trunk, &target).await?;
-        states.push(TargetState::probed(&target, status, took, now()));
+        let (result, took) = probe(trunks, trunk, &target).await?;
+        states.push(TargetState::probed(&target, status_of(&result), took, now()));
     }
     Ok(states)
 }

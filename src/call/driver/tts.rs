@@ -93,7 +93,9 @@ impl TtsPipeline {
 
     fn send_requests(&mut self) {
         while let Some(request) = self.queue.poll_request() {
+            let sound_until = self.queue.played_until();
             let Some(session) = self.session(request.tts) else { continue };
+            session.set_sound_until(sound_until);
             let speech = session.speak(&request.text.sent, request.is_alone);
             let decoder = speech_decoder(speech.format);
             self.queue.handle_started(request, TtsFeed { speech, decoder }, Instant::now());

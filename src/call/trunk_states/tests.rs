@@ -139,12 +139,16 @@ fn a_candidate_comes_once_with_its_strongest_evidence() {
 fn a_probe_that_is_challenged_says_which_credentials_are_missing_or_wrong() {
     for status in [401, 407] {
         let code = status.to_string();
-        let wrong = probe_problem(Some(status), true).unwrap();
+        let wrong = probe_problem(&ProbeResult::Answered(status), true).unwrap();
         assert!(wrong.contains("`password`") && wrong.contains(&code), "{wrong}");
-        let missing = probe_problem(Some(status), false).unwrap();
+        let missing = probe_problem(&ProbeResult::Answered(status), false).unwrap();
         assert!(missing.contains("no `username`") && missing.contains(&code), "{missing}");
     }
-    assert_eq!(probe_problem(Some(200), true), None);
-    assert_eq!(probe_problem(Some(404), false), None, "a refusal is an answer");
-    assert!(probe_problem(None, true).unwrap().contains("four seconds"));
+    assert_eq!(probe_problem(&ProbeResult::Answered(200), true), None);
+    assert_eq!(probe_problem(&ProbeResult::Answered(404), false), None, "a refusal is an answer");
+    assert!(probe_problem(&ProbeResult::Silent, true).unwrap().contains("four seconds"));
+    let unknown = ProbeResult::Unreachable("resolve sip.invalid: DNS has no address for it".to_owned());
+    assert_eq!(status_of(&unknown), None);
+    let words = probe_problem(&unknown, true).unwrap();
+    assert_eq!(words, "OPTIONS cannot be sent: resolve sip.invalid: DNS has no address for it");
 }

@@ -8,7 +8,7 @@ use trunkline::store::Store;
 
 /// As `0009` left it.
 async fn database_of_an_earlier_version(url: &str) {
-    let mut earlier = sqlx::migrate!("./migrations");
+    let mut earlier = sqlx::migrate::Migrator::new(std::path::Path::new("./migrations")).await.unwrap();
     earlier.migrations.to_mut().retain(|migration| migration.version <= 9);
     sqlx::any::install_default_drivers();
     let url = if url.starts_with("sqlite:") { format!("{url}?mode=rwc") } else { url.to_owned() };

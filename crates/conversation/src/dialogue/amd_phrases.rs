@@ -2,7 +2,7 @@
 
 mod announcements;
 
-use announcements::{MESSAGE_WORDS, RECORDED_STRONG, RECORDED_WEAK, TONE_WORDS};
+use announcements::{HEARD_ONE, MESSAGE_WORDS, OFFERS_HELP, RECORDED_STRONG, RECORDED_WEAK, TONE_WORDS};
 
 /// AMD result: what answered an outbound call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +129,9 @@ pub fn classify_announcement(text: &str) -> Option<AnnouncementEvidence> {
     if says(SCREENING_STRONG) {
         return Some(Strong(AmdResult::CallScreening));
     }
+    if says(HEARD_ONE) {
+        return None;
+    }
     // "To leave a message press one" is a voicemail menu: voicemail wins.
     if says(RECORDED_STRONG) || says(MESSAGE_WORDS) && says(TONE_WORDS) {
         return Some(Strong(AmdResult::Voicemail));
@@ -136,7 +139,7 @@ pub fn classify_announcement(text: &str) -> Option<AnnouncementEvidence> {
     let kinds = RECORDED_WEAK.iter().filter(|phrases| says(phrases)).count();
     match kinds {
         0 => {}
-        _ if is_question => return None,
+        _ if is_question || says(OFFERS_HELP) => return None,
         1 => return Some(if says(IVR_STRONG) { Strong(AmdResult::Voicemail) } else { Weak(AmdResult::Voicemail) }),
         _ => return Some(Strong(AmdResult::Voicemail)),
     }
@@ -266,6 +269,11 @@ mod tests {
             "You have reached the Smith residence, who's calling?",
             "I deleted your voicemail, what was it about?",
             "Tony got your message.",
+            "I got your voicemail yesterday about the message you left after the beep.",
+            "Please leave it at the door.",
+            "I am afraid the doctor is not available at the moment but I can help you.",
+            "Mevrouw is niet aanwezig, maar ik kan u wel helpen.",
+            "Er ist nicht erreichbar, kann ich Ihnen helfen?",
             "¿Quiere dejar un mensaje?",
         ] {
             check(text, None);

@@ -6,6 +6,7 @@ pub mod built_in_tools;
 pub mod digit_collection;
 pub mod flow;
 pub mod history;
+pub mod interruption;
 pub mod language_tracker;
 pub mod phrases;
 pub mod placeholders;

@@ -281,6 +281,13 @@ impl AgentResponse {
         self.segments.len() > self.fillers
     }
 
+    /// The caller hears nothing because the LLM has not gone on: everything of it that came was heard.
+    pub fn waits_for_model(&self) -> bool {
+        let is_heard = |segment: &Segment| matches!(segment.heard, SegmentPlayback::Played | SegmentPlayback::Failed);
+        let is_silent = !self.has_words() || self.segments.iter().all(is_heard);
+        !self.is_scripted && !self.llm_done && is_silent
+    }
+
     /// Returns whether the LLM has finished the text.
     pub fn is_model_done(&self) -> bool {
         self.llm_done

@@ -1,11 +1,14 @@
 //! Barge-in: the media leg has paused playback; here words and time decide whether it stops or resumes.
 
+use super::interruption_counts::OverlapReason;
 use super::line::PlayoutState;
 use super::output::CallOutput;
 use super::talk::{Speaker, Talk};
 use crate::dialogue::backchannel::{is_backchannel, is_call_opening, may_be_backchannel};
-use crate::dialogue::response::AfterResponse;
+use crate::dialogue::interruption::is_stop_command;
+use crate::dialogue::response::{AfterResponse, AgentResponse};
 use std::time::{Duration, Instant};
+use trunkline_media::turn::overlap::OverlapSource;
 
 /// How long to wait for words after the caller's sound before playback resumes.
 const BARGE_IN_DECISION_AFTER: Duration = Duration::from_millis(350);
@@ -45,7 +48,9 @@ impl Talk {
             }
         }
         if self.line.playout.is_paused() {
-            self.timers.resume = Some(now + BARGE_IN_DECISION_AFTER);
+            let end_of_turn = &self.line.caller.end_of_turn;
+            let is_known = self.is_backchannel(&end_of_turn.words(), end_of_turn.confidence());
+            self.timers.resume = Some(if is_known { now } else { now + BARGE_IN_DECISION_AFTER });
         } else if self.interruption.remainder.is_some() {
             self.timers.resume = Some(now + RESUME_AFTER);
         }
@@ -77,7 +82,7 @@ impl Talk {
         if response.is_uninterruptible {
             return self.line.output(CallOutput::Resume);
         }
-        self.line.metrics().pauses += 1;
+        self.line.metrics().interruptions.held += 1;
         self.line.playout.state = PlayoutState::Paused { response_id };
         self.timers.resume = Some(now + PAUSED_MAX);
         self.evaluate_barge_in(now, false);
@@ -102,21 +107,48 @@ impl Talk {
     pub(super) fn evaluate_barge_in(&mut self, now: Instant, is_final: bool) {
         let (text, confidence) = (self.line.caller.end_of_turn.words(), self.line.caller.end_of_turn.confidence());
         self.judge_cut_off(&text, confidence, is_final);
-        let PlayoutState::Paused { response_id } = self.line.playout.state else { return };
+        let Some((response_id, is_held)) = self.interruptible() else { return };
         // Without words it was played to the end, and the sound was nothing.
-        if text.is_empty() || self.is_backchannel(&text, confidence) {
-            if is_final && !self.line.caller.end_of_turn.is_speaking() {
+        let is_backchannel = self.is_backchannel(&text, confidence);
+        if text.is_empty() || is_backchannel {
+            let is_settled = is_final || is_backchannel;
+            if is_held && is_settled && !self.line.caller.end_of_turn.is_speaking() {
                 self.timers.resume = Some(now);
             }
             return;
         }
-        // Before anything of a response was heard there can be no backchannel.
         let language = self.line.facts.spec.stt_language();
-        if self.line.playout.has_begun() && (is_final || !may_be_backchannel(&text, language)) {
+        let is_command = is_stop_command(&text, language);
+        // Over an agent who was not held, or goes on already, only the caller's own words count.
+        let is_callers = is_held || is_command || self.line.caller.overlap == Some(OverlapSource::Caller);
+        if is_callers && (is_command || !self.may_be_backchannel(&text, is_final)) {
+            let reason = if is_command { OverlapReason::Command } else { OverlapReason::Words };
+            let at_ms = self.line.ms(now);
+            self.line.metrics().interruptions.record(at_ms, reason);
             self.line.playout.state = PlayoutState::Running;
             self.timers.resume = None;
             self.line.output(CallOutput::Interrupt { response_id });
         }
+    }
+
+    /// The response that words may interrupt, and whether it is held. Before anything of it was heard there is none.
+    fn interruptible(&self) -> Option<(u32, bool)> {
+        let playout = &self.line.playout;
+        let response = playout.response.as_ref().filter(|response| response.begun.is_some());
+        match playout.state {
+            PlayoutState::Paused { response_id } => Some((response_id, true)).filter(|_| response.is_some()),
+            PlayoutState::Running => {
+                let is_open = |response: &&AgentResponse| !response.is_uninterruptible;
+                let may_be = self.line.facts.spec.agent.turn().barge_in;
+                response.filter(is_open).filter(|_| may_be).map(|response| (response.response_id, false))
+            }
+        }
+    }
+
+    /// Whether words may still become a backchannel. Final ones may too if they are a part of one: "I" of "I see".
+    fn may_be_backchannel(&self, text: &str, is_final: bool) -> bool {
+        let language = self.line.facts.spec.stt_language();
+        may_be_backchannel(text, language) && (!is_final || !is_backchannel(text, language, false, &[]))
     }
 
     /// Whether the caller, who spoke into the agent's first words, went on with the last turn.
@@ -130,21 +162,29 @@ impl Talk {
     }
 
     /// Resumes: the caller has said nothing that stops the agent.
-    pub(super) fn dismiss_barge_in(&mut self) {
-        self.line.metrics().backchannels += 1;
+    pub(super) fn dismiss_barge_in(&mut self, now: Instant) {
+        self.line.metrics().interruptions.backchannels += 1;
         if self.line.playout.end_pause() {
             self.timers.resume = None;
-            self.line.metrics().resumes += 1;
-            self.line.output(CallOutput::Resume);
+            self.resume_playback(now, OverlapReason::Backchannel);
         }
+    }
+
+    fn resume_playback(&mut self, now: Instant, reason: OverlapReason) {
+        let at_ms = self.line.ms(now);
+        let counts = &mut self.line.metrics().interruptions;
+        counts.resumed += 1;
+        counts.record(at_ms, reason);
+        self.line.output(CallOutput::Resume);
     }
 
     /// The barge-in came to nothing. True if there was nothing to be resumed, so the caller is due.
     #[must_use]
     pub(super) fn resume_remainder(&mut self, now: Instant) -> bool {
         if self.line.playout.end_pause() {
-            self.line.metrics().resumes += 1;
-            self.line.output(CallOutput::Resume);
+            let has_words = !self.line.caller.end_of_turn.words().is_empty();
+            let reason = if has_words { OverlapReason::Backchannel } else { OverlapReason::NoWords };
+            self.resume_playback(now, reason);
             return false;
         }
         // Words still to be judged end as a turn.

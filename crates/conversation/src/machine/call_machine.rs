@@ -109,7 +109,7 @@ impl CallMachine {
         self.cancel_collecting(now);
         self.change(|mode| {
             let ending = match mode {
-                Mode::Conversing(conversing) => conversing.talk.hang_up(now, reason, wait),
+                Mode::Conversing(conversing) => conversing.hang_up(now, reason, wait),
                 Mode::Voicemail(voicemail) => voicemail.talk.hang_up(now, reason, wait),
                 Mode::Held(held) => held.talk.hang_up(now, reason, wait),
                 Mode::Transferring(transferring) => transferring.talk.hang_up(now, reason, wait),
@@ -118,7 +118,7 @@ impl CallMachine {
                 ended @ (Mode::Ending(_) | Mode::Over(_)) => return ended,
             };
             // Without words to come or a playback report, nothing is waited for.
-            if ending.is_silent() && wait < FINAL_TRANSCRIPT_TIMEOUT {
+            if ending.is_silent() && !ending.is_working() && wait < FINAL_TRANSCRIPT_TIMEOUT {
                 return Mode::Over(ending.finish(now));
             }
             Mode::Ending(ending)

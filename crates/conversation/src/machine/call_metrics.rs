@@ -2,6 +2,7 @@
 
 use super::agent_shares::{AgentShares, UsageSums};
 use super::decision_record::DecisionRecord;
+use super::interruption_counts::InterruptionCounts;
 use super::spec::CallSpec;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -69,14 +70,8 @@ impl TurnMetrics {
 pub struct CallMetrics {
     /// The agent's turns in order, at most 2,000.
     pub turns: Vec<TurnMetrics>,
-    /// How often the caller interrupted the agent.
-    pub barge_ins: u32,
-    /// Playback pauses, resumes after a pause, and backchannels.
-    pub pauses: u32,
-    /// How often paused playback went on because the caller did not mean to interrupt.
-    pub resumes: u32,
-    /// How often the caller's words during playback were a backchannel.
-    pub backchannels: u32,
+    /// What became of the caller's sounds over the agent.
+    pub interruptions: InterruptionCounts,
     /// When the caller was connected to the transfer target.
     pub transferred: Option<u64>,
     /// Who answered, and when in the call that was known.
@@ -277,11 +272,8 @@ impl CallMetrics {
             .collect();
         self.with_changes(json!({
             "turns": turns,
-            "barge_ins": self.barge_ins,
-            "interruptions": {
-                "held": self.pauses, "resumed": self.resumes, "stopped": self.barge_ins,
-                "backchannels": self.backchannels,
-            },
+            "barge_ins": self.interruptions.stopped,
+            "interruptions": self.interruptions.to_json(),
             "cut_offs": self.premature_ends_of_turn,
             "transferred_at_ms": self.transferred,
             "answered_by": self.answered_by.map(|(who, at_ms)| json!({"who": who, "known_at_ms": at_ms})),

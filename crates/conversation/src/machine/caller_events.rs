@@ -9,6 +9,7 @@ use crate::dtmf::{DtmfCommand, DtmfInput};
 use std::time::Instant;
 use trunkline_domain::end_reason::EndReason;
 use trunkline_media::turn::end_of_turn::{CallerTurn, EndOfTurnDetector};
+use trunkline_media::turn::overlap::OverlapSource;
 use trunkline_providers::{ProviderError, SttEvent};
 
 impl CallMachine {
@@ -52,6 +53,13 @@ impl CallMachine {
         }
     }
 
+    /// Somebody else than before is heard over the agent.
+    pub fn handle_overlap(&mut self, source: OverlapSource) {
+        if let Some(line) = self.mode.line_mut() {
+            line.caller.overlap = Some(source);
+        }
+    }
+
     /// Playback was paused because the caller made a sound.
     pub fn handle_paused(&mut self, now: Instant, response_id: u32) {
         if let Some(talk) = self.mode.talk_mut() {
@@ -61,8 +69,11 @@ impl CallMachine {
 
     /// Handles an event of STT: words, ends of turns, failovers and failures.
     pub fn handle_stt(&mut self, now: Instant, event: SttEvent) {
-        let Some(line) = self.mode.line() else { return };
-        match line.remove_echo(event) {
+        let is_identifying = self.mode.amd().is_some();
+        let Some(line) = self.mode.line_mut() else { return };
+        // Whoever has answered is still to be found out: all words count.
+        let event = if is_identifying { event } else { line.remove_foreign_words(now, event) };
+        match event {
             SttEvent::Ready => {}
             SttEvent::Languages(heard) => return self.handle_languages(now, &heard),
             SttEvent::Interim(text) => {
@@ -77,6 +88,7 @@ impl CallMachine {
                 self.handle_likely_end_of_turn(now);
                 if let Mode::Ending(ending) = &self.mode
                     && ending.is_silent()
+                    && !ending.is_working()
                 {
                     return self.finish(now);
                 }
@@ -198,7 +210,7 @@ impl CallMachine {
             Mode::Voicemail(voicemail) => voicemail.talk.note_turn(&turn),
             Mode::Held(held) => held.talk.note_turn(&turn),
             Mode::Transferring(transferring) => transferring.talk.note_turn(&turn),
-            Mode::HandingOver(handover) => handover.handle_turn(turn),
+            Mode::HandingOver(handover) => handover.handle_turn(now, turn),
             Mode::Bridged(bridged) => bridged.line.record_user(&turn),
             Mode::Ending(_) | Mode::Over(_) => {}
         }
@@ -228,7 +240,7 @@ impl CallMachine {
             Mode::Conversing(conversing) => &mut conversing.talk,
             Mode::Voicemail(voicemail) => &mut voicemail.talk,
             // The next agent reads them: the rules of the present one may not be its own.
-            Mode::HandingOver(handover) => return handover.handle_turn(dtmf_turn(now, input.digits())),
+            Mode::HandingOver(handover) => return handover.handle_turn(now, dtmf_turn(now, input.digits())),
             Mode::Held(_) | Mode::Transferring(_) | Mode::Bridged(_) | Mode::Ending(_) | Mode::Over(_) => return,
         };
         let (digits, command) = match input {

@@ -1,6 +1,7 @@
 //! The end of a call: the last words and the playback report are waited for, and then it is over.
 
 use super::bridged::Bridged;
+use super::conversing::Conversing;
 use super::line::{CallLog, Line};
 use super::output::CallOutput;
 use super::realtime::{Realtime, ResponseEnd};
@@ -15,6 +16,8 @@ use trunkline_providers::realtime::{RealtimeEvent, RealtimeInput};
 
 /// How long to wait for the final transcript after the caller hung up.
 pub(super) const FINAL_TRANSCRIPT_TIMEOUT: Duration = Duration::from_millis(700);
+/// How long the results of tools are waited for that the agent has called together with `end_call`.
+const TOOL_RESULTS_TIMEOUT: Duration = Duration::from_secs(5);
 /// A wait that is this short is not for the final transcript.
 const REPORT_TIMEOUT: Duration = Duration::from_millis(100);
 
@@ -34,6 +37,8 @@ pub struct Ending {
     last_words: LastWords,
     /// Tool calls whose results still belong into the transcript.
     waiting: Vec<ToolCall>,
+    /// The call goes on until they have come.
+    awaits_results: bool,
     reason: EndReason,
     /// When the call is over at the latest.
     pub(super) until: Instant,
@@ -56,6 +61,15 @@ impl Talk {
     }
 }
 
+impl Conversing {
+    /// The same. What the agent wants done before it hangs up is done: a call that ends takes its tools with it.
+    pub(super) fn hang_up(self, now: Instant, reason: EndReason, wait: Duration) -> Ending {
+        let awaits_results = reason == EndReason::AgentHungUp && self.talk.tools.is_waiting();
+        let wait = if awaits_results { TOOL_RESULTS_TIMEOUT.max(wait) } else { wait };
+        Ending { awaits_results, ..self.talk.hang_up(now, reason, wait) }
+    }
+}
+
 impl Bridged {
     /// The bridge ends with the call.
     pub(super) fn hang_up(self, now: Instant, reason: EndReason, wait: Duration) -> Ending {
@@ -67,7 +81,7 @@ impl Ending {
     fn begin(mut line: Line, last_words: LastWords, waiting: Vec<ToolCall>, reason: EndReason, until: Instant) -> Self {
         line.output(CallOutput::CancelLlm);
         line.cancel_playback();
-        Self { line, last_words, waiting, reason, until }
+        Self { line, last_words, waiting, awaits_results: false, reason, until }
     }
 
     /// Nothing of the agent's is being played any more.
@@ -75,10 +89,16 @@ impl Ending {
         self.line.playout.response.is_none()
     }
 
+    /// Tools of the agent's last answer still work.
+    pub(super) fn is_working(&self) -> bool {
+        self.awaits_results && !self.waiting.is_empty()
+    }
+
     /// Playback was stopped. True if nothing is left to wait for: the final transcript of a caller who hung up may
     /// still come.
     pub(super) fn is_over_after_playback(&self, now: Instant) -> bool {
-        self.until.saturating_duration_since(now) <= REPORT_TIMEOUT || self.line.caller.is_quiet()
+        let is_late = self.until.saturating_duration_since(now) <= REPORT_TIMEOUT;
+        !self.is_working() && (is_late || self.line.caller.is_quiet())
     }
 
     /// The last response was cut: the realtime model learns what was heard of it.
@@ -130,13 +150,15 @@ impl Ending {
         }
     }
 
-    /// A tool has answered or failed: the transcript has it, the model does not read it any more.
-    pub(super) fn handle_tool_result(&mut self, now: Instant, id: &str, result: &str) {
-        let Some(call) = take_call(&mut self.waiting, id) else { return };
+    /// A tool has answered or failed: the transcript has it, the model does not read it any more. True if nothing is left to
+    /// wait for.
+    pub(super) fn handle_tool_result(&mut self, now: Instant, id: &str, result: &str) -> bool {
+        let Some(call) = take_call(&mut self.waiting, id) else { return false };
         if matches!(self.last_words, LastWords::Realtime(_)) {
             Realtime::send_tool_result(&mut self.line, id, result);
         }
         self.line.record_tool(now, &call.name, result);
+        self.awaits_results && self.waiting.is_empty() && self.is_silent()
     }
 
     /// Ends the call: writes down what is left and hangs up.

@@ -36,6 +36,15 @@ impl Talk {
         self.timers.filler = (!self.fillers.is_exhausted()).then(|| self.fillers.due(now, after));
     }
 
+    /// The model has stopped in the middle of an answer: the wait begins with the end of the last sound.
+    pub(super) fn arm_filler_in_answer(&mut self, now: Instant) {
+        let response = self.line.playout.response.as_ref();
+        if response.is_some_and(|response| response.has_words() && response.waits_for_model()) {
+            self.fillers.end_wait();
+            self.arm_filler(now);
+        }
+    }
+
     /// The phrases for an agent without any of its own. A realtime model talks by itself while it waits.
     fn default_fillers(&self) -> &'static [&'static str] {
         let wanted = self.line.facts.silence.as_ref().is_some_and(|config| config.default_fillers);
@@ -101,7 +110,10 @@ impl Talk {
     /// Filler timeout: a tool or the LLM takes too long.
     pub(super) fn handle_filler_timeout(&mut self, now: Instant) {
         match &self.line.playout.response {
-            Some(response) if !response.is_scripted && !response.has_words() => self.add_filler_to_response(now),
+            Some(response) if response.has_words() && !self.line.caller.is_quiet() => {
+                self.timers.filler = Some(now + AGAIN_AFTER);
+            }
+            Some(response) if response.waits_for_model() => self.add_filler_to_response(now),
             None if self.tools.is_waiting() => {
                 let Some(words) = self.next_tool_words() else { return };
                 if self.line.caller.is_quiet() {

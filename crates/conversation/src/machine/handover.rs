@@ -85,7 +85,10 @@ impl Conversing {
                 self.talk.say_instead(now, &text, AfterResponse::HandOver);
                 HandoverStage::Announcing { until }
             }
-            None => HandoverStage::Preparing { until },
+            None => {
+                self.talk.arm_filler_for_tools(now);
+                HandoverStage::Preparing { until }
+            }
         };
         HandingOver { talk: self.talk, request, stage }
     }
@@ -114,9 +117,10 @@ impl HandingOver {
 
     /// What the present agent said was heard or cut.
     pub(super) fn handle_announced(self, now: Instant) -> HandoverStep {
-        let Self { talk, request, stage } = self;
+        let Self { mut talk, request, stage } = self;
         match stage {
             HandoverStage::Announcing { until } | HandoverStage::Preparing { until } => {
+                talk.arm_filler_for_tools(now);
                 HandoverStep::Waiting(Self { talk, request, stage: HandoverStage::Preparing { until } })
             }
             HandoverStage::Ready { spec, .. } => take_over(now, talk, *spec, &request),
@@ -138,10 +142,10 @@ impl HandingOver {
     }
 
     /// A turn of the caller: whoever has the call at the end of the handover answers it.
-    pub(super) fn handle_turn(&mut self, turn: CallerTurn) {
+    pub(super) fn handle_turn(&mut self, now: Instant, turn: CallerTurn) {
         if self.talk.is_backchannel(&turn.text, turn.confidence) {
             self.talk.line.record_user(&turn);
-            return self.talk.dismiss_barge_in();
+            return self.talk.dismiss_barge_in(now);
         }
         self.talk.line.caller.queue_turn(turn);
     }

@@ -17,6 +17,7 @@ impl CallMachine {
             LegEvent::PlayoutFlushed { barge_in, response_id, heard, at } => {
                 self.handle_flushed(at, barge_in, response_id, &heard);
             }
+            LegEvent::OverlapHeard { source, .. } => self.handle_overlap(source),
             LegEvent::EchoPathFound { .. } => self.handle_echo(),
             LegEvent::DtmfReceived { digit } => self.handle_digit(now, digit),
             LegEvent::Tone { tone, at } => self.handle_tone(at, &tone),

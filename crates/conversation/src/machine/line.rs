@@ -6,7 +6,6 @@ use super::decision_record::DecisionRecord;
 use super::output::CallOutput;
 use super::spec::{CallFacts, CallSpec};
 use super::transcript::{TranscriptOrder, TurnNumber};
-use crate::dialogue::backchannel::is_echo_of;
 use crate::dialogue::response::{AgentResponse, ResponseStart};
 use crate::dialogue::secret_words::{hidden, hidden_entry};
 use crate::dialogue::spoken::digits::{SpokenDigits, spoken_digits};
@@ -20,8 +19,9 @@ use trunkline_domain::transcript::{Turn, TurnRole};
 use trunkline_media::playout::queue::{SegmentId, SegmentPlayed};
 use trunkline_media::turn::decision::WaitCurve;
 use trunkline_media::turn::end_of_turn::{CallerTurn, EndOfTurnConfig, EndOfTurnDetector};
+use trunkline_media::turn::overlap::OverlapSource;
 use trunkline_media::turn::taken_words::TurnCorrection;
-use trunkline_providers::{Failover, SttEvent};
+use trunkline_providers::Failover;
 
 /// If the caller speaks again within this time after the decision, the turn had not ended.
 const CONTINUATION_WINDOW: Duration = Duration::from_millis(1_500);
@@ -57,6 +57,10 @@ pub(super) struct Caller {
     pub(super) possible_cut_off: Option<Duration>,
     /// The line echoes the agent's voice.
     pub(super) has_echo: bool,
+    /// Who is heard over the agent, as far as the leg can tell.
+    pub(super) overlap: Option<OverlapSource>,
+    /// What the agent said last, and when it ended.
+    pub(super) last_said: Option<(Instant, String)>,
 }
 
 impl Caller {
@@ -69,6 +73,8 @@ impl Caller {
             last_turn: None,
             possible_cut_off: None,
             has_echo: false,
+            overlap: None,
+            last_said: None,
         }
     }
 
@@ -221,6 +227,12 @@ impl Line {
         self.log.outputs.push_back(output);
     }
 
+    /// The caller has interrupted; unless words did it, the voice was enough.
+    pub(super) fn record_stop(&mut self, now: Instant) {
+        let at_ms = self.ms(now);
+        self.metrics().interruptions.record_stop(at_ms);
+    }
+
     pub(super) fn metrics(&mut self) -> &mut CallMetrics {
         &mut self.log.metrics
     }
@@ -228,6 +240,10 @@ impl Line {
     /// The caller makes a sound: a turn considered finished may not have been.
     pub(super) fn handle_speech_started(&mut self, at: Instant) {
         self.caller.end_of_turn.handle_speech_started(at);
+        if self.playout.response.is_none() {
+            // The agent is silent: it is the caller's turn.
+            (self.caller.overlap, self.caller.last_said) = (None, None);
+        }
         let Some(turn) = self.caller.last_turn.take() else { return };
         if at.saturating_duration_since(turn.decided) > CONTINUATION_WINDOW {
             return;
@@ -270,21 +286,6 @@ impl Line {
         }
     }
 
-    /// Removes words that are an echo of the agent.
-    pub(super) fn remove_echo(&self, event: SttEvent) -> SttEvent {
-        let said = match &self.playout.response {
-            Some(response) if self.caller.has_echo => response.said(),
-            _ => return event,
-        };
-        match event {
-            SttEvent::Interim(text) if is_echo_of(&text, &said) => SttEvent::Interim(String::new()),
-            SttEvent::Final { text, confidence, speech_final } if is_echo_of(&text, &said) => {
-                SttEvent::Final { text: String::new(), confidence, speech_final }
-            }
-            event => event,
-        }
-    }
-
     pub(super) fn speak(&mut self, segments: Vec<(u32, String)>) {
         let response_id = self.playout.last_id;
         for (index, text) in segments {
@@ -322,6 +323,7 @@ impl Line {
         response.mark_playing(segment.index);
         if response.begun.is_none() {
             response.begun = Some(ResponseStart { at_ms, transcript_turn: self.transcript.open() });
+            (self.caller.overlap, self.caller.last_said) = (None, None);
             self.log.metrics.record_first_packet(segment.response_id, at_ms);
         }
         self.playout.silent_responses = 0;
@@ -334,6 +336,7 @@ impl Line {
     pub(super) fn handle_segment_finished(&mut self, heard: &SegmentPlayed, at: Instant) -> bool {
         let Some(response) = self.playout.current(heard.segment.response_id) else { return false };
         response.mark_played(heard.segment.index);
+        self.caller.last_said = self.playout.response.as_ref().map(|response| (at, response.said()));
         self.record_current_response(self.ms(at));
         true
     }

@@ -86,6 +86,9 @@ impl CallMachine {
                 amd.handle_agent_heard(at);
             }
             self.advance(at);
+            if let Some(talk) = self.mode.talk_mut() {
+                talk.arm_filler_in_answer(at);
+            }
         }
     }
 
@@ -100,8 +103,8 @@ impl CallMachine {
             Mode::Held(held) => &mut held.talk,
             Mode::Transferring(transferring) => &mut transferring.talk,
             Mode::HandingOver(handover) => &mut handover.talk,
-            Mode::Ending(_) => return self.finish(now),
-            Mode::Bridged(_) | Mode::Over(_) => return,
+            Mode::Ending(ending) if !ending.is_working() => return self.finish(now),
+            Mode::Ending(_) | Mode::Bridged(_) | Mode::Over(_) => return,
         };
         talk.timers.filler = None;
         if response.was_silent() {
@@ -169,7 +172,7 @@ impl CallMachine {
         let (said, rest) = response.truncate_at(&sent);
         line.output(CallOutput::CancelLlm);
         if barge_in {
-            line.metrics().barge_ins += 1;
+            line.record_stop(now);
             line.output(CallOutput::CancelSpeech { response_id });
         }
         line.playout.end_pause();

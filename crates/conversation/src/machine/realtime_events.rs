@@ -19,7 +19,7 @@ impl CallMachine {
                 self.handle_speaker_event(now, event, WantedResponses::Ordered);
             }
             Mode::Ending(ending) => {
-                if ending.handle_realtime_event(now, event) {
+                if ending.handle_realtime_event(now, event) && !ending.is_working() {
                     self.finish(now);
                 }
             }

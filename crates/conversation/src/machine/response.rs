@@ -1,5 +1,6 @@
 //! Turns and responses: the caller's turn to the LLM, and the LLM's text to TTS.
 
+use super::interruption_counts::OverlapReason;
 use super::line::AnsweredTurn;
 use super::output::CallOutput;
 use super::talk::{FAILURES_MAX, Speaker, Talk};
@@ -17,7 +18,7 @@ impl Talk {
         if self.is_backchannel(&turn.text, turn.confidence) {
             // A backchannel is recorded but interrupts nothing.
             self.line.record_user(&turn);
-            self.dismiss_barge_in();
+            self.dismiss_barge_in(now);
             return false;
         }
         if let Some(response) = &self.line.playout.response {
@@ -34,6 +35,8 @@ impl Talk {
             self.line.output(CallOutput::CancelLlm);
             self.line.output(CallOutput::CancelSpeech { response_id });
             if heard {
+                let at_ms = self.line.ms(now);
+                self.line.metrics().interruptions.record(at_ms, OverlapReason::Turn);
                 // The history first needs the heard part of the response: wait for the report.
                 self.line.caller.queue_turn(turn);
                 return false;

@@ -479,7 +479,9 @@ impl CallMachine {
     /// A tool has answered or failed; the text is for the LLM.
     pub fn handle_tool_result(&mut self, now: Instant, id: &str, result: &str) {
         if let Mode::Ending(ending) = &mut self.mode {
-            ending.handle_tool_result(now, id, result);
+            if ending.handle_tool_result(now, id, result) {
+                self.finish(now);
+            }
         } else if let Some(talk) = self.mode.talk_mut()
             && talk.handle_tool_result(now, id, result)
         {

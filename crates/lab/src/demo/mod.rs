@@ -8,6 +8,8 @@ mod phrases;
 mod report;
 mod second_phone;
 mod server;
+#[cfg(test)]
+mod tests;
 
 pub use agents::{ShopPlaces, shop};
 pub use phrases::recorded as phrases;
@@ -21,11 +23,12 @@ use crate::stop_signal;
 use calls::{DemoCalls, InboundCall};
 use clap::Args;
 use futures_util::future::try_join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use report::{show_report, show_stored};
 use serde_json::{Value, json};
 use server::{DemoServer, Printing, WatchedCall};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use trunkline::api::{DemoPhrase, DemoSettings as ConsoleDemo};
@@ -50,6 +53,14 @@ const CALLER_VOICE: &str = "piper:joe";
 const STAND_IN: &str = "en-us+m3";
 /// Voice of the second phone: a woman's, of espeak-ng, so that it is told from the agent.
 const SECOND_VOICE: &str = "en-us+f3";
+
+/// Calls that the demo's phone holds at once.
+const ANSWERED_MAX: usize = 20;
+
+/// The database, in the demo's folder.
+const DATABASE: &str = "trunkline.db";
+/// How many demos' folders are looked at, for one without a database.
+const MAX_FOLDERS: u32 = 1000;
 
 /// What `trunkline demo` takes.
 #[derive(Debug, Args)]
@@ -77,7 +88,7 @@ pub struct DemoArgs {
     /// Folder of the models that `trunkline models fetch` gets. Default: that of the settings.
     #[arg(long)]
     models: Option<PathBuf>,
-    /// Folder for database and recordings.
+    /// Folder for database and recordings. Where an earlier demo has left its own, a new folder beside it.
     #[arg(long, default_value = "data/demo")]
     folder: PathBuf,
     #[arg(long, default_value = "127.0.0.1:3008")]
@@ -163,7 +174,12 @@ struct Demo {
 /// # Errors
 ///
 /// What could not be started, or went wrong in a call, for the person at the terminal.
-pub async fn run(args: DemoArgs) -> Result<(), String> {
+pub async fn run(mut args: DemoArgs) -> Result<(), String> {
+    let folder = unused(&args.folder, |folder| folder.join(DATABASE).exists());
+    if folder != args.folder {
+        println!("{} has an earlier demo, which stays: this one is in {}", args.folder.display(), folder.display());
+        args.folder = folder;
+    }
     // As long as the demo runs: the phone rings for who calls it later.
     let (demo, mut incoming) = start(&args).await?;
     let calls = &mut incoming;
@@ -178,10 +194,23 @@ pub async fn run(args: DemoArgs) -> Result<(), String> {
             demo.server.app.api_addr
         );
         println!("still running; press Ctrl-C to end");
-        stop_signal().await;
+        tokio::select! {
+            () = stop_signal() => {}
+            () = demo.answer_calls(&mut incoming) => {}
+        }
     }
     demo.server.app.drain().await;
     Ok(())
+}
+
+/// The folder, or the first one beside it without an earlier demo's database: `demo-2`, `demo-3` and so on.
+fn unused(wanted: &Path, is_used: impl Fn(&Path) -> bool) -> PathBuf {
+    let name = wanted.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let others = (2..=MAX_FOLDERS).map(|number| wanted.with_file_name(format!("{name}-{number}")));
+    std::iter::once(wanted.to_owned())
+        .chain(others)
+        .find(|folder| !is_used(folder))
+        .unwrap_or_else(|| wanted.to_owned())
 }
 
 /// The address, or another port of it where something else listens already.
@@ -209,7 +238,7 @@ fn settings(args: &DemoArgs) -> Config {
     config.sip.listen = free(args.sip, "SIP");
     config.webrtc.listen = free(args.web, "port of browsers");
     config.webrtc.advertised_addresses.clear();
-    config.database.url = format!("sqlite://{}/trunkline.db", args.folder.display()).into();
+    config.database.url = format!("sqlite://{}", args.folder.join(DATABASE).display()).into();
     config.providers.local.phrases_folder = args.folder.join("phrases").display().to_string();
     config.providers.local.models_folder = models;
     config.recordings.folder = args.folder.join("recordings").display().to_string();
@@ -380,6 +409,23 @@ impl Demo {
         let report = self.server.watch(&title, WatchedCall::Id(call), answer, printing).await?;
         show_report(&report);
         Ok(report)
+    }
+
+    /// Answers what calls the phone later, such as a task from the console, as it answered the demo's own task. Never ends.
+    async fn answer_calls(&self, incoming: &mut mpsc::Receiver<IncomingCall>) {
+        if let Ok(script) = CallScript::parse_spoken(self.calls.outbound.script, &self.spoken) {
+            let mut answered = FuturesUnordered::new();
+            loop {
+                tokio::select! {
+                    call = incoming.recv(), if answered.len() < ANSWERED_MAX => match call {
+                        Some(call) => answered.push(self.phone.answer(call, &script, None)),
+                        None => break,
+                    },
+                    Some(_) = answered.next(), if !answered.is_empty() => {}
+                }
+            }
+        }
+        std::future::pending().await
     }
 
     async fn show_end(&self, args: &DemoArgs, calls: usize) -> Result<(), String> {

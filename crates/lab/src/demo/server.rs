@@ -68,11 +68,7 @@ impl DemoServer {
             "allowed_addresses": [callee.ip().to_string()], "allow_sip_uri": true});
         let trunk = self.post("/trunks", &trunk).await?["trunk"]["id"].clone();
         let body = json!({"number": number, "agent_id": agent, "trunk_id": trunk});
-        if let Err(error) = self.post("/phone-numbers", &body).await {
-            return Err(format!(
-                "{error} (an earlier demo's database? remove its folder or name another with --folder)"
-            ));
-        }
+        self.post("/phone-numbers", &body).await?;
         println!("agent         {agent}\nnumber        {number}");
         Ok(())
     }

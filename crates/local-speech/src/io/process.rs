@@ -16,6 +16,15 @@ const PIECE_BYTES: usize = 65_536;
 /// How much of its last words a report has.
 const LAST_WORDS_BYTES: usize = 300;
 
+/// The C library's allocator, which the native library uses, and ours give memory back that was freed: models are loaded
+/// in large pieces, which would stay in the process.
+const ALLOCATOR: [(&str, &str); 4] = [
+    ("MALLOC_ARENA_MAX", "2"),
+    ("MALLOC_MMAP_THRESHOLD_", "1000000"),
+    ("MALLOC_TRIM_THRESHOLD_", "1000000"),
+    ("_RJEM_MALLOC_CONF", "narenas:2,dirty_decay_ms:1000"),
+];
+
 /// How the worker is started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerProgram {
@@ -63,6 +72,7 @@ impl WorkerProcess {
             .args(&program.arguments)
             .env_clear()
             .envs(environment)
+            .envs(ALLOCATOR)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -196,7 +196,7 @@ fn an_hour_of_noise_costs_little_and_yields_no_words() {
                 match output {
                     SegmenterOutput::Transcribe { ticket, urgency, samples } => {
                         session.requests.push((urgency, samples.len()));
-                        let words = HeardWords { text: "Thank you.".into(), confidence: 0.2 };
+                        let words = HeardWords { text: "Thank you.".into(), confidence: 0.49 };
                         session.segmenter.handle_transcript(ticket, Some(words));
                     }
                     SegmenterOutput::Interim(text) => panic!("{text}"),

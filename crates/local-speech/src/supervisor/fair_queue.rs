@@ -1,5 +1,5 @@
 //! What waits for the worker, in an order in which no organization waits for more than its share of another one's work:
-//! start-time fair queueing, by the length of the work.
+//! start-time fair queueing, by the length of the work. Within an organization comes first what is needed first.
 //! <https://doi.org/10.1109/90.649569>
 
 use super::work::Work;
@@ -41,8 +41,15 @@ impl FairQueue {
 
     /// What the worker does next.
     pub(super) fn pop(&mut self) -> Option<Work> {
-        let place = (0..self.waiting.len()).min_by_key(|place| self.waiting.get(*place).map(|(start, _)| *start))?;
-        let (start, work) = self.waiting.remove(place);
+        let (start, tenant) =
+            self.waiting.iter().map(|(start, work)| (*start, work.tenant())).min_by_key(|(start, _)| *start)?;
+        let of_tenant = self.waiting.iter().enumerate().filter(|(_, (_, work))| work.tenant() == tenant);
+        let (place, _) = of_tenant.min_by_key(|(_, (_, work))| work.deadline())?;
+        let (other_start, work) = self.waiting.remove(place);
+        // The work that had the first turn gets the turn of the one that is taken.
+        if let Some((own, _)) = self.waiting.iter_mut().find(|(own, work)| *own == start && work.tenant() == tenant) {
+            *own = other_start;
+        }
         self.clock = self.clock.max(start);
         self.done.retain(|_, done| *done > self.clock);
         Some(work)
@@ -88,13 +95,19 @@ mod tests {
     use super::*;
     use crate::message::{SessionId, Urgency};
     use crate::request::SpeechRequest;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
-    #[expect(clippy::disallowed_methods, reason = "deadlines do not matter here")]
     fn work(id: u64, tenant: u64, samples: usize) -> Work {
+        due(id, tenant, samples, 0)
+    }
+
+    /// Work that is needed after so many seconds.
+    #[expect(clippy::disallowed_methods, reason = "a time to count from")]
+    fn due(id: u64, tenant: u64, samples: usize, seconds: u64) -> Work {
+        let deadline = Instant::now() + Duration::from_secs(seconds);
         let request =
             SpeechRequest::Transcribe { session: SessionId(id), urgency: Urgency::Final, samples: vec![0; samples] };
-        Work::new(RequestId(id), Tenant(tenant), request, Instant::now())
+        Work::new(RequestId(id), Tenant(tenant), request, deadline)
     }
 
     fn order(queue: &mut FairQueue) -> Vec<u64> {
@@ -126,6 +139,14 @@ mod tests {
         assert_eq!(queue.pop().map(|work| work.id().0), Some(2));
         (11..=14).for_each(|id| queue.push(work(id, 2, 100)));
         assert_eq!(order(&mut queue), [11, 3, 12, 4, 13, 14], "one after the other from now on");
+    }
+
+    #[test]
+    fn an_organization_gets_first_what_it_needs_first_and_no_more_than_its_share() {
+        let mut queue = FairQueue::default();
+        [(1, 30), (2, 10), (3, 20)].into_iter().for_each(|(id, seconds)| queue.push(due(id, 1, 100, seconds)));
+        [(11, 30), (12, 25)].into_iter().for_each(|(id, seconds)| queue.push(due(id, 2, 100, seconds)));
+        assert_eq!(order(&mut queue), [2, 12, 3, 11, 1]);
     }
 
     #[test]

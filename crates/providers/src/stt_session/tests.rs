@@ -1,5 +1,7 @@
 //! Services that fail, stall and come back while a caller speaks, in virtual time: no word is lost, and none comes twice.
 
+mod counts;
+
 use super::*;
 use crate::stt::{SttProtocol, SttSessionConfig, SttSocket, SttVendor};
 use crate::transport::WebSocketRequest;

@@ -139,13 +139,15 @@ fn kept_values() -> Vec<(String, String, bool)> {
         .collect()
 }
 
-/// One thread a model: the worker's other model and the server's media need the other cores.
+/// One thread a model: the worker's other model and the server's media need the other cores. Without the library's arena,
+/// which keeps what the longest segment needed: 40 MB less, in the same time.
 fn session(environment: &Environment, path: &Path) -> Result<Session, ort::Error> {
     Session::builder(environment)?
         .with_intra_threads(1)?
         .with_inter_threads(1)?
         .with_intra_op_spinning(false)?
         .with_memory_pattern(false)?
+        .with_execution_providers([ort::ep::CPU::default().with_arena_allocator(false).build()])?
         .commit_from_file(path)
 }
 

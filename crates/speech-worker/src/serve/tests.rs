@@ -27,10 +27,17 @@ impl Synthesizer for Beeper {
     }
 
     fn synthesize(
-        &mut self, voice: &str, _: f32, text: &str, _: &Cancellation, speech: &mut dyn FnMut(SpeechPiece<'_>),
+        &self, voice: &str, _: f32, text: &str, _: &Cancellation, speech: &mut dyn FnMut(SpeechPiece<'_>),
     ) -> Result<(), EngineError> {
         if voice != "beeper" {
             return Err(EngineError::unsupported("no such voice"));
+        }
+        if text == "long" {
+            for _ in 0..40 {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+                speech(SpeechPiece::Audio { rate_hz: 16_000, samples: &[1] });
+            }
+            return Ok(());
         }
         speech(SpeechPiece::WordEnds(&[1_000]));
         speech(SpeechPiece::Audio { rate_hz: 16_000, samples: &vec![1; text.len() * 10_000] });
@@ -45,14 +52,28 @@ fn audio(id: u64, samples: &[i16]) -> ServerMessage {
 
 /// What a worker answers to these bytes, by request.
 fn answers(engines: Engines, input: Vec<u8>) -> Vec<WorkerMessage> {
+    answers_to(engines, Cursor::new(input))
+}
+
+fn answers_to(engines: Engines, input: impl Read) -> Vec<WorkerMessage> {
     let mut output = Vec::new();
-    serve(engines, Cursor::new(input), &mut output);
+    serve(engines, input, &mut output);
     let (mut frames, mut messages) = (FrameReader::default(), Vec::new());
     frames.push(&output);
     while let Some(frame) = frames.next_frame().unwrap() {
         messages.push(WorkerMessage::read(&frame).unwrap());
     }
     messages
+}
+
+/// Bytes that come a little later.
+struct Later(Cursor<Vec<u8>>);
+
+impl Read for Later {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        std::thread::sleep(Duration::from_millis(40));
+        self.0.read(buffer)
+    }
 }
 
 fn bytes(messages: &[ServerMessage]) -> Vec<u8> {
@@ -67,6 +88,7 @@ fn both() -> Engines {
 fn requests_are_answered_and_a_model_that_panics_has_failed_on_one_input() {
     let speak = |id, voice: &str| ServerMessage::Synthesize {
         id: RequestId(id),
+        urgency: SpeechUrgency::Waited,
         voice: voice.into(),
         speed_permille: 1_000,
         text: "beep".into(),
@@ -105,6 +127,31 @@ fn requests_are_answered_and_a_model_that_panics_has_failed_on_one_input() {
     };
     assert_eq!((first.len(), second.len()), (AUDIO_BYTES_MAX / 2, 40_000 - AUDIO_BYTES_MAX / 2));
     assert!(matches!(of(4)[..], [WorkerMessage::Failed { kind: FailureKind::Unsupported, .. }]));
+}
+
+#[test]
+fn speech_that_is_waited_for_is_made_in_the_middle_of_other_speech() {
+    let speak = |id, urgency, text: &str| ServerMessage::Synthesize {
+        id: RequestId(id),
+        urgency,
+        voice: "beeper".into(),
+        speed_permille: 1_000,
+        text: text.into(),
+    };
+    let input = [
+        ServerMessage::Hello(Hello::of_server()),
+        speak(1, SpeechUrgency::Ahead, "long"),
+        speak(2, SpeechUrgency::Ahead, "b"),
+    ];
+    let later = Later(Cursor::new(bytes(&[speak(3, SpeechUrgency::Waited, "b")])));
+    let done: Vec<u64> = answers_to(both(), Cursor::new(bytes(&input)).chain(later))
+        .iter()
+        .filter_map(|message| match message {
+            WorkerMessage::Done { id } => Some(id.0),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(done, [3, 1, 2]);
 }
 
 #[test]

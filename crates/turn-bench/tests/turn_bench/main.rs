@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
 
+mod overlaps;
 mod refusals;
 mod scores;
 mod turns;

@@ -36,7 +36,7 @@ fn conditions() -> Conditions {
 }
 
 /// The sounding part of a phrase of the fixtures.
-fn phrase(name: &str) -> Vec<i16> {
+pub fn phrase(name: &str) -> Vec<i16> {
     let path = format!("{}/../../fixtures/audio/{name}.wav", env!("CARGO_MANIFEST_DIR"));
     let samples: Vec<i16> = hound::WavReader::open(path).unwrap().into_samples().map(Result::unwrap).collect();
     let loud = |frame: &&[i16]| frame.iter().any(|sample| sample.unsigned_abs() > 600);

@@ -194,3 +194,66 @@ fn the_voice_counts_where_it_is_measured() {
     assert!(heard(0.0, 1.0).probability < heard(0.0, 0.0).probability);
     assert!(heard(-1.0, 1.0).reasons.iter().any(|(cue, counted)| *cue == Cue::VoiceHeld && *counted < 0.0));
 }
+
+#[test]
+fn a_sentence_without_the_number_that_was_asked_for_is_not_the_answer() {
+    let question = "What is your phone number?";
+    for text in ["You are entering conference", "I am calling from my office", "it is on the letter that you sent"] {
+        assert!(wait_ms(text, "en", question) >= 500, "{text}");
+        assert!(wait_ms(text, "en", "What did it say?") < 450, "{text}: it answers other questions");
+    }
+    assert!(wait_ms("You are entering conference number", "en", question) >= 1_300, "and its name announces it");
+    for text in [
+        "I don't have it here",
+        "I have lost it",
+        "can I use my name",
+        "the number is two one two five five five one two three four",
+    ] {
+        assert!(wait_ms(text, "en", question) <= 450, "{text}: {}", wait_ms(text, "en", question));
+    }
+}
+
+#[test]
+fn an_object_before_its_clause_is_not_missed() {
+    for text in ["that is all I need", "that's all I need", "no that is everything I want", "you know what I need"] {
+        assert!(wait_ms(text, "en", "Is there anything else?") <= 450, "{text}");
+    }
+    for text in ["I need", "you have entered", "we want"] {
+        assert!(wait_ms(text, "en", "") >= 1_300, "{text}");
+    }
+}
+
+#[test]
+fn a_clause_within_a_sentence_needs_its_verb() {
+    for text in ["the conference will begin when the leader", "I am calling because my parcel"] {
+        assert!(wait_ms(text, "en", "") >= 1_300, "{text}: {}", wait_ms(text, "en", ""));
+    }
+    for text in ["the conference will begin when the leader arrives", "we stayed at home because of the rain"] {
+        assert!(wait_ms(text, "en", "") <= 500, "{text}: {}", wait_ms(text, "en", ""));
+    }
+}
+
+#[test]
+fn nouns_without_and_are_half_a_list_where_several_things_were_asked_for() {
+    let question = "What would you like to order?";
+    assert!(wait_ms("two pairs of socks the belt", "en", question) >= 700);
+    assert!(wait_ms("two pairs of socks and the belt", "en", question) <= 350);
+}
+
+#[test]
+fn a_long_story_is_likelier_over_than_its_first_sentence() {
+    let told = |text: &str| probability(text, "en", Asked::Story);
+    let first = "I ordered a lamp two weeks ago";
+    let more = "I ordered a lamp two weeks ago and it has not arrived so I would like to know where it is now";
+    assert!(told(first) < 0.5, "{}", told(first));
+    assert!(told(more) > 0.6, "{}", told(more));
+    assert!(probability(first, "en", Asked::Nothing) > 0.8, "without a story it is a sentence");
+}
+
+#[test]
+fn a_language_without_a_weight_of_its_own_has_that_of_all() {
+    use super::super::cues::{WEIGHTS, WEIGHTS_OTHER};
+    assert_eq!(weight(WEIGHTS_OTHER, Cue::Filler), weight(WEIGHTS, Cue::Filler));
+    assert_ne!(weight(WEIGHTS_OTHER, Cue::Sentence), weight(WEIGHTS, Cue::Sentence));
+    assert!(Cue::ALL.iter().all(|cue| weight(&[], *cue) != 0.0), "each sign counts");
+}

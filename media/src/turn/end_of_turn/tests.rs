@@ -50,8 +50,63 @@ fn interim_words_end_turn_when_stt_is_stuck() {
 fn stt_end_overrides_noisy_line() {
     let (t, mut e) = start();
     e.handle_final(t + 1_000 * MS, "can you hear me", None, false);
-    e.handle_utterance_end(t + 1_000 * MS);
-    assert_eq!(e.poll_timeout(), Some(t + 1_700 * MS));
+    e.handle_utterance_end(t + 2_100 * MS);
+    assert_eq!(e.poll_timeout(), Some(t + 1_700 * MS), "from its last words on");
+}
+
+#[test]
+fn what_stt_says_of_a_pause_does_not_end_a_turn_that_goes_on() {
+    for is_final in [false, true] {
+        let (t, mut e) = start();
+        e.handle_interim(t + 700 * MS, "I would like to cancel my order");
+        e.handle_speech_ended(t + 1_000 * MS);
+        e.handle_final(t + 1_100 * MS, "I would like to cancel my order", None, false);
+        // Too short a pause for the policy, and the events about it come when the caller speaks again.
+        e.handle_speech_started(t + 1_250 * MS);
+        match is_final {
+            true => e.handle_final(t + 1_400 * MS, "", None, true),
+            false => e.handle_utterance_end(t + 2_100 * MS),
+        }
+        assert_eq!(e.poll_turn(t + 2_200 * MS), None, "the caller speaks");
+    }
+}
+
+#[test]
+fn a_line_that_sounds_like_voice_without_words_ends_the_turn_all_the_same() {
+    let (t, mut e) = start();
+    e.handle_interim(t + 700 * MS, "I would like to cancel my order");
+    e.handle_final(t + 1_000 * MS, "I would like to cancel my order", None, false);
+    assert_eq!(e.poll_turn(t + 2_800 * MS), None, "a long word is still a word");
+    assert!(e.poll_turn(t + 3_000 * MS).is_some());
+}
+
+#[test]
+fn words_of_the_last_sound_are_asked_for_and_waited_for() {
+    let (t, mut e) = start();
+    e.handle_interim(t + 500 * MS, "yes");
+    e.handle_final(t + 600 * MS, "yes", None, true);
+    e.handle_speech_ended(t + 650 * MS);
+    assert!(!e.wants_final(), "all of it is there");
+    e.handle_speech_started(t + 700 * MS);
+    e.handle_speech_ended(t + 1_400 * MS);
+    assert!(e.wants_final(), "STT has sent nothing of the second sound");
+    e.handle_finalize_asked(t + 1_550 * MS);
+    assert!(!e.wants_final(), "once a silence");
+    assert_eq!(e.poll_turn(t + 1_600 * MS), None, "yes is complete, but something was said after it");
+    e.handle_final(t + 1_650 * MS, "but not today", None, true);
+    assert_eq!(e.words(), "yes but not today");
+}
+
+#[test]
+fn a_cough_after_the_words_does_not_keep_the_turn_open() {
+    let (t, mut e) = start();
+    e.handle_final(t + 600 * MS, "yes please", None, true);
+    e.handle_speech_ended(t + 650 * MS);
+    e.handle_speech_started(t + 700 * MS);
+    e.handle_speech_ended(t + 800 * MS);
+    e.handle_finalize_asked(t + 950 * MS);
+    e.handle_final(t + 1_050 * MS, "", None, true);
+    assert!(e.poll_turn(t + 1_050 * MS).is_some(), "STT has heard no words in it");
 }
 
 #[test]
@@ -59,7 +114,7 @@ fn turn_ends_without_vad_speech() {
     let (t, _) = start();
     let mut e = EndOfTurnDetector::new(EndOfTurnConfig::default());
     e.handle_final(t, "whisper", None, true);
-    assert_eq!(e.poll_turn(t + 1_300 * MS).unwrap().text, "whisper");
+    assert_eq!(e.poll_turn(t + 1_400 * MS).unwrap().text, "whisper");
 }
 
 #[test]
@@ -158,7 +213,7 @@ fn a_caller_who_thinks_slowly_is_waited_for() {
     e.handle_speech_started(t + 1_100 * MS);
     e.handle_speech_ended(t + 2_000 * MS);
     e.handle_final(t + 2_300 * MS, "somewhere warm", None, true);
-    assert!(e.poll_timeout() >= Some(t + 2_700 * MS), "its pause of 600 ms, and a margin");
+    assert!(e.poll_timeout() >= Some(t + 2_700 * MS), "its pauses of 600 ms, and a margin");
     assert!(e.poll_turn(t + 3_000 * MS).is_some());
     e.handle_speech_started(t + 3_100 * MS);
     e.handle_speech_ended(t + 4_000 * MS);
@@ -320,7 +375,7 @@ fn a_short_answer_needs_no_words_after_its_sound() {
     let (t, mut e) = start();
     e.handle_interim(t + 250 * MS, "I would like");
     e.handle_speech_ended(t + 400 * MS);
-    assert_eq!(e.poll_timeout(), Some(t + 3_237 * MS), "words are missing");
+    assert!(e.poll_timeout() >= Some(t + 3_000 * MS), "words are missing");
 }
 
 #[test]

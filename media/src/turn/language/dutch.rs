@@ -1,6 +1,6 @@
 //! Dutch.
 
-use super::super::cues::WEIGHTS;
+use super::super::cues::WEIGHTS_OTHER;
 use super::table::{Grammar, LanguageTable, Replies, Topics, Values};
 
 pub(super) const TABLE: LanguageTable = LanguageTable {
@@ -17,6 +17,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         subordinators: "als omdat wanneer terwijl toen nadat voordat zodra hoewel doordat zolang tenzij",
         determiners: "de het een mijn uw jouw onze hun deze die dit dat elk elke iedere geen m'n",
         subjects: "ik jij je u hij zij ze wij we jullie het",
+        fronted: "alles wat iets niets",
         finite: "is was ben bent zijn waren heb hebt heeft had hadden kan kun kunt kunnen kon wil wilt willen \
             wou zal zult zullen zou moet moeten mag mogen word wordt werd gaat ga ging komt kom kwam staat sta \
             doet doe deed zegt weet wist werkt klopt lukt duurt krijg krijgt belt bel geeft heet woon woont \
@@ -80,5 +81,5 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         story: "waarmee kan ik|hoe kan ik|wat kan ik|wat is er|vertel|waar gaat het over|wat is er gebeurd|\
             beschrijf|waar kan ik|waarvoor belt|bericht achterlaten|wat is het probleem|wat is er mis",
     },
-    weights: WEIGHTS,
+    weights: WEIGHTS_OTHER,
 };

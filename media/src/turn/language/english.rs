@@ -24,6 +24,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         subordinators: "if when because while although though unless whenever",
         determiners: "the a an my your his her our their this that these those any every no some",
         subjects: "i you he she it we they who",
+        fronted: "all everything anything nothing something that what whatever which whom",
         finite: "forgot lost bought paid ordered received sent left moved broke broken ended begin begins began \
             begun follows remain remains exist exists become becomes match matches accept accepts joins joined tried \
             tries knew thought told heard saw called changed happened hope think know guess love agree understand \
@@ -48,7 +49,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         fillers: "um uh er erm hmm hm eh ah uhm mm",
         answers: "yes|yeah|yep|yup|no|nope|nah|okay|ok|sure|right|correct|exactly|thanks|thank you|\
             thank you very much|goodbye|bye|bye bye|hello|hi|that's right|that is right|that's correct|\
-            that is correct|that's all|that is all|that's it|that's fine|that works|of course|not yet|\
+            that is correct|that's all|that is all|that's all i need|that is all i need|that's everything|that is everything|that's all i wanted|that will be all|that'll be all|that's it|that's fine|that works|of course|not yet|\
             never mind|i don't know|i do not know|i'm not sure|no thank you|no thanks|yes please|stop|\
             absolutely|definitely|perfect|great|not really|i do|i did|i don't|i didn't|yes i do|no i don't|\
             yes it is|no it isn't|it is|it isn't|yes i am|i am|nothing|none|nothing else|no that's all|\

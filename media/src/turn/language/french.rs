@@ -1,6 +1,6 @@
 //! French.
 
-use super::super::cues::WEIGHTS;
+use super::super::cues::WEIGHTS_OTHER;
 use super::table::{Grammar, LanguageTable, Replies, Topics, Values};
 
 pub(super) const TABLE: LanguageTable = LanguageTable {
@@ -20,6 +20,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         subordinators: "si quand lorsque puisque comme",
         determiners: "le la les un une des mon ma mes votre vos notre nos leur ce cette ces l'",
         subjects: "je j'ai tu il elle on nous vous ils elles",
+        fronted: "que",
         finite: "est sont était suis êtes ai as a avons avez ont avait peux peut pouvez pouvons veux veut \
             voulez voudrais dois doit devez vais va allez faut fait fais faites marche fonctionne arrive vient \
             viens dit sais sait savez c'est j'ai n'est n'ai n'a s'est appelle m'appelle habite cherche reçu \
@@ -81,5 +82,5 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         story: "comment puis-je|que puis-je|en quoi puis-je|comment est-ce que je peux|que s'est-il|racontez|\
             expliquez|décrivez|laisser un message|votre message|de quoi s'agit|quel est le problème",
     },
-    weights: WEIGHTS,
+    weights: WEIGHTS_OTHER,
 };

@@ -1,6 +1,6 @@
 //! German.
 
-use super::super::cues::WEIGHTS;
+use super::super::cues::WEIGHTS_OTHER;
 use super::table::{Grammar, LanguageTable, Replies, Topics, Values};
 
 pub(super) const TABLE: LanguageTable = LanguageTable {
@@ -19,6 +19,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         determiners: "der die das den dem ein eine einen mein meine ihr ihre unser unsere dein deine dieser diese \
             dieses kein keine jede",
         subjects: "ich du er sie es wir ihr man",
+        fronted: "alles was etwas nichts",
         finite: "ist war bin sind waren hat habe haben hatte hätte kann können konnte will wollen möchte soll \
             sollte muss müssen darf dürfen wird werden würde wurde geht ging kommt kam steht macht sagt weiß \
             braucht funktioniert stimmt dauert heißt heiße wohne wohnt bekomme bekommt gibt suche brauche fängt \
@@ -84,5 +85,5 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         story: "wie kann ich|womit kann ich|was kann ich|was ist passiert|erzählen|worum geht|beschreiben|\
             nachricht hinterlassen|wobei kann ich|was ist das problem|was kann ich für sie tun",
     },
-    weights: WEIGHTS,
+    weights: WEIGHTS_OTHER,
 };

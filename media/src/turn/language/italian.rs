@@ -1,6 +1,6 @@
 //! Italian.
 
-use super::super::cues::WEIGHTS;
+use super::super::cues::WEIGHTS_OTHER;
 use super::table::{Grammar, LanguageTable, Replies, Topics, Values};
 
 pub(super) const TABLE: LanguageTable = LanguageTable {
@@ -19,6 +19,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         subordinators: "se quando perché mentre siccome appena finché",
         determiners: "il lo la i gli le un uno una mio mia suo sua nostro nostra questo questa quello quella l'",
         subjects: "io tu lui lei noi voi loro",
+        fronted: "che",
         finite: "è sono era sei siamo ho ha hanno abbiamo avevo posso può possono voglio vuole vorrei devo deve \
             sto sta stanno vado va funziona arriva arrivato viene so sa dice costa abito chiamo chiama sembra \
             manca serve chiude apre inizia stato esiste esistono resta desidero desidera credo penso spero \
@@ -78,5 +79,5 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         story: "come posso|in cosa posso|cosa posso|cosa è successo|mi racconti|spieghi|descriva|\
             lasciare un messaggio|il suo messaggio|di cosa si tratta|qual è il problema",
     },
-    weights: WEIGHTS,
+    weights: WEIGHTS_OTHER,
 };

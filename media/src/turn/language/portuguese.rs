@@ -1,6 +1,6 @@
 //! Portuguese.
 
-use super::super::cues::WEIGHTS;
+use super::super::cues::WEIGHTS_OTHER;
 use super::table::{Grammar, LanguageTable, Replies, Topics, Values};
 
 pub(super) const TABLE: LanguageTable = LanguageTable {
@@ -18,6 +18,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         subordinators: "se quando porque enquanto embora como caso",
         determiners: "o a os as um uma meu minha seu sua nosso nossa este esta esse essa",
         subjects: "eu tu você ele ela nós vocês eles elas",
+        fronted: "que",
         finite: "é são era sou está estão estou tenho tem têm posso pode podem quero quer queria gostaria \
             preciso devo deve vou vai foi funciona chega chegou chamo chama vem sei sabe diz custa moro mora \
             parece falta fecha abre começa há recebi mudei continuo tocou cheguei cai veio prefiro gosto acho \
@@ -78,5 +79,5 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
             deixar uma mensagem|deixar um recado|sua mensagem|do que se trata|qual é o problema|\
             o que posso fazer",
     },
-    weights: WEIGHTS,
+    weights: WEIGHTS_OTHER,
 };

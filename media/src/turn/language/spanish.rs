@@ -1,6 +1,6 @@
 //! Spanish.
 
-use super::super::cues::WEIGHTS;
+use super::super::cues::WEIGHTS_OTHER;
 use super::table::{Grammar, LanguageTable, Replies, Topics, Values};
 
 pub(super) const TABLE: LanguageTable = LanguageTable {
@@ -19,6 +19,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         subordinators: "si cuando porque mientras aunque como",
         determiners: "el la los las un una mi mis su sus tu nuestro nuestra este esta ese esa estos estas",
         subjects: "yo tú usted él ella nosotros ellos ellas ustedes",
+        fronted: "que",
         finite: "es son era soy eres está están estoy ha he han hay había tengo tiene tienen puedo puede pueden \
             quiero quiere quisiera necesito debo debe voy va fue funciona llega llegó llama llamo viene sé sabe \
             dice cuesta vivo vive parece gusta falta cierra abre empieza sido encuentra existe existen queda \
@@ -80,5 +81,5 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         story: "en qué puedo|cómo puedo|en qué le puedo|qué pasó|cuénteme|explique|describa|dejar un mensaje|\
             su mensaje|de qué se trata|qué ha pasado|cuál es el problema",
     },
-    weights: WEIGHTS,
+    weights: WEIGHTS_OTHER,
 };

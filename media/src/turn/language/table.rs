@@ -18,6 +18,14 @@ pub(in crate::turn) struct LanguageTable {
     pub(in crate::turn) weights: &'static Weights,
 }
 
+impl LanguageTable {
+    /// A pronoun as a subject, also one that has swallowed its verb: "you've".
+    pub(in crate::turn) fn is_subject(&self, word: &str) -> bool {
+        let plain = word.split_once('\'').map_or(word, |(before, _)| before);
+        [word, plain].iter().any(|word| super::has_word(self.grammar.subjects, word))
+    }
+}
+
 /// Words by their part in a sentence.
 #[derive(Debug)]
 pub(in crate::turn) struct Grammar {
@@ -37,6 +45,8 @@ pub(in crate::turn) struct Grammar {
     pub(in crate::turn) determiners: &'static str,
     /// Personal pronouns as subjects.
     pub(in crate::turn) subjects: &'static str,
+    /// Words before a subject that are the object of its verb: "all I need", "what you want".
+    pub(in crate::turn) fronted: &'static str,
     /// Finite verbs that need no object to be known as such.
     pub(in crate::turn) finite: &'static str,
     /// Words of which a phrase has two: "either" and "or".

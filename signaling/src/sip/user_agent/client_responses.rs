@@ -2,7 +2,7 @@
 
 use super::agent::UserAgent;
 use super::client_transactions::ack_or_cancel_for;
-use super::event::CallId;
+use super::event::{CallId, ProbeResult};
 use super::failover::renumber;
 use super::outbound_request::{OutboundRequest, OwnContact};
 use super::request_route::{AddressOrigin, Destination, RequestRoute};
@@ -47,7 +47,9 @@ impl UserAgent {
                 self.end_call(now, call, EndCause::DialogLost);
             }
             Method::Refer => self.handle_refer_response(call, response.status),
-            Method::Options if response.status >= 200 => self.handle_options_response(now, call, Some(response.status)),
+            Method::Options if response.status >= 200 => {
+                self.handle_options_response(now, call, ProbeResult::Answered(response.status));
+            }
             Method::Register if response.status >= 200 => self.handle_register_response(now, call, key, &response),
             _ => {}
         }
@@ -62,7 +64,7 @@ impl UserAgent {
             Method::Invite | Method::Update if self.has_local_offer(call) => self.handle_dialog_lost(now, call),
             Method::Invite | Method::Bye => self.end_call(now, call, cause),
             Method::Refer => self.handle_refer_response(call, 408),
-            Method::Options => self.handle_options_response(now, call, None),
+            Method::Options => self.handle_options_response(now, call, ProbeResult::from(cause)),
             Method::Register => self.handle_register_failure(now, call, &cause),
             // A lost INFO does not end the call; after a lost CANCEL the INVITE times out.
             _ => {}

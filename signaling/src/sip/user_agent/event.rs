@@ -38,6 +38,26 @@ pub struct IncomingInvite {
     pub headers: Headers,
 }
 
+/// What an OPTIONS request found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProbeResult {
+    /// The peer is there: status of its final response, whichever it is.
+    Answered(u16),
+    /// No response in four seconds.
+    Silent,
+    /// The request could not be sent: unknown host, refused connection. In words.
+    Unreachable(String),
+}
+
+impl From<EndCause> for ProbeResult {
+    fn from(cause: EndCause) -> Self {
+        match cause {
+            EndCause::Unreachable(why) => Self::Unreachable(why),
+            _ => Self::Silent,
+        }
+    }
+}
+
 /// Something that happened to a call or a registration, for its owner.
 #[derive(Clone, Debug)]
 pub enum SipEvent {
@@ -132,12 +152,12 @@ pub enum SipEvent {
         /// Progress of the transfer so far.
         referral: ReferStatus,
     },
-    /// The answer to [`UserAgent::send_options`](super::UserAgent::send_options); `None` without an answer.
+    /// What became of [`UserAgent::send_options`](super::UserAgent::send_options).
     OptionsAnswered {
         /// Id of the probe, which is over with this event.
         call: CallId,
-        /// Status of the response, any of which means that the peer is there; `None` without a response in 4 s.
-        status: Option<u16>,
+        /// The answer, or why there is none.
+        result: ProbeResult,
     },
     /// The call is over. Comes exactly once per call, also for a call that was never answered.
     Ended {

@@ -64,7 +64,8 @@ pub use client_authenticator::HostCredentials;
 pub use config::{ALLOW, InviteExtensions, InviteRequest, RegistrationConfig, SUPPORTED, UserAgentConfig};
 pub use destination_policy::DestinationPolicy;
 pub use event::{
-    CallId, IncomingInvite, ReferRequest, ReferStatus, RegistrationEvent, SipCommandError, SipCounters, SipEvent,
+    CallId, IncomingInvite, ProbeResult, ReferRequest, ReferStatus, RegistrationEvent, SipCommandError, SipCounters,
+    SipEvent,
 };
 pub use inbound_trunks::{InboundTrunk, InboundTrunks, TrunkCandidates, TrunkEvidence, TrunkKey};
 pub use next_hop::{DnsQuery, NextHop};

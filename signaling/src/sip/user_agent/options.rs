@@ -4,7 +4,7 @@
 use super::agent::UserAgent;
 use super::client_authenticator::ClientAuthenticator;
 use super::config::InviteRequest;
-use super::event::{CallId, SipCommandError, SipEvent};
+use super::event::{CallId, ProbeResult, SipCommandError, SipEvent};
 use super::next_hop::NextHop;
 use super::outbound_request::{OutboundRequest, OwnContact};
 use super::request_route::RequestRoute;
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(4);
 
 impl UserAgent {
-    /// The status of the answer comes as [`SipEvent::OptionsAnswered`], after [`PROBE_TIMEOUT`] at the latest. Uses all fields of
+    /// The answer comes as [`SipEvent::OptionsAnswered`], after [`PROBE_TIMEOUT`] at the latest. Uses all fields of
     /// the invitation except SDP. Probes have their own limit and do not count as calls.
     pub fn send_options(&mut self, now: Instant, probe: InviteRequest) -> Result<CallId, SipCommandError> {
         if self.sessions.probes() >= limits::PROBES_MAX {
@@ -56,8 +56,8 @@ impl UserAgent {
         Ok(call)
     }
 
-    pub(super) fn handle_options_response(&mut self, now: Instant, call: CallId, status: Option<u16>) {
-        self.events.push_back(SipEvent::OptionsAnswered { call, status });
+    pub(super) fn handle_options_response(&mut self, now: Instant, call: CallId, result: ProbeResult) {
+        self.events.push_back(SipEvent::OptionsAnswered { call, result });
         self.remove_session(now, call);
     }
 
@@ -70,6 +70,6 @@ impl UserAgent {
             PendingRequest::Sent { key } => drop(self.clients.remove(key)),
             PendingRequest::Resolving => self.lookups.remove_calls(|other| other == call),
         }
-        self.handle_options_response(now, call, None);
+        self.handle_options_response(now, call, ProbeResult::Silent);
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
         }
     }
     if let Some((octet, long)) = best {
-        let spoken = capitalized(sentence, at, token.text, long);
+        let spoken = capitalized(sentence, at, token.text, feminine(sentence, at, long));
         return Reading::new(end_without_full_stop(sentence, octet, locale), spoken);
     }
     suffix(sentence, at, locale)
@@ -60,7 +60,8 @@ fn matches(text: &str, start: usize, written: &str) -> Option<usize> {
     let next = text.get(end..)?.chars().next();
     let open = next.is_some_and(|next| next.is_alphanumeric() || matches!(next, '\'' | '’' | '@'));
     let numbered = written.ends_with(['.', '°', 'º']) && next.is_some_and(|next| next.is_ascii_digit());
-    (!open || numbered).then_some(end)
+    let joined = written.ends_with('-') && next.is_some_and(char::is_uppercase);
+    (!open || numbered || joined).then_some(end)
 }
 
 fn is_place(sentence: &Sentence<'_>, at: usize, end: usize, place: Place, written: &str) -> bool {
@@ -69,9 +70,14 @@ fn is_place(sentence: &Sentence<'_>, at: usize, end: usize, place: Place, writte
     match place {
         Place::Anywhere => true,
         // "No. 5 more minutes" at a sentence's start is an answer.
-        Place::BeforeNumber => sentence.digits(end).is_some() && !(written == "no." && sentence.is_sentence_start(at)),
+        Place::BeforeNumber => {
+            let roman = next.is_some_and(|next| next.chars().all(|c| matches!(c, 'I' | 'V' | 'X' | 'L' | 'C')));
+            (sentence.digits(end).is_some() || roman && written != "no.")
+                && !(written == "no." && sentence.is_sentence_start(at))
+        }
         Place::AfterNumber => sentence.before(at).is_some_and(|before| before.kind == TokenKind::Number),
         Place::BeforeName => next.is_some_and(has_capital),
+        Place::Title => has_capital(sentence.text(at)) && next.is_some_and(has_capital),
         Place::BeforeSmall => next.is_some_and(|next| next.starts_with(char::is_lowercase)),
         Place::Capital => has_capital(sentence.text(at)),
         Place::BeforeBirth if has_capital(sentence.text(at)) => {
@@ -91,7 +97,20 @@ fn is_place(sentence: &Sentence<'_>, at: usize, end: usize, place: Place, writte
             has_capital(next) || particle.contains(&next)
         }),
         Place::AfterName => {
-            before.is_some_and(|before| has_capital(before.text) && before.text.len() > 1)
+            let numbered = before.is_some_and(|before| {
+                matches!(before.text, "st" | "nd" | "rd" | "th")
+                    && !before.is_spaced
+                    && at >= 2
+                    && sentence.digits(at - 2).is_some()
+            });
+            // "Smith Bros. Co.".
+            let behind_short = sentence.before(at).is_some_and(|before| before.text == ".")
+                && matches!(written, "co." | "inc." | "ltd." | "corp.")
+                && at.checked_sub(2).and_then(|two| sentence.word(two)) == Some("Bros");
+            if behind_short {
+                return true;
+            }
+            (numbered || before.is_some_and(|before| has_capital(before.text) && before.text.len() > 1))
                 && !sentence.is_sentence_start(at)
         }
     }
@@ -110,15 +129,62 @@ fn end_without_full_stop(sentence: &Sentence<'_>, octet: usize, locale: Locale) 
     if sentence.is_end(end) || next_sentence { end - 1 } else { end }
 }
 
+/// Titles of Spanish, Italian and Portuguese whose short form is that of men and women.
+const FEMININE: &[(&str, &str)] = &[
+    ("licenciado", "licenciada"),
+    ("ingeniero", "ingeniera"),
+    ("arquitecto", "arquitecta"),
+    ("profesor", "profesora"),
+    ("engenheiro", "engenheira"),
+    ("arquiteto", "arquiteta"),
+    ("deputado", "deputada"),
+    ("senador", "senadora"),
+    ("avvocato", "avvocata"),
+];
+
+/// "la Lic. Mora": the article before tells.
+fn feminine(sentence: &Sentence<'_>, at: usize, long: &'static str) -> &'static str {
+    let found = FEMININE.iter().find(|(masculine, _)| *masculine == long);
+    let before = sentence.before(at).map_or("", |before| before.text);
+    match found {
+        Some((_, said)) if matches!(before, "la" | "La" | "una" | "da" | "à" | "na" | "della" | "alla") => said,
+        _ => long,
+    }
+}
+
 /// A capital at the beginning of a sentence stays one.
 fn capitalized(sentence: &Sentence<'_>, at: usize, written: &str, long: &str) -> String {
     let mut chars = long.chars();
     match chars.next() {
-        Some(first) if has_capital(written) && sentence.is_sentence_start(at) => {
+        Some(first) if has_capital(written) && sentence.is_sentence_start(at) && !is_behind_title(sentence, at) => {
             first.to_uppercase().chain(chars).collect()
         }
         _ => long.to_owned(),
     }
+}
+
+/// "Sra. Dña.": the dot before is that of another title.
+fn is_behind_title(sentence: &Sentence<'_>, at: usize) -> bool {
+    let dotted = sentence.before(at).is_some_and(|before| before.text == ".");
+    let title = at.checked_sub(2).and_then(|two| sentence.word(two));
+    dotted
+        && title.is_some_and(|title| {
+            matches!(
+                title,
+                "Sr" | "Sra"
+                    | "Srta"
+                    | "Sres"
+                    | "Dr"
+                    | "Dra"
+                    | "Excmo"
+                    | "Ilmo"
+                    | "Exmo"
+                    | "Sig"
+                    | "Dott"
+                    | "Prof"
+                    | "Hr"
+            )
+        })
 }
 
 /// "Hauptstr.": the end of a word.

@@ -134,7 +134,8 @@ fn asked_for(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Readi
         None => (all, end),
     };
     // Spaced characters are spelled already.
-    if all.iter().all(|group| group.len() == 1) {
+    let is_spaced = (at + 1..end).any(|one| sentence.get(one).is_some_and(|token| token.is_spaced));
+    if all.iter().all(|group| group.len() == 1) && (is_spaced || all.len() == 1) {
         return None;
     }
     let digits: usize = all.iter().map(|group| group.bytes().filter(u8::is_ascii_digit).count()).sum();
@@ -243,7 +244,8 @@ fn postcode(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Readin
     let british =
         matches!(shape(&first).as_str(), "A9" | "A99" | "AA9" | "AA99" | "A9A" | "AA9A") && shape(&second) == "9AA";
     let dutch = locale.is_dutch() && shape(&first) == "9999" && shape(&second) == "AA" && !first.starts_with('0');
-    (british || dutch).then(|| Reading { end, spoken: say(&[first, second]) })
+    let canadian = shape(&first) == "A9A" && shape(&second) == "9A9";
+    (british || dutch || canadian).then(|| Reading { end, spoken: say(&[first, second]) })
 }
 
 /// `AB-123-C`: three groups of letters and digits with hyphens.

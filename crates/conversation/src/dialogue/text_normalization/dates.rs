@@ -26,7 +26,8 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
 /// Day, month and year in the order of the language; `None` if there is no such day.
 fn say(day: u32, month: usize, year: &str, locale: Locale) -> Option<String> {
     let month = locale.language.calendar.months.get(month.checked_sub(1)?)?;
-    if !(1..=31).contains(&day) {
+    let is_february = std::ptr::eq(month, &locale.language.calendar.months[1]);
+    if !(1..=if is_february { 29 } else { 31 }).contains(&day) {
         return None;
     }
     let day_name = match locale.language.calendar.first {
@@ -107,17 +108,148 @@ fn dotted(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading>
         && sentence.glued_sign(behind + 1, &["."])
     {
         let to = locale.language.signs.to;
-        // "3.5.-5.5." has months of its own.
+        if let Some((second, end)) = day_and_month(sentence, behind, locale) {
+            return Reading::new(end, format!("{day}. {to} {second}"));
+        }
         let month = sentence.is_glued(behind + 2) && sentence.digits(behind + 2).is_some();
         return (!month).then(|| Reading { end: behind + 2, spoken: format!("{day}. {to} {last}.") });
     }
+    let before = sentence.words_before(at, 1);
+    if before.first().is_some_and(|word| NUMBERED.contains(&word.as_str())) {
+        return None;
+    }
+    let (first, end) = day_and_month(sentence, at, locale)?;
+    // "3.5.-5.5." has months of its own.
+    if sentence.text(end - 1) == "."
+        && let Some(behind) = sentence.dash(end)
+        && let Some((second, end)) = day_and_month(sentence, behind, locale)
+    {
+        return Reading::new(end, format!("{first} {} {second}", locale.language.signs.to));
+    }
+    Reading::new(end, first)
+}
+
+/// Words of German before a number in parts that is no date.
+const NUMBERED: &[&str] =
+    &["version", "kapitel", "abschnitt", "punkt", "ziffer", "update", "release", "absatz", "nummer", "nr", "wert"];
+
+/// Words that begin German sentences more often than they are names or nouns.
+const GERMAN_STARTS: &[&str] = &[
+    "Aber",
+    "Ab",
+    "Alle",
+    "Also",
+    "Am",
+    "An",
+    "Auch",
+    "Auf",
+    "Bei",
+    "Bis",
+    "Bitte",
+    "Da",
+    "Danach",
+    "Danke",
+    "Dann",
+    "Das",
+    "Davor",
+    "Den",
+    "Denn",
+    "Der",
+    "Die",
+    "Dies",
+    "Diese",
+    "Dieser",
+    "Dort",
+    "Ein",
+    "Eine",
+    "Er",
+    "Es",
+    "Falls",
+    "Für",
+    "Gern",
+    "Gerne",
+    "Gibt",
+    "Gut",
+    "Haben",
+    "Hat",
+    "Heute",
+    "Hier",
+    "Ich",
+    "Ihr",
+    "Ihre",
+    "Im",
+    "In",
+    "Ist",
+    "Ja",
+    "Jetzt",
+    "Kann",
+    "Können",
+    "Kommen",
+    "Leider",
+    "Mit",
+    "Möchten",
+    "Morgen",
+    "Nach",
+    "Natürlich",
+    "Nein",
+    "Nun",
+    "Ob",
+    "Oder",
+    "Passt",
+    "Rufen",
+    "Sie",
+    "Sind",
+    "So",
+    "Soll",
+    "Sollen",
+    "Super",
+    "Um",
+    "Und",
+    "Unser",
+    "Unsere",
+    "Viele",
+    "Vielen",
+    "Vom",
+    "Von",
+    "Vor",
+    "Wann",
+    "Warum",
+    "Was",
+    "Welche",
+    "Wenn",
+    "Wer",
+    "Wie",
+    "Wir",
+    "Wo",
+    "Wollen",
+    "Wurde",
+    "Würden",
+    "Zu",
+    "Zum",
+    "Zur",
+];
+
+/// Whether a word of German begins a sentence behind a dot that may be that of a date.
+pub(super) fn is_german_start(word: &str) -> bool {
+    GERMAN_STARTS.contains(&word)
+}
+
+/// Whether a longer text may become such a word.
+pub(super) fn may_become_german_start(head: &str) -> bool {
+    GERMAN_STARTS.iter().any(|word| word.starts_with(head))
+}
+
+/// "21.12." with both dots: what is said, and its end; the second dot may end the sentence as well.
+fn day_and_month(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<(String, usize)> {
+    let day = sentence.digits(at).filter(|day| day.len() <= 2 && sentence.glued_sign(at + 1, &["."]))?;
     let month = sentence.digits(at + 2).filter(|month| month.len() <= 2 && sentence.is_glued(at + 2))?;
     if !sentence.glued_sign(at + 3, &["."]) || sentence.is_glued(at + 4) && sentence.digits(at + 4).is_some() {
         return None;
     }
     let spoken = say(day.parse().ok()?, month.parse().ok()?, "", locale)?;
-    // The second dot ends the sentence as well.
-    Reading::new(if sentence.is_end(at + 4) { at + 3 } else { at + 4 }, spoken)
+    let ends = sentence.is_end(at + 4)
+        || sentence.get(at + 4).is_some_and(|next| next.is_spaced && is_german_start(next.text));
+    Some((spoken, if ends { at + 3 } else { at + 4 }))
 }
 
 /// "on 25/12": without the year only behind a word that wants a date.
@@ -195,13 +327,7 @@ fn short_name(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Read
     if !sentence.get(at)?.is_spaced && !sentence.before(at).is_some_and(|before| matches!(before.text, "(" | "/")) {
         return None;
     }
-    let number_before = sentence
-        .before(at)
-        .is_some_and(|before| before.kind == super::tokens::TokenKind::Number && before.text.len() <= 2)
-        || locale.style == DateStyle::DayDotMonthYear
-            && sentence.before(at).is_some_and(|before| before.text == ".")
-            && at >= 2
-            && sentence.digits(at - 2).is_some();
+    let number_before = follows_day(sentence, at, locale);
     let month = named(sentence, at, &calendar.months, calendar.short_months).filter(|(_, _, short)| *short);
     let day = named(sentence, at, &calendar.days, calendar.short_days).filter(|(_, _, short)| *short);
     let year_after = |end: usize| sentence.digits(end).is_some_and(|digits| digits.len() == 4);
@@ -221,6 +347,24 @@ fn short_name(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Read
     let capital = has_capital(name) == has_capital(sentence.text(at)) || sentence.is_sentence_start(at);
     (dotted && capital && goes_on_behind(sentence, at, end, locale))
         .then(|| Reading { end: behind, spoken: capitalized(sentence, at, name) })
+}
+
+/// Whether the number of a day stands before: "5 mar.", "5. Apr.", "1st Sept.", "5 de mar.".
+fn follows_day(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
+    let day = |at: usize| sentence.digits(at).is_some_and(|digits| digits.len() <= 2);
+    let Some(before) = sentence.before(at) else { return false };
+    if day(at - 1) {
+        return true;
+    }
+    let Some(two) = at.checked_sub(2) else { return false };
+    match before.text {
+        "." => locale.style == DateStyle::DayDotMonthYear && sentence.digits(two).is_some(),
+        "st" | "nd" | "rd" | "th" | "er" | "º" | "°" => !before.is_spaced && day(two),
+        "de" | "di" | "of" => {
+            day(two) || at >= 3 && day(at - 3) && matches!(sentence.text(two), "st" | "nd" | "rd" | "th")
+        }
+        _ => false,
+    }
 }
 
 /// A capital at the beginning of a sentence stays one.
@@ -295,5 +439,7 @@ fn listed(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
     );
     let in_month =
         matches!(before, "in" | "en" | "em" | "a" | "since" | "seit" | "sinds" | "ab" | "bis" | "depuis" | "desde");
-    other || asked || !is_word_at_end(sentence, at) && (in_month || calendar.before_dates.contains(&before))
+    // "el mar." is the sea as well.
+    let is_sea = sentence.text(at).eq_ignore_ascii_case("mar") && !locale.is_english();
+    other || asked && !is_sea || !is_word_at_end(sentence, at) && (in_month || calendar.before_dates.contains(&before))
 }

@@ -3,7 +3,7 @@
 use super::language::Unit;
 use super::locale::Locale;
 use super::numbers::{Number, behind_hyphen, number};
-use super::tokens::{Reading, Sentence, TokenKind};
+use super::tokens::{Reading, Sentence, TokenKind, has_capital};
 use super::units;
 
 /// Sides at most.
@@ -33,6 +33,9 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
     if sides.len() == 1 {
         return times(sentence, at, locale);
     }
+    if let Some(reading) = score(sentence, at, &sides, end, locale) {
+        return Some(reading);
+    }
     let last_unit = sides.last().and_then(|side| side.unit);
     // Without a unit, and with blanks, numbers are multiplied.
     let sure = last_unit.is_some() || is_glued && sentence.text(end) != "=";
@@ -50,9 +53,51 @@ fn say(side: &Side, locale: Locale) -> String {
     }
 }
 
+/// "3 x 0", "2x1": scores of Portuguese, where a match, a word of winning or "no total" is near.
+fn score(sentence: &Sentence<'_>, at: usize, sides: &[Side], end: usize, locale: Locale) -> Option<Reading> {
+    let [first, second] = sides else { return None };
+    let goals = |side: &Side| side.unit.is_none() && side.number.fraction.is_empty() && side.number.whole.len() <= 2;
+    if !locale.is_portuguese() || !goals(first) || !goals(second) || !sentence.ends_word(end) {
+        return None;
+    }
+    let words = sentence.words_before(at, 8);
+    let tells = words.iter().any(|word| locale.language.calendar.score_words.contains(&word.as_str()));
+    let team = |at: usize| sentence.word(at).is_some_and(|word| has_capital(word) && word.chars().count() >= 3);
+    let match_of = at >= 1 && team(at - 1) && team(end);
+    let total = matches!(sentence.text(end), "no" | "na" | "nos")
+        && matches!(
+            sentence.text(end + 1),
+            "total" | "agregado" | "placar" | "pênaltis" | "prorrogação" | "jogo" | "final"
+        );
+    let score = locale.language.signs.score;
+    (tells || match_of || total)
+        .then(|| Reading { end, spoken: format!("{} {score} {}", first.number.say(locale), second.number.say(locale)) })
+}
+
+/// Inches and feet of English beside "x": `12 x 9 x 4 in.`, `10" x 12"`, `6' x 3'`.
+fn english_unit(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<(&'static Unit, usize)> {
+    let named = |name: &str| locale.language.units.iter().find(|unit| locale.is_english() && unit.one == name);
+    if sentence.glued_sign(at, &["\"", "″", "”"]) {
+        return named("inch").map(|unit| (unit, at + 1));
+    }
+    if sentence.glued_sign(at, &["'", "′", "’"]) {
+        return named("foot").map(|unit| (unit, at + 1));
+    }
+    let wordless = |next: usize| {
+        sentence
+            .word(next)
+            .is_none_or(|word| matches!(word, "wide" | "tall" | "deep" | "long" | "high" | "thick" | "x"))
+    };
+    (sentence.text(at) == "in" && wordless(at + 1) && sentence.digits(at + 1).is_none())
+        .then(|| named("inch").map(|unit| (unit, at + 1)))
+        .flatten()
+}
+
 fn side(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<(Side, usize)> {
     let number = number(sentence, at, locale)?;
-    let unit = units::unit(sentence, number.end, locale).filter(|(_, end)| sentence.ends_word(*end));
+    let unit = units::unit(sentence, number.end, locale)
+        .filter(|(_, end)| sentence.ends_word(*end))
+        .or_else(|| english_unit(sentence, number.end, locale));
     let end = unit.map_or(number.end, |(_, end)| end);
     Some((Side { number, unit: unit.map(|(unit, _)| unit) }, end))
 }

@@ -202,7 +202,7 @@ fn mixed(whole: &str, fraction: Fraction<'_>, measured: Option<Measured>, locale
         FractionStyle::English => {
             let part = match above {
                 1 if is_half => "a half".to_owned(),
-                1 => format!("a {}", name(below - 3).0),
+                1 => format!("{} {}", article(name(below - 3).0), name(below - 3).0),
                 _ => format!("{above} {}", name(below - 3).1),
             };
             Reading { end, spoken: format!("{whole} and {part}") }

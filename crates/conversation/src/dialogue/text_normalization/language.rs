@@ -58,6 +58,8 @@ pub(super) enum Place {
     AfterNumber,
     /// Before a word with a capital.
     BeforeName,
+    /// With a capital, before a name: "Gov. Brown", and no "sales rep. The".
+    Title,
     /// Behind a word with a capital.
     AfterName,
     /// Only with its capital: "Geb.".
@@ -113,6 +115,7 @@ pub(super) struct Signs {
     pub(super) ratio: &'static str,
     pub(super) minus: &'static str,
     pub(super) plus: &'static str,
+    pub(super) plus_minus: &'static str,
     pub(super) and: &'static str,
     pub(super) times: &'static str,
     pub(super) equals: &'static str,
@@ -221,6 +224,10 @@ pub(super) struct Ordinals {
     pub(super) short: &'static [(usize, &'static str)],
     /// Stays a full form before this word: "primero de mayo".
     pub(super) of: &'static str,
+    /// Articles of the singular, masculine and feminine, behind which "2°" is an ordinal.
+    pub(super) articles: (&'static [&'static str], &'static [&'static str]),
+    /// Nouns before which it is one without them.
+    pub(super) nouns: &'static [&'static str],
 }
 
 /// Words around numbers that are read digit by digit.

@@ -62,6 +62,16 @@ impl Locale {
         self.language.signs.and == "y"
     }
 
+    /// Italian words and customs.
+    pub(super) fn is_italian(self) -> bool {
+        self.language.signs.at == "chiocciola"
+    }
+
+    /// Portuguese words and customs.
+    pub(super) fn is_portuguese(self) -> bool {
+        self.language.signs.at == "arroba" && self.language.signs.dot == "ponto"
+    }
+
     /// The locale of a code such as `nl` or `pt-BR`; `None` for a language without tables.
     pub(super) fn of(code: &str) -> Option<Self> {
         let code = code.to_ascii_lowercase();

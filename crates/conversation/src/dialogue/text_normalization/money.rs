@@ -77,7 +77,7 @@ fn number_first(sentence: &Sentence<'_>, at: usize, start: usize, locale: Locale
     };
     let mut end = without_dash_ending(sentence, value.end());
     let mut scale_word = None;
-    if let Some((found, behind)) = scale(sentence, end, locale) {
+    if let Some((found, behind)) = scale(sentence, end, Scaled::Plain, locale) {
         (scale_word, end) = (Some(found), behind);
         // "millones de €", "milioni di €".
         if matches!(sentence.text(end), "de" | "di") {
@@ -94,6 +94,11 @@ fn number_first(sentence: &Sentence<'_>, at: usize, start: usize, locale: Locale
         let value = Value::Range(first.clone(), second);
         let spoken = say(sentence, at, again.end, &value, None, again.currency, locale)?;
         return Reading::new(again.end, spoken);
+    }
+    if let (Value::One(number), None) = (&value, scale_word)
+        && let Some(reading) = joint_code(sentence, end, number, locale)
+    {
+        return Some(reading);
     }
     let named = currency(sentence, end, locale, true)?;
     if is_key(sentence, at, end, locale) {
@@ -114,6 +119,29 @@ fn number_first(sentence: &Sentence<'_>, at: usize, start: usize, locale: Locale
     }
     let spoken = say(sentence, at, named.end, &value, scale_word, named.currency, locale)?;
     Reading::new(named.end, spoken)
+}
+
+/// "300 TEUR", "5 kEUR", "2 MUSD": the scale and the code of the currency are one word.
+fn joint_code(sentence: &Sentence<'_>, at: usize, number: &Number, locale: Locale) -> Option<Reading> {
+    let word = sentence.word(at).filter(|word| word.len() == 4 && word.is_ascii())?;
+    let (letter, code) = word.split_at_checked(1)?;
+    let wanted = match letter {
+        "T" | "k" | "K" => 'k',
+        "M" => 'M',
+        _ => return None,
+    };
+    let money = &locale.language.money;
+    let currency = money.currencies.iter().find(|currency| currency.signs.contains(&code))?;
+    let scale = money.scales.iter().find(|scale| match wanted {
+        'k' => scale.written.contains(&"K"),
+        _ => scale.written.iter().any(|written| written.to_lowercase().starts_with("mil")) && scale.one.len() > 4,
+    })?;
+    let singular = number.is_one() || money.below_two && number.is_below_two();
+    let name = if singular { scale.one } else { scale.many };
+    sentence.ends_word(at + 1).then(|| Reading {
+        end: at + 1,
+        spoken: format!("{} {name} {}", number.say(locale), of(currency.many, scale, locale)),
+    })
 }
 
 /// "star 2 1 pound" are keys of a phone.
@@ -175,7 +203,11 @@ fn currency(sentence: &Sentence<'_>, at: usize, locale: Locale, with_names: bool
             }
         }
     }
-    best
+    // The dot of "500 pts." is that of the sentence, too, where one ends.
+    best.map(|named| match sentence.text(named.end - 1) == "." && sentence.is_end(named.end) {
+        true => Named { end: named.end - 1, ..named },
+        false => named,
+    })
 }
 
 fn token_end(sentence: &Sentence<'_>, at: usize) -> usize {
@@ -193,7 +225,7 @@ fn only_cents(sentence: &Sentence<'_>, at: usize) -> Option<Number> {
 /// The scale behind a number, if there is one, and where the amount goes on.
 fn with_scale(sentence: &Sentence<'_>, end: usize, locale: Locale) -> (Option<&'static Scale>, usize) {
     let end = without_dash_ending(sentence, end);
-    scale(sentence, end, locale).map_or((None, end), |(scale, end)| (Some(scale), end))
+    scale(sentence, end, Scaled::Amount, locale).map_or((None, end), |(scale, end)| (Some(scale), end))
 }
 
 /// The dot of "€ 3,2 mld." is that of the sentence, too, where one ends.
@@ -212,12 +244,12 @@ fn scaled(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading>
             (number.say(locale), number)
         }
     };
-    let (scale, end) = scale(sentence, last.end, locale)?;
+    let (scale, end) = scale(sentence, last.end, Scaled::Plain, locale)?;
     let written = sentence.text.get(sentence.get(last.end)?.start..sentence.before(end)?.end())?;
-    let french = locale.is_french() && written == "M" && matches!(sentence.text(end), "d" | "de");
-    let is_short =
-        written.ends_with('.') || matches!(written, "Mio" | "Mrd" | "Tsd" | "mln" | "mld" | "mio" | "mrd" | "bln");
-    if !is_short && !french || !sentence.ends_word(end) {
+    // "1 M d'habitants", "10 mi de pessoas".
+    let counted = matches!(written, "M" | "mi" | "bi" | "tri") && matches!(sentence.text(end), "d" | "de" | "di");
+    let is_short = written.ends_with('.') || SHORT_SCALES.contains(&written);
+    if !is_short && !counted || !sentence.ends_word(end) {
         return None;
     }
     let singular = last.is_one() || locale.language.money.below_two && last.is_below_two();
@@ -225,29 +257,55 @@ fn scaled(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading>
     Reading::new(without_full_stop(sentence, end, locale), format!("{numbers} {name}"))
 }
 
-/// "million", "bn", "Mrd.": the word, and where it ends.
-fn scale(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<(&'static Scale, usize)> {
+/// Short forms of scales without a dot that mean nothing else behind a number.
+const SHORT_SCALES: &[&str] = &[
+    "Mio", "Mrd", "Mrd", "Tsd", "Mill", "mln", "mld", "mio", "mrd", "bln", "bn", "tn", "milj", "Mds", "Md", "Mrds",
+    "mds", "md",
+];
+/// Those that may be units as well: only beside a currency.
+const UNSURE_SCALES: &[&str] = &["m", "k", "b", "t", "mi", "bi", "tri", "mn", "mil", "cr", "Bio", "T"];
+
+/// What is known of a number when its scale is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scaled {
+    /// Nothing: "5 m" is a length.
+    Plain,
+    /// A currency stands before it: "R$ 5 mi".
+    Amount,
+}
+
+/// "million", "bn", "Mrd.": the longest word, and where it ends.
+fn scale(sentence: &Sentence<'_>, at: usize, known: Scaled, locale: Locale) -> Option<(&'static Scale, usize)> {
     let token = sentence.get(at)?;
+    let mut best: Option<(&'static Scale, usize)> = None;
     for scale in locale.language.money.scales {
         for written in scale.written {
             let octets = token.start + written.len();
-            let short = written.len() <= 2 && written.chars().all(char::is_alphabetic);
-            // "5 m" is a length.
-            let signed = sentence.text.get(octets..).is_some_and(|rest| rest.starts_with(['€', '$', '£']));
-            if (short && token.is_spaced && written.chars().all(char::is_lowercase) && !signed)
-                || !sentence.text.get(token.start..)?.starts_with(written)
-            {
+            let Some(rest) = sentence.text.get(token.start..).and_then(|rest| rest.strip_prefix(written)) else {
+                continue;
+            };
+            let unsure = token.is_spaced && UNSURE_SCALES.contains(written) && scale.one != *written;
+            if unsure && known == Scaled::Plain && !is_before_currency(sentence, octets, locale) {
                 continue;
             }
-            let rest = sentence.text.get(octets..)?;
-            let next = rest.chars().next();
-            if !written.ends_with('.') && next.is_some_and(char::is_alphanumeric) {
+            if !written.ends_with('.') && rest.starts_with(char::is_alphanumeric) {
                 continue;
             }
-            return Some((scale, sentence.token_from(octets)));
+            if best.is_none_or(|(_, longest)| octets > longest) {
+                best = Some((scale, octets));
+            }
         }
     }
-    None
+    best.map(|(scale, octets)| (scale, sentence.token_from(octets)))
+}
+
+/// Whether a currency follows an octet, with "de" before it or without: "2,5 mi de reais", "3 k€".
+fn is_before_currency(sentence: &Sentence<'_>, octets: usize, locale: Locale) -> bool {
+    let at = sentence.token_from(octets);
+    let joint = matches!(sentence.text(at), "de" | "di");
+    // "10 mi de pessoas".
+    let counted = joint && matches!(sentence.text(at.saturating_sub(1)), "mi" | "bi" | "tri");
+    counted || names_currency(sentence, if joint { at + 1 } else { at }, locale)
 }
 
 fn say(
@@ -277,8 +335,17 @@ fn say(
             let full = Currency { many: currency.one, ..*currency };
             amount(number, if cents && number.whole != "0" { &full } else { currency }, locale)
         }
+        // "3.5 pounds" is a weight more often.
+        Value::One(number) if number.fraction.len() == 1 && is_pound(sentence, end, locale) => {
+            Some(format!("{} pounds", number.say(locale)))
+        }
         Value::One(number) => amount(number, currency, locale),
     }
+}
+
+/// Whether the word "pounds" ends at a token, and no sign of the currency.
+fn is_pound(sentence: &Sentence<'_>, end: usize, locale: Locale) -> bool {
+    locale.is_english() && end.checked_sub(1).is_some_and(|last| matches!(sentence.text(last), "pound" | "pounds"))
 }
 
 fn padded(number: &Number, locale: Locale) -> String {
@@ -294,7 +361,7 @@ fn padded(number: &Number, locale: Locale) -> String {
 /// "million d'euros", "millones de euros"; nothing in between in other languages, or behind thousands.
 fn of(name: &str, scale: &Scale, locale: Locale) -> String {
     let of = locale.language.money.of;
-    let thousands = matches!(scale.one, "mille" | "mil");
+    let thousands = matches!(scale.one, "mille" | "mil" | "mila" | "MM");
     match of {
         _ if thousands || of.is_empty() => name.to_owned(),
         "de" if locale.is_french() && name.starts_with(['e', 'a', 'o', 'y']) && !name.starts_with("yen") => {
@@ -353,7 +420,7 @@ fn with_per(sentence: &Sentence<'_>, end: usize, spoken: String, locale: Locale)
         && sentence.is_glued(end + 1)
         && let Some((name, behind)) = units::per_name(sentence, end + 1, locale)
     {
-        return Reading { end: behind, spoken: format!("{spoken} {} {name}", locale.language.per) };
+        return Reading { end: behind, spoken: format!("{spoken} {}", units::say_per(&name, locale)) };
     }
     Reading { end, spoken }
 }

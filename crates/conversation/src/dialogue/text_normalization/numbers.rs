@@ -150,6 +150,9 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
         let plain = sentence.ends_word(number.end) && sentence.dash(number.end).is_none();
         return plain.then(|| Reading { end: number.end, spoken: format!("{} {}", signs.minus, number.say(locale)) });
     }
+    if let Some(reading) = plus(sentence, at, locale) {
+        return Some(reading);
+    }
     if !sentence.starts_word(at) || behind_hyphen(sentence, at) {
         return None;
     }
@@ -164,6 +167,19 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
     let last = sentence.before(first.end).map_or("", |token| token.text);
     let plain = first.is_grouped && !version && !last.is_empty() && sentence.ends_word(first.end);
     (plain && !followed_by_digits(sentence, first.end)).then(|| Reading { end: first.end, spoken: first.say(locale) })
+}
+
+/// "+2 Grad", "soit +1,75 point": a sign before a short number, with a blank before it.
+fn plus(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let token = sentence.get(at).filter(|token| token.text == "+")?;
+    let opens = token.is_spaced || sentence.before(at).is_some_and(|before| before.text == "(");
+    let number = number(sentence, at + 1, locale).filter(|_| opens && at > 0 && sentence.is_glued(at + 1))?;
+    let fits = number.whole.len() <= 4
+        && sentence.ends_word(number.end)
+        && sentence.dash(number.end).is_none()
+        && sentence.digits(number.end).is_none()
+        && !followed_by_digits(sentence, number.end);
+    fits.then(|| Reading { end: number.end, spoken: format!("{} {}", locale.language.signs.plus, number.say(locale)) })
 }
 
 /// Whether a number is the second part of something: "COVID-19", "A/4".

@@ -18,11 +18,17 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
     }
     let index = number.checked_sub(1)?;
     let next = sentence.text(mark + 1);
+    if sentence.text(mark) == "°" {
+        return degree_sign(sentence, at, mark + 1, number, locale);
+    }
     let word = match sentence.text(mark) {
         "ª" => *ordinals.feminine.get(index)?,
         // A degree sign before a capital is a temperature: "5°C" is no "5º C".
         "º" if !matches!(next, "C" | "F") => {
-            let noun = sentence.word(mark + 1).is_some_and(|word| word != ordinals.of && word.chars().count() > 2);
+            let noun = sentence.word(mark + 1).is_some_and(|word| {
+                let side = word.starts_with("izq") || word.starts_with("dch") || matches!(word, "izda" | "derecha");
+                word != ordinals.of && word.chars().count() > 2 && !side
+            });
             let short = ordinals.short.iter().find(|(of, _)| *of == number).filter(|_| noun);
             short.map_or(*ordinals.masculine.get(index)?, |(_, word)| word)
         }
@@ -30,4 +36,46 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
         _ => return None,
     };
     Reading::new(mark + 1, word)
+}
+
+/// The first of a month: "1° maggio".
+fn is_month(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
+    let months = &locale.language.calendar.months;
+    sentence.word(at).is_some_and(|word| months.contains(&word.to_lowercase().as_str()))
+}
+
+/// "al 2° piano", "5° posto", "1° de mayo": the degree sign stands for the ordinal one. Behind an article of the singular
+/// it does, and before a noun that has ordinals; elsewhere it is a temperature or an angle.
+fn degree_sign(sentence: &Sentence<'_>, at: usize, end: usize, number: usize, locale: Locale) -> Option<Reading> {
+    let ordinals = locale.language.ordinals.as_ref()?;
+    let (masculine, feminine) = ordinals.articles;
+    let noun = sentence.word(end).filter(|_| sentence.get(end).is_some_and(|next| next.is_spaced));
+    let of_month = noun == Some(ordinals.of) && is_month(sentence, end + 1, locale);
+    let before = sentence.before(at).filter(|_| sentence.get(at).is_some_and(|token| token.is_spaced));
+    let before = before.map_or(String::new(), |before| before.text.to_lowercase());
+    let named = noun.is_some_and(|noun| ordinals.nouns.contains(&noun.to_lowercase().as_str()))
+        || of_month
+        || ordinals.nouns.contains(&before.as_str()) && noun.is_none()
+        || number == 1 && is_month(sentence, end, locale);
+    let is_article = masculine.contains(&before.as_str()) || feminine.contains(&before.as_str());
+    let is_temperature = matches!(sentence.text(end), "C" | "F" | "K")
+        || sentence.glued_sign(end, &["/", "′", "'"])
+        || sentence.word(end).is_some() && noun.is_none();
+    if is_temperature || !named && !is_article {
+        return None;
+    }
+    let ends_feminine = |noun: &str| {
+        noun.ends_with('a') && !matches!(noun, "día" | "dia" | "tema" | "problema")
+            || ["ção", "ción", "zione"].iter().any(|end| noun.ends_with(end))
+            || matches!(noun, "vez" | "fase" | "parte" | "classe" | "clase" | "série" | "edição")
+    };
+    let is_feminine = match named && !is_article {
+        true => ends_feminine(noun.unwrap_or(&before)),
+        false => feminine.contains(&before.as_str()),
+    };
+    let index = number.checked_sub(1)?;
+    let table = if is_feminine { ordinals.feminine } else { ordinals.masculine };
+    let before_noun = noun.is_some_and(|noun| noun != ordinals.of && noun.chars().count() > 2);
+    let short = ordinals.short.iter().find(|(of, _)| *of == number && before_noun && !is_feminine);
+    Reading::new(end, short.map_or(*table.get(index)?, |(_, word)| word))
 }

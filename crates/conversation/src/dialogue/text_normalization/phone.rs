@@ -44,7 +44,13 @@ const SHORT: &[&str] = &[
     "511", "611", "711", "811", "911", "933", "988", "999", "000", "061", "062", "091", "016", "190", "192", "193",
 ];
 /// Tokens between "call" and its number.
-const CALL_TOKENS: usize = 8;
+const CALL_TOKENS: usize = 14;
+/// Tokens between "tel." and its number.
+const ASKED_TOKENS: usize = 5;
+/// A slash with blanks around it parts the first groups of a number, not two numbers.
+const HEAD_DIGITS_MAX: usize = 6;
+/// Tokens between "+" and such a slash.
+const AREA_TOKENS: usize = 7;
 
 /// "Call 911": short numbers behind a word of calling. French says them as numbers.
 fn short_number(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
@@ -89,7 +95,8 @@ fn is_called(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
             }
             TokenKind::Word if codes.call_fillers.contains(&word.as_str()) => {}
             TokenKind::Number => {}
-            TokenKind::Sign if matches!(token.text, "," | ":" | "\"" | "“" | "„" | "«" | "(" | "/") => {}
+            TokenKind::Sign
+                if matches!(token.text, "," | ":" | "\"" | "“" | "„" | "«" | "(" | "/" | "-" | "–" | "+") => {}
             TokenKind::Word | TokenKind::Sign => return false,
         }
     }
@@ -128,7 +135,9 @@ fn groups<'a>(sentence: &Sentence<'a>, at: usize) -> Option<Groups<'a>> {
     let mut all = Groups { digits: Vec::new(), is_international, is_bracketed: false, has_signs: false, end };
     let mut total = 0;
     while all.digits.len() < GROUPS_MAX {
-        let Some((group, behind, bracketed)) = next_group(sentence, all.end, all.digits.is_empty()) else { break };
+        let Some((group, behind, bracketed)) = next_group(sentence, all.end, total, all.digits.is_empty()) else {
+            break;
+        };
         total += group.len();
         if total > DIGITS_MAX {
             return None;
@@ -148,13 +157,18 @@ fn groups<'a>(sentence: &Sentence<'a>, at: usize) -> Option<Groups<'a>> {
 }
 
 /// The next group of digits behind a blank, a hyphen, a dot, a slash or brackets.
-fn next_group<'a>(sentence: &Sentence<'a>, at: usize, is_first: bool) -> Option<(&'a str, usize, bool)> {
+fn next_group<'a>(sentence: &Sentence<'a>, at: usize, total: usize, is_first: bool) -> Option<(&'a str, usize, bool)> {
     let mut at = at;
     if !is_first {
         let sign = sentence.text(at);
         if DASHES.contains(&sign) {
             at = sentence.dash(at)?;
-        } else if matches!(sign, "." | "/") && sentence.is_glued(at) && sentence.is_glued(at + 1) {
+        } else if matches!(sign, "." | "/") && sentence.is_glued(at) && sentence.is_glued(at + 1)
+            || sign == "/"
+                && (2..=HEAD_DIGITS_MAX).contains(&total)
+                && sentence.digits(at + 1).is_some()
+                && is_behind_area(sentence, at)
+        {
             at += 1;
         } else if sentence.digits(at).is_some() && sentence.is_glued(at) && sentence.text(at - 1) != ")" {
             return None;
@@ -174,12 +188,30 @@ fn next_group<'a>(sentence: &Sentence<'a>, at: usize, is_first: bool) -> Option<
     (!other).then_some((group, at + 1, false))
 }
 
+/// "tel. 91 555 01 23", "tel. (é) 21 123 45 67": the dot belongs to the word of calling, and a small word may follow it.
+fn is_behind_short_word(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
+    (1..=ASKED_TOKENS).map_while(|back| at.checked_sub(back)).any(|dot| {
+        sentence.text(dot) == "."
+            && dot >= 1
+            && sentence.word(dot - 1).is_some_and(|word| {
+                word.chars().count() <= 6 && locale.language.codes.phone.contains(&word.to_lowercase().as_str())
+            })
+    })
+}
+
+/// Whether an area code stands before: "030", "(030)", "+49 (0) 30"; "202 / 235" are two numbers.
+fn is_behind_area(sentence: &Sentence<'_>, at: usize) -> bool {
+    let text = |back: usize| at.checked_sub(back).map_or("", |at| sentence.text(at));
+    text(1).starts_with('0') || text(1) == ")" || (2..=AREA_TOKENS).any(|back| text(back) == "+")
+}
+
 fn is_phone(sentence: &Sentence<'_>, at: usize, groups: &Groups<'_>, locale: Locale) -> bool {
     let total: usize = groups.digits.iter().map(|group| group.len()).sum();
     let first = groups.digits.first().copied().unwrap_or("");
     let sizes: Vec<usize> = groups.digits.iter().map(|group| group.len()).collect();
     let words = sentence.words_before(at, 4);
-    let asked = words.iter().any(|word| locale.language.codes.phone.contains(&word.as_str()));
+    let asked = words.iter().any(|word| locale.language.codes.phone.contains(&word.as_str()))
+        || is_behind_short_word(sentence, at, locale);
     let many = groups.digits.len() >= 2;
     let plausible = sizes.iter().all(|size| *size <= 12);
     if !plausible {

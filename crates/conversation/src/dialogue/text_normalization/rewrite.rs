@@ -5,8 +5,8 @@ use super::locale::Locale;
 use super::markup::{Manner, PlainText};
 use super::tokens::{Reading, Sentence, TokenKind};
 use super::{
-    abbreviations, codes, dates, dimensions, fractions, keys, money, numbers, ordinals, phone, symbols, times, units,
-    web_addresses,
+    abbreviations, codes, dates, dimensions, fractions, keys, money, numbers, ordinals, phone, postcodes,
+    street_directions, symbols, times, units, web_addresses,
 };
 use std::ops::Range;
 use trunkline_domain::speech_tags;
@@ -33,6 +33,8 @@ type Grammar = fn(&Sentence<'_>, usize, Locale) -> Option<Reading>;
 /// The first one that understands a place wins.
 const GRAMMARS: &[Grammar] = &[
     keys::read,
+    street_directions::read,
+    postcodes::read,
     web_addresses::read,
     fractions::read,
     dates::read,
@@ -41,8 +43,8 @@ const GRAMMARS: &[Grammar] = &[
     times::read,
     phone::read,
     codes::read,
-    units::read,
     ordinals::read,
+    units::read,
     numbers::read,
     abbreviations::read,
     symbols::read,

@@ -1,6 +1,7 @@
 //! Whether a dot behind a word ends a sentence, or belongs to an abbreviation, an initial or a number.
 
 use super::SpeechStyle;
+use super::dates::{is_german_start, may_become_german_start};
 use super::language::Place;
 use super::locale::Locale;
 use super::tokens::has_capital;
@@ -20,6 +21,9 @@ pub enum AbbreviationEnd {
 
 /// Abbreviations that texts of all languages have.
 const COMMON: &[&str] = &["mr", "mrs", "ms", "dr", "prof", "vs", "nr", "sr", "डॉ", "रु", "प्रो", "ดร", "रू", "สนง"];
+/// Words of Hindi of one letter: they end sentences, and are no initials.
+const HINDI_ENDS: &[&str] =
+    &["है", "हैं", "हूँ", "हूं", "हो", "था", "थी", "थे", "थीं", "दो", "लो", "जी", "गा", "गी", "गे", "ना", "न", "दें", "लें", "तो"];
 /// May end a list, and a sentence with it.
 const LIST_ENDS: &[&str] = &["etc", "usw", "enz", "ecc", "uvm"];
 /// Characters before a dot that can belong to an abbreviation.
@@ -42,6 +46,10 @@ const GERMAN_DAY_PARTS: [&str; 8] =
 /// Judges the dot behind the short name of a day by the word behind it: "am Di. Vormittag" goes on.
 pub fn day_end(style: &SpeechStyle, before: &str, behind: &str) -> AbbreviationEnd {
     let Some(locale) = style.locale.filter(|locale| locale.is_german()) else { return AbbreviationEnd::No };
+    let last = before.rsplit(char::is_whitespace).next().unwrap_or("");
+    if is_dotted_date(last.trim_start_matches(|c: char| !c.is_alphanumeric())) {
+        return date_end(behind.trim_start());
+    }
     let word = before.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or("").to_lowercase();
     if !locale.language.calendar.short_days.iter().any(|(short, _)| *short == word) {
         return AbbreviationEnd::No;
@@ -52,6 +60,15 @@ pub fn day_end(style: &SpeechStyle, before: &str, behind: &str) -> AbbreviationE
         Some(length) if GERMAN_DAY_PARTS.contains(&&behind[..length]) => AbbreviationEnd::Here,
         None if GERMAN_DAY_PARTS.iter().any(|part| part.starts_with(behind)) => AbbreviationEnd::Unknown,
         Some(_) | None => AbbreviationEnd::No,
+    }
+}
+
+/// Behind "am 12.5." a noun goes on, and a word that begins sentences does not.
+fn date_end(behind: &str) -> AbbreviationEnd {
+    match behind.find(|c: char| !c.is_alphabetic()) {
+        Some(length) if is_german_start(&behind[..length]) => AbbreviationEnd::No,
+        None if may_become_german_start(behind) => AbbreviationEnd::Unknown,
+        Some(_) | None => AbbreviationEnd::Here,
     }
 }
 
@@ -78,10 +95,24 @@ fn known_end(style: &SpeechStyle, before: &str, following: Option<char>) -> Abbr
     let word = before.rsplit(char::is_whitespace).next().unwrap_or("");
     let word = word.trim_start_matches(|c: char| !c.is_alphanumeric());
     let is_first = before.trim_start_matches(|c: char| !c.is_alphanumeric()).len() == word.len();
+    if style.locale.is_some_and(Locale::is_german) && is_dotted_date(word) {
+        // Before a capital the word itself decides.
+        return match following {
+            None => AbbreviationEnd::Unknown,
+            Some(next) if next.is_uppercase() || next == '\n' => AbbreviationEnd::No,
+            Some(_) => AbbreviationEnd::Here,
+        };
+    }
+    if style.locale.is_none() && is_spaced_date(before) {
+        return AbbreviationEnd::Always;
+    }
     if !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit()) {
         return number_end(style.locale, word, is_first, following);
     }
     let lower = word.to_lowercase();
+    if HINDI_ENDS.contains(&word) {
+        return AbbreviationEnd::No;
+    }
     if is_initial(word) || COMMON.contains(&lower.as_str()) {
         return AbbreviationEnd::Always;
     }
@@ -92,6 +123,34 @@ fn known_end(style: &SpeechStyle, before: &str, following: Option<char>) -> Abbr
         Some(locale) => by_tables(locale, before, word, following),
         None => AbbreviationEnd::No,
     }
+}
+
+/// "12.5" and "30.06" of German, also as the end of a range: "3.4.-5.4", "15.–18".
+fn is_dotted_date(word: &str) -> bool {
+    let last = word.rsplit(['-', '–', '—', '/']).next().unwrap_or(word);
+    let mut numbers = last.split('.').map(|part| {
+        let digits = (1..=2).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+        digits.then(|| part.parse::<u8>().unwrap_or(0))
+    });
+    let day = numbers.next().flatten().is_some_and(|day| (1..=31).contains(&day));
+    let month = numbers.next();
+    let fits = month.is_none_or(|month| month.is_some_and(|month| (1..=12).contains(&month)));
+    let ranged = last.len() < word.len() && word[..word.len() - last.len()].contains('.');
+    day && fits && numbers.next().is_none() && (month.is_some() || ranged)
+}
+
+/// "2026. 3. 12" of Korean, with its day.
+fn is_spaced_date(before: &str) -> bool {
+    let start = before.char_indices().rev().nth(TAIL_CHARS - 1).map_or(0, |(at, _)| at);
+    let mut parts = before[start..].rsplit(". ");
+    let is_number = |part: &str, digits: std::ops::RangeInclusive<usize>| {
+        digits.contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit())
+    };
+    let (day, month) = (parts.next(), parts.next());
+    let year = parts.next().and_then(|head| head.rsplit(char::is_whitespace).next());
+    day.is_some_and(|day| is_number(day, 1..=2))
+        && month.is_some_and(|month| is_number(month, 1..=2))
+        && year.is_some_and(|year| is_number(year, 4..=4))
 }
 
 /// "1." of a list, "3. März", "2026. 3. 12." of Korean.
@@ -157,7 +216,19 @@ fn by_tables(locale: Locale, before: &str, word: &str, following: Option<char>) 
     if language.suffixes.iter().any(|(short, _)| word.len() > short.len() && word.ends_with(short)) {
         return AbbreviationEnd::Always;
     }
-    let mut found = AbbreviationEnd::No;
+    let mut found = within_longer(locale, following, ends_with);
+    if found == AbbreviationEnd::Here {
+        return found;
+    }
+    let units = language.units.iter().flat_map(|unit| unit.written).copied();
+    let named = units.chain(language.per_names.iter().map(|(short, _)| *short));
+    let counted = behind_number(before, word);
+    if counted && named.filter_map(|short| short.strip_suffix('.')).any(ends_with) {
+        return match following {
+            Some(next) if next.is_uppercase() && locale.is_german() => AbbreviationEnd::Here,
+            _ => before_capital(following),
+        };
+    }
     for (written, _, place) in language.abbreviations {
         let Some(short) = written.strip_suffix('.').filter(|short| ends_with(short)) else { continue };
         match by_place(*place, short, word, following) {
@@ -178,16 +249,33 @@ fn by_tables(locale: Locale, before: &str, word: &str, following: Option<char>) 
     {
         return AbbreviationEnd::Always;
     }
-    let units = language.units.iter().flat_map(|unit| unit.written).copied();
-    let named = units.chain(language.per_names.iter().map(|(short, _)| *short));
-    let counted = behind_number(before, word);
-    if counted && named.filter_map(|short| short.strip_suffix('.')).any(ends_with) {
-        return match following {
-            Some(next) if next.is_uppercase() && locale.is_german() => AbbreviationEnd::Here,
-            _ => before_capital(following),
-        };
+    let written = language.units.iter().flat_map(|unit| unit.written);
+    if counted && following.is_none_or(char::is_lowercase) && written.into_iter().any(|short| *short == word) {
+        return following.map_or(AbbreviationEnd::Unknown, |_| AbbreviationEnd::Here);
     }
-    let calendar = &language.calendar;
+    match by_sign(locale, following, ends_with) {
+        AbbreviationEnd::No => by_calendar(locale, counted, following, ends_with),
+        end => end,
+    }
+}
+
+/// "fl. 25", "500 pts. de entonces".
+fn by_sign(locale: Locale, following: Option<char>, ends_with: impl Fn(&str) -> bool) -> AbbreviationEnd {
+    let mut signs = locale.language.money.currencies.iter().flat_map(|currency| currency.signs);
+    if !signs.any(|sign| sign.strip_suffix('.').is_some_and(&ends_with)) {
+        return AbbreviationEnd::No;
+    }
+    match following {
+        Some(next) if next.is_ascii_digit() => AbbreviationEnd::Here,
+        _ => before_capital(following),
+    }
+}
+
+/// "Jan. 5", "Mon. to Fri.".
+fn by_calendar(
+    locale: Locale, counted: bool, following: Option<char>, ends_with: impl Fn(&str) -> bool,
+) -> AbbreviationEnd {
+    let calendar = &locale.language.calendar;
     let mut short_names = calendar.short_months.iter().chain(calendar.short_days);
     if short_names.any(|(short, _)| ends_with(short)) {
         return match following {
@@ -199,6 +287,23 @@ fn by_tables(locale: Locale, before: &str, word: &str, following: Option<char>) 
         };
     }
     AbbreviationEnd::No
+}
+
+/// Whether the dot is an inner one of a longer form: "EE. UU.", "pol. ind.".
+fn within_longer(locale: Locale, following: Option<char>, ends_with: impl Fn(&str) -> bool) -> AbbreviationEnd {
+    let language = locale.language;
+    let units = language.units.iter().flat_map(|unit| unit.written).copied();
+    let written = language.abbreviations.iter().map(|(written, _, _)| *written).chain(units);
+    let mut found = AbbreviationEnd::No;
+    for (head, rest) in written.filter_map(|written| written.split_once(". ")) {
+        match following {
+            _ if head.chars().count() < 2 || !ends_with(head) => {}
+            None => found = AbbreviationEnd::Unknown,
+            Some(next) if rest.starts_with(next) => return AbbreviationEnd::Here,
+            Some(_) => {}
+        }
+    }
+    found
 }
 
 /// Whether the word before this one ends with a number or a sign of an amount: "20 min", "€/Min".
@@ -214,12 +319,16 @@ fn by_place(place: Place, short: &str, word: &str, following: Option<char>) -> A
         (Place::Anywhere | Place::AfterNumber | Place::AfterCentury, _) => AbbreviationEnd::Always,
         (Place::Capital, _) if has_capital(word) => AbbreviationEnd::Always,
         (Place::BeforeBirth, _) if has_capital(word) => AbbreviationEnd::No,
+        (Place::Title, _) if !has_capital(word) => AbbreviationEnd::No,
         (Place::Capital, _) => AbbreviationEnd::No,
         (_, None) => AbbreviationEnd::Unknown,
         (Place::BeforeNumber, Some(next)) if next.is_ascii_digit() => AbbreviationEnd::Here,
+        (Place::BeforeNumber, Some('I' | 'V' | 'X')) if !matches!(short, "no" | "art") => AbbreviationEnd::Here,
         (Place::BeforeNumber, Some(_)) => AbbreviationEnd::No,
-        (Place::BeforeName | Place::BeforeStreet, Some(next)) if next.is_alphabetic() => AbbreviationEnd::Here,
-        (Place::BeforeName | Place::BeforeStreet, Some(_)) => AbbreviationEnd::No,
+        (Place::BeforeName | Place::Title | Place::BeforeStreet, Some(next)) if next.is_alphabetic() => {
+            AbbreviationEnd::Here
+        }
+        (Place::BeforeName | Place::Title | Place::BeforeStreet, Some(_)) => AbbreviationEnd::No,
         (Place::BeforeSmall, Some(next)) if next.is_lowercase() => AbbreviationEnd::Here,
         (Place::BeforeSmall, Some(_)) => AbbreviationEnd::No,
         (Place::BeforeBirth, Some(next)) if next.is_alphanumeric() => AbbreviationEnd::Here,

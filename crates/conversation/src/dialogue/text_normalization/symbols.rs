@@ -19,6 +19,9 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
         "+" if !token.is_spaced && is_number(sentence, at, -1) && sentence.ends_word(at + 1) => {
             Reading::new(at + 1, signs.plus)
         }
+        "±" if is_number(sentence, at, 1) || sentence.text(at + 1) == "€" || sentence.text(at + 1) == "$" => {
+            Reading::new(at + 1, signs.plus_minus)
+        }
         "=" if is_calculation(sentence, at) => Reading::new(at + 1, signs.equals),
         "*" | "×" if is_calculation(sentence, at) => Reading::new(at + 1, signs.times),
         "#" => numbered(sentence, at, locale),

@@ -368,3 +368,33 @@ fn monotonous_texts_of_any_length_can_be_said() {
         assert!(said.spoken.len() <= 30_000.max(bit.len() * 15_000), "{bit}");
     }
 }
+
+/// The same for what other languages write.
+#[test]
+fn monotonous_texts_of_each_language_can_be_said() {
+    for (language, bit) in [
+        ("de", "12.5. "),
+        ("de", "3.-5.4. "),
+        ("de", "bis +2 "),
+        ("de", "14:30–18 "),
+        ("de", "+49 (0) 30 / "),
+        ("it", "al 2° "),
+        ("it", "2 h "),
+        ("es", "tel. 91 "),
+        ("es", "los km 12 "),
+        ("es", "5 de mar. "),
+        ("es", "C.P. 28028 "),
+        ("pt", "3 x 0 "),
+        ("pt", "R$ 2 mi "),
+        ("fr", "75002 Paris "),
+        ("fr", "± 1 "),
+        ("nl", "fl. 5 "),
+        ("en", "10 W 34th St. "),
+        ("en", "IL 62704 "),
+        ("en", "1-2-3-4 "),
+        ("en", "Conf. Rm. "),
+    ] {
+        let said = SpeechStyle::new(language, false).normalize(&bit.repeat(2_000));
+        assert!(said.spoken.len() <= bit.len() * 20_000, "{bit}");
+    }
+}

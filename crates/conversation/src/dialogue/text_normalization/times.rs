@@ -11,9 +11,18 @@ struct Time {
     hour: u32,
     minute: Option<u32>,
     half: Option<DayHalf>,
-    /// Its word of the hour was written.
-    has_word: bool,
+    word: HourWord,
     end: usize,
+}
+
+/// Whether the word of the hour was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HourWord {
+    Left,
+    /// "17:30 h".
+    Behind,
+    /// "17h30".
+    Between,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +100,9 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
     if let Some(reading) = ratio(sentence, at, locale) {
         return Some(reading);
     }
+    if let Some(reading) = to_full_hour(sentence, at, locale) {
+        return Some(reading);
+    }
     let first = time(sentence, at, locale)?;
     if first.minute.is_some_and(|minute| minute != 0) && is_duration(sentence, first.end) {
         return None;
@@ -149,13 +161,37 @@ fn english_half_range(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Opt
     Reading::new(second.end, format!("{hour} {} {two}", locale.language.signs.to))
 }
 
+/// "14:30–18 Uhr", "9–12:30 Uhr": one end has minutes, and the word of the hour stands behind.
+fn to_full_hour(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let full = |at: usize| {
+        let hour = sentence.digits(at).filter(|hour| hour.len() <= 2)?.parse().ok().filter(|hour: &u32| *hour <= 24)?;
+        Some(Time { hour, minute: Some(0), half: None, word: HourWord::Left, end: at + 1 })
+    };
+    let minutes = |time: &Time| time.minute.is_some_and(|minute| minute != 0) && time.half.is_none();
+    if let Some(first) = time(sentence, at, locale).filter(minutes) {
+        let behind = sentence.dash(first.end)?;
+        let second = full(behind).filter(|second| !sentence.glued_sign(second.end, &[":", "."]))?;
+        let end = hour_word(sentence, second.end, locale)?;
+        let (one, two) = (
+            say(sentence, at, first, locale),
+            say(sentence, behind, Time { word: HourWord::Behind, end, ..second }, locale),
+        );
+        return Reading::new(end, super::numbers::say_range(sentence, at, &one, &two, locale));
+    }
+    let first = full(at).filter(|first| sentence.dash(first.end).is_some())?;
+    let behind = sentence.dash(first.end)?;
+    let second = time(sentence, behind, locale).filter(|second| minutes(second) && second.word == HourWord::Behind)?;
+    let two = say(sentence, behind, second, locale);
+    Reading::new(second.end, super::numbers::say_range(sentence, at, &first.hour.to_string(), &two, locale))
+}
+
 /// Reads the time at a token, without judging what follows it.
 fn time(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Time> {
     let digits = sentence.digits(at).filter(|digits| digits.len() <= 2)?;
     let hour: u32 = digits.parse().ok().filter(|hour| *hour <= 24)?;
     let calendar = &locale.language.calendar;
     let english = calendar.clock == Clock::English;
-    let bare = Time { hour, minute: None, half: None, has_word: false, end: at + 1 };
+    let bare = Time { hour, minute: None, half: None, word: HourWord::Left, end: at + 1 };
     let time = if sentence.glued_sign(at + 1, &[":"]) && sentence.is_glued(at + 2) {
         let time = with_minutes(sentence, bare, at + 2)?;
         // "10:30:15" is left alone.
@@ -189,7 +225,7 @@ fn time(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Time> {
         return with_half(sentence, time, end);
     }
     match hour_word(sentence, time.end, locale) {
-        Some(end) => Some(Time { has_word: true, end, ..time }),
+        Some(end) => Some(Time { word: HourWord::Behind, end, ..time }),
         None => Some(time),
     }
 }
@@ -241,6 +277,15 @@ fn letter_time(sentence: &Sentence<'_>, bare: Time, locale: Locale) -> Option<Ti
         return None;
     }
     let minutes = with_minutes(sentence, bare, behind).filter(|_| sentence.is_glued(behind) || spaced);
+    // "dura 2 h" is how many of them; "alle 9h" and "9h-18h" are times.
+    let italian = locale.language.calendar.hour_words.is_empty();
+    let before = sentence.words_before(bare.end - 1, 1);
+    let preposition =
+        before.first().is_some_and(|word| matches!(word.as_str(), "alle" | "dalle" | "ore" | "le" | "entro"));
+    let clock = preposition || sentence.dash(behind).is_some();
+    if italian && minutes.is_none() && !clock {
+        return None;
+    }
     let time = match minutes {
         Some(time) => time,
         None if sentence.ends_word(behind) && letter == "h" => Time { minute: Some(0), end: behind, ..bare },
@@ -248,7 +293,7 @@ fn letter_time(sentence: &Sentence<'_>, bare: Time, locale: Locale) -> Option<Ti
     };
     // "17h30min".
     let end = if sentence.text(time.end) == "min" && time.minute != Some(0) { time.end + 1 } else { time.end };
-    Some(Time { has_word: true, end, ..time })
+    Some(Time { word: HourWord::Between, end, ..time })
 }
 
 /// "um 14h", "9 Uhr oder 14h": an hour and not how many of them.
@@ -276,7 +321,10 @@ fn half_of_day(sentence: &Sentence<'_>, at: usize) -> Option<(DayHalf, usize)> {
         && matches!(sentence.text(at + 2), "m" | "M")
         && sentence.glued_sign(at + 3, &["."]);
     let found = half(word).filter(|_| dotted)?;
-    let last = if sentence.is_end(at + 4) { at + 3 } else { at + 4 };
+    // "5 p. m. Gracias": a capital behind the form with a blank begins a sentence.
+    let blank = sentence.get(at + 2).is_some_and(|letter| letter.is_spaced);
+    let next_sentence = blank && sentence.word(at + 4).is_some_and(has_capital);
+    let last = if sentence.is_end(at + 4) || next_sentence { at + 3 } else { at + 4 };
     Some((found, last))
 }
 
@@ -353,19 +401,33 @@ fn say(sentence: &Sentence<'_>, at: usize, time: Time, locale: Locale) -> String
         }
         Clock::Joint { one, many, joint } => {
             let half = time.half.map(|half| spanish_half(half, time.hour)).unwrap_or("");
-            let before = sentence.words_before(at, 1);
-            let article = before.first().is_some_and(|word| {
-                matches!(word.as_str(), "las" | "la" | "alle" | "dalle" | "ore" | "le" | "a" | "de" | "y" | "e" | "all")
-            });
+            let article = is_behind_clock_word(sentence, at);
             let word = if time.hour == 1 { one } else { many };
             match minute {
                 0 if !half.is_empty() => format!("{}{half}", time.hour),
-                0 if (time.has_word || !article) && !word.is_empty() => format!("{} {word}", time.hour),
+                0 if (time.word != HourWord::Left || !article) && !word.is_empty() => format!("{} {word}", time.hour),
                 0 => time.hour.to_string(),
+                // "dura 2h30".
+                _ if time.word == HourWord::Between && !article => {
+                    let unit = locale.language.units.iter().find(|unit| unit.written.contains(&"h"));
+                    let word = unit.map_or("", |unit| if time.hour == 1 { unit.one } else { unit.many });
+                    format!("{} {word} {joint} {minute}", time.hour)
+                }
                 _ => format!("{} {joint} {minute}{half}", time.hour),
             }
         }
     }
+}
+
+/// Words before a time of the day.
+fn is_behind_clock_word(sentence: &Sentence<'_>, at: usize) -> bool {
+    let before = sentence.words_before(at, 1);
+    before.first().is_some_and(|word| {
+        matches!(
+            word.as_str(),
+            "las" | "la" | "alle" | "dalle" | "ore" | "le" | "a" | "de" | "y" | "e" | "all" | "ora" | "entro"
+        )
+    })
 }
 
 fn spanish_half(half: DayHalf, hour: u32) -> &'static str {

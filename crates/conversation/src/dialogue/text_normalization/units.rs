@@ -3,7 +3,8 @@
 use super::language::Unit;
 use super::locale::Locale;
 use super::numbers::{Number, behind_hyphen, is_before_noun, number, range, say_range};
-use super::tokens::{Reading, Sentence, has_capital};
+use super::street_directions;
+use super::tokens::{Reading, Sentence, TokenKind, has_capital};
 
 /// The unit that stands at a token, and where it ends. The longest one is meant.
 pub(super) fn unit(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<(&'static Unit, usize)> {
@@ -12,17 +13,34 @@ pub(super) fn unit(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
     for unit in locale.language.units {
         for written in unit.written {
             let octets = start + written.len();
+            // The Dutch "t/m" is no ton, nor are "t-shirts".
+            if *written == "t" && sentence.glued_sign(at + 1, &["/", "-"]) {
+                continue;
+            }
             if sentence.stands(start, written) && best.is_none_or(|(_, longest, _)| octets > longest) {
                 best = Some((unit, octets, written.ends_with('.')));
             }
         }
     }
     let (unit, octets, dotted) = best?;
+    if street_directions::is_direction(sentence, at, locale) {
+        return None;
+    }
     let end = sentence.token_from(octets);
+    // "5 km. de aquí": no sentence ends before a small letter.
+    if !dotted && sentence.glued_sign(end, &["."]) && goes_on_small(sentence, end + 1) {
+        return Some((unit, end + 1));
+    }
     // The dot of "min." belongs to a sentence that ends, or that is followed by another one.
-    let next_sentence = locale.is_english() && sentence.word(end).is_some_and(has_capital);
+    let next_sentence = !locale.is_german() && sentence.word(end).is_some_and(has_capital);
     let end = if dotted && (sentence.is_end(end) || next_sentence) { end - 1 } else { end };
     Some((unit, end))
+}
+
+/// Whether a small letter follows behind a blank.
+fn goes_on_small(sentence: &Sentence<'_>, at: usize) -> bool {
+    let next = sentence.get(at).filter(|next| next.is_spaced);
+    next.is_some_and(|next| next.text.starts_with(char::is_lowercase))
 }
 
 /// What stands behind "/" of an amount: a unit, or a word as it is.
@@ -48,7 +66,7 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
     if !sentence.starts_word(at) || behind_hyphen(sentence, at) {
         return None;
     }
-    if let Some(reading) = feet_and_inches(sentence, at, locale) {
+    if let Some(reading) = feet_and_inches(sentence, at, locale).or_else(|| without_number(sentence, at, locale)) {
         return Some(reading);
     }
     let (minus, start) = match sentence.minus(at) {
@@ -79,11 +97,8 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
         return None;
     }
     let spoken = format!("{minus}{}", first.say(locale));
-    // "15000 km-beurt", "10 kg-Sack": one word with what follows.
-    if sentence.glued_sign(end, &["-"]) && sentence.is_glued(end + 1) && sentence.word(end + 1).is_some() {
-        let joint = if locale.is_dutch() { "" } else { "-" };
-        return Reading::new(end + 1, format!("{spoken} {}{joint}", unit.one))
-            .map(|reading| Reading { end: end + 2, spoken: format!("{}{}", reading.spoken, sentence.text(end + 1)) });
+    if let Some(reading) = compound(sentence, unit, end, &spoken, locale) {
+        return Some(reading);
     }
     // "24h/24" is "24 hours of 24".
     if sentence.glued_sign(end, &["/"])
@@ -106,6 +121,73 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
     Reading::new(end, format!("{spoken} {unit_name}"))
 }
 
+/// Signs of units that are no words of any language.
+const PLAIN_SIGNS: &[&str] = &[
+    "kg", "km", "km²", "m²", "m2", "m³", "m3", "cm", "mm", "qm", "cbm", "mq", "mc", "kWh", "MWh", "MB", "GB", "TB",
+    "ml", "min", "Std", "Stk", "h", "l", "L",
+];
+
+/// A unit without its number: "pro m²", "le kg", "los km 12 y 18".
+fn without_number(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let token = sentence.get(at).filter(|token| token.is_spaced && token.kind == TokenKind::Word)?;
+    let (unit, end) = unit(sentence, at, locale).filter(|(_, end)| sentence.ends_word(*end))?;
+    if is_behind_scale(sentence, at, locale) {
+        return Reading::new(end, unit.many);
+    }
+    let before = sentence.before(at).filter(|before| before.kind == TokenKind::Word)?.text.to_lowercase();
+    let written = sentence.text.get(token.start..sentence.before(end)?.end())?;
+    if written == "km" && sentence.digits(end).is_some() && !sentence.is_glued(end) {
+        let plural =
+            matches!(before.as_str(), "los" | "les" | "des" | "aux" | "os" | "dos" | "aos" | "i" | "ai" | "dei");
+        return Reading::new(end, if plural { unit.many } else { unit.one });
+    }
+    let (per, articles): (&[&str], &[&str]) = match locale.language.signs.and {
+        "und" => (&["pro", "je"], &[]),
+        "et" => (&["par"], &["le", "au", "du"]),
+        "y" => (&["por"], &["el", "al", "del"]),
+        "e" if locale.is_portuguese() => (&["por"], &["o", "do"]),
+        "e" => (&["per"], &["il", "al"]),
+        _ => (&["per"], &[]),
+    };
+    let asked = per.contains(&before.as_str()) || articles.contains(&before.as_str()) && written.chars().count() > 1;
+    (asked && PLAIN_SIGNS.contains(&written)).then(|| Reading { end, spoken: unit.one.to_owned() })
+}
+
+/// "93 Tsd. km²", "2 millones de kg": a number, a scale, and perhaps "de" stand before.
+fn is_behind_scale(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
+    let skips = |at: usize| at.checked_sub(1).filter(|back| matches!(sentence.text(*back), "." | "de" | "di" | "of"));
+    let behind = skips(at).map_or(at, |back| skips(back).unwrap_or(back));
+    let Some(last) = behind.checked_sub(1) else { return false };
+    let word = sentence.word(last).unwrap_or("");
+    let is_scale = |written: &str| written.trim_end_matches('.').rsplit(' ').next() == Some(word);
+    let mut scales = locale.language.money.scales.iter().flat_map(|scale| scale.written);
+    let counted = (last.saturating_sub(2)..last).any(|at| sentence.digits(at).is_some());
+    word.chars().count() >= 2 && counted && scales.any(|written| is_scale(written))
+}
+
+/// "per kilogram", "al mese".
+pub(super) fn say_per(name: &str, locale: Locale) -> String {
+    let per = locale.language.per;
+    if !locale.is_italian() {
+        return format!("{per} {name}");
+    }
+    match name {
+        "persona" | "notte" | "testa" | "copia" => format!("a {name}"),
+        _ if name.starts_with(['a', 'e', 'i', 'o', 'u']) => format!("all'{name}"),
+        _ if name.ends_with('a') => format!("alla {name}"),
+        _ if name.ends_with(['o', 'e']) => format!("al {name}"),
+        _ => format!("{per} {name}"),
+    }
+}
+
+/// "15000 km-beurt", "10 kg-Sack": one word with what follows.
+fn compound(sentence: &Sentence<'_>, unit: &Unit, end: usize, spoken: &str, locale: Locale) -> Option<Reading> {
+    let joined = sentence.glued_sign(end, &["-"]) && sentence.is_glued(end + 1);
+    let word = sentence.word(end + 1).filter(|_| joined)?;
+    let joint = if locale.is_dutch() { "" } else { "-" };
+    Reading::new(end + 2, format!("{spoken} {}{joint}{word}", unit.one))
+}
+
 /// "/s", "/100 km" behind a unit: what is said for it.
 fn per(sentence: &Sentence<'_>, end: usize, locale: Locale) -> Option<(String, usize)> {
     if !sentence.glued_sign(end, &["/"]) || !sentence.is_glued(end + 1) {
@@ -117,7 +199,7 @@ fn per(sentence: &Sentence<'_>, end: usize, locale: Locale) -> Option<(String, u
         return Some((format!("{per} {count} {}", unit.many), behind));
     }
     let (name, behind) = per_name(sentence, end + 1, locale)?;
-    sentence.ends_word(behind).then(|| (format!("{per} {name}"), behind))
+    sentence.ends_word(behind).then(|| (say_per(&name, locale), behind))
 }
 
 /// "6 in" behind feet.

@@ -199,6 +199,7 @@ fn words_during_the_switch_are_answered_by_the_next_agent_instead_of_a_greeting(
     let before = harness.llm_requests();
     harness.caller_says("it is number seven");
     harness.pass_ms(1_000);
+    assert_eq!(harness.play_everything(), "One moment, please.");
     assert_eq!(harness.llm_requests(), before, "nobody answers before it is clear who");
     harness.prepared(billing(json!({})));
     assert_eq!(harness.llm_requests(), before + 1);
@@ -288,7 +289,9 @@ fn an_agent_that_cannot_take_over_leaves_the_call_with_the_present_one() {
 fn a_preparation_that_takes_too_long_is_given_up() {
     let mut harness = CallHarness::at_reception(json!({}));
     harness.wants_billing();
-    harness.pass_ms(6_100);
+    harness.pass_ms(3_000);
+    harness.play_everything();
+    harness.pass_ms(2_600);
     assert_eq!(harness.times(&CallOutput::CancelPreparation), 1);
     assert!(
         harness.asked().iter().any(|message| message.contains("it was not ready in time")),
@@ -409,4 +412,19 @@ fn the_figures_say_what_each_agent_has_used() {
     assert_eq!((of(0, "until_ms"), of(1, "until_ms")), (of(1, "from_ms"), Value::Null));
     // A call of one agent has no such list.
     assert_eq!(CallHarness::greeted().machine.metrics().to_json().get("agents"), None);
+}
+
+#[test]
+fn nobody_waits_in_silence_for_an_agent_that_is_slow_to_be_ready() {
+    for target in [json!({"opening": "greet"}), json!({"opening": "greet", "announcement": "I put you through."})] {
+        let mut harness = CallHarness::at_reception(target.clone());
+        harness.wants_billing();
+        harness.play_everything();
+        let waited = harness.silence_ms();
+        assert!((2_000..=3_000).contains(&waited), "{target}: {waited} ms");
+        harness.play_everything();
+        harness.machine.handle_agent_prepared(harness.now, Ok(billing(json!({}))));
+        harness.drain();
+        assert_eq!(harness.play_everything(), "Billing here.", "{target}");
+    }
 }

@@ -11,7 +11,7 @@ type Failure = fn(&mut CallHarness);
 
 impl CallHarness {
     /// Milliseconds until the agent has something to say.
-    fn silence_ms(&mut self) -> u32 {
+    pub(super) fn silence_ms(&mut self) -> u32 {
         let mut waited = 0;
         while self.waiting.is_empty() && waited < 60_000 {
             self.pass_ms(50);
@@ -212,4 +212,52 @@ fn the_first_filler_counts_from_the_end_of_the_callers_turn() {
     assert_eq!(harness.machine.caller_waits_since(), None);
     harness.pass_ms(2_000);
     assert!(harness.waiting.is_empty(), "the next one is not hurried");
+}
+
+#[test]
+fn a_model_that_stops_in_the_middle_of_its_answer_leaves_no_silence() {
+    let stops: [(&str, Failure); 3] = [
+        ("it is silent", |_| {}),
+        ("it thinks, or writes long arguments", |harness| {
+            let request_id = harness.machine.response_id();
+            harness.machine.handle_llm_event(harness.now, request_id, LlmEvent::ToolCallBegan);
+        }),
+        ("half a sentence is held back", |harness| {
+            let request_id = harness.machine.response_id();
+            harness.machine.handle_llm_event(harness.now, request_id, LlmEvent::Text("It comes tomorrow and".into()));
+        }),
+    ];
+    for (what, stop) in stops {
+        let mut harness = asked(speaking("en"));
+        let request_id = harness.machine.response_id();
+        harness.machine.handle_llm_event(harness.now, request_id, LlmEvent::Text("It left yesterday. ".into()));
+        stop(&mut harness);
+        harness.drain();
+        let said = harness.play_everything();
+        assert!(said.starts_with("It left yesterday."), "{what}: {said}");
+        for _ in 0..2 {
+            let waited = harness.silence_ms();
+            assert!((2_300..=6_000).contains(&waited), "{what}: {waited} ms");
+            harness.play_everything();
+        }
+        harness.machine.handle_llm_event(harness.now, request_id, LlmEvent::Text(" It is here.".into()));
+        harness.machine.handle_llm_event(harness.now, request_id, LlmEvent::Done(TokenUsage::default()));
+        harness.drain();
+        assert!(harness.play_everything().ends_with("It is here."), "{what}");
+        harness.pass_ms(7_000);
+        assert!(harness.waiting.is_empty(), "{what}: nothing is said after the answer");
+    }
+}
+
+#[test]
+fn no_filler_is_said_into_the_words_of_a_caller_who_has_heard_half_an_answer() {
+    let mut harness = asked(speaking("en"));
+    let request_id = harness.machine.response_id();
+    harness.machine.handle_llm_event(harness.now, request_id, LlmEvent::Text("It left yesterday. ".into()));
+    harness.drain();
+    harness.play_everything();
+    harness.pass_ms(2_000);
+    harness.machine.handle_speech_started(harness.now);
+    harness.pass_ms(1_500);
+    assert!(harness.waiting.is_empty());
 }

@@ -4,7 +4,7 @@ use super::*;
 
 impl CallHarness {
     /// The agent is being heard: one second of its first sentence, of two.
-    fn talking() -> (Self, SegmentId) {
+    pub(super) fn talking() -> (Self, SegmentId) {
         let mut harness = Self::greeted();
         harness.caller_says("tell me");
         harness.model_says("The first thing to know is this. The second thing is that.");
@@ -13,7 +13,7 @@ impl CallHarness {
     }
 
     /// The next segment starts to play; it takes two seconds.
-    fn begin(&mut self) -> SegmentId {
+    pub(super) fn begin(&mut self) -> SegmentId {
         let (segment, _) = self.waiting.remove(0);
         self.machine.handle_tts_done(segment, 16_000);
         self.machine.handle_segment_started(segment, self.now);
@@ -23,7 +23,7 @@ impl CallHarness {
     }
 
     /// The caller makes a sound over the agent, who is held back.
-    fn caller_makes_sound(&mut self, segment: SegmentId, ms: u32) {
+    pub(super) fn caller_makes_sound(&mut self, segment: SegmentId, ms: u32) {
         self.machine.handle_speech_started(self.now);
         self.machine.handle_paused(self.now + 60 * MS, segment.response_id);
         self.pass_ms(ms);
@@ -33,29 +33,29 @@ impl CallHarness {
         self.drain();
     }
 
-    fn stt_event(&mut self, event: SttEvent) {
+    pub(super) fn stt_event(&mut self, event: SttEvent) {
         self.machine.handle_stt(self.now, event);
         self.drain();
     }
 
-    fn count(&self, wanted: &CallOutput) -> usize {
+    pub(super) fn count(&self, wanted: &CallOutput) -> usize {
         self.seen.iter().filter(|output| *output == wanted).count()
     }
 
-    fn interrupts(&self) -> usize {
+    pub(super) fn interrupts(&self) -> usize {
         self.seen.iter().filter(|output| matches!(output, CallOutput::Interrupt { .. })).count()
     }
 }
 
-fn interim(text: &str) -> SttEvent {
+pub(super) fn interim(text: &str) -> SttEvent {
     SttEvent::Interim(text.into())
 }
 
-fn last_words(text: &str) -> SttEvent {
+pub(super) fn last_words(text: &str) -> SttEvent {
     SttEvent::Final { text: text.into(), confidence: Some(0.9), speech_final: true }
 }
 
-fn with_turns(config: serde_json::Value) -> AgentFields {
+pub(super) fn with_turns(config: serde_json::Value) -> AgentFields {
     AgentFields { turn_config: Some(serde_json::from_value(config).unwrap()), ..agent() }
 }
 
@@ -66,8 +66,8 @@ fn caller_coughs_and_the_agent_goes_on() {
     assert_eq!((harness.count(&CallOutput::Resume), harness.interrupts()), (0, 0));
     harness.pass_ms(400);
     assert_eq!((harness.count(&CallOutput::Resume), harness.interrupts()), (1, 0));
-    let metrics = harness.machine.metrics();
-    assert_eq!((metrics.pauses, metrics.resumes, metrics.barge_ins), (1, 1, 0));
+    let counts = &harness.machine.metrics().interruptions;
+    assert_eq!((counts.held, counts.resumed, counts.stopped), (1, 1, 0));
 }
 
 #[test]

@@ -31,7 +31,12 @@ pub(super) struct Sentence {
     pub(super) text: String,
     /// It stands in the agent's configuration: its sound is kept.
     pub(super) is_kept: bool,
+    /// Until when the caller has sound from before.
+    pub(super) sound_until: Option<Instant>,
 }
+
+/// One text of a call after the other; when the sound of the last one ends, if it was spoken to its end.
+pub(super) type InTurn = Arc<tokio::sync::Mutex<Option<Instant>>>;
 
 /// What was sent of a text.
 #[derive(Default)]
@@ -43,6 +48,8 @@ struct Sent {
     /// Characters of the text that are spoken.
     chars: usize,
     first: Option<Instant>,
+    /// Sound of earlier texts ends then.
+    starts_at: Option<Instant>,
 }
 
 impl Sent {
@@ -50,21 +57,36 @@ impl Sent {
         self.samples * 1_000 / u64::from(espeak::RATE_HZ)
     }
 
+    /// When the sound so far has been heard.
+    fn ends_at(&self, began: Instant) -> Instant {
+        let first = self.first.unwrap_or(began).max(self.starts_at.unwrap_or(began));
+        first + Duration::from_millis(self.ms())
+    }
+
     /// How long the next part may take: as long as there is sound, and somewhat more.
     fn patience(&self, began: Instant, patience: Duration) -> Duration {
-        let until = match self.first {
-            Some(first) => first + Duration::from_millis(self.ms()),
-            None => began,
-        };
-        (until + patience).saturating_duration_since(Instant::now())
+        (self.ends_at(began) + patience).saturating_duration_since(Instant::now())
     }
 }
 
 type Events = mpsc::Sender<TtsEvent>;
 
 impl Sentence {
-    /// Speaks the text to its end.
-    pub(super) async fn speak(self, events: &Events) -> Result<(), ProviderError> {
+    /// Speaks the text to its end, after those of the call that came before: their sound comes first, so this one has time.
+    pub(super) async fn speak_in_turn(mut self, in_turn: &InTurn, events: &Events) -> Result<(), ProviderError> {
+        let asked = Instant::now();
+        let had_to_wait = in_turn.try_lock().is_err();
+        let mut last_end = in_turn.lock().await;
+        // What was spoken while this text waited; what was broken off is not heard.
+        let before = last_end.take().filter(|_| had_to_wait);
+        self.sound_until = before.max(self.sound_until);
+        let mut sent = Sent { starts_at: self.sound_until, ..Sent::default() };
+        let spoken = self.speak(&mut sent, events).await;
+        *last_end = Some(sent.ends_at(asked));
+        spoken
+    }
+
+    async fn speak(self, sent: &mut Sent, events: &Events) -> Result<(), ProviderError> {
         let began = Instant::now();
         if primary(&self.language) != self.voice.language {
             return self.stand_in(SpeakError::Language(self.language.clone()), 0, events).await;
@@ -77,15 +99,15 @@ impl Sentence {
             && let Some(phrase) = read(cache, *key).await
         {
             metrics::counter!("trunkline_local_voice_phrases_total", "from" => "disk").increment(1);
+            sent.samples = (phrase.audio.len() / 2) as u64;
             let _ = send(events, phrase.marks, &phrase.audio).await;
             return Ok(());
         }
-        let mut sent = Sent::default();
-        match self.synthesize(&voices, began, &mut sent, events).await {
+        match self.synthesize(&voices, began, sent, events).await {
             Ok(()) => {
                 voices.has_spoken();
                 if let Some((cache, key)) = stored {
-                    write(cache, key, sent);
+                    write(cache, key, std::mem::take(&mut sent.marks), std::mem::take(&mut sent.audio));
                 }
                 Ok(())
             }
@@ -174,7 +196,13 @@ impl Sentence {
     /// espeak-ng says what is left of the text.
     async fn stand_in(&self, error: SpeakError, chars: usize, events: &Events) -> Result<(), ProviderError> {
         match self.providers.piper() {
-            Some(voices) => voices.report(self.voice, &error),
+            Some(voices) => {
+                voices.report(self.voice, &error);
+                // After a crash the next text finds the voice loaded.
+                if matches!(error, SpeakError::Failed(_)) {
+                    voices.speaker.warm_up();
+                }
+            }
             None => tracing::debug!(voice = self.voice.name, %error, "espeak-ng speaks in place of a local voice"),
         }
         let rest: String =
@@ -290,9 +318,9 @@ async fn read(cache: &Arc<PhraseCache>, key: PhraseKey) -> Option<Phrase> {
 }
 
 /// Writes it while the caller listens.
-fn write(cache: Arc<PhraseCache>, key: PhraseKey, sent: Sent) {
+fn write(cache: Arc<PhraseCache>, key: PhraseKey, marks: Vec<WordTimestamp>, audio: Vec<u8>) {
     metrics::counter!("trunkline_local_voice_phrases_total", "from" => "voice").increment(1);
-    let phrase = Phrase { rate_hz: espeak::RATE_HZ, marks: sent.marks, audio: sent.audio.into() };
+    let phrase = Phrase { rate_hz: espeak::RATE_HZ, marks, audio: audio.into() };
     drop(trunkline_supervision::spawn_blocking("phrase_cache", move || {
         if let Err(error) = cache.put(key, &phrase) {
             tracing::warn!(%error, "a phrase of a local voice was not stored");

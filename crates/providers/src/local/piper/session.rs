@@ -1,13 +1,15 @@
 //! A Piper voice in one call.
 
 use super::super::espeak;
-use super::sentence::Sentence;
+use super::sentence::{InTurn, Sentence};
 use super::voices::piper_voice;
 use crate::ProviderError;
 use crate::event::{AudioFormat, TtsEvent};
 use crate::event_stream::{EventStream, TtsStream};
 use crate::tts::{TtsSession, TtsSetup};
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
 use trunkline_local_speech::models::PiperVoice;
 
 /// Texts of an agent whose sound is kept.
@@ -20,7 +22,7 @@ pub(crate) fn open(setup: TtsSetup, name: &str) -> Box<dyn TtsSession> {
             if let Some(voices) = setup.providers.piper() {
                 voices.speaker.warm_up();
             }
-            Box::new(PiperSession { setup, voice, phrases: HashSet::new() })
+            Box::new(PiperSession { setup, voice, phrases: HashSet::new(), sound_until: None, in_turn: Arc::default() })
         }
         Err(error) => Box::new(UnknownVoice(error)),
     }
@@ -30,6 +32,10 @@ struct PiperSession {
     setup: TtsSetup,
     voice: &'static PiperVoice,
     phrases: HashSet<String>,
+    /// Until when the caller has sound that was made before.
+    sound_until: Option<Instant>,
+    /// Held by the text that is spoken; the sound of the last one ends then.
+    in_turn: InTurn,
 }
 
 impl TtsSession for PiperSession {
@@ -41,15 +47,21 @@ impl TtsSession for PiperSession {
             speed: self.setup.config.speed.unwrap_or(1.0).clamp(0.5, 2.0),
             text: text.to_owned(),
             is_kept: self.phrases.contains(text),
+            sound_until: self.sound_until,
         };
+        let in_turn = Arc::clone(&self.in_turn);
         let stream = EventStream::spawn("tts", move |events| async move {
-            let last = match sentence.speak(&events).await {
+            let last = match sentence.speak_in_turn(&in_turn, &events).await {
                 Ok(()) => TtsEvent::Done,
                 Err(failure) => TtsEvent::Failed(failure),
             };
             let _ = events.send(last).await;
         });
         TtsStream { format: AudioFormat::Pcm16 { rate_hz: espeak::RATE_HZ }, stream }
+    }
+
+    fn set_sound_until(&mut self, until: Option<Instant>) {
+        self.sound_until = until;
     }
 
     fn keep_phrases(&mut self, phrases: &[String]) {

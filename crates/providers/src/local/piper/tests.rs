@@ -8,7 +8,7 @@ use crate::{TtsEvent, WordTimestamp, vendors};
 use futures_util::{StreamExt, stream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use trunkline_domain::provider::ProviderAccount;
 use trunkline_domain::provider_config::{TtsConfig, VoiceSettings};
@@ -22,6 +22,7 @@ type Play = dyn Fn(usize, &str) -> Played + Send + Sync;
 /// Speaks at once, or when a permit is given.
 struct FakeSpeaker {
     asked: Mutex<Vec<String>>,
+    patience: Mutex<Vec<Duration>>,
     warm: Mutex<u32>,
     permits: Option<Arc<Semaphore>>,
     play: Box<Play>,
@@ -42,9 +43,10 @@ impl PartSpeaker for Shared {
     }
 
     fn speak(
-        &self, _: Tenant, voice: &'static PiperVoice, phonemes: String, speed_permille: u32, _: Duration,
+        &self, _: Tenant, voice: &'static PiperVoice, phonemes: String, speed_permille: u32, patience: Duration,
     ) -> SpokenPart {
         let speaker = Arc::clone(&self.0);
+        speaker.patience.lock().unwrap().push(patience);
         let number = {
             let mut asked = speaker.asked.lock().unwrap();
             asked.push(format!("{} {speed_permille} {phonemes}", voice.name));
@@ -71,7 +73,8 @@ fn spoken(phonemes: &str) -> Played {
 }
 
 fn speaker(play: impl Fn(usize, &str) -> Played + Send + Sync + 'static) -> Arc<FakeSpeaker> {
-    Arc::new(FakeSpeaker { asked: Mutex::default(), warm: Mutex::default(), permits: None, play: Box::new(play) })
+    let (asked, patience, warm) = Default::default();
+    Arc::new(FakeSpeaker { asked, patience, warm, permits: None, play: Box::new(play) })
 }
 
 fn registry() -> ProviderRegistry {
@@ -164,6 +167,31 @@ async fn a_text_is_spoken_part_by_part_with_the_end_of_each_word() {
     assert_eq!(*voice.warm.lock().unwrap(), 1);
 }
 
+/// While a sentence is heard, the next one has the time of its sound, and the voice of other calls comes first.
+#[tokio::test]
+async fn a_text_behind_another_one_is_spoken_after_it_and_has_the_time_of_its_sound() {
+    let voice = speaker(|_, phonemes| spoken(phonemes));
+    let providers = with(&voice, None);
+    let mut session = session(&providers, "piper:joe", "en");
+    let (first, second) = (session.speak(TEXT, true), session.speak("Goodbye.", true));
+    let (second, first) = tokio::join!(heard(second), heard(first));
+    assert_eq!((first.of_espeak(), second.of_espeak()), (0, 0));
+    let patience = || voice.patience.lock().unwrap().last().copied().unwrap();
+    let usual = Duration::from_millis(1_500);
+    let sound = Duration::from_millis(first.samples.len() as u64 * 1_000 / 22_050);
+    assert!(voice.asked.lock().unwrap().last().unwrap().contains("ɡʊdbˈaɪ"), "in turn");
+    assert!(patience() + Duration::from_millis(500) > usual + sound, "{:?} for {sound:?}", patience());
+    assert!(voice.patience.lock().unwrap()[0] <= usual, "nothing was heard before the first");
+    session.set_sound_until(Some(Instant::now() + Duration::from_secs(3)));
+    heard(session.speak("Goodbye.", true)).await;
+    assert!(patience() > Duration::from_millis(3_500), "{:?}", patience());
+    // An interruption: nothing of it is heard.
+    session.set_sound_until(None);
+    drop(session.speak(TEXT, true));
+    heard(session.speak("Goodbye.", true)).await;
+    assert!(patience() <= usual, "{:?}", patience());
+}
+
 #[tokio::test]
 async fn the_speed_of_the_agent_goes_to_the_voice() {
     let voice = speaker(|_, phonemes| spoken(phonemes));
@@ -213,6 +241,7 @@ async fn a_voice_that_is_too_slow_is_not_waited_for() {
     let permits = Arc::new(Semaphore::new(0));
     let slow = FakeSpeaker {
         asked: Mutex::default(),
+        patience: Mutex::default(),
         warm: Mutex::default(),
         permits: Some(permits),
         play: Box::new(|_, phonemes| spoken(phonemes)),

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use trunkline_local_speech::request::Tenant;
 
-/// Texts of one organization at the worker, of which it speaks one: a part takes a quarter of a second, and who waits for
-/// more than six of them has waited too long.
-const TEXTS_MAX: usize = 6;
+/// Texts of one organization at the worker, one of each call at most: the first piece of a part takes some 100 ms, and who
+/// waits for more than twelve of them has waited too long.
+const TEXTS_MAX: usize = 12;
 /// Texts of all of them: the worker takes turns.
 const ALL_TEXTS_MAX: usize = 24;
 

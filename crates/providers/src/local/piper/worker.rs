@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use trunkline_local_speech::io::PendingAnswer;
 use trunkline_local_speech::io::model_files::ModelState;
+use trunkline_local_speech::message::SpeechUrgency;
 use trunkline_local_speech::models::{PIPER_VOICES, PiperVoice};
 use trunkline_local_speech::request::{SpeechAnswer, SpeechError, SpeechRequest, Tenant};
 
@@ -16,6 +17,8 @@ use trunkline_local_speech::request::{SpeechAnswer, SpeechError, SpeechRequest, 
 const LOAD_MAX: Duration = Duration::from_secs(20);
 /// How much longer than its first sound a part may take: who listens gives up earlier, when his sound runs out.
 const WHOLE_MAX: Duration = Duration::from_secs(10);
+/// Who has less sound than this left waits for more.
+const WAITED_FOR: Duration = Duration::from_millis(2_000);
 /// What is spoken to nobody, so that a voice is loaded.
 const TRIAL: &str = "a.";
 
@@ -45,8 +48,9 @@ impl PartSpeaker for WorkerSpeaker {
         let Some(voice) = PIPER_VOICES.iter().find(is_there) else { return };
         let (speech, warm) = (self.speech.clone(), Arc::clone(&self.warm));
         trunkline_supervision::spawn("local_voice", async move {
-            let mut trial =
-                pieces(request(&speech, Tenant::default(), voice.name, TRIAL.to_owned(), 1_000, LOAD_MAX), None);
+            let (tenant, urgency) = (Tenant::default(), SpeechUrgency::Ahead);
+            let trial = request(&speech, tenant, urgency, voice.name, TRIAL.to_owned(), 1_000, LOAD_MAX);
+            let mut trial = pieces(trial, None);
             let mut is_spoken = false;
             while let Some(piece) = trial.next().await {
                 is_spoken = piece.is_ok();
@@ -67,7 +71,9 @@ impl PartSpeaker for WorkerSpeaker {
         let Some(permit) = self.room.enter(tenant) else {
             return failed(SpeakError::Busy);
         };
-        pieces(request(&self.speech, tenant, voice.name, phonemes, speed_permille, patience + WHOLE_MAX), Some(permit))
+        let urgency = if patience <= WAITED_FOR { SpeechUrgency::Waited } else { SpeechUrgency::Ahead };
+        let timeout = patience + WHOLE_MAX;
+        pieces(request(&self.speech, tenant, urgency, voice.name, phonemes, speed_permille, timeout), Some(permit))
     }
 }
 
@@ -76,10 +82,11 @@ fn failed(error: SpeakError) -> SpokenPart {
 }
 
 fn request(
-    speech: &LocalSpeech, tenant: Tenant, voice: &str, phonemes: String, speed_permille: u32, patience: Duration,
+    speech: &LocalSpeech, tenant: Tenant, urgency: SpeechUrgency, voice: &str, phonemes: String, speed_permille: u32,
+    timeout: Duration,
 ) -> PendingAnswer {
-    let request = SpeechRequest::Synthesize { voice: voice.to_owned(), speed_permille, text: phonemes };
-    speech.worker().request(tenant, request, patience)
+    let request = SpeechRequest::Synthesize { urgency, voice: voice.to_owned(), speed_permille, text: phonemes };
+    speech.worker().request(tenant, request, timeout)
 }
 
 /// The answers of the worker as pieces. A worker that ends without a sound has failed.

@@ -1,10 +1,13 @@
 //! Spanish.
 
-use super::{anywhere, currency, scale, unit};
+mod abbreviations;
+
+use super::{currency, scale, unit};
 use crate::dialogue::text_normalization::language::{
-    Abbreviation, Calendar, Clock, Codes, Currency, DateStyle, FractionStyle, Fractions, Language, Money, Ordinals,
-    Place, Scale, Signs, Sizes, Unit,
+    Calendar, Clock, Codes, Currency, DateStyle, FractionStyle, Fractions, Language, Money, Ordinals, Scale, Signs,
+    Sizes, Unit,
 };
+use abbreviations::ABBREVIATIONS;
 
 pub(in crate::dialogue::text_normalization) static SPANISH: Language = Language {
     signs: Signs {
@@ -18,6 +21,7 @@ pub(in crate::dialogue::text_normalization) static SPANISH: Language = Language 
         ratio: "a",
         minus: "menos",
         plus: "más",
+        plus_minus: "más o menos",
         and: "y",
         times: "por",
         equals: "igual a",
@@ -90,6 +94,7 @@ pub(in crate::dialogue::text_normalization) static SPANISH: Language = Language 
             ("feb", 1),
             ("mar", 2),
             ("abr", 3),
+            ("may", 4),
             ("jun", 5),
             ("jul", 6),
             ("ago", 7),
@@ -155,6 +160,40 @@ pub(in crate::dialogue::text_normalization) static SPANISH: Language = Language 
         ],
         short: &[(1, "primer"), (3, "tercer")],
         of: "de",
+        articles: (&["el", "del", "al", "un", "este", "ese", "mi", "su", "tu", "cada"], &["la", "una", "esta", "cada"]),
+        nouns: &[
+            "piso",
+            "puesto",
+            "lugar",
+            "planta",
+            "grado",
+            "año",
+            "curso",
+            "capítulo",
+            "premio",
+            "trimestre",
+            "semestre",
+            "cuatrimestre",
+            "bimestre",
+            "día",
+            "intento",
+            "aniversario",
+            "clasificado",
+            "clase",
+            "fase",
+            "sección",
+            "edición",
+            "vez",
+            "parte",
+            "semana",
+            "hijo",
+            "hija",
+            "ciclo",
+            "nivel",
+            "tramo",
+            "turno",
+            "mes",
+        ],
     }),
     codes: Codes {
         strong: &["código", "pin", "contraseña", "clave"],
@@ -188,6 +227,11 @@ pub(in crate::dialogue::text_normalization) static SPANISH: Language = Language 
         cards: &["iban", "tarjeta", "cuenta", "visa", "número"],
         extensions: &["extensión", "ext"],
         phone: &[
+            "tlf",
+            "tlfno",
+            "telf",
+            "móv",
+            "cel",
             "llame",
             "llamar",
             "teléfono",
@@ -216,6 +260,7 @@ pub(in crate::dialogue::text_normalization) static SPANISH: Language = Language 
 };
 
 const CURRENCIES: &[Currency] = &[
+    currency(&["pts.", "ptas.", "pts", "ptas"], "peseta", "pesetas", ("céntimo", "céntimos")),
     currency(&["€", "EUR"], "euro", "euros", ("céntimo", "céntimos")),
     currency(&["US$", "USD", "$", "U$S"], "dólar", "dólares", ("centavo", "centavos")),
     currency(&["MXN", "MX$", "COP", "ARS", "CLP"], "peso", "pesos", ("centavo", "centavos")),
@@ -227,9 +272,12 @@ const CURRENCIES: &[Currency] = &[
 ];
 
 const SCALES: &[Scale] = &[
-    scale(&["millones", "millón", "M", "mill."], "millón", "millones"),
-    scale(&["billones", "billón"], "billón", "billones"),
+    scale(&["millones", "millón", "M", "mill.", "mill", "mlls.", "mln"], "millón", "millones"),
+    scale(&["mil millones", "mil mill.", "mil M"], "mil millones", "mil millones"),
+    scale(&["billones", "billón", "bill."], "billón", "billones"),
     scale(&["mil", "k", "K"], "mil", "mil"),
+    // Millions to some, thousands of millions to others: the letters stay.
+    scale(&["MM"], "MM", "MM"),
 ];
 
 const UNITS: &[Unit] = &[
@@ -269,47 +317,27 @@ const UNITS: &[Unit] = &[
     unit(&["MHz"], "megahercio", "megahercios"),
     unit(&["GHz"], "gigahercio", "gigahercios"),
     unit(&["dB"], "decibelio", "decibelios"),
+    unit(&["uds.", "uds", "ud.", "ud", "unid.", "unids."], "unidad", "unidades"),
     unit(&["kcal"], "kilocaloría", "kilocalorías"),
     unit(&["min.", "min"], "minuto", "minutos"),
     unit(&["h"], "hora", "horas"),
     unit(&["seg.", "seg", "s"], "segundo", "segundos"),
-];
-
-const ABBREVIATIONS: &[Abbreviation] = &[
-    anywhere("p.ej.", "por ejemplo"),
-    anywhere("sr.", "señor"),
-    anywhere("sra.", "señora"),
-    anywhere("srta.", "señorita"),
-    anywhere("sres.", "señores"),
-    anywhere("dr.", "doctor"),
-    anywhere("dra.", "doctora"),
-    anywhere("prof.", "profesor"),
-    anywhere("ud.", "usted"),
-    anywhere("uds.", "ustedes"),
-    anywhere("vd.", "usted"),
-    anywhere("etc.", "etcétera"),
-    anywhere("aprox.", "aproximadamente"),
-    anywhere("máx.", "máximo"),
-    anywhere("mín.", "mínimo"),
-    anywhere("tel.", "teléfono"),
-    anywhere("tfno.", "teléfono"),
-    anywhere("dpto.", "departamento"),
-    anywhere("EE.UU.", "Estados Unidos"),
-    anywhere("EE. UU.", "Estados Unidos"),
-    ("d.", "don", Place::BeforeName),
-    ("dña.", "doña", Place::BeforeName),
-    anywhere("temp.", "temperatura"),
-    ("avda.", "avenida", Place::BeforeStreet),
-    ("av.", "avenida", Place::BeforeStreet),
-    ("c/", "calle", Place::BeforeName),
-    ("pza.", "plaza", Place::BeforeStreet),
-    ("n.º", "número", Place::BeforeNumber),
-    ("nº", "número", Place::BeforeNumber),
-    ("n°", "número", Place::BeforeNumber),
-    ("núm.", "número", Place::BeforeNumber),
-    anywhere("ref.", "referencia"),
-    anywhere("cf.", "compárese"),
-    ("pág.", "página", Place::BeforeNumber),
-    ("art.", "artículo", Place::BeforeNumber),
-    ("ext.", "extensión", Place::BeforeNumber),
+    unit(&["hPa"], "hectopascal", "hectopascales"),
+    unit(&["mAh"], "miliamperio hora", "miliamperios hora"),
+    unit(&["Wh"], "vatio hora", "vatios hora"),
+    unit(&["MWh"], "megavatio hora", "megavatios hora"),
+    unit(&["t", "tn."], "tonelada", "toneladas"),
+    unit(&["cts.", "cts", "cént."], "céntimo", "céntimos"),
+    unit(&["hab."], "habitante", "habitantes"),
+    unit(&["pers.", "pax"], "persona", "personas"),
+    unit(&["lts.", "lts", "lt."], "litro", "litros"),
+    unit(&["mts.", "mts", "mt."], "metro", "metros"),
+    unit(&["kgs", "kgs."], "kilo", "kilos"),
+    unit(&["kms", "kms."], "kilómetro", "kilómetros"),
+    unit(&["sem."], "semana", "semanas"),
+    unit(&["hs.", "hs"], "hora", "horas"),
+    unit(&["gr.", "grs."], "gramo", "gramos"),
+    unit(&["cda.", "cdas."], "cucharada", "cucharadas"),
+    unit(&["cdta.", "cdtas."], "cucharadita", "cucharaditas"),
+    unit(&["pzas.", "pza."], "pieza", "piezas"),
 ];

@@ -1,10 +1,12 @@
 //! French.
 
-use super::{anywhere, currency, scale, unit};
+mod abbreviations;
+
+use super::{currency, scale, unit};
 use crate::dialogue::text_normalization::language::{
-    Abbreviation, Calendar, Clock, Codes, Currency, DateStyle, FractionStyle, Fractions, Language, Money, Place, Scale,
-    Signs, Sizes, Unit,
+    Calendar, Clock, Codes, Currency, DateStyle, FractionStyle, Fractions, Language, Money, Scale, Signs, Sizes, Unit,
 };
+use abbreviations::ABBREVIATIONS;
 
 pub(in crate::dialogue::text_normalization) static FRENCH: Language = Language {
     signs: Signs {
@@ -18,6 +20,7 @@ pub(in crate::dialogue::text_normalization) static FRENCH: Language = Language {
         ratio: "à",
         minus: "moins",
         plus: "plus",
+        plus_minus: "plus ou moins",
         and: "et",
         times: "fois",
         equals: "égale",
@@ -203,8 +206,9 @@ const CURRENCIES: &[Currency] = &[
 ];
 
 const SCALES: &[Scale] = &[
-    scale(&["millions", "million", "M"], "million", "millions"),
-    scale(&["milliards", "milliard", "Mds", "Md"], "milliard", "milliards"),
+    scale(&["millions", "million", "M", "mio", "mio.", "Mio", "mln"], "million", "millions"),
+    scale(&["milliards", "milliard", "Mds", "Md", "Mrds", "Mrd", "mds", "md", "Mia"], "milliard", "milliards"),
+    scale(&["billions", "billion"], "billion", "billions"),
     scale(&["mille", "k", "K"], "mille", "mille"),
 ];
 
@@ -252,49 +256,17 @@ const UNITS: &[Unit] = &[
     unit(&["h"], "heure", "heures"),
     unit(&["sec.", "sec", "s"], "seconde", "secondes"),
     unit(&["j"], "jour", "jours"),
-];
-
-const ABBREVIATIONS: &[Abbreviation] = &[
-    anywhere("p.ex.", "par exemple"),
-    anywhere("par ex.", "par exemple"),
-    anywhere("c.-à-d.", "c'est-à-dire"),
-    anywhere("c.à.d.", "c'est-à-dire"),
-    anywhere("c-à-d", "c'est-à-dire"),
-    anywhere("env.", "environ"),
-    anywhere("mme", "Madame"),
-    anywhere("mmes", "Mesdames"),
-    anywhere("mlle", "Mademoiselle"),
-    anywhere("MM.", "Messieurs"),
-    anywhere("max.", "maximum"),
-    anywhere("min.", "minimum"),
-    anywhere("tél.", "téléphone"),
-    anywhere("rdv", "rendez-vous"),
-    anywhere("RDV", "rendez-vous"),
-    anywhere("svp", "s'il vous plaît"),
-    anywhere("SVP", "s'il vous plaît"),
-    anywhere("s.v.p.", "s'il vous plaît"),
-    anywhere("resp.", "respectivement"),
-    anywhere("etc.", "et cetera"),
-    anywhere("no.", "numéro"),
-    anywhere("M. et", "Monsieur et"),
-    ("M.", "Monsieur", Place::BeforeName),
-    ("dr.", "docteur", Place::BeforeName),
-    ("dr", "docteur", Place::BeforeName),
-    ("pr", "professeur", Place::BeforeName),
-    ("pr.", "professeur", Place::BeforeName),
-    ("me", "maître", Place::AfterNumber),
-    ("av.", "avenue", Place::BeforeStreet),
-    ("bd", "boulevard", Place::BeforeStreet),
-    ("bd.", "boulevard", Place::BeforeStreet),
-    ("pl.", "place", Place::BeforeStreet),
-    ("st-", "Saint-", Place::BeforeName),
-    ("n°", "numéro", Place::BeforeNumber),
-    ("nº", "numéro", Place::BeforeNumber),
-    ("art.", "article", Place::BeforeNumber),
-    ("p.", "page", Place::BeforeNumber),
-    anywhere("cf.", "voir"),
-    anywhere("réf.", "référence"),
-    anywhere("av. J.-C.", "avant Jésus-Christ"),
-    ("r.", "rue", Place::BeforeStreet),
-    ("s.", "siècle", Place::AfterCentury),
+    unit(&["hPa"], "hectopascal", "hectopascals"),
+    unit(&["mAh"], "milliampère-heure", "milliampères-heure"),
+    unit(&["Wh"], "wattheure", "wattheures"),
+    unit(&["MWh"], "mégawattheure", "mégawattheures"),
+    unit(&["t"], "tonne", "tonnes"),
+    unit(&["hab."], "habitant", "habitants"),
+    unit(&["pers.", "pers"], "personne", "personnes"),
+    unit(&["sem.", "sem"], "semaine", "semaines"),
+    unit(&["j."], "jour", "jours"),
+    unit(&["c. à s.", "c. à soupe", "càs"], "cuillère à soupe", "cuillères à soupe"),
+    unit(&["c. à c.", "c. à café", "càc"], "cuillère à café", "cuillères à café"),
+    unit(&["pce", "pces"], "pièce", "pièces"),
+    unit(&["ex."], "exemplaire", "exemplaires"),
 ];

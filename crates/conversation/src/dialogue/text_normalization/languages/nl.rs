@@ -1,10 +1,12 @@
 //! Dutch.
 
-use super::{anywhere, currency, scale, unit};
+mod abbreviations;
+
+use super::{currency, scale, unit};
 use crate::dialogue::text_normalization::language::{
-    Abbreviation, Calendar, Clock, Codes, Currency, DateStyle, FractionStyle, Fractions, Language, Money, Place, Scale,
-    Signs, Sizes, Unit,
+    Calendar, Clock, Codes, Currency, DateStyle, FractionStyle, Fractions, Language, Money, Scale, Signs, Sizes, Unit,
 };
+use abbreviations::ABBREVIATIONS;
 
 pub(in crate::dialogue::text_normalization) static DUTCH: Language = Language {
     signs: Signs {
@@ -18,6 +20,7 @@ pub(in crate::dialogue::text_normalization) static DUTCH: Language = Language {
         ratio: "op",
         minus: "min",
         plus: "plus",
+        plus_minus: "plusminus",
         and: "en",
         times: "keer",
         equals: "is",
@@ -110,7 +113,7 @@ pub(in crate::dialogue::text_normalization) static DUTCH: Language = Language {
         ("p.p.", "persoon"),
     ],
     abbreviations: ABBREVIATIONS,
-    suffixes: &[("str", "straat"), ("nr", "nummer")],
+    suffixes: &[("str", "straat"), ("nr", "nummer"), ("ln", "laan"), ("pln", "plein")],
     ordinals: None,
     codes: Codes {
         strong: &["code", "pin", "pincode", "wachtwoord", "toegangscode"],
@@ -173,6 +176,7 @@ pub(in crate::dialogue::text_normalization) static DUTCH: Language = Language {
 };
 
 const CURRENCIES: &[Currency] = &[
+    currency(&["fl.", "ƒ", "NLG"], "gulden", "gulden", ("cent", "cent")),
     currency(&["€", "EUR"], "euro", "euro", ("cent", "cent")),
     currency(&["US$", "USD", "$"], "dollar", "dollar", ("cent", "cent")),
     currency(&["£", "GBP"], "pond", "pond", ("penny", "pence")),
@@ -186,10 +190,10 @@ const CURRENCIES: &[Currency] = &[
 ];
 
 const SCALES: &[Scale] = &[
-    scale(&["miljoen", "mln.", "mln", "mio", "mio.", "M"], "miljoen", "miljoen"),
-    scale(&["miljard", "mld.", "mld", "mrd", "mrd."], "miljard", "miljard"),
-    scale(&["biljoen"], "biljoen", "biljoen"),
-    scale(&["duizend", "k", "K"], "duizend", "duizend"),
+    scale(&["miljoen", "mln.", "mln", "mio", "mio.", "Mio", "M", "milj.", "milj"], "miljoen", "miljoen"),
+    scale(&["miljard", "mld.", "mld", "mrd", "mrd.", "mjd."], "miljard", "miljard"),
+    scale(&["biljoen", "bln.", "bln"], "biljoen", "biljoen"),
+    scale(&["duizend", "k", "K", "dzd."], "duizend", "duizend"),
 ];
 
 const UNITS: &[Unit] = &[
@@ -242,69 +246,18 @@ const UNITS: &[Unit] = &[
     unit(&["wkn.", "wkn"], "week", "weken"),
     unit(&["mnd.", "mnd"], "maand", "maanden"),
     unit(&["jr."], "jaar", "jaar"),
-];
-
-const ABBREVIATIONS: &[Abbreviation] = &[
-    anywhere("bijv.", "bijvoorbeeld"),
-    anywhere("bv.", "bijvoorbeeld"),
-    anywhere("d.w.z.", "dat wil zeggen"),
-    anywhere("o.a.", "onder andere"),
-    anywhere("m.b.t.", "met betrekking tot"),
-    anywhere("i.v.m.", "in verband met"),
-    anywhere("t.a.v.", "ter attentie van"),
-    anywhere("t.o.v.", "ten opzichte van"),
-    anywhere("m.u.v.", "met uitzondering van"),
-    anywhere("n.a.v.", "naar aanleiding van"),
-    anywhere("z.s.m.", "zo snel mogelijk"),
-    anywhere("a.s.", "aanstaande"),
-    anywhere("a.u.b.", "alstublieft"),
-    anywhere("n.v.t.", "niet van toepassing"),
-    anywhere("i.p.v.", "in plaats van"),
-    anywhere("m.a.w.", "met andere woorden"),
-    anywhere("t.w.v.", "ter waarde van"),
-    anywhere("i.o.m.", "in overleg met"),
-    anywhere("p.p.", "per persoon"),
-    anywhere("p.st.", "per stuk"),
-    anywhere("p/m", "per maand"),
-    anywhere("v.a.", "vanaf"),
-    anywhere("t/m", "tot en met"),
-    anywhere("dhr.", "meneer"),
-    anywhere("mevr.", "mevrouw"),
-    anywhere("mw.", "mevrouw"),
-    anywhere("enz.", "enzovoort"),
-    anywhere("etc.", "enzovoort"),
-    anywhere("ca.", "circa"),
-    anywhere("evt.", "eventueel"),
-    anywhere("incl.", "inclusief"),
-    anywhere("excl.", "exclusief"),
-    anywhere("max.", "maximaal"),
-    anywhere("jl.", "jongstleden"),
-    anywhere("resp.", "respectievelijk"),
-    anywhere("tel.", "telefoon"),
-    anywhere("afd.", "afdeling"),
-    anywhere("gem.", "gemiddeld"),
-    anywhere("prof.", "professor"),
-    anywhere("drs.", "doctorandus"),
-    anywhere("ir.", "ingenieur"),
-    anywhere("mr.", "meester"),
-    anywhere("st.-", "Sint-"),
-    ("dr.", "dokter", Place::BeforeName),
-    ("ds.", "dominee", Place::BeforeName),
-    ("min.", "minimaal", Place::BeforeNumber),
-    ("nr.", "nummer", Place::Anywhere),
-    ("nrs.", "nummers", Place::Anywhere),
-    ("no.", "nummer", Place::BeforeNumber),
-    ("art.", "artikel", Place::BeforeNumber),
-    ("blz.", "bladzijde", Place::BeforeNumber),
-    ("pag.", "pagina", Place::BeforeNumber),
-    anywhere("temp.", "temperatuur"),
-    ("nl.", "namelijk", Place::BeforeSmall),
-    anywhere("o.v.v.", "onder vermelding van"),
-    anywhere("p.u.", "per uur"),
-    anywhere("ref.", "referentie"),
-    anywhere("m.i.v.", "met ingang van"),
-    anywhere("e.d.", "en dergelijke"),
-    anywhere("i.h.b.", "in het bijzonder"),
-    anywhere("vnl.", "voornamelijk"),
-    anywhere("mbt.", "met betrekking tot"),
+    unit(&["pers.", "pers"], "persoon", "personen"),
+    unit(&["el."], "eetlepel", "eetlepels"),
+    unit(&["tl."], "theelepel", "theelepels"),
+    unit(&["hPa"], "hectopascal", "hectopascal"),
+    unit(&["mAh"], "milliampère-uur", "milliampère-uur"),
+    unit(&["Wh"], "wattuur", "wattuur"),
+    unit(&["MWh"], "megawattuur", "megawattuur"),
+    unit(&["mtr.", "mtr"], "meter", "meter"),
+    unit(&["ltr."], "liter", "liter"),
+    unit(&["t"], "ton", "ton"),
+    unit(&["ex."], "exemplaar", "exemplaren"),
+    unit(&["cc"], "cc", "cc"),
+    unit(&["inw."], "inwoner", "inwoners"),
+    unit(&["pnt."], "punt", "punten"),
 ];

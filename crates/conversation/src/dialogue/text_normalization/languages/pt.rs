@@ -1,10 +1,13 @@
 //! Portuguese.
 
-use super::{anywhere, currency, scale, unit};
+mod abbreviations;
+
+use super::{currency, scale, unit};
 use crate::dialogue::text_normalization::language::{
-    Abbreviation, Calendar, Clock, Codes, Currency, DateStyle, FractionStyle, Fractions, Language, Money, Ordinals,
-    Place, Scale, Signs, Sizes, Unit,
+    Calendar, Clock, Codes, Currency, DateStyle, FractionStyle, Fractions, Language, Money, Ordinals, Scale, Signs,
+    Sizes, Unit,
 };
+use abbreviations::ABBREVIATIONS;
 
 pub(in crate::dialogue::text_normalization) static PORTUGUESE: Language = Language {
     signs: Signs {
@@ -18,6 +21,7 @@ pub(in crate::dialogue::text_normalization) static PORTUGUESE: Language = Langua
         ratio: "a",
         minus: "menos",
         plus: "mais",
+        plus_minus: "mais ou menos",
         and: "e",
         times: "vezes",
         equals: "é igual a",
@@ -95,7 +99,25 @@ pub(in crate::dialogue::text_normalization) static PORTUGUESE: Language = Langua
         hour_words: &["horas", "hora", "hs", "h"],
         before_times: &["às"],
         ratio_words: &["proporção", "escala", "razão"],
-        score_words: &["ganharam", "perderam", "ganhou", "perdeu", "placar", "resultado", "empataram", "salmo"],
+        score_words: &[
+            "venceu",
+            "derrotou",
+            "empatou",
+            "goleou",
+            "bateu",
+            "jogo",
+            "agregado",
+            "vencer",
+            "vitória",
+            "ganharam",
+            "perderam",
+            "ganhou",
+            "perdeu",
+            "placar",
+            "resultado",
+            "empataram",
+            "salmo",
+        ],
     },
     money: Money { currencies: CURRENCIES, scales: SCALES, joint: "e", of: "de", below_two: true },
     units: UNITS,
@@ -120,6 +142,47 @@ pub(in crate::dialogue::text_normalization) static PORTUGUESE: Language = Langua
         ],
         short: &[],
         of: "de",
+        articles: (
+            &["o", "do", "ao", "no", "um", "este", "esse", "pelo", "cada", "meu", "seu"],
+            &["da", "na", "uma", "esta", "essa", "pela", "minha", "sua"],
+        ),
+        nouns: &[
+            "andar",
+            "piso",
+            "lugar",
+            "prêmio",
+            "prémio",
+            "ano",
+            "dia",
+            "capítulo",
+            "trimestre",
+            "semestre",
+            "bimestre",
+            "turno",
+            "tempo",
+            "grau",
+            "aniversário",
+            "colocado",
+            "classificado",
+            "vez",
+            "parte",
+            "fase",
+            "edição",
+            "semana",
+            "turma",
+            "filho",
+            "filha",
+            "ciclo",
+            "nível",
+            "mês",
+            "grupo",
+            "passo",
+            "etapa",
+            "via",
+            "série",
+            "quarto",
+            "bloco",
+        ],
     }),
     codes: Codes {
         strong: &["código", "pin", "senha"],
@@ -155,6 +218,9 @@ pub(in crate::dialogue::text_normalization) static PORTUGUESE: Language = Langua
         cards: &["iban", "cartão", "conta", "visa", "número"],
         extensions: &["ramal", "extensão"],
         phone: &[
+            "telef",
+            "telem",
+            "cel",
             "ligue",
             "ligar",
             "telefone",
@@ -188,9 +254,13 @@ const CURRENCIES: &[Currency] = &[
 ];
 
 const SCALES: &[Scale] = &[
-    scale(&["milhões", "milhão", "mi", "M"], "milhão", "milhões"),
-    scale(&["bilhões", "bilhão", "bi"], "bilhão", "bilhões"),
+    scale(&["milhões", "milhão", "mi", "mi.", "M", "mln", "mio"], "milhão", "milhões"),
+    scale(&["mil milhões", "mil mi"], "mil milhões", "mil milhões"),
+    scale(&["bilhões", "bilhão", "bi", "bi.", "biliões", "bilião"], "bilhão", "bilhões"),
+    scale(&["trilhões", "trilhão", "tri", "tri."], "trilhão", "trilhões"),
     scale(&["mil", "k", "K"], "mil", "mil"),
+    // Millions to some, thousands of millions to others: the letters stay.
+    scale(&["MM"], "MM", "MM"),
 ];
 
 const UNITS: &[Unit] = &[
@@ -234,32 +304,20 @@ const UNITS: &[Unit] = &[
     unit(&["min.", "min"], "minuto", "minutos"),
     unit(&["h"], "hora", "horas"),
     unit(&["seg.", "seg", "s"], "segundo", "segundos"),
-];
-
-const ABBREVIATIONS: &[Abbreviation] = &[
-    anywhere("p.ex.", "por exemplo"),
-    anywhere("por ex.", "por exemplo"),
-    anywhere("sr.", "senhor"),
-    anywhere("sra.", "senhora"),
-    anywhere("srta.", "senhorita"),
-    anywhere("dr.", "doutor"),
-    anywhere("dra.", "doutora"),
-    anywhere("prof.", "professor"),
-    anywhere("profa.", "professora"),
-    anywhere("eng.", "engenheiro"),
-    anywhere("etc.", "et cetera"),
-    anywhere("aprox.", "aproximadamente"),
-    anywhere("máx.", "máximo"),
-    anywhere("mín.", "mínimo"),
-    anywhere("tel.", "telefone"),
-    anywhere("vc", "você"),
-    anywhere("ref.", "referência"),
-    anywhere("temp.", "temperatura"),
-    ("av.", "avenida", Place::BeforeStreet),
-    ("r.", "rua", Place::BeforeStreet),
-    ("n.º", "número", Place::BeforeNumber),
-    ("nº", "número", Place::BeforeNumber),
-    ("n°", "número", Place::BeforeNumber),
-    ("pág.", "página", Place::BeforeNumber),
-    ("art.", "artigo", Place::BeforeNumber),
+    unit(&["hPa"], "hectopascal", "hectopascais"),
+    unit(&["mAh"], "miliampere-hora", "miliamperes-hora"),
+    unit(&["Wh"], "watt-hora", "watts-hora"),
+    unit(&["MWh"], "megawatt-hora", "megawatts-hora"),
+    unit(&["t", "ton."], "tonelada", "toneladas"),
+    unit(&["un.", "und.", "unid.", "unids."], "unidade", "unidades"),
+    unit(&["pess."], "pessoa", "pessoas"),
+    unit(&["hab."], "habitante", "habitantes"),
+    unit(&["sem."], "semana", "semanas"),
+    unit(&["pç.", "pçs.", "pç", "pçs"], "peça", "peças"),
+    unit(&["dz."], "dúzia", "dúzias"),
+    unit(&["cl"], "centilitro", "centilitros"),
+    unit(&["hs.", "hrs", "hrs."], "hora", "horas"),
+    unit(&["gr.", "gr"], "grama", "gramas"),
+    unit(&["lt.", "lts."], "litro", "litros"),
+    unit(&["kgs"], "quilo", "quilos"),
 ];

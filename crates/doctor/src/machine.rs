@@ -1,0 +1,140 @@
+//! Descriptors, disk, folders and speech models.
+
+use crate::finding::Finding;
+use crate::server::RunningServer;
+use std::path::{Path, PathBuf};
+use trunkline::config::Config;
+use trunkline_local_speech::io::model_files::ModelState;
+use trunkline_local_speech::models::MODELS;
+
+/// Sockets, connections to providers and the recording of one call.
+const DESCRIPTORS_PER_CALL: u64 = 6;
+/// Everything else.
+const DESCRIPTORS_BASE: u64 = 512;
+const GIB: u64 = 1 << 30;
+
+/// Everything on this machine.
+pub(crate) fn look(config: &Config, server: Option<&RunningServer>) -> Vec<Finding> {
+    let mut findings = vec![descriptors(config.calls.calls_max as u64, server)];
+    let recordings = PathBuf::from(&config.recordings.folder);
+    findings.push(folder("recordings.folder", &recordings));
+    findings.extend(disk("recordings.folder", &recordings));
+    if let Some(file) = config.database.url.expose().strip_prefix("sqlite:") {
+        let file = file.trim_start_matches("//").split('?').next().unwrap_or_default();
+        if let Some(folder) = Path::new(file).parent().filter(|_| file != ":memory:") {
+            findings.extend(disk("database.url", folder));
+        }
+    }
+    findings.extend(models(Path::new(&config.providers.local.models_folder)));
+    findings
+}
+
+/// The server raises its soft limit to the hard one.
+fn descriptors(calls: u64, server: Option<&RunningServer>) -> Finding {
+    let of_server = server.and_then(|server| server.process.as_ref()).and_then(|process| hard_limit_of(process.pid));
+    let hard = of_server.or_else(|| rlimit::getrlimit(rlimit::Resource::NOFILE).ok().map(|(_, hard)| hard));
+    let needed = calls.saturating_mul(DESCRIPTORS_PER_CALL).saturating_add(DESCRIPTORS_BASE);
+    match hard {
+        Some(hard) if hard < needed => Finding::warning(
+            "descriptors",
+            format!("{hard} files may be open; calls.calls_max ({calls}) needs {needed}"),
+            "raise it (LimitNOFILE of the unit, `ulimit -Hn`), or lower calls.calls_max",
+        ),
+        Some(hard) => Finding::ok("descriptors", format!("{hard} files may be open")),
+        None => Finding::ok("descriptors", "their limit cannot be read here"),
+    }
+}
+
+fn hard_limit_of(pid: u32) -> Option<u64> {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
+    let line = limits.lines().find(|line| line.starts_with("Max open files"))?;
+    line.split_whitespace().nth(4)?.parse().ok()
+}
+
+/// The folder itself, or the one it will be created in.
+fn existing(path: &Path) -> &Path {
+    let mut ancestors = path.ancestors().filter(|path| !path.as_os_str().is_empty());
+    ancestors.find(|path| path.exists()).unwrap_or(Path::new("."))
+}
+
+fn folder(setting: &str, path: &Path) -> Finding {
+    let there = existing(path);
+    let probe = there.join(format!(".trunkline-doctor-{}", std::process::id()));
+    let tried = std::fs::OpenOptions::new().write(true).create_new(true).open(&probe).map(drop);
+    let _ = std::fs::remove_file(&probe); // it may not exist
+    match tried {
+        Ok(()) => Finding::ok("folders", format!("{} can be written ({setting})", path.display())),
+        Err(error) => Finding::error(
+            "folders",
+            format!("{} cannot be written ({setting}): {error}", there.display()),
+            format!("give it to the server's user, or set {setting} to another folder"),
+        ),
+    }
+}
+
+fn disk(setting: &str, path: &Path) -> Option<Finding> {
+    let figures = rustix::fs::statvfs(existing(path)).ok()?;
+    Some(space(setting, path, figures.f_bavail.saturating_mul(figures.f_frsize)))
+}
+
+fn space(setting: &str, path: &Path, free: u64) -> Finding {
+    let found = format!("{}: {:.1} GiB are free ({setting})", path.display(), free as f64 / GIB as f64);
+    let advice = format!("make room, or set {setting} to another disk: an hour of recordings takes 115 MB");
+    match free {
+        free if free < GIB / 8 => Finding::error("disk", found, advice),
+        free if free < 2 * GIB => Finding::warning("disk", found, advice),
+        _ => Finding::ok("disk", found),
+    }
+}
+
+/// Models are an option; one that is damaged is not.
+fn models(folder: &Path) -> Vec<Finding> {
+    let mut there = Vec::new();
+    let mut findings = Vec::new();
+    for model in MODELS {
+        match model.glance(folder) {
+            ModelState::Present => there.push(model.name),
+            ModelState::Absent => {}
+            state => {
+                let advice = format!("trunkline models fetch --model {}", model.name);
+                findings.push(Finding::error("models", state.advice(model).unwrap_or_default(), advice));
+            }
+        }
+    }
+    if findings.is_empty() {
+        let found = if there.is_empty() { "none is on this machine".to_owned() } else { there.join(", ") };
+        findings.push(Finding::ok("models", found));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Level;
+
+    #[test]
+    fn a_disk_that_is_nearly_full_is_told() {
+        let level = |free: u64| space("x", Path::new("/"), free).level;
+        assert_eq!((level(GIB / 10), level(GIB), level(100 * GIB)), (Level::Error, Level::Warning, Level::Ok));
+        assert!(disk("x", Path::new("/none/such")).is_some(), "the disk of the folder that it will be created in");
+    }
+
+    #[test]
+    fn a_folder_is_tried_and_nothing_stays_in_it() {
+        let there = tempfile::tempdir().unwrap();
+        assert_eq!(folder("recordings.folder", &there.path().join("new/deep")).level, Level::Ok);
+        assert_eq!(std::fs::read_dir(&there).unwrap().count(), 0);
+        let file = there.path().join("file");
+        std::fs::write(&file, "x").unwrap();
+        let finding = folder("recordings.folder", &file);
+        assert!(finding.level == Level::Error && finding.found.contains("recordings.folder"), "{finding:?}");
+    }
+
+    #[test]
+    fn descriptors_are_counted_for_all_calls() {
+        assert_eq!(descriptors(1, None).level, Level::Ok);
+        assert_eq!(descriptors(u64::MAX, None).level, Level::Warning);
+        assert!(hard_limit_of(std::process::id()).is_some());
+    }
+}
