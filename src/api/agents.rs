@@ -4,7 +4,7 @@ use super::agent_view::{AgentBody, AgentView};
 use super::auth::OrgAuth;
 use super::error::ApiError;
 use super::input::{IdPath, JsonObject, Paging, QueryParams, id, unify, validated};
-use super::patch::{Patch, rotate_webhook_secret};
+use super::patch::{Patch, check_rotation, rotate_webhook_secret};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use super::response::{ApiResponse, Deleted};
 use super::state::ApiState;
@@ -120,6 +120,7 @@ pub(super) async fn create(
 ) -> Result<Versioned, ApiError> {
     object.retain(|_, value| !value.is_null());
     unify_names(&mut object)?;
+    check_rotation(&object, now()).map_err(|fault| ApiError::fields(vec![fault]))?;
     let fields = fields(&api, scope, object).await?;
     check_handovers(&api, scope, None, &fields).await?;
     let agent = api.store.create_agent(scope, fields).await?;
@@ -148,7 +149,8 @@ pub(super) async fn update(
         let mut agent = stored(&api, scope, &id).await?;
         if_match.check(agent.version, patch.sent(), AgentView::from(&agent))?;
         let mut document = in_place(|| patch.apply(&agent.fields));
-        rotate_webhook_secret(&patch, &mut document, agent.fields.webhook_secret.as_ref());
+        rotate_webhook_secret(&patch, &mut document, &agent.fields.webhook_secrets(), now())
+            .map_err(|fault| ApiError::fields(vec![fault]))?;
         if patch.change("llm_config").is_some() {
             ApiError::unless_empty(tool_secrets::keep(&mut document, &agent.fields))?;
         }

@@ -3,7 +3,7 @@
 use super::auth::OrgAuth;
 use super::error::ApiError;
 use super::input::{IdPath, JsonObject, Paging, QueryParams, id, typed_with};
-use super::patch::{Patch, rotate_webhook_secret};
+use super::patch::{Patch, check_rotation, rotate_webhook_secret};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
 use super::response::{ApiResponse, Deleted};
 use super::state::ApiState;
@@ -51,7 +51,7 @@ pub(super) struct PhoneNumberInput {
     #[serde(default, serialize_with = "exposed")]
     #[schema(write_only, value_type = Option<String>, max_length = 1_024)]
     previous_webhook_secret: Option<Secret>,
-    /// Until when `previous_webhook_secret` signs.
+    /// Until when the secret before the present one signs, at most 30 days from now. It is set with a new `webhook_secret`.
     #[serde(default)]
     #[schema(format = "date-time")]
     webhook_rotation_ends_at: Option<String>,
@@ -85,7 +85,8 @@ impl PhoneNumberInput {
                 let wrong = || FieldError::new(until, "must be an RFC 3339 time such as 2026-03-27T12:00:00Z");
                 Ok(Some(PreviousSecret { secret: secret.clone(), until: UnixMs::parse(text).ok_or_else(wrong)? }))
             }
-            _ => Err(FieldError::new(until, "must be set together with previous_webhook_secret")),
+            (None, Some(_)) => Err(FieldError::new(until, "must be set together with a new webhook_secret")),
+            (Some(_), None) => Err(FieldError::new(until, "must be set together with previous_webhook_secret")),
         }
     }
 }
@@ -209,6 +210,7 @@ pub(super) async fn create(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, JsonObject(mut object, _turn): JsonObject,
 ) -> Result<Versioned, ApiError> {
     object.retain(|_, value| !value.is_null());
+    check_rotation(&object, now()).map_err(|fault| ApiError::fields(vec![fault]))?;
     let fields = check(&api, scope, object).await?;
     let row = api.store.create_phone_number(scope, fields).await?;
     Ok(Versioned(row.version, ApiResponse::created(PhoneNumberBody { phone_number: (&row).into() })))
@@ -234,7 +236,8 @@ pub(super) async fn update(
         let mut row = find(&api, scope, &id).await?;
         if_match.check(row.version, patch.sent(), PhoneNumberView::from(&row))?;
         let mut document = patch.apply(&PhoneNumberInput::from(&row.fields));
-        rotate_webhook_secret(&patch, &mut document, row.fields.webhook_secret.as_ref());
+        rotate_webhook_secret(&patch, &mut document, &row.fields.webhook_secrets(), now())
+            .map_err(|fault| ApiError::fields(vec![fault]))?;
         let checked = check(&api, scope, document).await?;
         if checked.number != row.fields.number {
             return Err(ApiError::field("number", "cannot be changed; delete this number and create another"));

@@ -87,6 +87,10 @@ pub fn on_tts_event(machine: &mut CallMachine, now: Instant, event: TtsPipelineE
             machine.record_tts_request(&tts, characters);
             TtsAction::Nothing
         }
+        TtsPipelineEvent::AskedAgain { failure } => {
+            machine.record_tts_failure(&failure);
+            TtsAction::Failed(failure)
+        }
         TtsPipelineEvent::FailedOver { switch, failure } => {
             machine.record_tts_failure(&failure);
             machine.record_failover(now, &switch);

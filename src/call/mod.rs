@@ -41,6 +41,7 @@ pub mod trunk_routes;
 pub mod trunk_selection;
 mod trunk_states;
 mod tts_queue;
+mod utterance;
 mod voice_text;
 mod web_quota;
 

@@ -19,6 +19,11 @@ const NOT_CHECKED: &str = "the arguments could not be held against their schema 
 /// The message to the model if the customer's schema cannot be used.
 const INVALID_SCHEMA: &str = "the schema of this tool is invalid";
 
+/// Objects within each other that are looked into.
+const OBJECTS_MAX: usize = 8;
+/// Numbers below this size are exact.
+const INTEGER_MAX: f64 = 9_007_199_254_740_992.0;
+
 /// The message to the model if arguments with an entry of the caller do not fit.
 const ENTRY_DOES_NOT_FIT: &str = "the arguments do not fit their schema with what the caller has entered";
 
@@ -54,10 +59,8 @@ impl CheckedToolCall {
         }
         if let Some(schema) = &self.schema {
             self.schema_error = argument_error(schema, &self.arguments);
-            if self.schema_error.is_some() {
-                let converted = converted(&self.source, &self.arguments);
-                self.converted = converted.filter(|arguments| argument_error(schema, arguments).is_none());
-            }
+            let converted = converted(&self.source, &self.arguments, self.schema_error.is_some());
+            self.converted = converted.filter(|arguments| argument_error(schema, arguments).is_none());
         }
     }
 }
@@ -103,35 +106,100 @@ impl ToolSchemas {
     }
 }
 
-/// The arguments with their own fields as the schema wants them, as far as the values are the same: models write `"8"` for 8,
-/// `"true"` for true, 12 for `"12"`, and `"Dutch"` or `"nl-NL"` for `"nl"`. `None` if nothing is to be converted.
-fn converted(schema: &Value, arguments: &str) -> Option<String> {
-    let mut fields: Map<String, Value> = serde_json::from_str(arguments).ok()?;
-    let mut is_changed = false;
-    for (name, value) in &mut fields {
-        if let Some(other) = as_wanted(&schema["properties"][name.as_str()], value) {
-            (*value, is_changed) = (other, true);
+/// The arguments with their fields as the schema wants them, as far as the values are the same: models write `"8"` for 8,
+/// `"true"` for true, 12 for `"12"`, and `"Dutch"` or `"nl-NL"` for `"nl"`; and null, or nothing between quotes, for what they
+/// leave out. Arguments that fit have their integers without a point or an exponent. `None` if nothing is to be converted.
+fn converted(schema: &Value, arguments: &str, is_misfit: bool) -> Option<String> {
+    let Ok(mut fields) = serde_json::from_str::<Map<String, Value>>(arguments) else {
+        // A tool that takes nothing needs no arguments that can be read.
+        return (takes_nothing(schema) && !arguments.trim().is_empty()).then(|| "{}".to_owned());
+    };
+    convert_fields(schema, &mut fields, is_misfit, OBJECTS_MAX).then(|| Value::Object(fields).to_string())
+}
+
+fn takes_nothing(schema: &Value) -> bool {
+    schema["properties"].as_object().is_none_or(Map::is_empty)
+        && schema["required"].as_array().is_none_or(Vec::is_empty)
+}
+
+/// True if anything has changed.
+fn convert_fields(schema: &Value, fields: &mut Map<String, Value>, is_misfit: bool, depth: usize) -> bool {
+    let of = |name: &str| schema["properties"].get(name);
+    let count = fields.len();
+    if is_misfit {
+        // Without a required one the arguments still do not fit.
+        fields.retain(|name, value| of(name).is_none_or(|schema| !is_left_out(schema, value)));
+    }
+    let mut is_changed = fields.len() < count;
+    for (name, value) in fields {
+        let Some(schema) = of(name) else { continue };
+        is_changed |= convert(schema, value, is_misfit, depth);
+    }
+    is_changed
+}
+
+fn convert(schema: &Value, value: &mut Value, is_misfit: bool, depth: usize) -> bool {
+    match value {
+        Value::Object(fields) if depth > 0 => convert_fields(schema, fields, is_misfit, depth - 1),
+        Value::Array(values) if depth > 0 => values
+            .iter_mut()
+            .fold(false, |is_changed, value| convert(&schema["items"], value, is_misfit, depth - 1) || is_changed),
+        _ => {
+            let wanted = if is_misfit { as_wanted(schema, value) } else { as_integer(schema, value) };
+            wanted.map(|other| *value = other).is_some()
         }
     }
-    is_changed.then(|| Value::Object(fields).to_string())
+}
+
+/// Whether the schema of a field names a type.
+fn takes(schema: &Value, kind: &str) -> bool {
+    let wanted = &schema["type"];
+    wanted == kind || wanted.as_array().is_some_and(|kinds| kinds.iter().any(|one| one == kind))
+}
+
+/// Whether a model leaves a field out by this value: one that the field does not take.
+fn is_left_out(schema: &Value, value: &Value) -> bool {
+    let has_type = schema.get("type").is_some();
+    match value {
+        Value::Null => !takes(schema, "null") && (has_type || schema.get("enum").is_some()),
+        Value::String(text) if text.trim().is_empty() => {
+            let limits = ["enum", "const", "minLength", "pattern", "format"];
+            has_type && !takes(schema, "string") || limits.iter().any(|limit| schema.get(limit).is_some())
+        }
+        _ => false,
+    }
+}
+
+/// A number without a fraction as an integer, where the schema wants one: servers do not read 1000.0.
+fn as_integer(schema: &Value, value: &Value) -> Option<Value> {
+    let number = value.as_f64().filter(|_| value.is_f64() && takes(schema, "integer") && !takes(schema, "number"))?;
+    whole(number).map(Value::from)
+}
+
+/// The integer that a number is.
+fn whole(number: f64) -> Option<i64> {
+    (number.fract() == 0.0 && number.abs() < INTEGER_MAX).then_some(number as i64)
 }
 
 /// One value as its schema wants it.
 fn as_wanted(schema: &Value, value: &Value) -> Option<Value> {
-    let wanted = &schema["type"];
-    let takes = |kind: &str| wanted == kind || wanted.as_array().is_some_and(|kinds| kinds.iter().any(|k| k == kind));
+    let takes = |kind: &str| takes(schema, kind);
     match value {
         Value::String(text) if takes("string") => choice(schema, text),
         Value::String(text) => match text.trim() {
             "true" if takes("boolean") => Some(Value::Bool(true)),
             "false" if takes("boolean") => Some(Value::Bool(false)),
-            text if takes("integer") => text.parse::<i64>().ok().map(Value::from),
+            text if takes("integer") => {
+                let whole = || text.parse::<f64>().ok().and_then(whole);
+                text.parse::<i64>().ok().or_else(whole).map(Value::from)
+            }
             text if takes("number") => text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::from),
             text => serde_json::from_str::<Value>(text)
                 .ok()
                 .filter(|value| value.is_array() && takes("array") || value.is_object() && takes("object")),
         },
         Value::Number(number) if takes("string") => Some(Value::String(number.to_string())),
+        Value::Number(_) => as_integer(schema, value),
         _ => None,
     }
 }

@@ -4,6 +4,7 @@
 //!
 //! Pure: `F` is what delivers the audio of a request. The driver opens it and says what it delivered.
 
+use super::utterance;
 use super::voice_text::{TtsVoice, VoiceText};
 use crate::dialogue::response::spoken;
 use crate::domain::provider::PipelineStage;
@@ -42,9 +43,10 @@ const WHOLE_PERCENT: u64 = 95;
 pub const END_OF_AUDIO: &str = "end of audio";
 /// Samples up to this size are digital silence: zero, and the smallest step of A-law.
 const SILENCE_MAX: u16 = 8;
-/// Samples of digital silence with which nothing has been said: three seconds, or half a second if nothing follows.
+/// Samples of digital silence with which nothing has been said.
 const SILENT_START_MAX: usize = 3 * SAMPLE_RATE_HZ as usize;
-const SILENT_SENTENCE_MIN: usize = SAMPLE_RATE_HZ as usize / 2;
+/// What a voice owes that has ended a sentence long before it can be over.
+const REST_OF_SENTENCE: &str = "a sentence was cut off (too_short)";
 
 /// What became of the text that was to be spoken.
 #[derive(Debug, PartialEq)]
@@ -86,6 +88,11 @@ pub enum TtsPipelineEvent {
         /// Characters that were sent.
         characters: u64,
     },
+    /// A voice has lost words of a sentence, and is asked for them once more.
+    AskedAgain {
+        /// What it said.
+        failure: ProviderError,
+    },
     /// No voice could speak a segment, or speak it to its end.
     Failed {
         /// The segment.
@@ -126,6 +133,8 @@ struct ActiveSynthesis<F> {
     began: Instant,
     /// Samples and characters spoken by the previous provider.
     before: (u64, u32),
+    /// It speaks what a voice, perhaps the same, has lost.
+    is_rest: bool,
     total: u64,
     /// The silence with which it begins: nobody hears it before a sound follows.
     silent_start: Vec<i16>,
@@ -342,6 +351,7 @@ impl<F> TtsQueue<F> {
             feed,
             began: now,
             before,
+            is_rest,
             total: 0,
             silent_start: Vec::new(),
             marks: Vec::new(),
@@ -424,24 +434,65 @@ impl<F> TtsQueue<F> {
         Some(TtsPipelineEvent::WordTimestamps { segment: active.segment, marks })
     }
 
-    /// It has delivered everything; `samples` are the last.
+    /// It has delivered everything; `samples` are the last. A sentence that cannot be over yet is one that was cut off: the
+    /// same voice is asked for the rest of it, once.
     pub fn handle_done(&mut self, mut samples: Vec<i16>, now: Instant) -> Option<TtsPipelineEvent> {
         let active = self.active.front_mut()?;
         if !active.silent_start.is_empty() {
             let start = std::mem::take(&mut active.silent_start);
-            if is_silent(&samples) && start.len() + samples.len() >= SILENT_SENTENCE_MIN {
-                return self.handle_failed(mute(), now);
+            if is_silent(&samples) {
+                let is_rest = active.is_rest;
+                return if is_rest { self.handle_failed(mute(), now) } else { self.ask_for_rest(mute()) };
             }
             samples.splice(0..0, start);
         }
+        active.total += samples.len() as u64;
+        if self.active.front().is_some_and(|active| self.is_cut_off(active)) {
+            let segment = self.active.front()?.segment;
+            let failure = ProviderError::Disconnected(REST_OF_SENTENCE.to_owned());
+            let end = self.ask_for_rest(failure);
+            let audio = (!samples.is_empty()).then_some(TtsPipelineEvent::Audio { segment, samples });
+            if let (Some(_), Some(end)) = (&audio, end) {
+                self.events.push_back(end);
+            }
+            return audio;
+        }
         let active = self.active.pop_front()?;
-        let total = active.total + samples.len() as u64;
         if let Some(state) = self.voices.get_mut(active.tts) {
             state.health = VoiceHealth::Well;
-            state.speech_rate.0 += total;
+        }
+        if let Some(state) =
+            self.voices.get_mut(active.tts).filter(|_| utterance::is_speech(active.total, &active.text.plain))
+        {
+            state.speech_rate.0 += active.total;
             state.speech_rate.1 += active.text.plain.chars().count() as u64;
         }
-        Some(self.done(active.segment, samples, active.before.0 + total))
+        Some(self.done(active.segment, samples, active.before.0 + active.total))
+    }
+
+    /// Whether a sentence has ended long before its voice can have said it: by its own rate, or the usual one, and by what
+    /// any voice can do.
+    fn is_cut_off(&self, active: &ActiveSynthesis<F>) -> bool {
+        let plain = active.text.plain.as_str();
+        let weight = utterance::weight(plain);
+        if active.is_rest || active.before != (0, 0) || weight < utterance::WEIGHT_MIN {
+            return false;
+        }
+        let whole = plain.chars().count() as u64;
+        if active.marks.last().is_some_and(|(at, chars)| u64::from(*chars) + 2 >= whole && *at <= active.total) {
+            return false;
+        }
+        let is_known = self.voices.get(active.tts).is_some_and(|state| state.speech_rate.1 > utterance::WEIGHT_MIN);
+        let usual = if is_known { self.estimated_samples(active.tts, plain) } else { utterance::usual_samples(weight) };
+        utterance::is_cut_off(active.total, usual, weight)
+    }
+
+    /// The same voice speaks what it has lost.
+    fn ask_for_rest(&mut self, failure: ProviderError) -> Option<TtsPipelineEvent> {
+        let active = self.active.pop_front()?;
+        let tts = active.tts;
+        self.events.push_back(TtsPipelineEvent::AskedAgain { failure });
+        self.request_rest(active, tts)
     }
 
     fn done(&mut self, segment: SegmentId, samples: Vec<i16>, total: u64) -> TtsPipelineEvent {
@@ -453,26 +504,34 @@ impl<F> TtsQueue<F> {
     pub fn handle_failed(&mut self, failure: ProviderError, now: Instant) -> Option<TtsPipelineEvent> {
         let active = self.active.pop_front()?;
         let next = self.replacement(&active, &failure, now);
-        let said = self.estimated_samples(active.tts, &active.text.plain);
-        let ActiveSynthesis { segment, text, source, total, tts, began, before: (samples, chars), marks, .. } = active;
+        let (segment, tts, heard) = (active.segment, active.tts, active.before.0 + active.total);
         let Some(next) = next else {
-            if samples + total > 0 {
+            if heard > 0 {
                 // Half the sentence was heard: it ends there.
                 self.events.push_back(TtsPipelineEvent::Failed { segment, failure });
-                return Some(self.done(segment, Vec::new(), samples + total));
+                return Some(self.done(segment, Vec::new(), heard));
             }
             return Some(TtsPipelineEvent::Failed { segment, failure });
         };
-        if next != tts {
+        if next == tts {
+            self.events.push_back(TtsPipelineEvent::AskedAgain { failure });
+        } else {
             let switch = Failover {
                 stage: PipelineStage::Tts,
                 from: self.voices[tts].voice.name.clone(),
                 to: self.voices[next].voice.name.clone(),
                 reason: failure.kind(),
-                after: now.saturating_duration_since(began),
+                after: now.saturating_duration_since(active.began),
             };
             self.events.push_back(TtsPipelineEvent::FailedOver { switch, failure });
         }
+        self.request_rest(active, next)
+    }
+
+    /// A voice is asked for what was not heard of a sentence; if nothing is left, it is done.
+    fn request_rest(&mut self, active: ActiveSynthesis<F>, next: usize) -> Option<TtsPipelineEvent> {
+        let said = self.estimated_samples(active.tts, &active.text.plain);
+        let ActiveSynthesis { segment, text, source, total, before: (samples, chars), marks, .. } = active;
         let own: Vec<(u64, u32)> = marks.iter().map(|(at, count)| (at - samples, count - chars)).collect();
         let (heard, rest) =
             if total == 0 { ("", source.as_str()) } else { spoken(&text.plain, total, Some(said), &own) };

@@ -15,6 +15,12 @@ async fn change_agent(server: &Server, changes: Value) -> Value {
     body["data"]["agent"].clone()
 }
 
+/// The end of a rotation, as it is shown.
+fn in_a_day() -> String {
+    let at = trunkline::store::now().0 + 86_400_000;
+    trunkline::domain::time::UnixMs(at).rfc3339()
+}
+
 /// Whether one of the signatures was made with this key.
 fn is_signed(one: &CustomerRequest, key: &[u8]) -> bool {
     let header = |name: &str| one.headers.get(name).cloned().unwrap_or_default();
@@ -61,9 +67,10 @@ async fn secrets_are_rotated_without_a_gap() {
     let (old, new) = (b"the old secret of this receiver".as_slice(), b"the new secret of this receiver".as_slice());
     let secret = |bytes: &[u8]| format!("whsec_{}", STANDARD_NO_PAD.encode(bytes));
     change_agent(&server, json!({"webhook_url": receiver.url, "webhook_secret": secret(old)})).await;
-    let rotated = json!({"webhook_secret": secret(new), "webhook_rotation_ends_at": "2099-01-01T00:00:00Z"});
+    let end = in_a_day();
+    let rotated = json!({"webhook_secret": secret(new), "webhook_rotation_ends_at": end});
     let shown = change_agent(&server, rotated).await;
-    assert_eq!(shown["webhook_rotation_ends_at"], "2099-01-01T00:00:00Z");
+    assert_eq!(shown["webhook_rotation_ends_at"], end.as_str());
     assert!(shown.get("previous_webhook_secret").is_none() && shown.get("webhook_secret").is_none());
     server.call(SHORT).await;
     let report = &receiver.wait("/end-of-call-report", 1).await[0];
@@ -73,16 +80,16 @@ async fn secrets_are_rotated_without_a_gap() {
     let request = &receiver.told("/assistant-request")[0];
     assert!(is_signed(request, new) && is_signed(request, old), "questions too");
 
-    change_agent(&server, json!({"webhook_rotation_ends_at": "2026-01-01T00:00:00Z"})).await;
+    let ended = change_agent(&server, json!({"previous_webhook_secret": null})).await;
+    assert_eq!(ended["webhook_rotation_ends_at"], Value::Null);
     server.call(SHORT).await;
     let report = &receiver.wait("/end-of-call-report", 2).await[1];
     assert!(is_signed(report, new) && !is_signed(report, old), "the old one has ended");
-    let alone = json!({"previous_webhook_secret": null});
-    assert_eq!(change_agent(&server, alone).await["webhook_rotation_ends_at"], Value::Null);
-    let (status, body) = server
-        .send("POST", "/agents", Some(json!({"name": "A", "webhook_rotation_ends_at": "2099-01-01T00:00:00Z"})))
-        .await;
-    assert_eq!((status, &body["details"]["field"]), (400, &json!("previous_webhook_secret")), "{body}");
+    for end in [in_a_day(), "2099-01-01T00:00:00Z".to_owned(), "2026-01-01T00:00:00Z".to_owned()] {
+        let agent = json!({"name": "A", "webhook_rotation_ends_at": end});
+        let (status, body) = server.send("POST", "/agents", Some(agent)).await;
+        assert_eq!((status, &body["details"]["field"]), (400, &json!("webhook_rotation_ends_at")), "{body}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -93,10 +100,11 @@ async fn a_number_rotates_its_secret_too() {
     let path = format!("/phone-numbers/{}", numbers["phone_numbers"][0]["id"].as_str().unwrap());
     let changes = json!({"agent_id": null, "webhook_url": receiver.url, "webhook_secret": "first of the number"});
     assert_eq!(server.send("PATCH", &path, Some(changes)).await.0, 200);
-    let rotated = json!({"webhook_secret": "second", "webhook_rotation_ends_at": "2099-01-01T00:00:00Z"});
+    let end = in_a_day();
+    let rotated = json!({"webhook_secret": "second", "webhook_rotation_ends_at": end});
     let (status, body) = server.send("PATCH", &path, Some(rotated)).await;
     let shown = &body["data"]["phone_number"];
-    assert_eq!((status, &shown["webhook_rotation_ends_at"]), (200, &json!("2099-01-01T00:00:00.000Z")), "{body}");
+    assert_eq!((status, &shown["webhook_rotation_ends_at"]), (200, &json!(end)), "{body}");
     server.call(SHORT).await;
     let report = &receiver.wait("/end-of-call-report", 1).await[0];
     assert!(is_signed(report, b"second") && is_signed(report, b"first of the number"), "{:?}", report.headers);

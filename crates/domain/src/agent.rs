@@ -15,7 +15,7 @@ use super::organization;
 use super::pronunciation::{self, Pronunciation};
 use super::provider_config::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
 use super::ringing_config::RingingConfig;
-use super::rules::{at_most, between, chars, events, fits, is_http_url, parses, secret_chars, set_with};
+use super::rules::{at_most, between, chars, events, fits, is_http_url, parses, secret_chars, set_only_with};
 use super::secret::{Secret, exposed};
 use super::template::{self, TemplateUse};
 use super::time::UnixMs;
@@ -164,13 +164,13 @@ pub struct AgentFields {
     #[schema(write_only, value_type = Option<String>, max_length = 1_024)]
     #[garde(inner(custom(webhook_secret::check)))]
     #[garde(inner(custom(secret_chars(1_024))))]
-    #[garde(custom(set_with(&self.webhook_rotation_ends_at, "webhook_rotation_ends_at")))]
+    #[garde(custom(set_only_with(&self.webhook_rotation_ends_at, "webhook_rotation_ends_at")))]
     pub previous_webhook_secret: Option<Secret>,
-    /// Until when `previous_webhook_secret` signs.
+    /// Until when the secret before the present one signs, at most 30 days from now. It is set with a new `webhook_secret`.
     #[serde(default)]
     #[schema(format = "date-time")]
     #[garde(inner(custom(parses(UnixMs::parse, "must be an RFC 3339 time such as 2026-03-27T12:00:00Z"))))]
-    #[garde(custom(set_with(&self.previous_webhook_secret, "previous_webhook_secret")))]
+    #[garde(custom(set_only_with(&self.previous_webhook_secret, "a new webhook_secret")))]
     pub webhook_rotation_ends_at: Option<String>,
     /// Events that go to `webhook_url`: `assistant-request`, `tool-calls`, `status-update`, `agent-changed`,
     /// `end-of-call-report`. None: all.

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 /// Told to a model that takes over in the middle of another one's answer.
-pub const CONTINUE_PROMPT: &str =
-    "Your last answer was cut off by a technical fault. Go on from where it stopped, without repeating it.";
+pub const CONTINUE_PROMPT: &str = "Your last answer was cut off by a technical fault. Go on from where it stopped, without repeating it. If its last \
+     word was cut, begin with the whole word.";
 
 /// One message of the conversation, in the roles of the chat APIs.
 #[derive(Clone, Debug, PartialEq)]

@@ -72,6 +72,11 @@ pub(super) fn set_with<A, B, C>(other: &Option<B>, name: &str) -> impl FnOnce(&O
     fits(|one: &Option<A>| one.is_some() == other.is_some(), format!("must be set together with {name}"))
 }
 
+/// What is set only if the other is.
+pub(super) fn set_only_with<A, B, C>(other: &Option<B>, name: &str) -> impl FnOnce(&Option<A>, &C) -> Result {
+    fits(|one: &Option<A>| one.is_none() || other.is_some(), format!("must be set together with {name}"))
+}
+
 /// The entries of a list that stand before one of them. An entry is known by its place, because another may be equal.
 pub(super) fn before<'a, T>(list: &'a [T], one: &'a T) -> impl Iterator<Item = &'a T> {
     list.iter().take_while(move |other| !std::ptr::eq(*other, one))

@@ -59,6 +59,19 @@ impl WebhookSecrets {
     }
 }
 
+/// How long a secret that was replaced may sign, in milliseconds: 30 days.
+const ROTATION_MS_MAX: i64 = 30 * 24 * 60 * 60 * 1_000;
+
+/// Checks when a rotation is to end. The error says what an end must be.
+pub fn check_rotation_end(until: UnixMs, now: UnixMs) -> Result<(), &'static str> {
+    let left = until.0.saturating_sub(now.0);
+    match left {
+        ..=0 => Err("must be in the future; null ends a rotation at once"),
+        left if left > ROTATION_MS_MAX => Err("must be at most 30 days from now"),
+        _ => Ok(()),
+    }
+}
+
 /// The rule of a field with such a secret: something that can be copied without losing anything, and that receivers
 /// derive the same key from.
 pub(super) fn check(secret: &Secret, _: &()) -> garde::Result {
@@ -102,6 +115,14 @@ mod tests {
         assert_eq!(secrets.valid_at(UnixMs(999)), [Secret::from("new"), Secret::from("old")]);
         assert_eq!(secrets.valid_at(UnixMs(1_000)), [Secret::from("new")]);
         assert!(WebhookSecrets::default().valid_at(UnixMs(0)).is_empty());
+    }
+
+    #[test]
+    fn a_rotation_ends_within_thirty_days() {
+        let (now, day) = (UnixMs(1_000), 24 * 60 * 60 * 1_000);
+        for (after, right) in [(-1, false), (0, false), (1, true), (30 * day, true), (30 * day + 1, false)] {
+            assert_eq!(check_rotation_end(UnixMs(now.0 + after), now).is_ok(), right, "{after}");
+        }
     }
 
     #[test]

@@ -113,13 +113,15 @@ pub struct LlmRequest {
     pub cache_key: Option<String>,
 }
 
-/// How long a model has stood still behind the end of a sentence.
+/// How long a model has stood still, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stall {
     /// Half a second: a sentence that is certainly whole need not wait.
     Brief,
     /// A second and a half: what may end there need not wait either.
     Long,
+    /// Within a sentence, for some two seconds: the words that are certainly whole need not wait for the others.
+    Within,
 }
 
 /// Events of an LLM.

@@ -5,6 +5,7 @@
 
 mod access;
 mod answer_limit;
+mod answer_seam;
 pub mod anthropic;
 pub mod canonical_conversation;
 pub mod cartesia;

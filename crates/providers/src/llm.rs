@@ -1,5 +1,7 @@
 //! LLM requests with failover and hedging: one stream of events from whichever model answers first.
 
+mod continuation;
+
 use super::llm_activity::{ModelActivity, sleep_until_some};
 use super::llm_attempt::{FirstOutput, attempt};
 use super::llm_send::permit_failure;
@@ -9,7 +11,7 @@ use futures_util::stream::FuturesUnordered;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-use trunkline_domain::chat::{CONTINUE_PROMPT, ChatMessage};
+use trunkline_domain::chat::ChatMessage;
 use trunkline_domain::provider::PipelineStage;
 
 pub use super::llm_completion::complete;
@@ -55,6 +57,8 @@ struct HedgedRequest<'a> {
     said: String,
     /// Whether a model sends tokens, though no words yet.
     activity: ModelActivity,
+    /// A model was asked to continue its own answer.
+    has_asked_again: bool,
 }
 
 impl<'a> HedgedRequest<'a> {
@@ -63,28 +67,23 @@ impl<'a> HedgedRequest<'a> {
     ) -> Self {
         let (began, request) = (Instant::now(), Arc::new(request));
         let activity = ModelActivity::default();
-        Self { providers, plan, request, events, began, next: 0, last: None, said: String::new(), activity }
+        Self {
+            providers,
+            plan,
+            request,
+            events,
+            began,
+            next: 0,
+            last: None,
+            said: String::new(),
+            activity,
+            has_asked_again: false,
+        }
     }
 
     async fn run(&mut self) -> Result<(), ProviderError> {
-        loop {
-            let (index, first) = self.first().await?;
-            let failure = match self.use_first_output(index, first).await {
-                Ok(()) => return Ok(()),
-                Err(failure) => failure,
-            };
-            if self.next >= self.plan.candidates.len() {
-                return Err(failure);
-            }
-            // In the middle of an answer: the next model continues it.
-            self.last = Some((index, failure));
-            self.began = Instant::now();
-            let mut request = LlmRequest::clone(&self.request);
-            let content = std::mem::take(&mut self.said);
-            request.messages.push(ChatMessage::Assistant { content, tool_calls: Vec::new() });
-            request.messages.push(ChatMessage::System(CONTINUE_PROMPT.to_owned()));
-            self.request = Arc::new(request);
-        }
+        let (index, first) = self.first().await?;
+        self.use_first_output(index, first).await
     }
 
     /// The first attempt that brings something.
@@ -235,42 +234,40 @@ impl<'a> HedgedRequest<'a> {
     }
 
     async fn use_first_output(&mut self, index: usize, first: FirstOutput) -> Result<(), ProviderError> {
-        let winner = &self.plan.candidates[index];
         if index > 0 {
-            let (from, why) = match &self.last {
-                Some((failed, failure)) => (*failed, failure.kind()),
-                None => {
-                    // The next call does not wait for it as long, if it goes on like this.
-                    self.providers.record_slow_response(&self.plan.candidates[0].endpoint, PipelineStage::Llm);
-                    (0, "slow")
-                }
-            };
-            let switch = Failover {
-                stage: PipelineStage::Llm,
-                from: self.plan.candidates[from.min(index - 1)].name.clone(),
-                to: winner.name.clone(),
-                reason: why,
-                after: self.began.elapsed(),
-            };
-            let _ = self.events.send(LlmEvent::FailedOver(switch)).await;
+            self.report_failover(index).await;
         }
         match first {
             FirstOutput::Complete(events) | FirstOutput::Empty(events) => {
                 self.forward(events).await;
                 Ok(())
             }
-            FirstOutput::Output(mut attempt, events) => {
+            FirstOutput::Output(attempt, events) => {
                 self.forward(events).await;
-                loop {
-                    let (events, over) = attempt.read().await?;
-                    self.forward(events).await;
-                    if over {
-                        return Ok(());
-                    }
-                }
+                self.read_answer(index, attempt).await
             }
             FirstOutput::Failed(failure) => Err(failure),
         }
+    }
+
+    /// Another model than the first answers, or continues an answer.
+    async fn report_failover(&mut self, index: usize) {
+        let (from, why) = match &self.last {
+            Some((failed, failure)) => (*failed, failure.kind()),
+            None => {
+                // The next call does not wait for it as long, if it goes on like this.
+                self.providers.record_slow_response(&self.plan.candidates[0].endpoint, PipelineStage::Llm);
+                (0, "slow")
+            }
+        };
+        let switch = Failover {
+            stage: PipelineStage::Llm,
+            from: self.plan.candidates[from.min(index - 1)].name.clone(),
+            to: self.plan.candidates[index].name.clone(),
+            reason: why,
+            after: self.began.elapsed(),
+        };
+        let _ = self.events.send(LlmEvent::FailedOver(switch)).await;
     }
 
     /// No model has answered.

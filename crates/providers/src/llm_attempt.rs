@@ -23,10 +23,10 @@ const BRIEF_STALL: Duration = Duration::from_millis(500);
 /// One that may be whole is said after this time more.
 const LONG_STALL: Duration = Duration::from_secs(1);
 
-/// Waits for the words behind the end of a sentence.
+/// Waits for the words behind those that have come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StallWatch {
-    /// No sentence ends there, or all was told.
+    /// All was told.
     Off,
     Waiting {
         stall: Stall,
@@ -40,11 +40,16 @@ impl StallWatch {
         Self::Waiting { stall: Stall::Brief, until: tokio::time::Instant::now() + BRIEF_STALL }
     }
 
+    /// Words within a sentence have come; the next ones are waited for so long at the most.
+    fn within(between_words: Duration) -> Self {
+        Self::Waiting { stall: Stall::Within, until: tokio::time::Instant::now() + between_words * 2 / 5 }
+    }
+
     /// What follows once a stall was told.
     fn behind(stall: Stall, told: tokio::time::Instant) -> Self {
         match stall {
             Stall::Brief => Self::Waiting { stall: Stall::Long, until: told + LONG_STALL },
-            Stall::Long => Self::Off,
+            Stall::Long | Stall::Within => Self::Off,
         }
     }
 }
@@ -162,6 +167,11 @@ impl LlmAttempt {
         })
     }
 
+    /// Words have come whose sentence has not ended, or a part of a tool call.
+    pub(crate) fn is_within(&self) -> bool {
+        self.said && !self.ends_sentence || self.reader.calls() == CallProgress::Partial
+    }
+
     /// The next events; true when they are the last.
     pub(crate) async fn read(&mut self) -> Result<(Vec<LlmEvent>, bool), ProviderError> {
         let result = self.read_on().await;
@@ -267,7 +277,10 @@ impl LlmAttempt {
         let retracted = self.reader.take_retraction() && self.said;
         if !texts.is_empty() {
             self.ends_sentence = texts.iter().rev().find_map(|text| ends_sentence(text)).unwrap_or(self.ends_sentence);
-            self.stall_watch = if self.ends_sentence { StallWatch::begun() } else { StallWatch::Off };
+            self.stall_watch = match self.ends_sentence {
+                true => StallWatch::begun(),
+                false => StallWatch::within(self.deadlines.between_bytes),
+            };
         }
         let mut events: Vec<LlmEvent> = texts.into_iter().map(LlmEvent::Text).collect();
         self.said |= !events.is_empty();

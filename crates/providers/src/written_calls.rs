@@ -127,11 +127,24 @@ impl WrittenCalls {
         }
     }
 
-    /// The name of an offered tool that a model means by this one: "functions.find", "tools:find".
+    /// The name of an offered tool that a model means by this one: "functions.find", "tools:find"; or "Find()", "find<|end|>",
+    /// if exactly one has this name but for case, separators and marks.
     pub(crate) fn meant_by(&self, name: &str) -> Option<&str> {
         let is_known = |name: &str| self.tools.iter().find(|tool| tool.name == name).map(|tool| tool.name.as_str());
         let last = name.rsplit(['.', ':', '/']).find(|part| !part.bytes().all(|byte| byte.is_ascii_digit()));
-        is_known(name).or_else(|| is_known(parse::bare_name(name))).or_else(|| is_known(last?.trim()))
+        is_known(name)
+            .or_else(|| is_known(parse::bare_name(name)))
+            .or_else(|| is_known(last?.trim()))
+            .or_else(|| self.alike(name))
+    }
+
+    fn alike(&self, name: &str) -> Option<&str> {
+        let unmarked = parse::without_marks(name);
+        let last = unmarked.rsplit(['.', ':', '/']).next().unwrap_or_default();
+        [unmarked, last].into_iter().map(parse::letters).filter(|wanted| !wanted.is_empty()).find_map(|wanted| {
+            let mut alike = self.tools.iter().filter(|tool| parse::letters(&tool.name) == wanted);
+            alike.next().filter(|_| alike.next().is_none()).map(|tool| tool.name.as_str())
+        })
     }
 
     /// All that came so far was no answer.

@@ -367,6 +367,7 @@ impl ConsultationCall {
             TtsPipelineEvent::Done { segment, samples, .. } => drop(self.leg.handle.play(segment, samples, true)),
             TtsPipelineEvent::Failed { segment, .. } => self.handle_segment_played(segment, update_sender),
             TtsPipelineEvent::WordTimestamps { .. }
+            | TtsPipelineEvent::AskedAgain { .. }
             | TtsPipelineEvent::FailedOver { .. }
             | TtsPipelineEvent::Requested { .. } => {}
         }

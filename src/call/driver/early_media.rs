@@ -101,7 +101,7 @@ pub(super) async fn play_early_media(
                 TtsPipelineEvent::Done { segment, samples, .. } => drop(media.leg.play(segment, samples, true)),
                 // A failed announcement does not delay the answer.
                 TtsPipelineEvent::Failed { segment, .. } => unheard.retain(|one| *one != segment),
-                TtsPipelineEvent::WordTimestamps { .. } | TtsPipelineEvent::FailedOver { .. } | TtsPipelineEvent::Requested { .. } => {}
+                TtsPipelineEvent::WordTimestamps { .. } | TtsPipelineEvent::AskedAgain { .. } | TtsPipelineEvent::FailedOver { .. } | TtsPipelineEvent::Requested { .. } => {}
             },
             () = tokio::time::sleep_until(deadline) => break,
         }

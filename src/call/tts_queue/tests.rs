@@ -3,6 +3,7 @@
 
 use super::*;
 
+mod cut_off;
 mod waits;
 
 struct Pipeline {
@@ -427,7 +428,10 @@ fn a_voice_that_sends_digital_silence_alone_has_failed() {
     tts.speak(segment(1, 0), "one");
     assert_eq!(tts.queue.handle_audio(silence(second), tts.start), None, "nobody hears it");
     assert_eq!(tts.done(vec![-8; 80]), None);
-    assert_eq!(tts.requests[1], (1, "one".to_owned()));
+    assert_eq!(tts.requests[1], (0, "one".to_owned()), "the same voice is asked once more");
+    tts.queue.handle_audio(silence(second), tts.start);
+    assert_eq!(tts.done(vec![-8; 80]), None);
+    assert_eq!(tts.requests[2], (1, "one".to_owned()));
     let failed = |event: &TtsPipelineEvent| matches!(event, TtsPipelineEvent::FailedOver { failure, .. } if failure.to_string().contains("no_audio"));
     assert!(tts.events().iter().any(failed));
     // A stream of it that does not end.
@@ -450,5 +454,6 @@ fn a_voice_that_sends_digital_silence_alone_has_failed() {
     let mut tts = pipeline(&["main", "local"]);
     tts.speak(segment(1, 0), "one");
     tts.queue.handle_audio(silence(80), tts.start);
-    assert!(matches!(tts.done(silence(80)), Some(TtsPipelineEvent::Done { total: 160, .. })));
+    assert_eq!(tts.done(silence(80)), None);
+    assert_eq!(tts.requests[1], (0, "one".to_owned()), "silence of any length is no word");
 }

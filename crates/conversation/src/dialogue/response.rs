@@ -1,7 +1,7 @@
 //! One response of the agent, from the LLM's text to playback.
 
 use super::placeholders;
-use super::sentence_splitter::{SentenceSplitter, SplitSegment};
+use super::sentence_splitter::{SentenceSplitter, SplitSegment, ends_sentence};
 use super::text_normalization::{NormalizedText, SpeechStyle};
 use std::borrow::Cow;
 use trunkline_domain::call_facts::CallVariables;
@@ -82,6 +82,8 @@ pub struct AgentResponse {
     variables: CallVariables,
     style: SpeechStyle,
     llm_done: bool,
+    /// The LLM has begun a tool call behind its words.
+    has_open_call: bool,
     /// Tool calls of the LLM; they run when the text before them was heard.
     pub tool_calls: Vec<ToolCall>,
     /// When its first sound left and its turn in the transcript; `None` before anything was heard.
@@ -108,6 +110,7 @@ impl AgentResponse {
             splitter: SentenceSplitter::new(style),
             variables: CallVariables::default(),
             llm_done: false,
+            has_open_call: false,
             tool_calls: Vec::new(),
             begun: None,
             is_scripted: false,
@@ -165,8 +168,20 @@ impl AgentResponse {
 
     /// A tool call follows: all words so far are said.
     pub fn flush(&mut self) -> Option<(u32, String)> {
+        self.has_open_call = true;
         let words = self.splitter.flush()?;
         self.add(&words)
+    }
+
+    /// The LLM has failed within a sentence, or within a tool call.
+    pub fn lacks_end(&self) -> bool {
+        let text = self.segments.last().map(|segment| segment.text.as_str()).unwrap_or_default();
+        self.has_open_call || !ends_sentence(text)
+    }
+
+    /// Adds a phrase of the agent behind the LLM's words.
+    pub fn add_phrase(&mut self, text: &str) -> Option<(u32, String)> {
+        self.add(&SplitSegment { text: text.to_owned(), is_glued: false })
     }
 
     /// The LLM was cut off: a sentence that it has not ended is not said, unless nothing else is.

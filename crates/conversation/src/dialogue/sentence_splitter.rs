@@ -74,8 +74,11 @@ impl SentenceSplitter {
     }
 
     /// What has come so far if it ends as a sentence does. After a brief stall, whatever follows: no number, abbreviation or
-    /// address goes on behind its dot. After a long one, nothing else is asked.
+    /// address goes on behind its dot. After a long one, nothing else is asked. Within a sentence its whole words.
     pub fn end_sentence(&mut self, stall: Stall) -> Option<SplitSegment> {
+        if stall == Stall::Within {
+            return self.flush_words();
+        }
         let text = self.pending.trim_end();
         let open = text.trim_end_matches(is_closer);
         let before = open.trim_end_matches(is_end);
@@ -88,6 +91,21 @@ impl SentenceSplitter {
         self.flush()
     }
 
+    /// What has come so far but for the last word, which may go on.
+    fn flush_words(&mut self) -> Option<SplitSegment> {
+        let text = self.pending.as_str();
+        let may_go_on = |c: char| !c.is_whitespace() && !has_no_blanks(c);
+        let whole = text.trim_end_matches(may_go_on);
+        let has_open_tag = text.rfind('<').is_some_and(|at| ssml::tag_len(&text[at..]) == 0);
+        if has_open_tag || !whole.chars().any(char::is_alphanumeric) {
+            return None;
+        }
+        let last = self.pending.split_off(whole.len());
+        let segment = self.flush();
+        self.pending = last;
+        segment
+    }
+
     /// A dot that is the end of a sentence, whether a capital or a digit follows.
     fn is_final_dot(&self, before: &str) -> bool {
         let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
@@ -98,9 +116,7 @@ impl SentenceSplitter {
 
     /// Drops what has come of a sentence without its end, if anything was said before it.
     pub fn drop_unended(&mut self, is_continued: bool) {
-        let text = self.pending.trim_end().trim_end_matches(is_closer);
-        let ends = text.ends_with(is_end) || THAI_ENDS.iter().any(|end| text.ends_with(end));
-        if is_continued && !ends {
+        if is_continued && !ends_sentence(&self.pending) {
             self.pending.clear();
         }
     }
@@ -235,6 +251,12 @@ fn is_closer(c: char) -> bool {
             | '_'
             | '`'
     )
+}
+
+/// Whether a text ends as a sentence does.
+pub fn ends_sentence(text: &str) -> bool {
+    let text = text.trim_end().trim_end_matches(is_closer);
+    text.ends_with(is_end) || THAI_ENDS.iter().any(|end| text.ends_with(end))
 }
 
 /// Behind closing quotes, brackets and tags.

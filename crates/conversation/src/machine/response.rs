@@ -187,8 +187,9 @@ impl Talk {
         let calls = std::mem::take(&mut response.tool_calls);
         let last = response.finish();
         if response.has_words() {
-            // The words that came are said: the response ends with them.
-            self.line.speak(last.into_iter().collect());
+            // The words that came are said. Where they are no answer, the caller is asked once they are heard.
+            let apology = response.lacks_end().then(|| response.add_phrase(self.line.facts.phrases.repeat)).flatten();
+            self.line.speak(last.into_iter().chain(apology).collect());
             self.settle_cut_tools(now, "", &calls);
             return true;
         }

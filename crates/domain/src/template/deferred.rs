@@ -23,10 +23,13 @@ pub fn settle(text: &str, values: &dyn TemplateValues) -> String {
         };
         let (name, default) = variable.split_once(DEFAULT).map_or((variable, None), |(name, text)| (name, Some(text)));
         let value = values.value(name).filter(|value| !value.trim().is_empty());
-        match value.as_deref().or(default) {
-            Some(value) => filled.push_str(&written(value, TemplateUse::Prompt)),
+        let rest = match value.as_deref().or(default) {
+            Some(value) => {
+                filled.push_str(&written(value, TemplateUse::Prompt));
+                rest
+            }
             None => close_gap(&mut filled, rest),
-        }
+        };
         filled.push_str(rest);
         if filled.len() > FILLED_BYTES_MAX {
             filled.truncate(filled.floor_char_boundary(FILLED_BYTES_MAX));
@@ -60,7 +63,7 @@ mod tests {
         let text = "Help {{who}}. Order {{order|none yet}}, before {{order_before}}, {{order_state}}.";
         let open = fill(text, TemplateUse::Prompt, &values, &mut report);
         assert!(report.is_empty(), "what comes later is not missing: {report:?}");
-        assert_eq!(settle(&open, &Values(vec![])), "Help {{order}} order. Order none yet, before 7,.");
+        assert_eq!(settle(&open, &Values(vec![])), "Help {{order}} order. Order none yet, before 7.");
         let later = Values(vec![("order", "12"), ("order_before", "8"), ("order_state", "sent {{who}}")]);
         assert_eq!(settle(&open, &later), "Help {{order}} order. Order 12, before 8, sent {{who}}.");
         assert_eq!(fill("{{order|x}}", TemplateUse::Text, &values, &mut report), "x", "words are said at once");

@@ -85,9 +85,7 @@ pub fn fill(text: &str, usage: TemplateUse, values: &dyn TemplateValues, report:
     for part in parts {
         match part {
             Part::Text(text) => {
-                if is_after_gap {
-                    close_gap(&mut filled, text);
-                }
+                let text = if is_after_gap { close_gap(&mut filled, text) } else { text };
                 filled.push_str(text);
                 is_after_gap = false;
             }

@@ -2,30 +2,78 @@
 
 /// Characters of a name.
 const NAME_CHARS_MAX: usize = 200;
-/// Filters of other template languages: nobody means them as a default.
-const FILTERS: [&str; 22] = [
+/// Filters of other template languages: nobody means them as a default. One that is meant stands in quotes.
+const FILTERS: &[&str] = &[
     "abs",
     "append",
+    "base64_encode",
+    "camelize",
     "capitalize",
+    "capfirst",
     "ceil",
+    "center",
+    "compact",
+    "concat",
     "date",
     "downcase",
     "escape",
+    "escape_once",
     "first",
+    "float",
     "floor",
+    "forceescape",
+    "groupby",
+    "humanize",
+    "indent",
+    "int",
     "join",
     "json",
     "last",
-    "plus",
+    "length",
+    "lower",
+    "lowercase",
+    "lstrip",
+    "ltrim",
     "minus",
+    "newline_to_br",
+    "nl2br",
+    "pluralize",
+    "plus",
     "prepend",
     "replace",
+    "replace_first",
+    "reverse",
     "round",
+    "rstrip",
+    "rtrim",
+    "safe",
     "size",
     "slice",
+    "slugify",
+    "sort",
     "split",
+    "strftime",
     "strip",
+    "strip_html",
+    "strip_newlines",
+    "striptags",
+    "tojson",
+    "title",
+    "titlecase",
+    "to_json",
+    "trim",
+    "truncate",
+    "truncatewords",
+    "uniq",
+    "unique",
     "upcase",
+    "upper",
+    "uppercase",
+    "url_decode",
+    "url_encode",
+    "urlencode",
+    "wordcount",
+    "wordwrap",
 ];
 /// Facts of a call, as `call.` names them; without that prefix a value of the customer's comes first.
 pub(crate) const CALL_NAMES: [&str; 12] = [
@@ -181,8 +229,16 @@ fn default_of(filter: &str) -> Result<&str, String> {
             None => Ok(text),
         };
     }
-    if FILTERS.contains(&word) {
-        return Err(format!("the filter {word} is not supported; a default may follow the bar"));
+    // As Jinja and Twig write them: `default("text")`, `truncate(20)`.
+    let (name, argument) = match filter.split_once('(').and_then(|(name, rest)| Some((name, rest.strip_suffix(')')?))) {
+        Some((name, argument)) => (name.trim(), Some(argument.trim())),
+        None => (word, None),
+    };
+    if let (true, Some(text)) = (name == "default", argument.and_then(quoted)) {
+        return Ok(text);
+    }
+    if FILTERS.contains(&name) {
+        return Err(format!("the filter {name} is not supported; a default may follow the bar, such a word in quotes"));
     }
     match quoted(filter) {
         Some(text) => Ok(text),

@@ -52,6 +52,7 @@ fn a_default_stands_for_a_value_that_is_missing_or_blank() {
     is("Hi {{nobody | default: 'you'}}! {{empty|none}}", "Hi you! none");
     is("{{name|there}} {{nobody|it's}} {{nobody|}}.", "Ann it's .");
     is("{{nobody|a: b}}", "a: b");
+    is("{{nobody|'upper'}} {{nobody|upper case}} {{nobody | default('you')}}", "upper upper case you");
 }
 
 #[test]
@@ -68,6 +69,20 @@ fn what_is_missing_is_left_out_with_its_blank_and_named() {
     assert_eq!(missing("{{who}} hello").0, " hello");
     assert_eq!(missing("Hello {{who}}").0, "Hello");
     assert_eq!(missing("x{{who}}y").0, "xy");
+    for (text, wanted) in [
+        ("Billing here, {{who}}, hello", "Billing here, hello"),
+        ("Hello, {{who}}.", "Hello."),
+        ("Hello, {{who}}!", "Hello!"),
+        ("Hello, {{who}}", "Hello"),
+        ("Hello {{who}}, how are you?", "Hello, how are you?"),
+        ("{{who}}, hello", "hello"),
+        ("Good day. {{who}}, hello", "Good day. hello"),
+        ("Yes, {{who}} {{name}}, hello", "Yes, Ann, hello"),
+        ("Yes, {{who}}, {{other}}, hello", "Yes, hello"),
+        ("[1, {{who}}, 3]", "[1, 3]"),
+    ] {
+        assert_eq!(missing(text).0, wanted, "{text}");
+    }
 }
 
 #[test]
@@ -137,6 +152,11 @@ fn faults_are_told_with_place_and_reason() {
         ("{{1+1}}", (1, 1), "letters"),
         ("{{\"a\": 1}}", (1, 1), "only a name"),
         ("{{name | upcase}}", (1, 1), "upcase"),
+        ("{{name | upper }}", (1, 1), "the filter upper is not supported"),
+        ("{{name|title}}", (1, 1), "title"),
+        ("{{name | truncate: 20}}", (1, 1), "truncate"),
+        ("{{name | truncate(20)}}", (1, 1), "truncate"),
+        ("{{name | trim()}}", (1, 1), "trim"),
         ("{{now | date: \"%H\"}}", (1, 1), "date"),
         ("{{name | a | b}}", (1, 1), "only one default"),
         ("line\n\n{{call.colour}}", (3, 1), "there is no call.colour"),

@@ -47,11 +47,25 @@ pub trait TemplateValues {
     }
 }
 
-/// "Hi {{name}}, this is Acme." without a name is "Hi, this is Acme."
-pub(super) fn close_gap(filled: &mut String, next: &str) {
-    let closes = next.chars().next().is_none_or(|c| c.is_whitespace() || ",.;:!?".contains(c));
-    if closes && filled.ends_with(' ') {
+/// "Hi {{name}}, this is Acme." without a name is "Hi, this is Acme.", and "Hello, {{name}}, here is Acme." is "Hello, here is
+/// Acme.": no blank and no comma stays that belonged to the name. Returns what is left of the text behind it.
+pub(super) fn close_gap<'a>(filled: &mut String, next: &'a str) -> &'a str {
+    let first = next.chars().next();
+    if first.is_none_or(|c| c.is_whitespace() || ",.;:!?".contains(c)) && filled.ends_with(' ') {
         filled.pop();
+    }
+    let ends = first.is_none_or(|c| ",.;!?".contains(c));
+    if ends && filled.ends_with([',', ';']) {
+        filled.pop();
+    }
+    // "{{name}}, hello" begins with "hello".
+    let is_start = filled.trim_end().is_empty() || filled.trim_end().ends_with(['.', '!', '?']);
+    match next.strip_prefix([',', ';']) {
+        Some(rest) if is_start && (filled.is_empty() || filled.ends_with(char::is_whitespace)) => {
+            rest.trim_start_matches(' ')
+        }
+        Some(rest) if is_start => rest,
+        _ => next,
     }
 }
 

@@ -35,6 +35,21 @@ pub(super) fn bare_name(name: &str) -> &str {
     name.split(':').next().unwrap_or(name).trim()
 }
 
+/// A name without the tokens around it, and without brackets behind it.
+pub(super) fn without_marks(name: &str) -> &str {
+    let mut name = name.trim();
+    while let Some((_, rest)) = name.strip_prefix("<|").and_then(|rest| rest.split_once("|>")) {
+        name = rest.trim_start();
+    }
+    let end = name.find("<|").unwrap_or(name.len());
+    name[..end].split('(').next().unwrap_or_default()
+}
+
+/// The small letters and digits of a name.
+pub(super) fn letters(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
 /// The calls in a text: names, and arguments as JSON. Names may be unknown.
 pub(super) fn calls_in(text: &str, tools: &[KnownTool]) -> Vec<(String, String)> {
     if text.contains("<parameter") || text.contains("<arg_key>") {

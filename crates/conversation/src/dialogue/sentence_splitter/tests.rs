@@ -245,3 +245,22 @@ fn what_follows_a_sentence_that_did_not_wait_is_joined_as_it_was_written() {
         assert_eq!(seen, [SplitSegment { text: "And more.".into(), is_glued }]);
     }
 }
+
+#[test]
+fn within_a_sentence_whole_words_are_passed_on() {
+    for (text, passed) in [
+        ("It is on its way and", Some("It is on its way")),
+        ("It is on its way ", Some("It is on its way")),
+        ("It", None),
+        ("It is <break ti", None),
+        ("您的订单已经发货", Some("您的订单已经发货")),
+    ] {
+        let mut splitter = SentenceSplitter::new(SpeechStyle::default());
+        splitter.push(text, |_| unreachable!("no sentence ends"));
+        let segment = splitter.end_sentence(Stall::Within).map(|segment| segment.text);
+        assert_eq!(segment.as_deref(), passed, "{text}");
+        let rest = splitter.finish().map(|segment| segment.text).unwrap_or_default();
+        let joined = format!("{} {rest}", segment.unwrap_or_default());
+        assert_eq!(joined.trim(), text.trim(), "nothing is lost or said twice");
+    }
+}

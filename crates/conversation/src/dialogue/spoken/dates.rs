@@ -1,6 +1,7 @@
 //! Dates as they are said: "the third of March", "morgen", "le 3 mars 2026", "3/4/2026".
 
 use super::numbers::{NumberWords, number_words};
+use super::weeks::{Counted, counted};
 use super::words::{table_of, words};
 use jiff::ToSpan as _;
 use jiff::civil::{Date, Weekday};
@@ -199,12 +200,26 @@ pub fn date(text: &str, language: &str, today: Date) -> Option<Date> {
         return with_month(&words, at, month, (names, numbers), today);
     }
     let said = format!(" {} ", words.join(" "));
-    if let Some((_, days)) = names.near.iter().find(|(word, _)| said.contains(&format!(" {word} "))) {
-        return today.checked_add(days.days()).ok();
+    let near = names.near.iter().find(|(word, _)| said.contains(&format!(" {word} "))).map(|(_, days)| *days);
+    let weekday = words.iter().enumerate().find_map(|(at, word)| {
+        let day = names.weekdays.iter().position(|day| word == day)?;
+        Some((at, Weekday::from_monday_zero_offset(i8::try_from(day).ok()?).ok()?))
+    });
+    let counted = counted(&words, numbers, weekday.map(|(at, _)| at));
+    if let Some(Counted::NextWeek) = counted {
+        let (_, weekday) = weekday?;
+        return today.nth_weekday(1, Weekday::Monday).ok()?.yesterday().ok()?.nth_weekday(1, weekday).ok();
     }
-    let weekday = names.weekdays.iter().position(|day| words.iter().any(|word| word == day))?;
-    let weekday = Weekday::from_monday_zero_offset(i8::try_from(weekday).ok()?).ok()?;
-    today.nth_weekday(1, weekday).ok()
+    let day = match (near, weekday) {
+        (Some(days), _) => today.checked_add(days.days()).ok()?,
+        (None, Some((_, weekday))) => today.nth_weekday(1, weekday).ok()?,
+        (None, None) if counted.is_some() => today,
+        (None, None) => return None,
+    };
+    match counted {
+        Some(Counted::Days(days)) => day.checked_add(days.days()).ok(),
+        Some(Counted::NextWeek) | None => Some(day),
+    }
 }
 
 /// A day, a month by its name, and perhaps a year.
@@ -298,6 +313,40 @@ mod tests {
 
     /// A Saturday.
     const TODAY: Date = jiff::civil::date(2026, 11, 28);
+
+    #[test]
+    fn days_are_counted_from_others() {
+        for (language, text, wanted) in [
+            ("en", "a week from Tuesday", "2026-12-08"),
+            ("en", "a week on Tuesday", "2026-12-08"),
+            ("en", "Tuesday week", "2026-12-08"),
+            ("en", "two weeks from Tuesday", "2026-12-15"),
+            ("en", "a week from tomorrow", "2026-12-06"),
+            ("en", "in a week", "2026-12-05"),
+            ("en", "in ten days", "2026-12-08"),
+            ("en", "ten days from now", "2026-12-08"),
+            ("en", "a fortnight on Monday", "2026-12-14"),
+            ("en", "a week ago", "2026-11-21"),
+            ("en", "next week Friday", "2026-12-04"),
+            ("en", "Tuesday next week", "2026-12-01"),
+            ("nl", "dinsdag over een week", "2026-12-08"),
+            ("nl", "over twee weken", "2026-12-12"),
+            ("de", "Dienstag in einer Woche", "2026-12-08"),
+            ("de", "Dienstag in acht Tagen", "2026-12-08"),
+            ("de", "in zehn Tagen", "2026-12-08"),
+            ("fr", "mardi en huit", "2026-12-08"),
+            ("fr", "dans une semaine", "2026-12-05"),
+            ("es", "dentro de dos semanas", "2026-12-12"),
+            ("it", "tra una settimana", "2026-12-05"),
+            ("pt", "daqui a uma semana", "2026-12-05"),
+        ] {
+            let read = date(text, language, TODAY).map(|date| date.to_string());
+            assert_eq!(read.as_deref(), Some(wanted), "{language}: {text}");
+        }
+        for text in ["next week", "any day", "one day"] {
+            assert_eq!(date(text, "en", TODAY), None, "{text}");
+        }
+    }
 
     #[test]
     fn dates_are_read_in_each_language() {

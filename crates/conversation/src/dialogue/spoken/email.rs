@@ -112,6 +112,55 @@ const LEADS: &[&str] = &[
     "en",
     "et",
     "y",
+    // "that would be", "this is", "you can use"
+    "it",
+    "that",
+    "that's",
+    "this",
+    "would",
+    "be",
+    "you",
+    "can",
+    "use",
+    "send",
+    "to",
+    "well",
+    "so",
+    "of",
+    "course",
+    "please",
+    "i",
+    "have",
+    "dit",
+    "zou",
+    "zijn",
+    "luidt",
+    "gewoon",
+    "nou",
+    "es",
+    "das",
+    "ware",
+    "waere",
+    "also",
+    "genau",
+    "bitte",
+    "ce",
+    "serait",
+    "sera",
+    "alors",
+    "voila",
+    "l'adresse",
+    "adresse",
+    "esta",
+    "seria",
+    "pues",
+    "bueno",
+    "sarebbe",
+    "allora",
+    "dunque",
+    "certo",
+    "entao",
+    "minha",
 ];
 /// Ends of hosts that are said without a dot.
 const ENDS: &[&str] = &["com", "org", "net", "nl", "de", "fr", "es", "it", "pt", "eu", "be", "uk", "io"];
@@ -124,8 +173,14 @@ pub fn email(text: &str, language: &str) -> Option<String> {
     }
     let signs = signs(&words, language);
     let at = signs.iter().rposition(|part| part == "@")?;
-    let before = signs.get(..at)?;
-    let lead = before.iter().take_while(|part| LEADS.contains(&part.as_str()) && before.len() > 1).count();
+    // "Reach me at john at example dot com"
+    let before = signs.get(..at)?.rsplit(|part| part == "@").next()?;
+    let is_sign = |part: &String| matches!(part.as_str(), "." | "_" | "-" | "+");
+    // What stands before a sign is a part of the address: "it dot support".
+    let is_lead = |at: &usize| {
+        before.get(*at).is_some_and(|part| LEADS.contains(&part.as_str())) && !before.get(*at + 1).is_some_and(is_sign)
+    };
+    let lead = (0..before.len()).take_while(is_lead).count();
     let user = before.get(lead.min(before.len().saturating_sub(1))..)?.concat();
     let mut host = signs.get(at + 1..)?.to_vec();
     if !host.iter().any(|part| part.contains('.')) && host.last().is_some_and(|end| ENDS.contains(&end.as_str())) {
@@ -201,6 +256,18 @@ mod tests {
             ("en", "mary underscore jane seven at mail dash server dot net", "mary_jane7@mail-server.net"),
             ("en", "info at example dot co dot uk", "info@example.co.uk"),
             ("en", "anna plus shop at gmail com", "anna+shop@gmail.com"),
+            ("en", "it is john dot smith at gmail dot com", "john.smith@gmail.com"),
+            ("en", "that would be john dot smith at gmail dot com", "john.smith@gmail.com"),
+            ("en", "you can use anna at gmail dot com", "anna@gmail.com"),
+            ("en", "send it to anna at gmail dot com", "anna@gmail.com"),
+            ("en", "it dot support at gmail dot com", "it.support@gmail.com"),
+            ("nl", "dat is jan punt jansen at voorbeeld punt nl", "jan.jansen@voorbeeld.nl"),
+            ("de", "es ist max at beispiel Punkt de", "max@beispiel.de"),
+            ("de", "das wäre max Punkt müller at beispiel Punkt de", "max.muller@beispiel.de"),
+            ("fr", "ce serait marie point dupont arobase exemple point fr", "marie.dupont@exemple.fr"),
+            ("es", "sería ana arroba ejemplo punto es", "ana@ejemplo.es"),
+            ("it", "sarebbe luca punto rossi chiocciola esempio punto it", "luca.rossi@esempio.it"),
+            ("pt", "seria ana ponto silva arroba exemplo ponto pt", "ana.silva@exemplo.pt"),
             ("nl", "mijn e-mailadres is jan punt jansen apenstaartje voorbeeld punt nl", "jan.jansen@voorbeeld.nl"),
             ("nl", "jan laag streepje twee at voorbeeld punt nl", "jan_2@voorbeeld.nl"),
             ("nl", "p van pieter, i, e, t at ziggo punt nl", "piet@ziggo.nl"),

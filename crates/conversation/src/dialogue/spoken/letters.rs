@@ -168,8 +168,19 @@ pub fn spelled(words: &[String], language: &str) -> Option<Spelled> {
     letter(words).or_else(|| digit(words, language))
 }
 
+/// How many words the word of a spelling alphabet takes that stands first: STT writes some in two.
+fn alphabet(words: &[String]) -> Option<usize> {
+    let (first, next) = (words.first()?.as_str(), words.get(1).map_or("", String::as_str));
+    let is_parted = matches!((first, next), ("x" | "ex", "ray") | ("fox", "trot") | ("whis", "key"));
+    if is_parted { Some(2) } else { ALPHABET.contains(&first).then_some(1) }
+}
+
 fn letter(words: &[String]) -> Option<Spelled> {
     let first = words.first()?.as_str();
+    if let Some(2) = alphabet(words) {
+        let c = if first == "ex" { "x" } else { first.get(..1)? };
+        return Some(Spelled { text: c.to_owned(), used: 2 });
+    }
     let mut chars = first.chars();
     let c = match (chars.next(), chars.next()) {
         (Some(c), None) if c.is_alphabetic() => c,
@@ -180,10 +191,11 @@ fn letter(words: &[String]) -> Option<Spelled> {
     };
     let mut used = 1;
     let link = words.iter().skip(1).take_while(|word| AS_IN.contains(&word.as_str())).count().min(2);
-    let named = words.get(1 + link).is_some_and(|word| word.chars().count() > 1 && word.starts_with(c));
-    let is_named = named && (link > 0 || words.get(1).is_some_and(|word| ALPHABET.contains(&word.as_str())));
-    if is_named {
-        used += link + 1;
+    let name = words.get(1 + link..).unwrap_or_default();
+    let in_alphabet = alphabet(name).unwrap_or(0);
+    let named = name.first().is_some_and(|word| word.starts_with(c) && (word.chars().count() > 1 || in_alphabet > 1));
+    if named && (link > 0 || in_alphabet > 0) {
+        used += link + in_alphabet.max(1);
     }
     Some(Spelled { text: c.to_string(), used })
 }
@@ -240,6 +252,11 @@ mod tests {
             ("en", "bravo tango nine", "BT9"),
             ("en", "X for x-ray 42 K", "X42K"),
             ("en", "double l 5", "LL5"),
+            ("en", "b as in bravo seven seven x ray double o nine", "B77XOO9"),
+            ("en", "bravo seven x ray nine", "B7X9"),
+            ("en", "x as in x ray 4", "X4"),
+            ("en", "x x ray two", "X2"),
+            ("en", "fox trot one", "F1"),
             ("en", "double you seven", "W7"),
             ("en", "AB12CD", "AB12CD"),
             ("en", "capital k two zero", "K20"),

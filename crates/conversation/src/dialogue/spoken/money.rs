@@ -1,5 +1,6 @@
 //! Amounts of money as they are said: "twelve fifty", "twaalf euro vijftig", "€12.50", "two hundred dollars".
 
+use super::fractions::{Count, broken};
 use super::numbers::{NumberWords, number_words};
 use super::words::{WORDS_MAX, fold};
 
@@ -59,12 +60,17 @@ pub fn money(text: &str, language: &str, default: &str) -> Option<Amount> {
     // "cent" is a hundred in French, and the part of an amount everywhere.
     let currency = words.iter().find_map(|word| of_word(word)).unwrap_or(default).to_owned();
     let scale = 10_u64.pow(minor_digits(&currency));
+    let amount = |minor_units| Some(Amount { minor_units, currency: currency.clone() });
+    let is_currency = |word: &str| of_word(word).is_some();
+    let broken = |at| broken(words.get(at..)?, numbers, |words| count(words, numbers), is_currency);
+    if let Some(Count { hundredths, .. }) = (0..words.len()).find_map(broken) {
+        return amount(if scale == 1 { hundredths / 100 } else { hundredths });
+    }
     let start = (0..words.len()).find(|at| value(words.get(*at..).unwrap_or_default(), numbers).is_some())?;
     let (whole, used) = value(words.get(start..)?, numbers)?;
     let rest = words.get(start + used..)?;
     let is_noise = |word: &String| numbers.is_joiner(word) || of_word(word).is_some() || word == "a" || word == "con";
     let is_minor = |word: Option<&String>| word.is_some_and(|word| MINOR.contains(&word.as_str()));
-    let amount = |minor_units| Some(Amount { minor_units, currency: currency.clone() });
     if let Value::Decimal(minor) = whole {
         return amount(if scale == 1 { minor / 100 } else { minor });
     }
@@ -107,6 +113,24 @@ fn value(words: &[String], numbers: &NumberWords) -> Option<(Value, usize)> {
     Some((Value::Whole(value), used))
 }
 
+/// A count of millions or thousands, in hundredths: `1.5`, "one point five", "two hundred".
+fn count(words: &[String], numbers: &NumberWords) -> Option<Count> {
+    let (whole, used) = match words.first().map(|first| figures(first)) {
+        Some(Some(Value::Decimal(hundredths))) => return Some(Count { hundredths, used: 1 }),
+        Some(Some(Value::Whole(whole))) => (whole, 1),
+        _ => numbers.number(words)?,
+    };
+    let hundredths = whole.checked_mul(100)?;
+    let point = words.get(used).filter(|word| POINTS.contains(&word.as_str()));
+    let Some((first, first_used)) = point.and_then(|_| numbers.number(words.get(used + 1..)?)) else {
+        return Some(Count { hundredths, used });
+    };
+    let behind = words.get(used + 1 + first_used..)?;
+    let second = numbers.number(behind).filter(|(second, _)| first < 10 && *second < 10).map_or(0, |(_, used)| used);
+    let part = decimals(words.get(used + 1..)?, numbers);
+    Some(Count { hundredths: hundredths.checked_add(part)?, used: used + 1 + first_used + second })
+}
+
 /// `12`, `1.200`, `12,50`, `1,200.50`.
 fn figures(word: &str) -> Option<Value> {
     let word: String = word.chars().filter(|c| c.is_ascii_digit() || matches!(c, '.' | ',')).collect();
@@ -146,6 +170,40 @@ fn tokens(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_and_millions_are_read_in_each_language() {
+        for (language, text, minor_units, currency) in [
+            ("en", "one and a half million dollars", 150_000_000, "USD"),
+            ("en", "about two and a half thousand euros", 250_000, "EUR"),
+            ("en", "a million and a half dollars", 150_000_000, "USD"),
+            ("en", "half a million pounds", 50_000_000, "GBP"),
+            ("en", "two million five hundred thousand", 250_000_000, "EUR"),
+            ("en", "1.5 million dollars", 150_000_000, "USD"),
+            ("en", "$2.5 million", 250_000_000, "USD"),
+            ("en", "one point two five million euros", 125_000_000, "EUR"),
+            ("en", "twelve and a half euros", 1_250, "EUR"),
+            ("en", "three million yen", 3_000_000, "JPY"),
+            ("en", "a quarter of a million", 25_000_000, "EUR"),
+            ("en", "two billion", 200_000_000_000, "EUR"),
+            ("nl", "anderhalf miljoen euro", 150_000_000, "EUR"),
+            ("nl", "tweeënhalf duizend euro", 250_000, "EUR"),
+            ("nl", "twee en een half duizend euro", 250_000, "EUR"),
+            ("de", "eineinhalb Millionen Euro", 150_000_000, "EUR"),
+            ("de", "zweieinhalb Tausend Euro", 250_000, "EUR"),
+            ("de", "eine halbe Million Euro", 50_000_000, "EUR"),
+            ("fr", "un million et demi d'euros", 150_000_000, "EUR"),
+            ("fr", "deux millions et demi", 250_000_000, "EUR"),
+            ("fr", "douze euros et demi", 1_250, "EUR"),
+            ("es", "un millón y medio de euros", 150_000_000, "EUR"),
+            ("es", "dos millones", 200_000_000, "EUR"),
+            ("it", "un milione e mezzo di euro", 150_000_000, "EUR"),
+            ("pt", "um milhão e meio de reais", 150_000_000, "BRL"),
+        ] {
+            let wanted = Amount { minor_units, currency: currency.to_owned() };
+            assert_eq!(money(text, language, "EUR"), Some(wanted), "{language}: {text}");
+        }
+    }
 
     #[test]
     fn amounts_are_read_in_each_language() {

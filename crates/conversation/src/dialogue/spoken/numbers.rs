@@ -382,6 +382,11 @@ impl NumberWords {
         self.joiners.contains(&word)
     }
 
+    /// Whether a word is that for a thousand.
+    pub fn is_thousand(&self, word: &str) -> bool {
+        self.thousand.contains(&word)
+    }
+
     fn plain(&self, word: &str) -> Option<u64> {
         self.small.iter().chain(self.tens).find(|(known, _)| *known == word).map(|(_, value)| *value)
     }

@@ -4,7 +4,7 @@ use super::*;
 use trunkline_domain::fallback::Fallbacks;
 use trunkline_domain::provider::PipelineStage;
 use trunkline_domain::provider_config::{SttConfig, SttProvider};
-use trunkline_providers::Failover;
+use trunkline_providers::{Failover, Stall};
 
 #[test]
 fn the_model_fails_once_and_then_again() {
@@ -25,8 +25,36 @@ fn the_model_breaks_off_in_mid_sentence() {
     let response_id = harness.machine.response_id();
     harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Text("Half an answer. And".into()));
     harness.model_fails();
-    assert_eq!(harness.play_everything(), "Half an answer. And");
+    let apology = "Sorry, something went wrong. Could you say that again?";
+    assert_eq!(harness.play_everything(), format!("Half an answer. And {apology}"));
     assert_eq!(harness.hang_up_reasons(), []);
+    // A whole sentence is an answer, and so is nothing after the first words of a call of a tool.
+    let owed = format!("One moment. {apology}");
+    for (event, said) in [(None, "One moment."), (Some(LlmEvent::ToolCallBegan), owed.as_str())] {
+        harness.caller_says("hello");
+        let response_id = harness.machine.response_id();
+        harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Text("One moment.".into()));
+        if let Some(event) = event {
+            harness.machine.handle_llm_event(harness.now, response_id, event);
+        }
+        harness.model_fails();
+        assert_eq!(harness.play_everything(), said);
+    }
+}
+
+#[test]
+fn a_model_that_stands_still_within_a_sentence_is_heard_as_far_as_its_words_are_whole() {
+    let mut harness = CallHarness::greeted();
+    harness.caller_says("hello");
+    let response_id = harness.machine.response_id();
+    for event in [LlmEvent::Text("It is on its w".into()), LlmEvent::Stalled(Stall::Within)] {
+        harness.machine.handle_llm_event(harness.now, response_id, event);
+        harness.drain();
+    }
+    assert_eq!(harness.play_everything(), "It is on its");
+    harness.machine.handle_llm_event(harness.now, response_id, LlmEvent::Text("ay to you. ".into()));
+    harness.drain();
+    assert_eq!(harness.play_everything(), "way to you.");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What models write in place of an answer: names of tools, thoughts, and nothing.
 
 use super::*;
+use crate::written_calls::WrittenCalls;
+use trunkline_domain::chat::ToolOffer;
 
 #[tokio::test]
 async fn a_call_is_of_the_tool_that_its_name_means() {
@@ -13,6 +15,33 @@ async fn a_call_is_of_the_tool_that_its_name_means() {
         let names: Vec<String> = vendor.answer().await.1.into_iter().map(|call| call.name).collect();
         assert_eq!(names, [meant]);
     }
+}
+
+#[test]
+fn a_tool_is_meant_by_its_name_in_another_spelling_if_no_other_has_it() {
+    let offers = |names: &[&str]| -> Vec<ToolOffer> {
+        names.iter().map(|name| ToolOffer { name: (*name).into(), ..ToolOffer::default() }).collect()
+    };
+    let tools = WrittenCalls::new(&offers(&["find_order", "send", "Send"]));
+    for name in [
+        "find_order()",
+        "find_order<|end|>",
+        "find_order<|channel|>commentary",
+        "<|tool|>find_order",
+        "Find_Order",
+        "find-order",
+        "findOrder",
+        "FIND ORDER",
+        "functions.findOrder",
+        "find_order({})",
+        "`find_order`",
+    ] {
+        assert_eq!(tools.meant_by(name), Some("find_order"), "{name}");
+    }
+    for name in ["find_orders", "SEND", "", "()", "<|end|>", "_"] {
+        assert_eq!(tools.meant_by(name), None, "{name}");
+    }
+    assert_eq!(tools.meant_by("Send"), Some("Send"));
 }
 
 #[tokio::test]
