@@ -433,7 +433,7 @@ mod tests {
         let (min, max) = (("min", "minimum"), ("max", "maximum"));
         for (page, input, schema, field, limits) in [
             (
-                "agents",
+                "agent-fields",
                 r#" value={text("max_duration_seconds")}"#,
                 "AgentFields",
                 "max_duration_seconds",
