@@ -87,7 +87,7 @@ test("the demo's phrases are spoken without a microphone", async () => {
   const asked = console_.waitForEvent("dialog").then((dialog) => dialog.dismiss());
   await console_.evaluate(() => (location.hash = "#/calls"));
   await asked;
-  assert.match(console_.url(), /#\/$/);
+  await console_.waitForURL(/#\/$/);
   await console_.getByRole("button", { name: "Hang up" }).click();
   await console_.locator(".callstate", { hasText: "ended" }).waitFor();
   // The next call is not muted, and its button says so.

@@ -43,7 +43,17 @@ async fn agents_are_created_listed_changed_and_deleted_by_name() {
     let server = Server::start().await;
     let made = run(client(
         &server,
-        &["agents", "create", "--set", "name=Sales", "--set", "llm_config.model=gpt-4o", "--json"],
+        &[
+            "agents",
+            "create",
+            "--set",
+            "name=Sales",
+            "--set",
+            "llm_config.provider=openai",
+            "--set",
+            "llm_config.model=gpt-4o",
+            "--json",
+        ],
     ))
     .await;
     assert_eq!((made.0, &json_of(&made)["agent"]["name"]), (0, &json!("Sales")), "{made:?}");

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { type Delivery, type Me, type Usage as UsageBody, type UsageDay, get, patch, post, query } from "../api";
 import { Bars } from "../charts";
 import { save, write } from "../csv";
@@ -139,7 +139,7 @@ export function Settings({ me, changed }: { me: Me; changed: () => void }) {
   const [passwords, setPasswords] = useState({ current: "", next: "" });
   const [done, setDone] = useState(false);
   const differs = JSON.stringify(fields) !== JSON.stringify(stored);
-  useEffect(() => writeDraft(`${DRAFT}.${organization.id}`, differs ? fields : null), [fields, differs]);
+  useLayoutEffect(() => writeDraft(`${DRAFT}.${organization.id}`, differs ? fields : null), [fields, differs]);
   return (
     <Page title={t("Settings")}>
       <div class="columns">

@@ -1,6 +1,6 @@
 // The editor of one agent: a form and the same document as JSON over one draft, which is kept until it is saved.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { type Agent, ApiError, type Tagged, getTagged, get, patchTagged, post, remove } from "../api";
 import { changedFields } from "../diff";
 import { readDraft, writeDraft } from "../drafts";
@@ -57,7 +57,8 @@ export function AgentEdit({ id, route }: { id: string; route: Route }) {
   const stored = base ? documentOf(base.agent) : {};
   const agent = draft?.fields ?? stored;
   const changed = draft ? Object.keys(changedFields(stored, draft.fields)).length > 0 || draft.broken !== undefined : false;
-  useEffect(() => writeDraft(key, draft), [draft]);
+  // Before anything else can happen: whoever leaves at once loses nothing.
+  useLayoutEffect(() => writeDraft(key, draft), [draft]);
   useEffect(() => {
     if (!changed) return;
     const warn = (event: BeforeUnloadEvent) => event.preventDefault();

@@ -111,7 +111,7 @@ fn what_belongs_to_the_call_stays_as_it_began() {
     let agent = &next.spec.agent;
     assert_eq!((agent.recording_enabled, agent.max_duration_seconds), (Some(false), Some(600)));
     assert_eq!(agent.system_prompt.as_deref(), Some("You help Jan."));
-    assert_eq!(next.spec.first_message(), Some("Hi Jan,."), "its own one, not the task's");
+    assert_eq!(next.spec.first_message(), Some("Hi Jan."), "its own one, not the task's");
     assert_eq!(next.report.missing.into_iter().collect::<Vec<_>>(), ["missing"]);
     let task = next.spec.task.unwrap();
     assert_eq!(task.description.as_deref(), Some("Ask {{literally}}."), "it was filled in when the call began");
@@ -151,7 +151,7 @@ fn what_tools_have_set_is_in_the_texts_of_the_next_agent() {
     collected.put("pin", "4711".into(), true);
     let readable = readable_variables(&fields(more.clone()), &variables, &collected);
     let next = successor((AgentId::new(), fields(more)), &before, &CallWebhooks::default(), &call(), NOW, &readable);
-    assert_eq!(next.spec.first_message(), Some("Hi Jan,, •••."));
+    assert_eq!(next.spec.first_message(), Some("Hi Jan, •••."));
     let told = |variables: &CallVariables| {
         format!("{:?}", crate::dialogue::prompt::system_messages_with(&next.spec.agent, None, variables))
     };
