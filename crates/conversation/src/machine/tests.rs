@@ -10,6 +10,7 @@ mod handover;
 mod handover_stages;
 mod held;
 mod language;
+mod last_tools;
 mod overlaps;
 mod realtime;
 mod secrets;

@@ -2,6 +2,8 @@
 
 use super::*;
 use std::io::Cursor;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use trunkline_local_speech::message::{FailureKind, SessionId, Urgency};
 
 /// Says how many samples it got, and panics at the sample -1.
@@ -19,7 +21,16 @@ impl Transcriber for Counter {
     }
 }
 
-struct Beeper;
+/// Its text "long" goes on until it has said another one.
+#[derive(Default)]
+struct Beeper {
+    /// Told when "long" begins.
+    began: Option<Sender<()>>,
+    said: AtomicUsize,
+}
+
+/// Pieces of "long", if nothing else is said.
+const PIECES_MAX: usize = 1_000_000;
 
 impl Synthesizer for Beeper {
     fn voices(&self) -> Vec<String> {
@@ -33,12 +44,14 @@ impl Synthesizer for Beeper {
             return Err(EngineError::unsupported("no such voice"));
         }
         if text == "long" {
-            for _ in 0..40 {
-                std::thread::sleep(std::time::Duration::from_millis(5));
+            self.began.iter().for_each(|began| began.send(()).unwrap());
+            for _ in (0..PIECES_MAX).take_while(|_| self.said.load(Ordering::Relaxed) == 0) {
+                std::thread::yield_now();
                 speech(SpeechPiece::Audio { rate_hz: 16_000, samples: &[1] });
             }
             return Ok(());
         }
+        self.said.fetch_add(1, Ordering::Relaxed);
         speech(SpeechPiece::WordEnds(&[1_000]));
         speech(SpeechPiece::Audio { rate_hz: 16_000, samples: &vec![1; text.len() * 10_000] });
         Ok(())
@@ -66,13 +79,15 @@ fn answers_to(engines: Engines, input: impl Read) -> Vec<WorkerMessage> {
     messages
 }
 
-/// Bytes that come a little later.
-struct Later(Cursor<Vec<u8>>);
+/// Bytes that come when something else has begun.
+struct Later(Receiver<()>, Cursor<Vec<u8>>);
 
 impl Read for Later {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        std::thread::sleep(Duration::from_millis(40));
-        self.0.read(buffer)
+        if self.1.position() == 0 {
+            self.0.recv_timeout(Duration::from_secs(20)).unwrap();
+        }
+        self.1.read(buffer)
     }
 }
 
@@ -81,7 +96,7 @@ fn bytes(messages: &[ServerMessage]) -> Vec<u8> {
 }
 
 fn both() -> Engines {
-    Engines { stt: Some(Box::new(Counter)), tts: Some(Box::new(Beeper)), ..Engines::default() }
+    Engines { stt: Some(Box::new(Counter)), tts: Some(Box::new(Beeper::default())), ..Engines::default() }
 }
 
 #[test]
@@ -143,8 +158,11 @@ fn speech_that_is_waited_for_is_made_in_the_middle_of_other_speech() {
         speak(1, SpeechUrgency::Ahead, "long"),
         speak(2, SpeechUrgency::Ahead, "b"),
     ];
-    let later = Later(Cursor::new(bytes(&[speak(3, SpeechUrgency::Waited, "b")])));
-    let done: Vec<u64> = answers_to(both(), Cursor::new(bytes(&input)).chain(later))
+    let (began, begins) = channel();
+    let later = Later(begins, Cursor::new(bytes(&[speak(3, SpeechUrgency::Waited, "b")])));
+    let beeper = Beeper { began: Some(began), ..Beeper::default() };
+    let engines = Engines { tts: Some(Box::new(beeper)), ..both() };
+    let done: Vec<u64> = answers_to(engines, Cursor::new(bytes(&input)).chain(later))
         .iter()
         .filter_map(|message| match message {
             WorkerMessage::Done { id } => Some(id.0),

@@ -1,7 +1,7 @@
 //! English.
 
-use super::super::cues::WEIGHTS;
 use super::table::{Grammar, LanguageTable, Replies, Topics, Values};
+use crate::turn::cues::WEIGHTS;
 
 pub(super) const TABLE: LanguageTable = LanguageTable {
     grammar: Grammar {

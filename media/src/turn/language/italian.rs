@@ -1,7 +1,7 @@
 //! Italian.
 
-use super::super::cues::WEIGHTS_OTHER;
 use super::table::{Grammar, LanguageTable, Replies, Topics, Values};
+use crate::turn::cues::WEIGHTS_OTHER;
 
 pub(super) const TABLE: LanguageTable = LanguageTable {
     grammar: Grammar {

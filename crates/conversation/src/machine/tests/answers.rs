@@ -21,14 +21,17 @@ impl CallHarness {
 
 #[test]
 fn words_without_a_pause_are_said_when_the_model_breaks_off() {
-    for words in ["Your order is on its way.", "Your order is on its way", "Ja"] {
+    let sorry = " Sorry, something went wrong. Could you say that again?";
+    // Half a sentence is not left at that: the model was asked to go on by then.
+    for (words, rest) in [("Your order is on its way.", ""), ("Your order is on its way", sorry), ("Ja", sorry)] {
         let mut harness = CallHarness::greeted();
         harness.caller_says("hello");
         harness.model_event(harness.machine.response_id(), LlmEvent::Text(words.into()));
         harness.model_fails();
-        assert_eq!(harness.play_everything(), words);
+        let said = format!("{words}{rest}");
+        assert_eq!(harness.play_everything(), said);
         harness.caller_says("thanks");
-        assert_eq!(harness.last_messages()[2], assistant(words));
+        assert_eq!(harness.last_messages()[2], assistant(&said));
         assert_eq!(harness.hang_up_reasons(), []);
     }
 }
