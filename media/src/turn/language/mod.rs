@@ -9,12 +9,7 @@ mod portuguese;
 mod spanish;
 mod table;
 
-pub(super) use table::{LanguageTable, Topics};
-
-/// Whether a list of single words has this one.
-pub(super) fn has_word(list: &str, word: &str) -> bool {
-    list.split(' ').any(|one| one == word)
-}
+pub(super) use table::{LanguageTable, Topics, has_word};
 
 /// Whether a list of phrases has this text.
 pub(super) fn has_phrase(list: &str, text: &str) -> bool {

@@ -22,8 +22,13 @@ impl LanguageTable {
     /// A pronoun as a subject, also one that has swallowed its verb: "you've".
     pub(in crate::turn) fn is_subject(&self, word: &str) -> bool {
         let plain = word.split_once('\'').map_or(word, |(before, _)| before);
-        [word, plain].iter().any(|word| super::has_word(self.grammar.subjects, word))
+        [word, plain].iter().any(|word| has_word(self.grammar.subjects, word))
     }
+}
+
+/// Whether a list of single words has this one.
+pub(in crate::turn) fn has_word(list: &str, word: &str) -> bool {
+    list.split(' ').any(|one| one == word)
 }
 
 /// Words by their part in a sentence.
