@@ -141,9 +141,10 @@ fn convert_fields(schema: &Value, fields: &mut Map<String, Value>, is_misfit: bo
 fn convert(schema: &Value, value: &mut Value, is_misfit: bool, depth: usize) -> bool {
     match value {
         Value::Object(fields) if depth > 0 => convert_fields(schema, fields, is_misfit, depth - 1),
-        Value::Array(values) if depth > 0 => values
-            .iter_mut()
-            .fold(false, |is_changed, value| convert(&schema["items"], value, is_misfit, depth - 1) || is_changed),
+        Value::Array(values) if depth > 0 => {
+            let items = &schema["items"];
+            values.iter_mut().filter_map(|value| convert(items, value, is_misfit, depth - 1).then_some(())).count() > 0
+        }
         _ => {
             let wanted = if is_misfit { as_wanted(schema, value) } else { as_integer(schema, value) };
             wanted.map(|other| *value = other).is_some()

@@ -1,5 +1,5 @@
 //! The part of `trunkline` that uses a server over its REST API: it reads no settings and opens no database.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
+#![expect(clippy::print_stderr, reason = "a command line prints")]
 #![expect(clippy::disallowed_methods, reason = "tools are programs: they read clocks and wait")]
 
 mod api;

@@ -3,7 +3,6 @@
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde_json::{Map, Number, Value};
-use std::borrow::Cow;
 use std::fmt;
 
 /// Bytes of a file. A prompt has 100,000 at most.
@@ -230,7 +229,7 @@ impl<'input> Reader<'input> {
 
 const NO_ALIASES: &str = "anchors, aliases and merges are not taken: write it out, or put the text into a file";
 
-fn tag_name(tag: &Cow<'_, Tag>) -> String {
+fn tag_name(tag: &Tag) -> String {
     tag.to_string()
 }
 

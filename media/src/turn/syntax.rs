@@ -361,9 +361,8 @@ impl Judge {
         let has_inner_comma = self.clause.sentence.tokens.iter().rev().skip(1).any(|token| token.has_comma);
         let verbs = self.clause.finite_verbs();
         let is_question = self.clause.is_question() || self.clause.sentence.mark == EndMark::Question;
-        if has_word(table.grammar.subordinators, first) && !is_question && !has_inner_comma && verbs <= 1 {
-            self.add(Cue::OpenClause, open);
-        } else if self.ends_in_open_clause(&body) && !is_question {
+        let begins_open = has_word(table.grammar.subordinators, first) && !has_inner_comma && verbs <= 1;
+        if !is_question && (begins_open || self.ends_in_open_clause(&body)) {
             self.add(Cue::OpenClause, open);
         } else if has_word(table.grammar.determiners, first) && body.len() >= 2 && !is_question {
             let relative = body.iter().skip(2).any(|word| table.is_subject(word) || has_word("that which who", word));
