@@ -33,6 +33,8 @@ const SURE: f32 = 0.85;
 const RHYTHM_COUNTS_MAX: f32 = 0.4;
 /// Stops that count for or against an STT at most.
 const FALSE_STOPS_MAX: i32 = 3;
+/// Words that come longer than this after the caller's last sound belong to no sound: the slowest STT is two seconds late.
+const VOICE_AGE_MAX: Duration = Duration::from_secs(3);
 /// Judgements of a turn that are kept for its explanation.
 const STEPS_MAX: usize = 10;
 
@@ -76,6 +78,8 @@ pub struct CallerTurn {
     pub ended: Instant,
     /// When STT's last final words came.
     pub final_at: Option<Instant>,
+    /// The caller made a sound with its words, or up to three seconds before one of them.
+    pub is_voiced: bool,
     /// Why it was held for over; `None` for a turn that was taken for another reason.
     pub decision: Option<TurnDecision>,
 }
@@ -145,6 +149,8 @@ struct WordTimes {
     final_at: Option<Instant>,
     /// When the last words arrived: start of silence for a caller the VAD does not detect.
     last_at: Option<Instant>,
+    /// The caller made a sound with words of this turn, or shortly before them.
+    are_voiced: bool,
     /// When STT last sent anything, also that there were no words.
     heard_at: Option<Instant>,
     /// STT has sent all it has for now: it heard a pause, or was asked.
@@ -231,6 +237,11 @@ impl EndOfTurnDetector {
     /// Words of the present turn so far.
     pub fn words(&self) -> String {
         taken_words::join(&self.finals, &self.interim)
+    }
+
+    /// The caller made a sound with words of the present turn, or up to three seconds before one of them.
+    pub fn has_voiced_words(&self) -> bool {
+        self.words.are_voiced
     }
 
     /// When the present turn began; `None` before its first sound or word.
@@ -347,6 +358,7 @@ impl EndOfTurnDetector {
         self.words.last_at = Some(now);
         self.words.is_settled = false;
         if !text.is_empty() {
+            self.record_voice(now);
             if self.stt == SttMode::AfterSpeech && self.is_speaking() {
                 self.stt = SttMode::Streaming;
             }
@@ -362,6 +374,7 @@ impl EndOfTurnDetector {
         self.words.heard_at = Some(now);
         let text = self.new_words(text);
         if !text.is_empty() {
+            self.record_voice(now);
             self.words.last_at = Some(now);
             self.words.final_at = Some(now);
             self.started.get_or_insert(now);
@@ -381,6 +394,15 @@ impl EndOfTurnDetector {
             self.record_stt_sign(now, SttSign::SpeechFinal);
         }
         self.judge(now, "final");
+    }
+
+    /// Words have come: there was a sound that they may be, or none.
+    fn record_voice(&mut self, now: Instant) {
+        self.words.are_voiced |= match self.speech {
+            Some(SpeechState::Speaking { .. }) => true,
+            Some(SpeechState::Silent { since }) => now.saturating_duration_since(since) <= VOICE_AGE_MAX,
+            None => false,
+        };
     }
 
     /// What final words say beyond the turn that was taken. The same words in another writing correct that turn.
@@ -586,8 +608,10 @@ impl EndOfTurnDetector {
             self.started = Some(now); // what follows belongs to the next turn
         }
         let final_at = self.words.final_at.take();
+        let is_voiced = std::mem::take(&mut self.words.are_voiced);
         let ended = ended.max(started);
-        (!text.is_empty()).then_some(CallerTurn { text, confidence, started, ended, final_at, decision: None })
+        let turn = CallerTurn { text, confidence, started, ended, final_at, is_voiced, decision: None };
+        (!turn.text.is_empty()).then_some(turn)
     }
 }
 

@@ -200,6 +200,7 @@ impl CallMachine {
         if let Some(talk) = self.mode.talk_mut() {
             talk.clear_before_turn();
         }
+        let Some(turn) = self.hold_unvoiced_turn(now, turn) else { return };
         let Some(turn) = self.collect_turn(now, turn) else { return };
         match &mut self.mode {
             Mode::Conversing(conversing) => {
@@ -271,6 +272,7 @@ pub(super) fn dtmf_turn(now: Instant, digits: &str) -> CallerTurn {
         started: now,
         ended: now,
         final_at: None,
+        is_voiced: true,
         decision: None,
     }
 }
