@@ -11,6 +11,9 @@ const REFUSAL_BYTES_MAX: usize = 16 * 1024;
 pub(crate) async fn refusal(response: reqwest::Response) -> ProviderError {
     let status = response.status().as_u16();
     let retry_after = transport::retry_after(response.headers());
+    if let Err(ProviderError::InvalidResponse(message)) = transport::check_encoding(&response) {
+        return ProviderError::Refused { status, message, retry_after };
+    }
     let body = tokio::time::timeout(Duration::from_secs(2), transport::read_prefix(response, REFUSAL_BYTES_MAX)).await;
     let body = body.unwrap_or_default();
     let field = transport::error_field(&body);

@@ -26,6 +26,11 @@ const DISPENSABLE: [&str; 13] = [
 ];
 /// Without it, a model that is to call no tool is offered none.
 const TOOL_CHOICE: &str = "tool_choice";
+/// A server that wants it said is told what all others take for granted: the model chooses.
+const SAYS_TOOL_CHOICE: &str = "says tool choice";
+/// How servers say that it is missing.
+const MISSING_WORDS: [&str; 8] =
+    ["required", "missing", "must be", "must specify", "must set", "provide", "expected", "cannot be empty"];
 /// Sent only to a model whose server asks for it.
 const THOUGHTS: [&str; 2] = ["reasoning_content", "reasoning"];
 /// Thoughts are returned beside their tool calls.
@@ -142,6 +147,9 @@ impl UnsupportedParameters {
             let words = if known.contains(&FILLED_CONTENT) { NO_WORDS } else { "" };
             for_each_message(&mut body, |message| give_content(message, words));
         }
+        if known.contains(&SAYS_TOOL_CHOICE) && has_tools(&body) && body[TOOL_CHOICE].is_null() {
+            body[TOOL_CHOICE] = if is_of_anthropic(&body) { json!({"type": "auto"}) } else { json!("auto") };
+        }
         adapt_limit(&mut body, &known);
         self.answer_limits.adapt(model, &mut body);
         self.leave_out_tools(model, &mut body, is_without_calls || known.contains(&NO_TOOLS));
@@ -186,6 +194,7 @@ impl UnsupportedParameters {
         self.record_wish(model, body, &words)
             || self.record_content(model, sent, &words)
             || self.record_limit(model, sent, &words)
+            || self.record_tool_choice(model, sent, &words)
             || self.record_parameter(model, sent, &words)
             || has_tools && self.record_tool(model, sent, &words)
     }
@@ -259,6 +268,25 @@ impl UnsupportedParameters {
         is_new
     }
 
+    /// The server wants `tool_choice` said, or takes back that it did.
+    fn record_tool_choice(&self, model: &str, sent: &Value, words: &str) -> bool {
+        if !is_named(words, TOOL_CHOICE) {
+            return false;
+        }
+        if [&sent[TOOL_CHOICE], &sent[TOOL_CHOICE]["type"]].iter().any(|choice| **choice == "auto") {
+            self.forget(model, SAYS_TOOL_CHOICE);
+        }
+        if !sent[TOOL_CHOICE].is_null() {
+            return false;
+        }
+        let wants = has_tools(sent) && MISSING_WORDS.iter().any(|said| words.contains(said));
+        let is_new = wants && !self.knows(model, SAYS_TOOL_CHOICE) && !self.knows(model, TOOL_CHOICE);
+        if is_new {
+            self.remember(model, SAYS_TOOL_CHOICE);
+        }
+        is_new
+    }
+
     /// A parameter is named that can be left out.
     fn record_parameter(&self, model: &str, sent: &Value, words: &str) -> bool {
         let named = DISPENSABLE
@@ -308,6 +336,15 @@ fn adapt_limit(body: &mut Value, known: &[&'static str]) {
             break;
         }
     }
+}
+
+fn has_tools(body: &Value) -> bool {
+    body["tools"].as_array().is_some_and(|tools| !tools.is_empty())
+}
+
+/// Anthropic's tools have their schema under another name.
+fn is_of_anthropic(body: &Value) -> bool {
+    body["tools"][0]["input_schema"].is_object()
 }
 
 fn digest(tool: &Value) -> [u8; 32] {

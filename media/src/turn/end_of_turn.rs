@@ -8,6 +8,7 @@ use super::evidence::{Evidence, Prosody, SttSign};
 use super::explanation::{DecisionStep, TurnDecision};
 use super::rhythm::Rhythm;
 use super::taken_words::{self, TakenWords, TurnCorrection};
+use super::word_times::WordTimes;
 use std::time::{Duration, Instant};
 
 /// Wait after words that are not marked as last, because more may follow.
@@ -134,31 +135,6 @@ pub struct EndOfTurnDetector {
     /// Words of a turn that was cut off, to which the present ones belong.
     cut_words: String,
     words: WordTimes,
-}
-
-/// Words and when they came.
-#[derive(Debug, Default)]
-struct WordTimes {
-    /// Interim words that were already used; their final version will still arrive.
-    taken: TakenWords,
-    /// Another writing of the turn that was taken last.
-    correction: Option<TurnCorrection>,
-    /// Words of the turn that was taken last, as far as the caller may go on with it.
-    last_turn: String,
-    /// When the last final words arrived.
-    final_at: Option<Instant>,
-    /// When the last words arrived: start of silence for a caller the VAD does not detect.
-    last_at: Option<Instant>,
-    /// The caller made a sound with words of this turn, or shortly before them.
-    are_voiced: bool,
-    /// When STT last sent anything, also that there were no words.
-    heard_at: Option<Instant>,
-    /// STT has sent all it has for now: it heard a pause, or was asked.
-    is_settled: bool,
-    /// The final words without the stops that STT wrote at pauses after which the caller went on.
-    judged: String,
-    /// Stops after which the caller went on, less those after which a turn was over.
-    false_stops: i32,
 }
 
 impl EndOfTurnDetector {
@@ -399,9 +375,8 @@ impl EndOfTurnDetector {
     /// Words have come: there was a sound that they may be, or none.
     fn record_voice(&mut self, now: Instant) {
         self.words.are_voiced |= match self.speech {
-            Some(SpeechState::Speaking { .. }) => true,
             Some(SpeechState::Silent { since }) => now.saturating_duration_since(since) <= VOICE_AGE_MAX,
-            None => false,
+            speech => speech.is_some(),
         };
     }
 

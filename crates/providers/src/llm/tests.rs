@@ -4,6 +4,7 @@ mod continuation;
 mod local_servers;
 mod rules;
 mod tool_choice;
+mod wire_forms;
 mod written;
 
 use super::*;
