@@ -15,6 +15,7 @@ mod calls;
 mod client_ip;
 mod console;
 mod constraints;
+mod do_not_call;
 mod envelope;
 mod error;
 mod events;

@@ -25,13 +25,14 @@ const NAMED_LISTS: [(&str, &str); 3] = [
 ];
 
 /// Groups of operations.
-const TAGS: [(&str, &str); 17] = [
+const TAGS: [(&str, &str); 18] = [
     ("agents", "How calls are answered and how the conversation goes."),
     ("tasks", "Outbound calls, at once or at a time of their own."),
     ("calls", "Calls with their transcripts, reports, recordings and SIP messages."),
     ("web-calls", "Calls from browsers (WHIP, RFC 9725)."),
     ("phone-numbers", "Numbers that come in, and who answers them."),
     ("trunks", "Carriers and PBXs that calls come from and go to."),
+    ("do-not-call", "Numbers that are never called."),
     ("providers", "Services for STT, LLM and TTS."),
     ("webhook-deliveries", "Webhooks that were or are to be sent."),
     ("usage", "What was used, by day."),

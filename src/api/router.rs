@@ -5,7 +5,7 @@ use super::query_parameters::KnownParameters;
 use super::response::{ApiResponse, ResponsePayload};
 use super::state::ApiState;
 use super::{
-    agent_versions, agents, api_keys, audit_log, call_events, calls, client_ip, console, envelope, events, health,
+    agent_versions, agents, api_keys, audit_log, call_events, calls, client_ip, console, do_not_call, envelope, events, health,
     idempotency, live_transcript, metrics, openapi, organizations, phone_numbers, providers, query_parameters,
     recordings, reports, secrets, sessions, sip_log, tasks, trunks, usage, users, web_calls, webhook_deliveries, whip,
 };
@@ -69,6 +69,8 @@ fn mount() -> OpenApiRouter<ApiState> {
         .routes(routes!(trunks::list, trunks::create))
         .routes(routes!(trunks::get, trunks::update, trunks::delete))
         .routes(routes!(trunks::test))
+        .routes(routes!(do_not_call::list, do_not_call::add))
+        .routes(routes!(do_not_call::delete))
         .routes(routes!(usage::get))
         .routes(routes!(providers::list))
         .routes(routes!(providers::test))

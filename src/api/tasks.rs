@@ -145,7 +145,13 @@ async fn check(
     let unknown = || ApiError::no_reference("agent_id", "is not an agent of this organization");
     let agent = agent.ok().and_then(|text| AgentId::parse(&text)).ok_or_else(unknown)?;
     let agent = api.store.agent(scope, agent).await?.ok_or_else(unknown)?.id;
-    if let Some(Destination::SipUri(_)) = Destination::parse(&fields.to_number)
+    let destination = Destination::parse(&fields.to_number);
+    if let Some(number) = destination.as_ref().and_then(Destination::number)
+        && api.store.is_not_to_be_called(scope, &number).await?
+    {
+        return Err(PlaceCallError::DoNotCall.into());
+    }
+    if let Some(Destination::SipUri(_)) = destination
         && !trunks(api, scope).await?.iter().any(|trunk| trunk.fields.allow_sip_uri)
     {
         return Err(ApiError::field("to_number", "a SIP URI needs a trunk with allow_sip_uri"));
@@ -262,6 +268,7 @@ impl From<PlaceCallError> for ApiError {
                 error.details["provider"] = json!(provider);
                 error
             }
+            PlaceCallError::DoNotCall => Self::field("to_number", "is on the do-not-call list of this organization"),
             PlaceCallError::DestinationDenied => Self::field("to_number", "no trunk may call this destination"),
             PlaceCallError::Internal => Self::internal(),
             PlaceCallError::Spent => Self::forbidden("daily_limit_reached", message),

@@ -18,6 +18,7 @@ mod connections;
 mod conversation;
 mod crash;
 mod demo;
+mod do_not_call;
 mod egress;
 mod examples;
 mod fault_soak;

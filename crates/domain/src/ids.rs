@@ -74,4 +74,6 @@ ids! {
     DeliveryId,
     /// Identifies an entry of the audit log.
     AuditId,
+    /// Identifies an entry of a do-not-call list.
+    DoNotCallId,
 }

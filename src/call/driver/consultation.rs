@@ -121,6 +121,22 @@ pub(super) async fn admit_second_leg(
     tokio::time::timeout(TRUNK_DEADLINE, read).await.unwrap_or(Err(SecondLegError::NoTrunk))
 }
 
+/// False for a number on the organization's do-not-call list, and when that cannot be read.
+pub(super) async fn may_be_called(context: &CallServices, scope: OrgScope, destination: &Destination) -> bool {
+    let Some(number) = destination.number() else { return true };
+    match tokio::time::timeout(TRUNK_DEADLINE, context.store.is_not_to_be_called(scope, &number)).await {
+        Ok(Ok(false)) => true,
+        Ok(Ok(true)) => {
+            tracing::warn!("the second leg's number is on the do-not-call list");
+            false
+        }
+        _ => {
+            tracing::error!("cannot read the do-not-call list");
+            false
+        }
+    }
+}
+
 /// A browser's call came over no trunk: trunk and caller id are those of its agent's number.
 async fn find_trunk(context: &CallServices, party: &mut ConsultationParams) {
     let Some(destination) = party.target.destination() else { return };
@@ -166,6 +182,9 @@ async fn call(
             return reason;
         }
     };
+    if !may_be_called(context, party.scope, &destination).await {
+        return EndReason::Rejected;
+    }
     let Ok(ports) = context.media.ports.take() else { return EndReason::Overload };
     let params = OutgoingCallParams {
         destination,

@@ -11,6 +11,7 @@ use crate::call::task_placement::{
 };
 use crate::domain::agent::Agent;
 use crate::domain::ids::{CallId, TaskId, TrunkId};
+use crate::domain::phone_number::Destination;
 use crate::domain::task::Task;
 use crate::domain::trunk::Trunk;
 use crate::store::{OrgScope, PageRequest, now};
@@ -103,6 +104,11 @@ async fn prepare(context: &SharedServices, scope: OrgScope, task: TaskId) -> Res
     let store = &context.store;
     let task = check_task(store.task(scope, task).await?)?;
     let agent = check_agent_and_time(&task, store.agent(scope, task.agent).await?, now())?;
+    if let Some(number) = Destination::parse(&task.fields.to_number).and_then(|to| to.number())
+        && store.is_not_to_be_called(scope, &number).await?
+    {
+        return Err(PlaceCallError::DoNotCall);
+    }
     let context = CallServices::of_organization(context, scope).await;
     if let Some(missing) = provider_candidates::missing_provider(&context.providers, &agent.fields) {
         return Err(PlaceCallError::ProviderMissing(missing));
