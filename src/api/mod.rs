@@ -8,6 +8,7 @@ mod api_keys;
 mod audit_log;
 mod auth;
 mod auth_header;
+mod batches;
 mod body;
 mod body_schema;
 mod call_events;

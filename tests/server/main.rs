@@ -8,6 +8,7 @@ mod agent_handover;
 mod aiortc;
 mod api;
 mod baresip;
+mod batches;
 mod browser;
 mod builtin_tools;
 mod calls;

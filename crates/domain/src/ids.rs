@@ -76,4 +76,6 @@ ids! {
     AuditId,
     /// Identifies an entry of a do-not-call list.
     DoNotCallId,
+    /// Identifies a batch of tasks.
+    BatchId,
 }

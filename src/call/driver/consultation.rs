@@ -140,10 +140,9 @@ pub(super) async fn may_be_called(context: &CallServices, scope: OrgScope, desti
 /// A browser's call came over no trunk: trunk and caller id are those of its agent's number.
 async fn find_trunk(context: &CallServices, party: &mut ConsultationParams) {
     let Some(destination) = party.target.destination() else { return };
-    let all = PageRequest::first(1_000);
     let read = async {
-        let (numbers, _) = context.store.phone_numbers(party.scope, all).await?;
-        let (mut trunks, _) = context.store.trunks(party.scope, all).await?;
+        let numbers = context.store.calling_number(party.scope, None, party.spec.agent_id).await?;
+        let (mut trunks, _) = context.store.trunks(party.scope, PageRequest::first(1_000)).await?;
         trunks.reverse(); // oldest first
         Ok::<_, StoreError>((numbers, trunks))
     };
@@ -151,7 +150,7 @@ async fn find_trunk(context: &CallServices, party: &mut ConsultationParams) {
         Ok(Ok(rows)) => rows,
         _ => return tracing::error!("cannot read trunks and numbers for a transfer"),
     };
-    match choose_trunk_of_web_call(party.spec.agent_id, &destination, &numbers, &trunks) {
+    match choose_trunk_of_web_call(party.spec.agent_id, &destination, numbers.as_slice(), &trunks) {
         Ok((trunk, from_number)) => {
             party.trunk = Some(trunk.id);
             party.from_number = from_number.unwrap_or_default();

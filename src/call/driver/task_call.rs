@@ -113,11 +113,10 @@ async fn prepare(context: &SharedServices, scope: OrgScope, task: TaskId) -> Res
     if let Some(missing) = provider_candidates::missing_provider(&context.providers, &agent.fields) {
         return Err(PlaceCallError::ProviderMissing(missing));
     }
-    let all = PageRequest::first(1_000);
-    let (numbers, _) = context.store.phone_numbers(scope, all).await?;
-    let (mut trunks, _) = context.store.trunks(scope, all).await?;
+    let number = store.calling_number(scope, task.fields.from_number.as_deref(), Some(task.agent)).await?;
+    let (mut trunks, _) = store.trunks(scope, PageRequest::first(1_000)).await?;
     trunks.reverse(); // oldest first
-    let (trunk, from_number) = choose_trunk(&task, &numbers, &trunks)?;
+    let (trunk, from_number) = choose_trunk(&task, number.as_slice(), &trunks)?;
     check_variables(&task, &agent, from_number.as_ref(), now())?;
     Ok(PreparedCall { task, agent, trunk, from_number, context })
 }
