@@ -8,7 +8,7 @@ use super::state::ApiState;
 use crate::domain::batch::{Batch, BatchStatus};
 use crate::domain::ids::BatchId;
 use crate::domain::organization::check_name;
-use crate::store::{BatchProgress, OrgScope};
+use crate::store::OrgScope;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,41 +25,29 @@ pub(super) struct BatchView {
     /// `paused` or `running`.
     #[schema(value_type = BatchStatus)]
     status: &'static str,
-    /// How far its tasks have come. Only where one batch is asked for.
+    /// Number of tasks by status: `pending`, `in_progress`, `completed`, `failed`.
+    tasks: BTreeMap<String, i64>,
+    /// Number of calls that are over, by `end_reason`; a task that was tried again has several. Only where one batch is
+    /// asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    progress: Option<BatchProgressView>,
+    ended_calls: Option<BTreeMap<String, i64>>,
     #[schema(format = "date-time")]
     created_at: String,
     #[schema(format = "date-time")]
     updated_at: String,
 }
 
-/// How far the tasks of a batch have come.
-#[derive(Serialize, ToSchema)]
-#[schema(as = BatchProgress)]
-pub(super) struct BatchProgressView {
-    /// Number of tasks by status: `pending`, `in_progress`, `completed`, `failed`.
-    tasks: BTreeMap<String, i64>,
-    /// Number of calls that are over, by `end_reason`. A task that was tried again has several.
-    ended_calls: BTreeMap<String, i64>,
-}
-
-impl From<&Batch> for BatchView {
-    fn from(batch: &Batch) -> Self {
+impl BatchView {
+    fn new(batch: &Batch, tasks: Option<BTreeMap<String, i64>>) -> Self {
         Self {
             id: batch.id.to_string(),
             name: batch.name.clone(),
             status: batch.status.name(),
-            progress: None,
+            tasks: tasks.unwrap_or_default(),
+            ended_calls: None,
             created_at: batch.created_at.rfc3339(),
             updated_at: batch.updated_at.rfc3339(),
         }
-    }
-}
-
-impl From<BatchProgress> for BatchProgressView {
-    fn from(progress: BatchProgress) -> Self {
-        Self { tasks: progress.tasks.into_iter().collect(), ended_calls: progress.ended_calls.into_iter().collect() }
     }
 }
 
@@ -115,8 +103,9 @@ async fn find(api: &ApiState, scope: OrgScope, text: &str) -> Result<Batch, ApiE
 }
 
 async fn with_progress(api: &ApiState, scope: OrgScope, batch: &Batch) -> Result<ApiResponse, ApiError> {
-    let progress = api.store.batch_progress(scope, batch.id).await?;
-    Ok(ApiResponse::ok(BatchBody { batch: BatchView { progress: Some(progress.into()), ..batch.into() } }))
+    let tasks = api.store.batch_tasks(scope, &[batch.id]).await?.remove(&batch.id);
+    let ended_calls = Some(api.store.batch_ended_calls(scope, batch.id).await?);
+    Ok(ApiResponse::ok(BatchBody { batch: BatchView { ended_calls, ..BatchView::new(batch, tasks) } }))
 }
 
 async fn change(api: &ApiState, scope: OrgScope, text: &str, status: BatchStatus) -> Result<ApiResponse, ApiError> {
@@ -134,7 +123,9 @@ pub(super) async fn list(
 ) -> Result<ApiResponse, ApiError> {
     let page = query.page()?;
     let (batches, total) = api.store.batches(scope, page).await?;
-    let batches = batches.iter().map(BatchView::from).collect();
+    let ids: Vec<BatchId> = batches.iter().map(|batch| batch.id).collect();
+    let mut tasks = api.store.batch_tasks(scope, &ids).await?;
+    let batches = batches.iter().map(|batch| BatchView::new(batch, tasks.remove(&batch.id))).collect();
     Ok(ApiResponse::ok(BatchPage { batches, total, limit: page.limit, offset: page.offset }))
 }
 
@@ -148,7 +139,7 @@ pub(super) async fn create(
     let input: BatchInput = typed_with(object, Vec::new(), faults)?;
     let status = if input.start { BatchStatus::Running } else { BatchStatus::Paused };
     let batch = api.store.create_batch(scope, &input.name, status).await?;
-    Ok(ApiResponse::created(BatchBody { batch: (&batch).into() }))
+    Ok(ApiResponse::created(BatchBody { batch: BatchView::new(&batch, None) }))
 }
 
 /// One batch with its progress.

@@ -8,6 +8,7 @@ use super::quotas::lock_family;
 use super::{OrgScope, PageRequest, Store, StoreError, now, parsed};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use std::collections::BTreeMap;
 use trunkline_domain::batch::{Batch, BatchStatus};
 use trunkline_domain::ids::BatchId;
 use trunkline_domain::quota::QuotaResource;
@@ -16,14 +17,8 @@ use trunkline_domain::time::UnixMs;
 /// True for a task, a row of `tasks`, whose batch is paused.
 pub(super) const IS_HELD: &str = "EXISTS (SELECT 1 FROM batches b WHERE b.id = tasks.batch_id AND b.status = 'paused')";
 
-/// How far the tasks of a batch have come.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BatchProgress {
-    /// Tasks by their status, in the order of the names.
-    pub tasks: Vec<(String, i64)>,
-    /// Calls that are over, by why they ended, in the order of the names. A task that was tried again has several.
-    pub ended_calls: Vec<(String, i64)>,
-}
+/// The number of tasks by status, of each batch.
+pub type BatchTasks = BTreeMap<BatchId, BTreeMap<String, i64>>;
 
 fn batch(row: &AnyRow) -> Result<Batch, StoreError> {
     Ok(Batch {
@@ -33,10 +28,6 @@ fn batch(row: &AnyRow) -> Result<Batch, StoreError> {
         created_at: UnixMs(row.try_get("created_at")?),
         updated_at: UnixMs(row.try_get("updated_at")?),
     })
-}
-
-fn counted(rows: &[AnyRow]) -> Result<Vec<(String, i64)>, StoreError> {
-    rows.iter().map(|row| Ok((row.try_get("name")?, row.try_get("number")?))).collect()
 }
 
 impl Store {
@@ -75,27 +66,39 @@ impl Store {
         self.list("*", from, "created_at DESC, id DESC", &binds, page, batch).await
     }
 
-    /// How far a batch has come.
-    pub async fn batch_progress(&self, scope: OrgScope, id: BatchId) -> Result<BatchProgress, StoreError> {
-        let (organization, id) = (scope.organization().to_string(), id.to_string());
-        let tasks = sqlx::query(
-            "SELECT status AS name, COUNT(*) AS number FROM tasks WHERE batch_id = $1 AND organization_id = $2 \
-             GROUP BY status ORDER BY status",
-        )
-        .bind(&id)
-        .bind(&organization)
-        .fetch_all(&self.lists)
-        .await?;
+    /// The tasks of these batches by their status.
+    pub async fn batch_tasks(&self, scope: OrgScope, ids: &[BatchId]) -> Result<BatchTasks, StoreError> {
+        let mut all = BatchTasks::new();
+        if ids.is_empty() {
+            return Ok(all);
+        }
+        let places: Vec<String> = (0..ids.len()).map(|at| format!("${}", at + 2)).collect();
+        let sql = format!(
+            "SELECT batch_id, status, COUNT(*) AS number FROM tasks WHERE organization_id = $1 AND batch_id IN ({}) \
+             GROUP BY batch_id, status",
+            places.join(", ")
+        );
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(scope.organization().to_string());
+        let query = ids.iter().fold(query, |query, id| query.bind(id.to_string()));
+        for row in query.fetch_all(&self.lists).await? {
+            let id = parsed(BatchId::parse(row.try_get("batch_id")?), "tasks.batch_id")?;
+            all.entry(id).or_default().insert(row.try_get("status")?, row.try_get("number")?);
+        }
+        Ok(all)
+    }
+
+    /// The calls of a batch that are over, by why they ended. A task that was tried again has several.
+    pub async fn batch_ended_calls(&self, scope: OrgScope, id: BatchId) -> Result<BTreeMap<String, i64>, StoreError> {
         let ended = sqlx::query(
             "SELECT c.end_reason AS name, COUNT(*) AS number FROM tasks t JOIN calls c ON c.task_id = t.id \
              WHERE t.batch_id = $1 AND t.organization_id = $2 AND c.end_reason IS NOT NULL \
              GROUP BY c.end_reason ORDER BY c.end_reason",
         )
-        .bind(&id)
-        .bind(&organization)
+        .bind(id.to_string())
+        .bind(scope.organization().to_string())
         .fetch_all(&self.lists)
         .await?;
-        Ok(BatchProgress { tasks: counted(&tasks)?, ended_calls: counted(&ended)? })
+        ended.iter().map(|row| Ok((row.try_get("name")?, row.try_get("number")?))).collect()
     }
 
     /// Starts or pauses a batch, and with it every pending task. False when there is none.

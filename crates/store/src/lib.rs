@@ -43,7 +43,7 @@ mod wrap_up;
 pub use agent_versions::AgentVersion;
 pub use api_keys::{ApiKeyRow, CreatedApiKey};
 pub use audit::AuditEntry;
-pub use batches::BatchProgress;
+pub use batches::BatchTasks;
 pub use cached::{AuthenticatedKey, NumberOwner, PhoneNumberFields};
 pub use calls::CallFilter;
 pub use database::{DatabaseBackend, SchemaDifference, Store};
