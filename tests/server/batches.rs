@@ -66,7 +66,7 @@ async fn a_batch_is_called_from_its_start_and_its_failures_again() {
 async fn a_batch_that_is_paused_holds_what_becomes_due() {
     let mut server = Server::start().await;
     let batch = create_batch(&server, json!({"name": "Retries", "start": true})).await;
-    let retry = json!({"max_attempts": 2, "delay_seconds": 0, "on": ["busy"]});
+    let retry = json!({"max_attempts": 2, "delay_seconds": 1, "on": ["busy"]});
     let task = create_task(&server, &batch, "+15550101", json!({"retry_policy": retry})).await;
     let call = server.incoming.recv().await.unwrap();
     server.post(&format!("/batches/{batch}/pause"), json!({})).await;
