@@ -7,6 +7,7 @@ pub mod allowed_networks;
 pub mod ambience;
 pub mod analysis;
 pub mod attestation;
+pub mod batch;
 pub mod built_in_tools;
 pub mod call;
 pub mod call_documents;
