@@ -97,6 +97,11 @@ impl CallMachine {
                 self.update_end_of_turn(|end_of_turn| end_of_turn.handle_corrected(now, &was, &is, speech_final));
                 self.correct_turn();
             }
+            SttEvent::NotUnderstood => {
+                if let Mode::Conversing(conversing) = &mut self.mode {
+                    conversing.handle_unclear_speech(now);
+                }
+            }
             SttEvent::UtteranceEnd => self.update_end_of_turn(|end_of_turn| end_of_turn.handle_utterance_end(now)),
             SttEvent::EndOfTurn { text, confidence } => {
                 self.handle_words(now, &text, true, |end_of_turn| {
@@ -164,6 +169,8 @@ impl CallMachine {
         }
         if let Mode::Conversing(conversing) = &mut self.mode {
             conversing.silence_prompts = 0;
+            conversing.unclear_answers = 0;
+            conversing.talk.timers.unclear = None;
         }
         if let Some(talk) = self.mode.talk_mut() {
             talk.handle_caller_words();

@@ -49,6 +49,11 @@ impl CallMachine {
                     conversing.handle_silence(now);
                 }
             }
+            (CallTimer::Unclear, _) => {
+                if let Mode::Conversing(conversing) = &mut self.mode {
+                    conversing.answer_unclear_speech(now);
+                }
+            }
             (CallTimer::Collection, _) => self.handle_collection_timeout(now),
             (CallTimer::SttStall, _) => {
                 if let Mode::Conversing(conversing) = &mut self.mode {
