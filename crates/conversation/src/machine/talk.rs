@@ -302,8 +302,9 @@ impl Talk {
     }
 
     /// The caller's words have come to an end for now: nothing is resumed or waited for.
-    pub(super) fn clear_before_turn(&mut self) {
-        (self.timers.silence, self.timers.resume) = (None, None);
+    pub(super) fn clear_before_turn(&mut self, now: Instant) {
+        self.timers.silence = None;
+        self.clear_resume(now);
         if let Speaker::Pipeline(pipeline) = &mut self.speaker {
             pipeline.stt_stall_at = None;
         }
