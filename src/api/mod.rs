@@ -10,6 +10,7 @@ mod auth;
 mod auth_header;
 mod body;
 mod body_schema;
+mod call_controls;
 mod call_events;
 mod calls;
 mod client_ip;

@@ -10,6 +10,7 @@ mod api;
 mod baresip;
 mod browser;
 mod builtin_tools;
+mod call_controls;
 mod calls;
 mod carriers;
 mod client;
