@@ -62,11 +62,18 @@ async fn a_batch_is_called_from_its_start_and_its_failures_again() {
     assert_eq!(called, ["+15550101", "+15550102", "+15550104"]);
 }
 
+/// A task of no batch.
+async fn create_other(server: &Server, due_ms: i64) {
+    let scheduled_at = UnixMs(due_ms).rfc3339();
+    let body = json!({"agent_id": server.agent, "to_number": "+15550199", "scheduled_at": scheduled_at});
+    server.post("/tasks", body).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_that_is_paused_holds_what_becomes_due() {
     let mut server = Server::start().await;
     let batch = create_batch(&server, json!({"name": "Retries", "start": true})).await;
-    let retry = json!({"max_attempts": 2, "delay_seconds": 0, "on": ["busy"]});
+    let retry = json!({"max_attempts": 2, "delay_seconds": 1, "on": ["busy"]});
     let task = create_task(&server, &batch, "+15550101", json!({"retry_policy": retry})).await;
     let call = server.incoming.recv().await.unwrap();
     server.post(&format!("/batches/{batch}/pause"), json!({})).await;
@@ -75,13 +82,15 @@ async fn a_batch_that_is_paused_holds_what_becomes_due() {
         (progress(&server, &batch).await == json!({"tasks": {"pending": 1}, "ended_calls": {"busy": 1}})).then_some(())
     })
     .await;
+    // Its second attempt would be due before this other task.
+    create_other(&server, now().0 + 1_800).await;
+    assert_eq!(refuse_next(&mut server).await, "+15550199");
     // A change of the task does not make it due either.
-    let soon = UnixMs(now().0 - 1_000).rfc3339();
-    let (status, body) = server.send("PATCH", &format!("/tasks/{task}"), Some(json!({"scheduled_at": soon}))).await;
+    let past = UnixMs(now().0 - 60_000).rfc3339();
+    let (status, body) = server.send("PATCH", &format!("/tasks/{task}"), Some(json!({"scheduled_at": past}))).await;
     assert_eq!(status, 200, "{body}");
-    let other =
-        server.post("/tasks", json!({"agent_id": server.agent, "to_number": "+15550199", "scheduled_at": soon})).await;
-    assert_eq!(refuse_next(&mut server).await, "+15550199", "{other}");
+    create_other(&server, now().0).await;
+    assert_eq!(refuse_next(&mut server).await, "+15550199");
     server.post(&format!("/batches/{batch}/start"), json!({})).await;
     assert_eq!(refuse_next(&mut server).await, "+15550101");
 }

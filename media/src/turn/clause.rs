@@ -103,6 +103,12 @@ impl Clause {
         is_verb && (is_alone || self.may_precede_verb(before.as_ref()))
     }
 
+    /// A single word behind the verb: "my name is Charlotte".
+    pub(super) fn ends_in_first_word_of_name(&self) -> bool {
+        let mut words = self.sentence.words().rev().skip(1);
+        words.next().is_some_and(|before| has_word(self.table.grammar.finite, before))
+    }
+
     /// Nouns without a verb, and "and" before the last of them: "the jacket two pairs of socks and the belt".
     pub(super) fn is_closed_list(&self) -> bool {
         let words: Vec<&str> = self.sentence.words().collect();

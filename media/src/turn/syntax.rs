@@ -28,10 +28,14 @@ const LOCAL_NUMBER_DIGITS: usize = 7;
 /// Words of a story after which a whole sentence counts against the end as it is weighted, and how much less each further one
 /// does: who has said much has more often said all.
 const STORY_WORDS: usize = 9;
-const STORY_WORD_SHARE: f32 = 0.05;
-const STORY_SHARES: (f32, f32) = (0.4, 1.15);
+const STORY_WORD_SHARE: f32 = 0.03;
+const STORY_SHARES: (f32, f32) = (0.6, 1.0);
+/// The same where STT has written the end of a sentence.
+const STORY_STOP: f32 = 0.1;
 /// How much a number's name counts, if a number was asked for and there is none yet.
-const NAME_OF_NUMBER: f32 = 0.6;
+const NAME_OF_NUMBER: f32 = 0.8;
+/// How much a sentence counts that names one word of a name that was asked for: "My name is Charlotte".
+const FIRST_NAME: f32 = 0.2;
 /// Words behind a conjunction in which a verb is missed.
 const INNER_CLAUSE_WORDS_MAX: usize = 3;
 /// How much a full stop counts behind words that are no sentence.
@@ -118,9 +122,13 @@ impl Judge {
         if self.asked == Asked::Story {
             // One sentence of a story counts less; what is none is open anyway.
             let strength = self.clause.sentence_strength();
-            let is_known = self.has_mark() || self.clause.is_question();
             let told = story_share(self.clause.sentence.turn_words);
-            self.add(Cue::StoryAsked, if is_known { 0.4 } else { (strength * told).max(0.2) });
+            let share = match (self.has_mark() && self.trusts_stops, self.clause.is_question()) {
+                (true, _) => STORY_STOP,
+                (false, true) => 0.4,
+                (false, false) => (strength * told).max(0.2),
+            };
+            self.add(Cue::StoryAsked, share);
         }
         if self.is_hold() {
             return self.add(Cue::CourtesyHold, 1.0);
@@ -285,8 +293,9 @@ impl Judge {
             (false, 0..=3) | (true, 0..=2) => (Cue::NumberShort, 1.0),
             (false, 4..=5) | (true, 3) => (Cue::NumberShort, 0.6),
             (false, 6) => (Cue::NumberOpen, 0.8),
-            (false, 7) | (true, 4) => (Cue::NumberOpen, 0.0),
-            (false, 8..=9) | (true, 5) => (Cue::NumberFull, 0.4),
+            (true, 4) => (Cue::NumberOpen, 0.5),
+            (false, 7) | (true, 5) => (Cue::NumberOpen, 0.0),
+            (false, 8..=9) | (true, 6) => (Cue::NumberFull, 0.4),
             _ => (Cue::NumberFull, 0.8),
         };
         self.add(cue, strength);
@@ -328,9 +337,9 @@ impl Judge {
             self.add(Cue::OpenLabel, 1.0);
         } else if has_word(table.grammar.prenominals, last) && !has_word(table.values.items, last) && !self.has_mark() {
             self.add(Cue::SeldomLast, 0.6);
-        } else if self.clause.ends_in_verb() && !is_question {
+        } else if self.clause.ends_in_verb() && !is_question && !self.is_command_for_answer() {
             self.add(Cue::NeedsObject, if self.has_mark() { 0.5 } else { 1.0 });
-        } else if self.names_missing_number() {
+        } else if self.names_missing_number() || self.ends_in_name_of_number() {
             self.add(Cue::OpenLabel, NAME_OF_NUMBER);
         }
     }
@@ -424,7 +433,8 @@ impl Judge {
         }
         let strength = self.clause.sentence_strength();
         if self.clause.sentence.mark == EndMark::None && !self.clause.is_question() && strength > 0.0 {
-            self.add(Cue::Sentence, strength);
+            let is_half = self.asked == Asked::Name && self.clause.ends_in_first_word_of_name();
+            self.add(Cue::Sentence, if is_half { FIRST_NAME } else { strength });
         }
         if self.clause.sentence.mark != EndMark::Question && self.clause.is_question() {
             self.add(Cue::QuestionForm, 1.0);
@@ -466,7 +476,7 @@ impl Judge {
 }
 
 /// A text without "please" at its end.
-fn without_please(text: &str) -> &str {
+pub(super) fn without_please(text: &str) -> &str {
     PLEASE.iter().find_map(|word| text.strip_suffix(word)).unwrap_or(text).trim()
 }
 

@@ -50,6 +50,7 @@ impl CallMachine {
                 }
             }
             (CallTimer::Collection, _) => self.handle_collection_timeout(now),
+            (CallTimer::OperatorText, _) => self.handle_operator_timeout(now),
             (CallTimer::Voicemail, _) => {
                 if let Mode::Voicemail(voicemail) = &mut self.mode {
                     voicemail.handle_ready(now);

@@ -36,6 +36,8 @@ pub enum CallTimer {
     Transfer,
     /// The next agent of a handover is not ready.
     Handover,
+    /// An operator's text waits to be said.
+    OperatorText,
     /// The realtime model was asked and does not respond, or stalls.
     RealtimeStall,
     /// The realtime model has not sent the caller's transcript.
@@ -60,6 +62,7 @@ impl CallTimer {
         Self::Hold,
         Self::Transfer,
         Self::Handover,
+        Self::OperatorText,
         Self::RealtimeStall,
         Self::CallerTranscript,
     ];

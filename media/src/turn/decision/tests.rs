@@ -251,6 +251,45 @@ fn a_long_story_is_likelier_over_than_its_first_sentence() {
 }
 
 #[test]
+fn a_stop_ends_a_sentence_of_a_story_too() {
+    let question = "How can I help you?";
+    let written = "I would like to know where my order is.";
+    assert!(wait_ms(written, "en", question) <= 310, "{}", wait_ms(written, "en", question));
+    assert!(wait_ms(written.trim_end_matches('.'), "en", question) >= 600, "without one it may go on");
+}
+
+#[test]
+fn the_name_of_a_number_announces_it() {
+    for text in ["the person at extension", "my order number", "the flight number"] {
+        assert!(wait_ms(text, "en", "How can I help you?") >= 1_800, "{text}: {}", wait_ms(text, "en", ""));
+    }
+    assert!(wait_ms("that is the wrong number", "en", "What happened?") <= 800, "it is a sentence");
+    assert!(wait_ms("the order number", "en", "Which one do you need?") <= 500, "it is what was asked for");
+}
+
+#[test]
+fn a_first_name_may_be_half_a_name() {
+    let question = "May I have your name?";
+    let (half, whole) = ("My name is Charlotte", "My name is Charlotte Henderson");
+    assert!(wait_ms(half, "en", question) >= 450, "{}", wait_ms(half, "en", question));
+    assert!(wait_ms(whole, "en", question) <= 350, "{}", wait_ms(whole, "en", question));
+}
+
+#[test]
+fn a_verb_alone_answers_a_choice() {
+    assert!(wait_ms("record", "en", "Would you like to record or delete it?") <= 400);
+    assert!(wait_ms("I want to record", "en", "Would you like to record or delete it?") >= 1_300);
+}
+
+#[test]
+fn five_letters_may_go_on_and_seven_are_a_word() {
+    let question = "Could you spell that for me?";
+    assert!(wait_ms("P L P T", "en", question) >= 900);
+    assert!((600..900).contains(&wait_ms("P L P T P", "en", question)));
+    assert!(wait_ms("P L P T P Q R", "en", question) <= 350);
+}
+
+#[test]
 fn a_language_without_a_weight_of_its_own_has_that_of_all() {
     use super::super::cues::{WEIGHTS, WEIGHTS_OTHER};
     assert_eq!(weight(WEIGHTS_OTHER, Cue::Filler), weight(WEIGHTS, Cue::Filler));

@@ -22,7 +22,13 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
             wou zal zult zullen zou moet moeten mag mogen word wordt werd gaat ga ging komt kom kwam staat sta \
             doet doe deed zegt weet wist werkt klopt lukt duurt krijg krijgt belt bel geeft heet woon woont \
             zoek zoekt begint stopt vind vinden vindt denk denkt hoop loopt gaan komen zien ziet maakt neemt \
-            probeer probeert probeerde gebeurt gebeurde kreeg belde kocht betaalde vergeten verveelt",
+            probeer probeert probeerde gebeurt gebeurde kreeg belde kocht betaalde vergeten verveelt \
+            ligt lag blijft bleef valt viel hoor hoort hoorde betaal betaalt verander verandert veranderde snap \
+            snapt snapte begrijp begrijpt begreep vraag vraagt vroeg wacht wachtte schreef schrijf lees las stond \
+            zit zat kost kostte ontvang ontving stuurde verwacht verwachtte ontbreekt mist help helpt hielp gebruik \
+            gebruikt gebruikte verhuis verhuisde sluit sloot opent opende bestelde bestelt besloot wilde wilden \
+            moest moesten mocht zei zeiden dacht vond liep reed rijdt brak deden stopte begon werkte woonde heette \
+            lukte",
         pairs: &[("tussen", "en"), ("zowel", "als"), ("hetzij", "hetzij")],
         is_verb_final: true,
         joiners: "en of",

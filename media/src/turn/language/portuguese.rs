@@ -23,7 +23,13 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
             preciso devo deve vou vai foi funciona chega chegou chamo chama vem sei sabe diz custa moro mora \
             parece falta fecha abre começa há recebi mudei continuo tocou cheguei cai veio prefiro gosto acho \
             espero seria poderia faz fez passou sai saiu entrei liguei paguei comprei esqueci perdi funcionava \
-            existe existem",
+            existe existem \
+            comprou recebeu pedi pediu mandei mandou enviei enviou ligo liga ligou estava estavam tinha tinham fui \
+            fomos vi viu disse disseram entendi entendo entendeu caiu fica fico ficou uso usa usei usou mudou \
+            funcionou esperei pago paga pagou trabalho trabalha conheço lembro lembra apareceu aparece deu dá dou \
+            deixei deixou tento tentei tentou consigo consegue consegui conseguiu precisa precisamos precisava temos \
+            estamos somos vamos podemos vêm falei falou falo marquei cancelei troquei quebrou parou acabou terminou \
+            começou abriu fechou sumiu chegaram vieram queremos quis gostei gosta moramos encontrei encontrou",
         pairs: &[("entre", "e"), ("tanto", "quanto"), ("nem", "nem")],
         is_verb_final: false,
         joiners: "e ou",
