@@ -5,6 +5,7 @@ use super::collecting::Collecting;
 use super::output::CallOutput;
 use super::spec::CallSpec;
 use super::talk::{FAILURES_MAX, Speaker, Talk};
+use super::timers::CallTimer;
 use crate::dialogue::response::AfterResponse;
 use std::time::{Duration, Instant};
 use trunkline_domain::end_reason::EndReason;
@@ -65,6 +66,16 @@ impl Conversing {
             (&talk.line.facts.silence, &talk.line.playout.response, talk.tools.is_waiting())
         {
             talk.timers.silence = Some(now + Duration::from_millis(config.prompt_after_ms));
+        }
+    }
+
+    /// A timer has fired that means nothing outside of a conversation.
+    pub(super) fn handle_timer(&mut self, now: Instant, timer: CallTimer) {
+        match timer {
+            CallTimer::Silence => self.handle_silence(now),
+            CallTimer::Unclear => self.answer_unclear_speech(now),
+            CallTimer::SttStall => self.handle_stt_stalled(now),
+            _ => {}
         }
     }
 
