@@ -62,7 +62,7 @@ async fn due_task(store: &Store, scope: OrgScope) -> Task {
         scheduled_at: Some("2026-01-01T00:00:00Z".into()),
         ..TaskFields::default()
     };
-    store.create_task(scope, agent.id, fields).await.unwrap()
+    store.create_task(scope, agent.id, None, fields).await.unwrap()
 }
 
 async fn record(store: &Store, calls: impl IntoIterator<Item = Call>) {
@@ -377,10 +377,10 @@ async fn a_cursor_holds_though_its_row_is_gone() {
     }
     let behind = |id: TaskId| PageRequest { from: PageCursor::Behind(id.to_string().parse().unwrap()), ..PAGE };
     assert!(store.delete_task(scope, tasks[2]).await.unwrap());
-    let (rest, total) = store.tasks(scope, None, None, behind(tasks[2])).await.unwrap();
+    let (rest, total) = store.tasks(scope, None, None, None, behind(tasks[2])).await.unwrap();
     assert_eq!(rest.iter().map(|task| task.id).collect::<Vec<_>>(), [tasks[1], tasks[0]]);
     assert_eq!(total, 3);
-    let (none, _) = store.tasks(scope, None, None, behind(tasks[0])).await.unwrap();
+    let (none, _) = store.tasks(scope, None, None, None, behind(tasks[0])).await.unwrap();
     assert!(none.is_empty());
 }
 

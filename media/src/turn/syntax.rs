@@ -488,7 +488,7 @@ impl Judge {
 }
 
 /// A text without "please" at its end.
-fn without_please(text: &str) -> &str {
+pub(super) fn without_please(text: &str) -> &str {
     PLEASE.iter().find_map(|word| text.strip_suffix(word)).unwrap_or(text).trim()
 }
 

@@ -20,6 +20,8 @@ pub struct Conversing {
     pub(super) talk: Talk,
     /// Consecutive prompts to a silent caller.
     pub(super) silence_prompts: u32,
+    /// How often the agent has said that it did not understand, since it last did.
+    pub(super) unclear_answers: u32,
     pub(super) collecting: Collecting,
 }
 
@@ -33,7 +35,7 @@ impl Conversing {
 
     /// The caller is with the agent, and is asked for nothing.
     pub(super) fn returned(talk: Talk) -> Self {
-        Self { talk, silence_prompts: 0, collecting: Collecting::Nothing }
+        Self { talk, silence_prompts: 0, unclear_answers: 0, collecting: Collecting::Nothing }
     }
 
     /// The agent's part in the conversation.

@@ -49,7 +49,13 @@ impl CallMachine {
                     conversing.handle_silence(now);
                 }
             }
+            (CallTimer::Unclear, _) => {
+                if let Mode::Conversing(conversing) = &mut self.mode {
+                    conversing.answer_unclear_speech(now);
+                }
+            }
             (CallTimer::Collection, _) => self.handle_collection_timeout(now),
+            (CallTimer::OperatorText, _) => self.handle_operator_timeout(now),
             (CallTimer::SttStall, _) => {
                 if let Mode::Conversing(conversing) = &mut self.mode {
                     conversing.handle_stt_stalled(now);
