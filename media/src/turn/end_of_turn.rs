@@ -327,7 +327,7 @@ impl EndOfTurnDetector {
             is_interim: self.words.has_interim(),
             words_after_sound: self.words_after_sound(),
             is_written: self.words.is_written(),
-            trusts_stops: self.words.trusts_stops(),
+            stops: self.words.stop_trust(),
             stt: self.stt.sign(),
             asked: self.asked,
             prosody: self.prosody,
