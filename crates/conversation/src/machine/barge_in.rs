@@ -211,7 +211,7 @@ impl Talk {
         }
         let Some(text) = self.interruption.remainder.take().filter(|text| !text.is_empty()) else { return true };
         self.interruption.is_untold = false;
-        self.say(now, &text, AfterResponse::AwaitCaller);
+        self.say_by(now, &text, AfterResponse::AwaitCaller, self.interruption.said_by);
         false
     }
 

@@ -386,6 +386,7 @@ impl Line {
             interrupted: false,
             confidence: turn.confidence,
             agent_id: None,
+            said_by: None,
         };
         self.record(number, turn);
     }
@@ -400,6 +401,7 @@ impl Line {
             interrupted: false,
             confidence: None,
             agent_id: self.agent_id(),
+            said_by: None,
         };
         self.record(number, turn);
     }
@@ -453,6 +455,7 @@ impl Line {
             interrupted,
             confidence: None,
             agent_id: self.agent_id(),
+            said_by: response.said_by,
         };
         self.record(start.transcript_turn, turn);
     }

@@ -244,6 +244,7 @@ impl Talk {
         let said = if begun && !response.is_filler { said } else { "" };
         self.settle_cut_tools(now, said, &response.tool_calls);
         self.interruption.is_untold = begun && !rest.is_empty();
+        self.interruption.said_by = response.said_by;
         if let Speaker::Realtime(realtime) = &mut self.speaker {
             realtime.truncate(&mut self.line, response, sent);
         }

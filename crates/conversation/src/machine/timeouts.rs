@@ -55,6 +55,7 @@ impl CallMachine {
                 }
             }
             (CallTimer::Collection, _) => self.handle_collection_timeout(now),
+            (CallTimer::OperatorText, _) => self.handle_operator_timeout(now),
             (CallTimer::SttStall, _) => {
                 if let Mode::Conversing(conversing) = &mut self.mode {
                     conversing.handle_stt_stalled(now);
