@@ -58,6 +58,8 @@ named! {
         ProvidersRead "providers:read", ProvidersWrite "providers:write",
         UsageRead "usage:read",
         WebhookDeliveriesRead "webhook-deliveries:read", WebhookDeliveriesWrite "webhook-deliveries:write",
+        BatchesRead "batches:read", BatchesWrite "batches:write",
+        DoNotCallRead "do-not-call:read", DoNotCallWrite "do-not-call:write",
     }
 }
 

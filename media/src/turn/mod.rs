@@ -17,7 +17,6 @@ pub mod script;
 mod syntax;
 pub mod taken_words;
 mod tokens;
-mod word_times;
 
 pub use asked::Asked;
 pub use asked::asked as asked_of;

@@ -34,8 +34,8 @@ impl Line {
         let at_ms = self.ms(now);
         self.metrics().interruptions.record(at_ms, reason);
         match event {
-            SttEvent::Final { confidence, speech_final, .. } => {
-                SttEvent::Final { text: String::new(), confidence, speech_final }
+            SttEvent::Final { speech_final, .. } => {
+                SttEvent::Final { text: String::new(), confidence: None, speech_final }
             }
             _ => SttEvent::Interim(String::new()),
         }

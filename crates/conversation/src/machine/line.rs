@@ -398,6 +398,7 @@ impl Line {
             interrupted: false,
             confidence: turn.confidence,
             agent_id: None,
+            said_by: None,
         };
         self.record(number, turn);
     }
@@ -412,6 +413,7 @@ impl Line {
             interrupted: false,
             confidence: None,
             agent_id: self.agent_id(),
+            said_by: None,
         };
         self.record(number, turn);
     }
@@ -465,6 +467,7 @@ impl Line {
             interrupted,
             confidence: None,
             agent_id: self.agent_id(),
+            said_by: response.said_by,
         };
         self.record(start.transcript_turn, turn);
     }

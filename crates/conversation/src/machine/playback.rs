@@ -134,6 +134,12 @@ impl CallMachine {
                 if !response.tool_calls.is_empty() {
                     return self.run_tools(now, &response.tool_calls, !said.is_empty());
                 }
+                // Before the turn that waits for the end of the response: the words are older.
+                if matches!(self.mode, Mode::Conversing(_))
+                    && self.mode.talk_mut().is_some_and(|talk| talk.try_operator_text(now))
+                {
+                    return;
+                }
                 let is_collecting = self.is_collecting();
                 if !self.answer_waiting_turn(now) {
                     self.arm_silence(now);

@@ -4,6 +4,7 @@ mod amd;
 mod answers;
 mod collect_digits;
 mod collect_value;
+mod controls;
 mod ending;
 mod failures;
 mod handover;
