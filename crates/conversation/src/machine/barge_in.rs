@@ -134,7 +134,9 @@ impl Talk {
         let language = self.line.facts.spec.stt_language();
         let is_command = is_stop_command(&text, language);
         // Over an agent who was not held, or goes on already, only the caller's own words count.
-        let is_callers = is_held || is_command || self.line.caller.overlap == Some(OverlapSource::Caller);
+        let caller = &self.line.caller;
+        let is_heard = caller.overlap == Some(OverlapSource::Caller) && caller.end_of_turn.has_voiced_words();
+        let is_callers = is_held || is_command || is_heard;
         if is_callers && (is_command || !self.may_be_backchannel(&text, is_final)) {
             let reason = if is_command { OverlapReason::Command } else { OverlapReason::Words };
             let at_ms = self.line.ms(now);

@@ -213,6 +213,7 @@ impl CallMachine {
         if let Some(talk) = self.mode.talk_mut() {
             talk.clear_before_turn(now);
         }
+        let Some(turn) = self.hold_unvoiced_turn(now, turn) else { return };
         let Some(turn) = self.collect_turn(now, turn) else { return };
         match &mut self.mode {
             Mode::Conversing(conversing) => {
@@ -284,6 +285,7 @@ pub(super) fn dtmf_turn(now: Instant, digits: &str) -> CallerTurn {
         started: now,
         ended: now,
         final_at: None,
+        is_voiced: true,
         decision: None,
     }
 }

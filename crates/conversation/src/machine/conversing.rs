@@ -92,6 +92,7 @@ impl Conversing {
         let asked = self.silence_prompts as usize;
         self.silence_prompts += 1;
         if config.generate_prompts {
+            talk.fillers.begin_silence(now);
             return talk.request_response(now, Some(SILENCE_PROMPT));
         }
         let ways: Vec<&String> = std::iter::once(&config.prompt).chain(&config.prompts).collect();

@@ -55,6 +55,7 @@ mod transcript;
 mod transfer;
 mod transfer_events;
 mod unclear_speech;
+mod unvoiced_words;
 mod value_events;
 mod voicemail;
 

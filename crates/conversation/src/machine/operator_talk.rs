@@ -54,6 +54,7 @@ impl Talk {
         self.interruption = Interruption::default();
         (self.timers.goodbye, self.timers.silence) = (None, None);
         (self.timers.resume, self.timers.filler) = (None, None);
+        self.timers.unclear = None;
     }
 
     /// Says the text that has waited longest, if agent and caller are silent; true if it is being said.

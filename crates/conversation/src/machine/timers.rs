@@ -46,7 +46,7 @@ pub enum CallTimer {
 
 impl CallTimer {
     /// All timers; of those that are due at once the first fires first.
-    pub(super) const ALL: [Self; 17] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::MaxDuration,
         Self::Goodbye,
         Self::Silence,
