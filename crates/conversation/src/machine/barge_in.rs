@@ -30,6 +30,7 @@ impl Talk {
         self.discard_preemptive_generation();
         self.fillers.handle_sound();
         self.timers.silence = None;
+        self.timers.unclear = None;
         if !self.line.playout.is_paused() {
             self.timers.resume = None;
         }
