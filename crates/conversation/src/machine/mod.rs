@@ -51,6 +51,7 @@ mod tools;
 mod transcript;
 mod transfer;
 mod transfer_events;
+mod unclear_cause;
 mod unclear_speech;
 mod value_events;
 mod voicemail;
