@@ -16,6 +16,10 @@ pub(crate) async fn refusal(response: reqwest::Response) -> ProviderError {
     }
     let body = tokio::time::timeout(Duration::from_secs(2), transport::read_prefix(response, REFUSAL_BYTES_MAX)).await;
     let body = body.unwrap_or_default();
+    // A page for people is no answer of the provider, but of something on the way to it.
+    if matches!(status, 400 | 402) && body.trim_start().starts_with('<') {
+        return ProviderError::InvalidResponse(format!("status {status} with a web page (HTML)"));
+    }
     let field = transport::error_field(&body);
     let mut message = transport::error_text(&body).unwrap_or(body);
     if let Some(field) = field.filter(|field| !message.contains(field.as_str())) {

@@ -3,6 +3,7 @@
 
 use super::answer_limit::{self, AnswerLimits};
 use super::context_limit::{self, ContextLimits};
+use super::tool_messages;
 use moka::sync::Cache;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -37,6 +38,18 @@ const THOUGHTS: [&str; 2] = ["reasoning_content", "reasoning"];
 const RETURNS_THOUGHTS: &str = "returns thoughts";
 /// Ids of tool calls have nine letters and digits (Mistral's templates).
 const SHORT_IDS: &str = "short ids";
+/// Results of tools have the name of their tool (Gemini).
+const NAMED_RESULTS: &str = "named results";
+/// The chat template knows no messages of tools: results are words of the user.
+const RESULTS_AS_WORDS: &str = "results as words";
+/// How servers say that an id has a wrong form.
+const ID_FORM_WORDS: [&str; 9] =
+    ["length", "alphanumeric", "pattern", "a-z", "{9}", "9 char", "nine char", "too long", "regex"];
+/// How servers say that a role is unknown.
+const ROLE_WORDS: [&str; 9] =
+    ["support", "got", "unknown", "unexpected", "not allowed", "one of", "unrecognized", "not valid", "invalid role"];
+/// How templates say that they know two roles alone.
+const ONLY_TWO_ROLES: &str = "only user and assistant roles";
 /// The chat template knows no system message (Gemma).
 const NO_SYSTEM: &str = "no system";
 /// Tools are not known at all.
@@ -138,7 +151,13 @@ impl UnsupportedParameters {
             });
         }
         if known.contains(&SHORT_IDS) {
-            for_each_message(&mut body, shorten_ids);
+            for_each_message(&mut body, tool_messages::shorten_ids);
+        }
+        if known.contains(&NAMED_RESULTS) {
+            tool_messages::name_results(&mut body);
+        }
+        if known.contains(&RESULTS_AS_WORDS) {
+            tool_messages::write_results_as_words(&mut body);
         }
         if known.contains(&NO_SYSTEM) {
             give_system_to_user(&mut body);
@@ -188,10 +207,11 @@ impl UnsupportedParameters {
         if matches!(status, 400 | 413 | 422 | 500) && context_limit::is_too_long(&words) {
             return self.record_limit(model, sent, &words) || self.record_context(model, body, sent);
         }
-        if !matches!(status, 400 | 422) && (status != 500 || !words.contains("template")) {
+        let is_about_form = words.contains("template") || is_about_ids(&words);
+        if !matches!(status, 400 | 422) && (status != 500 || !is_about_form) {
             return false;
         }
-        self.record_wish(model, body, &words)
+        self.record_wish(model, body, sent, &words)
             || self.record_content(model, sent, &words)
             || self.record_limit(model, sent, &words)
             || self.record_tool_choice(model, sent, &words)
@@ -200,7 +220,7 @@ impl UnsupportedParameters {
     }
 
     /// The server wants the conversation in another form.
-    fn record_wish(&self, model: &str, body: &Value, words: &str) -> bool {
+    fn record_wish(&self, model: &str, body: &Value, sent: &Value, words: &str) -> bool {
         if words.contains("reasoning_content") || words.contains("`reasoning`") {
             if self.knows(model, RETURNS_THOUGHTS) {
                 self.forget(model, RETURNS_THOUGHTS);
@@ -211,11 +231,13 @@ impl UnsupportedParameters {
                 return true;
             }
         }
-        let about_ids =
-            words.contains("tool call id") || words.contains("tool_call_id") || words.contains("tool_calls");
+        let says = |all: &[&str]| all.iter().any(|said| words.contains(said));
         let wish = match () {
-            () if about_ids && (words.contains("length 9") || words.contains("alphanumeric")) => SHORT_IDS,
+            () if is_about_ids(words) && says(&ID_FORM_WORDS) => SHORT_IDS,
+            () if tool_messages::has_unnamed_results(sent) && is_about_result_names(words) => NAMED_RESULTS,
+            () if tool_messages::has_role(sent, "tool") && is_about_tool_role(words) => RESULTS_AS_WORDS,
             () if words.contains("system") && words.contains("role") && words.contains("not support") => NO_SYSTEM,
+            () if tool_messages::has_role(sent, "system") && words.contains(ONLY_TWO_ROLES) => NO_SYSTEM,
             () => return false,
         };
         let is_new = !self.knows(model, wish);
@@ -315,6 +337,32 @@ impl UnsupportedParameters {
     }
 }
 
+/// Whether a refusal is about the ids of tool calls.
+fn is_about_ids(words: &str) -> bool {
+    let plain = words.replace(['_', '-', ' '], "");
+    let is_in_calls = || {
+        let named = [".id", "'id'", "\"id\"", "`id`", " id ", " ids"];
+        plain.contains("toolcall") && named.iter().any(|name| words.contains(name))
+    };
+    plain.contains("toolcallid") || plain.contains("functioncallid") || is_in_calls()
+}
+
+/// Whether a refusal says that the results of tools need the names of their tools.
+fn is_about_result_names(words: &str) -> bool {
+    let is_about_results =
+        ["function_response", "functionresponse", "'tool'", "`tool`", "\"tool\"", "tool message", "role tool"];
+    let is_missing = ["empty", "missing", "required", "must"];
+    let says = |all: &[&str]| all.iter().any(|said| words.contains(said));
+    words.contains("name") && says(&is_about_results) && says(&is_missing)
+}
+
+/// Whether a refusal says that no message may be of a tool, and not where it has to stand.
+fn is_about_tool_role(words: &str) -> bool {
+    let is_about_place = words.contains("preced") || words.contains("preceed") || words.contains("follow");
+    let is_named = words.contains("tool") && ROLE_WORDS.iter().any(|said| words.contains(said));
+    words.contains("role") && !is_about_place && (is_named || words.contains(ONLY_TWO_ROLES))
+}
+
 /// Whether a parameter is named, in any way of writing. A short name has to stand alone: "stopped" has two in it.
 fn is_named(words: &str, name: &str) -> bool {
     let bare = name.replace('_', "");
@@ -370,21 +418,6 @@ fn give_content(message: &mut Value, words: &str) {
 
 fn for_each_message(body: &mut Value, change: impl FnMut(&mut Value)) {
     body.get_mut("messages").and_then(Value::as_array_mut).into_iter().flatten().for_each(change);
-}
-
-fn shorten_ids(message: &mut Value) {
-    let shorten = |id: &mut Value| *id = json!(short_id(id.as_str().unwrap_or_default()));
-    message.get_mut("tool_call_id").into_iter().for_each(shorten);
-    let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut).into_iter().flatten();
-    calls.filter_map(|call| call.get_mut("id")).for_each(shorten);
-}
-
-fn short_id(id: &str) -> String {
-    const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz012345";
-    if id.len() == 9 && id.bytes().all(|b| b.is_ascii_alphanumeric()) {
-        return id.to_owned();
-    }
-    Sha256::digest(id).iter().take(9).map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect()
 }
 
 /// The system text becomes the beginning of the first user message.

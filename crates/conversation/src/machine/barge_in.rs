@@ -26,7 +26,7 @@ const STT_FINAL_TIMEOUT: Duration = Duration::from_millis(1_200);
 
 impl Talk {
     /// The caller makes a sound.
-    pub(super) fn handle_speech_started(&mut self) {
+    pub(super) fn handle_speech_started(&mut self, at: Instant) {
         self.discard_preemptive_generation();
         self.fillers.handle_sound();
         self.timers.silence = None;
@@ -36,6 +36,7 @@ impl Talk {
         }
         if let Speaker::Pipeline(pipeline) = &mut self.speaker {
             pipeline.clear_stt_timers();
+            pipeline.speech_since = Some(at);
         }
     }
 
@@ -43,6 +44,8 @@ impl Talk {
     pub(super) fn handle_speech_ended(&mut self, now: Instant, last_sound: Instant) {
         if let Speaker::Pipeline(pipeline) = &mut self.speaker {
             pipeline.stt_stall_at = Some(now + STT_STALL_TIMEOUT);
+            let since = pipeline.speech_since.take().unwrap_or(last_sound);
+            pipeline.last_speech = last_sound.saturating_duration_since(since);
             let fallbacks = self.line.facts.spec.agent.fallbacks.as_ref();
             if fallbacks.is_some_and(|fallbacks| !fallbacks.stt.is_empty()) {
                 pipeline.stt_late_at = Some(last_sound + STT_FINAL_TIMEOUT);

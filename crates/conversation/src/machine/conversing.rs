@@ -6,6 +6,7 @@ use super::output::CallOutput;
 use super::spec::CallSpec;
 use super::talk::{FAILURES_MAX, Speaker, Talk};
 use super::timers::CallTimer;
+use super::unclear_cause::UnclearSpeech;
 use crate::dialogue::response::AfterResponse;
 use std::time::{Duration, Instant};
 use trunkline_domain::end_reason::EndReason;
@@ -21,8 +22,7 @@ pub struct Conversing {
     pub(super) talk: Talk,
     /// Consecutive prompts to a silent caller.
     pub(super) silence_prompts: u32,
-    /// How often the agent has said that it did not understand, since it last did.
-    pub(super) unclear_answers: u32,
+    pub(super) unclear: UnclearSpeech,
     pub(super) collecting: Collecting,
 }
 
@@ -36,7 +36,7 @@ impl Conversing {
 
     /// The caller is with the agent, and is asked for nothing.
     pub(super) fn returned(talk: Talk) -> Self {
-        Self { talk, silence_prompts: 0, unclear_answers: 0, collecting: Collecting::Nothing }
+        Self { talk, silence_prompts: 0, unclear: UnclearSpeech::default(), collecting: Collecting::Nothing }
     }
 
     /// The agent's part in the conversation.

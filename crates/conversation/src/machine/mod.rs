@@ -54,6 +54,7 @@ mod tools;
 mod transcript;
 mod transfer;
 mod transfer_events;
+mod unclear_cause;
 mod unclear_speech;
 mod unvoiced_words;
 mod value_events;
