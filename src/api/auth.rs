@@ -17,6 +17,10 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OrgAuth(pub OrgScope);
 
+/// The same where people need the role `admin`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AdminAuth(pub OrgScope);
+
 /// A person who is logged in: the management endpoints are for people (document A).
 #[derive(Clone, Debug)]
 pub(super) struct UserAuth(pub UserSession);
@@ -58,6 +62,19 @@ impl FromRequestParts<ApiState> for OrgAuth {
             return UserAuth::from_request_parts(parts, api).await.map(|person| Self(person.scope()));
         }
         Err(ApiError::no_credentials())
+    }
+}
+
+impl FromRequestParts<ApiState> for AdminAuth {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Self, ApiError> {
+        if bearer(&parts.headers).is_some() {
+            return OrgAuth::from_request_parts(parts, api).await.map(|OrgAuth(scope)| Self(scope));
+        }
+        let person = UserAuth::from_request_parts(parts, api).await?;
+        person.require(UserRole::Admin)?;
+        Ok(Self(person.scope()))
     }
 }
 

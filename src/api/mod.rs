@@ -15,6 +15,9 @@ mod calls;
 mod client_ip;
 mod console;
 mod constraints;
+mod doctor;
+mod doctor_checks;
+mod doctor_reports;
 mod envelope;
 mod error;
 mod events;
@@ -66,6 +69,7 @@ mod webhook_deliveries;
 mod webhook_descriptions;
 mod whip;
 
+pub use doctor_reports::{DoctorSettings, MachineExaminer};
 pub use health_checks::HealthSources;
 pub use metrics_service::{MetricsAuth, MetricsSources};
 pub use router::openapi_document;

@@ -5,8 +5,8 @@ use super::query_parameters::KnownParameters;
 use super::response::{ApiResponse, ResponsePayload};
 use super::state::ApiState;
 use super::{
-    agent_versions, agents, api_keys, audit_log, call_events, calls, client_ip, console, envelope, events, health,
-    idempotency, live_transcript, metrics, openapi, organizations, phone_numbers, providers, query_parameters,
+    agent_versions, agents, api_keys, audit_log, call_events, calls, client_ip, console, doctor, envelope, events,
+    health, idempotency, live_transcript, metrics, openapi, organizations, phone_numbers, providers, query_parameters,
     recordings, reports, secrets, sessions, sip_log, tasks, trunks, usage, users, web_calls, webhook_deliveries, whip,
 };
 use axum::Router;
@@ -42,6 +42,7 @@ fn mount() -> OpenApiRouter<ApiState> {
         .routes(routes!(health::health))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
+        .routes(routes!(doctor::get))
         .routes(routes!(agents::list, agents::create))
         .routes(routes!(agents::get, agents::update, agents::delete))
         .routes(routes!(agent_versions::versions))

@@ -108,6 +108,18 @@ pub(super) fn add_schemas(schemas: &mut Value) {
         schemas[webhook.message] = message;
     }
     let events: Vec<&str> = WEBHOOKS.iter().filter(|one| one.message == "TaskEvent").map(|one| one.event).collect();
+    // One of them fits: `type` or `event_type` says which.
+    let told = ["StatusUpdate", "AgentChanged", "EndOfCallReport", "TaskEvent"];
+    schemas["CallEvent"] = json!({
+        "description": "An event of a call, as its webhook says it: `type` tells `status-update`, `agent-changed` and `end-of-call-report` apart; the events of a task have `event_type` instead.",
+        "example": {
+            "event_type": "call_started", "message_id": "17a0cb75-fa09-4bdd-9a44-92a70d829c88",
+            "task_id": "17a0cb75-fa09-4bdd-9a44-92a70d829c88", "call_id": "17a0cb75-fa09-4bdd-9a44-92a70d829c88",
+            "status": "in_progress", "data": {"transcript_excerpt": "", "report_excerpt": ""},
+        },
+        "oneOf": told.map(|name| json!({"$ref": format!("#/components/schemas/{name}")})),
+    });
+    schemas["CallEventPage"]["properties"]["events"]["items"] = json!({"$ref": "#/components/schemas/CallEvent"});
     schemas["TaskEvent"]["properties"]["event_type"]["enum"] = json!(events);
     schemas["StatusUpdate"]["properties"]["status"]["enum"] = json!(["in-progress", "ended", "ended-with-error"]);
     if let Some(schemas) = schemas.as_object_mut() {
@@ -243,7 +255,7 @@ mod tests {
             ("status-update", event::status_update(id, &call, at)),
             ("agent-changed", event::agent_changed(id, &call, None, at)),
             ("end-of-call-report", event::end_of_call_report(id, &call, &[], None, at)),
-            ("call_completed", event::task_event("call_completed", TaskId::new(), &call, &[])),
+            ("call_completed", event::task_event("call_completed", id, TaskId::new(), &call, &[])),
         ] {
             let content = &document["webhooks"][event]["post"]["requestBody"]["content"]["application/json"];
             let mut schema = content["schema"].clone();

@@ -18,6 +18,7 @@ mod connections;
 mod conversation;
 mod crash;
 mod demo;
+mod doctor;
 mod egress;
 mod examples;
 mod fault_soak;
