@@ -9,6 +9,7 @@ import { subscribe, useConnected } from "./live";
 import { AuditLog, Settings, Usage, Webhooks } from "./pages/account";
 import { AgentEdit } from "./pages/agent-edit";
 import { Agents } from "./pages/agents";
+import { Batches, DoNotCall } from "./pages/batches";
 import { CallPage, Calls } from "./pages/calls";
 import { Doctor } from "./pages/doctor";
 import { Invitation, Login, LoginAgain } from "./pages/login";
@@ -27,6 +28,8 @@ const MENU: [string, string, boolean][] = [
   ["agents", "Agents", false],
   ["calls", "Calls", false],
   ["tasks", "Tasks", false],
+  ["batches", "Batches", false],
+  ["do-not-call", "Do not call", false],
   ["numbers", "Numbers", false],
   ["providers", "Providers", false],
   ["webhooks", "Webhooks", false],
@@ -46,6 +49,8 @@ function Content({ route, me, changed }: { route: Route; me: Me; changed: () => 
     case "agents": return id ? <AgentEdit key={`${id} ${route.params.get("from") ?? ""}`} id={id} route={route} /> : <Agents />;
     case "calls": return id ? <CallPage key={id} id={id} /> : <Calls />;
     case "tasks": return <Tasks />;
+    case "batches": return <Batches />;
+    case "do-not-call": return <DoNotCall />;
     case "numbers": return <Numbers />;
     case "providers": return <Providers user={me.user} />;
     case "webhooks": return <Webhooks />;

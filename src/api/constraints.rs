@@ -35,6 +35,12 @@ fn rules() -> Vec<(&'static str, &'static str, Value)> {
         ("TaskFields", "webhook_url", https()),
         ("TaskFields", "webhook_events", json!({"items": {"type": "string", "enum": TASK_EVENTS}})),
         ("TaskFields", "priority", json!({"minimum": -PRIORITY_MAX, "maximum": PRIORITY_MAX})),
+        ("BatchFields", "name", name()),
+        (
+            "DoNotCallFields",
+            "numbers",
+            json!({"items": {"type": "string", "pattern": E164, "example": "+31201234567"}}),
+        ),
         ("CallingWindow", "time_zone", zone()),
         (
             "CallingWindow",

@@ -5,6 +5,7 @@ use super::auth_header::COOKIE;
 use super::schema_forms::{bring_into_form, nullable, one_line};
 use super::{constraints, examples, idempotency, webhook_descriptions};
 use crate::domain::agent::ALIASES;
+use crate::domain::batch::BatchStatus;
 use crate::domain::call::{CallStatus, Direction};
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::end_reason::EndReason;
@@ -25,13 +26,15 @@ const NAMED_LISTS: [(&str, &str); 3] = [
 ];
 
 /// Groups of operations.
-const TAGS: [(&str, &str); 18] = [
+const TAGS: [(&str, &str); 20] = [
     ("agents", "How calls are answered and how the conversation goes."),
     ("tasks", "Outbound calls, at once or at a time of their own."),
+    ("batches", "Tasks that are started, paused and repeated together."),
     ("calls", "Calls with their transcripts, reports, recordings and SIP messages."),
     ("web-calls", "Calls from browsers (WHIP, RFC 9725)."),
     ("phone-numbers", "Numbers that come in, and who answers them."),
     ("trunks", "Carriers and PBXs that calls come from and go to."),
+    ("do-not-call", "Numbers that are never called."),
     ("providers", "Services for STT, LLM and TTS."),
     ("webhook-deliveries", "Webhooks that were or are to be sent."),
     ("usage", "What was used, by day."),
@@ -55,6 +58,7 @@ pub(super) const PAGE_SCRIPT: &str = include_str!("docs.js");
 fn queried(schemas: &mut Value) {
     for (name, schema) in [
         ("TaskStatus", TaskStatus::schema()),
+        ("BatchStatus", BatchStatus::schema()),
         ("DeliveryStatus", DeliveryStatus::schema()),
         ("CallStatus", CallStatus::schema()),
         ("Direction", Direction::schema()),
@@ -113,6 +117,7 @@ fn completed(mut schemas: Value) -> Value {
     // A task has an agent in addition to its own fields.
     schemas["TaskFields"]["properties"]["agent_id"] =
         json!({"type": "string", "format": "uuid", "description": "The agent that calls; one of the organization's."});
+    schemas["TaskFields"]["properties"]["batch_id"] = json!({"type": ["string", "null"], "format": "uuid", "description": "The batch it comes into; stays as it is once the task is created."});
     require(&mut schemas["TaskFields"], "agent_id");
     constraints::add(&mut schemas);
     for name in PATCHED {

@@ -5,9 +5,10 @@ use super::query_parameters::KnownParameters;
 use super::response::{ApiResponse, ResponsePayload};
 use super::state::ApiState;
 use super::{
-    agent_versions, agents, api_keys, audit_log, call_events, calls, client_ip, console, doctor, envelope, events,
-    health, idempotency, live_transcript, metrics, openapi, organizations, phone_numbers, providers, query_parameters,
-    recordings, reports, secrets, sessions, sip_log, tasks, trunks, usage, users, web_calls, webhook_deliveries, whip,
+    agent_versions, agents, api_keys, audit_log, batches, call_controls, call_events, calls, client_ip, console,
+    do_not_call, doctor, envelope, events, health, idempotency, live_transcript, metrics, openapi, organizations,
+    phone_numbers, providers, query_parameters, recordings, reports, secrets, sessions, sip_log, tasks, trunks, usage,
+    users, web_calls, webhook_deliveries, whip,
 };
 use axum::Router;
 use axum::extract::Request;
@@ -51,6 +52,11 @@ fn mount() -> OpenApiRouter<ApiState> {
         .routes(routes!(tasks::get, tasks::update, tasks::delete))
         .routes(routes!(tasks::execute))
         .routes(routes!(tasks::reset))
+        .routes(routes!(batches::list, batches::create))
+        .routes(routes!(batches::get, batches::delete))
+        .routes(routes!(batches::start))
+        .routes(routes!(batches::pause))
+        .routes(routes!(batches::retry))
         .routes(routes!(calls::list))
         .routes(routes!(calls::get))
         .routes(routes!(calls::transcript, reports::process_transcript))
@@ -62,6 +68,11 @@ fn mount() -> OpenApiRouter<ApiState> {
         .routes(routes!(recordings::stream))
         .routes(routes!(calls::end))
         .routes(routes!(calls::cancel))
+        .routes(routes!(call_controls::say))
+        .routes(routes!(call_controls::instruct))
+        .routes(routes!(call_controls::transfer))
+        .routes(routes!(call_controls::hold))
+        .routes(routes!(call_controls::resume))
         .routes(routes!(web_calls::create))
         .routes(routes!(whip::post_offer))
         .routes(routes!(whip::patch, whip::end))
@@ -70,6 +81,8 @@ fn mount() -> OpenApiRouter<ApiState> {
         .routes(routes!(trunks::list, trunks::create))
         .routes(routes!(trunks::get, trunks::update, trunks::delete))
         .routes(routes!(trunks::test))
+        .routes(routes!(do_not_call::list, do_not_call::add))
+        .routes(routes!(do_not_call::delete))
         .routes(routes!(usage::get))
         .routes(routes!(providers::list))
         .routes(routes!(providers::test))

@@ -13,7 +13,7 @@ use crate::call::driver::{PlaceCallError, PlacedCall};
 use crate::call::registry::CallCommand;
 use crate::domain::FieldError;
 use crate::domain::end_reason::EndReason;
-use crate::domain::ids::{AgentId, TaskId};
+use crate::domain::ids::{AgentId, BatchId, TaskId};
 use crate::domain::phone_number::Destination;
 use crate::domain::schedule::{CallingWindow, RetryPolicy};
 use crate::domain::task::{Task, TaskFields, TaskStatus};
@@ -35,6 +35,9 @@ pub(super) struct TaskView {
     /// The agent that calls.
     #[schema(format = "uuid")]
     agent_id: String,
+    /// The batch it belongs to.
+    #[schema(format = "uuid")]
+    batch_id: Option<String>,
     /// Only where one task is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     agent: Option<AgentView>,
@@ -67,6 +70,7 @@ impl From<&Task> for TaskView {
             id: task.id.to_string(),
             organization_id: task.organization.to_string(),
             agent_id: task.agent.to_string(),
+            batch_id: task.batch.map(|id| id.to_string()),
             agent: None,
             status: task.status.name(),
             name: fields.name,
@@ -119,6 +123,7 @@ pub(super) struct Executed {
 #[derive(Serialize)]
 pub(super) struct TaskDocument {
     agent_id: String,
+    batch_id: Option<String>,
     #[serde(flatten)]
     fields: TaskFields,
 }
@@ -126,6 +131,18 @@ pub(super) struct TaskDocument {
 async fn find(api: &ApiState, scope: OrgScope, text: &str) -> Result<Task, ApiError> {
     let id = id(text, TaskId::parse, "Task")?;
     api.store.task(scope, id).await?.ok_or_else(|| ApiError::not_found("Task"))
+}
+
+/// Splits the batch off; it has to be one of the organization.
+async fn batch(api: &ApiState, scope: OrgScope, object: &mut Map<String, Value>) -> Result<Option<BatchId>, ApiError> {
+    let text = match object.remove("batch_id") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(text)) => text,
+        Some(_) => return Err(ApiError::field("batch_id", "must be a string")),
+    };
+    let unknown = || ApiError::no_reference("batch_id", "is not a batch of this organization");
+    let id = BatchId::parse(&text).ok_or_else(unknown)?;
+    Ok(Some(api.store.batch(scope, id).await?.ok_or_else(unknown)?.id))
 }
 
 /// Splits the agent off and checks both; the agent has to be one of the organization.
@@ -145,7 +162,13 @@ async fn check(
     let unknown = || ApiError::no_reference("agent_id", "is not an agent of this organization");
     let agent = agent.ok().and_then(|text| AgentId::parse(&text)).ok_or_else(unknown)?;
     let agent = api.store.agent(scope, agent).await?.ok_or_else(unknown)?.id;
-    if let Some(Destination::SipUri(_)) = Destination::parse(&fields.to_number)
+    let destination = Destination::parse(&fields.to_number);
+    if let Some(number) = destination.as_ref().and_then(Destination::number)
+        && api.store.is_not_to_be_called(scope, &number).await?
+    {
+        return Err(PlaceCallError::DoNotCall.into());
+    }
+    if let Some(Destination::SipUri(_)) = destination
         && !trunks(api, scope).await?.iter().any(|trunk| trunk.fields.allow_sip_uri)
     {
         return Err(ApiError::field("to_number", "a SIP URI needs a trunk with allow_sip_uri"));
@@ -158,14 +181,15 @@ async fn trunks(api: &ApiState, scope: OrgScope) -> Result<Vec<Trunk>, ApiError>
 }
 
 /// The tasks of the organization, newest first.
-#[utoipa::path(get, path = "/tasks", tag = "tasks", params(Paging, ("agent_id" = Option<String>, Query, description = "Only tasks of this agent.", format = "uuid"), ("status" = Option<TaskStatus>, Query, description = "Only tasks with this status.")), responses((status = 200, body = TaskPage)))]
+#[utoipa::path(get, path = "/tasks", tag = "tasks", params(Paging, ("agent_id" = Option<String>, Query, description = "Only tasks of this agent.", format = "uuid"), ("status" = Option<TaskStatus>, Query, description = "Only tasks with this status."), ("batch_id" = Option<String>, Query, description = "Only tasks of this batch.", format = "uuid")), responses((status = 200, body = TaskPage)))]
 pub(super) async fn list(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, query: QueryParams,
 ) -> Result<ApiResponse, ApiError> {
     let page = query.page()?;
     let agent = query.value("agent_id", AgentId::parse, "a UUID")?;
     let status = query.value("status", TaskStatus::parse, "one of pending, in_progress, completed, failed")?;
-    let (tasks, total) = api.store.tasks(scope, agent, status, page).await?;
+    let batch = query.value("batch_id", BatchId::parse, "a UUID")?;
+    let (tasks, total) = api.store.tasks(scope, agent, status, batch, page).await?;
     let tasks = tasks.iter().map(TaskView::from).collect();
     Ok(ApiResponse::ok(TaskPage { tasks, total, limit: page.limit, offset: page.offset }))
 }
@@ -176,8 +200,9 @@ pub(super) async fn create(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, JsonObject(mut object, _turn): JsonObject,
 ) -> Result<Versioned, ApiError> {
     object.retain(|_, value| !value.is_null());
+    let batch = batch(&api, scope, &mut object).await?;
     let (agent, fields) = check(&api, scope, object).await?;
-    let task = api.store.create_task(scope, agent, fields).await?;
+    let task = api.store.create_task(scope, agent, batch, fields).await?;
     Ok(Versioned(task.version, ApiResponse::created(TaskBody { task: (&task).into() })))
 }
 
@@ -205,8 +230,13 @@ pub(super) async fn update(
             return Err(ApiError::state("Only a pending task can be changed"));
         }
         if_match.check(task.version, patch.sent(), TaskView::from(&task))?;
-        let current = TaskDocument { agent_id: task.agent.to_string(), fields: task.fields };
-        (task.agent, task.fields) = check(&api, scope, patch.apply(&current)).await?;
+        let batch_id = task.batch.map(|id| id.to_string());
+        let current = TaskDocument { agent_id: task.agent.to_string(), batch_id, fields: task.fields };
+        let mut changed = patch.apply(&current);
+        if batch(&api, scope, &mut changed).await? != task.batch {
+            return Err(ApiError::field("batch_id", "cannot be changed"));
+        }
+        (task.agent, task.fields) = check(&api, scope, changed).await?;
         task.updated_at = now();
         if api.store.update_task(scope, &task).await? {
             return Ok(Versioned(task.version + 1, ApiResponse::ok(TaskBody { task: (&task).into() })));
@@ -262,6 +292,7 @@ impl From<PlaceCallError> for ApiError {
                 error.details["provider"] = json!(provider);
                 error
             }
+            PlaceCallError::DoNotCall => Self::field("to_number", "is on the do-not-call list of this organization"),
             PlaceCallError::DestinationDenied => Self::field("to_number", "no trunk may call this destination"),
             PlaceCallError::Internal => Self::internal(),
             PlaceCallError::Spent => Self::forbidden("daily_limit_reached", message),

@@ -5,7 +5,7 @@ use super::schema_forms::merged;
 use crate::domain::agent::{ALIASES, AgentFields};
 use crate::webhooks::event;
 use crate::webhooks::message::{
-    AgentChanged, Assistant, AssistantAnswer, AssistantRequest, EndOfCallReport, ServerMessage, StatusUpdate,
+    AgentChanged, Assistant, AssistantAnswer, AssistantRequest, CallControlled, EndOfCallReport, ServerMessage, StatusUpdate,
     TaskEvent, ToolCallsAnswer, ToolCallsMessage,
 };
 use serde_json::{Map, Value, json};
@@ -98,20 +98,23 @@ pub(super) fn add_schemas(schemas: &mut Value) {
     add::<ToolCallsAnswer>(schemas);
     add::<StatusUpdate>(schemas);
     add::<AgentChanged>(schemas);
+    add::<CallControlled>(schemas);
     add::<EndOfCallReport>(schemas);
     add::<TaskEvent>(schemas);
-    for webhook in WEBHOOKS.iter().filter(|webhook| webhook.message != "TaskEvent") {
-        let mut message = merged(&schemas[webhook.message], schemas);
-        let event = webhook.event;
+    let sent = WEBHOOKS.iter().map(|webhook| (webhook.message, webhook.event));
+    // No webhook carries a command; the list of a call's events has it.
+    let all = sent.chain([("CallControlled", event::CALL_CONTROL)]);
+    for (name, event) in all.filter(|(name, _)| *name != "TaskEvent") {
+        let mut message = merged(&schemas[name], schemas);
         message["properties"]["type"] =
             json!({"type": "string", "const": event, "description": format!("Always `{event}`.")});
-        schemas[webhook.message] = message;
+        schemas[name] = message;
     }
     let events: Vec<&str> = WEBHOOKS.iter().filter(|one| one.message == "TaskEvent").map(|one| one.event).collect();
     // One of them fits: `type` or `event_type` says which.
-    let told = ["StatusUpdate", "AgentChanged", "EndOfCallReport", "TaskEvent"];
+    let told = ["StatusUpdate", "AgentChanged", "CallControlled", "EndOfCallReport", "TaskEvent"];
     schemas["CallEvent"] = json!({
-        "description": "An event of a call, as its webhook says it: `type` tells `status-update`, `agent-changed` and `end-of-call-report` apart; the events of a task have `event_type` instead.",
+        "description": "An event of a call, as its webhook says it: `type` tells `status-update`, `agent-changed`, `call-control` and `end-of-call-report` apart; the events of a task have `event_type` instead.",
         "example": {
             "event_type": "call_started", "message_id": "17a0cb75-fa09-4bdd-9a44-92a70d829c88",
             "task_id": "17a0cb75-fa09-4bdd-9a44-92a70d829c88", "call_id": "17a0cb75-fa09-4bdd-9a44-92a70d829c88",

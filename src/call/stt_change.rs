@@ -80,6 +80,7 @@ impl SttChange {
                 | SttEvent::Corrected { speech_final: true, .. }
                 | SttEvent::EndOfTurn { .. }
                 | SttEvent::UtteranceEnd
+                | SttEvent::NotUnderstood
         );
         if let (CallerActivity::WordsDue { since }, true) = (self.caller, is_last) {
             self.caller = CallerActivity::Silent { since };

@@ -40,6 +40,9 @@ pub enum PlaceCallError {
     /// The organization has trunks for outbound calls, but none may call this number.
     #[error("No trunk of this organization may call this destination")]
     DestinationDenied,
+    /// The number is on the organization's do-not-call list.
+    #[error("The number is on the do-not-call list of this organization")]
+    DoNotCall,
     /// The `from_number` of the task does not belong to the organization.
     #[error("from_number is not a number of this organization")]
     ForeignNumber,

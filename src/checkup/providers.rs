@@ -54,12 +54,12 @@ mod tests {
 
     #[test]
     fn a_key_that_is_refused_is_looked_for_where_it_is_kept() {
-        let refused = |holder| finding(ProviderAccount::OpenAi, holder, Err("HTTP 401".to_owned()));
+        let refused = |holder| finding(ProviderAccount::Openai, holder, Err("HTTP 401".to_owned()));
         let of_server = refused(KeyHolder::Server);
         assert_eq!(of_server.level, Level::Error);
         assert!(of_server.advice.unwrap().contains("providers.openai.api_key (OPENAI_API_KEY)"));
         assert!(refused(KeyHolder::Organization).advice.unwrap().contains("/secrets"));
-        let well = finding(ProviderAccount::OpenAi, KeyHolder::Server, Ok(Duration::from_millis(12)));
+        let well = finding(ProviderAccount::Openai, KeyHolder::Server, Ok(Duration::from_millis(12)));
         assert_eq!((well.level, well.found.as_str()), (Level::Ok, "openai answered in 12 ms"));
         assert_eq!(finding(ProviderAccount::Local, KeyHolder::Server, Err("none".to_owned())).level, Level::Warning);
     }

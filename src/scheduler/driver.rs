@@ -79,6 +79,7 @@ async fn call_due_tasks(
             Err(
                 fault @ (PlaceCallError::AgentGone
                 | PlaceCallError::AgentInactive
+                | PlaceCallError::DoNotCall
                 | PlaceCallError::ForeignNumber
                 | PlaceCallError::VariablesMissing(_)),
             ) => {

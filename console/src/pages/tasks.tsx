@@ -16,10 +16,10 @@ export function Tasks() {
   const { of, offset, put, go } = useListQuery(LIMIT);
   const [open, setOpen] = useState<"" | "new" | "import">("");
   const [selected, select] = useState<Map<string, Task>>(new Map());
-  const filter = { status: of("status"), agent_id: of("agent") };
+  const filter = { status: of("status"), agent_id: of("agent"), batch_id: of("batch") };
   const agents = useLoad(() => getAll<Agent>("/agents", "agents"), []);
   const state = useLoad(() => get<{ tasks: Task[]; total: number }>(`/tasks${query({ ...filter, limit: LIMIT, offset })}`), [JSON.stringify(filter), offset], { live: true, everyMs: 15_000 });
-  const counts = useLoad(() => Promise.all(STATUSES.map((one) => get<{ total: number }>(`/tasks${query({ agent_id: filter.agent_id, status: one, limit: 1 })}`).then(({ total }) => total))), [filter.agent_id], { live: true, everyMs: 15_000 });
+  const counts = useLoad(() => Promise.all(STATUSES.map((one) => get<{ total: number }>(`/tasks${query({ agent_id: filter.agent_id, batch_id: filter.batch_id, status: one, limit: 1 })}`).then(({ total }) => total))), [filter.agent_id, filter.batch_id], { live: true, everyMs: 15_000 });
   const { busy, error, run } = useAction();
   // Whoever looks at other rows does not act on those out of sight.
   useEffect(() => select(new Map()), [JSON.stringify(filter), offset]);
@@ -38,11 +38,11 @@ export function Tasks() {
     else now.delete(task.id);
     select(now);
   };
-  const filtered = Boolean(filter.status || filter.agent_id);
+  const filtered = Boolean(filter.status || filter.agent_id || filter.batch_id);
   return (
-    <Page title={t("Tasks")} actions={<><Button onClick={() => setOpen("import")}>{t("Import CSV")}</Button><Button kind="main" onClick={() => setOpen("new")}>{t("New task")}</Button></>}>
+    <Page title={t("Tasks")} actions={<><Link to="batches">{t("Batches")}</Link><Button onClick={() => setOpen("import")}>{t("Import CSV")}</Button><Button kind="main" onClick={() => setOpen("new")}>{t("New task")}</Button></>}>
       {counts.data && counts.data.some(Boolean) && (
-        <ul class="counts" aria-label={filter.agent_id ? t("Tasks of this agent") : t("All tasks")}>
+        <ul class="counts" aria-label={filter.batch_id ? t("Tasks of this batch") : filter.agent_id ? t("Tasks of this agent") : t("All tasks")}>
           {STATUSES.map((one, index) => <li key={one}><Badge value={one} /> {formatNumber(counts.data![index] ?? 0)}</li>)}
         </ul>
       )}
@@ -50,6 +50,7 @@ export function Tasks() {
         <Select label={t("Status")} value={filter.status} set={(status) => put({ status })} options={[["", t("All")], ...STATUSES.map((one): [string, string] => [one, t(one.replaceAll("_", " "))])]} />
         <Select label={t("Agent")} value={filter.agent_id} set={(agent) => put({ agent })} options={[["", t("All")], ...choices(agents.data ?? [])]} />
       </search>
+      {filter.batch_id && <p><Button kind="quiet" onClick={() => put({ batch: "" })}>{t("Show the tasks of all batches")}</Button></p>}
       <ErrorMessage error={error} />
       <LoadedView of={state}>
         {({ tasks, total }) => tasks.length ? (
@@ -75,7 +76,7 @@ export function Tasks() {
             <Pager total={total} limit={LIMIT} offset={offset} go={go} />
           </Card>
         ) : filtered || offset ? (
-          <EmptyState title={t("No matching tasks")}><Button kind="quiet" onClick={() => put({ status: "", agent: "" })}>{t("Clear the filters")}</Button></EmptyState>
+          <EmptyState title={t("No matching tasks")}><Button kind="quiet" onClick={() => put({ status: "", agent: "", batch: "" })}>{t("Clear the filters")}</Button></EmptyState>
         ) : (
           <EmptyState title={t("No tasks yet")}>{t("A task is a call that an agent makes: now, at a set time, or within hours that you allow. Import a list to call many people.")}</EmptyState>
         )}
@@ -173,6 +174,8 @@ function Import({ agents, close }: { agents: Agent[]; close: () => void }) {
   const [result, setResult] = useState<ImportState>({ taken: new Set(), faults: [] });
   const [refusal, refuse] = useState("");
   const key = useRef(importKey());
+  const [name, setName] = useState("");
+  const batch = useRef("");
   const [encoding, setEncoding] = useState("utf-8");
   const [order, setOrder] = useState<DateOrder | "">("");
   const [header, ...body] = rows;
@@ -183,6 +186,8 @@ function Import({ agents, close }: { agents: Agent[]; close: () => void }) {
     if (!file) return;
     setResult({ taken: new Set(), faults: [] });
     key.current = importKey();
+    batch.current = "";
+    setName(file.name.replace(/\.[^.]*$/, "").slice(0, 200));
     refuse("");
     setOrder("");
     const { rows: cells, encoding: used } = await readList(file).catch((error: Error) => {
@@ -213,7 +218,9 @@ function Import({ agents, close }: { agents: Agent[]; close: () => void }) {
     refuse("");
     if (found === "mixed") return refuse(t("Some dates have the day first and some the month: write them as 2026-04-03."));
     if (found === "ambiguous" && !order) return refuse(t("Choose how the dates are written."));
-    await importLines(lines, result.taken, (line) => request("POST", "/tasks", task(body[line - 2]!), { "Idempotency-Key": `${key.current}-${line}` }), setResult);
+    // The lines of one file are a batch; with the same key a lost answer makes no second one.
+    batch.current ||= (await patiently(() => request<{ batch: { id: string } }>("POST", "/batches", { name: name.trim() || t("Import") }, { "Idempotency-Key": `${key.current}-batch` }))).batch.id;
+    await importLines(lines, result.taken, (line) => request("POST", "/tasks", { ...task(body[line - 2]!), batch_id: batch.current }, { "Idempotency-Key": `${key.current}-${line}` }), setResult);
   };
   if (!agents.length) return <Dialog title={t("Import CSV")} close={close}><NoAgent /></Dialog>;
   return (
@@ -225,6 +232,7 @@ function Import({ agents, close }: { agents: Agent[]; close: () => void }) {
           <input id="csv" type="file" accept=".csv,text/csv" onChange={(event) => void read(event.currentTarget.files?.[0])} />
           <small>{t("The first line names the columns. One of them holds numbers such as +31201234567.")}</small>
         </div>
+        {header && <Input label={t("Name of the batch")} hint={t("The tasks wait until you start the batch.")} value={name} set={setName} disabled={Boolean(batch.current)} />}
         {header && (
           <div class="scroll" tabIndex={0} role="region" aria-label={t("Columns")}>
             <table>

@@ -74,4 +74,8 @@ ids! {
     DeliveryId,
     /// Identifies an entry of the audit log.
     AuditId,
+    /// Identifies an entry of a do-not-call list.
+    DoNotCallId,
+    /// Identifies a batch of tasks.
+    BatchId,
 }

@@ -59,6 +59,8 @@ named! {
         UsageRead "usage:read",
         DoctorRead "doctor:read",
         WebhookDeliveriesRead "webhook-deliveries:read", WebhookDeliveriesWrite "webhook-deliveries:write",
+        BatchesRead "batches:read", BatchesWrite "batches:write",
+        DoNotCallRead "do-not-call:read", DoNotCallWrite "do-not-call:write",
     }
 }
 

@@ -78,6 +78,17 @@ impl Destination {
         PhoneNumber::parse(text).map(Self::Number)
     }
 
+    /// The number that is called; of a SIP URI the number in front of its host, `sip:+31201234567;phone-context=…@host`.
+    pub fn number(&self) -> Option<PhoneNumber> {
+        match self {
+            Self::Number(number) => Some(number.clone()),
+            Self::SipUri(uri) => {
+                let user = uri.strip_prefix("sip:")?.split(['@', ';', ':']).next()?;
+                PhoneNumber::parse(&without_separators(&user.replace("%2B", "+").replace("%2b", "+")))
+            }
+        }
+    }
+
     /// Returns the number with its plus, or the URI as it was written.
     pub fn as_str(&self) -> &str {
         match self {
@@ -99,6 +110,21 @@ mod tests {
         for bad in ["", "+", "0201234567", "+0201234567", "+12345", "+1234567890123456", "+31 20", "+31201234567x"] {
             assert_eq!(PhoneNumber::parse(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_uri_calls_the_number_in_front_of_its_host() {
+        for uri in [
+            "sip:+31201234567@carrier.example",
+            "sip:+31201234567;phone-context=x@carrier.example",
+            "sip:%2B31201234567@carrier.example",
+            "sip:+31-20-123-4567:secret@carrier.example",
+            "+31201234567",
+        ] {
+            let number = Destination::parse(uri).and_then(|to| to.number());
+            assert_eq!(number.map(|number| number.to_string()).as_deref(), Some("+31201234567"), "{uri}");
+        }
+        assert_eq!(Destination::parse("sip:desk@pbx.example").and_then(|to| to.number()), None);
     }
 
     #[test]

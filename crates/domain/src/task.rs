@@ -1,6 +1,6 @@
 //! A task: one call to be made.
 
-use super::ids::{AgentId, OrganizationId, TaskId};
+use super::ids::{AgentId, BatchId, OrganizationId, TaskId};
 use super::phone_number::{Destination, PhoneNumber, read_number, read_optional_number};
 use super::rules::{at_most, between, chars, events, fits, is_http_url, parses};
 use super::schedule::{CallingWindow, RetryPolicy, WINDOWS_MAX, next_allowed};
@@ -123,6 +123,8 @@ pub struct Task {
     pub organization: OrganizationId,
     /// The agent that will speak.
     pub agent: AgentId,
+    /// The batch it belongs to.
+    pub batch: Option<BatchId>,
     /// How far the task has come.
     pub status: TaskStatus,
     /// The customer's document, as it was last saved.

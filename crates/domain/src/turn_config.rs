@@ -10,6 +10,15 @@ use utoipa::ToSchema;
 const TEXTS_MAX: usize = 50;
 /// Characters of one of them.
 pub const TEXT_CHARS_MAX: usize = 500;
+/// `min_silence_ms` and `complete_silence_ms` at most.
+const SHORT_SILENCE_MAX_MS: u64 = 5_000;
+/// `silence_ms` and `unfinished_silence_ms` at most.
+const SILENCE_MAX_MS: u64 = 10_000;
+/// `max_silence_ms` at most.
+const LONG_SILENCE_MAX_MS: u64 = 20_000;
+/// The same in the order of their length.
+const SILENCES_MAX_MS: [u64; 5] =
+    [SHORT_SILENCE_MAX_MS, SHORT_SILENCE_MAX_MS, SILENCE_MAX_MS, SILENCE_MAX_MS, LONG_SILENCE_MAX_MS];
 
 /// How long the agent waits for a caller who may not have finished.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -39,25 +48,37 @@ pub struct TurnConfig {
     pub endpointing_ms: u64,
     /// Silence that ends a turn of which everything says that it is over; no turn ends before.
     #[schema(minimum = 0, maximum = 5000)]
-    #[garde(custom(between(0..=5_000)))]
+    #[garde(custom(between(0..=SHORT_SILENCE_MAX_MS)))]
     pub min_silence_ms: u64,
     /// Silence that ends a turn that is over with a probability of 0.9, such as a complete sentence; at most
     /// `silence_ms`.
     #[schema(minimum = 0, maximum = 5000)]
-    #[garde(custom(between(0..=5_000)))]
+    #[garde(
+        custom(between(0..=SHORT_SILENCE_MAX_MS)),
+        custom(at_least(self.min_silence_ms.min(SHORT_SILENCE_MAX_MS), "min_silence_ms"))
+    )]
     pub complete_silence_ms: u64,
     /// Silence that ends a turn that may be over or not (a probability of 0.5); at least `min_silence_ms`.
     #[schema(minimum = 0, maximum = 10000)]
-    #[garde(custom(between(0..=10_000)))]
+    #[garde(
+        custom(between(0..=SILENCE_MAX_MS)),
+        custom(at_least(self.complete_silence_ms.min(SHORT_SILENCE_MAX_MS), "complete_silence_ms"))
+    )]
     pub silence_ms: u64,
     /// Silence that ends a turn that is hardly over (a probability of 0.1), such as an unfinished clause ("my number
     /// is"), or whose last words STT does not send; at least `silence_ms`.
     #[schema(minimum = 0, maximum = 10000)]
-    #[garde(custom(between(0..=10_000)))]
+    #[garde(
+        custom(between(0..=SILENCE_MAX_MS)),
+        custom(at_least(self.silence_ms.min(SILENCE_MAX_MS), "silence_ms"))
+    )]
     pub unfinished_silence_ms: u64,
     /// Silence that ends a turn whatever its words are; at least `unfinished_silence_ms`.
     #[schema(minimum = 0, maximum = 20000)]
-    #[garde(custom(between(0..=20_000)))]
+    #[garde(
+        custom(between(0..=LONG_SILENCE_MAX_MS)),
+        custom(at_least(self.unfinished_silence_ms.min(SILENCE_MAX_MS), "unfinished_silence_ms"))
+    )]
     pub max_silence_ms: u64,
     /// The model starts on a likely end of the turn and is cancelled when the caller goes on: faster, for more
     /// tokens.
@@ -112,21 +133,44 @@ struct TurnConfigDocument {
     tool_speech_interruptible: Option<bool>,
 }
 
+impl TurnConfigDocument {
+    /// The silences, from the shortest to the longest. One that is not given is the preset's, as far as those that are given
+    /// leave room for it.
+    fn silences_ms(&self, preset: [u64; 5]) -> [u64; 5] {
+        let given = [
+            self.min_silence_ms,
+            self.complete_silence_ms,
+            self.silence_ms,
+            self.unfinished_silence_ms,
+            self.max_silence_ms,
+        ];
+        let (mut silences, mut shorter) = (preset, 0);
+        for (index, (silence, most)) in silences.iter_mut().zip(SILENCES_MAX_MS).enumerate() {
+            let longer = given.iter().skip(index + 1).flatten().min();
+            let fitting = (*silence).min(longer.copied().unwrap_or(u64::MAX)).max(shorter).min(most);
+            *silence = given.get(index).copied().flatten().unwrap_or(fitting);
+            shorter = shorter.max(*silence);
+        }
+        silences
+    }
+}
+
 impl From<TurnConfigDocument> for TurnConfig {
     fn from(document: TurnConfigDocument) -> Self {
-        let [endpointing, min, complete, silence, unfinished, max] = match document.preset.unwrap_or_default() {
-            TurnPreset::Patient => [500, 200, 400, 1_500, 2_800, 4_000],
-            TurnPreset::Balanced => [300, 100, 300, 700, 2_000, 3_000],
-            TurnPreset::Quick => [200, 50, 200, 350, 1_200, 1_800],
+        let (endpointing, silences) = match document.preset.unwrap_or_default() {
+            TurnPreset::Patient => (500, [200, 400, 1_500, 2_800, 4_000]),
+            TurnPreset::Balanced => (300, [100, 250, 750, 2_000, 3_000]),
+            TurnPreset::Quick => (200, [50, 200, 350, 1_200, 1_800]),
         };
+        let [min, complete, silence, unfinished, max] = document.silences_ms(silences);
         Self {
             preset: document.preset,
             endpointing_ms: document.endpointing_ms.unwrap_or(endpointing),
-            min_silence_ms: document.min_silence_ms.unwrap_or(min),
-            complete_silence_ms: document.complete_silence_ms.unwrap_or(complete),
-            silence_ms: document.silence_ms.unwrap_or(silence),
-            unfinished_silence_ms: document.unfinished_silence_ms.unwrap_or(unfinished),
-            max_silence_ms: document.max_silence_ms.unwrap_or(max),
+            min_silence_ms: min,
+            complete_silence_ms: complete,
+            silence_ms: silence,
+            unfinished_silence_ms: unfinished,
+            max_silence_ms: max,
             eager: document.eager,
             barge_in: document.barge_in.unwrap_or(true),
             barge_in_min_speech_ms: document.barge_in_min_speech_ms.unwrap_or(500),
@@ -193,6 +237,11 @@ impl Default for SilenceConfig {
     }
 }
 
+/// A silence that is not shorter than the one before it.
+fn at_least(other: u64, name: &'static str) -> impl FnOnce(&u64, &()) -> garde::Result {
+    fits(move |ms: &u64| *ms >= other, format!("must be at least {name} ({other})"))
+}
+
 fn text() -> impl FnOnce(&str, &()) -> garde::Result {
     let words = format!("must have 1 to {TEXT_CHARS_MAX} characters");
     fits(|text: &str| is_text(text, TEXT_CHARS_MAX), words)
@@ -225,6 +274,64 @@ mod tests {
         let own = read(json!({"preset": "patient", "silence_ms": 700, "eager": true}));
         assert_eq!((own.silence_ms, own.max_silence_ms, own.eager), (700, patient.max_silence_ms, true));
         assert!(serde_json::from_value::<TurnConfig>(json!({"preset": "slow"})).is_err());
+    }
+
+    #[test]
+    fn silences_that_contradict_each_other_are_refused_by_name() {
+        let faults = |document: Value| {
+            let report = read(document).validate().err();
+            report.map_or(Vec::new(), |report| report.iter().map(|(path, error)| format!("{path} {error}")).collect())
+        };
+        for (document, fault) in [
+            (
+                json!({"min_silence_ms": 400, "complete_silence_ms": 300}),
+                "complete_silence_ms must be at least min_silence_ms (400)",
+            ),
+            (
+                json!({"complete_silence_ms": 800, "silence_ms": 700}),
+                "silence_ms must be at least complete_silence_ms (800)",
+            ),
+            (
+                json!({"min_silence_ms": 800, "silence_ms": 700}),
+                "silence_ms must be at least complete_silence_ms (800)",
+            ),
+            (
+                json!({"silence_ms": 2_500, "unfinished_silence_ms": 2_499}),
+                "unfinished_silence_ms must be at least silence_ms (2500)",
+            ),
+            (
+                json!({"unfinished_silence_ms": 3_000, "max_silence_ms": 2_000}),
+                "max_silence_ms must be at least unfinished_silence_ms (3000)",
+            ),
+        ] {
+            assert_eq!(faults(document.clone()), [fault], "{document}");
+        }
+        for preset in ["patient", "balanced", "quick"] {
+            assert_eq!(faults(json!({"preset": preset})), [""; 0]);
+        }
+        let equal =
+            json!({"min_silence_ms": 600, "complete_silence_ms": 600, "silence_ms": 600, "max_silence_ms": 600});
+        assert_eq!(faults(equal), [""; 0], "a timer");
+    }
+
+    #[test]
+    fn silences_that_are_not_given_make_room_for_those_that_are() {
+        let silences = |document: Value| {
+            let turn = read(document);
+            turn.validate().unwrap();
+            [
+                turn.min_silence_ms,
+                turn.complete_silence_ms,
+                turn.silence_ms,
+                turn.unfinished_silence_ms,
+                turn.max_silence_ms,
+            ]
+        };
+        assert_eq!(silences(json!({"silence_ms": 2_500})), [100, 250, 2_500, 2_500, 3_000]);
+        assert_eq!(silences(json!({"silence_ms": 200})), [100, 200, 200, 2_000, 3_000]);
+        assert_eq!(silences(json!({"max_silence_ms": 50})), [50; 5]);
+        assert_eq!(silences(json!({"min_silence_ms": 5_000})), [5_000; 5]);
+        assert_eq!(silences(json!({"preset": "quick", "complete_silence_ms": 500})), [50, 500, 500, 1_200, 1_800]);
     }
 
     #[test]

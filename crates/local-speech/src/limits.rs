@@ -23,5 +23,7 @@ pub const FRAME_BYTES_MAX: usize = 2 * TRANSCRIBE_SAMPLES_MAX + 64;
 
 /// Requests of one kind that may wait for the worker; more are refused. A final transcription pushes out a partial one.
 pub const WAITING_MAX: usize = 64;
+/// Texts that the worker speaks by turns; more wait for it.
+pub const SPOKEN_AT_ONCE_MAX: usize = 24;
 /// Pieces of audio of one request that may wait for whoever asked: a text of [`SYNTHESIZE_BYTES_MAX`] has fewer.
 pub const ANSWERS_WAITING_MAX: usize = 512;

@@ -1,8 +1,9 @@
 //! The messages of the speech worker: what the server asks, and what the worker answers. Both sides begin with
 //! [`Hello`]; a worker of another version is not asked anything.
 //!
-//! A request has an id; its answers carry it. The worker does one transcription and one synthesis at a time, so a long
-//! text to speak does not delay words; between two pieces of a text it speaks one that a listener waits for. Numbers are little-endian; a text is a length of four bytes and UTF-8.
+//! A request has an id; its answers carry it. The worker does one transcription at a time, and speaks some texts by
+//! turns: whose listener runs out of sound first gets the next piece. Numbers are little-endian; a text is a length of four
+//! bytes and UTF-8.
 
 mod body;
 
@@ -15,7 +16,7 @@ pub use body::MessageError;
 use body::{BodyReader, BodyWriter};
 
 /// The version of these messages. Every change of them is another version.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 /// The first bytes of a hello, so that another program is not taken for a worker.
 const MAGIC: u32 = u32::from_le_bytes(*b"TLSW");
 
@@ -34,15 +35,6 @@ pub enum Urgency {
     Final,
     /// Words so far: a newer request of the session takes its place.
     Partial,
-}
-
-/// How soon speech is needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum SpeechUrgency {
-    /// The listener hears nothing until it comes: it is made before all other speech, also in the middle of it.
-    Waited,
-    /// There is sound before it.
-    Ahead,
 }
 
 /// The first message of each side.
@@ -77,8 +69,10 @@ pub enum ServerMessage {
     Synthesize {
         /// Id of the request.
         id: RequestId,
-        /// How soon.
-        urgency: SpeechUrgency,
+        /// Whose text: organizations share the voices.
+        tenant: u64,
+        /// Sound that the listener has before it, in milliseconds. With 0 he hears nothing until it comes.
+        sound_ms: u32,
         /// One of the worker's voices.
         voice: String,
         /// Speed in thousandths: 1,000 is the voice's own.
@@ -223,13 +217,11 @@ impl ServerMessage {
                 body.samples(samples, TRANSCRIBE_SAMPLES_MAX);
                 body.finish()
             }
-            Self::Synthesize { id, urgency, voice, speed_permille, text } => {
+            Self::Synthesize { id, tenant, sound_ms, voice, speed_permille, text } => {
                 let mut body = BodyWriter::new(SYNTHESIZE);
                 body.u64(id.0);
-                body.u8(match urgency {
-                    SpeechUrgency::Waited => 0,
-                    SpeechUrgency::Ahead => 1,
-                });
+                body.u64(*tenant);
+                body.u32(*sound_ms);
                 body.u32(*speed_permille);
                 body.text(voice, VOICE_BYTES_MAX);
                 body.text(text, SYNTHESIZE_BYTES_MAX);
@@ -259,16 +251,11 @@ impl ServerMessage {
                 samples: body.samples(TRANSCRIBE_SAMPLES_MAX)?,
             },
             SYNTHESIZE => {
-                let id = RequestId(body.u64()?);
-                let urgency = match body.u8()? {
-                    0 => SpeechUrgency::Waited,
-                    1 => SpeechUrgency::Ahead,
-                    _ => return Err(MessageError::UnknownValue("urgency")),
-                };
+                let (id, tenant, sound_ms) = (RequestId(body.u64()?), body.u64()?, body.u32()?);
                 let speed_permille = body.u32()?;
                 let voice = body.text(VOICE_BYTES_MAX, "voice")?;
                 let text = body.text(SYNTHESIZE_BYTES_MAX, "text")?;
-                Self::Synthesize { id, urgency, voice, speed_permille, text }
+                Self::Synthesize { id, tenant, sound_ms, voice, speed_permille, text }
             }
             CANCEL => Self::Cancel { id: RequestId(body.u64()?) },
             kind => return Err(MessageError::UnknownKind(kind)),

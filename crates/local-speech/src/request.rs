@@ -1,6 +1,6 @@
 //! Requests to the speech worker as the server's parts make them, and their answers.
 
-use super::message::{SessionId, SpeechUrgency, Urgency};
+use super::message::{SessionId, Urgency};
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::time::Duration;
 
@@ -57,8 +57,8 @@ pub enum SpeechRequest {
     },
     /// Text to speech.
     Synthesize {
-        /// How soon.
-        urgency: SpeechUrgency,
+        /// Sound that the listener has before it, in milliseconds.
+        sound_ms: u32,
         /// One of the worker's voices.
         voice: String,
         /// Speed in thousandths.

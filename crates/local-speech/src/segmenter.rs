@@ -48,6 +48,10 @@ const CONFIDENCE_MIN: f32 = 0.5;
 
 const _: () = assert!(CUT_AT + LEAD + samples(5_000) <= TRANSCRIBE_SAMPLES_MAX, "every segment fits into a request");
 
+/// What is shorter, or has fewer words, and is not sure, may be a noise.
+const UNCLEAR_MIN: usize = samples(1_200);
+const UNCLEAR_WORDS_MIN: usize = 3;
+
 /// What models of this kind write for a sound that is no word, and how long such a sound is at most.
 const INVENTED: &str = "you";
 const INVENTED_MAX: usize = samples(500);
@@ -83,7 +87,8 @@ pub enum SegmenterOutput {
     Final {
         /// The words; empty if there were none.
         text: String,
-        /// How sure the model is, 0 to 1; `None` without words.
+        /// How sure the model is, 0 to 1; `None` without words. With an empty text: of speech of some length that it is not
+        /// sure enough of, another language for example.
         confidence: Option<f32>,
         /// The caller has fallen silent.
         is_end: bool,
@@ -353,7 +358,7 @@ impl Segmenter {
             let is_speech = is_speech(&words, length);
             self.wordless = if is_speech { 0 } else { self.wordless.saturating_add(1) };
             self.outputs.push_back(SegmenterOutput::Final {
-                confidence: is_speech.then_some(words.confidence),
+                confidence: (is_speech || is_unclear(&words, length)).then_some(words.confidence),
                 text: if is_speech { words.text } else { String::new() },
                 is_end,
                 until_ms: milliseconds(until),
@@ -364,6 +369,11 @@ impl Segmenter {
 
 fn milliseconds(position: u64) -> u64 {
     position * 1_000 / u64::from(STT_RATE_HZ)
+}
+
+/// Several words that the model heard in speech of some length, and is not sure of.
+fn is_unclear(words: &HeardWords, length: usize) -> bool {
+    length >= UNCLEAR_MIN && words.text.split_whitespace().count() >= UNCLEAR_WORDS_MIN && !is_speech(words, length)
 }
 
 /// Words that the model heard in so many samples, and is sure of.

@@ -1,8 +1,8 @@
 //! The speech worker as the server sees it: whether it runs, what it does, what waits for it. A machine: messages, ends
 //! of the process and the time go in; what is to be started, sent, killed and delivered comes out.
 //!
-//! The worker is started for the first request. It does one request of each [`lane`] at a time. After a crash it is
-//! started again with back-off; what it was doing is tried once more, because somebody may have killed it, and is then
+//! The worker is started for the first request. It does one transcription at a time, and speaks some texts by turns. After a
+//! crash it is started again with back-off; what it was doing is tried once more, because somebody may have killed it, and is then
 //! lost. An answer that does not come in time is given up; if the worker does not even end the request, it hangs and is
 //! killed.
 
@@ -11,7 +11,8 @@ mod fair_queue;
 mod lane;
 mod work;
 
-use super::message::{FailureKind, Hello, RequestId, ServerMessage, SpeechUrgency, VERSION, WorkerMessage};
+use super::limits::SPOKEN_AT_ONCE_MAX;
+use super::message::{FailureKind, Hello, RequestId, ServerMessage, VERSION, WorkerMessage};
 use super::request::{SpeechAnswer, SpeechError, SpeechRequest, Tenant};
 use backoff::Backoff;
 use lane::{Displaced, Expired, Lane, Lost};
@@ -70,10 +71,7 @@ enum WorkerState {
 pub struct WorkerSupervisor {
     state: WorkerState,
     stt: Lane,
-    /// Speech that listeners wait for.
-    waited: Lane,
-    /// Speech that has sound before it.
-    ahead: Lane,
+    tts: Lane,
     next_id: u64,
     backoff: Backoff,
     outputs: VecDeque<SupervisorOutput>,
@@ -83,9 +81,8 @@ impl Default for WorkerSupervisor {
     fn default() -> Self {
         Self {
             state: WorkerState::Stopped,
-            stt: Lane::default(),
-            waited: Lane::default(),
-            ahead: Lane::default(),
+            stt: Lane::new(1),
+            tts: Lane::new(SPOKEN_AT_ONCE_MAX),
             next_id: 1,
             backoff: Backoff::default(),
             outputs: VecDeque::new(),
@@ -107,7 +104,7 @@ impl WorkerSupervisor {
             WorkerState::Unavailable { until, .. } => Some(*until),
             WorkerState::Ready { last_used, .. } => Some(*last_used + IDLE_MAX),
         };
-        let lanes = [&self.stt, &self.waited, &self.ahead].map(Lane::next_timeout);
+        let lanes = [&self.stt, &self.tts].map(Lane::next_timeout);
         lanes.into_iter().chain([own]).flatten().min()
     }
 
@@ -131,7 +128,7 @@ impl WorkerSupervisor {
 
     /// How many requests wait, to transcribe and to synthesize.
     pub fn waiting(&self) -> (usize, usize) {
-        (self.stt.waiting(), self.waited.waiting() + self.ahead.waiting())
+        (self.stt.waiting(), self.tts.waiting())
     }
 
     /// Starts the worker, so that the first request does not wait for it. Fails where it cannot work.
@@ -158,8 +155,7 @@ impl WorkerSupervisor {
         let id = RequestId(self.next_id);
         let lane = match &request {
             SpeechRequest::Transcribe { .. } => &mut self.stt,
-            SpeechRequest::Synthesize { urgency: SpeechUrgency::Waited, .. } => &mut self.waited,
-            SpeechRequest::Synthesize { urgency: SpeechUrgency::Ahead, .. } => &mut self.ahead,
+            SpeechRequest::Synthesize { .. } => &mut self.tts,
         };
         let displaced = lane.push(Work::new(id, tenant, request, deadline))?;
         self.next_id += 1;
@@ -172,7 +168,7 @@ impl WorkerSupervisor {
 
     /// Nobody waits for the answer any more.
     pub fn cancel(&mut self, now: Instant, id: RequestId) {
-        for lane in [&mut self.stt, &mut self.waited, &mut self.ahead] {
+        for lane in [&mut self.stt, &mut self.tts] {
             if lane.cancel(now, id) {
                 self.outputs.push_back(SupervisorOutput::Send(ServerMessage::Cancel { id }));
             }
@@ -214,8 +210,8 @@ impl WorkerSupervisor {
             WorkerState::Stopped | WorkerState::BackingOff { .. } | WorkerState::Unavailable { .. } => return,
         };
         self.state = WorkerState::BackingOff { until: now + self.backoff.next(was_ready_for), why: why.to_owned() };
-        for lane in [&mut self.stt, &mut self.waited, &mut self.ahead] {
-            if let Some(Lost(id)) = lane.handle_exit(now) {
+        for lane in [&mut self.stt, &mut self.tts] {
+            for Lost(id) in lane.handle_exit(now) {
                 let crashed = SpeechAnswer::Failed(SpeechError::Crashed(why.to_owned()));
                 self.outputs.push_back(SupervisorOutput::Deliver(id, crashed));
             }
@@ -225,7 +221,7 @@ impl WorkerSupervisor {
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         let mut hangs = false;
-        for lane in [&mut self.stt, &mut self.waited, &mut self.ahead] {
+        for lane in [&mut self.stt, &mut self.tts] {
             for expired in lane.handle_timeout(now) {
                 match expired {
                     Expired::Waiting(id) => {
@@ -290,7 +286,7 @@ impl WorkerSupervisor {
     /// It cannot work, and whatever waits for it is refused.
     fn unavailable(&mut self, now: Instant, why: String) {
         self.outputs.push_back(SupervisorOutput::Kill);
-        for lane in [&mut self.stt, &mut self.waited, &mut self.ahead] {
+        for lane in [&mut self.stt, &mut self.tts] {
             for id in lane.clear() {
                 let error = SpeechAnswer::Failed(SpeechError::Unavailable(why.clone()));
                 self.outputs.push_back(SupervisorOutput::Deliver(id, error));
@@ -302,9 +298,7 @@ impl WorkerSupervisor {
     fn answer(&mut self, now: Instant, id: RequestId, answer: SpeechAnswer) {
         let WorkerState::Ready { last_used, .. } = &mut self.state else { return };
         *last_used = now;
-        let is_wanted = [&mut self.stt, &mut self.waited, &mut self.ahead]
-            .into_iter()
-            .any(|lane| lane.answer(id, answer.is_last()));
+        let is_wanted = [&mut self.stt, &mut self.tts].into_iter().any(|lane| lane.answer(id, answer.is_last()));
         if is_wanted {
             self.deliver(id, answer);
         }
@@ -319,14 +313,14 @@ impl WorkerSupervisor {
         if !matches!(self.state, WorkerState::Ready { .. }) {
             return;
         }
-        for lane in [&mut self.stt, &mut self.waited, &mut self.ahead] {
+        for lane in [&mut self.stt, &mut self.tts] {
             // Words that are final are not kept waiting by words that may change.
             if let Some(partial) = lane.preempt(now) {
                 self.outputs.push_back(SupervisorOutput::Send(ServerMessage::Cancel { id: partial }));
                 let superseded = SpeechAnswer::Failed(SpeechError::Superseded);
                 self.outputs.push_back(SupervisorOutput::Deliver(partial, superseded));
             }
-            if let Some(message) = lane.next() {
+            while let Some(message) = lane.next() {
                 self.outputs.push_back(SupervisorOutput::Send(message));
             }
         }

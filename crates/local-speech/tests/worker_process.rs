@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 use trunkline_local_speech::io::{PendingAnswer, SpeechWorker, WorkerProgram};
 use trunkline_local_speech::limits::WAITING_MAX;
-use trunkline_local_speech::message::{SessionId, SpeechUrgency, Urgency, VERSION};
+use trunkline_local_speech::message::{SessionId, Urgency, VERSION};
 use trunkline_local_speech::request::{SpeechAnswer, SpeechError, SpeechRequest, Tenant};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -51,12 +51,7 @@ async fn sessions_share_one_worker() {
     }
     let mut speech = worker.request(
         Tenant(1),
-        SpeechRequest::Synthesize {
-            urgency: SpeechUrgency::Waited,
-            voice: "fake".into(),
-            speed_permille: 1_000,
-            text: "one two".into(),
-        },
+        SpeechRequest::Synthesize { sound_ms: 0, voice: "fake".into(), speed_permille: 1_000, text: "one two".into() },
         PATIENCE,
     );
     let mut answers = Vec::new();

@@ -14,4 +14,4 @@ mod voice;
 
 pub use config::VoiceConfig;
 pub use error::VoiceError;
-pub use voice::{Enough, Listener, Speech, Spoken, Voice};
+pub use voice::{ComputeThreads, Speech, Utterance, Voice};

@@ -1,4 +1,5 @@
-//! A voice that is loaded: model and configuration.
+//! A voice that is loaded: model and configuration. It speaks a text piece by piece, so that one thread can speak
+//! several texts by turns.
 
 use crate::config::VoiceConfig;
 use crate::error::VoiceError;
@@ -33,16 +34,17 @@ const CONTEXT_FRAMES: usize = 12;
 /// Sound of a text at most, in seconds: a damaged model must not fill the memory.
 const SECONDS_MAX: usize = 120;
 
-/// What was spoken.
+/// What was spoken, or a piece of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Speech {
     /// 16-bit samples, mono, at the voice's rate.
     pub samples: Vec<i16>,
-    /// The sample at which each word (phonemes between blanks) is over; empty if the model does not say.
+    /// The sample at which each word (phonemes between blanks) of the text is over. Of pieces the first one has it; empty
+    /// if the model does not say.
     pub word_ends: Vec<u32>,
 }
 
-/// A voice, ready to speak. One text at a time is spoken; who wants several at once loads it several times.
+/// A voice, ready to speak. Several threads may speak with it at once, each with threads of its own to compute.
 pub struct Voice {
     model: Model,
     config: VoiceConfig,
@@ -51,24 +53,65 @@ pub struct Voice {
     durations: Option<NodeId>,
     /// `None`: the model is of another kind, and a text is made at once.
     latent: Option<NodeId>,
-    options: RunOptions,
 }
 
-/// What is handed on while a text is spoken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spoken<'a> {
-    /// The sample at which each word (phonemes between blanks) is over. Comes first, unless the model does not say.
-    WordEnds(&'a [u32]),
-    /// Further samples, mono, at the voice's rate.
-    Samples(&'a [i16]),
+/// Threads that models compute with. They have the priority of the thread that made them.
+#[derive(Clone)]
+pub struct ComputeThreads(RunOptions);
+
+impl ComputeThreads {
+    /// So many threads, one at least.
+    pub fn new(count: usize) -> Self {
+        let pool = ThreadPool::with_num_threads(count.max(1));
+        Self(RunOptions::default().with_thread_pool(Some(Arc::new(pool))))
+    }
 }
 
-/// The listener went away; what is left of the text is not made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Enough;
+impl std::fmt::Debug for ComputeThreads {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ComputeThreads").finish_non_exhaustive()
+    }
+}
 
-/// Who takes the speech, piece by piece.
-pub type Listener<'a> = dyn FnMut(Spoken<'_>) -> Result<(), Enough> + 'a;
+/// A text of a voice, spoken up to some place. [`Voice::next_piece`] goes on with it.
+pub struct Utterance {
+    read: PhonemeIds,
+    speed: f32,
+    stage: Stage,
+}
+
+impl Utterance {
+    /// All of it was spoken.
+    pub fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Over)
+    }
+}
+
+impl std::fmt::Debug for Utterance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Utterance").field("speed", &self.speed).finish_non_exhaustive()
+    }
+}
+
+enum Stage {
+    /// Nothing is made yet.
+    Read,
+    /// The vocoder has made some of its frames to samples.
+    Frames(Frames),
+    Over,
+}
+
+struct Frames {
+    latent: NodeId,
+    made: Tensor<f32>,
+    count: usize,
+    /// Frames that are samples already, and how many come next.
+    at: usize,
+    next: usize,
+    durations: Vec<f32>,
+    pcm: PcmStream,
+    is_begun: bool,
+}
 
 struct Inputs {
     ids: NodeId,
@@ -84,20 +127,20 @@ impl std::fmt::Debug for Voice {
 }
 
 impl Voice {
-    /// Loads a model (`….onnx`) and the configuration beside it (`….onnx.json`), which synthesize with so many threads.
-    /// The model is read piece by piece: its weights are in memory once.
+    /// Loads a model (`….onnx`) and the configuration beside it (`….onnx.json`), and tries it. The model is read piece by
+    /// piece: its weights are in memory once.
     ///
     /// # Errors
     ///
     /// Files that are missing, too large, broken, or of something else than a Piper voice.
-    pub fn load(model: &Path, config: &Path, threads: usize) -> Result<Self, VoiceError> {
+    pub fn load(model: &Path, config: &Path, threads: &ComputeThreads) -> Result<Self, VoiceError> {
         let config = VoiceConfig::parse(&read(config, CONFIG_BYTES_MAX)?)?;
         let (file, bytes) = open(model, MODEL_BYTES_MAX)?;
         onnx_file::check(file, bytes)?;
         Self::new(Model::load_file(model).map_err(|error| wrong(&error))?, config, threads)
     }
 
-    fn new(model: Model, config: VoiceConfig, threads: usize) -> Result<Self, VoiceError> {
+    fn new(model: Model, config: VoiceConfig, threads: &ComputeThreads) -> Result<Self, VoiceError> {
         let node = |name: &str| model.find_node(name).ok_or_else(|| VoiceError::Model(format!("it has no {name:?}")));
         let speaker = if config.has_speakers { Some(node("sid")?) } else { None };
         let inputs = Inputs { ids: node("input")?, length: node("input_lengths")?, scales: node("scales")?, speaker };
@@ -105,10 +148,8 @@ impl Voice {
             return Err(VoiceError::Model("it has no output".to_owned()));
         };
         let (durations, latent) = (model.find_node(DURATIONS), model.find_node(LATENT));
-        let pool = ThreadPool::with_num_threads(threads.max(1));
-        let options = RunOptions::default().with_thread_pool(Some(Arc::new(pool)));
-        let voice = Self { model, config, inputs, output, durations, latent, options };
-        match voice.synthesize(TRIAL, 1.0) {
+        let voice = Self { model, config, inputs, output, durations, latent };
+        match voice.synthesize(TRIAL, 1.0, threads) {
             Ok(_) | Err(VoiceError::NothingToSay) => Ok(voice),
             Err(error) => Err(wrong(&error)),
         }
@@ -119,64 +160,87 @@ impl Voice {
         &self.config
     }
 
-    /// Speaks phonemes of espeak-ng, words between blanks, with the marks `,.;:!?` where the text has them. A speed of 2
-    /// is twice as fast. The speech is handed on as it is made, the first piece after a fraction of the time of all.
+    /// Begins to speak phonemes of espeak-ng, words between blanks, with the marks `,.;:!?` where the text has them. A
+    /// speed of 2 is twice as fast. Nothing is computed yet.
     ///
     /// # Errors
     ///
-    /// Too much or nothing to say; a model that fails or returns what is no sound.
-    pub fn speak(&self, phonemes: &str, speed: f32, listener: &mut Listener<'_>) -> Result<(), VoiceError> {
-        let read = phoneme_ids(&self.config, phonemes)?;
-        let (made, durations) = self.run(&read.ids, speed)?;
-        let Some(latent) = self.latent else {
-            let samples = made.into_data();
-            self.check_length(samples.len())?;
-            let mut pcm = PcmStream::new(self.config.sample_rate_hz);
-            let mut voiced = Voiced { read: &read, durations: &durations, total: samples.len(), is_begun: false };
-            let mut made = pcm.push(&samples)?;
-            made.extend(pcm.finish());
-            let _ = voiced.hand_on(made, pcm.cut(), listener);
-            return Ok(());
-        };
-        self.speak_in_pieces(latent, &made, (&read, &durations), listener)
+    /// Too much or nothing to say.
+    pub fn begin(&self, phonemes: &str, speed: f32) -> Result<Utterance, VoiceError> {
+        Ok(Utterance { read: phoneme_ids(&self.config, phonemes)?, speed, stage: Stage::Read })
     }
 
-    /// The vocoder makes samples of some frames after the others: it takes nine tenths of the time.
-    fn speak_in_pieces(
-        &self, latent: NodeId, made: &Tensor<f32>, (read, durations): (&PhonemeIds, &[f32]),
-        listener: &mut Listener<'_>,
-    ) -> Result<(), VoiceError> {
-        let &[1, _, frames] = made.shape() else {
-            return Err(VoiceError::Synthesis("its vocoder takes other shapes".to_owned()));
-        };
-        let mut pcm = PcmStream::new(self.config.sample_rate_hz);
-        let mut voiced = Voiced { read, durations, total: 0, is_begun: false };
-        let (mut at, mut length) = (0, FIRST_FRAMES);
-        while at < frames {
-            // A last piece of some frames would cost as much as a long one.
-            let end = if frames - at < length + length / 2 { frames } else { at + length };
-            let (samples, hop) = self.decode(latent, made, at..end, frames)?;
-            voiced.total = frames * hop;
-            self.check_length(voiced.total)?;
-            let piece = pcm.push(&samples)?;
-            if voiced.hand_on(piece, pcm.cut(), listener).is_err() {
-                return Ok(());
+    /// The next piece of a text, the first one after a fraction of the time of all; `None` after the last. The vocoder
+    /// makes samples of some frames after the others: it takes most of the time. A piece may be without samples.
+    ///
+    /// # Errors
+    ///
+    /// A model that fails or returns what is no sound. The text is over then.
+    pub fn next_piece(&self, text: &mut Utterance, threads: &ComputeThreads) -> Result<Option<Speech>, VoiceError> {
+        match std::mem::replace(&mut text.stage, Stage::Over) {
+            Stage::Over => Ok(None),
+            Stage::Read => {
+                let (made, durations) = self.run(&text.read.ids, text.speed, threads)?;
+                let Some(latent) = self.latent else {
+                    return self.at_once(text, made.into_data(), &durations).map(Some);
+                };
+                let &[1, _, count] = made.shape() else {
+                    return Err(VoiceError::Synthesis("its vocoder takes other shapes".to_owned()));
+                };
+                let pcm = PcmStream::new(self.config.sample_rate_hz);
+                let (at, next, is_begun) = (0, FIRST_FRAMES, false);
+                self.piece(text, Frames { latent, made, count, at, next, durations, pcm, is_begun }, threads)
             }
-            (at, length) = (end, (length * 2).min(FRAMES_MAX));
+            Stage::Frames(frames) => self.piece(text, frames, threads),
         }
-        let rest = pcm.finish();
-        let _ = voiced.hand_on(rest, pcm.cut(), listener);
-        Ok(())
+    }
+
+    /// Speech of a model of another kind.
+    fn at_once(&self, text: &Utterance, samples: Vec<f32>, durations: &[f32]) -> Result<Speech, VoiceError> {
+        self.check_length(samples.len())?;
+        let mut pcm = PcmStream::new(self.config.sample_rate_hz);
+        let mut made = pcm.push(&samples)?;
+        made.extend(pcm.finish());
+        let word_ends = word_ends(&text.read, durations, samples.len(), pcm.cut());
+        Ok(Speech { samples: made, word_ends })
+    }
+
+    /// Makes the next frames to samples.
+    fn piece(
+        &self, text: &mut Utterance, mut frames: Frames, threads: &ComputeThreads,
+    ) -> Result<Option<Speech>, VoiceError> {
+        let Frames { at, next, count, .. } = frames;
+        if at >= count {
+            return Ok(None);
+        }
+        // A last piece of some frames would cost as much as a long one.
+        let end = if count - at < next + next / 2 { count } else { at + next };
+        let (samples, hop) = self.decode(frames.latent, &frames.made, at..end, count, threads)?;
+        self.check_length(count * hop)?;
+        let mut samples = frames.pcm.push(&samples)?;
+        if end == count {
+            samples.extend(frames.pcm.finish());
+        }
+        let mut ends = Vec::new();
+        // The ends of words go with the first sample.
+        if !samples.is_empty() && !std::mem::replace(&mut frames.is_begun, true) {
+            ends = word_ends(&text.read, &frames.durations, count * hop, frames.pcm.cut());
+        }
+        (frames.at, frames.next) = (end, (next * 2).min(FRAMES_MAX));
+        if end < count {
+            text.stage = Stage::Frames(frames);
+        }
+        Ok(Some(Speech { samples, word_ends: ends }))
     }
 
     /// Samples of these frames, made with those around them, and samples of one frame.
     fn decode(
-        &self, latent: NodeId, made: &Tensor<f32>, wanted: Range<usize>, frames: usize,
+        &self, latent: NodeId, made: &Tensor<f32>, wanted: Range<usize>, frames: usize, threads: &ComputeThreads,
     ) -> Result<(Vec<f32>, usize), VoiceError> {
         let with = wanted.start.saturating_sub(CONTEXT_FRAMES)..(wanted.end + CONTEXT_FRAMES).min(frames);
         let part: Tensor<f32> = made.slice((.., .., with.clone())).to_tensor();
         let inputs = vec![(latent, Value::from(part).into())];
-        let samples = self.outputs(inputs, &[self.output])?.remove(0).into_data();
+        let samples = self.outputs(inputs, &[self.output], threads)?.remove(0).into_data();
         let hop = samples.len() / with.len().max(1);
         let first = (wanted.start - with.start) * hop;
         let samples =
@@ -192,25 +256,23 @@ impl Voice {
         Ok(())
     }
 
-    /// The same, all of it at its end.
+    /// Speaks a text to its end.
     ///
     /// # Errors
     ///
-    /// As [`Voice::speak`].
-    pub fn synthesize(&self, phonemes: &str, speed: f32) -> Result<Speech, VoiceError> {
+    /// As [`Voice::begin`] and [`Voice::next_piece`].
+    pub fn synthesize(&self, phonemes: &str, speed: f32, threads: &ComputeThreads) -> Result<Speech, VoiceError> {
+        let mut text = self.begin(phonemes, speed)?;
         let mut speech = Speech { samples: Vec::new(), word_ends: Vec::new() };
-        self.speak(phonemes, speed, &mut |spoken| {
-            match spoken {
-                Spoken::WordEnds(ends) => speech.word_ends.extend_from_slice(ends),
-                Spoken::Samples(samples) => speech.samples.extend_from_slice(samples),
-            }
-            Ok(())
-        })?;
+        while let Some(piece) = self.next_piece(&mut text, threads)? {
+            speech.word_ends.extend(piece.word_ends);
+            speech.samples.extend(piece.samples);
+        }
         Ok(speech)
     }
 
     /// What the vocoder takes, or the samples of a model of another kind; and how long each phoneme is, in frames.
-    fn run(&self, ids: &[i32], speed: f32) -> Result<(Tensor<f32>, Vec<f32>), VoiceError> {
+    fn run(&self, ids: &[i32], speed: f32, threads: &ComputeThreads) -> Result<(Tensor<f32>, Vec<f32>), VoiceError> {
         let VoiceConfig { noise_scale, length_scale, noise_w, .. } = self.config;
         let length = length_scale / speed.clamp(0.5, 2.0);
         let ids_tensor: Value = NdTensor::from_data([1, ids.len()], ids.to_vec()).into();
@@ -227,48 +289,23 @@ impl Voice {
         }
         let mut wanted = vec![self.latent.unwrap_or(self.output)];
         wanted.extend(self.durations);
-        let mut outputs = self.outputs(inputs, &wanted)?;
+        let mut outputs = self.outputs(inputs, &wanted, threads)?;
         let durations = outputs.drain(1..).next().map(Tensor::into_data).unwrap_or_default();
         Ok((outputs.remove(0), durations))
     }
 
     /// One tensor for each wanted node.
     fn outputs(
-        &self, inputs: Vec<(NodeId, ValueOrView<'_>)>, wanted: &[NodeId],
+        &self, inputs: Vec<(NodeId, ValueOrView<'_>)>, wanted: &[NodeId], threads: &ComputeThreads,
     ) -> Result<Vec<Tensor<f32>>, VoiceError> {
         let failed = |error: &dyn std::fmt::Display| VoiceError::Synthesis(error.to_string());
-        let outputs = self.model.run(inputs, wanted, Some(self.options.clone())).map_err(|error| failed(&error))?;
+        let outputs = self.model.run(inputs, wanted, Some(threads.0.clone())).map_err(|error| failed(&error))?;
         let outputs: Vec<_> = outputs
             .into_iter()
             .map(Tensor::<f32>::try_from)
             .collect::<Result<_, _>>()
             .map_err(|error| failed(&error))?;
         if outputs.len() == wanted.len() { Ok(outputs) } else { Err(failed(&"it returned nothing")) }
-    }
-}
-
-/// A text while it is handed on.
-struct Voiced<'a> {
-    read: &'a PhonemeIds,
-    durations: &'a [f32],
-    /// Samples of all of it, with the silence at the start.
-    total: usize,
-    is_begun: bool,
-}
-
-impl Voiced<'_> {
-    /// The ends of words go before the first sample.
-    fn hand_on(&mut self, samples: Vec<i16>, cut: usize, listener: &mut Listener<'_>) -> Result<(), Enough> {
-        if samples.is_empty() {
-            return Ok(());
-        }
-        if !std::mem::replace(&mut self.is_begun, true) {
-            let ends = word_ends(self.read, self.durations, self.total, cut);
-            if !ends.is_empty() {
-                listener(Spoken::WordEnds(&ends))?;
-            }
-        }
-        listener(Spoken::Samples(&samples))
     }
 }
 

@@ -11,14 +11,18 @@ fn config() -> VoiceConfig {
     VoiceConfig::parse(&std::fs::read(fixture("tiny.onnx.json")).unwrap()).unwrap()
 }
 
+fn one() -> ComputeThreads {
+    ComputeThreads::new(1)
+}
+
 fn tiny() -> Voice {
-    Voice::load(&fixture("tiny.onnx"), &fixture("tiny.onnx.json"), 1).unwrap()
+    Voice::load(&fixture("tiny.onnx"), &fixture("tiny.onnx.json"), &one()).unwrap()
 }
 
 #[test]
 fn phonemes_become_samples_and_words_know_their_end() {
     let voice = tiny();
-    let said = voice.synthesize("aa e, io.", 1.0).unwrap();
+    let said = voice.synthesize("aa e, io.", 1.0, &one()).unwrap();
     // Start, pad, each sign with a pad, end: 4 frames of 256 samples each, without the silence of the first marks.
     let ids = 2 + 2 * "aa e, io.".len() + 1;
     let whole = ids * 4 * 256;
@@ -42,7 +46,7 @@ fn words_end_where_they_do_in_what_is_sent() {
 #[test]
 fn speed_makes_phonemes_shorter() {
     let voice = tiny();
-    let length = |speed| voice.synthesize("aa e io.", speed).unwrap().samples.len();
+    let length = |speed| voice.synthesize("aa e io.", speed, &one()).unwrap().samples.len();
     let normal = length(1.0);
     assert!((length(2.0) * 2).abs_diff(normal) < 1_100 && (length(0.5)).abs_diff(normal * 2) < 1_100);
     assert_eq!(length(100.0), length(2.0), "beyond its limits");
@@ -51,11 +55,11 @@ fn speed_makes_phonemes_shorter() {
 #[test]
 fn a_text_that_fails_is_an_error_and_the_next_one_is_spoken() {
     let voice = tiny();
-    assert!(matches!(voice.synthesize("axa", 1.0), Err(VoiceError::Synthesis(_))), "no number");
-    assert!(matches!(voice.synthesize("", 1.0), Err(VoiceError::NothingToSay)));
-    assert!(matches!(voice.synthesize("ǂǂǂ", 1.0), Err(VoiceError::NothingToSay)), "unknown to the voice");
-    assert!(matches!(voice.synthesize(&"a".repeat(601), 1.0), Err(VoiceError::TooLong { phonemes: 601 })));
-    assert!(voice.synthesize("a", 1.0).is_ok());
+    assert!(matches!(voice.synthesize("axa", 1.0, &one()), Err(VoiceError::Synthesis(_))), "no number");
+    assert!(matches!(voice.synthesize("", 1.0, &one()), Err(VoiceError::NothingToSay)));
+    assert!(matches!(voice.synthesize("ǂǂǂ", 1.0, &one()), Err(VoiceError::NothingToSay)), "unknown to the voice");
+    assert!(matches!(voice.synthesize(&"a".repeat(601), 1.0, &one()), Err(VoiceError::TooLong { phonemes: 601 })));
+    assert!(voice.synthesize("a", 1.0, &one()).is_ok());
 }
 
 /// What is said of a file with these contents.
@@ -65,7 +69,7 @@ fn refused(content: &[u8], config: VoiceConfig) -> VoiceError {
     let file = File::open(&path).unwrap();
     let loaded = onnx_file::check(file, content.len() as u64)
         .and_then(|()| Model::load_file(&path).map_err(|error| wrong(&error)))
-        .and_then(|model| Voice::new(model, config, 1));
+        .and_then(|model| Voice::new(model, config, &one()));
     std::fs::remove_file(&path).unwrap();
     loaded.unwrap_err()
 }
@@ -92,9 +96,9 @@ fn files_that_are_no_voice_are_refused_in_words() {
     let mut several = config();
     several.has_speakers = true;
     assert!(refused(&model, several).to_string().contains("\"sid\""));
-    let swapped = Voice::load(&fixture("tiny.onnx.json"), &fixture("tiny.onnx"), 1).unwrap_err();
+    let swapped = Voice::load(&fixture("tiny.onnx.json"), &fixture("tiny.onnx"), &one()).unwrap_err();
     assert!(matches!(swapped, VoiceError::Config(_)), "{swapped}");
-    let missing = Voice::load(&fixture("none.onnx"), &fixture("tiny.onnx.json"), 1).unwrap_err();
+    let missing = Voice::load(&fixture("none.onnx"), &fixture("tiny.onnx.json"), &one()).unwrap_err();
     assert!(missing.to_string().contains("none.onnx"), "{missing}");
 }
 
@@ -105,8 +109,8 @@ fn the_real_voice_speaks_where_it_is_installed() {
     let Some(model) = std::env::var_os("TRUNKLINE_PIPER_VOICE").map(PathBuf::from) else {
         return eprintln!("skipped: TRUNKLINE_PIPER_VOICE names no voice");
     };
-    let voice = Voice::load(&model, &model.with_extension("onnx.json"), 1).unwrap();
-    let said = voice.synthesize("ɡˈʊd mˈɔːɹnɪŋ, hˌaʊ kæn aɪ hˈɛlp juː?", 1.0).unwrap();
+    let voice = Voice::load(&model, &model.with_extension("onnx.json"), &one()).unwrap();
+    let said = voice.synthesize("ɡˈʊd mˈɔːɹnɪŋ, hˌaʊ kæn aɪ hˈɛlp juː?", 1.0, &one()).unwrap();
     let rate = voice.config().sample_rate_hz as usize;
     assert!((rate..rate * 3).contains(&said.samples.len()), "{} samples", said.samples.len());
     assert_eq!(said.word_ends.len(), 7);
@@ -123,32 +127,49 @@ fn pieces_of_the_real_voice_are_its_whole() {
     let Some(model) = std::env::var_os("TRUNKLINE_PIPER_VOICE").map(PathBuf::from) else {
         return eprintln!("skipped: TRUNKLINE_PIPER_VOICE names no voice");
     };
-    let voice = Voice::load(&model, &model.with_extension("onnx.json"), 1).unwrap();
+    let voice = Voice::load(&model, &model.with_extension("onnx.json"), &one()).unwrap();
     let text = "wiː ɑːɹ ˈoʊpən fɹʌm mˈʌndeɪ tə sˈæɾɚdˌeɪ, nˈaɪn ɪnðə mˈɔːɹnɪŋ tə sˈɪks ɪnðɪ ˈiːvnɪŋ.";
     let read = phoneme_ids(voice.config(), text).unwrap();
-    let (made, _) = voice.run(&read.ids, 1.0).unwrap();
+    let (made, _) = voice.run(&read.ids, 1.0, &one()).unwrap();
     let frames = made.shape()[2];
     let latent = voice.latent.expect("pieces are made of it");
-    let (whole, hop) = voice.decode(latent, &made, 0..frames, frames).unwrap();
+    let (whole, hop) = voice.decode(latent, &made, 0..frames, frames, &one()).unwrap();
     assert_eq!((whole.len(), hop), (frames * 256, 256));
     let mut joined = Vec::new();
     let ends = [FIRST_FRAMES, FIRST_FRAMES * 3, frames];
     for (start, end) in std::iter::once(0).chain(ends).zip(ends) {
-        joined.extend(voice.decode(latent, &made, start..end, frames).unwrap().0);
+        joined.extend(voice.decode(latent, &made, start..end, frames, &one()).unwrap().0);
     }
     let furthest = whole.iter().zip(&joined).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(joined.len() == whole.len() && furthest < 1e-3, "{furthest}");
 
-    let mut pieces = Vec::new();
-    voice
-        .speak(text, 1.0, &mut |spoken| {
-            pieces.push(match spoken {
-                Spoken::WordEnds(_) => 0,
-                Spoken::Samples(samples) => samples.len(),
-            });
-            if pieces.len() == 3 { Err(Enough) } else { Ok(()) }
-        })
-        .unwrap();
-    assert!(pieces.len() == 3 && pieces[0] == 0, "ends of words first, nothing after the listener left: {pieces:?}");
-    assert!((2_000..=FIRST_FRAMES * 256).contains(&pieces[1]), "{pieces:?}");
+    let mut utterance = voice.begin(text, 1.0).unwrap();
+    let first = voice.next_piece(&mut utterance, &one()).unwrap().unwrap();
+    assert!((2_000..=FIRST_FRAMES * 256).contains(&first.samples.len()), "{} samples", first.samples.len());
+    assert_eq!(first.word_ends.len(), 10, "the ends of words come with the first piece");
+}
+
+/// One thread speaks several texts by turns, and several threads speak with one voice.
+#[test]
+fn texts_are_spoken_by_turns() {
+    let voice = tiny();
+    let alone = ["aa e, io.", "o e i."].map(|text| voice.synthesize(text, 1.0, &one()).unwrap());
+    let mut texts = ["aa e, io.", "o e i."].map(|text| voice.begin(text, 1.0).unwrap());
+    let mut spoken = [Vec::new(), Vec::new()];
+    let mut is_over = [false; 2];
+    while is_over != [true; 2] {
+        for ((text, spoken), is_over) in texts.iter_mut().zip(&mut spoken).zip(&mut is_over) {
+            match voice.next_piece(text, &one()).unwrap() {
+                Some(piece) => spoken.extend(piece.samples),
+                None => *is_over = true,
+            }
+        }
+    }
+    assert_eq!(spoken, [alone[0].samples.clone(), alone[1].samples.clone()]);
+    std::thread::scope(|scope| {
+        for (text, alone) in ["aa e, io.", "o e i."].into_iter().zip(&alone) {
+            let voice = &voice;
+            scope.spawn(move || assert_eq!(&voice.synthesize(text, 1.0, &one()).unwrap(), alone));
+        }
+    });
 }

@@ -58,6 +58,8 @@ pub enum SttEvent {
         /// The vendor heard a pause after these words, and had not said so before.
         speech_final: bool,
     },
+    /// The caller has said something of some length, and STT is sure of no word of it: another language, as a rule.
+    NotUnderstood,
     /// The vendor heard no more words for a while, so the utterance is over (Deepgram: 1 s).
     UtteranceEnd,
     /// STT detected the start of speech.

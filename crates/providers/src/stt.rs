@@ -18,7 +18,8 @@ pub struct SttSessionConfig {
     pub language: String,
     /// Words to listen for, such as names; at most 100.
     pub keyterms: Vec<String>,
-    /// `mulaw` or `alaw`: the codec of the call, passed through.
+    /// `mulaw` or `alaw`: the codec of the call, passed through. The local STT takes `linear16` too: PCM at 16 kHz, the low
+    /// octet first.
     pub encoding: &'static str,
     /// Silence in milliseconds after which the vendor takes the utterance as over.
     pub endpointing_ms: u64,

@@ -63,30 +63,32 @@ pub trait Transcriber: Send {
     fn transcribe(&mut self, samples: &[i16], cancellation: &Cancellation) -> Result<Transcription, EngineError>;
 }
 
-/// What a voice hands on while it speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SpeechPiece<'a> {
-    /// Further samples, mono.
-    Audio {
-        /// Sampling rate in Hz.
-        rate_hz: u32,
-        /// The samples.
-        samples: &'a [i16],
-    },
-    /// The sample at which each word is over.
-    WordEnds(&'a [u32]),
+/// What a voice has spoken of a text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SpeechPiece {
+    /// Sampling rate in Hz.
+    pub rate_hz: u32,
+    /// Further samples, mono; there may be none.
+    pub samples: Vec<i16>,
+    /// The sample at which each word of the text is over, if this piece is the one that says it.
+    pub word_ends: Vec<u32>,
 }
 
-/// Voices.
-pub trait Synthesizer: Send {
+/// A text of a voice, spoken up to some place.
+pub trait Utterance: Send {
+    /// Speaks the next piece; `None` if the text is over. It takes a fraction of a second, and another text may be spoken
+    /// before the next one.
+    fn next_piece(&mut self, cancellation: &Cancellation) -> Result<Option<SpeechPiece>, EngineError>;
+    /// All of it was spoken.
+    fn is_over(&self) -> bool;
+}
+
+/// Voices. Several threads use them at once.
+pub trait Synthesizer: Send + Sync {
     /// Their names, as settings have them.
     fn voices(&self) -> Vec<String>;
-    /// Speaks a text; `speed` 1.0 is the voice's own. Hands the speech on piece by piece; another text may be spoken
-    /// between two pieces.
-    fn synthesize(
-        &self, voice: &str, speed: f32, text: &str, cancellation: &Cancellation,
-        speech: &mut dyn FnMut(SpeechPiece<'_>),
-    ) -> Result<(), EngineError>;
+    /// Begins to speak a text; `speed` 1.0 is the voice's own.
+    fn begin(&self, voice: &str, speed: f32, text: &str) -> Result<Box<dyn Utterance>, EngineError>;
 }
 
 /// The models of a worker.

@@ -1,41 +1,32 @@
-//! The worker's loop: a thread reads, one transcribes, one synthesizes. Each does one request at a time, as the server
-//! sends them; speech that somebody waits for is made between two pieces of other speech.
+//! The worker's loop: a thread reads, one transcribes, the others speak. Transcriptions are done one at a time, as the
+//! server sends them; texts are spoken by turns.
 
-use crate::engine::{Cancellation, EngineError, Engines, SpeechPiece, Synthesizer, Transcriber, Transcription};
-use std::collections::VecDeque;
+mod agenda;
+mod speaking;
+
+use crate::engine::{Cancellation, EngineError, Engines, Transcriber, Transcription};
+use speaking::{Role, Speaking};
 use std::io::{Read, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use trunkline_local_speech::frame::FrameReader;
-use trunkline_local_speech::limits::AUDIO_BYTES_MAX;
-use trunkline_local_speech::message::{Hello, RequestId, ServerMessage, SpeechUrgency, VERSION, WorkerMessage};
+use trunkline_local_speech::message::{Hello, RequestId, ServerMessage, VERSION, WorkerMessage};
 use trunkline_supervision::contain_sync;
 
-/// Requests of one kind that wait for their thread: the server sends one of each urgency at a time.
+/// Transcriptions that wait: the server sends one at a time.
 const WAITING_MAX: usize = 8;
-/// Texts that are spoken between two pieces of another one at most, so that its end, if it is given up, is not late.
-const IN_A_ROW_MAX: usize = 3;
-/// How long it takes the server to send the next text.
-const NEXT_MAX: Duration = Duration::from_millis(3);
 /// Bytes that are read at once.
 const PIECE_BYTES: usize = 65_536;
 
-/// A request in the hands of a thread.
+/// A transcription in the hands of its thread.
 struct Job {
     id: RequestId,
     message: ServerMessage,
     cancellation: Cancellation,
 }
 
-impl Job {
-    /// A listener hears nothing until it is done.
-    fn is_waited_for(&self) -> bool {
-        matches!(self.message, ServerMessage::Synthesize { urgency: SpeechUrgency::Waited, .. })
-    }
-}
-
-/// The queue of one thread, and the requests that can be cancelled.
+/// The queue of the thread, and the requests that can be cancelled.
 struct Lane {
     jobs: SyncSender<Job>,
     recent: Vec<(RequestId, Cancellation)>,
@@ -74,42 +65,52 @@ pub fn serve(engines: Engines, mut input: impl Read, output: impl Write + Send) 
             voices: tts.iter().flat_map(|voices| voices.voices()).collect(),
         }),
     );
+    let (mut stt_lane, stt_jobs) = Lane::new();
+    let speaking = Speaking::new(tts, &tts_advice, &output);
     std::thread::scope(|scope| {
-        let ((mut stt_lane, stt_jobs), (mut tts_lane, tts_jobs)) = (Lane::new(), Lane::new());
-        let output = &output;
-        scope.spawn(move || transcribe_all(stt, &stt_advice, &stt_jobs, output));
-        scope.spawn(move || synthesize_all(tts, &tts_advice, &tts_jobs, output));
-        let (mut frames, mut piece) = (FrameReader::default(), vec![0; PIECE_BYTES]);
+        let (speaking, output, stt_advice) = (&speaking, &output, &stt_advice);
+        scope.spawn(move || transcribe_all(stt, stt_advice, &stt_jobs, output));
+        for role in Role::all() {
+            scope.spawn(move || speaking.run(*role));
+        }
+        read_all(&mut input, &mut stt_lane, speaking);
+        drop(stt_lane);
+        speaking.close();
+    });
+}
+
+/// Reads requests until the input ends, or is no message.
+fn read_all<W: Write>(input: &mut impl Read, stt_lane: &mut Lane, speaking: &Speaking<'_, W>) {
+    let (mut frames, mut piece) = (FrameReader::default(), vec![0; PIECE_BYTES]);
+    loop {
+        let count = input.read(&mut piece).unwrap_or_default();
+        if count == 0 {
+            return;
+        }
+        frames.push(piece.get(..count).unwrap_or_default());
         loop {
-            let count = input.read(&mut piece).unwrap_or_default();
-            if count == 0 {
+            let message = match frames.next_frame() {
+                Ok(Some(frame)) => ServerMessage::read(&frame),
+                Ok(None) => break,
+                // The server is another program; it sees the end.
+                Err(_) => return,
+            };
+            let is_taken = match message {
+                Ok(ServerMessage::Hello(hello)) => hello.version == VERSION,
+                Ok(message @ ServerMessage::Transcribe { id, .. }) => stt_lane.push(id, message),
+                Ok(message @ ServerMessage::Synthesize { .. }) => speaking.push(message),
+                Ok(ServerMessage::Cancel { id }) => {
+                    stt_lane.cancel(id);
+                    speaking.cancel(id);
+                    true
+                }
+                Err(_) => false,
+            };
+            if !is_taken {
                 return;
             }
-            frames.push(piece.get(..count).unwrap_or_default());
-            loop {
-                let message = match frames.next_frame() {
-                    Ok(Some(frame)) => ServerMessage::read(&frame),
-                    Ok(None) => break,
-                    // The server is another program; it sees the end.
-                    Err(_) => return,
-                };
-                let is_taken = match message {
-                    Ok(ServerMessage::Hello(hello)) => hello.version == VERSION,
-                    Ok(message @ ServerMessage::Transcribe { id, .. }) => stt_lane.push(id, message),
-                    Ok(message @ ServerMessage::Synthesize { id, .. }) => tts_lane.push(id, message),
-                    Ok(ServerMessage::Cancel { id }) => {
-                        stt_lane.cancel(id);
-                        tts_lane.cancel(id);
-                        true
-                    }
-                    Err(_) => false,
-                };
-                if !is_taken {
-                    return;
-                }
-            }
         }
-    });
+    }
 }
 
 /// Writes a message; a server that does not read any more is seen at the input.
@@ -154,69 +155,6 @@ fn transcribe_all(
             Err(error) => failed(id, error),
         };
         send_shared(output, &answer);
-    }
-}
-
-fn synthesize_all(
-    voices: Option<Box<dyn Synthesizer>>, advice: &str, jobs: &Receiver<Job>, output: &Mutex<impl Write>,
-) {
-    let speaker = Speaker { voices, advice, output };
-    let mut waiting = VecDeque::new();
-    while let Some(job) = waiting.pop_front().or_else(|| jobs.recv().ok()) {
-        if job.is_waited_for() {
-            speaker.speak(job, &mut || {});
-            continue;
-        }
-        // Whoever hears nothing does not wait for the end of what others hear later.
-        let mut speak_waited = || {
-            let mut patience = Duration::ZERO;
-            for _ in 0..IN_A_ROW_MAX {
-                let Ok(job) = jobs.recv_timeout(patience) else { return };
-                if job.is_waited_for() {
-                    speaker.speak(job, &mut || {})
-                } else {
-                    waiting.push_back(job)
-                }
-                patience = NEXT_MAX;
-            }
-        };
-        speak_waited();
-        speaker.speak(job, &mut speak_waited);
-    }
-}
-
-/// The voices, and where their speech goes.
-struct Speaker<'a, W> {
-    voices: Option<Box<dyn Synthesizer>>,
-    advice: &'a str,
-    output: &'a Mutex<W>,
-}
-
-impl<W: Write> Speaker<'_, W> {
-    /// Speaks a text; calls `between` after each piece of it.
-    fn speak(&self, job: Job, between: &mut dyn FnMut()) {
-        let Job { id, message, cancellation } = job;
-        let ServerMessage::Synthesize { voice, speed_permille, text, .. } = message else { return };
-        let speed = speed_permille as f32 / 1_000.0;
-        let mut speech = |piece: SpeechPiece<'_>| match piece {
-            SpeechPiece::Audio { rate_hz, samples } => {
-                for piece in samples.chunks(AUDIO_BYTES_MAX / 2) {
-                    send_shared(self.output, &WorkerMessage::Audio { id, rate_hz, samples: piece.to_vec() });
-                }
-                between();
-            }
-            SpeechPiece::WordEnds(ends) => {
-                send_shared(self.output, &WorkerMessage::WordEnds { id, samples: ends.to_vec() });
-            }
-        };
-        let spoken = match &self.voices {
-            Some(voices) => contained(|| {
-                cancellation.check()?;
-                voices.synthesize(&voice, speed, &text, &cancellation, &mut speech)
-            }),
-            None => Err(EngineError::unsupported(format!("the speech worker has no voice: {}", self.advice))),
-        };
-        send_shared(self.output, &spoken.map_or_else(|error| failed(id, error), |()| WorkerMessage::Done { id }));
     }
 }
 

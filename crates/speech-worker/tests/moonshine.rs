@@ -4,39 +4,22 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, clippy::disallowed_methods, reason = "measures, and says what it skips")]
 
+mod hearing;
+
+use hearing::{models, root, rss_mb, stream};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use trunkline_local_speech::message::Urgency;
-use trunkline_local_speech::models::MOONSHINE_TINY_EN;
-use trunkline_local_speech::segmenter::{HeardWords, Segmenter, SegmenterOutput};
 use trunkline_media::codec::Companding;
 use trunkline_media::codec::resample::PcmResampler;
-use trunkline_media::vad::{VadConfig, VoiceActivityDetector};
 use trunkline_speech_worker::engine::{Cancellation, Transcriber as _};
 use trunkline_speech_worker::moonshine::Moonshine;
 
 const PROMPTS: &str = "/usr/share/asterisk/sounds/en_US_f_Allison";
 const TEXTS: &str = "/usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz";
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
 /// The texts of the prompts.
 fn texts() -> String {
     std::env::var("TRUNKLINE_TEST_TEXTS").unwrap_or_else(|_| TEXTS.to_owned())
-}
-
-/// The folder of models, if the model is there.
-fn models() -> Option<PathBuf> {
-    let folder = std::env::var_os("TRUNKLINE_TEST_MODELS").map_or_else(|| root().join("target/models"), PathBuf::from);
-    match MOONSHINE_TINY_EN.glance(&folder).advice(&MOONSHINE_TINY_EN) {
-        None => Some(folder),
-        Some(advice) => {
-            eprintln!("skipped: {advice} (with --folder {})", folder.display());
-            None
-        }
-    }
 }
 
 /// A recording at 8 or 16 kHz as a caller's voice arrives: through mu-law, and then at 16 kHz.
@@ -60,48 +43,6 @@ fn words(text: &str) -> Vec<String> {
     let text = text.to_lowercase().replace('-', " ");
     let kept: String = text.chars().map(|c| if c.is_alphanumeric() || c == '\'' { c } else { ' ' }).collect();
     kept.split_whitespace().map(str::to_owned).collect()
-}
-
-/// What a session tells of audio at 16 kHz, asked of the model at once, with the seconds of audio that it asked for.
-fn stream(model: &mut Moonshine, wide: &[i16]) -> (String, f64, Vec<f64>) {
-    let mut detector = VoiceActivityDetector::new(VadConfig { onset_ms: 48, hangover_ms: 60 });
-    let mut narrow = PcmResampler::new(16_000, 8_000).unwrap();
-    let mut segmenter = Segmenter::new(150);
-    let (mut now, mut waiting, mut text, mut asked, mut finals) =
-        (Instant::now(), Vec::new(), String::new(), 0.0, Vec::new());
-    for frame in wide.chunks_exact(320) {
-        narrow.push(frame.iter().copied(), &mut waiting);
-        while let Some((first, _)) = waiting.split_first_chunk::<160>() {
-            now += std::time::Duration::from_millis(20);
-            detector.handle_frame(now, first);
-            waiting.drain(..160);
-        }
-        segmenter.push(frame, detector.is_speaking());
-        while let Some(output) = segmenter.poll_output() {
-            match output {
-                SegmenterOutput::Transcribe { ticket, urgency, samples } => {
-                    asked += samples.len() as f64 / 16_000.0;
-                    let began = Instant::now();
-                    let heard = model.transcribe(&samples, &Cancellation::default()).unwrap();
-                    if urgency == Urgency::Final {
-                        finals.push(began.elapsed().as_secs_f64() * 1_000.0);
-                    }
-                    if std::env::var_os("MEASURE").is_some_and(|what| what == "2") {
-                        eprintln!("  {:?} {:.2} {:.1} s", heard.text, heard.confidence, samples.len() as f64 / 16e3);
-                    }
-                    let words = HeardWords { text: heard.text, confidence: heard.confidence };
-                    segmenter.handle_transcript(ticket, Some(words));
-                }
-                SegmenterOutput::Interim(_) => {}
-                SegmenterOutput::Final { text: words, .. } => {
-                    if !words.is_empty() {
-                        text += &format!(" {words}");
-                    }
-                }
-            }
-        }
-    }
-    (text, asked, finals)
 }
 
 /// Words that are wrong, missing or too many.
@@ -164,12 +105,6 @@ fn prompts() -> Vec<(PathBuf, String)> {
     all.skip(1).step_by(3).collect()
 }
 
-fn rss_mb() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default();
-    line.split_whitespace().nth(1).and_then(|kb| kb.parse::<u64>().ok()).unwrap_or_default() / 1_024
-}
-
 #[test]
 fn recorded_people_are_understood_through_a_telephone_line() {
     let Some(models) = models() else { return };
@@ -223,55 +158,6 @@ fn recorded_people_are_understood_through_a_telephone_line() {
         assert!(rate < 0.5, "{name}: {wrong} of {said} words are wrong");
     }
     assert!(rss_mb() < 350, "{} MB", rss_mb());
-}
-
-/// Noise of a random generator, through mu-law.
-fn noise(seconds: usize, level: f32, low_pass: f32) -> Vec<i16> {
-    let (mut state, mut last) = (0x2545_F491_u32, 0.0_f32);
-    let samples = (0..seconds * 8_000).map(|_| {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        let white = state as f32 / u32::MAX as f32 * 2.0 - 1.0;
-        last += (white - last) * low_pass;
-        let companding = Companding::MuLaw;
-        companding.decode(companding.encode((last * level) as i16))
-    });
-    let mut wide = Vec::new();
-    PcmResampler::new(8_000, 16_000).unwrap().push(samples, &mut wide);
-    wide
-}
-
-#[test]
-fn noise_yields_no_words_even_if_it_is_taken_for_voice() {
-    let Some(models) = models() else { return };
-    let mut model = Moonshine::load(&models).unwrap();
-    let measure = std::env::var_os("MEASURE").is_some();
-    let mut heard_words = Vec::new();
-    for (what, level, low_pass) in
-        [("white", 3_000.0, 1.0), ("quiet", 200.0, 1.0), ("low", 12_000.0, 0.05), ("loud", 20_000.0, 0.6)]
-    {
-        let audio = noise(3, level, low_pass);
-        let began = Instant::now();
-        let heard = model.transcribe(&audio, &Cancellation::default()).unwrap();
-        if measure {
-            eprintln!(
-                "{what} noise: {:?} {:.2}, {:.0} ms",
-                heard.text,
-                heard.confidence,
-                began.elapsed().as_secs_f64() * 1e3
-            );
-        }
-        if heard.confidence >= 0.4 && heard.text.chars().any(char::is_alphanumeric) {
-            heard_words.push(what);
-        }
-        let (text, asked, _) = stream(&mut model, &noise(if measure { 60 } else { 5 }, level, low_pass));
-        if measure {
-            eprintln!("{what} noise through a session: {text:?}, {asked:.1} s asked for");
-        }
-        assert_eq!(text, "", "{what}");
-    }
-    assert_eq!(heard_words, Vec::<&str>::new());
 }
 
 #[test]

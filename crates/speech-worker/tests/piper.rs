@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use trunkline_local_speech::io::model_files::ModelState;
 use trunkline_local_speech::message::FailureKind;
 use trunkline_local_speech::models::{PIPER_CONFIG, PIPER_JOE, PIPER_MODEL};
-use trunkline_speech_worker::engine::{Cancellation, EngineError, SpeechPiece, Synthesizer as _};
+use trunkline_speech_worker::engine::{Cancellation, EngineError, Synthesizer as _};
 use trunkline_speech_worker::piper::PiperVoices;
 
 struct Models(PathBuf);
@@ -38,15 +38,14 @@ impl Drop for Models {
     }
 }
 
-fn speak(voices: &mut PiperVoices, voice: &str, phonemes: &str) -> Result<(Vec<i16>, Vec<u32>), EngineError> {
+fn speak(voices: &PiperVoices, voice: &str, phonemes: &str) -> Result<(Vec<i16>, Vec<u32>), EngineError> {
     let (mut audio, mut ends) = (Vec::new(), Vec::new());
-    voices.synthesize(voice, 1.0, phonemes, &Cancellation::default(), &mut |piece| match piece {
-        SpeechPiece::Audio { rate_hz, samples } => {
-            assert_eq!(rate_hz, 22_050);
-            audio.extend_from_slice(samples);
-        }
-        SpeechPiece::WordEnds(samples) => ends.extend_from_slice(samples),
-    })?;
+    let mut text = voices.begin(voice, 1.0, phonemes)?;
+    while let Some(piece) = text.next_piece(&Cancellation::default())? {
+        assert_eq!(piece.rate_hz, 22_050);
+        audio.extend(piece.samples);
+        ends.extend(piece.word_ends);
+    }
     Ok((audio, ends))
 }
 
@@ -61,17 +60,17 @@ fn without_files_the_worker_says_what_to_do() {
 #[test]
 fn files_that_were_not_published_are_refused() {
     let models = Models::new("foreign").empty_files();
-    let mut voices = PiperVoices::open(&models.0).unwrap();
+    let voices = PiperVoices::open(&models.0).unwrap();
     assert_eq!(voices.voices(), ["joe"]);
     for _ in 0..2 {
-        let error = speak(&mut voices, "joe", "a").unwrap_err();
+        let error = speak(&voices, "joe", "a").unwrap_err();
         assert_eq!(error.kind, FailureKind::Unsupported);
         assert!(
             error.message.contains("SHA-256 differs") && error.message.ends_with("run `trunkline models fetch`"),
             "{error:?}"
         );
     }
-    let error = speak(&mut voices, "amy", "a").unwrap_err();
+    let error = speak(&voices, "amy", "a").unwrap_err();
     assert_eq!((error.kind, error.message.as_str()), (FailureKind::Unsupported, "there is no such voice"));
 }
 
@@ -80,8 +79,8 @@ fn a_file_that_was_cut_is_named() {
     let models = Models::new("cut").empty_files();
     let model = PIPER_JOE.folder(&models.0).join(PIPER_MODEL);
     std::fs::File::options().write(true).open(&model).unwrap().set_len(1_000).unwrap();
-    let mut voices = PiperVoices::open(&models.0).unwrap();
-    let error = speak(&mut voices, "joe", "a").unwrap_err();
+    let voices = PiperVoices::open(&models.0).unwrap();
+    let error = speak(&voices, "joe", "a").unwrap_err();
     assert!(error.message.contains("voice.onnx has 1000 bytes instead of 63201294"), "{error:?}");
     std::fs::remove_file(PIPER_JOE.folder(&models.0).join(PIPER_CONFIG)).unwrap();
     assert!(matches!(PIPER_JOE.glance(&models.0), ModelState::Broken(_)));
@@ -92,15 +91,15 @@ fn the_real_voice_speaks_where_it_is_installed() {
     let Some(models) = std::env::var_os("TRUNKLINE_MODELS") else {
         return eprintln!("skipped: TRUNKLINE_MODELS names no folder of models");
     };
-    let mut voices = match PiperVoices::open(Path::new(&models)) {
+    let voices = match PiperVoices::open(Path::new(&models)) {
         Ok(voices) => voices,
         Err(error) => return eprintln!("skipped: {}", error.message),
     };
-    let (audio, ends) = speak(&mut voices, "joe", "ɡˈʊd mˈɔːɹnɪŋ, hˌaʊ kæn aɪ hˈɛlp juː?").unwrap();
+    let (audio, ends) = speak(&voices, "joe", "ɡˈʊd mˈɔːɹnɪŋ, hˌaʊ kæn aɪ hˈɛlp juː?").unwrap();
     assert!((22_050..66_150).contains(&audio.len()), "{}", audio.len());
     assert_eq!(ends.len(), 7);
     let cancelled = Cancellation::default();
     cancelled.cancel();
-    let error = voices.synthesize("joe", 1.0, "a", &cancelled, &mut |_| panic!("nobody waits")).unwrap_err();
+    let error = voices.begin("joe", 1.0, "a").unwrap().next_piece(&cancelled).unwrap_err();
     assert_eq!(error.kind, FailureKind::Cancelled);
 }

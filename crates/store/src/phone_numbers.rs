@@ -126,6 +126,23 @@ impl Store {
         row.as_ref().map(number).transpose()
     }
 
+    /// The number that a call goes out from: `wanted`, or without it the newest of the agent's numbers, or the newest of
+    /// all. One row at most, for an organization may have thousands.
+    pub async fn calling_number(
+        &self, scope: OrgScope, wanted: Option<&str>, agent: Option<AgentId>,
+    ) -> Result<Option<PhoneNumberRow>, StoreError> {
+        let row = sqlx::query(
+            "SELECT * FROM phone_numbers WHERE organization_id = $1 AND ($2 IS NULL OR number = $2) \
+             ORDER BY CASE WHEN agent_id = $3 THEN 0 ELSE 1 END, created_at DESC, id DESC LIMIT 1",
+        )
+        .bind(scope.organization().to_string())
+        .bind(wanted.map(str::to_owned))
+        .bind(agent.map(|id| id.to_string()))
+        .fetch_optional(&self.read)
+        .await?;
+        row.as_ref().map(number).transpose()
+    }
+
     /// Returns a page of numbers, newest first, and the number of all.
     pub async fn phone_numbers(
         &self, scope: OrgScope, page: PageRequest,

@@ -51,6 +51,13 @@ impl Store {
     pub(super) async fn reserve(
         &self, transaction: &mut Transaction<'_, Any>, organization: OrganizationId, resource: QuotaResource,
     ) -> Result<(), StoreError> {
+        self.reserve_many(transaction, organization, resource, 1).await
+    }
+
+    /// The same for several at once.
+    pub(super) async fn reserve_many(
+        &self, transaction: &mut Transaction<'_, Any>, organization: OrganizationId, resource: QuotaResource, more: i64,
+    ) -> Result<(), StoreError> {
         lock_family(transaction, organization).await?;
         let row = sqlx::query(
             "SELECT o.quotas AS own, r.quotas AS root, r.id AS root_id FROM organizations o \
@@ -70,7 +77,7 @@ impl Store {
                 "SELECT COUNT(*) FROM (SELECT 1 AS one FROM {table} WHERE organization_id = $1 AND {which} LIMIT $3) held"
             );
             let held = count(transaction, &sql, &organization.to_string(), own).await?;
-            exceeded(resource, held, own)?;
+            exceeded(resource, held + more - 1, own)?;
         }
         let id = if resource == QuotaResource::Organizations { "id" } else { "organization_id" };
         let sql = format!(
@@ -78,7 +85,7 @@ impl Store {
              (SELECT f.id FROM organizations f WHERE f.billing_org_id = $1) AND {which} LIMIT $3) held"
         );
         let held = count(transaction, &sql, &root_id, family).await?;
-        exceeded(resource, held, family)
+        exceeded(resource, held + more - 1, family)
     }
 
     /// What the operator allows an organization in place of the server's quotas; false when there is no such

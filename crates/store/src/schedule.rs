@@ -1,6 +1,7 @@
 //! The queue of calls to be made: claims are leases, so that a task is called once although several
 //! processes look for it and any of them may die.
 
+use super::batches::IS_HELD;
 use super::fair_queue::WorkQuery;
 use super::organizations::lineage_in;
 use super::quotas::lock_family;
@@ -177,7 +178,7 @@ impl Store {
 
     /// A pending task is not looked at before this time.
     pub async fn postpone(&self, scope: OrgScope, task: TaskId, until: UnixMs) -> Result<(), StoreError> {
-        sqlx::query("UPDATE tasks SET due_at = $1 WHERE id = $2 AND organization_id = $3 AND status = 'pending'")
+        sqlx::query("UPDATE tasks SET due_at = $1 WHERE id = $2 AND organization_id = $3 AND status = 'pending' AND due_at IS NOT NULL")
             .bind(until.0)
             .bind(task.to_string())
             .bind(scope.organization().to_string())
@@ -268,7 +269,8 @@ impl Store {
         );
         sqlx::query(sqlx::AssertSqlSafe(forget)).execute(&mut *transaction).await?;
         let free = format!(
-            "UPDATE tasks SET status = 'pending', due_at = COALESCE(due_at, $1), lease_until = 0, attempts = attempts - 1 \
+            "UPDATE tasks SET status = 'pending', due_at = CASE WHEN {IS_HELD} THEN NULL ELSE COALESCE(due_at, CAST($1 AS BIGINT)) END, \
+             held_due_at = CASE WHEN {IS_HELD} THEN COALESCE(due_at, CAST($1 AS BIGINT)) END, lease_until = 0, attempts = attempts - 1 \
              WHERE status = 'in_progress' AND lease_until > 0 AND lease_until <= {until}"
         );
         let done = sqlx::query(sqlx::AssertSqlSafe(free)).bind(at).execute(&mut *transaction).await?;
@@ -330,17 +332,19 @@ pub(super) async fn record_task_ended(
         (None, false) => TaskStatus::Completed,
     };
     // A task that was reset meanwhile is left alone.
-    sqlx::query(
-        "UPDATE tasks SET status = $1, due_at = $2, call_id = NULL, lease_until = 0, updated_at = $3 \
-         WHERE id = $4 AND organization_id = $5 AND status = 'in_progress' AND (call_id IS NULL OR call_id = $6)",
-    )
-    .bind(status.name())
-    .bind(again.map(|at| at.0))
-    .bind(now().0)
-    .bind(task.to_string())
-    .bind(organization.to_string())
-    .bind(call.to_string())
-    .execute(&mut **transaction)
-    .await?;
+    let update = format!(
+        "UPDATE tasks SET status = $1, due_at = CASE WHEN {IS_HELD} THEN NULL ELSE CAST($2 AS BIGINT) END, \
+         held_due_at = CASE WHEN {IS_HELD} THEN CAST($2 AS BIGINT) END, call_id = NULL, lease_until = 0, updated_at = $3 \
+         WHERE id = $4 AND organization_id = $5 AND status = 'in_progress' AND (call_id IS NULL OR call_id = $6)"
+    );
+    sqlx::query(sqlx::AssertSqlSafe(update))
+        .bind(status.name())
+        .bind(again.map(|at| at.0))
+        .bind(now().0)
+        .bind(task.to_string())
+        .bind(organization.to_string())
+        .bind(call.to_string())
+        .execute(&mut **transaction)
+        .await?;
     Ok(())
 }

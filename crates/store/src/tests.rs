@@ -62,7 +62,7 @@ async fn due_task(store: &Store, scope: OrgScope) -> Task {
         scheduled_at: Some("2026-01-01T00:00:00Z".into()),
         ..TaskFields::default()
     };
-    store.create_task(scope, agent.id, fields).await.unwrap()
+    store.create_task(scope, agent.id, None, fields).await.unwrap()
 }
 
 async fn record(store: &Store, calls: impl IntoIterator<Item = Call>) {
@@ -377,10 +377,10 @@ async fn a_cursor_holds_though_its_row_is_gone() {
     }
     let behind = |id: TaskId| PageRequest { from: PageCursor::Behind(id.to_string().parse().unwrap()), ..PAGE };
     assert!(store.delete_task(scope, tasks[2]).await.unwrap());
-    let (rest, total) = store.tasks(scope, None, None, behind(tasks[2])).await.unwrap();
+    let (rest, total) = store.tasks(scope, None, None, None, behind(tasks[2])).await.unwrap();
     assert_eq!(rest.iter().map(|task| task.id).collect::<Vec<_>>(), [tasks[1], tasks[0]]);
     assert_eq!(total, 3);
-    let (none, _) = store.tasks(scope, None, None, behind(tasks[0])).await.unwrap();
+    let (none, _) = store.tasks(scope, None, None, None, behind(tasks[0])).await.unwrap();
     assert!(none.is_empty());
 }
 
@@ -434,6 +434,23 @@ async fn behind_a_status(attempts: i64, response_status: Option<i64>) -> Vec<Str
     };
     store.record_delivery_attempt(scope, status.id, &progress).await.unwrap();
     handed_out(&store).await
+}
+
+#[tokio::test]
+async fn what_waits_behind_several_waits_no_longer_than_behind_one() {
+    let (store, Bootstrapped { scope, .. }) = store().await;
+    let journal = Journal::start(store.clone(), "test", &Supervisor::default());
+    for event in ["status-update", "status-update", "end-of-call-report"] {
+        journal.record_delivery(webhook(scope.organization(), event)).await;
+    }
+    assert!(journal.flush(Duration::from_secs(20)).await);
+    assert_eq!(handed_out(&store).await, ["status-update"]);
+    let grown_older = async |ms: i64| {
+        sqlx::query("UPDATE deliveries SET created_at = created_at - $1").bind(ms).execute(&store.write).await.unwrap();
+        handed_out(&store).await
+    };
+    assert_eq!(grown_older(30_000).await, ["status-update"], "it hangs, or the receiver is away");
+    assert_eq!(grown_older(6_000).await, ["status-update", "status-update", "end-of-call-report"]);
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ impl HeardEvent {
             SttEvent::EndOfTurn { text, confidence } => {
                 json!({"at_ms": at_ms, "kind": "end_of_turn", "text": text, "confidence": confidence})
             }
+            SttEvent::NotUnderstood => json!({"at_ms": at_ms, "kind": "not_understood"}),
             SttEvent::UtteranceEnd => json!({"at_ms": at_ms, "kind": "utterance_end"}),
             SttEvent::StartOfTurn => json!({"at_ms": at_ms, "kind": "start_of_turn"}),
             SttEvent::EagerEndOfTurn => json!({"at_ms": at_ms, "kind": "eager_end_of_turn"}),
@@ -50,6 +51,7 @@ impl HeardEvent {
             "interim" => SttEvent::Interim(text()?),
             "final" => SttEvent::Final { text: text()?, confidence, speech_final: value["speech_final"].as_bool()? },
             "end_of_turn" => SttEvent::EndOfTurn { text: text()?, confidence },
+            "not_understood" => SttEvent::NotUnderstood,
             "utterance_end" => SttEvent::UtteranceEnd,
             "start_of_turn" => SttEvent::StartOfTurn,
             "eager_end_of_turn" => SttEvent::EagerEndOfTurn,

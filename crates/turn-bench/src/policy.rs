@@ -100,10 +100,19 @@ fn setting(own: &TurnConfig, chosen: &[(&str, &Value)]) -> Result<Setting, Strin
     for (field, value) in chosen.iter().filter(|(field, _)| *field != "scale") {
         fields.insert((*field).to_owned(), (*value).clone());
     }
-    let turn: TurnConfig =
+    let mut turn: TurnConfig =
         serde_json::from_value(Value::Object(fields)).map_err(|error| format!("--sweep: {name}: {error}"))?;
+    put_in_order(&mut turn);
     turn.validate().map_err(|report| format!("--sweep: {name}: {report}"))?;
     Ok(Setting { name, turn })
+}
+
+/// Values of a sweep may cross: the longer silence gives way, and `complete_silence_ms` to `silence_ms`.
+fn put_in_order(turn: &mut TurnConfig) {
+    turn.complete_silence_ms = turn.complete_silence_ms.min(turn.silence_ms).max(turn.min_silence_ms);
+    turn.silence_ms = turn.silence_ms.max(turn.complete_silence_ms);
+    turn.unfinished_silence_ms = turn.unfinished_silence_ms.max(turn.silence_ms);
+    turn.max_silence_ms = turn.max_silence_ms.max(turn.unfinished_silence_ms);
 }
 
 /// Multiplies every silence that the policy waits for.

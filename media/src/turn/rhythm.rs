@@ -75,3 +75,37 @@ impl Rhythm {
         usual.max(cut).map_or(Duration::ZERO, |pause| pause + PAUSE_MARGIN)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+    const LONGEST: Duration = Duration::from_millis(3_000);
+
+    #[test]
+    fn a_single_long_pause_tells_little_and_the_longest_of_several_nothing() {
+        let mut rhythm = Rhythm::default();
+        rhythm.record(1_700 * MS, 0.5, false, LONGEST);
+        assert_eq!(rhythm.usual_pause(0.5), SINGLE_PAUSE_MAX + PAUSE_MARGIN);
+        rhythm.record(500 * MS, 0.5, false, LONGEST);
+        assert_eq!(rhythm.usual_pause(0.5), 500 * MS + PAUSE_MARGIN);
+        rhythm.record(1_600 * MS, 0.5, true, LONGEST);
+        assert_eq!(rhythm.usual_pause(0.5), 1_600 * MS + PAUSE_MARGIN, "a pause that was cut off counts at once");
+    }
+
+    #[test]
+    fn a_complete_answer_waits_only_if_such_a_one_was_cut_off() {
+        let mut rhythm = Rhythm::default();
+        rhythm.record(600 * MS, 0.95, false, LONGEST);
+        assert_eq!(rhythm.usual_pause(0.95), Duration::ZERO, "pauses of a caller who went on by himself");
+        rhythm.record(600 * MS, 0.3, true, LONGEST);
+        assert_eq!(rhythm.usual_pause(0.95), Duration::ZERO, "what was cut off looked far less complete");
+        rhythm.record(1_200 * MS, 0.95, true, LONGEST);
+        assert_eq!(rhythm.usual_pause(0.95), 1_200 * MS + PAUSE_MARGIN, "at once, and in full");
+        for _ in 0..GOOD_TURNS * 2 {
+            rhythm.record_end();
+        }
+        assert_eq!(rhythm.usual_pause(0.95), Duration::ZERO, "three whole turns later each cut is forgotten");
+    }
+}

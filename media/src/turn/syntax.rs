@@ -4,7 +4,7 @@
 use super::asked::{Asked, topic};
 use super::clause::Clause;
 use super::cues::Cue;
-use super::evidence::Evidence;
+use super::evidence::{Evidence, StopTrust};
 use super::language::{LanguageTable, contains_phrase, ends_with_phrase, has_phrase, has_word};
 use super::numbers::{AddressState, NumberTail, address, number_tail};
 use super::script;
@@ -28,12 +28,20 @@ const LOCAL_NUMBER_DIGITS: usize = 7;
 /// Words of a story after which a whole sentence counts against the end as it is weighted, and how much less each further one
 /// does: who has said much has more often said all.
 const STORY_WORDS: usize = 9;
-const STORY_WORD_SHARE: f32 = 0.05;
-const STORY_SHARES: (f32, f32) = (0.4, 1.15);
+const STORY_WORD_SHARE: f32 = 0.03;
+const STORY_SHARES: (f32, f32) = (0.6, 1.0);
+/// The same where STT has written the end of a sentence.
+const STORY_STOP: f32 = 0.1;
 /// How much a number's name counts, if a number was asked for and there is none yet.
-const NAME_OF_NUMBER: f32 = 0.6;
+const NAME_OF_NUMBER: f32 = 0.8;
+/// How much it counts that the verb at the end of a clause is missing.
+const FINAL_VERB: f32 = 0.6;
+/// How much a sentence counts that names one word of a name that was asked for: "My name is Charlotte".
+const FIRST_NAME: f32 = 0.2;
 /// Words behind a conjunction in which a verb is missed.
 const INNER_CLAUSE_WORDS_MAX: usize = 3;
+/// How much more a full stop counts if those before stood at the ends of turns.
+const PROVEN_STOP: f32 = 1.35;
 /// How much a full stop counts behind words that are no sentence.
 const STOP_ALONE: f32 = 0.4;
 
@@ -63,7 +71,7 @@ pub(super) fn signs(table: Option<&'static LanguageTable>, evidence: &Evidence<'
         tail: number_tail(&sentence, table),
         address: address(&sentence, table, asked == Asked::Email),
         is_written: evidence.is_written || sentence.has_marks,
-        trusts_stops: evidence.trusts_stops,
+        stops: evidence.stops,
         clause: Clause { sentence, table },
         table,
         asked,
@@ -97,7 +105,7 @@ struct Judge {
     tail: NumberTail,
     address: AddressState,
     is_written: bool,
-    trusts_stops: bool,
+    stops: StopTrust,
     signs: Vec<Sign>,
 }
 
@@ -118,9 +126,13 @@ impl Judge {
         if self.asked == Asked::Story {
             // One sentence of a story counts less; what is none is open anyway.
             let strength = self.clause.sentence_strength();
-            let is_known = self.has_mark() || self.clause.is_question();
             let told = story_share(self.clause.sentence.turn_words);
-            self.add(Cue::StoryAsked, if is_known { 0.4 } else { (strength * told).max(0.2) });
+            let share = match (self.has_mark() && self.stops != StopTrust::Doubted, self.clause.is_question()) {
+                (true, _) => STORY_STOP,
+                (false, true) => 0.4,
+                (false, false) => (strength * told).max(0.2),
+            };
+            self.add(Cue::StoryAsked, share);
         }
         if self.is_hold() {
             return self.add(Cue::CourtesyHold, 1.0);
@@ -285,8 +297,9 @@ impl Judge {
             (false, 0..=3) | (true, 0..=2) => (Cue::NumberShort, 1.0),
             (false, 4..=5) | (true, 3) => (Cue::NumberShort, 0.6),
             (false, 6) => (Cue::NumberOpen, 0.8),
-            (false, 7) | (true, 4) => (Cue::NumberOpen, 0.0),
-            (false, 8..=9) | (true, 5) => (Cue::NumberFull, 0.4),
+            (true, 4) => (Cue::NumberOpen, 0.5),
+            (false, 7) | (true, 5) => (Cue::NumberOpen, 0.0),
+            (false, 8..=9) | (true, 6) => (Cue::NumberFull, 0.4),
             _ => (Cue::NumberFull, 0.8),
         };
         self.add(cue, strength);
@@ -309,11 +322,14 @@ impl Judge {
         let is_name = self.clause.sentence.len() > 1
             && last.chars().count() > 1
             && self.clause.sentence.tokens.last().is_some_and(|token| token.is_capital);
-        if is_name {
+        let is_open = self.clause.lacks_final_verb() && !self.has_mark();
+        if is_name && !is_open {
             return;
         }
-        if has_word(table.grammar.never_last, last) {
+        if has_word(table.grammar.never_last, last) && !is_name {
             self.add(Cue::NeverLast, 1.0);
+        } else if is_open {
+            self.add(Cue::NeedsObject, FINAL_VERB);
         } else if has_word(table.grammar.seldom_last, last) && !is_excused {
             self.add(Cue::SeldomLast, 1.0);
             if names {
@@ -328,9 +344,9 @@ impl Judge {
             self.add(Cue::OpenLabel, 1.0);
         } else if has_word(table.grammar.prenominals, last) && !has_word(table.values.items, last) && !self.has_mark() {
             self.add(Cue::SeldomLast, 0.6);
-        } else if self.clause.ends_in_verb() && !is_question {
+        } else if self.clause.ends_in_verb() && !is_question && !self.is_command_for_answer() {
             self.add(Cue::NeedsObject, if self.has_mark() { 0.5 } else { 1.0 });
-        } else if self.names_missing_number() {
+        } else if self.names_missing_number() || self.ends_in_name_of_number() {
             self.add(Cue::OpenLabel, NAME_OF_NUMBER);
         }
     }
@@ -424,7 +440,8 @@ impl Judge {
         }
         let strength = self.clause.sentence_strength();
         if self.clause.sentence.mark == EndMark::None && !self.clause.is_question() && strength > 0.0 {
-            self.add(Cue::Sentence, strength);
+            let is_half = self.asked == Asked::Name && self.clause.ends_in_first_word_of_name();
+            self.add(Cue::Sentence, if is_half { FIRST_NAME } else { strength });
         }
         if self.clause.sentence.mark != EndMark::Question && self.clause.is_question() {
             self.add(Cue::QuestionForm, 1.0);
@@ -456,8 +473,13 @@ impl Judge {
             EndMark::Question => self.add(Cue::QuestionMark, 1.0),
             EndMark::Stop => {
                 // Some STT services end whatever comes before a pause with a stop: it counts where a sentence is.
-                let is_whole = self.trusts_stops && (self.clause.is_sentence() || self.clause.is_question());
-                self.add(Cue::FullStop, if is_whole { strength } else { strength.min(STOP_ALONE) });
+                let is_whole = self.clause.is_sentence() || self.clause.is_question();
+                let counted = match self.stops {
+                    StopTrust::Proven if is_whole => strength * PROVEN_STOP,
+                    StopTrust::Unknown if is_whole => strength,
+                    _ => strength.min(STOP_ALONE),
+                };
+                self.add(Cue::FullStop, counted);
             }
             EndMark::None if self.is_written && strength >= 1.0 => self.add(Cue::NoMark, 1.0),
             EndMark::None | EndMark::Open => {}
@@ -466,7 +488,7 @@ impl Judge {
 }
 
 /// A text without "please" at its end.
-fn without_please(text: &str) -> &str {
+pub(super) fn without_please(text: &str) -> &str {
     PLEASE.iter().find_map(|word| text.strip_suffix(word)).unwrap_or(text).trim()
 }
 

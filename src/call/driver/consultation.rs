@@ -121,13 +121,28 @@ pub(super) async fn admit_second_leg(
     tokio::time::timeout(TRUNK_DEADLINE, read).await.unwrap_or(Err(SecondLegError::NoTrunk))
 }
 
+/// False for a number on the organization's do-not-call list, and when that cannot be read.
+pub(super) async fn may_be_called(context: &CallServices, scope: OrgScope, destination: &Destination) -> bool {
+    let Some(number) = destination.number() else { return true };
+    match tokio::time::timeout(TRUNK_DEADLINE, context.store.is_not_to_be_called(scope, &number)).await {
+        Ok(Ok(false)) => true,
+        Ok(Ok(true)) => {
+            tracing::warn!("the second leg's number is on the do-not-call list");
+            false
+        }
+        _ => {
+            tracing::error!("cannot read the do-not-call list");
+            false
+        }
+    }
+}
+
 /// A browser's call came over no trunk: trunk and caller id are those of its agent's number.
 async fn find_trunk(context: &CallServices, party: &mut ConsultationParams) {
     let Some(destination) = party.target.destination() else { return };
-    let all = PageRequest::first(1_000);
     let read = async {
-        let (numbers, _) = context.store.phone_numbers(party.scope, all).await?;
-        let (mut trunks, _) = context.store.trunks(party.scope, all).await?;
+        let numbers = context.store.calling_number(party.scope, None, party.spec.agent_id).await?;
+        let (mut trunks, _) = context.store.trunks(party.scope, PageRequest::first(1_000)).await?;
         trunks.reverse(); // oldest first
         Ok::<_, StoreError>((numbers, trunks))
     };
@@ -135,7 +150,7 @@ async fn find_trunk(context: &CallServices, party: &mut ConsultationParams) {
         Ok(Ok(rows)) => rows,
         _ => return tracing::error!("cannot read trunks and numbers for a transfer"),
     };
-    match choose_trunk_of_web_call(party.spec.agent_id, &destination, &numbers, &trunks) {
+    match choose_trunk_of_web_call(party.spec.agent_id, &destination, numbers.as_slice(), &trunks) {
         Ok((trunk, from_number)) => {
             party.trunk = Some(trunk.id);
             party.from_number = from_number.unwrap_or_default();
@@ -166,6 +181,9 @@ async fn call(
             return reason;
         }
     };
+    if !may_be_called(context, party.scope, &destination).await {
+        return EndReason::Rejected;
+    }
     let Ok(ports) = context.media.ports.take() else { return EndReason::Overload };
     let params = OutgoingCallParams {
         destination,

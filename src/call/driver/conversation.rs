@@ -1,6 +1,7 @@
 //! The event loop of an answered call: handles one event at a time.
 
 mod closing;
+mod controls;
 mod events;
 mod handover;
 mod next_agent;
@@ -10,6 +11,7 @@ mod tool_calls;
 use super::call_leg::CallLeg;
 use super::consultation::ConsultationHandle;
 use super::listener::Listener;
+use super::rules_llm::SharedFlowMemory;
 use super::schema_validation::check_dtmf_tools;
 use super::tool_runner::ToolServerResult;
 use super::tts::TtsPipeline;
@@ -54,6 +56,7 @@ struct ConversationLoop {
     machine: CallMachine,
     tts: TtsPipeline,
     llm: Option<(u32, EventStream<LlmEvent>)>,
+    flow_memory: SharedFlowMemory,
     listener: Listener,
     leg_alive: bool,
     tools: JoinSet<(String, ToolOutcome)>,
@@ -91,6 +94,7 @@ pub(super) async fn run_conversation(established: EstablishedCall) {
         machine,
         tts,
         llm: None,
+        flow_memory: SharedFlowMemory::default(),
         listener,
         leg_alive: true,
         tools: JoinSet::new(),

@@ -1,7 +1,7 @@
 //! Inbound REFER: the peer asks us to call a third party, and the conversation continues with them. Runs in a separate
 //! task until they answer.
 
-use super::consultation::admit_second_leg;
+use super::consultation::{admit_second_leg, may_be_called};
 use super::outgoing_call::{AnsweredDialog, OutgoingCallDriver};
 use super::trunk_calls::{self, InviteParams};
 use super::{AdmissionPermit, CallServices, SharedServices};
@@ -85,6 +85,9 @@ async fn call(
     let Some(destination) = destination_within_trunk(&trunk.fields, &referred.target) else {
         return InboundReferEvent::Failed(403);
     };
+    if !may_be_called(context, referring.scope, &destination).await {
+        return InboundReferEvent::Failed(403);
+    }
     let params = OutgoingCallParams {
         destination,
         negotiation,

@@ -1,6 +1,6 @@
 //! Looks up the providers of a call's plan: their addresses, keys and clients.
 
-use super::rules_llm::rules_llm;
+use super::rules_llm::{SharedFlowMemory, rules_llm};
 use crate::call::machine::CallSpec;
 use crate::call::provider_plan::{self, SttChoice};
 use crate::domain::agent::AgentFields;
@@ -39,13 +39,15 @@ pub(super) fn llm_plan(providers: &ProviderRegistry, agent: &AgentFields) -> Llm
 }
 
 /// The LLMs of a call, and the rules that answer when none of them does.
-pub(super) fn call_llm_plan(providers: &ProviderRegistry, index: &PassageIndex, spec: &CallSpec) -> LlmPlan {
-    LlmPlan { rules: rules_llm(index, spec), ..llm_plan(providers, &spec.agent) }
+pub(super) fn call_llm_plan(
+    providers: &ProviderRegistry, index: &PassageIndex, spec: &CallSpec, memory: &SharedFlowMemory,
+) -> LlmPlan {
+    LlmPlan { rules: rules_llm(index, spec, memory), ..llm_plan(providers, &spec.agent) }
 }
 
 /// What takes over from a realtime model: the first LLM, or the rules if somebody hears the caller for them.
 pub(super) fn realtime_fallback(providers: &ProviderRegistry, index: &PassageIndex, spec: &CallSpec) -> Option<String> {
-    let plan = call_llm_plan(providers, index, spec);
+    let plan = call_llm_plan(providers, index, spec, &SharedFlowMemory::default());
     let hears = || stt_candidates(providers, spec, Companding::MuLaw).iter().any(|one| one.endpoint.is_usable());
     let rules = plan.rules.as_ref().filter(|_| hears()).map(|rules| rules.name().to_owned());
     plan.candidates.first().map(|one| one.name.clone()).or(rules)

@@ -2,13 +2,13 @@
 
 use crate::call::machine::CallSpec;
 use crate::call::rules::{CallRules, call_rules};
-use crate::dialogue::flow::{FaqFound, FlowDialogue};
+use crate::dialogue::flow::{FaqFound, FlowDialogue, FlowMemory};
 use crate::domain::chat::ChatMessage;
 use crate::providers::LlmRequest;
 use crate::providers::llm::{AnswersByRules, RulesAnswer};
 use crate::store::{IndexedPassage, PassageIndex};
 use futures_util::future::BoxFuture;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -17,17 +17,23 @@ const SEARCH_DEADLINE: Duration = Duration::from_millis(500);
 /// Passages that are looked at for one turn.
 const PASSAGES_MAX: usize = 5;
 
+/// Where the flow of a call stood before what its history has lost.
+pub(super) type SharedFlowMemory = Arc<Mutex<FlowMemory>>;
+
 /// The rules of a call, with the search in its documents.
 #[derive(Debug)]
 struct RulesLlm {
     rules: CallRules,
     index: PassageIndex,
+    memory: SharedFlowMemory,
 }
 
 /// What answers in a call when no model does.
-pub(super) fn rules_llm(index: &PassageIndex, spec: &CallSpec) -> Option<Arc<dyn AnswersByRules>> {
+pub(super) fn rules_llm(
+    index: &PassageIndex, spec: &CallSpec, memory: &SharedFlowMemory,
+) -> Option<Arc<dyn AnswersByRules>> {
     let rules = call_rules(spec)?;
-    Some(Arc::new(RulesLlm { rules, index: index.clone() }))
+    Some(Arc::new(RulesLlm { rules, index: index.clone(), memory: Arc::clone(memory) }))
 }
 
 impl AnswersByRules for RulesLlm {
@@ -38,8 +44,14 @@ impl AnswersByRules for RulesLlm {
     fn answer<'a>(&'a self, request: &'a LlmRequest) -> BoxFuture<'a, RulesAnswer> {
         Box::pin(async move {
             let dialogue = &self.rules.dialogue;
-            let found = look_up(&self.index, dialogue, &request.messages).await;
-            let answer = dialogue.answer(&request.messages, &request.tools, &found);
+            let memory = || self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            let dropped = memory().dropped(&request.messages);
+            let mut found = look_up(&self.index, dialogue, &request.messages).await;
+            if !dropped.is_empty() {
+                found.extend(look_up(&self.index, dialogue, &dropped).await);
+            }
+            let answer =
+                memory().answer(dialogue, (request.messages.as_slice(), dropped.as_slice()), &request.tools, &found);
             RulesAnswer { text: answer.text, calls: answer.calls }
         })
     }

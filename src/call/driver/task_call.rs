@@ -11,6 +11,7 @@ use crate::call::task_placement::{
 };
 use crate::domain::agent::Agent;
 use crate::domain::ids::{CallId, TaskId, TrunkId};
+use crate::domain::phone_number::Destination;
 use crate::domain::task::Task;
 use crate::domain::trunk::Trunk;
 use crate::store::{OrgScope, PageRequest, now};
@@ -103,15 +104,19 @@ async fn prepare(context: &SharedServices, scope: OrgScope, task: TaskId) -> Res
     let store = &context.store;
     let task = check_task(store.task(scope, task).await?)?;
     let agent = check_agent_and_time(&task, store.agent(scope, task.agent).await?, now())?;
+    if let Some(number) = Destination::parse(&task.fields.to_number).and_then(|to| to.number())
+        && store.is_not_to_be_called(scope, &number).await?
+    {
+        return Err(PlaceCallError::DoNotCall);
+    }
     let context = CallServices::of_organization(context, scope).await;
     if let Some(missing) = provider_candidates::missing_provider(&context.providers, &agent.fields) {
         return Err(PlaceCallError::ProviderMissing(missing));
     }
-    let all = PageRequest::first(1_000);
-    let (numbers, _) = context.store.phone_numbers(scope, all).await?;
-    let (mut trunks, _) = context.store.trunks(scope, all).await?;
+    let number = store.calling_number(scope, task.fields.from_number.as_deref(), Some(task.agent)).await?;
+    let (mut trunks, _) = store.trunks(scope, PageRequest::first(1_000)).await?;
     trunks.reverse(); // oldest first
-    let (trunk, from_number) = choose_trunk(&task, &numbers, &trunks)?;
+    let (trunk, from_number) = choose_trunk(&task, number.as_slice(), &trunks)?;
     check_variables(&task, &agent, from_number.as_ref(), now())?;
     Ok(PreparedCall { task, agent, trunk, from_number, context })
 }

@@ -22,6 +22,7 @@ fn task(call: &Call) -> Task {
     Task {
         id: TaskId::new(),
         organization: call.organization,
+        batch: None,
         agent: AgentId::new(),
         status: TaskStatus::Completed,
         fields: serde_json::from_value(json!({"to_number": "+31201111111", "webhook_url": "https://task.example"}))

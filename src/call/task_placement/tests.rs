@@ -17,6 +17,7 @@ fn task(settings: Value) -> Task {
     Task {
         id: TaskId::new(),
         organization: OrganizationId::new(),
+        batch: None,
         agent: AgentId::new(),
         status: TaskStatus::Pending,
         fields: serde_json::from_value(all).unwrap(),

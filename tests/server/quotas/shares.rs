@@ -86,7 +86,7 @@ async fn due_tasks_of_many_organizations_are_looked_at_in_turns() {
         let made = store.create_agent(*scope, serde_json::from_value(agent()).unwrap()).await.unwrap();
         for priority in 0..count {
             let fields = json!({"to_number": "+15550199", "priority": priority % 100, "scheduled_at": now().rfc3339()});
-            store.create_task(*scope, made.id, serde_json::from_value(fields).unwrap()).await.unwrap();
+            store.create_task(*scope, made.id, None, serde_json::from_value(fields).unwrap()).await.unwrap();
         }
     }
     until("all of them are due", async || {

@@ -5,6 +5,8 @@
 pub struct ScriptedPhrases {
     /// First LLM failure: asks the caller to repeat.
     pub repeat: &'static str,
+    /// The caller was heard and not understood: another language, or a very bad line.
+    pub not_understood: &'static str,
     /// Second failure: ends the call.
     pub give_up: &'static str,
     /// Maximum duration reached.
@@ -23,6 +25,7 @@ pub struct ScriptedPhrases {
 
 const DUTCH: ScriptedPhrases = ScriptedPhrases {
     repeat: "Sorry, er ging iets mis. Kunt u dat herhalen?",
+    not_understood: "Sorry, dat heb ik niet verstaan. Ik versta alleen Nederlands.",
     give_up: "Sorry, het lukt me op dit moment niet. Probeert u het later nog eens. Tot ziens.",
     time_is_up: "We zijn aan het einde van onze tijd. Bedankt voor het gesprek. Tot ziens.",
     goodbye: "Tot ziens.",
@@ -34,6 +37,7 @@ const DUTCH: ScriptedPhrases = ScriptedPhrases {
 
 const GERMAN: ScriptedPhrases = ScriptedPhrases {
     repeat: "Entschuldigung, da ist etwas schiefgegangen. Können Sie das bitte wiederholen?",
+    not_understood: "Entschuldigung, das habe ich nicht verstanden. Ich verstehe nur Deutsch.",
     give_up: "Entschuldigung, das klappt gerade nicht. Bitte versuchen Sie es später noch einmal. Auf Wiederhören.",
     time_is_up: "Unsere Zeit ist leider um. Vielen Dank für das Gespräch. Auf Wiederhören.",
     goodbye: "Auf Wiederhören.",
@@ -45,6 +49,7 @@ const GERMAN: ScriptedPhrases = ScriptedPhrases {
 
 const FRENCH: ScriptedPhrases = ScriptedPhrases {
     repeat: "Désolé, il y a eu un problème. Pouvez-vous répéter ?",
+    not_understood: "Désolé, je n'ai pas compris. Je ne comprends que le français.",
     give_up: "Désolé, cela ne fonctionne pas pour le moment. Veuillez réessayer plus tard. Au revoir.",
     time_is_up: "Notre temps est écoulé. Merci de votre appel. Au revoir.",
     goodbye: "Au revoir.",
@@ -56,6 +61,7 @@ const FRENCH: ScriptedPhrases = ScriptedPhrases {
 
 const SPANISH: ScriptedPhrases = ScriptedPhrases {
     repeat: "Lo siento, algo ha ido mal. ¿Puede repetirlo?",
+    not_understood: "Lo siento, no le he entendido. Solo entiendo español.",
     give_up: "Lo siento, ahora mismo no puedo ayudarle. Inténtelo más tarde, por favor. Adiós.",
     time_is_up: "Se nos ha acabado el tiempo. Gracias por la llamada. Adiós.",
     goodbye: "Adiós.",
@@ -67,6 +73,7 @@ const SPANISH: ScriptedPhrases = ScriptedPhrases {
 
 const ITALIAN: ScriptedPhrases = ScriptedPhrases {
     repeat: "Mi scusi, qualcosa è andato storto. Può ripetere?",
+    not_understood: "Mi scusi, non ho capito. Capisco solo l'italiano.",
     give_up: "Mi scusi, in questo momento non posso aiutarla. Riprovi più tardi. Arrivederci.",
     time_is_up: "Il nostro tempo è finito. Grazie della chiamata. Arrivederci.",
     goodbye: "Arrivederci.",
@@ -78,6 +85,7 @@ const ITALIAN: ScriptedPhrases = ScriptedPhrases {
 
 const PORTUGUESE: ScriptedPhrases = ScriptedPhrases {
     repeat: "Desculpe, algo correu mal. Pode repetir?",
+    not_understood: "Desculpe, não percebi. Só percebo português.",
     give_up: "Desculpe, neste momento não consigo ajudar. Tente mais tarde, por favor. Até logo.",
     time_is_up: "O nosso tempo acabou. Obrigado pela chamada. Até logo.",
     goodbye: "Até logo.",
@@ -89,6 +97,7 @@ const PORTUGUESE: ScriptedPhrases = ScriptedPhrases {
 
 const ENGLISH: ScriptedPhrases = ScriptedPhrases {
     repeat: "Sorry, something went wrong. Could you say that again?",
+    not_understood: "Sorry, I did not understand that. I only understand English. Could you say it again?",
     give_up: "Sorry, I can't help you right now. Please try again later. Goodbye.",
     time_is_up: "We have reached the end of our time. Thank you for the call. Goodbye.",
     goodbye: "Goodbye.",

@@ -97,6 +97,11 @@ impl CallMachine {
                 self.update_end_of_turn(|end_of_turn| end_of_turn.handle_corrected(now, &was, &is, speech_final));
                 self.correct_turn();
             }
+            SttEvent::NotUnderstood => {
+                if let Mode::Conversing(conversing) = &mut self.mode {
+                    conversing.handle_unclear_speech(now);
+                }
+            }
             SttEvent::UtteranceEnd => self.update_end_of_turn(|end_of_turn| end_of_turn.handle_utterance_end(now)),
             SttEvent::EndOfTurn { text, confidence } => {
                 self.handle_words(now, &text, true, |end_of_turn| {
@@ -149,8 +154,14 @@ impl CallMachine {
         if is_final && let Some(talk) = self.mode.talk_mut() {
             talk.handle_final_words();
         }
-        self.handle_caller_words(text);
         self.update_end_of_turn(update);
+        // Words of a turn that was taken already, which come once more as final ones, are nothing new.
+        let is_new = self.mode.line_mut().is_none_or(|line| !line.caller.end_of_turn.words().is_empty());
+        if is_new {
+            self.handle_caller_words(now, text);
+        } else if is_final && let Some(talk) = self.mode.talk_mut() {
+            talk.handle_no_new_words(now);
+        }
         self.run_amd(now, |amd| amd.handle_words(now, text, is_final));
         if let Some(talk) = self.mode.talk_mut() {
             talk.evaluate_barge_in(now, is_final);
@@ -158,15 +169,17 @@ impl CallMachine {
     }
 
     /// The caller has said something, so a silent caller is prompted from the beginning.
-    pub(super) fn handle_caller_words(&mut self, text: &str) {
+    pub(super) fn handle_caller_words(&mut self, now: Instant, text: &str) {
         if text.is_empty() {
             return;
         }
         if let Mode::Conversing(conversing) = &mut self.mode {
             conversing.silence_prompts = 0;
+            conversing.unclear_answers = 0;
+            conversing.talk.timers.unclear = None;
         }
         if let Some(talk) = self.mode.talk_mut() {
-            talk.handle_caller_words();
+            talk.handle_caller_words(now);
         }
     }
 
@@ -198,8 +211,9 @@ impl CallMachine {
     /// The caller has finished a turn. Only a conversation answers it.
     fn handle_turn(&mut self, now: Instant, turn: CallerTurn) {
         if let Some(talk) = self.mode.talk_mut() {
-            talk.clear_before_turn();
+            talk.clear_before_turn(now);
         }
+        let Some(turn) = self.hold_unvoiced_turn(now, turn) else { return };
         let Some(turn) = self.collect_turn(now, turn) else { return };
         match &mut self.mode {
             Mode::Conversing(conversing) => {
@@ -271,6 +285,7 @@ pub(super) fn dtmf_turn(now: Instant, digits: &str) -> CallerTurn {
         started: now,
         ended: now,
         final_at: None,
+        is_voiced: true,
         decision: None,
     }
 }

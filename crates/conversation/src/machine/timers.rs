@@ -12,6 +12,8 @@ pub enum CallTimer {
     Goodbye,
     /// The caller has said nothing for a while.
     Silence,
+    /// The caller has said something that STT did not understand.
+    Unclear,
     /// A barge-in brought no words: resume.
     Resume,
     /// Speech was detected, but STT is silent.
@@ -34,6 +36,8 @@ pub enum CallTimer {
     Transfer,
     /// The next agent of a handover is not ready.
     Handover,
+    /// An operator's text waits to be said.
+    OperatorText,
     /// The realtime model was asked and does not respond, or stalls.
     RealtimeStall,
     /// The realtime model has not sent the caller's transcript.
@@ -42,10 +46,11 @@ pub enum CallTimer {
 
 impl CallTimer {
     /// All timers; of those that are due at once the first fires first.
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::MaxDuration,
         Self::Goodbye,
         Self::Silence,
+        Self::Unclear,
         Self::Resume,
         Self::SttStall,
         Self::SttLate,
@@ -57,6 +62,7 @@ impl CallTimer {
         Self::Hold,
         Self::Transfer,
         Self::Handover,
+        Self::OperatorText,
         Self::RealtimeStall,
         Self::CallerTranscript,
     ];
@@ -68,6 +74,7 @@ pub(super) struct TalkTimers {
     pub(super) max_duration: Option<Instant>,
     pub(super) goodbye: Option<Instant>,
     pub(super) silence: Option<Instant>,
+    pub(super) unclear: Option<Instant>,
     pub(super) resume: Option<Instant>,
     pub(super) tool_result: Option<Instant>,
     pub(super) filler: Option<Instant>,

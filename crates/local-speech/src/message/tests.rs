@@ -22,7 +22,8 @@ fn to_worker() -> Vec<ServerMessage> {
         },
         ServerMessage::Synthesize {
             id: RequestId(8),
-            urgency: SpeechUrgency::Ahead,
+            tenant: 5,
+            sound_ms: 1_500,
             voice: "en_US-joe".into(),
             speed_permille: 1_250,
             text: "Half past two, façade.".into(),
@@ -63,7 +64,7 @@ fn every_message_is_read_as_it_was_written() {
 
 /// The bytes are pinned: a change of them needs another version.
 #[test]
-fn the_wire_of_version_2_does_not_change() {
+fn the_wire_of_version_3_does_not_change() {
     let hex = |frame: Frame| frame.encode().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let wire: Vec<String> = to_worker()
         .iter()
@@ -73,11 +74,11 @@ fn the_wire_of_version_2_does_not_change() {
     assert_eq!(
         wire,
         [
-            "0b00000001544c5357020000000000",
+            "0b00000001544c5357030000000000",
             "20000000020700000000000000ffffffffffffffff010500000000000100ffff0080ff7f",
-            "3600000003080000000000000001e204000009000000656e5f55532d6a6f651700000048616c6620706173742074776f2c206661c3a76164652e",
+            "410000000308000000000000000500000000000000dc050000e204000009000000656e5f55532d6a6f651700000048616c6620706173742074776f2c206661c3a76164652e",
             "09000000040900000000000000",
-            "3200000081544c535702000100110000006d6f6f6e7368696e652d74696e792d656e020009000000656e5f55532d6a6f650100000062",
+            "3200000081544c535703000100110000006d6f6f6e7368696e652d74696e792d656e020009000000656e5f55532d6a6f650100000062",
             "1e000000820700000000000000900328a000000b00000068656c6c6f207468657265",
             "150000008308000000000000002256000002000000fdff0300",
             "15000000860800000000000000020000009d080000ffffffff",
@@ -143,9 +144,8 @@ fn nothing_beyond_a_bound_is_written_or_read() {
     lying.body[17..21].copy_from_slice(&u32::MAX.to_le_bytes());
     assert_eq!(ServerMessage::read(&lying), Err(MessageError::TooLong("audio")));
     let text = "é".repeat(SYNTHESIZE_BYTES_MAX);
-    let urgency = SpeechUrgency::Waited;
-    let spoken =
-        ServerMessage::Synthesize { id: RequestId(1), urgency, voice: "v".into(), speed_permille: 1_000, text };
+    let (id, voice) = (RequestId(1), "v".to_owned());
+    let spoken = ServerMessage::Synthesize { id, tenant: 1, sound_ms: 0, voice, speed_permille: 1_000, text };
     let Ok(ServerMessage::Synthesize { text, .. }) = ServerMessage::read(&spoken.frame()) else { panic!("not read") };
     assert_eq!(text.len(), SYNTHESIZE_BYTES_MAX, "cut between two characters");
 }

@@ -267,5 +267,11 @@ fn what_the_model_is_not_sure_of_is_no_speech() {
         assert!(!is_speech(&words(text, confidence), second), "{text}");
     }
     assert!(!is_speech(&words("You", 0.9), samples(300)), "what it writes for a click");
+    // Another language: several words in speech of some length. A noise is none.
+    let long = samples(2_000);
+    assert!(is_unclear(&words("Hello, eek speak a lane.", 0.4), long));
+    assert!(!is_unclear(&words("Hello, eek speak a lane.", 0.9), long), "understood");
+    assert!(!is_unclear(&words("Thank you.", 0.4), long) && !is_unclear(&words("", 0.1), long));
+    assert!(!is_unclear(&words("I see it", 0.4), samples(1_000)), "short");
     assert!(is_speech(&words("You", 0.9), second) && is_speech(&words("Yes", 0.9), samples(300)));
 }

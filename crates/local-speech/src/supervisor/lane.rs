@@ -1,4 +1,4 @@
-//! Requests of one kind: what waits, in order, and the one that the worker does.
+//! Requests of one kind: what waits, in order, and what the worker does.
 
 use super::fair_queue::FairQueue;
 use super::work::Work;
@@ -13,7 +13,6 @@ const END_MAX: Duration = Duration::from_secs(5);
 /// What the worker does.
 #[derive(Debug)]
 enum InFlight {
-    Nothing,
     /// Somebody waits for the answer.
     Wanted {
         work: Work,
@@ -21,10 +20,7 @@ enum InFlight {
         is_begun: bool,
     },
     /// Nobody waits any more; the worker has to end it until then.
-    GivenUp {
-        id: RequestId,
-        until: Instant,
-    },
+    GivenUp { id: RequestId, until: Instant },
 }
 
 /// A request that was lost in a crash.
@@ -52,16 +48,26 @@ pub(super) struct Lane {
     /// Words that do not change any more, and all texts: before words so far.
     finals: FairQueue,
     partials: FairQueue,
-    in_flight: InFlight,
+    in_flight: Vec<InFlight>,
+    in_flight_max: usize,
 }
 
-impl Default for Lane {
-    fn default() -> Self {
-        Self { finals: FairQueue::default(), partials: FairQueue::default(), in_flight: InFlight::Nothing }
+impl InFlight {
+    fn id(&self) -> RequestId {
+        match self {
+            Self::Wanted { work, .. } => work.id(),
+            Self::GivenUp { id, .. } => *id,
+        }
     }
 }
 
 impl Lane {
+    /// The worker does so many requests of this kind at once.
+    pub(super) fn new(in_flight_max: usize) -> Self {
+        let (finals, partials) = Default::default();
+        Self { finals, partials, in_flight: Vec::new(), in_flight_max }
+    }
+
     /// Takes a request. Returns the requests that it takes the place of.
     pub(super) fn push(&mut self, work: Work) -> Result<Vec<Displaced>, SpeechError> {
         let is_partial = work.is_partial();
@@ -105,25 +111,26 @@ impl Lane {
         self.finals.len() + self.partials.len()
     }
 
-    /// The next request for the worker, if it has nothing to do.
+    /// The next request for the worker, if it has room for it.
     pub(super) fn next(&mut self) -> Option<ServerMessage> {
-        if !matches!(self.in_flight, InFlight::Nothing) {
+        if self.in_flight.len() >= self.in_flight_max {
             return None;
         }
         let mut work = self.finals.pop().or_else(|| self.partials.pop())?;
         let message = work.send();
-        self.in_flight = InFlight::Wanted { work, is_begun: false };
+        self.in_flight.push(InFlight::Wanted { work, is_begun: false });
         Some(message)
     }
 
     /// Gives up a partial transcription while a final one waits.
     pub(super) fn preempt(&mut self, now: Instant) -> Option<RequestId> {
-        let InFlight::Wanted { work, .. } = &self.in_flight else { return None };
-        if !work.is_partial() || self.finals.len() == 0 {
+        if self.finals.len() == 0 || self.in_flight.len() < self.in_flight_max {
             return None;
         }
-        let id = work.id();
-        self.in_flight = InFlight::GivenUp { id, until: now + END_MAX };
+        let is_partial = |one: &&mut InFlight| matches!(one, InFlight::Wanted { work, .. } if work.is_partial());
+        let partial = self.in_flight.iter_mut().find(is_partial)?;
+        let id = partial.id();
+        *partial = InFlight::GivenUp { id, until: now + END_MAX };
         Some(id)
     }
 
@@ -132,76 +139,78 @@ impl Lane {
         for queue in [&mut self.finals, &mut self.partials] {
             queue.take_if(|work| work.id() == id);
         }
-        match &self.in_flight {
-            InFlight::Wanted { work, .. } if work.id() == id => {
-                self.in_flight = InFlight::GivenUp { id, until: now + END_MAX };
+        let is_this = |one: &&mut InFlight| matches!(one, InFlight::Wanted { work, .. } if work.id() == id);
+        match self.in_flight.iter_mut().find(is_this) {
+            Some(wanted) => {
+                *wanted = InFlight::GivenUp { id, until: now + END_MAX };
                 true
             }
-            _ => false,
+            None => false,
         }
     }
 
     /// The worker has answered. True if somebody waits for it.
     pub(super) fn answer(&mut self, answered: RequestId, is_last: bool) -> bool {
-        match &mut self.in_flight {
-            InFlight::Wanted { work, is_begun } if work.id() == answered => {
+        let Some(place) = self.in_flight.iter().position(|one| one.id() == answered) else { return false };
+        let is_wanted = match self.in_flight.get_mut(place) {
+            Some(InFlight::Wanted { is_begun, .. }) => {
                 *is_begun = true;
-                if is_last {
-                    self.in_flight = InFlight::Nothing;
-                }
                 true
             }
-            InFlight::GivenUp { id, .. } if *id == answered => {
-                if is_last {
-                    self.in_flight = InFlight::Nothing;
-                }
-                false
-            }
             _ => false,
+        };
+        if is_last {
+            self.in_flight.remove(place);
         }
+        is_wanted
     }
 
     /// The worker has ended: what it did is tried once more, or is lost.
-    pub(super) fn handle_exit(&mut self, now: Instant) -> Option<Lost> {
-        match std::mem::replace(&mut self.in_flight, InFlight::Nothing) {
-            InFlight::Wanted { work, is_begun: false } if work.may_be_sent_again() && work.deadline() > now => {
-                if work.is_partial() {
-                    self.partials.put_back(work)
-                } else {
-                    self.finals.put_back(work)
+    pub(super) fn handle_exit(&mut self, now: Instant) -> Vec<Lost> {
+        let mut lost = Vec::new();
+        // The last one first: each is put before those that wait.
+        for one in std::mem::take(&mut self.in_flight).into_iter().rev() {
+            match one {
+                InFlight::Wanted { work, is_begun: false } if work.may_be_sent_again() && work.deadline() > now => {
+                    if work.is_partial() {
+                        self.partials.put_back(work)
+                    } else {
+                        self.finals.put_back(work)
+                    }
                 }
-                None
+                InFlight::Wanted { work, .. } => lost.push(Lost(work.id())),
+                InFlight::GivenUp { .. } => {}
             }
-            InFlight::Wanted { work, .. } => Some(Lost(work.id())),
-            InFlight::GivenUp { .. } | InFlight::Nothing => None,
         }
+        lost
     }
 
     /// What has taken too long by now.
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Vec<Expired> {
         let late = [&mut self.finals, &mut self.partials].map(|queue| queue.take_if(|work| work.deadline() <= now));
         let mut expired: Vec<Expired> = late.into_iter().flatten().map(Expired::Waiting).collect();
-        match &self.in_flight {
-            InFlight::Wanted { work, .. } if work.deadline() <= now => {
+        for one in &mut self.in_flight {
+            if let InFlight::Wanted { work, .. } = one
+                && work.deadline() <= now
+            {
                 let id = work.id();
                 expired.push(Expired::InFlight(id));
-                self.in_flight = InFlight::GivenUp { id, until: now + END_MAX };
+                *one = InFlight::GivenUp { id, until: now + END_MAX };
             }
-            InFlight::GivenUp { until, .. } if *until <= now => {
-                expired.push(Expired::Hanging);
-                self.in_flight = InFlight::Nothing;
-            }
-            _ => {}
+        }
+        let hanging = |one: &InFlight| matches!(one, InFlight::GivenUp { until, .. } if *until <= now);
+        if self.in_flight.iter().any(hanging) {
+            expired.push(Expired::Hanging);
+            self.in_flight.retain(|one| !hanging(one));
         }
         expired
     }
 
     pub(super) fn next_timeout(&self) -> Option<Instant> {
-        let in_flight = match &self.in_flight {
-            InFlight::Nothing => None,
-            InFlight::Wanted { work, .. } => Some(work.deadline()),
-            InFlight::GivenUp { until, .. } => Some(*until),
-        };
+        let in_flight = self.in_flight.iter().map(|one| match one {
+            InFlight::Wanted { work, .. } => work.deadline(),
+            InFlight::GivenUp { until, .. } => *until,
+        });
         self.finals.iter().chain(self.partials.iter()).map(|work| work.deadline()).chain(in_flight).min()
     }
 
@@ -209,9 +218,10 @@ impl Lane {
     pub(super) fn clear(&mut self) -> Vec<RequestId> {
         let waiting = [&mut self.finals, &mut self.partials].map(|queue| queue.take_if(|_| true));
         let mut ids: Vec<RequestId> = waiting.into_iter().flatten().collect();
-        if let InFlight::Wanted { work, .. } = std::mem::replace(&mut self.in_flight, InFlight::Nothing) {
-            ids.push(work.id());
-        }
+        ids.extend(self.in_flight.drain(..).filter_map(|one| match one {
+            InFlight::Wanted { work, .. } => Some(work.id()),
+            InFlight::GivenUp { .. } => None,
+        }));
         ids
     }
 }

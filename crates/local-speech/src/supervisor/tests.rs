@@ -15,12 +15,7 @@ fn audio(session: u64, urgency: Urgency) -> SpeechRequest {
 }
 
 fn text() -> SpeechRequest {
-    SpeechRequest::Synthesize {
-        urgency: SpeechUrgency::Waited,
-        voice: "joe".into(),
-        speed_permille: 1_000,
-        text: "Good morning.".into(),
-    }
+    SpeechRequest::Synthesize { sound_ms: 0, voice: "joe".into(), speed_permille: 1_000, text: "Good morning.".into() }
 }
 
 fn heard(id: RequestId) -> WorkerMessage {
@@ -141,20 +136,54 @@ fn speaking_and_hearing_do_not_wait_for_each_other() {
     let spoken = worker.ask(text());
     let next = worker.ask(text());
     let words = worker.ask(audio(1, Urgency::Final));
-    assert_eq!(worker.outputs(), ["ask 1", "ask 3"]);
+    assert_eq!(worker.outputs(), ["ask 1", "ask 2", "ask 3"], "texts are spoken by turns");
     worker.sends(WorkerMessage::Audio { id: spoken, rate_hz: 22_050, samples: vec![1] });
+    worker.sends(WorkerMessage::Audio { id: next, rate_hz: 22_050, samples: vec![1] });
     worker.sends(heard(words));
     worker.sends(WorkerMessage::Done { id: spoken });
-    assert_eq!(worker.outputs(), ["1 audio", "3 heard yes", "1 done", "ask 2"]);
+    assert_eq!(worker.outputs(), ["1 audio", "2 audio", "3 heard yes", "1 done"]);
     worker.machine.cancel(worker.now, next);
     assert_eq!(worker.outputs(), ["cancel 2"]);
     worker.sends(WorkerMessage::Audio { id: next, rate_hz: 22_050, samples: vec![1] });
-    worker.sends(WorkerMessage::Done { id: next });
+    worker.sends(cancelled(next));
     assert!(worker.outputs().is_empty(), "nobody waits for it");
-    let waiting = [worker.ask(text()), worker.ask(text())];
-    worker.machine.cancel(worker.now, waiting[1]);
-    worker.sends(WorkerMessage::Done { id: waiting[0] });
-    assert_eq!(worker.outputs(), ["ask 4", "4 done"], "what was not sent is forgotten");
+    // No more at once than the worker takes.
+    let asked: Vec<RequestId> = (0..=SPOKEN_AT_ONCE_MAX).map(|_| worker.ask(text())).collect();
+    assert_eq!((worker.outputs().len(), worker.machine.waiting()), (SPOKEN_AT_ONCE_MAX, (0, 1)));
+    worker.machine.cancel(worker.now, asked[SPOKEN_AT_ONCE_MAX]);
+    worker.sends(WorkerMessage::Done { id: asked[0] });
+    assert_eq!(worker.outputs(), ["4 done"], "what was not sent is forgotten");
+}
+
+/// The worker is killed while it speaks several texts: those that have not begun are asked for again, in their order.
+#[test]
+fn texts_that_have_not_begun_outlive_the_worker() {
+    let mut worker = Worker::ready();
+    let ids = [worker.ask(text()), worker.ask(text()), worker.ask(text())];
+    worker.sends(WorkerMessage::Audio { id: ids[1], rate_hz: 22_050, samples: vec![1] });
+    worker.outputs();
+    worker.machine.handle_exit(worker.now, "signal: 9 (SIGKILL)");
+    assert_eq!(worker.outputs(), ["2 failed: the speech worker ended: signal: 9 (SIGKILL)"]);
+    worker.wait(100);
+    worker.hello();
+    assert_eq!(worker.outputs(), ["start", "ask 1", "ask 3"]);
+    worker.sends(WorkerMessage::Done { id: ids[0] });
+    worker.sends(WorkerMessage::Done { id: ids[2] });
+    assert_eq!(worker.outputs(), ["1 done", "3 done"]);
+}
+
+#[test]
+fn one_text_that_hangs_among_others_ends_the_worker() {
+    let mut worker = Worker::ready();
+    let ids = [worker.ask(text()), worker.ask(text())];
+    worker.machine.cancel(worker.now, ids[0]);
+    worker.outputs();
+    worker.wait(1_900);
+    worker.sends(WorkerMessage::Audio { id: ids[1], rate_hz: 22_050, samples: vec![1] });
+    worker.sends(WorkerMessage::Done { id: ids[1] });
+    assert_eq!(worker.outputs(), ["2 audio", "2 done"]);
+    worker.wait(3_200);
+    assert_eq!(worker.outputs(), ["kill"]);
 }
 
 #[test]

@@ -60,8 +60,8 @@ impl Work {
             SpeechRequest::Transcribe { session, urgency, samples } => {
                 ServerMessage::Transcribe { id, session, urgency, samples }
             }
-            SpeechRequest::Synthesize { urgency, voice, speed_permille, text } => {
-                ServerMessage::Synthesize { id, urgency, voice, speed_permille, text }
+            SpeechRequest::Synthesize { sound_ms, voice, speed_permille, text } => {
+                ServerMessage::Synthesize { id, tenant: self.tenant.0, sound_ms, voice, speed_permille, text }
             }
         }
     }

@@ -1,9 +1,13 @@
 //! The loop with models that are none.
 
 use super::*;
+use crate::engine::{SpeechPiece, Synthesizer, Utterance};
 use std::io::Cursor;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
+use trunkline_local_speech::limits::AUDIO_BYTES_MAX;
 use trunkline_local_speech::message::{FailureKind, SessionId, Urgency};
 
 /// Says how many samples it got, and panics at the sample -1.
@@ -25,36 +29,55 @@ impl Transcriber for Counter {
 #[derive(Default)]
 struct Beeper {
     /// Told when "long" begins.
-    began: Option<Sender<()>>,
-    said: AtomicUsize,
+    began: Mutex<Option<Sender<()>>>,
+    said: Arc<AtomicUsize>,
 }
 
 /// Pieces of "long", if nothing else is said.
 const PIECES_MAX: usize = 1_000_000;
+
+struct Beeps {
+    pieces: usize,
+    samples: usize,
+    is_long: bool,
+    said: Arc<AtomicUsize>,
+}
+
+impl Utterance for Beeps {
+    fn next_piece(&mut self, _: &Cancellation) -> Result<Option<SpeechPiece>, EngineError> {
+        assert_ne!(self.samples, 5 * 10_000, "a model that panics");
+        self.pieces -= 1;
+        if self.is_long {
+            std::thread::yield_now();
+            let is_over = self.said.load(Ordering::Relaxed) > 0;
+            self.pieces = if is_over { 0 } else { self.pieces };
+        } else {
+            self.said.fetch_add(1, Ordering::Relaxed);
+        }
+        let word_ends = if self.is_long { Vec::new() } else { vec![1_000] };
+        Ok(Some(SpeechPiece { rate_hz: 16_000, samples: vec![1; self.samples], word_ends }))
+    }
+
+    fn is_over(&self) -> bool {
+        self.pieces == 0
+    }
+}
 
 impl Synthesizer for Beeper {
     fn voices(&self) -> Vec<String> {
         vec!["beeper".to_owned()]
     }
 
-    fn synthesize(
-        &self, voice: &str, _: f32, text: &str, _: &Cancellation, speech: &mut dyn FnMut(SpeechPiece<'_>),
-    ) -> Result<(), EngineError> {
+    fn begin(&self, voice: &str, _: f32, text: &str) -> Result<Box<dyn Utterance>, EngineError> {
         if voice != "beeper" {
             return Err(EngineError::unsupported("no such voice"));
         }
-        if text == "long" {
-            self.began.iter().for_each(|began| began.send(()).unwrap());
-            for _ in (0..PIECES_MAX).take_while(|_| self.said.load(Ordering::Relaxed) == 0) {
-                std::thread::yield_now();
-                speech(SpeechPiece::Audio { rate_hz: 16_000, samples: &[1] });
-            }
-            return Ok(());
+        let is_long = text == "long";
+        if is_long && let Some(began) = self.began.lock().unwrap().take() {
+            began.send(()).unwrap();
         }
-        self.said.fetch_add(1, Ordering::Relaxed);
-        speech(SpeechPiece::WordEnds(&[1_000]));
-        speech(SpeechPiece::Audio { rate_hz: 16_000, samples: &vec![1; text.len() * 10_000] });
-        Ok(())
+        let (pieces, samples) = if is_long { (PIECES_MAX, 16) } else { (1, text.len() * 10_000) };
+        Ok(Box::new(Beeps { pieces, samples, is_long, said: Arc::clone(&self.said) }))
     }
 }
 
@@ -80,7 +103,7 @@ fn answers_to(engines: Engines, input: impl Read) -> Vec<WorkerMessage> {
 }
 
 /// Bytes that come when something else has begun.
-struct Later(Receiver<()>, Cursor<Vec<u8>>);
+struct Later(std::sync::mpsc::Receiver<()>, Cursor<Vec<u8>>);
 
 impl Read for Later {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
@@ -95,25 +118,25 @@ fn bytes(messages: &[ServerMessage]) -> Vec<u8> {
     messages.iter().flat_map(|message| message.frame().encode()).collect()
 }
 
+fn speak(id: u64, sound_ms: u32, voice: &str, text: &str) -> ServerMessage {
+    let (id, voice, text) = (RequestId(id), voice.to_owned(), text.to_owned());
+    ServerMessage::Synthesize { id, tenant: 1, sound_ms, voice, speed_permille: 1_000, text }
+}
+
 fn both() -> Engines {
     Engines { stt: Some(Box::new(Counter)), tts: Some(Box::new(Beeper::default())), ..Engines::default() }
 }
 
 #[test]
 fn requests_are_answered_and_a_model_that_panics_has_failed_on_one_input() {
-    let speak = |id, voice: &str| ServerMessage::Synthesize {
-        id: RequestId(id),
-        urgency: SpeechUrgency::Waited,
-        voice: voice.into(),
-        speed_permille: 1_000,
-        text: "beep".into(),
-    };
     let input = [
         ServerMessage::Hello(Hello::of_server()),
         audio(1, &[-1]),
         audio(2, &[1, 2, 3]),
-        speak(3, "beeper"),
-        speak(4, "other"),
+        speak(3, 0, "beeper", "beep"),
+        speak(4, 0, "other", "beep"),
+        speak(5, 0, "beeper", "panic"),
+        speak(6, 0, "beeper", "b"),
     ];
     let messages = answers(both(), bytes(&input));
     let hello = Hello { version: VERSION, stt_models: vec!["counter".into()], voices: vec!["beeper".into()] };
@@ -142,34 +165,49 @@ fn requests_are_answered_and_a_model_that_panics_has_failed_on_one_input() {
     };
     assert_eq!((first.len(), second.len()), (AUDIO_BYTES_MAX / 2, 40_000 - AUDIO_BYTES_MAX / 2));
     assert!(matches!(of(4)[..], [WorkerMessage::Failed { kind: FailureKind::Unsupported, .. }]));
+    assert!(matches!(of(5)[..], [WorkerMessage::Failed { kind: FailureKind::Model, .. }]));
+    assert!(matches!(of(6).last(), Some(WorkerMessage::Done { .. })));
+}
+
+/// The texts that are over, in order.
+fn done(messages: &[WorkerMessage]) -> Vec<u64> {
+    let is_done = |message: &WorkerMessage| match message {
+        WorkerMessage::Done { id } | WorkerMessage::Failed { id, .. } => Some(id.0),
+        _ => None,
+    };
+    messages.iter().filter_map(is_done).collect()
 }
 
 #[test]
 fn speech_that_is_waited_for_is_made_in_the_middle_of_other_speech() {
-    let speak = |id, urgency, text: &str| ServerMessage::Synthesize {
-        id: RequestId(id),
-        urgency,
-        voice: "beeper".into(),
-        speed_permille: 1_000,
-        text: text.into(),
-    };
-    let input = [
-        ServerMessage::Hello(Hello::of_server()),
-        speak(1, SpeechUrgency::Ahead, "long"),
-        speak(2, SpeechUrgency::Ahead, "b"),
-    ];
+    let input = [ServerMessage::Hello(Hello::of_server()), speak(1, 60_000, "beeper", "long")];
     let (began, begins) = channel();
-    let later = Later(begins, Cursor::new(bytes(&[speak(3, SpeechUrgency::Waited, "b")])));
-    let beeper = Beeper { began: Some(began), ..Beeper::default() };
+    let later = Later(begins, Cursor::new(bytes(&[speak(3, 0, "beeper", "b")])));
+    let beeper = Beeper { began: Mutex::new(Some(began)), ..Beeper::default() };
     let engines = Engines { tts: Some(Box::new(beeper)), ..both() };
-    let done: Vec<u64> = answers_to(engines, Cursor::new(bytes(&input)).chain(later))
-        .iter()
-        .filter_map(|message| match message {
-            WorkerMessage::Done { id } => Some(id.0),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(done, [3, 1, 2]);
+    assert_eq!(done(&answers_to(engines, Cursor::new(bytes(&input)).chain(later))), [3, 1]);
+}
+
+/// What nobody waits for ends at once, however much else there is to speak; more texts than allowed end the worker.
+#[test]
+fn texts_are_cancelled_and_bounded() {
+    let (began, begins) = channel();
+    let beeper = Beeper { began: Mutex::new(Some(began)), ..Beeper::default() };
+    let engines = Engines { tts: Some(Box::new(beeper)), ..both() };
+    let cancel = ServerMessage::Cancel { id: RequestId(1) };
+    let later = Later(begins, Cursor::new(bytes(&[cancel, speak(2, 0, "beeper", "b")])));
+    let messages = answers_to(engines, Cursor::new(bytes(&[speak(1, 0, "beeper", "long")])).chain(later));
+    assert_eq!(done(&messages).last(), Some(&2));
+    assert!(matches!(&messages[..], [.., WorkerMessage::Done { .. }]) && done(&messages).len() == 2, "{messages:?}");
+    let many: Vec<_> = (0..=speaking::TEXTS_MAX as u64).map(|id| speak(id, 60_000, "beeper", "long")).collect();
+    let beeper = Beeper { said: Arc::new(AtomicUsize::new(1)), ..Beeper::default() };
+    let engines = Engines { tts: Some(Box::new(beeper)), ..both() };
+    let pushed: Vec<bool> = {
+        let output = Mutex::new(Vec::new());
+        let speaking = Speaking::new(engines.tts, "", &output);
+        many.into_iter().map(|text| speaking.push(text)).collect()
+    };
+    assert_eq!(pushed.iter().filter(|is_taken| !**is_taken).count(), 1, "the one too many");
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn words_of_the_last_sound_are_asked_for_and_waited_for() {
     assert!(e.wants_final(), "STT has sent nothing of the second sound");
     e.handle_finalize_asked(t + 1_550 * MS);
     assert!(!e.wants_final(), "once a silence");
-    assert_eq!(e.poll_turn(t + 1_600 * MS), None, "yes is complete, but something was said after it");
+    assert_eq!(e.poll_turn(t + 1_640 * MS), None, "yes is complete, but something was said after it");
     e.handle_final(t + 1_650 * MS, "but not today", None, true);
     assert_eq!(e.words(), "yes but not today");
 }
@@ -100,6 +100,7 @@ fn words_of_the_last_sound_are_asked_for_and_waited_for() {
 #[test]
 fn a_cough_after_the_words_does_not_keep_the_turn_open() {
     let (t, mut e) = start();
+    e.handle_interim(t + 400 * MS, "yes");
     e.handle_final(t + 600 * MS, "yes please", None, true);
     e.handle_speech_ended(t + 650 * MS);
     e.handle_speech_started(t + 700 * MS);
@@ -412,7 +413,28 @@ fn a_number_that_was_cut_off_is_counted_from_its_beginning() {
     e.handle_speech_started(t + 2_950 * MS);
     e.handle_speech_ended(t + 4_000 * MS);
     e.handle_final(t + 4_200 * MS, "0147", None, true);
-    assert!(e.judgement.probability > 0.8, "{:?}", e.judgement);
+    assert!(e.verdict.probability() > 0.8, "{:?}", e.verdict.judgement());
+}
+
+#[test]
+fn what_was_asked_before_a_cut_off_is_still_to_be_answered() {
+    let wait = |is_cut: bool| {
+        let (t, mut e) = start();
+        e.set_asked("What happened?", "en");
+        e.handle_speech_ended(t + 1_000 * MS);
+        e.handle_final(t + 1_200 * MS, "I have a caller waiting", None, true);
+        assert!(e.poll_turn(t + 1_900 * MS).is_some());
+        e.set_asked("I see.", "en");
+        e.handle_speech_started(t + 2_100 * MS);
+        if is_cut {
+            e.record_cut_off(1_100 * MS);
+        }
+        e.handle_speech_ended(t + 3_000 * MS);
+        e.handle_final(t + 3_200 * MS, "who is in a hurry now", None, true);
+        assert_eq!(e.poll_turn(t + 9_000 * MS).unwrap().decision.unwrap().asked, is_cut.then_some("story"));
+    };
+    wait(true);
+    wait(false);
 }
 
 #[test]
@@ -432,7 +454,7 @@ fn a_decision_tells_what_was_known_when() {
     for index in 0..100u32 {
         e.handle_interim(t + 5_000 * MS + index * 100 * MS, &"no ".repeat(index as usize + 1));
     }
-    assert!(e.steps.len() <= STEPS_MAX);
+    assert!(e.verdict.steps().len() <= verdict::STEPS_MAX);
 }
 
 #[test]
@@ -445,13 +467,28 @@ fn stops_that_stt_writes_at_every_pause_are_not_trusted() {
         at += 1_500 * MS;
         e.handle_speech_started(at);
     }
-    assert_eq!(e.words.judged, "The number I was calling yesterday.", "one sentence");
+    assert_eq!(e.words.judged(), "The number I was calling yesterday.", "one sentence");
     e.handle_speech_ended(at + 1_000 * MS);
     e.handle_final(at + 1_200 * MS, "It is always busy.", None, true);
-    let wary = e.judgement.probability;
+    let wary = e.verdict.probability();
     let (t, mut trusting) = start();
     trusting.handle_final(t, "It is always busy.", None, true);
-    assert!(wary < trusting.judgement.probability - 0.05, "{wary}");
+    assert!(wary < trusting.verdict.probability() - 0.05, "{wary}");
+}
+
+#[test]
+fn stops_that_stood_at_the_ends_of_turns_are_believed_sooner() {
+    let (t, mut e) = start();
+    let mut waits = vec![];
+    for at in [t, t + 10_000 * MS] {
+        e.set_asked("How can I help you?", "en");
+        e.handle_speech_started(at);
+        e.handle_speech_ended(at + 1_000 * MS);
+        e.handle_final(at + 1_100 * MS, "I would like to know where my order is.", None, true);
+        waits.push(e.poll_timeout().unwrap() - (at + 1_000 * MS));
+        assert!(e.poll_turn(at + 3_000 * MS).is_some());
+    }
+    assert!(waits[0] > 250 * MS && waits[1] < 220 * MS, "{waits:?}");
 }
 
 #[test]

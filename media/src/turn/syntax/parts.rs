@@ -2,7 +2,7 @@
 
 use super::super::asked::{Asked, topic};
 use super::super::cues::Cue;
-use super::super::language::{has_phrase, has_word};
+use super::super::language::{ends_with_phrase, has_phrase, has_word};
 use super::super::tokens::EndMark;
 use super::{Judge, digits_of};
 
@@ -88,5 +88,22 @@ impl Judge {
         let is_number = |asked: Asked| matches!(asked, Asked::Digits { .. } | Asked::Number);
         let own = topic(&self.clause.sentence.text, self.table);
         is_number(self.asked) && own.is_some_and(is_number) && !self.has_mark()
+    }
+
+    /// "The person at extension", "my order number": a number's name behind which there is neither a verb nor the number.
+    pub(super) fn ends_in_name_of_number(&self) -> bool {
+        let sentence = &self.clause.sentence;
+        let topics = &self.table.topics;
+        sentence.len() >= 3
+            && !self.has_mark()
+            && self.clause.verbs() == 0
+            && !matches!(self.asked, Asked::Short | Asked::Name)
+            && [topics.number, topics.phone].iter().any(|names| ends_with_phrase(names, &sentence.text))
+    }
+
+    /// "Cancel", "record": a verb alone answers whether, or which.
+    pub(super) fn is_command_for_answer(&self) -> bool {
+        self.clause.sentence.turn_words == 1
+            && matches!(self.asked, Asked::YesNo | Asked::AnythingElse | Asked::Short | Asked::Several)
     }
 }

@@ -168,7 +168,7 @@ impl ConversationLoop {
     ) -> EventStream<LlmEvent> {
         let providers = &self.call.context.providers;
         let index = self.call.context.store.passages();
-        let plan = provider_candidates::call_llm_plan(providers, index, &self.call.spec);
+        let plan = provider_candidates::call_llm_plan(providers, index, &self.call.spec, &self.flow_memory);
         let cache_key = self.call.record.call.agent.map(|agent| agent.to_string());
         let request = LlmRequest { messages, tools, tool_choice, cache_key, ..LlmRequest::default() };
         llm::stream_llm_response(providers, plan, request)

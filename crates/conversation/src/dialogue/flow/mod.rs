@@ -1,10 +1,12 @@
 //! A dialogue by rules: the answer to a conversation, from an agent's flow, without a model. Plain functions of the
-//! conversation: where it stands in the flow is read from what was said and heard, so that nothing has to be kept.
+//! conversation: where it stands in the flow is read from what was said and heard, so that nothing has to
+//! be kept, except where it stood before messages that a long conversation has lost.
 
 mod calls;
 mod context;
 mod faq;
 mod matching;
+mod memory;
 mod passages;
 mod phrases;
 mod position;
@@ -19,6 +21,7 @@ mod values;
 
 pub use context::value_context;
 pub use faq::{FaqFound, FaqSearch};
+pub use memory::FlowMemory;
 pub use passages::FaqPassage;
 pub use prepared::{FlowAnswer, FlowDialogue, FlowRole, MESSAGE_SLOTS};
 pub use stand_in::stand_in;

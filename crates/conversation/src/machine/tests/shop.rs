@@ -1,7 +1,7 @@
 //! The shop of `examples/shop_flow.json`: callers talk to its rules in virtual time.
 
 use super::*;
-use crate::dialogue::flow::{FaqFound, FlowDialogue, FlowRole, stand_in, value_context};
+use crate::dialogue::flow::{FaqFound, FlowAnswer, FlowDialogue, FlowMemory, FlowRole, stand_in, value_context};
 use trunkline_store::{IndexedPassage, PassageIndex};
 
 const SHOP: &str = include_str!("../../../../../examples/shop_flow.json");
@@ -13,6 +13,9 @@ struct Shop {
     runtime: tokio::runtime::Runtime,
     /// Requests that were answered.
     answered: usize,
+    memory: FlowMemory,
+    /// What was asked and answered last.
+    last: (Vec<ChatMessage>, FlowAnswer),
 }
 
 impl Shop {
@@ -24,7 +27,15 @@ impl Shop {
         let mut harness = CallHarness::new(agent);
         harness.play_everything();
         let dialogue = FlowDialogue::new(flow, context, role);
-        Self { harness, dialogue, index: PassageIndex::default(), runtime, answered: 0 }
+        Self {
+            harness,
+            dialogue,
+            index: PassageIndex::default(),
+            runtime,
+            answered: 0,
+            memory: FlowMemory::default(),
+            last: Default::default(),
+        }
     }
 
     fn open() -> Self {
@@ -54,7 +65,10 @@ impl Shop {
         });
         let Some((id, messages, tools)) = asked.skip(self.answered).last() else { return };
         self.answered = self.harness.llm_requests();
-        let answer = self.dialogue.answer(&messages, &tools, &self.look_up(&messages));
+        let dropped = self.memory.dropped(&messages);
+        let found = self.look_up(&[dropped.as_slice(), &messages].concat());
+        let answer = self.memory.answer(&self.dialogue, (messages.as_slice(), dropped.as_slice()), &tools, &found);
+        self.last = (messages, answer.clone());
         let (now, harness) = (self.harness.now, &mut self.harness);
         if !answer.text.is_empty() {
             harness.machine.handle_llm_event(now, id, LlmEvent::Text(answer.text));
@@ -222,6 +236,24 @@ fn an_order_is_looked_up_with_a_question_between() {
     let goodbye = shop.says("that's all thank you goodbye");
     assert_eq!(goodbye, "Thank you for calling Corner Shop. Goodbye.");
     assert_eq!(shop.harness.hang_up_reasons().len(), 1);
+}
+
+/// A history keeps 400 messages: what the flow knows from before them stays.
+#[test]
+fn a_flow_goes_on_where_it_was_after_more_messages_than_a_history_holds() {
+    let mut shop = Shop::open();
+    shop.says("where is my order");
+    shop.says("one two three four five six");
+    assert!(shop.result(r#"{"status": "shipped"}"#).starts_with("Your order has left our shop"));
+    let questions = [("when do you open", "We are open"), ("where is your shop", "You find us")];
+    for (question, answer) in questions.into_iter().cycle().take(440) {
+        assert!(shop.says(question).starts_with(answer), "{question}");
+    }
+    let is_lost = |message: &ChatMessage| matches!(message, ChatMessage::User(words) if words == "where is my order");
+    assert!(!shop.last.0.iter().any(is_lost), "the history has lost its begin, twice");
+    assert!(shop.says("put me through").starts_with("I will put you through"));
+    let briefing = &shop.last.1.calls[0].arguments;
+    assert!(briefing.contains("123456"), "{briefing}");
 }
 
 #[test]

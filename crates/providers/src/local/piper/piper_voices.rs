@@ -9,7 +9,7 @@ use trunkline_local_speech::models::PiperVoice;
 
 /// How long the caller waits for the first part, or for a further one when the sound before it has ended. espeak-ng needs
 /// some tens of milliseconds then, and the call's own patience is two seconds.
-const PATIENCE: Duration = Duration::from_millis(1_500);
+pub(super) const PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// What the voices of this server share.
 #[derive(Debug)]

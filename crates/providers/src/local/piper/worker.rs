@@ -1,6 +1,7 @@
 //! Piper's voices in the speech worker.
 
 use super::super::speech::LocalSpeech;
+use super::piper_voices::PATIENCE;
 use super::speaker::{PartSpeaker, SpeakError, SpokenPart, SpokenPiece};
 use super::text_room::{TextPermit, TextRoom};
 use futures_util::{StreamExt, stream};
@@ -9,7 +10,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use trunkline_local_speech::io::PendingAnswer;
 use trunkline_local_speech::io::model_files::ModelState;
-use trunkline_local_speech::message::SpeechUrgency;
 use trunkline_local_speech::models::{PIPER_VOICES, PiperVoice};
 use trunkline_local_speech::request::{SpeechAnswer, SpeechError, SpeechRequest, Tenant};
 
@@ -17,8 +17,6 @@ use trunkline_local_speech::request::{SpeechAnswer, SpeechError, SpeechRequest, 
 const LOAD_MAX: Duration = Duration::from_secs(20);
 /// How much longer than its first sound a part may take: who listens gives up earlier, when his sound runs out.
 const WHOLE_MAX: Duration = Duration::from_secs(10);
-/// Who has less sound than this left waits for more.
-const WAITED_FOR: Duration = Duration::from_millis(2_000);
 /// What is spoken to nobody, so that a voice is loaded.
 const TRIAL: &str = "a.";
 
@@ -48,8 +46,7 @@ impl PartSpeaker for WorkerSpeaker {
         let Some(voice) = PIPER_VOICES.iter().find(is_there) else { return };
         let (speech, warm) = (self.speech.clone(), Arc::clone(&self.warm));
         trunkline_supervision::spawn("local_voice", async move {
-            let (tenant, urgency) = (Tenant::default(), SpeechUrgency::Ahead);
-            let trial = request(&speech, tenant, urgency, voice.name, TRIAL.to_owned(), 1_000, LOAD_MAX);
+            let trial = request(&speech, Tenant::default(), LOAD_MAX, voice.name, TRIAL.to_owned(), 1_000, LOAD_MAX);
             let mut trial = pieces(trial, None);
             let mut is_spoken = false;
             while let Some(piece) = trial.next().await {
@@ -71,9 +68,8 @@ impl PartSpeaker for WorkerSpeaker {
         let Some(permit) = self.room.enter(tenant) else {
             return failed(SpeakError::Busy);
         };
-        let urgency = if patience <= WAITED_FOR { SpeechUrgency::Waited } else { SpeechUrgency::Ahead };
-        let timeout = patience + WHOLE_MAX;
-        pieces(request(&self.speech, tenant, urgency, voice.name, phonemes, speed_permille, timeout), Some(permit))
+        let (sound, timeout) = (patience.saturating_sub(PATIENCE), patience + WHOLE_MAX);
+        pieces(request(&self.speech, tenant, sound, voice.name, phonemes, speed_permille, timeout), Some(permit))
     }
 }
 
@@ -82,10 +78,11 @@ fn failed(error: SpeakError) -> SpokenPart {
 }
 
 fn request(
-    speech: &LocalSpeech, tenant: Tenant, urgency: SpeechUrgency, voice: &str, phonemes: String, speed_permille: u32,
+    speech: &LocalSpeech, tenant: Tenant, sound: Duration, voice: &str, phonemes: String, speed_permille: u32,
     timeout: Duration,
 ) -> PendingAnswer {
-    let request = SpeechRequest::Synthesize { urgency, voice: voice.to_owned(), speed_permille, text: phonemes };
+    let sound_ms = sound.as_millis() as u32;
+    let request = SpeechRequest::Synthesize { sound_ms, voice: voice.to_owned(), speed_permille, text: phonemes };
     speech.worker().request(tenant, request, timeout)
 }
 

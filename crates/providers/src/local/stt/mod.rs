@@ -12,6 +12,7 @@ use session::LocalSession;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use trunkline_domain::local_stt;
+use trunkline_local_speech::limits::STT_RATE_HZ;
 use trunkline_local_speech::models::Model;
 use trunkline_local_speech::request::{SpeechError, Tenant};
 use trunkline_media::audio::AudioFormat;
@@ -28,7 +29,7 @@ pub struct LocalStt;
 
 impl SttVendor for LocalStt {
     fn open(&self, setup: &SttSessionConfig) -> Box<dyn SttProtocol> {
-        Box::new(LocalWire::new(setup.silence()))
+        Box::new(LocalWire::new(format_of(setup.encoding)))
     }
 
     fn connect<'a>(
@@ -41,13 +42,21 @@ impl SttVendor for LocalStt {
             let worker = providers.speech().worker();
             let ready = timeout(START_MAX, worker.warm_up()).await;
             ready.map_err(|_| ProviderError::Timeout("start of the speech worker"))?.map_err(provider_error)?;
-            let companding = if setup.encoding == "alaw" { Companding::ALaw } else { Companding::MuLaw };
-            let feed = SpeechFeed::new(AudioFormat::G711(companding), Instant::now().into_std())
+            let feed = SpeechFeed::new(format_of(setup.encoding), Instant::now().into_std())
                 .map_err(|error| ProviderError::Unavailable(format!("{} Hz is not supported", error.from_hz)))?;
             let tenant = Tenant::of(providers.tenant());
             let endpointing_ms = silence_after_detection(setup.endpointing_ms);
             Ok(Box::new(LocalSession::open(worker.clone(), tenant, feed, endpointing_ms)) as SttSocket)
         })
+    }
+}
+
+/// What a session takes: G.711 as on the line, or `linear16`, PCM at the model's 16 kHz.
+fn format_of(encoding: &str) -> AudioFormat {
+    match encoding {
+        "alaw" => AudioFormat::G711(Companding::ALaw),
+        "linear16" => AudioFormat::Pcm { rate_hz: STT_RATE_HZ },
+        _ => AudioFormat::G711(Companding::MuLaw),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::stt::SttUpdate;
 use tokio_tungstenite::tungstenite::Message;
 
 fn read(text: &str) -> Result<SttUpdate, ProviderError> {
-    LocalWire::new(0xFF).read(text)
+    LocalWire::new(format_of("mulaw")).read(text)
 }
 
 #[test]
@@ -18,15 +18,35 @@ fn what_a_session_says_is_read_like_a_vendors_words() {
     assert_eq!(last.settled_ms, Some(2_140));
     let words = SttEvent::Final { text: "Where is it?".into(), confidence: Some(0.9), speech_final: true };
     assert_eq!(last.events, [words]);
+    let unclear = read(r#"{"type":"final","text":"","confidence":0.31,"is_end":true,"until_ms":3000}"#).unwrap();
+    let nothing = SttEvent::Final { text: String::new(), confidence: None, speech_final: true };
+    assert_eq!(unclear.events, [nothing.clone(), SttEvent::NotUnderstood]);
+    let silent = read(r#"{"type":"final","text":"","confidence":null,"is_end":true,"until_ms":3000}"#).unwrap();
+    assert_eq!(silent.events, [nothing], "a noise");
     let gone = read(r#"{"type":"error","is_permanent":true,"message":"run `trunkline models fetch`"}"#).unwrap_err();
     assert!(!gone.is_retryable() && gone.kind() == "not_configured", "{gone}");
     assert!(read(r#"{"type":"error","is_permanent":false,"message":"crashed"}"#).unwrap_err().is_retryable());
     assert!(matches!(read("<html>"), Err(ProviderError::InvalidResponse(_))));
 }
 
+/// A leg of 8 kHz is passed on as its codec has it, a wide one as PCM: a gap is silence of as much time.
+#[test]
+fn both_rates_are_taken() {
+    assert_eq!(format_of("mulaw"), AudioFormat::G711(Companding::MuLaw));
+    assert_eq!(format_of("linear16"), AudioFormat::Pcm { rate_hz: 16_000 });
+    let mut wide = LocalWire::new(format_of("linear16"));
+    assert_eq!(wide.keep_alive().1, Message::Binary(vec![0; 2 * 3_200].into()));
+    for (encoding, octets) in [("mulaw", 8), ("alaw", 8), ("linear16", 32)] {
+        let mut frames = 0;
+        let mut feed = SpeechFeed::new(format_of(encoding), Instant::now().into_std()).unwrap();
+        feed.push(&vec![0x55; 1_000 * octets], |samples, _| frames += usize::from(samples.len() == 320));
+        assert!((47..=50).contains(&frames), "{encoding}: {frames} frames of a second");
+    }
+}
+
 #[test]
 fn audio_passes_as_it_is_and_gaps_are_silence() {
-    let mut wire = LocalWire::new(0xD5);
+    let mut wire = LocalWire::new(format_of("alaw"));
     assert_eq!(wire.audio(&[1, 2, 3]), Some(Message::Binary(vec![1, 2, 3].into())));
     assert_eq!(wire.audio(&[]), None);
     let (gap, silence) = wire.keep_alive();

@@ -1,4 +1,4 @@
-//! The messages between a call and a session of the local STT: audio as octets of G.711, everything else as JSON.
+//! The messages between a call and a session of the local STT: audio as octets of its format, everything else as JSON.
 
 use crate::stt::{SttProtocol, SttUpdate};
 use crate::transport::WebSocketRequest;
@@ -7,12 +7,12 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::Message;
+use trunkline_media::audio::AudioFormat;
+use trunkline_media::codec::Companding;
+use trunkline_media::frame::SAMPLE_RATE_HZ;
 
 /// A gap of the line is silence to the session, whose clock is its audio.
 const GAP: Duration = Duration::from_millis(200);
-/// Codes of a millisecond.
-const CODES_PER_MS: usize = 8;
-
 /// What the call wants besides hearing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -27,7 +27,7 @@ pub(super) enum ToSession {
 pub(super) enum FromSession {
     /// Words so far.
     Interim { text: String },
-    /// Final words.
+    /// Final words. Without words, but with a confidence: speech that the model did not understand.
     Final { text: String, confidence: Option<f32>, is_end: bool, until_ms: u64 },
     /// The session has ended.
     Error { is_permanent: bool, message: String },
@@ -45,9 +45,15 @@ pub(super) struct LocalWire {
 }
 
 impl LocalWire {
-    /// For a variant of G.711 with this code of silence.
-    pub(super) fn new(silence: u8) -> Self {
-        Self { silence: vec![silence; GAP.as_millis() as usize * CODES_PER_MS].into() }
+    /// For audio of this format.
+    pub(super) fn new(format: AudioFormat) -> Self {
+        let ms = GAP.as_millis() as usize;
+        let silence = match format {
+            AudioFormat::G711(Companding::MuLaw) => vec![0xFF; ms * SAMPLE_RATE_HZ as usize / 1_000],
+            AudioFormat::G711(Companding::ALaw) => vec![0xD5; ms * SAMPLE_RATE_HZ as usize / 1_000],
+            AudioFormat::Pcm { rate_hz } => vec![0; 2 * ms * rate_hz as usize / 1_000],
+        };
+        Self { silence: silence.into() }
     }
 }
 
@@ -85,11 +91,13 @@ impl SttProtocol for LocalWire {
         let said: FromSession = serde_json::from_str(text).map_err(ProviderError::invalid_response)?;
         Ok(match said {
             FromSession::Interim { text } => SttUpdate::one(SttEvent::Interim(text)),
-            FromSession::Final { text, confidence, is_end, until_ms } => SttUpdate {
-                events: vec![SttEvent::Final { text, confidence, speech_final: is_end }],
-                settled_ms: Some(until_ms),
-                span: None,
-            },
+            FromSession::Final { text, confidence, is_end, until_ms } => {
+                let is_unclear = text.is_empty() && confidence.is_some();
+                let confidence = confidence.filter(|_| !is_unclear);
+                let mut events = vec![SttEvent::Final { text, confidence, speech_final: is_end }];
+                events.extend((is_unclear && is_end).then_some(SttEvent::NotUnderstood));
+                SttUpdate { events, settled_ms: Some(until_ms), span: None }
+            }
             FromSession::Error { is_permanent: true, message } => return Err(ProviderError::Unavailable(message)),
             FromSession::Error { is_permanent: false, message } => return Err(ProviderError::Disconnected(message)),
         })
