@@ -15,6 +15,7 @@ use trunkline::domain::provider_config::{TtsConfig, VoiceSettings};
 use trunkline::providers::cartesia::websocket::CartesiaProtocol as CartesiaContexts;
 use trunkline::providers::deepgram::{flux, nova};
 use trunkline::providers::elevenlabs::multi_stream::MultiStreamProtocol;
+use trunkline::providers::stt::SttProtocol as _;
 use trunkline::providers::tts_socket::TtsSocketProtocol as _;
 use trunkline::providers::{realtime, sse, stt, vendors};
 use trunkline_lab::emulator::fixture_phrases;
@@ -153,7 +154,10 @@ fn stt_events(group: &mut BenchmarkGroup<'_, WallTime>) {
     let turn = r#"{"type":"TurnInfo","request_id":"b1","sequence_id":7,"event":"Update","turn_index":2,"audio_window_start":3.2,"audio_window_end":4.4,
         "transcript":"ik wil graag","words":[{"word":"ik","confidence":0.98,"start":3.3,"end":3.4},{"word":"wil","confidence":0.98,"start":3.4,"end":3.6},{"word":"graag","confidence":0.9,"start":3.6,"end":4.0}],
         "end_of_turn_confidence":0.12,"languages":["nl"],"languages_hinted":["nl"]}"#;
-    group.bench_function("deepgram flux", |b| b.iter(|| black_box(flux::parse(black_box(turn)))));
+    group.bench_function("deepgram flux", |b| {
+        let mut wire = flux::FluxProtocol::new(setup.clone());
+        b.iter(|| black_box(wire.read(black_box(turn))));
+    });
     let delta = r#"{"type":"conversation.item.input_audio_transcription.delta","event_id":"e","item_id":"i","content_index":0,"delta":"graag "}"#;
     group.bench_function("openai transcription", |b| {
         let mut wire = vendors::stt_vendor(SttProvider::Openai).open(&setup);

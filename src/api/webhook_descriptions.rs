@@ -5,8 +5,8 @@ use super::schema_forms::merged;
 use crate::domain::agent::{ALIASES, AgentFields};
 use crate::webhooks::event;
 use crate::webhooks::message::{
-    AgentChanged, Assistant, AssistantAnswer, AssistantRequest, CallControlled, EndOfCallReport, ServerMessage, StatusUpdate,
-    TaskEvent, ToolCallsAnswer, ToolCallsMessage,
+    AgentChanged, Assistant, AssistantAnswer, AssistantRequest, CallControlled, EndOfCallReport, ServerMessage,
+    StatusUpdate, TaskEvent, ToolCallsAnswer, ToolCallsMessage,
 };
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
