@@ -204,3 +204,60 @@ fn a_realtime_model_hears_the_caller_by_itself() {
     };
     assert!(harness.output_seen(cancelled), "no voice detection of ours is asked");
 }
+
+#[test]
+fn a_backchannel_without_a_sound_asks_for_nothing() {
+    let (mut harness, segment) = CallHarness::silent_for(5_000);
+    harness.stt_event(last_words("Mhm."));
+    harness.pass_ms(4_000);
+    harness.hear_out(segment);
+    harness.pass_ms(1_000);
+    assert_eq!((harness.is_cut(), harness.llm_requests()), (false, 1));
+}
+
+#[test]
+fn what_stt_makes_of_silence_does_not_show_that_voice_detection_misses_the_caller() {
+    let mut harness = CallHarness::greeted();
+    for text in ["Thank you.", "Thank you."] {
+        harness.stt_event(last_words(text));
+        harness.pass_ms(4_000);
+        harness.model_says("The first thing to know is this. The second thing is that.");
+        if harness.llm_requests() == 1 {
+            harness.play_everything();
+        }
+    }
+    harness.begin();
+    harness.stt_event(last_words("No, the other one please"));
+    harness.pass_ms(3_000);
+    assert_eq!(harness.by(), ["no_voice"]);
+}
+
+#[test]
+fn a_caller_who_is_heard_again_is_not_taken_at_their_word_for_ever() {
+    let mut harness = CallHarness::greeted();
+    for text in ["I am calling about an order", "It is the one of last week"] {
+        harness.stt_event(last_words(text));
+        harness.pass_ms(4_000);
+        harness.model_says("Go on.");
+        harness.play_everything();
+    }
+    harness.caller_says("tell me");
+    harness.model_says("The first thing to know is this. The second thing is that.");
+    harness.begin();
+    harness.pass_ms(5_000);
+    harness.stt_event(last_words("No, the other one please"));
+    harness.pass_ms(3_000);
+    assert_eq!(harness.by(), ["no_voice"]);
+}
+
+#[test]
+fn words_without_a_sound_that_wait_are_bounded() {
+    let (mut harness, segment) = CallHarness::silent_for(5_000);
+    for number in 0..100 {
+        harness.stt_event(last_words(&format!("And number {number} is one more thing to say")));
+        harness.pass_ms(4_000);
+    }
+    harness.hear_out(segment);
+    let Some(ChatMessage::User(text)) = harness.last_messages().pop() else { panic!("they are a turn") };
+    assert!((900..=1_100).contains(&text.len()), "{}", text.len());
+}

@@ -204,3 +204,16 @@ fn phrases_come_to_an_end() {
     listener.pass_ms(600_000);
     assert_eq!(listener.heard.len(), 60);
 }
+
+#[test]
+fn many_short_rounds_put_a_phrase_off_by_little() {
+    let mut listener = asked(with_tools(json!({})));
+    listener.pass_ms(5_800);
+    for _ in 0..5 {
+        listener.harness.wants_tool();
+        listener.pass_ms(450);
+        listener.harness.result("found");
+        listener.pass_ms(450);
+    }
+    listener.check("rounds of half a second");
+}
