@@ -50,6 +50,9 @@ fn request(schema: &str) -> Option<Value> {
         "WebCallFields" => {
             json!({"agent_id": agent, "caller": "Jane of example.com", "context_data": {"customer_name": "Jane Doe"}})
         }
+        "SayCommand" => json!({"text": "Your parcel has arrived.", "interrupt": false}),
+        "InstructCommand" => json!({"text": "Offer the caller a discount of ten percent."}),
+        "TransferCommand" => json!({"to": "+31201234567"}),
         "SecretFields" => json!({"name": "Our account", "provider": "openai", "value": "sk-your-key"}),
         _ => return None,
     })
