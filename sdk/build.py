@@ -118,6 +118,8 @@ class Operation:
             if "$ref" not in one["items"]:
                 return ("pages", name, field, None, "message_id")
             entry = one["items"]["$ref"].rsplit("/", 1)[1]
+            if "oneOf" in self.api.schemas[entry]:
+                return ("pages", name, field, entry, "message_id")
             names = self.api.resolved(self.api.schemas[entry])["properties"]
             return ("pages", name, field, entry, "id" if "id" in names else "version")
         required = self.api.resolved(self.api.schemas[name]).get("required", [])
@@ -174,6 +176,14 @@ def python_type(api, schema):
     return " | ".join(found)
 
 
+def python_entry(api, name):
+    """The type of an entry of a list."""
+    if not name:
+        return "dict[str, Any]"
+    choices = api.schemas[name].get("oneOf", [{"$ref": "/" + name}])
+    return " | ".join("models." + one["$ref"].rsplit("/", 1)[1] for one in choices)
+
+
 def python_name(name):
     name = name.replace("-", "_")
     return name + "_" if name in ("from", "async", "global", "import", "class", "def", "in", "is", "not", "or", "and") else name
@@ -222,7 +232,7 @@ def python_method(api, operation, is_async):
         "bytes": lambda: "bytes",
         "model": lambda: f"models.{of[1]}",
         "part": lambda: f"models.{of[3]}",
-        "pages": lambda: f"{'Async' if is_async else ''}Pages[{'models.' + of[3] if of[3] else 'dict[str, Any]'}]",
+        "pages": lambda: f"{'Async' if is_async else ''}Pages[{python_entry(api, of[3])}]",
     }[answer]()
     signature = ["self"] + [f"{name}: {kind}" + (f" = {default}" if default else "") for name, kind, default, _ in arguments]
     if keywords:
@@ -250,14 +260,17 @@ def python_method(api, operation, is_async):
         call.append("keyed=True")
     request = f"{'await ' if is_async else ''}self._client.request({', '.join(call)})"
     if pages:
+        is_choice = of[3] and "oneOf" in api.schemas[of[3]]
         entry = f"models.{of[3]}.from_dict(one)" if of[3] else "one"
-        kind = f"models.{of[3]}" if of[3] else "dict[str, Any]"
+        kind = python_entry(api, of[3])
+        # The generator makes no type of a choice, but reads one in its page.
+        read = f"models.{of[1]}.from_dict(body).{of[2]}" if is_choice else f"[{entry} for one in entries]"
         lines += [
             f"        {'async ' if is_async else ''}def fetch(before: Any) -> Page[{kind}]:",
             f"            body = ({request}).json()",
             f'            entries = body["{of[2]}"]',
             f'            last = entries[-1]["{of[4]}"] if entries else None',
-            f'            return Page([{entry} for one in entries], body["total"], last)',
+            f'            return Page({read}, body["total"], last)',
             "",
             f"        return {'Async' if is_async else ''}Pages(fetch, page_size)",
         ]

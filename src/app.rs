@@ -13,15 +13,16 @@ mod providers;
 mod services;
 mod sip;
 
-use crate::api::{DemoSettings, http_listener};
+use crate::api::http_listener;
 use crate::call::driver::{SharedServices, inbound, watch_trunks};
 use crate::config::Config;
 use crate::domain::end_reason::EndReason;
 use crate::outbox::driver::Outbox;
 use crate::scheduler::driver as scheduler;
 use crate::supervision::{self, PartFailedError};
+pub use api::AppExtras;
 use background_jobs::start_jobs;
-pub use checks::{ProbeAgent, provider_clients};
+pub use checks::{ProbeAgent, provider_clients, webhook_sender};
 pub use database::{MasterKey, check_stored_secrets, master_key, open_store};
 use egress_guards::EgressGuards;
 pub use error::AppError;
@@ -71,12 +72,12 @@ pub struct App {
 impl App {
     /// Starts everything; returns when calls and requests are taken.
     pub async fn start(config: &Config, prometheus: PrometheusHandle) -> Result<Self, AppError> {
-        Self::start_with(config, prometheus, None).await
+        Self::start_with(config, prometheus, AppExtras::default()).await
     }
 
-    /// Starts with the demo's settings.
+    /// Starts with what the program adds.
     pub async fn start_with(
-        config: &Config, prometheus: PrometheusHandle, demo: Option<DemoSettings>,
+        config: &Config, prometheus: PrometheusHandle, extras: AppExtras,
     ) -> Result<Self, AppError> {
         // One file descriptor for each socket of each call.
         let _ = rlimit::increase_nofile_limit(1 << 20);
@@ -100,7 +101,7 @@ impl App {
         let (store, sender) = (services.store.clone(), services.calls.webhooks.clone());
         let outbox = Outbox { store, sender, mailer: mail::mailer(config)? };
         let workers = start_jobs(&services, outbox, prometheus.clone(), &stopped, &drained);
-        let api = api::build(config, &services, prometheus, demo);
+        let api = api::build(config, &services, prometheus, extras);
         let api_connections = api.connections();
         let serving = servings(config, api, listener, metrics_listener.map(|(listener, _)| listener));
         start_listening(&services, serving, drained, incoming, registrations);

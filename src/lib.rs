@@ -5,6 +5,7 @@
 pub mod api;
 pub mod app;
 pub mod call;
+pub mod checkup;
 pub mod config;
 pub mod outbox;
 pub mod scheduler;

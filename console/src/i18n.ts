@@ -13,6 +13,9 @@ const NAMES: Record<string, string> = {
   "key: own": "your own", "key: server": "the server's", "key: none": "none", "key: not_needed": "not needed",
   "stage: stt": "STT", "stage: llm": "LLM", "stage: tts": "TTS", "stage: engine": "realtime model",
   "error: unauthorized": "Your session has ended: log in again.", "error: precondition_failed": "Somebody else has changed this in the meantime.",
+  "level: ok": "ok", "level: warning": "warning", "level: error": "error",
+  "check: address": "Address", "check: agents": "Agents", "check: certificates": "Certificates", "check: clock": "Clock", "check: database": "Database", "check: descriptors": "Open files", "check: disk": "Disk", "check: dns": "DNS", "check: folders": "Folders",
+  "check: machine": "Machine", "check: master_key": "Master key", "check: models": "Speech models", "check: ports": "Ports", "check: providers": "Providers", "check: server": "Server", "check: trunks": "Trunks", "check: webhooks": "Webhooks",
   "action: transfer": "transfer", "action: say": "say something", "action: send_to_llm": "tell the model", "action: tool": "call a tool", "action: end_call": "end the call",
 };
 

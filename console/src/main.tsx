@@ -11,6 +11,7 @@ import { AgentEdit } from "./pages/agent-edit";
 import { Agents } from "./pages/agents";
 import { Batches, DoNotCall } from "./pages/batches";
 import { CallPage, Calls } from "./pages/calls";
+import { Doctor } from "./pages/doctor";
 import { Invitation, Login, LoginAgain } from "./pages/login";
 import { Numbers } from "./pages/numbers";
 import { Overview } from "./pages/overview";
@@ -32,6 +33,7 @@ const MENU: [string, string, boolean][] = [
   ["numbers", "Numbers", false],
   ["providers", "Providers", false],
   ["webhooks", "Webhooks", false],
+  ["health", "Health check", true],
   ["usage", "Usage", false],
   ["keys", "API keys", true],
   ["people", "People", false],
@@ -52,6 +54,7 @@ function Content({ route, me, changed }: { route: Route; me: Me; changed: () => 
     case "numbers": return <Numbers />;
     case "providers": return <Providers user={me.user} />;
     case "webhooks": return <Webhooks />;
+    case "health": return me.user.role === "member" ? <NoPage /> : <Doctor />;
     case "usage": return <Usage />;
     case "keys": return <Keys />;
     case "people": return <Users me={me.user} />;

@@ -11,6 +11,7 @@ const { axisTop } = await load("charts.tsx");
 const { stageState } = await load("pages/providers.tsx");
 const { readHost } = await load("pages/numbers.tsx");
 const { plainNumber } = await load("pages/tasks.tsx");
+const { sorted } = await load("pages/doctor.tsx");
 const { stepsOf } = await load("pages/overview.tsx");
 const { CARRIERS, PLACEHOLDER } = await load("carriers.ts");
 const { latencyOf } = await load("testcall.tsx");
@@ -157,4 +158,11 @@ test("refusals are said in Dutch, field by field", async () => {
   assert.equal(errorText(new Error("The file cannot be read.")), "Het bestand kan niet worden gelezen.");
   assert.equal(lineText(new Error("The server cannot be reached")), "De server is niet bereikbaar");
   localStorage.removeItem("trunkline.language");
+});
+
+test("findings that need somebody come first, the worst before the others, in the order of the report", () => {
+  const finding = (level, found) => ({ check: "trunks", level, found, advice: null });
+  const { open, well } = sorted([finding("ok", "a"), finding("warning", "b"), finding("error", "c"), finding("warning", "d"), finding("error", "e")]);
+  assert.deepEqual(open.map(({ found }) => found), ["c", "e", "b", "d"]);
+  assert.deepEqual(well.map(({ found }) => found), ["a"]);
 });

@@ -18,6 +18,10 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OrgAuth(pub OrgScope);
 
+/// The same where people need the role `admin`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AdminAuth(pub OrgScope);
+
 /// Who asks, for what is written down with a name: a key, or a person who is logged in.
 #[derive(Clone, Debug)]
 pub(super) struct Actor {
@@ -98,6 +102,19 @@ impl FromRequestParts<ApiState> for Actor {
             return Ok(Self { scope: person.scope(), kind });
         }
         Err(ApiError::no_credentials())
+    }
+}
+
+impl FromRequestParts<ApiState> for AdminAuth {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Self, ApiError> {
+        if bearer(&parts.headers).is_some() {
+            return OrgAuth::from_request_parts(parts, api).await.map(|OrgAuth(scope)| Self(scope));
+        }
+        let person = UserAuth::from_request_parts(parts, api).await?;
+        person.require(UserRole::Admin)?;
+        Ok(Self(person.scope()))
     }
 }
 

@@ -8,6 +8,7 @@ use super::response::ApiResponse;
 use super::state::ApiState;
 use crate::call::past_events::{OF_EVERY_CALL, PastEvent, unsent};
 use crate::domain::call::Call;
+use crate::domain::delivery::Delivery;
 use crate::store::{DeliveryFilter, OrgScope, PageCursor, PageRequest, now};
 use axum::extract::{Path, State};
 use serde::Serialize;
@@ -24,7 +25,7 @@ pub(super) struct CallEventPage {
     /// Id of the call.
     #[schema(format = "uuid")]
     call_id: String,
-    /// Oldest first. Each is the body of a webhook: see the description of webhooks.
+    /// Oldest first. Each is the body of a webhook.
     #[schema(value_type = Vec<Object>)]
     events: Vec<Value>,
     total: i64,
@@ -44,9 +45,7 @@ pub(super) async fn events(
     let mut unsent = unsent_events(&api, scope, &call).await?;
     let (sent, sent_total) = api.store.deliveries_of_call(scope, call.id, page).await?;
     let total = sent_total + i64::try_from(unsent.len()).unwrap_or_default();
-    let body = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
-    let mut events: Vec<PastEvent> =
-        sent.iter().map(|one| PastEvent { at: one.created_at, body: body(&one.body) }).collect();
+    let mut events: Vec<PastEvent> = sent.iter().map(told).collect();
     // Those that were not sent stand on the last page, which is not full; behind one of them only the rest of them.
     let behind = match page.from {
         PageCursor::Behind(id) => unsent.iter().position(|one| one.body["message_id"] == id.to_string().as_str()),
@@ -67,6 +66,15 @@ pub(super) async fn events(
         limit: page.limit,
         offset: page.offset,
     }))
+}
+
+/// What a webhook said. Those of tasks had no `message_id` once; the next page is asked for with it.
+fn told(one: &Delivery) -> PastEvent {
+    let mut body = serde_json::from_str::<Value>(&one.body).unwrap_or_default();
+    if let Some(body) = body.as_object_mut() {
+        body.entry("message_id").or_insert_with(|| one.id.to_string().into());
+    }
+    PastEvent { at: one.created_at, body }
 }
 
 /// The status updates, changes of agent and the report that no webhook told.

@@ -1,6 +1,7 @@
 //! Checks whether database, SIP, media and journal work. All run concurrently, each with a deadline, and their result is
 //! cached for half a second, so polling is cheap and one hanging component hides no other.
 
+use super::doctor_reports::{DoctorReports, DoctorSettings};
 use crate::call::driver::Node;
 use crate::domain::time::UnixMs;
 use crate::store::Store;
@@ -154,13 +155,15 @@ pub struct HealthSources {
 /// Looks whether the process is well, at most every half second.
 #[derive(Clone, Debug)]
 pub(super) struct HealthService {
+    /// What is wrong with what organizations have set up.
+    pub(super) doctor: DoctorReports,
     sources: HealthSources,
     cache: HealthCache,
 }
 
 impl HealthService {
-    pub(super) fn new(sources: HealthSources) -> Self {
-        Self { sources, cache: HealthCache::default() }
+    pub(super) fn new(sources: HealthSources, doctor: DoctorSettings) -> Self {
+        Self { doctor: DoctorReports::new(doctor), sources, cache: HealthCache::default() }
     }
 
     /// The result of the checks.

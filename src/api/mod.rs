@@ -18,6 +18,9 @@ mod client_ip;
 mod console;
 mod constraints;
 mod do_not_call;
+mod doctor;
+mod doctor_checks;
+mod doctor_reports;
 mod envelope;
 mod error;
 mod events;
@@ -69,6 +72,7 @@ mod webhook_deliveries;
 mod webhook_descriptions;
 mod whip;
 
+pub use doctor_reports::{DoctorSettings, MachineExaminer};
 pub use health_checks::HealthSources;
 pub use metrics_service::{MetricsAuth, MetricsSources};
 pub use router::openapi_document;

@@ -26,7 +26,7 @@ const NAMED_LISTS: [(&str, &str); 3] = [
 ];
 
 /// Groups of operations.
-const TAGS: [(&str, &str); 19] = [
+const TAGS: [(&str, &str); 20] = [
     ("agents", "How calls are answered and how the conversation goes."),
     ("tasks", "Outbound calls, at once or at a time of their own."),
     ("batches", "Tasks that are started, paused and repeated together."),
@@ -44,6 +44,7 @@ const TAGS: [(&str, &str); 19] = [
     ("organizations", "The organization and those below it."),
     ("secrets", "Stored keys of providers."),
     ("audit-log", "What people changed."),
+    ("doctor", "What is wrong with what the organization has set up, and what to do."),
     ("health", "Whether the server works."),
     ("webhooks", "What the server sends to yours."),
 ];

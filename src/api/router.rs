@@ -6,7 +6,7 @@ use super::response::{ApiResponse, ResponsePayload};
 use super::state::ApiState;
 use super::{
     agent_versions, agents, api_keys, audit_log, batches, call_controls, call_events, calls, client_ip, console,
-    do_not_call, envelope, events, health, idempotency, live_transcript, metrics, openapi, organizations,
+    do_not_call, doctor, envelope, events, health, idempotency, live_transcript, metrics, openapi, organizations,
     phone_numbers, providers, query_parameters, recordings, reports, secrets, sessions, sip_log, tasks, trunks, usage,
     users, web_calls, webhook_deliveries, whip,
 };
@@ -43,6 +43,7 @@ fn mount() -> OpenApiRouter<ApiState> {
         .routes(routes!(health::health))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
+        .routes(routes!(doctor::get))
         .routes(routes!(agents::list, agents::create))
         .routes(routes!(agents::get, agents::update, agents::delete))
         .routes(routes!(agent_versions::versions))

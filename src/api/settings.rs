@@ -1,5 +1,6 @@
 //! Settings of the API.
 
+use super::doctor_reports::DoctorSettings;
 use super::live_socket::LiveSocketLimits;
 use super::metrics_service::MetricsAuth;
 use crate::domain::ids::AgentId;
@@ -35,6 +36,8 @@ pub struct ApiSettings {
     pub live: LiveSocketLimits,
     /// What the console shows in the demo; `None` outside of it.
     pub demo: Option<DemoSettings>,
+    /// Who sees what the doctor finds on this machine.
+    pub doctor: DoctorSettings,
 }
 
 /// A STUN or TURN server that we send to browsers.

@@ -120,7 +120,7 @@ impl ApiState {
                 counts: services.web_calls,
             }),
             demo: settings.demo.map(Arc::new),
-            health: HealthService::new(services.health),
+            health: HealthService::new(services.health, settings.doctor),
             metrics: MetricsService::new(settings.metrics, services.metrics),
             passwords: PasswordService::default(),
             written: AgentJsonCache::default(),

@@ -5,7 +5,7 @@ use super::schema_forms::merged;
 use crate::domain::agent::{ALIASES, AgentFields};
 use crate::webhooks::event;
 use crate::webhooks::message::{
-    AgentChanged, Assistant, AssistantAnswer, AssistantRequest, EndOfCallReport, ServerMessage, StatusUpdate,
+    AgentChanged, Assistant, AssistantAnswer, AssistantRequest, CallControlled, EndOfCallReport, ServerMessage, StatusUpdate,
     TaskEvent, ToolCallsAnswer, ToolCallsMessage,
 };
 use serde_json::{Map, Value, json};
@@ -98,16 +98,31 @@ pub(super) fn add_schemas(schemas: &mut Value) {
     add::<ToolCallsAnswer>(schemas);
     add::<StatusUpdate>(schemas);
     add::<AgentChanged>(schemas);
+    add::<CallControlled>(schemas);
     add::<EndOfCallReport>(schemas);
     add::<TaskEvent>(schemas);
-    for webhook in WEBHOOKS.iter().filter(|webhook| webhook.message != "TaskEvent") {
-        let mut message = merged(&schemas[webhook.message], schemas);
-        let event = webhook.event;
+    let sent = WEBHOOKS.iter().map(|webhook| (webhook.message, webhook.event));
+    // No webhook carries a command; the list of a call's events has it.
+    let all = sent.chain([("CallControlled", event::CALL_CONTROL)]);
+    for (name, event) in all.filter(|(name, _)| *name != "TaskEvent") {
+        let mut message = merged(&schemas[name], schemas);
         message["properties"]["type"] =
             json!({"type": "string", "const": event, "description": format!("Always `{event}`.")});
-        schemas[webhook.message] = message;
+        schemas[name] = message;
     }
     let events: Vec<&str> = WEBHOOKS.iter().filter(|one| one.message == "TaskEvent").map(|one| one.event).collect();
+    // One of them fits: `type` or `event_type` says which.
+    let told = ["StatusUpdate", "AgentChanged", "CallControlled", "EndOfCallReport", "TaskEvent"];
+    schemas["CallEvent"] = json!({
+        "description": "An event of a call, as its webhook says it: `type` tells `status-update`, `agent-changed`, `call-control` and `end-of-call-report` apart; the events of a task have `event_type` instead.",
+        "example": {
+            "event_type": "call_started", "message_id": "17a0cb75-fa09-4bdd-9a44-92a70d829c88",
+            "task_id": "17a0cb75-fa09-4bdd-9a44-92a70d829c88", "call_id": "17a0cb75-fa09-4bdd-9a44-92a70d829c88",
+            "status": "in_progress", "data": {"transcript_excerpt": "", "report_excerpt": ""},
+        },
+        "oneOf": told.map(|name| json!({"$ref": format!("#/components/schemas/{name}")})),
+    });
+    schemas["CallEventPage"]["properties"]["events"]["items"] = json!({"$ref": "#/components/schemas/CallEvent"});
     schemas["TaskEvent"]["properties"]["event_type"]["enum"] = json!(events);
     schemas["StatusUpdate"]["properties"]["status"]["enum"] = json!(["in-progress", "ended", "ended-with-error"]);
     if let Some(schemas) = schemas.as_object_mut() {
@@ -243,7 +258,7 @@ mod tests {
             ("status-update", event::status_update(id, &call, at)),
             ("agent-changed", event::agent_changed(id, &call, None, at)),
             ("end-of-call-report", event::end_of_call_report(id, &call, &[], None, at)),
-            ("call_completed", event::task_event("call_completed", TaskId::new(), &call, &[])),
+            ("call_completed", event::task_event("call_completed", id, TaskId::new(), &call, &[])),
         ] {
             let content = &document["webhooks"][event]["post"]["requestBody"]["content"]["application/json"];
             let mut schema = content["schema"].clone();

@@ -3,7 +3,8 @@
 use super::services::Services;
 use crate::api::live_socket::LiveSocketLimits;
 use crate::api::{
-    ApiServices, ApiSettings, ApiState, DemoSettings, HealthSources, IceServerSettings, MetricsAuth, MetricsSources,
+    ApiServices, ApiSettings, ApiState, DemoSettings, DoctorSettings, HealthSources, IceServerSettings,
+    MachineExaminer, MetricsAuth, MetricsSources,
 };
 use crate::call::driver::CallStarter;
 use crate::config::{Config, IceServerConfig};
@@ -11,10 +12,17 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What a program adds to the server.
+#[derive(Debug, Default)]
+pub struct AppExtras {
+    /// What the console shows in the demo.
+    pub demo: Option<DemoSettings>,
+    /// Looks at the machine for the operator.
+    pub machine: Option<MachineExaminer>,
+}
+
 /// The state of the API: the services that its handlers name.
-pub(super) fn build(
-    config: &Config, services: &Services, prometheus: PrometheusHandle, demo: Option<DemoSettings>,
-) -> ApiState {
+pub(super) fn build(config: &Config, services: &Services, prometheus: PrometheusHandle, extras: AppExtras) -> ApiState {
     let health = HealthSources {
         store: services.store.clone(),
         sip: services.sip.clone(),
@@ -33,7 +41,7 @@ pub(super) fn build(
     };
     let calls = &services.calls;
     ApiState::build(
-        api_settings(config, demo),
+        api_settings(config, extras),
         ApiServices {
             store: services.store.clone(),
             journal: services.journal.clone(),
@@ -55,7 +63,7 @@ pub(super) fn build(
 }
 
 /// Settings of the API.
-pub(super) fn api_settings(config: &Config, demo: Option<DemoSettings>) -> ApiSettings {
+pub(super) fn api_settings(config: &Config, AppExtras { demo, machine }: AppExtras) -> ApiSettings {
     ApiSettings {
         body_bytes_max: config.api.body_bytes_max,
         public_url: config.api.public_url.clone(),
@@ -72,6 +80,7 @@ pub(super) fn api_settings(config: &Config, demo: Option<DemoSettings>) -> ApiSe
             send: Duration::from_millis(config.api.connections.live_send_timeout_ms),
         },
         demo,
+        doctor: DoctorSettings { operator: config.api.operator_organization, machine },
     }
 }
 

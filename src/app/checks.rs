@@ -1,4 +1,4 @@
-//! What checks outside of a running server use of it: its providers' clients, and a SIP user agent that only asks.
+//! What checks outside of a running server use of it: its clients of providers and webhooks, and a SIP user agent that only asks.
 
 use super::egress_guards::EgressGuards;
 use super::error::AppError;
@@ -7,9 +7,16 @@ use crate::call::invite::{LocalHost, probe};
 use crate::config::Config;
 use crate::domain::trunk::Trunk;
 use crate::providers::ProviderRegistry;
+use crate::webhooks::sender::WebhookSender;
 use std::net::IpAddr;
 use trunkline_signaling::io::driver::SipService;
 use trunkline_signaling::sip::user_agent::ProbeResult;
+
+/// What asks receivers of webhooks, and reaches what the server's webhooks reach.
+pub fn webhook_sender(config: &Config) -> Result<WebhookSender, AppError> {
+    let guard = EgressGuards::new(config, config.advertised()).webhooks;
+    WebhookSender::new(&guard).map_err(|error| AppError::Other(format!("webhook client: {error}")))
+}
 
 /// Clients with the server's own keys, which reach what the server's reach.
 pub fn provider_clients(config: &Config) -> Result<ProviderRegistry, AppError> {
@@ -39,18 +46,18 @@ impl ProbeAgent {
         Ok(Self { service, advertised })
     }
 
-    /// The status with which a trunk's first target answers OPTIONS; none if it does not.
-    pub async fn options(&self, trunk: &Trunk) -> Result<Option<u16>, String> {
+    /// What a trunk's first target answers to OPTIONS.
+    pub async fn options(&self, trunk: &Trunk) -> ProbeResult {
         let targets = trunk.fields.all_targets();
-        let target = targets.first().ok_or("it has no host")?;
+        let Some(target) = targets.first() else { return ProbeResult::Unreachable("it has no host".to_owned()) };
         let sip = &self.service.handle;
         let local = LocalHost { addr: self.advertised, port: sip.local_udp().port() };
-        let probe = probe(trunk, &targets, local, target).map_err(|error| error.to_string())?;
-        match sip.send_options(probe).await {
-            Ok(ProbeResult::Answered(status)) => Ok(Some(status)),
-            Ok(ProbeResult::Silent) => Ok(None),
-            Ok(ProbeResult::Unreachable(why)) => Err(why),
-            Err(_) => Err("the request could not be sent".to_owned()),
+        match probe(trunk, &targets, local, target) {
+            Ok(probe) => sip
+                .send_options(probe)
+                .await
+                .unwrap_or_else(|_| ProbeResult::Unreachable("the request could not be sent".to_owned())),
+            Err(error) => ProbeResult::Unreachable(error.to_string()),
         }
     }
 }

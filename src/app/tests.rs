@@ -97,7 +97,10 @@ fn debug_outputs(secret: &str) -> Vec<(&'static str, String)> {
     let server = IceServerSettings { url: "turn:t.example".into(), username: None, credential: Some(secret.into()) };
     vec![
         ("the settings", format!("{:?}", config(secret))),
-        ("the settings of the API", format!("{:?}", super::api::api_settings(&config(secret), None))),
+        (
+            "the settings of the API",
+            format!("{:?}", super::api::api_settings(&config(secret), super::api::AppExtras::default())),
+        ),
         ("an ICE server", format!("{server:?}")),
         ("an agent", format!("{:?}", agent(secret))),
         ("a trunk", format!("{trunk:?}")),

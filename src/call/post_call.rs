@@ -259,8 +259,9 @@ pub fn reports(call: &Call, facts: &ReportFacts<'_>, mut new_id: impl FnMut() ->
     if let Some(task) = facts.task {
         let event = task_event_name(call.status());
         if let Some(target) = task.fields.webhook(event) {
-            let body = event::task_event(event, task.id, call, facts.turns).to_string();
-            all.push(blank(new_id(), DeliveryChannel::Webhook, format!("{} task", call.id), event, target, body));
+            let (id, key) = (new_id(), format!("{} task", call.id));
+            let body = event::task_event(event, id, task.id, call, facts.turns).to_string();
+            all.push(blank(id, DeliveryChannel::Webhook, key, event, target, body));
         }
     }
     if let (Some(to), true) = (&fields.notification_email, facts.sends_mail) {

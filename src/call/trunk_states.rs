@@ -27,6 +27,17 @@ pub struct TrunkState {
     targets: Vec<TargetState>,
 }
 
+impl TrunkState {
+    /// Why a trunk that registers is not registered, in words; `None` if it is.
+    pub fn registration_problem(&self) -> Option<&str> {
+        match &self.registration {
+            Some(state) if state.registered => None,
+            Some(state) => Some(state.problem.as_deref().unwrap_or("the registration has run out")),
+            None => Some("no answer yet"),
+        }
+    }
+}
+
 /// State of a registration, as the API shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RegistrationState {

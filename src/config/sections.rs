@@ -1,6 +1,7 @@
 //! Sections of a few settings each.
 
 use super::connections::ApiConnections;
+use crate::domain::ids::OrganizationId;
 use crate::domain::secret::Secret;
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -24,6 +25,8 @@ pub struct ApiConfig {
     pub behind_proxy: bool,
     /// Signs session tokens of live transcripts.
     pub token_secret: Secret,
+    /// Organization of who runs the server: its admins see in `GET /doctor` what is wrong with the machine. Default: none.
+    pub operator_organization: Option<OrganizationId>,
     /// Caps and timeouts of the API's connections.
     pub connections: ApiConnections,
 }
@@ -39,6 +42,7 @@ impl Default for ApiConfig {
             public_rate_limit_per_minute: 60,
             behind_proxy: false,
             token_secret: Secret::default(),
+            operator_organization: None,
             connections: ApiConnections::default(),
         }
     }

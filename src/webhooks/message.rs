@@ -180,6 +180,9 @@ pub struct EndOfCallReport {
 pub struct TaskEvent {
     /// `call_started`, `call_completed` or `call_failed`.
     pub event_type: String,
+    /// Identifies the message; the same in every attempt, and the same as the header `webhook-id`.
+    #[schema(format = "uuid")]
+    pub message_id: String,
     /// The task.
     #[schema(format = "uuid")]
     pub task_id: String,

@@ -5,6 +5,7 @@ pub mod event;
 pub mod mcp;
 mod mcp_client;
 pub mod message;
+mod receiver_check;
 pub mod sender;
 pub mod signature;
 pub mod tool_sender;

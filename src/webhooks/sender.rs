@@ -64,10 +64,12 @@ pub struct WebhookSender {
     pub(super) http: GuardedHttp,
     /// For servers that offer tools, and for requests with headers of the customer's.
     pub(super) tools: GuardedHttp,
+    /// For questions whether a receiver is there.
+    pub(super) checks: GuardedHttp,
 }
 
 impl WebhookSender {
-    /// Creates the HTTP clients, one set for webhooks and one for tool servers. Fails if TLS cannot be set up.
+    /// Creates the HTTP clients, one set each for webhooks, tool servers and questions to receivers. Fails if TLS cannot be set up.
     pub fn new(guard: &EgressGuard) -> Result<Self, reqwest::Error> {
         let builder = || {
             reqwest::Client::builder()
@@ -79,7 +81,9 @@ impl WebhookSender {
         let http = GuardedHttp::new(guard, RedirectPolicy::AnyOrigin(REDIRECTS_MAX), builder)?;
         // Their authorization and session are for the server that the agent names, not for one it points to.
         let tools = GuardedHttp::new(guard, RedirectPolicy::SameOrigin(REDIRECTS_MAX), builder)?;
-        Ok(Self { http, tools })
+        let checks = || builder().pool_max_idle_per_host(0).tls_info(true);
+        let checks = GuardedHttp::new(guard, RedirectPolicy::None, checks)?;
+        Ok(Self { http, tools, checks })
     }
 
     /// Whether this URL may be a webhook's, as far as it says before it is resolved.

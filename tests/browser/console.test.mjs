@@ -221,6 +221,18 @@ test("providers: tested, given a key, rid of it", async () => {
   await at.getByText("your own", { exact: true }).waitFor({ state: "detached" });
 });
 
+test("health check: what is wrong comes first, with what to do", async () => {
+  await api("PATCH", `/agents/${AGENT}`, { webhook_url: "http://127.0.0.1:9/nobody-here" });
+  await open(at, "#/health", "Health check");
+  await at.getByText(/^http:\/\/127\.0\.0\.1:9 \(agent .+\) cannot be reached: /).waitFor();
+  await at.getByText(/webhooks are tried again for a day/).waitFor();
+  assert.equal(await at.locator(".findings").first().locator(".badge").first().textContent(), "error");
+  await at.getByText(/^What is well \(\d+\)$/).click();
+  await looked("health");
+  await at.getByRole("button", { name: "Look again" }).click();
+  await api("PATCH", `/agents/${AGENT}`, { webhook_url: null });
+});
+
 test("webhook deliveries: seen, and sent again", async () => {
   await api("PATCH", `/agents/${AGENT}`, { webhook_url: `${BASE}/nobody-here` });
   const { call_id } = await api("POST", "/calls/web", { agent_id: AGENT });
@@ -509,7 +521,7 @@ test("a microphone that is refused leaves no call behind", async () => {
 
 test("a narrow screen shows every page without a sideways scroll, a stretched header or a cut button", async () => {
   await at.setViewportSize({ width: 390, height: 844 });
-  for (const [hash, heading] of [["#/", "Overview"], ["#/people", "People"], ["#/tasks", "Tasks"], ["#/numbers", "Phone numbers and trunks"], ["#/providers", "Providers"], ["#/audit", "Audit log"], ["#/calls", "Calls"]]) {
+  for (const [hash, heading] of [["#/", "Overview"], ["#/people", "People"], ["#/tasks", "Tasks"], ["#/numbers", "Phone numbers and trunks"], ["#/providers", "Providers"], ["#/health", "Health check"], ["#/audit", "Audit log"], ["#/calls", "Calls"]]) {
     await open(at, hash, heading);
     const { sideways, header, cut } = await at.evaluate(() => ({
       sideways: document.documentElement.scrollWidth - innerWidth,
@@ -550,7 +562,7 @@ test("settings: limits, password, Dutch and dark", async () => {
   await at.getByLabel("Language").selectOption("nl");
   await at.getByRole("heading", { name: "Instellingen" }).waitFor();
   await looked("settings-dark-dutch");
-  for (const [hash, heading] of [["#/", "Overzicht"], ["#/agents", "Agents"], ["#/calls", "Gesprekken"], ["#/tasks", "Taken"], ["#/numbers", "Telefoonnummers en trunks"], ["#/providers", "Aanbieders"], ["#/usage", "Verbruik"]]) {
+  for (const [hash, heading] of [["#/", "Overzicht"], ["#/agents", "Agents"], ["#/calls", "Gesprekken"], ["#/tasks", "Taken"], ["#/numbers", "Telefoonnummers en trunks"], ["#/providers", "Aanbieders"], ["#/health", "Controle"], ["#/usage", "Verbruik"]]) {
     await open(at, hash, heading);
     await looked(`dark-dutch-${hash.slice(2) || "overview"}`);
   }

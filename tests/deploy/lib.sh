@@ -42,7 +42,8 @@ debian() {
     local base=${DEPLOY_BASE:-$root/target/deploy/bookworm.tar}
     if [ ! -s "$base" ]; then
         mkdir -p "$(dirname "$base")"
-        mmdebstrap --quiet --variant=minbase --include=ca-certificates bookworm "$base.new"
+        # The format is not taken from this name.
+        mmdebstrap --quiet --format=tar --variant=minbase --include=ca-certificates bookworm "$base.new"
         mv "$base.new" "$base"
     fi
     cp "$base" "$1"

@@ -21,6 +21,7 @@ mod conversation;
 mod crash;
 mod demo;
 mod do_not_call;
+mod doctor;
 mod egress;
 mod examples;
 mod fault_soak;

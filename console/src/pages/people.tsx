@@ -5,7 +5,7 @@ import { useLoad } from "../live";
 import { Badge, Button, Card, Checkbox, Confirm, Dialog, EmptyState, Form, Input, ShownOnce, Page, ErrorMessage, Select, LoadedView, Table, useAction, usePage, formatDateTime, formatNumber } from "../ui";
 
 const LIMIT = 25;
-const SCOPES = ["agents", "tasks", "calls", "phone-numbers", "trunks", "providers", "usage", "webhook-deliveries"].flatMap((name) => (name === "usage" ? [`${name}:read`] : [`${name}:read`, `${name}:write`]));
+const SCOPES = ["agents", "tasks", "calls", "phone-numbers", "trunks", "providers", "usage", "doctor", "webhook-deliveries"].flatMap((name) => (name === "usage" || name === "doctor" ? [`${name}:read`] : [`${name}:read`, `${name}:write`]));
 
 export function Keys() {
   const state = useLoad(() => getAll<ApiKey>("/api-keys", "api_keys"), []);

@@ -5,7 +5,7 @@ use crate::service_manager::ServiceManager;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-use trunkline::app::App;
+use trunkline::app::{App, AppExtras};
 use trunkline::config::{self, Config};
 use trunkline::supervision::{self, PartFailedError};
 use trunkline::telemetry::{self, log::LogControl};
@@ -28,7 +28,8 @@ pub(crate) async fn serve(load: impl Fn() -> Result<Config, String>) -> Result<(
     advise(&config);
     let manager = ServiceManager::from_environment();
     let prometheus = telemetry::metrics::install().map_err(|error| error.to_string())?;
-    let app = App::start(&config, prometheus).await.map_err(|error| error.to_string())?;
+    let extras = AppExtras { demo: None, machine: Some(trunkline_doctor::machine_examiner(&config)) };
+    let app = App::start_with(&config, prometheus, extras).await.map_err(|error| error.to_string())?;
     manager.ready();
     let mut stop = std::pin::pin!(stop_signal());
     let given_up = loop {

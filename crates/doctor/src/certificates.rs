@@ -1,20 +1,18 @@
-//! The certificate of SIP over TLS: whether it can be used, and until when.
+//! The certificate of SIP over TLS: whether it can be used, whether its chain is whole, and until when.
 
-use crate::finding::Finding;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, UnixTime};
+use trunkline::checkup::certificates::{end_of, not_after};
 use trunkline::config::Config;
+use trunkline::domain::finding::Finding;
 use trunkline_signaling::io::tls::{CertificateFiles, TlsCertificates};
-use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, Error, KeyUsage};
+use webpki::EndEntityCert;
 
-const CHECK: &str = "certificates";
-const DAY_S: u64 = 86_400;
-/// Let's Encrypt renews thirty days before the end.
-const SOON_DAYS: u64 = 21;
-/// No certificate is valid then.
-const FAR_FUTURE: Duration = Duration::from_secs(100_000_000_000);
+pub(crate) const CHECK: &str = "certificates";
+/// Certificates of a file that are read.
+const CHAIN_MAX: usize = 16;
 
 /// The certificate of the settings, if there is one.
 pub(crate) fn look(config: &Config) -> Vec<Finding> {
@@ -34,63 +32,82 @@ pub(crate) fn look(config: &Config) -> Vec<Finding> {
         let advice = "look at sip.tls: the files' owner and mode, and whether key and certificate belong together";
         return vec![Finding::error(CHECK, format!("sip.tls cannot be used: {error}"), advice)];
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    vec![end_of(Path::new(&tls.certificate), now)]
-}
-
-fn end_of(path: &Path, now_s: u64) -> Finding {
-    let name = path.display();
+    let chain = chain_of(Path::new(&tls.certificate));
+    let what = format!("{} (sip.tls.certificate)", tls.certificate);
     let renew = "renew it; the server reads the file again by itself";
-    match not_after(path) {
-        None => {
-            Finding::warning(CHECK, format!("{name}: its end cannot be read"), "look at it with openssl x509 -dates")
-        }
-        Some(end_s) if end_s <= now_s => Finding::error(
-            CHECK,
-            format!("{name} ended {} days ago (sip.tls.certificate)", (now_s - end_s) / DAY_S),
-            renew,
-        ),
-        Some(end_s) => {
-            let days = (end_s - now_s) / DAY_S;
-            let found = format!("{name} ends in {days} days (sip.tls.certificate)");
-            if days < SOON_DAYS { Finding::warning(CHECK, found, renew) } else { Finding::ok(CHECK, found) }
-        }
-    }
+    let mut findings = vec![end_of(CHECK, &what, chain.first().and_then(|leaf| not_after(leaf)), now_s(), renew)];
+    findings.extend(gap(&what, &chain));
+    findings
 }
 
-/// The end of the first certificate of a file. Whoever asks about a day on which it is not valid is told it.
-fn not_after(path: &Path) -> Option<u64> {
-    let certificate = CertificateDer::from_pem_file(path).ok()?;
-    let leaf = EndEntityCert::try_from(&certificate).ok()?;
-    let asked = UnixTime::since_unix_epoch(FAR_FUTURE);
-    let outcome = leaf.verify_for_usage(ALL_VERIFICATION_ALGS, &[], &[], asked, KeyUsage::server_auth(), None, None);
-    match outcome.err()? {
-        Error::CertExpired { not_after, .. } => Some(not_after.as_secs()),
-        _ => None,
-    }
+pub(crate) fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+fn chain_of(path: &Path) -> Vec<CertificateDer<'static>> {
+    let certificates = CertificateDer::pem_file_iter(path).into_iter().flatten();
+    certificates.take(CHAIN_MAX).filter_map(Result::ok).collect()
+}
+
+/// A certificate that is followed by none, though another one has signed it: peers that know the roots alone refuse it. Or one
+/// that is followed by another than its issuer's.
+fn gap(what: &str, chain: &[CertificateDer<'_>]) -> Option<Finding> {
+    let names = |der: &CertificateDer<'_>| {
+        let certificate = EndEntityCert::try_from(der).ok()?;
+        Some((certificate.subject().to_vec(), certificate.issuer().to_vec()))
+    };
+    let (subject, issuer) = names(chain.first()?)?;
+    let found = match chain.get(1) {
+        None if subject != issuer => format!("{what}: the certificate stands alone, without that of its issuer"),
+        Some(next) if names(next).is_some_and(|(subject, _)| subject != issuer) => {
+            format!("{what}: the second certificate is not that of the first one's issuer")
+        }
+        _ => return None,
+    };
+    let advice = "use the whole chain (fullchain.pem of an ACME client), the server's certificate first";
+    Some(Finding::warning(CHECK, found, advice))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Level;
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+    use trunkline::domain::finding::Level;
+
+    fn authority(name: &str) -> (CertificateDer<'static>, Issuer<'static, KeyPair>) {
+        let mut params = CertificateParams::new(vec![]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        (params.self_signed(&key).unwrap().der().clone(), Issuer::new(params, key))
+    }
 
     #[test]
-    fn the_end_of_a_certificate_is_counted_in_days() {
+    fn a_chain_with_a_gap_is_told() {
+        let (root, issuer) = authority("A root");
+        let (other, _) = authority("Another root");
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["sip.example.com".to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "sip.example.com");
+        let signed = params.signed_by(&key, &issuer).unwrap().der().clone();
+        assert_eq!(gap("it", &[signed.clone(), root.clone()]), None);
+        assert_eq!(gap("it", std::slice::from_ref(&root)), None, "signed by itself");
+        let alone = gap("it", std::slice::from_ref(&signed)).unwrap();
+        assert!(alone.level == Level::Warning && alone.found.contains("stands alone"), "{alone:?}");
+        assert!(gap("it", &[signed, other]).unwrap().found.contains("second certificate"));
+        assert_eq!(gap("it", &[]), None);
+    }
+
+    #[test]
+    fn a_file_with_an_end_that_is_near_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cert.pem");
-        let mut params = rcgen::CertificateParams::new(vec!["sip.example.com".to_owned()]).unwrap();
-        params.not_before = rcgen::date_time_ymd(2026, 1, 1);
-        params.not_after = rcgen::date_time_ymd(2026, 3, 1);
-        let key = rcgen::KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["sip.example.com".to_owned()]).unwrap();
+        let key = KeyPair::generate().unwrap();
         std::fs::write(&path, params.self_signed(&key).unwrap().pem()).unwrap();
-        let end_s = not_after(&path).unwrap();
-        assert_eq!(end_s, 1_772_323_200, "2026-03-01");
-        assert_eq!(end_of(&path, end_s - 100 * DAY_S).level, Level::Ok);
-        let soon = end_of(&path, end_s - 5 * DAY_S);
-        assert!(soon.level == Level::Warning && soon.found.contains("ends in 5 days"), "{soon:?}");
-        assert_eq!(end_of(&path, end_s + DAY_S).level, Level::Error);
+        assert_eq!(chain_of(&path).len(), 1);
         std::fs::write(&path, "nonsense").unwrap();
-        assert_eq!(end_of(&path, 0).level, Level::Warning);
+        assert!(chain_of(&path).is_empty());
+        assert!(chain_of(&folder.path().join("none")).is_empty());
     }
 }

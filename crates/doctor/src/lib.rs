@@ -3,20 +3,26 @@
 
 mod certificates;
 mod clock;
-mod finding;
 mod holders;
 mod machine;
+mod name_servers;
 mod network;
 mod ports;
 mod providers;
 mod server;
 mod storage;
+mod tls_peers;
 mod trunks;
+mod webhooks;
 
 use clap::Args;
-pub use finding::{Finding, Level, Report};
+use clock::ClockReading;
 use std::io::Write as _;
+use std::sync::Arc;
+use storage::Stored;
+use trunkline::api::MachineExaminer;
 use trunkline::config::Config;
+use trunkline::domain::finding::{Finding, Level, Report};
 
 /// What `trunkline doctor` takes.
 #[derive(Debug, Args)]
@@ -44,22 +50,46 @@ pub async fn run(args: &DoctorArgs, config: Result<Config, String>) -> bool {
 
 /// All findings about a server with these settings.
 pub async fn examine(config: &Config) -> Report {
+    let (mut findings, stored, server_runs) = look(config, ClockReading::now()).await;
+    let (trunks, webhooks) = tokio::join!(
+        Box::pin(trunks::look(config, stored.trunks.clone(), server_runs)),
+        Box::pin(webhooks::look(config, &stored))
+    );
+    findings.extend(trunks);
+    findings.extend(webhooks);
+    Report::of(findings)
+}
+
+/// Looks at the machine of a server for its operator, from the server itself. What is of organizations is left out: they look
+/// at it themselves. The clock is compared with how it was at this call.
+pub fn machine_examiner(config: &Config) -> MachineExaminer {
+    let (config, start) = (Arc::new(config.clone()), ClockReading::now());
+    MachineExaminer::new(move || {
+        let config = config.clone();
+        Box::pin(async move { Box::pin(look(&config, start)).await.0 })
+    })
+}
+
+/// Everything but trunks and webhooks; what those need; and whether a server runs.
+async fn look(config: &Config, clock_before: ClockReading) -> (Vec<Finding>, Stored, bool) {
     let server = server::find(config).await;
-    let (storage, trunks) = Box::pin(storage::look(config)).await;
-    let (network, clock, providers, trunks) = tokio::join!(
+    let (storage, stored) = Box::pin(storage::look(config)).await;
+    let (network, name_servers, clock, providers, tls_peers) = tokio::join!(
         network::look(config),
-        clock::look(config),
+        name_servers::look(config),
+        clock::look(config, clock_before),
         Box::pin(providers::look(config)),
-        Box::pin(trunks::look(config, trunks, server.is_some()))
+        Box::pin(tls_peers::look(config))
     );
     let mut findings = vec![server::finding(config, server.as_ref())];
     findings.extend(ports::look(config, server.as_ref()));
     findings.extend(network);
+    findings.extend(name_servers);
     findings.extend(clock);
     findings.extend(machine::look(config, server.as_ref()));
     findings.extend(storage);
     findings.extend(providers);
-    findings.extend(trunks);
     findings.extend(certificates::look(config));
-    Report::of(findings)
+    findings.extend(tls_peers);
+    (findings, stored, server.is_some())
 }

@@ -1,9 +1,9 @@
 //! Descriptors, disk, folders and speech models.
 
-use crate::finding::Finding;
 use crate::server::RunningServer;
 use std::path::{Path, PathBuf};
 use trunkline::config::Config;
+use trunkline::domain::finding::Finding;
 use trunkline_local_speech::io::model_files::ModelState;
 use trunkline_local_speech::models::MODELS;
 
@@ -12,6 +12,8 @@ const DESCRIPTORS_PER_CALL: u64 = 6;
 /// Everything else.
 const DESCRIPTORS_BASE: u64 = 512;
 const GIB: u64 = 1 << 30;
+/// Each recording is a file.
+const FILES_FREE_MIN: u64 = 1_000;
 
 /// Everything on this machine.
 pub(crate) fn look(config: &Config, server: Option<&RunningServer>) -> Vec<Finding> {
@@ -31,17 +33,30 @@ pub(crate) fn look(config: &Config, server: Option<&RunningServer>) -> Vec<Findi
 
 /// The server raises its soft limit to the hard one.
 fn descriptors(calls: u64, server: Option<&RunningServer>) -> Finding {
-    let of_server = server.and_then(|server| server.process.as_ref()).and_then(|process| hard_limit_of(process.pid));
+    let process = server.and_then(|server| server.process.as_ref());
+    let of_server = process.and_then(|process| hard_limit_of(process.pid));
     let hard = of_server.or_else(|| rlimit::getrlimit(rlimit::Resource::NOFILE).ok().map(|(_, hard)| hard));
+    let open = process.and_then(|process| std::fs::read_dir(format!("/proc/{}/fd", process.pid)).ok());
+    by_limit(calls, hard, open.map(|files| files.count() as u64))
+}
+
+/// `hard` is the limit of open files, `open` how many the running server has open; none where it cannot be seen.
+fn by_limit(calls: u64, hard: Option<u64>, open: Option<u64>) -> Finding {
     let needed = calls.saturating_mul(DESCRIPTORS_PER_CALL).saturating_add(DESCRIPTORS_BASE);
-    match hard {
-        Some(hard) if hard < needed => Finding::warning(
+    match (hard, open) {
+        (Some(hard), Some(open)) if open > hard / 10 * 9 => Finding::error(
+            "descriptors",
+            format!("the server has {open} of {hard} files open: calls and requests will be refused"),
+            "raise the limit (LimitNOFILE of the unit) and restart the server, and look at what it holds (`ls -l /proc/PID/fd`)",
+        ),
+        (Some(hard), _) if hard < needed => Finding::warning(
             "descriptors",
             format!("{hard} files may be open; calls.calls_max ({calls}) needs {needed}"),
             "raise it (LimitNOFILE of the unit, `ulimit -Hn`), or lower calls.calls_max",
         ),
-        Some(hard) => Finding::ok("descriptors", format!("{hard} files may be open")),
-        None => Finding::ok("descriptors", "their limit cannot be read here"),
+        (Some(hard), Some(open)) => Finding::ok("descriptors", format!("{open} of {hard} files are open")),
+        (Some(hard), None) => Finding::ok("descriptors", format!("{hard} files may be open")),
+        (None, _) => Finding::ok("descriptors", "their limit cannot be read here"),
     }
 }
 
@@ -74,10 +89,20 @@ fn folder(setting: &str, path: &Path) -> Finding {
 
 fn disk(setting: &str, path: &Path) -> Option<Finding> {
     let figures = rustix::fs::statvfs(existing(path)).ok()?;
-    Some(space(setting, path, figures.f_bavail.saturating_mul(figures.f_frsize)))
+    // Some file systems make inodes as they need them, and say that they have none.
+    let files = (figures.f_files > 0).then_some(figures.f_favail);
+    Some(space(setting, path, figures.f_bavail.saturating_mul(figures.f_frsize), files))
 }
 
-fn space(setting: &str, path: &Path, free: u64) -> Finding {
+/// `free` is in bytes, `files` how many more files there may be.
+fn space(setting: &str, path: &Path, free: u64, files: Option<u64>) -> Finding {
+    if let Some(files) = files.filter(|files| *files < FILES_FREE_MIN) {
+        return Finding::error(
+            "disk",
+            format!("{}: only {files} more files can be made ({setting}): its inodes are used up", path.display()),
+            format!("delete small files there, or set {setting} to another disk"),
+        );
+    }
     let found = format!("{}: {:.1} GiB are free ({setting})", path.display(), free as f64 / GIB as f64);
     let advice = format!("make room, or set {setting} to another disk: an hour of recordings takes 115 MB");
     match free {
@@ -111,12 +136,15 @@ fn models(folder: &Path) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Level;
+    use trunkline::domain::finding::Level;
 
     #[test]
     fn a_disk_that_is_nearly_full_is_told() {
-        let level = |free: u64| space("x", Path::new("/"), free).level;
+        let level = |free: u64| space("x", Path::new("/"), free, None).level;
         assert_eq!((level(GIB / 10), level(GIB), level(100 * GIB)), (Level::Error, Level::Warning, Level::Ok));
+        let without_inodes = space("recordings.folder", Path::new("/"), 100 * GIB, Some(12));
+        assert!(without_inodes.level == Level::Error && without_inodes.found.contains("only 12 more files"));
+        assert_eq!(space("x", Path::new("/"), 100 * GIB, Some(1 << 20)).level, Level::Ok);
         assert!(disk("x", Path::new("/none/such")).is_some(), "the disk of the folder that it will be created in");
     }
 
@@ -135,6 +163,11 @@ mod tests {
     fn descriptors_are_counted_for_all_calls() {
         assert_eq!(descriptors(1, None).level, Level::Ok);
         assert_eq!(descriptors(u64::MAX, None).level, Level::Warning);
+        assert_eq!(by_limit(10, Some(1_000), Some(100)).level, Level::Ok);
+        assert_eq!(by_limit(100, Some(1_000), Some(100)).level, Level::Warning);
+        let full = by_limit(10, Some(1_000), Some(950));
+        assert!(full.level == Level::Error && full.found.contains("950 of 1000"), "{full:?}");
+        assert_eq!(by_limit(10, None, None).level, Level::Ok);
         assert!(hard_limit_of(std::process::id()).is_some());
     }
 }

@@ -1,10 +1,10 @@
 //! The address that carriers use for us, and whether names can be resolved.
 
-use crate::finding::Finding;
 use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
 use tokio::time::timeout;
 use trunkline::config::Config;
+use trunkline::domain::finding::Finding;
 use trunkline::domain::provider::ProviderAccount;
 use trunkline_signaling::io::public_address;
 use url::{Host, Url};
@@ -120,7 +120,7 @@ async fn resolved(host: String) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Level;
+    use trunkline::domain::finding::Level;
 
     #[test]
     fn addresses_that_carriers_cannot_reach_are_told() {

@@ -1,11 +1,11 @@
 //! Whether the ports of the settings can be used, or who holds them.
 
-use crate::finding::Finding;
 use crate::holders::{Holder, Protocol, holder};
 use crate::server::RunningServer;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use trunkline::config::Config;
+use trunkline::domain::finding::Finding;
 
 const CHECK: &str = "ports";
 /// RTP ports that are tried, spread over their range.
@@ -113,7 +113,7 @@ fn rtp(bind: IpAddr, first: u16, last: u16) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Level;
+    use trunkline::domain::finding::Level;
 
     #[test]
     fn a_port_that_is_held_names_its_holder_and_its_setting() {

@@ -1,10 +1,10 @@
 //! Whether a server with these settings runs already: then its ports are not bound, and its limits are the ones that count.
 
-use crate::finding::Finding;
 use crate::holders::{Holder, Protocol, holder};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 use trunkline::config::Config;
+use trunkline::domain::finding::Finding;
 
 const CHECK: &str = "server";
 /// A server that is well answers at once.

@@ -1,10 +1,11 @@
 //! The database, its schema, and the master key.
 
-use crate::finding::Finding;
 use std::time::Duration;
 use tokio::time::timeout;
 use trunkline::app::master_key;
 use trunkline::config::Config;
+use trunkline::domain::agent::Agent;
+use trunkline::domain::finding::Finding;
 use trunkline::domain::trunk::Trunk;
 use trunkline::store::{Store, StoreError};
 
@@ -12,12 +13,24 @@ const DATABASE: &str = "database";
 const KEY: &str = "master_key";
 const DEADLINE: Duration = Duration::from_secs(6);
 
-/// Looks at the database, and returns its trunks.
-pub(crate) async fn look(config: &Config) -> (Vec<Finding>, Vec<Trunk>) {
-    let (mut findings, trunks) = match timeout(DEADLINE, database(config)).await {
+/// Agents whose webhooks are looked at.
+const AGENTS_MAX: i64 = 1_000;
+
+/// What is read of the database for other checks.
+#[derive(Debug, Default)]
+pub(crate) struct Stored {
+    /// Trunks of everybody.
+    pub trunks: Vec<Trunk>,
+    /// Active agents of everybody, the newest first.
+    pub agents: Vec<Agent>,
+}
+
+/// Looks at the database, and returns what others look at.
+pub(crate) async fn look(config: &Config) -> (Vec<Finding>, Stored) {
+    let (mut findings, stored) = match timeout(DEADLINE, database(config)).await {
         Ok(Ok(found)) => found,
-        Ok(Err(error)) => (vec![unreachable(config, &error.to_string())], Vec::new()),
-        Err(_) => (vec![unreachable(config, "it does not answer")], Vec::new()),
+        Ok(Err(error)) => (vec![unreachable(config, &error.to_string())], Stored::default()),
+        Err(_) => (vec![unreachable(config, "it does not answer")], Stored::default()),
     };
     if config.secrets.master_key.is_empty() {
         findings.push(Finding::warning(
@@ -26,7 +39,7 @@ pub(crate) async fn look(config: &Config) -> (Vec<Finding>, Vec<Trunk>) {
             "set secrets.master_key to a long random text, and keep a copy of it elsewhere",
         ));
     }
-    (findings, trunks)
+    (findings, stored)
 }
 
 fn unreachable(config: &Config, why: &str) -> Finding {
@@ -50,27 +63,27 @@ fn unreachable(config: &Config, why: &str) -> Finding {
     }
 }
 
-async fn database(config: &Config) -> Result<(Vec<Finding>, Vec<Trunk>), StoreError> {
+async fn database(config: &Config) -> Result<(Vec<Finding>, Stored), StoreError> {
     let store = Store::open_existing(config.database.url.expose()).await?;
     let found = read(config, &store).await;
     store.close().await;
     found
 }
 
-async fn read(config: &Config, store: &Store) -> Result<(Vec<Finding>, Vec<Trunk>), StoreError> {
+async fn read(config: &Config, store: &Store) -> Result<(Vec<Finding>, Stored), StoreError> {
     store.ping().await?;
     let schema = store.schema_difference().await?;
     if schema.unknown > 0 {
         let found = format!("it is of a newer version: {} of its migrations are not known here", schema.unknown);
         return Ok((
             vec![Finding::error(DATABASE, found, "install that version, or restore the copy from before it")],
-            Vec::new(),
+            Stored::default(),
         ));
     }
     if schema.missing > 0 {
         let found = format!("it answers, and lacks {} migrations", schema.missing);
         let advice = "`trunkline serve` brings it up to date when it starts, `trunkline migrate` before";
-        return Ok((vec![Finding::warning(DATABASE, found, advice)], Vec::new()));
+        return Ok((vec![Finding::warning(DATABASE, found, advice)], Stored::default()));
     }
     let mut findings = vec![Finding::ok(DATABASE, "it answers, and has this version's schema")];
     let unreadable = store.unreadable_secrets(master_key(config).as_ref()).await?;
@@ -83,5 +96,6 @@ async fn read(config: &Config, store: &Store) -> Result<(Vec<Finding>, Vec<Trunk
     } else if !config.secrets.master_key.is_empty() {
         findings.push(Finding::ok(KEY, "it is set, and opens every stored key"));
     }
-    Ok((findings, store.trunks_of_everyone().await?))
+    let trunks = store.trunks_of_everyone().await?;
+    Ok((findings, Stored { trunks, agents: store.active_agents_of_everyone(AGENTS_MAX).await? }))
 }

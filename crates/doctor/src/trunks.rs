@@ -1,14 +1,15 @@
 //! Trunks: an OPTIONS request to each.
 
-use crate::finding::Finding;
 use futures_util::StreamExt as _;
 use std::time::Duration;
 use tokio::time::timeout;
 use trunkline::app::ProbeAgent;
+use trunkline::checkup::trunks::{self as judged, CHECK};
 use trunkline::config::Config;
+use trunkline::domain::finding::Finding;
 use trunkline::domain::trunk::Trunk;
+use trunkline_signaling::sip::user_agent::ProbeResult;
 
-const CHECK: &str = "trunks";
 /// Trunks that are asked; the others are counted.
 const ASKED_MAX: usize = 100;
 const AT_ONCE: usize = 8;
@@ -35,25 +36,13 @@ pub(crate) async fn look(config: &Config, trunks: Vec<Trunk>, server_runs: bool)
     let asked = futures_util::stream::iter(&out).map(|trunk| asked(&agent, trunk)).buffered(AT_ONCE);
     let mut findings: Vec<Finding> = asked.collect().await;
     if left_out > 0 {
-        findings.push(Finding::ok(CHECK, format!("{left_out} more were not asked")));
+        findings.push(judged::left_out(left_out));
     }
     findings
 }
 
 async fn asked(agent: &ProbeAgent, trunk: &Trunk) -> Finding {
     let name = format!("{} ({})", trunk.fields.name, trunk.id);
-    match timeout(DEADLINE, agent.options(trunk)).await {
-        Ok(Ok(Some(status))) => Finding::ok(CHECK, format!("{name} answered OPTIONS with {status}")),
-        Ok(Ok(None)) | Err(_) => Finding::warning(
-            CHECK,
-            format!("{name} did not answer OPTIONS"),
-            "look at its host, port and transport, and at the firewall; some carriers never answer: \
-             `trunkline check-trunk` makes a call",
-        ),
-        Ok(Err(why)) => Finding::error(
-            CHECK,
-            format!("{name} cannot be asked: {why}"),
-            "look at its host, and at sip.allow_private",
-        ),
-    }
+    let result = timeout(DEADLINE, agent.options(trunk)).await.unwrap_or(ProbeResult::Silent);
+    judged::finding(&name, &result, trunk.fields.username.is_some())
 }

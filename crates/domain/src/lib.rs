@@ -20,6 +20,7 @@ pub mod dtmf_rules;
 pub mod end_reason;
 pub mod fair_share;
 pub mod fallback;
+pub mod finding;
 pub mod flow;
 pub mod ids;
 pub mod inbound_claim;

@@ -57,6 +57,7 @@ named! {
         TrunksRead "trunks:read", TrunksWrite "trunks:write",
         ProvidersRead "providers:read", ProvidersWrite "providers:write",
         UsageRead "usage:read",
+        DoctorRead "doctor:read",
         WebhookDeliveriesRead "webhook-deliveries:read", WebhookDeliveriesWrite "webhook-deliveries:write",
         BatchesRead "batches:read", BatchesWrite "batches:write",
         DoNotCallRead "do-not-call:read", DoNotCallWrite "do-not-call:write",

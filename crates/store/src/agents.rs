@@ -7,7 +7,7 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 use std::sync::Arc;
 use trunkline_domain::agent::{Agent, AgentFields};
-use trunkline_domain::ids::AgentId;
+use trunkline_domain::ids::{AgentId, OrganizationId};
 use trunkline_domain::quota::QuotaResource;
 use trunkline_domain::time::UnixMs;
 
@@ -84,6 +84,17 @@ impl Store {
         let from = "FROM agents WHERE organization_id = $1 AND ($2 IS NULL OR is_active = $2)";
         let binds = [BindValue::Text(scope.organization().to_string()), BindValue::MaybeInt(active.map(i64::from))];
         self.list("*", from, "created_at DESC, id DESC", &binds, page, |row| agent(scope, row)).await
+    }
+
+    /// Active agents of all organizations, newest first: for the operator's checks.
+    pub async fn active_agents_of_everyone(&self, limit: i64) -> Result<Vec<Agent>, StoreError> {
+        let newest = "SELECT * FROM agents WHERE is_active = 1 ORDER BY created_at DESC, id DESC LIMIT $1";
+        let rows = sqlx::query(newest).bind(limit).fetch_all(&self.read).await?;
+        let with_scope = |row: &AnyRow| {
+            let organization = OrganizationId::parse(row.try_get("organization_id")?);
+            agent(OrgScope::new(parsed(organization, "agents.organization_id")?), row)
+        };
+        rows.iter().map(with_scope).collect()
     }
 
     /// Changes an agent if it is still in the version that `agent` was read in; false when it is not.

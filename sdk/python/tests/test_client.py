@@ -9,7 +9,7 @@ from threading import Thread
 from unittest import mock
 
 import trunkline
-from trunkline import AsyncTrunkline, Trunkline, _client
+from trunkline import AsyncTrunkline, Trunkline, _client, models
 
 
 class Script:
@@ -63,6 +63,25 @@ def keys(*identifiers):
     return {"api_keys": [key(one) for one in identifiers], "total": 3, "limit": 2, "offset": 0}
 
 
+def call():
+    return {"id": A, "direction": "inbound", "from_number": "+31612345678", "to_number": "+31201234567",
+            "status": "completed", "task_id": None, "signalling": None}
+
+
+def status_update(message):
+    return {"type": "status-update", "message_id": message, "timestamp": "2026-03-27T12:00:00.000Z", "call": call(),
+            "assistant": None, "status": "ended", "end_reason": "customer_hung_up"}
+
+
+def task_event(message):
+    return {"event_type": "call_completed", "message_id": message, "task_id": B, "call_id": A, "status": "completed",
+            "data": {"transcript_excerpt": "", "report_excerpt": ""}}
+
+
+def events(identifier, *entries):
+    return {"call_id": identifier, "events": entries, "total": 3, "limit": 2, "offset": 0}
+
+
 A, B, C = (f"17a0cb75-fa09-4bdd-9a44-00000000000{n}" for n in (1, 2, 3))
 
 
@@ -87,6 +106,15 @@ class Attempts(unittest.TestCase):
         self.assertEqual((len(sent), len(set(sent))), (3, 1))
         self.assertEqual(self.script.requests[0][:2], ("POST", f"/v1/tasks/{A}/execute"))
         self.assertEqual(self.script.requests[0][2]["authorization"], "Bearer va_k")
+
+    def test_events_of_a_call_are_of_their_types_and_paged_by_their_message(self):
+        client = self.client((200, {}, events(A, status_update(B), task_event(C))), (200, {}, events(A)))
+        first, second = client.calls.list_events(A, page_size=2)
+        self.assertIsInstance(first, models.StatusUpdate)
+        self.assertEqual((first.status, str(first.call.id)), ("ended", A))
+        self.assertIsInstance(second, models.TaskEvent)
+        self.assertEqual((second.event_type, str(second.message_id)), ("call_completed", C))
+        self.assertEqual(self.script.requests[1][1], f"/v1/calls/{A}/events?limit=2&before={C}")
 
     def test_an_own_key_is_sent(self):
         client = self.client((200, {}, EXECUTED))

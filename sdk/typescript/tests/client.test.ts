@@ -147,3 +147,17 @@ test("a request can be ended", async () => {
   const error = await caught(trunkline.agents.get(A, { signal: AbortSignal.abort() }));
   assert.equal((error as Error).name, "AbortError");
 });
+
+test("events of a call are told apart by their type", async () => {
+  const report = { type: "end-of-call-report", message_id: B, end_reason: "customer_hung_up" };
+  const task = { event_type: "call_completed", message_id: C, status: "completed" };
+  const page = (...events: unknown[]): Answer => ({ status: 200, body: { call_id: A, events, total: 3, limit: 2, offset: 0 } });
+  const { client: trunkline, sent } = await client(page(report, task), page());
+  const seen: (string | null | undefined)[] = [];
+  for await (const event of trunkline.calls.listEvents(A, { pageSize: 2 })) {
+    if ("event_type" in event) seen.push(event.status);
+    else if (event.type === "end-of-call-report") seen.push(event.end_reason);
+  }
+  assert.deepEqual(seen, ["customer_hung_up", "completed"]);
+  assert.equal(sent[1]!.path, `/v1/calls/${A}/events?limit=2&before=${C}`);
+});

@@ -45,7 +45,8 @@ pub struct TrunkService {
     addr: IpAddr,
     pub(super) sip: SipHandle,
     pub(super) store: Store,
-    registers: bool,
+    /// Whether this process registers trunks with their providers.
+    pub registers: bool,
     destinations: EgressGuard,
     reloads: Arc<TrunkReloads>,
 }

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use trunkline::app::App;
+use trunkline::app::{App, AppExtras};
 use trunkline::config::{Config, ProviderTimeoutsConfig, StageTimeoutsConfig};
 use trunkline::domain::provider::ProviderAccount;
 use trunkline_lab::caller::report::CallReport;
@@ -105,6 +105,11 @@ fn keep_in(folder: &Path, config: &mut Config) {
     (local.phrases_folder, local.models_folder) = (path("phrases"), path("models"));
 }
 
+/// In the settings: the organization of the test runs the server.
+pub fn invalid_operator() -> trunkline::domain::ids::OrganizationId {
+    trunkline::domain::ids::OrganizationId::parse("00000000-0000-0000-0000-000000000000").unwrap()
+}
+
 impl Server {
     pub async fn start() -> Self {
         Self::start_with(|_| {}).await
@@ -166,6 +171,10 @@ impl Server {
         let store = trunkline::app::open_store(config.database.url.expose()).await.unwrap();
         let hash = trunkline::domain::password::hash(PASSWORD).unwrap();
         let made = store.bootstrap("Test", OWNER, &hash).await.unwrap();
+        // Nobody knows the id before.
+        if config.api.operator_organization == Some(invalid_operator()) {
+            config.api.operator_organization = Some(made.scope.organization());
+        }
         let demo = match demo {
             Some((agent, examples)) => {
                 let agent = store.create_agent(made.scope, serde_json::from_value(agent).unwrap()).await.unwrap();
@@ -177,7 +186,8 @@ impl Server {
             None => None,
         };
         store.close().await;
-        let app = App::start_with(&config, metrics(), demo).await.unwrap();
+        let machine = Some(trunkline_doctor::machine_examiner(&config));
+        let app = App::start_with(&config, metrics(), AppExtras { demo, machine }).await.unwrap();
         let (phone, incoming) = Softphone::open(loopback(0), (40_000, 49_999)).await.unwrap();
         // A connection that has been idle may be closed by the server in the moment it is used again.
         let http = reqwest::Client::builder().pool_idle_timeout(Duration::from_secs(1)).build().unwrap();

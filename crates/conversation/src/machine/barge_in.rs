@@ -26,15 +26,17 @@ const STT_FINAL_TIMEOUT: Duration = Duration::from_millis(1_200);
 
 impl Talk {
     /// The caller makes a sound.
-    pub(super) fn handle_speech_started(&mut self) {
+    pub(super) fn handle_speech_started(&mut self, at: Instant) {
         self.discard_preemptive_generation();
         self.fillers.handle_sound();
         self.timers.silence = None;
+        self.timers.unclear = None;
         if !self.line.playout.is_paused() {
             self.timers.resume = None;
         }
         if let Speaker::Pipeline(pipeline) = &mut self.speaker {
             pipeline.clear_stt_timers();
+            pipeline.speech_since = Some(at);
         }
     }
 
@@ -42,6 +44,8 @@ impl Talk {
     pub(super) fn handle_speech_ended(&mut self, now: Instant, last_sound: Instant) {
         if let Speaker::Pipeline(pipeline) = &mut self.speaker {
             pipeline.stt_stall_at = Some(now + STT_STALL_TIMEOUT);
+            let since = pipeline.speech_since.take().unwrap_or(last_sound);
+            pipeline.last_speech = last_sound.saturating_duration_since(since);
             let fallbacks = self.line.facts.spec.agent.fallbacks.as_ref();
             if fallbacks.is_some_and(|fallbacks| !fallbacks.stt.is_empty()) {
                 pipeline.stt_late_at = Some(last_sound + STT_FINAL_TIMEOUT);
@@ -133,7 +137,9 @@ impl Talk {
         let language = self.line.facts.spec.stt_language();
         let is_command = is_stop_command(&text, language);
         // Over an agent who was not held, or goes on already, only the caller's own words count.
-        let is_callers = is_held || is_command || self.line.caller.overlap == Some(OverlapSource::Caller);
+        let caller = &self.line.caller;
+        let is_heard = caller.overlap == Some(OverlapSource::Caller) && caller.end_of_turn.has_voiced_words();
+        let is_callers = is_held || is_command || is_heard;
         if is_callers && (is_command || !self.may_be_backchannel(&text, is_final)) {
             let reason = if is_command { OverlapReason::Command } else { OverlapReason::Words };
             let at_ms = self.line.ms(now);

@@ -4,6 +4,7 @@ use super::call_machine::CallMachine;
 use super::mode::Mode;
 use super::output::CallOutput;
 use super::transfer::TransferRequest;
+use super::unclear_cause::UnclearSpeech;
 use crate::dialogue::response::AfterResponse;
 use crate::dtmf::{DtmfCommand, DtmfInput};
 use std::time::Instant;
@@ -25,7 +26,7 @@ impl CallMachine {
             voicemail.handle_speech(at, true);
         }
         if let Some(talk) = self.mode.talk_mut() {
-            talk.handle_speech_started();
+            talk.handle_speech_started(at);
         }
     }
 
@@ -86,6 +87,9 @@ impl CallMachine {
                 });
                 self.correct_turn();
                 self.handle_likely_end_of_turn(now);
+                if speech_final {
+                    self.handle_wordless_end(now, &text);
+                }
                 if let Mode::Ending(ending) = &self.mode
                     && ending.is_silent()
                     && !ending.is_working()
@@ -102,12 +106,18 @@ impl CallMachine {
                     conversing.handle_unclear_speech(now);
                 }
             }
+            SttEvent::Lost => {
+                if let Mode::Conversing(conversing) = &mut self.mode {
+                    conversing.handle_lost_speech(now);
+                }
+            }
             SttEvent::UtteranceEnd => self.update_end_of_turn(|end_of_turn| end_of_turn.handle_utterance_end(now)),
             SttEvent::EndOfTurn { text, confidence } => {
                 self.handle_words(now, &text, true, |end_of_turn| {
                     end_of_turn.handle_end_of_turn(now, &text, confidence);
                 });
                 self.correct_turn();
+                self.handle_wordless_end(now, &text);
             }
             SttEvent::EagerEndOfTurn => {
                 if let Some(talk) = self.mode.talk_mut() {
@@ -128,6 +138,15 @@ impl CallMachine {
             SttEvent::Failed(failure) => self.handle_stt_failed(now, &failure),
         }
         self.check_turn(now);
+    }
+
+    /// STT holds an utterance for over, of which it has perhaps no words.
+    fn handle_wordless_end(&mut self, now: Instant, text: &str) {
+        if let Mode::Conversing(conversing) = &mut self.mode
+            && text.trim().is_empty()
+        {
+            conversing.handle_wordless_speech(now);
+        }
     }
 
     /// No STT is left.
@@ -175,7 +194,7 @@ impl CallMachine {
         }
         if let Mode::Conversing(conversing) = &mut self.mode {
             conversing.silence_prompts = 0;
-            conversing.unclear_answers = 0;
+            conversing.unclear = UnclearSpeech::default();
             conversing.talk.timers.unclear = None;
         }
         if let Some(talk) = self.mode.talk_mut() {
@@ -213,6 +232,7 @@ impl CallMachine {
         if let Some(talk) = self.mode.talk_mut() {
             talk.clear_before_turn(now);
         }
+        let Some(turn) = self.hold_unvoiced_turn(now, turn) else { return };
         let Some(turn) = self.collect_turn(now, turn) else { return };
         match &mut self.mode {
             Mode::Conversing(conversing) => {
@@ -284,6 +304,7 @@ pub(super) fn dtmf_turn(now: Instant, digits: &str) -> CallerTurn {
         started: now,
         ended: now,
         final_at: None,
+        is_voiced: true,
         decision: None,
     }
 }

@@ -100,6 +100,13 @@ impl CallMachine {
         self.transfer(now, request, false);
         Ok(())
     }
+
+    /// It is tried again to say an operator's text.
+    pub(super) fn handle_operator_timeout(&mut self, now: Instant) {
+        if let Mode::Conversing(conversing) = &mut self.mode {
+            conversing.talk.try_operator_text(now);
+        }
+    }
 }
 
 /// Why a mode takes no command.

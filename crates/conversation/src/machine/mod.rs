@@ -54,7 +54,9 @@ mod tools;
 mod transcript;
 mod transfer;
 mod transfer_events;
+mod unclear_cause;
 mod unclear_speech;
+mod unvoiced_words;
 mod value_events;
 mod voicemail;
 

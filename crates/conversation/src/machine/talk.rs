@@ -255,6 +255,7 @@ impl Talk {
         self.cancel_response(now);
         self.interruption = Interruption::default();
         self.line.caller.waiting_turn = None;
+        self.line.caller.unvoiced.take();
         (self.timers.silence, self.timers.resume, self.timers.filler) = (None, None, None);
     }
 

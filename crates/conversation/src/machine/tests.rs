@@ -23,6 +23,8 @@ mod tools;
 mod transcript;
 mod transfers;
 mod turns;
+mod unvoiced;
+mod waits;
 
 use super::*;
 use std::time::{Duration, Instant};

@@ -1,7 +1,6 @@
 //! What happens when a timer fires.
 
 use super::call_machine::CallMachine;
-use super::conversing::Conversing;
 use super::mode::Mode;
 use super::timers::CallTimer;
 use crate::amd::AmdDetector;
@@ -9,21 +8,6 @@ use crate::dialogue::response::AfterResponse;
 use std::time::Instant;
 use trunkline_domain::end_reason::EndReason;
 use trunkline_providers::ProviderError;
-
-impl Conversing {
-    /// A timer that only a conversation acts on.
-    fn handle_timer(&mut self, now: Instant, timer: CallTimer) {
-        match timer {
-            CallTimer::Silence => self.handle_silence(now),
-            CallTimer::Unclear => self.answer_unclear_speech(now),
-            CallTimer::SttStall => self.handle_stt_stalled(now),
-            CallTimer::OperatorText => {
-                self.talk.try_operator_text(now);
-            }
-            _ => {}
-        }
-    }
-}
 
 impl CallMachine {
     /// Returns when `handle_timeout` must be called; `None` when nothing waits for time or the call is over.
@@ -60,12 +44,13 @@ impl CallMachine {
     fn handle_timer(&mut self, now: Instant, timer: CallTimer) {
         match (timer, self.mode.talk_mut()) {
             (CallTimer::MaxDuration, _) => self.handle_max_duration(now),
-            (CallTimer::Silence | CallTimer::Unclear | CallTimer::SttStall | CallTimer::OperatorText, _) => {
+            (CallTimer::Silence | CallTimer::Unclear | CallTimer::SttStall, _) => {
                 if let Mode::Conversing(conversing) = &mut self.mode {
                     conversing.handle_timer(now, timer);
                 }
             }
             (CallTimer::Collection, _) => self.handle_collection_timeout(now),
+            (CallTimer::OperatorText, _) => self.handle_operator_timeout(now),
             (CallTimer::Voicemail, _) => {
                 if let Mode::Voicemail(voicemail) = &mut self.mode {
                     voicemail.handle_ready(now);

@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use trunkline::api::{DemoPhrase, DemoSettings as ConsoleDemo};
-use trunkline::app::{App, open_store};
+use trunkline::app::{App, AppExtras, open_store};
 use trunkline::config::{self, Config};
 use trunkline::telemetry;
 use trunkline_domain::agent::AgentFields;
@@ -337,7 +337,9 @@ async fn start(args: &DemoArgs) -> Result<(Demo, mpsc::Receiver<IncomingCall>), 
         phrases: phrases::recorded()?,
         examples,
     };
-    let app = App::start_with(&config, prometheus, Some(shown)).await.map_err(|error| error.to_string())?;
+    config.api.operator_organization = Some(made.scope.organization());
+    let extras = AppExtras { demo: Some(shown), machine: Some(trunkline_doctor::machine_examiner(&config)) };
+    let app = App::start_with(&config, prometheus, extras).await.map_err(|error| error.to_string())?;
     println!("console       http://{}/", app.api_addr);
     println!("API           http://{}/api/v1", app.api_addr);
     println!("SIP           {} (UDP and TCP)", app.services.sip.local_udp());

@@ -10,7 +10,7 @@ impl CallHarness {
         all.as_array().unwrap().iter().map(|one| one["by"].as_str().unwrap().to_owned()).collect()
     }
 
-    fn hears(&mut self, source: OverlapSource) {
+    pub(super) fn hears(&mut self, source: OverlapSource) {
         self.machine.handle_overlap(source);
     }
 

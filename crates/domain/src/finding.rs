@@ -1,11 +1,13 @@
-//! What was found, how bad it is, and what to do.
+//! What the doctor found, how bad it is, and what to do.
 
 use serde::Serialize;
 use std::fmt;
+use utoipa::ToSchema;
 
 /// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = FindingLevel)]
 pub enum Level {
     /// As it should be.
     Ok,
@@ -26,9 +28,9 @@ impl Level {
 }
 
 /// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Finding {
-    /// What was looked at, such as `ports`.
+    /// What was looked at, such as `trunks`.
     pub check: &'static str,
     /// How bad it is.
     pub level: Level,
