@@ -50,11 +50,11 @@ fn request(schema: &str) -> Option<Value> {
         "WebCallFields" => {
             json!({"agent_id": agent, "caller": "Jane of example.com", "context_data": {"customer_name": "Jane Doe"}})
         }
-        "SayCommand" => json!({"text": "A colleague will call you back tomorrow.", "interrupt": false}),
-        "InstructCommand" => json!({"text": "The caller is a customer for ten years: offer a discount."}),
-        "TransferCommand" => json!({"to": "+31201234567"}),
         "BatchFields" => json!({"name": "Reminders of March", "start": false}),
         "DoNotCallFields" => json!({"numbers": ["+31201234567"], "reason": "Asked on the phone"}),
+        "SayCommand" => json!({"text": "Your parcel has arrived.", "interrupt": false}),
+        "InstructCommand" => json!({"text": "Offer the caller a discount of ten percent."}),
+        "TransferCommand" => json!({"to": "+31201234567"}),
         "SecretFields" => json!({"name": "Our account", "provider": "openai", "value": "sk-your-key"}),
         _ => return None,
     })
