@@ -306,7 +306,7 @@ const UNITS: &[Unit] = &[
     unit(&["°"], "degree", "degrees"),
     unit(&["%"], "percent", "percent"),
     unit(&["‰"], "per mille", "per mille"),
-    unit(&["¢"], "cent", "cents"),
+    unit(&["¢", "ct"], "cent", "cents"),
     unit(&["KB", "kB"], "kilobyte", "kilobytes"),
     unit(&["MB"], "megabyte", "megabytes"),
     unit(&["GB", "Gb"], "gigabyte", "gigabytes"),
