@@ -334,6 +334,9 @@ fn short_name(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Read
     // "mar. 5 giugno" is a day, "5 mar." and "mar. 2026" are a month.
     let is_month = month.is_some_and(|(_, end, _)| day.is_none() || number_before || year_after(end));
     let (name, end, _) = if is_month { month? } else { day? };
+    if is_francs(sentence, at, end, locale) {
+        return None;
+    }
     let dotted = sentence.text(end - 1) == ".";
     let behind = if dotted && sentence.is_end(end) { end - 1 } else { end };
     if is_month {
@@ -347,6 +350,16 @@ fn short_name(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Read
     let capital = has_capital(name) == has_capital(sentence.text(at)) || sentence.is_sentence_start(at);
     (dotted && capital && goes_on_behind(sentence, at, end, locale))
         .then(|| Reading { end: behind, spoken: capitalized(sentence, at, name) })
+}
+
+/// "Fr. 250", "Fr. 1'050.50": more than a day or an hour of Friday.
+fn is_francs(sentence: &Sentence<'_>, at: usize, end: usize, locale: Locale) -> bool {
+    let named = locale.is_german() && sentence.text(at) == "Fr" && sentence.text(end - 1) == ".";
+    let Some(digits) = sentence.digits(end).filter(|_| named) else { return false };
+    let group = sentence.glued_sign(end + 1, &["'", "’"])
+        || sentence.digits(end + 1).is_some_and(|group| group.len() == 3)
+        || sentence.glued_sign(end + 1, &["."]) && sentence.glued_sign(end + 2, &["-", "–", "—"]);
+    group || digits.parse::<u32>().map_or(true, |number| number > 31)
 }
 
 /// Whether the number of a day stands before: "5 mar.", "5. Apr.", "1st Sept.", "5 de mar.".
@@ -393,9 +406,13 @@ fn goes_on_behind(sentence: &Sentence<'_>, at: usize, end: usize, locale: Locale
 /// Whether a short form is a word of its own as well.
 pub(super) fn is_word(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
     let word = sentence.text(at).to_lowercase();
-    // "out." and "set." are none in Portuguese and Spanish.
-    let foreign = (locale.is_portuguese() || locale.is_spanish())
-        && matches!(word.as_str(), "out" | "set" | "ago" | "mai" | "gen" | "mag" | "mer" | "sam" | "zo" | "so");
+    // "out." and "set." are none in Portuguese and Spanish, "sam" none in French.
+    let iberian = locale.is_portuguese() || locale.is_spanish();
+    let foreign = match word.as_str() {
+        "out" | "set" | "ago" | "mai" | "gen" | "mag" | "mer" => iberian,
+        "sam" | "zo" | "so" => iberian || locale.is_french(),
+        _ => false,
+    };
     WORDS.contains(&word.as_str()) && !foreign
 }
 

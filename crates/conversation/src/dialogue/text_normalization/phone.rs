@@ -84,6 +84,8 @@ fn short_number(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Re
 
 /// The European numbers for help, the same in each country: "116 117".
 const HELP: &[&str] = &["000", "006", "016", "111", "117", "123"];
+/// Before a number that is called, and not counted.
+const ARTICLES: &[&str] = &["die", "der", "the", "het", "le", "au", "el", "al", "il", "o", "ao"];
 /// Digits of a number in short groups.
 const SHORT_GROUPS_DIGITS: std::ops::RangeInclusive<usize> = 4..=8;
 
@@ -105,8 +107,9 @@ fn short_groups(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Re
     let calls = &locale.language.codes;
     let next = sentence.word(end).map(str::to_lowercase);
     let is_last = next.is_none_or(|next| calls.call_fillers.contains(&next.as_str()) || next == "an");
-    let helps = all.len() == 2 && all[0] == "116" && HELP.contains(&all[1]) && !locale.is_french();
-    let is_help = helps && units::unit(sentence, end, locale).is_none();
+    let helps = matches!(all.as_slice(), ["116", last] if HELP.contains(last));
+    let article = sentence.before(at).is_some_and(|before| ARTICLES.contains(&before.text));
+    let is_help = helps && (is_last || article) && units::unit(sentence, end, locale).is_none();
     let said: Vec<String> = all.iter().map(|group| say_group(group)).collect();
     let dialled = is_last && is_called(sentence, at, locale);
     (!goes_on && (is_help || dialled)).then(|| Reading { end, spoken: said.join(", ") })

@@ -25,7 +25,10 @@ fn until_day(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Readi
     let joint = matches!(sentence.text(behind + 1), "." | "de" | "di");
     let next = if joint { behind + 2 } else { behind + 1 };
     named(sentence, next, &calendar.months, calendar.short_months)?;
-    Reading::new(behind, format!("{month} {}", locale.language.signs.to))
+    let signs = &locale.language.signs;
+    let words = sentence.words_before(at, 4);
+    let bound = signs.bounds.iter().find(|(from, _)| words.iter().any(|word| word == from));
+    Reading::new(behind, format!("{month} {}", bound.map_or(signs.to, |(_, to)| to)))
 }
 
 /// "Jan. 1–Mar. 31": a day or year behind its month, and a dash before another month.
@@ -42,6 +45,9 @@ fn until_month(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Rea
     Reading::new(end, format!("{day} {} {month}", locale.language.signs.to))
 }
 
+/// Tokens beside a day in which another one makes it certain.
+const DAYS_TOKENS: usize = 12;
+
 /// "Sat 10–2", "Sa 10–14 Uhr", "za 10.00-16.00 uur": the short form of a day before its hours, without a dot.
 fn day_of_hours(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
     let calendar = &locale.language.calendar;
@@ -51,16 +57,18 @@ fn day_of_hours(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Re
     sentence.digits(end).filter(|hour| hour.len() <= 2 && is_free && !sentence.is_glued(end))?;
     let capital = has_capital(day) == has_capital(sentence.text(at)) || sentence.is_sentence_start(at);
     let hours = Hours::of(sentence, end, locale);
-    let near = listed(sentence, at, locale)
-        || (end..end + 9).any(|at| {
-            named(sentence, at, &calendar.days, calendar.short_days).is_some()
-                && sentence.text(at) != sentence.text(end)
-        });
+    let is_day = |at: usize| named(sentence, at, &calendar.days, calendar.short_days);
+    let listed_before = (at.saturating_sub(DAYS_TOKENS)..at).any(|back| {
+        is_day(back).and_then(|(_, end, _)| sentence.dash(end)).is_some_and(|behind| is_day(behind).is_some())
+    });
+    let listed_behind = (end..end + DAYS_TOKENS).any(|at| is_day(at).is_some());
+    let near = listed(sentence, at, locale) || listed_before || listed_behind;
+    let is_name = !is_word(sentence, at, locale);
+    let long = sentence.text(at).chars().count() >= 3;
     let sure = match hours {
         Hours::None => false,
-        Hours::Range if locale.is_english() => true,
-        Hours::Range => near && !is_word(sentence, at, locale),
-        Hours::Times => !is_word(sentence, at, locale) || near,
+        Hours::Range => locale.is_english() || is_name && (near || long),
+        Hours::Times => is_name || near,
     };
     (capital && sure).then(|| Reading { end, spoken: capitalized(sentence, at, day) })
 }

@@ -101,9 +101,9 @@ fn is_before_currency(sentence: &Sentence<'_>, at: usize, locale: Locale) -> boo
         if sentence.glued_sign(end, &[".", ","]) && sentence.is_glued(end + 1) {
             if sentence.digits(end + 1).is_some() {
                 end += 2;
-            } else if DASHES.contains(&sentence.text(end + 1)) {
-                end += 1;
-                end += (end..end + 2).take_while(|at| sentence.glued_sign(*at, DASHES)).count();
+            } else if sentence.glued_sign(end + 1, DASHES) && sentence.ends_word(end + 2) {
+                // "1 050,-" is an amount by itself.
+                return true;
             }
         }
         let zero = sentence.text(at).starts_with('0');

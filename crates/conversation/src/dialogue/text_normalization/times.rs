@@ -229,6 +229,7 @@ fn opens_range(sentence: &Sentence<'_>, end: usize, locale: Locale, left: usize)
         None if sentence.word(end).is_some_and(joint) => end + 1,
         None => return false,
     };
+    let next = if matches!(sentence.text(next), "van" | "von" | "tussen" | "zwischen") { next + 1 } else { next };
     if left == 0 || sentence.digits(next).is_none_or(|hour| hour.len() > 2) {
         return false;
     }
