@@ -35,7 +35,7 @@ pub(super) fn continues(sentence: &Sentence<'_>, start: usize, at: usize, locale
 
 /// No number begins with a zero: "1 050 km", "10 000 clientes". But phone numbers and codes have such groups.
 fn is_certain(sentence: &Sentence<'_>, start: usize, at: usize, locale: Locale) -> bool {
-    let end = (at..at + NUMBERS_MAX).find(|at| !sentence.digits(*at).is_some_and(|digits| digits.len() == 3));
+    let end = (at..at + NUMBERS_MAX).find(|at| sentence.digits(*at).is_none_or(|digits| digits.len() != 3));
     let Some(end) = end.filter(|end| sentence.digits(*end).is_none()) else { return false };
     let has_zero = (start + 1..end).any(|at| sentence.text(at).starts_with('0'));
     let is_first = sentence.before(start).is_none_or(|before| {
