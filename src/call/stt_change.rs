@@ -81,6 +81,7 @@ impl SttChange {
                 | SttEvent::EndOfTurn { .. }
                 | SttEvent::UtteranceEnd
                 | SttEvent::NotUnderstood
+                | SttEvent::Lost
         );
         if let (CallerActivity::WordsDue { since }, true) = (self.caller, is_last) {
             self.caller = CallerActivity::Silent { since };

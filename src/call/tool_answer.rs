@@ -47,7 +47,9 @@ pub fn outcome(
     tool: &Tool, call_id: &str, answer: Result<&ToolAnswer, &WebhookError>, redaction: &Redaction,
 ) -> ToolOutcome {
     let Some(request) = &tool.request else {
-        let read = answer.map_err(|error| error_text(tool, error)).and_then(|answer| message_result(call_id, answer));
+        let read = answer
+            .map_err(|error| error_text(tool, error))
+            .and_then(|answer| message_result(call_id, answer, redaction));
         return ToolOutcome::new(result_text(read));
     };
     let read =
@@ -90,8 +92,12 @@ fn status_error(status: u16, said: Option<String>) -> Option<String> {
 
 /// The result in an answer to the message `tool-calls`. A success stays one whatever the shape of its body, but for pages that
 /// are made for people.
-fn message_result(call_id: &str, answer: &ToolAnswer) -> Result<Value, String> {
-    if let Some(error) = status_error(answer.status, None) {
+fn message_result(call_id: &str, answer: &ToolAnswer, redaction: &Redaction) -> Result<Value, String> {
+    let is_failure = answer.status >= 400;
+    let said = content(answer).ok().filter(|content| is_failure && matches!(content, Content::Json(_)));
+    let said = said.and_then(said_error).filter(|said| !said.trim().is_empty());
+    let said = said.map(|said| redaction.text(&said).chars().take(ERROR_CHARS_MAX).collect());
+    if let Some(error) = status_error(answer.status, said) {
         return Err(error);
     }
     match content(answer) {

@@ -48,6 +48,8 @@ async fn a_conversation_goes_on_with_strict_and_careless_servers() {
         ("openai", "odd-strict-untidy"),
         ("openai", "odd-strict-ollama"),
         ("openai", "odd-strict-llamacpp"),
+        ("openai", "odd-strict-ndjson-wantschoice"),
+        ("openai", "odd-strict-returns"),
         ("groq", "odd-strict-thinker"),
         ("openai", "odd-strict-lone"),
         ("xai", "odd-strict-channels"),

@@ -60,6 +60,8 @@ pub enum SttEvent {
     },
     /// The caller has said something of some length, and STT is sure of no word of it: another language, as a rule.
     NotUnderstood,
+    /// STT has failed at an utterance of the caller: what was said is lost.
+    Lost,
     /// The vendor heard no more words for a while, so the utterance is over (Deepgram: 1 s).
     UtteranceEnd,
     /// STT detected the start of speech.

@@ -31,6 +31,11 @@ impl AudioSpan {
         (end_ms > start_ms).then_some(Self { start_ms, end_ms })
     }
 
+    /// Some audio is in both.
+    pub(crate) fn overlaps(self, other: Self) -> bool {
+        self.start_ms < other.end_ms && other.start_ms < self.end_ms
+    }
+
     /// More than half of the shorter one is in both.
     fn is_same_audio(self, other: Self) -> bool {
         let both = self.end_ms.min(other.end_ms).saturating_sub(self.start_ms.max(other.start_ms));

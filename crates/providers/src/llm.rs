@@ -23,6 +23,11 @@ pub use super::llm_vendor::{
 /// Failures in a row after which a model that is silent gets half of its time.
 const STALLED_AFTER: u32 = 2;
 
+/// Waits before a model whose server is busy or still loading it is asked again.
+const BUSY_WAITS: [Duration; 2] = [Duration::from_millis(800), Duration::from_millis(2_400)];
+/// An ordered wait is kept up to this.
+const ORDERED_WAIT_MAX: Duration = Duration::from_secs(3);
+
 /// Starts a request; dropping the stream cancels all attempts.
 pub fn stream_llm_response(providers: &ProviderRegistry, plan: LlmPlan, request: LlmRequest) -> EventStream<LlmEvent> {
     let providers = providers.clone();
@@ -59,6 +64,8 @@ struct HedgedRequest<'a> {
     activity: ModelActivity,
     /// A model was asked to continue its own answer.
     has_asked_again: bool,
+    /// Waits for a server that was busy, and their time.
+    busy: (usize, Duration),
 }
 
 impl<'a> HedgedRequest<'a> {
@@ -78,6 +85,7 @@ impl<'a> HedgedRequest<'a> {
             said: String::new(),
             activity,
             has_asked_again: false,
+            busy: (0, Duration::ZERO),
         }
     }
 
@@ -96,7 +104,7 @@ impl<'a> HedgedRequest<'a> {
                 match self.start(true).await {
                     Some(attempt) => running.push(attempt),
                     None => {
-                        self.ask_again_after_failure(retried)?;
+                        self.ask_again_after_failure(retried).await?;
                         retried = true;
                         continue;
                     }
@@ -104,7 +112,7 @@ impl<'a> HedgedRequest<'a> {
             }
             let may_hedge = running.len() == 1 && self.next < self.plan.candidates.len();
             let hedge = self.plan.hedge_after.filter(|_| may_hedge).map(|after| self.began + after * self.next as u32);
-            let silence = self.silence_limit(limit, retried);
+            let silence = self.silence_limit(limit + self.busy.1, retried);
             let first = tokio::select! {
                 first = running.next() => first,
                 () = sleep_until_some(hedge) => {
@@ -149,20 +157,38 @@ impl<'a> HedgedRequest<'a> {
         }
     }
 
-    /// Without a fallback, the model that failed is asked once more.
-    fn ask_again_after_failure(&mut self, retried: bool) -> Result<(), ProviderError> {
+    /// Without a fallback, the model that failed is asked once more. A server that is busy is given time before.
+    async fn ask_again_after_failure(&mut self, retried: bool) -> Result<(), ProviderError> {
         let (index, failure) = self.last.take().unwrap_or((0, ProviderError::NotConfigured));
-        if retried || self.plan.candidates.len() > 1 || !failure.is_retryable() || self.is_late() {
+        let wait = self.busy_wait(&failure);
+        let has_retried = retried && (wait.is_none() || self.busy.0 == 0);
+        if has_retried || self.plan.candidates.len() > 1 || !failure.is_retryable() || self.is_late() {
             return Err(failure);
+        }
+        if let Some(wait) = wait {
+            self.busy = (self.busy.0 + 1, self.busy.1 + wait);
+            tokio::time::sleep(wait).await;
         }
         self.next = index;
         metrics::counter!("trunkline_provider_retries_total", "stage" => "llm").increment(1);
         Ok(())
     }
 
-    /// The time for the first token is over.
+    /// How long a server that is busy is waited for: as long as it says, if that is short. `None` for other failures, and
+    /// once it was waited for often enough.
+    fn busy_wait(&self, failure: &ProviderError) -> Option<Duration> {
+        let ProviderError::Refused { status: 503 | 529, retry_after, .. } = failure else { return None };
+        let wait = BUSY_WAITS.get(self.busy.0).copied()?;
+        Some(
+            retry_after
+                .filter(|ordered| *ordered <= ORDERED_WAIT_MAX)
+                .map_or(wait, |ordered| ordered.max(BUSY_WAITS[0])),
+        )
+    }
+
+    /// The time for the first token is over; waits for a busy server are not of it.
     fn is_late(&self) -> bool {
-        self.began.elapsed() >= self.providers.timeouts.llm.first_byte
+        self.began.elapsed() >= self.providers.timeouts.llm.first_byte + self.busy.1
     }
 
     /// How long a model may be silent, and whether it is not asked twice: one that was silent in the turns before is not while

@@ -249,6 +249,9 @@ impl LlmAttempt {
                 Err(failure) => fault = Some(failure),
             }
         });
+        if let Some(what) = self.body.foreign() {
+            return Err(ProviderError::InvalidResponse(what.to_owned()));
+        }
         if works {
             self.thinking.record(tokio::time::Instant::now());
         }

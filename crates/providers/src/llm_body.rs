@@ -27,31 +27,78 @@ pub(crate) enum AnswerBody {
     Unknown,
     Events(SseParser),
     /// JSON without events around it.
-    Plain(Vec<u8>),
+    Plain(PlainBody),
+    /// A message in each line (NDJSON), as Ollama streams by itself. What has come of the last line.
+    Lines(Vec<u8>),
+    /// Something else, in words for the log.
+    Foreign(&'static str),
+}
+
+/// JSON of which it is not known yet whether a line of it stands by itself.
+#[derive(Debug, Default)]
+pub(crate) struct PlainBody {
+    bytes: Vec<u8>,
+    /// Bytes in which no line ends: they are not looked at again with each read.
+    seen: usize,
+}
+
+impl PlainBody {
+    /// Adds bytes. True once the first line is a message by itself and another one has begun behind it.
+    fn push(&mut self, bytes: &[u8]) -> bool {
+        self.bytes.extend_from_slice(bytes);
+        let Some(at) = self.bytes.iter().skip(self.seen).position(|byte| *byte == b'\n') else {
+            self.seen = self.bytes.len();
+            return false;
+        };
+        // It stays at the end of the first line until more has come.
+        self.seen += at;
+        let (first, rest) = self.bytes.split_at(self.seen);
+        let next = rest.iter().find(|byte| !byte.is_ascii_whitespace());
+        next == Some(&b'{') && serde_json::from_slice::<serde::de::IgnoredAny>(first).is_ok()
+    }
 }
 
 impl AnswerBody {
     /// Reads a part and hands every event's data on. False when one is too large.
     pub(crate) fn read(&mut self, part: BodyPart<'_>, mut event: impl FnMut(&str)) -> bool {
-        if let (Self::Unknown, BodyPart::Bytes(bytes)) = (&*self, part) {
-            let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-            match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
-                None => return true,
-                Some(b'{') => *self = Self::Plain(Vec::new()),
-                Some(_) => *self = Self::Events(SseParser::default()),
-            }
-        }
-        match (self, part) {
-            (Self::Unknown, _) => true,
+        let part = if let (Self::Unknown, BodyPart::Bytes(bytes)) = (&*self, part) {
+            let is_before = |byte: &u8| byte.is_ascii_whitespace() || BYTE_ORDER_MARK.contains(byte);
+            let Some(begin) = bytes.iter().position(|byte| !is_before(byte)) else { return true };
+            let bytes = bytes.get(begin..).unwrap_or_default();
+            *self = match bytes.first() {
+                Some(b'{') => Self::Plain(PlainBody::default()),
+                Some(b'<') => Self::Foreign("a page (HTML) in place of an answer"),
+                Some(0x1F) => Self::Foreign("a compressed body whose header (content-encoding) does not say so"),
+                _ => Self::Events(SseParser::default()),
+            };
+            BodyPart::Bytes(bytes)
+        } else {
+            part
+        };
+        match (&mut *self, part) {
+            (Self::Unknown | Self::Foreign(_), _) => true,
             (Self::Events(parser), BodyPart::Bytes(bytes)) => parser.push(bytes, event),
             (Self::Events(parser), BodyPart::End) => parser.push(b"\n\n", event),
             (Self::Plain(body), BodyPart::Bytes(bytes)) => {
-                body.extend_from_slice(bytes);
-                body.len() <= PLAIN_BYTES_MAX
+                if !body.push(bytes) {
+                    return body.bytes.len() <= PLAIN_BYTES_MAX;
+                }
+                let mut lines = std::mem::take(&mut body.bytes);
+                let fits = hand_on_lines(&mut lines, &mut event);
+                *self = Self::Lines(lines);
+                fits
             }
             (Self::Plain(body), BodyPart::End) => {
-                let body = std::mem::take(body);
-                hand_on(String::from_utf8_lossy(&body).trim_start_matches('\u{feff}').trim(), &mut event)
+                let body = std::mem::take(&mut body.bytes);
+                hand_on(String::from_utf8_lossy(&body).trim(), &mut event)
+            }
+            (Self::Lines(rest), BodyPart::Bytes(bytes)) => {
+                rest.extend_from_slice(bytes);
+                hand_on_lines(rest, &mut event)
+            }
+            (Self::Lines(rest), BodyPart::End) => {
+                rest.push(b'\n');
+                hand_on_lines(rest, &mut event)
             }
         }
     }
@@ -60,6 +107,23 @@ impl AnswerBody {
     pub(crate) fn is_plain(&self) -> bool {
         matches!(self, Self::Plain(_))
     }
+
+    /// What it is in place of an answer: a page of a proxy or a login, or bytes that cannot be read.
+    pub(crate) fn foreign(&self) -> Option<&'static str> {
+        match self {
+            Self::Foreign(what) => Some(what),
+            Self::Unknown | Self::Events(_) | Self::Plain(_) | Self::Lines(_) => None,
+        }
+    }
+}
+
+/// Hands on the lines that are whole, and takes them out. False when the last one is too large.
+fn hand_on_lines(lines: &mut Vec<u8>, event: &mut impl FnMut(&str)) -> bool {
+    let Some(end) = lines.iter().rposition(|byte| *byte == b'\n') else { return lines.len() <= PLAIN_BYTES_MAX };
+    let whole: Vec<u8> = lines.drain(..=end).collect();
+    let whole = String::from_utf8_lossy(&whole);
+    whole.lines().map(str::trim).filter(|line| !line.is_empty()).for_each(event);
+    lines.len() <= PLAIN_BYTES_MAX
 }
 
 /// A plain body is one message, a message in each line, or events after a first line that is none.
@@ -135,7 +199,10 @@ mod tests {
             ("data: {\"a\":1}\n\ndata: {\"b\":2}", vec!["{\"a\":1}", "{\"b\":2}"], false),
             ("\n\n: hello\n\ndata: x\n\n", vec!["x"], false),
             (" \n{\"a\":\n {\"b\": 1}}\n", vec!["{\"a\":\n {\"b\": 1}}"], true),
-            ("{\"a\":1}\n{\"b\":2}\n", vec!["{\"a\":1}", "{\"b\":2}"], true),
+            ("{\"a\":1}\n{\"b\":2}\n", vec!["{\"a\":1}", "{\"b\":2}"], false),
+            ("\u{feff}{\"a\":1}\r\n\r\n{\"b\":2}", vec!["{\"a\":1}", "{\"b\":2}"], false),
+            ("{\n\"a\":\n{\"b\":2}}\n", vec!["{\n\"a\":\n{\"b\":2}}"], true),
+            ("\u{feff}data: x\r\rdata:y\r: z\rdata: w", vec!["x", "y\nw"], false),
             ("{\"a\":1}\ndata: x\n\ndata: y\n\n", vec!["x", "y"], true),
             ("{\"a\":", vec!["{\"a\":"], true),
             ("<html>login</html>", vec![], false),
@@ -150,6 +217,28 @@ mod tests {
             }
         }
         assert_eq!(events_of("\u{feff}{\"a\":1}", 1_000), (vec!["{\"a\":1}".to_owned()], true));
+    }
+
+    #[test]
+    fn lines_are_handed_on_as_they_come() {
+        let (mut answer, mut seen) = (AnswerBody::default(), Vec::new());
+        let mut counts = Vec::new();
+        for bytes in ["{\"a\":1}\n", "{\"b\"", ":2}\n{\"c\":3}", "\n"] {
+            assert!(answer.read(BodyPart::Bytes(bytes.as_bytes()), |data| seen.push(data.to_owned())));
+            counts.push(seen.len());
+        }
+        assert_eq!(counts, [0, 1, 2, 3], "the first one waits for a sign of the second: it might be a whole answer");
+        let endless = "x".repeat(PLAIN_BYTES_MAX + 1);
+        assert!(!answer.read(BodyPart::Bytes(endless.as_bytes()), |_| panic!("it has not ended")));
+    }
+
+    #[test]
+    fn what_is_no_answer_is_named() {
+        for (bytes, name) in [(&b"\r\n<!DOCTYPE html>"[..], "HTML"), (&b"\x1F\x8B\x08"[..], "compressed")] {
+            let mut answer = AnswerBody::default();
+            assert!(answer.read(BodyPart::Bytes(bytes), |_| panic!("no event")));
+            assert!(answer.foreign().is_some_and(|what| what.contains(name)));
+        }
     }
 
     #[test]

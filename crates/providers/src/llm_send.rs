@@ -2,7 +2,7 @@
 
 use super::circuit_breaker::PermitError;
 use super::llm_vendor::{LlmCandidate, LlmHttpRequest};
-use super::{ProviderError, ProviderRegistry, refusal, unreachable};
+use super::{ProviderError, ProviderRegistry, refusal, transport, unreachable};
 use reqwest::Method;
 use trunkline_domain::provider::PipelineStage;
 
@@ -30,6 +30,7 @@ pub(crate) async fn send(
         }
         let response = request.json(&sent).send().await.map_err(|error| unreachable(&error))?;
         if response.status().is_success() {
+            transport::check_encoding(&response)?;
             return Ok(response);
         }
         let failure = refusal(response).await;

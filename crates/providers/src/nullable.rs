@@ -10,6 +10,13 @@ pub(crate) fn lenient<'de, T: DeserializeOwned + Default, D: Deserializer<'de>>(
     Ok(serde_json::from_value(value).unwrap_or_default())
 }
 
+/// Reads a mark, which some servers write as a text or a number.
+pub(crate) fn lenient_mark<'de, D: Deserializer<'de>>(source: D) -> Result<bool, D::Error> {
+    let value = Value::deserialize(source)?;
+    let is_text = |text: &str| text.trim().eq_ignore_ascii_case("true") || text.trim() == "1";
+    Ok(value == true || value == 1 || value.as_str().is_some_and(is_text))
+}
+
 /// Reads a list; items of another shape are left out, so that one odd item does not cost the list.
 pub(crate) fn lenient_items<'de, T: DeserializeOwned, D: Deserializer<'de>>(source: D) -> Result<Vec<T>, D::Error> {
     let items: Vec<Value> = lenient(source)?;

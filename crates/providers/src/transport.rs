@@ -60,6 +60,7 @@ impl ProviderHttp {
                 .tcp_nodelay(true)
                 .tcp_keepalive(Duration::from_secs(15))
                 .redirect(reqwest::redirect::Policy::none())
+                .default_headers(identity_only())
         };
         let customers = GuardedHttp::new(guard, RedirectPolicy::None, builder)?;
         let warm = moka::sync::Cache::builder().max_capacity(WARM_ADDRESSES_MAX).time_to_live(WARM_TTL).build();
@@ -83,8 +84,30 @@ impl ProviderHttp {
     }
 }
 
+/// Bodies are read as they come: without this header a server may send them in any encoding.
+fn identity_only() -> reqwest::header::HeaderMap {
+    std::iter::once((reqwest::header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))).collect()
+}
+
+/// Encodings of bodies that are not read here; other names in the header are mistakes of servers.
+const COMPRESSIONS: [&str; 7] = ["gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"];
+
+/// Refuses a body in an encoding that was not asked for.
+pub fn check_encoding(response: &reqwest::Response) -> Result<(), ProviderError> {
+    let headers = response.headers().get_all(reqwest::header::CONTENT_ENCODING).iter();
+    let mut named = headers.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim);
+    let is_compression = |name: &&str| COMPRESSIONS.iter().any(|one| one.eq_ignore_ascii_case(name));
+    match named.find(is_compression) {
+        None => Ok(()),
+        Some(name) => Err(ProviderError::InvalidResponse(format!(
+            "content-encoding {name}, though the body was asked for as it is (accept-encoding: identity)"
+        ))),
+    }
+}
+
 /// The body of an answer, as far as `bytes_max`: a server that goes on sending does not fill our memory.
 pub async fn body(mut response: reqwest::Response, bytes_max: usize) -> Result<Vec<u8>, ProviderError> {
+    check_encoding(&response)?;
     let mut body = Vec::new();
     while let Some(part) = response.chunk().await.map_err(|error| ProviderError::Disconnected(error.to_string()))? {
         if body.len() + part.len() > bytes_max {

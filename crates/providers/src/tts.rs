@@ -3,7 +3,7 @@
 use super::circuit_breaker::ProviderPermit;
 use super::http_audio::AudioBody;
 use super::{
-    AudioFormat, EventStream, ProviderAccess, ProviderError, ProviderRegistry, TtsEvent, TtsStream, refusal,
+    AudioFormat, EventStream, ProviderAccess, ProviderError, ProviderRegistry, TtsEvent, TtsStream, refusal, transport,
     unreachable,
 };
 use bytes::Bytes;
@@ -154,6 +154,7 @@ async fn audio_body(
         Ok(Err(error)) => return Err(unreachable(&error)),
         Err(_) => return Err(ProviderError::Timeout("first audio")),
     };
+    transport::check_encoding(&response)?;
     let kind = response.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or("").to_ascii_lowercase();
     if kind.starts_with("application/json") || kind.starts_with("text/") {
         return Err(ProviderError::InvalidResponse(format!("content type {kind}")));

@@ -1,6 +1,7 @@
 //! Vendors with one socket per call and one context per sentence.
 
 use super::circuit_breaker::ProviderPermit;
+use super::spoken_length::SpokenLength;
 use super::transport::{self, ProviderSocket, WebSocketRequest};
 use super::tts::{NO_AUDIO, TtsSession, TtsSetup};
 use super::unreadable_frames::UnreadableFrames;
@@ -30,6 +31,8 @@ pub trait TtsSocketProtocol: Send + Sync {
     }
     /// Returns the messages that stop a context; empty if the vendor has none.
     fn cancel(&mut self, context: &str) -> Vec<Message>;
+    /// A socket was opened: no context is open on it.
+    fn handle_connected(&mut self) {}
     /// Reads a text frame: what it means for which context.
     fn read(&mut self, text: &str) -> Result<Vec<(String, TtsEvent)>, ProviderError>;
     /// Returns the format of all audio on this socket.
@@ -69,8 +72,16 @@ impl TtsSocketSession {
         let (commands, queue) = mpsc::channel(COMMANDS_MAX);
         let format = wire.format();
         let own = commands.downgrade();
-        let speaking =
-            TtsSocketWorker { setup: setup.clone(), wire, queue, own, open: HashMap::new(), left: 0, next: 0 };
+        let speaking = TtsSocketWorker {
+            setup: setup.clone(),
+            wire,
+            queue,
+            own,
+            open: HashMap::new(),
+            left: 0,
+            next: 0,
+            ends: EndsOfSentences::Untold,
+        };
         trunkline_supervision::spawn("tts", speaking.run());
         Self { setup, format, commands }
     }
@@ -134,6 +145,7 @@ struct OpenContext {
     /// Its second try, which has a context of its own.
     retried: bool,
     deadline: Instant,
+    spoken: SpokenLength,
 }
 
 impl OpenContext {
@@ -159,6 +171,15 @@ struct TtsSocketWorker {
     /// Contexts that were cancelled on this socket and have not ended.
     left: usize,
     next: u64,
+    ends: EndsOfSentences,
+}
+
+/// Whether the vendor tells when a sentence is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EndsOfSentences {
+    /// None was told: a sentence that was said is over without.
+    Untold,
+    Told,
 }
 
 /// What a delivered frame asks for.
@@ -210,6 +231,7 @@ impl TtsSocketWorker {
 
     async fn connect(&mut self) -> Result<ProviderSocket, ProviderError> {
         self.left = 0;
+        self.wire.handle_connected();
         let upgrade = self.wire.upgrade(&self.setup.endpoint)?;
         let deadlines = self.setup.providers.timeouts.tts;
         self.setup.providers.open(&self.setup.endpoint, &upgrade, &deadlines).await
@@ -259,7 +281,8 @@ impl TtsSocketWorker {
             }
         });
         let deadline = Instant::now() + self.patience();
-        self.open.insert(number, OpenContext { sentence, heard: false, retried: false, deadline });
+        let spoken = SpokenLength::of(&sentence.text);
+        self.open.insert(number, OpenContext { sentence, heard: false, retried: false, deadline, spoken });
         number
     }
 
@@ -277,7 +300,7 @@ impl TtsSocketWorker {
         }
         let mut frames = UnreadableFrames::new("tts");
         loop {
-            let deadline = self.open.values().map(|open| open.deadline).min();
+            let deadline = self.open.values().map(|open| self.next_deadline(open)).min();
             let late = async {
                 match deadline {
                     Some(at) => tokio::time::sleep_until(at).await,
@@ -336,10 +359,30 @@ impl TtsSocketWorker {
         self.send(socket, messages).await
     }
 
+    /// When a sentence is over without an end mark, or too late.
+    fn next_deadline(&self, open: &OpenContext) -> Instant {
+        let ends_at = open.spoken.ends_at().filter(|_| self.ends == EndsOfSentences::Untold);
+        ends_at.map_or(open.deadline, |at| at.min(open.deadline))
+    }
+
+    /// The sentence that was said, from a vendor that tells no ends.
+    fn said_sentence(&self, now: Instant) -> Option<u64> {
+        let is_said = |open: &OpenContext| open.heard && open.spoken.ends_at().is_some_and(|at| at <= now);
+        let mut open = self.open.iter().filter(|_| self.ends == EndsOfSentences::Untold);
+        open.find(|(_, open)| is_said(open)).map(|(number, _)| *number)
+    }
+
     /// A sentence has been silent for too long. One that was not heard yet may have been lost: it is asked for once
     /// more. Otherwise the socket is given up.
     async fn handle_late(&mut self, socket: &mut ProviderSocket) -> Result<(), ProviderError> {
         let now = Instant::now();
+        if let Some(number) = self.said_sentence(now)
+            && let Some(open) = self.open.remove(&number)
+        {
+            let _ = open.sentence.events.send(TtsEvent::Done).await;
+            let messages = self.wire.cancel(&open.context_id(number));
+            return self.send(socket, messages).await;
+        }
         let patience = self.patience();
         let late = self.open.iter_mut().find(|(_, open)| open.deadline <= now && !open.heard && !open.retried);
         let Some((number, open)) = late else { return Err(ProviderError::Timeout("audio")) };
@@ -388,6 +431,9 @@ impl TtsSocketWorker {
         let mut next = Vec::new();
         let patience = self.patience();
         for (context, event) in events {
+            if event == TtsEvent::Done {
+                self.ends = EndsOfSentences::Told;
+            }
             let Some((number, retried)) = parse_context_id(&context) else { continue };
             let over = matches!(event, TtsEvent::Done | TtsEvent::Failed(_));
             let open = self.open.get_mut(&number).filter(|open| open.retried == retried);
@@ -406,6 +452,7 @@ impl TtsSocketWorker {
                 TtsEvent::Audio(bytes) if bytes.is_empty() => continue,
                 event => event,
             };
+            open.spoken.handle_event(Instant::now(), &event, self.wire.format());
             let sentence = &open.sentence;
             match &event {
                 TtsEvent::Audio(_) => {

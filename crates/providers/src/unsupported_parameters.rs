@@ -3,6 +3,7 @@
 
 use super::answer_limit::{self, AnswerLimits};
 use super::context_limit::{self, ContextLimits};
+use super::tool_messages;
 use moka::sync::Cache;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -26,12 +27,29 @@ const DISPENSABLE: [&str; 13] = [
 ];
 /// Without it, a model that is to call no tool is offered none.
 const TOOL_CHOICE: &str = "tool_choice";
+/// A server that wants it said is told what all others take for granted: the model chooses.
+const SAYS_TOOL_CHOICE: &str = "says tool choice";
+/// How servers say that it is missing.
+const MISSING_WORDS: [&str; 8] =
+    ["required", "missing", "must be", "must specify", "must set", "provide", "expected", "cannot be empty"];
 /// Sent only to a model whose server asks for it.
 const THOUGHTS: [&str; 2] = ["reasoning_content", "reasoning"];
 /// Thoughts are returned beside their tool calls.
 const RETURNS_THOUGHTS: &str = "returns thoughts";
 /// Ids of tool calls have nine letters and digits (Mistral's templates).
 const SHORT_IDS: &str = "short ids";
+/// Results of tools have the name of their tool (Gemini).
+const NAMED_RESULTS: &str = "named results";
+/// The chat template knows no messages of tools: results are words of the user.
+const RESULTS_AS_WORDS: &str = "results as words";
+/// How servers say that an id has a wrong form.
+const ID_FORM_WORDS: [&str; 9] =
+    ["length", "alphanumeric", "pattern", "a-z", "{9}", "9 char", "nine char", "too long", "regex"];
+/// How servers say that a role is unknown.
+const ROLE_WORDS: [&str; 9] =
+    ["support", "got", "unknown", "unexpected", "not allowed", "one of", "unrecognized", "not valid", "invalid role"];
+/// How templates say that they know two roles alone.
+const ONLY_TWO_ROLES: &str = "only user and assistant roles";
 /// The chat template knows no system message (Gemma).
 const NO_SYSTEM: &str = "no system";
 /// Tools are not known at all.
@@ -133,7 +151,13 @@ impl UnsupportedParameters {
             });
         }
         if known.contains(&SHORT_IDS) {
-            for_each_message(&mut body, shorten_ids);
+            for_each_message(&mut body, tool_messages::shorten_ids);
+        }
+        if known.contains(&NAMED_RESULTS) {
+            tool_messages::name_results(&mut body);
+        }
+        if known.contains(&RESULTS_AS_WORDS) {
+            tool_messages::write_results_as_words(&mut body);
         }
         if known.contains(&NO_SYSTEM) {
             give_system_to_user(&mut body);
@@ -141,6 +165,9 @@ impl UnsupportedParameters {
         if known.contains(&EMPTY_CONTENT) {
             let words = if known.contains(&FILLED_CONTENT) { NO_WORDS } else { "" };
             for_each_message(&mut body, |message| give_content(message, words));
+        }
+        if known.contains(&SAYS_TOOL_CHOICE) && has_tools(&body) && body[TOOL_CHOICE].is_null() {
+            body[TOOL_CHOICE] = if is_of_anthropic(&body) { json!({"type": "auto"}) } else { json!("auto") };
         }
         adapt_limit(&mut body, &known);
         self.answer_limits.adapt(model, &mut body);
@@ -180,18 +207,20 @@ impl UnsupportedParameters {
         if matches!(status, 400 | 413 | 422 | 500) && context_limit::is_too_long(&words) {
             return self.record_limit(model, sent, &words) || self.record_context(model, body, sent);
         }
-        if !matches!(status, 400 | 422) && (status != 500 || !words.contains("template")) {
+        let is_about_form = words.contains("template") || is_about_ids(&words);
+        if !matches!(status, 400 | 422) && (status != 500 || !is_about_form) {
             return false;
         }
-        self.record_wish(model, body, &words)
+        self.record_wish(model, body, sent, &words)
             || self.record_content(model, sent, &words)
             || self.record_limit(model, sent, &words)
+            || self.record_tool_choice(model, sent, &words)
             || self.record_parameter(model, sent, &words)
             || has_tools && self.record_tool(model, sent, &words)
     }
 
     /// The server wants the conversation in another form.
-    fn record_wish(&self, model: &str, body: &Value, words: &str) -> bool {
+    fn record_wish(&self, model: &str, body: &Value, sent: &Value, words: &str) -> bool {
         if words.contains("reasoning_content") || words.contains("`reasoning`") {
             if self.knows(model, RETURNS_THOUGHTS) {
                 self.forget(model, RETURNS_THOUGHTS);
@@ -202,11 +231,13 @@ impl UnsupportedParameters {
                 return true;
             }
         }
-        let about_ids =
-            words.contains("tool call id") || words.contains("tool_call_id") || words.contains("tool_calls");
+        let says = |all: &[&str]| all.iter().any(|said| words.contains(said));
         let wish = match () {
-            () if about_ids && (words.contains("length 9") || words.contains("alphanumeric")) => SHORT_IDS,
+            () if is_about_ids(words) && says(&ID_FORM_WORDS) => SHORT_IDS,
+            () if tool_messages::has_unnamed_results(sent) && is_about_result_names(words) => NAMED_RESULTS,
+            () if tool_messages::has_role(sent, "tool") && is_about_tool_role(words) => RESULTS_AS_WORDS,
             () if words.contains("system") && words.contains("role") && words.contains("not support") => NO_SYSTEM,
+            () if tool_messages::has_role(sent, "system") && words.contains(ONLY_TWO_ROLES) => NO_SYSTEM,
             () => return false,
         };
         let is_new = !self.knows(model, wish);
@@ -259,6 +290,25 @@ impl UnsupportedParameters {
         is_new
     }
 
+    /// The server wants `tool_choice` said, or takes back that it did.
+    fn record_tool_choice(&self, model: &str, sent: &Value, words: &str) -> bool {
+        if !is_named(words, TOOL_CHOICE) {
+            return false;
+        }
+        if [&sent[TOOL_CHOICE], &sent[TOOL_CHOICE]["type"]].iter().any(|choice| **choice == "auto") {
+            self.forget(model, SAYS_TOOL_CHOICE);
+        }
+        if !sent[TOOL_CHOICE].is_null() {
+            return false;
+        }
+        let wants = has_tools(sent) && MISSING_WORDS.iter().any(|said| words.contains(said));
+        let is_new = wants && !self.knows(model, SAYS_TOOL_CHOICE) && !self.knows(model, TOOL_CHOICE);
+        if is_new {
+            self.remember(model, SAYS_TOOL_CHOICE);
+        }
+        is_new
+    }
+
     /// A parameter is named that can be left out.
     fn record_parameter(&self, model: &str, sent: &Value, words: &str) -> bool {
         let named = DISPENSABLE
@@ -287,6 +337,32 @@ impl UnsupportedParameters {
     }
 }
 
+/// Whether a refusal is about the ids of tool calls.
+fn is_about_ids(words: &str) -> bool {
+    let plain = words.replace(['_', '-', ' '], "");
+    let is_in_calls = || {
+        let named = [".id", "'id'", "\"id\"", "`id`", " id ", " ids"];
+        plain.contains("toolcall") && named.iter().any(|name| words.contains(name))
+    };
+    plain.contains("toolcallid") || plain.contains("functioncallid") || is_in_calls()
+}
+
+/// Whether a refusal says that the results of tools need the names of their tools.
+fn is_about_result_names(words: &str) -> bool {
+    let is_about_results =
+        ["function_response", "functionresponse", "'tool'", "`tool`", "\"tool\"", "tool message", "role tool"];
+    let is_missing = ["empty", "missing", "required", "must"];
+    let says = |all: &[&str]| all.iter().any(|said| words.contains(said));
+    words.contains("name") && says(&is_about_results) && says(&is_missing)
+}
+
+/// Whether a refusal says that no message may be of a tool, and not where it has to stand.
+fn is_about_tool_role(words: &str) -> bool {
+    let is_about_place = words.contains("preced") || words.contains("preceed") || words.contains("follow");
+    let is_named = words.contains("tool") && ROLE_WORDS.iter().any(|said| words.contains(said));
+    words.contains("role") && !is_about_place && (is_named || words.contains(ONLY_TWO_ROLES))
+}
+
 /// Whether a parameter is named, in any way of writing. A short name has to stand alone: "stopped" has two in it.
 fn is_named(words: &str, name: &str) -> bool {
     let bare = name.replace('_', "");
@@ -308,6 +384,15 @@ fn adapt_limit(body: &mut Value, known: &[&'static str]) {
             break;
         }
     }
+}
+
+fn has_tools(body: &Value) -> bool {
+    body["tools"].as_array().is_some_and(|tools| !tools.is_empty())
+}
+
+/// Anthropic's tools have their schema under another name.
+fn is_of_anthropic(body: &Value) -> bool {
+    body["tools"][0]["input_schema"].is_object()
 }
 
 fn digest(tool: &Value) -> [u8; 32] {
@@ -333,21 +418,6 @@ fn give_content(message: &mut Value, words: &str) {
 
 fn for_each_message(body: &mut Value, change: impl FnMut(&mut Value)) {
     body.get_mut("messages").and_then(Value::as_array_mut).into_iter().flatten().for_each(change);
-}
-
-fn shorten_ids(message: &mut Value) {
-    let shorten = |id: &mut Value| *id = json!(short_id(id.as_str().unwrap_or_default()));
-    message.get_mut("tool_call_id").into_iter().for_each(shorten);
-    let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut).into_iter().flatten();
-    calls.filter_map(|call| call.get_mut("id")).for_each(shorten);
-}
-
-fn short_id(id: &str) -> String {
-    const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz012345";
-    if id.len() == 9 && id.bytes().all(|b| b.is_ascii_alphanumeric()) {
-        return id.to_owned();
-    }
-    Sha256::digest(id).iter().take(9).map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect()
 }
 
 /// The system text becomes the beginning of the first user message.

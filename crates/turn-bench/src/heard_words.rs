@@ -37,6 +37,7 @@ impl HeardEvent {
             SttEvent::Ready
             | SttEvent::Languages(_)
             | SttEvent::Corrected { .. }
+            | SttEvent::Lost
             | SttEvent::Reconnecting(_)
             | SttEvent::FailedOver(_)
             | SttEvent::Failed(_) => return None,

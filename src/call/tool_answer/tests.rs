@@ -213,3 +213,17 @@ fn failures_that_may_pass_are_repeated_within_the_time() {
     assert_eq!(repeat_after(asked_for.as_ref(), 0, Err(&gone), left), ms(500));
     assert_eq!(repeat_after(None, 0, Err(&gone), left), None);
 }
+
+#[test]
+fn of_a_file_the_model_learns_type_and_size() {
+    let png = b"\x89PNG\r\n\x1a\n\0\0\xFF";
+    check(200, "image/png", png, "a file of type image/png, 11 bytes");
+    check(200, "", png, "a file of type image/png, 11 bytes");
+    check(200, "application/octet-stream", b"\0\x01\xFF", "a file of type application/octet-stream, 3 bytes");
+    let plain: Tool = serde_json::from_value(json!({"function": {"name": "find"}})).unwrap();
+    let read = |answer: &ToolAnswer| outcome(&plain, "call_1", Ok(answer), &Redaction::default()).text;
+    assert_eq!(read(&answer(200, "image/png", png)), "a file of type image/png, 11 bytes");
+    let problem =
+        answer(422, "application/problem+json", r#"{"title":"Bad order","detail":"No such order 12","status":422}"#);
+    assert_eq!(read(&problem), "error: the server answered with status 422: No such order 12");
+}

@@ -35,6 +35,9 @@ pub(super) fn content(answer: &ToolAnswer) -> Result<Content, String> {
     }
     let declared = answer.content_type.as_deref().unwrap_or_default();
     let (essence, charset) = media_type(declared);
+    if is_file(&essence, &answer.body) {
+        return Ok(Content::Text(file_text(&essence, &answer.body)));
+    }
     let text = decoded(&answer.body, charset.as_deref())?;
     // Some servers call everything HTML.
     let may_be_json = text.trim_start().starts_with(['{', '[']);
@@ -62,6 +65,47 @@ pub(super) fn content(answer: &ToolAnswer) -> Result<Content, String> {
         "" => Err("the answer is no text".to_owned()),
         essence => Err(format!("the answer is {}, which is no text", shown(essence))),
     }
+}
+
+/// Types whose content is no text, by what they begin with.
+const FILE_TYPES: [&str; 12] = [
+    "image/",
+    "audio/",
+    "video/",
+    "font/",
+    "application/octet-stream",
+    "application/pdf",
+    "application/zip",
+    "application/gzip",
+    "application/x-tar",
+    "application/msword",
+    "application/vnd.ms-",
+    "application/vnd.openxmlformats",
+];
+/// How files of the most frequent types begin.
+const FILE_STARTS: [(&[u8], &str); 7] = [
+    (b"\x89PNG\r\n", "image/png"),
+    (b"\xFF\xD8\xFF", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"%PDF-", "application/pdf"),
+    (b"PK\x03\x04", "application/zip"),
+    (b"\x1F\x8B", "application/gzip"),
+    (b"RIFF", "audio/wav"),
+];
+
+/// Whether a body is a file that nobody reads as text: by its type if it is no text, or by its content.
+fn is_file(essence: &str, body: &[u8]) -> bool {
+    let is_declared = FILE_TYPES.iter().any(|kind| essence.starts_with(kind)) && !essence.ends_with("xml");
+    let is_text = || std::str::from_utf8(body).is_ok_and(|text| !text.contains('\0'));
+    is_declared && !is_text() || FILE_STARTS.iter().any(|(start, _)| body.starts_with(start)) && !is_text()
+}
+
+/// What the model learns of a file.
+fn file_text(essence: &str, body: &[u8]) -> String {
+    let found = || FILE_STARTS.iter().find(|(start, _)| body.starts_with(start)).map_or("unknown", |(_, kind)| *kind);
+    let declared = shown(essence);
+    let kind = if declared.is_empty() { found() } else { &declared };
+    format!("a file of type {kind}, {} bytes", body.len())
 }
 
 /// The body as text, whatever it is.

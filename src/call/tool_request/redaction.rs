@@ -36,9 +36,7 @@ impl Redaction {
 
     /// The text without the secrets.
     pub fn text(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, secret| {
-            if text.contains(secret.expose()) { text.replace(secret.expose(), REMOVED) } else { text }
-        })
+        self.0.iter().fold(text.to_owned(), |text, secret| removed(text, secret.expose()))
     }
 
     /// The value without the secrets, in names and in texts.
@@ -60,4 +58,44 @@ impl Redaction {
             other => other,
         }
     }
+}
+
+/// The text without a secret, whichever of its characters are percent-encoded.
+fn removed(text: String, secret: &str) -> String {
+    if !text.contains(secret) && !text.contains(['%', '+']) {
+        return text;
+    }
+    let (mut kept, mut rest) = (String::with_capacity(text.len()), text.as_str());
+    while let Some(first) = rest.chars().next() {
+        match encoded_length(rest.as_bytes(), secret.as_bytes()) {
+            Some(length) => {
+                kept.push_str(REMOVED);
+                rest = rest.get(length..).unwrap_or_default();
+            }
+            None => {
+                kept.push(first);
+                rest = rest.get(first.len_utf8()..).unwrap_or_default();
+            }
+        }
+    }
+    kept
+}
+
+/// Bytes of a text that begins with a secret, of which any may be percent-encoded; `None` if it begins otherwise.
+fn encoded_length(text: &[u8], secret: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    for byte in secret {
+        at += match text.get(at..)? {
+            [first, ..] if first == byte => 1,
+            [b'+', ..] if *byte == b' ' => 1,
+            [b'%', high, low, ..] if hex_pair(*high, *low) == Some(*byte) => 3,
+            _ => return None,
+        };
+    }
+    Some(at)
+}
+
+fn hex_pair(high: u8, low: u8) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
 }

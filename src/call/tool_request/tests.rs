@@ -185,6 +185,11 @@ fn a_secret_is_removed_in_every_form() {
         "x [removed] y [removed] z abc",
         "three letters are no secret"
     );
+    assert_eq!(
+        redaction.text("é a+b%2bc%2Fd %61%20b+c/d a%20b%2Bc%2F %"),
+        "é [removed] [removed] a%20b%2Bc%2F %",
+        "partly encoded"
+    );
     let value = redaction.value(json!({"a b+c/d": ["a b+c/d", 1, {"n": "no"}]}));
     assert_eq!(value, json!({"[removed]": ["[removed]", 1, {"n": "no"}]}));
 }

@@ -4,6 +4,7 @@ use super::call_machine::CallMachine;
 use super::mode::Mode;
 use super::output::CallOutput;
 use super::transfer::TransferRequest;
+use super::unclear_cause::UnclearSpeech;
 use crate::dialogue::response::AfterResponse;
 use crate::dtmf::{DtmfCommand, DtmfInput};
 use std::time::Instant;
@@ -25,7 +26,7 @@ impl CallMachine {
             voicemail.handle_speech(at, true);
         }
         if let Some(talk) = self.mode.talk_mut() {
-            talk.handle_speech_started();
+            talk.handle_speech_started(at);
         }
     }
 
@@ -86,6 +87,9 @@ impl CallMachine {
                 });
                 self.correct_turn();
                 self.handle_likely_end_of_turn(now);
+                if speech_final {
+                    self.handle_wordless_end(now, &text);
+                }
                 if let Mode::Ending(ending) = &self.mode
                     && ending.is_silent()
                     && !ending.is_working()
@@ -102,12 +106,18 @@ impl CallMachine {
                     conversing.handle_unclear_speech(now);
                 }
             }
+            SttEvent::Lost => {
+                if let Mode::Conversing(conversing) = &mut self.mode {
+                    conversing.handle_lost_speech(now);
+                }
+            }
             SttEvent::UtteranceEnd => self.update_end_of_turn(|end_of_turn| end_of_turn.handle_utterance_end(now)),
             SttEvent::EndOfTurn { text, confidence } => {
                 self.handle_words(now, &text, true, |end_of_turn| {
                     end_of_turn.handle_end_of_turn(now, &text, confidence);
                 });
                 self.correct_turn();
+                self.handle_wordless_end(now, &text);
             }
             SttEvent::EagerEndOfTurn => {
                 if let Some(talk) = self.mode.talk_mut() {
@@ -128,6 +138,15 @@ impl CallMachine {
             SttEvent::Failed(failure) => self.handle_stt_failed(now, &failure),
         }
         self.check_turn(now);
+    }
+
+    /// STT holds an utterance for over, of which it has perhaps no words.
+    fn handle_wordless_end(&mut self, now: Instant, text: &str) {
+        if let Mode::Conversing(conversing) = &mut self.mode
+            && text.trim().is_empty()
+        {
+            conversing.handle_wordless_speech(now);
+        }
     }
 
     /// No STT is left.
@@ -154,8 +173,14 @@ impl CallMachine {
         if is_final && let Some(talk) = self.mode.talk_mut() {
             talk.handle_final_words();
         }
-        self.handle_caller_words(text);
         self.update_end_of_turn(update);
+        // Words of a turn that was taken already, which come once more as final ones, are nothing new.
+        let is_new = self.mode.line_mut().is_none_or(|line| !line.caller.end_of_turn.words().is_empty());
+        if is_new {
+            self.handle_caller_words(now, text);
+        } else if is_final && let Some(talk) = self.mode.talk_mut() {
+            talk.handle_no_new_words(now);
+        }
         self.run_amd(now, |amd| amd.handle_words(now, text, is_final));
         if let Some(talk) = self.mode.talk_mut() {
             talk.evaluate_barge_in(now, is_final);
@@ -163,17 +188,17 @@ impl CallMachine {
     }
 
     /// The caller has said something, so a silent caller is prompted from the beginning.
-    pub(super) fn handle_caller_words(&mut self, text: &str) {
+    pub(super) fn handle_caller_words(&mut self, now: Instant, text: &str) {
         if text.is_empty() {
             return;
         }
         if let Mode::Conversing(conversing) = &mut self.mode {
             conversing.silence_prompts = 0;
-            conversing.unclear_answers = 0;
+            conversing.unclear = UnclearSpeech::default();
             conversing.talk.timers.unclear = None;
         }
         if let Some(talk) = self.mode.talk_mut() {
-            talk.handle_caller_words();
+            talk.handle_caller_words(now);
         }
     }
 
@@ -205,8 +230,9 @@ impl CallMachine {
     /// The caller has finished a turn. Only a conversation answers it.
     fn handle_turn(&mut self, now: Instant, turn: CallerTurn) {
         if let Some(talk) = self.mode.talk_mut() {
-            talk.clear_before_turn();
+            talk.clear_before_turn(now);
         }
+        let Some(turn) = self.hold_unvoiced_turn(now, turn) else { return };
         let Some(turn) = self.collect_turn(now, turn) else { return };
         match &mut self.mode {
             Mode::Conversing(conversing) => {
@@ -278,6 +304,7 @@ pub(super) fn dtmf_turn(now: Instant, digits: &str) -> CallerTurn {
         started: now,
         ended: now,
         final_at: None,
+        is_voiced: true,
         decision: None,
     }
 }

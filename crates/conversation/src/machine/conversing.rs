@@ -5,6 +5,8 @@ use super::collecting::Collecting;
 use super::output::CallOutput;
 use super::spec::CallSpec;
 use super::talk::{FAILURES_MAX, Speaker, Talk};
+use super::timers::CallTimer;
+use super::unclear_cause::UnclearSpeech;
 use crate::dialogue::response::AfterResponse;
 use std::time::{Duration, Instant};
 use trunkline_domain::end_reason::EndReason;
@@ -20,8 +22,7 @@ pub struct Conversing {
     pub(super) talk: Talk,
     /// Consecutive prompts to a silent caller.
     pub(super) silence_prompts: u32,
-    /// How often the agent has said that it did not understand, since it last did.
-    pub(super) unclear_answers: u32,
+    pub(super) unclear: UnclearSpeech,
     pub(super) collecting: Collecting,
 }
 
@@ -35,7 +36,7 @@ impl Conversing {
 
     /// The caller is with the agent, and is asked for nothing.
     pub(super) fn returned(talk: Talk) -> Self {
-        Self { talk, silence_prompts: 0, unclear_answers: 0, collecting: Collecting::Nothing }
+        Self { talk, silence_prompts: 0, unclear: UnclearSpeech::default(), collecting: Collecting::Nothing }
     }
 
     /// The agent's part in the conversation.
@@ -68,6 +69,16 @@ impl Conversing {
         }
     }
 
+    /// A timer has fired that means nothing outside of a conversation.
+    pub(super) fn handle_timer(&mut self, now: Instant, timer: CallTimer) {
+        match timer {
+            CallTimer::Silence => self.handle_silence(now),
+            CallTimer::Unclear => self.answer_unclear_speech(now),
+            CallTimer::SttStall => self.handle_stt_stalled(now),
+            _ => {}
+        }
+    }
+
     /// The silence timer has fired.
     pub(super) fn handle_silence(&mut self, now: Instant) {
         let talk = &mut self.talk;
@@ -81,6 +92,7 @@ impl Conversing {
         let asked = self.silence_prompts as usize;
         self.silence_prompts += 1;
         if config.generate_prompts {
+            talk.fillers.begin_silence(now);
             return talk.request_response(now, Some(SILENCE_PROMPT));
         }
         let ways: Vec<&String> = std::iter::once(&config.prompt).chain(&config.prompts).collect();

@@ -1,7 +1,7 @@
 //! The pipeline of STT, LLM and TTS as the speaker of a call.
 
 use crate::dialogue::response::AgentResponse;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// An LLM's answer to a turn that has probably ended. Nothing of it is spoken yet.
 #[derive(Debug)]
@@ -28,6 +28,10 @@ pub struct Pipeline {
     pub(super) stt_stall_at: Option<Instant>,
     /// When the fallback STT is asked for a final result.
     pub(super) stt_late_at: Option<Instant>,
+    /// Since when the caller makes the present sound.
+    pub(super) speech_since: Option<Instant>,
+    /// How long the caller's last sound was.
+    pub(super) last_speech: Duration,
 }
 
 impl Pipeline {

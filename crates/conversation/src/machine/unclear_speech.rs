@@ -1,20 +1,46 @@
-//! Speech in which STT found words and is sure of none: a language that it does not know, or a very bad line. The agent
-//! says so, where silence would follow.
+//! Speech of which the agent has no words: STT is sure of none (a language that it does not know, a very bad line), has failed,
+//! or has heard nothing in it. The agent says so, where silence would follow.
 
 use super::conversing::Conversing;
+use super::talk::Speaker;
+use super::unclear_cause::UnclearCause;
 use crate::dialogue::response::AfterResponse;
 use std::time::{Duration, Instant};
 
 /// The caller may only have paused.
 const ANSWER_AFTER: Duration = Duration::from_millis(350);
+/// Words of a speech in which STT has found none may still follow.
+const LOST_AFTER: Duration = Duration::from_millis(1_000);
+/// A sound this long is speech.
+const SPEECH_MIN: Duration = Duration::from_millis(1_000);
 /// How often it is said until the caller is understood: behind it may be a radio.
 const ANSWERS_MAX: u32 = 2;
 
 impl Conversing {
     /// STT has ended an utterance that it did not understand.
     pub(super) fn handle_unclear_speech(&mut self, now: Instant) {
-        if self.unclear_answers < ANSWERS_MAX && self.talk.line.playout.response.is_none() {
-            self.talk.timers.unclear = Some(now + ANSWER_AFTER);
+        self.await_clear_speech(now + ANSWER_AFTER, UnclearCause::NotUnderstood);
+    }
+
+    /// STT has failed at an utterance.
+    pub(super) fn handle_lost_speech(&mut self, now: Instant) {
+        self.await_clear_speech(now + ANSWER_AFTER, UnclearCause::Lost);
+    }
+
+    /// STT has ended an utterance without a word: one that was long enough is lost.
+    pub(super) fn handle_wordless_speech(&mut self, now: Instant) {
+        let Speaker::Pipeline(pipeline) = &self.talk.speaker else { return };
+        if pipeline.last_speech >= SPEECH_MIN && self.talk.timers.unclear.is_none() {
+            self.await_clear_speech(now + LOST_AFTER, UnclearCause::Lost);
+        }
+    }
+
+    fn await_clear_speech(&mut self, until: Instant, cause: UnclearCause) {
+        let line = &self.talk.line;
+        let has_words = !line.caller.end_of_turn.words().is_empty();
+        if self.unclear.answers < ANSWERS_MAX && line.playout.response.is_none() && !has_words {
+            self.unclear.cause = cause;
+            self.talk.timers.unclear = Some(until);
         }
     }
 
@@ -31,8 +57,13 @@ impl Conversing {
             && !talk.tools.is_waiting()
             && !self.collecting.is_active();
         if is_free {
-            self.unclear_answers += 1;
-            talk.say(now, talk.line.facts.phrases.not_understood, AfterResponse::AwaitCaller);
+            self.unclear.answers += 1;
+            match self.unclear.cause {
+                UnclearCause::NotUnderstood => {
+                    talk.say(now, talk.line.facts.phrases.not_understood, AfterResponse::AwaitCaller);
+                }
+                UnclearCause::Lost => talk.ask_to_repeat(now),
+            }
         }
     }
 }

@@ -14,6 +14,10 @@
 //! | `ollama` | writes the role in every chunk, and tool calls without index that end with `stop` |
 //! | `llamacpp` | writes null for words beside tool calls, and `timings` |
 //! | `recalling` | wants its thoughts back beside its tool calls |
+//! | `ndjson` | streams Ollama's own messages, one in each line |
+//! | `returns` | ends its lines with CR alone, after a byte order mark |
+//! | `wantschoice`, `nochoice` | wants `tool_choice` beside tools; takes none |
+//! | `encoded` | says that its bodies are in gzip |
 
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -58,6 +62,12 @@ impl OddModel {
         let shape = body["response_format"]["type"].as_str().unwrap_or_default();
         if self.is("toolless") && body["tools"].is_array() {
             return bad("This model does not support tools");
+        }
+        if self.is("wantschoice") && body["tools"].is_array() && body["tool_choice"].is_null() {
+            return bad("tool_choice is required when tools are given");
+        }
+        if self.is("nochoice") && !body["tool_choice"].is_null() {
+            return bad("tool_choice: Extra inputs are not permitted");
         }
         if self.is("shapeless") && !shape.is_empty() || self.is("schemaless") && shape == "json_schema" {
             return Some((400, format!("This model does not support response format `{shape}`.")));
@@ -117,6 +127,39 @@ impl OddModel {
 }
 
 impl OddModel {
+    /// A chunk as it is streamed; what the model leaves out is an empty line.
+    pub(super) fn event(&self, chunk: Value) -> String {
+        match self.chunk(chunk) {
+            None => "\n".to_owned(),
+            Some(chunk) if self.is("ndjson") => native_line(&chunk),
+            Some(chunk) if self.is("returns") => format!("data: {chunk}\r\r"),
+            Some(chunk) => format!("data: {chunk}\n\n"),
+        }
+    }
+
+    /// What stands before the first chunk.
+    pub(super) fn preamble(&self) -> &'static str {
+        match () {
+            () if self.is("ndjson") => "\n",
+            () if self.is("returns") => "\u{feff}: keep-alive comment\r\r",
+            () => ": keep-alive comment\n\n",
+        }
+    }
+
+    /// What stands behind the last chunk.
+    pub(super) fn end_mark(&self) -> Option<&'static str> {
+        match () {
+            () if self.is("untidy") || self.is("ndjson") => None,
+            () if self.is("returns") => Some("data: [DONE]\r\r"),
+            () => Some("data: [DONE]\n\n"),
+        }
+    }
+
+    /// The encoding that the header of a body names.
+    pub(super) fn encoding(&self) -> Option<&'static str> {
+        self.is("encoded").then_some("gzip")
+    }
+
     /// Ollama's and llama.cpp's own ways of writing a chunk.
     fn write_as_local_server(&self, chunk: &mut Value) {
         let has_calls = chunk["choices"][0]["delta"]["tool_calls"].is_array();
@@ -140,6 +183,28 @@ impl OddModel {
             chunk["timings"] = json!({"prompt_n": 5, "prompt_ms": 12.5, "predicted_n": 2, "predicted_ms": 20.25});
         }
     }
+}
+
+/// A chunk as a message of Ollama's own API.
+fn native_line(chunk: &Value) -> String {
+    let choice = &chunk["choices"][0];
+    let calls = choice["delta"]["tool_calls"].as_array().into_iter().flatten().map(|call| {
+        let function = &call["function"];
+        let arguments: Value =
+            function["arguments"].as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        json!({"function": {"name": function["name"], "arguments": arguments}})
+    });
+    let mut message = json!({"role": "assistant", "content": choice["delta"]["content"].as_str().unwrap_or_default()});
+    let calls: Vec<Value> = calls.collect();
+    if !calls.is_empty() {
+        message["tool_calls"] = json!(calls);
+    }
+    let reason = choice["finish_reason"].as_str().map(|reason| if reason == "length" { "length" } else { "stop" });
+    if !chunk["usage"].is_null() && choice.is_null() {
+        return "\n".to_owned();
+    }
+    let line = json!({"model": chunk["model"], "message": message, "done": reason.is_some(), "done_reason": reason});
+    format!("{line}\n")
 }
 
 fn role(message: &Value) -> &str {

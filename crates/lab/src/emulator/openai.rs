@@ -163,8 +163,13 @@ async fn answer(emulator: Emulator, headers: &HeaderMap, body: Value, vendor: Ch
     }
     let with_usage = body["stream_options"]["include_usage"] == json!(true) || vendor == ChatVendor::Mistral;
     let (sender, receiver) = mpsc::channel(64);
+    let encoding = answer.odd.encoding();
     tokio::spawn(async move { answer.stream(&emulator, arrived, fault, with_usage, sender).await });
-    events(receiver, fault)
+    let mut response = events(receiver, fault);
+    if let Some(encoding) = encoding {
+        response.headers_mut().insert("content-encoding", axum::http::HeaderValue::from_static(encoding));
+    }
+    response
 }
 
 /// A stream of server-sent events; in chunks of odd sizes if the fault asks for that.
@@ -280,7 +285,7 @@ impl ChatAnswer {
         let shares_index = self.odd.is("parallel");
         let is_whole = |word: &&str| self.odd.is(word);
         let whole = matches!(self.vendor, ChatVendor::Mistral | ChatVendor::Xai)
-            || ["parallel", "nulls", "ollama"].iter().any(is_whole);
+            || ["parallel", "nulls", "ollama", "ndjson"].iter().any(is_whole);
         let mut deltas = Vec::new();
         for (index, (name, arguments)) in self.tools.iter().enumerate() {
             let id = if self.vendor == ChatVendor::Mistral { "null".to_owned() } else { format!("call_{}", index + 1) };
@@ -312,10 +317,7 @@ impl ChatAnswer {
         sender: mpsc::Sender<Result<Bytes, std::io::Error>>,
     ) {
         let send = async |text: String| sender.send(Ok(Bytes::from(text))).await.is_ok();
-        // What an odd model leaves out is an empty line.
-        let data = |value: &Value| {
-            self.odd.chunk(value.clone()).map_or_else(|| "\n".to_owned(), |chunk| format!("data: {chunk}\n\n"))
-        };
+        let data = |value: &Value| self.odd.event(value.clone());
         if matches!(fault, Some(InjectedFault::Stall | InjectedFault::HalfOpen)) {
             return stall().await;
         }
@@ -324,7 +326,7 @@ impl ChatAnswer {
             return;
         }
         emulator.clock.wait_ms(arrived, emulator.delays.llm_first_token_ms).await;
-        send(": keep-alive comment\n\n".to_owned()).await;
+        send(self.odd.preamble().to_owned()).await;
         send(data(&self.chunk(&json!({"role": "assistant", "content": "", "refusal": null}), &Value::Null))).await;
         let (words, is_cut) = self.words(fault);
         for (index, word) in words.iter().enumerate() {
@@ -363,8 +365,8 @@ impl ChatAnswer {
             });
             send(data(&usage)).await;
         }
-        if !self.odd.is("untidy") {
-            send("data: [DONE]\n\n".to_owned()).await;
+        if let Some(mark) = self.odd.end_mark() {
+            send(mark.to_owned()).await;
         }
     }
 }

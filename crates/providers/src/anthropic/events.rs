@@ -146,7 +146,8 @@ impl LlmStreamReader for MessagesReader {
     fn finish(&mut self) -> Vec<LlmEvent> {
         let mut events = Vec::new();
         let thoughts: Vec<Value> = self.blocks.iter().filter_map(Block::signed_thoughts).collect();
-        let mut calls: Vec<ToolCall> = self.tool_calls().filter(|call| !call.name.trim().is_empty()).cloned().collect();
+        let named = self.tool_calls().filter(|call| !call.name.trim().is_empty());
+        let mut calls = with_own_ids(named.cloned());
         for (index, call) in calls.iter_mut().enumerate() {
             if call.id.is_empty() {
                 call.id = format!("toolu_{index}");
@@ -172,6 +173,29 @@ impl LlmStreamReader for MessagesReader {
         }));
         events
     }
+}
+
+/// Calls that share an id: the same call once more counts once, and another one gets an id of its own.
+fn with_own_ids(calls: impl Iterator<Item = ToolCall>) -> Vec<ToolCall> {
+    let mut own: Vec<ToolCall> = Vec::new();
+    for mut call in calls {
+        let is_same = |known: &ToolCall| known.id == call.id && known.name == call.name && !call.id.is_empty();
+        let repeated = own.iter().position(|known| {
+            is_same(known)
+                && (known.arguments.is_empty() || [known.arguments.as_str(), ""].contains(&call.arguments.as_str()))
+        });
+        if let Some(known) = repeated.and_then(|index| own.get_mut(index)) {
+            if known.arguments.is_empty() {
+                known.arguments = call.arguments;
+            }
+            continue;
+        }
+        if !call.id.is_empty() && own.iter().any(|known| known.id == call.id) {
+            call.id = format!("{}_{}", call.id, own.len());
+        }
+        own.push(call);
+    }
+    own
 }
 
 impl Block {
@@ -250,7 +274,9 @@ impl MessagesReader {
     /// The same block begins once more.
     fn is_known(&self, index: u64, content: &BlockContent) -> bool {
         self.blocks.iter().any(|known| match (&known.content, content) {
-            (BlockContent::Tool(known), BlockContent::Tool(call)) if !call.id.is_empty() => known.id == call.id,
+            (BlockContent::Tool(known_call), BlockContent::Tool(call)) if !call.id.is_empty() => {
+                known_call.id == call.id && known.index == index
+            }
             (known_content, content) => {
                 known.index == index && std::mem::discriminant(known_content) == std::mem::discriminant(content)
             }

@@ -1,7 +1,7 @@
 //! Messages of `/tts/websocket`: a context for each sentence, complete when it is sent.
 
 use super::session_errors::SESSION_ERRORS;
-use crate::nullable::lenient;
+use crate::nullable::{lenient, lenient_mark};
 use crate::transport::WebSocketRequest;
 use crate::tts::language_code;
 use crate::tts_socket::TtsSocketProtocol;
@@ -81,7 +81,9 @@ impl TtsSocketProtocol for CartesiaProtocol {
 
     fn read(&mut self, text: &str) -> Result<Vec<(String, TtsEvent)>, ProviderError> {
         let message: CartesiaMessage = crate::nullable::message(text)?;
-        let context = message.context_id.unwrap_or_default();
+        let named = message.context_id.filter(|context| !context.is_empty());
+        let is_named = named.is_some();
+        let context = named.or_else(|| self.only_context()).unwrap_or_default();
         let event = match message.kind.as_str() {
             "chunk" => {
                 let bytes = STANDARD.decode(message.data.unwrap_or_default());
@@ -96,18 +98,26 @@ impl TtsSocketProtocol for CartesiaProtocol {
                 let said =
                     message.message.or(message.title).or(message.error.and_then(|e| e.as_str().map(str::to_owned)));
                 let failure = failure(message.status_code, &message.error_code, &said.unwrap_or_default());
-                if context.is_empty() {
+                if !is_named {
                     return Err(failure);
                 }
                 TtsEvent::Failed(failure)
             }
             "done" => TtsEvent::Done,
+            "" if message.done => TtsEvent::Done,
             _ => return Ok(Vec::new()),
         };
-        if matches!(event, TtsEvent::Done | TtsEvent::Failed(_)) {
+        let is_over = matches!(event, TtsEvent::Done | TtsEvent::Failed(_));
+        // Some servers mark the last sound in place of an end of its own.
+        let end = (!is_over && message.done).then(|| (context.clone(), TtsEvent::Done));
+        if is_over || end.is_some() {
             self.progress.remove(&context);
         }
-        Ok(vec![(context, event)])
+        Ok(std::iter::once((context, event)).chain(end).collect())
+    }
+
+    fn handle_connected(&mut self) {
+        self.progress.clear();
     }
 
     fn format(&self) -> AudioFormat {
@@ -120,6 +130,12 @@ impl TtsSocketProtocol for CartesiaProtocol {
 }
 
 impl CartesiaProtocol {
+    /// The context that is open, where there is but one: what names none is its.
+    fn only_context(&self) -> Option<String> {
+        let mut open = self.progress.keys();
+        open.next().filter(|_| open.next().is_none()).cloned()
+    }
+
     fn marks(&mut self, context: &str, words: &CartesiaWordTimestamps) -> Vec<WordTimestamp> {
         let Some(progress) = self.progress.get_mut(context) else { return Vec::new() };
         let mut marks = Vec::new();
@@ -152,6 +168,8 @@ struct CartesiaMessage {
     status_code: Option<u16>,
     #[serde(default, deserialize_with = "lenient")]
     data: Option<String>,
+    #[serde(default, deserialize_with = "lenient_mark")]
+    done: bool,
     #[serde(default, deserialize_with = "lenient")]
     word_timestamps: Option<CartesiaWordTimestamps>,
     #[serde(default, deserialize_with = "lenient")]
@@ -197,6 +215,52 @@ mod tests {
             "error_code": "concurrency_limited", "title": "Too many concurrent requests"});
         let failed = TtsEvent::Failed(ProviderError::refused(429, "Too many concurrent requests"));
         assert_eq!(read(busy), Ok(vec![("s3".into(), failed)]));
+    }
+
+    fn protocol() -> CartesiaProtocol {
+        CartesiaProtocol {
+            voice: "v".into(),
+            model: "sonic-3.5".into(),
+            language: "nl".into(),
+            speed: None,
+            progress: HashMap::new(),
+        }
+    }
+
+    #[test]
+    fn ends_come_in_several_forms_and_the_only_context_need_not_be_named() {
+        let data = STANDARD.encode([0xFF; 80]);
+        let sound = ("s1".to_owned(), TtsEvent::Audio(vec![0xFF; 80].into()));
+        let done = ("s1".to_owned(), TtsEvent::Done);
+        for (message, wanted) in [
+            (
+                json!({"type": "chunk", "context_id": "s1", "data": data, "done": true}),
+                vec![sound.clone(), done.clone()],
+            ),
+            (
+                json!({"type": "chunk", "context_id": "s1", "data": data, "done": "true"}),
+                vec![sound.clone(), done.clone()],
+            ),
+            (json!({"type": "chunk", "context_id": "s1", "data": data, "done": "no"}), vec![sound.clone()]),
+            (json!({"type": "chunk", "data": data, "done": false}), vec![sound.clone()]),
+            (json!({"type": "chunk", "context_id": null, "data": data}), vec![sound.clone()]),
+            (json!({"type": "done", "context_id": ""}), vec![done.clone()]),
+            (json!({"context_id": "s1", "done": true}), vec![done.clone()]),
+            (json!({"type": "flush_done", "context_id": "s1", "done": true}), vec![]),
+        ] {
+            let mut wire = protocol();
+            wire.speak("s1", "Ja.");
+            assert_eq!(wire.read(&message.to_string()), Ok(wanted), "{message}");
+        }
+        let mut wire = protocol();
+        wire.speak("s1", "Ja.");
+        assert!(wire.read(&json!({"type": "error", "message": "x"}).to_string()).is_err(), "it is the socket's");
+        wire.speak("s2", "Nee.");
+        let unnamed = json!({"type": "chunk", "data": data});
+        assert_eq!(wire.read(&unnamed.to_string()).unwrap()[0].0, "", "it may be of either");
+        wire.handle_connected();
+        wire.speak("s3", "Ja.");
+        assert_eq!(wire.read(&unnamed.to_string()).unwrap()[0].0, "s3", "those of the lost socket are over");
     }
 
     #[test]

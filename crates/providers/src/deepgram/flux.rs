@@ -1,5 +1,6 @@
 //! Messages of `/v2/listen`: an STT service that decides itself when a turn is over.
 
+use super::languages::is_language;
 use super::session_errors::error_frame;
 use crate::nullable::{lenient, lenient_items, tagged};
 use crate::stt::{SttProtocol, SttSessionConfig, SttUpdate};
@@ -21,12 +22,51 @@ const EAGER_THRESHOLD: &str = "0.5";
 pub struct FluxProtocol {
     setup: SttSessionConfig,
     chunk: Vec<u8>,
+    turns: FluxTurns,
+}
+
+/// The turn that is open, and the one that ended last.
+#[derive(Debug, Default)]
+struct FluxTurns {
+    /// The newest that was named.
+    index: Option<u64>,
+    /// The newest that has ended.
+    ended: Option<u64>,
+    /// Words of the open turn.
+    words: String,
+}
+
+impl FluxTurns {
+    /// Leaves out what comes late of a turn that has ended, and gives an end without words those that came before it.
+    fn filter(&mut self, mut info: FluxTurnInfo) -> Option<FluxTurnInfo> {
+        let index = info.turn_index.or(self.index);
+        self.index = self.index.max(index);
+        let is_over = index.is_some_and(|index| self.ended.is_some_and(|ended| index <= ended));
+        match info.event {
+            FluxTurnEvent::EndOfTurn => {
+                let words = if is_over { String::new() } else { std::mem::take(&mut self.words) };
+                if info.transcript.trim().is_empty() {
+                    info.transcript = words;
+                }
+                self.ended = self.ended.max(index);
+            }
+            // A server that counts no turns begins the next one under the same number.
+            FluxTurnEvent::StartOfTurn if index == self.ended => {
+                (self.ended, self.words) = (None, info.transcript.clone())
+            }
+            _ if is_over && info.turn_index.is_some() => return None,
+            FluxTurnEvent::StartOfTurn => self.words.clone_from(&info.transcript),
+            _ if !info.transcript.trim().is_empty() => self.words.clone_from(&info.transcript),
+            _ => {}
+        }
+        Some(info)
+    }
 }
 
 impl FluxProtocol {
     /// Returns the protocol of one connection, without audio yet.
     pub fn new(setup: SttSessionConfig) -> Self {
-        Self { setup, chunk: Vec::with_capacity(CHUNK) }
+        Self { setup, chunk: Vec::with_capacity(CHUNK), turns: FluxTurns::default() }
     }
 
     fn chunk(&mut self) -> Option<Frame> {
@@ -76,26 +116,18 @@ impl SttProtocol for FluxProtocol {
     }
 
     fn read(&mut self, text: &str) -> Result<SttUpdate, ProviderError> {
-        parse(text)
+        match tagged(text)?.unwrap_or(FluxMessage::Unknown) {
+            FluxMessage::TurnInfo(info) => Ok(self.turns.filter(info).map(update_of).unwrap_or_default()),
+            FluxMessage::Error { code, description } => error_frame(&code, &description),
+            FluxMessage::Unknown => Ok(SttUpdate::default()),
+        }
     }
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type")]
 enum FluxMessage {
-    TurnInfo {
-        #[serde(default, deserialize_with = "lenient")]
-        event: FluxTurnEvent,
-        #[serde(default, deserialize_with = "lenient")]
-        transcript: String,
-        #[serde(default, deserialize_with = "lenient_items")]
-        words: Vec<FluxWord>,
-        /// Of `flux-general-multi`: the most frequent first.
-        #[serde(default, deserialize_with = "lenient_items")]
-        languages: Vec<String>,
-        #[serde(default, deserialize_with = "lenient")]
-        audio_window_end: f64,
-    },
+    TurnInfo(FluxTurnInfo),
     #[serde(alias = "FatalError")]
     Error {
         #[serde(default, deserialize_with = "lenient")]
@@ -105,6 +137,23 @@ enum FluxMessage {
     },
     #[serde(other)]
     Unknown,
+}
+
+#[derive(Debug, Deserialize)]
+struct FluxTurnInfo {
+    #[serde(default, deserialize_with = "lenient")]
+    event: FluxTurnEvent,
+    #[serde(default, deserialize_with = "lenient")]
+    turn_index: Option<u64>,
+    #[serde(default, deserialize_with = "lenient")]
+    transcript: String,
+    #[serde(default, deserialize_with = "lenient_items")]
+    words: Vec<FluxWord>,
+    /// Of `flux-general-multi`: the most frequent first.
+    #[serde(default, deserialize_with = "lenient_items")]
+    languages: Vec<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    audio_window_end: f64,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -125,21 +174,14 @@ struct FluxWord {
     confidence: Option<f32>,
 }
 
-/// What a text frame means. A transcript is that of the turn so far and replaces the one before.
-pub fn parse(text: &str) -> Result<SttUpdate, ProviderError> {
-    let message: FluxMessage = tagged(text)?.unwrap_or(FluxMessage::Unknown);
-    let (event, transcript, (words, languages), end) = match message {
-        FluxMessage::TurnInfo { event, transcript, words, languages, audio_window_end } => {
-            (event, transcript, (words, languages), audio_window_end)
-        }
-        FluxMessage::Error { code, description } => return error_frame(&code, &description),
-        FluxMessage::Unknown => return Ok(SttUpdate::default()),
-    };
+/// What news of a turn mean. A transcript is that of the turn so far and replaces the one before.
+fn update_of(info: FluxTurnInfo) -> SttUpdate {
+    let FluxTurnInfo { event, transcript, words, languages, audio_window_end: end, .. } = info;
     let interim = |first: Option<SttEvent>| {
         let words = (!transcript.is_empty()).then(|| SttEvent::Interim(transcript.clone()));
         SttUpdate { events: first.into_iter().chain(words).collect(), ..SttUpdate::default() }
     };
-    Ok(match event {
+    match event {
         FluxTurnEvent::Update => interim(None),
         FluxTurnEvent::StartOfTurn => interim(Some(SttEvent::StartOfTurn)),
         FluxTurnEvent::EagerEndOfTurn => {
@@ -153,7 +195,10 @@ pub fn parse(text: &str) -> Result<SttUpdate, ProviderError> {
             let confidence = (!sure.is_empty()).then(|| sure.iter().sum::<f32>() / sure.len() as f32);
             let settled_ms = Some((end.max(0.0) * 1_000.0) as u64);
             let words = transcript.split_whitespace().count() as u32;
-            let told = languages.into_iter().next().map(|language| vec![LanguageWords { language, words }]);
+            let told = languages
+                .into_iter()
+                .find(|code| is_language(code))
+                .map(|language| vec![LanguageWords { language, words }]);
             let end = SttEvent::EndOfTurn { text: transcript, confidence };
             SttUpdate {
                 events: told.map(SttEvent::Languages).into_iter().chain([end]).collect(),
@@ -162,12 +207,84 @@ pub fn parse(text: &str) -> Result<SttUpdate, ProviderError> {
             }
         }
         FluxTurnEvent::Unknown => SttUpdate::default(),
-    })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn protocol() -> FluxProtocol {
+        FluxProtocol::new(SttSessionConfig {
+            model: "flux-general-en".into(),
+            language: "en".into(),
+            keyterms: vec![],
+            encoding: "mulaw",
+            endpointing_ms: 300,
+            eager: false,
+        })
+    }
+
+    fn parse(text: &str) -> Result<SttUpdate, ProviderError> {
+        protocol().read(text)
+    }
+
+    fn turn_info(event: &str, index: Option<u64>, transcript: &str) -> String {
+        serde_json::json!({"type": "TurnInfo", "event": event, "turn_index": index, "transcript": transcript})
+            .to_string()
+    }
+
+    /// What comes of the news behind those of a first turn with these words.
+    fn after_a_turn(news: &[(&str, Option<u64>, &str)]) -> Vec<SttEvent> {
+        let mut wire = protocol();
+        for event in ["StartOfTurn", "Update", "EndOfTurn"] {
+            wire.read(&turn_info(event, Some(0), "help me please")).unwrap();
+        }
+        let read =
+            |(event, index, words): &(&str, Option<u64>, &str)| wire.read(&turn_info(event, *index, words)).unwrap();
+        news.iter().map(read).collect::<Vec<_>>().into_iter().flat_map(|update| update.events).collect()
+    }
+
+    #[test]
+    fn what_comes_late_of_a_turn_that_has_ended_is_left_out() {
+        for event in ["Update", "TurnResumed", "EagerEndOfTurn"] {
+            for words in ["help me please", "help me", ""] {
+                assert_eq!(after_a_turn(&[(event, Some(0), words)]), [], "{event} {words}");
+            }
+        }
+        let interim = |text: &str| SttEvent::Interim(text.to_owned());
+        let next = after_a_turn(&[
+            ("StartOfTurn", Some(1), "yes"),
+            ("Update", Some(0), "help me"),
+            ("Update", Some(1), "yes it"),
+        ]);
+        assert_eq!(next, [SttEvent::StartOfTurn, interim("yes"), interim("yes it")]);
+        let uncounted = after_a_turn(&[("StartOfTurn", Some(0), "yes"), ("Update", Some(0), "yes it")]);
+        assert_eq!(
+            uncounted,
+            [SttEvent::StartOfTurn, interim("yes"), interim("yes it")],
+            "a server that counts no turns"
+        );
+        let unnamed = after_a_turn(&[("StartOfTurn", None, ""), ("Update", None, "yes")]);
+        assert_eq!(unnamed, [SttEvent::StartOfTurn, interim("yes")], "a server that names none");
+    }
+
+    #[test]
+    fn an_end_without_words_has_those_that_came_before_it() {
+        let ends = |news: &[(&str, Option<u64>, &str)]| -> Vec<String> {
+            let text = |event| match event {
+                SttEvent::EndOfTurn { text, .. } => Some(text),
+                _ => None,
+            };
+            after_a_turn(news).into_iter().filter_map(text).collect()
+        };
+        let started = ("StartOfTurn", Some(1), "yes");
+        assert_eq!(ends(&[started, ("Update", Some(1), "yes it is"), ("EndOfTurn", Some(1), "")]), ["yes it is"]);
+        assert_eq!(ends(&[started, ("EagerEndOfTurn", Some(1), "yes it"), ("EndOfTurn", None, " ")]), ["yes it"]);
+        assert_eq!(ends(&[started, ("Update", Some(1), ""), ("EndOfTurn", Some(1), "")]), ["yes"]);
+        assert_eq!(ends(&[("EndOfTurn", Some(0), "")]), [""], "the first turn has had its words");
+        assert_eq!(ends(&[("StartOfTurn", Some(1), ""), ("EndOfTurn", Some(1), "")]), [""]);
+    }
 
     #[test]
     fn turns_become_events() {
@@ -227,15 +344,7 @@ mod tests {
 
     #[test]
     fn audio_leaves_in_chunks_of_eighty_milliseconds() {
-        let setup = SttSessionConfig {
-            model: "flux-general-en".into(),
-            language: "en".into(),
-            keyterms: vec![],
-            encoding: "mulaw",
-            endpointing_ms: 300,
-            eager: false,
-        };
-        let mut flux = FluxProtocol::new(setup);
+        let mut flux = protocol();
         for _ in 0..3 {
             assert_eq!(flux.audio(&[1; 160]), None);
         }

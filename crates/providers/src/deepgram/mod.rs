@@ -2,6 +2,7 @@
 //! <https://developers.deepgram.com/reference>
 
 pub mod flux;
+mod languages;
 pub mod nova;
 pub(crate) mod session_errors;
 

@@ -1,5 +1,6 @@
 //! Messages of `/v1/listen`. Unknown types and fields are skipped: the provider adds some often.
 
+use super::languages::is_language;
 use super::session_errors::error_frame;
 use crate::nullable::{lenient, lenient_items, tagged};
 use crate::stt::{SttProtocol, SttSessionConfig, SttUpdate};
@@ -19,12 +20,33 @@ const KEEP_ALIVE: Duration = Duration::from_secs(4);
 #[derive(Debug)]
 pub struct NovaProtocol {
     setup: SttSessionConfig,
+    /// The last interim words, and their audio, until final ones come for them.
+    interim: Option<(String, Option<AudioSpan>)>,
 }
 
 impl NovaProtocol {
     /// Returns the protocol of one connection.
     pub fn new(setup: SttSessionConfig) -> Self {
-        Self { setup }
+        Self { setup, interim: None }
+    }
+
+    /// A final result without words settles the interim ones of the same audio: they are all that was heard.
+    fn settle_interim(&mut self, update: &mut SttUpdate) {
+        let span = update.span;
+        for event in &mut update.events {
+            match event {
+                SttEvent::Interim(words) => self.interim = Some((words.clone(), span)),
+                SttEvent::Final { text, .. } => {
+                    let is_same = |of: &Option<AudioSpan>| of.zip(span).is_none_or(|(of, span)| of.overlaps(span));
+                    if let Some((words, _)) = self.interim.take_if(|(_, of)| is_same(of))
+                        && text.trim().is_empty()
+                    {
+                        *text = words;
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 }
 
@@ -78,7 +100,9 @@ impl SttProtocol for NovaProtocol {
     }
 
     fn read(&mut self, text: &str) -> Result<SttUpdate, ProviderError> {
-        parse(text)
+        let mut update = parse(text)?;
+        self.settle_interim(&mut update);
+        Ok(update)
     }
 }
 
@@ -142,7 +166,7 @@ impl Alternative {
     /// How many words are in which language; empty if the vendor does not say.
     fn languages(&self) -> Vec<LanguageWords> {
         let mut counted: Vec<LanguageWords> = Vec::new();
-        for language in self.words.iter().filter_map(|word| word.language.as_ref()) {
+        for language in self.words.iter().filter_map(|word| word.language.as_ref()).filter(|code| is_language(code)) {
             match counted.iter_mut().find(|known| known.language == *language) {
                 Some(known) => known.words += 1,
                 None => counted.push(LanguageWords { language: language.clone(), words: 1 }),
@@ -150,7 +174,8 @@ impl Alternative {
         }
         if counted.is_empty() {
             let words = self.transcript.split_whitespace().count() as u32;
-            counted.extend(self.languages.first().map(|first| LanguageWords { language: first.clone(), words }));
+            let first = self.languages.iter().find(|code| is_language(code));
+            counted.extend(first.map(|first| LanguageWords { language: first.clone(), words }));
         }
         counted
     }
@@ -207,6 +232,11 @@ mod tests {
         let in_all =
             r#"{"transcript":"hola buenos dias","confidence":0.9,"languages":["es"],"words":[{"word":"hola"}]}"#;
         assert_eq!(results(true, in_all)[0], SttEvent::Languages(vec![of("es", 3)]));
+        let odd = r#"{"transcript":"hola hi there you","confidence":0.9,"words":[{"language":""},{"language":"xx-klingon"},
+            {"language":null},{"language":"es"}]}"#;
+        assert_eq!(results(true, odd)[0], SttEvent::Languages(vec![of("es", 1)]));
+        let none = r#"{"transcript":"hi","confidence":0.9,"languages":["","xx"],"words":[{"language":""}]}"#;
+        assert_eq!(results(true, none).len(), 1, "what is no language says nothing");
         let plain = r#"{"transcript":"hello","confidence":0.9,"words":[{"word":"hello"}]}"#;
         assert_eq!(results(true, plain).len(), 1, "a model for one language says nothing");
     }
@@ -238,6 +268,59 @@ mod tests {
         assert!(parse("<html>").is_err());
     }
 
+    fn setup(model: &str, keyterms: Vec<String>) -> SttSessionConfig {
+        SttSessionConfig {
+            model: model.into(),
+            language: "en".into(),
+            keyterms,
+            encoding: "mulaw",
+            endpointing_ms: 300,
+            eager: false,
+        }
+    }
+
+    #[test]
+    fn interim_words_count_where_the_final_result_has_none() {
+        let results = |is_final: bool, start: f64, alternatives: serde_json::Value| {
+            serde_json::json!({"type": "Results", "start": start, "duration": 1.0, "is_final": is_final,
+                "speech_final": is_final, "channel": {"alternatives": alternatives}})
+        };
+        let words = |text: &str| serde_json::json!([{"transcript": text, "confidence": 0.9}]);
+        let interim = |start: f64| results(false, start, words("help me"));
+        let mut bare = results(true, 1.0, words(""));
+        bare.as_object_mut().unwrap().retain(|name, _| name != "start" && name != "duration");
+        for (case, messages, wanted) in [
+            ("empty", vec![interim(1.0), results(true, 1.0, words(""))], vec!["help me"]),
+            ("blank", vec![interim(1.0), results(true, 1.0, words("  "))], vec!["help me"]),
+            ("no alternatives", vec![interim(1.0), results(true, 1.0, serde_json::json!([]))], vec!["help me"]),
+            ("null", vec![interim(1.0), results(true, 1.0, serde_json::json!(null))], vec!["help me"]),
+            ("no times", vec![interim(1.0), bare], vec!["help me"]),
+            ("other audio", vec![interim(1.0), results(true, 3.0, words(""))], vec![""]),
+            ("no interim words", vec![results(true, 1.0, words(""))], vec![""]),
+            (
+                "others",
+                vec![interim(1.0), results(true, 1.0, words("help")), results(true, 2.0, words(""))],
+                vec!["help", ""],
+            ),
+            (
+                "twice",
+                vec![interim(1.0), results(true, 1.0, words("")), results(true, 1.0, words(""))],
+                vec!["help me", ""],
+            ),
+        ] {
+            let mut wire = NovaProtocol::new(setup("nova-3", vec![]));
+            let mut finals = Vec::new();
+            for message in messages {
+                for event in wire.read(&message.to_string()).unwrap().events {
+                    if let SttEvent::Final { text, .. } = event {
+                        finals.push(text.trim().to_owned());
+                    }
+                }
+            }
+            assert_eq!(finals, wanted, "{case}");
+        }
+    }
+
     #[test]
     fn no_damage_ends_the_connection() {
         let results = |is_final: bool| {
@@ -254,14 +337,7 @@ mod tests {
     #[test]
     fn words_to_listen_for_are_named_as_the_model_names_them() {
         let query = |model: &str| {
-            let setup = SttSessionConfig {
-                model: model.into(),
-                language: "en".into(),
-                keyterms: vec!["Acme".into()],
-                encoding: "mulaw",
-                endpointing_ms: 300,
-                eager: false,
-            };
+            let setup = setup(model, vec!["Acme".into()]);
             let endpoint = ProviderAccess {
                 account: trunkline_domain::provider::ProviderAccount::Deepgram,
                 base_url: "http://stt.example".into(),

@@ -3,7 +3,7 @@
 use super::http_stream::segments;
 use super::session_errors::SESSION_ERRORS;
 use super::voice::{model, takes_language, voice_settings};
-use crate::nullable::lenient;
+use crate::nullable::{lenient, lenient_mark};
 use crate::transport::WebSocketRequest;
 use crate::tts::language_code;
 use crate::tts_socket::TtsSocketProtocol;
@@ -138,6 +138,10 @@ impl TtsSocketProtocol for MultiStreamProtocol {
         vec![close_context(context)]
     }
 
+    fn handle_connected(&mut self) {
+        self.progress.clear();
+    }
+
     fn read(&mut self, text: &str) -> Result<Vec<(String, TtsEvent)>, ProviderError> {
         read(&mut self.progress, text)
     }
@@ -159,7 +163,8 @@ pub(super) fn read(
     if let Some(error) = message.error.filter(|error| !error.is_empty()) {
         return Err(refused(&error, message.message));
     }
-    let Some(context) = message.context_id else { return Ok(Vec::new()) };
+    let context = message.context_id.filter(|context| !context.is_empty());
+    let Some(context) = context.or_else(|| only_context(progress)) else { return Ok(Vec::new()) };
     let mut events = Vec::new();
     if let Some(audio) = message.audio.filter(|audio| !audio.is_empty()) {
         // Sound that cannot be read is missing; the rest is heard.
@@ -172,11 +177,17 @@ pub(super) fn read(
         }
         events.push((context.clone(), TtsEvent::Audio(bytes.into())));
     }
-    if message.is_final == Some(true) {
+    if message.is_final {
         progress.remove(&context);
         events.push((context, TtsEvent::Done));
     }
     Ok(events)
+}
+
+/// The context that is open, where there is but one: what names none is its.
+fn only_context(progress: &HashMap<String, AlignmentProgress>) -> Option<String> {
+    let mut open = progress.keys();
+    open.next().filter(|_| open.next().is_none()).cloned()
 }
 
 /// An error frame; its name says what kind of refusal it is.
@@ -191,8 +202,8 @@ pub(super) fn refused(name: &str, message: Option<String>) -> ProviderError {
 struct MultiStreamMessage {
     #[serde(default, deserialize_with = "lenient")]
     audio: Option<String>,
-    #[serde(rename = "isFinal", alias = "is_final", default, deserialize_with = "lenient")]
-    is_final: Option<bool>,
+    #[serde(rename = "isFinal", alias = "is_final", default, deserialize_with = "lenient_mark")]
+    is_final: bool,
     #[serde(rename = "contextId", alias = "context_id", default, deserialize_with = "lenient")]
     context_id: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
@@ -253,6 +264,32 @@ pub(super) mod tests {
         assert_eq!(read(json!({"type": "flush_done"})), []);
         let error = json!({"message": "no", "error": "max_active_conversations", "code": 1008});
         assert_eq!(wire.read(&error.to_string()), Err(ProviderError::refused(429, "no")));
+    }
+
+    #[test]
+    fn ends_come_in_several_forms_and_the_only_context_need_not_be_named() {
+        let done = ("s1".to_owned(), TtsEvent::Done);
+        for mark in [json!(true), json!("true"), json!("True"), json!(1), json!("1")] {
+            let mut wire = contexts();
+            wire.speak("s1", "Ja.");
+            assert_eq!(
+                wire.read(&json!({"contextId": "s1", "isFinal": mark}).to_string()),
+                Ok(vec![done.clone()]),
+                "{mark}"
+            );
+        }
+        for mark in [json!(false), json!("false"), json!(null), json!(0), json!([])] {
+            assert_eq!(contexts().read(&json!({"contextId": "s1", "isFinal": mark}).to_string()), Ok(vec![]), "{mark}");
+        }
+        for name in [json!(null), json!("")] {
+            let mut wire = contexts();
+            wire.speak("s1", "Ja.");
+            let end = json!({"contextId": name, "isFinal": true});
+            assert_eq!(wire.read(&end.to_string()), Ok(vec![done.clone()]), "{name}");
+            wire.speak("s2", "Ja.");
+            wire.speak("s3", "Nee.");
+            assert_eq!(wire.read(&end.to_string()), Ok(vec![]), "it may be of either");
+        }
     }
 
     #[test]

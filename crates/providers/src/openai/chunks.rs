@@ -1,9 +1,10 @@
 //! Reads the chunks of streamed chat completions. Servers and gateways write them in many ways: each field may be missing,
-//! null, empty or of another type, and what is repeated is taken once. Only what is no JSON at all is refused.
+//! null, empty or of another type, and what is repeated is taken once. Only what is no JSON at all is refused. Ollama's own
+//! messages are read too: gateways in front of it pass them on.
 
 use super::tool_deltas::{ToolDeltas, has_value};
 use crate::llm::{CallProgress, LlmStreamReader};
-use crate::{LlmEvent, ProviderError, TokenUsage};
+use crate::{LlmEvent, ProviderError, TokenUsage, transport};
 use serde_json::Value;
 use trunkline_domain::chat::ToolCall;
 
@@ -40,9 +41,16 @@ pub fn text_of(content: &Value) -> Option<String> {
 
 /// The error that a body or a chunk reports, as a refusal that may be tried again. xAI's is a text, others' an object.
 pub fn error_of(body: &Value) -> Option<ProviderError> {
-    let error = [&body["error"], &body["x_groq"]["error"]].into_iter().find(|error| has_value(error))?;
-    let text = error.get("message").and_then(Value::as_str).or(error.as_str());
-    Some(ProviderError::refused(500, text.map_or_else(|| error.to_string(), str::to_owned)))
+    let named = [&body["error"], &body["x_groq"]["error"]].into_iter().find(|error| has_value(error));
+    if let Some(error) = named {
+        let text = error.get("message").and_then(Value::as_str).or(error.as_str());
+        return Some(ProviderError::refused(500, text.map_or_else(|| error.to_string(), str::to_owned)));
+    }
+    // vLLM's older form, FastAPI's, and that of gateways: nothing of an answer, and words about it.
+    let is_answer = ["choices", "usage", "id", "done"].iter().any(|name| has_value(&body[*name]));
+    let is_error = ["object", "type"].iter().any(|name| body[*name] == "error") || !is_answer;
+    let text = is_error.then(|| transport::error_text(&body.to_string())).flatten();
+    text.filter(|text| !text.trim().is_empty()).map(|text| ProviderError::refused(500, text))
 }
 
 /// The choice that we follow: the first one, or the only one that is not another's.
@@ -66,7 +74,7 @@ impl LlmStreamReader for ChatCompletionsReader {
         }
         self.count(&chunk["x_groq"]["usage"]);
         self.count(&chunk["usage"]);
-        let Some(choice) = choice_of(&chunk) else { return Ok(false) };
+        let Some(choice) = choice_of(&chunk) else { return Ok(self.take_native(&chunk, said)) };
         // A server that does not stream sends the whole message at once; some repeat it at the end of a stream.
         let whole = !choice["delta"].is_object() && !self.has_words && self.tools.is_empty();
         let delta = if whole { &choice["message"] } else { &choice["delta"] };
@@ -118,6 +126,24 @@ impl LlmStreamReader for ChatCompletionsReader {
 }
 
 impl ChatCompletionsReader {
+    /// A message of Ollama's own API; true for the last one.
+    fn take_native(&mut self, chunk: &Value, said: &mut Vec<String>) -> bool {
+        let Some(is_done) = chunk["done"].as_bool() else { return false };
+        let message = &chunk["message"];
+        self.tools.take(&message["tool_calls"]);
+        let words = text_of(&message["content"]).or_else(|| text_of(&chunk["response"]));
+        if let Some(words) = words.filter(|words| !words.is_empty()) {
+            self.has_words = true;
+            said.push(words);
+        }
+        let count = |known: u64, name: &str| chunk[name].as_u64().unwrap_or(known);
+        self.usage.prompt_tokens = count(self.usage.prompt_tokens, "prompt_eval_count");
+        self.usage.completion_tokens = count(self.usage.completion_tokens, "eval_count");
+        self.is_cut |= chunk["done_reason"] == "length";
+        self.finished |= is_done;
+        is_done
+    }
+
     /// Counts are for the whole answer so far: later ones replace earlier ones.
     fn count(&mut self, usage: &Value) {
         let set = |known: &mut u64, value: &Value| *known = value.as_u64().unwrap_or(*known);

@@ -146,7 +146,9 @@ impl SttProtocol for TranscriptionProtocol {
         Ok(match event.kind.as_str() {
             "input_audio_buffer.speech_started" => {
                 self.works = true;
-                SttUpdate::one(SttEvent::StartOfTurn)
+                let mut update = self.items.poll(sent_ms);
+                update.events.push(SttEvent::StartOfTurn);
+                update
             }
             "input_audio_buffer.speech_stopped" | "input_audio_buffer.committed" => {
                 self.works = true;
@@ -155,17 +157,20 @@ impl SttProtocol for TranscriptionProtocol {
             }
             "conversation.item.input_audio_transcription.delta" => {
                 self.works = true;
-                self.items.append(&event.item_id, &event.delta);
-                SttUpdate { events: self.items.interim().into_iter().collect(), ..SttUpdate::default() }
+                self.items.append(&event.item_id, &event.delta, sent_ms);
+                let mut update = self.items.poll(sent_ms);
+                if update.events.is_empty() {
+                    update.events.extend(self.items.interim());
+                }
+                update
             }
             "conversation.item.input_audio_transcription.completed" => {
                 self.works = true;
                 self.items.complete(&event.item_id, event.transcript);
                 self.items.poll(sent_ms)
             }
-            // What was heard of it before is all there is.
             "conversation.item.input_audio_transcription.failed" => {
-                self.items.complete(&event.item_id, None);
+                self.items.fail(&event.item_id);
                 self.items.poll(sent_ms)
             }
             "error" => return self.read_error(&event.error),
@@ -300,12 +305,106 @@ mod tests {
         let mut wire = protocol();
         let wire = wire.as_mut();
         read(wire, &json!({"type": "input_audio_buffer.committed", "item_id": "a"}));
-        assert_eq!(read(wire, &of_item("failed", "a", "x", "")), [last("")]);
+        assert_eq!(read(wire, &of_item("failed", "a", "x", "")), [last(""), SttEvent::Lost]);
         read(wire, &of_item("delta", "b", "delta", "Half a"));
         assert_eq!(read(wire, &of_item("failed", "b", "x", "")), [last("Half a")]);
         assert_eq!(read(wire, &of_item("completed", "c", "transcript", "next")), [last("next")]);
         assert_eq!(read(wire, &of_item("completed", "c", "transcript", "next")), [], "doubled");
         assert_eq!(read(wire, &of_item("delta", "b", "delta", "late")), []);
+    }
+
+    /// What comes of the messages of one session, `sent_ms` of audio before each.
+    fn heard(messages: &[(u64, Value)]) -> Vec<SttEvent> {
+        let mut wire = protocol();
+        let mut events = Vec::new();
+        for (sent_ms, message) in messages {
+            for _ in 0..*sent_ms / 20 {
+                wire.audio(&[0xFF; 160]);
+            }
+            events.extend(read(wire.as_mut(), message));
+        }
+        events
+    }
+
+    #[test]
+    fn the_words_that_came_count_whatever_the_last_transcript_is() {
+        let interim = SttEvent::Interim("help me".into());
+        let delta = || of_item("delta", "a", "delta", "help me");
+        for (case, messages, wanted) in [
+            (
+                "empty",
+                vec![delta(), of_item("completed", "a", "transcript", "")],
+                vec![interim.clone(), last("help me")],
+            ),
+            (
+                "blank",
+                vec![delta(), of_item("completed", "a", "transcript", " ")],
+                vec![interim.clone(), last("help me")],
+            ),
+            (
+                "null",
+                vec![
+                    delta(),
+                    json!({"type": of_item("completed", "a", "x", "")["type"], "item_id": "a",
+                "transcript": null}),
+                ],
+                vec![interim.clone(), last("help me")],
+            ),
+            ("failed", vec![delta(), of_item("failed", "a", "x", "")], vec![interim.clone(), last("help me")]),
+            ("failed with no words", vec![of_item("failed", "a", "x", "")], vec![last(""), SttEvent::Lost]),
+            (
+                "first without words",
+                vec![of_item("completed", "a", "x", ""), of_item("completed", "a", "transcript", "help me")],
+                vec![last(""), last("help me")],
+            ),
+            (
+                "empty again",
+                vec![delta(), of_item("completed", "a", "transcript", ""), of_item("completed", "a", "transcript", "")],
+                vec![interim.clone(), last("help me")],
+            ),
+        ] {
+            let messages: Vec<_> = messages.into_iter().map(|message| (0, message)).collect();
+            assert_eq!(heard(&messages), wanted, "{case}");
+        }
+    }
+
+    #[test]
+    fn an_utterance_that_is_never_completed_counts_by_its_words_and_holds_back_no_other() {
+        let stopped = |item: &str| json!({"type": "input_audio_buffer.speech_stopped", "item_id": item});
+        let started = || json!({"type": "input_audio_buffer.speech_started", "item_id": "b"});
+        let interim = |text: &str| SttEvent::Interim(text.into());
+        let first = [(500, stopped("a")), (20, of_item("delta", "a", "delta", "one"))];
+        let with = |rest: Vec<(u64, Value)>| [first.to_vec(), rest].concat();
+        let next = (500, of_item("delta", "b", "delta", "two"));
+        assert_eq!(
+            heard(&with(vec![(3_000, started()), next.clone()])),
+            [interim("one"), last("one"), SttEvent::StartOfTurn, interim("two")]
+        );
+        let later = (3_000, of_item("delta", "b", "delta", "two"));
+        assert_eq!(heard(&with(vec![later])), [interim("one"), last("one"), interim("two")], "no start was told");
+        let soon = heard(&with(vec![(500, started()), next]));
+        assert_eq!(soon, [interim("one"), SttEvent::StartOfTurn, interim("one")], "its transcript may come");
+        let slow = (3_000, of_item("delta", "a", "delta", " more"));
+        assert_eq!(heard(&with(vec![slow])), [interim("one"), interim("one more")], "its words still come");
+        let late = with(vec![(3_000, started()), (0, of_item("completed", "a", "transcript", "one"))]);
+        assert_eq!(heard(&late), [interim("one"), last("one"), SttEvent::StartOfTurn], "its transcript is too late");
+        let mute = [(0, stopped("a")), (2_500, of_item("completed", "b", "transcript", "two"))];
+        assert_eq!(heard(&mute), [last(""), last("two")], "of the first no word has come");
+    }
+
+    #[test]
+    fn words_of_no_utterance_are_left_out() {
+        let nothing = json!({"type": of_item("delta", "", "x", "")["type"], "item_id": null, "delta": "x"});
+        let empty = json!({"type": nothing["type"], "item_id": "a", "delta": null});
+        let turn = |item: &str, text: &str| of_item("completed", item, "transcript", text);
+        let messages = [&empty, &nothing, &turn("a", "one"), &nothing, &turn("b", "two"), &nothing, &turn("", "x")];
+        let messages = messages.map(|message| (0, message.clone()));
+        assert_eq!(heard(&messages), [last("one"), last("two")]);
+        // The transcript without an id is that of the oldest utterance.
+        let stopped = json!({"type": "input_audio_buffer.speech_stopped", "item_id": "a"});
+        assert_eq!(heard(&[(0, stopped), (0, turn("", "one"))]), [last("one")]);
+        // A server that gives no ids at all.
+        assert_eq!(heard(&[(0, turn("", "one")), (0, turn("", "two"))]), [last("one"), last("two")]);
     }
 
     #[test]

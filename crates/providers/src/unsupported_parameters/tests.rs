@@ -79,6 +79,98 @@ fn ids_and_system_texts_take_the_form_that_a_template_wants() {
     assert_eq!(after(&learnt, &body, 500, "Jinja template: System role not supported"), None);
 }
 
+/// A conversation in which a tool was called.
+fn with_tool(id: &str) -> Value {
+    let function = json!({"name": "find_order", "arguments": "{}"});
+    json!({"messages": [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": null, "tool_calls": [{"id": id, "type": "function", "function": function}]},
+        {"role": "tool", "tool_call_id": id, "content": "on its way"}, {"role": "assistant", "content": "…"},
+        {"role": "user", "content": "Thanks"}]})
+}
+
+#[test]
+fn ids_of_calls_take_the_form_that_a_server_names_in_any_words() {
+    for (status, refusal) in [
+        (400, "Tool call id was call_abc_0 but must be a-z, A-Z, 0-9, with a length of 9."),
+        (500, "Tool call id was call_abc_0 but must be a-z, A-Z, 0-9, with a length of 9."),
+        (
+            400,
+            "messages[3].tool_calls[0].id: Invalid 'messages[3].tool_calls[0].id': string does not match pattern '^[a-zA-Z0-9]{9}$'.",
+        ),
+        (422, "messages.3.tool_call_id: String should match pattern '^[a-zA-Z0-9]{9}$'"),
+        (422, "body.messages.3.tool_calls.0.id: String should have at most 9 characters"),
+        (400, "Invalid 'messages[2].tool_calls[0].id': string too long. Expected a string with maximum length 9"),
+        (400, "Tool call IDs should be alphanumeric strings with length 9!"),
+        (400, "toolCallId must have exactly nine characters"),
+    ] {
+        let learnt = UnsupportedParameters::default();
+        let next = after(&learnt, &with_tool("call_abc_0"), status, refusal).expect(refusal);
+        let id = next["messages"][2]["tool_calls"][0]["id"].as_str().unwrap();
+        assert!(id.len() == 9 && id.bytes().all(|b| b.is_ascii_alphanumeric()), "{refusal}");
+        assert_eq!(next["messages"][3]["tool_call_id"], json!(id), "{refusal}");
+        assert_eq!(after(&learnt, &with_tool("call_abc_0"), status, refusal), None, "no third request");
+        let later = learnt.adapted("u m", &with_tool("call_def_1"));
+        assert_eq!(later["messages"][3]["tool_call_id"].as_str().unwrap().len(), 9, "remembered");
+        assert_eq!(learnt.adapted("u other", &with_tool("a")), with_tool("a"), "another model");
+    }
+    for other in [
+        "An assistant message with 'tool_calls' must be followed by tool messages",
+        "messages[3].tool_calls[0].function.name: string does not match pattern '^[a-zA-Z0-9_-]+$'",
+    ] {
+        assert_eq!(after(&UnsupportedParameters::default(), &with_tool("a"), 400, other), None, "{other}");
+    }
+}
+
+#[test]
+fn results_of_tools_have_the_form_that_a_server_wants() {
+    for refusal in [
+        "GenerateContentRequest.contents[2].parts[0].function_response.name: Name cannot be empty.",
+        "messages[3]: field name is required for role tool",
+        "'name' is missing in the message of role 'tool'",
+    ] {
+        let learnt = UnsupportedParameters::default();
+        let next = after(&learnt, &with_tool("a"), 400, refusal).expect(refusal);
+        assert_eq!(next["messages"][3]["name"], "find_order", "{refusal}");
+        assert_eq!(after(&learnt, &with_tool("a"), 400, refusal), None, "no third request");
+    }
+    for refusal in [
+        "Only user and assistant roles are supported! (got 'tool')",
+        "Invalid role: tool. Role must be one of system, user, assistant",
+        "messages[3].role: unknown variant `tool`, expected one of `system`, `user`, `assistant`",
+        "Unexpected role 'tool'",
+    ] {
+        let learnt = UnsupportedParameters::default();
+        let next = after(&learnt, &with_tool("a"), 400, refusal).expect(refusal);
+        let roles: Vec<&str> =
+            next["messages"].as_array().unwrap().iter().map(|message| message["role"].as_str().unwrap()).collect();
+        assert_eq!(roles, ["system", "user", "assistant", "user", "assistant", "user"], "{refusal}");
+        assert_eq!(next["messages"][3]["content"], "[Result of find_order: on its way]");
+        assert!(next["messages"][2]["tool_calls"].is_null() && next["messages"][2]["content"] == "…", "{next}");
+    }
+    let place =
+        "Invalid parameter: messages with role 'tool' must be a response to a preceding message with 'tool_calls'.";
+    assert_eq!(after(&UnsupportedParameters::default(), &with_tool("a"), 400, place), None);
+    // Without a tool in the conversation the sentence is about the system message.
+    let learnt = UnsupportedParameters::default();
+    let plain = json!({"messages": [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi"}]});
+    let next = after(&learnt, &plain, 400, "Only user and assistant roles are supported!").unwrap();
+    assert_eq!(next, json!({"messages": [{"role": "user", "content": "Be kind.\n\nHi"}]}));
+}
+
+#[test]
+fn results_of_one_turn_are_one_message_of_words() {
+    let call = |id: &str, name: &str| json!({"id": id, "function": {"name": name, "arguments": "{}"}});
+    let mut body = json!({"messages": [{"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "One moment.", "tool_calls": [call("a", "find"), call("b", "look")]},
+        {"role": "tool", "tool_call_id": "a", "content": "7"}, {"role": "tool", "tool_call_id": "b", "content": "8"}]});
+    tool_messages::write_results_as_words(&mut body);
+    assert_eq!(
+        body,
+        json!({"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "One moment."},
+        {"role": "user", "content": "[Result of find: 7]\n[Result of look: 8]"}]})
+    );
+}
+
 #[test]
 fn the_limit_of_an_answer_has_the_name_and_the_size_that_a_model_takes() {
     let refusal =

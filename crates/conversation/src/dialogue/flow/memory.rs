@@ -8,6 +8,8 @@ use trunkline_domain::chat::{ChatMessage, ToolOffer};
 
 /// So many messages must follow each other alike to be the same conversation.
 const COMMON_MIN: usize = 8;
+/// A history that is full loses at least so many at once: fewer are no loss, but a conversation that repeats itself.
+const DROPPED_MIN: usize = 16;
 /// The last messages may still change: words that were not final, a remainder that is said later.
 const CHANGING: usize = 4;
 
@@ -33,7 +35,8 @@ impl FlowMemory {
             let common = rest.len().saturating_sub(CHANGING).min(said.len());
             common >= COMMON_MIN && rest.iter().zip(&said).take(common).all(|(one, other)| one == *other)
         };
-        let from = (0..self.messages.len()).find(|from| is_begin(*from)).unwrap_or_default();
+        let mut places = std::iter::once(0).chain(DROPPED_MIN..self.messages.len());
+        let from = places.find(|from| is_begin(*from)).unwrap_or_default();
         self.messages.get(..from).unwrap_or_default().to_vec()
     }
 
@@ -89,6 +92,7 @@ mod tests {
     fn another_conversation_has_lost_nothing() {
         let memory = remembering(&conversation(0..200));
         assert_eq!(memory.dropped(&conversation(500..600)), []);
+        assert_eq!(memory.dropped(&conversation(2..200)), [], "too few");
         assert_eq!(memory.dropped(&[]), []);
         assert_eq!(remembering(&conversation(0..3)).dropped(&conversation(1..4)), [], "too short to tell");
         assert_eq!(FlowMemory::default().dropped(&conversation(0..3)), []);

@@ -186,3 +186,24 @@ fn a_message_that_begins_anew_is_read_from_there() {
         assert_eq!(read(&messages), Ok(tidy_reading()), "only its start comes again before event {at}");
     }
 }
+
+#[test]
+fn calls_that_share_an_id_are_all_made_and_one_that_comes_twice_is_made_once() {
+    let called = |calls: &[(u64, &str, &str)]| -> Vec<(String, String)> {
+        let mut messages = vec![];
+        for (index, name, arguments) in calls {
+            messages.push(start(*index, json!({"type": "tool_use", "id": "tu_1", "name": name, "input": {}})));
+            messages.push(delta(*index, json!({"type": "input_json_delta", "partial_json": arguments})));
+        }
+        let calls = read(&messages).unwrap().2;
+        calls.into_iter().map(|call| (call.id, call.arguments)).collect()
+    };
+    let own = |id: &str, arguments: &str| (id.to_owned(), arguments.to_owned());
+    let (one, two) = ("{\"n\":1}", "{\"n\":2}");
+    assert_eq!(called(&[(0, "find", one), (1, "find", two)]), [own("tu_1", one), own("tu_1_1", two)]);
+    assert_eq!(called(&[(0, "find", one), (1, "look", one)]), [own("tu_1", one), own("tu_1_1", one)]);
+    assert_eq!(called(&[(0, "find", one), (1, "find", one)]), [own("tu_1", one)], "once more");
+    assert_eq!(called(&[(0, "find", ""), (1, "find", one)]), [own("tu_1", one)], "it began twice");
+    let three = [own("tu_1", one), own("tu_1_1", two), own("tu_1_2", "{}")];
+    assert_eq!(called(&[(0, "find", one), (1, "find", two), (2, "look", "{}")]), three);
+}
