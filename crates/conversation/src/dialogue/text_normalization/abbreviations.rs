@@ -140,6 +140,9 @@ const FEMININE: &[(&str, &str)] = &[
     ("deputado", "deputada"),
     ("senador", "senadora"),
     ("avvocato", "avvocata"),
+    ("incluso", "inclusa"),
+    ("escluso", "esclusa"),
+    ("compreso", "compresa"),
 ];
 
 /// "la Lic. Mora": the article before tells.
@@ -147,6 +150,12 @@ fn feminine(sentence: &Sentence<'_>, at: usize, long: &'static str) -> &'static 
     let found = FEMININE.iter().find(|(masculine, _)| *masculine == long);
     let before = sentence.before(at).map_or("", |before| before.text);
     match found {
+        // "IVA al 22% incl.", "colazione incl.".
+        Some((_, said)) if long.starts_with("incl") || long.starts_with("escl") || long.starts_with("compr") => {
+            let words = sentence.words_before(at, 4);
+            let ends = words.first().is_some_and(|word| word.ends_with('a') || word.ends_with("ione"));
+            if ends || words.iter().any(|word| word == "iva") { said } else { long }
+        }
         Some((_, said)) if matches!(before, "la" | "La" | "una" | "da" | "à" | "na" | "della" | "alla") => said,
         _ => long,
     }

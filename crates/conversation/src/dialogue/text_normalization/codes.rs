@@ -8,6 +8,9 @@ use super::{money, units};
 /// Groups of a code at most.
 const GROUPS_MAX: usize = 12;
 
+/// Tokens that may stand between a word and its code.
+const ASKING_TOKENS: usize = 6;
+
 /// What the words before ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
@@ -26,6 +29,9 @@ enum Asked {
 /// Reads a code that begins at a token.
 pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
     let token = sentence.get(at)?;
+    if token.text == "#" {
+        return hash_code(sentence, at, locale);
+    }
     let opens = token.is_spaced
         || sentence.before(at).is_some_and(|before| matches!(before.text, "(" | "\"" | "#" | "“" | "„" | "«" | "'"));
     if !opens || token.kind == TokenKind::Sign {
@@ -95,6 +101,21 @@ pub(super) fn spell(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_string()).collect::<Vec<_>>().join(" ")
 }
 
+/// "#INV-20394": letters and digits behind a hash; "#5" is a number, "#COVID19" a word.
+fn hash_code(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let opens =
+        sentence.get(at)?.is_spaced || sentence.before(at).is_some_and(|before| matches!(before.text, "(" | "\""));
+    let (all, end) = groups(sentence, at + 1, false).filter(|_| opens && sentence.is_glued(at + 1))?;
+    let digits: usize = all.iter().map(|group| group.bytes().filter(u8::is_ascii_digit).count()).sum();
+    let letters = all.iter().flat_map(|group| group.bytes()).filter(u8::is_ascii_alphabetic).count();
+    if digits < 2 || !(1..=4).contains(&letters) || digits + letters < 4 {
+        return None;
+    }
+    let number = locale.language.signs.number;
+    let is_named = sentence.words_before(at, 1).first().is_some_and(|word| *word == number.to_lowercase());
+    Reading::new(end, if is_named { say(&all) } else { format!("{number} {}", say(&all)) })
+}
+
 /// `GB29 NWBK 6016 …`, with or without a word before.
 fn iban(sentence: &Sentence<'_>, at: usize) -> Option<Reading> {
     let (first, _) = group(sentence, at)?;
@@ -121,6 +142,12 @@ fn iban(sentence: &Sentence<'_>, at: usize) -> Option<Reading> {
 fn asked_for(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
     let asked = asked(sentence, at, locale)?;
     let (all, end) = groups(sentence, at, asked == Asked::Grouped)?;
+    if let Some(reading) = spaced_digits(sentence, at, locale).filter(|_| asked != Asked::Grouped) {
+        return Some(reading);
+    }
+    if asked == Asked::Weak && is_house_number(sentence, at, &all) {
+        return None;
+    }
     // "Flight UA 1234".
     let letters_only = all.first().filter(|only| all.len() == 1 && only.len() <= 3);
     let letters_only = letters_only.is_some_and(|only| {
@@ -157,6 +184,34 @@ fn asked_for(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Readi
     Reading::new(end, say(&all))
 }
 
+/// "Die Kundennummer lautet 77 41 20": groups of two to four digits, behind which nothing is counted.
+fn spaced_digits(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let fits = |at: usize| sentence.digits(at).is_some_and(|digits| (2..=4).contains(&digits.len()));
+    let end = (at..at + GROUPS_MAX).find(|one| !fits(*one) || *one > at && sentence.is_glued(*one))?;
+    let all: Vec<String> = (at..end).map(|one| sentence.text(one).to_owned()).collect();
+    let counted = sentence.get(end).is_some_and(|next| {
+        let joins = matches!(next.text, "," | "." | ";" | "!" | "?" | ")" | "\"" | "”" | "“" | "»");
+        let goes_on = sentence.is_glued(end + 1) && sentence.digits(end + 1).is_some();
+        !joins || goes_on || next.is_spaced
+    });
+    let joined = sentence.word(end).is_some_and(|word| word == locale.language.signs.and);
+    (all.len() >= 2 && (!counted || joined)).then(|| Reading { end, spoken: say(&all) })
+}
+
+/// "nr. 24-B", "number 12 A": the number of a house.
+fn is_house_number(sentence: &Sentence<'_>, at: usize, groups: &[String]) -> bool {
+    const NUMBER: &[&str] = &["nr", "no", "nummer", "number", "numéro", "número", "numero", "n"];
+    let dotted = at > 0 && sentence.text(at - 1) == ".";
+    let word = at.checked_sub(if dotted { 2 } else { 1 }).and_then(|back| sentence.word(back));
+    let named = word.is_some_and(|word| NUMBER.contains(&word.to_lowercase().as_str()));
+    let whole = groups.concat();
+    let digits = whole.trim_end_matches(|c: char| c.is_ascii_uppercase());
+    named
+        && (1..=3).contains(&digits.len())
+        && whole.len() == digits.len() + 1
+        && digits.bytes().all(|digit| digit.is_ascii_digit())
+}
+
 /// Whether a unit or a currency follows: then it is a quantity.
 fn is_counted(sentence: &Sentence<'_>, end: usize, locale: Locale) -> bool {
     units::unit(sentence, end, locale).is_some_and(|(_, behind)| sentence.ends_word(behind))
@@ -171,9 +226,13 @@ fn asked(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Asked> {
     }
     let mut back = at;
     let mut ending_only = false;
-    for _ in 0..6 {
+    for _ in 0..ASKING_TOKENS {
         back = back.checked_sub(1)?;
         let token = sentence.get(back)?;
+        if let Some(before) = behind_example(sentence, back) {
+            back = before;
+            continue;
+        }
         match token.kind {
             TokenKind::Number => {
                 // "471, then 093": the first code asks for the second one as well.
@@ -206,6 +265,41 @@ fn asked(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Asked> {
         }
     }
     None
+}
+
+/// Before "e.g.", "i.e.", "z. B.", "bijv.", "for example" and their like, which stand between a word and its code.
+fn behind_example(sentence: &Sentence<'_>, at: usize) -> Option<usize> {
+    const SHORT: &[(&str, &str)] =
+        &[("e", "g"), ("i", "e"), ("z", "B"), ("z", "b"), ("d", "h"), ("p", "ex"), ("p", "ej"), ("p", "es")];
+    const LONG: &[(&str, &str)] = &[
+        ("for", "example"),
+        ("for", "instance"),
+        ("zum", "Beispiel"),
+        ("par", "exemple"),
+        ("por", "ejemplo"),
+        ("por", "exemplo"),
+        ("ad", "esempio"),
+        ("per", "esempio"),
+        ("por", "ej"),
+        ("por", "ex"),
+        ("par", "ex"),
+        ("ad", "es"),
+        ("per", "es"),
+        ("that", "is"),
+        ("das", "heißt"),
+    ];
+    const WORDS: &[&str] = &["bijv", "bijvoorbeeld", "bv", "bspw", "beispielsweise", "namely", "eg", "ie"];
+    let last = if sentence.text(at) == "." { at.checked_sub(1)? } else { at };
+    let word = sentence.word(last)?;
+    if WORDS.contains(&word) {
+        return Some(last);
+    }
+    let first = last.checked_sub(1)?;
+    if LONG.contains(&(sentence.text(first), word)) {
+        return Some(first);
+    }
+    let start = first.checked_sub(1).filter(|_| sentence.text(first) == "." && last < at)?;
+    SHORT.contains(&(sentence.text(start), word)).then_some(start)
 }
 
 fn kind_of_word(sentence: &Sentence<'_>, at: usize, word: &str, locale: Locale) -> Option<Asked> {

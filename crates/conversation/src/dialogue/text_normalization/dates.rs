@@ -274,7 +274,7 @@ fn first_of_month(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<
 }
 
 /// The number of a month or day, and where its name ends; a short form may have a dot.
-fn named(
+pub(super) fn named(
     sentence: &Sentence<'_>, at: usize, names: &[&'static str], short: &[(&str, usize)],
 ) -> Option<(&'static str, usize, bool)> {
     let word = sentence.word(at)?;
@@ -334,6 +334,9 @@ fn short_name(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Read
     // "mar. 5 giugno" is a day, "5 mar." and "mar. 2026" are a month.
     let is_month = month.is_some_and(|(_, end, _)| day.is_none() || number_before || year_after(end));
     let (name, end, _) = if is_month { month? } else { day? };
+    if is_francs(sentence, at, end, locale) {
+        return None;
+    }
     let dotted = sentence.text(end - 1) == ".";
     let behind = if dotted && sentence.is_end(end) { end - 1 } else { end };
     if is_month {
@@ -349,8 +352,18 @@ fn short_name(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Read
         .then(|| Reading { end: behind, spoken: capitalized(sentence, at, name) })
 }
 
+/// "Fr. 250", "Fr. 1'050.50": more than a day or an hour of Friday.
+fn is_francs(sentence: &Sentence<'_>, at: usize, end: usize, locale: Locale) -> bool {
+    let named = locale.is_german() && sentence.text(at) == "Fr" && sentence.text(end - 1) == ".";
+    let Some(digits) = sentence.digits(end).filter(|_| named) else { return false };
+    let group = sentence.glued_sign(end + 1, &["'", "’"])
+        || sentence.digits(end + 1).is_some_and(|group| group.len() == 3)
+        || sentence.glued_sign(end + 1, &["."]) && sentence.glued_sign(end + 2, &["-", "–", "—"]);
+    group || digits.parse::<u32>().map_or(true, |number| number > 31)
+}
+
 /// Whether the number of a day stands before: "5 mar.", "5. Apr.", "1st Sept.", "5 de mar.".
-fn follows_day(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
+pub(super) fn follows_day(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
     let day = |at: usize| sentence.digits(at).is_some_and(|digits| digits.len() <= 2);
     let Some(before) = sentence.before(at) else { return false };
     if day(at - 1) {
@@ -368,7 +381,7 @@ fn follows_day(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
 }
 
 /// A capital at the beginning of a sentence stays one.
-fn capitalized(sentence: &Sentence<'_>, at: usize, name: &str) -> String {
+pub(super) fn capitalized(sentence: &Sentence<'_>, at: usize, name: &str) -> String {
     let mut chars = name.chars();
     match chars.next() {
         Some(first) if has_capital(sentence.text(at)) && sentence.is_sentence_start(at) => {
@@ -384,18 +397,27 @@ fn goes_on_behind(sentence: &Sentence<'_>, at: usize, end: usize, locale: Locale
     if next.starts_with(|c: char| c.is_ascii_digit() || c.is_lowercase())
         || matches!(next, "," | ";" | ":" | ")" | "-" | "–" | "—" | "&" | "/" | "?" | "!")
     {
-        let unsure = sentence.is_end(end) || !locale.is_english() && is_word(sentence, at);
+        let unsure = sentence.is_end(end) || !locale.is_english() && is_word(sentence, at, locale);
         return !unsure || listed(sentence, at, locale) || is_listed_behind(sentence, end, locale);
     }
     sentence.is_end(end) && listed(sentence, at, locale)
 }
 
-fn is_word(sentence: &Sentence<'_>, at: usize) -> bool {
-    WORDS.contains(&sentence.text(at).to_lowercase().as_str())
+/// Whether a short form is a word of its own as well.
+pub(super) fn is_word(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
+    let word = sentence.text(at).to_lowercase();
+    // "out." and "set." are none in Portuguese and Spanish, "sam" none in French.
+    let iberian = locale.is_portuguese() || locale.is_spanish();
+    let foreign = match word.as_str() {
+        "out" | "set" | "ago" | "mai" | "gen" | "mag" | "mer" => iberian,
+        "sam" | "zo" | "so" => iberian || locale.is_french(),
+        _ => false,
+    };
+    WORDS.contains(&word.as_str()) && !foreign
 }
 
-fn is_word_at_end(sentence: &Sentence<'_>, at: usize) -> bool {
-    is_word(sentence, at) || WORDS_AT_END.contains(&sentence.text(at).to_lowercase().as_str())
+fn is_word_at_end(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
+    is_word(sentence, at, locale) || WORDS_AT_END.contains(&sentence.text(at).to_lowercase().as_str())
 }
 
 /// Whether a number, another day or another month follows: "Sa. und So.", "el mar. y el jue.".
@@ -409,7 +431,7 @@ fn is_listed_behind(sentence: &Sentence<'_>, end: usize, locale: Locale) -> bool
 }
 
 /// Whether the words before a short form at the end of a text make it a day or month.
-fn listed(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
+pub(super) fn listed(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
     let calendar = &locale.language.calendar;
     let from = at.saturating_sub(6);
     let other = (from..at).any(|back| {
@@ -441,5 +463,7 @@ fn listed(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
         matches!(before, "in" | "en" | "em" | "a" | "since" | "seit" | "sinds" | "ab" | "bis" | "depuis" | "desde");
     // "el mar." is the sea as well.
     let is_sea = sentence.text(at).eq_ignore_ascii_case("mar") && !locale.is_english();
-    other || asked && !is_sea || !is_word_at_end(sentence, at) && (in_month || calendar.before_dates.contains(&before))
+    other
+        || asked && !is_sea
+        || !is_word_at_end(sentence, at, locale) && (in_month || calendar.before_dates.contains(&before))
 }

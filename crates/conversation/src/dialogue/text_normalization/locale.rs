@@ -21,12 +21,15 @@ pub(super) struct Locale {
     pub(super) style: DateStyle,
     /// What "$" is called here, when it is not the dollar.
     pub(super) peso: bool,
+    /// Portuguese as it is written in Portugal.
+    is_european: bool,
 }
 
 impl PartialEq for Locale {
     fn eq(&self, other: &Self) -> bool {
         std::ptr::eq(self.language, other.language)
             && (self.slash, self.decimal, self.peso) == (other.slash, other.decimal, other.peso)
+            && self.is_european == other.is_european
     }
 }
 
@@ -72,6 +75,14 @@ impl Locale {
         self.language.signs.at == "arroba" && self.language.signs.dot == "ponto"
     }
 
+    /// What is said, in the spelling of the region: its voices stress "quilómetro" otherwise.
+    pub(super) fn spelled(self, spoken: String) -> String {
+        match self.is_european && spoken.contains("quilô") {
+            true => spoken.replace("quilô", "quiló"),
+            false => spoken,
+        }
+    }
+
     /// The locale of a code such as `nl` or `pt-BR`; `None` for a language without tables.
     pub(super) fn of(code: &str) -> Option<Self> {
         let code = code.to_ascii_lowercase();
@@ -97,6 +108,8 @@ impl Locale {
         let spanish = language.calendar.style == DateStyle::DayWithOf && language.signs.and == "y";
         let point = spanish && POINT.contains(&region) || region == "ch" && language.signs.decimal == ',';
         let decimal = if point && spanish { '.' } else { language.signs.decimal };
-        Some(Self { language, slash, decimal, style, peso: spanish && PESO.contains(&region) })
+        let peso = spanish && PESO.contains(&region);
+        let locale = Self { language, slash, decimal, style, peso, is_european: false };
+        Some(Self { is_european: locale.is_portuguese() && region == "pt", ..locale })
     }
 }

@@ -4,7 +4,7 @@
 use super::language::{Currency, Scale};
 use super::locale::Locale;
 use super::numbers::{Number, behind_hyphen, is_before_noun, number, range, say_range};
-use super::tokens::{Reading, Sentence, has_capital};
+use super::tokens::{Reading, Sentence, has_capital, is_all_capitals};
 use super::units;
 
 /// Names of the currency of a text, and where they end.
@@ -38,7 +38,7 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
 
 /// `€12.50`, `US$ 5`, `EUR 12.50`, `$4.5-5 million`, `$10-$15`.
 fn sign_first(sentence: &Sentence<'_>, at: usize, start: usize, locale: Locale) -> Option<Reading> {
-    let named = currency(sentence, start, locale, false)?;
+    let named = with_sign(sentence, currency(sentence, start, locale, false)?, locale);
     // The name of a currency before a number is no sign of it: "euro 2024".
     let (negative, from) = match sentence.glued_sign(named.end, &["-", "−"]) {
         true => (true, named.end + 1),
@@ -63,6 +63,8 @@ fn sign_first(sentence: &Sentence<'_>, at: usize, start: usize, locale: Locale) 
     if !sentence.ends_word(end) || goes_on(sentence, end) {
         return None;
     }
+    let named = with_code(sentence, Named { end, ..named }, named.end, locale);
+    let end = named.end;
     let spoken = say(sentence, at, end, &value, scale, named.currency, locale)?;
     let minus = locale.language.signs.minus;
     let end = without_full_stop(sentence, end, locale);
@@ -101,6 +103,8 @@ fn number_first(sentence: &Sentence<'_>, at: usize, start: usize, locale: Locale
         return Some(reading);
     }
     let named = currency(sentence, end, locale, true)?;
+    let named_end = named.end;
+    let named = with_code(sentence, named, named_end, locale);
     if is_key(sentence, at, end, locale) {
         return None;
     }
@@ -208,6 +212,33 @@ fn currency(sentence: &Sentence<'_>, at: usize, locale: Locale, with_names: bool
         true => Named { end: named.end - 1, ..named },
         false => named,
     })
+}
+
+/// "$40 USD", "$55 CAD", "$1,499.00 MXN", "40 € EUR": the code behind an amount tells which dollar or peso is meant.
+fn with_code(sentence: &Sentence<'_>, named: Named, sign_end: usize, locale: Locale) -> Named {
+    let is_code = sentence.word(named.end).is_some_and(|word| word.len() == 3 && is_all_capitals(word));
+    let code = currency(sentence, named.end, locale, false)
+        .filter(|code| is_code && code.end == named.end + 1 && sentence.ends_word(code.end))
+        .filter(|code| sentence.digits(code.end).is_none() || sentence.is_glued(code.end));
+    match code {
+        Some(code) if sentence.text(sign_end - 1) == "$" || is_family(named.currency, code.currency) => code,
+        _ => named,
+    }
+}
+
+/// "CAD $55", "MXN $1,499.00": a sign behind the code.
+fn with_sign(sentence: &Sentence<'_>, named: Named, locale: Locale) -> Named {
+    match currency(sentence, named.end, locale, false) {
+        Some(sign) if sentence.text(named.end) == "$" || is_family(sign.currency, named.currency) => {
+            Named { end: sign.end, ..named }
+        }
+        _ => named,
+    }
+}
+
+/// Whether one currency is the other, or the kind of it: the dollar of the Canadian dollar.
+fn is_family(kind: &Currency, currency: &Currency) -> bool {
+    std::ptr::eq(kind, currency) || currency.one.split(' ').any(|word| word.eq_ignore_ascii_case(kind.one))
 }
 
 fn token_end(sentence: &Sentence<'_>, at: usize) -> usize {

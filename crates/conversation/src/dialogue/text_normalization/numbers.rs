@@ -1,6 +1,7 @@
 //! Numbers: separators of thousands, decimals, minus, ranges, scores.
 
 use super::locale::Locale;
+use super::thousands;
 use super::tokens::{Reading, Sentence, TokenKind, has_capital};
 
 /// A number as it was understood.
@@ -51,7 +52,7 @@ pub(super) fn number(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Opti
             separators.push(if sign == '’' { '\'' } else { sign });
             groups.push(next);
             end += 2;
-        } else if blank_group(sentence, end, &groups, &separators, locale) {
+        } else if separators.iter().all(|sign| *sign == ' ') && thousands::continues(sentence, at, end, locale) {
             separators.push(' ');
             groups.push(sentence.text(end));
             end += 1;
@@ -65,28 +66,6 @@ pub(super) fn number(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Opti
         fraction,
         end,
     })
-}
-
-/// Three digits behind a blank continue a number in languages that part thousands by blanks.
-fn blank_group(sentence: &Sentence<'_>, at: usize, groups: &[&str], separators: &[char], locale: Locale) -> bool {
-    let is_group = sentence.get(at).is_some_and(|token| token.kind == TokenKind::Number && token.text.len() == 3);
-    let first = groups.first().copied().unwrap_or("");
-    locale.language.signs.blank_thousands
-        && is_group
-        && sentence.ends_word(at + 1)
-        && first.len() <= 3
-        && !first.starts_with('0')
-        && separators.iter().all(|sign| *sign == ' ')
-        && !behind_group(sentence, at, groups, separators)
-        // "404 555 019" is more often a phone number.
-        && !(first.len() == 3 && sentence.digits(at + 1).is_some_and(|next| next.len() >= 2))
-}
-
-/// Whether the number would begin within digits that were not understood: "123 456" of "800 123 456".
-fn behind_group(sentence: &Sentence<'_>, at: usize, groups: &[&str], separators: &[char]) -> bool {
-    let start = at.saturating_sub(groups.len() + separators.iter().filter(|sign| **sign != ' ').count());
-    sentence.before(start).is_some_and(|before| before.kind == TokenKind::Number && before.text.len() == 3)
-        && sentence.get(start).is_some_and(|token| token.is_spaced && token.text.len() == 3)
 }
 
 /// Digits before and behind the decimal sign.

@@ -7,6 +7,9 @@ use super::tokens::{Reading, Sentence};
 /// Reads "2º", "3.ª", "3.er" that begin at a token.
 pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
     let ordinals = locale.language.ordinals.as_ref()?;
+    if let Some(reading) = weekday(sentence, at, locale) {
+        return Some(reading);
+    }
     let number: usize = sentence.digits(at).filter(|digits| digits.len() <= 2)?.parse().ok()?;
     if !sentence.starts_word(at) || behind_hyphen(sentence, at) {
         return None;
@@ -36,6 +39,44 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
         _ => return None,
     };
     Reading::new(mark + 1, word)
+}
+
+/// The mark of a weekday of Portuguese behind its number, and where it ends: "3.ª", "3a".
+fn weekday_mark(sentence: &Sentence<'_>, at: usize) -> Option<(usize, usize)> {
+    let number: usize = sentence.digits(at)?.parse().ok().filter(|number| (2..=6).contains(number))?;
+    let mark = if sentence.glued_sign(at + 1, &["."]) { at + 2 } else { at + 1 };
+    (matches!(sentence.text(mark), "ª" | "a" | "as") && sentence.is_glued(mark)).then_some((number, mark + 1))
+}
+
+/// "3.ª-feira" is "terça-feira", not the third one; so is the first of "2.ª a 6.ª-feira".
+fn weekday(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    if !locale.is_portuguese() || !sentence.starts_word(at) || behind_hyphen(sentence, at) {
+        return None;
+    }
+    let (number, end) = weekday_mark(sentence, at)?;
+    let day = locale.language.calendar.days.get(number - 2)?;
+    let named = |end: usize| {
+        let name = if sentence.glued_sign(end, &["-", "‑", "–"]) { end + 1 } else { end };
+        matches!(sentence.text(name), "feira" | "feiras").then_some(name)
+    };
+    if let Some(name) = named(end) {
+        let plural = sentence.text(name) == "feiras";
+        let said = if plural { day.replace("-feira", "s-feiras") } else { (*day).to_owned() };
+        return Reading::new(name + 1, said);
+    }
+    // "de 3.ª a 5.ª-feira", "2.ª, 4.ª e 6.ª-feira".
+    let mut next = end;
+    for _ in 0..4 {
+        if !matches!(sentence.text(next), "a" | "à" | "e" | "ou" | ",") {
+            return None;
+        }
+        let (_, behind) = weekday_mark(sentence, next + 1)?;
+        if named(behind).is_some() {
+            return Reading::new(end, day.trim_end_matches("-feira"));
+        }
+        next = behind;
+    }
+    None
 }
 
 /// The first of a month: "1° maggio".

@@ -25,7 +25,7 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
     if !sentence.starts_word(at) || behind_hyphen(sentence, at) {
         return None;
     }
-    if let Some(reading) = short_number(sentence, at, locale) {
+    if let Some(reading) = short_number(sentence, at, locale).or_else(|| short_groups(sentence, at, locale)) {
         return Some(reading);
     }
     let groups = groups(sentence, at)?;
@@ -59,8 +59,11 @@ fn short_number(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Re
     let goes_on = sentence.glued_sign(end, &["-", "–", "/", ".", ",", ":", "%", "€", "$", "°", "'", "’"])
         && (sentence.is_glued(end + 1) || !matches!(sentence.text(end), "." | "," | ":"));
     let ranged = sentence.dash(end).is_some_and(|next| sentence.digits(next).is_some());
+    // "117" of "116 117" is no number of its own.
+    let is_part = at > 0 && sentence.digits(at - 1).is_some() && !sentence.is_glued(at);
     if goes_on
         || ranged
+        || is_part
         || !sentence.ends_word(end)
         || sentence.digits(end).is_some()
         || !is_called(sentence, at, locale)
@@ -79,6 +82,39 @@ fn short_number(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Re
         .then(|| Reading { end, spoken: say_group(digits) })
 }
 
+/// The European numbers for help, the same in each country: "116 117".
+const HELP: &[&str] = &["000", "006", "016", "111", "117", "123"];
+/// Before a number that is called, and not counted.
+const ARTICLES: &[&str] = &["die", "der", "the", "het", "le", "au", "el", "al", "il", "o", "ao"];
+/// Digits of a number in short groups.
+const SHORT_GROUPS_DIGITS: std::ops::RangeInclusive<usize> = 4..=8;
+
+/// "Bel 14 020", "die 116 117", "call 13 14 15": a short number in groups, which is one number whatever is dialled.
+fn short_groups(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let fits = |one: usize| {
+        let in_size = sentence.digits(one).is_some_and(|digits| (2..=4).contains(&digits.len()));
+        in_size && (one == at || !sentence.is_glued(one))
+    };
+    let end = (at..at + GROUPS_MAX).find(|one| !fits(*one))?;
+    let all: Vec<&str> = (at..end).map(|one| sentence.text(one)).collect();
+    let digits: usize = all.iter().map(|group| group.len()).sum();
+    let is_part = at > 0 && sentence.digits(at - 1).is_some() && !sentence.is_glued(at);
+    if all.len() < 2 || is_part || !SHORT_GROUPS_DIGITS.contains(&digits) || !sentence.ends_word(end) {
+        return None;
+    }
+    let goes_on = sentence.glued_sign(end, &["-", "–", "/", ".", ",", ":", "%", "€", "$", "°", "'", "’"])
+        && (sentence.is_glued(end + 1) || !matches!(sentence.text(end), "." | "," | ":"));
+    let calls = &locale.language.codes;
+    let next = sentence.word(end).map(str::to_lowercase);
+    let is_last = next.is_none_or(|next| calls.call_fillers.contains(&next.as_str()) || next == "an");
+    let helps = matches!(all.as_slice(), ["116", last] if HELP.contains(last));
+    let article = sentence.before(at).is_some_and(|before| ARTICLES.contains(&before.text));
+    let is_help = helps && (is_last || article) && units::unit(sentence, end, locale).is_none();
+    let said: Vec<String> = all.iter().map(|group| say_group(group)).collect();
+    let dialled = is_last && is_called(sentence, at, locale);
+    (!goes_on && (is_help || dialled)).then(|| Reading { end, spoken: said.join(", ") })
+}
+
 /// Whether a word of calling stands before, and nothing but other numbers and small words between.
 fn is_called(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
     let codes = &locale.language.codes;
@@ -94,6 +130,7 @@ fn is_called(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
                 return !article;
             }
             TokenKind::Word if codes.call_fillers.contains(&word.as_str()) => {}
+            TokenKind::Word if is_between_call(sentence, index) => {}
             TokenKind::Number => {}
             TokenKind::Sign
                 if matches!(token.text, "," | ":" | "\"" | "“" | "„" | "«" | "(" | "/" | "-" | "–" | "+") => {}
@@ -101,6 +138,45 @@ fn is_called(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
         }
     }
     false
+}
+
+/// Small words between a word of calling and its number: "wählen Sie nachts die", "rufen Sie die 112 an, nicht die".
+fn is_between_call(sentence: &Sentence<'_>, at: usize) -> bool {
+    const SMALL: &[&str] = &[
+        "nachts",
+        "dann",
+        "jetzt",
+        "sofort",
+        "direkt",
+        "einfach",
+        "bitte",
+        "immer",
+        "gleich",
+        "zuerst",
+        "now",
+        "just",
+        "then",
+        "directly",
+        "immediately",
+        "always",
+        "dan",
+        "nu",
+        "meteen",
+        "direct",
+        "gerust",
+        "ahora",
+        "subito",
+        "ora",
+        "agora",
+        "maintenant",
+    ];
+    const NOT: &[&str] = &["nicht", "not", "niet", "pas", "no", "non", "não", "statt", "an"];
+    let word = sentence.text(at).to_lowercase();
+    // "Rufen Sie uns an, 250 Leute warten": only an article makes it a number.
+    let article = |at: usize| matches!(sentence.text(at), "die" | "der" | "the" | "il" | "el" | "le" | "o" | "het");
+    let behind = (at + 1..at + 4).find(|one| sentence.word(*one).is_some());
+    let next = behind.is_some_and(|one| article(one) || NOT.contains(&sentence.text(one)));
+    SMALL.contains(&word.as_str()) || NOT.contains(&word.as_str()) && next
 }
 
 /// Digits with a blank between them; more than five in groups of three.

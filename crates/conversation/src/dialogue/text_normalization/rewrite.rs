@@ -5,7 +5,7 @@ use super::locale::Locale;
 use super::markup::{Manner, PlainText};
 use super::tokens::{Reading, Sentence, TokenKind};
 use super::{
-    abbreviations, codes, dates, dimensions, fractions, keys, money, numbers, ordinals, phone, postcodes,
+    abbreviations, codes, dates, dimensions, fractions, keys, money, numbers, ordinals, phone, postcodes, spans,
     street_directions, symbols, times, units, web_addresses,
 };
 use std::ops::Range;
@@ -37,6 +37,7 @@ const GRAMMARS: &[Grammar] = &[
     postcodes::read,
     web_addresses::read,
     fractions::read,
+    spans::read,
     dates::read,
     money::read,
     dimensions::read,
@@ -78,7 +79,9 @@ pub(super) fn rewrite(plain: &PlainText, locale: Option<Locale>) -> Spoken {
         let reading = locale.and_then(|locale| GRAMMARS.iter().find_map(|grammar| grammar(&sentence, at, locale)));
         at = match reading.filter(|reading| reading.end > at && end_of(reading) <= next_manner) {
             Some(reading) => {
-                out.replace(token.start, end_of(&reading), &reading.spoken);
+                let end = end_of(&reading);
+                let spoken = locale.map_or_else(String::new, |locale| locale.spelled(reading.spoken));
+                out.replace(token.start, end, &spoken);
                 reading.end
             }
             None => behind_unread(&sentence, at),

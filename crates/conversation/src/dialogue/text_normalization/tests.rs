@@ -2,7 +2,9 @@
 
 use super::*;
 
+mod amounts;
 mod keys_and_fractions;
+mod short_forms;
 
 fn check(language: &str, text: &str, spoken: &str) {
     assert_eq!(SpeechStyle::new(language, false).normalize(text).spoken, spoken, "{text}");

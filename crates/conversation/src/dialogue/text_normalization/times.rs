@@ -33,61 +33,14 @@ enum DayHalf {
 
 /// Books whose places are written like times.
 const BOOKS: &[&str] = &[
-    "genesis",
-    "exodus",
-    "leviticus",
-    "deuteronomy",
-    "joshua",
-    "judges",
-    "ruth",
-    "samuel",
-    "kings",
-    "job",
-    "psalm",
-    "psalms",
-    "proverbs",
-    "isaiah",
-    "jeremiah",
-    "daniel",
-    "matthew",
-    "mark",
-    "luke",
-    "john",
-    "acts",
-    "romans",
-    "corinthians",
-    "galatians",
-    "ephesians",
-    "philippians",
-    "timothy",
-    "hebrews",
-    "james",
-    "peter",
-    "revelation",
-    "johannes",
-    "lucas",
-    "marcus",
-    "matteüs",
-    "lukas",
-    "markus",
-    "matthäus",
-    "jean",
-    "luc",
-    "marc",
-    "matthieu",
-    "juan",
-    "mateo",
-    "giovanni",
-    "luca",
-    "matteo",
-    "marco",
-    "joão",
-    "mateus",
-    "sura",
-    "surah",
-    "psaume",
-    "psalmen",
+    "genesis", "exodus", "joshua", "judges", "ruth", "samuel", "kings", "job", "psalm", "psalms", "proverbs", "isaiah",
+    "jeremiah", "daniel", "matthew", "mark", "luke", "john", "acts", "romans", "timothy", "hebrews", "james", "peter",
+    "johannes", "lucas", "marcus", "matteüs", "lukas", "markus", "jean", "luc", "marc", "matthieu", "juan", "mateo",
+    "giovanni", "luca", "matteo", "marco", "joão", "mateus", "sura", "surah", "psaume", "psalmen",
 ];
+/// Those with longer names.
+const LONG_BOOKS: &[&str] =
+    &["leviticus", "deuteronomy", "corinthians", "galatians", "ephesians", "philippians", "revelation", "matthäus"];
 
 /// Reads a time, a range of two, or a ratio.
 pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
@@ -161,17 +114,20 @@ fn english_half_range(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Opt
     Reading::new(second.end, format!("{hour} {} {two}", locale.language.signs.to))
 }
 
-/// "14:30–18 Uhr", "9–12:30 Uhr": one end has minutes, and the word of the hour stands behind.
+/// "14:30–18 Uhr", "9–12:30 Uhr", "9–5:30", "9:30-5": one end has minutes. With a dot the word of the hour stands behind.
 fn to_full_hour(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
     let full = |at: usize| {
         let hour = sentence.digits(at).filter(|hour| hour.len() <= 2)?.parse().ok().filter(|hour: &u32| *hour <= 24)?;
         Some(Time { hour, minute: Some(0), half: None, word: HourWord::Left, end: at + 1 })
     };
     let minutes = |time: &Time| time.minute.is_some_and(|minute| minute != 0) && time.half.is_none();
+    let colon = |at: usize| sentence.glued_sign(at + 1, &[":"]);
     if let Some(first) = time(sentence, at, locale).filter(minutes) {
         let behind = sentence.dash(first.end)?;
-        let second = full(behind).filter(|second| !sentence.glued_sign(second.end, &[":", "."]))?;
-        let end = hour_word(sentence, second.end, locale)?;
+        let second = full(behind).filter(|second| !sentence.glued_sign(second.end, &[":"]))?;
+        let Some(end) = hour_word(sentence, second.end, locale) else {
+            return bare_end(sentence, at, first, second, locale).filter(|_| colon(at));
+        };
         let (one, two) = (
             say(sentence, at, first, locale),
             say(sentence, behind, Time { word: HourWord::Behind, end, ..second }, locale),
@@ -180,9 +136,25 @@ fn to_full_hour(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Re
     }
     let first = full(at).filter(|first| sentence.dash(first.end).is_some())?;
     let behind = sentence.dash(first.end)?;
-    let second = time(sentence, behind, locale).filter(|second| minutes(second) && second.word == HourWord::Behind)?;
+    let second = time(sentence, behind, locale).filter(minutes)?;
+    if second.word == HourWord::Left && !colon(behind) || !sentence.ends_word(second.end) {
+        return None;
+    }
     let two = say(sentence, behind, second, locale);
     Reading::new(second.end, super::numbers::say_range(sentence, at, &first.hour.to_string(), &two, locale))
+}
+
+/// "9:30-5 on Sunday": the second end is an hour alone, behind which nothing is counted.
+fn bare_end(sentence: &Sentence<'_>, at: usize, first: Time, second: Time, locale: Locale) -> Option<Reading> {
+    let counted = super::units::unit(sentence, second.end, locale).is_some()
+        || followed_by_digits(sentence, second.end)
+        || sentence.dash(second.end).is_some_and(|next| sentence.digits(next).is_some())
+        || sentence.glued_sign(second.end, &["/", "%"]);
+    let is_hour = (1..=24).contains(&second.hour) && sentence.ends_word(second.end);
+    let one = say(sentence, at, first, locale);
+    let two = second.hour.to_string();
+    (is_hour && !counted)
+        .then(|| Reading { end: second.end, spoken: super::numbers::say_range(sentence, at, &one, &two, locale) })
 }
 
 /// Reads the time at a token, without judging what follows it.
@@ -210,7 +182,7 @@ fn time(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Time> {
         let wanted = before.first().is_some_and(|word| calendar.before_times.contains(&word.as_str()));
         let half = english && half_of_day(sentence, time.end).is_some();
         let word = !english && hour_word(sentence, time.end, locale).is_some();
-        let ranged = sentence.dash(time.end).is_some_and(|next| dotted_range(sentence, next, locale));
+        let ranged = opens_range(sentence, time.end, locale, RANGES_MAX);
         if !(wanted || half || word || ranged) || followed_by_digits(sentence, time.end) {
             return None;
         }
@@ -241,11 +213,31 @@ fn followed_by_digits(sentence: &Sentence<'_>, end: usize) -> bool {
     sentence.glued_sign(end, &[".", ","]) && sentence.is_glued(end + 1) && sentence.digits(end + 1).is_some()
 }
 
-/// Whether the second time of "9.00-17.00 uur" has its word.
-fn dotted_range(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
-    let minutes =
-        sentence.digits(at + 2).is_some_and(|minutes| minutes.len() == 2) && sentence.glued_sign(at + 1, &["."]);
-    minutes && hour_word(sentence, at + 3, locale).is_some()
+/// Times in a row at most: "8.30 tot 12.00 en 13.00 tot 17.00 uur".
+const RANGES_MAX: usize = 4;
+
+/// Whether the times behind a dotted one end with the word of the hour: "9.00-17.00 uur", "8.30 tot 17 uur".
+fn opens_range(sentence: &Sentence<'_>, end: usize, locale: Locale, left: usize) -> bool {
+    let signs = &locale.language.signs;
+    let joint = |word: &str| {
+        [signs.to, signs.and].contains(&word) || matches!(word, "à" | "às" | "alle" | "a" | "of" | "oder" | "ou" | "o")
+    };
+    let through = sentence.text(end) == "t" && sentence.text(end + 2) == "m" && sentence.text(end + 1) == "/";
+    let next = match sentence.dash(end) {
+        Some(next) => next,
+        None if through => end + 3,
+        None if sentence.word(end).is_some_and(joint) => end + 1,
+        None => return false,
+    };
+    let next = if matches!(sentence.text(next), "van" | "von" | "tussen" | "zwischen") { next + 1 } else { next };
+    if left == 0 || sentence.digits(next).is_none_or(|hour| hour.len() > 2) {
+        return false;
+    }
+    let dotted = sentence.glued_sign(next + 1, &["."]) && sentence.is_glued(next + 2);
+    let minutes = sentence.digits(next + 2).is_some_and(|minutes| minutes.len() == 2);
+    let behind = if dotted && minutes { next + 3 } else { next + 1 };
+    hour_word(sentence, behind, locale).is_some()
+        || dotted && minutes && opens_range(sentence, behind, locale, left - 1)
 }
 
 fn with_minutes(sentence: &Sentence<'_>, time: Time, at: usize) -> Option<Time> {
@@ -347,7 +339,7 @@ fn ratio(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> 
         return None;
     }
     let words = sentence.words_before(at, 6);
-    let near = words.first().is_some_and(|word| BOOKS.contains(&word.as_str()));
+    let near = words.first().is_some_and(|word| BOOKS.contains(&word.as_str()) || LONG_BOOKS.contains(&word.as_str()));
     let tells = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
     let calendar = &locale.language.calendar;
     let signs = &locale.language.signs;

@@ -17,6 +17,10 @@ pub(super) fn unit(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
             if *written == "t" && sentence.glued_sign(at + 1, &["/", "-"]) {
                 continue;
             }
+            // "2020 art. 5" is a place in a law.
+            if written.starts_with("art") && sentence.digits(at + 2).is_some() {
+                continue;
+            }
             if sentence.stands(start, written) && best.is_none_or(|(_, longest, _)| octets > longest) {
                 best = Some((unit, octets, written.ends_with('.')));
             }
@@ -66,8 +70,11 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
     if !sentence.starts_word(at) || behind_hyphen(sentence, at) {
         return None;
     }
-    if let Some(reading) = feet_and_inches(sentence, at, locale).or_else(|| without_number(sentence, at, locale)) {
-        return Some(reading);
+    let whole = feet_and_inches(sentence, at, locale)
+        .or_else(|| hyphenated(sentence, at, locale))
+        .or_else(|| without_number(sentence, at, locale));
+    if whole.is_some() {
+        return whole;
     }
     let (minus, start) = match sentence.minus(at) {
         Some(behind) => (format!("{} ", locale.language.signs.minus), behind),
@@ -168,6 +175,11 @@ fn is_behind_scale(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
 /// "per kilogram", "al mese".
 pub(super) fn say_per(name: &str, locale: Locale) -> String {
     let per = locale.language.per;
+    match name {
+        "mes" | "año" | "día" if locale.is_spanish() => return format!("al {name}"),
+        "semana" if locale.is_spanish() => return format!("a la {name}"),
+        _ => {}
+    }
     if !locale.is_italian() {
         return format!("{per} {name}");
     }
@@ -186,6 +198,33 @@ fn compound(sentence: &Sentence<'_>, unit: &Unit, end: usize, spoken: &str, loca
     let word = sentence.word(end + 1).filter(|_| joined)?;
     let joint = if locale.is_dutch() { "" } else { "-" };
     Reading::new(end + 2, format!("{spoken} {}{joint}{word}", unit.one))
+}
+
+/// "a 5-yr. warranty", "a 10-lb bag": English joins number and unit before a noun.
+fn hyphenated(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let joined = sentence.glued_sign(at + 1, &["-", "‑"]) && sentence.is_glued(at + 2);
+    let count = sentence.digits(at).filter(|_| joined && locale.is_english())?;
+    let (unit, end) = unit(sentence, at + 2, locale)
+        .or_else(|| singular(sentence, at + 2, locale))
+        .filter(|(_, end)| sentence.ends_word(*end))?;
+    // "a 3-pt. shot" is one of points, "Apollo 13-B" a name.
+    let sure = sentence.text(at + 2).chars().count() >= 2 && !matches!(sentence.text(at + 2), "pt" | "pts");
+    let goes_on = sentence.glued_sign(end, &["/", "-"]);
+    (sure && !goes_on).then(|| Reading { end, spoken: format!("{count}-{}", unit.one) })
+}
+
+/// "yr" and "mo" without a dot, which are units only behind the hyphen of a number.
+fn singular(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<(&'static Unit, usize)> {
+    let name = match sentence.word(at)? {
+        "yr" => "year",
+        "mo" => "month",
+        "wk" => "week",
+        "in" => "inch",
+        _ => return None,
+    };
+    let dotted = sentence.glued_sign(at + 1, &["."]) && !sentence.is_end(at + 2);
+    let unit = locale.language.units.iter().find(|unit| unit.one == name)?;
+    Some((unit, if dotted { at + 2 } else { at + 1 }))
 }
 
 /// "/s", "/100 km" behind a unit: what is said for it.

@@ -114,7 +114,7 @@ fn address(chunk: &str, locale: Locale) -> Option<(&str, String)> {
     }
     if let Some((local, host)) = rest.split_once('@').filter(|(local, _)| !local.contains('/')) {
         let host = host.split(['/', '?', '#', ':', ';', '&']).next()?;
-        let valid = is_local_part(local) && is_host(host) && host.contains('.');
+        let valid = is_local_part(local, locale) && is_host(host) && host.contains('.');
         let end = bare.len() - rest.len() + local.len() + 1 + host.len();
         // "mailto:ann@example.com?subject=Hi".
         let end = if scheme.is_some() { bare.len() } else { end };
@@ -146,10 +146,16 @@ fn port(behind: &str) -> bool {
         && rest.get(digits..).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']))
 }
 
-fn is_local_part(local: &str) -> bool {
+fn is_local_part(local: &str, locale: Locale) -> bool {
+    // "j.o'neil"; but "l'info@acme.fr" and "all'info@acme.it" begin behind an article.
+    let head = local.split(['\'', '’']).next().unwrap_or("");
+    let elides = (locale.is_french() || locale.is_italian()) && !head.contains(['.', '_', '-']);
+    let apostrophe = |c: char| matches!(c, '\'' | '’') && !elides;
     !local.is_empty()
         && local.len() <= 64
-        && local.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '%'))
+        && local.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '%') || apostrophe(c))
+        && !local.starts_with(['\'', '’'])
+        && !local.ends_with(['\'', '’'])
         && !local.starts_with('.')
         && !local.ends_with('.')
 }

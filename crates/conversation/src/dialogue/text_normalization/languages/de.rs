@@ -203,6 +203,9 @@ pub(in crate::dialogue::text_normalization) static GERMAN: Language = Language {
 const CURRENCIES: &[Currency] = &[
     currency(&["€", "EUR"], "Euro", "Euro", ("Cent", "Cent")),
     currency(&["US$", "USD", "$"], "Dollar", "Dollar", ("Cent", "Cent")),
+    currency(&["CA$", "C$", "CAD"], "kanadischer Dollar", "kanadische Dollar", ("Cent", "Cent")),
+    currency(&["A$", "AU$", "AUD"], "australischer Dollar", "australische Dollar", ("Cent", "Cent")),
+    currency(&["MXN"], "mexikanischer Peso", "mexikanische Pesos", ("Centavo", "Centavos")),
     currency(&["£", "GBP"], "Pfund", "Pfund", ("Penny", "Pence")),
     currency(&["CHF", "SFr.", "Fr."], "Franken", "Franken", ("Rappen", "Rappen")),
     currency(&["¥", "JPY"], "Yen", "Yen", ("", "")),
@@ -265,6 +268,7 @@ const UNITS: &[Unit] = &[
     unit(&["Min.", "min", "Min", "min."], "Minute", "Minuten"),
     unit(&["Std.", "Std", "h"], "Stunde", "Stunden"),
     unit(&["Sek.", "Sek", "sec", "s"], "Sekunde", "Sekunden"),
+    unit(&["ct", "Ct", "Ct.", "ct."], "Cent", "Cent"),
     unit(&["Stk.", "Stk"], "Stück", "Stück"),
     unit(&["Wo."], "Woche", "Wochen"),
     unit(&["Mon."], "Monat", "Monate"),

@@ -224,9 +224,9 @@ pub(in crate::dialogue::text_normalization) static ENGLISH: Language = Language 
 };
 
 const CURRENCIES: &[Currency] = &[
-    currency(&["US$", "USD", "US-$"], "US dollar", "US dollars", ("cent", "cents")),
-    currency(&["CA$", "C$", "CAD"], "Canadian dollar", "Canadian dollars", ("cent", "cents")),
-    currency(&["A$", "AU$", "AUD"], "Australian dollar", "Australian dollars", ("cent", "cents")),
+    currency(&["US$", "USD", "US-$", "US $"], "US dollar", "US dollars", ("cent", "cents")),
+    currency(&["CA$", "C$", "CAD", "CA $"], "Canadian dollar", "Canadian dollars", ("cent", "cents")),
+    currency(&["A$", "AU$", "AUD", "AU $"], "Australian dollar", "Australian dollars", ("cent", "cents")),
     currency(&["NZ$", "NZD"], "New Zealand dollar", "New Zealand dollars", ("cent", "cents")),
     currency(&["S$", "SGD"], "Singapore dollar", "Singapore dollars", ("cent", "cents")),
     currency(&["HK$", "HKD"], "Hong Kong dollar", "Hong Kong dollars", ("cent", "cents")),
@@ -306,7 +306,7 @@ const UNITS: &[Unit] = &[
     unit(&["°"], "degree", "degrees"),
     unit(&["%"], "percent", "percent"),
     unit(&["‰"], "per mille", "per mille"),
-    unit(&["¢"], "cent", "cents"),
+    unit(&["¢", "ct"], "cent", "cents"),
     unit(&["KB", "kB"], "kilobyte", "kilobytes"),
     unit(&["MB"], "megabyte", "megabytes"),
     unit(&["GB", "Gb"], "gigabyte", "gigabytes"),

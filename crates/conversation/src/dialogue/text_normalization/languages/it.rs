@@ -281,6 +281,9 @@ pub(in crate::dialogue::text_normalization) static ITALIAN: Language = Language 
 const CURRENCIES: &[Currency] = &[
     currency(&["€", "EUR"], "euro", "euro", ("centesimo", "centesimi")),
     currency(&["US$", "USD", "$"], "dollaro", "dollari", ("centesimo", "centesimi")),
+    currency(&["CA$", "C$", "CAD"], "dollaro canadese", "dollari canadesi", ("centesimo", "centesimi")),
+    currency(&["A$", "AU$", "AUD"], "dollaro australiano", "dollari australiani", ("centesimo", "centesimi")),
+    currency(&["MXN"], "peso messicano", "pesos messicani", ("centavo", "centavos")),
     currency(&["£", "GBP"], "sterlina", "sterline", ("penny", "pence")),
     currency(&["CHF"], "franco", "franchi", ("centesimo", "centesimi")),
     currency(&["¥", "JPY"], "yen", "yen", ("", "")),
@@ -343,6 +346,8 @@ const UNITS: &[Unit] = &[
     unit(&["gg.", "gg"], "giorno", "giorni"),
     unit(&["sett."], "settimana", "settimane"),
     unit(&["pz.", "pz"], "pezzo", "pezzi"),
+    unit(&["art.", "artt."], "articolo", "articoli"),
+    unit(&["ct", "cts", "cent", "c€"], "centesimo", "centesimi"),
     unit(&["pers."], "persona", "persone"),
     unit(&["conf."], "confezione", "confezioni"),
     unit(&["ab."], "abitante", "abitanti"),

@@ -161,4 +161,6 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     ("sen.", "senior", Place::AfterName),
     ("jun.", "junior", Place::AfterName),
     anywhere("pro Pers.", "pro Person"),
+    ("Gl.", "Gleis", Place::BeforeNumber),
+    anywhere("Werkt.", "Werktage"),
 ];

@@ -126,4 +126,11 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     ("tte.", "teniente", Place::BeforeName),
     ("gral.", "general", Place::BeforeName),
     anywhere("por pers.", "por persona"),
+    anywhere("háb.", "hábiles"),
+    anywhere("hábs.", "hábiles"),
+    anywhere("lab.", "laborables"),
+    anywhere("c/ IVA", "con IVA"),
+    anywhere("s/ IVA", "sin IVA"),
+    ("n.º", "número", Place::BeforeSmall),
+    ("nº", "número", Place::BeforeSmall),
 ];

@@ -97,4 +97,7 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     ("dre", "docteure", Place::BeforeName),
     ("prof.", "professeur", Place::Title),
     anywhere("par pers.", "par personne"),
+    anywhere("incl.", "inclus"),
+    anywhere("excl.", "exclu"),
+    anywhere("ouvr.", "ouvrés"),
 ];

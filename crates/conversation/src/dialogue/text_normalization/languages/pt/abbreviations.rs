@@ -122,4 +122,12 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     ("ltda", "limitada", Place::AfterName),
     ("jr.", "júnior", Place::AfterName),
     anywhere("por pess.", "por pessoa"),
+    anywhere("c/", "com"),
+    anywhere("s/", "sem"),
+    anywhere("p/", "para"),
+    anywhere("incl.", "incluído"),
+    anywhere("excl.", "excluído"),
+    anywhere("út.", "úteis"),
+    ("n.º", "número", Place::BeforeSmall),
+    ("nº", "número", Place::BeforeSmall),
 ];
