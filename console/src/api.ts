@@ -181,6 +181,16 @@ export interface Turn {
   ended_at_ms: number;
   interrupted: boolean;
   confidence: number | null;
+  /** Whose words the agent said, where they are not its own. */
+  said_by?: "operator";
+}
+
+/** A command to a call from beside it. */
+export interface CallControl {
+  control: string;
+  text: string | null;
+  by: string;
+  at_ms: number;
 }
 
 export interface TurnFigures {
@@ -215,6 +225,7 @@ export interface CallMetrics extends Record<string, unknown> {
   media?: Record<string, number>;
   failovers?: Failover[];
   provider_errors?: Record<string, number>;
+  controls?: CallControl[];
 }
 
 export interface Call {

@@ -1,6 +1,6 @@
 // What a call is doing, and why it ended as it did: what its page says in its first lines.
 
-import type { Call, Failover } from "./api";
+import type { Call, CallControl, Failover } from "./api";
 import { t } from "./i18n";
 
 /** `settling`: over, and its figures are still being written. */
@@ -69,3 +69,19 @@ export function failoverText(one: Failover): string {
   const name = (value: unknown) => (typeof value === "string" ? value : value === null || value === undefined ? "?" : JSON.stringify(value));
   return `${one.stage ? `${t(`stage: ${one.stage}`)}: ` : ""}${name(one.from)} → ${name(one.to)}${one.why ? ` (${t(one.why.replaceAll("_", " "))})` : ""}${one.recovered ? `, ${t("recovered")}` : ""}`;
 }
+
+/** The commands to a call, newest last: those of its figures, and those that were heard of since. */
+export function laterControls(known: CallControl[] | undefined, heard: CallControl[]): CallControl[] {
+  const all = known ?? [];
+  const last = all.at(-1)?.at_ms ?? -1;
+  return [...all, ...heard.filter((one) => one.at_ms > last)];
+}
+
+/** Whether the last command about it has put the caller on hold. */
+export function isOnHold(controls: CallControl[]): boolean {
+  return controls.findLast((one) => ["hold", "resume", "transfer"].includes(one.control))?.control === "hold";
+}
+
+const CONTROLS: Record<string, string> = { say: "Say", instruct: "Whisper", transfer: "Put through", hold: "Hold", resume: "Resume" };
+
+export const controlText = (control: string): string => t(CONTROLS[control] ?? control);

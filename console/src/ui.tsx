@@ -171,7 +171,7 @@ function Labelled({ label, hint, error, id, children }: Children & FieldProps & 
   );
 }
 
-export function Input({ label, hint, error, value, set, ...rest }: FieldProps & { value: string; set: (value: string) => void } & Omit<JSX.HTMLAttributes<HTMLInputElement>, "label"> & { type?: string; required?: boolean; placeholder?: string; min?: number | string; max?: number | string; step?: number | string; autocomplete?: string; minLength?: number; list?: string; disabled?: boolean; spellcheck?: boolean }) {
+export function Input({ label, hint, error, value, set, ...rest }: FieldProps & { value: string; set: (value: string) => void } & Omit<JSX.HTMLAttributes<HTMLInputElement>, "label"> & { type?: string; required?: boolean; placeholder?: string; min?: number | string; max?: number | string; step?: number | string; autocomplete?: string; minLength?: number; maxLength?: number; list?: string; disabled?: boolean; spellcheck?: boolean }) {
   const id = useId();
   return (
     <Labelled {...{ label, hint, error, id }}>

@@ -10,14 +10,14 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A change that a person made.
+/// A change that was made, or a command to a call.
 #[derive(Serialize, ToSchema)]
 pub(super) struct AuditEntryView {
     #[schema(format = "uuid")]
     id: String,
-    /// E-mail address of the person.
+    /// E-mail address of the person; `api_key:` and its id where a key was used.
     actor: String,
-    /// What was done, such as `api_key.create`.
+    /// What was done, such as `api_key.create` or `call.say`.
     action: String,
     /// Id of the changed object.
     target: Option<String>,
@@ -36,7 +36,7 @@ pub(super) struct AuditPage {
     offset: i64,
 }
 
-/// What people changed, newest first.
+/// What people changed, and commands to calls, newest first.
 #[utoipa::path(get, path = "/audit-log", tag = "audit-log", security(("session" = [])), params(Paging), responses((status = 200, body = AuditPage)))]
 pub(super) async fn list(
     State(api): State<ApiState>, person: UserAuth, query: QueryParams,

@@ -6,6 +6,7 @@ use super::http_listener::ConnectionPlace;
 use super::organization_rates::RateKind;
 use super::rate_limit::{RateLimitSlot, RateLimitStatus, unix_s};
 use super::state::ApiState;
+use crate::domain::ids::ApiKeyId;
 use crate::domain::permission::{KeyScope, UserRole};
 use crate::store::{AuthenticatedKey, OrgScope, UserSession};
 use axum::extract::{FromRequestParts, OriginalUri};
@@ -16,6 +17,35 @@ use std::sync::Arc;
 /// The caller of an endpoint that works with a key; people who are logged in may use it too.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OrgAuth(pub OrgScope);
+
+/// Who asks, for what is written down with a name: a key, or a person who is logged in.
+#[derive(Clone, Debug)]
+pub(super) struct Actor {
+    /// The organization it acts for.
+    pub(super) scope: OrgScope,
+    kind: ActorKind,
+}
+
+#[derive(Clone, Debug)]
+enum ActorKind {
+    Key(ApiKeyId),
+    Person(String),
+}
+
+impl Actor {
+    /// E-mail address of a person; `api_key:` and the id of a key.
+    pub(super) fn name(&self) -> String {
+        match &self.kind {
+            ActorKind::Key(id) => format!("api_key:{id}"),
+            ActorKind::Person(email) => email.clone(),
+        }
+    }
+
+    /// Writes an audit log entry for what was done.
+    pub(super) async fn audit(&self, api: &ApiState, action: &str, target: impl ToString) -> Result<(), ApiError> {
+        Ok(api.store.record_audit_entry(self.scope, &self.name(), action, Some(target.to_string())).await?)
+    }
+}
 
 /// A person who is logged in: the management endpoints are for people (document A).
 #[derive(Clone, Debug)]
@@ -45,6 +75,14 @@ impl FromRequestParts<ApiState> for OrgAuth {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Self, ApiError> {
+        Actor::from_request_parts(parts, api).await.map(|actor| Self(actor.scope))
+    }
+}
+
+impl FromRequestParts<ApiState> for Actor {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &ApiState) -> Result<Self, ApiError> {
         if let Some(text) = bearer(&parts.headers) {
             let (key, quota) = authenticate(api, text).await?;
             count_request(parts, quota)?;
@@ -52,10 +90,12 @@ impl FromRequestParts<ApiState> for OrgAuth {
             api.limits.count(key.scope, RateKind::Requests).await?;
             count_connection(parts, key.scope)?;
             parts.extensions.insert(key.scope);
-            return Ok(Self(key.scope));
+            return Ok(Self { scope: key.scope, kind: ActorKind::Key(key.id) });
         }
         if cookie(&parts.headers).is_some() {
-            return UserAuth::from_request_parts(parts, api).await.map(|person| Self(person.scope()));
+            let person = UserAuth::from_request_parts(parts, api).await?;
+            let kind = ActorKind::Person(person.0.user.email.clone());
+            return Ok(Self { scope: person.scope(), kind });
         }
         Err(ApiError::no_credentials())
     }

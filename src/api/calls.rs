@@ -1,7 +1,7 @@
 //! `/calls`: lists and reads calls and their transcripts, and ends live calls.
 #![expect(clippy::disallowed_methods, reason = "waits for the end of a call with a deadline")]
 
-use super::auth::OrgAuth;
+use super::auth::{Actor, OrgAuth};
 use super::error::ApiError;
 use super::input::{IdPath, Paging, QueryParams, id};
 use super::response::ApiResponse;
@@ -211,10 +211,10 @@ pub(super) async fn transcript(
 
 /// Ends a call; it counts as completed.
 #[utoipa::path(post, path = "/calls/{id}/end", tag = "calls", params(IdPath), responses((status = 200, body = CallBody)))]
-pub(super) async fn end(
-    State(api): State<ApiState>, caller: OrgAuth, id: Path<String>,
-) -> Result<ApiResponse, ApiError> {
-    end_with_reason(&api, caller.0, &id, EndReason::EndedByApi).await
+pub(super) async fn end(State(api): State<ApiState>, caller: Actor, id: Path<String>) -> Result<ApiResponse, ApiError> {
+    let ended = end_with_reason(&api, caller.scope, &id, EndReason::EndedByApi).await?;
+    caller.audit(&api, "call.end", &*id).await?;
+    Ok(ended)
 }
 
 /// Cancels a call; it counts as failed.

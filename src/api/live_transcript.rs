@@ -72,7 +72,7 @@ pub(super) struct ConnectionInfo {
     /// Format of the messages, always `json`.
     message_format: &'static str,
     /// Values of `type` in the messages.
-    message_types: [&'static str; 5],
+    message_types: [&'static str; 6],
 }
 
 /// Where the live transcript of a call is, and a token for it.
@@ -94,7 +94,14 @@ pub(super) async fn live(
             example: format!("{url}?api_key=YOUR_API_KEY"),
             example_session: format!("{url}?session_token=TEMP_TOKEN"),
             message_format: "json",
-            message_types: ["connected", "transcript_update", "agent_changed", "call_status_update", "error"],
+            message_types: [
+                "connected",
+                "transcript_update",
+                "agent_changed",
+                "call_control",
+                "call_status_update",
+                "error",
+            ],
             url,
         },
     }))
@@ -112,11 +119,14 @@ pub(super) async fn connect(
 }
 
 async fn serve(api: ApiState, id: String, query: QueryParams, socket: LiveSocket) {
-    let mut listener = TranscriptListener { socket, call: id.clone() };
+    let mut listener = TranscriptListener { socket, call: id.clone(), audience: Audience::Caller };
     let close = match authorize(&api, &id, &query).await {
-        Ok((scope, _)) if !listener.socket.belongs_to(scope) => (DROPPED, "Too many connections"),
-        Ok((scope, call)) => match slot(&api, scope).await {
-            Ok(_slot) => listener.follow(&api, scope, call).await,
+        Ok((scope, ..)) if !listener.socket.belongs_to(scope) => (DROPPED, "Too many connections"),
+        Ok((scope, call, audience)) => match slot(&api, scope).await {
+            Ok(_slot) => {
+                listener.audience = audience;
+                listener.follow(&api, scope, call).await
+            }
             Err(limit) => {
                 let reason = "As many connections listen as may: close one of the others";
                 let details = json!({"code": "quota_exceeded", "limit": limit});
@@ -138,24 +148,26 @@ async fn slot(api: &ApiState, scope: OrgScope) -> Result<ConcurrencyPermit, &'st
     api.live_calls.listeners.take(&lineage).map_err(ConcurrencyLimitError::limit)
 }
 
-async fn authorize(api: &ApiState, id: &str, query: &QueryParams) -> Result<(OrgScope, Call), CloseCode> {
+async fn authorize(api: &ApiState, id: &str, query: &QueryParams) -> Result<(OrgScope, Call, Audience), CloseCode> {
     let refused = (BAD_CREDENTIALS, "Missing or invalid API key or session token");
     let wanted = CallId::parse(id);
-    let scope = match (query.text("api_key"), query.text("session_token")) {
+    let (scope, audience) = match (query.text("api_key"), query.text("session_token")) {
         (Some(key), _) => match authenticate(api, key).await {
-            Ok((key, quota)) if quota.retry_after_s == 0 && key.may(KeyScope::CallsRead) => key.scope,
+            Ok((key, quota)) if quota.retry_after_s == 0 && key.may(KeyScope::CallsRead) => {
+                (key.scope, Audience::Organization)
+            }
             Ok((_, quota)) if quota.retry_after_s > 0 => return Err((DROPPED, "Too many requests")),
             Ok(_) => return Err((BAD_CREDENTIALS, "The key lacks the scope calls:read")),
             Err(_) => return Err(refused),
         },
         (None, Some(token)) => match api.links.secret.verify(TokenPurpose::Live, token, unix_s()) {
-            Some((scope, call)) if Some(call) == wanted => scope,
-            _ => web_call_scope(api, token, wanted).ok_or(refused)?,
+            Some((scope, call)) if Some(call) == wanted => (scope, Audience::Organization),
+            _ => (web_call_scope(api, token, wanted).ok_or(refused)?, Audience::Caller),
         },
         (None, None) => return Err(refused),
     };
     match find(api, scope, id).await {
-        Ok(call) => Ok((scope, call)),
+        Ok(call) => Ok((scope, call, audience)),
         Err(_) => Err((NO_SUCH_CALL, "Call not found")),
     }
 }
@@ -168,9 +180,19 @@ fn web_call_scope(api: &ApiState, token: &str, wanted: Option<CallId>) -> Option
     goes_on.then_some(grant.scope)
 }
 
+/// Who listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Audience {
+    /// The organization, which sees everything.
+    Organization,
+    /// The page of a web call's caller: commands to the call are not for it, nor whose words the agent says.
+    Caller,
+}
+
 struct TranscriptListener {
     socket: LiveSocket,
     call: String,
+    audience: Audience,
 }
 
 impl TranscriptListener {
@@ -185,7 +207,7 @@ impl TranscriptListener {
         if !self.socket.send(hello).await {
             return gone;
         }
-        let so_far: Vec<Value> = so_far.iter().map(|(position, turn)| turn_json(*position, turn)).collect();
+        let so_far: Vec<Value> = so_far.iter().map(|(position, turn)| self.turn(*position, turn)).collect();
         if !so_far.is_empty() && !self.socket.send(self.transcript(so_far)).await {
             return gone;
         }
@@ -201,9 +223,11 @@ impl TranscriptListener {
         loop {
             let message = tokio::select! {
                 update = updates.recv() => match update {
-                    Ok(LiveUpdate::Turn { position, turn }) => self.transcript(vec![turn_json(position, &turn)]),
+                    Ok(LiveUpdate::Turn { position, turn }) => self.transcript(vec![self.turn(position, &turn)]),
                     Ok(LiveUpdate::Interim { text }) => self.transcript(vec![interim_json(&text)]),
                     Ok(LiveUpdate::AgentChanged { agent, name }) => self.agent_changed(agent, &name),
+                    Ok(LiveUpdate::Controlled(_)) if self.audience == Audience::Caller => continue,
+                    Ok(LiveUpdate::Controlled(note)) => self.control(note),
                     Ok(LiveUpdate::Status { status, end_reason }) => {
                         self.status(status.name(), end_reason.map(|reason| reason.name()))
                     }
@@ -223,6 +247,19 @@ impl TranscriptListener {
                 return (DROPPED, "Too slow");
             }
         }
+    }
+
+    /// A turn as this listener may see it.
+    fn turn(&self, position: u32, turn: &Turn) -> Value {
+        match self.audience {
+            Audience::Organization => turn_json(position, turn),
+            Audience::Caller => turn_json(position, &Turn { said_by: None, ..turn.clone() }),
+        }
+    }
+
+    fn control(&self, mut note: Value) -> Value {
+        note["call_id"] = json!(self.call);
+        json!({"type": "call_control", "data": note})
     }
 
     fn transcript(&self, turns: Vec<Value>) -> Value {

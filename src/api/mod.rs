@@ -11,6 +11,7 @@ mod auth_header;
 mod batches;
 mod body;
 mod body_schema;
+mod call_controls;
 mod call_events;
 mod calls;
 mod client_ip;

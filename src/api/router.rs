@@ -5,10 +5,10 @@ use super::query_parameters::KnownParameters;
 use super::response::{ApiResponse, ResponsePayload};
 use super::state::ApiState;
 use super::{
-    agent_versions, agents, api_keys, audit_log, batches, call_events, calls, client_ip, console, do_not_call,
-    envelope, events, health, idempotency, live_transcript, metrics, openapi, organizations, phone_numbers, providers,
-    query_parameters, recordings, reports, secrets, sessions, sip_log, tasks, trunks, usage, users, web_calls,
-    webhook_deliveries, whip,
+    agent_versions, agents, api_keys, audit_log, batches, call_controls, call_events, calls, client_ip, console,
+    do_not_call, envelope, events, health, idempotency, live_transcript, metrics, openapi, organizations,
+    phone_numbers, providers, query_parameters, recordings, reports, secrets, sessions, sip_log, tasks, trunks, usage,
+    users, web_calls, webhook_deliveries, whip,
 };
 use axum::Router;
 use axum::extract::Request;
@@ -67,6 +67,11 @@ fn mount() -> OpenApiRouter<ApiState> {
         .routes(routes!(recordings::stream))
         .routes(routes!(calls::end))
         .routes(routes!(calls::cancel))
+        .routes(routes!(call_controls::say))
+        .routes(routes!(call_controls::instruct))
+        .routes(routes!(call_controls::transfer))
+        .routes(routes!(call_controls::hold))
+        .routes(routes!(call_controls::resume))
         .routes(routes!(web_calls::create))
         .routes(routes!(whip::post_offer))
         .routes(routes!(whip::patch, whip::end))

@@ -24,8 +24,8 @@ pub fn final_metrics(mut figures: Value, stats: Option<&LegStats>, before: Optio
         figures["media"] = media_json(stats);
     }
     if let Some(Value::Object(before)) = before {
-        // Which agents had the call is recorded at each change, and is complete at the end.
-        let is_newer = |name: &str| name == "agents" && figures.get(name).is_some();
+        // Which agents had the call, and which commands it was given, is recorded at each change, and is complete at the end.
+        let is_newer = |name: &str| ["agents", "controls"].contains(&name) && figures.get(name).is_some();
         let before: Vec<_> = before.into_iter().filter(|(name, _)| !is_newer(name)).collect();
         for (name, value) in before {
             figures[name] = value;

@@ -5,13 +5,16 @@
 
 use super::live_update::LiveUpdate;
 use crate::domain::call::CallStatus;
+use crate::domain::call_control::{CallControl, ControlError};
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{AgentId, CallId, TaskId};
 use crate::domain::transcript::Turn;
 use crate::store::node_bus::MESSAGE_BYTES_MAX;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 /// A subscription expires after this without renewal.
 const SUBSCRIPTION_TTL: Duration = Duration::from_secs(15);
@@ -37,6 +40,33 @@ pub enum ClusterMessage {
         task: String,
         /// End reason.
         reason: String,
+    },
+    /// Whoever holds this call carries a command out, and answers.
+    Control {
+        /// Whose call it is.
+        organization: String,
+        /// The call.
+        call: String,
+        /// Names the answer.
+        request: Uuid,
+        /// What is wanted.
+        control: CallControl,
+        /// Who wants it.
+        by: String,
+    },
+    /// What a call has said to a command.
+    Controlled {
+        /// The request that is answered.
+        request: Uuid,
+        /// Why it was not taken; `None` if it was.
+        error: Option<ControlError>,
+    },
+    /// A command from beside the call was carried out, for listeners.
+    ControlNote {
+        /// The call.
+        call: String,
+        /// An entry of `metrics.controls`.
+        note: Value,
     },
     /// The sender has listeners of this call.
     Listen {
@@ -114,6 +144,21 @@ pub enum ClusterEffect<S> {
     End(S, CallId, EndReason),
     /// Ends the call of a task, if it is held here.
     EndTask(S, TaskId, EndReason),
+    /// Carries a command out, if the call is held here, and answers.
+    Control {
+        /// Whose call it is.
+        scope: S,
+        /// The call.
+        call: CallId,
+        /// Names the answer.
+        request: Uuid,
+        /// What is wanted.
+        control: CallControl,
+        /// Who wants it.
+        by: String,
+    },
+    /// Tells whoever waits for it here what the call has said.
+    Controlled(Uuid, Result<(), ControlError>),
     /// Forwards the updates of a call, if it is held here.
     Forward {
         /// Whose call it is.
@@ -149,6 +194,13 @@ fn known_effect<S>(message: ClusterMessage, scope: impl Fn(&str) -> Option<S>) -
         }
         ClusterMessage::EndTask { organization, task, reason } => {
             ClusterEffect::EndTask(scope(&organization)?, TaskId::parse(&task)?, EndReason::parse(&reason)?)
+        }
+        ClusterMessage::Control { organization, call, request, control, by } => {
+            ClusterEffect::Control { scope: scope(&organization)?, call: CallId::parse(&call)?, request, control, by }
+        }
+        ClusterMessage::Controlled { request, error } => ClusterEffect::Controlled(request, error.map_or(Ok(()), Err)),
+        ClusterMessage::ControlNote { call, note } => {
+            ClusterEffect::Update(CallId::parse(&call)?, LiveUpdate::Controlled(note))
         }
         ClusterMessage::Listen { organization, call, from_start } => {
             ClusterEffect::Forward { scope: scope(&organization)?, call: CallId::parse(&call)?, from_start }
@@ -198,6 +250,7 @@ pub fn update_message(call: CallId, update: LiveUpdate) -> ClusterMessage {
         LiveUpdate::AgentChanged { agent, name } => {
             ClusterMessage::AgentChanged { call, agent: agent.map(|agent| agent.to_string()), name }
         }
+        LiveUpdate::Controlled(note) => ClusterMessage::ControlNote { call, note },
         LiveUpdate::Status { status, end_reason } => ClusterMessage::Status {
             call,
             status: status.name().to_owned(),

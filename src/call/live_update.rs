@@ -4,6 +4,7 @@ use crate::domain::call::CallStatus;
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::AgentId;
 use crate::domain::transcript::Turn;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::broadcast;
@@ -33,6 +34,8 @@ pub enum LiveUpdate {
         /// Its name.
         name: String,
     },
+    /// Somebody beside the call has given it a command: an entry of `metrics.controls`. It is not for the caller.
+    Controlled(Value),
     /// The status of the call has changed.
     Status {
         /// The new status.
@@ -90,6 +93,7 @@ mod tests {
             interrupted: false,
             confidence: None,
             agent_id: None,
+            said_by: None,
         };
         LiveUpdate::Turn { position, turn }
     }

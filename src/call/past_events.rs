@@ -44,6 +44,7 @@ pub fn unsent(call: &Call, turns: &[Turn], recording_url: Option<String>, sent: 
         add_status(&Call { progress: begun.progress.answer(at), ..call.clone() }, at);
     }
     all.extend(agent_changes(call).into_iter().filter(|change| !sent.iter().any(|one| tells(one, change))));
+    all.extend(controls(call));
     let mut add_status = |call: &Call, at: UnixMs| {
         let body = event::status_update(id_of(call, call.status().name()), call, at);
         if !is_sent(event::STATUS_UPDATE, Some(&body["status"])) {
@@ -77,6 +78,18 @@ fn agent_changes(call: &Call) -> Vec<PastEvent> {
         PastEvent { at, body: event::agent_changed(id, &call, id_of_agent(previous), at) }
     };
     changes.map(change).collect()
+}
+
+/// The commands from beside the call, which no webhook tells.
+fn controls(call: &Call) -> Vec<PastEvent> {
+    let notes = call.metrics.as_ref().and_then(|metrics| metrics.get("controls")).and_then(Value::as_array);
+    let (Some(notes), Some(answered)) = (notes, call.answered_at()) else { return Vec::new() };
+    let told = |(place, note): (usize, &Value)| {
+        let at = UnixMs(answered.0 + note["at_ms"].as_i64().unwrap_or_default());
+        let id = id_of(call, &format!("{} {place}", event::CALL_CONTROL));
+        PastEvent { at, body: event::call_control(id, call, note, at) }
+    };
+    notes.iter().enumerate().map(told).collect()
 }
 
 /// Whether a webhook told this change: a call may go to the same agent several times.
@@ -166,6 +179,23 @@ mod tests {
         let kinds: Vec<String> = unsent(&call, &[], None, &[]).iter().map(order).collect();
         assert_eq!(kinds[..2], ["status-update", "agent-changed"]);
         assert_eq!(kinds.last().unwrap(), "end-of-call-report");
+    }
+
+    #[test]
+    fn commands_from_beside_a_call_are_its_events() {
+        let note =
+            |control: &str, at_ms: u64| json!({"control": control, "text": "Hi.", "by": "a@b.c", "at_ms": at_ms});
+        let metrics = json!({"controls": [note("instruct", 1_500), note("say", 2_500)]});
+        let call = Call { metrics: Some(metrics), ..call() };
+        let all = ["2000 status-update in-progress", "3500 call-control -", "4500 call-control -"];
+        assert_eq!(told(&call, &[])[..3], all);
+        let body = &unsent(&call, &[], None, &[])[1].body;
+        assert_eq!(
+            (&body["control"], &body["text"], &body["by"]),
+            (&json!("instruct"), &json!("Hi."), &json!("a@b.c"))
+        );
+        let sent = [json!({"type": "status-update", "status": "in-progress"})];
+        assert_eq!(told(&call, &sent)[..2], all[1..], "webhooks do not tell them");
     }
 
     #[test]

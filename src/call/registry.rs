@@ -3,15 +3,18 @@
 use super::driver::{AdmissionPermit, IceRestart, WebOffer};
 use super::live_update::{LiveFeed, LiveSubscription};
 use crate::domain::call::CallStatus;
+use crate::domain::call_control::{CallControl, ControlError};
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{CallId, TaskId};
 use crate::store::OrgScope;
 use dashmap::DashMap;
 use std::sync::Arc;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// Commands queued for one call; it reads them at once, so more means a caller in a loop.
 const COMMANDS_MAX: usize = 16;
+/// Places of them that only the end of the call may take.
+const COMMANDS_KEPT: usize = 4;
 
 /// What the API or the process wants of a live call.
 #[derive(Debug)]
@@ -24,6 +27,19 @@ pub enum CallCommand {
     Candidates(Vec<String>),
     /// A browser restarts ICE; the call answers with new credentials of ours.
     RestartIce(Box<IceRestart>),
+    /// Somebody beside the call wants something of it.
+    Control(Box<ControlRequest>),
+}
+
+/// A command from beside the call. Who drops it has not carried it out.
+#[derive(Debug)]
+pub struct ControlRequest {
+    /// What is wanted.
+    pub control: CallControl,
+    /// Who wants it, for the call's events.
+    pub by: String,
+    /// Whether the call has taken it.
+    pub reply: oneshot::Sender<Result<(), ControlError>>,
 }
 
 #[derive(Clone, Debug)]
@@ -119,6 +135,28 @@ impl CallRegistry {
     pub fn command(&self, scope: OrgScope, id: CallId, command: CallCommand) -> bool {
         let entry = self.calls.get(&id).filter(|entry| entry.scope == scope);
         entry.is_some_and(|entry| entry.commands.try_send(command).is_ok())
+    }
+
+    /// Sends a command from beside the call; what it says to that follows. `None` when no such call of this organization
+    /// is live here.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::Busy`] while as many commands wait as may.
+    pub fn control(
+        &self, scope: OrgScope, id: CallId, control: CallControl, by: String,
+    ) -> Option<Result<oneshot::Receiver<Result<(), ControlError>>, ControlError>> {
+        let entry = self.calls.get(&id).filter(|entry| entry.scope == scope)?;
+        if entry.commands.capacity() <= COMMANDS_KEPT {
+            return Some(Err(ControlError::Busy));
+        }
+        let (reply, answer) = oneshot::channel();
+        let command = CallCommand::Control(Box::new(ControlRequest { control, by, reply }));
+        Some(match entry.commands.try_send(command) {
+            Ok(()) => Ok(answer),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(ControlError::Busy),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(ControlError::Over),
+        })
     }
 
     /// A live call of this organization, so far and from now on; `None` when there is no such call here.

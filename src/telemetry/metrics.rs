@@ -14,6 +14,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
         .install_recorder()?;
     describe_counter!("trunkline_calls_started_total", "Calls begun, by direction");
     describe_counter!("trunkline_calls_ended_total", "Calls ended, by direction and reason");
+    describe_counter!("trunkline_call_controls_total", "Commands that calls took from beside them, by command");
     describe_gauge!("trunkline_calls", "Calls in progress");
     describe_histogram!("trunkline_setup_seconds", Unit::Seconds, "INVITE to our 200");
     describe_histogram!(

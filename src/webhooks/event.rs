@@ -1,8 +1,8 @@
 //! What webhooks say: document B's server messages and document A's task events.
 
 use super::message::{
-    AgentChanged, AssistantRequest, EndOfCallReport, ServerMessage, StatusUpdate, TaskEvent, TaskEventData,
-    ToolCallsMessage, WebhookCall, WebhookToolCall,
+    AgentChanged, AssistantRequest, CallControlled, EndOfCallReport, ServerMessage, StatusUpdate, TaskEvent,
+    TaskEventData, ToolCallsMessage, WebhookCall, WebhookToolCall,
 };
 use crate::domain::agent::{ALIASES, AgentFields};
 use crate::domain::call::{Call, CallStatus};
@@ -22,6 +22,8 @@ pub const TOOL_CALLS: &str = "tool-calls";
 pub const STATUS_UPDATE: &str = "status-update";
 /// Tells that another agent has the call.
 pub const AGENT_CHANGED: &str = "agent-changed";
+/// Tells of a command from beside the call. No webhook carries it; `GET /calls/{id}/events` lists it.
+pub const CALL_CONTROL: &str = "call-control";
 /// Tells everything about a call that is over.
 pub const END_OF_CALL_REPORT: &str = "end-of-call-report";
 
@@ -108,6 +110,17 @@ pub fn agent_changed(id: DeliveryId, call: &Call, previous: Option<AgentId>, now
         agent_id: call.agent.map(|id| id.to_string()),
         agent_name: name.map(str::to_owned),
         previous_agent_id: previous.map(|id| id.to_string()),
+    })
+}
+
+/// Returns the JSON of `call-control`; `note` is an entry of the call's `metrics.controls`.
+pub fn call_control(id: DeliveryId, call: &Call, note: &Value, at: UnixMs) -> Value {
+    let text = |name: &str| note[name].as_str().map(str::to_owned);
+    to_json(CallControlled {
+        head: head(id, CALL_CONTROL, call, at),
+        control: text("control").unwrap_or_default(),
+        text: text("text"),
+        by: text("by").unwrap_or_default(),
     })
 }
 

@@ -123,6 +123,20 @@ pub struct AgentChanged {
     pub previous_agent_id: Option<String>,
 }
 
+/// Tells of a command from beside the call; only `GET /calls/{id}/events` has it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CallControlled {
+    /// Event, ids, call and configuration.
+    #[serde(flatten)]
+    pub head: ServerMessage,
+    /// `say`, `instruct`, `transfer`, `hold` or `resume`.
+    pub control: String,
+    /// What was said or instructed, or where the caller was put through; `null` for the others.
+    pub text: Option<String>,
+    /// E-mail address of the person, or `api_key:` and the id of the key.
+    pub by: String,
+}
+
 /// Tells everything about a call that is over.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EndOfCallReport {

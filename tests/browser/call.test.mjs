@@ -64,6 +64,48 @@ test("a call from the console is heard in both directions, interrupted, shown an
   assert.deepEqual(faults, []);
 });
 
+test("a call that goes on is steered from its page, and the caller notices nothing but the words", async () => {
+  const chromium = await launch(microphone("silent.wav", 40, []));
+  const { page: caller, faults } = await page(chromium);
+  await logIn(caller);
+  await open(caller, `#/agents/${AGENT}`, "Test");
+  await caller.getByRole("button", { name: "Call with the microphone" }).click();
+  const lines = caller.getByRole("list", { name: "Live transcript" });
+  await lines.getByText("Good morning, this is Acme.").waitFor();
+  const id = await until("the call", async () => (await api("GET", "/calls?status=in_progress&limit=1")).calls[0]?.id);
+  const { page: desk, faults: faultsOfDesk } = await page(chromium);
+  await logIn(desk);
+  await desk.getByRole("link", { name: /^Steer/ }).click();
+  await desk.getByRole("heading", { level: 1, name: "Test call" }).waitFor();
+  await desk.getByLabel("Let the agent say").fill("Your parcel is here.");
+  await desk.getByLabel("Interrupt the agent").check();
+  await desk.getByRole("button", { name: "Say", exact: true }).click();
+  const words = desk.getByRole("list", { name: "Transcript" });
+  await words.getByText("said by an operator").waitFor();
+  await lines.getByText("Your parcel is here.").waitFor();
+  await desk.getByLabel("Tell the agent").fill("Offer a discount.");
+  await desk.getByRole("button", { name: "Whisper" }).click();
+  await desk.getByRole("list", { name: "Commands" }).getByText("Offer a discount.").waitFor();
+  await desk.getByRole("button", { name: "Hold" }).click();
+  await desk.getByRole("button", { name: "Resume" }).waitFor();
+  await desk.getByLabel("Let the agent say").fill("Hello?");
+  await desk.getByRole("button", { name: "Say", exact: true }).click();
+  await desk.getByText("The caller is on hold; resume the call first").waitFor();
+  await shot(desk, "steered");
+  assert.deepEqual(await accessibility(desk), []);
+  await desk.getByRole("button", { name: "Resume" }).click();
+  await desk.getByRole("button", { name: "Hold" }).waitFor();
+  await desk.getByLabel("Put through to").fill("020 123");
+  await desk.getByRole("button", { name: "Put through" }).click();
+  await desk.getByText(/must be an E\.164 number/).waitFor();
+  assert.doesNotMatch(await lines.innerText(), /discount|operator/);
+  await desk.getByRole("button", { name: "End the call" }).click();
+  await caller.locator(".callstate", { hasText: "ended" }).waitFor();
+  const { call } = await api("GET", `/calls/${id}`);
+  assert.deepEqual(call.metrics.controls.map(({ control }) => control), ["say", "instruct", "hold", "resume"]);
+  assert.deepEqual([...faults, ...faultsOfDesk], []);
+});
+
 test("the demo's phrases are spoken without a microphone", async () => {
   const { page: console_, faults } = await page(await launch(), { permissions: [] });
   await console_.goto(`${BASE}/`);

@@ -11,6 +11,7 @@ mod baresip;
 mod batches;
 mod browser;
 mod builtin_tools;
+mod call_controls;
 mod calls;
 mod carriers;
 mod client;

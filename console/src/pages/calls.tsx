@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { type Agent, type Call, type Delivery, type Task, type Turn, get, getAll, post, query } from "../api";
-import { type Phase, absent, failoverText, lengthOf, partyOf, phaseOf, reasonOf, titleOf, whyFailed } from "../callstate";
+import { type Agent, type Call, type CallControl, type Delivery, type Task, type Turn, get, getAll, post, query } from "../api";
+import { type Phase, absent, controlText, failoverText, laterControls, lengthOf, partyOf, phaseOf, reasonOf, titleOf, whyFailed } from "../callstate";
 import { Waterfall, Waveform } from "../charts";
 import { save, write } from "../csv";
 import { patiently } from "../import";
@@ -8,6 +8,7 @@ import { t } from "../i18n";
 import { useLoad } from "../live";
 import { useListQuery } from "../router";
 import { SipMessages } from "../sip";
+import { Steer } from "../steer";
 import { Badge, Button, Card, Copyable, EmptyState, Input, Link, Page, Pager, ErrorMessage, Select, LoadedView, Table, formatDuration, formatMoney, formatNumber, useAction, useNow, formatDateTime } from "../ui";
 
 const LIMIT = 25;
@@ -104,7 +105,7 @@ export function CallPage({ id }: { id: string }) {
   const { busy, error, run } = useAction();
   const going = call?.status === "in_progress" || call?.status === "initiated";
   const now = useNow(Boolean(going));
-  const live = useTurns(id, Boolean(going));
+  const { turns: live, controls: heard } = useTurns(id, Boolean(going));
   const phase = call ? phaseOf(call, Date.now()) : "ringing";
   useEffect(() => {
     // Figures and report come a moment after the end.
@@ -121,6 +122,8 @@ export function CallPage({ id }: { id: string }) {
           <>
             <Why call={call} />
             <Facts call={call} now={now} />
+            {call.status === "in_progress" && <Steer call={call} controls={laterControls(call.metrics?.controls, heard)} reload={state.reload} />}
+            <Commands controls={laterControls(call.metrics?.controls, heard)} />
             {call.summary && <Card title={t("Summary")} wide><p>{call.summary}</p></Card>}
             <Conversation call={call} phase={phase} turns={going && live.length ? live : (call.transcript ?? [])} />
             <Card title={t("Response latency by stage")} wide><Waterfall turns={call.metrics?.turns ?? []} none={absent(phase, "answers")} /></Card>
@@ -183,8 +186,27 @@ function Facts({ call, now }: { call: Call; now: number }) {
   );
 }
 
-/** The transcript of a call that goes on, as it grows. */
-function useTurns(id: string, going: boolean): Turn[] {
+/** What was wanted of the call from beside it, and by whom. */
+function Commands({ controls }: { controls: CallControl[] }) {
+  if (!controls.length) return null;
+  return (
+    <Card title={t("Commands")} wide>
+      <ol class="turns" aria-label={t("Commands")}>
+        {controls.map((one) => (
+          <li key={`${one.at_ms} ${one.control}`}>
+            <span class="stamp">{formatDuration(one.at_ms / 1000)}</span>
+            <span class="who">{controlText(one.control)}</span>
+            <span>{one.text} <span class="soft">{one.by}</span></span>
+          </li>
+        ))}
+      </ol>
+    </Card>
+  );
+}
+
+/** The transcript of a call that goes on, as it grows, and the commands that it is given. */
+function useTurns(id: string, going: boolean): { turns: Turn[]; controls: CallControl[] } {
+  const [controls, setControls] = useState<CallControl[]>([]);
   const [turns, set] = useState<Turn[]>([]);
   useEffect(() => {
     if (!going) return;
@@ -198,7 +220,8 @@ function useTurns(id: string, going: boolean): Turn[] {
       url.searchParams.set("session_token", temp_token);
       socket = new WebSocket(url);
       socket.addEventListener("message", ({ data }) => {
-        const message = JSON.parse(data as string) as { type: string; data: { transcript: (Turn & { position: number | null; is_final: boolean })[] } };
+        const message = JSON.parse(data as string) as { type: string; data: { transcript: (Turn & { position: number | null; is_final: boolean })[] } & CallControl };
+        if (message.type === "call_control") setControls((before) => [...before, message.data]);
         if (message.type !== "transcript_update") return;
         let interim: Turn | null = null;
         for (const turn of message.data.transcript) {
@@ -214,7 +237,7 @@ function useTurns(id: string, going: boolean): Turn[] {
       socket?.close();
     };
   }, [id, going]);
-  return turns;
+  return { turns, controls };
 }
 
 function Conversation({ call, phase, turns }: { call: Call; phase: Phase; turns: Turn[] }) {
@@ -242,7 +265,7 @@ function Conversation({ call, phase, turns }: { call: Call; phase: Phase; turns:
             <li key={index} class={`${turn.role}${index === now ? " now" : ""}${turn.interrupted ? " cut" : ""}`}>
               {call.recording_available ? <button type="button" class="stamp" onClick={() => seek(turn.started_at_ms / 1000)} aria-label={`${t("Listen from")} ${formatDuration(turn.started_at_ms / 1000)}`}>{formatDuration(turn.started_at_ms / 1000)}</button> : <span class="stamp">{formatDuration(turn.started_at_ms / 1000)}</span>}
               <span class="who">{t(turn.role)}</span>
-              <span>{turn.content}{turn.interrupted && <em> {t("interrupted")}</em>}</span>
+              <span>{turn.content}{turn.said_by && <span class="soft"> · {t("said by an operator")}</span>}{turn.interrupted && <em> {t("interrupted")}</em>}</span>
             </li>
           ))}
         </ol>

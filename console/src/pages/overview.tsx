@@ -128,6 +128,7 @@ function Live({ calls, agents, reload }: { calls: Call[]; agents: Agent[]; reloa
         { name: t("Direction"), extra: true, cell: (call) => t(call.direction) },
         { name: t("Status"), cell: (call) => <Badge value={call.status} /> },
         { name: t("Duration"), right: true, cell: (call) => formatDuration(lengthOf(call, now)) },
+        { name: "", extra: true, cell: (call) => <Link to={`calls/${call.id}`} aria-label={`${t("Steer")}: ${partyOf(call)}`}>{t("Steer")}</Link> },
         { name: "", right: true, cell: (call) => <Button kind="quiet" busy={busy} aria-label={`${t("End")}: ${partyOf(call)}`} onClick={() => run(() => post(`/calls/${call.id}/end`).finally(reload))}>{t("End")}</Button> },
       ]} />
     </>

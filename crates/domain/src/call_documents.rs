@@ -116,9 +116,24 @@ pub struct CallFigures {
     pub characters_spoken: Option<u64>,
     /// Errors of providers, counted by stage and kind, such as `llm_timeout`.
     pub provider_errors: Option<BTreeMap<String, u32>>,
+    /// Commands from beside the call, such as `POST /calls/{id}/say`; absent where there were none.
+    pub controls: Option<Vec<ControlFigures>>,
     /// Packets, loss, jitter and quality (MOS) of the audio.
     #[schema(value_type = Option<Object>)]
     pub media: Option<Map<String, Value>>,
+}
+
+/// A command from beside a call.
+#[derive(Clone, Debug, ToSchema)]
+pub struct ControlFigures {
+    /// `say`, `instruct`, `transfer`, `hold` or `resume`.
+    pub control: String,
+    /// What was said or instructed, or where the caller was put through; `null` for the others.
+    pub text: Option<String>,
+    /// E-mail address of the person, or `api_key:` and the id of the key.
+    pub by: String,
+    /// Milliseconds from the answer of the call.
+    pub at_ms: u64,
 }
 
 /// Times of one turn of the agent, in milliseconds. `null` where the step was not reached.

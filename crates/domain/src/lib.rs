@@ -10,6 +10,7 @@ pub mod attestation;
 pub mod batch;
 pub mod built_in_tools;
 pub mod call;
+pub mod call_control;
 pub mod call_documents;
 pub mod call_facts;
 pub mod chat;

@@ -36,7 +36,7 @@ pub struct ToolProgress {
 
 impl Default for ToolProgress {
     fn default() -> Self {
-        Self { enabled: true, after_ms: 4_000, repeat_ms: 10_000, phrases: Vec::new() }
+        Self { enabled: true, after_ms: 2_500, repeat_ms: 4_000, phrases: Vec::new() }
     }
 }
 

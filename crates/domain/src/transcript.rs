@@ -19,6 +19,29 @@ pub enum TurnRole {
     System,
 }
 
+/// Who put words into the agent's mouth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = TurnAuthor)]
+pub enum TurnAuthor {
+    /// Somebody beside the call, by `POST /calls/{id}/say`.
+    Operator,
+}
+
+impl TurnAuthor {
+    /// Name in JSON and in the database.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+        }
+    }
+
+    /// Reads the name; `None` for any other text.
+    pub fn parse(text: &str) -> Option<Self> {
+        (text == Self::Operator.name()).then_some(Self::Operator)
+    }
+}
+
 /// One turn. Times are milliseconds since the call was answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Turn {
@@ -39,6 +62,9 @@ pub struct Turn {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = "uuid")]
     pub agent_id: Option<AgentId>,
+    /// Whose words the agent said, where they are not its own. `None` for all other turns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said_by: Option<TurnAuthor>,
 }
 
 fn round_to_four_decimals<S: serde::Serializer>(value: &Option<f32>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -109,7 +109,7 @@ fn the_real_voice_speaks_where_it_is_installed() {
     let Some(model) = std::env::var_os("TRUNKLINE_PIPER_VOICE").map(PathBuf::from) else {
         return eprintln!("skipped: TRUNKLINE_PIPER_VOICE names no voice");
     };
-    let voice = Voice::load(&model, &model.with_extension("onnx.json"), 1).unwrap();
+    let voice = Voice::load(&model, &model.with_extension("onnx.json"), &one()).unwrap();
     let said = voice.synthesize("ɡˈʊd mˈɔːɹnɪŋ, hˌaʊ kæn aɪ hˈɛlp juː?", 1.0, &one()).unwrap();
     let rate = voice.config().sample_rate_hz as usize;
     assert!((rate..rate * 3).contains(&said.samples.len()), "{} samples", said.samples.len());
@@ -127,7 +127,7 @@ fn pieces_of_the_real_voice_are_its_whole() {
     let Some(model) = std::env::var_os("TRUNKLINE_PIPER_VOICE").map(PathBuf::from) else {
         return eprintln!("skipped: TRUNKLINE_PIPER_VOICE names no voice");
     };
-    let voice = Voice::load(&model, &model.with_extension("onnx.json"), 1).unwrap();
+    let voice = Voice::load(&model, &model.with_extension("onnx.json"), &one()).unwrap();
     let text = "wiː ɑːɹ ˈoʊpən fɹʌm mˈʌndeɪ tə sˈæɾɚdˌeɪ, nˈaɪn ɪnðə mˈɔːɹnɪŋ tə sˈɪks ɪnðɪ ˈiːvnɪŋ.";
     let read = phoneme_ids(voice.config(), text).unwrap();
     let (made, _) = voice.run(&read.ids, 1.0, &one()).unwrap();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use trunkline_local_speech::io::model_files::ModelState;
 use trunkline_local_speech::message::FailureKind;
 use trunkline_local_speech::models::{PIPER_CONFIG, PIPER_JOE, PIPER_MODEL};
-use trunkline_speech_worker::engine::{Cancellation, EngineError, SpeechPiece, Synthesizer as _};
+use trunkline_speech_worker::engine::{Cancellation, EngineError, Synthesizer as _};
 use trunkline_speech_worker::piper::PiperVoices;
 
 struct Models(PathBuf);

@@ -11,7 +11,7 @@ use trunkline_domain::call::{Call, CallOutcome, CallProgress, CallStatus, Direct
 use trunkline_domain::end_reason::EndReason;
 use trunkline_domain::ids::{AgentId, CallId, OrganizationId, TaskId, TrunkId};
 use trunkline_domain::time::UnixMs;
-use trunkline_domain::transcript::{Turn, TurnRole};
+use trunkline_domain::transcript::{Turn, TurnAuthor, TurnRole};
 
 /// Filters of a list of calls.
 #[derive(Clone, Debug, Default)]
@@ -271,6 +271,7 @@ fn turn(row: &AnyRow) -> Result<Turn, StoreError> {
         interrupted: row.try_get::<i64, _>("interrupted")? != 0,
         confidence: row.try_get::<Option<f64>, _>("confidence")?.map(|c| c as f32),
         agent_id: row.try_get::<Option<String>, _>("agent_id")?.as_deref().and_then(AgentId::parse),
+        said_by: row.try_get::<Option<String>, _>("said_by")?.as_deref().and_then(TurnAuthor::parse),
     })
 }
 

@@ -23,6 +23,10 @@ const DELIVERIES: WorkQuery =
 const HOLDS_BACK: &str = "(e.attempts = 0 OR e.attempts < 3 AND \
     (e.response_status IS NULL OR e.response_status IN (408, 425, 429, 502, 503, 504)))";
 
+/// How long a delivery waits for earlier ones altogether: a receiver that takes none of several must not add up their
+/// waits before the last one.
+const HELD_BACK_MAX_MS: i64 = 35_000;
+
 /// Which deliveries a list shows.
 #[derive(Clone, Debug, Default)]
 pub struct DeliveryFilter {
@@ -149,7 +153,7 @@ impl Store {
             "SELECT d.* FROM deliveries d WHERE d.organization_id = $1 AND d.status = 'pending' AND d.next_attempt_at <= {now} \
              AND d.lease_until <= {now} \
              AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.order_key = d.order_key AND e.status = 'pending' AND e.id < d.id \
-             AND {HOLDS_BACK}) \
+             AND d.created_at > {now} - {HELD_BACK_MAX_MS} AND {HOLDS_BACK}) \
              ORDER BY d.next_attempt_at, d.id LIMIT $2",
         );
         let due = sqlx::query(sqlx::AssertSqlSafe(due)).bind(turn.organization.to_string()).bind(max);

@@ -16,7 +16,7 @@ use trunkline_domain::delivery::{Delivery, DeliveryProgress};
 use trunkline_domain::ids::CallId;
 use trunkline_domain::sip_log::SipLog;
 use trunkline_domain::time::UnixMs;
-use trunkline_domain::transcript::{Turn, TurnRole};
+use trunkline_domain::transcript::{Turn, TurnAuthor, TurnRole};
 use trunkline_supervision::{Supervisor, contain};
 
 /// Entries waiting for the database: minutes of hundreds of calls. A call that finds it full loses the
@@ -407,8 +407,8 @@ pub(super) async fn write_turn(
         TurnRole::System => "system",
     };
     sqlx::query(
-        "INSERT INTO turns (call_id, position, role, content, started_at_ms, ended_at_ms, interrupted, confidence, agent_id) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, CAST($8 AS DOUBLE PRECISION), $9) ON CONFLICT (call_id, position) DO UPDATE SET content = excluded.content, \
+        "INSERT INTO turns (call_id, position, role, content, started_at_ms, ended_at_ms, interrupted, confidence, agent_id, said_by) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, CAST($8 AS DOUBLE PRECISION), $9, $10) ON CONFLICT (call_id, position) DO UPDATE SET content = excluded.content, \
          ended_at_ms = excluded.ended_at_ms, interrupted = excluded.interrupted",
     )
     .bind(call.to_string())
@@ -422,6 +422,7 @@ pub(super) async fn write_turn(
     // first one it saw.
     .bind(turn.confidence.map(|confidence| confidence.to_string()))
     .bind(turn.agent_id.map(|agent| agent.to_string()))
+    .bind(turn.said_by.map(TurnAuthor::name))
     .execute(&mut **transaction)
     .await?;
     Ok(())

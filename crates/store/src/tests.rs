@@ -437,6 +437,23 @@ async fn behind_a_status(attempts: i64, response_status: Option<i64>) -> Vec<Str
 }
 
 #[tokio::test]
+async fn what_waits_behind_several_waits_no_longer_than_behind_one() {
+    let (store, Bootstrapped { scope, .. }) = store().await;
+    let journal = Journal::start(store.clone(), "test", &Supervisor::default());
+    for event in ["status-update", "status-update", "end-of-call-report"] {
+        journal.record_delivery(webhook(scope.organization(), event)).await;
+    }
+    assert!(journal.flush(Duration::from_secs(20)).await);
+    assert_eq!(handed_out(&store).await, ["status-update"]);
+    let grown_older = async |ms: i64| {
+        sqlx::query("UPDATE deliveries SET created_at = created_at - $1").bind(ms).execute(&store.write).await.unwrap();
+        handed_out(&store).await
+    };
+    assert_eq!(grown_older(30_000).await, ["status-update"], "it hangs, or the receiver is away");
+    assert_eq!(grown_older(6_000).await, ["status-update", "status-update", "end-of-call-report"]);
+}
+
+#[tokio::test]
 async fn a_report_does_not_wait_behind_a_status_that_was_refused() {
     for status in [400, 401, 403, 404, 405, 422, 500] {
         assert_eq!(behind_a_status(1, Some(status)).await, ["end-of-call-report"], "{status}");

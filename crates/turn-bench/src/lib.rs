@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool prints")]
 #![expect(clippy::disallowed_methods, reason = "a tool is a program: it reads clocks and files, and starts tasks")]
 
+pub mod cost;
 pub mod curve;
 pub mod data;
 pub mod heard_words;
@@ -95,6 +96,9 @@ pub struct TurnBenchArgs {
     /// Write what became of each row with the agent's own settings into this file, a line of JSON each.
     #[arg(long)]
     details: Option<PathBuf>,
+    /// Tell what turn-taking costs a call, in shares of a core, and nothing else.
+    #[arg(long)]
+    cost: bool,
     /// Write the signs that the policy sees at each pause and end into this file, a line of JSON each.
     #[arg(long)]
     signs: Option<PathBuf>,
@@ -187,6 +191,11 @@ pub async fn run(
     // Whoever hears the rows needs no words in them.
     let words = if args.stt.stt.is_some() { WordSource::None } else { args.words };
     let turns = data::read(&args.data, &wanted, words)?;
+    if args.cost {
+        let cost = cost::measure(&turns, args.conditions().stt, &own);
+        println!("{}", report::cost(&cost));
+        return Ok(());
+    }
     let heard = match args.hearer(own.endpointing_ms) {
         Some(hearer) => Some(hearing::hear(&turns, &args.data, &hearer, providers).await?),
         None => None,

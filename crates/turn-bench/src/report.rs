@@ -1,5 +1,6 @@
 //! The report as a table and as JSON.
 
+use super::cost::TurnCost;
 use super::score::{CurvePoint, Score};
 use super::summary::{Beside, CUT_BUDGETS, LATENCY_BUDGETS_MS, OperatingPoints, PartSummary, Summary};
 use super::timers;
@@ -101,6 +102,18 @@ fn beside_line(part: &PartSummary, beside: &Beside) -> String {
         score.unanswered.to_string(),
     ];
     row(&part.part.name(), &cells.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// What turn-taking costs a call whose caller talks all the time.
+pub fn cost(cost: &TurnCost) -> String {
+    let TurnCost { policy, voice_detection, overlap } = cost;
+    let parts = [
+        ("policy, at all events", policy),
+        ("voice detection, with the levels of pauses", voice_detection),
+        ("whose sound it is, by its level", overlap),
+    ];
+    let line = |(name, share): (&str, &f64)| format!("{name:<44} {:>8.4} % of a core for each call", share * 100.0);
+    parts.map(line).join("\n")
 }
 
 /// Everything for other programs.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use trunkline_media::turn::asked_of;
 use trunkline_media::turn::decision::signs_of;
-use trunkline_media::turn::evidence::{Evidence, SttSign};
+use trunkline_media::turn::evidence::{Evidence, StopTrust, SttSign};
 
 /// A word that ends this little after the beginning of a silence is one before it.
 const SLACK: Duration = Duration::from_millis(60);
@@ -26,7 +26,7 @@ pub fn signs(row: &TurnRow) -> Vec<Value> {
             is_interim: false,
             words_after_sound: Some(WORDS_AFTER),
             is_written: false,
-            trusts_stops: true,
+            stops: StopTrust::Unknown,
             stt: SttSign::None,
             asked,
             prosody: None,

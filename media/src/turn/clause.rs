@@ -6,6 +6,9 @@ use super::tokens::Sentence;
 /// Words of a sentence whose verb the table may not know.
 const LONG_SENTENCE_WORDS_MIN: usize = 6;
 
+/// Words behind a modal verb or a conjunction of which one would be the verb.
+const FINAL_VERB_WORDS_MIN: usize = 3;
+
 /// The last sentence of a turn, in its language.
 pub(super) struct Clause {
     pub(super) sentence: Sentence,
@@ -101,6 +104,34 @@ impl Clause {
         }
         let is_alone = before.is_none() && has_word(self.table.grammar.imperatives, self.sentence.last());
         is_verb && (is_alone || self.may_precede_verb(before.as_ref()))
+    }
+
+    /// A modal verb whose infinitive is still to come, or a subordinate clause without its verb, in a language where these stand
+    /// at the end: "zou dit de schat", "dass der Brief von gestern".
+    pub(super) fn lacks_final_verb(&self) -> bool {
+        let grammar = &self.table.grammar;
+        if !grammar.is_verb_final {
+            return false;
+        }
+        let words: Vec<&str> = self.sentence.words().collect();
+        let rest = |at: usize| words.get(at + 1..).unwrap_or_default();
+        let ends_in =
+            |ends: &[char]| words.last().is_some_and(|last| has_word(grammar.finite, last) || last.ends_with(ends));
+        let begins_clause = |at: usize, word: &str| {
+            let is_that = word == "dat" && at > 0;
+            let has_subject = || {
+                let next = rest(at).first();
+                next.is_some_and(|word| has_word(grammar.subjects, word) || has_word(grammar.determiners, word))
+            };
+            has_word(grammar.subordinators, word) || is_that && has_subject()
+        };
+        if let Some((at, _)) = words.iter().enumerate().rfind(|(at, word)| begins_clause(*at, word)) {
+            let has_verb = rest(at).iter().any(|word| has_word(grammar.finite, word));
+            return rest(at).len() >= FINAL_VERB_WORDS_MIN && !has_verb && !ends_in(&['n', 't', 'd', 'e']);
+        }
+        let modal = words.iter().position(|word| has_word(grammar.modals, word));
+        let is_alone = self.finite_verbs() <= 1;
+        modal.is_some_and(|at| rest(at).len() >= FINAL_VERB_WORDS_MIN && is_alone && !ends_in(&['n']))
     }
 
     /// A single word behind the verb: "my name is Charlotte".

@@ -76,6 +76,8 @@ pub struct CallerTurn {
     pub ended: Instant,
     /// When STT's last final words came.
     pub final_at: Option<Instant>,
+    /// The caller made a sound with its words, or up to three seconds before one of them.
+    pub is_voiced: bool,
     /// Why it was held for over; `None` for a turn that was taken for another reason.
     pub decision: Option<TurnDecision>,
 }
@@ -158,6 +160,11 @@ impl EndOfTurnDetector {
     /// Words of the present turn so far.
     pub fn words(&self) -> String {
         self.words.text()
+    }
+
+    /// The caller made a sound with words of the present turn, or up to three seconds before one of them.
+    pub fn has_voiced_words(&self) -> bool {
+        self.sound.has_voiced_words()
     }
 
     /// When the present turn began; `None` before its first sound or word.
@@ -320,7 +327,7 @@ impl EndOfTurnDetector {
             is_interim: self.words.has_interim(),
             words_after_sound: self.words_after_sound(),
             is_written: self.words.is_written(),
-            trusts_stops: self.words.trusts_stops(),
+            stops: self.words.stop_trust(),
             stt: self.stt.sign(),
             asked: self.asked,
             prosody: self.prosody,
@@ -396,7 +403,9 @@ impl EndOfTurnDetector {
         self.verdict.record_taken();
         let started = self.sound.take_start(now).unwrap_or(ended);
         let ended = ended.max(started);
-        (!text.is_empty()).then_some(CallerTurn { text, confidence, started, ended, final_at, decision: None })
+        let is_voiced = self.sound.take_voiced_words();
+        let turn = CallerTurn { text, confidence, started, ended, final_at, is_voiced, decision: None };
+        (!turn.text.is_empty()).then_some(turn)
     }
 }
 

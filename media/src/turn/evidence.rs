@@ -17,6 +17,18 @@ pub enum SttSign {
     EndOfTurn,
 }
 
+/// What the full stops of STT have been worth in this call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StopTrust {
+    /// They have stood at pauses after which the caller went on.
+    Doubted,
+    /// Nothing is known.
+    #[default]
+    Unknown,
+    /// They have stood at the ends of turns.
+    Proven,
+}
+
 /// How the voice ended, as the leg measures it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Prosody {
@@ -39,8 +51,8 @@ pub struct Evidence<'a> {
     pub words_after_sound: Option<Duration>,
     /// STT has put marks in this call.
     pub is_written: bool,
-    /// Its full stops have stood at the ends of turns more often than at pauses.
-    pub trusts_stops: bool,
+    /// What its full stops have been worth.
+    pub stops: StopTrust,
     /// What STT says by itself.
     pub stt: SttSign,
     /// What the agent asked.

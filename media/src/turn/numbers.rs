@@ -93,7 +93,9 @@ pub(super) fn number_tail(sentence: &Sentence, table: &LanguageTable) -> NumberT
         }
         let before = index.checked_sub(2).and_then(|at| sentence.tokens.get(at));
         let is_spelled = before.is_some_and(|before| before.word.chars().count() == 1 && before.is_capital);
-        let is_inside = tail.words > 0 || is_spelled;
+        // "O número é oito": a word of one letter is a letter only between others.
+        let is_after_part = || before.is_some_and(|before| !matches!(piece(before, table, false), Piece::Other));
+        let is_inside = is_spelled || tail.words > 0 && is_after_part();
         let is_first_digit = matches!(piece(token, table, is_inside), Piece::Digits(1));
         match piece(token, table, is_inside) {
             Piece::Digits(count) => tail.digits += count,

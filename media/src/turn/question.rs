@@ -3,7 +3,7 @@
 use super::cues::Cue;
 use super::evidence::Evidence;
 use super::language::{contains_phrase, table};
-use super::syntax::signs;
+use super::syntax::{signs, without_please};
 
 /// Marks of a question: Latin, full-width, Arabic.
 const MARKS: [char; 3] = ['?', '？', '؟'];
@@ -13,8 +13,12 @@ const MARKS: [char; 3] = ['?', '？', '؟'];
 pub fn is_question(words: &str, language: &str) -> bool {
     let table = table(language);
     let asks_to_wait = table.is_some_and(|table| contains_phrase(table.replies.holds, &words.to_lowercase()));
-    let evidence = Evidence { words, language, ..Evidence::default() };
-    !asks_to_wait && (words.contains(MARKS) || signs(table, &evidence).iter().any(|(cue, _)| *cue == Cue::QuestionForm))
+    let has_form = |words: &str| {
+        let evidence = Evidence { words, language, ..Evidence::default() };
+        signs(table, &evidence).iter().any(|(cue, _)| *cue == Cue::QuestionForm)
+    };
+    let lower = words.trim_end_matches(['.', '!', ' ', '。']).to_lowercase();
+    !asks_to_wait && (words.contains(MARKS) || has_form(words) || has_form(without_please(&lower)))
 }
 
 #[cfg(test)]
@@ -27,6 +31,10 @@ mod tests {
             ("en", "What are your opening hours?"),
             ("en-US", "where is my order"),
             ("en", "I ordered a lamp. Where is it? I have waited for a week."),
+            ("en", "can you help me please"),
+            ("en-US", "Could you tell me the price, please."),
+            ("nl", "kunt u mij helpen alstublieft"),
+            ("de", "Können Sie mir helfen bitte."),
             ("nl", "waar is mijn bestelling"),
             ("de", "Wann haben Sie geöffnet?"),
             ("fr", "où est ma commande"),

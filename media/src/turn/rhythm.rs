@@ -101,8 +101,8 @@ mod tests {
         assert_eq!(rhythm.usual_pause(0.95), Duration::ZERO, "pauses of a caller who went on by himself");
         rhythm.record(600 * MS, 0.3, true, LONGEST);
         assert_eq!(rhythm.usual_pause(0.95), Duration::ZERO, "what was cut off looked far less complete");
-        rhythm.record(600 * MS, 0.95, true, LONGEST);
-        assert_eq!(rhythm.usual_pause(0.95), 600 * MS + PAUSE_MARGIN);
+        rhythm.record(1_200 * MS, 0.95, true, LONGEST);
+        assert_eq!(rhythm.usual_pause(0.95), 1_200 * MS + PAUSE_MARGIN, "at once, and in full");
         for _ in 0..GOOD_TURNS * 2 {
             rhythm.record_end();
         }

@@ -4,7 +4,7 @@
 use super::asked::{Asked, topic};
 use super::clause::Clause;
 use super::cues::Cue;
-use super::evidence::Evidence;
+use super::evidence::{Evidence, StopTrust};
 use super::language::{LanguageTable, contains_phrase, ends_with_phrase, has_phrase, has_word};
 use super::numbers::{AddressState, NumberTail, address, number_tail};
 use super::script;
@@ -34,10 +34,14 @@ const STORY_SHARES: (f32, f32) = (0.6, 1.0);
 const STORY_STOP: f32 = 0.1;
 /// How much a number's name counts, if a number was asked for and there is none yet.
 const NAME_OF_NUMBER: f32 = 0.8;
+/// How much it counts that the verb at the end of a clause is missing.
+const FINAL_VERB: f32 = 0.6;
 /// How much a sentence counts that names one word of a name that was asked for: "My name is Charlotte".
 const FIRST_NAME: f32 = 0.2;
 /// Words behind a conjunction in which a verb is missed.
 const INNER_CLAUSE_WORDS_MAX: usize = 3;
+/// How much more a full stop counts if those before stood at the ends of turns.
+const PROVEN_STOP: f32 = 1.35;
 /// How much a full stop counts behind words that are no sentence.
 const STOP_ALONE: f32 = 0.4;
 
@@ -67,7 +71,7 @@ pub(super) fn signs(table: Option<&'static LanguageTable>, evidence: &Evidence<'
         tail: number_tail(&sentence, table),
         address: address(&sentence, table, asked == Asked::Email),
         is_written: evidence.is_written || sentence.has_marks,
-        trusts_stops: evidence.trusts_stops,
+        stops: evidence.stops,
         clause: Clause { sentence, table },
         table,
         asked,
@@ -101,7 +105,7 @@ struct Judge {
     tail: NumberTail,
     address: AddressState,
     is_written: bool,
-    trusts_stops: bool,
+    stops: StopTrust,
     signs: Vec<Sign>,
 }
 
@@ -123,7 +127,7 @@ impl Judge {
             // One sentence of a story counts less; what is none is open anyway.
             let strength = self.clause.sentence_strength();
             let told = story_share(self.clause.sentence.turn_words);
-            let share = match (self.has_mark() && self.trusts_stops, self.clause.is_question()) {
+            let share = match (self.has_mark() && self.stops != StopTrust::Doubted, self.clause.is_question()) {
                 (true, _) => STORY_STOP,
                 (false, true) => 0.4,
                 (false, false) => (strength * told).max(0.2),
@@ -318,11 +322,14 @@ impl Judge {
         let is_name = self.clause.sentence.len() > 1
             && last.chars().count() > 1
             && self.clause.sentence.tokens.last().is_some_and(|token| token.is_capital);
-        if is_name {
+        let is_open = self.clause.lacks_final_verb() && !self.has_mark();
+        if is_name && !is_open {
             return;
         }
-        if has_word(table.grammar.never_last, last) {
+        if has_word(table.grammar.never_last, last) && !is_name {
             self.add(Cue::NeverLast, 1.0);
+        } else if is_open {
+            self.add(Cue::NeedsObject, FINAL_VERB);
         } else if has_word(table.grammar.seldom_last, last) && !is_excused {
             self.add(Cue::SeldomLast, 1.0);
             if names {
@@ -466,8 +473,13 @@ impl Judge {
             EndMark::Question => self.add(Cue::QuestionMark, 1.0),
             EndMark::Stop => {
                 // Some STT services end whatever comes before a pause with a stop: it counts where a sentence is.
-                let is_whole = self.trusts_stops && (self.clause.is_sentence() || self.clause.is_question());
-                self.add(Cue::FullStop, if is_whole { strength } else { strength.min(STOP_ALONE) });
+                let is_whole = self.clause.is_sentence() || self.clause.is_question();
+                let counted = match self.stops {
+                    StopTrust::Proven if is_whole => strength * PROVEN_STOP,
+                    StopTrust::Unknown if is_whole => strength,
+                    _ => strength.min(STOP_ALONE),
+                };
+                self.add(Cue::FullStop, counted);
             }
             EndMark::None if self.is_written && strength >= 1.0 => self.add(Cue::NoMark, 1.0),
             EndMark::None | EndMark::Open => {}
@@ -476,7 +488,7 @@ impl Judge {
 }
 
 /// A text without "please" at its end.
-fn without_please(text: &str) -> &str {
+pub(super) fn without_please(text: &str) -> &str {
     PLEASE.iter().find_map(|word| text.strip_suffix(word)).unwrap_or(text).trim()
 }
 

@@ -14,6 +14,7 @@ fn turn(content: &str) -> Turn {
         interrupted: false,
         confidence: None,
         agent_id: None,
+        said_by: None,
     }
 }
 

@@ -122,6 +122,12 @@ impl CallRecord {
         }
     }
 
+    /// Records the metrics so far, for those who look while the call goes on.
+    pub(super) async fn record_figures(&self) {
+        self.journal.record_call(self.call.clone(), None).await;
+        self.keep_for_panic();
+    }
+
     pub(super) async fn record_answered(&mut self) {
         call_row::answer(&mut self.call, now());
         self.write(self.status_update()).await;

@@ -8,22 +8,40 @@ use crate::call::cluster_messages::{
 };
 use crate::call::live_update::{self, LiveUpdate};
 use crate::call::registry::{CallChange, CallCommand, CallRegistry};
+use crate::domain::call_control::{CallControl, ControlError};
 use crate::domain::end_reason::EndReason;
 use crate::domain::ids::{CallId, TaskId};
 use crate::domain::quota::Quotas;
 use crate::store::node_bus::NodeBus;
 use crate::store::{OrgScope, Store};
 use crate::supervision::{Supervisor, spawn};
+use dashmap::DashMap;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, oneshot};
+use uuid::Uuid;
 
 /// How often subscriptions are renewed.
 const RENEW_INTERVAL: Duration = Duration::from_secs(5);
 /// A turn too long for a bus message is read from the database, where it arrives shortly.
 const TURN_READ_RETRY_AFTER: Duration = Duration::from_millis(150);
 const READS_MAX: usize = 10;
+/// How long a call may take to say whether it takes a command: it does so between two events.
+const CONTROL_DEADLINE: Duration = Duration::from_secs(2);
+/// The same of a call in another process, with the way there and back.
+const REMOTE_CONTROL_DEADLINE: Duration = Duration::from_secs(3);
+/// Commands whose answers other processes owe at once.
+const ASKED_MAX: usize = 1_024;
+
+/// What a call has said to a command. A call that drops it takes none: it is not answered yet.
+async fn answered(answer: oneshot::Receiver<Result<(), ControlError>>, within: Duration) -> Result<(), ControlError> {
+    match tokio::time::timeout(within, answer).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err(ControlError::NotAnswered),
+        Err(_) => Err(ControlError::NoAnswer),
+    }
+}
 
 #[derive(Debug)]
 struct RemoteListeners {
@@ -39,6 +57,8 @@ pub struct Cluster {
     store: Store,
     /// Calls held by other processes that have listeners here.
     listeners: Arc<Mutex<HashMap<CallId, RemoteListeners>>>,
+    /// Commands to calls that other processes hold, whose answers are waited for here.
+    asked: Arc<DashMap<Uuid, oneshot::Sender<Result<(), ControlError>>>>,
     /// Calls held here that have listeners in other processes.
     sending: Arc<Mutex<ForwardedCalls<Arc<Notify>>>>,
     trunks_changed: Arc<Notify>,
@@ -75,6 +95,7 @@ impl Cluster {
             registry: registry.clone(),
             store: store.clone(),
             listeners: Arc::default(),
+            asked: Arc::default(),
             sending: Arc::default(),
             trunks_changed: Arc::default(),
         };
@@ -120,6 +141,46 @@ impl Cluster {
         let organization = scope.organization().to_string();
         self.publish(&ClusterMessage::End { organization, call: call.to_string(), reason: reason.name().to_owned() })
             .await
+    }
+
+    /// Gives a command to a call, in whichever process it is, and says what the call has answered.
+    ///
+    /// # Errors
+    ///
+    /// Why the call has not taken it.
+    pub async fn control(
+        &self, scope: OrgScope, call: CallId, control: CallControl, by: String,
+    ) -> Result<(), ControlError> {
+        if let Some(sent) = self.registry.control(scope, call, control.clone(), by.clone()) {
+            return answered(sent?, CONTROL_DEADLINE).await;
+        }
+        if self.bus.is_none() {
+            return Err(ControlError::Over);
+        }
+        if self.asked.len() >= ASKED_MAX {
+            return Err(ControlError::Busy);
+        }
+        let (request, (reply, answer)) = (Uuid::now_v7(), oneshot::channel());
+        self.asked.insert(request, reply);
+        let (organization, call) = (scope.organization().to_string(), call.to_string());
+        self.publish(&ClusterMessage::Control { organization, call, request, control, by }).await;
+        let result = answered(answer, REMOTE_CONTROL_DEADLINE).await;
+        self.asked.remove(&request);
+        result
+    }
+
+    /// A command of another process for a call that may be held here; who does not hold it says nothing.
+    fn control_for_other(&self, scope: OrgScope, call: CallId, request: Uuid, (control, by): (CallControl, String)) {
+        let Some(sent) = self.registry.control(scope, call, control, by) else { return };
+        let own = self.clone();
+        let answer = async move {
+            let result = match sent {
+                Ok(answer) => answered(answer, CONTROL_DEADLINE).await,
+                Err(error) => Err(error),
+            };
+            own.publish(&ClusterMessage::Controlled { request, error: result.err() }).await;
+        };
+        drop(spawn("bus", answer));
     }
 
     /// The same for the live call of a task.
@@ -180,6 +241,14 @@ impl Cluster {
             }
             ClusterEffect::EndTask(scope, task, reason) => {
                 self.registry.command_task(scope, task, CallCommand::End(reason));
+            }
+            ClusterEffect::Control { scope, call, request, control, by } => {
+                self.control_for_other(scope, call, request, (control, by));
+            }
+            ClusterEffect::Controlled(request, result) => {
+                if let Some((_, asked)) = self.asked.remove(&request) {
+                    let _ = asked.send(result); // nobody waits any more
+                }
             }
             ClusterEffect::Forward { scope, call, from_start } => self.send_updates(scope, call, from_start),
             ClusterEffect::Update(call, update) => self.forward_update(call, update),

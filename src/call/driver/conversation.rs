@@ -1,6 +1,7 @@
 //! The event loop of an answered call: handles one event at a time.
 
 mod closing;
+mod controls;
 mod events;
 mod handover;
 mod next_agent;

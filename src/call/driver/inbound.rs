@@ -452,10 +452,21 @@ async fn request_assistant(
     let answer = tokio::select! {
         answer = question => answer,
         () = wait_for_cancel(&context.sip, &mut ringing.events) => return Err(NotAnsweredError::CallerGone),
-        Some(CallCommand::End(reason)) = slot.commands.recv() => return Err(NotAnsweredError::Ended(reason)),
+        reason = wait_for_end(slot) => return Err(NotAnsweredError::Ended(reason)),
     };
     let answer = answer.map_err(|failure| failure.to_string());
     resolve(&ringing.route, &context, read_answer(answer.as_deref().map_err(Clone::clone))).await
+}
+
+/// Waits until somebody ends the call; it takes no other command before it is answered.
+async fn wait_for_end(slot: &mut CallSlot) -> EndReason {
+    loop {
+        match slot.commands.recv().await {
+            Some(CallCommand::End(reason)) => return reason,
+            Some(_) => {}
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// The configuration that an answer asks for. Parts are judged on a blocking thread: that may take milliseconds.

@@ -50,7 +50,8 @@ impl AnswersByRules for RulesLlm {
             if !dropped.is_empty() {
                 found.extend(look_up(&self.index, dialogue, &dropped).await);
             }
-            let answer = memory().answer(dialogue, (&request.messages, &dropped), &request.tools, &found);
+            let answer =
+                memory().answer(dialogue, (request.messages.as_slice(), dropped.as_slice()), &request.tools, &found);
             RulesAnswer { text: answer.text, calls: answer.calls }
         })
     }

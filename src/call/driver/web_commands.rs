@@ -16,6 +16,7 @@ pub(super) fn handle_command(media: &CallMedia, command: CallCommand) {
             let _ = media.leg.restart_ice(theirs, Box::new(move |ours| drop(reply.send(ours))));
         }
         CallCommand::Connect(offer) => drop(offer.reply.send(Err(WebCallError::TokenUsed))),
-        CallCommand::End(_) => {}
+        // Ends are carried out before; whoever wants something of a call that is not answered learns that by the drop.
+        CallCommand::End(_) | CallCommand::Control(_) => {}
     }
 }

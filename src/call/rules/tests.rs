@@ -57,6 +57,7 @@ fn a_message_is_found_in_the_transcript_of_a_call_whose_model_was_away() {
         interrupted: false,
         confidence: None,
         agent_id: None,
+        said_by: None,
     };
     let (user, agent_said) = (|text| turn(TurnRole::User, text), |text| turn(TurnRole::Assistant, text));
     let turns = [

@@ -34,26 +34,32 @@ async fn a_call_is_heard_and_ended_through_the_other_process() {
             live["temp_token"].as_str().unwrap()
         );
         let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
-        let (mut seen, mut asked, mut ended) = (Vec::new(), false, false);
+        let (mut seen, mut asked, mut ended, mut controls) = (Vec::new(), false, false, 0);
         while let Some(Ok(message)) = socket.next().await {
             let Ok(text) = message.into_text() else { break };
             let Ok(message) = serde_json::from_str::<Value>(&text) else { break };
             if message["type"] == "transcript_update" {
                 seen.extend(message["data"]["transcript"].as_array().unwrap().iter().map(|t| t["content"].clone()));
             }
+            controls += usize::from(message["type"] == "call_control");
             if message["type"] == "call_status_update" && message["data"]["status"] == "completed" {
                 ended = true;
             }
             if !asked && seen.iter().any(|text| text == "Good morning! How can I help you?") {
                 asked = true;
+                let said = json!({"text": "And welcome.", "interrupt": true});
+                let answer = other.call("POST", &format!("/calls/{id}/say"), Some(said)).await;
+                assert_eq!(answer["control"], json!("say"), "{answer}");
+                other.call("POST", &format!("/calls/{id}/hold"), None).await;
                 let answer = other.call("POST", &format!("/calls/{id}/end"), None).await;
                 assert_eq!(answer["call"]["status"], json!("completed"), "{answer}");
             }
         }
-        (seen, ended)
+        (seen, ended, controls)
     };
-    let (report, (seen, ended)) = tokio::join!(pair.phone.dial(&dial, &script, None), watch);
+    let (report, (seen, ended, controls)) = tokio::join!(pair.phone.dial(&dial, &script, None), watch);
     assert!(report.ended_by_agent, "{report:?}");
+    assert_eq!(controls, 2, "say and hold: {seen:?}");
     assert!(ended && seen.iter().any(|text| text == "Hello, good morning."), "{seen:?}");
 }
 

@@ -137,6 +137,11 @@ impl History {
         self.messages.is_empty()
     }
 
+    /// The agent has said something.
+    pub fn has_agent_words(&self) -> bool {
+        self.messages.iter().any(|message| matches!(message, ChatMessage::Assistant { .. }))
+    }
+
     /// The caller spoke last and was not answered.
     pub fn ends_with_user(&self) -> bool {
         self.last_user().is_some()

@@ -5,6 +5,7 @@ pub mod backchannel;
 pub mod built_in_tools;
 pub mod digit_collection;
 pub mod flow;
+pub mod hallucination;
 pub mod history;
 pub mod interruption;
 pub mod language_tracker;

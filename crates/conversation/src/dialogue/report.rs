@@ -220,6 +220,7 @@ mod tests {
             interrupted: false,
             confidence: None,
             agent_id: None,
+            said_by: None,
         }
     }
 

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use trunkline_domain::call_facts::CallVariables;
 use trunkline_domain::chat::ToolCall;
 use trunkline_domain::end_reason::EndReason;
+use trunkline_domain::transcript::TurnAuthor;
 use trunkline_media::turn::script::{has_no_blanks, joins_previous};
 use trunkline_providers::Stall;
 
@@ -96,6 +97,8 @@ pub struct AgentResponse {
     fillers: usize,
     /// Barge-in is disabled.
     pub is_uninterruptible: bool,
+    /// Whose words it is, where they are not the agent's own.
+    pub said_by: Option<TurnAuthor>,
 }
 
 impl AgentResponse {
@@ -117,6 +120,7 @@ impl AgentResponse {
             is_filler: false,
             fillers: 0,
             is_uninterruptible: false,
+            said_by: None,
         }
     }
 

@@ -71,12 +71,25 @@ impl Talk {
     }
 
     /// The caller has said something, which starts anew what counts silence and noise.
-    pub(super) fn handle_caller_words(&mut self) {
+    pub(super) fn handle_caller_words(&mut self, now: Instant) {
         self.interruption.remainder = None;
-        self.timers.resume = None;
+        self.clear_resume(now);
         if let Speaker::Pipeline(pipeline) = &mut self.speaker {
             (pipeline.stt_stalls, pipeline.stt_stall_at) = (0, None);
         }
+    }
+
+    /// What waits for the caller's words needs not wait: there are none but those of the turn that was taken.
+    pub(super) fn handle_no_new_words(&mut self, now: Instant) {
+        let waits = self.line.playout.is_paused() || self.interruption.remainder.is_some();
+        if waits && !self.line.caller.end_of_turn.is_speaking() {
+            self.timers.resume = Some(now);
+        }
+    }
+
+    /// Words decide now what becomes of the agent's speech. If they do not, playback goes on: it is never paused for good.
+    pub(super) fn clear_resume(&mut self, now: Instant) {
+        self.timers.resume = self.line.playout.is_paused().then(|| now + PAUSED_MAX);
     }
 
     /// Playback was paused because the caller made a sound.
@@ -123,7 +136,9 @@ impl Talk {
         let language = self.line.facts.spec.stt_language();
         let is_command = is_stop_command(&text, language);
         // Over an agent who was not held, or goes on already, only the caller's own words count.
-        let is_callers = is_held || is_command || self.line.caller.overlap == Some(OverlapSource::Caller);
+        let caller = &self.line.caller;
+        let is_heard = caller.overlap == Some(OverlapSource::Caller) && caller.end_of_turn.has_voiced_words();
+        let is_callers = is_held || is_command || is_heard;
         if is_callers && (is_command || !self.may_be_backchannel(&text, is_final)) {
             let reason = if is_command { OverlapReason::Command } else { OverlapReason::Words };
             let at_ms = self.line.ms(now);
@@ -167,6 +182,11 @@ impl Talk {
     /// Resumes: the caller has said nothing that stops the agent.
     pub(super) fn dismiss_barge_in(&mut self, now: Instant) {
         self.line.metrics().interruptions.backchannels += 1;
+        self.dismiss_pause(now);
+    }
+
+    /// The caller's words do not concern what is about to be said: it goes on if it was held.
+    pub(super) fn dismiss_pause(&mut self, now: Instant) {
         if self.line.playout.end_pause() {
             self.timers.resume = None;
             self.resume_playback(now, OverlapReason::Backchannel);
@@ -196,7 +216,7 @@ impl Talk {
         }
         let Some(text) = self.interruption.remainder.take().filter(|text| !text.is_empty()) else { return true };
         self.interruption.is_untold = false;
-        self.say(now, &text, AfterResponse::AwaitCaller);
+        self.say_by(now, &text, AfterResponse::AwaitCaller, self.interruption.said_by);
         false
     }
 

@@ -6,6 +6,7 @@ use super::interruption_counts::InterruptionCounts;
 use super::spec::CallSpec;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use trunkline_domain::call_control::CallControl;
 use trunkline_providers::{Failover, TokenUsage};
 
 /// Turns whose figures are kept: four hours of fast conversation.
@@ -99,6 +100,8 @@ pub struct CallMetrics {
     agents: AgentShares,
     /// Languages that the conversation changed to.
     languages: Vec<Value>,
+    /// Commands from beside the call, in order.
+    controls: Vec<Value>,
 }
 
 /// Failovers that are listed individually; further ones are only counted.
@@ -197,6 +200,16 @@ impl CallMetrics {
         if self.languages.len() < SWITCHES_MAX {
             self.languages.push(json!({"language": language, "by": source, "at_ms": at_ms}));
         }
+    }
+
+    /// Somebody beside the call has given a command; the machine bounds their number.
+    pub(super) fn record_control(&mut self, at_ms: u64, control: &CallControl, by: &str) {
+        self.controls.push(json!({"control": control.name(), "text": control.text(), "by": by, "at_ms": at_ms}));
+    }
+
+    /// The commands that were given from beside the call, as the call's `metrics` show them.
+    pub fn controls(&self) -> &[Value] {
+        &self.controls
     }
 
     fn sums(&self) -> UsageSums {
@@ -300,6 +313,9 @@ impl CallMetrics {
         }
         if !self.languages.is_empty() {
             figures["languages"] = json!(self.languages);
+        }
+        if !self.controls.is_empty() {
+            figures["controls"] = json!(self.controls);
         }
         figures
     }

@@ -173,8 +173,14 @@ impl CallMachine {
         if is_final && let Some(talk) = self.mode.talk_mut() {
             talk.handle_final_words();
         }
-        self.handle_caller_words(text);
         self.update_end_of_turn(update);
+        // Words of a turn that was taken already, which come once more as final ones, are nothing new.
+        let is_new = self.mode.line_mut().is_none_or(|line| !line.caller.end_of_turn.words().is_empty());
+        if is_new {
+            self.handle_caller_words(now, text);
+        } else if is_final && let Some(talk) = self.mode.talk_mut() {
+            talk.handle_no_new_words(now);
+        }
         self.run_amd(now, |amd| amd.handle_words(now, text, is_final));
         if let Some(talk) = self.mode.talk_mut() {
             talk.evaluate_barge_in(now, is_final);
@@ -182,7 +188,7 @@ impl CallMachine {
     }
 
     /// The caller has said something, so a silent caller is prompted from the beginning.
-    pub(super) fn handle_caller_words(&mut self, text: &str) {
+    pub(super) fn handle_caller_words(&mut self, now: Instant, text: &str) {
         if text.is_empty() {
             return;
         }
@@ -192,7 +198,7 @@ impl CallMachine {
             conversing.talk.timers.unclear = None;
         }
         if let Some(talk) = self.mode.talk_mut() {
-            talk.handle_caller_words();
+            talk.handle_caller_words(now);
         }
     }
 
@@ -224,8 +230,9 @@ impl CallMachine {
     /// The caller has finished a turn. Only a conversation answers it.
     fn handle_turn(&mut self, now: Instant, turn: CallerTurn) {
         if let Some(talk) = self.mode.talk_mut() {
-            talk.clear_before_turn();
+            talk.clear_before_turn(now);
         }
+        let Some(turn) = self.hold_unvoiced_turn(now, turn) else { return };
         let Some(turn) = self.collect_turn(now, turn) else { return };
         match &mut self.mode {
             Mode::Conversing(conversing) => {
@@ -297,6 +304,7 @@ pub(super) fn dtmf_turn(now: Instant, digits: &str) -> CallerTurn {
         started: now,
         ended: now,
         final_at: None,
+        is_voiced: true,
         decision: None,
     }
 }

@@ -82,6 +82,7 @@ impl CallMachine {
         let Collecting::Digits(entry) = &mut conversing.collecting else { return false };
         let outcome = entry.collection.handle_digit(now, digit);
         conversing.talk.stop_for_key(now);
+        conversing.talk.fillers.start_over(now, now);
         if let Some(outcome) = outcome {
             self.finish_collecting(now, outcome, None);
         }
@@ -114,6 +115,7 @@ impl CallMachine {
             return entry.collection.handle_caller_speech(now);
         }
         let outcome = entry.collection.handle_timeout();
+        conversing.talk.fillers.start_over(now, now);
         self.finish_collecting(now, outcome, None);
     }
 
@@ -136,6 +138,7 @@ impl CallMachine {
             conversing.talk.line.hide_said(&turn.text, Some(lengths));
         }
         conversing.talk.stop_for_key(now);
+        conversing.talk.fillers.start_over(now, turn.ended);
         conversing.talk.note_turn(&CallerTurn { text: shown, ..turn });
         conversing.talk.tools.start_over();
         self.take_spoken(now, said);
@@ -198,7 +201,15 @@ impl CallMachine {
     /// The model learns what was entered, and answers.
     fn finish_collecting(&mut self, now: Instant, outcome: DigitOutcome, reason: Option<&str>) {
         self.end_collecting(now, outcome, reason);
+        self.go_on_after_entry(now);
+    }
+
+    /// The model reads what was entered; other tools of its round may still work, and the caller waits for them.
+    pub(super) fn go_on_after_entry(&mut self, now: Instant) {
         self.request_response_to_results(now);
+        if let Some(talk) = self.mode.talk_mut() {
+            talk.arm_filler_for_tools(now);
+        }
     }
 
     /// Ends an entry because something else has begun. The model reads it with what comes next.

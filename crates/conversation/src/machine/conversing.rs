@@ -5,6 +5,7 @@ use super::collecting::Collecting;
 use super::output::CallOutput;
 use super::spec::CallSpec;
 use super::talk::{FAILURES_MAX, Speaker, Talk};
+use super::timers::CallTimer;
 use super::unclear_cause::UnclearSpeech;
 use crate::dialogue::response::AfterResponse;
 use std::time::{Duration, Instant};
@@ -68,6 +69,16 @@ impl Conversing {
         }
     }
 
+    /// A timer has fired that means nothing outside of a conversation.
+    pub(super) fn handle_timer(&mut self, now: Instant, timer: CallTimer) {
+        match timer {
+            CallTimer::Silence => self.handle_silence(now),
+            CallTimer::Unclear => self.answer_unclear_speech(now),
+            CallTimer::SttStall => self.handle_stt_stalled(now),
+            _ => {}
+        }
+    }
+
     /// The silence timer has fired.
     pub(super) fn handle_silence(&mut self, now: Instant) {
         let talk = &mut self.talk;
@@ -81,6 +92,7 @@ impl Conversing {
         let asked = self.silence_prompts as usize;
         self.silence_prompts += 1;
         if config.generate_prompts {
+            talk.fillers.begin_silence(now);
             return talk.request_response(now, Some(SILENCE_PROMPT));
         }
         let ways: Vec<&String> = std::iter::once(&config.prompt).chain(&config.prompts).collect();

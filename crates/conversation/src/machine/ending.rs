@@ -168,7 +168,9 @@ impl Ending {
             // Without a playback report, the current response counts as heard up to its last finished segment.
             line.record_response(&response, line.ms(now), true, response.said());
         }
-        for turn in [line.caller.waiting_turn.take(), line.caller.end_of_turn.take_turn(now)].into_iter().flatten() {
+        let caller = &mut line.caller;
+        let turns = [caller.unvoiced.take(), caller.waiting_turn.take(), caller.end_of_turn.take_turn(now)];
+        for turn in turns.into_iter().flatten() {
             line.record_user(&turn);
         }
         line.transcript.close();

@@ -12,44 +12,44 @@ use trunkline_media::playout::queue::SegmentId;
 const DEFAULT_FILLER_AFTER: Duration = Duration::from_millis(2_500);
 /// The same from the end of the caller's turn on: whatever has stalled until then, somebody speaks within three seconds.
 const DEFAULT_FILLER_AFTER_TURN: Duration = Duration::from_millis(2_300);
-/// From one filler to the next while the caller still waits: the phrase itself, and some four seconds.
-const NEXT_FILLER_AFTER: Duration = Duration::from_secs(6);
-
-/// The same when a tool works for longer than fillers are said to one turn.
+/// Silence between two fillers while the caller still waits.
+const NEXT_FILLER_AFTER: Duration = Duration::from_millis(3_500);
+/// From a filler to the next if the first is not heard.
+const UNHEARD_FILLER_AFTER: Duration = Duration::from_secs(5);
+/// Silence between two fillers when a tool works for longer than fillers are said to one turn.
 const LATE_FILLER_AFTER: Duration = Duration::from_secs(15);
 /// When a filler is tried again that was due while the caller spoke.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl Talk {
+    /// The caller waits for the model, or for a tool that has no words of its own.
     pub(super) fn arm_filler(&mut self, now: Instant) {
-        let after = match &self.line.facts.silence {
-            Some(config) if !config.fillers.is_empty() => Duration::from_millis(config.filler_after_ms),
-            Some(_) if !self.default_fillers().is_empty() && self.fillers.is_empty() => {
-                self.timers.filler =
-                    Some(self.fillers.due_after_turn(now, DEFAULT_FILLER_AFTER, DEFAULT_FILLER_AFTER_TURN));
-                return;
-            }
-            Some(_) if !self.default_fillers().is_empty() => DEFAULT_FILLER_AFTER,
-            Some(_) | None => return,
+        let own = self.line.facts.silence.as_ref().filter(|config| !config.fillers.is_empty());
+        let own = own.map(|config| Duration::from_millis(config.filler_after_ms));
+        if own.is_none() && self.default_fillers().is_empty() {
+            return;
+        }
+        let due = match (own, self.fillers.is_empty()) {
+            (Some(after), true) => self.fillers.due(now, after),
+            (None, true) => self.fillers.due_after_turn(now, DEFAULT_FILLER_AFTER, DEFAULT_FILLER_AFTER_TURN),
+            (own, false) => self.fillers.due_again(now, own.unwrap_or_default().max(NEXT_FILLER_AFTER)),
         };
-        let after = if self.fillers.is_empty() { after } else { after.max(NEXT_FILLER_AFTER - DEFAULT_FILLER_AFTER) };
-        self.timers.filler = (!self.fillers.is_exhausted()).then(|| self.fillers.due(now, after));
+        self.timers.filler = (!self.fillers.is_exhausted()).then_some(due);
     }
 
-    /// The model has stopped in the middle of an answer: the wait begins with the end of the last sound.
+    /// The model has stopped before an answer, or in the middle of it, and everything so far was heard.
     pub(super) fn arm_filler_in_answer(&mut self, now: Instant) {
-        let response = self.line.playout.response.as_ref();
-        if response.is_some_and(|response| response.has_words() && response.waits_for_model()) {
-            self.fillers.end_wait();
+        if self.line.playout.response.as_ref().is_some_and(AgentResponse::waits_for_model) {
             self.arm_filler(now);
         }
     }
 
-    /// The phrases for an agent without any of its own. A realtime model talks by itself while it waits.
+    /// The phrases for an agent without any of its own. A realtime model talks by itself, unless it waits for a tool.
     fn default_fillers(&self) -> &'static [&'static str] {
         let wanted = self.line.facts.silence.as_ref().is_some_and(|config| config.default_fillers);
         match &self.speaker {
             Speaker::Pipeline(_) if wanted => fillers(self.line.facts.spec.language()),
+            Speaker::Realtime(_) if wanted && self.tools.is_waiting() => fillers(self.line.facts.spec.language()),
             Speaker::Pipeline(_) | Speaker::Realtime(_) => &[],
         }
     }
@@ -62,8 +62,11 @@ impl Talk {
         match self.tool_progress() {
             Some(progress) => {
                 let is_first = self.tools.phrases == 0 && self.fillers.is_empty();
-                let ms = if is_first { progress.after_ms } else { progress.repeat_ms };
-                self.timers.filler = progress.enabled.then(|| now + Duration::from_millis(ms));
+                let due = match is_first {
+                    true => self.fillers.due(now, Duration::from_millis(progress.after_ms)),
+                    false => self.fillers.due_again(now, Duration::from_millis(progress.repeat_ms)),
+                };
+                self.timers.filler = progress.enabled.then_some(due);
             }
             None if self.fillers.is_exhausted() => self.timers.filler = Some(now + LATE_FILLER_AFTER),
             None => self.arm_filler(now),
@@ -155,20 +158,20 @@ impl Talk {
         let response_id = response.response_id;
         let Some((index, text)) = response.add_filler(&words) else { return };
         self.fillers.record(words);
-        self.timers.filler = (!self.fillers.is_exhausted()).then(|| now + NEXT_FILLER_AFTER);
+        self.timers.filler = (!self.fillers.is_exhausted()).then(|| now + UNHEARD_FILLER_AFTER);
         self.line.output(CallOutput::Speak { segment: SegmentId { response_id, index }, text });
     }
 
-    /// The filler after the one that was used last; none when it is the only one.
+    /// The filler after the one that was used last. Of an agent with a single one, those of the language follow; none when
+    /// it would be the same again.
     fn next_filler(&self) -> Option<String> {
-        let own = &self.line.facts.silence.as_ref()?.fillers;
-        let default = self.default_fillers();
-        let count = if own.is_empty() { default.len() } else { own.len() };
-        let filler = |index: usize| own.get(index).map(String::as_str).or_else(|| default.get(index).copied());
+        let own = self.line.facts.silence.as_ref()?.fillers.iter().map(String::as_str);
+        let default = if own.len() < 2 { self.default_fillers() } else { &[] };
+        let all: Vec<&str> = own.chain(default.iter().copied()).collect();
         let last = self.fillers.last.as_deref();
-        let after = last.and_then(|last| (0..count).find(|index| filler(*index) == Some(last))).map_or(0, |at| at + 1);
-        let next = filler(after % count.max(1))?;
-        (Some(next) != last).then(|| next.to_owned())
+        let after = last.and_then(|last| all.iter().position(|filler| *filler == last)).map_or(0, |at| at + 1);
+        let in_order = all.iter().cycle().skip(after).take(all.len());
+        in_order.copied().find(|filler| Some(*filler) != last).map(str::to_owned)
     }
 }
 

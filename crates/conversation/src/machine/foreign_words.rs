@@ -1,11 +1,17 @@
-//! Words that STT heard while the agent spoke, and that are not the caller's: an echo of the agent, or said by somebody
-//! behind the caller.
+//! Words that STT heard while the agent spoke, and that are not the caller's: an echo of the agent, said by somebody behind
+//! the caller, or by nobody. Some services make words of a silent line, or send them many seconds late.
 
+use super::call_machine::CallMachine;
 use super::interruption_counts::OverlapReason;
 use super::line::Line;
+use super::mode::Mode;
+use super::talk::{Speaker, Talk};
+use super::unvoiced_words::joined;
 use crate::dialogue::backchannel::is_echo_of;
+use crate::dialogue::hallucination::is_hallucination;
 use crate::dialogue::interruption::is_stop_command;
 use std::time::{Duration, Instant};
+use trunkline_media::turn::end_of_turn::CallerTurn;
 use trunkline_media::turn::overlap::OverlapSource;
 use trunkline_media::turn::script::words;
 use trunkline_providers::SttEvent;
@@ -54,5 +60,48 @@ impl Line {
         let is_background = overlap == Some(OverlapSource::Background) && !is_held;
         (is_background && !text.trim().is_empty() && !is_stop_command(text, language))
             .then_some(OverlapReason::Background)
+    }
+}
+
+impl CallMachine {
+    /// A turn without a sound that came while the agent spoke waits for the agent's end, or is dropped: then there is none
+    /// now.
+    pub(super) fn hold_unvoiced_turn(&mut self, now: Instant, turn: CallerTurn) -> Option<CallerTurn> {
+        match &mut self.mode {
+            Mode::Conversing(conversing) => conversing.talk.hold_unvoiced_turn(now, turn),
+            Mode::HandingOver(handover) => handover.talk.hold_unvoiced_turn(now, turn),
+            Mode::Voicemail(_)
+            | Mode::Held(_)
+            | Mode::Transferring(_)
+            | Mode::Bridged(_)
+            | Mode::Ending(_)
+            | Mode::Over(_) => Some(turn),
+        }
+    }
+}
+
+impl Talk {
+    fn hold_unvoiced_turn(&mut self, now: Instant, turn: CallerTurn) -> Option<CallerTurn> {
+        // A realtime model hears the caller by itself.
+        if matches!(self.speaker, Speaker::Realtime(_)) || self.is_backchannel(&turn.text, turn.confidence) {
+            return Some(turn);
+        }
+        let is_speaking = self.line.playout.has_begun() && !self.line.playout.is_paused();
+        let is_made_up = !turn.is_voiced && is_hallucination(&turn.text);
+        let unvoiced = &mut self.line.caller.unvoiced;
+        if turn.is_voiced || !is_speaking {
+            unvoiced.record(&turn, is_made_up);
+            return Some(joined(unvoiced.take(), turn));
+        }
+        if unvoiced.is_inaudible() || is_stop_command(&turn.text, self.line.facts.spec.stt_language()) {
+            return Some(turn);
+        }
+        let reason = if is_made_up { OverlapReason::Hallucination } else { OverlapReason::NoVoice };
+        let at_ms = self.line.ms(now);
+        self.line.metrics().interruptions.record(at_ms, reason);
+        if reason == OverlapReason::NoVoice {
+            self.line.caller.unvoiced.queue(turn);
+        }
+        None
     }
 }

@@ -4,7 +4,6 @@
 use super::conversing::Conversing;
 use super::language::ConversationLanguage;
 use super::output::CallOutput;
-use super::said_fillers::SaidFillers;
 use super::spec::CallSpec;
 use super::talk::{Interruption, Talk};
 use crate::dialogue::built_in_tools::BuiltInTool;
@@ -185,7 +184,7 @@ impl Talk {
         self.tools.change_agent(&request.call_id, request.history);
         self.dtmf.set_rules(spec.agent.dtmf_rules.clone());
         (self.interruption, self.llm_failures) = (Interruption::default(), 0);
-        self.fillers = SaidFillers::default();
+        self.fillers.change_agent();
         (self.timers.silence, self.timers.resume, self.timers.filler) = (None, None, None);
         self.handovers += 1;
         self.language = ConversationLanguage::new(spec.clone());

@@ -2,7 +2,7 @@
 
 use super::call_machine::CallMachine;
 use super::conversing::Conversing;
-use super::held::{HoldReason, WantedHold};
+use super::held::{HoldEnd, HoldReason, WantedHold};
 use super::mode::Mode;
 use super::talk::{Speaker, Talk};
 use std::time::Instant;
@@ -64,14 +64,20 @@ impl CallMachine {
         let mut ended = None;
         self.change(|mode| match mode {
             Mode::Held(held) => {
-                let (conversing, call_id, result) = held.resume(now, why);
-                ended = Some((call_id, result));
+                let (conversing, end) = held.resume(now, why);
+                ended = Some(end);
                 Mode::Conversing(conversing)
             }
             unchanged => unchanged,
         });
-        if let Some((call_id, result)) = ended {
-            self.handle_tool_result(now, &call_id, &result);
+        match (ended, self.mode.talk_mut()) {
+            (Some(HoldEnd::ToolResult { call_id, result }), _) => self.handle_tool_result(now, &call_id, &result),
+            (Some(HoldEnd::GoOn { hint }), Some(talk)) => {
+                if !talk.try_operator_text(now) {
+                    talk.request_response(now, Some(&hint));
+                }
+            }
+            (Some(HoldEnd::GoOn { .. }) | None, _) => {}
         }
     }
 }

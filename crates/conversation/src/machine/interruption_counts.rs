@@ -27,6 +27,10 @@ pub(super) enum OverlapReason {
     Background,
     /// Words of the agent that came back: ignored.
     Echo,
+    /// Words with which no sound came: they wait for the agent's end.
+    NoVoice,
+    /// The same, and such as STT makes of silence: ignored.
+    Hallucination,
 }
 
 impl OverlapReason {
@@ -40,6 +44,8 @@ impl OverlapReason {
             Self::NoWords => "no_words",
             Self::Background => "background",
             Self::Echo => "echo",
+            Self::NoVoice => "no_voice",
+            Self::Hallucination => "hallucination",
         }
     }
 }

@@ -6,6 +6,7 @@ use super::decision_record::DecisionRecord;
 use super::output::CallOutput;
 use super::spec::{CallFacts, CallSpec};
 use super::transcript::{TranscriptOrder, TurnNumber};
+use super::unvoiced_words::{UnvoicedWords, joined};
 use crate::dialogue::response::{AgentResponse, ResponseStart};
 use crate::dialogue::secret_words::{hidden, hidden_entry};
 use crate::dialogue::spoken::digits::{SpokenDigits, spoken_digits};
@@ -49,6 +50,8 @@ pub(super) struct Caller {
     pub(super) end_of_turn: EndOfTurnDetector,
     /// A finished turn that waits for the playback report of the response it interrupted.
     pub(super) waiting_turn: Option<CallerTurn>,
+    /// Words without a sound, and how often they came.
+    pub(super) unvoiced: UnvoicedWords,
     /// The last turn in the transcript: its final words may still be written differently.
     pub(super) last_recorded: Option<(TurnNumber, CallerTurn)>,
     /// The last answered turn, until the caller speaks again.
@@ -69,6 +72,7 @@ impl Caller {
         Self {
             end_of_turn,
             waiting_turn: None,
+            unvoiced: UnvoicedWords::default(),
             last_recorded: None,
             last_turn: None,
             possible_cut_off: None,
@@ -85,10 +89,17 @@ impl Caller {
 
     /// Queues a turn until the current response has ended or was cut.
     pub(super) fn queue_turn(&mut self, turn: CallerTurn) {
-        self.waiting_turn = Some(match self.waiting_turn.take() {
-            Some(first) => CallerTurn { text: format!("{} {}", first.text, turn.text), ..turn },
-            None => turn,
-        });
+        self.waiting_turn = Some(joined(self.waiting_turn.take(), turn));
+    }
+
+    /// Takes the turn that has waited for the end of a response. Words without a sound wait on while others are on their
+    /// way.
+    pub(super) fn take_waiting_turn(&mut self) -> Option<CallerTurn> {
+        match self.waiting_turn.take() {
+            Some(turn) => Some(joined(self.unvoiced.take(), turn)),
+            None if self.is_quiet() => self.unvoiced.take(),
+            None => None,
+        }
     }
 }
 
@@ -364,7 +375,8 @@ impl Line {
     /// STT has written a turn differently in the end: true if it was the last one that was recorded.
     pub(super) fn correct_user(&mut self, correction: &TurnCorrection) -> bool {
         let TurnCorrection { was, is } = correction;
-        if let Some(waiting) = self.caller.waiting_turn.as_mut().filter(|waiting| waiting.text.contains(was.as_str())) {
+        let mut waiting = self.caller.waiting_turn.iter_mut().chain(self.caller.unvoiced.turn_mut());
+        if let Some(waiting) = waiting.find(|waiting| waiting.text.contains(was.as_str())) {
             waiting.text = waiting.text.replacen(was.as_str(), is, 1);
             return false;
         }
@@ -386,6 +398,7 @@ impl Line {
             interrupted: false,
             confidence: turn.confidence,
             agent_id: None,
+            said_by: None,
         };
         self.record(number, turn);
     }
@@ -400,6 +413,7 @@ impl Line {
             interrupted: false,
             confidence: None,
             agent_id: self.agent_id(),
+            said_by: None,
         };
         self.record(number, turn);
     }
@@ -453,6 +467,7 @@ impl Line {
             interrupted,
             confidence: None,
             agent_id: self.agent_id(),
+            said_by: response.said_by,
         };
         self.record(start.transcript_turn, turn);
     }

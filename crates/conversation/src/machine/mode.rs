@@ -228,6 +228,7 @@ impl Mode {
             (Self::Held(held), CallTimer::Hold) => Some(held.until),
             (Self::Transferring(transferring), CallTimer::Transfer) => Some(transferring.until()),
             (Self::HandingOver(handover), CallTimer::Handover) => Some(handover.until()),
+            (Self::Conversing(conversing), CallTimer::OperatorText) => conversing.talk.operator.try_at(),
             (Self::Conversing(conversing), CallTimer::Collection) => conversing.collecting.deadline(),
             (
                 Self::Conversing(_) | Self::Voicemail(_) | Self::Held(_) | Self::Transferring(_) | Self::HandingOver(_),

@@ -85,6 +85,9 @@ impl CallMachine {
             if let Some(amd) = self.mode.amd_mut() {
                 amd.handle_agent_heard(at);
             }
+            if let Some(talk) = self.mode.talk_mut() {
+                talk.fillers.begin_silence(at);
+            }
             self.advance(at);
             if let Some(talk) = self.mode.talk_mut() {
                 talk.arm_filler_in_answer(at);
@@ -114,9 +117,6 @@ impl CallMachine {
             }
         }
         let said = response.said();
-        if !said.is_empty() {
-            talk.fillers.end_wait();
-        }
         if !response.is_filler {
             talk.history.push_assistant(&said, response.tool_calls.clone());
         }
@@ -134,6 +134,12 @@ impl CallMachine {
                 if !response.tool_calls.is_empty() {
                     return self.run_tools(now, &response.tool_calls, !said.is_empty());
                 }
+                // Before the turn that waits for the end of the response: the words are older.
+                if matches!(self.mode, Mode::Conversing(_))
+                    && self.mode.talk_mut().is_some_and(|talk| talk.try_operator_text(now))
+                {
+                    return;
+                }
                 let is_collecting = self.is_collecting();
                 if !self.answer_waiting_turn(now) {
                     self.arm_silence(now);
@@ -149,7 +155,7 @@ impl CallMachine {
     /// Answers the turn that has waited for the end of a response; false if there is none.
     pub(super) fn answer_waiting_turn(&mut self, now: Instant) -> bool {
         let Some(talk) = self.mode.talk_mut() else { return false };
-        let Some(turn) = talk.line.caller.waiting_turn.take() else { return false };
+        let Some(turn) = talk.line.caller.take_waiting_turn() else { return false };
         let Some(turn) = self.collect_turn(now, turn) else { return true };
         if self.mode.talk_mut().is_some_and(|talk| talk.answer_turn(now, &turn)) {
             self.advance(now);

@@ -6,7 +6,7 @@ use super::output::CallOutput;
 use super::transcript::TurnNumber;
 use crate::dialogue::response::{AfterResponse, AgentResponse};
 use std::time::{Duration, Instant};
-use trunkline_domain::transcript::{Turn, TurnRole};
+use trunkline_domain::transcript::{Turn, TurnAuthor, TurnRole};
 use trunkline_media::playout::queue::SegmentId;
 use trunkline_providers::realtime::RealtimeInput;
 use trunkline_providers::{ProviderError, TokenUsage};
@@ -78,7 +78,7 @@ pub(super) enum Owed {
     /// Nothing, or what the next session does by itself once it hears the caller.
     Nothing,
     /// A scripted text that was not begun.
-    Words(String, AfterResponse),
+    Words(OrderedText),
     /// The answer to what was said last.
     Answer,
     /// The rest of an answer that was being said.
@@ -97,8 +97,10 @@ pub(super) enum Link {
 /// A text that the model was told to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct OrderedText {
-    text: String,
+    pub(super) text: String,
     pub(super) then: AfterResponse,
+    /// Whose words it is, where they are not the agent's own.
+    pub(super) said_by: Option<TurnAuthor>,
 }
 
 /// A session with a realtime model.
@@ -150,8 +152,10 @@ impl Realtime {
     }
 
     /// Says a scripted text with the realtime voice.
-    pub(super) fn say(&mut self, line: &mut Line, now: Instant, text: &str, then: AfterResponse) {
-        self.ordered = Some(OrderedText { text: text.to_owned(), then });
+    pub(super) fn say(
+        &mut self, line: &mut Line, now: Instant, text: &str, then: AfterResponse, said_by: Option<TurnAuthor>,
+    ) {
+        self.ordered = Some(OrderedText { text: text.to_owned(), then, said_by });
         self.expect_response(now);
         Self::send(line, RealtimeInput::Say(text.to_owned()));
     }
@@ -165,6 +169,16 @@ impl Realtime {
     pub(super) fn expect_response(&mut self, now: Instant) {
         self.stall_at = Some(now + FILLER_AFTER);
         self.give_up_at = Some(now + RESPONSE_TIMEOUT);
+    }
+
+    /// A response is owed or comes in.
+    pub(super) fn owes_response(&self) -> bool {
+        self.stall_at.is_some() || self.incoming.is_some() || self.ordered.is_some()
+    }
+
+    /// Nothing is waited for: the caller is on hold.
+    pub(super) fn rest(&mut self) {
+        (self.stall_at, self.give_up_at, self.ordered) = (None, None, None);
     }
 
     pub(super) fn send_tool_result(line: &mut Line, id: &str, result: &str) {
@@ -216,6 +230,7 @@ impl Realtime {
                 interrupted: false,
                 confidence: None,
                 agent_id: None,
+                said_by: None,
             };
             line.record(number, turn);
         } else if let Some(number) = spoken.and_then(|spoken| spoken.turn) {
@@ -313,7 +328,7 @@ impl Realtime {
             Link::Up(owed) | Link::Lost(owed) => std::mem::replace(owed, Owed::Nothing),
         };
         let owed = match (self.ordered.take(), self.incoming.take()) {
-            (Some(OrderedText { text, then }), _) => Owed::Words(text, then),
+            (Some(ordered), _) => Owed::Words(ordered),
             (None, Some(incoming)) if incoming.items.iter().any(|item| item.has_audio) => match self.speech_started {
                 // The caller has interrupted it.
                 Some(_) => Owed::Nothing,

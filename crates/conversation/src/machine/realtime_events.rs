@@ -59,9 +59,9 @@ impl CallMachine {
                 Realtime::handle_interrupted(line);
             }
             RealtimeEvent::SpeechStopped => realtime.handle_caller_turn_ended(line, now),
-            RealtimeEvent::UserInterim(text) => self.handle_caller_words(&text),
+            RealtimeEvent::UserInterim(text) => self.handle_caller_words(now, &text),
             RealtimeEvent::UserFinal(text) => {
-                self.handle_caller_words(&text);
+                self.handle_caller_words(now, &text);
                 let shown = self.shown_words(&text);
                 if let Some(talk) = self.mode.talk_mut() {
                     talk.handle_caller_transcript(now, &shown);

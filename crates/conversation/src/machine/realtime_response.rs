@@ -1,7 +1,7 @@
 //! Responses of a realtime model in a call that it speaks in, and the pipeline that takes over when it fails.
 
 use super::output::CallOutput;
-use super::realtime::{Owed, Realtime, ResponseEnd};
+use super::realtime::{OrderedText, Owed, Realtime, ResponseEnd};
 use super::talk::{FAILURES_MAX, Speaker, Talk};
 use crate::dialogue::response::{AfterResponse, AgentResponse};
 use std::time::{Duration, Instant};
@@ -94,7 +94,9 @@ impl Talk {
         }
         let response_id = self.line.playout.next_id();
         let mut response = AgentResponse::from_model(response_id, self.line.facts.spec.style());
-        response.after = realtime.ordered.take().map_or(AfterResponse::AwaitCaller, |ordered| ordered.then);
+        if let Some(ordered) = realtime.ordered.take() {
+            (response.after, response.said_by) = (ordered.then, ordered.said_by);
+        }
         realtime.begin_response(now, response_id);
         let turn_ended = realtime.turn_ended.take();
         let is_final = response.after.is_final();
@@ -178,7 +180,7 @@ impl Talk {
         let Speaker::Realtime(realtime) = &mut self.speaker else { return false };
         match realtime.take_owed() {
             Owed::Nothing => return false,
-            Owed::Words(text, then) => realtime.say(&mut self.line, now, &text, then),
+            Owed::Words(OrderedText { text, then, said_by }) => realtime.say(&mut self.line, now, &text, then, said_by),
             Owed::Answer => realtime.request_response(&mut self.line, now, None),
             Owed::Rest => realtime.request_response(&mut self.line, now, Some(CONTINUE_PROMPT)),
         }

@@ -4,7 +4,7 @@ use super::interruption_counts::OverlapReason;
 use super::line::AnsweredTurn;
 use super::output::CallOutput;
 use super::talk::{FAILURES_MAX, Speaker, Talk};
-use crate::dialogue::response::AgentResponse;
+use crate::dialogue::response::{AfterResponse, AgentResponse};
 use std::time::Instant;
 use trunkline_domain::chat::CONTINUE_PROMPT;
 use trunkline_media::turn::end_of_turn::CallerTurn;
@@ -27,9 +27,9 @@ impl Talk {
                 self.line.caller.queue_turn(turn);
                 return false;
             }
-            if response.is_scripted && !response.is_filler && !heard {
-                // "Hello?" before our greeting is audible: the greeting answers it.
+            if response.is_scripted && !response.is_filler && !heard && self.is_due_all_the_same(response) {
                 self.note_turn(&turn);
+                self.dismiss_pause(now);
                 return false;
             }
             self.line.output(CallOutput::CancelLlm);
@@ -42,10 +42,22 @@ impl Talk {
                 return false;
             }
             let unheard = self.line.playout.response.take();
+            self.line.playout.end_pause();
             let calls = unheard.map(|response| response.tool_calls).unwrap_or_default();
             self.settle_cut_tools(now, "", &calls);
         }
         self.answer_turn(now, &turn)
+    }
+
+    /// Whether a scripted text that waits for its sound is said although the caller has spoken: "Hello?" before our
+    /// greeting is audible is answered by the greeting. Whoever was asked "are you still there?", or was bid farewell, and
+    /// speaks before it is heard, is answered.
+    fn is_due_all_the_same(&self, response: &AgentResponse) -> bool {
+        match response.after {
+            AfterResponse::AwaitCaller => !self.history.has_agent_words(),
+            AfterResponse::HangUp(_) => response.after.is_final(),
+            AfterResponse::Transfer | AfterResponse::HandOver => true,
+        }
     }
 
     /// Answers a turn; true when a preemptive answer may be over by that.
@@ -232,6 +244,7 @@ impl Talk {
         let said = if begun && !response.is_filler { said } else { "" };
         self.settle_cut_tools(now, said, &response.tool_calls);
         self.interruption.is_untold = begun && !rest.is_empty();
+        self.interruption.said_by = response.said_by;
         if let Speaker::Realtime(realtime) = &mut self.speaker {
             realtime.truncate(&mut self.line, response, sent);
         }

@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-/// Fillers to one turn of the caller: half a minute.
-const FILLERS_MAX: u32 = 5;
+/// Fillers to one turn of the caller: some five minutes.
+const FILLERS_MAX: u32 = 60;
+/// Silence after which the next filler is said in any case; a longer one was no wait.
+const SILENCE_MAX: Duration = Duration::from_secs(5);
 /// A phrase that nobody has chosen leaves the answer this time, however late the turn was over.
 const SOONEST: Duration = Duration::from_millis(600);
 
@@ -14,8 +16,8 @@ pub(super) struct SaidFillers {
     pub(super) last: Option<String>,
     /// Since the caller's last turn.
     count: u32,
-    /// Since when the caller has waited without hearing a word.
-    waits_since: Option<Instant>,
+    /// Since when nobody speaks: the end of the caller's turn, or of the agent's last words.
+    silent_since: Option<Instant>,
     /// The end of the turn after which the caller has not heard a sound.
     unanswered_since: Option<Instant>,
 }
@@ -23,7 +25,12 @@ pub(super) struct SaidFillers {
 impl SaidFillers {
     /// The caller had a turn that ended then, and waits.
     pub(super) fn start_over(&mut self, now: Instant, ended: Instant) {
-        (self.count, self.waits_since, self.unanswered_since) = (0, Some(now), Some(ended));
+        (self.count, self.silent_since, self.unanswered_since) = (0, Some(now), Some(ended));
+    }
+
+    /// Another agent has the call: the caller waits on.
+    pub(super) fn change_agent(&mut self) {
+        self.count = 0;
     }
 
     /// The caller spoke until then, and waits, though nothing was understood.
@@ -38,20 +45,32 @@ impl SaidFillers {
 
     /// The caller hears a sound, or speaks.
     pub(super) fn handle_sound(&mut self) {
-        self.unanswered_since = None;
+        (self.unanswered_since, self.silent_since) = (None, None);
     }
 
-    /// The caller has heard something.
-    pub(super) fn end_wait(&mut self) {
-        self.waits_since = None;
+    /// The caller has heard words to their end, or is asked for something new.
+    pub(super) fn begin_silence(&mut self, now: Instant) {
+        self.silent_since = Some(now);
     }
 
-    /// When a phrase is due that is said after so long a wait.
+    /// When the silence began that lasts; a long one was no wait.
+    fn silence_began(&self, now: Instant) -> Instant {
+        self.silent_since.filter(|since| now.saturating_duration_since(*since) <= SILENCE_MAX).unwrap_or(now)
+    }
+
+    /// When the first phrase is due that is said after so long a silence.
     pub(super) fn due(&self, now: Instant, after: Duration) -> Instant {
-        (self.waits_since.unwrap_or(now) + after).max(now)
+        (self.silence_began(now) + after).max(now)
     }
 
-    /// The same, or so long after the end of the turn, if that is earlier: the time until the turn was over counts.
+    /// When a further phrase is due after so long a silence. What was waited for may have come just now: a little later
+    /// then, but not after the longest silence.
+    pub(super) fn due_again(&self, now: Instant, after: Duration) -> Instant {
+        let since = self.silence_began(now);
+        (since + after).max((now + SOONEST).min(since + after.max(SILENCE_MAX))).max(now)
+    }
+
+    /// The same as `due`, or so long after the end of the turn, if that is earlier: the time until the turn was over counts.
     pub(super) fn due_after_turn(&self, now: Instant, after: Duration, after_turn: Duration) -> Instant {
         let due = self.due(now, after);
         self.unanswered_since.map_or(due, |ended| due.min((ended + after_turn).max(now + SOONEST)))
@@ -68,7 +87,7 @@ impl SaidFillers {
     }
 
     pub(super) fn record(&mut self, words: String) {
-        self.waits_since = None;
+        self.silent_since = None;
         self.count += 1;
         self.last = Some(words);
     }

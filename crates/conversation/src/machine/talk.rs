@@ -2,6 +2,7 @@
 
 use super::language::ConversationLanguage;
 use super::line::{Line, PlayoutState};
+use super::operator_words::OperatorWords;
 use super::output::CallOutput;
 use super::pipeline::Pipeline;
 use super::realtime::Realtime;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 use trunkline_domain::call_facts::CallVariables;
 use trunkline_domain::chat::{ChatMessage, ToolChoice};
 use trunkline_domain::end_reason::EndReason;
+use trunkline_domain::transcript::TurnAuthor;
 use trunkline_media::turn::end_of_turn::CallerTurn;
 
 /// Default maximum duration: long enough for ordinary calls, short enough to stop runaway ones.
@@ -44,6 +46,14 @@ impl Speaker {
         }
     }
 
+    /// A realtime model was asked for something and has not begun to say it, or is saying it.
+    pub(super) fn owes_response(&self) -> bool {
+        match self {
+            Self::Pipeline(_) => false,
+            Self::Realtime(realtime) => realtime.owes_response(),
+        }
+    }
+
     /// Puts a pipeline in the place of a realtime model, which is returned; `None` if there is a pipeline already.
     pub(super) fn leave_realtime(&mut self) -> Option<Realtime> {
         match std::mem::replace(self, Self::Pipeline(Pipeline::default())) {
@@ -61,6 +71,8 @@ impl Speaker {
 pub(super) struct Interruption {
     /// The unplayed rest of the response, to be resumed if the barge-in was noise.
     pub(super) remainder: Option<String>,
+    /// Whose words the rest is, if not the agent's own.
+    pub(super) said_by: Option<TurnAuthor>,
     /// The LLM has not been told that it was interrupted.
     pub(super) is_untold: bool,
 }
@@ -82,6 +94,7 @@ pub struct Talk {
     /// How often the call was handed to another agent.
     pub(super) handovers: u32,
     pub(super) language: ConversationLanguage,
+    pub(super) operator: OperatorWords,
     pub(super) timers: TalkTimers,
 }
 
@@ -100,6 +113,7 @@ impl Talk {
             llm_failures: 0,
             handovers: 0,
             language: ConversationLanguage::new(spec.clone()),
+            operator: OperatorWords::default(),
             timers: TalkTimers { max_duration: Some(now + longest), ..TalkTimers::default() },
             line: Line::new(now, spec),
         }
@@ -126,7 +140,8 @@ impl Talk {
                 | CallTimer::Collection
                 | CallTimer::Hold
                 | CallTimer::Transfer
-                | CallTimer::Handover,
+                | CallTimer::Handover
+                | CallTimer::OperatorText,
                 _,
             ) => None,
         }
@@ -154,7 +169,8 @@ impl Talk {
                 | CallTimer::Collection
                 | CallTimer::Hold
                 | CallTimer::Transfer
-                | CallTimer::Handover,
+                | CallTimer::Handover
+                | CallTimer::OperatorText,
                 _,
             ) => {}
         }
@@ -183,6 +199,11 @@ impl Talk {
 
     /// Says a scripted text if nothing else is being said: with the realtime voice, if it can, or by TTS.
     pub fn say(&mut self, now: Instant, text: &str, then: AfterResponse) {
+        self.say_by(now, text, then, None);
+    }
+
+    /// The same; the transcript tells whose words it is.
+    pub(super) fn say_by(&mut self, now: Instant, text: &str, then: AfterResponse, said_by: Option<TurnAuthor>) {
         self.discard_preemptive_generation();
         self.timers.silence = None;
         // A model may have written it for a tool.
@@ -195,10 +216,11 @@ impl Talk {
         if let Speaker::Realtime(realtime) = &mut self.speaker
             && realtime.capabilities.can_say
         {
-            return realtime.say(&mut self.line, now, text, then);
+            return realtime.say(&mut self.line, now, text, then, said_by);
         }
         let response_id = self.line.playout.next_id();
-        let (response, segments) = AgentResponse::scripted(response_id, text, then, self.line.facts.spec.style());
+        let (mut response, segments) = AgentResponse::scripted(response_id, text, then, self.line.facts.spec.style());
+        response.said_by = said_by;
         self.line.playout.response = Some(response);
         self.line.speak(segments);
     }
@@ -233,6 +255,7 @@ impl Talk {
         self.cancel_response(now);
         self.interruption = Interruption::default();
         self.line.caller.waiting_turn = None;
+        self.line.caller.unvoiced.take();
         (self.timers.silence, self.timers.resume, self.timers.filler) = (None, None, None);
     }
 
@@ -247,7 +270,7 @@ impl Talk {
     }
 
     /// What placeholders stand for that a model writes: what answers of tools have set, then what the call began with.
-    fn known_values(&self) -> CallVariables {
+    pub(super) fn known_values(&self) -> CallVariables {
         let mut values = self.told_variables();
         for (name, value) in &self.line.facts.spec.known.0 {
             values.0.entry(name.clone()).or_insert_with(|| value.clone());
@@ -302,8 +325,9 @@ impl Talk {
     }
 
     /// The caller's words have come to an end for now: nothing is resumed or waited for.
-    pub(super) fn clear_before_turn(&mut self) {
-        (self.timers.silence, self.timers.resume) = (None, None);
+    pub(super) fn clear_before_turn(&mut self, now: Instant) {
+        self.timers.silence = None;
+        self.clear_resume(now);
         if let Speaker::Pipeline(pipeline) = &mut self.speaker {
             pipeline.stt_stall_at = None;
         }

@@ -4,6 +4,7 @@ mod amd;
 mod answers;
 mod collect_digits;
 mod collect_value;
+mod controls;
 mod ending;
 mod failures;
 mod handover;
@@ -22,6 +23,8 @@ mod tools;
 mod transcript;
 mod transfers;
 mod turns;
+mod unvoiced;
+mod waits;
 
 use super::*;
 use std::time::{Duration, Instant};

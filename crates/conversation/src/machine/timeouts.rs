@@ -44,22 +44,13 @@ impl CallMachine {
     fn handle_timer(&mut self, now: Instant, timer: CallTimer) {
         match (timer, self.mode.talk_mut()) {
             (CallTimer::MaxDuration, _) => self.handle_max_duration(now),
-            (CallTimer::Silence, _) => {
+            (CallTimer::Silence | CallTimer::Unclear | CallTimer::SttStall, _) => {
                 if let Mode::Conversing(conversing) = &mut self.mode {
-                    conversing.handle_silence(now);
-                }
-            }
-            (CallTimer::Unclear, _) => {
-                if let Mode::Conversing(conversing) = &mut self.mode {
-                    conversing.answer_unclear_speech(now);
+                    conversing.handle_timer(now, timer);
                 }
             }
             (CallTimer::Collection, _) => self.handle_collection_timeout(now),
-            (CallTimer::SttStall, _) => {
-                if let Mode::Conversing(conversing) = &mut self.mode {
-                    conversing.handle_stt_stalled(now);
-                }
-            }
+            (CallTimer::OperatorText, _) => self.handle_operator_timeout(now),
             (CallTimer::Voicemail, _) => {
                 if let Mode::Voicemail(voicemail) = &mut self.mode {
                     voicemail.handle_ready(now);

@@ -36,6 +36,8 @@ pub enum CallTimer {
     Transfer,
     /// The next agent of a handover is not ready.
     Handover,
+    /// An operator's text waits to be said.
+    OperatorText,
     /// The realtime model was asked and does not respond, or stalls.
     RealtimeStall,
     /// The realtime model has not sent the caller's transcript.
@@ -44,7 +46,7 @@ pub enum CallTimer {
 
 impl CallTimer {
     /// All timers; of those that are due at once the first fires first.
-    pub(super) const ALL: [Self; 17] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::MaxDuration,
         Self::Goodbye,
         Self::Silence,
@@ -60,6 +62,7 @@ impl CallTimer {
         Self::Hold,
         Self::Transfer,
         Self::Handover,
+        Self::OperatorText,
         Self::RealtimeStall,
         Self::CallerTranscript,
     ];

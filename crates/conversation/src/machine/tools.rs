@@ -140,7 +140,7 @@ impl Talk {
         let spec = &self.line.facts.spec;
         let system = prompt::system_messages_with(&spec.agent, spec.task.as_ref(), &self.told_variables());
         if self.history.set_system(system) && matches!(self.speaker, Speaker::Realtime(_)) {
-            let instructions = prompt::instructions(&self.history.messages(Clone::clone));
+            let instructions = self.realtime_instructions();
             Realtime::send(&mut self.line, RealtimeInput::Instructions(instructions));
         }
     }
@@ -501,7 +501,7 @@ impl CallMachine {
     /// Requests a response when a result came and neither side speaks. Otherwise the result waits in the history for
     /// the next request.
     pub(super) fn request_response_to_results(&mut self, now: Instant) {
-        if self.mode.talk().is_some_and(Talk::may_read_results) {
+        if self.mode.talk().is_some_and(Talk::may_read_results) && self.hears_caller() {
             self.next_round(now, false);
         }
     }

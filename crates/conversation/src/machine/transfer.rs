@@ -9,6 +9,7 @@ use super::talk::{GOODBYE_MAX, Talk};
 use crate::dialogue::built_in_tools::BuiltInTool;
 use crate::dialogue::response::AfterResponse;
 use std::time::{Duration, Instant};
+use trunkline_domain::call_control::TransferCommand;
 use trunkline_domain::end_reason::EndReason;
 use trunkline_domain::transfer::{TransferMode, TransferTarget};
 
@@ -85,6 +86,8 @@ impl TransferMethod {
 pub enum TransferOrigin {
     /// A DTMF rule.
     Dtmf,
+    /// Somebody beside the call.
+    Operator,
     /// A tool call of the model, which waits for the outcome.
     Tool {
         /// Id of the call.
@@ -114,6 +117,21 @@ impl TransferRequest {
         let name = known.map_or(target.as_str(), |one| &one.name).to_owned();
         let method = TransferMethod::new(mode, Some(facts.phrases.caller_waits.to_owned()));
         Self { name, target, method, origin: TransferOrigin::Dtmf }
+    }
+
+    /// An operator names a number, or a destination of the agent's; `None` if the agent has no such destination.
+    pub(super) fn by_operator(facts: &CallFacts, command: &TransferCommand) -> Option<Self> {
+        let request = match (&command.destination, command.number()) {
+            (Some(name), _) => {
+                let config = facts.spec.agent.transfers();
+                let one = config.destinations.iter().find(|one| one.name == *name)?;
+                let briefing = Some(facts.phrases.caller_waits.to_owned());
+                let method = TransferMethod::new(one.mode.unwrap_or(config.mode), briefing);
+                Self { name: name.clone(), target: one.transfer_target()?, method, origin: TransferOrigin::Operator }
+            }
+            (None, number) => Self::by_dtmf(facts, number?),
+        };
+        Some(Self { origin: TransferOrigin::Operator, ..request })
     }
 }
 
@@ -289,7 +307,7 @@ impl Transferring {
     /// Connects both parties; the agent leaves the call.
     pub(super) fn connect(self, now: Instant) -> Bridged {
         let Self { mut talk, request, .. } = self;
-        if matches!(request.origin, TransferOrigin::Tool { .. }) {
+        if request.origin != TransferOrigin::Dtmf {
             let result = format!("connected with {}", request.name);
             talk.line.record_tool(now, BuiltInTool::TransferCall.name(), &result);
         }

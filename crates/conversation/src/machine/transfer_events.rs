@@ -129,7 +129,7 @@ impl CallMachine {
             (TransferOrigin::Tool { call_id }, _) => {
                 self.handle_tool_result(now, &call_id, &format!("error: {what}"));
             }
-            (TransferOrigin::Dtmf, mode) => {
+            (TransferOrigin::Dtmf | TransferOrigin::Operator, mode) => {
                 let Some(talk) = mode.talk_mut() else { return };
                 talk.line.record_tool(now, BuiltInTool::TransferCall.name(), &what);
                 let hint = format!("{what}. Tell the caller in one sentence and ask how to go on.");

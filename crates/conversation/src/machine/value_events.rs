@@ -51,6 +51,7 @@ impl CallMachine {
         conversing.talk.stop_for_key(now);
         conversing.talk.note_turn(turn);
         conversing.talk.tools.start_over();
+        conversing.talk.fillers.start_over(now, turn.ended);
         self.take_value_step(now, step);
     }
 
@@ -63,6 +64,7 @@ impl CallMachine {
             return entry.collection.handle_speech();
         }
         let step = entry.collection.handle_timeout();
+        conversing.talk.fillers.start_over(now, now);
         self.take_value_step(now, step);
     }
 
@@ -73,7 +75,7 @@ impl CallMachine {
             ValueStep::Say(text) => conversing.talk.say(now, &text, AfterResponse::AwaitCaller),
             ValueStep::Done(result) => {
                 self.end_value(now, &result);
-                self.request_response_to_results(now);
+                self.go_on_after_entry(now);
             }
         }
     }

@@ -92,6 +92,7 @@ fn turns(conversation: &VendorConversation) -> Vec<Turn> {
                 interrupted: entry.interrupted,
                 confidence: None,
                 agent_id: None,
+                said_by: None,
             })
         })
         .collect()

@@ -24,6 +24,7 @@ fn turn(content: &str) -> Turn {
         interrupted: false,
         confidence: None,
         agent_id: None,
+        said_by: None,
     }
 }
 

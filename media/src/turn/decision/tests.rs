@@ -1,6 +1,7 @@
 //! What the policy makes of words, in each language.
 
 use super::super::asked::Asked;
+use super::super::evidence::StopTrust;
 use super::*;
 
 /// The probability of final words that we asked STT for, which is no evidence.
@@ -11,7 +12,7 @@ fn probability(text: &str, language: &str, question: Asked) -> f32 {
         is_interim: false,
         words_after_sound: Some(Duration::from_millis(200)),
         is_written: false,
-        trusts_stops: true,
+        stops: StopTrust::Unknown,
         stt: SttSign::None,
         asked: question,
         prosody: None,
@@ -160,7 +161,7 @@ fn stt_is_evidence_and_no_verdict() {
             is_interim: false,
             words_after_sound: None,
             is_written: false,
-            trusts_stops: true,
+            stops: StopTrust::Unknown,
             stt,
             asked: Asked::Nothing,
             prosody: None,
@@ -182,7 +183,7 @@ fn the_voice_counts_where_it_is_measured() {
             is_interim: false,
             words_after_sound: None,
             is_written: false,
-            trusts_stops: true,
+            stops: StopTrust::Unknown,
             stt: SttSign::None,
             asked: Asked::Nothing,
             prosody: Some(Prosody { fall, lengthening }),
@@ -256,6 +257,36 @@ fn a_stop_ends_a_sentence_of_a_story_too() {
     let written = "I would like to know where my order is.";
     assert!(wait_ms(written, "en", question) <= 310, "{}", wait_ms(written, "en", question));
     assert!(wait_ms(written.trim_end_matches('.'), "en", question) >= 600, "without one it may go on");
+}
+
+#[test]
+fn verbs_that_stand_at_the_end_are_waited_for() {
+    for (text, language) in [
+        ("zou dit de echte schat", "nl"),
+        ("ik denk dat de brief van mijn baas", "nl"),
+        ("ich könnte das neue Paket", "de"),
+        ("ich glaube dass der Brief von Frau Maier", "de"),
+    ] {
+        assert!(wait_ms(text, language, "") >= 700, "{text}: {}", wait_ms(text, language, ""));
+    }
+    for (text, language) in [
+        ("zou dit de echte schat kunnen zijn", "nl"),
+        ("ik denk dat de brief van gisteren kwijt is", "nl"),
+        ("dat is de brief van gisteren", "nl"),
+        ("ich könnte das neue Paket abholen", "de"),
+        ("ich glaube dass der Brief von Frau Maier fehlt", "de"),
+    ] {
+        assert!(wait_ms(text, language, "") <= 500, "{text}: {}", wait_ms(text, language, ""));
+    }
+}
+
+#[test]
+fn a_verb_of_one_letter_before_digits_is_no_letter() {
+    let question = "Qual é o número do pedido?";
+    let with_verb =
+        probability("meu número é oito zero dois oito quatro três", "pt", super::super::asked_of(question, "pt"));
+    let alone = probability("oito zero dois oito quatro três", "pt", super::super::asked_of(question, "pt"));
+    assert!((with_verb - alone).abs() < 0.01, "{with_verb} {alone}");
 }
 
 #[test]

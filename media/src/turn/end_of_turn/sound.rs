@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+/// Words that come longer than this after the caller's last sound belong to no sound: the slowest STT is two seconds late.
+const VOICE_AGE_MAX: Duration = Duration::from_secs(3);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SpeechState {
     Speaking { since: Instant },
@@ -16,6 +19,8 @@ pub(super) struct CallerSound {
     started: Option<Instant>,
     /// When the caller last began to make a sound.
     onset: Option<Instant>,
+    /// The caller made a sound with words of this turn, or shortly before them.
+    has_voiced_words: bool,
 }
 
 impl CallerSound {
@@ -66,6 +71,20 @@ impl CallerSound {
     /// Words are there: the turn has begun, also if the VAD has not heard it.
     pub(super) fn record_words(&mut self, now: Instant) {
         self.started.get_or_insert(now);
+        self.has_voiced_words |= match self.speech {
+            Some(SpeechState::Speaking { .. }) => true,
+            Some(SpeechState::Silent { since }) => now.saturating_duration_since(since) <= VOICE_AGE_MAX,
+            None => false,
+        };
+    }
+
+    pub(super) fn has_voiced_words(&self) -> bool {
+        self.has_voiced_words
+    }
+
+    /// The same of the turn that is taken.
+    pub(super) fn take_voiced_words(&mut self) -> bool {
+        std::mem::take(&mut self.has_voiced_words)
     }
 
     /// The turn is taken. Returns when it began; sound from `now` on belongs to the next one.

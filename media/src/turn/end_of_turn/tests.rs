@@ -477,6 +477,21 @@ fn stops_that_stt_writes_at_every_pause_are_not_trusted() {
 }
 
 #[test]
+fn stops_that_stood_at_the_ends_of_turns_are_believed_sooner() {
+    let (t, mut e) = start();
+    let mut waits = vec![];
+    for at in [t, t + 10_000 * MS] {
+        e.set_asked("How can I help you?", "en");
+        e.handle_speech_started(at);
+        e.handle_speech_ended(at + 1_000 * MS);
+        e.handle_final(at + 1_100 * MS, "I would like to know where my order is.", None, true);
+        waits.push(e.poll_timeout().unwrap() - (at + 1_000 * MS));
+        assert!(e.poll_turn(at + 3_000 * MS).is_some());
+    }
+    assert!(waits[0] > 250 * MS && waits[1] < 220 * MS, "{waits:?}");
+}
+
+#[test]
 fn a_cut_off_of_a_complete_question_is_waited_for_the_next_time() {
     let (t, mut e) = start();
     let mut waits = vec![];

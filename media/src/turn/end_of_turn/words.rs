@@ -1,5 +1,6 @@
 //! The words of a turn, as STT has sent them, and when they came.
 
+use super::super::evidence::StopTrust;
 use super::super::taken_words::{TakenWords, TurnCorrection, join};
 use std::time::Instant;
 
@@ -81,9 +82,13 @@ impl TurnWords {
         self.is_written
     }
 
-    /// Full stops have stood at the ends of turns as often as at pauses.
-    pub(super) fn trusts_stops(&self) -> bool {
-        self.false_stops <= 0
+    /// Where the full stops of this call have stood.
+    pub(super) fn stop_trust(&self) -> StopTrust {
+        match self.false_stops {
+            1.. => StopTrust::Doubted,
+            0 => StopTrust::Unknown,
+            _ => StopTrust::Proven,
+        }
     }
 
     pub(super) fn is_settled(&self) -> bool {

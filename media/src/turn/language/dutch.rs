@@ -30,6 +30,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
             moest moesten mocht zei zeiden dacht vond liep reed rijdt brak deden stopte begon werkte woonde heette \
             lukte",
         pairs: &[("tussen", "en"), ("zowel", "als"), ("hetzij", "hetzij")],
+        modals: "kan kun kunt kunnen kon konden zal zult zullen zou zouden moet moeten moest moesten mag mogen",
         is_verb_final: true,
         joiners: "en of",
         question_words: "wat waar wanneer wie welke welk waarom hoe hoeveel waarvoor",
@@ -82,7 +83,8 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         spell: "spellen|spel|gespeld|letter voor letter|letters",
         name: "uw naam|je naam|voornaam|achternaam|met wie spreek|wie spreek ik|volledige naam",
         short: "hoeveel|hoe laat|hoe oud|hoe lang|wanneer|welke|welk|welke maat|welke kleur",
-        several: "welke dagen|welke maanden|welke producten|welke artikelen|wilt u bestellen|bestellen",
+        several: "welke dagen|welke kleuren|terugsturen|ontbreekt|welke maanden|welke producten|welke artikelen|\
+            wilt u bestellen|bestellen",
         anything_else: "nog iets|verder nog|iets anders|nog meer|andere vragen|verder helpen",
         story: "waarmee kan ik|hoe kan ik|wat kan ik|wat is er|vertel|waar gaat het over|wat is er gebeurd|\
             beschrijf|waar kan ik|waarvoor belt|bericht achterlaten|wat is het probleem|wat is er mis",

@@ -36,6 +36,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
             wants likes works worked starts started stops stopped keeps kept means meant seems looks expired arrived \
             arrives ends closes opens",
         pairs: &[("either", "or"), ("both", "and"), ("between", "and"), ("whether", "or"), ("neither", "nor")],
+        modals: "",
         is_verb_final: false,
         joiners: "and or",
         question_words: "what where when who whom whose which why how",
@@ -94,11 +95,12 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         spell: "spell|spelled|spelling|letter by letter|letters",
         name: "your name|full name|first name|last name|surname|family name|who am i speaking|who is this|whom am i",
         short: "how many|how much|how old|how long|what time|when|which one|what size|what color|what colour|which",
-        several: "which days|what days|which months|which dates|which items|which products|what items|like to order|\
+        several: "which days|which colors|which colours|what colors|what colours|send back|missing|what days|\
+            which months|which dates|which items|which products|what items|like to order|\
             toppings|ingredients|which ones|list",
         anything_else: "anything else|something else|help you with anything|any other|any more questions|\
             further assistance",
-        story: "how can i help|how may i help|what can i do|what happened|tell me|describe|explain|\
+        story: "why do you|why did you|why would you|how can i help|how may i help|what can i do|what happened|tell me|describe|explain|\
             how can we help|what is it about|what's it about|what seems|how can i assist|how may i assist|\
             why are you calling|reason for your call|leave a message|your message|what's going on|\
             what is the problem|what's the problem|what's wrong",

@@ -27,6 +27,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
             ferme ouvre étez désirez tentez appartient existe existent reste attendez joint rejoint quitté mets \
             met prends prend voit vois pense crois espère aimerais aimerait pourrais pourrait serait",
         pairs: &[("soit", "soit"), ("entre", "et"), ("ni", "ni")],
+        modals: "",
         is_verb_final: false,
         joiners: "et ou",
         question_words: "quoi où quand qui quel quelle quels quelles pourquoi comment combien qu'est-ce que",

@@ -15,7 +15,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
             erste alte große kleine verschiedene einige an auf aus ab mit zu nach vor ein um durch über",
         needs_object: "möchte brauche hätte suche habe will gebe nehme schicke wähle drücke",
         particles: "zu nicht gerne jetzt bitte auch",
-        subordinators: "wenn weil obwohl während bevor nachdem sobald falls da als solange",
+        subordinators: "wenn dass weil obwohl während bevor nachdem sobald falls da als solange",
         determiners: "der die das den dem ein eine einen mein meine ihr ihre unser unsere dein deine dieser diese \
             dieses kein keine jede",
         subjects: "ich du er sie es wir ihr man",
@@ -24,8 +24,10 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
             sollte muss müssen darf dürfen wird werden würde wurde geht ging kommt kam steht macht sagt weiß \
             braucht funktioniert stimmt dauert heißt heiße wohne wohnt bekomme bekommt gibt suche brauche fängt \
             liegt finde findet denke glaube hoffe läuft fällt zahle zahlt kaufe kaufte nehme nimmt sieht bekam \
-            rief hattest möchten sollten könnten wollte wollten brauchte",
+            rief hattest möchten sollten könnten wollte wollten brauchte könnte müsste \
+            dürfte fehlt fehlte schickte schickt lag",
         pairs: &[("entweder", "oder"), ("zwischen", "und"), ("sowohl", "als"), ("weder", "noch")],
+        modals: "kann können könnte könnten soll sollen sollte sollten muss müssen müsste darf dürfen dürfte wird werde werden würde würden",
         is_verb_final: true,
         joiners: "und oder",
         question_words: "was wo wann wer wen wem welche welcher welches warum wieso wie wieviel woher wohin",
@@ -80,7 +82,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         spell: "buchstabieren|buchstabiert|buchstaben",
         name: "ihr name|ihren namen|vorname|nachname|vornamen|nachnamen|mit wem spreche|wie heißen",
         short: "wie viele|wie viel|wieviel|wie alt|wie lange|um wie viel uhr|wann|welche|welcher|welches|welche größe",
-        several: "welche tage|welchen tagen|welche monate|welche artikel|welche produkte|bestellen",
+        several: "welche farben|zurückschicken|fehlt|welche tage|welchen tagen|welche monate|welche artikel|welche produkte|bestellen",
         anything_else: "sonst noch|noch etwas|noch was|weitere fragen|weiterhelfen|anderes",
         story: "wie kann ich|womit kann ich|was kann ich|was ist passiert|erzählen|worum geht|beschreiben|\
             nachricht hinterlassen|wobei kann ich|was ist das problem|was kann ich für sie tun",

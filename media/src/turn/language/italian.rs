@@ -25,6 +25,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
             manca serve chiude apre inizia stato esiste esistono resta desidero desidera credo penso spero \
             piacerebbe potrebbe sarebbe fa successo stai avendo entrato uscito abbia hai sanno",
         pairs: &[("tra", "e"), ("sia", "sia"), ("né", "né")],
+        modals: "",
         is_verb_final: false,
         joiners: "e ed o oppure",
         question_words: "cosa dove quando chi quale quali perché come quanto quanta quanti quante cos'è dov'è",

@@ -31,6 +31,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
             estamos somos vamos podemos vêm falei falou falo marquei cancelei troquei quebrou parou acabou terminou \
             começou abriu fechou sumiu chegaram vieram queremos quis gostei gosta moramos encontrei encontrou",
         pairs: &[("entre", "e"), ("tanto", "quanto"), ("nem", "nem")],
+        modals: "",
         is_verb_final: false,
         joiners: "e ou",
         question_words: "quê onde quando quem qual quais como quanto quanta quantos quantas porquê",
@@ -79,7 +80,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
         spell: "soletrar|soletre|letra por letra|letras",
         name: "seu nome|sobrenome|apelido|nome completo|com quem falo|como se chama|qual é o nome",
         short: "quantos|quantas|quanto|que horas|qual a idade|quando|qual|que tamanho|que cor",
-        several: "quais dias|que dias|quais meses|que meses|quais produtos|pedir",
+        several: "quais dias|que cores|quais cores|devolver|faltando|que dias|quais meses|que meses|quais produtos|pedir",
         anything_else: "mais alguma|algo mais|outra coisa|mais perguntas|mais alguma coisa",
         story: "como posso|em que posso|no que posso|o que aconteceu|conte|explique|descreva|\
             deixar uma mensagem|deixar um recado|sua mensagem|do que se trata|qual é o problema|\

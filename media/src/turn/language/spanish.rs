@@ -26,6 +26,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
             quedan desea deseo uso usa unirán uniran creo pienso espero gustaría podría sería hace hizo pasa \
             pasó sigue puedes tenemos estamos iniciará",
         pairs: &[("entre", "y"), ("tanto", "como"), ("ni", "ni")],
+        modals: "",
         is_verb_final: false,
         joiners: "y e o u",
         question_words: "qué dónde cuándo quién cuál cuáles cómo cuánto cuánta cuántos cuántas",

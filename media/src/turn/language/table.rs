@@ -56,6 +56,8 @@ pub(in crate::turn) struct Grammar {
     pub(in crate::turn) finite: &'static str,
     /// Words of which a phrase has two: "either" and "or".
     pub(in crate::turn) pairs: &'static [(&'static str, &'static str)],
+    /// Verbs that another one follows at the end of the clause, where [`Self::is_verb_final`]: "zou", "kann".
+    pub(in crate::turn) modals: &'static str,
     /// Verbs stand at the end of clauses.
     pub(in crate::turn) is_verb_final: bool,
     /// "And", "or": what comes before the last item of a list.

@@ -1,7 +1,7 @@
 //! Signs in the words, by themselves.
 
 use super::super::asked::asked;
-use super::super::evidence::SttSign;
+use super::super::evidence::{StopTrust, SttSign};
 use super::super::language::table;
 use super::*;
 
@@ -12,7 +12,7 @@ fn cues(text: &str, question: &str) -> Vec<Cue> {
         is_interim: false,
         words_after_sound: None,
         is_written: false,
-        trusts_stops: true,
+        stops: StopTrust::Unknown,
         stt: SttSign::None,
         asked: asked(question, "en"),
         prosody: None,

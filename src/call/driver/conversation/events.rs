@@ -119,6 +119,7 @@ impl ConversationLoop {
             CallEvent::Tts(event) => self.handle_tts_event(now, event),
             CallEvent::Signaling(event) => self.call.handle_signaling_event(now, &mut self.machine, event).await,
             CallEvent::Command(Some(CallCommand::End(reason))) => self.machine.handle_command(now, reason),
+            CallEvent::Command(Some(CallCommand::Control(request))) => self.handle_control(now, *request).await,
             CallEvent::Command(Some(command)) => web_commands::handle_command(&self.call.media, command),
             CallEvent::Command(None) => self.machine.handle_command(now, EndReason::ServerShutdown),
             CallEvent::Tool(Some((id, outcome))) => self.handle_tool_outcome(now, &id, outcome),
@@ -179,7 +180,11 @@ impl ConversationLoop {
         self.leg_alive = event.is_some();
         match on_leg_event(&mut self.machine, now, event) {
             LegAction::CarryAudio(frame) => self.carry_audio(now, &frame),
-            LegAction::TellStt(input) => self.listener.tell_stt(now, input),
+            LegAction::TellStt(input) => {
+                if self.machine.hears_caller() {
+                    self.listener.tell_stt(now, input);
+                }
+            }
             LegAction::SegmentPlayed(segment) => self.tts.handle_segment_played(segment),
             LegAction::SpeechCancelled(response_id) => self.tts.cancel_response(response_id),
             LegAction::Closed(stats) => self.stats = Some(stats),
@@ -189,6 +194,9 @@ impl ConversationLoop {
 
     /// If STT does not keep up, audio is lost here rather than delaying the call.
     fn carry_audio(&mut self, now: Instant, frame: &AudioFrame) {
+        if !self.machine.hears_caller() {
+            return;
+        }
         let relay = self.consultation.as_ref().and_then(|consultation| consultation.relay.as_ref());
         if self.listener.hear(now, frame, relay) == Carried::Lost {
             metrics::counter!("trunkline_queue_overflows_total", "queue" => "stt_audio").increment(1);

@@ -10,7 +10,7 @@ impl CallHarness {
         all.as_array().unwrap().iter().map(|one| one["by"].as_str().unwrap().to_owned()).collect()
     }
 
-    fn hears(&mut self, source: OverlapSource) {
+    pub(super) fn hears(&mut self, source: OverlapSource) {
         self.machine.handle_overlap(source);
     }
 
@@ -185,4 +185,100 @@ fn backchannels_one_after_the_other_do_not_add_up() {
     }
     assert_eq!((harness.interrupts(), harness.llm_requests()), (0, 1));
     assert_eq!(harness.machine.metrics().interruptions.resumed, 6);
+}
+
+/// The caller's voice goes on without new words, and the answer to the words so far is held before it is heard.
+fn answered_over_a_voice_that_goes_on() -> (CallHarness, SegmentId) {
+    let mut harness = CallHarness::greeted();
+    harness.machine.handle_speech_started(harness.now);
+    harness.pass_ms(800);
+    harness.stt_event(interim("where is my order"));
+    harness.pass_ms(4_000);
+    assert_eq!(harness.llm_requests(), 1, "the turn is over without its silence");
+    harness.model_says("It comes on Monday.");
+    let (segment, _) = harness.waiting[0].clone();
+    harness.machine.handle_paused(harness.now, segment.response_id);
+    (harness, segment)
+}
+
+#[test]
+fn final_words_of_an_answered_turn_do_not_take_the_answer_away() {
+    // The voice stops the answer before its first packet; the final words are those that were answered.
+    let (mut harness, segment) = answered_over_a_voice_that_goes_on();
+    harness.waiting.clear();
+    harness.machine.handle_flushed(harness.now, true, segment.response_id, &[]);
+    harness.pass_ms(700);
+    harness.machine.handle_speech_ended(harness.now + 200 * MS, harness.now);
+    harness.pass_ms(200);
+    harness.stt_event(last_words("Where is my order?"));
+    harness.pass_ms(100);
+    assert_eq!(harness.play_everything(), "It comes on Monday.");
+    assert_eq!(harness.llm_requests(), 1);
+}
+
+#[test]
+fn final_words_of_an_answered_turn_let_the_held_answer_go_on() {
+    for final_first in [false, true] {
+        let (mut harness, _) = answered_over_a_voice_that_goes_on();
+        let end = |harness: &mut CallHarness| {
+            harness.machine.handle_speech_ended(harness.now + 200 * MS, harness.now);
+            harness.drain();
+        };
+        if final_first {
+            harness.stt_event(last_words("Where is my order?"));
+            end(&mut harness);
+        } else {
+            end(&mut harness);
+            harness.stt_event(last_words("Where is my order?"));
+        }
+        harness.pass_ms(600);
+        assert_eq!(harness.count(&CallOutput::Resume), 1, "final words first: {final_first}");
+        assert_eq!(harness.play_everything(), "It comes on Monday.");
+    }
+}
+
+#[test]
+fn new_words_take_an_unheard_answer_back() {
+    let (mut harness, _) = answered_over_a_voice_that_goes_on();
+    harness.machine.handle_speech_ended(harness.now + 200 * MS, harness.now);
+    harness.stt_event(last_words("Where is my order? And what does it cost?"));
+    harness.stay_silent();
+    assert_eq!(harness.llm_requests(), 2, "{:?}", harness.transcript());
+    harness.model_says("It costs ten euros.");
+    assert_eq!(harness.play_everything(), "It costs ten euros.");
+}
+
+#[test]
+fn who_speaks_before_a_prompt_is_heard_is_answered() {
+    let mut harness = CallHarness::greeted();
+    harness.pass_ms(30_000);
+    let (segment, prompt) = harness.waiting[0].clone();
+    assert!(prompt.contains('?'), "{prompt}");
+    harness.machine.handle_speech_started(harness.now);
+    harness.machine.handle_paused(harness.now, segment.response_id);
+    harness.caller_says("where is my order");
+    assert_eq!(harness.llm_requests(), 1, "{:?}", harness.transcript());
+    harness.model_says("It comes on Monday.");
+    assert_eq!(harness.play_everything(), "It comes on Monday.");
+    assert_eq!(harness.hang_up_reasons(), []);
+}
+
+#[test]
+fn a_greeting_that_was_held_is_said_to_who_has_said_hello() {
+    let mut harness = CallHarness::new(agent());
+    let (segment, _) = harness.waiting[0].clone();
+    harness.machine.handle_speech_started(harness.now);
+    harness.machine.handle_paused(harness.now, segment.response_id);
+    harness.caller_says("hello?");
+    assert_eq!(harness.count(&CallOutput::Resume), 1);
+    assert_eq!((harness.llm_requests(), harness.play_everything().as_str()), (0, "Good morning."));
+}
+
+#[test]
+fn held_speech_goes_on_whatever_becomes_of_the_words() {
+    let (mut harness, _) = answered_over_a_voice_that_goes_on();
+    // Words that never become final, and a voice that goes on.
+    harness.stt_event(interim("mhm"));
+    harness.pass_ms(4_000);
+    assert!(harness.count(&CallOutput::Resume) == 1 || harness.llm_requests() == 2);
 }

@@ -67,7 +67,7 @@ impl Shop {
         self.answered = self.harness.llm_requests();
         let dropped = self.memory.dropped(&messages);
         let found = self.look_up(&[dropped.as_slice(), &messages].concat());
-        let answer = self.memory.answer(&self.dialogue, (&messages, &dropped), &tools, &found);
+        let answer = self.memory.answer(&self.dialogue, (messages.as_slice(), dropped.as_slice()), &tools, &found);
         self.last = (messages, answer.clone());
         let (now, harness) = (self.harness.now, &mut self.harness);
         if !answer.text.is_empty() {

@@ -154,17 +154,18 @@ fn first_words_after_every_kind_of_failure() {
 }
 
 #[test]
-fn fillers_go_on_in_the_voices_language_up_to_a_limit() {
+fn fillers_go_on_in_the_voices_language() {
     let mut harness = asked(speaking("nl-BE"));
     let mut heard = Vec::new();
     for _ in 0..40 {
         heard.push(harness.play_everything());
-        harness.pass_ms(1_000);
+        harness.pass_ms(500);
     }
     heard.retain(|words| !words.is_empty());
-    let nog =
-        ["Een ogenblik.", "Ik ben er nog mee bezig.", "Nog heel even.", "Een ogenblik.", "Ik ben er nog mee bezig."];
-    assert_eq!(heard, nog);
+    let nog = ["Een ogenblik.", "Ik ben er nog mee bezig.", "Nog heel even."];
+    assert_eq!(heard, nog.into_iter().cycle().take(heard.len()).collect::<Vec<_>>());
+    assert!((4..=6).contains(&heard.len()), "{heard:?}");
+    harness.play_everything();
     harness.model_says("Uw bestelling is onderweg.");
     assert_eq!(harness.play_everything(), "Uw bestelling is onderweg.");
     assert_eq!(harness.hang_up_reasons(), []);

@@ -257,7 +257,7 @@ fn nobody_waits_in_silence_for_a_tool_that_works_for_two_minutes() {
     assert_eq!(words(&heard)[..3], ["One moment, please.", "I'm still on it.", "Just a little longer, please."]);
     assert!(heard[0].0 <= 3, "{heard:?}");
     let longest = heard.windows(2).map(|pair| pair[1].0 - pair[0].0).max();
-    assert!(longest <= Some(17) && heard.last().unwrap().0 > 90, "{heard:?}");
+    assert!(longest <= Some(5) && heard.last().unwrap().0 > 90, "{heard:?}");
     let before = harness.llm_requests();
     harness.result("here");
     assert_eq!(harness.llm_requests(), before + 1);
@@ -281,7 +281,7 @@ fn the_words_and_their_times_are_those_of_the_tool() {
     dutch.tts_config = Some(serde_json::from_value(voice).unwrap());
     dutch.autonomous_silence_handling = Some(false);
     let heard = waiting_for_tool(dutch).hears_for(20);
-    assert_eq!(words(&heard), ["Een ogenblik.", "Ik ben er nog mee bezig."]);
+    assert_eq!(words(&heard)[..3], ["Een ogenblik.", "Ik ben er nog mee bezig.", "Nog heel even."]);
 }
 
 #[test]
