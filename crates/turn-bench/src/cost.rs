@@ -35,8 +35,19 @@ pub struct TurnCost {
 
 /// What happens to a detector in a row.
 enum Happening {
-    Line(LegEvent),
+    SpeechStarted(Instant),
+    SpeechEnded(Instant),
     Stt(SttEvent),
+}
+
+impl Happening {
+    fn of_line(event: &LegEvent) -> Option<Self> {
+        match event {
+            LegEvent::SpeechStarted { at } => Some(Self::SpeechStarted(*at)),
+            LegEvent::SpeechEnded { last_sound } => Some(Self::SpeechEnded(*last_sound)),
+            _ => None,
+        }
+    }
 }
 
 /// Measures on the first rows of a set.
@@ -96,8 +107,8 @@ fn happenings(
     origin: Instant, turn: &Turn, audio: &CallerAudio, delays: SttDelays, config: &TurnConfig,
 ) -> Vec<(Instant, Happening)> {
     let line = RecordedLine::record(origin, audio, config, &[]);
-    let mut all: Vec<(Instant, Happening)> =
-        line.events.into_iter().map(|(at, event)| (origin + at, Happening::Line(event))).collect();
+    let of_line = |(at, event): &(Duration, LegEvent)| Some((origin + *at, Happening::of_line(event)?));
+    let mut all: Vec<(Instant, Happening)> = line.events.iter().filter_map(of_line).collect();
     let silences = silences(turn);
     let words = turn.row.words.as_deref().unwrap_or_default();
     let endpointing = Duration::from_millis(config.endpointing_ms);
@@ -124,14 +135,14 @@ fn decide(turn: &Turn, happenings: &[(Instant, Happening)]) -> usize {
             decided += usize::from(detector.poll_turn(due).is_some());
         }
         match happening {
-            Happening::Line(LegEvent::SpeechStarted { at, .. }) => detector.handle_speech_started(*at),
-            Happening::Line(LegEvent::SpeechEnded { last_sound }) => detector.handle_speech_ended(*last_sound),
+            Happening::SpeechStarted(at) => detector.handle_speech_started(*at),
+            Happening::SpeechEnded(last_sound) => detector.handle_speech_ended(*last_sound),
             Happening::Stt(SttEvent::Interim(text)) => detector.handle_interim(*at, text),
             Happening::Stt(SttEvent::Final { text, confidence, speech_final }) => {
                 detector.handle_final(*at, text, *confidence, *speech_final);
             }
             Happening::Stt(SttEvent::UtteranceEnd) => detector.handle_utterance_end(*at),
-            Happening::Line(_) | Happening::Stt(_) => {}
+            Happening::Stt(_) => {}
         }
     }
     decided
