@@ -182,7 +182,7 @@ fn one_text_that_hangs_among_others_ends_the_worker() {
     worker.sends(WorkerMessage::Audio { id: ids[1], rate_hz: 22_050, samples: vec![1] });
     worker.sends(WorkerMessage::Done { id: ids[1] });
     assert_eq!(worker.outputs(), ["2 audio", "2 done"]);
-    worker.wait(3_200);
+    worker.wait(3_100);
     assert_eq!(worker.outputs(), ["kill"]);
 }
 
