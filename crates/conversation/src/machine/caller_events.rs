@@ -1,6 +1,7 @@
 //! What the caller does: sounds, words, and keys.
 
 use super::call_machine::CallMachine;
+use super::conversing::Conversing;
 use super::mode::Mode;
 use super::output::CallOutput;
 use super::transfer::TransferRequest;
@@ -87,9 +88,7 @@ impl CallMachine {
                 });
                 self.correct_turn();
                 self.handle_likely_end_of_turn(now);
-                if speech_final {
-                    self.handle_wordless_end(now, &text);
-                }
+                self.handle_wordless_end(now, &text, speech_final);
                 if let Mode::Ending(ending) = &self.mode
                     && ending.is_silent()
                     && !ending.is_working()
@@ -101,23 +100,15 @@ impl CallMachine {
                 self.update_end_of_turn(|end_of_turn| end_of_turn.handle_corrected(now, &was, &is, speech_final));
                 self.correct_turn();
             }
-            SttEvent::NotUnderstood => {
-                if let Mode::Conversing(conversing) = &mut self.mode {
-                    conversing.handle_unclear_speech(now);
-                }
-            }
-            SttEvent::Lost => {
-                if let Mode::Conversing(conversing) = &mut self.mode {
-                    conversing.handle_lost_speech(now);
-                }
-            }
+            SttEvent::NotUnderstood => self.in_conversation(|conversing| conversing.handle_unclear_speech(now)),
+            SttEvent::Lost => self.in_conversation(|conversing| conversing.handle_lost_speech(now)),
             SttEvent::UtteranceEnd => self.update_end_of_turn(|end_of_turn| end_of_turn.handle_utterance_end(now)),
             SttEvent::EndOfTurn { text, confidence } => {
                 self.handle_words(now, &text, true, |end_of_turn| {
                     end_of_turn.handle_end_of_turn(now, &text, confidence);
                 });
                 self.correct_turn();
-                self.handle_wordless_end(now, &text);
+                self.handle_wordless_end(now, &text, true);
             }
             SttEvent::EagerEndOfTurn => {
                 if let Some(talk) = self.mode.talk_mut() {
@@ -141,11 +132,15 @@ impl CallMachine {
     }
 
     /// STT holds an utterance for over, of which it has perhaps no words.
-    fn handle_wordless_end(&mut self, now: Instant, text: &str) {
-        if let Mode::Conversing(conversing) = &mut self.mode
-            && text.trim().is_empty()
-        {
-            conversing.handle_wordless_speech(now);
+    fn handle_wordless_end(&mut self, now: Instant, text: &str, is_over: bool) {
+        if is_over && text.trim().is_empty() {
+            self.in_conversation(|conversing| conversing.handle_wordless_speech(now));
+        }
+    }
+
+    fn in_conversation(&mut self, act: impl FnOnce(&mut Conversing)) {
+        if let Mode::Conversing(conversing) = &mut self.mode {
+            act(conversing);
         }
     }
 
