@@ -56,7 +56,7 @@ async fn members_keys_without_the_scope_and_strangers_do_not_see_it() {
     let owner = LoggedInUser::owner(&server).await;
     let invited = json!({"email": "member@example.com", "role": "member"});
     let made = owner.done("POST", "/users/invite", Some(invited)).await;
-    let accepted = json!({"token": made["token"], "name": "M", "password": "a long password"});
+    let accepted = json!({"token": made["invitation"]["token"], "name": "M", "password": "a long password"});
     server.send("POST", "/invitations/accept", Some(accepted)).await;
     let member = LoggedInUser::log_in(&server, "member@example.com", "a long password").await;
     let refused = member.send("GET", "/doctor", None).await;

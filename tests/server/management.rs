@@ -298,7 +298,7 @@ async fn no_route_leads_to_another_organization() {
                 path.trim_start_matches("/api").trim_start_matches("/v1/").split('/').next().unwrap().to_owned();
             let id = ids.get(&resource).map(String::as_str);
             assert!(id.is_some() || !path.contains("{id}"), "no {resource} was made, {path} would not be tried");
-            let real = path.replace("{id}", id.unwrap_or_default());
+            let real = path.replace("{id}", id.unwrap_or_default()).replace("{number}", "%2B15550177");
             for with_key in [true, false] {
                 let url = format!("http://{}{real}", server.app.api_addr);
                 let mut request = server.http.request(method.to_uppercase().parse().unwrap(), url);
@@ -317,7 +317,7 @@ async fn no_route_leads_to_another_organization() {
                         "{name}: {what}"
                     );
                 }
-                if path.contains("{id}") {
+                if path.contains("{id}") || path.contains("{number}") {
                     assert!(matches!(status, 403 | 404), "{what}");
                 }
             }
@@ -338,6 +338,11 @@ async fn everything_there_is(server: &Server, owner: &LoggedInUser) -> Ids {
     keep("agents", &json!(server.agent));
     keep("trunks", &json!(server.trunk));
     keep("phone-numbers", &server.get("/phone-numbers").await["phone_numbers"][0]["id"]);
+    let batch = server.post("/batches", json!({"name": "B"})).await["batch"]["id"].clone();
+    keep("batches", &batch);
+    let listed = json!({"numbers": ["+15550177"]});
+    server.post("/do-not-call", listed).await;
+    keep("do-not-call", &server.get("/do-not-call").await["do_not_call"][0]["id"]);
     let task = json!({"agent_id": server.agent, "to_number": "+15550100", "webhook_url": "https://hooks.invalid/x"});
     let task = server.post("/tasks", task).await["task"]["id"].clone();
     keep("tasks", &task);

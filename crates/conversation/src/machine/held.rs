@@ -91,6 +91,8 @@ impl Held {
     /// Takes the caller off hold: they are back with the agent.
     pub(super) fn resume(mut self, now: Instant, why: &str) -> (Conversing, HoldEnd) {
         self.talk.line.output(CallOutput::EndHold);
+        // Until now there was music: nobody has waited in silence.
+        self.talk.fillers.begin_silence(now);
         let seconds = now.saturating_duration_since(self.since).as_secs();
         let end = match self.origin {
             HoldOrigin::Tool { call_id } => {
