@@ -68,7 +68,7 @@ pub(super) async fn events(
     }))
 }
 
-/// What a webhook said. Those of tasks had no `message_id` once; the next page is asked for with it.
+/// What a webhook said. Those of tasks say no `message_id`; the next page is asked for with it.
 fn told(one: &Delivery) -> PastEvent {
     let mut body = serde_json::from_str::<Value>(&one.body).unwrap_or_default();
     if let Some(body) = body.as_object_mut() {

@@ -258,7 +258,7 @@ mod tests {
             ("status-update", event::status_update(id, &call, at)),
             ("agent-changed", event::agent_changed(id, &call, None, at)),
             ("end-of-call-report", event::end_of_call_report(id, &call, &[], None, at)),
-            ("call_completed", event::task_event("call_completed", id, TaskId::new(), &call, &[])),
+            ("call_completed", event::task_event("call_completed", TaskId::new(), &call, &[])),
         ] {
             let content = &document["webhooks"][event]["post"]["requestBody"]["content"]["application/json"];
             let mut schema = content["schema"].clone();

@@ -99,7 +99,7 @@ impl CallWebhooks {
     /// Tells the task's webhook that its call is initiated, if it wants to know.
     pub fn task_started(&self, call: &Call, task: &Task, id: DeliveryId, at: UnixMs) -> Option<Delivery> {
         let target = task.fields.webhook(CALL_STARTED)?;
-        let body = event::task_event(CALL_STARTED, id, task.id, call, &[]);
+        let body = event::task_event(CALL_STARTED, task.id, call, &[]);
         let one = self.delivery(call, id, CALL_STARTED, target, &body, at);
         Some(Delivery { order_key: format!("{} task", call.id), ..one })
     }

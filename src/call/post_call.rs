@@ -260,7 +260,7 @@ pub fn reports(call: &Call, facts: &ReportFacts<'_>, mut new_id: impl FnMut() ->
         let event = task_event_name(call.status());
         if let Some(target) = task.fields.webhook(event) {
             let (id, key) = (new_id(), format!("{} task", call.id));
-            let body = event::task_event(event, id, task.id, call, facts.turns).to_string();
+            let body = event::task_event(event, task.id, call, facts.turns).to_string();
             all.push(blank(id, DeliveryChannel::Webhook, key, event, target, body));
         }
     }

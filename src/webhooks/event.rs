@@ -145,7 +145,7 @@ pub fn end_of_call_report(
 }
 
 /// Document A's event of a task.
-pub fn task_event(event: &str, id: DeliveryId, task: TaskId, call: &Call, turns: &[Turn]) -> Value {
+pub fn task_event(event: &str, task: TaskId, call: &Call, turns: &[Turn]) -> Value {
     let transcript: Vec<String> = turns
         .iter()
         .map(|turn| {
@@ -155,7 +155,7 @@ pub fn task_event(event: &str, id: DeliveryId, task: TaskId, call: &Call, turns:
     let excerpt = |text: &str| text.chars().take(EXCERPT_CHARS).collect::<String>();
     to_json(TaskEvent {
         event_type: event.to_owned(),
-        message_id: id.to_string(),
+        message_id: None,
         task_id: task.to_string(),
         call_id: call.id.to_string(),
         status: call.status().name(),

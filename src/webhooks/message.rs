@@ -180,9 +180,10 @@ pub struct EndOfCallReport {
 pub struct TaskEvent {
     /// `call_started`, `call_completed` or `call_failed`.
     pub event_type: String,
-    /// Identifies the message; the same in every attempt, and the same as the header `webhook-id`.
+    /// Only where the events of a call are listed: the id that the header `webhook-id` has when it is sent.
     #[schema(format = "uuid")]
-    pub message_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
     /// The task.
     #[schema(format = "uuid")]
     pub task_id: String,

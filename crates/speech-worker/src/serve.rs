@@ -2,17 +2,19 @@
 //! server sends them; texts are spoken by turns.
 
 mod agenda;
+mod replies;
 mod speaking;
 
 use crate::engine::{Cancellation, EngineError, Engines, Transcriber, Transcription};
+pub(crate) use replies::send;
+use replies::{contained, failed, send_shared};
 use speaking::{Role, Speaking};
 use std::io::{Read, Write};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 use trunkline_local_speech::frame::FrameReader;
 use trunkline_local_speech::message::{Hello, RequestId, ServerMessage, VERSION, WorkerMessage};
-use trunkline_supervision::contain_sync;
 
 /// Transcriptions that wait: the server sends one at a time.
 const WAITING_MAX: usize = 8;
@@ -111,25 +113,6 @@ fn read_all<W: Write>(input: &mut impl Read, stt_lane: &mut Lane, speaking: &Spe
             }
         }
     }
-}
-
-/// Writes a message; a server that does not read any more is seen at the input.
-pub(crate) fn send(output: &mut impl Write, message: &WorkerMessage) {
-    let _ = output.write_all(&message.frame().encode());
-    let _ = output.flush();
-}
-
-fn send_shared(output: &Mutex<impl Write>, message: &WorkerMessage) {
-    send(&mut *output.lock().unwrap_or_else(PoisonError::into_inner), message);
-}
-
-fn failed(id: RequestId, error: EngineError) -> WorkerMessage {
-    WorkerMessage::Failed { id, kind: error.kind, message: error.message }
-}
-
-/// A model that panics has failed on this input, and goes on with the next.
-fn contained<T>(run: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
-    contain_sync("speech_model", run).unwrap_or_else(|panic| Err(EngineError::model(panic)))
 }
 
 fn transcribe_all(

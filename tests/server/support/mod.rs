@@ -168,24 +168,7 @@ impl Server {
             provider.api_key = Some("test".into());
         }
         change(&mut config);
-        let store = trunkline::app::open_store(config.database.url.expose()).await.unwrap();
-        let hash = trunkline::domain::password::hash(PASSWORD).unwrap();
-        let made = store.bootstrap("Test", OWNER, &hash).await.unwrap();
-        // Nobody knows the id before.
-        if config.api.operator_organization == Some(invalid_operator()) {
-            config.api.operator_organization = Some(made.scope.organization());
-        }
-        let demo = match demo {
-            Some((agent, examples)) => {
-                let agent = store.create_agent(made.scope, serde_json::from_value(agent).unwrap()).await.unwrap();
-                let phrases = trunkline_lab::demo::phrases().unwrap();
-                let (email, password) = (OWNER.to_owned(), PASSWORD.into());
-                let (scope, agent) = (made.scope, agent.id);
-                Some(trunkline::api::DemoSettings { email, password, scope, agent, phrases, examples })
-            }
-            None => None,
-        };
-        store.close().await;
+        let (made, demo) = Self::bootstrap(&mut config, demo).await;
         let machine = Some(trunkline_doctor::machine_examiner(&config));
         let app = App::start_with(&config, metrics(), AppExtras { demo, machine }).await.unwrap();
         let (phone, incoming) = Softphone::open(loopback(0), (40_000, 49_999)).await.unwrap();
@@ -206,6 +189,31 @@ impl Server {
         };
         server.set_up().await;
         server
+    }
+
+    /// The organization of the test, and the demo's agent in it.
+    async fn bootstrap(
+        config: &mut Config, demo: Option<(Value, Vec<trunkline::api::DemoPhrase>)>,
+    ) -> (trunkline::store::Bootstrapped, Option<trunkline::api::DemoSettings>) {
+        let store = trunkline::app::open_store(config.database.url.expose()).await.unwrap();
+        let hash = trunkline::domain::password::hash(PASSWORD).unwrap();
+        let made = store.bootstrap("Test", OWNER, &hash).await.unwrap();
+        // Nobody knows the id before.
+        if config.api.operator_organization == Some(invalid_operator()) {
+            config.api.operator_organization = Some(made.scope.organization());
+        }
+        let demo = match demo {
+            Some((agent, examples)) => {
+                let agent = store.create_agent(made.scope, serde_json::from_value(agent).unwrap()).await.unwrap();
+                let phrases = trunkline_lab::demo::phrases().unwrap();
+                let (email, password) = (OWNER.to_owned(), PASSWORD.into());
+                let (scope, agent) = (made.scope, agent.id);
+                Some(trunkline::api::DemoSettings { email, password, scope, agent, phrases, examples })
+            }
+            None => None,
+        };
+        store.close().await;
+        (made, demo)
     }
 
     async fn set_up(&mut self) {

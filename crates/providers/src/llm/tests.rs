@@ -491,19 +491,3 @@ async fn calls_that_are_written_as_words_are_made() {
     let vendor = Vendor::start(vec![streamed(&cut), streamed(&[text("Yes."), stop()])]).await;
     assert_eq!(vendor.answer().await, words("Yes."));
 }
-
-#[tokio::test]
-async fn a_server_that_is_busy_or_still_loading_is_waited_for() {
-    let yes = || streamed(&[text("Yes."), stop()]);
-    for (answers, requests, waited_ms) in [
-        (vec![Answer(503, vec![]), yes()], 2, 750..1_600),
-        (vec![Answer(529, vec![]), Answer(503, vec![]), yes()], 3, 3_100..4_200),
-        (vec![Answer(500, vec![]), yes()], 2, 0..700),
-    ] {
-        let vendor = Vendor::start(answers).await;
-        let events = timed(&vendor).await;
-        let (ms, event) = &events[0];
-        assert_eq!((event, vendor.asked().len()), (&LlmEvent::Text("Yes.".into()), requests));
-        assert!(waited_ms.contains(ms), "{ms} ms after {requests} requests");
-    }
-}

@@ -2,7 +2,7 @@
 //! thread helps while listeners wait or are about to.
 
 use super::agenda::{Agenda, Entry};
-use super::{contained, failed, send_shared};
+use super::replies::{contained, failed, send_shared};
 use crate::engine::{Cancellation, EngineError, SpeechPiece, Synthesizer, Utterance};
 use std::io::Write;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

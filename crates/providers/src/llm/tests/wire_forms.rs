@@ -45,9 +45,13 @@ impl RawServer {
                 log.lock().unwrap().push((head, body));
                 tokio::spawn(async move {
                     for piece in pieces {
+                        if piece.is_empty() {
+                            // The body does not end while the client reads.
+                            let _ = stream.read(&mut [0]).await;
+                        }
                         let _ = stream.write_all(&piece).await;
                         let _ = stream.flush().await;
-                        tokio::time::sleep(Duration::from_millis(2)).await;
+                        tokio::task::yield_now().await;
                     }
                 });
             }
@@ -91,16 +95,11 @@ fn last() -> String {
     json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}).to_string()
 }
 
-#[tokio::test]
-async fn streams_are_read_in_every_form_that_servers_write() {
+/// Forms of a stream of events: name, content type, body.
+fn event_streams() -> Vec<(&'static str, &'static str, String)> {
     let (one, two, end) = (chunk("It is "), chunk("on its way."), last());
-    let native = |words: &str| json!({"model": "m", "created_at": "x", "message": {"role": "assistant", "content": words}, "done": false});
-    let native_end = json!({"model": "m", "message": {"role": "assistant", "content": ""}, "done": true, "done_reason": "stop",
-        "total_duration": 5, "prompt_eval_count": 21, "eval_count": 9});
-    let generated = |words: &str, done: bool| json!({"model": "m", "response": words, "done": done});
     let broken = one.replacen(':', ":\ndata: ", 1);
-    let message = json!({"choices": [{"message": {"role": "assistant", "content": "It is on its way."}, "finish_reason": "stop"}]});
-    let forms: [(&str, &str, String); 15] = [
+    vec![
         ("CR alone", "text/event-stream", format!("data: {one}\r\rdata: {two}\r\rdata: {end}\r\rdata: [DONE]\r\r")),
         (
             "CRLF",
@@ -147,6 +146,18 @@ async fn streams_are_read_in_every_form_that_servers_write() {
             "application/json",
             format!("data: {one}\n\ndata: {two}\n\ndata: {end}\n\ndata: [DONE]\n\n"),
         ),
+    ]
+}
+
+/// Forms that are no stream of events.
+fn other_forms() -> Vec<(&'static str, &'static str, String)> {
+    let (one, two, end) = (chunk("It is "), chunk("on its way."), last());
+    let native = |words: &str| json!({"model": "m", "created_at": "x", "message": {"role": "assistant", "content": words}, "done": false});
+    let native_end = json!({"model": "m", "message": {"role": "assistant", "content": ""}, "done": true, "done_reason": "stop",
+        "total_duration": 5, "prompt_eval_count": 21, "eval_count": 9});
+    let generated = |words: &str, done: bool| json!({"model": "m", "response": words, "done": done});
+    let message = json!({"choices": [{"message": {"role": "assistant", "content": "It is on its way."}, "finish_reason": "stop"}]});
+    vec![
         ("a whole answer", "application/json", message.to_string()),
         ("a whole answer over several lines", "application/json", format!("\u{feff}{message:#}\n")),
         ("lines of JSON", "application/x-ndjson", format!("{one}\n{two}\n{end}\n")),
@@ -160,8 +171,12 @@ async fn streams_are_read_in_every_form_that_servers_write() {
             "application/x-ndjson",
             format!("{}\r\n{}\r\n{}", generated("It is ", false), generated("on its way.", false), generated("", true)),
         ),
-    ];
-    for (name, kind, body) in forms {
+    ]
+}
+
+#[tokio::test]
+async fn streams_are_read_in_every_form_that_servers_write() {
+    for (name, kind, body) in event_streams().into_iter().chain(other_forms()) {
         for size in [23, 10_000] {
             let head = format!("200 OK\r\ncontent-type: {kind}");
             let body = body.clone().into_bytes();
@@ -200,12 +215,7 @@ async fn lines_of_ollama_are_said_as_they_come_and_their_calls_are_made() {
     // The body does not end: the words are there all the same.
     let first = native(json!({"content": "It is here."}), false);
     let second = native(json!({"content": " It"}), false);
-    let server = RawServer::start(move |_, _, _| {
-        let slow = vec![&b"\n"[..]; 400];
-        let all: Vec<&[u8]> = [first.as_bytes(), second.as_bytes()].into_iter().chain(slow).collect();
-        raw("200 OK", &all)
-    })
-    .await;
+    let server = RawServer::start(move |_, _, _| raw("200 OK", &[first.as_bytes(), second.as_bytes(), b""])).await;
     let vendor = server.vendor();
     let plan = LlmPlan { candidates: vec![vendor.candidate(LlmProvider::Openai, "m")], rules: None, hedge_after: None };
     let request = LlmRequest { messages: vec![ChatMessage::User("Hi".into())], ..LlmRequest::default() };
@@ -337,4 +347,20 @@ async fn a_server_that_refuses_tool_choice_is_asked_without_it() {
     let choices: Vec<(Value, bool)> =
         server.bodies().iter().map(|body| (body["tool_choice"].clone(), body["tools"].is_array())).collect();
     assert_eq!(choices, [(json!("none"), true), (Value::Null, false), (Value::Null, false)]);
+}
+
+#[tokio::test]
+async fn a_server_that_is_busy_or_still_loading_is_waited_for() {
+    let yes = || streamed(&[text("Yes."), stop()]);
+    for (answers, requests, waited_ms) in [
+        (vec![Answer(503, vec![]), yes()], 2, 750..1_600),
+        (vec![Answer(529, vec![]), Answer(503, vec![]), yes()], 3, 3_100..4_200),
+        (vec![Answer(500, vec![]), yes()], 2, 0..700),
+    ] {
+        let vendor = Vendor::start(answers).await;
+        let events = timed(&vendor).await;
+        let (ms, event) = &events[0];
+        assert_eq!((event, vendor.asked().len()), (&LlmEvent::Text("Yes.".into()), requests));
+        assert!(waited_ms.contains(ms), "{ms} ms after {requests} requests");
+    }
 }
