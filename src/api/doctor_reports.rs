@@ -164,14 +164,20 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn runs_are_few_and_failures_are_not_kept() {
-        let reports = reports(None);
-        let slow = || reports.report(OrganizationId::new(), std::future::pending());
+        let (reports, may_end) = (reports(None), tokio::sync::Notify::new());
+        let slow = || {
+            reports.report(OrganizationId::new(), async {
+                may_end.notified().await;
+                Ok(Vec::new())
+            })
+        };
         let full = futures_util::future::join_all((0..RUNS_MAX).map(|_| slow()));
         let one_more = async {
             tokio::task::yield_now().await;
             let organization = OrganizationId::new();
             let refused = reports.report(organization, async { Ok(Vec::new()) }).await.unwrap_err();
             assert_eq!(refused.details["code"], "busy");
+            may_end.notify_waiters();
             organization
         };
         let (_, organization) = tokio::join!(full, one_more);
