@@ -111,7 +111,7 @@ pub(super) async fn run_conversation(established: EstablishedCall) {
     let (workers, scope, agent) = (&running.call.context.schemas, running.call.record.scope, &running.call.spec.agent);
     check_dtmf_tools(&mut running.schemas, workers, scope, &mut running.machine, agent).await;
     let reason = running.run().await;
-    running.close(reason).await;
+    Box::pin(running.close(reason)).await;
 }
 
 impl ConversationLoop {
