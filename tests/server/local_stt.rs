@@ -80,11 +80,10 @@ async fn a_call_is_heard_by_the_local_model_and_survives_its_worker() {
     let call = server.last_call().await;
     assert!(report.failure.is_none(), "{report:?}");
     assert!(heard(&call).len() >= 2, "{call}");
-    assert_eq!(
-        (&call["metrics"]["failovers"], &call["metrics"]["provider_errors"]),
-        (&json!([]), &json!({})),
-        "{call}"
-    );
+    assert_eq!(call["metrics"]["failovers"], json!([]), "{call}");
+    // A worker that dies while it hears the caller is counted.
+    let errors = &call["metrics"]["provider_errors"];
+    assert!([json!({}), json!({"stt_dropped": 1})].contains(errors), "{call}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
