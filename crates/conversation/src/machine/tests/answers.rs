@@ -257,3 +257,14 @@ fn a_whole_sentence_is_said_when_the_model_stands_still() {
         assert_eq!(harness.play_everything(), format!("{} It is on its way", words.trim_end()));
     }
 }
+
+#[test]
+fn an_answer_without_a_word_to_a_question_is_none() {
+    for answer in ["👍", "…", "**", "  \n"] {
+        let mut harness = CallHarness::greeted();
+        harness.caller_says("hello there can you help me please");
+        harness.model_says(answer);
+        assert_eq!(harness.play_everything(), "Sorry, something went wrong. Could you say that again?", "{answer:?}");
+        assert!(harness.transcript().iter().all(|line| !line.contains(answer.trim()) || answer.trim().is_empty()));
+    }
+}
