@@ -16,6 +16,7 @@ use super::pronunciation::{self, Pronunciation};
 use super::provider_config::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
 use super::ringing_config::RingingConfig;
 use super::rules::{at_most, between, chars, events, fits, is_http_url, parses, secret_chars, set_only_with};
+use super::schema_sense::{PropertyNames, find_nonsense};
 use super::secret::{Secret, exposed};
 use super::template::{self, TemplateUse};
 use super::time::UnixMs;
@@ -329,7 +330,12 @@ impl AgentFields {
         let mut budget = SchemaBudget::default();
         self.schemas(block).try_for_each(|(field, schema)| {
             let compiled = CompiledSchema::compile(schema, &mut budget, PatternPolicy::None);
-            compiled.map(drop).map_err(|error| FieldError::new(field, error.to_string()))
+            let names = if field == analysis::SCHEMA_FIELD { PropertyNames::Any } else { PropertyNames::OfArguments };
+            match (compiled, find_nonsense(schema, names)) {
+                (Err(error), _) => Err(FieldError::new(field, error.to_string())),
+                (Ok(_), Some(fault)) => Err(FieldError::new(field, fault)),
+                (Ok(_), None) => Ok(()),
+            }
         })?;
         if block.is_empty() || block == "llm_config" { self.check_static_parameters(&mut budget) } else { Ok(()) }
     }

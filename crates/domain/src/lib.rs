@@ -42,6 +42,7 @@ pub mod quota;
 pub mod ringing_config;
 mod rules;
 pub mod schedule;
+pub mod schema_sense;
 pub mod secret;
 pub mod sip_headers;
 pub mod sip_log;

@@ -52,7 +52,14 @@ pub fn check(text: &str, usage: TemplateUse) -> Result<(), TemplateError> {
     {
         return Err(TemplateError::new(text, *at, "a variable must not stand in the scheme or the host of a URL"));
     }
-    Ok(())
+    let secret = parts.iter().find_map(|part| match part {
+        Part::Variable { at, name, .. } if name.starts_with("secrets.") => Some(*at),
+        _ => None,
+    });
+    match secret.filter(|_| usage != TemplateUse::Header) {
+        Some(at) => Err(TemplateError::new(text, at, "secrets may stand in headers and auth of a tool only")),
+        None => Ok(()),
+    }
 }
 
 /// The rule of a field with such a text.

@@ -205,3 +205,13 @@ fn open_variables_do_not_multiply_without_a_bound() {
     let open = fill(&"{{a}}".repeat(1_000), TemplateUse::Prompt, &Long, &mut TemplateReport::default());
     assert!(settle(&open, &Long).len() <= FILLED_BYTES_MAX);
 }
+
+#[test]
+fn a_secret_stands_in_no_text_that_others_hear_or_read() {
+    for usage in [TemplateUse::Text, TemplateUse::Prompt, TemplateUse::Url] {
+        let error = check("https://a.example/x?k={{ secrets.KEY }}", usage).unwrap_err();
+        assert!(error.to_string().contains("headers and auth"), "{error}");
+    }
+    assert!(check("Bearer {{secrets.KEY}}", TemplateUse::Header).is_ok());
+    assert!(check("We keep {{secretsoftrade}} and {{my.secrets.x}}", TemplateUse::Text).is_ok());
+}
