@@ -56,7 +56,8 @@ pub fn check(text: &str, usage: TemplateUse) -> Result<(), TemplateError> {
         Part::Variable { at, name, .. } if name.starts_with("secrets.") => Some(*at),
         _ => None,
     });
-    match secret.filter(|_| usage != TemplateUse::Header) {
+    // Of a URL the tool's own rules say it.
+    match secret.filter(|_| matches!(usage, TemplateUse::Text | TemplateUse::Prompt)) {
         Some(at) => Err(TemplateError::new(text, at, "secrets may stand in headers and auth of a tool only")),
         None => Ok(()),
     }

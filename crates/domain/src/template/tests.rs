@@ -208,7 +208,7 @@ fn open_variables_do_not_multiply_without_a_bound() {
 
 #[test]
 fn a_secret_stands_in_no_text_that_others_hear_or_read() {
-    for usage in [TemplateUse::Text, TemplateUse::Prompt, TemplateUse::Url] {
+    for usage in [TemplateUse::Text, TemplateUse::Prompt] {
         let error = check("https://a.example/x?k={{ secrets.KEY }}", usage).unwrap_err();
         assert!(error.to_string().contains("headers and auth"), "{error}");
     }
