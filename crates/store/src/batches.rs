@@ -14,8 +14,10 @@ use trunkline_domain::ids::BatchId;
 use trunkline_domain::quota::QuotaResource;
 use trunkline_domain::time::UnixMs;
 
-/// True for a task, a row of `tasks`, whose batch is paused.
-pub(super) const IS_HELD: &str = "EXISTS (SELECT 1 FROM batches b WHERE b.id = tasks.batch_id AND b.status = 'paused')";
+/// True for a task, a row of `tasks`, whose batch does not run. A batch that was deleted in the same moment runs neither:
+/// nobody is called for want of a row.
+pub(super) const IS_HELD: &str = "(tasks.batch_id IS NOT NULL AND NOT EXISTS \
+    (SELECT 1 FROM batches b WHERE b.id = tasks.batch_id AND b.status = 'running'))";
 
 /// The number of tasks by status, of each batch.
 pub type BatchTasks = BTreeMap<BatchId, BTreeMap<String, i64>>;

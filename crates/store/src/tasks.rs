@@ -45,7 +45,7 @@ impl Store {
         let mut transaction = self.write.begin().await?;
         self.reserve(&mut transaction, scope.organization(), QuotaResource::Tasks).await?;
         let due = task.fields.due_at().or_else(|| batch.map(|_| at));
-        let paused = "EXISTS (SELECT 1 FROM batches b WHERE b.id = $9 AND b.status = 'paused')";
+        let paused = "(CAST($9 AS TEXT) IS NOT NULL AND NOT EXISTS (SELECT 1 FROM batches b WHERE b.id = $9 AND b.status = 'running'))";
         let insert = format!(
             "INSERT INTO tasks (id, organization_id, agent_id, status, fields, priority, due_at, held_due_at, created_at, updated_at, batch_id) \
              VALUES ($1, $2, $3, 'pending', $4, $5, CASE WHEN {paused} THEN NULL ELSE CAST($6 AS BIGINT) END, CASE WHEN {paused} THEN CAST($6 AS BIGINT) END, $7, $8, $9)"

@@ -468,3 +468,16 @@ async fn a_receiver_that_is_away_gets_events_in_order_unless_it_stays_away() {
         assert_eq!(behind_a_status(3, status).await, ["end-of-call-report"], "{status:?}");
     }
 }
+
+#[tokio::test]
+async fn a_task_of_a_batch_that_was_deleted_meanwhile_is_not_due() {
+    let (store, Bootstrapped { scope, .. }) = store().await;
+    let agent = store.create_agent(scope, agent_fields("Ada")).await.unwrap();
+    let batch = store.create_batch(scope, "B", trunkline_domain::batch::BatchStatus::Running).await.unwrap();
+    let fields = || serde_json::from_value(serde_json::json!({"to_number": "+15550142"})).unwrap();
+    store.create_task(scope, agent.id, Some(batch.id), fields()).await.unwrap();
+    assert_eq!(store.due_tasks(10, 10, None).await.unwrap().0.len(), 1, "the batch runs");
+    assert_eq!(store.delete_batch(scope, batch.id).await.unwrap(), Some(1));
+    store.create_task(scope, agent.id, Some(batch.id), fields()).await.unwrap();
+    assert_eq!(store.due_tasks(10, 10, None).await.unwrap().0.len(), 0);
+}
