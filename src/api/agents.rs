@@ -107,9 +107,10 @@ pub(super) async fn list(
     Ok(in_place(written))
 }
 
-/// The answer to a change, with what this server lacks for the agent.
+/// The answer to a change, with what this server lacks for the agent. What it has is loaded.
 pub(super) fn saved(api: &ApiState, agent: &Agent) -> AgentBody {
     let warnings = api.accounts.warnings(&agent.fields);
+    api.accounts.prepare(&agent.fields);
     AgentBody { agent: agent.into(), warnings }
 }
 

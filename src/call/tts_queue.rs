@@ -33,6 +33,9 @@ const FIRST_AUDIO_MIN: Duration = Duration::from_millis(250);
 /// How long a voice that has failed more often than [`BRIEF_FAILURES_MAX`] may be silent when it is asked again, and any voice
 /// that goes on with a sentence.
 const RETRY_PATIENCE: Duration = Duration::from_millis(700);
+/// How long before the sound of earlier sentences has been heard a voice that owes the next one is given up: another one
+/// has begun by then.
+const TAKE_OVER: Duration = Duration::from_secs(1);
 /// How long the caller may hear nothing in the middle of a sentence.
 const STALL_MAX: Duration = Duration::from_secs(2);
 /// The same once a sentence is as long as this voice says it: its end was not told.
@@ -153,6 +156,8 @@ pub struct TtsQueue<F> {
     unplayed: VecDeque<SegmentId>,
     /// When everything that was delivered has been played, if nothing holds it up.
     played_until: Option<Instant>,
+    /// When the last sentence was delivered: a voice that speaks one after the other begins the next one then.
+    delivered_at: Option<Instant>,
     /// The end of the turn after which the caller has heard nothing.
     caller_waits_since: Option<Instant>,
     /// The newest response that has a segment here.
@@ -259,6 +264,7 @@ impl<F> TtsQueue<F> {
             active: VecDeque::new(),
             unplayed: VecDeque::new(),
             played_until: None,
+            delivered_at: None,
             caller_waits_since: None,
             last_response: 0,
             events: VecDeque::new(),
@@ -274,6 +280,14 @@ impl<F> TtsQueue<F> {
     fn next_voice(&self, from: usize) -> usize {
         let found = self.voices.iter().skip(from).position(|voice| voice.health.is_asked());
         found.map_or(self.voices.len().saturating_sub(1), |place| from + place)
+    }
+
+    /// The voice that would speak a text now, and what it would be sent; `None` while others are to be spoken.
+    pub fn text_of_next(&self, text: &str) -> Option<(usize, String)> {
+        let is_idle = self.active.is_empty() && self.queued.is_empty() && self.rest.is_none();
+        let place = self.next_voice(0);
+        let voice = &self.voices.get(place).filter(|_| is_idle)?.voice;
+        Some((place, voice.text(text).sent))
     }
 
     /// When everything that was delivered has been played, if nothing holds it up.
@@ -303,6 +317,7 @@ impl<F> TtsQueue<F> {
         self.unplayed.retain(|segment| segment.response_id > response_id);
         self.rest.take_if(|rest| rest.segment.response_id <= response_id);
         self.played_until = None;
+        self.delivered_at = None;
     }
 
     /// A segment was heard to its end.
@@ -369,8 +384,9 @@ impl<F> TtsQueue<F> {
         self.active.front_mut().map(|active| &mut active.feed)
     }
 
-    /// When that segment's voice has kept silent for too long, and what it owes then: its first sound, within `patience`,
-    /// or the next one, before the caller has heard nothing for [`STALL_MAX`].
+    /// When that segment's voice has kept silent for too long, and what it owes then: its first sound, within `patience` and
+    /// not before the sound of earlier sentences runs out, or the next one, before the caller has heard nothing for
+    /// [`STALL_MAX`].
     pub fn audio_deadline(&self, patience: Option<Duration>) -> Option<(Instant, &'static str)> {
         let active = self.active.front()?;
         if active.total == 0 {
@@ -378,7 +394,9 @@ impl<F> TtsQueue<F> {
             let patience = health.patience(patience?);
             // The caller has heard nothing since the sentence broke off.
             let patience = if active.before.0 > 0 { patience.min(RETRY_PATIENCE) } else { patience };
-            let usual = active.began + patience;
+            let its_turn = self.delivered_at.map(|at| at + RETRY_PATIENCE);
+            let unheard = self.played_until.and_then(|until| until.checked_sub(TAKE_OVER));
+            let usual = [its_turn, unheard].into_iter().flatten().fold(active.began + patience, Instant::max);
             let due = self.caller_waits_since.map(|since| (since + ANSWER_MAX).max(active.began + FIRST_AUDIO_MIN));
             return Some((due.map_or(usual, |due| due.min(usual)), "first audio"));
         }
@@ -458,6 +476,7 @@ impl<F> TtsQueue<F> {
             return audio;
         }
         let active = self.active.pop_front()?;
+        self.delivered_at = Some(now);
         if let Some(state) = self.voices.get_mut(active.tts) {
             state.health = VoiceHealth::Well;
         }

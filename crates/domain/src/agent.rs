@@ -13,6 +13,7 @@ use super::ids::{AgentId, OrganizationId};
 use super::languages::{self, LanguageConfig};
 use super::organization;
 use super::pronunciation::{self, Pronunciation};
+use super::provider::LlmProvider;
 use super::provider_config::{LlmConfig, SttConfig, TtsConfig, VoiceSettings};
 use super::ringing_config::RingingConfig;
 use super::rules::{at_most, between, chars, events, fits, is_http_url, parses, secret_chars, set_only_with};
@@ -431,6 +432,11 @@ impl AgentFields {
     /// Whether the LLM is a realtime model, which hears and speaks by itself.
     pub fn is_realtime(&self) -> bool {
         self.llm_config.as_ref().is_some_and(|config| config.provider.is_realtime())
+    }
+
+    /// Its answers come from rules on this machine: they cost nothing.
+    pub fn answers_by_rules(&self) -> bool {
+        self.llm_config.as_ref().is_some_and(|config| config.provider == LlmProvider::Local)
     }
 
     /// `provider/model` of STT, as prices and records have it; `None` for a realtime model, which hears by itself.

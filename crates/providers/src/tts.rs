@@ -57,6 +57,11 @@ pub trait TtsSession: Send {
     /// Speaks one text. `alone`: no fallback exists, so wait for a busy provider.
     fn speak(&mut self, text: &str, alone: bool) -> TtsStream;
 
+    /// Its sound may be made in vain.
+    fn costs_nothing(&self) -> bool {
+        false
+    }
+
     /// Texts that the agent says in many of its calls, word for word: a voice may keep the sound of these and of no others.
     /// Each call takes the place of the one before.
     fn keep_phrases(&mut self, _phrases: &[String]) {}

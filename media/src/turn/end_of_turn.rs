@@ -178,6 +178,11 @@ impl EndOfTurnDetector {
         is_open && self.verdict.probability() >= LIKELY
     }
 
+    /// The caller is silent and may have finished: an answer that costs nothing may be made.
+    pub fn may_be_over(&self) -> bool {
+        self.sound.is_silent() && !self.words.is_empty() && self.verdict.probability() >= POSSIBLE
+    }
+
     /// The turn may be over, and words of it are not final or not there: STT can be asked for them, once in a silence.
     pub fn wants_final(&self) -> bool {
         if !self.is_streaming() || self.stt.is_finalize_asked() {

@@ -2,7 +2,7 @@
 
 use super::concurrency::{ConcurrencyKind, ConcurrencyLimit, ConcurrencyLimiter};
 use crate::domain::agent::AgentFields;
-use crate::domain::provider::ProviderAccount;
+use crate::domain::provider::{ProviderAccount, SttProvider, TtsProvider};
 use crate::domain::quota::Quotas;
 use crate::providers::local::advice;
 use crate::providers::{OrganizationKey, OrganizationKeys, ProviderRegistry};
@@ -42,6 +42,18 @@ impl ProviderAccounts {
         let tts = fallbacks.iter().flat_map(|one| one.tts.iter().enumerate());
         let tts = tts.filter_map(|(at, config)| advice::tts_warning(speech, &format!("fallbacks.tts[{at}]"), config));
         own.chain(stt).chain(voice).chain(tts).collect()
+    }
+
+    /// Loads the speech models of this machine for an agent that hears or speaks with them: its first call does not wait.
+    pub fn prepare(&self, agent: &AgentFields) {
+        let hears = agent.stt_config.as_ref().is_some_and(|stt| stt.provider == SttProvider::Local);
+        let speaks = agent
+            .tts_config
+            .as_ref()
+            .is_some_and(|tts| tts.provider == TtsProvider::Local && tts.voice_id.starts_with("piper:"));
+        if let Some(voices) = self.registry.piper().filter(|_| hears || speaks) {
+            voices.warm_up();
+        }
     }
 
     /// The search in the documents of flows.

@@ -8,7 +8,7 @@ use crate::call::voice_text::TtsVoice;
 use crate::domain::provider::PipelineStage;
 use crate::domain::provider_config::TtsConfig;
 use crate::providers::{AudioFormat, ProviderError, ProviderRegistry, TtsEvent, TtsStream, tts, vendors};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use trunkline_media::audio::{self, convert::StreamDecoder};
 use trunkline_media::codec::Companding;
 use trunkline_media::frame::SAMPLE_RATE_HZ;
@@ -16,11 +16,21 @@ use trunkline_media::playout::queue::SegmentId;
 
 pub(super) use crate::call::tts_queue::TtsPipelineEvent;
 
+/// How long a text that is prepared lets others pass who hear nothing.
+const UNDECIDED: Duration = Duration::from_millis(400);
+
 /// The audio of one request.
 struct TtsFeed {
     speech: TtsStream,
     /// `None` for a rate that can't be converted: such audio is dropped.
     decoder: Option<StreamDecoder>,
+}
+
+/// The sound of a text that is not to be played yet.
+struct PreparedSpeech {
+    tts: usize,
+    text: String,
+    speech: TtsStream,
 }
 
 struct TtsCandidate {
@@ -33,6 +43,7 @@ pub(super) struct TtsPipeline {
     spec: CallSpec,
     candidates: Vec<TtsCandidate>,
     queue: TtsQueue<TtsFeed>,
+    prepared: Option<PreparedSpeech>,
 }
 
 impl TtsPipeline {
@@ -42,7 +53,7 @@ impl TtsPipeline {
         let voice = |config: &TtsConfig| TtsVoice::new(&spec, config);
         let queue = TtsQueue::new(configs.iter().map(voice).collect());
         let candidates = configs.into_iter().map(|config| TtsCandidate { config, tts: None }).collect();
-        let mut tts = Self { providers, spec, candidates, queue };
+        let mut tts = Self { providers, spec, candidates, queue, prepared: None };
         if at_once {
             tts.session(tts.queue.current());
         }
@@ -91,12 +102,35 @@ impl TtsPipeline {
         self.send_requests();
     }
 
+    /// Makes the sound of a text that will probably be spoken next, if that costs nothing. Who waits for sound comes first.
+    pub(super) fn prepare(&mut self, text: &str) {
+        let Some((tts, text)) = self.queue.text_of_next(text) else { return };
+        if self.prepared.as_ref().is_some_and(|prepared| prepared.tts == tts && prepared.text == text) {
+            return;
+        }
+        // The voice speaks one text after the other.
+        self.prepared = None;
+        if let Some(session) = self.session(tts).filter(|session| session.costs_nothing()) {
+            session.set_sound_until(Some(Instant::now() + UNDECIDED));
+            let speech = session.speak(&text, false);
+            self.prepared = Some(PreparedSpeech { tts, text, speech });
+        }
+    }
+
+    /// What was prepared is not spoken.
+    pub(super) fn discard_prepared(&mut self) {
+        self.prepared = None;
+    }
+
     fn send_requests(&mut self) {
         while let Some(request) = self.queue.poll_request() {
             let sound_until = self.queue.played_until();
+            let prepared = self.prepared.take();
+            let is_it = |it: &PreparedSpeech| it.tts == request.tts && it.text == request.text.sent;
+            let prepared = prepared.filter(is_it).map(|prepared| prepared.speech);
             let Some(session) = self.session(request.tts) else { continue };
             session.set_sound_until(sound_until);
-            let speech = session.speak(&request.text.sent, request.is_alone);
+            let speech = prepared.unwrap_or_else(|| session.speak(&request.text.sent, request.is_alone));
             let decoder = speech_decoder(speech.format);
             self.queue.handle_started(request, TtsFeed { speech, decoder }, Instant::now());
         }

@@ -232,7 +232,9 @@ impl Talk {
             end_of_turn.handle_finalize_asked(now);
             self.line.output(CallOutput::FinalizeStt);
         }
-        if self.line.caller.end_of_turn.is_likely_over() {
+        let is_free = self.line.facts.spec.agent.answers_by_rules();
+        let end_of_turn = &self.line.caller.end_of_turn;
+        if end_of_turn.is_likely_over() || (is_free && end_of_turn.may_be_over()) {
             self.start_preemptive_generation(now);
         }
     }

@@ -32,6 +32,12 @@ pub enum CallOutput {
         /// Normalized text, with audio tags if the TTS model understands them.
         text: String,
     },
+    /// Make the sound of a text that will probably be spoken next, with a voice that costs nothing. None of it is played
+    /// before [`Self::Speak`] has the same text; [`Self::CancelLlm`] drops it.
+    PrepareSpeech {
+        /// As in [`Self::Speak`].
+        text: String,
+    },
     /// Cancel TTS and playback of this response and earlier ones.
     CancelSpeech {
         /// The last response to be cancelled.

@@ -30,7 +30,8 @@ impl Talk {
             // They may be digits of a secret entry.
             return;
         }
-        if !free || text.is_empty() || !self.line.facts.spec.agent.turn().eager {
+        let agent = &self.line.facts.spec.agent;
+        if !free || text.is_empty() || !(agent.turn().eager || agent.answers_by_rules()) {
             return;
         }
         if pipeline.preemptive.as_ref().is_some_and(|ahead| is_same_text(&ahead.text, &text)) {
@@ -73,6 +74,7 @@ impl Talk {
         let at_ms = self.line.ms(now);
         let ahead = self.speaker.pipeline_mut().and_then(|pipeline| pipeline.preemptive.as_mut());
         let Some(ahead) = ahead.filter(|ahead| ahead.response.response_id == response_id) else { return false };
+        let had_segment = !ahead.segments.is_empty();
         match event {
             LlmEvent::Text(text) => {
                 ahead.first_token_ms.get_or_insert(at_ms);
@@ -84,6 +86,7 @@ impl Talk {
             LlmEvent::Retracted => {
                 ahead.segments.clear();
                 ahead.response = ahead.response.begun_anew(response_id);
+                return true;
             }
             LlmEvent::Stalled(stall) => ahead.segments.extend(ahead.response.end_sentence(*stall)),
             LlmEvent::ToolCallBegan => ahead.segments.extend(ahead.response.flush()),
@@ -102,9 +105,24 @@ impl Talk {
             }
             LlmEvent::FailedOver(_) => {}
             // The turn will be answered normally when it ends.
-            LlmEvent::Failed(_) => self.discard_preemptive_generation(),
+            LlmEvent::Failed(_) => {
+                self.discard_preemptive_generation();
+                return true;
+            }
+        }
+        if !had_segment {
+            self.prepare_first_segment();
         }
         true
+    }
+
+    /// A voice that costs nothing makes the sound of the answer's beginning.
+    fn prepare_first_segment(&mut self) {
+        let ahead = self.speaker.pipeline_mut().and_then(|pipeline| pipeline.preemptive.as_ref());
+        if let Some((_, text)) = ahead.and_then(|ahead| ahead.segments.first()) {
+            let text = text.clone();
+            self.line.output(CallOutput::PrepareSpeech { text });
+        }
     }
 
     /// The preemptive answer to this turn, if there is one and nothing was asked since.

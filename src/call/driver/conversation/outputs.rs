@@ -28,7 +28,11 @@ impl ConversationLoop {
                 CallOutput::RequestLlm { response_id, messages, tools, tool_choice } => {
                     self.llm = Some((response_id, self.request_llm(messages, tools, tool_choice)));
                 }
-                CallOutput::CancelLlm => self.llm = None,
+                CallOutput::CancelLlm => {
+                    self.llm = None;
+                    self.tts.discard_prepared();
+                }
+                CallOutput::PrepareSpeech { text } => self.tts.prepare(&text),
                 CallOutput::Speak { segment, text } => self.speak(segment, text),
                 CallOutput::CancelSpeech { response_id } => {
                     self.tts.cancel_response(response_id);

@@ -30,6 +30,11 @@ impl PiperVoices {
         Self { speaker, cache, patience: PATIENCE, reported: Mutex::default() }
     }
 
+    /// Loads what the local voices and the local STT need, before a call wants them.
+    pub fn warm_up(&self) {
+        self.speaker.warm_up();
+    }
+
     /// For programs that nobody waits for.
     #[must_use]
     pub fn patient(self, patience: Duration) -> Self {

@@ -60,6 +60,10 @@ impl TtsSession for PiperSession {
         TtsStream { format: AudioFormat::Pcm16 { rate_hz: espeak::RATE_HZ }, stream }
     }
 
+    fn costs_nothing(&self) -> bool {
+        true
+    }
+
     fn set_sound_until(&mut self, until: Option<Instant>) {
         self.sound_until = until;
     }
