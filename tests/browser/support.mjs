@@ -76,6 +76,8 @@ export async function browser(wav) {
 /** A page whose faults are collected; peer connections can be asked for their figures. */
 export async function page(browser, options = {}) {
   const context = await browser.newContext({ locale: "en-GB", viewport: { width: 1280, height: 900 }, ...options });
+  // A page that is slow on a busy machine is not broken.
+  context.setDefaultTimeout(60_000);
   const made = await context.newPage();
   const faults = [];
   made.on("pageerror", (error) => faults.push(`error: ${error.message}`));
@@ -132,7 +134,7 @@ export async function api(method, route, body) {
 }
 
 /** Asks until the answer pleases. */
-export async function until(what, ask, timeoutMs = 15_000) {
+export async function until(what, ask, timeoutMs = 45_000) {
   const end = Date.now() + timeoutMs;
   for (;;) {
     const answer = await ask();

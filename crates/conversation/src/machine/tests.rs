@@ -13,6 +13,7 @@ mod held;
 mod language;
 mod last_tools;
 mod overlaps;
+mod preemptive_generation;
 mod realtime;
 mod secrets;
 mod shop;
