@@ -45,9 +45,9 @@ pub enum SupervisorOutput {
 pub enum Readiness {
     /// It has loaded its models.
     Ready,
-    /// It starts, or nobody wants it to.
+    /// It starts, is started again after a crash, or nobody wants it to.
     Pending,
-    /// It cannot work, or has just crashed.
+    /// It cannot work, or crashes before it can.
     Failed(SpeechError),
 }
 
@@ -60,8 +60,8 @@ enum WorkerState {
     Starting { until: Instant },
     /// It works.
     Ready { since: Instant, last_used: Instant, hello: Hello },
-    /// It crashed, and is started again at this time.
-    BackingOff { until: Instant, why: String },
+    /// It crashed, and is started again at this time. `has_worked`: it had loaded its models, so it is expected back.
+    BackingOff { until: Instant, why: String, has_worked: bool },
     /// It cannot work; requests are refused until this time.
     Unavailable { until: Instant, why: String },
 }
@@ -121,6 +121,8 @@ impl WorkerSupervisor {
         match &self.state {
             WorkerState::Ready { .. } => Readiness::Ready,
             WorkerState::Stopped | WorkerState::Starting { .. } => Readiness::Pending,
+            // Whoever comes now waits a moment: refused, a call without a fallback would end.
+            WorkerState::BackingOff { has_worked: true, .. } => Readiness::Pending,
             WorkerState::BackingOff { why, .. } => Readiness::Failed(SpeechError::Crashed(why.clone())),
             WorkerState::Unavailable { why, .. } => Readiness::Failed(SpeechError::Unavailable(why.clone())),
         }
@@ -203,13 +205,14 @@ impl WorkerSupervisor {
 
     /// The process has ended or could not be started, or what it writes is no message; it does not run any more.
     pub fn handle_exit(&mut self, now: Instant, why: &str) {
-        let was_ready_for = match &self.state {
-            WorkerState::Ready { since, .. } => now.saturating_duration_since(*since),
-            WorkerState::Starting { .. } => Duration::ZERO,
+        let worked_for = match &self.state {
+            WorkerState::Ready { since, .. } => Some(now.saturating_duration_since(*since)),
+            WorkerState::Starting { .. } => None,
             // It was killed.
             WorkerState::Stopped | WorkerState::BackingOff { .. } | WorkerState::Unavailable { .. } => return,
         };
-        self.state = WorkerState::BackingOff { until: now + self.backoff.next(was_ready_for), why: why.to_owned() };
+        let until = now + self.backoff.next(worked_for);
+        self.state = WorkerState::BackingOff { until, why: why.to_owned(), has_worked: worked_for.is_some() };
         for lane in [&mut self.stt, &mut self.tts] {
             for Lost(id) in lane.handle_exit(now) {
                 let crashed = SpeechAnswer::Failed(SpeechError::Crashed(why.to_owned()));

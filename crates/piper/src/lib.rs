@@ -8,6 +8,7 @@
 mod config;
 mod error;
 mod onnx_file;
+mod operators;
 mod pcm;
 mod phonemes;
 mod voice;

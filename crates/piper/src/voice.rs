@@ -4,6 +4,7 @@
 use crate::config::VoiceConfig;
 use crate::error::VoiceError;
 use crate::onnx_file;
+use crate::operators::model_options;
 use crate::pcm::PcmStream;
 use crate::phonemes::{PhonemeIds, phoneme_ids};
 use rten::{Model, NodeId, RunOptions, ThreadPool, Value, ValueOrView};
@@ -137,7 +138,7 @@ impl Voice {
         let config = VoiceConfig::parse(&read(config, CONFIG_BYTES_MAX)?)?;
         let (file, bytes) = open(model, MODEL_BYTES_MAX)?;
         onnx_file::check(file, bytes)?;
-        Self::new(Model::load_file(model).map_err(|error| wrong(&error))?, config, threads)
+        Self::new(model_options().load_file(model).map_err(|error| wrong(&error))?, config, threads)
     }
 
     fn new(model: Model, config: VoiceConfig, threads: &ComputeThreads) -> Result<Self, VoiceError> {

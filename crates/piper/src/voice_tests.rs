@@ -68,7 +68,7 @@ fn refused(content: &[u8], config: VoiceConfig) -> VoiceError {
     std::fs::write(&path, content).unwrap();
     let file = File::open(&path).unwrap();
     let loaded = onnx_file::check(file, content.len() as u64)
-        .and_then(|()| Model::load_file(&path).map_err(|error| wrong(&error)))
+        .and_then(|()| model_options().load_file(&path).map_err(|error| wrong(&error)))
         .and_then(|model| Voice::new(model, config, &one()));
     std::fs::remove_file(&path).unwrap();
     loaded.unwrap_err()

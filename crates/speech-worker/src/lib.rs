@@ -7,6 +7,8 @@
 
 pub mod engine;
 #[cfg(feature = "inference")]
+mod late_model;
+#[cfg(feature = "inference")]
 pub mod moonshine;
 #[cfg(feature = "inference")]
 pub mod piper;
@@ -41,21 +43,26 @@ pub fn run(models: &Path) -> ExitCode {
     }
 }
 
-/// Loads the models that are there; fails if there is none.
+/// Loads the models that are there; fails if there is none. What is missing or damaged beside another one is looked for again
+/// while the worker runs.
 #[cfg(feature = "inference")]
 fn load(models: &Path) -> Result<Engines, EngineError> {
-    let stt = moonshine::Moonshine::load(models).map_err(|error| error.message);
-    let tts = piper::PiperVoices::open(models).map_err(|error| error.message);
-    if let (Err(advice), Err(_)) = (&stt, &tts) {
-        return Err(EngineError { kind: FailureKind::FilesMissing, message: advice.clone() });
-    }
-    let advice = |missing: Option<&String>| missing.cloned().unwrap_or_default();
-    Ok(Engines {
-        stt_advice: advice(stt.as_ref().err()),
-        tts_advice: advice(tts.as_ref().err()),
-        stt: stt.ok().map(|model| Box::new(model) as Box<dyn engine::Transcriber>),
-        tts: tts.ok().map(|voices| Box::new(voices) as Box<dyn engine::Synthesizer>),
-    })
+    let load_stt = |models: &Path| {
+        let model = moonshine::Moonshine::load(models)?;
+        Ok::<_, EngineError>(Box::new(model) as Box<dyn engine::Transcriber>)
+    };
+    let voices = piper::PiperVoices::open(models);
+    let stt = match load_stt(models) {
+        Ok(model) => model,
+        Err(why) if !voices.has_files() => {
+            return Err(EngineError { kind: FailureKind::FilesMissing, message: why.message });
+        }
+        Err(why) => {
+            let (name, folder) = (trunkline_local_speech::models::MOONSHINE_TINY_EN.name, models.to_owned());
+            Box::new(late_model::LateModel::new(name, why, late_model::BROKEN_FOR, move || load_stt(&folder)))
+        }
+    };
+    Ok(Engines { stt: Some(stt), tts: Some(Box::new(voices)), ..Engines::default() })
 }
 
 #[cfg(not(feature = "inference"))]

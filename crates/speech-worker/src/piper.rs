@@ -1,18 +1,16 @@
 //! Piper's voices. A voice is loaded with the first text for it, so that a server that only listens keeps its memory.
 
 use crate::engine::{Cancellation, EngineError, SpeechPiece, Synthesizer, Utterance};
+use crate::late_model::BROKEN_FOR;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use trunkline_local_speech::io::model_files::ModelState;
 use trunkline_local_speech::message::FailureKind;
 use trunkline_local_speech::models::{PIPER_CONFIG, PIPER_MODEL, PIPER_VOICES, PiperVoice};
 use trunkline_piper::{ComputeThreads, Voice, VoiceError};
 
-/// How long files that were no voice are left alone: to hash them takes half a second.
-const BROKEN_FOR: Duration = Duration::from_secs(30);
-
-/// The voices on this machine.
+/// The voices that there are; each is loaded from this machine's files once they are right.
 #[derive(Debug)]
 pub struct PiperVoices {
     models: PathBuf,
@@ -27,18 +25,18 @@ enum VoiceState {
 }
 
 impl PiperVoices {
-    /// The voices whose files are there; fails if there is none, with what to do.
-    pub fn open(models: &Path) -> Result<Self, EngineError> {
-        let state = |voice: &PiperVoice| voice.model.glance(models);
-        // A voice with a broken file is one all the same: whoever asks for it is told.
-        let there =
-            PIPER_VOICES.iter().filter(|voice| matches!(state(voice), ModelState::Present | ModelState::Broken(_)));
-        let voices: Vec<_> = there.map(|voice| (*voice, Mutex::new(VoiceState::Unloaded))).collect();
-        if voices.is_empty() {
-            let advice = PIPER_VOICES.first().and_then(|voice| state(voice).advice(&voice.model));
-            return Err(EngineError::unsupported(advice.unwrap_or_default()));
-        }
-        Ok(Self { models: models.to_owned(), voices })
+    /// Reads no file yet.
+    pub fn open(models: &Path) -> Self {
+        let voices = PIPER_VOICES.iter().map(|voice| (*voice, Mutex::new(VoiceState::Unloaded)));
+        Self { models: models.to_owned(), voices: voices.collect() }
+    }
+
+    /// Whether there are files of any voice. One with a broken file counts: whoever asks for it is told.
+    pub fn has_files(&self) -> bool {
+        let is_there = |voice: &PiperVoice| {
+            matches!(voice.model.glance(&self.models), ModelState::Present | ModelState::Broken(_))
+        };
+        self.voices.iter().any(|(voice, _)| is_there(voice))
     }
 }
 
@@ -87,9 +85,7 @@ impl Synthesizer for PiperVoices {
     fn begin(&self, voice: &str, speed: f32, text: &str) -> Result<Box<dyn Utterance>, EngineError> {
         let found = self.voices.iter().find(|(one, _)| one.name == voice);
         let Some((known, state)) = found else {
-            let model = PIPER_VOICES.iter().find(|one| one.name == voice).map(|one| one.model);
-            let advice = model.and_then(|model| model.glance(&self.models).advice(&model));
-            return Err(EngineError::unsupported(advice.unwrap_or_else(|| "there is no such voice".to_owned())));
+            return Err(EngineError::unsupported("there is no such voice"));
         };
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         let voice = state.loaded(known, &self.models).map_err(EngineError::unsupported)?;

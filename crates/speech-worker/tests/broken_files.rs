@@ -74,11 +74,12 @@ fn a_folder_that_is_none_or_cannot_be_read_is_named() {
     assert_eq!(models.error(), format!("the model moonshine-tiny-en is not on this machine: {FETCH}"));
     set_length(&models.folder(), 10);
     let error = models.error();
-    assert!(error.contains("is no folder") && error.ends_with(FETCH), "{error}");
+    assert!(error.contains("is no folder: delete it") && error.ends_with(FETCH), "{error}");
     std::fs::remove_file(models.folder()).unwrap();
     std::os::unix::fs::symlink(models.folder(), models.folder()).unwrap();
     let error = models.error();
-    assert!(error.contains("cannot be read") && error.contains("the server's user must be able to read it"), "{error}");
+    assert!(error.contains("cannot be read") && error.contains("look at the disk"), "{error}");
+    assert!(!error.contains(&models.0.display().to_string()), "customers read it: {error}");
     // A folder in the place of a file.
     std::fs::remove_file(models.folder()).unwrap();
     let models = Models::with_files("inside");

@@ -52,7 +52,10 @@ fn speak(voices: &PiperVoices, voice: &str, phonemes: &str) -> Result<(Vec<i16>,
 #[test]
 fn without_files_the_worker_says_what_to_do() {
     let models = Models::new("none");
-    let error = PiperVoices::open(&models.0).unwrap_err();
+    let voices = PiperVoices::open(&models.0);
+    assert!(!voices.has_files());
+    let error = speak(&voices, "joe", "a").unwrap_err();
+    assert_eq!(error.kind, FailureKind::Unsupported);
     assert_eq!(error.message, "the model piper-joe is not on this machine: run `trunkline models fetch`");
 }
 
@@ -60,7 +63,8 @@ fn without_files_the_worker_says_what_to_do() {
 #[test]
 fn files_that_were_not_published_are_refused() {
     let models = Models::new("foreign").empty_files();
-    let voices = PiperVoices::open(&models.0).unwrap();
+    let voices = PiperVoices::open(&models.0);
+    assert!(voices.has_files());
     assert_eq!(voices.voices(), ["joe"]);
     for _ in 0..2 {
         let error = speak(&voices, "joe", "a").unwrap_err();
@@ -79,7 +83,7 @@ fn a_file_that_was_cut_is_named() {
     let models = Models::new("cut").empty_files();
     let model = PIPER_JOE.folder(&models.0).join(PIPER_MODEL);
     std::fs::File::options().write(true).open(&model).unwrap().set_len(1_000).unwrap();
-    let voices = PiperVoices::open(&models.0).unwrap();
+    let voices = PiperVoices::open(&models.0);
     let error = speak(&voices, "joe", "a").unwrap_err();
     assert!(error.message.contains("voice.onnx has 1000 bytes instead of 63201294"), "{error:?}");
     std::fs::remove_file(PIPER_JOE.folder(&models.0).join(PIPER_CONFIG)).unwrap();
@@ -91,10 +95,10 @@ fn the_real_voice_speaks_where_it_is_installed() {
     let Some(models) = std::env::var_os("TRUNKLINE_MODELS") else {
         return eprintln!("skipped: TRUNKLINE_MODELS names no folder of models");
     };
-    let voices = match PiperVoices::open(Path::new(&models)) {
-        Ok(voices) => voices,
-        Err(error) => return eprintln!("skipped: {}", error.message),
-    };
+    let voices = PiperVoices::open(Path::new(&models));
+    if !voices.has_files() {
+        return eprintln!("skipped: no voice in TRUNKLINE_MODELS");
+    }
     let (audio, ends) = speak(&voices, "joe", "ɡˈʊd mˈɔːɹnɪŋ, hˌaʊ kæn aɪ hˈɛlp juː?").unwrap();
     assert!((22_050..66_150).contains(&audio.len()), "{}", audio.len());
     assert_eq!(ends.len(), 7);

@@ -3,11 +3,16 @@
 use crate::models::{Model, ModelFile};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 /// Bytes that are hashed at once.
 const PIECE_BYTES: usize = 131_072;
+
+/// What helps against files that are missing, or are other ones.
+const FETCH: &str = "run `trunkline models fetch`";
+/// What helps against files that may not be read: there is nothing wrong with them.
+const ALLOW: &str = "give the server's user the right to read it";
 
 /// What is there of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +21,7 @@ pub enum ModelState {
     Present,
     /// Nothing.
     Absent,
-    /// Something is wrong with it; in words.
+    /// Something is wrong with it; in words, with what to do about it.
     Broken(String),
     /// There is none for this kind of machine.
     Unsupported,
@@ -25,11 +30,10 @@ pub enum ModelState {
 impl ModelState {
     /// What to do about it, in words; `None` if the model can be used.
     pub fn advice(&self, model: &Model) -> Option<String> {
-        let fetch = "run `trunkline models fetch`";
         match self {
             Self::Present => None,
-            Self::Absent => Some(format!("the model {} is not on this machine: {fetch}", model.name)),
-            Self::Broken(what) => Some(format!("{what}: {fetch}")),
+            Self::Absent => Some(format!("the model {} is not on this machine: {FETCH}", model.name)),
+            Self::Broken(what) => Some(what.clone()),
             Self::Unsupported => Some(format!("there is no {} for {} machines", model.name, std::env::consts::ARCH)),
         }
     }
@@ -51,10 +55,16 @@ impl Model {
         self.state(models, |file, path| match sha256_of_file(path) {
             Ok(hash) if hash == file.sha256 => Ok(()),
             Ok(_) => {
-                Err(format!("{}/{} is not the file that was published (its SHA-256 differs)", self.name, file.name))
+                let name = format!("{}/{}", self.name, file.name);
+                Err(format!("{name} is not the file that was published (its SHA-256 differs): {FETCH}"))
             }
-            Err(error) => Err(format!("{}/{} cannot be read: {error}", self.name, file.name)),
+            Err(error) => Err(unreadable(&format!("{}/{}", self.name, file.name), &error)),
         })
+    }
+
+    /// Its folder in words that customers may read: they do not see where the server keeps its files.
+    fn place(&self) -> String {
+        format!("{} in providers.local.models_folder", self.name)
     }
 
     fn state(&self, models: &Path, check: impl Fn(&ModelFile, &Path) -> Result<(), String>) -> ModelState {
@@ -64,12 +74,9 @@ impl Model {
         let folder = self.folder(models);
         match folder.metadata() {
             Ok(found) if found.is_dir() => {}
-            Ok(_) => return ModelState::Broken(format!("{} is no folder", folder.display())),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return ModelState::Absent,
-            Err(error) => {
-                let whose = "the server's user must be able to read it";
-                return ModelState::Broken(format!("{} cannot be read ({error}): {whose}", folder.display()));
-            }
+            Ok(_) => return ModelState::Broken(format!("{} is no folder: delete it, and {FETCH}", self.place())),
+            Err(error) if error.kind() == ErrorKind::NotFound => return ModelState::Absent,
+            Err(error) => return ModelState::Broken(unreadable(&self.place(), &error)),
         }
         let files = self.all_files();
         // What is short or missing is seen without reading tens of megabytes.
@@ -82,10 +89,18 @@ impl Model {
         let name = format!("{}/{}", self.name, file.name);
         match std::fs::metadata(path) {
             Ok(found) if found.len() == file.bytes => Ok(()),
-            Ok(found) => Err(format!("{name} has {} bytes instead of {}", found.len(), file.bytes)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(format!("{name} is missing")),
-            Err(error) => Err(format!("{name} cannot be read: {error}")),
+            Ok(found) => Err(format!("{name} has {} bytes instead of {}: {FETCH}", found.len(), file.bytes)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(format!("{name} is missing: {FETCH}")),
+            Err(error) => Err(unreadable(&name, &error)),
         }
+    }
+}
+
+/// What is wrong with a file or folder that cannot be read.
+fn unreadable(what: &str, error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::PermissionDenied => format!("{what} cannot be read ({error}): {ALLOW}"),
+        _ => format!("{what} cannot be read ({error}): look at the disk, or {FETCH}"),
     }
 }
 
@@ -104,4 +119,17 @@ pub fn sha256_of_file(path: &Path) -> std::io::Result<String> {
         let _ = write!(text, "{byte:02x}");
         text
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_may_not_be_read_is_not_fetched_again() {
+        let denied = unreadable("it", &ErrorKind::PermissionDenied.into());
+        assert!(denied.contains("the right to read it") && !denied.contains("fetch"), "{denied}");
+        let broken = unreadable("it", &std::io::Error::from_raw_os_error(5));
+        assert!(broken.contains("look at the disk") && broken.ends_with(FETCH), "{broken}");
+    }
 }

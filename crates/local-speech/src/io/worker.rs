@@ -95,7 +95,7 @@ impl SpeechWorker {
         Some(self.0.process_id.load(Ordering::Relaxed)).filter(|id| *id > 0)
     }
 
-    /// Starts the worker and waits until it can be asked; fails if it cannot work or has just crashed.
+    /// Starts the worker and waits until it can be asked, also after a crash; fails if it cannot work.
     pub async fn warm_up(&self) -> Result<(), SpeechError> {
         let (reply, ready) = oneshot::channel();
         self.commands().send(Command::WarmUp(reply)).await.map_err(|_| SpeechError::QueueFull)?;

@@ -209,6 +209,35 @@ fn a_crash_costs_one_sentence_at_most() {
     assert_eq!(worker.outputs(), ["2 heard yes"]);
 }
 
+/// By whatever: an operator, a system without memory, a fault in a library. Each time it had worked for a while.
+#[test]
+fn a_worker_that_is_killed_again_and_again_is_back_within_a_second_and_refuses_nobody() {
+    for worked_ms in [10, 1_000, 12_000] {
+        let mut worker = Worker::ready();
+        for round in 1..=20 {
+            worker.wait(worked_ms);
+            let id = worker.ask(audio(1, Urgency::Final));
+            worker.outputs();
+            worker.machine.handle_exit(worker.now, "signal: 9 (SIGKILL)");
+            assert_eq!(worker.machine.readiness(), Readiness::Pending, "a call that begins now waits");
+            worker.machine.warm_up(worker.now).unwrap();
+            worker.wait(1_000);
+            worker.hello();
+            assert_eq!(worker.outputs(), ["start".to_owned(), format!("ask {}", id.0)], "{worked_ms} ms, {round}");
+            worker.sends(heard(id));
+            assert_eq!(worker.outputs(), [format!("{} heard yes", id.0)]);
+        }
+    }
+}
+
+#[test]
+fn a_worker_that_never_comes_to_work_refuses_who_begins() {
+    let mut worker = Worker::new();
+    worker.machine.warm_up(worker.now).unwrap();
+    worker.machine.handle_exit(worker.now, "exit status: 127");
+    assert!(matches!(worker.machine.readiness(), Readiness::Failed(SpeechError::Crashed(_))), "a fallback takes over");
+}
+
 #[test]
 fn speech_that_has_begun_is_not_said_twice() {
     let mut worker = Worker::ready();

@@ -323,7 +323,8 @@ fn write(cache: Arc<PhraseCache>, key: PhraseKey, marks: Vec<WordTimestamp>, aud
     let phrase = Phrase { rate_hz: espeak::RATE_HZ, marks, audio: audio.into() };
     drop(trunkline_supervision::spawn_blocking("phrase_cache", move || {
         if let Err(error) = cache.put(key, &phrase) {
-            tracing::warn!(%error, "a phrase of a local voice was not stored");
+            let advice = "make room in providers.local.phrases_folder; until then it is spoken anew in each call";
+            tracing::warn!(%error, advice, "a phrase of a local voice was not stored");
         }
     }));
 }

@@ -160,7 +160,11 @@ impl SessionTask {
                 self.lost = 0;
                 Some(words)
             }
-            Err(error @ (SpeechError::Unavailable(_) | SpeechError::Unsupported(_))) => return Err(error),
+            Err(error @ (SpeechError::Unavailable(_) | SpeechError::Unsupported(_))) => {
+                // Files of the right length with other contents: the worker alone reads them.
+                tracing::warn!(%error, "the local STT cannot be used");
+                return Err(error);
+            }
             Err(SpeechError::Superseded) => None,
             Err(_) if urgency == Urgency::Partial => None,
             Err(error) => {

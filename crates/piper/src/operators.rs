@@ -1,0 +1,62 @@
+//! What voices of Piper compute with, and the small voice of the tests (`Sin`). Nothing else of rten is in the program, and a file that
+//! asks for more is no voice.
+
+use rten::{ModelOptions, op_registry};
+
+/// How models are read.
+pub(crate) fn model_options() -> ModelOptions {
+    ModelOptions::with_ops(op_registry!(
+        Add,
+        And,
+        Cast,
+        Ceil,
+        Clip,
+        Concat,
+        ConstantOfShape,
+        Conv,
+        ConvTranspose,
+        CumSum,
+        Div,
+        Equal,
+        Erf,
+        Exp,
+        Expand,
+        Gather,
+        GatherElements,
+        GatherND,
+        GreaterOrEqual,
+        Identity,
+        LeakyRelu,
+        Less,
+        LessOrEqual,
+        MatMul,
+        Mul,
+        Neg,
+        NonZero,
+        Not,
+        Pad,
+        Pow,
+        RandomNormalLike,
+        Range,
+        ReduceMax,
+        ReduceMean,
+        ReduceSum,
+        Relu,
+        Reshape,
+        ScatterND,
+        Shape,
+        Sigmoid,
+        Sin,
+        Slice,
+        Softmax,
+        Softplus,
+        Split,
+        Sqrt,
+        Squeeze,
+        Sub,
+        Tanh,
+        Transpose,
+        Unsqueeze,
+        Where
+    ))
+}
