@@ -19,6 +19,7 @@ mod numbers;
 mod ordinals;
 mod phone;
 mod postcodes;
+mod ranges;
 mod rewrite;
 mod sentence_ends;
 mod spans;

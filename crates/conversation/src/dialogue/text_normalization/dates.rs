@@ -3,6 +3,7 @@
 use super::language::DateStyle;
 use super::locale::{Locale, SlashOrder};
 use super::numbers::behind_hyphen;
+use super::ranges;
 use super::tokens::{Reading, Sentence, has_capital};
 
 /// Reads a date that begins at a token.
@@ -107,12 +108,13 @@ fn dotted(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading>
         && let Some(last) = sentence.digits(behind).filter(|last| last.len() <= 2)
         && sentence.glued_sign(behind + 1, &["."])
     {
-        let to = locale.language.signs.to;
+        let between = ranges::between(sentence, at, last, locale);
+        let to = between.unwrap_or_else(|| format!("{} ", locale.language.signs.to));
         if let Some((second, end)) = day_and_month(sentence, behind, locale) {
-            return Reading::new(end, format!("{day}. {to} {second}"));
+            return Reading::new(end, format!("{day}. {to}{second}"));
         }
         let month = sentence.is_glued(behind + 2) && sentence.digits(behind + 2).is_some();
-        return (!month).then(|| Reading { end: behind + 2, spoken: format!("{day}. {to} {last}.") });
+        return (!month).then(|| Reading { end: behind + 2, spoken: format!("{day}. {to}{last}.") });
     }
     let before = sentence.words_before(at, 1);
     if before.first().is_some_and(|word| NUMBERED.contains(&word.as_str())) {
@@ -299,7 +301,7 @@ fn names_range(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Rea
         let end = if sentence.text(end - 1) == "." && sentence.is_end(end) { end - 1 } else { end };
         let spoken = match behind.1 {
             Some(word) => format!("{} {word} {second}", capitalized(sentence, at, first)),
-            None => super::numbers::say_range(sentence, at, first, second, locale),
+            None => ranges::say_range(sentence, at, first, second, locale),
         };
         return Reading::new(end, spoken);
     }

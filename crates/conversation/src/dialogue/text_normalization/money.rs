@@ -3,7 +3,8 @@
 
 use super::language::{Currency, Scale};
 use super::locale::Locale;
-use super::numbers::{Number, behind_hyphen, is_before_noun, number, range, say_range};
+use super::numbers::{Number, behind_hyphen, is_before_noun, number, range};
+use super::ranges::say_range;
 use super::tokens::{Reading, Sentence, has_capital, is_all_capitals};
 use super::units;
 

@@ -2,7 +2,8 @@
 
 use super::language::Unit;
 use super::locale::Locale;
-use super::numbers::{Number, behind_hyphen, is_before_noun, number, range, say_range};
+use super::numbers::{Number, behind_hyphen, is_before_noun, number, range};
+use super::ranges::say_range;
 use super::street_directions;
 use super::tokens::{Reading, Sentence, TokenKind, has_capital};
 
