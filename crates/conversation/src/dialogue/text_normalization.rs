@@ -9,6 +9,7 @@ pub mod dictionary;
 mod dimensions;
 mod emphasis;
 mod fractions;
+mod full_stops;
 mod keys;
 mod language;
 mod languages;

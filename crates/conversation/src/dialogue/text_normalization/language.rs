@@ -54,6 +54,8 @@ pub(super) struct Unit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Anywhere,
+    /// Anywhere, and often as the last word of its sentence: "etc.", "per pers.".
+    Closing,
     BeforeNumber,
     AfterNumber,
     /// Before a word with a capital.

@@ -1,5 +1,6 @@
 //! Times of the day. The words around "3:10" decide whether it is one, or a ratio, a score, a place in a book.
 
+use super::full_stops;
 use super::language::Clock;
 use super::locale::Locale;
 use super::numbers::behind_hyphen;
@@ -326,8 +327,7 @@ fn hour_word(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<usize
     let words = locale.language.calendar.hour_words.iter();
     let found = words.filter(|word| sentence.stands(start, word)).max_by_key(|word| word.len())?;
     let end = sentence.token_from(start + found.len());
-    let end = if found.ends_with('.') && sentence.is_end(end) { end - 1 } else { end };
-    Some(end)
+    Some(if found.ends_with('.') { full_stops::without(sentence, end, locale) } else { end })
 }
 
 /// "3:10" of a ratio, "3:1" of a score; a time has two digits behind the colon.
