@@ -1,5 +1,6 @@
 //! Abbreviations, with the dots and blanks that they are written with.
 
+use super::full_stops;
 use super::language::Place;
 use super::locale::Locale;
 use super::tokens::{Reading, Sentence, TokenKind, has_capital};
@@ -17,20 +18,20 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
     if !is_free {
         return None;
     }
-    let mut best: Option<(usize, &'static str)> = None;
+    let mut best: Option<(usize, &'static str, Place)> = None;
     for (written, long, place) in locale.language.abbreviations {
         if let Some(octet) = matches(sentence.text, token.start, written)
-            && best.is_none_or(|(longest, _)| octet > longest)
+            && best.is_none_or(|(longest, _, _)| octet > longest)
         {
             let end = sentence.token_from(octet);
             if is_place(sentence, at, end, *place, written) {
-                best = Some((octet, long));
+                best = Some((octet, long, *place));
             }
         }
     }
-    if let Some((octet, long)) = best {
+    if let Some((octet, long, place)) = best {
         let spoken = capitalized(sentence, at, token.text, feminine(sentence, at, long));
-        return Reading::new(end_without_full_stop(sentence, octet, locale), spoken);
+        return Reading::new(end_without_full_stop(sentence, octet, place, locale), spoken);
     }
     suffix(sentence, at, locale)
 }
@@ -68,7 +69,7 @@ fn is_place(sentence: &Sentence<'_>, at: usize, end: usize, place: Place, writte
     let next = sentence.word(end);
     let before = sentence.before(at).filter(|before| before.kind == TokenKind::Word);
     match place {
-        Place::Anywhere => true,
+        Place::Anywhere | Place::Closing => true,
         // "No. 5 more minutes" at a sentence's start is an answer.
         Place::BeforeNumber => {
             let roman = next.is_some_and(|next| next.chars().all(|c| matches!(c, 'I' | 'V' | 'X' | 'L' | 'C')));
@@ -116,17 +117,13 @@ fn is_place(sentence: &Sentence<'_>, at: usize, end: usize, place: Place, writte
     }
 }
 
-/// The dot of an abbreviation is that of the sentence, too, where one ends.
-fn end_without_full_stop(sentence: &Sentence<'_>, octet: usize, locale: Locale) -> usize {
+/// The dot of an abbreviation is that of the sentence, too, where one ends: behind those that may be its last word.
+fn end_without_full_stop(sentence: &Sentence<'_>, octet: usize, place: Place, locale: Locale) -> usize {
     let end = sentence.token_from(octet);
-    let Some(last) = sentence.before(end).filter(|last| last.text == ".") else { return end };
-    let ends_lists = sentence
-        .text
-        .get(..last.start)
-        .is_some_and(|before| ["etc", "usw", "enz", "ecc", "uvm"].iter().any(|word| before.ends_with(word)));
-    let capital = sentence.word(end).is_some_and(has_capital);
-    let next_sentence = ends_lists && capital && (locale.is_english() || !locale.is_german());
-    if sentence.is_end(end) || next_sentence { end - 1 } else { end }
+    let Some(_) = sentence.before(end).filter(|last| last.text == ".") else { return end };
+    let may_end = matches!(place, Place::Closing | Place::AfterNumber | Place::AfterCentury);
+    let ends = sentence.is_end(end) || may_end && full_stops::ends_before_word(sentence, end, locale);
+    if ends { end - 1 } else { end }
 }
 
 /// Titles of Spanish, Italian and Portuguese whose short form is that of men and women.
@@ -204,6 +201,5 @@ fn suffix(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading>
     if !sentence.glued_sign(at + 1, &["."]) {
         return None;
     }
-    let end = if sentence.is_end(at + 2) { at + 1 } else { at + 2 };
-    Reading::new(end, format!("{}{long}", word.strip_suffix(short)?))
+    Reading::new(full_stops::without(sentence, at + 2, locale), format!("{}{long}", word.strip_suffix(short)?))
 }

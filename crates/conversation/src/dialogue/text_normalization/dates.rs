@@ -1,8 +1,10 @@
 //! Dates: `2026-03-12`, `12.03.2026`, `12/03/2026`, `21.12.`, "Jan. 5", "3.-5. Juni", "March–May", "Mon-Fri".
 
+use super::full_stops::{self, is_german_start};
 use super::language::DateStyle;
 use super::locale::{Locale, SlashOrder};
 use super::numbers::behind_hyphen;
+use super::ranges;
 use super::tokens::{Reading, Sentence, has_capital};
 
 /// Reads a date that begins at a token.
@@ -107,12 +109,13 @@ fn dotted(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading>
         && let Some(last) = sentence.digits(behind).filter(|last| last.len() <= 2)
         && sentence.glued_sign(behind + 1, &["."])
     {
-        let to = locale.language.signs.to;
+        let between = ranges::between(sentence, at, last, locale);
+        let to = between.unwrap_or_else(|| format!("{} ", locale.language.signs.to));
         if let Some((second, end)) = day_and_month(sentence, behind, locale) {
-            return Reading::new(end, format!("{day}. {to} {second}"));
+            return Reading::new(end, format!("{day}. {to}{second}"));
         }
         let month = sentence.is_glued(behind + 2) && sentence.digits(behind + 2).is_some();
-        return (!month).then(|| Reading { end: behind + 2, spoken: format!("{day}. {to} {last}.") });
+        return (!month).then(|| Reading { end: behind + 2, spoken: format!("{day}. {to}{last}.") });
     }
     let before = sentence.words_before(at, 1);
     if before.first().is_some_and(|word| NUMBERED.contains(&word.as_str())) {
@@ -132,112 +135,6 @@ fn dotted(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading>
 /// Words of German before a number in parts that is no date.
 const NUMBERED: &[&str] =
     &["version", "kapitel", "abschnitt", "punkt", "ziffer", "update", "release", "absatz", "nummer", "nr", "wert"];
-
-/// Words that begin German sentences more often than they are names or nouns.
-const GERMAN_STARTS: &[&str] = &[
-    "Aber",
-    "Ab",
-    "Alle",
-    "Also",
-    "Am",
-    "An",
-    "Auch",
-    "Auf",
-    "Bei",
-    "Bis",
-    "Bitte",
-    "Da",
-    "Danach",
-    "Danke",
-    "Dann",
-    "Das",
-    "Davor",
-    "Den",
-    "Denn",
-    "Der",
-    "Die",
-    "Dies",
-    "Diese",
-    "Dieser",
-    "Dort",
-    "Ein",
-    "Eine",
-    "Er",
-    "Es",
-    "Falls",
-    "Für",
-    "Gern",
-    "Gerne",
-    "Gibt",
-    "Gut",
-    "Haben",
-    "Hat",
-    "Heute",
-    "Hier",
-    "Ich",
-    "Ihr",
-    "Ihre",
-    "Im",
-    "In",
-    "Ist",
-    "Ja",
-    "Jetzt",
-    "Kann",
-    "Können",
-    "Kommen",
-    "Leider",
-    "Mit",
-    "Möchten",
-    "Morgen",
-    "Nach",
-    "Natürlich",
-    "Nein",
-    "Nun",
-    "Ob",
-    "Oder",
-    "Passt",
-    "Rufen",
-    "Sie",
-    "Sind",
-    "So",
-    "Soll",
-    "Sollen",
-    "Super",
-    "Um",
-    "Und",
-    "Unser",
-    "Unsere",
-    "Viele",
-    "Vielen",
-    "Vom",
-    "Von",
-    "Vor",
-    "Wann",
-    "Warum",
-    "Was",
-    "Welche",
-    "Wenn",
-    "Wer",
-    "Wie",
-    "Wir",
-    "Wo",
-    "Wollen",
-    "Wurde",
-    "Würden",
-    "Zu",
-    "Zum",
-    "Zur",
-];
-
-/// Whether a word of German begins a sentence behind a dot that may be that of a date.
-pub(super) fn is_german_start(word: &str) -> bool {
-    GERMAN_STARTS.contains(&word)
-}
-
-/// Whether a longer text may become such a word.
-pub(super) fn may_become_german_start(head: &str) -> bool {
-    GERMAN_STARTS.iter().any(|word| word.starts_with(head))
-}
 
 /// "21.12." with both dots: what is said, and its end; the second dot may end the sentence as well.
 fn day_and_month(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<(String, usize)> {
@@ -299,7 +196,7 @@ fn names_range(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Rea
         let end = if sentence.text(end - 1) == "." && sentence.is_end(end) { end - 1 } else { end };
         let spoken = match behind.1 {
             Some(word) => format!("{} {word} {second}", capitalized(sentence, at, first)),
-            None => super::numbers::say_range(sentence, at, first, second, locale),
+            None => ranges::say_range(sentence, at, first, second, locale),
         };
         return Reading::new(end, spoken);
     }
@@ -338,7 +235,8 @@ fn short_name(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Read
         return None;
     }
     let dotted = sentence.text(end - 1) == ".";
-    let behind = if dotted && sentence.is_end(end) { end - 1 } else { end };
+    let ends = sentence.is_end(end) || is_month && number_before && ends_behind_month(sentence, end, locale);
+    let behind = if dotted && ends { end - 1 } else { end };
     if is_month {
         let number_after = sentence.digits(end).is_some_and(|digits| digits.len() <= 2 || digits.len() == 4);
         let is_word =
@@ -350,6 +248,15 @@ fn short_name(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Read
     let capital = has_capital(name) == has_capital(sentence.text(at)) || sentence.is_sentence_start(at);
     (dotted && capital && goes_on_behind(sentence, at, end, locale))
         .then(|| Reading { end: behind, spoken: capitalized(sentence, at, name) })
+}
+
+/// "on 5 Dec. We are closed": a sentence begins, and no other month or day follows.
+fn ends_behind_month(sentence: &Sentence<'_>, end: usize, locale: Locale) -> bool {
+    let calendar = &locale.language.calendar;
+    let is_named = |names, short| named(sentence, end, names, short).is_some();
+    full_stops::ends_before(sentence, end, locale)
+        && !is_named(&calendar.months, calendar.short_months)
+        && !is_named(&calendar.days, calendar.short_days)
 }
 
 /// "Fr. 250", "Fr. 1'050.50": more than a day or an hour of Friday.

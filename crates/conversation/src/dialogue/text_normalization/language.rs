@@ -54,6 +54,8 @@ pub(super) struct Unit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Anywhere,
+    /// Anywhere, and often as the last word of its sentence: "etc.", "per pers.".
+    Closing,
     BeforeNumber,
     AfterNumber,
     /// Before a word with a capital.
@@ -110,6 +112,13 @@ pub(super) struct Signs {
     pub(super) between: &'static [&'static str],
     /// Words before a range, and what stands between its ends then: "du", "au".
     pub(super) bounds: &'static [(&'static str, &'static str)],
+    /// Articles that are said again before the second end behind those.
+    pub(super) articles: &'static [&'static str],
+    /// Prepositions, articles and the like behind which no range of its usual form stands: "a da 3 a 5" is none.
+    pub(super) no_range_behind: &'static [&'static str],
+    /// What stands between the ends then, and between neighbours.
+    pub(super) listed: &'static str,
+    pub(super) or: &'static str,
     /// Between the numbers of a score, and of a ratio.
     pub(super) score: &'static str,
     pub(super) ratio: &'static str,
@@ -197,6 +206,8 @@ pub(super) struct Calendar {
     pub(super) hour_words: &'static [&'static str],
     /// Before a time that is written with a dot.
     pub(super) before_times: &'static [&'static str],
+    /// Words before a range of hours, and what stands between its ends then: "alle", "fino alle".
+    pub(super) hour_bounds: &'static [(&'static str, &'static str)],
     /// Words of a sentence whose "3:10" is a ratio, and a score or a place in a book.
     pub(super) ratio_words: &'static [&'static str],
     pub(super) score_words: &'static [&'static str],

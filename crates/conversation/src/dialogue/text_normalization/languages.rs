@@ -24,6 +24,10 @@ const fn unit(written: &'static [&'static str], one: &'static str, many: &'stati
     Unit { written, one, many }
 }
 
+const fn closing(written: &'static str, long: &'static str) -> Abbreviation {
+    (written, long, Place::Closing)
+}
+
 const fn anywhere(written: &'static str, long: &'static str) -> Abbreviation {
     (written, long, Place::Anywhere)
 }

@@ -1,10 +1,12 @@
 //! Amounts of money: signs, codes and names of currencies before and behind the number, cents, millions, ranges,
 //! "per kilogram".
 
+use super::full_stops;
 use super::language::{Currency, Scale};
 use super::locale::Locale;
-use super::numbers::{Number, behind_hyphen, is_before_noun, number, range, say_range};
-use super::tokens::{Reading, Sentence, has_capital, is_all_capitals};
+use super::numbers::{Number, behind_hyphen, is_before_noun, number, range};
+use super::ranges::say_range;
+use super::tokens::{Reading, Sentence, is_all_capitals};
 use super::units;
 
 /// Names of the currency of a text, and where they end.
@@ -67,7 +69,7 @@ fn sign_first(sentence: &Sentence<'_>, at: usize, start: usize, locale: Locale) 
     let end = named.end;
     let spoken = say(sentence, at, end, &value, scale, named.currency, locale)?;
     let minus = locale.language.signs.minus;
-    let end = without_full_stop(sentence, end, locale);
+    let end = full_stops::without(sentence, end, locale);
     Reading::new(end, if negative { format!("{minus} {spoken}") } else { spoken })
 }
 
@@ -207,11 +209,7 @@ fn currency(sentence: &Sentence<'_>, at: usize, locale: Locale, with_names: bool
             }
         }
     }
-    // The dot of "500 pts." is that of the sentence, too, where one ends.
-    best.map(|named| match sentence.text(named.end - 1) == "." && sentence.is_end(named.end) {
-        true => Named { end: named.end - 1, ..named },
-        false => named,
-    })
+    best.map(|named| Named { end: full_stops::without(sentence, named.end, locale), ..named })
 }
 
 /// "$40 USD", "$55 CAD", "$1,499.00 MXN", "40 € EUR": the code behind an amount tells which dollar or peso is meant.
@@ -259,13 +257,6 @@ fn with_scale(sentence: &Sentence<'_>, end: usize, locale: Locale) -> (Option<&'
     scale(sentence, end, Scaled::Amount, locale).map_or((None, end), |(scale, end)| (Some(scale), end))
 }
 
-/// The dot of "€ 3,2 mld." is that of the sentence, too, where one ends.
-fn without_full_stop(sentence: &Sentence<'_>, end: usize, locale: Locale) -> usize {
-    let dotted = sentence.before(end).is_some_and(|last| last.text == ".");
-    let next_sentence = !locale.is_german() && sentence.word(end).is_some_and(has_capital);
-    if dotted && (sentence.is_end(end) || next_sentence) { end - 1 } else { end }
-}
-
 /// "2,5 Tsd. Stück", "3 Mio. Menschen", "1 M d'habitants": a short form of a scale behind a number that is no amount.
 fn scaled(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
     let (numbers, last) = match range(sentence, at, locale) {
@@ -285,7 +276,7 @@ fn scaled(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading>
     }
     let singular = last.is_one() || locale.language.money.below_two && last.is_below_two();
     let name = if singular { scale.one } else { scale.many };
-    Reading::new(without_full_stop(sentence, end, locale), format!("{numbers} {name}"))
+    Reading::new(full_stops::without(sentence, end, locale), format!("{numbers} {name}"))
 }
 
 /// Short forms of scales without a dot that mean nothing else behind a number.

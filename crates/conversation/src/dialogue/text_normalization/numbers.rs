@@ -1,6 +1,7 @@
 //! Numbers: separators of thousands, decimals, minus, ranges, scores.
 
 use super::locale::Locale;
+use super::ranges::say_range;
 use super::thousands;
 use super::tokens::{Reading, Sentence, TokenKind, has_capital};
 
@@ -102,23 +103,6 @@ pub(super) fn range(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Optio
     // "1-2-3" is no range, nor is "3.-5.".
     let goes_on = sentence.dash(second.end).is_some_and(|next| sentence.digits(next).is_some());
     (!goes_on).then_some((first, second))
-}
-
-/// "3 to 5", as the language has it; the word before the range decides: "between 3 and 5", "du 3 au 5".
-pub(super) fn say_range(sentence: &Sentence<'_>, at: usize, first: &str, second: &str, locale: Locale) -> String {
-    let signs = &locale.language.signs;
-    let before = sentence.words_before(at, 1);
-    let before = before.first().map_or("", String::as_str);
-    if signs.between.contains(&before) {
-        return format!("{first} {} {second}", signs.and);
-    }
-    if let Some((_, to)) = signs.bounds.iter().find(|(from, _)| *from == before) {
-        return format!("{first} {to} {second}");
-    }
-    match signs.from.is_empty() || signs.from == before {
-        true => format!("{first} {} {second}", signs.to),
-        false => format!("{} {first} {} {second}", signs.from, signs.to),
-    }
 }
 
 /// Reads plain numbers: "1,250,000", "-12", "3-5", "3-1".

@@ -1,7 +1,7 @@
 //! Whether a dot behind a word ends a sentence, or belongs to an abbreviation, an initial or a number.
 
 use super::SpeechStyle;
-use super::dates::{is_german_start, may_become_german_start};
+use super::full_stops::{is_german_start, may_become_german_start};
 use super::language::Place;
 use super::locale::Locale;
 use super::tokens::has_capital;
@@ -315,8 +315,8 @@ fn behind_number(before: &str, word: &str) -> bool {
 
 fn by_place(place: Place, short: &str, word: &str, following: Option<char>) -> AbbreviationEnd {
     match (place, following) {
-        (Place::Anywhere, _) if LIST_ENDS.contains(&short) => before_capital(following),
-        (Place::Anywhere | Place::AfterNumber | Place::AfterCentury, _) => AbbreviationEnd::Always,
+        (Place::Closing, _) if LIST_ENDS.contains(&short) => before_capital(following),
+        (Place::Anywhere | Place::Closing | Place::AfterNumber | Place::AfterCentury, _) => AbbreviationEnd::Always,
         (Place::Capital, _) if has_capital(word) => AbbreviationEnd::Always,
         (Place::BeforeBirth, _) if has_capital(word) => AbbreviationEnd::No,
         (Place::Title, _) if !has_capital(word) => AbbreviationEnd::No,

@@ -1,8 +1,10 @@
 //! Times of the day. The words around "3:10" decide whether it is one, or a ratio, a score, a place in a book.
 
+use super::full_stops;
 use super::language::Clock;
 use super::locale::Locale;
 use super::numbers::behind_hyphen;
+use super::ranges::say_hours;
 use super::tokens::{Reading, Sentence, TokenKind, has_capital};
 
 /// A time as it was written.
@@ -69,7 +71,7 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
         } else {
             one
         };
-        return Reading::new(second.end, super::numbers::say_range(sentence, at, &one, &two, locale));
+        return Reading::new(second.end, say_hours(sentence, at, &one, &two, locale));
     }
     if !sentence.ends_word(first.end) {
         return None;
@@ -132,7 +134,7 @@ fn to_full_hour(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Re
             say(sentence, at, first, locale),
             say(sentence, behind, Time { word: HourWord::Behind, end, ..second }, locale),
         );
-        return Reading::new(end, super::numbers::say_range(sentence, at, &one, &two, locale));
+        return Reading::new(end, say_hours(sentence, at, &one, &two, locale));
     }
     let first = full(at).filter(|first| sentence.dash(first.end).is_some())?;
     let behind = sentence.dash(first.end)?;
@@ -141,7 +143,7 @@ fn to_full_hour(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Re
         return None;
     }
     let two = say(sentence, behind, second, locale);
-    Reading::new(second.end, super::numbers::say_range(sentence, at, &first.hour.to_string(), &two, locale))
+    Reading::new(second.end, say_hours(sentence, at, &first.hour.to_string(), &two, locale))
 }
 
 /// "9:30-5 on Sunday": the second end is an hour alone, behind which nothing is counted.
@@ -153,8 +155,7 @@ fn bare_end(sentence: &Sentence<'_>, at: usize, first: Time, second: Time, local
     let is_hour = (1..=24).contains(&second.hour) && sentence.ends_word(second.end);
     let one = say(sentence, at, first, locale);
     let two = second.hour.to_string();
-    (is_hour && !counted)
-        .then(|| Reading { end: second.end, spoken: super::numbers::say_range(sentence, at, &one, &two, locale) })
+    (is_hour && !counted).then(|| Reading { end: second.end, spoken: say_hours(sentence, at, &one, &two, locale) })
 }
 
 /// Reads the time at a token, without judging what follows it.
@@ -326,8 +327,7 @@ fn hour_word(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<usize
     let words = locale.language.calendar.hour_words.iter();
     let found = words.filter(|word| sentence.stands(start, word)).max_by_key(|word| word.len())?;
     let end = sentence.token_from(start + found.len());
-    let end = if found.ends_with('.') && sentence.is_end(end) { end - 1 } else { end };
-    Some(end)
+    Some(if found.ends_with('.') { full_stops::without(sentence, end, locale) } else { end })
 }
 
 /// "3:10" of a ratio, "3:1" of a score; a time has two digits behind the colon.

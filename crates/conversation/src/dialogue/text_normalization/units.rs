@@ -1,10 +1,12 @@
 //! Units behind numbers: "7 km", "-3 °C", "85 m²", "0.5%-1%", "1h 20min".
 
+use super::full_stops;
 use super::language::Unit;
 use super::locale::Locale;
-use super::numbers::{Number, behind_hyphen, is_before_noun, number, range, say_range};
+use super::numbers::{Number, behind_hyphen, is_before_noun, number, range};
+use super::ranges::say_range;
 use super::street_directions;
-use super::tokens::{Reading, Sentence, TokenKind, has_capital};
+use super::tokens::{Reading, Sentence, TokenKind};
 
 /// The unit that stands at a token, and where it ends. The longest one is meant.
 pub(super) fn unit(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<(&'static Unit, usize)> {
@@ -36,9 +38,7 @@ pub(super) fn unit(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
         return Some((unit, end + 1));
     }
     // The dot of "min." belongs to a sentence that ends, or that is followed by another one.
-    let next_sentence = !locale.is_german() && sentence.word(end).is_some_and(has_capital);
-    let end = if dotted && (sentence.is_end(end) || next_sentence) { end - 1 } else { end };
-    Some((unit, end))
+    Some((unit, if dotted { full_stops::without(sentence, end, locale) } else { end }))
 }
 
 /// Whether a small letter follows behind a blank.
@@ -53,7 +53,7 @@ pub(super) fn per_name(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Op
     let named = locale.language.per_names.iter().filter(|(written, _)| sentence.stands(start, written));
     if let Some((written, name)) = named.max_by_key(|(written, _)| written.len()) {
         let end = sentence.token_from(start + written.len());
-        let end = if written.ends_with('.') && sentence.is_end(end) { end - 1 } else { end };
+        let end = if written.ends_with('.') { full_stops::without(sentence, end, locale) } else { end };
         return Some(((*name).to_owned(), end));
     }
     if let Some((unit, end)) = unit(sentence, at, locale)

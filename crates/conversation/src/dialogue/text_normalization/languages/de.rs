@@ -16,6 +16,10 @@ pub(in crate::dialogue::text_normalization) static GERMAN: Language = Language {
         from: "",
         between: &["zwischen"],
         bounds: &[],
+        articles: &["dem", "den", "der"],
+        no_range_behind: &["bis"],
+        listed: ",",
+        or: "oder",
         score: "zu",
         ratio: "zu",
         minus: "minus",
@@ -91,6 +95,7 @@ pub(in crate::dialogue::text_normalization) static GERMAN: Language = Language {
         clock: Clock::HourWord { one: "Uhr", many: "Uhr", joint: "" },
         hour_words: &["Uhr", "h"],
         before_times: &["um"],
+        hour_bounds: &[],
         ratio_words: &["verhältnis", "maßstab"],
         score_words: &[
             "gewonnen",

@@ -16,6 +16,10 @@ pub(in crate::dialogue::text_normalization) static ENGLISH: Language = Language 
         from: "",
         between: &["between"],
         bounds: &[],
+        articles: &["the"],
+        no_range_behind: &[],
+        listed: ",",
+        or: "or",
         score: "to",
         ratio: "to",
         minus: "minus",
@@ -116,6 +120,7 @@ pub(in crate::dialogue::text_normalization) static ENGLISH: Language = Language 
         clock: Clock::English,
         hour_words: &["o'clock", "o’clock"],
         before_times: &[],
+        hour_bounds: &[],
         ratio_words: &["ratio", "odds", "scale", "aspect", "proportion"],
         score_words: &[
             "score", "scored", "won", "win", "wins", "lost", "lose", "beat", "drew", "led", "lead", "verse", "psalm",

@@ -16,6 +16,10 @@ pub(in crate::dialogue::text_normalization) static DUTCH: Language = Language {
         from: "",
         between: &["tussen"],
         bounds: &[],
+        articles: &["de", "het"],
+        no_range_behind: &["tot"],
+        listed: "à",
+        or: "of",
         score: "",
         ratio: "op",
         minus: "min",
@@ -89,6 +93,7 @@ pub(in crate::dialogue::text_normalization) static DUTCH: Language = Language {
         clock: Clock::HourWord { one: "uur", many: "uur", joint: "" },
         hour_words: &["uur", "u.", "u"],
         before_times: &["om", "vanaf", "rond", "tussen"],
+        hour_bounds: &[],
         ratio_words: &["verhouding", "schaal"],
         score_words: &[
             "won", "wint", "winnen", "wonnen", "gewonnen", "verloor", "verliest", "verloren", "gelijk", "stand",

@@ -17,6 +17,10 @@ pub(in crate::dialogue::text_normalization) static PORTUGUESE: Language = Langua
         from: "",
         between: &["entre"],
         bounds: &[("do", "ao"), ("das", "às"), ("da", "à")],
+        articles: &["o", "a", "os", "as"],
+        no_range_behind: &["a", "ao", "aos", "à", "até"],
+        listed: ",",
+        or: "ou",
         score: "a",
         ratio: "a",
         minus: "menos",
@@ -98,6 +102,7 @@ pub(in crate::dialogue::text_normalization) static PORTUGUESE: Language = Langua
         clock: Clock::HourWord { one: "hora", many: "horas", joint: "e " },
         hour_words: &["horas", "hora", "hs", "h"],
         before_times: &["às"],
+        hour_bounds: &[("às", "até às")],
         ratio_words: &["proporção", "escala", "razão"],
         score_words: &[
             "venceu",

@@ -1,7 +1,7 @@
 //! Abbreviations of English.
 
 use crate::dialogue::text_normalization::language::{Abbreviation, Place};
-use crate::dialogue::text_normalization::languages::anywhere;
+use crate::dialogue::text_normalization::languages::{anywhere, closing};
 
 pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     ("Rm.", "Room", Place::Capital),
@@ -16,8 +16,8 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     anywhere("mrs.", "Missus"),
     anywhere("prof.", "Professor"),
     anywhere("vs.", "versus"),
-    anywhere("etc.", "and so on"),
-    anywhere("excl.", "excluding"),
+    closing("etc.", "and so on"),
+    closing("excl.", "excluding"),
     anywhere("misc.", "miscellaneous"),
     anywhere("govt.", "government"),
     anywhere("w/o", "without"),
@@ -77,20 +77,20 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     anywhere("attn.", "attention"),
     anywhere("acct.", "account"),
     anywhere("esp.", "especially"),
-    anywhere("incl.", "including"),
+    closing("incl.", "including"),
     ("rm.", "room", Place::BeforeNumber),
     anywhere("c/o", "care of"),
     anywhere("w/", "with"),
     anywhere("a.k.a.", "also known as"),
-    anywhere("et al.", "and others"),
+    closing("et al.", "and others"),
     anywhere("vs", "versus"),
-    anywhere("ea.", "each"),
-    anywhere("doz.", "dozen"),
+    closing("ea.", "each"),
+    closing("doz.", "dozen"),
     anywhere("rm.", "room"),
-    anywhere("yr.", "year"),
-    anywhere("yrs.", "years"),
-    anywhere("hrs.", "hours"),
-    anywhere("wks.", "weeks"),
+    closing("yr.", "year"),
+    closing("yrs.", "years"),
+    closing("hrs.", "hours"),
+    closing("wks.", "weeks"),
     anywhere("qtr.", "quarter"),
     anywhere("amt.", "amount"),
     anywhere("pkg.", "package"),
@@ -101,7 +101,7 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     anywhere("encl.", "enclosed"),
     anywhere("n/a", "not applicable"),
     anywhere("a/c", "account"),
-    anywhere("p.a.", "per annum"),
+    closing("p.a.", "per annum"),
     anywhere("hosp.", "hospital"),
     anywhere("univ.", "university"),
     anywhere("intl.", "international"),
@@ -152,5 +152,5 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     ("Assn.", "Association", Place::AfterName),
     ("Mfg.", "Manufacturing", Place::AfterName),
     ("max.", "maximum", Place::BeforeNumber),
-    anywhere("wk.", "week"),
+    closing("wk.", "week"),
 ];

@@ -1,7 +1,7 @@
 //! Abbreviations of French.
 
 use crate::dialogue::text_normalization::language::{Abbreviation, Place};
-use crate::dialogue::text_normalization::languages::anywhere;
+use crate::dialogue::text_normalization::languages::{anywhere, closing};
 
 pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     anywhere("p.ex.", "par exemple"),
@@ -21,9 +21,9 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     anywhere("RDV", "rendez-vous"),
     anywhere("svp", "s'il vous plaît"),
     anywhere("SVP", "s'il vous plaît"),
-    anywhere("s.v.p.", "s'il vous plaît"),
+    closing("s.v.p.", "s'il vous plaît"),
     anywhere("resp.", "respectivement"),
-    anywhere("etc.", "et cetera"),
+    closing("etc.", "et cetera"),
     anywhere("no.", "numéro"),
     anywhere("M. et", "Monsieur et"),
     ("M.", "Monsieur", Place::BeforeName),
@@ -43,7 +43,7 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     ("p.", "page", Place::BeforeNumber),
     anywhere("cf.", "voir"),
     anywhere("réf.", "référence"),
-    anywhere("av. J.-C.", "avant Jésus-Christ"),
+    closing("av. J.-C.", "avant Jésus-Christ"),
     ("r.", "rue", Place::BeforeStreet),
     ("s.", "siècle", Place::AfterCentury),
     anywhere("qté", "quantité"),
@@ -60,13 +60,13 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     anywhere("bcp", "beaucoup"),
     anywhere("tjs", "toujours"),
     anywhere("moy.", "moyenne"),
-    anywhere("suiv.", "suivant"),
+    closing("suiv.", "suivant"),
     anywhere("p.j.", "pièce jointe"),
-    anywhere("ét.", "étage"),
+    closing("ét.", "étage"),
     anywhere("tél", "téléphone"),
     anywhere("n°s", "numéros"),
-    anywhere("hab.", "habitants"),
-    anywhere("pers.", "personnes"),
+    closing("hab.", "habitants"),
+    closing("pers.", "personnes"),
     anywhere("sté", "société"),
     anywhere("ets", "établissements"),
     ("al.", "alinéa", Place::BeforeNumber),
@@ -96,8 +96,8 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     ("vve", "veuve", Place::BeforeName),
     ("dre", "docteure", Place::BeforeName),
     ("prof.", "professeur", Place::Title),
-    anywhere("par pers.", "par personne"),
-    anywhere("incl.", "inclus"),
-    anywhere("excl.", "exclu"),
-    anywhere("ouvr.", "ouvrés"),
+    closing("par pers.", "par personne"),
+    closing("incl.", "inclus"),
+    closing("excl.", "exclu"),
+    closing("ouvr.", "ouvrés"),
 ];

@@ -1,7 +1,7 @@
 //! Abbreviations of Portuguese.
 
 use crate::dialogue::text_normalization::language::{Abbreviation, Place};
-use crate::dialogue::text_normalization::languages::anywhere;
+use crate::dialogue::text_normalization::languages::{anywhere, closing};
 
 pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     anywhere("p.ex.", "por exemplo"),
@@ -14,7 +14,7 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     anywhere("prof.", "professor"),
     anywhere("profa.", "professora"),
     anywhere("eng.", "engenheiro"),
-    anywhere("etc.", "et cetera"),
+    closing("etc.", "et cetera"),
     anywhere("aprox.", "aproximadamente"),
     anywhere("máx.", "máximo"),
     anywhere("mín.", "mínimo"),
@@ -33,7 +33,7 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     anywhere("apt.", "apartamento"),
     anywhere("séc.", "século"),
     anywhere("sécs.", "séculos"),
-    anywhere("and.", "andar"),
+    closing("and.", "andar"),
     anywhere("s/n", "sem número"),
     anywhere("i.e.", "isto é"),
     anywhere("obs.", "observação"),
@@ -51,14 +51,14 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     anywhere("tb.", "também"),
     anywhere("tbm", "também"),
     anywhere("vcs", "vocês"),
-    anywhere("esq.", "esquerdo"),
-    anywhere("dto.", "direito"),
+    closing("esq.", "esquerdo"),
+    closing("dto.", "direito"),
     anywhere("rod.", "rodovia"),
     anywhere("cia.", "companhia"),
     anywhere("depto.", "departamento"),
     anywhere("dept.", "departamento"),
-    anywhere("a.C.", "antes de Cristo"),
-    anywhere("d.C.", "depois de Cristo"),
+    closing("a.C.", "antes de Cristo"),
+    closing("d.C.", "depois de Cristo"),
     anywhere("adm.", "administração"),
     anywhere("aprox", "aproximadamente"),
     anywhere("máx", "máximo"),
@@ -121,13 +121,13 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     ("ltda.", "limitada", Place::AfterName),
     ("ltda", "limitada", Place::AfterName),
     ("jr.", "júnior", Place::AfterName),
-    anywhere("por pess.", "por pessoa"),
+    closing("por pess.", "por pessoa"),
     anywhere("c/", "com"),
     anywhere("s/", "sem"),
     anywhere("p/", "para"),
-    anywhere("incl.", "incluído"),
-    anywhere("excl.", "excluído"),
-    anywhere("út.", "úteis"),
+    closing("incl.", "incluído"),
+    closing("excl.", "excluído"),
+    closing("út.", "úteis"),
     ("n.º", "número", Place::BeforeSmall),
     ("nº", "número", Place::BeforeSmall),
 ];
