@@ -18,6 +18,7 @@ mod secrets;
 mod shop;
 mod silence;
 mod skip_turn;
+mod stt_damage;
 mod tool_call_ids;
 mod tools;
 mod transcript;
