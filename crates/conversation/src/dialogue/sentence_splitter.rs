@@ -1,6 +1,6 @@
 //! Splits a streamed LLM response into segments that can be spoken while the rest is generated.
 
-use super::text_normalization::{AbbreviationEnd, SpeechStyle, abbreviation_end, capital_end, ssml};
+use super::text_normalization::{AbbreviationEnd, SpeechStyle, abbreviation_end, day_end, ssml};
 use trunkline_media::turn::script::{has_no_blanks, joins_previous};
 use trunkline_providers::Stall;
 
@@ -195,8 +195,8 @@ impl SentenceSplitter {
         let blank_len = text.len() - behind - text[behind..].trim_start_matches(blanks).len();
         let following = following.or((blank_len > BLANKS_MAX).then_some('\n'));
         let ends = match self.is_abbreviation(text, at, following) {
-            ends if following.is_some_and(char::is_uppercase) => {
-                capital_end(&self.style, ends, &text[..at], &text[behind..])
+            AbbreviationEnd::No if following.is_some_and(char::is_uppercase) => {
+                day_end(&self.style, &text[..at], &text[behind..])
             }
             ends => ends,
         };

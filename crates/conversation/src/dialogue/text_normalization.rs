@@ -21,7 +21,6 @@ mod phone;
 mod postcodes;
 mod rewrite;
 mod sentence_ends;
-mod sentence_starts;
 mod spans;
 pub(crate) mod ssml;
 mod street_directions;
@@ -37,10 +36,9 @@ use locale::Locale;
 use markup::PlainText;
 pub use markup::without_tags;
 use rewrite::{Rewritten, Spoken};
-pub use sentence_ends::{AbbreviationEnd, abbreviation_end, capital_end};
+pub use sentence_ends::{AbbreviationEnd, abbreviation_end, day_end};
 use std::sync::Arc;
 use trunkline_domain::pronunciation::Pronunciation;
-use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
 /// How text is normalized.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,8 +69,6 @@ pub struct SpokenNames {
     pub dash: &'static str,
     /// `_`.
     pub underscore: &'static str,
-    /// `+`.
-    pub plus: &'static str,
     /// From the first on.
     pub months: &'static [&'static str; 12],
 }
@@ -83,7 +79,7 @@ impl SpokenNames {
         let language = Locale::of(language).map_or(&languages::en::ENGLISH, |locale| locale.language);
         let signs = &language.signs;
         let (at, dot, dash, underscore) = (signs.at, signs.dot, signs.dash, signs.underscore);
-        Self { at, dot, dash, underscore, plus: signs.plus, months: &language.calendar.months }
+        Self { at, dot, dash, underscore, months: &language.calendar.months }
     }
 }
 
@@ -148,14 +144,6 @@ impl SpeechStyle {
     }
 
     fn spoken(&self, text: &str, with_directions: bool) -> (PlainText, Spoken) {
-        // Letters and their accents are one character in all tables.
-        let composed: String;
-        let text = if is_nfc(text) {
-            text
-        } else {
-            composed = text.nfc().collect();
-            &composed
-        };
         let mut plain = markup::plain_text(text, with_directions);
         self.dictionary.mark(&mut plain);
         let spoken = rewrite::rewrite(&plain, self.locale.filter(|_| !self.is_plain));

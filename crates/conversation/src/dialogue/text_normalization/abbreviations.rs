@@ -17,20 +17,20 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
     if !is_free {
         return None;
     }
-    let mut best: Option<(usize, &'static str, Place)> = None;
+    let mut best: Option<(usize, &'static str)> = None;
     for (written, long, place) in locale.language.abbreviations {
         if let Some(octet) = matches(sentence.text, token.start, written)
-            && best.is_none_or(|(longest, ..)| octet > longest)
+            && best.is_none_or(|(longest, _)| octet > longest)
         {
             let end = sentence.token_from(octet);
             if is_place(sentence, at, end, *place, written) {
-                best = Some((octet, long, *place));
+                best = Some((octet, long));
             }
         }
     }
-    if let Some((octet, long, place)) = best {
+    if let Some((octet, long)) = best {
         let spoken = capitalized(sentence, at, token.text, feminine(sentence, at, long));
-        return Reading::new(end_without_full_stop(sentence, (octet, place), locale), spoken);
+        return Reading::new(end_without_full_stop(sentence, octet, locale), spoken);
     }
     suffix(sentence, at, locale)
 }
@@ -117,7 +117,7 @@ fn is_place(sentence: &Sentence<'_>, at: usize, end: usize, place: Place, writte
 }
 
 /// The dot of an abbreviation is that of the sentence, too, where one ends.
-fn end_without_full_stop(sentence: &Sentence<'_>, (octet, place): (usize, Place), locale: Locale) -> usize {
+fn end_without_full_stop(sentence: &Sentence<'_>, octet: usize, locale: Locale) -> usize {
     let end = sentence.token_from(octet);
     let Some(last) = sentence.before(end).filter(|last| last.text == ".") else { return end };
     let ends_lists = sentence
@@ -126,10 +126,7 @@ fn end_without_full_stop(sentence: &Sentence<'_>, (octet, place): (usize, Place)
         .is_some_and(|before| ["etc", "usw", "enz", "ecc", "uvm"].iter().any(|word| before.ends_with(word)));
     let capital = sentence.word(end).is_some_and(has_capital);
     let next_sentence = ends_lists && capital && (locale.is_english() || !locale.is_german());
-    // "Mr. So" and "bât. C" go on; a firm, a unit and the end of a list are followed by another sentence.
-    let is_closed = ends_lists || matches!(place, Place::AfterName | Place::AfterNumber | Place::AfterCentury);
-    let ends = if is_closed { sentence.is_end(end) } else { sentence.is_last(end) };
-    if ends || next_sentence { end - 1 } else { end }
+    if sentence.is_end(end) || next_sentence { end - 1 } else { end }
 }
 
 /// Titles of Spanish, Italian and Portuguese whose short form is that of men and women.

@@ -3,7 +3,6 @@
 use super::language::DateStyle;
 use super::locale::{Locale, SlashOrder};
 use super::numbers::behind_hyphen;
-use super::sentence_starts::begins_german_sentence;
 use super::tokens::{Reading, Sentence, has_capital};
 
 /// Reads a date that begins at a token.
@@ -78,15 +77,10 @@ fn three_parts(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Rea
     if first.len() > 2 || second.len() > 2 || !(year.len() == 4 || short_year) || goes_on(sentence, at + 5) {
         return None;
     }
-    let year = if short_year { format!("{}{year}", century(year)) } else { year.to_owned() };
+    let year = if short_year { format!("20{year}") } else { year.to_owned() };
     let (first, second): (usize, usize) = (first.parse().ok()?, second.parse().ok()?);
     let (day, month) = order(first, second, if sign == "." { SlashOrder::DayFirst } else { locale.slash })?;
     Reading::new(at + 5, say(day as u32, month, &year, locale)?)
-}
-
-/// Of a year of two digits: nobody has an appointment in 2076, but people are born in 1976.
-fn century(year: &str) -> &'static str {
-    if year > LAST_YEAR_AHEAD { "19" } else { "20" }
 }
 
 /// Which of two numbers is the day.
@@ -139,6 +133,112 @@ fn dotted(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading>
 const NUMBERED: &[&str] =
     &["version", "kapitel", "abschnitt", "punkt", "ziffer", "update", "release", "absatz", "nummer", "nr", "wert"];
 
+/// Words that begin German sentences more often than they are names or nouns.
+const GERMAN_STARTS: &[&str] = &[
+    "Aber",
+    "Ab",
+    "Alle",
+    "Also",
+    "Am",
+    "An",
+    "Auch",
+    "Auf",
+    "Bei",
+    "Bis",
+    "Bitte",
+    "Da",
+    "Danach",
+    "Danke",
+    "Dann",
+    "Das",
+    "Davor",
+    "Den",
+    "Denn",
+    "Der",
+    "Die",
+    "Dies",
+    "Diese",
+    "Dieser",
+    "Dort",
+    "Ein",
+    "Eine",
+    "Er",
+    "Es",
+    "Falls",
+    "Für",
+    "Gern",
+    "Gerne",
+    "Gibt",
+    "Gut",
+    "Haben",
+    "Hat",
+    "Heute",
+    "Hier",
+    "Ich",
+    "Ihr",
+    "Ihre",
+    "Im",
+    "In",
+    "Ist",
+    "Ja",
+    "Jetzt",
+    "Kann",
+    "Können",
+    "Kommen",
+    "Leider",
+    "Mit",
+    "Möchten",
+    "Morgen",
+    "Nach",
+    "Natürlich",
+    "Nein",
+    "Nun",
+    "Ob",
+    "Oder",
+    "Passt",
+    "Rufen",
+    "Sie",
+    "Sind",
+    "So",
+    "Soll",
+    "Sollen",
+    "Super",
+    "Um",
+    "Und",
+    "Unser",
+    "Unsere",
+    "Viele",
+    "Vielen",
+    "Vom",
+    "Von",
+    "Vor",
+    "Wann",
+    "Warum",
+    "Was",
+    "Welche",
+    "Wenn",
+    "Wer",
+    "Wie",
+    "Wir",
+    "Wo",
+    "Wollen",
+    "Wurde",
+    "Würden",
+    "Zu",
+    "Zum",
+    "Zur",
+];
+
+/// Whether a word of German begins a sentence behind a dot that may be that of a date.
+pub(super) fn is_german_start(word: &str) -> bool {
+    GERMAN_STARTS.contains(&word)
+}
+
+/// Whether a longer text may become such a word.
+pub(super) fn may_become_german_start(head: &str) -> bool {
+    GERMAN_STARTS.iter().any(|word| word.starts_with(head))
+}
+
 /// "21.12." with both dots: what is said, and its end; the second dot may end the sentence as well.
 fn day_and_month(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<(String, usize)> {
     let day = sentence.digits(at).filter(|day| day.len() <= 2 && sentence.glued_sign(at + 1, &["."]))?;
@@ -148,12 +248,9 @@ fn day_and_month(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<(
     }
     let spoken = say(day.parse().ok()?, month.parse().ok()?, "", locale)?;
     let ends = sentence.is_end(at + 4)
-        || sentence.get(at + 4).is_some_and(|next| next.is_spaced && begins_german_sentence(next.text));
+        || sentence.get(at + 4).is_some_and(|next| next.is_spaced && is_german_start(next.text));
     Some((spoken, if ends { at + 3 } else { at + 4 }))
 }
-
-/// Years of two digits beyond this one are those of the last century.
-const LAST_YEAR_AHEAD: &str = "40";
 
 /// "on 25/12": without the year only behind a word that wants a date.
 fn two_parts(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {

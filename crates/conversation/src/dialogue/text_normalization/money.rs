@@ -222,30 +222,8 @@ fn with_code(sentence: &Sentence<'_>, named: Named, sign_end: usize, locale: Loc
         .filter(|code| sentence.digits(code.end).is_none() || sentence.is_glued(code.end));
     match code {
         Some(code) if sentence.text(sign_end - 1) == "$" || is_family(named.currency, code.currency) => code,
-        _ => with_country(sentence, named, sign_end, locale),
+        _ => named,
     }
-}
-
-/// "$40 US", "$40 U.S.", "$25 CA": the letters of "US$40" behind the amount.
-fn with_country(sentence: &Sentence<'_>, named: Named, sign_end: usize, locale: Locale) -> Named {
-    if sentence.text(sign_end - 1) != "$" || !sentence.get(named.end).is_some_and(|word| word.is_spaced) {
-        return named;
-    }
-    let at = named.end;
-    let dotted = sentence.text(at) == "U"
-        && sentence.glued_sign(at + 1, &["."])
-        && sentence.text(at + 2) == "S"
-        && sentence.glued_sign(at + 3, &["."]);
-    let (country, end) = match sentence.word(at) {
-        // The last dot may be that of the sentence.
-        Some(_) if dotted => ("US", if sentence.is_end(at + 4) { at + 3 } else { at + 4 }),
-        Some(word) if word.len() == 2 && is_all_capitals(word) && sentence.ends_word(at + 1) => (word, at + 1),
-        _ => return named,
-    };
-    let is_meant = |sign: &&str| sign.strip_suffix('$') == Some(country);
-    let currencies = locale.language.money.currencies.iter();
-    let meant = currencies.into_iter().find(|currency| currency.signs.iter().any(|sign| is_meant(&sign)));
-    meant.map_or(named, |currency| Named { currency, end })
 }
 
 /// "CAD $55", "MXN $1,499.00": a sign behind the code.

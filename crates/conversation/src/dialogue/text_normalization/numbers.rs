@@ -104,27 +104,13 @@ pub(super) fn range(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Optio
     (!goes_on).then_some((first, second))
 }
 
-/// Articles that are repeated before the other end of a range.
-const ROMANCE_ARTICLES: [&str; 8] = ["il", "i", "el", "los", "las", "o", "os", "as"];
-/// Prepositions of Italian that no other one follows.
-const PREPOSITIONS: [&str; 7] = ["a", "in", "di", "con", "su", "per", "entro"];
-
 /// "3 to 5", as the language has it; the word before the range decides: "between 3 and 5", "du 3 au 5".
 pub(super) fn say_range(sentence: &Sentence<'_>, at: usize, first: &str, second: &str, locale: Locale) -> String {
     let signs = &locale.language.signs;
-    let words = sentence.words_before(at, 2);
-    let word = |place: usize| words.get(place).map_or("", String::as_str);
-    let before = word(0);
+    let before = sentence.words_before(at, 1);
+    let before = before.first().map_or("", String::as_str);
     if signs.between.contains(&before) {
         return format!("{first} {} {second}", signs.and);
-    }
-    // "tra il 10-15 %", "entre el 10-15 %": the article is said again.
-    if signs.between.contains(&word(1)) && ROMANCE_ARTICLES.contains(&before) {
-        return format!("{first} {} {before} {second}", signs.and);
-    }
-    // "vento a 15-20 km/h", "in 3-5 giorni": no second preposition behind the first.
-    if !signs.from.is_empty() && PREPOSITIONS.contains(&before) {
-        return format!("{first}, {second}");
     }
     if let Some((_, to)) = signs.bounds.iter().find(|(from, _)| *from == before) {
         return format!("{first} {to} {second}");

@@ -3,7 +3,6 @@
 
 use super::locale::Locale;
 use super::markup::{Manner, PlainText};
-use super::sentence_starts::sentence_starts;
 use super::tokens::{Reading, Sentence, TokenKind};
 use super::{
     abbreviations, codes, dates, dimensions, fractions, keys, money, numbers, ordinals, phone, postcodes, spans,
@@ -54,7 +53,7 @@ const GRAMMARS: &[Grammar] = &[
 
 /// What is said for a text, and which parts of it are said differently.
 pub(super) fn rewrite(plain: &PlainText, locale: Option<Locale>) -> Spoken {
-    let sentence = Sentence::new(&plain.text).beginning_with(locale.map_or("", sentence_starts));
+    let sentence = Sentence::new(&plain.text);
     let mut out =
         Output { text: &plain.text, spoken: String::with_capacity(plain.text.len() + 16), ..Output::default() };
     let mut manners = plain.manners.iter().peekable();

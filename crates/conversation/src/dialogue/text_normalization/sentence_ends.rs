@@ -1,11 +1,9 @@
 //! Whether a dot behind a word ends a sentence, or belongs to an abbreviation, an initial or a number.
 
 use super::SpeechStyle;
+use super::dates::{is_german_start, may_become_german_start};
 use super::language::Place;
 use super::locale::Locale;
-use super::sentence_starts::{
-    begins_german_sentence, begins_sentence, may_begin_german_sentence, may_begin_sentence, sentence_starts,
-};
 use super::tokens::has_capital;
 
 /// What a dot is, given the word before it and the first character behind it.
@@ -45,49 +43,8 @@ pub fn abbreviation_end(style: &SpeechStyle, before: &str, following: Option<cha
 const GERMAN_DAY_PARTS: [&str; 8] =
     ["Morgen", "Vormittag", "Mittag", "Nachmittag", "Abend", "Nacht", "Früh", "Mitternacht"];
 
-/// Judges a dot before a capital by the word behind it, where `judged` is what the capital alone says.
-pub fn capital_end(style: &SpeechStyle, judged: AbbreviationEnd, before: &str, behind: &str) -> AbbreviationEnd {
-    match judged {
-        AbbreviationEnd::No => day_end(style, before, behind),
-        AbbreviationEnd::Unknown => AbbreviationEnd::Unknown,
-        AbbreviationEnd::Here | AbbreviationEnd::Always => start_end(style, judged, before, behind),
-    }
-}
-
-/// "in the U.S. Please hold": the abbreviation ends the sentence, because a word follows that begins one. A title never does.
-fn start_end(style: &SpeechStyle, judged: AbbreviationEnd, before: &str, behind: &str) -> AbbreviationEnd {
-    let Some(locale) = style.locale.filter(|locale| !locale.is_german()) else { return judged };
-    let word = before.rsplit(char::is_whitespace).next().unwrap_or("");
-    let word = word.trim_start_matches(|c: char| !c.is_alphanumeric());
-    if !may_end(locale, word) {
-        return judged;
-    }
-    let (starts, behind) = (sentence_starts(locale), behind.trim_start());
-    let length = behind.find(|c: char| !c.is_alphabetic());
-    match length {
-        Some(length) if begins_sentence(&behind[..length], starts) => AbbreviationEnd::No,
-        None if may_begin_sentence(behind, starts) => AbbreviationEnd::Unknown,
-        Some(_) | None => judged,
-    }
-}
-
-/// Whether a sentence may end with an abbreviation: a firm, a unit, or short parts with dots between them that stand for a
-/// name ("U.S."). Those that the tables know otherwise go on: "t.a.v. De heer Jansen".
-fn may_end(locale: Locale, word: &str) -> bool {
-    let lower = word.to_lowercase();
-    let mut known = locale
-        .language
-        .abbreviations
-        .iter()
-        .filter(|(written, ..)| written.strip_suffix('.').is_some_and(|short| short.to_lowercase() == lower));
-    match known.next() {
-        Some((_, _, place)) => matches!(place, Place::AfterName | Place::AfterNumber | Place::AfterCentury),
-        None => word.contains('.') && word.contains(char::is_uppercase) && !is_dotted_date(word),
-    }
-}
-
 /// Judges the dot behind the short name of a day by the word behind it: "am Di. Vormittag" goes on.
-fn day_end(style: &SpeechStyle, before: &str, behind: &str) -> AbbreviationEnd {
+pub fn day_end(style: &SpeechStyle, before: &str, behind: &str) -> AbbreviationEnd {
     let Some(locale) = style.locale.filter(|locale| locale.is_german()) else { return AbbreviationEnd::No };
     let last = before.rsplit(char::is_whitespace).next().unwrap_or("");
     if is_dotted_date(last.trim_start_matches(|c: char| !c.is_alphanumeric())) {
@@ -109,8 +66,8 @@ fn day_end(style: &SpeechStyle, before: &str, behind: &str) -> AbbreviationEnd {
 /// Behind "am 12.5." a noun goes on, and a word that begins sentences does not.
 fn date_end(behind: &str) -> AbbreviationEnd {
     match behind.find(|c: char| !c.is_alphabetic()) {
-        Some(length) if begins_german_sentence(&behind[..length]) => AbbreviationEnd::No,
-        None if may_begin_german_sentence(behind) => AbbreviationEnd::Unknown,
+        Some(length) if is_german_start(&behind[..length]) => AbbreviationEnd::No,
+        None if may_become_german_start(behind) => AbbreviationEnd::Unknown,
         Some(_) | None => AbbreviationEnd::Here,
     }
 }

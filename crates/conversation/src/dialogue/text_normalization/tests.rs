@@ -4,7 +4,6 @@ use super::*;
 
 mod amounts;
 mod keys_and_fractions;
-mod sentence_stops;
 mod short_forms;
 
 fn check(language: &str, text: &str, spoken: &str) {

@@ -3,7 +3,7 @@
 use super::language::Clock;
 use super::locale::Locale;
 use super::numbers::behind_hyphen;
-use super::tokens::{Reading, Sentence, TokenKind, has_capital, is_all_capitals};
+use super::tokens::{Reading, Sentence, TokenKind, has_capital};
 
 /// A time as it was written.
 #[derive(Clone, Copy, Debug)]
@@ -313,19 +313,11 @@ fn half_of_day(sentence: &Sentence<'_>, at: usize) -> Option<(DayHalf, usize)> {
         && matches!(sentence.text(at + 2), "m" | "M")
         && sentence.glued_sign(at + 3, &["."]);
     let found = half(word).filter(|_| dotted)?;
-    // "5 p. m. Gracias", "3 p.m. Please": a capital begins a sentence, unless it goes on with "Monday" or "Eastern Time".
-    let next_sentence = sentence.word(at + 4).is_some_and(has_capital) && !belongs_to_time(sentence, at + 4);
+    // "5 p. m. Gracias": a capital behind the form with a blank begins a sentence.
+    let blank = sentence.get(at + 2).is_some_and(|letter| letter.is_spaced);
+    let next_sentence = blank && sentence.word(at + 4).is_some_and(has_capital);
     let last = if sentence.is_end(at + 4) || next_sentence { at + 3 } else { at + 4 };
     Some((found, last))
-}
-
-/// Whether a capital behind a time still says when: a day, a month, a time zone.
-fn belongs_to_time(sentence: &Sentence<'_>, at: usize) -> bool {
-    let calendar = &super::languages::en::ENGLISH.calendar;
-    let word = sentence.text(at);
-    let is_named = calendar.days.iter().chain(&calendar.months).any(|name| *name == word);
-    let is_zone = matches!(sentence.text(at + 1), "time" | "Time" | "Standard" | "Daylight" | "Mean");
-    is_named || is_zone || word.chars().count() > 1 && is_all_capitals(word)
 }
 
 /// The end of a word of the hour behind a time.

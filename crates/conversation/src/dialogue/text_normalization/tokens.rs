@@ -1,7 +1,5 @@
 //! A sentence as tokens: runs of digits, runs of letters, single signs, and whether white space stands before them.
 
-use super::sentence_starts::begins_sentence;
-
 /// What a token consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TokenKind {
@@ -32,8 +30,6 @@ impl Token<'_> {
 pub(super) struct Sentence<'a> {
     pub(super) text: &'a str,
     pub(super) tokens: Vec<Token<'a>>,
-    /// Words that begin sentences of its language.
-    starts: &'static str,
 }
 
 /// Hyphens and dashes that may stand between two numbers.
@@ -75,12 +71,7 @@ impl<'a> Sentence<'a> {
             }
             spaced = false;
         }
-        Self { text, tokens, starts: "" }
-    }
-
-    /// The same in a language whose sentences begin with these words.
-    pub(super) fn beginning_with(self, starts: &'static str) -> Self {
-        Self { starts, ..self }
+        Self { text, tokens }
     }
 
     /// A token, if there is one.
@@ -130,20 +121,9 @@ impl<'a> Sentence<'a> {
     }
 
     /// Whether only closing signs are left.
-    pub(super) fn is_last(&self, at: usize) -> bool {
-        self.behind_closers(at).is_none()
-    }
-
-    /// Whether a sentence ends before a token: nothing is left, or what follows begins another one.
     pub(super) fn is_end(&self, at: usize) -> bool {
-        self.behind_closers(at).is_none_or(|next| {
-            next.is_spaced && next.kind == TokenKind::Word && begins_sentence(next.text, self.starts)
-        })
-    }
-
-    fn behind_closers(&self, at: usize) -> Option<&Token<'a>> {
-        self.tokens.get(at..)?.iter().find(|token| {
-            token.kind != TokenKind::Sign || !matches!(token.text, ")" | "\"" | "”" | "’" | "'" | "»" | "]" | "“")
+        self.tokens.get(at..).unwrap_or(&[]).iter().all(|token| {
+            token.kind == TokenKind::Sign && matches!(token.text, ")" | "\"" | "”" | "’" | "'" | "»" | "]" | "“")
         })
     }
 
