@@ -19,8 +19,6 @@ const BEEP_AFTER_MAX: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(700);
 /// A short utterance followed by a pause is a person.
 const SHORT_UTTERANCE_MAX: Duration = Duration::from_millis(3_500);
-/// Silence after our words that makes a mailbox of the words before them: a person answers.
-const UNANSWERED_MIN: Duration = Duration::from_secs(6);
 /// What a question ends with.
 const QUESTION_MARKS: [char; 3] = ['?', '？', '؟'];
 /// Fax tones: CED 2100 Hz and CNG 1100 Hz, within 25 Hz.
@@ -58,18 +56,6 @@ struct WordHint {
     amd: AmdResult,
     /// STT does not change the words any more.
     is_settled: bool,
-    /// Silence after our answer confirms it.
-    counts_unanswered: bool,
-}
-
-/// Whether somebody answers us who has said what a mailbox says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum AgentTurn {
-    /// We have not spoken since, or they have.
-    None,
-    Speaking(AmdResult),
-    /// Nobody has said anything since.
-    Heard(AmdResult, Instant),
 }
 
 /// Answering machine detection for one outbound call. It ends 25 s after the answer, or with any result but a person.
@@ -78,11 +64,12 @@ pub struct AmdDetector {
     since: Instant,
     voice: HeardVoice,
     words: String,
+    /// STT has found words, which may still change.
+    has_words: bool,
     stage: CallStage,
     hint: Option<WordHint>,
     /// When words of a mailbox were heard last, with nothing else since.
     announced: Option<Instant>,
-    turn: AgentTurn,
     result: Option<AmdResult>,
 }
 
@@ -94,10 +81,10 @@ impl AmdDetector {
             since: now,
             voice,
             words: String::new(),
+            has_words: false,
             stage,
             hint: None,
             announced: None,
-            turn: AgentTurn::None,
             result: None,
         }
     }
@@ -107,22 +94,9 @@ impl AmdDetector {
         Self { stage: CallStage::EarlyMedia, ..Self::new(now) }
     }
 
-    /// The agent begins to be heard, after what is known of the other side so far.
+    /// The agent is heard, after what is known of the other side so far. Silence behind it is no sign of anything: people
+    /// think, look for something, or wait for us to go on.
     pub fn handle_agent_speaking(&mut self) {
-        let is_quiet = matches!(self.voice, HeardVoice::Quiet { .. });
-        let hint = self.hint.filter(|hint| is_quiet && hint.counts_unanswered).map(|hint| hint.amd);
-        self.turn = match (self.turn, hint) {
-            (AgentTurn::Speaking(amd) | AgentTurn::Heard(amd, _), None) | (_, Some(amd)) => AgentTurn::Speaking(amd),
-            (AgentTurn::None, None) => AgentTurn::None,
-        };
-        self.begin_conversation();
-    }
-
-    /// A sentence of the agent was heard to its end.
-    pub fn handle_agent_heard(&mut self, at: Instant) {
-        if let AgentTurn::Speaking(amd) | AgentTurn::Heard(amd, _) = self.turn {
-            self.turn = AgentTurn::Heard(amd, at);
-        }
         self.begin_conversation();
     }
 
@@ -160,7 +134,6 @@ impl AmdDetector {
             HeardVoice::Speaking { run, last_sound } => (run, last_sound),
             HeardVoice::Quiet { run, last_sound } => (run, Some(last_sound)),
         };
-        self.turn = AgentTurn::None;
         let paused = last_sound.is_none_or(|last| at.saturating_duration_since(last) > PAUSE);
         self.voice = HeardVoice::Speaking { run: if paused { at } else { run }, last_sound };
     }
@@ -177,6 +150,7 @@ impl AmdDetector {
         if self.is_over(now) || text.is_empty() {
             return None;
         }
+        self.has_words = true;
         let all = format!("{} {text}", self.words);
         // A person who was answered may say what mailboxes say, and ask something.
         let is_asked = self.stage == CallStage::Conversation && all.contains(QUESTION_MARKS);
@@ -184,18 +158,16 @@ impl AmdDetector {
         if is_final {
             self.words = all;
         }
-        let (amd, is_strong, is_enough) = match found {
-            Some(AnnouncementEvidence::Strong(amd)) => (amd, true, self.stage != CallStage::Conversation),
-            Some(AnnouncementEvidence::Weak(amd)) => (amd, false, self.stage == CallStage::EarlyMedia),
+        let (amd, is_enough) = match found {
+            Some(AnnouncementEvidence::Strong(amd)) => (amd, self.stage != CallStage::Conversation),
+            Some(AnnouncementEvidence::Weak(amd)) => (amd, self.stage == CallStage::EarlyMedia),
             None => {
                 (self.hint, self.announced) = (None, None);
                 return None;
             }
         };
         self.announced = (amd == AmdResult::Voicemail).then_some(now);
-        // Silence makes a mailbox of words that a person may say only at the beginning.
-        let counts_unanswered = is_strong || self.stage != CallStage::Conversation;
-        self.hint = Some(WordHint { amd, is_settled: is_final, counts_unanswered });
+        self.hint = Some(WordHint { amd, is_settled: is_final });
         if is_enough { self.decide(amd) } else { self.confirm_hint(now) }
     }
 
@@ -253,12 +225,6 @@ impl AmdDetector {
         if self.hint_due().is_some_and(|due| due <= now) {
             return self.confirm_hint(now);
         }
-        if let AgentTurn::Heard(amd, _) = self.turn
-            && self.answer_due().is_some_and(|due| due <= now)
-        {
-            self.turn = AgentTurn::None;
-            return if self.is_over(now) { None } else { self.decide(amd) };
-        }
         match self.voice {
             HeardVoice::None => None,
             HeardVoice::Speaking { .. } => self.decide(AmdResult::Voicemail),
@@ -273,21 +239,13 @@ impl AmdDetector {
             Some(AmdResult::Human) => None,
             Some(_) => return None,
         };
-        by_voice.into_iter().chain(self.hint_due()).chain(self.answer_due()).min()
-    }
-
-    /// Until when an answer to us is waited for.
-    fn answer_due(&self) -> Option<Instant> {
-        match self.turn {
-            AgentTurn::Heard(AmdResult::Voicemail, at) => Some(at + UNANSWERED_MIN),
-            AgentTurn::Heard(..) | AgentTurn::None | AgentTurn::Speaking(_) => None,
-        }
+        by_voice.into_iter().chain(self.hint_due()).min()
     }
 
     /// When the voice alone decides.
     fn voice_due(&self) -> Option<Instant> {
         match self.voice {
-            HeardVoice::Speaking { run, .. } if self.words.is_empty() => Some(run + MONOLOGUE_MIN),
+            HeardVoice::Speaking { run, .. } if !self.has_words => Some(run + MONOLOGUE_MIN),
             HeardVoice::Quiet { run, last_sound }
                 if last_sound.saturating_duration_since(run) <= SHORT_UTTERANCE_MAX =>
             {
@@ -380,7 +338,6 @@ mod tests {
         d.handle_speech_ended(t + 800 * MS);
         assert_eq!(d.handle_timeout(t + 1_500 * MS), Some(AmdResult::Human));
         d.handle_agent_speaking();
-        d.handle_agent_heard(t + 2_500 * MS);
         (t, d)
     }
 
@@ -470,37 +427,64 @@ mod tests {
         assert_eq!(d.handle_timeout(t + 3_000 * MS), Some(AmdResult::Human));
     }
 
+    /// A sentence of two seconds, and the agent's answer.
+    fn said_and_answered((t, mut d): (Instant, AmdDetector), words: &str) -> (Instant, AmdDetector) {
+        d.handle_speech_started(t + 3_000 * MS);
+        d.handle_speech_ended(t + 5_000 * MS);
+        d.handle_words(t + 5_300 * MS, words, true);
+        d.handle_timeout(t + 5_700 * MS);
+        d.handle_agent_speaking();
+        (t, d)
+    }
+
     #[test]
-    fn silence_after_our_words_makes_a_mailbox_of_the_words_before_them() {
-        let words = "I can't come to the phone right now";
-        let greeted = |words: &str| {
-            let (t, mut d) = answered();
-            d.handle_speech_started(t + 300 * MS);
-            d.handle_speech_ended(t + 2_000 * MS);
-            assert_eq!(d.handle_words(t + 2_300 * MS, words, true), None);
-            assert_eq!(d.handle_timeout(t + 2_700 * MS), Some(AmdResult::Human));
-            d.handle_agent_speaking();
-            assert_eq!(d.poll_timeout(), None, "we are being heard");
-            d.handle_agent_heard(t + 5_000 * MS);
-            (t, d)
-        };
-        let (t, mut d) = greeted(words);
-        d.handle_agent_speaking();
-        d.handle_agent_heard(t + 7_000 * MS);
-        assert_eq!((d.poll_timeout(), d.handle_timeout(t + 12_900 * MS)), (Some(t + 13_000 * MS), None));
-        assert_eq!(d.handle_timeout(t + 13_000 * MS), Some(AmdResult::Voicemail));
-        let (t, mut d) = greeted(words);
-        d.handle_speech_started(t + 9_000 * MS);
-        d.handle_speech_ended(t + 9_500 * MS);
-        assert_eq!(d.poll_timeout(), None, "somebody answers");
-        d.handle_agent_speaking();
-        d.handle_agent_heard(t + 12_000 * MS);
-        assert_eq!((d.poll_timeout(), d.result()), (None, Some(AmdResult::Human)));
-        let (_, d) = greeted("Hello?");
-        assert_eq!(d.poll_timeout(), None, "a silent person is none");
-        let (t, mut d) = greeted(words);
-        d.handle_agent_heard(t + 21_000 * MS);
-        assert_eq!(d.handle_timeout(t + 27_000 * MS), None, "it is over by then");
+    fn who_says_a_sentence_and_is_silent_then_is_a_person() {
+        for words in [
+            "Hello? Who is it?",
+            "Hello who is it",
+            "I can't come to the phone right now",
+            "He is not available",
+            "Ik ben er nu niet",
+            "Ich rufe Sie zurück",
+            "Je ne peux pas répondre",
+            "No puedo atender ahora",
+            "Adesso non posso rispondere",
+            "Agora não posso atender",
+            "Die Mailbox ist nicht meine, das ist die von meinem Mann.",
+            "You have reached the right person, go on.",
+            "If you want to leave a message I can write it down.",
+            "Laat maar een bericht achter bij mij, ik geef het door.",
+            "",
+        ] {
+            for start in [answered(), in_conversation()] {
+                let (t, d) = said_and_answered(start, words);
+                for seconds in [0, 6, 12] {
+                    let mut d = d.clone();
+                    assert_eq!(d.handle_timeout(t + (8_000 + seconds * 1_000) * MS), None, "{words}");
+                    assert_eq!((d.poll_timeout(), d.result()), (None, Some(AmdResult::Human)), "{words}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn who_was_answered_and_speaks_of_a_mailbox_and_is_silent_then_is_a_person() {
+        for words in ["My mailbox is full, so please don't leave a message there.", "Please leave it after the tone"] {
+            let (t, d) = said_and_answered(in_conversation(), words);
+            for seconds in [0, 6, 12] {
+                let mut d = d.clone();
+                assert_eq!(d.handle_timeout(t + (8_000 + seconds * 1_000) * MS), None, "{words}");
+                assert_eq!((d.poll_timeout(), d.result()), (None, Some(AmdResult::Human)), "{words}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_that_may_still_change_are_words_too() {
+        let (t, mut d) = answered();
+        d.handle_speech_started(t + 300 * MS);
+        assert_eq!(d.handle_words(t + 2_000 * MS, "Hello? Who is it?", false), None);
+        assert_eq!((d.poll_timeout(), d.handle_timeout(t + 9_000 * MS)), (None, None), "the line is noisy");
     }
 
     #[test]
@@ -533,7 +517,6 @@ mod tests {
             d.handle_speech_ended(t + 7_000 * MS);
             assert_eq!(d.handle_words(t + 7_300 * MS, words, true), None, "{words}");
             d.handle_agent_speaking();
-            d.handle_agent_heard(t + 10_000 * MS);
             assert_eq!((d.poll_timeout(), d.result()), (None, Some(AmdResult::Human)), "{words}");
         }
     }

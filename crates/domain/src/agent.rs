@@ -84,7 +84,7 @@ pub struct AgentFields {
     /// are said or given to the LLM. None: the LLM writes the greeting.
     #[serde(default)]
     #[garde(inner(custom(text())))]
-    #[garde(inner(custom(template::rule(TemplateUse::Text))))]
+    #[garde(inner(custom(template::said())))]
     pub first_message: Option<String>,
     /// Voice settings for ElevenLabs, and for Cartesia its `speed`; fields of `tts_config` come first.
     #[serde(default)]
@@ -126,7 +126,7 @@ pub struct AgentFields {
     /// What is said after the beep of voicemail, at most 100,000 bytes. None: the call ends when voicemail answers.
     #[serde(default)]
     #[garde(inner(custom(text())))]
-    #[garde(inner(custom(template::rule(TemplateUse::Text))))]
+    #[garde(inner(custom(template::said())))]
     pub voicemail_message: Option<String>,
     /// Seconds after which the call ends: 10 to 14,400; 1,800 by default.
     #[serde(default)]

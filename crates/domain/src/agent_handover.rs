@@ -75,7 +75,7 @@ pub struct HandoverTarget {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(min_length = 1, max_length = 500)]
     #[garde(inner(custom(fits(|text: &str| is_text(text, 500), "must have 1 to 500 characters"))))]
-    #[garde(inner(custom(template::rule(TemplateUse::Text))))]
+    #[garde(inner(custom(template::said())))]
     pub announcement: Option<String>,
 }
 

@@ -1,7 +1,7 @@
 //! What a customer wants done when keys are pressed. Live matching is `call/dtmf`.
 
 use super::rules::{between, fits};
-use super::template::{self, TemplateUse};
+use super::template;
 use super::transfer::TransferTarget;
 use garde::{Error, Validate};
 use serde::{Deserialize, Serialize};
@@ -78,7 +78,7 @@ pub struct DtmfRule {
     /// Of `say`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(custom(self.has(DtmfAction::Say, |text| !text.is_empty(), "say needs a text")))]
-    #[garde(inner(custom(template::rule(TemplateUse::Text))))]
+    #[garde(inner(custom(template::said())))]
     pub text: Option<String>,
 }
 

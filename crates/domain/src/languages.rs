@@ -2,11 +2,12 @@
 
 use super::provider_config::{TtsConfig, TtsProvider};
 use super::rules::{at_most, chars, filled, fits, is_text};
-use super::template::{self, TemplateUse};
+use super::template;
 use super::turn_config::TEXT_CHARS_MAX;
 use garde::{Error, Validate};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use unicode_normalization::UnicodeNormalization as _;
 use utoipa::ToSchema;
 
 /// Languages of one agent: more than a vendor's model understands in one call.
@@ -34,22 +35,22 @@ pub struct LanguageConfig {
     pub model: Option<String>,
     /// What it asks a silent caller. None: as `silence_config` says in the agent's own language, a usual question in others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[garde(inner(custom(text()), custom(template::rule(TemplateUse::Text))))]
+    #[garde(inner(custom(text()), custom(template::said())))]
     pub prompt: Option<String>,
     /// More ways to ask; one after the other is used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 50)]
-    #[garde(custom(at_most(TEXTS_MAX)), inner(custom(text()), custom(template::rule(TemplateUse::Text))))]
+    #[garde(custom(at_most(TEXTS_MAX)), inner(custom(text()), custom(template::said())))]
     pub prompts: Vec<String>,
     /// Said before the call ends because the caller stayed silent. None: as for `prompt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[garde(inner(custom(text()), custom(template::rule(TemplateUse::Text))))]
+    #[garde(inner(custom(text()), custom(template::said())))]
     pub goodbye: Option<String>,
     /// Said when a tool or the model takes longer. None: those of `silence_config` in the agent's own language, none in
     /// others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 50)]
-    #[garde(custom(at_most(TEXTS_MAX)), inner(custom(text()), custom(template::rule(TemplateUse::Text))))]
+    #[garde(custom(at_most(TEXTS_MAX)), inner(custom(text()), custom(template::said())))]
     pub fillers: Vec<String>,
 }
 
@@ -111,48 +112,69 @@ pub(super) fn check(languages: &BTreeMap<String, LanguageConfig>, tts: Option<&T
     Ok(())
 }
 
+/// Names of languages by their codes: in English, in the language itself, and others that are usual.
+const NAMES: [(&str, &str); 35] = [
+    ("ar", "Arabic|العربية|عربي"),
+    ("bg", "Bulgarian|Български"),
+    ("cs", "Czech|Čeština|Česky"),
+    ("da", "Danish|Dansk"),
+    ("de", "German|Deutsch"),
+    ("el", "Greek|Ελληνικά"),
+    ("en", "English"),
+    ("es", "Spanish|Español|Castellano|Castilian"),
+    ("et", "Estonian|Eesti"),
+    ("fi", "Finnish|Suomi"),
+    ("fr", "French|Français"),
+    ("he", "Hebrew|עברית"),
+    ("hi", "Hindi|हिन्दी|हिंदी"),
+    ("hr", "Croatian|Hrvatski"),
+    ("hu", "Hungarian|Magyar"),
+    ("id", "Indonesian|Bahasa Indonesia|Indonesia"),
+    ("it", "Italian|Italiano"),
+    ("ja", "Japanese|日本語"),
+    ("ko", "Korean|한국어"),
+    ("lt", "Lithuanian|Lietuvių"),
+    ("lv", "Latvian|Latviešu"),
+    ("nb", "Norwegian|Norsk|Bokmål|Norsk bokmål"),
+    ("nl", "Dutch|Nederlands|Flemish|Vlaams"),
+    ("pl", "Polish|Polski"),
+    ("pt", "Portuguese|Português|Brazilian Portuguese|Português brasileiro"),
+    ("ro", "Romanian|Română"),
+    ("ru", "Russian|Русский"),
+    ("sk", "Slovak|Slovenčina"),
+    ("sl", "Slovenian|Slovenščina|Slovene"),
+    ("sv", "Swedish|Svenska"),
+    ("th", "Thai|ไทย|ภาษาไทย"),
+    ("tr", "Turkish|Türkçe"),
+    ("uk", "Ukrainian|Українська"),
+    ("vi", "Vietnamese|Tiếng Việt"),
+    ("zh", "Chinese|中文|Mandarin|普通话|汉语|漢語|國語|国语"),
+];
+
+fn names(code: &str) -> Option<&'static str> {
+    let primary = match primary(code).as_str() {
+        "no" | "nn" => "nb".to_owned(),
+        primary => primary.to_owned(),
+    };
+    NAMES.iter().find(|(known, _)| *known == primary).map(|(_, names)| *names)
+}
+
 /// The English name of a language, for LLMs; the code itself for those that are not listed.
 pub fn english_name(code: &str) -> String {
-    let primary = primary(code);
-    let name = match primary.as_str() {
-        "ar" => "Arabic",
-        "bg" => "Bulgarian",
-        "cs" => "Czech",
-        "da" => "Danish",
-        "de" => "German",
-        "el" => "Greek",
-        "en" => "English",
-        "es" => "Spanish",
-        "et" => "Estonian",
-        "fi" => "Finnish",
-        "fr" => "French",
-        "he" => "Hebrew",
-        "hi" => "Hindi",
-        "hr" => "Croatian",
-        "hu" => "Hungarian",
-        "id" => "Indonesian",
-        "it" => "Italian",
-        "ja" => "Japanese",
-        "ko" => "Korean",
-        "lt" => "Lithuanian",
-        "lv" => "Latvian",
-        "nb" | "no" => "Norwegian",
-        "nl" => "Dutch",
-        "pl" => "Polish",
-        "pt" => "Portuguese",
-        "ro" => "Romanian",
-        "ru" => "Russian",
-        "sk" => "Slovak",
-        "sl" => "Slovenian",
-        "sv" => "Swedish",
-        "th" => "Thai",
-        "tr" => "Turkish",
-        "uk" => "Ukrainian",
-        "vi" => "Vietnamese",
-        "zh" => "Chinese",
-        _ => return format!("the language with the code {code}"),
+    match names(code).and_then(|names| names.split('|').next()) {
+        Some(name) => name.to_owned(),
+        None => format!("the language with the code {}", primary(code)),
+    }
+}
+
+/// Whether a text is a name of a language, in English or in its own words, whatever its capitals and accents.
+pub fn is_named(code: &str, text: &str) -> bool {
+    let plain = |text: &str| -> String {
+        // Accents are left out, and so are the marks of other scripts, on both sides.
+        text.trim().nfd().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
     };
-    name.to_owned()
+    let wanted = plain(text);
+    !wanted.is_empty() && names(code).is_some_and(|names| names.split('|').any(|name| plain(name) == wanted))
 }
 
 #[cfg(test)]
@@ -199,5 +221,33 @@ mod tests {
             (english_name("nl-BE"), english_name("xx")),
             ("Dutch".into(), "the language with the code xx".into())
         );
+    }
+
+    #[test]
+    fn languages_are_known_by_their_english_and_their_own_names() {
+        for (code, text) in [
+            ("nl", "Nederlands"),
+            ("nl-BE", "dutch"),
+            ("nl", " Vlaams "),
+            ("de", "DEUTSCH"),
+            ("fr", "francais"),
+            ("fr-CA", "Français"),
+            ("es", "español"),
+            ("pt-BR", "Português"),
+            ("tr", "turkce"),
+            ("no", "Norsk"),
+            ("ru", "русский"),
+            ("zh-TW", "中文"),
+            ("ja", "日本語"),
+            ("ko", "한국어"),
+            ("hi", "हिन्दी"),
+            ("ar", "العربية"),
+        ] {
+            assert!(is_named(code, text), "{code}: {text}");
+        }
+        for (code, text) in [("nl", "Deutsch"), ("nl", ""), ("xx", "xx"), ("nl", "Nederland"), ("de", "German!x")] {
+            assert!(!is_named(code, text), "{code}: {text}");
+        }
+        assert!(NAMES.iter().all(|(code, _)| is_named(code, &english_name(code))));
     }
 }

@@ -3,6 +3,7 @@
 use super::rules::{before, fits, is_text};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization as _;
 use utoipa::ToSchema;
 
 /// Entries of one agent. Each sentence is searched for all of them.
@@ -72,9 +73,9 @@ impl Pronunciation {
     }
 }
 
-/// White space as it is in the text for voices: single blanks.
+/// A text as it is in the text for voices: single blanks, letters and their accents as one character.
 pub fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    text.split_whitespace().collect::<Vec<_>>().join(" ").nfc().collect()
 }
 
 /// Something that can be heard, without markup.
@@ -117,6 +118,11 @@ mod tests {
         let entry = |text: &str| json!({"text": text, "say_as": "x"});
         assert_eq!(refused(json!([entry("SQL"), entry("Nginx"), entry("sql")])), at(2));
         assert_eq!(refused(json!([entry("New  York"), entry("new york ")])), at(1));
+        // The same letters, with the accent as a character of its own.
+        assert_eq!(refused(json!([entry("Café"), entry("Cafe\u{301}")])), at(1));
+        assert_eq!(refused(json!([entry("Z\u{fc}rich"), entry("zu\u{308}rich")])), at(1));
+        assert_eq!(refused(json!([entry("\u{d55c}"), entry("\u{1112}\u{1161}\u{11ab}")])), at(1), "Hangul");
+        assert_eq!(refused(json!([entry("Café"), entry("Cafe")])), [], "another word");
         let of = |text: &str, language: &str| json!({"text": text, "say_as": "x", "language": language});
         assert_eq!(refused(json!([of("SQL", "en"), of("SQL", "nl"), entry("SQL"), of("SQL", "EN")])), at(3));
         let exact = |text: &str| json!({"text": text, "say_as": "x", "case_sensitive": true});

@@ -234,7 +234,7 @@ pub struct Tool {
     /// Said to the caller as soon as the tool works. None: only what `progress` and the general `fillers` of
     /// `silence_config` say later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[garde(inner(custom(template::rule(TemplateUse::Text))))]
+    #[garde(inner(custom(template::said())))]
     pub filler: Option<String>,
     /// What callers hear when the tool takes long. None: as `fillers` and `default_fillers` of `silence_config` say.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,7 +1,7 @@
 //! What callers hear before an agent answers: `ringing` of an agent.
 
 use super::rules::{between, fits, is_text};
-use super::template::{self, TemplateUse};
+use super::template;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -24,6 +24,6 @@ pub struct RingingConfig {
     #[serde(default)]
     #[schema(max_length = 1_000)]
     #[garde(inner(custom(fits(|text: &str| is_text(text, 1_000), "must have 1 to 1000 characters"))))]
-    #[garde(inner(custom(template::rule(TemplateUse::Text))))]
+    #[garde(inner(custom(template::said())))]
     pub announcement: Option<String>,
 }

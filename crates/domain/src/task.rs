@@ -72,7 +72,7 @@ pub struct TaskFields {
     pub description: Option<String>,
     /// First words of the call, instead of the agent's `first_message`.
     #[serde(default)]
-    #[garde(inner(custom(template::rule(TemplateUse::Text))))]
+    #[garde(inner(custom(template::said())))]
     pub starting_message: Option<String>,
     /// Facts about the callee, any JSON object, for the LLM, and the values of `{{name}}` in texts.
     #[serde(default)]

@@ -1,7 +1,7 @@
 //! `progress` of a tool: what callers hear while it works.
 
 use super::rules::{at_most, between, fits, is_text};
-use super::template::{self, TemplateUse};
+use super::template;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -30,7 +30,7 @@ pub struct ToolProgress {
     /// `silence_config`, or those of the agent's language ("One moment, please.", "I'm still on it.").
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 10)]
-    #[garde(custom(at_most(PHRASES_MAX)), inner(custom(phrase()), custom(template::rule(TemplateUse::Text))))]
+    #[garde(custom(at_most(PHRASES_MAX)), inner(custom(phrase()), custom(template::said())))]
     pub phrases: Vec<String>,
 }
 

@@ -1,7 +1,7 @@
 //! When a turn ends, when the caller interrupts, and what silence does. Documented defaults.
 
 use super::rules::{at_most, between, filled, fits, is_text};
-use super::template::{self, TemplateUse};
+use super::template;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -195,22 +195,22 @@ pub struct SilenceConfig {
     #[garde(custom(between(0..=10)))]
     pub max_prompts: u32,
     /// What it asks with.
-    #[garde(custom(filled()), custom(template::rule(TemplateUse::Text)))]
+    #[garde(custom(filled()), custom(template::said()))]
     pub prompt: String,
     /// More ways to ask; one after the other is used.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 50)]
-    #[garde(custom(at_most(TEXTS_MAX)), inner(custom(text()), custom(template::rule(TemplateUse::Text))))]
+    #[garde(custom(at_most(TEXTS_MAX)), inner(custom(text()), custom(template::said())))]
     pub prompts: Vec<String>,
     /// The model words the question, from the conversation so far.
     pub generate_prompts: bool,
     /// Said before the call ends because the caller stayed silent; must not be empty.
-    #[garde(custom(filled()), custom(template::rule(TemplateUse::Text)))]
+    #[garde(custom(filled()), custom(template::said()))]
     pub goodbye: String,
     /// Said when a tool or the model takes longer; never the same twice in a row. None: `default_fillers` decides.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 50)]
-    #[garde(custom(at_most(TEXTS_MAX)), inner(custom(text()), custom(template::rule(TemplateUse::Text))))]
+    #[garde(custom(at_most(TEXTS_MAX)), inner(custom(text()), custom(template::said())))]
     pub fillers: Vec<String>,
     /// How long a tool or the model may take before a filler is said.
     #[schema(minimum = 300, maximum = 20000)]

@@ -1,8 +1,12 @@
 //! AMD by words: phrases of recorded announcements of carriers, phones and companies, by language.
 
 mod announcements;
+mod hints;
+mod persons;
 
-use announcements::{HEARD_ONE, MESSAGE_WORDS, OFFERS_HELP, RECORDED_STRONG, RECORDED_WEAK, TONE_WORDS};
+use announcements::RECORDED_STRONG;
+use hints::{BELONGS, DEVICES, MESSAGE_WORDS, PRESENTS_ITSELF, RECORDED_WEAK, TONE_WORDS};
+use persons::{HEARD_ONE, OFFERS_HELP};
 
 /// AMD result: what answered an outbound call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +123,9 @@ const IVR_STRONG: &[&str] = &[
 ];
 const IVR_WEAK: &[&str] = &["main menu", "drücken sie", "wählen sie", "appuyez sur"];
 
+/// Words between "this is" and the name of a machine: "the", "a sua".
+const ARTICLES_MAX: usize = 2;
+
 /// Judges words by whether a living person can say them; `None` for words that say nothing about a machine. A text
 /// that ends with a question is a person's, unless its words are a recording's.
 pub fn classify_announcement(text: &str) -> Option<AnnouncementEvidence> {
@@ -134,6 +141,9 @@ pub fn classify_announcement(text: &str) -> Option<AnnouncementEvidence> {
     }
     // "To leave a message press one" is a voicemail menu: voicemail wins.
     if says(RECORDED_STRONG) || says(MESSAGE_WORDS) && says(TONE_WORDS) {
+        return Some(Strong(AmdResult::Voicemail));
+    }
+    if !is_question && presents_device(&plain) {
         return Some(Strong(AmdResult::Voicemail));
     }
     let kinds = RECORDED_WEAK.iter().filter(|phrases| says(phrases)).count();
@@ -152,6 +162,27 @@ pub fn classify_announcement(text: &str) -> Option<AnnouncementEvidence> {
     } else {
         says(IVR_WEAK).then_some(Weak(AmdResult::Ivr))
     }
+}
+
+/// Whether a machine says what it is: "this is the mailbox of", "mailbox of" at the beginning, or the network that it has
+/// sent the call to one.
+fn presents_device(plain: &str) -> bool {
+    DEVICES.iter().any(|device| {
+        plain.match_indices(device).any(|(at, found)| {
+            let (before, after) = (plain[..at].trim_end(), plain[at + found.len()..].trim_start());
+            let is_whole = before.len() < at || at == 0;
+            let owner = after.split(' ').next().unwrap_or_default();
+            let begins = before.split(' ').filter(|word| !word.is_empty()).count() <= 1 && BELONGS.contains(&owner);
+            let words: Vec<&str> = before.split(' ').collect();
+            let ends = (0..=ARTICLES_MAX).filter_map(|gap| words.get(..words.len().checked_sub(gap)?));
+            let is_presented = ends.map(|words| words.join(" ")).any(|lead| {
+                PRESENTS_ITSELF
+                    .iter()
+                    .any(|frame| lead.strip_suffix(frame).is_some_and(|rest| rest.is_empty() || rest.ends_with(' ')))
+            });
+            is_whole && (begins || is_presented)
+        })
+    })
 }
 
 /// Lower case, with a blank for each mark of punctuation.
@@ -239,6 +270,127 @@ mod tests {
             "Le numéro que vous avez demandé n'est pas attribué.",
         ] {
             check(text, Some(Strong(AmdResult::Voicemail)));
+        }
+    }
+
+    /// Greetings of mailboxes and networks as they are heard in each country.
+    const MAILBOXES: &[&str] = &[
+        // English: America, Britain, Ireland, Australia
+        "Your call has been forwarded to an automated voice messaging system. At the tone, please record your message.",
+        "The person you're trying to reach isn't available. Please leave a message after the beep.",
+        "Hi, you've reached Anna's voicemail. Leave a message and I'll get back to you.",
+        "The wireless customer you are calling is not available.",
+        "The mailbox is full and cannot accept any messages at this time.",
+        "This is the voicemail of Peter Jones.",
+        "Welcome to the voicemail of O two.",
+        "The mobile phone you are calling may be switched off.",
+        "Sorry, the person you have called is unable to take your call.",
+        "You've reached the message bank of Telstra.",
+        // Dutch: the Netherlands, Belgium
+        "Dit is de voicemail van Jan Jansen.",
+        "U bent verbonden met de voicemail van nul zes een twee.",
+        "Hallo, met Els, ik kan de telefoon niet opnemen, laat een bericht achter.",
+        "Je bent verbonden met Piet. Laat je naam en nummer achter, dan bel ik je terug.",
+        "Spreek uw boodschap in na de biep.",
+        "Uw correspondent is momenteel niet bereikbaar.",
+        "De persoon die u belt is niet beschikbaar.",
+        "U wordt doorgeschakeld naar de voicemail.",
+        "Het nummer dat u hebt gevormd is niet toegekend.",
+        // German: Germany, Austria, Switzerland
+        "Dies ist die Mailbox von Klaus Weber.",
+        "Hier ist der Anrufbeantworter der Familie Huber.",
+        "Sie haben die Mailbox von Anna Gruber erreicht.",
+        "Sie sind mit der Mobilbox der Nummer null sechs sechs vier verbunden.",
+        "Mobilbox von Franz Moser.",
+        "Grüezi, das ist die Combox von Urs Meier.",
+        "Der gewünschte Teilnehmer ist derzeit nicht erreichbar.",
+        "Hinterlass mir eine Nachricht nach dem Piepton.",
+        "Der von Ihnen gewünschte Gesprächspartner ist im Moment nicht erreichbar.",
+        "Ihr Anruf wird an die Mailbox weitergeleitet. Bitte sprechen Sie nach dem Ton.",
+        // French: France, Belgium, Switzerland, Canada
+        "Vous êtes bien sur la messagerie de Paul.",
+        "Bonjour, vous êtes sur le répondeur de Julie, je ne peux pas répondre.",
+        "Vous avez joint la boîte vocale de Luc Tremblay.",
+        "Laissez votre message après le timbre.",
+        "L'abonné que vous tentez de joindre n'est pas disponible.",
+        "Votre correspondant n'est pas joignable actuellement.",
+        "Je ne suis pas disponible, laissez vos coordonnées et je vous rappellerai.",
+        "Merci de laisser un message, je vous rappelle.",
+        "Le numéro composé n'est pas en service.",
+        // Spanish: Spain, Mexico, Argentina
+        "Ha llamado al contestador de Marta.",
+        "Este es el buzón de Carlos Pérez.",
+        "El número que usted marcó está apagado o se encuentra fuera del área de servicio.",
+        "Su llamada será transferida al buzón.",
+        "Dejá tu mensaje después del bip.",
+        "Se ha comunicado con la casilla de mensajes de Sofía.",
+        "Por favor, grabe su mensaje al oír la señal.",
+        "El usuario al que llama no está disponible.",
+        "No puedo contestar ahora, deja tu nombre y te llamo.",
+        // Italian: Italy, Switzerland
+        "Risponde la segreteria telefonica di Marco.",
+        "Segreteria telefonica di Giulia Bianchi.",
+        "Questa è la combox di Luca.",
+        "Il cliente da lei chiamato potrebbe avere il terminale spento.",
+        "Lascia un messaggio dopo il beep.",
+        "Il numero chiamato è inesistente.",
+        "Non posso risponderti, lasciami un messaggio.",
+        // Portuguese: Portugal, Brazil
+        "Ligou para a caixa de correio de João Silva.",
+        "Esta é a caixa de correio do número nove um dois.",
+        "Caixa de correio de Ana Costa.",
+        "A sua chamada foi reencaminhada para a caixa de correio.",
+        "Está ligado ao atendedor de chamadas de Rui.",
+        "O telemóvel para o qual ligou está desligado.",
+        "Sua chamada está sendo encaminhada para a caixa postal e estará sujeita a cobrança após o sinal.",
+        "Você ligou para a caixa de mensagens de Paulo.",
+        "Deixe o seu recado depois do bip.",
+        "O número que você discou não existe.",
+        "Aqui é a secretária eletrônica da família Souza.",
+        "Neste momento não posso atender, deixe mensagem.",
+    ];
+
+    #[test]
+    fn mailboxes_of_each_country_are_known() {
+        let missed: Vec<&&str> =
+            MAILBOXES.iter().filter(|text| classify_announcement(text) != Some(Strong(AmdResult::Voicemail))).collect();
+        assert_eq!(missed, [] as [&&str; 0]);
+    }
+
+    #[test]
+    fn people_who_speak_of_a_mailbox_are_none() {
+        for text in [
+            "I had a voicemail from you.",
+            "You can put it in the mailbox.",
+            "Tom got a message, the signal was bad.",
+            "Please leave a message with me and I'll tell him.",
+            "You can leave your name and number with me.",
+            "Hinterlassen Sie mir einfach Ihren Namen.",
+            "Hinterlassen Sie bei mir eine Nachricht, ich richte es aus.",
+            "Laat maar een bericht achter bij mij, ik geef het door.",
+            "Laissez-moi un message, je lui dirai.",
+            "Deje el mensaje conmigo, yo se lo digo.",
+            "Lasci un messaggio a me, glielo riferisco.",
+            "Deixe o recado comigo, eu transmito.",
+            "Ik heb een voicemail van u gekregen.",
+            "Dit nummer is niet van mij.",
+            "Mag ik uw naam en telefoonnummer?",
+            "Sie haben mir gestern auf die Mailbox gesprochen.",
+            "Der Kunde ist gerade bei mir.",
+            "Der von Ihnen gewünschte Termin ist frei.",
+            "C'est bien ton message ?",
+            "J'ai eu votre messagerie hier.",
+            "La personne que vous demandez arrive.",
+            "Merci de laisser le colis devant la porte.",
+            "Tengo un mensaje en el buzón.",
+            "El cliente que usted busca está aquí.",
+            "Segreteria del dottor Rossi, buongiorno.",
+            "Chiamo dalla segreteria dello studio.",
+            "Deixe na caixa de correio do prédio.",
+            "O cliente que ligou já saiu.",
+        ] {
+            let found = classify_announcement(text);
+            assert!(found.is_none() || found == Some(Weak(AmdResult::Voicemail)), "{text}: {found:?}");
         }
     }
 

@@ -93,6 +93,8 @@ impl History {
 
     /// What the agent said; of an interrupted reply the heard part.
     pub fn push_assistant(&mut self, content: &str, tool_calls: Vec<ToolCall>) {
+        // Blanks and marks alone are nothing that was said; servers refuse messages without a text.
+        let content = if content.chars().any(char::is_alphanumeric) { content } else { "" };
         if !content.is_empty() || !tool_calls.is_empty() {
             self.push(ChatMessage::Assistant { content: content.to_owned(), tool_calls });
         }
@@ -139,7 +141,9 @@ impl History {
 
     /// The agent has said something.
     pub fn has_agent_words(&self) -> bool {
-        self.messages.iter().any(|message| matches!(message, ChatMessage::Assistant { .. }))
+        let says =
+            |message: &ChatMessage| matches!(message, ChatMessage::Assistant { content, .. } if !content.is_empty());
+        self.messages.iter().any(says)
     }
 
     /// The caller spoke last and was not answered.
@@ -233,5 +237,18 @@ mod tests {
         let shortened = filled(MESSAGES_MAX + 1).messages(Clone::clone);
         assert_eq!(shortened[..2], [ChatMessage::System("S".to_owned()), ChatMessage::User("51".to_owned())]);
         assert_eq!(shortened.len(), 1 + MESSAGES_MAX + 1 - 51);
+    }
+
+    #[test]
+    fn what_has_no_words_is_no_message_of_the_agent() {
+        let mut history = History::new(Vec::new());
+        for content in ["", " ", "\n", ".", " … ", "\u{200b}"] {
+            history.push_assistant(content, Vec::new());
+        }
+        assert!(history.is_empty());
+        let call = ToolCall { id: "1".into(), name: "find".into(), ..ToolCall::default() };
+        history.push_assistant(" . ", vec![call.clone()]);
+        let alone = ChatMessage::Assistant { content: String::new(), tool_calls: vec![call] };
+        assert_eq!((history.messages(Clone::clone), history.has_agent_words()), (vec![alone], false));
     }
 }

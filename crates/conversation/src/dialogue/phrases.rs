@@ -1,150 +1,133 @@
-//! Scripted phrases for when no LLM can be asked.
+//! What an agent says by itself: apologies, questions around values, words of the rules that stand in for a model, fillers.
+//! One table per language.
 
-/// The phrases of one language.
-#[derive(Debug)]
-pub struct ScriptedPhrases {
-    /// First LLM failure: asks the caller to repeat.
-    pub repeat: &'static str,
-    /// The caller was heard and not understood: another language, or a very bad line.
-    pub not_understood: &'static str,
-    /// Second failure: ends the call.
-    pub give_up: &'static str,
-    /// Maximum duration reached.
-    pub time_is_up: &'static str,
-    /// Said before the agent ends the call by a DTMF rule.
-    pub goodbye: &'static str,
-    /// Before a transfer.
-    pub connecting: &'static str,
-    /// Briefing when the caller has not said why.
-    pub caller_waits: &'static str,
-    /// Asks a silent caller.
-    pub still_there: &'static str,
-    /// Before the call ends because the caller stayed silent.
-    pub cannot_hear: &'static str,
+mod germanic;
+mod other;
+mod romance;
+mod slavic;
+mod wording;
+
+use trunkline_domain::languages::primary;
+pub use wording::{MessagePhrases, ScriptedPhrases, StockPhrases, ValuePhrases};
+
+/// The languages with stock phrases, by their codes.
+pub static STOCK_LANGUAGES: [(&str, &StockPhrases); 22] = [
+    ("en", &germanic::ENGLISH),
+    ("nl", &germanic::DUTCH),
+    ("de", &germanic::GERMAN),
+    ("sv", &germanic::SWEDISH),
+    ("da", &germanic::DANISH),
+    ("nb", &germanic::NORWEGIAN),
+    ("fr", &romance::FRENCH),
+    ("es", &romance::SPANISH),
+    ("it", &romance::ITALIAN),
+    ("pt-br", &romance::BRAZILIAN),
+    ("pt", &romance::PORTUGUESE),
+    ("pl", &slavic::POLISH),
+    ("cs", &slavic::CZECH),
+    ("ru", &slavic::RUSSIAN),
+    ("uk", &slavic::UKRAINIAN),
+    ("fi", &other::FINNISH),
+    ("tr", &other::TURKISH),
+    ("ar", &other::ARABIC),
+    ("hi", &other::HINDI),
+    ("ja", &other::JAPANESE),
+    ("zh", &other::CHINESE),
+    ("ko", &other::KOREAN),
+];
+
+/// What is said in a language; `None` for those without phrases.
+fn known(language: &str) -> Option<&'static StockPhrases> {
+    let tag = language.replace('_', "-").to_lowercase();
+    let primary = match primary(&tag).as_str() {
+        "no" | "nn" => "nb".to_owned(),
+        // Chinese as it is spoken, by its own codes.
+        "cmn" | "yue" => "zh".to_owned(),
+        code => code.to_owned(),
+    };
+    let find = |code: &str| STOCK_LANGUAGES.iter().find(|(known, _)| *known == code).map(|(_, phrases)| *phrases);
+    find(&tag).or_else(|| find(&primary))
 }
 
-const DUTCH: ScriptedPhrases = ScriptedPhrases {
-    repeat: "Sorry, er ging iets mis. Kunt u dat herhalen?",
-    not_understood: "Sorry, dat heb ik niet verstaan. Ik versta alleen Nederlands.",
-    give_up: "Sorry, het lukt me op dit moment niet. Probeert u het later nog eens. Tot ziens.",
-    time_is_up: "We zijn aan het einde van onze tijd. Bedankt voor het gesprek. Tot ziens.",
-    goodbye: "Tot ziens.",
-    connecting: "Een ogenblik, ik verbind u door.",
-    caller_waits: "Er is een beller voor u. Ik verbind u door.",
-    still_there: "Bent u er nog?",
-    cannot_hear: "Ik hoor u niet, dus ik beëindig het gesprek. Tot ziens.",
-};
-
-const GERMAN: ScriptedPhrases = ScriptedPhrases {
-    repeat: "Entschuldigung, da ist etwas schiefgegangen. Können Sie das bitte wiederholen?",
-    not_understood: "Entschuldigung, das habe ich nicht verstanden. Ich verstehe nur Deutsch.",
-    give_up: "Entschuldigung, das klappt gerade nicht. Bitte versuchen Sie es später noch einmal. Auf Wiederhören.",
-    time_is_up: "Unsere Zeit ist leider um. Vielen Dank für das Gespräch. Auf Wiederhören.",
-    goodbye: "Auf Wiederhören.",
-    connecting: "Einen Moment bitte, ich verbinde Sie.",
-    caller_waits: "Es ist ein Anrufer für Sie da. Ich verbinde.",
-    still_there: "Sind Sie noch da?",
-    cannot_hear: "Ich kann Sie nicht hören und beende jetzt das Gespräch. Auf Wiederhören.",
-};
-
-const FRENCH: ScriptedPhrases = ScriptedPhrases {
-    repeat: "Désolé, il y a eu un problème. Pouvez-vous répéter ?",
-    not_understood: "Désolé, je n'ai pas compris. Je ne comprends que le français.",
-    give_up: "Désolé, cela ne fonctionne pas pour le moment. Veuillez réessayer plus tard. Au revoir.",
-    time_is_up: "Notre temps est écoulé. Merci de votre appel. Au revoir.",
-    goodbye: "Au revoir.",
-    connecting: "Un instant, je vous mets en relation.",
-    caller_waits: "Un appel pour vous. Je vous mets en relation.",
-    still_there: "Vous êtes toujours là ?",
-    cannot_hear: "Je ne vous entends pas, je vais donc mettre fin à l'appel. Au revoir.",
-};
-
-const SPANISH: ScriptedPhrases = ScriptedPhrases {
-    repeat: "Lo siento, algo ha ido mal. ¿Puede repetirlo?",
-    not_understood: "Lo siento, no le he entendido. Solo entiendo español.",
-    give_up: "Lo siento, ahora mismo no puedo ayudarle. Inténtelo más tarde, por favor. Adiós.",
-    time_is_up: "Se nos ha acabado el tiempo. Gracias por la llamada. Adiós.",
-    goodbye: "Adiós.",
-    connecting: "Un momento, le paso.",
-    caller_waits: "Hay una llamada para usted. Se la paso.",
-    still_there: "¿Sigue ahí?",
-    cannot_hear: "No le oigo, así que voy a terminar la llamada. Adiós.",
-};
-
-const ITALIAN: ScriptedPhrases = ScriptedPhrases {
-    repeat: "Mi scusi, qualcosa è andato storto. Può ripetere?",
-    not_understood: "Mi scusi, non ho capito. Capisco solo l'italiano.",
-    give_up: "Mi scusi, in questo momento non posso aiutarla. Riprovi più tardi. Arrivederci.",
-    time_is_up: "Il nostro tempo è finito. Grazie della chiamata. Arrivederci.",
-    goodbye: "Arrivederci.",
-    connecting: "Un attimo, la metto in linea.",
-    caller_waits: "C'è una chiamata per lei. La passo.",
-    still_there: "È ancora in linea?",
-    cannot_hear: "Non la sento, quindi chiudo la chiamata. Arrivederci.",
-};
-
-const PORTUGUESE: ScriptedPhrases = ScriptedPhrases {
-    repeat: "Desculpe, algo correu mal. Pode repetir?",
-    not_understood: "Desculpe, não percebi. Só percebo português.",
-    give_up: "Desculpe, neste momento não consigo ajudar. Tente mais tarde, por favor. Até logo.",
-    time_is_up: "O nosso tempo acabou. Obrigado pela chamada. Até logo.",
-    goodbye: "Até logo.",
-    connecting: "Um momento, vou passar a chamada.",
-    caller_waits: "Tem uma chamada. Vou passar.",
-    still_there: "Ainda está aí?",
-    cannot_hear: "Não consigo ouvir, por isso vou terminar a chamada. Até logo.",
-};
-
-const ENGLISH: ScriptedPhrases = ScriptedPhrases {
-    repeat: "Sorry, something went wrong. Could you say that again?",
-    not_understood: "Sorry, I did not understand that. I only understand English. Could you say it again?",
-    give_up: "Sorry, I can't help you right now. Please try again later. Goodbye.",
-    time_is_up: "We have reached the end of our time. Thank you for the call. Goodbye.",
-    goodbye: "Goodbye.",
-    connecting: "One moment, I will put you through.",
-    caller_waits: "There is a caller for you. I am putting them through.",
-    still_there: "Are you still there?",
-    cannot_hear: "I can't hear you, so I will end the call now. Goodbye.",
-};
+/// What is said in a language; English for those without phrases.
+pub fn stock_phrases(language: &str) -> &'static StockPhrases {
+    known(language).unwrap_or(&germanic::ENGLISH)
+}
 
 /// By TTS language; English as default.
 pub fn phrases(language: &str) -> &'static ScriptedPhrases {
-    match language.split(['-', '_']).next().unwrap_or("") {
-        "nl" => &DUTCH,
-        "de" => &GERMAN,
-        "fr" => &FRENCH,
-        "es" => &SPANISH,
-        "it" => &ITALIAN,
-        "pt" => &PORTUGUESE,
-        _ => &ENGLISH,
-    }
+    &stock_phrases(language).scripted
+}
+
+/// What is said around a value; English as default.
+pub fn value_phrases(language: &str) -> &'static ValuePhrases {
+    &stock_phrases(language).value
+}
+
+/// What the rules say that take a message; English as default.
+pub fn message_phrases(language: &str) -> &'static MessagePhrases {
+    &stock_phrases(language).message
 }
 
 /// What is said by default while the caller waits for a tool or the model, by TTS language; empty for languages without
 /// phrases, because another language is worse than a pause.
 pub fn fillers(language: &str) -> &'static [&'static str] {
-    match language.split(['-', '_']).next().unwrap_or("") {
-        "en" => &["One moment, please.", "I'm still on it.", "Just a little longer, please."],
-        "nl" => &["Een ogenblik.", "Ik ben er nog mee bezig.", "Nog heel even."],
-        "de" => &["Einen Moment bitte.", "Ich bin noch dabei.", "Noch einen kleinen Moment."],
-        "fr" => &["Un instant, s'il vous plaît.", "Je m'en occupe.", "Encore un petit instant."],
-        "es" => &["Un momento, por favor.", "Sigo en ello.", "Un momentito más."],
-        "it" => &["Un momento, per favore.", "Ci sto lavorando.", "Ancora un attimo."],
-        "pt" => &["Um momento, por favor.", "Ainda estou a ver.", "Só mais um instante."],
-        "pl" => &["Chwileczkę.", "Już sprawdzam.", "Jeszcze chwilę."],
-        "sv" => &["Ett ögonblick.", "Jag håller på.", "Strax klart."],
-        "da" => &["Et øjeblik.", "Jeg er i gang.", "Et øjeblik endnu."],
-        "no" | "nb" => &["Et øyeblikk.", "Jeg holder på.", "Et øyeblikk til."],
-        "fi" => &["Hetkinen.", "Selvitän vielä.", "Vielä pieni hetki."],
-        "cs" => &["Okamžik, prosím.", "Stále na tom pracuji.", "Ještě chvilku."],
-        "ru" => &["Одну минуту.", "Я всё ещё проверяю.", "Ещё немного."],
-        "uk" => &["Хвилинку.", "Я ще перевіряю.", "Ще трохи."],
-        "tr" => &["Bir saniye lütfen.", "Hâlâ bakıyorum.", "Az kaldı."],
-        "ar" => &["لحظة من فضلك.", "ما زلت أتحقق.", "لحظة أخرى."],
-        "hi" => &["एक क्षण रुकिए।", "मैं अभी देख रहा हूँ।", "बस थोड़ा और।"],
-        "ja" => &["少々お待ちください。", "ただいま確認しております。", "もう少々お待ちください。"],
-        "zh" => &["请稍等。", "我还在查询。", "请再稍等一下。"],
-        "ko" => &["잠시만 기다려 주세요.", "지금 확인하고 있습니다.", "조금만 더 기다려 주세요."],
-        _ => &[],
+    known(language).map_or(&[], |phrases| phrases.fillers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn all(phrases: &StockPhrases) -> Vec<&'static str> {
+        let (scripted, value) = (phrases.scripted.all(), phrases.value.all());
+        let own = scripted.into_iter().chain(value).chain(phrases.message.all());
+        own.chain(phrases.fillers.iter().copied()).chain(phrases.message.message.split('|')).collect()
+    }
+
+    /// Whether a letter is one of those that a language is written in.
+    fn is_of(language: &str, letter: char) -> bool {
+        let code = u32::from(letter);
+        match language {
+            "ru" | "uk" => (0x400..0x530).contains(&code),
+            "ar" => (0x600..0x700).contains(&code),
+            "hi" => (0x900..0x980).contains(&code),
+            "ja" => code == 0x3005 || (0x3040..0x3100).contains(&code) || (0x4e00..0xa000).contains(&code),
+            "zh" => (0x4e00..0xa000).contains(&code),
+            "ko" => (0xac00..0xd7b0).contains(&code),
+            _ => code < 0x250,
+        }
+    }
+
+    #[test]
+    fn each_phrase_is_there_in_each_language_and_in_its_letters() {
+        let english: BTreeSet<&str> = all(&germanic::ENGLISH).into_iter().collect();
+        for (language, phrases) in &STOCK_LANGUAGES {
+            let (said, fillers) = (all(phrases), phrases.fillers.len());
+            assert!(fillers >= 3, "{language}: {fillers}");
+            for phrase in &said {
+                assert!(phrase.chars().any(char::is_alphabetic) && phrase.trim() == *phrase, "{language}: {phrase:?}");
+                let foreign: String = phrase.chars().filter(|c| c.is_alphabetic() && !is_of(language, *c)).collect();
+                assert_eq!(foreign, "", "{language}: {phrase}");
+                // "message" is the one word that two languages share.
+                assert!(*language == "en" || !english.contains(phrase) || *phrase == "message", "{language}: {phrase}");
+            }
+            let whole = said.iter().filter(|phrase| phrase.contains(['.', '。', '।', '?', '؟', '？'])).count();
+            assert!(whole >= 28 - 3, "{language}: sentences have ends: {whole}");
+        }
+    }
+
+    #[test]
+    fn each_language_is_found_by_its_tags() {
+        for (language, phrases) in &STOCK_LANGUAGES {
+            let region = format!("{}-XX", language.split('-').next().unwrap_or_default());
+            assert!(std::ptr::eq(stock_phrases(language), *phrases), "{language}");
+            assert!(!fillers(&region).is_empty(), "{region}");
+            assert_eq!(fillers(language).first(), phrases.fillers.first(), "{language}");
+        }
+        let same = |one: &str, other: &str| std::ptr::eq(stock_phrases(one), stock_phrases(other));
+        assert!(same("pt-BR", "pt_br") && !same("pt-BR", "pt-PT") && same("no", "nb-NO") && same("zh-TW", "cmn-Hans"));
+        assert!(same("xx", "en") && fillers("xx").is_empty());
     }
 }

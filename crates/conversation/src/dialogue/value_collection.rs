@@ -1,8 +1,10 @@
 //! One value that the LLM has asked for: understood, read back, confirmed. A plain value.
 
+use super::phrases::value_phrases;
 use super::spoken::answers::{without_denial, yes_no};
-use super::spoken::read_back::{read_back, value_phrases};
+use super::spoken::read_back::read_back;
 use super::spoken::value::{SpokenValue, ValueContext, ValueKind};
+use super::spoken::words::ends_with_question;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -124,7 +126,7 @@ impl ValueCollection {
     fn not_understood(&mut self, text: &str) -> ValueStep {
         self.hear(text);
         // A question of the caller is for the LLM.
-        if text.trim_end().ends_with('?') {
+        if ends_with_question(text) {
             return ValueStep::Done(self.result("gave_up", None));
         }
         let phrases = value_phrases(&self.request.context.spoken_language);

@@ -71,6 +71,7 @@ impl CallMachine {
 
     /// Handles an event of STT: words, ends of turns, failovers and failures.
     pub fn handle_stt(&mut self, now: Instant, event: SttEvent) {
+        let event = without_marks_alone(event);
         let is_identifying = self.mode.amd().is_some();
         let Some(line) = self.mode.line_mut() else { return };
         // Whoever has answered is still to be found out: all words count.
@@ -257,6 +258,7 @@ impl CallMachine {
             return;
         }
         talk.timers.silence = None;
+        talk.fillers.handle_key(now);
         if let Some(input) = talk.dtmf.handle_digit(now, digit) {
             self.handle_dtmf_input(now, input);
         }
@@ -289,6 +291,25 @@ impl CallMachine {
             DtmfCommand::SendToLlm => self.handle_turn(now, dtmf_turn(now, &digits)),
         }
     }
+}
+
+/// Punctuation alone is no word, whatever the service writes it for: a breath, a click, the end of a sentence that it has
+/// sent already.
+fn without_marks_alone(event: SttEvent) -> SttEvent {
+    let words = |text: String| if has_words(&text) { text } else { String::new() };
+    match event {
+        SttEvent::Interim(text) => SttEvent::Interim(words(text)),
+        SttEvent::Final { text, confidence, speech_final } => {
+            SttEvent::Final { text: words(text), confidence, speech_final }
+        }
+        SttEvent::EndOfTurn { text, confidence } => SttEvent::EndOfTurn { text: words(text), confidence },
+        event => event,
+    }
+}
+
+/// Whether a text has a letter or a digit.
+pub(super) fn has_words(text: &str) -> bool {
+    text.chars().any(char::is_alphanumeric)
 }
 
 /// Pressed keys as a turn of the caller.

@@ -82,9 +82,6 @@ impl CallMachine {
         if let Some(line) = self.mode.line_mut()
             && line.handle_segment_finished(&heard, at)
         {
-            if let Some(amd) = self.mode.amd_mut() {
-                amd.handle_agent_heard(at);
-            }
             if let Some(talk) = self.mode.talk_mut() {
                 talk.fillers.begin_silence(at);
             }

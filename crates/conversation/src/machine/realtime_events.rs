@@ -1,6 +1,7 @@
 //! The events of a realtime model, for the mode that the call is in.
 
 use super::call_machine::CallMachine;
+use super::caller_events::has_words;
 use super::mode::Mode;
 use super::realtime::Realtime;
 use super::realtime_response::WantedResponses;
@@ -61,6 +62,7 @@ impl CallMachine {
             RealtimeEvent::SpeechStopped => realtime.handle_caller_turn_ended(line, now),
             RealtimeEvent::UserInterim(text) => self.handle_caller_words(now, &text),
             RealtimeEvent::UserFinal(text) => {
+                let text = if has_words(&text) { text } else { String::new() };
                 self.handle_caller_words(now, &text);
                 let shown = self.shown_words(&text);
                 if let Some(talk) = self.mode.talk_mut() {

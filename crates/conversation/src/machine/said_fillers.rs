@@ -20,12 +20,25 @@ pub(super) struct SaidFillers {
     silent_since: Option<Instant>,
     /// The end of the turn after which the caller has not heard a sound.
     unanswered_since: Option<Instant>,
+    /// The last key, as long as nothing was heard or said since.
+    pressed_at: Option<Instant>,
+    /// The caller's last turn was one of keys, which were waited for.
+    is_after_keys: bool,
 }
 
 impl SaidFillers {
     /// The caller had a turn that ended then, and waits.
     pub(super) fn start_over(&mut self, now: Instant, ended: Instant) {
-        (self.count, self.silent_since, self.unanswered_since) = (0, Some(now), Some(ended));
+        // Who presses a key waits from then on, also while further keys are waited for.
+        let pressed = self.pressed_at.take().filter(|pressed| *pressed < ended);
+        self.is_after_keys = pressed.is_some();
+        (self.count, self.silent_since) = (0, Some(pressed.unwrap_or(now)));
+        self.unanswered_since = Some(pressed.unwrap_or(ended));
+    }
+
+    /// The caller presses a key.
+    pub(super) fn handle_key(&mut self, now: Instant) {
+        self.pressed_at = Some(now);
     }
 
     /// Another agent has the call: the caller waits on.
@@ -45,7 +58,7 @@ impl SaidFillers {
 
     /// The caller hears a sound, or speaks.
     pub(super) fn handle_sound(&mut self) {
-        (self.unanswered_since, self.silent_since) = (None, None);
+        (self.unanswered_since, self.silent_since, self.pressed_at) = (None, None, None);
     }
 
     /// The caller has heard words to their end, or is asked for something new.
@@ -60,7 +73,9 @@ impl SaidFillers {
 
     /// When the first phrase is due that is said after so long a silence.
     pub(super) fn due(&self, now: Instant, after: Duration) -> Instant {
-        (self.silence_began(now) + after).max(now)
+        // What the keys were waited for may answer at once.
+        let soonest = if self.is_after_keys { SOONEST.min(after) } else { Duration::ZERO };
+        (self.silence_began(now) + after).max(now + soonest)
     }
 
     /// When a further phrase is due after so long a silence. What was waited for may have come just now: a little later

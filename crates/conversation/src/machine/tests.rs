@@ -19,6 +19,7 @@ mod secrets;
 mod shop;
 mod silence;
 mod skip_turn;
+mod stt_damage;
 mod tool_call_ids;
 mod tools;
 mod transcript;

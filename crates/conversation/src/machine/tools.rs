@@ -336,6 +336,7 @@ impl CallMachine {
         talk.tools.ids.make_unique(&mut calls, response_id);
         talk.history.push_assistant("", calls.to_vec());
         talk.tools.start_over();
+        talk.fillers.start_over(now, now);
         self.run_tools(now, &calls, false);
     }
 

@@ -13,8 +13,10 @@ const ANSWER_AFTER: Duration = Duration::from_millis(350);
 const LOST_AFTER: Duration = Duration::from_millis(1_000);
 /// A sound this long is speech.
 const SPEECH_MIN: Duration = Duration::from_millis(1_000);
-/// How often it is said until the caller is understood: behind it may be a radio.
-const ANSWERS_MAX: u32 = 2;
+/// How often that is said until the caller is understood.
+const REASONS_MAX: u32 = 2;
+/// How often anything is said until then: whoever has spoken is not left in silence, but behind it may be a radio.
+const ANSWERS_MAX: u32 = 5;
 
 impl Conversing {
     /// STT has ended an utterance that it did not understand.
@@ -58,11 +60,18 @@ impl Conversing {
             && !self.collecting.is_active();
         if is_free {
             self.unclear.answers += 1;
-            match self.unclear.cause {
-                UnclearCause::NotUnderstood => {
+            let asks = talk.line.facts.silence.as_ref().filter(|_| self.unclear.answers > REASONS_MAX);
+            // The reason was told: what a silent caller is asked takes its place. It is no silence that ends the call.
+            let question = asks.map(|config| {
+                let ways: Vec<&String> = std::iter::once(&config.prompt).chain(&config.prompts).collect();
+                ways[(self.unclear.answers - REASONS_MAX - 1) as usize % ways.len()].clone()
+            });
+            match (question, self.unclear.cause) {
+                (Some(question), _) => talk.say(now, &question, AfterResponse::AwaitCaller),
+                (None, UnclearCause::NotUnderstood) => {
                     talk.say(now, talk.line.facts.phrases.not_understood, AfterResponse::AwaitCaller);
                 }
-                UnclearCause::Lost => talk.ask_to_repeat(now),
+                (None, UnclearCause::Lost) => talk.ask_to_repeat(now),
             }
         }
     }

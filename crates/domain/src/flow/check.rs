@@ -59,7 +59,7 @@ impl Faults {
             self.add(field, "must not be empty");
         } else if text.chars().count() > SPOKEN_CHARS_MAX {
             self.add(field, format!("must have at most {SPOKEN_CHARS_MAX} characters"));
-        } else if let Err(error) = template::check(text, TemplateUse::Text) {
+        } else if let Err(error) = template::check_said(text) {
             self.add(field, format!("is not a valid template: {error}"));
         }
     }
@@ -435,7 +435,7 @@ fn check_documents(faults: &mut Faults, documents: &[FlowDocument]) {
             let words = format!("must have passages of at most {SPOKEN_CHARS_MAX} characters, parted by blank lines");
             faults.add(format!("{place}.text"), words);
         }
-        if let Err(error) = template::check(&document.text, TemplateUse::Text) {
+        if let Err(error) = template::check_said(&document.text) {
             faults.add(format!("{place}.text"), format!("is not a valid template: {error}"));
         }
     }

@@ -68,6 +68,26 @@ pub(crate) fn rule<C>(usage: TemplateUse) -> impl FnOnce(&str, &C) -> garde::Res
     move |text, _| check(text, usage).map_err(|error| garde::Error::new(format!("is not a valid template: {error}")))
 }
 
+/// Checks a text that the agent says: what the caller has entered may be secret, and is for tools alone.
+pub fn check_said(text: &str) -> Result<(), TemplateError> {
+    check(text, TemplateUse::Text)?;
+    let collected = parse::parts(text)?.iter().find_map(|part| match part {
+        Part::Variable { at, name, .. } if name.starts_with(COLLECTED) => Some(*at),
+        _ => None,
+    });
+    match collected {
+        Some(at) => {
+            Err(TemplateError::new(text, at, "what callers enter may stand in the url and the arguments of tools only"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The rule of a field that the agent says.
+pub(crate) fn said<C>() -> impl FnOnce(&str, &C) -> garde::Result {
+    |text, _| check_said(text).map_err(|error| garde::Error::new(format!("is not a valid template: {error}")))
+}
+
 fn report_missing(report: &mut TemplateReport, name: &str) {
     if report.missing.len() < REPORTED_MAX {
         report.missing.insert(name.to_owned());

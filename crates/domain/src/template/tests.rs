@@ -215,3 +215,47 @@ fn a_secret_stands_in_no_text_that_others_hear_or_read() {
     assert!(check("Bearer {{secrets.KEY}}", TemplateUse::Header).is_ok());
     assert!(check("We keep {{secretsoftrade}} and {{my.secrets.x}}", TemplateUse::Text).is_ok());
 }
+
+#[test]
+fn what_callers_enter_stands_in_no_text_that_is_said() {
+    for text in ["Your PIN is {{collected.pin}}.", "{{ collected.pin | none }}", "Hi {{name}} {{collected.x}}"] {
+        let error = check_said(text).unwrap_err();
+        assert!(error.to_string().contains("arguments of tools"), "{error}");
+        assert!(check(text, TemplateUse::Text).is_ok(), "a prompt may name it");
+    }
+    assert!(check_said("Hi {{name|there}}, we collected.it").is_ok() && check_said("{{secrets.KEY}}").is_err());
+}
+
+#[test]
+fn every_text_that_an_agent_says_refuses_it_when_it_is_saved() {
+    use crate::agent::AgentFields;
+    use serde_json::{Value, json};
+    let text = "It is {{collected.pin}}.";
+    let tool = |more: Value| {
+        let mut tool = json!({"function": {"name": "f"}, "url": "https://a.example"});
+        tool.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({"llm_config": {"provider": "openai", "model": "m", "tools": [tool]}})
+    };
+    for fields in [
+        json!({"first_message": text}),
+        json!({"voicemail_message": text}),
+        json!({"silence_config": {"prompt": text}}),
+        json!({"silence_config": {"prompts": [text]}}),
+        json!({"silence_config": {"goodbye": text}}),
+        json!({"silence_config": {"fillers": [text]}}),
+        json!({"dtmf_rules": {"rules": [{"digits": "1", "action": "say", "text": text}]}}),
+        json!({"languages": {"nl": {"prompt": text}}}),
+        json!({"languages": {"nl": {"goodbye": text}}}),
+        json!({"languages": {"nl": {"fillers": [text]}}}),
+        tool(json!({"filler": text})),
+        tool(json!({"progress": {"phrases": [text]}})),
+    ] {
+        let mut agent = json!({"name": "a"});
+        agent.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let agent: AgentFields = serde_json::from_value(agent).unwrap();
+        let faults = crate::faults(&agent);
+        assert!(faults.iter().any(|fault| fault.message.contains("arguments of tools")), "{fields}: {faults:?}");
+    }
+    let prompt = json!({"name": "a", "system_prompt": "Pass {{collected.pin}} to check_pin."});
+    assert_eq!(crate::faults(&serde_json::from_value::<AgentFields>(prompt).unwrap()), []);
+}

@@ -2,13 +2,13 @@
 //! conversation: where it stands in the flow is read from what was said and heard, so that nothing has to
 //! be kept, except where it stood before messages that a long conversation has lost.
 
+mod caller_words;
 mod calls;
 mod context;
 mod faq;
 mod matching;
 mod memory;
 mod passages;
-mod phrases;
 mod position;
 mod prepared;
 mod replay;

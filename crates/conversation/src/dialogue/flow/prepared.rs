@@ -1,8 +1,9 @@
 //! A flow, prepared for a call.
 
+use super::caller_words::{CallerWords, caller_words};
 use super::matching::Phrase;
 use super::passages::{FaqPassage, passages, vocabulary};
-use super::phrases::{FlowPhrases, flow_phrases};
+use crate::dialogue::phrases::{MessagePhrases, message_phrases};
 use crate::dialogue::spoken::value::ValueContext;
 use std::collections::{BTreeMap, BTreeSet};
 use trunkline_domain::chat::ToolCall;
@@ -42,7 +43,8 @@ pub struct FlowDialogue {
     /// The words of all passages.
     pub(super) vocabulary: BTreeSet<String>,
     pub(super) context: ValueContext,
-    pub(super) phrases: &'static FlowPhrases,
+    pub(super) phrases: &'static MessagePhrases,
+    pub(super) words: &'static CallerWords,
     pub(super) role: FlowRole,
 }
 
@@ -58,7 +60,8 @@ pub(super) struct Intent {
 impl FlowDialogue {
     /// Prepares a flow that was checked.
     pub fn new(flow: Flow, context: ValueContext, role: FlowRole) -> Self {
-        let phrases = flow_phrases(&context.spoken_language);
+        let phrases = message_phrases(&context.spoken_language);
+        let words = caller_words(&context.spoken_language);
         let language = context.language.as_str();
         let intents = flow.intents.into_iter().map(|intent| Intent {
             phrases: intent.phrases.iter().map(|phrase| Phrase::new(phrase, language)).collect(),
@@ -78,6 +81,7 @@ impl FlowDialogue {
             vocabulary,
             context,
             phrases,
+            words,
             role,
         };
         for (name, state) in flow.states {

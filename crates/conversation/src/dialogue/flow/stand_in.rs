@@ -1,13 +1,13 @@
 //! The flow that stands in when no model answers: it says so, offers to put the caller through or to take a message, and
 //! ends the call.
 
-use super::phrases::flow_phrases;
+use crate::dialogue::phrases::message_phrases;
 use serde_json::{Value, json};
 use trunkline_domain::flow::Flow;
 
 /// The flow in the language of the voice. `destination` is where callers can be put through to.
 pub fn stand_in(language: &str, destination: Option<&str>) -> Flow {
-    let phrases = flow_phrases(language);
+    let phrases = message_phrases(language);
     let mut states = json!({
         "sorry": {"type": "say", "text": phrases.sorry, "next": "offer"},
         "offer": {"type": "ask", "slot": "leave_message", "next": "offered", "exhausted": "declined"},

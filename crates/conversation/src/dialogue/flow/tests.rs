@@ -1,8 +1,8 @@
 //! Conversations with flows: slots, corrections, documents, tools, and words of every kind.
 
-use super::phrases::flow_phrases;
 use super::*;
 use crate::dialogue::history::RESULT_PENDING;
+use crate::dialogue::phrases::message_phrases;
 use crate::dialogue::spoken::value::ValueContext;
 use serde_json::{Value, json};
 use trunkline_domain::agent::AgentFields;
@@ -312,7 +312,7 @@ fn the_stand_in_takes_a_message_in_each_language() {
         ("pt", "sim", "João Silva", "nove um dois, trezentos e quarenta e cinco, seis sete oito", "Ligue-me."),
     ] {
         let mut call = stand_in_conversation(language, None);
-        let phrases = flow_phrases(language);
+        let phrases = message_phrases(language);
         assert_eq!(call.says("..."), format!("{} {}", phrases.sorry, phrases.offer_message));
         assert_eq!(call.says(yes), format!("{} {}", phrases.take, phrases.ask_name), "{language}");
         assert_eq!(call.says(name), phrases.ask_phone, "{language}");
@@ -426,5 +426,36 @@ fn a_flow_that_was_never_checked_ends_no_call() {
             let messages = [ChatMessage::User(text.into()), ChatMessage::User("and?".into())];
             let _ = dialogue.answer(&messages, &tools(), &FaqFound::new());
         }
+    }
+}
+
+#[test]
+fn the_stand_in_takes_a_message_in_every_language_with_stock_phrases() {
+    for (language, yes, name, number) in [
+        ("sv", "Ja tack", "Anna Svensson", "+46 70 123 45 67"),
+        ("da", "Ja, gerne", "Lars Jensen", "+45 20 12 34 56"),
+        ("nb", "Ja takk", "Kari Hansen", "+47 412 34 567"),
+        ("pt-BR", "Sim, por favor", "João Silva", "+55 11 91234 5678"),
+        ("pl", "Tak, poproszę", "Jan Kowalski", "+48 601 234 567"),
+        ("cs", "Ano", "Petr Novák", "+420 601 234 567"),
+        ("ru", "Да", "Иван Петров", "+7 912 345 67 89"),
+        ("uk", "Так", "Олена Коваль", "+380 67 123 45 67"),
+        ("fi", "Kyllä", "Matti Virtanen", "+358 40 123 4567"),
+        ("tr", "Evet, lütfen", "Ayşe Yılmaz", "+90 532 123 45 67"),
+        ("ar", "نعم", "محمد علي", "+٩٧١ ٥٠ ١٢٣ ٤٥٦٧"),
+        ("hi", "जी हाँ", "रवि कुमार", "+९१ ९८१२३ ४५६७८"),
+        ("ja", "はい、お願いします。", "田中", "+81 90 1234 5678"),
+        ("zh", "好的", "王小明", "+86 138 1234 5678"),
+        ("ko", "네, 부탁드려요", "김민수", "+82 10 1234 5678"),
+    ] {
+        let mut call = stand_in_conversation(language, None);
+        let phrases = message_phrases(language);
+        assert_eq!(call.says("..."), format!("{} {}", phrases.sorry, phrases.offer_message));
+        assert_eq!(call.says(yes), format!("{} {}", phrases.take, phrases.ask_name), "{language}");
+        assert_eq!(call.says(name), phrases.ask_phone, "{language}");
+        let read_back = call.says(number);
+        assert!(read_back.contains('+'), "{language}: {read_back}");
+        assert_eq!(call.says(yes), phrases.ask_text, "{language}");
+        assert_eq!(call.hears(name).text, phrases.taken, "{language}");
     }
 }

@@ -5,8 +5,9 @@ use super::position::{Position, Run, Step};
 use super::prepared::{FlowDialogue, FlowRole, Intent};
 use super::values::SlotValue;
 use crate::dialogue::backchannel::is_call_opening;
+use crate::dialogue::phrases::value_phrases;
 use crate::dialogue::spoken::answers::{without_denial, yes_no};
-use crate::dialogue::spoken::read_back::{confirmation, noted, value_phrases};
+use crate::dialogue::spoken::read_back::{confirmation, noted};
 use trunkline_domain::flow::{FlowAsk, FlowMenu, FlowSlot, FlowSlotType, FlowState};
 
 /// A turn, and what is known of it.
@@ -96,7 +97,7 @@ impl FlowDialogue {
             return step;
         }
         let takes_anything = matches!(slot.r#type, FlowSlotType::Text | FlowSlotType::Name);
-        let is_question = self.phrases.is_question(turn.text) && slot.r#type != FlowSlotType::Text;
+        let is_question = self.words.is_question(turn.text) && slot.r#type != FlowSlotType::Text;
         let first = |of: bool| {
             of.then(|| self.wish(run, turn, None).or_else(|| self.faq(run, turn).filter(|_| is_question))).flatten()
         };
@@ -169,8 +170,7 @@ impl FlowDialogue {
             Some("2") => Some(false),
             _ => yes_no(turn.text, &self.context.language),
         };
-        let rest =
-            self.phrases.meant(turn.text).unwrap_or_else(|| without_denial(turn.words(), &self.context.language));
+        let rest = self.words.meant(turn.text).unwrap_or_else(|| without_denial(turn.words(), &self.context.language));
         let takes_anything = matches!(slot.r#type, FlowSlotType::Text | FlowSlotType::Name);
         let other = self.read(slot, &rest).filter(|_| !takes_anything || answer == Some(false));
         let phrases = value_phrases(&self.context.spoken_language);
@@ -232,7 +232,7 @@ impl FlowDialogue {
 
     /// "What?": the question again. It is no try.
     fn repeated(&self, run: &Run, turn: HeardTurn<'_>) -> Understood {
-        self.phrases.asks_to_repeat(turn.text).then(|| Step::from(run))
+        self.words.asks_to_repeat(turn.text).then(|| Step::from(run))
     }
 
     /// What the caller wants, by the intents of the menu and those that work everywhere.
@@ -265,7 +265,7 @@ impl FlowDialogue {
     fn correction(&self, run: &Run, turn: HeardTurn<'_>) -> Understood {
         let name = run.filled.as_deref()?;
         let (ask, slot) = self.asked(name)?;
-        let rest = match self.phrases.meant(turn.text) {
+        let rest = match self.words.meant(turn.text) {
             Some(meant) => meant,
             None if matches!(slot.r#type, FlowSlotType::Text | FlowSlotType::Name | FlowSlotType::YesNo) => {
                 return None;

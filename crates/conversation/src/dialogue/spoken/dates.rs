@@ -188,10 +188,13 @@ fn date_words(language: &str) -> &'static DateWords {
 
 /// The date in a text; without a year, the next one that is not before `today`. `None` if it is none.
 pub fn date(text: &str, language: &str, today: Date) -> Option<Date> {
-    if let Some(date) = figures(text, language) {
+    if let Some(date) = figures(text, language, today) {
         return Some(date);
     }
     let (names, numbers, words) = (date_words(language), number_words(language), words(text));
+    if let Some(date) = spoken_figures(&words, numbers, language, today) {
+        return Some(date);
+    }
     let month_at = |(at, word): (usize, &String)| {
         let month = names.months.iter().position(|names| names.contains(&word.as_str()))?;
         Some((at, i8::try_from(month + 1).ok()?))
@@ -248,10 +251,7 @@ fn with_month(words: &[String], at: usize, month: i8, known: (&DateWords, &Numbe
         rest.iter().take_while(|word| matches!(word.as_str(), "of" | "in" | "de" | "del" | "do" | "year")).count();
     match year(rest.get(skipped..)?, known.1) {
         Some(year) => Date::new(year, month, day).ok(),
-        None => {
-            let this_year = Date::new(today.year(), month, day).ok().filter(|date| *date >= today);
-            this_year.or_else(|| (1..=4).find_map(|years| Date::new(today.year() + years, month, day).ok()))
-        }
+        None => next_of(month, day, today),
     }
 }
 
@@ -290,21 +290,106 @@ fn year(words: &[String], numbers: &NumberWords) -> Option<i16> {
     i16::try_from(whole).ok().filter(|year| (1_800..=2_200).contains(year))
 }
 
-/// `2026-04-03`, `3.4.2026`, `3/4/26`. Americans write the month first.
-fn figures(text: &str, language: &str) -> Option<Date> {
-    let month_first = language.eq_ignore_ascii_case("en-US");
+/// `2026-04-03`, `3.4.2026`, `3/4/26`, `3/4`. Americans write the month first.
+fn figures(text: &str, language: &str, today: Date) -> Option<Date> {
     text.split_whitespace().find_map(|word| {
         let word = word.trim_matches(|c: char| !c.is_ascii_digit());
         let parts: Vec<i16> = word.split(['-', '/', '.']).map(|part| part.parse().ok()).collect::<Option<_>>()?;
-        let [first, second, third] = parts.as_slice() else { return None };
-        let (year, month, day) = match (*first > 31, month_first) {
-            (true, _) => (*first, *second, *third),
-            (false, true) => (*third, *first, *second),
-            (false, false) => (*third, *second, *first),
-        };
-        let year = if year < 100 { year + if year > 40 { 1_900 } else { 2_000 } } else { year };
-        Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()
+        // "4-5" and "4.5" may be anything else.
+        let is_date = parts.len() == 3 || word.contains('/') || word.starts_with('0');
+        ordered(&parts, language, today).filter(|_| is_date)
     })
+}
+
+/// A date of two or three numbers, in the order of the language; in the other one where that is none.
+fn ordered(parts: &[i16], language: &str, today: Date) -> Option<Date> {
+    let (first, second, year) = match *parts {
+        [year, month, day] if year > 31 => return Date::new(year, as_i8(month)?, as_i8(day)?).ok(),
+        [first, second, year] if year < 100 => (first, second, Some(year + if year > 40 { 1_900 } else { 2_000 })),
+        [first, second, year] => (first, second, Some(year)),
+        [first, second] => (first, second, None),
+        _ => return None,
+    };
+    let (first, second) = (as_i8(first)?, as_i8(second)?);
+    let month_first = language.eq_ignore_ascii_case("en-US");
+    let orders = [(first, second), (second, first)];
+    let (day, month) = if month_first { (orders[1], orders[0]) } else { (orders[0], orders[1]) };
+    [day, month].into_iter().find_map(|(day, month)| match year {
+        Some(year) => Date::new(year, month, day).ok(),
+        None => next_of(month, day, today),
+    })
+}
+
+fn as_i8(value: i16) -> Option<i8> {
+    i8::try_from(value).ok()
+}
+
+/// The next such day that is not before today.
+fn next_of(month: i8, day: i8, today: Date) -> Option<Date> {
+    let this_year = Date::new(today.year(), month, day).ok().filter(|date| *date >= today);
+    this_year.or_else(|| (1..=4).find_map(|years| Date::new(today.year() + years, month, day).ok()))
+}
+
+/// What stands between the figures of a date that is said, folded: "oh four slash oh five".
+const BETWEEN_FIGURES: [&str; 17] = [
+    "/",
+    "slash",
+    "stroke",
+    "dash",
+    "dot",
+    "streep",
+    "streepje",
+    "punt",
+    "schragstrich",
+    "strich",
+    "punkt",
+    "barre",
+    "tiret",
+    "point",
+    "barra",
+    "punto",
+    "ponto",
+];
+
+/// "oh four slash oh five", "vier punkt fünf punkt zwanzig sechsundzwanzig".
+fn spoken_figures(words: &[String], numbers: &NumberWords, language: &str, today: Date) -> Option<Date> {
+    let is_between = |word: &String| BETWEEN_FIGURES.contains(&word.as_str());
+    let is_number = |word: &&String| {
+        word.bytes().all(|b| b.is_ascii_digit())
+            || numbers.one_word(word).is_some()
+            || numbers.is_thousand(word)
+            || numbers.is_joiner(word)
+    };
+    let mut parts: Vec<&[String]> = words.split(is_between).collect();
+    if !(2..=3).contains(&parts.len()) {
+        return None;
+    }
+    // Before the first and behind the last number are other words.
+    let first = parts.first_mut()?;
+    let before = first.iter().rev().take_while(is_number).count();
+    *first = first.get(first.len() - before..)?;
+    let last = parts.last_mut()?;
+    *last = last.get(..last.iter().take_while(is_number).count())?;
+    let values: Vec<i16> = parts.into_iter().map(|part| figure(part, numbers)).collect::<Option<_>>()?;
+    ordered(&values, language, today)
+}
+
+/// A number of a date: "oh four", "04", "twenty twenty six", "two six".
+fn figure(words: &[String], numbers: &NumberWords) -> Option<i16> {
+    let joined = words.iter().take_while(|word| numbers.is_joiner(word)).count();
+    let words = words.get(joined..)?;
+    let whole = numbers.number(words).filter(|(_, used)| *used == words.len());
+    if let Some((value, _)) = whole {
+        return i16::try_from(value).ok();
+    }
+    if let Some(year) = year(words, numbers) {
+        return Some(year);
+    }
+    let digit = |word: &String| match word.parse::<u64>() {
+        Ok(_) => Some(word.clone()),
+        Err(_) => numbers.one_word(word).map(|value| value.to_string()),
+    };
+    words.iter().map(digit).collect::<Option<String>>()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -362,6 +447,21 @@ mod tests {
             ("en", "3/4/2027", "2027-04-03"),
             ("en-US", "3/4/2027", "2027-03-04"),
             ("en", "the 31st of January twenty twenty seven", "2027-01-31"),
+            ("en", "5/13/2027", "2027-05-13"),
+            ("en", "4/5", "2027-05-04"),
+            ("en", "oh four slash oh five", "2027-05-04"),
+            ("en-US", "oh four slash oh five", "2027-04-05"),
+            ("en", "it's zero four / zero five / twenty twenty seven please", "2027-05-04"),
+            ("en", "04 slash 05 slash 27", "2027-05-04"),
+            ("en", "three dash four dash nineteen eighty four", "1984-04-03"),
+            ("en", "twelve slash thirty one", "2026-12-31"),
+            ("nl", "nul vier streepje nul vijf", "2027-05-04"),
+            ("nl", "vier slash vijf slash tweeduizend zevenentwintig", "2027-05-04"),
+            ("de", "null vier Punkt null fünf Punkt zweitausendsiebenundzwanzig", "2027-05-04"),
+            ("fr", "zéro quatre slash zéro cinq slash deux mille vingt-sept", "2027-05-04"),
+            ("es", "cuatro barra cinco", "2027-05-04"),
+            ("it", "zero quattro barra zero cinque", "2027-05-04"),
+            ("pt", "quatro barra cinco barra dois mil e vinte e sete", "2027-05-04"),
             ("nl", "drie maart", "2027-03-03"),
             ("nl", "eenentwintig mei negentien vierentachtig", "1984-05-21"),
             ("nl", "morgen", "2026-11-29"),
@@ -390,7 +490,9 @@ mod tests {
             let read = date(text, language, TODAY).map(|date| date.to_string());
             assert_eq!(read.as_deref(), Some(wanted), "{language}: {text}");
         }
-        for text in ["no idea", "the 35th of March", "30 February 2027", ""] {
+        for text in
+            ["no idea", "the 35th of March", "30 February 2027", "", "4-5 people", "slash", "four slash", "a slash b"]
+        {
             assert_eq!(date(text, "en", TODAY), None, "{text}");
         }
     }

@@ -1,6 +1,6 @@
 //! Digits that are said: one by one, in pairs, doubled, or as numbers.
 
-use super::numbers::number_words;
+use super::numbers::{NumberWords, number_words};
 use super::words::{base, words};
 
 /// Digits that one turn may have.
@@ -38,13 +38,46 @@ fn fillers(language: &str) -> &'static [&'static str] {
     }
 }
 
-/// The digits of a turn, as STT writes them in this language.
-pub fn spoken_digits(text: &str, language: &str) -> SpokenDigits {
-    let (mut digits, mut others) = (String::new(), 0_usize);
+/// Readings of a turn at most.
+const READINGS_MAX: usize = 64;
+
+/// Digits that belong together, and how else they may be meant: "twenty seven" is 27, or 20 and 7.
+#[derive(Debug)]
+struct DigitGroup {
+    joined: String,
+    parted: Option<String>,
+}
+
+fn groups(text: &str, language: &str) -> (Vec<DigitGroup>, usize) {
+    let (mut groups, mut others) = (Vec::new(), 0_usize);
     // A comma parts numbers: "twenty, one" is not twenty-one.
     for part in text.replace(". ", ",").split([',', ';']) {
-        others += read_part(&words(part), language, &mut digits);
+        others += read_part(&words(part), language, &mut groups);
     }
+    (groups, others)
+}
+
+/// The ways in which the digits of a turn may be meant, the likeliest first. Empty if there are none.
+pub fn digit_readings(text: &str, language: &str) -> Vec<String> {
+    let mut readings = vec![String::new()];
+    for group in groups(text, language).0 {
+        let forks = readings.len() * 2 <= READINGS_MAX;
+        let parted = group.parted.filter(|_| forks);
+        let mut other = parted.map_or_else(Vec::new, |parted| {
+            readings.iter().map(|before| format!("{before}{parted}")).collect::<Vec<_>>()
+        });
+        readings.iter_mut().for_each(|reading| reading.push_str(&group.joined));
+        readings.append(&mut other);
+    }
+    readings.iter_mut().for_each(|reading| reading.truncate(DIGITS_MAX));
+    readings.retain(|reading| !reading.is_empty());
+    readings
+}
+
+/// The digits of a turn, as STT writes them in this language.
+pub fn spoken_digits(text: &str, language: &str) -> SpokenDigits {
+    let (groups, others) = groups(text, language);
+    let mut digits: String = groups.into_iter().map(|group| group.joined).collect();
     digits.truncate(DIGITS_MAX);
     match (digits.is_empty(), others) {
         (true, _) => SpokenDigits::None,
@@ -54,7 +87,7 @@ pub fn spoken_digits(text: &str, language: &str) -> SpokenDigits {
 }
 
 /// Adds the digits of some words; returns how many words mean something else.
-fn read_part(words: &[String], language: &str, digits: &mut String) -> usize {
+fn read_part(words: &[String], language: &str, groups: &mut Vec<DigitGroup>) -> usize {
     let (numbers, fillers) = (number_words(language), fillers(language));
     let (mut at, mut others) = (0_usize, 0_usize);
     while let Some(word) = words.get(at) {
@@ -62,13 +95,14 @@ fn read_part(words: &[String], language: &str, digits: &mut String) -> usize {
         let times = numbers.repetition(word);
         let one = times.and_then(|_| rest.get(1)).and_then(|next| digit(next, language));
         if let (Some(times), Some(one)) = (times, one) {
-            digits.extend(std::iter::repeat_n(one, times));
+            groups.push(DigitGroup { joined: std::iter::repeat_n(one, times).collect(), parted: None });
             at += 2;
         } else if is_figures(word) {
-            digits.extend(word.chars().filter(char::is_ascii_digit));
+            groups.push(DigitGroup { joined: word.chars().filter(char::is_ascii_digit).collect(), parted: None });
             at += 1;
         } else if let Some((value, used)) = numbers.number(rest) {
-            digits.push_str(&value.to_string());
+            let parted = parted(rest.get(..used).unwrap_or_default(), numbers);
+            groups.push(DigitGroup { joined: value.to_string(), parted });
             at += used;
         } else {
             others += usize::from(!fillers.contains(&word.as_str()));
@@ -76,6 +110,13 @@ fn read_part(words: &[String], language: &str, digits: &mut String) -> usize {
         }
     }
     others
+}
+
+/// A ten and a unit that may have been meant one after the other.
+fn parted(words: &[String], numbers: &NumberWords) -> Option<String> {
+    let [ten, unit] = words else { return None };
+    let (ten, unit) = (numbers.one_word(ten)?, numbers.one_word(unit)?);
+    ((20..100).contains(&ten) && ten % 10 == 0 && unit < 20).then(|| format!("{ten}{unit}"))
 }
 
 /// Figures, perhaps with marks between them: `12.34`, `020/123`.
@@ -117,6 +158,20 @@ mod tests {
         ] {
             assert_eq!(spoken_digits(text, language), SpokenDigits::Only(wanted.to_owned()), "{language}: {text}");
         }
+    }
+
+    #[test]
+    fn numbers_that_may_be_meant_in_two_ways_have_two_readings() {
+        let readings = |text: &str, language: &str| digit_readings(text, language).join(" ");
+        assert_eq!(readings("twenty seven nine", "en"), "279 2079");
+        assert_eq!(readings("twenty, seven nine", "en"), "2079");
+        assert_eq!(readings("forty four twenty seven", "en"), "4427 40427 44207 404207");
+        assert_eq!(readings("vingt sept", "fr"), "27 207");
+        assert_eq!(readings("zevenentwintig", "nl"), "27");
+        assert_eq!(readings("no idea", "en"), "");
+        let long = "twenty one ".repeat(40);
+        let all = digit_readings(&long, "en");
+        assert!(all.len() <= READINGS_MAX && all.iter().all(|one| one.len() <= DIGITS_MAX));
     }
 
     #[test]

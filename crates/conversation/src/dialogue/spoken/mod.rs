@@ -12,6 +12,7 @@ pub mod names;
 pub mod numbers;
 pub mod phone;
 pub mod read_back;
+mod sign_names;
 pub mod value;
 mod weeks;
 pub mod words;

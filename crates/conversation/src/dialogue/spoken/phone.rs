@@ -1,6 +1,6 @@
 //! Phone numbers as they are said, in E.164.
 
-use super::digits::{SpokenDigits, spoken_digits};
+use super::digits::digit_readings;
 use super::words::words;
 use trunkline_domain::phone_number::PhoneNumber;
 
@@ -58,23 +58,42 @@ pub fn is_known_country(country: &str) -> bool {
 }
 
 /// The number in a text; national ones are of this country (ISO 3166-1, two letters). `None` if it is none.
+///
+/// Where numbers may be meant in two ways ("twenty seven"), it is the way that gives as many digits as the country has.
 pub fn phone(text: &str, language: &str, country: Option<&str>) -> Option<PhoneNumber> {
-    let digits = match spoken_digits(&without_plus(text), language) {
-        SpokenDigits::Only(digits) | SpokenDigits::Among(digits) => digits,
-        SpokenDigits::None => return None,
-    };
+    let readings = digit_readings(&without_plus(text), language);
     let country = COUNTRIES.iter().find(|(name, ..)| Some(*name) == country);
+    let read = |digits: &String| e164(digits, has_plus(text), country);
+    let mut numbers = readings.iter().filter_map(read);
+    let first = numbers.next()?;
+    if has_length_of_its_country(&first) {
+        return Some(first);
+    }
+    Some(numbers.find(has_length_of_its_country).unwrap_or(first))
+}
+
+fn e164(digits: &str, has_plus: bool, country: Option<&Country>) -> Option<PhoneNumber> {
     let exit = if country.is_some_and(|(_, code, ..)| *code == "1") { "011" } else { "00" };
-    let whole = if has_plus(text) { Some(digits.as_str()) } else { digits.strip_prefix(exit) };
+    let whole = if has_plus { Some(digits) } else { digits.strip_prefix(exit) };
     if let Some(whole) = whole {
         return PhoneNumber::parse(&format!("+{}", without_trunk_zero(whole)));
     }
     let (_, code, prefix, min, max) = country?;
     let fits = |national: &str| (*min..=*max).contains(&national.len());
-    let national = digits.strip_prefix(prefix).filter(|_| !prefix.is_empty()).unwrap_or(&digits);
-    let with_code = digits.strip_prefix(code).filter(|rest| fits(rest) && !fits(&digits));
+    let national = digits.strip_prefix(prefix).filter(|_| !prefix.is_empty()).unwrap_or(digits);
+    let with_code = digits.strip_prefix(code).filter(|rest| fits(rest) && !fits(digits));
     let national = with_code.or(Some(national).filter(|national| fits(national)))?;
     PhoneNumber::parse(&format!("+{code}{national}"))
+}
+
+/// Whether a number has as many digits as the numbers of its country; those of unknown countries have.
+fn has_length_of_its_country(number: &PhoneNumber) -> bool {
+    let digits = number.as_str().trim_start_matches('+');
+    let known = COUNTRIES.iter().find_map(|(_, code, _, min, max)| Some((digits.strip_prefix(code)?, *code, min, max)));
+    let Some((national, code, min, max)) = known else { return true };
+    // Only some British area codes, and 0800 and 0500, have nine digits.
+    let is_short = code == "44" && national.len() == 9 && !national.starts_with(['1', '5', '8']);
+    (*min..=*max).contains(&national.len()) && !is_short
 }
 
 /// `+31 (0)20`: the zero is dialled inside of the country only. Italy keeps its zeros.
@@ -118,6 +137,17 @@ mod tests {
             ("en", "US", "1 (555) 234-5678", "+15552345678"),
             ("en", "US", "011 31 20 123 4567", "+31201234567"),
             ("en", "GB", "My number is 020 7946 0958.", "+442079460958"),
+            ("en", "GB", "plus forty four twenty seven nine four six oh nine five eight", "+442079460958"),
+            ("en", "GB", "plus forty-four, twenty, seven nine four six, oh nine five eight", "+442079460958"),
+            ("en", "GB", "plus four four twenty seventy nine forty six oh nine fifty eight", "+442079460958"),
+            ("en", "GB", "oh twenty seven nine four six oh nine five eight", "+442079460958"),
+            ("en", "GB", "double oh forty four twenty seven nine four six oh nine five eight", "+442079460958"),
+            ("en", "NL", "plus thirty one twenty one two three four five six seven", "+31201234567"),
+            ("en", "US", "five five five twenty three four five six seven", "+15552034567"),
+            ("en", "US", "five five five twenty three forty five sixty seven eight", "+15552345678"),
+            ("en", "GB", "+44 20 79 46 09 58", "+442079460958"),
+            ("en", "GB", "+4420 7946 0958", "+442079460958"),
+            ("fr", "FR", "zéro un vingt sept trente quatre cinquante six soixante dix huit", "+33127345678"),
             ("en", "GB", "double oh three one, twenty, 123 45 67", "+31201234567"),
             ("nl", "NL", "nul twee nul, een twee drie, vier vijf, zes zeven", "+31201234567"),
             ("nl", "NL", "plus eenendertig zes 12345678", "+31612345678"),

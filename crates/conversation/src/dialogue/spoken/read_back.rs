@@ -1,90 +1,12 @@
 //! How a value is read back: spelled where it matters, in the agent's language. Text normalization says numbers and amounts.
 
-use super::super::text_normalization::SpokenNames;
+use super::super::phrases::value_phrases;
 use super::money::minor_digits;
+use super::sign_names::{SignNames, month};
 use super::value::{SpokenValue, ValueContext};
-use super::words::{base, table_of};
+use super::words::base;
 use jiff::civil::Date;
 use trunkline_domain::built_in_tools::Spelling;
-
-/// What is said around a value in one language.
-#[derive(Debug)]
-pub struct ValuePhrases {
-    /// Before the value.
-    before: &'static str,
-    /// After the value.
-    after: &'static str,
-    /// It was not understood.
-    pub again: &'static str,
-    /// It was not understood, and can be spelled.
-    pub spell: &'static str,
-    /// It was wrong.
-    pub wrong: &'static str,
-    /// Yes or no was not understood.
-    pub confirm: &'static str,
-}
-
-static EN: ValuePhrases = ValuePhrases {
-    before: "I have",
-    after: "Is that right?",
-    again: "Sorry, I did not get that. Could you say it again?",
-    spell: "Sorry, I did not get that. Could you spell it for me?",
-    wrong: "I am sorry. Please say it once more.",
-    confirm: "Please say yes or no: is that right?",
-};
-static NL: ValuePhrases = ValuePhrases {
-    before: "Ik heb genoteerd:",
-    after: "Klopt dat?",
-    again: "Sorry, dat heb ik niet verstaan. Kunt u het nog eens zeggen?",
-    spell: "Sorry, dat heb ik niet verstaan. Kunt u het voor me spellen?",
-    wrong: "Excuses. Zegt u het alstublieft nog eens.",
-    confirm: "Zegt u alstublieft ja of nee: klopt dat?",
-};
-static DE: ValuePhrases = ValuePhrases {
-    before: "Ich habe notiert:",
-    after: "Ist das richtig?",
-    again: "Entschuldigung, das habe ich nicht verstanden. Können Sie es noch einmal sagen?",
-    spell: "Entschuldigung, das habe ich nicht verstanden. Können Sie es bitte buchstabieren?",
-    wrong: "Entschuldigung. Bitte sagen Sie es noch einmal.",
-    confirm: "Bitte sagen Sie ja oder nein: Ist das richtig?",
-};
-static FR: ValuePhrases = ValuePhrases {
-    before: "J'ai noté :",
-    after: "C'est bien ça ?",
-    again: "Désolé, je n'ai pas compris. Pouvez-vous répéter ?",
-    spell: "Désolé, je n'ai pas compris. Pouvez-vous l'épeler ?",
-    wrong: "Désolé. Redites-le-moi, s'il vous plaît.",
-    confirm: "Dites oui ou non, s'il vous plaît : c'est bien ça ?",
-};
-static ES: ValuePhrases = ValuePhrases {
-    before: "He anotado:",
-    after: "¿Es correcto?",
-    again: "Perdón, no le he entendido. ¿Puede repetirlo?",
-    spell: "Perdón, no le he entendido. ¿Puede deletrearlo?",
-    wrong: "Lo siento. Dígamelo otra vez, por favor.",
-    confirm: "Diga sí o no, por favor: ¿es correcto?",
-};
-static IT: ValuePhrases = ValuePhrases {
-    before: "Ho annotato:",
-    after: "È corretto?",
-    again: "Scusi, non ho capito. Può ripetere?",
-    spell: "Scusi, non ho capito. Può fare lo spelling?",
-    wrong: "Mi scusi. Lo ripeta, per favore.",
-    confirm: "Dica sì o no, per favore: è corretto?",
-};
-static PT: ValuePhrases = ValuePhrases {
-    before: "Anotei:",
-    after: "Está correto?",
-    again: "Desculpe, não percebi. Pode repetir?",
-    spell: "Desculpe, não percebi. Pode soletrar?",
-    wrong: "Peço desculpa. Diga outra vez, por favor.",
-    confirm: "Diga sim ou não, por favor: está correto?",
-};
-
-/// The phrases of a language; English for those that are not known.
-pub fn value_phrases(language: &str) -> &'static ValuePhrases {
-    table_of(language, [&EN, &NL, &DE, &FR, &ES, &IT, &PT])
-}
 
 /// The question whether a value is right.
 pub fn read_back(value: &SpokenValue, context: &ValueContext) -> String {
@@ -93,13 +15,24 @@ pub fn read_back(value: &SpokenValue, context: &ValueContext) -> String {
 
 /// The question whether a value is right, in words that stand for it.
 pub fn confirmation(said: &str, language: &str) -> String {
-    let phrases = value_phrases(language);
-    format!("{} {said}. {}", phrases.before, phrases.after)
+    let (blank, phrases) = (blank(language), value_phrases(language));
+    format!("{}{blank}{}", noted(said, language), phrases.after)
 }
 
 /// What is said of a value that was corrected.
 pub fn noted(said: &str, language: &str) -> String {
-    format!("{} {said}.", value_phrases(language).before)
+    let (blank, before) = (blank(language), value_phrases(language).before);
+    let stop = match base(language) {
+        "ja" | "zh" => "。",
+        "hi" => "।",
+        _ => ".",
+    };
+    format!("{before}{blank}{said}{stop}")
+}
+
+/// Between two sentences.
+fn blank(language: &str) -> &'static str {
+    if matches!(base(language), "ja" | "zh") { "" } else { " " }
 }
 
 /// A value as it is said.
@@ -107,12 +40,12 @@ pub fn spoken(value: &SpokenValue, context: &ValueContext) -> String {
     match value {
         // The numbers' grammar says them in groups.
         SpokenValue::Phone(number) => number.clone(),
-        SpokenValue::Email(address) => email(address, SpokenNames::of(&context.spoken_language)),
+        SpokenValue::Email(address) => email(address, SignNames::of(&context.spoken_language)),
         SpokenValue::Date(date) => day(*date, &context.spoken_language),
         SpokenValue::Money(amount) => {
             let scale = 10_u64.pow(minor_digits(&amount.currency));
             let (whole, part) = (amount.minor_units / scale, amount.minor_units % scale);
-            let point = if base(&context.spoken_language) == "en" { "." } else { "," };
+            let point = if has_point(&context.spoken_language) { "." } else { "," };
             let number = if part == 0 { whole.to_string() } else { format!("{whole}{point}{part:02}") };
             match (amount.currency.as_str(), point) {
                 ("EUR", ".") => format!("€{number}"),
@@ -131,14 +64,19 @@ pub fn spoken(value: &SpokenValue, context: &ValueContext) -> String {
     }
 }
 
+/// Whether a language writes its decimals behind a point.
+fn has_point(language: &str) -> bool {
+    matches!(base(language), "en" | "ja" | "zh" | "ko" | "hi")
+}
+
 /// The part before the sign letter by letter, hosts as words: "j o h n dot s m i t h at example dot com".
-fn email(address: &str, names: SpokenNames) -> String {
+fn email(address: &str, names: SignNames) -> String {
     let (user, host) = address.split_once('@').unwrap_or((address, ""));
     let sign = |c: char| match c {
         '.' => names.dot.to_owned(),
         '-' => names.dash.to_owned(),
         '_' => names.underscore.to_owned(),
-        '+' => "plus".to_owned(),
+        '+' => names.plus.to_owned(),
         c => c.to_string(),
     };
     let user: Vec<String> = user.chars().map(sign).collect();
@@ -189,12 +127,16 @@ fn spelled_code(code: &str, spelling: Spelling) -> String {
 
 fn day(date: Date, language: &str) -> String {
     let place = usize::try_from(date.month() - 1).unwrap_or_default();
-    let month = SpokenNames::of(language).months.get(place).copied().unwrap_or_default();
     let (day, year) = (date.day(), date.year());
+    let month = month(language, place);
     match base(language) {
-        "de" => format!("{day}. {month} {year}"),
+        "de" | "da" | "nb" | "nn" | "no" | "fi" | "cs" => format!("{day}. {month} {year}"),
         "fr" if day == 1 => format!("1er {month} {year}"),
-        "nl" | "fr" | "it" => format!("{day} {month} {year}"),
+        "nl" | "fr" | "it" | "sv" | "pl" | "tr" | "ar" | "hi" => format!("{day} {month} {year}"),
+        "ru" => format!("{day} {month} {year} года"),
+        "uk" => format!("{day} {month} {year} року"),
+        "ja" | "zh" => format!("{year}年{}月{day}日", date.month()),
+        "ko" => format!("{year}년 {}월 {day}일", date.month()),
         "es" | "pt" => format!("{day} de {month} de {year}"),
         _ => format!("{month} {day}, {year}"),
     }
@@ -240,6 +182,8 @@ mod tests {
         ] {
             assert_eq!(said(&date, language, Spelling::Letters), wanted);
         }
+        let phone = SpokenValue::Email("a+b@x.nl".into());
+        assert_eq!(said(&phone, "es", Spelling::Letters), "a más b arroba x punto n l");
         let code = SpokenValue::Code("BX7".into());
         assert_eq!(said(&code, "en", Spelling::Nato), "Bravo, X-ray, 7");
         assert_eq!(said(&code, "en", Spelling::Letters), "B, X, 7");
@@ -249,5 +193,32 @@ mod tests {
             ("€12.50".into(), "12,50 €".into())
         );
         assert_eq!(said(&SpokenValue::Name("Jan".into()), "nl", Spelling::Nato), "Jan, J a n");
+    }
+
+    #[test]
+    fn each_language_with_stock_phrases_reads_values_back_in_its_own_words() {
+        let email = SpokenValue::Email("a.b-c_d+e@x.nl".into());
+        let english = said(&email, "en", Spelling::Letters);
+        for (language, _) in crate::dialogue::phrases::STOCK_LANGUAGES.iter().skip(1) {
+            assert_ne!(said(&email, language, Spelling::Letters), english, "{language}");
+            for month in 1..=12 {
+                let date = SpokenValue::Date(jiff::civil::date(2027, month, 2));
+                let words = said(&date, language, Spelling::Letters);
+                let english = said(&date, "en", Spelling::Letters);
+                assert!(words != english && !words.contains("  "), "{language}: {words}");
+            }
+        }
+        let first = SpokenValue::Date(jiff::civil::date(2027, 3, 1));
+        for (language, wanted) in [
+            ("pl", "Zapisuję: 1 marca 2027. Czy to się zgadza?"),
+            ("cs", "Poznamenávám si: 1. března 2027. Je to správně?"),
+            ("ru", "Записываю: 1 марта 2027 года. Всё верно?"),
+            ("ja", "確認いたします。2027年3月1日。お間違いございませんか。"),
+            ("zh-TW", "我记下的是：2027年3月1日。对吗？"),
+            ("ko", "확인하겠습니다: 2027년 3월 1일. 맞습니까?"),
+            ("hi", "यह लिख लिया गया है: 1 मार्च 2027। क्या यह सही है?"),
+        ] {
+            assert_eq!(confirmation(&said(&first, language, Spelling::Letters), language), wanted);
+        }
     }
 }

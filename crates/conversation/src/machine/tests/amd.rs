@@ -50,7 +50,7 @@ impl CallHarness {
 
     fn announcement(&mut self) {
         self.callee_speaks(2_500);
-        let words = SttEvent::Interim("Hi, this is John. Please leave a message".into());
+        let words = SttEvent::Interim("Hi, this is John. I can't come to the phone, please leave a message".into());
         self.machine.handle_stt(self.now, words);
         self.drain();
         self.pass_ms(2_000);
@@ -129,19 +129,34 @@ fn an_announcement_that_never_ends_is_not_listened_to_for_ever() {
 }
 
 #[test]
-fn words_of_a_mailbox_and_silence_after_ours_get_the_message() {
+fn a_person_who_says_one_sentence_and_is_silent_stays_a_person() {
+    for text in ["Hello? Who is it?", "I can't come to the phone right now."] {
+        let mut harness = CallHarness::dialled(Some(MESSAGE));
+        harness.callee_speaks(1_500);
+        let words = SttEvent::Final { text: text.into(), confidence: None, speech_final: false };
+        harness.machine.handle_stt(harness.now, words);
+        harness.callee_pauses();
+        harness.pass_ms(800);
+        harness.play_everything();
+        harness.pass_ms(8_000);
+        assert_eq!(harness.answered_by(), Some("human"), "{text}");
+    }
+}
+
+#[test]
+fn words_of_a_mailbox_and_a_beep_after_ours_get_the_message() {
     let mut harness = CallHarness::dialled(Some(MESSAGE));
-    harness.callee_speaks(1_500);
-    let words =
-        SttEvent::Final { text: "I can't come to the phone right now.".into(), confidence: None, speech_final: false };
-    harness.machine.handle_stt(harness.now, words);
+    harness.callee_speaks(500);
     harness.callee_pauses();
     harness.pass_ms(800);
-    assert_eq!(harness.answered_by(), Some("human"));
     harness.play_everything();
-    harness.pass_ms(5_500);
-    assert_eq!(harness.answered_by(), Some("human"));
-    harness.pass_ms(1_000);
+    harness.callee_speaks(1_500);
+    let text = "Please leave a message after the tone.".to_owned();
+    harness.machine.handle_stt(harness.now, SttEvent::Final { text, confidence: None, speech_final: true });
+    harness.callee_pauses();
+    harness.pass_ms(3_000);
+    assert_eq!(harness.answered_by(), Some("human"), "silence is no sign");
+    harness.beep();
     assert_eq!(harness.answered_by(), Some("voicemail"));
     harness.pass_ms(3_100);
     assert_eq!(harness.play_everything(), MESSAGE);

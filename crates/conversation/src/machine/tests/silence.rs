@@ -280,13 +280,18 @@ impl CallHarness {
 
 /// Somebody speaks a language that STT does not know: the agent says so within a second, and does nothing else.
 #[test]
-fn a_caller_who_is_not_understood_is_told_so_twice_and_then_left_to_the_silence() {
+fn a_caller_who_is_not_understood_is_told_so_twice_and_then_asked_three_times() {
     let mut harness = CallHarness::new(speaking("en"));
     harness.play_everything();
     for _ in 0..2 {
         harness.caller_is_not_understood();
         assert!(harness.silence_ms() <= 500);
         assert!(harness.play_everything().starts_with("Sorry, I did not understand that. I only understand English."));
+    }
+    for _ in 0..3 {
+        harness.caller_is_not_understood();
+        assert!(harness.silence_ms() <= 500);
+        assert_eq!(harness.play_everything(), "Are you still there?");
     }
     harness.caller_is_not_understood();
     assert!(harness.silence_ms() > 3_000, "behind it may be a radio");
@@ -348,4 +353,74 @@ fn speech_without_a_word_of_stt_is_asked_for_again() {
         let said = if harness.waiting.is_empty() { String::new() } else { harness.play_everything() };
         assert_eq!(said.starts_with("Sorry, something went wrong."), is_asked, "{case}: {said}");
     }
+}
+
+/// STT brings nothing, again and again: nobody who has spoken waits.
+#[test]
+fn nobody_waits_whose_words_are_lost_time_and_again() {
+    let nothing = || SttEvent::Final { text: String::new(), confidence: None, speech_final: true };
+    for events in [vec![nothing()], vec![nothing(), SttEvent::Lost], vec![nothing(), SttEvent::NotUnderstood]] {
+        let mut harness = CallHarness::new(speaking("en"));
+        harness.play_everything();
+        for time in 1..=5 {
+            harness.machine.handle_speech_started(harness.now);
+            harness.pass_ms(1_800);
+            let now = harness.now;
+            harness.machine.handle_speech_ended(now + 200 * MS, now);
+            harness.pass_ms(300);
+            events.iter().cloned().for_each(|event| harness.machine.handle_stt(harness.now, event));
+            harness.drain();
+            let waited = 300 + harness.silence_ms();
+            assert!(waited <= SILENCE_MAX_MS, "{time}: {waited} ms");
+            harness.play_everything();
+        }
+        assert_eq!(harness.hang_up_reasons(), [], "it is no silence that ends a call");
+    }
+}
+
+/// A key that the model is told of, or that calls a tool: the caller waits from the key on.
+#[test]
+fn nobody_waits_who_presses_a_key_while_the_model_stalls() {
+    let rules = |rules: serde_json::Value| AgentFields {
+        dtmf_rules: Some(serde_json::from_value(rules).unwrap()),
+        ..speaking("en")
+    };
+    let tool = serde_json::json!([{"digits": "5", "action": "tool", "tool": "find"},
+        {"digits": "55", "action": "send_to_llm"}]);
+    let own = SilenceConfig { fillers: vec!["Bear with me.".into()], ..SilenceConfig::default() };
+    let agents = [
+        ("no rules", speaking("en")),
+        ("a rule that a longer one may follow", rules(serde_json::json!({"rules": tool}))),
+        ("own fillers", AgentFields { silence_config: Some(own), ..speaking("en") }),
+    ];
+    for (what, agent) in agents {
+        for asked_before_ms in [None, Some(500), Some(1_500)] {
+            let mut harness = CallHarness::new(agent.clone());
+            harness.play_everything();
+            harness.pass_ms(1_000);
+            if let Some(before) = asked_before_ms {
+                harness.caller_says("Where is my order?");
+                harness.pass_ms(before);
+                if !harness.waiting.is_empty() {
+                    harness.play_everything();
+                }
+            }
+            harness.machine.handle_digit(harness.now, '5');
+            harness.drain();
+            let waited = harness.silence_ms();
+            assert!(waited <= SILENCE_MAX_MS, "{what}, {asked_before_ms:?}: {waited} ms");
+        }
+    }
+}
+
+/// An answer that comes soon after the keys has no filler before it.
+#[test]
+fn no_filler_is_said_as_soon_as_the_keys_are_complete() {
+    let mut harness = CallHarness::new(speaking("en"));
+    harness.play_everything();
+    harness.machine.handle_digit(harness.now, '5');
+    harness.pass_ms(2_500);
+    assert!(harness.waiting.is_empty() && harness.llm_requests() == 1);
+    harness.model_says("That is option five.");
+    assert_eq!(harness.play_everything(), "That is option five.");
 }
