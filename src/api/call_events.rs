@@ -34,8 +34,8 @@ pub(super) struct CallEventPage {
 }
 
 /// The events of a call, oldest first, with the same JSON as its webhooks: those that were sent within thirty days, and
-/// the status updates, the changes of agent and the report where none were, and commands from beside the call
-/// (`call-control`). `before` is the `message_id` of the last event of the page before.
+/// the status updates, the changes of agent and the report where none were, commands from beside the call
+/// (`call-control`), and what was ignored of the answer to `assistant-request` (`assistant-ignored`). `before` is the `message_id` of the last event of the page before.
 #[utoipa::path(get, path = "/calls/{id}/events", tag = "calls", operation_id = "list_events", params(IdPath, Paging), responses((status = 200, body = CallEventPage)))]
 pub(super) async fn events(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(id): Path<String>, query: QueryParams,

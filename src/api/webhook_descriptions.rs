@@ -5,8 +5,8 @@ use super::schema_forms::merged;
 use crate::domain::agent::{ALIASES, AgentFields};
 use crate::webhooks::event;
 use crate::webhooks::message::{
-    AgentChanged, Assistant, AssistantAnswer, AssistantRequest, CallControlled, EndOfCallReport, ServerMessage,
-    StatusUpdate, TaskEvent, ToolCallsAnswer, ToolCallsMessage,
+    AgentChanged, Assistant, AssistantAnswer, AssistantIgnored, AssistantRequest, CallControlled, EndOfCallReport,
+    ServerMessage, StatusUpdate, TaskEvent, ToolCallsAnswer, ToolCallsMessage,
 };
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -99,11 +99,13 @@ pub(super) fn add_schemas(schemas: &mut Value) {
     add::<StatusUpdate>(schemas);
     add::<AgentChanged>(schemas);
     add::<CallControlled>(schemas);
+    add::<AssistantIgnored>(schemas);
     add::<EndOfCallReport>(schemas);
     add::<TaskEvent>(schemas);
     let sent = WEBHOOKS.iter().map(|webhook| (webhook.message, webhook.event));
-    // No webhook carries a command; the list of a call's events has it.
-    let all = sent.chain([("CallControlled", event::CALL_CONTROL)]);
+    // No webhook carries these; the list of a call's events has them.
+    let listed = [("CallControlled", event::CALL_CONTROL), ("AssistantIgnored", event::ASSISTANT_IGNORED)];
+    let all = sent.chain(listed);
     for (name, event) in all.filter(|(name, _)| *name != "TaskEvent") {
         let mut message = merged(&schemas[name], schemas);
         message["properties"]["type"] =
@@ -112,9 +114,9 @@ pub(super) fn add_schemas(schemas: &mut Value) {
     }
     let events: Vec<&str> = WEBHOOKS.iter().filter(|one| one.message == "TaskEvent").map(|one| one.event).collect();
     // One of them fits: `type` or `event_type` says which.
-    let told = ["StatusUpdate", "AgentChanged", "CallControlled", "EndOfCallReport", "TaskEvent"];
+    let told = ["StatusUpdate", "AgentChanged", "CallControlled", "AssistantIgnored", "EndOfCallReport", "TaskEvent"];
     schemas["CallEvent"] = json!({
-        "description": "An event of a call, as its webhook says it: `type` tells `status-update`, `agent-changed`, `call-control` and `end-of-call-report` apart; the events of a task have `event_type` instead.",
+        "description": "An event of a call, as its webhook says it: `type` tells `status-update`, `agent-changed`, `call-control`, `assistant-ignored` and `end-of-call-report` apart; the events of a task have `event_type` instead.",
         "example": {
             "event_type": "call_started", "message_id": "17a0cb75-fa09-4bdd-9a44-92a70d829c88",
             "task_id": "17a0cb75-fa09-4bdd-9a44-92a70d829c88", "call_id": "17a0cb75-fa09-4bdd-9a44-92a70d829c88",

@@ -4,10 +4,14 @@ use crate::domain::agent::{ALIASES, Agent, AgentFields, NamedAddress};
 use crate::domain::ids::AgentId;
 use crate::domain::{FieldError, faults};
 use serde_json::{Map, Value, json};
-use trunkline_json::document::{DocumentError, DocumentLimits};
+use trunkline_json::document::DocumentLimits;
 
 /// What is read of an answer.
 const ANSWER: DocumentLimits = DocumentLimits { bytes_max: 256 * 1024, depth_max: 80, values_max: 50_000 };
+/// Faults of an answer's members that are told.
+const FAULTS_MAX: usize = 20;
+/// Characters of a name that is told.
+const NAME_CHARS_MAX: usize = 100;
 /// Fields that a server may not set for one call.
 const NOT_FOR_ONE_CALL: &[&str] = &["webhook_secret", "previous_webhook_secret", "webhook_rotation_ends_at"];
 /// Fields that clients see on an agent but that have no meaning here.
@@ -39,8 +43,8 @@ impl ResolvedAssistant {
 /// What an answer to `assistant-request` wants.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AssistantDecision {
-    /// The saved configuration; with a reason where something was wrong.
-    Saved(Option<String>),
+    /// The saved configuration.
+    Saved,
     /// A configuration that stands alone.
     Transient(Map<String, Value>),
     /// A saved agent with some blocks replaced.
@@ -59,43 +63,109 @@ pub enum AssistantDecision {
     },
 }
 
-/// Reads an answer's body.
-pub fn decide(body: &[u8]) -> AssistantDecision {
-    let saved = |why: &str| AssistantDecision::Saved(Some(why.to_owned()));
-    if body.iter().all(u8::is_ascii_whitespace) {
-        return AssistantDecision::Saved(None);
-    }
-    let mut answer = match ANSWER.parse(body) {
-        Ok(Value::Object(answer)) => answer,
-        Err(bound) if !matches!(bound, DocumentError::Invalid(_)) => return saved(&format!("the answer {bound}")),
-        _ => return saved("the answer is not a JSON object"),
-    };
-    match answer.remove("reject") {
-        Some(Value::Object(reject)) => return rejected(&reject),
-        Some(Value::Bool(true)) => return rejected(&Map::new()),
-        Some(Value::String(reason)) => return rejected(&Map::from_iter([("reason".to_owned(), json!(reason))])),
-        _ => {}
-    }
-    if let Some(id) = answer.get("assistant_id").filter(|id| !id.is_null()) {
-        let Some(agent) = id.as_str().and_then(AgentId::parse) else { return saved("assistant_id is not a UUID") };
-        return match answer.remove("assistant_override") {
-            None | Some(Value::Null) => AssistantDecision::Hybrid { agent, changes: Map::new() },
-            Some(Value::Object(changes)) => AssistantDecision::Hybrid { agent, changes },
-            Some(_) => saved("assistant_override is not an object"),
-        };
-    }
-    match answer.remove("assistant") {
-        Some(Value::Object(fields)) => AssistantDecision::Transient(fields),
-        None | Some(Value::Null) => AssistantDecision::Saved(None),
-        Some(_) => saved("assistant is not an object"),
+/// An answer as far as it can be used.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JudgedAnswer {
+    /// What it wants.
+    pub decision: AssistantDecision,
+    /// What of it is ignored, and why; for the call's metrics and events.
+    pub faults: Vec<String>,
+}
+
+impl JudgedAnswer {
+    /// The saved agent answers, because this is wrong.
+    pub fn unusable(why: &str) -> Self {
+        Self { decision: AssistantDecision::Saved, faults: vec![why.to_owned()] }
     }
 }
 
-fn rejected(reject: &Map<String, Value>) -> AssistantDecision {
+/// Reads an answer's body.
+pub fn decide(body: &[u8]) -> JudgedAnswer {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return JudgedAnswer { decision: AssistantDecision::Saved, faults: Vec::new() };
+    }
+    let mut answer = match ANSWER.parse(body) {
+        Ok(Value::Object(answer)) => answer,
+        Ok(_) => return JudgedAnswer::unusable("the answer is not a JSON object"),
+        Err(error) => return JudgedAnswer::unusable(&format!("the answer {error}")),
+    };
+    let mut faults = Vec::new();
+    let decision = match rejection(answer.remove("reject"), &mut faults) {
+        Some(rejected) => rejected,
+        None => chosen(&mut answer, &mut faults),
+    };
+    faults.extend(answer.keys().take(FAULTS_MAX).map(|name| unknown(name)));
+    JudgedAnswer { decision, faults }
+}
+
+/// A member of an answer that means nothing there.
+fn unknown(name: &str) -> String {
+    let short: String = name.chars().take(NAME_CHARS_MAX).collect();
+    let is_field = document(&AgentFields::default()).contains_key(name) || ALIASES.iter().any(|(_, one)| *one == name);
+    match is_field {
+        true => format!("{short}: ignored, a field of an agent belongs in assistant or assistant_override"),
+        false => format!("{short}: ignored, an answer has assistant_id, assistant_override, assistant or reject"),
+    }
+}
+
+/// The agent that an answer names; what it takes is removed from the answer.
+fn chosen(answer: &mut Map<String, Value>, faults: &mut Vec<String>) -> AssistantDecision {
+    let mut take = |name: &str| answer.remove(name).filter(|value| !value.is_null());
+    let (id, changes, alone) = (take("assistant_id"), take("assistant_override"), take("assistant"));
+    let Some(id) = id else {
+        if changes.is_some() {
+            faults.push("assistant_override: ignored, it needs assistant_id, whose fields it replaces".to_owned());
+        }
+        return match alone {
+            Some(Value::Object(fields)) => AssistantDecision::Transient(fields),
+            Some(_) => {
+                faults.push("assistant: ignored, it is not an object".to_owned());
+                AssistantDecision::Saved
+            }
+            None => AssistantDecision::Saved,
+        };
+    };
+    if alone.is_some() {
+        faults.push("assistant: ignored, assistant_id comes first".to_owned());
+    }
+    let Some(agent) = id.as_str().and_then(AgentId::parse) else {
+        faults.push("assistant_id: is not a UUID, the saved agent answers".to_owned());
+        if changes.is_some() {
+            faults.push("assistant_override: ignored with it".to_owned());
+        }
+        return AssistantDecision::Saved;
+    };
+    let changes = match changes {
+        Some(Value::Object(changes)) => changes,
+        Some(_) => {
+            faults.push("assistant_override: ignored, it is not an object".to_owned());
+            Map::new()
+        }
+        None => Map::new(),
+    };
+    AssistantDecision::Hybrid { agent, changes }
+}
+
+/// Whether the call is refused: by an object, a reason, or `true`.
+fn rejection(reject: Option<Value>, faults: &mut Vec<String>) -> Option<AssistantDecision> {
+    let reject = match reject? {
+        Value::Object(reject) => reject,
+        Value::Bool(true) => Map::new(),
+        Value::String(reason) => Map::from_iter([("reason".to_owned(), json!(reason))]),
+        Value::Bool(false) | Value::Null => return None,
+        _ => {
+            faults.push("reject: ignored, it is no object with reason and sip_code".to_owned());
+            return None;
+        }
+    };
     let reason = reject.get("reason").and_then(Value::as_str).unwrap_or_default().to_owned();
     let status = reject.get("sip_code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
+    let status = status.filter(|code| (400..700).contains(code));
+    if status.is_none() && reject.get("sip_code").is_some_and(|code| !code.is_null()) {
+        faults.push("reject.sip_code: ignored, it is none from 400 to 699".to_owned());
+    }
     // 603 Decline: the person at the other end does not want the call (RFC 3261 section 21.6.2).
-    AssistantDecision::Reject { reason, sip_status: status.filter(|code| (400..700).contains(code)).unwrap_or(603) }
+    Some(AssistantDecision::Reject { reason, sip_status: status.unwrap_or(603) })
 }
 
 /// A transient configuration; compiles its schemas. Webhook settings, and blocks that cannot be used, come from the
@@ -241,13 +311,11 @@ mod tests {
 
     #[test]
     fn answers_are_told_apart() {
-        for saved in ["", " ", "{}", r#"{"assistant":null}"#] {
-            assert_eq!(decide(saved.as_bytes()), AssistantDecision::Saved(None), "{saved}");
+        for saved in ["", " ", "{}", r#"{"assistant":null}"#, r#"{"reject":false}"#, r#"{"assistant_override":null}"#] {
+            let read = decide(saved.as_bytes());
+            assert_eq!((read.decision, read.faults.len()), (AssistantDecision::Saved, 0), "{saved}");
         }
-        for wrong in ["<html>", "[]", r#"{"assistant":1}"#, r#"{"assistant_id":"x"}"#] {
-            assert!(matches!(decide(wrong.as_bytes()), AssistantDecision::Saved(Some(_))), "{wrong}");
-        }
-        let reject = |text: &str| match decide(text.as_bytes()) {
+        let reject = |text: &str| match decide(text.as_bytes()).decision {
             AssistantDecision::Reject { reason, sip_status } => (reason, sip_status),
             other => panic!("{other:?}"),
         };
@@ -255,7 +323,55 @@ mod tests {
         assert_eq!(reject(r#"{"reject":{"reason":"closed","sip_code":200}}"#), ("closed".to_owned(), 603));
         let id = AgentId::new();
         let hybrid = decide(format!(r#"{{"assistant_id":"{id}","assistant_override":{{"a":1}}}}"#).as_bytes());
-        assert_eq!(hybrid, AssistantDecision::Hybrid { agent: id, changes: object(json!({"a": 1})) });
+        let decision = AssistantDecision::Hybrid { agent: id, changes: object(json!({"a": 1})) };
+        assert_eq!(hybrid, JudgedAnswer { decision, faults: Vec::new() });
+    }
+
+    #[test]
+    fn what_is_ignored_of_an_answer_is_told_with_its_reason() {
+        let id = AgentId::new();
+        let with_id = |rest: &str| format!(r#"{{"assistant_id":"{id}",{rest}}}"#);
+        for (answer, wanted) in [
+            ("<html>".to_owned(), &["the answer is not valid JSON: "][..]),
+            ("[]".to_owned(), &["the answer is not a JSON object"]),
+            (r#"{"assistant":{"first_message":"He"#.to_owned(), &["the answer is not valid JSON: EOF while parsing"]),
+            (r#"{"assistant":1}"#.to_owned(), &["assistant: ignored, it is not an object"]),
+            (r#"{"assistant_id":"x"}"#.to_owned(), &["assistant_id: is not a UUID"]),
+            (
+                r#"{"assistant_id":"x","assistant_override":{}}"#.to_owned(),
+                &["assistant_id: is not a UUID", "assistant_override: ignored with it"],
+            ),
+            (r#"{"assistant_override":{"first_message":"Hi"}}"#.to_owned(), &["assistant_override: ignored, it needs"]),
+            (r#"{"assistant_override":{},"assistant":{}}"#.to_owned(), &["assistant_override: ignored, it needs"]),
+            (with_id(r#""assistant_override":[]"#), &["assistant_override: ignored, it is not an object"]),
+            (with_id(r#""assistant":{}"#), &["assistant: ignored, assistant_id comes first"]),
+            (
+                r#"{"assistantOverrides":{},"first_message":"Hi"}"#.to_owned(),
+                &["assistantOverrides: ignored, an answer has", "first_message: ignored, a field of an agent"],
+            ),
+            (r#"{"starting_message":"Hi"}"#.to_owned(), &["starting_message: ignored, a field of an agent"]),
+            (r#"{"reject":7}"#.to_owned(), &["reject: ignored"]),
+            (r#"{"reject":{"sip_code":200}}"#.to_owned(), &["reject.sip_code: ignored"]),
+        ] {
+            let faults = decide(answer.as_bytes()).faults;
+            assert_eq!(faults.len(), wanted.len(), "{answer}: {faults:?}");
+            for (fault, wanted) in faults.iter().zip(wanted) {
+                assert!(fault.starts_with(wanted), "{answer}: {fault}");
+            }
+        }
+        let many: Map<String, Value> = (0..100).map(|at| ("x".repeat(300 + at), json!(1))).collect();
+        let faults = decide(json!(many).to_string().as_bytes()).faults;
+        assert!(faults.len() == FAULTS_MAX && faults.iter().all(|fault| fault.len() < 300), "{faults:?}");
+    }
+
+    #[test]
+    fn an_answer_that_is_cut_anywhere_is_told() {
+        let whole = json!({"assistant_id": AgentId::new(), "assistant_override": {"first_message": "Hi", "metadata": {"a": [1]}}});
+        let whole = whole.to_string();
+        for at in 1..whole.len() {
+            let read = decide(whole.get(..at).unwrap().as_bytes());
+            assert_eq!((read.decision, read.faults.len()), (AssistantDecision::Saved, 1), "{at}");
+        }
     }
 
     #[test]

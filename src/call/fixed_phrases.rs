@@ -18,18 +18,8 @@ pub(super) fn fixed_phrases(spec: &CallSpec, config: &TtsConfig) -> Vec<String> 
     }
     let voice = TtsVoice::new(spec, config);
     let own = phrases(spec.language());
-    let own = [
-        own.repeat,
-        own.give_up,
-        own.time_is_up,
-        own.goodbye,
-        own.connecting,
-        own.caller_waits,
-        own.still_there,
-        own.cannot_hear,
-    ];
     // The server's own are few; a flow may have more texts than are kept.
-    let own = own.into_iter().chain(fillers(spec.language()).iter().copied());
+    let own = own.all().into_iter().chain(fillers(spec.language()).iter().copied());
     let texts = own.chain(spec.fixed_texts.iter().map(String::as_str));
     let segments = texts.take(TEXTS_MAX).flat_map(|text| {
         let (_, segments) = AgentResponse::scripted(0, text, AfterResponse::AwaitCaller, spec.style());

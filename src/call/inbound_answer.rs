@@ -3,7 +3,7 @@
 //!
 //! Pure: the driver verifies, asks and reads; the results are arguments.
 
-use super::assistant::{self, AssistantDecision, ResolvedAssistant};
+use super::assistant::{self, JudgedAnswer, ResolvedAssistant};
 use crate::domain::agent::Agent;
 use crate::domain::attestation::Attestation;
 use crate::domain::call::{Call, Direction};
@@ -113,9 +113,11 @@ pub enum NotAnsweredError {
         reason: String,
         /// Status of the SIP response.
         sip_status: u16,
+        /// What of the answer was ignored.
+        faults: Vec<String>,
     },
-    /// The number has no agent, and its webhook named none.
-    NoAgent,
+    /// The number has no agent, and its webhook named none; what of its answer was ignored.
+    NoAgent(Vec<String>),
 }
 
 impl NotAnsweredError {
@@ -124,7 +126,7 @@ impl NotAnsweredError {
         match self {
             Self::CallerGone => EndReason::Canceled,
             Self::Ended(reason) => *reason,
-            Self::RejectedByCustomer { .. } | Self::NoAgent => EndReason::Rejected,
+            Self::RejectedByCustomer { .. } | Self::NoAgent(_) => EndReason::Rejected,
         }
     }
 
@@ -132,7 +134,7 @@ impl NotAnsweredError {
     pub fn sip_status(&self) -> Option<u16> {
         match self {
             Self::CallerGone => None,
-            Self::Ended(_) | Self::NoAgent => Some(480),
+            Self::Ended(_) | Self::NoAgent(_) => Some(480),
             Self::RejectedByCustomer { sip_status, .. } => Some(*sip_status),
         }
     }
@@ -140,25 +142,37 @@ impl NotAnsweredError {
     /// Writes into the call's row who would have answered, and why nobody did.
     pub fn note_in(&self, call: &mut Call, saved: Option<&Agent>) {
         call.agent = saved.map(|agent| agent.id);
-        if let Self::RejectedByCustomer { reason, .. } = self {
-            call.metrics = Some(json!({"assistant_request": {"rejected": reason}}));
+        let (rejected, faults) = match self {
+            Self::RejectedByCustomer { reason, faults, .. } => (Some(reason), faults.as_slice()),
+            Self::NoAgent(faults) => (None, faults.as_slice()),
+            Self::CallerGone | Self::Ended(_) => (None, &[][..]),
+        };
+        let mut told = Map::new();
+        told.extend(rejected.map(|reason| ("rejected".to_owned(), json!(reason))));
+        told.extend((!faults.is_empty()).then(|| ("faults".to_owned(), json!(faults))));
+        if !told.is_empty() {
+            call.metrics = Some(json!({"assistant_request": told}));
         }
     }
 }
 
 /// What the customer's answer asks for, or that there was none: `Err` with the reason.
-pub fn read_answer(answer: Result<&[u8], String>) -> AssistantDecision {
+pub fn read_answer(answer: Result<&[u8], String>) -> JudgedAnswer {
     match answer {
         Ok(body) => assistant::decide(body),
-        Err(why) => AssistantDecision::Saved(Some(why)),
+        Err(why) => JudgedAnswer::unusable(&format!("assistant-request: {why}")),
     }
 }
 
-/// Who answers: whom the customer's server named, or else the number's agent.
+/// Who answers: whom the customer's server named, or else the number's agent. `faults` are those of the answer as a whole.
 pub fn who_answers(
-    named: Option<ResolvedAssistant>, saved: Option<&Agent>,
+    named: Option<ResolvedAssistant>, saved: Option<&Agent>, mut faults: Vec<String>,
 ) -> Result<ResolvedAssistant, NotAnsweredError> {
-    named.or_else(|| saved.map(ResolvedAssistant::saved)).ok_or(NotAnsweredError::NoAgent)
+    let Some(mut found) = named.or_else(|| saved.map(ResolvedAssistant::saved)) else {
+        return Err(NotAnsweredError::NoAgent(faults));
+    };
+    faults.append(&mut found.faults);
+    Ok(ResolvedAssistant { faults, ..found })
 }
 
 /// Takes over the configuration that the call runs with. `webhook_url` gets the events where the configuration names no

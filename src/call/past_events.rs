@@ -33,6 +33,7 @@ pub fn unsent(call: &Call, turns: &[Turn], recording_url: Option<String>, sent: 
     let is_sent = |kind: &str, status: Option<&Value>| {
         sent.iter().any(|one| one["type"] == kind && status.is_none_or(|status| one["status"] == *status))
     };
+    all.extend(ignored(call));
     let mut add_status = |call: &Call, at: UnixMs| {
         let body = event::status_update(id_of(call, call.status().name()), call, at);
         if !is_sent(event::STATUS_UPDATE, Some(&body["status"])) {
@@ -90,6 +91,15 @@ fn controls(call: &Call) -> Vec<PastEvent> {
         PastEvent { at, body: event::call_control(id, call, note, at) }
     };
     notes.iter().enumerate().map(told).collect()
+}
+
+/// What of the customer's answer to `assistant-request` was ignored; no webhook tells it.
+fn ignored(call: &Call) -> Option<PastEvent> {
+    let faults = call.metrics.as_ref()?.get("assistant_request")?.get("faults")?.as_array()?;
+    let faults: Vec<String> = faults.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    let at = call.started_at;
+    let body = event::assistant_ignored(id_of(call, event::ASSISTANT_IGNORED), call, faults, at);
+    Some(PastEvent { at, body })
 }
 
 /// Whether a webhook told this change: a call may go to the same agent several times.
@@ -179,6 +189,14 @@ mod tests {
         let kinds: Vec<String> = unsent(&call, &[], None, &[]).iter().map(order).collect();
         assert_eq!(kinds[..2], ["status-update", "agent-changed"]);
         assert_eq!(kinds.last().unwrap(), "end-of-call-report");
+    }
+
+    #[test]
+    fn what_was_ignored_of_the_customers_answer_is_an_event() {
+        let metrics = json!({"assistant_request": {"faults": ["assistant_override: ignored"]}});
+        let call = Call { metrics: Some(metrics), ..call() };
+        assert_eq!(told(&call, &[])[..2], ["1000 assistant-ignored -", "2000 status-update in-progress"]);
+        assert_eq!(unsent(&call, &[], None, &[])[0].body["faults"], json!(["assistant_override: ignored"]));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::domain::FieldError;
 use crate::domain::agent::AgentFields;
 use crate::domain::chat::{ToolCall, ToolOffer};
 use crate::domain::collected::CollectedValues;
-use crate::domain::languages::english_name;
+use crate::domain::languages::is_named;
 use crate::domain::template::COLLECTED;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -205,7 +205,7 @@ fn as_wanted(schema: &Value, value: &Value) -> Option<Value> {
     }
 }
 
-/// The one value of a list that a text stands for: in other letters, or another code or the English name of a language.
+/// The one value of a list that a text stands for: in other letters, or another code or the name of a language, in English or its own words.
 fn choice(schema: &Value, text: &str) -> Option<Value> {
     let text = text.trim().to_lowercase();
     let code = |text: &str| text.split(['-', '_']).next().unwrap_or_default().to_owned();
@@ -215,7 +215,7 @@ fn choice(schema: &Value, text: &str) -> Option<Value> {
         let mut found = listed.iter().filter(|one| is(&one.to_lowercase()));
         found.next().filter(|_| found.next().is_none()).map(|one| Value::String((*one).to_owned()))
     };
-    let names = |one: &str| english_name(one).to_lowercase() == text || code(one) == code(&text);
+    let names = |one: &str| is_named(one, &text) || code(one) == code(&text);
     find(&|one| one == text).or_else(|| find(&names).filter(|_| is_languages))
 }
 

@@ -1,8 +1,8 @@
 //! What webhooks say: document B's server messages and document A's task events.
 
 use super::message::{
-    AgentChanged, AssistantRequest, CallControlled, EndOfCallReport, ServerMessage, StatusUpdate, TaskEvent,
-    TaskEventData, ToolCallsMessage, WebhookCall, WebhookToolCall,
+    AgentChanged, AssistantIgnored, AssistantRequest, CallControlled, EndOfCallReport, ServerMessage, StatusUpdate,
+    TaskEvent, TaskEventData, ToolCallsMessage, WebhookCall, WebhookToolCall,
 };
 use crate::domain::agent::{ALIASES, AgentFields};
 use crate::domain::call::{Call, CallStatus};
@@ -24,6 +24,8 @@ pub const STATUS_UPDATE: &str = "status-update";
 pub const AGENT_CHANGED: &str = "agent-changed";
 /// Tells of a command from beside the call. No webhook carries it; `GET /calls/{id}/events` lists it.
 pub const CALL_CONTROL: &str = "call-control";
+/// Tells what of the answer to `assistant-request` was ignored. No webhook carries it; `GET /calls/{id}/events` lists it.
+pub const ASSISTANT_IGNORED: &str = "assistant-ignored";
 /// Tells everything about a call that is over.
 pub const END_OF_CALL_REPORT: &str = "end-of-call-report";
 
@@ -122,6 +124,11 @@ pub fn call_control(id: DeliveryId, call: &Call, note: &Value, at: UnixMs) -> Va
         text: text("text"),
         by: text("by").unwrap_or_default(),
     })
+}
+
+/// Returns the JSON of `assistant-ignored`; `faults` are those of the call's `metrics.assistant_request`.
+pub fn assistant_ignored(id: DeliveryId, call: &Call, faults: Vec<String>, at: UnixMs) -> Value {
+    to_json(AssistantIgnored { head: head(id, ASSISTANT_IGNORED, call, at), faults })
 }
 
 /// Returns the JSON of `end-of-call-report`. Without a recording URL, `recording_url` is null.

@@ -137,6 +137,16 @@ pub struct CallControlled {
     pub by: String,
 }
 
+/// Tells what of the answer to `assistant-request` was ignored; only `GET /calls/{id}/events` has it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AssistantIgnored {
+    /// Event, ids, call and configuration.
+    #[serde(flatten)]
+    pub head: ServerMessage,
+    /// What was ignored, and why: `assistant_override: ignored, it needs assistant_id`.
+    pub faults: Vec<String>,
+}
+
 /// Tells everything about a call that is over.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EndOfCallReport {

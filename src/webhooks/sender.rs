@@ -13,6 +13,8 @@ use tokio::time::timeout;
 pub const DEADLINE: Duration = Duration::from_secs(10);
 /// Bytes of an answer that are read.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
+/// How long the body of an answer that is no success is read: its status says enough.
+const ERROR_BODY_MAX: Duration = Duration::from_secs(1);
 /// Redirects followed; only those that keep method and body (307, 308).
 const REDIRECTS_MAX: usize = 3;
 
@@ -111,7 +113,9 @@ impl WebhookSender {
         }
         let exchange = async {
             let response = request.send().await.map_err(|error| unreachable(&error))?;
-            Ok((response.status().as_u16(), read_body(response).await?))
+            let status = response.status();
+            let body = if status.is_success() { read_body(response).await? } else { error_body(response).await };
+            Ok((status.as_u16(), body))
         };
         timeout(deadline, exchange).await.unwrap_or(Err(WebhookError::Deadline))
     }
@@ -127,6 +131,23 @@ pub(super) async fn read_body(mut response: reqwest::Response) -> Result<Bytes, 
         body.extend_from_slice(&chunk);
     }
     Ok(Bytes::from(body))
+}
+
+/// The beginning of the body of an answer that is no success: neither its length nor a body that stops or breaks off hides
+/// the status.
+pub(super) async fn error_body(mut response: reqwest::Response) -> Bytes {
+    let mut body = Vec::new();
+    let read = async {
+        while let Ok(Some(chunk)) = response.chunk().await {
+            body.extend_from_slice(chunk.get(..ANSWER_BYTES_MAX - body.len()).unwrap_or(&chunk));
+            if body.len() >= ANSWER_BYTES_MAX {
+                break;
+            }
+        }
+    };
+    // What came within the time is enough.
+    timeout(ERROR_BODY_MAX, read).await.unwrap_or_default();
+    Bytes::from(body)
 }
 
 /// The innermost reason; a URL may hold a customer's token and stays out.

@@ -1,6 +1,6 @@
 //! Sends the request of a tool call and reads its answer, over connections that the guard lets through.
 
-use super::sender::{WebhookError, WebhookSender, read_body, unreachable};
+use super::sender::{WebhookError, WebhookSender, error_body, read_body, unreachable};
 use super::signature::sign;
 use crate::domain::secret::Secret;
 use bytes::Bytes;
@@ -67,8 +67,9 @@ impl WebhookSender {
         let exchange = async {
             let response = request.send().await.map_err(|error| unreachable(&error))?;
             let now = UNIX_EPOCH + Duration::from_secs(sent_s) + begun.elapsed();
-            let head = head(&response, now);
-            Ok(ToolAnswer { body: read_body(response).await?, ..head })
+            let (head, is_success) = (head(&response, now), response.status().is_success());
+            let body = if is_success { read_body(response).await? } else { error_body(response).await };
+            Ok(ToolAnswer { body, ..head })
         };
         timeout(deadline, exchange).await.unwrap_or(Err(WebhookError::Deadline))
     }
@@ -137,6 +138,55 @@ fn retry_after(text: &str, date: Option<&str>, now: SystemTime) -> Option<Durati
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::egress::EgressGuard;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    /// What is made of an answer whose connection stays open when all of it was sent.
+    async fn asked(answer: Vec<u8>) -> Result<ToolAnswer, WebhookError> {
+        let sender = WebhookSender::new(&EgressGuard::unrestricted()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let message = ToolMessage {
+            id: "1",
+            method: "GET",
+            url: &url,
+            headers: &[],
+            content_type: None,
+            body: "",
+            secrets: &[],
+            at_s: 5,
+            redirects: ToolRedirects::SameOrigin,
+        };
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4_096]).await;
+            // The client may have gone before the end.
+            let _ = stream.write_all(&answer).await;
+            stream
+        };
+        let (answer, _stream) = tokio::join!(sender.ask_tool(message, Duration::from_secs(10)), serve);
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_status_that_is_no_success_is_told_whatever_the_body() {
+        let html = "<html>".repeat(70_000);
+        let with = |head: &str, body: &str| format!("HTTP/1.1 {head}\r\n\r\n{body}").into_bytes();
+        let length = |length: usize| format!("content-type: text/html\r\ncontent-length: {length}");
+        for (what, answer) in [
+            ("large", with(&format!("500 Error\r\n{}", length(html.len())), &html)),
+            ("large, in chunks", with("500 Error\r\ntransfer-encoding: chunked", &format!("66000\r\n{html}"))),
+            ("it stops", with(&format!("500 Error\r\n{}", length(1_000)), "<html>")),
+            ("nothing of it", with(&format!("500 Error\r\n{}", length(1_000)), "")),
+            ("no chunk", with("500 Error\r\ntransfer-encoding: chunked", "zzz\r\n")),
+        ] {
+            let answer = asked(answer).await.map(|answer| (answer.status, answer.body.len() <= 256 * 1024));
+            assert_eq!(answer, Ok((500, true)), "{what}");
+        }
+        let large = with(&format!("200 OK\r\n{}", length(html.len())), &html);
+        assert_eq!(asked(large).await, Err(WebhookError::TooLarge), "a result is whole or none");
+    }
 
     #[test]
     fn both_forms_of_retry_after_are_read_and_bounded() {

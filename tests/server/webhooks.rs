@@ -156,7 +156,14 @@ async fn the_customers_server_rejects_a_call() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_does_not_help_gets_the_saved_agent() {
     let server = Server::start().await;
-    for (answer, wait_s) in [((200, "{}"), 0), ((500, "{}"), 0), ((200, "<html>"), 0), ((200, "{}"), 30)] {
+    for (answer, wait_s, fault) in [
+        ((200, "{}"), 0, ""),
+        ((500, "{}"), 0, "assistant-request: answered with status 500"),
+        ((200, "<html>"), 0, "the answer is not valid JSON"),
+        ((200, r#"{"assistant":{"first_message":"He"#), 0, "the answer is not valid JSON: EOF"),
+        ((200, r#"{"assistant_override":{"first_message":"Hi"}}"#), 0, "assistant_override: ignored, it needs"),
+        ((200, "{}"), 30, "assistant-request: no answer in time"),
+    ] {
         let receiver = CustomerServer::start(move |told| match told.path.as_str() {
             "/assistant-request" => (answer.0, answer.1.to_owned(), Duration::from_secs(wait_s)),
             _ => at_once(&json!({})),
@@ -167,7 +174,13 @@ async fn a_server_that_does_not_help_gets_the_saved_agent() {
         let report = server.call("listen; hangup").await;
         assert!(report.failure.is_none(), "{report:?}");
         assert!(started.elapsed() < Duration::from_secs(12), "{answer:?}");
-        assert_eq!(lines(&server.last_call().await)[0], "assistant: Good morning, this is Acme.", "{answer:?}");
+        let call = server.last_call().await;
+        assert_eq!(lines(&call)[0], "assistant: Good morning, this is Acme.", "{answer:?}");
+        let told = call["metrics"]["assistant_request"]["faults"][0].as_str().unwrap_or_default();
+        assert!(told.starts_with(fault) && told.is_empty() == fault.is_empty(), "{answer:?}: {told}");
+        let events = server.get(&format!("/calls/{}/events", call["id"].as_str().unwrap())).await;
+        let is_listed = events["events"].as_array().unwrap().iter().any(|one| one["type"] == "assistant-ignored");
+        assert_eq!(is_listed, !fault.is_empty(), "{answer:?}");
         let path = "/webhook-deliveries?event_type=assistant-request&limit=1";
         let delivery = until("a record of the request", || async {
             let page = server.get(path).await;

@@ -6,7 +6,7 @@ use super::conversation::{Conversation, EstablishedCall, run_conversation};
 use super::early_media::{EarlyDialog, EarlyDigits, play_early_media, wait_for_ack, wait_for_cancel};
 use super::last_written_call::CallPanicGuard;
 use super::{AdmissionError, AdmissionPermit, CallMedia, CallRecord, CallServices, DEFAULT_FORMAT, SharedServices};
-use crate::call::assistant::{self, AssistantDecision, ResolvedAssistant};
+use crate::call::assistant::{self, AssistantDecision, JudgedAnswer, ResolvedAssistant};
 use crate::call::call_webhooks::CallWebhooks;
 use crate::call::early_description::EarlyDescription;
 use crate::call::inbound_answer::{
@@ -395,12 +395,13 @@ async fn choose_agent(ringing: &mut RingingCall, permit: AdmissionPermit) -> Opt
     };
     let named = match hooks.target(event::ASSISTANT_REQUEST) {
         Some(target) => request_assistant(ringing, &mut slot, &call, &hooks, target).await,
-        None => Ok(None),
+        None => Ok((None, Vec::new())),
     };
-    let mut resolved = match named.and_then(|named| who_answers(named, ringing.route.agent.as_ref())) {
+    let saved = ringing.route.agent.as_ref();
+    let mut resolved = match named.and_then(|(named, faults)| who_answers(named, saved, faults)) {
         Ok(resolved) => resolved,
         Err(error) => {
-            if error == NotAnsweredError::NoAgent {
+            if matches!(error, NotAnsweredError::NoAgent(_)) {
                 tracing::warn!("call refused: the number has no agent and its webhook named none");
             }
             refuse(ringing, call, &slot, error).await;
@@ -438,10 +439,13 @@ async fn choose_agent(ringing: &mut RingingCall, permit: AdmissionPermit) -> Opt
     Some(InboundSetup { spec, record, slot })
 }
 
-/// Asks the customer's server while the caller hears ringing and may hang up. `None` means the saved agent.
+/// Whom the customer's server names, `None` for the saved agent, and what of its answer was ignored.
+type NamedAssistant = (Option<ResolvedAssistant>, Vec<String>);
+
+/// Asks the customer's server while the caller hears ringing and may hang up.
 async fn request_assistant(
     ringing: &mut RingingCall, slot: &mut CallSlot, call: &Call, hooks: &CallWebhooks, target: String,
-) -> Result<Option<ResolvedAssistant>, NotAnsweredError> {
+) -> Result<NamedAssistant, NotAnsweredError> {
     let context = ringing.context.clone();
     context.sip.send_provisional(ringing.incoming.call, 180, None).await;
     let asked = call_with_saved_agent(call, ringing.route.agent.as_ref());
@@ -471,36 +475,33 @@ async fn wait_for_end(slot: &mut CallSlot) -> EndReason {
 
 /// The configuration that an answer asks for. Parts are judged on a blocking thread: that may take milliseconds.
 async fn resolve(
-    route: &InboundRoute, context: &SharedServices, decision: AssistantDecision,
-) -> Result<Option<ResolvedAssistant>, NotAnsweredError> {
+    route: &InboundRoute, context: &SharedServices, answer: JudgedAnswer,
+) -> Result<NamedAssistant, NotAnsweredError> {
     let guarded = context.address_checks();
+    let JudgedAnswer { decision, mut faults } = answer;
     let judge: Box<dyn FnOnce() -> ResolvedAssistant + Send> = match decision {
-        AssistantDecision::Saved(fault) => {
-            if let Some(why) = fault {
-                tracing::warn!(reason = why, "assistant-request failed, the saved agent answers");
-            }
-            return Ok(None);
-        }
+        AssistantDecision::Saved => return Ok((None, faults)),
         AssistantDecision::Transient(fields) => {
             let saved = route.agent.clone();
             Box::new(move || assistant::transient(fields, saved.as_ref(), &|named| guarded.check(named)))
         }
         AssistantDecision::Hybrid { agent, changes } => match context.store.agent(route.scope, agent).await {
             Ok(Some(agent)) => Box::new(move || assistant::hybrid(&agent, changes, &|named| guarded.check(named))),
-            _ => {
-                tracing::warn!("assistant_id is unknown in this organization; the saved agent answers");
-                return Ok(None);
+            found => {
+                let why = if found.is_ok() { "there is no such agent" } else { "it could not be read" };
+                faults.push(format!("assistant_id: {why}, the saved agent answers"));
+                return Ok((None, faults));
             }
         },
         AssistantDecision::Reject { reason, sip_status } => {
-            return Err(NotAnsweredError::RejectedByCustomer { reason, sip_status });
+            return Err(NotAnsweredError::RejectedByCustomer { reason, sip_status, faults });
         }
     };
     match context.schemas.of_call(route.scope, judge).await {
-        Ok(resolved) => Ok(Some(resolved)),
+        Ok(resolved) => Ok((Some(resolved), faults)),
         Err(busy) => {
-            tracing::warn!(error = %busy, "assistant-request failed, the saved agent answers");
-            Ok(None)
+            faults.push(format!("the answer could not be judged ({busy}), the saved agent answers"));
+            Ok((None, faults))
         }
     }
 }

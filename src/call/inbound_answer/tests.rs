@@ -1,5 +1,6 @@
 //! Attestations, answers of the customer's server, and rows of calls that come in.
 
+use super::super::assistant::AssistantDecision;
 use super::*;
 use crate::domain::agent::AgentFields;
 
@@ -86,28 +87,48 @@ fn the_customers_server_is_asked_with_the_saved_agent() {
 fn whom_the_server_names_comes_before_the_saved_agent() {
     let saved = agent();
     let named = ResolvedAssistant { agent: None, ..ResolvedAssistant::saved(&saved) };
-    assert_eq!(who_answers(Some(named.clone()), Some(&saved)), Ok(named));
-    assert_eq!(who_answers(None, Some(&saved)), Ok(ResolvedAssistant::saved(&saved)));
-    assert_eq!(who_answers(None, None), Err(NotAnsweredError::NoAgent));
-    assert_eq!(read_answer(Err("timeout".into())), AssistantDecision::Saved(Some("timeout".into())));
-    assert_eq!(read_answer(Ok(b"{}")), AssistantDecision::Saved(None));
+    let faults = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
+    assert_eq!(who_answers(Some(named.clone()), Some(&saved), faults(&[])), Ok(named.clone()));
+    assert_eq!(who_answers(None, Some(&saved), faults(&[])), Ok(ResolvedAssistant::saved(&saved)));
+    assert_eq!(who_answers(None, None, faults(&["cut"])), Err(NotAnsweredError::NoAgent(faults(&["cut"]))));
+    let bad = ResolvedAssistant { faults: faults(&["speed"]), ..named };
+    let told = who_answers(Some(bad), Some(&saved), faults(&["cut"])).map(|found| found.faults);
+    assert_eq!(told, Ok(faults(&["cut", "speed"])));
+    let read = read_answer(Err("timeout".into()));
+    assert_eq!((read.decision, read.faults), (AssistantDecision::Saved, faults(&["assistant-request: timeout"])));
+    let read = read_answer(Ok(b"{}"));
+    assert_eq!((read.decision, read.faults), (AssistantDecision::Saved, faults(&[])));
 }
 
 #[test]
 fn who_is_not_answered_hears_why_and_the_row_says_it() {
     let saved = agent();
-    let rejected = NotAnsweredError::RejectedByCustomer { reason: "closed".into(), sip_status: 486 };
+    let rejected = |faults| NotAnsweredError::RejectedByCustomer { reason: "closed".into(), sip_status: 486, faults };
     for (error, reason, status, saved, metrics) in [
         (NotAnsweredError::CallerGone, EndReason::Canceled, None, Some(&saved), None),
         (NotAnsweredError::Ended(EndReason::ServerShutdown), EndReason::ServerShutdown, Some(480), Some(&saved), None),
         (
-            rejected,
+            rejected(vec![]),
             EndReason::Rejected,
             Some(486),
             Some(&saved),
             Some(json!({"assistant_request": {"rejected": "closed"}})),
         ),
-        (NotAnsweredError::NoAgent, EndReason::Rejected, Some(480), None, None),
+        (
+            rejected(vec!["x: ignored".into()]),
+            EndReason::Rejected,
+            Some(486),
+            Some(&saved),
+            Some(json!({"assistant_request": {"rejected": "closed", "faults": ["x: ignored"]}})),
+        ),
+        (NotAnsweredError::NoAgent(vec![]), EndReason::Rejected, Some(480), None, None),
+        (
+            NotAnsweredError::NoAgent(vec!["cut".into()]),
+            EndReason::Rejected,
+            Some(480),
+            None,
+            Some(json!({"assistant_request": {"faults": ["cut"]}})),
+        ),
     ] {
         let mut call = facts().into_call(UnixMs(0));
         error.note_in(&mut call, saved);

@@ -1,11 +1,13 @@
 //! AMD by words: phrases of recorded announcements of carriers, phones and companies, by language.
 
 mod announcements;
+mod devices;
 mod hints;
 mod persons;
 
 use announcements::RECORDED_STRONG;
-use hints::{BELONGS, DEVICES, MESSAGE_WORDS, PRESENTS_ITSELF, RECORDED_WEAK, TONE_WORDS};
+use devices::{BELONGS, DEVICES, PRESENTS_ITSELF};
+use hints::{MESSAGE_WORDS, RECORDED_WEAK, TONE_WORDS};
 use persons::{HEARD_ONE, OFFERS_HELP};
 
 /// AMD result: what answered an outbound call.

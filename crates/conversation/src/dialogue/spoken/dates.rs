@@ -434,19 +434,8 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_read_in_each_language() {
+    fn dates_of_figures_are_read_in_each_language() {
         for (language, text, wanted) in [
-            ("en", "the third of March", "2027-03-03"),
-            ("en", "December 24th", "2026-12-24"),
-            ("en", "tomorrow", "2026-11-29"),
-            ("en", "the day after tomorrow", "2026-11-30"),
-            ("en", "next Friday", "2026-12-04"),
-            ("en", "on Saturday", "2026-12-05"),
-            ("en", "May twenty first, nineteen eighty four", "1984-05-21"),
-            ("en", "2027-02-01", "2027-02-01"),
-            ("en", "3/4/2027", "2027-04-03"),
-            ("en-US", "3/4/2027", "2027-03-04"),
-            ("en", "the 31st of January twenty twenty seven", "2027-01-31"),
             ("en", "5/13/2027", "2027-05-13"),
             ("en", "4/5", "2027-05-04"),
             ("en", "oh four slash oh five", "2027-05-04"),
@@ -462,6 +451,26 @@ mod tests {
             ("es", "cuatro barra cinco", "2027-05-04"),
             ("it", "zero quattro barra zero cinque", "2027-05-04"),
             ("pt", "quatro barra cinco barra dois mil e vinte e sete", "2027-05-04"),
+        ] {
+            let read = date(text, language, TODAY).map(|date| date.to_string());
+            assert_eq!(read.as_deref(), Some(wanted), "{language}: {text}");
+        }
+    }
+
+    #[test]
+    fn dates_are_read_in_each_language() {
+        for (language, text, wanted) in [
+            ("en", "the third of March", "2027-03-03"),
+            ("en", "December 24th", "2026-12-24"),
+            ("en", "tomorrow", "2026-11-29"),
+            ("en", "the day after tomorrow", "2026-11-30"),
+            ("en", "next Friday", "2026-12-04"),
+            ("en", "on Saturday", "2026-12-05"),
+            ("en", "May twenty first, nineteen eighty four", "1984-05-21"),
+            ("en", "2027-02-01", "2027-02-01"),
+            ("en", "3/4/2027", "2027-04-03"),
+            ("en-US", "3/4/2027", "2027-03-04"),
+            ("en", "the 31st of January twenty twenty seven", "2027-01-31"),
             ("nl", "drie maart", "2027-03-03"),
             ("nl", "eenentwintig mei negentien vierentachtig", "1984-05-21"),
             ("nl", "morgen", "2026-11-29"),
