@@ -331,7 +331,7 @@ impl EndOfTurnDetector {
             language: &self.config.language,
             is_interim: self.words.has_interim(),
             words_after_sound: self.words_after_sound(),
-            is_written: self.words.is_written(),
+            marks: self.words.marks(),
             stops: self.words.stop_trust(),
             stt: self.stt.sign(),
             asked: self.asked,
