@@ -95,9 +95,17 @@ def unpack(archive, root):
         with tarfile.open(fileobj=reader.stdout, mode="r|") as files:
             for member in files:
                 if member.name.removeprefix("./").startswith(KEPT):
-                    files.extract(member, root, filter="data")
+                    extract(files, member, root)
     if reader.returncode:
         raise OSError(f"{archive} cannot be unpacked")
+
+
+def extract(files, member, root):
+    """Writes a member below `root`, and nothing that would lie elsewhere. Python before 3.11.4 does not have the filter."""
+    if hasattr(tarfile, "data_filter"):
+        files.extract(member, root, filter="data")
+    elif (member.isreg() or member.isdir()) and ".." not in Path(member.name).parts and not Path(member.name).is_absolute():
+        files.extract(member, root)
 
 
 def transcript(root, language):

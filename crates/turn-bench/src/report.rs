@@ -55,7 +55,8 @@ fn columns(summary: &Summary) -> Vec<(String, Pick)> {
     columns
 }
 
-fn row(first: &str, cells: &[&str]) -> String {
+/// A line of a table.
+pub(super) fn row(first: &str, cells: &[&str]) -> String {
     let mut line = format!("{first:<36}");
     for cell in cells {
         line.push_str(&format!(" {cell:>13}"));
@@ -63,7 +64,8 @@ fn row(first: &str, cells: &[&str]) -> String {
     line.trim_end().to_owned()
 }
 
-fn percent(share: f64) -> String {
+/// A share as it is shown.
+pub(super) fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
@@ -85,7 +87,6 @@ fn operating_lines(part: &PartSummary) -> Vec<String> {
 
 fn beside_line(part: &PartSummary, beside: &Beside) -> String {
     let score = &beside.policy;
-    let ratio = (beside.silence_cut > 0.0).then(|| score.cut / beside.silence_cut);
     let ms = |value: f64| format!("{value:.0} ms");
     let has_pauses = score.holds > 0;
     let share = |value: f64| if has_pauses { percent(value) } else { "-".to_owned() };
@@ -94,7 +95,7 @@ fn beside_line(part: &PartSummary, beside: &Beside) -> String {
         share(score.cut),
         share(score.heard),
         share(beside.silence_cut),
-        ratio.filter(|_| has_pauses).map_or("-".to_owned(), |ratio| format!("{ratio:.2}")),
+        beside.ratio().filter(|_| has_pauses).map_or("-".to_owned(), |ratio| format!("{ratio:.2}")),
         percent(score.turns_cut),
         ms(score.mean_ms),
         ms(score.p50_ms),

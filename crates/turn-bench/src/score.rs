@@ -99,6 +99,10 @@ pub enum Part {
     Source(String),
     /// Those with this noise.
     Noise(String),
+    /// Those of a speaker.
+    Speaker(String),
+    /// Those of all speakers but one.
+    OtherSpeakers(String),
 }
 
 impl Part {
@@ -112,6 +116,8 @@ impl Part {
             Self::Seam(Seam::Joined) => "pauses between recordings".to_owned(),
             Self::Source(name) => format!("source {name}"),
             Self::Noise(name) => format!("noise {name}"),
+            Self::Speaker(name) => format!("speaker {name}"),
+            Self::OtherSpeakers(name) => format!("all speakers but {name}"),
         }
     }
 
@@ -122,6 +128,8 @@ impl Part {
             Self::Seam(seam) => row.spans.iter().any(|span| span.seam == Some(*seam)),
             Self::Source(name) => row.source.as_ref() == Some(name),
             Self::Noise(name) => row.noise.as_ref() == Some(name),
+            Self::Speaker(name) => row.speaker.as_ref() == Some(name),
+            Self::OtherSpeakers(name) => row.speaker.as_ref() != Some(name),
         }
     }
 
@@ -130,7 +138,7 @@ impl Part {
             && match self {
                 Self::Kind(kind) => span.kind == Some(*kind),
                 Self::Seam(seam) => span.label == SpanLabel::Eot || span.seam == Some(*seam),
-                Self::All | Self::Language(_) | Self::Source(_) | Self::Noise(_) => true,
+                _ => true,
             }
     }
 }

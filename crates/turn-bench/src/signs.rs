@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use trunkline_media::turn::asked_of;
 use trunkline_media::turn::decision::signs_of;
-use trunkline_media::turn::evidence::{Evidence, StopTrust, SttSign};
+use trunkline_media::turn::evidence::{Evidence, MarkHabit, StopTrust, SttSign};
 
 /// A word that ends this little after the beginning of a silence is one before it.
 const SLACK: Duration = Duration::from_millis(60);
@@ -25,7 +25,7 @@ pub fn signs(row: &TurnRow) -> Vec<Value> {
             language: &row.language,
             is_interim: false,
             words_after_sound: Some(WORDS_AFTER),
-            is_written: false,
+            marks: MarkHabit::default(),
             stops: StopTrust::Unknown,
             stt: SttSign::None,
             asked,
@@ -35,6 +35,7 @@ pub fn signs(row: &TurnRow) -> Vec<Value> {
         json!({
             "id": row.id, "lang": row.language, "speaker": row.speaker, "eot": index == last,
             "kind": span.kind.map(super::row::PauseKind::name), "asked": asked.name(), "signs": named,
+            "length_ms": span.length().as_millis() as u64, "words": words,
         })
     };
     counting.map(sign).collect()

@@ -44,6 +44,13 @@ pub struct Beside {
     pub silence_cut: f64,
 }
 
+impl Beside {
+    /// What the setting cuts by what silence alone cuts; `None` where silence alone cuts nothing.
+    pub fn ratio(&self) -> Option<f64> {
+        (self.silence_cut > 0.0).then(|| self.policy.cut / self.silence_cut)
+    }
+}
+
 /// A part of the rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PartSummary {
@@ -85,11 +92,17 @@ pub struct Summary {
     pub curves: Curves,
 }
 
-struct Results<'a> {
-    turns: &'a [Turn],
-    results: &'a [RowResult],
-    settings: &'a [Setting],
-    weights: &'a PauseWeights,
+/// All that was played, of which parts are judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Results<'a> {
+    /// The rows.
+    pub turns: &'a [Turn],
+    /// What became of each of them.
+    pub results: &'a [RowResult],
+    /// The settings they were played with, the agent's own first.
+    pub settings: &'a [Setting],
+    /// How much each pause counts.
+    pub weights: &'a PauseWeights,
 }
 
 impl Results<'_> {
@@ -107,14 +120,16 @@ impl Results<'_> {
         score(self.turns.iter().map(|turn| &turn.row).zip(&outcomes), part, self.weights)
     }
 
-    fn beside(&self, part: &Part, setting: usize) -> Beside {
+    /// A setting on a part, beside silence alone.
+    pub fn beside(&self, part: &Part, setting: usize) -> Beside {
         let policy = self.policy(part, setting);
         let delay = Duration::from_secs_f64(policy.mean_ms.max(0.0) / 1_000.0);
         let silence_cut = self.silence(part, delay).cut;
         Beside { setting, policy, silence_cut }
     }
 
-    fn policy_points(&self, part: &Part) -> Vec<CurvePoint> {
+    /// All settings on a part.
+    pub fn policy_points(&self, part: &Part) -> Vec<CurvePoint> {
         let point = |setting| {
             let score = self.policy(part, setting);
             CurvePoint { setting, mean_ms: score.mean_ms, cut: score.cut }
@@ -176,8 +191,7 @@ impl Results<'_> {
 }
 
 /// Reads everything from the results.
-pub fn summarize(turns: &[Turn], results: &[RowResult], settings: &[Setting], weights: &PauseWeights) -> Summary {
-    let results = Results { turns, results, settings, weights };
+pub fn summarize(results: &Results<'_>) -> Summary {
     let points = results.policy_points(&Part::All);
     let chosen = LATENCY_BUDGETS_MS.map(|budget| best_within_latency(&points, budget).map(|point| point.setting));
     let curves = Curves {
@@ -187,7 +201,7 @@ pub fn summarize(turns: &[Turn], results: &[RowResult], settings: &[Setting], we
         settings: points,
     };
     Summary {
-        settings: settings.iter().map(|setting| setting.name.clone()).collect(),
+        settings: results.settings.iter().map(|setting| setting.name.clone()).collect(),
         parts: results.parts().into_iter().map(|part| results.part(part, &chosen)).collect(),
         curves,
     }

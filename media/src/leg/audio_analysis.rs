@@ -81,6 +81,8 @@ pub(super) struct FrameAnalysis {
     /// An echo path that was found in this frame, the first of the leg.
     pub new_echo_path: Option<EchoPath>,
     pub speech_change: Option<SpeechChange>,
+    /// The caller may have begun to speak in this frame.
+    pub may_begin: bool,
     pub barge_in: Option<BargeInDecision>,
     /// Somebody else is heard over the agent than before.
     pub overlap_change: Option<OverlapSource>,
@@ -201,6 +203,17 @@ impl VoiceAnalysis {
         let counts = is_heard && !is_muted && judgement == EchoJudgement::NotEcho;
         let barge_in = self.barge_in.handle_frame(if counts { new } else { Duration::ZERO }, speaking, playing);
         let overlap_change = overlap.change;
-        FrameAnalysis { is_muted, has_key_tones, new_echo_path, speech_change, barge_in, overlap_change, digit, tone }
+        let may_begin = self.detector.may_begin() && speech_change.is_none();
+        FrameAnalysis {
+            is_muted,
+            has_key_tones,
+            new_echo_path,
+            speech_change,
+            may_begin,
+            barge_in,
+            overlap_change,
+            digit,
+            tone,
+        }
     }
 }

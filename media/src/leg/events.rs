@@ -26,6 +26,11 @@ pub enum LegEvent {
         /// Start of the voiced sound; the event comes later by the onset.
         at: Instant,
     },
+    /// The caller, who was silent, may have begun to speak. [`Self::SpeechStarted`] follows if it was so.
+    SpeechSuspected {
+        /// When the frame was heard.
+        at: Instant,
+    },
     /// `last_sound` lies before the event by the hangover.
     SpeechEnded {
         /// End of the last voiced sound.

@@ -159,6 +159,7 @@ impl SampleSink<'_> {
         match heard.speech_change {
             Some(SpeechChange::Started(at)) => self.events.push(LegEvent::SpeechStarted { at }),
             Some(SpeechChange::Ended(last_sound)) => self.events.push(LegEvent::SpeechEnded { last_sound }),
+            None if heard.may_begin => self.events.push(LegEvent::SpeechSuspected { at: now }),
             None => {}
         }
     }

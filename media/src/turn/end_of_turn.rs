@@ -240,6 +240,11 @@ impl EndOfTurnDetector {
         self.judge(at, "speech");
     }
 
+    /// The caller may have begun to speak again: no turn ends before that is known.
+    pub fn handle_speech_suspected(&mut self, now: Instant) {
+        self.sound.record_suspicion(now);
+    }
+
     /// `last_sound` is when the last voiced sound was heard, which lies before the event.
     pub fn handle_speech_ended(&mut self, last_sound: Instant) {
         self.sound.record_end(last_sound);
@@ -331,7 +336,7 @@ impl EndOfTurnDetector {
             language: &self.config.language,
             is_interim: self.words.has_interim(),
             words_after_sound: self.words_after_sound(),
-            is_written: self.words.is_written(),
+            marks: self.words.marks(),
             stops: self.words.stop_trust(),
             stt: self.stt.sign(),
             asked: self.asked,
@@ -383,7 +388,7 @@ impl EndOfTurnDetector {
         // Words come in bursts: those that are not the last are followed by more at once.
         let is_settled = self.words.is_settled() || self.stt.sign() != SttSign::None;
         let more = last_words.filter(|_| !is_settled).map(|at| at + MORE_WORDS_WAIT);
-        Some(more.map_or(due, |more| due.max(more)))
+        Some([more, self.sound.suspected_until()].into_iter().flatten().fold(due, Instant::max))
     }
 
     /// The finished turn, when its time has come.

@@ -70,7 +70,7 @@ pub(super) fn signs(table: Option<&'static LanguageTable>, evidence: &Evidence<'
     let mut judge = Judge {
         tail: number_tail(&sentence, table),
         address: address(&sentence, table, asked == Asked::Email),
-        is_written: evidence.is_written || sentence.has_marks,
+        missing_mark: evidence.marks.missing_mark_counts(sentence.has_marks),
         stops: evidence.stops,
         clause: Clause { sentence, table },
         table,
@@ -104,7 +104,8 @@ struct Judge {
     asked: Asked,
     tail: NumberTail,
     address: AddressState,
-    is_written: bool,
+    /// How much a missing mark counts.
+    missing_mark: f32,
     stops: StopTrust,
     signs: Vec<Sign>,
 }
@@ -481,7 +482,7 @@ impl Judge {
                 };
                 self.add(Cue::FullStop, counted);
             }
-            EndMark::None if self.is_written && strength >= 1.0 => self.add(Cue::NoMark, 1.0),
+            EndMark::None if self.missing_mark > 0.0 && strength >= 1.0 => self.add(Cue::NoMark, self.missing_mark),
             EndMark::None | EndMark::Open => {}
         }
     }

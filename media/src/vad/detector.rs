@@ -13,6 +13,9 @@ const MODEL_FRAME: Duration = Duration::from_millis(16);
 /// Below this a frame is silence whatever the model says.
 const SILENCE_DBFS: f32 = -55.0;
 
+/// Share of the score of voice from which on a frame after silence may be the beginning of a word: a "t" or an "h" is no voice yet.
+const POSSIBLE_SHARE: f32 = 0.6;
+
 /// How long voice must last, and be gone, before it counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct VadConfig {
@@ -53,6 +56,10 @@ pub struct VoiceActivityDetector {
     voiced_history: u32,
     speaking: bool,
     last_voiced: Option<Instant>,
+    /// The last frame of the model may be within the beginning of speech.
+    is_possible: bool,
+    /// Such a beginning began in the last frame.
+    may_begin: bool,
     /// Voiced time of the present speech.
     voiced: Duration,
 }
@@ -80,6 +87,8 @@ impl VoiceActivityDetector {
             voiced_history: 0,
             speaking: false,
             last_voiced: None,
+            is_possible: false,
+            may_begin: false,
             voiced: Duration::ZERO,
         }
     }
@@ -87,6 +96,11 @@ impl VoiceActivityDetector {
     /// Returns true from the onset of speech until its hangover has passed.
     pub fn is_speaking(&self) -> bool {
         self.speaking
+    }
+
+    /// Speech may have begun in the last frame, which is known [`VadConfig::onset_ms`] later.
+    pub fn may_begin(&self) -> bool {
+        self.may_begin
     }
 
     /// Voiced sound, not counting pauses, since speech last started.
@@ -103,6 +117,7 @@ impl VoiceActivityDetector {
         }
         let frame_dbfs = crate::frame::level_dbfs(frame);
         let mut change = None;
+        self.may_begin = false;
         while self.pending.len() >= MODEL_SAMPLES {
             let score = self.model.predict_f32(&self.pending[..MODEL_SAMPLES]);
             self.pending.drain(..MODEL_SAMPLES);
@@ -118,6 +133,12 @@ impl VoiceActivityDetector {
         let resembles_voice = score >= threshold && frame_dbfs > SILENCE_DBFS;
         self.contrast.handle_frame(frame_dbfs, resembles_voice);
         let voiced = resembles_voice && !self.contrast.is_noise(self.speaking);
+        let is_possible = !self.speaking
+            && score >= threshold * POSSIBLE_SHARE
+            && frame_dbfs > SILENCE_DBFS
+            && !self.contrast.is_noise(false);
+        self.may_begin |= is_possible && !self.is_possible;
+        self.is_possible = is_possible;
         if voiced && score > 0.8 {
             self.normaliser.update(frame_dbfs);
         }
@@ -166,6 +187,25 @@ mod tests {
     fn three_voiced_frames_of_four_begin_speech() {
         assert_eq!(speaking([0.9, 0.1, 0.9, 0.9]), [false, false, false, true]);
         assert_eq!(speaking([0.9, 0.1, 0.1, 0.9, 0.9]), [false; 5]);
+    }
+
+    #[test]
+    fn a_word_that_begins_is_suspected_before_it_is_known() {
+        let mut detector = VoiceActivityDetector::new(VadConfig::default());
+        #[expect(clippy::disallowed_methods, reason = "origin of virtual time")]
+        let mut now = Instant::now();
+        let mut step = |score: f32, dbfs: f32| {
+            now += MODEL_FRAME;
+            let change = detector.update(now, score, dbfs);
+            (std::mem::take(&mut detector.may_begin), change.is_some())
+        };
+        assert!((0..50).all(|_| step(0.1, -65.0) == (false, false)), "a silent line");
+        assert_eq!(step(0.45, -30.0), (true, false), "a consonant");
+        assert_eq!(step(0.9, -25.0), (false, false), "once");
+        assert_eq!(step(0.9, -22.0), (false, false));
+        assert_eq!(step(0.9, -22.0), (false, true), "known");
+        assert_eq!(step(0.9, -22.0), (false, false), "and no longer suspected");
+        assert_eq!(step(0.2, -22.0), (false, false));
     }
 
     #[test]

@@ -31,6 +31,13 @@ impl CallMachine {
         }
     }
 
+    /// The caller, who was silent, may have begun to speak at `at`.
+    pub(super) fn handle_speech_suspected(&mut self, at: Instant) {
+        if let Some(line) = self.mode.line_mut() {
+            line.caller.end_of_turn.handle_speech_suspected(at);
+        }
+    }
+
     /// Records that the caller's voice activity ended; `last_sound` is the instant of the last sound, earlier than
     /// `now`.
     pub fn handle_speech_ended(&mut self, now: Instant, last_sound: Instant) {

@@ -10,6 +10,7 @@ impl CallMachine {
     pub fn handle_leg_event(&mut self, now: Instant, event: LegEvent) {
         match event {
             LegEvent::SpeechStarted { at } => self.handle_speech_started(at),
+            LegEvent::SpeechSuspected { at } => self.handle_speech_suspected(at),
             LegEvent::SpeechEnded { last_sound } => self.handle_speech_ended(now, last_sound),
             LegEvent::SegmentStarted { segment, at } => self.handle_segment_started(segment, at),
             LegEvent::SegmentFinished { heard, at } => self.handle_segment_finished(heard, at),

@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "one real instant is the origin of virtual time")]
 
+mod goals;
 mod overlaps;
 mod refusals;
 mod scores;
+mod speakers;
 mod turns;
 
 use serde_json::{Value, json};

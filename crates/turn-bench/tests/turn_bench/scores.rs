@@ -10,7 +10,7 @@ use trunkline_turn_bench::policy::{Setting, Sweep, default_sweep, settings};
 use trunkline_turn_bench::score::{
     CurvePoint, Part, RowOutcome, best_within_cuts, best_within_latency, frontier, score,
 };
-use trunkline_turn_bench::summary::summarize;
+use trunkline_turn_bench::summary::{Results, summarize};
 use trunkline_turn_bench::weights::PauseWeights;
 use trunkline_turn_bench::{curve, report, timers};
 
@@ -129,7 +129,8 @@ fn a_summary_tells_the_policy_beside_silence_alone() {
         })
         .collect();
     let own = settings(&TurnConfig::default(), &[]).unwrap();
-    let summary = summarize(&turns, &results, &own, &PauseWeights::default());
+    let weights = PauseWeights::default();
+    let summary = summarize(&Results { turns: &turns, results: &results, settings: &own, weights: &weights });
     let all = &summary.parts[0];
     assert_eq!((all.configured.policy.cut, all.configured.silence_cut), (0.25, 0.75));
     assert_eq!(all.policy.within_latency[0].unwrap().cut, 0.25);

@@ -1,7 +1,7 @@
 //! What the policy makes of words, in each language.
 
 use super::super::asked::Asked;
-use super::super::evidence::StopTrust;
+use super::super::evidence::{MarkHabit, StopTrust};
 use super::*;
 
 /// The probability of final words that we asked STT for, which is no evidence.
@@ -11,7 +11,7 @@ fn probability(text: &str, language: &str, question: Asked) -> f32 {
         language,
         is_interim: false,
         words_after_sound: Some(Duration::from_millis(200)),
-        is_written: false,
+        marks: MarkHabit::default(),
         stops: StopTrust::Unknown,
         stt: SttSign::None,
         asked: question,
@@ -160,7 +160,7 @@ fn stt_is_evidence_and_no_verdict() {
             language: "en",
             is_interim: false,
             words_after_sound: None,
-            is_written: false,
+            marks: MarkHabit::default(),
             stops: StopTrust::Unknown,
             stt,
             asked: Asked::Nothing,
@@ -182,7 +182,7 @@ fn the_voice_counts_where_it_is_measured() {
             language: "en",
             is_interim: false,
             words_after_sound: None,
-            is_written: false,
+            marks: MarkHabit::default(),
             stops: StopTrust::Unknown,
             stt: SttSign::None,
             asked: Asked::Nothing,

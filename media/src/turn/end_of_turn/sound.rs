@@ -5,6 +5,11 @@ use std::time::{Duration, Instant};
 /// Words that come longer than this after the caller's last sound belong to no sound: the slowest STT is two seconds late.
 const VOICE_AGE_MAX: Duration = Duration::from_secs(3);
 
+/// How long a turn is kept open by a sound that may be the beginning of a word: as long as it takes to know.
+const SUSPICION: Duration = Duration::from_millis(80);
+/// Suspicions in one silence, so that clicks and breaths do not keep a turn open.
+const SUSPICIONS_MAX: u8 = 6;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SpeechState {
     Speaking { since: Instant },
@@ -19,6 +24,9 @@ pub(super) struct CallerSound {
     started: Option<Instant>,
     /// When the caller last began to make a sound.
     onset: Option<Instant>,
+    /// Until when it is unknown whether the caller has begun to speak again, and how often that was so in this silence.
+    suspected_until: Option<Instant>,
+    suspicions: u8,
     /// The caller made a sound with words of this turn, or shortly before them.
     has_voiced_words: bool,
 }
@@ -45,6 +53,19 @@ impl CallerSound {
         }
     }
 
+    /// The caller may have begun to speak again.
+    pub(super) fn record_suspicion(&mut self, now: Instant) {
+        if self.is_silent() && self.suspicions < SUSPICIONS_MAX {
+            self.suspicions += 1;
+            self.suspected_until = Some(now + SUSPICION);
+        }
+    }
+
+    /// Until when it is unknown whether the caller speaks again.
+    pub(super) fn suspected_until(&self) -> Option<Instant> {
+        self.suspected_until
+    }
+
     /// A sound goes on that began less than this time ago.
     pub(super) fn has_begun_within(&self, age: Duration, now: Instant) -> bool {
         matches!(self.speech, Some(SpeechState::Speaking { since }) if now.saturating_duration_since(since) < age)
@@ -60,6 +81,7 @@ impl CallerSound {
 
     pub(super) fn record_start(&mut self, at: Instant) {
         self.speech = Some(SpeechState::Speaking { since: at });
+        (self.suspected_until, self.suspicions) = (None, 0);
         self.onset = Some(at);
         self.started.get_or_insert(at);
     }

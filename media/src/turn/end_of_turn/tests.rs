@@ -27,6 +27,23 @@ fn turn_ends_when_stt_agrees() {
 }
 
 #[test]
+fn a_turn_does_not_end_while_a_word_may_begin() {
+    let (t, mut e) = start();
+    e.handle_speech_ended(t + 1_000 * MS);
+    e.handle_final(t + 1_100 * MS, "I would like to know where my order is", None, true);
+    let due = e.poll_timeout().unwrap();
+    e.handle_speech_suspected(due - 10 * MS);
+    assert_eq!(e.poll_timeout(), Some(due + 70 * MS), "until it is known");
+    e.handle_speech_started(due - 10 * MS);
+    assert_eq!(e.poll_turn(due + 80 * MS), None, "the caller speaks");
+    e.handle_speech_ended(due + 500 * MS);
+    for click in 0..100 {
+        e.handle_speech_suspected(due + (600 + 20 * click) * MS);
+    }
+    assert!(e.poll_turn(due + 1_800 * MS).is_some(), "clicks do not keep it open");
+}
+
+#[test]
 fn pause_inside_a_sentence_does_not_end_turn() {
     let (t, mut e) = start();
     e.handle_speech_ended(t + 500 * MS);

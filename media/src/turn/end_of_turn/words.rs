@@ -1,9 +1,11 @@
 //! The words of a turn, as STT has sent them, and when they came.
 
-use super::super::evidence::StopTrust;
+use super::super::evidence::{MarkHabit, StopTrust};
 use super::super::taken_words::{TakenWords, TurnCorrection, join};
 use std::time::Instant;
 
+/// Marks of an STT that writes some.
+const END_MARKS: [char; 7] = ['.', '?', '!', '。', '？', '！', '।'];
 /// Stops that count for or against an STT at most.
 const FALSE_STOPS_MAX: i32 = 3;
 
@@ -14,8 +16,10 @@ pub(super) struct TurnWords {
     interim: String,
     /// Sum and number.
     confidences: (f32, u32),
-    /// STT has put marks into final words of this call.
-    is_written: bool,
+    /// Where STT has put marks in this call.
+    marks: MarkHabit,
+    /// The same before the turn that was taken last.
+    marks_before: MarkHabit,
     /// The final words without the stops that STT wrote at pauses after which the caller went on.
     judged: String,
     /// Words of a turn that was cut off, to which the present ones belong.
@@ -78,8 +82,8 @@ impl TurnWords {
         (self.confidences.1 > 0).then(|| self.confidences.0 / self.confidences.1 as f32)
     }
 
-    pub(super) fn is_written(&self) -> bool {
-        self.is_written
+    pub(super) fn marks(&self) -> MarkHabit {
+        self.marks
     }
 
     /// Where the full stops of this call have stood.
@@ -115,6 +119,8 @@ impl TurnWords {
     /// The last turn was cut off: its words and the next ones are one turn.
     pub(super) fn record_cut_off(&mut self) {
         self.cut = std::mem::take(&mut self.last_turn);
+        // It was no end.
+        self.marks = self.marks_before;
         if self.cut.ends_with('.') {
             self.false_stops = FALSE_STOPS_MAX.min(self.false_stops + 2);
         }
@@ -122,6 +128,10 @@ impl TurnWords {
 
     /// A turn is over, and nothing has contradicted it.
     pub(super) fn record_end(&mut self) {
+        self.marks_before = self.marks;
+        if self.interim.is_empty() {
+            self.marks.record_end(self.finals.ends_with(END_MARKS));
+        }
         if self.finals.ends_with('.') {
             self.false_stops = (-FALSE_STOPS_MAX).max(self.false_stops - 1);
         }
@@ -157,7 +167,6 @@ impl TurnWords {
         self.final_at = Some(now);
         self.finals = join(&self.finals, &text);
         self.judged = join(self.judged.trim_end_matches('.'), &text);
-        self.is_written |= text.ends_with(['.', '?', '!']);
         if let Some(confidence) = confidence {
             self.confidences.0 += confidence;
             self.confidences.1 += 1;

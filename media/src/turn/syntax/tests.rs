@@ -1,7 +1,7 @@
 //! Signs in the words, by themselves.
 
 use super::super::asked::asked;
-use super::super::evidence::{StopTrust, SttSign};
+use super::super::evidence::{MarkHabit, StopTrust, SttSign};
 use super::super::language::table;
 use super::*;
 
@@ -11,7 +11,7 @@ fn cues(text: &str, question: &str) -> Vec<Cue> {
         language: "en",
         is_interim: false,
         words_after_sound: None,
-        is_written: false,
+        marks: MarkHabit::default(),
         stops: StopTrust::Unknown,
         stt: SttSign::None,
         asked: asked(question, "en"),

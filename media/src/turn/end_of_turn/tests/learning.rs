@@ -70,3 +70,41 @@ fn a_number_that_was_cut_off_is_counted_from_its_beginning() {
     e.handle_final(t + 4_200 * MS, "0147", None, true);
     assert!(e.verdict.probability() > 0.8, "{:?}", e.verdict.judgement());
 }
+
+/// The silence that a question without a mark is given, after turns whose last words were written so.
+fn wait_after(turns: &[&str]) -> Duration {
+    let (t, mut e) = start();
+    let mut at = t;
+    for text in turns {
+        e.handle_speech_started(at);
+        e.handle_speech_ended(at + 1_000 * MS);
+        e.handle_final(at + 1_100 * MS, text, None, true);
+        assert!(e.poll_turn(at + 5_000 * MS).is_some());
+        at += 10_000 * MS;
+    }
+    e.set_asked("How can I help you?", "en");
+    e.handle_speech_started(at);
+    e.handle_speech_ended(at + 1_000 * MS);
+    e.handle_final(at + 1_100 * MS, "I would like to know where my order is", None, true);
+    e.poll_timeout().unwrap() - (at + 1_000 * MS)
+}
+
+#[test]
+fn a_missing_mark_counts_against_the_end_only_where_marks_are_usual() {
+    let (never, seldom) =
+        (wait_after(&["yes please", "it is in Leiden"]), wait_after(&["Yes please.", "it is in Leiden"]));
+    assert_eq!(never, seldom, "an STT that writes one now and then");
+    let usual = wait_after(&["Yes please.", "It is in Leiden.", "Where is it?"]);
+    assert!(usual > never + 150 * MS, "{usual:?} {never:?}");
+}
+
+#[test]
+fn a_turn_that_was_cut_off_says_nothing_of_marks() {
+    let (t, mut e) = start();
+    e.handle_speech_ended(t + 1_000 * MS);
+    e.handle_final(t + 1_100 * MS, "I am calling about", None, true);
+    assert!(e.poll_turn(t + 4_000 * MS).is_some());
+    assert_eq!(e.words.marks().missing_mark_counts(true), 0.0);
+    e.record_cut_off(3_000 * MS);
+    assert_eq!(e.words.marks().missing_mark_counts(true), 0.5);
+}
