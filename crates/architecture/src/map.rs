@@ -147,6 +147,7 @@ pub const AREAS: &[Area] = &[
             "providers",
             "signaling",
             "store",
+            "supervision",
             "webhooks",
         ],
     ),

@@ -1,5 +1,6 @@
-//! The certificate of SIP over TLS: whether it can be used, whether its chain is whole, and until when.
+//! The certificate of SIP over TLS: whether it can be used, whether its chain is whole, for whom it is, and until when.
 
+use crate::certificate_names;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio_rustls::rustls::pki_types::CertificateDer;
@@ -15,7 +16,7 @@ pub(crate) const CHECK: &str = "certificates";
 const CHAIN_MAX: usize = 16;
 
 /// The certificate of the settings, if there is one.
-pub(crate) fn look(config: &Config) -> Vec<Finding> {
+pub(crate) async fn look(config: &Config) -> Vec<Finding> {
     let tls = &config.sip.tls;
     if tls.certificate.is_empty() {
         return Vec::new();
@@ -37,6 +38,9 @@ pub(crate) fn look(config: &Config) -> Vec<Finding> {
     let renew = "renew it; the server reads the file again by itself";
     let mut findings = vec![end_of(CHECK, &what, chain.first().and_then(|leaf| not_after(leaf)), now_s(), renew)];
     findings.extend(gap(&what, &chain));
+    if let Some(leaf) = chain.first() {
+        findings.extend(certificate_names::look(config, &what, leaf).await);
+    }
     findings
 }
 

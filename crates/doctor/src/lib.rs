@@ -1,10 +1,12 @@
 //! `trunkline doctor`: looks at the machine, the settings and what they name, and says what is wrong and what to do.
 #![expect(clippy::disallowed_methods, reason = "tools are programs: they read clocks and wait")]
 
+mod certificate_names;
 mod certificates;
 mod clock;
 mod holders;
 mod machine;
+mod models;
 mod name_servers;
 mod network;
 mod ports;
@@ -74,22 +76,32 @@ pub fn machine_examiner(config: &Config) -> MachineExaminer {
 async fn look(config: &Config, clock_before: ClockReading) -> (Vec<Finding>, Stored, bool) {
     let server = server::find(config).await;
     let (storage, stored) = Box::pin(storage::look(config)).await;
-    let (network, name_servers, clock, providers, tls_peers) = tokio::join!(
+    let (network, name_servers, clock, models, providers, certificates, tls_peers) = tokio::join!(
         network::look(config),
         name_servers::look(config),
         clock::look(config, clock_before),
+        models::look(config),
         Box::pin(providers::look(config)),
+        Box::pin(certificates::look(config)),
         Box::pin(tls_peers::look(config))
     );
     let mut findings = vec![server::finding(config, server.as_ref())];
+    findings.extend(trunkline::config::advice(config).into_iter().map(|advice| {
+        Finding::warning(
+            "settings",
+            format!("{}: {}", advice.path, advice.message),
+            "config.toml says what each is for",
+        )
+    }));
     findings.extend(ports::look(config, server.as_ref()));
     findings.extend(network);
     findings.extend(name_servers);
     findings.extend(clock);
     findings.extend(machine::look(config, server.as_ref()));
+    findings.extend(models);
     findings.extend(storage);
     findings.extend(providers);
-    findings.extend(certificates::look(config));
+    findings.extend(certificates);
     findings.extend(tls_peers);
     (findings, stored, server.is_some())
 }

@@ -1,11 +1,9 @@
-//! Descriptors, disk, folders and speech models.
+//! Descriptors, disk and folders.
 
 use crate::server::RunningServer;
 use std::path::{Path, PathBuf};
 use trunkline::config::Config;
-use trunkline::domain::finding::Finding;
-use trunkline_local_speech::io::model_files::ModelState;
-use trunkline_local_speech::models::MODELS;
+use trunkline::domain::finding::{Finding, Level};
 
 /// Sockets, connections to providers and the recording of one call.
 const DESCRIPTORS_PER_CALL: u64 = 6;
@@ -21,13 +19,18 @@ pub(crate) fn look(config: &Config, server: Option<&RunningServer>) -> Vec<Findi
     let recordings = PathBuf::from(&config.recordings.folder);
     findings.push(folder("recordings.folder", &recordings));
     findings.extend(disk("recordings.folder", &recordings));
+    let phrases = &config.providers.local.phrases_folder;
+    if !phrases.is_empty() {
+        // Without it, phrases are spoken anew in each call.
+        let kept = folder("providers.local.phrases_folder", Path::new(phrases));
+        findings.push(Finding { level: kept.level.min(Level::Warning), ..kept });
+    }
     if let Some(file) = config.database.url.expose().strip_prefix("sqlite:") {
         let file = file.trim_start_matches("//").split('?').next().unwrap_or_default();
         if let Some(folder) = Path::new(file).parent().filter(|_| file != ":memory:") {
             findings.extend(disk("database.url", folder));
         }
     }
-    findings.extend(models(Path::new(&config.providers.local.models_folder)));
     findings
 }
 
@@ -112,31 +115,9 @@ fn space(setting: &str, path: &Path, free: u64, files: Option<u64>) -> Finding {
     }
 }
 
-/// Models are an option; one that is damaged is not.
-fn models(folder: &Path) -> Vec<Finding> {
-    let mut there = Vec::new();
-    let mut findings = Vec::new();
-    for model in MODELS {
-        match model.glance(folder) {
-            ModelState::Present => there.push(model.name),
-            ModelState::Absent => {}
-            state => {
-                let advice = format!("trunkline models fetch --model {}", model.name);
-                findings.push(Finding::error("models", state.advice(model).unwrap_or_default(), advice));
-            }
-        }
-    }
-    if findings.is_empty() {
-        let found = if there.is_empty() { "none is on this machine".to_owned() } else { there.join(", ") };
-        findings.push(Finding::ok("models", found));
-    }
-    findings
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use trunkline::domain::finding::Level;
 
     #[test]
     fn a_disk_that_is_nearly_full_is_told() {
