@@ -32,6 +32,7 @@ mod times;
 mod tokens;
 mod units;
 mod web_addresses;
+mod years;
 
 use dictionary::Dictionary;
 use locale::Locale;

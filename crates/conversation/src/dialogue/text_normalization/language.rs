@@ -182,7 +182,7 @@ pub(super) struct Fractions {
     pub(super) of: &'static [&'static str],
     /// Words before a fraction that make its own article superfluous.
     pub(super) articles: &'static [&'static str],
-    /// Nouns that are measured, and are not masculine; in Dutch those of the neuter.
+    /// Nouns that are measured, beyond the units, and are not masculine; in Dutch those of the neuter, in English all.
     pub(super) feminine: &'static [&'static str],
     /// Nouns before "1/2" that number something: "page".
     pub(super) numbered: &'static [&'static str],

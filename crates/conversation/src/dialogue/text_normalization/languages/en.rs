@@ -50,7 +50,7 @@ pub(in crate::dialogue::text_normalization) static ENGLISH: Language = Language 
         ],
         of: &["of"],
         articles: &["a", "an", "the", "another", "every"],
-        feminine: &[],
+        feminine: &["cup", "glass", "bottle", "bowl", "mug", "stick", "slice", "acre", "jar", "spoon"],
         numbered: &[
             "page",
             "part",
