@@ -51,11 +51,17 @@ fn say(day: u32, month: usize, year: &str, locale: Locale) -> Option<String> {
 }
 
 fn iso(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let day = iso_day(sentence, at, locale).filter(|_| !goes_on(sentence, at + 5))?;
+    Reading::new(at + 5, day)
+}
+
+/// What is said for the five tokens of "2026-03-12", whatever follows them.
+pub(super) fn iso_day(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<String> {
     let (year, month, day) = parts(sentence, at, &["-", "‑"])?;
-    if (year.len(), month.len(), day.len()) != (4, 2, 2) || goes_on(sentence, at + 5) {
+    if (year.len(), month.len(), day.len()) != (4, 2, 2) {
         return None;
     }
-    Reading::new(at + 5, say(day.parse().ok()?, month.parse().ok()?, year, locale)?)
+    say(day.parse().ok()?, month.parse().ok()?, year, locale)
 }
 
 /// Three numbers with the same sign between them.

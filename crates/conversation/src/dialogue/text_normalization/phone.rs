@@ -67,7 +67,7 @@ fn is_extension(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
             TokenKind::Number => {}
             TokenKind::Sign
                 if DASHES.contains(&token.text) || matches!(token.text, "." | "," | ":" | "/" | "(" | ")") => {}
-            TokenKind::Word if [signs.or, signs.and].contains(&word.as_str()) => {}
+            TokenKind::Word if [signs.ranges.or, signs.and].contains(&word.as_str()) => {}
             TokenKind::Word => {
                 let is_line = ["fax", "tel", "tél", "tlf", "tfno"].iter().any(|begin| word.starts_with(begin));
                 let extensions = locale.language.codes.extensions;
