@@ -39,6 +39,8 @@ pub const WEBHOOK_EVENTS: &[&str] =
     &["assistant-request", "tool-calls", "status-update", "agent-changed", "end-of-call-report"];
 /// Why a realtime agent has no handovers: it hears and speaks by itself, and nothing of its session can be passed on.
 const NO_HANDOVER: &str = "is only for agents with STT, LLM and TTS: llm_config names a realtime model";
+/// Why the first words have nothing that the caller enters.
+const NOTHING_COLLECTED: &str = "must not have {{collected.…}}: nothing has been entered before the first words";
 /// STT of agents without `stt_config`, as prices and records have it.
 const DEFAULT_STT: &str = "deepgram/nova-3-general";
 /// Fields that the two reference documents name differently: our name, and the other one. Input takes either; answers
@@ -85,6 +87,7 @@ pub struct AgentFields {
     #[serde(default)]
     #[garde(inner(custom(text())))]
     #[garde(inner(custom(template::rule(TemplateUse::Text))))]
+    #[garde(inner(custom(fits(|text: &str| !template::names_collected(text), NOTHING_COLLECTED))))]
     pub first_message: Option<String>,
     /// Voice settings for ElevenLabs, and for Cartesia its `speed`; fields of `tts_config` come first.
     #[serde(default)]

@@ -63,6 +63,12 @@ pub fn check(text: &str, usage: TemplateUse) -> Result<(), TemplateError> {
     }
 }
 
+/// Whether a text has a variable for what the caller enters during the call.
+pub fn names_collected(text: &str) -> bool {
+    let named = |part: &Part| matches!(part, Part::Variable { name, .. } if name.starts_with(COLLECTED));
+    parse::parts(text).is_ok_and(|parts| parts.iter().any(named))
+}
+
 /// The rule of a field with such a text.
 pub(crate) fn rule<C>(usage: TemplateUse) -> impl FnOnce(&str, &C) -> garde::Result {
     move |text, _| check(text, usage).map_err(|error| garde::Error::new(format!("is not a valid template: {error}")))
