@@ -65,7 +65,7 @@ pub fn check(text: &str, usage: TemplateUse) -> Result<(), TemplateError> {
 
 /// Whether a text has a variable for what the caller enters during the call.
 pub fn names_collected(text: &str) -> bool {
-    let named = |part: &Part| matches!(part, Part::Variable { name, .. } if name.starts_with(COLLECTED));
+    let named = |part: &Part<'_>| matches!(part, Part::Variable { name, .. } if name.starts_with(COLLECTED));
     parse::parts(text).is_ok_and(|parts| parts.iter().any(named))
 }
 
