@@ -1,6 +1,7 @@
 //! What is to be found out about a call when it is over.
 
 use super::rules::{between, fits};
+use super::schema_sense::describes_no_object;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,6 +16,7 @@ pub struct AnalysisPlan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>, example = json!({"type": "object", "properties": {"order_id": {"type": "string"}}, "required": ["order_id"]}))]
     #[garde(inner(custom(fits(Value::is_object, "must be a JSON schema"))))]
+    #[garde(inner(custom(fits(|schema: &Value| !describes_no_object(schema), "must be the JSON schema of an object"))))]
     pub structured_data_plan: Option<Value>,
     /// Turns of caller and agent a call must have to be analysed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -171,6 +171,7 @@ pub struct PromptMessage {
     pub role: String,
     /// What is said.
     #[garde(custom(template::rule(TemplateUse::Text)))]
+    #[garde(custom(fits(|content: &str| !content.trim().is_empty(), "must not be empty")))]
     pub content: String,
 }
 

@@ -52,6 +52,12 @@ fn fault_of(schema: &Map<String, Value>, names: PropertyNames) -> Option<String>
     if schema.get("enum").and_then(Value::as_array).is_some_and(Vec::is_empty) {
         return Some("enum lists no value".to_owned());
     }
+    if let Some(types) = schema.get("type")
+        && let Some(values) = schema.get("enum").and_then(Value::as_array)
+        && !values.iter().any(|value| is_of(value, types))
+    {
+        return Some(format!("enum has no value of the type {types}"));
+    }
     for (low, high) in BOUNDS {
         let bound = |word: &str| schema.get(word).and_then(Value::as_f64);
         if bound(low).zip(bound(high)).is_some_and(|(low, high)| low > high) {
@@ -73,6 +79,34 @@ fn fault_of(schema: &Map<String, Value>, names: PropertyNames) -> Option<String>
     Some(format!("required names {shown:?}, which is not in properties"))
 }
 
+/// Whether a value has a type, or one of a list. Types that nobody knows are judged elsewhere.
+fn is_of(value: &Value, types: &Value) -> bool {
+    let is_one = |name: &str| match name {
+        "string" => value.is_string(),
+        "number" => value.is_number(),
+        "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),
+        "boolean" => value.is_boolean(),
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "null" => value.is_null(),
+        _ => true,
+    };
+    match types {
+        Value::Array(list) => list.iter().filter_map(Value::as_str).any(is_one),
+        one => one.as_str().is_none_or(is_one),
+    }
+}
+
+/// Whether a schema describes something other than an object, which vendors do not take as what a model is to answer.
+pub fn describes_no_object(schema: &Value) -> bool {
+    let is_object = |name: &Value| name == "object";
+    match schema.get("type") {
+        Some(Value::Array(list)) => !list.iter().any(is_object),
+        Some(one) => !is_object(one),
+        None => false,
+    }
+}
+
 fn is_name(name: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     (1..=NAME_CHARS_MAX).contains(&name.len()) && name.chars().all(fits)
@@ -89,6 +123,8 @@ mod tests {
             |schema: Value| json!({"type": "object", "properties": {"order": {"type": "array", "items": schema}}});
         for (schema, wanted) in [
             (json!({"type": "string", "enum": []}), "enum lists no value"),
+            (json!({"type": "integer", "enum": ["x", 1.5]}), "enum has no value of the type \"integer\""),
+            (json!({"type": ["null", "boolean"], "enum": ["yes"]}), "enum has no value of the type"),
             (json!({"type": "integer", "minimum": 5, "maximum": 1}), "minimum is above maximum"),
             (json!({"type": "string", "minLength": 3, "maxLength": 2}), "minLength is above maxLength"),
             (json!({"type": "array", "minItems": 3, "maxItems": 2}), "minItems is above maxItems"),
@@ -113,6 +149,17 @@ mod tests {
     }
 
     #[test]
+    fn what_a_model_answers_is_an_object() {
+        for schema in [json!({"type": "array"}), json!({"type": "string"}), json!({"type": ["array", "null"]})] {
+            assert!(describes_no_object(&schema), "{schema}");
+        }
+        for schema in [json!({}), json!({"type": "object"}), json!({"type": ["object", "null"]}), json!({"anyOf": []})]
+        {
+            assert!(!describes_no_object(&schema), "{schema}");
+        }
+    }
+
+    #[test]
     fn what_makes_sense_is_left_alone() {
         for schema in [
             json!({}),
@@ -123,6 +170,9 @@ mod tests {
             json!({"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}, "required": ["a"], "$defs": {"a": {"type": "string"}}}),
             json!({"type": "object", "properties": {"order-id.2": {"type": "integer", "minimum": 1, "maximum": 1}}}),
             json!({"type": "string", "enum": [""]}),
+            json!({"type": "integer", "enum": ["x", 2]}),
+            json!({"type": ["string", "null"], "enum": [null]}),
+            json!({"enum": [1, "x"]}),
             json!({"type": "object", "properties": {"enum": {"type": "string"}, "required": {"type": "string"}}}),
         ] {
             assert_eq!(find_nonsense(&schema, PropertyNames::OfArguments), None, "{schema}");

@@ -28,6 +28,8 @@ const FAULTS_OF_AGENT: &[(&str, &str)] = &[
     ("fallbacks.llm[0].base_url", "must be an http or https URL without a query, a fragment or a user name"),
     ("fallbacks.llm[0].model", "must not be empty"),
     ("fallbacks.llm[0].provider", "must not be a realtime model"),
+    ("llm_config.messages[0].content", "must not be empty"),
+    ("llm_config.messages[1].content", "must not be empty"),
     ("llm_config.messages[1].role", "must be one of system, user, assistant"),
     ("llm_config.temperature", "must be between 0 and 2"),
     ("llm_config.tools[0].function.parameters", SCHEMA),
@@ -88,6 +90,21 @@ fn faulty_agent() -> Value {
 #[test]
 fn every_fault_of_an_agent_is_listed_by_its_path() {
     assert_eq!(listed::<agent::AgentFields>(faulty_agent()), told(FAULTS_OF_AGENT));
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_with_its_field() {
+    let agent = json!({"name": "A", "first_message": "Hi {{name}}", "system_prompt": "Pass {{collected.pin}} on."});
+    assert_eq!(listed::<agent::AgentFields>(agent), told(&[]));
+    for (schema, wanted) in [
+        (json!({"type": "array", "items": {"type": "string"}}), vec![("analysis_plan.structured_data_plan", SCHEMA)]),
+        (json!({"type": "string"}), vec![("analysis_plan.structured_data_plan", SCHEMA)]),
+        (json!({"type": "object"}), vec![]),
+        (json!({}), vec![]),
+    ] {
+        let agent = json!({"name": "A", "analysis_plan": {"structured_data_plan": schema}});
+        assert_eq!(listed::<agent::AgentFields>(agent), told(&wanted), "{schema}");
+    }
 }
 
 #[test]

@@ -144,6 +144,13 @@ impl SentenceSplitter {
             if says && is_particle_end(text, at, c) {
                 return Some(at);
             }
+            if says && is_greek_question(text, at, c) {
+                match text[end..].chars().next() {
+                    Some(next) if next.is_whitespace() => return Some(end),
+                    Some(_) => {}
+                    None => return None,
+                }
+            }
             if says && is_end(c) {
                 match self.end_at(text, at) {
                     EndSearch::End(end) => return Some(end),
@@ -227,7 +234,13 @@ fn is_end(c: char) -> bool {
 
 /// Ends that need no white space behind them.
 fn is_hard_end(c: char) -> bool {
-    matches!(c, '。' | '！' | '？' | '｡' | '।' | '॥' | '؟' | '۔' | '።' | '။' | '។')
+    matches!(c, '。' | '！' | '？' | '｡' | '।' | '॥' | '؟' | '۔' | '።' | '။' | '។' | '։')
+}
+
+/// The question mark of Greek looks like a semicolon.
+fn is_greek_question(text: &str, at: usize, c: char) -> bool {
+    let is_greek = |c: char| matches!(u32::from(c), 0x370..=0x3FF | 0x1F00..=0x1FFF) && c.is_alphabetic();
+    matches!(c, ';' | '\u{37E}') && text[..at].chars().next_back().is_some_and(is_greek)
 }
 
 fn is_closer(c: char) -> bool {
@@ -256,7 +269,8 @@ fn is_closer(c: char) -> bool {
 /// Whether a text ends as a sentence does.
 pub fn ends_sentence(text: &str) -> bool {
     let text = text.trim_end().trim_end_matches(is_closer);
-    text.ends_with(is_end) || THAI_ENDS.iter().any(|end| text.ends_with(end))
+    let asks = text.char_indices().next_back().is_some_and(|(at, c)| is_greek_question(text, at, c));
+    asks || text.ends_with(is_end) || THAI_ENDS.iter().any(|end| text.ends_with(end))
 }
 
 /// Behind closing quotes, brackets and tags.

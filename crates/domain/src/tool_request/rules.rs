@@ -123,6 +123,11 @@ impl Validate for ToolRequest {
             &[],
             "needs the tool's url: only a message without secrets goes to the agent's webhook_url",
         );
+        faults.check(
+            self.method.has_body() || self.body_format == BodyFormat::Message,
+            &["body_format"],
+            "is only for methods with a body",
+        );
         check_url(self, used, &mut faults);
         check_parameters(self, used, &mut faults);
         check_headers(self, &mut faults);

@@ -160,6 +160,12 @@ fn secrets_paths_and_numbers_have_their_limits() {
     check(json!({"timeout_ms": 120_001}), "timeout_ms: must be between 1 and 120000");
     check(json!({"progress": {"after_ms": 299}}), "progress.after_ms: must be between 300 and 60000");
     check(json!({"progress": {"phrases": [" "]}}), "progress.phrases[0]: must have 1 to 500 characters");
+    for method in ["GET", "DELETE"] {
+        let words = "request.body_format: is only for methods with a body";
+        request(json!({"method": method, "body_format": "json"}), words);
+        request(json!({"method": method, "body_format": "form"}), words);
+        assert_eq!(refused(json!({"request": {"method": method}})), Vec::<String>::new());
+    }
     check(json!({"url": null, "request": {"method": "GET"}}), "request: needs the tool's url");
     check(json!({"url": null, "request": {"body_format": "form"}}), "request: needs the tool's url");
     assert_eq!(refused(json!({"url": null, "request": {}})), Vec::<String>::new(), "the agent's webhook_url");

@@ -178,7 +178,8 @@ fn each_language_is_cut_at_its_own_ends() {
 fn without_clause_cuts(segments: Vec<SplitSegment>) -> Vec<String> {
     let mut texts: Vec<String> = Vec::new();
     for segment in segments {
-        match texts.last_mut().filter(|last| last.ends_with([',', '，', '、', '،', ';'])) {
+        let is_clause = |last: &String| last.ends_with([',', '，', '、', '،', ';']) && !ends_sentence(last);
+        match texts.last_mut().filter(|last| is_clause(last)) {
             Some(last) => {
                 if !segment.is_glued {
                     last.push(' ');

@@ -77,6 +77,10 @@ fn is_place(sentence: &Sentence<'_>, at: usize, end: usize, place: Place, writte
                 && !(written == "no." && sentence.is_sentence_start(at))
         }
         Place::AfterNumber => sentence.before(at).is_some_and(|before| before.kind == TokenKind::Number),
+        Place::AfterOrdinal => {
+            let dotted = sentence.before(at).is_some_and(|before| before.text == ".");
+            dotted && at.checked_sub(2).and_then(|two| sentence.digits(two)).is_some_and(|number| number.len() <= 2)
+        }
         Place::BeforeName => next.is_some_and(has_capital),
         Place::Title => has_capital(sentence.text(at)) && next.is_some_and(has_capital),
         Place::BeforeSmall => next.is_some_and(|next| next.starts_with(char::is_lowercase)),

@@ -6,6 +6,7 @@ use super::locale::{Locale, SlashOrder};
 use super::numbers::behind_hyphen;
 use super::ranges;
 use super::tokens::{Reading, Sentence, has_capital};
+use super::years;
 
 /// Reads a date that begins at a token.
 pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
@@ -50,11 +51,17 @@ fn say(day: u32, month: usize, year: &str, locale: Locale) -> Option<String> {
 }
 
 fn iso(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let day = iso_day(sentence, at, locale).filter(|_| !goes_on(sentence, at + 5))?;
+    Reading::new(at + 5, day)
+}
+
+/// What is said for the five tokens of "2026-03-12", whatever follows them.
+pub(super) fn iso_day(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<String> {
     let (year, month, day) = parts(sentence, at, &["-", "‑"])?;
-    if (year.len(), month.len(), day.len()) != (4, 2, 2) || goes_on(sentence, at + 5) {
+    if (year.len(), month.len(), day.len()) != (4, 2, 2) {
         return None;
     }
-    Reading::new(at + 5, say(day.parse().ok()?, month.parse().ok()?, year, locale)?)
+    say(day.parse().ok()?, month.parse().ok()?, year, locale)
 }
 
 /// Three numbers with the same sign between them.
@@ -73,16 +80,40 @@ fn goes_on(sentence: &Sentence<'_>, end: usize) -> bool {
 }
 
 fn three_parts(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
-    let (first, second, year) = parts(sentence, at, &["/", "-", "."])?;
+    let (first, second, year, end) = written(sentence, at)?;
     let sign = sentence.text(at + 1);
-    let short_year = year.len() == 2 && (sign == "/" || sign == "." && locale.style == DateStyle::DayDotMonthYear);
-    if first.len() > 2 || second.len() > 2 || !(year.len() == 4 || short_year) || goes_on(sentence, at + 5) {
+    let short_year = year.len() == 2
+        && match sign {
+            "/" => true,
+            "." if locale.style == DateStyle::DayDotMonthYear => true,
+            "-" if locale.is_dutch() && years::is_wanted(sentence, at, locale) => true,
+            // "31-12-'26".
+            _ => end > at + 5,
+        };
+    if first.len() > 2 || second.len() > 2 || !(year.len() == 4 || short_year) || goes_on(sentence, end) {
         return None;
     }
-    let year = if short_year { format!("20{year}") } else { year.to_owned() };
+    let year = if short_year { years::in_full(sentence, at, year, locale)? } else { year.to_owned() };
     let (first, second): (usize, usize) = (first.parse().ok()?, second.parse().ok()?);
     let (day, month) = order(first, second, if sign == "." { SlashOrder::DayFirst } else { locale.slash })?;
-    Reading::new(at + 5, say(day as u32, month, &year, locale)?)
+    Reading::new(end, say(day as u32, month, &year, locale)?)
+}
+
+/// Three numbers, the last one perhaps behind an apostrophe, and their end.
+fn written<'a>(sentence: &Sentence<'a>, at: usize) -> Option<(&'a str, &'a str, &'a str, usize)> {
+    if let Some((first, second, year)) = parts(sentence, at, &["/", "-", "."]) {
+        return Some((first, second, year, at + 5));
+    }
+    let (first, second, year) = (sentence.digits(at)?, sentence.digits(at + 2)?, sentence.digits(at + 5)?);
+    let sign = sentence.text(at + 1);
+    let glued = (at + 1..at + 6).all(|one| sentence.is_glued(one));
+    let fits = matches!(sign, "/" | "-" | ".") && sentence.text(at + 3) == sign;
+    (glued && fits && matches!(sentence.text(at + 4), "'" | "’") && year.len() == 2).then_some((
+        first,
+        second,
+        year,
+        at + 6,
+    ))
 }
 
 /// Which of two numbers is the day.

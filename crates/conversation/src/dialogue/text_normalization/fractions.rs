@@ -161,11 +161,19 @@ fn say(
         1 => format!("{} {one}", fractions.one),
         above => format!("{above} {many}"),
     };
-    let unit = measured.filter(|measured| measured.is_unit);
+    let unit = measured.filter(|measured| is_known(measured, fractions));
     let Some(unit) = unit else { return Reading { end: fraction.end, spoken: said } };
     let was_named = sentence.word(fraction.end).is_some_and(|word| word == unit.name);
     let joint = match fractions.style {
-        FractionStyle::English if was_named => String::new(),
+        // "a 3/4 cup measure", "a quarter mile", "3/4 miles".
+        FractionStyle::English
+            if was_named
+                && (has_article(sentence, at, fractions)
+                    || (fraction.above, fraction.below) == (1, 4)
+                    || unit.name.ends_with('s') && unit.name != "glass") =>
+        {
+            String::new()
+        }
         FractionStyle::English => format!("of {} ", article(&unit.name)),
         FractionStyle::Romance { elided, .. } if unit.name.starts_with(['a', 'e', 'h', 'o']) => elided.to_owned(),
         FractionStyle::Romance { of, .. } => of.to_owned(),

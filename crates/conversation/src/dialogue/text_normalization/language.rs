@@ -68,6 +68,8 @@ pub(super) enum Place {
     Capital,
     /// "geb.", before a name, a date or a year.
     BeforeBirth,
+    /// Behind a number with a dot: "3. OG".
+    AfterOrdinal,
     /// Behind the number of a century: "XIVe s.".
     AfterCentury,
     /// Before a word without a capital.
@@ -112,13 +114,7 @@ pub(super) struct Signs {
     pub(super) between: &'static [&'static str],
     /// Words before a range, and what stands between its ends then: "du", "au".
     pub(super) bounds: &'static [(&'static str, &'static str)],
-    /// Articles that are said again before the second end behind those.
-    pub(super) articles: &'static [&'static str],
-    /// Prepositions, articles and the like behind which no range of its usual form stands: "a da 3 a 5" is none.
-    pub(super) no_range_behind: &'static [&'static str],
-    /// What stands between the ends then, and between neighbours.
-    pub(super) listed: &'static str,
-    pub(super) or: &'static str,
+    pub(super) ranges: Ranges,
     /// Between the numbers of a score, and of a ratio.
     pub(super) score: &'static str,
     pub(super) ratio: &'static str,
@@ -136,7 +132,19 @@ pub(super) struct Signs {
     pub(super) number: &'static str,
 }
 
-/// How sizes, and numbers of times, are said.
+/// How the ends of a range are joined behind certain words.
+#[derive(Debug)]
+pub(super) struct Ranges {
+    /// Articles that are said again before the second end behind those.
+    pub(super) articles: &'static [&'static str],
+    /// Prepositions, articles and the like behind which no range of its usual form stands: "a da 3 a 5" is none.
+    pub(super) no_range_behind: &'static [&'static str],
+    /// What stands between the ends then, and between neighbours.
+    pub(super) listed: &'static str,
+    pub(super) or: &'static str,
+}
+
+/// How sizes, numbers of times and "about" are said.
 #[derive(Debug)]
 pub(super) struct Sizes {
     /// Between the sides of something: "30 by 40".
@@ -144,6 +152,9 @@ pub(super) struct Sizes {
     /// "2x" is "2 times".
     pub(super) once: &'static str,
     pub(super) repeated: &'static str,
+    /// "~", and "@" before a price.
+    pub(super) about: &'static str,
+    pub(super) priced: &'static str,
 }
 
 /// How a fraction is put together.
@@ -182,7 +193,7 @@ pub(super) struct Fractions {
     pub(super) of: &'static [&'static str],
     /// Words before a fraction that make its own article superfluous.
     pub(super) articles: &'static [&'static str],
-    /// Nouns that are measured, and are not masculine; in Dutch those of the neuter.
+    /// Nouns that are measured, beyond the units, and are not masculine; in Dutch those of the neuter, in English all.
     pub(super) feminine: &'static [&'static str],
     /// Nouns before "1/2" that number something: "page".
     pub(super) numbered: &'static [&'static str],
@@ -206,6 +217,8 @@ pub(super) struct Calendar {
     pub(super) hour_words: &'static [&'static str],
     /// Before a time that is written with a dot.
     pub(super) before_times: &'static [&'static str],
+    /// Before a time of the day.
+    pub(super) at: &'static str,
     /// Words before a range of hours, and what stands between its ends then: "alle", "fino alle".
     pub(super) hour_bounds: &'static [(&'static str, &'static str)],
     /// Words of a sentence whose "3:10" is a ratio, and a score or a place in a book.

@@ -25,6 +25,9 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
     if !sentence.starts_word(at) || behind_hyphen(sentence, at) {
         return None;
     }
+    if let Some(reading) = behind_dash(sentence, at, locale) {
+        return Some(reading);
+    }
     if let Some(reading) = short_number(sentence, at, locale).or_else(|| short_groups(sentence, at, locale)) {
         return Some(reading);
     }
@@ -36,6 +39,44 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
     let said = said.join(", ");
     let plus = locale.language.signs.plus;
     Reading::new(groups.end, if groups.is_international { format!("{plus} {said}") } else { said })
+}
+
+/// Tokens between "extension" and the dash of its number.
+const EXTENSION_TOKENS: usize = 8;
+/// Digits of an extension at most.
+const EXTENSION_DIGITS_MAX: usize = 6;
+
+/// "Durchwahl -23", "Fax -99 or -98": the dash stands for the number before, and is no minus.
+fn behind_dash(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let behind = sentence.minus(at)?;
+    let digits = sentence.digits(behind).filter(|digits| digits.len() <= EXTENSION_DIGITS_MAX)?;
+    let end = behind + 1;
+    let goes_on = sentence.glued_sign(end, &[".", ",", ":", "%", "€", "°"]) && sentence.is_glued(end + 1);
+    let counted = units::unit(sentence, end, locale).is_some_and(|(_, behind)| sentence.ends_word(behind));
+    let fits = sentence.ends_word(end) && !goes_on && !counted && is_extension(sentence, at, locale);
+    fits.then(|| Reading { end, spoken: say_group(digits) })
+}
+
+/// Whether a word for an extension, or for a line of its own, is the nearest one before a token.
+fn is_extension(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
+    let signs = &locale.language.signs;
+    for back in 1..=EXTENSION_TOKENS {
+        let Some(token) = at.checked_sub(back).and_then(|at| sentence.get(at)) else { return false };
+        let word = token.text.to_lowercase();
+        match token.kind {
+            TokenKind::Number => {}
+            TokenKind::Sign
+                if DASHES.contains(&token.text) || matches!(token.text, "." | "," | ":" | "/" | "(" | ")") => {}
+            TokenKind::Word if [signs.ranges.or, signs.and].contains(&word.as_str()) => {}
+            TokenKind::Word => {
+                let is_line = ["fax", "tel", "tél", "tlf", "tfno"].iter().any(|begin| word.starts_with(begin));
+                let extensions = locale.language.codes.extensions;
+                return is_line || extensions.iter().any(|name| word.starts_with(name));
+            }
+            TokenKind::Sign => return false,
+        }
+    }
+    false
 }
 
 /// Numbers of three digits that are dialled and rarely counted.

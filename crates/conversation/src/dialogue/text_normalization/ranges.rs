@@ -17,7 +17,7 @@ pub(super) fn say_range(sentence: &Sentence<'_>, at: usize, first: &str, second:
     }
     let is_next =
         sentence.before(at).is_some_and(|token| token.kind == TokenKind::Word || matches!(token.text, "'" | "’"));
-    if is_next && signs.no_range_behind.contains(&before) {
+    if is_next && signs.ranges.no_range_behind.contains(&before) {
         return beside(first, second, locale);
     }
     match signs.from.is_empty() || signs.from == before {
@@ -45,7 +45,7 @@ pub(super) fn between(sentence: &Sentence<'_>, at: usize, second: &str, locale: 
     if signs.between.contains(&word(0)) {
         return Some(format!("{} ", signs.and));
     }
-    let article = signs.articles.iter().find(|article| **article == word(0))?;
+    let article = signs.ranges.articles.iter().find(|article| **article == word(0))?;
     signs.between.contains(&word(1)).then(|| format!("{} {}", signs.and, article_before(second, article, locale)))
 }
 
@@ -69,12 +69,12 @@ fn beside(first: &str, second: &str, locale: Locale) -> String {
     if are_neighbours {
         // "7 u 8": before a vowel of its own sound Spanish has another word.
         let vowel = locale.is_spanish() && (second.starts_with('8') || second == "11");
-        return format!("{first} {} {second}", if vowel { "u" } else { signs.or });
+        return format!("{first} {} {second}", if vowel { "u" } else { signs.ranges.or });
     }
     let are_numbers =
         [first, second].iter().all(|end| end.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | ',')));
     // Two days in a row would be those alone.
-    let joint = if are_numbers { signs.listed } else { signs.to };
+    let joint = if are_numbers { signs.ranges.listed } else { signs.to };
     let blank = if joint == "," { "" } else { " " };
     format!("{first}{blank}{joint} {second}")
 }

@@ -5,8 +5,8 @@ use super::locale::Locale;
 use super::markup::{Manner, PlainText};
 use super::tokens::{Reading, Sentence, TokenKind};
 use super::{
-    abbreviations, codes, dates, dimensions, fractions, keys, money, numbers, ordinals, phone, postcodes, spans,
-    street_directions, symbols, times, units, web_addresses,
+    abbreviations, codes, dates, dimensions, fractions, keys, money, numbers, ordinals, per_word, phone, postcodes,
+    spans, street_directions, symbols, times, timestamps, units, web_addresses,
 };
 use std::ops::Range;
 use trunkline_domain::speech_tags;
@@ -38,6 +38,7 @@ const GRAMMARS: &[Grammar] = &[
     web_addresses::read,
     fractions::read,
     spans::read,
+    timestamps::read,
     dates::read,
     money::read,
     dimensions::read,
@@ -47,6 +48,7 @@ const GRAMMARS: &[Grammar] = &[
     ordinals::read,
     units::read,
     numbers::read,
+    per_word::read,
     abbreviations::read,
     symbols::read,
 ];

@@ -20,7 +20,30 @@ pub enum AbbreviationEnd {
 }
 
 /// Abbreviations that texts of all languages have.
-const COMMON: &[&str] = &["mr", "mrs", "ms", "dr", "prof", "vs", "nr", "sr", "डॉ", "रु", "प्रो", "ดร", "रू", "สนง"];
+const COMMON: &[&str] = &[
+    "mr",
+    "mrs",
+    "ms",
+    "dr",
+    "prof",
+    "vs",
+    "nr",
+    "sr",
+    "डॉ",
+    "रु",
+    "प्रो",
+    "ดร",
+    "रू",
+    "สนง",
+    "тел",
+    "ул",
+    "стр",
+    "рис",
+    "им",
+    "корп",
+    "напр",
+    "просп",
+];
 /// Words of Hindi of one letter: they end sentences, and are no initials.
 const HINDI_ENDS: &[&str] =
     &["है", "हैं", "हूँ", "हूं", "हो", "था", "थी", "थे", "थीं", "दो", "लो", "जी", "गा", "गी", "गे", "ना", "न", "दें", "लें", "तो"];
@@ -316,7 +339,9 @@ fn behind_number(before: &str, word: &str) -> bool {
 fn by_place(place: Place, short: &str, word: &str, following: Option<char>) -> AbbreviationEnd {
     match (place, following) {
         (Place::Closing, _) if LIST_ENDS.contains(&short) => before_capital(following),
-        (Place::Anywhere | Place::Closing | Place::AfterNumber | Place::AfterCentury, _) => AbbreviationEnd::Always,
+        (Place::Anywhere | Place::Closing | Place::AfterOrdinal | Place::AfterNumber | Place::AfterCentury, _) => {
+            AbbreviationEnd::Always
+        }
         (Place::Capital, _) if has_capital(word) => AbbreviationEnd::Always,
         (Place::BeforeBirth, _) if has_capital(word) => AbbreviationEnd::No,
         (Place::Title, _) if !has_capital(word) => AbbreviationEnd::No,

@@ -1,6 +1,7 @@
 //! Signs between words and numbers: "&", "2 + 2 = 4", "C++", "#1".
 
 use super::locale::Locale;
+use super::money;
 use super::tokens::{Reading, Sentence, TokenKind};
 
 /// Reads a sign that begins at a token.
@@ -22,12 +23,31 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
         "±" if is_number(sentence, at, 1) || sentence.text(at + 1) == "€" || sentence.text(at + 1) == "$" => {
             Reading::new(at + 1, signs.plus_minus)
         }
+        "~" | "≈" if opens(sentence, at) && is_amount(sentence, at + 1, locale) => {
+            Reading::new(at + 1, locale.language.sizes.about)
+        }
+        "@" if token.is_spaced && is_priced(sentence, at, locale) => Reading::new(at + 1, locale.language.sizes.priced),
         "=" if is_calculation(sentence, at) => Reading::new(at + 1, signs.equals),
         "*" | "×" if is_calculation(sentence, at) => Reading::new(at + 1, signs.times),
         "#" => numbered(sentence, at, locale),
         "24" | "7" => around_the_clock(sentence, at),
         _ => None,
     }
+}
+
+fn opens(sentence: &Sentence<'_>, at: usize) -> bool {
+    sentence.get(at).is_some_and(|token| token.is_spaced)
+        || sentence.before(at).is_some_and(|before| matches!(before.text, "(" | "\"" | ":"))
+}
+
+/// Whether a number or a currency stands at a token.
+fn is_amount(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
+    sentence.digits(at).is_some() || money::sign(sentence, at, locale).is_some()
+}
+
+/// "2 @ $4.50": so many, at a price.
+fn is_priced(sentence: &Sentence<'_>, at: usize, locale: Locale) -> bool {
+    (is_number(sentence, at, -1) || locale.is_english()) && is_amount(sentence, at + 1, locale)
 }
 
 fn is_number(sentence: &Sentence<'_>, at: usize, step: isize) -> bool {

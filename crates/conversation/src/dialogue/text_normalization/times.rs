@@ -49,7 +49,7 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
     if !sentence.starts_word(at) || behind_hyphen(sentence, at) || sentence.digits(at).is_none() {
         return None;
     }
-    if let Some(reading) = english_half_range(sentence, at, locale) {
+    if let Some(reading) = english_half_range(sentence, at, locale).or_else(|| english_hours(sentence, at, locale)) {
         return Some(reading);
     }
     if let Some(reading) = ratio(sentence, at, locale) {
@@ -77,6 +77,40 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
         return None;
     }
     Reading::new(first.end, say(sentence, at, first, locale))
+}
+
+/// What is said for "20:30" at a token, and its end, whatever stands around it.
+pub(super) fn clock(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<(String, usize)> {
+    let digits = sentence.digits(at).filter(|digits| digits.len() <= 2)?;
+    let hour: u32 = digits.parse().ok().filter(|hour| *hour <= 24)?;
+    let bare = Time { hour, minute: None, half: None, word: HourWord::Left, end: at + 1 };
+    let glued = sentence.glued_sign(at + 1, &[":"]) && sentence.is_glued(at + 2);
+    let time = with_minutes(sentence, bare, at + 2).filter(|_| glued)?;
+    Some((say(sentence, at, time, locale), time.end))
+}
+
+/// From this hour on "18:30 hrs" is a time of the day; before, the word before decides.
+const AFTERNOON: u32 = 13;
+
+/// "18:00 hrs", "at 9:30 hours": a time of the day of English, and not how long something takes.
+fn english_hours(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let glued = sentence.glued_sign(at + 1, &[":"]) && sentence.is_glued(at + 2);
+    let hour: u32 = sentence.digits(at).filter(|_| glued && locale.is_english())?.parse().ok()?;
+    let minute: u32 = sentence.digits(at + 2).filter(|minute| minute.len() == 2)?.parse().ok()?;
+    let fits = hour <= 24 && minute < 60 && matches!(sentence.word(at + 3), Some("hrs" | "hr" | "hours"));
+    let before = sentence.before(at).map_or("", |before| before.text);
+    let wanted = matches!(before, "at" | "At" | "by" | "from" | "until" | "till" | "before" | "after" | "around");
+    if !fits || hour < AFTERNOON && !wanted {
+        return None;
+    }
+    let dotted = sentence.glued_sign(at + 4, &["."]);
+    let end = if dotted { full_stops::without(sentence, at + 5, locale) } else { at + 4 };
+    let minutes = match minute {
+        0 => "hundred".to_owned(),
+        1..=9 => format!("oh {minute}"),
+        _ => minute.to_string(),
+    };
+    Reading::new(end, format!("{hour} {minutes} hours"))
 }
 
 /// "1:30 hours" is no time of the day.
@@ -296,7 +330,18 @@ fn is_german_clock(sentence: &Sentence<'_>, bare: Time) -> bool {
     let adjacent = sentence.before(bare.end.saturating_sub(1)).is_some_and(|before| before.kind == TokenKind::Word);
     let word = |at: usize| words.get(at).map_or("", String::as_str);
     let clock = word(1) == "uhr" || word(1) == "h" && word(2) == "um";
+    if adjacent && is_german_end(sentence, bare, word(0), word(1)) {
+        return true;
+    }
     adjacent && (words.first().is_some_and(|word| matches!(word.as_str(), "um" | "gegen")) || joined && clock)
+}
+
+/// "ab 14 h", "von 9 bis 17 h": hours of a day, unless what they are hours of follows. Fewer are how long it takes.
+fn is_german_end(sentence: &Sentence<'_>, bare: Time, before: &str, second: &str) -> bool {
+    let next = sentence.word(bare.end + 1);
+    let is_counted = next.is_some_and(|next| has_capital(next) || matches!(next, "pro" | "je" | "lang" | "täglich"));
+    let opens = matches!((before, second), ("ab" | "bis", _) | ("und", "zwischen"));
+    (6..24).contains(&bare.hour) && opens && !is_counted
 }
 
 /// "AM", "p.m.", "a. m.": which half, and where it ends. The last dot may be that of the sentence.
@@ -322,7 +367,7 @@ fn half_of_day(sentence: &Sentence<'_>, at: usize) -> Option<(DayHalf, usize)> {
 }
 
 /// The end of a word of the hour behind a time.
-fn hour_word(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<usize> {
+pub(super) fn hour_word(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<usize> {
     let start = sentence.get(at)?.start;
     let words = locale.language.calendar.hour_words.iter();
     let found = words.filter(|word| sentence.stands(start, word)).max_by_key(|word| word.len())?;

@@ -260,6 +260,7 @@ pub(super) fn name(unit: &Unit, number: &Number, locale: Locale) -> &'static str
 fn feet_and_inches(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
     let (feet, inches) = (sentence.digits(at)?, sentence.digits(at + 2)?);
     let marks = sentence.glued_sign(at + 1, &["'", "’", "′"]) && sentence.glued_sign(at + 3, &["\"", "”", "″"]);
-    let fits = marks && sentence.is_glued(at + 2) && feet.len() == 1 && inches.len() <= 2 && locale.is_english();
+    let sizes = feet.len() <= 2 && inches.parse::<u8>().is_ok_and(|inches| inches < 12);
+    let fits = marks && sentence.is_glued(at + 2) && sizes && locale.is_english();
     fits.then(|| Reading { end: at + 4, spoken: format!("{feet} foot {inches}") })
 }

@@ -93,12 +93,34 @@ pub(super) fn read(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option
     if token.kind == TokenKind::Sign {
         return None;
     }
+    if let Some(reading) = numeric_host(sentence, at, locale) {
+        return Some(reading);
+    }
     let limit = sentence.text.floor_char_boundary(token.start + ADDRESS_BYTES_MAX);
     let rest = sentence.text.get(token.start..limit)?;
     let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '<' | '>' | '“' | '”' | '«' | '»');
     let chunk = rest.split(ends).next().filter(|chunk| chunk.contains(['.', '@']) || chunk.contains("://"))?;
     let (chunk, spoken) = address(chunk, locale)?;
     Reading::new(sentence.token_from(token.start + chunk.len()), spoken)
+}
+
+/// "192.168.0.1": four numbers of an octet each. Where all could be thousands, "IP" stands before.
+fn numeric_host(sentence: &Sentence<'_>, at: usize, locale: Locale) -> Option<Reading> {
+    let mut parts = [""; 4];
+    for (index, part) in parts.iter_mut().enumerate() {
+        let one = at + 2 * index;
+        *part = sentence.digits(one).filter(|digits| digits.parse::<u8>().is_ok())?;
+        if index > 0 && !(sentence.glued_sign(one - 1, &["."]) && sentence.is_glued(one)) {
+            return None;
+        }
+    }
+    let end = at + 7;
+    let goes_on = !sentence.ends_word(end) || sentence.glued_sign(end, &["."]) && sentence.is_glued(end + 1);
+    let are_thousands = parts.iter().skip(1).all(|part| part.len() == 3);
+    let is_named = sentence.words_before(at, 3).iter().any(|word| word == "ip");
+    let has_port = sentence.glued_sign(end, &[":"]) && sentence.is_glued(end + 1) && sentence.digits(end + 1).is_some();
+    let spoken = parts.join(&format!(" {} ", locale.language.signs.dot));
+    (!goes_on && (!are_thousands || is_named)).then_some(Reading { end: if has_port { end + 2 } else { end }, spoken })
 }
 
 /// The address at the beginning of a text without blanks, and how it is said.

@@ -4,7 +4,8 @@ mod abbreviations;
 
 use super::{currency, scale, unit};
 use crate::dialogue::text_normalization::language::{
-    Calendar, Clock, Codes, Currency, DateStyle, FractionStyle, Fractions, Language, Money, Scale, Signs, Sizes, Unit,
+    Calendar, Clock, Codes, Currency, DateStyle, FractionStyle, Fractions, Language, Money, Ranges, Scale, Signs,
+    Sizes, Unit,
 };
 use abbreviations::ABBREVIATIONS;
 
@@ -16,10 +17,7 @@ pub(in crate::dialogue::text_normalization) static GERMAN: Language = Language {
         from: "",
         between: &["zwischen"],
         bounds: &[],
-        articles: &["dem", "den", "der"],
-        no_range_behind: &["bis"],
-        listed: ",",
-        or: "oder",
+        ranges: Ranges { articles: &["dem", "den", "der"], no_range_behind: &["bis"], listed: ",", or: "oder" },
         score: "zu",
         ratio: "zu",
         minus: "minus",
@@ -34,7 +32,7 @@ pub(in crate::dialogue::text_normalization) static GERMAN: Language = Language {
         underscore: "Unterstrich",
         number: "Nummer",
     },
-    sizes: Sizes { by: "mal", once: "mal", repeated: "mal" },
+    sizes: Sizes { by: "mal", once: "mal", repeated: "mal", about: "etwa", priced: "zu" },
     fractions: Fractions {
         style: FractionStyle::German,
         one: "ein",
@@ -95,6 +93,7 @@ pub(in crate::dialogue::text_normalization) static GERMAN: Language = Language {
         clock: Clock::HourWord { one: "Uhr", many: "Uhr", joint: "" },
         hour_words: &["Uhr", "h"],
         before_times: &["um"],
+        at: "um",
         hour_bounds: &[],
         ratio_words: &["verhältnis", "maßstab"],
         score_words: &[

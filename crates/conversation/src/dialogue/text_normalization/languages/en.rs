@@ -4,7 +4,8 @@ mod abbreviations;
 
 use super::{currency, scale, unit};
 use crate::dialogue::text_normalization::language::{
-    Calendar, Clock, Codes, Currency, DateStyle, FractionStyle, Fractions, Language, Money, Scale, Signs, Sizes, Unit,
+    Calendar, Clock, Codes, Currency, DateStyle, FractionStyle, Fractions, Language, Money, Ranges, Scale, Signs,
+    Sizes, Unit,
 };
 use abbreviations::ABBREVIATIONS;
 
@@ -16,10 +17,7 @@ pub(in crate::dialogue::text_normalization) static ENGLISH: Language = Language 
         from: "",
         between: &["between"],
         bounds: &[],
-        articles: &["the"],
-        no_range_behind: &[],
-        listed: ",",
-        or: "or",
+        ranges: Ranges { articles: &["the"], no_range_behind: &[], listed: ",", or: "or" },
         score: "to",
         ratio: "to",
         minus: "minus",
@@ -34,7 +32,7 @@ pub(in crate::dialogue::text_normalization) static ENGLISH: Language = Language 
         underscore: "underscore",
         number: "number",
     },
-    sizes: Sizes { by: "by", once: "time", repeated: "times" },
+    sizes: Sizes { by: "by", once: "time", repeated: "times", about: "about", priced: "at" },
     fractions: Fractions {
         style: FractionStyle::English,
         one: "one",
@@ -50,7 +48,7 @@ pub(in crate::dialogue::text_normalization) static ENGLISH: Language = Language 
         ],
         of: &["of"],
         articles: &["a", "an", "the", "another", "every"],
-        feminine: &[],
+        feminine: &["cup", "glass", "bottle", "bowl", "mug", "stick", "slice", "acre", "jar", "spoon"],
         numbered: &[
             "page",
             "part",
@@ -120,6 +118,7 @@ pub(in crate::dialogue::text_normalization) static ENGLISH: Language = Language 
         clock: Clock::English,
         hour_words: &["o'clock", "o’clock"],
         before_times: &[],
+        at: "at",
         hour_bounds: &[],
         ratio_words: &["ratio", "odds", "scale", "aspect", "proportion"],
         score_words: &[

@@ -4,8 +4,8 @@ mod abbreviations;
 
 use super::{currency, scale, unit};
 use crate::dialogue::text_normalization::language::{
-    Calendar, Clock, Codes, Currency, DateStyle, FractionStyle, Fractions, Language, Money, Ordinals, Scale, Signs,
-    Sizes, Unit,
+    Calendar, Clock, Codes, Currency, DateStyle, FractionStyle, Fractions, Language, Money, Ordinals, Ranges, Scale,
+    Signs, Sizes, Unit,
 };
 use abbreviations::ABBREVIATIONS;
 
@@ -17,10 +17,12 @@ pub(in crate::dialogue::text_normalization) static SPANISH: Language = Language 
         from: "",
         between: &["entre"],
         bounds: &[("del", "al")],
-        articles: &["el", "la", "los", "las", "un", "una", "unos", "unas"],
-        no_range_behind: &["a", "al", "hasta"],
-        listed: ",",
-        or: "o",
+        ranges: Ranges {
+            articles: &["el", "la", "los", "las", "un", "una", "unos", "unas"],
+            no_range_behind: &["a", "al", "hasta"],
+            listed: ",",
+            or: "o",
+        },
         score: "a",
         ratio: "a",
         minus: "menos",
@@ -35,7 +37,7 @@ pub(in crate::dialogue::text_normalization) static SPANISH: Language = Language 
         underscore: "guion bajo",
         number: "número",
     },
-    sizes: Sizes { by: "por", once: "vez", repeated: "veces" },
+    sizes: Sizes { by: "por", once: "vez", repeated: "veces", about: "aproximadamente", priced: "a" },
     fractions: Fractions {
         style: FractionStyle::Romance {
             half: ("medio", "media"),
@@ -116,6 +118,7 @@ pub(in crate::dialogue::text_normalization) static SPANISH: Language = Language 
         clock: Clock::Joint { one: "hora", many: "horas", joint: "y" },
         hour_words: &["horas", "hora", "hrs.", "hrs", "h"],
         before_times: &["las", "la"],
+        at: "a las",
         hour_bounds: &[("las", "a las"), ("la", "a las")],
         ratio_words: &["proporción", "escala", "relación"],
         score_words: &["ganaron", "perdieron", "ganó", "perdió", "marcador", "resultado", "empataron", "salmo"],

@@ -4,7 +4,8 @@ mod abbreviations;
 
 use super::{currency, scale, unit};
 use crate::dialogue::text_normalization::language::{
-    Calendar, Clock, Codes, Currency, DateStyle, FractionStyle, Fractions, Language, Money, Scale, Signs, Sizes, Unit,
+    Calendar, Clock, Codes, Currency, DateStyle, FractionStyle, Fractions, Language, Money, Ranges, Scale, Signs,
+    Sizes, Unit,
 };
 use abbreviations::ABBREVIATIONS;
 
@@ -16,10 +17,7 @@ pub(in crate::dialogue::text_normalization) static FRENCH: Language = Language {
         from: "",
         between: &["entre"],
         bounds: &[("du", "au"), ("des", "aux")],
-        articles: &["le", "la", "les"],
-        no_range_behind: &["à", "au", "aux"],
-        listed: ",",
-        or: "ou",
+        ranges: Ranges { articles: &["le", "la", "les"], no_range_behind: &["à", "au", "aux"], listed: ",", or: "ou" },
         score: "à",
         ratio: "à",
         minus: "moins",
@@ -34,7 +32,7 @@ pub(in crate::dialogue::text_normalization) static FRENCH: Language = Language {
         underscore: "tiret bas",
         number: "numéro",
     },
-    sizes: Sizes { by: "sur", once: "fois", repeated: "fois" },
+    sizes: Sizes { by: "sur", once: "fois", repeated: "fois", about: "environ", priced: "à" },
     fractions: Fractions {
         style: FractionStyle::Romance {
             half: ("un demi", "une demi"),
@@ -113,6 +111,7 @@ pub(in crate::dialogue::text_normalization) static FRENCH: Language = Language {
         clock: Clock::HourWord { one: "heure", many: "heures", joint: "" },
         hour_words: &["heures", "heure", "h"],
         before_times: &[],
+        at: "à",
         hour_bounds: &[],
         ratio_words: &["rapport", "échelle", "ratio", "proportion"],
         score_words: &["gagné", "perdu", "score", "match", "gagnent", "battu", "psaume", "verset"],

@@ -4,8 +4,8 @@ mod abbreviations;
 
 use super::{currency, scale, unit};
 use crate::dialogue::text_normalization::language::{
-    Calendar, Clock, Codes, Currency, DateStyle, FractionStyle, Fractions, Language, Money, Ordinals, Scale, Signs,
-    Sizes, Unit,
+    Calendar, Clock, Codes, Currency, DateStyle, FractionStyle, Fractions, Language, Money, Ordinals, Ranges, Scale,
+    Signs, Sizes, Unit,
 };
 use abbreviations::ABBREVIATIONS;
 
@@ -25,16 +25,18 @@ pub(in crate::dialogue::text_normalization) static ITALIAN: Language = Language 
             ("ore", "alle"),
             ("alle", "fino alle"),
         ],
-        articles: &["il", "lo", "l", "la", "i", "gli", "le"],
-        no_range_behind: &[
-            "a", "ad", "al", "allo", "alla", "ai", "agli", "all", "in", "nel", "nello", "nella", "nei", "negli",
-            "nelle", "di", "del", "dello", "della", "dei", "degli", "delle", "dell", "su", "sul", "sulla", "sui",
-            "sulle", "con", "per", "entro", "dopo", "oltre", "circa", "quasi", "ogni", "sotto", "sopra", "verso",
-            "fino", "almeno", "il", "lo", "la", "i", "gli", "le", "l", "un", "uno", "una", "questi", "quei", "primi",
-            "prossimi", "ultimi", "altri",
-        ],
-        listed: ",",
-        or: "o",
+        ranges: Ranges {
+            articles: &["il", "lo", "l", "la", "i", "gli", "le"],
+            no_range_behind: &[
+                "a", "ad", "al", "allo", "alla", "ai", "agli", "all", "in", "nel", "nello", "nella", "nei", "negli",
+                "nelle", "di", "del", "dello", "della", "dei", "degli", "delle", "dell", "su", "sul", "sulla", "sui",
+                "sulle", "con", "per", "entro", "dopo", "oltre", "circa", "quasi", "ogni", "sotto", "sopra", "verso",
+                "fino", "almeno", "il", "lo", "la", "i", "gli", "le", "l", "un", "uno", "una", "questi", "quei",
+                "primi", "prossimi", "ultimi", "altri",
+            ],
+            listed: ",",
+            or: "o",
+        },
         score: "a",
         ratio: "a",
         minus: "meno",
@@ -49,7 +51,7 @@ pub(in crate::dialogue::text_normalization) static ITALIAN: Language = Language 
         underscore: "underscore",
         number: "numero",
     },
-    sizes: Sizes { by: "per", once: "volta", repeated: "volte" },
+    sizes: Sizes { by: "per", once: "volta", repeated: "volte", about: "circa", priced: "a" },
     fractions: Fractions {
         style: FractionStyle::Romance {
             half: ("mezzo", "mezza"),
@@ -129,6 +131,7 @@ pub(in crate::dialogue::text_normalization) static ITALIAN: Language = Language 
         clock: Clock::Joint { one: "", many: "", joint: "e" },
         hour_words: &[],
         before_times: &["ore", "alle", "dalle", "le"],
+        at: "alle",
         hour_bounds: &[],
         ratio_words: &["rapporto", "scala", "proporzione"],
         score_words: &["vinto", "perso", "risultato", "punteggio", "pareggiato", "salmo"],

@@ -4,7 +4,8 @@ mod abbreviations;
 
 use super::{currency, scale, unit};
 use crate::dialogue::text_normalization::language::{
-    Calendar, Clock, Codes, Currency, DateStyle, FractionStyle, Fractions, Language, Money, Scale, Signs, Sizes, Unit,
+    Calendar, Clock, Codes, Currency, DateStyle, FractionStyle, Fractions, Language, Money, Ranges, Scale, Signs,
+    Sizes, Unit,
 };
 use abbreviations::ABBREVIATIONS;
 
@@ -16,10 +17,7 @@ pub(in crate::dialogue::text_normalization) static DUTCH: Language = Language {
         from: "",
         between: &["tussen"],
         bounds: &[],
-        articles: &["de", "het"],
-        no_range_behind: &["tot"],
-        listed: "à",
-        or: "of",
+        ranges: Ranges { articles: &["de", "het"], no_range_behind: &["tot"], listed: "à", or: "of" },
         score: "",
         ratio: "op",
         minus: "min",
@@ -34,7 +32,7 @@ pub(in crate::dialogue::text_normalization) static DUTCH: Language = Language {
         underscore: "underscore",
         number: "nummer",
     },
-    sizes: Sizes { by: "bij", once: "keer", repeated: "keer" },
+    sizes: Sizes { by: "bij", once: "keer", repeated: "keer", about: "ongeveer", priced: "à" },
     fractions: Fractions {
         style: FractionStyle::Dutch,
         one: "een",
@@ -93,6 +91,7 @@ pub(in crate::dialogue::text_normalization) static DUTCH: Language = Language {
         clock: Clock::HourWord { one: "uur", many: "uur", joint: "" },
         hour_words: &["uur", "u.", "u"],
         before_times: &["om", "vanaf", "rond", "tussen"],
+        at: "om",
         hour_bounds: &[],
         ratio_words: &["verhouding", "schaal"],
         score_words: &[

@@ -4,8 +4,8 @@ mod abbreviations;
 
 use super::{currency, scale, unit};
 use crate::dialogue::text_normalization::language::{
-    Calendar, Clock, Codes, Currency, DateStyle, FractionStyle, Fractions, Language, Money, Ordinals, Scale, Signs,
-    Sizes, Unit,
+    Calendar, Clock, Codes, Currency, DateStyle, FractionStyle, Fractions, Language, Money, Ordinals, Ranges, Scale,
+    Signs, Sizes, Unit,
 };
 use abbreviations::ABBREVIATIONS;
 
@@ -17,10 +17,12 @@ pub(in crate::dialogue::text_normalization) static PORTUGUESE: Language = Langua
         from: "",
         between: &["entre"],
         bounds: &[("do", "ao"), ("das", "às"), ("da", "à")],
-        articles: &["o", "a", "os", "as"],
-        no_range_behind: &["a", "ao", "aos", "à", "até"],
-        listed: ",",
-        or: "ou",
+        ranges: Ranges {
+            articles: &["o", "a", "os", "as"],
+            no_range_behind: &["a", "ao", "aos", "à", "até"],
+            listed: ",",
+            or: "ou",
+        },
         score: "a",
         ratio: "a",
         minus: "menos",
@@ -35,7 +37,7 @@ pub(in crate::dialogue::text_normalization) static PORTUGUESE: Language = Langua
         underscore: "underline",
         number: "número",
     },
-    sizes: Sizes { by: "por", once: "vez", repeated: "vezes" },
+    sizes: Sizes { by: "por", once: "vez", repeated: "vezes", about: "aproximadamente", priced: "a" },
     fractions: Fractions {
         style: FractionStyle::Romance {
             half: ("meio", "meia"),
@@ -102,6 +104,7 @@ pub(in crate::dialogue::text_normalization) static PORTUGUESE: Language = Langua
         clock: Clock::HourWord { one: "hora", many: "horas", joint: "e " },
         hour_words: &["horas", "hora", "hs", "h"],
         before_times: &["às"],
+        at: "às",
         hour_bounds: &[("às", "até às")],
         ratio_words: &["proporção", "escala", "razão"],
         score_words: &[

@@ -3,6 +3,18 @@
 use super::*;
 
 #[test]
+fn four_numbers_with_dots_are_an_address_unless_they_are_thousands() {
+    for (language, text, spoken) in [
+        ("en", "Ping 10.0.0.1:8080 now.", "Ping 10 dot 0 dot 0 dot 1 now."),
+        ("nl", "Het IP-adres is 192.168.100.200.", "Het IP-adres is 192 punt 168 punt 100 punt 200."),
+        ("nl", "Het zijn 192.168.100.200 korrels.", "Het zijn 192168100200 korrels."),
+        ("en", "Version 1.2.3.400 and 1.2.3.4.5 are out.", "Version 1.2.3.400 and 1.2.3.4.5 are out."),
+    ] {
+        check(language, text, spoken);
+    }
+}
+
+#[test]
 fn the_star_and_hash_keys_are_no_markup() {
     for (language, text, spoken) in [
         ("en", "Press *1 for sales or **2** for support.", "Press star 1 for sales or 2 for support."),

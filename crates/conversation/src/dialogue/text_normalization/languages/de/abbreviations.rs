@@ -161,6 +161,8 @@ pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
     ("sen.", "senior", Place::AfterName),
     ("jun.", "junior", Place::AfterName),
     closing("pro Pers.", "pro Person"),
+    ("OG", "Obergeschoss", Place::AfterOrdinal),
+    ("UG", "Untergeschoss", Place::AfterOrdinal),
     ("Gl.", "Gleis", Place::BeforeNumber),
     closing("Werkt.", "Werktage"),
 ];
