@@ -50,6 +50,8 @@ async fn a_conversation_goes_on_with_strict_and_careless_servers() {
         ("openai", "odd-strict-llamacpp"),
         ("openai", "odd-strict-ndjson-wantschoice"),
         ("openai", "odd-strict-returns"),
+        ("openai", "odd-strict-picky-nosystem"),
+        ("openai", "odd-strict-grammar-framed"),
         ("groq", "odd-strict-thinker"),
         ("openai", "odd-strict-lone"),
         ("xai", "odd-strict-channels"),

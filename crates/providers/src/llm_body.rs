@@ -66,7 +66,7 @@ impl AnswerBody {
             let Some(begin) = bytes.iter().position(|byte| !is_before(byte)) else { return true };
             let bytes = bytes.get(begin..).unwrap_or_default();
             *self = match bytes.first() {
-                Some(b'{') => Self::Plain(PlainBody::default()),
+                Some(b'{' | b'[') => Self::Plain(PlainBody::default()),
                 Some(b'<') => Self::Foreign("a page (HTML) in place of an answer"),
                 Some(0x1F) => Self::Foreign("a compressed body whose header (content-encoding) does not say so"),
                 _ => Self::Events(SseParser::default()),
@@ -134,7 +134,10 @@ fn hand_on(body: &str, event: &mut impl FnMut(&str)) -> bool {
         let mut parser = SseParser::default();
         return parser.push(body.as_bytes(), &mut *event) && parser.push(b"\n\n", event);
     }
-    if !is_json(body) && lines.clone().count() > 1 && lines.clone().next().is_some_and(is_json) {
+    // All chunks of a stream in one list.
+    if let Ok(chunks) = serde_json::from_str::<Vec<Box<serde_json::value::RawValue>>>(body) {
+        chunks.iter().for_each(|chunk| event(chunk.get()));
+    } else if !is_json(body) && lines.clone().count() > 1 && lines.clone().next().is_some_and(is_json) {
         lines.for_each(event);
     } else if lines.next().is_some() {
         event(body);
@@ -205,6 +208,9 @@ mod tests {
             ("\u{feff}data: x\r\rdata:y\r: z\rdata: w", vec!["x", "y\nw"], false),
             ("{\"a\":1}\ndata: x\n\ndata: y\n\n", vec!["x", "y"], true),
             ("{\"a\":", vec!["{\"a\":"], true),
+            ("[{\"a\":1},{\"b\":[2]}]", vec!["{\"a\":1}", "{\"b\":[2]}"], true),
+            ("[\n{\"a\":1},\n{\"b\":2}\n]\n", vec!["{\"a\":1}", "{\"b\":2}"], true),
+            ("[{\"a\":1},", vec!["[{\"a\":1},"], true),
             ("<html>login</html>", vec![], false),
             ("", vec![], false),
         ] {

@@ -14,7 +14,7 @@ use trunkline_domain::provider::PipelineStage;
 /// Bytes of a report's answer.
 const COMPLETION_BYTES_MAX: usize = 4 << 20;
 /// Words of refusals that are about the shape of the answer.
-const ABOUT_THE_SHAPE: [&str; 12] = [
+const ABOUT_THE_SHAPE: [&str; 13] = [
     "response_format",
     "response format",
     "json_schema",
@@ -24,6 +24,7 @@ const ABOUT_THE_SHAPE: [&str; 12] = [
     "structured output",
     "output_config",
     "output_format",
+    "output format",
     "schema",
     "grammar",
     "guided",

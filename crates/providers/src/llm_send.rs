@@ -7,7 +7,9 @@ use reqwest::Method;
 use trunkline_domain::provider::PipelineStage;
 
 /// How often one request is adapted to what its server says.
-const ADAPTATIONS_MAX: usize = 6;
+const ADAPTATIONS_MAX: usize = 10;
+/// How Groq says that the model itself wrote a tool call that cannot be read, or is not allowed.
+const STUMBLES: [&str; 3] = ["Failed to call a function", "ool call validation failed", "attempted to call tool"];
 
 pub(crate) fn permit_failure(refusal: &PermitError) -> ProviderError {
     metrics::counter!("trunkline_provider_closed_total", "stage" => "llm").increment(1);
@@ -22,6 +24,7 @@ pub(crate) async fn send(
     let endpoint = &candidate.endpoint;
     let (model, learnt) = (candidate.key(), &providers.unsupported_parameters);
     let mut tries = 0;
+    let (mut before, mut last) = (learnt.known_of(&model), None);
     loop {
         let sent = learnt.adapted(&model, &body);
         let mut request = providers.http(PipelineStage::Llm).request(Method::POST, endpoint, endpoint.url(path)?)?;
@@ -36,9 +39,21 @@ pub(crate) async fn send(
         let failure = refusal(response).await;
         tries += 1;
         let ProviderError::Refused { status, message, .. } = &failure else { return Err(failure) };
-        // The model wrote a tool call that Groq could not read (`tool_use_failed`): another try often works.
-        let stumbled = *status == 400 && tries == 1 && message.contains("Failed to call a function");
-        if tries > ADAPTATIONS_MAX || !(stumbled || learnt.record_rejection(&model, &body, &sent, *status, message)) {
+        // Another try often works: nothing of the request was refused.
+        if *status == 400 && STUMBLES.iter().any(|words| message.contains(words)) {
+            if tries > 1 {
+                return Err(failure);
+            }
+            continue;
+        }
+        let is_repeated = last.as_ref() == Some(message);
+        if !is_repeated {
+            (before, last) = (learnt.known_of(&model), Some(message.clone()));
+        }
+        if tries > ADAPTATIONS_MAX || !learnt.record_rejection(&model, &body, &sent, *status, message) {
+            if is_repeated {
+                learnt.restore(&model, before);
+            }
             return Err(failure);
         }
     }

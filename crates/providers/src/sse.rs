@@ -49,10 +49,15 @@ impl SseParser {
                     self.data.clear();
                 }
             } else if let Some(data) = line.strip_prefix("data:") {
+                let data = without_second_name(data.strip_prefix(' ').unwrap_or(data));
+                if is_message(&self.data) && (data.starts_with('{') || data == "[DONE]") {
+                    event(&self.data);
+                    self.data.clear();
+                }
                 if !self.data.is_empty() {
                     self.data.push('\n');
                 }
-                self.data.push_str(data.strip_prefix(' ').unwrap_or(data));
+                self.data.push_str(data);
             } else if let Some(error) = line.strip_prefix("error:") {
                 self.data = error_event(error.trim());
             }
@@ -64,6 +69,17 @@ impl SseParser {
         self.seen = self.buffer.len();
         self.buffer.len() + self.data.len() <= EVENT_BYTES_MAX
     }
+}
+
+/// Servers that leave the empty line out between events: a line that is a message by itself is an event.
+fn is_message(line: &str) -> bool {
+    line.starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(line).is_ok()
+}
+
+/// Gateways that frame what is framed already: `data: data: {…}`.
+fn without_second_name(data: &str) -> &str {
+    let inner = data.strip_prefix("data:").map(str::trim_start);
+    inner.filter(|inner| inner.starts_with(['{', '['])).unwrap_or(data)
 }
 
 /// llama.cpp wrote errors in a field of their own until the end of 2025: `error: {"code": 500, "message": "…"}`. As an event
@@ -116,6 +132,29 @@ mod tests {
         let wire = "error: {\"code\":500}\n\nerror: out of memory\r\n\r\n";
         assert!(parser.push(wire.as_bytes(), |data| seen.push(data.to_owned())));
         assert_eq!(seen, ["{\"error\":{\"code\":500}}", "{\"error\":\"out of memory\"}"]);
+    }
+
+    #[test]
+    fn events_without_an_empty_line_between_them_and_framed_twice_are_read() {
+        for wire in [
+            "data: {\"a\":1}\ndata: {\"b\":2}\ndata: [DONE]\n\n",
+            "data: {\"a\":1}\r\ndata: {\"b\":2}\r\ndata: [DONE]\r\n\r\n",
+            "event: x\ndata: {\"a\":1}\nevent: x\nid: 2\ndata:{\"b\":2}\n\ndata: [DONE]\n\n",
+            "data: data: {\"a\":1}\n\ndata: data:{\"b\":2}\n\ndata: data: [DONE]\n\n",
+        ] {
+            for chunk in [1, 2, 5, 1_000] {
+                let (mut parser, mut seen) = (SseParser::default(), vec![]);
+                for bytes in wire.as_bytes().chunks(chunk) {
+                    assert!(parser.push(bytes, |data| seen.push(data.to_owned())));
+                }
+                assert_eq!(seen, ["{\"a\":1}", "{\"b\":2}", "[DONE]"], "{wire:?} in reads of {chunk}");
+            }
+        }
+        // One message over several lines is one, and so are lines that are no messages.
+        let (mut parser, mut seen) = (SseParser::default(), vec![]);
+        let wire = "data: {\ndata: \"a\":\ndata: {\"b\":2}}\n\ndata: data: one\ndata: two\n\n";
+        assert!(parser.push(wire.as_bytes(), |data| seen.push(data.to_owned())));
+        assert_eq!(seen, ["{\n\"a\":\n{\"b\":2}}", "data: one\ntwo"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod labels;
 mod marks;
 
 pub(crate) use labels::LabelledThoughts;
-use marks::{Mark, next_mark};
+use marks::{Mark, find_end, next_mark};
 
 /// Where a server has dropped the channel marks themselves, their names are left: before thoughts that begin with a
 /// capital letter, and before the answer.
@@ -47,6 +47,8 @@ enum State {
     Answer,
     /// Between tags.
     Thoughts,
+    /// In thoughts that only this text ends.
+    Until(&'static str),
     /// Behind a closing tag that may be one of several: what comes is kept until the next one, or the end.
     Nested,
     /// In the arguments of a call.
@@ -83,6 +85,8 @@ pub struct ThoughtFilter {
     trims: bool,
     lone_close: bool,
     held: bool,
+    /// Between tags whose name is a word too.
+    is_in_first: bool,
     /// Opening tags within thoughts that no closing one has ended.
     nested: usize,
     /// Who the message in this channel is for.
@@ -103,6 +107,7 @@ impl ThoughtFilter {
             trims: true,
             lone_close: false,
             held,
+            is_in_first: false,
             nested: 0,
             recipient: String::new(),
             calls: Vec::new(),
@@ -159,7 +164,7 @@ impl ThoughtFilter {
                 let words = words.filter(|words| words.starts_with(char::is_whitespace) && !words.contains(RECIPIENT));
                 self.speak(words.unwrap_or_default(), &mut part);
             }
-            State::OtherChannel => {}
+            State::OtherChannel | State::Until(_) => {}
         }
         self.pending.clear();
         part.text
@@ -173,13 +178,39 @@ impl ThoughtFilter {
         if self.state == State::BareChannel {
             return self.end_bare_channel();
         }
+        if let State::Until(end) = self.state {
+            return self.end_frame(end);
+        }
         let (end, mark) = next_mark(&self.pending);
         let text: String = self.pending.drain(..end).collect();
         self.take_text(&text, part);
         let Some((length, mark)) = mark else { return false };
-        self.pending.drain(..length);
-        self.take_mark(mark, part);
+        let written: String = self.pending.drain(..length).collect();
+        let is_first = !self.has_spoken && part.text.is_empty() && self.state != State::Thoughts;
+        match mark {
+            Mark::OpenFirst if is_first => {
+                self.is_in_first = true;
+                self.take_mark(Mark::Open, part);
+            }
+            Mark::CloseFirst if self.is_in_first => {
+                self.is_in_first = false;
+                self.take_mark(Mark::Close, part);
+            }
+            Mark::OpenFirst | Mark::CloseFirst => self.take_text(&written, part),
+            _ => self.take_mark(mark, part),
+        }
         true
+    }
+
+    /// Drops what comes up to the end of a frame.
+    fn end_frame(&mut self, end: &str) -> bool {
+        let at = find_end(&self.pending, end);
+        let dropped = at.map_or_else(|open| open, |at| at + end.len());
+        self.pending.drain(..dropped);
+        if at.is_ok() {
+            self.state = self.begin_answer();
+        }
+        at.is_ok()
     }
 
     /// The first characters show whether a channel without marks begins; false if there are too few.
@@ -247,8 +278,13 @@ impl ThoughtFilter {
             State::Held | State::Nested => self.kept.push_str(text),
             State::Call if self.kept.len() + text.len() <= CALL_BYTES_MAX => self.kept.push_str(text),
             State::Header if self.kept.len() + text.len() <= HEADER_BYTES_MAX => self.kept.push_str(text),
-            State::Start | State::Header | State::Thoughts | State::OtherChannel | State::BareChannel | State::Call => {
-            }
+            State::Start
+            | State::Header
+            | State::Thoughts
+            | State::Until(_)
+            | State::OtherChannel
+            | State::BareChannel
+            | State::Call => {}
         }
     }
 
@@ -299,6 +335,13 @@ impl ThoughtFilter {
                 self.trims = true;
                 State::Thoughts
             }
+            (State::Held, Mark::Until(end)) => {
+                self.held = false;
+                let before = std::mem::take(&mut self.kept);
+                self.speak(&before, part);
+                State::Until(end)
+            }
+            (State::Answer, Mark::Until(end)) => State::Until(end),
             (State::Answer, Mark::Close) => {
                 self.retract(part);
                 State::Answer
@@ -362,7 +405,13 @@ pub fn without_thoughts(text: String) -> String {
     let (mut from, mut start) = (0, 0);
     while let (at, Some((length, mark))) = next_mark(&text[from..last]) {
         from += at + length;
-        if matches!(mark, Mark::Close | Mark::Message) {
+        if let Mark::Until(end) = mark
+            && let Ok(at) = find_end(&text[from..last], end)
+        {
+            from += at + end.len();
+            start = from;
+        }
+        if matches!(mark, Mark::Close | Mark::CloseFirst | Mark::Message) {
             start = from;
         }
     }

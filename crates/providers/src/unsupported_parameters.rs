@@ -3,7 +3,11 @@
 
 use super::answer_limit::{self, AnswerLimits};
 use super::context_limit::{self, ContextLimits};
-use super::tool_messages;
+use super::refusal_words::{
+    ONLY_TWO_ROLES, is_about_id_form, is_about_ids, is_about_result_names, is_about_template, is_about_tool_role,
+    is_about_tool_use, is_named, names, names_all_tools,
+};
+use super::{plain_schemas, tool_messages};
 use moka::sync::Cache;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -42,18 +46,30 @@ const SHORT_IDS: &str = "short ids";
 const NAMED_RESULTS: &str = "named results";
 /// The chat template knows no messages of tools: results are words of the user.
 const RESULTS_AS_WORDS: &str = "results as words";
-/// How servers say that an id has a wrong form.
-const ID_FORM_WORDS: [&str; 9] =
-    ["length", "alphanumeric", "pattern", "a-z", "{9}", "9 char", "nine char", "too long", "regex"];
-/// How servers say that a role is unknown.
-const ROLE_WORDS: [&str; 9] =
-    ["support", "got", "unknown", "unexpected", "not allowed", "one of", "unrecognized", "not valid", "invalid role"];
-/// How templates say that they know two roles alone.
-const ONLY_TWO_ROLES: &str = "only user and assistant roles";
 /// The chat template knows no system message (Gemma).
 const NO_SYSTEM: &str = "no system";
 /// Tools are not known at all.
 const NO_TOOLS: &str = "no tools";
+/// Schemas of tools have plain keywords alone (grammars, Gemini).
+const PLAIN_SCHEMAS: &str = "plain schemas";
+/// Answers are not streamed.
+const NO_STREAM: &str = "no stream";
+/// Statuses of refusals of what was sent. Others, but for 400 and 422, are used for trouble of the server too: there a
+/// parameter has to be named in a frame.
+const REFUSALS: [u16; 7] = [400, 404, 405, 413, 422, 500, 501];
+/// What a request is not one without; the shape of an answer is asked for in weaker forms elsewhere.
+const ESSENTIAL: [&str; 10] = [
+    "model",
+    "messages",
+    "system",
+    "stream",
+    "tools",
+    "response_format",
+    "output_config",
+    "output_format",
+    NEW_LIMIT,
+    OLD_LIMIT,
+];
 /// The limit of an answer has its other name: OpenAI's newer models take `max_completion_tokens` only, older servers
 /// `max_tokens` only.
 const NEW_LIMIT: &str = "max_completion_tokens";
@@ -67,30 +83,26 @@ const NO_WORDS: &str = "…";
 /// How servers say that a text is missing, or empty.
 const NO_TEXT_WORDS: [&str; 7] = ["string", "null", "none", "required", "missing", "must not be", "invalid"];
 const EMPTY_WORDS: [&str; 6] = ["empty", "blank", "non-empty", "at least", "too short", "whitespace"];
-/// How servers say so.
-const NO_TOOLS_WORDS: [&str; 12] = [
-    "does not support tool",
-    "do not support tool",
-    "not support tool",
-    "tools are not supported",
-    "tools is not supported",
-    "tool use is not supported",
-    "support tool use",
-    "tool calling is not supported",
-    "does not support function",
-    "function calling is not",
-    "--enable-auto-tool-choice",
-    "tools param requires",
-];
 /// Models remembered.
 const MODELS_MAX: u64 = 1_000;
 /// Tools remembered for each model.
 const REFUSED_TOOLS_MAX: usize = 128;
+/// Further parameters remembered for each model.
+const REFUSED_FIELDS_MAX: usize = 64;
+
+/// What is known of one model.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KnownOfModel {
+    known: Arc<[&'static str]>,
+    fields: Arc<[String]>,
+}
 
 /// Shared by all calls; by address and model.
 #[derive(Clone, Debug)]
 pub struct UnsupportedParameters {
     known: Cache<String, Arc<[&'static str]>>,
+    /// Further parameters that were refused, as JSON pointers.
+    refused_fields: Cache<String, Arc<[String]>>,
     /// Tools whose definitions were refused, by their digests.
     refused_tools: Cache<String, Arc<[[u8; 32]]>>,
     answer_limits: AnswerLimits,
@@ -101,6 +113,7 @@ impl Default for UnsupportedParameters {
     fn default() -> Self {
         Self {
             known: Cache::new(MODELS_MAX),
+            refused_fields: Cache::new(MODELS_MAX),
             refused_tools: Cache::new(MODELS_MAX),
             answer_limits: AnswerLimits::default(),
             contexts: ContextLimits::default(),
@@ -135,6 +148,20 @@ impl UnsupportedParameters {
         self.known.insert(model.to_owned(), kept);
     }
 
+    /// What is known, to be restored.
+    pub fn known_of(&self, model: &str) -> KnownOfModel {
+        KnownOfModel { known: self.for_model(model), fields: self.refused_fields.get(model).unwrap_or_default() }
+    }
+
+    /// Forgets what was learnt since then: the same refusal has come again, so it was about something else.
+    pub fn restore(&self, model: &str, before: KnownOfModel) {
+        if self.known_of(model) != before {
+            tracing::info!(model, "a refusal came again without what it named; that is sent again");
+            self.known.insert(model.to_owned(), before.known);
+            self.refused_fields.insert(model.to_owned(), before.fields);
+        }
+    }
+
     /// The body as this model takes it, by what is known.
     pub fn adapted(&self, model: &str, body: &Value) -> Value {
         let known = self.for_model(model);
@@ -143,6 +170,16 @@ impl UnsupportedParameters {
         let is_without_calls = body[TOOL_CHOICE] == "none" && known.contains(&TOOL_CHOICE);
         let left_out: Vec<&str> = DISPENSABLE.into_iter().filter(|name| known.contains(name)).collect();
         remove_fields(&mut body, &left_out);
+        for pointer in self.refused_fields.get(model).unwrap_or_default().iter() {
+            remove_at(&mut body, pointer);
+        }
+        if known.contains(&PLAIN_SCHEMAS) {
+            plain_schemas::write(&mut body);
+        }
+        if known.contains(&NO_STREAM) && body["stream"] == true {
+            remove_at(&mut body, "/stream_options");
+            body["stream"] = json!(false);
+        }
         if !known.contains(&RETURNS_THOUGHTS) {
             for_each_message(&mut body, |message| {
                 if let Some(fields) = message.as_object_mut() {
@@ -191,32 +228,80 @@ impl UnsupportedParameters {
 
     /// Reads a refusal of `sent`, which `body` was adapted to; true when the next request will be another one.
     pub fn record_rejection(&self, model: &str, body: &Value, sent: &Value, status: u16, message: &str) -> bool {
-        let words = message.to_lowercase();
-        let has_tools = sent["tools"].is_array();
-        if has_tools
-            && matches!(status, 400 | 404 | 422 | 500 | 501)
-            && NO_TOOLS_WORDS.iter().any(|said| words.contains(said))
-        {
-            tracing::warn!(
-                model,
-                "a model's server knows no tools: its agents cannot hang up, transfer or look things up"
-            );
-            self.remember(model, NO_TOOLS);
-            return true;
-        }
-        if matches!(status, 400 | 413 | 422 | 500) && context_limit::is_too_long(&words) {
-            return self.record_limit(model, sent, &words) || self.record_context(model, body, sent);
-        }
-        let is_about_form = words.contains("template") || is_about_ids(&words);
-        if !matches!(status, 400 | 422) && (status != 500 || !is_about_form) {
+        if !REFUSALS.contains(&status) {
             return false;
         }
+        let words = message.to_lowercase();
+        if context_limit::is_too_long(&words) && !matches!(status, 404 | 405 | 501) {
+            return self.record_limit(model, sent, &words) || self.record_context(model, body, sent);
+        }
+        if status == 413 {
+            return false;
+        }
+        // Elsewhere a word may have come by chance.
+        let is_plain = matches!(status, 400 | 422);
+        let is_about_form = is_about_template(&words) || is_about_ids(&words);
         self.record_wish(model, body, sent, &words)
-            || self.record_content(model, sent, &words)
+            || (is_plain || is_about_form) && self.record_content(model, sent, &words)
             || self.record_limit(model, sent, &words)
             || self.record_tool_choice(model, sent, &words)
-            || self.record_parameter(model, sent, &words)
-            || has_tools && self.record_tool(model, sent, &words)
+            || self.record_parameter(model, sent, &words, is_plain)
+            || self.record_field(model, body, sent, &words)
+            || has_tools(sent) && self.record_tools(model, body, sent, &words)
+            || status != 500 && self.record_stream(model, sent, &words)
+    }
+
+    /// Tools are refused: all of them, their schemas, or one.
+    fn record_tools(&self, model: &str, body: &Value, sent: &Value, words: &str) -> bool {
+        if is_about_tool_use(words) {
+            return self.record_no_tools(model);
+        }
+        self.record_schemas(model, body, sent, words)
+            || self.record_tool(model, sent, words)
+            || (names_all_tools(words) || is_about_template(words)) && self.record_no_tools(model)
+    }
+
+    fn record_no_tools(&self, model: &str) -> bool {
+        tracing::warn!(model, "a model's server takes no tools: its agents cannot hang up, transfer or look things up");
+        self.remember(model, NO_TOOLS);
+        true
+    }
+
+    /// A keyword of a schema is named, or a grammar cannot be made of one.
+    fn record_schemas(&self, model: &str, body: &Value, sent: &Value, words: &str) -> bool {
+        let keywords = plain_schemas::other_keywords(sent);
+        let is_about_schemas = ["schema", "grammar", "function_declarations"].iter().any(|said| words.contains(said));
+        let is_named = || keywords.iter().any(|keyword| names(words, &keyword.to_lowercase()));
+        if keywords.is_empty() || !(is_about_schemas || is_named()) {
+            return false;
+        }
+        self.remember(model, PLAIN_SCHEMAS);
+        self.adapted(model, body) != *sent
+    }
+
+    /// A further parameter is named: one of the agent's `extra_body`, or a part of it.
+    fn record_field(&self, model: &str, body: &Value, sent: &Value, words: &str) -> bool {
+        let Some(fields) = sent.as_object() else { return false };
+        let own: Vec<_> = fields.iter().filter(|(name, _)| !ESSENTIAL.contains(&name.as_str())).collect();
+        let named = |name: &str| names(words, &name.to_lowercase());
+        let whole = own.iter().find(|(name, _)| named(name)).map(|(name, _)| pointer_to("", name));
+        let within = || own.iter().find_map(|(name, value)| pointer_within(value, &pointer_to("", name), &named));
+        let Some(pointer) = whole.or_else(within) else { return false };
+        tracing::info!(model, pointer, "a model does not take a further parameter; it is left out from now on");
+        self.refused_fields.entry_by_ref(model).and_upsert_with(|known| {
+            let known = known.map(moka::Entry::into_value).unwrap_or_default();
+            known.iter().cloned().chain([pointer]).take(REFUSED_FIELDS_MAX).collect()
+        });
+        self.adapted(model, body) != *sent
+    }
+
+    /// A stream is refused: a whole answer is read as well.
+    fn record_stream(&self, model: &str, sent: &Value, words: &str) -> bool {
+        let is_refused = sent["stream"] == true && ["stream", "streaming"].iter().any(|name| names(words, name));
+        if is_refused {
+            self.remember(model, NO_STREAM);
+        }
+        is_refused
     }
 
     /// The server wants the conversation in another form.
@@ -231,9 +316,8 @@ impl UnsupportedParameters {
                 return true;
             }
         }
-        let says = |all: &[&str]| all.iter().any(|said| words.contains(said));
         let wish = match () {
-            () if is_about_ids(words) && says(&ID_FORM_WORDS) => SHORT_IDS,
+            () if is_about_id_form(words) => SHORT_IDS,
             () if tool_messages::has_unnamed_results(sent) && is_about_result_names(words) => NAMED_RESULTS,
             () if tool_messages::has_role(sent, "tool") && is_about_tool_role(words) => RESULTS_AS_WORDS,
             () if words.contains("system") && words.contains("role") && words.contains("not support") => NO_SYSTEM,
@@ -310,24 +394,30 @@ impl UnsupportedParameters {
     }
 
     /// A parameter is named that can be left out.
-    fn record_parameter(&self, model: &str, sent: &Value, words: &str) -> bool {
-        let named = DISPENSABLE
-            .into_iter()
-            .find(|name| is_named(words, name) && mentions(sent, name) && !self.knows(model, name));
+    fn record_parameter(&self, model: &str, sent: &Value, words: &str, is_plain: bool) -> bool {
+        let is_named = |name: &str| if is_plain { is_named(words, name) } else { names(words, name) };
+        let named =
+            DISPENSABLE.into_iter().find(|name| is_named(name) && mentions(sent, name) && !self.knows(model, name));
         let Some(named) = named else { return false };
         self.remember(model, named);
         true
     }
 
-    /// One tool is named by its place: it costs that tool, not the conversation.
+    /// One tool is named by its place, or as what has a bad schema: it costs that tool, not the conversation.
     fn record_tool(&self, model: &str, sent: &Value, words: &str) -> bool {
         let place = words.split("tools").skip(1).find_map(|rest| {
             let digits = rest.trim_start_matches(['[', '.', '/', ' ']);
             let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
             digits.get(..end)?.parse::<usize>().ok()
         });
-        let Some(tool) = place.and_then(|place| sent["tools"].get(place)) else { return false };
-        let name = tool["function"]["name"].as_str().or(tool["name"].as_str()).unwrap_or_default();
+        let name_of = |tool: &Value| tool["function"]["name"].as_str().or(tool["name"].as_str()).map(str::to_lowercase);
+        let by_name = || {
+            let mut tools = sent["tools"].as_array()?.iter();
+            tools.find(|tool| words.contains("schema") && name_of(tool).is_some_and(|name| names(words, &name)))
+        };
+        let by_place = place.and_then(|place| sent["tools"].get(place));
+        let Some(tool) = by_place.or_else(by_name) else { return false };
+        let name = name_of(tool).unwrap_or_default();
         tracing::warn!(model, tool = name, "a model does not take a tool; it is not offered from now on");
         self.refused_tools.entry_by_ref(model).and_upsert_with(|known| {
             let known = known.map(moka::Entry::into_value).unwrap_or_default();
@@ -335,42 +425,6 @@ impl UnsupportedParameters {
         });
         true
     }
-}
-
-/// Whether a refusal is about the ids of tool calls.
-fn is_about_ids(words: &str) -> bool {
-    let plain = words.replace(['_', '-', ' '], "");
-    let is_in_calls = || {
-        let named = [".id", "'id'", "\"id\"", "`id`", " id ", " ids"];
-        plain.contains("toolcall") && named.iter().any(|name| words.contains(name))
-    };
-    plain.contains("toolcallid") || plain.contains("functioncallid") || is_in_calls()
-}
-
-/// Whether a refusal says that the results of tools need the names of their tools.
-fn is_about_result_names(words: &str) -> bool {
-    let is_about_results =
-        ["function_response", "functionresponse", "'tool'", "`tool`", "\"tool\"", "tool message", "role tool"];
-    let is_missing = ["empty", "missing", "required", "must"];
-    let says = |all: &[&str]| all.iter().any(|said| words.contains(said));
-    words.contains("name") && says(&is_about_results) && says(&is_missing)
-}
-
-/// Whether a refusal says that no message may be of a tool, and not where it has to stand.
-fn is_about_tool_role(words: &str) -> bool {
-    let is_about_place = words.contains("preced") || words.contains("preceed") || words.contains("follow");
-    let is_named = words.contains("tool") && ROLE_WORDS.iter().any(|said| words.contains(said));
-    words.contains("role") && !is_about_place && (is_named || words.contains(ONLY_TWO_ROLES))
-}
-
-/// Whether a parameter is named, in any way of writing. A short name has to stand alone: "stopped" has two in it.
-fn is_named(words: &str, name: &str) -> bool {
-    let bare = name.replace('_', "");
-    if bare.len() <= 5 {
-        let mut parts = words.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
-        return parts.any(|part| part == name || part == bare);
-    }
-    words.replace(['_', ' ', '-'], "").contains(&bare)
 }
 
 /// The limit of an answer under the name that the model takes.
@@ -442,6 +496,28 @@ fn mentions(body: &Value, name: &str) -> bool {
         }
         Value::Array(items) => items.iter().any(|item| mentions(item, name)),
         _ => false,
+    }
+}
+
+fn pointer_to(parent: &str, name: &str) -> String {
+    format!("{parent}/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+/// The first part of a value whose name fits.
+fn pointer_within(value: &Value, at: &str, fits: &impl Fn(&str) -> bool) -> Option<String> {
+    let fields = value.as_object()?;
+    let own = fields.keys().find(|name| fits(name)).map(|name| pointer_to(at, name));
+    own.or_else(|| fields.iter().find_map(|(name, part)| pointer_within(part, &pointer_to(at, name), fits)))
+}
+
+/// Takes out one field, and the objects around it that have nothing else.
+fn remove_at(body: &mut Value, pointer: &str) {
+    let Some((parent, name)) = pointer.rsplit_once('/') else { return };
+    let name = name.replace("~1", "/").replace("~0", "~");
+    let Some(fields) = body.pointer_mut(parent).and_then(Value::as_object_mut) else { return };
+    let is_alone = fields.remove(&name).is_some() && fields.is_empty();
+    if is_alone && !parent.is_empty() {
+        remove_at(body, parent);
     }
 }
 

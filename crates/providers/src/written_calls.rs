@@ -1,39 +1,18 @@
 //! Tool calls that a model writes into its words, because its server does not read them: they are made, and never spoken.
 
+mod frames;
+mod lines;
 mod parse;
 
-use parse::{KnownTool, calls_in};
+use frames::{Beginning, FENCE, FRAMES, behind_end, frame_at};
+use lines::{Line, action_calls, action_line, tag_calls, tag_end};
+use parse::{KnownTool, bracket_behind, calls_in};
 use trunkline_domain::chat::{ToolCall, ToolOffer};
 
 /// Bytes of one written call; what is longer is dropped.
 const CALL_BYTES_MAX: usize = ToolCall::ARGUMENTS_BYTES_MAX;
 /// Most calls of one answer.
 const CALLS_MAX: usize = 16;
-
-/// How calls begin and end; without an end, the rest of the answer belongs to it.
-const MARKS: [(&str, &str); 19] = [
-    ("<tool_call>", "</tool_call>"),
-    ("<tool_calls>", "</tool_calls>"),
-    ("<tool_use>", "</tool_use>"),
-    ("<tool_code>", "</tool_code>"),
-    ("<function_calls>", "</function_calls>"),
-    ("<function_call>", "</function_call>"),
-    ("<function=", "</function>"),
-    ("<invoke ", "</invoke>"),
-    ("<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"),
-    ("<|tool_call_begin|>", "<|tool_call_end|>"),
-    ("<|tool_call|>", ""),
-    ("<|python_tag|>", "<|eom_id|>"),
-    ("<|tool_calls|>", ""),
-    ("<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"),
-    ("<｜tool▁call▁begin｜>", "<｜tool▁call▁end｜>"),
-    ("[tool_calls]", ""),
-    ("```tool_code", "```"),
-    ("```tool_call", "```"),
-    ("```json", "```"),
-];
-/// Where the marks that say nothing else begin; what is between them may be no call.
-const FENCE: &str = "```json";
 
 /// Stands before names in some formats.
 const FUNCTIONS: &str = "functions.";
@@ -51,6 +30,10 @@ enum Form {
     Json,
     /// The name of a tool and a bracket at the beginning of a line.
     Function,
+    /// "Action: find_order" at the beginning of a line. What follows is the rest of the call, or made up.
+    Action,
+    /// A tag with the name of this tool.
+    Tag(usize),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -108,7 +91,12 @@ impl WrittenCalls {
         let mut words = String::new();
         let rest = std::mem::take(&mut self.pending);
         match self.state {
+            State::Words if self.is_line_start && action_line(&format!("{rest}\n"), &self.tools) == Line::Call => {
+                self.settle(Form::Action, &rest, &mut words);
+            }
             State::Words => words = rest,
+            State::Call(Form::Action, _) => self.settle(Form::Action, &rest, &mut words),
+            State::Call(Form::Tag(_), _) => self.settle(Form::Marked(""), &rest, &mut words),
             State::Call(form, _) => {
                 let is_call = form == Form::Function || CALL_FIELDS.iter().any(|field| rest.contains(field));
                 self.settle(if is_call { Form::Marked("") } else { form }, &rest, &mut words);
@@ -121,9 +109,13 @@ impl WrittenCalls {
     /// A call in another form; unknown tools are left out.
     pub(crate) fn add(&mut self, name: &str, arguments: &str) {
         let name = parse::bare_name(name);
-        if self.calls.len() < CALLS_MAX && self.tools.iter().any(|tool| tool.name == name) {
+        let tool = self.tools.iter().find(|tool| tool.name == name);
+        if let Some(tool) = tool.filter(|_| self.calls.len() < CALLS_MAX) {
+            // Words of an input: "Action Input: 12".
+            let is_object = arguments.trim_start().starts_with('{');
+            let arguments = if is_object { arguments.to_owned() } else { parse::call_with(tool, arguments).1 };
             let id = format!("written_{}", self.calls.len());
-            self.calls.push(ToolCall::new(id, name.to_owned(), arguments.to_owned()));
+            self.calls.push(ToolCall::new(id, name.to_owned(), arguments));
         }
     }
 
@@ -154,7 +146,7 @@ impl WrittenCalls {
 
     /// A call has begun whose end has not come.
     pub(crate) fn is_within(&self) -> bool {
-        matches!(self.state, State::Call(Form::Marked(_) | Form::Function, _))
+        matches!(self.state, State::Call(Form::Marked(_) | Form::Function | Form::Action | Form::Tag(_), _))
     }
 
     /// Calls have been read.
@@ -173,7 +165,7 @@ impl WrittenCalls {
             State::Words => self.find_call(words),
             State::Call(form, from) => {
                 let body = self.pending.get(from..).unwrap_or_default();
-                if let Some(end) = end_of(form, body) {
+                if let Some(end) = self.end_of(form, body) {
                     let span: String = self.pending.drain(..from + end).collect();
                     self.state = State::Words;
                     self.settle(form, &span, words);
@@ -212,24 +204,39 @@ impl WrittenCalls {
     }
 
     fn opening(&self, rest: &str, first: char) -> Opening {
-        if matches!(first, '<' | '[' | '`') {
-            let begins = |text: &str, start: &str| {
-                text.as_bytes().get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start.as_bytes()))
-            };
-            if let Some((open, close)) = MARKS.iter().find(|(open, _)| begins(rest, open)) {
-                let form = if *open == FENCE { Form::Fenced } else { Form::Marked(close) };
-                return Opening::Call(form, open.len());
+        match frame_at(rest, self.is_line_start && self.is_word_start) {
+            Beginning::Frame(place, length) => {
+                let (open, close) = FRAMES[place];
+                return Opening::Call(if open == FENCE { Form::Fenced } else { Form::Marked(close) }, length);
             }
-            if MARKS.iter().any(|(open, _)| begins(open, rest)) {
-                return Opening::Unknown;
-            }
+            Beginning::Unknown => return Opening::Unknown,
+            Beginning::No => {}
         }
         if first.is_whitespace() {
             return Opening::No;
         }
-        match self.json_opening(rest, first) {
-            Opening::No => self.function_opening(rest),
-            opening => opening,
+        if let Some(inner) = rest.strip_prefix('<') {
+            return self.tag_opening(inner);
+        }
+        let line = if self.is_line_start { action_line(rest, &self.tools) } else { Line::Other };
+        match (line, self.json_opening(rest, first)) {
+            (Line::Call, _) => Opening::Call(Form::Action, 0),
+            (Line::Unknown, Opening::No) => Opening::Unknown,
+            (_, Opening::No) => self.function_opening(rest),
+            (_, opening) => opening,
+        }
+    }
+
+    /// A tag with the name of a tool.
+    fn tag_opening(&self, inner: &str) -> Opening {
+        let is_named = |tool: &KnownTool| {
+            let behind = inner.strip_prefix(tool.name.as_str());
+            behind.is_some_and(|behind| behind.starts_with(|c: char| matches!(c, '>' | '/') || c.is_whitespace()))
+        };
+        match self.tools.iter().position(is_named) {
+            Some(place) => Opening::Call(Form::Tag(place), 1 + self.tools[place].name.len()),
+            None if self.tools.iter().any(|tool| tool.name.starts_with(inner)) => Opening::Unknown,
+            None => Opening::No,
         }
     }
 
@@ -259,19 +266,28 @@ impl WrittenCalls {
         }
         let name = name.strip_prefix(FUNCTIONS).unwrap_or(name);
         let mut tools = self.tools.iter().filter(|tool| self.is_line_start || tool.name.contains('_'));
-        let is_call =
-            |tool: &&KnownTool| name.strip_prefix(tool.name.as_str()).is_some_and(|rest| rest.starts_with('('));
+        let is_call = |tool: &&KnownTool| bracket_behind(name, &tool.name).is_some();
         if tools.clone().any(|tool| is_call(&tool)) {
             return Opening::Call(Form::Function, 0);
         }
-        let may_be = !name.is_empty() && tools.any(|tool| tool.name.starts_with(name));
+        let is_method = |behind: &str| {
+            behind.strip_prefix('.').is_some_and(|method| method.chars().all(|c| c.is_alphanumeric() || c == '_'))
+        };
+        let may_be = !name.is_empty()
+            && tools.any(|tool| {
+                tool.name.starts_with(name) || name.strip_prefix(tool.name.as_str()).is_some_and(is_method)
+            });
         if may_be { Opening::Unknown } else { Opening::No }
     }
 
     /// Makes the calls of a span. What may be something else and has none is said as before.
     fn settle(&mut self, form: Form, span: &str, words: &mut String) {
-        let calls = calls_in(span, &self.tools);
-        if calls.is_empty() && matches!(form, Form::Fenced | Form::Json | Form::Function) {
+        let calls = match form {
+            Form::Action => action_calls(span, &self.tools),
+            Form::Tag(place) => self.tools.get(place).map(|tool| tag_calls(span, tool)).unwrap_or_default(),
+            Form::Marked(_) | Form::Fenced | Form::Json | Form::Function => calls_in(span, &self.tools),
+        };
+        if calls.is_empty() && matches!(form, Form::Fenced | Form::Json | Form::Function | Form::Tag(_)) {
             words.push_str(span);
         }
         for (name, arguments) in calls {
@@ -279,27 +295,31 @@ impl WrittenCalls {
             self.add(&name, &arguments);
         }
     }
-}
 
-/// Where a call ends, counted from behind its opening.
-fn end_of(form: Form, body: &str) -> Option<usize> {
-    match form {
-        Form::Marked("") => None,
-        Form::Marked(close) => body.find(close).map(|at| at + close.len()),
-        Form::Fenced => body.find("```").map(|at| at + 3),
-        Form::Json => {
-            let mut values = serde_json::Deserializer::from_str(body).into_iter::<serde::de::IgnoredAny>();
-            match values.next() {
-                Some(Ok(_)) => Some(values.byte_offset()),
-                Some(Err(error)) if !error.is_eof() => Some(body.len()),
-                _ => None,
+    /// Where a call ends, counted from behind its opening.
+    fn end_of(&self, form: Form, body: &str) -> Option<usize> {
+        match form {
+            Form::Marked("") | Form::Action => None,
+            Form::Marked(close) => behind_end(body, close),
+            Form::Tag(place) => {
+                let end = tag_end(body, &self.tools.get(place)?.name)?;
+                Some(end.unwrap_or_else(|words| words))
             }
-        }
-        Form::Function => {
-            let end = parse::bracket_end(body)?;
-            let is_list = body.starts_with('[');
-            let rest = body.get(end..)?;
-            if is_list { rest.find(']').map(|at| end + at + 1) } else { Some(end) }
+            Form::Fenced => body.find("```").map(|at| at + 3),
+            Form::Json => {
+                let mut values = serde_json::Deserializer::from_str(body).into_iter::<serde::de::IgnoredAny>();
+                match values.next() {
+                    Some(Ok(_)) => Some(values.byte_offset()),
+                    Some(Err(error)) if !error.is_eof() => Some(body.len()),
+                    _ => None,
+                }
+            }
+            Form::Function => {
+                let end = parse::bracket_end(body)?;
+                let is_list = body.starts_with('[');
+                let rest = body.get(end..)?;
+                if is_list { rest.find(']').map(|at| end + at + 1) } else { Some(end) }
+            }
         }
     }
 }

@@ -18,6 +18,10 @@
 //! | `returns` | ends its lines with CR alone, after a byte order mark |
 //! | `wantschoice`, `nochoice` | wants `tool_choice` beside tools; takes none |
 //! | `encoded` | says that its bodies are in gzip |
+//! | `picky` | takes no optional parameter, and says so with 400, 404, 500 or 501 |
+//! | `nosystem` | has a template without system messages, as llama.cpp reports it |
+//! | `grammar` | cannot express `pattern` and `additionalProperties` of a tool's schema |
+//! | `framed` | thinks aloud between Cohere's marks |
 
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -63,6 +67,9 @@ impl OddModel {
         if self.is("toolless") && body["tools"].is_array() {
             return bad("This model does not support tools");
         }
+        if let Some(refused) = self.refuses_extra(body) {
+            return Some(refused);
+        }
         if self.is("wantschoice") && body["tools"].is_array() && body["tool_choice"].is_null() {
             return bad("tool_choice is required when tools are given");
         }
@@ -86,6 +93,30 @@ impl OddModel {
         wrong_order(messages).or_else(|| wrong_calls(messages)).or_else(|| wrong_tools(body))
     }
 
+    /// What local servers and gateways refuse, in their words.
+    fn refuses_extra(&self, body: &Value) -> Option<Refused> {
+        let picky = [
+            ("stream_options", 500, "Unsupported param: stream_options"),
+            (
+                "temperature",
+                404,
+                "No endpoints found that support the parameter temperature. To learn more, visit the docs",
+            ),
+            ("top_p", 501, "top_p is not implemented"),
+            ("seed", 400, "json: unknown field \"seed\""),
+        ];
+        let sent = picky.iter().find(|(name, ..)| self.is("picky") && !body[*name].is_null());
+        if let Some((_, status, message)) = sent {
+            return Some((*status, (*message).to_owned()));
+        }
+        if self.is("nosystem") && body["messages"][0]["role"] == "system" {
+            return Some((500, "Jinja Exception: System role not supported".to_owned()));
+        }
+        let schemas = body["tools"].to_string();
+        let is_beyond = ["\"pattern\":", "\"additionalProperties\":"].iter().any(|keyword| schemas.contains(keyword));
+        (self.is("grammar") && is_beyond).then(|| (400, "failed to parse grammar: unsupported pattern".to_owned()))
+    }
+
     /// What is written of an answer, thoughts and all.
     pub(super) fn written(&self, reply: &str) -> String {
         let thought = "The caller wants to know something. Keep it short.";
@@ -93,6 +124,9 @@ impl OddModel {
             () if self.is("silent") => String::new(),
             () if self.is("thinker") => format!("<think>{thought}</think>\n\n{reply}"),
             () if self.is("lone") => format!("{thought}\n</think>\n\n{reply}"),
+            () if self.is("framed") => {
+                format!("<|START_THINKING|>{thought}<|END_THINKING|><|START_RESPONSE|>{reply}<|END_RESPONSE|>")
+            }
             () if self.is("channels") => {
                 format!(
                     "<|channel|>analysis<|message|>{thought}<|end|><|start|>assistant<|channel|>final<|message|>{reply}"

@@ -1,6 +1,7 @@
 //! Reads the server-sent events of `POST /v1/messages`. Each field may be missing, null, empty or of another type; blocks may
 //! begin twice or not at all. Only what is no JSON is refused.
 
+use crate::json_text::read_json;
 use crate::llm::{CallProgress, LlmStreamReader};
 use crate::tool_arguments::unwrapped;
 use crate::{LlmEvent, ProviderError, TokenUsage};
@@ -92,7 +93,7 @@ impl LlmStreamReader for MessagesReader {
         if data == "[DONE]" {
             return Ok(true);
         }
-        let event: Value = serde_json::from_str(data).map_err(ProviderError::invalid_response)?;
+        let event = read_json(data).map_err(ProviderError::invalid_response)?;
         if let Some(error) = error_of(&event) {
             return Err(error);
         }

@@ -2,6 +2,7 @@
 
 mod continuation;
 mod local_servers;
+mod refusals;
 mod rules;
 mod tool_choice;
 mod wire_forms;

@@ -2,7 +2,8 @@
 //! null, empty or of another type, and what is repeated is taken once. Only what is no JSON at all is refused. Ollama's own
 //! messages are read too: gateways in front of it pass them on.
 
-use super::tool_deltas::{ToolDeltas, has_value};
+use super::tool_deltas::{CALL_EXTENSION, ToolDeltas, has_value};
+use crate::json_text::read_json;
 use crate::llm::{CallProgress, LlmStreamReader};
 use crate::{LlmEvent, ProviderError, TokenUsage, transport};
 use serde_json::Value;
@@ -27,6 +28,7 @@ pub struct ChatCompletionsReader {
 pub fn text_of(content: &Value) -> Option<String> {
     let part = |part: &Value| match part {
         Value::String(text) => Some(text.clone()),
+        part if part["thought"] == true => None,
         part if part["type"].as_str().is_none_or(|kind| matches!(kind, "text" | "output_text")) => {
             part["text"].as_str().map(str::to_owned)
         }
@@ -37,6 +39,22 @@ pub fn text_of(content: &Value) -> Option<String> {
         Value::String(_) | Value::Object(_) => part(content),
         _ => None,
     }
+}
+
+/// Where a delta says what its words are.
+const KINDS: [&str; 4] = ["role", "channel", "type", "phase"];
+/// What it says of thoughts.
+const KINDS_OF_THOUGHTS: [&str; 5] = ["analysis", "reasoning", "thinking", "thought", "thoughts"];
+
+/// The words of this delta are thoughts: it says so beside them.
+fn are_thoughts(delta: &Value) -> bool {
+    let is_thought = |part: &Value| part["thought"] == true || part["is_thought"] == true;
+    let extensions = delta[CALL_EXTENSION].as_object().into_iter().flatten();
+    let kinds = KINDS.iter().filter_map(|name| delta[*name].as_str());
+    is_thought(delta)
+        || is_thought(&delta[CALL_EXTENSION])
+        || extensions.into_iter().any(|(_, part)| is_thought(part))
+        || kinds.into_iter().any(|kind| KINDS_OF_THOUGHTS.contains(&kind.to_lowercase().as_str()))
 }
 
 /// The error that a body or a chunk reports, as a refusal that may be tried again. xAI's is a text, others' an object.
@@ -68,7 +86,7 @@ impl LlmStreamReader for ChatCompletionsReader {
         if data.is_empty() {
             return Ok(false);
         }
-        let chunk: Value = serde_json::from_str(data).map_err(ProviderError::invalid_response)?;
+        let chunk = read_json(data).map_err(ProviderError::invalid_response)?;
         if let Some(error) = error_of(&chunk) {
             return Err(error);
         }
@@ -85,8 +103,10 @@ impl LlmStreamReader for ChatCompletionsReader {
         self.finished |= reason.is_some();
         self.is_cut |= matches!(reason, Some("length" | "model_length" | "max_tokens" | "MAX_TOKENS"));
         let filled = |text: &String| !text.is_empty();
-        let words = text_of(&delta["content"]).filter(filled);
-        if let Some(words) = words.or_else(|| text_of(&delta["refusal"]).filter(filled)) {
+        let words = text_of(&delta["content"]).filter(filled).or_else(|| text_of(&delta["refusal"]).filter(filled));
+        // Completions without roles have their text at the choice.
+        let words = words.or_else(|| text_of(&choice["text"]).filter(filled).filter(|_| !delta.is_object()));
+        if let Some(words) = words.filter(|_| !are_thoughts(delta)) {
             self.has_words = true;
             said.push(words);
         }

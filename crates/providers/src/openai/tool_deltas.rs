@@ -235,7 +235,8 @@ fn add_name(call: &mut ToolCall, name: &str) {
     if !call.name.is_empty() && name.starts_with(&call.name) {
         call.name.clear();
     }
-    if call.arguments.is_empty() {
+    // A name may follow its arguments; pieces of one come before them.
+    if call.arguments.is_empty() || call.name.is_empty() {
         call.push_name(name);
     }
 }

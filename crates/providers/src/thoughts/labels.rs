@@ -49,6 +49,8 @@ const THOUGHTS_BYTES_MAX: usize = 64 * 1024;
 /// A call of a tool in thoughts.
 const ACTION: &str = "Action:";
 const ACTION_INPUT: &str = "Action Input:";
+/// What the tool would have answered, as a model that does not wait makes it up.
+const OBSERVATION: &str = "\nObservation";
 
 /// What is being read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,16 +238,21 @@ fn answer_in(text: &str) -> Option<usize> {
     None
 }
 
-/// "Action: find_order", and its input as JSON.
+/// "Action: find_order", and its input as JSON or in words.
 fn action_in(thoughts: &str) -> Option<(String, String)> {
+    let thoughts = thoughts.split_once(OBSERVATION).map_or(thoughts, |(before, _)| before);
     let (_, behind) = thoughts.rsplit_once(ACTION)?;
     let (name, input) = behind.split_once(ACTION_INPUT).unwrap_or((behind, "{}"));
     let name = name.trim().lines().next().unwrap_or_default().trim_matches(|c: char| !c.is_alphanumeric() && c != '_');
-    let input = input.find('{').and_then(|at| input.get(at..)).unwrap_or("{}");
+    if name.is_empty() {
+        return None;
+    }
+    let Some(at) = input.find('{') else { return Some((name.to_owned(), input.trim().to_owned())) };
+    let input = input.get(at..)?;
     let mut values = serde_json::Deserializer::from_str(input).into_iter::<serde::de::IgnoredAny>();
     let is_whole = matches!(values.next(), Some(Ok(_)));
     let end = values.byte_offset();
-    (!name.is_empty() && is_whole).then(|| (name.to_owned(), input.get(..end).unwrap_or("{}").to_owned()))
+    is_whole.then(|| (name.to_owned(), input.get(..end).unwrap_or("{}").to_owned()))
 }
 
 #[cfg(test)]
@@ -316,6 +323,12 @@ mod tests {
         }
         assert_eq!(heard("Thought: I look.\nAction: none", 3).1, Some(("none".into(), "{}".into())));
         assert_eq!(heard("Thought: I look.\nAction: find\nAction Input: {\"a", 3).1, None);
+        assert_eq!(
+            heard("Thought: I look.\nAction: find\nAction Input: 12\n", 3).1,
+            Some(("find".into(), "12".into()))
+        );
+        let made_up = "Thought: a.\nAction: find\nAction Input: {}\nObservation: 7\nThought: b.\nAction: book";
+        assert_eq!(heard(made_up, 3).1, Some(("find".into(), "{}".into())));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Thoughts in all shapes, cut at every place.
 
-use super::marks::THOUGHT_TAGS;
+use super::marks::{FIRST_TAGS, THOUGHT_TAGS};
 use super::*;
 
 /// What is heard of a text that comes in pieces of so many characters.
@@ -182,5 +182,74 @@ fn calls_in_channels_are_read() {
             assert_eq!(said + &filter.finish(), "", "{text}");
             assert_eq!(filter.take_calls(), [("functions.find".to_owned(), "{\"a\":1}".to_owned())], "{text}");
         }
+    }
+}
+
+#[test]
+fn thoughts_in_the_frames_of_chat_templates_are_not_heard() {
+    for frame in [
+        "<|START_THINKING|>{}<|END_THINKING|><|START_RESPONSE|>",
+        "<|start_thinking|>{}<|end_thinking|><|start_text|>",
+        "<unused94>thought\n{}<unused95>",
+        "[|thought|]{}[|endofthought|]",
+        "<|thinking|>{}<|/thinking|>",
+        "<|think|>{}<|/think|>\n",
+        "<|Reasoning|>{}<|/Reasoning|>",
+        "<antThinking>{}</antThinking>",
+        "<plan>{}</plan>",
+        "<plan>\n{}\n</plan>\n",
+        "<internal>{}</internal>",
+        "<Internal tone=\"calm\">{}</Internal>",
+        "<internal_monologue>{}</internal_monologue>",
+        "< think >{}</ think >",
+        "< thinking>{}</thinking >",
+        "```thinking\n{}\n```\n",
+        "```thought {}```",
+        "```REASONING\n{}\n```",
+        "*thinks: {}* ",
+        "*Thinking: {}*\n\n",
+        "(thinking: {}) ",
+        "[Thought: {}] ",
+        "<details type=\"reasoning\" done=\"true\" duration=\"2\">\n<summary>Thought for 2 s</summary>\n> {}\n</details>\n",
+        "<details class=\"thinking\"><summary>Thoughts</summary>{}</DETAILS>",
+    ] {
+        let framed = frame.replace("{}", "The caller wants < 7 of `it`.");
+        check(&format!("{framed}It is here."), "It is here.");
+        if !frame.to_lowercase().contains("plan") && !frame.to_lowercase().contains("<internal") {
+            check(&format!("One moment. {framed}It is here."), "One moment. It is here.");
+        }
+        assert_eq!(heard_of(&format!("{framed}Yes."), 3, AnswerStart::InThoughts).0, "Yes.", "{frame}");
+    }
+    // Templates that open the thoughts themselves.
+    for close in ["<|END_THINKING|>", "<unused95>", "[|endofthought|]", "<|/thinking|>"] {
+        check(&format!("The caller wants it.{close}It is here."), "It is here.");
+    }
+    check("<plan>a <think>b</think> c</plan>Yes.", "Yes.");
+    check("<think>I need a <plan> or </plan> for that.</think>Yes.", "Yes.");
+    assert_eq!(without_thoughts("```thinking\n{\"a\": 0}\n```\n{\"a\": 1}".into()), "{\"a\": 1}");
+}
+
+#[test]
+fn words_that_look_like_frames_of_thoughts_are_heard() {
+    for words in [
+        "Choose a <plan> or an <internal> number.",
+        "The <plan>basic</plan> is here.",
+        "<details>Open me.</details>",
+        "I say *thinks* and (thinking about it) yes.",
+        "*thinking:* of you.",
+        "(Thoughts are free.)",
+        "```think_of_it = 1```",
+        "<|thinker|> yes",
+        "Is 4 < thirty?",
+        "[thinking] of it",
+        "<unused9",
+        "``",
+        "(thinking:",
+    ] {
+        check(words, words);
+    }
+    for name in FIRST_TAGS {
+        check(&format!("Take <{name}> now."), &format!("Take <{name}> now."));
+        check(&format!("<{name}>Secret.</{name}>Yes."), "Yes.");
     }
 }

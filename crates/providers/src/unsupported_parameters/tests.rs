@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod wordings;
+
 /// What the next request looks like after a refusal; `None` if it would be refused again.
 fn after(learnt: &UnsupportedParameters, body: &Value, status: u16, message: &str) -> Option<Value> {
     let sent = learnt.adapted("u m", body);

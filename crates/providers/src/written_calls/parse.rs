@@ -1,5 +1,6 @@
 //! Reads the names and arguments of calls in every form that models write.
 
+use super::frames::without_namespaces;
 use serde_json::{Map, Value};
 use trunkline_domain::chat::ToolOffer;
 
@@ -25,6 +26,15 @@ impl KnownTool {
         let properties = offer.parameters["properties"].as_object().into_iter().flatten();
         let arguments = properties.map(|(name, schema)| (name.clone(), schema["type"] == "string")).collect();
         Self { name: offer.name.clone(), arguments }
+    }
+
+    /// A value as the argument of this name is written: a text where the schema wants one.
+    fn fitting(&self, name: &str, value: Value) -> Value {
+        let is_text = self.arguments.iter().any(|(known, is_text)| known == name && *is_text);
+        match value {
+            value if !is_text || value.is_string() || value.is_null() => value,
+            value => Value::String(value.to_string()),
+        }
     }
 }
 
@@ -52,8 +62,9 @@ pub(super) fn letters(name: &str) -> String {
 
 /// The calls in a text: names, and arguments as JSON. Names may be unknown.
 pub(super) fn calls_in(text: &str, tools: &[KnownTool]) -> Vec<(String, String)> {
-    if text.contains("<parameter") || text.contains("<arg_key>") {
-        return calls_in_tags(text, tools);
+    let plain = without_namespaces(text);
+    if plain.contains("<parameter") || plain.contains("<arg_key>") {
+        return calls_in_tags(&plain, tools);
     }
     let mut calls = Vec::new();
     let (mut from, mut done) = (0, 0);
@@ -67,13 +78,16 @@ pub(super) fn calls_in(text: &str, tools: &[KnownTool]) -> Vec<(String, String)>
         let before = text.get(done..at).unwrap_or_default();
         from = at + values.byte_offset();
         done = from;
-        let made = calls_of(&value);
+        let made = calls_of(&value, tools);
         if made.is_empty() && value.is_object() {
             calls.extend(last_known(before, tools).map(|name| (name.to_owned(), value.to_string())));
         }
         calls.extend(made);
     }
-    if calls.is_empty() { function_calls(text, tools) } else { calls }
+    if calls.is_empty() {
+        calls = function_calls(text, tools);
+    }
+    if calls.is_empty() { named_objects(text, tools) } else { calls }
 }
 
 /// The last name of a tool in a text.
@@ -83,15 +97,60 @@ fn last_known<'a>(text: &str, tools: &'a [KnownTool]) -> Option<&'a str> {
     known.next().map(|tool| tool.name.as_str())
 }
 
-fn calls_of(value: &Value) -> Vec<(String, String)> {
+fn calls_of(value: &Value, tools: &[KnownTool]) -> Vec<(String, String)> {
     match value {
-        Value::Array(all) => all.iter().filter_map(call_of).collect(),
+        Value::Array(all) => all.iter().filter_map(|one| call_of(one).or_else(|| keyed_call(one, tools))).collect(),
         Value::Object(fields) => match fields.get("tool_calls").and_then(Value::as_array) {
             Some(all) => all.iter().filter_map(call_of).collect(),
-            None => call_of(value).into_iter().collect(),
+            None => call_of(value).or_else(|| keyed_call(value, tools)).into_iter().collect(),
         },
         _ => Vec::new(),
     }
+}
+
+/// `{"find_order": {"number": "12"}}`.
+fn keyed_call(value: &Value, tools: &[KnownTool]) -> Option<(String, String)> {
+    let mut fields = value.as_object()?.iter();
+    let (name, arguments) = fields.next().filter(|(_, arguments)| arguments.is_object())?;
+    let is_call = fields.next().is_none() && tools.iter().any(|tool| tool.name == *name);
+    is_call.then(|| (name.clone(), arguments.to_string()))
+}
+
+/// A call with an input that is a JSON object, or values as they are said.
+pub(super) fn call_with(tool: &KnownTool, input: &str) -> (String, String) {
+    let input = input.trim();
+    let object = input.find('{').and_then(|at| {
+        let mut values = serde_json::Deserializer::from_str(input.get(at..)?).into_iter::<Map<String, Value>>();
+        values.next()?.ok()
+    });
+    let arguments = match object {
+        Some(object) => object,
+        // An object that was cut is none; the tool says what it misses.
+        None if input.starts_with('{') => Map::new(),
+        None => {
+            let line = input.lines().next().unwrap_or_default().trim_matches(['`', ' ', '*']);
+            let named = named_values(line, tool);
+            named.into_iter().map(|(name, value)| (name.clone(), tool.fitting(&name, value))).collect()
+        }
+    };
+    (tool.name.clone(), Value::Object(arguments).to_string())
+}
+
+/// `call:find_order{number:<escape>12<escape>}`: values in marks of their own (Gemma).
+fn named_objects(text: &str, tools: &[KnownTool]) -> Vec<(String, String)> {
+    let text = text.replace("<escape>", "\"").replace("<|\"|>", "\"");
+    let calls = text.split("call:").skip(1).filter_map(|call| {
+        let (name, behind) = call.split_once('{')?;
+        let tool = tools.iter().find(|tool| tool.name == bare_name(name))?;
+        let inner = behind.rsplit_once('}').map_or(behind, |(inner, _)| inner);
+        let pairs = parts(inner).into_iter().filter_map(|part| part.split_once(':'));
+        let arguments = pairs.map(|(name, value)| {
+            let name = name.trim().trim_matches('"');
+            (name.to_owned(), tool.fitting(name, literal(value.trim())))
+        });
+        Some((tool.name.clone(), Value::Object(arguments.collect()).to_string()))
+    });
+    calls.collect()
 }
 
 fn call_of(value: &Value) -> Option<(String, String)> {
@@ -150,11 +209,33 @@ fn attribute(text: &str) -> &str {
     value.get(..end).unwrap_or(value).trim_matches(['"', '\''])
 }
 
-fn add_value(arguments: &mut Map<String, Value>, tool: Option<&KnownTool>, name: &str, text: &str) {
+/// `number="12" day='Friday'`.
+pub(super) fn attributes(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (name, behind) = rest.split_once('=')?;
+        let behind = behind.trim_start();
+        let quote = behind.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+        let (value, behind) = behind.get(1..)?.split_once(quote)?;
+        rest = behind;
+        Some((name.trim(), value))
+    })
+}
+
+pub(super) fn add_value(arguments: &mut Map<String, Value>, tool: Option<&KnownTool>, name: &str, text: &str) {
     let text = text.trim();
     let is_text = tool.is_some_and(|tool| tool.arguments.iter().any(|(known, is_text)| known == name && *is_text));
     let value = if is_text { None } else { serde_json::from_str(text).ok() };
     arguments.insert(name.to_owned(), value.unwrap_or_else(|| Value::String(text.to_owned())));
+}
+
+/// Where the bracket behind a name is: `find(`, `find.call(`.
+pub(super) fn bracket_behind(text: &str, name: &str) -> Option<usize> {
+    let behind = text.strip_prefix(name)?;
+    let method =
+        behind.strip_prefix('.').map(|method| method.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_'));
+    let rest = method.unwrap_or(behind);
+    rest.starts_with('(').then(|| text.len() - rest.len())
 }
 
 /// `find(number="12")`, as in Python.
@@ -162,12 +243,10 @@ fn function_calls(text: &str, tools: &[KnownTool]) -> Vec<(String, String)> {
     let mut calls = Vec::new();
     let (mut from, mut is_word) = (0, false);
     while let Some(rest) = text.get(from..).filter(|rest| !rest.is_empty()) {
-        let found = tools
-            .iter()
-            .filter(|_| !is_word)
-            .find(|tool| rest.strip_prefix(tool.name.as_str()).is_some_and(|rest| rest.starts_with('(')));
+        let found = tools.iter().filter(|_| !is_word).find(|tool| bracket_behind(rest, &tool.name).is_some());
         if let Some((tool, end)) = found.and_then(|tool| Some((tool, bracket_end(rest)?))) {
-            let inner = rest.get(tool.name.len() + 1..end.saturating_sub(1)).unwrap_or_default();
+            let open = bracket_behind(rest, &tool.name).unwrap_or_default();
+            let inner = rest.get(open + 1..end.saturating_sub(1)).unwrap_or_default();
             // "book(s)" are words.
             if inner.trim().is_empty() || inner.contains(['=', '"', '\'', '{']) || inner.contains(char::is_numeric) {
                 calls.push((tool.name.clone(), Value::Object(named_values(inner, tool)).to_string()));

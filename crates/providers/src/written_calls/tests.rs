@@ -143,3 +143,82 @@ fn a_placeholder_at_the_beginning_of_a_line_is_words() {
     let mut filter = WrittenCalls::new(&tools());
     assert_eq!(filter.push("{{\"na"), "{{\"na", "nothing is held back");
 }
+
+#[test]
+fn calls_in_the_frames_of_chat_templates_are_made_and_not_spoken() {
+    for text in [
+        "<|START_ACTION|>[\n{\"tool_call_id\": \"0\", \"tool_name\": \"find_order\", \"parameters\": {\"number\":\"12\"}}\n]<|END_ACTION|>",
+        "functools[{\"name\": \"find_order\", \"arguments\": {\"number\": \"12\"}}]",
+        "<｜tool_calls_begin｜><｜tool_call_begin｜>function<｜tool_sep｜><steptml:invoke name=\"find_order\"><steptml:parameter name=\"number\">12</steptml:parameter></steptml:invoke><｜tool_call_end｜><｜tool_calls_end｜>",
+        "<｜DSML｜function_calls>\n<｜DSML｜invoke name=\"find_order\">\n<｜DSML｜parameter name=\"number\" string=\"true\">12</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜function_calls>",
+        "<minimax:tool_call>\n<invoke name=\"find_order\">\n<parameter name=\"number\">12</parameter>\n</invoke>\n</minimax:tool_call>",
+        "<seed:tool_call><function=find_order><parameter=number>12</parameter></function></seed:tool_call>",
+        "<|tool_call_start|>[find_order(number=\"12\")]<|tool_call_end|>",
+        "<|tool_call_start|>\n```python\nfind_order(number=\"12\")\n```\n<|tool_call_end|>",
+        "<|python_tag|>find_order.call(number=\"12\")",
+        "<|python_start|>[find_order(number=\"12\")]<|python_end|>",
+        "find_order.call(number=\"12\")",
+        "<find_order><number>12</number></find_order>",
+        "<find_order>\n<number>12</number>\n</find_order>",
+        "<find_order number=\"12\"/>",
+        "<find_order number=\"12\"></find_order>",
+        "<find_order>{\"number\": 12}</find_order>",
+        "<TOOLCALL>[{\"name\": \"find_order\", \"arguments\": {\"number\": \"12\"}}]</TOOLCALL>",
+        "<|tools_prefix|>[{\"find_order\": {\"number\":\"12\"}}]<|tools_suffix|>",
+        "<|action_start|><|plugin|>\n{\"name\": \"find_order\", \"parameters\": {\"number\":\"12\"}}<|action_end|>",
+        "<start_function_call>call:find_order{number:<escape>12<escape>}<end_function_call>",
+        "<|tool_call>call:find_order{number:<|\"|>12<|\"|>}<tool_call|>",
+        "✿FUNCTION✿: find_order\n✿ARGS✿: {\"number\":\"12\"}\n✿RESULT✿",
+        "<use_mcp_tool><server_name>shop</server_name><tool_name>find_order</tool_name><arguments>{\"number\":\"12\"}</arguments></use_mcp_tool>",
+        "Action: find_order\nAction Input: {\"number\": \"12\"}",
+        "Action: find_order\nAction Input: {\"number\": \"12\"}\nObservation: It is lost.\nFinal Answer: It is lost.",
+        "action: find_order\naction input: 12",
+        "Action: find_order\nInput: \"12\"\n",
+        "Action: find_order[12]",
+        "Action: find_order(number=\"12\")",
+        "**Action:** `find_order`\n**Action Input:** `12`",
+        "Action:\n```json\n{\"action\": \"find_order\", \"action_input\": {\"number\": \"12\"}}\n```",
+        "Action: ```json\n[{\"tool_name\": \"find_order\", \"parameters\": {\"number\": \"12\"}}]\n```",
+    ] {
+        let number = if text.contains("\": 12}") { "{\"number\":12}" } else { "{\"number\":\"12\"}" };
+        for (text, words) in [(text.to_owned(), ""), (format!("One moment.\n{text}"), "One moment.")] {
+            for size in [1, 2, 3, 5, 1_000] {
+                let (said, calls) = read(&text, size);
+                let values: Vec<(&str, serde_json::Value)> = calls
+                    .iter()
+                    .map(|(name, arguments)| (name.as_str(), serde_json::from_str(arguments).unwrap()))
+                    .collect();
+                let wanted = serde_json::from_str(number).unwrap();
+                assert_eq!((said.as_str(), values), (words, vec![("find_order", wanted)]), "{text:?} in {size}");
+            }
+        }
+    }
+    check("Action: book", "", &[("book", "{}")]);
+    check("<book><people>2</people><day>Friday</day></book>", "", &[("book", "{\"day\":\"Friday\",\"people\":2}")]);
+    check("<book/> Done.", "Done.", &[("book", "{}")]);
+    check("<find_order><number>12</num", "", &[]);
+}
+
+#[test]
+fn words_that_look_like_frames_of_calls_are_spoken() {
+    for text in [
+        "Action: we will call you.",
+        "Action: none",
+        "Action Input: yes.",
+        "Actions speak louder than words.",
+        "The next step.\nAction: wait for the parcel.",
+        "functools are great.",
+        "You may <book> a table.",
+        "<booking>7</booking>",
+        "<b>7</b> and <x:y>",
+        "find_order.",
+        "I use find_order. Then book.",
+        "Say call:me{now}.",
+        "{\"other\": {\"a\": 1}}",
+        "**",
+        "Act",
+        "<｜DS",
+    ] {
+        check(text, text, &[]);
+    }
+}

@@ -344,20 +344,33 @@ fn without_links(text: &str) -> String {
     out
 }
 
+/// Whether what stands in brackets is the name of a sound, or of none.
+fn is_direction(inside: &str) -> bool {
+    !inside.is_empty()
+        && inside.len() <= 40
+        && inside.chars().all(|c| c.is_ascii_lowercase() || matches!(c, ' ' | '\'' | '-'))
+        && inside.chars().any(|c| c.is_ascii_lowercase())
+        && inside != "x"
+}
+
+/// "(silence)" and nothing else: a text that has only a direction in it.
+fn is_direction_alone(text: &str) -> bool {
+    let inside = text.trim().trim_end_matches(['.', '…']).strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
+    inside.is_some_and(|inside| is_direction(inside.to_lowercase().trim_end_matches('.')))
+}
+
 /// Removes audio tags (`[laughs]`, `[speaking softly]`).
 pub fn without_tags(text: &str) -> String {
+    if is_direction_alone(text) {
+        return String::new();
+    }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(open) = rest.find('[') {
         let close = rest[open..].bytes().take(DIRECTION_BYTES_MAX).position(|b| b == b']').map(|at| open + at);
         let inside = close.map_or("", |close| &rest[open + 1..close]);
         let close = close.unwrap_or(open);
-        let is_tag = !inside.is_empty()
-            && inside.len() <= 40
-            && inside.chars().all(|c| c.is_ascii_lowercase() || matches!(c, ' ' | '\'' | '-'))
-            && inside.chars().any(|c| c.is_ascii_lowercase())
-            && inside != "x";
-        if is_tag {
+        if is_direction(inside) {
             out.push_str(rest[..open].trim_end());
             if !out.is_empty() && !rest[close + 1..].trim_start().is_empty() {
                 out.push(' ');

@@ -92,8 +92,11 @@ fn a_filler_is_not_all_that_is_heard() {
 fn white_space_and_marks_alone_are_nothing() {
     let mut harness = CallHarness::greeted();
     harness.caller_says("hold on");
-    harness.model_says(" \n… ");
-    assert_eq!((harness.play_everything().as_str(), harness.hang_up_reasons()), ("", vec![]));
+    for nothing in [" \n… ", "(silence)", "(no response).", "(Pause)", "[no response]"] {
+        harness.model_says(nothing);
+        assert_eq!((harness.play_everything().as_str(), harness.hang_up_reasons()), ("", vec![]), "{nothing}");
+        harness.caller_says("hold on");
+    }
     assert_eq!(harness.provider_errors(), serde_json::json!({}));
 }
 

@@ -216,3 +216,46 @@ fn errors_inside_the_stream_are_told_apart_from_garbage() {
     assert_eq!(ChatCompletionsReader::default().event("  ", &mut vec![]), Ok(false));
     assert_eq!(ChatCompletionsReader::default().event("[DONE] ", &mut vec![]), Ok(true));
 }
+
+#[test]
+fn words_that_are_thoughts_by_what_stands_beside_them_are_not_said() {
+    for mark in [
+        json!({"extra_content": {"google": {"thought": true}}}),
+        json!({"thought": true}),
+        json!({"channel": "analysis"}),
+        json!({"role": "reasoning"}),
+        json!({"type": "Thinking"}),
+    ] {
+        let mut delta = json!({"content": "Secret."});
+        delta.as_object_mut().unwrap().extend(mark.as_object().unwrap().clone());
+        let messages =
+            [chunk(delta, json!(null)), chunk(json!({"role": "assistant", "content": "Yes."}), json!("stop"))];
+        assert_eq!(read(&messages).unwrap().0, "Yes.", "{mark}");
+    }
+    let parts =
+        json!({"content": [{"type": "text", "text": "Secret.", "thought": true}, {"type": "text", "text": "Yes."}]});
+    assert_eq!(read(&[chunk(parts, json!("stop"))]).unwrap().0, "Yes.");
+    for mark in [
+        json!({"extra_content": {"google": {"thought": false, "thought_signature": "x"}}}),
+        json!({"channel": "final"}),
+        json!({"role": "model"}),
+    ] {
+        let mut delta = json!({"content": "Yes."});
+        delta.as_object_mut().unwrap().extend(mark.as_object().unwrap().clone());
+        assert_eq!(read(&[chunk(delta, json!("stop"))]).unwrap().0, "Yes.", "{mark}");
+    }
+}
+
+#[test]
+fn texts_of_completions_and_halves_of_characters_are_read() {
+    let texts = [
+        json!({"choices": [{"index": 0, "text": "It left on "}]}),
+        json!({"choices": [{"index": 0, "text": "Monday.", "finish_reason": "stop"}]}),
+    ];
+    let reading = read(&texts).unwrap();
+    assert_eq!((reading.0.as_str(), reading.1), ("It left on Monday.", true));
+    let (mut reader, mut said) = (ChatCompletionsReader::default(), vec![]);
+    let event = r#"{"choices":[{"index":0,"delta":{"content":"It left \ud83d on Monday. \ude00"}}]}"#;
+    assert!(!reader.event(event, &mut said).unwrap());
+    assert_eq!(said.concat(), "It left  on Monday. ");
+}

@@ -164,3 +164,21 @@ fn arguments_in_a_string_or_a_code_block_are_read() {
         [json!([piece(json!(0), json!("a"), json!("look"), json!("```json"))]), fence("\n{\"day\":1}"), fence("\n```")];
     assert_eq!(calls(&pieces), ["a look {\"day\":1}"]);
 }
+
+#[test]
+fn a_name_may_follow_its_arguments() {
+    let first = piece(json!(0), json!("a"), json!(null), json!("{\"day\":"));
+    let rest = piece(json!(0), json!(null), json!(null), json!("1}"));
+    for name in
+        [json!({"index": 0, "function": {"name": "look"}}), piece(json!(0), json!("a"), json!("look"), json!(""))]
+    {
+        assert_eq!(calls(&[json!([first]), json!([rest]), json!([name])]), ["a look {\"day\":1}"], "{name}");
+    }
+    let both = [
+        piece(json!(0), json!("a"), json!(null), json!("{}")),
+        piece(json!(1), json!("b"), json!(null), json!("{}")),
+        piece(json!(1), json!("b"), json!("note"), json!(null)),
+        piece(json!(0), json!("a"), json!("look"), json!(null)),
+    ];
+    assert_eq!(calls(&both.map(|one| json!([one]))), ["a look {}", "b note {}"]);
+}
