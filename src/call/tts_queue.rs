@@ -200,7 +200,7 @@ enum VoiceHealth {
         at: Instant,
         rest: u32,
     },
-    /// Its key or its configuration is refused: asking again is no use in this call.
+    /// Its key is refused: asking again is no use in this call.
     Refused,
 }
 
@@ -222,7 +222,7 @@ impl VoiceHealth {
         };
         match failure {
             ProviderError::Timeout(_) => {}
-            failure if !failure.is_retryable() => return Self::Refused,
+            failure if failure.is_final() => return Self::Refused,
             _ if before == 0 => return Self::Failed { times: 1, at: now, rest: 0 },
             _ => {}
         }

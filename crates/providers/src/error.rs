@@ -58,6 +58,16 @@ impl ProviderError {
         }
     }
 
+    /// Whether every further request of this call would fail in the same way: a key that is refused, or an address. What a
+    /// gateway says of one request (400, 404) may be different for the next one.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::NotConfigured | Self::KeyUnreadable | Self::AddressBlocked(_) | Self::Unavailable(_) => true,
+            Self::Refused { status, .. } => matches!(status, 401..=403),
+            _ => false,
+        }
+    }
+
     /// A short name for metrics and the call's record.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -129,14 +129,16 @@ impl Failback {
         }
     }
 
-    /// A try has not connected. Returns the place of a service that has refused for good.
-    pub(super) fn handle_refused(&mut self, now: Instant, failure: &ProviderError) -> Option<usize> {
-        let refused = self.target().filter(|_| !failure.is_retryable());
+    /// A try has not connected. Returns the place of the service.
+    pub(super) fn handle_not_opened(&mut self, now: Instant) -> Option<usize> {
+        let tried = self.target();
         self.handle_failed(now, TryCost::Nothing, None);
-        if let Some(refused) = refused {
-            self.targets.retain(|index| *index != refused);
-        }
-        refused
+        tried
+    }
+
+    /// A service is not tried again.
+    pub(super) fn leave_out(&mut self, index: usize) {
+        self.targets.retain(|target| *target != index);
     }
 
     /// What the call sends to the fallback.

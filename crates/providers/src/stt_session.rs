@@ -20,6 +20,8 @@ const AUDIO_MAX: usize = 500;
 const FAILOVER_ROUNDS_MAX: u32 = 4;
 /// A connection that lasted this long resets the rounds.
 const STABLE_AFTER: Duration = Duration::from_secs(60);
+/// Refusals in a row after which a candidate is not asked again.
+const REFUSALS_MAX: u32 = 2;
 /// Reason of a failover that leads back to the service that the agent prefers.
 const RECOVERED: &str = "recovered";
 
@@ -28,12 +30,13 @@ pub fn open_stt_session(providers: &ProviderRegistry, candidates: Vec<SttCandida
     let (input, queue) = mpsc::channel(AUDIO_MAX);
     let providers = providers.clone();
     let stream = EventStream::spawn("stt", |events| async move {
-        let dead = vec![false; candidates.len()];
+        let refusals = vec![0; candidates.len()];
         let replay_buffer = ReplayBuffer::default();
         let mut listening = SttWorker {
             providers,
             candidates,
-            is_disabled: dead,
+            is_disabled: vec![false; refusals.len()],
+            refusals,
             queue,
             events,
             replay_buffer,
@@ -71,6 +74,8 @@ struct SttWorker {
     candidates: Vec<SttCandidate>,
     /// Candidates disabled for this call by a permanent refusal.
     is_disabled: Vec<bool>,
+    /// How often each candidate has refused in a row.
+    refusals: Vec<u32>,
     queue: mpsc::Receiver<SttInput>,
     events: mpsc::Sender<SttEvent>,
     replay_buffer: ReplayBuffer,
@@ -95,6 +100,7 @@ impl SttWorker {
                     // One that ends after each utterance still understands the caller.
                     if broken.has_heard || since.elapsed() > STABLE_AFTER {
                         tries = 0;
+                        self.refusals[broken.index] = 0;
                     }
                     current = broken.index;
                     (broken.failure, broken.is_mute)
@@ -105,7 +111,7 @@ impl SttWorker {
                 continue;
             }
             tries += 1;
-            self.is_disabled[current] |= !failure.is_retryable();
+            self.record_refusal(current, &failure);
             let round = tries / self.candidates.len() as u32;
             let next = self.next(current, is_down || tries > 1).filter(|_| round < FAILOVER_ROUNDS_MAX);
             self.failed.get_or_insert((current, failure.clone(), Instant::now()));
@@ -140,6 +146,15 @@ impl SttWorker {
     /// Another candidate than this one may be asked.
     fn has_others(&self, index: usize) -> bool {
         self.is_disabled.iter().enumerate().any(|(other, dead)| other != index && !dead)
+    }
+
+    /// A candidate that refuses its key is not asked again in this call; neither is one that refuses anything else (a gateway's
+    /// 400, an unknown model) twice in a row. Returns whether it is out.
+    fn record_refusal(&mut self, index: usize, failure: &ProviderError) -> bool {
+        let refusals = &mut self.refusals[index];
+        *refusals = if failure.is_retryable() { 0 } else { *refusals + 1 };
+        self.is_disabled[index] |= failure.is_final() || *refusals >= REFUSALS_MAX;
+        self.is_disabled[index]
     }
 
     /// A service has refused the session: an extra that it may not know is left out of the next attempt. False if there
@@ -319,8 +334,10 @@ impl SttWorker {
                 return true;
             }
             FailbackEvent::Opened(Err(failure)) => {
-                if let Some(refused) = failback.handle_refused(now(), &failure) {
-                    self.is_disabled[refused] = true;
+                if let Some(tried) = failback.handle_not_opened(now())
+                    && self.record_refusal(tried, &failure)
+                {
+                    failback.leave_out(tried);
                 }
                 return true;
             }

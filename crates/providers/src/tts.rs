@@ -115,7 +115,7 @@ fn is_worth_another_try(failure: &ProviderError, alone: bool) -> bool {
     match failure {
         ProviderError::Disconnected(_) | ProviderError::SessionEnded(_) | ProviderError::InvalidResponse(_) => true,
         ProviderError::Refused { status: 500.., .. } => true,
-        failure => alone && failure.is_retryable(),
+        failure => alone && !failure.is_final(),
     }
 }
 

@@ -152,6 +152,11 @@ impl EndOfTurnDetector {
         self.words.is_final_outstanding()
     }
 
+    /// The words so far belong to the sound of a turn that was taken before STT had sent them.
+    pub fn goes_on_with_last_turn(&self) -> bool {
+        self.words.goes_on()
+    }
+
     /// How sure STT is of the final words.
     pub fn confidence(&self) -> Option<f32> {
         self.words.confidence()

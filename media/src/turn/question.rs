@@ -2,11 +2,14 @@
 
 use super::cues::Cue;
 use super::evidence::Evidence;
-use super::language::{contains_phrase, table};
+use super::language::{LanguageTable, around_phrases, contains_phrase, has_word, table};
 use super::syntax::{signs, without_please};
 
 /// Marks of a question: Latin, full-width, Arabic.
 const MARKS: [char; 3] = ['?', '？', '؟'];
+
+/// Ends of sentences.
+const ENDS: [char; 6] = ['.', '!', '。', '?', '？', '؟'];
 
 /// Words in front of what is asked: "hello there, can you help me".
 const OPENINGS: &str = "hello|hi|hey|there|good|morning|afternoon|evening|day|um|uh|oh|ah|so|well|yes|yeah|ok|okay|sorry|please|and|\
@@ -31,17 +34,35 @@ fn without_opening(words: &str) -> &str {
 }
 
 /// Whether these words ask something, other than to wait: by a mark, or by the form of the last sentence in a language
-/// that has a table.
+/// that has a table. Whoever asks to wait last, waits.
 pub fn is_question(words: &str, language: &str) -> bool {
     let table = table(language);
-    let asks_to_wait = table.is_some_and(|table| contains_phrase(table.replies.holds, &words.to_lowercase()));
     let has_form = |words: &str| {
         let evidence = Evidence { words, language, ..Evidence::default() };
         signs(table, &evidence).iter().any(|(cue, _)| *cue == Cue::QuestionForm)
     };
-    let lower = words.trim_end_matches(['.', '!', ' ', '。']).to_lowercase();
-    let asked = without_opening(without_please(&lower));
-    !asks_to_wait && (words.contains(MARKS) || has_form(words) || has_form(asked))
+    let lower = words.to_lowercase();
+    let asks_to_wait = |sentence: &str| table.is_some_and(|table| contains_phrase(table.replies.holds, sentence));
+    let sentences = || lower.split_inclusive(ENDS).filter(|sentence| sentence.contains(char::is_alphanumeric));
+    let last = sentences().next_back().unwrap_or_default();
+    if let Some(table) = table.filter(|_| asks_to_wait(last)) {
+        return asks_beside_waiting(last, table, has_form);
+    }
+    let is_marked = sentences().any(|sentence| sentence.contains(MARKS) && !asks_to_wait(sentence));
+    let asked = without_opening(without_please(lower.trim_end_matches(['.', '!', ' ', '。'])));
+    is_marked || has_form(words) || has_form(asked)
+}
+
+/// Whether a sentence that has words of waiting asks something by a question word: behind them ("hold on, where is my
+/// order"), or before them ("how long is the wait").
+fn asks_beside_waiting(sentence: &str, table: &LanguageTable, has_form: impl Fn(&str) -> bool) -> bool {
+    let Some((before, behind)) = around_phrases(table.replies.holds, sentence) else { return false };
+    let asks = |words: &str| {
+        let words = without_opening(without_please(words.trim_matches(|c: char| !c.is_alphanumeric())));
+        let first = words.split_whitespace().next().unwrap_or_default();
+        has_word(table.grammar.question_words, first) && has_form(words)
+    };
+    asks(behind) || has_word(table.grammar.question_words, before.split_whitespace().next().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -68,6 +89,18 @@ mod tests {
             ("fr", "où est ma commande"),
             ("ja", "注文はどこですか？"),
             ("multi", "¿Dónde está mi pedido?"),
+            ("en", "Hold on a second. Where is my order please?"),
+            ("en", "hold on a second where is my order please"),
+            ("en", "Wait, what time is it?"),
+            ("en", "How long is the wait?"),
+            ("nl", "Momentje. Waar is mijn bestelling?"),
+            ("nl", "wacht even waar is mijn bestelling"),
+            ("de", "Einen Moment bitte. Wann kommt mein Paket?"),
+            ("de", "Moment, wo ist meine Bestellung?"),
+            ("fr", "Un instant. Où est ma commande ?"),
+            ("es", "Un momento. ¿Dónde está mi pedido?"),
+            ("it", "Un attimo. Dov'è il mio ordine?"),
+            ("pt", "Um momento. Onde está o meu pedido?"),
         ] {
             assert!(is_question(words, language), "{language}: {words}");
         }
@@ -84,6 +117,10 @@ mod tests {
             ("nl", "goedemiddag, met mij weer"),
             ("en", "My order number is four two seven one."),
             ("multi", "un momento"),
+            ("en", "Where is my order? Hold on a second."),
+            ("en", "Can you hold on? Thanks."),
+            ("en", "Um, where was I, hold on."),
+            ("de", "Wo ist meine Bestellung? Moment bitte."),
             ("en", ""),
         ] {
             assert!(!is_question(words, language), "{language}: {words}");

@@ -1,6 +1,7 @@
 //! Interim words that were used for a turn before their final version came: what the final version adds to them.
 
 use super::script::{after_words, words};
+use super::syntax::without_please;
 
 /// Letters by which another writing of few words may be longer.
 const EXTRA_LETTERS: usize = 8;
@@ -78,9 +79,37 @@ impl TakenWords {
         if spelled(self.words.iter().cloned()) == spelled(plain_words(text)) {
             return true;
         }
-        let letters = |words: &mut dyn Iterator<Item = String>| words.map(|word| word.chars().count()).sum::<usize>();
-        let (taken, heard) = (letters(&mut self.words.iter().cloned()), letters(&mut plain_words(text)));
-        !self.has_new_speech && heard * 2 <= taken * 3 + EXTRA_LETTERS
+        let (taken, heard) = (letters(self.words.iter().cloned()), letters(plain_words(text)));
+        !self.has_new_speech && !is_longer(heard, taken) && !self.goes_on_in(text)
+    }
+
+    /// Whether a text is more of the sound whose first words were taken, because the others were not there yet: it says
+    /// the taken words, and goes on behind them with more than another writing of the last ones, or a "please".
+    pub(super) fn goes_on_in(&self, text: &str) -> bool {
+        if self.is_empty() || self.has_new_speech {
+            return false;
+        }
+        if let Some(count) = self.spelled_prefix(text) {
+            return has_words(after_words(text, count));
+        }
+        let Common { same, known, end } = self.common(text);
+        let rest = after_words(text, end);
+        match self.words.get(known..).unwrap_or_default() {
+            _ if same * 2 < self.words.len() => false,
+            [] => has_words(rest),
+            taken => is_longer(letters(plain_words(rest)), letters(taken.iter().cloned())),
+        }
+    }
+
+    /// What a text has in common with the taken words.
+    fn common(&self, text: &str) -> Common {
+        let mut common = Common::default();
+        for (index, word) in plain_words(text).enumerate() {
+            if let Some(at) = self.words.iter().skip(common.known).position(|one| *one == word) {
+                common = Common { same: common.same + 1, known: common.known + at + 1, end: index + 1 };
+            }
+        }
+        common
     }
 
     /// How many words of a text are the taken ones, by their letters and digits.
@@ -110,17 +139,38 @@ impl TakenWords {
             return after_words(text, count).to_owned();
         }
         // The final words may differ from the interim ones here and there: what they have in common, in order.
-        let (mut same, mut known, mut end) = (0, 0, 0);
-        for (index, word) in plain_words(text).enumerate() {
-            if let Some(at) = self.words[known..].iter().position(|one| *one == word) {
-                (same, known, end) = (same + 1, known + at + 1, index + 1);
-            }
-        }
+        let Common { same, end, .. } = self.common(text);
         if same * 2 < self.words.len() {
             return text.to_owned();
         }
         after_words(text, end).to_owned()
     }
+}
+
+/// Words that a text and the taken ones have in common, in order.
+#[derive(Clone, Copy, Debug, Default)]
+struct Common {
+    same: usize,
+    /// Behind the last of them among the taken words.
+    known: usize,
+    /// Behind the last of them in the text.
+    end: usize,
+}
+
+fn letters(words: impl Iterator<Item = String>) -> usize {
+    words.map(|word| word.chars().count()).sum()
+}
+
+/// Far more letters than another writing of the same words has.
+fn is_longer(letters: usize, than: usize) -> bool {
+    letters * 2 > than * 3 + EXTRA_LETTERS
+}
+
+/// A text says something; "please" adds nothing to what was said.
+fn has_words(text: &str) -> bool {
+    let text = text.to_lowercase();
+    let said = text.trim_matches(|c: char| !c.is_alphanumeric());
+    !said.is_empty() && !without_please(&format!(" {said}")).is_empty()
 }
 
 /// Words in lower case without punctuation.

@@ -31,6 +31,10 @@ fn refused() -> ProviderError {
     ProviderError::Refused { status: 401, message: "no such key".to_owned(), retry_after: None }
 }
 
+fn status(status: u16) -> ProviderError {
+    ProviderError::Refused { status, message: "no".to_owned(), retry_after: None }
+}
+
 fn broken() -> ProviderError {
     ProviderError::Disconnected("gone".to_owned())
 }
@@ -162,7 +166,9 @@ fn a_silent_voice_hands_over_with_the_sentences_that_wait() {
 
 #[test]
 fn one_lost_sentence_changes_the_voice_for_that_sentence_only() {
-    for failure in [broken(), ProviderError::InvalidResponse("<html>".to_owned()), ProviderError::CircuitOpen("full")] {
+    let refusals = [400, 404, 405, 413, 422, 429, 500, 503].map(status);
+    let others = [broken(), ProviderError::InvalidResponse("<html>".to_owned()), ProviderError::CircuitOpen("full")];
+    for failure in refusals.into_iter().chain(others) {
         let mut tts = pipeline(&["main", "local"]);
         tts.speak(segment(1, 0), "one");
         tts.failed_with(failure.clone(), Duration::from_millis(50));
@@ -199,12 +205,30 @@ fn a_voice_that_keeps_failing_rests_for_longer_and_comes_back() {
 
 #[test]
 fn a_voice_whose_key_is_refused_is_not_asked_again() {
-    let mut tts = pipeline(&["main", "second", "local"]);
-    tts.speak(segment(1, 0), "one");
-    tts.failed_with(refused(), Duration::ZERO);
-    tts.done(seconds(1));
-    tts.queue.handle_played(segment(1, 0));
-    assert_eq!((1..30).map(|index| tts.heard(index)).collect::<Vec<_>>(), [1; 29]);
+    for failure in [refused(), status(402), status(403)] {
+        let mut tts = pipeline(&["main", "second", "local"]);
+        tts.speak(segment(1, 0), "one");
+        tts.failed_with(failure, Duration::ZERO);
+        tts.done(seconds(1));
+        tts.queue.handle_played(segment(1, 0));
+        assert_eq!((1..30).map(|index| tts.heard(index)).collect::<Vec<_>>(), [1; 29]);
+    }
+}
+
+#[test]
+fn a_voice_that_refuses_two_sentences_in_a_row_rests_and_comes_back() {
+    for code in [400, 404] {
+        let mut tts = pipeline(&["main", "local"]);
+        for index in 0..2 {
+            tts.speak(segment(1, index), "one");
+            assert_eq!(tts.requests.last().unwrap().0, 0);
+            tts.failed_with(status(code), Duration::from_millis(50));
+            tts.done(seconds(1));
+            tts.queue.handle_played(segment(1, index));
+        }
+        let voices: Vec<usize> = (2..12).map(|index| tts.heard(index)).collect();
+        assert_eq!(voices, [1, 1, 1, 1, 1, 1, 1, 1, 0, 0], "{code}");
+    }
 }
 
 #[test]

@@ -18,8 +18,8 @@ const PAUSED_MAX: Duration = Duration::from_millis(2_500);
 pub(super) const RESUME_AFTER: Duration = Duration::from_millis(1_500);
 /// Below this STT confidence a result counts as noise.
 const CONFIDENCE_MIN: f32 = 0.35;
-/// Speech without any STT result for this long means STT has stalled: the caller is asked to repeat within three seconds.
-pub(super) const STT_STALL_TIMEOUT: Duration = Duration::from_millis(2_600);
+/// Silence after a sound without any STT result for this long means STT has stalled: the caller hears that within three seconds.
+pub(super) const STT_STALL_TIMEOUT: Duration = Duration::from_millis(2_400);
 /// Silence without a final STT result after which the fallback STT is asked, if there is one: well before the interim
 /// result has to do.
 const STT_FINAL_TIMEOUT: Duration = Duration::from_millis(1_200);
@@ -43,7 +43,7 @@ impl Talk {
     /// The caller is silent since `last_sound`.
     pub(super) fn handle_speech_ended(&mut self, now: Instant, last_sound: Instant) {
         if let Speaker::Pipeline(pipeline) = &mut self.speaker {
-            pipeline.stt_stall_at = Some(now + STT_STALL_TIMEOUT);
+            pipeline.stt_stall_at = Some((last_sound + STT_STALL_TIMEOUT).max(now));
             let since = pipeline.speech_since.take().unwrap_or(last_sound);
             pipeline.last_speech = last_sound.saturating_duration_since(since);
             let fallbacks = self.line.facts.spec.agent.fallbacks.as_ref();
@@ -86,6 +86,7 @@ impl Talk {
         if waits && !self.line.caller.end_of_turn.is_speaking() {
             self.timers.resume = Some(now);
         }
+        self.answer_whole_turn(now);
     }
 
     /// Words decide now what becomes of the agent's speech. If they do not, playback goes on: it is never paused for good.

@@ -181,6 +181,9 @@ impl CallMachine {
         let is_new = self.mode.line_mut().is_none_or(|line| !line.caller.end_of_turn.words().is_empty());
         if is_new {
             self.handle_caller_words(now, text);
+            if let Some(talk) = self.mode.talk_mut() {
+                talk.take_half_answer_back(now);
+            }
         } else if is_final && let Some(talk) = self.mode.talk_mut() {
             talk.handle_no_new_words(now);
         }

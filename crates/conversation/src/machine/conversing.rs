@@ -103,7 +103,8 @@ impl Conversing {
     pub(super) fn handle_stt_stalled(&mut self, now: Instant) {
         let talk = &mut self.talk;
         let Speaker::Pipeline(pipeline) = &mut talk.speaker else { return };
-        if talk.line.playout.response.is_some() {
+        // Words that are there end as a turn, however long it is waited for the rest.
+        if talk.line.playout.response.is_some() || !talk.line.caller.end_of_turn.words().is_empty() {
             return;
         }
         pipeline.stt_stalls += 1;

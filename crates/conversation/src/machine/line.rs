@@ -56,6 +56,8 @@ pub(super) struct Caller {
     pub(super) last_recorded: Option<(TurnNumber, CallerTurn)>,
     /// The last answered turn, until the caller speaks again.
     pub(super) last_turn: Option<AnsweredTurn>,
+    /// The last turn was taken before STT had sent all of it, and its answer was taken back.
+    pub(super) has_half_turn: bool,
     /// The pause after which the caller spoke again into the agent's first words: a cut-off, once there are words.
     pub(super) possible_cut_off: Option<Duration>,
     /// The line echoes the agent's voice.
@@ -75,6 +77,7 @@ impl Caller {
             unvoiced: UnvoicedWords::default(),
             last_recorded: None,
             last_turn: None,
+            has_half_turn: false,
             possible_cut_off: None,
             has_echo: false,
             overlap: None,

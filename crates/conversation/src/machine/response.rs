@@ -9,6 +9,7 @@ use std::time::Instant;
 use trunkline_domain::chat::CONTINUE_PROMPT;
 use trunkline_media::turn::end_of_turn::CallerTurn;
 use trunkline_media::turn::is_question;
+use trunkline_media::turn::taken_words::TurnCorrection;
 use trunkline_providers::{LlmEvent, ProviderError};
 
 impl Talk {
@@ -60,17 +61,60 @@ impl Talk {
         }
     }
 
-    /// Answers a turn; true when a preemptive answer may be over by that.
-    #[must_use]
-    pub(super) fn answer_turn(&mut self, now: Instant, turn: &CallerTurn) -> bool {
-        self.speak_due_language(now);
+    /// STT sends more of the sound of a turn that is being answered: the answer is to half a turn, and nothing of it is heard.
+    pub(super) fn take_half_answer_back(&mut self, now: Instant) {
+        let caller = &self.line.caller;
+        let is_due = caller.end_of_turn.goes_on_with_last_turn() && caller.waiting_turn.is_none();
+        let is_unheard = |response: &mut AgentResponse| {
+            response.begun.is_none() && !response.is_scripted && !response.is_uninterruptible
+        };
+        if !is_due || self.tools.is_waiting() || !matches!(self.speaker, Speaker::Pipeline(_)) {
+            return;
+        }
+        let Some(response) = self.line.playout.response.take_if(is_unheard) else { return };
+        self.line.playout.end_pause();
+        self.timers.filler = None;
+        self.line.output(CallOutput::CancelLlm);
+        self.line.output(CallOutput::CancelSpeech { response_id: response.response_id });
+        self.settle_cut_tools(now, "", &response.tool_calls);
+        self.line.metrics().premature_ends_of_turn += 1;
+        self.line.caller.has_half_turn = true;
+    }
+
+    /// The words for which an answer was taken back were none in the end: the turn was whole, and is answered.
+    pub(super) fn answer_whole_turn(&mut self, now: Instant) {
+        let caller = &self.line.caller;
+        let is_due = caller.has_half_turn && caller.is_quiet() && caller.waiting_turn.is_none();
+        if is_due && self.line.playout.response.is_none() && self.history.ends_with_user() {
+            self.line.caller.has_half_turn = false;
+            self.request_response(now, None);
+        }
+    }
+
+    /// The caller's words for transcript and history. Those that STT has sent late complete the turn that nobody has answered.
+    fn note_answered_turn(&mut self, turn: &CallerTurn) {
+        let half = std::mem::take(&mut self.line.caller.has_half_turn);
+        if let Some(was) = self.history.last_user().filter(|_| half).map(str::to_owned) {
+            let correction = TurnCorrection { is: format!("{was} {}", turn.text), was };
+            if self.line.correct_user(&correction) {
+                return self.history.replace_user(&correction.was, &correction.is);
+            }
+        }
         self.line.record_user(turn);
         if std::mem::take(&mut self.interruption.is_untold) {
             self.history.push_interruption_note();
         }
         self.history.push_user(&turn.text);
+    }
+
+    /// Answers a turn; true when a preemptive answer may be over by that.
+    #[must_use]
+    pub(super) fn answer_turn(&mut self, now: Instant, turn: &CallerTurn) -> bool {
+        self.speak_due_language(now);
+        self.note_answered_turn(turn);
         self.tools.start_over();
         self.fillers.start_over(now, turn.ended);
+        self.fillers.note_turn(turn);
         self.line.caller.last_turn = Some(AnsweredTurn { ended: turn.ended, decided: now });
         self.line.caller.possible_cut_off = None;
         if let Some(ahead) = self.take_preemptive_generation(turn) {

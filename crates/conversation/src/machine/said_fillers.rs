@@ -1,13 +1,20 @@
 //! Fillers that were said while the caller waited.
 
 use std::time::{Duration, Instant};
+use trunkline_media::turn::end_of_turn::CallerTurn;
 
 /// Fillers to one turn of the caller: some five minutes.
 const FILLERS_MAX: u32 = 60;
 /// Silence after which the next filler is said in any case; a longer one was no wait.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
-/// A phrase that nobody has chosen leaves the answer this time, however late the turn was over.
+/// A phrase that nobody has chosen leaves the answer this time, if the caller has not waited too long by then.
 const SOONEST: Duration = Duration::from_millis(600);
+/// How long after the end of a turn it leaves the answer less, because STT was so late: it is heard within three seconds.
+const UNANSWERED_MAX: Duration = Duration::from_millis(2_600);
+/// Final words that come this long after the end of a turn, or later, are late.
+const LATE_WORDS: Duration = Duration::from_millis(1_200);
+/// What it leaves an answer that is there at once.
+const SOONEST_LATE: Duration = Duration::from_millis(200);
 
 /// What was said so far while the caller waited.
 #[derive(Debug, Default)]
@@ -24,11 +31,14 @@ pub(super) struct SaidFillers {
     pressed_at: Option<Instant>,
     /// The caller's last turn was one of keys, which were waited for.
     is_after_keys: bool,
+    /// STT was late with the words of that turn: it was no pause in which the caller was let to go on.
+    has_late_words: bool,
 }
 
 impl SaidFillers {
     /// The caller had a turn that ended then, and waits.
     pub(super) fn start_over(&mut self, now: Instant, ended: Instant) {
+        self.has_late_words = false;
         // Who presses a key waits from then on, also while further keys are waited for.
         let pressed = self.pressed_at.take().filter(|pressed| *pressed < ended);
         self.is_after_keys = pressed.is_some();
@@ -39,6 +49,11 @@ impl SaidFillers {
     /// The caller presses a key.
     pub(super) fn handle_key(&mut self, now: Instant) {
         self.pressed_at = Some(now);
+    }
+
+    /// The turn that the caller waits for an answer to: STT may have been late with its words.
+    pub(super) fn note_turn(&mut self, turn: &CallerTurn) {
+        self.has_late_words = turn.final_at.is_some_and(|at| at >= turn.ended + LATE_WORDS);
     }
 
     /// Another agent has the call: the caller waits on.
@@ -88,7 +103,13 @@ impl SaidFillers {
     /// The same as `due`, or so long after the end of the turn, if that is earlier: the time until the turn was over counts.
     pub(super) fn due_after_turn(&self, now: Instant, after: Duration, after_turn: Duration) -> Instant {
         let due = self.due(now, after);
-        self.unanswered_since.map_or(due, |ended| due.min((ended + after_turn).max(now + SOONEST)))
+        self.unanswered_since.map_or(due, |ended| {
+            let soonest = match self.has_late_words {
+                true => (now + SOONEST).min((ended + UNANSWERED_MAX).max(now + SOONEST_LATE)),
+                false => now + SOONEST,
+            };
+            due.min((ended + after_turn).max(soonest))
+        })
     }
 
     /// None was said since the caller's last turn.

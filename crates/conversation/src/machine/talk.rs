@@ -320,6 +320,7 @@ impl Talk {
 
     /// A turn of the caller that needs no answer.
     pub(super) fn note_turn(&mut self, turn: &CallerTurn) {
+        self.line.caller.has_half_turn = false;
         self.line.record_user(turn);
         self.history.push_user(&turn.text);
     }

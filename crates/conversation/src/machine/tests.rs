@@ -12,6 +12,7 @@ mod handover_stages;
 mod held;
 mod language;
 mod last_tools;
+mod late_words;
 mod overlaps;
 mod preemptive_generation;
 mod realtime;

@@ -1,6 +1,7 @@
 //! Services that fail, stall and come back while a caller speaks, in virtual time: no word is lost, and none comes twice.
 
 mod counts;
+mod refusals;
 
 use super::*;
 use crate::stt::{SttProtocol, SttSessionConfig, SttSocket, SttVendor};
@@ -30,6 +31,10 @@ enum Mode {
     Refuses,
     /// It refuses the key.
     Unauthorized,
+    /// It, or a gateway before it, refuses the connection with this status.
+    Status(u16),
+    /// The same for the first connection alone.
+    StatusOnce(u16),
     /// It takes everything and says nothing.
     Mute,
     /// It says that it lives, and has no words.
@@ -73,6 +78,11 @@ impl SttVendor for Service {
             match mode {
                 Mode::Refuses => return Err(ProviderError::Unreachable("refused".to_owned())),
                 Mode::Unauthorized => return Err(ProviderError::refused(401, "key")),
+                Mode::Status(status) => return Err(ProviderError::refused(status, "no")),
+                Mode::StatusOnce(status) => {
+                    self.set(HEARS);
+                    return Err(ProviderError::refused(status, "no"));
+                }
                 _ => {}
             }
             let (ours, theirs) = tokio::io::duplex(1 << 20);

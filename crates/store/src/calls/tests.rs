@@ -124,3 +124,70 @@ async fn a_row_is_written_as_it_was_read() {
         assert_eq!(store.call(scope, row.id).await.unwrap().unwrap(), row);
     }
 }
+
+/// How SQLite finds a page of calls.
+async fn plan(store: &Store, scope: OrgScope, filter: CallFilter) -> String {
+    let (from, binds) = filtered(scope, filter);
+    let select = format!("EXPLAIN QUERY PLAN SELECT * {from} ORDER BY started_at DESC, id DESC LIMIT 1");
+    let mut query = sqlx::query(sqlx::AssertSqlSafe(select));
+    for bind in binds {
+        query = match bind {
+            BindValue::Text(value) => query.bind(value),
+            BindValue::MaybeText(value) => query.bind(value),
+            BindValue::MaybeInt(value) => query.bind(value),
+        };
+    }
+    let rows = query.fetch_all(&store.read).await.unwrap();
+    rows.iter().map(|row| row.try_get::<String, _>("detail").unwrap()).collect::<Vec<_>>().join("; ")
+}
+
+#[tokio::test]
+async fn a_page_of_calls_is_read_from_an_index_and_not_sorted() {
+    let (store, scope) = store().await;
+    let agent = CallFilter { agent: Some(AgentId::new()), ..CallFilter::default() };
+    let since = CallFilter { started_after: Some(UnixMs(5)), ..agent.clone() };
+    for (filter, index) in
+        [(CallFilter::default(), "calls_by_organization"), (agent, "calls_by_agent"), (since, "calls_by_agent")]
+    {
+        let plan = plan(&store, scope, filter.clone()).await;
+        assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{filter:?}: {plan}");
+    }
+}
+
+#[tokio::test]
+async fn each_filter_leaves_its_calls_alone_and_with_the_others() {
+    let (store, scope) = store().await;
+    let agent = AgentId::new();
+    let call = |direction, at, agent: Option<AgentId>| {
+        let mut call = Call::begun(CallId::new(), scope.organization(), direction, UnixMs(at));
+        call.agent = agent;
+        call.from_number = format!("+3120555{at:04}");
+        call
+    };
+    let calls = [
+        call(Direction::Inbound, 1, Some(agent)),
+        call(Direction::Outbound, 2, Some(agent)),
+        call(Direction::Inbound, 3, None),
+        call(Direction::Inbound, 4, Some(AgentId::new())),
+    ];
+    record(&store, calls).await;
+    let any = CallFilter::default;
+    let of = |agent| CallFilter { agent: Some(agent), ..any() };
+    for (filter, wanted) in [
+        (any(), vec![4, 3, 2, 1]),
+        (of(agent), vec![2, 1]),
+        (of(AgentId::new()), vec![]),
+        (CallFilter { direction: Some(Direction::Inbound), ..of(agent) }, vec![1]),
+        (CallFilter { started_after: Some(UnixMs(2)), ..of(agent) }, vec![2]),
+        (CallFilter { started_before: Some(UnixMs(4)), started_after: Some(UnixMs(2)), ..any() }, vec![3, 2]),
+        (CallFilter { text: Some("5550003".into()), ..any() }, vec![3]),
+        (CallFilter { text: Some("5550003".into()), ..of(agent) }, vec![]),
+        (CallFilter { text: Some("5550001".into()), direction: Some(Direction::Inbound), ..of(agent) }, vec![1]),
+        (CallFilter { status: Some(CallStatus::Completed), ..any() }, vec![]),
+    ] {
+        let page = PageRequest::first(10);
+        let (found, total) = store.calls(scope, filter.clone(), page).await.unwrap();
+        let at: Vec<i64> = found.iter().map(|call| call.started_at.0).collect();
+        assert_eq!((at, total), (wanted.clone(), wanted.len() as i64), "{filter:?}");
+    }
+}

@@ -299,6 +299,30 @@ fn a_late_final_is_the_same_turn_however_it_is_written() {
 }
 
 #[test]
+fn a_late_final_that_says_more_is_more_of_the_turn() {
+    for (interim, last, more) in [
+        (["and when", "and when does it"], "And when does it arrive?", "arrive?"),
+        (
+            ["change the", "change the delivery add"],
+            "Change the delivery address to my office.",
+            "address to my office.",
+        ),
+        (["number is", "number is two one six"], "Number is 216 4.", "4."),
+    ] {
+        let (t, mut e) = taken_from_interim(&interim);
+        e.handle_final(t + 200 * MS, last, Some(0.9), true);
+        assert_eq!((e.words().as_str(), e.goes_on_with_last_turn(), e.take_correction()), (more, true, None));
+        assert_eq!(e.poll_turn(t + 3_500 * MS).map(|turn| turn.text).as_deref(), Some(more));
+        assert!(!e.goes_on_with_last_turn());
+        // What is said after a new sound is another turn.
+        let (t, mut e) = taken_from_interim(&interim);
+        e.handle_speech_started(t + 100 * MS);
+        e.handle_final(t + 900 * MS, last, Some(0.9), true);
+        assert!(!e.goes_on_with_last_turn());
+    }
+}
+
+#[test]
 fn a_late_final_that_only_adds_punctuation_corrects_nothing() {
     let (t, mut e) = taken_from_interim(&["where is", "where is my order"]);
     e.handle_final(t + 200 * MS, "Where is my order?", None, true);

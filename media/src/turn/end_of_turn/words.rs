@@ -24,6 +24,8 @@ pub(super) struct TurnWords {
     judged: String,
     /// Words of a turn that was cut off, to which the present ones belong.
     cut: String,
+    /// The present words go on with a turn that was taken before STT had sent all of its sound.
+    goes_on: bool,
     /// Words of the turn that was taken last, as far as the caller may go on with it.
     last_turn: String,
     /// Interim words that were already used; their final version will still arrive.
@@ -144,6 +146,7 @@ impl TurnWords {
         if self.taken.covers(text) || self.taken.is_begun_by(text) {
             return false;
         }
+        let goes_on = self.taken.goes_on_in(text);
         let text = self.taken.without(text);
         if !self.taken.is_empty() && (text.is_empty() || self.taken.is_begun_by(&text)) {
             return false;
@@ -151,6 +154,9 @@ impl TurnWords {
         self.last_at = Some(now);
         self.is_settled = false;
         self.interim = text;
+        if goes_on {
+            self.record_more();
+        }
         true
     }
 
@@ -189,7 +195,23 @@ impl TurnWords {
             self.correction = taken.correction(text);
             return String::new();
         }
+        if taken.goes_on_in(text) {
+            self.record_more();
+        }
         taken.without(text)
+    }
+
+    /// More words of the sound of the last turn: they are judged together.
+    fn record_more(&mut self) {
+        self.goes_on = true;
+        if self.cut.is_empty() {
+            self.cut = std::mem::take(&mut self.last_turn);
+        }
+    }
+
+    /// The present words belong to the sound of a turn that was taken without them.
+    pub(super) fn goes_on(&self) -> bool {
+        self.goes_on
     }
 
     /// Final words came once more in another version: it takes the place of the first, in this turn or in the last one.
@@ -220,6 +242,7 @@ impl TurnWords {
         self.interim.clear();
         self.confidences = (0.0, 0);
         self.last_at = None;
+        self.goes_on = false;
         TakenTurn { text, confidence, final_at: self.final_at.take() }
     }
 

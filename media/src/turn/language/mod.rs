@@ -18,10 +18,21 @@ pub(super) fn has_phrase(list: &str, text: &str) -> bool {
 
 /// Whether a text has one of the phrases of a list, as whole words.
 pub(super) fn contains_phrase(list: &str, text: &str) -> bool {
-    list.split('|').filter(|phrase| !phrase.is_empty()).any(|phrase| {
-        text.match_indices(phrase).any(|(at, _)| {
-            let before = text.get(..at).and_then(|before| before.chars().next_back());
-            let after = text.get(at + phrase.len()..).and_then(|after| after.chars().next());
+    phrases_in(list, text).next().is_some()
+}
+
+/// What stands before the first and behind the last of the phrases of a list that a text has.
+pub(super) fn around_phrases<'t>(list: &str, text: &'t str) -> Option<(&'t str, &'t str)> {
+    let (from, to) = phrases_in(list, text).reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))?;
+    Some((text.get(..from)?, text.get(to..)?))
+}
+
+/// Where the phrases of a list stand in a text, as whole words.
+fn phrases_in(list: &str, text: &str) -> impl Iterator<Item = (usize, usize)> {
+    list.split('|').filter(|phrase| !phrase.is_empty()).flat_map(move |phrase| {
+        text.match_indices(phrase).map(|(at, found)| (at, at + found.len())).filter(move |(from, to)| {
+            let before = text.get(..*from).and_then(|before| before.chars().next_back());
+            let after = text.get(*to..).and_then(|after| after.chars().next());
             let is_edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
             is_edge(before) && is_edge(after)
         })

@@ -66,8 +66,14 @@ fn an_answer_with_nothing_in_it_is_a_finished_turn() {
 #[test]
 fn nobody_waits_in_silence_for_an_answer_to_a_question() {
     let mut harness = CallHarness::greeted();
-    for round in 1..=4 {
-        harness.caller_says("Where is my order?");
+    let questions = [
+        "Where is my order?",
+        "Hold on a second. Where is my order please?",
+        "hold on where is my order",
+        "How long is the wait?",
+    ];
+    for (round, words) in (1..).zip(questions) {
+        harness.caller_says(words);
         harness.model_says_nothing();
         assert_eq!(harness.llm_requests(), round, "what reads the stream has asked a second time");
         assert_eq!(harness.play_everything(), "Sorry, something went wrong. Could you say that again?");

@@ -51,7 +51,8 @@ fn words_on_a_silent_line_wait_for_the_agents_end() {
             }
             harness.pass_ms(4_000);
             assert_eq!((harness.is_cut(), harness.llm_requests()), (false, 1), "{kind} after {silence_ms} ms");
-            assert_eq!(harness.by(), ["no_voice"], "{kind}");
+            // Words that STT sends later of the same turn are decided by themselves, and go with those that wait.
+            assert!(harness.by().iter().all(|by| by == "no_voice") && !harness.by().is_empty(), "{kind}");
             assert_eq!(harness.hear_out(segment), "The second thing is that.", "{kind}");
             assert_eq!(harness.llm_requests(), 2, "{kind}: answered when the agent has finished");
             assert_eq!(harness.last_messages().last(), Some(&user("What about my bill?")), "{kind}");
