@@ -144,8 +144,9 @@ pub fn plan(tool: &Tool, wanted: &ToolCall, id: DeliveryId, of: &ToolSituation<'
     let of_call = || of.webhook_url.map(|url| event::url(url, event::TOOL_CALLS));
     let url = tool.url.clone().or_else(of_call).ok_or_else(|| "this tool has no URL".to_owned())?;
     let Some(request) = &tool.request else {
-        let message = of.message(id, wanted);
-        let text = of.collected.fill_json(&message.to_string());
+        // The arguments alone: what else the message holds are values of the call, and not read for variables.
+        let arguments = of.collected.fill_json(&wanted.arguments);
+        let text = of.message(id, &ToolCall { arguments, ..wanted.clone() }).to_string();
         let body = PlannedBody { content_type: Some("application/json"), text };
         let (headers, redaction) = (Vec::new(), Redaction::default());
         let (method, body) = (HttpMethod::Post, Some(body));

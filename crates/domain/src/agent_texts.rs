@@ -32,7 +32,7 @@ pub fn fill_in(agent: &mut AgentFields, task: Option<&mut TaskFields>, values: &
     }
     let own = agent.llm_config.iter_mut().filter_map(|config| config.flow.as_mut());
     let others = agent.fallbacks.iter_mut().flat_map(|all| &mut all.llm).filter_map(|one| one.flow.as_mut());
-    own.chain(others).for_each(|flow| flow.each_text(&mut |one| text(one, TemplateUse::Text)));
+    own.chain(others).for_each(|flow| flow.each_text(&mut |one| text(one, TemplateUse::FlowText)));
     if let Some(silence) = &mut agent.silence_config {
         let words = [&mut silence.prompt, &mut silence.goodbye];
         words
@@ -238,5 +238,34 @@ mod tests {
         assert_eq!(task.starting_message.as_deref(), Some("Hello Ann."));
         assert_eq!(task.description.as_deref(), Some("Ask Ann about."));
         assert_eq!(task.context_data.unwrap()["who"], "{{token}}", "values stay as they are");
+    }
+
+    /// A flow's words are read twice: when the call begins, and for its slots when they are said.
+    #[test]
+    fn values_in_a_flow_are_not_read_for_its_slots() {
+        struct Slots;
+        impl TemplateValues for Slots {
+            fn value(&self, name: &str) -> Option<String> {
+                name.starts_with("slots.").then(|| "4711".to_owned())
+            }
+        }
+        for (text, value, wanted) in [
+            ("Hi {{who}}, order {{slots.order}}.", "Ann {{slots.pin}}", "Hi Ann {{slots.pin}}, order 4711."),
+            ("{{who}}", "{{slots.pin|x}}", "{{slots.pin|x}}"),
+            ("{{who}}", "{% if a %}", "{% if a %}"),
+            ("{{who}}", "{{\"{{\"}}slots.pin}}", "{{\"{{\"}}slots.pin}}"),
+            ("{{\"{{\"}}slots.pin{{\"}}\"}} {{who}}", "Ann", "{{slots.pin}} Ann"),
+            ("{\"a\": {\"b\": {{who}} }}", "}}", "{\"a\": {\"b\": }} }}"),
+            ("Hi {{missing}}, {{slots.order}}.", "", "Hi, 4711."),
+        ] {
+            let mut agent: AgentFields = serde_json::from_value(json!({"name": "A", "llm_config": {"provider": "local",
+                "flow": {"start": "bye", "states": {"bye": {"type": "end", "text": text}}}}}))
+            .unwrap();
+            fill_in(&mut agent, None, &context(json!({"who": value})));
+            let mut said = String::new();
+            let flow = agent.llm_config.as_mut().and_then(|config| config.flow.as_mut()).unwrap();
+            flow.each_text(&mut |one| said = fill(one, TemplateUse::Text, &Slots, &mut TemplateReport::default()));
+            assert_eq!(said, wanted, "{text} {value}");
+        }
     }
 }

@@ -174,8 +174,9 @@ impl SttConnection {
         let update = match self.frames.judge(read) {
             Ok(Some(update)) => update,
             Ok(None) => return Ok(SttNews::Upkeep),
-            Err(told @ ProviderError::SessionEnded(_)) if self.told.is_none() => {
-                self.told = Some((told, Instant::now() + WORDS_BEHIND_ERROR));
+            // Whatever the frame says, a session that still has words is alive; of several errors the first one counts.
+            Err(told @ (ProviderError::SessionEnded(_) | ProviderError::Refused { .. })) => {
+                self.told.get_or_insert_with(|| (told, Instant::now() + WORDS_BEHIND_ERROR));
                 return Ok(SttNews::Upkeep);
             }
             Err(failure) => return Err(failure),
@@ -185,8 +186,8 @@ impl SttConnection {
             self.progress = SttProgress::Message;
         }
         if update.has_final_words() {
-            if let Some((ProviderError::SessionEnded(said), _)) = self.told.take() {
-                tracing::warn!(error = said, "STT has told of an error, and goes on");
+            if let Some((told, _)) = self.told.take() {
+                tracing::warn!(error = %told, "STT has told of an error, and goes on");
             }
             self.progress = SttProgress::Words;
         }

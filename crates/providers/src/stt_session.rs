@@ -22,6 +22,8 @@ const FAILOVER_ROUNDS_MAX: u32 = 4;
 const STABLE_AFTER: Duration = Duration::from_secs(60);
 /// Refusals in a row after which a candidate is not asked again.
 const REFUSALS_MAX: u32 = 2;
+/// A service brings no words; it may be slow, or mute.
+const LATE: ProviderError = ProviderError::Timeout("transcript");
 /// Reason of a failover that leads back to the service that the agent prefers.
 const RECOVERED: &str = "recovered";
 
@@ -36,6 +38,7 @@ pub fn open_stt_session(providers: &ProviderRegistry, candidates: Vec<SttCandida
             providers,
             candidates,
             is_disabled: vec![false; refusals.len()],
+            is_down: vec![false; refusals.len()],
             refusals,
             queue,
             events,
@@ -76,6 +79,8 @@ struct SttWorker {
     is_disabled: Vec<bool>,
     /// How often each candidate has refused in a row.
     refusals: Vec<u32>,
+    /// Candidates that were left, and have not heard the caller since: no service that works is left for one of them.
+    is_down: Vec<bool>,
     queue: mpsc::Receiver<SttInput>,
     events: mpsc::Sender<SttEvent>,
     replay_buffer: ReplayBuffer,
@@ -103,9 +108,13 @@ impl SttWorker {
                         self.refusals[broken.index] = 0;
                     }
                     current = broken.index;
+                    self.is_down[current] = !broken.has_heard || broken.failure == LATE;
                     (broken.failure, broken.is_mute)
                 }
-                Err(failure) => (failure, true),
+                Err(failure) => {
+                    self.is_down[current] = true;
+                    (failure, true)
+                }
             };
             if self.leave_out_extra(current, &failure) {
                 continue;
@@ -113,7 +122,7 @@ impl SttWorker {
             tries += 1;
             self.record_refusal(current, &failure);
             let round = tries / self.candidates.len() as u32;
-            let next = self.next(current, is_down || tries > 1).filter(|_| round < FAILOVER_ROUNDS_MAX);
+            let next = self.next(current, &failure, is_down || tries > 1).filter(|_| round < FAILOVER_ROUNDS_MAX);
             self.failed.get_or_insert((current, failure.clone(), Instant::now()));
             let Some(next) = next else { return Err(failure) };
             if self.events.send(SttEvent::Reconnecting(failure)).await.is_err() {
@@ -127,8 +136,11 @@ impl SttWorker {
         }
     }
 
-    /// The next candidate in order, which may be the same one.
-    fn next(&self, current: usize, are_others_down: bool) -> Option<usize> {
+    /// The next candidate in order, which may be the same one. A slow one is not left for one that is down.
+    fn next(&self, current: usize, failure: &ProviderError, are_others_down: bool) -> Option<usize> {
+        if *failure == LATE && !self.is_disabled[current] && !self.has_working_others(current) {
+            return Some(current);
+        }
         let order = (1..=self.candidates.len()).map(|step| (current + step) % self.candidates.len());
         let mut usable = order.filter(|index| !self.is_disabled[*index]);
         let mut last_resort = None;
@@ -157,6 +169,17 @@ impl SttWorker {
         self.is_disabled[index]
     }
 
+    /// Another candidate than this one may be asked, and is not known to be down.
+    fn has_working_others(&self, index: usize) -> bool {
+        let all = self.is_disabled.iter().zip(&self.is_down).enumerate();
+        all.into_iter().any(|(other, (disabled, down))| other != index && !disabled && !down)
+    }
+
+    /// What the service owes is waited for: no other one is left, and a new connection would hear no sooner.
+    fn keeps_waiting(&self, index: usize) -> bool {
+        self.candidates[index].is_last_resort && !self.has_working_others(index)
+    }
+
     /// A service has refused the session: an extra that it may not know is left out of the next attempt. False if there
     /// is none, or if something else was wrong.
     fn leave_out_extra(&mut self, index: usize, failure: &ProviderError) -> bool {
@@ -182,7 +205,9 @@ impl SttWorker {
         let deadlines = self.providers.timeouts.stt;
         let (circuits, tenant, endpoint) = (&self.providers.circuits, self.providers.tenant(), &candidate.endpoint);
         let entered = if self.has_others(index) {
-            circuits.acquire(tenant, endpoint, PipelineStage::Stt, now(), false)
+            // The last one that is not known to be down is asked however often it has failed.
+            let insists = !self.has_working_others(index);
+            circuits.acquire(tenant, endpoint, PipelineStage::Stt, now(), insists)
         } else {
             circuits.acquire_waiting(tenant, endpoint, PipelineStage::Stt, deadlines.first_byte).await
         };
@@ -247,10 +272,11 @@ impl SttWorker {
     async fn converse(&mut self, connection: &mut SttConnection) -> Option<ProviderError> {
         let mut failback = Failback::new(connection.index, &self.candidates, &self.is_disabled);
         loop {
-            let mute_at = self.watch.deadline().filter(|_| self.has_others(connection.index));
+            let mute_at = self.watch.deadline().filter(|_| self.has_working_others(connection.index));
             let result = tokio::select! {
                 input = self.queue.recv() => match input {
-                    Some(SttInput::Restart) => Err(ProviderError::Timeout("transcript")),
+                    Some(SttInput::Restart) if self.keeps_waiting(connection.index) => Ok(true),
+                    Some(SttInput::Restart) => Err(LATE),
                     Some(input) => self.input(connection, &mut failback, input).await,
                     None => {
                         connection.say_goodbye().await;
@@ -266,7 +292,7 @@ impl SttWorker {
                     Err(failure) => Err(failure),
                 },
                 event = failback.next() => Ok(self.handle_failback(connection, &mut failback, event).await),
-                () = sleep_until(mute_at) => Err(ProviderError::Timeout("transcript")),
+                () = sleep_until(mute_at) => Err(LATE),
             };
             match result {
                 Ok(true) => {}
@@ -365,6 +391,7 @@ impl SttWorker {
                 let Some(service) = failback.take_connection(limit) else { return true };
                 metrics::counter!("trunkline_stt_failbacks_total", "result" => "passed").increment(1);
                 let (from, to) = (connection.index, service.index);
+                self.is_down[to] = false;
                 std::mem::replace(connection, service).close().await;
                 self.tell_failover(from, to, RECOVERED, Duration::ZERO).await;
                 self.repeats.handle_connected();

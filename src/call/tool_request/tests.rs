@@ -71,6 +71,19 @@ fn a_tool_without_a_request_posts_the_message_below_the_agents_webhook() {
     assert_eq!(scene.plan(json!({})).unwrap().url, "https://own.example/book");
 }
 
+/// What the caller has entered goes into arguments alone, not into a value of the call that names it.
+#[test]
+fn values_in_the_message_are_not_read_for_what_was_entered() {
+    let mut scene = scene("https://own.example/book", json!({}));
+    scene.tool.request = None;
+    // A page chooses the name of its caller.
+    scene.call.from_number = "{{collected.pin}}".to_owned();
+    let text = scene.plan(json!({"pin": "{{collected.pin}}"})).unwrap().body.unwrap().text;
+    let sent: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(sent["tool_calls"][0]["arguments"]["pin"], "4711#");
+    assert!(text.contains("{{collected.pin}}") && text.matches("4711#").count() == 1, "{text}");
+}
+
 #[test]
 fn arguments_of_get_and_delete_stand_in_the_query() {
     let arguments = json!({"q": "a&b=c d", "n": 5, "yes": true, "none": null, "list": ["x", 2], "object": {"a": "\""}});

@@ -1,9 +1,11 @@
 //! Placeholders that a model writes as it has read them somewhere: `{{customer_name}}`, `{name}`, `${name}`, `{% … %}`,
 //! `[Customer Name]`. A known variable is said; of another one nothing is.
 
+use serde_json::Value;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use trunkline_domain::call_facts::CallVariables;
-use trunkline_domain::template::TemplateValues as _;
+use trunkline_domain::template::{self, TemplateValues as _};
 
 /// Bytes of a placeholder; what is longer is none.
 const INNER_BYTES_MAX: usize = 80;
@@ -26,18 +28,21 @@ pub fn may_have(text: &str) -> bool {
     text.contains(['{', '['])
 }
 
-/// The text with the values of known variables, and without the others and the gaps that they leave.
+/// The text with the values of known variables, and without the others and the gaps that they leave. A placeholder that stands
+/// in a value is none of ours: the model has read it there, and who fills in a form must not have other variables said.
 pub fn resolve<'a>(text: &'a str, variables: &CallVariables) -> Cow<'a, str> {
     if !may_have(text) {
         return Cow::Borrowed(text);
     }
+    let of_values = names_in_values(variables);
     let (mut said, mut at, mut is_gap) = (String::with_capacity(text.len()), 0, false);
     while let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) {
         let rest = text.get(at..).unwrap_or_default();
         if let Some(found) = placeholder(rest).or_else(|| blank(rest)) {
             at += found.length;
             let name = found.inner.to_lowercase().replace(' ', "_");
-            match value(found.inner, variables).or_else(|| value(&name, variables)) {
+            let known = || value(found.inner, variables).or_else(|| value(&name, variables));
+            match Some(()).filter(|()| !of_values.contains(&normalized(found.inner))).and_then(|()| known()) {
                 Some(value) => said.push_str(&value),
                 None => is_gap = true,
             }
@@ -61,6 +66,48 @@ pub fn resolve<'a>(text: &'a str, variables: &CallVariables) -> Cow<'a, str> {
         said.truncate(said.trim_end().len());
     }
     Cow::Owned(said)
+}
+
+/// The name that a placeholder means, without a default.
+fn normalized(inner: &str) -> String {
+    let name = inner.split_once('|').map_or(inner, |(name, _)| name);
+    name.trim().to_lowercase().replace(' ', "_")
+}
+
+/// Names of all placeholders that stand in values.
+fn names_in_values(variables: &CallVariables) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    variables.0.values().for_each(|value| add_names(value, &mut names));
+    names
+}
+
+/// [`trunkline_json`] bounds the depth of what customers send.
+fn add_names(value: &Value, names: &mut BTreeSet<String>) {
+    match value {
+        Value::String(text) => add_names_of_text(text, names),
+        Value::Array(items) => items.iter().for_each(|item| add_names(item, names)),
+        Value::Object(fields) => fields.iter().for_each(|(name, value)| {
+            add_names_of_text(name, names);
+            add_names(value, names);
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn add_names_of_text(text: &str, names: &mut BTreeSet<String>) {
+    if !may_have(text) {
+        return;
+    }
+    // As it stands in a text: without the signs that are left out there.
+    let text = template::written_value(text);
+    let mut at = 0;
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        let found = placeholder(rest).or_else(|| blank(rest));
+        names.extend(found.as_ref().map(|found| normalized(found.inner)));
+        // A brace within another one may begin a placeholder too.
+        let braces = rest.len() - rest.trim_start_matches('{').len();
+        at += braces.max(rest.chars().next().map_or(1, char::len_utf8));
+    }
 }
 
 /// `name`, or `name|default`.
@@ -143,6 +190,25 @@ mod tests {
             ("Hello there.", "Hello there."),
         ] {
             assert_eq!(resolve(text, &variables), wanted, "{text}");
+        }
+    }
+
+    /// The model repeats a value in which somebody has written a variable, in any form that is known.
+    #[test]
+    fn a_value_is_not_read_for_further_variables() {
+        for written in [
+            "Ann {{call_id}}", "Ann {{ call_id }}", "Ann {call_id}", "Ann ${call_id}", "Ann {{{call_id}}}", "Ann {{call_id|x}}",
+            "Ann {{call_id", "{ {{ Ann {{call_id}}", "Ann {{Call ID}}", "{\u{1}{call_id}}", "Ann {% call_id %}",
+        ] {
+            for value in [serde_json::json!(written), serde_json::json!([{"x": written}]), serde_json::json!({written: 1})] {
+                let set = serde_json::json!({"customer_name": value, "call_id": "01a2", "shop": "Acme"});
+                let variables = CallVariables(set.as_object().unwrap().clone());
+                let said = resolve(&format!("Hello {}, from {{{{shop}}}}.", written.replace('\u{1}', "")), &variables).into_owned();
+                assert!(!said.contains("01a2"), "{written}: {said}");
+                // One without an end takes what follows with it.
+                assert!(said.ends_with("from Acme.") || !written.ends_with('}'), "{written}: {said}");
+                assert!(!resolve("It is {{customer_name}}.", &variables).contains("01a2"), "{written}");
+            }
         }
     }
 }

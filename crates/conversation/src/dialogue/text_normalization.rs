@@ -74,6 +74,8 @@ pub struct SpokenNames {
     pub dash: &'static str,
     /// `_`.
     pub underscore: &'static str,
+    /// `+`.
+    pub plus: &'static str,
     /// From the first on.
     pub months: &'static [&'static str; 12],
 }
@@ -84,7 +86,7 @@ impl SpokenNames {
         let language = Locale::of(language).map_or(&languages::en::ENGLISH, |locale| locale.language);
         let signs = &language.signs;
         let (at, dot, dash, underscore) = (signs.at, signs.dot, signs.dash, signs.underscore);
-        Self { at, dot, dash, underscore, months: &language.calendar.months }
+        Self { at, dot, dash, underscore, plus: signs.plus, months: &language.calendar.months }
     }
 }
 

@@ -59,6 +59,10 @@ impl CallMachine {
         if let Some(line) = self.mode.line_mut() {
             line.log.metrics.answered_by = Some((AmdResult::Voicemail.name(), line.ms(now)));
         }
+        let message = match self.mode.talk_mut() {
+            Some(talk) => message.map(|written| talk.filled_in(&written)),
+            None => message,
+        };
         self.handle_voicemail_answered(now, message);
     }
 

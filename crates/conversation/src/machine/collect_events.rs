@@ -53,7 +53,7 @@ impl CallMachine {
         let collection = DigitCollection::new(wanted.request);
         conversing.collecting = Collecting::Digits(DigitEntry { call: wanted.call, collection });
         let typed_ahead = conversing.talk.dtmf.take_entry();
-        let prompt = wanted.prompt.filter(|prompt| is_sayable(prompt));
+        let prompt = wanted.prompt.map(|prompt| conversing.talk.filled_in(&prompt)).filter(|prompt| is_sayable(prompt));
         if let (Some(prompt), true) = (prompt, typed_ahead.is_empty()) {
             conversing.talk.say(now, &prompt, AfterResponse::AwaitCaller);
         }

@@ -110,10 +110,15 @@ impl Conversing {
         pipeline.stt_stalls += 1;
         let stalls = pipeline.stt_stalls;
         talk.line.metrics().record_provider_error("stt", "stalled");
-        if stalls > FAILURES_MAX {
-            return talk.end_with_apology(now);
+        if stalls > FAILURES_MAX && talk.line.facts.silence.is_some() {
+            // Asked to repeat twice, in vain. The caller may be there, but is not heard: from here on the call goes as one
+            // with a silent caller, who may press keys, and who hears at its end that it was not heard.
+            return self.handle_silence(now);
         }
-        talk.line.output(CallOutput::RestartStt);
+        // A service that two new connections have not helped is left alone: a third may be its last.
+        if stalls <= FAILURES_MAX {
+            talk.line.output(CallOutput::RestartStt);
+        }
         talk.fillers.note_unheard(now.checked_sub(STT_STALL_TIMEOUT).unwrap_or(now));
         talk.ask_to_repeat(now);
     }

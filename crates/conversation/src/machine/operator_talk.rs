@@ -4,7 +4,7 @@ use super::output::CallOutput;
 use super::realtime::Realtime;
 use super::talk::{Interruption, Speaker, Talk};
 use crate::dialogue::response::{AfterResponse, AgentResponse};
-use crate::dialogue::{placeholders, prompt};
+use crate::dialogue::prompt;
 use std::time::Instant;
 use trunkline_domain::call_control::ControlError;
 use trunkline_domain::transcript::TurnAuthor;
@@ -20,7 +20,7 @@ impl Talk {
         self.check_operator_text(text, interrupt)?;
         if interrupt {
             self.interrupt_for_operator(now);
-            self.say_by(now, text, AfterResponse::AwaitCaller, Some(TurnAuthor::Operator));
+            self.say_operator_text(now, text);
             return Ok(());
         }
         if !self.operator.queue(text) {
@@ -30,12 +30,17 @@ impl Talk {
         Ok(())
     }
 
+    fn say_operator_text(&mut self, now: Instant, text: &str) {
+        let text = self.filled_in(text);
+        self.say_by(now, &text, AfterResponse::AwaitCaller, Some(TurnAuthor::Operator));
+    }
+
     fn check_operator_text(&self, text: &str, interrupt: bool) -> Result<(), ControlError> {
         if self.line.is_saying_last_words() || self.is_saying_goodbye() && !interrupt {
             return Err(ControlError::Goodbye);
         }
         // Nothing may be left of it when its variables are filled in.
-        let filled = placeholders::resolve(text, &self.known_values());
+        let filled = self.filled_in(text);
         let style = self.line.facts.spec.style();
         let (_, segments) = AgentResponse::scripted(0, &filled, AfterResponse::AwaitCaller, style);
         if segments.is_empty() { Err(ControlError::Unsayable) } else { Ok(()) }
@@ -64,7 +69,7 @@ impl Talk {
             && self.timers.resume.is_none()
             && !self.speaker.owes_response();
         let Some(text) = self.operator.next(now, is_free) else { return false };
-        self.say_by(now, &text, AfterResponse::AwaitCaller, Some(TurnAuthor::Operator));
+        self.say_operator_text(now, &text);
         true
     }
 

@@ -6,6 +6,7 @@ use super::output::CallOutput;
 use super::talk::{FAILURES_MAX, Speaker, Talk};
 use crate::dialogue::response::{AfterResponse, AgentResponse};
 use std::time::Instant;
+use trunkline_domain::fallback::Fallbacks;
 use trunkline_domain::chat::CONTINUE_PROMPT;
 use trunkline_media::turn::end_of_turn::CallerTurn;
 use trunkline_media::turn::is_question;
@@ -252,7 +253,10 @@ impl Talk {
         self.line.playout.response = None;
         self.settle_cut_tools(now, "", &calls);
         self.llm_failures += 1;
-        if self.llm_failures >= FAILURES_MAX || *failure == ProviderError::NotConfigured {
+        // An agent that takes no messages goes on: the model is asked again at each turn.
+        let takes_messages = self.line.facts.spec.agent.fallbacks.as_ref().is_none_or(Fallbacks::takes_messages);
+        let has_failed = self.llm_failures >= FAILURES_MAX && takes_messages;
+        if has_failed || *failure == ProviderError::NotConfigured {
             self.end_with_apology(now);
         } else {
             self.ask_to_repeat(now);

@@ -197,6 +197,15 @@ impl Talk {
         }
     }
 
+    /// What a model or an operator has written to be said, with what its placeholders stand for. The agent's own texts are
+    /// not read like that: they were filled in when the call began, and a value in them is no text of ours.
+    pub(super) fn filled_in(&self, written: &str) -> String {
+        match placeholders::may_have(written) {
+            true => placeholders::resolve(written, &self.known_values()).into_owned(),
+            false => written.to_owned(),
+        }
+    }
+
     /// Says a scripted text if nothing else is being said: with the realtime voice, if it can, or by TTS.
     pub fn say(&mut self, now: Instant, text: &str, then: AfterResponse) {
         self.say_by(now, text, then, None);
@@ -206,10 +215,6 @@ impl Talk {
     pub(super) fn say_by(&mut self, now: Instant, text: &str, then: AfterResponse, said_by: Option<TurnAuthor>) {
         self.discard_preemptive_generation();
         self.timers.silence = None;
-        // A model may have written it for a tool.
-        let filled =
-            placeholders::may_have(text).then(|| placeholders::resolve(text, &self.known_values()).into_owned());
-        let text = filled.as_deref().unwrap_or(text);
         if matches!(then, AfterResponse::HangUp(_)) {
             self.timers.goodbye = Some(now + GOODBYE_MAX);
         }

@@ -393,6 +393,7 @@ impl CallMachine {
         let Some(talk) = self.mode.talk_mut() else { return };
         match round.end {
             Some(Some(farewell)) if !said_something => {
+                let farewell = talk.filled_in(&farewell);
                 talk.say(now, &farewell, AfterResponse::HangUp(EndReason::AgentHungUp));
             }
             Some(_) => self.handle_command(now, EndReason::AgentHungUp),

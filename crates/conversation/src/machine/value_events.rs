@@ -106,7 +106,7 @@ impl Talk {
         let settings = settings.unwrap_or_default();
         ValueRequest {
             kind,
-            prompt,
+            prompt: prompt.map(|prompt| self.filled_in(&prompt)),
             heard,
             attempts_max: settings.max_attempts,
             timeout: Duration::from_millis(settings.timeout_ms),

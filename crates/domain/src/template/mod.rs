@@ -15,7 +15,7 @@ pub use parse::TemplateError;
 use std::collections::BTreeSet;
 use url_template::has_host;
 pub use url_template::{UrlPart, names, percent_encoded, url_parts};
-use values::{FILLED_BYTES_MAX, close_gap, written};
+use values::{FILLED_BYTES_MAX, close_gap, quoted_braces, written};
 pub use values::{TemplateUse, TemplateValues};
 
 /// Variables and faults that are kept for the report.
@@ -57,7 +57,7 @@ pub fn check(text: &str, usage: TemplateUse) -> Result<(), TemplateError> {
         _ => None,
     });
     // Of a URL the tool's own rules say it.
-    match secret.filter(|_| matches!(usage, TemplateUse::Text | TemplateUse::Prompt)) {
+    match secret.filter(|_| usage.is_words()) {
         Some(at) => Err(TemplateError::new(text, at, "secrets may stand in headers and auth of a tool only")),
         None => Ok(()),
     }
@@ -88,6 +88,11 @@ pub(crate) fn said<C>() -> impl FnOnce(&str, &C) -> garde::Result {
     |text, _| check_said(text).map_err(|error| garde::Error::new(format!("is not a valid template: {error}")))
 }
 
+/// A value as it stands in words.
+pub fn written_value(value: &str) -> String {
+    written(value, TemplateUse::Text)
+}
+
 fn report_missing(report: &mut TemplateReport, name: &str) {
     if report.missing.len() < REPORTED_MAX {
         report.missing.insert(name.to_owned());
@@ -114,12 +119,15 @@ pub fn fill(text: &str, usage: TemplateUse, values: &dyn TemplateValues, report:
         match part {
             Part::Text(text) => {
                 let text = if is_after_gap { close_gap(&mut filled, text) } else { text };
-                filled.push_str(text);
+                match usage {
+                    TemplateUse::FlowText => filled.push_str(&quoted_braces(text)),
+                    _ => filled.push_str(text),
+                }
                 is_after_gap = false;
             }
             Part::Variable { name, default, .. } => {
                 is_after_gap = !fill_variable(&mut filled, name, default, usage, values, report)
-                    && matches!(usage, TemplateUse::Text | TemplateUse::Prompt);
+                    && usage.is_words();
             }
         }
         if filled.len() > FILLED_BYTES_MAX {

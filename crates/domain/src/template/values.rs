@@ -22,12 +22,22 @@ pub(super) const CLOSE: char = '\u{F8F2}';
 pub enum TemplateUse {
     /// Words that are said.
     Text,
+    /// Words of a flow, which are read once more when they are said: for its slots. Braces of values, and those that the
+    /// text means as such, stay braces then.
+    FlowText,
     /// Prompts: a variable that changes during the call stays open until the prompt is used.
     Prompt,
     /// A URL: values are percent-encoded, and never become part of its host.
     Url,
     /// The value of an HTTP header: one line of visible ASCII.
     Header,
+}
+
+impl TemplateUse {
+    /// Words for people and models, not for machines.
+    pub(super) fn is_words(self) -> bool {
+        matches!(self, Self::Text | Self::FlowText | Self::Prompt)
+    }
 }
 
 /// Where values come from. `None`: there is no such value.
@@ -69,6 +79,19 @@ pub(super) fn close_gap<'a>(filled: &mut String, next: &'a str) -> &'a str {
     }
 }
 
+/// Braces that are none of a variable, in a text that is read again.
+pub(super) fn quoted_braces(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '{' => quoted.push_str("{{\"{\"}}"),
+            '}' => quoted.push_str("{{\"}\"}}"),
+            c => quoted.push(c),
+        }
+    }
+    quoted
+}
+
 /// A value as its surroundings take it.
 pub(super) fn written(value: &str, usage: TemplateUse) -> String {
     match usage {
@@ -77,6 +100,7 @@ pub(super) fn written(value: &str, usage: TemplateUse) -> String {
             .filter(|c| (!c.is_control() || "\n\t".contains(*c)) && !matches!(*c, OPEN | DEFAULT | CLOSE))
             .take(VALUE_CHARS_MAX)
             .collect(),
+        TemplateUse::FlowText => quoted_braces(&written(value, TemplateUse::Text)),
         TemplateUse::Header => value.chars().filter(|c| (' '..='~').contains(c)).take(HEADER_VALUE_CHARS_MAX).collect(),
         // A segment of dots leads to another path, encoded or not.
         TemplateUse::Url if value.bytes().all(|byte| byte == b'.') => String::new(),

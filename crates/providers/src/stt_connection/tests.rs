@@ -52,6 +52,10 @@ async fn server(frames: Vec<Value>) -> (ProviderRegistry, Arc<AtomicUsize>) {
 }
 
 fn listen(providers: &ProviderRegistry) -> SttSession {
+    listen_to(providers, SttProvider::Deepgram)
+}
+
+fn listen_to(providers: &ProviderRegistry, vendor: SttProvider) -> SttSession {
     let setup = SttSessionConfig {
         model: "nova-3-general".into(),
         language: "en".into(),
@@ -60,7 +64,7 @@ fn listen(providers: &ProviderRegistry) -> SttSession {
         endpointing_ms: 300,
         eager: false,
     };
-    open_stt_session(providers, vec![vendors::stt_candidate(providers, SttProvider::Deepgram, None, setup)])
+    open_stt_session(providers, vec![vendors::stt_candidate(providers, vendor, None, setup)])
 }
 
 fn words(text: &str) -> Value {
@@ -103,4 +107,46 @@ async fn an_error_with_nothing_behind_it_ends_the_session_and_another_one_begins
     }
     while !matches!(session.stream.events.recv().await, Some(SttEvent::Ready)) {}
     assert!(connections.load(Ordering::SeqCst) >= 2);
+}
+
+/// Every kind of error that a transcription session tells of, alone and twice.
+#[tokio::test]
+async fn words_behind_any_error_of_a_transcription_session_are_heard() {
+    let codes = ["rate_limit_exceeded", "server_error", "session_expired", "insufficient_quota", "invalid_api_key", "other"];
+    for code in codes {
+        for errors in 1..=2 {
+            let error = json!({"type": "error", "error": {"type": code, "code": code, "message": "x"}});
+            let of_item = |name: &str, field: &str| {
+                json!({"type": format!("conversation.item.input_audio_transcription.{name}"), "item_id": "a",
+                    field: "hello"})
+            };
+            let words = [of_item("delta", "delta"), of_item("completed", "transcript")];
+            let frames = std::iter::repeat_n(error, errors).chain(words).collect();
+            let (providers, connections) = server(frames).await;
+            let mut session = listen_to(&providers, SttProvider::Openai);
+            loop {
+                match session.stream.events.recv().await {
+                    Some(SttEvent::Final { text, .. }) if text == "hello" => break,
+                    Some(SttEvent::Ready | SttEvent::Interim(_)) => {}
+                    other => panic!("{code} {errors}: {other:?}"),
+                }
+            }
+            assert_eq!(connections.load(Ordering::SeqCst), 1, "{code}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_with_nothing_behind_it_ends_the_session() {
+    let error = json!({"type": "error", "error": {"code": "insufficient_quota", "message": "x"}});
+    let (providers, connections) = server(vec![error]).await;
+    let mut session = listen_to(&providers, SttProvider::Openai);
+    loop {
+        match session.stream.events.recv().await {
+            Some(SttEvent::Failed(failure)) => break assert_eq!(failure, ProviderError::refused(402, "x")),
+            Some(_) => {}
+            None => panic!("the session is over"),
+        }
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
 }

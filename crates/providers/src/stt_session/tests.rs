@@ -1,6 +1,7 @@
 //! Services that fail, stall and come back while a caller speaks, in virtual time: no word is lost, and none comes twice.
 
 mod counts;
+mod last_one;
 mod refusals;
 
 use super::*;

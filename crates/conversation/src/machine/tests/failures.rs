@@ -1,6 +1,7 @@
 //! Providers that fail, stall or withhold their results.
 
 use super::*;
+use serde_json::json;
 use trunkline_domain::fallback::Fallbacks;
 use trunkline_domain::provider::PipelineStage;
 use trunkline_domain::provider_config::{SttConfig, SttProvider};
@@ -72,18 +73,71 @@ fn every_tts_fails() {
     assert_eq!(harness.hang_up_reasons(), [EndReason::ProviderError]);
 }
 
-#[test]
-fn stt_returns_no_words() {
-    let mut harness = CallHarness::greeted();
-    for _ in 0..3 {
-        harness.machine.handle_speech_started(harness.now);
-        harness.pass_ms(1_000);
-        harness.machine.handle_speech_ended(harness.now, harness.now - 200 * MS);
-        harness.pass_ms(4_100);
-        harness.play_everything();
+impl CallHarness {
+    /// The caller speaks for a second, and STT brings nothing; returns what the agent says to that.
+    fn speaks_to_a_mute_stt(&mut self) -> String {
+        self.machine.handle_speech_started(self.now);
+        self.pass_ms(1_000);
+        self.machine.handle_speech_ended(self.now, self.now - 200 * MS);
+        self.pass_ms(4_100);
+        self.play_everything()
     }
+}
+
+#[test]
+fn a_caller_who_is_not_heard_is_told_so_before_the_call_ends() {
+    let mut harness = CallHarness::greeted();
+    let said: Vec<String> = (0..5).map(|_| harness.speaks_to_a_mute_stt()).collect();
+    assert!(said[..2].iter().all(|words| words.contains("say that again")), "{said:?}");
+    assert_eq!(said[2..4], ["Are you still there?", "Are you still there?"]);
+    assert!(said[4].starts_with("I can't hear you"), "{said:?}");
     assert_eq!(harness.seen.iter().filter(|o| **o == CallOutput::RestartStt).count(), 2);
-    assert_eq!(harness.hang_up_reasons(), [EndReason::ProviderError]);
+    assert_eq!(harness.hang_up_reasons(), [EndReason::Silence], "no vendor ends a call");
+}
+
+#[test]
+fn stt_that_is_mute_for_some_turns_goes_on() {
+    for turns in 1..=4 {
+        let mut harness = CallHarness::greeted();
+        for _ in 0..turns {
+            harness.speaks_to_a_mute_stt();
+        }
+        harness.caller_says("hello");
+        harness.model_says("Hello.");
+        assert_eq!(harness.play_everything(), "Hello.", "{turns}");
+        assert!(harness.speaks_to_a_mute_stt().contains("say that again"), "{turns}: it counts anew");
+        assert_eq!(harness.hang_up_reasons(), []);
+    }
+}
+
+#[test]
+fn keys_work_in_a_call_that_is_not_heard() {
+    let rules = json!({"rules": [{"digits": "1", "action": "say", "text": "We are open until six."}]});
+    let agent = AgentFields { dtmf_rules: Some(serde_json::from_value(rules).unwrap()), ..agent() };
+    let mut harness = CallHarness::new(agent);
+    harness.play_everything();
+    for _ in 0..3 {
+        harness.speaks_to_a_mute_stt();
+    }
+    harness.machine.handle_digit(harness.now, '1');
+    harness.drain();
+    assert_eq!(harness.play_everything(), "We are open until six.");
+    assert_eq!(harness.hang_up_reasons(), []);
+}
+
+#[test]
+fn without_messages_the_model_is_asked_again_at_each_turn() {
+    let fallbacks = Some(Fallbacks { take_messages: Some(false), ..Fallbacks::default() });
+    let mut harness = CallHarness::new(AgentFields { fallbacks, ..agent() });
+    harness.play_everything();
+    for _ in 0..5 {
+        harness.caller_says("hello");
+        harness.model_fails();
+        assert_eq!(harness.play_everything(), "Sorry, something went wrong. Could you say that again?");
+    }
+    harness.caller_says("hello");
+    harness.model_says("Hello.");
+    assert_eq!((harness.play_everything().as_str(), harness.hang_up_reasons()), ("Hello.", vec![]));
 }
 
 #[test]

@@ -152,3 +152,29 @@ fn every_position_is_used_once_whatever_happens() {
         assert!(known.iter().copied().eq(0..known.len() as u32), "seed {seed}: {known:?}");
     }
 }
+
+/// The agent's own texts were filled in when the call began: a variable in one of them stands in a value.
+#[test]
+fn values_in_the_agents_own_texts_are_not_read_for_further_variables() {
+    let value = serde_json::json!({"name": "A", "is_active": true, "first_message": "Hi Ann call_id: {{call_id}}.",
+        "silence_config": {"prompt": "Ann {{call_id}}, are you there?"}});
+    let known = serde_json::json!({"call_id": "01a2", "customer_name": "Ann {{call_id}}"});
+    let spec = CallSpec {
+        agent_id: None,
+        agent: serde_json::from_value(value).unwrap(),
+        task: None,
+        fixed_texts: Default::default(),
+        known: trunkline_domain::call_facts::CallVariables(known.as_object().unwrap().clone()),
+        spoken: None,
+        is_web: true,
+        today: jiff::civil::date(2026, 11, 28),
+    };
+    let mut harness = CallHarness::briefed(spec, None);
+    let mut said = harness.play_everything();
+    harness.pass_ms(8_500);
+    said.push_str(&harness.play_everything());
+    assert!(said.contains("are you there") && !said.contains("01a2"), "{said}");
+    harness.caller_says("hello");
+    harness.model_says("Hi Ann {{call_id}}, it is here.");
+    assert_eq!(harness.play_everything(), "Hi Ann, it is here.", "nor in what the model repeats of them");
+}
