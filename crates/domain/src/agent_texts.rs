@@ -258,9 +258,10 @@ mod tests {
             ("{\"a\": {\"b\": {{who}} }}", "}}", "{\"a\": {\"b\": }} }}"),
             ("Hi {{missing}}, {{slots.order}}.", "", "Hi, 4711."),
         ] {
-            let mut agent: AgentFields = serde_json::from_value(json!({"name": "A", "llm_config": {"provider": "local",
+            let mut agent: AgentFields =
+                serde_json::from_value(json!({"name": "A", "llm_config": {"provider": "local",
                 "flow": {"start": "bye", "states": {"bye": {"type": "end", "text": text}}}}}))
-            .unwrap();
+                .unwrap();
             fill_in(&mut agent, None, &context(json!({"who": value})));
             let mut said = String::new();
             let flow = agent.llm_config.as_mut().and_then(|config| config.flow.as_mut()).unwrap();

@@ -197,13 +197,25 @@ mod tests {
     #[test]
     fn a_value_is_not_read_for_further_variables() {
         for written in [
-            "Ann {{call_id}}", "Ann {{ call_id }}", "Ann {call_id}", "Ann ${call_id}", "Ann {{{call_id}}}", "Ann {{call_id|x}}",
-            "Ann {{call_id", "{ {{ Ann {{call_id}}", "Ann {{Call ID}}", "{\u{1}{call_id}}", "Ann {% call_id %}",
+            "Ann {{call_id}}",
+            "Ann {{ call_id }}",
+            "Ann {call_id}",
+            "Ann ${call_id}",
+            "Ann {{{call_id}}}",
+            "Ann {{call_id|x}}",
+            "Ann {{call_id",
+            "{ {{ Ann {{call_id}}",
+            "Ann {{Call ID}}",
+            "{\u{1}{call_id}}",
+            "Ann {% call_id %}",
         ] {
-            for value in [serde_json::json!(written), serde_json::json!([{"x": written}]), serde_json::json!({written: 1})] {
+            for value in
+                [serde_json::json!(written), serde_json::json!([{"x": written}]), serde_json::json!({written: 1})]
+            {
                 let set = serde_json::json!({"customer_name": value, "call_id": "01a2", "shop": "Acme"});
                 let variables = CallVariables(set.as_object().unwrap().clone());
-                let said = resolve(&format!("Hello {}, from {{{{shop}}}}.", written.replace('\u{1}', "")), &variables).into_owned();
+                let said = resolve(&format!("Hello {}, from {{{{shop}}}}.", written.replace('\u{1}', "")), &variables)
+                    .into_owned();
                 assert!(!said.contains("01a2"), "{written}: {said}");
                 // One without an end takes what follows with it.
                 assert!(said.ends_with("from Acme.") || !written.ends_with('}'), "{written}: {said}");

@@ -3,8 +3,8 @@
 use super::output::CallOutput;
 use super::realtime::Realtime;
 use super::talk::{Interruption, Speaker, Talk};
-use crate::dialogue::response::{AfterResponse, AgentResponse};
 use crate::dialogue::prompt;
+use crate::dialogue::response::{AfterResponse, AgentResponse};
 use std::time::Instant;
 use trunkline_domain::call_control::ControlError;
 use trunkline_domain::transcript::TurnAuthor;

@@ -126,8 +126,7 @@ pub fn fill(text: &str, usage: TemplateUse, values: &dyn TemplateValues, report:
                 is_after_gap = false;
             }
             Part::Variable { name, default, .. } => {
-                is_after_gap = !fill_variable(&mut filled, name, default, usage, values, report)
-                    && usage.is_words();
+                is_after_gap = !fill_variable(&mut filled, name, default, usage, values, report) && usage.is_words();
             }
         }
         if filled.len() > FILLED_BYTES_MAX {

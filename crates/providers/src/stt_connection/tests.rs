@@ -112,7 +112,8 @@ async fn an_error_with_nothing_behind_it_ends_the_session_and_another_one_begins
 /// Every kind of error that a transcription session tells of, alone and twice.
 #[tokio::test]
 async fn words_behind_any_error_of_a_transcription_session_are_heard() {
-    let codes = ["rate_limit_exceeded", "server_error", "session_expired", "insufficient_quota", "invalid_api_key", "other"];
+    let codes =
+        ["rate_limit_exceeded", "server_error", "session_expired", "insufficient_quota", "invalid_api_key", "other"];
     for code in codes {
         for errors in 1..=2 {
             let error = json!({"type": "error", "error": {"type": code, "code": code, "message": "x"}});

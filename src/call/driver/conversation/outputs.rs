@@ -54,10 +54,7 @@ impl ConversationLoop {
                 CallOutput::CallTool { call, is_async, collected } => self.call_tool(call, is_async, collected),
                 CallOutput::Refer { target } => self.refer(target),
                 CallOutput::StartConsultation { target } => self.start_consultation(target),
-                CallOutput::Hold { music } => {
-                    let scene = if music { AmbienceKind::HoldMusic } else { AmbienceKind::Room };
-                    self.send_to_leg(|leg| leg.set_ambience(Some(AmbienceMixer::new(scene, 0.0))));
-                }
+                CallOutput::Hold { music } => self.hold(music),
                 CallOutput::EndHold => self.end_hold(),
                 CallOutput::BriefConsultation { text } => {
                     if let Some(consultation) = &self.consultation {
@@ -89,6 +86,12 @@ impl ConversationLoop {
     /// A sentence for the voice, which gets less time where the caller has waited for long.
     fn speak(&mut self, segment: SegmentId, text: String) {
         self.tts.speak(segment, text, self.machine.caller_waits_since());
+    }
+
+    /// What the caller hears while another party is asked.
+    fn hold(&mut self, music: bool) {
+        let scene = if music { AmbienceKind::HoldMusic } else { AmbienceKind::Room };
+        self.send_to_leg(|leg| leg.set_ambience(Some(AmbienceMixer::new(scene, 0.0))));
     }
 
     /// A key of the caller's for the transfer target.

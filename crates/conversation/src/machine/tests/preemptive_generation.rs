@@ -63,9 +63,11 @@ fn what_was_prepared_is_dropped_when_the_caller_goes_on() {
 fn a_beginning_that_a_model_takes_back_is_prepared_anew() {
     let mut harness = hears(with_rules(), "I would like to know when you are open");
     let request = harness.machine.response_id();
-    for event in
-        [LlmEvent::Text("We open at eight. We close".into()), LlmEvent::Retracted, LlmEvent::Text("We open at nine. We close".into())]
-    {
+    for event in [
+        LlmEvent::Text("We open at eight. We close".into()),
+        LlmEvent::Retracted,
+        LlmEvent::Text("We open at nine. We close".into()),
+    ] {
         harness.machine.handle_llm_event(harness.now, request, event);
         harness.drain();
     }

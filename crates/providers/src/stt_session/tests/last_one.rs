@@ -59,9 +59,7 @@ async fn the_circuit_of_the_last_service_holds_nothing_back() {
     ];
     let providers = providers();
     let access = access(ProviderAccount::Local);
-    let permit = |insist| {
-        providers.circuits.acquire(providers.tenant(), &access, PipelineStage::Stt, now(), insist)
-    };
+    let permit = |insist| providers.circuits.acquire(providers.tenant(), &access, PipelineStage::Stt, now(), insist);
     for _ in 0..5 {
         permit(true).unwrap().failed(now(), &LATE);
     }
