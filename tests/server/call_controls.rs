@@ -3,7 +3,8 @@
 use super::support::{LoggedInUser, Server, lines, until};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
-use tokio_tungstenite::connect_async;
+use tokio::net::TcpStream;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 /// Status, code and field of a refusal.
 async fn refused(server: &Server, path: &str, body: Value) -> (u16, Value) {
@@ -16,10 +17,18 @@ fn code(status: u16, code: &str) -> (u16, Value) {
     (status, json!(code))
 }
 
-/// Everything that the organization's listener is told until the call is over.
-async fn told(server: &Server, id: &str) -> Vec<Value> {
+type Live = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// The organization's listener, which has heard what the call was until then.
+async fn listener(server: &Server, id: &str) -> Live {
     let url = format!("ws://{}/ws/calls/{id}?api_key={}", server.app.api_addr, server.key);
-    let (mut socket, _) = connect_async(url).await.unwrap();
+    let mut socket = connect_async(url).await.unwrap().0;
+    socket.next().await.unwrap().unwrap();
+    socket
+}
+
+/// Everything that it is told from then on until the call is over.
+async fn told(mut socket: Live) -> Vec<Value> {
     let mut all = Vec::new();
     while let Some(Ok(message)) = socket.next().await {
         let Ok(text) = message.into_text() else { break };
@@ -74,7 +83,8 @@ async fn a_call_in_progress_is_steered_from_beside_it() {
     let owner = LoggedInUser::owner(&server).await;
     let (report, (id, told)) = tokio::join!(server.call("listen; pause 60000; hangup"), async {
         let id = server.live_call().await;
-        let (told, ()) = tokio::join!(told(&server, &id), steer(&server, &owner, &id));
+        let listener = listener(&server, &id).await;
+        let (told, ()) = tokio::join!(told(listener), steer(&server, &owner, &id));
         (id, told)
     });
     assert!(report.ended_by_agent, "{report:?}");
