@@ -1,6 +1,5 @@
 //! Whether the certificate of SIP over TLS is for a name or an address that peers reach this server by.
 
-use crate::certificates::CHECK;
 use std::net::IpAddr;
 use std::time::Duration;
 use tokio::net::lookup_host;
@@ -11,6 +10,8 @@ use trunkline::domain::finding::Finding;
 use url::{Host, Url};
 use webpki::{EndEntityCert, Error};
 
+/// The name of the check of certificates.
+pub(crate) const CHECK: &str = "certificates";
 const DEADLINE: Duration = Duration::from_secs(4);
 /// Names of a certificate that are looked up.
 const NAMES_MAX: usize = 8;

@@ -1,6 +1,6 @@
 //! The certificate of SIP over TLS: whether it can be used, whether its chain is whole, for whom it is, and until when.
 
-use crate::certificate_names;
+use crate::certificate_names::{self, CHECK};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio_rustls::rustls::pki_types::CertificateDer;
@@ -11,7 +11,6 @@ use trunkline::domain::finding::Finding;
 use trunkline_signaling::io::tls::{CertificateFiles, TlsCertificates};
 use webpki::EndEntityCert;
 
-pub(crate) const CHECK: &str = "certificates";
 /// Certificates of a file that are read.
 const CHAIN_MAX: usize = 16;
 

@@ -1,7 +1,8 @@
 //! Servers of the settings that clients reach over TLS (`api.public_url`, `turns:` of `webrtc.ice_servers`): chain, name and end
 //! of their certificates, as a client sees them.
 
-use crate::certificates::{CHECK, now_s};
+use crate::certificate_names::CHECK;
+use crate::certificates::now_s;
 use rustls_platform_verifier::Verifier;
 use std::io;
 use std::sync::Arc;

@@ -93,8 +93,9 @@ fn end_of_turn(name: &str, text: &'static str, noise_dbfs: f64) -> f64 {
 
 #[test]
 fn end_of_turn_latency_and_early_cuts_are_bounded() {
-    // Two of the sentences have a pause where they could be over: "Press star for help" and "Please enter your password".
-    for (noise, limit) in [(-60.0, 0.04), (-40.0, 0.04)] {
+    // Three of the sentences have a pause where they could be over: "Press star for help", "Please enter your password" and
+    // "press 1 now". In noise the voice says nothing of it.
+    for (noise, limit) in [(-60.0, 0.04), (-40.0, 0.06)] {
         let delays: Vec<f64> = SENTENCES.iter().map(|(name, text)| end_of_turn(name, text, noise)).collect();
         let cut = delays.iter().filter(|delay| **delay < 0.0).count();
         let mut whole: Vec<f64> = delays.iter().copied().filter(|delay| *delay >= 0.0).collect();

@@ -481,26 +481,3 @@ fn a_voice_that_sends_digital_silence_alone_has_failed() {
     assert_eq!(tts.done(silence(80)), None);
     assert_eq!(tts.requests[1], (0, "one".to_owned()), "silence of any length is no word");
 }
-
-#[test]
-fn a_sentence_is_due_when_its_turn_has_come_and_earlier_sound_runs_out() {
-    let mut tts = pipeline(&["main", "local"]);
-    let (second, patience) = (Duration::from_secs(1), Some(Duration::from_secs(2)));
-    tts.speak(segment(1, 0), "one two three four");
-    tts.speak(segment(1, 1), "five six seven eight");
-    // A slow voice has just said the first sentence, which the caller has nearly heard.
-    let told = tts.start + 3 * second;
-    tts.queue.handle_audio(seconds(2), tts.start + second);
-    tts.queue.handle_done(vec![70; 80], told);
-    let due = tts.queue.audio_deadline(patience);
-    assert_eq!(due, Some((told + RETRY_PATIENCE, "first audio")), "it has had no time for the second one");
-    tts.queue.cancel_response(1);
-
-    // A fast one has, and the caller still listens to the first.
-    tts.speak(segment(2, 0), "one two three four");
-    tts.speak(segment(2, 1), "five six seven eight");
-    tts.queue.handle_audio(seconds(9), tts.start);
-    tts.queue.handle_done(Vec::new(), tts.start);
-    let due = tts.queue.audio_deadline(patience);
-    assert_eq!(due, Some((tts.start + 9 * second - TAKE_OVER, "first audio")), "the other voice has time to begin");
-}

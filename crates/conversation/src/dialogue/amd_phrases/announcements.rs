@@ -31,8 +31,6 @@ pub(super) const RECORDED_STRONG: &[&str] = &[
     "has been disconnected",
     "call cannot be completed as dialed",
     "call could not be completed as dialed",
-    "at the tone",
-    "at the beep",
     "cannot accept any messages",
     "not accepting messages",
     "the mobile you are calling",

@@ -4,6 +4,8 @@ use super::devices::DEVICES;
 
 /// Persons say these too: one of them is a hint, two of different kinds are an announcement.
 pub(super) const RECORDED_WEAK: &[&[&str]] = &[
+    // A service that screens calls begins like this too.
+    &["at the tone", "at the beep"],
     &[
         "leave a message",
         "you know what to do",
