@@ -44,7 +44,16 @@ impl Clause {
                 || has_word(self.table.grammar.determiners, second)
                 || first.contains('-'));
         let is_asked = has_word(self.table.grammar.question_words, first);
-        body.len() >= 3 && (is_inverted || is_asked && self.finite_verbs() > 0)
+        body.len() >= 3 && (is_inverted || is_asked && self.finite_verbs() > 0) && !self.lacks_verb_of_question()
+    }
+
+    /// "And when does it", "wo kann ich": a question whose verb is still to come.
+    pub(super) fn lacks_verb_of_question(&self) -> bool {
+        let body = self.body();
+        let [first, .., modal, subject] = body.as_slice() else { return false };
+        has_word(self.table.grammar.question_words, first)
+            && has_word(self.table.grammar.modals, modal)
+            && has_word(self.table.grammar.subjects, subject)
     }
 
     /// A verb with something before it, or a request, in some words.

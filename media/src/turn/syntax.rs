@@ -379,7 +379,9 @@ impl Judge {
         let verbs = self.clause.finite_verbs();
         let is_question = self.clause.is_question() || self.clause.sentence.mark == EndMark::Question;
         let begins_open = has_word(table.grammar.subordinators, first) && !has_inner_comma && verbs <= 1;
-        if !is_question && (begins_open || self.ends_in_open_clause(&body)) {
+        if self.clause.lacks_verb_of_question() {
+            self.add(Cue::NoVerb, open);
+        } else if !is_question && (begins_open || self.ends_in_open_clause(&body)) {
             self.add(Cue::OpenClause, open);
         } else if has_word(table.grammar.determiners, first) && body.len() >= 2 && !is_question {
             let relative = body.iter().skip(2).any(|word| table.is_subject(word) || has_word("that which who", word));

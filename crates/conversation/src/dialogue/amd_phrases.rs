@@ -390,6 +390,10 @@ mod tests {
             "Chiamo dalla segreteria dello studio.",
             "Deixe na caixa de correio do prédio.",
             "O cliente que ligou já saiu.",
+            "My mailbox is full, so please don't leave a message there.",
+            "Meine Mailbox ist voll, hinterlassen Sie mir da nichts.",
+            "Mijn voicemail is vol, laat daar maar geen bericht achter.",
+            "Ma messagerie est pleine, ne laissez pas de message.",
         ] {
             let found = classify_announcement(text);
             assert!(found.is_none() || found == Some(Weak(AmdResult::Voicemail)), "{text}: {found:?}");

@@ -79,6 +79,10 @@ fn what_is_missing_is_left_out_with_its_blank_and_named() {
         ("Good day. {{who}}, hello", "Good day. hello"),
         ("Yes, {{who}} {{name}}, hello", "Yes, Ann, hello"),
         ("Yes, {{who}}, {{other}}, hello", "Yes, hello"),
+        ("Welcome. {{who}}!", "Welcome."),
+        ("Hello {{who}}, welcome. {{other}}! Bye.", "Hello, welcome. Bye."),
+        ("{{who}}. How are you?", "How are you?"),
+        ("Is it {{who}}?", "Is it?"),
         ("[1, {{who}}, 3]", "[1, 3]"),
     ] {
         assert_eq!(missing(text).0, wanted, "{text}");

@@ -60,6 +60,7 @@ pub trait TemplateValues {
 /// "Hi {{name}}, this is Acme." without a name is "Hi, this is Acme.", and "Hello, {{name}}, here is Acme." is "Hello, here is
 /// Acme.": no blank and no comma stays that belonged to the name. Returns what is left of the text behind it.
 pub(super) fn close_gap<'a>(filled: &mut String, next: &'a str) -> &'a str {
+    let whole = next;
     let first = next.chars().next();
     if first.is_none_or(|c| c.is_whitespace() || ",.;:!?".contains(c)) && filled.ends_with(' ') {
         filled.pop();
@@ -70,10 +71,14 @@ pub(super) fn close_gap<'a>(filled: &mut String, next: &'a str) -> &'a str {
     }
     // "{{name}}, hello" begins with "hello".
     let is_start = filled.trim_end().is_empty() || filled.trim_end().ends_with(['.', '!', '?']);
+    // The mark of a sentence of which nothing is left: "Welcome. {{name}}!" is "Welcome."
+    let next = if is_start { next.trim_start_matches(['.', '!', '?']) } else { next };
+    let is_beginning = filled.is_empty() || filled.ends_with(char::is_whitespace);
+    if is_start && is_beginning && next.len() < whole.len() {
+        return next.trim_start_matches(' ');
+    }
     match next.strip_prefix([',', ';']) {
-        Some(rest) if is_start && (filled.is_empty() || filled.ends_with(char::is_whitespace)) => {
-            rest.trim_start_matches(' ')
-        }
+        Some(rest) if is_start && is_beginning => rest.trim_start_matches(' '),
         Some(rest) if is_start => rest,
         _ => next,
     }

@@ -24,6 +24,26 @@ fn a_refused_parameter_is_learnt_once() {
 }
 
 #[test]
+fn an_effort_is_left_out_where_the_object_around_it_is_refused() {
+    for message in [
+        "output_config: Extra inputs are not permitted",
+        "output_config.effort: Extra inputs are not permitted",
+        "Unknown parameter: 'output_config'",
+        "`effort` is not supported with this model",
+    ] {
+        let learnt = UnsupportedParameters::default();
+        let body = json!({"model": "c", "output_config": {"effort": "low"}, "messages": []});
+        let next = json!({"model": "c", "messages": []});
+        assert_eq!(after(&learnt, &body, 400, message), Some(next), "{message}");
+        let shaped = json!({"model": "c", "output_config": {"format": {"type": "json_schema"}}, "messages": []});
+        assert_eq!(learnt.adapted("u m", &shaped), shaped, "the shape of an answer stays");
+    }
+    let learnt = UnsupportedParameters::default();
+    let shaped = json!({"output_config": {"format": {"type": "json_schema"}, "effort": "low"}});
+    assert_eq!(after(&learnt, &shaped, 400, "output_config: Extra inputs are not permitted"), None);
+}
+
+#[test]
 fn thoughts_are_returned_to_a_server_that_asks_for_them() {
     let learnt = UnsupportedParameters::default();
     let with = json!({"messages": [{"role": "assistant", "content": null, "reasoning_content": "I should look.", "tool_calls": []}]});

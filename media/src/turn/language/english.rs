@@ -36,7 +36,7 @@ pub(super) const TABLE: LanguageTable = LanguageTable {
             wants likes works worked starts started stops stopped keeps kept means meant seems looks expired arrived \
             arrives ends closes opens",
         pairs: &[("either", "or"), ("both", "and"), ("between", "and"), ("whether", "or"), ("neither", "nor")],
-        modals: "",
+        modals: "do does did can could will would shall should may might must don't doesn't didn't can't couldn't won't wouldn't",
         is_verb_final: false,
         joiners: "and or",
         question_words: "what where when who whom whose which why how",

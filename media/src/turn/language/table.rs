@@ -56,7 +56,8 @@ pub(in crate::turn) struct Grammar {
     pub(in crate::turn) finite: &'static str,
     /// Words of which a phrase has two: "either" and "or".
     pub(in crate::turn) pairs: &'static [(&'static str, &'static str)],
-    /// Verbs that another one follows at the end of the clause, where [`Self::is_verb_final`]: "zou", "kann".
+    /// Verbs that another one follows: behind the subject of a question, and where [`Self::is_verb_final`] at the end of the
+    /// clause: "does", "zou", "kann".
     pub(in crate::turn) modals: &'static str,
     /// Verbs stand at the end of clauses.
     pub(in crate::turn) is_verb_final: bool,

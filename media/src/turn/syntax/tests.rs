@@ -64,6 +64,13 @@ fn what_is_complete_is_known_by_its_sign() {
     ] {
         check(text, "", wanted);
     }
+    for open in ["and when does it", "where can I", "why did you", "how long will they"] {
+        let found = cues(open, "");
+        assert!(found.contains(&Cue::NoVerb) && !found.contains(&Cue::QuestionForm), "{open}: {found:?}");
+    }
+    for whole in ["when does it arrive", "where is it", "and how are you"] {
+        assert!(cues(whole, "").contains(&Cue::QuestionForm), "{whole}");
+    }
     assert!(!cues("I cannot wait.", "").contains(&Cue::CourtesyHold));
     assert!(!cues("That is my last order", "").contains(&Cue::NeedsObject), "a noun");
 }

@@ -1,7 +1,18 @@
 //! What only persons say who speak of mailboxes, by language.
 
-/// Who speaks of a message that was left has heard one: a person.
+/// Who speaks of a message that was left has heard one, and who says that "my" mailbox is full knows it: a person.
 pub(super) const HEARD_ONE: &[&str] = &[
+    "my mailbox is full",
+    "my voicemail is full",
+    "my voice mail is full",
+    "mijn voicemail is vol",
+    "mijn voicemail zit vol",
+    "meine mailbox ist voll",
+    "ma messagerie est pleine",
+    "mi buzón está lleno",
+    "la mia segreteria è piena",
+    "a minha caixa de mensagens está cheia",
+    "minha caixa postal está cheia",
     "you left",
     "got your message",
     "got your voicemail",
