@@ -4,6 +4,8 @@
 mod answer_words;
 pub mod answers;
 pub mod asides;
+mod calendar;
+mod date_words;
 pub mod dates;
 pub mod digits;
 pub mod email;
