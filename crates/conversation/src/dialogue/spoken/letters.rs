@@ -270,6 +270,11 @@ pub fn code(text: &str, language: &str) -> Option<String> {
     (code.chars().count() <= 64 && code.chars().count() >= 2).then(|| code.to_uppercase())
 }
 
+/// Whether a text is one sign and nothing else: a code that goes on.
+pub fn is_single_sign(text: &str, language: &str) -> bool {
+    reads_to_the_end(&super::words::words(text), language).is_some_and(|code| code.chars().count() == 1)
+}
+
 fn reads_to_the_end(words: &[String], language: &str) -> Option<String> {
     let (mut code, mut at) = (String::new(), 0);
     while let Some(word) = words.get(at) {
@@ -312,6 +317,9 @@ mod tests {
             ("en", "fox trot one", "F1"),
             ("en", "double you seven", "W7"),
             ("en", "AB12CD", "AB12CD"),
+            ("en", "zed nine ex", "Z9X"),
+            ("en", "Zee, nine, ex.", "Z9X"),
+            ("en", "it's small b capital c zed", "BCZ"),
             ("en", "capital k two zero", "K20"),
             ("nl", "B van Bernard, twee, drie", "B23"),
             ("nl", "dubbel a, nul negen", "AA09"),
