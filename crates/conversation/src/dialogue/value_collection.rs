@@ -2,6 +2,7 @@
 
 use super::phrases::value_phrases;
 use super::spoken::answers::{without_denial, yes_no};
+use super::spoken::letters::is_single_sign;
 use super::spoken::read_back::read_back;
 use super::spoken::value::{SpokenValue, ValueContext, ValueKind};
 use super::spoken::words::ends_with_question;
@@ -10,6 +11,9 @@ use std::time::{Duration, Instant};
 
 /// Characters of the caller's words that the result repeats.
 const HEARD_CHARS_MAX: usize = 500;
+
+/// How long the second sign of a code is waited for.
+const BEGUN_WAIT: Duration = Duration::from_secs(3);
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +59,8 @@ pub struct ValueCollection {
     /// How often the caller was asked.
     attempts: u32,
     heard: String,
+    /// The first sign of a code, after which the caller has paused.
+    begun: Option<String>,
     /// When the caller has taken too long; `None` while the agent speaks.
     until: Option<Instant>,
 }
@@ -64,7 +70,7 @@ impl ValueCollection {
     pub fn begin(request: ValueRequest) -> (Self, ValueStep) {
         let (prompt, heard) = (request.prompt.clone(), request.heard.clone());
         let mut collection =
-            Self { request, stage: ValueStage::Asking, attempts: 1, heard: String::new(), until: None };
+            Self { request, stage: ValueStage::Asking, attempts: 1, heard: String::new(), begun: None, until: None };
         let read = heard.and_then(|text| collection.understand(&text));
         let step = read.unwrap_or_else(|| prompt.map_or(ValueStep::Wait, ValueStep::Say));
         (collection, step)
@@ -72,7 +78,8 @@ impl ValueCollection {
 
     /// The agent has spoken: the caller's time runs.
     pub fn handle_silence(&mut self, now: Instant) {
-        self.until.get_or_insert(now + self.request.timeout);
+        let timeout = if self.begun.is_some() { BEGUN_WAIT } else { self.request.timeout };
+        self.until.get_or_insert(now + timeout);
     }
 
     /// The agent speaks.
@@ -90,7 +97,7 @@ impl ValueCollection {
         self.until = None;
         let text = keys(text);
         match &self.stage {
-            ValueStage::Asking => self.understand(text).unwrap_or_else(|| self.not_understood(text)),
+            ValueStage::Asking => self.take_value(text),
             ValueStage::Confirming(value) => {
                 let value = value.clone();
                 self.judge_answer(text, &value)
@@ -98,9 +105,24 @@ impl ValueCollection {
         }
     }
 
+    /// Words of the value, perhaps behind its first sign: "zed … nine ex".
+    fn take_value(&mut self, text: &str) -> ValueStep {
+        let is_first = self.begun.is_none();
+        let text = self.begun.take().map_or_else(|| text.to_owned(), |begun| format!("{begun} {text}"));
+        if let Some(step) = self.understand(&text) {
+            return step;
+        }
+        let goes_on = self.request.kind == ValueKind::Code && is_single_sign(&text, &self.request.context.language);
+        if goes_on && is_first {
+            self.begun = Some(text);
+            return ValueStep::Wait;
+        }
+        self.not_understood(&text)
+    }
+
     /// The caller has said nothing.
     pub fn handle_timeout(&mut self) -> ValueStep {
-        self.until = None;
+        (self.until, self.begun) = (None, None);
         let phrases = value_phrases(&self.request.context.spoken_language);
         match &self.stage {
             ValueStage::Asking => self.ask_again(phrases.again, "gave_up"),
@@ -233,6 +255,30 @@ mod tests {
     }
 
     #[test]
+    fn a_code_goes_on_behind_its_first_sign() {
+        let (mut code, _) = ValueCollection::begin(request(ValueKind::Code));
+        assert_eq!(code.handle_words("Zed."), ValueStep::Wait);
+        assert_eq!(code.handle_words("nine ex"), say("I have Zulu, 9, X-ray. Is that right?"));
+        let (mut code, _) = ValueCollection::begin(request(ValueKind::Code));
+        assert_eq!(code.handle_words("B"), ValueStep::Wait);
+        let begun = code.until;
+        assert_eq!(begun, None, "the time runs when both are silent");
+        assert_eq!(code.handle_timeout(), say("Sorry, I did not get that. Could you say it again?"));
+        assert_eq!(code.handle_words("C seven"), say("I have Charlie, 7. Is that right?"));
+        let (mut code, _) = ValueCollection::begin(request(ValueKind::Code));
+        let _ = code.handle_words("B");
+        assert!(matches!(code.handle_words("I don't know"), ValueStep::Say(_)));
+    }
+
+    #[test]
+    fn who_is_not_sure_is_asked_again_and_assent_with_a_denial_is_yes() {
+        let (mut answer, _) = ValueCollection::begin(request(ValueKind::YesNo));
+        assert_eq!(answer.handle_words("I'm not sure."), say("Sorry, I did not get that. Could you say it again?"));
+        let ValueStep::Done(result) = answer.handle_words("Sure, why not.") else { panic!() };
+        assert_eq!((&result["status"], &result["value"]), (&json!("confirmed"), &json!(true)));
+    }
+
+    #[test]
     fn the_caller_is_asked_so_often_and_no_more() {
         let (mut code, _) = ValueCollection::begin(request(ValueKind::Email));
         assert_eq!(code.handle_words("something"), say("Sorry, I did not get that. Could you spell it for me?"));
@@ -253,7 +299,7 @@ mod tests {
     fn what_was_said_already_is_read_back_at_once() {
         let heard = Some("oh two oh one two three four five six seven".to_owned());
         let (mut phone, step) = ValueCollection::begin(ValueRequest { heard, ..request(ValueKind::Phone) });
-        assert_eq!(step, say("I have +31201234567. Is that right?"));
+        assert_eq!(step, say("I have plus 3 1, 2 0 1, 2 3 4, 5 6 7. Is that right?"));
         let ValueStep::Done(result) = phone.handle_words("[DTMF 1]") else { panic!() };
         assert_eq!((&result["status"], &result["value"]), (&json!("confirmed"), &json!("+31201234567")));
     }

@@ -7,45 +7,36 @@ use crate::dialogue::spoken::words::{ends_with_question, fold, table_of, words};
 pub(super) struct CallerWords {
     /// The caller wants to hear it again.
     repeat: &'static str,
-    /// What follows is meant in the place of what was said.
-    meant: &'static str,
     /// How questions begin.
     asks: &'static str,
 }
 
 static EN: CallerWords = CallerWords {
     repeat: "what|pardon|sorry|excuse me|come again|say again|say that again|repeat|repeat that|once more|again|huh|what did you say|what was that|i didn't get that|i didn't hear you|i did not hear that",
-    meant: "i meant|i mean|i said|i wanted to say|make that|it should be|correction|actually",
     asks: "what|when|where|who|how|why|which|do|does|can|could|is|are|will|would|may",
 };
 static NL: CallerWords = CallerWords {
     repeat: "wat|pardon|sorry|wat zegt u|wat zei u|nog een keer|nog eens|herhaal|kunt u dat herhalen|ik versta u niet|ik verstond u niet|wablief",
-    meant: "ik bedoel|ik bedoelde|ik zei|het moet zijn|correctie|eigenlijk",
     asks: "wat|wanneer|waar|wie|hoe|hoeveel|waarom|welke|welk|kan|kunt|is|zijn|mag|hebben|heeft",
 };
 static DE: CallerWords = CallerWords {
     repeat: "was|wie bitte|bitte|entschuldigung|noch einmal|nochmal|noch mal|wiederholen|können sie das wiederholen|was haben sie gesagt|ich habe sie nicht verstanden|das habe ich nicht verstanden|hä",
-    meant: "ich meine|ich meinte|ich sagte|es muss heißen|korrektur|eigentlich|sondern",
     asks: "was|wann|wo|wer|wie|wieviel|warum|welche|welcher|kann|können|ist|sind|haben|gibt",
 };
 static FR: CallerWords = CallerWords {
     repeat: "quoi|pardon|comment|hein|répétez|répéter|pouvez-vous répéter|encore une fois|je n'ai pas compris|je n'ai pas entendu|vous pouvez répéter",
-    meant: "je voulais dire|je veux dire|j'ai dit|c'est plutôt|correction|plutôt|en fait",
     asks: "que|quoi|quand|où|qui|comment|combien|pourquoi|quel|quelle|quels|quelles|est-ce|puis-je|peut-on|avez-vous",
 };
 static ES: CallerWords = CallerWords {
     repeat: "qué|cómo|perdón|perdone|repita|repetir|puede repetir|puede repetirlo|otra vez|no le he oído|no he entendido|cómo dice",
-    meant: "quería decir|quiero decir|quise decir|he dicho|corrección|en realidad|mejor dicho",
     asks: "qué|cuándo|dónde|quién|cómo|cuánto|cuánta|por|cuál|puedo|pueden|tienen|es|hay",
 };
 static IT: CallerWords = CallerWords {
     repeat: "cosa|come|scusi|come scusi|prego|ripeta|ripetere|può ripetere|ancora una volta|non ho capito|non ho sentito",
-    meant: "volevo dire|intendevo|ho detto|correzione|anzi|in realtà",
     asks: "che|cosa|quando|dove|chi|come|quanto|perché|quale|quali|posso|potete|avete|è|c'è",
 };
 static PT: CallerWords = CallerWords {
     repeat: "o quê|quê|como|desculpe|repita|repetir|pode repetir|outra vez|não percebi|não ouvi|como disse",
-    meant: "queria dizer|quero dizer|eu disse|correção|aliás|na verdade",
     asks: "o que|quando|onde|quem|como|quanto|porque|qual|quais|posso|podem|têm|é|há",
 };
 
@@ -109,17 +100,6 @@ impl CallerWords {
         !said.is_empty() || text.trim_start().starts_with('?')
     }
 
-    /// What follows "I meant"; `None` if nothing is said to be meant.
-    pub(super) fn meant(&self, text: &str) -> Option<String> {
-        let said = words(text);
-        let places = (0..said.len()).filter_map(|at| {
-            let here = said.get(at..)?;
-            listed(self.meant).filter(|one| !one.is_empty() && here.starts_with(one)).map(|one| at + one.len()).max()
-        });
-        let after = said.get(places.max()?..)?;
-        (!after.is_empty()).then(|| after.join(" "))
-    }
-
     /// Whether a turn is a question.
     pub(super) fn is_question(&self, text: &str) -> bool {
         let said = words(text);
@@ -158,16 +138,6 @@ mod tests {
         ] {
             assert!(!caller_words(language).asks_to_repeat(text), "{language}: {text}");
         }
-    }
-
-    #[test]
-    fn what_is_meant_follows_the_words_that_say_so() {
-        let meant = |language, text| caller_words(language).meant(text);
-        assert_eq!(meant("en", "No, I meant 42."), Some("42".into()));
-        assert_eq!(meant("nl", "nee, ik bedoelde twaalf"), Some("twaalf".into()));
-        assert_eq!(meant("de", "ich meinte den dritten"), Some("den dritten".into()));
-        assert_eq!(meant("en", "that's what I meant"), None);
-        assert_eq!(meant("en", "42"), None);
     }
 
     #[test]

@@ -317,7 +317,7 @@ fn the_stand_in_takes_a_message_in_each_language() {
         assert_eq!(call.says(yes), format!("{} {}", phrases.take, phrases.ask_name), "{language}");
         assert_eq!(call.says(name), phrases.ask_phone, "{language}");
         let read_back = call.says(number);
-        assert!(read_back.contains('+') && read_back.ends_with('?'), "{language}: {read_back}");
+        assert!(read_back.matches(|c: char| c.is_ascii_digit()).count() > 8 && read_back.ends_with('?'), "{language}: {read_back}");
         assert_eq!(call.says(yes), phrases.ask_text, "{language}");
         let end = call.hears(text);
         assert_eq!((end.text.as_str(), end.calls[0].name.as_str()), (phrases.taken, "end_call"), "{language}");
@@ -352,7 +352,7 @@ fn the_model_comes_back_and_the_stand_in_goes_on_where_it_was() {
         answer,
         "I am sorry, our assistant cannot be reached at the moment. On which number can we call you back?"
     );
-    assert!(call.says("+31 20 123 4567").starts_with("I have +31201234567."));
+    assert!(call.says("+31 20 123 4567").starts_with("I have plus 3 1, 2 0 1, 2 3 4, 5 6 7."));
     assert_eq!(call.dialogue.collected(&call.messages, &call.found)["message_name"], "Ann");
 }
 
@@ -454,7 +454,7 @@ fn the_stand_in_takes_a_message_in_every_language_with_stock_phrases() {
         assert_eq!(call.says(yes), format!("{} {}", phrases.take, phrases.ask_name), "{language}");
         assert_eq!(call.says(name), phrases.ask_phone, "{language}");
         let read_back = call.says(number);
-        assert!(read_back.contains('+'), "{language}: {read_back}");
+        assert!(read_back.matches(|c: char| c.is_ascii_digit()).count() > 8, "{language}: {read_back}");
         assert_eq!(call.says(yes), phrases.ask_text, "{language}");
         assert_eq!(call.hears(name).text, phrases.taken, "{language}");
     }

@@ -7,6 +7,7 @@ use super::values::SlotValue;
 use crate::dialogue::backchannel::is_call_opening;
 use crate::dialogue::phrases::value_phrases;
 use crate::dialogue::spoken::answers::{without_denial, yes_no};
+use crate::dialogue::spoken::asides::meant;
 use crate::dialogue::spoken::read_back::{confirmation, noted};
 use trunkline_domain::flow::{FlowAsk, FlowMenu, FlowSlot, FlowSlotType, FlowState};
 
@@ -170,7 +171,8 @@ impl FlowDialogue {
             Some("2") => Some(false),
             _ => yes_no(turn.text, &self.context.language),
         };
-        let rest = self.words.meant(turn.text).unwrap_or_else(|| without_denial(turn.words(), &self.context.language));
+        let rest = meant(turn.text, &self.context.language)
+            .unwrap_or_else(|| without_denial(turn.words(), &self.context.language));
         let takes_anything = matches!(slot.r#type, FlowSlotType::Text | FlowSlotType::Name);
         let other = self.read(slot, &rest).filter(|_| !takes_anything || answer == Some(false));
         let phrases = value_phrases(&self.context.spoken_language);
@@ -265,7 +267,7 @@ impl FlowDialogue {
     fn correction(&self, run: &Run, turn: HeardTurn<'_>) -> Understood {
         let name = run.filled.as_deref()?;
         let (ask, slot) = self.asked(name)?;
-        let rest = match self.words.meant(turn.text) {
+        let rest = match meant(turn.text, &self.context.language) {
             Some(meant) => meant,
             None if matches!(slot.r#type, FlowSlotType::Text | FlowSlotType::Name | FlowSlotType::YesNo) => {
                 return None;

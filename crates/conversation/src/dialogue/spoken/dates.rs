@@ -1,190 +1,12 @@
 //! Dates as they are said: "the third of March", "morgen", "le 3 mars 2026", "3/4/2026".
 
+use super::calendar::{beside, day_alone, day_of_unit, ends_with_end, near_weekday, weekday_and_day, year_beside};
+use super::date_words::{DateWords, date_words, day_number};
 use super::numbers::{NumberWords, number_words};
 use super::weeks::{Counted, counted};
-use super::words::{table_of, words};
+use super::words::words;
 use jiff::ToSpan as _;
 use jiff::civil::{Date, Weekday};
-
-/// Names of months and days of a language, folded, and its words for days near today.
-struct DateWords {
-    months: [&'static [&'static str]; 12],
-    weekdays: [&'static str; 7],
-    /// Words, and how many days later.
-    near: &'static [(&'static str, i64)],
-    /// Ordinals that are not a number with an ending.
-    ordinals: &'static [(&'static str, u64)],
-    /// Endings of ordinals, the longest first.
-    endings: &'static [&'static str],
-}
-
-static EN: DateWords = DateWords {
-    months: [
-        &["january", "jan"],
-        &["february", "feb"],
-        &["march", "mar"],
-        &["april", "apr"],
-        &["may"],
-        &["june", "jun"],
-        &["july", "jul"],
-        &["august", "aug"],
-        &["september", "sept", "sep"],
-        &["october", "oct"],
-        &["november", "nov"],
-        &["december", "dec"],
-    ],
-    weekdays: ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"],
-    near: &[("day after tomorrow", 2), ("tomorrow", 1), ("today", 0), ("day before yesterday", -2), ("yesterday", -1)],
-    ordinals: &[
-        ("first", 1),
-        ("second", 2),
-        ("third", 3),
-        ("fifth", 5),
-        ("eighth", 8),
-        ("ninth", 9),
-        ("twelfth", 12),
-        ("twentieth", 20),
-        ("thirtieth", 30),
-    ],
-    endings: &["th", "st", "nd", "rd"],
-};
-static NL: DateWords = DateWords {
-    months: [
-        &["januari", "jan"],
-        &["februari", "feb"],
-        &["maart", "mrt"],
-        &["april", "apr"],
-        &["mei"],
-        &["juni", "jun"],
-        &["juli", "jul"],
-        &["augustus", "aug"],
-        &["september", "sep"],
-        &["oktober", "okt"],
-        &["november", "nov"],
-        &["december", "dec"],
-    ],
-    weekdays: ["maandag", "dinsdag", "woensdag", "donderdag", "vrijdag", "zaterdag", "zondag"],
-    near: &[("overmorgen", 2), ("morgen", 1), ("vandaag", 0), ("eergisteren", -2), ("gisteren", -1)],
-    ordinals: &[("eerste", 1), ("derde", 3)],
-    endings: &["ste", "de", "e"],
-};
-static DE: DateWords = DateWords {
-    months: [
-        &["januar", "janner", "jan"],
-        &["februar", "feb"],
-        &["marz"],
-        &["april", "apr"],
-        &["mai"],
-        &["juni", "juno", "jun"],
-        &["juli", "jul"],
-        &["august", "aug"],
-        &["september", "sep"],
-        &["oktober", "okt"],
-        &["november", "nov"],
-        &["dezember", "dez"],
-    ],
-    weekdays: ["montag", "dienstag", "mittwoch", "donnerstag", "freitag", "samstag", "sonntag"],
-    near: &[("ubermorgen", 2), ("morgen", 1), ("heute", 0), ("vorgestern", -2), ("gestern", -1)],
-    ordinals: &[
-        ("erste", 1),
-        ("ersten", 1),
-        ("erster", 1),
-        ("dritte", 3),
-        ("dritten", 3),
-        ("dritter", 3),
-        ("siebte", 7),
-        ("siebten", 7),
-        ("siebter", 7),
-        ("achte", 8),
-        ("achten", 8),
-        ("achter", 8),
-    ],
-    endings: &["sten", "ster", "ste", "ten", "ter", "te"],
-};
-static FR: DateWords = DateWords {
-    months: [
-        &["janvier"],
-        &["fevrier"],
-        &["mars"],
-        &["avril"],
-        &["mai"],
-        &["juin"],
-        &["juillet"],
-        &["aout"],
-        &["septembre"],
-        &["octobre"],
-        &["novembre"],
-        &["decembre"],
-    ],
-    weekdays: ["lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"],
-    near: &[("apres demain", 2), ("demain", 1), ("aujourd'hui", 0), ("avant hier", -2), ("hier", -1)],
-    ordinals: &[("premier", 1), ("1er", 1)],
-    endings: &["ieme"],
-};
-static ES: DateWords = DateWords {
-    months: [
-        &["enero"],
-        &["febrero"],
-        &["marzo"],
-        &["abril"],
-        &["mayo"],
-        &["junio"],
-        &["julio"],
-        &["agosto"],
-        &["septiembre", "setiembre"],
-        &["octubre"],
-        &["noviembre"],
-        &["diciembre"],
-    ],
-    weekdays: ["lunes", "martes", "miercoles", "jueves", "viernes", "sabado", "domingo"],
-    near: &[("pasado manana", 2), ("manana", 1), ("hoy", 0), ("anteayer", -2), ("ayer", -1)],
-    ordinals: &[("primero", 1), ("primer", 1)],
-    endings: &["º", "°"],
-};
-static IT: DateWords = DateWords {
-    months: [
-        &["gennaio"],
-        &["febbraio"],
-        &["marzo"],
-        &["aprile"],
-        &["maggio"],
-        &["giugno"],
-        &["luglio"],
-        &["agosto"],
-        &["settembre"],
-        &["ottobre"],
-        &["novembre"],
-        &["dicembre"],
-    ],
-    weekdays: ["lunedi", "martedi", "mercoledi", "giovedi", "venerdi", "sabato", "domenica"],
-    near: &[("dopodomani", 2), ("domani", 1), ("oggi", 0), ("l'altro ieri", -2), ("ieri", -1)],
-    ordinals: &[("primo", 1)],
-    endings: &["º", "°"],
-};
-static PT: DateWords = DateWords {
-    months: [
-        &["janeiro"],
-        &["fevereiro"],
-        &["marco"],
-        &["abril"],
-        &["maio"],
-        &["junho"],
-        &["julho"],
-        &["agosto"],
-        &["setembro"],
-        &["outubro"],
-        &["novembro"],
-        &["dezembro"],
-    ],
-    weekdays: ["segunda", "terca", "quarta", "quinta", "sexta", "sabado", "domingo"],
-    near: &[("depois de amanha", 2), ("amanha", 1), ("hoje", 0), ("anteontem", -2), ("ontem", -1)],
-    ordinals: &[("primeiro", 1)],
-    endings: &["º", "°"],
-};
-
-fn date_words(language: &str) -> &'static DateWords {
-    table_of(language, [&EN, &NL, &DE, &FR, &ES, &IT, &PT])
-}
 
 /// The date in a text; without a year, the next one that is not before `today`. `None` if it is none.
 pub fn date(text: &str, language: &str, today: Date) -> Option<Date> {
@@ -202,6 +24,9 @@ pub fn date(text: &str, language: &str, today: Date) -> Option<Date> {
     if let Some((at, month)) = words.iter().enumerate().find_map(month_at) {
         return with_month(&words, at, month, (names, numbers), today);
     }
+    if let Some(date) = day_of_unit(&words, (names, numbers), today) {
+        return Some(date);
+    }
     let said = format!(" {} ", words.join(" "));
     let near = names.near.iter().find(|(word, _)| said.contains(&format!(" {word} "))).map(|(_, days)| *days);
     let weekday = words.iter().enumerate().find_map(|(at, word)| {
@@ -209,25 +34,36 @@ pub fn date(text: &str, language: &str, today: Date) -> Option<Date> {
         Some((at, Weekday::from_monday_zero_offset(i8::try_from(day).ok()?).ok()?))
     });
     let counted = counted(&words, numbers, weekday.map(|(at, _)| at));
-    if let Some(Counted::NextWeek) = counted {
+    if let Some(Counted::Week(weeks)) = counted {
         let (_, weekday) = weekday?;
-        return today.nth_weekday(1, Weekday::Monday).ok()?.yesterday().ok()?.nth_weekday(1, weekday).ok();
+        let sunday = today.tomorrow().ok()?.nth_weekday(-1, Weekday::Monday).ok()?.yesterday().ok()?;
+        return sunday.nth_weekday(1, weekday).ok()?.checked_add(weeks.weeks()).ok();
     }
     let day = match (near, weekday) {
         (Some(days), _) => today.checked_add(days.days()).ok()?,
-        (None, Some((_, weekday))) => today.nth_weekday(1, weekday).ok()?,
+        (None, Some((at, weekday))) => weekday_and_day(&words, at, weekday, (names, numbers), today)
+            .map_or_else(|| near_weekday(&words, at, weekday, today), Some)?,
         (None, None) if counted.is_some() => today,
-        (None, None) => return None,
+        (None, None) => return day_alone(&words, language, (names, numbers), today),
     };
     match counted {
         Some(Counted::Days(days)) => day.checked_add(days.days()).ok(),
-        Some(Counted::NextWeek) | None => Some(day),
+        Some(Counted::Week(_)) | None => Some(day),
     }
 }
 
 /// A day, a month by its name, and perhaps a year.
 fn with_month(words: &[String], at: usize, month: i8, known: (&DateWords, &NumberWords), today: Date) -> Option<Date> {
     let (before, after) = (words.get(..at)?, words.get(at + 1..)?);
+    let relative = year_beside(words);
+    let near_year = |month, day| match relative {
+        Some(years) => Date::new(today.year() + years, month, day).ok(),
+        None if beside(words, at) == Some(-1) => last_of(month, day, today),
+        None => next_of(month, day, today),
+    };
+    if let Some(end) = end_of_month(before, after, month, known.1, &near_year) {
+        return Some(end);
+    }
     // The day stands close before the month, or follows it: "the third of March", "March third".
     let starts = (before.len().saturating_sub(4)..before.len()).rev();
     let mut day = None;
@@ -251,31 +87,23 @@ fn with_month(words: &[String], at: usize, month: i8, known: (&DateWords, &Numbe
         rest.iter().take_while(|word| matches!(word.as_str(), "of" | "in" | "de" | "del" | "do" | "year")).count();
     match year(rest.get(skipped..)?, known.1) {
         Some(year) => Date::new(year, month, day).ok(),
-        None => next_of(month, day, today),
+        None => near_year(month, day),
     }
 }
 
-/// A day of a month, as a number or an ordinal.
-fn day_number(words: &[String], (names, numbers): (&DateWords, &NumberWords)) -> Option<(u64, usize)> {
-    let ordinal = |word: &str| {
-        let known = names.ordinals.iter().find(|(name, _)| *name == word).map(|(_, value)| *value);
-        known.or_else(|| {
-            let stem = names.endings.iter().find_map(|ending| word.strip_suffix(ending))?;
-            stem.parse().ok().or_else(|| numbers.one_word(stem)).or_else(|| numbers.one_word(&format!("{stem}t")))
-        })
+/// "The end of March", "Ende März 2027".
+fn end_of_month(
+    before: &[String], after: &[String], month: i8, numbers: &NumberWords, near: &dyn Fn(i8, i8) -> Option<Date>,
+) -> Option<Date> {
+    if !ends_with_end(before) {
+        return None;
+    }
+    let skipped = after.iter().take_while(|word| matches!(word.as_str(), "of" | "de" | "del")).count();
+    let first = match year(after.get(skipped..)?, numbers) {
+        Some(year) => Date::new(year, month, 1).ok()?,
+        None => near(month, 28)?,
     };
-    let first = words.first()?;
-    let found = if let Some(value) = ordinal(first) {
-        (value, 1)
-    } else {
-        let (value, used) = numbers.number(words)?;
-        // "twenty first"
-        match words.get(used).and_then(|next| ordinal(next)) {
-            Some(unit) if value >= 20 && value % 10 == 0 && unit < 10 => (value + unit, used + 1),
-            _ => (value, used),
-        }
-    };
-    (1..=31).contains(&found.0).then_some(found)
+    Some(first.last_of_month())
 }
 
 /// A year of four digits, or of two numbers: "twenty twenty six", "nineteen eighty four".
@@ -328,6 +156,11 @@ fn as_i8(value: i16) -> Option<i8> {
 fn next_of(month: i8, day: i8, today: Date) -> Option<Date> {
     let this_year = Date::new(today.year(), month, day).ok().filter(|date| *date >= today);
     this_year.or_else(|| (1..=4).find_map(|years| Date::new(today.year() + years, month, day).ok()))
+}
+
+/// The last such day before today.
+fn last_of(month: i8, day: i8, today: Date) -> Option<Date> {
+    (0..=4).find_map(|years| Date::new(today.year() - years, month, day).ok().filter(|date| *date < today))
 }
 
 /// What stands between the figures of a date that is said, folded: "oh four slash oh five".
@@ -430,6 +263,100 @@ mod tests {
         }
         for text in ["next week", "any day", "one day"] {
             assert_eq!(date(text, "en", TODAY), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn days_behind_and_days_of_a_month_are_read_in_each_language() {
+        let mut misread = Vec::new();
+        for (language, text, wanted) in [
+            ("en", "last Monday", "2026-11-23"),
+            ("en", "it was last Saturday", "2026-11-21"),
+            ("en", "this past Friday", "2026-11-27"),
+            ("en", "Monday last week", "2026-11-16"),
+            ("en", "last week on Tuesday", "2026-11-17"),
+            ("en", "Monday of this week", "2026-11-23"),
+            ("en", "this Saturday", "2026-11-28"),
+            ("en", "this coming Saturday", "2026-12-05"),
+            ("en", "this Sunday", "2026-11-29"),
+            ("en", "the third of March last year", "2025-03-03"),
+            ("en", "the third of December next year", "2027-12-03"),
+            ("en", "last March third", "2026-03-03"),
+            ("en", "the end of the month", "2026-11-30"),
+            ("en", "at the end of next month", "2026-12-31"),
+            ("en", "the last day of this month", "2026-11-30"),
+            ("en", "the end of February", "2027-02-28"),
+            ("en", "the end of the year", "2026-12-31"),
+            ("en", "the fifth of next month", "2026-12-05"),
+            ("en", "the third of last month", "2026-10-03"),
+            ("en", "the twenty second", "2026-12-22"),
+            ("en", "on the 29th please", "2026-11-29"),
+            ("en", "the thirty first", "2026-12-31"),
+            ("en", "the first of the month", "2026-12-01"),
+            ("en", "Tuesday the twenty second", "2026-12-22"),
+            ("nl", "afgelopen maandag", "2026-11-23"),
+            ("nl", "maandag vorige week", "2026-11-16"),
+            ("nl", "deze zaterdag", "2026-11-28"),
+            ("nl", "eind van de maand", "2026-11-30"),
+            ("nl", "eind volgende maand", "2026-12-31"),
+            ("nl", "drie maart vorig jaar", "2025-03-03"),
+            ("nl", "de tweeëntwintigste", "2026-12-22"),
+            ("nl", "dinsdag de 22e", "2026-12-22"),
+            ("de", "letzten Montag", "2026-11-23"),
+            ("de", "am vergangenen Freitag", "2026-11-27"),
+            ("de", "Montag letzter Woche", "2026-11-16"),
+            ("de", "diesen Samstag", "2026-11-28"),
+            ("de", "Ende des Monats", "2026-11-30"),
+            ("de", "am Monatsende", "2026-11-30"),
+            ("de", "Ende März", "2027-03-31"),
+            ("de", "am dritten März letzten Jahres", "2025-03-03"),
+            ("de", "am zweiundzwanzigsten", "2026-12-22"),
+            ("de", "am Dienstag, dem 22.", "2026-12-22"),
+            ("fr", "lundi dernier", "2026-11-23"),
+            ("fr", "lundi de la semaine dernière", "2026-11-16"),
+            ("fr", "ce samedi", "2026-11-28"),
+            ("fr", "à la fin du mois", "2026-11-30"),
+            ("fr", "fin du mois prochain", "2026-12-31"),
+            ("fr", "le trois mars de l'année dernière", "2025-03-03"),
+            ("fr", "le vingt-deux", "2026-12-22"),
+            ("fr", "mardi 22", "2026-12-22"),
+            ("es", "el lunes pasado", "2026-11-23"),
+            ("es", "el pasado lunes", "2026-11-23"),
+            ("es", "el lunes de la semana pasada", "2026-11-16"),
+            ("es", "este sábado", "2026-11-28"),
+            ("es", "a fin de mes", "2026-11-30"),
+            ("es", "el último día del mes", "2026-11-30"),
+            ("es", "el veintidós", "2026-12-22"),
+            ("es", "el día veintidós", "2026-12-22"),
+            ("it", "lunedì scorso", "2026-11-23"),
+            ("it", "lo scorso lunedì", "2026-11-23"),
+            ("it", "questo sabato", "2026-11-28"),
+            ("it", "alla fine del mese", "2026-11-30"),
+            ("it", "il ventidue", "2026-12-22"),
+            ("it", "lunedì della settimana scorsa", "2026-11-16"),
+            ("pt", "segunda-feira passada", "2026-11-23"),
+            ("pt", "na segunda passada", "2026-11-23"),
+            ("pt", "este sábado", "2026-11-28"),
+            ("pt", "no fim do mês", "2026-11-30"),
+            ("pt", "dia vinte e dois", "2026-12-22"),
+        ] {
+            let read = date(text, language, TODAY).map(|date| date.to_string());
+            if read.as_deref() != Some(wanted) {
+                misread.push((language, text, wanted, read));
+            }
+        }
+        assert_eq!(misread, []);
+        for (language, text) in [
+            ("en", "just a second"),
+            ("en", "one second"),
+            ("en", "last week"),
+            ("en", "the end of the week"),
+            ("en", "twenty two"),
+            ("en", "the first one"),
+            ("nl", "een seconde"),
+            ("de", "zweiundzwanzig"),
+        ] {
+            assert_eq!(date(text, language, TODAY), None, "{text}");
         }
     }
 

@@ -18,7 +18,7 @@ pub enum SpokenDigits {
 }
 
 /// Words that mean nothing beside digits.
-fn fillers(language: &str) -> &'static [&'static str] {
+pub(super) fn fillers(language: &str) -> &'static [&'static str] {
     match base(language) {
         "nl" => {
             &["het", "is", "mijn", "de", "code", "nummer", "pincode", "en", "dan", "uh", "eh", "ja", "dat", "streepje"]

@@ -24,7 +24,16 @@ const SCALES: &[(&str, u64)] = &[
     ("miliardi", 1_000_000_000),
     ("bilhao", 1_000_000_000),
     ("bilhoes", 1_000_000_000),
+    ("m", 1_000_000),
+    ("mn", 1_000_000),
+    ("mio", 1_000_000),
+    ("mln", 1_000_000),
+    ("bn", 1_000_000_000),
+    ("mrd", 1_000_000_000),
+    ("mld", 1_000_000_000),
 ];
+/// A thousand that is no number word; the French one is.
+const SHORT_THOUSANDS: &[&str] = &["k", "grand", "mille"];
 /// Parts behind a number, in hundredths.
 const PARTS: &[(&[&str], u64)] = &[
     (&["and", "a", "half"], 50),
@@ -100,7 +109,8 @@ pub(super) fn broken(
         }
         return is_broken.then(|| bounded(hundredths, used)).flatten();
     };
-    if !is_broken && !is_large {
+    let is_short = rest.first().is_some_and(|word| is_short_thousand(word, numbers));
+    if !is_broken && !is_large && !is_short {
         return None;
     }
     used += 1;
@@ -113,7 +123,7 @@ pub(super) fn broken(
     let skipped = rest.iter().take(1).filter(|word| numbers.is_joiner(word)).count();
     if let Some((more, length)) = numbers.number(rest.get(skipped..)?)
         && more < scale
-        && is_large
+        && (is_large || is_short)
         && more >= 100
     {
         (total, used) = (total.checked_add(more.checked_mul(100)?)?, used + skipped + length);
@@ -128,13 +138,18 @@ fn bounded(hundredths: u64, used: usize) -> Option<Count> {
 /// What a word multiplies by, and whether that is a million or more.
 fn scale(word: &str, numbers: &NumberWords) -> Option<(u64, bool)> {
     let large = SCALES.iter().find(|(name, _)| *name == word).map(|(_, value)| (*value, true));
-    large.or_else(|| (numbers.is_thousand(word) || matches!(word, "grand" | "k")).then_some((1_000, false)))
+    let is_thousand = numbers.is_thousand(word) || is_short_thousand(word, numbers);
+    large.or_else(|| is_thousand.then_some((1_000, false)))
 }
 
-/// "a million"
+fn is_short_thousand(word: &str, numbers: &NumberWords) -> bool {
+    SHORT_THOUSANDS.contains(&word) && !numbers.is_thousand(word)
+}
+
+/// "a million", "a grand"
 fn a_scale(words: &[String], numbers: &NumberWords) -> Option<Count> {
     let [first, next, ..] = words else { return None };
-    let is_one = first == "a" && scale(next, numbers).is_some_and(|(_, is_large)| is_large);
+    let is_one = first == "a" && scale(next, numbers).is_some() && !numbers.is_thousand(next);
     is_one.then_some(Count { hundredths: 100, used: 1 })
 }
 

@@ -114,6 +114,9 @@ const AS_IN: &[&str] =
 /// Said of letters, and nothing of the value.
 const CASES: &[&str] = &[
     "capital",
+    "big",
+    "small",
+    "little",
     "uppercase",
     "lowercase",
     "upper",
@@ -124,6 +127,9 @@ const CASES: &[&str] = &[
     "letter",
     "gross",
     "grosses",
+    "grossbuchstabe",
+    "kleinbuchstabe",
+    "hoofdletters",
     "klein",
     "kleines",
     "majuscule",
@@ -175,6 +181,50 @@ fn alphabet(words: &[String]) -> Option<usize> {
     if is_parted { Some(2) } else { ALPHABET.contains(&first).then_some(1) }
 }
 
+/// Words of a spelling alphabet, or names of letters, in a row that spell: one or two may be a name.
+const RUN_MIN: usize = 3;
+
+/// Whether the word at this place is a name as well as a sign, and stands in no run of those that spell: "mike dot jones", "jay".
+pub(super) fn is_name(words: &[String], at: usize) -> bool {
+    let is_sign = |at: usize| {
+        let word = words.get(at).map_or("", String::as_str);
+        let is_letter = word.chars().count() == 1;
+        is_letter
+            || is_letter_name(word)
+            || ALPHABET.contains(&word)
+            || matches!(word, "double" | "fox" | "ray" | "trot")
+    };
+    let Some(word) = words.get(at).map(String::as_str) else { return false };
+    let is_alphabet = ALPHABET.contains(&word);
+    if !is_alphabet && !is_letter_name(word) {
+        return false;
+    }
+    let first = (0..at).rev().take_while(|at| is_sign(*at)).count();
+    let run = words.iter().enumerate().skip(at - first).take_while(|(at, _)| is_sign(*at));
+    // Beside letters a word of the alphabet may still be a name: "mike j r".
+    run.filter(|(_, word)| ALPHABET.contains(&word.as_str()) || !is_alphabet).count() < RUN_MIN
+}
+
+/// Whether letters may spell a word: at most half of them differ.
+pub(super) fn may_spell(letters: &str, word: &str) -> bool {
+    let (letters, word): (Vec<char>, Vec<char>) = (letters.chars().collect(), word.chars().collect());
+    let mut row: Vec<usize> = (0..=word.len()).collect();
+    for (place, letter) in letters.iter().enumerate() {
+        let mut next = vec![place + 1];
+        for (at, (other, pair)) in word.iter().zip(row.windows(2)).enumerate() {
+            let &[diagonal, above] = pair else { break };
+            let left = next.get(at).copied().unwrap_or_default();
+            next.push((diagonal + usize::from(letter != other)).min(above + 1).min(left + 1));
+        }
+        row = next;
+    }
+    row.last().is_some_and(|distance| distance * 2 <= letters.len().max(word.len()))
+}
+
+fn is_letter_name(word: &str) -> bool {
+    LETTER_NAMES.iter().any(|(name, _)| *name == word)
+}
+
 fn letter(words: &[String]) -> Option<Spelled> {
     let first = words.first()?.as_str();
     if let Some(2) = alphabet(words) {
@@ -189,6 +239,9 @@ fn letter(words: &[String]) -> Option<Spelled> {
             known.or_else(|| ALPHABET.contains(&first).then(|| first.chars().next()).flatten())?
         }
     };
+    if first.chars().count() > 1 && ALPHABET.contains(&first) {
+        return Some(Spelled { text: c.to_string(), used: 1 });
+    }
     let mut used = 1;
     let link = words.iter().skip(1).take_while(|word| AS_IN.contains(&word.as_str())).count().min(2);
     let name = words.get(1 + link..).unwrap_or_default();
@@ -215,6 +268,11 @@ pub fn code(text: &str, language: &str) -> Option<String> {
     let first = (0..all.len()).find(|at| reads_to_the_end(all.get(*at..).unwrap_or_default(), language).is_some())?;
     let code = reads_to_the_end(all.get(first..)?, language)?;
     (code.chars().count() <= 64 && code.chars().count() >= 2).then(|| code.to_uppercase())
+}
+
+/// Whether a text is one sign and nothing else: a code that goes on.
+pub fn is_single_sign(text: &str, language: &str) -> bool {
+    reads_to_the_end(&super::words::words(text), language).is_some_and(|code| code.chars().count() == 1)
 }
 
 fn reads_to_the_end(words: &[String], language: &str) -> Option<String> {
@@ -259,6 +317,9 @@ mod tests {
             ("en", "fox trot one", "F1"),
             ("en", "double you seven", "W7"),
             ("en", "AB12CD", "AB12CD"),
+            ("en", "zed nine ex", "Z9X"),
+            ("en", "Zee, nine, ex.", "Z9X"),
+            ("en", "it's small b capital c zed", "BCZ"),
             ("en", "capital k two zero", "K20"),
             ("nl", "B van Bernard, twee, drie", "B23"),
             ("nl", "dubbel a, nul negen", "AA09"),

@@ -2,7 +2,7 @@
 
 use super::fractions::{Count, broken};
 use super::numbers::{NumberWords, number_words};
-use super::words::{WORDS_MAX, fold};
+use super::words::{WORDS_MAX, base, fold};
 
 /// An amount in the smallest unit of its currency.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,18 @@ const MINOR: &[&str] = &[
     "penny",
     "p",
     "rappen",
+    "ct",
+    "c",
 ];
+/// Before an amount below zero.
+const MINUS: &[&str] = &["minus", "negative", "min", "moins", "menos", "meno", "-"];
+/// Before two amounts.
+const BETWEEN: &[&str] = &["between", "tussen", "zwischen", "entre", "tra", "fra"];
+/// Between two amounts of which one is meant.
+const ALTERNATIVES: &[&str] =
+    &["or", "to", "of", "tot", "oder", "bis", "ou", "o", "u", "oppure", "a", "hasta", "ate", "until", "-"];
+/// Words between two such amounts, at most: "five or maybe ten".
+const ALTERNATIVE_WORDS_MAX: usize = 3;
 /// Between whole and part of a decimal number.
 const POINTS: &[&str] = &["point", "komma", "comma", "virgule", "coma", "virgola", "virgula", "punto", "ponto", "dot"];
 
@@ -56,7 +67,9 @@ pub fn minor_digits(currency: &str) -> u32 {
 /// The amount in a text; without a currency it is of `default`. `None` if it is none.
 pub fn money(text: &str, language: &str, default: &str) -> Option<Amount> {
     let (words, numbers) = (tokens(text), number_words(language));
-    let of_word = |word: &str| CURRENCIES.iter().find(|(_, names)| names.contains(&word)).map(|(code, _)| *code);
+    if is_open(&words, language) {
+        return None;
+    }
     // "cent" is a hundred in French, and the part of an amount everywhere.
     let currency = words.iter().find_map(|word| of_word(word)).unwrap_or(default).to_owned();
     let scale = 10_u64.pow(minor_digits(&currency));
@@ -87,6 +100,43 @@ pub fn money(text: &str, language: &str, default: &str) -> Option<Amount> {
         _ => None,
     });
     amount(whole.checked_mul(scale)?.checked_add(part.map_or(0, |(part, _)| part))?)
+}
+
+/// The code of a currency that a word names.
+fn of_word(word: &str) -> Option<&'static str> {
+    CURRENCIES.iter().find(|(_, names)| names.contains(&word)).map(|(code, _)| *code)
+}
+
+/// Whether no single amount is said: one below zero, "five or ten euros", "between five and ten".
+fn is_open(words: &[String], language: &str) -> bool {
+    let numbers = number_words(language);
+    // "Two and a half thousand"; elsewhere "a" is "to".
+    let joins = |word: &String| {
+        ALTERNATIVES.contains(&word.as_str()) && (word != "a" || matches!(base(language), "fr" | "es" | "it" | "pt"))
+    };
+    let is_unit = |word: &&String| of_word(word).is_some() || MINOR.contains(&word.as_str());
+    let (mut at, mut last) = (0, None);
+    while at < words.len() {
+        let rest = words.get(at..).unwrap_or_default();
+        // In English "o" is a digit, elsewhere it is "or".
+        let Some((_, used)) = value(rest, numbers).filter(|_| rest.first().is_some_and(|word| word != "o")) else {
+            at += 1;
+            continue;
+        };
+        let before: Vec<&String> = words.iter().take(at).rev().filter(|word| !is_unit(word)).take(2).collect();
+        let is = |place: usize, list: &[&str]| before.get(place).is_some_and(|word| list.contains(&word.as_str()));
+        // "più o meno", "plus ou moins", "min of meer"
+        let is_minus = last.is_none() && is(0, MINUS) && !is(1, &["o", "ou", "plus"]);
+        let between = last.and_then(|end| words.get(end..at)).unwrap_or_default();
+        let mut joining = between.iter().filter(|word| !is_unit(word));
+        let is_other = joining.clone().count() <= ALTERNATIVE_WORDS_MAX && joining.any(joins);
+        if is_minus || is_other || last.is_none() && is(0, BETWEEN) {
+            return true;
+        }
+        at += used;
+        last = Some(at);
+    }
+    false
 }
 
 #[derive(Clone, Copy)]
@@ -156,15 +206,29 @@ fn decimals(words: &[String], numbers: &NumberWords) -> u64 {
     first * 10 + second.filter(|second| *second < 10).unwrap_or(0)
 }
 
-/// Words; signs of currencies are words of their own.
+/// Words; signs of currencies are words of their own, and so are a minus, the dash of a range and what follows figures: "5k".
 fn tokens(text: &str) -> Vec<String> {
-    let mut folded = fold(text);
+    let mut folded = fold(text).replace("r$", " brl ").replace(['–', '—', '−'], "-");
     for sign in ["€", "$", "£", "¥"] {
         folded = folded.replace(sign, &format!(" {sign} "));
     }
-    let parts = folded.split(|c: char| c.is_whitespace() || c == '-').take(WORDS_MAX);
-    let trimmed = parts.map(|part| part.trim_matches(|c: char| matches!(c, '.' | ',' | '?' | '!' | ':' | ';' | '\'')));
-    trimmed.filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    let mut tokens = Vec::new();
+    for chunk in folded.split_whitespace().take(WORDS_MAX) {
+        let mut is_behind_figures = chunk.starts_with('-');
+        for (place, part) in chunk.split('-').enumerate() {
+            let part = part.trim_matches(|c: char| matches!(c, '.' | ',' | '?' | '!' | ':' | ';' | '\''));
+            let begins_with_figure = part.starts_with(|c: char| c.is_ascii_digit());
+            if place > 0 && is_behind_figures && (begins_with_figure || part.is_empty()) {
+                tokens.push("-".to_owned());
+            }
+            let figures = part.trim_end_matches(char::is_alphabetic);
+            let (figures, unit) = if begins_with_figure { (figures, part.strip_prefix(figures)) } else { (part, None) };
+            tokens
+                .extend([Some(figures), unit].into_iter().flatten().filter(|part| !part.is_empty()).map(str::to_owned));
+            is_behind_figures = part.ends_with(|c: char| c.is_ascii_digit()) || part.is_empty();
+        }
+    }
+    tokens
 }
 
 #[cfg(test)]
@@ -241,6 +305,82 @@ mod tests {
         }
         for text in ["nothing at all", ""] {
             assert_eq!(money(text, "en", "EUR"), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn short_thousands_and_units_behind_figures_are_read() {
+        for (language, text, wanted) in [
+            ("en", "five k", (500_000, "EUR")),
+            ("en", "twenty five k dollars", (2_500_000, "USD")),
+            ("en", "5k", (500_000, "EUR")),
+            ("en", "€1.5k", (150_000, "EUR")),
+            ("en", "two grand", (200_000, "EUR")),
+            ("en", "a grand", (100_000, "EUR")),
+            ("en", "two grand five hundred", (250_000, "EUR")),
+            ("en", "$2m", (200_000_000, "USD")),
+            ("en", "50p", (50, "EUR")),
+            ("en", "twenty-five euros", (2_500, "EUR")),
+            ("nl", "vijf k", (500_000, "EUR")),
+            ("nl", "€ 12,-", (1_200, "EUR")),
+            ("de", "fünf Mille", (500_000, "EUR")),
+            ("de", "2 Mio Euro", (200_000_000, "EUR")),
+            ("fr", "cinq K", (500_000, "EUR")),
+            ("fr", "cinq mille euros", (500_000, "EUR")),
+            ("es", "cinco k", (500_000, "EUR")),
+            ("it", "5k euro", (500_000, "EUR")),
+            ("it", "più o meno cinque euro", (500, "EUR")),
+            ("es", "más o menos cinco euros", (500, "EUR")),
+            ("pt", "mais ou menos cinco euros", (500, "EUR")),
+            ("pt", "R$ 12,50", (1_250, "BRL")),
+            ("pt", "R$50", (5_000, "BRL")),
+        ] {
+            let wanted = Amount { minor_units: wanted.0, currency: wanted.1.to_owned() };
+            assert_eq!(money(text, language, "EUR"), Some(wanted), "{language}: {text}");
+        }
+    }
+
+    #[test]
+    fn amounts_below_zero_and_several_ones_are_no_amount() {
+        for (language, text) in [
+            ("en", "minus five euros"),
+            ("en", "-5 euros"),
+            ("en", "-€5"),
+            ("en", "negative twenty dollars"),
+            ("en", "between five and ten euros"),
+            ("en", "somewhere between twenty and thirty"),
+            ("en", "five or ten euros"),
+            ("en", "five or maybe ten euros"),
+            ("en", "five to ten euros"),
+            ("en", "five euros or ten euros"),
+            ("en", "5-10 euros"),
+            ("en", "$10–$15"),
+            ("en", "10 - 20 euros"),
+            ("nl", "min vijf euro"),
+            ("nl", "tussen vijf en tien euro"),
+            ("nl", "vijf of tien euro"),
+            ("nl", "vijf tot tien euro"),
+            ("de", "minus fünf Euro"),
+            ("de", "zwischen fünf und zehn Euro"),
+            ("de", "fünf oder zehn Euro"),
+            ("de", "fünf bis zehn Euro"),
+            ("fr", "moins cinq euros"),
+            ("fr", "entre cinq et dix euros"),
+            ("fr", "cinq ou dix euros"),
+            ("fr", "cinq à dix euros"),
+            ("es", "menos cinco euros"),
+            ("es", "entre cinco y diez euros"),
+            ("es", "cinco o diez euros"),
+            ("es", "de cinco a diez euros"),
+            ("it", "meno cinque euro"),
+            ("it", "tra cinque e dieci euro"),
+            ("it", "cinque o dieci euro"),
+            ("it", "da cinque a dieci euro"),
+            ("pt", "menos cinco euros"),
+            ("pt", "entre cinco e dez euros"),
+            ("pt", "cinco ou dez euros"),
+        ] {
+            assert_eq!(money(text, language, "EUR"), None, "{language}: {text}");
         }
     }
 }

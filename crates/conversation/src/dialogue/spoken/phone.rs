@@ -86,6 +86,24 @@ fn e164(digits: &str, has_plus: bool, country: Option<&Country>) -> Option<Phone
     PhoneNumber::parse(&format!("+{code}{national}"))
 }
 
+/// The digits of an E.164 number as they are said one by one: those of its country, then three by three.
+pub(super) fn said(number: &str) -> String {
+    let digits = number.trim_start_matches('+');
+    let code = COUNTRIES.iter().find_map(|(_, code, ..)| digits.strip_prefix(code).map(|_| *code)).unwrap_or_default();
+    let rest: Vec<char> = digits.strip_prefix(code).unwrap_or(digits).chars().collect();
+    let mut groups: Vec<Vec<char>> = rest.chunks(3).map(<[char]>::to_vec).collect();
+    // A single digit at the end joins the group before it.
+    if groups.len() > 1
+        && let Some(last) = groups.pop_if(|last| last.len() == 1)
+        && let Some(before) = groups.last_mut()
+    {
+        before.extend(last);
+    }
+    let groups = std::iter::once(code.chars().collect()).chain(groups).filter(|group: &Vec<char>| !group.is_empty());
+    let apart = groups.map(|group| group.iter().map(char::to_string).collect::<Vec<_>>().join(" "));
+    apart.collect::<Vec<_>>().join(", ")
+}
+
 /// Whether a number has as many digits as the numbers of its country; those of unknown countries have.
 fn has_length_of_its_country(number: &PhoneNumber) -> bool {
     let digits = number.as_str().trim_start_matches('+');

@@ -1,7 +1,9 @@
 //! How a value is read back: spelled where it matters, in the agent's language. Text normalization says numbers and amounts.
 
 use super::super::phrases::value_phrases;
+use super::super::text_normalization::SpeechStyle;
 use super::money::minor_digits;
+use super::phone::said;
 use super::sign_names::{SignNames, month};
 use super::value::{SpokenValue, ValueContext};
 use super::words::base;
@@ -38,9 +40,9 @@ fn blank(language: &str) -> &'static str {
 /// A value as it is said.
 pub fn spoken(value: &SpokenValue, context: &ValueContext) -> String {
     match value {
-        // The numbers' grammar says them in groups.
-        SpokenValue::Phone(number) => number.clone(),
-        SpokenValue::Email(address) => email(address, SignNames::of(&context.spoken_language)),
+        // Vendors that normalize text themselves would say a number of millions.
+        SpokenValue::Phone(number) => format!("{} {}", SignNames::of(&context.spoken_language).plus, said(number)),
+        SpokenValue::Email(address) => email(address, &context.spoken_language),
         SpokenValue::Date(date) => day(*date, &context.spoken_language),
         SpokenValue::Money(amount) => {
             let scale = 10_u64.pow(minor_digits(&amount.currency));
@@ -52,7 +54,10 @@ pub fn spoken(value: &SpokenValue, context: &ValueContext) -> String {
                 ("USD", ".") => format!("${number}"),
                 ("GBP", ".") => format!("£{number}"),
                 ("EUR", _) => format!("{number} €"),
-                (currency, _) => format!("{number} {currency}"),
+                // Codes of currencies are letters to most voices.
+                (currency, _) => {
+                    SpeechStyle::new(&context.spoken_language, false).normalize(&format!("{number} {currency}")).spoken
+                }
             }
         }
         SpokenValue::Answer(_) => String::new(),
@@ -70,7 +75,8 @@ fn has_point(language: &str) -> bool {
 }
 
 /// The part before the sign letter by letter, hosts as words: "j o h n dot s m i t h at example dot com".
-fn email(address: &str, names: SignNames) -> String {
+fn email(address: &str, language: &str) -> String {
+    let names = SignNames::of(language);
     let (user, host) = address.split_once('@').unwrap_or((address, ""));
     let sign = |c: char| match c {
         '.' => names.dot.to_owned(),
@@ -87,7 +93,7 @@ fn email(address: &str, names: SignNames) -> String {
             word.push(c);
             continue;
         }
-        parts.push(if is_sayable(&word) {
+        parts.push(if is_sayable(&word, language) {
             std::mem::take(&mut word)
         } else {
             letters_apart(&std::mem::take(&mut word))
@@ -99,8 +105,11 @@ fn email(address: &str, names: SignNames) -> String {
     format!("{} {} {}", user.join(" "), names.at, parts.join(" "))
 }
 
-/// Whether a part of a host is said as a word: `nl` and `gmx` are spelled.
-fn is_sayable(word: &str) -> bool {
+/// Whether a part of a host is said as a word: `nl`, `uk` and `gmx` are spelled.
+fn is_sayable(word: &str, language: &str) -> bool {
+    if matches!((base(language), word), (_, "co") | ("es", "es") | ("it", "it")) {
+        return true;
+    }
     let vowels = word.chars().filter(|c| "aeiouy".contains(*c)).count();
     word.len() > 2 && vowels > 0 && word.chars().all(char::is_alphabetic)
 }
@@ -147,7 +156,7 @@ mod tests {
     use super::super::money::Amount;
     use super::*;
 
-    fn said(value: &SpokenValue, language: &str, spelling: Spelling) -> String {
+    fn back(value: &SpokenValue, language: &str, spelling: Spelling) -> String {
         let today = jiff::civil::date(2026, 11, 28);
         let language = language.to_owned();
         let spoken_language = language.clone();
@@ -168,7 +177,7 @@ mod tests {
             ("it", "j o h n punto s m i t h underscore 2 chiocciola mail trattino server punto n l"),
             ("pt", "j o h n ponto s m i t h underline 2 arroba mail hífen server ponto n l"),
         ] {
-            assert_eq!(said(&email, language, Spelling::Letters), wanted);
+            assert_eq!(back(&email, language, Spelling::Letters), wanted);
         }
         let date = SpokenValue::Date(jiff::civil::date(2027, 3, 1));
         for (language, wanted) in [
@@ -180,31 +189,62 @@ mod tests {
             ("it", "1 marzo 2027"),
             ("pt", "1 de março de 2027"),
         ] {
-            assert_eq!(said(&date, language, Spelling::Letters), wanted);
+            assert_eq!(back(&date, language, Spelling::Letters), wanted);
         }
-        let phone = SpokenValue::Email("a+b@x.nl".into());
-        assert_eq!(said(&phone, "es", Spelling::Letters), "a más b arroba x punto n l");
+        let address = SpokenValue::Email("a+b@x.nl".into());
+        assert_eq!(back(&address, "es", Spelling::Letters), "a más b arroba x punto n l");
         let code = SpokenValue::Code("BX7".into());
-        assert_eq!(said(&code, "en", Spelling::Nato), "Bravo, X-ray, 7");
-        assert_eq!(said(&code, "en", Spelling::Letters), "B, X, 7");
+        assert_eq!(back(&code, "en", Spelling::Nato), "Bravo, X-ray, 7");
+        assert_eq!(back(&code, "en", Spelling::Letters), "B, X, 7");
         let amount = SpokenValue::Money(Amount { minor_units: 1_250, currency: "EUR".into() });
         assert_eq!(
-            (said(&amount, "en", Spelling::Nato), said(&amount, "nl", Spelling::Nato)),
+            (back(&amount, "en", Spelling::Nato), back(&amount, "nl", Spelling::Nato)),
             ("€12.50".into(), "12,50 €".into())
         );
-        assert_eq!(said(&SpokenValue::Name("Jan".into()), "nl", Spelling::Nato), "Jan, J a n");
+        assert_eq!(back(&SpokenValue::Name("Jan".into()), "nl", Spelling::Nato), "Jan, J a n");
+    }
+
+    #[test]
+    fn numbers_amounts_and_hosts_are_said_without_normalization_too() {
+        let phone = |number: &str| SpokenValue::Phone(number.into());
+        for (number, language, wanted) in [
+            ("+31612345678", "en", "plus 3 1, 6 1 2, 3 4 5, 6 7 8"),
+            ("+15552345678", "en-US", "plus 1, 5 5 5, 2 3 4, 5 6 7 8"),
+            ("+351912345678", "pt", "mais 3 5 1, 9 1 2, 3 4 5, 6 7 8"),
+            ("+34612345678", "es", "más 3 4, 6 1 2, 3 4 5, 6 7 8"),
+            ("+48601234567", "pl", "plus 4 8, 6 0 1, 2 3 4, 5 6 7"),
+        ] {
+            let read = back(&phone(number), language, Spelling::Letters);
+            assert_eq!(read, wanted, "{language}");
+            assert_eq!(SpeechStyle::new(language, false).normalize(&read).spoken, wanted, "{language}");
+        }
+        let money = |minor_units, currency: &str| SpokenValue::Money(Amount { minor_units, currency: currency.into() });
+        for (amount, language, wanted) in [
+            (money(1_250, "BRL"), "pt", "12 reais e 50"),
+            (money(5_000, "BRL"), "pt-BR", "50 reais"),
+            (money(20_000, "CHF"), "de", "200 Franken"),
+        ] {
+            assert_eq!(back(&amount, language, Spelling::Letters), wanted, "{language}");
+        }
+        for (address, language, wanted) in [
+            ("a@example.co.uk", "en", "a at example dot co dot u k"),
+            ("a@ejemplo.es", "es", "a arroba ejemplo punto es"),
+            ("a@esempio.it", "it", "a chiocciola esempio punto it"),
+        ] {
+            assert_eq!(back(&SpokenValue::Email(address.into()), language, Spelling::Letters), wanted, "{language}");
+        }
     }
 
     #[test]
     fn each_language_with_stock_phrases_reads_values_back_in_its_own_words() {
         let email = SpokenValue::Email("a.b-c_d+e@x.nl".into());
-        let english = said(&email, "en", Spelling::Letters);
+        let english = back(&email, "en", Spelling::Letters);
         for (language, _) in crate::dialogue::phrases::STOCK_LANGUAGES.iter().skip(1) {
-            assert_ne!(said(&email, language, Spelling::Letters), english, "{language}");
+            assert_ne!(back(&email, language, Spelling::Letters), english, "{language}");
             for month in 1..=12 {
                 let date = SpokenValue::Date(jiff::civil::date(2027, month, 2));
-                let words = said(&date, language, Spelling::Letters);
-                let english = said(&date, "en", Spelling::Letters);
+                let words = back(&date, language, Spelling::Letters);
+                let english = back(&date, "en", Spelling::Letters);
                 assert!(words != english && !words.contains("  "), "{language}: {words}");
             }
         }
@@ -218,7 +258,7 @@ mod tests {
             ("ko", "확인하겠습니다: 2027년 3월 1일. 맞습니까?"),
             ("hi", "यह लिख लिया गया है: 1 मार्च 2027। क्या यह सही है?"),
         ] {
-            assert_eq!(confirmation(&said(&first, language, Spelling::Letters), language), wanted);
+            assert_eq!(confirmation(&back(&first, language, Spelling::Letters), language), wanted);
         }
     }
 }

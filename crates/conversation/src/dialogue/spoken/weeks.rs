@@ -24,6 +24,46 @@ const LATER: &[&str] = &["in", "over", "dans", "dentro", "tra", "fra", "daqui", 
 /// Between a count and the day from which it counts.
 const FROM: &[&str] = &["from", "on", "after", "na", "nach", "ab", "apres", "despues", "dopo", "depois", "vanaf"];
 const AGO: &[&str] = &["ago", "geleden", "vor", "hace", "fa", "atras", "ha"];
+/// Before or behind a day, a week, a month or a year that is over.
+const PAST: &[&str] = &[
+    "last",
+    "past",
+    "previous",
+    "vorig",
+    "vorige",
+    "afgelopen",
+    "verleden",
+    "laatste",
+    "letzte",
+    "letzten",
+    "letzter",
+    "letztes",
+    "vergangene",
+    "vergangenen",
+    "vergangener",
+    "vergangenes",
+    "vorigen",
+    "voriger",
+    "voriges",
+    "dernier",
+    "derniere",
+    "passe",
+    "passee",
+    "pasado",
+    "pasada",
+    "ultimo",
+    "ultima",
+    "scorso",
+    "scorsa",
+    "passato",
+    "passata",
+    "passado",
+    "passada",
+];
+const THIS: &[&str] = &[
+    "this", "deze", "dit", "diese", "diesen", "dieser", "dieses", "diesem", "ce", "cette", "este", "esta", "questo",
+    "questa", "neste", "nesta", "esse", "essa",
+];
 const NEXT: &[&str] = &[
     "next",
     "volgende",
@@ -35,6 +75,16 @@ const NEXT: &[&str] = &[
     "prossima",
     "kommende",
     "kommenden",
+    "kommender",
+    "nachstes",
+    "volgend",
+    "komende",
+    "coming",
+    "prochain",
+    "proximo",
+    "prossimo",
+    "viene",
+    "vem",
 ];
 
 /// How a day is counted.
@@ -42,8 +92,22 @@ const NEXT: &[&str] = &[
 pub(super) enum Counted {
     /// So many days after the day that is named with it, or after today.
     Days(i64),
-    /// In the week after this one.
-    NextWeek,
+    /// In this week, or so many weeks later.
+    Week(i64),
+}
+
+/// Whether the words beside this one say that it is over (-1), this one (0), or the next one (1).
+pub(super) fn beside(words: &[String], at: usize) -> Option<i64> {
+    let before = at.checked_sub(1).and_then(|before| words.get(before));
+    // "segunda-feira passada", "la semana que viene"
+    let is_between = |word: &&String| matches!(word.as_str(), "feira" | "que" | "van" | "of" | "de" | "da");
+    let behind = words.get(at + 1..).unwrap_or_default().iter().find(|word| !is_between(word));
+    let is = |word: Option<&String>, list: &[&str]| word.is_some_and(|word| list.contains(&word.as_str()));
+    // "this past Sunday"
+    [(PAST, -1), (NEXT, 1), (THIS, 0)]
+        .into_iter()
+        .find(|(list, way)| is(before, list) || *way != 0 && is(behind, list))
+        .map(|(_, way)| way)
 }
 
 /// The count in the words of a date; `weekday` is the place of a weekday. `None` if nothing is counted.
@@ -69,11 +133,8 @@ pub(super) fn counted(words: &[String], numbers: &NumberWords, weekday: Option<u
     }
     let at = (0..words.len()).find(|at| is(*at, WEEKS) || is(*at, DAYS))?;
     let is_week = is(at, WEEKS);
-    if is_week
-        && (at > 0 && is(at - 1, NEXT)
-            || words.get(at + 1).is_some_and(|word| word == "prochaine" || word == "prossima"))
-    {
-        return Some(Counted::NextWeek);
+    if let Some(weeks) = beside(words, at).filter(|_| is_week) {
+        return Some(Counted::Week(weeks));
     }
     let before = words.get(..at)?;
     let start = (before.len().saturating_sub(4)..before.len())

@@ -40,6 +40,22 @@ fn a_value_is_asked_for_read_back_and_confirmed() {
 }
 
 #[test]
+fn a_code_that_pauses_behind_its_first_sign_is_heard_to_its_end() {
+    let mut harness = asked(json!({"type": "code", "prompt": "Which code?"}));
+    harness.play_everything();
+    harness.caller_says("Zed.");
+    harness.pass_ms(1_000);
+    assert_eq!(harness.play_everything(), "", "the caller goes on");
+    harness.answers("nine ex");
+    assert_eq!(harness.play_everything(), "I have Zulu, 9, X-ray. Is that right?");
+    let mut harness = asked(json!({"type": "code", "prompt": "Which code?"}));
+    harness.play_everything();
+    harness.answers("Zed.");
+    harness.pass_ms(2_800);
+    assert_eq!(harness.play_everything(), "Sorry, I did not get that. Could you say it again?");
+}
+
+#[test]
 fn a_value_that_was_said_already_is_read_back_at_once() {
     let mut harness = asked(json!({"type": "phone", "heard": "oh two oh one two three four five six seven"}));
     let said = harness.play_everything();
