@@ -71,7 +71,7 @@ fn a_message_is_found_in_the_transcript_of_a_call_whose_model_was_away() {
         user("Ann Lee"),
         agent_said("On which number can we call you back?"),
         user("plus three one two oh one two three four five six seven"),
-        agent_said("I have +31201234567. Is that right?"),
+        agent_said("I have plus 3 1, 2 0 1, 2 3 4, 5 6 7. Is that right?"),
         user("yes"),
         agent_said("What is your message?"),
         user("Please change my order to a red one."),
