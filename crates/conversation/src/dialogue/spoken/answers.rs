@@ -165,17 +165,31 @@ fn is_contracted(word: &str) -> bool {
     word.ends_with("n't") || word == "cannot"
 }
 
-/// Takes the phrases of a list out of a clause; whether there was one. Those with a full stop stand at its end.
+/// Takes the phrases of a list out of a clause; whether there was one. Those with a full stop stand at its end, perhaps with a
+/// particle before their last word: "warum denn nicht".
 fn take_phrases(said: &mut String, list: &'static str) -> bool {
     let mut found = false;
     for one in list.split('|').filter(|one| !one.is_empty()) {
-        let phrase = format!(" {} ", words(one).join(" "));
-        let fits = if one.ends_with('.') { said.ends_with(&phrase) } else { said.contains(&phrase) };
-        if fits {
-            (*said, found) = (said.replace(&phrase, " "), true);
+        let (is_last, phrase) = (one.ends_with('.'), words(one));
+        let whole = format!(" {} ", phrase.join(" "));
+        if is_last && let Some(before) = before_final(said, &phrase) {
+            (*said, found) = (format!("{before} "), true);
+        } else if !is_last && said.contains(&whole) {
+            (*said, found) = (said.replace(&whole, " "), true);
         }
     }
     found
+}
+
+/// What stands before a phrase that ends a clause.
+fn before_final<'a>(said: &'a str, phrase: &[String]) -> Option<&'a str> {
+    if let Some(before) = said.strip_suffix(&format!(" {} ", phrase.join(" "))) {
+        return Some(before);
+    }
+    let (last, lead) = phrase.split_last().filter(|(_, lead)| !lead.is_empty())?;
+    let (rest, _) = said.strip_suffix(&format!(" {last} "))?.rsplit_once(' ')?;
+    let before = rest.strip_suffix(&lead.join(" "))?;
+    (before.is_empty() || before.ends_with(' ')).then(|| before.trim_end())
 }
 
 fn judge(text: &str, language: &str) -> Said {
@@ -335,6 +349,10 @@ mod tests {
         ("nl", "ja, nee sorry, nee", Some(false)),
         ("de", "Warum nicht?", Some(true)),
         ("de", "Klar, warum eigentlich nicht", Some(true)),
+        ("de", "Ja, warum denn nicht", Some(true)),
+        ("de", "Warum sagen Sie das nicht", Some(false)),
+        ("de", "Na klar, kein Ding", Some(true)),
+        ("en", "Sure, I don't see a problem with that", Some(true)),
         ("de", "Kein Problem.", Some(true)),
         ("de", "Das weiß ich nicht.", None),
         ("de", "Ich bin mir nicht ganz sicher", None),

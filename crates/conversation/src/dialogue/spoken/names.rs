@@ -20,7 +20,7 @@ fn leads(language: &str) -> &'static [&'static str] {
         "pt" => &["meu", "nome", "e", "chamo", "me", "eu", "sou", "o", "sim", "apelido", "sobrenome"],
         _ => &[
             "my", "name", "is", "it's", "its", "this", "i'm", "i", "am", "yes", "the", "last", "first", "call", "me",
-            "speaking",
+            "speaking", "yeah", "yep", "sure", "well", "so",
         ],
     }
 }
@@ -224,6 +224,7 @@ mod tests {
         ("en", "mcdonald, M C capital D O N A L D", "McDonald"),
         ("en", "McDonald, M C D O N A L D", "McDonald"),
         ("en", "Mike Oscar", "Mike Oscar"),
+        ("en", "yeah it's Siobhan, S I O B H A N", "Siobhan"),
         ("en", "Ben, B R O W N", "Ben Brown"),
         ("en", "jean-luc picard", "Jean-Luc Picard"),
         ("en", "L U C hyphen A N D R E", "Luc-Andre"),

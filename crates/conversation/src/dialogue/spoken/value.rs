@@ -180,6 +180,9 @@ mod tests {
             (Date, "en", "on tuesday no wait on wednesday", "2026-12-02"),
             (Date, "en", "Friday, actually", "2026-12-04"),
             (Code, "en", "B 7, sorry, D 8", "D8"),
+            (Name, "en", "Sorry, it's Smith", "Smith"),
+            (Name, "en", "let me spell it, S M Y T H E", "Smythe"),
+            (Name, "en", "Rita Wait", "Rita Wait"),
             (Name, "en", "Smith, I mean Smyth", "Smyth"),
             (
                 Phone,
