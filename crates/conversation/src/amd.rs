@@ -1,7 +1,7 @@
 //! Answering machine detection (AMD): who has answered an outbound call, and when voicemail is ready. A plain value fed
 //! with voice activity, words and tones. It causes no delay: a person is greeted while it runs.
 
-use crate::dialogue::amd_phrases::{AmdResult, AnnouncementEvidence, classify_announcement};
+use crate::dialogue::amd_phrases::{AmdResult, AnnouncementEvidence, classify_announcement, is_statement};
 use std::time::{Duration, Instant};
 use trunkline_media::detect::tone::Tone;
 
@@ -15,6 +15,8 @@ const ANNOUNCEMENT_MIN: Duration = Duration::from_millis(4_000);
 const ANNOUNCEMENT_GOING_ON_MIN: Duration = Duration::from_secs(10);
 /// How long after its words a beep belongs to an announcement, whoever has spoken since.
 const BEEP_AFTER_MAX: Duration = Duration::from_secs(10);
+/// How long after a statement that was answered a beep still belongs to it: "Hi, this is Bob." is all that some mailboxes say.
+const BEEP_AFTER_STATEMENT_MAX: Duration = Duration::from_secs(3);
 /// A pause that ends an utterance.
 const PAUSE: Duration = Duration::from_millis(700);
 /// A short utterance followed by a pause is a person.
@@ -58,6 +60,15 @@ struct WordHint {
     is_settled: bool,
 }
 
+/// What was said first, and was answered.
+#[derive(Clone, Debug)]
+struct Opening {
+    last_sound: Instant,
+    words: String,
+    /// STT does not change the words any more.
+    is_settled: bool,
+}
+
 /// Answering machine detection for one outbound call. It ends 25 s after the answer, or with any result but a person.
 #[derive(Clone, Debug)]
 pub struct AmdDetector {
@@ -68,6 +79,8 @@ pub struct AmdDetector {
     has_words: bool,
     stage: CallStage,
     hint: Option<WordHint>,
+    /// `None` before it was answered, and when something else was said.
+    opening: Option<Opening>,
     /// When words of a mailbox were heard last, with nothing else since.
     announced: Option<Instant>,
     result: Option<AmdResult>,
@@ -84,6 +97,7 @@ impl AmdDetector {
             has_words: false,
             stage,
             hint: None,
+            opening: None,
             announced: None,
             result: None,
         }
@@ -102,10 +116,14 @@ impl AmdDetector {
 
     /// After the words of a person, an agent that was heard makes it a conversation.
     fn begin_conversation(&mut self) {
-        if self.result == Some(AmdResult::Human) && matches!(self.voice, HeardVoice::Quiet { .. }) {
-            self.stage = CallStage::Conversation;
+        let HeardVoice::Quiet { last_sound, .. } = self.voice else { return };
+        if self.result == Some(AmdResult::Human) {
             // What follows is judged by itself.
-            (self.words, self.hint) = (String::new(), None);
+            let (words, before) = (std::mem::take(&mut self.words), self.stage);
+            (self.stage, self.hint) = (CallStage::Conversation, None);
+            if before != CallStage::Conversation {
+                self.opening = Some(Opening { last_sound, is_settled: !words.is_empty(), words });
+            }
         }
     }
 
@@ -151,10 +169,12 @@ impl AmdDetector {
             return None;
         }
         self.has_words = true;
+        self.note_opening(text, is_final);
         let all = format!("{} {text}", self.words);
-        // A person who was answered may say what mailboxes say, and ask something.
-        let is_asked = self.stage == CallStage::Conversation && all.contains(QUESTION_MARKS);
-        let found = if is_asked { None } else { classify_announcement(&all) };
+        // A person who was answered may say what mailboxes say, and ask something. "Hello? I'm not here." asks nothing.
+        let behind = all.rsplit(QUESTION_MARKS).next().unwrap_or_default();
+        let judged = if self.stage == CallStage::Conversation { behind } else { &all };
+        let found = classify_announcement(judged);
         if is_final {
             self.words = all;
         }
@@ -169,6 +189,16 @@ impl AmdDetector {
         self.announced = (amd == AmdResult::Voicemail).then_some(now);
         self.hint = Some(WordHint { amd, is_settled: is_final });
         if is_enough { self.decide(amd) } else { self.confirm_hint(now) }
+    }
+
+    /// Words that come late may be those that were answered; others end the opening.
+    fn note_opening(&mut self, text: &str, is_final: bool) {
+        match &mut self.opening {
+            Some(opening) if !opening.is_settled => {
+                (opening.words, opening.is_settled) = (text.to_owned(), is_final);
+            }
+            _ => self.opening = None,
+        }
     }
 
     /// When a hint is confirmed by a monologue. In a conversation its end is waited for: it may still become a question.
@@ -209,8 +239,10 @@ impl AmdDetector {
         let spoke = match self.stage {
             CallStage::EarlyMedia | CallStage::Opening => self.voice != HeardVoice::None || !self.words.is_empty(),
             CallStage::Conversation => {
-                let since = self.announced.map(|at| now.saturating_duration_since(at));
-                since.is_some_and(|since| since <= BEEP_AFTER_MAX)
+                let is_within = |at: Instant, max: Duration| now.saturating_duration_since(at) <= max;
+                let opening = self.opening.as_ref().filter(|opening| is_statement(&opening.words));
+                self.announced.is_some_and(|at| is_within(at, BEEP_AFTER_MAX))
+                    || opening.is_some_and(|opening| is_within(opening.last_sound, BEEP_AFTER_STATEMENT_MAX))
             }
         };
         (is_beep(tone) && spoke).then(|| self.decide(AmdResult::Voicemail)).flatten()
@@ -532,6 +564,62 @@ mod tests {
         let (t, mut d) = in_conversation();
         assert_eq!(d.handle_words(t + 6_300 * MS, "So do your thing after the tone.", true), None);
         assert_eq!(d.handle_tone(t + 17_000 * MS, &tone(1_000, 500)), None, "too long ago");
+    }
+
+    #[test]
+    fn a_beep_behind_a_short_introduction_is_a_mailbox_though_it_was_answered() {
+        let after = |words: &str, is_late: bool, beep_ms: u32| {
+            let (t, mut d) = answered();
+            d.handle_speech_started(t + 300 * MS);
+            d.handle_speech_ended(t + 1_500 * MS);
+            if !is_late {
+                d.handle_words(t + 1_800 * MS, words, true);
+            }
+            assert_eq!(d.handle_timeout(t + 2_200 * MS), Some(AmdResult::Human), "{words}");
+            d.handle_agent_speaking();
+            if is_late {
+                d.handle_words(t + 2_400 * MS, "Hi, this", false);
+                d.handle_words(t + 2_500 * MS, words, true);
+            }
+            d.handle_tone(t + beep_ms * MS, &tone(1_000, 700))
+        };
+        for words in [
+            "Hi, this is Bob.",
+            "You've got Anna.",
+            "Hallo, met Jan de Vries.",
+            "Hallo, hier ist Max.",
+            "Bonjour, c'est Marie.",
+            "Hola, soy Ana.",
+            "Ciao, sono Luca.",
+            "Olá, aqui é o João.",
+        ] {
+            assert_eq!(after(words, false, 2_900), Some(AmdResult::Voicemail), "{words}");
+            assert_eq!(after(words, true, 2_900), Some(AmdResult::Voicemail), "{words}");
+            assert_eq!(after(words, false, 6_000), None, "{words}: too late");
+        }
+        for words in ["Hello?", "Hello.", "Yes?", "Hello, who is this?", "Acme, how may I help you"] {
+            assert_eq!(after(words, false, 2_900), None, "{words}");
+        }
+        let (t, mut d) = in_conversation();
+        d.handle_words(t + 3_000 * MS, "I can hear you now.", true);
+        d.handle_words(t + 3_200 * MS, "Go on.", true);
+        assert_eq!(d.handle_tone(t + 3_600 * MS, &tone(1_000, 700)), None, "a person goes on");
+    }
+
+    #[test]
+    fn a_mailbox_that_plays_a_person_is_known_by_the_words_behind_its_questions() {
+        for words in
+            ["Hello? Just kidding, I'm not here. You know what to do.", "Hello? So do your thing after the tone."]
+        {
+            let (t, mut d) = in_conversation();
+            d.handle_speech_started(t + 4_000 * MS);
+            d.handle_speech_ended(t + 7_000 * MS);
+            d.handle_words(t + 7_300 * MS, words, true);
+            assert_eq!(d.handle_tone(t + 8_500 * MS, &tone(1_000, 500)), Some(AmdResult::Voicemail), "{words}");
+        }
+        let (t, mut d) = in_conversation();
+        d.handle_words(t + 7_300 * MS, "You know what to do, don't you?", true);
+        assert_eq!(d.handle_tone(t + 8_500 * MS, &tone(1_000, 500)), None, "a person asks");
     }
 
     #[test]

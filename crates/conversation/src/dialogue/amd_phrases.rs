@@ -135,6 +135,8 @@ pub fn classify_announcement(text: &str) -> Option<AnnouncementEvidence> {
     let is_question = text.trim_end().ends_with(['?', '？', '؟']);
     let plain = plain_words(text);
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| has_phrase(&plain, phrase));
+    let menu = without_echoes(text);
+    let says_menu = IVR_STRONG.iter().any(|phrase| menu != *phrase && has_phrase(&menu, phrase));
     if says(SCREENING_STRONG) {
         return Some(Strong(AmdResult::CallScreening));
     }
@@ -152,10 +154,10 @@ pub fn classify_announcement(text: &str) -> Option<AnnouncementEvidence> {
     match kinds {
         0 => {}
         _ if is_question || says(OFFERS_HELP) => return None,
-        1 => return Some(if says(IVR_STRONG) { Strong(AmdResult::Voicemail) } else { Weak(AmdResult::Voicemail) }),
+        1 => return Some(if says_menu { Strong(AmdResult::Voicemail) } else { Weak(AmdResult::Voicemail) }),
         _ => return Some(Strong(AmdResult::Voicemail)),
     }
-    if says(IVR_STRONG) {
+    if says_menu {
         Some(Strong(AmdResult::Ivr))
     } else if is_question {
         None
@@ -164,6 +166,26 @@ pub fn classify_announcement(text: &str) -> Option<AnnouncementEvidence> {
     } else {
         says(IVR_WEAK).then_some(Weak(AmdResult::Ivr))
     }
+}
+
+/// Words of a question in which a person repeats what a menu has said, at most: "Press one?"
+const ECHO_WORDS_MAX: usize = 6;
+
+/// The plain words without short questions.
+fn without_echoes(text: &str) -> String {
+    let is_echo = |part: &&str| {
+        part.trim_end().ends_with(['?', '？', '؟']) && plain_words(part).split(' ').count() <= ECHO_WORDS_MAX
+    };
+    let parts = text.split_inclusive(['.', '!', '?', '。', '！', '？', '؟']).filter(|part| !is_echo(part));
+    plain_words(&parts.collect::<String>())
+}
+
+/// Whether words tell something, as those of a mailbox do that has only a name: no question, no greeting alone, no offer of
+/// help.
+pub fn is_statement(text: &str) -> bool {
+    let plain = plain_words(text);
+    let is_question = text.contains(['?', '？', '؟']);
+    !is_question && plain.split(' ').count() >= 3 && !OFFERS_HELP.iter().any(|phrase| has_phrase(&plain, phrase))
 }
 
 /// Whether a machine says what it is: "this is the mailbox of", "mailbox of" at the beginning, or the network that it has
@@ -248,6 +270,32 @@ mod tests {
             check(text, Some(Strong(AmdResult::CallScreening)));
         }
         check("For sales, press one. For support, press two.", Some(Strong(AmdResult::Ivr)));
+    }
+
+    #[test]
+    fn who_repeats_a_menu_is_no_menu() {
+        for text in [
+            "Press one? I'm not pressing anything.",
+            "What? Press one?",
+            "press one",
+            "Toets een? Ik toets helemaal niks.",
+            "Drücken Sie die Eins? Ich drücke gar nichts.",
+            "Tapez 1 ? Je ne tape rien du tout.",
+            "¿Pulse uno? Yo no pulso nada.",
+            "Prema uno? Non premo niente.",
+            "Digite um? Eu não digito nada.",
+        ] {
+            assert_ne!(classify_announcement(text), Some(Strong(AmdResult::Ivr)), "{text}");
+        }
+        for text in [
+            "Press one for sales.",
+            "Would you like to hear this in English? Press one.  For anything else press two.",
+            "Do you want to speak to somebody about an order? Press one now.",
+            "Voor Nederlands, toets een.",
+            "Für Deutsch drücken Sie die Eins.",
+        ] {
+            check(text, Some(Strong(AmdResult::Ivr)));
+        }
     }
 
     #[test]

@@ -129,7 +129,7 @@ const IDIOMS: &[(&str, Idioms)] = &[
     (
         "en",
         Idioms {
-            assent: "don't see why not|can't see why not|no reason why not|why not.|no problem|not a problem|no worries|no objection|no objections|no doubt|without a doubt|no question|wouldn't say no|can't say no|don't mind|wouldn't mind|not wrong|couldn't agree more|nothing wrong|no complaints|can't hurt|can't wait|can't complain",
+            assent: "don't see why not|can't see why not|no reason why not|why not.|no problem|not a problem|don't see a problem|don't see any problem|see no problem|no worries|no objection|no objections|no doubt|without a doubt|no question|wouldn't say no|can't say no|don't mind|wouldn't mind|not wrong|couldn't agree more|nothing wrong|no complaints|can't hurt|can't wait|can't complain",
             sure: "sure|certain|positive|convinced|know|remember|recall|tell",
             know: "",
             doubt: "no idea|no clue|dunno|can't say|couldn't say|hard to say|unsure",
@@ -139,7 +139,7 @@ const IDIOMS: &[(&str, Idioms)] = &[
     (
         "nl",
         Idioms {
-            assent: "niet in waarom niet|waarom niet.|waarom ook niet.|waarom eigenlijk niet.|geen probleem|geen bezwaar|niets op tegen|niks op tegen|geen punt|niks mis mee|niets mis mee|niet verkeerd|zeg geen nee",
+            assent: "niet in waarom niet|waarom niet.|geen probleem|geen bezwaar|niets op tegen|niks op tegen|geen punt|niks mis mee|niets mis mee|niet verkeerd|zeg geen nee",
             sure: "zeker|sicher",
             know: "weet|weten|wist|herinner",
             doubt: "geen idee|ik twijfel|geen flauw idee",
@@ -149,7 +149,7 @@ const IDIOMS: &[(&str, Idioms)] = &[
     (
         "de",
         Idioms {
-            assent: "warum nicht.|warum eigentlich nicht.|wieso nicht.|kein problem|kein thema|keine frage|keine einwände|nichts dagegen|nicht verkehrt|nicht schlecht|sage nicht nein|sag nicht nein",
+            assent: "warum nicht.|wieso nicht.|kein problem|kein ding|kein thema|keine frage|keine einwände|nichts dagegen|nicht verkehrt|nicht schlecht|sage nicht nein|sag nicht nein",
             sure: "sicher|überzeugt",
             know: "weiß|wüsste|erinnere",
             doubt: "keine ahnung|kein plan|schwer zu sagen",

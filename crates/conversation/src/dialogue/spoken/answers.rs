@@ -165,17 +165,31 @@ fn is_contracted(word: &str) -> bool {
     word.ends_with("n't") || word == "cannot"
 }
 
-/// Takes the phrases of a list out of a clause; whether there was one. Those with a full stop stand at its end.
+/// Takes the phrases of a list out of a clause; whether there was one. Those with a full stop stand at its end, perhaps with a
+/// particle before their last word: "warum denn nicht".
 fn take_phrases(said: &mut String, list: &'static str) -> bool {
     let mut found = false;
     for one in list.split('|').filter(|one| !one.is_empty()) {
-        let phrase = format!(" {} ", words(one).join(" "));
-        let fits = if one.ends_with('.') { said.ends_with(&phrase) } else { said.contains(&phrase) };
-        if fits {
-            (*said, found) = (said.replace(&phrase, " "), true);
+        let (is_last, phrase) = (one.ends_with('.'), words(one));
+        let whole = format!(" {} ", phrase.join(" "));
+        if is_last && let Some(before) = before_final(said, &phrase) {
+            (*said, found) = (format!("{before} "), true);
+        } else if !is_last && said.contains(&whole) {
+            (*said, found) = (said.replace(&whole, " "), true);
         }
     }
     found
+}
+
+/// What stands before a phrase that ends a clause.
+fn before_final<'a>(said: &'a str, phrase: &[String]) -> Option<&'a str> {
+    if let Some(before) = said.strip_suffix(&format!(" {} ", phrase.join(" "))) {
+        return Some(before);
+    }
+    let (last, lead) = phrase.split_last().filter(|(_, lead)| !lead.is_empty())?;
+    let (rest, _) = said.strip_suffix(&format!(" {last} "))?.rsplit_once(' ')?;
+    let before = rest.strip_suffix(&lead.join(" "))?;
+    (before.is_empty() || before.ends_with(' ')).then(|| before.trim_end())
 }
 
 fn judge(text: &str, language: &str) -> Said {
@@ -296,95 +310,101 @@ mod tests {
         }
     }
 
+    const IDIOMS_AND_DOUBT: &[(&str, &str, Option<bool>)] = &[
+        ("en", "Sure, why not.", Some(true)),
+        ("en", "why not", Some(true)),
+        ("en", "I don't see why not", Some(true)),
+        ("en", "No problem at all.", Some(true)),
+        ("en", "I don't mind", Some(true)),
+        ("en", "That's right, isn't it?", Some(true)),
+        ("en", "No doubt.", Some(true)),
+        ("en", "I'm not sure.", None),
+        ("en", "I'm not quite sure that's right", None),
+        ("en", "I don't know", None),
+        ("en", "Yeah, I don't really know.", None),
+        ("en", "no idea", None),
+        ("en", "I'm not sure, but yes", Some(true)),
+        ("en", "I'm not sure. No.", Some(false)),
+        ("en", "I'm sure it's not", Some(false)),
+        ("en", "I wouldn't say so", Some(false)),
+        ("en", "I can't", Some(false)),
+        ("en", "that's not actually right", Some(false)),
+        ("en", "No, yes, I mean yes.", Some(true)),
+        ("en", "Yes, no, wait, no.", Some(false)),
+        ("en", "No, sorry, yes", Some(true)),
+        ("en", "No, sorry, that's fine", Some(false)),
+        ("en", "Yes. Actually, no.", Some(false)),
+        ("en", "No, yes", None),
+        ("en", "no yes", None),
+        ("en", "Yes, no.", Some(false)),
+        ("en", "Yes, but not on Sundays", None),
+        ("nl", "Waarom niet.", Some(true)),
+        ("nl", "ja hoor, geen probleem", Some(true)),
+        ("nl", "Dat weet ik niet.", None),
+        ("nl", "Ik weet het niet zeker", None),
+        ("nl", "geen idee", None),
+        ("nl", "Zeker niet.", Some(false)),
+        ("nl", "ik weet dat het niet klopt", Some(false)),
+        ("nl", "Nee, ik bedoel ja", Some(true)),
+        ("nl", "ja, nee sorry, nee", Some(false)),
+        ("de", "Warum nicht?", Some(true)),
+        ("de", "Klar, warum eigentlich nicht", Some(true)),
+        ("de", "Ja, warum denn nicht", Some(true)),
+        ("de", "Warum sagen Sie das nicht", Some(false)),
+        ("de", "Na klar, kein Ding", Some(true)),
+        ("en", "Sure, I don't see a problem with that", Some(true)),
+        ("de", "Kein Problem.", Some(true)),
+        ("de", "Das weiß ich nicht.", None),
+        ("de", "Ich bin mir nicht ganz sicher", None),
+        ("de", "keine Ahnung", None),
+        ("de", "Sicher nicht.", Some(false)),
+        ("de", "ich weiß das stimmt nicht", Some(false)),
+        ("de", "Nein, ich meine ja.", Some(true)),
+        ("de", "Ja, Moment, nein.", Some(false)),
+        ("de", "Das ist richtig, nicht wahr?", Some(true)),
+        ("fr", "Pourquoi pas ?", Some(true)),
+        ("fr", "Oui, pas de problème", Some(true)),
+        ("fr", "pas de souci", Some(true)),
+        ("fr", "Je ne sais pas.", None),
+        ("fr", "je suis pas sûr", None),
+        ("fr", "Bien sûr que non", Some(false)),
+        ("fr", "Non, je veux dire oui", Some(true)),
+        ("es", "¿Por qué no?", Some(true)),
+        ("es", "Cómo no, no hay problema", Some(true)),
+        ("es", "No lo sé.", None),
+        ("es", "no estoy muy seguro", None),
+        ("es", "Seguro que no", Some(false)),
+        ("es", "no se puede", Some(false)),
+        ("es", "No, perdón, sí.", Some(true)),
+        ("es", "Correcto, ¿no?", Some(true)),
+        ("it", "Perché no?", Some(true)),
+        ("it", "certo, nessun problema", Some(true)),
+        ("it", "Non lo so.", None),
+        ("it", "non sono sicuro", None),
+        ("it", "No, volevo dire sì", Some(true)),
+        ("it", "no, scusi, sì", Some(true)),
+        ("pt", "Por que não?", Some(true)),
+        ("pt", "Claro, sem problema", Some(true)),
+        ("pt", "Não sei.", None),
+        ("pt", "não tenho certeza", None),
+        ("pt", "Com certeza não", Some(false)),
+        ("pt", "Não, quero dizer sim", Some(true)),
+        ("sv", "Varför inte?", Some(true)),
+        ("sv", "Jag vet inte", None),
+        ("pl", "Czemu nie", Some(true)),
+        ("pl", "nie wiem", None),
+        ("ru", "Почему бы и нет", Some(true)),
+        ("ru", "Я не знаю", None),
+        ("tr", "Neden olmasın?", Some(true)),
+        ("ja", "分かりません", None),
+        ("zh", "为什么不", Some(true)),
+        ("zh", "不知道", None),
+    ];
+
     #[test]
     fn idioms_doubt_and_corrections_are_told_from_denial() {
         let mut misread = Vec::new();
-        for (language, text, wanted) in [
-            ("en", "Sure, why not.", Some(true)),
-            ("en", "why not", Some(true)),
-            ("en", "I don't see why not", Some(true)),
-            ("en", "No problem at all.", Some(true)),
-            ("en", "I don't mind", Some(true)),
-            ("en", "That's right, isn't it?", Some(true)),
-            ("en", "No doubt.", Some(true)),
-            ("en", "I'm not sure.", None),
-            ("en", "I'm not quite sure that's right", None),
-            ("en", "I don't know", None),
-            ("en", "Yeah, I don't really know.", None),
-            ("en", "no idea", None),
-            ("en", "I'm not sure, but yes", Some(true)),
-            ("en", "I'm not sure. No.", Some(false)),
-            ("en", "I'm sure it's not", Some(false)),
-            ("en", "I wouldn't say so", Some(false)),
-            ("en", "I can't", Some(false)),
-            ("en", "that's not actually right", Some(false)),
-            ("en", "No, yes, I mean yes.", Some(true)),
-            ("en", "Yes, no, wait, no.", Some(false)),
-            ("en", "No, sorry, yes", Some(true)),
-            ("en", "No, sorry, that's fine", Some(false)),
-            ("en", "Yes. Actually, no.", Some(false)),
-            ("en", "No, yes", None),
-            ("en", "no yes", None),
-            ("en", "Yes, no.", Some(false)),
-            ("en", "Yes, but not on Sundays", None),
-            ("nl", "Waarom niet.", Some(true)),
-            ("nl", "ja hoor, geen probleem", Some(true)),
-            ("nl", "Dat weet ik niet.", None),
-            ("nl", "Ik weet het niet zeker", None),
-            ("nl", "geen idee", None),
-            ("nl", "Zeker niet.", Some(false)),
-            ("nl", "ik weet dat het niet klopt", Some(false)),
-            ("nl", "Nee, ik bedoel ja", Some(true)),
-            ("nl", "ja, nee sorry, nee", Some(false)),
-            ("de", "Warum nicht?", Some(true)),
-            ("de", "Klar, warum eigentlich nicht", Some(true)),
-            ("de", "Kein Problem.", Some(true)),
-            ("de", "Das weiß ich nicht.", None),
-            ("de", "Ich bin mir nicht ganz sicher", None),
-            ("de", "keine Ahnung", None),
-            ("de", "Sicher nicht.", Some(false)),
-            ("de", "ich weiß das stimmt nicht", Some(false)),
-            ("de", "Nein, ich meine ja.", Some(true)),
-            ("de", "Ja, Moment, nein.", Some(false)),
-            ("de", "Das ist richtig, nicht wahr?", Some(true)),
-            ("fr", "Pourquoi pas ?", Some(true)),
-            ("fr", "Oui, pas de problème", Some(true)),
-            ("fr", "pas de souci", Some(true)),
-            ("fr", "Je ne sais pas.", None),
-            ("fr", "je suis pas sûr", None),
-            ("fr", "Bien sûr que non", Some(false)),
-            ("fr", "Non, je veux dire oui", Some(true)),
-            ("es", "¿Por qué no?", Some(true)),
-            ("es", "Cómo no, no hay problema", Some(true)),
-            ("es", "No lo sé.", None),
-            ("es", "no estoy muy seguro", None),
-            ("es", "Seguro que no", Some(false)),
-            ("es", "no se puede", Some(false)),
-            ("es", "No, perdón, sí.", Some(true)),
-            ("es", "Correcto, ¿no?", Some(true)),
-            ("it", "Perché no?", Some(true)),
-            ("it", "certo, nessun problema", Some(true)),
-            ("it", "Non lo so.", None),
-            ("it", "non sono sicuro", None),
-            ("it", "No, volevo dire sì", Some(true)),
-            ("it", "no, scusi, sì", Some(true)),
-            ("pt", "Por que não?", Some(true)),
-            ("pt", "Claro, sem problema", Some(true)),
-            ("pt", "Não sei.", None),
-            ("pt", "não tenho certeza", None),
-            ("pt", "Com certeza não", Some(false)),
-            ("pt", "Não, quero dizer sim", Some(true)),
-            ("sv", "Varför inte?", Some(true)),
-            ("sv", "Jag vet inte", None),
-            ("pl", "Czemu nie", Some(true)),
-            ("pl", "nie wiem", None),
-            ("ru", "Почему бы и нет", Some(true)),
-            ("ru", "Я не знаю", None),
-            ("tr", "Neden olmasın?", Some(true)),
-            ("ja", "分かりません", None),
-            ("zh", "为什么不", Some(true)),
-            ("zh", "不知道", None),
-        ] {
+        for &(language, text, wanted) in IDIOMS_AND_DOUBT {
             if yes_no(text, language) != wanted {
                 misread.push((language, text, wanted));
             }

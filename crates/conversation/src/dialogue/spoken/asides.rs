@@ -145,7 +145,10 @@ pub(super) fn without_asides(text: &str, language: &str) -> String {
     let (placed, phrases) = (placed(text), phrases(language));
     let (mut kept, mut at, mut from) = (String::new(), 0, 0);
     while let Some(one) = placed.get(at) {
-        let beside = phrase_at(&placed, at, phrases.beside).or_else(|| phrase_at(&placed, at, phrases.takes_back));
+        // "Rita Wait" is a name.
+        let is_apart = one.begins || at + 1 < placed.len();
+        let back = || phrase_at(&placed, at, phrases.takes_back).filter(|_| is_apart);
+        let beside = phrase_at(&placed, at, phrases.beside).or_else(back);
         let Some(used) = beside else {
             at += 1;
             continue;

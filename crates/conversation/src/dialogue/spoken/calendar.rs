@@ -12,7 +12,7 @@ type Known<'a> = (&'a DateWords, &'a NumberWords);
 
 const MONTHS: &[&str] = &["month", "maand", "monat", "monats", "mois", "mes", "mese"];
 const YEARS: &[&str] =
-    &["year", "jaar", "jahr", "jahres", "an", "annee", "l'an", "l'annee", "ano", "anno", "dell'anno", "quest'anno"];
+    &["year", "jaar", "jahr", "jahres", "annee", "l'an", "l'annee", "ano", "anno", "dell'anno", "quest'anno"];
 /// Before a month or a year.
 const ENDS: &[&str] = &["end", "eind", "einde", "ende", "fin", "final", "fine", "fim"];
 const LASTS: &[&str] = &["last", "laatste", "letzter", "letzte", "letzten", "dernier", "ultimo"];
@@ -20,10 +20,13 @@ const DAYS: &[&str] = &["day", "dag", "tag", "jour", "dia", "giorno"];
 /// Before the number of a day.
 const ARTICLES: &[&str] =
     &["the", "de", "der", "den", "dem", "am", "zum", "le", "el", "dia", "il", "giorno", "o", "no", "ao"];
-/// Behind a number that is an hour.
-const HOURS: &[&str] = &["uhr", "uur", "heures", "heure", "h", "ore", "horas", "am", "pm", "o'clock"];
+/// Behind the day of a month.
+const BEHIND_A_DAY: &[&str] = &["of", "at", "um", "om", "a", "alle", "as", "van", "des", "in", "if", "then"];
 /// Of courtesy, around the number of a day.
 const AROUND: &[&str] = &[
+    "how",
+    "what",
+    "about",
     "on",
     "for",
     "by",
@@ -73,11 +76,24 @@ pub(super) fn weekday_and_day(
     let skipped = behind.iter().take_while(|word| is(Some(word), ARTICLES) || *word == "feira").count();
     let (day, used) = day_number(behind.get(skipped..)?, known)?;
     let rest = behind.get(skipped + used..)?;
-    let is_ordinal = behind.get(skipped + used - 1).is_some_and(|last| ordinal(last, known).is_some());
-    if is(rest.first(), HOURS) || !is_ordinal && skipped == 0 && known.0.weekdays.contains(&"monday") {
+    // "Monday first thing", "mardi 14 heures" are no days of a month.
+    let number = behind.get(skipped..skipped + used)?;
+    let has_figures = number.iter().any(|word| word.contains(|c: char| c.is_ascii_digit()));
+    let is_ordinal = number.last().is_some_and(|last| ordinal(last, known).is_some());
+    let is_english = known.0.weekdays.contains(&"monday");
+    let is_day = skipped > 0 || if is_english { is_ordinal && has_figures } else { true };
+    if !is_day || rest.first().is_some_and(|next| !is(Some(next), AROUND) && !is(Some(next), BEHIND_A_DAY)) {
         return None;
     }
-    days(i8::try_from(day).ok()?, today).find(|date| date.weekday() == weekday)
+    let day = i8::try_from(day).ok()?;
+    let fits = |date: &Date| date.weekday() == weekday;
+    if beside(words, at) == Some(-1) { days_before(day, today).find(fits) } else { days(day, today).find(fits) }
+}
+
+/// The days of this number before today, the last first.
+fn days_before(day: i8, today: Date) -> impl Iterator<Item = Date> {
+    let months = (0..12_i32).filter_map(move |months| today.first_of_month().checked_sub(months.months()).ok());
+    months.filter_map(move |month| Date::new(month.year(), month.month(), day).ok()).filter(move |date| *date < today)
 }
 
 /// The days of this number from today on.
@@ -122,8 +138,11 @@ pub(super) fn day_of_unit(words: &[String], known: Known<'_>, today: Date) -> Op
     if is_end {
         return Some(month.last_of_month());
     }
-    let starts = (before.len().saturating_sub(5)..before.len()).rev();
-    let (day, _) = starts.filter_map(|start| day_number(before.get(start..)?, known)).max_by_key(|(_, used)| *used)?;
+    // "Over een maand", "dans un mois" count months.
+    let numbers = (before.len().saturating_sub(5)..before.len())
+        .filter_map(|start| day_number(before.get(start..)?, known).map(|(day, used)| (day, start + used, used)));
+    let (day, ..) =
+        numbers.filter(|(_, end, _)| way.is_some() || *end < before.len()).max_by_key(|(.., used)| *used)?;
     let day = i8::try_from(day).ok()?;
     match way {
         Some(_) => Date::new(month.year(), month.month(), day).ok(),

@@ -66,7 +66,7 @@ pub fn minor_digits(currency: &str) -> u32 {
 
 /// The amount in a text; without a currency it is of `default`. `None` if it is none.
 pub fn money(text: &str, language: &str, default: &str) -> Option<Amount> {
-    let (words, numbers) = (tokens(text), number_words(language));
+    let (words, numbers) = (grouped(tokens(text), language), number_words(language));
     if is_open(&words, language) {
         return None;
     }
@@ -231,6 +231,24 @@ fn tokens(text: &str) -> Vec<String> {
     tokens
 }
 
+/// Thousands that stand apart become one number: "3 500". English has a comma there.
+fn grouped(words: Vec<String>, language: &str) -> Vec<String> {
+    let is_figures = |word: &str| word.chars().all(|c| c.is_ascii_digit());
+    let (mut all, mut goes_on): (Vec<String>, bool) = (Vec::new(), false);
+    for word in words {
+        let head = word.split(['.', ',']).next().unwrap_or_default();
+        let is_group = goes_on && head.len() == 3 && is_figures(head);
+        goes_on =
+            if is_group { is_figures(&word) } else { word.len() <= 3 && is_figures(&word) && !word.starts_with('0') };
+        goes_on &= base(language) != "en";
+        match all.last_mut().filter(|_| is_group) {
+            Some(last) => last.push_str(&word),
+            None => all.push(word),
+        }
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -326,6 +344,10 @@ mod tests {
             ("de", "fünf Mille", (500_000, "EUR")),
             ("de", "2 Mio Euro", (200_000_000, "EUR")),
             ("fr", "cinq K", (500_000, "EUR")),
+            ("fr", "3 500 euros", (350_000, "EUR")),
+            ("nl", "1200 euro 500", (120_000, "EUR")),
+            ("fr", "12 500,50 €", (1_250_050, "EUR")),
+            ("de", "3 500 000 Euro", (350_000_000, "EUR")),
             ("fr", "cinq mille euros", (500_000, "EUR")),
             ("es", "cinco k", (500_000, "EUR")),
             ("it", "5k euro", (500_000, "EUR")),
