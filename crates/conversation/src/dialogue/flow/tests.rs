@@ -317,7 +317,10 @@ fn the_stand_in_takes_a_message_in_each_language() {
         assert_eq!(call.says(yes), format!("{} {}", phrases.take, phrases.ask_name), "{language}");
         assert_eq!(call.says(name), phrases.ask_phone, "{language}");
         let read_back = call.says(number);
-        assert!(read_back.matches(|c: char| c.is_ascii_digit()).count() > 8 && read_back.ends_with('?'), "{language}: {read_back}");
+        assert!(
+            read_back.matches(|c: char| c.is_ascii_digit()).count() > 8 && read_back.ends_with('?'),
+            "{language}: {read_back}"
+        );
         assert_eq!(call.says(yes), phrases.ask_text, "{language}");
         let end = call.hears(text);
         assert_eq!((end.text.as_str(), end.calls[0].name.as_str()), (phrases.taken, "end_call"), "{language}");
