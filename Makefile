@@ -36,7 +36,7 @@ PYTHON_PEERS := schemathesis==4.32.5 openai==3.54.0 anthropic==2.12.0 deepgram-s
 # Speech models for the local STT and voice, below data/models. Nothing is fetched while the server runs.
 models: deps-fetch
 	@.ci/with-progress $(build_demo)
-	./target/demo/trunkline models fetch
+	$(DEMO) models fetch
 
 # The same for the tests, which say so and pass without them.
 TEST_MODEL := moonshine-voice==0.0.73
@@ -96,13 +96,14 @@ sdks: deps-sdks
 # Real phone calls with an agent that hears and speaks on this machine, or on emulated providers where the speech models
 # cannot be had; serves on afterwards. DEMO_FLAGS=--exit ends it. The profile `demo` (Cargo.toml) is compiled
 # sooner than a release.
+DEMO := $(or $(CARGO_TARGET_DIR),./target)/demo/trunkline
 WITHOUT_MODELS := $(filter --emulated --real-providers,$(DEMO_FLAGS))
 demo: deps-demo $(if $(WITHOUT_MODELS),,deps-fetch)
-	@[ -e target/demo/trunkline ] && echo "building what has changed: less than a minute, mostly" >&2 || \
+	@[ -e $(DEMO) ] && echo "building what has changed: less than a minute, mostly" >&2 || \
 		echo "building Trunkline: some seven minutes on two cores the first time, less than a minute later" >&2
 	@.ci/with-progress $(build_demo)
-	@$(if $(WITHOUT_MODELS),,./target/demo/trunkline models fetch --timeout-s 300 || true)
-	@./target/demo/trunkline demo $(DEMO_FLAGS)
+	@$(if $(WITHOUT_MODELS),,$(DEMO) models fetch --timeout-s 300 || true)
+	@$(DEMO) demo $(DEMO_FLAGS)
 
 # The set of turns for `trunkline bench turns`, below data/turns (docs/benchmarks.md). Some minutes; downloads 400 MB of recordings once.
 turns:
