@@ -103,7 +103,7 @@ async fn a_browser_is_put_through_and_both_hear_each_other() {
     assert_eq!(server.send("PATCH", &path, Some(json!({"transfer_config": desk}))).await.0, 200);
     let mut calls = std::mem::replace(&mut server.incoming, tokio::sync::mpsc::channel(1).1);
     let whip = Whip::place(&server).await;
-    let browser = whip.call(&CODECS[1..], "listen; say speak_to_human; pause 5000; say where_is_my_order; pause 3000");
+    let browser = whip.call(&CODECS[1..], "listen; say speak_to_human; pause 5000; say where_is_my_order; pause 8000");
     let answer = async {
         let call = calls.recv().await.unwrap();
         assert_eq!(call.incoming.from.uri.user_plain().as_deref(), Some(NUMBER), "the agent's number calls");
