@@ -403,13 +403,20 @@ pub fn without_thoughts(text: String) -> String {
     }
     let Some(last) = text.rfind('{') else { return text };
     let (mut from, mut start) = (0, 0);
+    // Ends that do not come any more, so that many marks without one do not search the text again and again.
+    let mut missing: Vec<&str> = Vec::new();
     while let (at, Some((length, mark))) = next_mark(&text[from..last]) {
         from += at + length;
         if let Mark::Until(end) = mark
-            && let Ok(at) = find_end(&text[from..last], end)
+            && !missing.contains(&end)
         {
-            from += at + end.len();
-            start = from;
+            match find_end(&text[from..last], end) {
+                Ok(at) => {
+                    from += at + end.len();
+                    start = from;
+                }
+                Err(_) => missing.push(end),
+            }
         }
         if matches!(mark, Mark::Close | Mark::CloseFirst | Mark::Message) {
             start = from;

@@ -152,7 +152,9 @@ fn frame_at(text: &str) -> Option<Option<(usize, Mark)>> {
     }
     let (open, close) = DETAILS;
     if begins_with(text, open) {
-        let Some(end) = text.find('>') else { return (text.len() <= TAG_BYTES_MAX).then_some(None) };
+        let Some(end) = text.bytes().take(TAG_BYTES_MAX).position(|byte| byte == b'>') else {
+            return (text.len() <= TAG_BYTES_MAX).then_some(None);
+        };
         let head = text.get(..end).unwrap_or_default().to_lowercase();
         let is_of_thoughts = OF_THOUGHTS.iter().any(|kind| head.contains(kind));
         return is_of_thoughts.then_some(Some((end + 1, Mark::Until(close))));

@@ -253,3 +253,17 @@ fn words_that_look_like_frames_of_thoughts_are_heard() {
         check(&format!("<{name}>Secret.</{name}>Yes."), "Yes.");
     }
 }
+
+/// Each mark is looked at once, although none of them has an end.
+#[test]
+fn a_whole_answer_of_marks_without_ends_is_read_in_one_pass() {
+    for mark in
+        ["```thinking\n", "*thinks: ", "(thought: ", "[thinking: ", "<details type=\"reasoning\" ", "<think", "<plan>"]
+    {
+        let text = mark.repeat(20_000) + "{\"summary\": ";
+        assert!(without_thoughts(text.clone()).ends_with("{\"summary\": "), "{mark}");
+        let closed = format!("{mark}no *thoughts ) ] ```> {{\"summary\": 1}}");
+        assert!(without_thoughts(closed).ends_with("{\"summary\": 1}"), "{mark}");
+    }
+    assert!(without_thoughts("*thinks: é*{".to_owned()).ends_with('{'));
+}
