@@ -3,7 +3,6 @@
 
 pub mod event;
 pub mod mcp;
-mod mcp_client;
 pub mod message;
 mod receiver_check;
 pub mod sender;

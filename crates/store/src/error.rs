@@ -6,6 +6,9 @@ use std::time::Duration;
 /// How long a caller waits for a connection or a lock before the database counts as unreachable.
 pub(super) const DEADLINE: Duration = Duration::from_secs(5);
 
+/// PostgreSQL's codes have five characters (SQLSTATE); those of SQLite, which are numbers, have four at most.
+const SQLSTATE_LENGTH: usize = 5;
+
 /// Why the store cannot do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -59,11 +62,12 @@ impl StoreError {
             Self::Database(Database(error)) => {
                 let code = error.code();
                 let code = code.as_deref().unwrap_or_default();
-                match error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>() {
+                if code.len() == SQLSTATE_LENGTH {
                     // Connection exceptions, resources, operator intervention, and conflicts worth another try.
-                    Some(_) => matches!(code.get(..2), Some("08" | "53" | "57" | "58" | "40")) || code == "25006",
+                    matches!(code.get(..2), Some("08" | "53" | "57" | "58" | "40")) || code == "25006"
+                } else {
                     // Primary result codes of SQLite: BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN.
-                    None => code.parse::<u32>().is_ok_and(|code| matches!(code & 0xFF, 5 | 6 | 8 | 10 | 13 | 14)),
+                    code.parse::<u32>().is_ok_and(|code| matches!(code & 0xFF, 5 | 6 | 8 | 10 | 13 | 14))
                 }
             }
             Self::Shared(error) => error.is_unreachable(),

@@ -3,11 +3,16 @@
 #![expect(clippy::disallowed_methods, reason = "the bus is a driver: one task that listens")]
 
 use super::{DatabaseBackend, OrgScope, Store, StoreError};
-use sqlx::postgres::PgListener;
 use std::time::Duration;
 use tokio::sync::broadcast;
 use trunkline_domain::ids::OrganizationId;
 use trunkline_supervision::Supervisor;
+
+#[cfg(not(feature = "postgres"))]
+#[path = "node_bus/without.rs"]
+mod listener;
+#[cfg(feature = "postgres")]
+mod listener;
 
 const CHANNEL: &str = "trunkline";
 /// Longest payload PostgreSQL takes is 8000 bytes.
@@ -54,10 +59,10 @@ impl NodeBus {
 
 async fn listen(url: String, heard: broadcast::Sender<String>) {
     loop {
-        match connected(&url).await {
+        match listener::connected(&url).await {
             Ok(mut listener) => {
-                while let Ok(message) = listener.recv().await {
-                    let _ = heard.send(message.payload().to_owned());
+                while let Ok(message) = listener::next(&mut listener).await {
+                    let _ = heard.send(message);
                 }
                 tracing::warn!("the connection that listens to other processes was lost");
             }
@@ -65,10 +70,4 @@ async fn listen(url: String, heard: broadcast::Sender<String>) {
         }
         tokio::time::sleep(RECONNECT_AFTER).await;
     }
-}
-
-async fn connected(url: &str) -> Result<PgListener, sqlx::Error> {
-    let mut listener = PgListener::connect(url).await?;
-    listener.listen(CHANNEL).await?;
-    Ok(listener)
 }

@@ -4,7 +4,7 @@
 use super::ports::PortLease;
 use crate::leg::{Leg, MediaSecurity, PortKind, StreamConfig};
 use crate::rtp::packet::{RtpPacket, is_rtcp};
-use crate::transport::dtls::{DtlsHandshake, DtlsIdentity, DtlsParams, HandshakeProgress};
+use crate::transport::dtls::{self, DtlsHandshake, DtlsIdentity, DtlsParams, HandshakeProgress};
 use crate::transport::ice::{ConnectivityCheck, IceLiteAgent};
 use crate::transport::srtp::{SrtpKeys, SrtpSession};
 use crate::transport::webrtc::{PeerOutput, WebRtcPeer};
@@ -238,7 +238,7 @@ impl RtpTransport {
             }
             return;
         }
-        if is_rtp && DtlsHandshake::is_dtls(bytes) && self.security.negotiation().is_some() {
+        if is_rtp && dtls::is_dtls(bytes) && self.security.negotiation().is_some() {
             return self.handle_handshake_datagram(at, source, bytes, leg, identity);
         }
         match &mut self.security {

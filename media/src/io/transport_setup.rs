@@ -6,7 +6,7 @@ use super::ports::PortPair;
 use super::receive_timestamp::{self, ReceiveTimestamping};
 use super::webrtc_port::WebRtcPort;
 use crate::leg::Leg;
-use crate::transport::dtls::{DtlsHandshake, DtlsIdentity};
+use crate::transport::dtls::{self, DtlsIdentity};
 use crate::transport::ice::IceLiteAgent;
 use crate::transport::webrtc::WebRtcPeer;
 use mio::{Interest, Poll, Token};
@@ -101,7 +101,7 @@ fn take_early_negotiation(
     for _ in 0..EARLY_READS_MAX {
         let Ok((len, source)) = socket.recv_from(buffer) else { break };
         let bytes = buffer.get(..len).unwrap_or_default();
-        let negotiates = IceLiteAgent::is_check(bytes) || is_rtp && DtlsHandshake::is_dtls(bytes);
+        let negotiates = IceLiteAgent::is_check(bytes) || is_rtp && dtls::is_dtls(bytes);
         if negotiates && early.len() < EARLY_DATAGRAMS_MAX {
             early.push(EarlyDatagram { source, is_rtp, bytes: bytes.to_vec() });
         }

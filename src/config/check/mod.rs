@@ -75,6 +75,9 @@ fn networks_and_database(config: &Config, faults: &mut Vec<ConfigError>) {
     let url = config.database.url.expose();
     if !["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| url.starts_with(scheme)) {
         add(faults, "database.url", "must start with sqlite: or postgres:");
+    } else if !cfg!(feature = "postgres") && !url.starts_with("sqlite:") {
+        let how = "this program was built without PostgreSQL: build it with the feature `postgres`, or use sqlite:";
+        add(faults, "database.url", how);
     }
     for bad in config.egress.allow_networks.iter().filter(|text| EgressConfig::network(text).is_none()) {
         let message = format!("{bad:?} is not an IP address or network such as 10.1.0.0/16");

@@ -4,7 +4,7 @@ use super::super::ports::{PortPair, PortPool};
 use super::*;
 use crate::leg::{LegEvent, MediaSecurity, RtcpRoute};
 use crate::rtp::packet::RtpPacket;
-use crate::transport::dtls::{DtlsHandshake, DtlsParams, HandshakeProgress};
+use crate::transport::dtls::{self, DtlsHandshake, DtlsParams, HandshakeProgress};
 use crate::transport::ice::IceLiteAgent;
 use crate::transport::srtp::SrtpSession;
 use std::net::{SocketAddr, UdpSocket};
@@ -73,7 +73,7 @@ impl DtlsPeer {
             while let Ok((len, source)) = self.socket.recv_from(&mut buffer) {
                 assert_eq!(source, self.leg);
                 let (bytes, handshake) = (&buffer[..len], self.handshake.as_mut().unwrap());
-                if DtlsHandshake::is_dtls(bytes) {
+                if dtls::is_dtls(bytes) {
                     let socket = &self.socket;
                     handshake.handle(Instant::now(), bytes, &mut |bytes| drop(socket.send_to(bytes, source)));
                     if let (HandshakeProgress::Done(keys), None) = (handshake.progress(), &self.srtp) {

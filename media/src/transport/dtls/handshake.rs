@@ -1,8 +1,9 @@
-//! DTLS-SRTP on a separate stream (RFC 5763, RFC 5764): the handshake that provides the SRTP keys. No sockets here.
-//! The library is not the one str0m uses for browsers, because phones and gateways show certificates with RSA keys.
+//! The handshake, by a library that is not the one str0m uses for browsers, because phones and gateways show certificates with RSA
+//! keys.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
-use super::srtp::{KEY_BYTES_MAX, SrtpKeys, SrtpProfile};
+use super::{DtlsFingerprint, DtlsParams, HandshakeProgress};
+use crate::transport::srtp::{KEY_BYTES_MAX, SrtpKeys, SrtpProfile};
 use rtc_dtls::config::{ClientAuthType, ConfigBuilder, ExtendedMasterSecretType, HandshakeConfig};
 use rtc_dtls::crypto::Certificate;
 use rtc_dtls::crypto_provider::{RTCCryptoProvider, default_provider};
@@ -25,20 +26,6 @@ const REPEAT_AFTER: Duration = Duration::from_millis(250);
 const PEER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9));
 /// What the keys are exported as (RFC 5764 section 4.2).
 const LABEL: &str = "EXTRACTOR-dtls_srtp";
-
-/// SHA-256 of a certificate (RFC 8122).
-pub type DtlsFingerprint = [u8; 32];
-
-/// DTLS parameters negotiated in SDP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DtlsParams {
-    /// Fingerprint of the peer's certificate.
-    pub peer_fingerprint: DtlsFingerprint,
-    /// We begin the handshake.
-    pub is_dtls_client: bool,
-    /// Association number: a different number requires a new handshake.
-    pub association: u64,
-}
 
 /// Self-signed certificate used in all DTLS handshakes of this process.
 pub struct DtlsIdentity {
@@ -97,17 +84,6 @@ impl DtlsIdentity {
     }
 }
 
-/// How a handshake stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HandshakeProgress {
-    /// Not complete. It may stay so: the handshake itself has no deadline.
-    Waiting,
-    /// Complete, with the SRTP keys of both directions.
-    Done(SrtpKeys),
-    /// Failed for good: wrong certificate, or no common profile.
-    Failed,
-}
-
 /// One side of a handshake.
 pub struct DtlsHandshake {
     /// The negotiated parameters it was started with.
@@ -135,11 +111,6 @@ impl DtlsHandshake {
             endpoint.connect(now, PEER, config, None).ok()?;
         }
         Some(Self { terms, endpoint, refused, progress: HandshakeProgress::Waiting })
-    }
-
-    /// Whether a datagram is one of a handshake (RFC 7983).
-    pub fn is_dtls(datagram: &[u8]) -> bool {
-        datagram.first().is_some_and(|first| (20..64).contains(first))
     }
 
     /// How it stands after the last datagram or timeout.
@@ -248,7 +219,7 @@ mod tests {
                 }
             };
             for datagram in std::mem::take(&mut to_a) {
-                assert!(DtlsHandshake::is_dtls(&datagram));
+                assert!(crate::transport::dtls::is_dtls(&datagram));
                 a.handle(now, &datagram, &mut |bytes| keep(&mut to_b, bytes));
             }
             for datagram in std::mem::take(&mut to_b) {

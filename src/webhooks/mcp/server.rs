@@ -1,12 +1,12 @@
 //! Servers that offer tools themselves: Model Context Protocol over streamable HTTP, with the protocol's own client.
 //! What a server says of its tools goes to the model as it is; what a tool answers is words.
 
-use super::mcp_client::{BoundedMcpClient, MESSAGE};
-use super::sender::{WebhookError, WebhookSender};
+use super::client::{BoundedMcpClient, MESSAGE};
 use crate::domain::chat::ToolOffer;
 use crate::domain::provider_config::Tool;
 use crate::domain::secret::Secret;
 use crate::domain::tool_limits::{is_tool_name, shortened};
+use crate::webhooks::sender::{WebhookError, WebhookSender};
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use rmcp::model::{CallToolRequestParams, ContentBlock, PaginatedRequestParams};
 use rmcp::service::{RoleClient, RunningService, ServiceExt as _};
