@@ -4,18 +4,18 @@
 
 pub mod api;
 pub mod app;
-pub mod call;
-pub mod checkup;
 pub mod config;
-pub mod outbox;
 pub mod scheduler;
-pub mod stir;
 pub mod telemetry;
-pub mod webhooks;
 
+pub use trunkline_call as call;
+pub use trunkline_call::stir;
+pub use trunkline_checkup as checkup;
 pub use trunkline_conversation::dialogue;
 pub use trunkline_domain as domain;
 pub use trunkline_egress as egress;
 pub use trunkline_providers as providers;
 pub use trunkline_store as store;
 pub use trunkline_supervision as supervision;
+pub use trunkline_webhooks as webhooks;
+pub use trunkline_webhooks::outbox;

@@ -53,7 +53,7 @@ pub const AREAS: &[Area] = &[
     ),
     area(
         "call",
-        "src/call",
+        "crates/call/src",
         &[
             "amd",
             "dialogue",
@@ -66,20 +66,19 @@ pub const AREAS: &[Area] = &[
             "stir",
             "store",
             "supervision",
-            "telemetry::spans",
             "webhooks",
             "signaling",
             "media",
             "json",
         ],
     ),
-    area("checkup", "src/checkup", &["domain", "signaling"]),
+    area("checkup", "crates/checkup/src", &["domain", "signaling"]),
     area("config", "src/config", &["domain", "connections"]),
-    area("outbox", "src/outbox", &["domain", "store", "supervision", "webhooks"]),
+    area("outbox", "crates/webhooks/src/outbox", &["domain", "store", "supervision", "webhooks"]),
     area("scheduler", "src/scheduler", &["call", "domain", "store"]),
-    area("stir", "src/stir", &["domain", "egress"]),
-    area("telemetry", "src/telemetry", &["config", "connections"]),
-    area("webhooks", "src/webhooks", &["checkup", "domain", "egress", "json"]),
+    area("stir", "crates/call/src/stir", &["domain", "egress"]),
+    area("telemetry", "src/telemetry", &["call::spans", "config", "connections"]),
+    area("webhooks", "crates/webhooks/src", &["checkup", "domain", "egress", "json"]),
     area("signaling", "signaling/src", &["connections", "supervision"]),
     area("media", "media/src", &["connections", "supervision"]),
     area("dialogue", "crates/conversation/src/dialogue", &["domain", "json", "media", "providers"]),
@@ -178,7 +177,7 @@ pub const AREAS: &[Area] = &[
 pub const APART: &[&str] = &["signaling", "media"];
 
 /// The file that turns descriptions of sessions into settings of media, and the areas that meet there.
-pub const NEGOTIATION: &str = "src/call/negotiate";
+pub const NEGOTIATION: &str = "crates/call/src/negotiate";
 /// What is described, and what is set.
 pub const NEGOTIATED: (&str, &str) = ("signaling::sdp", "media");
 
@@ -195,11 +194,11 @@ pub const FOREIGN: &[Foreign] = &[
             "lab",
             "recorder",
             "egress",
-            "src/webhooks/receiver_check.rs",
-            "src/webhooks/sender.rs",
-            "src/webhooks/tool_sender.rs",
-            "src/webhooks/mcp_client.rs",
-            "src/stir/mod.rs",
+            "crates/webhooks/src/receiver_check.rs",
+            "crates/webhooks/src/sender.rs",
+            "crates/webhooks/src/tool_sender.rs",
+            "crates/webhooks/src/mcp/client.rs",
+            "crates/call/src/stir/mod.rs",
         ],
         tests_too: false,
     },
@@ -211,7 +210,7 @@ pub const FOREIGN: &[Foreign] = &[
 /// Areas of machines: no sockets, no clock, no tasks, no locks, no files.
 pub const MACHINES: &[&str] = &["media", "signaling", "call", "dialogue", "amd", "dtmf", "machine", "local_speech"];
 /// The parts of them that carry, and the door between tasks.
-pub const DRIVERS: &[&str] = &["/io/", "/driver/", "/driver.rs", "/call/registry.rs", "/call/live_update.rs"];
+pub const DRIVERS: &[&str] = &["/io/", "/driver/", "/driver.rs", "/call/src/registry.rs", "/call/src/live_update.rs"];
 
 /// Tools, which are not the server, and what contains panics by itself: threads of media contain them leg by leg, the
 /// supervision is what contains.

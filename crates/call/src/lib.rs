@@ -1,0 +1,58 @@
+//! A call: the machine that decides is in `trunkline-conversation`, the driver that carries is here.
+
+pub mod admission;
+mod agent_switch;
+pub mod assistant;
+mod call_events;
+mod call_metrics;
+mod call_row;
+mod call_webhooks;
+mod cluster_messages;
+mod concurrency_limits;
+mod dialog_rules;
+pub mod driver;
+mod early_description;
+mod fallback_voices;
+mod fixed_phrases;
+mod inbound_answer;
+mod inbound_route;
+pub mod invite;
+pub mod live_update;
+pub mod negotiate;
+pub mod outgoing_call;
+pub mod past_events;
+mod personalize;
+mod post_call;
+mod provider_plan;
+pub mod public_links;
+mod realtime_plan;
+mod recordings;
+pub mod registry;
+mod rules;
+pub mod sip_causes;
+mod sip_log;
+pub mod spans;
+pub mod stir;
+mod stt_change;
+mod task_placement;
+mod tool_answer;
+mod tool_calls;
+mod tool_request;
+mod tool_schemas;
+pub mod trunk_routes;
+pub mod trunk_selection;
+mod trunk_states;
+mod tts_queue;
+mod utterance;
+mod voice_text;
+mod web_quota;
+
+pub use trunkline_conversation::{amd, dtmf, machine};
+
+use trunkline_conversation::dialogue;
+use trunkline_domain as domain;
+use trunkline_egress as egress;
+use trunkline_providers as providers;
+use trunkline_store as store;
+use trunkline_supervision as supervision;
+use trunkline_webhooks as webhooks;
