@@ -13,7 +13,7 @@ use trunkline_media::leg::{Latching, Leg, LegConfig, LegEvent, StreamConfig};
 use trunkline_media::playout::queue::SegmentId;
 use trunkline_media::rtp::packet::{RtpPacket, header_len, is_rtcp};
 use trunkline_media::rtp::rtcp;
-use trunkline_media::transport::dtls::{DtlsHandshake, DtlsIdentity, DtlsParams, HandshakeProgress};
+use trunkline_media::transport::dtls::{self, DtlsHandshake, DtlsIdentity, DtlsParams, HandshakeProgress};
 use trunkline_media::transport::ice::IceLiteAgent;
 use trunkline_media::transport::srtp::{KEY_BYTES_MAX, SrtpKeys, SrtpProfile, SrtpSession};
 use trunkline_media::transport::tcp_framing::{self, TcpDeframer};
@@ -234,7 +234,7 @@ fn mutated_webrtc_datagrams_do_not_harm_peer() {
     for base in kinds {
         for (n, datagram) in packet_mutator::variants(&base).enumerate().filter(|(n, _)| base.len() < 150 || n % 7 == 0)
         {
-            let _ = (ufrag_of_check(&datagram), IceLiteAgent::is_check(&datagram), DtlsHandshake::is_dtls(&datagram));
+            let _ = (ufrag_of_check(&datagram), IceLiteAgent::is_check(&datagram), dtls::is_dtls(&datagram));
             let source = if n % 2 == 0 { there } else { SocketAddr::from(([10, 0, 0, 3], n as u16)) };
             server.accepts(at, IceTransport::Udp, source, here, &datagram);
             server.handle(at, IceTransport::Udp, source, here, &datagram);

@@ -190,7 +190,7 @@ impl Default for RecordingsConfig {
 pub struct LogConfig {
     /// Readable text or JSON lines. Default `pretty`.
     pub format: LogFormat,
-    /// `tracing` filter, such as `info,trunkline::call=debug`. Default `info`.
+    /// `tracing` filter, such as `info,trunkline_call=debug`. Default `info`.
     pub filter: String,
 }
 

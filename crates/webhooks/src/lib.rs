@@ -13,5 +13,3 @@ pub mod tool_sender;
 use trunkline_checkup as checkup;
 use trunkline_domain as domain;
 use trunkline_egress as egress;
-use trunkline_store as store;
-use trunkline_supervision as supervision;

@@ -7,12 +7,12 @@ use crate::domain::delivery::{Delivery, DeliveryChannel, DeliveryProgress, Deliv
 use crate::domain::fair_share::{FairShares, ShareLimits};
 use crate::domain::time::UnixMs;
 use crate::sender::{DEADLINE, WebhookError, WebhookMessage, WebhookSender};
-use crate::store::{ClaimedDelivery, OrgScope, Store, now};
-use crate::supervision::contain;
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use trunkline_store::{ClaimedDelivery, OrgScope, Store, now};
+use trunkline_supervision::contain;
 
 /// Deliveries in progress at once: a receiver that takes ten seconds for each answer delays its own organization
 /// and no other.
