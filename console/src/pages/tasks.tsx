@@ -1,15 +1,19 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { type Agent, type Task, get, getAll, patch, post, query, remove, request } from "../api";
+import { AGENT_NAMES, type AgentName, type Task, get, getAll, patch, post, query, remove, request } from "../api";
 import { ListError, read as readList } from "../csv";
 import { columnOrder, readDate, type ColumnOrder, type DateOrder } from "../dates";
 import { lineText } from "../errors";
 import { type ImportState, importKey, importLines, patiently } from "../import";
 import { t } from "../i18n";
 import { useLoad } from "../live";
+import { plainNumber } from "../phone";
 import { useListQuery } from "../router";
 import { Badge, Button, Card, Checkbox, Confirm, Dialog, EmptyState, Form, Input, Link, Page, Pager, ErrorMessage, Select, LoadedView, Table, TextArea, useAction, formatDateTime, formatNumber } from "../ui";
+import { BatchHead } from "./batches";
 
 const LIMIT = 25;
+/** What the list shows. */
+const FIELDS = "id,name,to_number,agent_id,scheduled_at,status";
 const STATUSES = ["pending", "in_progress", "completed", "failed"] as const;
 
 export function Tasks() {
@@ -17,9 +21,9 @@ export function Tasks() {
   const [open, setOpen] = useState<"" | "new" | "import">("");
   const [selected, select] = useState<Map<string, Task>>(new Map());
   const filter = { status: of("status"), agent_id: of("agent"), batch_id: of("batch") };
-  const agents = useLoad(() => getAll<Agent>("/agents", "agents"), []);
-  const state = useLoad(() => get<{ tasks: Task[]; total: number }>(`/tasks${query({ ...filter, limit: LIMIT, offset })}`), [JSON.stringify(filter), offset], { live: true, everyMs: 15_000 });
-  const counts = useLoad(() => Promise.all(STATUSES.map((one) => get<{ total: number }>(`/tasks${query({ agent_id: filter.agent_id, batch_id: filter.batch_id, status: one, limit: 1 })}`).then(({ total }) => total))), [filter.agent_id, filter.batch_id], { live: true, everyMs: 15_000 });
+  const agents = useLoad(() => getAll<AgentName>(AGENT_NAMES, "agents"), []);
+  const state = useLoad(() => get<{ tasks: Task[]; total: number }>(`/tasks${query({ ...filter, fields: FIELDS, limit: LIMIT, offset })}`), [JSON.stringify(filter), offset], { live: true, everyMs: 15_000 });
+  const counts = useLoad(() => Promise.all(STATUSES.map((one) => get<{ total: number }>(`/tasks${query({ agent_id: filter.agent_id, batch_id: filter.batch_id, status: one, fields: "id", limit: 1 })}`).then(({ total }) => total))), [filter.agent_id, filter.batch_id], { live: true, everyMs: 15_000 });
   const { busy, error, run } = useAction();
   // Whoever looks at other rows does not act on those out of sight.
   useEffect(() => select(new Map()), [JSON.stringify(filter), offset]);
@@ -41,8 +45,10 @@ export function Tasks() {
   const filtered = Boolean(filter.status || filter.agent_id || filter.batch_id);
   return (
     <Page title={t("Tasks")} actions={<><Link to="batches">{t("Batches")}</Link><Button onClick={() => setOpen("import")}>{t("Import CSV")}</Button><Button kind="main" onClick={() => setOpen("new")}>{t("New task")}</Button></>}>
-      {counts.data && counts.data.some(Boolean) && (
-        <ul class="counts" aria-label={filter.batch_id ? t("Tasks of this batch") : filter.agent_id ? t("Tasks of this agent") : t("All tasks")}>
+      {filter.batch_id && <p><Button kind="quiet" onClick={() => put({ batch: "" })}>{t("Show the tasks of all batches")}</Button></p>}
+      {filter.batch_id && <BatchHead key={filter.batch_id} id={filter.batch_id} changed={reload} />}
+      {!filter.batch_id && counts.data && counts.data.some(Boolean) && (
+        <ul class="counts" aria-label={filter.agent_id ? t("Tasks of this agent") : t("All tasks")}>
           {STATUSES.map((one, index) => <li key={one}><Badge value={one} /> {formatNumber(counts.data![index] ?? 0)}</li>)}
         </ul>
       )}
@@ -50,7 +56,6 @@ export function Tasks() {
         <Select label={t("Status")} value={filter.status} set={(status) => put({ status })} options={[["", t("All")], ...STATUSES.map((one): [string, string] => [one, t(one.replaceAll("_", " "))])]} />
         <Select label={t("Agent")} value={filter.agent_id} set={(agent) => put({ agent })} options={[["", t("All")], ...choices(agents.data ?? [])]} />
       </search>
-      {filter.batch_id && <p><Button kind="quiet" onClick={() => put({ batch: "" })}>{t("Show the tasks of all batches")}</Button></p>}
       <ErrorMessage error={error} />
       <LoadedView of={state}>
         {({ tasks, total }) => tasks.length ? (
@@ -114,21 +119,15 @@ function Selected({ tasks, selected, all, done }: { tasks: Task[]; selected: Tas
   );
 }
 
-/**
- * A number as people write it, without its blanks, brackets and dashes. SIP addresses stay as they are, and so does "(0)",
- * which is dialled at home only: the server refuses it, and nobody is called by mistake.
- */
-export const plainNumber = (text: string) => (/^sips?:/i.test(text.trim()) || text.includes("(0)") ? text.trim() : text.replace(/[\s().\-/]/g, "").replace(/^00/, "+"));
-
 const timeZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
 
-const choices = (agents: Agent[]): [string, string][] => agents.map((agent) => [agent.id, agent.name]);
+const choices = (agents: AgentName[]): [string, string][] => agents.map((agent) => [agent.id, agent.name]);
 
 function NoAgent() {
   return <p>{t("A task needs an agent.")} <Link to="agents/new">{t("Create the first one")}</Link></p>;
 }
 
-function NewTask({ agents, close }: { agents: Agent[]; close: () => void }) {
+function NewTask({ agents, close }: { agents: AgentName[]; close: () => void }) {
   const [fields, set] = useState({ agent_id: agents[0]?.id ?? "", name: "", to_number: "", description: "", at: "" });
   const [now, setNow] = useState(false);
   const [past, setPast] = useState(false);
@@ -167,7 +166,7 @@ function NewTask({ agents, close }: { agents: Agent[]; close: () => void }) {
 const TARGETS = ["to_number", "name", "description", "scheduled_at", "context", "skip"] as const;
 type Target = (typeof TARGETS)[number];
 const COLUMN_PATTERNS: [RegExp, Target][] = [[/tele?(ph|f)oo?n|phone|number|nummer|mobi/i, "to_number"], [/^(name|naam|title)$/i, "name"], [/descr|purpose|omschrij|doel/i, "description"], [/sched|when|time|tijd|datum|date/i, "scheduled_at"]];
-function Import({ agents, close }: { agents: Agent[]; close: () => void }) {
+function Import({ agents, close }: { agents: AgentName[]; close: () => void }) {
   const [agent, setAgent] = useState(agents[0]?.id ?? "");
   const [rows, setRows] = useState<string[][]>([]);
   const [map, setMap] = useState<Target[]>([]);

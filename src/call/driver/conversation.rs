@@ -4,8 +4,10 @@ mod closing;
 mod controls;
 mod events;
 mod handover;
+mod listeners;
 mod next_agent;
 mod outputs;
+mod soundless;
 mod tool_calls;
 
 use super::call_leg::CallLeg;
@@ -22,11 +24,13 @@ use crate::call::machine::{CallMachine, CallSpec};
 use crate::call::registry::CallSlot;
 use crate::call::tool_answer::ToolOutcome;
 use crate::call::tool_schemas::ToolSchemas;
+use crate::domain::call::Direction;
 use crate::domain::call_facts::CallVariables;
 use crate::domain::end_reason::EndReason;
 use crate::providers::{EventStream, LlmEvent};
 use crate::supervision::PanicError;
 use crate::webhooks::mcp::McpServer;
+use listeners::Listeners;
 use next_agent::NextAgent;
 use std::sync::Arc;
 use std::time::Instant;
@@ -71,6 +75,9 @@ struct ConversationLoop {
     next_agent: NextAgent,
     hang_up: Option<EndReason>,
     stats: Option<LegStats>,
+    listeners: Listeners,
+    /// When a chat ends in which nobody writes; `None` for calls with sound.
+    idle_at: Option<Instant>,
 }
 
 /// Runs the conversation to its end and records the final state.
@@ -80,6 +87,7 @@ pub(super) async fn run_conversation(established: EstablishedCall) {
     let (now, spec) = (Instant::now(), conversation.spec.clone());
     let (mut machine, listener) = match speech {
         SpeechBackend::Stt(stt) => (CallMachine::new(now, spec), Listener::Stt(stt)),
+        SpeechBackend::Nobody => (CallMachine::new(now, spec), Listener::Nobody),
         SpeechBackend::Realtime(side) => {
             (CallMachine::with_realtime(now, spec, side.capabilities.clone()), Listener::Realtime(side))
         }
@@ -89,6 +97,7 @@ pub(super) async fn run_conversation(established: EstablishedCall) {
     }
     let speaks = matches!(listener, Listener::Stt(_));
     let tts = TtsPipeline::new(conversation.context.providers.clone(), conversation.spec.clone(), speaks);
+    let has_sound = conversation.record.call.direction != Direction::Chat;
     let mut running = ConversationLoop {
         call: conversation,
         machine,
@@ -96,7 +105,7 @@ pub(super) async fn run_conversation(established: EstablishedCall) {
         llm: None,
         flow_memory: SharedFlowMemory::default(),
         listener,
-        leg_alive: true,
+        leg_alive: has_sound,
         tools: JoinSet::new(),
         variables: CallVariables::default(),
         connecting_servers: JoinSet::new(),
@@ -106,6 +115,8 @@ pub(super) async fn run_conversation(established: EstablishedCall) {
         next_agent: NextAgent::default(),
         hang_up: None,
         stats: None,
+        listeners: Listeners::default(),
+        idle_at: (!has_sound).then(|| now + soundless::IDLE_MAX),
     };
     running.connect_tool_servers();
     let (workers, scope, agent) = (&running.call.context.schemas, running.call.record.scope, &running.call.spec.agent);
