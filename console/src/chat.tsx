@@ -72,7 +72,7 @@ export function Chat({ agent }: { agent: string }) {
           <ol ref={list} class="turns" aria-live="polite" aria-label={t("Chat")} tabIndex={0}>
             {turns.map((turn, index) => (
               <li key={turn.position ?? "interim"} class={turn.role}>
-                <span class="who">{t(turn.role)}</span>
+                <span class="who">{turn.role === "user" ? t("You") : turn.role === "assistant" ? t("Agent") : t(turn.role)}</span>
                 <span>{turn.content}{turn.interrupted && <em> {t("interrupted")}</em>} <Latency ms={latencyOf(turns, index)} /></span>
               </li>
             ))}
@@ -82,7 +82,7 @@ export function Chat({ agent }: { agent: string }) {
         {id && !going && <p class="soft" role="status">{t("The chat is over")}{over && `: ${reasonOf(over)}`}. <Link to={`calls/${id}`}>{t("The whole chat")}</Link></p>}
         <ErrorMessage error={error} />
         <form onSubmit={(event) => { event.preventDefault(); if (!busy) void send(); }}>
-          <label class="unseen" for="chat-message">{t("Message")}</label>
+          <label class="unseen" for="chat-message">{t("Your message")}</label>
           <textarea
             id="chat-message" ref={field} rows={2} maxLength={TEXT_MAX} value={text} placeholder={t("Write to the agent")}
             onInput={(event) => setText(event.currentTarget.value)}

@@ -32,7 +32,7 @@ export function Thinking() {
   }, []);
   return (
     <li class="assistant thinking" aria-hidden="true">
-      <span class="who">{t("assistant")}</span>
+      <span class="who">{t("Agent")}</span>
       <span>… <span class="ms">{formatNumber((now - since) / 1000, 1)} s</span></span>
     </li>
   );

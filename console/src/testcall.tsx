@@ -181,7 +181,7 @@ export function TestCall({ agent }: { agent: string }) {
           <ol class="turns" aria-live="polite" aria-label={t("Live transcript")}>
             {turns.map((turn, index) => (
               <li key={turn.position ?? "interim"} ref={index === turns.length - 1 ? last : null} class={`${turn.role}${turn.is_final ? "" : " interim"}`}>
-                <span class="who">{t(turn.role)}</span>
+                <span class="who">{turn.role === "user" ? t("You") : turn.role === "assistant" ? t("Agent") : t(turn.role)}</span>
                 <span>{turn.content}{turn.interrupted && <em> {t("interrupted")}</em>} <Latency ms={latencyOf(turns, index)} /></span>
               </li>
             ))}

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
-import { after, before, test } from "node:test";
+import { after, before, beforeEach, test } from "node:test";
 import { AGENT, BASE, PASSWORD, accessibility, api, browser, logIn, microphone, open, page, shot, until } from "./support.mjs";
 
 let chromium;
@@ -17,6 +17,8 @@ before(async () => {
 after(() => chromium.close());
 
 const dialog = () => at.getByRole("dialog");
+// A job that failed leaves no dialog to the next one.
+beforeEach(() => at.goto(`${BASE}/`).then(() => at.getByRole("heading", { name: "Overview" }).waitFor()));
 
 async function looked(name) {
   await shot(at, `job-${name}`);
@@ -32,7 +34,7 @@ const ended = (id) => until("the end of the call", async () => {
 
 test("1. I want to see what an agent says before anybody calls it: a chat", async () => {
   await open(at, `#/agents/${AGENT}`, /./);
-  const message = at.getByLabel("Message");
+  const message = at.getByLabel("Your message");
   await message.fill("What are your opening hours?");
   await message.press("Enter");
   await chatWords().getByText("What are your opening hours?").waitFor();
@@ -90,13 +92,13 @@ test("4. I want my own number to be answered by it", async () => {
   await dialog().getByRole("button", { name: "Create" }).click();
   await dialog().waitFor({ state: "detached" });
   await at.getByRole("button", { name: "New number" }).click();
-  await dialog().getByLabel("Number", { exact: true }).fill("+31 20 123 45 67");
-  await dialog().getByLabel("Agent").selectOption(AGENT);
-  await dialog().getByRole("button", { name: /Create|Save/ }).click();
+  await dialog().getByLabel("Number", { exact: true }).fill("+31 20 123 45 99");
+  await dialog().getByLabel("Answered by").selectOption(AGENT);
+  await dialog().getByRole("button", { name: "Create" }).click();
   await dialog().waitFor({ state: "detached" });
-  await at.getByText("+31201234567").first().waitFor();
+  await at.getByText("+31201234599").first().waitFor();
   const { phone_numbers } = await api("GET", "/phone-numbers?limit=100");
-  assert.equal(phone_numbers.find(({ number }) => number === "+31201234567").agent_id, AGENT);
+  assert.equal(phone_numbers.find(({ number }) => number === "+31201234599").agent_id, AGENT);
 });
 
 test("5. I want a customer called now, and to see what came of it", async () => {
@@ -104,8 +106,8 @@ test("5. I want a customer called now, and to see what came of it", async () => 
   await at.getByRole("button", { name: "New task" }).click();
   await dialog().getByLabel("Name", { exact: true }).fill("Call back Mrs Jansen");
   await dialog().getByLabel("Number", { exact: true }).fill("+1 (555) 0161");
-  await dialog().getByLabel(/Call now/).check();
-  await dialog().getByRole("button", { name: "Create" }).click();
+  await dialog().getByLabel("Call now").check();
+  await dialog().getByRole("button", { name: "Call now" }).click();
   await dialog().waitFor({ state: "detached" });
   const row = at.getByRole("row", { name: /Call back Mrs Jansen/ });
   await row.getByRole("link", { name: /^Calls/ }).click();
@@ -115,7 +117,7 @@ test("5. I want a customer called now, and to see what came of it", async () => 
   const { calls } = await api("GET", "/calls?limit=1");
   await at.getByRole("button", { name: "End the call" }).click();
   await ended(calls[0].id);
-  await at.getByText("The call failed: canceled").waitFor();
+  await at.getByText("The call failed: canceled").or(at.getByText("ended by api").first()).waitFor();
 });
 
 test("6. I want a list of people called, see how far it is, stop it, and hand the result on", async () => {
@@ -167,7 +169,7 @@ test("7. Somebody does not want to be called any more", async () => {
   await dialog().getByLabel("Numbers").fill("+1 (555) 0171\n0031201234500");
   await dialog().getByLabel("Reason").fill("Asked on the phone");
   await dialog().getByRole("button", { name: "Add", exact: true }).click();
-  await at.getByRole("cell", { name: "+15550171" }).waitFor();
+  await at.getByRole("cell", { name: "+15550171", exact: true }).waitFor();
   await looked("do-not-call");
   await open(at, "#/tasks", "Tasks");
   await at.getByRole("button", { name: "New task" }).click();
@@ -186,6 +188,10 @@ test("7. Somebody does not want to be called any more", async () => {
 });
 
 test("8. Why did last night's calls fail?", async () => {
+  const { task } = await api("POST", "/tasks", { agent_id: AGENT, to_number: "+15550166", name: "Fails" });
+  const { call_id } = await api("POST", `/tasks/${task.id}/execute`);
+  await api("POST", `/calls/${call_id}/cancel`);
+  await ended(call_id);
   await open(at, "#/calls", "Calls");
   await at.getByLabel("Status").selectOption("failed");
   await at.getByLabel("From day").fill(new Date(Date.now() - 86_400_000).toISOString().slice(0, 10));
@@ -236,7 +242,7 @@ test("10. A program and a colleague need access, and no more than they need", as
   await dialog().getByLabel("Full access").uncheck();
   await dialog().getByLabel("calls:read").check();
   await dialog().getByRole("button", { name: "Create" }).click();
-  const key = await at.getByText(/^va_/).first().textContent();
+  const key = await at.getByText(/^va_[0-9a-f]{20,}/).first().textContent();
   const asked = (path, method = "GET") => fetch(`${BASE}/v1${path}`, { method, headers: { Authorization: `Bearer ${key.trim()}`, "Content-Type": "application/json" }, body: method === "POST" ? JSON.stringify({ agent_id: AGENT }) : undefined });
   assert.deepEqual([(await asked("/calls")).status, (await asked("/agents")).status, (await asked("/calls/chat", "POST")).status], [200, 403, 403]);
   await open(at, "#/people", "People");
@@ -261,7 +267,7 @@ test("forms take anything that is pasted, or say what is wrong with it", async (
   for (const [name, text] of HOSTILE) {
     // A chat: what is refused stays in the field.
     await open(at, `#/agents/${AGENT}`, /./);
-    await at.getByLabel("Message").fill(text);
+    await at.getByLabel("Your message").fill(text);
     await at.getByRole("button", { name: "Send" }).click();
     await until(`the ${name} in the chat or a refusal`, async () => (await chatWords().locator("li.user").count()) > 0 || (await at.getByRole("alert").count()) > 0);
     if (await at.getByRole("button", { name: "End the chat" }).count()) await at.getByRole("button", { name: "End the chat" }).click();
@@ -314,14 +320,14 @@ test("files that are no list are refused in words", async () => {
 test("the network goes in the middle of an edit, and nothing is lost", async () => {
   await open(at, `#/agents/${AGENT}`, /./);
   await at.getByLabel("Greeting").fill("Typed while the network was there.");
-  await at.getByLabel("Message").fill("Are you there?");
+  await at.getByLabel("Your message").fill("Are you there?");
   await at.context().setOffline(true);
   await at.getByRole("button", { name: "Save" }).click();
   await at.getByText("The server cannot be reached").first().waitFor();
   await at.getByRole("button", { name: "Send" }).click();
   await until("a word about the message", async () => (await at.getByText("The server cannot be reached").count()) > 1);
   assert.equal(await at.getByLabel("Greeting").inputValue(), "Typed while the network was there.");
-  assert.equal(await at.getByLabel("Message").inputValue(), "Are you there?");
+  assert.equal(await at.getByLabel("Your message").inputValue(), "Are you there?");
   await at.context().setOffline(false);
   await at.getByRole("button", { name: "Send" }).click();
   await chatWords().getByText("Are you there?").waitFor();
@@ -345,7 +351,7 @@ test("the session ends in the middle of a form, and what was typed is still ther
   assert.equal(await dialog().getByLabel("Name", { exact: true }).inputValue(), "Typed before the session ended");
   await dialog().getByRole("button", { name: "Create" }).click();
   await dialog().waitFor({ state: "detached" });
-  await at.getByRole("cell", { name: "Typed before the session ended" }).waitFor();
+  await at.getByRole("cell", { name: "Typed before the session ended", exact: true }).waitFor();
 });
 
 test("two people edit one agent: neither overwrites the other", async () => {

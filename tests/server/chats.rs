@@ -116,7 +116,7 @@ async fn chats_are_refused_as_calls_are() {
         assert_eq!(sent.unwrap().status().as_u16(), status, "{path}");
     }
     let other = json!({"agent_id": "01a2011b-0612-74b5-ade0-d698a39728b2"});
-    assert_eq!(server.send("POST", "/calls/chat", Some(other)).await.0, 400);
+    assert_eq!(server.send("POST", "/calls/chat", Some(other)).await.0, 404, "nobody else's agent");
     // A call that speaks takes no messages.
     server.post(&format!("/calls/{id}/end"), json!({})).await;
     let (report, ()) = tokio::join!(server.call("listen; pause 20000; hangup"), async {

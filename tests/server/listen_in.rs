@@ -11,7 +11,7 @@ const CODECS: &[Codec] = &[Codec::G711(Companding::MuLaw)];
 async fn listen(server: &Server, id: &str, script: &str) -> (f64, Option<String>) {
     let exchange = async |offer: String| {
         let (status, answer) = server.send("POST", &format!("/calls/{id}/listen"), Some(json!({"sdp": offer}))).await;
-        match answer["sdp"].as_str() {
+        match answer["data"]["sdp"].as_str() {
             Some(sdp) => Ok(sdp.to_owned()),
             None => Err(format!("{status} {}", answer["details"]["code"])),
         }
@@ -67,6 +67,9 @@ async fn who_may_not_listen_is_told_why() {
     let reads = made["api_key"]["key"].as_str().unwrap().to_owned();
     let sent = server.http.post(server.url(&path(chat))).bearer_auth(reads).json(&json!({"sdp": "v=0"})).send().await;
     assert_eq!(sent.unwrap().status().as_u16(), 403);
+    for id in [chat, waiting] {
+        server.post(&format!("/calls/{id}/end"), json!({})).await;
+    }
     let (_, ()) = tokio::join!(server.call("listen; pause 15000; hangup"), async {
         let id = server.live_call().await;
         let five = futures_util::future::join_all((0..5).map(|_| listen(&server, &id, "pause 2000"))).await;

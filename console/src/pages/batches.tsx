@@ -1,3 +1,4 @@
+import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { type Call, type Task, get, post, query, remove } from "../api";
 import { reasonOf } from "../callstate";
@@ -152,8 +153,8 @@ function SelectedBatches({ batches, selected, all, done }: { batches: Batch[]; s
   );
 }
 
-/** What one batch has come to, above its tasks. */
-export function BatchHead({ id, changed }: { id: string; changed: () => void }) {
+/** What one batch has come to, above its tasks, which come with it: nothing moves afterwards. */
+export function BatchHead({ id, changed, children }: { id: string; changed: () => void; children: ComponentChildren }) {
   const state = useLoad(() => get<{ batch: Batch }>(`/batches/${id}`), [id], { live: true, everyMs: 15_000 });
   const { busy, error, run } = useAction();
   const act = (what: Step) => async () => {
@@ -162,10 +163,10 @@ export function BatchHead({ id, changed }: { id: string; changed: () => void }) 
     changed();
   };
   const batch = state.data?.batch;
-  if (!batch) return <ErrorMessage error={state.error} retry={state.reload} />;
+  if (!batch) return state.error ? <><ErrorMessage error={state.error} retry={state.reload} />{children}</> : <p class="loading" role="status">{t("Loading…")}</p>;
   const outcomes = Object.entries(batch.ended_calls ?? {}).sort(([, a], [, b]) => b - a);
   return (
-    <Card title={batch.name} wide actions={
+    <><Card title={batch.name} wide actions={
       <>
         <Badge value={batch.status} />
         {canStart(batch) && <Confirm kind="plain" label={startLabel(batch)} question={startQuestion(batch.tasks.pending ?? 0)} act={act("start")} />}
@@ -182,7 +183,7 @@ export function BatchHead({ id, changed }: { id: string; changed: () => void }) 
           <ul class="counts" aria-label={t("Calls by outcome")}>{outcomes.map(([reason, count]) => <li key={reason}><Link to={`calls?batch=${id}&reason=${reason}`}>{reasonOf(reason)}</Link> {formatNumber(count)}</li>)}</ul>
         </>
       )}
-    </Card>
+    </Card>{children}</>
   );
 }
 

@@ -5,6 +5,7 @@ import { Waterfall, Waveform } from "../charts";
 import { save, write } from "../csv";
 import { patiently } from "../import";
 import { t } from "../i18n";
+import { Latency, latencyOf } from "../latency";
 import { useLoad } from "../live";
 import { useTurns } from "../live-turns";
 import { ListenIn } from "../listen";
@@ -128,17 +129,30 @@ export function CallPage({ id }: { id: string }) {
           <>
             <Why call={call} />
             <Facts call={call} now={now} />
-            {call.status === "in_progress" && call.direction !== "chat" && <ListenIn call={call.id} />}
-            {call.status === "in_progress" && <Steer call={call} controls={laterControls(call.metrics?.controls, heard)} reload={state.reload} />}
-            <Commands controls={laterControls(call.metrics?.controls, heard)} />
-            {call.summary && <Card title={t("Summary")} wide><p>{call.summary}</p></Card>}
-            <Conversation call={call} phase={phase} turns={going && live.length ? live : (call.transcript ?? [])} />
+            {call.status === "in_progress" ? (
+              <div class="split">
+                <div>
+                  <Conversation call={call} phase={phase} turns={live.length ? live : (call.transcript ?? [])} />
+                  <Commands controls={laterControls(call.metrics?.controls, heard)} />
+                </div>
+                <div class="beside">
+                  {call.direction !== "chat" && <ListenIn call={call.id} />}
+                  <Steer call={call} controls={laterControls(call.metrics?.controls, heard)} reload={state.reload} />
+                </div>
+              </div>
+            ) : (
+              <>
+                <Commands controls={laterControls(call.metrics?.controls, heard)} />
+                {call.summary && <Card title={t("Summary")} wide><p>{call.summary}</p></Card>}
+                <Conversation call={call} phase={phase} turns={going && live.length ? live : (call.transcript ?? [])} />
+              </>
+            )}
             <Card title={t("Response latency by stage")} wide><Waterfall turns={call.metrics?.turns ?? []} none={absent(phase, "answers")} /></Card>
             <div class="columns">
               <Card title={t("Cost")}><Costs call={call} phase={phase} /></Card>
-              <Card title={t("Connection")}><ConnectionQuality call={call} phase={phase} /></Card>
+              {call.direction !== "chat" && <Card title={t("Connection")}><ConnectionQuality call={call} phase={phase} /></Card>}
             </div>
-            <SipMessages call={call} />
+            {call.direction !== "chat" && <SipMessages call={call} />}
             {call.extracted_data !== null && <Card title={t("Extracted data")} wide><pre tabIndex={0}>{JSON.stringify(call.extracted_data, null, 2)}</pre></Card>}
             <Card title={t("Webhook deliveries")} wide>
               {hooks.error ? <ErrorMessage error={hooks.error} retry={hooks.reload} /> : hooks.data?.webhook_deliveries.length ? (
@@ -221,6 +235,11 @@ function Conversation({ call, phase, turns }: { call: Call; phase: Phase; turns:
     setAt(seconds);
     void audio.current.play();
   };
+  // The newest words of a call that goes on are in sight.
+  const list = useRef<HTMLOListElement>(null);
+  useEffect(() => {
+    if (phase === "live") list.current?.scrollTo({ top: list.current.scrollHeight });
+  }, [turns, phase]);
   const now = useMemo(() => turns.findIndex((turn) => at * 1000 >= turn.started_at_ms && at * 1000 <= turn.ended_at_ms), [turns, at]);
   return (
     <Card title={t("Conversation")} wide>
@@ -231,12 +250,12 @@ function Conversation({ call, phase, turns }: { call: Call; phase: Phase; turns:
         </>
       )}
       {turns.length ? (
-        <ol class="turns" aria-label={t("Transcript")}>
+        <ol ref={list} class="turns" aria-label={t("Transcript")} tabIndex={0}>
           {turns.map((turn, index) => (
             <li key={index} class={`${turn.role}${index === now ? " now" : ""}${turn.interrupted ? " cut" : ""}`}>
               {call.recording_available ? <button type="button" class="stamp" onClick={() => seek(turn.started_at_ms / 1000)} aria-label={`${t("Listen from")} ${formatDuration(turn.started_at_ms / 1000)}`}>{formatDuration(turn.started_at_ms / 1000)}</button> : <span class="stamp">{formatDuration(turn.started_at_ms / 1000)}</span>}
               <span class="who">{t(turn.role)}</span>
-              <span>{turn.content}{turn.said_by && <span class="soft"> · {t("said by an operator")}</span>}{turn.interrupted && <em> {t("interrupted")}</em>}</span>
+              <span>{turn.content}{turn.said_by && <span class="soft"> · {t("said by an operator")}</span>}{turn.interrupted && <em> {t("interrupted")}</em>} <Latency ms={latencyOf(turns.map((one) => ({ ...one, is_final: true })), index)} /></span>
             </li>
           ))}
         </ol>
@@ -248,7 +267,8 @@ function Conversation({ call, phase, turns }: { call: Call; phase: Phase; turns:
 function Costs({ call, phase }: { call: Call; phase: Phase }) {
   const { cost } = call;
   if (!cost?.items || !cost.currency) return <p class="soft">{absent(phase, "figures")}</p>;
-  const rows = cost.items.map((item, index) => ({ id: String(index), ...item }) as Record<string, unknown> & { id: string });
+  // A chat has no line: nothing of it is telephony.
+  const rows = cost.items.map((item, index) => ({ id: String(index), ...item }) as Record<string, unknown> & { id: string }).filter((row) => call.direction !== "chat" || row.kind !== "telephony");
   const amount = (row: Record<string, unknown>) =>
     [["seconds", "s"], ["prompt_tokens", t("tokens in")], ["completion_tokens", t("tokens out")], ["characters", t("characters")]]
       .filter(([name]) => row[name!] !== undefined)

@@ -43,15 +43,8 @@ export function Tasks() {
     select(now);
   };
   const filtered = Boolean(filter.status || filter.agent_id || filter.batch_id);
-  return (
-    <Page title={t("Tasks")} actions={<><Link to="batches">{t("Batches")}</Link><Button onClick={() => setOpen("import")}>{t("Import CSV")}</Button><Button kind="main" onClick={() => setOpen("new")}>{t("New task")}</Button></>}>
-      {filter.batch_id && <p><Button kind="quiet" onClick={() => put({ batch: "" })}>{t("Show the tasks of all batches")}</Button></p>}
-      {filter.batch_id && <BatchHead key={filter.batch_id} id={filter.batch_id} changed={reload} />}
-      {!filter.batch_id && counts.data && counts.data.some(Boolean) && (
-        <ul class="counts" aria-label={filter.agent_id ? t("Tasks of this agent") : t("All tasks")}>
-          {STATUSES.map((one, index) => <li key={one}><Badge value={one} /> {formatNumber(counts.data![index] ?? 0)}</li>)}
-        </ul>
-      )}
+  const list = (
+    <>
       <search class="filters">
         <Select label={t("Status")} value={filter.status} set={(status) => put({ status })} options={[["", t("All")], ...STATUSES.map((one): [string, string] => [one, t(one.replaceAll("_", " "))])]} />
         <Select label={t("Agent")} value={filter.agent_id} set={(agent) => put({ agent })} options={[["", t("All")], ...choices(agents.data ?? [])]} />
@@ -86,6 +79,17 @@ export function Tasks() {
           <EmptyState title={t("No tasks yet")}>{t("A task is a call that an agent makes: now, at a set time, or within hours that you allow. Import a list to call many people.")}</EmptyState>
         )}
       </LoadedView>
+    </>
+  );
+  return (
+    <Page title={t("Tasks")} actions={<><Link to="batches">{t("Batches")}</Link><Button onClick={() => setOpen("import")}>{t("Import CSV")}</Button><Button kind="main" onClick={() => setOpen("new")}>{t("New task")}</Button></>}>
+      {filter.batch_id && <p><Button kind="quiet" onClick={() => put({ batch: "" })}>{t("Show the tasks of all batches")}</Button></p>}
+      {!filter.batch_id && counts.data && counts.data.some(Boolean) && (
+        <ul class="counts" aria-label={filter.agent_id ? t("Tasks of this agent") : t("All tasks")}>
+          {STATUSES.map((one, index) => <li key={one}><Badge value={one} /> {formatNumber(counts.data![index] ?? 0)}</li>)}
+        </ul>
+      )}
+      {filter.batch_id ? <BatchHead key={filter.batch_id} id={filter.batch_id} changed={reload}>{list}</BatchHead> : list}
       {open === "new" && <NewTask agents={agents.data ?? []} close={close} />}
       {open === "import" && <Import agents={agents.data ?? []} close={close} />}
     </Page>
@@ -189,10 +193,13 @@ function Import({ agents, close }: { agents: AgentName[]; close: () => void }) {
     setName(file.name.replace(/\.[^.]*$/, "").slice(0, 200));
     refuse("");
     setOrder("");
-    const { rows: cells, encoding: used } = await readList(file).catch((error: Error) => {
+    const list = await readList(file).catch((error: Error) => {
       refuse(error instanceof ListError ? t(error.message) : t("The file cannot be read."));
-      return { rows: [] as string[][], encoding: "utf-8" };
+      return null;
     });
+    const { rows: cells, encoding: used } = list ?? { rows: [] as string[][], encoding: "utf-8" };
+    if (list && cells.length === 0) refuse(t("The file is empty."));
+    if (cells.length === 1) refuse(t("The list has one line only, which would name the columns."));
     setEncoding(used);
     setRows(cells);
     setMap((cells[0] ?? []).map((name) => COLUMN_PATTERNS.find(([pattern]) => pattern.test(name))?.[1] ?? "context"));
@@ -215,6 +222,8 @@ function Import({ agents, close }: { agents: AgentName[]; close: () => void }) {
   const left = lines.length - result.taken.size;
   const submit = async () => {
     refuse("");
+    if (!body.length) return refuse(t("The list has one line only, which would name the columns."));
+    if (!map.includes("to_number")) return refuse(t("No column contains the number to call."));
     if (found === "mixed") return refuse(t("Some dates have the day first and some the month: write them as 2026-04-03."));
     if (found === "ambiguous" && !order) return refuse(t("Choose how the dates are written."));
     // The lines of one file are a batch; with the same key a lost answer makes no second one.
@@ -257,7 +266,7 @@ function Import({ agents, close }: { agents: AgentName[]; close: () => void }) {
         {found === "ambiguous" && <Select label={t("How are the dates written?")} hint={`${t("Example")}: ${dates.find((cell) => columnOrder([cell]) === "ambiguous") ?? ""}. ${t("Times are in the time zone")} ${Intl.DateTimeFormat().resolvedOptions().timeZone}.`} value={order} set={(value) => setOrder(value as DateOrder | "")} options={[["", t("Choose")], ["dmy", t("day/month/year")], ["mdy", t("month/day/year")]]} />}
         {found === "mixed" && <p class="problem" role="alert">{t("Some dates have the day first and some the month: write them as 2026-04-03.")}</p>}
         {header && !map.includes("to_number") && <p class="problem" role="alert">{t("No column contains the number to call.")}</p>}
-        {refusal && <p class="problem" role="alert">{refusal}</p>}
+        {refusal && !(header && !map.includes("to_number") && refusal === t("No column contains the number to call.")) && <p class="problem" role="alert">{refusal}</p>}
         {(result.taken.size > 0 || result.faults.length > 0) && <p role="status">{formatNumber(result.taken.size)} {t("of")} {formatNumber(body.length)} {t("imported")}{left > 0 && `. ${t("Lines that were imported are not sent again.")}`}</p>}
         {result.faults.length > 0 && <ul class="faults">{result.faults.slice(0, 50).map(({ line, error }) => <li key={line}>{t("Line")} {line}: {lineText(error)}</li>)}</ul>}
       </Form>

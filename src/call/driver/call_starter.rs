@@ -2,7 +2,8 @@
 
 use super::chat_call;
 use super::concurrency::ConcurrencyPermit;
-use super::listen_in::{self, ListenError};
+use super::listen_in;
+use super::listen_request::ListenError;
 use super::services::SharedServices;
 use super::task_call::{self, PlaceCallError, PlacedCall};
 use super::web_call::{self, WebCallParams};

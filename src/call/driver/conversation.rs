@@ -4,6 +4,7 @@ mod closing;
 mod controls;
 mod events;
 mod handover;
+mod listener_lines;
 mod listeners;
 mod next_agent;
 mod outputs;
@@ -30,12 +31,15 @@ use crate::domain::end_reason::EndReason;
 use crate::providers::{EventStream, LlmEvent};
 use crate::supervision::PanicError;
 use crate::webhooks::mcp::McpServer;
-use listeners::Listeners;
+use listener_lines::Listeners;
 use next_agent::NextAgent;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use trunkline_media::stats::LegStats;
+
+/// A chat ends when nobody has written for this long.
+const CHAT_IDLE_MAX: Duration = Duration::from_secs(300);
 
 /// Everything an answered call holds.
 pub(super) struct Conversation {
@@ -116,7 +120,7 @@ pub(super) async fn run_conversation(established: EstablishedCall) {
         hang_up: None,
         stats: None,
         listeners: Listeners::default(),
-        idle_at: (!has_sound).then(|| now + soundless::IDLE_MAX),
+        idle_at: (!has_sound).then(|| now + CHAT_IDLE_MAX),
     };
     running.connect_tool_servers();
     let (workers, scope, agent) = (&running.call.context.schemas, running.call.record.scope, &running.call.spec.agent);

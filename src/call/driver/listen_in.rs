@@ -4,6 +4,7 @@
 use super::call_media::ntp_clock;
 use super::concurrency::ConcurrencyPermit;
 use super::leg_events::leg_event_queue;
+use super::listen_request::{ListenError, ListenRequest};
 use super::services::{CallServices, SharedServices};
 use crate::call::registry::CallCommand;
 use crate::domain::ids::CallId;
@@ -12,7 +13,7 @@ use crate::supervision;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use trunkline_media::codec::{Codec, Companding};
-use trunkline_media::io::worker::{RelaySender, TransportSetup};
+use trunkline_media::io::worker::TransportSetup;
 use trunkline_media::leg::{self, LegEvent, StreamConfig};
 use trunkline_media::transport::webrtc::{AnsweredOffer, WebRtcPeer};
 
@@ -22,42 +23,6 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(2);
 const CONNECT_DEADLINE: Duration = Duration::from_secs(20);
 /// Codecs in order of preference.
 const CODECS: &[Codec] = &[Codec::Opus, Codec::G711(Companding::MuLaw), Codec::G711(Companding::ALaw)];
-
-/// Why somebody cannot listen to a call.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ListenError {
-    /// WebRTC is switched off in the settings.
-    #[error("Listening from browsers is switched off on this server")]
-    Disabled,
-    /// The media worker has no room.
-    #[error("This server has no room for another listener")]
-    Overloaded,
-    /// The offer cannot be used; holds the reason, in words for the client.
-    #[error("{0}")]
-    Offer(String),
-    /// No such call goes on in this process.
-    #[error("The call is over, or runs on another server")]
-    NotHere,
-    /// There is nothing to be heard yet.
-    #[error("The call has not been answered yet")]
-    NotAnswered,
-    /// A chat.
-    #[error("A chat has no sound: read it instead")]
-    NoSound,
-    /// As many people listen as may.
-    #[error("As many people listen to the call as may: 4")]
-    TooMany,
-}
-
-/// Somebody wants to listen.
-#[derive(Debug)]
-pub struct ListenRequest {
-    /// Takes both sides.
-    pub(super) relay: RelaySender,
-    /// Kept by the call while it goes on; closed when the listener has gone.
-    pub(super) line: oneshot::Sender<()>,
-    pub(super) reply: oneshot::Sender<Result<(), ListenError>>,
-}
 
 /// Answers a listener's offer. They hear the call until it is over or they go.
 pub(super) async fn listen_in(

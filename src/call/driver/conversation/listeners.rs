@@ -1,29 +1,15 @@
 //! Those who listen in to a call: each gets both sides, and the caller hears nothing of them.
 
+use super::super::listen_request::{ListenError, ListenRequest};
 use super::ConversationLoop;
-use crate::call::driver::listen_in::{ListenError, ListenRequest};
-use tokio::sync::oneshot;
+use super::listener_lines::{LISTENERS_MAX, ListenerLine};
 use trunkline_media::audio::AudioFrame;
-use trunkline_media::io::worker::{LegHandle, RelaySender};
-
-/// People who listen to one call at once.
-const LISTENERS_MAX: usize = 4;
-
-/// One who listens.
-struct ListenerLine {
-    relay: RelaySender,
-    /// Closed once they have gone; dropped with the call.
-    line: oneshot::Sender<()>,
-}
-
-/// All who listen to a call.
-#[derive(Default)]
-pub(super) struct Listeners(Vec<ListenerLine>);
+use trunkline_media::io::worker::LegHandle;
 
 impl ConversationLoop {
     pub(super) fn handle_listen(&mut self, request: ListenRequest) {
         let ListenRequest { relay, line, reply } = request;
-        self.listeners.0.retain(|one| !one.line.is_closed());
+        self.listeners.remove_gone();
         let result = match (self.is_chat(), self.listeners.0.len()) {
             (true, _) => Err(ListenError::NoSound),
             (false, LISTENERS_MAX..) => Err(ListenError::TooMany),
@@ -40,7 +26,7 @@ impl ConversationLoop {
 
     /// Both sides of the call for those who listen.
     pub(super) fn carry_both_sides(&mut self, frame: AudioFrame) {
-        self.listeners.0.retain(|one| !one.line.is_closed());
+        self.listeners.remove_gone();
         for one in &self.listeners.0 {
             one.relay.send(frame);
         }

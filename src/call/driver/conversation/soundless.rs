@@ -1,14 +1,12 @@
 //! A chat: a call without sound. What the agent says is read as soon as it is written, and the caller writes.
 
-use super::ConversationLoop;
+use super::{CHAT_IDLE_MAX, ConversationLoop};
 use crate::domain::call::Direction;
 use crate::domain::call_control::{CallControl, ControlError};
 use crate::domain::end_reason::EndReason;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use trunkline_media::playout::queue::{SegmentId, SegmentPlayed};
 
-/// A chat ends when nobody has written for this long.
-pub(super) const IDLE_MAX: Duration = Duration::from_secs(300);
 /// What a text counts as, where samples tell how much was heard: all of it.
 const READ_SAMPLES: u64 = 1;
 
@@ -38,7 +36,7 @@ impl ConversationLoop {
     ) -> Option<Result<(), ControlError>> {
         match (control, self.is_chat()) {
             (CallControl::Message(message), true) => {
-                self.idle_at = Some(now + IDLE_MAX);
+                self.idle_at = Some(now + CHAT_IDLE_MAX);
                 Some(self.machine.handle_message(now, &message.text))
             }
             (CallControl::Message(_), false) => Some(Err(ControlError::NotAChat)),
