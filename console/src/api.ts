@@ -168,6 +168,11 @@ export interface Agent extends Record<string, unknown> {
   updated_at: string;
 }
 
+/** What choices and columns show of an agent. */
+export type AgentName = Pick<Agent, "id" | "name">;
+/** The names of agents, without their documents. */
+export const AGENT_NAMES = "/agents?fields=id,name";
+
 export interface Version {
   version: number;
   created_at: string;
@@ -232,7 +237,7 @@ export interface Call {
   id: string;
   agent_id: string | null;
   task_id: string | null;
-  direction: "inbound" | "outbound" | "web";
+  direction: "inbound" | "outbound" | "web" | "chat";
   transport: string;
   from_number: string;
   to_number: string;

@@ -37,6 +37,7 @@ export function lengthOf(call: Pick<Call, "status" | "answered_at" | "duration_s
 export function titleOf(call: Pick<Call, "direction" | "from_number" | "to_number">): string {
   if (call.direction === "outbound") return `${t("Call to")} ${call.to_number}`;
   if (call.direction === "inbound") return `${t("Call from")} ${call.from_number}`;
+  if (call.direction === "chat") return call.from_number && call.from_number !== "chat" && call.from_number !== "console" ? `${t("Chat with")} ${call.from_number}` : t("Text chat");
   if (call.from_number === "console") return t("Test call");
   return call.from_number && call.from_number !== "web" ? `${t("Web call from")} ${call.from_number}` : t("Web call");
 }
@@ -44,6 +45,7 @@ export function titleOf(call: Pick<Call, "direction" | "from_number" | "to_numbe
 /** The other party in lists. */
 export function partyOf(call: Pick<Call, "direction" | "from_number" | "to_number">): string {
   if (call.direction === "outbound") return call.to_number;
+  if (call.direction === "chat" && call.from_number === "console") return t("Text chat");
   if (call.direction === "web" && call.from_number === "console") return t("Test call");
   return call.from_number;
 }

@@ -19,6 +19,8 @@ export function Steer({ call, controls, reload }: { call: Call; controls: CallCo
   const [done, setDone] = useState("");
   const { busy, error, run } = useAction();
   const held = isOnHold(controls);
+  // A chat cannot wait or be put through.
+  const hasLine = call.direction !== "chat";
   const give = async (control: string, body: Record<string, unknown>, said: string) => {
     setDone("");
     await post(`/calls/${call.id}/${control}`, body);
@@ -27,13 +29,13 @@ export function Steer({ call, controls, reload }: { call: Call; controls: CallCo
   };
   const hold = () => (held ? give("resume", {}, t("The caller is back with the agent.")) : give("hold", {}, t("The caller is on hold.")));
   return (
-    <Card title={t("Steer the call")} wide actions={<Button busy={busy} aria-pressed={held} onClick={() => run(hold)}>{held ? t("Resume") : t("Hold")}</Button>}>
+    <Card title={t("Steer the call")} wide actions={hasLine && <Button busy={busy} aria-pressed={held} onClick={() => run(hold)}>{held ? t("Resume") : t("Hold")}</Button>}>
       <p role="status" class="soft">{done || (held ? t("The caller is on hold.") : t("The caller does not notice who steers."))}</p>
       <ErrorMessage error={error} />
       <div class="columns steer">
         <Say give={give} />
         <Whisper give={give} />
-        <PutThrough agent={call.agent_id} give={give} />
+        {hasLine && <PutThrough agent={call.agent_id} give={give} />}
       </div>
     </Card>
   );

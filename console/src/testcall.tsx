@@ -5,8 +5,8 @@ import { type Call as CallRow, type Demo, type WebCall, demoOf, get, post } from
 import { Trunkline, type Call, type CallState, type Turn } from "../client/trunkline.js";
 import { Level, Waterfall } from "./charts";
 import { t } from "./i18n";
+import { Latency, Thinking, latencyOf } from "./latency";
 import { guardLeaving } from "./router";
-import { formatNumber } from "./ui";
 import { Badge, Button, Card, Link, ErrorMessage } from "./ui";
 
 /** Audio source when there is no microphone: plays phrases into the call. */
@@ -46,15 +46,6 @@ async function openMicrophone(): Promise<MediaStream> {
     if (name === "NotFoundError") throw new Error("This computer has no microphone.");
     throw new Error("The microphone cannot be opened. Another program may be using it.");
   }
-}
-
-/** Time from the end of the caller's words to the agent's answer, as far as the transcript tells it. */
-export function latencyOf(turns: Turn[], index: number): number | null {
-  const [before, turn] = [turns[index - 1], turns[index]];
-  if (turn?.role !== "assistant" || before?.role !== "user" || !before.is_final) return null;
-  if (!turn.started_at_ms || !before.ended_at_ms) return null;
-  const ms = turn.started_at_ms - before.ended_at_ms;
-  return ms > 0 ? ms : null;
 }
 
 const KEYS = "123456789*0#";
@@ -190,10 +181,11 @@ export function TestCall({ agent }: { agent: string }) {
           <ol class="turns" aria-live="polite" aria-label={t("Live transcript")}>
             {turns.map((turn, index) => (
               <li key={turn.position ?? "interim"} ref={index === turns.length - 1 ? last : null} class={`${turn.role}${turn.is_final ? "" : " interim"}`}>
-                <span class="who">{t(turn.role)}</span>
+                <span class="who">{turn.role === "user" ? t("You") : turn.role === "assistant" ? t("Agent") : t(turn.role)}</span>
                 <span>{turn.content}{turn.interrupted && <em> {t("interrupted")}</em>} <Latency ms={latencyOf(turns, index)} /></span>
               </li>
             ))}
+            {talking && turns.at(-1)?.role === "user" && turns.at(-1)?.is_final && <Thinking key={turns.length} />}
           </ol>
         )}
         {setUp !== null && <p class="soft">{t("Click to first sound")}: <output class="setup">{Math.round(setUp)}</output> ms</p>}
@@ -207,8 +199,4 @@ export function TestCall({ agent }: { agent: string }) {
       </div>
     </Card>
   );
-}
-
-function Latency({ ms }: { ms: number | null }) {
-  return ms === null ? null : <span class="ms" title={t("Response latency")}>{formatNumber(ms)} ms</span>;
 }

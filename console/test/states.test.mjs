@@ -10,11 +10,11 @@ const { LLM, STT, TTS, withProvider } = await load("catalog.ts");
 const { axisTop } = await load("charts.tsx");
 const { stageState } = await load("pages/providers.tsx");
 const { readHost } = await load("pages/numbers.tsx");
-const { plainNumber } = await load("pages/tasks.tsx");
+const { plainNumber } = await load("phone.ts");
 const { sorted } = await load("pages/doctor.tsx");
 const { stepsOf } = await load("pages/overview.tsx");
 const { CARRIERS, PLACEHOLDER } = await load("carriers.ts");
-const { latencyOf } = await load("testcall.tsx");
+const { latencyOf } = await load("latency.tsx");
 
 const NOW = Date.parse("2026-04-03T12:00:00Z");
 const call = (fields) => ({ status: "completed", end_reason: null, answered_at: null, ended_at: null, metrics: null, signalling: null, duration_seconds: null, direction: "inbound", from_number: "+31201234567", to_number: "+31207654321", ...fields });

@@ -3,6 +3,7 @@
 use super::agent_view::{AgentBody, AgentView};
 use super::auth::OrgAuth;
 use super::error::ApiError;
+use super::field_selection::{FieldSelection, Selected};
 use super::input::{IdPath, JsonObject, Paging, QueryParams, id, unify, validated};
 use super::patch::{Patch, check_rotation, rotate_webhook_secret};
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
@@ -23,7 +24,8 @@ use utoipa::ToSchema;
 #[derive(Serialize, ToSchema)]
 pub(super) struct AgentPage {
     /// Agents, newest first.
-    agents: Vec<AgentView>,
+    #[schema(value_type = Vec<AgentView>)]
+    agents: Vec<Selected<AgentView>>,
     total: i64,
     limit: i64,
     offset: i64,
@@ -88,11 +90,11 @@ pub(super) async fn stored(api: &ApiState, scope: OrgScope, text: &str) -> Resul
 }
 
 /// The agents of the organization, newest first.
-#[utoipa::path(get, path = "/agents", tag = "agents", params(Paging, ("enabled" = Option<bool>, Query, description = "Only agents that are or are not enabled.")), responses((status = 200, body = AgentPage)))]
+#[utoipa::path(get, path = "/agents", tag = "agents", params(Paging, ("fields" = Option<String>, Query, description = "Only these fields of each entry, separated by commas, such as `id,status`: a list of large documents stays small.", min_length = 1, max_length = 500), ("enabled" = Option<bool>, Query, description = "Only agents that are or are not enabled.")), responses((status = 200, body = AgentPage)))]
 pub(super) async fn list(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, query: QueryParams,
 ) -> Result<ApiResponse, ApiError> {
-    let page = query.page()?;
+    let (page, fields) = (query.page()?, FieldSelection::read::<AgentView>(&query)?);
     let enabled = match query.flag("enabled")? {
         Some(enabled) => Some(enabled),
         None => query.flag("is_active")?,
@@ -101,7 +103,7 @@ pub(super) async fn list(
     let _turn = api.limits.turn(scope).await?;
     let (agents, total) = api.store.agents(scope, enabled, page).await?;
     let written = || {
-        let agents = agents.iter().map(AgentView::from).collect();
+        let agents = agents.iter().map(|agent| fields.apply(AgentView::from(agent))).collect();
         ApiResponse::ok(AgentPage { agents, total, limit: page.limit, offset: page.offset })
     };
     Ok(in_place(written))

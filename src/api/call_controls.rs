@@ -8,6 +8,7 @@ use super::response::ApiResponse;
 use super::state::ApiState;
 use crate::domain::call::CallStatus;
 use crate::domain::call_control::{CallControl, ControlError, InstructCommand, SayCommand, TransferCommand};
+use crate::domain::ids::CallId;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use garde::Validate;
@@ -21,7 +22,7 @@ pub(super) struct CallControlBody {
     /// Id of the call.
     #[schema(format = "uuid")]
     call_id: String,
-    /// `say`, `instruct`, `transfer`, `hold` or `resume`.
+    /// `say`, `instruct`, `transfer`, `hold`, `resume` or `message`.
     control: &'static str,
 }
 
@@ -69,17 +70,26 @@ pub(super) async fn resume(
     control(&api, &actor, &id, || Ok(CallControl::Resume)).await
 }
 
-fn read<T: DeserializeOwned + ToSchema + Validate<Context = ()>>(
+pub(super) fn read<T: DeserializeOwned + ToSchema + Validate<Context = ()>>(
     mut object: serde_json::Map<String, serde_json::Value>,
 ) -> Result<T, ApiError> {
     object.retain(|_, value| !value.is_null());
     validated(object, Vec::new(), |_| Vec::new())
 }
 
-/// Another organization's call is no call, whatever the body says; a call that is over takes no command.
+/// Gives a command, and writes down who gave it.
 async fn control(
     api: &ApiState, actor: &Actor, id: &str, read: impl FnOnce() -> Result<CallControl, ApiError>,
 ) -> Result<ApiResponse, ApiError> {
+    let (call, body) = control_unaudited(api, actor, id, read).await?;
+    actor.audit(api, &format!("call.{}", body.control), call).await?;
+    Ok(ApiResponse::ok(body))
+}
+
+/// Another organization's call is no call, whatever the body says; a call that is over takes no command.
+pub(super) async fn control_unaudited(
+    api: &ApiState, actor: &Actor, id: &str, read: impl FnOnce() -> Result<CallControl, ApiError>,
+) -> Result<(CallId, CallControlBody), ApiError> {
     let call = find(api, actor.scope, id).await?;
     let control = read()?;
     let before = |status: CallStatus| match status {
@@ -95,8 +105,7 @@ async fn control(
         let is_over = is_unclear && find(api, actor.scope, id).await?.status().is_over();
         return Err(refused(if is_over { ControlError::Over } else { error }, &control));
     }
-    actor.audit(api, &format!("call.{name}"), call.id).await?;
-    Ok(ApiResponse::ok(CallControlBody { call_id: call.id.to_string(), control: name }))
+    Ok((call.id, CallControlBody { call_id: call.id.to_string(), control: name }))
 }
 
 fn refused(error: ControlError, control: &CallControl) -> ApiError {

@@ -3,6 +3,7 @@
 
 use super::auth::{Actor, OrgAuth};
 use super::error::ApiError;
+use super::field_selection::{FieldSelection, Selected};
 use super::input::{IdPath, Paging, QueryParams, id};
 use super::response::ApiResponse;
 use super::state::ApiState;
@@ -10,7 +11,7 @@ use crate::call::registry::CallCommand;
 use crate::domain::call::{Call, CallStatus, Direction};
 use crate::domain::call_documents::{CallCost, CallFigures, CallReport, CallSignalling};
 use crate::domain::end_reason::EndReason;
-use crate::domain::ids::{AgentId, CallId, TaskId};
+use crate::domain::ids::{AgentId, BatchId, CallId, TaskId};
 use crate::domain::time::UnixMs;
 use crate::domain::transcript::Turn;
 use crate::store::{CallFilter, OrgScope, PageRequest};
@@ -38,10 +39,10 @@ pub(super) struct CallView {
     /// The task that the call was made for; `null` for other calls.
     #[schema(format = "uuid")]
     task_id: Option<String>,
-    /// `inbound`, `outbound` or `web`.
+    /// `inbound`, `outbound`, `web` or `chat`.
     #[schema(value_type = Direction)]
     direction: &'static str,
-    /// `sip` or `webrtc`.
+    /// `sip`, `webrtc`, or `text` for a chat.
     transport: &'static str,
     /// Number of the caller (E.164), or what the caller said about themselves: a SIP user, `anonymous`, `web`.
     from_number: String,
@@ -135,7 +136,8 @@ pub(super) struct CallBody {
 #[derive(Serialize, ToSchema)]
 pub(super) struct CallPage {
     /// Calls, newest first.
-    calls: Vec<CallView>,
+    #[schema(value_type = Vec<CallView>)]
+    calls: Vec<Selected<CallView>>,
     total: i64,
     limit: i64,
     offset: i64,
@@ -165,23 +167,24 @@ async fn with_transcript(api: &ApiState, scope: OrgScope, call: &Call) -> Result
 }
 
 /// The calls of the organization, newest first.
-#[utoipa::path(get, path = "/calls", tag = "calls", params(Paging, ("task_id" = Option<String>, Query, description = "Only calls of this task.", format = "uuid"), ("agent_id" = Option<String>, Query, description = "Only calls of this agent.", format = "uuid"), ("status" = Option<CallStatus>, Query, description = "Only calls with this status."), ("direction" = Option<Direction>, Query, description = "Only calls in this direction."), ("end_reason" = Option<EndReason>, Query, description = "Only calls that ended for this reason."), ("started_after" = Option<String>, Query, description = "Only calls that began at this time or later.", format = "date-time"), ("started_before" = Option<String>, Query, description = "Only calls that began before this time.", format = "date-time"), ("q" = Option<String>, Query, description = "Part of a number, of the summary or of what was said, or a call's identifier; looked for in the newest 10,000 calls.", min_length = 1, max_length = 200, pattern = "[^\\s]")), responses((status = 200, body = CallPage)))]
+#[utoipa::path(get, path = "/calls", tag = "calls", params(Paging, ("fields" = Option<String>, Query, description = "Only these fields of each entry, separated by commas, such as `id,status`: a list of large documents stays small.", min_length = 1, max_length = 500), ("task_id" = Option<String>, Query, description = "Only calls of this task.", format = "uuid"), ("batch_id" = Option<String>, Query, description = "Only calls of the tasks in this batch.", format = "uuid"), ("agent_id" = Option<String>, Query, description = "Only calls of this agent.", format = "uuid"), ("status" = Option<CallStatus>, Query, description = "Only calls with this status."), ("direction" = Option<Direction>, Query, description = "Only calls in this direction."), ("end_reason" = Option<EndReason>, Query, description = "Only calls that ended for this reason."), ("started_after" = Option<String>, Query, description = "Only calls that began at this time or later.", format = "date-time"), ("started_before" = Option<String>, Query, description = "Only calls that began before this time.", format = "date-time"), ("q" = Option<String>, Query, description = "Part of a number, of the summary or of what was said, or a call's identifier; looked for in the newest 10,000 calls.", min_length = 1, max_length = 200, pattern = "[^\\s]")), responses((status = 200, body = CallPage)))]
 pub(super) async fn list(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, query: QueryParams,
 ) -> Result<ApiResponse, ApiError> {
-    let page = query.page()?;
+    let (page, fields) = (query.page()?, FieldSelection::read::<CallView>(&query)?);
     let filter = CallFilter {
         task: query.value("task_id", TaskId::parse, "a UUID")?,
+        batch: query.value("batch_id", BatchId::parse, "a UUID")?,
         agent: query.value("agent_id", AgentId::parse, "a UUID")?,
         status: query.value("status", CallStatus::parse, "one of initiated, in_progress, completed, failed")?,
-        direction: query.value("direction", Direction::parse, "one of inbound, outbound, web")?,
+        direction: query.value("direction", Direction::parse, "one of inbound, outbound, web, chat")?,
         end_reason: query.value("end_reason", EndReason::parse, "an end reason")?,
         started_after: query.value("started_after", UnixMs::parse, "a time such as 2026-03-27T12:00:00Z")?,
         started_before: query.value("started_before", UnixMs::parse, "a time such as 2026-03-27T12:00:00Z")?,
         text: query.value("q", searched, "1 to 200 characters")?,
     };
     let (calls, total) = api.store.calls(scope, filter, page).await?;
-    let calls = calls.iter().map(CallView::from).collect();
+    let calls = calls.iter().map(|call| fields.apply(CallView::from(call))).collect();
     Ok(ApiResponse::ok(CallPage { calls, total, limit: page.limit, offset: page.offset }))
 }
 

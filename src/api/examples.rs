@@ -54,6 +54,8 @@ fn request(schema: &str) -> Option<Value> {
         "DoNotCallFields" => json!({"numbers": ["+31201234567"], "reason": "Asked on the phone"}),
         "SayCommand" => json!({"text": "Your parcel has arrived.", "interrupt": false}),
         "InstructCommand" => json!({"text": "Offer the caller a discount of ten percent."}),
+        "MessageCommand" => json!({"text": "Where is my order?"}),
+        "ListenFields" => json!({"sdp": "v=0\r\n…"}),
         "TransferCommand" => json!({"to": "+31201234567"}),
         "SecretFields" => json!({"name": "Our account", "provider": "openai", "value": "sk-your-key"}),
         _ => return None,

@@ -5,10 +5,10 @@ use super::query_parameters::KnownParameters;
 use super::response::{ApiResponse, ResponsePayload};
 use super::state::ApiState;
 use super::{
-    agent_versions, agents, api_keys, audit_log, batches, call_controls, call_events, calls, client_ip, console,
-    do_not_call, doctor, envelope, events, health, idempotency, live_transcript, metrics, openapi, organizations,
-    phone_numbers, providers, query_parameters, recordings, reports, secrets, sessions, sip_log, tasks, trunks, usage,
-    users, web_calls, webhook_deliveries, whip,
+    agent_versions, agents, api_keys, audit_log, batches, call_controls, call_events, calls, chats, client_ip, console,
+    do_not_call, doctor, envelope, events, health, idempotency, listeners, live_transcript, metrics, openapi,
+    organizations, phone_numbers, providers, query_parameters, recordings, reports, secrets, sessions, sip_log, tasks,
+    trunks, usage, users, web_calls, webhook_deliveries, whip,
 };
 use axum::Router;
 use axum::extract::Request;
@@ -113,6 +113,9 @@ fn calls_mount() -> OpenApiRouter<ApiState> {
         .routes(routes!(call_controls::transfer))
         .routes(routes!(call_controls::hold))
         .routes(routes!(call_controls::resume))
+        .routes(routes!(chats::create))
+        .routes(routes!(chats::message))
+        .routes(routes!(listeners::listen))
 }
 
 async fn refuse_unknown_parameters(request: Request, next: Next) -> Response {

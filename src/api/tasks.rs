@@ -4,6 +4,7 @@ use super::agent_view::AgentView;
 use super::auth::OrgAuth;
 use super::calls;
 use super::error::ApiError;
+use super::field_selection::{FieldSelection, Selected};
 use super::input::{IdPath, JsonObject, Paging, QueryParams, id, validated};
 use super::patch::Patch;
 use super::precondition::{ATTEMPTS_MAX, IfMatch, IfMatchHeader, Versioned, contended};
@@ -103,7 +104,8 @@ pub(super) struct TaskBody {
 #[derive(Serialize, ToSchema)]
 pub(super) struct TaskPage {
     /// Tasks, newest first.
-    tasks: Vec<TaskView>,
+    #[schema(value_type = Vec<TaskView>)]
+    tasks: Vec<Selected<TaskView>>,
     total: i64,
     limit: i64,
     offset: i64,
@@ -181,16 +183,16 @@ async fn trunks(api: &ApiState, scope: OrgScope) -> Result<Vec<Trunk>, ApiError>
 }
 
 /// The tasks of the organization, newest first.
-#[utoipa::path(get, path = "/tasks", tag = "tasks", params(Paging, ("agent_id" = Option<String>, Query, description = "Only tasks of this agent.", format = "uuid"), ("status" = Option<TaskStatus>, Query, description = "Only tasks with this status."), ("batch_id" = Option<String>, Query, description = "Only tasks of this batch.", format = "uuid")), responses((status = 200, body = TaskPage)))]
+#[utoipa::path(get, path = "/tasks", tag = "tasks", params(Paging, ("fields" = Option<String>, Query, description = "Only these fields of each entry, separated by commas, such as `id,status`: a list of large documents stays small.", min_length = 1, max_length = 500), ("agent_id" = Option<String>, Query, description = "Only tasks of this agent.", format = "uuid"), ("status" = Option<TaskStatus>, Query, description = "Only tasks with this status."), ("batch_id" = Option<String>, Query, description = "Only tasks of this batch.", format = "uuid")), responses((status = 200, body = TaskPage)))]
 pub(super) async fn list(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, query: QueryParams,
 ) -> Result<ApiResponse, ApiError> {
-    let page = query.page()?;
+    let (page, fields) = (query.page()?, FieldSelection::read::<TaskView>(&query)?);
     let agent = query.value("agent_id", AgentId::parse, "a UUID")?;
     let status = query.value("status", TaskStatus::parse, "one of pending, in_progress, completed, failed")?;
     let batch = query.value("batch_id", BatchId::parse, "a UUID")?;
     let (tasks, total) = api.store.tasks(scope, agent, status, batch, page).await?;
-    let tasks = tasks.iter().map(TaskView::from).collect();
+    let tasks = tasks.iter().map(|task| fields.apply(TaskView::from(task))).collect();
     Ok(ApiResponse::ok(TaskPage { tasks, total, limit: page.limit, offset: page.offset }))
 }
 

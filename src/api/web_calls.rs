@@ -8,6 +8,7 @@ use super::response::ApiResponse;
 use super::state::ApiState;
 use crate::call::admission::LimitExceededError;
 use crate::call::driver::{WebCallError, WebCallParams};
+use crate::domain::agent::Agent;
 use crate::domain::ids::{AgentId, CallId};
 use crate::domain::secret::{Secret, exposed};
 use crate::domain::template::{self, TemplateUse};
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-/// A call that a browser will make.
+/// Who calls or writes, and what the agent should know.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WebCallFields {
@@ -114,11 +115,21 @@ pub(super) async fn create(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, OriginalUri(uri): OriginalUri, headers: HeaderMap,
     JsonObject(object, _turn): JsonObject,
 ) -> Result<ApiResponse, ApiError> {
+    let (agent, order) = read_order(&api, scope, object).await?;
+    let agent_id = agent.id;
+    let call = api.calls.place_web(scope, agent, order).await.map_err(refusal)?;
+    let mount = uri.path().trim_end_matches("/calls/web");
+    Ok(ApiResponse::created(WebCallBody::new(&api, &api.http.base_url(&headers), mount, scope, call, agent_id)))
+}
+
+/// Reads who is to take the call or chat, and with what.
+pub(super) async fn read_order(
+    api: &ApiState, scope: OrgScope, object: Map<String, Value>,
+) -> Result<(Agent, WebCallParams), ApiError> {
     let fields: WebCallFields = typed(object)?;
     let unknown = || ApiError::no_reference("agent_id", "is not an agent of this organization");
     let agent = AgentId::parse(&fields.agent_id).ok_or_else(unknown)?;
     let agent = api.store.agent(scope, agent).await?.ok_or_else(unknown)?;
-    let agent_id = agent.id;
     let caller = fields.caller.filter(|caller| !caller.trim().is_empty());
     if caller.as_ref().is_some_and(|caller| caller.chars().count() > 64) {
         return Err(ApiError::field("caller", "must have at most 64 characters"));
@@ -132,9 +143,7 @@ pub(super) async fn create(
         context_data: fields.context_data,
         first_message: fields.starting_message,
     };
-    let call = api.calls.place_web(scope, agent, order).await.map_err(refusal)?;
-    let mount = uri.path().trim_end_matches("/calls/web");
-    Ok(ApiResponse::created(WebCallBody::new(&api, &api.http.base_url(&headers), mount, scope, call, agent_id)))
+    Ok((agent, order))
 }
 
 impl WebCallBody {

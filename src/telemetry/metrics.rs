@@ -15,6 +15,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_counter!("trunkline_calls_started_total", "Calls begun, by direction");
     describe_counter!("trunkline_calls_ended_total", "Calls ended, by direction and reason");
     describe_counter!("trunkline_call_controls_total", "Commands that calls took from beside them, by command");
+    describe_counter!("trunkline_listen_ins_total", "People who began to listen to a call");
     describe_gauge!("trunkline_calls", "Calls in progress");
     describe_histogram!("trunkline_setup_seconds", Unit::Seconds, "INVITE to our 200");
     describe_histogram!(

@@ -51,6 +51,20 @@ async fn a_batch_is_called_from_its_start_and_its_failures_again() {
     assert_eq!(called, ["+15550101", "+15550102"]);
     let failed = json!({"tasks": {"failed": 2}, "ended_calls": {"busy": 2}});
     until("both calls are over", async || (progress(&server, &batch).await == failed).then_some(())).await;
+    let calls = server.get(&format!("/calls?batch_id={batch}&fields=task_id,end_reason")).await;
+    assert_eq!(
+        (&calls["total"], &calls["calls"][0]["end_reason"]),
+        (&json!(2), &json!("busy")),
+        "not that of no batch"
+    );
+    assert_eq!(calls["calls"][0].as_object().unwrap().len(), 2, "a list carries what it is asked for");
+    for list in ["/calls", "/tasks", "/agents"] {
+        let (status, refusal) = server.send("GET", &format!("{list}?fields=id,nothing"), None).await;
+        assert_eq!((status, &refusal["details"]["field"]), (400, &json!("fields")), "{list}");
+        let answer = server.get(&format!("{list}?fields=id")).await;
+        assert_eq!(answer[&list[1..]][0].as_object().unwrap().keys().collect::<Vec<_>>(), ["id"], "{list}");
+    }
+    assert_eq!(server.get(&format!("/calls?batch_id={}", server.agent)).await["total"], json!(0));
 
     server.post(&format!("/batches/{batch}/pause"), json!({})).await;
     assert_eq!(server.post(&format!("/batches/{batch}/retry"), json!({})).await, json!({"retried": 2}));

@@ -43,6 +43,20 @@ async fn every_page_of_the_console_does_what_it_is_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ten_jobs_are_done_in_the_console() {
+    let server = Server::start().await;
+    run("jobs.test.mjs", &server, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_is_fit_to_be_seen() {
+    let server = Server::start().await;
+    server.call("listen; say opening_hours; listen; hangup").await;
+    server.last_call().await;
+    run("looks.test.mjs", &server, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn calls_from_a_page_are_heard_interrupted_and_ended() {
     let server = Server::start_demo().await;
     run("call.test.mjs", &server, &[]).await;

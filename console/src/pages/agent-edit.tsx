@@ -7,6 +7,7 @@ import { readDraft, writeDraft } from "../drafts";
 import { t } from "../i18n";
 import { useLoad } from "../live";
 import { type Route, navigate } from "../router";
+import { Chat } from "../chat";
 import { TestCall } from "../testcall";
 import { AgentFields } from "./agent-fields";
 import { SERVER_FIELDS, Versions, documentOf } from "./agents";
@@ -120,7 +121,7 @@ export function AgentEdit({ id, route }: { id: string; route: Route }) {
                 {tab === "versions" && <Versions id={id} restored={() => { setDraft(null); loaded.reload(); }} />}
               </div>
             </div>
-            {!isNew && <div class="beside">{changed && <p class="soft">{t("The test call uses the saved version.")}</p>}<TestCall agent={id} /></div>}
+            {!isNew && <div class="beside">{changed && <p class="soft">{t("Test call and chat use the saved version.")}</p>}<TestCall agent={id} /><Chat agent={id} /></div>}
           </div>
         )}
       </LoadedView>

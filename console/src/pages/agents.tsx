@@ -20,7 +20,7 @@ export const documentOf = (agent: Partial<Agent>): Partial<Agent> =>
   Object.fromEntries(Object.entries(agent).filter(([name, value]) => !SERVER_FIELDS.includes(name) && value !== null));
 
 export function Agents() {
-  const state = useLoad(() => getAll<Agent>("/agents", "agents"), []);
+  const state = useLoad(() => getAll<Agent>("/agents?fields=id,name,business_name,first_message,llm_config,is_active,updated_at", "agents"), []);
   const [words, setWords] = useState("");
   return (
     <Page title={t("Agents")} actions={<Button kind="main" onClick={() => navigate("agents/new")}>{t("New agent")}</Button>}>

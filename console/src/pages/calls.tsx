@@ -1,11 +1,14 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { type Agent, type Call, type CallControl, type Delivery, type Task, type Turn, get, getAll, post, query } from "../api";
+import { AGENT_NAMES, type Agent, type AgentName, type Call, type CallControl, type Delivery, type Task, type Turn, get, getAll, post, query } from "../api";
 import { type Phase, absent, controlText, failoverText, laterControls, lengthOf, partyOf, phaseOf, reasonOf, titleOf, whyFailed } from "../callstate";
 import { Waterfall, Waveform } from "../charts";
 import { save, write } from "../csv";
 import { patiently } from "../import";
 import { t } from "../i18n";
+import { Latency, latencyOf } from "../latency";
 import { useLoad } from "../live";
+import { useTurns } from "../live-turns";
+import { ListenIn } from "../listen";
 import { useListQuery } from "../router";
 import { SipMessages } from "../sip";
 import { Steer } from "../steer";
@@ -15,6 +18,9 @@ const LIMIT = 25;
 /** Calls in one exported file. */
 const EXPORT_MAX = 10_000;
 const EXPORT_PAGE = 100;
+/** What the list shows, and what the file has beside it. */
+const FIELDS = "id,agent_id,direction,from_number,to_number,status,end_reason,started_at,answered_at,duration_seconds,cost";
+const EXPORT_FIELDS = `${FIELDS},ended_at,summary,task_id,sip_call_id`;
 
 /** Midnight of a day in this browser's time zone, or of the day after. */
 function midnight(day: string, plus = 0): string | undefined {
@@ -25,7 +31,7 @@ function midnight(day: string, plus = 0): string | undefined {
 async function exportCalls(filter: Record<string, string | undefined>, named: (id: string | null) => string, step: (done: number) => void) {
   const rows: Call[] = [];
   for (let offset = 0; offset < EXPORT_MAX; offset += EXPORT_PAGE) {
-    const { calls, total } = await patiently(() => get<{ calls: Call[]; total: number }>(`/calls${query({ ...filter, limit: EXPORT_PAGE, offset })}`));
+    const { calls, total } = await patiently(() => get<{ calls: Call[]; total: number }>(`/calls${query({ ...filter, fields: EXPORT_FIELDS, limit: EXPORT_PAGE, offset })}`));
     rows.push(...calls);
     step(rows.length);
     if (!calls.length || rows.length >= total) break;
@@ -47,15 +53,15 @@ export function Calls() {
     const timer = setTimeout(() => put({ q: text }), 300);
     return () => clearTimeout(timer);
   }, [text]);
-  const agents = useLoad(() => getAll<Agent>("/agents", "agents"), []);
-  const filter = { q: of("q"), status: of("status"), direction: of("direction"), agent_id: of("agent"), task_id: of("task"), end_reason: of("reason"), started_after: midnight(of("from")), started_before: midnight(of("to"), 1) };
-  const state = useLoad(() => get<{ calls: Call[]; total: number }>(`/calls${query({ ...filter, limit: LIMIT, offset })}`), [JSON.stringify(filter), offset], { live: true });
+  const agents = useLoad(() => getAll<AgentName>(AGENT_NAMES, "agents"), []);
+  const filter = { q: of("q"), status: of("status"), direction: of("direction"), agent_id: of("agent"), task_id: of("task"), batch_id: of("batch"), end_reason: of("reason"), started_after: midnight(of("from")), started_before: midnight(of("to"), 1) };
+  const state = useLoad(() => get<{ calls: Call[]; total: number }>(`/calls${query({ ...filter, fields: FIELDS, limit: LIMIT, offset })}`), [JSON.stringify(filter), offset], { live: true });
   const now = useNow(Boolean(state.data?.calls.some((call) => call.status === "in_progress")));
   const named = (id: string | null) => agents.data?.find((agent) => agent.id === id)?.name ?? "–";
-  const filtered = ["q", "status", "direction", "agent", "task", "reason", "from", "to"].some(of);
+  const filtered = ["q", "status", "direction", "agent", "task", "batch", "reason", "from", "to"].some(of);
   const clear = () => {
     setText("");
-    put({ q: "", status: "", direction: "", agent: "", task: "", reason: "", from: "", to: "" });
+    put({ q: "", status: "", direction: "", agent: "", task: "", batch: "", reason: "", from: "", to: "" });
   };
   return (
     <Page title={t("Calls")} actions={<Button busy={busy} disabled={!state.data?.total} onClick={() => run(() => exportCalls(filter, named, setExported))}>{busy ? `${t("Exporting")}: ${formatNumber(exported)}` : t("Export CSV")}</Button>}>
@@ -65,9 +71,10 @@ export function Calls() {
         <Input label={t("To day")} type="date" min={of("from") || undefined} value={of("to")} set={(to) => put({ to })} />
         <Select label={t("Status")} value={of("status")} set={(status) => put({ status })} options={[["", t("All")], ...["initiated", "in_progress", "completed", "failed"].map((one): [string, string] => [one, t(one.replaceAll("_", " "))])]} />
         <Select label={t("End reason")} value={of("reason")} set={(reason) => put({ reason })} options={[["", t("All")], ...END_REASONS.map((one): [string, string] => [one, reasonOf(one)])]} />
-        <Select label={t("Direction")} value={of("direction")} set={(direction) => put({ direction })} options={[["", t("All")], ...["inbound", "outbound", "web"].map((one): [string, string] => [one, t(one)])]} />
+        <Select label={t("Direction")} value={of("direction")} set={(direction) => put({ direction })} options={[["", t("All")], ...["inbound", "outbound", "web", "chat"].map((one): [string, string] => [one, t(one)])]} />
         <Select label={t("Agent")} value={of("agent")} set={(agent) => put({ agent })} options={[["", t("All")], ...(agents.data ?? []).map((agent): [string, string] => [agent.id, agent.name])]} />
       </search>
+      {of("batch") && <p class="soft">{t("Only calls of one batch.")} <Link to={`tasks?batch=${of("batch")}`}>{t("Batch")}</Link> <Button kind="quiet" onClick={() => put({ batch: "" })}>{t("Show all")}</Button></p>}
       {of("task") && <p class="soft">{t("Only calls of one task.")} <Button kind="quiet" onClick={() => put({ task: "" })}>{t("Show all")}</Button></p>}
       {busy && exported >= EXPORT_MAX && <p class="soft" role="status">{t("A file has at most 10,000 calls: choose fewer days.")}</p>}
       <ErrorMessage error={error} />
@@ -122,16 +129,30 @@ export function CallPage({ id }: { id: string }) {
           <>
             <Why call={call} />
             <Facts call={call} now={now} />
-            {call.status === "in_progress" && <Steer call={call} controls={laterControls(call.metrics?.controls, heard)} reload={state.reload} />}
-            <Commands controls={laterControls(call.metrics?.controls, heard)} />
-            {call.summary && <Card title={t("Summary")} wide><p>{call.summary}</p></Card>}
-            <Conversation call={call} phase={phase} turns={going && live.length ? live : (call.transcript ?? [])} />
+            {call.status === "in_progress" ? (
+              <div class="split">
+                <div>
+                  <Conversation call={call} phase={phase} turns={live.length ? live : (call.transcript ?? [])} />
+                  <Commands controls={laterControls(call.metrics?.controls, heard)} />
+                </div>
+                <div class="beside">
+                  {call.direction !== "chat" && <ListenIn call={call.id} />}
+                  <Steer call={call} controls={laterControls(call.metrics?.controls, heard)} reload={state.reload} />
+                </div>
+              </div>
+            ) : (
+              <>
+                <Commands controls={laterControls(call.metrics?.controls, heard)} />
+                {call.summary && <Card title={t("Summary")} wide><p>{call.summary}</p></Card>}
+                <Conversation call={call} phase={phase} turns={going && live.length ? live : (call.transcript ?? [])} />
+              </>
+            )}
             <Card title={t("Response latency by stage")} wide><Waterfall turns={call.metrics?.turns ?? []} none={absent(phase, "answers")} /></Card>
             <div class="columns">
               <Card title={t("Cost")}><Costs call={call} phase={phase} /></Card>
-              <Card title={t("Connection")}><ConnectionQuality call={call} phase={phase} /></Card>
+              {call.direction !== "chat" && <Card title={t("Connection")}><ConnectionQuality call={call} phase={phase} /></Card>}
             </div>
-            <SipMessages call={call} />
+            {call.direction !== "chat" && <SipMessages call={call} />}
             {call.extracted_data !== null && <Card title={t("Extracted data")} wide><pre tabIndex={0}>{JSON.stringify(call.extracted_data, null, 2)}</pre></Card>}
             <Card title={t("Webhook deliveries")} wide>
               {hooks.error ? <ErrorMessage error={hooks.error} retry={hooks.reload} /> : hooks.data?.webhook_deliveries.length ? (
@@ -174,7 +195,7 @@ function Facts({ call, now }: { call: Call; now: number }) {
       {call.status !== "failed" && facts.length > 0 && <div><dt>{t("SIP reason")}</dt><dd>{facts.join(" · ")}</dd></div>}
       <div><dt>{t("From")}</dt><dd>{call.from_number}</dd></div>
       <div><dt>{t("To")}</dt><dd>{call.to_number}</dd></div>
-      <div><dt>{t("Direction")}</dt><dd>{t(call.direction)} ({call.transport === "webrtc" ? "WebRTC" : "SIP"})</dd></div>
+      <div><dt>{t("Direction")}</dt><dd>{t(call.direction)} ({call.transport === "webrtc" ? "WebRTC" : call.transport === "text" ? t("in writing") : "SIP"})</dd></div>
       <div><dt>{t("Agent")}</dt><dd>{call.agent_id ? <Link to={`agents/${call.agent_id}`}>{agent.data ?? "…"}</Link> : "–"}</dd></div>
       {call.task_id && <div><dt>{t("Task")}</dt><dd><Link to={`calls?task=${call.task_id}`}>{task.data?.name ?? t("All calls of the task")}</Link></dd></div>}
       <div><dt>{t("Started")}</dt><dd>{formatDateTime(call.started_at)}</dd></div>
@@ -204,42 +225,6 @@ function Commands({ controls }: { controls: CallControl[] }) {
   );
 }
 
-/** The transcript of a call that goes on, as it grows, and the commands that it is given. */
-function useTurns(id: string, going: boolean): { turns: Turn[]; controls: CallControl[] } {
-  const [controls, setControls] = useState<CallControl[]>([]);
-  const [turns, set] = useState<Turn[]>([]);
-  useEffect(() => {
-    if (!going) return;
-    const known = new Map<number, Turn>();
-    let socket: WebSocket | null = null;
-    let left = false;
-    get<{ websocket_url: string; temp_token: string }>(`/calls/${id}/live`).then(({ temp_token }) => {
-      if (left) return;
-      const url = new URL(`/ws/calls/${id}`, location.href);
-      url.protocol = url.protocol.replace("http", "ws");
-      url.searchParams.set("session_token", temp_token);
-      socket = new WebSocket(url);
-      socket.addEventListener("message", ({ data }) => {
-        const message = JSON.parse(data as string) as { type: string; data: { transcript: (Turn & { position: number | null; is_final: boolean })[] } & CallControl };
-        if (message.type === "call_control") setControls((before) => [...before, message.data]);
-        if (message.type !== "transcript_update") return;
-        let interim: Turn | null = null;
-        for (const turn of message.data.transcript) {
-          if (turn.position === null) interim = { ...turn, started_at_ms: 0, ended_at_ms: 0, interrupted: false, confidence: null };
-          else known.set(turn.position, turn);
-        }
-        const all = [...known].sort(([a], [b]) => a - b).map(([, turn]) => turn);
-        set(interim ? [...all, interim] : all);
-      });
-    }, () => {});
-    return () => {
-      left = true;
-      socket?.close();
-    };
-  }, [id, going]);
-  return { turns, controls };
-}
-
 function Conversation({ call, phase, turns }: { call: Call; phase: Phase; turns: Turn[] }) {
   const audio = useRef<HTMLAudioElement>(null);
   const [at, setAt] = useState(0);
@@ -250,6 +235,11 @@ function Conversation({ call, phase, turns }: { call: Call; phase: Phase; turns:
     setAt(seconds);
     void audio.current.play();
   };
+  // The newest words of a call that goes on are in sight.
+  const list = useRef<HTMLOListElement>(null);
+  useEffect(() => {
+    if (phase === "live") list.current?.scrollTo({ top: list.current.scrollHeight });
+  }, [turns, phase]);
   const now = useMemo(() => turns.findIndex((turn) => at * 1000 >= turn.started_at_ms && at * 1000 <= turn.ended_at_ms), [turns, at]);
   return (
     <Card title={t("Conversation")} wide>
@@ -260,12 +250,12 @@ function Conversation({ call, phase, turns }: { call: Call; phase: Phase; turns:
         </>
       )}
       {turns.length ? (
-        <ol class="turns" aria-label={t("Transcript")}>
+        <ol ref={list} class="turns" aria-label={t("Transcript")} tabIndex={0}>
           {turns.map((turn, index) => (
             <li key={index} class={`${turn.role}${index === now ? " now" : ""}${turn.interrupted ? " cut" : ""}`}>
               {call.recording_available ? <button type="button" class="stamp" onClick={() => seek(turn.started_at_ms / 1000)} aria-label={`${t("Listen from")} ${formatDuration(turn.started_at_ms / 1000)}`}>{formatDuration(turn.started_at_ms / 1000)}</button> : <span class="stamp">{formatDuration(turn.started_at_ms / 1000)}</span>}
               <span class="who">{t(turn.role)}</span>
-              <span>{turn.content}{turn.said_by && <span class="soft"> · {t("said by an operator")}</span>}{turn.interrupted && <em> {t("interrupted")}</em>}</span>
+              <span>{turn.content}{turn.said_by && <span class="soft"> · {t("said by an operator")}</span>}{turn.interrupted && <em> {t("interrupted")}</em>} <Latency ms={latencyOf(turns.map((one) => ({ ...one, is_final: true })), index)} /></span>
             </li>
           ))}
         </ol>
@@ -277,7 +267,8 @@ function Conversation({ call, phase, turns }: { call: Call; phase: Phase; turns:
 function Costs({ call, phase }: { call: Call; phase: Phase }) {
   const { cost } = call;
   if (!cost?.items || !cost.currency) return <p class="soft">{absent(phase, "figures")}</p>;
-  const rows = cost.items.map((item, index) => ({ id: String(index), ...item }) as Record<string, unknown> & { id: string });
+  // A chat has no line: nothing of it is telephony.
+  const rows = cost.items.map((item, index) => ({ id: String(index), ...item }) as Record<string, unknown> & { id: string }).filter((row) => call.direction !== "chat" || row.kind !== "telephony");
   const amount = (row: Record<string, unknown>) =>
     [["seconds", "s"], ["prompt_tokens", t("tokens in")], ["completion_tokens", t("tokens out")], ["characters", t("characters")]]
       .filter(([name]) => row[name!] !== undefined)

@@ -1,10 +1,10 @@
 import { useRef, useState } from "preact/hooks";
-import { type Agent, type PhoneNumber, type Task, type Trunk, getAll, patch, post, remove } from "../api";
+import { AGENT_NAMES, type AgentName, type PhoneNumber, type Task, type Trunk, getAll, patch, post, remove } from "../api";
 import { CARRIERS, PLACEHOLDER } from "../carriers";
 import { lineText, translated } from "../errors";
 import { t } from "../i18n";
 import { useLoad } from "../live";
-import { plainNumber } from "./tasks";
+import { plainNumber } from "../phone";
 import { Badge, Button, Card, Checkbox, Confirm, Dialog, EmptyState, Form, Input, Link, Page, Select, LoadedView, Table, useAction, usePage } from "../ui";
 
 const LIMIT = 25;
@@ -12,7 +12,7 @@ const LIMIT = 25;
 interface State {
   numbers: PhoneNumber[];
   trunks: Trunk[];
-  agents: Agent[];
+  agents: AgentName[];
 }
 
 interface Health {
@@ -23,7 +23,7 @@ interface Health {
 }
 
 async function load(): Promise<State> {
-  const [numbers, trunks, agents] = await Promise.all([getAll<PhoneNumber>("/phone-numbers", "phone_numbers"), getAll<Trunk>("/trunks", "trunks"), getAll<Agent>("/agents", "agents")]);
+  const [numbers, trunks, agents] = await Promise.all([getAll<PhoneNumber>("/phone-numbers", "phone_numbers"), getAll<Trunk>("/trunks", "trunks"), getAll<AgentName>(AGENT_NAMES, "agents")]);
   return { numbers, trunks, agents };
 }
 
@@ -188,7 +188,7 @@ function TrunkForm({ trunk, close }: { trunk?: Trunk; close: () => void }) {
   );
 }
 
-function NumberForm({ number, agents, trunks, close }: { number?: PhoneNumber; agents: Agent[]; trunks: Trunk[]; close: () => void }) {
+function NumberForm({ number, agents, trunks, close }: { number?: PhoneNumber; agents: AgentName[]; trunks: Trunk[]; close: () => void }) {
   const [fields, set] = useState({ number: number?.number ?? "", name: number?.name ?? "", agent_id: number?.agent_id ?? agents[0]?.id ?? "", trunk_id: number?.trunk_id ?? trunks[0]?.id ?? "" });
   const put = (name: keyof typeof fields) => (value: string) => set({ ...fields, [name]: value });
   const body = Object.fromEntries(Object.entries({ ...fields, number: plainNumber(fields.number) }).map(([name, value]) => [name, value || null]));
@@ -210,7 +210,7 @@ function NumberForm({ number, agents, trunks, close }: { number?: PhoneNumber; a
 }
 
 /** A task that is executed at once; the number it calls from decides the trunk. */
-function CallOut({ agents, numbers, trunk, close }: { agents: Agent[]; numbers: PhoneNumber[]; trunk: Trunk; close: () => void }) {
+function CallOut({ agents, numbers, trunk, close }: { agents: AgentName[]; numbers: PhoneNumber[]; trunk: Trunk; close: () => void }) {
   const from = numbers.find((number) => number.trunk_id === trunk.id);
   const [agent, setAgent] = useState(agents[0]?.id ?? "");
   const [to, setTo] = useState("");

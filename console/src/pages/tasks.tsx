@@ -1,15 +1,19 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { type Agent, type Task, get, getAll, patch, post, query, remove, request } from "../api";
+import { AGENT_NAMES, type AgentName, type Task, get, getAll, patch, post, query, remove, request } from "../api";
 import { ListError, read as readList } from "../csv";
 import { columnOrder, readDate, type ColumnOrder, type DateOrder } from "../dates";
 import { lineText } from "../errors";
 import { type ImportState, importKey, importLines, patiently } from "../import";
 import { t } from "../i18n";
 import { useLoad } from "../live";
+import { plainNumber } from "../phone";
 import { useListQuery } from "../router";
 import { Badge, Button, Card, Checkbox, Confirm, Dialog, EmptyState, Form, Input, Link, Page, Pager, ErrorMessage, Select, LoadedView, Table, TextArea, useAction, formatDateTime, formatNumber } from "../ui";
+import { BatchHead } from "./batches";
 
 const LIMIT = 25;
+/** What the list shows. */
+const FIELDS = "id,name,to_number,agent_id,scheduled_at,status";
 const STATUSES = ["pending", "in_progress", "completed", "failed"] as const;
 
 export function Tasks() {
@@ -17,9 +21,9 @@ export function Tasks() {
   const [open, setOpen] = useState<"" | "new" | "import">("");
   const [selected, select] = useState<Map<string, Task>>(new Map());
   const filter = { status: of("status"), agent_id: of("agent"), batch_id: of("batch") };
-  const agents = useLoad(() => getAll<Agent>("/agents", "agents"), []);
-  const state = useLoad(() => get<{ tasks: Task[]; total: number }>(`/tasks${query({ ...filter, limit: LIMIT, offset })}`), [JSON.stringify(filter), offset], { live: true, everyMs: 15_000 });
-  const counts = useLoad(() => Promise.all(STATUSES.map((one) => get<{ total: number }>(`/tasks${query({ agent_id: filter.agent_id, batch_id: filter.batch_id, status: one, limit: 1 })}`).then(({ total }) => total))), [filter.agent_id, filter.batch_id], { live: true, everyMs: 15_000 });
+  const agents = useLoad(() => getAll<AgentName>(AGENT_NAMES, "agents"), []);
+  const state = useLoad(() => get<{ tasks: Task[]; total: number }>(`/tasks${query({ ...filter, fields: FIELDS, limit: LIMIT, offset })}`), [JSON.stringify(filter), offset], { live: true, everyMs: 15_000 });
+  const counts = useLoad(() => Promise.all(STATUSES.map((one) => get<{ total: number }>(`/tasks${query({ agent_id: filter.agent_id, batch_id: filter.batch_id, status: one, fields: "id", limit: 1 })}`).then(({ total }) => total))), [filter.agent_id, filter.batch_id], { live: true, everyMs: 15_000 });
   const { busy, error, run } = useAction();
   // Whoever looks at other rows does not act on those out of sight.
   useEffect(() => select(new Map()), [JSON.stringify(filter), offset]);
@@ -39,18 +43,12 @@ export function Tasks() {
     select(now);
   };
   const filtered = Boolean(filter.status || filter.agent_id || filter.batch_id);
-  return (
-    <Page title={t("Tasks")} actions={<><Link to="batches">{t("Batches")}</Link><Button onClick={() => setOpen("import")}>{t("Import CSV")}</Button><Button kind="main" onClick={() => setOpen("new")}>{t("New task")}</Button></>}>
-      {counts.data && counts.data.some(Boolean) && (
-        <ul class="counts" aria-label={filter.batch_id ? t("Tasks of this batch") : filter.agent_id ? t("Tasks of this agent") : t("All tasks")}>
-          {STATUSES.map((one, index) => <li key={one}><Badge value={one} /> {formatNumber(counts.data![index] ?? 0)}</li>)}
-        </ul>
-      )}
+  const list = (
+    <>
       <search class="filters">
         <Select label={t("Status")} value={filter.status} set={(status) => put({ status })} options={[["", t("All")], ...STATUSES.map((one): [string, string] => [one, t(one.replaceAll("_", " "))])]} />
         <Select label={t("Agent")} value={filter.agent_id} set={(agent) => put({ agent })} options={[["", t("All")], ...choices(agents.data ?? [])]} />
       </search>
-      {filter.batch_id && <p><Button kind="quiet" onClick={() => put({ batch: "" })}>{t("Show the tasks of all batches")}</Button></p>}
       <ErrorMessage error={error} />
       <LoadedView of={state}>
         {({ tasks, total }) => tasks.length ? (
@@ -81,6 +79,17 @@ export function Tasks() {
           <EmptyState title={t("No tasks yet")}>{t("A task is a call that an agent makes: now, at a set time, or within hours that you allow. Import a list to call many people.")}</EmptyState>
         )}
       </LoadedView>
+    </>
+  );
+  return (
+    <Page title={t("Tasks")} actions={<><Link to="batches">{t("Batches")}</Link><Button onClick={() => setOpen("import")}>{t("Import CSV")}</Button><Button kind="main" onClick={() => setOpen("new")}>{t("New task")}</Button></>}>
+      {filter.batch_id && <p><Button kind="quiet" onClick={() => put({ batch: "" })}>{t("Show the tasks of all batches")}</Button></p>}
+      {!filter.batch_id && counts.data && counts.data.some(Boolean) && (
+        <ul class="counts" aria-label={filter.agent_id ? t("Tasks of this agent") : t("All tasks")}>
+          {STATUSES.map((one, index) => <li key={one}><Badge value={one} /> {formatNumber(counts.data![index] ?? 0)}</li>)}
+        </ul>
+      )}
+      {filter.batch_id ? <BatchHead key={filter.batch_id} id={filter.batch_id} changed={reload}>{list}</BatchHead> : list}
       {open === "new" && <NewTask agents={agents.data ?? []} close={close} />}
       {open === "import" && <Import agents={agents.data ?? []} close={close} />}
     </Page>
@@ -114,21 +123,15 @@ function Selected({ tasks, selected, all, done }: { tasks: Task[]; selected: Tas
   );
 }
 
-/**
- * A number as people write it, without its blanks, brackets and dashes. SIP addresses stay as they are, and so does "(0)",
- * which is dialled at home only: the server refuses it, and nobody is called by mistake.
- */
-export const plainNumber = (text: string) => (/^sips?:/i.test(text.trim()) || text.includes("(0)") ? text.trim() : text.replace(/[\s().\-/]/g, "").replace(/^00/, "+"));
-
 const timeZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
 
-const choices = (agents: Agent[]): [string, string][] => agents.map((agent) => [agent.id, agent.name]);
+const choices = (agents: AgentName[]): [string, string][] => agents.map((agent) => [agent.id, agent.name]);
 
 function NoAgent() {
   return <p>{t("A task needs an agent.")} <Link to="agents/new">{t("Create the first one")}</Link></p>;
 }
 
-function NewTask({ agents, close }: { agents: Agent[]; close: () => void }) {
+function NewTask({ agents, close }: { agents: AgentName[]; close: () => void }) {
   const [fields, set] = useState({ agent_id: agents[0]?.id ?? "", name: "", to_number: "", description: "", at: "" });
   const [now, setNow] = useState(false);
   const [past, setPast] = useState(false);
@@ -167,7 +170,7 @@ function NewTask({ agents, close }: { agents: Agent[]; close: () => void }) {
 const TARGETS = ["to_number", "name", "description", "scheduled_at", "context", "skip"] as const;
 type Target = (typeof TARGETS)[number];
 const COLUMN_PATTERNS: [RegExp, Target][] = [[/tele?(ph|f)oo?n|phone|number|nummer|mobi/i, "to_number"], [/^(name|naam|title)$/i, "name"], [/descr|purpose|omschrij|doel/i, "description"], [/sched|when|time|tijd|datum|date/i, "scheduled_at"]];
-function Import({ agents, close }: { agents: Agent[]; close: () => void }) {
+function Import({ agents, close }: { agents: AgentName[]; close: () => void }) {
   const [agent, setAgent] = useState(agents[0]?.id ?? "");
   const [rows, setRows] = useState<string[][]>([]);
   const [map, setMap] = useState<Target[]>([]);
@@ -190,10 +193,13 @@ function Import({ agents, close }: { agents: Agent[]; close: () => void }) {
     setName(file.name.replace(/\.[^.]*$/, "").slice(0, 200));
     refuse("");
     setOrder("");
-    const { rows: cells, encoding: used } = await readList(file).catch((error: Error) => {
+    const list = await readList(file).catch((error: Error) => {
       refuse(error instanceof ListError ? t(error.message) : t("The file cannot be read."));
-      return { rows: [] as string[][], encoding: "utf-8" };
+      return null;
     });
+    const { rows: cells, encoding: used } = list ?? { rows: [] as string[][], encoding: "utf-8" };
+    if (list && cells.length === 0) refuse(t("The file is empty."));
+    if (cells.length === 1) refuse(t("The list has one line only, which would name the columns."));
     setEncoding(used);
     setRows(cells);
     setMap((cells[0] ?? []).map((name) => COLUMN_PATTERNS.find(([pattern]) => pattern.test(name))?.[1] ?? "context"));
@@ -216,6 +222,8 @@ function Import({ agents, close }: { agents: Agent[]; close: () => void }) {
   const left = lines.length - result.taken.size;
   const submit = async () => {
     refuse("");
+    if (!body.length) return refuse(t("The list has one line only, which would name the columns."));
+    if (!map.includes("to_number")) return refuse(t("No column contains the number to call."));
     if (found === "mixed") return refuse(t("Some dates have the day first and some the month: write them as 2026-04-03."));
     if (found === "ambiguous" && !order) return refuse(t("Choose how the dates are written."));
     // The lines of one file are a batch; with the same key a lost answer makes no second one.
@@ -258,7 +266,7 @@ function Import({ agents, close }: { agents: Agent[]; close: () => void }) {
         {found === "ambiguous" && <Select label={t("How are the dates written?")} hint={`${t("Example")}: ${dates.find((cell) => columnOrder([cell]) === "ambiguous") ?? ""}. ${t("Times are in the time zone")} ${Intl.DateTimeFormat().resolvedOptions().timeZone}.`} value={order} set={(value) => setOrder(value as DateOrder | "")} options={[["", t("Choose")], ["dmy", t("day/month/year")], ["mdy", t("month/day/year")]]} />}
         {found === "mixed" && <p class="problem" role="alert">{t("Some dates have the day first and some the month: write them as 2026-04-03.")}</p>}
         {header && !map.includes("to_number") && <p class="problem" role="alert">{t("No column contains the number to call.")}</p>}
-        {refusal && <p class="problem" role="alert">{refusal}</p>}
+        {refusal && !(header && !map.includes("to_number") && refusal === t("No column contains the number to call.")) && <p class="problem" role="alert">{refusal}</p>}
         {(result.taken.size > 0 || result.faults.length > 0) && <p role="status">{formatNumber(result.taken.size)} {t("of")} {formatNumber(body.length)} {t("imported")}{left > 0 && `. ${t("Lines that were imported are not sent again.")}`}</p>}
         {result.faults.length > 0 && <ul class="faults">{result.faults.slice(0, 50).map(({ line, error }) => <li key={line}>{t("Line")} {line}: {lineText(error)}</li>)}</ul>}
       </Form>

@@ -9,7 +9,7 @@ use super::personalize::{known_values, personalize_successor};
 use super::provider_plan;
 use crate::domain::agent::{Agent, AgentFields};
 use crate::domain::agent_texts::fixed_texts;
-use crate::domain::call::Call;
+use crate::domain::call::{Call, Direction};
 use crate::domain::call_facts::{CallVariables, day_at};
 use crate::domain::collected::CollectedValues;
 use crate::domain::ids::AgentId;
@@ -87,6 +87,9 @@ pub fn successor(
     let mut added = Map::new();
     fields.recording_enabled = before.agent.recording_enabled;
     fields.max_duration_seconds = before.agent.max_duration_seconds;
+    if call.direction == Direction::Chat {
+        chat_fields(&mut fields);
+    }
     let hooks = match fields.webhook_url {
         Some(_) => CallWebhooks::new(Some(id), &fields),
         None => {
@@ -117,6 +120,13 @@ pub fn successor(
         today,
     };
     Successor { spec, hooks, assistant, report }
+}
+
+/// Leaves out what a chat has no use for: nobody is silent there, and nothing is recorded.
+pub fn chat_fields(fields: &mut AgentFields) {
+    fields.autonomous_silence_handling = Some(false);
+    fields.recording_enabled = Some(false);
+    fields.background = None;
 }
 
 /// What an agent's texts may say of what tools have set: secret digits of the caller only if the agent may read them.
@@ -174,6 +184,13 @@ pub struct AgentSwitch {
     pub ambience: Change,
     /// An account of an LLM that the call has not used and that nothing stands in for: it is tried before the switch.
     pub untried_llm: Option<ProviderAccount>,
+}
+
+impl AgentSwitch {
+    /// The same in a chat, which has neither STT nor a voice.
+    pub fn without_sound(self) -> Self {
+        Self { stt: Change::Keep, tts: Change::Keep, barge_in: Change::Keep, ambience: Change::Keep, ..self }
+    }
 }
 
 /// Compares two agents of a call.

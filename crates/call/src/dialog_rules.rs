@@ -37,7 +37,7 @@ impl ReferSituation {
 pub fn our_number(call: &Call) -> &str {
     match call.direction {
         Direction::Inbound => &call.to_number,
-        Direction::Outbound | Direction::Web => &call.from_number,
+        Direction::Outbound | Direction::Web | Direction::Chat => &call.from_number,
     }
 }
 
@@ -47,7 +47,7 @@ pub fn consultation_from(call: &Call) -> &str {
         Direction::Inbound => &call.to_number,
         Direction::Outbound => &call.from_number,
         // A browser has no number.
-        Direction::Web => "",
+        Direction::Web | Direction::Chat => "",
     }
 }
 

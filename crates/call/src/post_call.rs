@@ -7,7 +7,7 @@ use super::rules;
 use crate::dialogue::report::{Analysis, AnalysisSchema};
 use crate::domain::agent::AgentFields;
 use crate::domain::analysis::AnalysisPlan;
-use crate::domain::call::{Call, CallOutcome, CallStatus, CallUsage};
+use crate::domain::call::{Call, CallOutcome, CallStatus, CallUsage, Direction};
 use crate::domain::delivery::{Delivery, DeliveryChannel};
 use crate::domain::ids::{AgentId, DeliveryId};
 use crate::domain::price::{BillableUsage, PriceTable};
@@ -140,6 +140,9 @@ pub fn analysis_language(fields: &AgentFields) -> &str {
 /// STT services of a call and the seconds they listened. A call that was handed from agent to agent has those of each
 /// agent; a realtime model hears by itself.
 fn recognised(call: &Call, fields: &AgentFields) -> Vec<(String, i64)> {
+    if call.direction == Direction::Chat {
+        return Vec::new();
+    }
     let seconds = call.duration_seconds().unwrap_or(0);
     let shares = call.metrics.as_ref().and_then(|metrics| metrics["agents"].as_array());
     let Some(shares) = shares else { return fields.stt_name().map(|name| (name, seconds)).into_iter().collect() };
@@ -165,7 +168,8 @@ fn used(call: &Call, found: &CallAnalysis) -> BillableUsage {
     };
     let tokens = |amount: &Value, name: &str| amount[name].as_i64().unwrap_or(0);
     BillableUsage {
-        seconds: call.duration_seconds().unwrap_or(0),
+        // A chat uses no minutes.
+        seconds: if call.direction == Direction::Chat { 0 } else { call.duration_seconds().unwrap_or(0) },
         stt: recognised(call, &fields),
         tts: by_name("tts").map(|(name, count)| (name, count.as_i64().unwrap_or(0))).collect(),
         llm: by_name("llm")

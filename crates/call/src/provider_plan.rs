@@ -49,6 +49,12 @@ pub fn llm_configs(agent: &AgentFields) -> Vec<LlmConfig> {
     std::iter::once(llm(agent)).chain(others).take_while(|config| !config.provider.is_rules()).collect()
 }
 
+/// Whether rules answer, at first or when no LLM does.
+pub fn answers_by_rules(agent: &AgentFields) -> bool {
+    let others = agent.fallbacks.iter().flat_map(|fallbacks| fallbacks.llm.iter().map(|one| one.as_config()));
+    std::iter::once(llm(agent)).chain(others).any(|config| config.provider.is_rules())
+}
+
 /// STT services in order.
 fn stt_configs(agent: &AgentFields, language: &str) -> Vec<SttConfig> {
     let own = agent.stt_config.clone().unwrap_or_else(|| SttConfig {

@@ -1,6 +1,6 @@
 //! The live calls of this process: lets the API reach a call, and counts them.
 
-use super::driver::{AdmissionPermit, IceRestart, WebOffer};
+use super::driver::{AdmissionPermit, IceRestart, ListenRequest, WebOffer};
 use super::live_update::{LiveFeed, LiveSubscription};
 use crate::domain::call::CallStatus;
 use crate::domain::call_control::{CallControl, ControlError};
@@ -29,6 +29,8 @@ pub enum CallCommand {
     RestartIce(Box<IceRestart>),
     /// Somebody beside the call wants something of it.
     Control(Box<ControlRequest>),
+    /// Somebody of the organization wants to hear the call.
+    Listen(Box<ListenRequest>),
 }
 
 /// A command from beside the call. Who drops it has not carried it out.

@@ -20,15 +20,18 @@ pub enum Direction {
     Outbound,
     /// From a browser.
     Web,
+    /// Somebody writes with an agent, without sound.
+    Chat,
 }
 
 impl Direction {
-    /// Returns the name in JSON and in the database: `inbound`, `outbound` or `web`.
+    /// Returns the name in JSON and in the database: `inbound`, `outbound`, `web` or `chat`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Inbound => "inbound",
             Self::Outbound => "outbound",
             Self::Web => "web",
+            Self::Chat => "chat",
         }
     }
 
@@ -37,12 +40,13 @@ impl Direction {
         match self {
             Self::Inbound | Self::Outbound => "sip",
             Self::Web => "webrtc",
+            Self::Chat => "text",
         }
     }
 
     /// Reads the name that JSON and the database use; `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Inbound, Self::Outbound, Self::Web].into_iter().find(|direction| direction.name() == text)
+        [Self::Inbound, Self::Outbound, Self::Web, Self::Chat].into_iter().find(|direction| direction.name() == text)
     }
 }
 
@@ -148,7 +152,7 @@ impl Call {
     /// The number at the other end.
     pub fn other_party(&self) -> &str {
         match self.direction {
-            Direction::Inbound | Direction::Web => &self.from_number,
+            Direction::Inbound | Direction::Web | Direction::Chat => &self.from_number,
             Direction::Outbound => &self.to_number,
         }
     }

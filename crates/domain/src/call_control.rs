@@ -39,6 +39,17 @@ pub struct InstructCommand {
     pub text: String,
 }
 
+/// What a person writes in a chat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
+#[garde(allow_unvalidated)]
+#[serde(deny_unknown_fields)]
+pub struct MessageCommand {
+    /// What the agent reads, as if the caller had said it: a turn of the caller.
+    #[schema(min_length = 1, max_length = 1000)]
+    #[garde(custom(fits(is_command_text, TEXT)))]
+    pub text: String,
+}
+
 /// Where the caller is put through: one of the two.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
 #[garde(allow_unvalidated)]
@@ -90,6 +101,8 @@ pub enum CallControl {
     Hold,
     /// The caller is back with the agent.
     Resume,
+    /// The person in a chat has written something.
+    Message(MessageCommand),
 }
 
 impl CallControl {
@@ -101,13 +114,16 @@ impl CallControl {
             Self::Transfer(_) => "transfer",
             Self::Hold => "hold",
             Self::Resume => "resume",
+            Self::Message(_) => "message",
         }
     }
 
     /// Its text: words, instruction, or where to.
     pub fn text(&self) -> Option<&str> {
         match self {
-            Self::Say(SayCommand { text, .. }) | Self::Instruct(InstructCommand { text }) => Some(text),
+            Self::Say(SayCommand { text, .. })
+            | Self::Instruct(InstructCommand { text })
+            | Self::Message(MessageCommand { text }) => Some(text),
             Self::Transfer(TransferCommand { to, destination }) => destination.as_deref().or(to.as_deref()),
             Self::Hold | Self::Resume => None,
         }
@@ -163,6 +179,12 @@ pub enum ControlError {
     /// The text has nothing that can be spoken.
     #[error("has no words that a voice can say")]
     Unsayable,
+    /// Words are written in chats alone.
+    #[error("The call is no chat: the agent hears the caller and reads nothing")]
+    NotAChat,
+    /// A chat has no sound.
+    #[error("A chat has no line: it cannot be put on hold or through")]
+    NoLine,
     /// The agent has no such destination.
     #[error("is no destination of the agent that has the call")]
     UnknownDestination,
@@ -184,6 +206,8 @@ impl ControlError {
             Self::Bridged => "call_bridged",
             Self::Voicemail => "call_in_voicemail",
             Self::Goodbye => "call_ending",
+            Self::NotAChat => "not_a_chat",
+            Self::NoLine => "chat_has_no_line",
             Self::Unsayable | Self::UnknownDestination => "invalid_field",
         }
     }
@@ -230,12 +254,14 @@ mod tests {
         let say = SayCommand { text: "Hi".into(), interrupt: true };
         let transfer = TransferCommand { to: None, destination: Some("billing".into()) };
         let instruct = InstructCommand { text: "Be brief.".into() };
+        let message = MessageCommand { text: "Hello?".into() };
         for control in [
             CallControl::Say(say),
             CallControl::Instruct(instruct),
             CallControl::Transfer(transfer),
             CallControl::Hold,
             CallControl::Resume,
+            CallControl::Message(message),
         ] {
             let text = serde_json::to_string(&control).unwrap();
             assert_eq!(serde_json::from_str::<CallControl>(&text).unwrap(), control, "{text}");

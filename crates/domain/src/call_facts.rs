@@ -117,6 +117,9 @@ impl<'a> CallFacts<'a> {
                 format!("The call {was} outbound: you called {}, from the number {caller}.", one_line(to_number))
             }
             Direction::Web => format!("The call {was} made from a web page; the caller's number {is} not known."),
+            Direction::Chat => {
+                format!("This {was} a chat in writing: the caller {is} read, not heard, and has no number.")
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use sqlx::any::AnyRow;
 use std::collections::BTreeMap;
 use trunkline_domain::call::{Call, CallOutcome, CallProgress, CallStatus, Direction};
 use trunkline_domain::end_reason::EndReason;
-use trunkline_domain::ids::{AgentId, CallId, OrganizationId, TaskId, TrunkId};
+use trunkline_domain::ids::{AgentId, BatchId, CallId, OrganizationId, TaskId, TrunkId};
 use trunkline_domain::time::UnixMs;
 use trunkline_domain::transcript::{Turn, TurnAuthor, TurnRole};
 
@@ -18,6 +18,8 @@ use trunkline_domain::transcript::{Turn, TurnAuthor, TurnRole};
 pub struct CallFilter {
     /// Only calls of this task. `None`: any, or no task.
     pub task: Option<TaskId>,
+    /// Only calls of tasks that are in this batch. `None`: any, or no task.
+    pub batch: Option<BatchId>,
     /// Only calls of this agent. `None`: any agent.
     pub agent: Option<AgentId>,
     /// Only calls in this status. `None`: any status.
@@ -56,6 +58,13 @@ fn filtered(scope: OrgScope, filter: CallFilter) -> (String, Vec<BindValue>) {
     for (column, value) in texts.into_iter().filter_map(|(column, value)| Some((column, value?))) {
         binds.push(BindValue::Text(value));
         from += &format!(" AND {column} = ${}", binds.len());
+    }
+    if let Some(batch) = filter.batch {
+        binds.push(BindValue::Text(batch.to_string()));
+        from += &format!(
+            " AND task_id IN (SELECT id FROM tasks WHERE organization_id = $1 AND batch_id = ${})",
+            binds.len()
+        );
     }
     let times = [(">=", filter.started_after), ("<", filter.started_before)];
     for (compare, at) in times.into_iter().filter_map(|(compare, at)| Some((compare, at?))) {

@@ -59,6 +59,10 @@ pub(super) enum WorkerCommand {
     StartBridge {
         leg: u64,
     },
+    SetListenIn {
+        leg: u64,
+        on: bool,
+    },
     NoteSignalledDigit {
         leg: u64,
     },
@@ -113,6 +117,7 @@ impl WorkerCommand {
             | Self::SetAmbience { leg, .. }
             | Self::RelayFrame { leg, .. }
             | Self::StartBridge { leg }
+            | Self::SetListenIn { leg, .. }
             | Self::NoteSignalledDigit { leg }
             | Self::SetUninterruptible { leg, .. }
             | Self::SetBargeIn { leg, .. }

@@ -246,6 +246,7 @@ impl Worker {
             }
             WorkerCommand::RelayFrame { leg, frame } => self.with_slot(leg, |slot| slot.leg.relay_frame(&frame)),
             WorkerCommand::StartBridge { leg } => self.with_slot(leg, |slot| slot.leg.start_bridge()),
+            WorkerCommand::SetListenIn { leg, on } => self.with_slot(leg, |slot| slot.leg.set_listen_in(on)),
             WorkerCommand::NoteSignalledDigit { leg } => self.with_slot(leg, |slot| slot.leg.handle_signalled_digit()),
             WorkerCommand::StartCall { leg, record } => self.with_slot(leg, |slot| slot.leg.start_call(now, record)),
             WorkerCommand::SetUninterruptible { leg, response_id } => {

@@ -136,18 +136,24 @@ impl MediaWorkers {
         if worker.legs.load(Ordering::Relaxed) >= limits::LEGS_PER_WORKER_MAX as u64 {
             return Err(OverloadedError);
         }
-        let handle = LegHandle { leg, worker, stats: self.stats.clone(), removed: false };
+        let handle = LegHandle { leg, worker: Some(worker), stats: self.stats.clone(), removed: false };
         // Built here, so that allocating a new leg does not delay the worker thread.
         let built = Box::new(Leg::new(Instant::now(), config));
         handle.send(WorkerCommand::Add { number: leg, leg: built, wire, recording, sink })?;
         Ok(handle)
+    }
+
+    /// The handle of a call without sound: there is no leg, and commands change nothing.
+    pub fn soundless_leg(&self) -> LegHandle {
+        LegHandle { leg: 0, worker: None, stats: self.stats.clone(), removed: true }
     }
 }
 
 /// Commands one leg. Dropping it removes the leg.
 pub struct LegHandle {
     leg: u64,
-    worker: WorkerHandle,
+    /// `None` for a call without sound: commands change nothing.
+    worker: Option<WorkerHandle>,
     stats: Arc<WorkerStats>,
     removed: bool,
 }
@@ -188,6 +194,11 @@ impl LegHandle {
     /// full.
     pub fn start_bridge(&self) -> Result<(), OverloadedError> {
         self.send(WorkerCommand::StartBridge { leg: self.leg })
+    }
+
+    /// Whether somebody hears both sides from now on. Fails when the worker's queue is full.
+    pub fn set_listen_in(&self, on: bool) -> Result<(), OverloadedError> {
+        self.send(WorkerCommand::SetListenIn { leg: self.leg, on })
     }
 
     /// A key of the peer was reported by signalling: tones of keys in its audio are copies. Fails when the worker's
@@ -244,13 +255,14 @@ impl LegHandle {
     }
 
     fn send(&self, command: WorkerCommand) -> Result<(), OverloadedError> {
-        match self.worker.commands.try_send(command) {
+        let Some(worker) = &self.worker else { return Ok(()) };
+        match worker.commands.try_send(command) {
             Ok(()) => {
                 // Only a worker without legs sleeps longer than a cycle. The fence pairs with the one in `count`:
                 // either we see zero legs or the worker sees our command.
                 fence(Ordering::SeqCst);
-                if self.worker.legs.load(Ordering::SeqCst) == 0 {
-                    let _ = self.worker.waker.wake();
+                if worker.legs.load(Ordering::SeqCst) == 0 {
+                    let _ = worker.waker.wake();
                 }
                 Ok(())
             }
@@ -266,7 +278,7 @@ impl LegHandle {
 #[derive(Clone)]
 pub struct RelaySender {
     leg: u64,
-    worker: WorkerHandle,
+    worker: Option<WorkerHandle>,
 }
 
 impl std::fmt::Debug for RelaySender {
@@ -278,13 +290,19 @@ impl std::fmt::Debug for RelaySender {
 impl RelaySender {
     /// Drops the frame if the queue is full.
     pub fn send(&self, frame: AudioFrame) {
-        let _ = self.worker.commands.try_send(WorkerCommand::RelayFrame { leg: self.leg, frame: Box::new(frame) });
+        self.send_command(WorkerCommand::RelayFrame { leg: self.leg, frame: Box::new(frame) });
     }
 
     /// Sends a key that the bridged party pressed (0-9, *, #, A-D), as the leg's peer takes it: an event, or tones. Lost
     /// if the queue is full.
     pub fn send_digit(&self, digit: char) {
-        let _ = self.worker.commands.try_send(WorkerCommand::SendDtmf { leg: self.leg, digits: digit.to_string() });
+        self.send_command(WorkerCommand::SendDtmf { leg: self.leg, digits: digit.to_string() });
+    }
+
+    fn send_command(&self, command: WorkerCommand) {
+        if let Some(worker) = &self.worker {
+            let _ = worker.commands.try_send(command); // a frame that has no room is lost
+        }
     }
 }
 

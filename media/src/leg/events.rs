@@ -21,6 +21,11 @@ pub enum LegEvent {
         /// Arrival of the packet that completed the frame, or the tick that filled it.
         at: Instant,
     },
+    /// Both sides in one frame of 20 ms, mu-law at 8 kHz; only while somebody listens in.
+    BothSides {
+        /// The caller's sound and what is sent to the caller.
+        frame: AudioFrame,
+    },
     /// The caller began to speak.
     SpeechStarted {
         /// Start of the voiced sound; the event comes later by the onset.

@@ -4,6 +4,7 @@
 use super::audio_analysis::{AudioAnalysis, FrameAnalysis};
 use super::config::AudioDelivery;
 use super::events::{LegEvent, LegEventQueue};
+use super::listen_in::ListenIn;
 use super::playout::Playout;
 use super::recording::Recording;
 use super::stream_config::StreamConfig;
@@ -87,6 +88,7 @@ pub(super) struct SampleSink<'a> {
     pub(super) hearing: &'a mut Hearing,
     pub(super) playout: &'a mut Playout,
     pub(super) recording: &'a mut Recording,
+    pub(super) listen_in: &'a mut ListenIn,
     pub(super) events: &'a mut LegEventQueue,
     /// Digits in the audio count: the peer reports none in another way.
     pub(super) reports_in_band_digits: bool,
@@ -107,6 +109,7 @@ impl SampleSink<'_> {
 
     fn handle_frame(&mut self, now: Instant, frame: &Frame) {
         self.recording.push_caller(frame);
+        self.listen_in.push_caller(frame);
         let playing = self.playout.is_interruptible();
         let heard = self.hearing.analysis.handle_frame(now, frame, playing);
         self.deliver(now, frame, self.is_muted(&heard));

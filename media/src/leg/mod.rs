@@ -9,6 +9,7 @@ mod config;
 mod events;
 mod hearing;
 mod latch;
+mod listen_in;
 mod media_addr;
 mod media_path;
 mod network_watch;
@@ -45,6 +46,7 @@ use audio_analysis::AudioAnalysis;
 use events::LegEventQueue;
 use hearing::Hearing;
 use latch::{Latch, SignalledMedia};
+use listen_in::ListenIn;
 use media_path::PathDiscovery;
 use network_watch::NetworkWatch;
 use outgoing::OutgoingStream;
@@ -75,6 +77,7 @@ pub struct Leg {
     outgoing: OutgoingStream,
     rtcp: RtcpExchange,
     recording: Recording,
+    listen_in: ListenIn,
     network: NetworkWatch,
     events: LegEventQueue,
     /// Figures that no part above counts by itself.
@@ -108,6 +111,7 @@ impl Leg {
             outgoing: OutgoingStream::new(packetizer),
             rtcp: RtcpExchange::new(now, config.clock, config.cname),
             recording: Recording::new(now, config.record),
+            listen_in: ListenIn::default(),
             network: NetworkWatch::new(now, config.network_timeout),
             events: LegEventQueue::default(),
             stats: LegStats::default(),
@@ -175,6 +179,11 @@ impl Leg {
     pub fn start_bridge(&mut self) {
         self.hearing.start_bridge();
         self.playout.resume();
+    }
+
+    /// Whether somebody hears both sides from now on: [`LegEvent::BothSides`].
+    pub fn set_listen_in(&mut self, on: bool) {
+        self.listen_in.set(on);
     }
 
     /// The peer reports its keys by signalling (INFO): tones in its audio are copies of them.

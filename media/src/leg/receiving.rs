@@ -181,6 +181,7 @@ impl Leg {
             hearing: &mut self.hearing,
             playout: &mut self.playout,
             recording: &mut self.recording,
+            listen_in: &mut self.listen_in,
             events: &mut self.events,
             reports_in_band_digits: self.peer.has_in_band_digits(),
         };

@@ -44,6 +44,9 @@ impl Leg {
     }
 
     fn record_frame(&mut self, frame: &Frame) {
+        if let Some(frame) = self.listen_in.push_agent(frame) {
+            self.events.push(LegEvent::BothSides { frame });
+        }
         if let Some(block) = self.recording.push_agent(frame) {
             self.events.push(LegEvent::RecordingBlock { block });
         }

@@ -8,7 +8,7 @@ use super::tts::TtsPipeline;
 use crate::agent_switch::{self, Change, HandoverError, Successor};
 use crate::call_webhooks::CallWebhooks;
 use crate::domain::agent::AgentFields;
-use crate::domain::call::Call;
+use crate::domain::call::{Call, Direction};
 use crate::domain::call_facts::CallVariables;
 use crate::domain::collected::CollectedValues;
 use crate::domain::ids::AgentId;
@@ -61,7 +61,11 @@ impl AgentPreparation {
             tracing::error!(%error, "cannot read the next agent of a call");
             HandoverError::Internal
         })?;
-        let missing = |fields: &AgentFields| provider_candidates::missing_provider(&self.context.providers, fields);
+        let is_chat = self.call.direction == Direction::Chat;
+        let missing = |fields: &AgentFields| match is_chat {
+            true => provider_candidates::missing_llm(&self.context.providers, fields),
+            false => provider_candidates::missing_provider(&self.context.providers, fields),
+        };
         let mut agent = agent_switch::check_successor(found, missing)?;
         let left_out = self.context.schemas.remove_oversized(self.scope, &mut agent.fields).await;
         let stored = (agent.id, agent.fields);
@@ -69,6 +73,7 @@ impl AgentPreparation {
         let (before, hooks) = (&self.before, &self.hooks);
         let successor = agent_switch::successor(stored.clone(), before, hooks, &self.call, now(), &variables);
         let switch = agent_switch::plan(&self.before, &successor.spec);
+        let switch = if is_chat { switch.without_sound() } else { switch };
         let (stt, llm) = tokio::join!(self.open_stt(&successor.spec, switch.stt), self.try_llm(switch.untried_llm));
         llm?;
         let stt = stt?;

@@ -32,6 +32,8 @@ const NTP_OFFSET: u64 = 2_208_988_800;
 pub(super) enum SpeechBackend {
     Stt(SttFeed),
     Realtime(realtime::RealtimeBridge),
+    /// Nobody: the caller writes.
+    Nobody,
 }
 
 /// A leg with its events.

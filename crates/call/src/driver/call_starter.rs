@@ -1,5 +1,9 @@
 //! Starts calls for the API and the scheduler, who need nothing else of a call's services.
 
+use super::chat_call;
+use super::concurrency::ConcurrencyPermit;
+use super::listen_in;
+use super::listen_request::ListenError;
 use super::services::SharedServices;
 use super::task_call::{self, PlaceCallError, PlacedCall};
 use super::web_call::{self, WebCallParams};
@@ -33,6 +37,24 @@ impl CallStarter {
         &self, scope: OrgScope, agent: Agent, params: WebCallParams,
     ) -> Result<CallId, WebCallError> {
         web_call::place_web(&self.0, scope, agent, params).await
+    }
+
+    /// Begins a chat, a call without sound; its row exists on return.
+    pub async fn place_chat(
+        &self, scope: OrgScope, agent: Agent, params: WebCallParams,
+    ) -> Result<CallId, WebCallError> {
+        chat_call::place_chat(&self.0, scope, agent, params).await
+    }
+
+    /// Answers the offer of somebody who listens to a live call of this process; `permit` is held until they go.
+    ///
+    /// # Errors
+    ///
+    /// The call cannot be heard, or the offer not be used.
+    pub async fn listen_in(
+        &self, scope: OrgScope, call: CallId, offer: &str, permit: ConcurrencyPermit,
+    ) -> Result<String, ListenError> {
+        listen_in::listen_in(&self.0, scope, call, offer, permit).await
     }
 
     /// Passes a browser's offer to the call of its token, or to another call with the same agent if the token allows

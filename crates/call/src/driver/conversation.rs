@@ -4,8 +4,11 @@ mod closing;
 mod controls;
 mod events;
 mod handover;
+mod listener_lines;
+mod listeners;
 mod next_agent;
 mod outputs;
+mod soundless;
 mod tool_calls;
 
 use super::call_leg::CallLeg;
@@ -18,6 +21,7 @@ use super::tts::TtsPipeline;
 use super::{CallMedia, CallRecord, SharedServices, SpeechBackend};
 use crate::amd::AmdDetector;
 use crate::call_events;
+use crate::domain::call::Direction;
 use crate::domain::call_facts::CallVariables;
 use crate::domain::end_reason::EndReason;
 use crate::machine::{CallMachine, CallSpec};
@@ -27,11 +31,15 @@ use crate::supervision::PanicError;
 use crate::tool_answer::ToolOutcome;
 use crate::tool_schemas::ToolSchemas;
 use crate::webhooks::mcp::McpServer;
+use listener_lines::Listeners;
 use next_agent::NextAgent;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use trunkline_media::stats::LegStats;
+
+/// A chat ends when nobody has written for this long.
+const CHAT_IDLE_MAX: Duration = Duration::from_secs(300);
 
 /// Everything an answered call holds.
 pub(super) struct Conversation {
@@ -71,6 +79,9 @@ struct ConversationLoop {
     next_agent: NextAgent,
     hang_up: Option<EndReason>,
     stats: Option<LegStats>,
+    listeners: Listeners,
+    /// When a chat ends in which nobody writes; `None` for calls with sound.
+    idle_at: Option<Instant>,
 }
 
 /// Runs the conversation to its end and records the final state.
@@ -80,6 +91,7 @@ pub(super) async fn run_conversation(established: EstablishedCall) {
     let (now, spec) = (Instant::now(), conversation.spec.clone());
     let (mut machine, listener) = match speech {
         SpeechBackend::Stt(stt) => (CallMachine::new(now, spec), Listener::Stt(stt)),
+        SpeechBackend::Nobody => (CallMachine::new(now, spec), Listener::Nobody),
         SpeechBackend::Realtime(side) => {
             (CallMachine::with_realtime(now, spec, side.capabilities.clone()), Listener::Realtime(side))
         }
@@ -89,6 +101,7 @@ pub(super) async fn run_conversation(established: EstablishedCall) {
     }
     let speaks = matches!(listener, Listener::Stt(_));
     let tts = TtsPipeline::new(conversation.context.providers.clone(), conversation.spec.clone(), speaks);
+    let has_sound = conversation.record.call.direction != Direction::Chat;
     let mut running = ConversationLoop {
         call: conversation,
         machine,
@@ -96,7 +109,7 @@ pub(super) async fn run_conversation(established: EstablishedCall) {
         llm: None,
         flow_memory: SharedFlowMemory::default(),
         listener,
-        leg_alive: true,
+        leg_alive: has_sound,
         tools: JoinSet::new(),
         variables: CallVariables::default(),
         connecting_servers: JoinSet::new(),
@@ -106,6 +119,8 @@ pub(super) async fn run_conversation(established: EstablishedCall) {
         next_agent: NextAgent::default(),
         hang_up: None,
         stats: None,
+        listeners: Listeners::default(),
+        idle_at: (!has_sound).then(|| now + CHAT_IDLE_MAX),
     };
     running.connect_tool_servers();
     let (workers, scope, agent) = (&running.call.context.schemas, running.call.record.scope, &running.call.spec.agent);

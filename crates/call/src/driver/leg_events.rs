@@ -14,7 +14,7 @@ const RESERVED: usize = 156;
 pub(super) fn leg_event_queue() -> (LegEventSink, mpsc::Receiver<LegEvent>) {
     let (sender, events) = mpsc::channel(FRAMES_MAX + RESERVED);
     let sink = move |event: LegEvent| {
-        if matches!(event, LegEvent::Audio { .. }) && sender.capacity() <= RESERVED {
+        if matches!(event, LegEvent::Audio { .. } | LegEvent::BothSides { .. }) && sender.capacity() <= RESERVED {
             count_drop("audio");
             return !sender.is_closed();
         }

@@ -61,6 +61,14 @@ pub(super) fn http_endpoints(providers: &ProviderRegistry, spec: &CallSpec) -> V
     models.chain(voices).collect()
 }
 
+/// The LLM's provider, if a chat has nobody to answer in it: neither an LLM that can be asked, nor rules. A realtime model
+/// does not write; its fallback does.
+pub(super) fn missing_llm(providers: &ProviderRegistry, agent: &AgentFields) -> Option<&'static str> {
+    let answers = provider_plan::answers_by_rules(agent)
+        || llm_plan(providers, agent).candidates.iter().any(|one| one.endpoint.is_usable());
+    (!answers).then(|| provider_plan::llm(agent).provider.account().name())
+}
+
 /// The first provider without a key.
 pub(super) fn missing_provider(providers: &ProviderRegistry, agent: &AgentFields) -> Option<&'static str> {
     provider_plan::missing_provider(agent, |account, base_url| providers.endpoint(account, base_url).is_usable())

@@ -6,8 +6,10 @@ use super::last_written_call::CallPanicGuard;
 use super::web_commands::handle_command;
 use super::web_offers::{IceRestart, WebAnswer, WebCallError, WebOffer};
 use super::{
-    AdmissionError, CallMedia, CallRecord, CallServices, ConcurrencyPermit, SharedServices, provider_candidates,
+    AdmissionError, AdmissionPermit, CallMedia, CallRecord, CallServices, ConcurrencyPermit, SharedServices,
+    provider_candidates,
 };
+use crate::agent_switch::chat_fields;
 use crate::call_webhooks::CallWebhooks;
 use crate::domain::agent::Agent;
 use crate::domain::agent_texts::fixed_texts;
@@ -74,21 +76,62 @@ async fn set_up(
     check_web_call(context.media.workers.host_candidates().is_some(), agent.fields.is_active, has_room)?;
     let lineage = context.store.lineage(scope).await.map_err(unreadable)?;
     let waiting = context.web_calls.waiting.take(&lineage).map_err(|_| WebCallError::TooManyWaiting)?;
-    let permit = context.admission.admit(scope, None).await.map_err(|error| match error {
-        AdmissionError::Denied(denied) => WebCallError::Denied(denied),
-        AdmissionError::Store(error) => unreadable(error),
-    })?;
+    let permit = admitted(context, scope).await?;
     let context = CallServices::of_organization(context, scope).await;
     if let Some(missing) = provider_candidates::missing_provider(&context.providers, &agent.fields) {
         return Err(WebCallError::ProviderMissing(missing));
     }
+    let begun = begin(context, scope, agent, order, Direction::Web, permit).await;
+    let (id, span) = (begun.record.call.id, begun.span());
+    let BegunCall { context, spec, record, slot, panic_guard } = begun;
+    let run = async move {
+        panic_guard.run_contained(&context.clone(), Box::pin(wait(context, spec, record, slot, waiting))).await
+    };
+    supervision::spawn("call", run.instrument(span));
+    Ok(id)
+}
+
+/// Takes a place among the organization's calls.
+pub(super) async fn admitted(context: &SharedServices, scope: OrgScope) -> Result<AdmissionPermit, WebCallError> {
+    context.admission.admit(scope, None).await.map_err(|error| match error {
+        AdmissionError::Denied(denied) => WebCallError::Denied(denied),
+        AdmissionError::Store(error) => unreadable(error),
+    })
+}
+
+/// A call or chat whose row is written.
+pub(super) struct BegunCall {
+    pub context: SharedServices,
+    pub spec: CallSpec,
+    pub record: CallRecord,
+    pub slot: CallSlot,
+    pub panic_guard: CallPanicGuard,
+}
+
+impl BegunCall {
+    /// Names the call in log lines.
+    pub(super) fn span(&self) -> tracing::Span {
+        let call = &self.record.call;
+        let direction = call.direction.name();
+        tracing::info_span!("call", call = %call.id, organization = %call.organization, direction)
+    }
+}
+
+/// Configures the agent for the call and writes the call's first row. `context` is the organization's.
+pub(super) async fn begin(
+    context: SharedServices, scope: OrgScope, agent: Agent, order: WebCallParams, direction: Direction,
+    permit: AdmissionPermit,
+) -> BegunCall {
     let id = CallId::new();
     let slot = context.registry.register(scope, id, None, permit);
     let mut fields = agent.fields.clone();
     fields.metadata = order.metadata.or(fields.metadata);
-    let mut call = Call::begun(id, scope.organization(), Direction::Web, now());
+    if direction == Direction::Chat {
+        chat_fields(&mut fields);
+    }
+    let mut call = Call::begun(id, scope.organization(), direction, now());
     call.agent = Some(agent.id);
-    call.from_number = order.caller.unwrap_or_else(|| "web".to_owned());
+    call.from_number = order.caller.unwrap_or_else(|| direction.name().to_owned());
     call.to_number.clone_from(&fields.name);
     call.metadata = fields.metadata.clone().map(Value::Object);
     call.assistant = Some(event::assistant(call.agent, &fields, &Map::new()));
@@ -115,12 +158,7 @@ async fn set_up(
     record.set_metric("schemas", left_out);
     record.set_metric("templates", variables);
     context.journal.flush(ROW_DEADLINE).await;
-    let span = tracing::info_span!("call", call = %id, organization = %scope.organization(), direction = "web");
-    let run = async move {
-        panic_guard.run_contained(&context.clone(), Box::pin(wait(context, spec, record, slot, waiting))).await
-    };
-    supervision::spawn("call", run.instrument(span));
-    Ok(id)
+    BegunCall { context, spec, record, slot, panic_guard }
 }
 
 /// Passes a browser's offer to the call of its token, or to another call with the same agent if the token allows more.

@@ -17,6 +17,6 @@ pub(super) fn handle_command(media: &CallMedia, command: CallCommand) {
         }
         CallCommand::Connect(offer) => drop(offer.reply.send(Err(WebCallError::TokenUsed))),
         // Ends are carried out before; whoever wants something of a call that is not answered learns that by the drop.
-        CallCommand::End(_) | CallCommand::Control(_) => {}
+        CallCommand::End(_) | CallCommand::Control(_) | CallCommand::Listen(_) => {}
     }
 }

@@ -234,7 +234,7 @@ impl CallMachine {
     }
 
     /// The caller has finished a turn. Only a conversation answers it.
-    fn handle_turn(&mut self, now: Instant, turn: CallerTurn) {
+    pub(super) fn handle_turn(&mut self, now: Instant, turn: CallerTurn) {
         if let Some(talk) = self.mode.talk_mut() {
             talk.clear_before_turn(now);
         }

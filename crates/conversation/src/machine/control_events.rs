@@ -27,6 +27,8 @@ impl CallMachine {
             CallControl::Transfer(transfer) => self.transfer_by_operator(now, transfer)?,
             CallControl::Hold => self.hold_by_operator(now)?,
             CallControl::Resume => self.resume_by_operator(now)?,
+            // The driver of a chat takes messages: they are the caller's words and no command.
+            CallControl::Message(_) => return Err(ControlError::NotAChat),
         }
         let at_ms = self.mode.line().map_or(0, |line| line.ms(now));
         self.mode.log_mut().metrics.record_control(at_ms, control, by);
@@ -110,7 +112,7 @@ impl CallMachine {
 }
 
 /// Why a mode takes no command.
-fn refusal(mode: &Mode) -> ControlError {
+pub(super) fn refusal(mode: &Mode) -> ControlError {
     match mode {
         Mode::Held(_) => ControlError::OnHold,
         Mode::Transferring(_) => ControlError::Transferring,

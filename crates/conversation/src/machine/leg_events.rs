@@ -26,6 +26,7 @@ impl CallMachine {
             LegEvent::NetworkLost | LegEvent::InternalError => self.handle_network_lost(now),
             LegEvent::PeerClosed => self.handle_peer_hung_up(now, EndReason::CustomerHungUp),
             LegEvent::Audio { .. }
+            | LegEvent::BothSides { .. }
             | LegEvent::Closed { .. }
             | LegEvent::DtmfSent
             | LegEvent::TalkSpurtStarted { .. }

@@ -59,6 +59,7 @@ mod unclear_speech;
 mod unvoiced_words;
 mod value_events;
 mod voicemail;
+mod written;
 
 #[cfg(test)]
 mod tests;

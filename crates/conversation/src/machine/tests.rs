@@ -28,6 +28,7 @@ mod transfers;
 mod turns;
 mod unvoiced;
 mod waits;
+mod written;
 
 use super::*;
 use std::time::{Duration, Instant};

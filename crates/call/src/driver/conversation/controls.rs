@@ -9,6 +9,10 @@ use std::time::Instant;
 impl ConversationLoop {
     pub(super) async fn handle_control(&mut self, now: Instant, request: ControlRequest) {
         let ControlRequest { control, by, reply } = request;
+        if let Some(result) = self.handle_chat_control(now, &control) {
+            let _ = reply.send(result); // the client may have gone
+            return;
+        }
         let result = self.machine.handle_control(now, &control, &by);
         let _ = reply.send(result); // the client may have gone
         if let Err(error) = result {

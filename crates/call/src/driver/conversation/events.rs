@@ -56,7 +56,7 @@ impl CallEvent {
 
 impl ConversationLoop {
     pub(super) async fn next(&mut self) -> CallEvent {
-        let deadline = self.machine.poll_timeout();
+        let deadline = self.machine.poll_timeout().into_iter().chain(self.idle_at).min();
         let timer = async {
             match deadline {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -101,6 +101,7 @@ impl ConversationLoop {
         }
         let now = Instant::now();
         match happened {
+            CallEvent::Leg(Some(LegEvent::BothSides { frame })) => self.carry_both_sides(frame),
             CallEvent::Leg(event) => self.handle_leg_event(now, event),
             CallEvent::Stt(event) => self.handle_stt_event(now, event),
             CallEvent::Realtime(event) => self.handle_realtime_event(now, call_events::realtime_event(event)),
@@ -120,6 +121,7 @@ impl ConversationLoop {
             CallEvent::Signaling(event) => self.call.handle_signaling_event(now, &mut self.machine, event).await,
             CallEvent::Command(Some(CallCommand::End(reason))) => self.machine.handle_command(now, reason),
             CallEvent::Command(Some(CallCommand::Control(request))) => self.handle_control(now, *request).await,
+            CallEvent::Command(Some(CallCommand::Listen(request))) => self.handle_listen(*request),
             CallEvent::Command(Some(command)) => web_commands::handle_command(&self.call.media, command),
             CallEvent::Command(None) => self.machine.handle_command(now, EndReason::ServerShutdown),
             CallEvent::Tool(Some((id, outcome))) => self.handle_tool_outcome(now, &id, outcome),
@@ -135,7 +137,10 @@ impl ConversationLoop {
             }
             CallEvent::Consultation(update) => self.handle_consultation_event(now, update),
             CallEvent::AgentPrepared(result) => self.handle_agent_prepared(now, result),
-            CallEvent::Timeout => self.machine.handle_timeout(now),
+            CallEvent::Timeout => {
+                self.machine.handle_timeout(now);
+                self.handle_idle(now);
+            }
         }
     }
 

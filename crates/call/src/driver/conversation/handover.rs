@@ -8,9 +8,10 @@ use super::super::stt_feed::SttFeed;
 use super::super::tts::TtsPipeline;
 use super::ConversationLoop;
 use super::next_agent::{NextAgent, PreparationResult};
-use crate::agent_switch::{self, Change, Connection, HandoverError};
+use crate::agent_switch::{self, AgentSwitch, Change, Connection, HandoverError};
 use crate::domain::ids::AgentId;
 use crate::live_update::LiveUpdate;
+use crate::machine::CallSpec;
 use crate::personalize;
 use crate::store;
 use crate::stt_change::CallerActivity;
@@ -66,6 +67,12 @@ impl ConversationLoop {
         self.machine.handle_agent_prepared(now, Ok(spec));
     }
 
+    /// What changes with another agent or language; nothing that sounds, in a chat.
+    fn switch_to(&self, spec: &CallSpec) -> AgentSwitch {
+        let switch = agent_switch::plan(&self.call.spec, spec);
+        if self.is_chat() { switch.without_sound() } else { switch }
+    }
+
     /// Another STT session takes the place of the present one when the caller is silent.
     fn change_stt(&mut self, stt: SttFeed) {
         let (is_speaking, has_words) = self.machine.caller_state();
@@ -75,7 +82,7 @@ impl ConversationLoop {
     /// From here on the same agent speaks another language.
     pub(super) fn change_language(&mut self) {
         let Some(spec) = self.machine.spec().cloned() else { return };
-        let switch = agent_switch::plan(&self.call.spec, &spec);
+        let switch = self.switch_to(&spec);
         match switch.tts {
             Change::Replace => self.tts = TtsPipeline::new(self.call.context.providers.clone(), spec.clone(), true),
             Change::Keep => self.tts.set_spec(spec.clone()),
@@ -91,7 +98,7 @@ impl ConversationLoop {
     pub(super) async fn change_agent(&mut self) {
         let Some(next) = self.next_agent.ready.take() else { return };
         let PreparedAgent { successor, stt, tts, left_out, .. } = *next;
-        let (switch, spec) = (agent_switch::plan(&self.call.spec, &successor.spec), &successor.spec);
+        let (switch, spec) = (self.switch_to(&successor.spec), &successor.spec);
         match Connection::at_switch(stt, switch.stt) {
             Connection::Prepared(stt) => self.change_stt(stt),
             Connection::Open => self.change_stt(self.call.context.start_stt(spec, self.call.media.audio_format)),

@@ -11,7 +11,7 @@ use crate::domain::chat::{ChatMessage, ToolChoice, ToolOffer};
 use crate::domain::end_reason::EndReason;
 use crate::domain::transfer::TransferTarget;
 use crate::live_update::LiveUpdate;
-use crate::machine::{CallOutput, ReferProgress};
+use crate::machine::{CallOutput, ConsultationEvent, ReferProgress};
 use crate::providers::stt::SttInput;
 use crate::providers::{EventStream, LlmEvent, LlmRequest, llm};
 use crate::supervision;
@@ -32,13 +32,13 @@ impl ConversationLoop {
                     self.llm = None;
                     self.tts.discard_prepared();
                 }
-                CallOutput::PrepareSpeech { text } => self.tts.prepare(&text),
+                CallOutput::PrepareSpeech { text } => self.prepare_speech(&text),
                 CallOutput::Speak { segment, text } => self.speak(segment, text),
                 CallOutput::CancelSpeech { response_id } => {
                     self.tts.cancel_response(response_id);
-                    self.send_to_leg(|leg| leg.flush(response_id, false));
+                    self.flush(response_id, false);
                 }
-                CallOutput::Interrupt { response_id } => self.send_to_leg(|leg| leg.flush(response_id, true)),
+                CallOutput::Interrupt { response_id } => self.flush(response_id, true),
                 CallOutput::Resume => self.send_to_leg(LegHandle::resume),
                 CallOutput::MakeUninterruptible { response_id } => {
                     self.send_to_leg(|leg| leg.set_uninterruptible(response_id))
@@ -85,7 +85,24 @@ impl ConversationLoop {
 
     /// A sentence for the voice, which gets less time where the caller has waited for long.
     fn speak(&mut self, segment: SegmentId, text: String) {
+        if self.is_chat() {
+            return self.show(segment);
+        }
         self.tts.speak(segment, text, self.machine.caller_waits_since());
+    }
+
+    fn prepare_speech(&mut self, text: &str) {
+        if !self.is_chat() {
+            self.tts.prepare(text);
+        }
+    }
+
+    /// The leg reports how much of the response was heard.
+    fn flush(&mut self, response_id: u32, barge_in: bool) {
+        match self.is_chat() {
+            true => self.stop_showing(response_id, barge_in),
+            false => self.send_to_leg(|leg| leg.flush(response_id, barge_in)),
+        }
     }
 
     /// What the caller hears while another party is asked.
@@ -145,6 +162,11 @@ impl ConversationLoop {
     }
 
     fn start_consultation(&mut self, target: TransferTarget) {
+        if self.is_chat() {
+            // Nobody can be called for somebody who writes: the agent goes on.
+            let failed = ConsultationEvent::Failed(EndReason::Rejected);
+            return self.machine.handle_consultation(Instant::now(), failed);
+        }
         let call = &self.call.record.call;
         let party = ConsultationParams {
             scope: self.call.record.scope,
