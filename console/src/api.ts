@@ -68,7 +68,7 @@ async function send(method: string, path: string, { body, headers = {} }: Sent):
   }
   if (!response.ok) {
     const { error, details } = answer as ApiErrorBody;
-    if (response.status === 401 && !path.startsWith("/auth/")) onLoggedOut();
+    if (response.status === 401 && !path.startsWith("/auth/") && !path.startsWith("/shared-calls/")) onLoggedOut();
     const fault = new ApiError(response.status, details?.code ?? "refused", error ?? response.statusText, details?.field, details?.organizations, details?.faults);
     fault.retryAfterSeconds = Number(response.headers.get("Retry-After")) || 0;
     throw fault;
@@ -381,6 +381,89 @@ export interface Usage {
   to: string;
   usage: (UsageDay & { organization_id: string })[];
   total: Omit<UsageDay, "day">;
+}
+
+/** Sums of calls. */
+export interface CallSums {
+  calls: number;
+  answered: number;
+  failed: number;
+  seconds: number;
+  cost: number;
+  judged: number;
+  successes: number;
+  cut_offs: number;
+  failovers: number;
+  answers: number;
+  response_p50_ms: number | null;
+  response_p95_ms: number | null;
+}
+
+export interface CallGroup extends CallSums {
+  key: string | null;
+  stage: "stt" | "llm" | "tts" | null;
+}
+
+export interface Analytics {
+  from: string;
+  to: string;
+  currency: string;
+  group_by: "day" | "agent" | "provider" | "end_reason";
+  groups: CallGroup[];
+  total: CallSums;
+}
+
+export interface AlertRule {
+  id: string;
+  name: string;
+  condition: "failure_rate" | "response_p95" | "trunk_down" | "spend";
+  threshold: number;
+  window_minutes: number;
+  calls_min: number;
+  cool_down_minutes: number;
+  agent_id: string | null;
+  trunk_id: string | null;
+  channel: "mail" | "webhook";
+  email: string | null;
+  webhook_url: string | null;
+  webhook_secret_set: boolean;
+  is_active: boolean;
+  state: "firing" | "resolved";
+  state_since: string;
+  value: number | null;
+  calls: number | null;
+  evaluated_at: string | null;
+  fired_at: string | null;
+}
+
+export interface AlertEvent {
+  id: string;
+  state: AlertRule["state"];
+  value: number | null;
+  calls: number | null;
+  delivery_id: string;
+  created_at: string;
+}
+
+/** A link that shows a call. */
+export interface CallShare {
+  id: string;
+  url: string;
+  recording: boolean;
+  created_by: string;
+  expires_at: string;
+}
+
+/** A call as a link shows it. */
+export interface SharedCall {
+  agent_name: string | null;
+  direction: Call["direction"];
+  started_at: string;
+  duration_seconds: number | null;
+  summary: string | null;
+  transcript: Turn[];
+  recording_available: boolean;
+  expires_at: string;
 }
 
 export interface WebCall {

@@ -62,6 +62,7 @@ export function whyFailed(call: Pick<Call, "status" | "end_reason" | "signalling
   if (q850) facts.push(q850);
   if (call.status === "failed" || call.end_reason === "provider_error") {
     for (const [kind, count] of Object.entries(metrics?.provider_errors ?? {})) facts.push(`${kind.replaceAll("_", " ")} (${count}×)`);
+    for (const one of metrics?.failovers ?? []) facts.push(`${t("Failover")}: ${failoverText(one)}`);
   }
   return facts;
 }

@@ -1,7 +1,7 @@
 // Charts. Each also shows its values as text, for accessibility.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Turn, TurnFigures, UsageDay } from "./api";
+import type { Turn, TurnFigures } from "./api";
 import { t } from "./i18n";
 import { formatDay, formatNumber } from "./ui";
 
@@ -48,22 +48,48 @@ export function axisTop(value: number): number {
   return power * ([1, 2, 4, 6, 8, 10].find((one) => one * power >= value) ?? 10);
 }
 
+interface BarsProps<D extends { day: string }> {
+  days: D[];
+  value: (day: D) => number;
+  label: string;
+  unit: (value: number) => string;
+  /** A part of the value, drawn into its bar. */
+  part?: (day: D) => number;
+  /** The part is what nobody wants. */
+  bad?: boolean;
+  /** Instead of the sum of all days. */
+  total?: string;
+  /** Opens what is behind a day's bar. A table beside the chart leads there too, for keyboards. */
+  open?: (day: D) => void;
+}
+
 /** A bar a day, with its axis. */
-export function Bars({ days, value, label, unit }: { days: UsageDay[]; value: (day: UsageDay) => number; label: string; unit: (value: number) => string }) {
+export function Bars<D extends { day: string }>({ days, value, label, unit, part, bad, total, open }: BarsProps<D>) {
   const most = Math.max(...days.map(value), 0);
   const top = axisTop(most);
   const width = 100 / Math.max(days.length, 1);
   const sum = days.reduce((all, day) => all + value(day), 0);
+  const said = (day: D) => `${unit(value(day))}${part && part(day) ? ` (${unit(part(day))})` : ""}`;
   return (
     <figure class="bars">
-      <figcaption><span>{label}</span> <strong>{unit(sum)}</strong></figcaption>
+      <figcaption><span>{label}</span> <strong>{total ?? unit(sum)}</strong></figcaption>
       <div class="plot">
         <div class="scale" aria-hidden="true">{most > 0 ? <><span>{unit(top)}</span><span>{unit(top / 2)}</span></> : <><span /><span /></>}<span>{unit(0)}</span></div>
-        <svg viewBox="0 0 100 40" preserveAspectRatio="none" role="img" aria-label={`${label}: ${days.filter(value).map((day) => `${formatDay(day.day)} ${unit(value(day))}`).join("; ") || t("none")}`}>
+        <svg viewBox="0 0 100 40" preserveAspectRatio="none" role="img" aria-label={`${label}: ${days.filter(value).map((day) => `${formatDay(day.day)} ${said(day)}`).join("; ") || t("none")}`}>
           {[0.25, 20, 39.75].map((y) => <line key={y} class="line" x1="0" x2="100" y1={y} y2={y} />)}
           {days.map((day, index) => {
-            const height = (value(day) / top) * 40;
-            return <rect key={day.day} x={index * width + width * 0.12} y={40 - height} width={width * 0.76} height={height}><title>{`${formatDay(day.day)}: ${unit(value(day))}`}</title></rect>;
+            const bar = (amount: number, look?: string) => {
+              const height = (amount / top) * 40;
+              return <rect class={look} x={index * width + width * 0.12} y={40 - height} width={width * 0.76} height={height} />;
+            };
+            return (
+              <g key={day.day} class={open && value(day) ? "open" : undefined} onClick={open && value(day) ? () => open(day) : undefined}>
+                <title>{`${formatDay(day.day)}: ${said(day)}`}</title>
+                {open && <rect class="hit" x={index * width} y={0} width={width} height={40} />}
+                {bar(value(day), part && !bad ? "whole" : undefined)}
+                {part && bar(part(day), bad ? "bad" : undefined)}
+              </g>
+            );
           })}
         </svg>
       </div>

@@ -8,6 +8,8 @@ import { applyLanguage, t } from "./i18n";
 import { subscribe, useConnected } from "./live";
 import { AuditLog, Settings, Usage, Webhooks } from "./pages/account";
 import { AgentEdit } from "./pages/agent-edit";
+import { AlertPage, Alerts } from "./pages/alerts";
+import { Analytics } from "./pages/analytics";
 import { Agents } from "./pages/agents";
 import { Batches, DoNotCall } from "./pages/batches";
 import { CallPage, Calls } from "./pages/calls";
@@ -17,6 +19,8 @@ import { Numbers } from "./pages/numbers";
 import { Overview } from "./pages/overview";
 import { Keys, Organizations, Users } from "./pages/people";
 import { Providers } from "./pages/providers";
+import { Forgotten, Reset } from "./pages/reset";
+import { Shared } from "./pages/shared";
 import { Tasks } from "./pages/tasks";
 import { type Route, useRoute } from "./router";
 import "./style.css";
@@ -34,6 +38,8 @@ const MENU: [string, string, boolean][] = [
   ["providers", "Providers", false],
   ["webhooks", "Webhooks", false],
   ["health", "Health check", true],
+  ["analytics", "Analytics", false],
+  ["alerts", "Alerts", false],
   ["usage", "Usage", false],
   ["keys", "API keys", true],
   ["people", "People", false],
@@ -47,7 +53,7 @@ function Content({ route, me, changed }: { route: Route; me: Me; changed: () => 
   switch (page) {
     case "": return <Overview />;
     case "agents": return id ? <AgentEdit key={`${id} ${route.params.get("from") ?? ""}`} id={id} route={route} /> : <Agents />;
-    case "calls": return id ? <CallPage key={id} id={id} /> : <Calls />;
+    case "calls": return id ? <CallPage key={id} id={id} route={route} /> : <Calls />;
     case "tasks": return <Tasks />;
     case "batches": return <Batches />;
     case "do-not-call": return <DoNotCall />;
@@ -55,6 +61,8 @@ function Content({ route, me, changed }: { route: Route; me: Me; changed: () => 
     case "providers": return <Providers user={me.user} />;
     case "webhooks": return <Webhooks />;
     case "health": return me.user.role === "member" ? <NoPage /> : <Doctor />;
+    case "analytics": return <Analytics />;
+    case "alerts": return id ? <AlertPage key={id} id={id} /> : <Alerts />;
     case "usage": return <Usage />;
     case "keys": return <Keys />;
     case "people": return <Users me={me.user} />;
@@ -131,6 +139,10 @@ function App() {
     return () => removeEventListener("trunkline.changed", change);
   }, []);
   if (route.parts[0] === "invitation" && route.parts[1]) return <Invitation token={route.parts[1]} entered={enter} />;
+  // What people without a session may see.
+  if (route.parts[0] === "shared" && route.parts[1]) return <Shared key={route.parts[1]} token={route.parts[1]} />;
+  if (route.parts[0] === "reset" && route.parts[1]) return <Reset key={route.parts[1]} token={route.parts[1]} />;
+  if (route.parts[0] === "forgot") return <Forgotten />;
   if (session.state === "unknown") return <p class="loading" role="status">{t("Loading…")}</p>;
   if (session.state === "unreachable") return <main class="door"><h1>Trunkline</h1><ErrorMessage error={session.error} retry={load} /></main>;
   if (session.state === "none") return <Login entered={enter} />;

@@ -167,7 +167,7 @@ async fn with_transcript(api: &ApiState, scope: OrgScope, call: &Call) -> Result
 }
 
 /// The calls of the organization, newest first.
-#[utoipa::path(get, path = "/calls", tag = "calls", params(Paging, ("fields" = Option<String>, Query, description = "Only these fields of each entry, separated by commas, such as `id,status`: a list of large documents stays small.", min_length = 1, max_length = 500), ("task_id" = Option<String>, Query, description = "Only calls of this task.", format = "uuid"), ("batch_id" = Option<String>, Query, description = "Only calls of the tasks in this batch.", format = "uuid"), ("agent_id" = Option<String>, Query, description = "Only calls of this agent.", format = "uuid"), ("status" = Option<CallStatus>, Query, description = "Only calls with this status."), ("direction" = Option<Direction>, Query, description = "Only calls in this direction."), ("end_reason" = Option<EndReason>, Query, description = "Only calls that ended for this reason."), ("started_after" = Option<String>, Query, description = "Only calls that began at this time or later.", format = "date-time"), ("started_before" = Option<String>, Query, description = "Only calls that began before this time.", format = "date-time"), ("q" = Option<String>, Query, description = "Part of a number, of the summary or of what was said, or a call's identifier; looked for in the newest 10,000 calls.", min_length = 1, max_length = 200, pattern = "[^\\s]")), responses((status = 200, body = CallPage)))]
+#[utoipa::path(get, path = "/calls", tag = "calls", params(Paging, ("fields" = Option<String>, Query, description = "Only these fields of each entry, separated by commas, such as `id,status`: a list of large documents stays small.", min_length = 1, max_length = 500), ("task_id" = Option<String>, Query, description = "Only calls of this task.", format = "uuid"), ("batch_id" = Option<String>, Query, description = "Only calls of the tasks in this batch.", format = "uuid"), ("agent_id" = Option<String>, Query, description = "Only calls of this agent.", format = "uuid"), ("status" = Option<CallStatus>, Query, description = "Only calls with this status."), ("direction" = Option<Direction>, Query, description = "Only calls in this direction."), ("end_reason" = Option<EndReason>, Query, description = "Only calls that ended for this reason."), ("number" = Option<String>, Query, description = "Only calls from or to this number, as the call has it: E.164, or a SIP address.", min_length = 1, max_length = 300), ("provider" = Option<String>, Query, description = "Only calls that this provider had a part in, such as `openai`; known once a call is over.", min_length = 1, max_length = 100), ("success" = Option<bool>, Query, description = "Only calls that the analysis has judged a success, or none."), ("started_after" = Option<String>, Query, description = "Only calls that began at this time or later.", format = "date-time"), ("started_before" = Option<String>, Query, description = "Only calls that began before this time.", format = "date-time"), ("q" = Option<String>, Query, description = "Part of a number, of the summary or of what was said, or a call's identifier; looked for in the newest 10,000 calls.", min_length = 1, max_length = 200, pattern = "[^\\s]")), responses((status = 200, body = CallPage)))]
 pub(super) async fn list(
     State(api): State<ApiState>, OrgAuth(scope): OrgAuth, query: QueryParams,
 ) -> Result<ApiResponse, ApiError> {
@@ -181,6 +181,9 @@ pub(super) async fn list(
         end_reason: query.value("end_reason", EndReason::parse, "an end reason")?,
         started_after: query.value("started_after", UnixMs::parse, "a time such as 2026-03-27T12:00:00Z")?,
         started_before: query.value("started_before", UnixMs::parse, "a time such as 2026-03-27T12:00:00Z")?,
+        number: query.value("number", |text| named(text, 300), "1 to 300 characters")?,
+        provider: query.value("provider", |text| named(text, 100), "1 to 100 characters")?,
+        success: query.flag("success")?,
         text: query.value("q", searched, "1 to 200 characters")?,
     };
     let (calls, total) = api.store.calls(scope, filter, page).await?;
@@ -188,9 +191,12 @@ pub(super) async fn list(
     Ok(ApiResponse::ok(CallPage { calls, total, limit: page.limit, offset: page.offset }))
 }
 
+fn named(text: &str, chars_max: usize) -> Option<String> {
+    (1..=chars_max).contains(&text.chars().count()).then(|| text.to_owned())
+}
+
 fn searched(text: &str) -> Option<String> {
-    let text = text.trim();
-    (1..=200).contains(&text.chars().count()).then(|| text.to_owned())
+    named(text.trim(), 200)
 }
 
 /// One call with its transcript.

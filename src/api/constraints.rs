@@ -36,6 +36,9 @@ fn rules() -> Vec<(&'static str, &'static str, Value)> {
         ("TaskFields", "webhook_events", json!({"items": {"type": "string", "enum": TASK_EVENTS}})),
         ("TaskFields", "priority", json!({"minimum": -PRIORITY_MAX, "maximum": PRIORITY_MAX})),
         ("BatchFields", "name", name()),
+        ("AlertRuleFields", "name", name()),
+        ("AlertRuleFields", "webhook_url", https()),
+        ("AlertRuleFields", "webhook_secret", json!({"pattern": "^[ -~]+$"})),
         (
             "DoNotCallFields",
             "numbers",

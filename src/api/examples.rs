@@ -52,6 +52,15 @@ fn request(schema: &str) -> Option<Value> {
         }
         "BatchFields" => json!({"name": "Reminders of March", "start": false}),
         "DoNotCallFields" => json!({"numbers": ["+31201234567"], "reason": "Asked on the phone"}),
+        "AlertRuleFields" => json!({
+            "name": "Failures at night", "condition": "failure_rate", "threshold": 20.0, "window_minutes": 60,
+            "calls_min": 20, "cool_down_minutes": 60, "channel": "webhook",
+            "webhook_url": "https://your-app.example.com/alerts", "webhook_secret": "a secret of your own",
+        }),
+        "AlertRuleFieldsPatch" => json!({"threshold": 30.0, "is_active": false}),
+        "CallShareFields" => json!({"expires_in_hours": 24, "recording": true}),
+        "PasswordForgotten" => json!({"email": "owner@example.com"}),
+        "NewPassword" => json!({"token": "the last part of the link", "password": "a long password"}),
         "SayCommand" => json!({"text": "Your parcel has arrived.", "interrupt": false}),
         "InstructCommand" => json!({"text": "Offer the caller a discount of ten percent."}),
         "MessageCommand" => json!({"text": "Where is my order?"}),

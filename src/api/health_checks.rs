@@ -171,6 +171,11 @@ impl HealthService {
         self.cache.checked(&self.sources).await
     }
 
+    /// Whether the server can send mail.
+    pub(super) fn sends_mail(&self) -> bool {
+        self.sources.sends_mail
+    }
+
     /// The component that was given up, if one was.
     pub(super) fn given_up(&self) -> Option<PartFailedError> {
         self.sources.supervisor.given_up()

@@ -15,7 +15,7 @@ use utoipa::PartialSchema as _;
 use utoipa::openapi::OpenApi;
 
 /// Bodies of creates whose patches are the same with nothing required and `null` to clear.
-const PATCHED: [&str; 4] = ["AgentFields", "TaskFields", "PhoneNumberFields", "TrunkFields"];
+const PATCHED: [&str; 5] = ["AgentFields", "TaskFields", "PhoneNumberFields", "TrunkFields", "AlertRuleFields"];
 const METHODS: [&str; 4] = ["get", "post", "patch", "delete"];
 
 /// Closed lists whose types say only their names.
@@ -26,7 +26,7 @@ const NAMED_LISTS: [(&str, &str); 3] = [
 ];
 
 /// Groups of operations.
-const TAGS: [(&str, &str); 20] = [
+const TAGS: [(&str, &str); 22] = [
     ("agents", "How calls are answered and how the conversation goes."),
     ("tasks", "Outbound calls, at once or at a time of their own."),
     ("batches", "Tasks that are started, paused and repeated together."),
@@ -38,6 +38,8 @@ const TAGS: [(&str, &str); 20] = [
     ("providers", "Services for STT, LLM and TTS."),
     ("webhook-deliveries", "Webhooks that were or are to be sent."),
     ("usage", "What was used, by day."),
+    ("analytics", "Sums of calls by day, agent, provider and reason of the end."),
+    ("alert-rules", "Rules that watch calls, trunks and cost, and tell by mail or webhook."),
     ("auth", "Sessions of people."),
     ("api-keys", "Keys of programs."),
     ("users", "The people of the organization."),

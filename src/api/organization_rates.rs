@@ -17,6 +17,7 @@ pub(super) enum RateKind {
     TrunkTests,
     TrunkChanges,
     ProviderTests,
+    AlertTests,
     Reports,
 }
 
@@ -28,6 +29,7 @@ impl RateKind {
             Self::TrunkTests => "trunk_tests_per_minute",
             Self::TrunkChanges => "trunk_changes_per_minute",
             Self::ProviderTests => "provider_tests_per_minute",
+            Self::AlertTests => "alert_tests_per_minute",
             Self::Reports => "reports_per_minute",
         }
     }
@@ -50,6 +52,7 @@ impl OrganizationRates {
             (RateKind::TrunkTests, quotas.trunk_tests_per_minute),
             (RateKind::TrunkChanges, quotas.trunk_changes_per_minute),
             (RateKind::ProviderTests, quotas.provider_tests_per_minute),
+            (RateKind::AlertTests, quotas.alert_tests_per_minute),
             (RateKind::Reports, quotas.reports_per_minute),
         ];
         let factor = u32::try_from(FAMILY_FACTOR).unwrap_or(1);

@@ -73,10 +73,15 @@ pub(super) async fn locate(
 /// The recording: stereo WAV, caller left, agent right; takes byte ranges.
 #[utoipa::path(get, path = "/calls/{id}/recording/stream", tag = "calls", operation_id = "download_recording", params(IdPath, ("token" = Option<String>, Query, description = "Of a report's link, in place of a key.")), responses((status = 200, content_type = "audio/wav", body = Vec<u8>), (status = 206, content_type = "audio/wav", body = Vec<u8>), (status = 416, description = "The range lies outside of the recording.")))]
 pub(super) async fn stream(
-    State(api): State<ApiState>, RecordingAuth(scope): RecordingAuth, Path(id): Path<String>, mut request: Request,
+    State(api): State<ApiState>, RecordingAuth(scope): RecordingAuth, Path(id): Path<String>, request: Request,
 ) -> Result<Response, ApiError> {
     let call = find(&api, scope, &id).await?;
-    let path = api.recordings.folder.join(available(&call)?);
+    serve(&api, &call, request).await
+}
+
+/// The recording of a call, or the part of it that was asked for.
+pub(super) async fn serve(api: &ApiState, call: &Call, mut request: Request) -> Result<Response, ApiError> {
+    let path = api.recordings.folder.join(available(call)?);
     if !request.headers().get(header::RANGE).is_some_and(is_one_range) {
         request.headers_mut().remove(header::RANGE);
     }

@@ -5,10 +5,11 @@ use super::query_parameters::KnownParameters;
 use super::response::{ApiResponse, ResponsePayload};
 use super::state::ApiState;
 use super::{
-    agent_versions, agents, api_keys, audit_log, batches, call_controls, call_events, calls, chats, client_ip, console,
-    do_not_call, doctor, envelope, events, health, idempotency, listeners, live_transcript, metrics, openapi,
-    organizations, phone_numbers, providers, query_parameters, recordings, reports, secrets, sessions, sip_log, tasks,
-    trunks, usage, users, web_calls, webhook_deliveries, whip,
+    agent_versions, agents, alert_rules, analytics, api_keys, audit_log, batches, call_controls, call_events,
+    call_shares, calls, chats, client_ip, console, do_not_call, doctor, envelope, events, health, idempotency,
+    listeners, live_transcript, metrics, openapi, organizations, password_resets, phone_numbers, providers,
+    query_parameters, recordings, reports, secrets, sessions, sip_log, tasks, trunks, usage, users, web_calls,
+    webhook_deliveries, whip,
 };
 use axum::Router;
 use axum::extract::Request;
@@ -69,6 +70,7 @@ fn mount() -> OpenApiRouter<ApiState> {
         .routes(routes!(do_not_call::list, do_not_call::add))
         .routes(routes!(do_not_call::delete))
         .routes(routes!(usage::get))
+        .merge(figures_mount())
         .routes(routes!(providers::list))
         .routes(routes!(providers::test))
         .routes(routes!(webhook_deliveries::list))
@@ -78,6 +80,8 @@ fn mount() -> OpenApiRouter<ApiState> {
         .routes(routes!(sessions::logout))
         .routes(routes!(sessions::me))
         .routes(routes!(sessions::change_password))
+        .routes(routes!(password_resets::request))
+        .routes(routes!(password_resets::confirm))
         .routes(routes!(organizations::list, organizations::create))
         .routes(routes!(organizations::get, organizations::update))
         .routes(routes!(api_keys::list, api_keys::create))
@@ -116,6 +120,21 @@ fn calls_mount() -> OpenApiRouter<ApiState> {
         .routes(routes!(chats::create))
         .routes(routes!(chats::message))
         .routes(routes!(listeners::listen))
+        .routes(routes!(call_shares::create))
+        .routes(routes!(call_shares::list))
+        .routes(routes!(call_shares::revoke))
+        .routes(routes!(call_shares::get_shared))
+        .routes(routes!(call_shares::stream_shared))
+}
+
+/// Figures of calls, and rules that watch them.
+fn figures_mount() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(analytics::get))
+        .routes(routes!(alert_rules::list, alert_rules::create))
+        .routes(routes!(alert_rules::get, alert_rules::update, alert_rules::delete))
+        .routes(routes!(alert_rules::events))
+        .routes(routes!(alert_rules::test))
 }
 
 async fn refuse_unknown_parameters(request: Request, next: Next) -> Response {

@@ -3,6 +3,7 @@
 
 use super::schema_forms::merged;
 use crate::domain::agent::{ALIASES, AgentFields};
+use crate::domain::alert_message::{ALERT, AlertMessage};
 use crate::webhooks::event;
 use crate::webhooks::message::{
     AgentChanged, Assistant, AssistantAnswer, AssistantIgnored, AssistantRequest, CallControlled, EndOfCallReport,
@@ -29,7 +30,7 @@ struct Webhook {
 }
 
 /// Those of agents go below `webhook_url`, those of tasks to it.
-const WEBHOOKS: [Webhook; 8] = [
+const WEBHOOKS: [Webhook; 9] = [
     Webhook {
         event: event::ASSISTANT_REQUEST,
         message: "AssistantRequest",
@@ -86,6 +87,13 @@ const WEBHOOKS: [Webhook; 8] = [
         summary: "The call of a task failed.",
         description: "Sent to the task's `webhook_url`. Repeated for a day until it is accepted.",
     },
+    Webhook {
+        event: ALERT,
+        message: "AlertMessage",
+        answer: None,
+        summary: "An alert rule fires, or is resolved.",
+        description: "Sent to the rule's `webhook_url`, signed with its `webhook_secret`: once when it fires, once when it is resolved. Repeated for a day until it is accepted.",
+    },
 ];
 
 /// Adds the schemas of messages and answers, with all that they refer to.
@@ -102,6 +110,7 @@ pub(super) fn add_schemas(schemas: &mut Value) {
     add::<AssistantIgnored>(schemas);
     add::<EndOfCallReport>(schemas);
     add::<TaskEvent>(schemas);
+    add::<AlertMessage>(schemas);
     let sent = WEBHOOKS.iter().map(|webhook| (webhook.message, webhook.event));
     // No webhook carries these; the list of a call's events has them.
     let listed = [("CallControlled", event::CALL_CONTROL), ("AssistantIgnored", event::ASSISTANT_IGNORED)];

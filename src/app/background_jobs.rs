@@ -3,6 +3,7 @@
 use super::services::Services;
 use crate::call::driver::{CallStarter, Cluster, TrunkService, watch_other_nodes, watch_recordings, wrap_up};
 use crate::outbox::driver::{self as outbox, Outbox};
+use crate::scheduler::alerts::{AlertWatch, watch_alerts};
 use crate::scheduler::driver as scheduler;
 use crate::supervision::Supervisor;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -45,6 +46,8 @@ pub(super) fn start_jobs(
     supervisor.start("lines_elsewhere", move || watch_other_nodes(own.clone(), stop.clone()));
     let (stop, own) = (drained.clone(), services.recovery.recordings.clone());
     supervisor.start("recording_space", move || watch_recordings(own.clone(), stop.clone()));
+    let (stop, own) = (stopped.clone(), alert_watch(services));
+    let alerts = supervisor.start("alerts", move || watch_alerts(own.clone(), stop.clone()));
     let watched = WatchedParts {
         sip: services.sip.clone(),
         workers: services.media.workers.clone(),
@@ -54,7 +57,17 @@ pub(super) fn start_jobs(
     supervisor.start("watch", move || watch(watched.clone(), stop.clone()));
     let stop = drained.clone();
     let delivers = supervisor.start("outbox", move || outbox::run(outbox.clone(), stop.clone()));
-    vec![delivers, wraps_up, schedules, follows, keeps_house]
+    vec![delivers, wraps_up, schedules, follows, keeps_house, alerts]
+}
+
+fn alert_watch(services: &Services) -> AlertWatch {
+    AlertWatch {
+        store: services.store.clone(),
+        trunks: services.trunks.clone(),
+        node: services.recovery.node.name.clone(),
+        base_url: services.wrap_up.links.base_url.clone(),
+        currency: services.wrap_up.analysis.prices.currency.clone(),
+    }
 }
 
 /// Reloads trunks that another process changed.

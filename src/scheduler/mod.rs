@@ -1,3 +1,4 @@
-//! Makes the calls of tasks when they are due.
+//! Makes the calls of tasks when they are due, and looks at alert rules.
 
+pub mod alerts;
 pub mod driver;

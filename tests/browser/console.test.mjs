@@ -521,7 +521,7 @@ test("a microphone that is refused leaves no call behind", async () => {
 
 test("a narrow screen shows every page without a sideways scroll, a stretched header or a cut button", async () => {
   await at.setViewportSize({ width: 390, height: 844 });
-  for (const [hash, heading] of [["#/", "Overview"], ["#/people", "People"], ["#/tasks", "Tasks"], ["#/numbers", "Phone numbers and trunks"], ["#/providers", "Providers"], ["#/health", "Health check"], ["#/audit", "Audit log"], ["#/calls", "Calls"]]) {
+  for (const [hash, heading] of [["#/", "Overview"], ["#/people", "People"], ["#/tasks", "Tasks"], ["#/numbers", "Phone numbers and trunks"], ["#/providers", "Providers"], ["#/health", "Health check"], ["#/audit", "Audit log"], ["#/calls", "Calls"], ["#/analytics", "Analytics"], ["#/alerts", "Alerts"]]) {
     await open(at, hash, heading);
     const { sideways, header, cut } = await at.evaluate(() => ({
       sideways: document.documentElement.scrollWidth - innerWidth,
@@ -562,7 +562,7 @@ test("settings: limits, password, Dutch and dark", async () => {
   await at.getByLabel("Language").selectOption("nl");
   await at.getByRole("heading", { name: "Instellingen" }).waitFor();
   await looked("settings-dark-dutch");
-  for (const [hash, heading] of [["#/", "Overzicht"], ["#/agents", "Agents"], ["#/calls", "Gesprekken"], ["#/tasks", "Taken"], ["#/numbers", "Telefoonnummers en trunks"], ["#/providers", "Aanbieders"], ["#/health", "Controle"], ["#/usage", "Verbruik"]]) {
+  for (const [hash, heading] of [["#/", "Overzicht"], ["#/agents", "Agents"], ["#/calls", "Gesprekken"], ["#/tasks", "Taken"], ["#/numbers", "Telefoonnummers en trunks"], ["#/providers", "Aanbieders"], ["#/health", "Controle"], ["#/usage", "Verbruik"], ["#/analytics", "Statistieken"], ["#/alerts", "Meldingen"]]) {
     await open(at, hash, heading);
     await looked(`dark-dutch-${hash.slice(2) || "overview"}`);
   }

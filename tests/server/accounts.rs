@@ -4,6 +4,7 @@ mod earlier_versions;
 mod invitations;
 mod logins;
 mod metrics;
+mod password_resets;
 
 use super::support::{LoggedInUser, Server};
 use serde_json::{Value, json};

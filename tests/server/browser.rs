@@ -1,11 +1,12 @@
 //! The console and calls from it in Chromium, driven by Playwright: `tests/browser`. Screenshots are kept in `artefacts`.
 
-use super::support::{NUMBER, OWNER, PASSWORD, Server, program, speech_models};
+use super::support::{NUMBER, OWNER, PASSWORD, Server, program, speech_models, until};
 use serde_json::json;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 use trunkline::api::DemoPhrase;
+use trunkline::domain::login_address::LoginAddress;
 use trunkline_lab::caller_voice::CallerVoiceArgs;
 use trunkline_lab::demo::{ShopPlaces, shop};
 
@@ -54,6 +55,25 @@ async fn every_page_is_fit_to_be_seen() {
     server.call("listen; say opening_hours; listen; hangup").await;
     server.last_call().await;
     run("looks.test.mjs", &server, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_alerts_shared_calls_and_forgotten_passwords_have_their_pages() {
+    let mut server = Server::start().await;
+    server.call("listen; say opening_hours; listen; hangup").await;
+    let talk = server.last_call().await["id"].as_str().unwrap().to_owned();
+    server.recording(&talk).await;
+    let due = trunkline::domain::time::UnixMs(trunkline::store::now().0 - 1_000).rfc3339();
+    let task = json!({"agent_id": server.agent, "to_number": "+15550101", "scheduled_at": due});
+    server.post("/tasks", task).await;
+    let call = server.incoming.recv().await.unwrap();
+    server.phone.sip.reject(call.incoming.call, 486, None).await;
+    until("both are counted", async || (server.get("/analytics").await["total"]["calls"] == json!(2)).then_some(()))
+        .await;
+    let store = &server.app.services.store;
+    let owner = store.accounts_of_address(&LoginAddress::new(OWNER)).await.unwrap().remove(0).user;
+    let token = store.begin_password_reset(&owner, |_| None).await.unwrap().unwrap();
+    run("figures.test.mjs", &server, &[("TALK", talk), ("RESET_TOKEN", token)]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,12 +6,15 @@
 mod accounts;
 mod agent_handover;
 mod aiortc;
+mod alert_rules;
+mod analytics;
 mod api;
 mod baresip;
 mod batches;
 mod browser;
 mod builtin_tools;
 mod call_controls;
+mod call_shares;
 mod calls;
 mod carriers;
 mod chats;

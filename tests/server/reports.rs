@@ -121,7 +121,7 @@ async fn a_conversation_that_ran_at_elevenlabs_is_fetched_from_there() {
 }
 
 /// A mail server that keeps what it is given; the first connection is turned away.
-async fn mail_server() -> (u16, tokio::sync::mpsc::Receiver<String>) {
+pub(super) async fn mail_server() -> (u16, tokio::sync::mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let (sender, mails) = tokio::sync::mpsc::channel(8);

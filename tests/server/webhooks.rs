@@ -24,7 +24,7 @@ async fn hook(server: &Server, receiver: &CustomerServer, mut changes: Value) {
 }
 
 /// Verifies a signature the way the specification tells receivers to.
-fn is_signed(one: &CustomerRequest, secret: &[u8]) -> bool {
+pub(super) fn is_signed(one: &CustomerRequest, secret: &[u8]) -> bool {
     let header = |name: &str| one.headers.get(name).cloned().unwrap_or_default();
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret).unwrap();
     mac.update(format!("{}.{}.{}", header("webhook-id"), header("webhook-timestamp"), one.text).as_bytes());

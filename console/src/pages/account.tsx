@@ -25,7 +25,7 @@ export function Webhooks() {
     <Page title={t("Webhook deliveries")}>
       <search class="filters">
         <Select label={t("Status")} value={filter.status} set={(status) => put({ status })} options={[["", t("All")], ...["pending", "delivered", "failed"].map((one): [string, string] => [one, t(one)])]} />
-        <Select label={t("Event")} value={filter.event_type} set={(event) => put({ event })} options={[["", t("All")], ...["status-update", "agent-changed", "end-of-call-report", "call_started", "call_completed", "call_failed"].map((one): [string, string] => [one, one])]} />
+        <Select label={t("Event")} value={filter.event_type} set={(event) => put({ event })} options={[["", t("All")], ...["status-update", "agent-changed", "end-of-call-report", "call_started", "call_completed", "call_failed", "alert"].map((one): [string, string] => [one, one])]} />
       </search>
       <ErrorMessage error={error} />
       <LoadedView of={state}>

@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { AGENT_NAMES, type Agent, type AgentName, type Call, type CallControl, type Delivery, type Task, type Turn, get, getAll, post, query } from "../api";
+import { AGENT_NAMES, type Agent, type AgentName, type Call, type CallControl, type Delivery, type Provider, type Task, type Turn, get, getAll, post, query } from "../api";
 import { type Phase, absent, controlText, failoverText, laterControls, lengthOf, partyOf, phaseOf, reasonOf, titleOf, whyFailed } from "../callstate";
 import { Waterfall, Waveform } from "../charts";
 import { save, write } from "../csv";
@@ -9,9 +9,12 @@ import { Latency, latencyOf } from "../latency";
 import { useLoad } from "../live";
 import { useTurns } from "../live-turns";
 import { ListenIn } from "../listen";
-import { useListQuery } from "../router";
+import { type CallFilter, type Neighbours, filterOf, neighboursOf } from "../neighbours";
+import { type Route, navigate, useListQuery } from "../router";
+import { Share } from "../share";
 import { SipMessages } from "../sip";
 import { Steer } from "../steer";
+import { plainNumber } from "../phone";
 import { Badge, Button, Card, Copyable, EmptyState, Input, Link, Page, Pager, ErrorMessage, Select, LoadedView, Table, formatDuration, formatMoney, formatNumber, useAction, useNow, formatDateTime } from "../ui";
 
 const LIMIT = 25;
@@ -22,13 +25,7 @@ const EXPORT_PAGE = 100;
 const FIELDS = "id,agent_id,direction,from_number,to_number,status,end_reason,started_at,answered_at,duration_seconds,cost";
 const EXPORT_FIELDS = `${FIELDS},ended_at,summary,task_id,sip_call_id`;
 
-/** Midnight of a day in this browser's time zone, or of the day after. */
-function midnight(day: string, plus = 0): string | undefined {
-  const match = /^(\d{4})-(\d{2})-(\d{2})$/.exec(day);
-  return match ? new Date(Number(match[1]), Number(match[2]) - 1, Number(match[3]) + plus).toISOString() : undefined;
-}
-
-async function exportCalls(filter: Record<string, string | undefined>, named: (id: string | null) => string, step: (done: number) => void) {
+async function exportCalls(filter: CallFilter, named: (id: string | null) => string, step: (done: number) => void) {
   const rows: Call[] = [];
   for (let offset = 0; offset < EXPORT_MAX; offset += EXPORT_PAGE) {
     const { calls, total } = await patiently(() => get<{ calls: Call[]; total: number }>(`/calls${query({ ...filter, fields: EXPORT_FIELDS, limit: EXPORT_PAGE, offset })}`));
@@ -53,28 +50,42 @@ export function Calls() {
     const timer = setTimeout(() => put({ q: text }), 300);
     return () => clearTimeout(timer);
   }, [text]);
+  const [number, setNumber] = useState(of("number"));
+  useEffect(() => {
+    const plain = plainNumber(number);
+    if (plain === of("number")) return;
+    const timer = setTimeout(() => put({ number: plain }), 300);
+    return () => clearTimeout(timer);
+  }, [number]);
   const agents = useLoad(() => getAll<AgentName>(AGENT_NAMES, "agents"), []);
-  const filter = { q: of("q"), status: of("status"), direction: of("direction"), agent_id: of("agent"), task_id: of("task"), batch_id: of("batch"), end_reason: of("reason"), started_after: midnight(of("from")), started_before: midnight(of("to"), 1) };
+  const providers = useLoad(() => get<{ providers: Provider[] }>("/providers").then((found) => found.providers), []);
+  const filter = filterOf(of);
   const state = useLoad(() => get<{ calls: Call[]; total: number }>(`/calls${query({ ...filter, fields: FIELDS, limit: LIMIT, offset })}`), [JSON.stringify(filter), offset], { live: true });
   const now = useNow(Boolean(state.data?.calls.some((call) => call.status === "in_progress")));
   const named = (id: string | null) => agents.data?.find((agent) => agent.id === id)?.name ?? "–";
-  const filtered = ["q", "status", "direction", "agent", "task", "batch", "reason", "from", "to"].some(of);
+  const filtered = FILTERS.some(of);
+  const kept = new URLSearchParams([...FILTERS, "zone"].map((name) => [name, of(name)]).filter(([, value]) => value) as [string, string][]).toString();
   const clear = () => {
     setText("");
-    put({ q: "", status: "", direction: "", agent: "", task: "", batch: "", reason: "", from: "", to: "" });
+    setNumber("");
+    put(Object.fromEntries([...FILTERS, "zone"].map((name) => [name, ""])));
   };
   return (
     <Page title={t("Calls")} actions={<Button busy={busy} disabled={!state.data?.total} onClick={() => run(() => exportCalls(filter, named, setExported))}>{busy ? `${t("Exporting")}: ${formatNumber(exported)}` : t("Export CSV")}</Button>}>
       <search class="filters">
         <Input label={t("Search")} type="search" placeholder={t("Number, words, call id")} value={text} set={setText} />
+        <Input label={t("Number")} type="search" placeholder="+31201234567" value={number} set={setNumber} />
         <Input label={t("From day")} type="date" max={of("to") || undefined} value={of("from")} set={(from) => put({ from })} />
         <Input label={t("To day")} type="date" min={of("from") || undefined} value={of("to")} set={(to) => put({ to })} />
         <Select label={t("Status")} value={of("status")} set={(status) => put({ status })} options={[["", t("All")], ...["initiated", "in_progress", "completed", "failed"].map((one): [string, string] => [one, t(one.replaceAll("_", " "))])]} />
         <Select label={t("End reason")} value={of("reason")} set={(reason) => put({ reason })} options={[["", t("All")], ...END_REASONS.map((one): [string, string] => [one, reasonOf(one)])]} />
         <Select label={t("Direction")} value={of("direction")} set={(direction) => put({ direction })} options={[["", t("All")], ...["inbound", "outbound", "web", "chat"].map((one): [string, string] => [one, t(one)])]} />
         <Select label={t("Agent")} value={of("agent")} set={(agent) => put({ agent })} options={[["", t("All")], ...(agents.data ?? []).map((agent): [string, string] => [agent.id, agent.name])]} />
+        <Select label={t("Provider")} value={of("provider")} set={(provider) => put({ provider })} options={[["", t("All")], ...(providers.data ?? []).map(({ name }): [string, string] => [name, name])]} />
+        <Select label={t("Judged")} value={of("success")} set={(success) => put({ success })} options={[["", t("All")], ["true", t("successful")], ["false", t("not successful")]]} />
       </search>
       {of("batch") && <p class="soft">{t("Only calls of one batch.")} <Link to={`tasks?batch=${of("batch")}`}>{t("Batch")}</Link> <Button kind="quiet" onClick={() => put({ batch: "" })}>{t("Show all")}</Button></p>}
+      {of("zone") === "utc" && (of("from") || of("to")) && <p class="soft">{t("Days are in UTC.")} <Button kind="quiet" onClick={() => put({ zone: "" })}>{t("Use my time zone")}</Button></p>}
       {of("task") && <p class="soft">{t("Only calls of one task.")} <Button kind="quiet" onClick={() => put({ task: "" })}>{t("Show all")}</Button></p>}
       {busy && exported >= EXPORT_MAX && <p class="soft" role="status">{t("A file has at most 10,000 calls: choose fewer days.")}</p>}
       <ErrorMessage error={error} />
@@ -82,7 +93,7 @@ export function Calls() {
         {({ calls, total }) => calls.length ? (
           <Card>
             <Table caption={t("Calls")} rows={calls} columns={[
-              { name: t("Started"), cell: (call) => <Link to={`calls/${call.id}`}>{formatDateTime(call.started_at)}</Link> },
+              { name: t("Started"), cell: (call) => <Link to={`calls/${call.id}${kept && `?${kept}`}`}>{formatDateTime(call.started_at)}</Link> },
               { name: t("Other party"), cell: partyOf },
               { name: t("Agent"), extra: true, cell: (call) => named(call.agent_id) },
               { name: t("Direction"), extra: true, cell: (call) => t(call.direction) },
@@ -103,9 +114,21 @@ export function Calls() {
   );
 }
 
+/** What the address of the list holds. */
+const FILTERS = ["q", "number", "status", "direction", "agent", "task", "batch", "reason", "provider", "success", "from", "to"];
+
 const END_REASONS = ["customer_hung_up", "agent_hung_up", "transferred", "voicemail", "silence", "max_duration", "busy", "no_answer", "rejected", "canceled", "invalid_number", "fax", "trunk_error", "provider_error", "network_lost", "overload", "ended_by_api", "server_shutdown", "server_crash"];
 
-export function CallPage({ id }: { id: string }) {
+/** Leads through the list that the call was opened from. */
+function useNeighbours(call: Call | undefined, route: Route) {
+  const of = (name: string) => route.params.get(name) ?? "";
+  const search = route.params.toString();
+  const found = useLoad<Neighbours>(() => (call ? neighboursOf(call, filterOf(of)) : Promise.resolve({ newer: null, older: null })), [call?.id, search]).data;
+  const way = (id: string) => `calls/${id}${search && `?${search}`}`;
+  return { newer: found?.newer ? way(found.newer) : null, older: found?.older ? way(found.older) : null, list: `calls${search && `?${search}`}` };
+}
+
+export function CallPage({ id, route }: { id: string; route: Route }) {
   const state = useLoad(() => get<{ call: Call }>(`/calls/${id}`), [id], { live: true });
   const hooks = useLoad(() => get<{ webhook_deliveries: Delivery[] }>(`/webhook-deliveries${query({ call_id: id, limit: 100 })}`), [id], { live: true });
   const call = state.data?.call;
@@ -114,6 +137,7 @@ export function CallPage({ id }: { id: string }) {
   const now = useNow(Boolean(going));
   const { turns: live, controls: heard } = useTurns(id, Boolean(going));
   const phase = call ? phaseOf(call, Date.now()) : "ringing";
+  const { newer, older, list } = useNeighbours(call, route);
   useEffect(() => {
     // Figures and report come a moment after the end.
     if (call && !going && (phase === "settling" || (phase === "over" && !call.report && call.ended_at && Date.now() - Date.parse(call.ended_at) < 60_000))) {
@@ -122,7 +146,14 @@ export function CallPage({ id }: { id: string }) {
     }
   }, [state.data]);
   return (
-    <Page title={call ? titleOf(call) : t("Call")} actions={going && <Button kind="danger" busy={busy} onClick={() => run(async () => { await post(`/calls/${id}/end`); state.reload(); })}>{t("End the call")}</Button>}>
+    <Page title={call ? titleOf(call) : t("Call")} actions={going ? <Button kind="danger" busy={busy} onClick={() => run(async () => { await post(`/calls/${id}/end`); state.reload(); })}>{t("End the call")}</Button> : call && <Share call={id} recording={call.recording_available} />}>
+      <nav class="neighbours" aria-label={t("Calls")}>
+        <Link to={list}>{t("Back to the list")}</Link>
+        <span class="actions">
+          <Button disabled={!newer} onClick={() => newer && navigate(newer)}>{t("Newer call")}</Button>
+          <Button disabled={!older} onClick={() => older && navigate(older)}>{t("Older call")}</Button>
+        </span>
+      </nav>
       <ErrorMessage error={error} />
       <LoadedView of={state}>
         {({ call }) => (
@@ -177,8 +208,7 @@ function Why({ call }: { call: Call }) {
   if (call.status !== "failed") return null;
   return (
     <div class="why">
-      <p><strong>{t("The call failed")}: {reasonOf(call.end_reason)}</strong>{facts[0] ? ` – ${facts[0]}` : ""}</p>
-      {facts.length > 1 && <p class="soft">{facts.slice(1).join(" · ")}</p>}
+      <p><strong>{t("The call failed")}: {reasonOf(call.end_reason)}</strong>{facts.length > 0 && ` – ${facts.join(" · ")}`}</p>
     </div>
   );
 }
@@ -225,6 +255,24 @@ function Commands({ controls }: { controls: CallControl[] }) {
   );
 }
 
+/** J and K move through the turns, from the one that has the focus, unless somebody types or answers a question. */
+function useTurnKeys(list: { current: HTMLOListElement | null }) {
+  useEffect(() => {
+    const move = (event: KeyboardEvent) => {
+      const step = { j: 1, k: -1 }[event.key.toLowerCase()];
+      const typing = event.target instanceof Element && event.target.closest("input, select, textarea, [contenteditable], dialog");
+      if (!step || event.ctrlKey || event.metaKey || event.altKey || typing || !list.current) return;
+      const turns = [...list.current.children] as HTMLElement[];
+      const at = turns.findIndex((turn) => turn.contains(document.activeElement));
+      const to = at < 0 ? (step > 0 ? 0 : turns.length - 1) : Math.max(0, Math.min(turns.length - 1, at + step));
+      event.preventDefault();
+      turns[to]?.focus();
+    };
+    addEventListener("keydown", move);
+    return () => removeEventListener("keydown", move);
+  }, []);
+}
+
 function Conversation({ call, phase, turns }: { call: Call; phase: Phase; turns: Turn[] }) {
   const audio = useRef<HTMLAudioElement>(null);
   const [at, setAt] = useState(0);
@@ -240,6 +288,7 @@ function Conversation({ call, phase, turns }: { call: Call; phase: Phase; turns:
   useEffect(() => {
     if (phase === "live") list.current?.scrollTo({ top: list.current.scrollHeight });
   }, [turns, phase]);
+  useTurnKeys(list);
   const now = useMemo(() => turns.findIndex((turn) => at * 1000 >= turn.started_at_ms && at * 1000 <= turn.ended_at_ms), [turns, at]);
   return (
     <Card title={t("Conversation")} wide>
@@ -250,15 +299,18 @@ function Conversation({ call, phase, turns }: { call: Call; phase: Phase; turns:
         </>
       )}
       {turns.length ? (
+        <>
+        <p class="soft keyed">{t("J and K move between the turns.")}{call.recording_available && ` ${t("Enter plays from there.")}`}</p>
         <ol ref={list} class="turns" aria-label={t("Transcript")} tabIndex={0}>
           {turns.map((turn, index) => (
-            <li key={index} class={`${turn.role}${index === now ? " now" : ""}${turn.interrupted ? " cut" : ""}`}>
+            <li key={index} tabIndex={-1} onKeyDown={(event) => { if (event.key === "Enter" && event.target === event.currentTarget && call.recording_available) seek(turn.started_at_ms / 1000); }} class={`${turn.role}${index === now ? " now" : ""}${turn.interrupted ? " cut" : ""}`}>
               {call.recording_available ? <button type="button" class="stamp" onClick={() => seek(turn.started_at_ms / 1000)} aria-label={`${t("Listen from")} ${formatDuration(turn.started_at_ms / 1000)}`}>{formatDuration(turn.started_at_ms / 1000)}</button> : <span class="stamp">{formatDuration(turn.started_at_ms / 1000)}</span>}
               <span class="who">{t(turn.role)}</span>
               <span>{turn.content}{turn.said_by && <span class="soft"> · {t("said by an operator")}</span>}{turn.interrupted && <em> {t("interrupted")}</em>} <Latency ms={latencyOf(turns.map((one) => ({ ...one, is_final: true })), index)} /></span>
             </li>
           ))}
         </ol>
+        </>
       ) : <p class="soft">{absent(phase, "words")}</p>}
     </Card>
   );

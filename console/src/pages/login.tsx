@@ -2,9 +2,9 @@ import { useEffect, useState } from "preact/hooks";
 import { ApiError, type Demo, type Me, type OrganizationChoice, demoOf, post } from "../api";
 import { LANGUAGES, type Language, language, setLanguage, t } from "../i18n";
 import { navigate } from "../router";
-import { Button, Dialog, Form, Input, ErrorMessage, Select, useAction } from "../ui";
+import { Button, Dialog, Form, Input, Link, ErrorMessage, Select, useAction } from "../ui";
 
-function LoginCard({ title, children }: { title: string; children: preact.ComponentChildren }) {
+export function LoginCard({ title, children }: { title: string; children: preact.ComponentChildren }) {
   useEffect(() => {
     document.title = `${title} · Trunkline`;
   }, [title]);
@@ -71,11 +71,14 @@ export function Login({ entered }: { entered: (me: Me) => void }) {
         <Input label={t("Password")} type="password" required autocomplete="current-password" value={password} set={setPassword} />
       </Form>
       {!demo && (
-        <details class="soft">
-          <summary>{t("No account, or a forgotten password?")}</summary>
-          <p>{t("Ask an owner of your organization to remove you under People and to invite you again.")}</p>
-          <p>{t("The first owner is created on the server with")} <code>trunkline bootstrap</code>.</p>
-        </details>
+        <>
+          <p><Link to="forgot">{t("Forgotten password?")}</Link></p>
+          <details class="soft">
+            <summary>{t("No account?")}</summary>
+            <p>{t("Ask an owner of your organization to invite you under People.")}</p>
+            <p>{t("The first owner is created on the server with")} <code>trunkline bootstrap</code>.</p>
+          </details>
+        </>
       )}
     </LoginCard>
   );

@@ -36,6 +36,13 @@ impl TrunkState {
             None => Some("no answer yet"),
         }
     }
+
+    /// Whether it is known that no call can go out: not registered, or no target answered its last probe. A trunk that
+    /// neither registers nor is probed is never known to be down.
+    pub fn is_down(&self) -> bool {
+        let unregistered = self.registration.as_ref().is_some_and(|state| !state.registered);
+        unregistered || (!self.targets.is_empty() && self.targets.iter().all(|target| !target.reachable))
+    }
 }
 
 /// State of a registration, as the API shows it.

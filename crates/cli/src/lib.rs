@@ -6,6 +6,7 @@ mod check_trunk;
 mod command_error;
 mod health;
 mod models;
+mod reset_password;
 mod secrets;
 mod serve;
 mod service_manager;
@@ -47,6 +48,8 @@ enum CliCommand {
     Demo(demo::DemoArgs),
     /// Create an organization with its owner and a first API key, and print them once.
     Bootstrap(BootstrapArgs),
+    /// Print a link that sets a new password for an account, once and within an hour: for servers that send no mail.
+    ResetPassword(reset_password::ResetPasswordArgs),
     /// Show or change the quotas of one organization.
     Quota(QuotaArgs),
     /// Migrate the database to this version's schema.
@@ -182,6 +185,7 @@ async fn dispatch(cli: Cli) -> Result<(), CommandError> {
         CliCommand::Serve => serve::serve(config).await,
         CliCommand::Demo(args) => Ok(demo::run(args).await?),
         CliCommand::Bootstrap(args) => Ok(bootstrap(&config()?, args).await?),
+        CliCommand::ResetPassword(args) => Ok(reset_password::run(&config()?, args).await?),
         CliCommand::Quota(args) => Ok(quota(&config()?, args).await?),
         CliCommand::Migrate => {
             open_store(config()?.database.url.expose()).await.map_err(|error| error.to_string())?.close().await;

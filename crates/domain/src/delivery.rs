@@ -102,3 +102,9 @@ pub struct DeliveryProgress {
     /// When the receiver accepted it. `None` until then.
     pub delivered_at: Option<UnixMs>,
 }
+
+/// The body of a delivery that is a mail: its subject, in one line, and its text.
+pub fn mail_body(subject: &str, text: &str) -> String {
+    let line: String = subject.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    serde_json::json!({"subject": line, "text": text}).to_string()
+}

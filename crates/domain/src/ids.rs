@@ -78,4 +78,10 @@ ids! {
     DoNotCallId,
     /// Identifies a batch of tasks.
     BatchId,
+    /// Identifies a link to a call for people without an account.
+    CallShareId,
+    /// Identifies an alert rule.
+    AlertRuleId,
+    /// Identifies what an alert rule has told once.
+    AlertEventId,
 }

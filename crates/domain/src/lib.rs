@@ -3,6 +3,8 @@
 pub mod agent;
 pub mod agent_handover;
 pub mod agent_texts;
+pub mod alert;
+pub mod alert_message;
 pub mod allowed_networks;
 pub mod ambience;
 pub mod analysis;
@@ -11,6 +13,7 @@ pub mod batch;
 pub mod built_in_tools;
 pub mod call;
 pub mod call_control;
+pub mod call_count;
 pub mod call_documents;
 pub mod call_facts;
 pub mod chat;

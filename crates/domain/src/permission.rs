@@ -61,6 +61,8 @@ named! {
         WebhookDeliveriesRead "webhook-deliveries:read", WebhookDeliveriesWrite "webhook-deliveries:write",
         BatchesRead "batches:read", BatchesWrite "batches:write",
         DoNotCallRead "do-not-call:read", DoNotCallWrite "do-not-call:write",
+        AnalyticsRead "analytics:read",
+        AlertRulesRead "alert-rules:read", AlertRulesWrite "alert-rules:write",
     }
 }
 

@@ -79,6 +79,8 @@ quotas! {
     trunk_changes_per_minute = 120,
     /// `POST /providers/{name}/test` in a minute.
     provider_tests_per_minute = 30,
+    /// `POST /alert-rules/{id}/test` in a minute: each is a mail or a webhook.
+    alert_tests_per_minute = 10,
     /// Reports and transcripts that are processed again in a minute.
     reports_per_minute = 60,
 }

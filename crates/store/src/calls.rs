@@ -32,6 +32,12 @@ pub struct CallFilter {
     pub started_after: Option<UnixMs>,
     /// Only calls that began before this time. `None`: no upper bound.
     pub started_before: Option<UnixMs>,
+    /// Only calls from or to this number, as they have it. `None`: any.
+    pub number: Option<String>,
+    /// Only calls that this provider had a part in. `None`: any. Calls that go on have none yet.
+    pub provider: Option<String>,
+    /// Only calls that the analysis has judged so. `None`: any, also those that it has not judged.
+    pub success: Option<bool>,
     /// Part of a number, of the summary or of the transcript; or the call's identifier. Searches the newest 10,000
     /// calls: every turn of each is read.
     pub text: Option<String>,
@@ -70,6 +76,20 @@ fn filtered(scope: OrgScope, filter: CallFilter) -> (String, Vec<BindValue>) {
     for (compare, at) in times.into_iter().filter_map(|(compare, at)| Some((compare, at?))) {
         binds.push(BindValue::MaybeInt(Some(at.0)));
         from += &format!(" AND started_at {compare} ${}", binds.len());
+    }
+    if let Some(number) = filter.number {
+        binds.push(BindValue::Text(number));
+        let at = binds.len();
+        from += &format!(" AND (from_number = ${at} OR to_number = ${at})");
+    }
+    if let Some(provider) = filter.provider {
+        binds.push(BindValue::Text(provider));
+        let at = binds.len();
+        from += &format!(" AND (stt_provider = ${at} OR llm_provider = ${at} OR tts_provider = ${at})");
+    }
+    if let Some(success) = filter.success {
+        binds.push(BindValue::MaybeInt(Some(success.into())));
+        from += &format!(" AND success = ${}", binds.len());
     }
     if let Some(text) = filter.text {
         binds.push(BindValue::Text(containing(&text)));

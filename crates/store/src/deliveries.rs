@@ -7,6 +7,7 @@ use sqlx::Row as _;
 use sqlx::Transaction;
 use sqlx::any::{Any, AnyRow};
 use std::collections::HashSet;
+use trunkline_domain::alert_message::ALERT;
 use trunkline_domain::delivery::{Delivery, DeliveryChannel, DeliveryProgress, DeliveryStatus};
 use trunkline_domain::fair_share::FairShares;
 use trunkline_domain::ids::{AgentId, CallId, DeliveryId, OrganizationId, TaskId};
@@ -190,13 +191,15 @@ impl Store {
         Ok(())
     }
 
-    /// Writes down how an attempt went.
+    /// Writes down how an attempt went. A mail that resets a password is not kept: its link opens the account.
     pub async fn record_delivery_attempt(
         &self, scope: OrgScope, id: DeliveryId, progress: &DeliveryProgress,
     ) -> Result<(), StoreError> {
         sqlx::query(
             "UPDATE deliveries SET status = $1, attempts = $2, next_attempt_at = $3, response_status = $4, error = $5, \
-             delivered_at = $6, lease_until = 0 WHERE id = $7 AND organization_id = $8",
+             delivered_at = $6, lease_until = 0, \
+             body = CASE WHEN event_type = 'password-reset' AND $1 <> 'pending' THEN '{}' ELSE body END \
+             WHERE id = $7 AND organization_id = $8",
         )
         .bind(progress.status.name())
         .bind(progress.attempts)
@@ -218,6 +221,9 @@ impl Store {
         for sql in [
             "DELETE FROM deliveries WHERE status <> 'pending' AND created_at < $1",
             "DELETE FROM invitations WHERE expires_at < $1",
+            "DELETE FROM call_shares WHERE expires_at < $1",
+            "DELETE FROM password_resets WHERE expires_at < $1",
+            "DELETE FROM alert_events WHERE created_at < $1",
         ] {
             sqlx::query(sql).bind(before.0).execute(&self.write).await?;
         }
@@ -292,6 +298,9 @@ impl Store {
             return Ok(agent.fields.webhook_secrets());
         }
         let none = WebhookSecrets::default;
+        if delivery.event_type == ALERT {
+            return self.alert_secrets(scope, &delivery.order_key).await;
+        }
         let Some(call) = delivery.call else { return Ok(none()) };
         let Some(call) = self.call(scope, call).await? else { return Ok(none()) };
         let Some(number) = self.number_called(scope, &call.to_number).await? else { return Ok(none()) };

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac as _};
 use secrecy::{ExposeSecret as _, SecretSlice};
 use sha2::Sha256;
-use trunkline_domain::ids::{AgentId, CallId, OrganizationId};
+use trunkline_domain::ids::{AgentId, CallId, CallShareId, OrganizationId};
 
 /// What a token opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub enum TokenPurpose {
     Web,
     /// The recording, in links of reports: a week.
     Recording,
+    /// A call that was shared, by the id of its link.
+    Share,
 }
 
 impl TokenPurpose {
@@ -26,14 +28,15 @@ impl TokenPurpose {
             Self::Live => "live",
             Self::Web => "web",
             Self::Recording => "recording",
+            Self::Share => "share",
         }
     }
 
     fn valid_s(self) -> u64 {
         match self {
             Self::Live => 300,
-            // Says it itself.
-            Self::Web => 0,
+            // They say it themselves.
+            Self::Web | Self::Share => 0,
             Self::Recording => 7 * 86_400,
         }
     }
@@ -91,6 +94,26 @@ impl TokenSigner {
         })
     }
 
+    /// A token for a link to a call, until it expires. Whether the link was revoked is in its row.
+    pub fn sign_share(&self, scope: OrgScope, share: CallShareId, until_s: u64) -> String {
+        let payload = format!("{} {share} {until_s}", scope.organization());
+        let tag = self.mac(TokenPurpose::Share, &payload).finalize().into_bytes();
+        URL_SAFE_NO_PAD.encode([&tag[..], payload.as_bytes()].concat())
+    }
+
+    /// The scope and link of a token that is ours and not too old.
+    pub fn verify_share(&self, token: &str, now_s: u64) -> Option<(OrgScope, CallShareId)> {
+        let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let (tag, payload) = bytes.split_at_checked(32)?;
+        let payload = std::str::from_utf8(payload).ok()?;
+        self.mac(TokenPurpose::Share, payload).verify_slice(tag).ok()?;
+        let mut parts = payload.split(' ');
+        let organization = OrganizationId::parse(parts.next()?)?;
+        let share = CallShareId::parse(parts.next()?)?;
+        let until: u64 = parts.next()?.parse().ok()?;
+        (now_s < until).then(|| (OrgScope::new(organization), share))
+    }
+
     /// The scope and call of a token that is ours and not too old.
     pub fn verify(&self, purpose: TokenPurpose, token: &str, now_s: u64) -> Option<(OrgScope, CallId)> {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
@@ -127,6 +150,18 @@ impl WebCallGrant {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_is_bound_to_its_share_and_its_time() {
+        let secret = TokenSigner::new("a secret of some length");
+        let (scope, share) = (OrgScope::new(OrganizationId::new()), CallShareId::new());
+        let token = secret.sign_share(scope, share, 1_000);
+        assert_eq!(secret.verify_share(&token, 999), Some((scope, share)));
+        assert_eq!(secret.verify_share(&token, 1_000), None);
+        assert_eq!(secret.verify(TokenPurpose::Recording, &token, 0), None);
+        let recording = secret.sign(TokenPurpose::Recording, scope, CallId::new(), 0);
+        assert_eq!(secret.verify_share(&recording, 0), None, "a token for something else");
+    }
 
     #[test]
     fn tokens_are_bound_to_their_call_and_their_time() {

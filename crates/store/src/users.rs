@@ -30,6 +30,13 @@ pub struct User {
     pub created_at: UnixMs,
 }
 
+impl User {
+    /// What is done for the user is done in this scope.
+    pub fn scope(&self) -> OrgScope {
+        OrgScope::new(self.organization)
+    }
+}
+
 /// A user to be created; the password comes hashed.
 #[derive(Clone, Copy)]
 pub struct NewUser<'a> {

@@ -1,5 +1,6 @@
 //! What is left to do when a call is over: claimed like everything that outlives a process.
 
+use super::call_days::{count_call, recount_outcome};
 use super::deliveries::enqueue;
 use super::fair_queue::{WorkOwner, WorkQuery, fair_limit, order_fairly};
 use super::{OrgScope, Store, StoreError, now, parsed, storable_or_none, text};
@@ -24,6 +25,11 @@ pub struct WrapUpJob {
     pub call: CallId,
     /// Attempts before this one.
     pub attempts: i64,
+}
+
+/// What the analysis says about the call.
+fn success(outcome: &CallOutcome) -> Option<bool> {
+    outcome.report.as_ref().and_then(|report| report["success"].as_bool())
 }
 
 impl Store {
@@ -97,6 +103,9 @@ impl Store {
         .execute(&mut *transaction)
         .await?;
         if done.rows_affected() == 1 {
+            // A call whose report is late is counted already.
+            recount_outcome(&mut transaction, &call.to_string(), success(outcome), billed.micros).await?;
+            count_call(&mut transaction, &call.to_string()).await?;
             for one in deliveries {
                 enqueue(&mut transaction, one, self.full_outboxes.refuse(one).as_ref()).await?;
             }
@@ -140,6 +149,7 @@ impl Store {
         .bind(&organization)
         .execute(&mut *transaction)
         .await?;
+        recount_outcome(&mut transaction, &id, success(outcome), added.micros).await?;
         // The bill is the call's, the money is today's.
         sqlx::query(
             "INSERT INTO spent_besides (organization_id, day, micros) SELECT organization_id, CAST($1 AS TEXT), CAST($2 AS BIGINT) FROM calls \

@@ -50,6 +50,8 @@ pub struct Server {
     pub http: reqwest::Client,
     pub key: String,
     pub folder: tempfile::TempDir,
+    /// Address of its database.
+    pub database: String,
     pub trunk: String,
     pub agent: String,
     _no_panics: NoPanics,
@@ -183,6 +185,7 @@ impl Server {
             http,
             key,
             folder,
+            database: config.database.url.expose().to_owned(),
             trunk: String::new(),
             agent: String::new(),
             _no_panics: NoPanics,
