@@ -252,7 +252,7 @@ function Conversation({ call, phase, turns }: { call: Call; phase: Phase; turns:
       {turns.length ? (
         <ol ref={list} class="turns" aria-label={t("Transcript")} tabIndex={0}>
           {turns.map((turn, index) => (
-            <li key={index} class={`${turn.role}${index === now ? " now" : ""}${turn.interrupted ? " cut" : ""}`}>
+            <li key={index} class={`${turn.role}${call.recording_available && index === now ? " now" : ""}${turn.interrupted ? " cut" : ""}`}>
               {call.recording_available ? <button type="button" class="stamp" onClick={() => seek(turn.started_at_ms / 1000)} aria-label={`${t("Listen from")} ${formatDuration(turn.started_at_ms / 1000)}`}>{formatDuration(turn.started_at_ms / 1000)}</button> : <span class="stamp">{formatDuration(turn.started_at_ms / 1000)}</span>}
               <span class="who">{t(turn.role)}</span>
               <span>{turn.content}{turn.said_by && <span class="soft"> · {t("said by an operator")}</span>}{turn.interrupted && <em> {t("interrupted")}</em>} <Latency ms={latencyOf(turns.map((one) => ({ ...one, is_final: true })), index)} /></span>
