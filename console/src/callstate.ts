@@ -45,7 +45,7 @@ export function titleOf(call: Pick<Call, "direction" | "from_number" | "to_numbe
 /** The other party in lists. */
 export function partyOf(call: Pick<Call, "direction" | "from_number" | "to_number">): string {
   if (call.direction === "outbound") return call.to_number;
-  if (call.direction === "chat" && call.from_number === "console") return t("Text chat");
+  if (call.direction === "chat" && ["console", "chat"].includes(call.from_number)) return t("Text chat");
   if (call.direction === "web" && call.from_number === "console") return t("Test call");
   return call.from_number;
 }

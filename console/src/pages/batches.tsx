@@ -176,7 +176,7 @@ export function BatchHead({ id, changed, children }: { id: string; changed: () =
       </>
     }>
       <ErrorMessage error={error} />
-      <p><Progress batch={batch} /></p>
+      <Progress batch={batch} />
       {outcomes.length > 0 && (
         <>
           <h3>{t("Calls by outcome")}</h3>
@@ -192,11 +192,11 @@ function Progress({ batch }: { batch: Batch }) {
   const all = countOf(batch);
   const over = (batch.tasks.completed ?? 0) + (batch.tasks.failed ?? 0);
   return (
-    <>
+    <div class="batch">
       {all > 0 && <progress max={all} value={over} aria-label={`${t("Tasks that are over")}: ${batch.name}`} />}{" "}
       {STATUSES.filter((status) => batch.tasks[status]).map((status) => <span key={status}><Badge value={status} /> {formatNumber(batch.tasks[status]!)} </span>)}
       {all === 0 && "–"}
-    </>
+    </div>
   );
 }
 

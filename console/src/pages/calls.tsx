@@ -303,7 +303,7 @@ function Conversation({ call, phase, turns }: { call: Call; phase: Phase; turns:
         <p class="soft keyed">{t("J and K move between the turns.")}{call.recording_available && ` ${t("Enter plays from there.")}`}</p>
         <ol ref={list} class="turns" aria-label={t("Transcript")} tabIndex={0}>
           {turns.map((turn, index) => (
-            <li key={index} tabIndex={-1} onKeyDown={(event) => { if (event.key === "Enter" && event.target === event.currentTarget && call.recording_available) seek(turn.started_at_ms / 1000); }} class={`${turn.role}${index === now ? " now" : ""}${turn.interrupted ? " cut" : ""}`}>
+            <li key={index} tabIndex={-1} onKeyDown={(event) => { if (event.key === "Enter" && event.target === event.currentTarget && call.recording_available) seek(turn.started_at_ms / 1000); }} class={`${turn.role}${call.recording_available && index === now ? " now" : ""}${turn.interrupted ? " cut" : ""}`}>
               {call.recording_available ? <button type="button" class="stamp" onClick={() => seek(turn.started_at_ms / 1000)} aria-label={`${t("Listen from")} ${formatDuration(turn.started_at_ms / 1000)}`}>{formatDuration(turn.started_at_ms / 1000)}</button> : <span class="stamp">{formatDuration(turn.started_at_ms / 1000)}</span>}
               <span class="who">{t(turn.role)}</span>
               <span>{turn.content}{turn.said_by && <span class="soft"> · {t("said by an operator")}</span>}{turn.interrupted && <em> {t("interrupted")}</em>} <Latency ms={latencyOf(turns.map((one) => ({ ...one, is_final: true })), index)} /></span>

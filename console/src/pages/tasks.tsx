@@ -84,9 +84,9 @@ export function Tasks() {
   return (
     <Page title={t("Tasks")} actions={<><Link to="batches">{t("Batches")}</Link><Button onClick={() => setOpen("import")}>{t("Import CSV")}</Button><Button kind="main" onClick={() => setOpen("new")}>{t("New task")}</Button></>}>
       {filter.batch_id && <p><Button kind="quiet" onClick={() => put({ batch: "" })}>{t("Show the tasks of all batches")}</Button></p>}
-      {!filter.batch_id && counts.data && counts.data.some(Boolean) && (
+      {!filter.batch_id && !counts.error && (!counts.data || counts.data.some(Boolean)) && (
         <ul class="counts" aria-label={filter.agent_id ? t("Tasks of this agent") : t("All tasks")}>
-          {STATUSES.map((one, index) => <li key={one}><Badge value={one} /> {formatNumber(counts.data![index] ?? 0)}</li>)}
+          {STATUSES.map((one, index) => <li key={one}><Badge value={one} /> {counts.data ? formatNumber(counts.data[index] ?? 0) : "…"}</li>)}
         </ul>
       )}
       {filter.batch_id ? <BatchHead key={filter.batch_id} id={filter.batch_id} changed={reload}>{list}</BatchHead> : list}
