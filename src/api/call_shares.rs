@@ -12,6 +12,7 @@ use super::state::ApiState;
 use crate::domain::FieldError;
 use crate::domain::call::{Call, Direction};
 use crate::domain::ids::{CallId, CallShareId};
+use crate::domain::secret::Secret;
 use crate::domain::transcript::{Turn, TurnRole};
 use crate::store::{CallShare, OrgScope};
 use axum::extract::{Path, Request, State};
@@ -150,7 +151,8 @@ pub(super) struct SharePath {
 #[expect(dead_code, reason = "describes the path")]
 pub(super) struct TokenPath {
     /// The last part of the link.
-    token: String,
+    #[param(value_type = String)]
+    token: Secret,
 }
 
 fn faults(input: &CallShareInput) -> Vec<FieldError> {
@@ -235,7 +237,8 @@ pub(super) async fn get_shared(
         None => None,
     };
     let spoken = |turn: &Turn| matches!(turn.role, TurnRole::User | TurnRole::Assistant);
-    let transcript = api.store.turns(scope, call.id).await?.into_iter().filter(spoken).collect();
+    let shown = |turn: Turn| Turn { agent_id: None, said_by: None, ..turn };
+    let transcript = api.store.turns(scope, call.id).await?.into_iter().filter(spoken).map(shown).collect();
     let call = SharedCallView {
         agent_name: agent,
         direction: call.direction.name(),

@@ -52,6 +52,17 @@ fn request(schema: &str) -> Option<Value> {
         }
         "BatchFields" => json!({"name": "Reminders of March", "start": false}),
         "DoNotCallFields" => json!({"numbers": ["+31201234567"], "reason": "Asked on the phone"}),
+        "SayCommand" => json!({"text": "Your parcel has arrived.", "interrupt": false}),
+        "InstructCommand" => json!({"text": "Offer the caller a discount of ten percent."}),
+        "TransferCommand" => json!({"to": "+31201234567"}),
+        "SecretFields" => json!({"name": "Our account", "provider": "openai", "value": "sk-your-key"}),
+        _ => return request_beside_calls(schema),
+    })
+}
+
+/// A request of a body that is not about agents, calls or accounts.
+fn request_beside_calls(schema: &str) -> Option<Value> {
+    Some(match schema {
         "AlertRuleFields" => json!({
             "name": "Failures at night", "condition": "failure_rate", "threshold": 20.0, "window_minutes": 60,
             "calls_min": 20, "cool_down_minutes": 60, "channel": "webhook",
@@ -61,12 +72,8 @@ fn request(schema: &str) -> Option<Value> {
         "CallShareFields" => json!({"expires_in_hours": 24, "recording": true}),
         "PasswordForgotten" => json!({"email": "owner@example.com"}),
         "NewPassword" => json!({"token": "the last part of the link", "password": "a long password"}),
-        "SayCommand" => json!({"text": "Your parcel has arrived.", "interrupt": false}),
-        "InstructCommand" => json!({"text": "Offer the caller a discount of ten percent."}),
         "MessageCommand" => json!({"text": "Where is my order?"}),
         "ListenFields" => json!({"sdp": "v=0\r\n…"}),
-        "TransferCommand" => json!({"to": "+31201234567"}),
-        "SecretFields" => json!({"name": "Our account", "provider": "openai", "value": "sk-your-key"}),
         _ => return None,
     })
 }

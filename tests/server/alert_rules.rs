@@ -102,10 +102,10 @@ async fn a_trunk_that_is_down_is_mailed_and_a_test_can_be_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rules_are_changed_audited_and_refused_by_field() {
+async fn wrong_rules_are_refused_by_field() {
     let server = Server::start().await;
     let made = server.post("/alert-rules", rule(&json!({}))).await["alert_rule"].clone();
-    let (id, path) = (made["id"].as_str().unwrap(), format!("/alert-rules/{}", made["id"].as_str().unwrap()));
+    let path = format!("/alert-rules/{}", made["id"].as_str().unwrap());
     let nobody = "00000000-0000-0000-0000-000000000001";
     for (changes, status, field) in [
         (json!({"name": " "}), 400, "name"),
@@ -132,6 +132,14 @@ async fn rules_are_changed_audited_and_refused_by_field() {
         let (answered, answer) = server.send("PATCH", &path, Some(changes)).await;
         assert_eq!((answered, &answer["details"]["field"]), (status, &json!(field)), "{answer}");
     }
+    assert_eq!(server.get("/alert-rules").await["total"], json!(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_are_changed_audited_and_of_one_organization() {
+    let server = Server::start().await;
+    let made = server.post("/alert-rules", rule(&json!({}))).await["alert_rule"].clone();
+    let (id, path) = (made["id"].as_str().unwrap(), format!("/alert-rules/{}", made["id"].as_str().unwrap()));
     let (status, answer) =
         server.send("PATCH", &path, Some(json!({"threshold": 12.5, "agent_id": server.agent}))).await;
     let changed = &answer["data"]["alert_rule"];

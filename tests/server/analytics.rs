@@ -2,10 +2,6 @@
 
 use super::support::{Server, until};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
-use trunkline::domain::call::{Call, Direction};
-use trunkline::domain::end_reason::EndReason;
-use trunkline::domain::ids::{AgentId, CallId, OrganizationId};
 use trunkline::domain::time::UnixMs;
 use trunkline::store::now;
 
@@ -96,53 +92,4 @@ async fn another_organization_sees_nothing_of_them() {
     let answer = server.http.get(url).bearer_auth(other.key.text.expose()).send().await.unwrap();
     let body: Value = answer.json().await.unwrap();
     assert_eq!((&body["data"]["total"]["calls"], &body["data"]["groups"]), (&json!(0), &json!([])));
-}
-
-/// A call of some agent on one of thirty days, with its documents.
-fn earlier(organization: OrganizationId, agents: &[AgentId], n: i64) -> Call {
-    let direction = Direction::Inbound;
-    let at = UnixMs(now().0 - (n % 30) * 86_400_000 - 60_000);
-    let mut call = Call::begun(CallId::new(), organization, direction, at);
-    call.agent = Some(agents[(n % agents.len() as i64) as usize]);
-    call.progress = call.progress.answer(at);
-    let reason = if n % 7 == 0 { EndReason::ProviderError } else { EndReason::CustomerHungUp };
-    call.progress = call.progress.end(reason, UnixMs(at.0 + 45_000));
-    let turns: Vec<Value> = (0..6).map(|turn| json!({"response_ms": 400 + (n * 37 + turn * 211) % 1_900})).collect();
-    let llm = ["openai/gpt-4o", "groq/llama"][(n % 2) as usize];
-    call.metrics = Some(
-        json!({"turns": turns, "used": {"llm": {llm: {"completion_tokens": 9}}, "tts": {"cartesia/a": 9}}, "cut_offs": n % 3}),
-    );
-    call.assistant = Some(json!({"stt_config": {"provider": "deepgram"}}));
-    call
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "writes 100,000 calls: figures for docs/benchmarks.md"]
-#[expect(clippy::print_stderr, reason = "says how long it took")]
-async fn a_hundred_thousand_calls_are_summed_in_fifty_milliseconds() {
-    let server = Server::start().await;
-    let agents: Vec<AgentId> = (0..10).map(|_| AgentId::new()).collect();
-    let journal = &server.app.services.journal;
-    let agent = server.get(&format!("/agents/{}", server.agent)).await;
-    let organization = OrganizationId::parse(agent["agent"]["organization_id"].as_str().unwrap()).unwrap();
-    for n in 0..100_000 {
-        journal.record_call(earlier(organization, &agents, n), None).await;
-    }
-    assert!(journal.flush(Duration::from_secs(300)).await);
-    until("all are counted", async || {
-        let body = server.get("/analytics").await;
-        (body["total"]["calls"] == json!(100_000)).then_some(())
-    })
-    .await;
-    for by in ["day", "agent", "provider", "end_reason"] {
-        let mut took = Vec::new();
-        for _ in 0..5 {
-            let begun = Instant::now();
-            server.get(&format!("/analytics?group_by={by}")).await;
-            took.push(begun.elapsed().as_millis());
-        }
-        took.sort_unstable();
-        eprintln!("analytics by {by}: {took:?} ms");
-        assert!(took[2] <= 50, "{by}: {took:?}");
-    }
 }

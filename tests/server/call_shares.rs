@@ -107,7 +107,7 @@ async fn a_link_is_for_calls_that_are_over_for_a_while_and_of_its_organization()
     }
     assert_eq!(open(&server, url, "").await.status(), 200);
     // A call that goes on is not shared.
-    let going = server.call("listen; wait 2000; hangup");
+    let going = server.call("listen; pause 2000; hangup");
     let shared = async {
         let live = server.live_call().await;
         server.send("POST", &format!("/calls/{live}/share"), Some(json!({}))).await

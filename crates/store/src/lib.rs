@@ -17,6 +17,8 @@ mod deliveries;
 mod do_not_call;
 mod error;
 mod fair_queue;
+#[cfg(test)]
+mod figure_tests;
 mod full_outboxes;
 mod idempotency;
 mod installation_settings;
