@@ -17,6 +17,8 @@ pub(super) enum RateKind {
     TrunkTests,
     TrunkChanges,
     ProviderTests,
+    ToolTests,
+    VoicePreviews,
     Reports,
 }
 
@@ -28,6 +30,8 @@ impl RateKind {
             Self::TrunkTests => "trunk_tests_per_minute",
             Self::TrunkChanges => "trunk_changes_per_minute",
             Self::ProviderTests => "provider_tests_per_minute",
+            Self::ToolTests => "tool_tests_per_minute",
+            Self::VoicePreviews => "voice_previews_per_minute",
             Self::Reports => "reports_per_minute",
         }
     }
@@ -50,6 +54,8 @@ impl OrganizationRates {
             (RateKind::TrunkTests, quotas.trunk_tests_per_minute),
             (RateKind::TrunkChanges, quotas.trunk_changes_per_minute),
             (RateKind::ProviderTests, quotas.provider_tests_per_minute),
+            (RateKind::ToolTests, quotas.tool_tests_per_minute),
+            (RateKind::VoicePreviews, quotas.voice_previews_per_minute),
             (RateKind::Reports, quotas.reports_per_minute),
         ];
         let factor = u32::try_from(FAMILY_FACTOR).unwrap_or(1);

@@ -79,6 +79,10 @@ quotas! {
     trunk_changes_per_minute = 120,
     /// `POST /providers/{name}/test` in a minute.
     provider_tests_per_minute = 30,
+    /// `POST /agents/tools/test` in a minute: each is a request to somebody's server.
+    tool_tests_per_minute = 30,
+    /// `POST /providers/speech` in a minute: each costs what the sentence costs.
+    voice_previews_per_minute = 30,
     /// Reports and transcripts that are processed again in a minute.
     reports_per_minute = 60,
 }
