@@ -77,7 +77,7 @@ export async function browser(wav) {
 export async function page(browser, options = {}) {
   const context = await browser.newContext({ locale: "en-GB", viewport: { width: 1280, height: 900 }, ...options });
   // A page that is slow on a busy machine is not broken.
-  context.setDefaultTimeout(60_000);
+  context.setDefaultTimeout(Number(process.env.PATIENCE_MS ?? 60_000));
   const made = await context.newPage();
   const faults = [];
   made.on("pageerror", (error) => faults.push(`error: ${error.message}`));

@@ -43,6 +43,12 @@ async fn every_page_of_the_console_does_what_it_is_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_editor_of_agents_shows_and_keeps_every_setting() {
+    let server = Server::start().await;
+    run("agent.test.mjs", &server, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn calls_from_a_page_are_heard_interrupted_and_ended() {
     let server = Server::start_demo().await;
     run("call.test.mjs", &server, &[]).await;
