@@ -23,6 +23,9 @@ export function writeDraft(key: string, draft: unknown) {
   }
 }
 
+/** Whether anything is typed and not saved. */
+export const hasDrafts = () => Array.from({ length: sessionStorage.length }, (_, index) => sessionStorage.key(index) ?? "").some((key) => key.startsWith(PREFIX));
+
 /** Forgets all drafts: the next person at this browser does not read them. */
 export function forgetDrafts() {
   const keys = Array.from({ length: sessionStorage.length }, (_, index) => sessionStorage.key(index) ?? "");

@@ -1,4 +1,4 @@
-// SIP headers as people write them: one `Name: value` a line.
+// Headers and other pairs as people write them: one `Name: value` a line.
 
 /** A line without a colon becomes a name without a value, which the server refuses: nothing that was typed is lost. */
 export function readHeaders(text: string): Record<string, string> {
@@ -11,7 +11,3 @@ export function readHeaders(text: string): Record<string, string> {
 
 export const writeHeaders = (headers: Record<string, string>): string =>
   Object.entries(headers).map(([name, value]) => `${name}: ${value}`).join("\n");
-
-/** What is shown while somebody types: their own text as long as it says the same as the headers. */
-export const shownHeaders = (typed: string, headers: Record<string, string>): string =>
-  writeHeaders(readHeaders(typed)) === writeHeaders(headers) ? typed : writeHeaders(headers);

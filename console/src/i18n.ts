@@ -1,12 +1,11 @@
 // English text is written in place and is the translation key. A test finds missing translations.
 
-import { nl } from "./nl";
 
 export type Language = "en" | "nl";
 export const LANGUAGES: [string, string][] = [["en", "English"], ["nl", "Nederlands"]];
 
 const KEY = "trunkline.language";
-const DICTIONARIES: Record<Language, Record<string, string>> = { en: {}, nl };
+const DICTIONARIES: Record<Language, Record<string, string>> = { en: {}, nl: {} };
 
 /** Keys that are not English text. */
 const NAMES: Record<string, string> = {
@@ -33,11 +32,23 @@ export const language = () => now;
 /** How dates, numbers and money are written. */
 export const locale = () => (now === "nl" ? "nl-NL" : "en-GB");
 
+/** Loads the words of the present language. Without them, English is shown. */
+export async function loadLanguage(): Promise<void> {
+  if (now !== "nl" || Object.keys(DICTIONARIES.nl).length) return;
+  try {
+    DICTIONARIES.nl = (await import("./dutch")).dutch;
+  } catch {
+    // The server cannot be reached: the page says so in English.
+  }
+}
+
 export function setLanguage(value: Language) {
   localStorage.setItem(KEY, value);
   now = value;
-  applyLanguage();
-  dispatchEvent(new Event("trunkline.changed"));
+  void loadLanguage().then(() => {
+    applyLanguage();
+    dispatchEvent(new Event("trunkline.changed"));
+  });
 }
 
 export function applyLanguage() {

@@ -3,11 +3,10 @@
 import { render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type ApiError, type Me, get, post, setLoggedOutHandler } from "./api";
-import { forgetDrafts, keepDraftsOf } from "./drafts";
-import { applyLanguage, t } from "./i18n";
+import { forgetDrafts, hasDrafts, keepDraftsOf } from "./drafts";
+import { applyLanguage, loadLanguage, t } from "./i18n";
 import { subscribe, useConnected } from "./live";
 import { AuditLog, Settings, Usage, Webhooks } from "./pages/account";
-import { AgentEdit } from "./pages/agent-edit";
 import { AlertPage, Alerts } from "./pages/alerts";
 import { Analytics } from "./pages/analytics";
 import { Agents } from "./pages/agents";
@@ -25,7 +24,7 @@ import { Tasks } from "./pages/tasks";
 import { type Route, useRoute } from "./router";
 import "./style.css";
 import { applyTheme } from "./theme";
-import { EmptyState, ErrorMessage, Link, Page } from "./ui";
+import { Button, Dialog, EmptyState, ErrorMessage, Link, Page } from "./ui";
 
 const MENU: [string, string, boolean][] = [
   ["", "Overview", false],
@@ -51,13 +50,13 @@ const MENU: [string, string, boolean][] = [
 function Content({ route, me, changed }: { route: Route; me: Me; changed: () => void }) {
   const [page = "", id] = route.parts;
   switch (page) {
-    case "": return <Overview />;
-    case "agents": return id ? <AgentEdit key={`${id} ${route.params.get("from") ?? ""}`} id={id} route={route} /> : <Agents />;
+    case "": return <Overview manages={me.user.role !== "member"} />;
+    case "agents": return id ? <Editor key={`${id} ${route.params.get("from") ?? ""}`} id={id} route={route} /> : <Agents />;
     case "calls": return id ? <CallPage key={id} id={id} route={route} /> : <Calls />;
     case "tasks": return <Tasks />;
     case "batches": return <Batches />;
     case "do-not-call": return <DoNotCall />;
-    case "numbers": return <Numbers />;
+    case "numbers": return <Numbers key={route.params.get("new") ?? ""} route={route} />;
     case "providers": return <Providers user={me.user} />;
     case "webhooks": return <Webhooks />;
     case "health": return me.user.role === "member" ? <NoPage /> : <Doctor />;
@@ -73,6 +72,15 @@ function Content({ route, me, changed }: { route: Route; me: Me; changed: () => 
   }
 }
 
+/** The editor of agents, loaded by those who open it. */
+function Editor(props: { id: string; route: Route }) {
+  const [page, set] = useState<typeof import("./pages/agent-edit") | null>(null);
+  const [error, setError] = useState<Error | null>(null);
+  useEffect(() => void import("./pages/agent-edit").then(set, () => setError(new Error("This part of the console could not be loaded."))), []);
+  if (error) return <ErrorMessage error={error} retry={() => location.reload()} />;
+  return page ? <page.AgentEdit {...props} /> : <p class="loading" role="status">{t("Loading…")}</p>;
+}
+
 const NoPage = () => <Page title={t("Not found")}><EmptyState title={t("There is no such page")}><Link to="">{t("Overview")}</Link></EmptyState></Page>;
 
 function Shell({ me, changed, leave }: { me: Me; changed: () => void; leave: () => void }) {
@@ -80,6 +88,7 @@ function Shell({ me, changed, leave }: { me: Me; changed: () => void; leave: () 
   const connected = useConnected();
   const main = useRef<HTMLElement>(null);
   const [open, setOpen] = useState(false);
+  const [leaving, setLeaving] = useState(false);
   const here = route.parts[0] ?? "";
   const whole = route.parts.join("/");
   const first = useRef(true);
@@ -106,13 +115,19 @@ function Shell({ me, changed, leave }: { me: Me; changed: () => void; leave: () 
           ))}
           <li class="me">
             <span class="clip">{me.user.email}</span>
-            <button type="button" class="link" onClick={leave}>{t("Log out")}</button>
+            <button type="button" class="link" onClick={() => (hasDrafts() ? setLeaving(true) : leave())}>{t("Log out")}</button>
           </li>
         </ul>
       </nav>
       <main ref={main} id="main" tabIndex={-1}>
         <p class="connection" role="status">{connected ? "" : t("Not connected: the data may be out of date.")}</p>
         <Content route={route} me={me} changed={changed} />
+        {leaving && (
+          <Dialog title={t("Log out")} close={() => setLeaving(false)}>
+            <p>{t("There are changes that are not saved. Logging out throws them away.")}</p>
+            <p class="actions"><Button onClick={() => setLeaving(false)}>{t("Keep editing")}</Button><Button kind="danger" onClick={leave}>{t("Log out")}</Button></p>
+          </Dialog>
+        )}
       </main>
     </div>
   );
@@ -158,4 +173,4 @@ function App() {
 
 applyTheme();
 applyLanguage();
-render(<App />, document.getElementById("app")!);
+void loadLanguage().then(() => render(<App />, document.getElementById("app")!));

@@ -95,4 +95,17 @@ export const nlMessages: [RegExp, string][] = [
   [/^(\d+) deliveries of the last day were given up; the last: (.+)$/, "$1 bezorgingen van de laatste dag zijn opgegeven; de laatste: $2"],
   [/^mend the receiver, then send them again \((.+), or the page Webhooks\)$/, "herstel de ontvanger en stuur ze opnieuw ($1, of de pagina Webhooks)"],
   [/^choose another model or voice for it, or have the server's operator install this one$/, "kies een ander model of een andere stem, of laat de beheerder van de server dit installeren"],
+  // A tool that is tried, a voice that is heard.
+  [/^The provider did not answer: no key configured$/, "De aanbieder antwoordde niet: er is geen sleutel ingesteld"],
+  [/^The provider did not answer: no (?:sound|next audio|first audio|list) in time$/, "De aanbieder antwoordde niet op tijd"],
+  [/^The provider did not answer: refused with (\d+): (.*)$/, "De aanbieder weigerde met status $1: $2"],
+  [/^The provider did not answer: (.+)$/, "De aanbieder antwoordde niet: $1"],
+  [/^no (?:answer|list) in time$/, "geen antwoord op tijd"],
+  [/^answered with status (\d+)$/, "antwoordde met status $1"],
+  [/^unreachable: (.+)$/, "onbereikbaar: $1"],
+  [/^this tool has no URL(?: of its own)?$/, "deze tool heeft geen URL"],
+  [/^the value of (.+) is missing$/, "de waarde van $1 ontbreekt"],
+  [/^the answer is larger than (\d+) bytes$/, "het antwoord is groter dan $1 bytes"],
+  [/^refused with (\d+): (.*)$/, "geweigerd met status $1: $2"],
+  [/^must be given again, because the tool asks another server now$/, "moet opnieuw worden ingevuld, omdat de tool nu een andere server vraagt"],
 ];

@@ -326,7 +326,7 @@ export function ShownOnce({ label, text }: { label: string; text: string }) {
 }
 
 /** Runs an action and keeps its busy state and error. */
-export function useAction(): { busy: boolean; error: Error | null; run: (act: () => Promise<unknown>) => void } {
+export function useAction(): { busy: boolean; error: Error | null; run: (act: () => Promise<unknown>) => void; clear: () => void } {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<Error | null>(null);
   const run = (act: () => Promise<unknown>) => {
@@ -334,7 +334,7 @@ export function useAction(): { busy: boolean; error: Error | null; run: (act: ()
     setError(null);
     act().catch(setError).finally(() => setBusy(false));
   };
-  return { busy, error, run };
+  return { busy, error, run, clear: () => setError(null) };
 }
 
 export function formatDateTime(iso: string | null): string {

@@ -12,7 +12,7 @@ const { stageState } = await load("pages/providers.tsx");
 const { readHost } = await load("pages/numbers.tsx");
 const { plainNumber } = await load("phone.ts");
 const { sorted } = await load("pages/doctor.tsx");
-const { stepsOf } = await load("pages/overview.tsx");
+const { stepsOf } = await load("pages/welcome.tsx");
 const { CARRIERS, PLACEHOLDER } = await load("carriers.ts");
 const { latencyOf } = await load("latency.tsx");
 
@@ -112,11 +112,13 @@ test("a carrier's preset names what has to be replaced", () => {
 });
 
 test("a fresh installation is told what to do next", () => {
-  const none = { providers: [{ key: "none" }, { key: "not_needed" }], agents: [], calls: 0, trunks: 0, numbers: 0 };
-  assert.deepEqual(stepsOf(none).map(({ done }) => done), [false, false, false, false, false]);
-  const steps = stepsOf({ providers: [{ key: "own" }], agents: [{ id: "a1" }], calls: 0, trunks: 1, numbers: 0 });
-  assert.deepEqual(steps.map(({ done }) => done), [true, true, false, true, false]);
-  assert.equal(steps[2].to, "agents/a1", "the test call is on the agent's page");
+  const none = { providers: [{ name: "openai", key: "none" }, { name: "local", key: "not_needed" }], agents: [], calls: 0, trunks: 0, numbers: 0 };
+  const doneOf = (found, local) => stepsOf(found, local).filter(({ done }) => done).map(({ id }) => id);
+  assert.deepEqual(stepsOf(none).map(({ id }) => id), ["keys", "agent", "call", "trunk", "number", "webhook"]);
+  assert.deepEqual(doneOf(none), []);
+  assert.deepEqual(doneOf(none, true), ["keys"], "the speech of this server needs no key");
+  assert.deepEqual(doneOf({ ...none, providers: [{ name: "openai", key: "own" }], agents: [{ id: "a1", webhook_url: "https://example.com" }], trunks: 1 }), ["keys", "agent", "trunk", "webhook"]);
+  assert.deepEqual(doneOf({ ...none, agents: [{ id: "a1", llm_config: { provider: "local" } }] }), ["keys", "agent"]);
 });
 
 test("an axis ends at a round number above the highest bar", () => {
@@ -132,7 +134,7 @@ test("the latency of an answer is shown while the call goes on", () => {
 
 test("every sentence of the pages and the server's usual refusals have their Dutch", async () => {
   const folder = new URL("../src/", import.meta.url);
-  const dutch = readFileSync(new URL("nl.ts", folder), "utf8");
+  const dutch = ["nl.ts", "nl-agent.ts"].map((name) => readFileSync(new URL(name, folder), "utf8")).join("");
   const sources = readdirSync(folder, { recursive: true }).filter((name) => /\.tsx?$/.test(name) && !/^nl/.test(name)).map((name) => readFileSync(new URL(name, folder), "utf8"));
   const keys = sources.flatMap((text) => [...text.matchAll(/\bt\("([^"]+)"\)/g), ...text.matchAll(/new (?:List)?Error\("([^"]+)"\)/g)].map(([, key]) => key));
   const offered = Object.values(CARRIERS).flatMap(({ name, note }) => [name, note]);
@@ -142,7 +144,8 @@ test("every sentence of the pages and the server's usual refusals have their Dut
 
 test("refusals are said in Dutch, field by field", async () => {
   localStorage.setItem("trunkline.language", "nl");
-  const { ApiError, errorText, lineText, translated } = await load("errors.ts", "api.ts");
+  const { ApiError, errorText, lineText, loadLanguage, translated } = await load("errors.ts", "api.ts", "i18n.ts");
+  await loadLanguage();
   assert.equal(translated("is required"), "is verplicht");
   assert.equal(translated("must have at most 64 characters"), "mag ten hoogste 64 tekens hebben");
   assert.equal(translated("must be between 10 and 14400"), "moet tussen 10 en 14400 liggen");

@@ -18,6 +18,8 @@ pub(super) enum RateKind {
     TrunkChanges,
     ProviderTests,
     AlertTests,
+    ToolTests,
+    VoicePreviews,
     Reports,
 }
 
@@ -30,6 +32,8 @@ impl RateKind {
             Self::TrunkChanges => "trunk_changes_per_minute",
             Self::ProviderTests => "provider_tests_per_minute",
             Self::AlertTests => "alert_tests_per_minute",
+            Self::ToolTests => "tool_tests_per_minute",
+            Self::VoicePreviews => "voice_previews_per_minute",
             Self::Reports => "reports_per_minute",
         }
     }
@@ -53,6 +57,8 @@ impl OrganizationRates {
             (RateKind::TrunkChanges, quotas.trunk_changes_per_minute),
             (RateKind::ProviderTests, quotas.provider_tests_per_minute),
             (RateKind::AlertTests, quotas.alert_tests_per_minute),
+            (RateKind::ToolTests, quotas.tool_tests_per_minute),
+            (RateKind::VoicePreviews, quotas.voice_previews_per_minute),
             (RateKind::Reports, quotas.reports_per_minute),
         ];
         let factor = u32::try_from(FAMILY_FACTOR).unwrap_or(1);

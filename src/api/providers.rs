@@ -8,6 +8,7 @@ use super::state::ApiState;
 use crate::domain::provider::ProviderAccount;
 use axum::extract::{Path, State};
 use serde::Serialize;
+use std::fmt::Display;
 use utoipa::{IntoParams, ToSchema};
 
 #[derive(IntoParams)]
@@ -25,6 +26,26 @@ pub(super) struct ProviderProblem {
     kind: String,
     /// In the provider's words if the key belongs to the organization.
     message: String,
+}
+
+impl ProviderProblem {
+    /// The problem as the organization may see it: what a provider says about the server's key is not for its tenants.
+    pub(super) fn new(kind: &str, failure: impl Display, is_own_key: bool) -> Self {
+        let message = if is_own_key || kind == "not_configured" {
+            failure.to_string()
+        } else {
+            format!("the provider cannot be used with the server's key ({kind})")
+        };
+        Self { kind: kind.to_owned(), message }
+    }
+
+    /// The same as a refusal of a request.
+    pub(super) fn refusal(self) -> ApiError {
+        let code = if self.kind == "not_configured" { "provider_not_configured" } else { "provider_failed" };
+        let mut error = ApiError::unavailable(code, format!("The provider did not answer: {}", self.message));
+        error.details["problem"] = self.kind.into();
+        error
+    }
 }
 
 /// What a test of a provider found.
@@ -112,15 +133,7 @@ pub(super) async fn test(
     api.limits.count(scope, RateKind::ProviderTests).await?;
     let _slot = api.accounts.tests.take(&api.store.lineage(scope).await?)?;
     let trial = api.accounts.of_organization(scope).await.check_provider(account).await;
-    let problem = trial.failure.map(|failure| ProviderProblem {
-        kind: failure.kind().to_owned(),
-        // What a provider says about the server's key is not for its tenants.
-        message: if trial.is_own_key || failure.kind() == "not_configured" {
-            failure.to_string()
-        } else {
-            format!("the provider cannot be used with the server's key ({})", failure.kind())
-        },
-    });
+    let problem = trial.failure.map(|failure| ProviderProblem::new(failure.kind(), &failure, trial.is_own_key));
     let latency_ms = trial.latency.as_millis() as u64;
     let missing_models = if account.needs_key() { Vec::new() } else { api.accounts.registry.missing_models() };
     Ok(ApiResponse::ok(ProviderTest {

@@ -7,9 +7,9 @@ use super::state::ApiState;
 use super::{
     agent_versions, agents, alert_rules, analytics, api_keys, audit_log, batches, call_controls, call_events,
     call_shares, calls, chats, client_ip, console, do_not_call, doctor, envelope, events, health, idempotency,
-    listeners, live_transcript, metrics, openapi, organizations, password_resets, phone_numbers, providers,
-    query_parameters, recordings, reports, secrets, sessions, sip_log, tasks, trunks, usage, users, web_calls,
-    webhook_deliveries, whip,
+    listeners, live_transcript, metrics, openapi, organizations, password_resets, phone_numbers, provider_catalogs,
+    providers, query_parameters, recordings, reports, secrets, sessions, sip_log, tasks, tool_trials, trunks, usage,
+    users, voice_previews, web_calls, webhook_deliveries, whip,
 };
 use axum::Router;
 use axum::extract::Request;
@@ -49,6 +49,7 @@ fn mount() -> OpenApiRouter<ApiState> {
         .routes(routes!(agents::get, agents::update, agents::delete))
         .routes(routes!(agent_versions::versions))
         .routes(routes!(agent_versions::restore))
+        .routes(routes!(tool_trials::test))
         .routes(routes!(tasks::list, tasks::create))
         .routes(routes!(tasks::get, tasks::update, tasks::delete))
         .routes(routes!(tasks::execute))
@@ -73,6 +74,8 @@ fn mount() -> OpenApiRouter<ApiState> {
         .merge(figures_mount())
         .routes(routes!(providers::list))
         .routes(routes!(providers::test))
+        .routes(routes!(provider_catalogs::get))
+        .routes(routes!(voice_previews::speak))
         .routes(routes!(webhook_deliveries::list))
         .routes(routes!(webhook_deliveries::get))
         .routes(routes!(webhook_deliveries::resend))

@@ -50,7 +50,8 @@ test("agents: made in the form, changed as JSON, taken back", async () => {
   await at.getByRole("button", { name: "Create" }).click();
   await at.getByRole("heading", { name: "Reception" }).waitFor();
   await at.getByLabel("Greeting").fill("Good evening, reception.");
-  await at.getByRole("button", { name: "Add a destination" }).click();
+  await at.locator("summary", { hasText: "Transfers" }).click();
+  await at.getByRole("button", { name: "Add: Destination" }).click();
   await at.getByLabel("Name of the destination").fill("billing");
   await at.getByLabel("Number or SIP address").fill("+31201234567");
   await at.getByLabel("SIP headers").pressSequentially("X-Queue: vip\nX-Step: 2");
@@ -347,7 +348,7 @@ test("organizations: one below ours", async () => {
   await other.page.getByRole("heading", { name: "Overview" }).waitFor();
   // A fresh installation says what to do next.
   await other.page.getByRole("heading", { name: "Get started" }).waitFor();
-  await other.page.getByRole("link", { name: "New agent" }).waitFor();
+  await other.page.locator(".steps").getByRole("button", { name: "Receptionist" }).waitFor();
   await shot(other.page, "overview-fresh");
   assert.deepEqual(await accessibility(other.page), []);
   await other.context.close();
@@ -390,24 +391,26 @@ test("what is typed stays: other pages, JSON and form, a lost session, another's
   await at.getByRole("button", { name: "Load the other version" }).waitFor();
   await looked("agent-conflict");
   await at.getByRole("button", { name: "Load the other version" }).click();
+  await dialog().getByRole("button", { name: "Load the other version" }).click();
   await until("the other version", async () => (await at.getByLabel("Business").inputValue()) === "Changed by another");
   assert.equal(await greeting.inputValue(), before);
 });
 
 test("an agent's provider is changed with its model, and an agent is duplicated", async () => {
   await open(at, `#/agents/${AGENT}`, /./);
-  const model = at.getByRole("group", { name: "Language model" });
-  await model.getByLabel("Provider").selectOption("anthropic");
-  assert.match(await model.getByLabel("Model").inputValue(), /^claude-/);
-  await model.getByLabel("Provider").selectOption("openai");
-  assert.equal(await model.getByLabel("Model").inputValue(), "gpt-4o-mini");
+  await at.locator("summary", { hasText: "Language model" }).click();
+  const model = at.getByRole("group", { name: "Language model", exact: true });
+  await model.getByLabel("Provider", { exact: true }).selectOption("anthropic");
+  assert.match(await model.getByLabel("Model", { exact: true }).inputValue(), /^claude-/);
+  await model.getByLabel("Provider", { exact: true }).selectOption("openai");
+  assert.equal(await model.getByLabel("Model", { exact: true }).inputValue(), "gpt-4o-mini");
   await at.getByRole("link", { name: "Duplicate" }).click();
   await at.getByRole("heading", { name: "New agent" }).waitFor();
   await until("the copy", async () => /\(copy\)$/.test(await at.getByLabel("Name", { exact: true }).inputValue()));
   for (const section of ["Fallbacks", "Tools", "Keypad (DTMF)", "Silence", "Voicemail", "Analysis", "Webhook"]) await at.locator("summary", { hasText: section }).click();
-  await at.getByRole("button", { name: "Add a fallback: Language model" }).click();
-  await at.getByRole("button", { name: "Add keys" }).click();
-  await at.getByRole("textbox", { name: "Keys" }).fill("0");
+  await at.getByRole("button", { name: "Add: Language model" }).click();
+  await at.getByRole("button", { name: "Add: Keys" }).click();
+  await at.getByRole("textbox", { name: "Keys", exact: true }).fill("0");
   await at.getByLabel("Action").selectOption("say");
   await at.getByLabel("Words").fill("One moment.");
   await at.getByLabel("Success criteria").fill("An appointment was made.");

@@ -77,6 +77,12 @@ async fn figures_alerts_shared_calls_and_forgotten_passwords_have_their_pages() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_editor_of_agents_shows_and_keeps_every_setting() {
+    let server = Server::start().await;
+    run("agent.test.mjs", &server, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn calls_from_a_page_are_heard_interrupted_and_ended() {
     let server = Server::start_demo().await;
     run("call.test.mjs", &server, &[]).await;

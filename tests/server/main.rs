@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod accounts;
+mod agent_editor;
 mod agent_handover;
 mod aiortc;
 mod alert_rules;

@@ -1,6 +1,6 @@
 // The editor of one agent: a form and the same document as JSON over one draft, which is kept until it is saved.
 
-import { useEffect, useLayoutEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useState } from "preact/hooks";
 import { type Agent, ApiError, type Tagged, getTagged, get, patchTagged, post, remove } from "../api";
 import { changedFields } from "../diff";
 import { readDraft, writeDraft } from "../drafts";
@@ -9,7 +9,10 @@ import { useLoad } from "../live";
 import { type Route, navigate } from "../router";
 import { Chat } from "../chat";
 import { TestCall } from "../testcall";
-import { AgentFields } from "./agent-fields";
+import { AgentForm } from "../agent/form";
+import { TemplateCards, TemplateDialog } from "../agent/template-choice";
+import type { TemplateName } from "../agent/templates";
+import { MergeDialog } from "./agent-conflict";
 import { SERVER_FIELDS, Versions, documentOf } from "./agents";
 import { Button, Card, Confirm, ErrorMessage, Link, LoadedView, Page, Tabs, TextArea, useAction } from "../ui";
 
@@ -20,6 +23,8 @@ interface Draft {
   fields: Partial<Agent>;
   /** Version that the changes began with. */
   etag: string | null;
+  /** The document of that version. */
+  base?: Partial<Agent>;
   broken?: string;
 }
 
@@ -38,7 +43,8 @@ const withoutEmpty = (body: Record<string, unknown>) => Object.fromEntries(Objec
 async function startOf(from: string | null): Promise<Partial<Agent>> {
   if (!from) return NEW;
   const { agent } = await get<{ agent: Agent }>(`/agents/${from}`);
-  return { ...documentOf(agent), name: `${agent.name} (${t("copy")})`.slice(0, 200) };
+  const { webhook_rotation_ends_at: _, ...fields } = documentOf(agent);
+  return { ...fields, name: `${agent.name} (${t("copy")})`.slice(0, 200) };
 }
 
 export function AgentEdit({ id, route }: { id: string; route: Route }) {
@@ -50,7 +56,8 @@ export function AgentEdit({ id, route }: { id: string; route: Route }) {
   const [restored] = useState(draft !== null);
   const [tab, setTab] = useState<Tab>(draft?.broken === undefined ? "form" : "json");
   const [saved, setSaved] = useState<string[] | null>(null);
-  const { busy, error, run } = useAction();
+  const { busy, error, run, clear } = useAction();
+  const [merging, setMerging] = useState(false);
   // What a save answered is shown at once.
   const [answered, setAnswered] = useState<Tagged<{ agent: Agent }> | null>(null);
   useEffect(() => setAnswered(null), [loaded.data]);
@@ -59,7 +66,7 @@ export function AgentEdit({ id, route }: { id: string; route: Route }) {
   const agent = draft?.fields ?? stored;
   const changed = draft ? Object.keys(changedFields(stored, draft.fields)).length > 0 || draft.broken !== undefined : false;
   // Before anything else can happen: whoever leaves at once loses nothing.
-  useLayoutEffect(() => writeDraft(key, draft), [draft]);
+  useLayoutEffect(() => writeDraft(key, changed ? draft : null), [draft, changed]);
   useEffect(() => {
     if (!changed) return;
     const warn = (event: BeforeUnloadEvent) => event.preventDefault();
@@ -68,7 +75,7 @@ export function AgentEdit({ id, route }: { id: string; route: Route }) {
   }, [changed]);
   const put = (fields: Partial<Agent>, broken?: string) => {
     setSaved(null);
-    setDraft((before) => ({ fields, etag: before?.etag ?? base?.etag ?? null, broken }));
+    setDraft((before) => ({ fields, etag: before?.etag ?? base?.etag ?? null, base: before?.base ?? stored, broken }));
   };
   const save = async (force = false) => {
     if (draft?.broken !== undefined) throw new ApiError(400, "invalid_json", t("The JSON has an error: correct it before you save."));
@@ -85,6 +92,14 @@ export function AgentEdit({ id, route }: { id: string; route: Route }) {
     setSaved(answer.warnings ?? []);
     setDraft(null);
   };
+  /** Both changes, over the other's version. */
+  const merge = async (merged: Partial<Agent>, theirs: Partial<Agent>, tag: string | null) => {
+    const answer = await patchTagged<{ agent: Agent; warnings?: string[] }>(`/agents/${id}`, changedFields(theirs, merged), tag);
+    setAnswered(answer);
+    setSaved(answer.warnings ?? []);
+    setDraft(null);
+    clear();
+  };
   const submit = (event?: Event, force?: boolean) => {
     event?.preventDefault();
     if (!busy) run(() => save(force));
@@ -93,14 +108,21 @@ export function AgentEdit({ id, route }: { id: string; route: Route }) {
     setDraft(null);
     setTab(tab === "json" ? "form" : tab);
   };
+  const faults = useMemo(() => (error instanceof ApiError ? (error.faults.length ? error.faults : error.field ? [{ field: error.field, message: error.message }] : []) : []), [error]);
   const conflict = error instanceof ApiError && error.code === "precondition_failed";
   const title = isNew ? t("New agent") : (base?.agent.name ?? t("Agent"));
   const tabs: [Tab, string][] = [["form", t("Form")], ["json", "JSON"], ...(isNew ? [] : [["versions", t("Versions")] as [Tab, string]])];
   const bar = (
     <div class="bar">
       <ErrorMessage error={error} />
-      {conflict && <p class="actions"><Button onClick={() => { discard(); loaded.reload(); }}>{t("Load the other version")}</Button><Button kind="danger" onClick={() => submit(undefined, true)}>{t("Save mine anyway")}</Button></p>}
-      <Button kind="main" type="submit" busy={busy}>{isNew ? t("Create") : t("Save")}</Button>
+      {conflict && (
+        <p class="actions">
+          <Button kind="main" onClick={() => setMerging(true)}>{t("Merge both changes")}</Button>
+          <Confirm kind="plain" label={t("Load the other version")} question={t("Your unsaved changes are thrown away.")} act={async () => { discard(); clear(); loaded.reload(); }} />
+          <Confirm kind="danger" label={t("Save mine anyway")} question={t("Fields that both have changed become yours. The other's version stays in the list of versions.")} act={async () => { await save(true); clear(); }} />
+        </p>
+      )}
+      <Button kind={conflict ? "plain" : "main"} type="submit" busy={busy}>{isNew ? t("Create") : t("Save")}</Button>
       {changed && !isNew && <Confirm label={t("Discard changes")} question={t("Go back to what is saved?")} act={async () => discard()} />}
       {changed && <span class="soft" role="status">{t("Unsaved changes")}</span>}
       {!changed && saved && <span class="good" role="status">{t("Saved")}</span>}
@@ -113,19 +135,33 @@ export function AgentEdit({ id, route }: { id: string; route: Route }) {
         {() => (
           <div class={isNew ? "" : "split"}>
             <div>
+              {isNew && !from && !changed && <Templates />}
               {restored && changed && <p class="soft" role="status">{t("Your unsaved changes were kept.")}</p>}
               <Tabs label={t("Agent")} tabs={tabs} tab={tab} set={setTab} />
               <div role="tabpanel" id="panel" aria-labelledby={`tab-${tab}`}>
-                {tab === "form" && <Card wide><form onSubmit={submit}><AgentFields agent={agent} change={(changes) => put({ ...agent, ...changes })} />{bar}</form></Card>}
+                {tab === "form" && <Card wide><form onSubmit={submit}><AgentForm agent={agent} faults={faults} id={isNew ? from : id} change={(changes) => put({ ...agent, ...changes })} />{bar}</form></Card>}
                 {tab === "json" && <Card wide><form onSubmit={submit}><AgentJson key={base?.etag} agent={agent} broken={draft?.broken} put={put} />{bar}</form></Card>}
                 {tab === "versions" && <Versions id={id} restored={() => { setDraft(null); loaded.reload(); }} />}
               </div>
             </div>
+            {merging && draft && <MergeDialog id={id} base={draft.base ?? stored} mine={draft.fields} save={merge} close={() => setMerging(false)} />}
             {!isNew && <div class="beside">{changed && <p class="soft">{t("Test call and chat use the saved version.")}</p>}<TestCall agent={id} /><Chat agent={id} /></div>}
           </div>
         )}
       </LoadedView>
     </Page>
+  );
+}
+
+/** Agents to begin with. */
+function Templates() {
+  const [chosen, choose] = useState<TemplateName | null>(null);
+  return (
+    <Card title={t("Begin with a template")} wide>
+      <TemplateCards choose={choose} />
+      <p class="soft">{t("Or fill in the form below.")}</p>
+      {chosen && <TemplateDialog name={chosen} close={() => choose(null)} made={(agent) => navigate(`agents/${agent.id}`)} />}
+    </Card>
   );
 }
 

@@ -4,8 +4,9 @@ import { CARRIERS, PLACEHOLDER } from "../carriers";
 import { lineText, translated } from "../errors";
 import { t } from "../i18n";
 import { useLoad } from "../live";
+import { type Route, setQuery } from "../router";
 import { plainNumber } from "../phone";
-import { Badge, Button, Card, Checkbox, Confirm, Dialog, EmptyState, Form, Input, Link, Page, Select, LoadedView, Table, useAction, usePage } from "../ui";
+import { Badge, Button, Card, Checkbox, Confirm, Copyable, Dialog, EmptyState, Form, Input, Link, Page, Select, LoadedView, Table, useAction, usePage } from "../ui";
 
 const LIMIT = 25;
 
@@ -27,11 +28,18 @@ async function load(): Promise<State> {
   return { numbers, trunks, agents };
 }
 
-export function Numbers() {
+/** `?new=trunk&carrier=twilio` opens a form at once: the checklist leads there. */
+function asked({ params }: Route): { what: "number" | "trunk" } | null {
+  const what = params.get("new");
+  return what === "number" || what === "trunk" ? { what } : null;
+}
+
+export function Numbers({ route }: { route: Route }) {
   const state = useLoad(load, []);
-  const [open, setOpen] = useState<{ what: "number" | "trunk" | "call"; trunk?: Trunk; number?: PhoneNumber } | null>(null);
+  const [open, setOpen] = useState<{ what: "number" | "trunk" | "call"; trunk?: Trunk; number?: PhoneNumber } | null>(() => asked(route));
   const close = () => {
     setOpen(null);
+    if (asked(route)) setQuery({});
     state.reload();
   };
   const trunkPage = usePage(state.data?.trunks ?? [], LIMIT);
@@ -69,7 +77,7 @@ export function Numbers() {
                 ]} />{numberPage.pager}</>
               ) : <EmptyState title={t("No numbers yet")}>{t("A number connects callers to an agent. Its calls must arrive over one of your trunks.")}</EmptyState>}
             </Card>
-            {open?.what === "trunk" && <TrunkForm trunk={open.trunk} close={close} />}
+            {open?.what === "trunk" && <TrunkForm trunk={open.trunk} carrier={open.trunk ? "" : (route.params.get("carrier") ?? "")} close={close} />}
             {open?.what === "number" && <NumberForm number={open.number} {...{ agents, trunks, close }} />}
             {open?.what === "call" && open.trunk && <CallOut {...{ agents, close }} trunk={open.trunk} numbers={numbers} />}
           </>
@@ -120,12 +128,13 @@ export function readHost(text: string): { host: string; port?: string; transport
   return { host: host!.replace(/^\[|\]$/g, ""), ...(port ? { port } : {}), ...(over ? { transport: over } : {}) };
 }
 
-function TrunkForm({ trunk, close }: { trunk?: Trunk; close: () => void }) {
-  const text = (name: string) => String(trunk?.[name] ?? "");
-  const [fields, set] = useState({ name: text("name"), host: text("host"), port: text("port"), transport: text("transport") || "udp", username: text("username"), password: "", from_user: text("from_user"), dial_string: text("dial_string") || "{e164}", allowed: (trunk?.allowed_addresses ?? []).join(", "), codecs: (trunk?.codecs ?? ["PCMU", "PCMA"]).join(", "), max: text("max_concurrent_calls"), outbound_proxy: text("outbound_proxy"), srtp: text("srtp") || "off", country_code: text("country_code"), options: text("options_interval_s") });
+function TrunkForm({ trunk, carrier: first, close }: { trunk?: Trunk; carrier: string; close: () => void }) {
+  const filled: Record<string, unknown> | undefined = trunk ?? (CARRIERS[first] && { name: CARRIERS[first].name, ...CARRIERS[first].fields, allowed_addresses: CARRIERS[first].fields.allowed?.split(", "), register: CARRIERS[first].register });
+  const text = (name: string) => String(filled?.[name] ?? "");
+  const [fields, set] = useState({ name: text("name"), host: text("host"), port: text("port"), transport: text("transport") || "udp", username: text("username"), password: "", from_user: text("from_user"), dial_string: text("dial_string") || "{e164}", allowed: ((filled?.allowed_addresses ?? []) as string[]).join(", "), codecs: (trunk?.codecs ?? ["PCMU", "PCMA"]).join(", "), max: text("max_concurrent_calls"), outbound_proxy: text("outbound_proxy"), srtp: text("srtp") || "off", country_code: text("country_code"), options: text("options_interval_s") });
   const [uris, setUris] = useState(trunk?.allow_sip_uri === true);
-  const [register, setRegister] = useState(trunk?.register === true);
-  const [carrier, setCarrier] = useState("");
+  const [register, setRegister] = useState(filled?.register === true);
+  const [carrier, setCarrier] = useState(CARRIERS[first] ? first : "");
   const put = (name: keyof typeof fields) => (value: string) => set({ ...fields, [name]: value });
   const preset = (key: string) => {
     setCarrier(key);
@@ -156,7 +165,7 @@ function TrunkForm({ trunk, close }: { trunk?: Trunk; close: () => void }) {
         close();
       }}>
         {!trunk && <Select label={t("Carrier")} value={carrier} set={preset} options={[["", t("Another one")], ...Object.entries(CARRIERS).map(([key, { name }]): [string, string] => [key, t(name)])]} />}
-        {carrier && CARRIERS[carrier] && <p class="soft">{t(CARRIERS[carrier].note)} {t("The SIP address of this server is usually")} <code>sip:{location.hostname}:5060</code>. {t("Compare the addresses with the carrier's list.")}</p>}
+        {carrier && CARRIERS[carrier] && <p class="soft">{t(CARRIERS[carrier].note)} {t("The SIP address of this server is usually")} <Copyable text={`sip:${location.hostname}:5060`} name={t("SIP address")} /> {t("Compare the addresses with the carrier's list.")}</p>}
         <Input label={t("Name")} required value={fields.name} set={put("name")} />
         <div class="grid">
           <Input label={t("Host")} hint={t("Where calls are sent. Empty: incoming calls only.")} placeholder="sip.carrier.example" spellcheck={false} value={fields.host} set={put("host")} />

@@ -3,6 +3,7 @@ import { lengthOf, partyOf, reasonOf, whyFailed } from "../callstate";
 import { t } from "../i18n";
 import { useLoad } from "../live";
 import { TestCall } from "../testcall";
+import { Checklist, type Found } from "./welcome";
 import { Badge, Button, Card, ErrorMessage, Link, Page, LoadedView, Table, formatDuration, formatMoney, formatNumber, formatTime, useAction, useNow } from "../ui";
 
 interface Calls {
@@ -16,28 +17,8 @@ interface LiveSnapshot {
   today: Usage;
   agents: { agents: Agent[]; total: number };
   /** What a first call needs; null in the demo, which has it all. */
-  steps: Step[] | null;
+  found: Found | null;
   demo: string | null;
-}
-
-interface Step {
-  done: boolean;
-  name: string;
-  about: string;
-  to: string;
-  go: string;
-}
-
-/** What is left to do before callers reach an agent, in the order of doing it. */
-export function stepsOf(found: { providers: Pick<Provider, "key">[]; agents: Pick<Agent, "id">[]; calls: number; trunks: number; numbers: number }): Step[] {
-  const [agent] = found.agents;
-  return [
-    { done: found.providers.some(({ key }) => key === "own" || key === "server"), name: t("Set a provider key"), about: t("For speech and the language model. Without one, agents use what runs on this server."), to: "providers", go: t("Providers") },
-    { done: found.agents.length > 0, name: t("Create an agent"), about: t("It answers calls: instructions, voice and model."), to: "agents/new", go: t("New agent") },
-    { done: found.calls > 0, name: t("Make a test call"), about: t("Talk to the agent from its page, with the microphone of this computer."), to: agent ? `agents/${agent.id}` : "agents", go: t("Test call") },
-    { done: found.trunks > 0, name: t("Add a trunk"), about: t("The connection to your carrier or PBX."), to: "numbers", go: t("Trunks") },
-    { done: found.numbers > 0, name: t("Assign a number"), about: t("Its callers reach the agent."), to: "numbers", go: t("Numbers") },
-  ];
 }
 
 async function load(): Promise<LiveSnapshot> {
@@ -53,22 +34,22 @@ async function load(): Promise<LiveSnapshot> {
     demoOf(),
   ]);
   const total = (path: string) => get<{ total: number }>(`${path}?limit=1`).then((answer) => answer.total);
-  const fresh = async (): Promise<Step[]> => {
+  const fresh = async (): Promise<Found> => {
     const [{ providers }, calls, trunks, numbers] = await Promise.all([get<{ providers: Provider[] }>("/providers"), total("/calls"), total("/trunks"), total("/phone-numbers")]);
-    return stepsOf({ providers, agents: agents.agents, calls, trunks, numbers });
+    return { providers, agents: agents.agents, calls, trunks, numbers };
   };
   const live = { calls: [...progress.calls, ...initiated.calls], total: progress.total + initiated.total };
-  return { live, failed, today, agents, steps: demo ? null : await fresh(), demo: demo?.agent_id ?? null };
+  return { live, failed, today, agents, found: demo ? null : await fresh(), demo: demo?.agent_id ?? null };
 }
 
-export function Overview() {
+export function Overview({ manages }: { manages: boolean }) {
   const state = useLoad(load, [], { live: true, everyMs: 20_000 });
   return (
     <Page title={t("Overview")}>
       <LoadedView of={state}>
-        {({ live, failed, today, agents, steps, demo }) => (
+        {({ live, failed, today, agents, found, demo }) => (
           <>
-            {steps && steps.some(({ done }) => !done) && <Checklist steps={steps} />}
+            {found && <Checklist found={found} reload={state.reload} manages={manages} />}
             <dl class="tiles">
               <div><dt>{t("Live calls")}</dt><dd class="livecount">{formatNumber(live.total)}</dd></div>
               <div><dt>{t("Minutes today")}</dt><dd>{formatNumber(today.total.seconds / 60, 1)}</dd></div>
@@ -93,25 +74,6 @@ export function Overview() {
         )}
       </LoadedView>
     </Page>
-  );
-}
-
-function Checklist({ steps }: { steps: Step[] }) {
-  const done = steps.filter((step) => step.done).length;
-  const next = steps.find((step) => !step.done);
-  return (
-    <Card title={t("Get started")} actions={<span class="soft">{done} {t("of")} {steps.length}</span>} wide>
-      <ol class="steps">
-        {steps.map((step) => (
-          <li key={step.name} class={step.done ? "done" : ""} aria-current={step === next ? "step" : undefined}>
-            <span class="mark" aria-hidden="true">{step.done ? "✓" : ""}</span>
-            <span class="name">{step.name}{step.done && <span class="unseen"> ({t("done")})</span>}</span>
-            {!step.done && <span class="soft">{step.about}</span>}
-            {!step.done && <span class="go"><Link to={step.to}>{step.go}</Link></span>}
-          </li>
-        ))}
-      </ol>
-    </Card>
   );
 }
 

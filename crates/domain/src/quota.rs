@@ -81,6 +81,10 @@ quotas! {
     provider_tests_per_minute = 30,
     /// `POST /alert-rules/{id}/test` in a minute: each is a mail or a webhook.
     alert_tests_per_minute = 10,
+    /// `POST /agents/tools/test` in a minute: each is a request to somebody's server.
+    tool_tests_per_minute = 30,
+    /// `POST /providers/speech` in a minute: each costs what the sentence costs.
+    voice_previews_per_minute = 30,
     /// Reports and transcripts that are processed again in a minute.
     reports_per_minute = 60,
 }

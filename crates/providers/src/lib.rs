@@ -9,6 +9,8 @@ mod answer_seam;
 pub mod anthropic;
 pub mod canonical_conversation;
 pub mod cartesia;
+mod catalog_cache;
+pub mod catalog_lists;
 pub mod circuit_breaker;
 mod context_limit;
 #[cfg(test)]
@@ -36,6 +38,7 @@ pub mod mistral;
 mod nullable;
 pub mod openai;
 mod plain_schemas;
+pub mod provider_catalog;
 pub mod provider_check;
 pub mod realtime;
 mod refusal;
@@ -66,6 +69,7 @@ mod written_calls;
 pub mod xai;
 
 pub use access::{BlockReason, Deadlines, ProviderAccess};
+pub use catalog_cache::CatalogResult;
 pub use error::ProviderError;
 pub use event::{
     AudioFormat, Failover, LanguageWords, LlmEvent, LlmRequest, Stall, SttEvent, TokenUsage, TtsEvent, WordTimestamp,

@@ -1,6 +1,6 @@
 //! Tries a provider's key: the cheapest request there is, and what is wrong in words.
 
-use super::{ProviderError, ProviderRegistry, refusal, unreachable};
+use super::{ProviderAccess, ProviderError, ProviderRegistry, refusal, unreachable};
 use reqwest::Method;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -33,14 +33,23 @@ impl ProviderRegistry {
     }
 
     async fn send_check_request(&self, account: ProviderAccount) -> Result<(), ProviderError> {
-        let endpoint = self.endpoint(account, None);
-        let (path, auth) = account.probe();
         if !account.needs_key() {
             runs(&self.programs().espeak).await?;
             return self.check_models().await;
         }
+        let (path, _) = account.probe();
+        let request = self.keyed_get(account, &self.endpoint(account, None), path)?;
+        let response = request.send().await.map_err(|error| unreachable(&error))?;
+        if response.status().is_success() { Ok(()) } else { Err(refusal(response).await) }
+    }
+
+    /// A GET request with the account's key, as the vendor wants to see it.
+    pub(crate) fn keyed_get(
+        &self, account: ProviderAccount, endpoint: &ProviderAccess, path: &str,
+    ) -> Result<reqwest::RequestBuilder, ProviderError> {
+        let (_, auth) = account.probe();
         let key = endpoint.key()?;
-        let request = self.http(PipelineStage::Llm).request(Method::GET, &endpoint, endpoint.url(path)?)?;
+        let request = self.http(PipelineStage::Llm).request(Method::GET, endpoint, endpoint.url(path)?)?;
         let request = match auth {
             "Bearer" | "Token" => request.header("authorization", format!("{auth} {key}")),
             header => request.header(header, key),
@@ -49,10 +58,7 @@ impl ProviderRegistry {
             ProviderAccount::Cartesia => "cartesia-version",
             _ => "anthropic-version",
         };
-        let request =
-            if endpoint.api_version.is_empty() { request } else { request.header(version, &endpoint.api_version) };
-        let response = request.send().await.map_err(|error| unreachable(&error))?;
-        if response.status().is_success() { Ok(()) } else { Err(refusal(response).await) }
+        Ok(if endpoint.api_version.is_empty() { request } else { request.header(version, &endpoint.api_version) })
     }
 }
 

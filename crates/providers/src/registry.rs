@@ -1,6 +1,7 @@
 //! What all clients share: keys, addresses, connections and circuit breakers.
 
 use super::access::{BlockReason, Deadlines, ProviderAccess};
+use super::catalog_cache::CatalogCache;
 use super::circuit_breaker::{CircuitState, ProviderCircuits};
 use super::error::ProviderError;
 use super::llm_reader::AnswerStarts;
@@ -90,6 +91,7 @@ pub struct ProviderRegistry {
     pub(super) circuits: ProviderCircuits,
     pub(super) unsupported_parameters: UnsupportedParameters,
     pub(super) answer_starts: AnswerStarts,
+    pub(super) catalogs: CatalogCache,
     pub(super) warm_connections: WarmConnections,
     tenant: Arc<str>,
     guard: EgressGuard,
@@ -111,6 +113,7 @@ impl ProviderRegistry {
             circuits: ProviderCircuits::default(),
             unsupported_parameters: UnsupportedParameters::default(),
             answer_starts: AnswerStarts::default(),
+            catalogs: CatalogCache::default(),
             warm_connections: WarmConnections::default(),
             tenant: "".into(),
             guard,

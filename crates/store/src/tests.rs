@@ -474,7 +474,10 @@ async fn a_task_of_a_batch_that_was_deleted_meanwhile_is_not_due() {
     let (store, Bootstrapped { scope, .. }) = store().await;
     let agent = store.create_agent(scope, agent_fields("Ada")).await.unwrap();
     let batch = store.create_batch(scope, "B", trunkline_domain::batch::BatchStatus::Running).await.unwrap();
-    let fields = || serde_json::from_value(serde_json::json!({"to_number": "+15550142"})).unwrap();
+    let fields = || {
+        let task = serde_json::json!({"to_number": "+15550142", "scheduled_at": "2026-01-01T00:00:00Z"});
+        serde_json::from_value(task).unwrap()
+    };
     store.create_task(scope, agent.id, Some(batch.id), fields()).await.unwrap();
     assert_eq!(store.due_tasks(10, 10, None).await.unwrap().0.len(), 1, "the batch runs");
     assert_eq!(store.delete_batch(scope, batch.id).await.unwrap(), Some(1));

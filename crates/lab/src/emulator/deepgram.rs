@@ -37,6 +37,13 @@ pub(super) fn early(fault: Option<InjectedFault>) -> Option<Response> {
     })
 }
 
+/// The models of the vendor.
+pub(super) fn models() -> Response {
+    let model = |name: &str| json!({"name": name, "canonical_name": name, "languages": ["en"], "streaming": true});
+    let stt = ["nova-3-general", "nova-emulated"].map(model);
+    axum::Json(json!({"stt": stt, "tts": []})).into_response()
+}
+
 pub(super) async fn listen(
     State(emulator): State<Emulator>, headers: HeaderMap, uri: Uri, upgrade: WebSocketUpgrade,
 ) -> Response {

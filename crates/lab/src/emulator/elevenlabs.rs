@@ -38,6 +38,24 @@ pub(super) async fn user(headers: HeaderMap) -> Response {
         .into_response()
 }
 
+/// The voices of an account.
+pub(super) async fn voices(headers: HeaderMap) -> Response {
+    let key = headers.get("xi-api-key").and_then(|v| v.to_str().ok()).unwrap_or("");
+    if !is_key(key) {
+        return refusal(StatusCode::UNAUTHORIZED, "invalid_api_key", "Invalid API key");
+    }
+    let voice = |id: &str, name: &str, gender: &str| json!({"voice_id": id, "name": name, "labels": {"gender": gender, "language": "en"}});
+    Json(json!({"voices": [voice("EXAVITQu4vr4xnSDxMaL", "Sarah", "female"), voice("emulated-voice", "Emulated", "male")]}))
+        .into_response()
+}
+
+/// Models that speak.
+pub(super) fn models() -> Response {
+    Json(json!([{"model_id": "eleven_flash_v2_5", "name": "Eleven Flash v2.5", "can_do_text_to_speech": true},
+        {"model_id": "eleven_emulated", "name": "Emulated", "can_do_text_to_speech": true}]))
+    .into_response()
+}
+
 /// A conversation that took place on their side; identifiers that do not begin with `conv_` are unknown.
 pub(super) async fn conversation(Path(id): Path<String>, headers: HeaderMap) -> Response {
     let key = headers.get("xi-api-key").and_then(|v| v.to_str().ok()).unwrap_or("");

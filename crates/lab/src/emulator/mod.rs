@@ -31,8 +31,9 @@ pub use state::Delays;
 
 use axum::Router;
 use axum::extract::{Json, Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
+use axum::response::Response;
 use axum::routing::{get, post};
 use serde::Deserialize;
 use state::Emulator;
@@ -145,7 +146,7 @@ fn router() -> Router<Emulator> {
         .route("/groq/openai/v1/chat/completions", post(openai::groq))
         .route("/mistral/v1/chat/completions", post(openai::mistral))
         .route("/xai/v1/chat/completions", post(openai::xai))
-        .route("/v1/models", get(openai::models))
+        .route("/v1/models", get(models))
         .route("/groq/openai/v1/models", get(openai::models))
         .route("/mistral/v1/models", get(openai::models))
         .route("/xai/v1/models", get(openai::models))
@@ -155,6 +156,7 @@ fn router() -> Router<Emulator> {
         .route("/anthropic/v1/messages", post(anthropic::messages))
         .route("/anthropic/v1/models", get(anthropic::models))
         .route("/v1/user", get(elevenlabs::user))
+        .route("/v1/voices", get(elevenlabs::voices))
         .route("/v1/text-to-speech/{voice}/stream", post(elevenlabs::stream))
         .route("/v1/text-to-speech/{voice}/stream-input", get(elevenlabs_sockets::single))
         .route("/v1/text-to-speech/{voice}/multi-stream-input", get(elevenlabs_sockets::multi))
@@ -183,6 +185,16 @@ async fn serve(listener: TcpListener, router: Router, counts: Arc<RequestCounts>
     });
     if let Err(error) = axum::serve(listener, router).await {
         tracing::error!(%error, "emulator stopped");
+    }
+}
+
+/// Three vendors have their models at the same path; their keys come in other headers.
+async fn models(headers: HeaderMap) -> Response {
+    let scheme = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or("");
+    match () {
+        () if headers.contains_key("xi-api-key") => elevenlabs::models(),
+        () if scheme.starts_with("Token ") => deepgram::models(),
+        () => openai::models(headers).await,
     }
 }
 

@@ -103,8 +103,10 @@ pub(super) async fn models(headers: HeaderMap) -> Response {
     if !has_token(&headers) {
         return refusal(StatusCode::UNAUTHORIZED, "invalid_api_key", "Incorrect API key provided");
     }
-    Json(json!({"object": "list", "data": [{"id": "gpt-4o-mini", "object": "model", "created": 1, "owned_by": "emulator"}]}))
-        .into_response()
+    let model = |id: &str| json!({"id": id, "object": "model", "created": 1, "owned_by": "emulator"});
+    let ids = ["gpt-4o-mini", "gpt-emulated", "gpt-4o-mini-tts", "gpt-4o-mini-transcribe", "text-embedding-3-small"];
+    let data = ids.map(model);
+    Json(json!({"object": "list", "data": data})).into_response()
 }
 
 pub(super) async fn chat(emulator: State<Emulator>, headers: HeaderMap, body: Json<Value>) -> Response {
