@@ -1,5 +1,6 @@
 // English text is written in place and is the translation key. A test finds missing translations.
 
+import { keyOf } from "./keys";
 
 export type Language = "en" | "nl";
 export const LANGUAGES: [string, string][] = [["en", "English"], ["nl", "Nederlands"]];
@@ -56,5 +57,5 @@ export function applyLanguage() {
 }
 
 export function t(text: string): string {
-  return DICTIONARIES[now][text] ?? NAMES[text] ?? text;
+  return DICTIONARIES[now][keyOf(text)] ?? NAMES[text] ?? text;
 }
