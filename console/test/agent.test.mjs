@@ -104,6 +104,20 @@ test("every setting has its Dutch, and no place is there twice", () => {
   assert.deepEqual(places.filter((path, index) => places.indexOf(path) !== index), []);
 });
 
+test("the numbers of the editor have the limits of the API", () => {
+  const { components } = JSON.parse(readFileSync(new URL("../../fixtures/api/openapi.snap", import.meta.url), "utf8").replace(/^---.*?---\n/s, ""));
+  const limits = new Map();
+  for (const { properties } of Object.values(components.schemas)) {
+    for (const [name, { minimum, maximum, oneOf }] of Object.entries(properties ?? {})) if (minimum !== undefined || maximum !== undefined || oneOf) limits.set(name, [...(limits.get(name) ?? []), [minimum, maximum]]);
+  }
+  const numbers = (one) => [...(one.kind === "number" ? [one] : []), ...(one.items ?? []).flatMap(numbers)];
+  const { SECTIONS, ...lists } = settings;
+  const all = [...SECTIONS.flatMap((section) => section.settings), ...Object.values(lists).filter((one) => Array.isArray(one) && one[0]?.path).flat(), settings.TOOL_PROGRESS].flatMap(numbers);
+  assert.ok(all.length > 30);
+  const wrong = all.filter(({ path, min, max }) => !(limits.get(path.split(".").at(-1)) ?? []).some(([least, most]) => least === min && most === max));
+  assert.deepEqual(wrong.map(({ path, min, max }) => [path, min, max, ...(limits.get(path.split(".").at(-1)) ?? [])]), []);
+});
+
 test("the Dutch of the editor addresses people as the rest of the console does", () => {
   const source = readFileSync(new URL("../src/nl-agent.ts", import.meta.url), "utf8");
   assert.doesNotMatch(source, /": ".*\b(je|jij|jouw|jullie)\b/i);

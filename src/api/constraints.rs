@@ -441,14 +441,7 @@ mod tests {
         let schemas = &described["components"]["schemas"];
         let (min, max) = (("min", "minimum"), ("max", "maximum"));
         for (page, input, schema, field, limits) in [
-            (
-                "agent-fields",
-                r#" value={text("max_duration_seconds")}"#,
-                "AgentFields",
-                "max_duration_seconds",
-                &[min, max][..],
-            ),
-            ("numbers", " value={fields.options}", "TrunkFields", "options_interval_s", &[min, max]),
+            ("numbers", " value={fields.options}", "TrunkFields", "options_interval_s", &[min, max][..]),
             ("numbers", " value={fields.max}", "TrunkFields", "max_concurrent_calls", &[min]),
             ("people", " hint={t(\"Further tasks wait", "OrganizationFields", "max_concurrent_calls", &[min]),
             (

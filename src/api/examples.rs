@@ -73,6 +73,10 @@ fn request_beside_calls(schema: &str) -> Option<Value> {
         "PasswordForgotten" => json!({"email": "owner@example.com"}),
         "NewPassword" => json!({"token": "the last part of the link", "password": "a long password"}),
         "MessageCommand" => json!({"text": "Where is my order?"}),
+        "ToolTestFields" => json!({
+            "tool": {"url": "https://your-app.example.com/orders", "function": {"name": "find_order"}},
+            "arguments": {"number": "1234"},
+        }),
         "ListenFields" => json!({"sdp": "v=0\r\n…"}),
         _ => return None,
     })
