@@ -146,4 +146,7 @@ function App() {
 
 applyTheme();
 applyLanguage();
-render(<App />, document.getElementById("app")!);
+const place = document.getElementById("app")!;
+// What was seen until now.
+place.textContent = "";
+render(<App />, place);
