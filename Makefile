@@ -115,7 +115,7 @@ turns:
 	python3 bench/turns/check.py data/turns/set/* > data/turns/set/summary.json
 
 # Everything: unit tests, scenarios, snapshots, real peers; what touches the database once more on PostgreSQL.
-ON_POSTGRES := accounts:: api:: calls:: crash:: concurrent_changes:: live:: management:: reports:: scheduler:: reference_documents:: snapshots:: webhooks::
+ON_POSTGRES := accounts:: api:: batches:: calls:: chats:: crash:: concurrent_changes:: live:: management:: reports:: scheduler:: reference_documents:: snapshots:: webhooks::
 empty :=
 space := $(empty) $(empty)
 # Calls take their real time and little of the processor: more of them than cores go on together.
