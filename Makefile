@@ -122,7 +122,7 @@ turns:
 	python3 bench/turns/check.py data/turns/set/* > data/turns/set/summary.json
 
 # Everything: unit tests, scenarios, snapshots, real peers; what touches the database once more on PostgreSQL.
-ON_POSTGRES := accounts:: agent_editor:: alert_rules:: analytics:: api:: call_shares:: calls:: concurrent_changes:: crash:: live:: management:: reference_documents:: reports:: scheduler:: snapshots:: webhooks::
+ON_POSTGRES := accounts:: agent_editor:: alert_rules:: analytics:: api:: batches:: call_shares:: calls:: chats:: concurrent_changes:: crash:: live:: management:: reference_documents:: reports:: scheduler:: snapshots:: webhooks::
 empty :=
 space := $(empty) $(empty)
 # Calls take their real time and little of the processor: more of them than cores go on together.

@@ -173,4 +173,9 @@ function App() {
 
 applyTheme();
 applyLanguage();
-void loadLanguage().then(() => render(<App />, document.getElementById("app")!));
+const place = document.getElementById("app")!;
+void loadLanguage().then(() => {
+  // What was seen until now.
+  place.textContent = "";
+  render(<App />, place);
+});

@@ -28,7 +28,7 @@ const countOf = (batch: Batch) => STATUSES.reduce((sum, status) => sum + (batch.
 
 type Step = "start" | "pause" | "retry";
 
-const canStart = (batch: Batch) => batch.status === "paused" && countOf(batch) > 0;
+const canStart = (batch: Batch) => batch.status === "paused" && (batch.tasks.pending ?? 0) > 0;
 const canRetry = (batch: Batch) => (batch.tasks.failed ?? 0) > 0;
 /** A batch of which calls were made goes on; one that has not begun starts. */
 const startLabel = (batch: Batch) => (countOf(batch) > (batch.tasks.pending ?? 0) ? t("batch: resume") : t("Start"));
