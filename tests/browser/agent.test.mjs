@@ -84,9 +84,13 @@ test("a form that is opened and saved changes nothing, and JSON and form say the
   assert.equal(description, "Other notes");
   assert.deepEqual(rest, before);
   // A search finds settings by their name in the API too.
+  const saves = [];
+  at.on("request", (request) => request.method() === "PATCH" && saves.push(request.url()));
   await at.getByLabel("Find a setting").fill("hedge_after_ms");
+  await at.getByLabel("Find a setting").press("Enter");
   await at.getByLabel("Asks the next one too after (ms)", { exact: true }).waitFor();
   assert.equal(await at.getByLabel("Name", { exact: true }).count(), 0);
+  assert.deepEqual(saves, []);
   await looked("agent-search");
   await api("DELETE", `/agents/${id}`);
 });
@@ -122,7 +126,8 @@ test("a tool is made as a form and tried, and its secret is not shown", async ()
   await section.locator("summary", { hasText: "Try it" }).click();
   await section.getByRole("textbox", { name: "number", exact: true }).fill("A-7");
   await section.getByLabel("{{shop}}").fill("west");
-  await section.getByRole("button", { name: "Send the request" }).click();
+  // Enter sends the request, and does not save the agent.
+  await section.getByLabel("{{shop}}").press("Enter");
   await section.getByText("answered", { exact: true }).waitFor();
   await section.getByText(`Request: GET ${BASE}/health?shop=west&number=A-7`).waitFor();
   assert.match(await section.locator(".trial").textContent(), /x-key: \[removed\]/i);
@@ -136,6 +141,10 @@ test("a tool is made as a form and tried, and its secret is not shown", async ()
 });
 
 test("voices are heard and chosen, models come from the provider, and a free name where there is no list", async () => {
+  await at.route("**/v1/providers/groq/catalog", (route) => route.fulfill({ json: { provider: "groq", models: [], voices: [], problem: { kind: "deadline", message: "no list in time" } } }));
+  // A page that has the list already does not ask again.
+  await at.reload();
+  await at.getByRole("heading", { level: 1 }).waitFor();
   const id = await made({ name: "Voices", tts_config: { provider: "elevenlabs", voice_id: "EXAVITQu4vr4xnSDxMaL", language: "en" } });
   await open(at, `#/agents/${id}`, "Voices");
   const section = await openSection("Voice");
@@ -146,6 +155,7 @@ test("voices are heard and chosen, models come from the provider, and a free nam
   await section.getByRole("button", { name: /^Stop/ }).click();
   await section.getByRole("button", { name: "Compare voices" }).click();
   await dialog().getByLabel("Search").fill("emulated");
+  await dialog().getByLabel("Search").press("Enter");
   await dialog().getByRole("button", { name: /^Choose: Emulated/ }).waitFor();
   await shot(at, "agent-voices");
   assert.deepEqual(await accessibility(at), []);
@@ -154,7 +164,6 @@ test("voices are heard and chosen, models come from the provider, and a free nam
   const model = await openSection("Language model");
   await model.getByLabel("Provider", { exact: true }).selectOption("openai");
   await until("the provider's models", async () => (await model.getByLabel("Model", { exact: true }).locator("option").allTextContents()).includes("gpt-emulated"));
-  await at.route("**/v1/providers/groq/catalog", (route) => route.fulfill({ json: { provider: "groq", models: [], voices: [], problem: { kind: "deadline", message: "no list in time" } } }));
   await model.getByLabel("Provider", { exact: true }).selectOption("groq");
   await model.getByText(/The list of Groq cannot be had: no list in time/).waitFor();
   await model.getByLabel("Model", { exact: true }).selectOption({ label: "Another model" });
@@ -167,6 +176,7 @@ test("voices are heard and chosen, models come from the provider, and a free nam
   await section.getByRole("button", { name: /^Listen/ }).click();
   await section.getByText("The provider did not answer: no key configured").waitFor();
   await at.unroute("**/v1/providers/speech");
+  await at.unroute("**/v1/providers/groq/catalog");
   await looked("agent-voice");
   await api("DELETE", `/agents/${id}`);
 });
@@ -255,6 +265,17 @@ test("two people at one agent: the second save is refused, and both changes are 
   assert.ok(versions.some(({ agent }) => agent.first_message === "Good morning."));
   assert.equal((await stored(id)).business_name, "Theirs Ltd", "fields that were not touched stay");
   await other.context.close();
+  // Any two versions are compared.
+  await open(at, "#/agents", "Agents");
+  await open(at, `#/agents/${id}`, "Shared");
+  await at.getByRole("tab", { name: "Versions" }).click();
+  await at.getByLabel("Compare version").selectOption("1");
+  await at.getByRole("button", { name: "Compare", exact: true }).click();
+  await dialog().getByRole("cell", { name: "first_message" }).waitFor();
+  await dialog().getByRole("cell", { name: "Overwritten." }).waitFor();
+  assert.deepEqual(await accessibility(at), []);
+  await shot(at, "agent-compare");
+  await dialog().getByRole("button", { name: "Close" }).click();
   await api("DELETE", `/agents/${id}`);
 });
 

@@ -412,7 +412,7 @@ test("an agent's provider is changed with its model, and an agent is duplicated"
   await at.getByRole("button", { name: "Add: Keys" }).click();
   await at.getByRole("textbox", { name: "Keys", exact: true }).fill("0");
   await at.getByLabel("Action").selectOption("say");
-  await at.getByLabel("Words").fill("One moment.");
+  await at.getByLabel("Words", { exact: true }).fill("One moment.");
   await at.getByLabel("Success criteria").fill("An appointment was made.");
   await at.getByRole("button", { name: "Insert an example" }).first().click();
   await looked("agent-sections");

@@ -161,6 +161,13 @@ export function Json({ id, label, value, put, rows }: { id: string; label: strin
   );
 }
 
+/** Enter in a field that is not the agent's saves nothing; `then` is done instead. */
+export const onEnter = (then?: () => void) => (event: KeyboardEvent) => {
+  if (event.key !== "Enter" || !(event.target instanceof HTMLInputElement)) return;
+  event.preventDefault();
+  then?.();
+};
+
 /** Which of a few words are meant; none: all. */
 function Words({ value, put, ...row }: { place: string; setting: Setting; id: string; set: boolean; reset?: () => void; value: unknown; put: (value: unknown) => void }) {
   const chosen = (value ?? []) as string[];

@@ -8,7 +8,7 @@ import { type Agent, type FieldFault, getAll } from "../api";
 import { translated } from "../errors";
 import { t } from "../i18n";
 import { FallbackList } from "./fallbacks";
-import { Fields, type Own, Row, standardOf } from "./fields";
+import { Fields, type Own, Row, onEnter, standardOf } from "./fields";
 import { KeypadRules } from "./keypad";
 import { PromptField } from "./prompt";
 import { ProviderFields, REALTIME, providerOf } from "./providers";
@@ -37,7 +37,7 @@ export function AgentForm({ agent, change, id, faults }: { agent: Partial<Agent>
   const found = shown.filter((section) => !searching || fits(`${t(section.title)} ${section.title}`.toLowerCase(), words) || section.settings.some((setting) => fits(wordsOf(setting), words)));
   return (
     <>
-      <search class="find"><label class="unseen" for="find-setting">{t("Find a setting")}</label><input id="find-setting" type="search" placeholder={t("Find a setting")} value={words} onInput={(event) => setWords(event.currentTarget.value)} /></search>
+      <search class="find"><label class="unseen" for="find-setting">{t("Find a setting")}</label><input id="find-setting" type="search" placeholder={t("Find a setting")} value={words} onInput={(event) => setWords(event.currentTarget.value)} onKeyDown={onEnter()} /></search>
       {found.map((section) => <SectionForm key={section.id} section={section} words={searching ? words : ""} document={document} write={write} own={own} faults={faults} />)}
       {!found.length && <p class="soft">{t("No setting has these words.")}</p>}
     </>

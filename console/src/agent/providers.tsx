@@ -5,7 +5,7 @@ import { LLM, type Offer, STT, TTS, withProvider } from "../catalog";
 import { translated } from "../errors";
 import { t } from "../i18n";
 import { Button, Dialog, Input, Select } from "../ui";
-import { Json, Row } from "./fields";
+import { Json, Row, onEnter } from "./fields";
 import { Listen, sampleOf } from "./listen";
 import { type Catalog, useCatalog } from "./offers";
 import { type Block, valueAt } from "./values";
@@ -139,7 +139,7 @@ function VoiceChoice({ document, block, provider, put }: { document: Block; bloc
       {voices.length > 1 && <Button onClick={() => compare(true)}>{t("Compare voices")}</Button>}
       {comparing && (
         <Dialog title={t("Voices")} close={() => compare(false)} wide unsaved={false}>
-          <div class="grid">
+          <div class="grid" onKeyDown={onEnter()}>
             <Input label={t("Search")} type="search" value={words} set={setWords} />
             <Input label={t("What they say")} maxLength={300} value={said} set={setText} />
           </div>

@@ -5,6 +5,7 @@ import { post } from "../api";
 import { translated } from "../errors";
 import { t } from "../i18n";
 import { Badge, Button, ErrorMessage, formatNumber, useAction } from "../ui";
+import { onEnter } from "./fields";
 import { fieldsOf } from "./schema";
 import type { Block } from "./values";
 import { variablesOf } from "./prompt";
@@ -70,7 +71,7 @@ export function TryTool({ tool, agent }: { tool: Block; agent: string | null }) 
     setFound(await post<ToolTest>("/agents/tools/test", { tool, arguments: sent, variables: Object.fromEntries(Object.entries(variables).filter(([, value]) => value)), ...(agent ? { agent_id: agent } : {}) }));
   });
   return (
-    <details class="try">
+    <details class="try" onKeyDown={onEnter(() => !busy && go())}>
       <summary>{t("Try it")}</summary>
       <p class="soft">{isServer ? t("Asks the server which tools it has.") : t("Sends the real request, once, with these arguments. What it does at your server, it does.")}</p>
       {!isServer && fields.length > 0 && (
