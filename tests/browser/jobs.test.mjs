@@ -367,6 +367,7 @@ test("two people edit one agent: neither overwrites the other", async () => {
   await other.page.getByRole("button", { name: "Load the other version" }).waitFor();
   assert.equal(await other.page.getByLabel("Greeting").inputValue(), "From the second.", "nothing is lost before somebody chooses");
   await other.page.getByRole("button", { name: "Save mine anyway" }).click();
+  await other.page.getByRole("dialog").getByRole("button", { name: "Save mine anyway" }).click();
   await other.page.getByText("Saved", { exact: true }).waitFor();
   const { agent } = await api("GET", `/agents/${AGENT}`);
   assert.deepEqual([agent.business_name, agent.first_message], ["From the first", "From the second."], "only what each has changed");
