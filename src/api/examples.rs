@@ -73,6 +73,10 @@ fn request_beside_calls(schema: &str) -> Option<Value> {
         "PasswordForgotten" => json!({"email": "owner@example.com"}),
         "NewPassword" => json!({"token": "the last part of the link", "password": "a long password"}),
         "MessageCommand" => json!({"text": "Where is my order?"}),
+        "SpeechFields" => json!({
+            "tts_config": {"provider": "elevenlabs", "voice_id": "EXAVITQu4vr4xnSDxMaL", "language": "en"},
+            "text": "Good morning, how can I help you?",
+        }),
         "ToolTestFields" => json!({
             "tool": {"url": "https://your-app.example.com/orders", "function": {"name": "find_order"}},
             "arguments": {"number": "1234"},

@@ -54,11 +54,7 @@ fn mount() -> OpenApiRouter<ApiState> {
         .routes(routes!(tasks::get, tasks::update, tasks::delete))
         .routes(routes!(tasks::execute))
         .routes(routes!(tasks::reset))
-        .routes(routes!(batches::list, batches::create))
-        .routes(routes!(batches::get, batches::delete))
-        .routes(routes!(batches::start))
-        .routes(routes!(batches::pause))
-        .routes(routes!(batches::retry))
+        .merge(batches_mount())
         .merge(calls_mount())
         .routes(routes!(web_calls::create))
         .routes(routes!(whip::post_offer))
@@ -68,8 +64,6 @@ fn mount() -> OpenApiRouter<ApiState> {
         .routes(routes!(trunks::list, trunks::create))
         .routes(routes!(trunks::get, trunks::update, trunks::delete))
         .routes(routes!(trunks::test))
-        .routes(routes!(do_not_call::list, do_not_call::add))
-        .routes(routes!(do_not_call::delete))
         .routes(routes!(usage::get))
         .merge(figures_mount())
         .routes(routes!(providers::list))
@@ -128,6 +122,18 @@ fn calls_mount() -> OpenApiRouter<ApiState> {
         .routes(routes!(call_shares::revoke))
         .routes(routes!(call_shares::get_shared))
         .routes(routes!(call_shares::stream_shared))
+}
+
+/// Many tasks at once, and whom none of them calls.
+fn batches_mount() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(batches::list, batches::create))
+        .routes(routes!(batches::get, batches::delete))
+        .routes(routes!(batches::start))
+        .routes(routes!(batches::pause))
+        .routes(routes!(batches::retry))
+        .routes(routes!(do_not_call::list, do_not_call::add))
+        .routes(routes!(do_not_call::delete))
 }
 
 /// Figures of calls, and rules that watch them.

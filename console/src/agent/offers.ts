@@ -36,6 +36,3 @@ export function useCatalog(provider: string, baseUrl: string): Catalog | null {
   }, [key]);
   return catalog;
 }
-
-/** Another account has other lists. */
-export const forgetCatalogs = () => asked.clear();
