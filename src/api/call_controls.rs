@@ -6,7 +6,7 @@ use super::error::ApiError;
 use super::input::{IdPath, JsonObject, validated};
 use super::response::ApiResponse;
 use super::state::ApiState;
-use crate::domain::call::CallStatus;
+use crate::domain::call::{CallStatus, Direction};
 use crate::domain::call_control::{CallControl, ControlError, InstructCommand, SayCommand, TransferCommand};
 use crate::domain::ids::CallId;
 use axum::extract::{Path, State};
@@ -92,10 +92,12 @@ pub(super) async fn control_unaudited(
 ) -> Result<(CallId, CallControlBody), ApiError> {
     let call = find(api, actor.scope, id).await?;
     let control = read()?;
+    // A chat is answered as soon as it has begun: what comes before waits for that.
+    let is_chat = call.direction == Direction::Chat;
     let before = |status: CallStatus| match status {
         CallStatus::Completed | CallStatus::Failed => Err(ControlError::Over),
-        CallStatus::Initiated => Err(ControlError::NotAnswered),
-        CallStatus::InProgress => Ok(()),
+        CallStatus::Initiated if !is_chat => Err(ControlError::NotAnswered),
+        CallStatus::Initiated | CallStatus::InProgress => Ok(()),
     };
     before(call.status()).map_err(|error| refused(error, &control))?;
     let name = control.name();

@@ -33,8 +33,8 @@ fn script() -> ReplyScript {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chat_is_a_call_in_writing() {
     let server = Server::start_scripted(script(), |_| {}).await;
+    // Whoever writes before the chat is answered is not refused.
     let id = begin(&server, json!({"agent_id": server.agent, "caller": "console"})).await;
-    assert_eq!(transcript(&server, &id, 1).await.len(), 1, "the greeting");
     write(&server, &id, "Where is my order?").await;
     let said = transcript(&server, &id, 3).await;
     assert_eq!(said[1..], ["user: Where is my order?", "assistant: It is on its way. It comes on Monday."]);
