@@ -41,6 +41,11 @@ impl Store {
     ) -> Result<Option<String>, StoreError> {
         let (token, at) = (random_text(), now().0);
         let mut transaction = self.write.begin().await?;
+        // Requests of one account are counted one after the other from here on.
+        sqlx::query("UPDATE users SET updated_at = updated_at WHERE id = $1")
+            .bind(account.id.to_string())
+            .execute(&mut *transaction)
+            .await?;
         sqlx::query("DELETE FROM password_resets WHERE expires_at <= $1").bind(at).execute(&mut *transaction).await?;
         let done = sqlx::query(
             "INSERT INTO password_resets (hash, user_id, created_at, expires_at) \
