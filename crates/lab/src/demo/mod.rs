@@ -268,10 +268,12 @@ fn here(args: &DemoArgs) -> IpAddr {
     if address.is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { address }
 }
 
-/// The sounds of the texts; another voice of this machine speaks where this one cannot.
+/// The sounds of the texts, half of them by each of two workers; another voice of this machine speaks where this one
+/// cannot.
 async fn speak(callers: &CallerVoiceArgs, stand_in: &CallerVoiceArgs, texts: Vec<&str>) -> Result<SpokenTexts, String> {
-    match callers.speak(texts.clone()).await {
-        Ok(spoken) => Ok(spoken),
+    let (first, second) = texts.split_at(texts.len() / 2);
+    match tokio::try_join!(callers.speak(first.to_vec()), callers.speak(second.to_vec())) {
+        Ok((first, second)) => Ok(first.into_iter().chain(second).collect()),
         Err(why) => {
             println!("              {why}: {STAND_IN} says them");
             stand_in.speak(texts).await
