@@ -294,6 +294,7 @@ export interface Task {
   from_number: string | null;
   description: string | null;
   status: "pending" | "in_progress" | "completed" | "failed";
+  failure_reason?: string;
   scheduled_at: string | null;
   priority: number;
   created_at: string;

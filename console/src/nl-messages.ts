@@ -1,6 +1,7 @@
 // Sentences of the server that hold names and numbers, in Dutch. Those without stand in nl.ts.
 
 export const nlMessages: [RegExp, string][] = [
+  [/^context_data has no value for (.+)$/, "context_data heeft geen waarde voor $1"],
   [/^must have at most ([\d,.]+) characters$/, "mag ten hoogste $1 tekens hebben"],
   [/^must have at most ([\d,.]+) bytes(?: of JSON)?$/, "mag ten hoogste $1 bytes groot zijn"],
   [/^must have at most ([\d,.]+) (?:entries|levels|steps|languages)(?: in all)?$/, "mag er ten hoogste $1 hebben"],

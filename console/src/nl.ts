@@ -559,6 +559,8 @@ export const nl: Record<string, string> = {
   "Only a pending task can be changed": "Alleen een wachtende taak kan worden gewijzigd",
   "Only a pending or failed task can be deleted": "Alleen een wachtende of mislukte taak kan worden verwijderd",
   "The task is pending already": "De taak wacht al",
+  "The number is on the do-not-call list of this organization": "Het nummer staat op de lijst “Niet bellen” van deze organisatie",
+  "from_number is not a number of this organization": "from_number is geen nummer van deze organisatie",
   "The task's agent is gone": "De agent van de taak bestaat niet meer",
   "The task's agent is not active": "De agent van de taak is niet actief",
   "No trunk of this organization can call out": "Geen trunk van deze organisatie kan uitbellen",

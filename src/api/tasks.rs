@@ -45,6 +45,9 @@ pub(super) struct TaskView {
     /// `pending`, `in_progress`, `completed` or `failed`.
     #[schema(value_type = TaskStatus)]
     status: &'static str,
+    /// Why it failed before anything was dialed, such as a number on the do-not-call list; absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_reason: Option<String>,
     name: Option<String>,
     to_number: String,
     from_number: Option<String>,
@@ -74,6 +77,7 @@ impl From<&Task> for TaskView {
             batch_id: task.batch.map(|id| id.to_string()),
             agent: None,
             status: task.status.name(),
+            failure_reason: task.failure.clone(),
             name: fields.name,
             to_number: fields.to_number,
             from_number: fields.from_number,
@@ -322,7 +326,7 @@ pub(super) async fn reset(
     }
     let store = &api.store;
     for from in [TaskStatus::Completed, TaskStatus::Failed, TaskStatus::InProgress] {
-        if store.move_task(scope, task.id, from, TaskStatus::Pending).await? {
+        if store.move_task(scope, task.id, from, TaskStatus::Pending, None).await? {
             break;
         }
     }

@@ -84,7 +84,8 @@ async fn call_due_tasks(
                 | PlaceCallError::VariablesMissing(_)),
             ) => {
                 tracing::warn!(%task, error = %fault, "scheduled task cannot be called");
-                store.move_task(scope, task, TaskStatus::Pending, TaskStatus::Failed).await?;
+                let why = fault.to_string();
+                store.move_task(scope, task, TaskStatus::Pending, TaskStatus::Failed, Some(&why)).await?;
             }
             Err(PlaceCallError::Store(error)) => return Err(error),
             Err(fault) => {

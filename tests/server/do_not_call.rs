@@ -33,7 +33,11 @@ async fn nobody_on_the_list_is_called() {
         (task["task"]["status"] == json!("failed")).then_some(())
     })
     .await;
+    let why = server.get(&format!("/tasks/{scheduled}")).await["task"]["failure_reason"].clone();
+    assert_eq!(why, json!("The number is on the do-not-call list of this organization"));
     assert_eq!(server.get("/calls").await["total"], json!(0), "nobody was called");
+    let reset = server.post(&format!("/tasks/{scheduled}/reset"), json!({})).await;
+    assert_eq!(reset["task"].get("failure_reason"), None, "{reset}");
 
     server.delete_number().await;
     let (status, body) = server.send("POST", &format!("/tasks/{before}/execute"), None).await;

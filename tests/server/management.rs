@@ -360,6 +360,9 @@ async fn everything_there_is(server: &Server, owner: &LoggedInUser) -> Ids {
     keep("api-keys", &owner.done("GET", "/api-keys", None).await["api_keys"][0]["id"]);
     let secret = json!({"name": "S", "provider": "openai", "value": "v"});
     keep("secrets", &owner.done("POST", "/secrets", Some(secret)).await["secret"]["id"]);
+    let rule = json!({"name": "R", "condition": "failure_rate", "threshold": 20, "window_minutes": 60,
+        "channel": "webhook", "webhook_url": "https://hooks.invalid/x", "webhook_secret": "a secret of our own"});
+    keep("alert-rules", &server.post("/alert-rules", rule).await["alert_rule"]["id"]);
     ids
 }
 

@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { AGENT_NAMES, type AgentName, type Task, get, getAll, patch, post, query, remove, request } from "../api";
 import { ListError, read as readList } from "../csv";
 import { columnOrder, readDate, type ColumnOrder, type DateOrder } from "../dates";
-import { lineText } from "../errors";
+import { lineText, translated } from "../errors";
 import { type ImportState, importKey, importLines, patiently } from "../import";
 import { t } from "../i18n";
 import { useLoad } from "../live";
@@ -13,7 +13,7 @@ import { BatchHead } from "./batches";
 
 const LIMIT = 25;
 /** What the list shows. */
-const FIELDS = "id,name,to_number,agent_id,scheduled_at,status";
+const FIELDS = "id,name,to_number,agent_id,scheduled_at,status,failure_reason";
 const STATUSES = ["pending", "in_progress", "completed", "failed"] as const;
 
 export function Tasks() {
@@ -60,7 +60,7 @@ export function Tasks() {
               { name: t("Number"), cell: (task) => task.to_number },
               { name: t("Agent"), extra: true, cell: (task) => named(task.agent_id) },
               { name: t("Scheduled for"), extra: true, cell: (task) => formatDateTime(task.scheduled_at) },
-              { name: t("Status"), cell: (task) => <Badge value={task.status} /> },
+              { name: t("Status"), cell: (task) => <><Badge value={task.status} />{task.failure_reason && <span class="soft"> {translated(task.failure_reason)}</span>}</> },
               { name: t("Calls"), cell: (task) => (task.status === "pending" ? "–" : <Link to={`calls?task=${task.id}`} aria-label={`${t("Calls")}: ${task.name ?? task.to_number}`}>{t("Show")}</Link>) },
               { name: "", right: true, cell: (task) => (
                 <span class="actions">

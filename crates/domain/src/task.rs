@@ -127,6 +127,8 @@ pub struct Task {
     pub batch: Option<BatchId>,
     /// How far the task has come.
     pub status: TaskStatus,
+    /// Why it failed before anything was dialed.
+    pub failure: Option<String>,
     /// The customer's document, as it was last saved.
     pub fields: TaskFields,
     /// Counts the changes; the `ETag` of the document.

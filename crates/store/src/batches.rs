@@ -150,7 +150,7 @@ impl Store {
         .await?;
         self.reserve_many(&mut transaction, scope.organization(), QuotaResource::Tasks, failed).await?;
         let sql = format!(
-            "UPDATE tasks SET status = 'pending', attempts = 0, call_id = NULL, lease_until = 0, updated_at = $1, \
+            "UPDATE tasks SET status = 'pending', failure = NULL, attempts = 0, call_id = NULL, lease_until = 0, updated_at = $1, \
              held_due_at = CASE WHEN {IS_HELD} THEN CAST($1 AS BIGINT) END, \
              due_at = CASE WHEN {IS_HELD} THEN NULL ELSE CAST($1 AS BIGINT) END \
              WHERE batch_id = $2 AND organization_id = $3 AND status = 'failed'"

@@ -17,6 +17,7 @@ fn task(scope: OrgScope, row: &AnyRow) -> Result<Task, StoreError> {
         agent: parsed(AgentId::parse(row.try_get("agent_id")?), "tasks.agent_id")?,
         batch: row.try_get::<Option<String>, _>("batch_id")?.as_deref().and_then(BatchId::parse),
         status: parsed(TaskStatus::parse(row.try_get("status")?), "tasks.status")?,
+        failure: row.try_get("failure")?,
         fields: document(row.try_get("fields")?)?,
         version: row.try_get("version")?,
         created_at: UnixMs(row.try_get("created_at")?),
@@ -115,10 +116,10 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Moves a task from one status to another; false when it was not in the first. The database
+    /// Moves a task from one status to another, with why it failed; false when it was not in the first. The database
     /// decides, so that two requests cannot both execute a task.
     pub async fn move_task(
-        &self, scope: OrgScope, id: TaskId, from: TaskStatus, to: TaskStatus,
+        &self, scope: OrgScope, id: TaskId, from: TaskStatus, to: TaskStatus, failure: Option<&str>,
     ) -> Result<bool, StoreError> {
         let mut transaction = self.write.begin().await?;
         if to == TaskStatus::Pending && !matches!(from, TaskStatus::Pending | TaskStatus::InProgress) {
@@ -127,7 +128,7 @@ impl Store {
         // What becomes pending in a batch that runs is called, like everything else in it.
         let update = format!(
             "UPDATE tasks SET status = $1, updated_at = $2, due_at = {}, held_due_at = NULL, call_id = NULL, lease_until = 0, \
-             attempts = 0 WHERE id = $3 AND organization_id = $4 AND status = $5",
+             attempts = 0, failure = $6 WHERE id = $3 AND organization_id = $4 AND status = $5",
             if to == TaskStatus::Pending {
                 format!("CASE WHEN batch_id IS NOT NULL AND NOT {IS_HELD} THEN CAST($2 AS BIGINT) END")
             } else {
@@ -140,6 +141,7 @@ impl Store {
             .bind(id.to_string())
             .bind(scope.organization().to_string())
             .bind(from.name())
+            .bind(failure)
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;

@@ -74,6 +74,7 @@ fn deliveries_of_a_call_are_in_order_for_agent_and_task() {
         batch: None,
         agent: AgentId::new(),
         status: TaskStatus::Pending,
+        failure: None,
         fields: serde_json::from_value(json!({"to_number": "+31201234567", "webhook_url": "https://task.example"}))
             .unwrap(),
         version: 1,

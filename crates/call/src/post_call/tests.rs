@@ -25,6 +25,7 @@ fn task(call: &Call) -> Task {
         batch: None,
         agent: AgentId::new(),
         status: TaskStatus::Completed,
+        failure: None,
         fields: serde_json::from_value(json!({"to_number": "+31201111111", "webhook_url": "https://task.example"}))
             .unwrap(),
         version: 1,

@@ -20,6 +20,7 @@ fn task(settings: Value) -> Task {
         batch: None,
         agent: AgentId::new(),
         status: TaskStatus::Pending,
+        failure: None,
         fields: serde_json::from_value(all).unwrap(),
         version: 1,
         created_at: UnixMs(0),
