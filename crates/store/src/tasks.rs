@@ -38,6 +38,7 @@ impl Store {
             agent,
             batch,
             status: TaskStatus::Pending,
+            failure: None,
             fields,
             version: 1,
             created_at: at,
