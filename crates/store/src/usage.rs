@@ -134,7 +134,7 @@ impl Store {
         .bind(scope.organization().to_string())
         .bind(first)
         .bind(last)
-        .fetch_all(&self.read)
+        .fetch_all(&self.lists)
         .await?;
         rows.iter()
             .map(|row| {
