@@ -154,10 +154,13 @@ fn filter(query: &QueryParams) -> Result<FigureFilter, ApiError> {
     let expected = "a day such as 2026-03-27";
     let to = query.value("to", day, expected)?.unwrap_or_else(now);
     let from = query.value("from", day, expected)?.unwrap_or(UnixMs(to.0 - (DAYS_DEFAULT - 1) * DAY_MS));
+    if from.day() > to.day() {
+        return Err(ApiError::field("from", "must not be after `to`"));
+    }
     if to.0 - from.0 >= DAYS_MAX * DAY_MS {
         return Err(ApiError::field("from", format!("must not be more than {DAYS_MAX} days before `to`")));
     }
-    let direction = query.value("direction", Direction::parse, "one of inbound, outbound, web")?;
+    let direction = query.value("direction", Direction::parse, "one of inbound, outbound, web, chat")?;
     Ok(FigureFilter {
         first: from.day(),
         last: to.day(),

@@ -1,6 +1,6 @@
 //! `/do-not-call`: numbers that the organization never calls.
 
-use super::auth::OrgAuth;
+use super::auth::{Actor, OrgAuth};
 use super::error::ApiError;
 use super::input::{JsonObject, Paging, QueryParams, typed_with};
 use super::response::{ApiResponse, Deleted};
@@ -118,13 +118,18 @@ pub(super) async fn list(
 /// Adds numbers, all or none. From now on neither a task nor a transfer calls them; a call that is under way goes on.
 #[utoipa::path(post, path = "/do-not-call", tag = "do-not-call", request_body = DoNotCallInput, responses((status = 201, body = DoNotCallAdded)))]
 pub(super) async fn add(
-    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, JsonObject(mut object, _turn): JsonObject,
+    State(api): State<ApiState>, caller: Actor, JsonObject(mut object, _turn): JsonObject,
 ) -> Result<ApiResponse, ApiError> {
     object.retain(|_, value| !value.is_null());
     let input: DoNotCallInput = typed_with(object, Vec::new(), faults)?;
     let numbers: BTreeSet<PhoneNumber> = input.numbers.iter().filter_map(|text| parsed(text)).collect();
     let numbers: Vec<PhoneNumber> = numbers.into_iter().collect();
-    let added = api.store.add_do_not_call(scope, &numbers, input.reason.as_ref()).await?;
+    let added = api.store.add_do_not_call(caller.scope, &numbers, input.reason.as_ref()).await?;
+    let target = match numbers.as_slice() {
+        [number] => number.to_string(),
+        several => format!("{} numbers", several.len()),
+    };
+    caller.audit(&api, "do_not_call.add", target).await?;
     let already_listed = (numbers.len() as u64).saturating_sub(added);
     Ok(ApiResponse::created(DoNotCallAdded { added, already_listed }))
 }
@@ -132,11 +137,12 @@ pub(super) async fn add(
 /// Takes a number off the list.
 #[utoipa::path(delete, path = "/do-not-call/{number}", tag = "do-not-call", params(NumberPath), responses((status = 200, body = Deleted)))]
 pub(super) async fn delete(
-    State(api): State<ApiState>, OrgAuth(scope): OrgAuth, Path(number): Path<String>,
+    State(api): State<ApiState>, caller: Actor, Path(number): Path<String>,
 ) -> Result<ApiResponse, ApiError> {
     let number = parsed(&number).ok_or_else(|| ApiError::field("number", E164))?;
-    if !api.store.delete_do_not_call(scope, &number).await? {
+    if !api.store.delete_do_not_call(caller.scope, &number).await? {
         return Err(ApiError::not_found("Number"));
     }
+    caller.audit(&api, "do_not_call.delete", &number).await?;
     Ok(ApiResponse::deleted())
 }

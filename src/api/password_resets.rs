@@ -17,11 +17,17 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep_until};
 use utoipa::ToSchema;
 
 /// Requests whose mails are prepared at once; more are answered 503, whatever their addresses.
 static UNDER_WAY: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(32)));
+
+/// How long a request keeps its place at least. An address with accounts takes longer than one without: whether there is
+/// a place must not tell them apart.
+const PLACE_KEPT: Duration = Duration::from_millis(500);
 
 /// Whose password is forgotten.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -111,12 +117,13 @@ pub(super) async fn request(
     if sends_mail {
         let busy = |_| ApiError::unavailable("overloaded", "Too many people ask for a new password at once");
         let place = UNDER_WAY.clone().try_acquire_owned().map_err(busy)?;
-        let own = api.clone();
+        let (own, kept_until) = (api.clone(), Instant::now() + PLACE_KEPT);
         // After the answer: how long it takes says nothing about the address.
         drop(supervision::spawn("password_reset", async move {
             if let Err(error) = send(&own, &address).await {
                 tracing::error!(%error, "cannot prepare the reset of a password");
             }
+            sleep_until(kept_until).await;
             drop(place);
         }));
     }

@@ -13,6 +13,9 @@ use axum::extract::{Path, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// Characters of `base_url`, as in an agent.
+const BASE_URL_CHARS_MAX: usize = 2_048;
+
 /// A model that the account may use.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CatalogModel)]
@@ -62,6 +65,9 @@ pub(super) async fn get(
     let account = ProviderAccount::parse(&name).ok_or_else(|| ApiError::not_found("Provider"))?;
     let base_url = query.text("base_url").filter(|url| !url.is_empty());
     if let Some(url) = base_url {
+        if url.chars().count() > BASE_URL_CHARS_MAX {
+            return Err(ApiError::field("base_url", format!("must have at most {BASE_URL_CHARS_MAX} characters")));
+        }
         api.addresses.providers.check_base_url(url).map_err(|why| ApiError::field("base_url", why.to_string()))?;
     }
     catalog(&api, scope, account, base_url).await.map(ApiResponse::ok)

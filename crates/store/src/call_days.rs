@@ -5,6 +5,7 @@ use serde_json::Value;
 use sqlx::any::{Any, AnyRow};
 use sqlx::{Row as _, Transaction};
 use std::collections::BTreeMap;
+use trunkline_domain::call::Direction;
 use trunkline_domain::call_count::{CallCount, ResponseHistogram, rounded_response_ms};
 use trunkline_domain::time::UnixMs;
 
@@ -130,7 +131,11 @@ pub(super) async fn count_call(transaction: &mut Transaction<'_, Any>, id: &str)
     let Some(row) = row else { return Ok(()) };
     // A document that cannot be read counts as none: figures of a call never hold up its end.
     let json = |name: &str| text(&row, name).map(|text| document::<Value>(&text).unwrap_or_default());
-    let count = CallCount::of(&json("metrics")?, &json("assistant")?, &json("report")?);
+    let mut count = CallCount::of(&json("metrics")?, &json("assistant")?, &json("report")?);
+    if text(&row, "direction")? == Direction::Chat.name() {
+        // What the agent would hear and speak with has no part in what is written.
+        (count.stt, count.tts) = (None, None);
+    }
     let times = count.response_times.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
     let claimed = sqlx::query(
         "UPDATE calls SET counted = 1, stt_provider = $1, llm_provider = $2, tts_provider = $3, success = $4, \

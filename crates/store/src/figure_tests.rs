@@ -199,6 +199,23 @@ async fn a_mail_that_resets_a_password_is_not_kept() {
     assert_eq!(store.password_hash(&user).await.unwrap().as_deref(), Some("new"));
 }
 
+#[tokio::test]
+async fn a_chat_counts_for_no_service_that_hears_or_speaks() {
+    let (store, scope) = store().await;
+    let mut call = over(scope);
+    call.direction = Direction::Chat;
+    call.assistant = Some(json!({"stt_config": {"provider": "deepgram"}, "tts_config": {"provider": "cartesia"}}));
+    record(&store, &call).await;
+    store.give_up_wrap_up(scope, call.id).await.unwrap();
+    while store.count_backlog().await.unwrap() > 0 {}
+    let today = now().day();
+    let filter = FigureFilter { first: today.clone(), last: today, ..FigureFilter::default() };
+    for (group, expected) in [(FigureGroup::Stt, ""), (FigureGroup::Tts, ""), (FigureGroup::Llm, "openai")] {
+        let names: Vec<String> = store.call_figures(scope, &filter, group).await.unwrap().into_keys().collect();
+        assert_eq!(names, [expected], "{group:?}");
+    }
+}
+
 /// Calls of ten agents and two models over thirty days, as earlier versions left them.
 async fn fill(store: &Store, scope: OrgScope, count: i64) {
     let agents: Vec<String> = (0..10).map(|_| trunkline_domain::ids::AgentId::new().to_string()).collect();

@@ -123,13 +123,18 @@ impl Store {
             "SELECT organization_id, billed_day, COUNT(*) AS calls, CAST(SUM(billed_seconds) AS BIGINT) AS seconds, \
              CAST(SUM(billed_prompt_tokens) AS BIGINT) AS prompt, CAST(SUM(billed_completion_tokens) AS BIGINT) AS completion, \
              CAST(SUM(billed_characters) AS BIGINT) AS characters, CAST(SUM(billed_micros) AS BIGINT) AS micros \
-             FROM calls WHERE (billed_to = $1 OR organization_id = $1) AND billed_day >= $2 AND billed_day <= $3 \
+             FROM (SELECT organization_id, billed_day, billed_seconds, billed_prompt_tokens, billed_completion_tokens, \
+             billed_characters, billed_micros FROM calls \
+             WHERE organization_id = $1 AND billed_day >= $2 AND billed_day <= $3 UNION ALL \
+             SELECT organization_id, billed_day, billed_seconds, billed_prompt_tokens, billed_completion_tokens, \
+             billed_characters, billed_micros FROM calls \
+             WHERE billed_to = $1 AND organization_id <> $1 AND billed_day >= $2 AND billed_day <= $3) AS bills \
              GROUP BY organization_id, billed_day ORDER BY billed_day DESC, organization_id",
         )
         .bind(scope.organization().to_string())
         .bind(first)
         .bind(last)
-        .fetch_all(&self.read)
+        .fetch_all(&self.lists)
         .await?;
         rows.iter()
             .map(|row| {

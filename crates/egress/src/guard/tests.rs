@@ -149,7 +149,18 @@ const BAD_URLS: &[&str] = &[
     "data:,x",
     "blob:https://x.y/",
     "https://9.9.9.9:3008/",
+    "https://{{host}}/x",
+    "https://a\"b.example/",
+    "https://./",
+    TOO_LONG_A_NAME,
 ];
+
+const TOO_LONG_A_NAME: &str = concat!(
+    "https://",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.",
+    "aaaaaaaaaaaaaaaaaaaaaa.example/"
+);
 
 const GOOD_URLS: &[&str] = &[
     "https://example.com/hook?x=1#y",
