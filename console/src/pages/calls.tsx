@@ -7,6 +7,7 @@ import { patiently } from "../import";
 import { t } from "../i18n";
 import { Latency, latencyOf } from "../latency";
 import { useLoad } from "../live";
+import { providerName } from "../provider-names";
 import { useTurns } from "../live-turns";
 import { ListenIn } from "../listen";
 import { type CallFilter, type Neighbours, filterOf, neighboursOf } from "../neighbours";
@@ -75,14 +76,14 @@ export function Calls() {
       <search class="filters">
         <Input label={t("Search")} type="search" placeholder={t("Number, words, call id")} value={text} set={setText} />
         <Input label={t("Number")} type="search" placeholder="+31201234567" value={number} set={setNumber} />
-        <Input label={t("From day")} type="date" max={of("to") || undefined} value={of("from")} set={(from) => put({ from })} />
-        <Input label={t("To day")} type="date" min={of("from") || undefined} value={of("to")} set={(to) => put({ to })} />
+        <Input label={t("From date")} type="date" max={of("to") || undefined} value={of("from")} set={(from) => put({ from })} />
+        <Input label={t("To date")} type="date" min={of("from") || undefined} value={of("to")} set={(to) => put({ to })} />
         <Select label={t("Status")} value={of("status")} set={(status) => put({ status })} options={[["", t("All")], ...["initiated", "in_progress", "completed", "failed"].map((one): [string, string] => [one, t(one.replaceAll("_", " "))])]} />
         <Select label={t("End reason")} value={of("reason")} set={(reason) => put({ reason })} options={[["", t("All")], ...END_REASONS.map((one): [string, string] => [one, reasonOf(one)])]} />
         <Select label={t("Direction")} value={of("direction")} set={(direction) => put({ direction })} options={[["", t("All")], ...["inbound", "outbound", "web", "chat"].map((one): [string, string] => [one, t(one)])]} />
         <Select label={t("Agent")} value={of("agent")} set={(agent) => put({ agent })} options={[["", t("All")], ...(agents.data ?? []).map((agent): [string, string] => [agent.id, agent.name])]} />
-        <Select label={t("Provider")} value={of("provider")} set={(provider) => put({ provider })} options={[["", t("All")], ...(providers.data ?? []).map(({ name }): [string, string] => [name, name])]} />
-        <Select label={t("Judged")} value={of("success")} set={(success) => put({ success })} options={[["", t("All")], ["true", t("successful")], ["false", t("not successful")]]} />
+        <Select label={t("Provider")} value={of("provider")} set={(provider) => put({ provider })} options={[["", t("All")], ...(providers.data ?? []).map(({ name }): [string, string] => [name, providerName(name)])]} />
+        <Select label={t("Success")} value={of("success")} set={(success) => put({ success })} options={[["", t("All")], ["true", t("successful")], ["false", t("not successful")]]} />
       </search>
       {of("batch") && <p class="soft">{t("Only calls of one batch.")} <Link to={`tasks?batch=${of("batch")}`}>{t("Batch")}</Link> <Button kind="quiet" onClick={() => put({ batch: "" })}>{t("Show all")}</Button></p>}
       {of("zone") === "utc" && (of("from") || of("to")) && <p class="soft">{t("Days are in UTC.")} <Button kind="quiet" onClick={() => put({ zone: "" })}>{t("Use my time zone")}</Button></p>}
