@@ -366,7 +366,7 @@ export const nlAgent: Record<string, string> = {
   "OpenAI alone can hear, think and speak; most people take Deepgram and ElevenLabs for speech.": "OpenAI kan horen, nadenken en spreken; voor spraak nemen de meesten Deepgram en ElevenLabs.",
   "The key works. Set another one, or close.": "De sleutel werkt. Stel er nog een in, of sluit dit venster.",
   "The key is stored, but the provider refuses it:": "De sleutel is opgeslagen, maar de aanbieder weigert hem:",
-  "It is set for:": "Wordt ingesteld voor:",
+  "Applies to:": "Geldt voor:",
   "The arguments are no JSON object.": "De argumenten zijn geen JSON-object.",
   "The voice stopped in the middle. Try again.": "De stem stopte halverwege. Probeer het opnieuw.",
   "Receptionist": "Receptionist",

@@ -52,6 +52,8 @@ export function Calls() {
     return () => clearTimeout(timer);
   }, [text]);
   const [number, setNumber] = useState(of("number"));
+  // On a telephone the calls come first; the filters beyond the search are a button away.
+  const [unfolded, unfold] = useState(FILTERS.some((name) => name !== "q" && of(name)));
   useEffect(() => {
     const plain = plainNumber(number);
     if (plain === of("number")) return;
@@ -73,7 +75,7 @@ export function Calls() {
   };
   return (
     <Page title={t("Calls")} actions={<Button busy={busy} disabled={!state.data?.total} onClick={() => run(() => exportCalls(filter, named, setExported))}>{busy ? `${t("Exporting")}: ${formatNumber(exported)}` : t("Export CSV")}</Button>}>
-      <search class="filters">
+      <search class={unfolded ? "filters" : "filters folded"}>
         <Input label={t("Search")} type="search" placeholder={t("Number, words, call id")} value={text} set={setText} />
         <Input label={t("Number")} type="search" placeholder="+31201234567" value={number} set={setNumber} />
         <Input label={t("From date")} type="date" max={of("to") || undefined} value={of("from")} set={(from) => put({ from })} />
@@ -85,6 +87,7 @@ export function Calls() {
         <Select label={t("Provider")} value={of("provider")} set={(provider) => put({ provider })} options={[["", t("All")], ...(providers.data ?? []).map(({ name }): [string, string] => [name, providerName(name)])]} />
         <Select label={t("Success")} value={of("success")} set={(success) => put({ success })} options={[["", t("All")], ["true", t("successful")], ["false", t("not successful")]]} />
       </search>
+      {!unfolded && <p class="unfold"><Button onClick={() => unfold(true)}>{t("More filters")}</Button></p>}
       {of("batch") && <p class="soft">{t("Only calls of one batch.")} <Link to={`tasks?batch=${of("batch")}`}>{t("Batch")}</Link> <Button kind="quiet" onClick={() => put({ batch: "" })}>{t("Show all")}</Button></p>}
       {of("zone") === "utc" && (of("from") || of("to")) && <p class="soft">{t("Days are in UTC.")} <Button kind="quiet" onClick={() => put({ zone: "" })}>{t("Use my time zone")}</Button></p>}
       {of("task") && <p class="soft">{t("Only calls of one task.")} <Button kind="quiet" onClick={() => put({ task: "" })}>{t("Show all")}</Button></p>}
