@@ -310,7 +310,7 @@ function Conversation({ call, phase, turns }: { call: Call; phase: Phase; turns:
             <li key={index} tabIndex={-1} onKeyDown={(event) => { if (event.key === "Enter" && event.target === event.currentTarget && call.recording_available) seek(turn.started_at_ms / 1000); }} class={`${turn.role}${call.recording_available && index === now ? " now" : ""}${turn.interrupted ? " cut" : ""}`}>
               {call.recording_available ? <button type="button" class="stamp" onClick={() => seek(turn.started_at_ms / 1000)} aria-label={`${t("Listen from")} ${formatDuration(turn.started_at_ms / 1000)}`}>{formatDuration(turn.started_at_ms / 1000)}</button> : <span class="stamp">{formatDuration(turn.started_at_ms / 1000)}</span>}
               <span class="who">{t(turn.role)}</span>
-              <span>{turn.content}{turn.said_by && <span class="soft"> · {t("said by an operator")}</span>}{turn.interrupted && <em> {t("interrupted")}</em>} <Latency ms={latencyOf(turns.map((one) => ({ ...one, is_final: true })), index)} /></span>
+              <span>{turn.content || <span class="soft">{t("not heard")}</span>}{turn.said_by && <span class="soft"> · {t("said by an operator")}</span>}{turn.interrupted && <em> {t("interrupted")}</em>} <Latency ms={latencyOf(turns.map((one) => ({ ...one, is_final: true })), index)} /></span>
             </li>
           ))}
         </ol>
@@ -322,7 +322,9 @@ function Conversation({ call, phase, turns }: { call: Call; phase: Phase; turns:
 
 function Costs({ call, phase }: { call: Call; phase: Phase }) {
   const { cost } = call;
-  if (!cost?.items || !cost.currency) return <p class="soft">{absent(phase, "figures")}</p>;
+  // Costs come a moment after the figures.
+  const soon = phase === "over" && call.ended_at !== null && Date.now() - Date.parse(call.ended_at) < 60_000;
+  if (!cost?.items || !cost.currency) return <p class="soft">{absent(soon ? "settling" : phase, "figures")}</p>;
   // A chat has no line: nothing of it is telephony.
   const rows = cost.items.map((item, index) => ({ id: String(index), ...item }) as Record<string, unknown> & { id: string }).filter((row) => call.direction !== "chat" || row.kind !== "telephony");
   const amount = (row: Record<string, unknown>) =>
@@ -347,13 +349,13 @@ function ConnectionQuality({ call, phase }: { call: Call; phase: Phase }) {
   const media = call.metrics?.media;
   const stopped = (call.metrics?.interruptions as Record<string, number> | undefined)?.stopped ?? 0;
   if (!media) return <p class="soft">{absent(phase, "figures")}</p>;
-  const figure = (name: string, digits = 0) => (typeof media[name] === "number" ? formatNumber(media[name], digits) : "–");
+  const figure = (name: string, digits = 0, unit = "") => (typeof media[name] === "number" ? `${formatNumber(media[name], digits)}${unit}` : "–");
   return (
     <dl class="facts">
       <div><dt>{t("Packets received")}</dt><dd>{figure("packets_received")}</dd></div>
       <div><dt>{t("Packets lost")}</dt><dd>{figure("packets_lost")}</dd></div>
-      <div><dt>{t("Jitter")}</dt><dd>{figure("jitter_ms", 1)} ms</dd></div>
-      <div><dt>{t("Round trip")}</dt><dd>{figure("round_trip_ms", 1)} ms</dd></div>
+      <div><dt>{t("Jitter")}</dt><dd>{figure("jitter_ms", 1, "\u00a0ms")}</dd></div>
+      <div><dt>{t("Round trip")}</dt><dd>{figure("round_trip_ms", 1, "\u00a0ms")}</dd></div>
       <div><dt>{t("Interruptions")}</dt><dd>{formatNumber(stopped)}</dd></div>
     </dl>
   );
