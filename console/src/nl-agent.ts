@@ -2,7 +2,7 @@
 
 export const nlAgent: Record<string, string> = {
   "Basics": "Algemeen",
-  "The agent's name in this console.": "Zo heet de agent voor mensen.",
+  "The agent's name in this console.": "De naam van de agent in deze console.",
   "Company that the agent speaks for; named in the default prompt.": "Het bedrijf namens wie de agent spreekt; staat in de standaardprompt.",
   "Off: it neither answers calls nor makes them for tasks.": "Uit: de agent neemt niet op en belt niet voor taken.",
   "Notes": "Notities",

@@ -39,7 +39,7 @@ function conditionText(rule: AlertRule, currency: string): string {
   return `${what} ${valueText(rule.condition, rule.threshold, currency)} ${t("within")} ${span}`;
 }
 
-const StateBadge = ({ rule }: { rule: AlertRule }) => rule.is_active ? <Badge value={rule.state} tone={rule.state === "firing" ? "bad" : "good"}>{rule.state === "firing" ? t("Firing") : rule.evaluated_at ? t("OK") : t("Not checked yet")}</Badge> : <Badge value="off">{t("Off")}</Badge>;
+const StateBadge = ({ rule }: { rule: AlertRule }) => rule.is_active ? <Badge value={rule.state} tone={rule.state === "firing" ? "bad" : rule.evaluated_at ? "good" : ""}>{rule.state === "firing" ? t("Firing") : rule.evaluated_at ? t("OK") : t("Not checked yet")}</Badge> : <Badge value="off">{t("Off")}</Badge>;
 
 /** Prices are in one currency for the whole server. */
 const useCurrency = () => useLoad(() => get<Usage>(`/usage${query({ from: new Date().toISOString().slice(0, 10) })}`).then((usage) => usage.currency), []).data ?? "USD";
