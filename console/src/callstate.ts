@@ -22,7 +22,7 @@ export function absent(phase: Phase, what: "words" | "answers" | "figures"): str
   if (phase === "ringing") return t("The call has not been answered yet.");
   if (phase === "unanswered") return t("The call was not answered.");
   if (phase === "settling") return t("Available shortly after the call ends.");
-  if (phase === "live") return what === "figures" ? t("Available shortly after the call ends.") : t("Nothing has been said yet.");
+  if (phase === "live") return what !== "words" ? t("Available shortly after the call ends.") : t("Nothing has been said yet.");
   if (what === "words") return t("Nothing was said.");
   return what === "answers" ? t("The agent gave no answers.") : t("No figures were recorded.");
 }

@@ -92,8 +92,8 @@ export function Bars<D extends { day: string }>({ days, value, label, unit, part
             );
           })}
         </svg>
+        <div class="axis" aria-hidden="true"><span>{days[0] && formatDay(days[0].day)}</span><span>{days.length > 2 && formatDay(days[Math.floor(days.length / 2)]!.day)}</span><span>{days.length > 1 && formatDay(days.at(-1)!.day)}</span></div>
       </div>
-      <div class="axis" aria-hidden="true"><span>{days[0] && formatDay(days[0].day)}</span><span>{days.length > 2 && formatDay(days[Math.floor(days.length / 2)]!.day)}</span><span>{days.length > 1 && formatDay(days.at(-1)!.day)}</span></div>
     </figure>
   );
 }

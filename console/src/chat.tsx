@@ -67,7 +67,7 @@ export function Chat({ agent }: { agent: string }) {
   return (
     <Card title={t("Text chat")} wide actions={id && <span role="status"><Badge value={going ? "connected" : "ended"} /></span>}>
       <div class="testcall chat">
-        {!id && <p class="soft">{t("The same prompt, tools and flow as in a call, in writing. It costs what the model costs.")}</p>}
+        {!id && <p class="soft">{t("The same prompt, tools and flow as in a call, in writing. Only the language model costs money.")}</p>}
         {id && (
           <ol ref={list} class="turns" aria-live="polite" aria-label={t("Chat")} tabIndex={0}>
             {turns.map((turn, index) => (

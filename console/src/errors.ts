@@ -4,12 +4,25 @@ import { ApiError, type FieldFault } from "./api";
 import { language, t } from "./i18n";
 import { nlMessages } from "./nl-messages";
 
+/** What the server says in the words of its document, for those who read the console. */
+const PLAIN: [RegExp, string][] = [
+  [/^must be an E\.164 number such as (\S+), or a SIP URI$/, "must be a number with its country code, such as $1, or a SIP address"],
+  [/^must be an E\.164 number such as (\S+)$/, "must be a number with its country code, such as $1"],
+  [/^must be an E\.164 number$/, "must be a number with its country code, such as +31201234567"],
+  [/^must be an E\.164 number, a tel: URI with one, or a SIP URI$/, "must be a number with its country code, such as +31201234567, or a SIP address"],
+];
+
 /** A sentence of the server in the reader's language; its own words where there is no translation. */
 export function translated(message: string): string {
   const exact = t(message);
-  if (language() !== "nl" || exact !== message) return exact;
-  for (const [pattern, dutch] of nlMessages) {
-    if (pattern.test(message)) return message.replace(pattern, dutch);
+  if (exact !== message) return exact;
+  if (language() !== "nl") return replaced(message, PLAIN);
+  return replaced(message, nlMessages);
+}
+
+function replaced(message: string, by: [RegExp, string][]): string {
+  for (const [pattern, words] of by) {
+    if (pattern.test(message)) return message.replace(pattern, words);
   }
   return message;
 }

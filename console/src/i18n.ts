@@ -11,6 +11,7 @@ const DICTIONARIES: Record<Language, Record<string, string>> = { en: {}, nl: {} 
 /** Keys that are not English text. */
 const NAMES: Record<string, string> = {
   "batch: resume": "Resume",
+  "ended by api": "ended by API", "user": "caller", "assistant": "agent", "stt": "speech recognition", "llm": "language model", "tts": "voice",
   "key: own": "your own", "key: server": "the server's", "key: none": "none", "key: not_needed": "not needed",
   "stage: stt": "STT", "stage: llm": "LLM", "stage: tts": "TTS", "stage: engine": "realtime model",
   "error: unauthorized": "Your session has ended: log in again.", "error: precondition_failed": "Somebody else has changed this in the meantime.",

@@ -26,23 +26,24 @@ import "./style.css";
 import { applyTheme } from "./theme";
 import { Button, Dialog, EmptyState, ErrorMessage, Link, Page } from "./ui";
 
-const MENU: [string, string, boolean][] = [
+/** Path, name, whether it is for admins alone, whether another group begins. */
+const MENU: [string, string, boolean, boolean?][] = [
   ["", "Overview", false],
   ["agents", "Agents", false],
-  ["calls", "Calls", false],
-  ["tasks", "Tasks", false],
-  ["batches", "Batches", false],
-  ["do-not-call", "Do not call", false],
   ["numbers", "Numbers", false],
   ["providers", "Providers", false],
   ["webhooks", "Webhooks", false],
-  ["health", "Health check", true],
-  ["analytics", "Analytics", false],
+  ["calls", "Calls", false, true],
+  ["tasks", "Tasks", false],
+  ["batches", "Batches", false],
+  ["do-not-call", "Do not call", false],
+  ["analytics", "Analytics", false, true],
   ["alerts", "Alerts", false],
   ["usage", "Usage", false],
-  ["keys", "API keys", true],
-  ["people", "People", false],
+  ["health", "Health check", true],
+  ["people", "People", false, true],
   ["organizations", "Organizations", false],
+  ["keys", "API keys", true],
   ["audit", "Audit log", true],
   ["settings", "Settings", false],
 ];
@@ -110,8 +111,8 @@ function Shell({ me, changed, leave }: { me: Me; changed: () => void; leave: () 
           <button type="button" class="menu" aria-expanded={open} aria-controls="menu" onClick={() => setOpen(!open)}>{t("Menu")}</button>
         </div>
         <ul id="menu">
-          {MENU.filter(([, , admins]) => manages || !admins).map(([path, name]) => (
-            <li key={path}><a href={`#/${path}`} aria-current={here === path ? "page" : undefined}>{t(name)}</a></li>
+          {MENU.filter(([, , admins]) => manages || !admins).map(([path, name, , apart]) => (
+            <li key={path} class={apart ? "apart" : undefined}><a href={`#/${path}`} aria-current={here === path ? "page" : undefined}>{t(name)}</a></li>
           ))}
           <li class="me">
             <span class="clip">{me.user.email}</span>

@@ -2,6 +2,8 @@
 
 export const nlMessages: [RegExp, string][] = [
   [/^context_data has no value for (.+)$/, "context_data heeft geen waarde voor $1"],
+  [/^(\S+) is advertised: only programs on this machine can call$/, "$1 wordt doorgegeven: alleen programma's op deze machine kunnen bellen"],
+  [/^set sip\.advertised_address to the address that carriers reach$/, "zet sip.advertised_address op het adres waarop providers de server bereiken"],
   [/^must have at most ([\d,.]+) characters$/, "mag ten hoogste $1 tekens hebben"],
   [/^must have at most ([\d,.]+) bytes(?: of JSON)?$/, "mag ten hoogste $1 bytes groot zijn"],
   [/^must have at most ([\d,.]+) (?:entries|levels|steps|languages)(?: in all)?$/, "mag er ten hoogste $1 hebben"],

@@ -39,7 +39,7 @@ function Ladder({ log }: { log: SipLog }) {
     <>
       <p class="soft">{t("Select a message to read it. Passwords, keys and digits are masked.")}{log.left_out > 0 && ` ${formatNumber(log.left_out)} ${t("messages were left out for lack of room.")}`}</p>
       <div class="scroll" tabIndex={0} role="region" aria-label={t("SIP messages")}>
-        <div class="ladder" style={{ minWidth: `${9 + parties.length * 14}rem` }}>
+        <div class="ladder" style={{ minWidth: `${parties.length > 2 ? 9 + parties.length * 14 : 0}rem` }}>
           <div class="parties" aria-hidden="true"><span /><div>{parties.map((party) => <strong key={party}>{party}</strong>)}</div></div>
           <ol aria-label={t("SIP messages")}>
             {log.messages.map((message, index) => (

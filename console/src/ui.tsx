@@ -53,6 +53,7 @@ export function Link({ to, children, ...rest }: Children & { to: string; "aria-l
 
 const TONES: Record<string, string> = {
   completed: "good", delivered: "good", reachable: "good", connected: "good",
+  running: "live",
   failed: "bad", unreachable: "bad",
   in_progress: "live", initiated: "live", pending: "wait", connecting: "wait", reconnecting: "wait",
 };

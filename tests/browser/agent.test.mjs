@@ -88,7 +88,7 @@ test("a form that is opened and saved changes nothing, and JSON and form say the
   at.on("request", (request) => request.method() === "PATCH" && saves.push(request.url()));
   await at.getByLabel("Find a setting").fill("hedge_after_ms");
   await at.getByLabel("Find a setting").press("Enter");
-  await at.getByLabel("Asks the next one too after (ms)", { exact: true }).waitFor();
+  await at.getByLabel("Also asks the next one after (ms)", { exact: true }).waitFor();
   assert.equal(await at.getByLabel("Name", { exact: true }).count(), 0);
   assert.deepEqual(saves, []);
   await looked("agent-search");
@@ -117,7 +117,7 @@ test("a tool is made as a form and tried, and its secret is not shown", async ()
   await section.getByRole("button", { name: "Add a function" }).click();
   await section.getByLabel("Name", { exact: true }).first().fill("health");
   await section.getByLabel("URL", { exact: true }).fill(`${BASE}/health?shop={{shop}}`);
-  await section.getByLabel("A request of its own").check();
+  await section.getByLabel("Custom request").check();
   await section.getByLabel("Method", { exact: true }).selectOption("GET");
   await section.getByLabel("Secrets").pressSequentially("KEY: secret-of-mine");
   await section.getByLabel("Headers").pressSequentially("X-Key: {{secrets.KEY}}");

@@ -228,9 +228,9 @@ test("health check: what is wrong comes first, with what to do", async () => {
   await at.getByText(/^http:\/\/127\.0\.0\.1:9 \(agent .+\) cannot be reached: /).waitFor();
   await at.getByText(/webhooks are tried again for a day/).waitFor();
   assert.equal(await at.locator(".findings").first().locator(".badge").first().textContent(), "error");
-  await at.getByText(/^What is well \(\d+\)$/).click();
+  await at.getByText(/^Passed \(\d+\)$/).click();
   await looked("health");
-  await at.getByRole("button", { name: "Look again" }).click();
+  await at.getByRole("button", { name: "Check again" }).click();
   await api("PATCH", `/agents/${AGENT}`, { webhook_url: null });
 });
 
@@ -463,12 +463,12 @@ test("calls: filters and page in the address, and a file", async () => {
   const asked = at.waitForRequest((request) => /\/v1\/calls\?.*offset=25/.test(request.url()));
   await open(at, "#/calls?page=2&status=completed", "Calls");
   assert.match((await asked).url(), /status=completed/);
-  await at.getByLabel("From day").fill("2020-01-01");
+  await at.getByLabel("From date").fill("2020-01-01");
   await until("the filter in the address", () => /from=2020-01-01/.test(at.url()) && !/page=/.test(at.url()));
   await at.locator("tbody a").first().click();
   await at.getByText("Call id").first().waitFor();
   await at.goBack();
-  assert.equal(await at.getByLabel("From day").inputValue(), "2020-01-01");
+  assert.equal(await at.getByLabel("From date").inputValue(), "2020-01-01");
   const file = at.waitForEvent("download");
   await at.getByRole("button", { name: "Export CSV" }).click();
   const text = fs.readFileSync(await (await file).path(), "utf8");

@@ -119,9 +119,9 @@ test("an alert rule is made, refused in words, tested and seen", async () => {
   await dialog().getByLabel("E-mail").fill("operations@example.com");
   await dialog().getByRole("button", { name: "Create" }).click();
   await dialog().getByText(/this server sends no mail/).waitFor();
-  await dialog().getByLabel("Tell me by").selectOption("webhook");
+  await dialog().getByLabel("Notify by").selectOption("webhook");
   await dialog().getByLabel("Address").fill(`${BASE}/nothing-here`);
-  await dialog().getByLabel("Minimum of calls").fill("1");
+  await dialog().getByLabel("Minimum number of calls").fill("1");
   await shot(at, "alert-form");
   assert.deepEqual(await accessibility(at), []);
   await dialog().getByRole("button", { name: "Create" }).click();

@@ -194,7 +194,7 @@ test("8. Why did last night's calls fail?", async () => {
   await ended(call_id);
   await open(at, "#/calls", "Calls");
   await at.getByLabel("Status").selectOption("failed");
-  await at.getByLabel("From day").fill(new Date(Date.now() - 86_400_000).toISOString().slice(0, 10));
+  await at.getByLabel("From date").fill(new Date(Date.now() - 86_400_000).toISOString().slice(0, 10));
   await until("the filters in the address", () => /status=failed/.test(at.url()) && /from=/.test(at.url()));
   await at.getByRole("cell", { name: "canceled" }).first().waitFor();
   await at.locator("tbody a").first().click();

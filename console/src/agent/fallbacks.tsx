@@ -5,7 +5,8 @@ import { t } from "../i18n";
 import { Input, Select } from "../ui";
 import { Entries, Fields, Json } from "./fields";
 import { Listen, sampleOf } from "./listen";
-import { ModelPick, REALTIME, VoicePick, blockOf, providerName } from "./providers";
+import { providerName } from "../provider-names";
+import { ModelPick, REALTIME, VoicePick, blockOf } from "./providers";
 import { LLM_MORE, STT_MORE, TTS_MORE } from "./settings";
 import type { Block } from "./values";
 

@@ -265,7 +265,7 @@ export function Entries<T>({ list, set, title, most, entry, add, children }: { l
         </ol>
       )}
       <p class="unseen" role="status">{said}</p>
-      {add && list.length < (most ?? 100) && <p><Button onClick={() => set([...list, add()])} aria-label={`${t("Add")}: ${entry}`}>{t("Add")}: {entry}</Button></p>}
+      {add && list.length < (most ?? 100) && <p><Button onClick={() => set([...list, add()])} aria-label={`${t("Add")}: ${entry}`}>+ {entry}</Button></p>}
     </>
   );
 }

@@ -2,6 +2,7 @@
 
 import { useId, useRef, useState } from "preact/hooks";
 import { LLM, type Offer, STT, TTS, withProvider } from "../catalog";
+import { providerName } from "../provider-names";
 import { translated } from "../errors";
 import { t } from "../i18n";
 import { Button, Dialog, Input, Select } from "../ui";
@@ -11,11 +12,6 @@ import { type Catalog, useCatalog } from "./offers";
 import { type Block, valueAt } from "./values";
 
 export const REALTIME = ["openai_realtime", "xai_realtime", "elevenlabs_agent"];
-const PROVIDER_NAMES: Record<string, string> = {
-  openai: "OpenAI", anthropic: "Anthropic", groq: "Groq", mistral: "Mistral", xai: "xAI", deepgram: "Deepgram", elevenlabs: "ElevenLabs", cartesia: "Cartesia",
-  openai_realtime: "OpenAI Realtime", xai_realtime: "xAI Realtime", elevenlabs_agent: "ElevenLabs Agents",
-};
-export const providerName = (name: string) => PROVIDER_NAMES[name] ?? t(name === "local" ? "this server" : name);
 export const STANDARD: Record<string, string> = { llm_config: "openai", stt_config: "deepgram", tts_config: "elevenlabs" };
 /** What counts where nothing is set. */
 const WITHOUT: Record<string, string> = { llm_config: "OpenAI gpt-4o-mini", stt_config: "Deepgram nova-3-general", tts_config: "the first fallback, or this server's voice" };

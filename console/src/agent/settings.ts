@@ -80,9 +80,9 @@ export const TOOL_FUNCTION: Setting[] = [
   text("function.name", "Name", "What the model calls it: letters, digits, _ and -.", { required: true, placeholder: "find_order" }),
   long("function.description", "What it does and when to use it", "The model chooses by this text; 1,024 characters at most."),
   own("function.parameters", "Arguments", "What the model has to give."),
-  yes("function.strict", "Keeps strictly to the arguments", "OpenAI and Anthropic hold the model to the schema.", false),
+  yes("function.strict", "Strict arguments", "OpenAI and Anthropic hold the model to the schema.", false),
   text("url", "URL", "Where calls of this tool go. {{name}} is filled in from the call; with a request of its own also {name} by an argument.", { placeholder: "https://", standard: "=/tool-calls below the agent's webhook URL" }),
-  part("request", "A request of its own", "Method, headers, credentials and the use of the answer. Without it, the message tool-calls is posted.", [
+  part("request", "Custom request", "Method, headers, credentials and the use of the answer. Without it, the message tool-calls is posted.", [
     choice("method", "Method", "GET and DELETE carry the arguments in the query, the others in the body.", "POST", ["GET", "POST", "PUT", "PATCH", "DELETE"].map((name) => [name, name])),
     choice("body_format", "Body", "", "message", [["message", "the message tool-calls (JSON)"], ["json", "the arguments as JSON"], ["form", "the arguments as a form"]]),
     pairs("headers", "Headers", "One a line, such as X-Shop: 12. {{name}} and {{secrets.NAME}} are filled in."),
@@ -119,7 +119,7 @@ export interface Section {
 
 export const SECTIONS: Section[] = [
   { id: "basics", title: "Basics", settings: [
-    text("name", "Name", "What people call the agent.", { required: true }),
+    text("name", "Name", "The agent's name in this console.", { required: true }),
     text("business_name", "Business", "Company that the agent speaks for; named in the default prompt."),
     yes("is_active", "Answers calls", "Off: it neither answers calls nor makes them for tasks.", true),
     long("description", "Notes", "For people; the model does not see them."),
@@ -193,9 +193,9 @@ export const SECTIONS: Section[] = [
     number("silence_config.filler_after_ms", "Filler after (ms)", "How long a tool or the model may take before.", 1_500, 300, 20_000),
     yes("silence_config.default_fillers", "Usual fillers", "Without fillers of your own: a short phrase after 2.5 s.", true),
   ] },
-  { id: "tools", title: "Tools", about: "What the model may do beside speaking.", settings: [
+  { id: "tools", title: "Tools", about: "What the model may do besides speaking.", settings: [
     own("llm_config.tools"),
-    part("built_in_tools.skip_turn", "May leave the word to the caller", "The model may say nothing, because the caller is not done or spoke to somebody else.", [text("description", "When to use it", "", { standard: "=a description of ours" })]),
+    part("built_in_tools.skip_turn", "May stay silent", "The model may say nothing, because the caller is not done or spoke to somebody else.", [text("description", "When to use it", "", { standard: "=a description of ours" })]),
     part("built_in_tools.hold_call", "May put the caller on hold", "While its tools work.", [
       text("description", "When to use it", "", { standard: "=a description of ours" }),
       number("max_seconds", "Longest time on hold (s)", "", 120, 1, 600),
@@ -208,7 +208,7 @@ export const SECTIONS: Section[] = [
       yes("always_secret", "Every entry is secret", "", false),
       yes("reveal_secrets", "The model reads secret digits", "Off: it gets their number, and {{collected.NAME}} for its other tools.", false),
     ]),
-    part("built_in_tools.collect_value", "May have a value confirmed", "A number, address, date, amount, name or code is read back and confirmed.", [
+    part("built_in_tools.collect_value", "May ask to confirm a value", "A number, address, date, amount, name or code is read back and confirmed.", [
       text("description", "When to use it", "", { standard: "=a description of ours" }),
       text("country", "Country", "Of national phone numbers, such as NL.", { standard: "=international numbers only" }),
       text("currency", "Currency", "Of amounts that name none.", { standard: "EUR" }),
@@ -252,7 +252,7 @@ export const SECTIONS: Section[] = [
   ] },
   { id: "fallbacks", title: "Fallbacks", about: "Providers that take over when the first one fails, in this order.", settings: [
     own("fallbacks.stt"), own("fallbacks.llm"), own("fallbacks.tts"),
-    number("fallbacks.hedge_after_ms", "Asks the next one too after (ms)", "Time without a word or a sound; the first answer counts. 0: only after a failure.", 1_500, 0, 30_000),
+    number("fallbacks.hedge_after_ms", "Also asks the next one after (ms)", "Time without a word or a sound; the first answer counts. 0: only after a failure.", 1_500, 0, 30_000),
     yes("fallbacks.take_messages", "Takes a message when no model answers", "Name, number and message; off: an apology, and the end of the call.", true),
   ] },
   { id: "analysis", title: "Analysis", about: "What to find out about a call when it is over.", settings: [

@@ -46,7 +46,7 @@ function ToolForm({ tool, change, agent }: { tool: Block; change: (tool: Block) 
       <div data-setting={`${PLACE}type`} class="soft">{isServer ? t("Tool server (MCP)") : t("Function")}</div>
       <Fields settings={isServer ? TOOL_SERVER : TOOL_FUNCTION} document={tool} change={change} prefix={PLACE} own={own} kept="request" />
       <details class="more">
-        <summary>{t("Times and words")}</summary>
+        <summary>{t("Timing and filler words")}</summary>
         <Fields settings={isServer ? TOOL_COMMON : [...TOOL_COMMON, TOOL_PROGRESS]} document={tool} change={change} prefix={PLACE} kept="progress" />
       </details>
       <TryTool tool={tool} agent={agent} />

@@ -143,10 +143,20 @@ export function Settings({ me, changed }: { me: Me; changed: () => void }) {
   return (
     <Page title={t("Settings")}>
       <div class="columns">
-        <Card title={t("This console")}>
-          <Select label={t("Language")} value={language()} set={(value) => setLanguage(value as Language)} options={LANGUAGES} />
-          <Select label={t("Theme")} value={theme()} set={setTheme} options={[["", t("System default")], ["light", t("Light")], ["dark", t("Dark")]]} />
-        </Card>
+        <div class="stack">
+          <Card title={t("This console")}>
+            <Select label={t("Language")} value={language()} set={(value) => setLanguage(value as Language)} options={LANGUAGES} />
+            <Select label={t("Theme")} value={theme()} set={setTheme} options={[["", t("System default")], ["light", t("Light")], ["dark", t("Dark")]]} />
+          </Card>
+          <Card title={t("More")}>
+            <ul class="links">
+              <li><a href="/docs">{t("API documentation")}</a></li>
+              <li><a href="/examples/call.html">{t("Example page that makes a call")}</a></li>
+              <li><a href="/trunkline.d.ts">{t("Types of trunkline.js")}</a></li>
+              {user.role !== "member" && <li><Link to="audit">{t("Audit log")}</Link></li>}
+            </ul>
+          </Card>
+        </div>
         <Card title={t("Organization")}>
           <Form label={t("Save")} locked={user.role === "owner" ? undefined : t("Only an owner can change this.")} beside={differs && !saved && <><Button onClick={() => set(stored)}>{t("Discard changes")}</Button> <span class="soft">{t("Unsaved changes")}</span></>} submit={async () => {
             setSaved(false);
@@ -170,14 +180,6 @@ export function Settings({ me, changed }: { me: Me; changed: () => void }) {
             <Input label={t("New password")} type="password" required minLength={10} autocomplete="new-password" hint={t("At least ten characters.")} value={passwords.next} set={(next) => setPasswords({ ...passwords, next })} />
             {done && <p class="good" role="status">{t("Changed. Other sessions have ended.")}</p>}
           </Form>
-        </Card>
-        <Card title={t("More")}>
-          <ul>
-            <li><a href="/docs">{t("API documentation")}</a></li>
-            <li><a href="/examples/call.html">{t("Example page that makes a call")}</a></li>
-            <li><a href="/trunkline.d.ts">{t("Types of trunkline.js")}</a></li>
-            {user.role !== "member" && <li><Link to="audit">{t("Audit log")}</Link></li>}
-          </ul>
         </Card>
       </div>
     </Page>
@@ -208,7 +210,7 @@ export function AuditLog() {
             ]} />
             <Pager total={total} limit={LIMIT} offset={offset} go={go} />
           </Card>
-        ) : <EmptyState title={t("Nothing yet.")}>{t("Changes by people of this organization appear here.")}</EmptyState>}
+        ) : <EmptyState title={t("Nothing yet")}>{t("Changes by people of this organization appear here.")}</EmptyState>}
       </LoadedView>
     </Page>
   );

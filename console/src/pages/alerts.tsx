@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { type Agent, type AlertEvent, type AlertRule, type Trunk, type Usage, getAll, get, getTagged, patchTagged, post, query, remove } from "../api";
+import { type Agent, ApiError, type AlertEvent, type AlertRule, type Trunk, type Usage, getAll, get, getTagged, patchTagged, post, query, remove } from "../api";
 import { t } from "../i18n";
 import { useLoad } from "../live";
 import { useListQuery } from "../router";
@@ -39,7 +39,7 @@ function conditionText(rule: AlertRule, currency: string): string {
   return `${what} ${valueText(rule.condition, rule.threshold, currency)} ${t("within")} ${span}`;
 }
 
-const StateBadge = ({ rule }: { rule: AlertRule }) => rule.is_active ? <Badge value={rule.state} tone={rule.state === "firing" ? "bad" : "good"}>{rule.state === "firing" ? t("Firing") : rule.evaluated_at ? t("OK") : t("Not checked yet")}</Badge> : <Badge value="off">{t("Off")}</Badge>;
+const StateBadge = ({ rule }: { rule: AlertRule }) => rule.is_active ? <Badge value={rule.state} tone={rule.state === "firing" ? "bad" : rule.evaluated_at ? "good" : ""}>{rule.state === "firing" ? t("Firing") : rule.evaluated_at ? t("OK") : t("Not checked yet")}</Badge> : <Badge value="off">{t("Off")}</Badge>;
 
 /** Prices are in one currency for the whole server. */
 const useCurrency = () => useLoad(() => get<Usage>(`/usage${query({ from: new Date().toISOString().slice(0, 10) })}`).then((usage) => usage.currency), []).data ?? "USD";
@@ -176,8 +176,9 @@ function RuleForm({ id, before, etag, secret, agents, trunks, close }: { id: str
   return (
     <Form label={id ? t("Save") : t("Create")} submit={async () => {
       const document = documentOf(fields);
-      if (id) await patchTagged(`/alert-rules/${id}`, document, etag);
-      else await post("/alert-rules", document);
+      await (id ? patchTagged(`/alert-rules/${id}`, document, etag) : post("/alert-rules", document)).catch((error) => {
+        throw error instanceof ApiError && channel === "mail" && [...error.faults, error].some((fault) => fault.field === "channel") ? new Error("Choose the webhook: this server sends no mail.") : error;
+      });
       close();
     }}>
       <Input label={t("Name")} required maxLength={200} value={fields.name} set={(name) => put({ name })} />
@@ -185,14 +186,14 @@ function RuleForm({ id, before, etag, secret, agents, trunks, close }: { id: str
         <Select label={t("Fires on")} value={condition} set={(value) => put({ condition: value as Condition, threshold: THRESHOLDS[value as Condition] })} options={Object.entries(CONDITIONS).map(([key, name]) => [key, t(name)])} />
         {condition !== "trunk_down" && <Input label={units[condition]} type="number" required min={0} max={condition === "failure_rate" ? 99.9 : 1_000_000_000} step="any" value={fields.threshold} set={(threshold) => put({ threshold })} />}
         <Select label={condition === "trunk_down" ? t("Down for") : t("Window")} value={fields.window_minutes} set={(window_minutes) => put({ window_minutes })} options={spans(Number(fields.window_minutes))} />
-        {(condition === "failure_rate" || condition === "response_p95") && <Input label={t("Minimum of calls")} type="number" required min={1} max={100_000} value={fields.calls_min} set={(calls_min) => put({ calls_min })} />}
+        {(condition === "failure_rate" || condition === "response_p95") && <Input label={t("Minimum number of calls")} type="number" required min={1} max={100_000} value={fields.calls_min} set={(calls_min) => put({ calls_min })} />}
         <Select label={t("Pause between alerts")} value={fields.cool_down_minutes} set={(cool_down_minutes) => put({ cool_down_minutes })} options={spans(Number(fields.cool_down_minutes))} />
         {condition === "trunk_down"
           ? <Select label={t("Trunk")} value={fields.trunk_id} set={(trunk_id) => put({ trunk_id })} options={[["", t("Any trunk")], ...trunks.map((trunk): [string, string] => [trunk.id, trunk.name])]} />
           : <Select label={t("Agent")} value={fields.agent_id} set={(agent_id) => put({ agent_id })} options={[["", t("All agents")], ...agents.map((agent): [string, string] => [agent.id, agent.name])]} />}
       </div>
-      {condition === "trunk_down" && watched.length < trunks.length && <p class="soft">{t("Only trunks that register, or that are probed (options_interval_s), are known to be down.")}</p>}
-      <Select label={t("Tell me by")} value={channel} set={(value) => put({ channel: value as Fields["channel"] })} options={[["mail", t("Mail")], ["webhook", "Webhook"]]} />
+      {condition === "trunk_down" && watched.length < trunks.length && <p class="soft">{t("Only trunks that register or have a probe interval are known to be down.")}</p>}
+      <Select label={t("Notify by")} value={channel} set={(value) => put({ channel: value as Fields["channel"] })} options={[["mail", t("Mail")], ["webhook", "Webhook"]]} />
       {channel === "mail" ? (
         <Input label={t("E-mail")} type="email" required maxLength={320} value={fields.email} set={(email) => put({ email })} />
       ) : (

@@ -4,6 +4,7 @@ import { Bars } from "../charts";
 import { save, write } from "../csv";
 import { t } from "../i18n";
 import { useLoad } from "../live";
+import { providerName } from "../provider-names";
 import { navigate, useListQuery } from "../router";
 import { Button, Card, EmptyState, Input, Link, LoadedView, Page, Select, Table, Tabs, formatDay, formatMoney, formatNumber } from "../ui";
 
@@ -76,10 +77,10 @@ export function Analytics() {
   return (
     <Page title={t("Analytics")} actions={<Button disabled={!table.data?.groups.length} onClick={() => table.data && download(table.data)}>{t("Export CSV")}</Button>}>
       <search class="filters">
-        <Input label={t("From day")} type="date" max={to} value={from} set={(day) => put({ from: day })} />
-        <Input label={t("To day")} type="date" min={from} max={today()} value={to} set={(day) => put({ to: day })} />
+        <Input label={t("From date")} type="date" max={to} value={from} set={(day) => put({ from: day })} />
+        <Input label={t("To date")} type="date" min={from} max={today()} value={to} set={(day) => put({ to: day })} />
         <Select label={t("Agent")} value={of("agent")} set={(agent) => put({ agent })} options={[["", t("All")], ...(agents.data ?? []).map((agent): [string, string] => [agent.id, agent.name])]} />
-        <Select label={t("Provider")} value={of("provider")} set={(provider) => put({ provider })} options={[["", t("All")], ...(providers.data ?? []).map(({ name }): [string, string] => [name, name])]} />
+        <Select label={t("Provider")} value={of("provider")} set={(provider) => put({ provider })} options={[["", t("All")], ...(providers.data ?? []).map(({ name }): [string, string] => [name, providerName(name)])]} />
         <Select label={t("Direction")} value={of("direction")} set={(direction) => put({ direction })} options={[["", t("All")], ...["inbound", "outbound", "web"].map((one): [string, string] => [one, t(one)])]} />
       </search>
       <LoadedView of={days}>
@@ -107,7 +108,7 @@ export function Analytics() {
               <div class="columns">
                 <Card><Bars days={all} label={t("Calls · failed")} value={(day) => day.calls} part={(day) => day.failed} bad unit={count} open={open} /></Card>
                 <Card><Bars days={all} label={t("Response p95 · p50")} value={(day) => day.response_p95_ms ?? 0} part={(day) => day.response_p50_ms ?? 0} unit={(value) => `${formatNumber(value)}\u00a0ms`} total={ms(total.response_p95_ms)} open={open} /></Card>
-                <Card><Bars days={all} label={t("Judged · successful")} value={(day) => day.judged} part={(day) => day.successes} unit={count} total={percent(total.successes, total.judged)} open={(day) => open(day, { success: "false" })} /></Card>
+                <Card><Bars days={all} label={t("Judged calls · successful")} value={(day) => day.judged} part={(day) => day.successes} unit={count} total={percent(total.successes, total.judged)} open={(day) => open(day, { success: "false" })} /></Card>
                 <Card><Bars days={all} label={t("Minutes")} value={(day) => day.seconds / 60} unit={(value) => formatNumber(value, 1)} open={open} /></Card>
                 <Card><Bars days={all} label={t("Cost")} value={(day) => day.cost} unit={(value) => formatMoney(value, currency)} open={open} /></Card>
                 <Card><Bars days={all} label={t("Cut-offs")} value={(day) => day.cut_offs} unit={count} open={open} /></Card>

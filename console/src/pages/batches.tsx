@@ -215,7 +215,7 @@ export function DoNotCall() {
   const state = useLoad(() => get<{ do_not_call: Entry[]; total: number }>(`/do-not-call${query({ number: number ? plainNumber(number) : undefined, limit: LIMIT, offset })}`), [number, offset]);
   return (
     <Page title={t("Do not call")} actions={<Button kind="main" onClick={() => setOpen(true)}>{t("Add numbers")}</Button>}>
-      <p>{t("No task and no transfer calls these numbers.")}</p>
+      <p>{t("These numbers are never called, by no task and no transfer.")}</p>
       <search class="filters">
         <Input label={t("Number")} type="search" placeholder="+31201234567" value={number} set={(text) => put({ number: text })} />
       </search>

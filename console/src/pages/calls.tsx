@@ -7,6 +7,7 @@ import { patiently } from "../import";
 import { t } from "../i18n";
 import { Latency, latencyOf } from "../latency";
 import { useLoad } from "../live";
+import { providerName } from "../provider-names";
 import { useTurns } from "../live-turns";
 import { ListenIn } from "../listen";
 import { type CallFilter, type Neighbours, filterOf, neighboursOf } from "../neighbours";
@@ -51,6 +52,8 @@ export function Calls() {
     return () => clearTimeout(timer);
   }, [text]);
   const [number, setNumber] = useState(of("number"));
+  // On a telephone the calls come first; the filters beyond the search are a button away.
+  const [unfolded, unfold] = useState(FILTERS.some((name) => name !== "q" && of(name)));
   useEffect(() => {
     const plain = plainNumber(number);
     if (plain === of("number")) return;
@@ -72,18 +75,19 @@ export function Calls() {
   };
   return (
     <Page title={t("Calls")} actions={<Button busy={busy} disabled={!state.data?.total} onClick={() => run(() => exportCalls(filter, named, setExported))}>{busy ? `${t("Exporting")}: ${formatNumber(exported)}` : t("Export CSV")}</Button>}>
-      <search class="filters">
+      <search class={unfolded ? "filters" : "filters folded"}>
         <Input label={t("Search")} type="search" placeholder={t("Number, words, call id")} value={text} set={setText} />
         <Input label={t("Number")} type="search" placeholder="+31201234567" value={number} set={setNumber} />
-        <Input label={t("From day")} type="date" max={of("to") || undefined} value={of("from")} set={(from) => put({ from })} />
-        <Input label={t("To day")} type="date" min={of("from") || undefined} value={of("to")} set={(to) => put({ to })} />
+        <Input label={t("From date")} type="date" max={of("to") || undefined} value={of("from")} set={(from) => put({ from })} />
+        <Input label={t("To date")} type="date" min={of("from") || undefined} value={of("to")} set={(to) => put({ to })} />
         <Select label={t("Status")} value={of("status")} set={(status) => put({ status })} options={[["", t("All")], ...["initiated", "in_progress", "completed", "failed"].map((one): [string, string] => [one, t(one.replaceAll("_", " "))])]} />
         <Select label={t("End reason")} value={of("reason")} set={(reason) => put({ reason })} options={[["", t("All")], ...END_REASONS.map((one): [string, string] => [one, reasonOf(one)])]} />
         <Select label={t("Direction")} value={of("direction")} set={(direction) => put({ direction })} options={[["", t("All")], ...["inbound", "outbound", "web", "chat"].map((one): [string, string] => [one, t(one)])]} />
         <Select label={t("Agent")} value={of("agent")} set={(agent) => put({ agent })} options={[["", t("All")], ...(agents.data ?? []).map((agent): [string, string] => [agent.id, agent.name])]} />
-        <Select label={t("Provider")} value={of("provider")} set={(provider) => put({ provider })} options={[["", t("All")], ...(providers.data ?? []).map(({ name }): [string, string] => [name, name])]} />
-        <Select label={t("Judged")} value={of("success")} set={(success) => put({ success })} options={[["", t("All")], ["true", t("successful")], ["false", t("not successful")]]} />
+        <Select label={t("Provider")} value={of("provider")} set={(provider) => put({ provider })} options={[["", t("All")], ...(providers.data ?? []).map(({ name }): [string, string] => [name, providerName(name)])]} />
+        <Select label={t("Success")} value={of("success")} set={(success) => put({ success })} options={[["", t("All")], ["true", t("successful")], ["false", t("not successful")]]} />
       </search>
+      {!unfolded && <p class="unfold"><Button onClick={() => unfold(true)}>{t("More filters")}</Button></p>}
       {of("batch") && <p class="soft">{t("Only calls of one batch.")} <Link to={`tasks?batch=${of("batch")}`}>{t("Batch")}</Link> <Button kind="quiet" onClick={() => put({ batch: "" })}>{t("Show all")}</Button></p>}
       {of("zone") === "utc" && (of("from") || of("to")) && <p class="soft">{t("Days are in UTC.")} <Button kind="quiet" onClick={() => put({ zone: "" })}>{t("Use my time zone")}</Button></p>}
       {of("task") && <p class="soft">{t("Only calls of one task.")} <Button kind="quiet" onClick={() => put({ task: "" })}>{t("Show all")}</Button></p>}
@@ -306,7 +310,7 @@ function Conversation({ call, phase, turns }: { call: Call; phase: Phase; turns:
             <li key={index} tabIndex={-1} onKeyDown={(event) => { if (event.key === "Enter" && event.target === event.currentTarget && call.recording_available) seek(turn.started_at_ms / 1000); }} class={`${turn.role}${call.recording_available && index === now ? " now" : ""}${turn.interrupted ? " cut" : ""}`}>
               {call.recording_available ? <button type="button" class="stamp" onClick={() => seek(turn.started_at_ms / 1000)} aria-label={`${t("Listen from")} ${formatDuration(turn.started_at_ms / 1000)}`}>{formatDuration(turn.started_at_ms / 1000)}</button> : <span class="stamp">{formatDuration(turn.started_at_ms / 1000)}</span>}
               <span class="who">{t(turn.role)}</span>
-              <span>{turn.content}{turn.said_by && <span class="soft"> · {t("said by an operator")}</span>}{turn.interrupted && <em> {t("interrupted")}</em>} <Latency ms={latencyOf(turns.map((one) => ({ ...one, is_final: true })), index)} /></span>
+              <span>{turn.content || <span class="soft">{t("not heard")}</span>}{turn.said_by && <span class="soft"> · {t("said by an operator")}</span>}{turn.interrupted && <em> {t("interrupted")}</em>} <Latency ms={latencyOf(turns.map((one) => ({ ...one, is_final: true })), index)} /></span>
             </li>
           ))}
         </ol>
@@ -318,7 +322,9 @@ function Conversation({ call, phase, turns }: { call: Call; phase: Phase; turns:
 
 function Costs({ call, phase }: { call: Call; phase: Phase }) {
   const { cost } = call;
-  if (!cost?.items || !cost.currency) return <p class="soft">{absent(phase, "figures")}</p>;
+  // Costs come a moment after the figures.
+  const soon = phase === "over" && call.ended_at !== null && Date.now() - Date.parse(call.ended_at) < 60_000;
+  if (!cost?.items || !cost.currency) return <p class="soft">{absent(soon ? "settling" : phase, "figures")}</p>;
   // A chat has no line: nothing of it is telephony.
   const rows = cost.items.map((item, index) => ({ id: String(index), ...item }) as Record<string, unknown> & { id: string }).filter((row) => call.direction !== "chat" || row.kind !== "telephony");
   const amount = (row: Record<string, unknown>) =>
@@ -343,13 +349,13 @@ function ConnectionQuality({ call, phase }: { call: Call; phase: Phase }) {
   const media = call.metrics?.media;
   const stopped = (call.metrics?.interruptions as Record<string, number> | undefined)?.stopped ?? 0;
   if (!media) return <p class="soft">{absent(phase, "figures")}</p>;
-  const figure = (name: string, digits = 0) => (typeof media[name] === "number" ? formatNumber(media[name], digits) : "–");
+  const figure = (name: string, digits = 0, unit = "") => (typeof media[name] === "number" ? `${formatNumber(media[name], digits)}${unit}` : "–");
   return (
     <dl class="facts">
       <div><dt>{t("Packets received")}</dt><dd>{figure("packets_received")}</dd></div>
       <div><dt>{t("Packets lost")}</dt><dd>{figure("packets_lost")}</dd></div>
-      <div><dt>{t("Jitter")}</dt><dd>{figure("jitter_ms", 1)} ms</dd></div>
-      <div><dt>{t("Round trip")}</dt><dd>{figure("round_trip_ms", 1)} ms</dd></div>
+      <div><dt>{t("Jitter")}</dt><dd>{figure("jitter_ms", 1, "\u00a0ms")}</dd></div>
+      <div><dt>{t("Round trip")}</dt><dd>{figure("round_trip_ms", 1, "\u00a0ms")}</dd></div>
       <div><dt>{t("Interruptions")}</dt><dd>{formatNumber(stopped)}</dd></div>
     </dl>
   );

@@ -35,8 +35,8 @@ export function Doctor() {
   const { busy, error, run } = useAction();
   const again = () => run(async () => { await get<Report>("/doctor"); state.reload(); });
   return (
-    <Page title={t("Health check")} actions={<Button busy={busy || !(state.data || state.error)} onClick={again}>{t("Look again")}</Button>}>
-      <p class="soft">{t("Provider keys, trunks and the receivers of webhooks are asked, which takes up to twenty seconds. A report is kept for half a minute.")}</p>
+    <Page title={t("Health check")} actions={<Button busy={busy || !(state.data || state.error)} onClick={again}>{t("Check again")}</Button>}>
+      <p class="soft">{t("Checks provider keys, trunks and webhook receivers. This takes up to twenty seconds; the result is kept for half a minute.")}</p>
       {error && <p class="bad" role="alert">{translated(error.message)}</p>}
       <LoadedView of={state}>
         {(report) => <Findings report={report} />}
@@ -50,15 +50,15 @@ function Findings({ report }: { report: Report }) {
   return (
     <>
       <p role="status">
-        <Badge value={report.level} tone={TONES[report.level]}>{t(`level: ${report.level}`)}</Badge> {t("Looked at")} {formatDateTime(report.checked_at)}
+        <Badge value={report.level} tone={TONES[report.level]}>{t(`level: ${report.level}`)}</Badge> {t("Checked on")} {formatDateTime(report.checked_at)}
       </p>
       {!report.includes_machine && <p class="soft">{t("The server's machine is not part of this report: its operator runs trunkline doctor there.")}</p>}
       <Card title={t("What needs attention")}>
-        {open.length ? <List findings={open} /> : <p class="soft">{t("Nothing: all that was looked at is well.")}</p>}
+        {open.length ? <List findings={open} /> : <p class="soft">{t("Nothing: every check has passed.")}</p>}
       </Card>
       {well.length > 0 && (
         <details class="card">
-          <summary>{t("What is well")} ({well.length})</summary>
+          <summary>{t("Passed")} ({well.length})</summary>
           <List findings={well} />
         </details>
       )}

@@ -209,7 +209,7 @@ function NumberForm({ number, agents, trunks, close }: { number?: PhoneNumber; a
         else await post("/phone-numbers", Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null)));
         close();
       }}>
-        {!number && <Input label={t("Number")} type="tel" required placeholder="+31201234567" value={fields.number} set={put("number")} />}
+        {!number && <Input label={t("Number")} type="tel" required hint={t("With country code, such as +31201234567.")} placeholder="+31201234567" value={fields.number} set={put("number")} />}
         <Input label={t("Name")} value={fields.name} set={put("name")} />
         <Select label={t("Answered by")} value={fields.agent_id} set={put("agent_id")} options={[["", t("no agent")], ...agents.map((agent): [string, string] => [agent.id, agent.name])]} />
         <Select label={t("Trunk")} value={fields.trunk_id} set={put("trunk_id")} options={[["", "–"], ...trunks.map((trunk): [string, string] => [trunk.id, trunk.name])]} />

@@ -1,4 +1,4 @@
-import { type Agent, type Call, type Provider, type Usage, demoOf, get, post, query } from "../api";
+import { type Agent, type Call, type PhoneNumber, type Provider, type Usage, demoOf, get, post, query } from "../api";
 import { lengthOf, partyOf, reasonOf, whyFailed } from "../callstate";
 import { t } from "../i18n";
 import { useLoad } from "../live";
@@ -35,8 +35,9 @@ async function load(): Promise<LiveSnapshot> {
   ]);
   const total = (path: string) => get<{ total: number }>(`${path}?limit=1`).then((answer) => answer.total);
   const fresh = async (): Promise<Found> => {
-    const [{ providers }, calls, trunks, numbers] = await Promise.all([get<{ providers: Provider[] }>("/providers"), total("/calls"), total("/trunks"), total("/phone-numbers")]);
-    return { providers, agents: agents.agents, calls, trunks, numbers };
+    const [{ providers }, calls, trunks, numbers] = await Promise.all([get<{ providers: Provider[] }>("/providers"), total("/calls"), total("/trunks"), get<{ phone_numbers: PhoneNumber[] }>("/phone-numbers?limit=100")]);
+    // A number that no agent answers is not yet one.
+    return { providers, agents: agents.agents, calls, trunks, numbers: numbers.phone_numbers.filter((one) => one.agent_id).length };
   };
   const live = { calls: [...progress.calls, ...initiated.calls], total: progress.total + initiated.total };
   return { live, failed, today, agents, found: demo ? null : await fresh(), demo: demo?.agent_id ?? null };

@@ -3,6 +3,7 @@ import { type Provider, type Secret, type User, get, getAll, post, remove } from
 import { lineText, translated } from "../errors";
 import { t } from "../i18n";
 import { useLoad } from "../live";
+import { providerName } from "../provider-names";
 import { Badge, Button, Card, Confirm, Dialog, Form, Input, Page, LoadedView, Table, useAction } from "../ui";
 
 interface ProviderTest {
@@ -44,7 +45,7 @@ export function Providers({ user }: { user: User }) {
         {({ providers, secrets }) => (
           <Card wide>
             <Table caption={t("Providers")} rows={providers} columns={[
-              { name: t("Provider"), cell: (provider) => provider.name },
+              { name: t("Provider"), cell: (provider) => providerName(provider.name) },
               { name: t("Provider key"), cell: (provider) => <Badge value={provider.key} tone={provider.key === "own" || provider.key === "server" ? "good" : ""}>{t(`key: ${provider.key}`)}</Badge> },
               { name: t("State"), cell: (provider) => provider.key === "none" ? <Badge value="none" tone="">{t("not configured")}</Badge> : (
                 <ul class="inline">{provider.stages.map((stage) => {

@@ -233,7 +233,7 @@ function Import({ agents, close }: { agents: AgentName[]; close: () => void }) {
   if (!agents.length) return <Dialog title={t("Import CSV")} close={close}><NoAgent /></Dialog>;
   return (
     <Dialog title={t("Import CSV")} close={close} wide unsaved={body.length > 0 && left > 0}>
-      <Form label={result.taken.size ? (left ? `${t("Import the remaining")} ${left}` : t("Done")) : `${t("Import")} ${body.length || ""}`} submit={async () => (body.length && !left ? close() : submit())}>
+      <Form label={result.taken.size ? (left ? `${t("Import the remaining")} ${left}` : t("Done")) : `${t("Import")} ${body.length || ""}`} submit={async () => (body.length && !left ? close() : submit())} beside={result.taken.size > 0 && left > 0 && <Button onClick={close}>{t("Done")}</Button>}>
         <Select label={t("Agent")} value={agent} set={setAgent} options={choices(agents)} />
         <div class="field">
           <label for="csv">{t("File")}</label>
@@ -268,7 +268,7 @@ function Import({ agents, close }: { agents: AgentName[]; close: () => void }) {
         {header && !map.includes("to_number") && <p class="problem" role="alert">{t("No column contains the number to call.")}</p>}
         {refusal && !(header && !map.includes("to_number") && refusal === t("No column contains the number to call.")) && <p class="problem" role="alert">{refusal}</p>}
         {(result.taken.size > 0 || result.faults.length > 0) && <p role="status">{formatNumber(result.taken.size)} {t("of")} {formatNumber(body.length)} {t("imported")}{left > 0 && `. ${t("Lines that were imported are not sent again.")}`}</p>}
-        {result.faults.length > 0 && <ul class="faults">{result.faults.slice(0, 50).map(({ line, error }) => <li key={line}>{t("Line")} {line}: {lineText(error)}</li>)}</ul>}
+        {result.faults.length > 0 && <ul class="faults">{[...result.faults].sort((one, other) => one.line - other.line).slice(0, 50).map(({ line, error }) => <li key={line}>{t("Line")} {line}: {lineText(error)}</li>)}</ul>}
       </Form>
     </Dialog>
   );

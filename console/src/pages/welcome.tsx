@@ -146,7 +146,7 @@ function WebhookDialog({ agents, close }: { agents: Agent[]; close: () => void }
     <Dialog title={t("Set a webhook")} close={close}>
       <Form label={t("Save")} submit={async () => { for (const agent of without) await patch(`/agents/${agent.id}`, { webhook_url: url }); close(); }}>
         <Input label={t("Webhook URL")} type="url" required placeholder="https://" hint={t("Events are posted to this address with their path appended, such as /status-update.")} value={url} set={set} />
-        <p class="soft">{t("It is set for:")} {without.map(({ name }) => name).join(", ")}</p>
+        <p class="soft">{t("Applies to:")} {without.map(({ name }) => name).join(", ")}</p>
       </Form>
     </Dialog>
   );
