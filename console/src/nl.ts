@@ -162,7 +162,7 @@ export const nl: Record<string, string> = {
   "No usage in this period": "Geen verbruik in deze periode",
   "Nothing yet": "Nog niets",
   "Number": "Nummer",
-  "Number, words, call id": "Nummer, woorden, gespreks-id",
+  "Number, words, id": "Nummer, woorden, gespreks-id",
   "Numbers": "Nummers",
   "Only an owner can change this.": "Alleen een eigenaar kan dit wijzigen.",
   "Organization": "Organisatie",

@@ -76,7 +76,7 @@ export function Calls() {
   return (
     <Page title={t("Calls")} actions={<Button busy={busy} disabled={!state.data?.total} onClick={() => run(() => exportCalls(filter, named, setExported))}>{busy ? `${t("Exporting")}: ${formatNumber(exported)}` : t("Export CSV")}</Button>}>
       <search class={unfolded ? "filters" : "filters folded"}>
-        <Input label={t("Search")} type="search" placeholder={t("Number, words, call id")} value={text} set={setText} />
+        <Input label={t("Search")} type="search" placeholder={t("Number, words, id")} value={text} set={setText} />
         <Input label={t("Number")} type="search" placeholder="+31201234567" value={number} set={setNumber} />
         <Input label={t("From date")} type="date" max={of("to") || undefined} value={of("from")} set={(from) => put({ from })} />
         <Input label={t("To date")} type="date" min={of("from") || undefined} value={of("to")} set={(to) => put({ to })} />
