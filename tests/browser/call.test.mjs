@@ -97,7 +97,7 @@ test("a call that goes on is steered from its page, and the caller notices nothi
   await desk.getByRole("button", { name: "Hold" }).waitFor();
   await desk.getByLabel("Put through to").fill("020 123");
   await desk.getByRole("button", { name: "Put through" }).click();
-  await desk.getByText(/must be an E\.164 number/).waitFor();
+  await desk.getByText(/must be a number with its country code/).waitFor();
   assert.doesNotMatch(await lines.innerText(), /discount|operator/);
   await desk.getByRole("button", { name: "End the call" }).click();
   await caller.locator(".callstate", { hasText: "ended" }).waitFor();

@@ -519,6 +519,8 @@ test("a microphone that is refused leaves no call behind", async () => {
   await at.route("**/api/v1/whip/**", (route) => route.abort());
   await at.getByRole("button", { name: "Call with the microphone" }).click();
   await until("its end", async () => (await api("GET", "/calls?limit=1")).calls[0].end_reason === "canceled");
+  // Until then the page asks whether to leave.
+  await at.getByRole("button", { name: "Call with the microphone" }).waitFor();
   await at.unroute("**/api/v1/whip/**");
 });
 
