@@ -36,7 +36,12 @@ async fn a_chat_is_a_call_in_writing() {
     // Whoever writes before the chat is answered is not refused.
     let id = begin(&server, json!({"agent_id": server.agent, "caller": "console"})).await;
     write(&server, &id, "Where is my order?").await;
-    let said = transcript(&server, &id, 3).await;
+    // An answer grows sentence by sentence.
+    let said = until("the whole answer", async || {
+        Some(lines(&call(&server, &id).await))
+            .filter(|lines| lines.last().is_some_and(|last| last.ends_with("Monday.")))
+    })
+    .await;
     assert_eq!(said[1..], ["user: Where is my order?", "assistant: It is on its way. It comes on Monday."]);
     let live = call(&server, &id).await;
     let shown = ["direction", "transport", "status", "from_number"].map(|name| live[name].clone());
