@@ -292,7 +292,7 @@ impl ConsultationLeg {
 }
 
 /// A leg without barge-in and without recording.
-fn leg_config(context: &CallServices, stream: StreamConfig) -> leg::LegConfig {
+pub(super) fn leg_config(context: &CallServices, stream: StreamConfig) -> leg::LegConfig {
     leg::LegConfig {
         latching: context.media.latching,
         ssrc: rand::random(),

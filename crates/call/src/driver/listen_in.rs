@@ -1,8 +1,8 @@
 //! Somebody of the organization listens to a call: a leg of their own carries both sides to their browser. Nothing leads
 //! from it to the call, so the caller hears nothing of them.
 
-use super::call_media::ntp_clock;
 use super::concurrency::ConcurrencyPermit;
+use super::consultation;
 use super::leg_events::leg_event_queue;
 use super::listen_request::{ListenError, ListenRequest};
 use super::services::{CallServices, SharedServices};
@@ -57,18 +57,10 @@ pub(super) async fn listen_in(
 /// A leg that records nothing, looks for nothing in what it receives and hands nothing on.
 fn leg_config(context: &CallServices, stream: StreamConfig) -> leg::LegConfig {
     leg::LegConfig {
-        latching: context.media.latching,
-        ssrc: rand::random(),
-        first_sequence: rand::random(),
-        first_timestamp: rand::random(),
-        clock: ntp_clock(),
-        cname: rand::random::<u64>().to_string(),
         // A browser that only listens sends nothing; ICE tells when it has gone.
         network_timeout: Duration::from_secs(86_400),
-        record: false,
-        analysis: leg::AnalysisConfig::Off,
         audio: leg::AudioDelivery::Off,
-        ..leg::LegConfig::basic(Instant::now(), stream)
+        ..consultation::leg_config(context, stream)
     }
 }
 

@@ -6,13 +6,15 @@ use crate::providers::vendors::tts_session;
 use crate::providers::{AudioFormat, ProviderError, ProviderRegistry, TtsEvent, TtsStream};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use trunkline_media::codec::Companding;
 
 /// The user waits for the first sound.
 const FIRST_SOUND: Duration = Duration::from_secs(10);
 /// Between two parts of the sound.
 const NEXT_SOUND: Duration = Duration::from_secs(5);
+/// The whole sentence: who sends it drop by drop keeps neither the user nor one of the places for long.
+const WHOLE: Duration = Duration::from_secs(60);
 /// Seconds of sound: a sentence takes less.
 const SECONDS_MAX: usize = 60;
 /// Bytes of a WAV file's header behind the length of the whole, up to the sound.
@@ -29,6 +31,8 @@ pub struct VoicePreview {
     first: Option<Bytes>,
     /// Bytes of sound that may still come.
     left: usize,
+    /// When it has to be over.
+    ends: Instant,
 }
 
 impl std::fmt::Debug for VoicePreview {
@@ -42,6 +46,7 @@ impl VoicePreview {
     pub async fn start(
         providers: &ProviderRegistry, config: &TtsConfig, settings: &VoiceSettings, text: &str,
     ) -> Result<Self, ProviderError> {
+        let ends = Instant::now() + WHOLE;
         let mut session = tts_session(providers, config, settings, false);
         let mut stream = session.speak(text, true);
         let rate_hz = match stream.format {
@@ -54,7 +59,7 @@ impl VoicePreview {
         let mut begin = BytesMut::from(&wav_header(rate_hz)[..]);
         begin.extend_from_slice(&sound);
         let left = (rate_hz as usize * 2 * SECONDS_MAX).saturating_sub(sound.len());
-        Ok(Self { stream, _session: session, first: Some(begin.freeze()), left })
+        Ok(Self { stream, _session: session, first: Some(begin.freeze()), left, ends })
     }
 
     /// The next part of the WAV file; `None` at its end.
@@ -62,7 +67,8 @@ impl VoicePreview {
         if let Some(first) = self.first.take() {
             return Some(Ok(first));
         }
-        let next = timeout(NEXT_SOUND, next_sound(&mut self.stream)).await;
+        let by = self.ends.min(Instant::now() + NEXT_SOUND);
+        let next = timeout_at(by, next_sound(&mut self.stream)).await;
         let sound = match next.unwrap_or(Err(ProviderError::Timeout("next audio"))) {
             Ok(sound) => sound?,
             Err(error) => return Some(Err(error)),
