@@ -35,7 +35,7 @@ impl<E: Send + 'static> EventStream<E> {
     }
 
     /// Creates a stream without a task. The sender must notice when the receiver is gone.
-    pub(crate) fn channel() -> (mpsc::Sender<E>, Self) {
+    pub fn channel() -> (mpsc::Sender<E>, Self) {
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         (sender, Self { events, task: None })
     }

@@ -123,6 +123,39 @@ fn wav_header(rate_hz: u32) -> [u8; 44] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::providers::EventStream;
+
+    /// Its sound is made elsewhere.
+    struct Mute;
+
+    impl TtsSession for Mute {
+        fn speak(&mut self, _: &str, _: bool) -> TtsStream {
+            TtsStream { format: AudioFormat::Mulaw, stream: EventStream::channel().1 }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_voice_that_drips_is_left_after_a_minute() {
+        let (sound, stream) = EventStream::channel();
+        let drips = crate::supervision::spawn("drips", async move {
+            let mut ticks = tokio::time::interval(NEXT_SOUND / 2);
+            while sound.send(TtsEvent::Audio(Bytes::from_static(&[0; 2]))).await.is_ok() {
+                ticks.tick().await;
+            }
+        });
+        let begun = Instant::now();
+        let stream = TtsStream { format: AudioFormat::Pcm16 { rate_hz: 8_000 }, stream };
+        let mut preview =
+            VoicePreview { stream, _session: Box::new(Mute), first: None, left: 1_000_000, ends: begun + WHOLE };
+        let mut heard = 0;
+        while let Some(Ok(sound)) = preview.next().await {
+            heard += sound.len();
+        }
+        assert!(heard >= 2 * 20, "{heard} octets");
+        assert_eq!(begun.elapsed(), WHOLE);
+        drop(preview);
+        drips.await.unwrap().unwrap();
+    }
 
     #[test]
     fn a_header_names_rate_and_width() {
